@@ -1,0 +1,55 @@
+"""Counts of what happened, by reason: whatever the agent drops, refuses, skips or evicts is counted here.
+
+Each name below is documented in docs/operations.md; a test holds the two together.
+Pure: a dictionary of integers, owned by the composition root, handed to whom it concerns. Used on the event loop's thread
+and the buffer's writer thread; an increment that another thread's increment races with may be lost, so each name has one
+thread that counts it.
+"""
+
+from collections import Counter
+from enum import StrEnum
+
+
+class Count(StrEnum):
+    """What is counted. The reason, where there are several, is the second half of the key."""
+
+    POLLS = "polls"  # by result: complete, partial, silent
+    POLLS_SKIPPED = "polls_skipped"  # late, still_running
+    READINGS = "readings"  # metrics stored
+    READINGS_MISSING = "readings_missing"  # by reason, as polling/interpret.py names them
+    SNMP_REQUESTS = "snmp_requests"  # sent, retried
+    SNMP_DISCARDED = "snmp_datagrams_discarded"  # by reason, as snmp/exchange.py names them
+    CONFIG_FETCHES = "config_fetches"  # updated, unchanged, failed
+    CONFIG_REFUSED = "config_items_refused"  # equipment, sensor, interface
+    METRICS_DELIVERED = "metrics_delivered"
+    METRICS_REFUSED = "metrics_refused"  # set aside with the server's reason
+    METRICS_EXPIRED = "metrics_expired"  # unsent for 24 h
+    METRICS_DROPPED = "metrics_dropped"  # buffer_unavailable
+    BATCHES = "batches"  # by outcome: delivered, retried, split, refused
+    HEARTBEATS = "heartbeats"  # sent, failed
+    BUGS = "bugs"  # an exception nobody expected, by where it was caught
+
+
+class Counters:
+    """Counts since the start, by name and reason."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[Count, str]] = Counter()
+
+    def add(self, name: Count, reason: str = "", n: int = 1) -> None:
+        """Count `n` more of `name`, for `reason`."""
+        self._counts[name, reason] += n
+
+    def get(self, name: Count, reason: str = "") -> int:
+        """The count of `name` for `reason`; 0 where there was none."""
+        return self._counts[name, reason]
+
+    def by_reason(self, name: Count) -> dict[str, int]:
+        """All counts of `name`: reason -> count."""
+        return {reason: n for (key, reason), n in self._counts.items() if key is name}
+
+    def total(self, name: Count) -> int:
+        """The count of `name` over all reasons."""
+        return sum(self.by_reason(name).values())

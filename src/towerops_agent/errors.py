@@ -1,0 +1,56 @@
+"""The agent's exceptions. Expected failures are values (see each module's outcomes); these are broken promises and bad input.
+
+AgentError
+├── SettingsError          a setting is missing or has a bad value; exit status 2
+├── SnmpError
+│   ├── InvalidOid         a text or octets are no object identifier (X.690 §8.19)
+│   └── MalformedMessage   the peer's octets are no SNMP message; carries the offset
+├── InvalidConfig          the API's configuration is no JSON object, or a part of it can't be used
+└── BufferFailure          the database can't be opened or written
+    ├── DatabaseBusy       another agent has it open
+    └── DatabaseTooNew     a later version of the agent wrote it
+"""
+
+
+class AgentError(Exception):
+    """Base of all that the agent raises on purpose. Its text is fit for the operator and holds no secret."""
+
+
+class SettingsError(AgentError):
+    """A setting is missing or has a bad value. The text names it, the value got (never a secret) and the value wanted."""
+
+
+class SnmpError(AgentError):
+    """Base of the protocol's exceptions."""
+
+
+class InvalidOid(SnmpError, ValueError):
+    """A text or octets are no object identifier."""
+
+
+class MalformedMessage(SnmpError, ValueError):
+    """The octets are no SNMP message: the peer's fault, never ours.
+
+    `offset`: octets from the start of what was decoded to the first bad one.
+    """
+
+    def __init__(self, what: str, offset: int) -> None:
+        super().__init__(f"{what} at octet {offset}")
+        self.what = what
+        self.offset = offset
+
+
+class InvalidConfig(AgentError):
+    """The API's configuration, or one item of it, can't be used. The text says which field, what it was and what is wanted."""
+
+
+class BufferFailure(AgentError):
+    """The database can't be opened, read or written."""
+
+
+class DatabaseBusy(BufferFailure):
+    """Another agent has the database open."""
+
+
+class DatabaseTooNew(BufferFailure):
+    """A later version of the agent wrote the database's schema."""

@@ -1,0 +1,178 @@
+"""The domain's values: the equipment to poll, and what a poll of it read.
+
+They travel one way: api.equipment makes Equipment from the wire, polling.plan turns it into requests and a Layout,
+polling.interpret makes a Poll, buffer keeps it, delivery.metrics makes the wire's metrics of it.
+Pure. Times on the wall clock are microseconds since 1970-01-01 UTC (`_us`); intervals are seconds (`_s`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Secret:
+    """A text that shows itself to nobody who does not ask by name: not to repr, str, format, logs or tracebacks."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself. Each caller is a place to look at when a secret has leaked."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+
+class SnmpVersion(StrEnum):
+    """The SNMP versions, as the API's contract names them."""
+
+    V1 = "1"
+    V2C = "2c"
+    V3 = "3"
+
+
+class Transport(StrEnum):
+    """How SNMP messages travel: UDP (RFC 3417) or TCP (RFC 3430)."""
+
+    UDP = "udp"
+    TCP = "tcp"
+
+
+class AuthProtocol(StrEnum):
+    """USM authentication protocols (RFC 3414 §6 and §7, RFC 7860)."""
+
+    MD5 = "MD5"
+    SHA = "SHA"
+    SHA_224 = "SHA-224"
+    SHA_256 = "SHA-256"
+    SHA_384 = "SHA-384"
+    SHA_512 = "SHA-512"
+
+
+class PrivProtocol(StrEnum):
+    """USM privacy protocols (RFC 3414 §8, RFC 3826; AES-192 and -256 with Blumenthal's or, "-C", Cisco's key extension)."""
+
+    DES = "DES"
+    AES_128 = "AES-128"
+    AES_192 = "AES-192"
+    AES_256 = "AES-256"
+    AES_192_C = "AES-192-C"
+    AES_256_C = "AES-256-C"
+
+
+@dataclass(frozen=True, slots=True)
+class UsmUser:
+    """An SNMPv3 user (RFC 3414). `auth` and `priv` are None at the security levels that do without."""
+
+    name: str
+    auth: tuple[AuthProtocol, Secret] | None = None
+    priv: tuple[PrivProtocol, Secret] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How a device is spoken to: the community of v1 and v2c, or the user of v3."""
+
+    version: SnmpVersion = SnmpVersion.V2C
+    community: Secret = field(default_factory=lambda: Secret("public"))
+    user: UsmUser | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """One reading to take. `oid`: its encoded octets (see snmp.oid); `divisor`: never 0, and 1 means "as read"."""
+
+    id: str
+    oid: bytes
+    divisor: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One row of the interfaces' table to read (RFC 2863). `if_name` is "" where the API gave none."""
+
+    id: str
+    if_index: int
+    if_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """One device to poll. `host`: an IPv4 or IPv6 address or a DNS name."""
+
+    id: str
+    name: str
+    host: str
+    port: int = 161
+    transport: Transport = Transport.UDP
+    credentials: Credentials = field(default_factory=Credentials)
+    interval_s: int = 60
+    sensors: tuple[Sensor, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
+
+
+INTERFACE_COLUMNS = ("if_in_octets", "if_out_octets", "if_in_errors", "if_out_errors", "if_in_discards", "if_out_discards")
+"""What is read of an interface, in the order in which a Poll has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which sensors and interfaces the values of a Poll belong to, in order.
+
+    Kept once per equipment and config in the database, so that no row and no memory repeats the ids. The divisor
+    belongs to it: polls carry raw readings, and a config that changes a divisor makes a new layout.
+    """
+
+    equipment_id: str
+    sensors: tuple[tuple[str, float], ...] = ()  # (sensor id, divisor)
+    interfaces: tuple[str, ...] = ()  # interface id
+
+    @property
+    def value_count(self) -> int:
+        """How many values a Poll of this layout has."""
+        return len(self.sensors) + len(INTERFACE_COLUMNS) * len(self.interfaces)
+
+    @property
+    def item_count(self) -> int:
+        """How many items (sensors and interfaces) it has; each has one time."""
+        return len(self.sensors) + len(self.interfaces)
+
+
+Number = int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What one poll of one device read.
+
+    `layout`: the id that the buffer gave to the Layout.
+    `started_at_us`: the wall clock when the poll began.
+    `values`: the raw readings (not divided), in the layout's order: a value per sensor, then six per interface
+        (INTERFACE_COLUMNS). None: not read. At most 64-bit integers and finite floats.
+    `times`: when the items' replies were received, as runs: ((how many items, microseconds after started_at_us), ...), which
+        together cover each item of the layout once.
+    `metric_count`: how many metrics it makes: the sensors with a value, and the interfaces with octets in or out.
+    """
+
+    layout: int
+    started_at_us: int
+    values: tuple[Number | None, ...]
+    times: tuple[tuple[int, int], ...]
+    metric_count: int
+
+    def item_times_us(self) -> Iterator[int]:
+        """When each item's reply was received, on the wall clock."""
+        for count, offset_us in self.times:
+            yield from [self.started_at_us + offset_us] * count

@@ -1,0 +1,1 @@
+"""Which device is polled when, and how many at once."""

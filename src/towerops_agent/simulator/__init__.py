@@ -1,0 +1,1 @@
+"""Simulated SNMP devices, for tests and the demo. The agent never imports it."""

@@ -1,0 +1,1 @@
+"""SNMP: the protocol. Knows no equipment and no metric; it could be a package of its own."""
