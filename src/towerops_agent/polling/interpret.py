@@ -1,0 +1,146 @@
+"""What the answers mean: varbinds -> readings.
+
+A reading is a number that the device gave, or it is missing with a reason; never a stand-in. The divisor is not applied here:
+polls keep what was read, and delivery divides (docs/decisions/0005-raw-readings.md).
+Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), net-snmp's Opaque-wrapped numbers (its asn1.h).
+"""
+
+import math
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from towerops_agent.model import Number, Poll
+from towerops_agent.polling.progress import PollProgress
+from towerops_agent.snmp import ber
+
+_COUNTERS: Final = frozenset((ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32))
+_INTEGERS: Final = _COUNTERS | {ber.INTEGER}
+
+_MISSING: Final = {
+    ber.NO_SUCH_OBJECT: "noSuchObject",
+    ber.NO_SUCH_INSTANCE: "noSuchInstance",
+    ber.END_OF_MIB_VIEW: "endOfMibView",
+    ber.NULL: "null",
+}
+
+_TEXT_OCTETS: Final = 64
+"""A longer text is no reading."""
+
+_NUMBER: Final = re.compile(
+    r"""[\s"']*(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"""
+    r"""\s*[a-zA-Z%°µμΩ/\s"']{0,16}"""  # a unit; digits behind the number make it an address, a date, a version
+)
+
+LARGEST_FLOAT: Final = 1e28
+"""A float past this is no reading, and could not be divided by the smallest divisor."""
+
+_OPAQUE: Final = {  # net-snmp's extension: a number, wrapped in an Opaque
+    b"\x9f\x78\x04": (struct.Struct(">f"), 4),
+    b"\x9f\x79\x08": (struct.Struct(">d"), 8),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """A poll, and why each value that it lacks is missing: by its index in the poll's values."""
+
+    poll: Poll
+    missing: dict[int, str]
+
+
+def interpret(progress: PollProgress, layout: int, started_at_us: int) -> Interpretation:
+    """The poll that `progress` has read, in the order of the layout with this id."""
+    missing: dict[int, str] = {}
+    slots, plan = progress.slots, progress.plan
+    values: list[Number | None] = []
+    for i in range(plan.sensor_count):
+        column = slots[i]
+        value = number(progress.tags[column], progress.values[column])
+        if isinstance(value, str):
+            missing[i] = progress.failures.get(column, value)
+            values.append(None)
+        else:
+            values.append(value)
+    _read_counters(progress, values, missing)
+    metric_count, received_us = 0, []
+    for i in range(plan.sensor_count):
+        metric_count += values[i] is not None
+        received_us.append(progress.received_us[slots[i]])
+    for interface in range(len(plan.if_indexes)):
+        first = plan.interface_slots(interface).start
+        has_in = values[first] is not None
+        metric_count += has_in or values[first + 1] is not None
+        received_us.append(progress.received_us[slots[first if has_in else first + 1]])
+    times = tuple(_runs(received_us, started_at_us))
+    return Interpretation(Poll(layout, started_at_us, tuple(values), times, metric_count), missing)
+
+
+def _read_counters(progress: PollProgress, values: list[Number | None], missing: dict[int, str]) -> None:
+    """Append the interfaces' counters to `values`."""
+    slots = progress.slots[len(values) :]
+    if isinstance(slots, range) and _COUNTERS.issuperset(progress.tags[slots.start : slots.stop]):  # the usual case
+        values.extend(progress.values[slots.start : slots.stop])  # type: ignore[arg-type]  # these tags have integers
+        return
+    for column in slots:
+        tag, value = progress.tags[column], progress.values[column]
+        if tag in _INTEGERS and isinstance(value, int) and value >= 0:
+            values.append(value)
+            continue
+        reason = "negative_counter" if tag == ber.INTEGER else _MISSING.get(tag, "not_a_counter")
+        missing[len(values)] = progress.failures.get(column, reason)
+        values.append(None)
+
+
+def _runs(received_us: Sequence[int], started_at_us: int) -> Iterator[tuple[int, int]]:
+    for at_us, run in groupby(received_us):
+        yield sum(1 for _ in run), max(at_us - started_at_us, 0)
+
+
+def number(tag: int, value: int | bytes | None) -> Number | str:
+    """The number that a varbind's value is, or, as a text, the reason why it is none."""
+    if tag in _INTEGERS and value is not None:
+        return value  # type: ignore[return-value]  # these tags have integers
+    if isinstance(value, bytes):
+        if tag == ber.OCTET_STRING:
+            return number_in_text(value)
+        if tag == ber.OPAQUE:
+            return _number_in_opaque(value)
+    return _MISSING.get(tag, "not_a_number")
+
+
+def number_in_text(octets: bytes) -> Number | str:
+    """The number that a text is, with or without a unit behind it: `12.4 V`, `-61 dBm`, `"23"`, `-5.50E+01`.
+
+    A text with anything else, such as digits behind the unit (dates, addresses, versions), is "not_a_number".
+    """
+    if len(octets) > _TEXT_OCTETS:
+        return "not_a_number"
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError:
+        text = octets.decode("latin-1")
+    match = _NUMBER.fullmatch(text.rstrip("\0"))
+    if match is None:
+        return "not_a_number"
+    try:
+        integer = int(match["number"])
+    except ValueError:
+        return _checked(float(match["number"]))
+    return integer if -(1 << 63) <= integer < 1 << 64 else _checked(float(integer))
+
+
+def _number_in_opaque(octets: bytes) -> Number | str:
+    form = _OPAQUE.get(octets[:3])
+    if form is None or len(octets) != 3 + form[1]:
+        return "not_a_number"
+    return _checked(form[0].unpack_from(octets, 3)[0])
+
+
+def _checked(value: float) -> float | str:
+    if not math.isfinite(value):
+        return "not_finite"
+    return value if abs(value) <= LARGEST_FLOAT else "out_of_range"

@@ -1,0 +1,176 @@
+"""All devices: waits for the next one's time, starts its poll under a limit, and passes on what came of it."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import structlog
+
+from towerops_agent.counters import Count, Counters
+from towerops_agent.model import Poll
+from towerops_agent.polling.device import Device
+from towerops_agent.polling.poller import Poller, PollResult
+from towerops_agent.scheduling.timetable import Timetable
+
+log = structlog.get_logger()
+
+MAXIMUM_POLLS: Final = 1000
+"""Polls under way at once. Most of them wait for their device; each has one request in flight."""
+
+STARTS_A_SECOND: Final = 200.0
+"""How fast new devices are begun with, so that 10,000 do not start at once, and 10 need not wait for their time."""
+
+SHARE_OF_INTERVAL: Final = 0.9
+"""A poll that takes longer than this share of its interval is ended, so that the next one can start in time."""
+
+ONCE_WITHIN_S: Final = 60.0
+
+
+class Fleet:
+    """The devices under polling. Inert until run."""
+
+    def __init__(
+        self, poller: Poller, counters: Counters, store: Callable[[Poll], None], *, maximum_polls: int = MAXIMUM_POLLS
+    ) -> None:
+        """`store` is given each poll that read something, on the event loop's thread; it must not block."""
+        self._poller = poller
+        self._counters = counters
+        self._store = store
+        self._maximum_polls = maximum_polls
+        self._timetable = Timetable()
+        self._devices: dict[str, Device] = {}
+        self._running: set[str] = set()
+        self._wake = asyncio.Event()
+        self._stopped = False
+        self.latest_s = 0.0
+        """How late a poll has started at most, in seconds."""
+
+    @property
+    def devices(self) -> Mapping[str, Device]:
+        """The devices, by id."""
+        return self._devices
+
+    def replace(self, devices: Iterable[Device]) -> None:
+        """Poll exactly these from now on. A device that keeps its interval keeps its time."""
+        wanted = {device.id: device for device in devices}
+        for gone in self._devices.keys() - wanted.keys():
+            self._timetable.remove(gone)
+        fresh = []
+        for device in wanted.values():
+            before = self._devices.get(device.id)
+            if before is None or before.interval_s != device.interval_s:
+                fresh.append(device)
+        now = asyncio.get_running_loop().time()
+        for device in fresh:
+            self._timetable.add(device.id, device.interval_s, now, len(fresh) / STARTS_A_SECOND)
+        self._devices = wanted
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Start no more polls, and cancel those under way."""
+        self._stopped = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Poll each device at its time, until stopped."""
+        tasks: set[asyncio.Task[PollResult | None]] = set()
+        async with asyncio.TaskGroup() as group:
+            while not self._stopped:
+                self._wake.clear()
+                device = self._next_due()
+                if device is None:
+                    await self._rest()
+                    continue
+                self._running.add(device.id)
+                task = group.create_task(self._poll(device, device.interval_s * SHARE_OF_INTERVAL))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            for task in tasks:
+                task.cancel()
+
+    async def poll_all_once(self) -> dict[str, PollResult]:
+        """Poll each device once, under the same limit, and return what came of it, by device id."""
+        limit = asyncio.Semaphore(self._maximum_polls)
+        results: dict[str, PollResult] = {}
+
+        async def poll(device: Device) -> None:
+            async with limit:
+                self._running.add(device.id)
+                result = await self._poll(device, ONCE_WITHIN_S)
+            if result is not None:
+                results[device.id] = result
+
+        async with asyncio.TaskGroup() as group:
+            for device in self._devices.values():
+                group.create_task(poll(device))
+        return results
+
+    def _next_due(self) -> Device | None:
+        """The next device to poll now; None where none is due, or no more may run."""
+        while len(self._running) < self._maximum_polls:
+            due = self._timetable.take_due(asyncio.get_running_loop().time())
+            if due is None:
+                return None
+            if due.missed:
+                self._counters.add(Count.POLLS_SKIPPED, "late", due.missed)
+            if due.skipped:
+                continue
+            if due.key in self._running:
+                self._counters.add(Count.POLLS_SKIPPED, "still_running")
+                continue
+            self.latest_s = max(self.latest_s, due.late_s)
+            return self._devices[due.key]
+        return None
+
+    async def _rest(self) -> None:
+        """Until a device is due, a poll has ended, or the devices have changed."""
+        full = len(self._running) >= self._maximum_polls
+        try:
+            async with asyncio.timeout_at(None if full else self._timetable.next_at()):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _poll(self, device: Device, within_s: float) -> PollResult | None:
+        """Poll `device` and pass on the result; None where a bug was met, which costs this poll alone."""
+        try:
+            result = await self._poller.poll(device, within_s)
+            self._take(device, result)
+        except Exception:
+            self._counters.add(Count.BUGS, "poll")
+            log.exception("poll failed by a bug, please report it", device=device.name, address=device.address)
+            return None
+        else:
+            return result
+        finally:
+            if len(self._running) >= self._maximum_polls:
+                self._wake.set()
+            self._running.discard(device.id)
+
+    def _take(self, device: Device, result: PollResult) -> None:
+        for reason, count in result.missing.items():
+            self._counters.add(Count.READINGS_MISSING, reason, count)
+        if result.poll is None:
+            self._counters.add(Count.POLLS, "silent")
+            problem = result.silence
+        else:
+            self._counters.add(Count.POLLS, "partial" if result.missing else "complete")
+            self._counters.add(Count.READINGS, n=result.poll.metric_count)
+            self._store(result.poll)
+            problem = ", ".join(sorted(result.missing))
+        if problem != device.problem:
+            self._tell(device, result, problem)
+            device.problem = problem
+
+    def _tell(self, device: Device, result: PollResult, problem: str) -> None:
+        """One line when a device's state changes, and none while it stays."""
+        tell = log.bind(device=device.name, address=device.address)
+        if result.poll is None:
+            detail = {"detail": result.detail} if result.detail else {}
+            tell.warning("device does not answer, will be probed once each interval", reason=problem, **detail)
+        elif result.missing:
+            tell.warning("device answers in part", **{f"missing_{reason}": n for reason, n in sorted(result.missing.items())})
+        elif device.problem:
+            tell.info("device answers in full again", after=device.problem)
+        else:
+            tell.debug("device answers")

@@ -1,0 +1,89 @@
+"""The Basic Encoding Rules as SNMP uses them: tags, lengths, integers.
+
+Pure. What is read is checked against the end of what holds it; whatever does not fit raises MalformedMessage with its offset.
+Source: RFC 3417 §8 (definite lengths alone), X.690 §8; the application tags of RFC 2578 §7.1.
+"""
+
+from typing import Final
+
+from towerops_agent.errors import MalformedMessage
+
+INTEGER: Final = 0x02
+OCTET_STRING: Final = 0x04
+NULL: Final = 0x05
+OBJECT_IDENTIFIER: Final = 0x06
+SEQUENCE: Final = 0x30
+IP_ADDRESS: Final = 0x40
+COUNTER32: Final = 0x41
+GAUGE32: Final = 0x42
+TIME_TICKS: Final = 0x43
+OPAQUE: Final = 0x44
+NSAP_ADDRESS: Final = 0x45  # RFC 1442's, obsolete; old firmware still answers with it
+COUNTER64: Final = 0x46
+UINTEGER32: Final = 0x47  # RFC 1442's, obsolete; the same octets as Gauge32
+NO_SUCH_OBJECT: Final = 0x80
+NO_SUCH_INSTANCE: Final = 0x81
+END_OF_MIB_VIEW: Final = 0x82
+
+
+def encode_length(length: int) -> bytes:
+    """The length octets of contents of `length` octets, in the shortest form."""
+    if length < 0x80:
+        return bytes((length,))
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((0x80 | len(octets),)) + octets
+
+
+def encode(tag: int, contents: bytes) -> bytes:
+    """One tag-length-value."""
+    return bytes((tag,)) + encode_length(len(contents)) + contents
+
+
+def encode_integer(number: int, tag: int = INTEGER) -> bytes:
+    """`number` in two's complement, in the fewest octets. Unsigned types get their leading zero octet that way (X.690 §8.3)."""
+    magnitude = number if number >= 0 else ~number
+    return encode(tag, number.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True))
+
+
+def read_header(data: bytes, offset: int, end: int) -> tuple[int, int, int]:
+    """The tag-length-value at `offset`: its tag, and where its contents start and stop.
+
+    Raises MalformedMessage where it does not end by `end`, is of indefinite length, or has a tag of several octets.
+    """
+    if offset + 2 > end:
+        raise MalformedMessage("a value is cut short", offset)
+    tag = data[offset]
+    if tag & 0x1F == 0x1F:
+        raise MalformedMessage(f"tag 0x{tag:02x} of several octets", offset)
+    length = data[offset + 1]
+    start = offset + 2
+    if length >= 0x80:
+        length, start = read_long_length(data, offset + 1, end)
+    if start + length > end:
+        raise MalformedMessage(f"a length of {length} octets where {end - start} are left", offset + 1)
+    return tag, start, start + length
+
+
+def read_long_length(data: bytes, offset: int, end: int) -> tuple[int, int]:
+    """The length whose first octet, at `offset`, has its high bit set: the length, and where the contents start."""
+    size = data[offset] & 0x7F
+    start = offset + 1 + size
+    if not 1 <= size <= 8 or start > end:  # leading zeros are met in the field; 0x80 is the indefinite form
+        raise MalformedMessage(f"length octet 0x{data[offset]:02x}", offset)
+    return int.from_bytes(data[offset + 1 : start], "big"), start
+
+
+def read_integer(data: bytes, offset: int, end: int) -> tuple[int, int]:
+    """The INTEGER at `offset`, and where it stops. At most 8 octets. Raises MalformedMessage where there is none."""
+    tag, start, stop = read_header(data, offset, end)
+    if tag != INTEGER or not 1 <= stop - start <= 8:
+        raise MalformedMessage(f"tag 0x{tag:02x} of {stop - start} octets where an INTEGER is due", offset)
+    return int.from_bytes(data[start:stop], "big", signed=True), stop
+
+
+def read_contents(data: bytes, offset: int, end: int, expected: int) -> tuple[int, int]:
+    """Where the contents of the value at `offset` start and stop. Raises MalformedMessage where its tag is not `expected`."""
+    tag, start, stop = read_header(data, offset, end)
+    if tag != expected:
+        raise MalformedMessage(f"tag 0x{tag:02x} where 0x{expected:02x} is due", offset)
+    return start, stop

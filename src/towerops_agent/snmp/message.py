@@ -1,0 +1,280 @@
+"""SNMPv1 and v2c messages and their PDUs: octets <-> values.
+
+A Request's varbinds are encoded once, however many devices it is sent to; a Pdu keeps its varbinds as three parallel columns
+(names, tags, values), since an object per varbind would cost more than reading it (docs/decisions/0003-snmp-engine.md).
+Pure. Source: RFC 1157 §4, RFC 1901 §3, RFC 3416 §3 and §4.2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+from towerops_agent.errors import MalformedMessage
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.oid import Oid
+
+Value = int | bytes | None
+"""A varbind's value: an int for the integer types; the contents' octets for strings, OIDs, addresses and Opaque; else None."""
+
+UNREADABLE: Final = 0x00
+"""In place of a tag: the value's octets are none of its type. It costs this varbind alone, not the message."""
+
+
+class Version(IntEnum):
+    """The version field of a message."""
+
+    V1 = 0
+    V2C = 1
+    V3 = 3
+
+
+class PduType(IntEnum):
+    """The tags of the PDUs that a manager sends or gets."""
+
+    GET = 0xA0
+    GET_NEXT = 0xA1
+    RESPONSE = 0xA2
+    SET = 0xA3
+    GET_BULK = 0xA5
+    REPORT = 0xA8
+
+
+class ErrorStatus(IntEnum):
+    """The error-status of a response (RFC 3416 §3); names as the RFC has them."""
+
+    noError = 0  # noqa: N815
+    tooBig = 1  # noqa: N815
+    noSuchName = 2  # noqa: N815
+    badValue = 3  # noqa: N815
+    readOnly = 4  # noqa: N815
+    genErr = 5  # noqa: N815
+    noAccess = 6  # noqa: N815
+    wrongType = 7  # noqa: N815
+    wrongLength = 8  # noqa: N815
+    wrongEncoding = 9  # noqa: N815
+    wrongValue = 10  # noqa: N815
+    noCreation = 11  # noqa: N815
+    inconsistentValue = 12  # noqa: N815
+    resourceUnavailable = 13  # noqa: N815
+    commitFailed = 14  # noqa: N815
+    undoFailed = 15  # noqa: N815
+    authorizationError = 16  # noqa: N815
+    notWritable = 17  # noqa: N815
+    inconsistentName = 18  # noqa: N815
+
+
+def error_name(status: int) -> str:
+    """The RFC's name of an error-status, or `error-N` for one that it has not."""
+    try:
+        return ErrorStatus(status).name
+    except ValueError:
+        return f"error-{status}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked, ready to be sent to any device. For GET_BULK, `first` and `second` are non-repeaters and max-repetitions."""
+
+    names: tuple[Oid, ...]
+    type: PduType = PduType.GET
+    first: int = 0
+    second: int = 0
+    tail: bytes = field(default=b"", repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        varbinds = b"".join(
+            ber.encode(ber.SEQUENCE, ber.encode(ber.OBJECT_IDENTIFIER, name) + b"\x05\x00") for name in self.names
+        )
+        tail = ber.encode_integer(self.first) + ber.encode_integer(self.second) + ber.encode(ber.SEQUENCE, varbinds)
+        object.__setattr__(self, "tail", tail)
+
+    def pdu(self, request_id: int) -> bytes:
+        """The PDU with this request-id, 0x01000000 to 0x7fffffff, so that it always takes four octets."""
+        body = b"\x02\x04" + request_id.to_bytes(4, "big") + self.tail
+        return ber.encode(self.type, body)
+
+
+@dataclass(slots=True)
+class Pdu:
+    """A response (or, in a simulated device, a request). The three columns have the same length, and may be empty.
+
+    `tags`: each value's type, one octet each (see ber); UNREADABLE where the value's octets were none of its type.
+    """
+
+    type: int
+    request_id: int
+    error_status: int = 0
+    error_index: int = 0
+    names: list[Oid] = field(default_factory=list)
+    tags: bytes = b""
+    values: list[Value] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Message:
+    """An SNMPv1 or v2c message (RFC 1157 §4, RFC 1901 §3)."""
+
+    version: int
+    community: bytes
+    pdu: Pdu
+
+
+class Community:
+    """How v1 and v2c wrap a PDU: a version and a community, encoded once."""
+
+    __slots__ = ("_head", "_name", "version")
+
+    def __init__(self, version: Version, name: bytes) -> None:
+        self.version = version
+        self._name = name
+        self._head = ber.encode_integer(version) + ber.encode(ber.OCTET_STRING, name)
+
+    def __repr__(self) -> str:
+        return f"Community({self.version.name}, ***)"
+
+    def wrap(self, pdu: bytes) -> bytes:
+        """The message that carries `pdu`."""
+        head = self._head
+        return b"\x30" + ber.encode_length(len(head) + len(pdu)) + head + pdu
+
+    def refuses(self, message: Message) -> str | None:
+        """Why `message` is no answer to one of ours, or None."""
+        if message.version != self.version:
+            return "wrong_version"
+        if message.community != self._name:
+            return "wrong_community"
+        return None
+
+
+def message_version(datagram: bytes) -> int:
+    """The version field, which tells how to read the rest. Raises MalformedMessage where there is none."""
+    start, stop = ber.read_contents(datagram, 0, len(datagram), ber.SEQUENCE)
+    return ber.read_integer(datagram, start, stop)[0]
+
+
+def decode_message(datagram: bytes) -> Message:
+    """One SNMPv1 or v2c message from one UDP payload (RFC 1901 §3, RFC 3416 §3).
+
+    Varbinds keep the wire's order, and there may be none. Octets behind the message are ignored, as net-snmp does.
+    Raises MalformedMessage with the offset, in octets, of the first bad one.
+    """
+    start, end = ber.read_contents(datagram, 0, len(datagram), ber.SEQUENCE)
+    version, at = ber.read_integer(datagram, start, end)
+    if version not in (Version.V1, Version.V2C):
+        raise MalformedMessage(f"version {version} where 0 or 1 is due", start)
+    start, stop = ber.read_contents(datagram, at, end, ber.OCTET_STRING)
+    return Message(version, datagram[start:stop], decode_pdu(datagram, stop, end))
+
+
+def decode_pdu(data: bytes, offset: int, end: int) -> Pdu:
+    """The PDU at `offset` (RFC 3416 §3). Raises MalformedMessage; SNMPv1 traps, which are built otherwise, among the causes."""
+    pdu_type, at, stop = ber.read_header(data, offset, end)
+    if pdu_type & 0xE0 != 0xA0 or pdu_type == 0xA4:
+        raise MalformedMessage(f"PDU type 0x{pdu_type:02x}", offset)
+    request_id, at = ber.read_integer(data, at, stop)
+    status, at = ber.read_integer(data, at, stop)
+    index, at = ber.read_integer(data, at, stop)
+    at, stop = ber.read_contents(data, at, stop, ber.SEQUENCE)
+    names, tags, values = decode_varbinds(data, at, stop)
+    return Pdu(pdu_type, request_id, status, index, names, tags, values)
+
+
+def decode_varbinds(data: bytes, offset: int, end: int) -> tuple[list[Oid], bytes, list[Value]]:
+    """The varbinds from `offset` to `end`, as columns: names, tags, values. Raises MalformedMessage.
+
+    This is where the agent spends most of its time, hence one loop without a call in its usual path. A value whose framing
+    is right but whose octets are none of its type gets the tag UNREADABLE.
+    """
+    names: list[Oid] = []
+    tags = bytearray()
+    values: list[Value] = []
+    add_name, add_tag, add_value = names.append, tags.append, values.append
+    at = offset
+    try:
+        while at < end:
+            if data[at] != 0x30:
+                raise MalformedMessage(f"tag 0x{data[at]:02x} where a varbind is due", at)
+            length = data[at + 1]
+            start = at + 2
+            if length > 0x7F:
+                length, start = ber.read_long_length(data, at + 1, end)
+            stop = start + length
+            if stop > end:
+                raise MalformedMessage("a varbind is longer than its list", at)
+            if data[start] != 0x06:
+                raise MalformedMessage(f"tag 0x{data[start]:02x} where a varbind's name is due", start)
+            length = data[start + 1]
+            at = start + 2
+            if length > 0x7F:
+                length, at = ber.read_long_length(data, start + 1, stop)
+            start = at + length  # of the value
+            name = data[at:start]
+            tag = data[start]
+            length = data[start + 1]
+            at = start + 2
+            if length > 0x7F:
+                length, at = ber.read_long_length(data, start + 1, stop)
+            if at + length != stop:
+                raise MalformedMessage("a varbind's value does not fill it", start)
+            if tag in _UNSIGNED_MAXIMUM:  # the usual case
+                value: Value = int.from_bytes(data[at:stop], "big")
+                if length == 0 or value > _UNSIGNED_MAXIMUM[tag]:  # type: ignore[operator]
+                    tag, value = UNREADABLE, None
+            elif tag == 0x02:
+                if 1 <= length <= 8:
+                    value = int.from_bytes(data[at:stop], "big", signed=True)
+                else:
+                    tag, value = UNREADABLE, None
+            elif tag in _OCTETS:
+                value = data[at:stop]
+            elif tag in _EMPTY:
+                value = None
+            else:
+                tag, value = UNREADABLE, None
+            add_name(name)
+            add_tag(tag)
+            add_value(value)
+            at = stop
+    except IndexError:
+        raise MalformedMessage("a varbind is cut short", len(data)) from None
+    return names, bytes(tags), values
+
+
+# Read as unsigned whatever their first bit: much firmware leaves out the leading zero octet of a large counter.
+_UNSIGNED_MAXIMUM: Final = {
+    ber.COUNTER32: 0xFFFFFFFF,
+    ber.GAUGE32: 0xFFFFFFFF,
+    ber.TIME_TICKS: 0xFFFFFFFF,
+    ber.UINTEGER32: 0xFFFFFFFF,
+    ber.COUNTER64: 0xFFFFFFFFFFFFFFFF,
+}
+_OCTETS: Final = frozenset((ber.OCTET_STRING, ber.OBJECT_IDENTIFIER, ber.IP_ADDRESS, ber.OPAQUE, ber.NSAP_ADDRESS))
+_EMPTY: Final = frozenset((ber.NULL, ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW))
+
+
+def encode_value(tag: int, value: Value) -> bytes:
+    """One value of a varbind."""
+    if isinstance(value, int):
+        return ber.encode_integer(value, tag)
+    return ber.encode(tag, value or b"")
+
+
+def encode_pdu(pdu: Pdu) -> bytes:
+    """`pdu`, with its varbinds."""
+    varbinds = b"".join(
+        ber.encode(ber.SEQUENCE, ber.encode(ber.OBJECT_IDENTIFIER, name) + encode_value(tag, value))
+        for name, tag, value in zip(pdu.names, pdu.tags, pdu.values, strict=True)
+    )
+    head = (pdu.request_id, pdu.error_status, pdu.error_index)
+    return ber.encode(pdu.type, b"".join(map(ber.encode_integer, head)) + ber.encode(ber.SEQUENCE, varbinds))
+
+
+def encode_message(message: Message) -> bytes:
+    """`message`, ready to be sent."""
+    return Community(Version(message.version), message.community).wrap(encode_pdu(message.pdu))
+
+
+def response(request: Pdu, names: Sequence[Oid], tags: bytes, values: Sequence[Value], status: int = 0, index: int = 0) -> Pdu:
+    """The response to `request` with these varbinds."""
+    return Pdu(PduType.RESPONSE, request.request_id, status, index, list(names), tags, list(values))
