@@ -1,5 +1,136 @@
-"""The command `towerops-agent`: one function a command, lazy imports."""
+"""The command `towerops-agent`: one function a command.
+
+Exit status: 0 all went well · 1 it did not, with the reason on standard error · 2 a bad setting or bad usage.
+Imports are lazy, so that --help does not wait for the libraries of the work itself.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from towerops_agent import __version__
+from towerops_agent.errors import AgentError, SettingsError
+from towerops_agent.settings import SETTINGS, Settings, read_settings
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from towerops_agent.agent import OnceReport
+
+EXIT_FAILURE = 1
+EXIT_SETTINGS = 2
+
+
+class _DefaultsToRun(click.Group):
+    """A group whose bare command, with or without options, is `run`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each of SETTINGS, absent unless given."""
+    for setting in reversed(SETTINGS):
+        default = f" Default: {setting.default}." if setting.default else ""
+        text = f"{setting.help}{default} [{setting.variable}]"
+        command = click.option(setting.flag, setting.name, default=None, metavar="TEXT", help=text)(command)
+    return command
+
+
+@click.group(cls=_DefaultsToRun, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(version)s")
+def cli() -> None:
+    """The Towerops agent: polls SNMP devices, keeps the readings through outages, submits them to the Towerops API.
+
+    Without a command it does what `run` does. Settings come from the environment; options win over it.
+    """
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="Fetch the configuration, poll every device once, submit everything, and exit.")
+@_settings_options
+def run(once: bool, **flags: str | None) -> None:
+    """Poll and deliver, until SIGTERM or SIGINT. A second signal exits at once."""
+    import asyncio
+
+    from towerops_agent.agent import Agent
+
+    settings = _read_settings(flags)
+    try:
+        agent = Agent(settings)
+        if once:
+            sys.exit(_report(asyncio.run(agent.run_once())))
+        asyncio.run(_run_until_signalled(agent.run))
+    except AgentError as error:
+        _fail(error)
+
+
+@cli.command()
+@click.option("--seconds", type=float, default=None, help="Stop after so many seconds; without it, at Ctrl-C.")
+def demo(seconds: float | None) -> None:
+    """Show the agent at work on loopback: devices, a stand-in for the API, and a table of what arrives."""
+    import asyncio
+
+    try:
+        from towerops_agent.demo.site import run_demo
+    except ImportError as error:
+        click.echo(f"towerops-agent: the demo needs {error.name}: install towerops-agent[sandbox]", err=True)
+        sys.exit(EXIT_FAILURE)
+    sys.exit(asyncio.run(run_demo(seconds)))
+
+
+async def _run_until_signalled(run: Callable[["asyncio.Event"], Awaitable[None]]) -> None:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)  # the second one: whatever hangs, this does not
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    await run(stop)
+
+
+def _read_settings(flags: Mapping[str, object]) -> Settings:
+    """The settings, and the log set up by them; exits where they are no good."""
+    from towerops_agent.operations import logs
+
+    try:
+        settings = read_settings(os.environ, flags)
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            click.echo(f"towerops-agent: {line}", err=True)
+        sys.exit(EXIT_SETTINGS)
+    if flags.get("token") is not None:
+        click.echo("towerops-agent: warning: --token can be read by other users of this machine; prefer --token-file", err=True)
+    logs.configure(settings.log_level, settings.log_format, sys.stderr, secrets=[settings.token] if settings.token else [])
+    return settings
+
+
+def _report(report: "OnceReport") -> int:
+    """Tell what came of a single run; its exit status."""
+    for problem in report.problems:
+        click.echo(f"towerops-agent: {problem}", err=True)
+    click.echo(f"{report.devices} devices polled, {report.metrics} metrics delivered")
+    return EXIT_FAILURE if report.problems else 0
+
+
+def _fail(error: AgentError) -> None:
+    for line in str(error).splitlines():
+        click.echo(f"towerops-agent: {line}", err=True)
+    sys.exit(EXIT_SETTINGS if isinstance(error, SettingsError) else EXIT_FAILURE)
 
 
 def main() -> None:
     """Run the command line."""
+    cli(prog_name="towerops-agent")

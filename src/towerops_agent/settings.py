@@ -1,1 +1,248 @@
-"""(being written)"""
+"""The agent's settings: flags and environment -> one frozen Settings.
+
+SETTINGS is the single source of names, defaults and help: cli.py builds its options from it, docs/configuration.md is held to it.
+A flag wins over its variable, surrounding whitespace is dropped, and an empty text counts as not set.
+Pure: environment and flags are passed in, and the token's file is read elsewhere. Intervals are seconds (`_s`).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.parse import SplitResult, urlsplit
+
+from towerops_agent.errors import SettingsError
+from towerops_agent.model import Secret
+
+LogFormat = Literal["logfmt", "json"]
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("logfmt", "json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator decided. One of `token` and `token_file` is set; `api_url` ends without a slash."""
+
+    api_url: str
+    token: Secret | None = None
+    token_file: Path | None = None
+    config_refresh_s: int = 300
+    database_path: Path = Path("/data/towerops-agent.db")
+    log_level: str = "info"
+    log_format: LogFormat = "logfmt"
+    ca_file: Path | None = None
+    allow_http: bool = False
+
+
+class _Unfit(Exception):
+    """A text is no fit value. Its own text says what was wanted."""
+
+
+def _url(text: str) -> str:
+    """`text` without its trailing slashes. Whether plain http will do is decided later: it hangs on another setting."""
+    if any(c.isspace() or not c.isprintable() for c in text):  # urlsplit would drop some of them silently
+        raise _Unfit("https://… without spaces or control characters")
+    if any(c in text for c in "@?#"):
+        raise _Unfit("https://… without user, password, query or fragment")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise _Unfit("https://host, https://host:port or https://[IPv6 address]:port, with a port from 1 to 65535") from None
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise _Unfit("https://…; http:// is accepted for localhost alone")
+    if port == 0:
+        raise _Unfit("a port from 1 to 65535")
+    return text.rstrip("/")
+
+
+def _token(text: str) -> Secret:
+    if not all("!" <= c <= "~" for c in text):
+        raise _Unfit("printable ASCII characters without spaces, as an HTTP header bears them")
+    return Secret(text)
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 5 <= int(text[:9]) <= 86_400):
+        raise _Unfit("a whole number of seconds from 5 to 86400")
+    return int(text)
+
+
+def _level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise _Unfit("debug, info, warning or error")
+    return text.lower()
+
+
+def _format(text: str) -> LogFormat:
+    if text.lower() not in LOG_FORMATS:
+        raise _Unfit("logfmt or json")
+    return cast(LogFormat, text.lower())
+
+
+def _bool(text: str) -> bool:
+    if text.lower() not in ("1", "true", "0", "false"):
+        raise _Unfit("1, true, 0 or false")
+    return text.lower() in ("1", "true")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting, as the environment, the command line and the docs name it.
+
+    `name`: Settings' attribute, and the key in `flags`. `default`: as it would be written; "" where there is none.
+    """
+
+    name: str
+    variable: str
+    flag: str
+    default: str = ""
+    help: str
+    secret: bool = False
+    parse: Callable[[str], object]
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        name="api_url",
+        variable="TOWEROPS_API_URL",
+        flag="--api-url",
+        help="Base URL of the Towerops API, https://…; http:// is accepted for localhost alone.",
+        parse=_url,
+    ),
+    Setting(
+        name="token",
+        variable="TOWEROPS_AGENT_TOKEN",
+        flag="--token",
+        help="The agent's token. On the command line every user of the machine can read it: prefer the file.",
+        secret=True,
+        parse=_token,
+    ),
+    Setting(
+        name="token_file",
+        variable="TOWEROPS_AGENT_TOKEN_FILE",
+        flag="--token-file",
+        help="A file that holds the agent's token; read again when the API refuses the token.",
+        parse=Path,
+    ),
+    Setting(
+        name="config_refresh_s",
+        variable="CONFIG_REFRESH_SECONDS",
+        flag="--config-refresh-seconds",
+        default="300",
+        help="Seconds between two fetches of the configuration, 5 to 86400.",
+        parse=_seconds,
+    ),
+    Setting(
+        name="database_path",
+        variable="DATABASE_PATH",
+        flag="--database-path",
+        default="/data/towerops-agent.db",
+        help="The SQLite file that keeps polls until they are delivered, and the last good configuration.",
+        parse=Path,
+    ),
+    Setting(
+        name="log_level",
+        variable="LOG_LEVEL",
+        flag="--log-level",
+        default="info",
+        help="The least level that is logged: debug, info, warning or error.",
+        parse=_level,
+    ),
+    Setting(
+        name="log_format",
+        variable="LOG_FORMAT",
+        flag="--log-format",
+        default="logfmt",
+        help="logfmt, or json: one object a line.",
+        parse=_format,
+    ),
+    Setting(
+        name="ca_file",
+        variable="TOWEROPS_CA_FILE",
+        flag="--ca-file",
+        help="A PEM file of the authorities trusted to sign the API's certificate, in place of the system's.",
+        parse=Path,
+    ),
+    Setting(
+        name="allow_http",
+        variable="TOWEROPS_ALLOW_HTTP",
+        flag="--allow-http",
+        default="0",
+        help="1: accept plain http:// to any host. The token and the readings then travel in the clear.",
+        parse=_bool,
+    ),
+)
+
+
+def read_settings(environ: Mapping[str, str], flags: Mapping[str, object]) -> Settings:
+    """The settings that flags and environment make together; `flags` maps Setting.name to a value, None where not given.
+
+    Raises SettingsError with one line for each thing that is missing or bad.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    given = {setting.name: _given(setting, environ, flags) for setting in SETTINGS}
+    problems += _settle_token(given)
+    for setting in SETTINGS:
+        source, text = given[setting.name]
+        if not text:
+            continue
+        try:
+            values[setting.name] = setting.parse(text)
+        except _Unfit as wanted:
+            problems.append(f"{source} is {_shown(setting, text)}: expected {wanted}")
+    source, text = given["api_url"]
+    if not text:
+        problems.append("TOWEROPS_API_URL is not set: expected https://…, the base URL of the Towerops API (or give --api-url)")
+    elif "api_url" in values and not values.get("allow_http") and _is_exposed(urlsplit(text)):
+        problems.append(f"{source} is '{text}': expected https://…; http:// is accepted for localhost alone")
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return Settings(**values)
+
+
+def _given(setting: Setting, environ: Mapping[str, str], flags: Mapping[str, object]) -> tuple[str, str]:
+    """Where the setting comes from, as the operator knows it, and its text; the default's text where it was not given."""
+    flag = flags.get(setting.name)
+    text = "" if flag is None else str(flag).strip()
+    if text:
+        return setting.flag, text
+    return setting.variable, environ.get(setting.variable, "").strip() or setting.default
+
+
+def _settle_token(given: dict[str, tuple[str, str]]) -> list[str]:
+    """What is wrong with the two ways to give the token; a way that a flag overrules is taken out of `given`."""
+    (token_source, token), (file_source, file) = given["token"], given["token_file"]
+    if not token and not file:
+        return [
+            "TOWEROPS_AGENT_TOKEN is not set: expected the agent's token, or a file that holds it in TOWEROPS_AGENT_TOKEN_FILE"
+        ]
+    if not token or not file:
+        return []
+    token_is_flag, file_is_flag = token_source.startswith("--"), file_source.startswith("--")
+    if token_is_flag == file_is_flag:
+        return [f"{token_source} and {file_source} are both set: expected one of them"]
+    overruled = "token_file" if token_is_flag else "token"
+    given[overruled] = (given[overruled][0], "")
+    return []
+
+
+def _shown(setting: Setting, text: str) -> str:
+    """The text as a message may show it: no secret, and no URL that may hold a password."""
+    if setting.secret or (setting.name == "api_url" and any(c in text for c in "@?#")):
+        return "'***'"
+    return repr(text)
+
+
+def _is_exposed(url: SplitResult) -> bool:
+    """Whether the URL would send the token in the clear to another machine."""
+    host = url.hostname or ""
+    if url.scheme == "https" or host == "localhost":
+        return False
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True

@@ -4,7 +4,8 @@ Ids and names of its sensors and interfaces do not: they are in the buffer's Lay
 take some megabytes, whatever they are asked.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from towerops_agent.model import Equipment, Layout, SnmpVersion
 from towerops_agent.polling.plan import Plan, Planner
@@ -41,13 +42,19 @@ class Device:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Planner) -> Device:
-    """The device that polls `equipment`, whose layout has this id in the buffer."""
+def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Planner, before: Device | None = None) -> Device:
+    """The device that polls `equipment`, whose layout has this id in the buffer.
+
+    `before`: the device that polled it under another configuration; what was learned of it is kept where it is the same machine.
+    """
     credentials = equipment.credentials
     version = Version.V1 if credentials.version is SnmpVersion.V1 else Version.V2C
-    # SNMPv1 has no Counter64 (RFC 2576 §4.1.2.1), so there is nothing to learn.
-    width = NARROW if version is Version.V1 else UNKNOWN
-    traits = Traits(widths=bytes([width]) * (2 * len(equipment.interfaces)))
+    if_indexes = [interface.if_index for interface in equipment.interfaces]
+    traits = _traits(version, if_indexes)
+    same = before is not None and (before.host, before.port, before.security.version) == (equipment.host, equipment.port, version)
+    if before is not None and same:
+        widths = _widths(before, if_indexes, traits.widths)
+        traits = replace(before.traits, widths=widths)
     return Device(
         id=equipment.id,
         name=equipment.name,
@@ -57,14 +64,25 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
         interval_s=equipment.interval_s,
         layout=layout,
         digest=digest,
-        plan=planner.plan(
-            [sensor.oid for sensor in equipment.sensors],
-            [interface.if_index for interface in equipment.interfaces],
-            traits.widths,
-            traits.max_varbinds,
-        ),
+        plan=planner.plan([sensor.oid for sensor in equipment.sensors], if_indexes, traits.widths, traits.max_varbinds),
         traits=traits,
+        peer=before.peer if before is not None and same else None,
+        problem=before.problem if before is not None and same else None,
     )
+
+
+def _traits(version: Version, if_indexes: Sequence[int]) -> Traits:
+    """What is known of a device that was never asked: over SNMPv1 there is no Counter64 (RFC 2576 §4.1.2.1)."""
+    return Traits(widths=bytes([NARROW if version is Version.V1 else UNKNOWN]) * (2 * len(if_indexes)))
+
+
+def _widths(before: Device, if_indexes: Sequence[int], unknown: bytes) -> bytes:
+    """The widths of these interfaces' counters, as learned before; as in `unknown` where they were not."""
+    widths = bytearray(unknown)
+    learned = {if_index: before.traits.widths[2 * i : 2 * i + 2] for i, if_index in enumerate(before.plan.if_indexes)}
+    for i, if_index in enumerate(if_indexes):
+        widths[2 * i : 2 * i + 2] = learned.get(if_index, unknown[2 * i : 2 * i + 2])
+    return bytes(widths)
 
 
 def layout_of(equipment: Equipment) -> Layout:

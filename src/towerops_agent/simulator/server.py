@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 from towerops_agent.simulator.device import SimulatedDevice
 
@@ -15,8 +16,7 @@ class _Endpoint(asyncio.DatagramProtocol):
         self._answers = answers
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)  # noqa: S101 - asyncio's promise, for the type checker
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # asyncio's promise
         self._started_at = asyncio.get_running_loop().time()
 
     def datagram_received(self, datagram: bytes, peer: tuple[str, int]) -> None:

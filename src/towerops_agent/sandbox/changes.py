@@ -1,0 +1,21 @@
+"""Waiting for a condition over something that changes on this event loop, without polling it by the clock."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class Changes:
+    """Whoever changes something tells; whoever waits looks again. Used on one event loop's thread."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def tell(self) -> None:
+        """Something has changed."""
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return as soon as the condition holds, which is looked at now and after each change."""
+        while not condition():
+            await self._next.wait()

@@ -1,0 +1,121 @@
+"""Is a body what the contract asks for? Stricter than the contract's types: what a careless server would let pass is refused.
+
+Pure. Timestamps are RFC 3339, UTC, microseconds; counters have at most 64 bits.
+"""
+
+import re
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from towerops_agent.api.contract import Accepts, EquipmentStatus, Heartbeat, InterfaceStat, Metric, Metrics, SensorReading
+from towerops_agent.model import INTERFACE_COLUMNS
+
+MAX_INFLATION = 100
+"""A compressed body may grow to this many times the limit of what may be sent (JSON of metrics shrinks 10 to 20 times)."""
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+Body = TypeVar("Body")
+
+
+class Refused(Exception):
+    """The request is refused with this status, for this reason."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def decompress(body: bytes, encoding: str, accepts: Accepts) -> bytes:
+    """The body without its content encoding ("" for none). Raises Refused: 415, 413 or 400."""
+    if encoding in ("", "identity"):
+        return body
+    if encoding != "gzip" or encoding not in accepts.content_encodings:
+        raise Refused(415, f"Content-Encoding is {encoding!r}: expected one that the configuration's accepts lists")
+    inflater = zlib.decompressobj(wbits=31)
+    limit = MAX_INFLATION * accepts.max_body_bytes
+    try:
+        inflated = inflater.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise Refused(400, f"the body is no gzip: {error}") from None
+    if len(inflated) > limit:
+        raise Refused(413, f"the body inflates to more than {limit} octets")
+    if not inflater.eof or inflater.unused_data:
+        raise Refused(400, "the body is no gzip: expected one whole stream and nothing after it")
+    return inflated
+
+
+def decode_metrics(body: bytes, accepts: Accepts) -> Sequence[Metric]:
+    """The metrics of a batch. Raises Refused: 400 for what is no JSON, 422 for a bad metric, 413 for too many."""
+    metrics = _decode(body, Metrics).metrics
+    if len(metrics) > accepts.max_metrics:
+        raise Refused(413, f"{len(metrics)} metrics: expected at most {accepts.max_metrics}")
+    for i, metric in enumerate(metrics):
+        for problem in _problems(metric, accepts):
+            raise Refused(422, f"metrics[{i}]: {problem}")
+    return metrics
+
+
+def decode_heartbeat(body: bytes) -> Heartbeat:
+    """The heartbeat. Raises Refused: 400 for what is no JSON, 422 for a bad one."""
+    heartbeat = _decode(body, Heartbeat)
+    if heartbeat.uptime_seconds < 0:
+        raise Refused(422, f"uptime_seconds is {heartbeat.uptime_seconds}: expected 0 or more")
+    return heartbeat
+
+
+def _decode(body: bytes, kind: type[Body]) -> Body:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise Refused(422, str(error)) from None
+    except ValueError as error:  # msgspec.DecodeError, UnicodeDecodeError
+        raise Refused(400, f"the body is no JSON: {error}") from None
+
+
+def _problems(metric: Metric, accepts: Accepts) -> list[str]:
+    problems = []
+    match metric:
+        case SensorReading():
+            kind, name = "sensor_reading", metric.sensor_id
+        case InterfaceStat():
+            kind, name = "interface_stat", metric.interface_id
+            problems += _counter_problems(metric)
+        case EquipmentStatus():
+            kind, name = "equipment_status", metric.equipment_id
+            if metric.response_time_ms is not None and metric.response_time_ms < 0:
+                problems.append(f"response_time_ms is {metric.response_time_ms}: expected 0 or more, or null")
+    if kind not in accepts.metric_types:
+        problems.append(f"type is '{kind}': expected one of {', '.join(accepts.metric_types)}")
+    if not name:
+        problems.append("the id is empty")
+    if not _is_timestamp(metric.timestamp):
+        problems.append(f"timestamp is {metric.timestamp!r}: expected UTC with microseconds, as 2026-01-09T19:22:15.123456Z")
+    return problems
+
+
+def _counter_problems(stat: InterfaceStat) -> list[str]:
+    counters = {column: getattr(stat, column) for column in INTERFACE_COLUMNS}
+    problems = [
+        f"{column} is {value}: expected null or 0 to {2**64 - 1}"
+        for column, value in counters.items()
+        if value is not None and not 0 <= value < 2**64
+    ]
+    if stat.if_in_octets is None and stat.if_out_octets is None:
+        problems.append("if_in_octets and if_out_octets are null: expected no interface_stat at all")
+    return problems
+
+
+def _is_timestamp(text: str) -> bool:
+    if not _TIMESTAMP.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,242 @@
+"""Flags and environment make one Settings, or one error that says all that is wrong."""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towerops_agent.errors import SettingsError
+from towerops_agent.model import Secret
+from towerops_agent.settings import SETTINGS, Settings, read_settings
+
+URL = "https://api.example.net"
+GIVEN = {"TOWEROPS_API_URL": URL, "TOWEROPS_AGENT_TOKEN": "t0ken-of-agent"}
+
+
+def problems(environ: dict[str, str], **flags: object) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(environ, flags)
+    return str(caught.value).split("\n")
+
+
+def test_url_and_token_are_all_that_is_needed():
+    assert read_settings(GIVEN, {}) == Settings(api_url=URL, token=Secret("t0ken-of-agent"))
+
+
+def test_each_setting_can_come_from_the_environment():
+    settings = read_settings(
+        {
+            "TOWEROPS_API_URL": "https://api.example.net:8443/towerops",
+            "TOWEROPS_AGENT_TOKEN_FILE": "/run/secrets/token",
+            "CONFIG_REFRESH_SECONDS": "60",
+            "DATABASE_PATH": "/var/lib/agent.db",
+            "LOG_LEVEL": "DEBUG",
+            "LOG_FORMAT": "json",
+            "TOWEROPS_CA_FILE": "/etc/ca.pem",
+            "TOWEROPS_ALLOW_HTTP": "true",
+        },
+        {},
+    )
+    assert settings == Settings(
+        api_url="https://api.example.net:8443/towerops",
+        token_file=Path("/run/secrets/token"),
+        config_refresh_s=60,
+        database_path=Path("/var/lib/agent.db"),
+        log_level="debug",
+        log_format="json",
+        ca_file=Path("/etc/ca.pem"),
+        allow_http=True,
+    )
+
+
+def test_a_flag_wins_over_its_variable():
+    environ = GIVEN | {"LOG_LEVEL": "nonsense", "CONFIG_REFRESH_SECONDS": "60", "DATABASE_PATH": "/a.db"}
+    flags = {
+        "log_level": "error",
+        "config_refresh_s": 30,
+        "database_path": Path("/b.db"),
+        "api_url": "https://b",
+        "ca_file": None,
+    }
+    settings = read_settings(environ, flags)
+    assert (settings.log_level, settings.config_refresh_s, settings.database_path) == ("error", 30, Path("/b.db"))
+    assert (settings.api_url, settings.ca_file) == ("https://b", None)
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_a_flag_may_be_a_bool(flag):
+    settings = read_settings(GIVEN | {"TOWEROPS_ALLOW_HTTP": "0" if flag else "1"}, {"allow_http": flag})
+    assert settings.allow_http is flag
+
+
+def test_an_empty_text_counts_as_not_set():
+    empty = {setting.variable: " " for setting in SETTINGS}
+    assert read_settings(empty | GIVEN, {"log_level": ""}) == read_settings(GIVEN, {})
+
+
+def test_whitespace_around_values_is_dropped():
+    settings = read_settings({"TOWEROPS_API_URL": f" {URL}/\n", "TOWEROPS_AGENT_TOKEN": "abc\r\n", "LOG_LEVEL": " info "}, {})
+    assert (settings.api_url, settings.token, settings.log_level) == (URL, Secret("abc"), "info")
+
+
+@pytest.mark.parametrize("url", [URL, URL + "/", URL + "///"])
+def test_the_api_url_ends_without_a_slash(url):
+    assert read_settings(GIVEN | {"TOWEROPS_API_URL": url}, {}).api_url == URL
+
+
+def test_all_that_is_wrong_is_said_at_once_one_line_each():
+    lines = problems(
+        {
+            "TOWEROPS_API_URL": "ftp://x",
+            "CONFIG_REFRESH_SECONDS": "soon",
+            "LOG_LEVEL": "loud",
+            "LOG_FORMAT": "xml",
+            "TOWEROPS_ALLOW_HTTP": "maybe",
+        }
+    )
+    assert sorted(lines) == [
+        "CONFIG_REFRESH_SECONDS is 'soon': expected a whole number of seconds from 5 to 86400",
+        "LOG_FORMAT is 'xml': expected logfmt or json",
+        "LOG_LEVEL is 'loud': expected debug, info, warning or error",
+        "TOWEROPS_AGENT_TOKEN is not set: expected the agent's token, or a file that holds it in TOWEROPS_AGENT_TOKEN_FILE",
+        "TOWEROPS_ALLOW_HTTP is 'maybe': expected 1, true, 0 or false",
+        "TOWEROPS_API_URL is 'ftp://x': expected https://…; http:// is accepted for localhost alone",
+    ]
+
+
+def test_a_bad_flag_is_named_by_its_flag():
+    assert problems(GIVEN, config_refresh_s=1) == [
+        "--config-refresh-seconds is '1': expected a whole number of seconds from 5 to 86400"
+    ]
+
+
+def test_a_missing_url_is_said():
+    assert problems({"TOWEROPS_AGENT_TOKEN": "abc"}) == [
+        "TOWEROPS_API_URL is not set: expected https://…, the base URL of the Towerops API (or give --api-url)"
+    ]
+
+
+@pytest.mark.parametrize("seconds", ["4", "86401", "-5", "5.0", "1_000", "\u0665\u0665", "9" * 5000])
+def test_an_interval_outside_5_to_86400_is_refused(seconds):
+    assert len(problems(GIVEN | {"CONFIG_REFRESH_SECONDS": seconds})) == 1
+
+
+@pytest.mark.parametrize("seconds", [5, 86_400])
+def test_the_interval_s_bounds_are_fit(seconds):
+    assert read_settings(GIVEN, {"config_refresh_s": seconds}).config_refresh_s == seconds
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.9.9.9:80", "[::1]:8700"])
+def test_plain_http_is_accepted_for_this_machine(host):
+    assert read_settings(GIVEN | {"TOWEROPS_API_URL": f"http://{host}"}, {}).api_url == f"http://{host}"
+
+
+@pytest.mark.parametrize(
+    "host", ["api.example.net", "10.0.0.1", "[2001:db8::1]", "localhost.example.net", "127.0.0.1.nip.example"]
+)
+def test_plain_http_to_another_machine_needs_leave(host):
+    environ = GIVEN | {"TOWEROPS_API_URL": f"http://{host}"}
+    assert problems(environ) == [
+        f"TOWEROPS_API_URL is 'http://{host}': expected https://…; http:// is accepted for localhost alone"
+    ]
+    assert read_settings(environ | {"TOWEROPS_ALLOW_HTTP": "1"}, {}).api_url == f"http://{host}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "api.example.net",
+        "https://",
+        "https:///path",
+        "https://:443",
+        "https://host:port",
+        "https://host:0",
+        "https://host:65536",
+        "https://[::1",
+        "https://ho st",
+        "https://ho\nst",
+        "https://ho\x00st",
+        "file:///etc/passwd",
+        "https:host",
+    ],
+)
+def test_what_is_no_url_of_an_api_is_refused(url):
+    (line,) = problems(GIVEN | {"TOWEROPS_API_URL": url})
+    assert line.startswith(f"TOWEROPS_API_URL is {url!r}: expected ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:hunter2@host",
+        "https://user:hun?ter2@host",
+        "https://user:hunter2#@host",
+        "user:hunter2@host",
+        "https://host/?key=hunter2",
+        "https://host/#hunter2",
+        "https://host/?key=x@hunter2",
+    ],
+)
+def test_a_url_with_a_password_query_or_fragment_is_refused_unseen(url):
+    assert problems(GIVEN | {"TOWEROPS_API_URL": url}) == [
+        "TOWEROPS_API_URL is '***': expected https://… without user, password, query or fragment"
+    ]
+
+
+def test_token_and_token_file_exclude_each_other():
+    environ = GIVEN | {"TOWEROPS_AGENT_TOKEN_FILE": "/token"}
+    assert problems(environ) == ["TOWEROPS_AGENT_TOKEN and TOWEROPS_AGENT_TOKEN_FILE are both set: expected one of them"]
+    assert problems({"TOWEROPS_API_URL": URL}, token="abc", token_file="/token") == [
+        "--token and --token-file are both set: expected one of them"
+    ]
+
+
+def test_a_token_flag_wins_over_either_variable():
+    by_file = read_settings(GIVEN, {"token_file": "/token"})
+    assert (by_file.token, by_file.token_file) == (None, Path("/token"))
+    by_token = read_settings({"TOWEROPS_API_URL": URL, "TOWEROPS_AGENT_TOKEN_FILE": "/token"}, {"token": "abc"})
+    assert (by_token.token, by_token.token_file) == (Secret("abc"), None)
+
+
+@pytest.mark.parametrize("token", ["two words", "tab\there", "line\nbreak", "caf\u00e9", "nul\x00"])
+def test_a_token_that_no_header_bears_is_refused_unseen(token):
+    assert problems(GIVEN | {"TOWEROPS_AGENT_TOKEN": token}) == [
+        "TOWEROPS_AGENT_TOKEN is '***': expected printable ASCII characters without spaces, as an HTTP header bears them"
+    ]
+
+
+@given(token=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
+def test_a_token_is_seen_neither_in_a_repr_nor_in_a_message(token):
+    settings = read_settings(GIVEN | {"TOWEROPS_AGENT_TOKEN": token}, {})
+    assert settings.token == Secret(token)
+    assert repr(settings) == repr(dataclasses.replace(settings, token=Secret("another")))
+    assert problems({"TOWEROPS_AGENT_TOKEN": token, "TOWEROPS_API_URL": "-"}) == problems(GIVEN | {"TOWEROPS_API_URL": "-"})
+
+
+@given(st.dictionaries(st.sampled_from([s.variable for s in SETTINGS]), st.text()))
+def test_no_other_exception_than_settings_error_comes_of_any_environment(environ):
+    with contextlib.suppress(SettingsError):
+        read_settings(environ, {})
+
+
+def test_the_table_and_settings_agree():
+    """Each row is an attribute of Settings, and the defaults say the same."""
+    attributes = {field.name: field for field in dataclasses.fields(Settings)}
+    assert [setting.name for setting in SETTINGS] == list(attributes)
+    for setting in SETTINGS:
+        default = attributes[setting.name].default
+        if setting.default:
+            assert setting.parse(setting.default) == default
+        else:
+            assert default in (None, dataclasses.MISSING)
+        assert setting.flag.startswith("--")
+        assert setting.help.endswith(".")
+    assert [setting.name for setting in SETTINGS if setting.secret] == ["token"]
+
+
+def test_names_are_used_once():
+    for names in zip(*((s.name, s.variable, s.flag) for s in SETTINGS), strict=True):
+        assert len(set(names)) == len(names)
