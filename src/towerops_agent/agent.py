@@ -43,6 +43,9 @@ STOP_WITHIN_S: Final = 5.0
 ONCE_WITHIN_S: Final = 60.0
 ONCE_ATTEMPTS: Final = 3
 
+FIRST_DELIVERY_AFTER_S: Final = 1.0
+"""How long after the first poll the first delivery begins: by then 200 devices have been polled."""
+
 BEGIN_AGAIN_S: Final = 5.0
 """How long a loop that met a bug waits before it is begun again."""
 
@@ -79,7 +82,9 @@ class Agent:
             kept=self._kept,
             refresh_s=settings.config_refresh_s,
         )
-        self._courier = Courier(self._buffer, self._api, self.counters, accepts=lambda: self._sync.accepts)
+        self._courier = Courier(
+            self._buffer, self._api, self.counters, accepts=lambda: self._sync.accepts, settle_s=FIRST_DELIVERY_AFTER_S
+        )
         self._heartbeat = HeartbeatLoop(self._api, self.counters, socket.gethostname())
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -1,0 +1,66 @@
+"""What the server takes in one request: the wire's `accepts` -> Accepts.
+
+An extension of the contract: where it is absent, or a field of it is, what a server takes that has never heard of it.
+Pure. Sizes in octets.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Raw
+
+from towerops_agent.api.fields import members, shown, value_of
+from towerops_agent.errors import InvalidConfig
+
+MOST_METRICS = 10_000
+MOST_BODY_OCTETS = 16 << 20
+"""What the agent makes use of where the server takes more: a batch is built in memory."""
+
+LEAST_BODY_OCTETS = 4096
+"""Below it not every single metric fits, and the server's word would cost readings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """What one request may hold."""
+
+    content_encodings: tuple[str, ...] = ()
+    max_metrics: int = 1000
+    max_body_octets: int = 1 << 20
+    metric_types: tuple[str, ...] = ("sensor_reading", "interface_stat")
+
+
+def read_accepts(raw: Raw) -> tuple[Accepts, list[InvalidConfig]]:
+    """What `raw` says, and what is wrong with it. Each field that is absent, null or bad takes its default."""
+    wrong: list[InvalidConfig] = []
+    try:
+        fields = members(raw, "accepts") if raw and bytes(raw) != b"null" else {}
+    except InvalidConfig as error:
+        return Accepts(), [error]
+
+    def texts(field: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        value: Any = value_of(fields.get(field))
+        if value is None:
+            return default
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        wrong.append(InvalidConfig(f"accepts.{field} is {shown(value)}: expected a list of texts; used {list(default)}"))
+        return default
+
+    def size(field: str, default: int, least: int, most: int) -> int:
+        value: Any = value_of(fields.get(field))
+        if value is None:
+            return default
+        if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+            return min(value, most)
+        wrong.append(InvalidConfig(f"accepts.{field} is {shown(value)}: expected an integer of at least {least}; used {default}"))
+        return default
+
+    default = Accepts()
+    accepts = Accepts(
+        texts("content_encodings", default.content_encodings),
+        size("max_metrics", default.max_metrics, 1, MOST_METRICS),
+        size("max_body_bytes", default.max_body_octets, LEAST_BODY_OCTETS, MOST_BODY_OCTETS),
+        texts("metric_types", default.metric_types),
+    )
+    return accepts, wrong

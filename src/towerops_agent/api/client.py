@@ -1,0 +1,249 @@
+"""The Towerops API's three endpoints over HTTPS, each answer and each failure as a value of outcomes.py.
+
+config_sync.py, delivery's courier.py and heartbeat.py use it; retry.py decides what an outcome leads to. httpx2's exceptions and
+those below it end here. No redirect is followed, no cookie kept, and the token goes to the base URL alone; what a server
+says is cut, cleaned of control characters and of the token before anyone sees it.
+I/O. Sizes in octets, times in seconds. Source: docs/api.md.
+"""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import httpx2
+import msgspec
+
+from towerops_agent import __version__
+from towerops_agent.api import contract
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.api.outcomes import (
+    Accepted,
+    ConfigFetched,
+    ConfigOutcome,
+    Failure,
+    NotFound,
+    NotModified,
+    Outcome,
+    Redirected,
+    Rejected,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+from towerops_agent.api.retry_after import http_date, retry_after_s
+from towerops_agent.api.tls import describe_tls_failure, tls_context
+from towerops_agent.errors import SettingsError
+
+MOST_CONFIG_OCTETS = 256 << 20
+MOST_ANSWER_OCTETS = 1 << 20
+MOST_REASON_CHARACTERS = 300
+
+CONFIG_WITHIN_S = 600.0
+ANSWER_WITHIN_S = 120.0
+"""How long a whole exchange may last: httpx2's own timeouts begin anew with each octet, and a server may drip."""
+
+KEEPALIVE_S = 45.0
+"""Longer than the 30 s between two deliveries, shorter than the 60 s after which many servers hang up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer as it was received. `whole`: whether `body` is all of it, rather than its beginning."""
+
+    status: int
+    headers: httpx2.Headers
+    body: bytes
+    whole: bool
+
+
+class ApiClient:
+    """A client of one API, an async context manager; opening it may raise SettingsError (CA file, proxy, token)."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: TokenSource,
+        *,
+        ca_file: Path | None = None,
+        connect_timeout_s: float = 10.0,
+        read_timeout_s: float = 30.0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._token = token
+        self._ca_file = ca_file
+        self._timeout = httpx2.Timeout(read_timeout_s, connect=connect_timeout_s)
+        self._now = now
+        self._http: httpx2.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        _ = self._token.token  # a missing token is the operator's to know now, not at the first request
+        context = tls_context(self._ca_file)
+        try:
+            self._http = httpx2.AsyncClient(
+                verify=context,
+                timeout=self._timeout,
+                limits=httpx2.Limits(keepalive_expiry=KEEPALIVE_S),
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                headers={"User-Agent": f"towerops-agent/{__version__}", "Accept": "application/json"},
+                follow_redirects=False,
+            )
+        except (ValueError, ImportError, httpx2.InvalidURL):  # a URL with a password in it: not shown
+            raise SettingsError("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be used: expected http://host:port") from None
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+
+    @property
+    def token_rotations(self) -> int:
+        """How often the token has become another one."""
+        return self._token.rotations
+
+    def reread_token(self) -> bool:
+        """Whether the token's file holds another one now. Raises SettingsError where the file can't be used."""
+        return self._token.reread()
+
+    async def get_config(self, etag: str | None = None) -> ConfigOutcome:
+        """The configuration, or NotModified where it still is the one that `etag` names."""
+        headers = {} if etag is None else {"If-None-Match": etag}
+        answer = await self._exchange("GET", contract.CONFIG_PATH, headers, None, MOST_CONFIG_OCTETS, CONFIG_WITHIN_S)
+        if isinstance(answer, Unavailable):
+            return answer
+        if answer.status == 304 and etag is not None:
+            return NotModified()
+        if answer.status == 200:
+            if not answer.whole:
+                return Unavailable(f"a configuration of more than {MOST_CONFIG_OCTETS >> 20} MiB", answer.status)
+            fresh = answer.headers.get("ETag", "")
+            fit = fresh != "" and fresh.isascii() and fresh.isprintable()  # it is sent back as it is
+            return ConfigFetched(answer.body, fresh if fit else None, http_date(answer.headers.get("Date")))
+        return self._failure(answer, contract.CONFIG_PATH)
+
+    async def post_metrics(self, body: bytes, key: str, encoding: Literal["gzip"] | None = None) -> Outcome:
+        """What the server says to the metrics in `body`, which is `encoding` encoded; `key` names the batch on each retry."""
+        headers = {"Idempotency-Key": key} | ({"Content-Encoding": encoding} if encoding else {})
+        return await self._post(contract.METRICS_PATH, headers, body)
+
+    async def post_heartbeat(self, heartbeat: contract.Heartbeat) -> Outcome:
+        """What the server says to `heartbeat`."""
+        return await self._post(contract.HEARTBEAT_PATH, {}, msgspec.json.encode(heartbeat))
+
+    async def _post(self, path: str, headers: dict[str, str], body: bytes) -> Outcome:
+        headers = headers | {"Content-Type": "application/json"}
+        answer = await self._exchange("POST", path, headers, body, MOST_ANSWER_OCTETS, ANSWER_WITHIN_S)
+        if isinstance(answer, Unavailable):
+            return answer
+        if answer.status == 204 or (200 <= answer.status < 300 and answer.whole and _is_json(answer.body)):
+            return Accepted(answer.status)
+        return self._failure(answer, path)
+
+    async def _exchange(
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None, most_octets: int, within_s: float
+    ) -> _Answer | Unavailable:
+        """The answer to one request, its body cut at `most_octets`; Unavailable where there is none."""
+        if self._http is None:
+            raise RuntimeError("the client is not open: use it as `async with ApiClient(…)`")
+        headers = headers | {"Authorization": f"Bearer {self._token.token.reveal()}"}
+        request = self._http.build_request(method, self._base_url + path, headers=headers, content=body)
+        try:
+            async with asyncio.timeout(within_s):
+                response = await self._http.send(request, stream=True, auth=None)
+                try:
+                    received, whole = await _read(response, most_octets)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            return Unavailable(f"no complete answer within {within_s:g} s")
+        except (httpx2.RequestError, OSError) as error:
+            return Unavailable(self._cleaned(self._described(error)))
+        return _Answer(response.status_code, response.headers, received, whole)
+
+    def _failure(self, answer: _Answer, path: str) -> Failure:
+        """The outcome of an answer that is no success."""
+        status = answer.status
+        match status:
+            case 401 | 403:
+                return Unauthorized(status)
+            case 404:
+                return NotFound(path)
+            case 413:
+                return TooLarge()
+            case 400 | 422:
+                return Rejected(status, self._said(answer) or "no reason given")
+            case _ if 300 <= status < 400:
+                return Redirected(status, self._cleaned(answer.headers.get("Location", "")))
+        said = self._said(answer) or "an empty body"
+        if 200 <= status < 300:
+            return Unavailable(f"status {status} with a body that is no JSON: {said}", status)
+        date = http_date(answer.headers.get("Date"))
+        wait_s = retry_after_s(answer.headers.get("Retry-After"), date or self._now())
+        return Unavailable(f"status {status}: {said}", status, wait_s)
+
+    def _said(self, answer: _Answer) -> str:
+        return self._cleaned(answer.body[:65536].decode(errors="replace"))
+
+    def _cleaned(self, text: str) -> str:
+        """`text` in one printable line of at most 300 characters, and without the token that a server may echo."""
+        token = self._token.token.reveal()
+        line = " ".join("".join(c if c.isprintable() else " " for c in text.replace(token, "***")).split())
+        return line if len(line) <= MOST_REASON_CHARACTERS else f"{line[: MOST_REASON_CHARACTERS - 1]}…"
+
+    def _described(self, error: Exception) -> str:
+        """Why there was no answer: the cause that the operator can act on, not the layers above it."""
+        match error:
+            case httpx2.ConnectTimeout():
+                return f"no connection within {self._timeout.connect:g} s"
+            case httpx2.ReadTimeout():
+                return f"no answer within {self._timeout.read:g} s"
+            case httpx2.WriteTimeout():
+                return f"the server took no octet for {self._timeout.write:g} s"
+            case httpx2.ProxyError():
+                return f"the proxy refused: {error}"
+        for cause in _causes(error):
+            match cause:
+                case ssl.SSLError():
+                    return describe_tls_failure(cause)
+                case socket.gaierror():
+                    return f"the host name in TOWEROPS_API_URL was not found: {cause.strerror}"
+                case OSError(errno=int(number)):
+                    return f"no connection: {os.strerror(number)}"
+        return f"{str(error) or 'the connection broke'} ({type(error).__name__})"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """`error` and what led to it, the outermost first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        if isinstance(cause, BaseExceptionGroup):  # one per address that was tried
+            yield from _causes(cause.exceptions[0])
+        cause = cause.__cause__ or cause.__context__
+
+
+async def _read(response: httpx2.Response, most_octets: int) -> tuple[bytes, bool]:
+    """The body's first `most_octets`, decoded, and whether that is all of it."""
+    body = BytesIO()
+    async for chunk in response.aiter_bytes():
+        body.write(chunk)
+        if body.tell() > most_octets:
+            return body.getvalue()[:most_octets], False
+    return body.getvalue(), True
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,203 @@
+"""The agent's configuration, kept in step with the API's.
+
+client.py fetches, equipment.py reads, `apply` puts it into force, `keep` stores it for the next start. A configuration that
+can't be used, or none at all, leaves the one in force as it is; at the start that is the one kept before, so that a restart
+during an outage goes on polling.
+I/O through what is passed in. Seconds.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from typing import Protocol
+
+import structlog
+
+from towerops_agent.api.accepts import Accepts
+from towerops_agent.api.equipment import ConfigRead, Refusal, read_config
+from towerops_agent.api.outcomes import ConfigFetched, ConfigOutcome, Failure, NotModified, Unauthorized, Unavailable
+from towerops_agent.api.reachability import Reachability
+from towerops_agent.counters import Count, Counters
+from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
+
+FIRST_RETRY_S = 5.0
+MOST_RETRY_S = 60.0
+MOST_REFUSAL_LINES = 50
+
+log = structlog.get_logger()
+
+
+class Client(Protocol):
+    """What is needed of ApiClient."""
+
+    @property
+    def token_rotations(self) -> int: ...  # noqa: D102  # as ApiClient's, all three
+
+    async def get_config(self, etag: str | None = None) -> ConfigOutcome: ...  # noqa: D102
+
+    def reread_token(self) -> bool: ...  # noqa: D102
+
+
+class ConfigSync:
+    """Fetches the configuration, and calls `apply` with each one that differs from the one in force.
+
+    `apply` consumes the ConfigRead's equipment; what it has not read when it returns is not read at all. `keep` gets the body
+    after that, and `kept` gives it back at the next start; it may raise InvalidConfig.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        counters: Counters,
+        *,
+        apply: Callable[[ConfigRead], Awaitable[None]],
+        keep: Callable[[bytes], Awaitable[None]],
+        kept: Callable[[], Awaitable[bytes | None]],
+        refresh_s: float = 300.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self._client = client
+        self._counters = counters
+        self._apply = apply
+        self._keep = keep
+        self._kept = kept
+        self._refresh_s = refresh_s
+        self._sleep = sleep
+        self._now_us = now_us
+        self._digest = b""
+        self._etag: str | None = None
+        self._kept_rotation = 0
+        self.accepts = Accepts()
+        self.version = ""
+        self.refusals: tuple[Refusal, ...] = ()
+        self.last: ConfigOutcome | None = None
+        self.reachability = Reachability()
+
+    @property
+    def has_config(self) -> bool:
+        """Whether there is a configuration in force."""
+        return self._digest != b""
+
+    async def run(self) -> None:
+        """Keep in step, for good: the kept configuration first, then a fetch every `refresh_s`, sooner after a failure."""
+        if not self.has_config:
+            await self.load_kept()
+        while True:
+            outcome = await self.fetch_once()
+            await self._sleep(self._pause_s(outcome))
+
+    async def load_kept(self) -> bool:
+        """Whether the configuration kept by an earlier run is in force now."""
+        try:
+            body = await self._kept()
+            if body is None:
+                return False
+            await self._put_into_force(body)
+        except (InvalidConfig, BufferFailure) as error:
+            log.warning("kept configuration can't be used, waiting for the API's", reason=str(error))
+            return False
+        return True
+
+    async def fetch_once(self) -> ConfigOutcome:
+        """What came of one fetch; a new configuration is in force and kept when it returns.
+
+        A body that is no configuration is Unavailable.
+        """
+        if isinstance(self.last, Unauthorized):
+            self._reread_token()
+        sealed_anew = self._client.token_rotations != self._kept_rotation  # what is kept is sealed with the token before
+        outcome = await self._client.get_config(None if sealed_anew else self._etag)
+        if isinstance(outcome, ConfigFetched):
+            outcome = await self._take(outcome)
+        elif isinstance(outcome, NotModified):
+            self._counters.add(Count.CONFIG_FETCHES, "unchanged")
+        self.last = outcome
+        now_us = self._now_us()
+        if isinstance(outcome, ConfigFetched | NotModified):
+            failures = self.reachability.failures
+            if self.reachability.succeeded(now_us) and failures:
+                log.info("configuration fetched again", failures=failures)
+        else:
+            self._failed(outcome, now_us)
+        return outcome
+
+    async def _take(self, fetched: ConfigFetched) -> ConfigOutcome:
+        """`fetched`, in force and kept; Unavailable where it can't be used."""
+        try:
+            changed = await self._put_into_force(fetched.body)
+        except InvalidConfig as error:
+            return Unavailable(str(error), 200)
+        self._etag = fetched.etag
+        self._counters.add(Count.CONFIG_FETCHES, "updated" if changed else "unchanged")
+        rotation = self._client.token_rotations
+        if changed or rotation != self._kept_rotation:
+            self._kept_rotation = rotation
+            try:
+                await self._keep(fetched.body)
+            except BufferFailure as error:
+                log.warning("configuration could not be kept, a restart will need the API", reason=str(error))
+        return fetched
+
+    async def _put_into_force(self, body: bytes) -> bool:
+        """Whether `body` differs from what is in force, and now is. Raises InvalidConfig, which leaves all as it was."""
+        digest = blake2b(body, digest_size=16).digest()
+        if digest == self._digest:
+            return False
+        read = read_config(body)
+        await self._apply(read)
+        self._digest, self.accepts, self.version = digest, read.accepts, read.version
+        self._report(read)
+        return True
+
+    def _report(self, read: ConfigRead) -> None:
+        """Count and log what was refused; what was refused before too is not logged again."""
+        for kind, count in read.refused.items():
+            self._counters.add(Count.CONFIG_REFUSED, kind, count)
+        known = set(self.refusals)
+        self.refusals = tuple(read.refusals)
+        fresh = [refusal for refusal in self.refusals if refusal not in known]
+        for refusal in fresh[:MOST_REFUSAL_LINES]:
+            log.warning(
+                "configuration item refused, the rest is used",
+                kind=refusal.kind,
+                equipment=refusal.equipment,
+                item=refusal.item,
+                reason=refusal.reason,
+            )
+        unlogged = len(fresh[MOST_REFUSAL_LINES:])
+        log.info(
+            "configuration in force",
+            version=self.version,
+            refused=read.refused.total(),
+            refused_unlogged=unlogged,
+            snmp_disabled=read.disabled,
+        )
+
+    def _failed(self, failure: Failure, now_us: int) -> None:
+        self._counters.add(Count.CONFIG_FETCHES, "failed")
+        if self.reachability.failed(failure.reason, now_us):
+            log.warning(
+                "configuration not fetched, will retry",
+                reason=failure.reason,
+                status=failure.status,
+                failures=self.reachability.failures,
+                in_force=self.has_config,
+                retry_in_s=self._pause_s(failure),
+            )
+
+    def _reread_token(self) -> None:
+        try:
+            self._client.reread_token()
+        except SettingsError as error:
+            log.error("token file can't be used, the token stays as it was", error=str(error))
+
+    def _pause_s(self, outcome: ConfigOutcome) -> float:
+        """How long until the next fetch."""
+        if isinstance(outcome, ConfigFetched | NotModified):
+            return self._refresh_s
+        if isinstance(outcome, Unavailable) and outcome.retry_after_s is not None:
+            return max(outcome.retry_after_s, FIRST_RETRY_S)
+        doubled = FIRST_RETRY_S * (1 << min(max(self.reachability.failures - 1, 0), 10))
+        return min(self._refresh_s, MOST_RETRY_S, doubled)

@@ -1,0 +1,83 @@
+"""How a device is spoken to: the wire's `snmp` object -> Credentials.
+
+Fields of the versions that are not in use are not looked at. RFC 3414 §11.2: passwords of at least 8 characters.
+Pure.
+"""
+
+from typing import Literal
+
+from towerops_agent.api import contract
+from towerops_agent.api.fields import choice, text
+from towerops_agent.errors import InvalidConfig
+from towerops_agent.model import AuthProtocol, Credentials, PrivProtocol, Secret, SnmpVersion, UsmUser
+
+MIN_PASSWORD_CHARACTERS = 8
+
+_VERSIONS = {
+    name: version
+    for version, names in (
+        (SnmpVersion.V1, ("1", "v1")),
+        (SnmpVersion.V2C, ("2c", "v2c", "2", "v2")),
+        (SnmpVersion.V3, ("3", "v3")),
+    )
+    for name in names
+}
+
+_Level = Literal["noAuthNoPriv", "authNoPriv", "authPriv"]
+_LEVELS: dict[str, _Level] = {"noauthnopriv": "noAuthNoPriv", "authnopriv": "authNoPriv", "authpriv": "authPriv"}
+
+_AUTH = {str(protocol).casefold(): protocol for protocol in AuthProtocol} | dict.fromkeys(("sha1", "sha-1"), AuthProtocol.SHA)
+_PRIV = {str(protocol).casefold(): protocol for protocol in PrivProtocol} | {"aes": PrivProtocol.AES_128}
+
+_DEFAULT = Credentials()
+
+
+def read_credentials(snmp: contract.Snmp) -> Credentials:
+    """The credentials that `snmp` gives; SNMPv2c and the community "public" where it gives none.
+
+    Its fields may hold any JSON value. Raises InvalidConfig that names the first bad one, and never shows a secret.
+    """
+    version = SnmpVersion.V2C
+    if snmp.version is not None:
+        version = choice("snmp.version", snmp.version, _VERSIONS, '"1", "2c" or "3"')
+    if version is SnmpVersion.V3:
+        return Credentials(version, _DEFAULT.community, _read_user(snmp))
+    if snmp.community is None:
+        return Credentials(version)
+    return Credentials(version, Secret(text("snmp.community", snmp.community, secret=True)))
+
+
+def _read_user(snmp: contract.Snmp) -> UsmUser:
+    name = text("snmp.v3_username", snmp.v3_username)
+    level = _level(snmp)
+    if level == "noAuthNoPriv":
+        return UsmUser(name)
+    auth = (
+        choice("snmp.v3_auth_protocol", snmp.v3_auth_protocol, _AUTH, f"one of {', '.join(AuthProtocol)}"),
+        _password("snmp.v3_auth_password", snmp.v3_auth_password, level),
+    )
+    if level == "authNoPriv":
+        return UsmUser(name, auth)
+    priv = (
+        choice("snmp.v3_priv_protocol", snmp.v3_priv_protocol, _PRIV, f"one of AES, {', '.join(PrivProtocol)}"),
+        _password("snmp.v3_priv_password", snmp.v3_priv_password, level),
+    )
+    return UsmUser(name, auth, priv)
+
+
+def _level(snmp: contract.Snmp) -> _Level:
+    """The security level: as given, else the one that the given passwords make."""
+    if snmp.v3_security_level is not None:
+        return choice("snmp.v3_security_level", snmp.v3_security_level, _LEVELS, "noAuthNoPriv, authNoPriv or authPriv")
+    if snmp.v3_priv_password:
+        return "authPriv"
+    return "authNoPriv" if snmp.v3_auth_password else "noAuthNoPriv"
+
+
+def _password(field: str, value: object, level: _Level) -> Secret:
+    if value is None or value == "":
+        raise InvalidConfig(f"{field} is absent: expected a password, as the security level is {level}")
+    password = text(field, value, secret=True)
+    if len(password) < MIN_PASSWORD_CHARACTERS:
+        raise InvalidConfig(f"{field} is too short: expected at least {MIN_PASSWORD_CHARACTERS} characters (RFC 3414 §11.2)")
+    return Secret(password)

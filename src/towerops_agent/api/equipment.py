@@ -1,0 +1,309 @@
+"""The configuration as the API sends it -> the equipment to poll, one device at a time.
+
+client.py has the octets, config_sync.py calls read_config, whoever plans the polls consumes it. A device is decoded typed and
+in one step; only where that fails field by field, so that each bad item is refused alone. 10,000 devices of 68 items are some
+80 MB of JSON: no more than one of them is decoded at any time, and memory follows what the consumer keeps.
+Pure. Intervals in seconds. Source: docs/api.md.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import inf, isfinite
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from towerops_agent.api import contract
+from towerops_agent.api.accepts import Accepts, read_accepts
+from towerops_agent.api.credentials import read_credentials
+from towerops_agent.api.fields import UNDECODABLE, choice, host, integer, members, shown, text, value_of
+from towerops_agent.errors import InvalidConfig
+from towerops_agent.model import Equipment, Interface, Sensor, Transport
+from towerops_agent.snmp.oid import parse_oid
+
+DEFAULT_INTERVAL_S = 60
+LEAST_DIVISOR = 1e-280
+"""A 64-bit reading over anything smaller may be no finite number."""
+
+MOST_REFUSALS = 1000
+"""How many refusals are kept with their reason; the others are counted."""
+
+RefusalKind = Literal["config", "equipment", "sensor", "interface"]
+Item = TypeVar("Item", Sensor, Interface)
+Wire = TypeVar("Wire")
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}|(?P<lone>u[Dd][89A-Fa-f][0-9A-Fa-f]{2})|.)", re.DOTALL
+)
+"""An escape of a JSON text; all are matched, so that what follows an escaped backslash is none."""
+
+_TRANSPORTS = {str(transport): transport for transport in Transport}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One item of the configuration that can't be used.
+
+    `equipment`: the device's name, else its id, else its place in the list as "#3"; "" for the configuration's own fields.
+    `item`: the id of the sensor or interface, else its place; "" for the equipment itself.
+    `reason`: the field, the value got (never a secret) and the value wanted.
+    """
+
+    kind: RefusalKind
+    equipment: str
+    item: str
+    reason: str
+
+
+class _Sensor(Struct, gc=False):
+    """contract.Sensor without what is not interpreted: `metadata` would cost a dictionary a sensor."""
+
+    id: str
+    oid: str
+    divisor: float | None = None
+
+
+class _Interface(Struct, gc=False):
+    id: str
+    if_index: int
+    if_name: str | None = None
+
+
+class _Equipment(Struct):
+    """contract.Equipment, decoded to the bottom in one step. Made field by field, its fields may hold anything."""
+
+    id: str
+    ip_address: str
+    name: str | None = None
+    snmp: contract.Snmp | None = None
+    poll_interval_seconds: int | None = None
+    sensors: list[_Sensor] | None = None
+    interfaces: list[_Interface] | None = None
+
+
+class _Config(Struct):
+    """contract.Config, each field undecoded."""
+
+    version: Raw = Raw()
+    poll_interval_seconds: Raw = Raw()
+    equipment: list[Raw] | None = None
+    accepts: Raw = Raw()
+
+
+_NO_SNMP = contract.Snmp()
+_decode_config = msgspec.json.Decoder(_Config).decode
+_decode_equipment = msgspec.json.Decoder(_Equipment).decode
+
+
+def read_config(body: bytes) -> "ConfigRead":
+    """What the configuration `body` says; its equipment is yet to be read.
+
+    Raises InvalidConfig where `body` is no JSON object, or its equipment no list.
+    """
+    try:
+        return ConfigRead(_decode_config(body))
+    except UNDECODABLE as error:
+        failure = error
+    try:
+        return ConfigRead(_decode_config(_without_lone_surrogates(body)))
+    except UNDECODABLE:
+        raise InvalidConfig(f"the configuration can't be used: {failure}") from None
+
+
+def _without_lone_surrogates(body: bytes) -> bytes:
+    """`body`, in which half of a surrogate pair is U+FFFD.
+
+    A server that cuts a name within an emoji may send one ("\\ud83d"): JSON (RFC 8259 §8.2), but no text, and msgspec takes
+    it for the end of the whole.
+    """
+    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["lone"] else escape[0], body)
+
+
+class ConfigRead:
+    """One configuration.
+
+    `equipment` is a one-shot iterator of (digest, Equipment) that decodes one device a step; until it is exhausted,
+    `refusals`, `refused` and `disabled` tell of the devices so far. The digest, 16 octets, is equal where a device's part of the
+    configuration, the inherited interval included, is octet for octet the same.
+
+    `refusals`: the first MOST_REFUSALS; `refused`: how many there are, by kind; `disabled`: devices with SNMP switched off.
+    """
+
+    def __init__(self, config: _Config) -> None:
+        self.refusals: list[Refusal] = []
+        self.refused: Counter[RefusalKind] = Counter()
+        self.disabled = 0
+        version = value_of(config.version)
+        self.version = str(version) if isinstance(version, str | int) else ""
+        self.interval_s = self._default_interval(value_of(config.poll_interval_seconds))
+        self.accepts = self._accepts(config.accepts)
+        self.equipment: Iterator[tuple[bytes, Equipment]] = self._read(config.equipment or [])
+
+    def _default_interval(self, value: object) -> int:
+        try:
+            return DEFAULT_INTERVAL_S if value is None else integer("poll_interval_seconds", value)
+        except InvalidConfig as error:
+            self.refuse("config", "", "", f"{error}; used {DEFAULT_INTERVAL_S}")
+            return DEFAULT_INTERVAL_S
+
+    def _accepts(self, raw: Raw) -> Accepts:
+        accepts, wrong = read_accepts(raw)
+        for error in wrong:
+            self.refuse("config", "", "", str(error))
+        return accepts
+
+    def refuse(self, kind: RefusalKind, equipment: str, item: str, reason: str) -> None:
+        """Note that one item can't be used; whoever consumes `equipment` may find more of them."""
+        self.refused[kind] += 1
+        if len(self.refusals) < MOST_REFUSALS:
+            self.refusals.append(Refusal(kind, equipment, item, reason))
+
+    def _read(self, raws: list[Raw]) -> Iterator[tuple[bytes, Equipment]]:
+        seen: set[str] = set()
+        oids: dict[str, bytes] = {}  # most devices share theirs: parsed once, and one object for all
+        inherited = f"{self.interval_s} ".encode()
+        for place, raw in enumerate(raws, start=1):
+            shown_as = f"#{place}"
+            try:
+                wire = _decoded(raw)
+                shown_as = _label(wire.name, _label(wire.id, shown_as))
+                equipment = self._equipment(wire, shown_as, seen, oids)
+            except InvalidConfig as error:
+                self.refuse("equipment", shown_as, "", str(error))
+                continue
+            if equipment:
+                seen.add(equipment.id)
+                yield blake2b(inherited + bytes(raw), digest_size=16).digest(), equipment
+
+    def _equipment(self, wire: _Equipment, shown_as: str, seen: set[str], oids: dict[str, bytes]) -> Equipment | None:
+        """The device that `wire` describes; None where it is not to be polled. Raises InvalidConfig."""
+        snmp = wire.snmp or _NO_SNMP
+        if snmp.enabled is False:
+            self.disabled += 1
+            return None
+        if snmp.enabled not in (None, True):
+            raise InvalidConfig(f"snmp.enabled is {shown(snmp.enabled)}: expected true or false")
+        equipment_id = _unseen(wire.id, seen)
+        port = 161 if snmp.port is None else integer("snmp.port", snmp.port, most=65535)
+        interval_s = wire.poll_interval_seconds
+        return Equipment(
+            id=equipment_id,
+            name=_label(wire.name, equipment_id),
+            host=host("ip_address", wire.ip_address),
+            port=port,
+            transport=Transport.UDP
+            if snmp.transport is None
+            else choice("snmp.transport", snmp.transport, _TRANSPORTS, '"udp" or "tcp"'),
+            credentials=read_credentials(snmp),
+            interval_s=self.interval_s if interval_s is None else integer("poll_interval_seconds", interval_s),
+            sensors=self._items("sensor", shown_as, wire.sensors, lambda wire, seen: _sensor(wire, seen, oids)),
+            interfaces=self._items("interface", shown_as, wire.interfaces, _interface),
+        )
+
+    def _items(
+        self, kind: RefusalKind, equipment: str, wires: list[Wire] | None, read: Callable[[Wire, set[str]], Item]
+    ) -> tuple[Item, ...]:
+        """What `read` makes of each of `wires`; the ones that it can't use are refused."""
+        seen: set[str] = set()
+        items = []
+        for place, wire in enumerate(wires or (), start=1):
+            try:
+                if isinstance(wire, InvalidConfig):  # an item, or the whole list, that could not be decoded
+                    raise wire
+                item = read(wire, seen)
+            except InvalidConfig as error:
+                self.refuse(kind, equipment, _label(getattr(wire, "id", None), f"#{place}"), str(error))
+            else:
+                seen.add(item.id)
+                items.append(item)
+        return tuple(items)
+
+
+def _sensor(wire: _Sensor, seen: set[str], oids: dict[str, bytes]) -> Sensor:
+    sensor_id = _unseen(wire.id, seen)
+    oid_text = text("oid", wire.oid)
+    oid = oids.get(oid_text)
+    if oid is None:
+        try:
+            oid = oids[oid_text] = parse_oid(oid_text)
+        except ValueError as error:  # InvalidOid, or a number of thousands of digits
+            raise InvalidConfig(f"oid is {shown(oid_text)}: expected an object identifier ({error})") from None
+    return Sensor(sensor_id, oid, _divisor(wire.divisor))
+
+
+def _interface(wire: _Interface, seen: set[str]) -> Interface:
+    name = "" if wire.if_name in (None, "") else text("if_name", wire.if_name)
+    return Interface(_unseen(wire.id, seen), integer("if_index", wire.if_index), name)
+
+
+def _divisor(value: object) -> float:
+    if value is None:
+        return 1
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            divisor = float(value)
+        except OverflowError:
+            divisor = inf
+        if divisor == 0:
+            return 1
+        if isfinite(divisor) and abs(divisor) >= LEAST_DIVISOR:
+            return divisor
+    raise InvalidConfig(f"divisor is {shown(value)}: expected a finite number, at least {LEAST_DIVISOR} away from 0, or 0")
+
+
+def _unseen(value: object, seen: set[str]) -> str:
+    item_id = text("id", value)
+    if item_id in seen:
+        raise InvalidConfig(f"id is {shown(item_id)}, which an earlier one has: expected each id once; the earlier one is used")
+    return item_id
+
+
+def _label(value: object, otherwise: str) -> str:
+    return value if isinstance(value, str) and value else otherwise
+
+
+def _decoded(raw: Raw) -> _Equipment:
+    """The device's JSON, decoded; field by field where a field is not of its type. Raises InvalidConfig."""
+    try:
+        return _decode_equipment(raw)
+    except UNDECODABLE:
+        pass
+    fields = members(raw, "equipment")
+    snmp = fields.get("snmp")
+    return _Equipment(
+        id=value_of(fields.get("id")),
+        ip_address=value_of(fields.get("ip_address")),
+        name=value_of(fields.get("name")),
+        snmp=None if snmp is None or bytes(snmp) == b"null" else _decoded_fields(snmp, "snmp", contract.Snmp),
+        poll_interval_seconds=value_of(fields.get("poll_interval_seconds")),
+        sensors=_decoded_list(fields.get("sensors"), "sensor", _Sensor),
+        interfaces=_decoded_list(fields.get("interfaces"), "interface", _Interface),
+    )
+
+
+def _decoded_list(raw: Raw | None, what: str, struct: type[Wire]) -> list[Any]:
+    """The items of the JSON list `raw`: a `struct` each, or the InvalidConfig that says why it is none."""
+    if raw is None or bytes(raw) == b"null":
+        return []
+    try:
+        items = msgspec.json.decode(raw, type=list[Raw])
+    except UNDECODABLE:
+        return [InvalidConfig(f"{what}s is {shown(value_of(raw))}: expected a list")]
+    decoded: list[Any] = []
+    for item in items:
+        try:
+            decoded.append(_decoded_fields(item, what, struct))
+        except InvalidConfig as error:
+            decoded.append(error)
+    return decoded
+
+
+def _decoded_fields(raw: Raw, what: str, struct: type[Wire]) -> Wire:
+    """A `struct` with each of its fields that the JSON object `raw` has, whatever their types. Raises InvalidConfig."""
+    fields = members(raw, what)
+    names: tuple[str, ...] = struct.__struct_fields__  # type: ignore[attr-defined]  # a Struct's, which TypeVar can't say
+    return struct(**{name: value_of(fields.get(name)) for name in names})

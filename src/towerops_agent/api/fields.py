@@ -1,0 +1,116 @@
+"""The checks that one field of the configuration goes through: what it must be, and what is said where it is not.
+
+Used by credentials.py, accepts.py and equipment.py. Each check takes a field's name and its decoded JSON value, whatever that
+is, and returns the typed value or raises InvalidConfig with the field, the value got and the value wanted; never a secret.
+Pure.
+"""
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+import msgspec
+
+from towerops_agent.errors import InvalidConfig
+
+T = TypeVar("T")
+
+MAX_INTEGER = 2**31 - 1
+"""What any integer of the configuration stays within: 68 years, and InterfaceIndex (RFC 2863 §3.1.5)."""
+
+UNDECODABLE: tuple[type[Exception], ...] = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for octets that are no JSON, or not of the type asked for."""
+
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+
+
+class Unreadable:
+    """Stands for a field whose octets are no JSON value that can be read: a number of 400 digits, a lone surrogate."""
+
+    def __repr__(self) -> str:
+        return "no JSON value that can be read"
+
+
+UNREADABLE = Unreadable()
+
+
+def members(raw: msgspec.Raw, what: str) -> dict[str, msgspec.Raw]:
+    """The members of the JSON object `raw`, each undecoded. Raises InvalidConfig where it is no object."""
+    try:
+        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except UNDECODABLE:
+        raise InvalidConfig(f"{what} is {shown(value_of(raw))}: expected a JSON object") from None
+
+
+def value_of(raw: msgspec.Raw | None) -> Any:  # noqa: ANN401  # any JSON value at all is what it returns
+    """What `raw` decodes to: None where it is absent or null, UNREADABLE where that fails."""
+    if not raw:
+        return None
+    try:
+        return msgspec.json.decode(raw)
+    except UNDECODABLE:
+        return UNREADABLE
+
+
+def shown(value: object) -> str:
+    """`value` as an error shows it: one printable line, short."""
+    match value:
+        case None:
+            return "absent"
+        case True | False:
+            return str(value).lower()
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            text = ascii(value)
+            return text if len(text) <= 80 else f"{text[:76]}…"
+
+
+def text(field: str, value: object, *, secret: bool = False) -> str:
+    """`value`, a text that is not empty."""
+    if isinstance(value, str) and value:
+        return value
+    got = "not one" if secret and value is not None and value != "" else shown(value)
+    raise InvalidConfig(f"{field} is {got}: expected a text")
+
+
+def integer(field: str, value: object, *, most: int = MAX_INTEGER) -> int:
+    """`value`, an integer from 1 to `most`."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most:
+        return value
+    raise InvalidConfig(f"{field} is {shown(value)}: expected an integer from 1 to {most}")
+
+
+def choice(field: str, value: object, table: Mapping[str, T], wanted: str) -> T:
+    """What `table` has for `value`: a text in any case, or an integer."""
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        found = table.get(str(value).strip().casefold())
+        if found is not None:
+            return found
+    raise InvalidConfig(f"{field} is {shown(value)}: expected {wanted}")
+
+
+def host(field: str, value: object) -> str:
+    """`value`, an IPv4 address, an IPv6 address or a DNS name."""
+    if isinstance(value, str):
+        try:
+            ip_address(value)
+        except ValueError:
+            if _is_dns_name(value):
+                return value
+        else:
+            return value
+    raise InvalidConfig(f"{field} is {shown(value)}: expected an IPv4 address, an IPv6 address or a DNS name")
+
+
+def _is_dns_name(name: str) -> bool:
+    """Whether `name` is one (RFC 1123 §2.1; underscores are met in the field).
+
+    A last label that is a number is an IPv4 address gone wrong: getaddrinfo would read 10.0.1 as 10.0.0.1.
+    """
+    labels = name.removesuffix(".").split(".")
+    return len(name) <= 253 and all(map(_LABEL.fullmatch, labels)) and not _NUMBER.fullmatch(labels[-1])

@@ -1,0 +1,101 @@
+"""What came of one request to the API: values, so that retry.py and config_sync.py decide on them without exceptions.
+
+client.py makes them; each row of the answers' table in docs/api.md is one class.
+Pure. Times in seconds. Texts are printable, short, and hold no token.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """2xx: the server has it."""
+
+    status: int = 200
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFetched:
+    """The configuration. `etag`: to be sent with the next request; `date`: the server's clock. Both None where not given."""
+
+    body: bytes
+    etag: str | None = None
+    date: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """304: the configuration is the one that the etag sent along names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorized:
+    """401 or 403: the server refuses the token."""
+
+    status: int
+
+    @property
+    def reason(self) -> str:
+        """What happened, and the next step."""
+        return f"the token is refused ({self.status}): is it the agent's, and not revoked?"
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """404: there is no such path."""
+
+    path: str
+    status: int = 404
+
+    @property
+    def reason(self) -> str:
+        """What happened, and the next step."""
+        return f"no {self.path} at this base URL (404): is TOWEROPS_API_URL right?"
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """413: more than the server takes in one request."""
+
+    reason: str = "more than the server takes in one request (413)"
+    status: int = 413
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """400 or 422: the server can't use what was sent. `reason`: the beginning of its answer."""
+
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """3xx: not followed, as the token goes to no other host. `target`: the Location, "" where there is none."""
+
+    status: int
+    target: str
+
+    @property
+    def reason(self) -> str:
+        """What happened, and the next step."""
+        return f"redirected to {self.target or 'nowhere'} ({self.status}), not followed: is TOWEROPS_API_URL right?"
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Nothing that counts as an answer, perhaps later: 408, 429, 5xx, no connection, no TLS, no JSON.
+
+    `status`: None where there was no answer at all. `retry_after_s`: None where the server did not say.
+    """
+
+    reason: str
+    status: int | None = None
+    retry_after_s: float | None = None
+
+
+Failure = Unauthorized | NotFound | TooLarge | Rejected | Redirected | Unavailable
+Outcome = Accepted | Failure
+ConfigOutcome = ConfigFetched | NotModified | Failure

@@ -1,0 +1,73 @@
+"""Tells the API every minute that the agent lives.
+
+I/O. Seconds.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+
+from towerops_agent import __version__
+from towerops_agent.api.contract import Heartbeat
+from towerops_agent.api.outcomes import Accepted, Outcome
+from towerops_agent.api.reachability import Reachability
+from towerops_agent.counters import Count, Counters
+
+INTERVAL_S = 60.0
+
+log = structlog.get_logger()
+
+
+class Client(Protocol):
+    """What is needed of ApiClient."""
+
+    async def post_heartbeat(self, heartbeat: Heartbeat) -> Outcome: ...  # noqa: D102  # as ApiClient's
+
+
+class HeartbeatLoop:
+    """Sends heartbeats. The uptime is counted from the first use of the constructor's clock: make it at the start."""
+
+    def __init__(
+        self,
+        client: Client,
+        counters: Counters,
+        hostname: str,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self._client = client
+        self._counters = counters
+        self._hostname = hostname
+        self._sleep = sleep
+        self._monotonic_s = monotonic_s
+        self._started_s = monotonic_s()
+        self._now_us = now_us
+        self.reachability = Reachability(repeat_us=None)
+
+    async def run(self) -> None:
+        """Send one now and every minute, for good."""
+        while True:
+            await self.send_once()
+            await self._sleep(INTERVAL_S)
+
+    async def send_once(self) -> Outcome:
+        """What came of one heartbeat. A failure is logged when it begins and when its reason changes."""
+        uptime_s = int(self._monotonic_s() - self._started_s)
+        outcome = await self._client.post_heartbeat(
+            Heartbeat(version=__version__, hostname=self._hostname, uptime_seconds=uptime_s)
+        )
+        if isinstance(outcome, Accepted):
+            self._counters.add(Count.HEARTBEATS, "sent")
+            failures = self.reachability.failures
+            if self.reachability.succeeded(self._now_us()) and failures:
+                log.info("heartbeats are taken again", failures_before=failures)
+        else:
+            self._counters.add(Count.HEARTBEATS, "failed")
+            if self.reachability.failed(outcome.reason, self._now_us()):
+                log.warning("heartbeat not taken, will retry", status=outcome.status, reason=outcome.reason)
+        return outcome

@@ -1,0 +1,97 @@
+"""Stored polls -> the wire's metrics, as JSON.
+
+courier.py reads a batch from the buffer and sends what encode_metrics makes of it.
+Pure. Times in microseconds since 1970-01-01 UTC (`_us`). The wire's Structs cost 0.2 µs a metric to make and encode, so that no
+template by hand is worth its risk; a time is formatted once.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from math import isfinite
+
+import msgspec
+
+from towerops_agent.api.contract import InterfaceStat, Metric, Metrics, SensorReading
+from towerops_agent.model import INTERFACE_COLUMNS, Layout, Number, Poll
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_encode = msgspec.json.Encoder().encode
+
+
+def timestamp(time_us: int) -> str:
+    """The moment as RFC 3339: UTC, microseconds, "Z"."""
+    return (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def encode_metrics(parts: Iterable[tuple[Layout, Poll, int, int]]) -> bytes:
+    """The body of POST /api/v1/agent/metrics; octet for octet the same each time.
+
+    `parts`: polls with their layout, and which of the metrics that each makes, [first, stop), belong to the body.
+    """
+    shown = cache(timestamp)
+    return _encode(Metrics(metrics=[metric for part in parts for metric in metrics_of(*part, timestamp=shown)]))
+
+
+def metrics_of(
+    layout: Layout, poll: Poll, first: int = 0, stop: int | None = None, *, timestamp: Callable[[int], str] = timestamp
+) -> list[Metric]:
+    """The metrics [first, stop) of those that `poll` makes, in the layout's order.
+
+    They are the sensors with a value, then the interfaces with octets in or out. A quotient that is no finite number has its
+    place in the count, but makes no metric.
+    """
+    metrics: list[Metric] = []
+    place = 0
+    values = poll.values
+    times = poll.item_times_us()
+    for (sensor_id, divisor), raw in zip(layout.sensors, values, strict=False):
+        time_us = next(times)
+        if raw is None:
+            continue
+        if place >= first and (stop is None or place < stop):
+            value = quotient(raw, divisor)
+            if value is not None:
+                metrics.append(SensorReading(sensor_id=sensor_id, value=value, timestamp=timestamp(time_us)))
+        place += 1
+    begin = len(layout.sensors)
+    width = len(INTERFACE_COLUMNS)
+    for interface_id in layout.interfaces:
+        time_us = next(times)
+        counters = values[begin : begin + width]
+        begin += width
+        if counters[0] is None and counters[1] is None:
+            continue
+        if place >= first and (stop is None or place < stop):
+            metrics.append(_interface_stat(interface_id, counters, timestamp(time_us)))
+        place += 1
+    return metrics
+
+
+def _interface_stat(interface_id: str, counters: tuple[Number | None, ...], shown_time: str) -> InterfaceStat:
+    in_octets, out_octets, in_errors, out_errors, in_discards, out_discards = counters
+    return InterfaceStat(
+        interface_id=interface_id,
+        if_in_octets=in_octets,  # type: ignore[arg-type]  # counters are integers, as interpret.py makes them
+        if_out_octets=out_octets,  # type: ignore[arg-type]
+        if_in_errors=in_errors,  # type: ignore[arg-type]
+        if_out_errors=out_errors,  # type: ignore[arg-type]
+        if_in_discards=in_discards,  # type: ignore[arg-type]
+        if_out_discards=out_discards,  # type: ignore[arg-type]
+        timestamp=shown_time,
+    )
+
+
+def quotient(raw: Number, divisor: float) -> Number | None:
+    """`raw` over `divisor`, as read where that is 1; None where it is no finite number.
+
+    Integers are divided as such, which rounds once: 2^63 + 1 over 10 would lose its last digits first as a float.
+    """
+    if divisor == 1:
+        return raw if isfinite(raw) else None
+    whole = int(divisor)
+    try:
+        value = raw / (whole if whole == divisor else divisor)
+    except OverflowError:
+        return None
+    return value if isfinite(value) else None

@@ -1,0 +1,255 @@
+"""Each row of the answers' table in docs/api.md, over real HTTP."""
+
+import asyncio
+import gzip
+import zlib
+from datetime import UTC, datetime
+
+import pytest
+
+from contract.scripted_server import ScriptedServer, answer
+from towerops_agent import __version__
+from towerops_agent.api import client as client_module
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.api.client import ApiClient
+from towerops_agent.api.contract import Heartbeat
+from towerops_agent.api.outcomes import (
+    Accepted,
+    ConfigFetched,
+    NotFound,
+    NotModified,
+    Redirected,
+    Rejected,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+from towerops_agent.errors import SettingsError
+from towerops_agent.model import Secret
+
+TOKEN = "t0ken-of-the-test"
+NOW = datetime(2026, 1, 9, 19, 22, 15, tzinfo=UTC)
+OK = answer(200, {"status": "accepted", "received": 1})
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def client_of(url: str, **options) -> ApiClient:
+    return ApiClient(url, TokenSource(Secret(TOKEN)), now=lambda: NOW, **options)
+
+
+async def posted(*answers, **options):
+    """What came of one POST of metrics to a server that gives these answers."""
+    async with ScriptedServer(list(answers)).serve() as url, client_of(url, **options) as client:
+        return await client.post_metrics(b'{"metrics":[]}', "key-1")
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+async def test_any_2xx_with_json_is_accepted(status):
+    assert await posted(answer(status, {"status": "accepted", "received": 0})) == Accepted(status)
+
+
+async def test_204_has_no_body_to_be_json_and_is_accepted():
+    assert await posted(answer(204)) == Accepted(204)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Sign in to the hotel's network</html>", b'{"status": "accep'])
+async def test_a_2xx_that_is_no_json_is_no_delivery(body):
+    """A captive portal answers 200 to everything."""
+    outcome = await posted(answer(200, body))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.status == 200
+    assert "no JSON" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(401, Unauthorized(401)), (403, Unauthorized(403)), (404, NotFound("/api/v1/agent/metrics")), (413, TooLarge())],
+)
+async def test_answers_with_an_outcome_of_their_own(status, expected):
+    assert await posted(answer(status, {"error": "no"})) == expected
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_rejection_carries_the_beginning_of_the_servers_reason(status):
+    assert await posted(answer(status, b"value: \x1b[31mnot finite\r\n\x00")) == Rejected(status, "value: [31mnot finite")
+    long = await posted(answer(status, b"x" * 5000))
+    assert isinstance(long, Rejected)
+    assert len(long.reason) == 300
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_named_and_not_followed(status):
+    other = ScriptedServer([OK])
+    async with other.serve() as elsewhere:
+        assert await posted(answer(status, Location=f"{elsewhere}/x")) == Redirected(status, f"{elsewhere}/x")
+    assert other.connections == 0
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 418, 405])
+async def test_all_other_answers_mean_later(status):
+    outcome = await posted(answer(status, b"busy"))
+    assert outcome == Unavailable(f"status {status}: busy", status)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("8", 8.0), ("0", 0.0), ("86400", 600.0), ("Fri, 09 Jan 2026 19:22:45 GMT", 30.0), ("soon", None), ("-1", None)],
+)
+async def test_retry_after_is_read_as_seconds_or_date(header, seconds):
+    outcome = await posted(answer(503, b"busy", Retry_After=header))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.retry_after_s == seconds
+
+
+async def test_a_retry_after_date_is_seen_from_the_servers_clock():
+    date, until = "Mon, 01 Jan 2001 00:00:00 GMT", "Mon, 01 Jan 2001 00:00:10 GMT"
+    outcome = await posted(answer(503, b"busy", Date=date, Retry_After=until))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.retry_after_s == 10.0
+
+
+async def test_a_cut_connection_is_unavailable():
+    assert isinstance(await posted("cut"), Unavailable)
+    assert isinstance(await posted(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{"), Unavailable)
+
+
+async def test_an_answer_that_is_no_http_is_unavailable():
+    assert isinstance(await posted(b"220 mail.example.net ESMTP Connection: close\r\n\r\n"), Unavailable)
+
+
+async def test_a_refused_connection_says_so():
+    async with ScriptedServer([OK]).serve() as url:
+        pass
+    async with client_of(url) as client:
+        assert await client.get_config() == Unavailable("no connection: Connection refused")
+
+
+async def test_a_server_that_never_answers_is_given_up():
+    outcome = await posted("hang", read_timeout_s=0.05)
+    assert outcome == Unavailable("no answer within 0.05 s")
+
+
+async def test_a_server_that_drips_is_given_up(monkeypatch):
+    """Each octet would begin the read timeout anew."""
+    monkeypatch.setattr(client_module, "ANSWER_WITHIN_S", 0.05)
+    assert await posted("hang") == Unavailable("no complete answer within 0.05 s")
+
+
+async def test_a_cancelled_request_leaves_the_client_usable():
+    server = ScriptedServer(["hang", OK])
+    async with server.serve() as url, client_of(url) as client:
+        task = asyncio.create_task(client.post_metrics(b"{}", "key-1"))
+        await server.hanging.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await client.post_metrics(b"{}", "key-1") == Accepted()
+
+
+async def test_a_post_carries_the_token_the_key_and_its_encoding():
+    server = ScriptedServer([OK])
+    body = gzip.compress(b'{"metrics":[]}')
+    async with server.serve() as url, client_of(url + "/") as client:
+        await client.post_metrics(body, "key-7", "gzip")
+        await client.post_heartbeat(Heartbeat(version="0.1.0", hostname="poller-1", uptime_seconds=3))
+    metrics, heartbeat = server.asked
+    assert (metrics.method, metrics.path, metrics.body) == ("POST", "/api/v1/agent/metrics", body)
+    wanted = {
+        "authorization": f"Bearer {TOKEN}",
+        "idempotency-key": "key-7",
+        "content-encoding": "gzip",
+        "content-type": "application/json",
+        "user-agent": f"towerops-agent/{__version__}",
+    }
+    assert wanted.items() <= metrics.headers.items()
+    assert (heartbeat.method, heartbeat.path) == ("POST", "/api/v1/agent/heartbeat")
+    assert heartbeat.body == b'{"version":"0.1.0","hostname":"poller-1","uptime_seconds":3}'
+    assert "content-encoding" not in heartbeat.headers
+    assert server.connections == 1
+
+
+async def test_no_cookie_is_kept():
+    server = ScriptedServer([answer(200, {}, Set_Cookie="session=1; Path=/")])
+    async with server.serve() as url, client_of(url) as client:
+        await client.post_metrics(b"{}", "key-1")
+        await client.post_metrics(b"{}", "key-2")
+    assert "cookie" not in server.asked[1].headers
+
+
+async def test_the_configuration_comes_with_etag_and_date_and_304_without():
+    date = "Fri, 09 Jan 2026 19:22:15 GMT"
+    server = ScriptedServer([answer(200, b"{}", ETag='"1"', Date=date), answer(304)])
+    async with server.serve() as url, client_of(url) as client:
+        assert await client.get_config() == ConfigFetched(b"{}", '"1"', NOW)
+        assert await client.get_config('"1"') == NotModified()
+    assert "if-none-match" not in server.asked[0].headers
+    assert server.asked[1].headers["if-none-match"] == '"1"'
+
+
+async def test_a_304_that_was_not_asked_for_is_no_configuration():
+    async with ScriptedServer([answer(304)]).serve() as url, client_of(url) as client:
+        assert await client.get_config() == Redirected(304, "")
+
+
+@pytest.mark.parametrize("bomb", [False, True])
+async def test_a_body_without_end_does_not_fill_memory(monkeypatch, bomb):
+    monkeypatch.setattr(client_module, "MOST_CONFIG_OCTETS", 1 << 20)
+    body = b" " * (3 << 20)
+    told = answer(200, zlib.compress(body), Content_Encoding="deflate") if bomb else answer(200, body)
+    async with ScriptedServer([told]).serve() as url, client_of(url) as client:
+        assert await client.get_config() == Unavailable("a configuration of more than 1 MiB", 200)
+
+
+async def test_a_body_that_is_not_encoded_as_it_says_is_unavailable():
+    assert isinstance(await posted(answer(200, b"plain", Content_Encoding="gzip")), Unavailable)
+
+
+async def test_a_token_that_the_server_echoes_is_not_passed_on():
+    outcome = await posted(answer(400, f"bad header Authorization: Bearer {TOKEN}".encode()))
+    assert outcome == Rejected(400, "bad header Authorization: Bearer ***")
+    assert await posted(answer(302, Location=f"https://x/?t={TOKEN}")) == Redirected(302, "https://x/?t=***")
+
+
+async def test_a_token_file_is_read_again_on_demand(tmp_path):
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    server = ScriptedServer([answer(401), OK])
+    async with server.serve() as url, ApiClient(url, TokenSource(path=file)) as client:
+        await client.post_metrics(b"{}", "key-1")
+        assert client.reread_token() is False
+        file.write_text(" second ")
+        assert client.reread_token() is True
+        await client.post_metrics(b"{}", "key-1")
+        file.write_text("two words")
+        with pytest.raises(SettingsError, match="without spaces") as raised:
+            client.reread_token()
+        assert "two words" not in str(raised.value)
+        await client.post_metrics(b"{}", "key-1")
+    assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer first", "Bearer second", "Bearer second"]
+
+
+async def test_a_proxy_that_cant_be_used_is_the_operators_to_know(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "ftp://user:s3cret@proxy")
+    with pytest.raises(SettingsError, match="HTTPS_PROXY") as raised:
+        async with client_of("https://localhost"):
+            pass
+    assert "s3cret" not in str(raised.value)
+
+
+async def test_requests_go_through_the_proxy_of_the_environment(monkeypatch):
+    server = ScriptedServer([OK])
+    async with server.serve() as url:
+        monkeypatch.setenv("HTTP_PROXY", url)
+        async with client_of("http://api.invalid") as client:
+            assert await client.post_metrics(b"{}", "key-1") == Accepted()
+    assert server.asked[0].path == "http://api.invalid/api/v1/agent/metrics"
+
+
+def test_nothing_of_a_client_shows_the_token():
+    client = client_of("https://localhost")
+    assert TOKEN not in repr(client) + repr(vars(client)) + repr(vars(client._token))

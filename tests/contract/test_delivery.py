@@ -1,0 +1,156 @@
+"""Config sync, buffer, courier and client against the sandbox: each row of the answers' table, from end to end."""
+
+import time
+
+import pytest
+
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.api.client import ApiClient
+from towerops_agent.api.config_sync import ConfigSync
+from towerops_agent.api.contract import CONFIG_PATH, METRICS_PATH, Accepts
+from towerops_agent.api.outcomes import ConfigFetched, NotModified, Unavailable
+from towerops_agent.api.seal import seal, unseal
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.counters import Count, Counters
+from towerops_agent.delivery.courier import Courier
+from towerops_agent.delivery.heartbeat import HeartbeatLoop
+from towerops_agent.model import Layout, Poll, Secret
+from towerops_agent.sandbox.server import Sandbox
+
+TOKEN = Secret("sandbox-token")
+LAYOUT = Layout("e1", tuple((f"s{n}", 10.0) for n in range(20)), ("i1", "i2"))
+CONFIG = {"version": "1", "equipment": [{"id": "e1", "ip_address": "10.0.0.1", "snmp": {"community": "s3cret"}}]}
+ACCEPTS = Accepts(content_encodings=["gzip"], max_metrics=50)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+class Agent:
+    """What of the agent speaks with the API."""
+
+    def __init__(self, url, path):
+        self.counters = Counters()
+        self.waited_s = []
+        self.applied = []
+        self.client = ApiClient(url, TokenSource(TOKEN))
+        self.buffer = Buffer(path, self.counters, clock_us=lambda: time.time_ns() // 1000, commit_window_s=0.0)
+        self.sync = ConfigSync(self.client, self.counters, apply=self.apply, keep=self.keep, kept=self.kept)
+        self.courier = Courier(
+            self.buffer, self.client, self.counters, accepts=lambda: self.sync.accepts, sleep=self.wait, jitter=lambda: 0.0
+        )
+
+    async def apply(self, read):
+        self.applied.append([equipment.id for _, equipment in read.equipment])
+
+    async def keep(self, body):
+        await self.buffer.keep_config(seal(TOKEN, body))
+
+    async def kept(self):
+        sealed = await self.buffer.kept_config()
+        return None if sealed is None else unseal(TOKEN, sealed)
+
+    async def wait(self, seconds):
+        self.waited_s.append(seconds)
+
+    async def add(self, polls):
+        layout = await self.buffer.register(LAYOUT)
+        started_us = time.time_ns() // 1000
+        for number in range(polls):
+            values = (*range(20), *(7,) * 12)
+            self.buffer.add(Poll(layout, started_us + number, values, ((22, 5),), 22))
+        await self.buffer.flush()
+
+
+@pytest.fixture
+def sandbox():
+    return Sandbox(CONFIG, accepts=ACCEPTS)
+
+
+@pytest.fixture
+async def agent(sandbox, tmp_path):
+    async with sandbox.serve() as url:
+        made = Agent(url, tmp_path / "agent.db")
+        async with made.client, made.buffer:
+            yield made
+
+
+async def test_what_was_polled_arrives_in_batches_of_the_size_the_server_takes(sandbox, agent):
+    assert isinstance(await agent.sync.fetch_once(), ConfigFetched)
+    assert agent.applied == [["e1"]]
+    await agent.add(10)
+    assert await agent.courier.deliver_pending() is True
+    assert sandbox.store.metric_count == 220
+    assert [reading.value for reading in sandbox.store.readings("s15")] == [1.5] * 10
+    assert len(sandbox.store.stats("i2")) == 10
+    assert agent.counters.get(Count.METRICS_DELIVERED) == 220
+    assert isinstance(await agent.sync.fetch_once(), NotModified)
+
+
+FAULTS = {
+    "503": lambda faults: faults.answer(503, times=2, path=METRICS_PATH),
+    "429": lambda faults: faults.answer(429, retry_after=7, times=2, path=METRICS_PATH),
+    "401": lambda faults: faults.answer(401, times=2, path=METRICS_PATH),
+    "404": lambda faults: faults.answer(404, times=2, path=METRICS_PATH),
+    "302": lambda faults: faults.redirect("https://elsewhere.example", times=2),
+    "no JSON": lambda faults: faults.garbage(times=2),
+    "cut": lambda faults: faults.cut(taken=False, times=2),
+    "cut after it was taken": lambda faults: faults.cut(taken=True, times=2),
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "waits_s"),
+    [
+        ("503", [1.0, 2.0]),
+        ("429", [7.0, 7.0]),
+        ("401", [60.0, 60.0]),
+        ("404", [60.0, 60.0]),
+        ("302", [60.0, 60.0]),
+        ("no JSON", [1.0, 2.0]),
+        ("cut", [1.0, 2.0]),
+        ("cut after it was taken", [1.0, 2.0]),
+    ],
+)
+async def test_what_fails_is_sent_again_and_arrives_once(sandbox, agent, fault, waits_s):
+    await agent.add(2)
+    FAULTS[fault](sandbox.faults)
+    assert await agent.courier.deliver_pending(attempts=9) is True
+    assert agent.waited_s == waits_s
+    assert sandbox.store.metric_count == 44
+    assert sandbox.store.duplicates() == {}
+
+
+async def test_a_limit_that_was_not_stated_is_learned(sandbox, agent):
+    sandbox.faults.limit(max_metrics=12)
+    await agent.add(5)
+    assert await agent.courier.deliver_pending() is True
+    assert sandbox.store.metric_count == 110
+    assert agent.waited_s == []
+
+
+async def test_refused_metrics_are_set_aside_and_the_rest_arrives(sandbox, agent):
+    sandbox.faults.refuse_metrics(lambda metric: getattr(metric, "sensor_id", "") == "s3", "no such sensor")
+    await agent.add(3)
+    assert await agent.courier.deliver_pending() is True
+    refused = await agent.buffer.refused()
+    assert len(refused) == 3
+    assert all(b'"sensor_id":"s3"' in item.metric and "no such sensor" in item.reason for item in refused)
+    assert sandbox.store.metric_count == 63
+
+
+async def test_an_agent_that_starts_during_an_outage_has_its_last_configuration(sandbox, agent):
+    await agent.sync.fetch_once()
+    later = ConfigSync(agent.client, agent.counters, apply=agent.apply, keep=agent.keep, kept=agent.kept)
+    sandbox.faults.answer(503, path=CONFIG_PATH)
+    assert await later.load_kept() is True
+    assert isinstance(await later.fetch_once(), Unavailable)
+    assert agent.applied == [["e1"], ["e1"]]
+    assert b"s3cret" not in await agent.buffer.kept_config()
+
+
+async def test_heartbeats_are_heard(sandbox, agent):
+    await HeartbeatLoop(agent.client, agent.counters, "poller-1").send_once()
+    assert agent.counters.get(Count.HEARTBEATS, "sent") == 1

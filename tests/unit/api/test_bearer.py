@@ -1,0 +1,47 @@
+"""The token: given, or in a file; never shown."""
+
+import pytest
+
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.errors import SettingsError
+from towerops_agent.model import Secret
+
+
+def test_a_given_token_stays():
+    source = TokenSource(Secret("t0ken"))
+    assert source.token == Secret("t0ken")
+    assert source.reread() is False
+
+
+@pytest.mark.parametrize("content", [b"t0ken", b" t0ken\r\n", b"\xef\xbb\xbft0ken\n"])
+def test_whitespace_and_a_byte_order_mark_around_it_are_dropped(tmp_path, content):
+    (tmp_path / "token").write_bytes(content)
+    assert TokenSource(path=tmp_path / "token").token == Secret("t0ken")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"t0 ken", b"t0ken\nmore", b"t\xc3\xb6ken", b"\xff", None])
+def test_a_file_without_a_token_is_an_error_that_does_not_show_it(tmp_path, content):
+    file = tmp_path / "file"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=str(file)) as raised:
+        _ = TokenSource(path=file).token
+    assert "t0" not in str(raised.value).replace(str(file), "")
+
+
+def test_no_token_at_all_names_the_settings():
+    with pytest.raises(SettingsError, match="TOWEROPS_AGENT_TOKEN"):
+        _ = TokenSource().token
+
+
+def test_each_change_is_counted_and_a_bad_file_changes_nothing(tmp_path):
+    file = tmp_path / "token"
+    file.write_text("one")
+    source = TokenSource(path=file)
+    assert source.token == Secret("one")
+    file.write_text("two")
+    assert source.reread() is True
+    file.write_text("")
+    with pytest.raises(SettingsError):
+        source.reread()
+    assert (source.token, source.rotations) == (Secret("two"), 1)

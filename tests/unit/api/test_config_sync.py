@@ -1,0 +1,186 @@
+"""The configuration in force is the last good one, whatever the API does."""
+
+import json
+
+import pytest
+import structlog
+
+from towerops_agent.api.config_sync import ConfigSync
+from towerops_agent.api.outcomes import ConfigFetched, NotModified, Unauthorized, Unavailable
+from towerops_agent.counters import Count, Counters
+from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
+
+
+def body(*ids: str, **fields: object) -> bytes:
+    return json.dumps({"equipment": [{"id": name, "ip_address": "10.0.0.1"} for name in ids]} | fields).encode()
+
+
+class Done(Exception):
+    """Ends a loop that has no end."""
+
+
+class Bench:
+    """A ConfigSync between a scripted client and a store in memory."""
+
+    def __init__(self, *answers, kept=None):
+        self.answers = list(answers)
+        self.kept = kept
+        self.etags = []
+        self.applied = []
+        self.pauses = []
+        self.rereads = 0
+        self.token_rotations = 0
+        self.now_us = 0
+        self.counters = Counters()
+        self.sync = ConfigSync(
+            self, self.counters, apply=self.apply, keep=self.keep, kept=self.load, sleep=self.sleep, now_us=lambda: self.now_us
+        )
+
+    async def get_config(self, etag=None):
+        self.etags.append(etag)
+        return self.answers.pop(0)
+
+    def reread_token(self):
+        self.rereads += 1
+        return False
+
+    async def apply(self, read):
+        self.applied.append([equipment.id for _, equipment in read.equipment])
+
+    async def keep(self, body):
+        self.kept = body
+
+    async def load(self):
+        if isinstance(self.kept, Exception):
+            raise self.kept
+        return self.kept
+
+    async def sleep(self, seconds):
+        self.pauses.append(seconds)
+        if not self.answers:
+            raise Done
+
+    async def run(self):
+        with structlog.testing.capture_logs() as lines, pytest.raises(Done):
+            await self.sync.run()
+        return lines
+
+
+async def test_a_new_configuration_is_applied_then_kept():
+    bench = Bench(ConfigFetched(body("a", "b", version="7", accepts={"max_metrics": 5})))
+    await bench.sync.fetch_once()
+    assert bench.applied == [["a", "b"]]
+    assert bench.kept == body("a", "b", version="7", accepts={"max_metrics": 5})
+    assert (bench.sync.version, bench.sync.accepts.max_metrics, bench.sync.has_config) == ("7", 5, True)
+    assert bench.counters.get(Count.CONFIG_FETCHES, "updated") == 1
+
+
+async def test_an_identical_configuration_is_not_applied_again():
+    bench = Bench(ConfigFetched(body("a")), ConfigFetched(body("a")), ConfigFetched(body("b")), ConfigFetched(body("a")))
+    await bench.run()
+    assert bench.applied == [["a"], ["b"], ["a"]]
+    assert bench.pauses == [300.0] * 4
+
+
+async def test_the_etag_of_the_configuration_in_force_is_sent():
+    bench = Bench(ConfigFetched(body("a"), '"1"'), NotModified(), ConfigFetched(b"[]", '"bad"'), NotModified())
+    await bench.run()
+    assert bench.etags == [None, '"1"', '"1"', '"1"']
+    assert bench.counters.by_reason(Count.CONFIG_FETCHES) == {"updated": 1, "unchanged": 2, "failed": 1}
+
+
+@pytest.mark.parametrize("bad", [b"", b"[]", b"<html>", b'{"equipment": 5}'])
+async def test_a_body_that_is_no_configuration_leaves_the_one_in_force(bad):
+    bench = Bench(ConfigFetched(body("a")), ConfigFetched(bad))
+    lines = await bench.run()
+    assert bench.applied == [["a"]]
+    assert bench.kept == body("a")
+    assert isinstance(bench.sync.last, Unavailable)
+    assert any(line["event"] == "configuration not fetched, will retry" and line["in_force"] for line in lines)
+
+
+async def test_the_kept_configuration_is_applied_before_the_first_fetch():
+    bench = Bench(Unavailable("no connection"), ConfigFetched(body("a")), kept=body("a"))
+    await bench.run()
+    assert bench.applied == [["a"]]
+    assert bench.sync.accepts.max_metrics == 1000
+
+
+@pytest.mark.parametrize("kept", [None, b"[]", InvalidConfig("sealed with another token"), BufferFailure("disk")])
+async def test_a_kept_configuration_that_cant_be_used_is_no_end(kept):
+    bench = Bench(ConfigFetched(body("a")), kept=kept)
+    lines = await bench.run()
+    assert bench.applied == [["a"]]
+    assert (kept is not None) == any(line["event"].startswith("kept configuration can't be used") for line in lines)
+
+
+async def test_failures_are_retried_sooner_than_the_refresh_and_later_each_time():
+    bench = Bench(*[Unavailable("no connection")] * 6, ConfigFetched(body("a")), Unavailable("no connection"))
+    lines = await bench.run()
+    assert bench.pauses == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 300.0, 5.0]
+    assert sum(line["event"] == "configuration not fetched, will retry" for line in lines) == 2
+
+
+async def test_retry_after_is_obeyed():
+    bench = Bench(Unavailable("busy", 503, 600.0), Unavailable("busy", 503, 0.0))
+    await bench.run()
+    assert bench.pauses == [600.0, 5.0]
+
+
+async def test_a_refused_token_is_read_again_before_the_next_attempt():
+    bench = Bench(Unauthorized(401), Unauthorized(401), ConfigFetched(body("a")))
+    await bench.run()
+    assert bench.rereads == 2
+
+
+async def test_a_token_file_that_cant_be_read_is_said_and_no_end(monkeypatch):
+    bench = Bench(Unauthorized(401), ConfigFetched(body("a")))
+
+    def gone():
+        raise SettingsError("the token file can't be read")
+
+    monkeypatch.setattr(bench, "reread_token", gone)
+    lines = await bench.run()
+    assert bench.applied == [["a"]]
+    assert any("token file" in line["event"] for line in lines)
+
+
+async def test_a_new_token_seals_the_configuration_anew():
+    """What is kept was sealed with the token before, which the next start does not have."""
+    bench = Bench(ConfigFetched(body("a"), '"1"'), ConfigFetched(body("a"), '"1"'), NotModified())
+    await bench.sync.fetch_once()
+    bench.kept, bench.token_rotations = None, 1
+    await bench.sync.fetch_once()
+    await bench.sync.fetch_once()
+    assert bench.etags == [None, None, '"1"']
+    assert bench.kept == body("a")
+    assert bench.applied == [["a"]]
+
+
+async def test_a_buffer_that_cant_keep_it_does_not_keep_it_from_being_in_force(monkeypatch):
+    bench = Bench(ConfigFetched(body("a")))
+
+    async def full(_):
+        raise BufferFailure("disk full")
+
+    monkeypatch.setattr(bench.sync, "_keep", full)
+    with structlog.testing.capture_logs() as lines:
+        await bench.sync.fetch_once()
+    assert bench.applied == [["a"]]
+    assert any("could not be kept" in line["event"] for line in lines)
+
+
+async def test_a_refusal_is_logged_once_and_counted_each_time():
+    bench = Bench(*[ConfigFetched(body("a", "", version=version)) for version in ("1", "1", "2")])
+    lines = await bench.run()
+    assert sum(line["event"] == "configuration item refused, the rest is used" for line in lines) == 1
+    assert [refusal.equipment for refusal in bench.sync.refusals] == ["#2"]
+    assert bench.counters.get(Count.CONFIG_REFUSED, "equipment") == 2
+
+
+async def test_a_flood_of_refusals_is_no_flood_of_lines():
+    bench = Bench(ConfigFetched(json.dumps({"equipment": [5] * 500}).encode()))
+    lines = await bench.run()
+    assert sum(line["event"] == "configuration item refused, the rest is used" for line in lines) == 50
+    assert lines[-1]["refused"] == 500
+    assert lines[-1]["refused_unlogged"] == 450

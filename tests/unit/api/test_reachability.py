@@ -1,0 +1,34 @@
+"""A long outage is few lines."""
+
+from towerops_agent.api.reachability import Reachability
+
+MINUTE_US = 60_000_000
+
+
+def test_the_first_failure_a_new_reason_and_one_a_minute_are_logged():
+    state = Reachability()
+    assert state.succeeded(1)
+    assert not state.succeeded(2)
+    assert state.failed("503", 10)
+    assert not state.failed("503", 11)
+    assert not state.failed("503", 12)
+    assert state.failed("refused", 13)
+    assert state.take_unlogged() == 2
+    assert state.take_unlogged() == 0
+    assert not state.failed("refused", 13 + MINUTE_US - 1)
+    assert state.failed("refused", 13 + MINUTE_US)
+    assert (state.works, state.since_us, state.failures, state.last_success_us) == (False, 10, 6, 2)
+    assert state.succeeded(99)
+    assert (state.works, state.since_us, state.last_failure) == (True, 99, "refused")
+
+
+def test_where_nothing_is_to_be_repeated_a_failure_is_logged_once():
+    state = Reachability(repeat_us=None)
+    assert state.failed("503", 0)
+    assert not state.failed("503", 10**15)
+
+
+def test_a_clock_that_is_set_back_silences_nothing():
+    state = Reachability()
+    state.failed("503", 10**15)
+    assert state.failed("503", 0)
