@@ -1,0 +1,95 @@
+"""The agent as a process of its own, as a customer runs it: settings in the environment, a database on disk."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+TOKEN = "system-test-token-8c1f"
+
+
+class AgentProcess:
+    """One running agent. `lines`: what it has logged so far, its standard error."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._news = asyncio.Event()
+        self.lines: list[str] = []
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self.lines.append(line.decode().rstrip())
+            self._news.set()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        return "\n".join(self.lines)
+
+    async def logged(self, text: str, times: int = 1) -> None:
+        """Wait until lines with this text were logged so many times; fails with the log where the agent ends before."""
+        while sum(text in line for line in self.lines) < times:
+            self._news.clear()
+            news = asyncio.create_task(self._news.wait())
+            await asyncio.wait([news, self._reading], return_when=asyncio.FIRST_COMPLETED)
+            news.cancel()
+            if self._reading.done() and sum(text in line for line in self.lines) < times:
+                raise AssertionError(f"the agent ended before it logged {text!r}; its log:\n{self.log}")
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Its exit status, once it has ended and all that it logged is read."""
+        status = await self._process.wait()
+        await self._reading
+        return status
+
+    async def stop(self) -> int:
+        """As an operator stops it: SIGTERM."""
+        if self._process.returncode is None:
+            self.send(signal.SIGTERM)
+        return await self.ended()
+
+    async def kill(self) -> None:
+        """As a power cut stops it: SIGKILL."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self.ended()
+
+
+def environment(url: str, database: Path, **more: str) -> dict[str, str]:
+    """The environment of an agent, with nothing of this process's own settings in it."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+    return {**inherited, "TOWEROPS_API_URL": url, "TOWEROPS_AGENT_TOKEN": TOKEN, "DATABASE_PATH": str(database), **more}
+
+
+async def start(*arguments: str, env: Mapping[str, str]) -> AgentProcess:
+    """Start `towerops-agent` with these arguments."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "towerops_agent", *arguments),
+        env=dict(env),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        limit=1 << 20,
+    )
+    return AgentProcess(process)
+
+
+@asynccontextmanager
+async def running(*arguments: str, env: Mapping[str, str]) -> AsyncIterator[AgentProcess]:
+    """An agent that is killed at the end of the block, if it still runs then."""
+    agent = await start(*arguments, env=env)
+    try:
+        yield agent
+    finally:
+        await agent.kill()

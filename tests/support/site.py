@@ -1,0 +1,54 @@
+"""A small site for system tests: simulated devices on loopback and the configuration that polls them."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from towerops_agent.simulator.device import SimulatedDevice, table
+from towerops_agent.simulator.server import serve
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.oid import parse_oid
+
+COMMUNITY = "site-community-5d0a"
+SENSORS = 5
+
+
+def simulated_device() -> SimulatedDevice:
+    """A device with five sensors that tell the time (so that each reading is another one), and two interfaces."""
+    rows = [(parse_oid("1.3.6.1.2.1.1.3.0"), ber.TIME_TICKS, lambda uptime_s: int(uptime_s * 100))]
+    rows += [
+        (parse_oid(f"1.3.6.1.4.1.99999.1.{i}.0"), ber.GAUGE32, lambda uptime_s, i=i: int(uptime_s * 1000) + i)
+        for i in range(SENSORS)
+    ]
+    for if_index in (1, 2):
+        for column in (6, 10):
+            name = parse_oid(f"1.3.6.1.2.1.31.1.1.1.{column}.{if_index}")
+            rows.append((name, ber.COUNTER64, lambda uptime_s: (1 << 40) + int(uptime_s * 1e6)))
+        rows += [(parse_oid(f"1.3.6.1.2.1.2.2.1.{column}.{if_index}"), ber.COUNTER32, 7) for column in (13, 14, 19, 20)]
+    return SimulatedDevice(table(rows), COMMUNITY.encode())
+
+
+def equipment(key: str, port: int, interval_s: int = 1, **snmp: object) -> dict[str, Any]:
+    """The configuration of one simulated device."""
+    return {
+        "id": key,
+        "name": f"Device {key}",
+        "ip_address": "127.0.0.1",
+        "snmp": {"version": "2c", "community": COMMUNITY, "port": port, **snmp},
+        "poll_interval_seconds": interval_s,
+        "sensors": [
+            {"id": f"{key}-s{i}", "type": "counter", "oid": f".1.3.6.1.4.1.99999.1.{i}.0", "divisor": 10} for i in range(SENSORS)
+        ],
+        "interfaces": [{"id": f"{key}-i{i}", "if_index": i, "if_name": f"eth{i}"} for i in (1, 2)],
+    }
+
+
+@asynccontextmanager
+async def site(devices: int, interval_s: int = 1) -> AsyncIterator[dict[str, Any]]:
+    """So many simulated devices, and the configuration that polls them all."""
+    async with AsyncExitStack() as stack:
+        ports = [await stack.enter_async_context(serve(simulated_device())) for _ in range(devices)]
+        yield {"version": "1", "equipment": [equipment(f"d{i}", port, interval_s) for i, port in enumerate(ports)]}
+
+
+METRICS_A_POLL = SENSORS + 2

@@ -1,0 +1,47 @@
+"""The agent against recordings of 120 real devices: each value that it submits is the right one, under each fault.
+
+The recordings are not part of the project: a checkout without the folder `shared` beside it skips these tests.
+"""
+
+import asyncio
+import re
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).parents[3] / "shared" / "tools" / "conformance.py"
+AGENT = f"{sys.executable} -m towerops_agent run --once --log-level error"
+
+pytestmark = pytest.mark.skipif(not TOOL.exists(), reason="the recordings are not here (shared/ beside the checkout)")
+
+
+async def conformance(suffix: str) -> tuple[int, str]:
+    """Run the tool with a fault on each device; its exit status and its last line."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    tool = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(TOOL), "--agent", AGENT, "--suffix", suffix, "--port", str(port)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await tool.communicate()
+    return tool.returncode or 0, output.decode().strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("fault", ["", "@max=10", "@shuffle", "@dup", "@late", "@toobig-empty@max=7", "@cut"])
+async def test_all_values_of_the_recorded_devices_agree(fault: str):
+    """All values, none unasked, none twice, exit status 0: also where all devices have this fault."""
+    status, summary = await conformance(fault)
+    assert status == 0, summary
+    agree, expected = re.match(r"(\d+) of (\d+) values agree", summary).groups()
+    assert agree == expected
+
+
+async def test_nearly_all_values_arrive_though_every_fifth_request_is_lost():
+    """97 % at least; what is missing is missing, and never wrong."""
+    _, summary = await conformance("@drop=0.2")
+    agree, expected = map(int, re.match(r"(\d+) of (\d+) values agree", summary).groups())
+    assert agree >= 0.97 * expected
+    assert "0 unasked, 0 submitted twice" in summary

@@ -1,0 +1,61 @@
+"""kill -9 at any moment: what was committed is delivered once, whatever the API did meanwhile."""
+
+import asyncio
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from support.agent import TOKEN, environment, running
+from support.site import METRICS_A_POLL, site
+from towerops_agent.sandbox.proxy import Proxy
+from towerops_agent.sandbox.server import Sandbox
+
+ROUNDS = 20
+
+
+def committed_polls(database: Path) -> dict[int, int]:
+    """What is in the database now: poll id -> how many metrics it makes."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        rows = connection.execute("SELECT id, metric_count FROM polls").fetchall()
+    connection.close()
+    return dict(rows)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("seed", [1])
+async def test_nothing_committed_is_lost_or_stored_twice_over_twenty_kills(tmp_path: Path, seed: int):
+    """Twenty agents are killed at random moments, the API down or up; the last one delivers what all of them committed."""
+    rng = random.Random(seed)
+    database = tmp_path / "agent.db"
+    committed: dict[int, int] = {}
+    async with site(3) as config:
+        sandbox = Sandbox(config, TOKEN)
+        proxy = Proxy()
+        async with sandbox.serve() as target, proxy.serve(target) as url:
+            env = environment(url, database)
+            for round_ in range(ROUNDS):
+                if round_ == 0 or rng.random() < 0.3:
+                    proxy.come_up()
+                else:
+                    proxy.go_down()
+                async with running(env=env) as agent:
+                    if round_ == 0:
+                        await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+                    else:
+                        await agent.logged("agent started")
+                        # The moment is what is tested, so time it is; what is asserted does not depend on it.
+                        await asyncio.sleep(rng.uniform(0, 1.5))
+                    await agent.kill()
+                committed |= await asyncio.to_thread(committed_polls, database)
+            proxy.come_up()
+            async with running(env=env) as agent:
+                expected = sum(committed.values())
+                await sandbox.store.wait_until(lambda store: store.metric_count >= expected)
+                assert await agent.stop() == 0
+            committed |= await asyncio.to_thread(committed_polls, database)
+    assert len(committed) > ROUNDS, "too few polls to mean anything"
+    assert sandbox.store.duplicates() == {}
+    assert sandbox.store.metric_count == sum(committed.values())
+    assert sandbox.store.metric_count % METRICS_A_POLL == 0

@@ -1,0 +1,130 @@
+"""The agent as a process, against simulated devices and the sandbox: `run`, its loops, its stop."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+from support.agent import TOKEN, environment, running
+from support.site import COMMUNITY, METRICS_A_POLL, site
+from towerops_agent import __version__
+from towerops_agent.sandbox.proxy import Proxy
+from towerops_agent.sandbox.server import Sandbox
+
+
+async def test_values_and_a_heartbeat_arrive_and_sigterm_ends_it_well(tmp_path: Path):
+    """Metrics of each device arrive, a heartbeat with the version too; SIGTERM submits what is pending and exits with 0."""
+    async with site(3) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(env=environment(url, tmp_path / "agent.db")) as agent:
+            await sandbox.store.wait_until(lambda store: all(store.readings(f"d{i}-s0") for i in range(3)))
+            await sandbox.store.wait_until(lambda store: bool(store.heartbeats))
+            assert await agent.stop() == 0, agent.log
+        assert sandbox.store.heartbeats[0].version == __version__
+        assert sandbox.store.duplicates() == {}
+        assert sandbox.store.metric_count % METRICS_A_POLL == 0
+        assert (tmp_path / "agent.db").stat().st_mode & 0o777 == 0o600
+    assert 'msg="agent stopped"' in agent.log
+    assert "pending_kept=0" in agent.log
+
+
+async def test_sigint_stops_it_as_sigterm_does(tmp_path: Path):
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running("run", env=environment(url, tmp_path / "agent.db")) as agent:
+            await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+            agent.send(signal.SIGINT)
+            assert await agent.ended() == 0
+
+
+async def test_the_stop_submits_what_was_polled_since_the_last_delivery(tmp_path: Path):
+    """All that is in the buffer at SIGTERM is at the server at the exit: the 30 s to the next delivery are not waited for."""
+    async with site(2) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(env=environment(url, tmp_path / "a.db", LOG_LEVEL="debug")) as agent:
+            await sandbox.store.wait_until(lambda store: len(store.batches) >= 1)
+            before = sandbox.store.metric_count
+            await agent.logged("device answers", times=2)
+            assert await agent.stop() == 0
+            assert sandbox.store.metric_count >= before
+        assert "pending_kept=0" in agent.log
+
+
+async def test_a_second_signal_exits_at_once(tmp_path: Path):
+    """The first stop hangs in a delivery that is never answered; the second does not wait for it."""
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(env=environment(url, tmp_path / "agent.db")) as agent:
+            hold = sandbox.faults.hold(path="/api/v1/agent/metrics")
+            await hold.met()
+            agent.send(signal.SIGTERM)
+            await agent.logged("agent stopping")
+            agent.send(signal.SIGTERM)
+            assert await agent.ended() == 128 + signal.SIGTERM
+
+
+async def test_a_stop_with_the_api_away_keeps_what_is_pending(tmp_path: Path):
+    """With nobody to submit to, the stop ends by itself within its limit, and says what is kept."""
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        proxy = Proxy()
+        async with (
+            sandbox.serve() as target,
+            proxy.serve(target) as url,
+            running(env=environment(url, tmp_path / "agent.db", CONFIG_REFRESH_SECONDS="5")) as agent,
+        ):
+            await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+            proxy.go_down()
+            await agent.logged("configuration not fetched")
+            assert await agent.stop() == 0
+    assert 'msg="agent stopped"' in agent.log
+
+
+async def test_a_restart_during_an_outage_polls_by_the_kept_configuration(tmp_path: Path):
+    """The second agent has never reached the API, polls all the same, and delivers when the API is there."""
+    async with site(2) as config:
+        sandbox = Sandbox(config, TOKEN)
+        proxy = Proxy()
+        async with sandbox.serve() as target, proxy.serve(target) as url:
+            env = environment(url, tmp_path / "agent.db", LOG_LEVEL="debug")
+            async with running(env=env) as first:
+                await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+                await first.stop()
+            proxy.go_down()
+            before = sandbox.store.metric_count
+            async with running(env=env) as second:
+                await second.logged("configuration not fetched")
+                await second.logged("device answers", times=2)
+                assert sandbox.store.metric_count == before
+                proxy.come_up()
+                await sandbox.store.wait_until(lambda store: store.metric_count > before)
+                await second.stop()
+        assert sandbox.store.duplicates() == {}
+
+
+async def test_nothing_secret_is_logged_or_left_in_the_clear(tmp_path: Path):
+    """Neither the token nor a community is in the log at debug level, in the process's arguments, or in the files."""
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(env=environment(url, tmp_path / "agent.db", LOG_LEVEL="debug")) as agent:
+            await sandbox.store.wait_until(lambda store: bool(store.heartbeats) and store.metric_count > 0)
+            arguments = await asyncio.to_thread(Path(f"/proc/{agent.pid}/cmdline").read_bytes)
+            files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+            await agent.stop()
+    for secret in (TOKEN, COMMUNITY):
+        assert secret not in agent.log
+        assert secret.encode() not in arguments
+        assert secret.encode() not in files
+        assert secret.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+async def test_two_agents_on_one_database_are_one_too_many(tmp_path: Path):
+    """The second one says so, and exits with 1; the first goes on."""
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(env=environment(url, tmp_path / "agent.db")) as first:
+            await first.logged("agent started")
+            async with running(env=environment(url, tmp_path / "agent.db")) as second:
+                assert await second.ended() == 1
+                assert "agent.db" in second.log
+                assert "Traceback" not in second.log
+            assert await first.stop() == 0
