@@ -1,0 +1,108 @@
+"""What delivery sees of the buffer: positions, batches, the polls of a batch; and where a batch is cut.
+
+The metrics of all polls form one line: poll by poll in the order of their ids, within a poll in the order of its metrics. A
+batch is a contiguous stretch of it.
+Pure. Times are microseconds since 1970-01-01 UTC (`_us`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from towerops_agent.model import Layout, Poll
+
+OPEN_END = (1 << 63) - 1
+"""The end, as a poll's id, of a stretch that has none."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in the line of metrics: before the `metric`-th (from 0) of the metrics that the poll with id `poll` makes."""
+
+    poll: int
+    metric: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The metrics from `start` up to `stop`, exclusive, sent under one idempotency key.
+
+    Neither the members nor the key ever change, over restarts too.
+    """
+
+    id: int
+    key: str
+    start: Position
+    stop: Position
+    metric_count: int
+    cut_at_us: int
+
+    @property
+    def last_poll(self) -> int:
+        """The id of the last poll of which the batch may have a metric."""
+        return self.stop.poll if self.stop.metric else self.stop.poll - 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPoll:
+    """A poll read back, and which of its metrics, [first_metric, stop_metric), belong to the batch it was read for."""
+
+    id: int
+    layout: Layout
+    poll: Poll
+    first_metric: int
+    stop_metric: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What is not delivered, cut into batches or not. `oldest_started_at_us`: of the first of it in the order of arrival."""
+
+    metrics: int
+    polls: int
+    oldest_started_at_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A metric set aside: what was sent, as JSON, and why the server refused it."""
+
+    equipment_id: str
+    metric: bytes
+    reason: str
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A stretch cut off a line. `polls`: how many polls end in it."""
+
+    start: Position
+    stop: Position
+    metrics: int
+    polls: int
+
+
+def cut(polls: Iterable[tuple[int, int]], first: Position, max_metrics: int) -> Cut | None:
+    """The next at most `max_metrics` metrics from `first` on; None if there are none.
+
+    `polls`: (id, how many metrics it makes, at least 1), ids rising, none before `first`; read no further than needed.
+    """
+    if max_metrics < 1:
+        raise ValueError(f"max_metrics is {max_metrics}: expected at least 1")
+    start = stop = None
+    metrics = ended = 0
+    for poll, metric_count in polls:
+        begin = first.metric if poll == first.poll else 0
+        taken = min(metric_count - begin, max_metrics - metrics)
+        start = start or Position(poll, begin)
+        metrics += taken
+        if begin + taken < metric_count:
+            stop = Position(poll, begin + taken)
+            break
+        stop = Position(poll + 1, 0)
+        ended += 1
+        if metrics == max_metrics:
+            break
+    if start is None or stop is None:
+        return None
+    return Cut(start, stop, metrics, ended)

@@ -1,0 +1,202 @@
+"""The buffer as the event loop sees it: polls go in, batches come out.
+
+poller -> add -> [writer thread, SQLite] -> next_batch, read -> courier -> acknowledge.
+All but `add` waits for the writer thread (buffer.writer). Times are microseconds since 1970-01-01 UTC (`_us`).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+from uuid import uuid4
+
+from towerops_agent.buffer import retention
+from towerops_agent.buffer.batch import Batch, Pending, Refused, StoredPoll
+from towerops_agent.buffer.codec import encode_poll
+from towerops_agent.buffer.store import Store
+from towerops_agent.buffer.writer import Writer
+from towerops_agent.counters import Count, Counters
+from towerops_agent.model import Layout, Poll
+
+T = TypeVar("T")
+
+DAY_US = 24 * 3600 * 1_000_000
+REFUSED_KEPT_US = 7 * DAY_US
+
+_CONFIG = "config"
+
+
+def random_key() -> str:
+    """A new idempotency key: 122 random bits, 32 hexadecimal digits."""
+    return uuid4().hex
+
+
+class Buffer:
+    """Polls on disk until they are delivered, and a day longer.
+
+    Inert until entered. What it does raises BufferFailure where the database fails; `add` never does.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        counters: Counters,
+        *,
+        clock_us: Callable[[], int],
+        commit_window_s: float = 0.2,
+        memory_cap_polls: int = 20_000,
+        new_key: Callable[[], str] = random_key,
+    ) -> None:
+        """`commit_window_s`: how long polls are gathered; with the commit itself they are on disk within 250 ms.
+
+        `memory_cap_polls`: how many polls are kept in memory while the database can't be written (1 to 4 KB each).
+        """
+        self._path = path
+        self._counters = counters
+        self._clock_us = clock_us
+        self._new_key = new_key
+        self._committed = asyncio.Event()
+        self._replaced: Path | None = None
+        self._writer = Writer(
+            self._open_store, counters, window_s=commit_window_s, cap_polls=memory_cap_polls, on_commit=self._announce
+        )
+
+    @property
+    def replaced(self) -> Path | None:
+        """Where a corrupt database was put when this one was begun in its place; None: there was none."""
+        return self._replaced
+
+    async def __aenter__(self) -> Self:
+        """Open the database. Raises DatabaseBusy, DatabaseTooNew or BufferFailure."""
+        await self._writer.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Commit what was added, close the database."""
+        await self._writer.stop()
+
+    # In
+
+    async def register(self, layout: Layout) -> int:
+        """The id under which polls of this layout are added; stored once per content, valid until the buffer is closed."""
+        return (await self.register_all([layout]))[0]
+
+    async def register_all(self, layouts: Iterable[Layout]) -> list[int]:
+        """The ids of the layouts, in order, in one transaction. The iterable is run through on the writer thread."""
+        return await self._ask(lambda store: store.register(layouts))
+
+    def add(self, poll: Poll) -> None:
+        """Have the poll stored, within 250 ms, or kept in memory while the database can't be written. Never waits.
+
+        A poll that makes no metric is not stored. Raises ValueError or OverflowError on values that a Poll must not hold.
+        """
+        if poll.metric_count:
+            self._writer.put(encode_poll(poll))
+
+    async def flush(self) -> None:
+        """Return once all polls added so far are committed; raises BufferFailure if they can't be, and they are kept."""
+        await self._ask(self._writer.check_committed)
+
+    # Out
+
+    async def wait_for_pending(self) -> None:
+        """Return once anything undelivered is committed."""
+        while True:
+            committed = self._committed
+            if await self._ask(Store.has_pending):
+                return
+            await committed.wait()
+
+    async def next_batch(self, max_metrics: int) -> Batch | None:
+        """The batch to send now: the first one still open, whatever its size, else a new one of at most `max_metrics`.
+
+        None: nothing is pending.
+        """
+        return await self._ask(lambda store: store.next_batch(max_metrics, self._new_key, self._clock_us()))
+
+    async def read(self, batch: Batch) -> list[StoredPoll]:
+        """The polls that the batch has metrics of, the same ones each time.
+
+        Polls whose stored octets are damaged are left out, counted as dropped. A batch with none left is to be acknowledged.
+        """
+        polls, lost = await self._ask(lambda store: store.read(batch))
+        if lost:
+            self._counters.add(Count.METRICS_DROPPED, "damaged", lost)
+        return polls
+
+    async def acknowledge(self, batch: Batch) -> None:
+        """The server has the batch. Nothing happens if it is no longer open (it expired meanwhile)."""
+        await self._ask(lambda store: store.acknowledge(batch, self._clock_us()))
+
+    async def split(self, batch: Batch) -> tuple[Batch, Batch]:
+        """Two open batches with keys of their own in place of the batch. Raises BufferFailure if it is no longer open."""
+        return await self._ask(lambda store: store.split(batch, self._new_key, self._clock_us()))
+
+    async def set_aside(self, batch: Batch, metric: bytes, reason: str) -> None:
+        """The server refused the one metric of the batch: keep it with the reason, and go on without."""
+        await self._ask(lambda store: store.set_aside(batch, metric, reason, self._clock_us()))
+
+    async def refused(self, limit: int = 100) -> list[Refused]:
+        """The metrics set aside, the latest first; 1,000 are kept, for 7 days."""
+        return await self._ask(lambda store: store.refused(limit))
+
+    async def pending(self) -> Pending:
+        """What is not delivered. Cheap: it reads no more than the rows of open batches."""
+        return await self._ask(Store.pending)
+
+    # Upkeep
+
+    async def clean_up(self) -> None:
+        """Remove what was sent a day ago, what could not be sent for a day (counted as expired), and what nothing uses.
+
+        In small steps, so that polls are written in between. For a call each minute or so.
+        """
+        now_us = self._clock_us()
+        for remove in (
+            partial(retention.expire_open, before_us=now_us - DAY_US),
+            partial(retention.expire_uncut, before_us=now_us - DAY_US),
+            partial(retention.remove_sent, until_us=now_us - DAY_US),
+            partial(retention.remove_refused, until_us=now_us - REFUSED_KEPT_US),
+            retention.remove_layouts,
+            retention.vacuum,
+            retention.checkpoint,
+        ):
+            done = False
+            while not done:
+                step = await self._ask(lambda store, remove=remove: remove(store.connection))  # type: ignore[misc]
+                if step.expired:
+                    self._counters.add(Count.METRICS_EXPIRED, n=step.expired)
+                done = step.done
+
+    async def kept_config(self) -> bytes | None:
+        """The last good configuration as it was given to keep_config; None: none yet."""
+        return await self.get_meta(_CONFIG)
+
+    async def keep_config(self, sealed: bytes) -> None:
+        """Keep the configuration, sealed by the caller, over restarts."""
+        await self.put_meta(_CONFIG, sealed)
+
+    async def get_meta(self, key: str) -> bytes | None:
+        """What was put under `key`; None: nothing."""
+        return await self._ask(lambda store: store.get_meta(key))
+
+    async def put_meta(self, key: str, value: bytes) -> None:
+        """Keep a small value under `key`, over restarts."""
+        await self._ask(lambda store: store.put_meta(key, value))
+
+    def _open_store(self) -> Store:
+        store = Store(self._path, self._clock_us())
+        self._replaced = store.database.replaced
+        return store
+
+    def _announce(self) -> None:
+        # A new event each time: whoever held the old one is woken, and nobody can clear what another still waits for.
+        self._committed.set()
+        self._committed = asyncio.Event()
+
+    async def _ask(self, job: Callable[[Store], T]) -> T:
+        return await self._writer.submit(job)

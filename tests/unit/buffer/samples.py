@@ -1,0 +1,62 @@
+"""A buffer on a real file, a clock that stands still until told, polls that are told apart by their time."""
+
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from towerops_agent.buffer.batch import StoredPoll
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.counters import Counters
+from towerops_agent.model import Layout, Poll
+
+T0_US = 1_767_986_535_123_456  # 2026-01-09T19:22:15Z
+HOUR_US = 3600 * 1_000_000
+
+LAYOUT = Layout("eq-1", (("s-1", 10.0), ("s-2", 1.0), ("s-3", 0.5)), ("if-1",))
+
+
+def poll(layout: int, started_at_us: int = T0_US, metrics: int = 3) -> Poll:
+    """A poll that makes `metrics` metrics of LAYOUT's four."""
+    read = min(metrics, 3)
+    values = ((7, 2.5, -1)[:read] + (None,) * (3 - read)) + ((1, 2) if metrics == 4 else (None, None)) + (None,) * 4
+    return Poll(layout, started_at_us, values, ((3, 1_000), (1, 2_000)), metrics)
+
+
+def members(polls: list[StoredPoll]) -> list[tuple[int, int]]:
+    """The metrics read, as (started_at_us - T0_US, which of the poll's metrics)."""
+    return [(p.poll.started_at_us - T0_US, metric) for p in polls for metric in range(p.first_metric, p.stop_metric)]
+
+
+@dataclass
+class Bench:
+    """A place for a buffer, and what it is given."""
+
+    path: Path
+    now_us: int = T0_US
+    counters: Counters = field(default_factory=Counters)
+    keys: int = 0
+
+    def new_key(self) -> str:
+        self.keys += 1
+        return f"key-{self.keys}"
+
+    def buffer(self, **options: float) -> Buffer:
+        return Buffer(self.path, self.counters, clock_us=lambda: self.now_us, new_key=self.new_key, **options)
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """What another process reads in the file."""
+        connection = sqlite3.connect(self.path)
+        try:
+            return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+
+async def limit_growth(buffer: Buffer, pages: int | None) -> None:
+    """Make the disk full as SQLite sees it, so many pages from now; None: there is room again."""
+
+    def job(store):
+        (now,) = store.connection.execute("PRAGMA page_count").fetchone()
+        store.connection.execute(f"PRAGMA max_page_count = {1 << 30 if pages is None else now + pages}").fetchall()
+
+    await buffer._ask(job)

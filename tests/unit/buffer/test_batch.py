@@ -1,0 +1,41 @@
+"""Where a batch is cut off a line of polls."""
+
+import pytest
+
+from towerops_agent.buffer.batch import Batch, Cut, Position, cut
+
+POLLS = [(2, 3), (5, 4), (6, 1)]
+
+
+@pytest.mark.parametrize(
+    ("first", "max_metrics", "expected"),
+    [
+        (Position(1, 0), 3, Cut(Position(2, 0), Position(3, 0), 3, 1)),
+        (Position(1, 0), 4, Cut(Position(2, 0), Position(5, 1), 4, 1)),
+        (Position(2, 1), 1, Cut(Position(2, 1), Position(2, 2), 1, 0)),
+        (Position(2, 1), 2, Cut(Position(2, 1), Position(3, 0), 2, 1)),
+        (Position(2, 2), 100, Cut(Position(2, 2), Position(7, 0), 6, 3)),
+    ],
+)
+def test_a_batch_takes_what_there_is_up_to_its_limit(first, max_metrics, expected):
+    assert cut(POLLS, first, max_metrics) == expected
+
+
+def test_nothing_is_cut_off_an_empty_line():
+    assert cut([], Position(1, 0), 10) is None
+
+
+def test_no_more_polls_are_read_than_the_batch_needs():
+    line = iter(POLLS)
+    cut(line, Position(2, 0), 3)
+    assert list(line) == [(5, 4), (6, 1)]
+
+
+def test_a_batch_of_no_metrics_is_a_mistake():
+    with pytest.raises(ValueError, match="at least 1"):
+        cut(POLLS, Position(1, 0), 0)
+
+
+def test_the_last_poll_is_the_one_before_a_stop_at_its_end():
+    assert Batch(1, "k", Position(2, 0), Position(6, 0), 7, 0).last_poll == 5
+    assert Batch(1, "k", Position(2, 0), Position(5, 1), 4, 0).last_poll == 5

@@ -1,0 +1,81 @@
+"""Polls and layouts as octets: damage is told, and what could never be read back is not written."""
+
+import msgspec
+import pytest
+
+from towerops_agent.buffer.codec import decode_layout, decode_poll, digest, encode_layout, encode_poll
+from towerops_agent.errors import BufferFailure
+from towerops_agent.model import Layout, Poll
+from unit.buffer.samples import LAYOUT, T0_US, poll
+
+
+def body_of(times: object, values: object) -> bytes:
+    return msgspec.msgpack.encode((times, values))
+
+
+GOOD_TIMES = [[3, 0], [1, 5]]
+GOOD_VALUES = [1, 2.5, None, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_poll_comes_back_as_it_went_in():
+    assert decode_poll(encode_poll(poll(5, metrics=4)), LAYOUT) == poll(5, metrics=4)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xc1",
+        body_of(GOOD_TIMES, GOOD_VALUES)[:-1],
+        body_of(GOOD_TIMES, GOOD_VALUES) + b"\x00",
+        body_of(GOOD_TIMES, GOOD_VALUES[:-1]),
+        body_of([[3, 0]], GOOD_VALUES),
+        body_of([[5, 0], [-1, 0]], GOOD_VALUES),
+        body_of(GOOD_TIMES, ["1", *GOOD_VALUES[1:]]),
+        body_of(GOOD_TIMES, [float("nan"), *GOOD_VALUES[1:]]),
+        body_of(GOOD_TIMES, [float("inf"), *GOOD_VALUES[1:]]),
+    ],
+)
+def test_a_damaged_poll_is_a_buffer_failure(body):
+    assert decode_poll((1, T0_US, 3, body_of(GOOD_TIMES, GOOD_VALUES)), LAYOUT).values == tuple(GOOD_VALUES)
+    with pytest.raises(BufferFailure):
+        decode_poll((1, T0_US, 3, body), LAYOUT)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1 << 64, -(1 << 63) - 1])
+def test_a_value_that_could_not_be_read_back_is_refused(value):
+    with pytest.raises((ValueError, OverflowError)):
+        encode_poll(Poll(1, T0_US, (value,), ((1, 0),), 1))
+
+
+@pytest.mark.parametrize("field", [{"layout": -1}, {"started_at_us": 1 << 63}, {"metric_count": -1}])
+def test_what_fits_no_column_is_refused(field):
+    values = {"layout": 1, "started_at_us": T0_US, "metric_count": 1} | field
+    with pytest.raises(ValueError, match="not within"):
+        encode_poll(Poll(values=(1,), times=((1, 0),), **values))
+
+
+def test_the_largest_values_are_kept_exactly():
+    values = (1 << 63, (1 << 64) - 1, -(1 << 63), 1.7e308, 1.7e308, -1.7e308, None, 0, 0.1)
+    row = encode_poll(Poll(1, T0_US, values, ((4, 0),), 4))
+    assert decode_poll(row, LAYOUT).values == values
+
+
+def test_layouts_that_are_equal_have_the_same_digest_and_others_do_not():
+    whole = Layout("eq-1", (("s-1", 10),), ("if-1",))
+    same = Layout("eq-1", (("s-1", 10.0),), ("if-1",))
+    others = [
+        Layout("eq-2", (("s-1", 10.0),), ("if-1",)),
+        Layout("eq-1", (("s-1", 1.0),), ("if-1",)),
+        Layout("eq-1", (("s-1", 10.0), ("if-1", 1.0)), ()),
+    ]
+    assert digest(encode_layout(whole)) == digest(encode_layout(same))
+    assert len({digest(encode_layout(layout)) for layout in [whole, *others]}) == 4
+
+
+@pytest.mark.parametrize(
+    "parts", [("eq",), ("eq", [["s", 0.0]], []), ("eq", [["s", float("nan")]], []), (1, [], []), ("eq", [], [None])]
+)
+def test_a_damaged_layout_is_a_buffer_failure(parts):
+    with pytest.raises(BufferFailure):
+        decode_layout(msgspec.msgpack.encode(parts))

@@ -1,0 +1,219 @@
+"""The database can't be written: polling goes on, polls wait in memory, and what is lost is counted."""
+
+import asyncio
+import resource
+import sqlite3
+from contextlib import asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from towerops_agent.buffer import writer
+from towerops_agent.buffer.store import Store
+from towerops_agent.counters import Count
+from towerops_agent.errors import BufferFailure
+from unit.buffer.samples import LAYOUT, T0_US, limit_growth, members, poll
+
+IDS = "SELECT started_at_us FROM polls ORDER BY id"
+
+
+@asynccontextmanager
+async def full_disk(bench, buffer):
+    await limit_growth(buffer, 0)
+    yield
+    await limit_growth(buffer, None)
+
+
+@asynccontextmanager
+async def full_file_system(bench, buffer):
+    """The kernel refuses to let any file grow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@asynccontextmanager
+async def read_only(bench, buffer):
+    await buffer._ask(lambda store: store.connection.execute("PRAGMA query_only = ON").rowcount)
+    yield
+    await buffer._ask(lambda store: store.connection.execute("PRAGMA query_only = OFF").rowcount)
+
+
+@asynccontextmanager
+async def locked_by_another_program(bench, buffer):
+    await buffer._ask(lambda store: store.connection.execute("PRAGMA busy_timeout = 0").fetchall())
+    other = sqlite3.connect(bench.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.close()
+
+
+FAULTS = [full_disk, full_file_system, read_only, locked_by_another_program]
+
+
+def big(layout: int, number: int):
+    """Polls that need pages of their own sooner or later."""
+    return poll(layout, T0_US + number, metrics=4)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_polls_wait_in_memory_while_the_database_cannot_be_written(bench, fault):
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        with capture_logs() as logs:
+            async with fault(bench, buffer):
+                for i in range(3):
+                    for j in range(1_000):
+                        buffer.add(big(layout, 1_000 * i + j))
+                    with pytest.raises(BufferFailure, match=r"agent\.db can't be used: "):
+                        await buffer.flush()
+            await buffer.flush()
+        assert bench.rows(IDS) == [(T0_US + i,) for i in range(3_000)]
+        assert (await buffer.pending()).polls == 3_000
+        assert [entry["event"] for entry in logs] == [
+            "buffer can't be written, polls stay in memory, tried again each second",
+            "buffer writable again",
+        ]
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_what_fails_half_way_leaves_no_trace(bench, fault):
+    """Each operation reports the failure; afterwards the batch is as it was, and can be delivered."""
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        buffer.add(big(layout, 0))
+        batch = await buffer.next_batch(2)
+        async with fault(bench, buffer):
+            if fault is not full_disk:  # it has room for small changes
+                for operation in (
+                    buffer.acknowledge(batch),
+                    buffer.split(batch),
+                    buffer.put_meta("a", b"b"),
+                    buffer.clean_up(),
+                ):
+                    with pytest.raises(BufferFailure):
+                        await operation
+            with pytest.raises(BufferFailure):
+                await buffer.put_meta("a", b"b" * 100_000)
+            assert members(await buffer.read(batch)) == [(0, 0), (0, 1)]
+        assert await buffer.next_batch(10) == batch
+        await buffer.acknowledge(batch)
+        assert members(await buffer.read(await buffer.next_batch(10))) == [(0, 2), (0, 3)]
+        assert await buffer.get_meta("a") is None
+
+
+async def test_polls_are_tried_again_without_anybody_asking(bench, monkeypatch):
+    monkeypatch.setattr(writer, "RETRY_S", 0.001)
+    async with bench.buffer(commit_window_s=0) as buffer:
+        layout = await buffer.register(LAYOUT)
+        async with read_only(bench, buffer):
+            buffer.add(poll(layout))
+            with pytest.raises(BufferFailure):
+                await buffer.flush()
+            committed = buffer._committed
+        await committed.wait()
+        assert bench.rows(IDS) == [(T0_US,)]
+
+
+async def test_beyond_the_cap_the_oldest_polls_are_dropped_and_counted(bench):
+    async with bench.buffer(memory_cap_polls=10) as buffer:
+        layout = await buffer.register(LAYOUT)
+        async with read_only(bench, buffer):
+            for i in range(8):
+                buffer.add(poll(layout, T0_US + i))
+            with pytest.raises(BufferFailure):
+                await buffer.flush()
+            for i in range(8, 15):
+                buffer.add(poll(layout, T0_US + i))
+        await buffer.flush()
+        assert bench.rows(IDS) == [(T0_US + i,) for i in range(5, 15)]
+    assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"buffer_unavailable": 15}
+
+
+async def test_the_cap_holds_when_polls_arrive_while_a_commit_fails(bench, monkeypatch):
+    """Those being written go back to the front, and the oldest go first."""
+    async with bench.buffer(memory_cap_polls=4, commit_window_s=3600) as buffer:
+        layout = await buffer.register(LAYOUT)
+
+        def fail(store, rows):
+            for i in range(4, 7):
+                buffer._writer.put(writer_row(layout, i))
+            raise sqlite3.OperationalError("database or disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "add_polls", fail)
+            for i in range(4):
+                buffer.add(poll(layout, T0_US + i))
+            with pytest.raises(BufferFailure):
+                await buffer.flush()
+        await buffer.flush()
+        assert bench.rows(IDS) == [(T0_US + i,) for i in range(3, 7)]
+    assert bench.counters.total(Count.METRICS_DROPPED) == 9
+
+
+def writer_row(layout: int, number: int):
+    from towerops_agent.buffer.codec import encode_poll
+
+    return encode_poll(poll(layout, T0_US + number))
+
+
+async def test_polls_that_cannot_be_written_before_the_stop_are_counted(bench):
+    async with bench.buffer() as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT)))
+        await buffer._ask(lambda store: store.connection.execute("PRAGMA query_only = ON").rowcount)
+        buffer.add(poll(1))
+    await asyncio.sleep(0)
+    assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"buffer_unavailable": 3}
+    assert bench.rows(IDS) == [(T0_US,)]
+
+
+async def test_a_bug_while_writing_is_counted_and_the_polls_are_kept(bench, monkeypatch):
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        with monkeypatch.context() as patch, capture_logs() as logs:
+            patch.setattr(Store, "add_polls", lambda store, rows: 1 / 0)
+            buffer.add(poll(layout))
+            with pytest.raises(ZeroDivisionError):
+                await buffer.flush()
+        await buffer.flush()
+        assert isinstance(logs[0]["exc_info"], ZeroDivisionError)
+        assert bench.rows(IDS) == [(T0_US,)]
+    assert bench.counters.by_reason(Count.BUGS) == {"buffer": 1}
+
+
+async def test_a_cancelled_wait_harms_nobody_else(bench):
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        unexpected = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: unexpected.append(context))
+        waiting = asyncio.create_task(buffer.wait_for_pending())
+        cutting = asyncio.create_task(buffer.next_batch(10))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        cutting.cancel()
+        await asyncio.gather(waiting, cutting, return_exceptions=True)
+        buffer.add(poll(layout))
+        assert (await buffer.next_batch(10)).metric_count == 3
+        assert unexpected == []
+
+
+async def test_if_the_thread_ends_nobody_waits_for_ever(bench, monkeypatch):
+    """A bug in the writer itself: who asks is told, what was to be stored is counted."""
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        monkeypatch.setattr(buffer._writer, "_commit", lambda store: 1 / 0)
+        ended = []
+        monkeypatch.setattr("threading.excepthook", ended.append)
+        with pytest.raises(BufferFailure, match="has stopped"):
+            await buffer.flush()
+        with pytest.raises(RuntimeError):
+            buffer.add(poll(layout))
+        with pytest.raises(RuntimeError):
+            await buffer.pending()
+    assert [hook.exc_type for hook in ended] == [ZeroDivisionError]
