@@ -14,6 +14,7 @@ import click
 
 from towerops_agent import __version__
 from towerops_agent.errors import AgentError, SettingsError
+from towerops_agent.operations.snmp_commands import snmp
 from towerops_agent.settings import SETTINGS, Settings, read_settings
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ def demo(seconds: float | None) -> None:
         click.echo(f"towerops-agent: the demo needs {error.name}: install towerops-agent[sandbox]", err=True)
         sys.exit(EXIT_FAILURE)
     sys.exit(asyncio.run(run_demo(seconds)))
+
+
+cli.add_command(snmp)
 
 
 async def _run_until_signalled(run: Callable[["asyncio.Event"], Awaitable[None]]) -> None:

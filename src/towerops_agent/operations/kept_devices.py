@@ -1,0 +1,76 @@
+"""The devices of the kept configuration, for an operator who names one.
+
+Database file (read-only: the agent may be running and hold its lock) -> unsealed with the agent's token -> Equipment.
+I/O: SQLite. 10,000 devices take some seconds, so it is asked only where a device's credentials or address are wanted.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import quote
+
+from towerops_agent.api.equipment import read_config
+from towerops_agent.api.seal import unseal
+from towerops_agent.errors import AgentError
+from towerops_agent.model import Equipment, Secret
+
+CONFIG_KEY = "config"
+"""Under which buffer.buffer keeps the sealed configuration; a test holds the two together."""
+
+_BUSY_S = 2.0
+
+
+class NoKeptDevices(AgentError):
+    """The kept configuration can't be read. The text says why, and what to do."""
+
+
+def read_devices(database: Path, token: Callable[[], Secret], wanted: Callable[[Equipment], bool]) -> list[Equipment]:
+    """The devices of the configuration kept in the file at `database` that are `wanted`, in its order.
+
+    A device that the agent itself refuses, or that has SNMP switched off, is none of them.
+    Raises NoKeptDevices; and what `token` raises, which is asked for only where there is a configuration to unseal.
+    """
+    sealed = _sealed_config(database)
+    read = read_config(unseal(token(), sealed))
+    return [equipment for _, equipment in read.equipment if wanted(equipment)]
+
+
+def is_called(text: str) -> Callable[[Equipment], bool]:
+    """Whether a device has this id, or, in any case, this name."""
+    folded = text.casefold()
+    return lambda equipment: equipment.id == text or equipment.name.casefold() == folded
+
+
+def is_at(host: str, port: int | None) -> Callable[[Equipment], bool]:
+    """Whether a device is at this address or DNS name, and at this port where one is given."""
+    place = _place(host)
+    return lambda equipment: _place(equipment.host) == place and port in (None, equipment.port)
+
+
+def _place(host: str) -> object:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return host.rstrip(".").casefold()
+
+
+def _sealed_config(database: Path) -> bytes:
+    if not database.is_file():
+        raise NoKeptDevices(f"there is no database {database}: give the agent's with DATABASE_PATH or --database-path")
+    # Without a -wal file nobody writes: immutable lays no files beside the database, and needs no right to.
+    at_rest = not database.with_name(f"{database.name}-wal").exists()
+    uri = f"file:{quote(str(database.absolute()))}?mode=ro{'&immutable=1' if at_rest else ''}"
+    try:
+        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S)
+        try:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (CONFIG_KEY,)).fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise NoKeptDevices(
+            f"the database {database} can't be read ({error}): see to its rights, or run this as the agent's user"
+        ) from error
+    if row is None:
+        raise NoKeptDevices(f"the database {database} has no configuration yet: let the agent fetch one first")
+    return bytes(row[0])

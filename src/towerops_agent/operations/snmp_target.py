@@ -1,0 +1,81 @@
+"""What to ask: the operator's words for a device -> Target, and Target -> what the SNMP engine takes.
+
+Pure. Source: the words are HOST of `towerops-agent snmp`: 10.0.0.1, 10.0.0.1:1161, [::1]:161, a DNS name.
+"""
+
+import re
+from dataclasses import dataclass
+
+from towerops_agent.api.fields import host as checked_host
+from towerops_agent.errors import InvalidConfig, SettingsError
+from towerops_agent.model import Credentials, Equipment, SnmpVersion, Transport
+from towerops_agent.snmp.message import Community, Version
+
+_BRACKETED = re.compile(r"\[(?P<host>[^\[\]]+)\](:(?P<port>[0-9]{1,5}))?")
+_WITH_PORT = re.compile(r"(?P<host>[^:\[\]]+):(?P<port>[0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a device is; `port` is None where none was given."""
+
+    host: str
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A device to ask, and how.
+
+    `name`: the configured device's, "" where it is none. `doubt`: why the kept configuration could not be asked for it, if so.
+    """
+
+    host: str
+    port: int
+    transport: Transport
+    credentials: Credentials
+    name: str = ""
+    doubt: str = ""
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_place(text: str) -> Place:
+    """The address that `text` writes. Raises SettingsError where it is none."""
+    match = _BRACKETED.fullmatch(text) or _WITH_PORT.fullmatch(text)
+    host, port = (match["host"], match["port"]) if match else (text, None)
+    try:
+        checked_host("HOST", host)
+    except InvalidConfig:
+        raise SettingsError(f"HOST is {text[:80]!r}: expected 10.0.0.1, 10.0.0.1:1161, [::1]:161 or a DNS name") from None
+    if port is not None and not 1 <= int(port) <= 65535:
+        raise SettingsError(f"HOST is {text[:80]!r}: expected a port from 1 to 65535")
+    return Place(host, None if port is None else int(port))
+
+
+def target_at(place: Place, credentials: Credentials, transport: Transport | None, doubt: str = "") -> Target:
+    """The device at `place`: port 161 where none was given, over UDP where nothing was said."""
+    return Target(place.host, place.port or 161, transport or Transport.UDP, credentials, doubt=doubt)
+
+
+def target_of(equipment: Equipment) -> Target:
+    """A configured device, with its own credentials."""
+    return Target(equipment.host, equipment.port, equipment.transport, equipment.credentials, equipment.name)
+
+
+def engine_security(credentials: Credentials) -> Community:
+    """What snmp.client asks with. Raises SettingsError where the engine has no such version."""
+    if credentials.version is SnmpVersion.V3:
+        raise SettingsError("SNMPv3 is not supported yet: expected --version 1 or 2c")
+    version = Version.V1 if credentials.version is SnmpVersion.V1 else Version.V2C
+    return Community(version, credentials.community.reveal().encode("utf-8", "surrogateescape"))
+
+
+def require_engine(target: Target) -> None:
+    """Raises SettingsError where the engine can't speak to `target`."""
+    if target.transport is Transport.TCP:
+        raise SettingsError(f"{target.address} is to be asked over TCP, which is not supported yet: expected --transport udp")
+    engine_security(target.credentials)
