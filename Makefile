@@ -1,4 +1,4 @@
-# make demo   see the agent at work, on loopback
+# make demo   a simulated tower and the agent, on a web page on loopback
 # make test   the whole test suite
 # make check  the gate: formatting, lint, types, layers
 # Each does its own set-up. Set PYTHON to choose the interpreter (3.11 or later).
@@ -33,7 +33,7 @@ demo: $(VENV)/demo.stamp
 	@$(BIN)/towerops-agent demo $(if $(SECONDS),--seconds $(SECONDS))
 
 test: $(VENV)/dev.stamp
-	@tools/debian-packages snmpd=snmpd snmpget=snmp
+	@tools/debian-packages snmpd=snmpd snmpget=snmp chromium=chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/dev.stamp

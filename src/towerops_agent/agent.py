@@ -11,29 +11,36 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from itertools import islice
+from pathlib import Path
 from typing import Final
 
 import structlog
 
 from towerops_agent import __version__
 from towerops_agent.api.bearer import TokenSource
-from towerops_agent.api.client import ApiClient
+from towerops_agent.api.client import ANSWER_WITHIN_S, CONFIG_WITHIN_S, ApiClient
 from towerops_agent.api.config_sync import ConfigSync
-from towerops_agent.api.equipment import ConfigRead
 from towerops_agent.api.outcomes import ConfigFetched, NotModified
 from towerops_agent.api.seal import seal, unseal
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
-from towerops_agent.model import Equipment, SnmpVersion, Transport
-from towerops_agent.polling.device import Device, layout_of, make_device
+from towerops_agent.errors import BufferFailure, SettingsError
+from towerops_agent.operations import logs, systemd
+from towerops_agent.operations.exposition import Exposition, Parts
+from towerops_agent.operations.marks import Marks
+from towerops_agent.operations.metrics_page import MetricsPage
+from towerops_agent.operations.observer import Observer
+from towerops_agent.operations.status import render
+from towerops_agent.polling.memory import decode_memory, encode_memory
 from towerops_agent.polling.plan import Planner
 from towerops_agent.polling.poller import Poller
 from towerops_agent.scheduling.fleet import Fleet
+from towerops_agent.scheduling.roster import Roster
 from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmp.exchange import Peer
 
 log = structlog.get_logger()
 
@@ -49,8 +56,10 @@ FIRST_DELIVERY_AFTER_S: Final = 1.0
 BEGIN_AGAIN_S: Final = 5.0
 """How long a loop that met a bug waits before it is begun again."""
 
-LAYOUTS_AT_ONCE: Final = 200
-"""How many devices of a new configuration are held decoded at once: memory follows devices, not their sensors."""
+REMEMBER_EACH_S: Final = 600.0
+"""How often what was learned of the devices is written down, where it has changed."""
+
+MEMORY_KEY: Final = "learned"
 
 
 @dataclass(slots=True)
@@ -68,24 +77,60 @@ class Agent:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.counters = Counters()
-        self._token = TokenSource(settings.token, settings.token_file)
-        self._buffer = Buffer(settings.database_path, self.counters, clock_us=_wall_us)
-        self._api = ApiClient(settings.api_url, self._token, ca_file=settings.ca_file)
-        self._snmp = SnmpClient(self.counters)
+        self._token = TokenSource(settings.token, settings.token_file, on_token=logs.hide)
+        self._buffer = Buffer(settings.database_path, self.counters, clock_us=_wall_us, max_octets=settings.buffer_max_mb << 20)
+        self._api = ApiClient(
+            settings.api_url,
+            self._token,
+            ca_file=settings.ca_file,
+            client_cert=settings.client_cert,
+            client_key=settings.client_key,
+        )
+        self._snmp = SnmpClient(self.counters, name_of=self._name_at)
         self._planner = Planner()
-        self._fleet = Fleet(Poller(self._snmp, self._planner), self.counters, self._buffer.add)
+        self._marks = Marks(("config", "polling", "delivery", "heartbeat"))
+        self._reload = asyncio.Event()
+        self._fleet = Fleet(
+            Poller(self._snmp, self._planner),
+            self.counters,
+            self._buffer.add,
+            now_us=_wall_us,
+            moved=lambda again_within_s: self._marks.move("polling", again_within_s),
+        )
+        self._roster = Roster(self._fleet, self._buffer, self._planner)
         self._sync = ConfigSync(
             self._api,
             self.counters,
-            apply=self._apply,
+            apply=self._roster.apply,
             keep=self._keep,
             kept=self._kept,
             refresh_s=settings.config_refresh_s,
+            sleep=self._sleep_or_reload,
         )
         self._courier = Courier(
-            self._buffer, self._api, self.counters, accepts=lambda: self._sync.accepts, settle_s=FIRST_DELIVERY_AFTER_S
+            self._buffer,
+            self._api,
+            self.counters,
+            accepts=lambda: self._sync.accepts,
+            settle_s=FIRST_DELIVERY_AFTER_S,
+            sleep=self._marks.sleeper("delivery", ANSWER_WITHIN_S),
         )
-        self._heartbeat = HeartbeatLoop(self._api, self.counters, socket.gethostname())
+        self._remembered = b""
+        self._heartbeat = HeartbeatLoop(
+            self._api, self.counters, socket.gethostname(), sleep=self._marks.sleeper("heartbeat", ANSWER_WITHIN_S)
+        )
+        self._observer = Observer(
+            sync=self._sync,
+            fleet=self._fleet,
+            buffer=self._buffer,
+            courier=self._courier,
+            heartbeat=self._heartbeat,
+            counters=self.counters,
+            marks=self._marks,
+            database_octets=lambda: _size(settings.database_path),
+            now_us=_wall_us,
+        )
+        self._page = None if settings.metrics_listen is None else self._metrics_page(settings.metrics_listen)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Poll and deliver until `stop` is set; then submit what is pending, for at most 5 s, and close the database.
@@ -102,13 +147,42 @@ class Agent:
                     group.create_task(self._go_on("delivery", self._courier.run)),
                     group.create_task(self._go_on("cleanup", self._courier.run_cleanup)),
                     group.create_task(self._go_on("heartbeat", self._heartbeat.run)),
+                    group.create_task(self._go_on("memory", self._remember_for_good)),
+                    group.create_task(self._go_on("status", self._observer.run)),
+                    group.create_task(self._go_on("layouts", self._restore_layouts)),
                 ]
+                if systemd.watchdog_interval_s() is not None:
+                    loops.append(group.create_task(self._go_on("watchdog", self._observer.run_watchdog)))
+                if self._page is not None:
+                    loops.append(group.create_task(self._go_on("metrics", self._page.run)))
+                systemd.notify("READY=1")
                 await stop.wait()
+                systemd.notify("STOPPING=1")
+                self._fleet.stop()
                 log.info("agent stopping, submitting what is pending", at_most_s=STOP_WITHIN_S)
                 for loop in loops:
                     loop.cancel()
             delivered = await self._deliver_rest(STOP_WITHIN_S)
+            await self._remember()
+            await self._observer.write(stopped=True)
             log.info("agent stopped", pending_kept=0 if delivered else (await self._buffer.pending()).metrics)
+
+    async def reload(self) -> None:
+        """Read the token's file and the certificates again, and fetch the configuration now."""
+        log.info("asked to read token, certificates and configuration again")
+        try:
+            if self._token.reread():
+                log.info("token file holds another token, in use from now on")
+            await self._api.reread_certificates()
+        except SettingsError as error:
+            log.error("not all could be read again, what was in use stays so", error=str(error))
+        self._reload.set()
+
+    async def log_state(self) -> None:
+        """Write the state into the log, as `status` shows it."""
+        snapshot = await self._observer.take()
+        for line in render(snapshot, _wall_us()).splitlines():
+            log.info("state", line=line)
 
     async def run_once(self) -> OnceReport:
         """Fetch the configuration, poll each device once, submit everything.
@@ -140,12 +214,42 @@ class Agent:
                 reason = self._courier.reachability.last_failure or f"not done within {ONCE_WITHIN_S:g} s"
                 report.problems.append(f"{pending.metrics} metrics not delivered, kept for the next run: {reason}")
             report.metrics = self.counters.total(Count.METRICS_DELIVERED)
+            await self._remember()
         return report
+
+    def _metrics_page(self, listen: tuple[str, int]) -> MetricsPage:
+        parts = Parts(
+            counters=self.counters,
+            sync=self._sync,
+            fleet=self._fleet,
+            buffer=self._buffer,
+            courier=self._courier,
+            heartbeat=self._heartbeat,
+            marks=self._marks,
+            database_octets=lambda: _size(self._settings.database_path),
+            now_us=_wall_us,
+        )
+        return MetricsPage(listen, Exposition(parts).render, self.counters)
 
     async def _open(self, parts: AsyncExitStack) -> None:
         await parts.enter_async_context(self._buffer)
         await parts.enter_async_context(self._api)
         await parts.enter_async_context(self._snmp)
+        self._roster.memory = decode_memory(await self._buffer.get_meta(MEMORY_KEY))
+
+    def _name_at(self, peer: Peer) -> str:
+        """What the configuration calls the device at this address; it is asked rarely."""
+        return next((device.name for device in self._fleet.devices.values() if device.peer == peer), "")
+
+    async def _sleep_or_reload(self, seconds: float) -> None:
+        """Sleep, unless the operator wants the configuration now."""
+        self._marks.move("config", seconds + CONFIG_WITHIN_S)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._reload.wait()
+        except TimeoutError:
+            return
+        self._reload.clear()
 
     async def _go_on(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Run a loop for good: a bug in it is told and counted, and it is begun again."""
@@ -166,23 +270,30 @@ class Agent:
         except TimeoutError:
             return False
 
-    async def _apply(self, read: ConfigRead) -> None:
-        """Put a configuration into force. A device whose part of it is unchanged stays as it is, with all that was learned."""
-        devices: list[Device] = []
-        while some := list(islice(read.equipment, LAYOUTS_AT_ONCE)):
-            fresh = []
-            for digest, equipment in some:
-                before = self._fleet.devices.get(equipment.id)
-                if before is not None and before.digest == digest:
-                    devices.append(before)
-                elif reason := _unsupported(equipment):
-                    read.refuse("equipment", equipment.name, "", reason)
-                else:
-                    fresh.append((digest, equipment, before))
-            layouts = await self._buffer.register_all([layout_of(equipment) for _, equipment, _ in fresh])
-            for (digest, equipment, before), layout in zip(fresh, layouts, strict=True):
-                devices.append(make_device(equipment, layout, digest, self._planner, before))
-        self._fleet.replace(devices)
+    async def _restore_layouts(self) -> None:
+        """When the buffer had to begin a new file and could not save the layouts: have each device registered anew, for good."""
+        while True:
+            await self._buffer.layouts_lost.wait()
+            self._buffer.layouts_lost.clear()
+            self._roster.forget_layouts()
+            await self._sync.apply_again()
+            self._reload.set()
+
+    async def _remember_for_good(self) -> None:
+        while True:
+            await asyncio.sleep(REMEMBER_EACH_S)
+            await self._remember()
+
+    async def _remember(self) -> None:
+        """Write down what was learned of the devices, where it has changed."""
+        learned = encode_memory(self._fleet.devices.values())
+        if learned == self._remembered:
+            return
+        try:
+            await self._buffer.put_meta(MEMORY_KEY, learned)
+            self._remembered = learned
+        except BufferFailure as error:
+            log.warning("what was learned of the devices could not be kept, a restart will learn it again", reason=str(error))
 
     async def _keep(self, body: bytes) -> None:
         await self._buffer.keep_config(await asyncio.to_thread(seal, self._token.token, body))
@@ -192,13 +303,10 @@ class Agent:
         return None if sealed is None else await asyncio.to_thread(unseal, self._token.token, sealed)
 
 
-def _unsupported(equipment: Equipment) -> str:
-    """Why `equipment` can't be polled, "" where it can."""
-    if equipment.credentials.version is SnmpVersion.V3:
-        return 'snmp.version is "3": expected "1" or "2c", this version of the agent has no SNMPv3 yet'
-    if equipment.transport is Transport.TCP:
-        return 'snmp.transport is "tcp": expected "udp", this version of the agent has no SNMP over TCP yet'
-    return ""
+def _size(path: Path) -> int:
+    """Octets of the database and its journal; 0 where there is none."""
+    files = [path, path.with_name(f"{path.name}-wal")]
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _wall_us() -> int:

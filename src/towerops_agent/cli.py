@@ -7,20 +7,21 @@ Imports are lazy, so that --help does not wait for the libraries of the work its
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from towerops_agent import __version__
+from towerops_agent.demo.commands import demo, sandbox, simulate
 from towerops_agent.errors import AgentError, SettingsError
+from towerops_agent.operations.doctor_commands import doctor
 from towerops_agent.operations.snmp_commands import snmp
+from towerops_agent.operations.status_commands import health, history, status
 from towerops_agent.settings import SETTINGS, Settings, read_settings
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from towerops_agent.agent import OnceReport
+    from towerops_agent.agent import Agent, OnceReport
 
 EXIT_FAILURE = 1
 EXIT_SETTINGS = 2
@@ -51,6 +52,9 @@ def cli() -> None:
 
     Without a command it does what `run` does. Settings come from the environment; options win over it.
     """
+    from towerops_agent.operations import logs
+
+    logs.configure("warning", "logfmt", sys.stderr)  # `run` sets it up anew, as its settings say
 
 
 @cli.command()
@@ -67,33 +71,27 @@ def run(once: bool, **flags: str | None) -> None:
         agent = Agent(settings)
         if once:
             sys.exit(_report(asyncio.run(agent.run_once())))
-        asyncio.run(_run_until_signalled(agent.run))
+        asyncio.run(_run_until_signalled(agent))
     except AgentError as error:
         _fail(error)
 
 
-@cli.command()
-@click.option("--seconds", type=float, default=None, help="Stop after so many seconds; without it, at Ctrl-C.")
-def demo(seconds: float | None) -> None:
-    """Show the agent at work on loopback: devices, a stand-in for the API, and a table of what arrives."""
-    import asyncio
-
-    try:
-        from towerops_agent.demo.site import run_demo
-    except ImportError as error:
-        click.echo(f"towerops-agent: the demo needs {error.name}: install towerops-agent[sandbox]", err=True)
-        sys.exit(EXIT_FAILURE)
-    sys.exit(asyncio.run(run_demo(seconds)))
+for command in (doctor, status, health, history, snmp, demo, sandbox, simulate):
+    cli.add_command(command)
 
 
-cli.add_command(snmp)
-
-
-async def _run_until_signalled(run: Callable[["asyncio.Event"], Awaitable[None]]) -> None:
+async def _run_until_signalled(agent: "Agent") -> None:
+    """Run `agent` until SIGTERM or SIGINT; SIGHUP has it read again what it was given, SIGUSR1 log its state."""
     import asyncio
 
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    errands: set[asyncio.Task[None]] = set()
+
+    def run_errand(errand: Callable[[], Coroutine[object, object, None]]) -> None:
+        task = asyncio.create_task(errand())
+        errands.add(task)
+        task.add_done_callback(errands.discard)
 
     def on_signal(number: int) -> None:
         if stop.is_set():
@@ -102,7 +100,9 @@ async def _run_until_signalled(run: Callable[["asyncio.Event"], Awaitable[None]]
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    await run(stop)
+    loop.add_signal_handler(signal.SIGHUP, run_errand, agent.reload)
+    loop.add_signal_handler(signal.SIGUSR1, run_errand, agent.log_state)
+    await agent.run(stop)
 
 
 def _read_settings(flags: Mapping[str, object]) -> Settings:

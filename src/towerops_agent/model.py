@@ -127,6 +127,19 @@ INTERFACE_COLUMNS = ("if_in_octets", "if_out_octets", "if_in_errors", "if_out_er
 """What is read of an interface, in the order in which a Poll has it."""
 
 
+STATE_VALUES = ("state", "reason", "response_time_us")
+"""What a Poll of an equipment's state holds: the indexes of STATES and STATE_REASONS, and the round trip, None without one."""
+
+STATES = ("up", "degraded", "down")
+
+STATE_REASONS = (
+    *("", "other", "timeout", "unreachable", "unresolved", "refused", "auth", "deadline", "omitted", "unreadable"),
+    *("tooBig", "genErr", "noAccess", "authorizationError", "resourceUnavailable", "unverified", "interface_away"),
+    *("negative_counter", "not_finite", "out_of_range", "not_in_time_window", "unknown_engine_id"),
+)
+"""Why an equipment is not up. Both are numbers on disk: a text is added at the end, and none is taken out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Which sensors and interfaces the values of a Poll belong to, in order.
@@ -138,15 +151,20 @@ class Layout:
     equipment_id: str
     sensors: tuple[tuple[str, float], ...] = ()  # (sensor id, divisor)
     interfaces: tuple[str, ...] = ()  # interface id
+    is_state: bool = False  # of polls that hold the equipment's state instead: STATE_VALUES
 
     @property
     def value_count(self) -> int:
         """How many values a Poll of this layout has."""
+        if self.is_state:
+            return len(STATE_VALUES)
         return len(self.sensors) + len(INTERFACE_COLUMNS) * len(self.interfaces)
 
     @property
     def item_count(self) -> int:
         """How many items (sensors and interfaces) it has; each has one time."""
+        if self.is_state:
+            return 1
         return len(self.sensors) + len(self.interfaces)
 
 

@@ -1,10 +1,11 @@
 """The agent's settings: flags and environment -> one frozen Settings.
 
-SETTINGS is the single source of names, defaults and help: cli.py builds its options from it, docs/configuration.md is held to it.
+SETTINGS is the single source of names, defaults and help: cli.py builds its options from it, docs/operations.md is held to it.
 A flag wins over its variable, surrounding whitespace is dropped, and an empty text counts as not set.
 Pure: environment and flags are passed in, and the token's file is read elsewhere. Intervals are seconds (`_s`).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -20,20 +21,29 @@ LogFormat = Literal["logfmt", "json"]
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("logfmt", "json")
 
+_HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){0,9}[A-Za-z0-9_-]{1,63}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the operator decided. One of `token` and `token_file` is set; `api_url` ends without a slash."""
+    """What the operator decided. One of `token` and `token_file` is set, both of `client_cert` and `client_key` or neither.
+
+    `api_url` ends without a slash. `metrics_listen`: host and port of the metrics page; port 0: any free one.
+    """
 
     api_url: str
     token: Secret | None = None
     token_file: Path | None = None
     config_refresh_s: int = 300
     database_path: Path = Path("/data/towerops-agent.db")
+    buffer_max_mb: int = 1024
     log_level: str = "info"
     log_format: LogFormat = "logfmt"
     ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
     allow_http: bool = False
+    metrics_listen: tuple[str, int] | None = None
 
 
 class _Unfit(Exception):
@@ -70,6 +80,12 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
+def _megabytes(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 16 <= int(text[:9]) <= 1_048_576):
+        raise _Unfit("a whole number of MB from 16 to 1048576")
+    return int(text)
+
+
 def _level(text: str) -> str:
     if text.lower() not in LOG_LEVELS:
         raise _Unfit("debug, info, warning or error")
@@ -80,6 +96,23 @@ def _format(text: str) -> LogFormat:
     if text.lower() not in LOG_FORMATS:
         raise _Unfit("logfmt or json")
     return cast(LogFormat, text.lower())
+
+
+def _listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    name = host[1:-1] if bracketed else host
+    fit = _is_ipv6(name) if bracketed else _HOST.fullmatch(name)
+    if not (fit and port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65_535):
+        raise _Unfit("host:port or [IPv6 address]:port, as in 127.0.0.1:9464, with a port from 0 (any free one) to 65535")
+    return name, int(port)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 def _bool(text: str) -> bool:
@@ -144,6 +177,14 @@ SETTINGS: tuple[Setting, ...] = (
         parse=Path,
     ),
     Setting(
+        name="buffer_max_mb",
+        variable="BUFFER_MAX_MB",
+        flag="--buffer-max-mb",
+        default="1024",
+        help="The most megabytes that the SQLite file may take, 16 to 1048576; the oldest polls go when it is full.",
+        parse=_megabytes,
+    ),
+    Setting(
         name="log_level",
         variable="LOG_LEVEL",
         flag="--log-level",
@@ -163,7 +204,21 @@ SETTINGS: tuple[Setting, ...] = (
         name="ca_file",
         variable="TOWEROPS_CA_FILE",
         flag="--ca-file",
-        help="A PEM file of the authorities trusted to sign the API's certificate, in place of the system's.",
+        help="A PEM file of authorities trusted to sign the API's certificate, besides those of the system's store.",
+        parse=Path,
+    ),
+    Setting(
+        name="client_cert",
+        variable="TOWEROPS_CLIENT_CERT",
+        flag="--client-cert",
+        help="A PEM file with the certificate (and its chain) that the agent shows to a server which asks for one.",
+        parse=Path,
+    ),
+    Setting(
+        name="client_key",
+        variable="TOWEROPS_CLIENT_KEY",
+        flag="--client-key",
+        help="A PEM file with the key of that certificate, without a passphrase.",
         parse=Path,
     ),
     Setting(
@@ -173,6 +228,13 @@ SETTINGS: tuple[Setting, ...] = (
         default="0",
         help="1: accept plain http:// to any host. The token and the readings then travel in the clear.",
         parse=_bool,
+    ),
+    Setting(
+        name="metrics_listen",
+        variable="METRICS_LISTEN",
+        flag="--metrics-listen",
+        help="Where to serve metrics for Prometheus, as in 127.0.0.1:9464. Without it there are none.",
+        parse=_listen,
     ),
 )
 
@@ -199,9 +261,16 @@ def read_settings(environ: Mapping[str, str], flags: Mapping[str, object]) -> Se
         problems.append("TOWEROPS_API_URL is not set: expected https://…, the base URL of the Towerops API (or give --api-url)")
     elif "api_url" in values and not values.get("allow_http") and _is_exposed(urlsplit(text)):
         problems.append(f"{source} is '{text}': expected https://…; http:// is accepted for localhost alone")
+    if ("client_cert" in values) != ("client_key" in values):
+        name, other = ("client_cert", "client_key") if "client_cert" in values else ("client_key", "client_cert")
+        problems.append(f"{given[name][0]} is set without {_variable(other)}: expected both, or neither")
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)
+
+
+def _variable(name: str) -> str:
+    return next(setting.variable for setting in SETTINGS if setting.name == name)
 
 
 def _given(setting: Setting, environ: Mapping[str, str], flags: Mapping[str, object]) -> tuple[str, str]:

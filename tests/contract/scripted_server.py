@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-Answer = bytes | Literal["hang", "cut"]
-"""Octets to write as they are; "hang": no answer until the client hangs up; "cut": the connection is closed at once."""
+Answer = bytes | Literal["hang", "cut", "drip"]
+"""Octets to write as they are; "hang": no answer until the client hangs up; "cut": the connection is closed at once; "drip": an
+answer without end, octet by octet, until the client hangs up."""
 
 
 def answer(status: int, body: bytes | object = b"", **headers: str) -> bytes:
@@ -84,6 +85,14 @@ class ScriptedServer:
             case "hang":
                 self.hanging.set()
                 await reader.read()
+                return False
+            case "drip":
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+                gone = asyncio.ensure_future(reader.read())
+                while not gone.done():
+                    writer.write(b" ")
+                    await writer.drain()
+                    await asyncio.sleep(0)
                 return False
             case bytes():
                 writer.write(told)

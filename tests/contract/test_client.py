@@ -131,13 +131,13 @@ async def test_a_refused_connection_says_so():
 
 async def test_a_server_that_never_answers_is_given_up():
     outcome = await posted("hang", read_timeout_s=0.05)
-    assert outcome == Unavailable("no answer within 0.05 s")
+    assert outcome == Unavailable("no answer within 0.05 s", timed_out=True)
 
 
 async def test_a_server_that_drips_is_given_up(monkeypatch):
     """Each octet would begin the read timeout anew."""
     monkeypatch.setattr(client_module, "ANSWER_WITHIN_S", 0.05)
-    assert await posted("hang") == Unavailable("no complete answer within 0.05 s")
+    assert await posted("drip") == Unavailable("no complete answer within 0.05 s", timed_out=True)
 
 
 async def test_a_cancelled_request_leaves_the_client_usable():
@@ -181,12 +181,12 @@ async def test_no_cookie_is_kept():
     assert "cookie" not in server.asked[1].headers
 
 
-async def test_the_configuration_comes_with_etag_and_date_and_304_without():
-    date = "Fri, 09 Jan 2026 19:22:15 GMT"
-    server = ScriptedServer([answer(200, b"{}", ETag='"1"', Date=date), answer(304)])
+async def test_the_configuration_comes_with_its_etag_and_the_difference_of_the_clocks():
+    date, later = "Fri, 09 Jan 2026 19:22:15 GMT", "Fri, 09 Jan 2026 20:22:15 GMT"
+    server = ScriptedServer([answer(200, b"{}", ETag='"1"', Date=date), answer(304, Date=later)])
     async with server.serve() as url, client_of(url) as client:
-        assert await client.get_config() == ConfigFetched(b"{}", '"1"', NOW)
-        assert await client.get_config('"1"') == NotModified()
+        assert await client.get_config() == ConfigFetched(b"{}", '"1"', 0.0)
+        assert await client.get_config('"1"') == NotModified(-3600.0)
     assert "if-none-match" not in server.asked[0].headers
     assert server.asked[1].headers["if-none-match"] == '"1"'
 
@@ -236,18 +236,9 @@ async def test_a_token_file_is_read_again_on_demand(tmp_path):
 async def test_a_proxy_that_cant_be_used_is_the_operators_to_know(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "ftp://user:s3cret@proxy")
     with pytest.raises(SettingsError, match="HTTPS_PROXY") as raised:
-        async with client_of("https://localhost"):
+        async with client_of("https://api.invalid"):
             pass
     assert "s3cret" not in str(raised.value)
-
-
-async def test_requests_go_through_the_proxy_of_the_environment(monkeypatch):
-    server = ScriptedServer([OK])
-    async with server.serve() as url:
-        monkeypatch.setenv("HTTP_PROXY", url)
-        async with client_of("http://api.invalid") as client:
-            assert await client.post_metrics(b"{}", "key-1") == Accepted()
-    assert server.asked[0].path == "http://api.invalid/api/v1/agent/metrics"
 
 
 def test_nothing_of_a_client_shows_the_token():

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from contract.scripted_server import ScriptedServer, answer
+from support.patience import Patience
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
 from towerops_agent.api.config_sync import ConfigSync
@@ -19,7 +21,9 @@ from towerops_agent.sandbox.server import Sandbox
 
 TOKEN = Secret("sandbox-token")
 LAYOUT = Layout("e1", tuple((f"s{n}", 10.0) for n in range(20)), ("i1", "i2"))
+BAD = Layout("e2", (("bad", 10.0),))
 CONFIG = {"version": "1", "equipment": [{"id": "e1", "ip_address": "10.0.0.1", "snmp": {"community": "s3cret"}}]}
+NOW, LATER = "Fri, 09 Jan 2026 19:22:15 GMT", "Fri, 09 Jan 2026 19:23:45 GMT"
 ACCEPTS = Accepts(content_encodings=["gzip"], max_metrics=50)
 
 
@@ -31,16 +35,26 @@ def no_proxy(monkeypatch):
 class Agent:
     """What of the agent speaks with the API."""
 
-    def __init__(self, url, path):
+    def __init__(self, url, path, token=None):
         self.counters = Counters()
-        self.waited_s = []
         self.applied = []
-        self.client = ApiClient(url, TokenSource(TOKEN))
+        self.time = Patience(lambda: self.courier.in_flight)
+        self.client = ApiClient(url, token or TokenSource(TOKEN), read_timeout_s=0.3)
         self.buffer = Buffer(path, self.counters, clock_us=lambda: time.time_ns() // 1000, commit_window_s=0.0)
         self.sync = ConfigSync(self.client, self.counters, apply=self.apply, keep=self.keep, kept=self.kept)
         self.courier = Courier(
-            self.buffer, self.client, self.counters, accepts=lambda: self.sync.accepts, sleep=self.wait, jitter=lambda: 0.0
+            self.buffer,
+            self.client,
+            self.counters,
+            accepts=lambda: self.sync.accepts,
+            sleep=self.time.sleep,
+            jitter=lambda: 0.0,
+            monotonic_s=self.time.monotonic_s,
         )
+
+    @property
+    def waited_s(self):
+        return self.time.pauses
 
     async def apply(self, read):
         self.applied.append([equipment.id for _, equipment in read.equipment])
@@ -52,15 +66,12 @@ class Agent:
         sealed = await self.buffer.kept_config()
         return None if sealed is None else unseal(TOKEN, sealed)
 
-    async def wait(self, seconds):
-        self.waited_s.append(seconds)
-
-    async def add(self, polls):
-        layout = await self.buffer.register(LAYOUT)
+    async def add(self, polls, layout=LAYOUT):
+        layout_id = await self.buffer.register(layout)
         started_us = time.time_ns() // 1000
+        values = (*range(len(layout.sensors)), *(7,) * 6 * len(layout.interfaces))
         for number in range(polls):
-            values = (*range(20), *(7,) * 12)
-            self.buffer.add(Poll(layout, started_us + number, values, ((22, 5),), 22))
+            self.buffer.add(Poll(layout_id, started_us + number, values, ((layout.item_count, 5),), layout.item_count))
         await self.buffer.flush()
 
 
@@ -90,36 +101,121 @@ async def test_what_was_polled_arrives_in_batches_of_the_size_the_server_takes(s
 
 
 FAULTS = {
-    "503": lambda faults: faults.answer(503, times=2, path=METRICS_PATH),
+    "408": lambda faults: faults.answer(408, times=2, path=METRICS_PATH),
     "429": lambda faults: faults.answer(429, retry_after=7, times=2, path=METRICS_PATH),
+    "429 with a date": lambda faults: faults.answer(429, retry_after=LATER, headers={"date": NOW}, times=2, path=METRICS_PATH),
+    "500": lambda faults: faults.answer(500, times=2, path=METRICS_PATH),
+    "502": lambda faults: faults.answer(502, times=2, path=METRICS_PATH),
+    "503": lambda faults: faults.answer(503, times=2, path=METRICS_PATH),
+    "503 for a day": lambda faults: faults.answer(503, retry_after=86_400, times=2, path=METRICS_PATH),
+    "504": lambda faults: faults.answer(504, times=2, path=METRICS_PATH),
     "401": lambda faults: faults.answer(401, times=2, path=METRICS_PATH),
+    "403": lambda faults: faults.answer(403, times=2, path=METRICS_PATH),
     "404": lambda faults: faults.answer(404, times=2, path=METRICS_PATH),
     "302": lambda faults: faults.redirect("https://elsewhere.example", times=2),
     "no JSON": lambda faults: faults.garbage(times=2),
+    "an empty 200": lambda faults: faults.garbage(b"", times=2),
     "cut": lambda faults: faults.cut(taken=False, times=2),
     "cut after it was taken": lambda faults: faults.cut(taken=True, times=2),
+    "hung": lambda faults: faults.hold(taken=False, times=2),
+    "hung after it was taken": lambda faults: faults.hold(taken=True, times=2),
 }
 
 
 @pytest.mark.parametrize(
     ("fault", "waits_s"),
     [
-        ("503", [1.0, 2.0]),
+        ("408", [1.0, 2.0]),
         ("429", [7.0, 7.0]),
+        ("429 with a date", [90.0, 90.0]),
+        ("500", [1.0, 2.0]),
+        ("502", [1.0, 2.0]),
+        ("503", [1.0, 2.0]),
+        ("503 for a day", [600.0, 600.0]),
+        ("504", [1.0, 2.0]),
         ("401", [60.0, 60.0]),
+        ("403", [60.0, 60.0]),
         ("404", [60.0, 60.0]),
         ("302", [60.0, 60.0]),
         ("no JSON", [1.0, 2.0]),
+        ("an empty 200", [1.0, 2.0]),
         ("cut", [1.0, 2.0]),
         ("cut after it was taken", [1.0, 2.0]),
+        ("hung", [1.0, 2.0]),
+        ("hung after it was taken", [1.0, 2.0]),
     ],
 )
 async def test_what_fails_is_sent_again_and_arrives_once(sandbox, agent, fault, waits_s):
+    """The same batch under the same key, after the pauses of the contract."""
     await agent.add(2)
     FAULTS[fault](sandbox.faults)
     assert await agent.courier.deliver_pending(attempts=9) is True
     assert agent.waited_s == waits_s
     assert sandbox.store.metric_count == 44
+    assert sandbox.store.duplicates() == {}
+    posts = [exchange for exchange in sandbox.store.exchanges if exchange.path == METRICS_PATH]
+    assert len({exchange.headers["idempotency-key"] for exchange in posts}) == 1
+    assert len(posts) == 3
+
+
+async def test_a_refused_token_is_replaced_by_the_one_in_the_file(sandbox, tmp_path):
+    """The 401 ends when the operator has written the new token down: no restart, nothing lost."""
+    file = tmp_path / "token"
+    file.write_text(TOKEN.reveal())
+    async with sandbox.serve() as url:
+        made = Agent(url, tmp_path / "agent.db", TokenSource(path=file))
+        async with made.client, made.buffer:
+            await made.add(2)
+            sandbox.store.tokens = {"a-new-token"}
+            assert await made.courier.deliver_pending() is False
+            file.write_text("a-new-token\n")
+            assert await made.courier.deliver_pending() is True
+    assert sandbox.store.metric_count == 44
+
+
+async def test_a_redirect_takes_the_token_to_no_other_host(sandbox, agent):
+    """Neither at once nor later, whatever the kind of redirect and however often."""
+    elsewhere = ScriptedServer([answer(200, {"status": "accepted", "received": 1})])
+    async with elsewhere.serve() as target:
+        await agent.add(2)
+        for status in (301, 302, 303, 307, 308):
+            sandbox.faults.redirect(target, status=status, times=1)
+        assert await agent.courier.deliver_pending(attempts=9) is True
+        assert isinstance(await agent.sync.fetch_once(), ConfigFetched)
+    assert elsewhere.connections == 0
+    assert f"redirected to {target} (308), not followed" in agent.courier.reachability.last_failure
+    assert sandbox.store.metric_count == 44
+
+
+async def test_one_bad_metric_of_hundreds_is_set_aside_and_blocks_nothing(sandbox, agent):
+    await agent.sync.fetch_once()
+    sandbox.faults.refuse_metrics(lambda metric: getattr(metric, "sensor_id", "") == "bad", "out of range", status=400)
+    await agent.add(10)
+    await agent.add(1, BAD)
+    await agent.add(10)
+    assert await agent.courier.deliver_pending() is True
+    assert agent.waited_s == []
+    (refused,) = await agent.buffer.refused()
+    assert refused.equipment_id == "e2"
+    assert refused.reason == 'status 400: {"error":"metrics[0]: out of range"}'
+    assert sandbox.store.metric_count == 20 * 22
+    assert agent.counters.get(Count.METRICS_REFUSED) == 1
+
+
+async def test_a_batch_that_the_server_breaks_over_holds_up_no_other(sandbox, agent):
+    """500 as often as that batch comes: all others arrive meanwhile, and this one once the server is mended, under its key."""
+    await agent.sync.fetch_once()
+    broken = sandbox.faults.refuse_metrics(lambda metric: getattr(metric, "sensor_id", "") == "bad", "bug", status=500)
+    await agent.add(1, BAD)
+    await agent.add(20)
+    assert await agent.courier.deliver_pending(attempts=4) is False
+    waiting = await agent.buffer.next_batch(1)
+    assert sandbox.store.metric_count == 441 - waiting.metric_count
+    assert waiting.metric_count <= 50
+    broken.clear()
+    assert await agent.courier.deliver_pending() is True
+    assert sandbox.store.metric_count == 441
+    assert sandbox.store.batches[-1].key == waiting.key
     assert sandbox.store.duplicates() == {}
 
 

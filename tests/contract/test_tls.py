@@ -1,7 +1,10 @@
 """TLS against a real server: who is trusted, and that a refusal says why."""
 
+import asyncio
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import trustme
@@ -35,13 +38,30 @@ def ca_file(ca, tmp_path):
     return file
 
 
-async def posted(certificate: trustme.LeafCert, ca_file=None):
-    """What came of one POST to a server with this certificate, and how many requests the server saw."""
+async def posted(certificate: trustme.LeafCert, ca_file=None, *, asks_for: trustme.CA | None = None, version=None, **files):
+    """What came of one POST to a server with this certificate, and how many requests the server saw.
+
+    `asks_for`: the authority of the client certificates that the server insists on; `version`: the TLS version that it speaks.
+    """
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(tls)
+    if version is not None:
+        tls.minimum_version = tls.maximum_version = version
+    if asks_for is not None:
+        asks_for.configure_trust(tls)
+        tls.verify_mode = ssl.CERT_REQUIRED
     server = ScriptedServer([OK])
-    async with server.serve(tls) as url, ApiClient(url, TokenSource(Secret("t0ken")), ca_file=ca_file) as client:
+    async with server.serve(tls) as url, ApiClient(url, TokenSource(Secret("t0ken")), ca_file=ca_file, **files) as client:
         return await client.post_metrics(b"{}", "key-1"), len(server.asked)
+
+
+def client_files(authority: trustme.CA, folder: Path, name: str = "agent") -> dict[str, Path]:
+    """A client certificate of this authority and its key, as files."""
+    certificate = authority.issue_cert(f"{name}.example.net")
+    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
+    certificate.cert_chain_pems[0].write_to_path(str(cert))
+    certificate.private_key_pem.write_to_path(str(key))
+    return {"client_cert": cert, "client_key": key}
 
 
 async def test_a_ca_file_is_trusted(ca, ca_file):
@@ -99,6 +119,99 @@ def test_a_ca_file_that_cant_be_used_is_the_operators_to_know(tmp_path, content)
         file.write_text(content)
     with pytest.raises(SettingsError, match=str(file)):
         tls_context(file)
+
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_client_certificate_is_shown_to_a_server_that_asks(ca, ca_file, tmp_path, version):
+    files = client_files(ca, tmp_path)
+    assert await posted(ca.issue_cert("localhost"), ca_file, asks_for=ca, version=version, **files) == (Accepted(), 1)
+
+
+async def refused(certificate: trustme.LeafCert, ca: trustme.CA, version: ssl.TLSVersion, **files) -> str:
+    """What is said of a server that insists on a certificate of `ca`, and ends the handshake with an alert.
+
+    By a thread: asyncio's own TLS server hangs up before its alert is sent.
+    """
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(tls)
+    ca.configure_trust(tls)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.minimum_version = tls.maximum_version = version
+
+    def serve_once() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            with pytest.raises(ssl.SSLError), tls.wrap_socket(connection.dup(), server_side=True):
+                pass
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65_536):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(asyncio.to_thread(serve_once))
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        async with ApiClient(url, TokenSource(Secret("t0ken")), **files) as client:
+            outcome = await client.post_metrics(b"{}", "key-1")
+        await serving
+    assert isinstance(outcome, Unavailable)
+    return outcome.reason
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_server_that_wants_a_client_certificate_is_told_of(ca, ca_file, version):
+    """In TLS 1.3 the refusal comes after the handshake, with the first answer."""
+    reason = await refused(ca.issue_cert("localhost"), ca, version, ca_file=ca_file)
+    assert "TOWEROPS_CLIENT_CERT" in reason
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_client_certificate_that_the_server_refuses_is_told_of(ca, ca_file, tmp_path, version):
+    files = client_files(trustme.CA(), tmp_path)
+    reason = await refused(ca.issue_cert("localhost"), ca, version, ca_file=ca_file, **files)
+    assert "the certificate in TOWEROPS_CLIENT_CERT" in reason
+
+
+def test_the_key_of_another_certificate_is_the_operators_to_know(ca, tmp_path):
+    files = client_files(ca, tmp_path) | {"client_key": client_files(ca, tmp_path, "other")["client_key"]}
+    with pytest.raises(SettingsError, match="is not the key of the certificate"):
+        tls_context(**files)
+
+
+def test_an_encrypted_key_is_refused_without_asking_at_the_terminal(ca, tmp_path):
+    from cryptography.hazmat.primitives.serialization import (
+        BestAvailableEncryption,
+        Encoding,
+        PrivateFormat,
+        load_pem_private_key,
+    )
+
+    files = client_files(ca, tmp_path)
+    key = load_pem_private_key(files["client_key"].read_bytes(), None)
+    encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"s3cret"))
+    files["client_key"].write_bytes(encrypted)
+    with pytest.raises(SettingsError, match="is encrypted: expected a key without a passphrase"):
+        tls_context(**files)
+
+
+@pytest.mark.parametrize(
+    ("which", "content", "message"),
+    [
+        ("client_cert", None, "TOWEROPS_CLIENT_CERT .* can't be read: No such file"),
+        ("client_key", None, "TOWEROPS_CLIENT_KEY .* can't be read: No such file"),
+        ("client_cert", "not PEM", "TOWEROPS_CLIENT_CERT .* holds no certificate"),
+        ("client_key", "not PEM", "TOWEROPS_CLIENT_KEY .* holds no key"),
+    ],
+)
+def test_a_client_certificate_that_cant_be_used_is_the_operators_to_know(ca, tmp_path, which, content, message):
+    files = client_files(ca, tmp_path)
+    files[which].unlink()
+    if content is not None:
+        files[which].write_text(content)
+    with pytest.raises(SettingsError, match=message):
+        tls_context(**files)
 
 
 def self_signed(host: str) -> trustme.LeafCert:

@@ -4,19 +4,26 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from towerops_agent.buffer import retention
-from towerops_agent.buffer.batch import Batch, Position, cut
+from towerops_agent.buffer import packer, retention
+from towerops_agent.buffer.age import BELIEVED_STOP_US
+from towerops_agent.buffer.batch import Batch, Lane, Position, cut
 from towerops_agent.buffer.codec import decode_layout, decode_poll, encode_layout, encode_poll
+from towerops_agent.buffer.database import Database
+from towerops_agent.buffer.packing import Packing
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, members, poll
 
 DAY_US = 24 * HOUR_US
+DAY_S = 24 * 3600
+
+lanes = st.sampled_from(Lane)
 
 ids = st.text(max_size=40)
 divisors = st.floats(allow_nan=False, allow_infinity=False).filter(bool)
@@ -101,26 +108,76 @@ def test_cuts_follow_each_other_without_gap_or_overlap(counts, data, max_metrics
     assert (cuts, ended) == (line, len(polls))
 
 
+bodies = st.one_of(st.binary(max_size=50), polls_with_layouts().map(lambda pair: encode_poll(pair[0])[3]))
+
+
+@given(st.dictionaries(st.integers(0, (1 << 63) - 1), bodies, max_size=20))
+def test_each_body_comes_out_of_a_pack_as_it_went_in(polls):
+    assert dict(Packing().unpack(Packing().pack(sorted(polls.items())))) == polls
+
+
+@given(st.lists(polls_with_layouts(), min_size=1, max_size=5))
+def test_each_poll_is_the_same_after_packing(pairs):
+    """64-bit integers exactly, floats bit by bit, None."""
+    packing = Packing()
+    unpacked = packing.unpack(packing.pack([(number, encode_poll(poll)[3]) for number, (poll, _) in enumerate(pairs)]))
+    for number, (whole, layout) in enumerate(pairs):
+        back = decode_poll((whole.layout, whole.started_at_us, whole.metric_count, unpacked[number]), layout)
+        assert (back, repr(back)) == (whole, repr(whole))  # repr tells -0.0 from 0.0, 1 from 1.0
+
+
+@given(st.binary(max_size=200))
+def test_any_octets_are_a_pack_or_a_buffer_failure(pack):
+    try:
+        Packing().unpack(pack)
+    except BufferFailure:
+        return
+
+
+@given(st.lists(bodies, min_size=1, max_size=5), st.integers(0, 500), st.integers(1, 255))
+def test_a_pack_with_a_changed_octet_is_the_same_or_a_buffer_failure(some, where, change):
+    whole = dict(enumerate(some))
+    pack = bytearray(Packing().pack(list(whole.items())))
+    assume(where < len(pack))
+    pack[where] ^= change
+    try:
+        assert dict(Packing().unpack(bytes(pack))) == whole
+    except BufferFailure:
+        return
+
+
 class Deliveries(RuleBasedStateMachine):
     """A store on a real file, closed and opened again at will, beside a list of what should have become of each metric.
 
-    Metrics are named (started_at_us - T0_US, index): each poll has a time of its own.
+    Metrics are named (number of the poll, index). The wall clock steps as it likes; the model's age goes on with the monotonic
+    clock, and over a stop by what the wall clock says, within what is believed.
     """
 
     @initialize()
     def begin(self) -> None:
         self.directory = tempfile.TemporaryDirectory(prefix="buffer-")
-        self.now_us = T0_US
+        self.wall_us = T0_US
+        self.monotonic_us = 0
+        self.age_us = 0
         self.keys = 0
+        self.stored_s: list[int] = []  # by number
         self.added: set[tuple[int, int]] = set()
         self.done: list[tuple[int, int]] = []  # delivered or refused
         self.expired = 0
         self.open: dict[str, list[tuple[int, int]]] = {}  # members by key
+        self.lane: dict[str, Lane] = {}
+        self.parted = 0  # the first poll that is not backlog
         self.start()
 
     def start(self) -> None:
-        self.store = Store(Path(self.directory.name) / "agent.db", self.now_us)
+        path = Path(self.directory.name) / "agent.db"
+        self.store = Store(Database.open(path, self.wall_us), lambda: self.wall_us, lambda: self.monotonic_us)
         self.layout = self.store.register([LAYOUT])[0]
+
+    def pass_time(self, by_us: int) -> None:
+        self.wall_us += by_us
+        self.monotonic_us += by_us
+        self.age_us += by_us
 
     def new_key(self) -> str:
         self.keys += 1
@@ -134,76 +191,112 @@ class Deliveries(RuleBasedStateMachine):
         assert len(found) == batch.metric_count
         return found
 
-    def next_batch(self, max_metrics: int) -> Batch | None:
-        batch = self.store.next_batch(max_metrics, self.new_key, self.now_us)
+    def next_batch(self, max_metrics: int, lane: Lane) -> Batch | None:
+        batch = self.store.lanes.next_batch(max_metrics, lane, self.new_key, self.wall_us)
         if batch is None:
             return None
+        assert batch.lane is lane
         found = self.members(batch)
         if batch.key in self.open:
             assert self.open[batch.key] == found
+            assert self.lane[batch.key] is lane
         else:
-            assert not self.open, "a new batch was cut while one was open"
+            assert lane not in self.lane.values(), "a new batch was cut while one of its lane was open"
             assert len(found) <= max_metrics
-            self.open[batch.key] = found
+            assert (lane is Lane.BACKLOG) == (found[0][0] < self.parted)
+            self.open[batch.key], self.lane[batch.key] = found, lane
         return batch
 
-    @rule(counts=st.lists(st.integers(1, 4), min_size=1, max_size=4), delay_us=st.integers(1, HOUR_US))
+    def close(self, key: str) -> list[tuple[int, int]]:
+        del self.lane[key]
+        return self.open.pop(key)
+
+    @rule(counts=st.lists(st.integers(1, 4), min_size=1, max_size=12), delay_us=st.integers(1, HOUR_US))
     def add(self, counts, delay_us):
+        self.pass_time(delay_us)
         rows = []
         for count in counts:
-            self.now_us += delay_us
-            rows.append(encode_poll(poll(self.layout, self.now_us, metrics=count)))
-            self.added.update((self.now_us - T0_US, metric) for metric in range(count))
+            number = len(self.stored_s)
+            rows.append(encode_poll(poll(self.layout, T0_US + number, metrics=count)))
+            self.stored_s.append(self.age_us // 1_000_000)
+            self.added.update((number, metric) for metric in range(count))
         self.store.add_polls(rows)
 
-    @rule(max_metrics=st.integers(1, 9))
-    def peek(self, max_metrics):
-        self.next_batch(max_metrics)
+    @rule(max_metrics=st.integers(1, 9), lane=lanes)
+    def peek(self, max_metrics, lane):
+        self.next_batch(max_metrics, lane)
 
-    @rule(max_metrics=st.integers(1, 9))
-    def deliver(self, max_metrics):
-        if batch := self.next_batch(max_metrics):
-            self.store.acknowledge(batch, self.now_us)
-            self.done += self.open.pop(batch.key)
+    @rule(max_metrics=st.integers(1, 9), lane=lanes)
+    def deliver(self, max_metrics, lane):
+        if batch := self.next_batch(max_metrics, lane):
+            self.store.lanes.acknowledge(batch, self.store.age_s)
+            self.done += self.close(batch.key)
 
-    @rule(max_metrics=st.integers(2, 9))
-    def split(self, max_metrics):
-        batch = self.next_batch(max_metrics)
+    @rule(max_metrics=st.integers(2, 9), lane=lanes)
+    def split(self, max_metrics, lane):
+        batch = self.next_batch(max_metrics, lane)
         if batch is None or batch.metric_count < 2:
             return
-        halves = self.store.split(batch, self.new_key, self.now_us)
-        whole = self.open.pop(batch.key)
+        halves = self.store.lanes.split(batch, self.new_key, self.wall_us)
+        whole = self.close(batch.key)
         for half in halves:
             assert half.key not in self.open
-            self.open[half.key] = self.members(half)
+            self.open[half.key], self.lane[half.key] = self.members(half), half.lane
         assert self.open[halves[0].key] + self.open[halves[1].key] == whole
         assert abs(halves[0].metric_count - halves[1].metric_count) <= 1
 
-    @rule()
-    def set_aside(self):
-        batch = self.next_batch(1)
+    @rule(lane=lanes)
+    def set_aside(self, lane):
+        batch = self.next_batch(1, lane)
         if batch is not None and batch.metric_count == 1:
-            self.store.set_aside(batch, b"{}", "no", self.now_us)
-            self.done += self.open.pop(batch.key)
+            self.store.set_aside(batch, b"{}", "no", self.wall_us)
+            self.done += self.close(batch.key)
 
     @rule()
-    def restart(self):
+    def part_backlog(self):
+        self.store.lanes.part_backlog()
+        self.lane = dict.fromkeys(self.lane, Lane.BACKLOG)
+        self.parted = len(self.stored_s)
+
+    @rule(step_us=st.integers(-1000 * DAY_US, 1000 * DAY_US))
+    def step_the_wall_clock(self, step_us):
+        self.wall_us += step_us
+
+    @rule(stop_us=st.integers(0, 2 * DAY_US), step_us=st.sampled_from([0, 3 * HOUR_US, -3 * HOUR_US, -T0_US, 9_000 * DAY_US]))
+    def restart(self, stop_us, step_us):
         self.store.close()
+        self.wall_us += stop_us + step_us
+        self.monotonic_us = 5
+        self.age_us += min(max(stop_us + step_us, 0), BELIEVED_STOP_US)
         self.start()
+
+    @rule(steps=st.integers(1, 20))
+    def pack(self, steps):
+        for _ in range(steps):
+            self.store.pack()
 
     @rule(pause_us=st.integers(0, 30 * HOUR_US))
     def clean_up(self, pause_us):
-        self.now_us += pause_us
-        connection, before_us = self.store.connection, self.now_us - DAY_US
-        expired = retention.expire_open(connection, before_us).expired
-        kept = {key for (key,) in connection.execute("SELECT key FROM batches WHERE sent_at_us IS NULL")}
+        self.pass_time(pause_us)
+        assert self.store.age_s == self.age_us // 1_000_000
+        connection, before_s = self.store.connection, self.store.age_s - DAY_S
+        expired = retention.remove_open(connection, before_s).metrics
+        kept = {key for (key,) in connection.execute("SELECT key FROM batches WHERE sent_age_s IS NULL")}
         for key in set(self.open) - kept:
-            assert all(T0_US + time < before_us for time, _ in self.open[key])
+            assert all(self.stored_s[number] < before_s for number, _ in self.open[key])
             expired -= len(self.open[key])
-            self.expired += len(self.open.pop(key))
+            self.expired += len(self.close(key))
         assert expired == 0
-        self.expired += retention.expire_uncut(connection, before_us).expired
-        while not retention.remove_sent(connection, before_us).done:
+        self.expired += retention.remove_uncut(connection, before_s).metrics
+        (oldest,) = connection.execute(
+            "SELECT min(p.age_s) FROM polls p JOIN uncut ON p.id >= first_poll AND metrics > 0"
+        ).fetchone()
+        assert oldest is None or oldest >= before_s, "it was not expired in its time"
+        while not retention.remove_sent(connection, before_s).done:
+            pass
+        while not self.store.pack().done:
+            pass
+        while not retention.remove_packs(connection).done:
             pass
         retention.remove_layouts(connection)
         retention.vacuum(connection)
@@ -212,15 +305,15 @@ class Deliveries(RuleBasedStateMachine):
     @precondition(lambda self: self.added)
     def a_write_that_fails_changes_nothing(self):
         self.store.connection.execute("PRAGMA query_only = ON")
-        before = self.store.pending()
+        before = self.store.lanes.pending()
         try:
-            self.store.add_polls([encode_poll(poll(self.layout, self.now_us))])
+            self.store.add_polls([encode_poll(poll(self.layout))])
         except sqlite3.OperationalError:
             pass
         else:
             raise AssertionError("it was written")
         self.store.connection.execute("PRAGMA query_only = OFF")
-        assert self.store.pending() == before
+        assert self.store.lanes.pending() == before
 
     @invariant()
     def every_metric_is_accounted_for(self):
@@ -228,10 +321,13 @@ class Deliveries(RuleBasedStateMachine):
             return
         assert len(set(self.done)) == len(self.done), "delivered twice"
         assert set(self.done) <= self.added
-        pending = self.store.pending()
+        pending = self.store.lanes.pending()
         assert pending.metrics == len(self.added) - len(self.done) - self.expired
-        assert self.store.has_pending() == (pending.metrics > 0)
+        assert self.store.lanes.has_pending() == (pending.metrics > 0)
         assert (pending.polls > 0) == (pending.metrics > 0) == (pending.oldest_started_at_us is not None)
+        assert (pending.backlog_metrics > 0) == (pending.backlog_oldest_started_at_us is not None)
+        if not self.parted:
+            assert pending.backlog_metrics == 0
 
     def teardown(self):
         if not hasattr(self, "store"):
@@ -243,18 +339,28 @@ class Deliveries(RuleBasedStateMachine):
             self.directory.cleanup()
 
     def deliver_and_remove_the_rest(self):
-        while batch := self.next_batch(5):
-            self.store.acknowledge(batch, self.now_us)
-            self.done += self.open.pop(batch.key)
+        for lane in Lane:
+            while batch := self.next_batch(5, lane):
+                self.store.lanes.acknowledge(batch, self.store.age_s)
+                self.done += self.close(batch.key)
         self.every_metric_is_accounted_for()
         assert len(self.done) + self.expired == len(self.added)
         assert not self.open
         # Two days on, nothing is left of it all.
-        self.now_us += 2 * DAY_US
-        self.clean_up(0)
-        counts = [self.store.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("polls", "batches")]
-        assert counts == [0, 0]
+        self.clean_up(2 * DAY_US)
+        tables = ("polls", "bodies", "packs", "batches")
+        counts = [self.store.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+        assert counts == [0, 0, 0, 0]
 
 
-TestDeliveries = Deliveries.TestCase
-TestDeliveries.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+@pytest.fixture(autouse=True)
+def small_packs(monkeypatch):
+    """Many stretches in little time."""
+    monkeypatch.setattr(packer, "POLLS_PER_LAYOUT", 5)
+    monkeypatch.setattr(packer, "SCANNED_PER_STEP", 3)
+    monkeypatch.setattr(packer, "REMOVED_PER_STEP", 2)
+
+
+@pytest.mark.usefixtures("small_packs")
+class TestDeliveries(Deliveries.TestCase):
+    settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -72,10 +72,10 @@ def environment(url: str, database: Path, **more: str) -> dict[str, str]:
     return {**inherited, "TOWEROPS_API_URL": url, "TOWEROPS_AGENT_TOKEN": TOKEN, "DATABASE_PATH": str(database), **more}
 
 
-async def start(*arguments: str, env: Mapping[str, str]) -> AgentProcess:
-    """Start `towerops-agent` with these arguments."""
+async def start(*arguments: str, env: Mapping[str, str], code: str | None = None) -> AgentProcess:
+    """Start `towerops-agent` with these arguments; or by this Python code, which calls its main() in the end."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "towerops_agent", *arguments),
+        *(sys.executable, *(("-m", "towerops_agent") if code is None else ("-c", code)), *arguments),
         env=dict(env),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
@@ -86,10 +86,22 @@ async def start(*arguments: str, env: Mapping[str, str]) -> AgentProcess:
 
 
 @asynccontextmanager
-async def running(*arguments: str, env: Mapping[str, str]) -> AsyncIterator[AgentProcess]:
+async def running(*arguments: str, env: Mapping[str, str], code: str | None = None) -> AsyncIterator[AgentProcess]:
     """An agent that is killed at the end of the block, if it still runs then."""
-    agent = await start(*arguments, env=env)
+    agent = await start(*arguments, env=env, code=code)
     try:
         yield agent
     finally:
         await agent.kill()
+
+
+async def output_of(*arguments: str, env: Mapping[str, str]) -> str:
+    """What a command of `towerops-agent` that ends by itself prints, both streams."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "towerops_agent", *arguments),
+        env=dict(env),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return output.decode()

@@ -11,19 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from support.v1_cases import write_v1_cases
+
 TOOL = Path(__file__).parents[3] / "shared" / "tools" / "conformance.py"
 AGENT = f"{sys.executable} -m towerops_agent run --once --log-level error"
 
 pytestmark = pytest.mark.skipif(not TOOL.exists(), reason="the recordings are not here (shared/ beside the checkout)")
 
 
-async def conformance(suffix: str) -> tuple[int, str]:
+async def conformance(suffix: str, cases: Path = TOOL.parents[1] / "recordings") -> tuple[int, str]:
     """Run the tool with a fault on each device; its exit status and its last line."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     tool = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(TOOL), "--agent", AGENT, "--suffix", suffix, "--port", str(port)),
+        *(sys.executable, str(TOOL), "--agent", AGENT, "--cases", str(cases), "--suffix", suffix, "--port", str(port)),
         stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await tool.communicate()
@@ -37,6 +39,13 @@ async def test_all_values_of_the_recorded_devices_agree(fault: str):
     assert status == 0, summary
     agree, expected = re.match(r"(\d+) of (\d+) values agree", summary).groups()
     assert agree == expected
+
+
+async def test_all_values_agree_over_snmpv1_too(tmp_path: Path):
+    """Of the devices that have no Counter64, which SNMPv1 can't carry."""
+    assert write_v1_cases(TOOL.parents[1] / "recordings", tmp_path) > 20
+    status, summary = await conformance("", tmp_path)
+    assert status == 0, summary
 
 
 async def test_nearly_all_values_arrive_though_every_fifth_request_is_lost():

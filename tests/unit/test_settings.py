@@ -36,6 +36,9 @@ def test_each_setting_can_come_from_the_environment():
             "LOG_LEVEL": "DEBUG",
             "LOG_FORMAT": "json",
             "TOWEROPS_CA_FILE": "/etc/ca.pem",
+            "TOWEROPS_CLIENT_CERT": "/etc/agent.pem",
+            "TOWEROPS_CLIENT_KEY": "/etc/agent.key",
+            "BUFFER_MAX_MB": "64",
             "TOWEROPS_ALLOW_HTTP": "true",
         },
         {},
@@ -48,6 +51,9 @@ def test_each_setting_can_come_from_the_environment():
         log_level="debug",
         log_format="json",
         ca_file=Path("/etc/ca.pem"),
+        client_cert=Path("/etc/agent.pem"),
+        client_key=Path("/etc/agent.key"),
+        buffer_max_mb=64,
         allow_http=True,
     )
 
@@ -127,6 +133,26 @@ def test_an_interval_outside_5_to_86400_is_refused(seconds):
 @pytest.mark.parametrize("seconds", [5, 86_400])
 def test_the_interval_s_bounds_are_fit(seconds):
     assert read_settings(GIVEN, {"config_refresh_s": seconds}).config_refresh_s == seconds
+
+
+@pytest.mark.parametrize("megabytes", ["15", "1048577", "-16", "64.0", "1_024", "64 MB", "9" * 5000])
+def test_a_buffer_outside_16_mb_to_1_tb_is_refused(megabytes):
+    (line,) = problems(GIVEN | {"BUFFER_MAX_MB": megabytes})
+    assert line.endswith("expected a whole number of MB from 16 to 1048576")
+
+
+@pytest.mark.parametrize("megabytes", [16, 1_048_576])
+def test_the_buffer_s_bounds_are_fit(megabytes):
+    assert read_settings(GIVEN, {"buffer_max_mb": megabytes}).buffer_max_mb == megabytes
+
+
+def test_a_client_certificate_and_its_key_come_together():
+    assert problems(GIVEN | {"TOWEROPS_CLIENT_CERT": "/a.pem"}) == [
+        "TOWEROPS_CLIENT_CERT is set without TOWEROPS_CLIENT_KEY: expected both, or neither"
+    ]
+    assert problems(GIVEN, client_key="/a.key") == ["--client-key is set without TOWEROPS_CLIENT_CERT: expected both, or neither"]
+    both = read_settings(GIVEN | {"TOWEROPS_CLIENT_CERT": "/a.pem"}, {"client_key": "/a.key"})
+    assert (both.client_cert, both.client_key) == (Path("/a.pem"), Path("/a.key"))
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.9.9.9:80", "[::1]:8700"])
@@ -240,3 +266,34 @@ def test_the_table_and_settings_agree():
 def test_names_are_used_once():
     for names in zip(*((s.name, s.variable, s.flag) for s in SETTINGS), strict=True):
         assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("127.0.0.1:9464", ("127.0.0.1", 9464)),
+        ("[::1]:9464", ("::1", 9464)),
+        ("[fe80::1%eth0]:1", ("fe80::1%eth0", 1)),
+        ("0.0.0.0:65535", ("0.0.0.0", 65_535)),
+        ("localhost:0", ("localhost", 0)),
+        ("metrics.tower-7.example:80", ("metrics.tower-7.example", 80)),
+    ],
+)
+def test_the_metrics_page_is_at_a_host_and_a_port(text, wanted):
+    assert read_settings(GIVEN | {"METRICS_LISTEN": text}, {}).metrics_listen == wanted
+
+
+def test_without_an_address_there_is_no_metrics_page():
+    assert read_settings(GIVEN, {}).metrics_listen is None
+    assert read_settings(GIVEN | {"METRICS_LISTEN": " "}, {}).metrics_listen is None
+
+
+BAD_ADDRESSES = ["9464", ":9464", "127.0.0.1", "127.0.0.1:", "::1:9464", "[127.0.0.1]:1", "[::1]", "[]:1", "a b:1", "a..b:1"]
+
+
+@pytest.mark.parametrize(
+    "text", [*BAD_ADDRESSES, "h:65536", "h:-1", "h:٣", "h:1e3", "h:000001", "http://h:1", "h:1/metrics", "é:1"]
+)
+def test_an_address_that_is_none_is_told_with_one_that_is(text):
+    (line,) = problems(GIVEN, metrics_listen=text)
+    assert line.startswith(f"--metrics-listen is {text!r}: expected host:port or [IPv6 address]:port, as in 127.0.0.1:9464")

@@ -22,19 +22,21 @@ LEAST_BODY_OCTETS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Accepts:
-    """What one request may hold."""
+    """What one request may hold. `is_stated`: the server has said so, and knows the contract's extensions."""
 
     content_encodings: tuple[str, ...] = ()
     max_metrics: int = 1000
     max_body_octets: int = 1 << 20
     metric_types: tuple[str, ...] = ("sensor_reading", "interface_stat")
+    is_stated: bool = False
 
 
 def read_accepts(raw: Raw) -> tuple[Accepts, list[InvalidConfig]]:
     """What `raw` says, and what is wrong with it. Each field that is absent, null or bad takes its default."""
     wrong: list[InvalidConfig] = []
     try:
-        fields = members(raw, "accepts") if raw and bytes(raw) != b"null" else {}
+        is_stated = bool(raw) and bytes(raw) != b"null"
+        fields = members(raw, "accepts") if is_stated else {}
     except InvalidConfig as error:
         return Accepts(), [error]
 
@@ -62,5 +64,6 @@ def read_accepts(raw: Raw) -> tuple[Accepts, list[InvalidConfig]]:
         size("max_metrics", default.max_metrics, 1, MOST_METRICS),
         size("max_body_bytes", default.max_body_octets, LEAST_BODY_OCTETS, MOST_BODY_OCTETS),
         texts("metric_types", default.metric_types),
+        is_stated,
     )
     return accepts, wrong

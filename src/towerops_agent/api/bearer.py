@@ -3,6 +3,7 @@
 Used by client.py alone. I/O: reads the file.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from towerops_agent.errors import SettingsError
@@ -10,11 +11,17 @@ from towerops_agent.model import Secret
 
 
 class TokenSource:
-    """Where the token comes from: `token`, or the file at `path`. The constructor reads nothing."""
+    """Where the token comes from: `token`, or the file at `path`. The constructor reads nothing.
 
-    def __init__(self, token: Secret | None = None, path: Path | None = None) -> None:
+    `on_token` is told each token that is read of the file, before anybody else has it: the log is to hide it.
+    """
+
+    def __init__(
+        self, token: Secret | None = None, path: Path | None = None, *, on_token: Callable[[Secret], None] = lambda _: None
+    ) -> None:
         self._token = token
         self._path = path
+        self._on_token = on_token
         self.rotations = 0  # how often the token has become another one
 
     @property
@@ -50,4 +57,6 @@ class TokenSource:
         if not text or not all("!" <= character <= "~" for character in text):
             got = "holds other than one token" if text else "is empty"
             raise SettingsError(f"the token file {self._path} {got}: expected printable ASCII characters without spaces")
-        return Secret(text)
+        token = Secret(text)
+        self._on_token(token)
+        return token

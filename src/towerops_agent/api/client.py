@@ -25,6 +25,7 @@ import msgspec
 from towerops_agent import __version__
 from towerops_agent.api import contract
 from towerops_agent.api.bearer import TokenSource
+from towerops_agent.api.clock_skew import ahead_s
 from towerops_agent.api.outcomes import (
     Accepted,
     ConfigFetched,
@@ -39,6 +40,7 @@ from towerops_agent.api.outcomes import (
     Unauthorized,
     Unavailable,
 )
+from towerops_agent.api.proxy import is_loopback, proxy_of
 from towerops_agent.api.retry_after import http_date, retry_after_s
 from towerops_agent.api.tls import describe_tls_failure, tls_context
 from towerops_agent.errors import SettingsError
@@ -57,16 +59,20 @@ KEEPALIVE_S = 45.0
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An answer as it was received. `whole`: whether `body` is all of it, rather than its beginning."""
+    """An answer as it was received. `whole`: whether `body` is all of it, rather than its beginning.
+
+    `ahead_s`: how far this machine's clock is ahead of the server's, None where the server did not tell its time.
+    """
 
     status: int
     headers: httpx2.Headers
     body: bytes
     whole: bool
+    ahead_s: float | None
 
 
 class ApiClient:
-    """A client of one API, an async context manager; opening it may raise SettingsError (CA file, proxy, token)."""
+    """A client of one API, an async context manager; opening it may raise SettingsError (certificates, proxy, token)."""
 
     def __init__(
         self,
@@ -74,36 +80,52 @@ class ApiClient:
         token: TokenSource,
         *,
         ca_file: Path | None = None,
+        client_cert: Path | None = None,
+        client_key: Path | None = None,
         connect_timeout_s: float = 10.0,
         read_timeout_s: float = 30.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._token = token
-        self._ca_file = ca_file
+        self._tls_files = ca_file, client_cert, client_key
         self._timeout = httpx2.Timeout(read_timeout_s, connect=connect_timeout_s)
         self._now = now
         self._http: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
         _ = self._token.token  # a missing token is the operator's to know now, not at the first request
-        context = tls_context(self._ca_file)
+        self._http = self._new_http()
+        return self
+
+    def _new_http(self) -> httpx2.AsyncClient:
+        """A client with the certificates as their files are now. Raises SettingsError."""
+        context = tls_context(*self._tls_files)
         try:
-            self._http = httpx2.AsyncClient(
+            return httpx2.AsyncClient(
                 verify=context,
                 timeout=self._timeout,
                 limits=httpx2.Limits(keepalive_expiry=KEEPALIVE_S),
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 headers={"User-Agent": f"towerops-agent/{__version__}", "Accept": "application/json"},
                 follow_redirects=False,
+                trust_env=not is_loopback(self._base_url),  # what is for this machine goes through no proxy, token and all
             )
         except (ValueError, ImportError, httpx2.InvalidURL):  # a URL with a password in it: not shown
             raise SettingsError("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be used: expected http://host:port") from None
-        return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._http is not None:
             await self._http.aclose()
+
+    async def reread_certificates(self) -> None:
+        """Use the certificates as their files are now. A request under way is cut, and made again by whoever made it.
+
+        Raises SettingsError, and goes on with the ones in use then.
+        """
+        before, self._http = self._http, self._new_http()
+        if before is not None:
+            await before.aclose()
 
     @property
     def token_rotations(self) -> int:
@@ -121,13 +143,13 @@ class ApiClient:
         if isinstance(answer, Unavailable):
             return answer
         if answer.status == 304 and etag is not None:
-            return NotModified()
+            return NotModified(answer.ahead_s)
         if answer.status == 200:
             if not answer.whole:
                 return Unavailable(f"a configuration of more than {MOST_CONFIG_OCTETS >> 20} MiB", answer.status)
             fresh = answer.headers.get("ETag", "")
             fit = fresh != "" and fresh.isascii() and fresh.isprintable()  # it is sent back as it is
-            return ConfigFetched(answer.body, fresh if fit else None, http_date(answer.headers.get("Date")))
+            return ConfigFetched(answer.body, fresh if fit else None, answer.ahead_s)
         return self._failure(answer, contract.CONFIG_PATH)
 
     async def post_metrics(self, body: bytes, key: str, encoding: Literal["gzip"] | None = None) -> Outcome:
@@ -156,18 +178,21 @@ class ApiClient:
             raise RuntimeError("the client is not open: use it as `async with ApiClient(…)`")
         headers = headers | {"Authorization": f"Bearer {self._token.token.reveal()}"}
         request = self._http.build_request(method, self._base_url + path, headers=headers, content=body)
+        sent = self._now()
         try:
             async with asyncio.timeout(within_s):
                 response = await self._http.send(request, stream=True, auth=None)
+                ahead = ahead_s(http_date(response.headers.get("Date")), sent, self._now())
                 try:
                     received, whole = await _read(response, most_octets)
                 finally:
                     await response.aclose()
         except TimeoutError:
-            return Unavailable(f"no complete answer within {within_s:g} s")
+            return Unavailable(f"no complete answer within {within_s:g} s", timed_out=True)
         except (httpx2.RequestError, OSError) as error:
-            return Unavailable(self._cleaned(self._described(error)))
-        return _Answer(response.status_code, response.headers, received, whole)
+            timed_out = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
+            return Unavailable(self._cleaned(self._described(error)), timed_out=timed_out)
+        return _Answer(response.status_code, response.headers, received, whole, ahead)
 
     def _failure(self, answer: _Answer, path: str) -> Failure:
         """The outcome of an answer that is no success."""
@@ -201,23 +226,26 @@ class ApiClient:
 
     def _described(self, error: Exception) -> str:
         """Why there was no answer: the cause that the operator can act on, not the layers above it."""
+        proxy = proxy_of(self._base_url)
+        to_whom = f" to the proxy {proxy}" if proxy else ""
         match error:
             case httpx2.ConnectTimeout():
-                return f"no connection within {self._timeout.connect:g} s"
+                return f"no connection{to_whom} within {self._timeout.connect:g} s"
             case httpx2.ReadTimeout():
                 return f"no answer within {self._timeout.read:g} s"
             case httpx2.WriteTimeout():
                 return f"the server took no octet for {self._timeout.write:g} s"
             case httpx2.ProxyError():
-                return f"the proxy refused: {error}"
+                return f"the proxy {proxy or 'of the environment'} refused: {error}"
         for cause in _causes(error):
             match cause:
                 case ssl.SSLError():
                     return describe_tls_failure(cause)
                 case socket.gaierror():
-                    return f"the host name in TOWEROPS_API_URL was not found: {cause.strerror}"
+                    whose = f"of the proxy {proxy}" if proxy else "in TOWEROPS_API_URL"
+                    return f"the host name {whose} was not found: {cause.strerror}"
                 case OSError(errno=int(number)):
-                    return f"no connection: {os.strerror(number)}"
+                    return f"no connection{to_whom}: {os.strerror(number)}"
         return f"{str(error) or 'the connection broke'} ({type(error).__name__})"
 
 

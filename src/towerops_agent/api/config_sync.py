@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 
 from towerops_agent.api.accepts import Accepts
+from towerops_agent.api.clock_skew import ClockSkew
 from towerops_agent.api.equipment import ConfigRead, Refusal, read_config
 from towerops_agent.api.outcomes import ConfigFetched, ConfigOutcome, Failure, NotModified, Unauthorized, Unavailable
 from towerops_agent.api.reachability import Reachability
@@ -74,6 +75,7 @@ class ConfigSync:
         self.refusals: tuple[Refusal, ...] = ()
         self.last: ConfigOutcome | None = None
         self.reachability = Reachability()
+        self.clock_skew = ClockSkew()
 
     @property
     def has_config(self) -> bool:
@@ -100,6 +102,11 @@ class ConfigSync:
             return False
         return True
 
+    async def apply_again(self) -> None:
+        """Put the kept configuration into force once more; whether it was or not, the next fetch asks for the whole of it."""
+        self._digest, self._etag = b"", None
+        await self.load_kept()
+
     async def fetch_once(self) -> ConfigOutcome:
         """What came of one fetch; a new configuration is in force and kept when it returns.
 
@@ -109,6 +116,8 @@ class ConfigSync:
             self._reread_token()
         sealed_anew = self._client.token_rotations != self._kept_rotation  # what is kept is sealed with the token before
         outcome = await self._client.get_config(None if sealed_anew else self._etag)
+        if isinstance(outcome, ConfigFetched | NotModified):
+            self._compare_clocks(outcome.ahead_s)
         if isinstance(outcome, ConfigFetched):
             outcome = await self._take(outcome)
         elif isinstance(outcome, NotModified):
@@ -174,6 +183,17 @@ class ConfigSync:
             refused_unlogged=unlogged,
             snmp_disabled=read.disabled,
         )
+
+    def _compare_clocks(self, ahead_s: float | None) -> None:
+        if not self.clock_skew.measured(ahead_s):
+            return
+        if self.clock_skew.is_wrong:
+            log.warning(
+                "clock differs from the server's, readings carry a wrong time: is this machine's clock set by NTP?",
+                ahead_s=ahead_s,
+            )
+        else:
+            log.info("clock agrees with the server's again", ahead_s=ahead_s)
 
     def _failed(self, failure: Failure, now_us: int) -> None:
         self._counters.add(Count.CONFIG_FETCHES, "failed")

@@ -41,7 +41,9 @@ def members(raw: msgspec.Raw, what: str) -> dict[str, msgspec.Raw]:
     try:
         return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except UNDECODABLE:
-        raise InvalidConfig(f"{what} is {shown(value_of(raw))}: expected a JSON object") from None
+        value = value_of(raw)
+        got = "a text" if isinstance(value, str) else shown(value)  # a community perhaps, where `snmp` should be
+        raise InvalidConfig(f"{what} is {got}: expected a JSON object") from None
 
 
 def value_of(raw: msgspec.Raw | None) -> Any:  # noqa: ANN401  # any JSON value at all is what it returns

@@ -5,7 +5,6 @@ Pure. Times in seconds. Texts are printable, short, and hold no token.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +17,21 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFetched:
-    """The configuration. `etag`: to be sent with the next request; `date`: the server's clock. Both None where not given."""
+    """The configuration. `etag`: to be sent with the next request. `ahead_s`: how far our clock is ahead of the server's.
+
+    Each is None where the server gave none.
+    """
 
     body: bytes
     etag: str | None = None
-    date: datetime | None = None
+    ahead_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NotModified:
-    """304: the configuration is the one that the etag sent along names."""
+    """304: the configuration is the one that the etag sent along names. `ahead_s`: as in ConfigFetched."""
+
+    ahead_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,14 @@ class Redirected:
 class Unavailable:
     """Nothing that counts as an answer, perhaps later: 408, 429, 5xx, no connection, no TLS, no JSON.
 
-    `status`: None where there was no answer at all. `retry_after_s`: None where the server did not say.
+    `status`: None where there was no answer at all. `retry_after_s`: None where the server did not say. `timed_out`: the
+    server was reached, and its answer did not come in time.
     """
 
     reason: str
     status: int | None = None
     retry_after_s: float | None = None
+    timed_out: bool = False
 
 
 Failure = Unauthorized | NotFound | TooLarge | Rejected | Redirected | Unavailable

@@ -2,7 +2,7 @@
 
 The context is httpx2's own, which has the system's trust store: on Linux loaded once (20 to 35 ms), where truststore's would load
 it again at each handshake, and OpenSSL before 3.4 would keep each copy. `SSL_CERT_FILE` and `SSL_CERT_DIR` stand in for the
-system's store. A CA file adds to it.
+system's store. A CA file adds to it. A client certificate is shown to servers that ask for one.
 I/O: reads certificates.
 """
 
@@ -26,21 +26,67 @@ _FAILURES = {
 }
 
 
-def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
-    """A context that trusts the system's CAs and those in `ca_file` (PEM). TLS 1.2 at least.
+# Alerts with which a server ends a handshake over the client's certificate (RFC 8446 §6.2).
+_ALERTS = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server wants a client certificate: expected TOWEROPS_CLIENT_CERT and …_KEY",
+    "TLSV1_ALERT_UNKNOWN_CA": "the server does not know the CA of the certificate in TOWEROPS_CLIENT_CERT",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "the server refuses the certificate in TOWEROPS_CLIENT_CERT",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the certificate in TOWEROPS_CLIENT_CERT has expired, says the server",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the certificate in TOWEROPS_CLIENT_CERT is revoked, says the server",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "the server refuses the certificate in TOWEROPS_CLIENT_CERT",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server ended the handshake: does it want a client certificate (TOWEROPS_CLIENT_CERT)?",
+}
 
-    Raises SettingsError where the file can't be used.
+
+def tls_context(ca_file: Path | None = None, client_cert: Path | None = None, client_key: Path | None = None) -> ssl.SSLContext:
+    """A context that trusts the system's CAs and those in `ca_file`, and shows `client_cert` with its key. TLS 1.2 at least.
+
+    The files are PEM. Raises SettingsError where one can't be used.
     """
     context = httpx2.create_ssl_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is not None:
+        _check_readable("TOWEROPS_CA_FILE", ca_file)
         try:
             context.load_verify_locations(cafile=ca_file)
         except ssl.SSLError:
-            raise SettingsError(f"CA file {ca_file} holds no certificate: expected PEM, -----BEGIN CERTIFICATE-----") from None
-        except OSError as error:
-            raise SettingsError(f"CA file {ca_file} can't be read: {error.strerror}") from None
+            raise SettingsError(
+                f"TOWEROPS_CA_FILE {ca_file} holds no certificate: expected PEM, -----BEGIN CERTIFICATE-----"
+            ) from None
+    if client_cert is not None and client_key is not None:
+        _load_client_certificate(context, client_cert, client_key)
     return context
+
+
+def _load_client_certificate(context: ssl.SSLContext, cert: Path, key: Path) -> None:
+    _check_readable("TOWEROPS_CLIENT_CERT", cert)
+    _check_readable("TOWEROPS_CLIENT_KEY", key)
+    asked: list[bool] = []
+
+    def password() -> str:  # without one OpenSSL would ask at the terminal
+        asked.append(True)
+        return ""
+
+    try:
+        context.load_cert_chain(cert, key, password)
+    except ssl.SSLError as error:
+        if asked:
+            problem = f"TOWEROPS_CLIENT_KEY {key} is encrypted: expected a key without a passphrase (openssl pkey -in … -out …)"
+        elif error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
+            problem = f"TOWEROPS_CLIENT_KEY {key} is not the key of the certificate in TOWEROPS_CLIENT_CERT {cert}"
+        elif b"-----BEGIN CERTIFICATE-----" not in cert.read_bytes():
+            problem = f"TOWEROPS_CLIENT_CERT {cert} holds no certificate: expected PEM, -----BEGIN CERTIFICATE-----"
+        else:
+            problem = f"TOWEROPS_CLIENT_KEY {key} holds no key, or TOWEROPS_CLIENT_CERT {cert} a bad certificate: expected PEM"
+        raise SettingsError(problem) from None
+
+
+def _check_readable(variable: str, file: Path) -> None:
+    try:
+        with file.open("rb"):
+            pass
+    except OSError as error:
+        raise SettingsError(f"{variable} {file} can't be read: {error.strerror}") from None
 
 
 def describe_tls_failure(error: ssl.SSLError) -> str:
@@ -48,6 +94,10 @@ def describe_tls_failure(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         found = _FAILURES.get(error.verify_code)
         return f"TLS: {found or f'the server certificate is not accepted: {error.verify_message}'}"
+    if error.reason in _ALERTS:
+        return f"TLS: {_ALERTS[error.reason]}"
+    if error.reason == "UNEXPECTED_EOF_WHILE_READING":
+        return "TLS: the connection ended in the middle"
     if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
         return "TLS: the server speaks no TLS on this port"
     return f"TLS: {(error.reason or 'handshake failed').replace('_', ' ').lower()}"

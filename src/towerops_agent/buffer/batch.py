@@ -6,12 +6,20 @@ Pure. Times are microseconds since 1970-01-01 UTC (`_us`).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from towerops_agent.model import Layout, Poll
 
 OPEN_END = (1 << 63) - 1
 """The end, as a poll's id, of a stretch that has none."""
+
+
+class Lane(StrEnum):
+    """The two queues of delivery: what comes in now, and what was parted off as it could not be delivered in its time."""
+
+    FRESH = "fresh"
+    BACKLOG = "backlog"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,7 +34,8 @@ class Position:
 class Batch:
     """The metrics from `start` up to `stop`, exclusive, sent under one idempotency key.
 
-    Neither the members nor the key ever change, over restarts too.
+    Neither the members nor the key ever change, over restarts too. `lane`: the one that it was in when it was read; an open batch
+    may become backlog.
     """
 
     id: int
@@ -35,6 +44,7 @@ class Batch:
     stop: Position
     metric_count: int
     cut_at_us: int
+    lane: Lane = field(default=Lane.FRESH, compare=False)
 
     @property
     def last_poll(self) -> int:
@@ -55,11 +65,16 @@ class StoredPoll:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What is not delivered, cut into batches or not. `oldest_started_at_us`: of the first of it in the order of arrival."""
+    """What is not delivered, cut into batches or not, in both lanes; `backlog_`: in that lane alone.
+
+    `oldest_started_at_us`: of the first of it in the order of arrival.
+    """
 
     metrics: int
     polls: int
     oldest_started_at_us: int | None
+    backlog_metrics: int = 0
+    backlog_oldest_started_at_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

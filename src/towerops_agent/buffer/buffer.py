@@ -5,16 +5,20 @@ All but `add` waits for the writer thread (buffer.writer). Times are microsecond
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from functools import partial
+import os
+import time
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 from uuid import uuid4
 
 from towerops_agent.buffer import retention
-from towerops_agent.buffer.batch import Batch, Pending, Refused, StoredPoll
+from towerops_agent.buffer.batch import Batch, Lane, Pending, Refused, StoredPoll
 from towerops_agent.buffer.codec import encode_poll
+from towerops_agent.buffer.opening import Opening
+from towerops_agent.buffer.retention import Step
+from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.store import Store
 from towerops_agent.buffer.writer import Writer
 from towerops_agent.counters import Count, Counters
@@ -22,10 +26,33 @@ from towerops_agent.model import Layout, Poll
 
 T = TypeVar("T")
 
-DAY_US = 24 * 3600 * 1_000_000
-REFUSED_KEPT_US = 7 * DAY_US
+DAY_S = 24 * 3600
+REFUSED_KEPT_S = 7 * DAY_S
 
 _CONFIG = "config"
+
+
+def _expire_open(store: Store) -> Step:
+    return retention.remove_open(store.connection, store.age_s - DAY_S)
+
+
+def _expire_uncut(store: Store) -> Step:
+    return retention.remove_uncut(store.connection, store.age_s - DAY_S)
+
+
+_EXPIRING: tuple[Callable[[Store], Step], ...] = (_expire_open, _expire_uncut)
+_UPKEEP: tuple[Callable[[Store], Step], ...] = (
+    *_EXPIRING,
+    lambda store: retention.remove_sent(store.connection, store.age_s - DAY_S),
+    lambda store: retention.remove_refused(store.connection, store.age_s - REFUSED_KEPT_S),
+    lambda store: retention.remove_layouts(store.connection),
+    Store.pack,
+    lambda store: retention.remove_packs(store.connection),
+    Store.keep_clock,
+    lambda store: retention.vacuum(store.connection),
+    lambda store: retention.checkpoint(store.connection),
+)
+"""In order; each is called until it says that it is done."""
 
 
 def random_key() -> str:
@@ -45,31 +72,46 @@ class Buffer:
         counters: Counters,
         *,
         clock_us: Callable[[], int],
+        monotonic_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000,
+        max_octets: int = 1 << 30,
+        statvfs: Callable[[Path], os.statvfs_result] = os.statvfs,
         commit_window_s: float = 0.2,
         memory_cap_polls: int = 20_000,
         new_key: Callable[[], str] = random_key,
     ) -> None:
-        """`commit_window_s`: how long polls are gathered; with the commit itself they are on disk within 250 ms.
+        """`clock_us`: the wall clock, of which nothing depends but what is shown, and how long a stop was.
 
+        `max_octets`: of the database with its journal; while the file can't be opened, 64 MB of memory are used instead.
+        `commit_window_s`: how long polls are gathered; with the commit itself they are on disk within 250 ms.
         `memory_cap_polls`: how many polls are kept in memory while the database can't be written (1 to 4 KB each).
         """
-        self._path = path
         self._counters = counters
         self._clock_us = clock_us
         self._new_key = new_key
         self._committed = asyncio.Event()
-        self._replaced: Path | None = None
+        self._opening = Opening(path, clock_us, monotonic_us)
         self._writer = Writer(
-            self._open_store, counters, window_s=commit_window_s, cap_polls=memory_cap_polls, on_commit=self._announce
+            self._opening,
+            Room(max_octets, statvfs),
+            counters,
+            window_s=commit_window_s,
+            cap_polls=memory_cap_polls,
+            on_commit=self._announce,
+            on_layouts_lost=self._note_layouts_lost,
         )
+        self.layouts_lost = asyncio.Event()
+        """Set when the ids of layouts have become void, with a database that was corrupt: register them all again."""
 
     @property
     def replaced(self) -> Path | None:
-        """Where a corrupt database was put when this one was begun in its place; None: there was none."""
-        return self._replaced
+        """Where a corrupt database was put when a new one was begun in its place, the last time; None: there was none."""
+        return self._opening.replaced
 
     async def __aenter__(self) -> Self:
-        """Open the database. Raises DatabaseBusy, DatabaseTooNew or BufferFailure."""
+        """Open the database. Raises DatabaseBusy and DatabaseTooNew.
+
+        One that can't be opened for another reason is tried again every 5 s; until then all is kept in memory.
+        """
         await self._writer.start()
         return self
 
@@ -107,16 +149,27 @@ class Buffer:
         """Return once anything undelivered is committed."""
         while True:
             committed = self._committed
-            if await self._ask(Store.has_pending):
+            if await self._ask(lambda store: store.lanes.has_pending()):
                 return
             await committed.wait()
 
-    async def next_batch(self, max_metrics: int) -> Batch | None:
-        """The batch to send now: the first one still open, whatever its size, else a new one of at most `max_metrics`.
+    async def next_batch(self, max_metrics: int, lane: Lane = Lane.FRESH, exclude: Collection[int] = ()) -> Batch | None:
+        """The lane's batch to send now: the first one still open, whatever its size, else a new one of at most `max_metrics`.
 
-        None: nothing is pending.
+        Each lane has open batches of its own; the halves of a split stay in its lane. `exclude`: ids of batches that are not
+        meant, as they are under way. None: nothing else is pending in the lane.
         """
-        return await self._ask(lambda store: store.next_batch(max_metrics, self._new_key, self._clock_us()))
+        under_way = frozenset(exclude)
+        return await self._ask(
+            lambda store: store.lanes.next_batch(max_metrics, lane, self._new_key, self._clock_us(), under_way)
+        )
+
+    async def part_backlog(self) -> None:
+        """Make all that has been added so far and is undelivered backlog, so that the polls to come can go first.
+
+        Batches keep their members and keys. What is backlog stays so over restarts.
+        """
+        await self._ask(lambda store: store.lanes.part_backlog())
 
     async def read(self, batch: Batch) -> list[StoredPoll]:
         """The polls that the batch has metrics of, the same ones each time.
@@ -130,11 +183,11 @@ class Buffer:
 
     async def acknowledge(self, batch: Batch) -> None:
         """The server has the batch. Nothing happens if it is no longer open (it expired meanwhile)."""
-        await self._ask(lambda store: store.acknowledge(batch, self._clock_us()))
+        await self._ask(lambda store: store.lanes.acknowledge(batch, store.age_s))
 
     async def split(self, batch: Batch) -> tuple[Batch, Batch]:
         """Two open batches with keys of their own in place of the batch. Raises BufferFailure if it is no longer open."""
-        return await self._ask(lambda store: store.split(batch, self._new_key, self._clock_us()))
+        return await self._ask(lambda store: store.lanes.split(batch, self._new_key, self._clock_us()))
 
     async def set_aside(self, batch: Batch, metric: bytes, reason: str) -> None:
         """The server refused the one metric of the batch: keep it with the reason, and go on without."""
@@ -146,31 +199,22 @@ class Buffer:
 
     async def pending(self) -> Pending:
         """What is not delivered. Cheap: it reads no more than the rows of open batches."""
-        return await self._ask(Store.pending)
+        return await self._ask(lambda store: store.lanes.pending())
 
     # Upkeep
 
     async def clean_up(self) -> None:
-        """Remove what was sent a day ago, what could not be sent for a day (counted as expired), and what nothing uses.
+        """Remove what was sent a day ago, what could not be sent for a day (counted as expired), what is unused; pack the rest.
 
-        In small steps, so that polls are written in between. For a call each minute or so.
+        In small steps, so that polls are written in between. For a call each few minutes.
         """
-        now_us = self._clock_us()
-        for remove in (
-            partial(retention.expire_open, before_us=now_us - DAY_US),
-            partial(retention.expire_uncut, before_us=now_us - DAY_US),
-            partial(retention.remove_sent, until_us=now_us - DAY_US),
-            partial(retention.remove_refused, until_us=now_us - REFUSED_KEPT_US),
-            retention.remove_layouts,
-            retention.vacuum,
-            retention.checkpoint,
-        ):
+        for step in _UPKEEP:
             done = False
             while not done:
-                step = await self._ask(lambda store, remove=remove: remove(store.connection))  # type: ignore[misc]
-                if step.expired:
-                    self._counters.add(Count.METRICS_EXPIRED, n=step.expired)
-                done = step.done
+                result = await self._ask(step)
+                if result.metrics and step in _EXPIRING:
+                    self._counters.add(Count.METRICS_EXPIRED, n=result.metrics)
+                done = result.done
 
     async def kept_config(self) -> bytes | None:
         """The last good configuration as it was given to keep_config; None: none yet."""
@@ -188,10 +232,8 @@ class Buffer:
         """Keep a small value under `key`, over restarts."""
         await self._ask(lambda store: store.put_meta(key, value))
 
-    def _open_store(self) -> Store:
-        store = Store(self._path, self._clock_us())
-        self._replaced = store.database.replaced
-        return store
+    def _note_layouts_lost(self) -> None:
+        self.layouts_lost.set()
 
     def _announce(self) -> None:
         # A new event each time: whoever held the old one is woken, and nobody can clear what another still waits for.

@@ -21,7 +21,7 @@ _INT64 = 1 << 63
 
 _Times = tuple[tuple[Annotated[int, msgspec.Meta(ge=1)], int], ...]
 _poll_decoder = msgspec.msgpack.Decoder(tuple[_Times, tuple[int | float | None, ...]])
-_layout_decoder = msgspec.msgpack.Decoder(tuple[str, tuple[tuple[str, float], ...], tuple[str, ...]])
+_layout_decoder = msgspec.msgpack.Decoder(tuple[str, tuple[tuple[str, float], ...], tuple[str, ...]] | str)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -52,6 +52,8 @@ def decode_poll(row: PollRow, layout: Layout) -> Poll:
 
 def encode_layout(layout: Layout) -> bytes:
     """The layout as octets; equal layouts give equal octets."""
+    if layout.is_state:
+        return _encoder.encode(layout.equipment_id)
     sensors = [(sensor_id, float(divisor)) for sensor_id, divisor in layout.sensors]
     return _encoder.encode((layout.equipment_id, sensors, layout.interfaces))
 
@@ -59,9 +61,12 @@ def encode_layout(layout: Layout) -> bytes:
 def decode_layout(body: bytes) -> Layout:
     """The layout of the octets. Raises BufferFailure if they are damaged."""
     try:
-        equipment_id, sensors, interfaces = _layout_decoder.decode(body)
+        decoded = _layout_decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BufferFailure(f"a stored layout can't be decoded: {error}") from error
+    if isinstance(decoded, str):  # the equipment's id alone: a layout of its state
+        return Layout(decoded, is_state=True)
+    equipment_id, sensors, interfaces = decoded
     if not all(divisor and isfinite(divisor) for _, divisor in sensors):
         raise BufferFailure("a stored layout has a divisor that is 0 or no finite number")
     return Layout(equipment_id, sensors, interfaces)

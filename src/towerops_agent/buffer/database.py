@@ -1,6 +1,6 @@
 """Open the agent's database file: one agent alone, 0600, the schema's version, a corrupt file set aside.
 
-Path -> Database (used by store.py). Times are microseconds since 1970-01-01 UTC.
+Path -> Database (used by opening.py, store.py). Times are microseconds since 1970-01-01 UTC.
 """
 
 import fcntl
@@ -9,101 +9,129 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
+from typing import Self
 
 import structlog
 
+from towerops_agent.buffer import schema
 from towerops_agent.errors import BufferFailure, DatabaseBusy, DatabaseTooNew
 
 log = structlog.get_logger()
 
-SCHEMA_VERSION = 1
+CORRUPT_KEPT = 3
 
-_PRAGMAS = """
+JOURNAL_OCTETS = 8 << 20
+"""What is kept of the -wal file between checkpoints; those come each 4 MB."""
+
+_PRAGMAS = f"""
 PRAGMA auto_vacuum = INCREMENTAL;      -- before the first table, else it has no effect
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;           -- a power cut may lose the last commits, a kill none
-PRAGMA journal_size_limit = 8388608;   -- octets kept of the -wal file
+PRAGMA journal_size_limit = {JOURNAL_OCTETS};
 PRAGMA cache_size = -2048;             -- KiB
 PRAGMA busy_timeout = 1000;            -- ms; an operator may be looking with the sqlite3 tool
 PRAGMA foreign_keys = OFF;
+PRAGMA secure_delete = OFF;            -- Debian's default writes freed pages once more, as zeros: a full disk has no room for it
 """
 
 # The file, and what SQLite lays beside it.
 _SUFFIXES = ("", "-wal", "-shm")
 
+_TABLES = ("layouts", "polls", "bodies", "ranges", "packs", "batches", "uncut", "refused", "clock")
+
 
 class Database:
     """The open database: its connection, and the lock that keeps other agents out.
 
-    `replaced`: where a corrupt predecessor has been put; None if there was none.
+    `path`: None where it is in memory. `replaced`: where a corrupt predecessor has been put; None if there was none.
     """
 
-    def __init__(self, path: Path, now_us: int) -> None:
-        """Open or create the file at `path`.
+    def __init__(self, path: Path | None, lock: int | None, connection: sqlite3.Connection, replaced: Path | None) -> None:
+        self.path = path
+        self.connection = connection
+        self.replaced = replaced
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: Path, now_us: int) -> Self:
+        """The database of the file at `path`, which is created if need be, and replaced by a new one if it is corrupt.
 
         Raises DatabaseBusy, DatabaseTooNew, or BufferFailure if the place can't be used.
         """
-        self.path = path
-        self.replaced: Path | None = None
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise BufferFailure(
                 f"the directory {path.parent} can't be created ({error.strerror}): create it, or choose another place"
             ) from error
-        self._lock = _lock(path)
+        lock = _lock(path)
         try:
-            self.connection = self._open(now_us)
+            try:
+                return cls(path, lock, _connect(path), None)
+            except sqlite3.Error as error:
+                if not is_corruption(error):
+                    raise
+                replaced = _set_aside(path, now_us, str(error))
+                return cls(path, lock, _connect(path), replaced)
+        except (sqlite3.Error, OSError) as error:
+            os.close(lock)
+            raise BufferFailure(f"the database {path} can't be opened: {error}; see to its place and its rights") from error
         except BaseException:
-            os.close(self._lock)
+            os.close(lock)
             raise
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """A database that is gone when it is closed."""
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        schema.create(connection)
+        return cls(None, None, connection, None)
+
+    def __str__(self) -> str:
+        return "in memory" if self.path is None else str(self.path)
 
     def close(self) -> None:
         """Close the file, then let others at it."""
         try:
             self.connection.close()
         finally:
-            os.close(self._lock)
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
 
-    def mark_damaged(self, reason: str) -> None:
-        """Have the file set aside at the next start: its damage showed only in use."""
-        with suppress(OSError):  # marked already; or the disk is full or read-only, and the damage will show again
-            _beside(self.path, ".damaged").touch(mode=0o600, exist_ok=False)
-            log.error("database damaged, restart the agent: it is then set aside", path=str(self.path), reason=reason)
+    def begin_anew(self, now_us: int, reason: str) -> Self:
+        """A new database in place of this one, which has been found corrupt, is closed and set aside.
 
-    def _open(self, now_us: int) -> sqlite3.Connection:
-        marker = _beside(self.path, ".damaged")
+        Raises BufferFailure if the new one can't be created; then this one is closed.
+        """
+        assert self.path is not None, "memory does not corrupt"  # noqa: S101
+        lock, self._lock = self._lock, None
+        assert lock is not None  # noqa: S101
         try:
-            if marker.exists():
-                self._set_aside(now_us, "damage was found while it was in use")
-                marker.unlink()
-            try:
-                return _connect(self.path)
-            except sqlite3.Error as error:
-                if not is_corruption(error):
-                    raise
-                self._set_aside(now_us, str(error))
-                return _connect(self.path)
+            with suppress(sqlite3.Error):
+                self.connection.close()
+            replaced = _set_aside(self.path, now_us, reason)
+            return type(self)(self.path, lock, _connect(self.path), replaced)
         except (sqlite3.Error, OSError) as error:
-            raise BufferFailure(f"the database {self.path} can't be opened: {error}; see to its place and its rights") from error
-
-    def _set_aside(self, now_us: int, reason: str) -> None:
-        time = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=now_us)
-        self.replaced = _beside(self.path, f".corrupt-{time:%Y%m%dT%H%M%SZ}")
-        for suffix in _SUFFIXES:
-            with suppress(FileNotFoundError):
-                _beside(self.path, suffix).rename(_beside(self.replaced, suffix))
-        log.warning(
-            "corrupt database set aside, a new one begins", path=str(self.path), kept_as=str(self.replaced), reason=reason
-        )
+            os.close(lock)
+            raise BufferFailure(f"no new database {self.path} can be created: {error}; see to its place") from error
+        except BaseException:
+            os.close(lock)
+            raise
 
 
-def is_corruption(error: sqlite3.Error) -> bool:
+def is_corruption(error: BaseException | None) -> bool:
     """Whether SQLite says that the file itself is bad."""
     code = getattr(error, "sqlite_errorcode", None)  # not set where the sqlite3 module itself raised
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether SQLite says that there is no room."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF == sqlite3.SQLITE_FULL
 
 
 @contextmanager
@@ -120,7 +148,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _lock(path: Path) -> int:
-    lock_path = _beside(path, ".lock")
+    lock_path = beside(path, ".lock")
     try:
         lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -145,41 +173,54 @@ def _lock(path: Path) -> int:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    if path.exists() and not path.stat().st_size:
+        log.warning("database file is empty, a new database begins in it", path=str(path))
     # SQLite gives -wal and -shm the rights of the file itself.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     for suffix in _SUFFIXES:
         with suppress(FileNotFoundError):
-            _beside(path, suffix).chmod(0o600)
+            beside(path, suffix).chmod(0o600)
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
+        if version > schema.VERSION:
             raise DatabaseTooNew(
                 f"the database {path} has version {version}, written by a later agent: "
-                f"expected at most {SCHEMA_VERSION}; update this agent, or give it another place"
+                f"expected at most {schema.VERSION}; update this agent, or give it another place"
             )
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and not {"layouts", "polls", "batches", "uncut"} <= tables:
+            raise BufferFailure(f"the file {path} is the database of another program: give the agent another place")
         connection.executescript(_PRAGMAS)
         if version == 0:
-            _create_schema(connection, path)
-        for table in (
-            "layouts",
-            "polls",
-            "batches",
-            "uncut",
-        ):  # meets damage at the ends of the file, where a power cut leaves it
-            connection.execute(f"SELECT * FROM {table} ORDER BY id DESC LIMIT 1").fetchone()  # noqa: S608 -- our names
+            schema.create(connection)
+        else:
+            schema.migrate(connection, version)
+        for table in _TABLES:  # meets damage at the ends of the file, where a power cut leaves it
+            connection.execute(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()  # noqa: S608 -- our names
         return connection
     except BaseException:
         connection.close()
         raise
 
 
-def _create_schema(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise BufferFailure(f"the file {path} is the database of another program: give the agent another place")
-    schema = files(__package__).joinpath("schema.sql").read_text("utf-8")
-    connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
+def _set_aside(path: Path, now_us: int, reason: str) -> Path:
+    time = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=now_us)
+    replaced = beside(path, f".corrupt-{time:%Y%m%dT%H%M%SZ}")
+    while replaced.exists():  # two within a second, or a clock that was set back
+        time += timedelta(seconds=1)
+        replaced = beside(path, f".corrupt-{time:%Y%m%dT%H%M%SZ}")
+    for suffix in _SUFFIXES:
+        with suppress(FileNotFoundError):
+            beside(path, suffix).rename(beside(replaced, suffix))
+    log.error("corrupt database set aside, a new one begins", path=str(path), kept_as=str(replaced), reason=reason)
+    kept = sorted(other for other in path.parent.glob(f"{path.name}.corrupt-*") if not other.name.endswith(("-wal", "-shm")))
+    for old in kept[:-CORRUPT_KEPT]:
+        for suffix in _SUFFIXES:
+            beside(old, suffix).unlink(missing_ok=True)
+    return replaced
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def beside(path: Path, suffix: str) -> Path:
+    """The file at `path` with `suffix` after its whole name."""
     return path.with_name(path.name + suffix)

@@ -1,93 +1,122 @@
-"""What leaves the database: polls delivered a day ago, polls nobody took for a day, old refusals, unused layouts, free pages.
+"""What leaves the database: polls delivered a day ago, polls nobody took for a day, old refusals, what nothing uses, free pages.
 
 Each function is one bounded transaction, so that new polls are written in between; called until it says it is done.
-Times are microseconds since 1970-01-01 UTC (`_us`) and are passed in.
+Times are seconds on the age clock (`_s`) and are passed in. No reading's own time decides: a device or a wall clock may lie.
 """
 
 import sqlite3
 from dataclasses import dataclass
+from itertools import takewhile
 
 from towerops_agent.buffer.batch import OPEN_END, Position
 from towerops_agent.buffer.database import transaction
 
 POLLS_PER_STEP = 1_000
 BATCHES_PER_STEP = 50
+PACKS_PER_STEP = 500
 PAGES_PER_STEP = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step did. `expired`: metrics removed unsent; `done`: the next step would find nothing."""
+    """What one step did. `metrics`: how many it removed of those that it is for; `done`: the next step would find nothing."""
 
-    expired: int = 0
+    metrics: int = 0
     done: bool = True
 
 
-def expire_uncut(connection: sqlite3.Connection, before_us: int) -> Step:
-    """Remove polls that started before `before_us` and of which metrics have never been cut into a batch.
+def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | None = None) -> Step:
+    """Remove polls, at most `limit`, that were stored before `before_s` and of which metrics have never been cut into a batch.
 
-    From the front of each stretch, up to the first poll that is younger.
+    From the front of the line on, up to the first poll that is younger.
     """
-    expired, done = 0, True
+    limit = min(POLLS_PER_STEP, limit or POLLS_PER_STEP)
+    metrics, done = 0, True
     with transaction(connection):
         for stretch, first_poll, first_metric, end_poll in connection.execute(
-            "SELECT id, first_poll, first_metric, coalesce(end_poll, ?) FROM uncut WHERE metrics > 0", (OPEN_END,)
+            "SELECT id, first_poll, first_metric, coalesce(end_poll, ?) FROM uncut WHERE metrics > 0 ORDER BY first_poll",
+            (OPEN_END,),
         ).fetchall():
-            polls = metrics = last = 0
-            for poll, metric_count, started_at_us in connection.execute(
-                "SELECT id, metric_count, started_at_us FROM polls WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
-                (first_poll, end_poll, POLLS_PER_STEP),
-            ).fetchall():
-                if started_at_us >= before_us:
-                    break
-                polls, last = polls + 1, poll
-                metrics += metric_count - (first_metric if poll == first_poll else 0)
-            if not polls:
-                continue
+            found = connection.execute(
+                "SELECT id, metric_count, age_s FROM polls WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+                (first_poll, end_poll, limit),
+            ).fetchall()
+            old = [
+                (poll, count - (first_metric if poll == first_poll else 0))
+                for poll, count, _ in takewhile(lambda row: row[2] < before_s, found)
+            ]
+            if not old:
+                break
+            removed = sum(count for _, count in old)
+            last = old[-1][0]
             connection.execute(
                 "UPDATE uncut SET first_poll = ?, first_metric = 0, polls = polls - ?, metrics = metrics - ? WHERE id = ?",
-                (last + 1, polls, metrics, stretch),
+                (last + 1, len(old), removed, stretch),
             )
             _remove_polls(connection, first_poll, last)
-            expired += metrics
-            done = done and polls < POLLS_PER_STEP
+            metrics += removed
+            if len(old) == limit:
+                done = False
+                break
         connection.execute("DELETE FROM uncut WHERE first_poll >= end_poll")
-    return Step(expired, done)
+    return Step(metrics, done)
 
 
-def expire_open(connection: sqlite3.Connection, before_us: int) -> Step:
-    """Remove the open batches all of whose polls started before `before_us`, and those polls."""
-    expired = 0
+def remove_open(connection: sqlite3.Connection, before_s: int, limit: int = -1) -> Step:
+    """Remove the open batches, at most `limit`, all of whose polls were stored before `before_s`, and those polls."""
+    metrics = 0
     with transaction(connection):
-        for batch, first, last, metrics in connection.execute(
-            "SELECT id, start_poll, stop_poll - (stop_metric = 0), metric_count FROM batches b WHERE sent_at_us IS NULL"
+        for batch, first, last, count in connection.execute(
+            "SELECT id, start_poll, stop_poll - (stop_metric = 0), metric_count FROM batches b WHERE sent_age_s IS NULL"
             " AND NOT EXISTS (SELECT 1 FROM polls WHERE id BETWEEN b.start_poll AND b.stop_poll - (b.stop_metric = 0)"
-            " AND started_at_us >= ?)",
-            (before_us,),
+            " AND age_s >= ?) ORDER BY start_poll, start_metric LIMIT ?",
+            (before_s, limit),
         ).fetchall():
             connection.execute("DELETE FROM batches WHERE id = ?", (batch,))
             _remove_polls(connection, first, last)
-            expired += metrics
-    return Step(expired)
+            metrics += count
+    return Step(metrics)
 
 
-def remove_sent(connection: sqlite3.Connection, until_us: int) -> Step:
-    """Remove the batches sent up to `until_us`, and the polls that no other batch and no uncut stretch has a part of."""
+def remove_sent(connection: sqlite3.Connection, until_s: int) -> Step:
+    """Remove the batches sent up to `until_s`, and the polls that no other batch and no uncut stretch has a part of."""
     with transaction(connection):
         batches = connection.execute(
-            "SELECT id, start_poll, stop_poll - (stop_metric = 0) FROM batches WHERE sent_at_us <= ? ORDER BY sent_at_us LIMIT ?",
-            (until_us, BATCHES_PER_STEP),
+            "SELECT id, start_poll, stop_poll - (stop_metric = 0), metric_count FROM batches WHERE sent_age_s <= ?"
+            " ORDER BY sent_age_s, start_poll, start_metric LIMIT ?",
+            (until_s, BATCHES_PER_STEP),
         ).fetchall()
-        for batch, first, last in batches:
+        for batch, first, last, _ in batches:
             connection.execute("DELETE FROM batches WHERE id = ?", (batch,))
             _remove_polls(connection, first, last)
-    return Step(done=len(batches) < BATCHES_PER_STEP)
+    return Step(sum(batch[3] for batch in batches), len(batches) < BATCHES_PER_STEP)
 
 
-def remove_refused(connection: sqlite3.Connection, until_us: int) -> Step:
-    """Remove the metrics set aside up to `until_us`."""
+def remove_packs(connection: sqlite3.Connection) -> Step:
+    """Remove the packs of one stretch of which no poll is left, or a part of them."""
     with transaction(connection):
-        connection.execute("DELETE FROM refused WHERE at_us <= ?", (until_us,))
+        row = connection.execute(
+            "SELECT end_poll FROM ranges r WHERE NOT EXISTS"
+            " (SELECT 1 FROM polls WHERE id >= r.first_poll AND id < r.end_poll) ORDER BY end_poll LIMIT 1"
+        ).fetchone()
+        if row is None:
+            return Step()
+        removed = connection.execute(
+            "DELETE FROM packs WHERE id IN (SELECT id FROM packs WHERE end_poll = ? LIMIT ?)", (row[0], PACKS_PER_STEP)
+        ).rowcount
+        # The last range tells the packer where to go on: it stays until there is another.
+        if removed < PACKS_PER_STEP:
+            gone = connection.execute(
+                "DELETE FROM ranges WHERE end_poll = ?1 AND end_poll < (SELECT max(end_poll) FROM ranges)", row
+            )
+            return Step(done=gone.rowcount == 0)
+    return Step(done=False)
+
+
+def remove_refused(connection: sqlite3.Connection, until_s: int) -> Step:
+    """Remove the metrics set aside up to `until_s`."""
+    with transaction(connection):
+        connection.execute("DELETE FROM refused WHERE age_s <= ?", (until_s,))
     return Step()
 
 
@@ -105,9 +134,14 @@ def vacuum(connection: sqlite3.Connection) -> Step:
     excess = free - max(pages // 8, PAGES_PER_STEP)
     if excess <= 0:
         return Step()
-    # It frees one page a step and yields a row without columns, of which execute() takes one alone.
-    connection.executescript(f"PRAGMA incremental_vacuum({min(excess, PAGES_PER_STEP)})")
+    give_back(connection, min(excess, PAGES_PER_STEP))
     return Step(done=excess <= PAGES_PER_STEP)
+
+
+def give_back(connection: sqlite3.Connection, pages: int) -> None:
+    """Cut free pages off the file's end."""
+    # It frees one page a step and yields a row without columns, of which execute() takes one alone.
+    connection.executescript(f"PRAGMA incremental_vacuum({pages})")
 
 
 def checkpoint(connection: sqlite3.Connection) -> Step:
@@ -124,6 +158,7 @@ def _remove_polls(connection: sqlite3.Connection, first: int, last: int) -> None
     if last >= first and _is_needed(connection, last):
         last -= 1
     connection.execute("DELETE FROM polls WHERE id BETWEEN ? AND ?", (first, last))
+    connection.execute("DELETE FROM bodies WHERE poll BETWEEN ? AND ?", (first, last))
 
 
 def _is_needed(connection: sqlite3.Connection, poll: int) -> bool:

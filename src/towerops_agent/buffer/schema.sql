@@ -1,6 +1,6 @@
--- The agent's database, version 1 (PRAGMA user_version). docs: buffer/store.py, buffer/retention.py.
+-- The agent's database, version 2 (PRAGMA user_version). docs: buffer/store.py, lanes.py, polls.py, retention.py; decisions 0004, 0008.
 -- AUTOINCREMENT: an id is never used twice, not even after the newest rows were removed; batches name polls by id.
--- Times are microseconds since 1970-01-01 UTC.
+-- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/age.py), seconds, never set back.
 
 -- What the values of a poll belong to, once per content; body: codec.encode_layout.
 -- last_poll: NULL while the running agent may use it, else no poll after that id does.
@@ -11,15 +11,34 @@ CREATE TABLE layouts (
   last_poll INTEGER
 );
 
--- One row per poll, append-only; body: codec.encode_poll, last, so that the columns before it are read without it.
--- An empty body: it was found damaged and has been counted.
+-- One row per poll, append-only. Its readings are in bodies while it is young, then in packs. age_s: when it was stored.
 CREATE TABLE polls (
   id            INTEGER PRIMARY KEY AUTOINCREMENT,
   layout_id     INTEGER NOT NULL,
   started_at_us INTEGER NOT NULL,
   metric_count  INTEGER NOT NULL,
-  body          BLOB NOT NULL
+  age_s         INTEGER NOT NULL DEFAULT 0
 );
+
+-- codec.encode_poll. An empty body: the poll was found damaged and has been counted. A body goes before a pack.
+CREATE TABLE bodies (
+  poll INTEGER PRIMARY KEY,
+  body BLOB NOT NULL
+);
+
+-- Stretches of polls, [first_poll, end_poll), that are packed as a whole, and a pack (packing.py) per stretch and layout.
+-- Packs without their range are of a packing that was cut short.
+CREATE TABLE ranges (
+  end_poll   INTEGER PRIMARY KEY,
+  first_poll INTEGER NOT NULL
+);
+CREATE TABLE packs (
+  id        INTEGER PRIMARY KEY,
+  end_poll  INTEGER NOT NULL,
+  layout_id INTEGER NOT NULL,
+  body      BLOB NOT NULL
+);
+CREATE UNIQUE INDEX packs_by_range ON packs (end_poll, layout_id);
 
 -- Stretches of polls of which no batch has been cut yet: from metric first_metric of poll first_poll up to poll end_poll,
 -- exclusive (NULL: open, new polls belong to it). polls, metrics: how many it holds, kept with each change of it.
@@ -29,12 +48,13 @@ CREATE TABLE uncut (
   first_metric INTEGER NOT NULL,
   end_poll     INTEGER,
   polls        INTEGER NOT NULL,
-  metrics      INTEGER NOT NULL
+  metrics      INTEGER NOT NULL,
+  lane         TEXT NOT NULL DEFAULT 'fresh'
 );
 INSERT INTO uncut (first_poll, first_metric, end_poll, polls, metrics) VALUES (1, 0, NULL, 0, 0);
 
 -- A batch is the metrics from (start_poll, start_metric) up to (stop_poll, stop_metric), exclusive. No two overlap.
--- sent_at_us: NULL while it is open.
+-- sent_age_s: NULL while it is open.
 CREATE TABLE batches (
   id           INTEGER PRIMARY KEY AUTOINCREMENT,
   key          TEXT NOT NULL,
@@ -44,10 +64,11 @@ CREATE TABLE batches (
   stop_metric  INTEGER NOT NULL,
   metric_count INTEGER NOT NULL,
   cut_at_us    INTEGER NOT NULL,
-  sent_at_us   INTEGER
+  sent_age_s   INTEGER,
+  lane         TEXT NOT NULL DEFAULT 'fresh'
 );
 CREATE UNIQUE INDEX batches_by_start ON batches (start_poll, start_metric);
-CREATE INDEX batches_by_sent ON batches (sent_at_us, start_poll, start_metric);
+CREATE INDEX batches_by_sent ON batches (sent_age_s, start_poll, start_metric);
 
 -- Metrics that the server refused, one by one, with its reason.
 CREATE TABLE refused (
@@ -57,10 +78,18 @@ CREATE TABLE refused (
   equipment_id TEXT NOT NULL,
   metric       BLOB NOT NULL,
   reason       TEXT NOT NULL,
-  at_us        INTEGER NOT NULL
+  at_us        INTEGER NOT NULL,
+  age_s        INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
   value BLOB NOT NULL
 ) WITHOUT ROWID;
+
+-- One row: the age clock, and the wall clock beside it, as they were some seconds before the last commit.
+CREATE TABLE clock (
+  id      INTEGER PRIMARY KEY CHECK (id = 1),
+  age_us  INTEGER NOT NULL,
+  wall_us INTEGER NOT NULL
+);

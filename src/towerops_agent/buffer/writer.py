@@ -1,7 +1,8 @@
 """The thread that owns the Store: polls gathered and committed together, jobs run one after another.
 
 Polls put -> one transaction per window. A job sees all polls put before it. Where the database can't be written, polls stay in
-memory up to a cap, oldest dropped and counted, and are tried again each second: polling goes on.
+memory up to a cap, oldest dropped and counted, and are tried again each second: polling goes on. Which Store that is, is
+opening.py's: a corrupt file is replaced at once, and one that can't be opened by one in memory, until it can.
 Knows the event loop by call_soon_threadsafe alone. Times are seconds on the monotonic clock.
 """
 
@@ -17,7 +18,9 @@ from typing import Any, TypeVar
 import structlog
 
 from towerops_agent.buffer.codec import PollRow
-from towerops_agent.buffer.database import is_corruption
+from towerops_agent.buffer.database import is_corruption, is_full
+from towerops_agent.buffer.opening import Opening
+from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.store import Store
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure
@@ -27,7 +30,10 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 RETRY_S = 1.0
-POLLS_PER_COMMIT = 1_000
+REOPEN_S = 5.0
+"""How often a file that could not be opened is tried again."""
+POLLS_PER_COMMIT = 1_024
+POLLS_AT_LEAST = 16
 
 _Job = tuple[Callable[[Store], Any], asyncio.Future[Any]]
 
@@ -37,26 +43,32 @@ class Writer:
 
     def __init__(
         self,
-        open_store: Callable[[], Store],
+        opening: Opening,
+        room: Room,
         counters: Counters,
         *,
         window_s: float,
         cap_polls: int,
         on_commit: Callable[[], None],
+        on_layouts_lost: Callable[[], None],
     ) -> None:
-        """`on_commit` is called on the event loop after polls were committed."""
-        self._open_store = open_store
+        """Called on the event loop: `on_commit` after polls were committed, `on_layouts_lost` when ids have become void."""
+        self._opening = opening
+        self._room = room
         self._counters = counters
         self._window_s = window_s
         self._cap_polls = cap_polls
         self._on_commit = on_commit
+        self._on_layouts_lost = on_layouts_lost
         self._thread = threading.Thread(target=self._run, name="buffer-writer", daemon=True)
         self._wake = threading.Condition()
         self._rows: deque[PollRow] = deque()  # this and the next three are guarded by _wake
         self._due_s = 0.0
         self._jobs: deque[_Job] = deque()
         self._stopping = False
-        self._failure: Exception | None = None  # of the last try to commit; the thread's own
+        self._failure: Exception | None = None  # of the last try to commit; this and the next two are the thread's own
+        self._reopen_s = 0.0
+        self._at_once = POLLS_PER_COMMIT
 
     async def start(self) -> None:
         """Start the thread and open the Store on it; raises what opening raises."""
@@ -112,52 +124,105 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            store = self._open_store()
+            self._use(self._opening.open())
         except BaseException as error:  # noqa: BLE001 -- the thread's edge: it goes to whom awaits the opening
             self._post(_settle, self._opened, None, error)
             return
         self._post(_settle, self._opened, None, None)
         try:
-            while self._turn(store):
+            while self._turn():
                 pass
         finally:
-            self._close(store)
+            self._close()
             self._post(_settle, self._stopped, None, None)
 
-    def _turn(self, store: Store) -> bool:
+    def _use(self, store: Store) -> None:
+        self._store = store
+        self._reopen_s = time.monotonic() + REOPEN_S
+        if self._opening.lost_metrics:
+            self._post(self._counters.add, Count.METRICS_DROPPED, "corrupt", self._opening.lost_metrics)
+            self._opening.lost_metrics = 0
+        if self._opening.layouts_lost:
+            self._opening.layouts_lost = False
+            self._post(self._on_layouts_lost)
+
+    def _turn(self) -> bool:
         """Wait, commit what is due, run at most one job. False: it is time to stop."""
         with self._wake:
             while not self._jobs and not self._stopping:
-                timeout_s = self._due_s - time.monotonic() if self._rows else None
+                timeout_s = self._waits_s()
                 if timeout_s is not None and timeout_s <= 0:
                     break
                 self._wake.wait(timeout_s)
             job = self._jobs[0] if self._jobs else None
             stopping = self._stopping
-        self._commit(store)
+        if self._store.database.path is None and (time.monotonic() >= self._reopen_s or (stopping and job is None)):
+            self._use(self._opening.reopen(self._store))
+        self._commit()
         if job is None:
             return not stopping
-        self._run_job(store, *job)
+        self._run_job(*job)
         with self._wake:
             self._jobs.popleft()
         return True
 
-    def _commit(self, store: Store) -> None:
+    def _waits_s(self) -> float | None:
+        due_s = [self._due_s] if self._rows else []
+        if self._store.database.path is None:
+            due_s.append(self._reopen_s)
+        return min(due_s) - time.monotonic() if due_s else None
+
+    def _commit(self) -> None:
         while rows := self._take():
             try:
-                store.add_polls(rows)
+                self._store.add_polls(rows)
             except Exception as error:  # noqa: BLE001 -- the thread's edge: whatever it is, polling goes on
                 self._put_back(rows)
-                self._note_failure(store, error)
-                return
-            if self._failure is not None:
+                self._note_failure(error)
+                if self._renew(error):
+                    continue
+                if not is_full(error):
+                    return
+                if not self._make_room() and self._at_once == POLLS_AT_LEAST:
+                    return
+                self._at_once = max(self._at_once // 2, POLLS_AT_LEAST)  # a smaller commit has to find less room
+                continue
+            self._at_once = min(self._at_once * 2, POLLS_PER_COMMIT)
+            if self._failure is not None and not self._rows:
                 self._failure = None
-                log.info("buffer writable again", path=str(store.database.path))
+                log.info("buffer writable again", path=str(self._store.database))
             self._post(self._on_commit)
+            self._make_room()
+
+    def _make_room(self) -> bool:
+        """Whether anything was evicted for it."""
+        try:
+            evicted = self._room.make(self._store)
+        except sqlite3.Error as error:
+            if not self._renew(error):
+                log.debug("no room could be made in the buffer", path=str(self._store.database), error=str(error))
+            return False
+        for reason, metrics in evicted:
+            self._post(self._counters.add, Count.METRICS_EVICTED, reason, metrics)
+        return bool(evicted)
+
+    def _renew(self, error: BaseException) -> bool:
+        """Whether there is a new database in place of one that the error tells to be corrupt."""
+        if not is_corruption(error):
+            return False
+        store = self._opening.renew(self._store, error)
+        if store is not None:
+            self._use(store)
+        return store is not None
 
     def _take(self) -> list[PollRow]:
+        rows: list[PollRow] = []
+        octets = 0
         with self._wake:
-            return [self._rows.popleft() for _ in range(min(len(self._rows), POLLS_PER_COMMIT))]
+            while self._rows and len(rows) < self._at_once and octets < self._room.commit_octets:
+                rows.append(self._rows.popleft())
+                octets += len(rows[-1][3])
+        return rows
 
     def _put_back(self, rows: list[PollRow]) -> None:
         with self._wake:
@@ -166,11 +231,11 @@ class Writer:
             dropped = self._drop_oldest()
         self._post(self._count_dropped, dropped)
 
-    def _note_failure(self, store: Store, error: Exception) -> None:
-        if self._failure is None:
+    def _note_failure(self, error: Exception) -> None:
+        if self._failure is None and not is_corruption(error):
             log.error(
                 "buffer can't be written, polls stay in memory, tried again each second",
-                path=str(store.database.path),
+                path=str(self._store.database),
                 error=str(error),
                 cap_polls=self._cap_polls,
                 exc_info=None if isinstance(error, sqlite3.Error) else error,
@@ -178,18 +243,19 @@ class Writer:
             if not isinstance(error, sqlite3.Error):
                 self._post(self._counters.add, Count.BUGS, "buffer")
         self._failure = error
-        _mark_damage(store, error)
 
-    def _run_job(self, store: Store, job: Callable[[Store], Any], future: asyncio.Future[Any]) -> None:
+    def _run_job(self, job: Callable[[Store], Any], future: asyncio.Future[Any]) -> None:
         result, failure = None, None
         try:
-            result = job(store)
+            result = job(self._store)
         except Exception as error:  # noqa: BLE001 -- the thread's edge: it goes to whom awaits the job
-            _mark_damage(store, error)
-            failure = self._mapped(store, error)
+            failure = self._mapped(self._store, error)
+            self._renew(error)
+        if self._room.is_tight:
+            self._make_room()
         self._post(_settle, future, result, failure)
 
-    def _close(self, store: Store) -> None:
+    def _close(self) -> None:
         with self._wake:
             self._stopping = True
             rows, jobs = list(self._rows), list(self._jobs)
@@ -197,19 +263,21 @@ class Writer:
         for _, future in jobs:  # some are left only if a bug ended the thread
             self._post(_settle, future, None, BufferFailure("the buffer's writer has stopped"))
         lost = sum(row[2] for row in rows)
-        if lost:
-            log.error("polls lost, the buffer could not be written before the stop", polls=len(rows), metrics=lost)
-            self._post(self._count_dropped, lost)
         try:
-            store.close()
+            if self._store.database.path is None:
+                lost += self._store.lanes.pending().metrics
+            self._store.close()
         except sqlite3.Error as error:
-            log.warning("the database did not close well", path=str(store.database.path), error=str(error))
+            log.warning("the database did not close well", path=str(self._store.database), error=str(error))
+        if lost:
+            log.error("polls lost, the buffer could not be written before the stop", metrics=lost)
+            self._post(self._count_dropped, lost)
 
     @staticmethod
     def _mapped(store: Store, error: Exception) -> Exception:
         if not isinstance(error, sqlite3.Error):
             return error
-        failure = BufferFailure(f"the database {store.database.path} can't be used: {error}")
+        failure = BufferFailure(f"the database {store.database} can't be used: {error}")
         failure.__cause__ = error
         return failure
 
@@ -228,11 +296,6 @@ class Writer:
     def _count_dropped(self, metrics: int) -> None:
         if metrics:
             self._counters.add(Count.METRICS_DROPPED, "buffer_unavailable", metrics)
-
-
-def _mark_damage(store: Store, error: Exception) -> None:
-    if isinstance(error, sqlite3.Error) and is_corruption(error):
-        store.database.mark_damaged(str(error))
 
 
 def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:

@@ -1,19 +1,27 @@
-"""How many metrics a batch is cut with: what the server says it takes, or the less that it took.
+"""How many metrics a batch is cut with: what the server says it takes, or the less that it took, or took in good time.
 
-courier.py tells it what came of each batch. Pure.
+pace.py and settlement.py tell it what came of each batch. Pure.
 """
 
 from towerops_agent.api.accepts import Accepts
 
 DELIVERED_BEFORE_GROWTH = 100
+"""After a batch that was too large: limits change, and to try one out costs a request."""
+
+QUICK_BEFORE_GROWTH = 10
+"""After a batch that took long: lines and servers recover, and to try it out costs nothing."""
+
+LEAST_FOR_SLOWNESS = 100
+"""Below it a request costs more than its metrics, and smaller batches are no quicker."""
 
 
 class BatchSize:
-    """Halved when a batch was too large, and doubled again after 100 batches that were not: limits change."""
+    """Halved when a batch was too large or took long, and doubled again after a number of batches that were neither."""
 
     def __init__(self) -> None:
         self._limit: int | None = None
         self._delivered = 0
+        self._delivered_before_growth = DELIVERED_BEFORE_GROWTH
 
     def within(self, accepts: Accepts) -> int:
         """The most metrics of the next batch."""
@@ -21,18 +29,28 @@ class BatchSize:
 
     def too_large(self, metric_count: int) -> None:
         """Note that a batch of so many metrics was too large."""
-        self._limit = max(1, metric_count // 2)
-        self._delivered = 0
+        self._shrink(max(1, metric_count // 2), DELIVERED_BEFORE_GROWTH)
 
     def one_too_large(self) -> None:
         """Note that a single metric was too large, which tells nothing of the others: forget what was learned."""
         self._limit = None
+
+    def slow(self, metric_count: int) -> None:
+        """Note that a batch of so many metrics took long, or was never answered."""
+        if metric_count > LEAST_FOR_SLOWNESS:
+            self._shrink(max(LEAST_FOR_SLOWNESS, metric_count // 2), QUICK_BEFORE_GROWTH)
 
     def delivered(self) -> None:
         """Note that a batch was taken."""
         if self._limit is None:
             return
         self._delivered += 1
-        if self._delivered >= DELIVERED_BEFORE_GROWTH:
+        if self._delivered >= self._delivered_before_growth:
             self._limit *= 2
             self._delivered = 0
+
+    def _shrink(self, limit: int, delivered_before_growth: int) -> None:
+        """`limit` at most: of several requests under way, those sent before it was learned say less than is known."""
+        if self._limit is None or limit < self._limit:
+            self._limit, self._delivered_before_growth = limit, delivered_before_growth
+        self._delivered = 0

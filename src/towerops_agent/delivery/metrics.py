@@ -12,8 +12,8 @@ from math import isfinite
 
 import msgspec
 
-from towerops_agent.api.contract import InterfaceStat, Metric, Metrics, SensorReading
-from towerops_agent.model import INTERFACE_COLUMNS, Layout, Number, Poll
+from towerops_agent.api.contract import EquipmentStatus, InterfaceStat, Metric, Metrics, SensorReading
+from towerops_agent.model import INTERFACE_COLUMNS, STATE_REASONS, STATES, Layout, Number, Poll
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
@@ -41,6 +41,9 @@ def metrics_of(
     They are the sensors with a value, then the interfaces with octets in or out. A quotient that is no finite number has its
     place in the count, but makes no metric.
     """
+    if layout.is_state:
+        wanted = first <= 0 and (stop is None or stop > 0)
+        return [_equipment_status(layout, poll, timestamp(next(poll.item_times_us())))] if wanted else []
     metrics: list[Metric] = []
     place = 0
     values = poll.values
@@ -66,6 +69,22 @@ def metrics_of(
             metrics.append(_interface_stat(interface_id, counters, timestamp(time_us)))
         place += 1
     return metrics
+
+
+def _equipment_status(layout: Layout, poll: Poll, shown_time: str) -> EquipmentStatus:
+    state, reason, response_us = poll.values
+    return EquipmentStatus(
+        equipment_id=layout.equipment_id,
+        state=_named(STATES, state, "down"),  # type: ignore[arg-type]  # STATES are the contract's
+        reason=_named(STATE_REASONS, reason, "other"),
+        response_time_ms=None if response_us is None else response_us / 1000,
+        timestamp=shown_time,
+    )
+
+
+def _named(names: tuple[str, ...], index: Number | None, otherwise: str) -> str:
+    """The name at `index`; `otherwise` where a later version of the agent has written one that this one does not know."""
+    return names[index] if isinstance(index, int) and 0 <= index < len(names) else otherwise
 
 
 def _interface_stat(interface_id: str, counters: tuple[Number | None, ...], shown_time: str) -> InterfaceStat:

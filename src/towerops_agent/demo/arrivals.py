@@ -20,6 +20,7 @@ class Row:
     value: str = "-"
     time: str = ""
     count: int = 0
+    is_interface: bool = False
 
 
 class Arrivals:
@@ -31,15 +32,22 @@ class Arrivals:
         self._last: dict[str, InterfaceStat] = {}
         for device in equipment:
             for sensor in device["sensors"]:
-                self._rows[sensor["id"]] = Row(device["name"], sensor["type"])
+                self._rows[sensor["id"]] = Row(device["name"], (sensor.get("metadata") or {}).get("descr") or sensor["type"])
                 self._units[sensor["id"]] = sensor["unit"]
             for interface in device["interfaces"]:
-                self._rows[interface["id"]] = Row(device["name"], f"interface {interface['if_name']}")
+                self._rows[interface["id"]] = Row(device["name"], f"interface {interface['if_name']}", is_interface=True)
 
     @property
     def rows(self) -> list[Row]:
         """All rows, also those that nothing has arrived for."""
         return list(self._rows.values())
+
+    def by_device(self) -> dict[str, list[Row]]:
+        """The rows of each device, by its name."""
+        found: dict[str, list[Row]] = {}
+        for row in self._rows.values():
+            found.setdefault(row.device, []).append(row)
+        return found
 
     def take(self, metrics: Iterable[Metric]) -> list[Row]:
         """Take in what has arrived; the rows that it changed, once each."""

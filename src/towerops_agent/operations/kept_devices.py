@@ -4,21 +4,18 @@ Database file (read-only: the agent may be running and hold its lock) -> unseale
 I/O: SQLite. 10,000 devices take some seconds, so it is asked only where a device's credentials or address are wanted.
 """
 
-import sqlite3
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import quote
 
 from towerops_agent.api.equipment import read_config
 from towerops_agent.api.seal import unseal
+from towerops_agent.buffer.reader import NotReadable, Reader
 from towerops_agent.errors import AgentError
 from towerops_agent.model import Equipment, Secret
 
 CONFIG_KEY = "config"
 """Under which buffer.buffer keeps the sealed configuration; a test holds the two together."""
-
-_BUSY_S = 2.0
 
 
 class NoKeptDevices(AgentError):
@@ -56,21 +53,11 @@ def _place(host: str) -> object:
 
 
 def _sealed_config(database: Path) -> bytes:
-    if not database.is_file():
-        raise NoKeptDevices(f"there is no database {database}: give the agent's with DATABASE_PATH or --database-path")
-    # Without a -wal file nobody writes: immutable lays no files beside the database, and needs no right to.
-    at_rest = not database.with_name(f"{database.name}-wal").exists()
-    uri = f"file:{quote(str(database.absolute()))}?mode=ro{'&immutable=1' if at_rest else ''}"
     try:
-        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S)
-        try:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (CONFIG_KEY,)).fetchone()
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise NoKeptDevices(
-            f"the database {database} can't be read ({error}): see to its rights, or run this as the agent's user"
-        ) from error
-    if row is None:
+        with Reader(database) as reader:
+            sealed = reader.meta(CONFIG_KEY)
+    except NotReadable as error:
+        raise NoKeptDevices(str(error)) from error
+    if sealed is None:
         raise NoKeptDevices(f"the database {database} has no configuration yet: let the agent fetch one first")
-    return bytes(row[0])
+    return sealed

@@ -19,7 +19,7 @@ from towerops_agent.operations.snmp_tool import AskFailed, Session, open_session
 from towerops_agent.polling.traits import Traits
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.exchange import Answer, NoReply, Reply
-from towerops_agent.snmp.message import ErrorStatus, PduType, Request, Value, encode_pdu, error_name
+from towerops_agent.snmp.message import Community, ErrorStatus, PduType, Request, Value, encode_pdu, error_name
 from towerops_agent.snmp.oid import Oid, parse_oid
 from towerops_agent.snmp.walk import Varbind, WalkEndedEarly
 
@@ -100,8 +100,9 @@ class _Measurement:
         answer = await self._session.ask(request, self._traits.timeouts_s(len(self._session.timeouts_s)))
         if isinstance(answer, Reply):
             self._traits.observe_rtt(answer.rtt_s)
-            # As the device would best encode it; some spend an octet or two more on lengths.
-            octets = len(self._session.security.wrap(encode_pdu(answer.pdu)))
+            # As the device would best encode it; some spend an octet or two more on lengths. SNMPv3's own headers are left out.
+            pdu, security = encode_pdu(answer.pdu), self._session.security
+            octets = len(security.wrap(pdu)) if isinstance(security, Community) else len(pdu)
             self._report.largest_answer_octets = max(self._report.largest_answer_octets, octets)
         return answer
 

@@ -1,4 +1,4 @@
-"""What to ask: the operator's words for a device -> Target, and Target -> what the SNMP engine takes.
+"""What to ask: the operator's words for a device -> Target.
 
 Pure. Source: the words are HOST of `towerops-agent snmp`: 10.0.0.1, 10.0.0.1:1161, [::1]:161, a DNS name.
 """
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from towerops_agent.api.fields import host as checked_host
 from towerops_agent.errors import InvalidConfig, SettingsError
-from towerops_agent.model import Credentials, Equipment, SnmpVersion, Transport
-from towerops_agent.snmp.message import Community, Version
+from towerops_agent.model import Credentials, Equipment, Transport
 
 _BRACKETED = re.compile(r"\[(?P<host>[^\[\]]+)\](:(?P<port>[0-9]{1,5}))?")
 _WITH_PORT = re.compile(r"(?P<host>[^:\[\]]+):(?P<port>[0-9]{1,5})")
@@ -64,18 +63,3 @@ def target_at(place: Place, credentials: Credentials, transport: Transport | Non
 def target_of(equipment: Equipment) -> Target:
     """A configured device, with its own credentials."""
     return Target(equipment.host, equipment.port, equipment.transport, equipment.credentials, equipment.name)
-
-
-def engine_security(credentials: Credentials) -> Community:
-    """What snmp.client asks with. Raises SettingsError where the engine has no such version."""
-    if credentials.version is SnmpVersion.V3:
-        raise SettingsError("SNMPv3 is not supported yet: expected --version 1 or 2c")
-    version = Version.V1 if credentials.version is SnmpVersion.V1 else Version.V2C
-    return Community(version, credentials.community.reveal().encode("utf-8", "surrogateescape"))
-
-
-def require_engine(target: Target) -> None:
-    """Raises SettingsError where the engine can't speak to `target`."""
-    if target.transport is Transport.TCP:
-        raise SettingsError(f"{target.address} is to be asked over TCP, which is not supported yet: expected --transport udp")
-    engine_security(target.credentials)

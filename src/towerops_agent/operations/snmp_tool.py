@@ -11,18 +11,33 @@ from typing import Final
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import AgentError
-from towerops_agent.operations.snmp_target import Target, engine_security, require_engine
+from towerops_agent.model import SnmpVersion, Transport
+from towerops_agent.operations.snmp_target import Target
 from towerops_agent.operations.snmp_text import error_text
+from towerops_agent.polling.security import make_security
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.exchange import Answer, NoReply, Peer
-from towerops_agent.snmp.message import Community, ErrorStatus, Pdu, PduType, Request
+from towerops_agent.snmp.message import ErrorStatus, Pdu, PduType, Request
 from towerops_agent.snmp.oid import Oid
 from towerops_agent.snmp.walk import Varbind, WalkEndedEarly, walk
 
 _LOOK_AT: Final = (
     "check the address, that SNMP is on and lets this machine in, and the credentials (a wrong community is met with silence)"
 )
+
+
+_LOOK_AT_V3: Final = "check the address, and that SNMPv3 is on and lets this machine in"
+
+_REFUSALS: Final = {  # NoReply's reasons, as the operator can act on them
+    "refused": "nothing listens there for SNMP over TCP; check the port and the transport",
+    "unknown_user": "it knows no such SNMPv3 user; check --user",
+    "wrong_auth_password": "the authentication password or protocol is wrong; check both",
+    "wrong_priv": "the privacy password or protocol is wrong; check both",
+    "unsupported_security_level": "the user has another security level; check --level",
+    "not_in_time_window": "its clock and boots do not agree with what it says of them; try again, then restart its SNMP agent",
+    "unknown_engine_id": "it does not know its own engine ID; restart its SNMP agent",
+}
 
 
 class AskFailed(AgentError):
@@ -45,24 +60,28 @@ class Session:
         self._counters = counters
         self._peer = peer
         self.target = target
-        self.security: Community = engine_security(target.credentials)
+        self.security = make_security(target.credentials)
+        self._over_tcp = target.transport is Transport.TCP
         self.timeouts_s = timeouts_s
 
     async def ask(self, request: Request, timeouts_s: Sequence[float] | None = None) -> Answer:
         """The device's answer, or why there is none."""
-        return await self._client.ask(self._peer, self.security, request, timeouts_s or self.timeouts_s)
+        return await self._client.ask(self._peer, self.security, request, timeouts_s or self.timeouts_s, over_tcp=self._over_tcp)
 
     def walk(self, subtree: Oid) -> AsyncIterator[Varbind]:
         """As snmp.walk."""
-        return walk(self._client, self._peer, self.security, subtree, self.timeouts_s)
+        return walk(self._client, self._peer, self.security, subtree, self.timeouts_s, over_tcp=self._over_tcp)
 
     def silence(self, no_reply: NoReply) -> str:
         """Why there is no answer, for the operator, and what to look at."""
         target = self.target
         if no_reply.reason == "unreachable":
             return f"{target.address} can't be reached: {no_reply.detail}; check this machine's routes and its address"
+        if no_reply.reason in _REFUSALS:
+            return f"{target.address} refuses: {_REFUSALS[no_reply.reason]}"
         waited = f"{self.timeouts_s[0]:g} s" if no_reply.attempts == 1 else f"{no_reply.attempts} times {self.timeouts_s[0]:g} s"
-        text = f"no answer from {target.address} over SNMPv{target.credentials.version} (waited {waited}): {_LOOK_AT}"
+        look_at = _LOOK_AT_V3 if target.credentials.version is SnmpVersion.V3 else _LOOK_AT
+        text = f"no answer from {target.address} over SNMPv{target.credentials.version} (waited {waited}): {look_at}"
         discarded = self._counters.by_reason(Count.SNMP_DISCARDED)
         if discarded:
             reasons = ", ".join(f"{count} {reason}" for reason, count in discarded.items())
@@ -72,8 +91,7 @@ class Session:
 
 @asynccontextmanager
 async def open_session(target: Target, timeouts_s: tuple[float, ...]) -> AsyncIterator[Session]:
-    """A session with `target`. Raises AskFailed where its name can't be resolved, SettingsError as require_engine does."""
-    require_engine(target)
+    """A session with `target`. Raises AskFailed where its name can't be resolved."""
     counters = Counters()
     async with SnmpClient(counters) as client:
         try:

@@ -4,37 +4,46 @@ Ids and names of its sensors and interfaces do not: they are in the buffer's Lay
 take some megabytes, whatever they are asked.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from towerops_agent.model import Equipment, Layout, SnmpVersion
+from towerops_agent.model import Equipment, Layout, Transport
 from towerops_agent.polling.plan import Plan, Planner
-from towerops_agent.polling.traits import NARROW, UNKNOWN, Traits
+from towerops_agent.polling.security import make_security
+from towerops_agent.polling.state import DeviceState
+from towerops_agent.polling.traits import NARROW, UNCHECKED, UNKNOWN, Traits
 from towerops_agent.snmp.exchange import Peer
-from towerops_agent.snmp.message import Community, Version
+from towerops_agent.snmp.message import Version
+from towerops_agent.snmp.security import Security
 
 
 @dataclass(slots=True, eq=False)
 class Device:
     """One device. `layout`: the id of its layout in the buffer; `digest`: of the configuration that made it.
 
+    `if_indexes`, `if_names`: its interfaces as configured, "" where one has no name; the plan has the indexes where they are now.
+    `state_layout`: the id of the layout of its state in the buffer, None where the server does not take states.
     `peer`, `resolved_at`: its socket address, and when (monotonic seconds) a name was resolved to it; None before the first poll.
-    `problem`: why its last poll was not complete, "" where it was, None before the first.
+    `state`: what its last poll showed; None before the first. `check_in`: polls until interfaces that are away are looked for.
     """
 
     id: str
     name: str
     host: str
     port: int
-    security: Community
+    security: Security
     interval_s: int
     layout: int
     digest: bytes
     plan: Plan
+    over_tcp: bool = False
+    if_indexes: tuple[int, ...] = ()
+    if_names: tuple[str, ...] = ()
     traits: Traits = field(default_factory=Traits)
     peer: Peer | None = None
     resolved_at: float = 0.0
-    problem: str | None = None
+    state: DeviceState | None = None
+    state_layout: int | None = None
+    check_in: int = 0
 
     @property
     def address(self) -> str:
@@ -47,42 +56,55 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
 
     `before`: the device that polled it under another configuration; what was learned of it is kept where it is the same machine.
     """
-    credentials = equipment.credentials
-    version = Version.V1 if credentials.version is SnmpVersion.V1 else Version.V2C
-    if_indexes = [interface.if_index for interface in equipment.interfaces]
-    traits = _traits(version, if_indexes)
-    same = before is not None and (before.host, before.port, before.security.version) == (equipment.host, equipment.port, version)
+    over_tcp = equipment.transport is Transport.TCP
+    place = (equipment.host, equipment.port, over_tcp)
+    there = before is not None and (before.host, before.port, before.over_tcp) == place
+    security = make_security(equipment.credentials, before.security if before is not None and there else None)
+    version = security.version
+    if_indexes = tuple(interface.if_index for interface in equipment.interfaces)
+    if_names = planner.names(interface.if_name for interface in equipment.interfaces)
+    same = before is not None and there and before.security.version == version
+    traits = _fresh_traits(version, len(if_indexes))
     if before is not None and same:
-        widths = _widths(before, if_indexes, traits.widths)
-        traits = replace(before.traits, widths=widths)
+        traits = _carried_over(before, if_indexes, if_names, traits)
     return Device(
         id=equipment.id,
         name=equipment.name,
         host=equipment.host,
         port=equipment.port,
-        security=Community(version, credentials.community.reveal().encode()),
+        security=security,
         interval_s=equipment.interval_s,
         layout=layout,
         digest=digest,
         plan=planner.plan([sensor.oid for sensor in equipment.sensors], if_indexes, traits.widths, traits.max_varbinds),
+        over_tcp=over_tcp,
+        if_indexes=if_indexes,
+        if_names=if_names,
         traits=traits,
         peer=before.peer if before is not None and same else None,
-        problem=before.problem if before is not None and same else None,
+        state=before.state if before is not None and same else None,
     )
 
 
-def _traits(version: Version, if_indexes: Sequence[int]) -> Traits:
-    """What is known of a device that was never asked: over SNMPv1 there is no Counter64 (RFC 2576 §4.1.2.1)."""
-    return Traits(widths=bytes([NARROW if version is Version.V1 else UNKNOWN]) * (2 * len(if_indexes)))
+def first_width(version: Version) -> int:
+    """What is known of the counters of a device that was never asked: over SNMPv1 there is no Counter64 (RFC 2576 §4.1.2.1)."""
+    return NARROW if version is Version.V1 else UNKNOWN
 
 
-def _widths(before: Device, if_indexes: Sequence[int], unknown: bytes) -> bytes:
-    """The widths of these interfaces' counters, as learned before; as in `unknown` where they were not."""
-    widths = bytearray(unknown)
-    learned = {if_index: before.traits.widths[2 * i : 2 * i + 2] for i, if_index in enumerate(before.plan.if_indexes)}
-    for i, if_index in enumerate(if_indexes):
-        widths[2 * i : 2 * i + 2] = learned.get(if_index, unknown[2 * i : 2 * i + 2])
-    return bytes(widths)
+def _fresh_traits(version: Version, interfaces: int) -> Traits:
+    return Traits(widths=bytes([first_width(version)]) * (2 * interfaces), marks=bytes([UNCHECKED]) * interfaces)
+
+
+def _carried_over(before: Device, if_indexes: tuple[int, ...], if_names: tuple[str, ...], fresh: Traits) -> Traits:
+    """What was learned under another configuration: all of the device, and of each interface that is in both."""
+    places = {place: i for i, place in enumerate(zip(before.if_indexes, before.if_names, strict=True))}
+    widths, marks = bytearray(fresh.widths), bytearray(fresh.marks)
+    for i, place in enumerate(zip(if_indexes, if_names, strict=True)):
+        old = places.get(place)
+        if old is not None:
+            widths[2 * i : 2 * i + 2] = before.traits.widths[2 * old : 2 * old + 2]
+            marks[i] = before.traits.marks[old]
+    return replace(before.traits, widths=bytes(widths), marks=bytes(marks), check=True)
 
 
 def layout_of(equipment: Equipment) -> Layout:

@@ -8,7 +8,7 @@ Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), net-snmp's Opaqu
 import math
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -31,7 +31,7 @@ _TEXT_OCTETS: Final = 64
 """A longer text is no reading."""
 
 _NUMBER: Final = re.compile(
-    r"""[\s"']*(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"""
+    r"""[\s"']*(?P<number>[+-]?(?!0[xX])(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"""
     r"""\s*[a-zA-Z%°µμΩ/\s"']{0,16}"""  # a unit; digits behind the number make it an address, a date, a version
 )
 
@@ -52,8 +52,13 @@ class Interpretation:
     missing: dict[int, str]
 
 
-def interpret(progress: PollProgress, layout: int, started_at_us: int) -> Interpretation:
-    """The poll that `progress` has read, in the order of the layout with this id."""
+def interpret(
+    progress: PollProgress, layout: int, started_at_us: int, withheld: Mapping[int, str] | None = None
+) -> Interpretation:
+    """The poll that `progress` has read, in the order of the layout with this id.
+
+    `withheld`: the interfaces, by their place in the plan, whose counters are not to be believed, and why.
+    """
     missing: dict[int, str] = {}
     slots, plan = progress.slots, progress.plan
     values: list[Number | None] = []
@@ -66,6 +71,9 @@ def interpret(progress: PollProgress, layout: int, started_at_us: int) -> Interp
         else:
             values.append(value)
     _read_counters(progress, values, missing)
+    for interface, reason in (withheld or {}).items():
+        for i in plan.interface_slots(interface):
+            values[i], missing[i] = None, reason
     metric_count, received_us = 0, []
     for i in range(plan.sensor_count):
         metric_count += values[i] is not None

@@ -6,7 +6,7 @@ Pure. Sizes in octets; a request and the answer that is expected to it stay with
 headers). Columns of ifTable and ifXTable: RFC 2863 §6.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
@@ -34,7 +34,10 @@ _OTHERS: Final = (child(_IF_ENTRY, 14), child(_IF_ENTRY, 20), child(_IF_ENTRY, 1
 PER_INTERFACE: Final = len(INTERFACE_COLUMNS)
 
 MAX_OCTETS: Final = 1472
-_MESSAGE_OCTETS: Final = 64 + 32
+USM_OCTETS: Final = 104
+"""What SNMPv3 takes more than a community: engine, user, digest, salt and padding."""
+
+_MESSAGE_OCTETS: Final = 64 + 32 + USM_OCTETS
 """What a message takes beside its varbinds: headers, and a community of up to 64 octets."""
 
 _VALUE_OCTETS: Final = 11
@@ -133,6 +136,7 @@ class Planner:
 
     def __init__(self) -> None:
         self._plans: WeakValueDictionary[tuple[tuple[Oid, ...], tuple[int, ...], bytes, int], Plan] = WeakValueDictionary()
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def plan(self, sensors: Sequence[Oid], if_indexes: Sequence[int], widths: bytes, max_varbinds: int) -> Plan:
         """As make_plan."""
@@ -141,3 +145,8 @@ class Planner:
         if plan is None:
             plan = self._plans[key] = make_plan(*key)
         return plan
+
+    def names(self, names: Iterable[str]) -> tuple[str, ...]:
+        """These names, in one tuple for all devices that have the same: two switches of a kind name their ports alike."""
+        fresh = tuple(names)
+        return self._names.setdefault(fresh, fresh)

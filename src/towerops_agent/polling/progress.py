@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from towerops_agent.polling.plan import NARROW_OCTETS, SYS_UP_TIME, Plan
-from towerops_agent.polling.traits import NARROW, UNKNOWN, WIDE, Traits
+from towerops_agent.polling.traits import ATTEMPTS, NARROW, UNKNOWN, WIDE, Traits
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.message import ErrorStatus, Pdu, Request, error_name
@@ -19,16 +19,25 @@ from towerops_agent.snmp.oid import Oid, child
 
 ABSENT = frozenset((ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW))
 
+_DENIED = frozenset((ErrorStatus.authorizationError, ErrorStatus.noAccess))
+"""Errors that are about the asker: where they name no varbind, asking for fewer would be refused too (RFC 3416 §4.2.1)."""
+
 _PROBE = Request((SYS_UP_TIME,))
+PROBE_ATTEMPTS = 2
+"""For the probe after a silence, whose question has been lost three times already; a device that was down before gets one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request of a poll, and the column of each of its varbinds. `again`: it was asked before, and lost."""
+    """One request of a poll, and the column of each of its varbinds.
+
+    `again`: it was asked before, and lost. `attempts`: how often it is sent before it counts as unanswered.
+    """
 
     request: Request
     columns: Sequence[int]
     again: bool = False
+    attempts: int = ATTEMPTS
 
 
 class PollProgress:
@@ -57,7 +66,7 @@ class PollProgress:
         self._narrowed: list[tuple[int, int]] = []  # (index in Traits.widths, column of the narrow counter asked instead)
         self._shrunk = False
         if not traits.answers:
-            self._probe()
+            self._probing = Ask(_PROBE, (0,), attempts=1)
 
     def next_ask(self) -> Ask | None:
         """What to ask now; None: the poll is over. What it returns is to be given to `take` with its answer."""
@@ -68,11 +77,25 @@ class PollProgress:
         if not self._queue:
             return None
         ask = self._queue.popleft()
+        while ask.attempts > 1 and not self._traits.mute.isdisjoint(ask.request.names):
+            self._put_mute_last(ask)
+            ask = self._queue.popleft()
         if len(ask.columns) > self._traits.max_varbinds:
             first, *rest = self._cut(ask, self._traits.max_varbinds)
             self._queue.extendleft(reversed(rest))
             return first
         return ask
+
+    @property
+    def has_uptime(self) -> bool:
+        """Whether the device has said its sysUpTime, or that it has none."""
+        return self.tags[0] != 0 or (self.heard and 0 in self.failures)
+
+    @property
+    def uptime(self) -> int | None:
+        """The device's sysUpTime, in hundredths of a second; None where it was not given, or not yet."""
+        value = self.values[0]
+        return value if self.tags[0] == ber.TIME_TICKS and isinstance(value, int) else None
 
     def take(self, ask: Ask, answer: Answer) -> None:
         """Take in the answer to `ask`."""
@@ -111,10 +134,7 @@ class PollProgress:
             self.stop(answer.reason)
             return
         self._suspect = ask
-        self._probe()
-
-    def _probe(self) -> None:
-        self._probing = Ask(_PROBE, (0,))
+        self._probing = Ask(_PROBE, (0,), attempts=PROBE_ATTEMPTS)
 
     def _spare(self, ask: Ask) -> None:
         """The device lives, so `ask` was lost, or is more than it bears: ask it once more, in halves, after all others."""
@@ -122,15 +142,26 @@ class PollProgress:
             self._traits.fell_silent(len(ask.columns))
             self._shrunk = True
             self._queue.extend(self._cut(ask, (len(ask.columns) + 1) // 2))
-        elif ask.again:
+        elif ask.again or ask.request.names[0] in self._traits.mute:
             self._fail(ask.columns[0], "timeout")
+            self._traits.mute |= {ask.request.names[0]}
         else:
             self._queue.append(Ask(ask.request, ask.columns, again=True))
+
+    def _put_mute_last(self, ask: Ask) -> None:
+        """Put `ask` back, less the OIDs that the device does not answer: these are asked last, each alone and once."""
+        mute = {column for column in ask.columns if self.names[column] in self._traits.mute}
+        rest = [column for column in ask.columns if column not in mute]
+        self._queue.extend(Ask(Request((self.names[column],)), (column,), attempts=1) for column in sorted(mute))
+        if rest:
+            self._queue.appendleft(self._ask(rest, ask.again))
 
     # Answers
 
     def _hear(self, ask: Ask, reply: Reply) -> None:
         pdu, count = reply.pdu, len(ask.columns)
+        if count == 1 and ask.request.names[0] in self._traits.mute:
+            self._traits.mute -= {ask.request.names[0]}
         if pdu.error_status == ErrorStatus.noError:
             if pdu.names == list(ask.request.names):
                 self._traits.bore(count)
@@ -147,6 +178,9 @@ class PollProgress:
             rest = [other for other in ask.columns if other != column]
             if rest:
                 self._queue.appendleft(self._ask(rest, ask.again))
+        elif pdu.error_status in _DENIED:
+            for column in ask.columns:
+                self._fail(column, error_name(pdu.error_status))
         elif count > 1:  # an error that does not say which varbind it is about
             self._queue.extendleft(reversed(self._cut(ask, (count + 1) // 2)))
         else:
@@ -224,13 +258,16 @@ class PollProgress:
         widths = bytearray(self._traits.widths)
         for i, width in enumerate(widths):
             interface, direction = divmod(i, 2)
-            tag = self.tags[self.plan.slots[self.plan.interface_slots(interface)[direction]]]
-            if width == UNKNOWN and tag and tag not in ABSENT:
+            if width == UNKNOWN and self._counts(self.plan.slots[self.plan.interface_slots(interface)[direction]]):
                 widths[i] = WIDE
         for i, column in self._narrowed:
-            if self.tags[column] and self.tags[column] not in ABSENT:
+            if self._counts(column):
                 widths[i] = NARROW
         self._traits.widths = bytes(widths)
+
+    def _counts(self, column: int) -> bool:
+        value = self.values[column]
+        return isinstance(value, int) and value >= 0
 
     def _ask(self, columns: Sequence[int], again: bool = False) -> Ask:
         return Ask(Request(tuple(self.names[column] for column in columns)), tuple(columns), again)

@@ -5,33 +5,40 @@ Paths and bodies are api.contract's; a refusal has {"error": reason}, which the 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from towerops_agent.api.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH, HeartbeatAccepted, MetricsAccepted
+from towerops_agent.sandbox.batch import Exchange
 from towerops_agent.sandbox.checks import Refused, decode_heartbeat, decode_metrics, decompress
 from towerops_agent.sandbox.faults import Answer, Cut, Delay, Effect, Fault, Faults, Hold, Limit, RefuseMetrics
-from towerops_agent.sandbox.store import Exchange, Store
+from towerops_agent.sandbox.store import Store
 
-_ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"]
+
+_METHODS = {CONFIG_PATH: "GET, HEAD", METRICS_PATH: "POST", HEARTBEAT_PATH: "POST"}
 
 Handler = Callable[[Request, bytes], Response]
 
 
-def make_app(store: Store, faults: Faults) -> Starlette:
-    """The app. It needs sandbox.server's connections: a Cut calls `cut` of the connection's state."""
+def make_app(store: Store, faults: Faults, page: Sequence[BaseRoute] = ()) -> Starlette:
+    """The app. `page`: routes beside the API's, which meet no fault.
+
+    It needs sandbox.server's connections: a Cut calls `cut` of the connection's state.
+    """
     api = _Api(store, faults)
     return Starlette(
         routes=[
             Route(CONFIG_PATH, api.endpoint(api.config), methods=["GET"]),
             Route(METRICS_PATH, api.endpoint(api.metrics), methods=["POST"]),
             Route(HEARTBEAT_PATH, api.endpoint(api.heartbeat), methods=["POST"]),
+            *page,
             Route("/{path:path}", api.endpoint(api.elsewhere), methods=_ALL_METHODS),
         ]
     )
@@ -86,7 +93,7 @@ class _Api:
                         if matches(metric):
                             fault.hit()
                             raise Refused(status, f"metrics[{i}]: {reason}")
-        key = request.headers.get("idempotency-key")
+        key = request.headers.get("idempotency-key") or None
         if not self._store.take(text, metrics, key):
             raise Refused(422, f"Idempotency-Key {key!r} came with another body before")
         return _json(200, MetricsAccepted(status="accepted", received=len(metrics)))
@@ -99,6 +106,11 @@ class _Api:
 
     def elsewhere(self, request: Request, _body: bytes) -> Response:
         """Any other path or method."""
+        allowed = _METHODS.get(request.url.path)
+        if allowed is not None:
+            response = _json(405, {"error": f"{request.method} {request.url.path}: expected {allowed}"})
+            response.headers["allow"] = allowed
+            return response
         raise Refused(404, f"{request.method} {request.url.path} is not part of the API")
 
     async def _answer(self, request: Request, body: bytes, handler: Handler) -> Response:

@@ -15,6 +15,10 @@ class Changes:
         self._next.set()
         self._next = asyncio.Event()
 
+    def mark(self) -> asyncio.Event:
+        """An event that the first change after this call sets."""
+        return self._next
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return as soon as the condition holds, which is looked at now and after each change."""
         while not condition():

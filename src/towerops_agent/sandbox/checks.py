@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -56,26 +56,58 @@ def decode_metrics(body: bytes, accepts: Accepts) -> Sequence[Metric]:
     if len(metrics) > accepts.max_metrics:
         raise Refused(413, f"{len(metrics)} metrics: expected at most {accepts.max_metrics}")
     for i, metric in enumerate(metrics):
+        if isinstance(metric, SensorReading) and isinstance(metric.value, int) and not -(1 << 63) <= metric.value < 1 << 64:
+            metrics[i] = _rounded(metric, i)
         for problem in _problems(metric, accepts):
             raise Refused(422, f"metrics[{i}]: {problem}")
     return metrics
 
 
+def _rounded(reading: SensorReading, i: int) -> SensorReading:
+    """A reading that is an integer beyond 64 bits, as a float. Raises Refused where it is beyond that too."""
+    try:
+        return msgspec.structs.replace(reading, value=float(reading.value))
+    except OverflowError:
+        raise Refused(422, f"metrics[{i}]: value has {len(str(reading.value))} digits: expected a finite number") from None
+
+
 def decode_heartbeat(body: bytes) -> Heartbeat:
     """The heartbeat. Raises Refused: 400 for what is no JSON, 422 for a bad one."""
     heartbeat = _decode(body, Heartbeat)
-    if heartbeat.uptime_seconds < 0:
-        raise Refused(422, f"uptime_seconds is {heartbeat.uptime_seconds}: expected 0 or more")
+    if not 0 <= heartbeat.uptime_seconds < 1 << 63:
+        raise Refused(422, f"uptime_seconds is {heartbeat.uptime_seconds}: expected 0 to {(1 << 63) - 1}")
     return heartbeat
 
 
 def _decode(body: bytes, kind: type[Body]) -> Body:
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise Refused(422, str(error)) from None
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.ValidationError as error:
+            return _decode_again(body, kind, error)
     except ValueError as error:  # msgspec.DecodeError, UnicodeDecodeError
         raise Refused(400, f"the body is no JSON: {error}") from None
+    except RecursionError:
+        raise Refused(400, "the body is no JSON that one can read: it is nested too deep") from None
+
+
+def _decode_again(body: bytes, kind: type[Body], refusal: msgspec.ValidationError) -> Body:
+    """For JSON, 7.0 is an integer as well; the first decoding, which is quicker, does not know that."""
+    try:
+        return msgspec.convert(_with_integers(msgspec.json.decode(body)), kind)
+    except msgspec.ValidationError:
+        raise Refused(422, str(refusal)) from None
+
+
+def _with_integers(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    match value:
+        case float() if value.is_integer() and abs(value) < 1 << 64:
+            return int(value)
+        case list():
+            return [_with_integers(each) for each in value]
+        case dict():
+            return {name: _with_integers(each) for name, each in value.items()}
+    return value
 
 
 def _problems(metric: Metric, accepts: Accepts) -> list[str]:

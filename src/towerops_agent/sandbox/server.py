@@ -24,7 +24,9 @@ from towerops_agent.api.contract import Accepts
 from towerops_agent.sandbox.app import make_app
 from towerops_agent.sandbox.changes import Changes
 from towerops_agent.sandbox.faults import Faults
+from towerops_agent.sandbox.page import Page, Site
 from towerops_agent.sandbox.store import Store
+from towerops_agent.sandbox.switches import api_switches
 
 IDLE_S = 75  # how long an idle connection is kept, as nginx does: longer than the agent's 60 s from heartbeat to heartbeat
 
@@ -37,10 +39,15 @@ class Sandbox:
         config: Mapping[str, object] | bytes,
         token: str = "sandbox-token",  # noqa: S107 - the sandbox's own, known to all
         accepts: Accepts | None = None,
+        *,
+        path: Path | str = ":memory:",
+        site: Site | None = None,
     ) -> None:
-        self.store = Store(config, token, accepts)
+        """`path`: the database's; `site`: serve a web page of this site too, and the API's document, at the root."""
+        self.store = Store(config, token, accepts, path=path)
         self.faults = Faults()
-        self.app = make_app(self.store, self.faults)
+        self.page = None if site is None else Page(self.store, api_switches(self.faults), site)
+        self.app = make_app(self.store, self.faults, [] if self.page is None else self.page.routes())
 
     @asynccontextmanager
     async def serve(

@@ -1,63 +1,51 @@
-"""What the sandbox serves (configuration, tokens, limits) and what it was told (metrics, heartbeats), in memory.
+"""What the sandbox serves (configuration, tokens, limits) and what it was told (metrics, heartbeats).
 
-app.py reads and fills it; tests and a live table look at it. No I/O and no clock: order of arrival is the only time here.
-Used on one event loop's thread. It keeps all that arrives.
+app.py reads and fills it; tests, the page and a live table look at it. What arrives is kept in records.py's database; the last
+requests are kept in memory. Used on one event loop's thread.
 """
 
-from collections import Counter, defaultdict
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from towerops_agent.api.contract import Accepts, Config, EquipmentStatus, Heartbeat, InterfaceStat, Metric, SensorReading
+from towerops_agent.sandbox.batch import Batch, Exchange, MetricIdentity
 from towerops_agent.sandbox.changes import Changes
+from towerops_agent.sandbox.records import MAX_HEARTBEATS, MAX_METRICS, Batches, Records
 
-MetricIdentity = tuple[str, str, str]
-"""What makes two metrics the same one: type, the id of what was read, timestamp."""
+MAX_EXCHANGES = 20_000
 
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The metrics of one request that was accepted for the first time. `size_octets`: of the JSON."""
-
-    key: str | None
-    metrics: tuple[Metric, ...]
-    size_octets: int
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request and the status it was answered with; None where the connection ended first.
-
-    `headers` have lower-case names and lack the authorization. `size_octets`: of the body as it was sent.
-    """
-
-    method: str
-    path: str
-    status: int | None
-    headers: Mapping[str, str] = field(repr=False)
-    size_octets: int
+__all__ = ["Batch", "Exchange", "MetricIdentity", "Store"]
 
 
 class Store:
     """One server's knowledge. `tokens`: those that it accepts, to be changed at will."""
 
-    def __init__(self, config: Mapping[str, object] | bytes, token: str, accepts: Accepts | None = None) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, object] | bytes,
+        token: str,
+        accepts: Accepts | None = None,
+        *,
+        path: Path | str = ":memory:",
+        max_metrics: int = MAX_METRICS,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        """`path`: the database's, which a later Store goes on with; `max_metrics`: how many are kept, the newest."""
         self.tokens = {token}
-        self.metrics: list[Metric] = []
-        self.batches: list[Batch] = []
-        self.heartbeats: list[Heartbeat] = []
+        self.records = Records(path, max_metrics)
+        self.batches: Sequence[Batch] = Batches(self.records)
+        self.heartbeats: list[Heartbeat] = [heartbeat for _, heartbeat in self.records.heartbeats()]
+        self.heard_us = max((heard_us for heard_us, _ in self.records.heartbeats()), default=0)
         self.exchanges: list[Exchange] = []
         self.repeats = 0  # batches that came again under their key, and were not stored again
-        self._readings: defaultdict[str, list[SensorReading]] = defaultdict(list)
-        self._stats: defaultdict[str, list[InterfaceStat]] = defaultdict(list)
-        self._statuses: defaultdict[str, list[EquipmentStatus]] = defaultdict(list)
-        self._times_seen: Counter[MetricIdentity] = Counter()
-        self._bodies: dict[str, bytes] = {}  # idempotency key -> digest of its body
+        self.clock_us = clock_us
         self._listeners: list[Callable[[Batch], None]] = []
-        self._changes = Changes()
+        self.changes = Changes()
         self.set_config(config, accepts)
 
     def set_config(self, config: Mapping[str, object] | bytes, accepts: Accepts | None = None) -> None:
@@ -76,60 +64,59 @@ class Store:
 
     def take(self, body: bytes, metrics: Sequence[Metric], key: str | None) -> bool:
         """Store a batch, unless its key was seen: then nothing is stored, and False says that the key had another body."""
-        if key is not None:
-            digest = sha256(body).digest()
-            if key in self._bodies:
-                self.repeats += self._bodies[key] == digest
-                self._changes.tell()
-                return self._bodies[key] == digest
-            self._bodies[key] = digest
-        batch = Batch(key, tuple(metrics), len(body))
-        self.batches.append(batch)
-        self.metrics += metrics
-        for metric in metrics:
-            self._times_seen[_identity(metric)] += 1
-            match metric:
-                case SensorReading():
-                    self._readings[metric.sensor_id].append(metric)
-                case InterfaceStat():
-                    self._stats[metric.interface_id].append(metric)
-                case EquipmentStatus():
-                    self._statuses[metric.equipment_id].append(metric)
+        digest = sha256(body).digest()
+        known = None if key is None else self.records.digest_of(key)
+        if known is not None:
+            self.repeats += known == digest
+            self.changes.tell()
+            return known == digest
+        batch = Batch(key, tuple(metrics), len(body), self.clock_us())
+        self.records.add(batch, digest)
         for listener in tuple(self._listeners):
             listener(batch)
-        self._changes.tell()
+        self.changes.tell()
         return True
 
     def hear(self, heartbeat: Heartbeat) -> None:
         """Store a heartbeat."""
+        self.heard_us = self.clock_us()
+        self.records.hear(heartbeat, self.heard_us)
         self.heartbeats.append(heartbeat)
-        self._changes.tell()
+        del self.heartbeats[:-MAX_HEARTBEATS]
+        self.changes.tell()
 
     def record(self, exchange: Exchange) -> None:
         """Note a request that is over."""
+        if len(self.exchanges) >= MAX_EXCHANGES:
+            del self.exchanges[: MAX_EXCHANGES // 2]
         self.exchanges.append(exchange)
-        self._changes.tell()
+        self.changes.tell()
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """Those that are kept, in order of arrival."""
+        return self.records.metrics()
 
     @property
     def metric_count(self) -> int:
         """How many metrics were stored."""
-        return len(self.metrics)
+        return self.records.metric_count
 
     def readings(self, sensor_id: str) -> tuple[SensorReading, ...]:
         """The sensor's readings, in order of arrival."""
-        return tuple(self._readings.get(sensor_id, ()))
+        return cast(tuple[SensorReading, ...], self.records.of("sensor_reading", sensor_id))
 
     def stats(self, interface_id: str) -> tuple[InterfaceStat, ...]:
         """The interface's counters, in order of arrival."""
-        return tuple(self._stats.get(interface_id, ()))
+        return cast(tuple[InterfaceStat, ...], self.records.of("interface_stat", interface_id))
 
     def statuses(self, equipment_id: str) -> tuple[EquipmentStatus, ...]:
         """The device's states, in order of arrival."""
-        return tuple(self._statuses.get(equipment_id, ()))
+        return cast(tuple[EquipmentStatus, ...], self.records.of("equipment_status", equipment_id))
 
     def duplicates(self) -> dict[MetricIdentity, int]:
         """The metrics that were stored more than once, and how often."""
-        return {identity: times for identity, times in self._times_seen.items() if times > 1}
+        return self.records.duplicates()
 
     def listen(self, listener: Callable[[Batch], None]) -> Callable[[], None]:
         """Call `listener` with each batch when it is stored; the result, once called, ends that."""
@@ -138,7 +125,7 @@ class Store:
 
     async def wait_until(self, condition: Callable[["Store"], bool]) -> None:
         """Return as soon as the condition holds: `await store.wait_until(lambda s: s.metric_count >= 10)`."""
-        await self._changes.until(lambda: condition(self))
+        await self.changes.until(lambda: condition(self))
 
 
 def _stated_limits(config_body: bytes) -> Accepts:
@@ -146,13 +133,3 @@ def _stated_limits(config_body: bytes) -> Accepts:
         return msgspec.json.decode(config_body, type=Config).accepts or Accepts()
     except ValueError:
         return Accepts()
-
-
-def _identity(metric: Metric) -> MetricIdentity:
-    match metric:
-        case SensorReading():
-            return "sensor_reading", metric.sensor_id, metric.timestamp
-        case InterfaceStat():
-            return "interface_stat", metric.interface_id, metric.timestamp
-        case EquipmentStatus():
-            return "equipment_status", metric.equipment_id, metric.timestamp

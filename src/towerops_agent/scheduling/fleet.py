@@ -10,6 +10,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.model import Poll
 from towerops_agent.polling.device import Device
 from towerops_agent.polling.poller import Poller, PollResult
+from towerops_agent.polling.state import DeviceState, State, next_state, poll_of_state
 from towerops_agent.scheduling.timetable import Timetable
 
 log = structlog.get_logger()
@@ -23,6 +24,9 @@ STARTS_A_SECOND: Final = 200.0
 SHARE_OF_INTERVAL: Final = 0.9
 """A poll that takes longer than this share of its interval is ended, so that the next one can start in time."""
 
+IDLE_S: Final = 60.0
+"""How long the loop sleeps at most where there is nothing to wait for."""
+
 ONCE_WITHIN_S: Final = 60.0
 
 
@@ -30,12 +34,24 @@ class Fleet:
     """The devices under polling. Inert until run."""
 
     def __init__(
-        self, poller: Poller, counters: Counters, store: Callable[[Poll], None], *, maximum_polls: int = MAXIMUM_POLLS
+        self,
+        poller: Poller,
+        counters: Counters,
+        store: Callable[[Poll], None],
+        *,
+        now_us: Callable[[], int],
+        moved: Callable[[float], None] = lambda _again_within_s: None,
+        maximum_polls: int = MAXIMUM_POLLS,
     ) -> None:
-        """`store` is given each poll that read something, on the event loop's thread; it must not block."""
+        """`store` is given each poll that read something, on the loop's thread; it must not block. `now_us`: the wall clock.
+
+        `moved` is told each time the loop comes round, and within how many seconds it will again.
+        """
         self._poller = poller
         self._counters = counters
         self._store = store
+        self._now_us = now_us
+        self._moved = moved
         self._maximum_polls = maximum_polls
         self._timetable = Timetable()
         self._devices: dict[str, Device] = {}
@@ -73,6 +89,7 @@ class Fleet:
 
     async def run(self) -> None:
         """Poll each device at its time, until stopped."""
+        self._running.clear()  # of a run before: a poll cancelled before its first step never says that it has ended
         tasks: set[asyncio.Task[PollResult | None]] = set()
         async with asyncio.TaskGroup() as group:
             while not self._stopped:
@@ -125,8 +142,13 @@ class Fleet:
     async def _rest(self) -> None:
         """Until a device is due, a poll has ended, or the devices have changed."""
         full = len(self._running) >= self._maximum_polls
+        now = asyncio.get_running_loop().time()
+        until = None if full else self._timetable.next_at()
+        if until is None:
+            until = now + IDLE_S
+        self._moved(max(until - now, 0.0))
         try:
-            async with asyncio.timeout_at(None if full else self._timetable.next_at()):
+            async with asyncio.timeout_at(until):
                 await self._wake.wait()
         except TimeoutError:
             pass
@@ -152,25 +174,31 @@ class Fleet:
             self._counters.add(Count.READINGS_MISSING, reason, count)
         if result.poll is None:
             self._counters.add(Count.POLLS, "silent")
-            problem = result.silence
         else:
             self._counters.add(Count.POLLS, "partial" if result.missing else "complete")
             self._counters.add(Count.READINGS, n=result.poll.metric_count)
             self._store(result.poll)
-            problem = ", ".join(sorted(result.missing))
-        if problem != device.problem:
-            self._tell(device, result, problem)
-            device.problem = problem
+        before = device.state
+        device.state = next_state(before, result.silence, result.missing, self._now_us())
+        if device.state_layout is not None:
+            self._store(poll_of_state(device.state, device.state_layout, self._now_us(), result.rtt_s))
+        self._tell(device, before, device.state, result)
 
-    def _tell(self, device: Device, result: PollResult, problem: str) -> None:
-        """One line when a device's state changes, and none while it stays."""
+    def _tell(self, device: Device, before: DeviceState | None, now: DeviceState, result: PollResult) -> None:
+        """One line when a device's state changes, or why it is down, and none while it stays."""
         tell = log.bind(device=device.name, address=device.address)
-        if result.poll is None:
-            detail = {"detail": result.detail} if result.detail else {}
-            tell.warning("device does not answer, will be probed once each interval", reason=problem, **detail)
-        elif result.missing:
-            tell.warning("device answers in part", **{f"missing_{reason}": n for reason, n in sorted(result.missing.items())})
-        elif device.problem:
-            tell.info("device answers in full again", after=device.problem)
-        else:
+        missing = {f"missing_{reason}": n for reason, n in sorted(result.missing.items())}
+        changed = before is None or before.state is not now.state
+        if now.state is State.DOWN:
+            if before is None or (before.state, before.reason) != (now.state, now.reason):
+                detail = {"detail": result.detail} if result.detail else {}
+                tell.warning("device does not answer, will be probed once each interval", reason=now.reason, **detail)
+        elif now.state is State.DEGRADED:
+            if changed:
+                tell.warning("device answers in part", reason=now.reason, **missing)
+        elif before is None and missing:
+            tell.info("device answers, and lacks some of what is configured", **missing)
+        elif before is None:
             tell.debug("device answers")
+        elif changed:
+            tell.info("device is well again", after=before.state, reason_before=before.reason)

@@ -13,6 +13,9 @@ from zlib import crc32
 
 MAXIMUM_LATENESS_S: Final = 10.0
 
+MAXIMUM_REMOVED: Final = 64
+"""How many removed devices may stay in the heap beside as many as there are devices: config changes take no more room."""
+
 
 @dataclass(slots=True, eq=False)
 class _Entry:
@@ -67,7 +70,10 @@ class Timetable:
 
     def remove(self, key: str) -> None:
         """Poll `key` no more; it may be absent."""
-        self._entries.pop(key, None)  # its place in the heap is passed over when its time comes
+        self._entries.pop(key, None)  # its place in the heap is passed over when its time comes, or when there are many such
+        if len(self._heap) > 2 * len(self._entries) + MAXIMUM_REMOVED:
+            self._heap = [entry for entry in self._heap if self._entries.get(entry.key) is entry]
+            heapq.heapify(self._heap)
 
     def next_at(self) -> float | None:
         """When the next device is due; None where there is none."""

@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from towerops_agent.errors import MalformedMessage
+from towerops_agent.errors import InvalidOid, MalformedMessage
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.message import (
     ErrorStatus,
@@ -60,7 +60,10 @@ class SimulatedDevice:
         pdu = message.pdu
         if pdu.type not in respond or (pdu.type == PduType.GET_BULK and message.version == Version.V1):
             return None
-        reply = respond[PduType(pdu.type)](message, uptime_s)
+        try:
+            reply = respond[PduType(pdu.type)](message, uptime_s)
+        except InvalidOid:
+            return None
         octets = encode_message(Message(message.version, message.community, reply))
         if len(octets) > self._max_octets:
             too_big = _refusal(pdu, ErrorStatus.tooBig, 0) if message.version == Version.V1 else _empty(pdu, ErrorStatus.tooBig)

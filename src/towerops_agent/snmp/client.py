@@ -1,4 +1,4 @@
-"""SNMP over UDP: one socket per address family, shared by all devices.
+"""SNMP over UDP: one socket per address family, shared by all devices. Over TCP, tcp.py does it behind the same face.
 
 The I/O around exchange.py: sockets, timers, the wall clock at a reply's arrival.
 A request costs one sendto, one timer and one future; all replies that have arrived are read at one wakeup.
@@ -6,7 +6,6 @@ A request costs one sendto, one timer and one future; all replies that have arri
 
 import asyncio
 import errno
-import ipaddress
 import random
 import socket
 import time
@@ -15,8 +14,14 @@ from types import TracebackType
 from typing import Final, Self
 
 from towerops_agent.counters import Count, Counters
-from towerops_agent.snmp.exchange import Answer, Discarded, Exchanges, NoReply, Peer, Transaction
-from towerops_agent.snmp.message import Community, Request
+from towerops_agent.snmp.engine_log import NameOf, tell_changes
+from towerops_agent.snmp.exchange import Answer, Discarded, Exchanges, Peer, Transaction
+from towerops_agent.snmp.key_derivation import KeyDerivation
+from towerops_agent.snmp.message import Request
+from towerops_agent.snmp.resolver import Resolver
+from towerops_agent.snmp.security import Security
+from towerops_agent.snmp.tcp import TcpConnections
+from towerops_agent.snmp.usm import AskAgain, UsmSecurity
 
 RECEIVE_BUFFER_OCTETS: Final = 4 << 20
 """What is asked of the kernel, which may grant less: its 208 KB kept 92 of 2,000 replies over a stall of 150 ms, 4 MB all."""
@@ -31,11 +36,19 @@ _PASSING: Final = frozenset((errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EI
 class SnmpClient:
     """Asks devices, and hands each its reply. Inert until entered; for any number of tasks of one event loop."""
 
-    def __init__(self, counters: Counters, *, rng: random.Random | None = None) -> None:
-        """`rng`: where request-ids come from; by default the system's randomness, so that nobody guesses them."""
+    def __init__(self, counters: Counters, *, rng: random.Random | None = None, name_of: NameOf = lambda _peer: "") -> None:
+        """`rng`: where request-ids come from; by default the system's randomness, so that nobody guesses them.
+
+        `name_of`: what people call the device at an address, for the log.
+        """
+        draw = (rng or random.SystemRandom()).randint
         self._counters = counters
-        self._exchanges = Exchanges((rng or random.SystemRandom()).randint)
+        self._name_of = name_of
+        self._exchanges = Exchanges(draw)
+        self._keys = KeyDerivation(draw)
+        self._tcp = TcpConnections(counters, Exchanges(draw), self._keys, name_of)
         self._waiting: dict[Transaction, _Wait] = {}
+        self._resolver = Resolver()
         self._sockets: dict[int, socket.socket] = {}
 
     async def __aenter__(self) -> Self:
@@ -43,54 +56,82 @@ class SnmpClient:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for wait in self._waiting.values():
+            wait.answer.cancel()  # else it would wait its time out, and open a socket again for the next attempt
         for sock in self._sockets.values():
             self._loop.remove_reader(sock)
             sock.close()
         self._sockets.clear()
+        self._tcp.close()
 
     async def resolve(self, host: str, port: int) -> Peer:
-        """The device's socket address: of an address at once, of a name by the system's resolver, off the loop.
+        """The device's socket address, as Resolver says. Raises OSError (socket.gaierror) where there is none."""
+        return await self._resolver.resolve(host, port)
 
-        Raises OSError (socket.gaierror) where there is none.
-        """
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-        else:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
-        return found[0][4]  # type: ignore[return-value]  # typeshed allows for families other than IP
-
-    async def ask(self, peer: Peer, security: Community, request: Request, timeouts_s: Sequence[float]) -> Answer:
+    async def ask(
+        self,
+        peer: Peer,
+        security: Security,
+        request: Request,
+        timeouts_s: Sequence[float],
+        *,
+        over_tcp: bool = False,
+        from_any: bool = False,
+    ) -> Answer:
         """The device's reply to `request`, or why there is none.
 
-        `timeouts_s`: how long to wait after each attempt, in seconds; as many attempts are made.
+        `timeouts_s`: how long to wait after each attempt, in seconds; as many attempts are made (over TCP: see tcp.py).
+        `from_any`: take a reply from another address, too, as some devices with several send them; NoReply tells of such ones.
         """
-        transaction = Transaction(peer, security, request, timeouts_s)
+        if over_tcp:
+            return await self._tcp.ask(peer, security, request, timeouts_s)
+        transaction = Transaction(peer, security, request, timeouts_s, from_any)
         wait = self._waiting[transaction] = _Wait(self._loop.create_future())
         try:
+            if security.wants_keys and isinstance(security, UsmSecurity):
+                await self._keys.equip(security)
             self._attempt(transaction, wait)
-            return await wait.answer
+            answer = await wait.answer
+            while isinstance(answer, AskAgain):
+                answer = await self._repeat(transaction, wait)
+            return answer
         finally:
             if wait.timer is not None:
                 wait.timer.cancel()
             self._exchanges.close(transaction)
             del self._waiting[transaction]
 
+    async def _repeat(self, transaction: Transaction, wait: "_Wait") -> Answer | AskAgain:
+        """Ask again at once, as a report wants it. While keys are made, no time runs; a late reply may come all the same."""
+        if wait.timer is not None:
+            wait.timer.cancel()
+        wait.answer = self._loop.create_future()
+        if wait.passed is not None:
+            return wait.passed
+        if isinstance(transaction.security, UsmSecurity):
+            await self._keys.equip(transaction.security)
+        if not wait.answer.done():
+            self._counters.add(Count.SNMP_REQUESTS, "repeated")
+            self._send(transaction, wait, self._exchanges.repeat(transaction, self._loop.time()))
+        return await wait.answer
+
     def _attempt(self, transaction: Transaction, wait: "_Wait") -> None:
         if wait.answer.done():
             return
         step = self._exchanges.attempt(transaction, self._loop.time())
         if step is None:
-            wait.answer.set_result(NoReply("timeout", transaction.attempts))
+            wait.answer.set_result(self._exchanges.give_up(transaction))
             return
+        self._counters.add(Count.SNMP_REQUESTS, transaction.kind)
+        self._send(transaction, wait, step)
+
+    def _send(self, transaction: Transaction, wait: "_Wait", step: tuple[bytes, float]) -> None:
         datagram, timeout_s = step
-        self._counters.add(Count.SNMP_REQUESTS, "sent" if transaction.attempts == 1 else "retried")
         try:
             self._socket(transaction.peer).sendto(datagram, transaction.peer)
         except OSError as error:
             if error.errno not in _PASSING:
-                wait.answer.set_result(NoReply("unreachable", transaction.attempts, error.strerror or str(error)))
+                wait.answer.set_result(self._exchanges.give_up(transaction, "unreachable", error.strerror or str(error)))
                 return
         wait.timer = self._loop.call_later(timeout_s, self._attempt, transaction, wait)
 
@@ -119,20 +160,25 @@ class SnmpClient:
                 self._counters.add(Count.SNMP_DISCARDED, errno.errorcode.get(error.errno or 0, "os_error"))
                 continue
             outcome = self._exchanges.receive(datagram, peer, now, wall_us)
+            if self._exchanges.changes:
+                tell_changes(self._exchanges, self._counters, self._name_of)
             if isinstance(outcome, Discarded):
                 self._counters.add(Count.SNMP_DISCARDED, outcome.reason)
                 continue
             transaction, reply = outcome
-            answer = self._waiting[transaction].answer
-            if not answer.done():  # it is where its task was cancelled, or a later attempt could not be sent
-                answer.set_result(reply)
+            wait = self._waiting[transaction]
+            if not wait.answer.done():  # it is where its task was cancelled, or a later attempt could not be sent
+                wait.answer.set_result(reply)
+            elif not isinstance(reply, AskAgain):
+                wait.passed = reply
 
 
 class _Wait:
-    """Who waits for a transaction's answer, and until when."""
+    """Who waits for a transaction's answer, and until when. `passed`: an answer that came while it was about to ask again."""
 
-    __slots__ = ("answer", "timer")
+    __slots__ = ("answer", "passed", "timer")
 
-    def __init__(self, answer: asyncio.Future[Answer]) -> None:
+    def __init__(self, answer: asyncio.Future[Answer | AskAgain]) -> None:
         self.answer = answer
         self.timer: asyncio.TimerHandle | None = None
+        self.passed: Answer | None = None

@@ -1,25 +1,44 @@
 """The life of one request: its ids, its attempts, and which of the datagrams that arrive is its reply.
 
-Each attempt has a request-id of its own, and a reply to any attempt of an open transaction is its reply: a device that answers
-the first attempt late is heard, and the round trip is measured from the attempt answered (Karn's problem does not arise).
-Everything else that arrives is discarded with a reason and changes nothing: no timeout is stretched, no reading touched.
-Pure: `now` (seconds, any monotonic clock) and the source of ids are passed in. client.py does the I/O.
-Source: RFC 3416 §4.1 (request-id), RFC 1157 §4.1.1.
+Each attempt has a request-id of its own (over v3 it is the message's ID as well), and a reply to any attempt of an open
+transaction is its reply: a device that answers the first attempt late is heard, and the round trip is measured from the attempt
+answered (Karn's problem does not arise). Everything else that arrives is discarded with a reason and changes nothing: no timeout
+is stretched, no reading touched.
+
+SNMPv3 adds two courses. A report about the engine (its ID, its time) makes the transaction ask again at once, without an attempt
+used up, at most MOST_REPEATS times. And since most devices meet a wrong privacy key with silence, a transaction that ends in
+silence, before any encrypted answer was ever read, is followed by an examination: an authenticated message without privacy; if
+that is answered, one small encrypted request; if that is not, it is the privacy key, or its protocol.
+
+Pure: `now` (seconds, any monotonic clock) and the source of ids are passed in. client.py and tcp.py do the I/O.
+Source: RFC 3416 §4.1 (request-id), RFC 1157 §4.1.1, RFC 3412 §7.2 (msgID, reports), RFC 3414 §4 (discovery).
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
 
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp.message import Community, Pdu, PduType, Request, decode_message
+from towerops_agent.snmp.message import Pdu, PduType, Request, decode_message
+from towerops_agent.snmp.oid import parse_oid
+from towerops_agent.snmp.security import Security
+from towerops_agent.snmp.usm import AskAgain, Refused, Rejected, UsmSecurity
+from towerops_agent.snmp.usm_engine import EngineChange  # noqa: TC001 - as all others
+from towerops_agent.snmp.v3message import decode_v3
 
 Peer = tuple[str, int] | tuple[str, int, int, int]
 """A socket address as recvfrom gives it: (address, port), and for IPv6 (address, port, flow label, scope id)."""
 
-LOWEST_ID = 0x01000000
-HIGHEST_ID = 0x7FFFFFFF
+LOWEST_ID: Final = 0x01000000
+HIGHEST_ID: Final = 0x7FFFFFFF
 """Request-ids are drawn between these, so that each takes four octets."""
+
+MOST_REPEATS: Final = 3
+"""How often reports may make one transaction ask again: a new engine ID, its time, and one more."""
+
+_SMALL: Final = Request((parse_oid("1.3.6.1.2.1.1.3.0"),))  # sysUpTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +52,20 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """No reply, and why: `timeout`, or `unreachable` where the system refused to send; `detail` then has its words."""
+    """No reply, and why. `detail` has the system's words, where there are some.
+
+    `timeout`: no answer · `unreachable`: the system refused to send, or the TCP connection was lost · `refused`: the device
+    refused the TCP connection.
+    Over v3, as the device's reports say, at once: `unknown_user` · `wrong_auth_password`: or another authentication protocol ·
+    `wrong_priv`: the privacy password or protocol; also found out by examination · `unsupported_security_level`: the user has
+    no authentication or privacy there · `not_in_time_window`, `unknown_engine_id`: asking again did not help.
+    `answered_from`: another address that answered, with the right id and security, while the asked one was awaited.
+    """
 
     reason: str
     attempts: int
     detail: str = ""
+    answered_from: Peer | None = None
 
 
 Answer = Reply | NoReply
@@ -49,22 +77,58 @@ class Discarded:
 
     `malformed`: no SNMP message · `not_a_response`: a request, a trap · `unknown_id`: an id never used ·
     `late`: the id of a transaction that is over: a late or a double reply · `foreign_peer`: from another address than asked ·
-    `wrong_version`, `wrong_community`: not those of the request.
+    `wrong_version`, `wrong_community`: not those of the request. Over v3: `wrong_digest`: not authentic · `wrong_user` ·
+    `foreign_engine`: another engine's · `wrong_security_level`: a response with less protection than the request ·
+    `wrong_request_id`: within a message of the right ID · `no_engine_id`, `repeated_report`, `unknown_report`: of no use.
     """
 
     reason: str
 
 
+class Stage(Enum):
+    """What a transaction sends."""
+
+    ASKING = "the request"
+    EXAMINING_AUTH = "authenticated, not encrypted, and empty"
+    EXAMINING_PRIV = "a small encrypted request"
+
+
+@dataclass(slots=True)
+class V3Course:
+    """What v3 adds to a transaction. `repeats`: how often reports made it ask again.
+
+    `examined`: the request-ids whose reply is none to what was asked.
+    """
+
+    repeats: int = 0
+    stage: Stage = Stage.ASKING
+    examined: set[int] = field(default_factory=set)
+
+
 @dataclass(slots=True, eq=False)
 class Transaction:
-    """One request to one peer, until it is answered or given up. `timeouts_s`: how long each attempt waits, and so how many."""
+    """One request to one peer, until it is answered or given up. `timeouts_s`: how long each attempt waits, and so how many.
+
+    `from_any`: the device may answer from another address of its own; else such an answer is discarded, and `answered_from` is
+    where it came from.
+    """
 
     peer: Peer
-    security: Community
+    security: Security
     request: Request
     timeouts_s: Sequence[float]
+    from_any: bool = False
     attempts: int = 0
     sent_at: dict[int, float] = field(default_factory=dict)  # by request-id
+    answered_from: Peer | None = None
+    v3: V3Course | None = None
+
+    @property
+    def kind(self) -> str:
+        """What its last attempt is counted as: sent, retried or examining."""
+        if self.v3 is not None and self.v3.stage is not Stage.ASKING:
+            return "examining"
+        return "sent" if self.attempts == 1 else "retried"
 
 
 class Exchanges:
@@ -75,6 +139,8 @@ class Exchanges:
         self._draw_id = draw_id
         self._open: dict[int, Transaction] = {}
         self._past: deque[int] = deque(maxlen=remembered)
+        self.changes: list[tuple[Peer, EngineChange]] = []
+        """What changed about the engines of devices, by device; to be taken out, told and counted."""
 
     def __len__(self) -> int:
         """How many request-ids await a reply."""
@@ -82,37 +148,133 @@ class Exchanges:
 
     def attempt(self, transaction: Transaction, now: float) -> tuple[bytes, float] | None:
         """The datagram of the next attempt and how long to wait for its reply, in seconds; None: all attempts are used up."""
-        if transaction.attempts == len(transaction.timeouts_s):
+        attempts = transaction.attempts
+        if attempts == len(transaction.timeouts_s):
+            return self._examine(transaction, now)
+        transaction.attempts = attempts + 1
+        request_id = self._new_id(transaction, now)
+        return transaction.security.encode(transaction.request, request_id, now), transaction.timeouts_s[attempts]
+
+    def repeat(self, transaction: Transaction, now: float) -> tuple[bytes, float]:
+        """After AskAgain: as attempt, without one used up."""
+        course, security = transaction.v3, transaction.security
+        request = transaction.request
+        request_id = self._new_id(transaction, now)
+        timeout_s = transaction.timeouts_s[transaction.attempts - 1]
+        if course is not None and course.stage is not Stage.ASKING:
+            course.examined.add(request_id)
+            if course.stage is Stage.EXAMINING_AUTH and isinstance(security, UsmSecurity):
+                return security.encode_synchronisation(request_id), timeout_s
+            request = _SMALL
+        return security.encode(request, request_id, now), timeout_s
+
+    def _examine(self, transaction: Transaction, now: float) -> tuple[bytes, float] | None:
+        if not isinstance(transaction.security, UsmSecurity) or not transaction.security.suspects_privacy:
             return None
+        course = transaction.v3 = transaction.v3 or V3Course()
+        if course.stage is not Stage.ASKING:
+            return None
+        course.stage = Stage.EXAMINING_AUTH
+        return self.repeat(transaction, now)
+
+    def _new_id(self, transaction: Transaction, now: float) -> int:
         request_id = self._draw_id(LOWEST_ID, HIGHEST_ID)
         while request_id in self._open:
             request_id = self._draw_id(LOWEST_ID, HIGHEST_ID)
         self._open[request_id] = transaction
         transaction.sent_at[request_id] = now
-        timeout_s = transaction.timeouts_s[transaction.attempts]
-        transaction.attempts += 1
-        return transaction.security.wrap(transaction.request.pdu(request_id)), timeout_s
+        return request_id
 
-    def receive(self, datagram: bytes, peer: Peer, now: float, wall_us: int) -> tuple[Transaction, Reply] | Discarded:
-        """The transaction that `datagram` answers, now closed, and its reply; or why it answers none."""
+    def receive(
+        self, datagram: bytes, peer: Peer, now: float, wall_us: int
+    ) -> tuple[Transaction, Reply | NoReply | AskAgain] | Discarded:
+        """The transaction that `datagram` answers and its reply; or why it answers none.
+
+        With a Reply or NoReply it is closed; with AskAgain it goes on, and wants `repeat`, after its security got its keys.
+        """
         try:
             message = decode_message(datagram)
-        except MalformedMessage:
-            return Discarded("malformed")
+        except MalformedMessage:  # of v1 and v2c, which go first: there are more of them
+            return self._receive_v3(datagram, peer, now, wall_us)
         pdu = message.pdu
         if pdu.type != PduType.RESPONSE:
             return Discarded("not_a_response")
         transaction = self._open.get(pdu.request_id)
         if transaction is None:
-            return Discarded("late" if pdu.request_id in self._past else "unknown_id")
-        if peer != transaction.peer:
-            return Discarded("foreign_peer")
+            return self._unawaited(pdu.request_id)
         refusal = transaction.security.refuses(message)
+        if peer != transaction.peer and (refusal is not None or not transaction.from_any):
+            if refusal is None:
+                transaction.answered_from = peer
+            return Discarded("foreign_peer")
         if refusal is not None:
             return Discarded(refusal)
         rtt_s = now - transaction.sent_at[pdu.request_id]
         self.close(transaction)
         return transaction, Reply(pdu, rtt_s, wall_us)
+
+    def _receive_v3(
+        self, datagram: bytes, peer: Peer, now: float, wall_us: int
+    ) -> tuple[Transaction, Reply | NoReply | AskAgain] | Discarded:
+        try:
+            message = decode_v3(datagram)
+        except MalformedMessage:
+            return Discarded("malformed")
+        transaction = self._open.get(message.message_id)
+        if transaction is None:
+            return self._unawaited(message.message_id)
+        security = transaction.security
+        if not isinstance(security, UsmSecurity):
+            return Discarded("foreign_peer" if peer != transaction.peer else "wrong_version")
+        if peer != transaction.peer and not transaction.from_any:
+            transaction.answered_from = peer  # a hint alone: what comes from there is verified once it is accepted
+            return Discarded("foreign_peer")
+        try:
+            verdict = security.open(message, now)
+        except MalformedMessage:
+            return Discarded("malformed")
+        self.changes += [(transaction.peer, change) for change in security.take_changes()]
+        if isinstance(verdict, Refused):
+            return Discarded(verdict.reason)
+        if isinstance(verdict, Rejected):
+            return self._end(transaction, verdict.reason)
+        if isinstance(verdict, AskAgain):
+            return self._ask_again(transaction, verdict)
+        if verdict.request_id != message.message_id:
+            return Discarded("wrong_request_id")
+        if transaction.v3 is not None and message.message_id in transaction.v3.examined:
+            return self._end(transaction, "timeout")  # its privacy is fine: it did not answer this one request
+        rtt_s = now - transaction.sent_at[message.message_id]
+        self.close(transaction)
+        return transaction, Reply(verdict, rtt_s, wall_us)
+
+    def _ask_again(self, transaction: Transaction, verdict: AskAgain) -> tuple[Transaction, NoReply | AskAgain] | Discarded:
+        course = transaction.v3 = transaction.v3 or V3Course()
+        if course.repeats and not verdict.news:
+            return Discarded("repeated_report")
+        if course.stage is Stage.EXAMINING_AUTH and verdict.authenticated:
+            course.stage = Stage.EXAMINING_PRIV
+        elif course.repeats == MOST_REPEATS:
+            transaction.security.forget()
+            return self._end(transaction, verdict.reason)
+        else:
+            course.repeats += 1
+        return transaction, verdict
+
+    def _unawaited(self, request_id: int) -> Discarded:
+        return Discarded("late" if request_id in self._past else "unknown_id")
+
+    def _end(self, transaction: Transaction, reason: str) -> tuple[Transaction, NoReply]:
+        self.close(transaction)
+        return transaction, NoReply(reason, transaction.attempts, answered_from=transaction.answered_from)
+
+    def give_up(self, transaction: Transaction, reason: str = "timeout", detail: str = "") -> NoReply:
+        """Close `transaction`, which got no answer, and say why."""
+        if reason == "timeout" and transaction.v3 is not None and transaction.v3.stage is Stage.EXAMINING_PRIV:
+            reason = "wrong_priv"
+        transaction.security.forget()
+        self.close(transaction)
+        return NoReply(reason, transaction.attempts, detail, transaction.answered_from)
 
     def close(self, transaction: Transaction) -> None:
         """Forget `transaction`: whatever still arrives for it is late."""

@@ -8,7 +8,7 @@ Pure. Source: RFC 1157 §4, RFC 1901 §3, RFC 3416 §3 and §4.2.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from typing import ClassVar, Final
 
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.snmp import ber
@@ -125,6 +125,8 @@ class Community:
 
     __slots__ = ("_head", "_name", "version")
 
+    wants_keys: ClassVar[bool] = False
+
     def __init__(self, version: Version, name: bytes) -> None:
         self.version = version
         self._name = name
@@ -133,10 +135,18 @@ class Community:
     def __repr__(self) -> str:
         return f"Community({self.version.name}, ***)"
 
+    def encode(self, request: Request, request_id: int, now: float) -> bytes:  # noqa: ARG002 - as UsmSecurity has it
+        """The message that asks `request`."""
+        head, pdu = self._head, request.pdu(request_id)
+        return b"\x30" + ber.encode_length(len(head) + len(pdu)) + head + pdu
+
     def wrap(self, pdu: bytes) -> bytes:
         """The message that carries `pdu`."""
         head = self._head
         return b"\x30" + ber.encode_length(len(head) + len(pdu)) + head + pdu
+
+    def forget(self) -> None:
+        """Nothing was learned of the device."""
 
     def refuses(self, message: Message) -> str | None:
         """Why `message` is no answer to one of ours, or None."""

@@ -15,7 +15,7 @@ Oid = bytes
 MAX_SUBIDENTIFIERS = 128
 MAX_SUBIDENTIFIER = 0xFFFFFFFF
 
-_TEXT = re.compile(r"\.?[0-9]+(\.[0-9]+)+")
+_TEXT = re.compile(r"\.?[0-9]{1,20}(\.[0-9]{1,20})+")  # int() has a limit of its own, and an exception of its own
 
 
 def encode_subidentifier(number: int) -> bytes:
@@ -42,14 +42,15 @@ def parse_oid(text: str) -> Oid:
 
 def encode_oid(numbers: Iterable[int]) -> Oid:
     """The OID of these sub-identifiers. Raises InvalidOid where they are none."""
-    first, *rest = numbers
-    if not rest or len(rest) >= MAX_SUBIDENTIFIERS:
-        raise InvalidOid(f"an OID of {1 + len(rest)} sub-identifiers: expected 2 to {MAX_SUBIDENTIFIERS}")
-    if first > 2 or (first < 2 and rest[0] > 39):
-        raise InvalidOid(f"an OID that begins with {first}.{rest[0]}: expected 0.0 to 0.39, 1.0 to 1.39 or 2.x")
-    if max(rest) > MAX_SUBIDENTIFIER:
-        raise InvalidOid(f"sub-identifier {max(rest)} in an OID: expected at most {MAX_SUBIDENTIFIER}")
-    return encode_subidentifier(first * 40 + rest[0]) + b"".join(map(encode_subidentifier, rest[1:]))
+    parts = tuple(numbers)
+    if not 2 <= len(parts) <= MAX_SUBIDENTIFIERS:
+        raise InvalidOid(f"an OID of {len(parts)} sub-identifiers: expected 2 to {MAX_SUBIDENTIFIERS}")
+    first, second, *rest = parts
+    if not 0 <= first <= 2 or (first < 2 and second > 39):
+        raise InvalidOid(f"an OID that begins with {first}.{second}: expected 0.0 to 0.39, 1.0 to 1.39 or 2.x")
+    if min(parts) < 0 or max(parts) > MAX_SUBIDENTIFIER:
+        raise InvalidOid(f"sub-identifiers from {min(parts)} to {max(parts)} in an OID: expected 0 to {MAX_SUBIDENTIFIER}")
+    return encode_subidentifier(first * 40 + second) + b"".join(map(encode_subidentifier, rest))
 
 
 def subidentifiers(oid: Oid) -> tuple[int, ...]:

@@ -10,8 +10,9 @@ from towerops_agent.errors import InvalidOid, SnmpError
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.exchange import NoReply, Peer
-from towerops_agent.snmp.message import Community, ErrorStatus, PduType, Request, Value, Version, error_name
+from towerops_agent.snmp.message import ErrorStatus, PduType, Request, Value, Version, error_name
 from towerops_agent.snmp.oid import Oid, format_oid, is_within, subidentifiers
+from towerops_agent.snmp.security import Security
 
 MAX_REPETITIONS = 20
 """About what fits in an answer of 1,472 octets."""
@@ -31,7 +32,13 @@ class Varbind:
 
 
 async def walk(
-    client: SnmpClient, peer: Peer, security: Community, subtree: Oid, timeouts_s: tuple[float, ...] = (1.0, 2.0, 4.0)
+    client: SnmpClient,
+    peer: Peer,
+    security: Security,
+    subtree: Oid,
+    timeouts_s: tuple[float, ...] = (1.0, 2.0, 4.0),
+    *,
+    over_tcp: bool = False,
 ) -> AsyncIterator[Varbind]:
     """The varbinds below `subtree`, in the MIB's order. Raises WalkEndedEarly.
 
@@ -42,7 +49,7 @@ async def walk(
     while True:
         bulk = repetitions > 1
         request = Request((last,), PduType.GET_BULK, 0, repetitions) if bulk else Request((last,), PduType.GET_NEXT)
-        answer = await client.ask(peer, security, request, timeouts_s)
+        answer = await client.ask(peer, security, request, timeouts_s, over_tcp=over_tcp)
         if isinstance(answer, NoReply):
             raise WalkEndedEarly(f"no answer after {format_oid(last)}: {answer.reason} {answer.detail}".rstrip())
         pdu = answer.pdu

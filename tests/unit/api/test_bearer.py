@@ -34,6 +34,18 @@ def test_no_token_at_all_names_the_settings():
         _ = TokenSource().token
 
 
+def test_each_token_that_is_read_is_told_before_anybody_has_it(tmp_path):
+    """So that the log hides it, also the one that comes later."""
+    file = tmp_path / "token"
+    file.write_text("one")
+    told = []
+    source = TokenSource(path=file, on_token=told.append)
+    _ = source.token
+    file.write_text("two")
+    source.reread()
+    assert told == [Secret("one"), Secret("two")]
+
+
 def test_each_change_is_counted_and_a_bad_file_changes_nothing(tmp_path):
     file = tmp_path / "token"
     file.write_text("one")

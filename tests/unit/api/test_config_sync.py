@@ -145,6 +145,21 @@ async def test_a_token_file_that_cant_be_read_is_said_and_no_end(monkeypatch):
     assert any("token file" in line["event"] for line in lines)
 
 
+async def test_a_clock_that_is_wrong_is_warned_of_once_and_told_when_it_is_right_again():
+    ahead = [0.2, 31.0, 32.0, 3600.0, None, 2.0, 1.0, -31.0]
+    bench = Bench(*[ConfigFetched(body("a"), None, ahead_s) for ahead_s in ahead[:4]], *[NotModified(s) for s in ahead[4:]])
+    lines = await bench.run()
+    told = [(line["log_level"], line["ahead_s"]) for line in lines if "ahead_s" in line]
+    assert told == [("warning", 31.0), ("info", 2.0), ("warning", -31.0)]
+    assert (bench.sync.clock_skew.is_wrong, bench.sync.clock_skew.ahead_s) == (True, -31.0)
+
+
+async def test_a_failed_fetch_says_nothing_of_the_clock():
+    bench = Bench(ConfigFetched(body("a"), None, 60.0), Unavailable("busy", 503), ConfigFetched(b"[]", None, 0.0))
+    lines = await bench.run()
+    assert [line["ahead_s"] for line in lines if "ahead_s" in line] == [60.0, 0.0]
+
+
 async def test_a_new_token_seals_the_configuration_anew():
     """What is kept was sealed with the token before, which the next start does not have."""
     bench = Bench(ConfigFetched(body("a"), '"1"'), ConfigFetched(body("a"), '"1"'), NotModified())

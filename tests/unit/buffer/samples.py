@@ -3,6 +3,7 @@
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from towerops_agent.buffer.batch import StoredPoll
 from towerops_agent.buffer.buffer import Buffer
@@ -29,10 +30,11 @@ def members(polls: list[StoredPoll]) -> list[tuple[int, int]]:
 
 @dataclass
 class Bench:
-    """A place for a buffer, and what it is given."""
+    """A place for a buffer, and what it is given. `now_us`: the wall clock, which the monotonic clock goes along with."""
 
     path: Path
     now_us: int = T0_US
+    stepped_us: int = 0
     counters: Counters = field(default_factory=Counters)
     keys: int = 0
 
@@ -40,8 +42,20 @@ class Bench:
         self.keys += 1
         return f"key-{self.keys}"
 
-    def buffer(self, **options: float) -> Buffer:
-        return Buffer(self.path, self.counters, clock_us=lambda: self.now_us, new_key=self.new_key, **options)
+    def buffer(self, **options: Any) -> Buffer:
+        return Buffer(
+            self.path,
+            self.counters,
+            clock_us=lambda: self.now_us,
+            monotonic_us=lambda: self.now_us - self.stepped_us,
+            new_key=self.new_key,
+            **options,
+        )
+
+    def step(self, by_us: int) -> None:
+        """Set the wall clock, and it alone."""
+        self.now_us += by_us
+        self.stepped_us += by_us
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """What another process reads in the file."""
@@ -50,6 +64,16 @@ class Bench:
             return connection.execute(sql).fetchall()
         finally:
             connection.close()
+
+
+async def add_hourly(bench: "Bench", buffer: Buffer, count: int) -> None:
+    """Add polls of three metrics, one an hour, the first now."""
+    layout = await buffer.register(LAYOUT)
+    begin_us = bench.now_us
+    for hour in range(count):
+        bench.now_us = begin_us + hour * HOUR_US
+        buffer.add(poll(layout, bench.now_us))
+        await buffer.flush()
 
 
 async def limit_growth(buffer: Buffer, pages: int | None) -> None:

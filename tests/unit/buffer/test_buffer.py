@@ -231,7 +231,7 @@ async def test_a_batch_is_cut_of_each_stretch_in_turn_and_never_over_its_end(ben
 
         def divide(store):
             store.connection.execute("UPDATE uncut SET first_poll = 4, polls = 3, metrics = 9")
-            store.connection.execute("INSERT INTO uncut VALUES (2, 1, 0, 4, 3, 9)")
+            store.connection.execute("INSERT INTO uncut VALUES (2, 1, 0, 4, 3, 9, 'fresh')")
 
         await buffer._ask(divide)
         assert (await buffer.pending()) == Pending(18, 6, T0_US)
@@ -280,10 +280,10 @@ async def test_a_refused_metric_is_kept_with_its_reason_and_not_sent_again(bench
         await buffer.set_aside(batch, b'{"value": 7}', "a second time")
         assert await buffer.refused() == [Refused("eq-1", b'{"value": 7}', "422: unknown sensor", T0_US)]
         assert await drain(buffer) == [(0, 1), (0, 2)]
-        bench.now_us += 7 * 24 * HOUR_US - 1
+        bench.now_us += 7 * 24 * HOUR_US - 1_000_000
         await buffer.clean_up()
         assert len(await buffer.refused()) == 1
-        bench.now_us += 1
+        bench.now_us += 1_000_000
         await buffer.clean_up()
         assert await buffer.refused() == []
 
@@ -305,7 +305,7 @@ async def test_a_damaged_poll_is_left_out_and_counted_once(bench):
         for i in range(3):
             buffer.add(poll(layout, T0_US + i))
         batch = await buffer.next_batch(5)
-        await buffer._ask(lambda store: store.connection.execute("UPDATE polls SET body = x'9301' WHERE id = 2").rowcount)
+        await buffer._ask(lambda store: store.connection.execute("UPDATE bodies SET body = x'9301' WHERE poll = 2").rowcount)
         assert members(await buffer.read(batch)) == [(0, 0), (0, 1), (0, 2)]
         assert members(await buffer.read(batch)) == [(0, 0), (0, 1), (0, 2)]
         assert [half.metric_count for half in await buffer.split(batch)] == [2, 3]

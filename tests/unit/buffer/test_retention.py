@@ -6,9 +6,10 @@ from towerops_agent.buffer import retention
 from towerops_agent.buffer.batch import Pending
 from towerops_agent.counters import Count
 from towerops_agent.model import Layout
-from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, members, poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, add_hourly, members, poll
 
 DAY_US = 24 * HOUR_US
+SECOND_US = 1_000_000  # what the age clock is kept in
 POLLS = "SELECT id FROM polls ORDER BY id"
 
 
@@ -18,10 +19,10 @@ async def test_sent_polls_are_removed_a_day_after_they_were_sent(bench):
         buffer.add(poll(layout))
         bench.now_us += HOUR_US
         await buffer.acknowledge(await buffer.next_batch(10))
-        bench.now_us += DAY_US - 1
+        bench.now_us += DAY_US - SECOND_US
         await buffer.clean_up()
         assert bench.rows(POLLS) == [(1,)]
-        bench.now_us += 1
+        bench.now_us += SECOND_US
         await buffer.clean_up()
         assert bench.rows(POLLS) == []
         assert bench.rows("SELECT id FROM batches") == []
@@ -103,7 +104,7 @@ async def test_of_two_polls_that_others_have_a_part_of_neither_is_removed(bench)
         await buffer.acknowledge(await buffer.next_batch(2))
         batch = await buffer.next_batch(2)
         await buffer.flush()
-        await buffer._ask(lambda store: retention.expire_open(store.connection, T0_US + DAY_US))
+        await buffer._ask(lambda store: retention.remove_open(store.connection, store.age_s + 1))
         assert bench.rows(POLLS) == [(1,), (2,)]
         rest = await buffer.next_batch(10)
         assert rest.start == batch.stop
@@ -112,13 +113,11 @@ async def test_of_two_polls_that_others_have_a_part_of_neither_is_removed(bench)
 
 async def test_uncut_polls_expire_after_a_day_and_are_counted(bench):
     async with bench.buffer() as buffer:
-        layout = await buffer.register(LAYOUT)
-        for i in range(4):
-            buffer.add(poll(layout, T0_US + i * HOUR_US))
+        await add_hourly(bench, buffer, 4)
         bench.now_us = T0_US + DAY_US
         await buffer.clean_up()
         assert bench.rows(POLLS) == [(1,), (2,), (3,), (4,)]
-        bench.now_us += HOUR_US + 1
+        bench.now_us += HOUR_US + SECOND_US
         await buffer.clean_up()
         assert bench.rows(POLLS) == [(3,), (4,)]
         assert await buffer.pending() == Pending(6, 2, T0_US + 2 * HOUR_US)
@@ -132,7 +131,7 @@ async def test_of_a_poll_cut_in_two_the_uncut_rest_expires_and_the_sent_part_is_
         batch = await buffer.next_batch(2)
         bench.now_us += DAY_US
         await buffer.acknowledge(batch)
-        bench.now_us += 1
+        bench.now_us += SECOND_US
         await buffer.clean_up()
         assert bench.counters.total(Count.METRICS_EXPIRED) == 1
         assert bench.rows(POLLS) == [(1,)]
@@ -145,15 +144,13 @@ async def test_of_a_poll_cut_in_two_the_uncut_rest_expires_and_the_sent_part_is_
 
 async def test_an_open_batch_expires_as_a_whole_with_its_newest_poll(bench):
     async with bench.buffer() as buffer:
-        layout = await buffer.register(LAYOUT)
-        for i in range(3):
-            buffer.add(poll(layout, T0_US + i * HOUR_US))
+        await add_hourly(bench, buffer, 3)
         batch = await buffer.next_batch(5)
         bench.now_us = T0_US + DAY_US + HOUR_US
         await buffer.clean_up()
         assert await buffer.next_batch(5) == batch
         assert bench.counters.total(Count.METRICS_EXPIRED) == 0
-        bench.now_us += 1
+        bench.now_us += SECOND_US
         await buffer.clean_up()
         assert bench.counters.total(Count.METRICS_EXPIRED) == 6  # and the rest of that poll
         assert bench.rows(POLLS) == [(3,)]
@@ -192,14 +189,14 @@ async def test_polls_added_during_a_clean_up_are_written_between_its_steps(bench
             buffer.add(poll(layout, T0_US + i))
         await buffer.flush()
         seen = []
-        expire_uncut = retention.expire_uncut
+        remove_uncut = retention.remove_uncut
 
-        def spy(connection, before_us):
+        def spy(connection, before_s):
             buffer.add(poll(layout, bench.now_us))
             seen.append(connection.execute("SELECT max(id) FROM polls").fetchone()[0])
-            return expire_uncut(connection, before_us)
+            return remove_uncut(connection, before_s)
 
-        monkeypatch.setattr(retention, "expire_uncut", spy)
+        monkeypatch.setattr(retention, "remove_uncut", spy)
         bench.now_us += 2 * DAY_US
         await buffer.clean_up()
         assert seen == list(range(100, 111))

@@ -207,7 +207,7 @@ async def test_if_the_thread_ends_nobody_waits_for_ever(bench, monkeypatch):
     """A bug in the writer itself: who asks is told, what was to be stored is counted."""
     async with bench.buffer() as buffer:
         layout = await buffer.register(LAYOUT)
-        monkeypatch.setattr(buffer._writer, "_commit", lambda store: 1 / 0)
+        monkeypatch.setattr(buffer._writer, "_commit", lambda: 1 / 0)
         ended = []
         monkeypatch.setattr("threading.excepthook", ended.append)
         with pytest.raises(BufferFailure, match="has stopped"):

@@ -9,8 +9,8 @@ from towerops_agent.model import AuthProtocol, Credentials, Equipment, PrivProto
 from towerops_agent.operations.kept_devices import NoKeptDevices
 from towerops_agent.operations.snmp_choice import choose_target
 from towerops_agent.operations.snmp_credentials import CredentialOptions, CredentialSource
-from towerops_agent.operations.snmp_target import Place, engine_security, parse_place, require_engine, target_at, target_of
-from towerops_agent.snmp.message import Version
+from towerops_agent.operations.snmp_target import Place, parse_place, target_at, target_of
+from towerops_agent.polling.security import make_security
 
 CONFIGURED = Credentials(SnmpVersion.V1, Secret("from-config"))
 USER = UsmUser("noc", (AuthProtocol.SHA_256, Secret("auth-config")), (PrivProtocol.AES_128, Secret("priv-config")))
@@ -215,23 +215,12 @@ def test_a_configured_user_is_not_asked_over_v2c_with_a_made_up_community():
         choose("Secure", version=SnmpVersion.V2C)
 
 
-def test_the_engine_gets_the_version_and_the_community():
-    security = engine_security(Credentials(SnmpVersion.V1, Secret("tröt")))
-    assert security.version is Version.V1
-    assert "tröt".encode() in security.wrap(b"")
-    assert "tröt" not in repr(security)
-
-
 def test_a_community_of_any_octets_reaches_the_wire():
     """The environment hands over octets that are no UTF-8 as surrogates."""
     credentials = source({"SNMP_COMMUNITY": b"\xff\xfe".decode("utf-8", "surrogateescape")}).of_options()
-    assert b"\xff\xfe" in engine_security(credentials).wrap(b"")
+    assert b"\xff\xfe" in make_security(credentials).wrap(b"")
 
 
 def test_an_address_is_shown_with_its_port():
     assert target_at(Place("::1"), Credentials(), None).address == "[::1]:161"
     assert target_at(Place("10.0.0.1", 7), Credentials(), None).address == "10.0.0.1:7"
-
-
-def test_a_target_is_required_to_be_of_a_kind_that_the_engine_speaks():
-    require_engine(target_at(Place("::1"), Credentials(), None))

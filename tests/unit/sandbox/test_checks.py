@@ -169,3 +169,31 @@ def test_a_heartbeat_is_held_to_its_form():
         with pytest.raises(Refused) as caught:
             decode_heartbeat(json.dumps(bad).encode())
         assert caught.value.status == 422
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"metrics":' + b"[" * 200_000, b'{"metrics": [], "x": ' + b"[" * 200_000])
+def test_json_that_is_nested_without_measure_is_a_400(body):
+    with pytest.raises(Refused) as caught:
+        decode_metrics(body, Accepts())
+    assert caught.value.status == 400
+
+
+def test_seven_point_nought_is_an_integer_as_json_has_it():
+    body = json.dumps({"metrics": [STAT | {"if_in_errors": 7.0}]}).encode()
+    (metric,) = decode_metrics(body, Accepts())
+    assert isinstance(metric.if_in_errors, int)
+    assert metric.if_in_errors == 7
+
+
+def test_a_value_beyond_64_bits_is_a_float():
+    body = json.dumps({"metrics": [READING]}).replace("41.5", "1" + "0" * 30).encode()
+    (metric,) = decode_metrics(body, Accepts())
+    assert (type(metric.value), metric.value) == (float, 1e30)
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_value_beyond_what_a_float_holds_is_a_422(digits):
+    body = json.dumps({"metrics": [READING]}).replace("41.5", "1" + "0" * digits).encode()
+    with pytest.raises(Refused) as caught:
+        decode_metrics(body, Accepts())
+    assert caught.value.status == 422

@@ -1,0 +1,152 @@
+"""The database as another process sees it: read-only, while the agent runs and after.
+
+Path -> Reader (for status, history, doctor). Takes no lock, writes nothing. What it raises is NotReadable.
+Times are microseconds since 1970-01-01 UTC (`_us`).
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from towerops_agent.buffer import schema
+from towerops_agent.buffer.batch import Pending, Refused, StoredPoll
+from towerops_agent.buffer.codec import decode_layout
+from towerops_agent.buffer.database import beside
+from towerops_agent.buffer.lanes import Lanes
+from towerops_agent.buffer.polls import HEAD, Polls
+from towerops_agent.errors import BufferFailure
+
+BUSY_S = 2.0
+
+
+class NotReadable(BufferFailure):
+    """The database can't be read. The text says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Octets of the file, of its journal (-wal), and of the free pages in the file."""
+
+    file_octets: int
+    journal_octets: int
+    free_octets: int
+
+
+class Reader:
+    """The database at `path`, read-only. A context manager; each method sees it as it is at the time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Self:
+        """Open it. Raises NotReadable if there is none, or of another version."""
+        if not self._path.is_file():
+            raise NotReadable(f"there is no database {self._path}: give the agent's with DATABASE_PATH or --database-path")
+        # Without a -wal file nobody writes: immutable lays no files beside the database, and needs no right to.
+        at_rest = not beside(self._path, "-wal").exists()
+        uri = f"file:{quote(str(self._path.absolute()))}?mode=ro{'&immutable=1' if at_rest else ''}"
+        with self._mapped():
+            self._connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+        try:
+            with self._mapped():
+                (version,) = self._one("PRAGMA user_version")
+            if version != schema.VERSION:
+                raise NotReadable(
+                    f"the database {self._path} has version {version}: expected {schema.VERSION}; "
+                    "use the version of the agent that writes it, or start this one, which brings an earlier database up"
+                )
+        except BaseException:
+            self._connection.close()
+            raise
+        self._polls = Polls(self._connection)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """Close it."""
+        self._connection.close()
+
+    def pending(self) -> Pending:
+        """What is not delivered."""
+        with self._mapped(), self._snapshot():
+            return Lanes(self._connection).pending()
+
+    def refused(self, limit: int = 100) -> list[Refused]:
+        """The metrics that the server refused, the latest first."""
+        with self._mapped():
+            rows = self._all("SELECT equipment_id, metric, reason, at_us FROM refused ORDER BY id DESC LIMIT ?", limit)
+        return [Refused(*row) for row in rows]
+
+    def meta(self, key: str) -> bytes | None:
+        """What the agent keeps under `key`; None: nothing."""
+        with self._mapped():
+            row = self._one("SELECT value FROM meta WHERE key = ?", key)
+        return None if row is None else bytes(row[0])
+
+    def newest_poll_us(self) -> int | None:
+        """When the poll that was stored last was started; None: there is none."""
+        with self._mapped():
+            row = self._one("SELECT started_at_us FROM polls ORDER BY id DESC LIMIT 1")
+        return None if row is None else row[0]
+
+    def equipment(self) -> dict[str, list[int]]:
+        """The equipment of which there are layouts: its id -> the layouts' ids."""
+        found: dict[str, list[int]] = {}
+        with self._mapped():
+            for layout, body in self._connection.execute("SELECT id, body FROM layouts ORDER BY id"):
+                try:
+                    found.setdefault(decode_layout(body).equipment_id, []).append(layout)
+                except BufferFailure:
+                    continue
+        return found
+
+    def polls(self, equipment_id: str, since_us: int) -> Iterator[StoredPoll]:
+        """The equipment's polls that were started from `since_us` on, in the order of their arrival; damaged ones are left out.
+
+        Costs a look at the head of each poll there is: 0.3 s for a million.
+        """
+        layouts = self.equipment().get(equipment_id, [])
+        with self._mapped(), self._snapshot():
+            heads = self._all(
+                f"SELECT {HEAD} FROM polls WHERE started_at_us >= ? AND layout_id IN ({', '.join('?' * len(layouts))})"  # noqa: S608
+                " ORDER BY id",
+                *(since_us, *layouts),
+            )
+            for _, poll in self._polls.decode(heads):
+                if isinstance(poll, StoredPoll):
+                    yield poll
+
+    def sizes(self) -> Sizes:
+        """What the database takes on the disk."""
+        with self._mapped():
+            (free,), (page,) = self._one("PRAGMA freelist_count"), self._one("PRAGMA page_size")
+        journal = beside(self._path, "-wal")
+        return Sizes(self._path.stat().st_size, journal.stat().st_size if journal.exists() else 0, free * page)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(sqlite3.ProgrammingError):  # closed before an iterator was run to its end
+                self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise NotReadable(
+                f"the database {self._path} can't be read ({error}): see to its rights, or run this as the agent's user"
+            ) from error
+
+    def _one(self, sql: str, *parameters: object) -> Any:  # noqa: ANN401 -- a row is what the SQL says
+        return self._connection.execute(sql, parameters).fetchone()
+
+    def _all(self, sql: str, *parameters: object) -> list[Any]:
+        return self._connection.execute(sql, parameters).fetchall()

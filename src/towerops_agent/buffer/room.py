@@ -1,0 +1,166 @@
+"""Keeps the database within its bounds, and some of the disk free: delivered polls go first, then the oldest undelivered.
+
+Asked after each commit; what it does at a time is bounded, so that commits go on. On a disk that is low only delivered polls are
+given back; undelivered ones make room for newer polls alone, else a neighbour that fills the disk would empty the buffer.
+Synchronous, for the writer's thread. Octets.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from towerops_agent.buffer import retention
+from towerops_agent.buffer.batch import OPEN_END
+from towerops_agent.buffer.database import JOURNAL_OCTETS, beside
+from towerops_agent.buffer.store import Store
+
+log = structlog.get_logger()
+
+MIN_OCTETS = 2 * JOURNAL_OCTETS
+MEMORY_OCTETS = 64 << 20
+
+KEPT_FREE_OCTETS = 64 << 20
+KEPT_FREE_SHARE = 20  # a 20th: 5 %
+
+POOL_PAGES = 256
+"""Free pages in the file that the next commits use, on a disk that has none left: 1 MB."""
+
+FOLDED_OCTETS = 64 << 10
+"""A journal that is smaller is let be."""
+
+EVICTED_PER_STEP = 200
+"""Polls: some 300 KB where they are plain."""
+
+STEPS = 20
+"""How many steps are done after one commit; each takes some milliseconds."""
+
+_FELT = {
+    "buffer_full": "buffer is full, delivered polls are removed early, then the oldest undelivered",
+    "disk_low": "disk is low, delivered polls are removed early, and undelivered ones where new ones need their place",
+}
+
+Evicted = tuple[str, int]
+"""Why, and how many metrics: "buffer_full" and "disk_low" were undelivered, "delivered" were kept for their day only."""
+
+
+class Room:
+    """The bounds, and whether they are felt just now."""
+
+    def __init__(self, max_octets: int, statvfs: Callable[[Path], os.statvfs_result] = os.statvfs) -> None:
+        if max_octets < MIN_OCTETS:
+            raise ValueError(f"max_octets is {max_octets}: expected at least {MIN_OCTETS}, twice what SQLite's journal takes")
+        self._max_octets = max_octets
+        self._statvfs = statvfs
+        self._felt: str | None = None
+        self.commit_octets = OPEN_END
+        """How much a commit may have, so that there is room for the journal, and for folding it into the file."""
+        self._reserved_pages = 0  # free pages that are not given back: undelivered polls went for them
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether the bounds are felt, so that each change needs care."""
+        return self._felt is not None
+
+    def make(self, store: Store) -> list[Evicted]:
+        """Evict what has to go, or a part of it, and say what."""
+        connection = store.connection
+        evicted: list[Evicted] = []
+        journal = self._journal_octets(store)
+        limit = (MEMORY_OCTETS if store.database.path is None else self._max_octets) - max(journal, JOURNAL_OCTETS)
+        if _used_octets(connection) > limit:
+            self._feel("buffer_full", store, max_octets=self._max_octets)
+            for _ in range(STEPS):
+                if _used_octets(connection) <= limit:
+                    break
+                evicted.append(_evict(connection, "buffer_full"))
+        elif (missing := self._missing_on_disk(store, journal)) > 0:
+            self._feel("disk_low", store, missing_octets=missing)
+            evicted += self._give_way(connection)
+        elif self._felt and _used_octets(connection) <= limit * 4 // 5 and missing < -POOL_PAGES * 4096:
+            log.info("buffer has room again", path=str(store.database), was=self._felt)
+            self._felt = None
+            self._reserved_pages = 0
+        return [(reason, metrics) for reason, metrics in evicted if metrics]
+
+    def _give_way(self, connection: sqlite3.Connection) -> list[Evicted]:
+        """Give free pages back to a disk that is low, and more by removing what was delivered.
+
+        Should the pool run out, undelivered polls go for it, and what they leave is kept for those that come.
+        """
+        evicted: list[Evicted] = []
+        for _ in range(STEPS):
+            free = _pragma(connection, "freelist_count")
+            self._reserved_pages = min(self._reserved_pages, free)
+            excess = free - max(self._reserved_pages, POOL_PAGES)
+            if excess > 0:
+                retention.give_back(connection, min(excess, retention.PAGES_PER_STEP))
+                retention.checkpoint(connection)
+                break
+            if not retention.remove_packs(connection).done:  # of polls that went before
+                self._reserved_pages = _pragma(connection, "freelist_count") if self._reserved_pages else 0
+                continue
+            if delivered := retention.remove_sent(connection, OPEN_END).metrics:
+                evicted.append(("delivered", delivered))
+            elif free < POOL_PAGES // 2:
+                evicted.append(_evict(connection, "disk_low"))
+                self._reserved_pages = _pragma(connection, "freelist_count")
+            else:
+                break
+        return evicted
+
+    def _journal_octets(self, store: Store) -> int:
+        size = 0
+        if store.database.path is not None:
+            with suppress(OSError):
+                size = beside(store.database.path, "-wal").stat().st_size
+        return size
+
+    def _missing_on_disk(self, store: Store, journal: int) -> int:
+        """How much less of the file system is free than is to be kept free; below 0: how much more.
+
+        The journal may need its size once more, when it is folded into the file: that is done while there is room for it.
+        """
+        if store.database.path is None:
+            return -KEPT_FREE_OCTETS
+        try:
+            disk = self._statvfs(store.database.path.parent)
+        except OSError:
+            return -KEPT_FREE_OCTETS
+        kept_free = min(disk.f_blocks * disk.f_frsize // KEPT_FREE_SHARE, KEPT_FREE_OCTETS)
+        free = disk.f_bavail * disk.f_frsize
+        self.commit_octets = max((free - 2 * journal) // 4, FOLDED_OCTETS)
+        missing = kept_free - free
+        if missing + 2 * journal <= 0 or journal < FOLDED_OCTETS:
+            return missing
+        retention.checkpoint(store.connection)
+        return self._missing_on_disk(store, 0)
+
+    def _feel(self, reason: str, store: Store, **fields: int) -> None:
+        if self._felt != reason:
+            self._felt = reason
+            log.warning(_FELT[reason], path=str(store.database), **fields)
+
+
+def _used_octets(connection: sqlite3.Connection) -> int:
+    pages, free, size = (_pragma(connection, name) for name in ("page_count", "freelist_count", "page_size"))
+    return (pages - free) * size
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    (value,) = connection.execute(f"PRAGMA {name}").fetchone()
+    return int(value)
+
+
+def _evict(connection: sqlite3.Connection, reason: str) -> Evicted:
+    """One step: of what was delivered, else of what is not cut into a batch, else of batches."""
+    if not retention.remove_packs(connection).done:
+        return reason, 0
+    if delivered := retention.remove_sent(connection, OPEN_END).metrics:
+        return "delivered", delivered
+    if uncut := retention.remove_uncut(connection, OPEN_END, EVICTED_PER_STEP).metrics:
+        return reason, uncut
+    return reason, retention.remove_open(connection, OPEN_END, limit=1).metrics

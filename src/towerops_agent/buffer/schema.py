@@ -1,0 +1,60 @@
+"""The database's schema: created, or brought up from an earlier version.
+
+Connection -> tables as schema.sql has them. Each step up is one transaction, with the version in it.
+"""
+
+import sqlite3
+from importlib.resources import files
+
+import structlog
+
+log = structlog.get_logger()
+
+VERSION = 2
+
+_STEPS = {
+    # Version 1 had the readings in polls, and no clock but the wall's: from here on what it said then counts as age.
+    1: """
+CREATE TABLE bodies (poll INTEGER PRIMARY KEY, body BLOB NOT NULL);
+INSERT INTO bodies SELECT id, body FROM polls ORDER BY id;
+ALTER TABLE polls DROP COLUMN body;
+ALTER TABLE polls ADD COLUMN age_s INTEGER NOT NULL DEFAULT 0;
+UPDATE polls SET age_s = started_at_us / 1000000;
+CREATE TABLE ranges (end_poll INTEGER PRIMARY KEY, first_poll INTEGER NOT NULL);
+CREATE TABLE packs (id INTEGER PRIMARY KEY, end_poll INTEGER NOT NULL, layout_id INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE UNIQUE INDEX packs_by_range ON packs (end_poll, layout_id);
+ALTER TABLE uncut ADD COLUMN lane TEXT NOT NULL DEFAULT 'fresh';
+ALTER TABLE batches RENAME COLUMN sent_at_us TO sent_age_s;
+UPDATE batches SET sent_age_s = sent_age_s / 1000000;
+ALTER TABLE batches ADD COLUMN lane TEXT NOT NULL DEFAULT 'fresh';
+ALTER TABLE refused ADD COLUMN age_s INTEGER NOT NULL DEFAULT 0;
+UPDATE refused SET age_s = at_us / 1000000;
+CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), age_us INTEGER NOT NULL, wall_us INTEGER NOT NULL);
+INSERT INTO clock SELECT 1, at_us, at_us FROM (SELECT max(at_us) AS at_us FROM (
+  SELECT started_at_us AS at_us FROM polls UNION ALL SELECT cut_at_us FROM batches UNION ALL SELECT at_us FROM refused
+)) WHERE at_us IS NOT NULL;
+""",
+}
+"""What leads from a version to the next."""
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """All tables, in an empty database."""
+    schema = files(__package__).joinpath("schema.sql").read_text("utf-8")
+    _run(connection, schema, VERSION)
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a database of an earlier version up to VERSION."""
+    for before in range(version, VERSION):
+        _run(connection, _STEPS[before], before + 1)
+        log.info("database brought up to a new version", version_before=before, version=before + 1)
+
+
+def _run(connection: sqlite3.Connection, sql: str, version: int) -> None:
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {version};\nCOMMIT;")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

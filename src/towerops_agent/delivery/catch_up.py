@@ -1,0 +1,104 @@
+"""How far the delivery of a backlog has come, and how long it will take.
+
+courier.py tells it what there is and what was delivered; the log and the status show it. Pure: both clocks are passed in.
+Microseconds since 1970 (`_us`), seconds (`_s`).
+"""
+
+from dataclasses import dataclass
+
+REPORT_EVERY_S = 60.0
+FIRST_ESTIMATE_AFTER_S = 5.0
+LEAST_BEHIND_S = 60.0
+"""What is younger is no backlog worth a line: it is what one delivery was late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is behind. `behind_s`: the age of the oldest of it; `drained_in_s`: None while nothing of it is being delivered."""
+
+    metrics: int
+    behind_s: float
+    drained_in_s: float | None = None
+
+    def __str__(self) -> str:
+        drained = "not being delivered" if self.drained_in_s is None else f"drained in about {duration(self.drained_in_s)}"
+        return f"backlog {duration(self.behind_s)}, {drained}"
+
+
+class CatchUp:
+    """One backlog, from its parting off to its end."""
+
+    def __init__(self) -> None:
+        self.delivered = 0
+        self._left = 0
+        self._oldest_us: int | None = None
+        self._began_s: float | None = None  # when the first of it was delivered
+        self._reports = 0
+        self._reported_s = 0.0
+        self._marks: list[tuple[float, int]] = []  # (when, how much was delivered by then): the last two reports
+
+    def measured(self, metrics: int, oldest_us: int | None) -> None:
+        """Note what there is."""
+        self._left, self._oldest_us = metrics, oldest_us
+
+    def stopped(self) -> None:
+        """Note that nothing can be delivered for now: the estimate holds no more."""
+        self._marks = []
+
+    def took(self, metrics: int, oldest_us: int | None, now_s: float) -> None:
+        """Note that so many were delivered, the oldest of them from then."""
+        self.delivered += metrics
+        if self._began_s is None:
+            self._began_s = now_s
+        if not self._marks:
+            self._marks = [(now_s, self.delivered)]
+        self._left = max(0, self._left - metrics)
+        self._oldest_us = oldest_us if oldest_us is not None else self._oldest_us
+
+    def state(self, now_us: int, now_s: float) -> Backlog | None:
+        """What is behind now; None where nothing is."""
+        if not self._left or self._oldest_us is None:
+            return None
+        return Backlog(self._left, max(0.0, (now_us - self._oldest_us) / 1e6), self._drained_in_s(now_s))
+
+    def report(self, now_us: int, now_s: float) -> Backlog | None:
+        """The state, where a line of the log is due: at the start, when there is an estimate, then each minute."""
+        state = self.state(now_us, now_s)
+        if state is None or not self._marks:
+            return None
+        if self._reports:
+            if now_s < self._reported_s + (FIRST_ESTIMATE_AFTER_S if self._reports == 1 else REPORT_EVERY_S):
+                return None
+            self._marks = [*self._marks[-1:], (now_s, self.delivered)]
+        elif state.behind_s < LEAST_BEHIND_S:
+            return None
+        self._reports += 1
+        self._reported_s = now_s
+        return state
+
+    def took_s(self, now_s: float) -> float | None:
+        """How long it has taken, for the log's line of its end; None where the log has none of its beginning."""
+        return None if not self._reports or self._began_s is None else now_s - self._began_s
+
+    def _drained_in_s(self, now_s: float) -> float | None:
+        if not self._marks:
+            return None
+        since_s, delivered = self._marks[0]
+        if now_s <= since_s or self.delivered == delivered:
+            return None
+        return self._left * (now_s - since_s) / (self.delivered - delivered)
+
+
+def duration(seconds: float) -> str:
+    """The duration as one says it: "40 s", "12 min", "1 h 12 min", "2 d 3 h"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = whole // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"

@@ -1,0 +1,115 @@
+"""How fast the API is sent to: how many requests at once, how much in each, and when none at all.
+
+courier.py asks before it sends; settlement.py tells what came of a request. A server that answers quickly gets one request more
+after each round of them; one that is slow, or fails, gets half as many. While the API is down there is one at a time: the probe.
+Pure: the monotonic clock is passed in. Seconds (`_s`).
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+from towerops_agent.delivery.batch_size import BatchSize
+
+FIRST_IN_FLIGHT = 1
+MOST_IN_FLIGHT = 12
+"""1,000 devices of 68 metrics make 1,133 a second; at 1,000 a request twelve drain 50 times that over 200 ms a round trip."""
+
+QUICK_S = 1.0
+SLOW_S = 5.0
+"""What a request takes: below the one it is quick, from the other on slow, and between them the pace stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request on its way. `round`: how often the API had failed before it; those of one round fail together, and count once."""
+
+    at_s: float
+    round: int
+
+
+class Pace:
+    """What is known of how much the API bears. `failures`: rounds that failed since it last answered."""
+
+    def __init__(self) -> None:
+        self.size = BatchSize()
+        self.failures = 0
+        self.down_since_s: float | None = None
+        self._in_flight = FIRST_IN_FLIGHT
+        self._quick = 0  # answers since it last changed
+        self._round = 0
+        self._closed_until_s = -inf  # by the agent's own backing off
+        self._told_until_s = -inf  # by a Retry-After
+        self._answered_s = -inf
+        self._slowed_s = -inf
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the last round failed."""
+        return self.down_since_s is not None
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests there may be at once."""
+        return 1 if self.is_down else self._in_flight
+
+    @property
+    def opens_at_s(self) -> float:
+        """From when on there may be requests; in the past, mostly."""
+        return max(self._closed_until_s, self._told_until_s)
+
+    def may_try_at_once(self, now_s: float) -> bool:
+        """Whether a single attempt may be made though the agent backs off: a server's own word is obeyed all the same."""
+        self._closed_until_s, self.failures = -inf, 0
+        return now_s >= self._told_until_s
+
+    def sent(self, now_s: float) -> Sent:
+        """Note a request that is sent now."""
+        return Sent(now_s, self._round)
+
+    def has_answered_since(self, sent: Sent) -> bool:
+        """Whether the API answered another request since this one was sent."""
+        return self._answered_s > sent.at_s
+
+    def is_first_failure(self, sent: Sent) -> bool:
+        """Whether a failure of this request is the first one of its round."""
+        return sent.round == self._round
+
+    def answered(self, sent: Sent, metric_count: int, now_s: float) -> None:
+        """Note that the API took the batch, or refused it on its merits."""
+        self.failures, self.down_since_s, self._closed_until_s, self._answered_s = 0, None, -inf, now_s
+        took_s = now_s - sent.at_s
+        if took_s >= SLOW_S:
+            self._slow_down(sent, metric_count, now_s)
+        elif took_s < QUICK_S:
+            self._quick += 1
+            if self._quick >= self._in_flight < MOST_IN_FLIGHT:
+                self._in_flight, self._quick = self._in_flight + 1, 0
+
+    def failed(self, sent: Sent, retry_in_s: float, now_s: float) -> None:
+        """Note that the API failed: nothing is sent for so long, and then one request at a time until it answers."""
+        if not self.is_first_failure(sent):
+            return
+        self._round += 1
+        self.failures += 1
+        self.down_since_s = now_s if self.down_since_s is None else self.down_since_s
+        self._closed_until_s = now_s + retry_in_s
+        self._halve()
+
+    def told(self, retry_after_s: float, now_s: float) -> None:
+        """Note that the server wants to be left alone for so long."""
+        self._told_until_s = max(self._told_until_s, now_s + retry_after_s)
+
+    def unanswered(self, sent: Sent, metric_count: int, now_s: float) -> None:
+        """Note that the server was reached and did not answer in time: perhaps the batch was too much."""
+        self._slow_down(sent, metric_count, now_s)
+
+    def _slow_down(self, sent: Sent, metric_count: int, now_s: float) -> None:
+        """Half as much, once for all requests that were under way together."""
+        if sent.at_s < self._slowed_s:
+            return
+        self._slowed_s = now_s
+        self._halve()
+        self.size.slow(metric_count)
+
+    def _halve(self) -> None:
+        self._in_flight, self._quick = max(1, self._in_flight // 2), 0

@@ -1,0 +1,48 @@
+"""A batch made ready to be sent: its metrics as JSON, compressed where the server takes that.
+
+courier.py packs in a thread, as a large batch takes some 10 ms. The same batch makes the same body each time, so that none has
+to be kept from one attempt to the next.
+Pure. Octets.
+"""
+
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from towerops_agent.api.accepts import Accepts
+from towerops_agent.buffer.batch import Batch, StoredPoll
+from towerops_agent.delivery.metrics import encode_metrics
+
+GZIP_LEVEL = 1
+"""1.1 µs a metric and a body of 22 %; level 6 takes 2.5 µs for 20 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A batch and its body. `oldest_us`: when the oldest poll of it began; `plain_octets`: the body's before its encoding."""
+
+    batch: Batch
+    body: bytes
+    encoding: Literal["gzip"] | None
+    plain_octets: int
+    oldest_us: int
+
+    @property
+    def label(self) -> str:
+        """The batch as the log names it: its first and last poll."""
+        return f"{self.batch.start.poll}-{self.batch.last_poll}"
+
+    @property
+    def metric(self) -> bytes:
+        """The one metric of a batch of one, as JSON."""
+        plain = gzip.decompress(self.body) if self.encoding else self.body
+        return plain.removeprefix(b'{"metrics":[').removesuffix(b"]}")
+
+
+def pack(batch: Batch, polls: Sequence[StoredPoll], accepts: Accepts) -> Parcel:
+    """The batch, which has these polls, at least one."""
+    plain = encode_metrics((stored.layout, stored.poll, stored.first_metric, stored.stop_metric) for stored in polls)
+    zipped = "gzip" in accepts.content_encodings
+    body = gzip.compress(plain, GZIP_LEVEL, mtime=0) if zipped else plain
+    return Parcel(batch, body, "gzip" if zipped else None, len(plain), min(stored.poll.started_at_us for stored in polls))

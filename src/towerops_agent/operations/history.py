@@ -1,0 +1,92 @@
+"""The last hours of one device from the local database: its sensors' values and its interfaces' rates, over time.
+
+Pure: stored polls in, series out. Values as delivered (the raw reading over the divisor); rates in bits a second between two
+polls; none where a counter fell (a reboot, a wrap, nobody knows) or polls in between are missing.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Final
+
+from towerops_agent.buffer.batch import StoredPoll
+from towerops_agent.model import INTERFACE_COLUMNS
+
+BARS: Final = "▁▂▃▄▅▆▇█"
+PLAIN_BARS: Final = "_.-=+*#@"
+GAP: Final = " "
+WIDTH: Final = 60
+
+_DIRECTIONS: Final = (("in", 0), ("out", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One sensor, or one direction of one interface. `points`: (microseconds since 1970, value; None where there is none)."""
+
+    id: str
+    what: str  # "sensor", "in", "out"
+    points: tuple[tuple[int, float | None], ...]
+
+    @property
+    def values(self) -> list[float]:
+        """The values that there are."""
+        return [value for _, value in self.points if value is not None]
+
+
+def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
+    """The series of these polls of one device, in the order of the layouts. A sensor that was never read has no series."""
+    sensors: dict[str, list[tuple[int, float | None]]] = {}
+    counters: dict[tuple[str, str], list[tuple[int, int | None]]] = {}
+    for stored in polls:
+        layout, poll = stored.layout, stored.poll
+        if layout.is_state:
+            continue
+        times = list(poll.item_times_us())
+        for i, (sensor_id, divisor) in enumerate(layout.sensors):
+            raw = poll.values[i]
+            sensors.setdefault(sensor_id, []).append((times[i], None if raw is None else raw / divisor))
+        for i, interface_id in enumerate(layout.interfaces):
+            first = len(layout.sensors) + len(INTERFACE_COLUMNS) * i
+            at_us = times[len(layout.sensors) + i]
+            for direction, offset in _DIRECTIONS:
+                octets = poll.values[first + offset]
+                counters.setdefault((interface_id, direction), []).append((at_us, None if octets is None else int(octets)))
+    found = [Series(sensor_id, "sensor", tuple(points)) for sensor_id, points in sensors.items()]
+    found += [Series(interface, direction, tuple(_rates(points))) for (interface, direction), points in counters.items()]
+    return [series for series in found if series.values]
+
+
+def _rates(points: Sequence[tuple[int, int | None]]) -> Iterator[tuple[int, float | None]]:
+    """Bits a second between each two neighbours."""
+    spans = [later - earlier for (earlier, _), (later, _) in pairwise(points) if later > earlier]
+    longest_us = 3 * median(spans) if spans else 0
+    for (before_us, before), (now_us, now) in pairwise(points):
+        span_us = now_us - before_us
+        known = before is not None and now is not None and now >= before and 0 < span_us <= longest_us
+        yield now_us, (now - before) * 8_000_000 / span_us if known and now is not None and before is not None else None
+
+
+def sparkline(series: Series, since_us: int, until_us: int, bars: str = BARS, width: int = WIDTH) -> str:
+    """The series from `since_us` to `until_us` as `width` characters: the mean of each stretch; a gap is a blank."""
+    stretches: list[list[float]] = [[] for _ in range(width)]
+    for at_us, value in series.points:
+        if value is not None and since_us <= at_us < until_us:
+            stretches[(at_us - since_us) * width // (until_us - since_us)].append(value)
+    means = [sum(stretch) / len(stretch) if stretch else None for stretch in stretches]
+    known = [mean for mean in means if mean is not None]
+    if not known:
+        return GAP * width
+    least, most = min(known), max(known)
+    steps = (len(bars) - 1) / (most - least) if most > least else 0.0
+    return "".join(GAP if mean is None else bars[round((mean - least) * steps)] for mean in means)
+
+
+def amount(value: float) -> str:
+    """A number for people: four significant digits, with k, M or G from ten thousand on."""
+    for unit in ("", "k", "M", "G"):
+        if abs(value) < 10_000 or unit == "G":
+            return f"{value:.4g}{unit}"
+        value /= 1000
+    return f"{value:.4g}"

@@ -1,0 +1,50 @@
+"""The marks that the agent's loops leave: each says by when it will have moved again.
+
+What `health` and systemd's watchdog go by: a loop that is past its time stands still, whatever the process looks like from
+outside. Times are seconds on the boot clock (CLOCK_BOOTTIME), which all processes of one machine share and nobody sets; it goes
+on while the machine is suspended.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final
+
+SLACK_S: Final = 60.0
+"""How much later than promised a loop may move: a loaded machine, a slow disk."""
+
+
+def boot_clock_s() -> float:
+    """Seconds since the machine was started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Marks:
+    """By when each loop will have moved again, as it says itself."""
+
+    def __init__(self, loops: Iterable[str]) -> None:
+        """`loops`: their names; each has SLACK_S to leave its first mark."""
+        self._due_s = dict.fromkeys(loops, boot_clock_s())
+
+    def move(self, loop: str, again_within_s: float = 0.0) -> None:
+        """Note that `loop` has moved, and will again within this time."""
+        self._due_s[loop] = boot_clock_s() + again_within_s
+
+    def sleeper(self, loop: str, working_s: float) -> Callable[[float], Awaitable[None]]:
+        """A sleep for `loop` that leaves a mark: it will move again after it, and take `working_s` at most until the next one."""
+
+        async def sleep(seconds: float) -> None:
+            self.move(loop, seconds + working_s)
+            await asyncio.sleep(seconds)
+
+        return sleep
+
+    @property
+    def due_s(self) -> dict[str, float]:
+        """By when each loop will have moved again, on the boot clock."""
+        return dict(self._due_s)
+
+
+def standing_still(due_s: Mapping[str, float], now_s: float) -> dict[str, float]:
+    """The loops that are past their time, and by how many seconds."""
+    return {loop: now_s - due for loop, due in due_s.items() if now_s > due + SLACK_S}

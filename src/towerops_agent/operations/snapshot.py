@@ -1,0 +1,179 @@
+"""What a running agent says of itself, four times a minute, in its database: what `status`, `health` and the metrics page show.
+
+The agent writes a Snapshot; the commands read it, also when the agent has stopped, and no socket is involved.
+Pure. `_us`: microseconds since 1970 by the wall clock; `_s`: seconds; `_ms`: milliseconds.
+"""
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from towerops_agent.polling.device import Device
+from towerops_agent.polling.state import State
+
+KEY: Final = "snapshot"
+MOST_DEVICES: Final = 200
+"""How many devices in trouble are listed; all are counted."""
+SLOWEST: Final = 10
+MOST_REFUSALS: Final = 100
+
+
+class Dealing(msgspec.Struct, frozen=True):
+    """One of the dealings with the API: whether it works (None: not tried yet), since when, and why not."""
+
+    works: bool | None
+    since_us: int | None
+    last_success_us: int | None
+    failures: int
+    last_failure: str
+
+
+class TroubledDevice(msgspec.Struct, frozen=True):
+    """A device that is not up."""
+
+    id: str
+    name: str
+    address: str
+    state: str
+    reason: str
+    since_us: int
+
+
+class SlowDevice(msgspec.Struct, frozen=True):
+    """One of the slowest devices. `max_varbinds`: how many it is asked at once."""
+
+    name: str
+    address: str
+    rtt_ms: float
+    max_varbinds: int
+
+
+class LimitedDevice(msgspec.Struct, frozen=True):
+    """A device that bears less than most. `refused_at`: the fewest varbinds that it refuses. `mute`: OIDs never answered."""
+
+    name: str
+    address: str
+    max_varbinds: int
+    refused_at: int | None
+    mute: int
+    answers_from_elsewhere: bool
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """An item of the configuration that can't be used."""
+
+    kind: str
+    equipment: str
+    item: str
+    reason: str
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """The configuration in force. `refused`: how many items of it are not used; `refusals`: the first of them."""
+
+    version: str
+    fetched_us: int | None
+    devices: int
+    refused: int
+    refusals: list[Refused]
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What is not delivered yet. `drained_in_s`: an estimate, None where nothing is being caught up with."""
+
+    metrics: int
+    polls: int
+    oldest_us: int | None
+    database_octets: int
+    drained_in_s: float | None
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """All of it. `due_s`: the loops' marks; like `written_boot_s`, on the boot clock. `counters`: name -> reason -> count.
+
+    `a_minute`: polls and metrics in the minute before. `latest_s`: how late a poll has started at most.
+    """
+
+    version: str
+    hostname: str
+    pid: int
+    started_us: int
+    written_us: int
+    written_boot_s: float
+    due_s: dict[str, float]
+    dealings: dict[str, Dealing]
+    configuration: Configuration
+    states: dict[str, int]
+    troubled: list[TroubledDevice]
+    slowest: list[SlowDevice]
+    limited: list[LimitedDevice]
+    backlog: Backlog
+    latest_s: float
+    a_minute: dict[str, float]
+    counters: dict[str, dict[str, int]]
+    clock_skew_s: float | None = None
+    stopped_us: int | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Snapshot)
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """`snapshot` as JSON, so that it can be read with sqlite3 alone."""
+    return _encoder.encode(snapshot)
+
+
+def decode_snapshot(octets: bytes) -> Snapshot | None:
+    """The snapshot that `octets` are; None where a version of the agent wrote them that says other things."""
+    try:
+        return _decoder.decode(octets)
+    except msgspec.MsgspecError:
+        return None
+
+
+def count_states(devices: Iterable[Device]) -> dict[str, int]:
+    """How many devices are in each state; "unknown": not polled yet."""
+    counts = {**{state.value: 0 for state in State}, "unknown": 0}
+    for device in devices:
+        counts[device.state.state.value if device.state else "unknown"] += 1
+    return counts
+
+
+def troubled_devices(devices: Iterable[Device]) -> list[TroubledDevice]:
+    """The devices that are not up: down before degraded, the longest in trouble first; MOST_DEVICES at most."""
+    troubled = [device for device in devices if device.state is not None and device.state.state is not State.UP]
+    troubled.sort(key=lambda device: (device.state.state is State.DEGRADED, device.state.since_us) if device.state else (True, 0))
+    return [
+        TroubledDevice(device.id, device.name, device.address, state.state.value, state.reason, state.since_us)
+        for device in troubled[:MOST_DEVICES]
+        if (state := device.state) is not None
+    ]
+
+
+def slowest_devices(devices: Iterable[Device]) -> list[SlowDevice]:
+    """The devices with the longest round trips, the slowest first."""
+    timed = [(device.traits.srtt_s, device) for device in devices if device.traits.srtt_s is not None]
+    timed.sort(key=lambda pair: -pair[0])
+    return [
+        SlowDevice(device.name, device.address, round(srtt_s * 1000, 1), device.traits.max_varbinds)
+        for srtt_s, device in timed[:SLOWEST]
+    ]
+
+
+def limited_devices(devices: Iterable[Device]) -> list[LimitedDevice]:
+    """The devices of which something was learned that costs them more requests; MOST_DEVICES at most."""
+    limited = (device for device in devices if device.traits.refused_at or device.traits.mute or device.traits.any_address)
+    return [
+        LimitedDevice(
+            device.name,
+            device.address,
+            device.traits.max_varbinds,
+            device.traits.refused_at,
+            len(device.traits.mute),
+            device.traits.any_address,
+        )
+        for device in islice(limited, MOST_DEVICES)
+    ]

@@ -1,0 +1,93 @@
+"""What was learned of all devices, as octets: kept in the database, so that a restart does not have to learn it again.
+
+A power cut restarts the agent together with the devices: without the time at which a device had started, nobody would know
+that it has started anew, and that its interfaces may have moved.
+Pure. Round trips are not kept: they are learned from the first reply.
+"""
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from towerops_agent.polling.device import Device
+from towerops_agent.polling.plan import Planner
+from towerops_agent.polling.traits import Traits
+
+_VERSION: Final = 1
+
+
+class _Learned(msgspec.Struct, array_like=True):
+    """One device. `digest`: of the configuration it was learned under; under another one it is not used."""
+
+    digest: bytes
+    max_varbinds: int
+    borne: int
+    refused_at: int | None
+    widths: bytes
+    marks: bytes
+    check: bool
+    booted_at_us: int | None
+    mute: list[bytes]
+    any_address: bool
+    if_indexes: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What an earlier run has learned, by device id."""
+
+    _learned: dict[str, _Learned]
+
+    def recall(self, device: Device, planner: Planner) -> None:
+        """Give `device`, which was just made, what was learned of it under the same configuration."""
+        learned = self._learned.get(device.id)
+        if learned is None or learned.digest != device.digest or len(learned.marks) != len(device.if_indexes):
+            return
+        device.traits = Traits(
+            max_varbinds=learned.max_varbinds,
+            borne=learned.borne,
+            refused_at=learned.refused_at,
+            widths=learned.widths,
+            marks=learned.marks,
+            check=learned.check,
+            booted_at_us=learned.booted_at_us,
+            mute=frozenset(learned.mute),
+            any_address=learned.any_address,
+        )
+        if_indexes = tuple(learned.if_indexes)
+        device.plan = planner.plan(device.plan.sensors, if_indexes, learned.widths, learned.max_varbinds)
+
+
+def encode_memory(devices: Iterable[Device]) -> bytes:
+    """What was learned of `devices`; the same octets where nothing new was."""
+    learned = {
+        device.id: _Learned(
+            device.digest,
+            device.traits.max_varbinds,
+            device.traits.borne,
+            device.traits.refused_at,
+            device.traits.widths,
+            device.traits.marks,
+            device.traits.check,
+            device.traits.booted_at_us,
+            sorted(device.traits.mute),
+            device.traits.any_address,
+            list(device.plan.if_indexes),
+        )
+        for device in devices
+        if device.state is not None
+    }
+    return bytes([_VERSION]) + zlib.compress(msgspec.msgpack.encode(learned), 1)
+
+
+def decode_memory(octets: bytes | None) -> Memory:
+    """The memory that `octets` are; an empty one where they are none, or of another version: it is learned again."""
+    if not octets or octets[0] != _VERSION:
+        return Memory({})
+    try:
+        return Memory(msgspec.msgpack.decode(zlib.decompress(octets[1:]), type=dict[str, _Learned]))
+    except (zlib.error, msgspec.MsgspecError):
+        return Memory({})

@@ -1,0 +1,41 @@
+"""A device's credentials, as configured -> how the SNMP engine speaks to it.
+
+Pure. A place where secrets are revealed.
+"""
+
+from towerops_agent.model import Credentials, Secret, SnmpVersion
+from towerops_agent.model import UsmUser as ConfiguredUser
+from towerops_agent.snmp.message import Community, Version
+from towerops_agent.snmp.security import Security
+from towerops_agent.snmp.usm import UsmSecurity
+from towerops_agent.snmp.usm_keys import AuthProtocol, PrivProtocol, UsmUser
+
+
+def make_security(credentials: Credentials, before: Security | None = None) -> Security:
+    """What messages to the device are secured by.
+
+    `before`: the same device's until now. Where the user is the same it is kept, and with it the engine's time and the keys.
+    """
+    if credentials.version is not SnmpVersion.V3:
+        version = Version.V1 if credentials.version is SnmpVersion.V1 else Version.V2C
+        return Community(version, _octets(credentials.community))
+    if credentials.user is None:
+        raise ValueError("SNMPv3 without a user: expected one, api/credentials.py sees to it")
+    user = _usm_user(credentials.user)
+    if isinstance(before, UsmSecurity) and before.user == user:
+        return before
+    return UsmSecurity(user)
+
+
+def _usm_user(configured: ConfiguredUser) -> UsmUser:
+    """Each protocol of the model has its namesake in the engine; a test sees to it."""
+    auth = auth_password = priv = priv_password = None
+    if configured.auth is not None:
+        auth, auth_password = AuthProtocol[configured.auth[0].name], _octets(configured.auth[1])
+    if configured.priv is not None:
+        priv, priv_password = PrivProtocol[configured.priv[0].name], _octets(configured.priv[1])
+    return UsmUser(configured.name.encode("utf-8", "surrogateescape"), auth, auth_password or b"", priv, priv_password or b"")
+
+
+def _octets(secret: Secret) -> bytes:
+    return secret.reveal().encode("utf-8", "surrogateescape")

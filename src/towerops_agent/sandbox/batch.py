@@ -1,0 +1,33 @@
+"""The values that the sandbox's store is asked for: a batch that arrived, a request that was made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from towerops_agent.api.contract import Metric
+
+MetricIdentity = tuple[str, str, str]
+"""What makes two metrics the same one: type, the id of what was read, timestamp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The metrics of one request, accepted for the first time. `size_octets`: of the JSON; `arrived_us`: on the wall clock."""
+
+    key: str | None
+    metrics: tuple[Metric, ...]
+    size_octets: int
+    arrived_us: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and the status it was answered with; None where the connection ended first.
+
+    `headers` have lower-case names and lack the authorization. `size_octets`: of the body as it was sent.
+    """
+
+    method: str
+    path: str
+    status: int | None
+    headers: Mapping[str, str] = field(repr=False)
+    size_octets: int

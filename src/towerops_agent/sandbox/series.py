@@ -1,0 +1,95 @@
+"""The values of one sensor or interface over time, as a chart wants them: sorted by time, rates made of counters, gaps found.
+
+Batches come out of order after an outage (the newest first), so a point goes where its timestamp says, and a rate is computed
+when it is asked for. Pure. Times in microseconds since 1970-01-01 UTC (`_us`); rates in bits per second.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Final
+
+MAX_POINTS: Final = 2_000
+"""The most that a series keeps, the newest: nearly three hours at a poll each five seconds."""
+
+WRAP: Final = 1 << 32
+_PLAUSIBLE: Final = 3.0
+"""A counter that fell is taken to have wrapped where the rate would be no more than this many times the one before."""
+
+
+class Series:
+    """Points by time: (time_us, values, late). `late`: it arrived long after it was read, as after an outage."""
+
+    def __init__(self) -> None:
+        self._points: list[tuple[int, tuple[float | None, ...], bool]] = []
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def add(self, time_us: int, values: tuple[float | None, ...], late: bool = False) -> None:
+        """Put a point where its time says; a second one of the same time is left out."""
+        at = bisect_left(self._points, (time_us,))
+        if at < len(self._points) and self._points[at][0] == time_us:
+            return
+        if at == len(self._points):
+            self._points.append((time_us, values, late))
+        else:
+            insort(self._points, (time_us, values, late), key=lambda point: point[0])
+        if len(self._points) > MAX_POINTS:
+            del self._points[: len(self._points) - MAX_POINTS]
+
+    @property
+    def first_us(self) -> int:
+        """The time of the oldest point; 0 where there is none."""
+        return self._points[0][0] if self._points else 0
+
+    @property
+    def newest_us(self) -> int:
+        """The time of the newest point; 0 where there is none."""
+        return self._points[-1][0] if self._points else 0
+
+    @property
+    def newest(self) -> tuple[float | None, ...]:
+        """The values of the newest point; nothing where there is none."""
+        return self._points[-1][1] if self._points else ()
+
+    def since(self, time_us: int) -> Sequence[tuple[int, tuple[float | None, ...], bool]]:
+        """The points at this time and later."""
+        return self._points[bisect_left(self._points, (time_us,)) :]
+
+    def gaps(self, since_us: int, longest_us: int) -> int:
+        """How many times two neighbours are further apart than `longest_us`."""
+        times = [point[0] for point in self.since(since_us)]
+        return sum(after - before > longest_us for before, after in pairwise(times))
+
+
+def rates(points: Iterable[tuple[int, tuple[float | None, ...], bool]]) -> list[tuple[int, tuple[float | None, ...], bool]]:
+    """The rates between neighbours' counters of octets, each at the later one's time; None where there is none to tell.
+
+    A counter that fell: where another of the same interface fell too, the device has restarted, and no rate is made up. Else, of
+    32 bits and with a plausible rate, it has wrapped.
+    """
+    found: list[tuple[int, tuple[float | None, ...], bool]] = []
+    before: tuple[int, tuple[float | None, ...]] | None = None
+    last: list[float | None] = []
+    for time_us, counters, late in points:
+        if before is not None:
+            seconds = (time_us - before[0]) / 1e6
+            last = last or [None] * len(counters)
+            fell = sum(b is not None and n is not None and n < b for b, n in zip(before[1], counters, strict=True))
+            now = tuple(_rate(b, n, seconds, fell, previous) for b, n, previous in zip(before[1], counters, last, strict=True))
+            last = [rate if rate is not None else previous for rate, previous in zip(now, last, strict=True)]
+            found.append((time_us, now, late))
+        before = (time_us, counters)
+    return found
+
+
+def _rate(before: float | None, now: float | None, seconds: float, fell: int, previous: float | None) -> float | None:
+    if before is None or now is None:
+        return None
+    if now >= before:
+        return (now - before) * 8 / seconds
+    if fell > 1 or before >= WRAP or previous is None:
+        return None
+    rate = (now + WRAP - before) * 8 / seconds
+    return rate if rate <= _PLAUSIBLE * max(previous, 1e6) else None

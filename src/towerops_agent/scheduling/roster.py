@@ -1,0 +1,67 @@
+"""The configuration put into force: the devices that the fleet polls, made from it or kept as they are.
+
+ConfigRead -> layouts in the buffer, devices in the fleet. A device whose part of the configuration is unchanged stays the object
+that it is, with its time, its layout and all that was learned; equipment is read, planned and dropped a few devices at a time.
+"""
+
+from itertools import islice
+from typing import Final
+
+from towerops_agent.api.equipment import ConfigRead
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.model import Layout
+from towerops_agent.polling.device import Device, layout_of, make_device
+from towerops_agent.polling.memory import Memory
+from towerops_agent.polling.plan import Planner
+from towerops_agent.scheduling.fleet import Fleet
+
+AT_ONCE: Final = 200
+"""How many devices of a new configuration are held decoded at once: memory follows devices, not their sensors."""
+
+STATE_METRIC: Final = "equipment_status"
+
+
+class Roster:
+    """Applies configurations to `fleet`. `memory`: what an earlier run has learned, for devices that are new to this one."""
+
+    def __init__(self, fleet: Fleet, buffer: Buffer, planner: Planner) -> None:
+        self._fleet = fleet
+        self._buffer = buffer
+        self._planner = planner
+        self.memory = Memory({})
+
+    async def apply(self, read: ConfigRead) -> None:
+        """Have the fleet poll what the configuration says. Raises BufferFailure where its layouts can't be kept."""
+        devices: list[Device] = []
+        while some := list(islice(read.equipment, AT_ONCE)):
+            fresh = []
+            for digest, equipment in some:
+                before = self._fleet.devices.get(equipment.id)
+                if before is not None and before.digest == digest:
+                    devices.append(before)
+                else:
+                    fresh.append((digest, equipment, before))
+            layouts = await self._buffer.register_all([layout_of(equipment) for _, equipment, _ in fresh])
+            for (digest, equipment, before), layout in zip(fresh, layouts, strict=True):
+                device = make_device(equipment, layout, digest, self._planner, before)
+                if before is None:
+                    self.memory.recall(device, self._planner)
+                devices.append(device)
+        await self._lay_out_states(devices, STATE_METRIC in read.accepts.metric_types)
+        self._fleet.replace(devices)
+
+    def forget_layouts(self) -> None:
+        """The buffer has lost its layouts: the next configuration, be it the same, gives each device another one."""
+        for device in self._fleet.devices.values():
+            device.digest, device.state_layout = b"", None
+
+    async def _lay_out_states(self, devices: list[Device], wanted: bool) -> None:
+        """Have the devices' states kept too, where the server takes them."""
+        if not wanted:
+            for device in devices:
+                device.state_layout = None
+            return
+        lacking = [device for device in devices if device.state_layout is None]
+        layouts = await self._buffer.register_all([Layout(device.id, is_state=True) for device in lacking])
+        for device, layout in zip(lacking, layouts, strict=True):
+            device.state_layout = layout

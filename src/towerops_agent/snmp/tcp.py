@@ -1,0 +1,200 @@
+"""SNMP over TCP: one connection per device, kept and re-opened.
+
+TCP repeats what is lost, so a request is sent once on a connection and waited for as long as all attempts together. The
+exception is a connection that was kept from an earlier request, and may be dead without anybody knowing: if it closes, or the
+first timeout passes, it is opened anew, once, and the request sent again. Opening counts towards the timeout.
+What comes in goes through exchange.py, as over UDP. I/O: TCP sockets, timers, the wall clock. Source: RFC 3430.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Sequence
+from typing import Final, cast
+
+from towerops_agent.counters import Count, Counters
+from towerops_agent.errors import MalformedMessage
+from towerops_agent.snmp.engine_log import NameOf, tell_changes
+from towerops_agent.snmp.exchange import Answer, Discarded, Exchanges, Peer, Transaction
+from towerops_agent.snmp.framing import Framer
+from towerops_agent.snmp.key_derivation import KeyDerivation
+from towerops_agent.snmp.message import Request
+from towerops_agent.snmp.security import Security
+from towerops_agent.snmp.usm import AskAgain, UsmSecurity
+
+IDLE_S: Final = 900.0
+"""A connection unused for so long is closed when another one is opened: its device may be configured no more."""
+
+
+class TcpConnections:
+    """The connections to all devices that are asked over TCP. For the tasks of one event loop."""
+
+    def __init__(self, counters: Counters, exchanges: Exchanges, keys: KeyDerivation, name_of: NameOf = lambda _peer: "") -> None:
+        """`exchanges`: of its own, so that no datagram answers what was asked over TCP."""
+        self._counters = counters
+        self._exchanges = exchanges
+        self._keys = keys
+        self._name_of = name_of
+        self._connections: dict[Peer, _Connection] = {}
+        self._opening: dict[Peer, asyncio.Lock] = {}
+        self._waiting: dict[Transaction, asyncio.Future[Answer | AskAgain]] = {}
+
+    def __len__(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
+    def close(self) -> None:
+        """Close all of them; requests under way are cancelled."""
+        for answer in self._waiting.values():
+            answer.cancel()
+        for connection in list(self._connections.values()):
+            connection.abort()
+        self._connections.clear()
+
+    async def ask(self, peer: Peer, security: Security, request: Request, timeouts_s: Sequence[float]) -> Answer:
+        """The device's reply to `request`, or why not. `timeouts_s`: as SnmpClient.ask has them, used as said above."""
+        kept = peer in self._connections
+        waits = (timeouts_s[0], sum(timeouts_s[1:]) or timeouts_s[0]) if kept else (sum(timeouts_s),)
+        transaction = Transaction(peer, security, request, waits)
+        try:
+            if security.wants_keys and isinstance(security, UsmSecurity):
+                await self._keys.equip(security)
+            return await self._ask(transaction)
+        finally:
+            self._exchanges.close(transaction)
+            self._waiting.pop(transaction, None)
+
+    async def _ask(self, transaction: Transaction) -> Answer:
+        lost: OSError | None = None
+        loop = asyncio.get_running_loop()
+        while (step := self._exchanges.attempt(transaction, loop.time())) is not None:
+            self._counters.add(Count.SNMP_REQUESTS, transaction.kind)
+            try:
+                answer = await self._attempt(transaction, *step)
+                while isinstance(answer, AskAgain):
+                    if isinstance(transaction.security, UsmSecurity):
+                        await self._keys.equip(transaction.security)
+                    self._counters.add(Count.SNMP_REQUESTS, "repeated")
+                    answer = await self._attempt(transaction, *self._exchanges.repeat(transaction, loop.time()))
+            except TimeoutError:
+                lost = None
+                self._drop(transaction.peer)  # silent: dead perhaps, and in any case with an answer to come that nobody awaits
+            except ConnectionRefusedError as error:
+                return self._exchanges.give_up(transaction, "refused", _words(error))
+            except OSError as error:
+                lost = error
+                self._drop(transaction.peer)
+            else:
+                return answer
+        if lost is not None:
+            return self._exchanges.give_up(transaction, "unreachable", _words(lost))
+        return self._exchanges.give_up(transaction)
+
+    async def _attempt(self, transaction: Transaction, octets: bytes, timeout_s: float) -> Answer | AskAgain:
+        """Send this, and wait for what it brings. Raises OSError: TimeoutError where that is nothing."""
+        answer: asyncio.Future[Answer | AskAgain] = asyncio.get_running_loop().create_future()
+        self._waiting[transaction] = answer
+        async with asyncio.timeout(timeout_s):
+            connection = await self._connect(transaction.peer)
+            connection.send(octets)
+            await asyncio.wait((answer, connection.lost), return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+        raise connection.lost.result()
+
+    async def _connect(self, peer: Peer) -> "_Connection":
+        lock = self._opening.setdefault(peer, asyncio.Lock())
+        try:
+            async with lock:
+                connection = self._connections.get(peer)
+                return connection or await self._open(peer)
+        finally:
+            if not lock.locked():
+                self._opening.pop(peer, None)
+
+    async def _open(self, peer: Peer) -> "_Connection":
+        loop = asyncio.get_running_loop()
+        self._close_idle(loop.time())
+        sock = socket.socket(socket.AF_INET if len(peer) == 2 else socket.AF_INET6, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, peer)
+            _, connection = await loop.create_connection(lambda: _Connection(self, peer), sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+        self._connections[peer] = connection
+        return connection
+
+    def _close_idle(self, now: float) -> None:
+        for connection in [connection for connection in self._connections.values() if now - connection.used_at > IDLE_S]:
+            self._drop(connection.peer)
+
+    def _drop(self, peer: Peer) -> None:
+        connection = self._connections.pop(peer, None)
+        if connection is not None:
+            connection.abort()
+
+    def forget(self, connection: "_Connection") -> None:
+        """`connection` is closed."""
+        if self._connections.get(connection.peer) is connection:
+            del self._connections[connection.peer]
+
+    def receive(self, message: bytes, peer: Peer) -> None:
+        """Hand a message that came from `peer` to whom it concerns."""
+        outcome = self._exchanges.receive(message, peer, asyncio.get_running_loop().time(), time.time_ns() // 1000)
+        tell_changes(self._exchanges, self._counters, self._name_of)
+        if isinstance(outcome, Discarded):
+            self.discard(outcome.reason)
+            return
+        transaction, reply = outcome
+        answer = self._waiting[transaction]
+        if not answer.done():
+            answer.set_result(reply)
+
+    def discard(self, reason: str) -> None:
+        """Count what is no reply."""
+        self._counters.add(Count.SNMP_DISCARDED, reason)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection. `lost`: done when it is closed, with why. `used_at`: when it last sent something, in the loop's seconds."""
+
+    def __init__(self, owner: TcpConnections, peer: Peer) -> None:
+        loop = asyncio.get_running_loop()
+        self.peer = peer
+        self.lost: asyncio.Future[OSError] = loop.create_future()
+        self.used_at = loop.time()
+        self._owner = owner
+        self._framer = Framer()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # asyncio's promise
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            messages = self._framer.feed(data)
+        except MalformedMessage:
+            self._owner.discard("malformed")
+            self.abort()
+            return
+        for message in messages:
+            self._owner.receive(message, self.peer)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._owner.forget(self)
+        if not self.lost.done():
+            closed = ConnectionResetError("the device closed the connection")
+            self.lost.set_result(error if isinstance(error, OSError) else closed)
+
+    def send(self, octets: bytes) -> None:
+        self.used_at = asyncio.get_running_loop().time()
+        self._transport.write(octets)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+def _words(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)  # asyncio puts words of its own in their place

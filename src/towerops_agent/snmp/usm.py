@@ -1,0 +1,278 @@
+"""The User-based Security Model: what a device's SNMPv3 messages are wrapped in, and which of its answers are its own.
+
+One UsmSecurity per device (address and user), never shared by engine ID: devices cloned from one image have the same. It learns
+the engine by discovery (RFC 3414 §4), keeps its time, and starts anew by itself when the device restarted or was replaced.
+What is believed: a response only at the user's own security level, authenticated and in the time window; a report that is not
+authenticated, as most must be, only as an answer to a message of ours (its message ID is random), and no further than that it
+sends us to ask again, or ends this one request with its reason.
+Pure: `now` is passed in, and so are keys (key_derivation.py makes them) and the random start of the salts.
+Source: RFC 3414 §3 and §4, RFC 3412 §7.
+"""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Final
+
+from towerops_agent.errors import MalformedMessage
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.message import Message, Pdu, PduType, Request, Version, decode_pdu
+from towerops_agent.snmp.oid import Oid, parse_oid
+from towerops_agent.snmp.usm_engine import Engine, EngineChange
+from towerops_agent.snmp.usm_keys import KeyOfPassword, LocalizedKeys, UsmUser, derive_keys
+from towerops_agent.snmp.usm_privacy import Privacy, make_privacy
+from towerops_agent.snmp.v3message import (
+    AUTHENTICATED,
+    ENCRYPTED,
+    REPORTABLE,
+    V3Message,
+    encode_parameters,
+    encode_scoped_pdu,
+    encode_v3,
+    scoped_pdu_at,
+)
+
+ENGINE_ID_OCTETS: Final = range(1, 33)  # RFC 3411 §5 wants 5 at least; firmware with fewer is met
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that is no answer, to be discarded for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """What the device says of its engine is noted: the same request, sent again now, may be answered.
+
+    `reason`: what NoReply says if that does not help. `authenticated`: whether it was the device for certain.
+    `news`: whether it was not known already; if not, a request that was asked again since needs no more of it.
+    """
+
+    reason: str
+    authenticated: bool
+    news: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The device won't answer this user's request: `unknown_user`, `wrong_auth_password`, `wrong_priv`, …"""
+
+    reason: str
+
+
+Verdict = Pdu | Refused | AskAgain | Rejected
+"""What a message is: a response, still to be matched by its request-id, or one of the others."""
+
+_UNKNOWN_ENGINE_ID: Final = "unknown_engine_id"
+_NOT_IN_TIME_WINDOW: Final = "not_in_time_window"
+_USM_STATS: Final = parse_oid("1.3.6.1.6.3.15.1.1")
+_REPORTS: Final[dict[Oid, str]] = {
+    _USM_STATS + bytes((number, 0)): reason
+    for number, reason in (
+        (1, "unsupported_security_level"),
+        (2, _NOT_IN_TIME_WINDOW),
+        (3, "unknown_user"),
+        (4, _UNKNOWN_ENGINE_ID),
+        (5, "wrong_auth_password"),
+        (6, "wrong_priv"),
+    )
+}
+"""usmStats (RFC 3414 §5), as the reasons that NoReply gives."""
+
+_NOTHING: Final = Request(())
+_UNKNOWN_ENGINE: Final = b"\x04\x00\x02\x01\x00\x02\x01\x00"
+
+
+class UsmSecurity:
+    """How one device is spoken to over SNMPv3. `user`: as whom."""
+
+    __slots__ = (
+        "_digest",
+        "_doubtful",
+        "_engine",
+        "_engine_head",
+        "_flags",
+        "_keys",
+        "_privacy",
+        "_private_once",
+        "_user_head",
+        "user",
+    )
+
+    version: ClassVar[Version] = Version.V3
+
+    def __init__(self, user: UsmUser) -> None:
+        self.user = user
+        self._engine = Engine()
+        self._keys: LocalizedKeys | None = None
+        self._digest: hmac.HMAC | None = None
+        self._privacy: Privacy | None = None
+        self._doubtful = True
+        self._private_once = False
+        self._flags = (AUTHENTICATED if user.auth else 0) | (ENCRYPTED if user.priv else 0)
+        self._user_head = ber.encode(ber.OCTET_STRING, user.name)
+        self._engine_head = b""
+
+    def __repr__(self) -> str:
+        return f"UsmSecurity({self.user.name!r}, ***)"
+
+    # Keys
+
+    @property
+    def wants_keys(self) -> bool:
+        """Whether it knows an engine, and not its user's keys there: `derivation` then makes them."""
+        engine_id = self._engine.id
+        return bool(engine_id and self.user.auth and (self._keys is None or self._keys.engine_id != engine_id))
+
+    def derivation(self) -> Callable[[KeyOfPassword], LocalizedKeys]:
+        """Makes the keys that are wanted. To be called off the event loop: it takes milliseconds, and touches nothing of this."""
+        return partial(derive_keys, self.user, self._engine.id)
+
+    def use(self, keys: LocalizedKeys, salt: int) -> None:
+        """Speak with these keys. `salt`: a random number of 64 bits."""
+        if self.user.auth is None:
+            return
+        self._keys = keys
+        self._digest = hmac.new(keys.auth, digestmod=self.user.auth.hash_name)
+        self._privacy = None if self.user.priv is None else make_privacy(self.user.priv, keys.priv, salt)
+
+    # Requests
+
+    def encode(self, request: Request, message_id: int, now: float) -> bytes:
+        """The message that asks `request`; before the engine and the keys at it are known, the one that asks for the engine."""
+        if self._doubtful or self.wants_keys:
+            return self.encode_discovery(message_id)
+        engine = self._engine
+        boots, time_s = engine.boots, engine.time_s(now)
+        data, salt = encode_scoped_pdu(engine.id, request.pdu(message_id)), b""
+        if self._privacy is not None:
+            encrypted, salt = self._privacy.encrypt(data, boots, time_s)
+            data = ber.encode(ber.OCTET_STRING, encrypted)
+        return self._authenticated(message_id, self._flags | REPORTABLE, boots, time_s, salt, data)
+
+    def encode_discovery(self, message_id: int) -> bytes:
+        """The message that asks for the engine's ID, boots and time: nobody's, about nothing (RFC 3414 §4)."""
+        parameters = encode_parameters(_UNKNOWN_ENGINE, b"\x04\x00")
+        return encode_v3(message_id, REPORTABLE, parameters, encode_scoped_pdu(b"", _NOTHING.pdu(message_id)))
+
+    def encode_synchronisation(self, message_id: int) -> bytes:
+        """The message that asks for boots and time: authenticated, about nothing (RFC 3414 §4). So is its answer."""
+        if self._doubtful or self.wants_keys:
+            return self.encode_discovery(message_id)
+        data = encode_scoped_pdu(self._engine.id, _NOTHING.pdu(message_id))
+        return self._authenticated(message_id, self._flags & AUTHENTICATED | REPORTABLE, 0, 0, b"", data)
+
+    def _authenticated(self, message_id: int, flags: int, boots: int, time_s: int, salt: bytes, data: bytes) -> bytes:
+        engine = self._engine_head + ber.encode_integer(boots) + ber.encode_integer(time_s)
+        if self._digest is None or self.user.auth is None:
+            return encode_v3(message_id, flags, encode_parameters(engine, self._user_head), data)
+        size = self.user.auth.digest_octets
+        octets = encode_v3(message_id, flags, encode_parameters(engine, self._user_head, size, salt), data)
+        digest = self._digest.copy()
+        digest.update(octets)
+        end = len(octets) - len(data) - len(salt) - 2  # the digest stands before salt and data
+        return octets[: end - size] + digest.digest()[:size] + octets[end:]
+
+    # Answers
+
+    def refuses(self, message: Message) -> str | None:  # noqa: ARG002 - as Community has it
+        """Why an SNMPv1 or v2c message is no answer to one of ours."""
+        return "wrong_version"
+
+    def open(self, message: V3Message, now: float) -> Verdict:
+        """What `message`, which bears the ID of one of ours and came from the device, is. Raises MalformedMessage."""
+        authenticated = bool(message.flags & AUTHENTICATED)
+        if authenticated:
+            if message.engine_id != self._engine.id or self._keys is None or self.wants_keys:
+                return Refused("foreign_engine")
+            if message.user != self.user.name:
+                return Refused("wrong_user")
+            if not self._is_authentic(message):
+                return Refused("wrong_digest")
+            if not self._engine.hear(message.boots, message.time_s, now):
+                self._engine.accept(message.boots, message.time_s, now)
+                return AskAgain(_NOT_IN_TIME_WINDOW, True)
+        scoped = message.data
+        if message.flags & ENCRYPTED:
+            if self._privacy is None:
+                return Refused("wrong_security_level")
+            try:
+                scoped = self._privacy.decrypt(scoped, message.boots, message.time_s, message.salt)
+                at, end = scoped_pdu_at(scoped)
+            except MalformedMessage:
+                return Rejected("wrong_priv")  # it is the device's, and yet noise to our key
+        else:
+            at, end = scoped_pdu_at(scoped)
+        pdu = decode_pdu(scoped, at, end)
+        if pdu.type == PduType.REPORT:
+            return self._take_report(pdu, message, authenticated, now)
+        if pdu.type != PduType.RESPONSE:
+            return Refused("not_a_response")
+        if message.flags & (AUTHENTICATED | ENCRYPTED) != self._flags:
+            return Refused("wrong_security_level")
+        if message.engine_id != self._engine.id:
+            return Refused("foreign_engine")
+        if message.user != self.user.name:
+            return Refused("wrong_user")
+        self._doubtful = False
+        self._private_once = self._private_once or self.user.priv is not None
+        return pdu
+
+    def _is_authentic(self, message: V3Message) -> bool:
+        if self._digest is None or self.user.auth is None:
+            return False
+        size = self.user.auth.digest_octets
+        if len(message.digest) != size:
+            return False
+        octets, at = message.octets, message.digest_at
+        digest = self._digest.copy()
+        digest.update(octets[:at] + bytes(size) + octets[at + size :])
+        return hmac.compare_digest(digest.digest()[:size], message.digest)
+
+    def _take_report(self, pdu: Pdu, message: V3Message, authenticated: bool, now: float) -> Verdict:
+        """Reports with the ID of a message of ours are believed as far as said above (RFC 3414 §3.2, RFC 3412 §7.1 step 3)."""
+        reason = _REPORTS.get(pdu.names[0]) if pdu.names else None
+        if reason is None:
+            return Refused("unknown_report")
+        if reason == _UNKNOWN_ENGINE_ID or self._doubtful:  # some answer a discovery with another report, which will do
+            if len(message.engine_id) not in ENGINE_ID_OCTETS:
+                return Refused("no_engine_id")
+            if message.engine_id == self._engine.id and not self._doubtful:
+                return AskAgain(_UNKNOWN_ENGINE_ID, authenticated, news=False)  # another discovery was answered first
+            self._know(message, now)
+            return AskAgain(_UNKNOWN_ENGINE_ID, authenticated)
+        if message.engine_id != self._engine.id:
+            return Refused("foreign_engine")
+        if reason == _NOT_IN_TIME_WINDOW:
+            self._engine.suppose(message.boots, message.time_s, now)
+            return AskAgain(reason, authenticated)
+        return Rejected(reason)
+
+    def _know(self, message: V3Message, now: float) -> None:
+        if message.engine_id != self._engine.id:
+            self._private_once = False
+        self._engine.identify(message.engine_id)
+        self._engine.suppose(message.boots, message.time_s, now)
+        self._engine_head = ber.encode(ber.OCTET_STRING, message.engine_id)
+        self._doubtful = False
+
+    # What is known
+
+    @property
+    def suspects_privacy(self) -> bool:
+        """Whether the engine is known and no encrypted answer of it was ever read: its silence may mean a wrong privacy key."""
+        return self.user.priv is not None and not self._private_once and not self._doubtful
+
+    def forget(self) -> None:
+        """The device is silent: begin with a discovery the next time. The keys are kept, for an engine of the same ID."""
+        self._doubtful = True
+        self._private_once = False
+        self._engine.doubt()
+
+    def take_changes(self) -> list[EngineChange]:
+        """What changed about the engine since the last call."""
+        changes, self._engine.changes = self._engine.changes, []
+        return changes

@@ -1,0 +1,59 @@
+"""A name with several addresses: the next one is tried where one fails, IPv6 first as the resolver has it."""
+
+import asyncio
+import socket
+
+import pytest
+
+from contract.scripted_server import ScriptedServer, answer
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.api.client import ApiClient
+from towerops_agent.api.outcomes import Accepted, Unavailable
+from towerops_agent.model import Secret
+
+OK = answer(200, {"status": "accepted", "received": 0})
+HOST = "api.towerops.invalid"
+UNREACHABLE = "2001:db8::1"
+"""An address of documentation (RFC 3849), that no network has."""
+
+
+@pytest.fixture
+def resolver(monkeypatch):
+    """Gives the names' addresses: those in the list, which a test fills."""
+    for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    addresses: list[str] = []
+    real = asyncio.base_events.BaseEventLoop.getaddrinfo
+
+    async def getaddrinfo(loop, host, port, **options):
+        if host not in (HOST, HOST.encode()):
+            return await real(loop, host, port, **options)
+        families = {address: socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses}
+        return [(family, socket.SOCK_STREAM, 6, "", (address, port)) for address, family in families.items()]
+
+    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    return addresses
+
+
+async def posted(url: str, **options):
+    async with ApiClient(url.replace("127.0.0.1", HOST), TokenSource(Secret("t0ken")), **options) as client:
+        return await client.post_metrics(b"{}", "key-1")
+
+
+@pytest.mark.parametrize("failing", ["::1", UNREACHABLE])
+async def test_ipv6_that_fails_falls_back_to_ipv4(resolver, failing):
+    """::1, where nothing listens, refuses; the other one is not reached, or never answers."""
+    server = ScriptedServer([OK])
+    async with server.serve() as url:
+        resolver[:] = [failing, "127.0.0.1"]
+        assert await posted(url) == Accepted()
+    assert server.connections == 1
+
+
+async def test_a_name_with_no_address_that_works_says_why(resolver):
+    async with ScriptedServer([OK]).serve() as url:
+        pass
+    resolver[:] = ["::1", "127.0.0.1"]
+    outcome = await posted(url)
+    assert isinstance(outcome, Unavailable)
+    assert outcome.reason.startswith("no connection: ")

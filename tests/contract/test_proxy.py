@@ -1,0 +1,125 @@
+"""HTTPS through a proxy of the environment: a real tunnel; a proxy that refuses or is down; none where none is wanted."""
+
+import ssl
+from urllib.parse import urlsplit
+
+import pytest
+import trustme
+
+from contract.scripted_server import ScriptedServer, answer
+from support.connect_proxy import ConnectProxy
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.api.client import ApiClient
+from towerops_agent.api.outcomes import Accepted, Unavailable
+from towerops_agent.model import Secret
+
+TOKEN = "t0ken-of-the-test"
+HOST = "api.towerops.invalid"
+OK = answer(200, {"status": "accepted", "received": 0})
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+async def site(tmp_path):
+    """An API whose certificate is for a name that only the proxy knows, and the proxy."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(HOST, "127.0.0.1").configure_cert(tls)
+    scripted = ScriptedServer([OK])
+    async with scripted.serve(tls) as url:
+        port = urlsplit(url).port
+        assert port
+        yield scripted, ConnectProxy(port)
+
+
+async def posted(tmp_path, url=f"https://{HOST}"):
+    async with ApiClient(url, TokenSource(Secret(TOKEN)), ca_file=tmp_path / "ca.pem") as client:
+        return await client.post_metrics(b"{}", "key-1")
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+async def test_requests_are_tunnelled_and_the_proxy_sees_no_token(monkeypatch, site, tmp_path, variable):
+    server, proxy = site
+    async with proxy.serve() as address:
+        monkeypatch.setenv(variable, f"http://{address}")
+        assert await posted(tmp_path) == Accepted()
+    assert [head.splitlines()[0] for head in proxy.heads] == [f"CONNECT {HOST}:443 HTTP/1.1"]
+    assert TOKEN not in "".join(proxy.heads)
+    assert server.asked[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+async def test_a_proxy_gets_the_password_that_is_for_it(monkeypatch, site, tmp_path):
+    server, proxy = site
+    async with proxy.serve() as address:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:s3cret@{address}")
+        assert await posted(tmp_path) == Accepted()
+    assert "proxy-authorization: basic dxnlcjpzm2nyzxq=" in proxy.heads[0].lower()
+    assert "proxy-authorization" not in server.asked[0].headers
+
+
+@pytest.mark.parametrize("refusal", ["403 Forbidden", "407 Proxy Authentication Required", "502 Bad Gateway"])
+async def test_a_proxy_that_refuses_is_named_with_its_reason(monkeypatch, site, tmp_path, refusal):
+    server, proxy = site
+    proxy.refusal = refusal
+    async with proxy.serve() as address:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:s3cret@{address}")
+        assert await posted(tmp_path) == Unavailable(f"the proxy {address} refused: {refusal}")
+    assert server.asked == []
+
+
+async def test_a_proxy_that_is_down_is_named(monkeypatch, site, tmp_path):
+    server, proxy = site
+    async with proxy.serve() as address:
+        pass
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:s3cret@{address}")
+    assert await posted(tmp_path) == Unavailable(f"no connection to the proxy {address}: Connection refused")
+    assert server.asked == []
+
+
+async def test_a_certificate_is_verified_through_a_proxy_too(monkeypatch, site, tmp_path):
+    server, proxy = site
+    async with proxy.serve() as address:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{address}")
+        outcome = await posted(tmp_path, "https://other.towerops.invalid")
+    assert isinstance(outcome, Unavailable)
+    assert "another host name" in outcome.reason
+    assert server.asked == []
+
+
+async def test_no_proxy_is_used_for_what_no_proxy_names(monkeypatch, site, tmp_path):
+    _, proxy = site
+    async with proxy.serve() as address:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{address}")
+        monkeypatch.setenv("NO_PROXY", "example.net,towerops.invalid")
+        outcome = await posted(tmp_path)
+    assert isinstance(outcome, Unavailable)
+    assert outcome.reason.startswith("the host name in TOWEROPS_API_URL was not found")
+    assert proxy.heads == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_is_never_used_for_this_machine(monkeypatch, site, tmp_path, scheme):
+    """Plain http is accepted for localhost since it leaves the machine nowhere: through a proxy the token would."""
+    _, proxy = site
+    plain = ScriptedServer([OK])
+    async with proxy.serve() as address, plain.serve() as url:
+        monkeypatch.setenv("ALL_PROXY", f"http://{address}")
+        monkeypatch.setenv("HTTP_PROXY", f"http://{address}")
+        assert await posted(tmp_path, url if scheme == "http" else f"https://127.0.0.1:{proxy.target}") == Accepted()
+    assert proxy.heads == []
+
+
+async def test_requests_over_plain_http_go_through_its_proxy(monkeypatch):
+    server = ScriptedServer([OK])
+    async with server.serve() as url:
+        monkeypatch.setenv("HTTP_PROXY", url)
+        async with ApiClient("http://api.invalid", TokenSource(Secret(TOKEN))) as client:
+            assert await client.post_metrics(b"{}", "key-1") == Accepted()
+    assert server.asked[0].path == "http://api.invalid/api/v1/agent/metrics"

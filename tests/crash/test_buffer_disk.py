@@ -1,0 +1,135 @@
+"""Real file systems that fill up, or can't be written: polling goes on, and each metric is delivered or counted.
+
+Needs the right to mount; skipped without.
+"""
+
+import os
+import random
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from towerops_agent.buffer import writer
+from towerops_agent.buffer.batch import Lane
+from towerops_agent.counters import Count
+from towerops_agent.errors import BufferFailure
+from towerops_agent.model import Layout, Poll
+from unit.buffer.samples import LAYOUT, T0_US, Bench, members, poll
+
+WIDE = Layout("wide", tuple((f"s-{i}", 1.0) for i in range(300)))
+NOISE = tuple(random.Random(4).choices(range(1 << 31, 1 << 32), k=10_000))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 6 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", place]
+    if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no right to mount")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def remount(place: Path, mode: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{mode}", place], check=True, capture_output=True)
+
+
+def fill(neighbour: Path) -> None:
+    """Let a file take all that is free."""
+    with suppress(OSError), neighbour.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    assert os.statvfs(neighbour).f_bavail == 0
+
+
+def wide_poll(layout: int, number: int) -> Poll:
+    begin = number * 307 % (len(NOISE) - 300)
+    return Poll(layout, T0_US + number, NOISE[begin : begin + 300], ((300, 0),), 300)
+
+
+async def delivered(buffer) -> list[int]:
+    """The numbers of all polls that can be delivered."""
+    found = []
+    for lane in Lane:
+        while batch := await buffer.next_batch(30_000, lane):
+            found += [stored.poll.started_at_us - T0_US for stored in await buffer.read(batch)]
+            await buffer.acknowledge(batch)
+    return found
+
+
+async def test_on_a_full_disk_the_oldest_polls_make_room_and_all_are_accounted_for(small_disk):
+    bench = Bench(small_disk / "agent.db")
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(WIDE)
+        for number in range(10_000):
+            buffer.add(wide_poll(layout, number))
+            if number % 40 == 39:
+                await buffer.flush()
+        assert os.statvfs(small_disk).f_bavail > 0
+        pending = await buffer.pending()
+        evicted = bench.counters.by_reason(Count.METRICS_EVICTED)
+        assert evicted == {"disk_low": 300 * 10_000 - pending.metrics}
+        assert sorted(await delivered(buffer)) == list(range(10_000 - pending.polls, 10_000))
+        assert pending.polls > 500
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+async def test_a_neighbour_that_fills_the_disk_costs_nothing_once_it_is_gone(small_disk):
+    bench = Bench(small_disk / "agent.db")
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(WIDE)
+        for number in range(500):
+            buffer.add(wide_poll(layout, number))
+        await buffer.flush()
+        neighbour = small_disk / "neighbour"
+        fill(neighbour)
+        failed = 0
+        for number in range(500, 4_000):
+            buffer.add(wide_poll(layout, number))
+            if number % 100 == 99:
+                try:
+                    await buffer.flush()
+                except BufferFailure:
+                    failed += 1
+        neighbour.unlink()
+        await buffer.flush()
+        found = await delivered(buffer)
+        assert len(set(found)) == len(found)
+        lost = bench.counters.get(Count.METRICS_EVICTED, "disk_low")
+        assert 300 * (4_000 - len(found)) == lost
+        assert max(found) == 3_999
+    assert failed or lost, "the disk was not full"
+
+
+async def test_a_place_that_is_read_only_at_the_start_is_used_once_it_can_be(small_disk, monkeypatch):
+    monkeypatch.setattr(writer, "REOPEN_S", 0.001)
+    bench = Bench(small_disk / "agent.db")
+    async with bench.buffer() as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT)))
+    remount(small_disk, "ro")
+    async with bench.buffer() as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US + 1))
+        assert members(await buffer.read(await buffer.next_batch(10))) == [(1, 0), (1, 1), (1, 2)]
+        remount(small_disk, "rw")
+        while await buffer._ask(lambda store: store.database.path) is None:
+            pass
+        assert sorted(await delivered(buffer)) == [0, 1]
+
+
+async def test_a_disk_without_room_at_the_start_is_used_once_there_is(small_disk, monkeypatch):
+    monkeypatch.setattr(writer, "REOPEN_S", 0.001)
+    neighbour = small_disk / "neighbour"
+    fill(neighbour)
+    bench = Bench(small_disk / "agent.db")
+    async with bench.buffer() as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT)))
+        await buffer.flush()
+        neighbour.unlink()
+        while await buffer._ask(lambda store: store.database.path) is None:
+            pass
+        assert await delivered(buffer) == [0]
+    assert bench.rows("SELECT count(*) FROM polls") == [(1,)]

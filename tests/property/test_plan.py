@@ -1,0 +1,124 @@
+"""Plans: each OID asked once, in order, in requests that fit; each value finds its column."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.strategies import oids
+from towerops_agent.model import INTERFACE_COLUMNS
+from towerops_agent.polling.plan import MAX_OCTETS, SYS_UP_TIME, USM_OCTETS, Planner, interface_columns, make_plan
+from towerops_agent.polling.traits import NARROW, UNKNOWN, WIDE
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.message import Message, Pdu, PduType, encode_message
+from towerops_agent.snmp.oid import child, parse_oid
+
+LONGEST_COMMUNITY = b"c" * 64
+SENSORS = st.lists(
+    st.one_of(oids(), oids(max_size=126), st.sampled_from((SYS_UP_TIME, parse_oid("1.3.6.1.2.1.2.2.1.10.3")))), max_size=40
+)
+WIDTHS = st.sampled_from((UNKNOWN, NARROW, WIDE))
+
+
+@st.composite
+def wanted(draw):
+    """What make_plan is given: sensors, ifIndexes, widths, varbinds a request, octets a message."""
+    indexes = draw(st.lists(st.integers(1, 2**31 - 1), max_size=12))
+    widths = bytes(draw(st.lists(WIDTHS, min_size=2 * len(indexes), max_size=2 * len(indexes))))
+    return draw(SENSORS), indexes, widths, draw(st.integers(1, 60)), draw(st.integers(484, MAX_OCTETS))
+
+
+def largest_answer(names):
+    """The octets of the answer to these names, where each value is a Counter64 with all its octets."""
+    count = len(names)
+    pdu = Pdu(PduType.RESPONSE, 2**31 - 1, 0, 0, list(names), bytes([ber.COUNTER64]) * count, [2**64 - 1] * count)
+    return len(encode_message(Message(1, LONGEST_COMMUNITY, pdu)))
+
+
+@given(wanted())
+def test_a_plan_asks_each_oid_once_and_in_order(want):
+    """sysUpTime first; and nothing that nobody wanted."""
+    sensors, indexes, widths, *_ = want
+    plan = make_plan(*want)
+    asked = [name for request, _ in plan.requests for name in request.names]
+    assert asked == list(plan.columns)
+    assert len(set(asked)) == len(asked)
+    assert asked[0] == SYS_UP_TIME
+    interfaces = [interface_columns(index, widths[2 * i], widths[2 * i + 1]) for i, index in enumerate(indexes)]
+    assert set(asked) == {SYS_UP_TIME, *sensors, *(name for names in interfaces for name in names)}
+
+
+@given(wanted())
+def test_requests_and_their_answers_fit(want):
+    """At most so many varbinds and octets, but for one varbind that fits nowhere."""
+    *_, max_varbinds, max_octets = want
+    at = 0
+    for request, first in make_plan(*want).requests:
+        assert first == at
+        at += len(request.names)
+        assert 1 <= len(request.names) <= max_varbinds
+        assert largest_answer(request.names) <= max_octets or len(request.names) == 1
+
+
+@pytest.mark.parametrize("octets", [*range(484, 520, 3), MAX_OCTETS - 1, MAX_OCTETS])
+def test_a_request_is_filled_to_the_last_octet_that_its_answer_has_room_for(octets):
+    """Values of the largest size, and a community of 64 octets, or what SNMPv3 takes instead."""
+    sensors = [child(SYS_UP_TIME, n) for n in range(100)]
+    requests = [request.names for request, _ in make_plan(sensors, [], b"", 100, octets).requests]
+    assert all(largest_answer(names) <= octets for names in requests)
+    assert all(largest_answer((*names, SYS_UP_TIME * 5)) > octets - USM_OCTETS for names in requests[:-1])
+
+
+@pytest.mark.parametrize("octets", [484, 700, MAX_OCTETS])
+def test_long_oids_are_asked_alone_where_they_must(octets):
+    """Of 112 octets and more the headers grow; of 600 and more one varbind is larger than what is to be kept to."""
+    long = [child(SYS_UP_TIME, *[1] * more, n) for more in range(90, 110) for n in range(3)]
+    longest = [child(SYS_UP_TIME, *[2**32 - 1] * 118, n) for n in range(3)]
+    requests = [request.names for request, _ in make_plan([*longest, *long, *longest], [], b"", 100, octets).requests]
+    assert sum(map(len, requests)) == 1 + len(long) + len(longest)
+    for names in requests:
+        assert len(names) == 1 or (names and largest_answer(names) <= octets)
+
+
+@given(wanted())
+def test_each_value_finds_the_column_of_its_oid(want):
+    """Sensors in their order, then six a time the interfaces' columns."""
+    sensors, indexes, widths, *_ = want
+    plan = make_plan(*want)
+    assert len(plan.slots) == len(sensors) + len(INTERFACE_COLUMNS) * len(indexes)
+    assert plan.sensors == sensors
+    for i, index in enumerate(indexes):
+        names = [plan.columns[plan.slots[slot]] for slot in plan.interface_slots(i)]
+        assert names == interface_columns(index, widths[2 * i], widths[2 * i + 1])
+
+
+@given(st.lists(st.integers(1, 2**31 - 1), min_size=1, max_size=12, unique=True), st.integers(6, 60))
+def test_an_interface_s_columns_share_a_request_where_they_fit(indexes, max_varbinds):
+    plan = make_plan([], indexes, bytes(2 * len(indexes)), max_varbinds)
+    request_of = {name: i for i, (request, _) in enumerate(plan.requests) for name in request.names}
+    for index in indexes:
+        assert len({request_of[name] for name in interface_columns(index, UNKNOWN, UNKNOWN)}) == 1
+
+
+@given(wanted(), st.integers(1, 60))
+def test_devices_of_a_kind_share_one_plan(want, other_varbinds):
+    """And one that is asked otherwise has another."""
+    sensors, indexes, widths, max_varbinds, _ = want
+    planner = Planner()
+    plan = planner.plan(sensors, indexes, widths, max_varbinds)
+    assert planner.plan(list(sensors), tuple(indexes), bytes(widths), max_varbinds) is plan
+    assert plan == make_plan(sensors, indexes, widths, max_varbinds)
+    assert (planner.plan(sensors, indexes, widths, other_varbinds) is plan) == (other_varbinds == max_varbinds)
+
+
+def test_columns_are_those_of_rfc_2863():
+    """ifHCInOctets and ifHCOutOctets, or ifInOctets and ifOutOctets; then errors and discards, in and out."""
+    if_entry, if_x_entry = "1.3.6.1.2.1.2.2.1", "1.3.6.1.2.1.31.1.1.1"
+    others = [f"{if_entry}.{column}.7" for column in (14, 20, 13, 19)]
+    wide = [f"{if_x_entry}.6.7", f"{if_x_entry}.10.7", *others]
+    narrow = [f"{if_entry}.10.7", f"{if_entry}.16.7", *others]
+    assert INTERFACE_COLUMNS == (
+        "if_in_octets", "if_out_octets", "if_in_errors", "if_out_errors", "if_in_discards", "if_out_discards",
+    )  # fmt: skip
+    assert interface_columns(7, UNKNOWN, UNKNOWN) == interface_columns(7, WIDE, WIDE) == [parse_oid(oid) for oid in wide]
+    assert interface_columns(7, NARROW, NARROW) == [parse_oid(oid) for oid in narrow]
+    assert interface_columns(7, WIDE, NARROW) == [parse_oid(oid) for oid in [wide[0], narrow[1], *others]]

@@ -1,0 +1,189 @@
+"""The course of a poll, whatever the device does: it ends, it reports the truth, and it reads all that a sane device has."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.adversary import Adversary, devices, hold, names_of, replanned, run_poll
+from towerops_agent.model import Poll
+from towerops_agent.polling.interpret import interpret, number
+from towerops_agent.polling.plan import NARROW_OCTETS, WIDE_OCTETS, make_plan
+from towerops_agent.polling.traits import NARROW, STARTING_VARBINDS, UNKNOWN, WIDE, Traits
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.message import ErrorStatus
+from towerops_agent.snmp.oid import child, parse_oid
+
+COUNTERS = (ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32, ber.INTEGER)
+ABSENT = (ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW)
+POLLS = 3
+
+
+def most_asks(plan):
+    """Halving n columns down to one takes 2n - 1 requests, and n singles are asked twice; a probe may go with each."""
+    columns = len(plan.columns) + 2 * len(plan.if_indexes)
+    return 6 * columns + 2
+
+
+def polls(drawn):
+    """Some polls in a row, each with what was learned before it."""
+    device, plan, traits = drawn
+    for _ in range(POLLS):
+        device.given.clear()
+        device.refused.clear()
+        device.unreadable.clear()
+        known = traits.widths
+        progress, asked = run_poll(device, plan, traits, most_asks(plan))
+        yield device, plan, traits, known, progress, asked
+        plan = replanned(plan, traits)
+        for name in device.passing:
+            device.held[name] = hold("noSuchInstance", 0)
+
+
+def reading(slot, sensor_count, held):
+    """What a varbind is worth: a number, or the reason why it is none. A counter is a number that is not negative."""
+    tag, value = held
+    if slot < sensor_count:
+        return number(tag, value)
+    return value if tag in COUNTERS and value >= 0 else None
+
+
+@given(devices())
+def test_a_poll_ends_and_says_nothing_but_what_the_device_said(drawn):
+    """Each value is the one that the device gave under that name; each missing one has a reason that the device gave."""
+    for device, plan, _, _, progress, _ in polls(drawn):
+        poll, missing = (result := interpret(progress, 1, 0)).poll, result.missing
+        assert len(poll.values) == len(plan.slots)
+        for slot, value in enumerate(poll.values):
+            name = progress.names[progress.slots[slot]]
+            assert (value is None) == (slot in missing)
+            if name not in device.given:
+                assert value is None
+                assert missing[slot] in device.refused[name] | device_wide(device)
+                continue
+            truth = reading(slot, plan.sensor_count, device.held[name])
+            if value is not None:
+                assert value == truth
+            elif name in device.unreadable:
+                assert missing[slot] in {"unreadable", truth} | device.refused[name] | device_wide(device)
+            else:
+                assert truth is None or isinstance(truth, str)
+
+
+def device_wide(device):
+    """What ends a poll before all is asked."""
+    return {{"silent": "timeout", "unreachable": "unreachable"}.get(told, "") for told in device.told}
+
+
+@given(devices())
+def test_each_value_is_of_the_oid_that_its_sensor_or_interface_names(drawn):
+    for _, plan, _, known, progress, _ in polls(drawn):
+        asked = [progress.names[column] for column in progress.slots]
+        assert asked[: plan.sensor_count] == plan.sensors
+        for i, if_index in enumerate(plan.if_indexes):
+            for direction in (0, 1):
+                name = asked[plan.interface_slots(i)[direction]]
+                wide, narrow = (child(columns[direction], if_index) for columns in (WIDE_OCTETS, NARROW_OCTETS))
+                width = known[2 * i + direction]
+                assert name in {NARROW: [narrow], WIDE: [wide], UNKNOWN: [wide, narrow]}[width]
+            assert [progress.names[progress.slots[slot]] for slot in plan.interface_slots(i)][2:] == [
+                child(parse_oid("1.3.6.1.2.1.2.2.1"), column, if_index) for column in (14, 20, 13, 19)
+            ]
+
+
+@given(devices())
+def test_a_narrow_counter_stands_in_only_where_the_device_says_that_it_lacks_the_wide_one(drawn):
+    for device, plan, _, known, progress, _ in polls(drawn):
+        for i, if_index in enumerate(plan.if_indexes):
+            for direction in (0, 1):
+                wide, narrow = (child(columns[direction], if_index) for columns in (WIDE_OCTETS, NARROW_OCTETS))
+                name = progress.names[progress.slots[plan.interface_slots(i)[direction]]]
+                if name == narrow and known[2 * i + direction] == UNKNOWN:
+                    lacked = device.given.get(wide, (0, None))[0] in ABSENT
+                    assert lacked or ErrorStatus.noSuchName.name in device.refused[wide]
+
+
+@given(devices())
+def test_a_width_is_learned_from_a_counter_that_was_read_and_then_kept(drawn):
+    """An odd answer, such as a NULL, teaches nothing."""
+    for device, plan, traits, known, _, _ in polls(drawn):
+        for i, (before, after) in enumerate(zip(known, traits.widths, strict=True)):
+            if before != UNKNOWN:
+                assert after == before
+            elif after != UNKNOWN:
+                interface, direction = divmod(i, 2)
+                column = (WIDE_OCTETS if after == WIDE else NARROW_OCTETS)[direction]
+                tag, value = device.given[child(column, plan.if_indexes[interface])]
+                assert tag in COUNTERS
+                assert value >= 0
+
+
+class LimitedDevice(Adversary):
+    """A sane device that bears so many varbinds a request, and says of more that they are too big, or nothing, or a part."""
+
+    def __init__(self, held, limit, manner):
+        super().__init__(held, [("honest", 0, 0)])
+        self.limit, self.manner = limit, manner
+
+    def answer(self, request):
+        fits = len(request.names) <= self.limit
+        self._behaviours = iter([("honest", 0, 0) if fits else (self.manner, self.limit, 0)])
+        return super().answer(request)
+
+
+MANNERS = ("too_big", "too_big_with_varbinds", "silent", "cut", "empty")
+
+
+def limited(limit, manner, sensors=20, interfaces=3):
+    """A device of that limit, and the plan that reads all of it."""
+    oids = [child(parse_oid("1.3.6.1.4.1.99999.2"), n) for n in range(sensors)]
+    indexes = range(1, 1 + interfaces)
+    held = {name: hold("counter", n) for n, name in enumerate(names_of(oids, indexes))}
+    traits = Traits(widths=bytes(2 * interfaces))
+    return LimitedDevice(held, limit, manner), make_plan(oids, list(indexes), traits.widths, traits.max_varbinds), traits
+
+
+@given(st.integers(1, 30), st.sampled_from(MANNERS))
+def test_a_device_is_read_completely_whatever_it_bears(limit, manner):
+    """In the first poll, which learns the limit, and in those after it."""
+    device, plan, traits = limited(limit, manner)
+    for _ in range(POLLS):
+        progress, _ = run_poll(device, plan, traits, most_asks(plan))
+        result = interpret(progress, 1, 0)
+        assert result.missing == {}
+        assert result.poll.metric_count == 23
+        plan = replanned(plan, traits)
+
+
+@pytest.mark.parametrize("limit", range(1, STARTING_VARBINDS + 1))
+@pytest.mark.parametrize("manner", ["too_big", "too_big_with_varbinds", "silent"])
+def test_the_size_settles_at_the_most_that_the_device_bears(limit, manner):
+    """Whether it says what is too big or is silent then: in the end nothing is asked in vain any more."""
+    device, plan, traits = limited(limit, manner, sensors=60, interfaces=0)
+    for _ in range(3 * STARTING_VARBINDS):
+        run_poll(device, plan, traits, most_asks(plan))
+        plan = replanned(plan, traits)
+    device.told.clear()
+    run_poll(device, plan, traits, most_asks(plan))
+    assert set(device.told) == {"honest"}
+    assert traits.max_varbinds == limit
+
+
+def test_a_poll_of_a_dead_device_is_one_request():
+    """And one small probe; the next poll is the probe alone."""
+    device, plan, traits = limited(0, "silent")
+    for asks in (2, 1, 1):
+        progress, asked = run_poll(device, plan, traits, most_asks(plan))
+        assert len(asked) == asks
+        assert not progress.heard
+        result = interpret(progress, 1, 0)
+        assert set(result.missing.values()) == {"timeout"}
+        assert result.poll == Poll(1, 0, (None,) * len(plan.slots), ((23, 0),), 0)
+
+
+def test_a_device_that_comes_back_is_read_in_the_same_poll():
+    device, plan, traits = limited(0, "silent")
+    run_poll(device, plan, traits, most_asks(plan))
+    device.limit = 99
+    progress, asked = run_poll(device, plan, traits, most_asks(plan))
+    assert len(asked[0].names) == 1
+    assert interpret(progress, 1, 0).missing == {}

@@ -1,0 +1,160 @@
+"""When devices are polled, over any intervals and any course of time: at its phase, at most once an interval, none forgotten."""
+
+import math
+import random
+from collections import Counter, defaultdict
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towerops_agent.scheduling.timetable import MAXIMUM_LATENESS_S, Timetable
+
+START = 100_000.0
+INTERVALS = st.sampled_from((1, 5, 10, 30, 60, 61, 300, 3600))
+KEYS = st.text("abcdefgh-0123456789", min_size=1, max_size=12)
+FLEETS = st.dictionaries(KEYS, INTERVALS, min_size=1, max_size=15)
+STEPS = st.lists(st.one_of(st.floats(0, 1), st.floats(0, 100), st.floats(0, 5000)), min_size=1, max_size=60)
+
+
+def fill(fleet, now=START, first_within_s=1.0):
+    timetable = Timetable()
+    for key, interval_s in fleet.items():
+        timetable.add(key, interval_s, now, first_within_s)
+    return timetable
+
+
+def take_all(timetable, now):
+    """All that is due."""
+    while (due := timetable.take_due(now)) is not None:
+        yield due
+
+
+def promptly(timetable, until):
+    """(when, what) of all that falls due, each taken at its very time."""
+    while (at := timetable.next_at()) is not None and at <= until:
+        for due in take_all(timetable, at):
+            yield at, due
+
+
+def alike(a, b):
+    return math.isclose(a, b, rel_tol=0, abs_tol=1e-6)
+
+
+@given(FLEETS, st.floats(0, 1e7))
+def test_prompt_polls_are_one_interval_apart(fleet, start):
+    """After the first one, which comes within its time; the second comes half an interval to one and a half after it."""
+    seen = defaultdict(list)
+    horizon = start + 4 * max(fleet.values())
+    timetable = fill({key: interval for key, interval in fleet.items() if horizon - start <= 1000 * interval}, start, 2.0)
+    for at, due in promptly(timetable, horizon):
+        assert not due.skipped
+        assert due.missed == 0
+        assert due.late_s == 0
+        seen[due.key].append(at)
+    for key, times in seen.items():
+        interval = fleet[key]
+        assert start <= times[0] <= start + min(2.0, interval)
+        gaps = [after - before for before, after in pairwise(times)]
+        assert 0.5 * interval - 1e-6 <= gaps[0] <= 1.5 * interval + 1e-6
+        assert all(alike(gap, interval) for gap in gaps[1:])
+        assert times[-1] > horizon - interval - 1e-6 or len(times) == 1
+    assert len(seen) == len(timetable)
+
+
+@given(FLEETS, STEPS)
+def test_each_interval_has_at_most_one_poll_and_each_is_accounted_for(fleet, steps):
+    """However time leaps: what is taken is due; polls do not bunch; those that did not run are counted, to the last one."""
+    timetable, now = fill(fleet), START
+    started, ticks = defaultdict(list), defaultdict(int)
+    for step in steps:
+        now += step
+        taken = set()
+        for due in take_all(timetable, now):
+            assert due.key not in taken, "twice at one moment"
+            taken.add(due.key)
+            assert due.late_s >= 0
+            assert due.skipped == (due.late_s > min(fleet[due.key] / 10, MAXIMUM_LATENESS_S))
+            ticks[due.key] += due.missed + (not due.skipped)
+            if not due.skipped:
+                started[due.key].append(now - due.late_s)
+        assert (timetable.next_at() or 0) > now
+    for key, interval in fleet.items():
+        times = started[key]
+        for n, (before, after) in enumerate(pairwise(times)):
+            assert after - before > interval * (0.5 if n == 0 else 1) - 1e-6
+        assert abs(ticks[key] - (now - START) / interval) <= 2
+
+
+@given(FLEETS, STEPS)
+def test_phases_are_the_same_whenever_the_agent_starts(fleet, starts):
+    """From the second poll on, a device's times are those of any other start."""
+    phases = {}
+    start = START
+    for step in starts[:5]:
+        start += step
+        timetable = fill(fleet, start)
+        for key, interval in fleet.items():
+            alone = fill({key: interval}, start)
+            (_, _), (second, due) = [next(promptly(alone, start + 10 * interval)) for _ in range(2)]
+            phase = second % interval
+            before = phases.setdefault(key, phase)
+            assert due.key == key
+            assert min(abs(phase - before), interval - abs(phase - before)) < 1e-6
+        assert len(timetable) == len(fleet)
+
+
+@given(FLEETS, st.floats(100, 1e6))
+def test_after_a_stall_nothing_bunches(fleet, stall_s):
+    """Late polls are skipped and counted; each device is next polled at its own time, once in an interval."""
+    timetable = fill(fleet)
+    for _ in promptly(timetable, START + 2):
+        pass
+    now = START + 2 + stall_s
+    for due in take_all(timetable, now):
+        assert due.missed >= due.skipped
+    least = min(fleet.values())
+    came = defaultdict(list)
+    for at, due in promptly(timetable, now + 1.5 * least + 1e-6):
+        came[due.key].append(at)
+    for key, times in came.items():
+        assert len(times) <= 1.5 * least / fleet[key] + 1
+        assert times[0] > now
+    assert {key for key, interval in fleet.items() if interval == least} <= came.keys()
+
+
+@given(FLEETS, st.data())
+def test_a_removed_device_never_comes(fleet, data):
+    timetable = fill(fleet)
+    gone = data.draw(st.sets(st.sampled_from(sorted(fleet))))
+    for key in gone:
+        timetable.remove(key)
+        timetable.remove(key)
+        assert key not in timetable
+    assert len(timetable) == len(fleet) - len(gone)
+    came = {due.key for due in take_all(timetable, START + 100_000)}
+    assert came == fleet.keys() - gone
+
+
+@given(FLEETS, st.integers(20, 60))
+def test_a_configuration_put_in_again_and_again_takes_no_more_room(fleet, times):
+    """Nor does one that adds a device and takes it away."""
+    timetable = fill(fleet)
+    for n in range(times):
+        for key, interval in fleet.items():
+            timetable.add(key, interval + n % 2, START, 1.0)
+        timetable.add("passing", 86_400, START, 86_400)
+        timetable.remove("passing")
+    assert len(timetable) == len(fleet)
+    assert len(timetable._heap) <= 2 * len(fleet) + 64
+    assert sorted(due.key for due in take_all(timetable, START + 10_000)) == sorted(fleet)
+
+
+def test_starts_are_spread_over_the_interval():
+    """Of 2,000 devices, each tenth of a minute has a tenth, give or take a few."""
+    rng = random.Random(7)
+    timetable = fill({f"{rng.getrandbits(128):032x}": 60 for _ in range(2000)}, first_within_s=60)
+    tenths = Counter(int((at - START) // 6) for at, _ in promptly(timetable, START + 59.999))
+    assert tenths.total() == 2000
+    assert all(140 <= count <= 260 for count in tenths.values())
+    assert len(tenths) == 10

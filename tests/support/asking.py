@@ -1,0 +1,55 @@
+"""Short ways to ask a device through the real client."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from towerops_agent.counters import Counters
+from towerops_agent.snmp import walk as walking
+from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmp.exchange import Answer, NoReply
+from towerops_agent.snmp.message import Community, Pdu, Request, Version
+from towerops_agent.snmp.oid import format_oid, parse_oid
+
+PATIENT_S = (5.0, 10.0)
+"""For a device that answers: no test waits that long."""
+
+VERSIONS = {"1": Version.V1, "2c": Version.V2C}
+
+
+def security(version: str = "2c", community: bytes = b"public") -> Community:
+    return Community(VERSIONS[version], community)
+
+
+def request(*oids: str) -> Request:
+    return Request(tuple(map(parse_oid, oids)))
+
+
+@asynccontextmanager
+async def open_client() -> AsyncIterator[tuple[SnmpClient, Counters]]:
+    counters = Counters()
+    async with SnmpClient(counters) as client:
+        yield client, counters
+
+
+async def ask(port: int, wanted: Request, *, version: str = "2c", host: str = "127.0.0.1", timeouts_s=PATIENT_S) -> Answer:
+    """The answer of one client, used once."""
+    async with open_client() as (client, _):
+        return await client.ask(await client.resolve(host, port), security(version), wanted, timeouts_s)
+
+
+async def get(port: int, *oids: str, version: str = "2c", host: str = "127.0.0.1") -> Pdu:
+    """The response's PDU."""
+    answer = await ask(port, request(*oids), version=version, host=host)
+    assert not isinstance(answer, NoReply), answer
+    return answer.pdu
+
+
+async def walk(port: int, oid: str, *, version: str = "2c") -> list[walking.Varbind]:
+    """All varbinds below `oid`."""
+    async with open_client() as (client, _):
+        peer = await client.resolve("127.0.0.1", port)
+        return [varbind async for varbind in walking.walk(client, peer, security(version), parse_oid(oid), PATIENT_S)]
+
+
+def names(pdu: Pdu) -> list[str]:
+    return [format_oid(name) for name in pdu.names]

@@ -1,0 +1,38 @@
+"""Devices under polling, made from a few words."""
+
+from collections.abc import Iterable
+
+from towerops_agent.model import Credentials, Equipment, Interface, Secret, Sensor, SnmpVersion
+from towerops_agent.polling.device import Device, make_device
+from towerops_agent.polling.plan import Planner
+from towerops_agent.snmp.oid import parse_oid
+
+LAYOUT = 7
+
+
+def equipment(
+    *,
+    equipment_id: str = "eq-1",
+    host: str = "127.0.0.1",
+    port: int = 161,
+    version: str = "2c",
+    sensors: Iterable[str] = (),
+    interfaces: Iterable[int] = (),
+    interval_s: int = 60,
+) -> Equipment:
+    """`sensors`: OIDs; `interfaces`: ifIndexes."""
+    return Equipment(
+        equipment_id,
+        f"name of {equipment_id}",
+        host,
+        port,
+        credentials=Credentials(SnmpVersion(version), Secret("public")),
+        interval_s=interval_s,
+        sensors=tuple(Sensor(f"s{i}", parse_oid(oid)) for i, oid in enumerate(sensors)),
+        interfaces=tuple(Interface(f"i{if_index}", if_index) for if_index in interfaces),
+    )
+
+
+def device(planner: Planner | None = None, before: Device | None = None, **wanted: object) -> Device:
+    """As `equipment` takes it. `before`: the device under its configuration before."""
+    return make_device(equipment(**wanted), LAYOUT, b"digest", planner or Planner(), before)  # type: ignore[arg-type]

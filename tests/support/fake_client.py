@@ -1,0 +1,65 @@
+"""An SnmpClient in memory, for virtual time: devices by host, each answering after a time of its own, or never."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from towerops_agent.simulator.device import SimulatedDevice
+from towerops_agent.snmp.exchange import Answer, NoReply, Peer, Reply
+from towerops_agent.snmp.message import Community, Request, decode_message
+
+REQUEST_ID = 0x01020304
+
+
+class FakeClient:
+    """Takes SnmpClient's place.
+
+    `devices`: by host; a host without a device is silent. `rtt_s`: by host, how long an answer takes, and without an entry
+    10 ms. `asked`: how many datagrams went to each host. `in_flight`: how many requests are under way, by host.
+    """
+
+    def __init__(self, devices: dict[str, SimulatedDevice] | None = None) -> None:
+        self.devices = dict(devices or {})
+        self.rtt_s: dict[str, float] = {}
+        self.asked: Counter[str] = Counter()
+        self.in_flight: Counter[str] = Counter()
+        self.most_in_flight = 0
+        self.requests: list[tuple[str, Request, tuple[float, ...]]] = []
+        self.resolver: Callable[[str], str] = lambda host: host
+        self.resolved: list[str] = []
+        self.wall_us = 1_000
+
+    async def resolve(self, host: str, port: int) -> Peer:
+        self.resolved.append(host)
+        return self.resolver(host), port
+
+    async def ask(
+        self,
+        peer: Peer,
+        security: Community,
+        request: Request,
+        timeouts_s: Sequence[float],
+        *,
+        over_tcp: bool = False,
+        from_any: bool = False,
+    ) -> Answer:
+        host = peer[0]
+        self.requests.append((host, request, tuple(timeouts_s)))
+        self.in_flight[host] += 1
+        self.most_in_flight = max(self.most_in_flight, sum(self.in_flight.values()))
+        try:
+            return await self._ask(host, security, request, timeouts_s)
+        finally:
+            self.in_flight[host] -= 1
+
+    async def _ask(self, host: str, security: Community, request: Request, timeouts_s: Sequence[float]) -> Answer:
+        rtt_s = self.rtt_s.get(host, 0.01)
+        for timeout_s in timeouts_s:
+            self.asked[host] += 1
+            device = self.devices.get(host)
+            octets = device.answer(security.wrap(request.pdu(REQUEST_ID)), 100.0) if device else None
+            if octets is not None and rtt_s <= timeout_s:
+                await asyncio.sleep(rtt_s)
+                return Reply(decode_message(octets).pdu, rtt_s, self.wall_us)
+            await asyncio.sleep(timeout_s)
+        return NoReply("timeout", len(timeouts_s))

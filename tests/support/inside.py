@@ -1,0 +1,42 @@
+"""The agent inside the test's own process: its loops run, and a test may look into its parts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from support.agent import TOKEN
+from towerops_agent.agent import Agent
+from towerops_agent.model import Secret
+from towerops_agent.settings import Settings
+
+
+@asynccontextmanager
+async def running(url: str, folder: Path) -> AsyncIterator[Agent]:
+    """An agent in this process, which fetches its configuration when told to."""
+    agent = Agent(Settings(api_url=url, token=Secret(TOKEN), database_path=folder / "agent.db", config_refresh_s=86_400))
+    stop = asyncio.Event()
+    task = asyncio.create_task(agent.run(stop))
+    try:
+        yield agent
+    finally:
+        stop.set()
+        await task
+
+
+async def polls_of(agent: Agent, key: str, more: int) -> None:
+    """Return when the device has been polled so many times more."""
+    seen = 0
+    enough = asyncio.Event()
+    take = agent._fleet._take
+
+    def counted(device, result):
+        nonlocal seen
+        take(device, result)
+        seen += device.id == key
+        if seen >= more:
+            enough.set()
+
+    agent._fleet._take = counted
+    await enough.wait()
+    agent._fleet._take = take

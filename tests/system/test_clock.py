@@ -1,0 +1,76 @@
+"""The wall clock steps by hours, either way, under a running agent: polls go on as they were, nothing is lost, and it is told."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import structlog
+
+from support.agent import TOKEN
+from support.inside import polls_of, running
+from support.site import METRICS_A_POLL, site
+from towerops_agent.api.contract import CONFIG_PATH, METRICS_PATH
+from towerops_agent.counters import Count
+from towerops_agent.sandbox.server import Sandbox
+
+HOUR_NS = 3_600_000_000_000
+
+
+class WallClock:
+    """The process's wall clock, which can be set."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.step_ns = 0
+        real = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: real() + self.step_ns)
+        monkeypatch.setattr(time, "time", lambda: (real() + self.step_ns) / 1e9)
+
+
+@pytest.fixture
+def wall(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    return WallClock(monkeypatch)
+
+
+@pytest.mark.parametrize("hours", [-30, -3, 3, 30])
+async def test_a_step_neither_stops_nor_bunches_polls_and_loses_nothing(tmp_path: Path, wall: WallClock, hours: int):
+    """Amid an outage: what was polled before the step is delivered with what is polled after it, also beyond a day's step."""
+    async with site(2) as config:
+        sandbox = Sandbox(config, TOKEN)
+        outage = sandbox.faults.answer(503, path=METRICS_PATH)
+        async with sandbox.serve() as url, running(url, tmp_path) as agent:
+            await outage.met()
+            await polls_of(agent, "d0", 1)
+            before = asyncio.get_running_loop().time()
+            wall.step_ns = hours * HOUR_NS
+            await polls_of(agent, "d0", 3)
+            took_s = asyncio.get_running_loop().time() - before
+            assert took_s >= 2, "three polls of one device are two intervals of a second apart"
+            await agent._buffer.clean_up()
+            outage.clear()
+            assert agent.counters.by_reason(Count.METRICS_EXPIRED) == {}
+            assert agent._fleet.latest_s < 1.0
+        assert agent.counters.by_reason(Count.POLLS_SKIPPED) == {}
+        assert sandbox.store.metric_count == agent.counters.get(Count.READINGS)
+        assert sandbox.store.metric_count >= 5 * METRICS_A_POLL
+        assert sandbox.store.duplicates() == {}
+
+
+async def test_a_clock_that_differs_from_the_server_s_is_warned_of_once(tmp_path: Path, wall: WallClock):
+    """And told when it agrees again; the state is there for the status."""
+    sandbox = Sandbox({}, TOKEN)
+    async with sandbox.serve() as url, running(url, tmp_path) as agent:
+        await sandbox.store.wait_until(lambda store: bool(store.exchanges))
+        date = format_datetime(datetime.now(UTC), usegmt=True)
+        sandbox.faults.answer(200, headers={"date": date}, body=sandbox.store.config_body, path=CONFIG_PATH)
+        agent._api._now = lambda: datetime.now(UTC) + timedelta(microseconds=wall.step_ns / 1000)
+        with structlog.testing.capture_logs() as lines:
+            for hours in (0, 2, 2, 5, 0, 0):
+                wall.step_ns = hours * HOUR_NS
+                await agent._sync.fetch_once()
+        told = [(line["log_level"], round(line["ahead_s"] / 3600)) for line in lines if "ahead_s" in line]
+        assert told == [("warning", 2), ("info", 0)]
+        assert agent._sync.clock_skew.is_wrong is False

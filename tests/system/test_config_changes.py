@@ -1,0 +1,108 @@
+"""A changed configuration is applied device by device, without a restart: what is unchanged stays, what is gone is gone."""
+
+import asyncio
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+from support.agent import TOKEN
+from support.inside import polls_of, running
+from support.site import METRICS_A_POLL, site
+from towerops_agent.api.contract import CONFIG_PATH, METRICS_PATH
+from towerops_agent.api.outcomes import ConfigFetched, NotModified, Unavailable
+from towerops_agent.counters import Count
+from towerops_agent.sandbox.server import Sandbox
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+async def test_an_unchanged_device_keeps_its_phase_its_traits_and_its_layout(tmp_path: Path):
+    """One device gets another sensor, one is new: the third is the very object that it was, due when it was due."""
+    async with site(3) as config:
+        first = deepcopy(config)
+        new = first["equipment"].pop()
+        sandbox = Sandbox(first, TOKEN)
+        async with sandbox.serve() as url, running(url, tmp_path) as agent:
+            await sandbox.store.wait_until(lambda store: bool(store.readings("d0-s0") and store.readings("d1-s0")))
+            before = dict(agent._fleet.devices)
+            entries = dict(agent._fleet._timetable._entries)
+            phases = {key: (entry.interval_s, entry.phase_s) for key, entry in entries.items()}
+            learned = before["d1"].traits
+            second = deepcopy(first)
+            second["version"] = "2"
+            second["equipment"][1]["sensors"].append({"id": "d1-more", "oid": "1.3.6.1.2.1.1.3.0"})
+            second["equipment"].append(new)
+            sandbox.store.set_config(second)
+            assert isinstance(await agent._sync.fetch_once(), ConfigFetched)
+            after = agent._fleet.devices
+            assert after["d0"] is before["d0"]
+            assert agent._fleet._timetable._entries["d0"] is entries["d0"]
+            assert after["d1"] is not before["d1"]
+            assert after["d1"].layout != before["d1"].layout
+            assert after["d1"].traits.widths == learned.widths, "what was learned of its interfaces is known still"
+            entry = agent._fleet._timetable._entries["d1"]
+            assert (entry.interval_s, entry.phase_s) == phases["d1"], "its time is the same"
+            assert agent._sync.version == "2"
+            await polls_of(agent, "d1", 1)
+            await polls_of(agent, "d2", 1)
+        assert sandbox.store.readings("d1-more")
+        assert sandbox.store.readings("d2-s0")
+        assert sandbox.store.duplicates() == {}
+
+
+async def test_the_same_configuration_is_asked_for_by_its_etag_and_changes_nothing(tmp_path: Path):
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(url, tmp_path) as agent:
+            await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+            before = agent._fleet.devices["d0"]
+            assert isinstance(await agent._sync.fetch_once(), NotModified)
+            assert agent._fleet.devices["d0"] is before
+        (_, second) = [exchange for exchange in sandbox.store.exchanges if exchange.path == CONFIG_PATH]
+        assert (second.status, second.headers["if-none-match"]) == (304, sandbox.store.etag)
+
+
+@pytest.mark.parametrize("broken", [b"<html>Please log in</html>", b"", b"[]", b'{"equipment": "none"}', b'{"equipment": [}'])
+async def test_a_broken_configuration_leaves_the_running_one_in_force(tmp_path: Path, broken: bytes):
+    """Polls go on, what is kept for the next start is the good one, and the next good one is taken."""
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(url, tmp_path) as agent:
+            await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+            kept = await agent._kept()
+            sandbox.store.set_config(broken)
+            assert isinstance(await agent._sync.fetch_once(), Unavailable)
+            assert list(agent._fleet.devices) == ["d0"]
+            await polls_of(agent, "d0", 1)
+            assert await agent._kept() == kept
+            sandbox.store.set_config(config | {"version": "2"})
+            assert isinstance(await agent._sync.fetch_once(), ConfigFetched)
+            assert agent._sync.version == "2"
+
+
+async def test_a_removed_device_stops_and_what_is_pending_of_it_is_delivered(tmp_path: Path):
+    """The API takes no metrics while the device is removed; they arrive when it does, and nothing newer."""
+    async with site(2) as config:
+        sandbox = Sandbox(config, TOKEN)
+        outage = sandbox.faults.answer(503, path=METRICS_PATH)
+        async with sandbox.serve() as url, running(url, tmp_path) as agent:
+            await outage.met()
+            await polls_of(agent, "d1", 1)
+            pending = agent.counters.get(Count.READINGS)
+            sandbox.store.set_config(config | {"equipment": config["equipment"][:1]})
+            assert isinstance(await agent._sync.fetch_once(), ConfigFetched)
+            assert list(agent._fleet.devices) == ["d0"]
+            last_us = asyncio.get_running_loop().time()
+            await polls_of(agent, "d0", 2)
+            assert asyncio.get_running_loop().time() - last_us >= 1, "an interval has passed"
+            outage.clear()
+        assert sandbox.store.metric_count == agent.counters.get(Count.READINGS) >= pending
+        gone, there = sandbox.store.readings("d1-s0"), sandbox.store.readings("d0-s0")
+        assert gone
+        assert max(reading.timestamp for reading in gone) < max(reading.timestamp for reading in there)
+        assert len(there) >= len(gone) + 1
+        assert sandbox.store.metric_count % METRICS_A_POLL == 0

@@ -1,0 +1,139 @@
+"""What an operator sees of a running and of a stopped agent: status, health, history, signals, systemd."""
+
+import asyncio
+import json
+import signal
+import socket
+from pathlib import Path
+
+from support.agent import TOKEN, environment, running
+from support.site import COMMUNITY, equipment, site
+from towerops_agent.operations.observer import EACH_S
+from towerops_agent.sandbox.proxy import Proxy
+from towerops_agent.sandbox.server import Sandbox
+
+
+async def command(*arguments: str, database: Path, **env: str) -> tuple[int, str]:
+    """What `towerops-agent` prints with these arguments, both streams, and its exit status."""
+    import sys
+
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "towerops_agent", *arguments),
+        env={**environment("https://unused.example", database), **env},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+async def snapshot_when(database: Path, condition) -> dict:
+    """The snapshot, once it is as wanted; the agent writes one each 15 s, and at its stop."""
+    while True:
+        status, text = await command("status", "--json", database=database)
+        if status == 0 and (snapshot := json.loads(text)["snapshot"]) and condition(snapshot):
+            return snapshot
+
+
+async def test_status_tells_of_devices_in_trouble_and_what_was_refused(tmp_path: Path):
+    """The whole story of a small site: one device dead, one sensor refused, the others well; and then that it was stopped."""
+    database = tmp_path / "agent.db"
+    async with site(2) as config:
+        config["equipment"].append(equipment("dead", port=9, community="another-secret-9"))
+        config["equipment"][0]["sensors"][0]["oid"] = "bad"
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(env=environment(url, database)) as agent:
+            await agent.logged("device does not answer")
+            await sandbox.store.wait_until(lambda store: bool(store.heartbeats) and store.metric_count > 0)
+            assert await agent.stop() == 0
+        status, text = await command("status", database=database)
+        snapshot = await snapshot_when(database, lambda _: True)
+    assert status == 0
+    assert "2 up, 0 degraded, 1 down" in text
+    assert "Device dead (127.0.0.1:9)  timeout" in text
+    assert "sensor Device d0 d0-s0: oid is" in text
+    assert "stopped" in text
+    assert "nothing pending" in text
+    assert snapshot["counters"]["metrics_delivered"][""] == sandbox.store.metric_count
+    assert not any(secret in text for secret in (COMMUNITY, TOKEN, "another-secret-9"))
+
+
+async def test_health_is_good_while_it_runs_also_without_the_api_and_bad_when_it_is_gone(tmp_path: Path):
+    database = tmp_path / "agent.db"
+    status, text = await command("health", database=database)
+    assert (status, "no database" in text) == (1, True)
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        proxy = Proxy()
+        async with sandbox.serve() as target, proxy.serve(target) as url:
+            async with running(env=environment(url, database, CONFIG_REFRESH_SECONDS="5")) as agent:
+                await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+                await snapshot_when(database, lambda snapshot: True)
+                assert await command("health", database=database) == (0, "well\n")
+                proxy.go_down()
+                await agent.logged("configuration not fetched")
+                await snapshot_when(database, lambda snapshot: snapshot["dealings"]["configuration"]["works"] is False)
+                status, text = await command("health", database=database)
+                assert status == 0
+                assert "configuration fails" in text
+                await agent.stop()
+            status, text = await command("health", database=database)
+            assert (status, "was stopped" in text) == (1, True)
+
+
+async def test_history_shows_what_was_read_by_id_and_by_name(tmp_path: Path):
+    database = tmp_path / "agent.db"
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(env=environment(url, database)) as agent:
+            await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+            await agent.stop()
+    status, text = await command("history", "Device d0", database=database)
+    assert status == 0
+    assert len([line for line in text.splitlines() if line.startswith("d0-s")]) == 5
+    status, lines = await command("history", "d0", "--csv", database=database, TOWEROPS_AGENT_TOKEN="")
+    delivered = {(reading.timestamp, f"{reading.value}") for reading in sandbox.store.readings("d0-s1")}
+    shown = {tuple(line.split(",")[::3]) for line in lines.splitlines() if ",d0-s1," in line}
+    assert delivered <= shown
+    status, text = await command("history", "nobody", database=database)
+    assert (status, "no device is called nobody" in text) == (1, True)
+
+
+async def test_sighup_fetches_the_configuration_at_once_and_sigusr1_logs_the_state(tmp_path: Path):
+    """Without it the next fetch would be in five minutes; a device that the new configuration has is polled."""
+    async with site(2) as config:
+        first = {**config, "equipment": config["equipment"][:1]}
+        sandbox = Sandbox(first, TOKEN)
+        async with sandbox.serve() as url, running(env=environment(url, tmp_path / "agent.db", LOG_LEVEL="debug")) as agent:
+            await agent.logged("configuration in force")
+            sandbox.store.set_config(config)
+            agent.send(signal.SIGHUP)
+            await agent.logged("device answers", times=2)
+            agent.send(signal.SIGUSR1)
+            await agent.logged("msg=state")
+            assert await agent.stop() == 0
+        assert sandbox.store.readings("d1-s0")
+
+
+async def test_systemd_is_told_when_it_is_ready_alive_and_stopping(tmp_path: Path):
+    """As sd_notify(3) has it, by the socket that systemd gives; the watchdog is fed while the loops move."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.setblocking(False)
+        manager.bind(str(tmp_path / "notify"))
+        loop = asyncio.get_running_loop()
+        async with site(1) as config:
+            sandbox = Sandbox(config, TOKEN)
+            async with sandbox.serve() as url:
+                env = environment(url, tmp_path / "agent.db", NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="200000")
+                async with running(env=env) as agent:
+                    told = [await loop.sock_recv(manager, 100) for _ in range(3)]
+                    assert sorted(set(told)) == [b"READY=1", b"WATCHDOG=1"]
+                    agent.send(signal.SIGTERM)
+                    while told[-1] != b"STOPPING=1":
+                        told.append(await loop.sock_recv(manager, 100))
+                    assert await agent.ended() == 0
+
+
+def test_a_snapshot_is_written_often_enough_for_health():
+    assert EACH_S < 30

@@ -1,0 +1,39 @@
+"""Which proxy a message names: the environment's for that URL, without its password; none for this machine."""
+
+import pytest
+
+from towerops_agent.api.proxy import is_loopback, proxy_of
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.parametrize(
+    ("variables", "proxy"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "proxy:3128"),
+        ({"https_proxy": "http://user:s3cret@proxy:3128"}, "proxy:3128"),
+        ({"HTTPS_PROXY": "proxy:3128"}, "proxy:3128"),
+        ({"ALL_PROXY": "http://proxy:3128"}, "proxy:3128"),
+        ({"HTTP_PROXY": "http://proxy:3128"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "example.net"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, None),
+    ],
+)
+def test_the_proxy_for_a_url(monkeypatch, variables, proxy):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_of("https://api.example.net/x") == proxy
+
+
+@pytest.mark.parametrize("url", ["http://localhost:80", "http://127.0.0.9", "http://[::1]:8700"])
+def test_what_is_for_this_machine_goes_through_no_proxy(monkeypatch, url):
+    monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+    assert is_loopback(url)
+    assert proxy_of(url) is None
+    assert not is_loopback("https://localhost.example.net")

@@ -1,0 +1,204 @@
+"""A corrupt file is set aside at once, a new one begun, and what can be read of the old one is in it."""
+
+import sqlite3
+from contextlib import suppress
+
+import pytest
+from structlog.testing import capture_logs
+
+from towerops_agent.buffer import opening
+from towerops_agent.buffer.batch import Lane
+from towerops_agent.counters import Count
+from towerops_agent.errors import BufferFailure
+from towerops_agent.model import Layout
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, members, poll
+
+PAGE = 4096
+POLLS = 3_000
+
+
+async def fill(bench, packed: bool = False) -> None:
+    """Polls numbered from 0; the first three metrics are sent, the next two in an open batch."""
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for i in range(POLLS):
+            buffer.add(poll(layout, T0_US + i))
+        await buffer.acknowledge(await buffer.next_batch(3))
+        await buffer.next_batch(2)
+        await buffer.keep_config(b"sealed")
+        if packed:
+            bench.now_us += HOUR_US
+            await buffer.clean_up()
+
+
+def damage(path, first_page: int, pages: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[first_page * PAGE : (first_page + pages) * PAGE] = b"\xff" * (pages * PAGE)
+    path.write_bytes(content)
+
+
+async def delivered(buffer) -> list[tuple[int, int]]:
+    found = []
+    await deliver_into(found, buffer)
+    return found
+
+
+async def deliver_into(found: list[tuple[int, int]], buffer) -> None:
+    for lane in Lane:
+        while batch := await buffer.next_batch(1_000, lane):
+            found += members(await buffer.read(batch))
+            await buffer.acknowledge(batch)
+
+
+@pytest.mark.parametrize("content", [b"no database" * 1_000, b"SQLite format 3\0" + b"\xff" * 8_000], ids=["text", "header"])
+async def test_of_a_file_that_is_no_database_nothing_is_left_but_it_is_kept(bench, content):
+    bench.path.write_bytes(content)
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            assert buffer.replaced == bench.path.with_name("agent.db.corrupt-20260109T192215Z")
+            assert buffer.replaced.read_bytes() == content
+            buffer.add(poll(await buffer.register(LAYOUT)))
+            assert (await buffer.pending()).polls == 1
+    assert logs[0]["event"] == "corrupt database set aside, a new one begins"
+    assert logs[0]["kept_as"] == str(buffer.replaced)
+    async with bench.buffer() as buffer:
+        assert buffer.replaced is None
+        assert (await buffer.pending()).polls == 1
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+async def test_of_a_file_cut_short_what_is_left_is_delivered(bench, packed):
+    await fill(bench, packed)
+    content = bench.path.read_bytes()
+    bench.path.write_bytes(content[: len(content) // PAGE * 3 // 4 * PAGE])
+    async with bench.buffer() as buffer:
+        assert buffer.replaced is not None
+        found = await delivered(buffer)
+        assert len(set(found)) == len(found)
+        assert set(found) <= {(i, metric) for i in range(1, POLLS) for metric in range(3)}
+        if not packed:
+            assert len(found) > POLLS
+        assert await buffer.kept_config() in (b"sealed", None)
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US + POLLS))
+        assert await delivered(buffer) == [(POLLS, 0), (POLLS, 1), (POLLS, 2)]
+
+
+async def test_damage_found_in_use_costs_what_is_unreadable_and_no_more(bench):
+    """The file is replaced in the same second; a batch under way keeps its key, and what is sent is not sent again."""
+    await fill(bench)
+    (page,) = (
+        {row[0] for row in bench.rows("SELECT max(pageno) FROM dbstat WHERE name = 'bodies'")} if has_dbstat(bench) else {40}
+    )
+    damage(bench.path, page - 20, 8)
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        assert buffer.replaced is None  # the ends of each table are sound
+        found = []
+        for _ in range(20):
+            with suppress(BufferFailure):
+                await deliver_into(found, buffer)
+        assert buffer.replaced is not None
+        assert await buffer.next_batch(1) is None
+        assert len(set(found)) == len(found)
+        lost = bench.counters.by_reason(Count.METRICS_DROPPED)
+        assert set(lost) == {"damaged", "corrupt"}
+        assert 3 * POLLS - len(found) - 3 == sum(lost.values())
+        assert 2 * POLLS < len(found) < 3 * POLLS - 3
+        assert await buffer.kept_config() == b"sealed"
+        buffer.add(poll(layout, T0_US + POLLS))  # the id from before is still good
+        assert await delivered(buffer) == [(POLLS, 0), (POLLS, 1), (POLLS, 2)]
+        assert not buffer.layouts_lost.is_set()
+
+
+def has_dbstat(bench) -> bool:
+    try:
+        bench.rows("SELECT 1 FROM dbstat LIMIT 1")
+    except sqlite3.Error:
+        return False
+    return True
+
+
+async def test_layouts_that_are_lost_are_told_and_their_ids_go_to_no_other(bench):
+    async with bench.buffer() as buffer:
+        await fill_layouts(buffer)
+        old = await buffer.register(LAYOUT)
+        await buffer.flush()
+        await buffer._ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        bench.path.write_bytes(bench.path.read_bytes()[:PAGE] + b"\xff" * 40 * PAGE)
+        buffer.add(poll(old))
+        await buffer._ask(lambda store: store.connection.execute("PRAGMA cache_size = 0").fetchall())
+        for _ in range(2):
+            try:
+                await buffer.next_batch(10)
+            except BufferFailure:
+                continue
+        assert buffer.replaced is not None
+        await buffer.layouts_lost.wait()
+        new = await buffer.register(Layout("another"))
+        assert new > old + 1_000_000
+        buffer.add(poll(old))  # it can't be known whose it is
+        assert await delivered(buffer) == []
+
+
+async def fill_layouts(buffer) -> None:
+    await buffer.register_all(Layout(f"eq-{i}", tuple((f"sensor-{i}-{j}", 1.0) for j in range(50))) for i in range(100))
+
+
+async def test_three_corrupt_files_are_kept(bench):
+    names = []
+    for _ in range(5):
+        bench.path.write_bytes(b"no database" * 1_000)
+        async with bench.buffer() as buffer:
+            names.append(buffer.replaced.name)
+        bench.now_us += HOUR_US
+    left = sorted(path.name for path in bench.path.parent.glob("*.corrupt-*"))
+    assert left == names[2:]
+
+
+async def test_two_corrupt_files_of_one_second_are_both_kept(bench):
+    for content in (b"one" * 1_000, b"two" * 1_000):
+        bench.path.write_bytes(content)
+        async with bench.buffer():
+            pass
+    kept = sorted(bench.path.parent.glob("*.corrupt-*"))
+    assert [path.read_bytes()[:3] for path in kept] == [b"one", b"two"]
+
+
+async def test_a_salvage_that_was_cut_short_is_taken_up_at_the_next_start(bench, monkeypatch):
+    await fill(bench)
+    content = bench.path.read_bytes()
+    bench.path.write_bytes(content[: len(content) // PAGE * 3 // 4 * PAGE])
+
+    def stop(*arguments, **options):
+        salvage(*arguments, **options)
+        raise KeyboardInterrupt
+
+    salvage = opening.salvage
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "salvage", stop)
+        with pytest.raises(KeyboardInterrupt):
+            await bench.buffer().__aenter__()
+    async with bench.buffer() as buffer:
+        found = await delivered(buffer)
+        assert len(found) > POLLS
+        assert len(set(found)) == len(found)
+    assert bench.rows("SELECT key FROM meta WHERE key = 'salvaging'") == []
+
+
+async def test_a_disk_that_spoils_each_file_gets_one_new_one_a_minute(bench):
+    async with bench.buffer() as buffer:
+        await buffer.register(LAYOUT)
+        for _ in range(3):
+            with pytest.raises(BufferFailure):
+                await buffer._ask(corrupt_error)
+        assert len(list(bench.path.parent.glob("*.corrupt-*Z"))) == 1
+        bench.now_us += opening.RENEWED_EVERY_US
+        with pytest.raises(BufferFailure):
+            await buffer._ask(corrupt_error)
+        assert len(list(bench.path.parent.glob("*.corrupt-*Z"))) == 2
+
+
+def corrupt_error(store):
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    raise error

@@ -1,0 +1,107 @@
+"""What another process reads, while the agent runs and after."""
+
+import sqlite3
+
+import pytest
+
+from towerops_agent.buffer.batch import Pending, Refused
+from towerops_agent.buffer.reader import NotReadable, Reader
+from towerops_agent.model import Layout, Poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, poll
+
+OTHER = Layout("eq-2", LAYOUT.sensors, LAYOUT.interfaces)
+CHANGED = Layout("eq-1", LAYOUT.sensors[:2], LAYOUT.interfaces)
+
+
+async def fill(bench, buffer) -> None:
+    """Two devices, a poll a minute for an hour, of which the older half is packed; one metric refused."""
+    layouts = await buffer.register_all([LAYOUT, OTHER])
+    for _ in range(60):
+        for layout in layouts:
+            buffer.add(poll(layout, bench.now_us))
+        await buffer.flush()
+        bench.now_us += 60_000_000
+    await buffer.keep_config(b"sealed")
+    await buffer.set_aside(await buffer.next_batch(1), b"{}", "no such sensor")
+    await buffer.clean_up()
+
+
+def check(bench) -> None:
+    with Reader(bench.path) as reader:
+        assert reader.pending() == Pending(359, 120, T0_US)
+        assert reader.refused() == [Refused("eq-1", b"{}", "no such sensor", T0_US + HOUR_US)]
+        assert (reader.meta("config"), reader.meta("nothing")) == (b"sealed", None)
+        assert reader.newest_poll_us() == T0_US + HOUR_US - 60_000_000
+        assert reader.equipment() == {"eq-1": [1], "eq-2": [2]}
+        found = list(reader.polls("eq-1", T0_US + 5 * 60_000_000))
+        assert [stored.poll for stored in found] == [poll(1, T0_US + minute * 60_000_000) for minute in range(5, 60)]
+        assert {stored.layout.equipment_id for stored in found} == {"eq-1"}
+        assert list(reader.polls("eq-3", 0)) == []
+        sizes = reader.sizes()
+        assert sizes.file_octets == bench.path.stat().st_size
+        assert sizes.free_octets >= 0
+
+
+async def test_all_can_be_read_while_the_agent_runs_and_after(bench):
+    async with bench.buffer() as buffer:
+        await fill(bench, buffer)
+        check(bench)
+        buffer.add(poll(1))
+        await buffer.flush()
+        with Reader(bench.path) as reader:
+            assert reader.pending().polls == 121
+            assert reader.sizes().journal_octets > 0
+            await buffer.acknowledge(await buffer.next_batch(1_000))
+            assert reader.pending().polls == 0
+            await buffer._ask(lambda store: store.connection.execute("DELETE FROM polls WHERE id = 121").rowcount)
+    with Reader(bench.path) as reader:
+        assert reader.sizes().journal_octets == 0
+
+
+async def test_reading_leaves_no_file_beside_the_database(bench):
+    async with bench.buffer() as buffer:
+        await fill(bench, buffer)
+    before = {path.name: path.stat().st_mtime_ns for path in bench.path.parent.iterdir()}
+    check(bench)
+    assert {path.name: path.stat().st_mtime_ns for path in bench.path.parent.iterdir()} == before
+
+
+async def test_polls_of_all_layouts_of_an_equipment_are_found_and_damaged_ones_left_out(bench):
+    async with bench.buffer() as buffer:
+        await fill(bench, buffer)
+        layout = await buffer.register(CHANGED)
+        last = Poll(layout, T0_US + HOUR_US, (1,) * 8, ((3, 0),), 3)
+        buffer.add(last)
+        await buffer.flush()
+        await buffer._ask(lambda store: store.connection.execute("UPDATE bodies SET body = x'00' WHERE poll = 119").rowcount)
+        with Reader(bench.path) as reader:
+            found = list(reader.polls("eq-1", T0_US + 58 * 60_000_000))
+            assert [stored.poll for stored in found] == [poll(1, T0_US + 58 * 60_000_000), last]
+            abandoned = reader.polls("eq-1", 0)
+            next(abandoned)
+        abandoned.close()
+
+
+async def test_nothing_can_be_written(bench):
+    async with bench.buffer():
+        with Reader(bench.path) as reader, pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader._connection.execute("DELETE FROM polls")
+
+
+def test_no_database_is_an_error_that_names_the_place(bench):
+    with pytest.raises(NotReadable, match=r"there is no database .*agent\.db: give"):
+        Reader(bench.path).__enter__()
+
+
+@pytest.mark.parametrize("version", [0, 1, 3])
+async def test_another_version_is_an_error_that_names_both(bench, version):
+    async with bench.buffer() as buffer:
+        await buffer._ask(lambda store: store.connection.execute(f"PRAGMA user_version = {version}").fetchall())
+    with pytest.raises(NotReadable, match=f"has version {version}: expected 2"):
+        Reader(bench.path).__enter__()
+
+
+def test_what_is_no_database_is_an_error_that_says_so(bench):
+    bench.path.write_bytes(b"no database" * 1_000)
+    with pytest.raises(NotReadable, match="not a database"):
+        Reader(bench.path).__enter__()

@@ -1,0 +1,161 @@
+"""The file can't be opened at the start: the agent works in memory, and takes all of it into the file once it can."""
+
+import asyncio
+import sqlite3
+
+import pytest
+from structlog.testing import capture_logs
+
+from towerops_agent.buffer import room, writer
+from towerops_agent.buffer.batch import Lane
+from towerops_agent.counters import Count
+from towerops_agent.model import Layout
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, members, poll
+
+NOTICED = "buffer can't be opened, polls stay in memory, tried again"
+
+
+def a_directory_in_its_place(bench):
+    bench.path.mkdir()
+    return bench.path.rmdir
+
+
+def a_file_for_its_directory(bench):
+    place = bench.path.parent / "place"
+    place.touch()
+    bench.path = place / "agent.db"
+    return place.unlink
+
+
+def another_programs_database(bench):
+    connection = sqlite3.connect(bench.path)
+    connection.execute("CREATE TABLE bookmarks (url)")
+    connection.commit()
+    connection.close()
+
+    def remove():
+        assert bench.rows("SELECT name FROM sqlite_master") == [("bookmarks",)]
+        bench.path.unlink()
+
+    return remove
+
+
+OBSTACLES = [a_directory_in_its_place, a_file_for_its_directory, another_programs_database]
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+async def test_polls_are_stored_and_delivered_in_memory_meanwhile(bench, obstacle):
+    obstacle(bench)
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            layout = await buffer.register(LAYOUT)
+            for i in range(3):
+                buffer.add(poll(layout, T0_US + i))
+            batch = await buffer.next_batch(5)
+            assert members(await buffer.read(batch)) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+            await buffer.acknowledge(batch)
+            assert (await buffer.pending()).metrics == 4
+            await buffer.clean_up()
+    await asyncio.sleep(0)
+    assert [entry["event"] for entry in logs][:1] == [NOTICED]
+    assert str(bench.path.parent) in logs[0]["reason"]
+    assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"buffer_unavailable": 4}
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+async def test_once_the_file_can_be_opened_it_takes_what_was_in_memory(bench, obstacle, monkeypatch):
+    monkeypatch.setattr(writer, "REOPEN_S", 0.001)
+    remove = obstacle(bench)
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for i in range(3):
+            buffer.add(poll(layout, T0_US + i))
+        sent, batch = await buffer.next_batch(2), None
+        await buffer.acknowledge(sent)
+        batch = await buffer.next_batch(2)
+        found = members(await buffer.read(batch))
+        await buffer.keep_config(b"sealed")
+        remove()
+        await until_in_file(buffer)
+        assert await buffer.kept_config() == b"sealed"
+        assert await buffer.next_batch(9) == batch  # the key, too
+        assert members(await buffer.read(batch)) == found
+        await buffer.acknowledge(batch)
+        buffer.add(poll(layout, T0_US + 3))
+        assert members(await buffer.read(await buffer.next_batch(9))) == [(3, 0), (3, 1), (3, 2)]
+        rest = await buffer.next_batch(9, Lane.BACKLOG)
+        assert members(await buffer.read(rest)) == [(1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
+        assert not buffer.layouts_lost.is_set()
+    assert bench.rows("SELECT count(*) FROM polls") == [(4,)]
+
+
+async def until_in_file(buffer) -> None:
+    while await buffer._ask(lambda store: store.database.path) is None:
+        pass
+
+
+async def test_what_the_file_had_and_what_was_in_memory_are_both_delivered(bench, monkeypatch):
+    """The same layout is known in both, under two ids, and both stay valid."""
+    monkeypatch.setattr(writer, "REOPEN_S", 0.001)
+    async with bench.buffer() as buffer:
+        await buffer.register(Layout("eq-0"))
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US))
+    away = bench.path.with_name("away")
+    bench.path.rename(away)
+    bench.path.mkdir()
+    bench.now_us += HOUR_US
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout, T0_US + 1))
+        await buffer.flush()
+        bench.path.rmdir()
+        away.rename(bench.path)
+        await until_in_file(buffer)
+        buffer.add(poll(layout, T0_US + 2))
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US + 3))
+        numbers = []
+        for lane in (Lane.BACKLOG, Lane.FRESH):
+            while batch := await buffer.next_batch(9, lane):
+                numbers += [stored.poll.started_at_us - T0_US for stored in await buffer.read(batch)]
+                await buffer.acknowledge(batch)
+        assert numbers == [0, 1, 2, 3]
+        ages = bench.rows("SELECT age_s FROM polls ORDER BY id")
+        assert ages == [(0,), (3600,), (3600,), (3600,)]
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+async def test_memory_is_bounded_oldest_polls_are_evicted_and_counted(bench, monkeypatch):
+    monkeypatch.setattr(room, "MEMORY_OCTETS", room.MIN_OCTETS)
+    a_directory_in_its_place(bench)
+    count = 30_000
+    wide = Layout("wide", tuple((f"s-{i}", 1.0) for i in range(300)))
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(wide)
+        for i in range(count):
+            buffer.add(wide_poll(layout, i))
+            if i % 1_000 == 0:
+                await buffer.flush()
+        await buffer.flush()
+        pending = await buffer.pending()
+        octets = await buffer._ask(lambda store: store.connection.execute("PRAGMA page_count").fetchone()[0] * 4096)
+        assert octets <= room.MIN_OCTETS
+        evicted = bench.counters.by_reason(Count.METRICS_EVICTED)
+        assert evicted == {"buffer_full": 300 * count - pending.metrics}
+        assert pending.oldest_started_at_us == T0_US + count - pending.polls
+    await asyncio.sleep(0)
+    assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"buffer_unavailable": pending.metrics}
+
+
+def wide_poll(layout: int, number: int):
+    from towerops_agent.model import Poll
+
+    return Poll(layout, T0_US + number, (1_000_000,) * 300, ((300, 0),), 300)
+
+
+async def test_a_start_in_memory_leaves_no_lock_behind(bench):
+    remove = a_directory_in_its_place(bench)
+    async with bench.buffer():
+        pass
+    remove()
+    async with bench.buffer() as buffer:
+        assert await buffer._ask(lambda store: store.database.path) == bench.path

@@ -1,0 +1,62 @@
+"""How far a backlog is, as the log and the status say it."""
+
+import pytest
+
+from towerops_agent.delivery.catch_up import Backlog, CatchUp, duration
+
+HOUR_US = 3_600_000_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"), (40, "40 s"), (59.6, "1 min"), (60, "1 min"), (720, "12 min"), (3600, "1 h"), (4320, "1 h 12 min"),
+        (86_400, "1 d"), (97_200, "1 d 3 h"),
+    ],
+)  # fmt: skip
+def test_a_duration_is_said_as_one_says_it(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_a_backlog_is_one_sentence():
+    assert str(Backlog(1000, 4320, 40)) == "backlog 1 h 12 min, drained in about 40 s"
+    assert str(Backlog(1000, 4320)) == "backlog 1 h 12 min, not being delivered"
+
+
+def test_the_estimate_is_what_is_left_at_the_rate_of_the_last_minutes():
+    catch_up = CatchUp()
+    catch_up.measured(100_000, 0)
+    assert catch_up.state(HOUR_US, 0.0) == Backlog(100_000, 3600.0)
+    assert catch_up.report(HOUR_US, 0.0) is None, "nothing is delivered yet"
+    catch_up.took(1000, 1_000_000, 0.0)
+    assert catch_up.report(HOUR_US, 0.0) == Backlog(99_000, 3599.0)
+    for second in range(1, 11):
+        catch_up.took(1000, second * 1_000_000, float(second))
+        assert (catch_up.report(HOUR_US, float(second)) is not None) == (second == 5)
+    assert catch_up.state(HOUR_US, 10.0) == Backlog(89_000, 3590.0, 89.0)
+
+
+def test_an_outage_amid_it_ends_the_estimate():
+    catch_up = CatchUp()
+    catch_up.measured(100_000, 0)
+    catch_up.took(1000, 0, 0.0)
+    catch_up.took(1000, 0, 1.0)
+    catch_up.stopped()
+    assert catch_up.state(HOUR_US, 60.0) == Backlog(98_000, 3600.0)
+    assert catch_up.report(HOUR_US, 60.0) is None
+
+
+def test_what_is_less_than_a_minute_late_is_no_line_of_the_log():
+    catch_up = CatchUp()
+    catch_up.measured(2000, 0)
+    catch_up.took(1000, 0, 0.0)
+    assert catch_up.report(59_000_000, 0.0) is None
+    assert catch_up.took_s(1.0) is None
+
+
+def test_a_wall_clock_that_is_set_back_makes_no_negative_age():
+    catch_up = CatchUp()
+    catch_up.measured(1000, HOUR_US)
+    state = catch_up.state(0, 0.0)
+    assert state is not None
+    assert state.behind_s == 0

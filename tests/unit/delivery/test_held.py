@@ -1,0 +1,87 @@
+"""A batch that fails is sent again; which one, when, and which is the probe while the API is down."""
+
+from itertools import pairwise
+from math import inf
+
+from towerops_agent.buffer.batch import Batch, Lane, Position
+from towerops_agent.delivery.held import MOST_BLAMED_S, TRIES, Held
+
+
+def batch(number: int) -> Batch:
+    return Batch(number, f"key-{number}", Position(number, 0), Position(number + 1, 0), 10, 0)
+
+
+def test_the_same_batch_is_the_probe_until_it_was_tried_three_times():
+    held = Held()
+    for _ in range(TRIES):
+        held.failed(batch(1))
+        assert held.attempts(batch(1)) <= TRIES
+    assert held.probe() is None
+    held.failed(batch(2))
+    assert held.probe() == batch(2)
+
+
+def test_a_long_outage_cuts_few_batches():
+    """A probe a minute for a day: each further batch is tried after twice as many attempts."""
+    held = Held()
+    known = 0
+    for _ in range(1440):
+        probe = held.probe()
+        if probe is None:
+            known += 1
+            probe = batch(known)
+        held.failed(probe)
+    assert known <= 10
+
+
+def test_all_that_failed_with_the_api_are_due_when_it_answers_again():
+    held = Held()
+    held.failed(batch(1))
+    held.failed(batch(2))
+    held.api_answers(50.0)
+    assert held.due(50.0, ()) == batch(1)
+    assert held.due(50.0, {1}) == batch(2)
+    assert held.due(50.0, {1, 2}) is None
+    held.settled(batch(1))
+    assert held.due(50.0, ()) == batch(2)
+
+
+def test_one_that_fails_alone_is_held_for_longer_each_time():
+    held = Held()
+    holds_s = [held.blame(batch(1), 0.0) for _ in range(15)]
+    assert holds_s[:4] == [2, 4, 8, 16]
+    assert holds_s[-1] == MOST_BLAMED_S
+    assert all(before <= after for before, after in pairwise(holds_s))
+    assert held.due(MOST_BLAMED_S - 1, ()) is None
+    assert held.next_due_s(()) == MOST_BLAMED_S
+    assert held.next_due_s({1}) == inf
+    assert held.probe() is None, "another one tells more"
+    assert held.any() == batch(1)
+
+
+def test_one_that_was_tried_in_vain_is_blamed_when_another_passes():
+    held = Held()
+    for _ in range(TRIES):
+        held.failed(batch(1))
+    held.failed(batch(2))
+    held.api_answers(100.0)
+    assert held.is_blamed(batch(1))
+    assert not held.is_blamed(batch(2))
+    assert held.due(100.0, ()) == batch(2)
+
+
+def test_a_new_round_of_attempts_forgives_all():
+    held = Held()
+    held.blame(batch(1), 1000.0)
+    assert held.most_attempts == 1
+    held.forgive()
+    assert (held.most_attempts, held.is_blamed(batch(1)), held.due(0.0, ())) == (0, False, batch(1))
+
+
+def test_what_is_held_becomes_backlog_with_the_rest():
+    held = Held()
+    held.failed(batch(1))
+    held.part()
+    probe = held.probe()
+    assert probe is not None
+    assert probe.lane is Lane.BACKLOG

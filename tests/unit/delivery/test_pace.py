@@ -1,0 +1,85 @@
+"""As much as the API bears: more while it answers quickly, less where it is slow or fails, and nothing where it says so."""
+
+from towerops_agent.api.accepts import Accepts
+from towerops_agent.delivery.pace import FIRST_IN_FLIGHT, MOST_IN_FLIGHT, QUICK_S, SLOW_S, Pace
+
+ACCEPTS = Accepts(is_stated=True, max_metrics=1000)
+
+
+def grown() -> Pace:
+    pace = Pace()
+    for _ in range(100):
+        pace.answered(pace.sent(0.0), 1000, 0.1)
+    return pace
+
+
+def test_quick_answers_make_it_one_more_a_round_up_to_the_most():
+    pace = Pace()
+    assert pace.in_flight == FIRST_IN_FLIGHT
+    for wanted in range(FIRST_IN_FLIGHT + 1, MOST_IN_FLIGHT + 1):
+        for _ in range(wanted - 1):
+            pace.answered(pace.sent(0.0), 1000, 0.1)
+        assert pace.in_flight == wanted
+    assert grown().in_flight == MOST_IN_FLIGHT
+
+
+def test_answers_that_are_neither_quick_nor_slow_change_nothing():
+    pace = Pace()
+    for _ in range(50):
+        pace.answered(pace.sent(0.0), 1000, QUICK_S)
+    assert pace.in_flight == FIRST_IN_FLIGHT
+    assert pace.size.within(ACCEPTS) == 1000
+
+
+def test_slow_answers_halve_both_and_once_for_all_that_were_under_way():
+    pace = grown()
+    together = [pace.sent(10.0) for _ in range(8)]
+    for sent in together:
+        pace.answered(sent, 1000, 10.0 + SLOW_S)
+    assert pace.in_flight == MOST_IN_FLIGHT // 2
+    assert pace.size.within(ACCEPTS) == 500
+    pace.answered(pace.sent(20.0), 500, 30.0)
+    assert (pace.in_flight, pace.size.within(ACCEPTS)) == (MOST_IN_FLIGHT // 4, 250)
+
+
+def test_an_answer_that_never_came_makes_the_batches_smaller():
+    pace = grown()
+    pace.unanswered(pace.sent(0.0), 1000, 30.0)
+    assert (pace.in_flight, pace.size.within(ACCEPTS)) == (MOST_IN_FLIGHT // 2, 500)
+    for _ in range(10):
+        pace.size.delivered()
+    assert pace.size.within(ACCEPTS) == 1000
+
+
+def test_slowness_makes_no_batch_smaller_than_a_hundred():
+    pace = Pace()
+    for second in range(20):
+        pace.unanswered(pace.sent(float(second)), pace.size.within(ACCEPTS), second + 0.5)
+    assert pace.size.within(ACCEPTS) == 100
+
+
+def test_requests_that_fail_together_count_as_one_failure():
+    pace = grown()
+    together = [pace.sent(0.0) for _ in range(8)]
+    assert pace.is_first_failure(together[0])
+    for sent in together:
+        pace.failed(sent, 1.0, 0.5)
+    assert not pace.is_first_failure(together[1])
+    assert (pace.failures, pace.is_down, pace.in_flight, pace.opens_at_s) == (1, True, 1, 1.5)
+    pace.failed(pace.sent(1.5), 2.0, 1.6)
+    assert (pace.failures, pace.opens_at_s, pace.down_since_s) == (2, 3.6, 0.5)
+    pace.answered(pace.sent(3.6), 10, 3.7)
+    assert (pace.failures, pace.is_down) == (0, False)
+    assert pace.opens_at_s < 3.7
+    assert pace.in_flight == MOST_IN_FLIGHT // 4, "and grows from there"
+
+
+def test_a_servers_own_word_outlasts_an_answer_and_a_stop():
+    pace = Pace()
+    first, second = pace.sent(0.0), pace.sent(0.0)
+    pace.failed(first, 600.0, 0.0)
+    pace.told(600.0, 0.0)
+    pace.answered(second, 10, 0.1)
+    assert pace.opens_at_s == 600.0
+    assert not pace.may_try_at_once(599.9)
+    assert pace.may_try_at_once(600.0)

@@ -1,0 +1,201 @@
+"""Whose counters are these? Interfaces that move, go and come back with a reboot, over SNMPv1 and v2c."""
+
+import pytest
+import structlog
+
+from support import devices, virtual_time
+from support.fake_client import FakeClient
+from towerops_agent.model import Interface
+from towerops_agent.polling.device import Device, make_device
+from towerops_agent.polling.plan import Planner
+from towerops_agent.polling.poller import LOOK_AGAIN_POLLS, Poller, PollResult
+from towerops_agent.polling.traits import AWAY, CONFIRMED, NARROW, UNVERIFIABLE, WIDE
+from towerops_agent.simulator.device import SimulatedDevice, table
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.oid import parse_oid
+
+HOST = "192.0.2.1"
+
+
+def box(ports: dict[int, str], uptime: int, column: str = "1.3.6.1.2.1.31.1.1.1.1", wide: bool = True) -> SimulatedDevice:
+    """A device with these interfaces, by ifIndex; each one's counters tell by their value whose they are."""
+    rows = [(parse_oid("1.3.6.1.2.1.1.3.0"), ber.TIME_TICKS, uptime)]
+    for if_index, name in ports.items():
+        rows.append((parse_oid(f"{column}.{if_index}"), ber.OCTET_STRING, name.encode()))
+        octets = [("1.3.6.1.2.1.31.1.1.1.6", ber.COUNTER64), ("1.3.6.1.2.1.31.1.1.1.10", ber.COUNTER64)] if wide else []
+        octets += [("1.3.6.1.2.1.2.2.1.10", ber.COUNTER32), ("1.3.6.1.2.1.2.2.1.16", ber.COUNTER32)]
+        rows += [(parse_oid(f"{oid}.{if_index}"), tag, counter(name)) for oid, tag in octets]
+        rows += [(parse_oid(f"1.3.6.1.2.1.2.2.1.{other}.{if_index}"), ber.COUNTER32, 0) for other in (13, 14, 19, 20)]
+    return SimulatedDevice(table(rows))
+
+
+def counter(name: str) -> int:
+    return int.from_bytes(name.strip().lower().encode(), "big") % 1_000_000
+
+
+def configured(names: dict[int, str], version: str = "2c") -> Device:
+    equipment = devices.equipment(host=HOST, version=version, sensors=[])
+    interfaces = tuple(Interface(f"i{if_index}", if_index, name) for if_index, name in names.items())
+    return make_device(type(equipment)(**{**fields(equipment), "interfaces": interfaces}), devices.LAYOUT, b"", Planner())
+
+
+def fields(equipment: object) -> dict[str, object]:
+    return {name: getattr(equipment, name) for name in equipment.__slots__}
+
+
+def poll(device: Device, *boxes: SimulatedDevice | None) -> list[PollResult]:
+    """Poll `device` once for each of `boxes`, which stand at its address one after the other; None: nothing stands there."""
+
+    async def main() -> list[PollResult]:
+        client = FakeClient()
+        poller = Poller(client, Planner())
+        results = []
+        for standing in boxes:
+            client.devices = {HOST: standing} if standing else {}
+            results.append(await poller.poll(device, 60.0))
+        return results
+
+    return virtual_time.run(main())
+
+
+def octets_in(result: PollResult) -> list[int | None]:
+    assert result.poll is not None
+    return list(result.poll.values[::6])
+
+
+PORTS = {1: "ether1", 2: "ether2", 3: "wlan1"}
+MOVED = {1: "sfp1", 2: "ether1", 3: "ether2", 4: "wlan1"}
+
+
+@pytest.mark.parametrize("version", ["1", "2c"])
+@pytest.mark.parametrize("column", ["1.3.6.1.2.1.31.1.1.1.1", "1.3.6.1.2.1.2.2.1.2"])
+def test_interfaces_that_moved_with_a_reboot_are_read_at_their_new_index(version: str, column: str):
+    """By ifName, or by ifDescr where there is no ifName; each counter is that of the interface with the configured name."""
+    device = configured(PORTS, version)
+    with structlog.testing.capture_logs() as lines:
+        before, after = poll(device, box(PORTS, 500_000, column), box(MOVED, 900, column))
+    assert octets_in(before) == octets_in(after) == [counter(name) for name in PORTS.values()]
+    assert device.plan.if_indexes == (2, 3, 4)
+    moved = [(line["if_name"], line["if_index_before"], line["if_index"]) for line in lines if "has moved" in line["event"]]
+    assert moved == [("ether1", 1, 2), ("ether2", 2, 3), ("wlan1", 3, 4)]
+
+
+def test_without_a_reboot_no_names_are_asked_again():
+    """What the names say is looked at when sysUpTime fell: a poll in between costs nothing more."""
+    device = configured(PORTS)
+    poll(device, box(PORTS, 500_000), box(MOVED, 506_000))
+    assert device.plan.if_indexes == (1, 2, 3)
+
+
+def test_an_interface_that_is_gone_is_left_out_and_read_again_when_it_is_back():
+    """No counter of what stands at its index now; it is looked for every few polls, and told once each way."""
+    device = configured(PORTS)
+    less = {1: "ether1", 2: "bridge", 3: "wlan1"}
+    uptimes = range(900, 900 + 6000 * (LOOK_AGAIN_POLLS + 1), 6000)
+    with structlog.testing.capture_logs() as lines:
+        results = poll(device, box(PORTS, 500_000), *(box(less, uptime) for uptime in uptimes), box(PORTS, uptimes[-1] + 6000))
+        assert device.traits.marks == bytes([CONFIRMED, AWAY, CONFIRMED])
+        results += poll(device, *(box(PORTS, uptimes[-1] + 6000 * n) for n in range(2, LOOK_AGAIN_POLLS + 2)))
+    assert octets_in(results[1]) == [counter("ether1"), None, counter("wlan1")]
+    assert results[1].missing["interface_away"] == 6
+    assert octets_in(results[-1]) == [counter(name) for name in PORTS.values()]
+    told = [line["event"].split(",")[0] for line in lines if line.get("if_name") == "ether2"]
+    assert told == ["interface is gone", "interface is back"]
+
+
+def test_a_name_that_the_device_never_had_cannot_be_verified_and_its_interface_stays():
+    """An operator's own text is no reason to lose an interface, after a reboot either."""
+    device = configured({1: "Uplink to North", 2: "ether2"})
+    first, second = poll(device, box(PORTS, 500_000), box(PORTS, 900))
+    assert octets_in(first) == octets_in(second) == [counter("ether1"), counter("ether2")]
+    assert device.traits.marks == bytes([UNVERIFIABLE, CONFIRMED])
+
+
+def test_names_are_compared_without_their_case_and_padding():
+    device = configured({1: "Ether1 ", 2: "ETHER2"})
+    poll(device, box({1: "ether1\0", 2: "ether2"}, 500_000))
+    assert device.traits.marks == bytes([CONFIRMED, CONFIRMED])
+
+
+def test_a_name_that_stands_twice_tells_nothing():
+    """Neither of two ports with the name is taken for the one that has gone from its index."""
+    device = configured({1: "ether1"})
+    _, after = poll(device, box({1: "ether1"}, 500_000), box({1: "x", 2: "ether1", 3: "ether1"}, 900))
+    assert octets_in(after) == [None]
+
+
+def test_interfaces_without_a_name_are_read_where_they_are_configured():
+    device = configured({1: "", 2: ""})
+    _, after = poll(device, box(PORTS, 500_000), box(MOVED, 900))
+    assert octets_in(after) == [counter("sfp1"), counter("ether1")]
+
+
+def test_the_width_of_a_counter_is_kept_until_the_device_starts_anew():
+    """Chosen once, 64 bits stay, even while the device denies them; after a reboot they are chosen again."""
+    device = configured({1: "ether1"})
+    with_both, without_wide = box({1: "ether1"}, 500_000), box({1: "ether1"}, 506_000, wide=False)
+    results = poll(device, with_both, without_wide)
+    assert device.traits.widths == bytes([WIDE, WIDE])
+    assert octets_in(results[1]) == [None]
+    (after,) = poll(device, box({1: "ether1"}, 900, wide=False))
+    assert device.traits.widths == bytes([NARROW, NARROW])
+    assert octets_in(after) == [counter("ether1")]
+
+
+def test_while_the_names_are_not_known_no_counter_counts():
+    """A device that falls silent while its names are asked gives no interface's counters in that poll."""
+
+    class Shy(FakeClient):
+        async def _ask(self, host, security, request, timeouts_s):
+            if any(b"\x1f\x01\x01\x01\x01" in name or b"\x02\x02\x01\x02" in name for name in request.names):
+                self.devices = {}
+            answer = await super()._ask(host, security, request, timeouts_s)
+            self.devices = {HOST: standing}
+            return answer
+
+    standing = box(PORTS, 500_000)
+    device = configured(PORTS)
+
+    async def main() -> PollResult:
+        client = Shy({HOST: standing})
+        return await Poller(client, Planner()).poll(device, 60.0)
+
+    result = virtual_time.run(main())
+    assert octets_in(result) == [None, None, None]
+    assert result.missing["unverified"] == 18
+    assert device.traits.check
+
+
+def test_a_name_that_stands_twice_as_if_name_is_not_looked_for_as_if_descr():
+    """Found elsewhere by its ifDescr alone, a port would be taken for another one."""
+    device = configured({1: "trunk"})
+    rows = box({2: "trunk", 3: "trunk", 1: "other"}, 500_000)
+    rows = SimulatedDevice({**rows._values, parse_oid("1.3.6.1.2.1.2.2.1.2.3"): (ber.OCTET_STRING, b"trunk")})
+    (result,) = poll(device, rows)
+    assert octets_in(result) == [counter("other")]
+    assert device.plan.if_indexes == (1,)
+
+
+def test_names_that_an_answer_left_out_are_asked_again():
+    """A device that cuts its answers short does not make its interfaces look gone."""
+
+    class Cut(FakeClient):
+        async def _ask(self, host, security, request, timeouts_s):
+            answer = await super()._ask(host, security, request, timeouts_s)
+            if len(answer.pdu.names) > 1:
+                answer.pdu.names.pop()
+                answer.pdu.values.pop()
+                answer.pdu.tags = answer.pdu.tags[:-1]
+            self.asked_names += sum(name.startswith(parse_oid("1.3.6.1.2.1.2.2.1.2")) for name in request.names)
+            return answer
+
+        asked_names = 0  # of ifDescr: there is no need for it
+
+    async def main() -> None:
+        client = Cut({HOST: box(PORTS, 500_000)})
+        await Poller(client, Planner()).poll(device, 60.0)
+        assert client.asked_names == 0
+
+    device = configured(PORTS)
+    virtual_time.run(main())
+    assert device.traits.marks == bytes([CONFIRMED] * 3)

@@ -1,0 +1,226 @@
+"""One poll of one device, in virtual time: silence, return, names, deadlines, and what is learned."""
+
+import asyncio
+import socket
+
+import pytest
+import structlog
+
+from support import devices, virtual_time
+from support.fake_client import FakeClient
+from towerops_agent.polling.plan import SYS_UP_TIME, Planner, interface_columns
+from towerops_agent.polling.poller import Poller
+from towerops_agent.polling.traits import NARROW, UNKNOWN, WIDE
+from towerops_agent.simulator.device import SimulatedDevice
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.exchange import NoReply
+from towerops_agent.snmp.oid import parse_oid
+
+HOST = "127.0.0.1"
+SENSOR = "1.3.6.1.4.1.99999.1.0"
+SENSORS = [f"1.3.6.1.4.1.99999.1.{n}" for n in range(100)]
+INTERVAL_S = 60
+
+
+def simulated(sensors=(), wide=(), narrow=()):
+    """A device with these sensors, and counters of these interfaces: each value is one more than the one before."""
+    values = {SYS_UP_TIME: (ber.TIME_TICKS, 100)}
+    for oid in sensors:
+        values[parse_oid(oid)] = (ber.INTEGER, len(values))
+    for indexes, tag, width in ((wide, ber.COUNTER64, WIDE), (narrow, ber.COUNTER32, NARROW)):
+        for if_index in indexes:
+            columns = interface_columns(if_index, width, width)
+            values |= {name: (tag if i < 2 else ber.COUNTER32, 10 * if_index + i) for i, name in enumerate(columns)}
+    return SimulatedDevice(values)
+
+
+def poll(client, device, times=1, between=lambda n: None, within_s=54.0):
+    """The results of polls at the device's interval, and how long each took, in virtual seconds."""
+
+    async def main():
+        loop, poller, results = asyncio.get_running_loop(), Poller(client, Planner()), []
+        for n in range(times):
+            between(n)
+            began = loop.time()
+            results.append((await poller.poll(device, within_s), loop.time() - began))
+            await asyncio.sleep(INTERVAL_S)
+        return results
+
+    return virtual_time.run(main())
+
+
+def test_a_silent_device_is_asked_three_times_and_from_then_on_probed_by_one_small_request():
+    """Three times in full, three times by the smallest question; after that one datagram each interval."""
+    client = FakeClient()
+    device = devices.device(sensors=SENSORS)
+    (first, first_s), (second, second_s), _ = poll(client, device, times=3)
+    assert first.poll is None
+    assert (first.silence, first.missing) == ("timeout", {"timeout": 100})
+    assert (first_s, second_s) == (1 + 2 + 4 + 1 + 2, 1)
+    assert second.silence == "timeout"
+    probes = client.requests[-2:]
+    assert [(request.names, timeouts_s) for _, request, timeouts_s in probes] == [((SYS_UP_TIME,), (1.0,))] * 2
+
+
+def test_a_device_that_comes_back_is_read_in_full_by_the_poll_that_found_it():
+    client = FakeClient()
+    device = devices.device(sensors=SENSORS)
+
+    def plug_in(n):
+        if n == 2:
+            client.devices[HOST] = simulated(SENSORS)
+
+    *_, (result, _) = poll(client, device, times=3, between=plug_in)
+    assert result.missing == {}
+    assert result.poll.values == tuple(range(1, 101))
+
+
+def test_a_device_that_dies_within_a_poll_keeps_what_was_read():
+    client = FakeClient({HOST: simulated(SENSORS)})
+    device = devices.device(sensors=SENSORS)
+    real = client.ask
+
+    async def die_after_two(*args, **options):
+        if len(client.requests) == 2:
+            client.devices.clear()
+        return await real(*args, **options)
+
+    client.ask = die_after_two
+    ((result, _),) = poll(client, device)
+    read = [value for value in result.poll.values if value is not None]
+    assert read == list(range(1, len(read) + 1))
+    assert 40 <= len(read) < 60
+    assert result.missing == {"timeout": 100 - len(read)}
+
+
+def test_a_name_is_resolved_once_and_again_after_five_minutes():
+    client = FakeClient({"192.0.2.1": simulated([SENSOR]), "192.0.2.2": simulated([SENSOR])})
+    device = devices.device(host="radio.example.net", sensors=[SENSOR])
+    addresses = ["192.0.2.1", "192.0.2.2"]
+    client.resolver = lambda _: addresses[len(client.resolved) - 1]
+    results = poll(client, device, times=8)
+    assert all(result.missing == {} for result, _ in results)
+    assert client.resolved == ["radio.example.net"] * 2
+    assert [host for host, *_ in client.requests] == ["192.0.2.1"] * 5 + ["192.0.2.2"] * 3
+
+
+def test_a_silent_device_s_name_is_resolved_at_each_poll():
+    """It may have moved."""
+    client = FakeClient({"192.0.2.2": simulated([SENSOR])})
+    device = devices.device(host="radio.example.net", sensors=[SENSOR])
+    client.resolver = lambda _: "192.0.2.1" if len(client.resolved) == 1 else "192.0.2.2"
+    (first, _), (second, _) = poll(client, device, times=2)
+    assert first.silence == "timeout"
+    assert second.missing == {}
+
+
+def refuse(_host):
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def test_a_name_without_an_address_is_unresolved_and_each_reading_is_missing_for_it():
+    client = FakeClient()
+    client.resolver = refuse
+    device = devices.device(host="radio.example.net", sensors=SENSORS)
+    ((result, _),) = poll(client, device)
+    assert result.poll is None
+    assert (result.silence, result.detail) == ("unresolved", "Name or service not known")
+    assert result.missing == {"unresolved": 100}
+    assert client.requests == []
+
+
+def test_a_resolver_that_fails_later_costs_nothing():
+    """The address known is used on."""
+    client = FakeClient({HOST: simulated([SENSOR])})
+    device = devices.device(sensors=[SENSOR])
+
+    def fail(n):
+        if n == 1:
+            client.resolver = refuse
+
+    results = poll(client, device, times=8, between=fail)
+    assert all(result.missing == {} for result, _ in results)
+
+
+def test_a_poll_ends_at_its_deadline_with_what_was_read():
+    """A request under way is waited for; what was not asked is missing for the deadline."""
+    client = FakeClient({HOST: simulated(SENSORS)})
+    client.rtt_s[HOST] = 0.9
+    ((result, took_s),) = poll(client, devices.device(sensors=SENSORS), within_s=2.0)
+    read = [value for value in result.poll.values if value is not None]
+    assert took_s == pytest.approx(2.7)
+    assert read == list(range(1, len(read) + 1))
+    assert result.missing == {"deadline": 100 - len(read)}
+    assert len(client.requests) == 3
+
+
+def test_a_device_is_asked_one_request_at_a_time():
+    client = FakeClient({HOST: simulated(SENSORS)})
+    poll(client, devices.device(sensors=SENSORS), times=2)
+    assert client.most_in_flight == 1
+
+
+def test_sixty_four_bit_counters_are_kept_once_found_and_thirty_two_bit_ones_as_well():
+    """Interface 1 has wide ones, 2 narrow ones, 3 is away for now: it teaches nothing, and costs only itself."""
+    client = FakeClient({HOST: simulated(wide=[1], narrow=[2])})
+    device = devices.device(interfaces=[1, 2, 3])
+    (first, _), (second, _) = poll(client, device, times=2)
+    expected = (10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 24, 25, *[None] * 6)
+    assert first.poll.values == second.poll.values == expected
+    assert first.missing == {"noSuchInstance": 6}
+    assert device.traits.widths == bytes([WIDE, WIDE, NARROW, NARROW, UNKNOWN, UNKNOWN])
+    assert first.poll.metric_count == 2
+
+
+def test_a_wide_counter_that_goes_away_is_missing_and_not_replaced_by_a_narrow_one():
+    """A 32-bit number in its place would read as a reset or a spike."""
+    client = FakeClient({HOST: simulated(wide=[1])})
+    device = devices.device(interfaces=[1])
+
+    def lose_wide(n):
+        if n == 1:
+            client.devices[HOST] = simulated(narrow=[1])
+
+    (first, _), (second, _) = poll(client, device, times=2, between=lose_wide)
+    assert first.poll.values[:2] == (10, 11)
+    assert second.poll.values == (None, None, 12, 13, 14, 15)
+    assert second.poll.metric_count == 0
+
+
+def test_what_was_learned_outlives_a_change_of_the_configuration_where_the_machine_is_the_same():
+    client = FakeClient({HOST: simulated(wide=[1], narrow=[2, 3])})
+    before = devices.device(interfaces=[1, 2])
+    poll(client, before)
+    after = devices.device(interfaces=[3, 2, 1], before=before)
+    assert after.traits.widths == bytes([UNKNOWN, UNKNOWN, NARROW, NARROW, WIDE, WIDE])
+    assert after.traits.srtt_s == before.traits.srtt_s
+    for other in ({"port": 1161}, {"host": "192.0.2.7"}, {"version": "1"}):
+        fresh = devices.device(interfaces=[1, 2], before=before, **other)
+        assert fresh.traits.srtt_s is None
+        assert fresh.traits.widths == bytes([NARROW if other.get("version") == "1" else UNKNOWN] * 4)
+        assert fresh.peer is None
+
+
+def test_an_address_is_shown_as_people_write_it():
+    assert devices.device(host="2001:db8::1").address == "[2001:db8::1]:161"
+    assert devices.device(host="192.0.2.1", port=1161).address == "192.0.2.1:1161"
+
+
+def test_a_device_that_answers_from_another_address_is_heard_once_that_is_known_and_told():
+    """Learned from a poll's first timeout, with a warning; from then on its answers count from anywhere."""
+
+    class Crooked(FakeClient):
+        async def ask(self, peer, security, request, timeouts_s, *, over_tcp=False, from_any=False):
+            self.from_any.append(from_any)
+            if not from_any:
+                return NoReply("timeout", len(timeouts_s), answered_from=("192.0.2.99", 161))
+            return await super().ask(peer, security, request, timeouts_s)
+
+    client = Crooked({HOST: simulated(SENSORS[:3])})
+    client.from_any = []
+    device = devices.device(sensors=SENSORS[:3])
+    with structlog.testing.capture_logs() as lines:
+        results = poll(client, device, times=2)
+    assert [result.poll.metric_count for result, _ in results] == [3, 3]
+    assert client.from_any == [False, True, True]
+    assert [line["answers_from"] for line in lines if line["log_level"] == "warning"] == ["192.0.2.99"]

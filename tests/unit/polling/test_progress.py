@@ -1,0 +1,216 @@
+"""The course of a poll, step by step: what is asked after each kind of answer."""
+
+import pytest
+
+from towerops_agent.polling.interpret import interpret
+from towerops_agent.polling.plan import make_plan
+from towerops_agent.polling.progress import PollProgress
+from towerops_agent.polling.traits import Traits
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.exchange import NoReply, Reply
+from towerops_agent.snmp.message import UNREADABLE, ErrorStatus, Pdu, PduType
+from towerops_agent.snmp.oid import child, parse_oid
+
+SENSORS = [child(parse_oid("1.3.6.1.4.1.99999"), n) for n in range(1, 30)]
+SILENCE = NoReply("timeout", 3)
+
+
+def started(sensors=5, interfaces=(), max_varbinds=24):
+    """A poll of so many sensors, and what is known of the device."""
+    traits = Traits(max_varbinds=max_varbinds, widths=bytes(2 * len(interfaces)))
+    return PollProgress(make_plan(SENSORS[:sensors], interfaces, traits.widths, max_varbinds), traits), traits
+
+
+def held(name):
+    """A value that tells its OID."""
+    return int.from_bytes(name[-2:], "big")
+
+
+def reply(names, values=None, *, tags=None, status=0, index=0, received_us=5):
+    values = [held(name) for name in names] if values is None else values
+    tags = bytes([ber.GAUGE32]) * len(names) if tags is None else tags
+    return Reply(Pdu(PduType.RESPONSE, 1, status, index, list(names), tags, values), 0.01, received_us)
+
+
+def refuse(names, status, index=0):
+    return reply(names, [None] * len(names), tags=bytes([ber.NULL]) * len(names), status=status, index=index)
+
+
+def finish(progress, answer=reply):
+    """Answer all that is still asked, and return it."""
+    asked = []
+    while (ask := progress.next_ask()) is not None:
+        asked.append(list(ask.request.names))
+        progress.take(ask, answer(ask.request.names))
+    progress.finish()
+    return asked
+
+
+def test_requests_are_asked_in_the_plan_s_order_and_cut_ones_too():
+    progress, traits = started(sensors=29)
+    traits.max_varbinds = 10
+    asked = finish(progress)
+    assert [len(names) for names in asked] == [10, 10, 4, 6]
+    assert [name for names in asked for name in names] == list(progress.plan.columns)
+
+
+@pytest.mark.parametrize(
+    "turn", [slice(None, None, -1), slice(1, None), slice(None, -2)], ids=["reversed", "first lost", "last two lost"]
+)
+def test_an_answer_out_of_order_is_sorted_and_only_what_it_lacks_is_asked_again(turn):
+    progress, _ = started()
+    ask = progress.next_ask()
+    given = list(ask.request.names)[turn]
+    progress.take(ask, reply(given))
+    lacking = [name for name in ask.request.names if name not in given]
+    assert finish(progress) == ([lacking] if lacking else [])
+    assert interpret(progress, 1, 0).poll.values == tuple(map(held, SENSORS[:5]))
+
+
+def test_of_two_values_for_one_name_the_first_stands():
+    progress, _ = started(sensors=1)
+    ask = progress.next_ask()
+    up_time, sensor = ask.request.names
+    progress.take(ask, reply([up_time, sensor, sensor], [1, 2, 3]))
+    assert finish(progress) == []
+    assert interpret(progress, 1, 0).poll.values == (2,)
+
+
+@pytest.mark.parametrize("status", [ErrorStatus.noSuchName, ErrorStatus.genErr, ErrorStatus.authorizationError])
+def test_a_refused_varbind_is_left_out_and_the_rest_asked_again_in_one_request(status):
+    progress, _ = started()
+    ask = progress.next_ask()
+    progress.take(ask, refuse(ask.request.names, status, index=3))
+    assert [len(names) for names in finish(progress)] == [5]
+    result = interpret(progress, 1, 0)
+    assert result.missing == {1: status.name}
+    assert result.poll.metric_count == 4
+
+
+@pytest.mark.parametrize("index", [0, -1, 7, 2**31 - 1])
+def test_an_error_that_names_no_varbind_costs_only_the_one_that_caused_it(index):
+    """Found by halves."""
+    progress, _ = started()
+
+    def answer(names):
+        return refuse(names, ErrorStatus.genErr, index) if SENSORS[2] in names else reply(names)
+
+    finish(progress, answer)
+    assert interpret(progress, 1, 0).missing == {2: "genErr"}
+
+
+def test_after_too_big_the_size_is_halved_at_once_and_not_grown_by_that_poll():
+    progress, traits = started(sensors=23)
+    ask = progress.next_ask()
+    progress.take(ask, refuse((), ErrorStatus.tooBig))
+    assert [len(names) for names in finish(progress)] == [12, 12]
+    assert traits.max_varbinds == 12
+
+
+def test_what_was_lost_is_asked_again_after_all_others_in_halves():
+    """A probe tells loss from death; the others come first."""
+    progress, traits = started(sensors=29)
+    lost = progress.next_ask()
+    progress.take(lost, SILENCE)
+    asked = finish(progress)
+    assert asked[0] == [progress.plan.columns[0]]
+    assert [name for names in asked[1:] for name in names] == [*progress.plan.columns[24:], *lost.request.names]
+    assert max(map(len, asked)) == 12
+    assert interpret(progress, 1, 0).missing == {}
+    assert traits.max_varbinds == 12
+
+
+def test_silence_to_the_probe_too_ends_the_poll():
+    progress, traits = started(sensors=29)
+    for _ in range(2):
+        progress.take(progress.next_ask(), SILENCE)
+    assert progress.next_ask() is None
+    progress.finish()
+    assert set(interpret(progress, 1, 0).missing.values()) == {"timeout"}
+    assert not traits.answers
+
+
+@pytest.mark.parametrize("answers", [1, 2])
+def test_one_oid_that_is_never_answered_costs_only_itself(answers):
+    """However the others are spread over the requests."""
+    progress, _ = started(sensors=8 * answers)
+    finish(progress, lambda names: SILENCE if SENSORS[3] in names else reply(names))
+    result = interpret(progress, 1, 0)
+    assert result.missing == {3: "timeout"}
+
+
+def next_poll(progress, traits):
+    plan = progress.plan
+    return PollProgress(make_plan(plan.sensors, plan.if_indexes, traits.widths, traits.max_varbinds), traits)
+
+
+def test_an_oid_that_is_never_answered_is_asked_last_and_alone_from_then_on_until_it_is_answered():
+    first, traits = started(sensors=8)
+    finish(first, lambda names: SILENCE if SENSORS[3] in names else reply(names))
+    second = next_poll(first, traits)
+    asked = finish(second, lambda names: SILENCE if SENSORS[3] in names else reply(names))
+    assert [names for names in asked if SENSORS[3] in names] == [[SENSORS[3]]]
+    assert interpret(second, 1, 0).missing == {3: "timeout"}
+    third = next_poll(second, traits)
+    finish(third)
+    fourth = next_poll(third, traits)
+    assert [names for names in finish(fourth) if names == [SENSORS[3]]] == []
+    assert interpret(third, 1, 0).missing == interpret(fourth, 1, 0).missing == {}
+
+
+@pytest.mark.parametrize("mute", [range(2, 4), range(1, 8), range(29), (2, 3, 4, 6), (0, 9, 28)])
+@pytest.mark.parametrize("max_varbinds", [1, 3, 24])
+def test_oids_that_are_never_answered_are_asked_behind_all_others(mute, max_varbinds):
+    """Wherever they stand in the plan: so all others are read first, in requests that are answered."""
+    progress, traits = started(sensors=29, max_varbinds=max_varbinds)
+    names = {SENSORS[n] for n in mute}
+    traits.mute = frozenset(names)
+    asked = finish(progress, lambda wanted: SILENCE if names & set(wanted) else reply(wanted))
+    of_mute = [i for i, wanted in enumerate(asked) if names & set(wanted)]
+    assert all(len(asked[i]) == 1 for i in of_mute)
+    answered = [i for i, wanted in enumerate(asked) if not names & set(wanted) and wanted != [progress.plan.columns[0]]]
+    assert not answered or max(answered) < min(of_mute)
+    assert interpret(progress, 1, 0).missing == dict.fromkeys(mute, "timeout")
+
+
+def test_a_value_that_can_not_be_read_is_missing_for_that():
+    progress, _ = started()
+    ask = progress.next_ask()
+    tags = bytes([ber.GAUGE32, UNREADABLE, ber.GAUGE32, ber.NULL, ber.OCTET_STRING, ber.GAUGE32])
+    progress.take(ask, reply(ask.request.names, [1, None, 2, None, b"N/A", 3], tags=tags))
+    assert interpret(progress, 1, 0).missing == {0: "unreadable", 2: "null", 3: "not_a_number"}
+
+
+def test_an_interface_with_one_counter_of_octets_counts_and_bears_that_one_s_time():
+    """Without any it makes no metric, whatever else was read of it."""
+    progress, _ = started(sensors=1, interfaces=[1, 2], max_varbinds=1)
+    in_1, out_1, in_2, out_2 = (progress.plan.columns[progress.plan.slots[slot]] for slot in (1, 2, 7, 8))
+
+    def answer(names):
+        if names[0] in (in_1, in_2, out_2):
+            return refuse(names, ErrorStatus.genErr, 1)
+        return reply(names, received_us=70 if names[0] == out_1 else 50)
+
+    finish(progress, answer)
+    result = interpret(progress, 1, started_at_us=20)
+    assert result.missing == {1: "genErr", 7: "genErr", 8: "genErr"}
+    assert result.poll.metric_count == 2
+    assert list(result.poll.item_times_us())[:2] == [50, 70]
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "reason"),
+    [
+        (ber.INTEGER, -1, "negative_counter"),
+        (ber.OCTET_STRING, b"17", "not_a_counter"),
+        (ber.NULL, None, "null"),
+    ],
+)
+def test_a_counter_of_another_type_is_no_counter(tag, value, reason):
+    """And teaches nothing about the counters' width."""
+    progress, traits = started(sensors=0, interfaces=[1])
+    ask = progress.next_ask()
+    progress.take(ask, reply(ask.request.names, [value] * 7, tags=bytes([tag]) * 7))
+    assert finish(progress) == []
+    assert interpret(progress, 1, 0).missing == dict.fromkeys(range(6), reason)
+    assert traits.widths == bytes(2)

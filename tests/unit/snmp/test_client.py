@@ -1,0 +1,238 @@
+"""The client over real UDP sockets, with peers that do all that UDP and faulty firmware do."""
+
+import asyncio
+import errno
+import socket
+
+import pytest
+
+from support import asking
+from towerops_agent.counters import Count
+from towerops_agent.simulator.device import SimulatedDevice
+from towerops_agent.simulator.server import serve
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.exchange import NoReply, Reply
+from towerops_agent.snmp.message import Message, decode_message, encode_message, response
+from towerops_agent.snmp.oid import parse_oid
+
+UP_TIME = "1.3.6.1.2.1.1.3.0"
+REQUEST = asking.request(UP_TIME)
+PATIENT_S = asking.PATIENT_S
+
+
+def answer(datagram, ticks=4711):
+    """The reply to a request."""
+    message = decode_message(datagram)
+    pdu = response(message.pdu, message.pdu.names, bytes([ber.TIME_TICKS]), [ticks])
+    return encode_message(Message(message.version, message.community, pdu))
+
+
+def answers_after(lost, reply=answer):
+    """A peer that loses so many datagrams first; `seen` are those that it got."""
+    seen = []
+
+    def peer(datagram, _uptime_s):
+        seen.append(datagram)
+        return reply(datagram) if len(seen) > lost else None
+
+    return peer, seen
+
+
+async def ask(client, port, timeouts_s=PATIENT_S):
+    return await client.ask(("127.0.0.1", port), asking.security(), REQUEST, timeouts_s)
+
+
+async def test_a_request_is_sent_again_until_it_is_answered():
+    peer, seen = answers_after(2)
+    async with asking.open_client() as (client, counters), serve(peer) as port:
+        reply = await ask(client, port, (0.01, 0.01, 5.0))
+        assert reply.pdu.values == [4711]
+        assert len(seen) == len(set(seen)) == 3
+        assert counters.by_reason(Count.SNMP_REQUESTS) == {"sent": 1, "retried": 2}
+
+
+async def test_silence_is_a_timeout_after_the_last_attempt():
+    peer, seen = answers_after(99)
+    async with asking.open_client() as (client, counters), serve(peer) as port:
+        assert await ask(client, port, (0.01, 0.01)) == NoReply("timeout", 2)
+        assert len(seen) == 2
+        assert counters.total(Count.SNMP_DISCARDED) == 0
+
+
+async def test_a_reply_to_the_first_attempt_is_taken_after_the_second_was_sent():
+    """And the reply to the second one, which comes along, is discarded as late."""
+    held = []
+
+    def peer(datagram, _uptime_s):
+        held.append(answer(datagram, ticks=len(held) + 1))
+        return held if len(held) == 2 else None
+
+    async with asking.open_client() as (client, counters), serve(peer) as port:
+        reply = await ask(client, port, (0.01, 5.0))
+        assert reply.pdu.values == [1]
+        assert await counted(counters, "late") == {"late": 1}
+
+
+async def counted(counters, reason, n=1):
+    """What was discarded, once so many were for that reason."""
+    async with asyncio.timeout(10):
+        while counters.get(Count.SNMP_DISCARDED, reason) < n:  # noqa: ASYNC110 - a counter is no event
+            await asyncio.sleep(0)
+    return counters.by_reason(Count.SNMP_DISCARDED)
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        (lambda _: b"no SNMP at all", "malformed"),
+        (lambda datagram: answer(datagram)[:-3], "malformed"),
+        (lambda _: b"\x30\x84\xff\xff\xff\xff" + b"\0" * 59_994, "malformed"),
+        (lambda datagram: datagram, "not_a_response"),
+        (lambda datagram: answer(datagram).replace(b"public", b"PUBLIC"), "wrong_community"),
+    ],
+    ids=["garbage", "truncated", "60,000 octets", "echo", "community"],
+)
+async def test_what_is_no_reply_changes_nothing_and_is_counted(first, reason):
+    """The reply behind it is taken, and the request is not sent again for it."""
+    async with (
+        asking.open_client() as (client, counters),
+        serve(lambda datagram, _: [first(datagram), answer(datagram)]) as port,
+    ):
+        assert (await ask(client, port)).pdu.values == [4711]
+        assert counters.by_reason(Count.SNMP_DISCARDED) == {reason: 1}
+        assert counters.by_reason(Count.SNMP_REQUESTS) == {"sent": 1}
+
+
+async def test_an_answer_of_60_000_octets_is_read_whole():
+    large = asking.request("1.3.6.1.2.1.1.1.0")
+    device = SimulatedDevice({parse_oid("1.3.6.1.2.1.1.1.0"): (ber.OCTET_STRING, b"x" * 60_000)}, max_octets=65_507)
+    async with serve(device) as port:
+        assert (await asking.ask(port, large)).pdu.values == [b"x" * 60_000]
+
+
+async def test_a_double_reply_is_counted_and_disturbs_no_later_request():
+    async with asking.open_client() as (client, counters), serve(lambda datagram, _: [answer(datagram)] * 3) as port:
+        for _ in range(3):
+            assert isinstance(await ask(client, port), Reply)
+        assert await counted(counters, "late", 6) == {"late": 6}
+
+
+async def test_a_reply_from_another_port_is_not_taken():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+
+        def peer(datagram, _uptime_s):
+            other.sendto(answer(datagram, ticks=666), client_address(client))
+            return answer(datagram)
+
+        async with asking.open_client() as (client, counters), serve(peer) as port:
+            assert (await ask(client, port)).pdu.values == [4711]
+            assert await counted(counters, "foreign_peer") == {"foreign_peer": 1}
+
+
+def client_address(client):
+    """Where the client's IPv4 socket gets its replies."""
+    return ("127.0.0.1", client._sockets[socket.AF_INET].getsockname()[1])
+
+
+async def test_many_devices_are_asked_at_once_each_by_its_own_answer():
+    """200 requests to two devices on one socket."""
+    async with (
+        asking.open_client() as (client, _),
+        serve(lambda datagram, _: answer(datagram, 1)) as one,
+        serve(lambda datagram, _: answer(datagram, 2)) as other,
+    ):
+        replies = await asyncio.gather(*(ask(client, port) for port in (one, other) * 100))
+        assert [reply.pdu.values for reply in replies] == [[1], [2]] * 100
+        assert len(client._sockets) == 1
+
+
+async def test_cancelling_a_request_leaves_nothing_behind():
+    """Its reply, when it comes at last, is late."""
+    arrived, held = asyncio.Event(), []
+
+    def peer(datagram, _uptime_s):
+        arrived.set()
+        held.append(datagram)
+
+    async with asking.open_client() as (client, counters), serve(peer) as port:
+        task = asyncio.create_task(ask(client, port))
+        await arrived.wait()
+        (wait,) = client._waiting.values()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (len(client._waiting), len(client._exchanges), wait.timer.cancelled()) == (0, 0, True)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as late:
+            late.sendto(answer(held[0]), client_address(client))
+        assert await counted(counters, "late") == {"late": 1}
+
+
+async def test_an_answered_request_leaves_nothing_behind():
+    async with asking.open_client() as (client, _), serve(lambda datagram, _: answer(datagram)) as port:
+        await ask(client, port)
+        assert (len(client._waiting), len(client._exchanges)) == (0, 0)
+
+
+async def test_closing_ends_the_requests_under_way_and_opens_no_socket_again():
+    arrived = asyncio.Event()
+    async with serve(lambda *_: arrived.set()) as port:
+        async with asking.open_client() as (client, _):
+            task = asyncio.create_task(ask(client, port, (60.0, 60.0)))
+            await arrived.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (len(client._waiting), len(client._exchanges), len(client._sockets)) == (0, 0, 0)
+
+
+class Refusing:
+    """A socket whose sends fail with these errors, in turn; then it sends."""
+
+    def __init__(self, real, *errors):
+        self.real, self.errors = real, list(errors)
+
+    def sendto(self, datagram, peer):
+        if self.errors:
+            error = self.errors.pop(0)
+            raise OSError(error, "as the system says it")
+        return self.real.sendto(datagram, peer)
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+
+@pytest.mark.parametrize("error", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPERM, errno.EMSGSIZE])
+async def test_a_datagram_that_the_system_refuses_is_no_timeout(error, monkeypatch):
+    """It is said at once, with the system's words."""
+    async with asking.open_client() as (client, _):
+        sending = Refusing(None, error)
+        monkeypatch.setattr(client, "_socket", lambda _: sending)
+        assert await ask(client, 161, (60.0,)) == NoReply("unreachable", 1, "as the system says it")
+        assert len(client._exchanges) == 0
+
+
+@pytest.mark.parametrize("error", [errno.EAGAIN, errno.ENOBUFS])
+async def test_a_full_send_buffer_is_like_a_datagram_lost(error, monkeypatch):
+    peer, seen = answers_after(0)
+    async with asking.open_client() as (client, _), serve(peer) as port:
+        sending = Refusing(client._socket(("127.0.0.1", port)), error)
+        monkeypatch.setattr(client, "_socket", lambda _: sending)
+        assert isinstance(await ask(client, port, (0.01, 5.0)), Reply)
+        assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "peer"),
+    [("127.0.0.1", ("127.0.0.1", 1161)), ("::1", ("::1", 1161, 0, 0)), ("0:0:0:0:0:0:0:1", ("::1", 1161, 0, 0))],
+)
+async def test_an_address_needs_no_resolver(host, peer, monkeypatch):
+    async with asking.open_client() as (client, _):
+        monkeypatch.setattr(client._loop, "getaddrinfo", None)
+        assert await client.resolve(host, 1161) == peer
+
+
+async def test_a_name_is_resolved_by_the_system():
+    async with asking.open_client() as (client, _):
+        assert (await client.resolve("localhost", 1161))[:2] in (("127.0.0.1", 1161), ("::1", 1161))
+        with pytest.raises(socket.gaierror):
+            await client.resolve("no-such-host.invalid", 161)

@@ -1,0 +1,165 @@
+"""Octets of real messages, by hand: what the codec makes of them, and where it says that the first bad one is."""
+
+import pytest
+
+from towerops_agent.errors import InvalidOid, MalformedMessage
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.message import UNREADABLE, Community, Request, Version, decode_message, decode_varbinds, error_name
+from towerops_agent.snmp.oid import format_oid, parse_oid
+
+GET_SYS_UP_TIME = bytes.fromhex(
+    "30 29 020101 0406 7075626c6963 a0 1c 0204 12345678 020100 020100 30 0e 30 0c 0608 2b06010201010300 0500"
+)
+"""As snmpget -v2c sends it."""
+
+
+def reply(value, *, head="020101 0406 7075626c6963", error="020100 020100", kind="a2"):
+    """A response whose one varbind is sysUpTime.0 with this value (hexadecimal)."""
+    octets = bytes.fromhex
+    varbind = ber.encode(0x30, octets("0608 2b06010201010300") + octets(value))
+    pdu = ber.encode(int(kind, 16), octets("0204 12345678") + octets(error) + ber.encode(0x30, varbind))
+    return ber.encode(0x30, octets(head) + pdu)
+
+
+def test_a_request_is_the_octets_that_net_snmp_sends():
+    request = Request((parse_oid("1.3.6.1.2.1.1.3.0"),))
+    assert Community(Version.V2C, b"public").wrap(request.pdu(0x12345678)) == GET_SYS_UP_TIME
+
+
+@pytest.mark.parametrize(
+    ("octets", "tag", "value"),
+    [
+        ("4301 07", ber.TIME_TICKS, 7),
+        ("4305 00ffffffff", ber.TIME_TICKS, 2**32 - 1),
+        ("4304 ffffffff", ber.TIME_TICKS, 2**32 - 1),  # without the leading zero: read as unsigned all the same
+        ("4104 80000000", ber.COUNTER32, 2**31),
+        ("4609 00ffffffffffffffff", ber.COUNTER64, 2**64 - 1),
+        ("4608 ffffffffffffffff", ber.COUNTER64, 2**64 - 1),
+        ("0201 ff", ber.INTEGER, -1),
+        ("0204 ffffffff", ber.INTEGER, -1),
+        ("0400", ber.OCTET_STRING, b""),
+        ("0481 03 616263", ber.OCTET_STRING, b"abc"),  # a length in the long form where the short one would do
+        ("0483 000003 616263", ber.OCTET_STRING, b"abc"),
+        ("4004 0a0013fe", ber.IP_ADDRESS, b"\x0a\x00\x13\xfe"),
+        ("0500", ber.NULL, None),
+        ("8000", ber.NO_SUCH_OBJECT, None),
+        ("8100", ber.NO_SUCH_INSTANCE, None),
+        ("8200", ber.END_OF_MIB_VIEW, None),
+    ],
+)
+def test_a_value_of_each_form_is_read(octets, tag, value):
+    pdu = decode_message(reply(octets)).pdu
+    assert (pdu.tags, pdu.values) == (bytes([tag]), [value])
+    assert [format_oid(name) for name in pdu.names] == ["1.3.6.1.2.1.1.3.0"]
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "4300",
+        "4100",
+        "4600",
+        "4305 0100000000",
+        "4609 010000000000000000",
+        "0200",
+        "0209 000000000000000001",
+        "4801 00",
+        "2403 040161",
+    ],
+)
+def test_a_value_that_is_none_of_its_type_is_unreadable_and_costs_no_more(octets):
+    """Empty numbers, numbers past their type, types that SNMP has not."""
+    pdu = decode_message(reply(octets)).pdu
+    assert (pdu.tags, pdu.values) == (bytes([UNREADABLE]), [None])
+
+
+@pytest.mark.parametrize(
+    ("octets", "what"),
+    [
+        ("30 08 0601 2b 0201 07 0500", "value does not fill it"),  # two octets behind the value
+        ("30 06 0601 2b 0202 07", "value does not fill it"),  # a value that goes on behind the varbind
+        ("30 07 0601 2b 0201 07", "longer than its list"),  # a varbind that goes on behind the list
+        ("30", "longer than its list"),
+        ("31 06 0601 2b 0201 07", "tag 0x31 where a varbind is due"),
+        ("30 06 0401 2b 0201 07", "tag 0x04 where a varbind's name is due"),
+        ("30 03 0681", "longer than its list"),
+    ],
+)
+def test_a_varbind_whose_lengths_do_not_agree_is_malformed(octets, what):
+    """Though there are octets behind it that would fit."""
+    data = bytes.fromhex(octets)
+    with pytest.raises(MalformedMessage, match=what):
+        decode_varbinds(data + bytes.fromhex("0500" * 4), 0, len(data))
+
+
+def test_error_status_and_index_are_read():
+    pdu = decode_message(reply("0500", error="020102 020103")).pdu
+    assert (pdu.error_status, pdu.error_index) == (2, 3)
+    assert [error_name(status) for status in (0, 1, 2, 5, 18, 19, -1)] == [
+        "noError", "tooBig", "noSuchName", "genErr", "inconsistentName", "error-19", "error--1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("octets", "what", "offset"),
+    [
+        (b"", "cut short", 0),
+        (b"\x31\x00", "tag 0x31 where 0x30 is due", 0),
+        (b"\x30\x05\x02\x01\x01", "a length of 5 octets where 3 are left", 1),
+        (b"\x30\x80\x00\x00", "length octet 0x80", 1),
+        (b"\x30\x03\x02\x01\x03", "version 3 where 0 or 1 is due", 2),
+        (b"\x30\x03\x02\x01\x02", "version 2 where 0 or 1 is due", 2),
+        (b"\x30\x02\x02\x00", "tag 0x02 of 0 octets where an INTEGER is due", 2),
+        (reply("0500", kind="a4"), "PDU type 0xa4", 13),
+        (reply("0500", kind="30"), "PDU type 0x30", 13),
+        (b"\x1f\x01\x00", "tag 0x1f of several octets", 0),
+    ],
+)
+def test_what_is_no_message_is_refused_with_the_place_of_its_first_bad_octet(octets, what, offset):
+    with pytest.raises(MalformedMessage) as raised:
+        decode_message(octets)
+    assert what in str(raised.value)
+    assert raised.value.offset == offset
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".",
+        "1",
+        "1.",
+        ".1",
+        "1..3",
+        "1.3.",
+        "a.b",
+        "1.3.x",
+        "1.3.-1",
+        "3.1",
+        "0.40",
+        "1.40",
+        "1.3.4294967296",
+        "1,3",
+        "1.3 .6",
+        "1" + ".1" * 128,
+    ],
+)
+def test_a_text_that_is_no_oid_is_refused(text):
+    with pytest.raises(InvalidOid):
+        parse_oid(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [
+        ("1.3", "2b"),
+        (".1.3.6.1", "2b0601"),
+        ("2.999.3", "883703"),
+        ("1.3.128", "2b8100"),
+        (" 1.3.6 ", "2b06"),
+        ("1.3.4294967295", "2b8fffffff7f"),
+        ("0.0", "00"),
+    ],
+)
+def test_an_oid_is_encoded_as_x_690_has_it(text, octets):
+    assert parse_oid(text).hex() == octets

@@ -1,0 +1,59 @@
+"""Names to addresses without a blocked loop, a piled-up thread, or a stop that waits for a dead name server."""
+
+import asyncio
+import socket
+import threading
+
+import pytest
+
+from towerops_agent.snmp.resolver import MOST_AT_ONCE, Resolver
+
+
+async def test_an_address_needs_nobody_to_be_asked():
+    resolver = Resolver(lambda host, port: pytest.fail("asked for an address"))
+    assert await resolver.resolve("192.0.2.7", 161) == ("192.0.2.7", 161)
+    assert (await resolver.resolve("2001:db8::7", 161))[:2] == ("2001:db8::7", 161)
+
+
+async def test_a_name_is_what_the_system_says():
+    assert (await Resolver().resolve("localhost", 161))[1] == 161
+    resolver = Resolver(lambda host, port: [("192.0.2.9", port), ("192.0.2.10", port)])
+    assert await resolver.resolve("tower.example", 1161) == ("192.0.2.9", 1161)
+
+
+@pytest.mark.parametrize("lookup", ["none", "error", "label"])
+async def test_a_name_that_does_not_resolve_is_an_os_error(lookup):
+    def fail(host, port):
+        if lookup == "error":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if lookup == "label":
+            raise UnicodeError("label too long")
+        return []
+
+    with pytest.raises(OSError, match=r"."):
+        await Resolver(fail).resolve("tower.example", 161)
+
+
+async def test_a_dead_name_server_holds_a_few_threads_and_no_asker():
+    """Askers that give up go on; their questions keep their places, so no more threads than places; then all are free again."""
+    answer = threading.Event()
+    running = threading.Semaphore(0)
+    started = []
+
+    def hang(host, port):
+        started.append(host)
+        running.release()
+        answer.wait()
+        return [("192.0.2.1", port)]
+
+    resolver = Resolver(hang)
+    askers = [asyncio.create_task(resolver.resolve(f"host{i}.example", 161)) for i in range(3 * MOST_AT_ONCE)]
+    for _ in range(MOST_AT_ONCE):
+        await asyncio.to_thread(running.acquire)
+    for asker in askers:
+        asker.cancel()
+    assert {type(result) for result in await asyncio.gather(*askers, return_exceptions=True)} == {asyncio.CancelledError}
+    assert len(started) == MOST_AT_ONCE
+    answer.set()
+    assert await resolver.resolve("another.example", 161) == ("192.0.2.1", 161)
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("resolve"))
