@@ -1,0 +1,157 @@
+"""Lay out the root of the image: the agent's virtual environment and what it needs of the machine that it was made on, no more.
+
+    image_root.py VENV ROOT
+
+Run by the Dockerfile's first stage. Taken are the interpreter, its library without tests, pip and Tk, the shared libraries that
+these link to, the certificate authorities, and the Debian packages' names and licences, by which scanners know what is inside.
+"""
+
+# ruff: noqa: INP001, S603, S607 - no package; it runs ldd, dpkg-query and ldconfig of the machine that the image is made on
+
+import compileall
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+STDLIB = sysconfig.get_path("stdlib")
+UNUSED = (
+    *(
+        "__pycache__",
+        "site-packages",
+        "dist-packages",
+        "config-*",
+        "ensurepip",
+        "idlelib",
+        "lib2to3",
+        "pydoc_data",
+        "test",
+        "tests",
+    ),
+    *("tkinter", "turtledemo", "_test*.so", "_ctypes_test*.so", "_tkinter*.so", "_xx*.so", "xx*.so", "*.a", "*.pyc"),
+)
+UNUSED_PACKAGES = ("zstandard/_cffi*.so",)  # for interpreters other than CPython
+
+AUTHORITIES = ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/usr/lib/ssl", "/usr/share/ca-certificates")
+LOADER = ("/etc/ld.so.conf", "/etc/ld.so.conf.d")  # a libpython below /usr/local is found by ldconfig's cache alone
+
+USERS = "root:x:0:0:root:/:/sbin/nologin\ntowerops:x:10001:10001:Towerops agent:/data:/sbin/nologin\n"
+GROUPS = "root:x:0:\ntowerops:x:10001:\n"
+NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
+
+
+class ImageRoot:
+    """The tree that grows at `root`. Each path is the same as on this machine, symbolic links on the way to it included."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def take(self, path: str | Path) -> None:
+        """Copy a file or a tree, and whatever the symbolic links on the way to it point to."""
+        path = Path(path)
+        for part in [*reversed(path.parents), path]:
+            if part.is_symlink():
+                self._link(part)
+                self.take(os.path.normpath(part.parent / part.readlink() / path.relative_to(part)))
+                return
+        here = self._here(path)
+        if path.is_dir():
+            here.mkdir(parents=True, exist_ok=True)
+            for entry in sorted(path.iterdir()):
+                if not any(entry.match(pattern) for pattern in (UNUSED if path.is_relative_to(STDLIB) else UNUSED_PACKAGES)):
+                    self.take(entry)
+        elif not here.exists():
+            here.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, here)
+
+    def write(self, path: str, text: str) -> None:
+        """Make the file at `path` of the image, with this text."""
+        here = self._here(Path(path))
+        here.parent.mkdir(parents=True, exist_ok=True)
+        here.write_text(text)
+
+    def compile(self) -> None:
+        """Bytecode beside each source, valid whatever time the file system gives the source."""
+        for path in (STDLIB, "/opt"):
+            compileall.compile_dir(
+                self._here(Path(path)), quiet=2, stripdir=self._root, prependdir="/",
+                invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+            )  # fmt: skip
+
+    def binaries(self) -> Iterator[Path]:
+        """What was taken and links to shared libraries."""
+        for path in self._root.rglob("*"):
+            if not path.is_symlink() and path.is_file() and path.open("rb").read(4) == b"\x7fELF":
+                yield path
+
+    def _link(self, path: Path) -> None:
+        here = self._here(path)
+        if not here.is_symlink():
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.symlink_to(path.readlink())
+
+    def _here(self, path: Path) -> Path:
+        return self._root / path.relative_to("/")
+
+
+def libraries(binaries: Iterator[Path]) -> set[str]:
+    """The paths of the shared libraries that they link to. Exits where one is missing."""
+    found = set()
+    for binary in binaries:
+        listing = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
+        for line in listing.splitlines():
+            words = line.replace("=>", " ").split()
+            if "not found" in line:
+                sys.exit(f"image_root.py: {binary} needs {words[0]}, which this base has not")
+            found |= {os.path.normpath(word) for word in words if word.startswith("/")}
+    return found
+
+
+def packages(paths: set[str]) -> set[str]:
+    """The Debian packages that own these files."""
+    names = set()
+    for path in sorted(paths):
+        real = os.path.realpath(path)
+        for spelling in (real, real.removeprefix("/usr")):  # before Debian 13 the database has some as /lib/…
+            answer = subprocess.run(["dpkg-query", "--search", spelling], capture_output=True, text=True, check=False)
+            names |= {line.split(": ")[0] for line in answer.stdout.splitlines()}
+    return names
+
+
+def main(venv: str, target: str) -> None:
+    """Lay out at `target` the root of an image that runs what is in `venv`."""
+    python = os.path.realpath(sys.executable)
+    root = ImageRoot(Path(target))
+    root.take(venv)
+    root.take(python)
+    root.take(STDLIB)
+    root.take(sysconfig.get_path("platstdlib"))
+    needed = libraries(root.binaries())
+    # The C library opens this one by name, when a thread ends early; without it, it aborts the process.
+    needed.add(next(str(path) for path in Path("/usr/lib").glob("*-linux-gnu/libgcc_s.so.1")))
+    for path in needed:
+        root.take(path)
+    for path in (*AUTHORITIES, *LOADER, "/etc/os-release"):
+        root.take(path)
+    subprocess.run(["ldconfig", "-r", target], check=True)
+    interpreter = {python, os.__file__}
+    owners = packages(needed | interpreter | {"/usr/sbin/update-ca-certificates"})
+    root.write("/var/lib/dpkg/status", "\n".join(_told(["dpkg-query", "--status", name]) for name in sorted(owners)))
+    for name in owners:
+        root.take(f"/usr/share/doc/{name.split(':')[0]}/copyright")
+    root.write("/etc/passwd", USERS)
+    root.write("/etc/group", GROUPS)
+    root.write("/etc/nsswitch.conf", NSSWITCH)
+    root.compile()
+
+
+def _told(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

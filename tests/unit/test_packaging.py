@@ -1,0 +1,115 @@
+"""The files under which the agent is deployed name settings, commands, users and versions that there are."""
+
+import re
+import shutil
+import subprocess
+
+import click
+import pytest
+
+from support.markdown import ROOT, read
+from towerops_agent import __version__
+from towerops_agent.cli import cli
+from towerops_agent.settings import SETTINGS
+
+DOCKERFILE = read("packaging/Dockerfile")
+COMPOSE = read("docker-compose.yml")
+KUBERNETES = read("packaging/kubernetes.yaml")
+UNIT = read("packaging/towerops-agent.service")
+UID = "10001"
+
+
+def unit_values(name: str) -> list[str]:
+    """The unit's values of this name, in order."""
+    return re.findall(rf"^{name}=(.*)$", UNIT, re.MULTILINE)
+
+
+def commands() -> list[str]:
+    return cli.list_commands(click.Context(cli))
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        pytest.param(set(re.findall(r"([A-Z_]+)=", re.search(r"^ENV (.*)$", DOCKERFILE, re.MULTILINE)[1])), id="Dockerfile"),
+        pytest.param(set(re.findall(r"^ +([A-Z_]+):|\$\{([A-Z_]+)", COMPOSE, re.MULTILINE)), id="compose"),
+        pytest.param(set(re.findall(r"name: ([A-Z_]+)", KUBERNETES)), id="kubernetes"),
+        pytest.param({value.partition("=")[0] for value in unit_values("Environment")}, id="systemd"),
+    ],
+)
+def test_each_variable_is_a_setting_of_the_agent_or_of_python(named):
+    flat = {name for names in named for name in ([names] if isinstance(names, str) else names) if name}
+    assert flat
+    assert flat - {"PATH", "PYTHONDONTWRITEBYTECODE"} <= {setting.variable for setting in SETTINGS}
+
+
+def test_compose_gives_what_has_no_default():
+    """URL and token: without them nothing starts, and Compose says which one is missing."""
+    assert set(re.findall(r"\$\{([A-Z_]+):\?", COMPOSE)) == {"TOWEROPS_API_URL", "TOWEROPS_AGENT_TOKEN"}
+
+
+def test_all_run_as_the_same_user():
+    assert set(re.findall(r"USER (\S+)|--chown=(\S+)", DOCKERFILE)) == {(f"{UID}:{UID}", ""), ("", f"{UID}:{UID}")}
+    assert f"-o {UID} -g {UID} -m 0700" in DOCKERFILE
+    assert f"towerops:x:{UID}:{UID}:" in read("packaging/image_root.py")
+    assert set(re.findall(r"(?:runAsUser|runAsGroup|fsGroup): (\d+)", KUBERNETES)) == {UID}
+    assert f"os.chown('/data', {UID}, {UID})" in COMPOSE
+    assert f"\nUID = {UID}\n" in read("packaging/check-image")
+
+
+def test_all_have_the_version_of_the_package():
+    assert re.findall(r'image\.version="(.*)"', DOCKERFILE) == [__version__]
+    assert re.findall(r"image: .*towerops-agent:(\S+)", COMPOSE + KUBERNETES) == [__version__] * 2
+
+
+def test_health_is_asked_by_a_command_that_there_is():
+    asked = re.findall(r'HEALTHCHECK .*CMD \["towerops-agent", "(\w+)"\]', DOCKERFILE)
+    asked += re.findall(r"command: \[towerops-agent, (\w+)\]", KUBERNETES)
+    assert len(asked) == 3
+    assert set(asked) <= set(commands())
+    assert unit_values("ExecStart")[0].split()[1] in commands()
+
+
+def test_the_database_lies_where_the_agent_may_write():
+    default = next(setting.default for setting in SETTINGS if setting.variable == "DATABASE_PATH")
+    assert re.findall(r"^VOLUME (.*)$", DOCKERFILE, re.MULTILINE) == ["/data"]
+    assert default.startswith("/data/")
+    assert "./data:/data" in COMPOSE
+    assert "mountPath: /data" in KUBERNETES
+    (path,) = (value.partition("=")[2] for value in unit_values("Environment") if value.startswith("DATABASE_PATH="))
+    assert path.startswith(f"/var/lib/{unit_values('StateDirectory')[0]}/")
+
+
+def test_the_image_is_made_of_what_the_context_lets_in():
+    let_in = {line[1:] for line in read(".dockerignore").splitlines() if line.startswith("!")}
+    copied = {name for names in re.findall(r"^COPY ([^-].*) \S+$", DOCKERFILE, re.MULTILINE) for name in names.split()}
+    assert copied == let_in
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_docker_finds_the_file_without_being_told():
+    """The other way round, a link out of packaging/, BuildKit refuses to follow."""
+    assert (ROOT / "Dockerfile").readlink().as_posix() == "packaging/Dockerfile"
+
+
+def test_the_root_can_be_read_only_everywhere():
+    assert COMPOSE.count("read_only: true") == 2
+    assert "readOnlyRootFilesystem: true" in KUBERNETES
+    assert unit_values("ProtectSystem") == ["strict"]
+
+
+def test_the_stop_may_take_as_long_as_the_agent_needs():
+    from towerops_agent.agent import STOP_WITHIN_S
+
+    allowed = [*unit_values("TimeoutStopSec"), *re.findall(r"stop_grace_period: (\d+)s", COMPOSE)]
+    allowed += re.findall(r"terminationGracePeriodSeconds: (\d+)", KUBERNETES)
+    assert len(allowed) == 3
+    assert all(int(seconds) >= 2 * STOP_WITHIN_S for seconds in allowed)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+def test_systemd_understands_the_unit(tmp_path):
+    unit = tmp_path / "towerops-agent.service"
+    unit.write_text(re.sub(r"^(ExecStart|ExecReload)=.*$", r"\1=/bin/true", UNIT, flags=re.MULTILINE))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], check=False, capture_output=True, text=True)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if unit.name in line]) == (0, [])
