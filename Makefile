@@ -1,6 +1,7 @@
 # make demo   a simulated tower and the agent, on a web page on loopback
 # make test   the whole test suite
 # make check  the gate: formatting, lint, types, layers
+# make bench  the benchmarks, some 20 minutes; FULL=1: the long ones, some hours
 # Each does its own set-up. Set PYTHON to choose the interpreter (3.11 or later).
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check bench format clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -28,6 +29,10 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sandbox,dev]'
 	@touch $@
 
+$(VENV)/bench.stamp: $(VENV)/demo.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sandbox,bench]'
+	@touch $@
+
 demo: $(VENV)/demo.stamp
 	@tools/debian-packages snmpd=snmpd
 	@$(BIN)/towerops-agent demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -41,6 +46,9 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/all.py $(if $(FULL),--full)
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

@@ -1,0 +1,154 @@
+"""The agent under measurement: the real process, `python -m towerops_agent run`, on a database of its own.
+
+CPU seconds are the process's, user and system, all threads. Memory is resident, in MB of 2^20 octets, as Linux counts it.
+"""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from zlib import crc32
+
+from towerops_agent.buffer.codec import decode_layout
+from towerops_agent.buffer.reader import Reader
+from towerops_agent.operations.snapshot import KEY, Snapshot, decode_snapshot
+
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_MB = 1 << 20
+
+
+class AgentProcess:
+    """A running agent. `began_s`: when it was started, on the monotonic clock."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path, began_s: float) -> None:
+        self._process = process
+        self._log = folder / "agent.log"
+        self.database = folder / "agent.db"
+        self.began_s = began_s
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def cpu_s(self) -> float:
+        """CPU seconds so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+
+    def resident_mb(self) -> float:
+        """Memory now."""
+        return self._status("VmRSS")
+
+    def peak_mb(self) -> float:
+        """The most memory since the start, or since forget_peak."""
+        return self._status("VmHWM")
+
+    def forget_peak(self) -> None:
+        """Begin peak_mb anew."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def _status(self, name: str) -> float:
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) / 1024
+        raise SystemExit(f"the agent ended before its time; its log:\n{self.log()[-3000:]}")
+
+    def log(self) -> str:
+        """What it has logged so far."""
+        return self._log.read_text(errors="replace")
+
+    def wait_for(self, text: str, times: int = 1, within_s: float = 120.0) -> None:
+        """Return once it has logged `text` so often."""
+        until = time.monotonic() + within_s
+        while self.log().count(text) < times:
+            if time.monotonic() > until or self._process.poll() is not None:
+                raise SystemExit(f"the agent did not log {text!r} within {within_s:g} s; its log:\n{self.log()[-3000:]}")
+            time.sleep(0.02)
+
+    def reload(self) -> None:
+        """Have it fetch the configuration now."""
+        self._process.send_signal(signal.SIGHUP)
+
+    def stop(self) -> Snapshot:
+        """As an operator stops it; what it said of itself at the end."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(60)
+        return self.snapshot()
+
+    def snapshot(self) -> Snapshot:
+        """What it says of itself: four times a minute, and at its stop."""
+        with Reader(self.database) as reader:
+            snapshot = decode_snapshot(reader.meta(KEY) or b"")
+        assert snapshot is not None
+        return snapshot
+
+    def polls(self) -> int:
+        """How many polls it has stored so far."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT coalesce(max(id), 0) FROM polls").fetchone()[0]
+
+    def file_mb(self) -> float:
+        """What the database takes, its journal included."""
+        return sum(part.stat().st_size for part in self.database.parent.glob(f"{self.database.name}*")) / _MB
+
+    def lateness_s(self, interval_s: int, since_s: float) -> list[float]:
+        """How late each poll began that was due after `since_s` (monotonic), sorted.
+
+        A device's times are crc32 of its id, on the monotonic clock (scheduling/timetable.py). A silent one stores no polls.
+        """
+        offset_s = time.time() - time.monotonic()
+        late = []
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            phases = {
+                layout: crc32(decode_layout(body).equipment_id.encode()) / (1 << 32) * interval_s
+                for layout, body in connection.execute("SELECT id, body FROM layouts")
+            }
+            for layout, started_at_us in connection.execute("SELECT layout_id, started_at_us FROM polls ORDER BY id"):
+                began_s = started_at_us / 1e6 - offset_s
+                if began_s > since_s:
+                    late.append((began_s - phases[layout]) % interval_s)
+        return sorted(late)
+
+
+@contextmanager
+def running(folder: Path, url: str, patch: str = "", **settings: str) -> Iterator[AgentProcess]:
+    """An agent that is killed at the end of the block, if it still runs then.
+
+    `patch`: Python to run first, for a clock that has to go faster than a benchmark can wait.
+    """
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
+        "TOWEROPS_API_URL": url,
+        "TOWEROPS_AGENT_TOKEN": "benchmark-token",
+        "DATABASE_PATH": str(folder / "agent.db"),
+        "CONFIG_REFRESH_SECONDS": "3600",
+        "BUFFER_MAX_MB": "65536",
+        **settings,
+    }
+    how = ["-c", f"{patch}\nfrom towerops_agent.cli import main\nmain()"] if patch else ["-m", "towerops_agent"]
+    with (folder / "agent.log").open("wb") as log:
+        began_s = time.monotonic()
+        process = subprocess.Popen([sys.executable, *how, "run"], env=environment, stdout=log, stderr=log)
+        try:
+            yield AgentProcess(process, folder, began_s)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def wait_until(condition: Callable[[], bool], within_s: float, each_s: float = 0.1) -> None:
+    """Return once `condition` holds."""
+    until = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > until:
+            raise SystemExit(f"waited {within_s:g} s for nothing")
+        time.sleep(each_s)
+
+
+def part(ordered: list[float], share: float) -> float:
+    """The value below which this share of the sorted values is."""
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else float("nan")

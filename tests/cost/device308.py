@@ -1,0 +1,58 @@
+"""The device of the benchmarks: 20 sensors and 48 interfaces, 308 values a poll, 68 metrics; and what answers for it."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from support.devices import device, equipment
+from towerops_agent.polling.plan import Planner
+from towerops_agent.simulator.device import SimulatedDevice
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.oid import parse_oid
+
+SENSORS, INTERFACES = 20, 48
+VALUES = SENSORS + 6 * INTERFACES
+METRICS = SENSORS + INTERFACES
+
+OIDS = [f"1.3.6.1.4.1.99999.1.{i}.0" for i in range(1, SENSORS + 1)]
+
+
+def equipment308(n: int = 1, port: int = 161):
+    return equipment(equipment_id=f"eq-{n}", host="127.0.0.1", port=port, sensors=OIDS, interfaces=range(1, INTERFACES + 1))
+
+
+def device308(planner: Planner, port: int = 161):
+    return device(planner, port=port, sensors=OIDS, interfaces=range(1, INTERFACES + 1))
+
+
+def simulated308() -> SimulatedDevice:
+    values = {parse_oid("1.3.6.1.2.1.1.3.0"): (ber.TIME_TICKS, 123_456)}
+    values |= {parse_oid(oid): (ber.GAUGE32, 20_000 + i) for i, oid in enumerate(OIDS)}
+    for i in range(1, INTERFACES + 1):
+        values |= {parse_oid(f"1.3.6.1.2.1.31.1.1.1.{c}.{i}"): (ber.COUNTER64, (1 << 40) + i) for c in (6, 10)}
+        values |= {parse_oid(f"1.3.6.1.2.1.2.2.1.{c}.{i}"): (ber.COUNTER32, 1000 * c + i) for c in (13, 14, 19, 20)}
+    return SimulatedDevice(values)
+
+
+@contextmanager
+def answering_elsewhere() -> Iterator[int]:
+    """The device at a UDP port, in a thread of its own: what it does is nobody's cost."""
+    simulated = simulated308()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            while True:
+                datagram, peer = sock.recvfrom(4096)
+                if not datagram:
+                    return
+                sock.sendto(simulated.answer(datagram, 1.0), peer)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            sock.sendto(b"", sock.getsockname())
+            thread.join()

@@ -1,0 +1,62 @@
+"""A guard against slow decay: how much is done to keep one poll and to deliver it, in counts that no machine's speed changes.
+
+Its bounds are as those of test_polling_cost.py.
+"""
+
+from cost.calls import Calls
+from cost.device308 import INTERFACES, METRICS, SENSORS
+from towerops_agent.buffer.batch import Lane
+from towerops_agent.buffer.buffer import random_key
+from towerops_agent.buffer.codec import encode_poll
+from towerops_agent.buffer.database import Database
+from towerops_agent.buffer.store import Store
+from towerops_agent.delivery.metrics import encode_metrics
+from towerops_agent.model import Layout, Poll
+
+POLLS = 100
+METRICS_A_BATCH = 1000
+T0_US = 1_767_986_535_123_456
+LAYOUT = Layout("eq-1", tuple((f"s-{i}", 10.0) for i in range(SENSORS)), tuple(f"i-{i}" for i in range(INTERFACES)))
+
+
+def poll(layout: int, n: int) -> Poll:
+    values = (*range(n, n + SENSORS), *((1 << 40) + n + i for i in range(6 * INTERFACES)))
+    return Poll(layout, T0_US + n, values, ((SENSORS, 10), (INTERFACES, 20)), METRICS)
+
+
+def test_a_poll_is_made_a_row_with_few_calls_whatever_it_holds():
+    one = poll(1, 1)
+    with Calls() as calls:
+        encode_poll(one)
+    assert calls.python + calls.c.total() < 20  # 7
+
+
+def test_a_metric_is_encoded_with_few_calls():
+    some = [(LAYOUT, poll(1, n), 0, METRICS) for n in range(15)]
+    with Calls() as calls:
+        encode_metrics(some)
+    assert calls.python + calls.c.total() < 7 * 15 * METRICS  # 4.4
+
+
+def test_a_poll_is_stored_with_two_statements_and_delivered_with_two(tmp_path):
+    """Besides, a commit takes a few, and so does a batch: to cut it, to read it, to acknowledge it."""
+    store = Store(Database.open(tmp_path / "agent.db", T0_US), lambda: T0_US, lambda: T0_US)
+    statements: list[str] = []
+    try:
+        (layout,) = store.register([LAYOUT])
+        rows = [encode_poll(poll(layout, n)) for n in range(POLLS)]
+        store.connection.set_trace_callback(statements.append)
+        store.add_polls(rows)
+        to_store = len(statements)
+        batches = 0
+        while (batch := store.lanes.next_batch(METRICS_A_BATCH, Lane.FRESH, random_key, T0_US)) is not None:
+            store.read(batch)
+            store.lanes.acknowledge(batch, 1)
+            batches += 1
+        to_deliver = len(statements) - to_store
+        store.connection.set_trace_callback(None)
+    finally:
+        store.close()
+    assert batches == -(-POLLS * METRICS // METRICS_A_BATCH)
+    assert to_store <= 2 * POLLS + 10  # 204
+    assert to_deliver <= 2 * POLLS + 20 * batches  # 193: one a poll, and 12 a batch

@@ -1,0 +1,83 @@
+"""A guard against slow decay: how much is done for one poll of 308 values, in counts that no machine's speed changes.
+
+The bounds leave a third or more of room over what was counted when they were written (behind each). A change that is worth its
+cost may raise one, and says so in docs/decisions/0011-performance.md.
+"""
+
+import gc
+import tracemalloc
+
+import pytest
+
+from cost.calls import Calls
+from cost.device308 import METRICS, VALUES, answering_elsewhere, device308, equipment308
+from support.devices import LAYOUT
+from towerops_agent.counters import Count, Counters
+from towerops_agent.polling.device import make_device
+from towerops_agent.polling.plan import Planner
+from towerops_agent.polling.poller import Poller
+from towerops_agent.snmp.client import SnmpClient
+
+LEARNING_POLLS = 6
+"""After these the device is asked for as much at once as fits."""
+
+REQUESTS = 7
+DEVICES = 200
+
+
+@pytest.fixture
+async def polled():
+    """A poller, a device that it knows, and what it counts."""
+    counters, planner = Counters(), Planner()
+    with answering_elsewhere() as port:
+        async with SnmpClient(counters) as client:
+            poller, device = Poller(client, planner), device308(planner, port)
+            for _ in range(LEARNING_POLLS):
+                await poller.poll(device, 30.0)
+            yield poller, device, counters
+
+
+async def test_a_known_device_of_308_values_is_asked_seven_times(polled):
+    poller, device, counters = polled
+    before = counters.get(Count.SNMP_REQUESTS, "sent")
+    result = await poller.poll(device, 30.0)
+    assert len(result.poll.values) == VALUES
+    assert result.poll.metric_count == METRICS
+    assert counters.get(Count.SNMP_REQUESTS, "sent") - before == REQUESTS
+
+
+async def test_a_poll_makes_few_calls(polled):
+    """What it costs in Python follows from these more than from anything else."""
+    poller, device, _ = polled
+    with Calls() as calls:
+        await poller.poll(device, 30.0)
+    assert calls.python < 4 * VALUES  # 2.9
+    assert calls.c.total() < 9 * VALUES  # 6.5
+
+
+async def test_a_request_makes_few_system_calls(polled):
+    """One that sends it, one that draws its id, two that read (the second finds nothing), two that look what has happened."""
+    poller, device, _ = polled
+    with Calls() as calls:
+        await poller.poll(device, 30.0)
+    assert calls.c["sendto"] == REQUESTS
+    assert calls.c["urandom"] <= 2 * REQUESTS  # 7; one draw in 128 is made again
+    assert calls.c["recvfrom"] <= 2 * REQUESTS  # 14
+    assert calls.c["poll"] <= 3 * REQUESTS  # 14, of epoll
+
+
+def test_a_device_keeps_little_memory():
+    """None of it is per value: devices of a kind share their plan and the names of their interfaces."""
+    planner = Planner()
+    kept = [make_device(equipment308(0), LAYOUT, b"digest", planner)]
+    equipment = [equipment308(n) for n in range(1, DEVICES + 1)]
+    gc.collect()
+    tracemalloc.start()
+    try:
+        kept += [make_device(each, LAYOUT, b"digest", planner) for each in equipment]
+        gc.collect()
+        octets = tracemalloc.get_traced_memory()[0] / DEVICES
+    finally:
+        tracemalloc.stop()
+    assert len({id(device.plan) for device in kept}) == 1
+    assert octets < 2500  # 1,405
