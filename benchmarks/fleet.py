@@ -69,7 +69,7 @@ def measure(folder: Path, devices: Devices, count: int, minutes: int) -> None:
     )
     if abs(values / (count * VALUES * minutes) - 1) > 0.05:
         due = count * VALUES * minutes
-        note(note(f"{len(late):,} polls begun in the time; {values:,} values acknowledged of {due:,} due: the ratio is theirs"))
+        note(f"{len(late):,} polls begun in the time; {values:,} values acknowledged of {due:,} due: the ratio is theirs")
 
 
 def _rest_of_a_turn(api: Api) -> None:
