@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from zlib import crc32
 
 from towerops_agent.buffer.codec import decode_layout
 from towerops_agent.buffer.reader import Reader
 from towerops_agent.operations.snapshot import KEY, Snapshot, decode_snapshot
+from towerops_agent.scheduling.timetable import phase, step
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _MB = 1 << 20
@@ -99,15 +99,14 @@ class AgentProcess:
     def lateness_s(self, interval_s: int, since_s: float) -> list[float]:
         """How late each poll began that was due after `since_s` (monotonic), sorted.
 
-        A device's times are crc32 of its id, on the monotonic clock (scheduling/timetable.py). A silent one stores no polls.
+        A silent device stores no polls.
         """
         offset_s = time.time() - time.monotonic()
         late = []
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            phases = {
-                layout: crc32(decode_layout(body).equipment_id.encode()) / (1 << 32) * interval_s
-                for layout, body in connection.execute("SELECT id, body FROM layouts")
-            }
+            layouts = connection.execute("SELECT id, body FROM layouts").fetchall()
+            step_s = step(len(layouts) / interval_s)
+            phases = {layout: phase(decode_layout(body).equipment_id, interval_s, step_s) for layout, body in layouts}
             for layout, started_at_us in connection.execute("SELECT layout_id, started_at_us FROM polls ORDER BY id"):
                 began_s = started_at_us / 1e6 - offset_s
                 if began_s > since_s:

@@ -17,6 +17,8 @@ from devices import VALUES, answering
 from machine import heading, note, row
 
 SILENT_EVERY = (0, 10, 2)
+ENOUGH = 0.5
+"""The cost of a dead device is what is left of two runs' CPU: with fewer of them the runs differ by more than that."""
 
 
 def main(count: int, interval_s: int, minutes: int) -> None:
@@ -40,10 +42,9 @@ def main(count: int, interval_s: int, minutes: int) -> None:
             then = agent.lateness_s(interval_s, settled_s)
             states = agent.stop().states
         silent = count // silent_every if silent_every else 0
-        if not silent:
-            all_alive_s = cpu_s
-            shown = "-"
-        else:
+        all_alive_s = all_alive_s if silent else cpu_s
+        shown = "-"
+        if silent / count >= ENOUGH:
             polls = 60 / interval_s * silent
             shown = f"{(cpu_s - all_alive_s * (1 - silent / count)) / polls * 1e6:.0f} us/probe"
         row(

@@ -99,7 +99,8 @@ def _wait_until_answered(port: int) -> None:
         until = time.monotonic() + 30
         while time.monotonic() < until:
             try:
-                sock.sendto(question, (str(FIRST), port))
+                for n in range(2):  # of two neighbours one answers at least
+                    sock.sendto(question, (str(FIRST + n), port))
                 sock.recv(2048)
             except OSError:
                 time.sleep(0.05)

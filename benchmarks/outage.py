@@ -11,6 +11,7 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from agent_process import part, running, wait_until
 from api import serving
@@ -45,13 +46,13 @@ def main(count: int, minutes: int) -> None:
         agent.reload()
         agent.wait_for("configuration in force", 2)
         time.sleep(2 * 300 / TIMES)  # the rest of it is packed
-        values = agent.polls() * VALUES
+        due, values = agent.polls() * METRICS, agent.polls() * VALUES
         octets_a_value = agent.file_mb() * (1 << 20) / values
         agent.forget_peak()
         cpu_s, readings = agent.cpu_s(), 0
         api.down(False)
         back_s, back_monotonic_s = time.time(), time.monotonic()
-        agent.wait_for("backlog delivered", within_s=MOST_S)
+        wait_until(lambda: sum(arrival[3] for arrival in _backlog(api.tally(), back_s)) >= due, MOST_S, 0.2)
         cpu_s = agent.cpu_s() - cpu_s
         time.sleep(31)  # a turn of fresh values
         peak_mb, late = agent.peak_mb(), agent.lateness_s(INTERVAL_S, back_monotonic_s)
@@ -60,8 +61,8 @@ def main(count: int, minutes: int) -> None:
         readings = sum(snapshot.counters["readings"].values())
         lost = readings - tally["sensors"] - tally["interfaces"] - snapshot.backlog.metrics
         tally_at_end = api.tally()
-    backlog = [arrival for arrival in tally["arrivals"] if arrival[2] < back_s]
-    fresh = sorted(arrived - last for arrived, _, last, _ in tally["arrivals"] if last >= back_s)
+    backlog = _backlog(tally, back_s)
+    fresh = sorted(arrived - first for arrived, first, _, _ in tally["arrivals"] if first >= back_s)
     began_s, ended_s = backlog[0][0], backlog[-1][0]
     metrics = sum(arrival[3] for arrival in backlog)
     rate = metrics / (ended_s - began_s)
@@ -93,6 +94,11 @@ def main(count: int, minutes: int) -> None:
     note(f"drained in {ended_s - back_s:.0f} s from the API's return; the first batch arrived {began_s - back_s:.1f} s after it")
     note("the values move little from poll to poll here, so that they pack well; benchmarks/buffer.py has walks at random")
     note("budgets: under 4 octets a value, drained at least 50 times faster than it grew, fresh values first")
+
+
+def _backlog(tally: dict[str, Any], back_s: float) -> list[tuple[float, float, float, int]]:
+    """The batches that begin with a metric read before the API came back. The courier logs no end of so short a drain."""
+    return [arrival for arrival in tally["arrivals"] if arrival[1] < back_s]
 
 
 if __name__ == "__main__":

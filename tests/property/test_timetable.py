@@ -5,10 +5,17 @@ import random
 from collections import Counter, defaultdict
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from towerops_agent.scheduling.timetable import MAXIMUM_LATENESS_S, Timetable
+from towerops_agent.scheduling.timetable import (
+    LONGEST_STEP_S,
+    MAXIMUM_LATENESS_S,
+    SHORTEST_STEP_S,
+    STARTS_A_STEP,
+    Timetable,
+    step,
+)
 
 START = 100_000.0
 INTERVALS = st.sampled_from((1, 5, 10, 30, 60, 61, 300, 3600))
@@ -21,6 +28,7 @@ def fill(fleet, now=START, first_within_s=1.0):
     timetable = Timetable()
     for key, interval_s in fleet.items():
         timetable.add(key, interval_s, now, first_within_s)
+    timetable.align()
     return timetable
 
 
@@ -67,8 +75,8 @@ def test_each_interval_has_at_most_one_poll_and_each_is_accounted_for(fleet, ste
     """However time leaps: what is taken is due; polls do not bunch; those that did not run are counted, to the last one."""
     timetable, now = fill(fleet), START
     started, ticks = defaultdict(list), defaultdict(int)
-    for step in steps:
-        now += step
+    for leap in steps:
+        now += leap
         taken = set()
         for due in take_all(timetable, now):
             assert due.key not in taken, "twice at one moment"
@@ -91,8 +99,8 @@ def test_phases_are_the_same_whenever_the_agent_starts(fleet, starts):
     """From the second poll on, a device's times are those of any other start."""
     phases = {}
     start = START
-    for step in starts[:5]:
-        start += step
+    for leap in starts[:5]:
+        start += leap
         timetable = fill(fleet, start)
         for key, interval in fleet.items():
             alone = fill({key: interval}, start)
@@ -158,3 +166,40 @@ def test_starts_are_spread_over_the_interval():
     assert tenths.total() == 2000
     assert all(140 <= count <= 260 for count in tenths.values())
     assert len(tenths) == 10
+
+
+def second_times(timetable, count, until):
+    """When each is polled the second time: the first at its own phase."""
+    times = defaultdict(list)
+    for at, due in promptly(timetable, until):
+        times[due.key].append(at)
+    assert len(times) == count
+    return {key: came[1] for key, came in times.items()}
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 3000), st.sampled_from((1, 2, 10, 60)))
+def test_devices_start_in_bunches_that_are_no_larger_than_a_socket_takes(count, interval_s):
+    times = second_times(fill({f"device {n}": interval_s for n in range(count)}), count, START + 3 * interval_s)
+    step_s = step(count / interval_s)
+    assert all(at % step_s == 0 for at in times.values())
+    assert SHORTEST_STEP_S <= step_s <= LONGEST_STEP_S
+    assert count / interval_s * step_s <= STARTS_A_STEP or step_s == SHORTEST_STEP_S
+    assert count / interval_s * step_s > STARTS_A_STEP / 2 or step_s == LONGEST_STEP_S
+
+
+@settings(max_examples=25)
+@given(st.integers(2900, 4000), st.integers(10, 12_000))
+def test_more_devices_move_the_others_by_less_than_a_step(before, more):
+    timetable = fill({f"device {n}": 60 for n in range(before)}, first_within_s=0.0)
+    alone = second_times(timetable, before, START + 119)
+    for n in range(more):
+        timetable.add(f"one more {n}", 60, START + 119, 0.0)
+    timetable.align()
+    moved = 0
+    for key, due_at in ((entry.key, entry.due_at) for entry in timetable._entries.values() if entry.key in alone):
+        phase_before, phase_now = alone[key] % 60, timetable._entries[key].phase_s
+        assert abs(phase_now - phase_before) < LONGEST_STEP_S
+        assert due_at > START + 119
+        moved += phase_now != phase_before
+    assert (moved > 0) == (step(before / 60) != step((before + more) / 60))

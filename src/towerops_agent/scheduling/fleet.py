@@ -67,7 +67,7 @@ class Fleet:
         return self._devices
 
     def replace(self, devices: Iterable[Device]) -> None:
-        """Poll exactly these from now on. A device that keeps its interval keeps its time."""
+        """Poll exactly these from now on. A device that keeps its interval keeps its time, but for Timetable.align."""
         wanted = {device.id: device for device in devices}
         for gone in self._devices.keys() - wanted.keys():
             self._timetable.remove(gone)
@@ -79,6 +79,7 @@ class Fleet:
         now = asyncio.get_running_loop().time()
         for device in fresh:
             self._timetable.add(device.id, device.interval_s, now, len(fresh) / STARTS_A_SECOND)
+        self._timetable.align()
         self._devices = wanted
         self._wake.set()
 

@@ -1,6 +1,8 @@
 """Which device is due when.
 
 Each device has a phase of its own within its interval, from its id: starts are spread evenly, and alike after a restart.
+Phases are multiples of a step, a second or a fraction of it, so that some devices start together: the agent wakes once for all
+of them (docs/decisions/0011-performance.md). The more devices, the shorter the step: a bunch stays small.
 A poll that can't start in time is skipped, and the next one is at its own time: late polls never bunch.
 Pure: times are seconds on a monotonic clock, passed in.
 """
@@ -13,6 +15,11 @@ from zlib import crc32
 
 MAXIMUM_LATENESS_S: Final = 10.0
 
+LONGEST_STEP_S: Final = 1.0
+SHORTEST_STEP_S: Final = 1 / 64
+STARTS_A_STEP: Final = 48
+"""How many polls start together at most, on the average: their answers of 1.4 KB are less than a small socket buffer takes."""
+
 MAXIMUM_REMOVED: Final = 64
 """How many removed devices may stay in the heap beside as many as there are devices: config changes take no more room."""
 
@@ -24,6 +31,10 @@ class _Entry:
     phase_s: float
     due_at: float
 
+    def align(self, step_s: float) -> None:
+        """Have a phase on this step, from the next poll on."""
+        self.phase_s = phase(self.key, self.interval_s, step_s)
+
     def __lt__(self, other: "_Entry") -> bool:
         return self.due_at < other.due_at
 
@@ -32,6 +43,23 @@ class _Entry:
         ticks = math.floor((moment - self.phase_s) / self.interval_s) + 1
         tick = self.phase_s + ticks * self.interval_s
         return tick if tick > moment else tick + self.interval_s  # the division may have rounded
+
+
+def step(starts_a_second: float) -> float:
+    """The step of the phases, in seconds, where so many polls start in a second: the longest with few enough of them."""
+    step_s = LONGEST_STEP_S
+    while step_s > SHORTEST_STEP_S and starts_a_second * step_s > STARTS_A_STEP:
+        step_s /= 2
+    return step_s
+
+
+def phase(key: str, interval_s: float, step_s: float) -> float:
+    """When within each interval of the monotonic clock `key` is polled, in seconds: its share of it, on the step before."""
+    return math.floor(_share(key) * interval_s / step_s) * step_s
+
+
+def _share(key: str) -> float:
+    return crc32(key.encode()) / (1 << 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +78,7 @@ class Timetable:
     def __init__(self) -> None:
         self._heap: list[_Entry] = []
         self._entries: dict[str, _Entry] = {}
+        self._step_s = LONGEST_STEP_S
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -63,10 +92,18 @@ class Timetable:
         A key that is there already gets the new interval.
         """
         self.remove(key)
-        share = crc32(key.encode()) / (1 << 32)
-        entry = _Entry(key, interval_s, share * interval_s, now + share * min(first_within_s, interval_s))
+        first_at = now + _share(key) * min(first_within_s, interval_s)
+        entry = _Entry(key, interval_s, phase(key, interval_s, self._step_s), first_at)
         self._entries[key] = entry
         heapq.heappush(self._heap, entry)
+
+    def align(self) -> None:
+        """Set the step by all that is polled now. Where it changes, each device's times move by less than a second, once."""
+        step_s = step(math.fsum(1 / entry.interval_s for entry in self._entries.values()))
+        if step_s != self._step_s:
+            self._step_s = step_s
+            for entry in self._entries.values():
+                entry.align(step_s)
 
     def remove(self, key: str) -> None:
         """Poll `key` no more; it may be absent."""
