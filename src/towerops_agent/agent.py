@@ -20,6 +20,7 @@ from towerops_agent import __version__
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ANSWER_WITHIN_S, CONFIG_WITHIN_S, ApiClient
 from towerops_agent.api.config_sync import ConfigSync
+from towerops_agent.api.config_text import ConfigText
 from towerops_agent.api.outcomes import ConfigFetched, NotModified
 from towerops_agent.api.seal import seal, unseal
 from towerops_agent.buffer.buffer import Buffer
@@ -295,10 +296,10 @@ class Agent:
         except BufferFailure as error:
             log.warning("what was learned of the devices could not be kept, a restart will learn it again", reason=str(error))
 
-    async def _keep(self, body: bytes) -> None:
-        await self._buffer.keep_config(await asyncio.to_thread(seal, self._token.token, body))
+    async def _keep(self, config: ConfigText) -> None:
+        await self._buffer.keep_config(await asyncio.to_thread(seal, self._token.token, config))
 
-    async def _kept(self) -> bytes | None:
+    async def _kept(self) -> ConfigText | None:
         sealed = await self._buffer.kept_config()
         return None if sealed is None else await asyncio.to_thread(unseal, self._token.token, sealed)
 

@@ -12,6 +12,7 @@ from towerops_agent import __version__
 from towerops_agent.api import client as client_module
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
+from towerops_agent.api.config_text import config_text
 from towerops_agent.api.contract import Heartbeat
 from towerops_agent.api.outcomes import (
     Accepted,
@@ -185,10 +186,19 @@ async def test_the_configuration_comes_with_its_etag_and_the_difference_of_the_c
     date, later = "Fri, 09 Jan 2026 19:22:15 GMT", "Fri, 09 Jan 2026 20:22:15 GMT"
     server = ScriptedServer([answer(200, b"{}", ETag='"1"', Date=date), answer(304, Date=later)])
     async with server.serve() as url, client_of(url) as client:
-        assert await client.get_config() == ConfigFetched(b"{}", '"1"', 0.0)
+        assert await client.get_config() == ConfigFetched(config_text(b"{}"), '"1"', 0.0)
         assert await client.get_config('"1"') == NotModified(-3600.0)
     assert "if-none-match" not in server.asked[0].headers
     assert server.asked[1].headers["if-none-match"] == '"1"'
+
+
+@pytest.mark.parametrize("bad", [b"", b"[]", b"<html>", b'{"equipment": 5}', b'{"equipment": [{"id": "a"}'])
+async def test_a_body_that_is_no_configuration_is_no_answer(bad):
+    async with ScriptedServer([answer(200, bad, ETag='"1"')]).serve() as url, client_of(url) as client:
+        outcome = await client.get_config()
+    assert isinstance(outcome, Unavailable)
+    assert outcome.status == 200
+    assert outcome.reason.startswith("the configuration can't be used: ")
 
 
 async def test_a_304_that_was_not_asked_for_is_no_configuration():

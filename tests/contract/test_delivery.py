@@ -59,8 +59,8 @@ class Agent:
     async def apply(self, read):
         self.applied.append([equipment.id for _, equipment in read.equipment])
 
-    async def keep(self, body):
-        await self.buffer.keep_config(seal(TOKEN, body))
+    async def keep(self, config):
+        await self.buffer.keep_config(seal(TOKEN, config))
 
     async def kept(self):
         sealed = await self.buffer.kept_config()

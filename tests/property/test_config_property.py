@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from hypothesis import given
 from hypothesis import strategies as st
 
+from towerops_agent.api.config_text import config_text
 from towerops_agent.api.equipment import read_config
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Equipment
@@ -82,7 +83,7 @@ def check(equipment: Equipment) -> None:
 @given(configs)
 def test_any_json_is_read_or_is_no_configuration(config):
     try:
-        read = read_config(json.dumps(config).encode())
+        read = read_config(config_text(json.dumps(config).encode()))
     except InvalidConfig:
         return
     devices = [equipment for _, equipment in read.equipment]
@@ -97,12 +98,12 @@ def test_any_json_is_read_or_is_no_configuration(config):
 def test_any_octets_are_read_or_are_no_configuration(octets):
     for body in (octets, b'{"equipment":[' + octets + b"]}"):
         with suppress(InvalidConfig):
-            list(read_config(body).equipment)
+            list(read_config(config_text(body)).equipment)
 
 
 @given(st.lists(devices, max_size=3), st.lists(devices, max_size=3))
 def test_a_good_device_survives_its_neighbours(before, after):
-    read = read_config(json.dumps({"equipment": [*before, GOOD, *after]}).encode())
+    read = read_config(config_text(json.dumps({"equipment": [*before, GOOD, *after]}).encode()))
     (good,) = [equipment for _, equipment in read.equipment if equipment.id == "good"]
     assert good.host == "10.9.9.9"
     assert (len(good.sensors), len(good.interfaces)) == (1, 1)
@@ -114,7 +115,7 @@ def test_good_items_survive_bad_neighbours(bad_sensors, bad_interfaces):
         "sensors": [*bad_sensors, {"id": "good", "oid": "1.3.6.1"}],
         "interfaces": [*bad_interfaces, {"id": "good", "if_index": 7}],
     }
-    read = read_config(json.dumps({"equipment": [device]}).encode())
+    read = read_config(config_text(json.dumps({"equipment": [device]}).encode()))
     ((_, equipment),) = read.equipment
     assert "good" in [sensor.id for sensor in equipment.sensors]
     assert "good" in [interface.id for interface in equipment.interfaces]

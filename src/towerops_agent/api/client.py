@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -26,6 +25,7 @@ from towerops_agent import __version__
 from towerops_agent.api import contract
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.clock_skew import ahead_s
+from towerops_agent.api.config_text import ConfigIntake
 from towerops_agent.api.outcomes import (
     Accepted,
     ConfigFetched,
@@ -43,7 +43,7 @@ from towerops_agent.api.outcomes import (
 from towerops_agent.api.proxy import is_loopback, proxy_of
 from towerops_agent.api.retry_after import http_date, retry_after_s
 from towerops_agent.api.tls import describe_tls_failure, tls_context
-from towerops_agent.errors import SettingsError
+from towerops_agent.errors import InvalidConfig, SettingsError
 
 MOST_CONFIG_OCTETS = 256 << 20
 MOST_ANSWER_OCTETS = 1 << 20
@@ -137,20 +137,25 @@ class ApiClient:
         return self._token.reread()
 
     async def get_config(self, etag: str | None = None) -> ConfigOutcome:
-        """The configuration, or NotModified where it still is the one that `etag` names."""
+        """The configuration, or NotModified where it still is the one that `etag` names. Unavailable where it is none."""
         headers = {} if etag is None else {"If-None-Match": etag}
-        answer = await self._exchange("GET", contract.CONFIG_PATH, headers, None, MOST_CONFIG_OCTETS, CONFIG_WITHIN_S)
-        if isinstance(answer, Unavailable):
-            return answer
-        if answer.status == 304 and etag is not None:
-            return NotModified(answer.ahead_s)
-        if answer.status == 200:
+        intake = ConfigIntake()
+        try:
+            answer = await self._exchange("GET", contract.CONFIG_PATH, headers, None, MOST_CONFIG_OCTETS, CONFIG_WITHIN_S, intake)
+            if isinstance(answer, Unavailable):
+                return answer
+            if answer.status == 304 and etag is not None:
+                return NotModified(answer.ahead_s)
+            if answer.status != 200:
+                return self._failure(answer, contract.CONFIG_PATH)
             if not answer.whole:
                 return Unavailable(f"a configuration of more than {MOST_CONFIG_OCTETS >> 20} MiB", answer.status)
-            fresh = answer.headers.get("ETag", "")
-            fit = fresh != "" and fresh.isascii() and fresh.isprintable()  # it is sent back as it is
-            return ConfigFetched(answer.body, fresh if fit else None, answer.ahead_s)
-        return self._failure(answer, contract.CONFIG_PATH)
+            config = intake.finish()
+        except InvalidConfig as error:
+            return Unavailable(str(error), 200)
+        fresh = answer.headers.get("ETag", "")
+        fit = fresh != "" and fresh.isascii() and fresh.isprintable()  # it is sent back as it is
+        return ConfigFetched(config, fresh if fit else None, answer.ahead_s)
 
     async def post_metrics(self, body: bytes, key: str, encoding: Literal["gzip"] | None = None) -> Outcome:
         """What the server says to the metrics in `body`, which is `encoding` encoded; `key` names the batch on each retry."""
@@ -171,9 +176,19 @@ class ApiClient:
         return self._failure(answer, path)
 
     async def _exchange(
-        self, method: str, path: str, headers: dict[str, str], body: bytes | None, most_octets: int, within_s: float
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        most_octets: int,
+        within_s: float,
+        intake: ConfigIntake | None = None,
     ) -> _Answer | Unavailable:
-        """The answer to one request, its body cut at `most_octets`; Unavailable where there is none."""
+        """The answer to one request, its body cut at `most_octets`; Unavailable where there is none.
+
+        `intake`: where a body that comes with status 200 is written to instead. Raises what it raises.
+        """
         if self._http is None:
             raise RuntimeError("the client is not open: use it as `async with ApiClient(…)`")
         headers = headers | {"Authorization": f"Bearer {self._token.token.reveal()}"}
@@ -184,7 +199,9 @@ class ApiClient:
                 response = await self._http.send(request, stream=True, auth=None)
                 ahead = ahead_s(http_date(response.headers.get("Date")), sent, self._now())
                 try:
-                    received, whole = await _read(response, most_octets)
+                    received = bytearray()
+                    take = received.extend if intake is None or response.status_code != 200 else intake.write
+                    whole = await _read(response, most_octets, take)
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -192,7 +209,7 @@ class ApiClient:
         except (httpx2.RequestError, OSError) as error:
             timed_out = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
             return Unavailable(self._cleaned(self._described(error)), timed_out=timed_out)
-        return _Answer(response.status_code, response.headers, received, whole, ahead)
+        return _Answer(response.status_code, response.headers, bytes(received), whole, ahead)
 
     def _failure(self, answer: _Answer, path: str) -> Failure:
         """The outcome of an answer that is no success."""
@@ -259,14 +276,15 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-async def _read(response: httpx2.Response, most_octets: int) -> tuple[bytes, bool]:
-    """The body's first `most_octets`, decoded, and whether that is all of it."""
-    body = BytesIO()
+async def _read(response: httpx2.Response, most_octets: int, take: Callable[[bytes], None]) -> bool:
+    """Have the body taken, decoded, at most some `most_octets` of it; whether that is all."""
+    count = 0
     async for chunk in response.aiter_bytes():
-        body.write(chunk)
-        if body.tell() > most_octets:
-            return body.getvalue()[:most_octets], False
-    return body.getvalue(), True
+        take(chunk)
+        count += len(chunk)
+        if count > most_octets:
+            return False
+    return True
 
 
 def _is_json(body: bytes) -> bool:

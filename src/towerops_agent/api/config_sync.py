@@ -9,13 +9,13 @@ I/O through what is passed in. Seconds.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from hashlib import blake2b
 from typing import Protocol
 
 import structlog
 
 from towerops_agent.api.accepts import Accepts
 from towerops_agent.api.clock_skew import ClockSkew
+from towerops_agent.api.config_text import ConfigText
 from towerops_agent.api.equipment import ConfigRead, Refusal, read_config
 from towerops_agent.api.outcomes import ConfigFetched, ConfigOutcome, Failure, NotModified, Unauthorized, Unavailable
 from towerops_agent.api.reachability import Reachability
@@ -43,7 +43,7 @@ class Client(Protocol):
 class ConfigSync:
     """Fetches the configuration, and calls `apply` with each one that differs from the one in force.
 
-    `apply` consumes the ConfigRead's equipment; what it has not read when it returns is not read at all. `keep` gets the body
+    `apply` consumes the ConfigRead's equipment; what it has not read when it returns is not read at all. `keep` gets the whole
     after that, and `kept` gives it back at the next start; it may raise InvalidConfig.
     """
 
@@ -53,8 +53,8 @@ class ConfigSync:
         counters: Counters,
         *,
         apply: Callable[[ConfigRead], Awaitable[None]],
-        keep: Callable[[bytes], Awaitable[None]],
-        kept: Callable[[], Awaitable[bytes | None]],
+        keep: Callable[[ConfigText], Awaitable[None]],
+        kept: Callable[[], Awaitable[ConfigText | None]],
         refresh_s: float = 300.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
@@ -93,10 +93,10 @@ class ConfigSync:
     async def load_kept(self) -> bool:
         """Whether the configuration kept by an earlier run is in force now."""
         try:
-            body = await self._kept()
-            if body is None:
+            config = await self._kept()
+            if config is None:
                 return False
-            await self._put_into_force(body)
+            await self._put_into_force(config)
         except (InvalidConfig, BufferFailure) as error:
             log.warning("kept configuration can't be used, waiting for the API's", reason=str(error))
             return False
@@ -108,10 +108,7 @@ class ConfigSync:
         await self.load_kept()
 
     async def fetch_once(self) -> ConfigOutcome:
-        """What came of one fetch; a new configuration is in force and kept when it returns.
-
-        A body that is no configuration is Unavailable.
-        """
+        """What came of one fetch; a new configuration is in force and kept when it returns."""
         if isinstance(self.last, Unauthorized):
             self._reread_token()
         sealed_anew = self._client.token_rotations != self._kept_rotation  # what is kept is sealed with the token before
@@ -119,7 +116,7 @@ class ConfigSync:
         if isinstance(outcome, ConfigFetched | NotModified):
             self._compare_clocks(outcome.ahead_s)
         if isinstance(outcome, ConfigFetched):
-            outcome = await self._take(outcome)
+            await self._take(outcome)
         elif isinstance(outcome, NotModified):
             self._counters.add(Count.CONFIG_FETCHES, "unchanged")
         self.last = outcome
@@ -132,31 +129,26 @@ class ConfigSync:
             self._failed(outcome, now_us)
         return outcome
 
-    async def _take(self, fetched: ConfigFetched) -> ConfigOutcome:
-        """`fetched`, in force and kept; Unavailable where it can't be used."""
-        try:
-            changed = await self._put_into_force(fetched.body)
-        except InvalidConfig as error:
-            return Unavailable(str(error), 200)
+    async def _take(self, fetched: ConfigFetched) -> None:
+        """Put it into force and keep it, if it is another one."""
+        changed = await self._put_into_force(fetched.config)
         self._etag = fetched.etag
         self._counters.add(Count.CONFIG_FETCHES, "updated" if changed else "unchanged")
         rotation = self._client.token_rotations
         if changed or rotation != self._kept_rotation:
             self._kept_rotation = rotation
             try:
-                await self._keep(fetched.body)
+                await self._keep(fetched.config)
             except BufferFailure as error:
                 log.warning("configuration could not be kept, a restart will need the API", reason=str(error))
-        return fetched
 
-    async def _put_into_force(self, body: bytes) -> bool:
-        """Whether `body` differs from what is in force, and now is. Raises InvalidConfig, which leaves all as it was."""
-        digest = blake2b(body, digest_size=16).digest()
-        if digest == self._digest:
+    async def _put_into_force(self, config: ConfigText) -> bool:
+        """Whether `config` differs from what is in force, and now is."""
+        if config.digest == self._digest:
             return False
-        read = read_config(body)
+        read = read_config(config)
         await self._apply(read)
-        self._digest, self.accepts, self.version = digest, read.accepts, read.version
+        self._digest, self.accepts, self.version = config.digest, read.accepts, read.version
         self._report(read)
         return True
 

@@ -1,14 +1,13 @@
 """The configuration as the API sends it -> the equipment to poll, one device at a time.
 
-client.py has the octets, config_sync.py calls read_config, whoever plans the polls consumes it. A device is decoded typed and
-in one step; only where that fails field by field, so that each bad item is refused alone. 10,000 devices of 68 items are some
-80 MB of JSON: no more than one of them is decoded at any time, and memory follows what the consumer keeps.
+config_text.py has the octets, config_sync.py calls read_config, whoever plans the polls consumes it. A device is decoded typed
+and in one step; only where that fails field by field, so that each bad item is refused alone. No more than one of them is
+decoded at any time, and memory follows what the consumer keeps.
 Pure. Intervals in seconds. Source: docs/api.md.
 """
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import inf, isfinite
@@ -19,6 +18,7 @@ from msgspec import Raw, Struct
 
 from towerops_agent.api import contract
 from towerops_agent.api.accepts import Accepts, read_accepts
+from towerops_agent.api.config_text import ConfigText
 from towerops_agent.api.credentials import read_credentials
 from towerops_agent.api.fields import UNDECODABLE, choice, host, integer, members, shown, text, value_of
 from towerops_agent.errors import InvalidConfig
@@ -35,11 +35,6 @@ MOST_REFUSALS = 1000
 RefusalKind = Literal["config", "equipment", "sensor", "interface"]
 Item = TypeVar("Item", Sensor, Interface)
 Wire = TypeVar("Wire")
-
-_ESCAPE = re.compile(
-    rb"\\(?:u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}|(?P<lone>u[Dd][89A-Fa-f][0-9A-Fa-f]{2})|.)", re.DOTALL
-)
-"""An escape of a JSON text; all are matched, so that what follows an escaped backslash is none."""
 
 _TRANSPORTS = {str(transport): transport for transport in Transport}
 
@@ -85,42 +80,13 @@ class _Equipment(Struct):
     interfaces: list[_Interface] | None = None
 
 
-class _Config(Struct):
-    """contract.Config, each field undecoded."""
-
-    version: Raw = Raw()
-    poll_interval_seconds: Raw = Raw()
-    equipment: list[Raw] | None = None
-    accepts: Raw = Raw()
-
-
 _NO_SNMP = contract.Snmp()
-_decode_config = msgspec.json.Decoder(_Config).decode
 _decode_equipment = msgspec.json.Decoder(_Equipment).decode
 
 
-def read_config(body: bytes) -> "ConfigRead":
-    """What the configuration `body` says; its equipment is yet to be read.
-
-    Raises InvalidConfig where `body` is no JSON object, or its equipment no list.
-    """
-    try:
-        return ConfigRead(_decode_config(body))
-    except UNDECODABLE as error:
-        failure = error
-    try:
-        return ConfigRead(_decode_config(_without_lone_surrogates(body)))
-    except UNDECODABLE:
-        raise InvalidConfig(f"the configuration can't be used: {failure}") from None
-
-
-def _without_lone_surrogates(body: bytes) -> bytes:
-    """`body`, in which half of a surrogate pair is U+FFFD.
-
-    A server that cuts a name within an emoji may send one ("\\ud83d"): JSON (RFC 8259 §8.2), but no text, and msgspec takes
-    it for the end of the whole.
-    """
-    return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["lone"] else escape[0], body)
+def read_config(config: ConfigText) -> "ConfigRead":
+    """What the configuration says; its equipment is yet to be read."""
+    return ConfigRead({name: Raw(value) for name, value in config.members.items()}, map(Raw, config.items()))
 
 
 class ConfigRead:
@@ -133,15 +99,16 @@ class ConfigRead:
     `refusals`: the first MOST_REFUSALS; `refused`: how many there are, by kind; `disabled`: devices with SNMP switched off.
     """
 
-    def __init__(self, config: _Config) -> None:
+    def __init__(self, members: Mapping[str, Raw], equipment: Iterable[Raw]) -> None:
+        """`members`: the configuration's, but for its equipment."""
         self.refusals: list[Refusal] = []
         self.refused: Counter[RefusalKind] = Counter()
         self.disabled = 0
-        version = value_of(config.version)
+        version = value_of(members.get("version"))
         self.version = str(version) if isinstance(version, str | int) else ""
-        self.interval_s = self._default_interval(value_of(config.poll_interval_seconds))
-        self.accepts = self._accepts(config.accepts)
-        self.equipment: Iterator[tuple[bytes, Equipment]] = self._read(config.equipment or [])
+        self.interval_s = self._default_interval(value_of(members.get("poll_interval_seconds")))
+        self.accepts = self._accepts(members.get("accepts", Raw()))
+        self.equipment: Iterator[tuple[bytes, Equipment]] = self._read(equipment)
 
     def _default_interval(self, value: object) -> int:
         try:
@@ -162,7 +129,7 @@ class ConfigRead:
         if len(self.refusals) < MOST_REFUSALS:
             self.refusals.append(Refusal(kind, equipment, item, reason))
 
-    def _read(self, raws: list[Raw]) -> Iterator[tuple[bytes, Equipment]]:
+    def _read(self, raws: Iterable[Raw]) -> Iterator[tuple[bytes, Equipment]]:
         seen: set[str] = set()
         oids: dict[str, bytes] = {}  # most devices share theirs: parsed once, and one object for all
         inherited = f"{self.interval_s} ".encode()

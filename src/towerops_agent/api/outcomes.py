@@ -6,6 +6,8 @@ Pure. Times in seconds. Texts are printable, short, and hold no token.
 
 from dataclasses import dataclass
 
+from towerops_agent.api.config_text import ConfigText
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -22,7 +24,7 @@ class ConfigFetched:
     Each is None where the server gave none.
     """
 
-    body: bytes
+    config: ConfigText
     etag: str | None = None
     ahead_s: float | None = None
 

@@ -1,14 +1,14 @@
 """What the configuration says, what of it can't be used and why; and its devices, one at a time, to be checked.
 
 It is read twice: once to count, once for the devices, so that 10,000 of them are never in memory together.
-Pure: the body is passed in.
+Pure: the configuration is passed in.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from towerops_agent.api.config_text import ConfigText
 from towerops_agent.api.equipment import Refusal, read_config
-from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Equipment
 from towerops_agent.operations.check_result import Check, Mark
 
@@ -27,13 +27,9 @@ class Configured:
     total: int = 0
 
 
-def check_config(body: bytes, wanted: Callable[[Equipment], bool]) -> Configured:
+def check_config(config: ConfigText, wanted: Callable[[Equipment], bool]) -> Configured:
     """The configuration that the API sent. `wanted`: which devices are to be checked."""
-    try:
-        read = read_config(body)
-    except InvalidConfig as error:
-        hint = "the agent goes on with the one it has; Towerops has to see to it"
-        return Configured([Check(NAME, Mark.FAILED, str(error), hint)])
+    read = read_config(config)
     devices = sensors = interfaces = total = 0
     for _, equipment in read.equipment:
         devices += 1
@@ -54,7 +50,7 @@ def check_config(body: bytes, wanted: Callable[[Equipment], bool]) -> Configured
         checks.append(Check(NAME, Mark.WARNING, f"and {refused - MOST_REFUSALS} more refused"))
 
     def again() -> Iterator[Equipment]:
-        return (equipment for _, equipment in read_config(body).equipment if wanted(equipment))
+        return (equipment for _, equipment in read_config(config).equipment if wanted(equipment))
 
     return Configured(checks, again, total)
 

@@ -120,7 +120,7 @@ def _configured(
 ) -> Configured:
     """The API's configuration; where there is none, the one that the agent kept."""
     if isinstance(outcome, ConfigFetched):
-        return check_config(outcome.body, orders.wants)
+        return check_config(outcome.config, orders.wants)
     if token is None:
         return Configured([Check(CONFIG, Mark.SKIPPED, "none: without the token neither the API's nor the kept one can be had")])
     try:

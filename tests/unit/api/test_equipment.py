@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from towerops_agent.api.config_text import config_text
 from towerops_agent.api.equipment import MOST_REFUSALS, Refusal, read_config
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import (
@@ -50,7 +51,7 @@ def config(*equipment: object, **fields: object) -> bytes:
 
 
 def read(*equipment: object, **fields: object) -> tuple[list[Equipment], list[Refusal]]:
-    result = read_config(config(*equipment, **fields))
+    result = read_config(config_text(config(*equipment, **fields)))
     return [device for _, device in result.equipment], result.refusals
 
 
@@ -213,7 +214,7 @@ def test_fields_of_another_version_are_not_looked_at():
 
 
 def test_equipment_with_snmp_switched_off_is_skipped_and_no_refusal():
-    result = read_config(config({"snmp": {"enabled": False}}, LEAST))
+    result = read_config(config_text(config({"snmp": {"enabled": False}}, LEAST)))
     assert [device.id for _, device in result.equipment] == ["e2"]
     assert (result.disabled, result.refusals) == (1, [])
 
@@ -286,7 +287,7 @@ def test_an_item_that_is_no_object_is_refused_alone():
 def test_octets_that_are_no_json_cost_their_item_alone():
     sensors = b'[{"id":"a","oid":"1.3","divisor":1e999},{"id":"b\xff","oid":"1.3"},{"id":"c","oid":"1.3","unit":"\xff"}]'
     body = b'{"equipment":[{"id":"e","ip_address":"::1","name":"\xff","sensors":' + sensors + b'},{"id":"\xff"}]}'
-    result = read_config(body)
+    result = read_config(config_text(body))
     devices = [device for _, device in result.equipment]
     assert [(device.name, [sensor.id for sensor in device.sensors]) for device in devices] == [("e", ["c"])]
     assert [(refusal.kind, refusal.item) for refusal in result.refusals] == [("sensor", "a"), ("sensor", "#2"), ("equipment", "")]
@@ -295,7 +296,7 @@ def test_octets_that_are_no_json_cost_their_item_alone():
 def test_half_a_surrogate_pair_costs_nothing():
     r"""A name that was cut within an emoji; `\\ud83d`, in JSON, is a backslash and five characters."""
     names = rb'{"id":"e","ip_address":"::1","name":"a\ud83d"},{"id":"f","ip_address":"::2","name":"\ud83d\ude00\\ud83d"}'
-    assert [device.name for _, device in read_config(b'{"equipment":[' + names + b"]}").equipment] == [
+    assert [device.name for _, device in read_config(config_text(b'{"equipment":[' + names + b"]}")).equipment] == [
         "a\ufffd",
         "\U0001f600\\ud83d",
     ]
@@ -312,15 +313,15 @@ def test_of_two_with_one_id_the_first_that_can_be_used_is_used():
 )
 def test_a_body_that_is_no_configuration_raises(body):
     with pytest.raises(InvalidConfig):
-        read_config(body)
+        read_config(config_text(body))
 
 
 @pytest.mark.parametrize("equipment", [[], None])
 def test_a_configuration_may_hold_no_equipment(equipment):
-    result = read_config(json.dumps({"equipment": equipment}).encode())
+    result = read_config(config_text(json.dumps({"equipment": equipment}).encode()))
     assert list(result.equipment) == []
     assert result.version == ""
-    assert list(read_config(b"{}").equipment) == []
+    assert list(read_config(config_text(b"{}")).equipment) == []
 
 
 def test_bad_fields_at_the_top_cost_no_equipment():
@@ -331,15 +332,15 @@ def test_bad_fields_at_the_top_cost_no_equipment():
 
 def test_what_the_server_accepts_is_read_and_bounded():
     said = {"content_encodings": ["gzip"], "max_metrics": 10**9, "max_body_bytes": 8192, "metric_types": ["sensor_reading"]}
-    accepts = read_config(config(accepts=said)).accepts
+    accepts = read_config(config_text(config(accepts=said))).accepts
     assert (accepts.content_encodings, accepts.max_metrics, accepts.max_body_octets) == (("gzip",), 10_000, 8192)
-    silent = read_config(config(accepts=None)).accepts
+    silent = read_config(config_text(config(accepts=None))).accepts
     assert (silent.content_encodings, silent.max_metrics, silent.max_body_octets) == ((), 1000, 1 << 20)
     assert silent.metric_types == ("sensor_reading", "interface_stat")
 
 
 def digests(*equipment: object, **fields: object) -> list[bytes]:
-    return [digest for digest, _ in read_config(config(*equipment, **fields)).equipment]
+    return [digest for digest, _ in read_config(config_text(config(*equipment, **fields))).equipment]
 
 
 def test_the_digest_changes_with_the_device_and_with_what_it_inherits():
@@ -351,7 +352,7 @@ def test_the_digest_changes_with_the_device_and_with_what_it_inherits():
 
 
 def test_equipment_is_decoded_only_when_it_is_asked_for():
-    result = read_config(config(LEAST, 5, TOWER))
+    result = read_config(config_text(config(LEAST, 5, TOWER)))
     assert next(result.equipment)[1].id == "e2"
     assert result.refusals == []
     assert next(result.equipment)[1].id == "e1"
@@ -359,7 +360,7 @@ def test_equipment_is_decoded_only_when_it_is_asked_for():
 
 
 def test_a_flood_of_refusals_is_counted_and_not_kept():
-    result = read_config(config(*[5] * (MOST_REFUSALS + 7)))
+    result = read_config(config_text(config(*[5] * (MOST_REFUSALS + 7))))
     assert list(result.equipment) == []
     assert len(result.refusals) == MOST_REFUSALS
     assert result.refused["equipment"] == MOST_REFUSALS + 7

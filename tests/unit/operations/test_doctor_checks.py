@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from towerops_agent.api.config_text import config_text
 from towerops_agent.api.outcomes import (
     ConfigFetched,
     NotFound,
@@ -103,7 +104,7 @@ def test_spans_are_told_in_two_units_at_most():
 @pytest.mark.parametrize(
     ("outcome", "marks", "text"),
     [
-        (ConfigFetched(b"{}"), (Mark.OK, Mark.OK), "answers in 120 ms"),
+        (ConfigFetched(config_text(b"{}")), (Mark.OK, Mark.OK), "answers in 120 ms"),
         (NotModified(), (Mark.OK, Mark.OK), "accepted"),
         (Unauthorized(401), (Mark.OK, Mark.FAILED), "the API does not know it"),
         (Unauthorized(403), (Mark.OK, Mark.FAILED), "known, and not allowed"),
@@ -131,7 +132,7 @@ def test_an_api_behind_a_broken_network_is_not_blamed():
 
 
 def config(*equipment, **more):
-    return json.dumps({"equipment": list(equipment), **more}).encode()
+    return config_text(json.dumps({"equipment": list(equipment), **more}).encode())
 
 
 def test_a_configuration_is_counted_and_each_refused_item_is_told_without_secrets():
@@ -172,9 +173,10 @@ def test_no_device_is_a_warning():
     assert (check.mark, check.hint) == (Mark.WARNING, "assign devices to this agent in Towerops")
 
 
-def test_what_is_no_configuration_fails():
-    (check,) = check_config(b"[]", lambda _: True).checks
-    assert check.mark is Mark.FAILED
+def test_an_answer_that_is_no_configuration_may_be_another_servers():
+    checks = check_api(Unavailable("the configuration can't be used: malformed JSON at octet 0", 200), True, took_s=0.1)
+    assert [check.mark for check in checks] == [Mark.FAILED, Mark.SKIPPED]
+    assert "captive portal" in checks[0].hint
 
 
 def test_only_the_wanted_devices_are_given():

@@ -15,6 +15,7 @@ import trustme
 from click.testing import CliRunner
 
 from support.site import COMMUNITY, equipment, site
+from towerops_agent.api.config_text import config_text
 from towerops_agent.api.seal import seal
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Counters
@@ -174,7 +175,7 @@ async def test_a_device_that_is_not_configured_is_told(database):
 async def test_without_the_api_the_kept_devices_are_checked_while_the_agent_runs(database):
     """The database is open, as an agent has it; the API is out of reach."""
     async with site(2) as config, Buffer(database, Counters(), clock_us=lambda: 0) as buffer:
-        await buffer.keep_config(seal(Secret(TOKEN), json.dumps(config).encode()))
+        await buffer.keep_config(seal(Secret(TOKEN), config_text(json.dumps(config).encode())))
         async with serving(config) as url:
             pass
         result = await invoke(url, database, "--json")

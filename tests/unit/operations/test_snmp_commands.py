@@ -7,6 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from towerops_agent.api.config_text import config_text
 from towerops_agent.api.seal import seal
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Counters
@@ -48,7 +49,7 @@ async def test_no_secret_is_in_any_output(tmp_path):
     """Whatever goes well or badly: answers, silence, bad secrets, prompts, a wrong user, another token, help."""
     path = tmp_path / "agent.db"
     async with Buffer(path, Counters(), clock_us=lambda: 0) as buffer:
-        await buffer.keep_config(seal(Secret("hush-other-token"), b'{"equipment": []}'))
+        await buffer.keep_config(seal(Secret("hush-other-token"), config_text(b'{"equipment": []}')))
     secret_file = tmp_path / "secret"
     secret_file.write_text("hush-from-file\nhush-second-line\n")
     runs = []
@@ -96,7 +97,7 @@ async def test_a_configured_device_is_asked_by_name_while_the_agent_runs(tmp_pat
     async with serve(device("configured")) as port, Buffer(path, Counters(), clock_us=lambda: 0) as buffer:
         snmp_part = {"version": "1", "community": "configured", "port": port}
         config = {"equipment": [{"id": "id-1", "name": "North Tower", "ip_address": "127.0.0.1", "snmp": snmp_part}]}
-        await buffer.keep_config(seal(Secret("t0ken"), json.dumps(config).encode()))
+        await buffer.keep_config(seal(Secret("t0ken"), config_text(json.dumps(config).encode())))
         (tmp_path / "token").write_text("t0ken\n")
         by_flag = await invoke(
             "get", "north tower", SYS_DESCR, "--database-path", str(path), "--token-file", str(tmp_path / "token"), environ={}

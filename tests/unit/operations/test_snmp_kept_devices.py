@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from towerops_agent.api.config_text import config_text
 from towerops_agent.api.seal import seal
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Counters
@@ -37,14 +38,14 @@ def buffer_at(path):
 
 async def keep(path, config=CONFIG):
     async with buffer_at(path) as buffer:
-        await buffer.keep_config(seal(TOKEN, json.dumps(config).encode()))
+        await buffer.keep_config(seal(TOKEN, config_text(json.dumps(config).encode())))
 
 
 async def test_devices_are_read_while_the_agent_holds_its_lock(tmp_path):
     """The buffer is open: the lock is held, and the row may be in the -wal file alone."""
     path = tmp_path / "agent.db"
     async with buffer_at(path) as buffer:
-        await buffer.keep_config(seal(TOKEN, json.dumps(CONFIG).encode()))
+        await buffer.keep_config(seal(TOKEN, config_text(json.dumps(CONFIG).encode())))
         found = read_devices(path, token, everything)
     assert [device.name for device in found] == ["North Tower", "2"]
     assert found[0].credentials.community.reveal() == "s3cret"
