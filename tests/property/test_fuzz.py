@@ -14,6 +14,7 @@ from towerops_agent.polling.progress import PollProgress
 from towerops_agent.polling.traits import UNKNOWN, Traits
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.exchange import Discarded, Exchanges, Reply, Transaction
+from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID
 from towerops_agent.snmp.message import Message, Pdu, PduType, Request, Version, encode_message
 from towerops_agent.snmp.oid import parse_oid
 
@@ -71,8 +72,8 @@ def run(rng: random.Random, count: int) -> None:
     """Poll a device whose replies are all mutated, and look at what is made of each."""
     plan = make_plan(SENSORS, [3], bytes(2), 24)
     request = Request(NAMES)
-    assert plan.requests[0][0] == request
-    exchanges = Exchanges(rng.randint)
+    assert plan.asks[0].request == request
+    exchanges = Exchanges(lambda: rng.randint(LOWEST_ID, HIGHEST_ID))
     heard = 0
     for n in range(count):
         security = asking.security("1" if n % 5 == 0 else "2c")

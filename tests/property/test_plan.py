@@ -39,7 +39,7 @@ def test_a_plan_asks_each_oid_once_and_in_order(want):
     """sysUpTime first; and nothing that nobody wanted."""
     sensors, indexes, widths, *_ = want
     plan = make_plan(*want)
-    asked = [name for request, _ in plan.requests for name in request.names]
+    asked = [name for ask in plan.asks for name in ask.request.names]
     assert asked == list(plan.columns)
     assert len(set(asked)) == len(asked)
     assert asked[0] == SYS_UP_TIME
@@ -52,7 +52,8 @@ def test_requests_and_their_answers_fit(want):
     """At most so many varbinds and octets, but for one varbind that fits nowhere."""
     *_, max_varbinds, max_octets = want
     at = 0
-    for request, first in make_plan(*want).requests:
+    for ask in make_plan(*want).asks:
+        request, first = ask.request, ask.columns[0]
         assert first == at
         at += len(request.names)
         assert 1 <= len(request.names) <= max_varbinds
@@ -63,7 +64,7 @@ def test_requests_and_their_answers_fit(want):
 def test_a_request_is_filled_to_the_last_octet_that_its_answer_has_room_for(octets):
     """Values of the largest size, and a community of 64 octets, or what SNMPv3 takes instead."""
     sensors = [child(SYS_UP_TIME, n) for n in range(100)]
-    requests = [request.names for request, _ in make_plan(sensors, [], b"", 100, octets).requests]
+    requests = [ask.request.names for ask in make_plan(sensors, [], b"", 100, octets).asks]
     assert all(largest_answer(names) <= octets for names in requests)
     assert all(largest_answer((*names, SYS_UP_TIME * 5)) > octets - USM_OCTETS for names in requests[:-1])
 
@@ -73,7 +74,7 @@ def test_long_oids_are_asked_alone_where_they_must(octets):
     """Of 112 octets and more the headers grow; of 600 and more one varbind is larger than what is to be kept to."""
     long = [child(SYS_UP_TIME, *[1] * more, n) for more in range(90, 110) for n in range(3)]
     longest = [child(SYS_UP_TIME, *[2**32 - 1] * 118, n) for n in range(3)]
-    requests = [request.names for request, _ in make_plan([*longest, *long, *longest], [], b"", 100, octets).requests]
+    requests = [ask.request.names for ask in make_plan([*longest, *long, *longest], [], b"", 100, octets).asks]
     assert sum(map(len, requests)) == 1 + len(long) + len(longest)
     for names in requests:
         assert len(names) == 1 or (names and largest_answer(names) <= octets)
@@ -94,7 +95,7 @@ def test_each_value_finds_the_column_of_its_oid(want):
 @given(st.lists(st.integers(1, 2**31 - 1), min_size=1, max_size=12, unique=True), st.integers(6, 60))
 def test_an_interface_s_columns_share_a_request_where_they_fit(indexes, max_varbinds):
     plan = make_plan([], indexes, bytes(2 * len(indexes)), max_varbinds)
-    request_of = {name: i for i, (request, _) in enumerate(plan.requests) for name in request.names}
+    request_of = {name: i for i, ask in enumerate(plan.asks) for name in ask.request.names}
     for index in indexes:
         assert len({request_of[name] for name in interface_columns(index, UNKNOWN, UNKNOWN)}) == 1
 

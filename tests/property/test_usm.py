@@ -9,7 +9,8 @@ from support import asking, usm_agent
 from support.strategies import mutated
 from support.usm_agent import UsmAgent, user
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp.exchange import LOWEST_ID, Discarded, Exchanges, Reply, Transaction
+from towerops_agent.snmp.exchange import Discarded, Exchanges, Reply, Transaction
+from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.message import Pdu, PduType
 from towerops_agent.snmp.usm import AskAgain, UsmSecurity
 from towerops_agent.snmp.usm_keys import AuthProtocol, PrivProtocol
@@ -39,7 +40,7 @@ class Scene:
         ids = iter(range(LOWEST_ID, LOWEST_ID + 1000))
         self.agent = UsmAgent(wanted)
         self.security = UsmSecurity(wanted)
-        self.exchanges = Exchanges(lambda low, high: next(ids))
+        self.exchanges = Exchanges(lambda: next(ids))
         first, datagram = self.open()
         while True:
             outcome = self.receive(self.agent.answer(datagram, NOW))

@@ -16,7 +16,8 @@ from towerops_agent.model import Equipment, SnmpVersion, Transport
 from towerops_agent.operations.check_icmp import icmp_error
 from towerops_agent.polling.plan import SYS_UP_TIME
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.exchange import LOWEST_ID, NoReply, Peer, Reply
+from towerops_agent.snmp.exchange import NoReply, Peer, Reply
+from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.message import Community, Request, Version
 from towerops_agent.snmp.usm import UsmSecurity
 from towerops_agent.snmp.usm_keys import UsmUser

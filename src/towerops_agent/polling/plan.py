@@ -12,7 +12,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from towerops_agent.model import INTERFACE_COLUMNS
-from towerops_agent.polling.traits import NARROW
+from towerops_agent.polling.traits import ATTEMPTS, NARROW
 from towerops_agent.snmp.message import Request
 from towerops_agent.snmp.oid import Oid, child, parse_oid
 
@@ -44,20 +44,33 @@ _VALUE_OCTETS: Final = 11
 """What a value is expected to take in the answer: a Counter64 with all its octets, or a short text."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request of a poll, and the column of each of its varbinds.
+
+    `again`: it was asked before, and lost. `attempts`: how often it is sent before it counts as unanswered.
+    """
+
+    request: Request
+    columns: Sequence[int]
+    again: bool = False
+    attempts: int = ATTEMPTS
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Plan:
     """The requests that read one kind of device.
 
     `columns`: each OID that is asked, once; the first is sysUpTime.
     `slots`: for each value of a Poll, in the layout's order, the column that it is in.
-    `requests`: each with the index of its first column; together they ask all columns, in order.
+    `asks`: together they ask all columns, in order; the columns of each are a range.
     """
 
     columns: tuple[Oid, ...]
     slots: Sequence[int]
     sensor_count: int
     if_indexes: tuple[int, ...]
-    requests: tuple[tuple[Request, int], ...]
+    asks: tuple[Ask, ...]
 
     @property
     def sensors(self) -> list[Oid]:
@@ -94,13 +107,13 @@ def make_plan(
         if fresh:
             groups.append(fresh)
     columns = tuple(position)
-    requests = []
+    asks = []
     first = 0
     for names in _pack(groups, max_varbinds, max_octets):
-        requests.append((Request(tuple(names)), first))
+        asks.append(Ask(Request(tuple(names)), range(first, first + len(names))))
         first += len(names)
     in_order = slots == list(range(1, 1 + len(slots)))
-    return Plan(columns, range(1, 1 + len(slots)) if in_order else tuple(slots), len(sensors), tuple(if_indexes), tuple(requests))
+    return Plan(columns, range(1, 1 + len(slots)) if in_order else tuple(slots), len(sensors), tuple(if_indexes), tuple(asks))
 
 
 def interface_columns(if_index: int, in_width: int, out_width: int) -> list[Oid]:

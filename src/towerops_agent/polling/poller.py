@@ -102,8 +102,9 @@ class Poller:
     async def _ask(self, device: Device, request: Request, attempts: int = ATTEMPTS) -> Answer:
         assert device.peer is not None  # noqa: S101 - _resolve has set it
         traits, timeouts_s = device.traits, device.traits.timeouts_s(attempts)
-        how = {"over_tcp": device.over_tcp, "from_any": traits.any_address}
-        answer = await self._client.ask(device.peer, device.security, request, timeouts_s, **how)
+        answer = await self._client.ask(
+            device.peer, device.security, request, timeouts_s, over_tcp=device.over_tcp, from_any=traits.any_address
+        )
         if isinstance(answer, NoReply) and answer.answered_from is not None and not traits.any_address:
             traits.any_address = True
             log.warning(

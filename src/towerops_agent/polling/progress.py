@@ -8,10 +8,9 @@ Pure: poller.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest)
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from towerops_agent.polling.plan import NARROW_OCTETS, SYS_UP_TIME, Plan
-from towerops_agent.polling.traits import ATTEMPTS, NARROW, UNKNOWN, WIDE, Traits
+from towerops_agent.polling.plan import NARROW_OCTETS, SYS_UP_TIME, Ask, Plan
+from towerops_agent.polling.traits import NARROW, UNKNOWN, WIDE, Traits
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.message import ErrorStatus, Pdu, Request, error_name
@@ -25,19 +24,6 @@ _DENIED = frozenset((ErrorStatus.authorizationError, ErrorStatus.noAccess))
 _PROBE = Request((SYS_UP_TIME,))
 PROBE_ATTEMPTS = 2
 """For the probe after a silence, whose question has been lost three times already; a device that was down before gets one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One request of a poll, and the column of each of its varbinds.
-
-    `again`: it was asked before, and lost. `attempts`: how often it is sent before it counts as unanswered.
-    """
-
-    request: Request
-    columns: Sequence[int]
-    again: bool = False
-    attempts: int = ATTEMPTS
 
 
 class PollProgress:
@@ -59,7 +45,7 @@ class PollProgress:
         self.failures: dict[int, str] = {}
         self.heard = False
         self._traits = traits
-        self._queue = deque(Ask(request, range(first, first + len(request.names))) for request, first in plan.requests)
+        self._queue = deque(plan.asks)
         self._probing: Ask | None = None
         self._suspect: Ask | None = None  # what was asked when the device fell silent
         self._fallen_back = False
@@ -77,7 +63,7 @@ class PollProgress:
         if not self._queue:
             return None
         ask = self._queue.popleft()
-        while ask.attempts > 1 and not self._traits.mute.isdisjoint(ask.request.names):
+        while self._traits.mute and ask.attempts > 1 and not self._traits.mute.isdisjoint(ask.request.names):
             self._put_mute_last(ask)
             ask = self._queue.popleft()
         if len(ask.columns) > self._traits.max_varbinds:

@@ -3,7 +3,9 @@
 Pure values, changed by polling.progress and polling.poller alone; one per device, so slotted and small.
 """
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from towerops_agent.snmp.oid import Oid
@@ -36,6 +38,15 @@ device had it once, and has it no more."""
 
 CLOCK_SLACK_US: Final = 60_000_000
 """How far a device's start may seem to move without a reboot: clocks drift, and ours may be set."""
+
+
+_TIMEOUTS_A_SECOND: Final = 64
+"""They are rounded up to a part of a second, so that few of them differ: each is worked out once."""
+
+
+@lru_cache(maxsize=1024)
+def _timeouts_s(first: int, attempts: int) -> tuple[float, ...]:
+    return tuple(min(first / _TIMEOUTS_A_SECOND * 2**attempt, MAXIMUM_TIMEOUT_S) for attempt in range(attempts))
 
 
 @dataclass(slots=True)
@@ -80,7 +91,7 @@ class Traits:
     def timeouts_s(self, attempts: int = ATTEMPTS) -> tuple[float, ...]:
         """How long to wait after each attempt, in seconds: from the round trips, doubled each time, 0.5 to 5 s."""
         first = FIRST_TIMEOUT_S if self.srtt_s is None else max(self.srtt_s + 4 * self.rttvar_s, MINIMUM_TIMEOUT_S)
-        return tuple(min(first * 2**attempt, MAXIMUM_TIMEOUT_S) for attempt in range(attempts))
+        return _timeouts_s(math.ceil(first * _TIMEOUTS_A_SECOND), attempts)
 
     def bore(self, varbinds: int) -> None:
         """The device answered a request of so many varbinds."""

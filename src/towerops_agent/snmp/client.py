@@ -16,6 +16,7 @@ from typing import Final, Self
 from towerops_agent.counters import Count, Counters
 from towerops_agent.snmp.engine_log import NameOf, tell_changes
 from towerops_agent.snmp.exchange import Answer, Discarded, Exchanges, Peer, Transaction
+from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID, random_id
 from towerops_agent.snmp.key_derivation import KeyDerivation
 from towerops_agent.snmp.message import Request
 from towerops_agent.snmp.resolver import Resolver
@@ -42,11 +43,12 @@ class SnmpClient:
         `name_of`: what people call the device at an address, for the log.
         """
         draw = (rng or random.SystemRandom()).randint
+        draw_id = random_id if rng is None else lambda: draw(LOWEST_ID, HIGHEST_ID)
         self._counters = counters
         self._name_of = name_of
-        self._exchanges = Exchanges(draw)
+        self._exchanges = Exchanges(draw_id)
         self._keys = KeyDerivation(draw)
-        self._tcp = TcpConnections(counters, Exchanges(draw), self._keys, name_of)
+        self._tcp = TcpConnections(counters, Exchanges(draw_id), self._keys, name_of)
         self._waiting: dict[Transaction, _Wait] = {}
         self._resolver = Resolver()
         self._sockets: dict[int, socket.socket] = {}

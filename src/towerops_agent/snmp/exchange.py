@@ -31,10 +31,6 @@ from towerops_agent.snmp.v3message import decode_v3
 Peer = tuple[str, int] | tuple[str, int, int, int]
 """A socket address as recvfrom gives it: (address, port), and for IPv6 (address, port, flow label, scope id)."""
 
-LOWEST_ID: Final = 0x01000000
-HIGHEST_ID: Final = 0x7FFFFFFF
-"""Request-ids are drawn between these, so that each takes four octets."""
-
 MOST_REPEATS: Final = 3
 """How often reports may make one transaction ask again: a new engine ID, its time, and one more."""
 
@@ -134,8 +130,8 @@ class Transaction:
 class Exchanges:
     """All transactions under way, of all devices, by request-id."""
 
-    def __init__(self, draw_id: Callable[[int, int], int], remembered: int = 4096) -> None:
-        """`draw_id(a, b)`: a random number from a to b, both included. `remembered`: how many past ids are known to be late."""
+    def __init__(self, draw_id: Callable[[], int], remembered: int = 4096) -> None:
+        """`draw_id`: as random_id. `remembered`: how many past ids are known to be late."""
         self._draw_id = draw_id
         self._open: dict[int, Transaction] = {}
         self._past: deque[int] = deque(maxlen=remembered)
@@ -178,9 +174,9 @@ class Exchanges:
         return self.repeat(transaction, now)
 
     def _new_id(self, transaction: Transaction, now: float) -> int:
-        request_id = self._draw_id(LOWEST_ID, HIGHEST_ID)
+        request_id = self._draw_id()
         while request_id in self._open:
-            request_id = self._draw_id(LOWEST_ID, HIGHEST_ID)
+            request_id = self._draw_id()
         self._open[request_id] = transaction
         transaction.sent_at[request_id] = now
         return request_id

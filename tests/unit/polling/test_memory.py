@@ -36,7 +36,7 @@ def test_a_restart_knows_sizes_widths_names_and_when_the_device_started():
     decode_memory(encode_memory([polled()])).recall(fresh, Planner())
     assert fresh.traits == LEARNED
     assert fresh.plan.if_indexes == (4, 2)
-    assert max(len(request.names) for request, _ in fresh.plan.requests) <= 9
+    assert max(len(ask.request.names) for ask in fresh.plan.asks) <= 9
 
 
 def test_a_reboot_that_happened_while_the_agent_was_away_is_seen():

@@ -11,22 +11,24 @@ def test_a_device_that_never_answered_is_waited_for_one_second_then_twice_and_fo
 
 
 def test_the_wait_follows_the_round_trips_as_rfc_6298_has_it():
-    """SRTT is R, RTTVAR R/2; then RTTVAR takes a fourth and SRTT an eighth of what differs."""
+    """SRTT is R, RTTVAR R/2; then RTTVAR takes a fourth and SRTT an eighth of what differs. The wait is a number of 1/64 s."""
     traits = Traits()
     traits.observe_rtt(0.4)
     assert (traits.srtt_s, traits.rttvar_s) == (0.4, 0.2)
-    assert traits.timeouts_s(1) == pytest.approx((1.2,))
+    assert traits.timeouts_s(1) == (77 / 64,)  # 1.2 s, rounded up
     traits.observe_rtt(0.8)
     assert traits.rttvar_s == pytest.approx(0.75 * 0.2 + 0.25 * 0.4)
     assert traits.srtt_s == pytest.approx(0.875 * 0.4 + 0.125 * 0.8)
-    assert traits.timeouts_s(1) == pytest.approx((0.45 + 4 * 0.25,))
+    assert traits.timeouts_s(1) == (93 / 64,)  # 0.45 s and four times 0.25 s, rounded up
 
 
-@pytest.mark.parametrize(("rtt_s", "timeouts_s"), [(0.0001, (0.5, 1.0, 2.0)), (30.0, (5.0, 5.0, 5.0)), (0.9, (2.7, 5.0, 5.0))])
+@pytest.mark.parametrize(
+    ("rtt_s", "timeouts_s"), [(0.0001, (0.5, 1.0, 2.0)), (30.0, (5.0, 5.0, 5.0)), (0.9, (173 / 64, 5.0, 5.0))]
+)
 def test_no_wait_is_under_half_a_second_or_over_five(rtt_s, timeouts_s):
     traits = Traits()
     traits.observe_rtt(rtt_s)
-    assert traits.timeouts_s() == pytest.approx(timeouts_s)
+    assert traits.timeouts_s() == timeouts_s
 
 
 def test_what_is_too_big_is_halved_and_never_asked_again():

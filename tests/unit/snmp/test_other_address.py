@@ -10,7 +10,8 @@ from support.usm_agent import UsmAgent
 from towerops_agent.counters import Count
 from towerops_agent.simulator.server import serve
 from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import LOWEST_ID, Discarded, Exchanges, NoReply, Reply, Transaction
+from towerops_agent.snmp.exchange import Discarded, Exchanges, NoReply, Reply, Transaction
+from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.message import Message, decode_message, encode_message, response
 from towerops_agent.snmp.usm import AskAgain, UsmSecurity
 
@@ -48,7 +49,7 @@ class Crooked:
 def sent(security, *, from_any=False):
     """One request that was sent: the exchanges, the transaction and the datagram."""
     ids = iter(range(LOWEST_ID, LOWEST_ID + 100))
-    exchanges = Exchanges(lambda low, high: next(ids))
+    exchanges = Exchanges(lambda: next(ids))
     transaction = Transaction(PEER, security, REQUEST, (1.0,), from_any)
     return exchanges, transaction, exchanges.attempt(transaction, 0.0)[0]
 

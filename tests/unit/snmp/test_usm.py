@@ -7,7 +7,8 @@ import pytest
 from support import asking, usm_agent
 from support.usm_agent import UsmAgent, user
 from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import LOWEST_ID, MOST_REPEATS, Discarded, Exchanges, NoReply, Reply, Transaction
+from towerops_agent.snmp.exchange import MOST_REPEATS, Discarded, Exchanges, NoReply, Reply, Transaction
+from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.message import Community, Message, Pdu, PduType, Version, encode_message
 from towerops_agent.snmp.usm import AskAgain, UsmSecurity
 from towerops_agent.snmp.usm_keys import AuthProtocol, PrivProtocol
@@ -32,7 +33,7 @@ class Field:
         ids = iter(range(LOWEST_ID, LOWEST_ID + 10_000))
         self.agent = agent
         self.security = security or UsmSecurity(agent.user)
-        self.exchanges = Exchanges(lambda low, high: next(ids))
+        self.exchanges = Exchanges(lambda: next(ids))
         self.now = 100.0
         self.sent = []
 

@@ -1,0 +1,20 @@
+"""Request-ids are what the system's randomness gives, in the range in which each takes four octets."""
+
+import os
+
+from towerops_agent.snmp import ids
+
+
+def test_each_is_within_its_range_and_hardly_one_comes_twice():
+    drawn = [ids.random_id() for _ in range(20_000)]
+    assert ids.LOWEST_ID <= min(drawn) < ids.LOWEST_ID + (1 << 24)
+    assert ids.HIGHEST_ID - (1 << 24) < max(drawn) <= ids.HIGHEST_ID
+    assert len(set(drawn)) > 19_900
+
+
+def test_they_are_the_systems_randomness(monkeypatch):
+    """What lies below the range is drawn again; the first bit does not count."""
+    octets = iter([bytes.fromhex("00ffffff 81000000 7fffffff 00000000"), bytes.fromhex("12345678")])
+    monkeypatch.setattr(ids, "_drawn", [])
+    monkeypatch.setattr(os, "urandom", lambda _count: next(octets))
+    assert [ids.random_id() for _ in range(3)] == [0x7FFFFFFF, 0x01000000, 0x12345678]
