@@ -21,6 +21,7 @@ from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ANSWER_WITHIN_S, CONFIG_WITHIN_S, ApiClient
 from towerops_agent.api.config_sync import ConfigSync
 from towerops_agent.api.config_text import ConfigText
+from towerops_agent.api.equipment import ConfigRead
 from towerops_agent.api.outcomes import ConfigFetched, NotModified
 from towerops_agent.api.seal import seal, unseal
 from towerops_agent.buffer.buffer import Buffer
@@ -28,7 +29,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import BufferFailure, SettingsError
-from towerops_agent.operations import logs, systemd
+from towerops_agent.operations import collector, logs, systemd
 from towerops_agent.operations.exposition import Exposition, Parts
 from towerops_agent.operations.marks import Marks
 from towerops_agent.operations.metrics_page import MetricsPage
@@ -51,8 +52,8 @@ STOP_WITHIN_S: Final = 5.0
 ONCE_WITHIN_S: Final = 60.0
 ONCE_ATTEMPTS: Final = 3
 
-FIRST_DELIVERY_AFTER_S: Final = 1.0
-"""How long after the first poll the first delivery begins: by then 200 devices have been polled."""
+FIRST_DELIVERY_AFTER_S: Final = 0.5
+"""How long after the first poll the first delivery begins: by then 100 devices have been polled."""
 
 BEGIN_AGAIN_S: Final = 5.0
 """How long a loop that met a bug waits before it is begun again."""
@@ -102,7 +103,7 @@ class Agent:
         self._sync = ConfigSync(
             self._api,
             self.counters,
-            apply=self._roster.apply,
+            apply=self._apply,
             keep=self._keep,
             kept=self._kept,
             refresh_s=settings.config_refresh_s,
@@ -295,6 +296,10 @@ class Agent:
             self._remembered = learned
         except BufferFailure as error:
             log.warning("what was learned of the devices could not be kept, a restart will learn it again", reason=str(error))
+
+    async def _apply(self, read: ConfigRead) -> None:
+        with collector.left_alone():
+            await self._roster.apply(read)
 
     async def _keep(self, config: ConfigText) -> None:
         await self._buffer.keep_config(await asyncio.to_thread(seal, self._token.token, config))

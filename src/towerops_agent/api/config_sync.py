@@ -147,8 +147,9 @@ class ConfigSync:
         if config.digest == self._digest:
             return False
         read = read_config(config)
+        self.accepts = read.accepts  # what the server takes holds at once: the first polls may be delivered meanwhile
         await self._apply(read)
-        self._digest, self.accepts, self.version = config.digest, read.accepts, read.version
+        self._digest, self.version = config.digest, read.version
         self._report(read)
         return True
 

@@ -55,6 +55,7 @@ class Fleet:
         self._maximum_polls = maximum_polls
         self._timetable = Timetable()
         self._devices: dict[str, Device] = {}
+        self._begun_at = 0.0
         self._running: set[str] = set()
         self._wake = asyncio.Event()
         self._stopped = False
@@ -71,16 +72,27 @@ class Fleet:
         wanted = {device.id: device for device in devices}
         for gone in self._devices.keys() - wanted.keys():
             self._timetable.remove(gone)
+            del self._devices[gone]
+        self.add(wanted.values())
+        self._timetable.align()
+
+    def add(self, devices: Iterable[Device]) -> None:
+        """Poll these too from now on, each in place of the one that has its id, if there is one.
+
+        New ones are begun with at a pace, behind those that have been added before and are not begun with yet.
+        """
         fresh = []
-        for device in wanted.values():
+        for device in devices:
             before = self._devices.get(device.id)
             if before is None or before.interval_s != device.interval_s:
                 fresh.append(device)
+            self._devices[device.id] = device
         now = asyncio.get_running_loop().time()
+        not_before_s = max(self._begun_at - now, 0.0)
+        first_within_s = not_before_s + len(fresh) / STARTS_A_SECOND
         for device in fresh:
-            self._timetable.add(device.id, device.interval_s, now, len(fresh) / STARTS_A_SECOND)
-        self._timetable.align()
-        self._devices = wanted
+            self._timetable.add(device.id, device.interval_s, now, first_within_s, not_before_s)
+        self._begun_at = now + first_within_s
         self._wake.set()
 
     def stop(self) -> None:

@@ -4,12 +4,13 @@ ConfigRead -> layouts in the buffer, devices in the fleet. A device whose part o
 that it is, with its time, its layout and all that was learned; equipment is read, planned and dropped a few devices at a time.
 """
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
 from towerops_agent.api.equipment import ConfigRead
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.model import Layout
+from towerops_agent.model import Equipment, Layout
 from towerops_agent.polling.device import Device, layout_of, make_device
 from towerops_agent.polling.memory import Memory
 from towerops_agent.polling.plan import Planner
@@ -31,24 +32,43 @@ class Roster:
         self.memory = Memory({})
 
     async def apply(self, read: ConfigRead) -> None:
-        """Have the fleet poll what the configuration says. Raises BufferFailure where its layouts can't be kept."""
+        """Have the fleet poll what the configuration says. Raises BufferFailure where its layouts can't be kept.
+
+        Where nothing is polled yet, the first devices are while the others are still read; else all change at once.
+        """
+        is_first = not self._fleet.devices
+        with_states = STATE_METRIC in read.accepts.metric_types
         devices: list[Device] = []
-        while some := list(islice(read.equipment, AT_ONCE)):
-            fresh = []
-            for digest, equipment in some:
-                before = self._fleet.devices.get(equipment.id)
-                if before is not None and before.digest == digest:
-                    devices.append(before)
-                else:
-                    fresh.append((digest, equipment, before))
-            layouts = await self._buffer.register_all([layout_of(equipment) for _, equipment, _ in fresh])
-            for (digest, equipment, before), layout in zip(fresh, layouts, strict=True):
-                device = make_device(equipment, layout, digest, self._planner, before)
-                if before is None:
-                    self.memory.recall(device, self._planner)
-                devices.append(device)
-        await self._lay_out_states(devices, STATE_METRIC in read.accepts.metric_types)
+        try:
+            while some := list(islice(read.equipment, AT_ONCE)):
+                made = await self._make(some)
+                await self._lay_out_states(made, with_states)
+                devices += made
+                if is_first:
+                    self._fleet.add(made)
+        except BaseException:
+            if is_first:
+                self._fleet.replace(())
+            raise
         self._fleet.replace(devices)
+
+    async def _make(self, some: Iterable[tuple[bytes, Equipment]]) -> list[Device]:
+        """The devices of these, each kept as it is where its part of the configuration is the same."""
+        devices: list[Device] = []
+        fresh = []
+        for digest, equipment in some:
+            before = self._fleet.devices.get(equipment.id)
+            if before is not None and before.digest == digest:
+                devices.append(before)
+            else:
+                fresh.append((digest, equipment, before))
+        layouts = await self._buffer.register_all([layout_of(equipment) for _, equipment, _ in fresh])
+        for (digest, equipment, before), layout in zip(fresh, layouts, strict=True):
+            device = make_device(equipment, layout, digest, self._planner, before)
+            if before is None:
+                self.memory.recall(device, self._planner)
+            devices.append(device)
+        return devices
 
     def forget_layouts(self) -> None:
         """The buffer has lost its layouts: the next configuration, be it the same, gives each device another one."""
