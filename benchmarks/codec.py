@@ -38,7 +38,9 @@ def main() -> None:
     octets = encode_message(reply)
     request, community = Request(tuple(names)), Community(Version.V2C, b"public")
     machine.heading("the SNMP codec: microseconds of CPU")
-    machine.row("decode, a varbind", f"{least_us(lambda: decode_message(octets), 5000) / VARBINDS:.2f}")
+    as_asked = least_us(lambda: decode_message(octets, lambda _id: request), 5000) / VARBINDS
+    machine.row("decode, a varbind of an answer as asked", f"{as_asked:.2f}")
+    machine.row("decode, a varbind of any message", f"{least_us(lambda: decode_message(octets), 5000) / VARBINDS:.2f}")
     machine.row(f"encode, a request of {VARBINDS}", f"{least_us(lambda: community.wrap(request.pdu(REQUEST_ID)), 20000):.2f}")
 
 

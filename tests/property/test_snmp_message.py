@@ -119,6 +119,36 @@ def test_a_request_is_what_it_says_with_any_id(names, kind, request_id, communit
     assert pdu.tags == bytes([ber.NULL]) * len(names)
 
 
+def columns(octets, asked=None):
+    """What the message holds, or where it is malformed."""
+    try:
+        message = decode_message(octets, asked)
+    except MalformedMessage as error:
+        return error.offset, str(error)
+    pdu = message.pdu
+    head = (message.version, message.community, pdu.type, pdu.request_id, pdu.error_status, pdu.error_index)
+    return (*head, list(pdu.names), pdu.tags, pdu.values)
+
+
+@given(messages(), st.data())
+def test_an_answer_reads_the_same_whatever_was_asked(message, data):
+    """In order or not, whole or not, mutated or not."""
+    octets = encode_message(message)
+    octets = data.draw(st.just(octets) | mutated(st.just(octets)))
+    names = list(message.pdu.names)
+    names = data.draw(st.just(names) | st.permutations(names) | st.just(names[1:]) | st.just([*names, b"\x2b"]))
+    request = Request(tuple(names))
+    assert columns(octets, lambda _id: request) == columns(octets, lambda _id: None) == columns(octets)
+
+
+@given(messages())
+def test_the_names_of_an_answer_in_order_are_the_request_s_own(message):
+    """That is how progress.py knows it at once."""
+    request = Request(tuple(message.pdu.names))
+    usual = all(len(encode_value(*held)) < 0x70 for held in zip(message.pdu.tags, message.pdu.values, strict=True))
+    assert (decode_message(encode_message(message), lambda _id: request).pdu.names is request.names) or not usual
+
+
 @given(VALUES)
 def test_numbers_take_the_fewest_octets(held):
     """X.690 §8.3.2: the first nine bits are neither all ones nor all zeros."""

@@ -179,4 +179,6 @@ def _withheld(device: Device) -> dict[int, str]:
     """The interfaces whose counters do not count, and why: nobody knows yet, or any more, that they are theirs."""
     if device.traits.check:
         return {i: "unverified" for i, name in enumerate(device.if_names) if name}
+    if AWAY not in device.traits.marks:
+        return {}
     return {i: "interface_away" for i, mark in enumerate(device.traits.marks) if mark == AWAY}

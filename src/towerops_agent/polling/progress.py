@@ -149,7 +149,7 @@ class PollProgress:
         if count == 1 and ask.request.names[0] in self._traits.mute:
             self._traits.mute -= {ask.request.names[0]}
         if pdu.error_status == ErrorStatus.noError:
-            if pdu.names == list(ask.request.names):
+            if pdu.names is ask.request.names or tuple(pdu.names) == ask.request.names:
                 self._traits.bore(count)
                 self._store(ask, pdu, reply.received_us)
             else:

@@ -189,7 +189,7 @@ class Exchanges:
         With a Reply or NoReply it is closed; with AskAgain it goes on, and wants `repeat`, after its security got its keys.
         """
         try:
-            message = decode_message(datagram)
+            message = decode_message(datagram, self._asked)
         except MalformedMessage:  # of v1 and v2c, which go first: there are more of them
             return self._receive_v3(datagram, peer, now, wall_us)
         pdu = message.pdu
@@ -256,6 +256,10 @@ class Exchanges:
         else:
             course.repeats += 1
         return transaction, verdict
+
+    def _asked(self, request_id: int) -> Request | None:
+        transaction = self._open.get(request_id)
+        return None if transaction is None else transaction.request
 
     def _unawaited(self, request_id: int) -> Discarded:
         return Discarded("late" if request_id in self._past else "unknown_id")
