@@ -64,22 +64,26 @@ class Devices:
 
 
 @contextmanager
-def answering(folder: Path, silent_every: int = 0) -> Iterator[Devices]:
-    """Devices that answer until the block ends; with `silent_every` 10 one in ten does not. `folder`: for the binary."""
+def answering(folder: Path, silent_every: int = 0, round_trip_ms: int = 0) -> Iterator[Devices]:
+    """Devices that answer until the block ends; with `silent_every` 10 one in ten does not. `folder`: for the binary.
+
+    `round_trip_ms`: each answers after a time of its own, from 1 to so many milliseconds; 0: at once.
+    """
     port = _free_port()
     source = Path(os.environ.get("RESPONDER_SOURCE") or Path(__file__).with_name("responder.c"))
     if shutil.which("gcc"):
         binary = folder / "responder"
         subprocess.run(["gcc", "-O2", "-o", binary, source], check=True)
-        command = [str(binary), str(port), str(INTERFACES), *([str(silent_every)] if silent_every else [])]
+        options = [silent_every, round_trip_ms] if round_trip_ms else [silent_every] if silent_every else []
+        command = [str(binary), str(port), str(INTERFACES), *map(str, options)]
         sensors = [f"1.3.6.1.4.1.99999.1.{i}.0" for i in range(1, SENSORS + 1)]
         devices = Devices(source.name, port, sensors, [f"Gi0/{i}" for i in range(1, INTERFACES + 1)])
-    elif silent_every:
-        raise SystemExit("silent devices need gcc, for benchmarks/responder.c")
+    elif silent_every or round_trip_ms:
+        raise SystemExit("silent and distant devices need gcc, for benchmarks/responder.c")
     else:
         profile = PROFILES["mikrotik-48"]
-        options = ("--devices", str(MOST), "--profile", profile.name, "--port", str(port))
-        command = [sys.executable, "-m", "towerops_agent", "simulate", *options]
+        simulated = ("--devices", str(MOST), "--profile", profile.name, "--port", str(port))
+        command = [sys.executable, "-m", "towerops_agent", "simulate", *simulated]
         devices = Devices(
             "towerops-agent simulate", port, [sensor.oid for sensor in profile.sensors], [link.name for link in profile.links]
         )

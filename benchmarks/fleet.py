@@ -1,6 +1,6 @@
 """N devices of 308 values, polled every 60 s: CPU a value from UDP to acknowledged, memory, lateness of starts, values lost.
 
-    python benchmarks/fleet.py [--devices 100 1000 10000] [--minutes 1]
+    python benchmarks/fleet.py [--devices 100 1000 10000] [--minutes 1] [--round-trip-ms 0]
 
 The devices are first polled at short intervals for some polls, so that the agent knows them (how much each bears in one
 request), as after its first minutes. Then they get their 60 s; once each is at its own time in it, the measured time begins.
@@ -24,15 +24,18 @@ LEARNING_POLLS_A_SECOND = 500
 BUDGETS = {1000: "0.06 core, 96 MB", 10_000: "0.5 core, 256 MB"}
 
 
-def main(fleets: list[int], minutes: int) -> None:
+def main(fleets: list[int], minutes: int, round_trip_ms: int = 0) -> None:
     heading(f"fleet: devices x {VALUES} values every {INTERVAL_S} s, {minutes} min measured")
     row("", "cores", "us CPU/value", "MB while config", "MB then, peak", "late p50", "p99", "max", "not read + lost", "budget")
-    with tempfile.TemporaryDirectory() as folder, answering(Path(folder)) as devices:
+    with tempfile.TemporaryDirectory() as folder, answering(Path(folder), 0, round_trip_ms) as devices:
         for count in fleets:
             with tempfile.TemporaryDirectory() as own:
                 measure(Path(own), devices, count, minutes)
         note("not read: values due in the measured time; lost: metrics read since the start, neither acknowledged nor kept")
-        note(f"devices: {devices.kind}")
+        distance = (
+            f", each with a round trip of its own of 1 to {round_trip_ms} ms" if round_trip_ms else ", which answers at once"
+        )
+        note(f"devices: {devices.kind}{distance}")
 
 
 def measure(folder: Path, devices: Devices, count: int, minutes: int) -> None:
@@ -100,6 +103,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--devices", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--minutes", type=int, default=1)
+    parser.add_argument("--round-trip-ms", type=int, default=0, help="each device answers after 1 to so many ms of its own")
     parser.add_argument("--full", action="store_true", help="100, 1,000 and 10,000 devices, ten minutes each")
     options = parser.parse_args()
-    main(*(([100, 1000, 10_000], 10) if options.full else (options.devices, options.minutes)))
+    main(*(([100, 1000, 10_000], 10) if options.full else (options.devices, options.minutes)), options.round_trip_ms)

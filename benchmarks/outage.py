@@ -1,6 +1,6 @@
 """An outage of the API: what the backlog takes on disk, how fast it is delivered, how late fresh values are meanwhile.
 
-    python benchmarks/outage.py [--devices 1000] [--minutes 10]
+    python benchmarks/outage.py [--devices 1000] [--minutes 60]
 
 The backlog is made by the real path, faster than real time: the devices are polled every 2 s instead of every 60, and what the
 agent does after minutes (packing) is set to do so 30 times sooner. Then they get their 60 s, the API comes back, and the drain is
@@ -104,7 +104,7 @@ def _backlog(tally: dict[str, Any], back_s: float) -> list[tuple[float, float, f
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--devices", type=int, default=1000)
-    parser.add_argument("--minutes", type=int, default=10)
+    parser.add_argument("--minutes", type=int, default=60)
     parser.add_argument("--full", action="store_true", help="an hour")
     parser.add_argument("--day", action="store_true", help="24 hours: takes one")
     options = parser.parse_args()

@@ -1,15 +1,17 @@
 /* The devices of the benchmarks: answers SNMP GETs (v1, v2c) at every address 127.x.y.z, as fast as loopback lets it.
  *
- *   gcc -O2 -o responder responder.c && ./responder PORT INTERFACES [SILENT_EVERY]
+ *   gcc -O2 -o responder responder.c && ./responder PORT INTERFACES [SILENT_EVERY [ROUND_TRIP_MS]]
  *
  * There is no table of objects: what a value is follows from its OID. sysUpTime is TimeTicks; ifName is "Gi0/N"; the octet
  * counters of ifXTable are Counter64, all else in ifTable and ifXTable Counter32; any other OID is a Gauge32. An interface past
- * INTERFACES is noSuchInstance. SILENT_EVERY n: each n-th address never answers. Ends by itself after an hour.
+ * INTERFACES is noSuchInstance. SILENT_EVERY n: each n-th address never answers. ROUND_TRIP_MS n: each address answers after a
+ * time of its own, 1 to n ms (at most 255), give or take one. Ends by itself after an hour.
  * What is no GET is not answered. Linux. Source: RFC 3416 §3, RFC 2863 §6.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +20,22 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { AT_ONCE = 64, MOST = 8192, HEADROOM = 96 };
+enum { AT_ONCE = 64, MOST = 8192, HEADROOM = 96, WHEEL = 256 };
 
 struct span { const uint8_t *at, *end; };
 
-static int interfaces, silent_every;
+/* An answer that is not sent yet. */
+struct late {
+    struct late *next;
+    struct sockaddr_in peer;
+    size_t octets, of_control;
+    uint8_t control[64], text[];
+};
+
+static struct late *wheel[WHEEL]; /* by the millisecond in which they are due */
+static long now_ms, waiting;
+
+static int interfaces, silent_every, round_trip_ms;
 static uint64_t uptime; /* in hundredths of a second */
 
 static const uint8_t SYS_UP_TIME[] = {0x2b, 6, 1, 2, 1, 1, 3, 0};
@@ -137,6 +150,31 @@ static uint8_t *answer(struct span in, uint8_t *out, uint8_t **end, uint32_t dev
     return body - (h - head);
 }
 
+static void hold(struct msghdr *message, uint32_t device)
+{
+    struct late *late = malloc(sizeof *late + message->msg_iov->iov_len);
+    struct late **due = &wheel[(now_ms + 1 + device * 2654435761u % round_trip_ms) % WHEEL];
+    if (!late) return;
+    late->peer = *(struct sockaddr_in *)message->msg_name;
+    late->octets = message->msg_iov->iov_len, late->of_control = message->msg_controllen;
+    memcpy(late->control, message->msg_control, late->of_control);
+    memcpy(late->text, message->msg_iov->iov_base, late->octets);
+    late->next = *due, *due = late, waiting++;
+}
+
+/* Send what has become due since the last time. */
+static void release(int s, long until_ms)
+{
+    struct late *late;
+    for (; now_ms < until_ms; now_ms++)
+        while ((late = wheel[(now_ms + 1) % WHEEL])) {
+            struct iovec text = {late->text, late->octets};
+            struct msghdr message = {&late->peer, sizeof late->peer, &text, 1, late->control, late->of_control, 0};
+            sendmsg(s, &message, 0);
+            wheel[(now_ms + 1) % WHEEL] = late->next, waiting--, free(late);
+        }
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t in[AT_ONCE][MOST], out[AT_ONCE][MOST + HEADROOM], in_control[AT_ONCE][64], out_control[AT_ONCE][64];
@@ -146,9 +184,11 @@ int main(int argc, char **argv)
     struct sockaddr_in address = {.sin_family = AF_INET};
     struct timespec now;
     int one = 1, octets = 32 << 20, s = socket(AF_INET, SOCK_DGRAM, 0);
-    if (argc < 3) return fprintf(stderr, "usage: responder PORT INTERFACES [SILENT_EVERY]\n"), 2;
+    if (argc < 3) return fprintf(stderr, "usage: responder PORT INTERFACES [SILENT_EVERY [ROUND_TRIP_MS]]\n"), 2;
     address.sin_port = htons(atoi(argv[1]));
     interfaces = atoi(argv[2]), silent_every = argc > 3 ? atoi(argv[3]) : 0;
+    round_trip_ms = argc > 4 ? atoi(argv[4]) : 0;
+    if (round_trip_ms < 0 || round_trip_ms >= WHEEL) return fprintf(stderr, "ROUND_TRIP_MS: 0 to %d\n", WHEEL - 1), 2;
     setsockopt(s, IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
     setsockopt(s, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3);
     if (setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &octets, sizeof octets))
@@ -161,7 +201,11 @@ int main(int argc, char **argv)
             in_vectors[i] = (struct iovec){in[i], MOST};
             asked[i].msg_hdr = (struct msghdr){&peers[i], sizeof peers[i], &in_vectors[i], 1, in_control[i], 64, 0};
         }
-        if ((got = recvmmsg(s, asked, AT_ONCE, MSG_WAITFORONE, NULL)) < 0) continue;
+        if (round_trip_ms) poll(&(struct pollfd){s, POLLIN, 0}, 1, waiting ? 1 : -1);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (waiting) release(s, now.tv_sec * 1000l + now.tv_nsec / 1000000);
+        else now_ms = now.tv_sec * 1000l + now.tv_nsec / 1000000;
+        if ((got = recvmmsg(s, asked, AT_ONCE, round_trip_ms ? MSG_DONTWAIT : MSG_WAITFORONE, NULL)) < 0) continue;
         clock_gettime(CLOCK_MONOTONIC, &now);
         uptime = now.tv_sec * 100ull + now.tv_nsec / 10000000;
         for (int i = 0; i < got; i++) {
@@ -177,7 +221,8 @@ int main(int argc, char **argv)
             out_vectors[count] = (struct iovec){begin, end - begin};
             answers[count].msg_hdr = (struct msghdr){
                 &peers[i], sizeof peers[i], &out_vectors[count], 1, out_control[count], CMSG_SPACE(sizeof *at), 0};
-            count++;
+            if (round_trip_ms) hold(&answers[count].msg_hdr, device);
+            else count++;
         }
         for (int done = 0; done < count; done += sent > 0 ? sent : 1) sent = sendmmsg(s, answers + done, count - done, 0);
     }
