@@ -51,17 +51,17 @@ async def test_a_poll_makes_few_calls(polled):
     poller, device, _ = polled
     with Calls() as calls:
         await poller.poll(device, 30.0)
-    assert calls.python < 4 * VALUES  # 2.9
-    assert calls.c.total() < 9 * VALUES  # 6.5
+    assert calls.python < 3.6 * VALUES  # 2.7
+    assert calls.c.total() < 7.1 * VALUES  # 5.3
 
 
 async def test_a_request_makes_few_system_calls(polled):
-    """One that sends it, one that draws its id, two that read (the second finds nothing), two that look what has happened."""
+    """One that sends it, two that read (the second finds nothing), two that look what has happened; ids come by the hundred."""
     poller, device, _ = polled
     with Calls() as calls:
         await poller.poll(device, 30.0)
     assert calls.c["sendto"] == REQUESTS
-    assert calls.c["urandom"] <= 2 * REQUESTS  # 7; one draw in 128 is made again
+    assert calls.c["urandom"] <= 1
     assert calls.c["recvfrom"] <= 2 * REQUESTS  # 14
     assert calls.c["poll"] <= 3 * REQUESTS  # 14, of epoll
 
@@ -80,4 +80,4 @@ def test_a_device_keeps_little_memory():
     finally:
         tracemalloc.stop()
     assert len({id(device.plan) for device in kept}) == 1
-    assert octets < 2500  # 1,405
+    assert octets < 1900  # 1,101 to 1,405

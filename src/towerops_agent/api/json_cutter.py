@@ -101,7 +101,7 @@ class JsonCutter:
                     at += 1
                 elif self._due in (_Due.NAME, _Due.NAME_OR_END) and text[at] == ord('"'):
                     name, at = self._piece(text, at)
-                    self._name, self._due = msgspec.json.decode(name, type=str), _Due.COLON
+                    self._name, self._due = _text_of(name), _Due.COLON
                 elif self._due is _Due.VALUE and self._name == self._list_name and text[at] == ord("["):
                     self._due = _Due.ITEM_OR_END
                     at += 1
@@ -138,6 +138,14 @@ class JsonCutter:
 
     def _malformed(self, at: int) -> InvalidConfig:
         return InvalidConfig(f"the configuration can't be used: malformed JSON at octet {self._offset + at}")
+
+
+def _text_of(piece: bytes) -> str:
+    """The text that a piece is; U+FFFD, a name that nothing has, where its UTF-8 is none."""
+    try:
+        return msgspec.json.decode(piece, type=str)
+    except UNDECODABLE:
+        return "\ufffd"
 
 
 def _after_space(text: bytes, at: int) -> int:

@@ -293,6 +293,12 @@ def test_octets_that_are_no_json_cost_their_item_alone():
     assert [(refusal.kind, refusal.item) for refusal in result.refusals] == [("sensor", "a"), ("sensor", "#2"), ("equipment", "")]
 
 
+def test_a_member_that_has_no_name_to_be_read_is_none_of_ours():
+    result = read_config(config_text(b'{"\xff":{"equipment":[5]},"":1,"equipment":[{"id":"e","ip_address":"::1"}]}'))
+    assert [device.id for _, device in result.equipment] == ["e"]
+    assert result.refusals == []
+
+
 def test_half_a_surrogate_pair_costs_nothing():
     r"""A name that was cut within an emoji; `\\ud83d`, in JSON, is a backslash and five characters."""
     names = rb'{"id":"e","ip_address":"::1","name":"a\ud83d"},{"id":"f","ip_address":"::2","name":"\ud83d\ude00\\ud83d"}'

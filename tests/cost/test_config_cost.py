@@ -1,0 +1,41 @@
+"""A guard against slow decay: what a configuration takes while it arrives, in octets that no machine's speed changes."""
+
+import json
+import tracemalloc
+from uuid import UUID
+
+from cost.device308 import INTERFACES, OIDS
+from towerops_agent.api.config_text import ConfigIntake
+
+DEVICES = 300
+CHUNK_OCTETS = 1 << 16
+
+
+def device(n):
+    def uuid(item):
+        return str(UUID(int=(1000 * n + item) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)))
+
+    return {
+        "id": uuid(0),
+        "ip_address": "192.0.2.1",
+        "sensors": [{"id": uuid(i), "oid": oid, "divisor": 10, "unit": "C"} for i, oid in enumerate(OIDS, 1)],
+        "interfaces": [{"id": uuid(100 + i), "if_index": i, "if_name": f"Gi0/{i}"} for i in range(1, 1 + INTERFACES)],
+    }
+
+
+def test_a_configuration_takes_a_part_of_its_text_while_it_arrives_and_is_read():
+    """What is kept of it is compressed, and one device is in the open at a time."""
+    text = json.dumps({"version": "1", "equipment": [device(n) for n in range(DEVICES)]}).encode()
+    tracemalloc.start()
+    try:
+        intake = ConfigIntake()
+        for at in range(0, len(text), CHUNK_OCTETS):
+            intake.write(text[at : at + CHUNK_OCTETS])
+        config = intake.finish()
+        octets = sum(map(len, config.items()))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert octets > 0.9 * len(text)
+    assert len(config.packed) < 0.3 * len(text)  # 0.22
+    assert peak < 0.8 * len(text)  # 0.58: chunks and buffers, which are of one size, and what is compressed twice
