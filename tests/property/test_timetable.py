@@ -168,6 +168,22 @@ def test_starts_are_spread_over_the_interval():
     assert len(tenths) == 10
 
 
+@given(st.integers(1, 100), st.floats(0, 100), st.floats(0.01, 20))
+def test_first_polls_come_behind_others_within_their_time_and_within_an_interval(interval_s, not_before_s, more_s):
+    timetable = Timetable()
+    for n in range(200):
+        timetable.add(f"device {n}", interval_s, START, not_before_s + more_s, not_before_s)
+    first: dict[str, float] = {}
+    for at, due in promptly(timetable, START + interval_s):
+        first.setdefault(due.key, at - START)
+    times = first.values()
+    last_s = min(not_before_s + more_s, interval_s)
+    first_s = not_before_s if not_before_s < last_s else 0.0
+    assert len(times) == 200
+    assert first_s - 1e-6 <= min(times) <= max(times) <= last_s + 1e-6
+    assert max(times) - min(times) > 0.8 * (last_s - first_s), "they are spread"
+
+
 def second_times(timetable, count, until):
     """When each is polled the second time: the first at its own phase."""
     times = defaultdict(list)

@@ -89,11 +89,12 @@ class Timetable:
     def add(self, key: str, interval_s: float, now: float, first_within_s: float, not_before_s: float = 0.0) -> None:
         """Poll `key` each `interval_s`, the first time within `first_within_s` from now: at its share of that time.
 
-        `not_before_s`: how much of that time belongs to others. A key that is there already gets the new interval.
+        `not_before_s`: how much of that time belongs to others, unless an interval is shorter. A key that is there already gets
+        the new interval.
         """
         self.remove(key)
         last_s = min(first_within_s, interval_s)
-        first_s = min(not_before_s, last_s)
+        first_s = not_before_s if not_before_s < last_s else 0.0
         first_at = now + first_s + _share(key) * (last_s - first_s)
         entry = _Entry(key, interval_s, phase(key, interval_s, self._step_s), first_at)
         self._entries[key] = entry
