@@ -101,7 +101,7 @@ def _undelivered(snapshot: Snapshot, api: Api) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--devices", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--devices", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--minutes", type=int, default=1)
     parser.add_argument("--round-trip-ms", type=int, default=0, help="each device answers after 1 to so many ms of its own")
     parser.add_argument("--full", action="store_true", help="100, 1,000 and 10,000 devices, ten minutes each")
