@@ -88,8 +88,8 @@ async def test_large_answers_are_read_in_parts_and_the_size_is_remembered(snmpd,
     assert result.poll.values[-1] == -61
     assert result.missing == {"not_a_number": 24}
     assert 1 < device.traits.max_varbinds < 24
-    assert len(device.plan.requests) > 1
-    assert all(len(request.names) <= device.traits.max_varbinds for request, _ in device.plan.requests)
+    assert len(device.plan.asks) > 1
+    assert all(len(ask.columns) <= device.traits.max_varbinds for ask in device.plan.asks)
 
 
 @pytest.mark.parametrize("version", ["1", "2c"])
