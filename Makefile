@@ -1,7 +1,7 @@
 # make demo   a simulated tower and the agent, on a web page on loopback
 # make test   the whole test suite
 # make check  the gate: formatting, lint, types, layers
-# make bench  the benchmarks, some 20 minutes; FULL=1: the long ones, some hours
+# make bench  the benchmarks, some 30 minutes; FULL=1: the long ones, some hours
 # Each does its own set-up. Set PYTHON to choose the interpreter (3.11 or later).
 
 PYTHON ?= python3

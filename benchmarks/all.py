@@ -1,6 +1,6 @@
 """All benchmarks, one after the other; what one prints does not hang on the others.
 
-make bench            some 20 minutes
+make bench            some 30 minutes
 make bench FULL=1     the long ones, some hours
 """
 
