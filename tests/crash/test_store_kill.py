@@ -166,7 +166,5 @@ async def test_nothing_committed_is_lost_and_no_batch_changes(tmp_path, mode):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mode", MODES)
-async def test_nothing_committed_is_lost_in_200_kills(tmp_path, mode, request):
-    if "slow" not in (request.config.getoption("-m") or ""):
-        pytest.skip("minutes long: run with -m slow")
+async def test_nothing_committed_is_lost_in_200_kills(tmp_path, mode):
     await lives(tmp_path / "agent.db", mode, rounds=50)
