@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from towerops_agent.api.contract import Accepts
+from towerops_agent.sandbox.docs import type_text
 from towerops_agent.sandbox.openapi import document
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -41,17 +42,7 @@ def _table(name: str, schema: dict[str, Any]) -> Iterator[str]:
 
 
 def _type(kind: dict[str, Any]) -> str:
-    if "$ref" in kind:
-        name = kind["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
-    if "oneOf" in kind:
-        return " or ".join(map(_type, kind["oneOf"]))
-    if "const" in kind:
-        return f"`{json.dumps(kind['const'])}`"
-    if "enum" in kind:
-        return " or ".join(f"`{json.dumps(value)}`" for value in kind["enum"])
-    names = [kind["type"]] if isinstance(kind["type"], str) else kind["type"]
-    return " or ".join(f"list of {_type(kind['items'])}" if name == "array" else name for name in names)
+    return type_text(kind, lambda name: f"[{name}](#{name.lower()})", lambda value: f"`{value}`")
 
 
 def _notes(kind: dict[str, Any]) -> list[str]:

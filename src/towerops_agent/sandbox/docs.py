@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
@@ -52,20 +52,24 @@ def _schema(name: str, schema: dict[str, Any]) -> Iterator[str]:
     yield "</tbody></table></div></section>"
 
 
-def _type(kind: dict[str, Any]) -> str:
+def type_text(kind: dict[str, Any], link: Callable[[str], str], code: Callable[[str], str]) -> str:
+    """What a JSON schema allows, in words. `link`: to the schema of that name; `code`: a JSON value as it is written."""
     if "$ref" in kind:
-        name = kind["$ref"].rpartition("/")[2]
-        return f'<a href="#{name}">{name}</a>'
+        return link(kind["$ref"].rpartition("/")[2])
     if "oneOf" in kind:
-        return " or ".join(map(_type, kind["oneOf"]))
+        return " or ".join(type_text(one, link, code) for one in kind["oneOf"])
     if "const" in kind:
-        return f"<code>{escape(json.dumps(kind['const']))}</code>"
+        return code(json.dumps(kind["const"]))
     if "enum" in kind:
-        return " or ".join(f"<code>{escape(json.dumps(value))}</code>" for value in kind["enum"])
+        return " or ".join(code(json.dumps(value)) for value in kind["enum"])
     names = kind.get("type", "any")
     names = [names] if isinstance(names, str) else names
-    shown = [f"list of {_type(kind['items'])}" if name == "array" and "items" in kind else name for name in names]
-    return " or ".join(shown)
+    lists = f"list of {type_text(kind['items'], link, code)}" if "items" in kind else "array"
+    return " or ".join(lists if name == "array" else name for name in names)
+
+
+def _type(kind: dict[str, Any]) -> str:
+    return type_text(kind, lambda name: f'<a href="#{name}">{name}</a>', lambda value: f"<code>{escape(value)}</code>")
 
 
 def _notes(kind: dict[str, Any]) -> str:
