@@ -1,7 +1,6 @@
 """A fleet is devices at addresses of their own, read by net-snmp, and served on loopback alone."""
 
 import asyncio
-import os
 import socket
 import sys
 import time
@@ -10,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from support import net_snmp
+from support.snmpd import require_snmpd
 from towerops_agent.simulator.fleet import FIRST_ADDRESS, FleetServer, fleet_config, make_fleet
 from towerops_agent.simulator.profiles import PROFILES
 from towerops_agent.snmp.message import Community, Request, Version, decode_message
@@ -69,14 +69,6 @@ def test_the_configuration_lists_each_device():
     assert len({each["id"] for each in document["equipment"]}) == 9
 
 
-def require_net_snmp() -> None:
-    absent = net_snmp.missing()
-    if absent and os.environ.get("CI"):
-        pytest.fail(f"net-snmp is needed: {', '.join(absent)} not found")
-    if absent:
-        pytest.skip(f"net-snmp is needed, and {', '.join(absent)} not found: install Debian's packages snmpd and snmp")
-
-
 def complaints(printed: str) -> list[str]:
     """What a command said on standard error, but for its making directories of its own."""
     return [line for line in printed.splitlines() if not line.startswith("Created directory")]
@@ -85,7 +77,7 @@ def complaints(printed: str) -> list[str]:
 @pytest.mark.parametrize("index", range(len(KINDS)), ids=[profile.name for profile in KINDS])
 async def test_net_snmp_walks_a_device_without_complaint(index):
     """All of it, by v1 and v2c; v1 lacks the 64-bit counters alone."""
-    require_net_snmp()
+    require_snmpd()
     async with fleet(len(KINDS)) as port:
         host = str(FIRST_ADDRESS + index)
         where = net_snmp.address(host, port)
@@ -100,7 +92,7 @@ async def test_net_snmp_walks_a_device_without_complaint(index):
 
 
 async def test_net_snmp_gets_what_is_there_and_is_told_what_is_not():
-    require_net_snmp()
+    require_snmpd()
     async with fleet(1) as port:
         where = net_snmp.address(str(FIRST_ADDRESS), port)
         oids = (".1.3.6.1.2.1.1.5.0", ".1.3.6.1.2.1.31.1.1.1.1.1", ".1.3.6.1.9.9.0")
@@ -137,7 +129,7 @@ V3 = ("-v3", "-utowerops", "-lauthPriv", "-aSHA-256", "-Atowerops-auth", "-xAES"
 
 
 async def test_net_snmp_reads_a_device_by_v3_without_complaint():
-    require_net_snmp()
+    require_snmpd()
     async with fleet(1) as port:
         where = net_snmp.address(str(FIRST_ADDRESS), port)
         get = await asyncio.to_thread(
@@ -159,7 +151,7 @@ async def test_net_snmp_reads_a_device_by_v3_without_complaint():
     ],
 )
 async def test_net_snmp_is_told_what_is_wrong_with_its_user(options, complaint):
-    require_net_snmp()
+    require_snmpd()
     async with fleet(1) as port:
         where = net_snmp.address(str(FIRST_ADDRESS), port)
         get = await asyncio.to_thread(net_snmp.run, "snmpget", *options, "-t0.3", "-r0", where, ".1.3.6.1.2.1.1.5.0")
