@@ -20,9 +20,9 @@ from uuid import UUID
 
 import msgspec
 
-from towerops_agent.simulator.profiles import PROFILES
 from towerops_agent.snmp.message import Community, Request, Version
 from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.simulator.profiles import PROFILES
 
 SENSORS, INTERFACES = 20, 48
 VALUES = SENSORS + 6 * INTERFACES

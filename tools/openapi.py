@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from towerops_agent.api.contract import Accepts
-from towerops_agent.sandbox.docs import type_text
-from towerops_agent.sandbox.openapi import document
+from towerops_lab.sandbox.docs import type_text
+from towerops_lab.sandbox.openapi import document
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- from here on written by tools/openapi.py -->\n", "<!-- up to here -->\n"

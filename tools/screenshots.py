@@ -17,13 +17,13 @@ import httpx2
 from playwright.async_api import Browser, async_playwright
 
 from towerops_agent.api.contract import HEARTBEAT_PATH, METRICS_PATH
-from towerops_agent.demo.site import ACCEPTS, SITE, TOKEN, demo_config
-from towerops_agent.demo.tower import COMMUNITY, INTERVAL_S, Tower, tower
 from towerops_agent.model import INTERFACE_COLUMNS
-from towerops_agent.sandbox.server import Sandbox
-from towerops_agent.simulator.profiles.profile import IF_ENTRY, IF_X_ENTRY
 from towerops_agent.snmp.message import Community, Request, Version, decode_message
 from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.demo.site import ACCEPTS, SITE, TOKEN, demo_config
+from towerops_lab.demo.tower import COMMUNITY, INTERVAL_S, Tower, tower
+from towerops_lab.sandbox.server import Sandbox
+from towerops_lab.simulator.profiles.profile import IF_ENTRY, IF_X_ENTRY
 
 SPAN_S = 30 * 60
 ARGUMENTS = (

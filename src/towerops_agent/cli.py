@@ -8,12 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 import click
 
 from towerops_agent import __version__
-from towerops_agent.demo.commands import demo, sandbox, simulate
 from towerops_agent.errors import AgentError, SettingsError
 from towerops_agent.operations.doctor_commands import doctor
 from towerops_agent.operations.snmp_commands import snmp
@@ -27,8 +27,23 @@ EXIT_FAILURE = 1
 EXIT_SETTINGS = 2
 
 
-class _DefaultsToRun(click.Group):
-    """A group whose bare command, with or without options, is `run`."""
+EXTENSIONS = "towerops_agent.commands"
+"""The entry points by which another package adds commands, as the lab does."""
+
+
+class _Commands(click.Group):
+    """The commands of this package and those of the installed extensions; the bare command, with or without options, is `run`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *entry_points(group=EXTENSIONS).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is None:
+            for extension in entry_points(group=EXTENSIONS, name=cmd_name):
+                found: click.Command = extension.load()
+                return found
+        return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
@@ -45,7 +60,7 @@ def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group(cls=_DefaultsToRun, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(version)s")
 def cli() -> None:
     """The Towerops agent: polls SNMP devices, keeps the readings through outages, submits them to the Towerops API.
@@ -76,7 +91,7 @@ def run(once: bool, **flags: str | None) -> None:
         _fail(error)
 
 
-for command in (doctor, status, health, history, snmp, demo, sandbox, simulate):
+for command in (doctor, status, health, history, snmp):
     cli.add_command(command)
 
 

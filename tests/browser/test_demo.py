@@ -4,9 +4,9 @@ from contextlib import AsyncExitStack
 
 from browser.chromium import browser_page
 from towerops_agent.api.contract import METRICS_PATH
-from towerops_agent.demo.site import ACCEPTS, SITE, TOKEN, demo_config, running_agent
-from towerops_agent.demo.tower import tower
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.demo.site import ACCEPTS, SITE, TOKEN, demo_config, running_agent
+from towerops_lab.demo.tower import tower
+from towerops_lab.sandbox.server import Sandbox
 
 
 async def test_values_flow_an_outage_leaves_no_gap_and_a_dead_device_is_told(tmp_path):

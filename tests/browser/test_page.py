@@ -10,8 +10,8 @@ import pytest
 
 from browser.chromium import browser_page
 from towerops_agent.api.contract import HEARTBEAT_PATH, METRICS_PATH
-from towerops_agent.sandbox.page import Site
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.page import Site
+from towerops_lab.sandbox.server import Sandbox
 
 TOKEN = "secret"
 INTERVAL_S = 5

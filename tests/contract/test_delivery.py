@@ -17,7 +17,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.model import Layout, Poll, Secret
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.server import Sandbox
 
 TOKEN = Secret("sandbox-token")
 LAYOUT = Layout("e1", tuple((f"s{n}", 10.0) for n in range(20)), ("i1", "i2"))

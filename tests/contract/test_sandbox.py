@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from towerops_agent.api.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH, Accepts
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.server import Sandbox
 
 READING = {"type": "sensor_reading", "sensor_id": "s", "value": 41.5, "status": "ok", "timestamp": "2026-01-09T19:22:15.123456Z"}
 CONFIG = {"version": "1", "poll_interval_seconds": 60, "equipment": []}
@@ -235,7 +235,7 @@ async def test_signal_handlers_are_left_alone(sandbox):
 async def test_it_runs_on_its_own_until_sigterm(tmp_path):
     (tmp_path / "config.json").write_text('{"version": "from the file"}')
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "towerops_agent.sandbox", "--port", "0", "--token", "secret"),
+        *(sys.executable, "-m", "towerops_agent", "sandbox", "--port", "0", "--token", "secret"),
         *("--config", str(tmp_path / "config.json")),
         stdout=subprocess.PIPE,
     )

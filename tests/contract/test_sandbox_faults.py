@@ -8,8 +8,8 @@ import pytest
 import trustme
 
 from towerops_agent.api.contract import CONFIG_PATH, METRICS_PATH, SensorReading
-from towerops_agent.sandbox.proxy import Proxy
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.proxy import Proxy
+from towerops_lab.sandbox.server import Sandbox
 
 READING = {"type": "sensor_reading", "sensor_id": "s", "value": 41.5, "status": "ok", "timestamp": "2026-01-09T19:22:15.123456Z"}
 BATCH = {"metrics": [READING, READING | {"sensor_id": "bad"}]}

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from towerops_agent.api.contract import Accepts
-from towerops_agent.sandbox.page import Site
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.page import Site
+from towerops_lab.sandbox.server import Sandbox
 
 CONFIG = {
     "version": "1",

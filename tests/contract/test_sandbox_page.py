@@ -7,9 +7,9 @@ import httpx2
 import pytest
 
 from towerops_agent.api.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH
-from towerops_agent.sandbox.page import Site
-from towerops_agent.sandbox.server import Sandbox
-from towerops_agent.sandbox.switches import Switch
+from towerops_lab.sandbox.page import Site
+from towerops_lab.sandbox.server import Sandbox
+from towerops_lab.sandbox.switches import Switch
 
 AUTHORIZED = {"authorization": "Bearer secret"}
 CONFIG = {

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from support.devices import device, equipment
 from towerops_agent.polling.plan import Planner
-from towerops_agent.simulator.device import SimulatedDevice
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.simulator.device import SimulatedDevice
 
 SENSORS, INTERFACES = 20, 48
 VALUES = SENSORS + 6 * INTERFACES

@@ -15,12 +15,12 @@ from click.testing import CliRunner, Result
 
 from support import net_snmp
 from towerops_agent.operations.snmp_commands import snmp
-from towerops_agent.simulator.device import SimulatedDevice
-from towerops_agent.simulator.server import serve
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.message import ErrorStatus, decode_message, encode_message, response
 from towerops_agent.snmp.message import Message as SnmpMessage
 from towerops_agent.snmp.oid import child, parse_oid
+from towerops_lab.simulator.device import SimulatedDevice
+from towerops_lab.simulator.server import serve
 
 BASE = "1.3.6.1.4.1.8072.9999"
 SYSTEM = "1.3.6.1.2.1.1"

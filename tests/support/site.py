@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from towerops_agent.simulator.device import SimulatedDevice, table
-from towerops_agent.simulator.server import serve
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.simulator.device import SimulatedDevice, table
+from towerops_lab.simulator.server import serve
 
 COMMUNITY = "site-community-5d0a"
 SENSORS = 5

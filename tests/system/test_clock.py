@@ -14,7 +14,7 @@ from support.inside import polls_of, running
 from support.site import METRICS_A_POLL, site
 from towerops_agent.api.contract import CONFIG_PATH, METRICS_PATH
 from towerops_agent.counters import Count
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.server import Sandbox
 
 HOUR_NS = 3_600_000_000_000
 

@@ -12,7 +12,7 @@ from support.site import METRICS_A_POLL, site
 from towerops_agent.api.contract import CONFIG_PATH, METRICS_PATH
 from towerops_agent.api.outcomes import ConfigFetched, NotModified, Unavailable
 from towerops_agent.counters import Count
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.server import Sandbox
 
 
 @pytest.fixture(autouse=True)

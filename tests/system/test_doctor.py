@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support.agent import TOKEN, environment, running
 from support.site import COMMUNITY, equipment, site
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.server import Sandbox
 
 
 async def doctor(*arguments: str, env: dict[str, str]) -> tuple[int, str, str]:

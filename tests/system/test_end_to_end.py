@@ -6,7 +6,7 @@ import trustme
 
 from support.agent import TOKEN, environment, running
 from support.snmpd import run_snmpd
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.server import Sandbox
 
 BASE = "1.3.6.1.4.1.8072.9999"
 """netSnmpExperimental: values of our own, of each type that a sensor may have."""

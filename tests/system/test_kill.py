@@ -9,8 +9,8 @@ import pytest
 
 from support.agent import TOKEN, environment, running
 from support.site import METRICS_A_POLL, site
-from towerops_agent.sandbox.proxy import Proxy
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.proxy import Proxy
+from towerops_lab.sandbox.server import Sandbox
 
 ROUNDS = 20
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from support.agent import TOKEN, AgentProcess, environment, running
 from support.site import COMMUNITY, equipment, simulated_device, site
 from towerops_agent.api.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH
-from towerops_agent.sandbox.changes import Changes
-from towerops_agent.sandbox.server import Sandbox
-from towerops_agent.simulator.server import serve
+from towerops_lab.sandbox.changes import Changes
+from towerops_lab.sandbox.server import Sandbox
+from towerops_lab.simulator.server import serve
 
 NEW_TOKEN = "second-token-of-the-agent-b204"
 WRONG_COMMUNITY = "wrong-community-77e1"

@@ -16,7 +16,7 @@ from support.agent import TOKEN, AgentProcess, environment, running
 from support.site import COMMUNITY, site
 from towerops_agent.counters import Count, Counters
 from towerops_agent.operations.metrics_page import MOST_CLIENTS, MetricsPage
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.server import Sandbox
 
 Lines = asyncio.Queue[tuple[str, dict[str, Any]]]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from support.agent import TOKEN, environment, running
 from support.site import METRICS_A_POLL, equipment, site
-from towerops_agent.sandbox.proxy import Proxy
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.proxy import Proxy
+from towerops_lab.sandbox.server import Sandbox
 
 
 async def test_one_round_of_all_devices_arrives_once_and_it_exits_with_0(tmp_path: Path):

@@ -11,8 +11,8 @@ from towerops_agent.api.contract import METRICS_PATH
 from towerops_agent.counters import Count
 from towerops_agent.delivery import courier
 from towerops_agent.delivery.metrics import timestamp
-from towerops_agent.sandbox.proxy import Proxy
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.proxy import Proxy
+from towerops_lab.sandbox.server import Sandbox
 
 
 async def test_fresh_values_go_first_after_an_outage_and_nothing_is_missing(tmp_path: Path, monkeypatch):

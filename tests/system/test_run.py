@@ -7,8 +7,8 @@ from pathlib import Path
 from support.agent import TOKEN, environment, running
 from support.site import COMMUNITY, METRICS_A_POLL, site
 from towerops_agent import __version__
-from towerops_agent.sandbox.proxy import Proxy
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.proxy import Proxy
+from towerops_lab.sandbox.server import Sandbox
 
 
 async def test_values_and_a_heartbeat_arrive_and_sigterm_ends_it_well(tmp_path: Path):

@@ -12,7 +12,7 @@ import trustme
 from support.agent import TOKEN, environment, output_of, running
 from support.site import COMMUNITY, equipment, site
 from towerops_agent.api.contract import METRICS_PATH
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.server import Sandbox
 
 WRONG_COMMUNITY = "wrong-community-\u00e9-7c2e"
 AUTH_PASSWORD = "auth-password-91aa"

@@ -6,8 +6,8 @@ from pathlib import Path
 from support.agent import TOKEN, environment, running
 from support.site import equipment, simulated_device, site
 from towerops_agent.api.contract import Accepts
-from towerops_agent.sandbox.server import Sandbox
-from towerops_agent.simulator.server import serve
+from towerops_lab.sandbox.server import Sandbox
+from towerops_lab.simulator.server import serve
 
 TYPES = ["sensor_reading", "interface_stat", "equipment_status"]
 

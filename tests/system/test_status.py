@@ -9,8 +9,8 @@ from pathlib import Path
 from support.agent import TOKEN, environment, running
 from support.site import COMMUNITY, equipment, site
 from towerops_agent.operations.observer import EACH_S
-from towerops_agent.sandbox.proxy import Proxy
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.proxy import Proxy
+from towerops_lab.sandbox.server import Sandbox
 
 
 async def command(*arguments: str, database: Path, **env: str) -> tuple[int, str]:

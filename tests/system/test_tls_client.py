@@ -7,7 +7,7 @@ import trustme
 
 from support.agent import TOKEN, environment, running
 from support.site import METRICS_A_POLL, site
-from towerops_agent.sandbox.server import Sandbox
+from towerops_lab.sandbox.server import Sandbox
 
 
 async def test_values_arrive_at_an_api_that_insists_on_a_client_certificate(tmp_path: Path):

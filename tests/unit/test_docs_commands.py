@@ -18,7 +18,10 @@ HELP = {"-h", "--help"}
 
 def leaves(group: click.Group = cli, path: str = "") -> Iterator[tuple[str, click.Command]]:
     """Each command, by its words."""
-    for name, command in group.commands.items():
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command is not None
         words = f"{path} {name}".strip()
         if isinstance(command, click.Group):
             yield from leaves(command, words)
@@ -127,8 +130,10 @@ def test_a_command_to_type_exists_and_has_these_options(document, line):
         if not words or words[0].startswith("-"):
             command = COMMANDS["run"]
             break
-        assert words[0] in command.commands, f"{document}: there is no {NAME} {words[0]}"
-        command = command.commands[words.pop(0)]
+        found = command.get_command(click.Context(command), words[0])
+        assert found is not None, f"{document}: there is no {NAME} {words[0]}"
+        command = found
+        words.pop(0)
     given = {word.partition("=")[0] for word in words if word.startswith("--")}
     assert given - options(command).keys() - HELP == set(), f"{document}: {line}"
 

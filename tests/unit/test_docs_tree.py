@@ -4,20 +4,25 @@ import ast
 import re
 from collections import Counter
 
-from support.markdown import fences, read
-from support.source import PACKAGE, modules
+from support.markdown import ROOT, fences, read
+
+SOURCE = ROOT / "src"
+PACKAGES = ("towerops_agent", "towerops_lab")
 
 EFFECTS = {"asyncio", "fcntl", "httpx2", "random", "signal", "socket", "sqlite3", "ssl", "subprocess", "threading", "time"}
 """What a pure module may not import: waiting, the network, the disk, the clock, chance."""
 
 
 def drawn() -> list[tuple[str, str]]:
-    """(path within the package, mark) of each module in the drawing. A mark stands for the modules before it on its line."""
+    """(path below src/, mark) of each module in the drawing. A mark stands for the modules before it on its line."""
     (tree,) = [block for block in fences(read("ARCHITECTURE.md"), "") if block.startswith("src/towerops_agent/")]
     found = []
-    folder = ""
-    for line in tree.splitlines()[1:]:
+    package = folder = ""
+    for line in tree.splitlines():
         if not line:
+            continue
+        if line.startswith("src/"):
+            package, folder = line.split()[0].removeprefix("src/"), ""
             continue
         if not line.startswith(" "):
             break  # tests/ and the like
@@ -28,13 +33,16 @@ def drawn() -> list[tuple[str, str]]:
             folder = into
         elif len(indent) == 2:
             folder = ""
-        found += [(f"{folder}{name}", mark) for name in names.split()]
+        found += [(f"{package}{folder}{name}", mark) for name in names.split()]
     return found
 
 
+def files(suffix: str) -> set[str]:
+    return {str(path.relative_to(SOURCE)) for package in PACKAGES for path in (SOURCE / package).rglob(f"*{suffix}")}
+
+
 def test_each_module_is_in_the_tree_once_and_nothing_else_is():
-    there = {path for path in modules() if not path.endswith("__init__.py")}
-    there |= {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.sql")}
+    there = {path for path in files(".py") if not path.endswith("__init__.py")} | files(".sql")
     counts = Counter(path for path, _ in drawn())
     assert counts.keys() - there == set(), "these are not there any more"
     assert there - counts.keys() == set(), "these are to be drawn"
@@ -52,7 +60,7 @@ def imports(tree: ast.Module) -> set[str]:
 
 
 def test_what_is_drawn_as_pure_imports_nothing_that_waits_or_asks_the_world():
-    impure = {path: sorted(imports(modules()[path]) & EFFECTS) for path, mark in drawn() if mark == "○"}
+    impure = {path: sorted(imports(ast.parse((SOURCE / path).read_text())) & EFFECTS) for path, mark in drawn() if mark == "○"}
     assert {path: found for path, found in impure.items() if found} == {}
 
 

@@ -22,8 +22,8 @@ from towerops_agent.counters import Counters
 from towerops_agent.model import Secret
 from towerops_agent.operations import doctor_commands, logs
 from towerops_agent.operations.doctor_commands import doctor
-from towerops_agent.sandbox.server import Sandbox
-from towerops_agent.simulator.server import serve
+from towerops_lab.sandbox.server import Sandbox
+from towerops_lab.simulator.server import serve
 
 TOKEN = "hush-token-4c1d"
 QUICK = ("--timeout", "0.05")

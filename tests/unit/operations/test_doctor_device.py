@@ -6,12 +6,12 @@ from towerops_agent.model import Credentials, Equipment, Interface, Secret, Sens
 from towerops_agent.operations import check_device as module
 from towerops_agent.operations.check_device import Waits, check_device, check_devices
 from towerops_agent.operations.check_result import Mark
-from towerops_agent.simulator.device import SimulatedDevice
-from towerops_agent.simulator.server import serve
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.message import ErrorStatus, Message, decode_message, encode_message, response
 from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.simulator.device import SimulatedDevice
+from towerops_lab.simulator.server import serve
 
 STEADY = Waits((0.1, 0.2), icmp_s=0.1)  # for a device that answers some requests, and not others
 PATIENT = Waits((5.0,), icmp_s=5.0)

@@ -13,11 +13,11 @@ from towerops_agent.operations.check_device import Waits, check_device
 from towerops_agent.operations.check_icmp import icmp_error
 from towerops_agent.operations.check_result import Mark
 from towerops_agent.operations.check_silence import explain_silence
-from towerops_agent.simulator.server import serve
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.exchange import NoReply
 from towerops_agent.snmp.message import Version, decode_message
 from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.simulator.server import serve
 
 QUICK = Waits((0.05, 0.05), icmp_s=0.1)
 PATIENT = Waits((5.0,), icmp_s=5.0)

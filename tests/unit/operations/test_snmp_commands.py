@@ -13,11 +13,11 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Counters
 from towerops_agent.model import Secret
 from towerops_agent.operations.snmp_commands import snmp
-from towerops_agent.simulator.device import SimulatedDevice
-from towerops_agent.simulator.server import serve
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.message import Message, decode_message, encode_message, response
 from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.simulator.device import SimulatedDevice
+from towerops_lab.simulator.server import serve
 
 SYS_DESCR = "1.3.6.1.2.1.1.1.0"
 SECRETS = ("hush-community", "hush-auth-password", "hush-priv-password", "hush-token")

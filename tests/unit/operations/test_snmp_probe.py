@@ -12,11 +12,11 @@ from towerops_agent.operations.probe import most_borne, probe
 from towerops_agent.operations.probe_report import Bulk, Limit, ProbeReport, report_json, report_text
 from towerops_agent.operations.snmp_target import Place, target_at
 from towerops_agent.operations.snmp_tool import AskFailed
-from towerops_agent.simulator.device import SimulatedDevice
-from towerops_agent.simulator.server import serve
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.message import PduType, Version, decode_message
 from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.simulator.device import SimulatedDevice
+from towerops_lab.simulator.server import serve
 
 PATIENT = (5.0,)
 """For devices that answer."""

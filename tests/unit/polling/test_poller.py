@@ -11,10 +11,10 @@ from support.fake_client import FakeClient
 from towerops_agent.polling.plan import SYS_UP_TIME, Planner, interface_columns
 from towerops_agent.polling.poller import Poller
 from towerops_agent.polling.traits import NARROW, UNKNOWN, WIDE
-from towerops_agent.simulator.device import SimulatedDevice
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.exchange import NoReply
 from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.simulator.device import SimulatedDevice
 
 HOST = "127.0.0.1"
 SENSOR = "1.3.6.1.4.1.99999.1.0"

@@ -8,12 +8,12 @@ import pytest
 
 from support import asking
 from towerops_agent.counters import Count
-from towerops_agent.simulator.device import SimulatedDevice
-from towerops_agent.simulator.server import serve
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.exchange import NoReply, Reply
 from towerops_agent.snmp.message import Message, decode_message, encode_message, response
 from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.simulator.device import SimulatedDevice
+from towerops_lab.simulator.server import serve
 
 UP_TIME = "1.3.6.1.2.1.1.3.0"
 REQUEST = asking.request(UP_TIME)

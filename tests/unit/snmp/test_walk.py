@@ -3,12 +3,12 @@
 import pytest
 
 from support import asking
-from towerops_agent.simulator.device import SimulatedDevice
-from towerops_agent.simulator.server import serve
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.message import ErrorStatus, Message, PduType, decode_message, encode_message, response
 from towerops_agent.snmp.oid import format_oid, parse_oid
 from towerops_agent.snmp.walk import WalkEndedEarly, walk
+from towerops_lab.simulator.device import SimulatedDevice
+from towerops_lab.simulator.server import serve
 
 TABLE = "1.3.6.1.2.1.2.2.1"
 ROWS = {parse_oid(f"{TABLE}.{column}.{row}"): (ber.INTEGER, 10 * column + row) for column in range(1, 4) for row in range(1, 31)}

@@ -1,0 +1,82 @@
+"""The commands that the lab adds to `towerops-agent`: `demo`, `sandbox` and `simulate` (entry points in pyproject.toml).
+
+Imports are lazy, as in the agent's command line, and the exit status is as there: 0, 1 or 2.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+_PORT = click.IntRange(0, 65_535)
+
+
+@click.command()
+@click.option("--seconds", type=float, default=None, help="Stop after so many seconds; without it, at Ctrl-C.")
+@click.option("--port", default=8700, show_default=True, type=_PORT, help="The page's port; 0: any free one.")
+def demo(seconds: float | None, port: int) -> None:
+    """Show the agent at work on loopback: a simulated tower, a stand-in for the API, and a web page of what arrives."""
+    from towerops_lab.demo.site import run_demo
+
+    sys.exit(asyncio.run(run_demo(seconds, port=port)))
+
+
+@click.command()
+@click.option("--config", type=_FILE, help="The configuration to serve, as JSON; without it, one that has no equipment.")
+@click.option("--token", default="sandbox-token", show_default=True, help="The token to accept.")
+@click.option("--database", type=_NEW_FILE, help="Keep what arrives in this file; else in memory.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", default=8700, show_default=True, type=_PORT, help="The port; 0: any free one.")
+@click.option("--certificate", type=_FILE, help="PEM file of the certificate chain, for HTTPS.")
+@click.option("--key", type=_FILE, help="PEM file of the certificate's key.")
+def sandbox(
+    config: Path | None, token: str, database: Path | None, host: str, port: int, certificate: Path | None, key: Path | None
+) -> None:
+    """Serve a stand-in for the Towerops API, with a web page and the API's document, until Ctrl-C."""
+    from towerops_lab.sandbox.command import run
+
+    run(config, token, database, host, port, certificate, key)
+
+
+@click.command()
+@click.option("--devices", default=7, show_default=True, type=click.IntRange(1, 10_000), help="How many.")
+@click.option("--profile", "profiles", multiple=True, help="Kind of device; several take turns. Default: one of each.")
+@click.option("--community", default="public", show_default=True, help="The community to answer to.")
+@click.option("--port", default=16161, show_default=True, type=_PORT, help="UDP port of each; 0: any free one.")
+@click.option(
+    "--interval", default=60, show_default=True, type=click.IntRange(1), help="Seconds between polls, for --write-config."
+)
+@click.option("--write-config", type=_NEW_FILE, help="Write the API's configuration for them, as JSON.")
+@click.option(
+    "--snmp", type=click.Choice(["1", "2c", "3"]), help="SNMP version for --write-config; default: as usual for each kind."
+)
+@click.option("--list", "list_profiles", is_flag=True, help="Say which kinds there are, and exit.")
+def simulate(
+    devices: int,
+    profiles: tuple[str, ...],
+    community: str,
+    port: int,
+    interval: int,
+    write_config: Path | None,
+    snmp: str | None,
+    list_profiles: bool,
+) -> None:
+    """Serve simulated devices at 127.1.0.1 and the addresses after it, until Ctrl-C. They live: traffic, weather, power.
+
+    They answer to SNMPv1 and v2c, and to v3 as the user towerops with SHA-256 and AES-128: towerops-auth, towerops-priv.
+    """
+    from towerops_lab.simulator.command import run
+    from towerops_lab.simulator.profiles import PROFILES
+
+    if list_profiles:
+        for profile in PROFILES.values():
+            click.echo(f"{profile.name:<12} {profile.title}: {len(profile.sensors)} sensors, {len(profile.links)} interfaces")
+        return
+    unknown = [name for name in profiles if name not in PROFILES]
+    if unknown:
+        raise click.UsageError(f"--profile is {unknown[0]!r}: expected one of {', '.join(PROFILES)}")
+    chosen = [PROFILES[name] for name in profiles] or [each for each in PROFILES.values() if each.name != "mikrotik-48"]
+    run(chosen, devices, community, port, interval, write_config, snmp)

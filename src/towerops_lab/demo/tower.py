@@ -1,0 +1,128 @@
+"""The simulated tower of the demo: seven devices, each at its own address on loopback, the weather, and what one may do to them.
+
+I/O: one UDP socket a device. The devices themselves are simulator/'s.
+"""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Any, Final
+
+from towerops_lab.sandbox.switches import Switch
+from towerops_lab.simulator.engine import address_engine_id
+from towerops_lab.simulator.profiles import PROFILES
+from towerops_lab.simulator.server import Answers, serve
+from towerops_lab.simulator.station import Station
+from towerops_lab.simulator.world import World
+
+COMMUNITY: Final = "demo-community"
+INTERVAL_S: Final = 5
+PORT: Final = 1161
+"""Of each device, where it is free; 161 is for root alone."""
+
+LOSS: Final = 0.3
+
+_DEVICES: Final = (
+    # id, profile, name, SNMP version, start of its uptime before the demo's
+    ("backhaul", "mimosa", "North backhaul (Mimosa B5c)", "2c", 19.2 * 86400),
+    ("sector-east", "airmax", "East sector (airMAX)", "1", 41.7 * 86400),
+    ("sector-west", "epmp", "West sector (ePMP)", "2c", 12.4 * 86400),
+    ("router", "mikrotik", "Router (MikroTik)", "3", 88.1 * 86400),
+    ("switch", "netonix", "PoE switch (Netonix)", "2c", 88.1 * 86400),
+    ("ups", "apc", "UPS (APC Smart-UPS)", "3", 132.9 * 86400),
+    ("rectifier", "eltek", "DC rectifier (Eltek)", "2c", 203.6 * 86400),
+)
+
+
+@dataclass(slots=True)
+class Tower:
+    """The devices as served. `equipment`: for the API's configuration; `elsewhere`: the ids of those whose port was taken."""
+
+    world: World
+    stations: dict[str, Station] = field(default_factory=dict)
+    equipment: list[dict[str, Any]] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+    def switches(self) -> list[Switch]:
+        """What one may do to the site and to each device."""
+        found = [
+            Switch(
+                "rain",
+                "site",
+                "Let it rain",
+                "The radios' signals fade within a minute, and their rates with them.",
+                lambda on: self.world.rain(on, time.time()),
+            ),
+            Switch(
+                "mains",
+                "site",
+                "Cut the mains",
+                "The UPS goes on battery, and the rectifier's batteries carry the site.",
+                lambda on: self.world.mains_out(on, time.time()),
+            ),
+        ]
+        for key, station in self.stations.items():
+            found += _device_switches(key, station)
+        return found
+
+
+@asynccontextmanager
+async def tower() -> AsyncIterator[Tower]:
+    """Serve the devices until the block ends."""
+    now_s = time.time()
+    site = Tower(World(now_s))
+    async with AsyncExitStack() as parts:
+        for number, (key, profile_name, name, version, old_s) in enumerate(_DEVICES, 1):
+            profile = PROFILES[profile_name]
+            host = f"127.77.0.{number}"
+            engine_id = address_engine_id(IPv4Address(host).packed)
+            station = Station(profile.mib, site.world, now_s, community=COMMUNITY, old_s=old_s, engine_id=engine_id)
+            host, port = await _serve(parts, _at_wall_clock(station), host)
+            if port != PORT:
+                site.elsewhere.append(key)
+            site.stations[key] = station
+            site.equipment.append(profile.equipment(key, name, host, port, COMMUNITY, INTERVAL_S, version))
+        yield site
+
+
+def _device_switches(key: str, station: Station) -> Sequence[Switch]:
+    def power(off: bool) -> None:
+        station.is_on = not off
+
+    def loss(on: bool) -> None:
+        station.loss = LOSS if on else 0.0
+
+    return (
+        Switch(
+            f"{key}-reboot",
+            key,
+            "Reboot it",
+            "Silent for 20 s; then its uptime and counters begin at zero.",
+            lambda _: station.reboot(time.time()),
+            momentary=True,
+        ),
+        Switch(f"{key}-off", key, "Switch it off", "It answers nothing, like a dead radio.", power),
+        Switch(
+            f"{key}-loss",
+            key,
+            f"Lose {100 * LOSS:.0f} % of its packets",
+            "Requests get lost on their way to it.",
+            loss,
+        ),
+    )
+
+
+def _at_wall_clock(station: Station) -> Answers:
+    return lambda datagram, _: station.answer(datagram, time.time())
+
+
+async def _serve(parts: AsyncExitStack, answers: Answers, host: str) -> tuple[str, int]:
+    """Serve at PORT of the address; where that is taken, at another port, or where there is no such address, at 127.0.0.1."""
+    for address, port in ((host, PORT), (host, 0)):
+        try:
+            return address, await parts.enter_async_context(serve(answers, address, port))
+        except OSError:
+            continue
+    return "127.0.0.1", await parts.enter_async_context(serve(answers))

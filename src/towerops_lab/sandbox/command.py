@@ -1,0 +1,49 @@
+"""`towerops-agent sandbox`: serve a configuration file and say what arrives, until SIGINT or SIGTERM."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import click
+
+from towerops_lab.sandbox.batch import Batch
+from towerops_lab.sandbox.page import Site
+from towerops_lab.sandbox.server import Sandbox
+
+
+def run(
+    config: Path | None, token: str, database: Path | None, host: str, port: int, certificate: Path | None, key: Path | None
+) -> None:
+    """Serve until a signal. Where the port is taken, another one is used."""
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--certificate and --key go together")
+    tls = (certificate, key) if certificate is not None and key is not None else None
+    document = b'{"equipment":[]}' if config is None else config.read_bytes()
+    sandbox = Sandbox(document, token, path=database or ":memory:", site=Site())
+    try:
+        asyncio.run(_serve(sandbox, host, port, tls))
+    finally:
+        sandbox.store.records.close()
+
+
+async def _serve(sandbox: Sandbox, host: str, port: int, tls: tuple[Path, Path] | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    sandbox.store.listen(_say)
+    async with AsyncExitStack() as parts:
+        try:
+            url = await parts.enter_async_context(sandbox.serve(host, port, tls))
+        except OSError as error:
+            if not port:
+                raise click.ClickException(f"--host is {host}: {error}") from None
+            click.echo(f"port {port} is in use; another one is used", err=True)
+            url = await parts.enter_async_context(sandbox.serve(host, 0, tls))
+        click.echo(f"serving {url}")
+        await stop.wait()
+    click.echo(f"stopped; {sandbox.store.metric_count} metrics in {len(sandbox.store.batches)} batches")
+
+
+def _say(batch: Batch) -> None:
+    click.echo(f"accepted {len(batch.metrics)} metrics ({batch.size_octets} octets)")

@@ -1,0 +1,55 @@
+"""`towerops-agent simulate`: serve a fleet of devices until SIGINT or SIGTERM. Where the port is taken, another one is used."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import click
+import msgspec
+
+from towerops_lab.simulator.fleet import FIRST_ADDRESS, FleetServer, fleet_config, make_fleet
+from towerops_lab.simulator.profiles import Profile
+
+
+def run(
+    profiles: Sequence[Profile],
+    count: int,
+    community: str,
+    port: int,
+    interval_s: int,
+    write_config: Path | None,
+    version: str | None = None,
+) -> None:
+    """Serve until a signal.
+
+    `write_config`: where to write the API's configuration for the devices once they answer, with this SNMP `version`.
+    """
+
+    def ready(bound: int) -> None:
+        if write_config is not None:
+            document = fleet_config(profiles, count, community, bound, interval_s, version)
+            write_config.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1))
+        click.echo(f"serving {count} devices at {FIRST_ADDRESS} to {FIRST_ADDRESS + count - 1}, port {bound}")
+
+    server = FleetServer(make_fleet(profiles, count, community, time.time()))
+    asyncio.run(_serve(server, port, ready))
+    click.echo(f"stopped; {server.answered} requests answered")
+
+
+async def _serve(server: FleetServer, port: int, ready: Callable[[int], None]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as parts:
+        try:
+            bound = await parts.enter_async_context(server.serve(port))
+        except OSError as error:
+            if not port:
+                raise click.ClickException(f"no UDP port on the loopback interface: {error}") from None
+            click.echo(f"port {port} is in use; another one is used", err=True)
+            bound = await parts.enter_async_context(server.serve(0))
+        ready(bound)
+        await stop.wait()

@@ -1,0 +1,17 @@
+"""The kinds of devices, by name. Types, OIDs and divisors are the vendors' MIBs'; the values are of our making."""
+
+from towerops_lab.simulator.profiles.airmax import AIRMAX
+from towerops_lab.simulator.profiles.apc import APC
+from towerops_lab.simulator.profiles.eltek import ELTEK
+from towerops_lab.simulator.profiles.epmp import EPMP
+from towerops_lab.simulator.profiles.mikrotik import MIKROTIK, MIKROTIK_48
+from towerops_lab.simulator.profiles.mimosa import MIMOSA
+from towerops_lab.simulator.profiles.netonix import NETONIX
+from towerops_lab.simulator.profiles.profile import Profile
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile for profile in (MIKROTIK, MIMOSA, AIRMAX, EPMP, NETONIX, APC, ELTEK, MIKROTIK_48)
+}
+"""The profiles, by the name that the command line knows them by."""
+
+__all__ = ["PROFILES", "Profile"]

@@ -1,0 +1,94 @@
+"""One simulated device: a profile's values, with a community or a v3 user, a start, and what can be done to it.
+
+datagram -> security (community, or USM) -> Mib.respond -> datagram. Switched off it is silent; rebooted it begins anew.
+No I/O and no clock: the wall clock's seconds are passed in, and so is the randomness.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+from towerops_agent.errors import MalformedMessage
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.message import Version
+from towerops_agent.snmp.usm_keys import UsmUser
+from towerops_lab.simulator.engine import USER, Engine
+from towerops_lab.simulator.mib import Mib
+from towerops_lab.simulator.world import World
+
+MAX_OCTETS = 1472
+"""The largest answer: what fits a frame of Ethernet (RFC 3417 §3.2 asks for 484 at least)."""
+
+BOOT_S = 20.0
+"""How long a reboot takes: the device is silent."""
+
+
+class Station:
+    """A device. `is_on`: else it is silent; `loss`: the share of requests that get lost on their way, 0 to 1.
+
+    `old_s`: how long it has been running when the simulation begins.
+    """
+
+    def __init__(
+        self,
+        mib: Mib,
+        world: World,
+        started_s: float,
+        *,
+        community: str = "public",
+        seed: float = 0.0,
+        old_s: float = 1_000_000.0,
+        rng: Random | None = None,
+        engine_id: bytes = b"",
+        user: UsmUser = USER,
+    ) -> None:
+        """`engine_id`: of SNMPv3, which it speaks to `user` where there is one."""
+        self.mib = mib
+        self.is_on = True
+        self.loss = 0.0
+        self.first = True
+        self.seed = seed
+        self.booted_s = started_s - old_s
+        self._world = world
+        self._community = community.encode()
+        self._engine = Engine(engine_id, self.booted_s, user) if engine_id else None
+        self._rng = rng or Random(seed)  # noqa: S311 - it decides which packets get lost
+
+    def reboot(self, now_s: float) -> None:
+        """Restart it: silent for BOOT_S, then with an uptime and counters that begin at zero."""
+        self.is_on = True
+        self.first = False
+        self.booted_s = now_s + BOOT_S
+        if self._engine is not None:
+            self._engine.restart(self.booted_s)
+
+    def hears(self, now_s: float) -> bool:
+        """Whether a request that comes now reaches it."""
+        return self.is_on and now_s >= self.booted_s and not (self.loss and self._rng.random() < self.loss)
+
+    def answer(self, datagram: bytes, now_s: float) -> bytes | None:
+        """The response to a request; None where a real device stays silent: off, no SNMP, a wrong community or user."""
+        if not self.hears(now_s):
+            return None
+        try:
+            start, end = ber.read_contents(datagram, 0, len(datagram), ber.SEQUENCE)
+            version, at = ber.read_integer(datagram, start, end)
+            if version == Version.V3 and self._engine is not None:
+                return self._engine.answer(datagram, now_s, self.respond, MAX_OCTETS)
+            if version not in (Version.V1, Version.V2C):
+                return None
+            name, stop = ber.read_contents(datagram, at, end, ber.OCTET_STRING)
+            if datagram[name:stop] != self._community:
+                return None
+            head = datagram[start:stop]
+            pdu = self.respond(version, datagram[stop:end], now_s, MAX_OCTETS - len(head) - 4)
+        except MalformedMessage:
+            return None
+        return None if pdu is None else ber.encode(ber.SEQUENCE, head + pdu)
+
+    def respond(self, version: int, pdu: bytes, now_s: float, max_octets: int) -> bytes | None:
+        """The PDU that answers `pdu`, whatever the message around it. Raises MalformedMessage."""
+        return self.mib.respond(version, pdu, self._world.moment(now_s, self.booted_s, self.seed, self.first), max_octets)
+
+
+Answers = Callable[[bytes, float], bytes | None]
+"""What serves as a device at the network: a datagram and the wall clock's seconds -> what it sends back, if anything."""

@@ -1,0 +1,199 @@
+"""What a careless server would let pass is refused, with a reason."""
+
+import gzip
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towerops_agent.api.contract import Accepts
+from towerops_lab.sandbox.checks import MAX_INFLATION, Refused, decode_heartbeat, decode_metrics, decompress
+
+STAMP = "2026-01-09T19:22:15.123456Z"
+READING = {"type": "sensor_reading", "sensor_id": "s", "value": 41.5, "status": "ok", "timestamp": STAMP}
+STAT = {
+    "type": "interface_stat",
+    "interface_id": "i",
+    "if_in_octets": 2**64 - 1,
+    "if_out_octets": 0,
+    "if_in_errors": None,
+    "if_out_errors": 0,
+    "if_in_discards": 0,
+    "if_out_discards": None,
+    "timestamp": STAMP,
+}
+STATUS = {
+    "type": "equipment_status",
+    "equipment_id": "e",
+    "state": "down",
+    "reason": "timeout",
+    "response_time_ms": None,
+    "timestamp": STAMP,
+}
+ALL_TYPES = Accepts(metric_types=["sensor_reading", "interface_stat", "equipment_status"])
+GZIP = Accepts(content_encodings=["gzip"])
+
+
+def refused(*metrics: object, accepts: Accepts = ALL_TYPES) -> tuple[int, str]:
+    with pytest.raises(Refused) as caught:
+        decode_metrics(json.dumps({"metrics": metrics}).encode(), accepts)
+    return caught.value.status, caught.value.reason
+
+
+def test_good_metrics_of_each_type_are_decoded():
+    body = json.dumps({"metrics": [READING, STAT, STATUS], "unknown": 1}).encode()
+    assert len(decode_metrics(body, ALL_TYPES)) == 3
+    assert decode_metrics(b'{"metrics": []}', Accepts()) == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b'{"metrics": [NaN]}', b'{"metrics": [{"type": "\xff"}]}', b'{"metrics": []}x']
+)
+def test_what_is_no_json_is_a_400(body):
+    with pytest.raises(Refused, match="the body is no JSON") as caught:
+        decode_metrics(body, Accepts())
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"metrics": null}', b'{"metrics": [1]}', b'{"metrics": [{"type": "x"}]}'])
+def test_json_of_another_shape_is_a_422(body):
+    with pytest.raises(Refused) as caught:
+        decode_metrics(body, Accepts())
+    assert caught.value.status == 422
+
+
+@pytest.mark.parametrize(
+    ("metric", "reason"),
+    [
+        (READING | {"value": "41"}, "Expected `int | float`, got `str` - at `$.metrics[1].value`"),
+        (READING | {"value": None}, "Expected `int | float`, got `null` - at `$.metrics[1].value`"),
+        (READING | {"status": "odd"}, "Invalid enum value 'odd' - at `$.metrics[1].status`"),
+        (READING | {"sensor_id": ""}, "metrics[1]: the id is empty"),
+        (STAT | {"if_in_errors": -1}, f"metrics[1]: if_in_errors is -1: expected null or 0 to {2**64 - 1}"),
+        (STAT | {"if_in_octets": 2**64}, f"metrics[1]: if_in_octets is {2**64}: expected null or 0 to {2**64 - 1}"),
+        (STAT | {"if_in_octets": 1.5}, "Expected `int | null`, got `float` - at `$.metrics[1].if_in_octets`"),
+        (STAT | {"if_in_octets": True}, "Expected `int | null`, got `bool` - at `$.metrics[1].if_in_octets`"),
+        (
+            STAT | {"if_in_octets": None, "if_out_octets": None},
+            "metrics[1]: if_in_octets and if_out_octets are null: expected no interface_stat at all",
+        ),
+        (STATUS | {"state": "odd"}, "Invalid enum value 'odd' - at `$.metrics[1].state`"),
+        (STATUS | {"response_time_ms": -1}, "metrics[1]: response_time_ms is -1.0: expected 0 or more, or null"),
+    ],
+)
+def test_a_bad_metric_is_a_422_that_names_it(metric, reason):
+    assert refused(READING, metric) == (422, reason)
+
+
+def test_a_value_that_is_not_finite_is_a_422():
+    with pytest.raises(Refused, match="out of range") as caught:
+        decode_metrics(json.dumps({"metrics": [READING]}).replace("41.5", "1e999").encode(), Accepts())
+    assert caught.value.status == 422
+
+
+def test_a_missing_counter_is_a_422():
+    metric = {name: value for name, value in STAT.items() if name != "if_in_errors"}
+    assert refused(metric) == (422, "Object missing required field `if_in_errors` - at `$.metrics[0]`")
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "",
+        "2026-01-09T19:22:15Z",
+        "2026-01-09T19:22:15.123Z",
+        "2026-01-09T19:22:15.123456",
+        "2026-01-09T19:22:15.123456+00:00",
+        "2026-01-09 19:22:15.123456Z",
+        "2026-02-30T19:22:15.123456Z",
+        "2026-01-09T24:22:15.123456Z",
+        "2026-01-09T19:22:15.12345\u0666Z",
+        STAMP + "\n",
+    ],
+)
+def test_a_timestamp_in_another_form_is_a_422(stamp):
+    assert refused(READING | {"timestamp": stamp}) == (
+        422,
+        f"metrics[0]: timestamp is {stamp!r}: expected UTC with microseconds, as 2026-01-09T19:22:15.123456Z",
+    )
+
+
+def test_a_type_that_was_not_asked_for_is_a_422():
+    assert refused(STATUS, accepts=Accepts()) == (
+        422,
+        "metrics[0]: type is 'equipment_status': expected one of sensor_reading, interface_stat",
+    )
+
+
+def test_too_many_metrics_are_a_413():
+    assert refused(READING, READING, accepts=Accepts(max_metrics=1)) == (413, "2 metrics: expected at most 1")
+
+
+@pytest.mark.parametrize("encoding", ["", "identity"])
+def test_a_body_without_an_encoding_is_as_it_is(encoding):
+    assert decompress(b"body", encoding, Accepts()) == b"body"
+
+
+@given(st.binary())
+def test_gzip_is_undone_where_it_was_offered(body):
+    assert decompress(gzip.compress(body), "gzip", GZIP) == body
+
+
+@pytest.mark.parametrize(("encoding", "accepts"), [("gzip", Accepts()), ("zstd", GZIP), ("gzip, gzip", GZIP)])
+def test_an_encoding_that_was_not_offered_is_a_415(encoding, accepts):
+    with pytest.raises(Refused, match="Content-Encoding is") as caught:
+        decompress(gzip.compress(b"{}"), encoding, accepts)
+    assert caught.value.status == 415
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", gzip.compress(b"{}")[:-1], gzip.compress(b"{}") + b"x"])
+def test_what_is_no_gzip_is_a_400(body):
+    with pytest.raises(Refused, match="the body is no gzip") as caught:
+        decompress(body, "gzip", GZIP)
+    assert caught.value.status == 400
+
+
+def test_a_body_that_inflates_without_measure_is_a_413():
+    limits = Accepts(content_encodings=["gzip"], max_body_bytes=100)
+    assert len(decompress(gzip.compress(b" " * 100 * MAX_INFLATION), "gzip", limits)) == 100 * MAX_INFLATION
+    with pytest.raises(Refused, match="inflates to more than 10000 octets") as caught:
+        decompress(gzip.compress(b" " * (100 * MAX_INFLATION + 1)), "gzip", limits)
+    assert caught.value.status == 413
+
+
+def test_a_heartbeat_is_held_to_its_form():
+    good = {"version": "0.1.0", "hostname": "h", "uptime_seconds": 0}
+    assert decode_heartbeat(json.dumps(good).encode()).hostname == "h"
+    for bad in (good | {"uptime_seconds": -1}, good | {"uptime_seconds": 1.5}, good | {"hostname": None}, {}):
+        with pytest.raises(Refused) as caught:
+            decode_heartbeat(json.dumps(bad).encode())
+        assert caught.value.status == 422
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"metrics":' + b"[" * 200_000, b'{"metrics": [], "x": ' + b"[" * 200_000])
+def test_json_that_is_nested_without_measure_is_a_400(body):
+    with pytest.raises(Refused) as caught:
+        decode_metrics(body, Accepts())
+    assert caught.value.status == 400
+
+
+def test_seven_point_nought_is_an_integer_as_json_has_it():
+    body = json.dumps({"metrics": [STAT | {"if_in_errors": 7.0}]}).encode()
+    (metric,) = decode_metrics(body, Accepts())
+    assert isinstance(metric.if_in_errors, int)
+    assert metric.if_in_errors == 7
+
+
+def test_a_value_beyond_64_bits_is_a_float():
+    body = json.dumps({"metrics": [READING]}).replace("41.5", "1" + "0" * 30).encode()
+    (metric,) = decode_metrics(body, Accepts())
+    assert (type(metric.value), metric.value) == (float, 1e30)
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_value_beyond_what_a_float_holds_is_a_422(digits):
+    body = json.dumps({"metrics": [READING]}).replace("41.5", "1" + "0" * digits).encode()
+    with pytest.raises(Refused) as caught:
+        decode_metrics(body, Accepts())
+    assert caught.value.status == 422

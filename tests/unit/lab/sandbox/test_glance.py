@@ -1,0 +1,163 @@
+"""What the page shows of the devices follows from the configuration and from what has arrived, and from nothing else."""
+
+from datetime import UTC, datetime, timedelta
+
+from towerops_agent.api.contract import EquipmentStatus, InterfaceStat, SensorReading
+from towerops_lab.sandbox.batch import Batch
+from towerops_lab.sandbox.glance import MAX_DEVICES, Glance
+
+START = datetime(2026, 1, 9, 19, 0, tzinfo=UTC)
+START_US = int(START.timestamp() * 1_000_000)
+SECOND = 1_000_000
+
+CONFIG = {
+    "poll_interval_seconds": 5,
+    "equipment": [
+        {
+            "id": name,
+            "name": name.upper(),
+            "ip_address": "127.0.0.1",
+            "snmp": {"version": "2c", "port": 1161},
+            "sensors": [
+                {"id": f"{name}/t", "oid": "1.3.6.1", "type": "temperature", "unit": "C", "metadata": {"descr": "Board"}}
+            ],
+            "interfaces": [{"id": f"{name}/e", "if_index": 1, "if_name": "ether1"}],
+        }
+        for name in ("a", "b")
+    ],
+}
+
+
+def stamp(second: float) -> str:
+    return (START + timedelta(seconds=second)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def reading(device: str, second: float, value: float = 1.0) -> SensorReading:
+    return SensorReading(sensor_id=f"{device}/t", value=value, timestamp=stamp(second))
+
+
+def stat(device: str, second: float, octets: int) -> InterfaceStat:
+    rest = dict.fromkeys(("if_in_errors", "if_out_errors", "if_in_discards", "if_out_discards"), 0)
+    return InterfaceStat(interface_id=f"{device}/e", if_in_octets=octets, if_out_octets=None, timestamp=stamp(second), **rest)
+
+
+def status(device: str, second: float, state: str, reason: str = "") -> EquipmentStatus:
+    return EquipmentStatus(equipment_id=device, state=state, reason=reason, response_time_ms=2.5, timestamp=stamp(second))
+
+
+def glance() -> Glance:
+    made = Glance()
+    made.configure(CONFIG)
+    return made
+
+
+def take(of: Glance, *metrics, at: float = 0.0) -> None:
+    of.take(Batch("key", tuple(metrics), 100, START_US + int(at * SECOND)))
+
+
+def states(of: Glance, at: float = 0.0) -> list[tuple[str, str]]:
+    return [(device["state"], device["reason"]) for device in of.glance(START_US + int(at * SECOND))]
+
+
+def test_before_anything_arrives_nothing_is_known():
+    assert states(glance()) == [("unknown", "no values yet")] * 2
+
+
+def test_a_device_is_up_while_its_values_are_as_new_as_the_others():
+    of = glance()
+    take(of, *(reading(device, second) for second in (0, 5, 10) for device in "ab"), at=11)
+    assert states(of) == [("up", "")] * 2
+
+
+def test_a_device_that_is_silent_while_others_are_not_is_down_and_comes_back():
+    of = glance()
+    take(of, reading("a", 0), reading("b", 0), *(reading("a", second) for second in (5, 10, 15, 20)), at=21)
+    assert states(of) == [("up", ""), ("down", "no values for 20 s")]
+    take(of, reading("b", 22), at=30)
+    assert states(of) == [("up", "")] * 2
+
+
+def test_a_device_that_never_answered_while_others_did_is_down():
+    of = glance()
+    take(of, reading("a", 0), at=1)
+    assert states(of) == [("up", ""), ("down", "no values yet, while others answer")]
+
+
+def test_silence_of_all_says_nothing_of_one():
+    """As while the API is cut: what is shown stays as it was."""
+    of = glance()
+    take(of, reading("a", 0), reading("b", 0), at=1)
+    assert states(of, at=3600) == [("up", "")] * 2
+
+
+def test_the_agent_s_word_counts():
+    of = glance()
+    take(of, reading("a", 0), reading("b", 0), status("a", 1, "down", "timeout"), status("b", 1, "degraded", "auth"), at=1)
+    assert states(of) == [("down", "timeout"), ("degraded", "auth")]
+    take(of, status("a", 6, "up"), at=7)
+    assert states(of)[0] == ("up", "")
+
+
+def test_an_older_word_that_arrives_later_does_not_count():
+    of = glance()
+    take(of, status("a", 10, "up"), at=11)
+    take(of, status("a", 5, "down", "timeout"), at=12)
+    assert states(of)[0] == ("up", "")
+
+
+def test_newer_values_outlive_a_word_that_the_device_is_down():
+    of = glance()
+    take(of, status("a", 1, "down", "timeout"), at=2)
+    take(of, reading("a", 6), reading("b", 6), at=7)
+    assert states(of)[0] == ("up", "")
+
+
+def test_values_are_the_newest_and_interfaces_have_rates():
+    of = glance()
+    take(of, reading("a", 5, 42.0), reading("a", 0, 41.0), stat("a", 0, 1000), stat("a", 5, 2000), at=6)
+    (first, second) = of.glance(START_US + 6 * SECOND)[0]["items"]
+    assert (first["label"], first["unit"], first["value"]) == ("Board", "C", [42.0])
+    assert (second["label"], second["unit"], second["value"]) == ("ether1", "bit/s", [1600.0, None])
+
+
+def test_charts_mark_what_came_late_and_close_their_gaps():
+    of = glance()
+    take(of, reading("a", 0), reading("a", 5), at=6)
+    take(of, reading("a", 60), reading("a", 65), at=66)
+    assert of.gaps(START_US + 66 * SECOND) == 1
+    take(of, *(reading("a", second) for second in range(10, 60, 5)), at=120)
+    assert of.gaps(START_US + 120 * SECOND) == 0
+    charts = of.charts("a", START_US + 120 * SECOND)
+    assert charts is not None
+    points = charts["charts"][0]["points"]
+    assert [point[2] for point in points] == [False] * 2 + [True] * 10 + [False] * 2
+    assert of.late_count == 10
+    assert (of.arrivals[-1].late, of.arrivals[-1].oldest_s) == (10, 110.0)
+
+
+def test_there_are_no_charts_of_a_device_that_is_not_shown():
+    assert glance().charts("c", START_US) is None
+
+
+def test_a_new_configuration_keeps_what_is_known():
+    of = glance()
+    take(of, reading("a", 0, 42.0), at=1)
+    of.configure(CONFIG | {"equipment": CONFIG["equipment"][:1]})
+    (device,) = of.glance(START_US + SECOND)
+    assert (device["state"], device["items"][0]["value"]) == ("up", [42.0])
+
+
+def test_it_shows_as_many_devices_as_a_page_can_bear():
+    of = Glance()
+    of.configure({"equipment": [{"id": str(i), "ip_address": "h"} for i in range(MAX_DEVICES + 50)]})
+    assert (len(of.glance(START_US)), of.device_count) == (MAX_DEVICES, MAX_DEVICES + 50)
+
+
+def test_a_configuration_of_odd_shape_does_no_harm():
+    of = Glance()
+    of.configure({"equipment": [7, {"id": None}, {"sensors": [3, {}], "interfaces": [None, {"if_index": 1}], "snmp": None}]})
+    assert len(of.glance(START_US)) == 1
+
+
+def test_how_many_values_are_expected_follows_from_the_intervals():
+    assert glance().expected_rate() == 4 / 5
