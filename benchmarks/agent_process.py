@@ -15,8 +15,8 @@ from pathlib import Path
 
 from towerops_agent.buffer.codec import decode_layout
 from towerops_agent.buffer.reader import Reader
-from towerops_agent.operations.snapshot import KEY, Snapshot, decode_snapshot
 from towerops_agent.scheduling.timetable import phase, step
+from towerops_agent.telemetry.views.snapshot import KEY, Snapshot, decode_snapshot
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _MB = 1 << 20
@@ -128,7 +128,7 @@ def running(folder: Path, url: str, patch: str = "", **settings: str) -> Iterato
         "BUFFER_MAX_MB": "65536",
         **settings,
     }
-    how = ["-c", f"{patch}\nfrom towerops_agent.cli import main\nmain()"] if patch else ["-m", "towerops_agent"]
+    how = ["-c", f"{patch}\nfrom towerops_agent.cli.main import main\nmain()"] if patch else ["-m", "towerops_agent"]
     with (folder / "agent.log").open("wb") as log:
         began_s = time.monotonic()
         process = subprocess.Popen([sys.executable, *how, "run"], env=environment, stdout=log, stderr=log)

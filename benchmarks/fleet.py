@@ -16,7 +16,7 @@ from api import Api, serving
 from devices import VALUES, Devices, answering
 from machine import heading, note, row
 
-from towerops_agent.operations.snapshot import Snapshot
+from towerops_agent.telemetry.views.snapshot import Snapshot
 
 INTERVAL_S = 60
 LEARNING_POLLS = 6

@@ -1,5 +1,5 @@
 """`python -m towerops_agent` is the command `towerops-agent`."""
 
-from towerops_agent.cli import main
+from towerops_agent.cli.main import main
 
 main()

@@ -29,12 +29,6 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import BufferFailure, SettingsError
-from towerops_agent.operations import collector, logs, systemd
-from towerops_agent.operations.exposition import Exposition, Parts
-from towerops_agent.operations.marks import Marks
-from towerops_agent.operations.metrics_page import MetricsPage
-from towerops_agent.operations.observer import Observer
-from towerops_agent.operations.status import render
 from towerops_agent.polling.memory import decode_memory, encode_memory
 from towerops_agent.polling.plan import Planner
 from towerops_agent.polling.poller import Poller
@@ -43,6 +37,12 @@ from towerops_agent.scheduling.roster import Roster
 from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.exchange import Peer
+from towerops_agent.telemetry import collector, logs, systemd
+from towerops_agent.telemetry.exposition import Exposition, Parts
+from towerops_agent.telemetry.marks import Marks
+from towerops_agent.telemetry.metrics_page import MetricsPage
+from towerops_agent.telemetry.observer import Observer
+from towerops_agent.telemetry.views.status import render
 
 log = structlog.get_logger()
 

@@ -4,6 +4,8 @@ import pytest
 
 from support.snmpd import run_snmpd
 from towerops_agent.counters import Counters
+from towerops_agent.doctor.device import Waits, check_device
+from towerops_agent.doctor.findings.check import Mark
 from towerops_agent.model import (
     AuthProtocol,
     Credentials,
@@ -15,8 +17,6 @@ from towerops_agent.model import (
     SnmpVersion,
     UsmUser,
 )
-from towerops_agent.operations.check_device import Waits, check_device
-from towerops_agent.operations.check_result import Mark
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.oid import parse_oid
 

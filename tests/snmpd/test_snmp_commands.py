@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from support import net_snmp
-from towerops_agent.operations.snmp_commands import snmp
+from towerops_agent.cli.snmp import snmp
 from towerops_agent.snmp import ber
 from towerops_agent.snmp.message import ErrorStatus, decode_message, encode_message, response
 from towerops_agent.snmp.message import Message as SnmpMessage
@@ -242,7 +242,7 @@ def test_json_has_the_values_of_the_text(snmpd):
 
 def test_a_process_of_its_own_prints_the_same(snmpd):
     """From the shell: what is piped is what net-snmp pipes, and standard error is empty."""
-    program = "from towerops_agent.operations.snmp_commands import snmp; snmp(prog_name='towerops-agent snmp')"
+    program = "from towerops_agent.cli.snmp import snmp; snmp(prog_name='towerops-agent snmp')"
     got = subprocess.run(
         [sys.executable, "-W", "error", "-c", program, "walk", f"127.0.0.1:{snmpd.port}", BASE],
         env={"SNMP_COMMUNITY": "public", "LC_ALL": "C"},

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from support import net_snmp
 from support.snmpd import run_snmpd
-from towerops_agent.cli import cli
+from towerops_agent.cli.main import cli
 
 AUTH, PRIV = "auth-password-1", "priv-password-1"
 OID = "1.3.6.1.2.1.1.5.0"

@@ -27,7 +27,7 @@ config_sync.FIRST_RETRY_S = 0.5
 courier.Courier.__init__.__kwdefaults__["interval_s"] = 0.5
 heartbeat.INTERVAL_S = 0.5
 
-from towerops_agent.cli import main
+from towerops_agent.cli.main import main
 
 main()
 """

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.agent import TOKEN, AgentProcess, environment, running
 from support.site import COMMUNITY, site
 from towerops_agent.counters import Count, Counters
-from towerops_agent.operations.metrics_page import MOST_CLIENTS, MetricsPage
+from towerops_agent.telemetry.metrics_page import MOST_CLIENTS, MetricsPage
 from towerops_lab.sandbox.server import Sandbox
 
 Lines = asyncio.Queue[tuple[str, dict[str, Any]]]

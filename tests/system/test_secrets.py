@@ -32,7 +32,7 @@ async def poll(self, device, within_s):
 
 Poller.poll = poll
 
-from towerops_agent.cli import main
+from towerops_agent.cli.main import main
 
 main()
 """
@@ -109,7 +109,7 @@ async def send_once(self):
 
 HeartbeatLoop.send_once = send_once
 
-from towerops_agent.cli import main
+from towerops_agent.cli.main import main
 
 main()
 """

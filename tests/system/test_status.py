@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.agent import TOKEN, environment, running
 from support.site import COMMUNITY, equipment, site
-from towerops_agent.operations.observer import EACH_S
+from towerops_agent.telemetry.observer import EACH_S
 from towerops_lab.sandbox.proxy import Proxy
 from towerops_lab.sandbox.server import Sandbox
 

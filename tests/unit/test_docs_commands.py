@@ -8,7 +8,7 @@ import click
 import pytest
 
 from support.markdown import ROOT, code, documents, fences, read, rows, sections
-from towerops_agent.cli import cli
+from towerops_agent.cli.main import cli
 from towerops_agent.settings import SETTINGS
 
 NAME = "towerops-agent"

@@ -10,7 +10,8 @@ from support.markdown import code, read, rows, sections
 from support.source import modules
 from towerops_agent.buffer.buffer import DAY_S, REFUSED_KEPT_S
 from towerops_agent.buffer.database import _SUFFIXES, CORRUPT_KEPT
-from towerops_agent.operations import health, marks, snapshot
+from towerops_agent.telemetry import marks
+from towerops_agent.telemetry.views import health, snapshot
 
 OPERATIONS = sections(read("docs/operations.md"))
 PARTS = {
@@ -55,7 +56,7 @@ def test_the_files_beside_the_database_are_told():
 
 def test_the_signals_that_are_handled_are_told():
     handled = {
-        node.attr for node in ast.walk(modules()["cli.py"]) if isinstance(node, ast.Attribute) and node.attr.startswith("SIG")
+        node.attr for node in ast.walk(modules()["cli/run.py"]) if isinstance(node, ast.Attribute) and node.attr.startswith("SIG")
     }
     assert {name for cells in rows(OPERATIONS["Signals"]) for name in cells[0].split(", ")} == handled
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.markdown import ROOT, read
 from towerops_agent import __version__
-from towerops_agent.cli import cli
+from towerops_agent.cli.main import cli
 from towerops_agent.settings import SETTINGS
 
 DOCKERFILE = read("packaging/Dockerfile")

@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from towerops_agent.cli import cli
+from towerops_agent.cli.main import cli
 from towerops_lab.commands import demo, sandbox, simulate
 
 

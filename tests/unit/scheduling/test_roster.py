@@ -147,7 +147,7 @@ def test_states_have_layouts_where_the_server_takes_them_and_from_the_first_poll
 
 
 def test_devices_that_are_replaced_are_freed_without_the_garbage_collector():
-    """It is kept from looking at them (operations/collector.py)."""
+    """It is kept from looking at them (telemetry/collector.py)."""
     bench = Bench()
 
     async def apply():

@@ -1,0 +1,128 @@
+"""`towerops-agent doctor`: what is wrong, and what to do about it.
+
+doctor/examination.py does the work, imported when it is needed, as in main.py.
+Exit status: 0 nothing failed (there may be warnings) · 1 something failed, bad settings among it · 2 bad usage.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import aclosing
+from math import isnan
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from towerops_agent.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from towerops_agent.doctor.findings.check import Check
+
+MANY = 10
+"""Devices from which on a bar shows how far it is."""
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def _settings_options(command: Command) -> Command:
+    """As `run` has them, but for the token itself: every user of the machine can read a command line."""
+    for setting in reversed(SETTINGS):
+        if not setting.secret:
+            text = f"{setting.help} [{setting.variable}]"
+            command = click.option(setting.flag, setting.name, default=None, metavar="TEXT", help=text)(command)
+    return command
+
+
+@click.command(
+    short_help="Check all that the agent needs, and each device.", context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option(
+    "--device", "devices", multiple=True, metavar="NAME", help="Check this device alone: name, id or address. Repeatable."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--timeout",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.05, 30),
+    help="Seconds that a device gets to answer; a second attempt gets twice as many.",
+)
+@_settings_options
+def doctor(devices: tuple[str, ...], as_json: bool, timeout: float, **flags: Any) -> None:  # noqa: ANN401
+    """Check settings, database, clock, the way to the API, token, configuration and each device: a line each, with what to do.
+
+    Changes nothing, and may run beside the agent: in its container, as its user, with its settings. Exit status 1 where
+    something has failed; what is marked with ! is to be looked at, and fails nothing.
+    """
+    import asyncio
+
+    if isnan(timeout):  # which lies in every range
+        raise click.UsageError("--timeout is nan: expected seconds from 0.05 to 30")
+    sys.exit(asyncio.run(_run(devices, as_json, timeout, flags)))
+
+
+async def _run(devices: tuple[str, ...], as_json: bool, timeout_s: float, flags: dict[str, Any]) -> int:
+    from towerops_agent.doctor.device import Waits
+    from towerops_agent.doctor.examination import Orders, examine
+    from towerops_agent.doctor.findings.check import Mark
+    from towerops_agent.telemetry import logs
+
+    logs.configure("error", "logfmt", sys.stderr)  # else the parts' lines would be among the doctor's
+    show = _Show(as_json)
+    patience = max(timeout_s, 1.0)
+    waits = Waits((timeout_s, 2 * timeout_s), icmp_s=3.5 * timeout_s, read_s=20 * patience, all_s=40 * patience)
+    orders = Orders(devices, waits, begin_devices=show.begin_devices, on_token=logs.hide)
+    try:
+        async with aclosing(examine(os.environ, flags, orders)) as checks:
+            async for check in checks:
+                show.take(check)
+    finally:
+        show.end_bar()
+    show.end()
+    return 1 if any(check.mark is Mark.FAILED for check in show.checks) else 0
+
+
+class _Show:
+    """Shows checks: as lines, those of devices together at the end, or all as JSON."""
+
+    def __init__(self, as_json: bool) -> None:
+        from towerops_agent.doctor.findings.report import Lines
+
+        self.checks: list[Check] = []
+        self._as_json = as_json
+        self._lines = Lines(sys.stdout.encoding)
+        self._first_device: int | None = None
+        self._bar: Any = None  # click names no type for it
+
+    def take(self, check: "Check") -> None:
+        """The next check."""
+        self.checks.append(check)
+        if self._first_device is None and not self._as_json:
+            click.echo(self._lines.line(check))
+
+    def begin_devices(self, total: int) -> Callable[[], None]:
+        """All checks from now on are devices'; what is returned is called after each."""
+        self._first_device = len(self.checks)
+        if total < MANY or not sys.stderr.isatty():
+            return lambda: None
+        self._bar = click.progressbar(length=total, label=f"{total} devices", file=sys.stderr).__enter__()
+        return lambda: self._bar.update(1)
+
+    def end_bar(self) -> None:
+        """Take the bar off, if there is one."""
+        if self._bar is not None:
+            self._bar.render_finish()
+            self._bar = None
+
+    def end(self) -> None:
+        """Show what has not been shown yet."""
+        from towerops_agent.doctor.findings.report import checks_json, device_width
+
+        if self._as_json:
+            click.echo(checks_json(self.checks))
+            return
+        devices = self.checks[len(self.checks) if self._first_device is None else self._first_device :]
+        width = device_width(devices)
+        for check in devices:
+            click.echo(self._lines.line(check, width))
+        click.echo(self._lines.summary(self.checks))

@@ -1,0 +1,1 @@
+"""The doctor: what is wrong, and what to do about it."""

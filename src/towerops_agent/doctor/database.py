@@ -1,0 +1,160 @@
+"""Is the agent's database fit: its place, its rights, its version, the disk; and whether an agent runs on it.
+
+Reads alone, beside a running agent too: no file is made, none changed. I/O: SQLite (read-only), the file system. Octets.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from towerops_agent.buffer import schema
+from towerops_agent.buffer.database import beside, is_corruption
+from towerops_agent.buffer.room import KEPT_FREE_OCTETS, KEPT_FREE_SHARE
+from towerops_agent.doctor.findings.check import Check, Mark
+
+_DATABASE: Final = "database"
+_AGENT: Final = "agent"
+_DISK: Final = "disk space"
+
+_TABLES: Final = frozenset(("layouts", "polls", "batches", "uncut"))
+_BUSY_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    version: int
+    tables: frozenset[str]
+
+
+def check_database(path: Path, max_octets: int, statvfs: Callable[[Path], os.statvfs_result] = os.statvfs) -> list[Check]:
+    """The database, the agent on it, the disk under it. `max_octets`: what the file may grow to."""
+    agent = check_agent(path)
+    return [
+        _check_file(path, agent.mark is Mark.OK),
+        agent,
+        _check_disk(path, max_octets, statvfs),
+    ]
+
+
+def check_agent(path: Path) -> Check:
+    """Whether an agent has the database open."""
+    try:
+        lock = os.open(beside(path, ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return Check(_AGENT, Mark.SKIPPED, "none has used this database yet")
+    except OSError as error:
+        hint = "run this as the agent's user"
+        return Check(_AGENT, Mark.WARNING, f"whether one runs on this database can't be seen: {error.strerror}", hint)
+    try:
+        # Shared: two doctors do not see each other, and it is held no longer than these two calls take.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    except BlockingIOError:
+        owner = os.read(lock, 20).decode("ascii", "replace").strip()
+        return Check(_AGENT, Mark.OK, f"an agent runs on this database (process {owner or 'unknown'})")
+    except OSError as error:
+        return Check(_AGENT, Mark.WARNING, f"whether one runs on this database can't be seen: {error.strerror}")
+    finally:
+        os.close(lock)
+    return Check(_AGENT, Mark.SKIPPED, "none runs on this database now")
+
+
+def _check_file(path: Path, in_use: bool) -> Check:
+    def failed(found: str, hint: str) -> Check:
+        return Check(_DATABASE, Mark.FAILED, found, hint)
+
+    try:
+        absent = not path.exists()
+    except OSError as error:
+        return failed(f"{path} can't be looked at: {error.strerror}", "run this as the agent's user, or correct DATABASE_PATH")
+    if absent:
+        return _check_place(path)
+    if not path.is_file():
+        return failed(f"{path} is no file", "give the path of the file itself in DATABASE_PATH")
+    try:
+        contents = _read(path)
+    except sqlite3.Error as error:
+        if is_corruption(error):
+            hint = "the agent sets it aside at its next start, saves what it can and begins a new one; look at the disk"
+            return failed(f"{path} is corrupt or no database: {error}", hint)
+        return failed(f"{path} can't be read: {error}", f"see to its rights, or run this as the agent's user ({_owner(path)})")
+    if contents.version > schema.VERSION:
+        return failed(
+            f"{path} has version {contents.version}, written by a later agent; this one has {schema.VERSION}",
+            "update this agent, or give it another place",
+        )
+    if contents.tables and not contents.tables >= _TABLES:
+        return failed(f"{path} is the database of another program", "give the agent another place in DATABASE_PATH")
+    if not in_use and (lacking := _unwritable(path)):
+        return failed(f"{lacking} can't be written", f"see to its rights, or run this as the agent's user ({_owner(path)})")
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    if not contents.tables:
+        return Check(_DATABASE, Mark.OK, f"{path}, empty: the agent begins with it")
+    upgrade = "" if contents.version == schema.VERSION else f", brought up to {schema.VERSION} at the agent's next start"
+    return Check(_DATABASE, Mark.OK, f"{path}, {size}, version {contents.version}{upgrade}")
+
+
+def _check_place(path: Path) -> Check:
+    """Whether a database can be made where there is none yet."""
+    place = _nearest(path)
+    if not place.is_dir():
+        return Check(_DATABASE, Mark.FAILED, f"{place} is no directory", "correct DATABASE_PATH")
+    if not os.access(place, os.W_OK | os.X_OK):
+        hint = "give the agent's user write access to it, mount a volume there, or choose another DATABASE_PATH"
+        return Check(_DATABASE, Mark.FAILED, f"there is no {path}, and it can't be made: {place} can't be written", hint)
+    return Check(_DATABASE, Mark.OK, f"{path} does not exist yet: the agent makes it at its first start")
+
+
+def _nearest(path: Path) -> Path:
+    """The directory that `path` would be made in: its parent, or the nearest one above that exists."""
+    return next(above for above in path.absolute().parents if above.exists())
+
+
+def _read(path: Path) -> _Contents:
+    # Without a -wal file nobody writes: immutable lays no files beside the database, and needs no right to.
+    at_rest = not beside(path, "-wal").exists()
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro{'&immutable=1' if at_rest else ''}"
+    with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return _Contents(version, frozenset(name for (name,) in rows))
+
+
+def _unwritable(path: Path) -> Path | None:
+    """What the agent must write, and this user can't."""
+    if not os.access(path, os.R_OK | os.W_OK):
+        return path
+    return None if os.access(path.absolute().parent, os.W_OK | os.X_OK) else path.absolute().parent
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"user {path.stat().st_uid}"
+
+
+def _check_disk(path: Path, max_octets: int, statvfs: Callable[[Path], os.statvfs_result]) -> Check:
+    try:
+        place = _nearest(path)
+        disk = statvfs(place)
+        used = path.stat().st_size if path.exists() else 0
+    except OSError as error:
+        return Check(_DISK, Mark.SKIPPED, f"can't be seen: {error.strerror}")
+    free, whole = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    told = f"{free / 1e6:,.0f} MB free of {whole / 1e6:,.0f} at {place}"
+    if not disk.f_favail and disk.f_files:
+        return Check(_DISK, Mark.FAILED, f"no inodes free at {place}", "remove files there, or choose another DATABASE_PATH")
+    if free < min(whole // KEPT_FREE_SHARE, KEPT_FREE_OCTETS):
+        hint = "make room: as it is, the agent gives up delivered polls early, then the oldest undelivered"
+        return Check(_DISK, Mark.FAILED, told, hint)
+    if free < max_octets - used:
+        hint = f"less than an outage may fill (BUFFER_MAX_MB {max_octets >> 20}): make room, or lower it"
+        return Check(_DISK, Mark.WARNING, told, hint)
+    return Check(_DISK, Mark.OK, told)

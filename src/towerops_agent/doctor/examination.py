@@ -1,0 +1,140 @@
+"""The doctor: each thing that the agent needs, looked at in turn, with what was found and what to do.
+
+Settings -> database -> the way to the API -> token -> configuration -> devices. What was found is passed on, not asked again.
+It changes nothing, and works beside a running agent. I/O: through the check_*.py.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.api.client import ApiClient
+from towerops_agent.api.outcomes import ConfigFetched, ConfigOutcome, Unavailable
+from towerops_agent.counters import Counters
+from towerops_agent.doctor.database import check_database
+from towerops_agent.doctor.device import Waits, check_devices
+from towerops_agent.doctor.findings.api import check_api
+from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.clock import check_clock
+from towerops_agent.doctor.findings.config import NAME as CONFIG
+from towerops_agent.doctor.findings.config import Configured, check_config, kept_config
+from towerops_agent.doctor.network import Network, check_network
+from towerops_agent.doctor.settings import check_settings
+from towerops_agent.errors import InvalidConfig, SettingsError
+from towerops_agent.model import Equipment, Secret
+from towerops_agent.settings import Settings
+from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmptool.kept_devices import NoKeptDevices, is_at, is_called, read_devices
+
+CONNECT_WITHIN_S = 5.0
+READ_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What is to be looked at. `devices`: names, ids or addresses; none: all devices. `waits`: how long devices are waited for.
+
+    `begin_devices`: called with their number; what it returns is called after each.
+    """
+
+    devices: tuple[str, ...] = ()
+    waits: Waits = field(default_factory=Waits)
+    begin_devices: Callable[[int], Callable[[], None]] = lambda _: lambda: None
+    on_token: Callable[[Secret], None] = lambda _: None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def wants(self, equipment: Equipment) -> bool:
+        """Whether this device is to be checked."""
+        return not self.devices or any(_matches(text, equipment) for text in self.devices)
+
+
+def _matches(text: str, equipment: Equipment) -> bool:
+    return is_called(text)(equipment) or is_at(text, None)(equipment)
+
+
+async def examine(environ: Mapping[str, str], flags: Mapping[str, object], orders: Orders) -> AsyncGenerator[Check, None]:
+    """All checks, each as soon as it is done; `environ` and `flags` as read_settings takes them."""
+    prepared = check_settings(environ, flags, orders.on_token)
+    for check in prepared.checks:
+        yield check
+    settings = prepared.settings
+    if settings is None:
+        yield check_clock(orders.now(), None)
+        yield Check("all else", Mark.SKIPPED, "not checked: the settings come first")
+        return
+    for check in check_database(settings.database_path, settings.buffer_max_mb << 20):
+        yield check
+    network = await asyncio.to_thread(check_network, settings.api_url, prepared.tls, orders.now, CONNECT_WITHIN_S)
+    fit = prepared.token is not None and prepared.tls is not None
+    began = time.monotonic()
+    outcome = await _fetch(settings, prepared.token) if fit and prepared.token is not None else None
+    took_s = time.monotonic() - began
+    ahead_s = outcome.ahead_s if isinstance(outcome, ConfigFetched) else None
+    yield check_clock(orders.now(), network.ahead_s if ahead_s is None else ahead_s)
+    for check in (*network.checks, *_api_checks(outcome, network, took_s)):
+        yield check
+    configured = await asyncio.to_thread(_configured, settings, prepared.token, outcome, orders)
+    for check in configured.checks:
+        yield check
+    for text in await asyncio.to_thread(_unmatched, configured, orders):
+        hint = "is it spelled as in Towerops? A device that is refused (see config) or has SNMP switched off is none"
+        yield Check(text, Mark.FAILED, "there is no device of this name, id or address in the configuration", hint)
+    async with SnmpClient(Counters()) as client:
+        checked = orders.begin_devices(configured.total)
+        for check in await check_devices(client, configured.devices(), orders.waits, checked):
+            yield check
+
+
+async def _fetch(settings: Settings, token: TokenSource) -> ConfigOutcome | SettingsError:
+    client = ApiClient(
+        settings.api_url,
+        token,
+        ca_file=settings.ca_file,
+        client_cert=settings.client_cert,
+        client_key=settings.client_key,
+        connect_timeout_s=CONNECT_WITHIN_S,
+        read_timeout_s=READ_WITHIN_S,
+    )
+    try:
+        async with client:
+            return await client.get_config()
+    except SettingsError as error:  # the proxy's URL
+        return error
+
+
+def _api_checks(outcome: ConfigOutcome | SettingsError | None, network: Network, took_s: float) -> list[Check]:
+    match outcome:
+        case None:
+            return [Check("API", Mark.SKIPPED, "not asked: the settings come first")]
+        case SettingsError():
+            return check_api(Unavailable(str(outcome)), network.works, took_s)
+        case _:
+            return check_api(outcome, network.works, took_s)
+
+
+def _configured(
+    settings: Settings, token: TokenSource | None, outcome: ConfigOutcome | SettingsError | None, orders: Orders
+) -> Configured:
+    """The API's configuration; where there is none, the one that the agent kept."""
+    if isinstance(outcome, ConfigFetched):
+        return check_config(outcome.config, orders.wants)
+    if token is None:
+        return Configured([Check(CONFIG, Mark.SKIPPED, "none: without the token neither the API's nor the kept one can be had")])
+    try:
+        devices = read_devices(settings.database_path, lambda: token.token, lambda _: True)
+    except (NoKeptDevices, InvalidConfig) as error:
+        return Configured([Check(CONFIG, Mark.FAILED, f"not fetched, and none is kept: {error}", "see to the API first")])
+    return kept_config(devices, orders.wants)
+
+
+def _unmatched(configured: Configured, orders: Orders) -> list[str]:
+    """What was asked for, and is no device."""
+    if configured.checks[0].mark in (Mark.FAILED, Mark.SKIPPED):
+        return []  # there is no configuration to look in
+    left = set(orders.devices)
+    for equipment in configured.devices():
+        left -= {text for text in left if _matches(text, equipment)}
+    return [text for text in dict.fromkeys(orders.devices) if text in left]

@@ -1,0 +1,42 @@
+"""Is this machine's clock right: readings carry its time, and certificates are judged by it.
+
+Pure: the clock is passed in. Seconds; ahead is positive.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from towerops_agent.api.clock_skew import MOST_S
+from towerops_agent.doctor.findings.check import Check, Mark
+
+NAME = "clock"
+
+EARLIEST: Final = datetime(2024, 1, 1, tzinfo=UTC)
+"""Before the agent was written: only a machine that lost its time says so."""
+
+_SET_IT: Final = "have it set by NTP (chrony, systemd-timesyncd); `timedatectl` shows whether it is"
+
+
+def check_clock(now: datetime, ahead_s: float | None) -> Check:
+    """`ahead_s`: how far this clock is ahead of the server's, None where the server's is not known."""
+    told = f"{now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if now < EARLIEST:
+        return Check(NAME, Mark.FAILED, f"{told}: this machine has lost its time (no battery-backed clock?)", _SET_IT)
+    if ahead_s is None:
+        return Check(NAME, Mark.OK, f"{told}; not compared, as no server told its own")
+    if abs(ahead_s) > MOST_S:
+        way = "ahead of" if ahead_s > 0 else "behind"
+        return Check(NAME, Mark.FAILED, f"{told}, {span_text(abs(ahead_s))} {way} the server's: readings are misplaced", _SET_IT)
+    return Check(NAME, Mark.OK, f"{told}, within {max(abs(ahead_s), 1):.0f} s of the server's")
+
+
+def span_text(seconds: float) -> str:
+    """A span of time in one or two units: `45 s`, `3 min 20 s`, `2 h 5 min`, `9 days`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 2 * 86_400:
+        return f"{whole // 3600} h {whole // 60 % 60} min"
+    return f"{whole // 86_400} days"

@@ -1,0 +1,75 @@
+"""The doctor's checks as text, one line each, or as JSON.
+
+Pure. What a name, a certificate or a server says is shown without its control characters.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from towerops_agent.doctor.findings.check import Check, Mark
+
+_MARKS: Final = {Mark.OK: "✓", Mark.WARNING: "!", Mark.FAILED: "✗", Mark.SKIPPED: "–"}  # noqa: RUF001 - a dash, as it is set
+_ASCII: Final = {Mark.OK: "+", Mark.WARNING: "!", Mark.FAILED: "x", Mark.SKIPPED: "-"}
+
+NAME_WIDTH: Final = 12
+"""The longest name of a check that is no device's; a device's may be longer, and then pushes its line to the right."""
+
+
+class Lines:
+    """Writes lines that a stream of this encoding can bear."""
+
+    def __init__(self, encoding: str | None) -> None:
+        self._encoding = encoding or "ascii"
+        self._marks, self._arrow, self._dots = _MARKS, "→", "…"
+        try:
+            "".join((*_MARKS.values(), "→…")).encode(self._encoding)
+        except (UnicodeEncodeError, LookupError):
+            self._marks, self._arrow, self._dots = _ASCII, "->", "..."
+
+    def line(self, check: Check, width: int = NAME_WIDTH) -> str:
+        """One check: its mark, its name, what was found, and the hint behind an arrow."""
+        hint = f" {self._arrow} {check.hint}" if check.hint else ""
+        return self._borne(f"{self._marks[check.mark]} {printable(check.name):<{width}}  {printable(check.found + hint)}")
+
+    def summary(self, checks: Sequence[Check]) -> str:
+        """How many checks came to what."""
+        counts = Counter(check.mark for check in checks)
+        words = {Mark.OK: "ok", Mark.WARNING: "to look at", Mark.FAILED: "failed", Mark.SKIPPED: "skipped"}
+        return ", ".join(f"{counts[mark]} {word}" for mark, word in words.items() if counts[mark])
+
+    def _borne(self, text: str) -> str:
+        text = text.replace("…", self._dots)
+        try:
+            return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
+        except LookupError:
+            return text.encode("ascii", "backslashreplace").decode()
+
+
+def device_width(checks: Sequence[Check]) -> int:
+    """How wide the names of these devices are written: as the longest, within reason."""
+    return max(NAME_WIDTH, min(max((len(check.name) for check in checks), default=0), 32))
+
+
+def checks_json(checks: Sequence[Check]) -> str:
+    """All of them as one JSON object, indented; `ok`: whether none has failed."""
+    plain = {
+        "ok": all(check.mark is not Mark.FAILED for check in checks),
+        "checks": [
+            {
+                "name": printable(check.name),
+                "mark": str(check.mark),
+                "found": printable(check.found),
+                "hint": check.hint and printable(check.hint),
+            }
+            for check in checks
+        ],
+    }
+    return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
+
+
+def printable(text: str) -> str:
+    """`text` in one line that drives no terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

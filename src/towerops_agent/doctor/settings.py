@@ -1,0 +1,74 @@
+"""Are the settings good: all of them, the token's file, the certificates' files.
+
+Environment and flags -> Prepared, which all other checks go on with, as far as it is there.
+I/O: reads files.
+"""
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.api.proxy import is_loopback
+from towerops_agent.api.tls import tls_context
+from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.errors import SettingsError
+from towerops_agent.model import Secret
+from towerops_agent.settings import Settings, read_settings
+
+NAME = "settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the settings give; None where they can't. `checks`: what is to be said of them."""
+
+    settings: Settings | None = None
+    token: TokenSource | None = None
+    tls: ssl.SSLContext | None = None
+    checks: list[Check] = field(default_factory=list)
+
+
+def check_settings(
+    environ: Mapping[str, str], flags: Mapping[str, object], on_token: Callable[[Secret], None] = lambda _: None
+) -> Prepared:
+    """The settings, and a line for each problem; one line that sums them up where there is none.
+
+    `on_token`: told the token before anybody else has it.
+    """
+    try:
+        settings = read_settings(environ, flags)
+    except SettingsError as error:
+        return Prepared(checks=[_failed(line) for line in str(error).splitlines()])
+    if settings.token is not None:
+        on_token(settings.token)
+    checks: list[Check] = []
+    token: TokenSource | None = TokenSource(settings.token, settings.token_file, on_token=on_token)
+    try:
+        _ = token.token  # type: ignore[union-attr]  # it is one
+    except SettingsError as error:
+        checks.append(_failed(str(error)))
+        token = None
+    context = None
+    try:
+        context = tls_context(settings.ca_file, settings.client_cert, settings.client_key)
+    except SettingsError as error:
+        checks.append(_failed(str(error)))
+    if settings.api_url.startswith("http:") and not is_loopback(settings.api_url):
+        checks.append(
+            Check(
+                NAME,
+                Mark.WARNING,
+                f"the token travels in the clear to {settings.api_url}",
+                "prefer https://, if the server has it",
+            )
+        )
+    if not checks:
+        source = "the environment" if settings.token_file is None else str(settings.token_file)
+        checks.append(Check(NAME, Mark.OK, f"API {settings.api_url}, token from {source}, database {settings.database_path}"))
+    return Prepared(settings, token, context, checks)
+
+
+def _failed(text: str) -> Check:
+    found, _, wanted = text.partition(": expected ")
+    return Check(NAME, Mark.FAILED, found, f"expected {wanted}" if wanted else "")

@@ -1,0 +1,160 @@
+"""Why a device gives no answer: its own word where it has one (SNMPv3, TCP), else by experiment.
+
+A device that is silent over UDP is asked otherwise: the network, for an ICMP error; over the other of v1 and v2c, with the same
+community; and, as nobody, for its SNMPv3 engine, which any device with SNMPv3 tells to anybody: if it does, the address and the
+way are right, and the silence is the community's. Without that nobody can tell a wrong community from a firewall.
+I/O: SNMP. Times in seconds.
+"""
+
+import asyncio
+import errno
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from towerops_agent.doctor.icmp import icmp_error
+from towerops_agent.model import Equipment, SnmpVersion, Transport
+from towerops_agent.polling.plan import SYS_UP_TIME
+from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmp.exchange import NoReply, Peer, Reply
+from towerops_agent.snmp.ids import LOWEST_ID
+from towerops_agent.snmp.message import Community, Request, Version
+from towerops_agent.snmp.usm import UsmSecurity
+from towerops_agent.snmp.usm_keys import UsmUser
+
+_SAME: Final = "give it the same password and protocol at the device and in Towerops"
+
+_PROBE: Final = Request((SYS_UP_TIME,))
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The most likely cause, and what to do."""
+
+    found: str
+    hint: str
+
+
+_ICMP: Final = {
+    errno.ECONNREFUSED: Cause(
+        "the host is there, and nothing listens at this UDP port (ICMP: port unreachable)",
+        "switch SNMP on at the device, or correct its port in Towerops; a firewall may say so, too",
+    ),
+    errno.EHOSTUNREACH: Cause(
+        "there is no such host (ICMP: host unreachable, or nobody answers ARP)",
+        "is it switched on, and its address right? Look at the route to it (ip route get …)",
+    ),
+    errno.ENETUNREACH: Cause(
+        "there is no route to its network", "look at this machine's routes (ip route get …) and its gateway"
+    ),
+    errno.EACCES: Cause("the way is forbidden (ICMP: administratively prohibited)", "a firewall on the way must let UDP through"),
+    errno.EPERM: Cause("this machine's own firewall forbids it", "let outgoing UDP through"),
+}
+
+
+async def explain_silence(
+    client: SnmpClient, equipment: Equipment, peer: Peer, silence: NoReply, timeouts_s: tuple[float, ...], icmp_within_s: float
+) -> Cause:
+    """The cause of `silence`, which asking `equipment` at `peer` has met."""
+    told = _told(equipment, silence)
+    if told is not None:
+        return told
+    version = equipment.credentials.version
+    if equipment.transport is Transport.TCP:
+        return Cause(
+            f"no answer over TCP and SNMPv{version} (waited {_waited(timeouts_s)})",
+            "does the device do SNMP over TCP? Most do UDP alone; else its address, a firewall, or the credentials",
+        )
+    nobody = UsmSecurity(UsmUser(b""))
+    others = [other for other in (SnmpVersion.V2C, SnmpVersion.V1) if other is not version]
+    icmp, (engine, *answers) = await asyncio.gather(
+        icmp_error(peer, nobody.encode_discovery(LOWEST_ID), icmp_within_s),
+        asyncio.gather(
+            client.ask(peer, nobody, _PROBE, timeouts_s),
+            *(client.ask(peer, _community(equipment, other), _PROBE, timeouts_s) for other in others),
+        ),
+    )
+    answering = [other for other, answer in zip(others, answers, strict=True) if isinstance(answer, Reply)]
+    if answering:
+        whose = "the default community" if version is SnmpVersion.V3 else "the same community"
+        return Cause(
+            f"silent over SNMPv{version}, but answers over SNMPv{answering[0]} with {whose}",
+            f"set its version to {answering[0]} in Towerops, or switch SNMPv{version} on at the device",
+        )
+    if icmp is not None:
+        return _ICMP.get(icmp, Cause(f"can't be reached: {os.strerror(icmp)}", "look at the route to it (ip route get …)"))
+    speaks_v3 = not (isinstance(engine, NoReply) and engine.reason in ("timeout", "unreachable"))
+    return _silent(version, speaks_v3, timeouts_s)
+
+
+def _told(equipment: Equipment, silence: NoReply) -> Cause | None:
+    """What is known without asking more."""
+    user = equipment.credentials.user
+    if silence.reason == "timeout":
+        if silence.answered_from is None:
+            return None
+        return Cause(
+            f"an answer comes from another address: {silence.answered_from[0]}, port {silence.answered_from[1]}",
+            "the device has several: configure the one that answers, or have it answer from the one that is asked",
+        )
+    auth = f" or another protocol than {user.auth[0]}" if user is not None and user.auth else ""
+    priv = f" or another protocol than {user.priv[0]}" if user is not None and user.priv else ""
+    name = f"'{user.name}'" if user is not None else ""
+    return {
+        "unreachable": Cause(
+            f"can't be reached: {silence.detail}", "look at the route to it (ip route get …), and at its address"
+        ),
+        "refused": Cause(
+            "the device refuses the TCP connection", "does it do SNMP over TCP? Most do UDP alone; else correct the port"
+        ),
+        "unknown_user": Cause(f"the device does not know the SNMPv3 user {name}", "create the user there, or correct its name"),
+        "wrong_auth_password": Cause(f"wrong authentication password{auth}, says the device of the SNMPv3 user {name}", _SAME),
+        "wrong_priv": Cause(
+            f"wrong privacy password{priv} for the SNMPv3 user {name}; its authentication is right",
+            _SAME,
+        ),
+        "unsupported_security_level": Cause(
+            f"the SNMPv3 user {name} has no such security level at the device",
+            "give the user authentication and privacy there, or lower the level in Towerops to what it has",
+        ),
+        "not_in_time_window": Cause(
+            "the device takes no request as timely, even by its own clock", "two devices at one address? Else restart its SNMP"
+        ),
+        "unknown_engine_id": Cause(
+            "the device changes its SNMPv3 engine ID from answer to answer", "two devices at one address? Else restart its SNMP"
+        ),
+    }.get(silence.reason, Cause(f"no answer: {silence.reason} {silence.detail}".rstrip(), "look at its credentials"))
+
+
+def _silent(version: SnmpVersion, speaks_v3: bool, timeouts_s: tuple[float, ...]) -> Cause:
+    waited = _waited(timeouts_s)
+    if version is SnmpVersion.V3:
+        if speaks_v3:
+            return Cause(
+                f"its SNMPv3 engine answers, but not this user's requests (waited {waited})",
+                "the address is right: look at the user, both passwords and protocols; this device does not say which is wrong",
+            )
+        return Cause(
+            f"no answer over SNMPv3, nor v2c, nor v1 (waited {waited}); no ICMP error",
+            "its address, a firewall on the way, or SNMPv3 is switched off: a device with SNMPv3 would have told its engine",
+        )
+    if speaks_v3:
+        return Cause(
+            f"silent to the community over SNMPv2c and v1, while its SNMPv3 engine answers (waited {waited})",
+            "the address and the way are right: the community is wrong, this machine is not among those it is for, or v1 and v2c "
+            "are off",
+        )
+    return Cause(
+        f"no answer over SNMPv2c nor v1 (waited {waited}); no ICMP error",
+        "a wrong address, a firewall or SNMP switched off; or a wrong community, which devices meet with the same silence: "
+        "v1 and v2c can't tell",
+    )
+
+
+def _community(equipment: Equipment, version: SnmpVersion) -> Community:
+    name = equipment.credentials.community.reveal().encode("utf-8", "surrogateescape")
+    return Community(Version.V1 if version is SnmpVersion.V1 else Version.V2C, name)
+
+
+def _waited(timeouts_s: tuple[float, ...]) -> str:
+    return f"{sum(timeouts_s):g} s"

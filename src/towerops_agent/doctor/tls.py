@@ -1,0 +1,136 @@
+"""TLS to the API: whether it is trusted, which certificate the server has, until when; and what time the server has.
+
+network.py opens the connections. Where a certificate is refused it is looked at over a second connection that trusts
+anybody, and over which nothing is sent but a question for the time.
+I/O: sockets, blocking. The clock is passed in.
+"""
+
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from towerops_agent import __version__
+from towerops_agent.api.retry_after import http_date
+from towerops_agent.api.tls import describe_tls_failure
+from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.proxy import read_head
+
+NAME = "TLS"
+
+SOON_DAYS: Final = 14
+_NAMES_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Encounter:
+    """What came of it. `date`: the server's time, None where it did not tell."""
+
+    check: Check
+    date: datetime | None = None
+
+
+def check_tls(connect: Callable[[], socket.socket], context: ssl.SSLContext, host: str, path: str, now: datetime) -> Encounter:
+    """Shake hands with the server at the other end of `connect`, which may raise OSError."""
+    try:
+        with connect() as plain, context.wrap_socket(plain, server_hostname=host) as connection:
+            certificate, version = _certificate(connection), connection.version()
+            word = ask_date(connection, host, path)  # a server that wants the client's certificate says so only now
+    except ssl.SSLError as error:
+        found, _, hint = describe_tls_failure(error).removeprefix("TLS: ").partition(": ")
+        certificate, date = _look_anyhow(connect, host, path)
+        if certificate is not None:
+            found = f"{found}; it is {describe(certificate, now)}"
+        return Encounter(Check(NAME, Mark.FAILED, found, hint), date)
+    except OSError as error:
+        hint = "a firewall that looks into TLS, or no TLS on this port?"
+        return Encounter(Check(NAME, Mark.FAILED, f"the connection broke amid it: {error.strerror or error}", hint))
+    return Encounter(_judge(f"{version}", certificate, word.answered, now), word.date)
+
+
+def _judge(version: str, certificate: x509.Certificate | None, answered: bool, now: datetime) -> Check:
+    """A handshake that went well."""
+    found = f"{version}, {describe(certificate, now) if certificate else 'with a certificate that can not be shown'}"
+    if not answered:
+        hint = "does it want a client certificate (TOWEROPS_CLIENT_CERT)? Whether the API answers is told below"
+        return Check(NAME, Mark.WARNING, f"{found}; then it hung up without a word", hint)
+    if certificate is not None and (certificate.not_valid_after_utc - now).days < SOON_DAYS:
+        hint = "it has to be renewed at the server before then, or the agent can't deliver"
+        return Check(NAME, Mark.WARNING, found, hint)
+    return Check(NAME, Mark.OK, found)
+
+
+def _look_anyhow(connect: Callable[[], socket.socket], host: str, path: str) -> tuple[x509.Certificate | None, datetime | None]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    certificate = None
+    try:
+        with connect() as plain, context.wrap_socket(plain, server_hostname=host) as connection:
+            certificate = _certificate(connection)
+            return certificate, ask_date(connection, host, path).date
+    except OSError:  # ssl.SSLError is one
+        return certificate, None
+
+
+def _certificate(connection: ssl.SSLSocket) -> x509.Certificate | None:
+    octets = connection.getpeercert(binary_form=True)
+    try:
+        certificate = x509.load_der_x509_certificate(octets or b"")
+        _ = certificate.not_valid_after_utc, certificate.extensions, certificate.subject, certificate.issuer
+    except ValueError:  # of what is read only now, too; OpenSSL is less strict
+        return None
+    return certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Whether a server answered a plain question at all, and the time that it told with it."""
+
+    answered: bool = False
+    date: datetime | None = None
+
+
+def ask_date(connection: socket.socket, host: str, path: str) -> Word:
+    """What the server says to a request without a token. Raises ssl.SSLError where TLS fails only now."""
+    lines = (f"HEAD {path or '/'} HTTP/1.1", f"Host: {host}", f"User-Agent: towerops-agent/{__version__}", "Connection: close")
+    with suppress(OSError):  # it has hung up; why may still be there to be read
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+    try:
+        head = read_head(connection).decode("latin-1")
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        return Word()
+    except ssl.SSLError:
+        raise
+    except OSError:
+        return Word()
+    dates = [value.strip() for name, _, value in (line.partition(":") for line in head.split("\r\n")) if name.lower() == "date"]
+    return Word(bool(head), http_date(dates[0]) if dates else None)
+
+
+def describe(certificate: x509.Certificate, now: datetime) -> str:
+    """Whose it is, who says so, and until when: `a certificate for api.example.net by Some CA, until 2026-05-01 (81 days)`."""
+    until, names = certificate.not_valid_after_utc, _names(certificate)
+    days = (until - now).days
+    left = f"{days} days" if days >= 0 else "expired"
+    issuer = _first(certificate.issuer, NameOID.COMMON_NAME) or _first(certificate.issuer, NameOID.ORGANIZATION_NAME)
+    return f"a certificate for {names or 'nobody'} by {issuer or 'nobody'}, until {until:%Y-%m-%d} ({left})"
+
+
+def _names(certificate: x509.Certificate) -> str:
+    try:
+        held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return _first(certificate.subject, NameOID.COMMON_NAME)
+    names = [*held.get_values_for_type(x509.DNSName), *map(str, held.get_values_for_type(x509.IPAddress))]
+    return ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
+
+
+def _first(name: x509.Name, kind: x509.ObjectIdentifier) -> str:
+    return next((str(attribute.value) for attribute in name.get_attributes_for_oid(kind)), "")

@@ -1,0 +1,1 @@
+"""`snmp get`, `walk` and `probe`: a device asked by hand."""

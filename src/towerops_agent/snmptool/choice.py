@@ -1,0 +1,83 @@
+"""Which device HOST means: a configured one by its id or name, an address with credentials given, or a configured address.
+
+Used by cli/snmp.py. The kept configuration is looked at only where it can matter: it takes a key and some time.
+I/O through what is passed in.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_address
+
+from towerops_agent.errors import AgentError, SettingsError
+from towerops_agent.model import Equipment, Transport
+from towerops_agent.snmptool.credentials import CredentialSource
+from towerops_agent.snmptool.kept_devices import is_at, is_called
+from towerops_agent.snmptool.target import Place, Target, parse_place, target_at, target_of
+
+Devices = Callable[[Callable[[Equipment], bool]], list[Equipment]]
+"""The configured devices that are wanted; raises AgentError where the kept configuration can't be read."""
+
+
+def choose_target(text: str, port: int | None, transport: Transport | None, source: CredentialSource, devices: Devices) -> Target:
+    """The device that the operator means by `text`. `port`, `transport`: as options give them, None where they don't.
+
+    A configured device is asked with its own credentials unless the command line has others; an address with those given, or,
+    where none are, with those of the configured device at that address. Raises SettingsError.
+    """
+    place = _place(text, port)
+    if isinstance(place, Place) and _is_ip(place.host) and source.suffices:
+        return target_at(place, source.of_options(), transport)
+    found, doubt = _configured(text, place, source, devices)
+    if found is not None:
+        target = target_of(found)
+        target = replace(target, credentials=source.of_device(target.credentials))
+        return replace(target, port=port or target.port, transport=transport or target.transport)
+    if isinstance(place, SettingsError):
+        raise SettingsError(_with(doubt, f"no configured device is called {text[:80]!r}; as an address: {place}"))
+    try:
+        credentials = source.of_options()
+    except SettingsError as error:
+        raise SettingsError(_with(doubt, f"{place.host} is no configured device; {error}")) from None
+    return target_at(place, credentials, transport, doubt)
+
+
+def _place(text: str, port: int | None) -> Place | SettingsError:
+    """The address that `text` is, or why it is none."""
+    try:
+        place = parse_place(text)
+    except SettingsError as error:
+        return error
+    if port is None or port == place.port:
+        return place
+    if place.port is not None:
+        return SettingsError(f"HOST says port {place.port} and --port {port}: expected one of them")
+    return replace(place, port=port)
+
+
+def _configured(
+    text: str, place: Place | SettingsError, source: CredentialSource, devices: Devices
+) -> tuple[Equipment | None, str]:
+    """The configured device that `text` means; or None, and why the kept configuration could not be asked, if it could not."""
+    called = is_called(text)
+    at = is_at(place.host, place.port) if isinstance(place, Place) and not source.suffices else lambda _: False
+    try:
+        candidates = devices(lambda equipment: called(equipment) or at(equipment))
+    except AgentError as error:
+        return None, f"the configured devices are not known: {error}"
+    chosen = [device for device in candidates if device.id == text] or list(filter(called, candidates)) or candidates
+    if len(chosen) > 1:
+        ids = ", ".join(device.id for device in chosen[:5])
+        raise SettingsError(f"{text[:80]!r} is said of {len(chosen)} configured devices: expected the id of one of them ({ids})")
+    return (chosen[0] if chosen else None), ""
+
+
+def _with(doubt: str, error: str) -> str:
+    return f"{error}\n{doubt}".rstrip()
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,92 @@
+"""What `towerops-agent snmp` does: choose the device, ask it, print the answer; each returns the exit status.
+
+cli/snmp.py -> here -> tool.py and probe.py (SNMP), as_text.py, as_json.py and probe_report.py (words).
+I/O: SNMP, the kept configuration, standard output and error. Times in seconds.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.model import Equipment, Secret, SnmpVersion
+from towerops_agent.settings import SETTINGS
+from towerops_agent.snmp import ber
+from towerops_agent.snmptool.choice import Devices, choose_target
+from towerops_agent.snmptool.kept_devices import read_devices
+from towerops_agent.snmptool.probe import probe
+from towerops_agent.snmptool.target import Target
+from towerops_agent.snmptool.tool import get, open_session, walk_as_net_snmp
+from towerops_agent.snmptool.views.as_json import varbinds_json
+from towerops_agent.snmptool.views.as_text import END_OF_MIB_V1, varbind_text
+from towerops_agent.snmptool.views.probe_report import report_json, report_text
+
+if TYPE_CHECKING:
+    from towerops_agent.snmp.oid import Oid
+    from towerops_agent.snmp.walk import Varbind
+
+__all__ = ["choose_target", "kept_devices", "print_get", "print_probe", "print_walk"]
+
+_SETTING = {setting.name: setting for setting in SETTINGS}
+
+
+async def print_get(target: Target, names: Sequence["Oid"], timeouts_s: tuple[float, ...], as_json: bool) -> int:
+    """Print the values of `names`. Raises as tool.py does."""
+    async with open_session(target, timeouts_s) as session:
+        result = await get(session, names)
+    for complaint in result.complaints:
+        click.echo(complaint, err=True)
+    if as_json:
+        click.echo(varbinds_json(result.varbinds))
+    else:
+        for varbind in result.varbinds:
+            click.echo(varbind_text(varbind))
+    return 1 if result.complaints else 0
+
+
+async def print_walk(target: Target, root: "Oid", timeouts_s: tuple[float, ...], as_json: bool) -> int:
+    """Print all below `root`, as it comes; as JSON, at the end. Raises as tool.py does; what came until then is printed."""
+    v1 = target.credentials.version is SnmpVersion.V1
+    kept: list[Varbind] = []
+    try:
+        async with open_session(target, timeouts_s) as session:
+            async for varbind in walk_as_net_snmp(session, root):
+                if as_json:
+                    kept.append(varbind)
+                elif v1 and varbind.tag == ber.END_OF_MIB_VIEW:
+                    click.echo(END_OF_MIB_V1)
+                else:
+                    click.echo(varbind_text(varbind))
+    finally:
+        if kept:
+            click.echo(varbinds_json(kept))
+    if as_json and not kept:
+        click.echo(varbinds_json(kept))
+    return 0
+
+
+async def print_probe(target: Target, timeouts_s: tuple[float, ...], as_json: bool, pinned: bool) -> int:
+    """Print what is found out of the device. Raises as probe does."""
+    report = await probe(target, timeouts_s, pinned=pinned)
+    click.echo(report_json(report) if as_json else report_text(report))
+    return 0
+
+
+def kept_devices(environ: Mapping[str, str], database: Path | None, token_file: Path | None) -> Devices:
+    """How to look into the kept configuration: where options say, else where the environment says, as for `run`."""
+
+    def setting(name: str) -> str:
+        return environ.get(_SETTING[name].variable, "").strip() or _SETTING[name].default
+
+    def token() -> Secret:
+        text, path = setting("token"), setting("token_file")
+        if token_file is not None:
+            return TokenSource(path=token_file).token
+        return TokenSource(Secret(text) if text else None, Path(path) if path else None).token
+
+    def devices(wanted: Callable[[Equipment], bool]) -> list[Equipment]:
+        return read_devices(database or Path(setting("database_path")), token, wanted)
+
+    return devices

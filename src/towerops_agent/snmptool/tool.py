@@ -1,0 +1,159 @@
+"""Ask one device for an operator: GET and walks as net-snmp's commands do them, errors that say what to do next.
+
+cli/snmp.py -> here -> snmp.client. What is printed is made elsewhere (views/).
+I/O: SNMP. Times in seconds.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from towerops_agent.counters import Count, Counters
+from towerops_agent.errors import AgentError
+from towerops_agent.model import SnmpVersion, Transport
+from towerops_agent.polling.security import make_security
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmp.exchange import Answer, NoReply, Peer
+from towerops_agent.snmp.message import ErrorStatus, Pdu, PduType, Request
+from towerops_agent.snmp.oid import Oid
+from towerops_agent.snmp.walk import Varbind, WalkEndedEarly, walk
+from towerops_agent.snmptool.target import Target
+from towerops_agent.snmptool.views.as_text import error_text
+
+_LOOK_AT: Final = (
+    "check the address, that SNMP is on and lets this machine in, and the credentials (a wrong community is met with silence)"
+)
+
+
+_LOOK_AT_V3: Final = "check the address, and that SNMPv3 is on and lets this machine in"
+
+_REFUSALS: Final = {  # NoReply's reasons, as the operator can act on them
+    "refused": "nothing listens there for SNMP over TCP; check the port and the transport",
+    "unknown_user": "it knows no such SNMPv3 user; check --user",
+    "wrong_auth_password": "the authentication password or protocol is wrong; check both",
+    "wrong_priv": "the privacy password or protocol is wrong; check both",
+    "unsupported_security_level": "the user has another security level; check --level",
+    "not_in_time_window": "its clock and boots do not agree with what it says of them; try again, then restart its SNMP agent",
+    "unknown_engine_id": "it does not know its own engine ID; restart its SNMP agent",
+}
+
+
+class AskFailed(AgentError):
+    """The device could not be asked, or did not answer. The text says why, and what to do."""
+
+
+@dataclass(slots=True)
+class GetResult:
+    """What a GET brought. `complaints`: what the device said against it, each as net-snmp prints it on standard error."""
+
+    varbinds: list[Varbind] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+class Session:
+    """One device, being asked. `timeouts_s`: how long each attempt waits, all alike, and so how many."""
+
+    def __init__(self, client: SnmpClient, counters: Counters, target: Target, peer: Peer, timeouts_s: tuple[float, ...]) -> None:
+        self._client = client
+        self._counters = counters
+        self._peer = peer
+        self.target = target
+        self.security = make_security(target.credentials)
+        self._over_tcp = target.transport is Transport.TCP
+        self.timeouts_s = timeouts_s
+
+    async def ask(self, request: Request, timeouts_s: Sequence[float] | None = None) -> Answer:
+        """The device's answer, or why there is none."""
+        return await self._client.ask(self._peer, self.security, request, timeouts_s or self.timeouts_s, over_tcp=self._over_tcp)
+
+    def walk(self, subtree: Oid) -> AsyncIterator[Varbind]:
+        """As snmp.walk."""
+        return walk(self._client, self._peer, self.security, subtree, self.timeouts_s, over_tcp=self._over_tcp)
+
+    def silence(self, no_reply: NoReply) -> str:
+        """Why there is no answer, for the operator, and what to look at."""
+        target = self.target
+        if no_reply.reason == "unreachable":
+            return f"{target.address} can't be reached: {no_reply.detail}; check this machine's routes and its address"
+        if no_reply.reason in _REFUSALS:
+            return f"{target.address} refuses: {_REFUSALS[no_reply.reason]}"
+        waited = f"{self.timeouts_s[0]:g} s" if no_reply.attempts == 1 else f"{no_reply.attempts} times {self.timeouts_s[0]:g} s"
+        look_at = _LOOK_AT_V3 if target.credentials.version is SnmpVersion.V3 else _LOOK_AT
+        text = f"no answer from {target.address} over SNMPv{target.credentials.version} (waited {waited}): {look_at}"
+        discarded = self._counters.by_reason(Count.SNMP_DISCARDED)
+        if discarded:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in discarded.items())
+            text += f"; datagrams that were no answer: {reasons}"
+        return text
+
+
+@asynccontextmanager
+async def open_session(target: Target, timeouts_s: tuple[float, ...]) -> AsyncIterator[Session]:
+    """A session with `target`. Raises AskFailed where its name can't be resolved."""
+    counters = Counters()
+    async with SnmpClient(counters) as client:
+        try:
+            peer = await client.resolve(target.host, target.port)
+        except OSError as error:
+            raise AskFailed(
+                f"{target.host} can't be resolved ({error.strerror or error}): expected an address, a name that DNS knows, "
+                f"or the name or id of a configured device\n{target.doubt}".rstrip()
+            ) from None
+        yield Session(client, counters, target, peer, timeouts_s)
+
+
+async def get(session: Session, names: Sequence[Oid]) -> GetResult:
+    """The values of `names`, asked in one request; a name that the device refuses is left out, and the rest asked again.
+
+    Raises AskFailed where there is no answer.
+    """
+    asked = list(names)
+    result = GetResult()
+    while asked:
+        pdu = _heard(session, await session.ask(Request(tuple(asked))))
+        if pdu.error_status == ErrorStatus.noError:
+            result.varbinds = _varbinds(pdu)
+            break
+        blamed = pdu.error_index if 1 <= pdu.error_index <= len(asked) else 0
+        result.complaints.append(error_text(pdu.error_status, asked[blamed - 1] if blamed else None))
+        if not blamed:
+            break
+        del asked[blamed - 1]
+    return result
+
+
+async def walk_as_net_snmp(session: Session, root: Oid) -> AsyncIterator[Varbind]:
+    """The varbinds below `root`; then, as snmpwalk has it, endOfMibView where the MIB ends with them.
+
+    Where there are none, the value of `root` itself. Raises AskFailed.
+    """
+    last = root
+    try:
+        async for varbind in session.walk(root):
+            last = varbind.name
+            yield varbind
+    except WalkEndedEarly as error:
+        step = (
+            f"; {_LOOK_AT}" if last == root else "; what is printed stands: try a longer --timeout, or a smaller part of the MIB"
+        )
+        raise AskFailed(f"the walk of {session.target.address} ended early: {error}{step}") from None
+    # snmp.walk does not tell the end of the subtree from that of the MIB: one request more does.
+    pdu = _heard(session, await session.ask(Request((last,), PduType.GET_NEXT)))
+    v1_end = pdu.error_status == ErrorStatus.noSuchName
+    if v1_end or ber.END_OF_MIB_VIEW in pdu.tags:
+        yield Varbind(last, ber.END_OF_MIB_VIEW, None)
+    if last == root and (v1_end or ber.END_OF_MIB_VIEW not in pdu.tags):
+        for varbind in (await get(session, [root])).varbinds:
+            yield varbind
+
+
+def _heard(session: Session, answer: Answer) -> Pdu:
+    if isinstance(answer, NoReply):
+        raise AskFailed(session.silence(answer))
+    return answer.pdu
+
+
+def _varbinds(pdu: Pdu) -> list[Varbind]:
+    return [Varbind(name, tag, value) for name, tag, value in zip(pdu.names, pdu.tags, pdu.values, strict=True)]

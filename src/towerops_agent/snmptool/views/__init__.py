@@ -1,0 +1,1 @@
+"""What a device answered, as text or JSON. Pure."""

@@ -1,0 +1,1 @@
+"""What the agent says of itself: log, metrics, health, status."""

@@ -1,0 +1,235 @@
+"""What the agent tells Prometheus of itself: its counters and the state of its parts, as one page of text.
+
+Parts -> families -> text; metrics_page.py serves it. It only reads the parts, on the event loop's thread, which owns the
+counters.
+Nothing is labelled by device: 10,000 devices would be as many series. No label holds what a device or a server said.
+Names: Prometheus' conventions (seconds and bytes, `_total` for counters). docs/operations.md lists them, held to it by a test.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from towerops_agent import __version__
+from towerops_agent.api.config_sync import ConfigSync
+from towerops_agent.api.reachability import Reachability
+from towerops_agent.buffer.batch import Pending
+from towerops_agent.counters import Count, Counters
+from towerops_agent.delivery.courier import Courier
+from towerops_agent.delivery.heartbeat import HeartbeatLoop
+from towerops_agent.errors import BufferFailure
+from towerops_agent.scheduling.fleet import Fleet
+from towerops_agent.telemetry.marks import Marks, boot_clock_s
+from towerops_agent.telemetry.views.snapshot import count_states
+
+PREFIX: Final = "towerops_agent_"
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+PENDING_WITHIN_S: Final = 2.0
+"""How long the buffer may take to say what is pending; the page then comes without it. Prometheus waits for 10 s."""
+
+_QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+
+
+class Buffer(Protocol):
+    """What is needed of the buffer."""
+
+    async def pending(self) -> Pending: ...  # noqa: D102  # as Buffer's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The live parts of one agent. `database_octets`: what the database takes on the disk, now."""
+
+    counters: Counters
+    sync: ConfigSync
+    fleet: Fleet
+    buffer: Buffer
+    courier: Courier
+    heartbeat: HeartbeatLoop
+    marks: Marks
+    database_octets: Callable[[], int]
+    now_us: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How a name of `counters` is shown. `label`: what its reasons are, "" where it has none; `known`: those shown as 0 too."""
+
+    help: str
+    label: str = ""
+    known: tuple[str, ...] = ()
+
+
+COUNTED: Final[Mapping[Count, Counted]] = {
+    Count.POLLS: Counted("Polls that have ended.", "result", ("complete", "partial", "silent")),
+    Count.POLLS_SKIPPED: Counted("Polls that did not start at their time.", "reason", ("late", "still_running")),
+    Count.READINGS: Counted("Metrics read and stored."),
+    Count.READINGS_MISSING: Counted("Values that a poll should have read and did not.", "reason"),
+    Count.SNMP_REQUESTS: Counted("SNMP requests sent, by why.", "kind", ("sent", "retried")),
+    Count.SNMP_DISCARDED: Counted("Datagrams that were no reply to a request, and failures to send one.", "reason"),
+    Count.SNMP_ENGINES: Counted("Changes of the SNMPv3 engines of devices.", "kind"),
+    Count.CONFIG_FETCHES: Counted("Fetches of the configuration.", "result", ("updated", "unchanged", "failed")),
+    Count.CONFIG_REFUSED: Counted(
+        "Items that were refused, in each configuration put into force.", "kind", ("config", "equipment", "sensor", "interface")
+    ),
+    Count.METRICS_DELIVERED: Counted("Metrics that the API has taken."),
+    Count.METRICS_REFUSED: Counted("Metrics that the API refused, set aside."),
+    Count.METRICS_EXPIRED: Counted("Metrics removed after a day without delivery."),
+    Count.METRICS_DROPPED: Counted("Metrics lost to the disk.", "reason", ("buffer_unavailable", "corrupt", "damaged")),
+    Count.METRICS_EVICTED: Counted("Metrics removed to make room.", "reason", ("buffer_full", "delivered", "disk_low")),
+    Count.BATCHES: Counted("What came of attempts to deliver.", "outcome", ("delivered", "refused", "retried", "split")),
+    Count.HEARTBEATS: Counted("Heartbeats, by whether the API took them.", "result", ("sent", "failed")),
+    Count.BUGS: Counted("Exceptions that nobody expected, by where they were caught. Please report them.", "place"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The parts at one moment. `pending`: None where the buffer does not answer."""
+
+    parts: Parts
+    pending: Pending | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A value of now. `read`: the values by label, under "" where there is no label; none where it is not known."""
+
+    name: str
+    help: str
+    read: Callable[[Look], Mapping[str, float]]
+    label: str = ""
+
+
+def _of_pending(value: Callable[[Pending, Parts], float]) -> Callable[[Look], Mapping[str, float]]:
+    return lambda look: {} if look.pending is None else {"": value(look.pending, look.parts)}
+
+
+def _oldest_s(pending: Pending, parts: Parts) -> float:
+    return 0.0 if pending.oldest_started_at_us is None else max(parts.now_us() - pending.oldest_started_at_us, 0) / 1e6
+
+
+def _round_trips_s(look: Look) -> Mapping[str, float]:
+    """Quantiles over the devices, by the nearest rank."""
+    all_s = sorted(device.traits.srtt_s for device in look.parts.fleet.devices.values() if device.traits.srtt_s is not None)
+    return {name: all_s[math.ceil(quantile * len(all_s)) - 1] for name, quantile in _QUANTILES.items()} if all_s else {}
+
+
+def _dealings(parts: Parts) -> dict[str, Reachability]:
+    """The dealings with the API, by the names that `status` gives them."""
+    return {
+        "configuration": parts.sync.reachability,
+        "metrics": parts.courier.reachability,
+        "heartbeat": parts.heartbeat.reachability,
+    }
+
+
+def _api_works(look: Look) -> Mapping[str, float]:
+    return {name: dealing.works for name, dealing in _dealings(look.parts).items() if dealing.works is not None}
+
+
+def _api_successes_s(look: Look) -> Mapping[str, float]:
+    return {name: last_us / 1e6 for name, dealing in _dealings(look.parts).items() if (last_us := dealing.last_success_us)}
+
+
+def _clock_ahead_s(look: Look) -> Mapping[str, float]:
+    ahead_s = look.parts.sync.clock_skew.ahead_s
+    return {} if ahead_s is None else {"": ahead_s}
+
+
+def _overdue_s(look: Look) -> Mapping[str, float]:
+    now_s = boot_clock_s()
+    return {loop: max(now_s - due_s, 0.0) for loop, due_s in look.parts.marks.due_s.items()}
+
+
+GAUGES: Final = (
+    Gauge("build_info", "1, with the agent's version.", lambda _: {__version__: 1}, "version"),
+    Gauge(
+        "devices",
+        "Devices under polling; unknown: not polled yet.",
+        lambda look: count_states(look.parts.fleet.devices.values()),
+        "state",
+    ),
+    Gauge(
+        "device_round_trip_seconds",
+        "Smoothed SNMP round trips, over the devices that have answered.",
+        _round_trips_s,
+        "statistic",
+    ),
+    Gauge(
+        "poll_lateness_max_seconds",
+        "How late a poll has started at most, since the start.",
+        lambda look: {"": look.parts.fleet.latest_s},
+    ),
+    Gauge("buffer_answers", "Whether the buffer tells what is pending: 1 or 0.", lambda look: {"": look.pending is not None}),
+    Gauge("pending_metrics", "Metrics not delivered yet.", _of_pending(lambda pending, _: pending.metrics)),
+    Gauge("pending_polls", "Polls not delivered yet.", _of_pending(lambda pending, _: pending.polls)),
+    Gauge("pending_oldest_age_seconds", "The age of the oldest of them; 0 where there is none.", _of_pending(_oldest_s)),
+    Gauge(
+        "backlog_metrics",
+        "Of the metrics not delivered yet, those that wait behind fresh ones.",
+        _of_pending(lambda pending, _: pending.backlog_metrics),
+    ),
+    Gauge("deliveries_in_flight", "Requests with metrics under way.", lambda look: {"": look.parts.courier.in_flight}),
+    Gauge("database_bytes", "The database and its journal on the disk.", lambda look: {"": look.parts.database_octets()}),
+    Gauge("api_reachable", "Whether it worked the last time: 1 or 0; absent before the first.", _api_works, "dealing"),
+    Gauge(
+        "api_last_success_timestamp_seconds",
+        "When it worked last, since 1970; absent before the first.",
+        _api_successes_s,
+        "dealing",
+    ),
+    Gauge("clock_ahead_seconds", "How far this machine's clock is ahead of the API's.", _clock_ahead_s),
+    Gauge(
+        "loop_overdue_seconds",
+        "How long ago the loop should have moved; health fails above 60.",
+        _overdue_s,
+        "loop",
+    ),
+)
+
+
+class Exposition(Collector):
+    """The page's text. Besides the families above it has the process's own: `process_*`, as prometheus-client reads /proc."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._pending: Pending | None = None
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    async def render(self) -> bytes:
+        """The text of now, in Prometheus' text format 0.0.4. A buffer that does not answer costs its own lines alone."""
+        try:
+            async with asyncio.timeout(PENDING_WITHIN_S):
+                pending = await self._parts.buffer.pending()
+        except (BufferFailure, TimeoutError):
+            pending = None
+        self._pending = pending
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, as prometheus-client wants them."""
+        for count, counted in COUNTED.items():
+            counters, labels = self._parts.counters, [counted.label] if counted.label else []
+            totals = {"": counters.total(count)} if not labels else dict.fromkeys(counted.known, 0) | counters.by_reason(count)
+            family = CounterMetricFamily(f"{PREFIX}{count.value}", counted.help, labels=labels)
+            for reason, total in sorted(totals.items()):
+                family.add_metric([reason] if labels else [], total)
+            yield family
+        look = Look(self._parts, self._pending)
+        for gauge in GAUGES:
+            labels = [gauge.label] if gauge.label else []
+            values = GaugeMetricFamily(f"{PREFIX}{gauge.name}", gauge.help, labels=labels)
+            for label, value in gauge.read(look).items():
+                values.add_metric([label] if labels else [], value)
+            yield values

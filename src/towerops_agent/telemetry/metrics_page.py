@@ -1,0 +1,148 @@
+"""Serves one page, /metrics, to Prometheus: a few dozen lines of HTTP/1.1, one request a connection.
+
+exposition.py writes the text; here is who gets it. No client can hold anything: it has 5 s to ask and to read, and of 16 clients
+the oldest goes when a further one comes. The text is written anew once a second at most, however many ask.
+I/O. Seconds. Source: RFC 9112 §2 and §3.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Final
+
+import structlog
+
+from towerops_agent.counters import Count, Counters
+from towerops_agent.telemetry.exposition import CONTENT_TYPE
+
+log = structlog.get_logger()
+
+MOST_CLIENTS: Final = 16
+CLIENT_WITHIN_S: Final = 5.0
+HEAD_OCTETS: Final = 8192
+FRESH_S: Final = 1.0
+TRY_AGAIN_S: Final = 60.0
+"""How long until an address that could not be had is tried again."""
+
+_PAGE: Final = b"/metrics"
+
+
+class MetricsPage:
+    """The page at one address. Inert until run."""
+
+    def __init__(
+        self,
+        listen: tuple[str, int],
+        text: Callable[[], Awaitable[bytes]],
+        counters: Counters,
+        *,
+        client_within_s: float = CLIENT_WITHIN_S,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`listen`: host and port; `text`: writes the page."""
+        self._host, self._port = listen
+        self._write_text = text
+        self._counters = counters
+        self._client_within_s = client_within_s
+        self._sleep = sleep
+        self._monotonic_s = monotonic_s
+        self._clients: dict[asyncio.Task[None], None] = {}  # in the order in which they came
+        self._one_writes = asyncio.Lock()
+        self._text = b""
+        self._stale_at_s = 0.0
+
+    async def run(self) -> None:
+        """Serve, for good. That the address can't be had is told once, and tried again each minute."""
+        server = await self._listen()
+        try:
+            self._tell(server)
+            await asyncio.Event().wait()
+        finally:
+            server.close()
+            clients = list(self._clients)
+            for client in clients:
+                client.cancel()
+            await asyncio.gather(*clients, return_exceptions=True)
+
+    async def _listen(self) -> asyncio.Server:
+        reason = None
+        while True:
+            try:
+                return await asyncio.start_server(self._take, self._host, self._port, limit=HEAD_OCTETS)
+            except OSError as error:
+                if reason != error.errno:
+                    log.warning(
+                        "metrics can't be served, the agent goes on without; will retry",
+                        address=_shown(self._host, self._port),
+                        reason=error.strerror or str(error),
+                        retry_in_s=TRY_AGAIN_S,
+                    )
+                reason = error.errno
+            await self._sleep(TRY_AGAIN_S)
+
+    def _tell(self, server: asyncio.Server) -> None:
+        for listener in server.sockets:
+            host, port = listener.getsockname()[:2]
+            log.info("metrics are served", address=_shown(host, port))
+            if not ip_address(host.partition("%")[0]).is_loopback:
+                log.warning("metrics can be read from other machines, without a password", address=_shown(host, port))
+
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A client has come. The task is held here; asyncio would hold it by a weak reference alone."""
+        if len(self._clients) >= MOST_CLIENTS:
+            oldest = next(iter(self._clients))
+            del self._clients[oldest]
+            oldest.cancel()
+
+        def left(task: asyncio.Task[None]) -> None:
+            self._clients.pop(task, None)
+            writer.transport.abort()  # what it was to get has left this process, or will not
+
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._clients[task] = None
+        task.add_done_callback(left)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(self._client_within_s):
+                head = await reader.readuntil(b"\r\n\r\n")
+        except (OSError, EOFError, asyncio.LimitOverrunError):  # gone, late (TimeoutError is an OSError), endless
+            return
+        try:
+            answer = await self._answer(head)
+        except Exception:
+            self._counters.add(Count.BUGS, "metrics")
+            log.exception("metrics could not be written by a bug, please report it")
+            return
+        writer.transport.set_write_buffer_limits(0)  # so that drain waits until all has left
+        with suppress(OSError):
+            async with asyncio.timeout(self._client_within_s):
+                writer.write(answer)
+                await writer.drain()
+
+    async def _answer(self, head: bytes) -> bytes:
+        match head.split(b"\r\n", 1)[0].split(b" "):
+            case [b"GET" | b"HEAD" as method, target, b"HTTP/1.0" | b"HTTP/1.1"] if target.partition(b"?")[0] == _PAGE:
+                return _response("200 OK", CONTENT_TYPE, await self._fresh_text(), with_body=method == b"GET")
+            case [method, _, b"HTTP/1.0" | b"HTTP/1.1"]:
+                return _response("404 Not Found", "text/plain", b"only GET /metrics is here\n", with_body=method != b"HEAD")
+        return _response("400 Bad Request", "text/plain", b"that is no HTTP/1.1 request\n")
+
+    async def _fresh_text(self) -> bytes:
+        async with self._one_writes:
+            if self._monotonic_s() >= self._stale_at_s:
+                self._text = await self._write_text()
+                self._stale_at_s = self._monotonic_s() + FRESH_S
+            return self._text
+
+
+def _response(status: str, content_type: str, body: bytes, with_body: bool = True) -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + (body if with_body else b"")
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,178 @@
+"""Watches the agent's parts, and writes what it sees into the database, four times a minute: a Snapshot.
+
+It only reads the parts; nothing in them knows that it is there. systemd's watchdog is fed here too, by the same marks.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from towerops_agent import __version__
+from towerops_agent.api.config_sync import ConfigSync
+from towerops_agent.api.reachability import Reachability
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.counters import Count, Counters
+from towerops_agent.delivery.courier import Courier
+from towerops_agent.delivery.heartbeat import HeartbeatLoop
+from towerops_agent.errors import BufferFailure
+from towerops_agent.scheduling.fleet import Fleet
+from towerops_agent.telemetry import systemd
+from towerops_agent.telemetry.marks import Marks, boot_clock_s, standing_still
+from towerops_agent.telemetry.views.snapshot import (
+    KEY,
+    MOST_REFUSALS,
+    Backlog,
+    Configuration,
+    Dealing,
+    Refused,
+    Snapshot,
+    count_states,
+    encode_snapshot,
+    limited_devices,
+    slowest_devices,
+    troubled_devices,
+)
+
+log = structlog.get_logger()
+
+EACH_S: Final = 15.0
+MINUTE_S: Final = 60.0
+
+
+class Observer:
+    """Sees all parts of one agent. `database_octets`: what the database takes on the disk, now."""
+
+    def __init__(
+        self,
+        *,
+        sync: ConfigSync,
+        fleet: Fleet,
+        buffer: Buffer,
+        courier: Courier,
+        heartbeat: HeartbeatLoop,
+        counters: Counters,
+        marks: Marks,
+        database_octets: Callable[[], int],
+        now_us: Callable[[], int],
+    ) -> None:
+        self._sync = sync
+        self._fleet = fleet
+        self._buffer = buffer
+        self._courier = courier
+        self._heartbeat = heartbeat
+        self._counters = counters
+        self._marks = marks
+        self._database_octets = database_octets
+        self._now_us = now_us
+        self._started_us = now_us()
+        self._samples: deque[tuple[float, int, int]] = deque()  # (monotonic seconds, polls, metrics)
+        self._failing = False
+
+    async def run(self) -> None:
+        """Write a snapshot now and each 15 s, for good."""
+        while True:
+            await self.write()
+            await asyncio.sleep(EACH_S)
+
+    async def run_watchdog(self) -> None:
+        """Tell systemd that the agent is alive, as often as it wants, for as long as all loops move."""
+        interval_s = systemd.watchdog_interval_s()
+        if interval_s is None:
+            return
+        while True:
+            still = standing_still(self._marks.due_s, boot_clock_s())
+            if still:
+                log.error("loops stand still, the watchdog is not fed", loops=",".join(sorted(still)))
+            else:
+                systemd.notify("WATCHDOG=1")
+            await asyncio.sleep(interval_s)
+
+    async def write(self, stopped: bool = False) -> None:
+        """Write a snapshot; that it can't be written is told once."""
+        try:
+            snapshot = await self.take(stopped)
+            await self._buffer.put_meta(KEY, encode_snapshot(snapshot))
+            self._failing = False
+        except BufferFailure as error:
+            if not self._failing:
+                log.warning("status can't be written", error=str(error))
+            self._failing = True
+
+    async def take(self, stopped: bool = False) -> Snapshot:
+        """What there is to be seen now. Raises BufferFailure where the buffer can't tell what is pending."""
+        pending = await self._buffer.pending()
+        if not pending.polls:
+            self._marks.move("delivery")  # it waits for something to deliver
+        behind = self._courier.backlog
+        now_us = self._now_us()
+        devices = list(self._fleet.devices.values())
+        return Snapshot(
+            version=__version__,
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            started_us=self._started_us,
+            written_us=now_us,
+            written_boot_s=boot_clock_s(),
+            due_s=self._marks.due_s,
+            dealings={
+                "configuration": _dealing(self._sync.reachability),
+                "metrics": _dealing(self._courier.reachability),
+                "heartbeat": _dealing(self._heartbeat.reachability),
+            },
+            configuration=self._configuration(len(devices)),
+            states=count_states(devices),
+            troubled=troubled_devices(devices),
+            slowest=slowest_devices(devices),
+            limited=limited_devices(devices),
+            backlog=Backlog(
+                metrics=pending.metrics,
+                polls=pending.polls,
+                oldest_us=pending.oldest_started_at_us,
+                database_octets=self._database_octets(),
+                drained_in_s=behind.drained_in_s if behind else None,
+            ),
+            latest_s=round(self._fleet.latest_s, 3),
+            a_minute=self._a_minute(),
+            counters={name.value: self._counters.by_reason(name) for name in Count if self._counters.total(name)},
+            clock_skew_s=self._sync.clock_skew.ahead_s,
+            stopped_us=now_us if stopped else None,
+        )
+
+    def _configuration(self, devices: int) -> Configuration:
+        refusals = self._sync.refusals
+        return Configuration(
+            version=self._sync.version,
+            fetched_us=self._sync.reachability.last_success_us,
+            devices=devices,
+            refused=len(refusals),
+            refusals=[Refused(item.kind, item.equipment, item.item, item.reason) for item in refusals[:MOST_REFUSALS]],
+        )
+
+    def _a_minute(self) -> dict[str, float]:
+        """Polls and metrics in the last minute, or as long as there is."""
+        now_s = time.monotonic()
+        polls, metrics = self._counters.total(Count.POLLS), self._counters.total(Count.READINGS)
+        self._samples.append((now_s, polls, metrics))
+        while len(self._samples) > 2 and self._samples[1][0] <= now_s - MINUTE_S:
+            self._samples.popleft()
+        first_s, first_polls, first_metrics = self._samples[0]
+        minutes = (now_s - first_s) / 60
+        if not minutes:
+            return {}
+        return {"polls": (polls - first_polls) / minutes, "metrics": (metrics - first_metrics) / minutes}
+
+
+def _dealing(reachability: Reachability) -> Dealing:
+    return Dealing(
+        reachability.works,
+        reachability.since_us,
+        reachability.last_success_us,
+        reachability.failures,
+        reachability.last_failure if reachability.works is False else "",
+    )

@@ -1,0 +1,57 @@
+"""How the doctor shows what it found: one line each that any stream bears, or JSON."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.report import Lines, checks_json, device_width, printable
+
+CHECKS = [
+    Check("database", Mark.OK, "fine"),
+    Check("clock", Mark.FAILED, "9 days ahead", "set it …"),
+    Check("TLS", Mark.WARNING, "soon"),
+    Check("proxy", Mark.SKIPPED, "none"),
+]
+
+
+def test_a_check_is_one_aligned_line_with_its_hint():
+    lines = Lines("utf-8")
+    assert [lines.line(check) for check in CHECKS] == [
+        "✓ database      fine",
+        "✗ clock         9 days ahead → set it …",
+        "! TLS           soon",
+        "– proxy         none",  # noqa: RUF001 - a dash, as it is set
+    ]
+    assert lines.summary(CHECKS) == "1 ok, 1 to look at, 1 failed, 1 skipped"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", None, "no-such-encoding"])
+def test_a_stream_without_the_marks_gets_ascii(encoding):
+    assert Lines(encoding).line(CHECKS[1]) == "x clock         9 days ahead -> set it ..."
+
+
+@given(st.text(), st.text(), st.sampled_from(["ascii", "latin-1", "utf-8", "cp1252"]))
+def test_whatever_a_name_holds_is_one_line_that_the_stream_bears(name, found, encoding):
+    line = Lines(encoding).line(Check(name, Mark.OK, found))
+    line.encode(encoding)
+    assert line.isprintable()
+
+
+def test_control_characters_are_shown():
+    assert printable("a\x1b[31m\nb\x00") == "a\\x1b[31m\\nb\\x00"
+
+
+def test_json_has_all_of_it():
+    got = json.loads(checks_json(CHECKS))
+    assert got["ok"] is False
+    assert got["checks"][1] == {"name": "clock", "mark": "failed", "found": "9 days ahead", "hint": "set it …"}
+    assert json.loads(checks_json(CHECKS[2:]))["ok"] is True
+
+
+def test_long_names_of_devices_widen_their_lines_within_reason():
+    assert device_width([]) == device_width(CHECKS) == 12
+    assert device_width([Check("x" * 20, Mark.OK, "")]) == 20
+    assert device_width([Check("x" * 90, Mark.OK, "")]) == 32

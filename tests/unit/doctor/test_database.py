@@ -1,0 +1,156 @@
+"""The doctor's look at the database: beside an agent and without, good and bad, and nothing is touched."""
+
+import os
+import sqlite3
+import stat
+from contextlib import closing
+from types import SimpleNamespace
+
+import pytest
+
+from towerops_agent.buffer import schema
+from towerops_agent.buffer.database import Database
+from towerops_agent.doctor.database import check_database
+from towerops_agent.doctor.findings.check import Mark
+
+MB = 1 << 20
+
+
+def disk(free_mb, whole_mb=100_000, inodes_free=1000):
+    """A file system, as os.statvfs tells of it."""
+    told = SimpleNamespace(f_bavail=free_mb, f_blocks=whole_mb, f_frsize=MB, f_files=100_000, f_favail=inodes_free)
+    return lambda _: told
+
+
+def checked(path, max_mb=1024, statvfs=None):
+    """The checks of the database at `path`: of the file, of the agent on it, of the disk."""
+    file, agent, space = check_database(path, max_mb * MB, statvfs or disk(50_000))
+    return file, agent, space
+
+
+def test_a_place_for_a_new_database_is_good_and_nothing_is_made(tmp_path):
+    path = tmp_path / "a" / "b" / "agent.db"
+    file, agent, space = checked(path)
+    assert (file.mark, agent.mark, space.mark) == (Mark.OK, Mark.SKIPPED, Mark.OK)
+    assert "does not exist yet" in file.found
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_at_rest_is_read_without_a_trace(tmp_path):
+    path = tmp_path / "here & there?" / "agent.db"
+    Database.open(path, 0).close()
+    before = {entry.name: entry.stat().st_mtime_ns for entry in path.parent.iterdir()}
+    file, agent, _ = checked(path)
+    assert (file.mark, agent.mark) == (Mark.OK, Mark.SKIPPED)
+    assert f"version {schema.VERSION}" in file.found
+    assert {entry.name: entry.stat().st_mtime_ns for entry in path.parent.iterdir()} == before
+
+
+def test_an_agent_on_the_database_is_told_and_is_no_failure(tmp_path):
+    path = tmp_path / "agent.db"
+    with closing(Database.open(path, 0)):
+        file, agent, _ = checked(path)
+        assert checked(path)[1] == agent
+    assert (file.mark, agent.mark) == (Mark.OK, Mark.OK)
+    assert f"an agent runs on this database (process {os.getpid()})" in agent.found
+
+
+def test_the_doctor_keeps_no_agent_from_its_database(tmp_path):
+    path = tmp_path / "agent.db"
+    Database.open(path, 0).close()
+    checked(path)
+    Database.open(path, 0).close()
+
+
+def test_a_later_version_is_told(tmp_path):
+    path = tmp_path / "agent.db"
+    with closing(Database.open(path, 0)) as database:
+        database.connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    file, _, _ = checked(path)
+    assert file.mark is Mark.FAILED
+    assert f"has version {schema.VERSION + 1}, written by a later agent" in file.found
+    assert "update this agent" in file.hint
+
+
+def test_an_earlier_version_is_brought_up(tmp_path):
+    path = tmp_path / "agent.db"
+    with closing(Database.open(path, 0)) as database:
+        database.connection.execute("PRAGMA user_version = 1")
+    file, _, _ = checked(path)
+    assert file.mark is Mark.OK
+    assert f"version 1, brought up to {schema.VERSION} at the agent's next start" in file.found
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path):
+    path = tmp_path / "agent.db"
+    path.write_bytes(b"no database, but long enough to look like a file" * 100)
+    file, _, _ = checked(path)
+    assert file.mark is Mark.FAILED
+    assert "corrupt" in file.found
+    assert "sets it aside" in file.hint
+
+
+def test_another_programs_database_is_told(tmp_path):
+    path = tmp_path / "agent.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    assert "another program" in checked(path)[0].found
+
+
+def test_an_empty_file_is_a_database_to_be(tmp_path):
+    path = tmp_path / "agent.db"
+    path.touch()
+    assert checked(path)[0].mark is Mark.OK
+
+
+def test_a_place_below_a_file_is_none(tmp_path):
+    (tmp_path / "data").touch()
+    file, _, _ = checked(tmp_path / "data" / "agent.db")
+    assert file.mark is Mark.FAILED
+
+
+def test_a_directory_is_no_database(tmp_path):
+    assert "is no file" in checked(tmp_path)[0].found
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_what_cant_be_written_is_told_with_whose_it_is(tmp_path):
+    path = tmp_path / "data" / "agent.db"
+    Database.open(path, 0).close()
+    path.parent.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        file, _, _ = checked(path)
+        new, _, _ = checked(path.with_name("other.db"))
+    finally:
+        path.parent.chmod(stat.S_IRWXU)
+    assert (file.mark, new.mark) == (Mark.FAILED, Mark.FAILED)
+    assert f"{path.parent} can't be written" in file.found
+    assert path.owner() in file.hint
+    assert "can't be made" in new.found
+
+
+def test_what_cant_be_written_by_access_is_told(tmp_path, monkeypatch):
+    """As on a read-only file system, where root may write as little."""
+    path = tmp_path / "agent.db"
+    Database.open(path, 0).close()
+    monkeypatch.setattr(os, "access", lambda _, mode: not mode & os.W_OK)
+    file, _, _ = checked(path)
+    assert file.found == f"{path} can't be written"
+    new, _, _ = checked(tmp_path / "other.db")
+    assert new.mark is Mark.FAILED
+    assert "mount a volume" in new.hint
+
+
+@pytest.mark.parametrize(
+    ("statvfs", "mark", "text"),
+    [
+        (disk(50_000), Mark.OK, "50,000"),
+        (disk(500), Mark.WARNING, "BUFFER_MAX_MB 1024"),
+        (disk(20), Mark.FAILED, "make room"),
+        (disk(50_000, inodes_free=0), Mark.FAILED, "no inodes"),
+    ],
+)
+def test_the_disks_space_is_held_against_what_the_agent_needs(tmp_path, statvfs, mark, text):
+    _, _, space = checked(tmp_path / "agent.db", statvfs=statvfs)
+    assert space.mark is mark
+    assert text.replace("50,000", f"{50_000 * MB / 1e6:,.0f}") in space.found + space.hint

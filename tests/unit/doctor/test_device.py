@@ -1,0 +1,182 @@
+"""What the doctor says of devices that answer, answer in part, or not at all: each told apart by experiment."""
+
+from support.site import COMMUNITY, simulated_device
+from towerops_agent.counters import Counters
+from towerops_agent.doctor import device as module
+from towerops_agent.doctor.device import Waits, check_device, check_devices
+from towerops_agent.doctor.findings.check import Mark
+from towerops_agent.model import Credentials, Equipment, Interface, Secret, Sensor, SnmpVersion
+from towerops_agent.snmp import ber
+from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmp.message import ErrorStatus, Message, decode_message, encode_message, response
+from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.simulator.device import SimulatedDevice
+from towerops_lab.simulator.server import serve
+
+STEADY = Waits((0.1, 0.2), icmp_s=0.1)  # for a device that answers some requests, and not others
+PATIENT = Waits((5.0,), icmp_s=5.0)
+BASE = "1.3.6.1.4.1.99999.1"
+SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"
+
+
+def equipment(port, sensors=5, interfaces=(1, 2), version="2c", community=COMMUNITY, **more):
+    return Equipment(
+        more.pop("id", "eq-1"),
+        more.pop("name", "North Tower"),
+        "127.0.0.1",
+        port,
+        credentials=Credentials(SnmpVersion(version), Secret(community)),
+        sensors=tuple(Sensor(f"s{i}", parse_oid(f"{BASE}.{i}.0")) for i in range(sensors)),
+        interfaces=tuple(Interface(f"i{n}", n, f"eth{n}") for n in interfaces),
+        **more,
+    )
+
+
+def many(count=40, community=COMMUNITY, **more):
+    """A device with so many gauges, and the time."""
+    values = {parse_oid(f"{BASE}.{i}.0"): (ber.GAUGE32, i) for i in range(count)}
+    return SimulatedDevice({parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7), **values}, community.encode(), **more)
+
+
+async def examined(device, waits=PATIENT, **wanted):
+    """The check of a device that is served; `wanted`: how it is configured."""
+    async with serve(device) as port, SnmpClient(Counters()) as client:
+        return await check_device(client, equipment(port, **wanted), waits)
+
+
+async def test_a_good_device_is_told_with_its_address_and_round_trip():
+    async with serve(simulated_device()) as port, SnmpClient(Counters()) as client:
+        check = await check_device(client, equipment(port), PATIENT)
+    assert (check.name, check.mark, check.hint) == ("North Tower", Mark.OK, "")
+    assert check.found.startswith(f"127.0.0.1:{port} answers in ")
+    assert check.found.endswith(" ms over SNMPv2c; all 7 can be read")
+
+
+async def test_a_device_with_nothing_to_read_is_a_warning():
+    check = await examined(simulated_device(), sensors=0, interfaces=())
+    assert check.mark is Mark.WARNING
+    assert "nothing is configured" in check.found
+
+
+async def test_sensors_that_do_not_exist_are_named():
+    check = await examined(simulated_device(), sensors=7)
+    assert check.mark is Mark.WARNING
+    assert f"7 of 9 can be read; not there (noSuchObject): sensor s5 ({BASE}.5.0), sensor s6 ({BASE}.6.0)" in check.found
+    assert "do not exist on this device" in check.hint
+
+
+async def test_an_interface_that_does_not_exist_is_named():
+    check = await examined(simulated_device(), interfaces=(1, 9))
+    assert check.mark is Mark.WARNING
+    assert "6 of 7 can be read; not there (noSuchObject): interface 9 (eth9)" in check.found
+
+
+async def test_what_is_missing_over_snmpv1_is_named_too():
+    """Where the refused OID takes the whole answer with it."""
+    check = await examined(many(5), version="1", sensors=6, interfaces=())
+    assert check.mark is Mark.WARNING
+    assert "over SNMPv1; 5 of 6 can be read; not there (noSuchName): sensor s5" in check.found
+
+
+async def test_a_text_is_no_reading():
+    values = {parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7), parse_oid(f"{BASE}.0.0"): (ber.OCTET_STRING, b"hello")}
+    check = await examined(SimulatedDevice(values, COMMUNITY.encode()), sensors=1, interfaces=())
+    assert check.mark is Mark.FAILED
+    assert "no number: sensor s0" in check.found
+    assert "a reading is a number" in check.hint
+
+
+async def test_a_view_that_hides_all_is_told_from_another_model():
+    """Both lack all that is configured: behind the system group the one shows nothing, the other its own."""
+    narrow = SimulatedDevice({parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7)}, COMMUNITY.encode())
+    check = await examined(narrow)
+    assert check.mark is Mark.FAILED
+    assert "none of the 7 sensors and interfaces configured, nor anything behind the system group: a view hides it" in check.found
+    other = {parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7), parse_oid("1.3.6.1.4.1.5.1.0"): (ber.INTEGER, 1)}
+    check = await examined(SimulatedDevice(other, COMMUNITY.encode()))
+    assert check.mark is Mark.FAILED
+    assert "but others, such as 1.3.6.1.4.1.5.1.0" in check.found
+    assert "another model" in check.hint
+
+
+async def test_a_device_that_lets_nobody_look_is_told():
+    def refuse(datagram, _):
+        message = decode_message(datagram)
+        refusal = response(message.pdu, [], b"", [], ErrorStatus.authorizationError)
+        return encode_message(Message(message.version, message.community, refusal))
+
+    check = await examined(refuse)
+    assert check.mark is Mark.FAILED
+    assert "authorizationError: it has no view" in check.found
+
+
+# Sizes
+
+
+async def test_a_device_that_says_too_big_is_well():
+    """The agent asks it for less; there is nothing for the operator to do."""
+    check = await examined(many(max_octets=200), sensors=40, interfaces=())
+    assert (check.mark, check.hint) == (Mark.OK, "")
+    assert "all 40 can be read" in check.found
+
+
+async def test_silence_to_large_requests_alone_is_told():
+    """As where large packets are lost on the way: small ones are answered, and all is read in the end."""
+    device = many()
+
+    def small_alone(datagram, uptime_s):
+        octets = device.answer(datagram, uptime_s)
+        return octets if octets is not None and len(octets) <= 250 else None
+
+    check = await examined(small_alone, STEADY, sensors=40, interfaces=())
+    assert check.mark is Mark.WARNING
+    assert "all 40 can be read; answers small requests, and is silent to one of " in check.found
+    assert "MTU" in check.hint
+
+
+async def test_an_oid_that_is_met_with_silence_is_not_taken_for_size():
+    """The same number of others is answered."""
+    device = many()
+    mute = parse_oid(f"{BASE}.7.0")
+
+    def answer(datagram, uptime_s):
+        return None if mute in decode_message(datagram).pdu.names else device.answer(datagram, uptime_s)
+
+    check = await examined(answer, STEADY, sensors=40, interfaces=())
+    assert check.mark is Mark.WARNING
+    assert f"39 of 40 can be read; met with silence: sensor s7 ({BASE}.7.0)" in check.found
+    assert "small requests" not in check.found
+
+
+async def test_a_device_that_takes_too_long_is_given_up():
+    check = await examined(many(), Waits((5.0,), all_s=0.0), sensors=1)
+    assert check.mark is Mark.FAILED
+    assert "was not examined to the end within 0 s" in check.found
+
+
+async def test_what_there_is_no_time_for_is_told():
+    check = await examined(many(), Waits((5.0,), read_s=0.0), sensors=3, interfaces=())
+    assert "not asked for lack of time" in check.found
+
+
+async def test_many_devices_are_checked_at_once_within_bounds_and_told_in_order(monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 3)
+    running, most, done = 0, 0, []
+    original = module.check_device
+
+    async def counted(*args):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        check = await original(*args)
+        running -= 1
+        return check
+
+    monkeypatch.setattr(module, "check_device", counted)
+    async with serve(simulated_device()) as port, SnmpClient(Counters()) as client:
+        devices = (equipment(port, id=f"d{i}", name=f"d{i}") for i in range(10))
+        checks = await check_devices(client, devices, PATIENT, lambda: done.append(1))
+    assert [check.name for check in checks] == [f"d{i}" for i in range(10)]
+    assert {check.mark for check in checks} == {Mark.OK}
+    assert most == 3
+    assert len(done) == 10

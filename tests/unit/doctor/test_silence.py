@@ -1,0 +1,170 @@
+"""Why a device is silent: each cause that can be told apart is, by experiment; and the others are all named."""
+
+import asyncio
+import errno
+import socket
+
+import pytest
+
+from support.site import COMMUNITY, simulated_device
+from towerops_agent.counters import Counters
+from towerops_agent.doctor.device import Waits, check_device
+from towerops_agent.doctor.findings.check import Mark
+from towerops_agent.doctor.icmp import icmp_error
+from towerops_agent.doctor.silence import explain_silence
+from towerops_agent.model import Credentials, Equipment, Secret, Sensor, SnmpVersion, Transport, UsmUser
+from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmp.exchange import NoReply
+from towerops_agent.snmp.message import Version, decode_message
+from towerops_agent.snmp.oid import parse_oid
+from towerops_lab.simulator.server import serve
+
+QUICK = Waits((0.05, 0.05), icmp_s=0.1)
+PATIENT = Waits((5.0,), icmp_s=5.0)
+
+
+def equipment(port, version="2c", community=COMMUNITY, transport=Transport.UDP):
+    credentials = Credentials(SnmpVersion(version), Secret(community))
+    sensors = (Sensor("s0", parse_oid("1.3.6.1.4.1.99999.1.0.0")),)
+    return Equipment("eq-1", "North Tower", "127.0.0.1", port, transport, credentials, sensors=sensors)
+
+
+async def examined(device, waits=PATIENT, **wanted):
+    """The check of a device that is served; `wanted`: how it is configured."""
+    async with serve(device) as port, SnmpClient(Counters()) as client:
+        return await check_device(client, equipment(port, **wanted), waits)
+
+
+async def test_silence_names_all_that_it_may_be():
+    check = await examined(lambda *_: None, QUICK)
+    assert check.mark is Mark.FAILED
+    assert "no answer over SNMPv2c nor v1 (waited 0.1 s); no ICMP error" in check.found
+    for cause in ("address", "firewall", "community"):
+        assert cause in check.hint
+
+
+async def test_a_wrong_community_is_not_told_from_silence():
+    """Nor is either community in what is said."""
+    check = await examined(simulated_device(), QUICK, community="hush-wrong")
+    assert check.mark is Mark.FAILED
+    assert "community" in check.hint
+    assert "hush" not in str(check)
+    assert COMMUNITY not in str(check)
+
+
+async def test_a_closed_port_is_told():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    async with SnmpClient(Counters()) as client:
+        check = await check_device(client, equipment(port), Waits((0.05,), icmp_s=5.0))
+    assert check.mark is Mark.FAILED
+    assert "nothing listens at this UDP port" in check.found
+
+
+@pytest.mark.parametrize(("speaks", "asked"), [(Version.V1, "2c"), (Version.V2C, "1")])
+async def test_a_device_that_answers_another_version_alone_is_told(speaks, asked):
+    device = simulated_device()
+
+    def one_version(datagram, uptime_s):
+        try:
+            message = decode_message(datagram)
+        except ValueError:  # SNMPv3
+            return None
+        return device.answer(datagram, uptime_s) if message.version == speaks else None
+
+    other = {Version.V1: "1", Version.V2C: "2c"}[speaks]
+    check = await examined(one_version, Waits((0.2,), icmp_s=0.1), version=asked)
+    assert check.mark is Mark.FAILED
+    assert f"silent over SNMPv{asked}, but answers over SNMPv{other} with the same community" in check.found
+    assert f"set its version to {other}" in check.hint
+
+
+async def test_an_answer_from_another_address_is_told():
+    device = simulated_device()
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
+        elsewhere.bind(("127.0.0.1", 0))
+        elsewhere.setblocking(False)
+        peers = []
+
+        class Devious(asyncio.DatagramProtocol):
+            def datagram_received(self, datagram, peer):
+                peers.append(peer)
+                octets = device.answer(datagram, 1.0)
+                if octets is not None:
+                    elsewhere.sendto(octets, peer)
+
+        transport, _ = await loop.create_datagram_endpoint(Devious, local_addr=("127.0.0.1", 0))
+        try:
+            async with SnmpClient(Counters()) as client:
+                check = await check_device(client, equipment(transport.get_extra_info("sockname")[1]), QUICK)
+        finally:
+            transport.close()
+        assert check.found.endswith(f"an answer comes from another address: 127.0.0.1, port {elsewhere.getsockname()[1]}")
+
+
+async def test_a_name_that_does_not_exist_is_told():
+    async with SnmpClient(Counters()) as client:
+        device = Equipment("1", "North", "nowhere.invalid")
+        check = await check_device(client, device, QUICK)
+    assert check.mark is Mark.FAILED
+    assert "nowhere.invalid:161 was not found" in check.found
+
+
+async def test_a_refused_tcp_connection_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    async with SnmpClient(Counters()) as client:
+        check = await check_device(client, equipment(port, transport=Transport.TCP), PATIENT)
+    assert check.mark is Mark.FAILED
+    assert "refuses the TCP connection" in check.found
+
+
+async def test_silence_over_tcp_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with SnmpClient(Counters()) as client:
+            check = await check_device(client, equipment(listener.getsockname()[1], transport=Transport.TCP), QUICK)
+    assert "no answer over TCP" in check.found
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("unreachable", "can't be reached: No route to host"),
+        ("unknown_user", "does not know the SNMPv3 user 'noc'"),
+        ("wrong_auth_password", "wrong authentication password"),
+        ("wrong_priv", "its authentication is right"),
+        ("unsupported_security_level", "no such security level"),
+        ("not_in_time_window", "timely"),
+        ("unknown_engine_id", "engine ID"),
+        ("something_new", "no answer: something_new"),
+    ],
+)
+async def test_what_a_device_says_itself_is_believed(reason, text):
+    user = Credentials(SnmpVersion.V3, user=UsmUser("noc"))
+    device = Equipment("1", "North", "127.0.0.1", credentials=user)
+    async with SnmpClient(Counters()) as client:
+        silence = NoReply(reason, 1, "No route to host" if reason == "unreachable" else "")
+        cause = await explain_silence(client, device, ("127.0.0.1", 9), silence, (0.05,), 0.05)
+    assert text in cause.found
+    assert cause.hint
+
+
+# ICMP
+
+
+async def test_icmp_is_silent_where_somebody_listens():
+    async with serve(lambda *_: None) as silent, serve(simulated_device()) as answering:
+        for port in (silent, answering):
+            assert await icmp_error(("127.0.0.1", port), b"\x30\x00", 0.05) is None
+
+
+async def test_a_refused_port_is_told_over_ipv6_too():
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as closed:
+            closed.bind(("::1", 0))
+            peer = closed.getsockname()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    assert await icmp_error(peer, b"\x30\x00", 5.0) == errno.ECONNREFUSED

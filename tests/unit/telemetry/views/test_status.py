@@ -1,0 +1,218 @@
+"""What status, health and history say, of snapshots and polls made by hand."""
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from support import devices
+from towerops_agent.buffer.batch import StoredPoll
+from towerops_agent.model import Layout, Poll
+from towerops_agent.polling.state import DeviceState, State
+from towerops_agent.telemetry.marks import SLACK_S, standing_still
+from towerops_agent.telemetry.views import history
+from towerops_agent.telemetry.views.health import judge
+from towerops_agent.telemetry.views.snapshot import (
+    Backlog,
+    Configuration,
+    Dealing,
+    LimitedDevice,
+    Refused,
+    Snapshot,
+    TroubledDevice,
+    count_states,
+    decode_snapshot,
+    encode_snapshot,
+    limited_devices,
+    slowest_devices,
+    troubled_devices,
+)
+from towerops_agent.telemetry.views.spans import octets, span
+from towerops_agent.telemetry.views.status import render
+
+NOW_US = 1_800_000_000_000_000
+MINUTE_US = 60_000_000
+
+
+def snapshot(**changes) -> Snapshot:
+    works = Dealing(True, NOW_US - 5 * MINUTE_US, NOW_US - 12_000_000, 0, "")
+    whole = Snapshot(
+        version="0.1.0",
+        hostname="poller-1",
+        pid=812,
+        started_us=NOW_US - 90 * MINUTE_US,
+        written_us=NOW_US - 4_000_000,
+        written_boot_s=996.0,
+        due_s={"polling": 1001.0, "delivery": 1020.0},
+        dealings={"configuration": works, "metrics": works},
+        configuration=Configuration("7", NOW_US - MINUTE_US, 3, 0, []),
+        states={"up": 3, "degraded": 0, "down": 0, "unknown": 0},
+        troubled=[],
+        slowest=[],
+        limited=[],
+        backlog=Backlog(0, 0, None, 12_300_000, None),
+        latest_s=0.04,
+        a_minute={"polls": 3.0, "metrics": 204.0},
+        counters={},
+    )
+    return msgspec.structs.replace(whole, **changes)
+
+
+def test_an_agent_that_is_well_takes_a_few_lines():
+    assert render(snapshot(), NOW_US).splitlines() == [
+        "agent      0.1.0 on poller-1, running for 1 h 30 min (pid 812)",
+        "API        configuration: works since 5 min, last 12 s ago",
+        "           metrics: works since 5 min, last 12 s ago",
+        "config     version 7, 3 devices, fetched 1 min ago",
+        "devices    3 up, 0 degraded, 0 down",
+        "polling    3 polls, 204 metrics a minute; started at most 0.0 s late",
+        "backlog    nothing pending; database 12.3 MB",
+    ]
+
+
+def test_what_is_wrong_is_told_with_its_reason_and_since_when():
+    text = render(
+        snapshot(
+            dealings={"metrics": Dealing(False, NOW_US - 12 * MINUTE_US, None, 9, "status 503: busy")},
+            configuration=Configuration("7", None, 3, 1, [Refused("sensor", "North", "s1", "oid is 'x'")]),
+            states={"up": 1, "degraded": 0, "down": 42, "unknown": 1},
+            troubled=[TroubledDevice("d", "South", "10.0.0.2:161", "down", "timeout", NOW_US - 26 * 60 * MINUTE_US)] * 30,
+            limited=[LimitedDevice("West", "10.0.0.3:161", 9, 10, 2, True)],
+            backlog=Backlog(81_600, 1200, NOW_US - 72 * MINUTE_US, 5_000_000, 40.0),
+            counters={
+                "metrics_expired": {"": 7},
+                "polls_skipped": {"late": 2},
+                "bugs": {},
+                "readings_missing": {"noSuchObject": 3, "timeout": 9},
+            },
+            clock_skew_s=-95.0,
+        ),
+        NOW_US,
+    )
+    for said in (
+        "metrics: fails since 12 min (9 times): status 503: busy",
+        "3 devices, kept from before",
+        "sensor North s1: oid is 'x'",
+        "1 up, 0 degraded, 42 down, 1 not polled yet",
+        "down      South (10.0.0.2:161)  timeout, for 1 d 2 h",
+        "and 22 more",
+        "West (10.0.0.3:161): asked for 9 at once, as it refuses 10; 2 OIDs are never answered; answers from another address",
+        "81600 metrics, polls: 1200, the oldest 1 h 12 min old, drained in about 40 s",
+        "metrics expired: 7",
+        "polls skipped: 2 late",
+        "9 timeout, 3 noSuchObject",
+        "differs from the server's by 1 min 35 s",
+    ):
+        assert said in text
+    assert "bugs" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"stopped_us": NOW_US - 3 * MINUTE_US}, "stopped 3 min ago"),
+        ({"written_us": NOW_US - 20 * MINUTE_US}, "no sign of it for 20 min"),
+    ],
+)
+def test_an_agent_that_is_gone_is_not_said_to_run(changes, said):
+    text = render(snapshot(**changes), NOW_US)
+    assert said in text
+    assert "running" not in text
+
+
+def test_a_snapshot_is_the_same_after_the_database_and_anothers_is_none():
+    assert decode_snapshot(encode_snapshot(snapshot())) == snapshot()
+    assert decode_snapshot(b'{"version": 1}') is None
+    assert decode_snapshot(b"\xff") is None
+
+
+def test_devices_in_trouble_are_listed_down_first_and_longest_first():
+    def made(device_id, state, since_us):
+        device = devices.device(equipment_id=device_id)
+        device.state = None if state is None else DeviceState(state, "why", since_us)
+        return device
+
+    fleet = [
+        made("a", State.UP, 1),
+        made("b", State.DEGRADED, 1),
+        made("c", State.DOWN, 9),
+        made("d", State.DOWN, 5),
+        made("e", None, 0),
+    ]
+    assert [device.id for device in troubled_devices(fleet)] == ["d", "c", "b"]
+    assert count_states(fleet) == {"up": 1, "degraded": 1, "down": 2, "unknown": 1}
+    fleet[1].traits.srtt_s, fleet[2].traits.srtt_s, fleet[2].traits.refused_at = 0.5, 2.0, 12
+    assert [slow.rtt_ms for slow in slowest_devices(fleet)] == [2000.0, 500.0]
+    assert [device.refused_at for device in limited_devices(fleet)] == [12]
+
+
+def test_healthy_is_an_agent_whose_loops_move_and_whose_database_is_written():
+    assert judge(snapshot(), NOW_US, 1000.0).problems == ()
+    assert standing_still({"polling": 100.0}, 100.0 + SLACK_S) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "boot_clock_s", "said"),
+    [
+        ({"due_s": {"polling": 900.0, "delivery": 990.0}}, 1000.0, "the polling loop stands still, 1 min 40 s past its time"),
+        ({}, 1200.0, "the database was not written for 3 min 24 s"),
+        ({}, 10.0, "the machine has been restarted since"),
+        ({"stopped_us": NOW_US - MINUTE_US}, 1000.0, "was stopped 1 min ago"),
+    ],
+)
+def test_ill_is_one_whose_loop_stands_still_or_whose_database_does(changes, boot_clock_s, said):
+    (problem,) = judge(snapshot(**changes), NOW_US, boot_clock_s).problems
+    assert said in problem
+
+
+def test_an_api_out_of_reach_is_a_remark_and_no_illness():
+    away = Dealing(False, NOW_US, None, 1, "no route")
+    health = judge(snapshot(dealings={"metrics": away}), NOW_US, 1000.0)
+    assert (health.problems, health.remarks) == ((), ("metrics fails: no route",))
+    assert judge(None, NOW_US, 1000.0).problems
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (3660, "1 h 1 min"), (90_061, "1 d 1 h"), (3601, "1 h"), (-5, "0 s")],
+)
+def test_spans_are_written_in_their_two_largest_units(seconds, text):
+    assert span(seconds) == text
+
+
+def test_sizes_are_written_for_people():
+    assert [octets(n) for n in (640, 12_300_000, 1_000_000_000_000)] == ["640 B", "12.3 MB", "1000.0 GB"]
+
+
+LAYOUT = Layout("eq", (("temp", 10.0), ("never", 1.0)), ("eth0",))
+
+
+def stored(minute, raw, octets_in):
+    poll = Poll(1, minute * MINUTE_US, (raw, None, octets_in, None, 0, 0, 0, 0), ((3, 0),), 2)
+    return StoredPoll(minute, LAYOUT, poll, 0, 2)
+
+
+def test_history_has_values_as_delivered_and_rates_between_neighbours():
+    """No rate over a reboot, nor over a hole; no series of what was never read."""
+    polls = [stored(0, 410, 0), stored(1, 420, 7500), stored(2, None, 100), stored(3, 430, 7600), stored(9, 440, 9000)]
+    polls.append(StoredPoll(99, Layout("eq", is_state=True), Poll(2, 0, (0, 0, 5), ((1, 0),), 1), 0, 1))
+    temp, eth0 = history.series_of(polls)
+    assert (temp.id, temp.values) == ("temp", [41.0, 42.0, 43.0, 44.0])
+    assert (eth0.id, eth0.what) == ("eth0", "in")
+    assert [value for _, value in eth0.points] == [1000.0, None, 1000.0, None]
+
+
+def test_a_sparkline_goes_from_least_to_most_and_leaves_gaps():
+    (temp, *_) = history.series_of([stored(0, 0, 0), stored(1, 70, 0), stored(3, 35, 0)])
+    assert history.sparkline(temp, 0, 4 * MINUTE_US, width=4) == "▁█ ▅"
+    assert history.sparkline(temp, 0, 4 * MINUTE_US, history.PLAIN_BARS, 4) == "_@ +"
+    assert history.sparkline(temp, 9 * MINUTE_US, 10 * MINUTE_US, width=4) == "    "
+    flat = replace(temp, points=((0, 5.0), (MINUTE_US, 5.0)))
+    assert history.sparkline(flat, 0, 2 * MINUTE_US, width=2) == "▁▁"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (12.345678, "12.35"), (9999, "9999"), (10_000, "10k"), (1.25e9, "1250M"), (-5e12, "-5000G")]
+)
+def test_amounts_are_short(value, text):
+    assert history.amount(value) == text
