@@ -14,10 +14,10 @@ from pathlib import Path
 
 import structlog
 
-from towerops_agent.api.accepts import Accepts
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.model import Layout, Poll, Secret

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write docs/openapi.json and the tables of fields in docs/api.md from the contract: `.venv/bin/python tools/openapi.py`.
 
-The document is the sandbox's own (sandbox/openapi.py), held to api/contract.py by tests. A test fails where the files are stale.
+The document is the sandbox's own (sandbox/openapi.py), held to api/wire/contract.py by tests. A test fails if they are stale.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from towerops_agent.api.contract import Accepts
+from towerops_agent.api.wire.contract import Accepts
 from towerops_lab.sandbox.docs import type_text
 from towerops_lab.sandbox.openapi import document
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 from playwright.async_api import Browser, async_playwright
 
-from towerops_agent.api.contract import HEARTBEAT_PATH, METRICS_PATH
+from towerops_agent.api.wire.contract import HEARTBEAT_PATH, METRICS_PATH
 from towerops_agent.model import INTERFACE_COLUMNS
 from towerops_agent.snmp.message import Community, Request, Version, decode_message
 from towerops_agent.snmp.oid import parse_oid

@@ -19,12 +19,12 @@ import structlog
 from towerops_agent import __version__
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ANSWER_WITHIN_S, CONFIG_WITHIN_S, ApiClient
-from towerops_agent.api.config_sync import ConfigSync
-from towerops_agent.api.config_text import ConfigText
-from towerops_agent.api.equipment import ConfigRead
-from towerops_agent.api.outcomes import ConfigFetched, NotModified
-from towerops_agent.api.seal import seal, unseal
+from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config.document.equipment import ConfigRead
+from towerops_agent.config.document.text import ConfigText
+from towerops_agent.config.seal import seal, unseal
+from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
@@ -213,7 +213,7 @@ class Agent:
                     report.problems.append(f"{device.name} ({device.address}) gave nothing: {reason}")
             if not await self._deliver_rest(ONCE_WITHIN_S, ONCE_ATTEMPTS):
                 pending = await self._buffer.pending()
-                reason = self._courier.reachability.last_failure or f"not done within {ONCE_WITHIN_S:g} s"
+                reason = self._courier.availability.last_failure or f"not done within {ONCE_WITHIN_S:g} s"
                 report.problems.append(f"{pending.metrics} metrics not delivered, kept for the next run: {reason}")
             report.metrics = self.counters.total(Count.METRICS_DELIVERED)
             await self._remember()

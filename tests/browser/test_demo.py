@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 
 from browser.chromium import browser_page
-from towerops_agent.api.contract import METRICS_PATH
+from towerops_agent.api.wire.contract import METRICS_PATH
 from towerops_lab.demo.site import ACCEPTS, SITE, TOKEN, demo_config, running_agent
 from towerops_lab.demo.tower import tower
 from towerops_lab.sandbox.server import Sandbox

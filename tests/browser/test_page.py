@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from browser.chromium import browser_page
-from towerops_agent.api.contract import HEARTBEAT_PATH, METRICS_PATH
+from towerops_agent.api.wire.contract import HEARTBEAT_PATH, METRICS_PATH
 from towerops_lab.sandbox.page import Site
 from towerops_lab.sandbox.server import Sandbox
 

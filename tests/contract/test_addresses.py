@@ -8,7 +8,7 @@ import pytest
 from contract.scripted_server import ScriptedServer, answer
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
-from towerops_agent.api.outcomes import Accepted, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, Unavailable
 from towerops_agent.model import Secret
 
 OK = answer(200, {"status": "accepted", "received": 0})

@@ -12,9 +12,8 @@ from towerops_agent import __version__
 from towerops_agent.api import client as client_module
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
-from towerops_agent.api.config_text import config_text
-from towerops_agent.api.contract import Heartbeat
-from towerops_agent.api.outcomes import (
+from towerops_agent.api.wire.contract import Heartbeat
+from towerops_agent.api.wire.outcomes import (
     Accepted,
     ConfigFetched,
     NotFound,
@@ -25,6 +24,7 @@ from towerops_agent.api.outcomes import (
     Unauthorized,
     Unavailable,
 )
+from towerops_agent.config.document.text import ConfigIntake, config_text
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
 
@@ -127,7 +127,7 @@ async def test_a_refused_connection_says_so():
     async with ScriptedServer([OK]).serve() as url:
         pass
     async with client_of(url) as client:
-        assert await client.get_config() == Unavailable("no connection: Connection refused")
+        assert await client.get_config(ConfigIntake()) == Unavailable("no connection: Connection refused")
 
 
 async def test_a_server_that_never_answers_is_given_up():
@@ -186,8 +186,8 @@ async def test_the_configuration_comes_with_its_etag_and_the_difference_of_the_c
     date, later = "Fri, 09 Jan 2026 19:22:15 GMT", "Fri, 09 Jan 2026 20:22:15 GMT"
     server = ScriptedServer([answer(200, b"{}", ETag='"1"', Date=date), answer(304, Date=later)])
     async with server.serve() as url, client_of(url) as client:
-        assert await client.get_config() == ConfigFetched(config_text(b"{}"), '"1"', 0.0)
-        assert await client.get_config('"1"') == NotModified(-3600.0)
+        assert await client.get_config(ConfigIntake()) == ConfigFetched(config_text(b"{}"), '"1"', 0.0)
+        assert await client.get_config(ConfigIntake(), '"1"') == NotModified(-3600.0)
     assert "if-none-match" not in server.asked[0].headers
     assert server.asked[1].headers["if-none-match"] == '"1"'
 
@@ -195,7 +195,7 @@ async def test_the_configuration_comes_with_its_etag_and_the_difference_of_the_c
 @pytest.mark.parametrize("bad", [b"", b"[]", b"<html>", b'{"equipment": 5}', b'{"equipment": [{"id": "a"}'])
 async def test_a_body_that_is_no_configuration_is_no_answer(bad):
     async with ScriptedServer([answer(200, bad, ETag='"1"')]).serve() as url, client_of(url) as client:
-        outcome = await client.get_config()
+        outcome = await client.get_config(ConfigIntake())
     assert isinstance(outcome, Unavailable)
     assert outcome.status == 200
     assert outcome.reason.startswith("the configuration can't be used: ")
@@ -203,7 +203,7 @@ async def test_a_body_that_is_no_configuration_is_no_answer(bad):
 
 async def test_a_304_that_was_not_asked_for_is_no_configuration():
     async with ScriptedServer([answer(304)]).serve() as url, client_of(url) as client:
-        assert await client.get_config() == Redirected(304, "")
+        assert await client.get_config(ConfigIntake()) == Redirected(304, "")
 
 
 @pytest.mark.parametrize("bomb", [False, True])
@@ -212,7 +212,7 @@ async def test_a_body_without_end_does_not_fill_memory(monkeypatch, bomb):
     body = b" " * (3 << 20)
     told = answer(200, zlib.compress(body), Content_Encoding="deflate") if bomb else answer(200, body)
     async with ScriptedServer([told]).serve() as url, client_of(url) as client:
-        assert await client.get_config() == Unavailable("a configuration of more than 1 MiB", 200)
+        assert await client.get_config(ConfigIntake()) == Unavailable("a configuration of more than 1 MiB", 200)
 
 
 async def test_a_body_that_is_not_encoded_as_it_says_is_unavailable():

@@ -8,11 +8,11 @@ from contract.scripted_server import ScriptedServer, answer
 from support.patience import Patience
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
-from towerops_agent.api.config_sync import ConfigSync
-from towerops_agent.api.contract import CONFIG_PATH, METRICS_PATH, Accepts
-from towerops_agent.api.outcomes import ConfigFetched, NotModified, Unavailable
-from towerops_agent.api.seal import seal, unseal
+from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH, Accepts
+from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified, Unavailable
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config.seal import seal, unseal
+from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
@@ -183,7 +183,7 @@ async def test_a_redirect_takes_the_token_to_no_other_host(sandbox, agent):
         assert await agent.courier.deliver_pending(attempts=9) is True
         assert isinstance(await agent.sync.fetch_once(), ConfigFetched)
     assert elsewhere.connections == 0
-    assert f"redirected to {target} (308), not followed" in agent.courier.reachability.last_failure
+    assert f"redirected to {target} (308), not followed" in agent.courier.availability.last_failure
     assert sandbox.store.metric_count == 44
 
 

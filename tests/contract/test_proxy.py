@@ -10,7 +10,7 @@ from contract.scripted_server import ScriptedServer, answer
 from support.connect_proxy import ConnectProxy
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
-from towerops_agent.api.outcomes import Accepted, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, Unavailable
 from towerops_agent.model import Secret
 
 TOKEN = "t0ken-of-the-test"

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 import trustme
 
-from towerops_agent.api.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH, Accepts
+from towerops_agent.api.wire.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH, Accepts
 from towerops_lab.sandbox.server import Sandbox
 
 READING = {"type": "sensor_reading", "sensor_id": "s", "value": 41.5, "status": "ok", "timestamp": "2026-01-09T19:22:15.123456Z"}

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 import trustme
 
-from towerops_agent.api.contract import CONFIG_PATH, METRICS_PATH, SensorReading
+from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH, SensorReading
 from towerops_lab.sandbox.proxy import Proxy
 from towerops_lab.sandbox.server import Sandbox
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from towerops_agent.api.contract import Accepts
+from towerops_agent.api.wire.contract import Accepts
 from towerops_lab.sandbox.page import Site
 from towerops_lab.sandbox.server import Sandbox
 

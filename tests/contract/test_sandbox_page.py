@@ -6,7 +6,7 @@ import json
 import httpx2
 import pytest
 
-from towerops_agent.api.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH
+from towerops_agent.api.wire.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH
 from towerops_lab.sandbox.page import Site
 from towerops_lab.sandbox.server import Sandbox
 from towerops_lab.sandbox.switches import Switch

@@ -12,8 +12,8 @@ import trustme
 from contract.scripted_server import ScriptedServer, answer
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
-from towerops_agent.api.outcomes import Accepted, Unavailable
 from towerops_agent.api.tls import tls_context
+from towerops_agent.api.wire.outcomes import Accepted, Unavailable
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
 

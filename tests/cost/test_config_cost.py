@@ -5,7 +5,7 @@ import tracemalloc
 from uuid import UUID
 
 from cost.device308 import INTERFACES, OIDS
-from towerops_agent.api.config_text import ConfigIntake
+from towerops_agent.config.document.text import ConfigIntake
 
 DEVICES = 300
 CHUNK_OCTETS = 1 << 16

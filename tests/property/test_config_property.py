@@ -7,8 +7,8 @@ from ipaddress import ip_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.api.config_text import config_text
-from towerops_agent.api.equipment import read_config
+from towerops_agent.config.document.equipment import read_config
+from towerops_agent.config.document.text import config_text
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Equipment
 

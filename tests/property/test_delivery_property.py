@@ -7,9 +7,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.api.contract import InterfaceStat, Metrics, SensorReading
-from towerops_agent.api.outcomes import Accepted, NotFound, Redirected, Rejected, TooLarge, Unauthorized, Unavailable
-from towerops_agent.api.retry_after import retry_after_s
+from towerops_agent.api.wire.contract import InterfaceStat, Metrics, SensorReading
+from towerops_agent.api.wire.outcomes import Accepted, NotFound, Redirected, Rejected, TooLarge, Unauthorized, Unavailable
+from towerops_agent.api.wire.retry_after import retry_after_s
 from towerops_agent.delivery.metrics import encode_metrics, metrics_of, timestamp
 from towerops_agent.delivery.retry import Delivered, Halve, RetryIn, SetAside, decide
 from towerops_agent.model import Layout, Poll

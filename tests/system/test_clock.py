@@ -12,7 +12,7 @@ import structlog
 from support.agent import TOKEN
 from support.inside import polls_of, running
 from support.site import METRICS_A_POLL, site
-from towerops_agent.api.contract import CONFIG_PATH, METRICS_PATH
+from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH
 from towerops_agent.counters import Count
 from towerops_lab.sandbox.server import Sandbox
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from support.agent import TOKEN, AgentProcess, environment, running
 from support.site import COMMUNITY, equipment, simulated_device, site
-from towerops_agent.api.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH
+from towerops_agent.api.wire.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH
 from towerops_lab.sandbox.changes import Changes
 from towerops_lab.sandbox.server import Sandbox
 from towerops_lab.simulator.server import serve
@@ -20,7 +20,7 @@ WRONG_COMMUNITY = "wrong-community-77e1"
 SECRETS = (TOKEN, NEW_TOKEN, COMMUNITY, WRONG_COMMUNITY)
 
 HASTY = """
-from towerops_agent.api import config_sync
+from towerops_agent.config import sync as config_sync
 from towerops_agent.delivery import courier, heartbeat
 
 config_sync.FIRST_RETRY_S = 0.5

@@ -7,7 +7,7 @@ from support.agent import TOKEN, environment, running
 from support.inside import polls_of
 from support.inside import running as running_inside
 from support.site import METRICS_A_POLL, site
-from towerops_agent.api.contract import METRICS_PATH
+from towerops_agent.api.wire.contract import METRICS_PATH
 from towerops_agent.counters import Count
 from towerops_agent.delivery import courier
 from towerops_agent.delivery.metrics import timestamp

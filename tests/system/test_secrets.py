@@ -11,7 +11,7 @@ import trustme
 
 from support.agent import TOKEN, environment, output_of, running
 from support.site import COMMUNITY, equipment, site
-from towerops_agent.api.contract import METRICS_PATH
+from towerops_agent.api.wire.contract import METRICS_PATH
 from towerops_lab.sandbox.server import Sandbox
 
 WRONG_COMMUNITY = "wrong-community-\u00e9-7c2e"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from support.agent import TOKEN, environment, running
 from support.site import equipment, simulated_device, site
-from towerops_agent.api.contract import Accepts
+from towerops_agent.api.wire.contract import Accepts
 from towerops_lab.sandbox.server import Sandbox
 from towerops_lab.simulator.server import serve
 

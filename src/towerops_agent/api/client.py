@@ -1,6 +1,6 @@
 """The Towerops API's three endpoints over HTTPS, each answer and each failure as a value of outcomes.py.
 
-config_sync.py, delivery's courier.py and heartbeat.py use it; retry.py decides what an outcome leads to. httpx2's exceptions and
+config/sync.py, delivery's courier.py and heartbeat.py use it; retry.py decides what an outcome leads to. httpx2's exceptions and
 those below it end here. No redirect is followed, no cookie kept, and the token goes to the base URL alone; what a server
 says is cut, cleaned of control characters and of the token before anyone sees it.
 I/O. Sizes in octets, times in seconds. Source: docs/api.md.
@@ -17,21 +17,24 @@ from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import httpx2
 import msgspec
 
 from towerops_agent import __version__
-from towerops_agent.api import contract
 from towerops_agent.api.bearer import TokenSource
-from towerops_agent.api.clock_skew import ahead_s
-from towerops_agent.api.config_text import ConfigIntake
-from towerops_agent.api.outcomes import (
+from towerops_agent.api.proxy import is_loopback, proxy_of
+from towerops_agent.api.tls import describe_tls_failure, tls_context
+from towerops_agent.api.wire import contract
+from towerops_agent.api.wire.clock_skew import ahead_s
+from towerops_agent.api.wire.outcomes import (
     Accepted,
     ConfigFetched,
     ConfigOutcome,
+    Document_co,
     Failure,
+    Intake,
     NotFound,
     NotModified,
     Outcome,
@@ -41,9 +44,7 @@ from towerops_agent.api.outcomes import (
     Unauthorized,
     Unavailable,
 )
-from towerops_agent.api.proxy import is_loopback, proxy_of
-from towerops_agent.api.retry_after import http_date, retry_after_s
-from towerops_agent.api.tls import describe_tls_failure, tls_context
+from towerops_agent.api.wire.retry_after import http_date, retry_after_s
 from towerops_agent.errors import InvalidConfig, SettingsError
 
 MOST_CONFIG_OCTETS = 256 << 20
@@ -138,10 +139,12 @@ class ApiClient:
         """Whether the token's file holds another one now. Raises SettingsError where the file can't be used."""
         return self._token.reread()
 
-    async def get_config(self, etag: str | None = None) -> ConfigOutcome:
-        """The configuration, or NotModified where it still is the one that `etag` names. Unavailable where it is none."""
+    async def get_config(self, intake: Intake[Document_co], etag: str | None = None) -> ConfigOutcome[Document_co]:
+        """What `intake` makes of the configuration; NotModified if it is still the one that `etag` names.
+
+        Unavailable if `intake` raises InvalidConfig.
+        """
         headers = {} if etag is None else {"If-None-Match": etag}
-        intake = ConfigIntake()
         try:
             answer = await self._exchange("GET", contract.CONFIG_PATH, headers, None, MOST_CONFIG_OCTETS, CONFIG_WITHIN_S, intake)
             if isinstance(answer, Unavailable):
@@ -185,7 +188,7 @@ class ApiClient:
         body: bytes | None,
         most_octets: int,
         within_s: float,
-        intake: ConfigIntake | None = None,
+        intake: Intake[Any] | None = None,
     ) -> _Answer | Unavailable:
         """The answer to one request, its body cut at `most_octets`; Unavailable where there is none.
 

@@ -49,7 +49,7 @@ def history(device: str, database: Path, token_file: Path | None, hours: float, 
 def _find(device: str, database: Path, token_file: Path | None, known: set[str]) -> tuple[str, dict[str, str]]:
     """The id of the equipment that is called so, and the names of its interfaces by id. Raises AgentError."""
     from towerops_agent.api.bearer import TokenSource
-    from towerops_agent.snmptool.kept_devices import is_called, read_devices
+    from towerops_agent.config.kept import is_called, read_devices
 
     token = TokenSource(_token_of_environment(), token_file)
     try:

@@ -3,7 +3,7 @@
 pace.py and settlement.py tell it what came of each batch. Pure.
 """
 
-from towerops_agent.api.accepts import Accepts
+from towerops_agent.config.document.accepts import Accepts
 
 DELIVERED_BEFORE_GROWTH = 100
 """After a batch that was too large: limits change, and to try one out costs a request."""

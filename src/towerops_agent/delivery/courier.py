@@ -17,11 +17,11 @@ from typing import Literal, Protocol
 
 import structlog
 
-from towerops_agent.api.accepts import Accepts
-from towerops_agent.api.outcomes import Outcome, TooLarge
-from towerops_agent.api.reachability import Reachability
+from towerops_agent.api.wire.availability import Availability
+from towerops_agent.api.wire.outcomes import Outcome, TooLarge
 from towerops_agent.buffer.batch import Batch, Lane
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Counters
 from towerops_agent.delivery.catch_up import Backlog, CatchUp
 from towerops_agent.delivery.held import Held
@@ -93,9 +93,9 @@ class Courier:
         )
 
     @property
-    def reachability(self) -> Reachability:
+    def availability(self) -> Availability:
         """Whether the API takes metrics."""
-        return self._settlement.reachability
+        return self._settlement.availability
 
     @property
     def in_flight(self) -> int:

@@ -11,9 +11,9 @@ from typing import Protocol
 import structlog
 
 from towerops_agent import __version__
-from towerops_agent.api.contract import Heartbeat
-from towerops_agent.api.outcomes import Accepted, Outcome
-from towerops_agent.api.reachability import Reachability
+from towerops_agent.api.wire.availability import Availability
+from towerops_agent.api.wire.contract import Heartbeat
+from towerops_agent.api.wire.outcomes import Accepted, Outcome
 from towerops_agent.counters import Count, Counters
 
 INTERVAL_S = 60.0
@@ -47,7 +47,7 @@ class HeartbeatLoop:
         self._monotonic_s = monotonic_s
         self._started_s = monotonic_s()
         self._now_us = now_us
-        self.reachability = Reachability(repeat_us=None)
+        self.availability = Availability(repeat_us=None)
 
     async def run(self) -> None:
         """Send one now and every minute, for good."""
@@ -63,11 +63,11 @@ class HeartbeatLoop:
         )
         if isinstance(outcome, Accepted):
             self._counters.add(Count.HEARTBEATS, "sent")
-            failures = self.reachability.failures
-            if self.reachability.succeeded(self._now_us()) and failures:
+            failures = self.availability.failures
+            if self.availability.succeeded(self._now_us()) and failures:
                 log.info("heartbeats are taken again", failures_before=failures)
         else:
             self._counters.add(Count.HEARTBEATS, "failed")
-            if self.reachability.failed(outcome.reason, self._now_us()):
+            if self.availability.failed(outcome.reason, self._now_us()):
                 log.warning("heartbeat not taken, will retry", status=outcome.status, reason=outcome.reason)
         return outcome

@@ -12,7 +12,7 @@ from math import isfinite
 
 import msgspec
 
-from towerops_agent.api.contract import EquipmentStatus, InterfaceStat, Metric, Metrics, SensorReading
+from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Metric, Metrics, SensorReading
 from towerops_agent.model import INTERFACE_COLUMNS, STATE_REASONS, STATES, Layout, Number, Poll
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from towerops_agent.api.accepts import Accepts
 from towerops_agent.buffer.batch import Batch, StoredPoll
+from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.delivery.metrics import encode_metrics
 
 GZIP_LEVEL = 1

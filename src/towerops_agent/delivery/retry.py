@@ -6,7 +6,16 @@ courier.py asks, and does it. Pure: the jitter is passed in. Seconds.
 from dataclasses import dataclass
 from typing import assert_never
 
-from towerops_agent.api.outcomes import Accepted, NotFound, Outcome, Redirected, Rejected, TooLarge, Unauthorized, Unavailable
+from towerops_agent.api.wire.outcomes import (
+    Accepted,
+    NotFound,
+    Outcome,
+    Redirected,
+    Rejected,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
 
 LEAST_S = 1.0
 MOST_S = 60.0

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import structlog
 
-from towerops_agent.api.outcomes import NotFound, Outcome, Redirected, TooLarge, Unauthorized, Unavailable
-from towerops_agent.api.reachability import Reachability
+from towerops_agent.api.wire.availability import Availability
+from towerops_agent.api.wire.outcomes import NotFound, Outcome, Redirected, TooLarge, Unauthorized, Unavailable
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.held import Held
@@ -41,7 +41,7 @@ class Settlement:
         self._jitter = jitter
         self._monotonic_s = monotonic_s
         self._now_us = now_us
-        self.reachability = Reachability()
+        self.availability = Availability()
         self.wants_token = False
 
     async def settle(self, parcel: Parcel, sent: Sent, outcome: Outcome) -> Decision:
@@ -100,7 +100,7 @@ class Settlement:
         if isinstance(outcome, Unavailable) and outcome.retry_after_s is not None:
             self._pace.told(decision.seconds, now_s)
         self.wants_token = self.wants_token or decision.reread_token
-        if not self.reachability.failed(outcome.reason, self._now_us()):
+        if not self.availability.failed(outcome.reason, self._now_us()):
             return
         (log.error if isinstance(outcome, Unauthorized | NotFound | Redirected) else log.warning)(
             "batch not delivered, will retry",
@@ -110,7 +110,7 @@ class Settlement:
             reason=outcome.reason,
             attempt=self._held.attempts(batch),
             retry_in_s=round(decision.seconds, 1),
-            unlogged=self.reachability.take_unlogged(),
+            unlogged=self.availability.take_unlogged(),
         )
 
     async def _halve(self, parcel: Parcel, outcome: Outcome, too_large: bool) -> None:
@@ -144,8 +144,8 @@ class Settlement:
             self._held.settled(parcel.batch)  # it is not among those that are looked at for the blame
             self._held.api_answers(now_s)
         self._pace.answered(sent, parcel.batch.metric_count, now_s)
-        failures = self.reachability.failures
-        if self.reachability.succeeded(self._now_us()):
+        failures = self.availability.failures
+        if self.availability.succeeded(self._now_us()):
             log.info("API takes metrics", failures_before=failures)
 
 

@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
-from towerops_agent.api.outcomes import ConfigFetched, ConfigOutcome, Unavailable
+from towerops_agent.api.wire.outcomes import ConfigFetched, ConfigOutcome, Unavailable
+from towerops_agent.config.document.text import ConfigIntake, ConfigText
+from towerops_agent.config.kept import NoKeptDevices, is_at, is_called, read_devices
 from towerops_agent.counters import Counters
 from towerops_agent.doctor.database import check_database
 from towerops_agent.doctor.device import Waits, check_devices
@@ -27,7 +29,6 @@ from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.model import Equipment, Secret
 from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmptool.kept_devices import NoKeptDevices, is_at, is_called, read_devices
 
 CONNECT_WITHIN_S = 5.0
 READ_WITHIN_S = 15.0
@@ -88,7 +89,7 @@ async def examine(environ: Mapping[str, str], flags: Mapping[str, object], order
             yield check
 
 
-async def _fetch(settings: Settings, token: TokenSource) -> ConfigOutcome | SettingsError:
+async def _fetch(settings: Settings, token: TokenSource) -> ConfigOutcome[ConfigText] | SettingsError:
     client = ApiClient(
         settings.api_url,
         token,
@@ -100,12 +101,12 @@ async def _fetch(settings: Settings, token: TokenSource) -> ConfigOutcome | Sett
     )
     try:
         async with client:
-            return await client.get_config()
+            return await client.get_config(ConfigIntake())
     except SettingsError as error:  # the proxy's URL
         return error
 
 
-def _api_checks(outcome: ConfigOutcome | SettingsError | None, network: Network, took_s: float) -> list[Check]:
+def _api_checks(outcome: ConfigOutcome[ConfigText] | SettingsError | None, network: Network, took_s: float) -> list[Check]:
     match outcome:
         case None:
             return [Check("API", Mark.SKIPPED, "not asked: the settings come first")]
@@ -116,7 +117,7 @@ def _api_checks(outcome: ConfigOutcome | SettingsError | None, network: Network,
 
 
 def _configured(
-    settings: Settings, token: TokenSource | None, outcome: ConfigOutcome | SettingsError | None, orders: Orders
+    settings: Settings, token: TokenSource | None, outcome: ConfigOutcome[ConfigText] | SettingsError | None, orders: Orders
 ) -> Configured:
     """The API's configuration; where there is none, the one that the agent kept."""
     if isinstance(outcome, ConfigFetched):

@@ -20,7 +20,7 @@ def make_security(credentials: Credentials, before: Security | None = None) -> S
         version = Version.V1 if credentials.version is SnmpVersion.V1 else Version.V2C
         return Community(version, _octets(credentials.community))
     if credentials.user is None:
-        raise ValueError("SNMPv3 without a user: expected one, api/credentials.py sees to it")
+        raise ValueError("SNMPv3 without a user: expected one, config/document/credentials.py sees to it")
     user = _usm_user(credentials.user)
     if isinstance(before, UsmSecurity) and before.user == user:
         return before

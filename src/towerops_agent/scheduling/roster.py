@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
-from towerops_agent.api.equipment import ConfigRead
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.model import Equipment, Layout
 from towerops_agent.polling.device import Device, layout_of, make_device
 from towerops_agent.polling.memory import Memory

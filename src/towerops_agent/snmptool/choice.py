@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 
+from towerops_agent.config.kept import is_at, is_called
 from towerops_agent.errors import AgentError, SettingsError
 from towerops_agent.model import Equipment, Transport
 from towerops_agent.snmptool.credentials import CredentialSource
-from towerops_agent.snmptool.kept_devices import is_at, is_called
 from towerops_agent.snmptool.target import Place, Target, parse_place, target_at, target_of
 
 Devices = Callable[[Callable[[Equipment], bool]], list[Equipment]]

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from towerops_agent.api.contract import Snmp
-from towerops_agent.api.credentials import read_credentials
+from towerops_agent.api.wire.contract import Snmp
+from towerops_agent.config.document.credentials import read_credentials
 from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.model import Credentials, Secret, SnmpVersion
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from towerops_agent.api.bearer import TokenSource
+from towerops_agent.config.kept import read_devices
 from towerops_agent.model import Equipment, Secret, SnmpVersion
 from towerops_agent.settings import SETTINGS
 from towerops_agent.snmp import ber
 from towerops_agent.snmptool.choice import Devices, choose_target
-from towerops_agent.snmptool.kept_devices import read_devices
 from towerops_agent.snmptool.probe import probe
 from towerops_agent.snmptool.target import Target
 from towerops_agent.snmptool.tool import get, open_session, walk_as_net_snmp

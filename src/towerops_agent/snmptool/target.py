@@ -6,7 +6,7 @@ Pure. Source: the words are HOST of `towerops-agent snmp`: 10.0.0.1, 10.0.0.1:11
 import re
 from dataclasses import dataclass
 
-from towerops_agent.api.fields import host as checked_host
+from towerops_agent.config.document.fields import host as checked_host
 from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.model import Credentials, Equipment, Transport
 

@@ -18,9 +18,9 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from towerops_agent import __version__
-from towerops_agent.api.config_sync import ConfigSync
-from towerops_agent.api.reachability import Reachability
+from towerops_agent.api.wire.availability import Availability
 from towerops_agent.buffer.batch import Pending
+from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
@@ -123,12 +123,12 @@ def _round_trips_s(look: Look) -> Mapping[str, float]:
     return {name: all_s[math.ceil(quantile * len(all_s)) - 1] for name, quantile in _QUANTILES.items()} if all_s else {}
 
 
-def _dealings(parts: Parts) -> dict[str, Reachability]:
+def _dealings(parts: Parts) -> dict[str, Availability]:
     """The dealings with the API, by the names that `status` gives them."""
     return {
-        "configuration": parts.sync.reachability,
-        "metrics": parts.courier.reachability,
-        "heartbeat": parts.heartbeat.reachability,
+        "configuration": parts.sync.availability,
+        "metrics": parts.courier.availability,
+        "heartbeat": parts.heartbeat.availability,
     }
 
 

@@ -14,9 +14,9 @@ from typing import Final
 import structlog
 
 from towerops_agent import __version__
-from towerops_agent.api.config_sync import ConfigSync
-from towerops_agent.api.reachability import Reachability
+from towerops_agent.api.wire.availability import Availability
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
@@ -121,9 +121,9 @@ class Observer:
             written_boot_s=boot_clock_s(),
             due_s=self._marks.due_s,
             dealings={
-                "configuration": _dealing(self._sync.reachability),
-                "metrics": _dealing(self._courier.reachability),
-                "heartbeat": _dealing(self._heartbeat.reachability),
+                "configuration": _dealing(self._sync.availability),
+                "metrics": _dealing(self._courier.availability),
+                "heartbeat": _dealing(self._heartbeat.availability),
             },
             configuration=self._configuration(len(devices)),
             states=count_states(devices),
@@ -148,7 +148,7 @@ class Observer:
         refusals = self._sync.refusals
         return Configuration(
             version=self._sync.version,
-            fetched_us=self._sync.reachability.last_success_us,
+            fetched_us=self._sync.availability.last_success_us,
             devices=devices,
             refused=len(refusals),
             refusals=[Refused(item.kind, item.equipment, item.item, item.reason) for item in refusals[:MOST_REFUSALS]],
@@ -168,11 +168,11 @@ class Observer:
         return {"polls": (polls - first_polls) / minutes, "metrics": (metrics - first_metrics) / minutes}
 
 
-def _dealing(reachability: Reachability) -> Dealing:
+def _dealing(availability: Availability) -> Dealing:
     return Dealing(
-        reachability.works,
-        reachability.since_us,
-        reachability.last_success_us,
-        reachability.failures,
-        reachability.last_failure if reachability.works is False else "",
+        availability.works,
+        availability.since_us,
+        availability.last_success_us,
+        availability.failures,
+        availability.last_failure if availability.works is False else "",
     )

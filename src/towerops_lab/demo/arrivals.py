@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from towerops_agent.api.contract import InterfaceStat, Metric, SensorReading
+from towerops_agent.api.wire.contract import InterfaceStat, Metric, SensorReading
 
 
 @dataclass(slots=True)

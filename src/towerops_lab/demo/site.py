@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from towerops_agent.api.contract import Accepts
+from towerops_agent.api.wire.contract import Accepts
 from towerops_lab.demo.arrivals import Arrivals
 from towerops_lab.demo.machine import this_machine
 from towerops_lab.demo.port import free_port

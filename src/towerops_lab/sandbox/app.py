@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from towerops_agent.api.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH, HeartbeatAccepted, MetricsAccepted
+from towerops_agent.api.wire.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH, HeartbeatAccepted, MetricsAccepted
 from towerops_lab.sandbox.batch import Exchange
 from towerops_lab.sandbox.checks import Refused, decode_heartbeat, decode_metrics, decompress
 from towerops_lab.sandbox.faults import Answer, Cut, Delay, Effect, Fault, Faults, Hold, Limit, RefuseMetrics

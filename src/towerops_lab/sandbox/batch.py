@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from towerops_agent.api.contract import Metric
+from towerops_agent.api.wire.contract import Metric
 
 MetricIdentity = tuple[str, str, str]
 """What makes two metrics the same one: type, the id of what was read, timestamp."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from towerops_agent.api.contract import Accepts, EquipmentStatus, Heartbeat, InterfaceStat, Metric, Metrics, SensorReading
+from towerops_agent.api.wire.contract import Accepts, EquipmentStatus, Heartbeat, InterfaceStat, Metric, Metrics, SensorReading
 from towerops_agent.model import INTERFACE_COLUMNS
 
 MAX_INFLATION = 100

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from towerops_agent.api.contract import METRICS_PATH, Metric
+from towerops_agent.api.wire.contract import METRICS_PATH, Metric
 from towerops_lab.sandbox.changes import Changes
 
 

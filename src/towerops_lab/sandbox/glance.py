@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from towerops_agent.api.contract import EquipmentStatus, InterfaceStat, Metric, SensorReading
+from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Metric, SensorReading
 from towerops_lab.sandbox.batch import Batch
 from towerops_lab.sandbox.series import Series, rates
 

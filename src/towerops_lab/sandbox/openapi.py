@@ -6,7 +6,7 @@ As strict as checks.py, and no stricter: tests send what it generates. Pure.
 from typing import Any, Final
 
 from towerops_agent import __version__
-from towerops_agent.api.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH, Accepts
+from towerops_agent.api.wire.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH, Accepts
 
 Document = dict[str, Any]
 

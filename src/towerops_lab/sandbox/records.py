@@ -13,7 +13,7 @@ from typing import Final, overload
 
 import msgspec
 
-from towerops_agent.api.contract import EquipmentStatus, Heartbeat, InterfaceStat, Metric, SensorReading
+from towerops_agent.api.wire.contract import EquipmentStatus, Heartbeat, InterfaceStat, Metric, SensorReading
 from towerops_lab.sandbox.batch import Batch, MetricIdentity
 
 KINDS: Final = ("sensor_reading", "interface_stat", "equipment_status")

@@ -20,7 +20,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from towerops_agent.api.contract import Accepts
+from towerops_agent.api.wire.contract import Accepts
 from towerops_lab.sandbox.app import make_app
 from towerops_lab.sandbox.changes import Changes
 from towerops_lab.sandbox.faults import Faults

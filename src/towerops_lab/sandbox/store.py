@@ -12,7 +12,7 @@ from typing import cast
 
 import msgspec
 
-from towerops_agent.api.contract import Accepts, Config, EquipmentStatus, Heartbeat, InterfaceStat, Metric, SensorReading
+from towerops_agent.api.wire.contract import Accepts, Config, EquipmentStatus, Heartbeat, InterfaceStat, Metric, SensorReading
 from towerops_lab.sandbox.batch import Batch, Exchange, MetricIdentity
 from towerops_lab.sandbox.changes import Changes
 from towerops_lab.sandbox.records import MAX_HEARTBEATS, MAX_METRICS, Batches, Records

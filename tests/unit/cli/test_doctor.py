@@ -15,11 +15,11 @@ import trustme
 from click.testing import CliRunner
 
 from support.site import COMMUNITY, equipment, site
-from towerops_agent.api.config_text import config_text
-from towerops_agent.api.seal import seal
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.cli import doctor as doctor_commands
 from towerops_agent.cli.doctor import doctor
+from towerops_agent.config.document.text import config_text
+from towerops_agent.config.seal import seal
 from towerops_agent.counters import Counters
 from towerops_agent.model import Secret
 from towerops_agent.telemetry import logs

@@ -7,10 +7,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from towerops_agent.api.config_text import config_text
-from towerops_agent.api.seal import seal
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.cli.snmp import snmp
+from towerops_agent.config.document.text import config_text
+from towerops_agent.config.seal import seal
 from towerops_agent.counters import Counters
 from towerops_agent.model import Secret
 from towerops_agent.snmp import ber

@@ -8,9 +8,9 @@ import pytest
 import structlog
 
 from support.patience import Done, Patience
-from towerops_agent.api.accepts import Accepts
-from towerops_agent.api.outcomes import Accepted, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, Unavailable
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.model import Layout, Poll

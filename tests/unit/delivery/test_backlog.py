@@ -5,8 +5,8 @@ import asyncio
 import pytest
 import structlog
 
-from towerops_agent.api.accepts import Accepts
-from towerops_agent.api.outcomes import Accepted, Rejected, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, Rejected, Unavailable
+from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count
 from towerops_agent.delivery.pace import FIRST_IN_FLIGHT, MOST_IN_FLIGHT
 from unit.delivery.bench import BUSY, Bench

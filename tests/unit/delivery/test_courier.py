@@ -6,8 +6,8 @@ import json
 import pytest
 
 from support.patience import Done
-from towerops_agent.api.accepts import Accepts
-from towerops_agent.api.outcomes import Accepted, Rejected, TooLarge, Unauthorized, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unauthorized, Unavailable
+from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure, SettingsError
 from unit.delivery.bench import BUSY, NOW_US
@@ -70,7 +70,7 @@ async def test_a_failed_batch_is_sent_again_with_the_same_key_and_body_after_gro
     assert failure["batch"] == "1-1"
     assert (failure["metrics"], failure["status"], failure["attempt"], failure["retry_in_s"]) == (10, 503, 1, 1.0)
     assert [line["failures_before"] for line in lines if line["event"] == "API takes metrics"] == [3]
-    state = bench.courier.reachability
+    state = bench.courier.availability
     assert (state.works, state.last_failure, state.last_success_us) == (True, "busy", NOW_US + 11_000_000)
 
 

@@ -4,8 +4,8 @@ import pytest
 import structlog
 
 from towerops_agent import __version__
-from towerops_agent.api.contract import Heartbeat
-from towerops_agent.api.outcomes import Accepted, Unauthorized, Unavailable
+from towerops_agent.api.wire.contract import Heartbeat
+from towerops_agent.api.wire.outcomes import Accepted, Unauthorized, Unavailable
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from towerops_agent.api.contract import InterfaceStat, SensorReading
+from towerops_agent.api.wire.contract import InterfaceStat, SensorReading
 from towerops_agent.delivery.metrics import encode_metrics, metrics_of, quotient, timestamp
 from towerops_agent.model import Layout, Poll
 

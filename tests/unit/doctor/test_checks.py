@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from towerops_agent.api.config_text import config_text
-from towerops_agent.api.outcomes import (
+from towerops_agent.api.wire.outcomes import (
     ConfigFetched,
     NotFound,
     NotModified,
@@ -16,6 +15,7 @@ from towerops_agent.api.outcomes import (
     Unauthorized,
     Unavailable,
 )
+from towerops_agent.config.document.text import config_text
 from towerops_agent.doctor.findings.api import check_api
 from towerops_agent.doctor.findings.check import Check, Mark
 from towerops_agent.doctor.findings.clock import check_clock, span_text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from towerops_agent.api.contract import EquipmentStatus
+from towerops_agent.api.wire.contract import EquipmentStatus
 from towerops_agent.buffer.codec import decode_layout, decode_poll, encode_layout, encode_poll
 from towerops_agent.delivery.metrics import metrics_of
 from towerops_agent.model import STATE_REASONS, STATES, Layout

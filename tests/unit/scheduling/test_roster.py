@@ -7,8 +7,8 @@ import json
 import pytest
 
 from support import virtual_time
-from towerops_agent.api.config_text import config_text
-from towerops_agent.api.equipment import read_config
+from towerops_agent.config.document.equipment import read_config
+from towerops_agent.config.document.text import config_text
 from towerops_agent.counters import Counters
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Poll

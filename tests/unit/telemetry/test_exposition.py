@@ -11,8 +11,8 @@ from support import virtual_time
 from support.devices import device
 from support.markdown import code, read, rows, sections
 from towerops_agent import __version__
-from towerops_agent.api.clock_skew import ClockSkew
-from towerops_agent.api.reachability import Reachability
+from towerops_agent.api.wire.availability import Availability
+from towerops_agent.api.wire.clock_skew import ClockSkew
 from towerops_agent.buffer.batch import Pending
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure
@@ -34,11 +34,11 @@ def parts(*, devices=(), pending=nothing_pending, counters: Counters | None = No
     marks.move("polling", 3600)
     stands_in: dict = {
         "counters": counters or Counters(),
-        "sync": SimpleNamespace(reachability=Reachability(), clock_skew=ClockSkew()),
+        "sync": SimpleNamespace(availability=Availability(), clock_skew=ClockSkew()),
         "fleet": SimpleNamespace(devices={one.id: one for one in devices}, latest_s=0.25),
         "buffer": SimpleNamespace(pending=pending),
-        "courier": SimpleNamespace(reachability=Reachability(), in_flight=3),
-        "heartbeat": SimpleNamespace(reachability=Reachability()),
+        "courier": SimpleNamespace(availability=Availability(), in_flight=3),
+        "heartbeat": SimpleNamespace(availability=Availability()),
     }
     return Parts(**stands_in, marks=marks, database_octets=lambda: 4096, now_us=lambda: NOW_US)
 
@@ -146,8 +146,8 @@ async def test_the_state_of_the_other_parts_is_there():
         return Pending(1200, 30, NOW_US - 90_000_000, backlog_metrics=1000)
 
     of = parts(pending=pending)
-    of.sync.reachability.succeeded(NOW_US - 2_000_000)
-    of.courier.reachability.failed("status 503", NOW_US)
+    of.sync.availability.succeeded(NOW_US - 2_000_000)
+    of.courier.availability.failed("status 503", NOW_US)
     of.sync.clock_skew.measured(-4.0)
     page = await seen(of)
     assert page["build_info", __version__] == 1

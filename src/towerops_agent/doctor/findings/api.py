@@ -5,7 +5,15 @@ Pure.
 
 from typing import Final
 
-from towerops_agent.api.outcomes import ConfigFetched, ConfigOutcome, NotFound, NotModified, Redirected, Unauthorized, Unavailable
+from towerops_agent.api.wire.outcomes import (
+    ConfigFetched,
+    ConfigOutcome,
+    NotFound,
+    NotModified,
+    Redirected,
+    Unauthorized,
+    Unavailable,
+)
 from towerops_agent.doctor.findings.check import Check, Mark
 
 _API: Final = "API"
@@ -28,7 +36,7 @@ _REFUSED: Final = {
 _UNKNOWN: Final = Check(_TOKEN, Mark.SKIPPED, "not known: the API did not say")
 
 
-def check_api(outcome: ConfigOutcome, network_works: bool, took_s: float) -> list[Check]:
+def check_api(outcome: ConfigOutcome[object], network_works: bool, took_s: float) -> list[Check]:
     """What is to be said of the API and the token. `network_works`: whether the layers below were found to be good."""
     match outcome:
         case ConfigFetched() | NotModified():

@@ -6,7 +6,7 @@ Pure: the clock is passed in. Seconds; ahead is positive.
 from datetime import UTC, datetime
 from typing import Final
 
-from towerops_agent.api.clock_skew import MOST_S
+from towerops_agent.api.wire.clock_skew import MOST_S
 from towerops_agent.doctor.findings.check import Check, Mark
 
 NAME = "clock"

@@ -7,8 +7,8 @@ Pure: the configuration is passed in.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from towerops_agent.api.config_text import ConfigText
-from towerops_agent.api.equipment import Refusal, read_config
+from towerops_agent.config.document.equipment import Refusal, read_config
+from towerops_agent.config.document.text import ConfigText
 from towerops_agent.doctor.findings.check import Check, Mark
 from towerops_agent.model import Equipment
 

@@ -1,6 +1,6 @@
 """The terminal's table shows the last value of each sensor and interface."""
 
-from towerops_agent.api.contract import InterfaceStat, SensorReading
+from towerops_agent.api.wire.contract import InterfaceStat, SensorReading
 from towerops_lab.demo.arrivals import Arrivals
 
 EQUIPMENT = [

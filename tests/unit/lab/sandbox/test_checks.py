@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.api.contract import Accepts
+from towerops_agent.api.wire.contract import Accepts
 from towerops_lab.sandbox.checks import MAX_INFLATION, Refused, decode_heartbeat, decode_metrics, decompress
 
 STAMP = "2026-01-09T19:22:15.123456Z"

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from towerops_agent.api.contract import CONFIG_PATH, METRICS_PATH
+from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH
 from towerops_lab.sandbox.faults import Answer, Delay, Faults
 
 

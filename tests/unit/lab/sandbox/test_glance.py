@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from towerops_agent.api.contract import EquipmentStatus, InterfaceStat, SensorReading
+from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, SensorReading
 from towerops_lab.sandbox.batch import Batch
 from towerops_lab.sandbox.glance import MAX_DEVICES, Glance
 

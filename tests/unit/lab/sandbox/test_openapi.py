@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from towerops_agent.api import contract
+from towerops_agent.api.wire import contract
 from towerops_lab.sandbox.docs import docs_page
 from towerops_lab.sandbox.openapi import TIMESTAMP, document
 

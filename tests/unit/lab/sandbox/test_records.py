@@ -2,7 +2,7 @@
 
 import pytest
 
-from towerops_agent.api.contract import Heartbeat, InterfaceStat, SensorReading
+from towerops_agent.api.wire.contract import Heartbeat, InterfaceStat, SensorReading
 from towerops_lab.sandbox.store import Store
 
 COUNTERS = dict.fromkeys(

@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from towerops_agent.api.contract import Accepts, Config, EquipmentStatus, Heartbeat, InterfaceStat, SensorReading
+from towerops_agent.api.wire.contract import Accepts, Config, EquipmentStatus, Heartbeat, InterfaceStat, SensorReading
 from towerops_lab.sandbox.store import Batch, Exchange, Store
 
 STAMP = "2026-01-09T19:22:15.{:06}Z"

@@ -1,6 +1,6 @@
 """A switch does its thing when it changes, and undoes it."""
 
-from towerops_agent.api.contract import METRICS_PATH
+from towerops_agent.api.wire.contract import METRICS_PATH
 from towerops_lab.sandbox.faults import Answer, Cut, Delay, Faults
 from towerops_lab.sandbox.switches import Switch, api_switches
 

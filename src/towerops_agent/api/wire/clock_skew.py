@@ -1,6 +1,6 @@
 """How far this machine's clock is from the server's: readings carry this clock's time, and a wrong one misplaces them all.
 
-client.py measures with each configuration, config_sync.py keeps the state and tells of changes; read by the status.
+client.py measures with each configuration, config/sync.py keeps the state and tells of changes; read by the status.
 Pure: the clock is passed in. Seconds; ahead is positive.
 """
 

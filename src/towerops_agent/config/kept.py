@@ -8,9 +8,9 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
-from towerops_agent.api.equipment import read_config
-from towerops_agent.api.seal import unseal
 from towerops_agent.buffer.reader import NotReadable, Reader
+from towerops_agent.config.document.equipment import read_config
+from towerops_agent.config.seal import unseal
 from towerops_agent.errors import AgentError
 from towerops_agent.model import Equipment, Secret
 

@@ -5,13 +5,13 @@ import stat
 
 import pytest
 
-from towerops_agent.api.config_text import config_text
-from towerops_agent.api.seal import seal
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config.document.text import config_text
+from towerops_agent.config.kept import NoKeptDevices, is_called, read_devices
+from towerops_agent.config.seal import seal
 from towerops_agent.counters import Counters
 from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.model import Secret
-from towerops_agent.snmptool.kept_devices import NoKeptDevices, is_called, read_devices
 
 TOKEN = Secret("agent-token")
 CONFIG = {

@@ -1,6 +1,6 @@
 """The configuration as the API sends it -> the equipment to poll, one device at a time.
 
-config_text.py has the octets, config_sync.py calls read_config, whoever plans the polls consumes it. A device is decoded typed
+text.py has the octets, config/sync.py calls read_config, whoever plans the polls consumes it. A device is decoded typed
 and in one step; only where that fails field by field, so that each bad item is refused alone. No more than one of them is
 decoded at any time, and memory follows what the consumer keeps.
 Pure. Intervals in seconds. Source: docs/api.md.
@@ -16,11 +16,11 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from towerops_agent.api import contract
-from towerops_agent.api.accepts import Accepts, read_accepts
-from towerops_agent.api.config_text import ConfigText
-from towerops_agent.api.credentials import read_credentials
-from towerops_agent.api.fields import UNDECODABLE, choice, host, integer, members, shown, text, value_of
+from towerops_agent.api.wire import contract
+from towerops_agent.config.document.accepts import Accepts, read_accepts
+from towerops_agent.config.document.credentials import read_credentials
+from towerops_agent.config.document.fields import UNDECODABLE, choice, host, integer, members, shown, text, value_of
+from towerops_agent.config.document.text import ConfigText
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Equipment, Interface, Sensor, Transport
 from towerops_agent.snmp.oid import parse_oid

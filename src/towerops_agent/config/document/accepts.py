@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from towerops_agent.api.fields import members, shown, value_of
+from towerops_agent.config.document.fields import members, shown, value_of
 from towerops_agent.errors import InvalidConfig
 
 MOST_METRICS = 10_000

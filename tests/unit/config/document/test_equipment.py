@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from towerops_agent.api.config_text import config_text
-from towerops_agent.api.equipment import MOST_REFUSALS, Refusal, read_config
+from towerops_agent.config.document.equipment import MOST_REFUSALS, Refusal, read_config
+from towerops_agent.config.document.text import config_text
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import (
     AuthProtocol,

@@ -1,12 +1,24 @@
-"""What came of one request to the API: values, so that retry.py and config_sync.py decide on them without exceptions.
+"""What came of one request to the API: values, so that retry.py and config/sync.py decide on them without exceptions.
 
 client.py makes them; each row of the answers' table in docs/api.md is one class.
 Pure. Times in seconds. Texts are printable, short, and hold no token.
 """
 
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
-from towerops_agent.api.config_text import ConfigText
+Document_co = TypeVar("Document_co", covariant=True)
+"""The configuration, as whoever asked for it wants to have it."""
+
+
+class Intake(Protocol[Document_co]):
+    """What the configuration is written to as it arrives. Both may raise InvalidConfig."""
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next octets in."""
+
+    def finish(self) -> Document_co:
+        """All that was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +30,13 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigFetched:
+class ConfigFetched(Generic[Document_co]):
     """The configuration. `etag`: to be sent with the next request. `ahead_s`: how far our clock is ahead of the server's.
 
     Each is None where the server gave none.
     """
 
-    config: ConfigText
+    config: Document_co
     etag: str | None = None
     ahead_s: float | None = None
 
@@ -106,4 +118,4 @@ class Unavailable:
 
 Failure = Unauthorized | NotFound | TooLarge | Rejected | Redirected | Unavailable
 Outcome = Accepted | Failure
-ConfigOutcome = ConfigFetched | NotModified | Failure
+ConfigOutcome = ConfigFetched[Document_co] | NotModified | Failure

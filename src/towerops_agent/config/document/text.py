@@ -1,6 +1,6 @@
 """The text of a configuration between its arrival and its use: cut into its parts, and compressed.
 
-client.py writes what arrives into a ConfigIntake; config_sync.py puts the ConfigText into force, equipment.py reads it device by
+client.py writes what arrives into a ConfigIntake; config/sync.py puts the ConfigText into force, equipment.py reads it device by
 device, seal.py keeps it. 10,000 devices of 68 items are 80 MB of JSON, which take some 15 MB this way: the agent lives in 256.
 Pure. Octets. Its own form of octets, for seal.py: MessagePack of a Struct, whose items are a zstd frame of lengths (four octets,
 big-endian) and texts.
@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import zstandard
 
-from towerops_agent.api.json_cutter import JsonCutter
+from towerops_agent.config.document.cutter import JsonCutter
 from towerops_agent.errors import InvalidConfig
 
 LIST: Final = "equipment"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from towerops_agent.api.config_text import config_text
-from towerops_agent.api.seal import seal, unseal
+from towerops_agent.config.document.text import config_text
+from towerops_agent.config.seal import seal, unseal
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Secret
 

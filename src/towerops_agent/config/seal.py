@@ -1,6 +1,6 @@
 """The kept configuration, sealed: it holds SNMP communities and passwords, and lies in a database file.
 
-One octet of version, 16 of salt, 12 of nonce, then AES-256-GCM of config_text.py's octets; the key is made of the agent's
+One octet of version, 16 of salt, 12 of nonce, then AES-256-GCM of text.py's octets; the key is made of the agent's
 token (HKDF-SHA256, RFC 5869), so that the file is of no use without it. Whoever has the token may fetch the same from the API.
 Pure but for the random octets.
 """
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from towerops_agent.api.config_text import ConfigText, decode_config, encode_config
+from towerops_agent.config.document.text import ConfigText, decode_config, encode_config
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Secret
 

@@ -13,12 +13,12 @@ from typing import Protocol
 
 import structlog
 
-from towerops_agent.api.accepts import Accepts
-from towerops_agent.api.clock_skew import ClockSkew
-from towerops_agent.api.config_text import ConfigText
-from towerops_agent.api.equipment import ConfigRead, Refusal, read_config
-from towerops_agent.api.outcomes import ConfigFetched, ConfigOutcome, Failure, NotModified, Unauthorized, Unavailable
-from towerops_agent.api.reachability import Reachability
+from towerops_agent.api.wire.availability import Availability
+from towerops_agent.api.wire.clock_skew import ClockSkew
+from towerops_agent.api.wire.outcomes import ConfigFetched, ConfigOutcome, Failure, Intake, NotModified, Unauthorized, Unavailable
+from towerops_agent.config.document.accepts import Accepts
+from towerops_agent.config.document.equipment import ConfigRead, Refusal, read_config
+from towerops_agent.config.document.text import ConfigIntake, ConfigText
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 
@@ -35,7 +35,9 @@ class Client(Protocol):
     @property
     def token_rotations(self) -> int: ...  # noqa: D102  # as ApiClient's, all three
 
-    async def get_config(self, etag: str | None = None) -> ConfigOutcome: ...  # noqa: D102
+    async def get_config(  # noqa: D102
+        self, intake: Intake[ConfigText], etag: str | None = None
+    ) -> ConfigOutcome[ConfigText]: ...
 
     def reread_token(self) -> bool: ...  # noqa: D102
 
@@ -73,8 +75,8 @@ class ConfigSync:
         self.accepts = Accepts()
         self.version = ""
         self.refusals: tuple[Refusal, ...] = ()
-        self.last: ConfigOutcome | None = None
-        self.reachability = Reachability()
+        self.last: ConfigOutcome[ConfigText] | None = None
+        self.availability = Availability()
         self.clock_skew = ClockSkew()
 
     @property
@@ -107,12 +109,12 @@ class ConfigSync:
         self._digest, self._etag = b"", None
         await self.load_kept()
 
-    async def fetch_once(self) -> ConfigOutcome:
+    async def fetch_once(self) -> ConfigOutcome[ConfigText]:
         """What came of one fetch; a new configuration is in force and kept when it returns."""
         if isinstance(self.last, Unauthorized):
             self._reread_token()
         sealed_anew = self._client.token_rotations != self._kept_rotation  # what is kept is sealed with the token before
-        outcome = await self._client.get_config(None if sealed_anew else self._etag)
+        outcome = await self._client.get_config(ConfigIntake(), None if sealed_anew else self._etag)
         if isinstance(outcome, ConfigFetched | NotModified):
             self._compare_clocks(outcome.ahead_s)
         if isinstance(outcome, ConfigFetched):
@@ -122,14 +124,14 @@ class ConfigSync:
         self.last = outcome
         now_us = self._now_us()
         if isinstance(outcome, ConfigFetched | NotModified):
-            failures = self.reachability.failures
-            if self.reachability.succeeded(now_us) and failures:
+            failures = self.availability.failures
+            if self.availability.succeeded(now_us) and failures:
                 log.info("configuration fetched again", failures=failures)
         else:
             self._failed(outcome, now_us)
         return outcome
 
-    async def _take(self, fetched: ConfigFetched) -> None:
+    async def _take(self, fetched: ConfigFetched[ConfigText]) -> None:
         """Put it into force and keep it, if it is another one."""
         changed = await self._put_into_force(fetched.config)
         self._etag = fetched.etag
@@ -190,12 +192,12 @@ class ConfigSync:
 
     def _failed(self, failure: Failure, now_us: int) -> None:
         self._counters.add(Count.CONFIG_FETCHES, "failed")
-        if self.reachability.failed(failure.reason, now_us):
+        if self.availability.failed(failure.reason, now_us):
             log.warning(
                 "configuration not fetched, will retry",
                 reason=failure.reason,
                 status=failure.status,
-                failures=self.reachability.failures,
+                failures=self.availability.failures,
                 in_force=self.has_config,
                 retry_in_s=self._pause_s(failure),
             )
@@ -206,11 +208,11 @@ class ConfigSync:
         except SettingsError as error:
             log.error("token file can't be used, the token stays as it was", error=str(error))
 
-    def _pause_s(self, outcome: ConfigOutcome) -> float:
+    def _pause_s(self, outcome: ConfigOutcome[ConfigText]) -> float:
         """How long until the next fetch."""
         if isinstance(outcome, ConfigFetched | NotModified):
             return self._refresh_s
         if isinstance(outcome, Unavailable) and outcome.retry_after_s is not None:
             return max(outcome.retry_after_s, FIRST_RETRY_S)
-        doubled = FIRST_RETRY_S * (1 << min(max(self.reachability.failures - 1, 0), 10))
+        doubled = FIRST_RETRY_S * (1 << min(max(self.availability.failures - 1, 0), 10))
         return min(self._refresh_s, MOST_RETRY_S, doubled)

@@ -5,9 +5,9 @@ import json
 import pytest
 import structlog
 
-from towerops_agent.api.config_sync import ConfigSync
-from towerops_agent.api.config_text import ConfigText, config_text
-from towerops_agent.api.outcomes import ConfigFetched, NotModified, Unauthorized, Unavailable
+from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified, Unauthorized, Unavailable
+from towerops_agent.config.document.text import ConfigText, config_text
+from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 
@@ -37,7 +37,7 @@ class Bench:
             self, self.counters, apply=self.apply, keep=self.keep, kept=self.load, sleep=self.sleep, now_us=lambda: self.now_us
         )
 
-    async def get_config(self, etag=None):
+    async def get_config(self, intake, etag=None):
         self.etags.append(etag)
         return self.answers.pop(0)
 

@@ -1,6 +1,6 @@
 """Cuts the JSON of a configuration, as it arrives, into the members of its object and the items of its one long list.
 
-config_text.py feeds it chunk by chunk and keeps what it cuts; so that of 80 MB of JSON no more than a chunk and one item are in
+text.py feeds it chunk by chunk and keeps what it cuts; so that of 80 MB of JSON no more than a chunk and one item are in
 memory in the open. Each piece is a whole JSON value, its syntax checked (its UTF-8 is not).
 Pure. Octets. Source: RFC 8259.
 """
@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from towerops_agent.api.fields import UNDECODABLE
+from towerops_agent.config.document.fields import UNDECODABLE
 from towerops_agent.errors import InvalidConfig
 
 MOST_PIECE_OCTETS: Final = 32 << 20

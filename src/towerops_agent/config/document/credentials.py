@@ -6,8 +6,8 @@ Pure.
 
 from typing import Literal
 
-from towerops_agent.api import contract
-from towerops_agent.api.fields import choice, text
+from towerops_agent.api.wire import contract
+from towerops_agent.config.document.fields import choice, text
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import AuthProtocol, Credentials, PrivProtocol, Secret, SnmpVersion, UsmUser
 

@@ -1,12 +1,12 @@
 """A long outage is few lines."""
 
-from towerops_agent.api.reachability import Reachability
+from towerops_agent.api.wire.availability import Availability
 
 MINUTE_US = 60_000_000
 
 
 def test_the_first_failure_a_new_reason_and_one_a_minute_are_logged():
-    state = Reachability()
+    state = Availability()
     assert state.succeeded(1)
     assert not state.succeeded(2)
     assert state.failed("503", 10)
@@ -23,12 +23,12 @@ def test_the_first_failure_a_new_reason_and_one_a_minute_are_logged():
 
 
 def test_where_nothing_is_to_be_repeated_a_failure_is_logged_once():
-    state = Reachability(repeat_us=None)
+    state = Availability(repeat_us=None)
     assert state.failed("503", 0)
     assert not state.failed("503", 10**15)
 
 
 def test_a_clock_that_is_set_back_silences_nothing():
-    state = Reachability()
+    state = Availability()
     state.failed("503", 10**15)
     assert state.failed("503", 0)

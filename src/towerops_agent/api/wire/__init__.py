@@ -1,0 +1,1 @@
+"""The API's wire: its messages, and what its answers mean. Pure."""

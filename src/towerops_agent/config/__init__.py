@@ -1,0 +1,1 @@
+"""The configuration: fetched, cut, read, sealed, put into force."""

@@ -1,0 +1,1 @@
+"""The configuration as a document, read one device at a time. Pure."""
