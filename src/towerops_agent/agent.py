@@ -36,7 +36,7 @@ from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.scheduling.roster import Roster
 from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.exchange import Peer
+from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.telemetry import collector, logs, systemd
 from towerops_agent.telemetry.exposition import Exposition, Parts
 from towerops_agent.telemetry.marks import Marks

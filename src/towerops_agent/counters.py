@@ -18,8 +18,10 @@ class Count(StrEnum):
     READINGS = "readings"  # metrics stored
     READINGS_MISSING = "readings_missing"  # by reason, as polling/interpret.py names them
     SNMP_REQUESTS = "snmp_requests"  # sent, retried; v3: repeated (after a report), examining (why it is silent)
-    SNMP_DISCARDED = "snmp_datagrams_discarded"  # by reason, as snmp/exchange.py names them
-    SNMP_ENGINES = "snmp_engine_changes"  # v3: discovered, restarted, replaced, boots_reset, as snmp/usm_engine.py names them
+    SNMP_DISCARDED = "snmp_datagrams_discarded"  # by reason, as snmp/wire/exchange.py names them
+    SNMP_ENGINES = (
+        "snmp_engine_changes"  # v3: discovered, restarted, replaced, boots_reset, as snmp/wire/usm_engine.py names them
+    )
     CONFIG_FETCHES = "config_fetches"  # updated, unchanged, failed
     CONFIG_REFUSED = "config_items_refused"  # equipment, sensor, interface
     METRICS_DELIVERED = "metrics_delivered"

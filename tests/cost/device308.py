@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from support.devices import device, equipment
 from towerops_agent.polling.plan import Planner
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.oid import parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 
 SENSORS, INTERFACES = 20, 48

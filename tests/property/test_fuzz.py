@@ -12,11 +12,11 @@ from towerops_agent.polling.interpret import interpret
 from towerops_agent.polling.plan import SYS_UP_TIME, interface_columns, make_plan
 from towerops_agent.polling.progress import PollProgress
 from towerops_agent.polling.traits import UNKNOWN, Traits
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import Discarded, Exchanges, Reply, Transaction
 from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID
-from towerops_agent.snmp.message import Message, Pdu, PduType, Request, Version, encode_message
-from towerops_agent.snmp.oid import parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import Discarded, Exchanges, Reply, Transaction
+from towerops_agent.snmp.wire.message import Message, Pdu, PduType, Request, Version, encode_message
+from towerops_agent.snmp.wire.oid import parse_oid
 
 PEER = ("192.0.2.1", 161)
 SENSORS = [parse_oid(f"1.3.6.1.4.1.99999.1.{n}.0") for n in range(8)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from support.strategies import VALUES
 from towerops_agent.polling.interpret import LARGEST_FLOAT, number, number_in_text
-from towerops_agent.snmp import ber
+from towerops_agent.snmp.wire import ber
 
 TEXTS = {
     b"12.4 V": 12.4,

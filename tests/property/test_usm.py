@@ -9,13 +9,13 @@ from support import asking, usm_agent
 from support.strategies import mutated
 from support.usm_agent import UsmAgent, user
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp.exchange import Discarded, Exchanges, Reply, Transaction
 from towerops_agent.snmp.ids import LOWEST_ID
-from towerops_agent.snmp.message import Pdu, PduType
-from towerops_agent.snmp.usm import AskAgain, UsmSecurity
-from towerops_agent.snmp.usm_keys import AuthProtocol, PrivProtocol
-from towerops_agent.snmp.usm_privacy import make_privacy
-from towerops_agent.snmp.v3message import decode_v3, scoped_pdu_at
+from towerops_agent.snmp.wire.exchange import Discarded, Exchanges, Reply, Transaction
+from towerops_agent.snmp.wire.message import Pdu, PduType
+from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
+from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol
+from towerops_agent.snmp.wire.usm_privacy import make_privacy
+from towerops_agent.snmp.wire.v3message import decode_v3, scoped_pdu_at
 
 PEER = ("192.0.2.1", 161)
 REQUEST = asking.request("1.3.6.1.2.1.1.3.0", "1.3.6.1.2.1.1.7.0")

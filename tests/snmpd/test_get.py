@@ -4,9 +4,9 @@ import pytest
 
 from support import asking, net_snmp
 from towerops_agent.counters import Count
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import NoReply
-from towerops_agent.snmp.message import ErrorStatus
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import NoReply
+from towerops_agent.snmp.wire.message import ErrorStatus
 
 BASE = "1.3.6.1.4.1.8072.9999"
 SYSTEM = "1.3.6.1.2.1.1"

@@ -15,9 +15,9 @@ from towerops_agent.polling.device import make_device
 from towerops_agent.polling.plan import Planner
 from towerops_agent.polling.poller import Poller
 from towerops_agent.polling.security import make_security
-from towerops_agent.snmp.exchange import NoReply
-from towerops_agent.snmp.oid import format_oid, parse_oid
 from towerops_agent.snmp.walk import walk
+from towerops_agent.snmp.wire.exchange import NoReply
+from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 
 SYS_NAME = "1.3.6.1.2.1.1.5.0"
 BASE = "1.3.6.1.4.1.8072.9999"

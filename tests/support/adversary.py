@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from towerops_agent.polling.plan import NARROW_OCTETS, SYS_UP_TIME, Plan, Planner, interface_columns
 from towerops_agent.polling.progress import PollProgress
 from towerops_agent.polling.traits import UNKNOWN, WIDE, Traits
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import Answer, NoReply, Reply
-from towerops_agent.snmp.message import UNREADABLE, ErrorStatus, Pdu, PduType, Request, Value, error_name
-from towerops_agent.snmp.oid import Oid, child, parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
+from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Pdu, PduType, Request, Value, error_name
+from towerops_agent.snmp.wire.oid import Oid, child, parse_oid
 
 Held = tuple[int, Value]
 Behaviour = tuple[str, int, int]

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from towerops_agent.counters import Counters
 from towerops_agent.snmp import walk as walking
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.exchange import Answer, NoReply
-from towerops_agent.snmp.message import Community, Pdu, Request, Version
-from towerops_agent.snmp.oid import format_oid, parse_oid
+from towerops_agent.snmp.wire.exchange import Answer, NoReply
+from towerops_agent.snmp.wire.message import Community, Pdu, Request, Version
+from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 
 PATIENT_S = (5.0, 10.0)
 """For a device that answers: no test waits that long."""

@@ -4,8 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from towerops_agent.snmp.exchange import Answer, NoReply, Peer, Reply
-from towerops_agent.snmp.message import Community, Request, decode_message
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer, Reply
+from towerops_agent.snmp.wire.message import Community, Request, decode_message
 from towerops_lab.simulator.device import SimulatedDevice
 
 REQUEST_ID = 0x01020304

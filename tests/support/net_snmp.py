@@ -11,9 +11,9 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import Value
-from towerops_agent.snmp.oid import format_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import Value
+from towerops_agent.snmp.wire.oid import format_oid
 
 SEARCHED = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 """snmpd is not on everybody's PATH."""

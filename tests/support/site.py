@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.oid import parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice, table
 from towerops_lab.simulator.server import serve
 

@@ -3,12 +3,12 @@
 import hmac
 import itertools
 
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import Pdu, PduType, decode_pdu, encode_pdu, response
-from towerops_agent.snmp.oid import parse_oid
-from towerops_agent.snmp.usm_keys import AuthProtocol, PrivProtocol, UsmUser, derive_keys
-from towerops_agent.snmp.usm_privacy import make_privacy
-from towerops_agent.snmp.v3message import (
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import Pdu, PduType, decode_pdu, encode_pdu, response
+from towerops_agent.snmp.wire.oid import parse_oid
+from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol, UsmUser, derive_keys
+from towerops_agent.snmp.wire.usm_privacy import make_privacy
+from towerops_agent.snmp.wire.v3message import (
     AUTHENTICATED,
     ENCRYPTED,
     REPORTABLE,

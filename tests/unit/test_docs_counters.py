@@ -9,7 +9,7 @@ from support.markdown import ROOT, code, read, rows, sections
 from support.source import constants, modules
 from towerops_agent.counters import Count
 from towerops_agent.polling.interpret import _MISSING
-from towerops_agent.snmp.message import ErrorStatus
+from towerops_agent.snmp.wire.message import ErrorStatus
 
 TABLE = {code(cells[0])[0]: cells for cells in rows(sections(read("docs/operations.md"))["Counters"])}
 
@@ -60,7 +60,7 @@ def test_each_reason_in_the_code_is_told(count):
 
 
 def test_reasons_of_discarded_datagrams_are_told():
-    reasons = made("snmp/exchange.py", "Discarded") | made("snmp/usm.py", "Refused") | {"wrong_community"}
+    reasons = made("snmp/wire/exchange.py", "Discarded") | made("snmp/wire/usm.py", "Refused") | {"wrong_community"}
     assert reasons - told(Count.SNMP_DISCARDED) == set()
 
 
@@ -68,7 +68,7 @@ def test_reasons_of_missing_readings_are_told():
     reasons = {*_MISSING.values(), "noSuchName", "genErr", "tooBig", "not_a_number", "not_a_counter", "negative_counter"}
     assert {ErrorStatus[name].name for name in ("noSuchName", "genErr", "tooBig")} <= reasons
     reasons |= {"not_finite", "out_of_range", "unreadable", "omitted", "deadline", "unverified", "interface_away", "unresolved"}
-    reasons |= made("snmp/exchange.py", "NoReply")
+    reasons |= made("snmp/wire/exchange.py", "NoReply")
     assert reasons - told(Count.READINGS_MISSING) == set()
 
 

@@ -18,7 +18,7 @@ from towerops_agent.model import AuthProtocol, PrivProtocol, SnmpVersion, Transp
 from towerops_agent.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from towerops_agent.snmp.oid import Oid
+    from towerops_agent.snmp.wire.oid import Oid
     from towerops_agent.snmptool.target import Target
 
 EXIT_FAILURE = 1
@@ -130,7 +130,7 @@ def _target(host: str, options: dict[str, Any]) -> "Target":
 
 
 def _parse_oids(texts: Sequence[str]) -> list["Oid"]:
-    from towerops_agent.snmp.oid import parse_oid
+    from towerops_agent.snmp.wire.oid import parse_oid
 
     try:
         return [parse_oid(text) for text in texts]

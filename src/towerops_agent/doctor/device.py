@@ -20,11 +20,11 @@ from towerops_agent.polling.identity import IdentityCheck
 from towerops_agent.polling.interpret import interpret
 from towerops_agent.polling.plan import SYS_UP_TIME, Planner
 from towerops_agent.polling.progress import PollProgress
-from towerops_agent.snmp import ber
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.exchange import Answer, NoReply, Peer, Reply
-from towerops_agent.snmp.message import ErrorStatus, PduType, Request, error_name
-from towerops_agent.snmp.oid import format_oid, parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer, Reply
+from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Request, error_name
+from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 
 AT_ONCE: Final = 50
 

@@ -9,7 +9,7 @@ import socket
 import sys
 from typing import Final
 
-from towerops_agent.snmp.exchange import Peer
+from towerops_agent.snmp.wire.exchange import Peer
 
 _IP_RECVERR: Final = 11
 _IPV6_RECVERR: Final = 25

@@ -16,11 +16,11 @@ from towerops_agent.doctor.icmp import icmp_error
 from towerops_agent.model import Equipment, SnmpVersion, Transport
 from towerops_agent.polling.plan import SYS_UP_TIME
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.exchange import NoReply, Peer, Reply
 from towerops_agent.snmp.ids import LOWEST_ID
-from towerops_agent.snmp.message import Community, Request, Version
-from towerops_agent.snmp.usm import UsmSecurity
-from towerops_agent.snmp.usm_keys import UsmUser
+from towerops_agent.snmp.wire.exchange import NoReply, Peer, Reply
+from towerops_agent.snmp.wire.message import Community, Request, Version
+from towerops_agent.snmp.wire.usm import UsmSecurity
+from towerops_agent.snmp.wire.usm_keys import UsmUser
 
 _SAME: Final = "give it the same password and protocol at the device and in Towerops"
 

@@ -11,9 +11,9 @@ from towerops_agent.polling.plan import Plan, Planner
 from towerops_agent.polling.security import make_security
 from towerops_agent.polling.state import DeviceState
 from towerops_agent.polling.traits import NARROW, UNCHECKED, UNKNOWN, Traits
-from towerops_agent.snmp.exchange import Peer
-from towerops_agent.snmp.message import Version
-from towerops_agent.snmp.security import Security
+from towerops_agent.snmp.wire.exchange import Peer
+from towerops_agent.snmp.wire.message import Version
+from towerops_agent.snmp.wire.security import Security
 
 
 @dataclass(slots=True, eq=False)

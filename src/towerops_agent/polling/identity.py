@@ -13,10 +13,10 @@ from typing import Final
 
 from towerops_agent.errors import InvalidOid
 from towerops_agent.polling.traits import AWAY, CONFIRMED, UNCHECKED, UNVERIFIABLE
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import Answer, NoReply
-from towerops_agent.snmp.message import ErrorStatus, Pdu, PduType, Request, Value, Version
-from towerops_agent.snmp.oid import Oid, child, is_within, parse_oid, subidentifiers
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import Answer, NoReply
+from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value, Version
+from towerops_agent.snmp.wire.oid import Oid, child, is_within, parse_oid, subidentifiers
 
 IF_NAME: Final = parse_oid("1.3.6.1.2.1.31.1.1.1.1")
 IF_DESCR: Final = parse_oid("1.3.6.1.2.1.2.2.1.2")

@@ -13,8 +13,8 @@ from weakref import WeakValueDictionary
 
 from towerops_agent.model import INTERFACE_COLUMNS
 from towerops_agent.polling.traits import ATTEMPTS, NARROW
-from towerops_agent.snmp.message import Request
-from towerops_agent.snmp.oid import Oid, child, parse_oid
+from towerops_agent.snmp.wire.message import Request
+from towerops_agent.snmp.wire.oid import Oid, child, parse_oid
 
 SYS_UP_TIME: Final = parse_oid("1.3.6.1.2.1.1.3.0")
 """Rides along in each poll, first: it tells a reboot, and it is the smallest question there is."""

@@ -19,8 +19,8 @@ from towerops_agent.polling.plan import Planner
 from towerops_agent.polling.progress import PollProgress
 from towerops_agent.polling.traits import ATTEMPTS, AWAY
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.exchange import Answer, NoReply
-from towerops_agent.snmp.message import Request
+from towerops_agent.snmp.wire.exchange import Answer, NoReply
+from towerops_agent.snmp.wire.message import Request
 
 log = structlog.get_logger()
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from towerops_agent.polling.plan import NARROW_OCTETS, SYS_UP_TIME, Ask, Plan
 from towerops_agent.polling.traits import NARROW, UNKNOWN, WIDE, Traits
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import Answer, NoReply, Reply
-from towerops_agent.snmp.message import ErrorStatus, Pdu, Request, error_name
-from towerops_agent.snmp.oid import Oid, child
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
+from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, Request, error_name
+from towerops_agent.snmp.wire.oid import Oid, child
 
 ABSENT = frozenset((ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW))
 

@@ -5,10 +5,10 @@ Pure. A place where secrets are revealed.
 
 from towerops_agent.model import Credentials, Secret, SnmpVersion
 from towerops_agent.model import UsmUser as ConfiguredUser
-from towerops_agent.snmp.message import Community, Version
-from towerops_agent.snmp.security import Security
-from towerops_agent.snmp.usm import UsmSecurity
-from towerops_agent.snmp.usm_keys import AuthProtocol, PrivProtocol, UsmUser
+from towerops_agent.snmp.wire.message import Community, Version
+from towerops_agent.snmp.wire.security import Security
+from towerops_agent.snmp.wire.usm import UsmSecurity
+from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol, UsmUser
 
 
 def make_security(credentials: Credentials, before: Security | None = None) -> Security:

@@ -15,14 +15,14 @@ from typing import Final, Self
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.snmp.engine_log import NameOf, tell_changes
-from towerops_agent.snmp.exchange import Answer, Discarded, Exchanges, Peer, Transaction
 from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID, random_id
-from towerops_agent.snmp.key_derivation import KeyDerivation
-from towerops_agent.snmp.message import Request
+from towerops_agent.snmp.keys import KeyDerivation
 from towerops_agent.snmp.resolver import Resolver
-from towerops_agent.snmp.security import Security
 from towerops_agent.snmp.tcp import TcpConnections
-from towerops_agent.snmp.usm import AskAgain, UsmSecurity
+from towerops_agent.snmp.wire.exchange import Answer, Discarded, Exchanges, Peer, Transaction
+from towerops_agent.snmp.wire.message import Request
+from towerops_agent.snmp.wire.security import Security
+from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 
 RECEIVE_BUFFER_OCTETS: Final = 4 << 20
 """What is asked of the kernel, which may grant less: its 208 KB kept 92 of 2,000 replies over a stall of 150 ms, 4 MB all."""

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from towerops_agent.counters import Count, Counters
-from towerops_agent.snmp.exchange import Exchanges, Peer
+from towerops_agent.snmp.wire.exchange import Exchanges, Peer
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from towerops_agent.snmp.exchange import Peer
+from towerops_agent.snmp.wire.exchange import Peer
 
 MOST_AT_ONCE: Final = 16
 

@@ -16,12 +16,12 @@ from typing import Final, cast
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.snmp.engine_log import NameOf, tell_changes
-from towerops_agent.snmp.exchange import Answer, Discarded, Exchanges, Peer, Transaction
-from towerops_agent.snmp.framing import Framer
-from towerops_agent.snmp.key_derivation import KeyDerivation
-from towerops_agent.snmp.message import Request
-from towerops_agent.snmp.security import Security
-from towerops_agent.snmp.usm import AskAgain, UsmSecurity
+from towerops_agent.snmp.keys import KeyDerivation
+from towerops_agent.snmp.wire.exchange import Answer, Discarded, Exchanges, Peer, Transaction
+from towerops_agent.snmp.wire.framing import Framer
+from towerops_agent.snmp.wire.message import Request
+from towerops_agent.snmp.wire.security import Security
+from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 
 IDLE_S: Final = 900.0
 """A connection unused for so long is closed when another one is opened: its device may be configured no more."""

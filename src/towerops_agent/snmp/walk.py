@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from towerops_agent.errors import InvalidOid, SnmpError
-from towerops_agent.snmp import ber
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.exchange import NoReply, Peer
-from towerops_agent.snmp.message import ErrorStatus, PduType, Request, Value, Version, error_name
-from towerops_agent.snmp.oid import Oid, format_oid, is_within, subidentifiers
-from towerops_agent.snmp.security import Security
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import NoReply, Peer
+from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Request, Value, Version, error_name
+from towerops_agent.snmp.wire.oid import Oid, format_oid, is_within, subidentifiers
+from towerops_agent.snmp.wire.security import Security
 
 MAX_REPETITIONS = 20
 """About what fits in an answer of 1,472 octets."""

@@ -14,7 +14,7 @@ from towerops_agent.api.bearer import TokenSource
 from towerops_agent.config.kept import read_devices
 from towerops_agent.model import Equipment, Secret, SnmpVersion
 from towerops_agent.settings import SETTINGS
-from towerops_agent.snmp import ber
+from towerops_agent.snmp.wire import ber
 from towerops_agent.snmptool.choice import Devices, choose_target
 from towerops_agent.snmptool.probe import probe
 from towerops_agent.snmptool.target import Target
@@ -24,8 +24,8 @@ from towerops_agent.snmptool.views.as_text import END_OF_MIB_V1, varbind_text
 from towerops_agent.snmptool.views.probe_report import report_json, report_text
 
 if TYPE_CHECKING:
-    from towerops_agent.snmp.oid import Oid
     from towerops_agent.snmp.walk import Varbind
+    from towerops_agent.snmp.wire.oid import Oid
 
 __all__ = ["choose_target", "kept_devices", "print_get", "print_probe", "print_walk"]
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from towerops_agent.errors import InvalidOid, MalformedMessage
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import (
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import (
     ErrorStatus,
     Message,
     Pdu,
@@ -22,7 +22,7 @@ from towerops_agent.snmp.message import (
     encode_value,
     response,
 )
-from towerops_agent.snmp.oid import Oid, subidentifiers
+from towerops_agent.snmp.wire.oid import Oid, subidentifiers
 
 Live = Value | Callable[[float], Value]
 """A value, or a function of the seconds since the device started."""

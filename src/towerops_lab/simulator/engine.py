@@ -10,13 +10,13 @@ from functools import cache
 from typing import Final
 
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import ErrorStatus, PduType, Version, decode_pdu
-from towerops_agent.snmp.oid import parse_oid
-from towerops_agent.snmp.usm_engine import TIME_WINDOW_S
-from towerops_agent.snmp.usm_keys import AuthProtocol, LocalizedKeys, PrivProtocol, UsmUser, derive_keys, password_to_key
-from towerops_agent.snmp.usm_privacy import Privacy, make_privacy
-from towerops_agent.snmp.v3message import (
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Version, decode_pdu
+from towerops_agent.snmp.wire.oid import parse_oid
+from towerops_agent.snmp.wire.usm_engine import TIME_WINDOW_S
+from towerops_agent.snmp.wire.usm_keys import AuthProtocol, LocalizedKeys, PrivProtocol, UsmUser, derive_keys, password_to_key
+from towerops_agent.snmp.wire.usm_privacy import Privacy, make_privacy
+from towerops_agent.snmp.wire.v3message import (
     AUTHENTICATED,
     ENCRYPTED,
     REPORTABLE,

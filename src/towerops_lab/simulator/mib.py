@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import ErrorStatus, PduType, Value, Version, decode_pdu, encode_value
-from towerops_agent.snmp.oid import Oid, subidentifiers
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Value, Version, decode_pdu, encode_value
+from towerops_agent.snmp.wire.oid import Oid, subidentifiers
 from towerops_lab.simulator.world import Moment
 
 Live = Value | Callable[[Moment], Value]

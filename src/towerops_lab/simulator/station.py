@@ -8,9 +8,9 @@ from collections.abc import Callable
 from random import Random
 
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import Version
-from towerops_agent.snmp.usm_keys import UsmUser
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import Version
+from towerops_agent.snmp.wire.usm_keys import UsmUser
 from towerops_lab.simulator.engine import USER, Engine
 from towerops_lab.simulator.mib import Mib
 from towerops_lab.simulator.world import World

@@ -13,9 +13,9 @@ from towerops_agent.config.document.text import config_text
 from towerops_agent.config.seal import seal
 from towerops_agent.counters import Counters
 from towerops_agent.model import Secret
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import Message, decode_message, encode_message, response
-from towerops_agent.snmp.oid import parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
+from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 

@@ -6,10 +6,10 @@ from towerops_agent.doctor import device as module
 from towerops_agent.doctor.device import Waits, check_device, check_devices
 from towerops_agent.doctor.findings.check import Mark
 from towerops_agent.model import Credentials, Equipment, Interface, Secret, Sensor, SnmpVersion
-from towerops_agent.snmp import ber
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.message import ErrorStatus, Message, decode_message, encode_message, response
-from towerops_agent.snmp.oid import parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import ErrorStatus, Message, decode_message, encode_message, response
+from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 

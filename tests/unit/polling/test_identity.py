@@ -10,8 +10,8 @@ from towerops_agent.polling.device import Device, make_device
 from towerops_agent.polling.plan import Planner
 from towerops_agent.polling.poller import LOOK_AGAIN_POLLS, Poller, PollResult
 from towerops_agent.polling.traits import AWAY, CONFIRMED, NARROW, UNVERIFIABLE, WIDE
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.oid import parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice, table
 
 HOST = "192.0.2.1"

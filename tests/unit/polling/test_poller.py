@@ -11,9 +11,9 @@ from support.fake_client import FakeClient
 from towerops_agent.polling.plan import SYS_UP_TIME, Planner, interface_columns
 from towerops_agent.polling.poller import Poller
 from towerops_agent.polling.traits import NARROW, UNKNOWN, WIDE
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import NoReply
-from towerops_agent.snmp.oid import parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import NoReply
+from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 
 HOST = "127.0.0.1"

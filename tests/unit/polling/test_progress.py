@@ -6,10 +6,10 @@ from towerops_agent.polling.interpret import interpret
 from towerops_agent.polling.plan import make_plan
 from towerops_agent.polling.progress import PollProgress
 from towerops_agent.polling.traits import Traits
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import NoReply, Reply
-from towerops_agent.snmp.message import UNREADABLE, ErrorStatus, Pdu, PduType
-from towerops_agent.snmp.oid import child, parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import NoReply, Reply
+from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Pdu, PduType
+from towerops_agent.snmp.wire.oid import child, parse_oid
 
 SENSORS = [child(parse_oid("1.3.6.1.4.1.99999"), n) for n in range(1, 30)]
 SILENCE = NoReply("timeout", 3)

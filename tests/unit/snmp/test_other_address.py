@@ -8,11 +8,11 @@ import pytest
 from support import asking, usm_agent
 from support.usm_agent import UsmAgent
 from towerops_agent.counters import Count
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import Discarded, Exchanges, NoReply, Reply, Transaction
 from towerops_agent.snmp.ids import LOWEST_ID
-from towerops_agent.snmp.message import Message, decode_message, encode_message, response
-from towerops_agent.snmp.usm import AskAgain, UsmSecurity
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import Discarded, Exchanges, NoReply, Reply, Transaction
+from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
+from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_lab.simulator.server import serve
 
 PEER, OTHER = ("192.0.2.1", 161), ("192.0.2.2", 161)

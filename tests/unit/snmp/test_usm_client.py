@@ -8,12 +8,13 @@ import pytest
 from support import asking, usm_agent
 from support.usm_agent import UsmAgent, user
 from towerops_agent.counters import Count
-from towerops_agent.snmp import key_derivation, usm_keys
-from towerops_agent.snmp.exchange import NoReply, Reply
-from towerops_agent.snmp.message import Pdu, PduType
-from towerops_agent.snmp.usm import UsmSecurity
-from towerops_agent.snmp.usm_keys import AuthProtocol, PrivProtocol
-from towerops_agent.snmp.v3message import decode_v3
+from towerops_agent.snmp import keys as key_derivation
+from towerops_agent.snmp.wire import usm_keys
+from towerops_agent.snmp.wire.exchange import NoReply, Reply
+from towerops_agent.snmp.wire.message import Pdu, PduType
+from towerops_agent.snmp.wire.usm import UsmSecurity
+from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol
+from towerops_agent.snmp.wire.v3message import decode_v3
 from towerops_lab.simulator.server import serve
 
 REQUEST = asking.request("1.3.6.1.2.1.1.3.0")

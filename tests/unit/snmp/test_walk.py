@@ -3,10 +3,10 @@
 import pytest
 
 from support import asking
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import ErrorStatus, Message, PduType, decode_message, encode_message, response
-from towerops_agent.snmp.oid import format_oid, parse_oid
 from towerops_agent.snmp.walk import WalkEndedEarly, walk
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import ErrorStatus, Message, PduType, decode_message, encode_message, response
+from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 

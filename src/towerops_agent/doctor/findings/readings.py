@@ -11,7 +11,7 @@ from towerops_agent.doctor.findings.check import Mark
 from towerops_agent.model import Equipment
 from towerops_agent.polling.plan import PER_INTERFACE
 from towerops_agent.polling.state import ABSENT_REASONS
-from towerops_agent.snmp.oid import format_oid
+from towerops_agent.snmp.wire.oid import format_oid
 
 HIDING_REASONS: Final = frozenset(
     ("noSuchObject", "noSuchInstance", "endOfMibView", "noSuchName", "authorizationError", "noAccess")

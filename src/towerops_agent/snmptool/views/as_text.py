@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Final
 
 from towerops_agent.errors import InvalidOid
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import ErrorStatus, Value, error_name
-from towerops_agent.snmp.oid import Oid, format_oid
 from towerops_agent.snmp.walk import Varbind
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import ErrorStatus, Value, error_name
+from towerops_agent.snmp.wire.oid import Oid, format_oid
 
 HEX_OCTETS_A_LINE: Final = 16
 BAD_TYPE: Final = "Variable has bad type"

@@ -3,7 +3,7 @@
 CCQ is in tenths of a percent, though the MIB calls it percent; rates are bits a second.
 """
 
-from towerops_agent.snmp import ber
+from towerops_agent.snmp.wire import ber
 from towerops_lab.simulator.profiles.profile import RADIO, Link, Profile, Sensor, whole
 
 _AIRMAX = "1.3.6.1.4.1.41112.1.4"

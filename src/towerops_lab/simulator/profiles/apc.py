@@ -1,6 +1,6 @@
 """An APC Smart-UPS with a network card. Source: PowerNet-MIB (the "high precision" values are tenths), UPS-MIB (RFC 1628)."""
 
-from towerops_agent.snmp import ber
+from towerops_agent.snmp.wire import ber
 from towerops_lab.simulator.profiles.profile import Link, Profile, Sensor, whole
 from towerops_lab.simulator.world import DISCHARGE_S, Moment
 

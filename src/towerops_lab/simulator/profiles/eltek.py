@@ -1,6 +1,6 @@
 """An Eltek DC rectifier plant. Source: ELTEK-DISTRIBUTED-MIB (voltages in hundredths; currents in tenths, as it is often set)."""
 
-from towerops_agent.snmp import ber
+from towerops_agent.snmp.wire import ber
 from towerops_lab.simulator.profiles.profile import Link, Profile, Sensor, whole
 from towerops_lab.simulator.world import Moment
 

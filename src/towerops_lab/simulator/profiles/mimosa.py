@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import Value
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import Value
 from towerops_lab.simulator.profiles.profile import RADIO, Link, Profile, Sensor, whole
 from towerops_lab.simulator.world import Moment
 

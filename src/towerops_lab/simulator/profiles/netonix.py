@@ -1,6 +1,6 @@
 """A Netonix PoE switch. Source: NETONIX-SWITCH-MIB (voltages with two decimals, power and input current with one)."""
 
-from towerops_agent.snmp import ber
+from towerops_agent.snmp.wire import ber
 from towerops_lab.simulator.profiles.profile import Link, Profile, Sensor, whole
 
 _SWITCH = "1.3.6.1.4.1.46242"

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.strategies import mutated, pdus
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import ErrorStatus, Message, Pdu, PduType, Version, decode_message, encode_message
-from towerops_agent.snmp.oid import format_oid, parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import ErrorStatus, Message, Pdu, PduType, Version, decode_message, encode_message
+from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 
 V1, V2C = Version.V1, Version.V2C

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import (
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import (
     Community,
     ErrorStatus,
     PduType,
@@ -13,7 +13,7 @@ from towerops_agent.snmp.message import (
     decode_message,
     decode_pdu,
 )
-from towerops_agent.snmp.oid import encode_oid, parse_oid
+from towerops_agent.snmp.wire.oid import encode_oid, parse_oid
 from towerops_lab.simulator.device import SimulatedDevice, table
 from towerops_lab.simulator.mib import MAX_REPETITIONS, REMEMBERED, Mib
 from towerops_lab.simulator.world import World

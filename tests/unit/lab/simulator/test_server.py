@@ -6,8 +6,8 @@ import pytest
 
 from support import net_snmp
 from support.snmpd import require_snmpd
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.oid import parse_oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 

@@ -6,13 +6,13 @@ import pytest
 
 from support import asking, usm_agent
 from support.usm_agent import UsmAgent, user
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import MOST_REPEATS, Discarded, Exchanges, NoReply, Reply, Transaction
 from towerops_agent.snmp.ids import LOWEST_ID
-from towerops_agent.snmp.message import Community, Message, Pdu, PduType, Version, encode_message
-from towerops_agent.snmp.usm import AskAgain, UsmSecurity
-from towerops_agent.snmp.usm_keys import AuthProtocol, PrivProtocol
-from towerops_agent.snmp.v3message import decode_v3, encode_v3
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import MOST_REPEATS, Discarded, Exchanges, NoReply, Reply, Transaction
+from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Version, encode_message
+from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
+from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol
+from towerops_agent.snmp.wire.v3message import decode_v3, encode_v3
 
 PEER = ("192.0.2.1", 161)
 WALL_US = 1_767_986_535_123_456

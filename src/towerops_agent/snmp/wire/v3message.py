@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp import ber
+from towerops_agent.snmp.wire import ber
 
 AUTHENTICATED: Final = 0x01
 ENCRYPTED: Final = 0x02

@@ -12,8 +12,8 @@ from operator import le
 from typing import Any, ClassVar, Final
 
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.oid import Oid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.oid import Oid
 
 Value = int | bytes | None
 """A varbind's value: an int for the integer types; the contents' octets for strings, OIDs, addresses and Opaque; else None."""

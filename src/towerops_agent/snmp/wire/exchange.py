@@ -21,12 +21,12 @@ from enum import Enum
 from typing import Final
 
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp.message import Pdu, PduType, Request, decode_message
-from towerops_agent.snmp.oid import parse_oid
-from towerops_agent.snmp.security import Security
-from towerops_agent.snmp.usm import AskAgain, Refused, Rejected, UsmSecurity
-from towerops_agent.snmp.usm_engine import EngineChange  # noqa: TC001 - as all others
-from towerops_agent.snmp.v3message import decode_v3
+from towerops_agent.snmp.wire.message import Pdu, PduType, Request, decode_message
+from towerops_agent.snmp.wire.oid import parse_oid
+from towerops_agent.snmp.wire.security import Security
+from towerops_agent.snmp.wire.usm import AskAgain, Refused, Rejected, UsmSecurity
+from towerops_agent.snmp.wire.usm_engine import EngineChange  # noqa: TC001 - as all others
+from towerops_agent.snmp.wire.v3message import decode_v3
 
 Peer = tuple[str, int] | tuple[str, int, int, int]
 """A socket address as recvfrom gives it: (address, port), and for IPv6 (address, port, flow label, scope id)."""

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from towerops_agent.snmp.usm import UsmSecurity
-from towerops_agent.snmp.usm_keys import password_to_key
+from towerops_agent.snmp.wire.usm import UsmSecurity
+from towerops_agent.snmp.wire.usm_keys import password_to_key
 
 REMEMBERED_PASSWORDS: Final = 20_000
 """Of 32 to 64 octets each; a fleet where each device has two passwords of its own fits."""

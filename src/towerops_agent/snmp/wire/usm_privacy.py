@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp.usm_keys import PrivProtocol
+from towerops_agent.snmp.wire.usm_keys import PrivProtocol
 
 SALT_OCTETS: Final = 8
 _DES_BLOCK: Final = 8

@@ -16,13 +16,13 @@ from functools import partial
 from typing import ClassVar, Final
 
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.message import Message, Pdu, PduType, Request, Version, decode_pdu
-from towerops_agent.snmp.oid import Oid, parse_oid
-from towerops_agent.snmp.usm_engine import Engine, EngineChange
-from towerops_agent.snmp.usm_keys import KeyOfPassword, LocalizedKeys, UsmUser, derive_keys
-from towerops_agent.snmp.usm_privacy import Privacy, make_privacy
-from towerops_agent.snmp.v3message import (
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import Message, Pdu, PduType, Request, Version, decode_pdu
+from towerops_agent.snmp.wire.oid import Oid, parse_oid
+from towerops_agent.snmp.wire.usm_engine import Engine, EngineChange
+from towerops_agent.snmp.wire.usm_keys import KeyOfPassword, LocalizedKeys, UsmUser, derive_keys
+from towerops_agent.snmp.wire.usm_privacy import Privacy, make_privacy
+from towerops_agent.snmp.wire.v3message import (
     AUTHENTICATED,
     ENCRYPTED,
     REPORTABLE,

@@ -6,7 +6,7 @@ Pure. Sizes in octets. Source: RFC 3430 §2.1.
 from typing import Final
 
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp import ber
+from towerops_agent.snmp.wire import ber
 
 MAX_MESSAGE_OCTETS: Final = 1 << 16
 """More than any answer to what we ask (RFC 3430 §2.1 wants 8,192 at least); what claims to be larger ends the connection."""

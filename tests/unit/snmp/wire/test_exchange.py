@@ -3,10 +3,10 @@
 import pytest
 
 from support import asking
-from towerops_agent.snmp import ber
-from towerops_agent.snmp.exchange import Discarded, Exchanges, Reply, Transaction
 from towerops_agent.snmp.ids import LOWEST_ID
-from towerops_agent.snmp.message import Community, Message, Pdu, PduType, Version, decode_message, encode_message, response
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import Discarded, Exchanges, Reply, Transaction
+from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Version, decode_message, encode_message, response
 
 PEER = ("192.0.2.1", 161)
 WALL_US = 1_767_986_535_123_456

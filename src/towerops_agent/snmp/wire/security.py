@@ -4,7 +4,7 @@ A union, not an interface: what v3 needs (reports, keys, an engine's time) has n
 `version`, `encode` a request with an ID at a time, say whether they want keys, and refuse the other's messages. Pure.
 """
 
-from towerops_agent.snmp.message import Community
-from towerops_agent.snmp.usm import UsmSecurity
+from towerops_agent.snmp.wire.message import Community
+from towerops_agent.snmp.wire.usm import UsmSecurity
 
 Security = Community | UsmSecurity
