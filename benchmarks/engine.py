@@ -4,7 +4,7 @@
 
 50 devices are asked side by side, each one request after the other. CPU seconds of the asking process (children included), the
 least of three rounds. A library that is not installed is left out: they are in the extra `bench`. 60 OIDs pass what the agent
-asks at once (see polling/traits.py).
+asks at once (see polling/course/traits.py).
 """
 
 import argparse

@@ -29,8 +29,8 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import BufferFailure, SettingsError
-from towerops_agent.polling.memory import decode_memory, encode_memory
-from towerops_agent.polling.plan import Planner
+from towerops_agent.polling.course.memory import decode_memory, encode_memory
+from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.poller import Poller
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.scheduling.roster import Roster

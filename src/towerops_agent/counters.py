@@ -16,7 +16,7 @@ class Count(StrEnum):
     POLLS = "polls"  # by result: complete, partial, silent
     POLLS_SKIPPED = "polls_skipped"  # late, still_running
     READINGS = "readings"  # metrics stored
-    READINGS_MISSING = "readings_missing"  # by reason, as polling/interpret.py names them
+    READINGS_MISSING = "readings_missing"  # by reason, as polling/course/interpret.py names them
     SNMP_REQUESTS = "snmp_requests"  # sent, retried; v3: repeated (after a report), examining (why it is silent)
     SNMP_DISCARDED = "snmp_datagrams_discarded"  # by reason, as snmp/wire/exchange.py names them
     SNMP_ENGINES = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from support.devices import device, equipment
-from towerops_agent.polling.plan import Planner
+from towerops_agent.polling.course.plan import Planner
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice

@@ -13,8 +13,8 @@ from cost.calls import Calls
 from cost.device308 import METRICS, VALUES, answering_elsewhere, device308, equipment308
 from support.devices import LAYOUT
 from towerops_agent.counters import Count, Counters
-from towerops_agent.polling.device import make_device
-from towerops_agent.polling.plan import Planner
+from towerops_agent.polling.course.device import make_device
+from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.poller import Poller
 from towerops_agent.snmp.client import SnmpClient
 

@@ -8,10 +8,10 @@ import random
 import pytest
 
 from support import asking
-from towerops_agent.polling.interpret import interpret
-from towerops_agent.polling.plan import SYS_UP_TIME, interface_columns, make_plan
-from towerops_agent.polling.progress import PollProgress
-from towerops_agent.polling.traits import UNKNOWN, Traits
+from towerops_agent.polling.course.interpret import interpret
+from towerops_agent.polling.course.plan import SYS_UP_TIME, interface_columns, make_plan
+from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.traits import UNKNOWN, Traits
 from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Discarded, Exchanges, Reply, Transaction

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.strategies import VALUES
-from towerops_agent.polling.interpret import LARGEST_FLOAT, number, number_in_text
+from towerops_agent.polling.course.interpret import LARGEST_FLOAT, number, number_in_text
 from towerops_agent.snmp.wire import ber
 
 TEXTS = {

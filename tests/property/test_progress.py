@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from support.adversary import Adversary, devices, hold, names_of, replanned, run_poll
 from towerops_agent.model import Poll
-from towerops_agent.polling.interpret import interpret, number
-from towerops_agent.polling.plan import NARROW_OCTETS, WIDE_OCTETS, make_plan
-from towerops_agent.polling.traits import NARROW, STARTING_VARBINDS, UNKNOWN, WIDE, Traits
+from towerops_agent.polling.course.interpret import interpret, number
+from towerops_agent.polling.course.plan import NARROW_OCTETS, WIDE_OCTETS, make_plan
+from towerops_agent.polling.course.traits import NARROW, STARTING_VARBINDS, UNKNOWN, WIDE, Traits
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import ErrorStatus
 from towerops_agent.snmp.wire.oid import child, parse_oid

@@ -10,9 +10,9 @@ from itertools import cycle
 
 from hypothesis import strategies as st
 
-from towerops_agent.polling.plan import NARROW_OCTETS, SYS_UP_TIME, Plan, Planner, interface_columns
-from towerops_agent.polling.progress import PollProgress
-from towerops_agent.polling.traits import UNKNOWN, WIDE, Traits
+from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, Plan, Planner, interface_columns
+from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.traits import UNKNOWN, WIDE, Traits
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Pdu, PduType, Request, Value, error_name

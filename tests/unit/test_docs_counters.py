@@ -8,7 +8,7 @@ import pytest
 from support.markdown import ROOT, code, read, rows, sections
 from support.source import constants, modules
 from towerops_agent.counters import Count
-from towerops_agent.polling.interpret import _MISSING
+from towerops_agent.polling.course.interpret import _MISSING
 from towerops_agent.snmp.wire.message import ErrorStatus
 
 TABLE = {code(cells[0])[0]: cells for cells in rows(sections(read("docs/operations.md"))["Counters"])}

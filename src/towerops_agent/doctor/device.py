@@ -15,11 +15,11 @@ from towerops_agent.doctor.findings.check import Check, Mark
 from towerops_agent.doctor.findings.readings import Gaps, find_gaps
 from towerops_agent.doctor.silence import Cause, explain_silence
 from towerops_agent.model import Equipment
-from towerops_agent.polling.device import Device, make_device
-from towerops_agent.polling.identity import IdentityCheck
-from towerops_agent.polling.interpret import interpret
-from towerops_agent.polling.plan import SYS_UP_TIME, Planner
-from towerops_agent.polling.progress import PollProgress
+from towerops_agent.polling.course.device import Device, make_device
+from towerops_agent.polling.course.identity import IdentityCheck
+from towerops_agent.polling.course.interpret import interpret
+from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner
+from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer, Reply

@@ -14,7 +14,7 @@ from typing import Final
 
 from towerops_agent.doctor.icmp import icmp_error
 from towerops_agent.model import Equipment, SnmpVersion, Transport
-from towerops_agent.polling.plan import SYS_UP_TIME
+from towerops_agent.polling.course.plan import SYS_UP_TIME
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.wire.exchange import NoReply, Peer, Reply

@@ -12,12 +12,12 @@ from typing import Final
 import structlog
 
 from towerops_agent.model import Poll
-from towerops_agent.polling.device import Device, first_width
-from towerops_agent.polling.identity import Identities, IdentityCheck
-from towerops_agent.polling.interpret import interpret
-from towerops_agent.polling.plan import Planner
-from towerops_agent.polling.progress import PollProgress
-from towerops_agent.polling.traits import ATTEMPTS, AWAY
+from towerops_agent.polling.course.device import Device, first_width
+from towerops_agent.polling.course.identity import Identities, IdentityCheck
+from towerops_agent.polling.course.interpret import interpret
+from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.traits import ATTEMPTS, AWAY
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
 from towerops_agent.snmp.wire.message import Request

@@ -8,9 +8,9 @@ import structlog
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.model import Poll
-from towerops_agent.polling.device import Device
+from towerops_agent.polling.course.device import Device
+from towerops_agent.polling.course.state import DeviceState, State, next_state, poll_of_state
 from towerops_agent.polling.poller import Poller, PollResult
-from towerops_agent.polling.state import DeviceState, State, next_state, poll_of_state
 from towerops_agent.scheduling.timetable import Timetable
 
 log = structlog.get_logger()

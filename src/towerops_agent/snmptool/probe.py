@@ -11,7 +11,7 @@ from itertools import cycle, islice
 from typing import Final
 
 from towerops_agent.model import SnmpVersion
-from towerops_agent.polling.traits import Traits
+from towerops_agent.polling.course.traits import Traits
 from towerops_agent.snmp.walk import Varbind, WalkEndedEarly
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply

@@ -8,9 +8,9 @@ import structlog
 
 from support import devices, virtual_time
 from support.fake_client import FakeClient
-from towerops_agent.polling.plan import SYS_UP_TIME, Planner, interface_columns
+from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner, interface_columns
+from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE
 from towerops_agent.polling.poller import Poller
-from towerops_agent.polling.traits import NARROW, UNKNOWN, WIDE
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply
 from towerops_agent.snmp.wire.oid import parse_oid

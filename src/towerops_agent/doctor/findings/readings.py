@@ -9,8 +9,8 @@ from typing import Final
 
 from towerops_agent.doctor.findings.check import Mark
 from towerops_agent.model import Equipment
-from towerops_agent.polling.plan import PER_INTERFACE
-from towerops_agent.polling.state import ABSENT_REASONS
+from towerops_agent.polling.course.plan import PER_INTERFACE
+from towerops_agent.polling.course.state import ABSENT_REASONS
 from towerops_agent.snmp.wire.oid import format_oid
 
 HIDING_REASONS: Final = frozenset(

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from towerops_agent.polling.device import Device
-from towerops_agent.polling.state import State
+from towerops_agent.polling.course.device import Device
+from towerops_agent.polling.course.state import State
 
 KEY: Final = "snapshot"
 MOST_DEVICES: Final = 200

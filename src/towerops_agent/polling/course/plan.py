@@ -12,7 +12,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from towerops_agent.model import INTERFACE_COLUMNS
-from towerops_agent.polling.traits import ATTEMPTS, NARROW
+from towerops_agent.polling.course.traits import ATTEMPTS, NARROW
 from towerops_agent.snmp.wire.message import Request
 from towerops_agent.snmp.wire.oid import Oid, child, parse_oid
 

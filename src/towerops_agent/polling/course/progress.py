@@ -9,8 +9,8 @@ Pure: poller.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest)
 from collections import deque
 from collections.abc import Sequence
 
-from towerops_agent.polling.plan import NARROW_OCTETS, SYS_UP_TIME, Ask, Plan
-from towerops_agent.polling.traits import NARROW, UNKNOWN, WIDE, Traits
+from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, Ask, Plan
+from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE, Traits
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, Request, error_name

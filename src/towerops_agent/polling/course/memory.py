@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from towerops_agent.polling.device import Device
-from towerops_agent.polling.plan import Planner
-from towerops_agent.polling.traits import Traits
+from towerops_agent.polling.course.device import Device
+from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.course.traits import Traits
 
 _VERSION: Final = 1
 

@@ -7,10 +7,10 @@ take some megabytes, whatever they are asked.
 from dataclasses import dataclass, field, replace
 
 from towerops_agent.model import Equipment, Layout, Transport
-from towerops_agent.polling.plan import Plan, Planner
-from towerops_agent.polling.security import make_security
-from towerops_agent.polling.state import DeviceState
-from towerops_agent.polling.traits import NARROW, UNCHECKED, UNKNOWN, Traits
+from towerops_agent.polling.course.plan import Plan, Planner
+from towerops_agent.polling.course.security import make_security
+from towerops_agent.polling.course.state import DeviceState
+from towerops_agent.polling.course.traits import NARROW, UNCHECKED, UNKNOWN, Traits
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.snmp.wire.message import Version
 from towerops_agent.snmp.wire.security import Security

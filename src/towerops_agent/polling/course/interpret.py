@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Final
 
 from towerops_agent.model import Number, Poll
-from towerops_agent.polling.progress import PollProgress
+from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.snmp.wire import ber
 
 _COUNTERS: Final = frozenset((ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32))

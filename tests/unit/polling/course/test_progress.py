@@ -2,10 +2,10 @@
 
 import pytest
 
-from towerops_agent.polling.interpret import interpret
-from towerops_agent.polling.plan import make_plan
-from towerops_agent.polling.progress import PollProgress
-from towerops_agent.polling.traits import Traits
+from towerops_agent.polling.course.interpret import interpret
+from towerops_agent.polling.course.plan import make_plan
+from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.traits import Traits
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Pdu, PduType

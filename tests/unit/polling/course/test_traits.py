@@ -2,7 +2,7 @@
 
 import pytest
 
-from towerops_agent.polling.traits import LARGEST_VARBINDS, Traits
+from towerops_agent.polling.course.traits import LARGEST_VARBINDS, Traits
 
 
 def test_a_device_that_never_answered_is_waited_for_one_second_then_twice_and_four_times_that():

@@ -6,10 +6,10 @@ import structlog
 from support import devices, virtual_time
 from support.fake_client import FakeClient
 from towerops_agent.model import Interface
-from towerops_agent.polling.device import Device, make_device
-from towerops_agent.polling.plan import Planner
+from towerops_agent.polling.course.device import Device, make_device
+from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.course.traits import AWAY, CONFIRMED, NARROW, UNVERIFIABLE, WIDE
 from towerops_agent.polling.poller import LOOK_AGAIN_POLLS, Poller, PollResult
-from towerops_agent.polling.traits import AWAY, CONFIRMED, NARROW, UNVERIFIABLE, WIDE
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice, table

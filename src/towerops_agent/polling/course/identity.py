@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from towerops_agent.errors import InvalidOid
-from towerops_agent.polling.traits import AWAY, CONFIRMED, UNCHECKED, UNVERIFIABLE
+from towerops_agent.polling.course.traits import AWAY, CONFIRMED, UNCHECKED, UNVERIFIABLE
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value, Version

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import devices
-from towerops_agent.polling.memory import decode_memory, encode_memory
-from towerops_agent.polling.plan import Planner
-from towerops_agent.polling.state import DeviceState, State
-from towerops_agent.polling.traits import AWAY, CONFIRMED, NARROW, WIDE, Traits
+from towerops_agent.polling.course.memory import decode_memory, encode_memory
+from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.course.state import DeviceState, State
+from towerops_agent.polling.course.traits import AWAY, CONFIRMED, NARROW, WIDE, Traits
 
 LEARNED = Traits(
     max_varbinds=9,
