@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from towerops_agent.buffer.codec import decode_layout
+from towerops_agent.buffer.format.codec import decode_layout
 from towerops_agent.buffer.reader import Reader
 from towerops_agent.scheduling.timetable import phase, step
 from towerops_agent.telemetry.views.snapshot import KEY, Snapshot, decode_snapshot

@@ -5,12 +5,12 @@ Its bounds are as those of test_polling_cost.py.
 
 from cost.calls import Calls
 from cost.device308 import INTERFACES, METRICS, SENSORS
-from towerops_agent.buffer.batch import Lane
 from towerops_agent.buffer.buffer import random_key
-from towerops_agent.buffer.codec import encode_poll
 from towerops_agent.buffer.database import Database
+from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.buffer.format.codec import encode_poll
 from towerops_agent.buffer.store import Store
-from towerops_agent.delivery.metrics import encode_metrics
+from towerops_agent.delivery.course.metrics import encode_metrics
 from towerops_agent.model import Layout, Poll
 
 POLLS = 100

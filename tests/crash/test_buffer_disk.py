@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from towerops_agent.buffer import writer
-from towerops_agent.buffer.batch import Lane
+from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from towerops_agent.buffer.batch import StoredPoll
+from towerops_agent.buffer.format.batch import StoredPoll
 from unit.buffer.samples import LAYOUT, T0_US, Bench, members
 
 MODES = ["add", "deliver", "keep up", "evict"]

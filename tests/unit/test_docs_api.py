@@ -10,7 +10,8 @@ from support.markdown import ROOT, code, read, rows, sections
 from towerops_agent.api.wire import contract
 from towerops_agent.api.wire.retry_after import MOST_S
 from towerops_agent.config.document import accepts
-from towerops_agent.delivery import courier, heartbeat, retry
+from towerops_agent.delivery import courier, heartbeat
+from towerops_agent.delivery.course import retry
 from towerops_agent.model import STATE_REASONS, STATES
 
 

@@ -14,8 +14,8 @@ from typing import Self, TypeVar
 from uuid import uuid4
 
 from towerops_agent.buffer import retention
-from towerops_agent.buffer.batch import Batch, Lane, Pending, Refused, StoredPoll
-from towerops_agent.buffer.codec import encode_poll
+from towerops_agent.buffer.format.batch import Batch, Lane, Pending, Refused, StoredPoll
+from towerops_agent.buffer.format.codec import encode_poll
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.retention import Step
 from towerops_agent.buffer.room import Room

@@ -10,8 +10,8 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from towerops_agent.buffer.batch import OPEN_END, Batch, Cut, Lane, Pending, Position, cut
 from towerops_agent.buffer.database import transaction
+from towerops_agent.buffer.format.batch import OPEN_END, Batch, Cut, Lane, Pending, Position, cut
 from towerops_agent.errors import BufferFailure
 
 _BATCH = "id, key, start_poll, start_metric, stop_poll, stop_metric, metric_count, cut_at_us, lane"

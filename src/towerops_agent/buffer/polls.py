@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 
-from towerops_agent.buffer.batch import StoredPoll
-from towerops_agent.buffer.codec import decode_layout, decode_poll
-from towerops_agent.buffer.packing import Packing
+from towerops_agent.buffer.format.batch import StoredPoll
+from towerops_agent.buffer.format.codec import decode_layout, decode_poll
+from towerops_agent.buffer.format.packing import Packing
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
 

@@ -14,9 +14,9 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from towerops_agent.buffer import schema
-from towerops_agent.buffer.batch import Pending, Refused, StoredPoll
-from towerops_agent.buffer.codec import decode_layout
 from towerops_agent.buffer.database import beside
+from towerops_agent.buffer.format.batch import Pending, Refused, StoredPoll
+from towerops_agent.buffer.format.codec import decode_layout
 from towerops_agent.buffer.lanes import Lanes
 from towerops_agent.buffer.polls import HEAD, Polls
 from towerops_agent.errors import BufferFailure

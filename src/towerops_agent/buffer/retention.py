@@ -8,8 +8,8 @@ import sqlite3
 from dataclasses import dataclass
 from itertools import takewhile
 
-from towerops_agent.buffer.batch import OPEN_END, Position
 from towerops_agent.buffer.database import transaction
+from towerops_agent.buffer.format.batch import OPEN_END, Position
 
 POLLS_PER_STEP = 1_000
 BATCHES_PER_STEP = 50

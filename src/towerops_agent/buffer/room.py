@@ -14,8 +14,8 @@ from pathlib import Path
 import structlog
 
 from towerops_agent.buffer import retention
-from towerops_agent.buffer.batch import OPEN_END
 from towerops_agent.buffer.database import JOURNAL_OCTETS, beside
+from towerops_agent.buffer.format.batch import OPEN_END
 from towerops_agent.buffer.store import Store
 
 log = structlog.get_logger()

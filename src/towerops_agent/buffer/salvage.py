@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from towerops_agent.buffer.batch import OPEN_END, Lane, Position
 from towerops_agent.buffer.database import is_corruption, transaction
+from towerops_agent.buffer.format.batch import OPEN_END, Lane, Position
 
 ROWS_PER_STEP = 1_000
 

@@ -1,6 +1,6 @@
 -- The agent's database, version 2 (PRAGMA user_version). docs: buffer/store.py, lanes.py, polls.py, retention.py; decisions 0004, 0008.
 -- AUTOINCREMENT: an id is never used twice, not even after the newest rows were removed; batches name polls by id.
--- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/age.py), seconds, never set back.
+-- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/format/age.py), seconds, never set back.
 
 -- What the values of a poll belong to, once per content; body: codec.encode_layout.
 -- last_poll: NULL while the running agent may use it, else no poll after that id does.

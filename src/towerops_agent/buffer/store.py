@@ -12,10 +12,10 @@ from typing import Any
 
 import structlog
 
-from towerops_agent.buffer.age import AgeClock
-from towerops_agent.buffer.batch import Batch, Refused, StoredPoll
-from towerops_agent.buffer.codec import PollRow, digest, encode_layout
 from towerops_agent.buffer.database import Database, transaction
+from towerops_agent.buffer.format.age import AgeClock
+from towerops_agent.buffer.format.batch import Batch, Refused, StoredPoll
+from towerops_agent.buffer.format.codec import PollRow, digest, encode_layout
 from towerops_agent.buffer.lanes import Lanes
 from towerops_agent.buffer.packer import Packer
 from towerops_agent.buffer.polls import Polls

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 import structlog
 
-from towerops_agent.buffer.codec import PollRow
 from towerops_agent.buffer.database import is_corruption, is_full
+from towerops_agent.buffer.format.codec import PollRow
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.store import Store

@@ -80,7 +80,7 @@ def _token_of_environment() -> "Secret | None":
 def _print_csv(series: "list[Series]") -> None:
     import csv
 
-    from towerops_agent.delivery.metrics import timestamp
+    from towerops_agent.delivery.course.metrics import timestamp
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("time", "id", "what", "value"))

@@ -19,15 +19,15 @@ import structlog
 
 from towerops_agent.api.wire.availability import Availability
 from towerops_agent.api.wire.outcomes import Outcome, TooLarge
-from towerops_agent.buffer.batch import Batch, Lane
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.format.batch import Batch, Lane
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Counters
-from towerops_agent.delivery.catch_up import Backlog, CatchUp
-from towerops_agent.delivery.held import Held
-from towerops_agent.delivery.pace import Pace
-from towerops_agent.delivery.parcel import Parcel, pack
-from towerops_agent.delivery.retry import Decision, Halve, RetryIn
+from towerops_agent.delivery.course.catch_up import Backlog, CatchUp
+from towerops_agent.delivery.course.held import Held
+from towerops_agent.delivery.course.pace import Pace
+from towerops_agent.delivery.course.parcel import Parcel, pack
+from towerops_agent.delivery.course.retry import Decision, Halve, RetryIn
 from towerops_agent.delivery.settlement import Settlement
 from towerops_agent.delivery.under_way import UnderWay
 from towerops_agent.errors import BufferFailure, SettingsError

@@ -12,10 +12,10 @@ from towerops_agent.api.wire.availability import Availability
 from towerops_agent.api.wire.outcomes import NotFound, Outcome, Redirected, TooLarge, Unauthorized, Unavailable
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.held import Held
-from towerops_agent.delivery.pace import Pace, Sent
-from towerops_agent.delivery.parcel import Parcel
-from towerops_agent.delivery.retry import Decision, Delivered, Halve, RetryIn, SetAside, decide
+from towerops_agent.delivery.course.held import Held
+from towerops_agent.delivery.course.pace import Pace, Sent
+from towerops_agent.delivery.course.parcel import Parcel
+from towerops_agent.delivery.course.retry import Decision, Delivered, Halve, RetryIn, SetAside, decide
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from math import inf
 
-from towerops_agent.buffer.batch import Batch, Lane
+from towerops_agent.buffer.format.batch import Batch, Lane
 
 
 class UnderWay:

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from towerops_agent import __version__
 from towerops_agent.api.wire.availability import Availability
-from towerops_agent.buffer.batch import Pending
+from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier

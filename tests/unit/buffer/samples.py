@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from towerops_agent.buffer.batch import StoredPoll
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.counters import Counters
 from towerops_agent.model import Layout, Poll
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from towerops_agent.buffer.batch import Pending, Position, Refused
+from towerops_agent.buffer.format.batch import Pending, Position, Refused
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout

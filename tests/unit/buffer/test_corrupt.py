@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from towerops_agent.buffer import opening
-from towerops_agent.buffer.batch import Lane
+from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout

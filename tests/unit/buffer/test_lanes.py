@@ -2,7 +2,7 @@
 
 import pytest
 
-from towerops_agent.buffer.batch import Lane, Pending
+from towerops_agent.buffer.format.batch import Lane, Pending
 from unit.buffer.samples import LAYOUT, T0_US, members, poll
 
 

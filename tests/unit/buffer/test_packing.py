@@ -5,7 +5,7 @@ import pytest
 import zstandard
 
 from towerops_agent.buffer import packer, retention
-from towerops_agent.buffer.packing import Packing
+from towerops_agent.buffer.format.packing import Packing
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from towerops_agent.buffer.batch import Pending, Refused
+from towerops_agent.buffer.format.batch import Pending, Refused
 from towerops_agent.buffer.reader import NotReadable, Reader
 from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, poll

@@ -3,7 +3,7 @@
 import pytest
 
 from towerops_agent.buffer import retention
-from towerops_agent.buffer.batch import Pending
+from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.counters import Count
 from towerops_agent.model import Layout
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, add_hourly, members, poll

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from towerops_agent.buffer import schema
-from towerops_agent.buffer.batch import Lane
-from towerops_agent.buffer.codec import digest, encode_layout, encode_poll
+from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.buffer.format.codec import digest, encode_layout, encode_poll
 from unit.buffer.samples import LAYOUT, T0_US, members, poll
 
 SCHEMA_1 = Path(__file__).with_name("schema-1.sql").read_text("utf-8")

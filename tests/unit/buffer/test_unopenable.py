@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from towerops_agent.buffer import room, writer
-from towerops_agent.buffer.batch import Lane
+from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.model import Layout
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, members, poll

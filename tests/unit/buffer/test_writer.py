@@ -158,7 +158,7 @@ async def test_the_cap_holds_when_polls_arrive_while_a_commit_fails(bench, monke
 
 
 def writer_row(layout: int, number: int):
-    from towerops_agent.buffer.codec import encode_poll
+    from towerops_agent.buffer.format.codec import encode_poll
 
     return encode_poll(poll(layout, T0_US + number))
 

@@ -8,7 +8,7 @@ import structlog
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, Unavailable
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count
-from towerops_agent.delivery.pace import FIRST_IN_FLIGHT, MOST_IN_FLIGHT
+from towerops_agent.delivery.course.pace import FIRST_IN_FLIGHT, MOST_IN_FLIGHT
 from unit.delivery.bench import BUSY, Bench
 
 POLLS_A_SECOND = 1000 * 68 / 60 / 1000

@@ -13,7 +13,7 @@ from support.markdown import code, read, rows, sections
 from towerops_agent import __version__
 from towerops_agent.api.wire.availability import Availability
 from towerops_agent.api.wire.clock_skew import ClockSkew
-from towerops_agent.buffer.batch import Pending
+from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure
 from towerops_agent.polling.course.state import DeviceState, State

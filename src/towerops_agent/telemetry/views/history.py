@@ -10,7 +10,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from towerops_agent.buffer.batch import StoredPoll
+from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.model import INTERFACE_COLUMNS
 
 BARS: Final = "▁▂▃▄▅▆▇█"

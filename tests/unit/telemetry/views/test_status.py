@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from support import devices
-from towerops_agent.buffer.batch import StoredPoll
+from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.model import Layout, Poll
 from towerops_agent.polling.course.state import DeviceState, State
 from towerops_agent.telemetry.marks import SLACK_S, standing_still

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from towerops_agent.buffer.batch import Batch, StoredPoll
+from towerops_agent.buffer.format.batch import Batch, StoredPoll
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.delivery.metrics import encode_metrics
+from towerops_agent.delivery.course.metrics import encode_metrics
 
 GZIP_LEVEL = 1
 """1.1 µs a metric and a body of 22 %; level 6 takes 2.5 µs for 20 %."""

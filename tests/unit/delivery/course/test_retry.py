@@ -4,8 +4,8 @@ import pytest
 
 from towerops_agent.api.wire.outcomes import Accepted, NotFound, Redirected, Rejected, TooLarge, Unauthorized, Unavailable
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.delivery.batch_size import DELIVERED_BEFORE_GROWTH, BatchSize
-from towerops_agent.delivery.retry import Delivered, Halve, RetryIn, SetAside, backoff_s, decide
+from towerops_agent.delivery.course.batch_size import DELIVERED_BEFORE_GROWTH, BatchSize
+from towerops_agent.delivery.course.retry import Delivered, Halve, RetryIn, SetAside, backoff_s, decide
 
 
 @pytest.mark.parametrize(

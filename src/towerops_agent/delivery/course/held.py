@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from math import inf
 
-from towerops_agent.buffer.batch import Batch, Lane
+from towerops_agent.buffer.format.batch import Batch, Lane
 
 TRIES = 3
 """How often a batch is the probe before another one is tried; twice as often before a third one is, and so on."""

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from towerops_agent.buffer.codec import decode_layout, decode_poll, digest, encode_layout, encode_poll
+from towerops_agent.buffer.format.codec import decode_layout, decode_poll, digest, encode_layout, encode_poll
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import LAYOUT, T0_US, poll

@@ -8,7 +8,7 @@ Pure: the monotonic clock is passed in. Seconds (`_s`).
 from dataclasses import dataclass
 from math import inf
 
-from towerops_agent.delivery.batch_size import BatchSize
+from towerops_agent.delivery.course.batch_size import BatchSize
 
 FIRST_IN_FLIGHT = 1
 MOST_IN_FLIGHT = 12

@@ -2,7 +2,7 @@
 
 import pytest
 
-from towerops_agent.buffer.batch import Batch, Cut, Position, cut
+from towerops_agent.buffer.format.batch import Batch, Cut, Position, cut
 
 POLLS = [(2, 3), (5, 4), (6, 1)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from towerops_agent.delivery.catch_up import Backlog, CatchUp, duration
+from towerops_agent.delivery.course.catch_up import Backlog, CatchUp, duration
 
 HOUR_US = 3_600_000_000
 

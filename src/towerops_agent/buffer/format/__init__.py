@@ -1,0 +1,1 @@
+"""What the file holds, as values and as octets. Pure."""
