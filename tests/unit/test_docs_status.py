@@ -10,7 +10,6 @@ from support.markdown import code, read, rows, sections
 from support.source import modules
 from towerops_agent.buffer.buffer import DAY_S, REFUSED_KEPT_S
 from towerops_agent.buffer.database import _SUFFIXES, CORRUPT_KEPT
-from towerops_agent.telemetry import marks
 from towerops_agent.telemetry.views import health, snapshot
 
 OPERATIONS = sections(read("docs/operations.md"))
@@ -65,4 +64,4 @@ def test_spans_are_told_as_they_are():
     assert f"{DAY_S // 3600} hours" in OPERATIONS["What is kept"]
     assert f"{REFUSED_KEPT_S // DAY_S} days" in OPERATIONS["What is kept"]
     assert f"last {health.WRITTEN_WITHIN_S:g} s" in OPERATIONS["Health"]
-    assert f"{marks.SLACK_S:g} s of grace" in OPERATIONS["Health"]
+    assert f"{health.SLACK_S:g} s of grace" in OPERATIONS["Health"]

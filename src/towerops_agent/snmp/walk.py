@@ -4,13 +4,12 @@ Each name must be greater than the one before, or the walk ends with an error: s
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from towerops_agent.errors import InvalidOid, SnmpError
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply, Peer
-from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Request, Value, Version, error_name
+from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Request, Varbind, Version, error_name
 from towerops_agent.snmp.wire.oid import Oid, format_oid, is_within, subidentifiers
 from towerops_agent.snmp.wire.security import Security
 
@@ -20,15 +19,6 @@ MAX_REPETITIONS = 20
 
 class WalkEndedEarly(SnmpError):
     """The device stopped answering, refused, or answered in circles; what was read until then stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Varbind:
-    """One name and its value; `tag` is the value's type (see ber)."""
-
-    name: Oid
-    tag: int
-    value: Value
 
 
 async def walk(

@@ -12,10 +12,10 @@ from typing import Final
 
 from towerops_agent.model import SnmpVersion
 from towerops_agent.polling.course.traits import Traits
-from towerops_agent.snmp.walk import Varbind, WalkEndedEarly
+from towerops_agent.snmp.walk import WalkEndedEarly
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
-from towerops_agent.snmp.wire.message import Community, ErrorStatus, PduType, Request, Value, encode_pdu, error_name
+from towerops_agent.snmp.wire.message import Community, ErrorStatus, PduType, Request, Value, Varbind, encode_pdu, error_name
 from towerops_agent.snmp.wire.oid import Oid, parse_oid
 from towerops_agent.snmptool.target import Target
 from towerops_agent.snmptool.tool import AskFailed, Session, open_session

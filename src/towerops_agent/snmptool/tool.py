@@ -14,10 +14,10 @@ from towerops_agent.errors import AgentError
 from towerops_agent.model import SnmpVersion, Transport
 from towerops_agent.polling.course.security import make_security
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.walk import Varbind, WalkEndedEarly, walk
+from towerops_agent.snmp.walk import WalkEndedEarly, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
-from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request
+from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Varbind
 from towerops_agent.snmp.wire.oid import Oid
 from towerops_agent.snmptool.target import Target
 from towerops_agent.snmptool.views.as_text import error_text

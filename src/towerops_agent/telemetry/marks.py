@@ -7,11 +7,7 @@ on while the machine is suspended.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final
-
-SLACK_S: Final = 60.0
-"""How much later than promised a loop may move: a loaded machine, a slow disk."""
+from collections.abc import Awaitable, Callable, Iterable
 
 
 def boot_clock_s() -> float:
@@ -23,7 +19,7 @@ class Marks:
     """By when each loop will have moved again, as it says itself."""
 
     def __init__(self, loops: Iterable[str]) -> None:
-        """`loops`: their names; each has SLACK_S to leave its first mark."""
+        """`loops`: their names; each has health.SLACK_S to leave its first mark."""
         self._due_s = dict.fromkeys(loops, boot_clock_s())
 
     def move(self, loop: str, again_within_s: float = 0.0) -> None:
@@ -43,8 +39,3 @@ class Marks:
     def due_s(self) -> dict[str, float]:
         """By when each loop will have moved again, on the boot clock."""
         return dict(self._due_s)
-
-
-def standing_still(due_s: Mapping[str, float], now_s: float) -> dict[str, float]:
-    """The loops that are past their time, and by how many seconds."""
-    return {loop: now_s - due for loop, due in due_s.items() if now_s > due + SLACK_S}

@@ -23,7 +23,8 @@ from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import BufferFailure
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.telemetry import systemd
-from towerops_agent.telemetry.marks import Marks, boot_clock_s, standing_still
+from towerops_agent.telemetry.marks import Marks, boot_clock_s
+from towerops_agent.telemetry.views.health import standing_still
 from towerops_agent.telemetry.views.snapshot import (
     KEY,
     MOST_REFUSALS,

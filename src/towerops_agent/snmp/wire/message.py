@@ -74,6 +74,15 @@ def error_name(status: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Varbind:
+    """One name and its value; `tag` is the value's type (see ber)."""
+
+    name: Oid
+    tag: int
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What is asked, ready to be sent to any device. For GET_BULK, `first` and `second` are non-repeaters and max-repetitions.
 

@@ -11,9 +11,8 @@ from typing import Final
 
 import msgspec
 
-from towerops_agent.snmp.walk import Varbind
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.message import Value
+from towerops_agent.snmp.wire.message import Value, Varbind
 from towerops_agent.snmptool.views.as_text import oid_text, opaque_number
 
 _TYPES: Final = {

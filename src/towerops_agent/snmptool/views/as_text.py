@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 from towerops_agent.errors import InvalidOid
-from towerops_agent.snmp.walk import Varbind
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.message import ErrorStatus, Value, error_name
+from towerops_agent.snmp.wire.message import ErrorStatus, Value, Varbind, error_name
 from towerops_agent.snmp.wire.oid import Oid, format_oid
 
 HEX_OCTETS_A_LINE: Final = 16

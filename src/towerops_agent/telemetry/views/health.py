@@ -5,14 +5,17 @@ ill health: polling and keeping go on, and a restart would not help.
 Pure: both clocks are passed in.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from towerops_agent.telemetry.marks import standing_still
 from towerops_agent.telemetry.views.snapshot import Snapshot
 from towerops_agent.telemetry.views.spans import span
 
 WRITTEN_WITHIN_S: Final = 90.0
+
+SLACK_S: Final = 60.0
+"""How much later than promised a loop may move: a loaded machine, a slow disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,8 @@ def judge(snapshot: Snapshot | None, now_us: int, boot_clock_s: float) -> Health
         problems = [what]
     remarks = [f"{name} fails: {dealing.last_failure}" for name, dealing in snapshot.dealings.items() if dealing.works is False]
     return Health(tuple(problems), tuple(remarks))
+
+
+def standing_still(due_s: Mapping[str, float], now_s: float) -> dict[str, float]:
+    """The loops that are past their time, and by how many seconds."""
+    return {loop: now_s - due for loop, due in due_s.items() if now_s > due + SLACK_S}

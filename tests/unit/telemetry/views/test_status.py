@@ -9,9 +9,8 @@ from support import devices
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.model import Layout, Poll
 from towerops_agent.polling.course.state import DeviceState, State
-from towerops_agent.telemetry.marks import SLACK_S, standing_still
 from towerops_agent.telemetry.views import history
-from towerops_agent.telemetry.views.health import judge
+from towerops_agent.telemetry.views.health import SLACK_S, judge, standing_still
 from towerops_agent.telemetry.views.snapshot import (
     Backlog,
     Configuration,

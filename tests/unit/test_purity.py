@@ -1,0 +1,69 @@
+"""The gate finds I/O, a clock, a log or randomness in a pure directory, wherever it is planted."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.markdown import ROOT
+from support.purity import pure_directories
+
+TOOLS = Path(sys.executable).parent
+
+
+IMPORTED = {
+    "api/wire/retry_after.py": ("structlog", "import structlog\nstructlog.get_logger().info('now')"),
+    "buffer/format/age.py": ("time", "import time\ntime.monotonic()"),
+    "config/document/fields.py": ("pathlib", "from pathlib import Path\nPath('/etc/hosts').read_text()"),
+    "delivery/course/retry.py": ("random", "import random\nrandom.random()"),
+    "polling/course/traits.py": ("os", "import os\nos.urandom(4)"),
+    "snmp/wire/oid.py": ("secrets", "import secrets\nsecrets.token_bytes(4)"),
+    "telemetry/views/spans.py": ("asyncio", "from towerops_agent.telemetry.marks import boot_clock_s\nboot_clock_s()"),
+}
+"""Where what is planted, and which module's import the gate is to name; the last one comes in by another module of ours."""
+
+
+def test_an_import_that_reaches_the_world_breaks_the_contract(tmp_path):
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    for path, (_, planted) in IMPORTED.items():
+        module = tmp_path / "src" / "towerops_agent" / path
+        module.write_text(f"{module.read_text()}\n\n{planted}\n")
+    found = subprocess.run(
+        [TOOLS / "lint-imports", "--config", ROOT / "pyproject.toml", "--no-cache"],
+        cwd=tmp_path / "src",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 1, found.stdout + found.stderr
+    said = " ".join(found.stdout.split())
+    for path, (named, _) in IMPORTED.items():
+        module = f"towerops_agent.{path.removesuffix('.py').replace('/', '.')}"
+        assert f"{module} is not allowed to import {named}" in said
+
+
+@pytest.mark.parametrize("directory", pure_directories())
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "from datetime import UTC, datetime\n\nNOW = datetime.now(UTC)",
+        "from datetime import date\n\nTODAY = date.today()",
+        "TEXT = open('/etc/hosts').read()",
+        "from uuid import uuid4\n\nKEY = uuid4()",
+        "print('polled')",
+    ],
+)
+def test_a_call_that_reaches_the_world_is_an_error(directory, planted):
+    path = f"src/{directory.replace('.', '/')}/planted.py"
+    found = subprocess.run(
+        [TOOLS / "ruff", "check", "--no-cache", "--stdin-filename", path, "-"],
+        input=f'"""Planted."""\n\n{planted}\n',
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert any(rule in found.stdout for rule in ("TID251", "T201", "PTH123")), found.stdout
