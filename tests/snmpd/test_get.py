@@ -3,6 +3,7 @@
 import pytest
 
 from support import asking, net_snmp
+from support.skips import NO_IPV6
 from towerops_agent.counters import Count
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply
@@ -61,7 +62,7 @@ async def test_all_values_are_read_by_one_request(snmpd):
 @pytest.mark.parametrize("version", ["1", "2c"])
 async def test_a_device_is_read_over_ipv6(snmpd, version):
     if not snmpd.has_ipv6:
-        pytest.skip("no IPv6 on the loopback")
+        pytest.skip(NO_IPV6)
     pdu = await asking.get(snmpd.port, f"{SYSTEM}.5.0", version=version, host="::1")
     assert pdu.values == [b"tower-7"]
     assert snmpd.ask("snmpget", f"{SYSTEM}.5.0", host="::1") == [(f"{SYSTEM}.5.0", "Hex-STRING: 74 6F 77 65 72 2D 37")]

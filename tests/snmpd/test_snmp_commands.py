@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from support import net_snmp
+from support.skips import NO_IPV6
 from towerops_agent.cli.snmp import snmp
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import ErrorStatus, decode_message, encode_message, response
@@ -151,7 +152,7 @@ def test_a_walk_of_constant_values_is_the_same_octet_for_octet(snmpd):
 
 def test_a_walk_over_ipv6_is_the_same(snmpd):
     if not snmpd.has_ipv6:
-        pytest.skip("no IPv6 on the loopback here")
+        pytest.skip(NO_IPV6)
     got = ours("walk", f"[::1]:{snmpd.port}", BASE)
     assert got.stdout_bytes == theirs("snmpbulkwalk", snmpd.port, BASE, host="::1").stdout
     assert got.stdout_bytes

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from support.skips import NO_RECORDINGS, RECORDINGS
 from support.v1_cases import write_v1_cases
 
-TOOL = Path(__file__).parents[3] / "shared" / "tools" / "conformance.py"
+TOOL = RECORDINGS.parent / "tools" / "conformance.py"
 AGENT = f"{sys.executable} -m towerops_agent run --once --log-level error"
 
-pytestmark = pytest.mark.skipif(not TOOL.exists(), reason="the recordings are not here (shared/ beside the checkout)")
+pytestmark = pytest.mark.skipif(not TOOL.exists(), reason=NO_RECORDINGS)
 
 
-async def conformance(suffix: str, cases: Path = TOOL.parents[1] / "recordings") -> tuple[int, str]:
+async def conformance(suffix: str, cases: Path = RECORDINGS) -> tuple[int, str]:
     """Run the tool with a fault on each device; its exit status and its last line."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -43,7 +44,7 @@ async def test_all_values_of_the_recorded_devices_agree(fault: str):
 
 async def test_all_values_agree_over_snmpv1_too(tmp_path: Path):
     """Of the devices that have no Counter64, which SNMPv1 can't carry."""
-    assert write_v1_cases(TOOL.parents[1] / "recordings", tmp_path) > 20
+    assert write_v1_cases(RECORDINGS, tmp_path) > 20
     status, summary = await conformance("", tmp_path)
     assert status == 0, summary
 

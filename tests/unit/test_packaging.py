@@ -8,6 +8,7 @@ import click
 import pytest
 
 from support.markdown import ROOT, read
+from support.skips import NO_SYSTEMD
 from towerops_agent import __version__
 from towerops_agent.cli.main import cli
 from towerops_agent.settings import SETTINGS
@@ -107,7 +108,7 @@ def test_the_stop_may_take_as_long_as_the_agent_needs():
     assert all(int(seconds) >= 2 * STOP_WITHIN_S for seconds in allowed)
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason=NO_SYSTEMD)
 def test_systemd_understands_the_unit(tmp_path):
     unit = tmp_path / "towerops-agent.service"
     unit.write_text(re.sub(r"^(ExecStart|ExecReload)=.*$", r"\1=/bin/true", UNIT, flags=re.MULTILINE))

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from support.skips import AS_ROOT
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.database import Database
 from towerops_agent.doctor.database import check_database
@@ -113,7 +114,7 @@ def test_a_directory_is_no_database(tmp_path):
     assert "is no file" in checked(tmp_path)[0].found
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason=AS_ROOT)
 def test_what_cant_be_written_is_told_with_whose_it_is(tmp_path):
     path = tmp_path / "data" / "agent.db"
     Database.open(path, 0).close()

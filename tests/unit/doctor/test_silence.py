@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from support.site import COMMUNITY, simulated_device
+from support.skips import NO_IPV6
 from towerops_agent.counters import Counters
 from towerops_agent.doctor.device import Waits, check_device
 from towerops_agent.doctor.findings.check import Mark
@@ -166,5 +167,5 @@ async def test_a_refused_port_is_told_over_ipv6_too():
             closed.bind(("::1", 0))
             peer = closed.getsockname()
     except OSError:
-        pytest.skip("no IPv6 here")
+        pytest.skip(NO_IPV6)
     assert await icmp_error(peer, b"\x30\x00", 5.0) == errno.ECONNREFUSED

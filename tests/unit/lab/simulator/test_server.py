@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from support import net_snmp
+from support.skips import NO_IPV6
 from support.snmpd import require_snmpd
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.oid import parse_oid
@@ -83,7 +84,7 @@ async def test_a_device_is_served_over_ipv6(request):
     try:
         read = await run("snmpget", "1.3.6.1.2.1.1.1.0", host="::1")
     except OSError:
-        pytest.skip("no IPv6 on the loopback")
+        pytest.skip(NO_IPV6)
     assert read == [("1.3.6.1.2.1.1.1.0", SHOWN["1.3.6.1.2.1.1.1.0"])]
 
 
