@@ -31,6 +31,7 @@ class Count(StrEnum):
     METRICS_EVICTED = "metrics_evicted"  # buffer_full, disk_low: never delivered; delivered: not kept for its day
     BATCHES = "batches"  # by outcome: delivered, retried, split, refused
     HEARTBEATS = "heartbeats"  # sent, failed
+    LOG_LINES_DROPPED = "log_lines_dropped"  # the log could not be written in time
     BUGS = "bugs"  # an exception nobody expected, by where it was caught
 
 

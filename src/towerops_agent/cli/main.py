@@ -4,6 +4,7 @@ Exit status: 0 all went well · 1 it did not, with the reason on standard error 
 Imports are lazy, so that --help does not wait for the libraries of the work itself.
 """
 
+import os
 import sys
 from importlib.metadata import entry_points
 
@@ -57,6 +58,23 @@ for command in (run, doctor, status, health, history, snmp):
     cli.add_command(command)
 
 
+def hold_standard_streams() -> None:
+    """Open /dev/null as each of standard input, output and error that is closed (`2>&-`).
+
+    Else the next file to be opened, the database, would get that number, and what is written to standard error would go into it.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(descriptor, mode))
+
+
 def main() -> None:
     """Run the command line."""
+    hold_standard_streams()
     cli(prog_name="towerops-agent")

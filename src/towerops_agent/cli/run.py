@@ -6,7 +6,7 @@ Imports are lazy, as in main.py. Exit status: 0 all went well · 1 it did not, w
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +17,9 @@ from towerops_agent.settings import SETTINGS, Settings, read_settings
 
 if TYPE_CHECKING:
     from towerops_agent.agent import Agent, OnceReport
+    from towerops_agent.telemetry.log_queue import LogQueue
+
+STANDARD_ERROR = 2
 
 
 def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -36,15 +39,52 @@ def run(once: bool, **flags: str | None) -> None:
     import asyncio
 
     from towerops_agent.agent import Agent
+    from towerops_agent.counters import Count
+    from towerops_agent.telemetry.log_queue import LogQueue
 
-    settings = _read_settings(flags)
+    log_queue = LogQueue(STANDARD_ERROR)
+    settings = _read_settings(flags, log_queue)
     try:
         agent = Agent(settings)
+        log_queue.count = lambda lines: agent.counters.add(Count.LOG_LINES_DROPPED, n=lines)
         if once:
-            sys.exit(_report(asyncio.run(agent.run_once())))
+            report = asyncio.run(agent.run_once())
+            log_queue.close()  # so that the report comes after the lines
+            sys.exit(_report(report))
         asyncio.run(_run_until_signalled(agent))
     except AgentError as error:
+        log_queue.close()
         fail(error)
+    finally:
+        log_queue.close()
+
+
+class Errand:
+    """What a signal asks for, done once for all signals that come before it begins, and at most once a second.
+
+    A storm of SIGHUP (a misconfigured logrotate, a loop in a script) is one reload a second, and polling goes on.
+    """
+
+    def __init__(self, work: Callable[[], Coroutine[object, object, None]], pause_s: float = 1.0) -> None:
+        import asyncio
+
+        self._work = work
+        self._pause_s = pause_s
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Have it done."""
+        self._asked.set()
+
+    async def run(self, sleep: "Callable[[float], Awaitable[None]] | None" = None) -> None:
+        """Do it each time that it was asked for, for good."""
+        import asyncio
+
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            await self._work()
+            await (sleep or asyncio.sleep)(self._pause_s)
 
 
 async def _run_until_signalled(agent: "Agent") -> None:
@@ -53,12 +93,7 @@ async def _run_until_signalled(agent: "Agent") -> None:
 
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    errands: set[asyncio.Task[None]] = set()
-
-    def run_errand(errand: Callable[[], Coroutine[object, object, None]]) -> None:
-        task = asyncio.create_task(errand())
-        errands.add(task)
-        task.add_done_callback(errands.discard)
+    errands = {signal.SIGHUP: Errand(agent.reload), signal.SIGUSR1: Errand(agent.log_state)}
 
     def on_signal(number: int) -> None:
         if stop.is_set():
@@ -67,12 +102,17 @@ async def _run_until_signalled(agent: "Agent") -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    loop.add_signal_handler(signal.SIGHUP, run_errand, agent.reload)
-    loop.add_signal_handler(signal.SIGUSR1, run_errand, agent.log_state)
-    await agent.run(stop)
+    for number, errand in errands.items():
+        loop.add_signal_handler(number, errand.ask)
+    running = [asyncio.create_task(errand.run()) for errand in errands.values()]
+    try:
+        await agent.run(stop)
+    finally:
+        for task in running:
+            task.cancel()
 
 
-def _read_settings(flags: Mapping[str, object]) -> Settings:
+def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Settings:
     """The settings, and the log set up by them; exits where they are no good."""
     from towerops_agent.telemetry import logs
 
@@ -82,7 +122,7 @@ def _read_settings(flags: Mapping[str, object]) -> Settings:
         fail(error)
     if flags.get("token") is not None:
         click.echo("towerops-agent: warning: --token can be read by other users of this machine; prefer --token-file", err=True)
-    logs.configure(settings.log_level, settings.log_format, sys.stderr, secrets=[settings.token] if settings.token else [])
+    logs.configure(settings.log_level, settings.log_format, log_stream, secrets=[settings.token] if settings.token else [])
     return settings
 
 

@@ -87,6 +87,7 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.METRICS_EVICTED: Counted("Metrics removed to make room.", "reason", ("buffer_full", "delivered", "disk_low")),
     Count.BATCHES: Counted("What came of attempts to deliver.", "outcome", ("delivered", "refused", "retried", "split")),
     Count.HEARTBEATS: Counted("Heartbeats, by whether the API took them.", "result", ("sent", "failed")),
+    Count.LOG_LINES_DROPPED: Counted("Log lines dropped, as the log could not be written in time."),
     Count.BUGS: Counted("Exceptions that nobody expected, by where they were caught. Please report them.", "place"),
 }
 

@@ -21,12 +21,18 @@ import structlog
 
 from towerops_agent.model import Secret
 from towerops_agent.settings import LogFormat
+from towerops_agent.telemetry.log_queue import LogQueue
 
 SHORTEST_HIDDEN = 6
 """Characters. A shorter secret is not searched for: its text would be hidden in words that have nothing to do with it."""
 
 _WELL_KNOWN = frozenset({"public", "private"})  # default communities: no secrets, and words that lines are written with
 _FIRST = ("time", "level", "msg")
+
+MOST_CHARACTERS = 2_000
+"""Of one field: a device may call itself anything, a megabyte long."""
+
+MOST_OF_TRACEBACK = 20_000
 
 _hidden: list[str] = []  # process-wide, as logging is; the longest first, so that no secret's tail outlives a shorter one
 
@@ -45,7 +51,7 @@ def hide(*secrets: Secret) -> None:
 def configure(
     level: str,
     log_format: LogFormat,
-    stream: TextIO,
+    stream: TextIO | LogQueue,
     *,
     secrets: Iterable[Secret] = (),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -54,7 +60,7 @@ def configure(
     hide(*secrets)
     least = logging.getLevelNamesMapping()[level.upper()]
     lines = _Lines(_json_line if log_format == "json" else _logfmt_line, now)
-    steady = cast(TextIO, _SteadyStream(stream))
+    steady = cast(TextIO, stream if isinstance(stream, LogQueue) else _SteadyStream(stream))
     structlog.configure(
         processors=[lines.from_structlog],
         wrapper_class=structlog.make_filtering_bound_logger(least),
@@ -113,7 +119,7 @@ class _Lines(logging.Formatter):
         line: dict[str, object] = {"time": moment, "level": level, "msg": _plain(message)}
         line |= {f"{name}_" if name in _FIRST else _without_secrets(name): _plain(value) for name, value in fields.items()}
         if error is not None:
-            line["exception"] = _plain("".join(traceback.format_exception(error)).rstrip())
+            line["exception"] = _cut(_without_secrets("".join(traceback.format_exception(error)).rstrip()), MOST_OF_TRACEBACK)
         return self._render(line)
 
 
@@ -143,7 +149,12 @@ def _plain(value: object) -> object:
         case list() | tuple() | set() | frozenset():
             return [_plain(item) for item in cast(Sequence[object], value)]
         case _:
-            return _without_secrets(str(value))
+            return _cut(_without_secrets(str(value)), MOST_CHARACTERS)
+
+
+def _cut(text: str, most: int) -> str:
+    """`text` without its middle, if it has more characters than `most`."""
+    return text if len(text) <= most else f"{text[: most // 2]}[… {len(text) - most} characters …]{text[len(text) - most // 2 :]}"
 
 
 def _without_secrets(text: str) -> str:

@@ -1,0 +1,92 @@
+"""A log that cannot be written costs lines, which are counted, and nothing else."""
+
+import fcntl
+import os
+from datetime import UTC, datetime
+
+import pytest
+import structlog
+
+from towerops_agent.telemetry import logs
+from towerops_agent.telemetry.log_queue import LogQueue
+
+PIPE_OCTETS = 4096
+PATIENCE_S = 60.0
+LINE = "x" * 99 + "\n"
+NOON = datetime(2026, 1, 9, 12, tzinfo=UTC)
+LOST = 'time=2026-01-09T12:00:00.000Z level=error msg="log could not be written in time, lines were dropped" lines=7'
+
+
+@pytest.fixture
+def pipe():
+    """(read end, write end) of a pipe that holds 4,096 octets."""
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_OCTETS)
+    yield read, write
+    for end in (read, write):
+        try:
+            os.close(end)
+        except OSError:
+            continue  # the test has closed it
+
+
+def read_all(end: int) -> str:
+    octets = b""
+    while chunk := os.read(end, 65536):
+        octets += chunk
+    return octets.decode()
+
+
+def test_lines_come_out_whole_and_in_their_order(pipe):
+    read, write = pipe
+    queue = LogQueue(write)
+    for i in range(10):
+        queue.write(f"line {i}\n")
+    queue.close()
+    os.close(write)
+    assert read_all(read) == "".join(f"line {i}\n" for i in range(10))
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_pipe_that_nobody_reads_costs_lines_and_the_first_one_after_says_how_many(pipe, blocking):
+    read, write = pipe
+    os.set_blocking(write, blocking)
+    os.write(write, b"." * (PIPE_OCTETS - 1) + b"\n")  # full before the first line
+    queue = LogQueue(write, most_octets=10 * len(LINE))
+    logs.configure("info", "logfmt", queue, now=lambda: NOON)
+    counted = []
+    queue.count = counted.append
+    for _ in range(10 + 7):
+        queue.write(LINE)
+    assert os.read(read, PIPE_OCTETS).strip(b".") == b"\n"
+    assert queue.drained(PATIENCE_S)
+    queue.write("the first after\n")
+    queue.close(PATIENCE_S)
+    os.close(write)
+    assert read_all(read).splitlines() == [*[LINE.strip()] * 10, LOST, "the first after"]
+    assert counted == [7]
+
+
+def test_a_pipe_whose_reader_is_gone_fails_nobody(pipe):
+    read, write = pipe
+    os.close(read)
+    queue = LogQueue(write)
+    queue.write(LINE)
+    queue.close()
+
+
+def test_a_stop_does_not_wait_for_a_log_that_blocks(pipe):
+    _, write = pipe
+    queue = LogQueue(write)
+    queue.write("x" * (2 * PIPE_OCTETS))
+    queue.close(within_s=0.05)
+
+
+def test_the_log_writes_its_lines_through_the_queue(pipe):
+    read, write = pipe
+    queue = LogQueue(write)
+    logs.configure("info", "logfmt", queue)
+    structlog.get_logger().info("a line")
+    queue.close()
+    os.close(write)
+    assert 'level=info msg="a line"' in read_all(read)
