@@ -1,6 +1,6 @@
 # make demo   a simulated tower and the agent, on a web page on loopback
 # make test   the whole test suite, four tests at once
-# make check  the gate: formatting, lint, types, layers
+# make check  the gate: formatting, lint, types, layers, words
 # make bench  the benchmarks, some 30 minutes; FULL=1: the long ones, some hours
 # Each does its own set-up. Set PYTHON to choose the interpreter (3.11 or later).
 
@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 help:
 	@sed -n 's/^# //p' Makefile
 
-# Wheels where there are some, and no network beyond the package index that pip is set up with.
+# Wheels if there are any, and no network beyond the package index that pip is set up with.
 $(VENV)/demo.stamp: pyproject.toml src/towerops_lab/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -46,6 +46,8 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python tools/plain_english.py
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/all.py $(if $(FULL),--full)
