@@ -34,6 +34,14 @@ def test_each_decision_is_listed_once_with_its_title():
         assert title.rstrip(".") == heading.removeprefix(f"# {number} ").rstrip(".")
 
 
+def test_each_decision_has_its_date_and_status_under_its_title():
+    pattern = re.compile(
+        r"# .+\n\nDecided \d{4}-\d\d-\d\d( · revised \d{4}-\d\d-\d\d \([^\n]+\))? · (in use|replaced by \[\d{4}\]\([\w.-]+\))\n\n"
+    )
+    files = [path for path in (ROOT / "docs/decisions").glob("*.md") if path.name != "README.md"]
+    assert [path.name for path in files if not pattern.match(path.read_text(encoding="utf-8"))] == []
+
+
 def test_no_document_names_this_machine():
     pattern = re.compile(r"(?<![\w~])/(?:root|home/\w+|Users/\w+)/")
     assert [path.name for path in documents() if pattern.search(path.read_text(encoding="utf-8"))] == []
