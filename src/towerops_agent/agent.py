@@ -28,7 +28,7 @@ from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
-from towerops_agent.errors import BufferFailure, SettingsError
+from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.poller import Poller
@@ -306,7 +306,14 @@ class Agent:
 
     async def _kept(self) -> ConfigText | None:
         sealed = await self._buffer.kept_config()
-        return None if sealed is None else await asyncio.to_thread(unseal, self._token.token, sealed)
+        if sealed is None:
+            return None
+        try:
+            return await asyncio.to_thread(unseal, self._token.token, sealed)
+        except InvalidConfig:
+            if self._token.previous is None:
+                raise
+            return await asyncio.to_thread(unseal, self._token.previous, sealed)
 
 
 def _size(path: Path) -> int:

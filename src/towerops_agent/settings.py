@@ -157,7 +157,7 @@ SETTINGS: tuple[Setting, ...] = (
         name="token_file",
         variable="TOWEROPS_AGENT_TOKEN_FILE",
         flag="--token-file",
-        help="A file that holds the agent's token; read again when the API refuses the token.",
+        help="A file that holds the agent's token; read again before each fetch of the configuration.",
         parse=Path,
     ),
     Setting(

@@ -1,8 +1,12 @@
-"""The token that the agent shows to the API: given once, or kept in a file that is read again when the API refuses it.
+"""The token that the agent shows to the API: given once, or kept in a file that is read again before each fetch.
 
-Used by client.py alone. I/O: reads the file.
+I/O: reads the file.
 """
 
+import errno
+import os
+import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +27,8 @@ class TokenSource:
         self._path = path
         self._on_token = on_token
         self.rotations = 0  # how often the token has become another one
+        self.previous: Secret | None = None
+        """The token before the last change: what was encrypted with it is still readable."""
 
     @property
     def token(self) -> Secret:
@@ -41,7 +47,7 @@ class TokenSource:
         token = self._read()
         if token == self._token:
             return False
-        self._token = token
+        self.previous, self._token = self._token, token
         self.rotations += 1
         return True
 
@@ -49,14 +55,29 @@ class TokenSource:
         if self._path is None:
             raise SettingsError("no token: set TOWEROPS_AGENT_TOKEN or TOWEROPS_AGENT_TOKEN_FILE")
         try:
-            text = self._path.read_bytes()[:65536].decode("utf-8-sig").strip()
+            text = _read_regular(self._path).decode("utf-8-sig").strip()
         except OSError as error:
-            raise SettingsError(f"the token file {self._path} can't be read: {error.strerror}") from None
+            raise SettingsError(f"the token file {self._path} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise SettingsError(f"the token file {self._path} holds no text: expected the token alone") from None
+            raise SettingsError(f"the token file {self._path} holds no text: expected the token only") from None
         if not text or not all("!" <= character <= "~" for character in text):
             got = "holds other than one token" if text else "is empty"
             raise SettingsError(f"the token file {self._path} {got}: expected printable ASCII characters without spaces")
+        if text[0] in "'\"" or text[-1] in "'\"":
+            raise SettingsError(f"the token file {self._path} holds quotes: expected the token only, without quotes around it")
+        if re.match(r"[A-Z][A-Z0-9_]*=[^=]", text):
+            raise SettingsError(f"the token file {self._path} holds NAME=value: expected the token only")
         token = Secret(text)
         self._on_token(token)
         return token
+
+
+def _read_regular(path: Path) -> bytes:
+    """The beginning of the file at `path`. Raises OSError, also for a FIFO or a device, which would block or never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        return os.read(descriptor, 65536)
+    finally:
+        os.close(descriptor)

@@ -15,7 +15,7 @@ import structlog
 
 from towerops_agent.api.wire.availability import Availability
 from towerops_agent.api.wire.clock_skew import ClockSkew
-from towerops_agent.api.wire.outcomes import ConfigFetched, ConfigOutcome, Failure, Intake, NotModified, Unauthorized, Unavailable
+from towerops_agent.api.wire.outcomes import ConfigFetched, ConfigOutcome, Failure, Intake, NotModified, Unavailable
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.config.document.equipment import ConfigRead, Refusal, read_config
 from towerops_agent.config.document.text import ConfigIntake, ConfigText
@@ -72,6 +72,7 @@ class ConfigSync:
         self._digest = b""
         self._etag: str | None = None
         self._kept_rotation = 0
+        self._token_error = ""
         self.accepts = Accepts()
         self.version = ""
         self.refusals: tuple[Refusal, ...] = ()
@@ -111,10 +112,10 @@ class ConfigSync:
 
     async def fetch_once(self) -> ConfigOutcome[ConfigText]:
         """What came of one fetch; a new configuration is in force and kept when it returns."""
-        if isinstance(self.last, Unauthorized):
-            self._reread_token()
-        sealed_anew = self._client.token_rotations != self._kept_rotation  # what is kept is sealed with the token before
-        outcome = await self._client.get_config(ConfigIntake(), None if sealed_anew else self._etag)
+        self._reread_token()
+        if self._client.token_rotations != self._kept_rotation:
+            await self._seal_anew()
+        outcome = await self._client.get_config(ConfigIntake(), self._etag)
         if isinstance(outcome, ConfigFetched | NotModified):
             self._compare_clocks(outcome.ahead_s)
         if isinstance(outcome, ConfigFetched):
@@ -136,13 +137,32 @@ class ConfigSync:
         changed = await self._put_into_force(fetched.config)
         self._etag = fetched.etag
         self._counters.add(Count.CONFIG_FETCHES, "updated" if changed else "unchanged")
+        if changed or self._client.token_rotations != self._kept_rotation:
+            await self._keep_sealed(fetched.config)
+
+    async def _keep_sealed(self, config: ConfigText) -> None:
         rotation = self._client.token_rotations
-        if changed or rotation != self._kept_rotation:
+        try:
+            await self._keep(config)
+        except BufferFailure as error:
+            log.warning("configuration could not be kept, a restart will need the API", reason=str(error))
+        else:
             self._kept_rotation = rotation
-            try:
-                await self._keep(fetched.config)
-            except BufferFailure as error:
-                log.warning("configuration could not be kept, a restart will need the API", reason=str(error))
+
+    async def _seal_anew(self) -> None:
+        """The token has changed: encrypt the kept configuration with the new one, whether the API accepts that already or not.
+
+        Else a restart without the API could not read it. If it cannot be read now, the next fetch asks for the whole of it.
+        """
+        try:
+            config = await self._kept()
+        except (InvalidConfig, BufferFailure) as error:
+            log.warning("kept configuration can't be used, waiting for the API's", reason=str(error))
+            config = None
+        if config is None:
+            self._etag = None
+        else:
+            await self._keep_sealed(config)
 
     async def _put_into_force(self, config: ConfigText) -> bool:
         """Whether `config` differs from what is in force, and now is."""
@@ -204,9 +224,14 @@ class ConfigSync:
 
     def _reread_token(self) -> None:
         try:
-            self._client.reread_token()
+            if self._client.reread_token():
+                log.info("token file holds another token, in use from now on")
         except SettingsError as error:
-            log.error("token file can't be used, the token stays as it was", error=str(error))
+            if str(error) != self._token_error:
+                log.error("token file can't be used, the token stays as it was", error=str(error))
+            self._token_error = str(error)
+        else:
+            self._token_error = ""
 
     def _pause_s(self, outcome: ConfigOutcome[ConfigText]) -> float:
         """How long until the next fetch."""

@@ -1,5 +1,7 @@
 """The token: given, or in a file; never shown."""
 
+import os
+
 import pytest
 
 from towerops_agent.api.bearer import TokenSource
@@ -27,6 +29,25 @@ def test_a_file_without_a_token_is_an_error_that_does_not_show_it(tmp_path, cont
     with pytest.raises(SettingsError, match=str(file)) as raised:
         _ = TokenSource(path=file).token
     assert "t0" not in str(raised.value).replace(str(file), "")
+
+
+@pytest.mark.parametrize("content", ["'t0ken'", '"t0ken"', "TOWEROPS_AGENT_TOKEN=t0ken", "TOKEN='t0ken'"])
+def test_quotes_and_names_around_a_token_are_an_error_at_the_start_and_not_a_token(tmp_path, content):
+    (tmp_path / "file").write_text(content)
+    with pytest.raises(SettingsError, match="expected the token only") as raised:
+        _ = TokenSource(path=tmp_path / "file").token
+    assert "t0ken" not in str(raised.value)
+
+
+def test_a_token_that_ends_in_equals_signs_is_one(tmp_path):
+    (tmp_path / "file").write_text("QUJD==")
+    assert TokenSource(path=tmp_path / "file").token == Secret("QUJD==")
+
+
+def test_a_fifo_is_no_token_file_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(SettingsError, match="not a regular file"):
+        _ = TokenSource(path=tmp_path / "fifo").token
 
 
 def test_no_token_at_all_names_the_settings():

@@ -30,6 +30,7 @@ class Bench:
         self.applied = []
         self.pauses = []
         self.rereads = 0
+        self.kept_with = []
         self.token_rotations = 0
         self.now_us = 0
         self.counters = Counters()
@@ -50,6 +51,7 @@ class Bench:
 
     async def keep(self, config):
         self.kept = config
+        self.kept_with.append(config)
 
     async def load(self):
         if isinstance(self.kept, Exception):
@@ -127,10 +129,22 @@ async def test_retry_after_is_obeyed():
     assert bench.pauses == [600.0, 5.0]
 
 
-async def test_a_refused_token_is_read_again_before_the_next_attempt():
-    bench = Bench(Unauthorized(401), Unauthorized(401), ConfigFetched(config("a")))
+async def test_the_token_file_is_looked_at_before_each_fetch():
+    """Also while the old token is accepted: a restart without the API would find only the new one."""
+    bench = Bench(Unauthorized(401), ConfigFetched(config("a"), '"1"'), NotModified())
     await bench.run()
-    assert bench.rereads == 2
+    assert bench.rereads == 3
+
+
+async def test_a_new_token_seals_the_kept_configuration_anew_though_the_api_is_away():
+    bench = Bench(ConfigFetched(config("a"), '"1"'), Unavailable("no connection"), NotModified())
+    await bench.sync.fetch_once()
+    bench.kept_with.clear()
+    bench.token_rotations = 1
+    await bench.sync.fetch_once()
+    await bench.sync.fetch_once()
+    assert bench.kept_with == [config("a")]
+    assert bench.etags == [None, '"1"', '"1"']
 
 
 async def test_a_token_file_that_cant_be_read_is_said_and_no_end(monkeypatch):
@@ -142,7 +156,7 @@ async def test_a_token_file_that_cant_be_read_is_said_and_no_end(monkeypatch):
     monkeypatch.setattr(bench, "reread_token", gone)
     lines = await bench.run()
     assert bench.applied == [["a"]]
-    assert any("token file" in line["event"] for line in lines)
+    assert sum("token file" in line["event"] for line in lines) == 1
 
 
 async def test_a_clock_that_is_wrong_is_warned_of_once_and_told_when_it_is_right_again():
