@@ -128,16 +128,10 @@ INTERFACE_COLUMNS = ("if_in_octets", "if_out_octets", "if_in_errors", "if_out_er
 
 
 STATE_VALUES = ("state", "reason", "response_time_us")
-"""What a Poll of an equipment's state holds: the indexes of STATES and STATE_REASONS, and the round trip, None without one."""
+"""What a Poll of an equipment's state holds: the index of STATES, the code of a reason (reasons.py), the round trip or None."""
 
 STATES = ("up", "degraded", "down")
-
-STATE_REASONS = (
-    *("", "other", "timeout", "unreachable", "unresolved", "refused", "auth", "deadline", "omitted", "unreadable"),
-    *("tooBig", "genErr", "noAccess", "authorizationError", "resourceUnavailable", "unverified", "interface_away"),
-    *("negative_counter", "not_finite", "out_of_range", "not_in_time_window", "unknown_engine_id"),
-)
-"""Why an equipment is not up. Both are numbers on disk: a text is added at the end, and none is taken out."""
+"""Numbers on disk: a text is added at the end, and none is taken out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,12 +114,18 @@ async def test_a_wrong_community_is_told_from_a_wrong_address_where_snmpv3_answe
 @pytest.mark.parametrize(
     ("credentials", "text"),
     [
-        (user("stranger"), "does not know the SNMPv3 user 'stranger'"),
-        (user(auth_password="wrong-password"), "wrong authentication password or another protocol than SHA"),
-        (user(auth=AuthProtocol.MD5), "wrong authentication password or another protocol than MD5"),
-        (user(priv_password="wrong-password"), "wrong privacy password or another protocol than AES-128"),
-        (user(priv=PrivProtocol.DES), "wrong privacy password or another protocol than DES"),
-        (user("plain"), "the SNMPv3 user 'plain' has no such security level"),
+        (user("stranger"), "does not know this SNMPv3 user (user 'stranger'"),
+        (user(auth_password="wrong-password"), "wrong authentication password or protocol (user 'noc', SHA"),
+        (user(auth=AuthProtocol.MD5), "wrong authentication password or protocol (user 'noc', MD5"),
+        (
+            user(priv_password="wrong-password"),
+            "protocol; the authentication is right (user 'noc', SHA, AES-128)",
+        ),
+        (
+            user(priv=PrivProtocol.DES),
+            "protocol; the authentication is right (user 'noc', SHA, DES)",
+        ),
+        (user("plain"), "this SNMPv3 user has no such security level at the device (user 'plain'"),
         (user(priv=None), "authorizationError: it has no view"),
         (user("plain", auth=None), "nor anything behind the system group: a view hides it"),
     ],

@@ -42,9 +42,9 @@ def test_get_and_walk_print_over_snmpv3_what_snmpwalk_prints_over_v2c(snmpd):
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"user": "nobody"}, "knows no such SNMPv3 user"),
-        ({"auth": "wrong-password"}, "authentication password or protocol is wrong"),
-        ({"priv": "wrong-password"}, "privacy password or protocol is wrong"),
+        ({"user": "nobody"}, "does not know this SNMPv3 user; check --user"),
+        ({"auth": "wrong-password"}, "wrong authentication password or protocol"),
+        ({"priv": "wrong-password"}, "wrong privacy password or protocol"),
     ],
 )
 def test_what_is_wrong_with_the_credentials_is_told_and_none_of_them_is_shown(snmpd, wrong, told):

@@ -8,15 +8,22 @@ import pytest
 from support.markdown import ROOT, code, read, rows, sections
 from support.source import constants, modules
 from towerops_agent.counters import Count
-from towerops_agent.polling.course.interpret import _MISSING
-from towerops_agent.snmp.wire.message import ErrorStatus
+from towerops_agent.reasons import Discard, Loss, Reason, Skip
 
-TABLE = {code(cells[0])[0]: cells for cells in rows(sections(read("docs/operations.md"))["Counters"])}
+SECTIONS = sections(read("docs/operations.md"))
+TABLE = {code(cells[0])[0]: cells for cells in rows(SECTIONS["Counters"])}
+KINDS = {"Of a reading or a device": Reason, "Of a datagram": Discard, "Of a poll": Skip, "Of metrics": Loss}
+ENUMS = {enum.__name__: enum for enum in KINDS.values()}
+
+
+def anchor(title: str) -> str:
+    return "#" + title.lower().replace(" ", "-")
 
 
 def told(count: Count) -> set[str]:
-    """The reasons that the table has."""
-    return set(code(TABLE.get(count.value, ["", "", ""])[1]))
+    """The reasons that the table has, or the section that it refers to."""
+    cell = TABLE.get(count.value, ["", "", ""])[1]
+    return set(code(cell)).union(*(enum for title, enum in KINDS.items() if f"({anchor(title)})" in cell))
 
 
 def test_each_counter_is_in_the_table_and_nothing_else_is():
@@ -39,19 +46,17 @@ def counted() -> dict[Count, set[str]]:
                 continue
             place = [ast.unparse(arg).startswith("Count.") for arg in node.args].index(True)
             if len(node.args) > place + 1:
-                found[Count[name]] |= constants(node.args[place + 1])
+                found[Count[name]] |= constants(node.args[place + 1]) | words(node.args[place + 1])
     return found
 
 
-def made(module: str, *names: str) -> set[str]:
-    """The first texts of all calls of these names in a module, which are reasons there."""
-    tree = modules()[module]
-    return {
-        text
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
-        for text in constants(node.args[0])
-    }
+def words(node: ast.expr) -> set[str]:
+    """The word of an expression such as `Skip.LATE`."""
+    match node:
+        case ast.Attribute(value=ast.Name(id=enum), attr=member) if enum in ENUMS:
+            return {ENUMS[enum][member]}
+        case _:
+            return set()
 
 
 @pytest.mark.parametrize("count", list(Count), ids=lambda count: count.value)
@@ -59,17 +64,11 @@ def test_each_reason_in_the_code_is_told(count):
     assert {reason for reason in counted()[count] if reason} - told(count) == set()
 
 
-def test_reasons_of_discarded_datagrams_are_told():
-    reasons = made("snmp/wire/exchange.py", "Discarded") | made("snmp/wire/usm.py", "Refused") | {"wrong_community"}
-    assert reasons - told(Count.SNMP_DISCARDED) == set()
-
-
-def test_reasons_of_missing_readings_are_told():
-    reasons = {*_MISSING.values(), "noSuchName", "genErr", "tooBig", "not_a_number", "not_a_counter", "negative_counter"}
-    assert {ErrorStatus[name].name for name in ("noSuchName", "genErr", "tooBig")} <= reasons
-    reasons |= {"not_finite", "out_of_range", "unreadable", "omitted", "deadline", "unverified", "interface_away", "unresolved"}
-    reasons |= made("snmp/wire/exchange.py", "NoReply")
-    assert reasons - told(Count.READINGS_MISSING) == set()
+@pytest.mark.parametrize(("title", "reasons"), KINDS.items())
+def test_each_reason_is_explained_as_the_code_has_it(title, reasons):
+    """In the code's order: its word, where to look first, what happened, what to do."""
+    wanted = [[f"`{reason}`", str(reason.fault), reason.text, reason.hint] for reason in reasons]
+    assert rows(SECTIONS[title]) == wanted
 
 
 def test_changes_of_engines_are_told():

@@ -23,6 +23,7 @@ from towerops_agent.buffer.store import Store
 from towerops_agent.buffer.writer import Writer
 from towerops_agent.counters import Count, Counters
 from towerops_agent.model import Layout, Poll
+from towerops_agent.reasons import Loss
 
 T = TypeVar("T")
 
@@ -178,7 +179,7 @@ class Buffer:
         """
         polls, lost = await self._ask(lambda store: store.read(batch))
         if lost:
-            self._counters.add(Count.METRICS_DROPPED, "damaged", lost)
+            self._counters.add(Count.METRICS_DROPPED, Loss.DAMAGED, lost)
         return polls
 
     async def acknowledge(self, batch: Batch) -> None:

@@ -17,6 +17,7 @@ from towerops_agent.buffer import retention
 from towerops_agent.buffer.database import JOURNAL_OCTETS, beside
 from towerops_agent.buffer.format.batch import OPEN_END
 from towerops_agent.buffer.store import Store
+from towerops_agent.reasons import Loss
 
 log = structlog.get_logger()
 
@@ -39,12 +40,12 @@ STEPS = 20
 """How many steps are done after one commit; each takes some milliseconds."""
 
 _FELT = {
-    "buffer_full": "buffer is full, delivered polls are removed early, then the oldest undelivered",
-    "disk_low": "disk is low, delivered polls are removed early, and undelivered ones where new ones need their place",
+    Loss.BUFFER_FULL: "buffer is full, delivered polls are removed early, then the oldest undelivered",
+    Loss.DISK_LOW: "disk is low, delivered polls are removed early, and undelivered ones where new ones need their place",
 }
 
-Evicted = tuple[str, int]
-"""Why, and how many metrics: "buffer_full" and "disk_low" were undelivered, "delivered" were kept for their day only."""
+Evicted = tuple[Loss, int]
+"""Why (one of EVICTED), and how many metrics."""
 
 
 class Room:
@@ -55,7 +56,7 @@ class Room:
             raise ValueError(f"max_octets is {max_octets}: expected at least {MIN_OCTETS}, twice what SQLite's journal takes")
         self._max_octets = max_octets
         self._statvfs = statvfs
-        self._felt: str | None = None
+        self._felt: Loss | None = None
         self.commit_octets = OPEN_END
         """How much a commit may have, so that there is room for the journal, and for folding it into the file."""
         self._reserved_pages = 0  # free pages that are not given back: undelivered polls went for them
@@ -72,13 +73,13 @@ class Room:
         journal = self._journal_octets(store)
         limit = (MEMORY_OCTETS if store.database.path is None else self._max_octets) - max(journal, JOURNAL_OCTETS)
         if _used_octets(connection) > limit:
-            self._feel("buffer_full", store, max_octets=self._max_octets)
+            self._feel(Loss.BUFFER_FULL, store, max_octets=self._max_octets)
             for _ in range(STEPS):
                 if _used_octets(connection) <= limit:
                     break
-                evicted.append(_evict(connection, "buffer_full"))
+                evicted.append(_evict(connection, Loss.BUFFER_FULL))
         elif (missing := self._missing_on_disk(store, journal)) > 0:
-            self._feel("disk_low", store, missing_octets=missing)
+            self._feel(Loss.DISK_LOW, store, missing_octets=missing)
             evicted += self._give_way(connection)
         elif self._felt and _used_octets(connection) <= limit * 4 // 5 and missing < -POOL_PAGES * 4096:
             log.info("buffer has room again", path=str(store.database), was=self._felt)
@@ -104,9 +105,9 @@ class Room:
                 self._reserved_pages = _pragma(connection, "freelist_count") if self._reserved_pages else 0
                 continue
             if delivered := retention.remove_sent(connection, OPEN_END).metrics:
-                evicted.append(("delivered", delivered))
+                evicted.append((Loss.DELIVERED, delivered))
             elif free < POOL_PAGES // 2:
-                evicted.append(_evict(connection, "disk_low"))
+                evicted.append(_evict(connection, Loss.DISK_LOW))
                 self._reserved_pages = _pragma(connection, "freelist_count")
             else:
                 break
@@ -139,7 +140,7 @@ class Room:
         retention.checkpoint(store.connection)
         return self._missing_on_disk(store, 0)
 
-    def _feel(self, reason: str, store: Store, **fields: int) -> None:
+    def _feel(self, reason: Loss, store: Store, **fields: int) -> None:
         if self._felt != reason:
             self._felt = reason
             log.warning(_FELT[reason], path=str(store.database), **fields)
@@ -155,12 +156,12 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(value)
 
 
-def _evict(connection: sqlite3.Connection, reason: str) -> Evicted:
+def _evict(connection: sqlite3.Connection, reason: Loss) -> Evicted:
     """One step: of what was delivered, else of what is not cut into a batch, else of batches."""
     if not retention.remove_packs(connection).done:
         return reason, 0
     if delivered := retention.remove_sent(connection, OPEN_END).metrics:
-        return "delivered", delivered
+        return Loss.DELIVERED, delivered
     if uncut := retention.remove_uncut(connection, OPEN_END, EVICTED_PER_STEP).metrics:
         return reason, uncut
     return reason, retention.remove_open(connection, OPEN_END, limit=1).metrics

@@ -24,6 +24,7 @@ from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.store import Store
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure
+from towerops_agent.reasons import Loss
 
 log = structlog.get_logger()
 
@@ -140,7 +141,7 @@ class Writer:
         self._store = store
         self._reopen_s = time.monotonic() + REOPEN_S
         if self._opening.lost_metrics:
-            self._post(self._counters.add, Count.METRICS_DROPPED, "corrupt", self._opening.lost_metrics)
+            self._post(self._counters.add, Count.METRICS_DROPPED, Loss.CORRUPT, self._opening.lost_metrics)
             self._opening.lost_metrics = 0
         if self._opening.layouts_lost:
             self._opening.layouts_lost = False
@@ -295,7 +296,7 @@ class Writer:
 
     def _count_dropped(self, metrics: int) -> None:
         if metrics:
-            self._counters.add(Count.METRICS_DROPPED, "buffer_unavailable", metrics)
+            self._counters.add(Count.METRICS_DROPPED, Loss.BUFFER_UNAVAILABLE, metrics)
 
 
 def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:

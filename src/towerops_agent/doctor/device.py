@@ -20,6 +20,7 @@ from towerops_agent.polling.course.identity import IdentityCheck
 from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner
 from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer, Reply
@@ -127,7 +128,7 @@ class _Examination:
         lost: list[int] = []  # varbinds of the requests that were met with silence
         while (ask := progress.next_ask()) is not None:
             if loop.time() >= deadline:
-                progress.stop("deadline")
+                progress.stop(Reason.DEADLINE)
                 break
             answer = await self.ask(ask.request)
             if isinstance(answer, NoReply):

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from towerops_agent.doctor.icmp import icmp_error
-from towerops_agent.model import Equipment, SnmpVersion, Transport
+from towerops_agent.model import Equipment, SnmpVersion, Transport, UsmUser
 from towerops_agent.polling.course.plan import SYS_UP_TIME
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.wire.exchange import NoReply, Peer, Reply
 from towerops_agent.snmp.wire.message import Community, Request, Version
 from towerops_agent.snmp.wire.usm import UsmSecurity
-from towerops_agent.snmp.wire.usm_keys import UsmUser
-
-_SAME: Final = "give it the same password and protocol at the device and in Towerops"
+from towerops_agent.snmp.wire.usm_keys import UsmUser as WireUser
 
 _PROBE: Final = Request((SYS_UP_TIME,))
 
@@ -65,7 +64,7 @@ async def explain_silence(
             f"no answer over TCP and SNMPv{version} (waited {_waited(timeouts_s)})",
             "does the device do SNMP over TCP? Most do UDP alone; else its address, a firewall, or the credentials",
         )
-    nobody = UsmSecurity(UsmUser(b""))
+    nobody = UsmSecurity(WireUser(b""))
     others = [other for other in (SnmpVersion.V2C, SnmpVersion.V1) if other is not version]
     icmp, (engine, *answers) = await asyncio.gather(
         icmp_error(peer, nobody.encode_discovery(LOWEST_ID), icmp_within_s),
@@ -83,47 +82,30 @@ async def explain_silence(
         )
     if icmp is not None:
         return _ICMP.get(icmp, Cause(f"can't be reached: {os.strerror(icmp)}", "look at the route to it (ip route get …)"))
-    speaks_v3 = not (isinstance(engine, NoReply) and engine.reason in ("timeout", "unreachable"))
+    speaks_v3 = not (isinstance(engine, NoReply) and engine.reason in (Reason.TIMEOUT, Reason.UNREACHABLE))
     return _silent(version, speaks_v3, timeouts_s)
 
 
 def _told(equipment: Equipment, silence: NoReply) -> Cause | None:
     """What is known without asking more."""
     user = equipment.credentials.user
-    if silence.reason == "timeout":
+    if silence.reason is Reason.TIMEOUT:
         if silence.answered_from is None:
             return None
         return Cause(
             f"an answer comes from another address: {silence.answered_from[0]}, port {silence.answered_from[1]}",
             "the device has several: configure the one that answers, or have it answer from the one that is asked",
         )
-    auth = f" or another protocol than {user.auth[0]}" if user is not None and user.auth else ""
-    priv = f" or another protocol than {user.priv[0]}" if user is not None and user.priv else ""
-    name = f"'{user.name}'" if user is not None else ""
-    return {
-        "unreachable": Cause(
-            f"can't be reached: {silence.detail}", "look at the route to it (ip route get …), and at its address"
-        ),
-        "refused": Cause(
-            "the device refuses the TCP connection", "does it do SNMP over TCP? Most do UDP alone; else correct the port"
-        ),
-        "unknown_user": Cause(f"the device does not know the SNMPv3 user {name}", "create the user there, or correct its name"),
-        "wrong_auth_password": Cause(f"wrong authentication password{auth}, says the device of the SNMPv3 user {name}", _SAME),
-        "wrong_priv": Cause(
-            f"wrong privacy password{priv} for the SNMPv3 user {name}; its authentication is right",
-            _SAME,
-        ),
-        "unsupported_security_level": Cause(
-            f"the SNMPv3 user {name} has no such security level at the device",
-            "give the user authentication and privacy there, or lower the level in Towerops to what it has",
-        ),
-        "not_in_time_window": Cause(
-            "the device takes no request as timely, even by its own clock", "two devices at one address? Else restart its SNMP"
-        ),
-        "unknown_engine_id": Cause(
-            "the device changes its SNMPv3 engine ID from answer to answer", "two devices at one address? Else restart its SNMP"
-        ),
-    }.get(silence.reason, Cause(f"no answer: {silence.reason} {silence.detail}".rstrip(), "look at its credentials"))
+    if silence.reason is Reason.UNREACHABLE:
+        return Cause(f"{silence.reason.text}: {silence.detail}", silence.reason.hint)
+    return Cause(silence.reason.text + _of_user(user), silence.reason.hint)
+
+
+def _of_user(user: UsmUser | None) -> str:
+    """Whose requests the device does not answer, and with which protocols."""
+    if user is None:
+        return ""
+    return " (" + ", ".join([f"user '{user.name}'", *(pair[0].value for pair in (user.auth, user.priv) if pair)]) + ")"
 
 
 def _silent(version: SnmpVersion, speaks_v3: bool, timeouts_s: tuple[float, ...]) -> Cause:

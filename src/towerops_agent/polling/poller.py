@@ -18,6 +18,7 @@ from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.traits import ATTEMPTS, AWAY
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
 from towerops_agent.snmp.wire.message import Request
@@ -65,8 +66,8 @@ class Poller:
             await self._resolve(device)
         except OSError as error:
             device.traits.answers = False
-            missing = Counter(unresolved=len(device.plan.slots))
-            return PollResult(None, missing, silence="unresolved", detail=error.strerror or str(error))
+            missing = Counter({str(Reason.UNRESOLVED): len(device.plan.slots)})
+            return PollResult(None, missing, silence=Reason.UNRESOLVED, detail=error.strerror or str(error))
         deadline = loop.time() + within_s
         traits = device.traits
         learned = (traits.widths, traits.max_varbinds)
@@ -75,7 +76,7 @@ class Poller:
         detail, rtt_s = "", None
         while (ask := progress.next_ask()) is not None:
             if loop.time() >= deadline:
-                progress.stop("deadline" if progress.heard else "timeout")
+                progress.stop(Reason.DEADLINE if progress.heard else Reason.TIMEOUT)
                 break
             answer = await self._ask(device, ask.request, ask.attempts)
             if isinstance(answer, NoReply):
@@ -96,7 +97,7 @@ class Poller:
         interpretation = interpret(progress, device.layout, started_at_us, withheld)
         missing = Counter(interpretation.missing.values())
         if not progress.heard:
-            return PollResult(None, missing, silence=progress.failures.get(0, "timeout"), detail=detail)
+            return PollResult(None, missing, silence=progress.failures.get(0, Reason.TIMEOUT), detail=detail)
         return PollResult(interpretation.poll, missing, rtt_s=rtt_s)
 
     async def _ask(self, device: Device, request: Request, attempts: int = ATTEMPTS) -> Answer:
@@ -175,10 +176,10 @@ class Poller:
             device.resolved_at = now
 
 
-def _withheld(device: Device) -> dict[int, str]:
+def _withheld(device: Device) -> dict[int, Reason]:
     """The interfaces whose counters do not count, and why: nobody knows yet, or any more, that they are theirs."""
     if device.traits.check:
-        return {i: "unverified" for i, name in enumerate(device.if_names) if name}
+        return {i: Reason.UNVERIFIED for i, name in enumerate(device.if_names) if name}
     if AWAY not in device.traits.marks:
         return {}
-    return {i: "interface_away" for i, mark in enumerate(device.traits.marks) if mark == AWAY}
+    return {i: Reason.INTERFACE_AWAY for i, mark in enumerate(device.traits.marks) if mark == AWAY}

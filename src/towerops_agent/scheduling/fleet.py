@@ -11,6 +11,7 @@ from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.state import DeviceState, State, next_state, poll_of_state
 from towerops_agent.polling.poller import Poller, PollResult
+from towerops_agent.reasons import Skip
 from towerops_agent.scheduling.timetable import Timetable
 
 log = structlog.get_logger()
@@ -142,11 +143,11 @@ class Fleet:
             if due is None:
                 return None
             if due.missed:
-                self._counters.add(Count.POLLS_SKIPPED, "late", due.missed)
+                self._counters.add(Count.POLLS_SKIPPED, Skip.LATE, due.missed)
             if due.skipped:
                 continue
             if due.key in self._running:
-                self._counters.add(Count.POLLS_SKIPPED, "still_running")
+                self._counters.add(Count.POLLS_SKIPPED, Skip.STILL_RUNNING)
                 continue
             self.latest_s = max(self.latest_s, due.late_s)
             return self._devices[due.key]

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from towerops_agent.counters import Count, Counters
+from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.engine_log import NameOf, tell_changes
 from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID, random_id
 from towerops_agent.snmp.keys import KeyDerivation
@@ -133,7 +134,7 @@ class SnmpClient:
             self._socket(transaction.peer).sendto(datagram, transaction.peer)
         except OSError as error:
             if error.errno not in _PASSING:
-                wait.answer.set_result(self._exchanges.give_up(transaction, "unreachable", error.strerror or str(error)))
+                wait.answer.set_result(self._exchanges.give_up(transaction, Reason.UNREACHABLE, error.strerror or str(error)))
                 return
         wait.timer = self._loop.call_later(timeout_s, self._attempt, transaction, wait)
 
@@ -159,7 +160,7 @@ class SnmpClient:
             except BlockingIOError:
                 return
             except OSError as error:  # an ICMP error of an earlier datagram; its request times out
-                self._counters.add(Count.SNMP_DISCARDED, errno.errorcode.get(error.errno or 0, "os_error"))
+                self._counters.add(Count.SNMP_DISCARDED, errno.errorcode.get(error.errno or 0, Discard.OS_ERROR))
                 continue
             outcome = self._exchanges.receive(datagram, peer, now, wall_us)
             if self._exchanges.changes:

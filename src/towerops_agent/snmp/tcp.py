@@ -15,6 +15,7 @@ from typing import Final, cast
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import MalformedMessage
+from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.engine_log import NameOf, tell_changes
 from towerops_agent.snmp.keys import KeyDerivation
 from towerops_agent.snmp.wire.exchange import Answer, Discarded, Exchanges, Peer, Transaction
@@ -81,14 +82,14 @@ class TcpConnections:
                 lost = None
                 self._drop(transaction.peer)  # silent: dead perhaps, and in any case with an answer to come that nobody awaits
             except ConnectionRefusedError as error:
-                return self._exchanges.give_up(transaction, "refused", _words(error))
+                return self._exchanges.give_up(transaction, Reason.REFUSED, _words(error))
             except OSError as error:
                 lost = error
                 self._drop(transaction.peer)
             else:
                 return answer
         if lost is not None:
-            return self._exchanges.give_up(transaction, "unreachable", _words(lost))
+            return self._exchanges.give_up(transaction, Reason.UNREACHABLE, _words(lost))
         return self._exchanges.give_up(transaction)
 
     async def _attempt(self, transaction: Transaction, octets: bytes, timeout_s: float) -> Answer | AskAgain:
@@ -153,7 +154,7 @@ class TcpConnections:
         if not answer.done():
             answer.set_result(reply)
 
-    def discard(self, reason: str) -> None:
+    def discard(self, reason: Discard) -> None:
         """Count what is no reply."""
         self._counters.add(Count.SNMP_DISCARDED, reason)
 
@@ -176,7 +177,7 @@ class _Connection(asyncio.Protocol):
         try:
             messages = self._framer.feed(data)
         except MalformedMessage:
-            self._owner.discard("malformed")
+            self._owner.discard(Discard.MALFORMED)
             self.abort()
             return
         for message in messages:

@@ -12,6 +12,7 @@ from typing import Final
 
 from towerops_agent.model import SnmpVersion
 from towerops_agent.polling.course.traits import Traits
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.walk import WalkEndedEarly
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
@@ -153,7 +154,7 @@ class _Measurement:
             return "silence" if isinstance(alive, Reply) else "gone"
         if answer.pdu.error_status != ErrorStatus.noError:
             return error_name(answer.pdu.error_status)
-        return "" if len(answer.pdu.names) == count else "omitted"
+        return "" if len(answer.pdu.names) == count else Reason.OMITTED
 
     async def _bulk(self, repetitions: int) -> Bulk:
         answer = await self._ask(Request((_MIB_2,), PduType.GET_BULK, 0, repetitions))

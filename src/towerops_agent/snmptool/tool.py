@@ -13,6 +13,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import AgentError
 from towerops_agent.model import SnmpVersion, Transport
 from towerops_agent.polling.course.security import make_security
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.walk import WalkEndedEarly, walk
 from towerops_agent.snmp.wire import ber
@@ -29,14 +30,12 @@ _LOOK_AT: Final = (
 
 _LOOK_AT_V3: Final = "check the address, and that SNMPv3 is on and lets this machine in"
 
-_REFUSALS: Final = {  # NoReply's reasons, as the operator can act on them
-    "refused": "nothing listens there for SNMP over TCP; check the port and the transport",
-    "unknown_user": "it knows no such SNMPv3 user; check --user",
-    "wrong_auth_password": "the authentication password or protocol is wrong; check both",
-    "wrong_priv": "the privacy password or protocol is wrong; check both",
-    "unsupported_security_level": "the user has another security level; check --level",
-    "not_in_time_window": "its clock and boots do not agree with what it says of them; try again, then restart its SNMP agent",
-    "unknown_engine_id": "it does not know its own engine ID; restart its SNMP agent",
+_CHECK: Final = {  # what was given here may be wrong: instead of the hint, which is about Towerops
+    Reason.REFUSED: "check the port and the transport",
+    Reason.UNKNOWN_USER: "check --user",
+    Reason.WRONG_AUTH_PASSWORD: "check both",
+    Reason.WRONG_PRIV: "check both",
+    Reason.UNSUPPORTED_SECURITY_LEVEL: "check --level",
 }
 
 
@@ -75,10 +74,11 @@ class Session:
     def silence(self, no_reply: NoReply) -> str:
         """Why there is no answer, for the operator, and what to look at."""
         target = self.target
-        if no_reply.reason == "unreachable":
-            return f"{target.address} can't be reached: {no_reply.detail}; check this machine's routes and its address"
-        if no_reply.reason in _REFUSALS:
-            return f"{target.address} refuses: {_REFUSALS[no_reply.reason]}"
+        reason = no_reply.reason
+        if reason is Reason.UNREACHABLE:
+            return f"{target.address} {reason.text}: {no_reply.detail}; {reason.hint}"
+        if reason is not Reason.TIMEOUT:
+            return f"{target.address} does not answer: {reason.text}; {_CHECK.get(reason, reason.hint)}"
         waited = f"{self.timeouts_s[0]:g} s" if no_reply.attempts == 1 else f"{no_reply.attempts} times {self.timeouts_s[0]:g} s"
         look_at = _LOOK_AT_V3 if target.credentials.version is SnmpVersion.V3 else _LOOK_AT
         text = f"no answer from {target.address} over SNMPv{target.credentials.version} (waited {waited}): {look_at}"

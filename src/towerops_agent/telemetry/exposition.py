@@ -25,6 +25,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import BufferFailure
+from towerops_agent.reasons import DROPPED, EVICTED, Skip
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.telemetry.marks import Marks, boot_clock_s
 from towerops_agent.telemetry.views.snapshot import count_states
@@ -70,7 +71,7 @@ class Counted:
 
 COUNTED: Final[Mapping[Count, Counted]] = {
     Count.POLLS: Counted("Polls that have ended.", "result", ("complete", "partial", "silent")),
-    Count.POLLS_SKIPPED: Counted("Polls that did not start at their time.", "reason", ("late", "still_running")),
+    Count.POLLS_SKIPPED: Counted("Polls that did not start at their time.", "reason", tuple(Skip)),
     Count.READINGS: Counted("Metrics read and stored."),
     Count.READINGS_MISSING: Counted("Values that a poll should have read and did not.", "reason"),
     Count.SNMP_REQUESTS: Counted("SNMP requests sent, by why.", "kind", ("sent", "retried")),
@@ -83,8 +84,8 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.METRICS_DELIVERED: Counted("Metrics that the API has taken."),
     Count.METRICS_REFUSED: Counted("Metrics that the API refused, set aside."),
     Count.METRICS_EXPIRED: Counted("Metrics removed after a day without delivery."),
-    Count.METRICS_DROPPED: Counted("Metrics lost to the disk.", "reason", ("buffer_unavailable", "corrupt", "damaged")),
-    Count.METRICS_EVICTED: Counted("Metrics removed to make room.", "reason", ("buffer_full", "delivered", "disk_low")),
+    Count.METRICS_DROPPED: Counted("Metrics lost to the disk.", "reason", DROPPED),
+    Count.METRICS_EVICTED: Counted("Metrics removed to make room.", "reason", EVICTED),
     Count.BATCHES: Counted("What came of attempts to deliver.", "outcome", ("delivered", "refused", "retried", "split")),
     Count.HEARTBEATS: Counted("Heartbeats, by whether the API took them.", "result", ("sent", "failed")),
     Count.LOG_LINES_DROPPED: Counted("Log lines dropped, as the log could not be written in time."),

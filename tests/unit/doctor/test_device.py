@@ -82,7 +82,7 @@ async def test_a_text_is_no_reading():
     values = {parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7), parse_oid(f"{BASE}.0.0"): (ber.OCTET_STRING, b"hello")}
     check = await examined(SimulatedDevice(values, COMMUNITY.encode()), sensors=1, interfaces=())
     assert check.mark is Mark.FAILED
-    assert "no number: sensor s0" in check.found
+    assert "not a number: sensor s0" in check.found
     assert "a reading is a number" in check.hint
 
 

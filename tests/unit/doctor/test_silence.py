@@ -14,6 +14,7 @@ from towerops_agent.doctor.findings.check import Mark
 from towerops_agent.doctor.icmp import icmp_error
 from towerops_agent.doctor.silence import explain_silence
 from towerops_agent.model import Credentials, Equipment, Secret, Sensor, SnmpVersion, Transport, UsmUser
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.exchange import NoReply
 from towerops_agent.snmp.wire.message import Version, decode_message
@@ -132,21 +133,20 @@ async def test_silence_over_tcp_is_told():
 @pytest.mark.parametrize(
     ("reason", "text"),
     [
-        ("unreachable", "can't be reached: No route to host"),
-        ("unknown_user", "does not know the SNMPv3 user 'noc'"),
-        ("wrong_auth_password", "wrong authentication password"),
-        ("wrong_priv", "its authentication is right"),
-        ("unsupported_security_level", "no such security level"),
-        ("not_in_time_window", "timely"),
-        ("unknown_engine_id", "engine ID"),
-        ("something_new", "no answer: something_new"),
+        (Reason.UNREACHABLE, "can't be reached: No route to host"),
+        (Reason.UNKNOWN_USER, "does not know this SNMPv3 user (user 'noc')"),
+        (Reason.WRONG_AUTH_PASSWORD, "wrong authentication password"),
+        (Reason.WRONG_PRIV, "the authentication is right"),
+        (Reason.UNSUPPORTED_SECURITY_LEVEL, "no such security level"),
+        (Reason.NOT_IN_TIME_WINDOW, "timely"),
+        (Reason.UNKNOWN_ENGINE_ID, "engine ID"),
     ],
 )
 async def test_what_a_device_says_itself_is_believed(reason, text):
     user = Credentials(SnmpVersion.V3, user=UsmUser("noc"))
     device = Equipment("1", "North", "127.0.0.1", credentials=user)
     async with SnmpClient(Counters()) as client:
-        silence = NoReply(reason, 1, "No route to host" if reason == "unreachable" else "")
+        silence = NoReply(reason, 1, "No route to host" if reason is Reason.UNREACHABLE else "")
         cause = await explain_silence(client, device, ("127.0.0.1", 9), silence, (0.05,), 0.05)
     assert text in cause.found
     assert cause.hint

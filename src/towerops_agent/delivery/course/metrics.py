@@ -13,7 +13,8 @@ from math import isfinite
 import msgspec
 
 from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Metric, Metrics, SensorReading
-from towerops_agent.model import INTERFACE_COLUMNS, STATE_REASONS, STATES, Layout, Number, Poll
+from towerops_agent.model import INTERFACE_COLUMNS, STATES, Layout, Number, Poll
+from towerops_agent.reasons import word_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
@@ -75,16 +76,11 @@ def _equipment_status(layout: Layout, poll: Poll, shown_time: str) -> EquipmentS
     state, reason, response_us = poll.values
     return EquipmentStatus(
         equipment_id=layout.equipment_id,
-        state=_named(STATES, state, "down"),  # type: ignore[arg-type]  # STATES are the contract's
-        reason=_named(STATE_REASONS, reason, "other"),
+        state=STATES[state] if isinstance(state, int) and 0 <= state < len(STATES) else "down",  # type: ignore[arg-type]  # STATES are the contract's
+        reason=word_of(reason),
         response_time_ms=None if response_us is None else response_us / 1000,
         timestamp=shown_time,
     )
-
-
-def _named(names: tuple[str, ...], index: Number | None, otherwise: str) -> str:
-    """The name at `index`; `otherwise` where a later version of the agent has written one that this one does not know."""
-    return names[index] if isinstance(index, int) and 0 <= index < len(names) else otherwise
 
 
 def _interface_stat(interface_id: str, counters: tuple[Number | None, ...], shown_time: str) -> InterfaceStat:

@@ -10,26 +10,10 @@ from typing import Final
 from towerops_agent.doctor.findings.check import Mark
 from towerops_agent.model import Equipment
 from towerops_agent.polling.course.plan import PER_INTERFACE
-from towerops_agent.polling.course.state import ABSENT_REASONS
+from towerops_agent.reasons import HIDDEN, Reason, reason_of
 from towerops_agent.snmp.wire.oid import format_oid
 
-HIDING_REASONS: Final = frozenset(
-    ("noSuchObject", "noSuchInstance", "endOfMibView", "noSuchName", "authorizationError", "noAccess")
-)
-"""As a device says that there is no such OID; and so it does of what a view hides (RFC 3415 §3.2, RFC 3416 §4.2.1)."""
-
 MOST_SHOWN: Final = 3
-
-_WORDS: Final = {
-    "timeout": "met with silence",
-    "deadline": "not asked for lack of time",
-    "not_a_number": "no number",
-    "not_a_counter": "no counter",
-    "negative_counter": "a negative counter",
-    "null": "empty",
-    "omitted": "left out of the answer",
-    "unreadable": "encoded wrong",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +34,7 @@ class Gaps:
     @property
     def all_hidden(self) -> bool:
         """Whether there are some, and the device says of each that there is no such OID, or that it may not be seen."""
-        return 0 < self.total == len(self.gaps) and all(gap.reason in HIDING_REASONS for gap in self.gaps)
+        return 0 < self.total == len(self.gaps) and all(gap.reason in HIDDEN for gap in self.gaps)
 
     @property
     def mark(self) -> Mark:
@@ -70,21 +54,14 @@ class Gaps:
         by_reason: dict[str, list[str]] = {}
         for gap in self.gaps:
             by_reason.setdefault(gap.reason, []).append(gap.item)
-        parts = [f"{_words(reason)}: {_some(items)}" for reason, items in by_reason.items()]
+        parts = [f"{_text(reason)}: {_some(items)}" for reason, items in by_reason.items()]
         return f"{read} of {self.total} can be read; {'; '.join(parts)}"
 
     @property
     def hint(self) -> str:
         """What to do about it."""
-        reasons = {gap.reason for gap in self.gaps}
-        if reasons & HIDING_REASONS:
-            return (
-                "such sensors or interfaces do not exist on this device (another model or firmware, a part not fitted), or a "
-                "view hides them: correct them in Towerops"
-            )
-        if reasons & ABSENT_REASONS:
-            return "correct the sensors in Towerops: a reading is a number"
-        return "the device's own fault: look for newer firmware" if reasons else ""
+        reasons = dict.fromkeys(reason_of(gap.reason) or Reason.OTHER for gap in self.gaps)
+        return "; ".join(dict.fromkeys(reason.hint for reason in reasons if reason.hint))
 
 
 def find_gaps(equipment: Equipment, missing: Mapping[int, str]) -> Gaps:
@@ -103,10 +80,9 @@ def find_gaps(equipment: Equipment, missing: Mapping[int, str]) -> Gaps:
     return Gaps(tuple(gaps), len(equipment.sensors) + len(equipment.interfaces))
 
 
-def _words(reason: str) -> str:
-    if reason in HIDING_REASONS:
-        return f"not there ({reason})"
-    return _WORDS.get(reason, reason)
+def _text(word: str) -> str:
+    reason = reason_of(word)
+    return word if reason is None else reason.text
 
 
 def _some(items: list[str]) -> str:

@@ -15,16 +15,17 @@ from typing import Final
 
 from towerops_agent.model import Number, Poll
 from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 
 _COUNTERS: Final = frozenset((ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32))
 _INTEGERS: Final = _COUNTERS | {ber.INTEGER}
 
 _MISSING: Final = {
-    ber.NO_SUCH_OBJECT: "noSuchObject",
-    ber.NO_SUCH_INSTANCE: "noSuchInstance",
-    ber.END_OF_MIB_VIEW: "endOfMibView",
-    ber.NULL: "null",
+    ber.NO_SUCH_OBJECT: Reason.NO_SUCH_OBJECT,
+    ber.NO_SUCH_INSTANCE: Reason.NO_SUCH_INSTANCE,
+    ber.END_OF_MIB_VIEW: Reason.END_OF_MIB_VIEW,
+    ber.NULL: Reason.NULL,
 }
 
 _TEXT_OCTETS: Final = 64
@@ -65,7 +66,7 @@ def interpret(
     for i in range(plan.sensor_count):
         column = slots[i]
         value = number(progress.tags[column], progress.values[column])
-        if isinstance(value, str):
+        if isinstance(value, Reason):
             missing[i] = progress.failures.get(column, value)
             values.append(None)
         else:
@@ -98,7 +99,7 @@ def _read_counters(progress: PollProgress, values: list[Number | None], missing:
         if tag in _INTEGERS and isinstance(value, int) and value >= 0:
             values.append(value)
             continue
-        reason = "negative_counter" if tag == ber.INTEGER else _MISSING.get(tag, "not_a_counter")
+        reason = Reason.NEGATIVE_COUNTER if tag == ber.INTEGER else _MISSING.get(tag, Reason.NOT_A_COUNTER)
         missing[len(values)] = progress.failures.get(column, reason)
         values.append(None)
 
@@ -108,8 +109,8 @@ def _runs(received_us: Sequence[int], started_at_us: int) -> Iterator[tuple[int,
         yield sum(1 for _ in run), max(at_us - started_at_us, 0)
 
 
-def number(tag: int, value: int | bytes | None) -> Number | str:
-    """The number that a varbind's value is, or, as a text, the reason why it is none."""
+def number(tag: int, value: int | bytes | None) -> Number | Reason:
+    """The number that a varbind's value is, or the reason why it is not one."""
     if tag in _INTEGERS and value is not None:
         return value  # type: ignore[return-value]  # these tags have integers
     if isinstance(value, bytes):
@@ -117,23 +118,23 @@ def number(tag: int, value: int | bytes | None) -> Number | str:
             return number_in_text(value)
         if tag == ber.OPAQUE:
             return _number_in_opaque(value)
-    return _MISSING.get(tag, "not_a_number")
+    return _MISSING.get(tag, Reason.NOT_A_NUMBER)
 
 
-def number_in_text(octets: bytes) -> Number | str:
+def number_in_text(octets: bytes) -> Number | Reason:
     """The number that a text is, with or without a unit behind it: `12.4 V`, `-61 dBm`, `"23"`, `-5.50E+01`.
 
-    A text with anything else, such as digits behind the unit (dates, addresses, versions), is "not_a_number".
+    A text with anything else, such as digits behind the unit (dates, addresses, versions), is NOT_A_NUMBER.
     """
     if len(octets) > _TEXT_OCTETS:
-        return "not_a_number"
+        return Reason.NOT_A_NUMBER
     try:
         text = octets.decode()
     except UnicodeDecodeError:
         text = octets.decode("latin-1")
     match = _NUMBER.fullmatch(text.rstrip("\0"))
     if match is None:
-        return "not_a_number"
+        return Reason.NOT_A_NUMBER
     try:
         integer = int(match["number"])
     except ValueError:
@@ -141,14 +142,14 @@ def number_in_text(octets: bytes) -> Number | str:
     return integer if -(1 << 63) <= integer < 1 << 64 else _checked(float(integer))
 
 
-def _number_in_opaque(octets: bytes) -> Number | str:
+def _number_in_opaque(octets: bytes) -> Number | Reason:
     form = _OPAQUE.get(octets[:3])
     if form is None or len(octets) != 3 + form[1]:
-        return "not_a_number"
+        return Reason.NOT_A_NUMBER
     return _checked(form[0].unpack_from(octets, 3)[0])
 
 
-def _checked(value: float) -> float | str:
+def _checked(value: float) -> float | Reason:
     if not math.isfinite(value):
-        return "not_finite"
-    return value if abs(value) <= LARGEST_FLOAT else "out_of_range"
+        return Reason.NOT_FINITE
+    return value if abs(value) <= LARGEST_FLOAT else Reason.OUT_OF_RANGE

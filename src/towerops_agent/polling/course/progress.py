@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, Ask, Plan
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE, Traits
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, Request, error_name
@@ -116,7 +117,7 @@ class PollProgress:
     # Silence
 
     def _silent(self, ask: Ask, probe: bool, answer: NoReply) -> None:
-        if answer.reason != "timeout" or probe or list(ask.columns) == [0]:
+        if answer.reason != Reason.TIMEOUT or probe or list(ask.columns) == [0]:
             self.stop(answer.reason)
             return
         self._suspect = ask
@@ -129,7 +130,7 @@ class PollProgress:
             self._shrunk = True
             self._queue.extend(self._cut(ask, (len(ask.columns) + 1) // 2))
         elif ask.again or ask.request.names[0] in self._traits.mute:
-            self._fail(ask.columns[0], "timeout")
+            self._fail(ask.columns[0], Reason.TIMEOUT)
             self._traits.mute |= {ask.request.names[0]}
         else:
             self._queue.append(Ask(ask.request, ask.columns, again=True))
@@ -197,14 +198,14 @@ class PollProgress:
         elif len(rest) > 1:  # nothing of what was asked: perhaps it can't do so many
             self._queue.extendleft(reversed(self._cut(ask, (len(rest) + 1) // 2)))
         else:
-            self._fail(rest[0], "omitted")
+            self._fail(rest[0], Reason.OMITTED)
 
     def _put(self, column: int, tag: int, value: int | bytes | None, received_us: int) -> None:
         self.tags[column] = tag
         self.values[column] = value
         self.received_us[column] = received_us
         if not tag:
-            self.failures[column] = "unreadable"
+            self.failures[column] = Reason.UNREADABLE
 
     def _fail(self, column: int, reason: str) -> None:
         self.failures[column] = reason
@@ -237,7 +238,7 @@ class PollProgress:
             self._queue.append(self._ask(extra))
 
     def _lacks(self, column: int) -> bool:
-        return self.tags[column] in ABSENT or self.failures.get(column) == ErrorStatus.noSuchName.name
+        return self.tags[column] in ABSENT or self.failures.get(column) == Reason.NO_SUCH_NAME
 
     def _learn_widths(self) -> None:
         """A width is learned from a counter that was read; an interface that is away for now teaches none."""

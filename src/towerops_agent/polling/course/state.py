@@ -6,9 +6,9 @@ Pure. The wall clock is passed in, in microseconds since 1970.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
-from towerops_agent.model import STATE_REASONS, STATES, Poll
+from towerops_agent.model import STATES, Poll
+from towerops_agent.reasons import ABSENT, code_of
 
 
 class State(StrEnum):
@@ -17,12 +17,6 @@ class State(StrEnum):
     UP = "up"
     DEGRADED = "degraded"
     DOWN = "down"
-
-
-ABSENT_REASONS: Final = frozenset(
-    ("noSuchObject", "noSuchInstance", "endOfMibView", "noSuchName", "null", "not_a_number", "not_a_counter")
-)
-"""Why a reading may be missing from a device that is well: it never had it, or had it as a text. The configuration's matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +30,7 @@ class DeviceState:
 
 def next_state(before: DeviceState | None, silence: str, missing: Mapping[str, int], now_us: int) -> DeviceState:
     """The state after a poll that failed for `silence` ("" where it was answered), and lacks so many values by reason."""
-    troubles = [reason for reason in missing if reason not in ABSENT_REASONS]
+    troubles = [reason for reason in missing if reason not in ABSENT]
     if silence:
         state, reason = State.DOWN, silence
     elif troubles:
@@ -47,13 +41,7 @@ def next_state(before: DeviceState | None, silence: str, missing: Mapping[str, i
     return DeviceState(state, reason, since_us)
 
 
-_AUTH: Final = frozenset(("unknown_user", "wrong_auth_password", "wrong_priv", "unsupported_security_level"))
-"""What the API's contract knows as one reason; the log and the status tell them apart."""
-
-
 def poll_of_state(now: DeviceState, layout: int, at_us: int, rtt_s: float | None) -> Poll:
     """The state as a Poll of the layout with this id. `rtt_s`: the round trip of the device's answer, None without one."""
-    reason = "auth" if now.reason in _AUTH else now.reason
-    code = STATE_REASONS.index(reason if reason in STATE_REASONS else "other")
     response_us = None if rtt_s is None else round(rtt_s * 1_000_000)
-    return Poll(layout, at_us, (STATES.index(now.state.value), code, response_us), ((1, 0),), 1)
+    return Poll(layout, at_us, (STATES.index(now.state.value), code_of(now.reason), response_us), ((1, 0),), 1)

@@ -21,6 +21,7 @@ from enum import Enum
 from typing import Final
 
 from towerops_agent.errors import MalformedMessage
+from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire.message import Pdu, PduType, Request, decode_message
 from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_agent.snmp.wire.security import Security
@@ -50,15 +51,12 @@ class Reply:
 class NoReply:
     """No reply, and why. `detail` has the system's words, where there are some.
 
-    `timeout`: no answer · `unreachable`: the system refused to send, or the TCP connection was lost · `refused`: the device
-    refused the TCP connection.
-    Over v3, as the device's reports say, at once: `unknown_user` · `wrong_auth_password`: or another authentication protocol ·
-    `wrong_priv`: the privacy password or protocol; also found out by examination · `unsupported_security_level`: the user has
-    no authentication or privacy there · `not_in_time_window`, `unknown_engine_id`: asking again did not help.
+    UNREACHABLE: the system refused to send, or the TCP connection was lost. Over v3 the device's reports say why, at once;
+    WRONG_PRIV is also found out by examination, and NOT_IN_TIME_WINDOW and UNKNOWN_ENGINE_ID mean that asking again did not help.
     `answered_from`: another address that answered, with the right id and security, while the asked one was awaited.
     """
 
-    reason: str
+    reason: Reason
     attempts: int
     detail: str = ""
     answered_from: Peer | None = None
@@ -69,16 +67,9 @@ Answer = Reply | NoReply
 
 @dataclass(frozen=True, slots=True)
 class Discarded:
-    """A datagram that is no reply to an open transaction, and why.
+    """A datagram that is no reply to an open transaction, and why."""
 
-    `malformed`: no SNMP message · `not_a_response`: a request, a trap · `unknown_id`: an id never used ·
-    `late`: the id of a transaction that is over: a late or a double reply · `foreign_peer`: from another address than asked ·
-    `wrong_version`, `wrong_community`: not those of the request. Over v3: `wrong_digest`: not authentic · `wrong_user` ·
-    `foreign_engine`: another engine's · `wrong_security_level`: a response with less protection than the request ·
-    `wrong_request_id`: within a message of the right ID · `no_engine_id`, `repeated_report`, `unknown_report`: of no use.
-    """
-
-    reason: str
+    reason: Discard
 
 
 class Stage(Enum):
@@ -194,7 +185,7 @@ class Exchanges:
             return self._receive_v3(datagram, peer, now, wall_us)
         pdu = message.pdu
         if pdu.type != PduType.RESPONSE:
-            return Discarded("not_a_response")
+            return Discarded(Discard.NOT_A_RESPONSE)
         transaction = self._open.get(pdu.request_id)
         if transaction is None:
             return self._unawaited(pdu.request_id)
@@ -202,7 +193,7 @@ class Exchanges:
         if peer != transaction.peer and (refusal is not None or not transaction.from_any):
             if refusal is None:
                 transaction.answered_from = peer
-            return Discarded("foreign_peer")
+            return Discarded(Discard.FOREIGN_PEER)
         if refusal is not None:
             return Discarded(refusal)
         rtt_s = now - transaction.sent_at[pdu.request_id]
@@ -215,20 +206,20 @@ class Exchanges:
         try:
             message = decode_v3(datagram)
         except MalformedMessage:
-            return Discarded("malformed")
+            return Discarded(Discard.MALFORMED)
         transaction = self._open.get(message.message_id)
         if transaction is None:
             return self._unawaited(message.message_id)
         security = transaction.security
         if not isinstance(security, UsmSecurity):
-            return Discarded("foreign_peer" if peer != transaction.peer else "wrong_version")
+            return Discarded(Discard.FOREIGN_PEER if peer != transaction.peer else Discard.WRONG_VERSION)
         if peer != transaction.peer and not transaction.from_any:
             transaction.answered_from = peer  # a hint alone: what comes from there is verified once it is accepted
-            return Discarded("foreign_peer")
+            return Discarded(Discard.FOREIGN_PEER)
         try:
             verdict = security.open(message, now)
         except MalformedMessage:
-            return Discarded("malformed")
+            return Discarded(Discard.MALFORMED)
         self.changes += [(transaction.peer, change) for change in security.take_changes()]
         if isinstance(verdict, Refused):
             return Discarded(verdict.reason)
@@ -237,9 +228,9 @@ class Exchanges:
         if isinstance(verdict, AskAgain):
             return self._ask_again(transaction, verdict)
         if verdict.request_id != message.message_id:
-            return Discarded("wrong_request_id")
+            return Discarded(Discard.WRONG_REQUEST_ID)
         if transaction.v3 is not None and message.message_id in transaction.v3.examined:
-            return self._end(transaction, "timeout")  # its privacy is fine: it did not answer this one request
+            return self._end(transaction, Reason.TIMEOUT)  # its privacy is fine: it did not answer this one request
         rtt_s = now - transaction.sent_at[message.message_id]
         self.close(transaction)
         return transaction, Reply(verdict, rtt_s, wall_us)
@@ -247,7 +238,7 @@ class Exchanges:
     def _ask_again(self, transaction: Transaction, verdict: AskAgain) -> tuple[Transaction, NoReply | AskAgain] | Discarded:
         course = transaction.v3 = transaction.v3 or V3Course()
         if course.repeats and not verdict.news:
-            return Discarded("repeated_report")
+            return Discarded(Discard.REPEATED_REPORT)
         if course.stage is Stage.EXAMINING_AUTH and verdict.authenticated:
             course.stage = Stage.EXAMINING_PRIV
         elif course.repeats == MOST_REPEATS:
@@ -262,16 +253,16 @@ class Exchanges:
         return None if transaction is None else transaction.request
 
     def _unawaited(self, request_id: int) -> Discarded:
-        return Discarded("late" if request_id in self._past else "unknown_id")
+        return Discarded(Discard.LATE if request_id in self._past else Discard.UNKNOWN_ID)
 
-    def _end(self, transaction: Transaction, reason: str) -> tuple[Transaction, NoReply]:
+    def _end(self, transaction: Transaction, reason: Reason) -> tuple[Transaction, NoReply]:
         self.close(transaction)
         return transaction, NoReply(reason, transaction.attempts, answered_from=transaction.answered_from)
 
-    def give_up(self, transaction: Transaction, reason: str = "timeout", detail: str = "") -> NoReply:
+    def give_up(self, transaction: Transaction, reason: Reason = Reason.TIMEOUT, detail: str = "") -> NoReply:
         """Close `transaction`, which got no answer, and say why."""
-        if reason == "timeout" and transaction.v3 is not None and transaction.v3.stage is Stage.EXAMINING_PRIV:
-            reason = "wrong_priv"
+        if reason is Reason.TIMEOUT and transaction.v3 is not None and transaction.v3.stage is Stage.EXAMINING_PRIV:
+            reason = Reason.WRONG_PRIV
         transaction.security.forget()
         self.close(transaction)
         return NoReply(reason, transaction.attempts, detail, transaction.answered_from)

@@ -12,6 +12,7 @@ from operator import le
 from typing import Any, ClassVar, Final
 
 from towerops_agent.errors import MalformedMessage
+from towerops_agent.reasons import Discard
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.oid import Oid
 
@@ -166,12 +167,12 @@ class Community:
     def forget(self) -> None:
         """Nothing was learned of the device."""
 
-    def refuses(self, message: Message) -> str | None:
+    def refuses(self, message: Message) -> Discard | None:
         """Why `message` is no answer to one of ours, or None."""
         if message.version != self.version:
-            return "wrong_version"
+            return Discard.WRONG_VERSION
         if message.community != self._name:
-            return "wrong_community"
+            return Discard.WRONG_COMMUNITY
         return None
 
 

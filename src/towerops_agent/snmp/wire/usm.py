@@ -16,6 +16,7 @@ from functools import partial
 from typing import ClassVar, Final
 
 from towerops_agent.errors import MalformedMessage
+from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Message, Pdu, PduType, Request, Version, decode_pdu
 from towerops_agent.snmp.wire.oid import Oid, parse_oid
@@ -40,7 +41,7 @@ ENGINE_ID_OCTETS: Final = range(1, 33)  # RFC 3411 §5 wants 5 at least; firmwar
 class Refused:
     """A message that is no answer, to be discarded for this reason."""
 
-    reason: str
+    reason: Discard
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +52,31 @@ class AskAgain:
     `news`: whether it was not known already; if not, a request that was asked again since needs no more of it.
     """
 
-    reason: str
+    reason: Reason
     authenticated: bool
     news: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The device won't answer this user's request: `unknown_user`, `wrong_auth_password`, `wrong_priv`, …"""
+    """The device won't answer this user's request, for this reason."""
 
-    reason: str
+    reason: Reason
 
 
 Verdict = Pdu | Refused | AskAgain | Rejected
 """What a message is: a response, still to be matched by its request-id, or one of the others."""
 
-_UNKNOWN_ENGINE_ID: Final = "unknown_engine_id"
-_NOT_IN_TIME_WINDOW: Final = "not_in_time_window"
 _USM_STATS: Final = parse_oid("1.3.6.1.6.3.15.1.1")
-_REPORTS: Final[dict[Oid, str]] = {
+_REPORTS: Final[dict[Oid, Reason]] = {
     _USM_STATS + bytes((number, 0)): reason
     for number, reason in (
-        (1, "unsupported_security_level"),
-        (2, _NOT_IN_TIME_WINDOW),
-        (3, "unknown_user"),
-        (4, _UNKNOWN_ENGINE_ID),
-        (5, "wrong_auth_password"),
-        (6, "wrong_priv"),
+        (1, Reason.UNSUPPORTED_SECURITY_LEVEL),
+        (2, Reason.NOT_IN_TIME_WINDOW),
+        (3, Reason.UNKNOWN_USER),
+        (4, Reason.UNKNOWN_ENGINE_ID),
+        (5, Reason.WRONG_AUTH_PASSWORD),
+        (6, Reason.WRONG_PRIV),
     )
 }
 """usmStats (RFC 3414 §5), as the reasons that NoReply gives."""
@@ -178,45 +177,45 @@ class UsmSecurity:
 
     # Answers
 
-    def refuses(self, message: Message) -> str | None:  # noqa: ARG002 - as Community has it
+    def refuses(self, message: Message) -> Discard | None:  # noqa: ARG002 - as Community has it
         """Why an SNMPv1 or v2c message is no answer to one of ours."""
-        return "wrong_version"
+        return Discard.WRONG_VERSION
 
     def open(self, message: V3Message, now: float) -> Verdict:
         """What `message`, which bears the ID of one of ours and came from the device, is. Raises MalformedMessage."""
         authenticated = bool(message.flags & AUTHENTICATED)
         if authenticated:
             if message.engine_id != self._engine.id or self._keys is None or self.wants_keys:
-                return Refused("foreign_engine")
+                return Refused(Discard.FOREIGN_ENGINE)
             if message.user != self.user.name:
-                return Refused("wrong_user")
+                return Refused(Discard.WRONG_USER)
             if not self._is_authentic(message):
-                return Refused("wrong_digest")
+                return Refused(Discard.WRONG_DIGEST)
             if not self._engine.hear(message.boots, message.time_s, now):
                 self._engine.accept(message.boots, message.time_s, now)
-                return AskAgain(_NOT_IN_TIME_WINDOW, True)
+                return AskAgain(Reason.NOT_IN_TIME_WINDOW, True)
         scoped = message.data
         if message.flags & ENCRYPTED:
             if self._privacy is None:
-                return Refused("wrong_security_level")
+                return Refused(Discard.WRONG_SECURITY_LEVEL)
             try:
                 scoped = self._privacy.decrypt(scoped, message.boots, message.time_s, message.salt)
                 at, end = scoped_pdu_at(scoped)
             except MalformedMessage:
-                return Rejected("wrong_priv")  # it is the device's, and yet noise to our key
+                return Rejected(Reason.WRONG_PRIV)  # it is the device's, and yet noise to our key
         else:
             at, end = scoped_pdu_at(scoped)
         pdu = decode_pdu(scoped, at, end)
         if pdu.type == PduType.REPORT:
             return self._take_report(pdu, message, authenticated, now)
         if pdu.type != PduType.RESPONSE:
-            return Refused("not_a_response")
+            return Refused(Discard.NOT_A_RESPONSE)
         if message.flags & (AUTHENTICATED | ENCRYPTED) != self._flags:
-            return Refused("wrong_security_level")
+            return Refused(Discard.WRONG_SECURITY_LEVEL)
         if message.engine_id != self._engine.id:
-            return Refused("foreign_engine")
+            return Refused(Discard.FOREIGN_ENGINE)
         if message.user != self.user.name:
-            return Refused("wrong_user")
+            return Refused(Discard.WRONG_USER)
         self._doubtful = False
         self._private_once = self._private_once or self.user.priv is not None
         return pdu
@@ -236,17 +235,17 @@ class UsmSecurity:
         """Reports with the ID of a message of ours are believed as far as said above (RFC 3414 §3.2, RFC 3412 §7.1 step 3)."""
         reason = _REPORTS.get(pdu.names[0]) if pdu.names else None
         if reason is None:
-            return Refused("unknown_report")
-        if reason == _UNKNOWN_ENGINE_ID or self._doubtful:  # some answer a discovery with another report, which will do
+            return Refused(Discard.UNKNOWN_REPORT)
+        if reason is Reason.UNKNOWN_ENGINE_ID or self._doubtful:  # some answer a discovery with another report, which will do
             if len(message.engine_id) not in ENGINE_ID_OCTETS:
-                return Refused("no_engine_id")
+                return Refused(Discard.NO_ENGINE_ID)
             if message.engine_id == self._engine.id and not self._doubtful:
-                return AskAgain(_UNKNOWN_ENGINE_ID, authenticated, news=False)  # another discovery was answered first
+                return AskAgain(Reason.UNKNOWN_ENGINE_ID, authenticated, news=False)  # another discovery was answered first
             self._know(message, now)
-            return AskAgain(_UNKNOWN_ENGINE_ID, authenticated)
+            return AskAgain(Reason.UNKNOWN_ENGINE_ID, authenticated)
         if message.engine_id != self._engine.id:
-            return Refused("foreign_engine")
-        if reason == _NOT_IN_TIME_WINDOW:
+            return Refused(Discard.FOREIGN_ENGINE)
+        if reason is Reason.NOT_IN_TIME_WINDOW:
             self._engine.suppose(message.boots, message.time_s, now)
             return AskAgain(reason, authenticated)
         return Rejected(reason)

@@ -9,11 +9,13 @@ from typing import Any, Final
 
 import msgspec
 
+from towerops_agent.reasons import Reason
+
 _REASONS: Final = {
     "silence": "met with silence, though the device still answers less",
     "gone": "met with silence, and the device answered nothing after it",
-    "tooBig": "answered with tooBig",
-    "omitted": "answered in part",
+    Reason.TOO_BIG: "answered with tooBig",
+    Reason.OMITTED: "answered in part",
 }
 
 
