@@ -26,7 +26,6 @@ LEFT_OUT = {"__pycache__", "build", "data", "dist"}
 PENDING: tuple[str, ...] = (
     "ARCHITECTURE.md",
     "CHANGELOG.md",
-    "README.md",
     "docs/api.md",
     "docs/deployment.md",
     "docs/operations.md",
