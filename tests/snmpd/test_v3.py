@@ -15,6 +15,7 @@ from towerops_agent.polling.course.device import make_device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.security import make_security
 from towerops_agent.polling.poller import Poller
+from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.walk import walk
 from towerops_agent.snmp.wire.exchange import NoReply
 from towerops_agent.snmp.wire.oid import format_oid, parse_oid
@@ -84,7 +85,8 @@ async def test_a_walk_with_privacy_agrees_with_net_snmp(v3_snmpd):
     async with asking.open_client() as (client, _):
         peer = await client.resolve("127.0.0.1", v3_snmpd.port)
         before = theirs()
-        ours = [varbind async for varbind in walk(client, peer, make_security(credentials()), parse_oid(oid), asking.PATIENT_S)]
+        session = Session(client, peer, make_security(credentials()), timeouts_s=asking.PATIENT_S)
+        ours = [varbind async for varbind in walk(session, parse_oid(oid))]
         assert net_snmp.agrees(before, [(format_oid(v.name), net_snmp.shown(v.tag, v.value)) for v in ours], theirs())
         assert ours
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from towerops_agent.counters import Counters
 from towerops_agent.snmp import walk as walking
 from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
 from towerops_agent.snmp.wire.message import Community, Pdu, Request, Version
 from towerops_agent.snmp.wire.oid import format_oid, parse_oid
@@ -48,7 +49,8 @@ async def walk(port: int, oid: str, *, version: str = "2c") -> list[walking.Varb
     """All varbinds below `oid`."""
     async with open_client() as (client, _):
         peer = await client.resolve("127.0.0.1", port)
-        return [varbind async for varbind in walking.walk(client, peer, security(version), parse_oid(oid), PATIENT_S)]
+        session = Session(client, peer, security(version), timeouts_s=PATIENT_S)
+        return [varbind async for varbind in walking.walk(session, parse_oid(oid))]
 
 
 def names(pdu: Pdu) -> list[str]:

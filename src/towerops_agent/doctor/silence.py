@@ -18,6 +18,7 @@ from towerops_agent.polling.course.plan import SYS_UP_TIME
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.ids import LOWEST_ID
+from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire.exchange import NoReply, Peer, Reply
 from towerops_agent.snmp.wire.message import Community, Request, Version
 from towerops_agent.snmp.wire.usm import UsmSecurity
@@ -69,8 +70,8 @@ async def explain_silence(
     icmp, (engine, *answers) = await asyncio.gather(
         icmp_error(peer, nobody.encode_discovery(LOWEST_ID), icmp_within_s),
         asyncio.gather(
-            client.ask(peer, nobody, _PROBE, timeouts_s),
-            *(client.ask(peer, _community(equipment, other), _PROBE, timeouts_s) for other in others),
+            Session(client, peer, nobody, timeouts_s=timeouts_s).ask(_PROBE),
+            *(Session(client, peer, _community(equipment, other), timeouts_s=timeouts_s).ask(_PROBE) for other in others),
         ),
     )
     answering = [other for other, answer in zip(others, answers, strict=True) if isinstance(answer, Reply)]

@@ -6,12 +6,11 @@ Each name must be greater than the one before, or the walk ends with an error: s
 from collections.abc import AsyncIterator
 
 from towerops_agent.errors import InvalidOid, SnmpError
-from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import NoReply, Peer
+from towerops_agent.snmp.wire.exchange import NoReply
 from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Request, Varbind, Version, error_name
 from towerops_agent.snmp.wire.oid import Oid, format_oid, is_within, subidentifiers
-from towerops_agent.snmp.wire.security import Security
 
 MAX_REPETITIONS = 20
 """About what fits in an answer of 1,472 octets."""
@@ -21,25 +20,17 @@ class WalkEndedEarly(SnmpError):
     """The device stopped answering, refused, or answered in circles; what was read until then stands."""
 
 
-async def walk(
-    client: SnmpClient,
-    peer: Peer,
-    security: Security,
-    subtree: Oid,
-    timeouts_s: tuple[float, ...] = (1.0, 2.0, 4.0),
-    *,
-    over_tcp: bool = False,
-) -> AsyncIterator[Varbind]:
+async def walk(session: Session, subtree: Oid) -> AsyncIterator[Varbind]:
     """The varbinds below `subtree`, in the MIB's order. Raises WalkEndedEarly.
 
     A device that finds an answer too big is asked for less at once.
     """
     last = subtree
-    repetitions = 1 if security.version is Version.V1 else MAX_REPETITIONS
+    repetitions = 1 if session.security.version is Version.V1 else MAX_REPETITIONS
     while True:
         bulk = repetitions > 1
         request = Request((last,), PduType.GET_BULK, 0, repetitions) if bulk else Request((last,), PduType.GET_NEXT)
-        answer = await client.ask(peer, security, request, timeouts_s, over_tcp=over_tcp)
+        answer = await session.ask(request)
         if isinstance(answer, NoReply):
             raise WalkEndedEarly(f"no answer after {format_oid(last)}: {answer.reason} {answer.detail}".rstrip())
         pdu = answer.pdu

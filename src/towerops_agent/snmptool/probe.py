@@ -13,13 +13,13 @@ from typing import Final
 from towerops_agent.model import SnmpVersion
 from towerops_agent.polling.course.traits import Traits
 from towerops_agent.reasons import Reason
-from towerops_agent.snmp.walk import WalkEndedEarly
+from towerops_agent.snmp.walk import WalkEndedEarly, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import Community, ErrorStatus, PduType, Request, Value, Varbind, encode_pdu, error_name
 from towerops_agent.snmp.wire.oid import Oid, parse_oid
 from towerops_agent.snmptool.target import Target
-from towerops_agent.snmptool.tool import AskFailed, Session, open_session
+from towerops_agent.snmptool.tool import AskFailed, TargetSession, open_session
 from towerops_agent.snmptool.views.as_json import text_of
 from towerops_agent.snmptool.views.as_text import value_text
 from towerops_agent.snmptool.views.probe_report import Bulk, Limit, ProbeReport
@@ -72,7 +72,7 @@ async def probe(target: Target, timeouts_s: tuple[float, ...], *, pinned: bool =
 class _Measurement:
     """All that is asked over one version."""
 
-    def __init__(self, session: Session, report: ProbeReport, first: Reply) -> None:
+    def __init__(self, session: TargetSession, report: ProbeReport, first: Reply) -> None:
         self._session = session
         self._report = report
         self._traits = Traits()
@@ -125,7 +125,7 @@ class _Measurement:
     async def _count(self, column: Oid) -> int | None:
         """How many varbinds are below `column`; None where the walk ended early."""
         try:
-            return len([varbind async for varbind in self._session.walk(column)])
+            return len([varbind async for varbind in walk(self._session, column)])
         except WalkEndedEarly:
             return None
 
@@ -133,7 +133,7 @@ class _Measurement:
         """Find numbers that the device has, to ask for many at once (repeated, short of 64); False where it gives none."""
         found: list[Oid] = []
         try:
-            async with aclosing(self._session.walk(_INTERFACES)) as varbinds:  # type: ignore[type-var]  # it is a generator
+            async with aclosing(walk(self._session, _INTERFACES)) as varbinds:  # type: ignore[type-var]  # it is a generator
                 async for varbind in varbinds:
                     if varbind.tag in _NUMBERS:
                         found.append(varbind.name)

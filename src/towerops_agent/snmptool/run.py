@@ -18,7 +18,7 @@ from towerops_agent.snmp.wire import ber
 from towerops_agent.snmptool.choice import Devices, choose_target
 from towerops_agent.snmptool.probe import probe
 from towerops_agent.snmptool.target import Target
-from towerops_agent.snmptool.tool import get, open_session, walk_as_net_snmp
+from towerops_agent.snmptool.tool import TargetSession, get, open_session, walk_as_net_snmp
 from towerops_agent.snmptool.views.as_json import varbinds_json
 from towerops_agent.snmptool.views.as_text import END_OF_MIB_V1, varbind_text
 from towerops_agent.snmptool.views.probe_report import report_json, report_text
@@ -36,6 +36,7 @@ async def print_get(target: Target, names: Sequence["Oid"], timeouts_s: tuple[fl
     """Print the values of `names`. Raises as tool.py does."""
     async with open_session(target, timeouts_s) as session:
         result = await get(session, names)
+        _report_address(session)
     for complaint in result.complaints:
         click.echo(complaint, err=True)
     if as_json:
@@ -59,6 +60,7 @@ async def print_walk(target: Target, root: "Oid", timeouts_s: tuple[float, ...],
                     click.echo(END_OF_MIB_V1)
                 else:
                     click.echo(varbind_text(varbind))
+            _report_address(session)
     finally:
         if kept:
             click.echo(varbinds_json(kept))
@@ -72,6 +74,12 @@ async def print_probe(target: Target, timeouts_s: tuple[float, ...], as_json: bo
     report = await probe(target, timeouts_s, pinned=pinned)
     click.echo(report_json(report) if as_json else report_text(report))
     return 0
+
+
+def _report_address(session: TargetSession) -> None:
+    """Say on standard error that the device answered from another address, if it did."""
+    if session.answers_from is not None:
+        click.echo(f"{session.target.address} answers from another address, {session.answers_from[0]}: accepted", err=True)
 
 
 def kept_devices(environ: Mapping[str, str], database: Path | None, token_file: Path | None) -> Devices:

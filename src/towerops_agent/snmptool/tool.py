@@ -15,6 +15,7 @@ from towerops_agent.model import SnmpVersion, Transport
 from towerops_agent.polling.course.security import make_security
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.walk import WalkEndedEarly, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
@@ -51,25 +52,16 @@ class GetResult:
     complaints: list[str] = field(default_factory=list)
 
 
-class Session:
-    """One device, being asked. `timeouts_s`: how long each attempt waits, all alike, and so how many."""
+class TargetSession(Session):
+    """A session with what the operator named. All attempts wait for the same time."""
+
+    __slots__ = ("_counters", "target")
 
     def __init__(self, client: SnmpClient, counters: Counters, target: Target, peer: Peer, timeouts_s: tuple[float, ...]) -> None:
-        self._client = client
+        over_tcp = target.transport is Transport.TCP
+        super().__init__(client, peer, make_security(target.credentials), over_tcp=over_tcp, timeouts_s=timeouts_s)
         self._counters = counters
-        self._peer = peer
         self.target = target
-        self.security = make_security(target.credentials)
-        self._over_tcp = target.transport is Transport.TCP
-        self.timeouts_s = timeouts_s
-
-    async def ask(self, request: Request, timeouts_s: Sequence[float] | None = None) -> Answer:
-        """The device's answer, or why there is none."""
-        return await self._client.ask(self._peer, self.security, request, timeouts_s or self.timeouts_s, over_tcp=self._over_tcp)
-
-    def walk(self, subtree: Oid) -> AsyncIterator[Varbind]:
-        """As snmp.walk."""
-        return walk(self._client, self._peer, self.security, subtree, self.timeouts_s, over_tcp=self._over_tcp)
 
     def silence(self, no_reply: NoReply) -> str:
         """Why there is no answer, for the operator, and what to look at."""
@@ -90,7 +82,7 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(target: Target, timeouts_s: tuple[float, ...]) -> AsyncIterator[Session]:
+async def open_session(target: Target, timeouts_s: tuple[float, ...]) -> AsyncIterator[TargetSession]:
     """A session with `target`. Raises AskFailed where its name can't be resolved."""
     counters = Counters()
     async with SnmpClient(counters) as client:
@@ -101,10 +93,10 @@ async def open_session(target: Target, timeouts_s: tuple[float, ...]) -> AsyncIt
                 f"{target.host} can't be resolved ({error.strerror or error}): expected an address, a name that DNS knows, "
                 f"or the name or id of a configured device\n{target.doubt}".rstrip()
             ) from None
-        yield Session(client, counters, target, peer, timeouts_s)
+        yield TargetSession(client, counters, target, peer, timeouts_s)
 
 
-async def get(session: Session, names: Sequence[Oid]) -> GetResult:
+async def get(session: TargetSession, names: Sequence[Oid]) -> GetResult:
     """The values of `names`, asked in one request; a name that the device refuses is left out, and the rest asked again.
 
     Raises AskFailed where there is no answer.
@@ -124,14 +116,14 @@ async def get(session: Session, names: Sequence[Oid]) -> GetResult:
     return result
 
 
-async def walk_as_net_snmp(session: Session, root: Oid) -> AsyncIterator[Varbind]:
+async def walk_as_net_snmp(session: TargetSession, root: Oid) -> AsyncIterator[Varbind]:
     """The varbinds below `root`; then, as snmpwalk has it, endOfMibView where the MIB ends with them.
 
     Where there are none, the value of `root` itself. Raises AskFailed.
     """
     last = root
     try:
-        async for varbind in session.walk(root):
+        async for varbind in walk(session, root):
             last = varbind.name
             yield varbind
     except WalkEndedEarly as error:
@@ -149,7 +141,7 @@ async def walk_as_net_snmp(session: Session, root: Oid) -> AsyncIterator[Varbind
             yield varbind
 
 
-def _heard(session: Session, answer: Answer) -> Pdu:
+def _heard(session: TargetSession, answer: Answer) -> Pdu:
     if isinstance(answer, NoReply):
         raise AskFailed(session.silence(answer))
     return answer.pdu

@@ -9,6 +9,7 @@ from support import asking, usm_agent
 from support.usm_agent import UsmAgent
 from towerops_agent.counters import Count
 from towerops_agent.snmp.ids import LOWEST_ID
+from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Discarded, Exchanges, NoReply, Reply, Transaction
 from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
@@ -116,3 +117,20 @@ async def test_an_answer_to_another_device_s_request_is_that_device_s_alone():
                     *(client.ask(peer, security, REQUEST, asking.PATIENT_S, from_any=True) for peer in asked)
                 )
                 assert [reply.pdu.values for reply in replies] == [[1], [2]] * 10
+
+
+async def test_a_session_asks_once_more_accepts_the_other_address_and_says_so():
+    """The first silence costs its wait; from then on the device is heard at once."""
+    asked = []
+
+    class Crossed:
+        async def ask(self, peer, security, request, timeouts_s, *, over_tcp=False, from_any=False):
+            asked.append((peer, from_any, over_tcp, timeouts_s))
+            return Reply(None, 0.1, 0) if from_any else NoReply("timeout", 1, answered_from=OTHER)
+
+    session = Session(Crossed(), PEER, asking.security(), over_tcp=True, timeouts_s=(0.5,))
+    assert session.answers_from is None
+    assert isinstance(await session.ask(REQUEST), Reply)
+    assert isinstance(await session.ask(REQUEST, (0.7,)), Reply)
+    assert session.answers_from == OTHER
+    assert asked == [(PEER, False, True, (0.5,)), (PEER, True, True, (0.5,)), (PEER, True, True, (0.7,))]

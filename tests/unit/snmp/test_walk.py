@@ -3,6 +3,7 @@
 import pytest
 
 from support import asking
+from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.walk import WalkEndedEarly, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import ErrorStatus, Message, PduType, decode_message, encode_message, response
@@ -20,7 +21,7 @@ async def walked(peer, version="2c", timeouts_s=asking.PATIENT_S):
     async with asking.open_client() as (client, _), serve(peer) as port:
         try:
             target = await client.resolve("127.0.0.1", port)
-            async for varbind in walk(client, target, asking.security(version), parse_oid(TABLE), timeouts_s):
+            async for varbind in walk(Session(client, target, asking.security(version), timeouts_s=timeouts_s), parse_oid(TABLE)):
                 found.append(varbind)  # noqa: PERF401 - what was read counts where it raises, too
         except WalkEndedEarly as error:
             return found, str(error)
