@@ -115,7 +115,10 @@ class Reason(_Word):
     )
 
     # Which interface is it?
-    UNVERIFIED = "unverified", Fault.DEVICE, "after a restart it is not known yet whether the interface is still the same"
+    UNVERIFIED = (
+        *("unverified", Fault.DEVICE, "it is not known which interface this is: the device did not give its interfaces' names"),
+        _SLOW_HINT,
+    )
     INTERFACE_AWAY = (
         *("interface_away", Fault.DEVICE, "the interface is gone"),
         "it is read again once it is back; if it is gone for good, remove it in Towerops",

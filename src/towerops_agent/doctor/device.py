@@ -1,8 +1,8 @@
 """Does a device answer, how fast, and can all be read of it that is configured; if not, why.
 
-Equipment -> small question -> its whole poll, as the agent would read it (polling.progress) -> Check. Where something is odd, one
-experiment more: a silence is examined (silence.py), a large request that got lost is repeated with OIDs that are answered,
-and where no OID is there it is looked whether anything is. Reads alone, one request at a time.
+Equipment -> one reading, as the agent reads it (polling/reading.py) -> Check. If something is odd, one experiment more: a silence
+is examined (silence.py), a large request that got lost is repeated with OIDs that are answered, and if the device has no OID that
+is configured, the doctor looks if it has any other. It only reads, one request at a time.
 I/O: SNMP. Times in seconds.
 """
 
@@ -12,40 +12,40 @@ from dataclasses import dataclass
 from typing import Final
 
 from towerops_agent.doctor.findings.check import Check, Mark
-from towerops_agent.doctor.findings.readings import Gaps, find_gaps
+from towerops_agent.doctor.findings.readings import Gaps, find_gaps, shown
 from towerops_agent.doctor.silence import Cause, explain_silence
 from towerops_agent.model import Equipment
 from towerops_agent.polling.course.device import Device, make_device
-from towerops_agent.polling.course.identity import IdentityCheck
-from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner
-from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.reasons import Reason
+from towerops_agent.polling.reading import Reader, Reading
+from towerops_agent.reasons import Reason, reason_of
 from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer, Reply
-from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Request, error_name
+from towerops_agent.snmp.wire.exchange import NoReply, Reply
+from towerops_agent.snmp.wire.message import PduType, Request
 from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 
 AT_ONCE: Final = 50
 
 _PROBE: Final = Request((SYS_UP_TIME,))
 _BEHIND_SYSTEM: Final = Request((parse_oid("1.3.6.1.2.1.2"),), PduType.GET_NEXT)
-_NO_VIEW: Final = frozenset((ErrorStatus.authorizationError, ErrorStatus.noAccess))
+_NO_VIEW: Final = frozenset((Reason.AUTHORIZATION_ERROR, Reason.NO_ACCESS))
 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How long each attempt at a device waits, for ICMP errors, for a name, for its readings, and for all together.
+    """How long each attempt of an experiment waits, for ICMP errors, for a device's readings, and for all together.
 
     `icmp_s`: the kernel gives ARP three seconds before it says that there is no such host.
+    `reading_s`: how long each attempt of the reading waits; None: as long as the agent's own.
     """
 
     timeouts_s: tuple[float, ...] = (1.0, 2.0)
     icmp_s: float = 3.5
-    name_s: float = 5.0
     read_s: float = 20.0
     all_s: float = 40.0
+    reading_s: tuple[float, ...] | None = None
 
 
 async def check_devices(
@@ -69,33 +69,32 @@ async def check_devices(
 
 async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, planner: Planner | None = None) -> Check:
     """What is found of one device, within about `waits.all_s`."""
-    device = make_device(equipment, 0, b"", planner or Planner())
+    planner = planner or Planner()
+    device = make_device(equipment, 0, b"", planner)
 
     def result(mark: Mark, found: str, hint: str = "") -> Check:
         return Check(equipment.name, mark, f"{device.address}{found}", hint)
 
     try:
-        async with asyncio.timeout(waits.name_s):
-            peer = await client.resolve(device.host, device.port)
-    except OSError as error:  # TimeoutError is one
-        return result(
-            Mark.FAILED, f" was not found: {error.strerror or 'no answer from DNS'}", "correct its name, or look at DNS"
-        )
-    examination = _Examination(client, device, peer, waits)
-    try:
         async with asyncio.timeout(waits.all_s):
-            first = await examination.ask(_PROBE)
-            if isinstance(first, NoReply):
-                cause = await explain_silence(client, equipment, peer, first, waits.timeouts_s, waits.icmp_s)
+            reading = await Reader(client, planner).read(device, waits.read_s, waits.reading_s)
+            if reading.silence == Reason.UNRESOLVED:
+                found = f" was not found: {reading.detail or 'no answer from DNS'}"
+                return result(Mark.FAILED, found, "correct its name, or look at DNS")
+            examination = _Examination(client, device, reading, waits)
+            if reading.silence:
+                cause = await examination.explain_silence(equipment)
                 return result(Mark.FAILED, f": {cause.found}", cause.hint)
-            answers = f" answers in {first.rtt_s * 1000:.3g} ms over SNMPv{equipment.credentials.version}"
-            if first.pdu.error_status in _NO_VIEW:
+            gaps = find_gaps(equipment, reading.missing)
+            answers = f" answers in {(reading.rtt_s or 0.0) * 1000:.3g} ms over SNMPv{equipment.credentials.version}"
+            answers += "".join(f", {text}" for text in shown(reading.news))
+            if reading.refusal in _NO_VIEW and len(gaps.gaps) == gaps.total:
                 hint = "give its community or user a view there, at the security level that is used"
-                return result(Mark.FAILED, f"{answers}, and says {error_name(first.pdu.error_status)}: it has no view", hint)
-            gaps, size = await examination.read(equipment)
+                return result(Mark.FAILED, f"{answers}, and says {reading.refusal}: it has no view", hint)
             if gaps.all_hidden:
                 cause = await examination.look_around(gaps)
                 return result(Mark.FAILED, f"{answers}; {cause.found}", cause.hint)
+            size = await examination.examine_size()
     except TimeoutError:
         hint = "it is slow, or loses much: look at the link to it; `towerops-agent snmp probe` measures it"
         return result(Mark.FAILED, f" was not examined to the end within {waits.all_s:g} s", hint)
@@ -106,58 +105,33 @@ async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, p
 
 
 class _Examination:
-    """One device that answers."""
+    """One device that has been read, and what is asked of it beside its readings."""
 
-    def __init__(self, client: SnmpClient, device: Device, peer: Peer, waits: Waits) -> None:
+    def __init__(self, client: SnmpClient, device: Device, reading: Reading, waits: Waits) -> None:
+        assert device.peer is not None  # noqa: S101 - the reading has set it
+        from_any = device.traits.any_address
+        self._session = Session(
+            client, device.peer, device.security, over_tcp=device.over_tcp, from_any=from_any, timeouts_s=waits.timeouts_s
+        )
         self._client = client
-        self._device = device
-        self._peer = peer
-        self._timeouts_s = waits.timeouts_s
-        self._read_s = waits.read_s
+        self._reading = reading
+        self._waits = waits
 
-    async def ask(self, request: Request) -> Answer:
-        device = self._device
-        return await self._client.ask(self._peer, device.security, request, self._timeouts_s, over_tcp=device.over_tcp)
+    async def explain_silence(self, equipment: Equipment) -> Cause:
+        """Why it gave no answer at all."""
+        silence = NoReply(reason_of(self._reading.silence) or Reason.TIMEOUT, 0, self._reading.detail)
+        waits = self._waits
+        return await explain_silence(self._client, equipment, self._session.peer, silence, waits.timeouts_s, waits.icmp_s)
 
-    async def read(self, equipment: Equipment) -> tuple[Gaps, Cause | None]:
-        """What can't be read, and whether large requests are lost."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._read_s
-        await self._place_interfaces()
-        progress = PollProgress(self._device.plan, self._device.traits)
-        lost: list[int] = []  # varbinds of the requests that were met with silence
-        while (ask := progress.next_ask()) is not None:
-            if loop.time() >= deadline:
-                progress.stop(Reason.DEADLINE)
-                break
-            answer = await self.ask(ask.request)
-            if isinstance(answer, NoReply):
-                lost.append(len(ask.request.names))
-            progress.take(ask, answer)
-        progress.finish()
-        gaps = find_gaps(equipment, interpret(progress, 0, 0).missing)
-        answered = [name for name, tag in zip(progress.names, progress.tags, strict=True) if tag]
-        return gaps, await self._examine_size(min((size for size in lost if size > 1), default=0), answered)
-
-    async def _place_interfaces(self) -> None:
-        """As the agent does: an interface is read where its name is."""
-        device = self._device
-        if not any(device.if_names):
-            return
-        identity = IdentityCheck(device.security.version, device.if_indexes, device.if_names, device.traits.marks)
-        while (request := identity.next_request()) is not None:
-            identity.take(request, await self.ask(request))
-        if identity.result is not None and identity.result.if_indexes != device.plan.if_indexes:
-            traits = device.traits
-            device.plan = Planner().plan(device.plan.sensors, identity.result.if_indexes, traits.widths, traits.max_varbinds)
-
-    async def _examine_size(self, lost: int, answered: list[bytes]) -> Cause | None:
-        """Whether a request of `lost` varbinds, which got no answer, gets none again, made of OIDs that are each answered."""
+    async def examine_size(self) -> Cause | None:
+        """Whether the smallest request that got no answer gets none again, made of OIDs that are each answered."""
+        lost = min((size for size in self._reading.lost if size > 1), default=0)
+        answered = self._reading.answered
         if not lost or len(answered) < lost:
             return None
-        if isinstance(await self.ask(Request(tuple(answered[:lost]))), Reply):
+        if isinstance(await self._session.ask(Request(tuple(answered[:lost]))), Reply):
             return None  # then it was loss, or one OID that the device does not answer
-        if isinstance(await self.ask(_PROBE), NoReply):
+        if isinstance(await self._session.ask(_PROBE), NoReply):
             return Cause("fell silent while it was read", "it restarts, or its link comes and goes")
         return Cause(
             f"answers small requests, and is silent to one of {lost} varbinds",
@@ -168,7 +142,7 @@ class _Examination:
     async def look_around(self, gaps: Gaps) -> Cause:
         """Why it has none of what is configured: a view, or another device than was meant."""
         found = f"it has none of the {gaps.total} sensors and interfaces configured" if gaps.total > 1 else gaps.found
-        answer = await self.ask(_BEHIND_SYSTEM)
+        answer = await self._session.ask(_BEHIND_SYSTEM)
         pdu = answer.pdu if isinstance(answer, Reply) else None
         if pdu is None or pdu.error_status or not pdu.names or pdu.tags[0] == ber.END_OF_MIB_VIEW:
             return Cause(

@@ -1,11 +1,17 @@
 """What the doctor says of devices that answer, answer in part, or not at all: each told apart by experiment."""
 
+import asyncio
+import socket
+
 from support.site import COMMUNITY, simulated_device
 from towerops_agent.counters import Counters
 from towerops_agent.doctor import device as module
 from towerops_agent.doctor.device import Waits, check_device, check_devices
 from towerops_agent.doctor.findings.check import Mark
 from towerops_agent.model import Credentials, Equipment, Interface, Secret, Sensor, SnmpVersion
+from towerops_agent.polling.course.identity import IF_DESCR, IF_NAME
+from towerops_agent.polling.course.plan import interface_columns
+from towerops_agent.polling.course.traits import WIDE
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import ErrorStatus, Message, decode_message, encode_message, response
@@ -13,8 +19,8 @@ from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 
-STEADY = Waits((0.1, 0.2), icmp_s=0.1)  # for a device that answers some requests, and not others
-PATIENT = Waits((5.0,), icmp_s=5.0)
+STEADY = Waits((0.1, 0.2), icmp_s=0.1, reading_s=(0.1, 0.2))  # for a device that answers some requests, and not others
+PATIENT = Waits((5.0,), icmp_s=5.0, reading_s=(5.0,))
 BASE = "1.3.6.1.4.1.99999.1"
 SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"
 
@@ -149,14 +155,22 @@ async def test_an_oid_that_is_met_with_silence_is_not_taken_for_size():
 
 
 async def test_a_device_that_takes_too_long_is_given_up():
-    check = await examined(many(), Waits((5.0,), all_s=0.0), sensors=1)
+    check = await examined(many(), Waits((5.0,), all_s=0.0, reading_s=(5.0,)), sensors=1)
     assert check.mark is Mark.FAILED
     assert "was not examined to the end within 0 s" in check.found
 
 
 async def test_what_there_is_no_time_for_is_told():
-    check = await examined(many(), Waits((5.0,), read_s=0.0), sensors=3, interfaces=())
-    assert "not asked for lack of time" in check.found
+    """A request that is never answered takes longer than there is time for all."""
+    device = many()
+
+    def answer(datagram, uptime_s):
+        silent = parse_oid(f"{BASE}.30.0") in decode_message(datagram).pdu.names
+        return None if silent else device.answer(datagram, uptime_s)
+
+    check = await examined(answer, Waits((5.0,), read_s=1.0, reading_s=(2.0,)), sensors=40, interfaces=())
+    assert check.mark is Mark.WARNING
+    assert "not asked for lack of time: sensor s23" in check.found
 
 
 async def test_many_devices_are_checked_at_once_within_bounds_and_told_in_order(monkeypatch):
@@ -180,3 +194,62 @@ async def test_many_devices_are_checked_at_once_within_bounds_and_told_in_order(
     assert {check.mark for check in checks} == {Mark.OK}
     assert most == 3
     assert len(done) == 10
+
+
+# As the agent reads it
+
+
+async def test_a_device_that_answers_from_another_address_is_read_as_the_agent_reads_it():
+    device = many(5)
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
+        elsewhere.bind(("127.0.0.2", 0))
+        elsewhere.setblocking(False)
+
+        class Crossed(asyncio.DatagramProtocol):
+            def datagram_received(self, datagram, peer):
+                octets = device.answer(datagram, 1.0)
+                if octets is not None:
+                    elsewhere.sendto(octets, peer)
+
+        transport, _ = await loop.create_datagram_endpoint(Crossed, local_addr=("127.0.0.1", 0))
+        try:
+            async with SnmpClient(Counters()) as client:
+                wanted = equipment(transport.get_extra_info("sockname")[1], interfaces=())
+                check = await check_device(client, wanted, Waits((5.0,), reading_s=(0.1,) * 20))
+        finally:
+            transport.close()
+    assert (check.mark, check.hint) == (Mark.OK, "")
+    assert check.found.endswith("over SNMPv2c, from another address (127.0.0.2); all 5 can be read")
+
+
+def with_interfaces(**names):
+    """A device with an interface of each ifIndex (`i3="eth1"`) and name, whose counters are all there."""
+    values = {parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7)}
+    for i, name in names.items():
+        if_index = int(i[1:])
+        values[parse_oid(f"1.3.6.1.2.1.31.1.1.1.1.{if_index}")] = (ber.OCTET_STRING, name.encode())
+        for column in interface_columns(if_index, WIDE, WIDE):
+            values[column] = (ber.COUNTER64, 1)
+    return SimulatedDevice(values, COMMUNITY.encode())
+
+
+async def test_interfaces_that_have_moved_are_read_where_they_are_and_named():
+    check = await examined(with_interfaces(i5="eth1", i6="eth2"), sensors=0, interfaces=(1, 2))
+    assert (check.mark, check.hint) == (Mark.OK, "")
+    assert "has moved interfaces: eth1 at 5 instead of 1, eth2 at 6 instead of 2; all 2 can be read" in check.found
+
+
+async def test_interfaces_whose_names_are_not_given_are_not_said_to_be_read():
+    """The agent withholds their counters; so the doctor is not content with them."""
+    device = with_interfaces(i1="eth1", i2="eth2")
+
+    def without_names(datagram, uptime_s):
+        names = decode_message(datagram).pdu.names
+        if any(name.startswith((IF_NAME, IF_DESCR)) for name in names):
+            return None
+        return device.answer(datagram, uptime_s)
+
+    check = await examined(without_names, STEADY, sensors=0, interfaces=(1, 2))
+    assert check.mark is Mark.FAILED
+    assert "0 of 2 can be read; it is not known which interface this is" in check.found

@@ -3,12 +3,13 @@
 Equipment + why values are missing -> Gaps -> what is said of the device. Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from towerops_agent.doctor.findings.check import Mark
 from towerops_agent.model import Equipment
+from towerops_agent.polling.course.news import AnswersElsewhere, Moved, News
 from towerops_agent.polling.course.plan import PER_INTERFACE
 from towerops_agent.reasons import HIDDEN, Reason, reason_of
 from towerops_agent.snmp.wire.oid import format_oid
@@ -78,6 +79,16 @@ def find_gaps(equipment: Equipment, missing: Mapping[int, str]) -> Gaps:
             called = f" ({interface.if_name})" if interface.if_name else ""
             gaps.append(Gap(f"interface {interface.if_index}{called}", missing[octets_in]))
     return Gaps(tuple(gaps), len(equipment.sensors) + len(equipment.interfaces))
+
+
+def shown(news: Iterable[News]) -> list[str]:
+    """What a reading found out that the operator should know, in words."""
+    news = list(news)
+    texts = [f"from another address ({item.address})" for item in news if isinstance(item, AnswersElsewhere)]
+    moved = [f"{item.if_name} at {item.now} instead of {item.before}" for item in news if isinstance(item, Moved)]
+    if moved:
+        texts.append(f"has moved interfaces: {_some(moved)}")
+    return texts
 
 
 def _text(word: str) -> str:

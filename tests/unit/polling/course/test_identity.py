@@ -7,10 +7,14 @@ from support import devices, virtual_time
 from support.fake_client import FakeClient
 from towerops_agent.model import Interface
 from towerops_agent.polling.course.device import Device, make_device
+from towerops_agent.polling.course.identity import IdentityCheck
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import AWAY, CONFIRMED, NARROW, UNVERIFIABLE, WIDE
-from towerops_agent.polling.poller import LOOK_AGAIN_POLLS, Poller, PollResult
+from towerops_agent.polling.poller import Poller, PollResult
+from towerops_agent.polling.reading import LOOK_AGAIN_POLLS
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.exchange import NoReply
+from towerops_agent.snmp.wire.message import Version
 from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice, table
 
@@ -199,3 +203,24 @@ def test_names_that_an_answer_left_out_are_asked_again():
     device = configured(PORTS)
     virtual_time.run(main())
     assert device.traits.marks == bytes([CONFIRMED] * 3)
+
+
+def test_an_interface_that_is_back_is_read_again_within_ten_polls():
+    device = configured(PORTS)
+    away = box({1: "ether1", 3: "wlan1"}, 900)
+    poll(device, box(PORTS, 500_000), away)
+    results = poll(device, *(box(PORTS, 900 + 6000 * n) for n in range(1, 11)))
+    assert octets_in(results[0]) == [counter("ether1"), None, counter("wlan1")]
+    assert octets_in(results[-1]) == [counter(name) for name in PORTS.values()]
+
+
+def test_a_check_whose_requests_are_lost_is_given_up_after_three_of_them():
+    """Each was waited for three times; the poll goes on, and the interfaces are withheld."""
+    check = IdentityCheck(Version.V2C, (1, 2), ("ether1", "ether2"), bytes(2))
+    asked = 0
+    while (request := check.next_request()) is not None:
+        asked += 1
+        assert asked < 10
+        check.take(request, NoReply("timeout", 3))
+    assert asked == 3
+    assert check.result is None

@@ -112,3 +112,11 @@ def test_after_silence_the_size_grows_by_one_a_poll():
         traits.grow()
         sizes.append(traits.max_varbinds)
     assert sizes == [12, 13, 14, 15]
+
+
+@pytest.mark.parametrize(("later_s", "restarted"), [(55, False), (-55, False), (65, True), (600, True)])
+def test_a_start_that_seems_to_move_by_up_to_a_minute_is_the_clocks_doing(later_s, restarted):
+    """An hour after the last look sysUpTime has not fallen; but the device says that it started later than it said before."""
+    traits = Traits()
+    assert not traits.observe_uptime(360_000, 0)
+    assert traits.observe_uptime(720_000, (3600 + later_s) * 1_000_000) is restarted
