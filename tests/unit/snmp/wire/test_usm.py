@@ -259,6 +259,16 @@ def test_a_dead_device_gets_no_more_than_the_attempts():
     assert len(field.sent) == 2
 
 
+def test_a_device_that_was_read_once_with_privacy_is_not_examined_when_it_falls_silent():
+    """Its privacy is known to be right, so silence is silence: no message more than the attempts, and no wrong_priv."""
+    field = Field(UsmAgent(user()))
+    assert isinstance(field.ask(), Reply)
+    before = len(field.sent)
+    field.agent.answer = lambda datagram, now: None
+    assert field.ask() == NoReply("timeout", 2)
+    assert len(field.sent) - before == 2
+
+
 def test_a_late_reply_to_an_early_attempt_is_taken_while_privacy_is_examined():
     """And one to the examination itself is no reply to the request."""
     field = Field(UsmAgent(user()))
