@@ -205,6 +205,7 @@ class Skip(_Word):
 
     LATE = "late", Fault.AGENT, "more than 10 s late", "the machine is too slow for its devices, or was suspended"
     STILL_RUNNING = "still_running", Fault.DEVICE, "the poll before had not ended", _SLOW_HINT
+    MANY_SLOW = "many_slow", Fault.DEVICE, "1,000 other devices that take over 5 s were under way", _SLOW_HINT
 
 
 class Loss(_Word):

@@ -12,12 +12,13 @@ from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.state import DeviceState, State, next_state, poll_of_state
 from towerops_agent.polling.poller import Poller, PollResult
 from towerops_agent.reasons import Skip
+from towerops_agent.scheduling.slots import Slots
 from towerops_agent.scheduling.timetable import Timetable
 
 log = structlog.get_logger()
 
 MAXIMUM_POLLS: Final = 1000
-"""Polls under way at once. Most of them wait for their device; each has one request in flight."""
+"""Polls under way at once, and as many again of devices that take long (slots.py). Each has one request in flight."""
 
 STARTS_A_SECOND: Final = 200.0
 """How fast new devices are begun with, so that 10,000 do not start at once, and 10 need not wait for their time."""
@@ -54,10 +55,10 @@ class Fleet:
         self._now_us = now_us
         self._moved = moved
         self._maximum_polls = maximum_polls
+        self._slots = Slots(maximum_polls, maximum_polls)
         self._timetable = Timetable()
         self._devices: dict[str, Device] = {}
         self._begun_at = 0.0
-        self._running: set[str] = set()
         self._wake = asyncio.Event()
         self._stopped = False
         self.latest_s = 0.0
@@ -73,6 +74,7 @@ class Fleet:
         wanted = {device.id: device for device in devices}
         for gone in self._devices.keys() - wanted.keys():
             self._timetable.remove(gone)
+            self._slots.forget(gone)
             del self._devices[gone]
         self.add(wanted.values())
         self._timetable.align()
@@ -103,7 +105,7 @@ class Fleet:
 
     async def run(self) -> None:
         """Poll each device at its time, until stopped."""
-        self._running.clear()  # of a run before: a poll cancelled before its first step never says that it has ended
+        self._slots.clear()  # of a run before: a poll cancelled before its first step never says that it has ended
         tasks: set[asyncio.Task[PollResult | None]] = set()
         async with asyncio.TaskGroup() as group:
             while not self._stopped:
@@ -112,7 +114,6 @@ class Fleet:
                 if device is None:
                     await self._rest()
                     continue
-                self._running.add(device.id)
                 task = group.create_task(self._poll(device, device.interval_s * SHARE_OF_INTERVAL))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
@@ -126,7 +127,6 @@ class Fleet:
 
         async def poll(device: Device) -> None:
             async with limit:
-                self._running.add(device.id)
                 result = await self._poll(device, ONCE_WITHIN_S)
             if result is not None:
                 results[device.id] = result
@@ -138,16 +138,20 @@ class Fleet:
 
     def _next_due(self) -> Device | None:
         """The next device to poll now; None where none is due, or no more may run."""
-        while len(self._running) < self._maximum_polls:
-            due = self._timetable.take_due(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        while not self._slots.is_full(now):
+            due = self._timetable.take_due(now)
             if due is None:
                 return None
             if due.missed:
                 self._counters.add(Count.POLLS_SKIPPED, Skip.LATE, due.missed)
             if due.skipped:
                 continue
-            if due.key in self._running:
+            if due.key in self._slots:
                 self._counters.add(Count.POLLS_SKIPPED, Skip.STILL_RUNNING)
+                continue
+            if not self._slots.take(due.key, now):
+                self._counters.add(Count.POLLS_SKIPPED, Skip.MANY_SLOW)
                 continue
             self.latest_s = max(self.latest_s, due.late_s)
             return self._devices[due.key]
@@ -155,9 +159,8 @@ class Fleet:
 
     async def _rest(self) -> None:
         """Until a device is due, a poll has ended, or the devices have changed."""
-        full = len(self._running) >= self._maximum_polls
         now = asyncio.get_running_loop().time()
-        until = None if full else self._timetable.next_at()
+        until = self._slots.room_at if self._slots.is_full(now) else self._timetable.next_at()
         if until is None:
             until = now + IDLE_S
         self._moved(max(until - now, 0.0))
@@ -179,9 +182,13 @@ class Fleet:
         else:
             return result
         finally:
-            if len(self._running) >= self._maximum_polls:
-                self._wake.set()
-            self._running.discard(device.id)
+            now = asyncio.get_running_loop().time()
+            if device.id in self._slots:
+                if self._slots.is_full(now):
+                    self._wake.set()
+                self._slots.release(device.id, now)
+                if device.id not in self._devices:
+                    self._slots.forget(device.id)
 
     def _take(self, device: Device, result: PollResult) -> None:
         for reason, count in result.missing.items():
