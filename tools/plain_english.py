@@ -24,12 +24,10 @@ SKIPPED = {
 }
 LEFT_OUT = {"__pycache__", "build", "data", "dist"}
 PENDING: tuple[str, ...] = (
-    "ARCHITECTURE.md",
-    "CHANGELOG.md",
+    
+
     "docs/api.md",
-    "docs/deployment.md",
     "docs/operations.md",
-    "docs/security.md",
     "docs/openapi.json",
     "benchmarks/",
     "packaging/",
