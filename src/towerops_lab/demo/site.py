@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.table import Table
 
 from towerops_agent.api.wire.contract import Accepts
+from towerops_agent.settings import SETTINGS
 from towerops_lab.demo.arrivals import Arrivals
 from towerops_lab.demo.machine import this_machine
 from towerops_lab.demo.port import free_port
@@ -34,6 +35,7 @@ ACCEPTS = Accepts(
     max_body_bytes=4 << 20,
     metric_types=["sensor_reading", "interface_stat", "equipment_status"],
 )
+SYSTEMD_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
 TOKEN = "demo-token"  # noqa: S105 - the demo's own, for a server on loopback that lives as long as the demo
 
 
@@ -88,14 +90,20 @@ def demo_config(equipment: list[dict[str, Any]]) -> dict[str, Any]:
     return {"version": "demo", "poll_interval_seconds": INTERVAL_S, "equipment": equipment}
 
 
+def agent_environment(url: str, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the demo's agent: the caller's without any setting of an agent, and the demo's own settings."""
+    settings = {setting.variable for setting in SETTINGS} | set(SYSTEMD_VARIABLES)
+    inherited = {name: value for name, value in environ.items() if name not in settings}
+    return inherited | {"TOWEROPS_API_URL": url, "TOWEROPS_AGENT_TOKEN": TOKEN, "DATABASE_PATH": str(folder / "agent.db")}
+
+
 @asynccontextmanager
 async def running_agent(url: str, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """The agent, as a process; told to stop, and waited for, at the end."""
-    settings = {"TOWEROPS_API_URL": url, "TOWEROPS_AGENT_TOKEN": TOKEN, "DATABASE_PATH": str(folder / "agent.db")}
     with (folder / "agent.log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "towerops_agent", "run"),
-            env={**os.environ, **settings},
+            env=agent_environment(url, folder, os.environ),
             stdout=output,
             stderr=output,
             start_new_session=True,  # Ctrl-C is the demo's to handle
