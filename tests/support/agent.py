@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -35,14 +35,18 @@ class AgentProcess:
         return "\n".join(self.lines)
 
     async def logged(self, text: str, times: int = 1) -> None:
-        """Wait until lines with this text were logged so many times; fails with the log where the agent ends before."""
-        while sum(text in line for line in self.lines) < times:
+        """Wait until lines with this text were logged so many times; fails with the log if the agent ends before."""
+        await self.until(lambda: sum(text in line for line in self.lines) >= times, text)
+
+    async def until(self, condition: Callable[[], bool], wanted: str) -> None:
+        """Wait until the condition, which looks at `lines`, holds; fails with the log if the agent ends. `wanted`: its name."""
+        while not condition():
             self._news.clear()
             news = asyncio.create_task(self._news.wait())
             await asyncio.wait([news, self._reading], return_when=asyncio.FIRST_COMPLETED)
             news.cancel()
-            if self._reading.done() and sum(text in line for line in self.lines) < times:
-                raise AssertionError(f"the agent ended before it logged {text!r}; its log:\n{self.log}")
+            if self._reading.done() and not condition():
+                raise AssertionError(f"the agent ended before it logged {wanted!r}; its log:\n{self.log}")
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)

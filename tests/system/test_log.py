@@ -93,21 +93,24 @@ class Reader:
         self._agent = agent
         self._read = 0
 
-    def chapter(self) -> Counter[str]:
-        """The messages since the last look, each with its device where it is of one."""
+    def _news(self) -> Counter[str]:
+        """The messages since the last chapter, each with its device if it is about one."""
         lines = [parse(line) for line in self._agent.lines[self._read :]]
-        self._read += len(lines)
         return Counter(" · ".join(filter(None, (line["msg"], line.get("device")))) for line in lines if line["msg"] != "state")
 
+    async def chapter(self, *messages: str) -> None:
+        """These messages have been logged since the last chapter, and nothing else: waits for those that are still to come."""
+        wanted = Counter(messages)
+        await self._agent.until(lambda: wanted <= self._news(), str(wanted))
+        assert self._news() == wanted
+        self._read = len(self._agent.lines)
 
-async def more_metrics(sandbox: Sandbox) -> None:
-    """Return when the sandbox has taken a batch more."""
-    before = sandbox.store.metric_count
-    await sandbox.store.wait_until(lambda store: store.metric_count > before)
 
-
-def told(*messages: str) -> Counter[str]:
-    return Counter(messages)
+async def a_round(sandbox: Sandbox) -> None:
+    """Return when each loop has ended a request more: what it sends from now on, it begins with what it knows now."""
+    before = Counter(exchange.path for exchange in sandbox.store.exchanges)
+    for path in (METRICS_PATH, HEARTBEAT_PATH):
+        await sandbox.store.wait_until(lambda store, path=path: sum(it.path == path for it in store.exchanges) > before[path])
 
 
 async def test_a_full_run_is_told_line_by_line_and_no_line_more(tmp_path: Path):
@@ -128,7 +131,7 @@ async def test_a_full_run_is_told_line_by_line_and_no_line_more(tmp_path: Path):
             await agent.logged(DOWN, times=2)
             await sandbox.store.wait_until(lambda store: len(store.readings("d0-s0")) >= 3 and len(store.heartbeats) >= 2)
             await wrong.asked(3)
-            assert reader.chapter() == told(
+            await reader.chapter(
                 "agent started",
                 "configuration item refused, the rest is used",
                 "configuration in force",
@@ -139,12 +142,12 @@ async def test_a_full_run_is_told_line_by_line_and_no_line_more(tmp_path: Path):
 
             flaky.is_on = True
             await sandbox.store.wait_until(lambda store: len(store.readings("flaky-s0")) >= 2)
-            assert reader.chapter() == told(f"{WELL} · Device flaky")
+            await reader.chapter(f"{WELL} · Device flaky")
 
             outage = [sandbox.faults.answer(503, path=path) for path in (CONFIG_PATH, METRICS_PATH, HEARTBEAT_PATH)]
             for fault in outage:
                 await fault.met(2)
-            assert reader.chapter() == told(
+            await reader.chapter(
                 "configuration not fetched, will retry", "batch not delivered, will retry", "heartbeat not taken, will retry"
             )
 
@@ -152,16 +155,16 @@ async def test_a_full_run_is_told_line_by_line_and_no_line_more(tmp_path: Path):
             for message in ("configuration fetched again", "heartbeats are taken again"):
                 await agent.logged(message)
             await agent.logged("API takes metrics", times=2)
-            assert reader.chapter() == told("configuration fetched again", "heartbeats are taken again", "API takes metrics")
+            await reader.chapter("configuration fetched again", "heartbeats are taken again", "API takes metrics")
 
             (tmp_path / "token").write_text(f"{NEW_TOKEN}\n")
             sandbox.store.set_config(config | {"version": "2"})
             agent.send(signal.SIGHUP)
             await agent.logged("configuration in force", times=2)
-            await more_metrics(sandbox)  # there is none under way with the token before
+            await a_round(sandbox)  # no request is under way with the token before
             sandbox.store.tokens.discard(TOKEN)
-            await more_metrics(sandbox)
-            assert reader.chapter() == told(
+            await a_round(sandbox)
+            await reader.chapter(
                 "asked to read token, certificates and configuration again",
                 "token file holds another token, in use from now on",
                 "configuration in force",
@@ -170,7 +173,7 @@ async def test_a_full_run_is_told_line_by_line_and_no_line_more(tmp_path: Path):
             agent.send(signal.SIGUSR1)
             await agent.logged(f"(pid {agent.pid})")
             assert await agent.stop() == 0
-            assert reader.chapter() == told("agent stopping, submitting what is pending", "agent stopped")
+            await reader.chapter("agent stopping, submitting what is pending", "agent stopped")
     check([parse(line) for line in agent.lines], agent.log)
 
 

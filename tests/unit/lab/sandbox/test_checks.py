@@ -143,11 +143,11 @@ def test_gzip_is_undone_where_it_was_offered(body):
 @pytest.mark.parametrize(("encoding", "accepts"), [("gzip", Accepts()), ("zstd", GZIP), ("gzip, gzip", GZIP)])
 def test_an_encoding_that_was_not_offered_is_a_415(encoding, accepts):
     with pytest.raises(Refused, match="Content-Encoding is") as caught:
-        decompress(gzip.compress(b"{}"), encoding, accepts)
+        decompress(gzip.compress(b"{}", mtime=0), encoding, accepts)
     assert caught.value.status == 415
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", gzip.compress(b"{}")[:-1], gzip.compress(b"{}") + b"x"])
+@pytest.mark.parametrize("body", [b"", b"{}", gzip.compress(b"{}", mtime=0)[:-1], gzip.compress(b"{}", mtime=0) + b"x"])
 def test_what_is_no_gzip_is_a_400(body):
     with pytest.raises(Refused, match="the body is no gzip") as caught:
         decompress(body, "gzip", GZIP)
