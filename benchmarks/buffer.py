@@ -110,16 +110,16 @@ async def in_the_buffer(path: Path, by_minute: list[list[Poll]], layouts: list[L
         show("plain, a row per poll", meter.lap_s(), await octets_now(buffer, path), values)
         now_us += FAR_US  # all of it is no longer young
         meter.lap_s()
-        while not (await buffer._ask(lambda store: store.pack())).done:  # noqa: SLF001 -- expiry, which comes first, is none of this
+        while not (await buffer.ask(lambda store: store.pack())).done:
             pass
         packed_s = meter.lap_s()
-        await buffer._ask(lambda store: store.connection.executescript("PRAGMA incremental_vacuum"))  # noqa: SLF001
+        await buffer.ask(lambda store: store.connection.executescript("PRAGMA incremental_vacuum"))
         show("packed (CPU: the packing)", packed_s, await octets_now(buffer, path), values)
         await drain(buffer, len(layouts))
 
 
 async def octets_now(buffer: Buffer, path: Path) -> int:
-    await buffer._ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())  # noqa: SLF001
+    await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
     return file_octets(path)
 
 

@@ -74,14 +74,17 @@ class OnceReport:
 
 
 class Agent:
-    """One agent. Inert until `run` or `run_once`, of which one is called, once."""
+    """One agent. Inert until `run` or `run_once`, of which one is called, once.
+
+    `counters`, `buffer`, `api`, `fleet`, `sync`, `courier`: its parts, for who looks at an agent that runs.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.counters = Counters()
         self._token = TokenSource(settings.token, settings.token_file, on_token=logs.hide)
-        self._buffer = Buffer(settings.database_path, self.counters, clock_us=_wall_us, max_octets=settings.buffer_max_mb << 20)
-        self._api = ApiClient(
+        self.buffer = Buffer(settings.database_path, self.counters, clock_us=_wall_us, max_octets=settings.buffer_max_mb << 20)
+        self.api = ApiClient(
             settings.api_url,
             self._token,
             ca_file=settings.ca_file,
@@ -92,40 +95,40 @@ class Agent:
         self._planner = Planner()
         self._marks = Marks(("config", "polling", "delivery", "heartbeat"))
         self._reload = asyncio.Event()
-        self._fleet = Fleet(
+        self.fleet = Fleet(
             Poller(self._snmp, self._planner),
             self.counters,
-            self._buffer.add,
+            self.buffer.add,
             now_us=_wall_us,
             moved=lambda again_within_s: self._marks.move("polling", again_within_s),
         )
-        self._roster = Roster(self._fleet, self._buffer, self._planner)
-        self._sync = ConfigSync(
-            self._api,
+        self._roster = Roster(self.fleet, self.buffer, self._planner)
+        self.sync = ConfigSync(
+            self.api,
             self.counters,
             apply=self._apply,
             keep=self._keep,
-            kept=self._kept,
+            kept=self.kept,
             refresh_s=settings.config_refresh_s,
             sleep=self._sleep_or_reload,
         )
-        self._courier = Courier(
-            self._buffer,
-            self._api,
+        self.courier = Courier(
+            self.buffer,
+            self.api,
             self.counters,
-            accepts=lambda: self._sync.accepts,
+            accepts=lambda: self.sync.accepts,
             settle_s=FIRST_DELIVERY_AFTER_S,
             sleep=self._marks.sleeper("delivery", ANSWER_WITHIN_S),
         )
         self._remembered = b""
         self._heartbeat = HeartbeatLoop(
-            self._api, self.counters, socket.gethostname(), sleep=self._marks.sleeper("heartbeat", ANSWER_WITHIN_S)
+            self.api, self.counters, socket.gethostname(), sleep=self._marks.sleeper("heartbeat", ANSWER_WITHIN_S)
         )
         self._observer = Observer(
-            sync=self._sync,
-            fleet=self._fleet,
-            buffer=self._buffer,
-            courier=self._courier,
+            sync=self.sync,
+            fleet=self.fleet,
+            buffer=self.buffer,
+            courier=self.courier,
             heartbeat=self._heartbeat,
             counters=self.counters,
             marks=self._marks,
@@ -144,10 +147,10 @@ class Agent:
             log.info("agent started", version=__version__, api=self._settings.api_url, database=str(self._settings.database_path))
             async with asyncio.TaskGroup() as group:
                 loops = [
-                    group.create_task(self._go_on("config", self._sync.run)),
-                    group.create_task(self._go_on("polling", self._fleet.run)),
-                    group.create_task(self._go_on("delivery", self._courier.run)),
-                    group.create_task(self._go_on("cleanup", self._courier.run_cleanup)),
+                    group.create_task(self._go_on("config", self.sync.run)),
+                    group.create_task(self._go_on("polling", self.fleet.run)),
+                    group.create_task(self._go_on("delivery", self.courier.run)),
+                    group.create_task(self._go_on("cleanup", self.courier.run_cleanup)),
                     group.create_task(self._go_on("heartbeat", self._heartbeat.run)),
                     group.create_task(self._go_on("memory", self._remember_for_good)),
                     group.create_task(self._go_on("status", self._observer.run)),
@@ -160,14 +163,14 @@ class Agent:
                 systemd.notify("READY=1")
                 await stop.wait()
                 systemd.notify("STOPPING=1")
-                self._fleet.stop()
+                self.fleet.stop()
                 log.info("agent stopping, submitting what is pending", at_most_s=STOP_WITHIN_S)
                 for loop in loops:
                     loop.cancel()
             delivered = await self._deliver_rest(STOP_WITHIN_S)
             await self._remember()
             await self._observer.write(stopped=True)
-            log.info("agent stopped", pending_kept=0 if delivered else (await self._buffer.pending()).metrics)
+            log.info("agent stopped", pending_kept=0 if delivered else (await self.buffer.pending()).metrics)
 
     async def reload(self) -> None:
         """Read the token's file and the certificates again, and fetch the configuration now."""
@@ -175,7 +178,7 @@ class Agent:
         try:
             if self._token.reread():
                 log.info("token file holds another token, in use from now on")
-            await self._api.reread_certificates()
+            await self.api.reread_certificates()
         except SettingsError as error:
             log.error("not all could be read again, what was in use stays so", error=str(error))
         self._reload.set()
@@ -194,17 +197,17 @@ class Agent:
         report = OnceReport()
         async with AsyncExitStack() as parts:
             await self._open(parts)
-            outcome = await self._sync.fetch_once()
+            outcome = await self.sync.fetch_once()
             if not isinstance(outcome, ConfigFetched | NotModified):
                 report.problems.append(f"no configuration from {self._settings.api_url}: {outcome.reason}")
                 return report
             report.problems += [
                 f"configuration: {refusal.kind} {refusal.equipment} {refusal.item} refused: {refusal.reason}"
-                for refusal in self._sync.refusals
+                for refusal in self.sync.refusals
             ]
-            results = await self._fleet.poll_all_once()
+            results = await self.fleet.poll_all_once()
             report.devices = len(results)
-            for device in self._fleet.devices.values():
+            for device in self.fleet.devices.values():
                 result = results.get(device.id)
                 if result is None:
                     report.problems.append(f"{device.name} ({device.address}): a bug of the agent's, see the log")
@@ -212,20 +215,32 @@ class Agent:
                     reason = f"{result.silence} {result.detail}".rstrip()
                     report.problems.append(f"{device.name} ({device.address}) gave nothing: {reason}")
             if not await self._deliver_rest(ONCE_WITHIN_S, ONCE_ATTEMPTS):
-                pending = await self._buffer.pending()
-                reason = self._courier.availability.last_failure or f"not done within {ONCE_WITHIN_S:g} s"
+                pending = await self.buffer.pending()
+                reason = self.courier.availability.last_failure or f"not done within {ONCE_WITHIN_S:g} s"
                 report.problems.append(f"{pending.metrics} metrics not delivered, kept for the next run: {reason}")
             report.metrics = self.counters.total(Count.METRICS_DELIVERED)
             await self._remember()
         return report
 
+    async def kept(self) -> ConfigText | None:
+        """The configuration that is kept for a start without the API. Raises InvalidConfig if no token opens it."""
+        sealed = await self.buffer.kept_config()
+        if sealed is None:
+            return None
+        try:
+            return await asyncio.to_thread(unseal, self._token.token, sealed)
+        except InvalidConfig:
+            if self._token.previous is None:
+                raise
+            return await asyncio.to_thread(unseal, self._token.previous, sealed)
+
     def _metrics_page(self, listen: tuple[str, int]) -> MetricsPage:
         parts = Parts(
             counters=self.counters,
-            sync=self._sync,
-            fleet=self._fleet,
-            buffer=self._buffer,
-            courier=self._courier,
+            sync=self.sync,
+            fleet=self.fleet,
+            buffer=self.buffer,
+            courier=self.courier,
             heartbeat=self._heartbeat,
             marks=self._marks,
             database_octets=lambda: _size(self._settings.database_path),
@@ -234,14 +249,14 @@ class Agent:
         return MetricsPage(listen, Exposition(parts).render, self.counters)
 
     async def _open(self, parts: AsyncExitStack) -> None:
-        await parts.enter_async_context(self._buffer)
-        await parts.enter_async_context(self._api)
+        await parts.enter_async_context(self.buffer)
+        await parts.enter_async_context(self.api)
         await parts.enter_async_context(self._snmp)
-        self._roster.memory = decode_memory(await self._buffer.get_meta(MEMORY_KEY))
+        self._roster.memory = decode_memory(await self.buffer.get_meta(MEMORY_KEY))
 
     def _name_at(self, peer: Peer) -> str:
         """What the configuration calls the device at this address; it is asked rarely."""
-        return next((device.name for device in self._fleet.devices.values() if device.peer == peer), "")
+        return next((device.name for device in self.fleet.devices.values() if device.peer == peer), "")
 
     async def _sleep_or_reload(self, seconds: float) -> None:
         """Sleep, unless the operator wants the configuration now."""
@@ -267,18 +282,18 @@ class Agent:
         """Whether all that is pending was delivered within this time."""
         try:
             async with asyncio.timeout(within_s):
-                await self._buffer.flush()
-                return await self._courier.deliver_pending(attempts)
+                await self.buffer.flush()
+                return await self.courier.deliver_pending(attempts)
         except TimeoutError:
             return False
 
     async def _restore_layouts(self) -> None:
         """When the buffer had to begin a new file and could not save the layouts: have each device registered anew, for good."""
         while True:
-            await self._buffer.layouts_lost.wait()
-            self._buffer.layouts_lost.clear()
+            await self.buffer.layouts_lost.wait()
+            self.buffer.layouts_lost.clear()
             self._roster.forget_layouts()
-            await self._sync.apply_again()
+            await self.sync.apply_again()
             self._reload.set()
 
     async def _remember_for_good(self) -> None:
@@ -288,11 +303,11 @@ class Agent:
 
     async def _remember(self) -> None:
         """Write down what was learned of the devices, where it has changed."""
-        learned = encode_memory(self._fleet.devices.values())
+        learned = encode_memory(self.fleet.devices.values())
         if learned == self._remembered:
             return
         try:
-            await self._buffer.put_meta(MEMORY_KEY, learned)
+            await self.buffer.put_meta(MEMORY_KEY, learned)
             self._remembered = learned
         except BufferFailure as error:
             log.warning("what was learned of the devices could not be kept, a restart will learn it again", reason=str(error))
@@ -302,18 +317,7 @@ class Agent:
             await self._roster.apply(read)
 
     async def _keep(self, config: ConfigText) -> None:
-        await self._buffer.keep_config(await asyncio.to_thread(seal, self._token.token, config))
-
-    async def _kept(self) -> ConfigText | None:
-        sealed = await self._buffer.kept_config()
-        if sealed is None:
-            return None
-        try:
-            return await asyncio.to_thread(unseal, self._token.token, sealed)
-        except InvalidConfig:
-            if self._token.previous is None:
-                raise
-            return await asyncio.to_thread(unseal, self._token.previous, sealed)
+        await self.buffer.keep_config(await asyncio.to_thread(seal, self._token.token, config))
 
 
 def _size(path: Path) -> int:

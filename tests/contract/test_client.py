@@ -252,5 +252,6 @@ async def test_a_proxy_that_cant_be_used_is_the_operators_to_know(monkeypatch):
 
 
 def test_nothing_of_a_client_shows_the_token():
-    client = client_of("https://localhost")
-    assert TOKEN not in repr(client) + repr(vars(client)) + repr(vars(client._token))
+    token = TokenSource(Secret(TOKEN))
+    client = ApiClient("https://localhost", token)
+    assert TOKEN not in repr(client) + repr(vars(client)) + repr(vars(token))

@@ -116,7 +116,7 @@ async def test_a_place_that_is_read_only_at_the_start_is_used_once_it_can_be(sma
         buffer.add(poll(await buffer.register(LAYOUT), T0_US + 1))
         assert members(await buffer.read(await buffer.next_batch(10))) == [(1, 0), (1, 1), (1, 2)]
         remount(small_disk, "rw")
-        while await buffer._ask(lambda store: store.database.path) is None:
+        while await buffer.ask(lambda store: store.database.path) is None:
             pass
         assert sorted(await delivered(buffer)) == [0, 1]
 
@@ -130,7 +130,7 @@ async def test_a_disk_without_room_at_the_start_is_used_once_there_is(small_disk
         buffer.add(poll(await buffer.register(LAYOUT)))
         await buffer.flush()
         neighbour.unlink()
-        while await buffer._ask(lambda store: store.database.path) is None:
+        while await buffer.ask(lambda store: store.database.path) is None:
             pass
         assert await delivered(buffer) == [0]
     assert bench.rows("SELECT count(*) FROM polls") == [(1,)]

@@ -103,9 +103,9 @@ async def stored_polls(buffer) -> list[int]:
     """All polls, by their number; each can be read."""
 
     def read(store):
-        return [poll for _, poll in store._polls.decode(store._polls.between(0, 1 << 62))]
+        return [poll for _, poll in store.polls.decode(store.polls.between(0, 1 << 62))]
 
-    polls = await buffer._ask(read)
+    polls = await buffer.ask(read)
     assert all(isinstance(poll, StoredPoll) and poll.layout == LAYOUT for poll in polls)
     return [poll.poll.started_at_us - T0_US for poll in polls]
 

@@ -154,7 +154,7 @@ def test_a_configuration_put_in_again_and_again_takes_no_more_room(fleet, times)
         timetable.add("passing", 86_400, START, 86_400)
         timetable.remove("passing")
     assert len(timetable) == len(fleet)
-    assert len(timetable._heap) <= 2 * len(fleet) + 64
+    assert timetable.places <= 2 * len(fleet) + 64
     assert sorted(due.key for due in take_all(timetable, START + 10_000)) == sorted(fleet)
 
 
@@ -213,8 +213,8 @@ def test_more_devices_move_the_others_by_less_than_a_step(before, more):
         timetable.add(f"one more {n}", 60, START + 119, 0.0)
     timetable.align()
     moved = 0
-    for key, due_at in ((entry.key, entry.due_at) for entry in timetable._entries.values() if entry.key in alone):
-        phase_before, phase_now = alone[key] % 60, timetable._entries[key].phase_s
+    for key, due_at in ((key, timetable.entry(key).due_at) for key in alone):
+        phase_before, phase_now = alone[key] % 60, timetable.entry(key).phase_s
         assert abs(phase_now - phase_before) < LONGEST_STEP_S
         assert due_at > START + 119
         moved += phase_now != phase_before

@@ -22,7 +22,7 @@ async def test_values_are_read_as_over_udp_on_one_connection(snmpd, version):
             reply = await client.ask(peer, asking.security(version), wanted, asking.PATIENT_S, over_tcp=True)
             assert isinstance(reply, Reply)
             assert (reply.pdu.names, reply.pdu.tags, reply.pdu.values) == (over_udp.names, over_udp.tags, over_udp.values)
-        assert len(client._tcp) == 1
+        assert len(client.connected) == 1
         assert counters.by_reason(Count.SNMP_REQUESTS) == {"sent": 3}
 
 

@@ -48,11 +48,12 @@ class FakeClient:
         self.in_flight[host] += 1
         self.most_in_flight = max(self.most_in_flight, sum(self.in_flight.values()))
         try:
-            return await self._ask(host, security, request, timeouts_s)
+            return await self.reply(host, security, request, timeouts_s)
         finally:
             self.in_flight[host] -= 1
 
-    async def _ask(self, host: str, security: Community, request: Request, timeouts_s: Sequence[float]) -> Answer:
+    async def reply(self, host: str, security: Community, request: Request, timeouts_s: Sequence[float]) -> Answer:
+        """What the device answers, after the time that it takes; for a test to override."""
         rtt_s = self.rtt_s.get(host, 0.01)
         for timeout_s in timeouts_s:
             self.asked[host] += 1

@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from support.agent import TOKEN
 from towerops_agent.agent import Agent
 from towerops_agent.model import Secret
+from towerops_agent.polling.course.device import Device
+from towerops_agent.polling.poller import Poller, PollResult
 from towerops_agent.settings import Settings
 
 
@@ -28,15 +31,15 @@ async def polls_of(agent: Agent, key: str, more: int) -> None:
     """Return when the device has been polled so many times more."""
     seen = 0
     enough = asyncio.Event()
-    take = agent._fleet._take
+    poll = Poller.poll
 
-    def counted(device, result):
+    async def counted(poller: Poller, device: Device, within_s: float) -> PollResult:
         nonlocal seen
-        take(device, result)
+        result = await poll(poller, device, within_s)
         seen += device.id == key
         if seen >= more:
-            enough.set()
+            enough.set()  # who waits goes on once the fleet has passed on the result, which it does at once
+        return result
 
-    agent._fleet._take = counted
-    await enough.wait()
-    agent._fleet._take = take
+    with patch.object(Poller, "poll", counted):
+        await enough.wait()

@@ -2,11 +2,12 @@
 
 import hmac
 import itertools
+from functools import cache
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Pdu, PduType, decode_pdu, encode_pdu, response
 from towerops_agent.snmp.wire.oid import parse_oid
-from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol, UsmUser, derive_keys
+from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol, UsmUser, derive_keys, password_to_key
 from towerops_agent.snmp.wire.usm_privacy import make_privacy
 from towerops_agent.snmp.wire.v3message import (
     AUTHENTICATED,
@@ -23,8 +24,6 @@ ENGINE_ID = bytes.fromhex("80001f8880e9630000d61ff449")
 UNSUPPORTED_LEVEL, NOT_IN_WINDOW, UNKNOWN_USER, UNKNOWN_ENGINE, WRONG_DIGEST, DECRYPTION = range(1, 7)
 USM_STATS = parse_oid("1.3.6.1.6.3.15.1.1")
 
-_KEYS = {}
-
 
 def user(
     auth=AuthProtocol.SHA_256,
@@ -38,17 +37,19 @@ def user(
     return UsmUser(name, auth, auth_password if auth else b"", priv, priv_password if priv else b"")
 
 
+key_of = cache(password_to_key)
+"""Each password's key, made once for all tests: it costs a hash of a megabyte."""
+
+
 def keys_of(wanted, engine_id):
-    """The keys, derived once for all tests."""
-    if (wanted, engine_id) not in _KEYS:
-        _KEYS[wanted, engine_id] = derive_keys(wanted, engine_id)
-    return _KEYS[wanted, engine_id]
+    """The user's keys at an engine."""
+    return derive_keys(wanted, engine_id, key_of)
 
 
 def equip(security):
     """Give `security` the keys that it wants, at once."""
     if security.wants_keys:
-        security.use(keys_of(security.user, security._engine.id), 2**64 - 2)
+        security.use(security.derivation()(key_of), 2**64 - 2)
 
 
 class UsmAgent:

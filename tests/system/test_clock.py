@@ -49,10 +49,10 @@ async def test_a_step_neither_stops_nor_bunches_polls_and_loses_nothing(tmp_path
             await polls_of(agent, "d0", 3)
             took_s = asyncio.get_running_loop().time() - before
             assert took_s >= 2, "three polls of one device are two intervals of a second apart"
-            await agent._buffer.clean_up()
+            await agent.buffer.clean_up()
             outage.clear()
             assert agent.counters.by_reason(Count.METRICS_EXPIRED) == {}
-            assert agent._fleet.latest_s < 1.0
+            assert agent.fleet.latest_s < 1.0
         assert agent.counters.by_reason(Count.POLLS_SKIPPED) == {}
         assert sandbox.store.metric_count == agent.counters.get(Count.READINGS)
         assert sandbox.store.metric_count >= 5 * METRICS_A_POLL
@@ -66,11 +66,11 @@ async def test_a_clock_that_differs_from_the_server_s_is_warned_of_once(tmp_path
         await sandbox.store.wait_until(lambda store: bool(store.exchanges))
         date = format_datetime(datetime.now(UTC), usegmt=True)
         sandbox.faults.answer(200, headers={"date": date}, body=sandbox.store.config_body, path=CONFIG_PATH)
-        agent._api._now = lambda: datetime.now(UTC) + timedelta(microseconds=wall.step_ns / 1000)
+        agent.api.now = lambda: datetime.now(UTC) + timedelta(microseconds=wall.step_ns / 1000)
         with structlog.testing.capture_logs() as lines:
             for hours in (0, 2, 2, 5, 0, 0):
                 wall.step_ns = hours * HOUR_NS
-                await agent._sync.fetch_once()
+                await agent.sync.fetch_once()
         told = [(line["log_level"], round(line["ahead_s"] / 3600)) for line in lines if "ahead_s" in line]
         assert told == [("warning", 2), ("info", 0)]
-        assert agent._sync.clock_skew.is_wrong is False
+        assert agent.sync.clock_skew.is_wrong is False

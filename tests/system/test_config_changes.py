@@ -28,8 +28,8 @@ async def test_an_unchanged_device_keeps_its_phase_its_traits_and_its_layout(tmp
         sandbox = Sandbox(first, TOKEN)
         async with sandbox.serve() as url, running(url, tmp_path) as agent:
             await sandbox.store.wait_until(lambda store: bool(store.readings("d0-s0") and store.readings("d1-s0")))
-            before = dict(agent._fleet.devices)
-            entries = dict(agent._fleet._timetable._entries)
+            before = dict(agent.fleet.devices)
+            entries = {key: agent.fleet.timetable.entry(key) for key in before}
             phases = {key: (entry.interval_s, entry.phase_s) for key, entry in entries.items()}
             learned = before["d1"].traits
             second = deepcopy(first)
@@ -37,16 +37,16 @@ async def test_an_unchanged_device_keeps_its_phase_its_traits_and_its_layout(tmp
             second["equipment"][1]["sensors"].append({"id": "d1-more", "oid": "1.3.6.1.2.1.1.3.0"})
             second["equipment"].append(new)
             sandbox.store.set_config(second)
-            assert isinstance(await agent._sync.fetch_once(), ConfigFetched)
-            after = agent._fleet.devices
+            assert isinstance(await agent.sync.fetch_once(), ConfigFetched)
+            after = agent.fleet.devices
             assert after["d0"] is before["d0"]
-            assert agent._fleet._timetable._entries["d0"] is entries["d0"]
+            assert agent.fleet.timetable.entry("d0") is entries["d0"]
             assert after["d1"] is not before["d1"]
             assert after["d1"].layout != before["d1"].layout
             assert after["d1"].traits.widths == learned.widths, "what was learned of its interfaces is known still"
-            entry = agent._fleet._timetable._entries["d1"]
+            entry = agent.fleet.timetable.entry("d1")
             assert (entry.interval_s, entry.phase_s) == phases["d1"], "its time is the same"
-            assert agent._sync.version == "2"
+            assert agent.sync.version == "2"
             await polls_of(agent, "d1", 1)
             await polls_of(agent, "d2", 1)
         assert sandbox.store.readings("d1-more")
@@ -59,9 +59,9 @@ async def test_the_same_configuration_is_asked_for_by_its_etag_and_changes_nothi
         sandbox = Sandbox(config, TOKEN)
         async with sandbox.serve() as url, running(url, tmp_path) as agent:
             await sandbox.store.wait_until(lambda store: store.metric_count > 0)
-            before = agent._fleet.devices["d0"]
-            assert isinstance(await agent._sync.fetch_once(), NotModified)
-            assert agent._fleet.devices["d0"] is before
+            before = agent.fleet.devices["d0"]
+            assert isinstance(await agent.sync.fetch_once(), NotModified)
+            assert agent.fleet.devices["d0"] is before
         (_, second) = [exchange for exchange in sandbox.store.exchanges if exchange.path == CONFIG_PATH]
         assert (second.status, second.headers["if-none-match"]) == (304, sandbox.store.etag)
 
@@ -73,15 +73,15 @@ async def test_a_broken_configuration_leaves_the_running_one_in_force(tmp_path: 
         sandbox = Sandbox(config, TOKEN)
         async with sandbox.serve() as url, running(url, tmp_path) as agent:
             await sandbox.store.wait_until(lambda store: store.metric_count > 0)
-            kept = await agent._kept()
+            kept = await agent.kept()
             sandbox.store.set_config(broken)
-            assert isinstance(await agent._sync.fetch_once(), Unavailable)
-            assert list(agent._fleet.devices) == ["d0"]
+            assert isinstance(await agent.sync.fetch_once(), Unavailable)
+            assert list(agent.fleet.devices) == ["d0"]
             await polls_of(agent, "d0", 1)
-            assert await agent._kept() == kept
+            assert await agent.kept() == kept
             sandbox.store.set_config(config | {"version": "2"})
-            assert isinstance(await agent._sync.fetch_once(), ConfigFetched)
-            assert agent._sync.version == "2"
+            assert isinstance(await agent.sync.fetch_once(), ConfigFetched)
+            assert agent.sync.version == "2"
 
 
 async def test_a_removed_device_stops_and_what_is_pending_of_it_is_delivered(tmp_path: Path):
@@ -94,8 +94,8 @@ async def test_a_removed_device_stops_and_what_is_pending_of_it_is_delivered(tmp
             await polls_of(agent, "d1", 1)
             pending = agent.counters.get(Count.READINGS)
             sandbox.store.set_config(config | {"equipment": config["equipment"][:1]})
-            assert isinstance(await agent._sync.fetch_once(), ConfigFetched)
-            assert list(agent._fleet.devices) == ["d0"]
+            assert isinstance(await agent.sync.fetch_once(), ConfigFetched)
+            assert list(agent.fleet.devices) == ["d0"]
             last_us = asyncio.get_running_loop().time()
             await polls_of(agent, "d0", 2)
             assert asyncio.get_running_loop().time() - last_us >= 1, "an interval has passed"

@@ -9,7 +9,7 @@ import pytest
 from support.markdown import code, read, rows, sections
 from support.source import modules
 from towerops_agent.buffer.buffer import DAY_S, REFUSED_KEPT_S
-from towerops_agent.buffer.database import _SUFFIXES, CORRUPT_KEPT
+from towerops_agent.buffer.database import CORRUPT_KEPT, SUFFIXES
 from towerops_agent.telemetry.views import health, snapshot
 
 OPERATIONS = sections(read("docs/operations.md"))
@@ -47,7 +47,7 @@ def test_the_fields_of_its_parts_are_told(part):
 
 def test_the_files_beside_the_database_are_told():
     names = " ".join(code(OPERATIONS["Files"]))
-    for suffix in (*_SUFFIXES, ".lock", ".corrupt-"):
+    for suffix in (*SUFFIXES, ".lock", ".corrupt-"):
         assert f"towerops-agent.db{suffix}" in names
     assert CORRUPT_KEPT == 3
     assert "The last three are kept" in OPERATIONS["Files"]

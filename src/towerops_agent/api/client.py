@@ -92,7 +92,7 @@ class ApiClient:
         self._token = token
         self._tls_files = ca_file, client_cert, client_key
         self._timeout = httpx2.Timeout(read_timeout_s, connect=connect_timeout_s)
-        self._now = now
+        self.now = now
         self._http: httpx2.AsyncClient | None = None
         self._url = cache(lambda path: httpx2.URL(self._base_url + path))  # to take one apart costs as much as the rest
 
@@ -198,11 +198,11 @@ class ApiClient:
             raise RuntimeError("the client is not open: use it as `async with ApiClient(…)`")
         headers = headers | {"Authorization": f"Bearer {self._token.token.reveal()}"}
         request = self._http.build_request(method, self._url(path), headers=headers, content=body)
-        sent = self._now()
+        sent = self.now()
         try:
             async with asyncio.timeout(within_s):
                 response = await self._http.send(request, stream=True, auth=None)
-                ahead = ahead_s(http_date(response.headers.get("Date")), sent, self._now())
+                ahead = ahead_s(http_date(response.headers.get("Date")), sent, self.now())
                 try:
                     received = bytearray()
                     take = received.extend if intake is None or response.status_code != 200 else intake.write
@@ -234,7 +234,7 @@ class ApiClient:
         if 200 <= status < 300:
             return Unavailable(f"status {status} with a body that is no JSON: {said}", status)
         date = http_date(answer.headers.get("Date"))
-        wait_s = retry_after_s(answer.headers.get("Retry-After"), date or self._now())
+        wait_s = retry_after_s(answer.headers.get("Retry-After"), date or self.now())
         return Unavailable(f"status {status}: {said}", status, wait_s)
 
     def _said(self, answer: _Answer) -> str:

@@ -89,7 +89,8 @@ class Buffer:
         self._counters = counters
         self._clock_us = clock_us
         self._new_key = new_key
-        self._committed = asyncio.Event()
+        self.committed = asyncio.Event()
+        """Set at the next commit of polls; a new one takes its place then."""
         self._opening = Opening(path, clock_us, monotonic_us)
         self._writer = Writer(
             self._opening,
@@ -130,7 +131,7 @@ class Buffer:
 
     async def register_all(self, layouts: Iterable[Layout]) -> list[int]:
         """The ids of the layouts, in order, in one transaction. The iterable is run through on the writer thread."""
-        return await self._ask(lambda store: store.register(layouts))
+        return await self.ask(lambda store: store.register(layouts))
 
     def add(self, poll: Poll) -> None:
         """Have the poll stored, within 250 ms, or kept in memory while the database can't be written. Never waits.
@@ -142,15 +143,15 @@ class Buffer:
 
     async def flush(self) -> None:
         """Return once all polls added so far are committed; raises BufferFailure if they can't be, and they are kept."""
-        await self._ask(self._writer.check_committed)
+        await self.ask(self._writer.check_committed)
 
     # Out
 
     async def wait_for_pending(self) -> None:
         """Return once anything undelivered is committed."""
         while True:
-            committed = self._committed
-            if await self._ask(lambda store: store.lanes.has_pending()):
+            committed = self.committed
+            if await self.ask(lambda store: store.lanes.has_pending()):
                 return
             await committed.wait()
 
@@ -161,46 +162,48 @@ class Buffer:
         meant, as they are under way. None: nothing else is pending in the lane.
         """
         under_way = frozenset(exclude)
-        return await self._ask(
-            lambda store: store.lanes.next_batch(max_metrics, lane, self._new_key, self._clock_us(), under_way)
-        )
+        return await self.ask(lambda store: store.lanes.next_batch(max_metrics, lane, self._new_key, self._clock_us(), under_way))
 
     async def part_backlog(self) -> None:
         """Make all that has been added so far and is undelivered backlog, so that the polls to come can go first.
 
         Batches keep their members and keys. What is backlog stays so over restarts.
         """
-        await self._ask(lambda store: store.lanes.part_backlog())
+        await self.ask(lambda store: store.lanes.part_backlog())
 
     async def read(self, batch: Batch) -> list[StoredPoll]:
         """The polls that the batch has metrics of, the same ones each time.
 
         Polls whose stored octets are damaged are left out, counted as dropped. A batch with none left is to be acknowledged.
         """
-        polls, lost = await self._ask(lambda store: store.read(batch))
+        polls, lost = await self.ask(lambda store: store.read(batch))
         if lost:
             self._counters.add(Count.METRICS_DROPPED, Loss.DAMAGED, lost)
         return polls
 
     async def acknowledge(self, batch: Batch) -> None:
         """The server has the batch. Nothing happens if it is no longer open (it expired meanwhile)."""
-        await self._ask(lambda store: store.lanes.acknowledge(batch, store.age_s))
+        await self.ask(lambda store: store.lanes.acknowledge(batch, store.age_s))
 
     async def split(self, batch: Batch) -> tuple[Batch, Batch]:
         """Two open batches with keys of their own in place of the batch. Raises BufferFailure if it is no longer open."""
-        return await self._ask(lambda store: store.lanes.split(batch, self._new_key, self._clock_us()))
+        return await self.ask(lambda store: store.lanes.split(batch, self._new_key, self._clock_us()))
 
     async def set_aside(self, batch: Batch, metric: bytes, reason: str) -> None:
         """The server refused the one metric of the batch: keep it with the reason, and go on without."""
-        await self._ask(lambda store: store.set_aside(batch, metric, reason, self._clock_us()))
+        await self.ask(lambda store: store.set_aside(batch, metric, reason, self._clock_us()))
 
     async def refused(self, limit: int = 100) -> list[Refused]:
         """The metrics set aside, the latest first; 1,000 are kept, for 7 days."""
-        return await self._ask(lambda store: store.refused(limit))
+        return await self.ask(lambda store: store.refused(limit))
 
     async def pending(self) -> Pending:
         """What is not delivered. Cheap: it reads no more than the rows of open batches."""
-        return await self._ask(lambda store: store.lanes.pending())
+        return await self.ask(lambda store: store.lanes.pending())
+
+    async def ask(self, job: Callable[[Store], T]) -> T:
+        """The result of `job`, run on the writer thread, which sees all polls added before; all other methods are made of it."""
+        return await self._writer.submit(job)
 
     # Upkeep
 
@@ -212,7 +215,7 @@ class Buffer:
         for step in _UPKEEP:
             done = False
             while not done:
-                result = await self._ask(step)
+                result = await self.ask(step)
                 if result.metrics and step in _EXPIRING:
                     self._counters.add(Count.METRICS_EXPIRED, n=result.metrics)
                 done = result.done
@@ -227,19 +230,16 @@ class Buffer:
 
     async def get_meta(self, key: str) -> bytes | None:
         """What was put under `key`; None: nothing."""
-        return await self._ask(lambda store: store.get_meta(key))
+        return await self.ask(lambda store: store.get_meta(key))
 
     async def put_meta(self, key: str, value: bytes) -> None:
         """Keep a small value under `key`, over restarts."""
-        await self._ask(lambda store: store.put_meta(key, value))
+        await self.ask(lambda store: store.put_meta(key, value))
 
     def _note_layouts_lost(self) -> None:
         self.layouts_lost.set()
 
     def _announce(self) -> None:
         # A new event each time: whoever held the old one is woken, and nobody can clear what another still waits for.
-        self._committed.set()
-        self._committed = asyncio.Event()
-
-    async def _ask(self, job: Callable[[Store], T]) -> T:
-        return await self._writer.submit(job)
+        self.committed.set()
+        self.committed = asyncio.Event()

@@ -36,7 +36,7 @@ PRAGMA secure_delete = OFF;            -- Debian's default writes freed pages on
 """
 
 # The file, and what SQLite lays beside it.
-_SUFFIXES = ("", "-wal", "-shm")
+SUFFIXES = ("", "-wal", "-shm")
 
 _TABLES = ("layouts", "polls", "bodies", "ranges", "packs", "batches", "uncut", "refused", "clock")
 
@@ -177,7 +177,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         log.warning("database file is empty, a new database begins in it", path=str(path))
     # SQLite gives -wal and -shm the rights of the file itself.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    for suffix in _SUFFIXES:
+    for suffix in SUFFIXES:
         with suppress(FileNotFoundError):
             beside(path, suffix).chmod(0o600)
     connection = sqlite3.connect(path, isolation_level=None)
@@ -210,13 +210,13 @@ def _set_aside(path: Path, now_us: int, reason: str) -> Path:
     while replaced.exists():  # two within a second, or a clock that was set back
         time += timedelta(seconds=1)
         replaced = beside(path, f".corrupt-{time:%Y%m%dT%H%M%SZ}")
-    for suffix in _SUFFIXES:
+    for suffix in SUFFIXES:
         with suppress(FileNotFoundError):
             beside(path, suffix).rename(beside(replaced, suffix))
     log.error("corrupt database set aside, a new one begins", path=str(path), kept_as=str(replaced), reason=reason)
     kept = sorted(other for other in path.parent.glob(f"{path.name}.corrupt-*") if not other.name.endswith(("-wal", "-shm")))
     for old in kept[:-CORRUPT_KEPT]:
-        for suffix in _SUFFIXES:
+        for suffix in SUFFIXES:
             beside(old, suffix).unlink(missing_ok=True)
     return replaced
 

@@ -51,7 +51,7 @@ class Reader:
         at_rest = not beside(self._path, "-wal").exists()
         uri = f"file:{quote(str(self._path.absolute()))}?mode=ro{'&immutable=1' if at_rest else ''}"
         with self._mapped():
-            self._connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+            self.connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
         try:
             with self._mapped():
                 (version,) = self._one("PRAGMA user_version")
@@ -61,19 +61,19 @@ class Reader:
                     "use the version of the agent that writes it, or start this one, which brings an earlier database up"
                 )
         except BaseException:
-            self._connection.close()
+            self.connection.close()
             raise
-        self._polls = Polls(self._connection)
+        self._polls = Polls(self.connection)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         """Close it."""
-        self._connection.close()
+        self.connection.close()
 
     def pending(self) -> Pending:
         """What is not delivered."""
         with self._mapped(), self._snapshot():
-            return Lanes(self._connection).pending()
+            return Lanes(self.connection).pending()
 
     def refused(self, limit: int = 100) -> list[Refused]:
         """The metrics that the server refused, the latest first."""
@@ -97,7 +97,7 @@ class Reader:
         """The equipment of which there are layouts: its id -> the layouts' ids."""
         found: dict[str, list[int]] = {}
         with self._mapped():
-            for layout, body in self._connection.execute("SELECT id, body FROM layouts ORDER BY id"):
+            for layout, body in self.connection.execute("SELECT id, body FROM layouts ORDER BY id"):
                 try:
                     found.setdefault(decode_layout(body).equipment_id, []).append(layout)
                 except BufferFailure:
@@ -129,12 +129,12 @@ class Reader:
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
-        self._connection.execute("BEGIN")
+        self.connection.execute("BEGIN")
         try:
             yield
         finally:
             with suppress(sqlite3.ProgrammingError):  # closed before an iterator was run to its end
-                self._connection.execute("ROLLBACK")
+                self.connection.execute("ROLLBACK")
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
@@ -146,7 +146,7 @@ class Reader:
             ) from error
 
     def _one(self, sql: str, *parameters: object) -> Any:  # noqa: ANN401 -- a row is what the SQL says
-        return self._connection.execute(sql, parameters).fetchone()
+        return self.connection.execute(sql, parameters).fetchone()
 
     def _all(self, sql: str, *parameters: object) -> list[Any]:
-        return self._connection.execute(sql, parameters).fetchall()
+        return self.connection.execute(sql, parameters).fetchall()

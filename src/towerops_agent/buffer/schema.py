@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 VERSION = 2
 
-_STEPS = {
+STEPS = {
     # Version 1 had the readings in polls, and no clock but the wall's: from here on what it said then counts as age.
     1: """
 CREATE TABLE bodies (poll INTEGER PRIMARY KEY, body BLOB NOT NULL);
@@ -47,7 +47,7 @@ def create(connection: sqlite3.Connection) -> None:
 def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Bring a database of an earlier version up to VERSION."""
     for before in range(version, VERSION):
-        _run(connection, _STEPS[before], before + 1)
+        _run(connection, STEPS[before], before + 1)
         log.info("database brought up to a new version", version_before=before, version=before + 1)
 
 

@@ -41,7 +41,7 @@ class Store:
         self.database = database
         self.connection = database.connection
         self.lanes = Lanes(self.connection)
-        self._polls = Polls(self.connection)
+        self.polls = Polls(self.connection)
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
         kept = self._all("SELECT age_us, wall_us FROM clock")
@@ -116,7 +116,7 @@ class Store:
         """
         stored: list[StoredPoll] = []
         lost = 0
-        for (poll_id, _, _, metric_count), poll in self._polls.decode(self._polls.between(batch.start.poll, batch.last_poll)):
+        for (poll_id, _, _, metric_count), poll in self.polls.decode(self.polls.between(batch.start.poll, batch.last_poll)):
             first = batch.start.metric if poll_id == batch.start.poll else 0
             stop = batch.stop.metric if poll_id == batch.stop.poll else metric_count
             match poll:
@@ -153,7 +153,7 @@ class Store:
 
     def _equipment_of(self, poll_id: int) -> str:
         with suppress(BufferFailure, IndexError):  # the poll or its layout is damaged
-            return self._polls.layout(self._polls.between(poll_id, poll_id)[0][1]).equipment_id
+            return self.polls.layout(self.polls.between(poll_id, poll_id)[0][1]).equipment_id
         return ""
 
     # Upkeep

@@ -56,7 +56,8 @@ class Fleet:
         self._moved = moved
         self._maximum_polls = maximum_polls
         self._slots = Slots(maximum_polls, maximum_polls)
-        self._timetable = Timetable()
+        self.timetable = Timetable()
+        """Which device is due when."""
         self._devices: dict[str, Device] = {}
         self._begun_at = 0.0
         self._wake = asyncio.Event()
@@ -73,11 +74,11 @@ class Fleet:
         """Poll exactly these from now on. A device that keeps its interval keeps its time, but for Timetable.align."""
         wanted = {device.id: device for device in devices}
         for gone in self._devices.keys() - wanted.keys():
-            self._timetable.remove(gone)
+            self.timetable.remove(gone)
             self._slots.forget(gone)
             del self._devices[gone]
         self.add(wanted.values())
-        self._timetable.align()
+        self.timetable.align()
 
     def add(self, devices: Iterable[Device]) -> None:
         """Poll these too from now on, each in place of the one that has its id, if there is one.
@@ -94,7 +95,7 @@ class Fleet:
         not_before_s = max(self._begun_at - now, 0.0)
         first_within_s = not_before_s + len(fresh) / STARTS_A_SECOND
         for device in fresh:
-            self._timetable.add(device.id, device.interval_s, now, first_within_s, not_before_s)
+            self.timetable.add(device.id, device.interval_s, now, first_within_s, not_before_s)
         self._begun_at = now + first_within_s
         self._wake.set()
 
@@ -140,7 +141,7 @@ class Fleet:
         """The next device to poll now; None where none is due, or no more may run."""
         now = asyncio.get_running_loop().time()
         while not self._slots.is_full(now):
-            due = self._timetable.take_due(now)
+            due = self.timetable.take_due(now)
             if due is None:
                 return None
             if due.missed:
@@ -160,7 +161,7 @@ class Fleet:
     async def _rest(self) -> None:
         """Until a device is due, a poll has ended, or the devices have changed."""
         now = asyncio.get_running_loop().time()
-        until = self._slots.room_at if self._slots.is_full(now) else self._timetable.next_at()
+        until = self._slots.room_at if self._slots.is_full(now) else self.timetable.next_at()
         if until is None:
             until = now + IDLE_S
         self._moved(max(until - now, 0.0))

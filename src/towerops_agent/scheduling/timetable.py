@@ -25,7 +25,9 @@ MAXIMUM_REMOVED: Final = 64
 
 
 @dataclass(slots=True, eq=False)
-class _Entry:
+class Entry:
+    """When a device is polled. Seconds on the monotonic clock; `due_at`: the next time."""
+
     key: str
     interval_s: float
     phase_s: float
@@ -35,7 +37,7 @@ class _Entry:
         """Have a phase on this step, from the next poll on."""
         self.phase_s = phase(self.key, self.interval_s, step_s)
 
-    def __lt__(self, other: "_Entry") -> bool:
+    def __lt__(self, other: "Entry") -> bool:
         return self.due_at < other.due_at
 
     def next_after(self, moment: float) -> float:
@@ -76,8 +78,8 @@ class Timetable:
     """When each device is polled next. O(log n) a poll."""
 
     def __init__(self) -> None:
-        self._heap: list[_Entry] = []
-        self._entries: dict[str, _Entry] = {}
+        self._heap: list[Entry] = []
+        self._entries: dict[str, Entry] = {}
         self._step_s = LONGEST_STEP_S
 
     def __len__(self) -> int:
@@ -85,6 +87,15 @@ class Timetable:
 
     def __contains__(self, key: object) -> bool:
         return key in self._entries
+
+    @property
+    def places(self) -> int:
+        """How many places are held in memory: those of removed devices, too, until their time comes or they are many."""
+        return len(self._heap)
+
+    def entry(self, key: str) -> Entry:
+        """The time of `key`. It stays the same object while the interval does. Raises KeyError if it is not polled."""
+        return self._entries[key]
 
     def add(self, key: str, interval_s: float, now: float, first_within_s: float, not_before_s: float = 0.0) -> None:
         """Poll `key` each `interval_s`, the first time within `first_within_s` from now: at its share of that time.
@@ -96,7 +107,7 @@ class Timetable:
         last_s = min(first_within_s, interval_s)
         first_s = not_before_s if not_before_s < last_s else 0.0
         first_at = now + first_s + _share(key) * (last_s - first_s)
-        entry = _Entry(key, interval_s, phase(key, interval_s, self._step_s), first_at)
+        entry = Entry(key, interval_s, phase(key, interval_s, self._step_s), first_at)
         self._entries[key] = entry
         heapq.heappush(self._heap, entry)
 

@@ -52,7 +52,8 @@ class SnmpClient:
         self._tcp = TcpConnections(counters, Exchanges(draw_id), self._keys, name_of)
         self._waiting: dict[Transaction, _Wait] = {}
         self._resolver = Resolver()
-        self._sockets: dict[int, socket.socket] = {}
+        self.sockets: dict[int, socket.socket] = {}
+        """Those that are open, by address family; each is opened at the first request that needs it."""
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -61,11 +62,21 @@ class SnmpClient:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for wait in self._waiting.values():
             wait.answer.cancel()  # else it would wait its time out, and open a socket again for the next attempt
-        for sock in self._sockets.values():
+        for sock in self.sockets.values():
             self._loop.remove_reader(sock)
             sock.close()
-        self._sockets.clear()
+        self.sockets.clear()
         self._tcp.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way, and nothing is kept of those that were."""
+        return not self._waiting and not len(self._exchanges) and self._tcp.is_idle
+
+    @property
+    def connected(self) -> list[Peer]:
+        """The devices to which a TCP connection is open."""
+        return self._tcp.peers
 
     async def resolve(self, host: str, port: int) -> Peer:
         """The device's socket address, as Resolver says. Raises OSError (socket.gaierror) where there is none."""
@@ -140,7 +151,7 @@ class SnmpClient:
 
     def _socket(self, peer: Peer) -> socket.socket:
         family = socket.AF_INET if len(peer) == 2 else socket.AF_INET6
-        sock = self._sockets.get(family)
+        sock = self.sockets.get(family)
         if sock is None:
             sock = socket.socket(family, socket.SOCK_DGRAM)
             sock.setblocking(False)
@@ -148,7 +159,7 @@ class SnmpClient:
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             self._loop.add_reader(sock, self._read, sock)
-            self._sockets[family] = sock
+            self.sockets[family] = sock
         return sock
 
     def _read(self, sock: socket.socket) -> None:

@@ -41,9 +41,15 @@ class TcpConnections:
         self._opening: dict[Peer, asyncio.Lock] = {}
         self._waiting: dict[Transaction, asyncio.Future[Answer | AskAgain]] = {}
 
-    def __len__(self) -> int:
-        """How many connections are open."""
-        return len(self._connections)
+    @property
+    def peers(self) -> list[Peer]:
+        """The devices to which a connection is open."""
+        return list(self._connections)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way, and nothing is kept of those that were."""
+        return not self._waiting and not len(self._exchanges)
 
     def close(self) -> None:
         """Close all of them; requests under way are cancelled."""

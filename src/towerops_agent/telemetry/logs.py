@@ -37,6 +37,11 @@ MOST_OF_TRACEBACK = 20_000
 _hidden: list[str] = []  # process-wide, as logging is; the longest first, so that no secret's tail outlives a shorter one
 
 
+def unhide() -> None:
+    """Hide nothing any more: for a process that begins anew, as each test does."""
+    _hidden.clear()
+
+
 def hide(*secrets: Secret) -> None:
     """Replace these texts by *** in every line from now on: the last resort, for what no Secret holds any more.
 

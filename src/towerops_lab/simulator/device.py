@@ -46,7 +46,8 @@ class SimulatedDevice:
         self._max_octets = max_octets
         self._names = sorted(values, key=subidentifiers)
         self._order = [subidentifiers(name) for name in self._names]
-        self._values = dict(values)
+        self.values = dict(values)
+        """By name, the type and the value."""
 
     def answer(self, datagram: bytes, uptime_s: float) -> bytes | None:
         """The response to a request's octets; None where a real device stays silent: a wrong community, no request, no SNMP."""
@@ -102,7 +103,7 @@ class SimulatedDevice:
         return response(message.pdu, [varbind.name for varbind in found], tags, [varbind.value for varbind in found])
 
     def _read(self, name: Oid, uptime_s: float, version: int) -> Varbind:
-        entry = self._values.get(name)
+        entry = self.values.get(name)
         if entry is None or (version == Version.V1 and entry[0] == ber.COUNTER64):
             return Varbind(name, self._absence(name), None)
         tag, value = entry

@@ -66,6 +66,11 @@ class Mib:
     def __len__(self) -> int:
         return len(self._slots)
 
+    @property
+    def remembered(self) -> int:
+        """How many requests it knows the varbinds of, so that the same one again costs no search."""
+        return len(self._found)
+
     def respond(self, version: int, request: bytes, moment: Moment, max_octets: int) -> bytes | None:
         """The PDU that answers the request's PDU, of at most `max_octets` (else it is tooBig, or a GETBULK's is cut short).
 

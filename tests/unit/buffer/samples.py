@@ -83,4 +83,4 @@ async def limit_growth(buffer: Buffer, pages: int | None) -> None:
         (now,) = store.connection.execute("PRAGMA page_count").fetchone()
         store.connection.execute(f"PRAGMA max_page_count = {1 << 30 if pages is None else now + pages}").fetchall()
 
-    await buffer._ask(job)
+    await buffer.ask(job)

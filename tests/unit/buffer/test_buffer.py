@@ -107,7 +107,7 @@ async def test_polls_of_one_window_are_committed_together(bench):
     async with bench.buffer(commit_window_s=3600) as buffer:
         layout = await buffer.register(LAYOUT)
         commits = []
-        await buffer._ask(
+        await buffer.ask(
             lambda store: store.connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
         )
         for i in range(100):
@@ -130,16 +130,16 @@ async def test_all_who_wait_for_pending_are_woken(bench):
 async def test_a_commit_just_after_the_look_is_not_missed(bench, monkeypatch):
     async with bench.buffer() as buffer:
         layout = await buffer.register(LAYOUT)
-        ask = buffer._ask
+        ask = buffer.ask
 
         async def look_then_commit(job):
             found = await ask(job)
-            monkeypatch.setattr(buffer, "_ask", ask)
+            monkeypatch.setattr(buffer, "ask", ask)
             buffer.add(poll(layout))
             await buffer.flush()
             return found
 
-        monkeypatch.setattr(buffer, "_ask", look_then_commit)
+        monkeypatch.setattr(buffer, "ask", look_then_commit)
         await buffer.wait_for_pending()
 
 
@@ -233,7 +233,7 @@ async def test_a_batch_is_cut_of_each_stretch_in_turn_and_never_over_its_end(ben
             store.connection.execute("UPDATE uncut SET first_poll = 4, polls = 3, metrics = 9")
             store.connection.execute("INSERT INTO uncut VALUES (2, 1, 0, 4, 3, 9, 'fresh')")
 
-        await buffer._ask(divide)
+        await buffer.ask(divide)
         assert (await buffer.pending()) == Pending(18, 6, T0_US)
         sizes = []
         while batch := await buffer.next_batch(5):
@@ -305,7 +305,7 @@ async def test_a_damaged_poll_is_left_out_and_counted_once(bench):
         for i in range(3):
             buffer.add(poll(layout, T0_US + i))
         batch = await buffer.next_batch(5)
-        await buffer._ask(lambda store: store.connection.execute("UPDATE bodies SET body = x'9301' WHERE poll = 2").rowcount)
+        await buffer.ask(lambda store: store.connection.execute("UPDATE bodies SET body = x'9301' WHERE poll = 2").rowcount)
         assert members(await buffer.read(batch)) == [(0, 0), (0, 1), (0, 2)]
         assert members(await buffer.read(batch)) == [(0, 0), (0, 1), (0, 2)]
         assert [half.metric_count for half in await buffer.split(batch)] == [2, 3]
@@ -324,7 +324,7 @@ async def test_a_poll_whose_layout_is_gone_is_left_out_and_counted(bench):
 async def test_rows_lost_to_damage_do_not_stay_pending(bench):
     async with bench.buffer() as buffer:
         buffer.add(poll(await buffer.register(LAYOUT)))
-        await buffer._ask(lambda store: store.connection.execute("DELETE FROM polls").rowcount)
+        await buffer.ask(lambda store: store.connection.execute("DELETE FROM polls").rowcount)
         assert await buffer.next_batch(10) is None
         assert await buffer.pending() == Pending(0, 0, None)
 

@@ -123,10 +123,10 @@ async def test_layouts_that_are_lost_are_told_and_their_ids_go_to_no_other(bench
         await fill_layouts(buffer)
         old = await buffer.register(LAYOUT)
         await buffer.flush()
-        await buffer._ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
         bench.path.write_bytes(bench.path.read_bytes()[:PAGE] + b"\xff" * 40 * PAGE)
         buffer.add(poll(old))
-        await buffer._ask(lambda store: store.connection.execute("PRAGMA cache_size = 0").fetchall())
+        await buffer.ask(lambda store: store.connection.execute("PRAGMA cache_size = 0").fetchall())
         for _ in range(2):
             try:
                 await buffer.next_batch(10)
@@ -190,11 +190,11 @@ async def test_a_disk_that_spoils_each_file_gets_one_new_one_a_minute(bench):
         await buffer.register(LAYOUT)
         for _ in range(3):
             with pytest.raises(BufferFailure):
-                await buffer._ask(corrupt_error)
+                await buffer.ask(corrupt_error)
         assert len(list(bench.path.parent.glob("*.corrupt-*Z"))) == 1
         bench.now_us += opening.RENEWED_EVERY_US
         with pytest.raises(BufferFailure):
-            await buffer._ask(corrupt_error)
+            await buffer.ask(corrupt_error)
         assert len(list(bench.path.parent.glob("*.corrupt-*Z"))) == 2
 
 

@@ -44,7 +44,7 @@ async def test_the_database_has_its_settings(bench):
                 for name in ("auto_vacuum", "journal_mode", "synchronous", "user_version")
             }
 
-        assert await buffer._ask(settings) == {"auto_vacuum": 2, "journal_mode": "wal", "synchronous": 1, "user_version": 2}
+        assert await buffer.ask(settings) == {"auto_vacuum": 2, "journal_mode": "wal", "synchronous": 1, "user_version": 2}
 
 
 async def test_a_second_agent_is_told_who_has_the_database(bench):
@@ -59,7 +59,7 @@ async def test_a_second_agent_is_told_who_has_the_database(bench):
 
 async def test_a_database_of_a_later_agent_is_left_alone(bench):
     async with bench.buffer() as buffer:
-        await buffer._ask(lambda store: store.connection.execute("PRAGMA user_version = 3"))
+        await buffer.ask(lambda store: store.connection.execute("PRAGMA user_version = 3"))
     content = bench.path.read_bytes()
     with pytest.raises(DatabaseTooNew, match=r"version 3.*expected at most 2; update"):
         await bench.buffer().__aenter__()

@@ -30,9 +30,9 @@ async def all_stored(buffer) -> list[object]:
     """All polls, as they are read back."""
 
     def read(store):
-        return [poll for _, poll in store._polls.decode(store._polls.between(0, 1 << 62))]
+        return [poll for _, poll in store.polls.decode(store.polls.between(0, 1 << 62))]
 
-    return await buffer._ask(read)
+    return await buffer.ask(read)
 
 
 async def test_polls_are_packed_once_they_are_ten_minutes_old_and_read_back_the_same(bench):
@@ -71,7 +71,7 @@ async def test_a_batch_is_the_same_while_and_after_its_polls_are_packed(bench, m
         batch = await buffer.next_batch(100)
         whole = await buffer.read(batch)
         steps = 0
-        while not (await buffer._ask(lambda store: store.pack())).done:
+        while not (await buffer.ask(lambda store: store.pack())).done:
             assert await buffer.read(batch) == whole
             steps += 1
         assert steps > 15
@@ -93,7 +93,7 @@ async def test_packing_that_was_cut_short_is_taken_up_at_the_next_start(bench, m
         await add_minutely(bench, buffer, 40)
         before = await all_stored(buffer)
         for _ in range(steps):
-            await buffer._ask(lambda store: store.pack())
+            await buffer.ask(lambda store: store.pack())
     async with bench.buffer() as buffer:
         assert await all_stored(buffer) == before
         await buffer.clean_up()
@@ -147,7 +147,7 @@ async def test_a_damaged_pack_costs_its_polls_counted_once(bench):
     async with bench.buffer() as buffer:
         await add_minutely(bench, buffer, 40)
         await buffer.clean_up()
-        await buffer._ask(
+        await buffer.ask(
             lambda store: store.connection.execute("UPDATE packs SET body = x'28b52ffd00' WHERE layout_id = 2").rowcount
         )
         batch = await buffer.next_batch(100)
@@ -169,7 +169,7 @@ async def test_a_poll_found_damaged_while_plain_stays_so_when_the_others_are_pac
     async with bench.buffer() as buffer:
         await add_minutely(bench, buffer, 40)
         batch = await buffer.next_batch(10)
-        await buffer._ask(lambda store: store.connection.execute("UPDATE bodies SET body = x'93' WHERE poll = 2").rowcount)
+        await buffer.ask(lambda store: store.connection.execute("UPDATE bodies SET body = x'93' WHERE poll = 2").rowcount)
         found = members(await buffer.read(batch))
         await buffer.clean_up()
         assert members(await buffer.read(batch)) == found
@@ -187,7 +187,7 @@ async def test_polls_evicted_while_they_are_listed_are_not_packed(bench):
             store.pack()  # lists
             return retention.remove_uncut(store.connection, store.age_s - 30 * 60).metrics
 
-        assert await buffer._ask(list_then_evict) > 0
+        assert await buffer.ask(list_then_evict) > 0
         left = await all_stored(buffer)
         await buffer.clean_up()
         assert await all_stored(buffer) == left

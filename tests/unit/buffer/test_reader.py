@@ -53,7 +53,7 @@ async def test_all_can_be_read_while_the_agent_runs_and_after(bench):
             assert reader.sizes().journal_octets > 0
             await buffer.acknowledge(await buffer.next_batch(1_000))
             assert reader.pending().polls == 0
-            await buffer._ask(lambda store: store.connection.execute("DELETE FROM polls WHERE id = 121").rowcount)
+            await buffer.ask(lambda store: store.connection.execute("DELETE FROM polls WHERE id = 121").rowcount)
     with Reader(bench.path) as reader:
         assert reader.sizes().journal_octets == 0
 
@@ -73,7 +73,7 @@ async def test_polls_of_all_layouts_of_an_equipment_are_found_and_damaged_ones_l
         last = Poll(layout, T0_US + HOUR_US, (1,) * 8, ((3, 0),), 3)
         buffer.add(last)
         await buffer.flush()
-        await buffer._ask(lambda store: store.connection.execute("UPDATE bodies SET body = x'00' WHERE poll = 119").rowcount)
+        await buffer.ask(lambda store: store.connection.execute("UPDATE bodies SET body = x'00' WHERE poll = 119").rowcount)
         with Reader(bench.path) as reader:
             found = list(reader.polls("eq-1", T0_US + 58 * 60_000_000))
             assert [stored.poll for stored in found] == [poll(1, T0_US + 58 * 60_000_000), last]
@@ -85,7 +85,7 @@ async def test_polls_of_all_layouts_of_an_equipment_are_found_and_damaged_ones_l
 async def test_nothing_can_be_written(bench):
     async with bench.buffer():
         with Reader(bench.path) as reader, pytest.raises(sqlite3.OperationalError, match="readonly"):
-            reader._connection.execute("DELETE FROM polls")
+            reader.connection.execute("DELETE FROM polls")
 
 
 def test_no_database_is_an_error_that_names_the_place(bench):
@@ -96,7 +96,7 @@ def test_no_database_is_an_error_that_names_the_place(bench):
 @pytest.mark.parametrize("version", [0, 1, 3])
 async def test_another_version_is_an_error_that_names_both(bench, version):
     async with bench.buffer() as buffer:
-        await buffer._ask(lambda store: store.connection.execute(f"PRAGMA user_version = {version}").fetchall())
+        await buffer.ask(lambda store: store.connection.execute(f"PRAGMA user_version = {version}").fetchall())
     with pytest.raises(NotReadable, match=f"has version {version}: expected 2"):
         Reader(bench.path).__enter__()
 

@@ -104,7 +104,7 @@ async def test_of_two_polls_that_others_have_a_part_of_neither_is_removed(bench)
         await buffer.acknowledge(await buffer.next_batch(2))
         batch = await buffer.next_batch(2)
         await buffer.flush()
-        await buffer._ask(lambda store: retention.remove_open(store.connection, store.age_s + 1))
+        await buffer.ask(lambda store: retention.remove_open(store.connection, store.age_s + 1))
         assert bench.rows(POLLS) == [(1,), (2,)]
         rest = await buffer.next_batch(10)
         assert rest.start == batch.stop
@@ -170,7 +170,7 @@ async def test_a_large_backlog_goes_in_steps_and_the_file_shrinks(bench, monkeyp
         while delivered and (batch := await buffer.next_batch(100)):
             await buffer.acknowledge(batch)
         await buffer.flush()
-        await buffer._ask(lambda store: retention.checkpoint(store.connection))
+        await buffer.ask(lambda store: retention.checkpoint(store.connection))
         size_before = bench.path.stat().st_size
         bench.now_us += DAY_US + HOUR_US
         await buffer.clean_up()

@@ -164,7 +164,7 @@ async def test_on_a_low_disk_the_file_does_not_grow_and_undelivered_polls_make_r
         size = bench.path.stat().st_size
         for begin in range(3_500, 8_000, 100):
             await add_wide(buffer, range(begin, begin + 100))
-        await buffer._ask(lambda store: retention.checkpoint(store.connection))
+        await buffer.ask(lambda store: retention.checkpoint(store.connection))
         assert bench.path.stat().st_size <= size + MEGABYTE
         pending = await buffer.pending()
         assert pending.polls > 1_500

@@ -74,7 +74,7 @@ async def test_a_database_brought_up_has_the_tables_of_a_new_one(bench):
 async def test_a_bringing_up_that_fails_leaves_the_earlier_version(bench, monkeypatch):
     write_version_1(bench.path)
     with monkeypatch.context() as patch:
-        patch.setitem(schema._STEPS, 1, schema._STEPS[1] + "SELECT no_such_function();")
+        patch.setitem(schema.STEPS, 1, schema.STEPS[1] + "SELECT no_such_function();")
         connection = sqlite3.connect(bench.path, isolation_level=None)
         with pytest.raises(sqlite3.OperationalError, match="no_such_function"):
             schema.migrate(connection, 1)

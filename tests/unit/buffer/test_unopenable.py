@@ -90,7 +90,7 @@ async def test_once_the_file_can_be_opened_it_takes_what_was_in_memory(bench, ob
 
 
 async def until_in_file(buffer) -> None:
-    while await buffer._ask(lambda store: store.database.path) is None:
+    while await buffer.ask(lambda store: store.database.path) is None:
         pass
 
 
@@ -137,7 +137,7 @@ async def test_memory_is_bounded_oldest_polls_are_evicted_and_counted(bench, mon
                 await buffer.flush()
         await buffer.flush()
         pending = await buffer.pending()
-        octets = await buffer._ask(lambda store: store.connection.execute("PRAGMA page_count").fetchone()[0] * 4096)
+        octets = await buffer.ask(lambda store: store.connection.execute("PRAGMA page_count").fetchone()[0] * 4096)
         assert octets <= room.MIN_OCTETS
         evicted = bench.counters.by_reason(Count.METRICS_EVICTED)
         assert evicted == {"buffer_full": 300 * count - pending.metrics}
@@ -158,4 +158,4 @@ async def test_a_start_in_memory_leaves_no_lock_behind(bench):
         pass
     remove()
     async with bench.buffer() as buffer:
-        assert await buffer._ask(lambda store: store.database.path) == bench.path
+        assert await buffer.ask(lambda store: store.database.path) == bench.path

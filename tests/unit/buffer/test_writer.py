@@ -37,14 +37,14 @@ async def full_file_system(bench, buffer):
 
 @asynccontextmanager
 async def read_only(bench, buffer):
-    await buffer._ask(lambda store: store.connection.execute("PRAGMA query_only = ON").rowcount)
+    await buffer.ask(lambda store: store.connection.execute("PRAGMA query_only = ON").rowcount)
     yield
-    await buffer._ask(lambda store: store.connection.execute("PRAGMA query_only = OFF").rowcount)
+    await buffer.ask(lambda store: store.connection.execute("PRAGMA query_only = OFF").rowcount)
 
 
 @asynccontextmanager
 async def locked_by_another_program(bench, buffer):
-    await buffer._ask(lambda store: store.connection.execute("PRAGMA busy_timeout = 0").fetchall())
+    await buffer.ask(lambda store: store.connection.execute("PRAGMA busy_timeout = 0").fetchall())
     other = sqlite3.connect(bench.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
@@ -116,7 +116,7 @@ async def test_polls_are_tried_again_without_anybody_asking(bench, monkeypatch):
             buffer.add(poll(layout))
             with pytest.raises(BufferFailure):
                 await buffer.flush()
-            committed = buffer._committed
+            committed = buffer.committed
         await committed.wait()
         assert bench.rows(IDS) == [(T0_US,)]
 
@@ -143,7 +143,7 @@ async def test_the_cap_holds_when_polls_arrive_while_a_commit_fails(bench, monke
 
         def fail(store, rows):
             for i in range(4, 7):
-                buffer._writer.put(writer_row(layout, i))
+                buffer.add(poll(layout, T0_US + i))
             raise sqlite3.OperationalError("database or disk is full")
 
         with monkeypatch.context() as patch:
@@ -157,16 +157,10 @@ async def test_the_cap_holds_when_polls_arrive_while_a_commit_fails(bench, monke
     assert bench.counters.total(Count.METRICS_DROPPED) == 9
 
 
-def writer_row(layout: int, number: int):
-    from towerops_agent.buffer.format.codec import encode_poll
-
-    return encode_poll(poll(layout, T0_US + number))
-
-
 async def test_polls_that_cannot_be_written_before_the_stop_are_counted(bench):
     async with bench.buffer() as buffer:
         buffer.add(poll(await buffer.register(LAYOUT)))
-        await buffer._ask(lambda store: store.connection.execute("PRAGMA query_only = ON").rowcount)
+        await buffer.ask(lambda store: store.connection.execute("PRAGMA query_only = ON").rowcount)
         buffer.add(poll(1))
     await asyncio.sleep(0)
     assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"buffer_unavailable": 3}
@@ -203,17 +197,20 @@ async def test_a_cancelled_wait_harms_nobody_else(bench):
         assert unexpected == []
 
 
+def end_the_thread(_store):
+    raise KeyboardInterrupt
+
+
 async def test_if_the_thread_ends_nobody_waits_for_ever(bench, monkeypatch):
     """A bug in the writer itself: who asks is told, what was to be stored is counted."""
     async with bench.buffer() as buffer:
         layout = await buffer.register(LAYOUT)
-        monkeypatch.setattr(buffer._writer, "_commit", lambda: 1 / 0)
         ended = []
         monkeypatch.setattr("threading.excepthook", ended.append)
         with pytest.raises(BufferFailure, match="has stopped"):
-            await buffer.flush()
+            await buffer.ask(end_the_thread)
         with pytest.raises(RuntimeError):
             buffer.add(poll(layout))
         with pytest.raises(RuntimeError):
             await buffer.pending()
-    assert [hook.exc_type for hook in ended] == [ZeroDivisionError]
+    assert [hook.exc_type for hook in ended] == [KeyboardInterrupt]

@@ -33,7 +33,7 @@ QUICK = ("--timeout", "0.05")
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch):
     """Logging is the process's, and so are proxies: each test leaves them as they were."""
-    monkeypatch.setattr(logs, "_hidden", [])
+    logs.unhide()
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

@@ -33,6 +33,7 @@ class Bench:
         self.kept_with = []
         self.token_rotations = 0
         self.now_us = 0
+        self.full = False
         self.counters = Counters()
         self.sync = ConfigSync(
             self, self.counters, apply=self.apply, keep=self.keep, kept=self.load, sleep=self.sleep, now_us=lambda: self.now_us
@@ -50,6 +51,8 @@ class Bench:
         self.applied.append([equipment.id for _, equipment in read.equipment])
 
     async def keep(self, config):
+        if self.full:
+            raise BufferFailure("disk full")
         self.kept = config
         self.kept_with.append(config)
 
@@ -186,13 +189,9 @@ async def test_a_new_token_seals_the_configuration_anew():
     assert bench.applied == [["a"]]
 
 
-async def test_a_buffer_that_cant_keep_it_does_not_keep_it_from_being_in_force(monkeypatch):
+async def test_a_buffer_that_cant_keep_it_does_not_keep_it_from_being_in_force():
     bench = Bench(ConfigFetched(config("a")))
-
-    async def full(_):
-        raise BufferFailure("disk full")
-
-    monkeypatch.setattr(bench.sync, "_keep", full)
+    bench.full = True
     with structlog.testing.capture_logs() as lines:
         await bench.sync.fetch_once()
     assert bench.applied == [["a"]]

@@ -219,7 +219,7 @@ def test_a_fleet_that_failed_by_a_bug_polls_all_its_devices_when_it_is_run_again
     """Those, too, whose poll was cancelled before its first step: none is taken to run still."""
     poller = FakePoller()
     bench = Bench(poller, 5)
-    timetable = bench.fleet._timetable
+    timetable = bench.fleet.timetable
     take_due = timetable.take_due
     calls = itertools.count()
 

@@ -132,7 +132,7 @@ async def test_a_reply_from_another_port_is_not_taken():
 
 def client_address(client):
     """Where the client's IPv4 socket gets its replies."""
-    return ("127.0.0.1", client._sockets[socket.AF_INET].getsockname()[1])
+    return ("127.0.0.1", client.sockets[socket.AF_INET].getsockname()[1])
 
 
 async def test_many_devices_are_asked_at_once_each_by_its_own_answer():
@@ -144,7 +144,7 @@ async def test_many_devices_are_asked_at_once_each_by_its_own_answer():
     ):
         replies = await asyncio.gather(*(ask(client, port) for port in (one, other) * 100))
         assert [reply.pdu.values for reply in replies] == [[1], [2]] * 100
-        assert len(client._sockets) == 1
+        assert len(client.sockets) == 1
 
 
 async def test_cancelling_a_request_leaves_nothing_behind():
@@ -158,11 +158,10 @@ async def test_cancelling_a_request_leaves_nothing_behind():
     async with asking.open_client() as (client, counters), serve(peer) as port:
         task = asyncio.create_task(ask(client, port))
         await arrived.wait()
-        (wait,) = client._waiting.values()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (len(client._waiting), len(client._exchanges), wait.timer.cancelled()) == (0, 0, True)
+        assert client.is_idle
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as late:
             late.sendto(answer(held[0]), client_address(client))
         assert await counted(counters, "late") == {"late": 1}
@@ -171,7 +170,7 @@ async def test_cancelling_a_request_leaves_nothing_behind():
 async def test_an_answered_request_leaves_nothing_behind():
     async with asking.open_client() as (client, _), serve(lambda datagram, _: answer(datagram)) as port:
         await ask(client, port)
-        assert (len(client._waiting), len(client._exchanges)) == (0, 0)
+        assert client.is_idle
 
 
 async def test_closing_ends_the_requests_under_way_and_opens_no_socket_again():
@@ -182,7 +181,7 @@ async def test_closing_ends_the_requests_under_way_and_opens_no_socket_again():
             await arrived.wait()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (len(client._waiting), len(client._exchanges), len(client._sockets)) == (0, 0, 0)
+        assert (client.is_idle, client.sockets) == (True, {})
 
 
 class Refusing:
@@ -202,21 +201,21 @@ class Refusing:
 
 
 @pytest.mark.parametrize("error", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPERM, errno.EMSGSIZE])
-async def test_a_datagram_that_the_system_refuses_is_no_timeout(error, monkeypatch):
+async def test_a_datagram_that_the_system_refuses_is_no_timeout(error):
     """It is said at once, with the system's words."""
     async with asking.open_client() as (client, _):
-        sending = Refusing(None, error)
-        monkeypatch.setattr(client, "_socket", lambda _: sending)
+        client.sockets[socket.AF_INET] = Refusing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), error)
         assert await ask(client, 161, (60.0,)) == NoReply("unreachable", 1, "as the system says it")
-        assert len(client._exchanges) == 0
+        assert client.is_idle
 
 
 @pytest.mark.parametrize("error", [errno.EAGAIN, errno.ENOBUFS])
-async def test_a_full_send_buffer_is_like_a_datagram_lost(error, monkeypatch):
+async def test_a_full_send_buffer_is_like_a_datagram_lost(error):
     peer, seen = answers_after(0)
     async with asking.open_client() as (client, _), serve(peer) as port:
-        sending = Refusing(client._socket(("127.0.0.1", port)), error)
-        monkeypatch.setattr(client, "_socket", lambda _: sending)
+        await ask(client, port)
+        client.sockets[socket.AF_INET] = Refusing(client.sockets[socket.AF_INET], error)
+        seen.clear()
         assert isinstance(await ask(client, port, (0.01, 5.0)), Reply)
         assert len(seen) == 1
 
@@ -227,7 +226,7 @@ async def test_a_full_send_buffer_is_like_a_datagram_lost(error, monkeypatch):
 )
 async def test_an_address_needs_no_resolver(host, peer, monkeypatch):
     async with asking.open_client() as (client, _):
-        monkeypatch.setattr(client._loop, "getaddrinfo", None)
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", None)
         assert await client.resolve(host, 1161) == peer
 
 

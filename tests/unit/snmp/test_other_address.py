@@ -38,7 +38,7 @@ class Crooked:
     def __call__(self, datagram, now):
         octets = self.reply(datagram)
         if octets is not None:
-            self.other.sendto(octets, ("127.0.0.1", self.client._sockets[socket.AF_INET].getsockname()[1]))
+            self.other.sendto(octets, ("127.0.0.1", self.client.sockets[socket.AF_INET].getsockname()[1]))
 
     def __enter__(self):
         return self

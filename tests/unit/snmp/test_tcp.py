@@ -17,6 +17,7 @@ from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.framing import MAX_MESSAGE_OCTETS, Framer
 from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
 from towerops_agent.snmp.wire.usm import UsmSecurity
+from towerops_lab.simulator.server import serve
 
 REQUEST = asking.request("1.3.6.1.2.1.1.3.0")
 PATIENT_S = asking.PATIENT_S
@@ -76,7 +77,7 @@ async def test_one_connection_serves_all_requests_to_a_device():
             assert (await ask(client, port)).pdu.values == [4711]
         replies = await asyncio.gather(*(ask(client, port) for _ in range(20)))
         assert all(isinstance(one, Reply) for one in replies)
-        assert (device.opened, len(client._tcp)) == (1, 1)
+        assert (device.opened, len(client.connected)) == (1, 1)
         assert counters.by_reason(Count.SNMP_REQUESTS) == {"sent": 23}
 
 
@@ -136,14 +137,14 @@ async def test_a_kept_connection_that_is_dead_without_a_word_is_opened_anew_afte
 async def test_a_fresh_connection_that_closes_is_no_answer():
     async with asking.open_client() as (client, _), listening(lambda _, writer: writer.close()) as (device, port):
         assert await ask(client, port) == NoReply("unreachable", 1, "the device closed the connection")
-        assert (device.opened, len(client._tcp)) == (1, 0)
+        assert (device.opened, len(client.connected)) == (1, 0)
 
 
 async def test_on_a_live_connection_a_request_is_sent_once_and_silence_is_a_timeout():
     """TCP repeats what is lost. The connection is closed then: what still comes is nobody's."""
     async with asking.open_client() as (client, _), listening(lambda *_: None) as (device, port):
         assert await ask(client, port, (0.01, 0.02)) == NoReply("timeout", 1)
-        assert (len(device.requests), len(client._tcp)) == (1, 0)
+        assert (len(device.requests), len(client.connected)) == (1, 0)
 
 
 async def test_a_refused_connection_is_told_at_once():
@@ -161,7 +162,7 @@ async def test_a_device_that_can_t_be_reached_is_told_at_once(monkeypatch):
         async def fail(*_):
             raise OSError(113, "No route to host")
 
-        monkeypatch.setattr(client._loop, "sock_connect", fail)
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", fail)
         assert await ask(client, 161, (60.0,)) == NoReply("unreachable", 1, "No route to host")
 
 
@@ -189,14 +190,18 @@ async def test_a_datagram_does_not_answer_what_was_asked_over_tcp():
     """Not even with the right id, from the right address and port."""
     arrived = asyncio.Event()
 
-    async with asking.open_client() as (client, counters), listening(lambda *_: arrived.set()) as (device, port):
+    async with (
+        asking.open_client() as (client, counters),
+        listening(lambda *_: arrived.set()) as (device, port),
+        serve(lambda datagram, _: answer(datagram)) as udp_port,
+    ):
+        await client.ask(("127.0.0.1", udp_port), asking.security(), REQUEST, PATIENT_S)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as same:
             same.bind(("127.0.0.1", port))
             task = asyncio.create_task(ask(client, port))
             await arrived.wait()
-            where = client._socket(("127.0.0.1", port))
-            where.bind(("127.0.0.1", 0))
-            same.sendto(answer(device.requests[0]), where.getsockname())
+            _, own_port = client.sockets[socket.AF_INET].getsockname()
+            same.sendto(answer(device.requests[0]), ("127.0.0.1", own_port))
             async with asyncio.timeout(10):
                 while not counters.total(Count.SNMP_DISCARDED):  # noqa: ASYNC110 - counters tell nobody
                     await asyncio.sleep(0)
@@ -219,8 +224,8 @@ async def test_a_cancelled_request_and_a_closed_client_leave_nothing_behind():
                     task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-                assert (len(client._tcp._waiting), len(client._tcp._exchanges)) == (0, 0)
-        assert len(client._tcp) == 0
+                assert client.is_idle
+        assert len(client.connected) == 0
 
 
 async def test_idle_connections_are_closed_when_another_is_opened(monkeypatch):
@@ -232,7 +237,7 @@ async def test_idle_connections_are_closed_when_another_is_opened(monkeypatch):
         await ask(client, one)
         monkeypatch.setattr("towerops_agent.snmp.tcp.IDLE_S", -1.0)
         await ask(client, other)
-        assert list(client._tcp._connections) == [("127.0.0.1", other)]
+        assert client.connected == [("127.0.0.1", other)]
 
 
 async def test_v3_is_spoken_over_tcp_too():

@@ -60,12 +60,11 @@ async def test_a_user_without_authentication_needs_no_key(derived):
 async def test_passwords_are_forgotten_before_they_are_too_many(derived, monkeypatch):
     monkeypatch.setattr(key_derivation, "REMEMBERED_PASSWORDS", 2)
     async with asking.open_client() as (client, _):
-        for password in (b"password-1", b"password-2", b"password-1"):
+        for password in (b"password-1", b"password-2", b"password-1", b"password-3", b"password-1"):
             agent = UsmAgent(user(priv=None, auth_password=password))
             async with serve(agent.answer) as port:
                 assert isinstance(await ask(client, port, UsmSecurity(agent.user)), Reply)
-    assert [password for _, password, _ in derived] == [b"password-1", b"password-2"]
-    assert len(client._keys._known) == 2
+    assert [password for _, password, _ in derived] == [b"password-1", b"password-2", b"password-3", b"password-1"]
 
 
 async def test_requests_to_a_device_that_nobody_knows_yet_may_begin_together():
@@ -95,7 +94,7 @@ async def test_a_reply_that_comes_with_a_report_is_taken():
     async with asking.open_client() as (client, _), serve(cross) as port:
         reply = await ask(client, port, UsmSecurity(agent.user), (0.05, 60.0))
         assert reply.pdu.values == [1]
-        assert (len(client._waiting), len(client._exchanges), len(held)) == (0, 0, 2)
+        assert (client.is_idle, len(held)) == (True, 2)
 
 
 async def test_a_request_cancelled_while_keys_are_made_leaves_nothing_behind(monkeypatch):
@@ -115,7 +114,7 @@ async def test_a_request_cancelled_while_keys_are_made_leaves_nothing_behind(mon
         with pytest.raises(asyncio.CancelledError):
             await task
         go_on.set()
-        assert (len(client._waiting), len(client._exchanges)) == (0, 0)
+        assert client.is_idle
 
 
 async def test_what_the_device_reports_against_the_user_is_told_at_once():

@@ -21,12 +21,13 @@ START = "time=2026-01-09T12:00:00.123Z level=info msg="
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch):
+def _as_before():
     """Logging is the process's: each test leaves it as it was, with nothing hidden."""
-    monkeypatch.setattr(logs, "_hidden", [])
+    logs.unhide()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
+    logs.unhide()
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()

@@ -113,7 +113,7 @@ async def test_what_a_kill_took_off_the_clock_lets_no_poll_expire_early(bench):
     """The age of the last seconds may come twice: polls stored after a kill can be younger than those before."""
     async with bench.buffer() as buffer:
         await add_hourly(bench, buffer, 3)
-        await buffer._ask(lambda store: store.connection.execute("UPDATE polls SET age_s = age_s + 7200 WHERE id = 2").rowcount)
+        await buffer.ask(lambda store: store.connection.execute("UPDATE polls SET age_s = age_s + 7200 WHERE id = 2").rowcount)
         bench.now_us = T0_US + DAY_US + 2 * HOUR_US + HOUR_US // 2
         await buffer.clean_up()
         assert bench.rows("SELECT id FROM polls") == [(2,), (3,)]

@@ -150,10 +150,10 @@ def test_while_the_names_are_not_known_no_counter_counts():
     """A device that falls silent while its names are asked gives no interface's counters in that poll."""
 
     class Shy(FakeClient):
-        async def _ask(self, host, security, request, timeouts_s):
+        async def reply(self, host, security, request, timeouts_s):
             if any(b"\x1f\x01\x01\x01\x01" in name or b"\x02\x02\x01\x02" in name for name in request.names):
                 self.devices = {}
-            answer = await super()._ask(host, security, request, timeouts_s)
+            answer = await super().reply(host, security, request, timeouts_s)
             self.devices = {HOST: standing}
             return answer
 
@@ -174,7 +174,7 @@ def test_a_name_that_stands_twice_as_if_name_is_not_looked_for_as_if_descr():
     """Found elsewhere by its ifDescr alone, a port would be taken for another one."""
     device = configured({1: "trunk"})
     rows = box({2: "trunk", 3: "trunk", 1: "other"}, 500_000)
-    rows = SimulatedDevice({**rows._values, parse_oid("1.3.6.1.2.1.2.2.1.2.3"): (ber.OCTET_STRING, b"trunk")})
+    rows = SimulatedDevice({**rows.values, parse_oid("1.3.6.1.2.1.2.2.1.2.3"): (ber.OCTET_STRING, b"trunk")})
     (result,) = poll(device, rows)
     assert octets_in(result) == [counter("other")]
     assert device.plan.if_indexes == (1,)
@@ -184,8 +184,8 @@ def test_names_that_an_answer_left_out_are_asked_again():
     """A device that cuts its answers short does not make its interfaces look gone."""
 
     class Cut(FakeClient):
-        async def _ask(self, host, security, request, timeouts_s):
-            answer = await super()._ask(host, security, request, timeouts_s)
+        async def reply(self, host, security, request, timeouts_s):
+            answer = await super().reply(host, security, request, timeouts_s)
             if len(answer.pdu.names) > 1:
                 answer.pdu.names.pop()
                 answer.pdu.values.pop()

@@ -47,6 +47,7 @@ class Field:
 
     def ask(self, timeouts_s=(1.0, 2.0)):
         """What comes of one request, the time that passes meanwhile included."""
+        others = len(self.exchanges)
         transaction, step = self.open(timeouts_s)
         while True:
             datagram, timeout_s = step
@@ -63,7 +64,7 @@ class Field:
                 step = self.exchanges.repeat(transaction, self.now)
             else:
                 assert outcome[0] is transaction
-                assert transaction not in self.exchanges._open.values()
+                assert len(self.exchanges) == others
                 return outcome[1]
 
     def changes(self):
