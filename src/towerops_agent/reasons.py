@@ -60,6 +60,10 @@ class Reason(_Word):
     NULL = "null", Fault.CONFIGURATION, "empty", _NUMBER_HINT
     NOT_A_NUMBER = "not_a_number", Fault.CONFIGURATION, "not a number", _NUMBER_HINT
     NOT_A_COUNTER = "not_a_counter", Fault.CONFIGURATION, "not a counter", _NUMBER_HINT
+    AMBIGUOUS = (
+        *("ambiguous", Fault.CONFIGURATION, "it may mean either of two numbers"),
+        "take another OID of the same reading, if the device has one; else look for newer firmware",
+    )
 
     # It may not be seen
     NO_ACCESS = "noAccess", Fault.CONFIGURATION, "not there (noAccess)", _HIDDEN_HINT
@@ -132,7 +136,7 @@ class Reason(_Word):
 ABSENT: Final = frozenset(
     (
         *(Reason.NO_SUCH_OBJECT, Reason.NO_SUCH_INSTANCE, Reason.END_OF_MIB_VIEW, Reason.NO_SUCH_NAME),
-        *(Reason.NULL, Reason.NOT_A_NUMBER, Reason.NOT_A_COUNTER),
+        *(Reason.NULL, Reason.NOT_A_NUMBER, Reason.NOT_A_COUNTER, Reason.AMBIGUOUS),
     )
 )
 """A reading may lack so on a healthy device: it never had it, or has it as a text. A matter of the configuration."""

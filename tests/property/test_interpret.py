@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.strategies import VALUES
 from towerops_agent.polling.course.interpret import LARGEST_FLOAT, number, number_in_text
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import decode_varbinds
 
 TEXTS = {
     b"12.4 V": 12.4,
@@ -140,7 +141,7 @@ def test_any_value_is_a_sane_number_or_a_reason(held, octets):
 def check_sane(got):
     if isinstance(got, str):
         assert got in {
-            "not_a_number", "not_finite", "out_of_range", "noSuchObject", "noSuchInstance", "endOfMibView", "null",
+            "not_a_number", "not_finite", "out_of_range", "ambiguous", "noSuchObject", "noSuchInstance", "endOfMibView", "null",
         }  # fmt: skip
     elif isinstance(got, float):
         assert math.isfinite(got)
@@ -175,6 +176,40 @@ def check_opaque(octets, value):
     else:
         assert got == value
     assert number(ber.OPAQUE, octets + b"\0") == number(ber.OPAQUE, octets[:-1]) == "not_a_number"
+
+
+@given(st.integers(-(2**63), 2**64 - 1), st.sampled_from((0x76, 0x7A, 0x7B)))
+def test_an_integer_in_an_opaque_is_read(value, kind):
+    """Int64 is signed, UInt64 and Counter64 are not."""
+    value = max(min(value, 2**63 - 1), -(2**63)) if kind == 0x7A else abs(value)
+    octets = ber.encode_integer(value)[1:]
+    assert number(ber.OPAQUE, bytes((0x9F, kind)) + octets) == value
+    assert number(ber.OPAQUE, bytes((0x9F, kind)) + octets + b"\0") == "not_a_number"
+
+
+def test_an_integer_past_64_bits_in_an_opaque_is_missing():
+    assert number(ber.OPAQUE, bytes.fromhex("9f7b09 010000000000000000")) == "out_of_range"
+    assert number(ber.OPAQUE, bytes.fromhex("9f7b0a 00000000000000000001")) == "not_a_number"
+
+
+@pytest.mark.parametrize(
+    ("octets", "expected"),
+    [
+        ("fffffc19", -999),
+        ("fffffffc19", -999),
+        ("fffffffffffffc19", -999),
+        ("00fffffc19", "ambiguous"),  # -999 or 4294966297
+        ("00000000fffffc19", "ambiguous"),
+        ("0080000000", "ambiguous"),
+        ("007fffffff", 0x7FFFFFFF),
+        ("0100000000", 0x1_0000_0000),  # no number of 32 bits looks like it
+        ("80000000", -0x8000_0000),
+    ],
+)
+def test_an_integer_whose_sign_may_be_lost_is_missing(octets, expected):
+    varbind = ber.encode(0x30, b"\x06\x01\x2b" + ber.encode(ber.INTEGER, bytes.fromhex(octets)))
+    _, tags, values = decode_varbinds(varbind, 0, len(varbind))
+    assert number(tags[0], values[0]) == expected
 
 
 @pytest.mark.parametrize(

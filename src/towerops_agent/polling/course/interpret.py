@@ -2,12 +2,11 @@
 
 A reading is a number that the device gave, or it is missing with a reason; never a stand-in. The divisor is not applied here:
 polls keep what was read, and delivery divides (docs/decisions/0005-raw-readings.md).
-Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), net-snmp's Opaque-wrapped numbers (its asn1.h).
+Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/opaque.py.
 """
 
 import math
 import re
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,9 +16,9 @@ from towerops_agent.model import Number, Poll
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.opaque import opaque_number
 
 _COUNTERS: Final = frozenset((ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32))
-_INTEGERS: Final = _COUNTERS | {ber.INTEGER}
 
 _MISSING: Final = {
     ber.NO_SUCH_OBJECT: Reason.NO_SUCH_OBJECT,
@@ -39,10 +38,13 @@ _NUMBER: Final = re.compile(
 LARGEST_FLOAT: Final = 1e28
 """A float past this is no reading, and could not be divided by the smallest divisor."""
 
-_OPAQUE: Final = {  # net-snmp's extension: a number, wrapped in an Opaque
-    b"\x9f\x78\x04": (struct.Struct(">f"), 4),
-    b"\x9f\x79\x08": (struct.Struct(">d"), 8),
-}
+SMALLEST_INTEGER: Final = -(1 << 63)
+LARGEST_INTEGER: Final = (1 << 64) - 1
+"""The integers that a poll can keep."""
+
+_SIGN_UNKNOWN: Final = range(1 << 31, 1 << 32)
+"""An INTEGER has 32 bits and a sign (RFC 2578 §7.1.1). Firmware that sends one of these means an unsigned number, or a negative
+one whose sign was lost on the way to five octets; nobody can know which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,17 @@ def _read_counters(progress: PollProgress, values: list[Number | None], missing:
         values.extend(progress.values[slots.start : slots.stop])  # type: ignore[arg-type]  # these tags have integers
         return
     for column in slots:
-        tag, value = progress.tags[column], progress.values[column]
-        if tag in _INTEGERS and isinstance(value, int) and value >= 0:
+        tag = progress.tags[column]
+        value: Number | bytes | None = progress.values[column]
+        if tag == ber.OPAQUE and isinstance(value, bytes) and (wrapped := opaque_number(value)) is not None:
+            value = wrapped[1]  # a counter of 64 bits, from before there was Counter64
+        if isinstance(value, int) and 0 <= value <= LARGEST_INTEGER:
             values.append(value)
             continue
-        reason = Reason.NEGATIVE_COUNTER if tag == ber.INTEGER else _MISSING.get(tag, Reason.NOT_A_COUNTER)
+        if isinstance(value, int):
+            reason = Reason.NEGATIVE_COUNTER if value < 0 else Reason.OUT_OF_RANGE
+        else:
+            reason = _MISSING.get(tag, Reason.NOT_A_COUNTER)
         missing[len(values)] = progress.failures.get(column, reason)
         values.append(None)
 
@@ -111,8 +119,8 @@ def _runs(received_us: Sequence[int], started_at_us: int) -> Iterator[tuple[int,
 
 def number(tag: int, value: int | bytes | None) -> Number | Reason:
     """The number that a varbind's value is, or the reason why it is not one."""
-    if tag in _INTEGERS and value is not None:
-        return value  # type: ignore[return-value]  # these tags have integers
+    if isinstance(value, int):
+        return Reason.AMBIGUOUS if tag == ber.INTEGER and value in _SIGN_UNKNOWN else value
     if isinstance(value, bytes):
         if tag == ber.OCTET_STRING:
             return number_in_text(value)
@@ -139,17 +147,17 @@ def number_in_text(octets: bytes) -> Number | Reason:
         integer = int(match["number"])
     except ValueError:
         return _checked(float(match["number"]))
-    return integer if -(1 << 63) <= integer < 1 << 64 else _checked(float(integer))
+    return integer if SMALLEST_INTEGER <= integer <= LARGEST_INTEGER else _checked(float(integer))
 
 
 def _number_in_opaque(octets: bytes) -> Number | Reason:
-    form = _OPAQUE.get(octets[:3])
-    if form is None or len(octets) != 3 + form[1]:
-        return Reason.NOT_A_NUMBER
-    return _checked(form[0].unpack_from(octets, 3)[0])
+    wrapped = opaque_number(octets)
+    return Reason.NOT_A_NUMBER if wrapped is None else _checked(wrapped[1])
 
 
-def _checked(value: float) -> float | Reason:
+def _checked(value: Number) -> Number | Reason:
+    if isinstance(value, int):
+        return value if SMALLEST_INTEGER <= value <= LARGEST_INTEGER else Reason.OUT_OF_RANGE
     if not math.isfinite(value):
         return Reason.NOT_FINITE
     return value if abs(value) <= LARGEST_FLOAT else Reason.OUT_OF_RANGE

@@ -15,12 +15,15 @@ from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.oid import Oid
+from towerops_agent.snmp.wire.opaque import opaque_number
 
 Value = int | bytes | None
 """A varbind's value: an int for the integer types; the contents' octets for strings, OIDs, addresses and Opaque; else None."""
 
 UNREADABLE: Final = 0x00
-"""In place of a tag: the value's octets are none of its type. It costs this varbind alone, not the message."""
+"""In place of a tag: the value's octets are none of its type, or of another length than it says.
+
+It costs this varbind only, not the message."""
 
 
 class Version(IntEnum):
@@ -248,7 +251,7 @@ def _decode_as_asked(data: bytes, offset: int, end: int, heads: Sequence[bytes])
 def decode_varbinds(data: bytes, offset: int, end: int) -> tuple[list[Oid], bytes, list[Value]]:
     """The varbinds from `offset` to `end`, as columns: names, tags, values. Raises MalformedMessage.
 
-    A value whose framing is right but whose octets are none of its type gets the tag UNREADABLE.
+    A value that does not fill its varbind, or whose octets are none of its type, gets the tag UNREADABLE.
     """
     names: list[Oid] = []
     tags = bytearray()
@@ -272,15 +275,13 @@ def decode_varbinds(data: bytes, offset: int, end: int) -> tuple[list[Oid], byte
             if length > 0x7F:
                 length, at = ber.read_long_length(data, start + 1, stop)
             start = at + length  # of the value
+            if start > stop:
+                raise MalformedMessage("a varbind's name is longer than the varbind", at)
             name = data[at:start]
-            tag = data[start]
-            length = data[start + 1]
-            at = start + 2
-            if length > 0x7F:
-                length, at = ber.read_long_length(data, start + 1, stop)
-            if at + length != stop:
-                raise MalformedMessage("a varbind's value does not fill it", start)
-            tag, value = _decode_value(tag, data[at:stop])
+            if start + 2 <= stop and start + 2 + data[start + 1] == stop and data[start + 1] <= 0x7F:
+                tag, value = _decode_value(data[start], data[start + 2 : stop])
+            else:
+                tag, value = _decode_unusual(data[start:stop])
             names.append(name)
             tags.append(tag)
             values.append(value)
@@ -288,6 +289,19 @@ def decode_varbinds(data: bytes, offset: int, end: int) -> tuple[list[Oid], byte
     except IndexError:
         raise MalformedMessage("a varbind is cut short", len(data)) from None
     return names, bytes(tags), values
+
+
+def _decode_unusual(octets: bytes) -> tuple[int, Value]:
+    """The tag and value that these octets, the rest of a varbind, are framed as, if their length is not in one octet.
+
+    Some firmware sends a length that is not the varbind's. Where the next varbind starts is known all the same, so that is
+    UNREADABLE, as what is none of its type. A number that belongs in an Opaque (see opaque.py) may stand there without one.
+    """
+    try:
+        tag, start, stop = ber.read_header(octets, 0, len(octets))
+    except MalformedMessage:
+        return (UNREADABLE, None) if opaque_number(octets) is None else (ber.OPAQUE, octets)
+    return _decode_value(tag, octets[start:]) if stop == len(octets) else (UNREADABLE, None)
 
 
 def _decode_value(tag: int, octets: bytes) -> tuple[int, Value]:

@@ -13,7 +13,8 @@ import msgspec
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Value, Varbind
-from towerops_agent.snmptool.views.as_text import oid_text, opaque_number
+from towerops_agent.snmp.wire.opaque import opaque_number
+from towerops_agent.snmptool.views.as_text import oid_text
 
 _TYPES: Final = {
     ber.INTEGER: "INTEGER",

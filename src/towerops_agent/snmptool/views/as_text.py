@@ -6,7 +6,6 @@ Pure. Source: net-snmp's snmplib/mib.c (print functions), snmplib/snmp_api.c (er
 """
 
 import math
-import struct
 from collections.abc import Callable
 from typing import Final
 
@@ -14,6 +13,7 @@ from towerops_agent.errors import InvalidOid
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import ErrorStatus, Value, Varbind, error_name
 from towerops_agent.snmp.wire.oid import Oid, format_oid
+from towerops_agent.snmp.wire.opaque import opaque_number
 
 HEX_OCTETS_A_LINE: Final = 16
 BAD_TYPE: Final = "Variable has bad type"
@@ -89,26 +89,6 @@ def _time_ticks(hundredths: int) -> str:
 
 def _ip_address(octets: bytes) -> str:
     return f"IpAddress: {'.'.join(map(str, octets))}" if len(octets) == 4 else BAD_TYPE
-
-
-def opaque_number(octets: bytes) -> tuple[str, int | float] | None:
-    """The number that an Opaque value wraps, and its type's name; None where it wraps none.
-
-    The types are those of the Internet draft that net-snmp implements: a BER value of tags 0x9f76 to 0x9f7b within the Opaque.
-    """
-    if len(octets) < 3 or octets[0] != 0x9F or octets[2] != len(octets) - 3:
-        return None
-    kind, contents = octets[1], octets[3:]
-    if kind == 0x78 and len(contents) == 4:
-        return "Float", struct.unpack(">f", contents)[0]
-    if kind == 0x79 and len(contents) == 8:
-        return "Double", struct.unpack(">d", contents)[0]
-    if kind in _OPAQUE_INTEGERS and 1 <= len(contents) <= 9:
-        return _OPAQUE_INTEGERS[kind], int.from_bytes(contents, "big", signed=kind == 0x7A)
-    return None
-
-
-_OPAQUE_INTEGERS: Final = {0x76: "Counter64", 0x7A: "Int64", 0x7B: "UInt64"}
 
 
 def _opaque(octets: bytes) -> str:

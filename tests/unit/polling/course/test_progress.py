@@ -199,9 +199,29 @@ def test_an_interface_with_one_counter_of_octets_counts_and_bears_that_one_s_tim
 
 
 @pytest.mark.parametrize(
+    ("tag", "value", "expected"),
+    [
+        (ber.INTEGER, 0xFFFFFC19, 0xFFFFFC19),  # a counter is not negative, so that is what it means
+        (ber.OPAQUE, bytes.fromhex("9f760401020304"), 0x01020304),
+        (ber.OPAQUE, bytes.fromhex("9f7b09008000000000000000"), 1 << 63),
+    ],
+)
+def test_a_counter_of_another_integer_s_type_counts(tag, value, expected):
+    progress, _ = started(sensors=0, interfaces=[1])
+    ask = progress.next_ask()
+    progress.take(ask, reply(ask.request.names, [value] * 7, tags=bytes([tag]) * 7))
+    finish(progress)
+    assert interpret(progress, 1, 0).poll.values == (expected,) * 6
+
+
+@pytest.mark.parametrize(
     ("tag", "value", "reason"),
     [
         (ber.INTEGER, -1, "negative_counter"),
+        (ber.OPAQUE, bytes.fromhex("9f7a01ff"), "negative_counter"),
+        (ber.OPAQUE, bytes.fromhex("9f7b09010000000000000000"), "out_of_range"),
+        (ber.OPAQUE, bytes.fromhex("9f780440200000"), "not_a_counter"),
+        (ber.OPAQUE, b"\x01\x02\x03", "not_a_counter"),
         (ber.OCTET_STRING, b"17", "not_a_counter"),
         (ber.NULL, None, "null"),
     ],

@@ -74,10 +74,37 @@ def test_a_value_that_is_none_of_its_type_is_unreadable_and_costs_no_more(octets
 
 
 @pytest.mark.parametrize(
+    "octets",
+    [
+        "0201 07 0500",  # two octets behind the value
+        "0202 07",  # a value that goes on behind the varbind
+        "0482 01c0" + "78" * 447,  # a text of an octet less than it says
+        "0484 00000001",
+        "0480 61 0000",  # the indefinite form
+        "9f78 04 402000",  # a float's tag of two octets, with too few octets behind it
+        "9f20 01 00",
+        "02",
+        "",
+    ],
+)
+def test_a_value_of_another_length_than_it_says_is_unreadable_and_costs_no_more(octets):
+    """The varbind says where the next one starts."""
+    good = ber.encode(0x30, bytes.fromhex("0601 2b 0201 07"))
+    bad = ber.encode(0x30, bytes.fromhex("0601 2b" + octets))
+    data = good + bad + good
+    assert decode_varbinds(data, 0, len(data)) == ([b"\x2b"] * 3, bytes([ber.INTEGER, UNREADABLE, ber.INTEGER]), [7, None, 7])
+
+
+def test_a_number_that_belongs_in_an_opaque_is_read_without_one():
+    octets = bytes.fromhex("9f7804 40200000")
+    data = ber.encode(0x30, b"\x06\x01\x2b" + octets)
+    assert decode_varbinds(data, 0, len(data)) == ([b"\x2b"], bytes([ber.OPAQUE]), [octets])
+
+
+@pytest.mark.parametrize(
     ("octets", "what"),
     [
-        ("30 08 0601 2b 0201 07 0500", "value does not fill it"),  # two octets behind the value
-        ("30 06 0601 2b 0202 07", "value does not fill it"),  # a value that goes on behind the varbind
+        ("30 06 0605 2b 0201 07", "name is longer than the varbind"),
         ("30 07 0601 2b 0201 07", "longer than its list"),  # a varbind that goes on behind the list
         ("30", "longer than its list"),
         ("31 06 0601 2b 0201 07", "tag 0x31 where a varbind is due"),
