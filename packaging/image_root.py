@@ -2,46 +2,71 @@
 
     image_root.py VENV ROOT
 
-Run by the Dockerfile's first stage. Taken are the interpreter, its library without tests, pip and Tk, the shared libraries that
-these link to, the certificate authorities, and the Debian packages' names and licences, by which scanners know what is inside.
+Run by the Dockerfile's first stage. It takes the interpreter, its library without what the agent never imports, the shared
+libraries that these link to, the certificate authorities, and the Debian packages' names and licences, by which, and by a bill of
+materials, scanners know what is inside.
 """
 
-# ruff: noqa: INP001, S603, S607 - no package; it runs ldd, dpkg-query and ldconfig of the machine that the image is made on
+# ruff: noqa: INP001, S603, S607 - no package; it runs ldd, dpkg-query, ldconfig and strip of the machine that the image is made on
 
 import compileall
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
+import sbom
+
 STDLIB = sysconfig.get_path("stdlib")
 UNUSED = (
+    *("__pycache__", "*.pyc", "*.a", "config-*", "site-packages", "dist-packages"),
     *(
-        "__pycache__",
-        "site-packages",
-        "dist-packages",
-        "config-*",
-        "ensurepip",
-        "idlelib",
-        "lib2to3",
-        "pydoc_data",
         "test",
         "tests",
+        "_test*.so",
+        "_ctypes_test*.so",
+        "_xx*.so",
+        "xx*.so",
+        "unittest",
+        "doctest.py",
+        "lib2to3",
+        "ensurepip",
+        "venv",
     ),
-    *("tkinter", "turtledemo", "_test*.so", "_ctypes_test*.so", "_tkinter*.so", "_xx*.so", "xx*.so", "*.a", "*.pyc"),
+    *("idlelib", "tkinter", "_tkinter*.so", "turtle.py", "turtledemo", "curses", "_curses*.so", "readline*.so", "_pyrepl"),
+    *("pydoc.py", "pydoc_data", "pdb.py", "bdb.py", "cProfile.py", "profile.py", "pstats.py", "_lsprof*.so", "trace.py"),
+    *("dbm", "_dbm*.so", "_gdbm*.so", "xmlrpc", "distutils", "pickletools.py", "_codecs_*.so", "_multibytecodec*.so"),
+    *("mailbox.py", "imaplib.py", "nntplib.py", "poplib.py", "telnetlib.py", "nturl2path.py", "_pydecimal.py", "_pyio.py"),
 )
+"""Of the standard library: tests, other programs, and what no module of the agent or of its dependencies imports.
+
+packaging/check-image imports each module of the agent in the image, and runs its commands there.
+"""
 UNUSED_PACKAGES = ("zstandard/_cffi*.so",)  # for interpreters other than CPython
 
 AUTHORITIES = ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/usr/lib/ssl", "/usr/share/ca-certificates")
 LOADER = ("/etc/ld.so.conf", "/etc/ld.so.conf.d")  # a libpython below /usr/local is found by ldconfig's cache alone
 
+BILL = "/usr/share/towerops-agent/towerops-agent.cdx.json"
+"""The bill of materials. Trivy and Syft find it by the end of its name."""
+
 USERS = "root:x:0:0:root:/:/sbin/nologin\ntowerops:x:10001:10001:Towerops agent:/data:/sbin/nologin\n"
 GROUPS = "root:x:0:\ntowerops:x:10001:\n"
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
+
+COMMAND = """\
+#!{venv}/bin/python -IB
+from towerops_agent.container import main
+
+main()
+"""
+"""The command in the image: it takes the volume and gives root up, if it is started as root."""
 
 
 class ImageRoot:
@@ -88,6 +113,12 @@ class ImageRoot:
             if not path.is_symlink() and path.is_file() and path.open("rb").read(4) == b"\x7fELF":
                 yield path
 
+    def strip(self) -> None:
+        """Take the debug symbols out of the interpreter and of its libpython; Debian's own have none."""
+        for binary in self.binaries():
+            if binary.name.startswith(("python3", "libpython3")):
+                subprocess.run(["strip", "--strip-unneeded", binary], check=True)
+
     def _link(self, path: Path) -> None:
         here = self._here(path)
         if not here.is_symlink():
@@ -111,15 +142,24 @@ def libraries(binaries: Iterator[Path]) -> set[str]:
     return found
 
 
-def packages(paths: set[str]) -> set[str]:
-    """The Debian packages that own these files."""
+def packages(paths: Iterable[str]) -> set[str]:
+    """The Debian packages that own these files, as dpkg names them: with the architecture if it may be installed for several."""
     names = set()
     for path in sorted(paths):
         real = os.path.realpath(path)
         for spelling in (real, real.removeprefix("/usr")):  # before Debian 13 the database has some as /lib/…
             answer = subprocess.run(["dpkg-query", "--search", spelling], capture_output=True, text=True, check=False)
-            names |= {line.split(": ")[0] for line in answer.stdout.splitlines()}
+            names |= owners(answer.stdout)
     return names
+
+
+def owners(listing: str) -> set[str]:
+    """The packages that `dpkg-query --search` names in `listing`.
+
+    From Debian 13 on, there are lines about diversions among those that name packages (`diversion by libc6 from: /lib64/…`).
+    """
+    lines = [line for line in listing.splitlines() if not line.startswith(("diversion by ", "local diversion "))]
+    return {name for line in lines for name in line.split(": ")[0].split(", ")}
 
 
 def main(venv: str, target: str) -> None:
@@ -137,19 +177,39 @@ def main(venv: str, target: str) -> None:
         root.take(path)
     for path in (*AUTHORITIES, *LOADER, "/etc/os-release"):
         root.take(path)
+    root.strip()
     subprocess.run(["ldconfig", "-r", target], check=True)
-    interpreter = {python, os.__file__}
-    owners = packages(needed | interpreter | {"/usr/sbin/update-ca-certificates"})
-    root.write("/var/lib/dpkg/status", "\n".join(_told(["dpkg-query", "--status", name]) for name in sorted(owners)))
-    for name in owners:
+    installed = packages(needed | {python, os.__file__, "/usr/sbin/update-ca-certificates"})
+    root.write("/var/lib/dpkg/status", "\n".join(_printed(["dpkg-query", "--status", name]) for name in sorted(installed)))
+    for name in installed:
         root.take(f"/usr/share/doc/{name.split(':')[0]}/copyright")
+    root.write(BILL, bill_of_materials(venv, installed))
+    root.write(f"{venv}/bin/towerops-agent", COMMAND.format(venv=venv))
     root.write("/etc/passwd", USERS)
     root.write("/etc/group", GROUPS)
     root.write("/etc/nsswitch.conf", NSSWITCH)
     root.compile()
 
 
-def _told(command: list[str]) -> str:
+def bill_of_materials(venv: str, installed: set[str]) -> str:
+    """What is in the image: CPython, what pip has installed in `venv`, and these Debian packages."""
+    found = {
+        dist.metadata["Name"]: dist for dist in distributions(path=[str(path) for path in Path(venv).glob("lib/*/site-packages")])
+    }
+    release = platform.freedesktop_os_release().get("VERSION_ID", "unstable")
+    fields = "${Package} ${Version} ${Architecture}"
+    debian = [_printed(["dpkg-query", "--show", f"--showformat={fields}", name]).split() for name in sorted(installed)]
+    return sbom.document(
+        found["towerops-agent"].version,
+        [
+            sbom.interpreter(platform.python_version()),
+            *(sbom.distribution(dist) for dist in found.values()),
+            *(sbom.debian_package(name, version, architecture, release) for name, version, architecture in debian),
+        ],
+    )
+
+
+def _printed(command: list[str]) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

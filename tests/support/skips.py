@@ -11,9 +11,11 @@ NO_RECORDINGS: Final = "the recordings of real devices are not beside the checko
 NO_IPV6: Final = "no IPv6 on the loopback"
 NO_MOUNT: Final = "no right to mount"
 AS_ROOT: Final = "root may write everywhere"
+NOT_ROOT: Final = "only root can give files to another user"
+NOT_READABLE: Final = "another user can't read this interpreter or this tree"
 NO_SYSTEMD: Final = "no systemd-analyze"
 
-PERMITTED: Final = frozenset({NO_RECORDINGS, NO_IPV6, NO_MOUNT, AS_ROOT, NO_SYSTEMD})
+PERMITTED: Final = frozenset({NO_RECORDINGS, NO_IPV6, NO_MOUNT, AS_ROOT, NOT_ROOT, NOT_READABLE, NO_SYSTEMD})
 """Reasons that no package to be installed removes."""
 
 

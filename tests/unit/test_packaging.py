@@ -9,7 +9,7 @@ import pytest
 
 from support.markdown import ROOT, read
 from support.skips import NO_SYSTEMD
-from towerops_agent import __version__
+from towerops_agent import __version__, container
 from towerops_agent.cli.main import cli
 from towerops_agent.settings import SETTINGS
 
@@ -33,29 +33,27 @@ def commands() -> list[str]:
     "named",
     [
         pytest.param(set(re.findall(r"([A-Z_]+)=", re.search(r"^ENV (.*)$", DOCKERFILE, re.MULTILINE)[1])), id="Dockerfile"),
-        pytest.param(set(re.findall(r"^ +([A-Z_]+):|\$\{([A-Z_]+)", COMPOSE, re.MULTILINE)), id="compose"),
         pytest.param(set(re.findall(r"name: ([A-Z_]+)", KUBERNETES)), id="kubernetes"),
         pytest.param({value.partition("=")[0] for value in unit_values("Environment")}, id="systemd"),
     ],
 )
 def test_each_variable_is_a_setting_of_the_agent_or_of_python(named):
-    flat = {name for names in named for name in ([names] if isinstance(names, str) else names) if name}
-    assert flat
-    assert flat - {"PATH", "PYTHONDONTWRITEBYTECODE"} <= {setting.variable for setting in SETTINGS}
-
-
-def test_compose_gives_what_has_no_default():
-    """URL and token: without them nothing starts, and Compose says which one is missing."""
-    assert set(re.findall(r"\$\{([A-Z_]+):\?", COMPOSE)) == {"TOWEROPS_API_URL", "TOWEROPS_AGENT_TOKEN"}
+    assert named
+    assert named - {"PATH", "PYTHONDONTWRITEBYTECODE"} <= {setting.variable for setting in SETTINGS}
 
 
 def test_all_run_as_the_same_user():
-    assert set(re.findall(r"USER (\S+)|--chown=(\S+)", DOCKERFILE)) == {(f"{UID}:{UID}", ""), ("", f"{UID}:{UID}")}
+    assert f"--chown={UID}:{UID}" in DOCKERFILE
     assert f"-o {UID} -g {UID} -m 0700" in DOCKERFILE
     assert f"towerops:x:{UID}:{UID}:" in read("packaging/image_root.py")
     assert set(re.findall(r"(?:runAsUser|runAsGroup|fsGroup): (\d+)", KUBERNETES)) == {UID}
-    assert f"os.chown('/data', {UID}, {UID})" in COMPOSE
     assert f"\nUID = {UID}\n" in read("packaging/check-image")
+    assert int(UID) == container.UID
+
+
+def test_the_image_starts_as_root_for_it_takes_the_volume():
+    assert "USER" not in re.findall(r"^(\w+) ", DOCKERFILE, re.MULTILINE)
+    assert "from towerops_agent.container import main" in read("packaging/image_root.py")
 
 
 def test_all_have_the_version_of_the_package():
@@ -75,7 +73,7 @@ def test_the_database_lies_where_the_agent_may_write():
     default = next(setting.default for setting in SETTINGS if setting.variable == "DATABASE_PATH")
     assert re.findall(r"^VOLUME (.*)$", DOCKERFILE, re.MULTILINE) == ["/data"]
     assert default.startswith("/data/")
-    assert "./data:/data" in COMPOSE
+    assert container.VOLUME.as_posix() == "/data"
     assert "mountPath: /data" in KUBERNETES
     (path,) = (value.partition("=")[2] for value in unit_values("Environment") if value.startswith("DATABASE_PATH="))
     assert path.startswith(f"/var/lib/{unit_values('StateDirectory')[0]}/")
@@ -94,7 +92,7 @@ def test_docker_finds_the_file_without_being_told():
 
 
 def test_the_root_can_be_read_only_everywhere():
-    assert COMPOSE.count("read_only: true") == 2
+    assert "read_only: true" in COMPOSE
     assert "readOnlyRootFilesystem: true" in KUBERNETES
     assert unit_values("ProtectSystem") == ["strict"]
 
