@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
+from towerops_agent.text import is_loopback
 
 LogFormat = Literal["logfmt", "json"]
 
@@ -308,10 +309,4 @@ def _shown(setting: Setting, text: str) -> str:
 
 def _is_exposed(url: SplitResult) -> bool:
     """Whether the URL would send the token in the clear to another machine."""
-    host = url.hostname or ""
-    if url.scheme == "https" or host == "localhost":
-        return False
-    try:
-        return not ip_address(host).is_loopback
-    except ValueError:
-        return True
+    return url.scheme != "https" and not is_loopback(url.hostname or "")

@@ -24,7 +24,7 @@ import msgspec
 
 from towerops_agent import __version__
 from towerops_agent.api.bearer import TokenSource
-from towerops_agent.api.proxy import is_loopback, proxy_of
+from towerops_agent.api.proxy import is_local, proxy_of
 from towerops_agent.api.tls import describe_tls_failure, tls_context
 from towerops_agent.api.wire import contract
 from towerops_agent.api.wire.clock_skew import ahead_s
@@ -112,7 +112,7 @@ class ApiClient:
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 headers={"User-Agent": f"towerops-agent/{__version__}", "Accept": "application/json"},
                 follow_redirects=False,
-                trust_env=not is_loopback(self._base_url),  # what is for this machine goes through no proxy, token and all
+                trust_env=not is_local(self._base_url),  # what is for this machine goes through no proxy, token and all
             )
         except (ValueError, ImportError, httpx2.InvalidURL):  # a URL with a password in it: not shown
             raise SettingsError("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be used: expected http://host:port") from None

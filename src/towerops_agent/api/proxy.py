@@ -4,20 +4,15 @@ httpx2 takes them from the environment itself; this is for what is said when a p
 I/O: reads the environment.
 """
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from towerops_agent.text import is_loopback
 
-def is_loopback(url: str) -> bool:
+
+def is_local(url: str) -> bool:
     """Whether the URL's host is this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 def proxy_of(url: str) -> str | None:
@@ -25,6 +20,6 @@ def proxy_of(url: str) -> str | None:
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or is_loopback(url) or proxy_bypass(parts.hostname or ""):
+    if not proxy or is_local(url) or proxy_bypass(parts.hostname or ""):
         return None
     return urlsplit(proxy if "://" in proxy else f"http://{proxy}").netloc.rpartition("@")[2]

@@ -92,7 +92,7 @@ def _print_csv(series: "list[Series]") -> None:
 
 def _print_sparklines(series: "list[Series]", names: dict[str, str], since_us: int, until_us: int) -> None:
     from towerops_agent.telemetry.views.history import BARS, PLAIN_BARS, amount, sparkline
-    from towerops_agent.telemetry.views.spans import moment
+    from towerops_agent.text import moment
 
     encoding = sys.stdout.encoding or "ascii"
     try:

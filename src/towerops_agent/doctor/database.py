@@ -17,6 +17,7 @@ from towerops_agent.buffer import schema
 from towerops_agent.buffer.database import beside, is_corruption
 from towerops_agent.buffer.room import KEPT_FREE_OCTETS, KEPT_FREE_SHARE
 from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.text import size
 
 _DATABASE: Final = "database"
 _AGENT: Final = "agent"
@@ -93,11 +94,11 @@ def _check_file(path: Path, in_use: bool) -> Check:
         return failed(f"{path} is the database of another program", "give the agent another place in DATABASE_PATH")
     if not in_use and (lacking := _unwritable(path)):
         return failed(f"{lacking} can't be written", f"see to its rights, or run this as the agent's user ({_owner(path)})")
-    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    octets = path.stat().st_size
     if not contents.tables:
         return Check(_DATABASE, Mark.OK, f"{path}, empty: the agent begins with it")
     upgrade = "" if contents.version == schema.VERSION else f", brought up to {schema.VERSION} at the agent's next start"
-    return Check(_DATABASE, Mark.OK, f"{path}, {size}, version {contents.version}{upgrade}")
+    return Check(_DATABASE, Mark.OK, f"{path}, {size(octets)}, version {contents.version}{upgrade}")
 
 
 def _check_place(path: Path) -> Check:
@@ -148,7 +149,7 @@ def _check_disk(path: Path, max_octets: int, statvfs: Callable[[Path], os.statvf
     except OSError as error:
         return Check(_DISK, Mark.SKIPPED, f"can't be seen: {error.strerror}")
     free, whole = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-    told = f"{free / 1e6:,.0f} MB free of {whole / 1e6:,.0f} at {place}"
+    told = f"{size(free)} free of {size(whole)} at {place}"
     if not disk.f_favail and disk.f_files:
         return Check(_DISK, Mark.FAILED, f"no inodes free at {place}", "remove files there, or choose another DATABASE_PATH")
     if free < min(whole // KEPT_FREE_SHARE, KEPT_FREE_OCTETS):

@@ -21,6 +21,7 @@ from towerops_agent.doctor.findings.check import Check, Mark
 from towerops_agent.doctor.proxy import Proxy, ask_tunnel, find_proxy
 from towerops_agent.doctor.tls import NAME as TLS
 from towerops_agent.doctor.tls import ask_date, check_tls
+from towerops_agent.text import address
 
 _RESOLUTION: Final = "name"
 _TCP: Final = "TCP"
@@ -130,7 +131,7 @@ def _check_tcp(way: _Way, network: Network) -> bool:
     hint = ""
     for family, where in way.addresses:
         began = time.monotonic()
-        told = f"[{where[0]}]:{where[1]}" if ":" in where[0] else f"{where[0]}:{where[1]}"
+        told = address(where[0], where[1])
         try:
             _connect(family, where, way.timeout_s).close()
         except OSError as error:

@@ -13,6 +13,7 @@ from urllib.request import getproxies
 
 from towerops_agent.api.proxy import proxy_of
 from towerops_agent.model import Secret
+from towerops_agent.text import address
 
 MOST_HEAD_OCTETS: Final = 65_536
 
@@ -62,7 +63,7 @@ def find_proxy(url: str) -> Proxy | None:
 
 def ask_tunnel(connection: socket.socket, proxy: Proxy, host: str, port: int) -> str:
     """Why the proxy does not pass `connection` on to this host; "" where it does. Raises OSError."""
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    place = address(host, port)
     lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}"]
     if proxy.authorization is not None:
         lines.append(f"Proxy-Authorization: {proxy.authorization.reveal()}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from towerops_agent.api.bearer import TokenSource
-from towerops_agent.api.proxy import is_loopback
+from towerops_agent.api.proxy import is_local
 from towerops_agent.api.tls import tls_context
 from towerops_agent.doctor.findings.check import Check, Mark
 from towerops_agent.errors import SettingsError
@@ -54,7 +54,7 @@ def check_settings(
         context = tls_context(settings.ca_file, settings.client_cert, settings.client_key)
     except SettingsError as error:
         checks.append(_failed(str(error)))
-    if settings.api_url.startswith("http:") and not is_loopback(settings.api_url):
+    if settings.api_url.startswith("http:") and not is_local(settings.api_url):
         checks.append(
             Check(
                 NAME,

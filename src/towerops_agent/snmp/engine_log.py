@@ -7,6 +7,7 @@ import structlog
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.snmp.wire.exchange import Exchanges, Peer
+from towerops_agent.text import address
 
 log = structlog.get_logger()
 
@@ -24,8 +25,7 @@ def tell_changes(exchanges: Exchanges, counters: Counters, name_of: NameOf) -> N
     """Take out what changed; what should not happen to a healthy device is a warning."""
     for peer, change in exchanges.changes:
         counters.add(Count.SNMP_ENGINES, change.kind)
-        address = f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
-        where = log.bind(device=name_of(peer), address=address, before=change.before, after=change.after)
+        where = log.bind(device=name_of(peer), address=address(peer[0], peer[1]), before=change.before, after=change.after)
         if change.kind in _WARNINGS:
             where.warning(_WARNINGS[change.kind])
         else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from towerops_agent.config.document.fields import host as checked_host
 from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.model import Credentials, Equipment, Transport
+from towerops_agent.text import address
 
 _BRACKETED = re.compile(r"\[(?P<host>[^\[\]]+)\](:(?P<port>[0-9]{1,5}))?")
 _WITH_PORT = re.compile(r"(?P<host>[^:\[\]]+):(?P<port>[0-9]{1,5})")
@@ -39,7 +40,7 @@ class Target:
     @property
     def address(self) -> str:
         """Where it is, for people."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return address(self.host, self.port)
 
 
 def parse_place(text: str) -> Place:

@@ -9,13 +9,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import Final
 
 import structlog
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.telemetry.exposition import CONTENT_TYPE
+from towerops_agent.text import address, is_loopback
 
 log = structlog.get_logger()
 
@@ -76,7 +76,7 @@ class MetricsPage:
                 if reason != error.errno:
                     log.warning(
                         "metrics can't be served, the agent goes on without; will retry",
-                        address=_shown(self._host, self._port),
+                        address=address(self._host, self._port),
                         reason=error.strerror or str(error),
                         retry_in_s=TRY_AGAIN_S,
                     )
@@ -86,9 +86,9 @@ class MetricsPage:
     def _tell(self, server: asyncio.Server) -> None:
         for listener in server.sockets:
             host, port = listener.getsockname()[:2]
-            log.info("metrics are served", address=_shown(host, port))
-            if not ip_address(host.partition("%")[0]).is_loopback:
-                log.warning("metrics can be read from other machines, without a password", address=_shown(host, port))
+            log.info("metrics are served", address=address(host, port))
+            if not is_loopback(host):
+                log.warning("metrics can be read from other machines, without a password", address=address(host, port))
 
     def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A client has come. The task is held here; asyncio would hold it by a weak reference alone."""
@@ -142,7 +142,3 @@ class MetricsPage:
 def _response(status: str, content_type: str, body: bytes, with_body: bool = True) -> bytes:
     head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     return head.encode() + (body if with_body else b"")
-
-
-def _shown(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from towerops_agent.api.proxy import is_loopback, proxy_of
+from towerops_agent.api.proxy import is_local, proxy_of
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +34,6 @@ def test_the_proxy_for_a_url(monkeypatch, variables, proxy):
 @pytest.mark.parametrize("url", ["http://localhost:80", "http://127.0.0.9", "http://[::1]:8700"])
 def test_what_is_for_this_machine_goes_through_no_proxy(monkeypatch, url):
     monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
-    assert is_loopback(url)
+    assert is_local(url)
     assert proxy_of(url) is None
-    assert not is_loopback("https://localhost.example.net")
+    assert not is_local("https://localhost.example.net")

@@ -18,7 +18,7 @@ from towerops_agent.api.wire.outcomes import (
 from towerops_agent.config.document.text import config_text
 from towerops_agent.doctor.findings.api import check_api
 from towerops_agent.doctor.findings.check import Check, Mark
-from towerops_agent.doctor.findings.clock import check_clock, span_text
+from towerops_agent.doctor.findings.clock import check_clock
 from towerops_agent.doctor.findings.config import MOST_REFUSALS, check_config
 from towerops_agent.doctor.settings import check_settings
 
@@ -92,10 +92,6 @@ def test_the_clock_is_held_against_the_servers_and_against_reason(now, ahead_s, 
     assert check.mark is mark
     assert text in check.found
     assert bool(check.hint) is (mark is Mark.FAILED)
-
-
-def test_spans_are_told_in_two_units_at_most():
-    assert [span_text(s) for s in (0.4, 59, 200, 7500, 86_400 * 9)] == ["0 s", "59 s", "3 min 20 s", "2 h 5 min", "9 days"]
 
 
 # The API's outcomes

@@ -6,6 +6,8 @@ Microseconds since 1970 (`_us`), seconds (`_s`).
 
 from dataclasses import dataclass
 
+from towerops_agent.text import duration
+
 REPORT_EVERY_S = 60.0
 FIRST_ESTIMATE_AFTER_S = 5.0
 LEAST_BEHIND_S = 60.0
@@ -87,18 +89,3 @@ class CatchUp:
         if now_s <= since_s or self.delivered == delivered:
             return None
         return self._left * (now_s - since_s) / (self.delivered - delivered)
-
-
-def duration(seconds: float) -> str:
-    """The duration as one says it: "40 s", "12 min", "1 h 12 min", "2 d 3 h"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes = whole // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"

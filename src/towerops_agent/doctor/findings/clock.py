@@ -8,6 +8,7 @@ from typing import Final
 
 from towerops_agent.api.wire.clock_skew import MOST_S
 from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.text import duration
 
 NAME = "clock"
 
@@ -26,17 +27,5 @@ def check_clock(now: datetime, ahead_s: float | None) -> Check:
         return Check(NAME, Mark.OK, f"{told}; not compared, as no server told its own")
     if abs(ahead_s) > MOST_S:
         way = "ahead of" if ahead_s > 0 else "behind"
-        return Check(NAME, Mark.FAILED, f"{told}, {span_text(abs(ahead_s))} {way} the server's: readings are misplaced", _SET_IT)
+        return Check(NAME, Mark.FAILED, f"{told}, {duration(abs(ahead_s))} {way} the server's: readings are misplaced", _SET_IT)
     return Check(NAME, Mark.OK, f"{told}, within {max(abs(ahead_s), 1):.0f} s of the server's")
-
-
-def span_text(seconds: float) -> str:
-    """A span of time in one or two units: `45 s`, `3 min 20 s`, `2 h 5 min`, `9 days`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 2 * 86_400:
-        return f"{whole // 3600} h {whole // 60 % 60} min"
-    return f"{whole // 86_400} days"

@@ -11,6 +11,7 @@ from towerops_agent.config.document.equipment import Refusal, read_config
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.doctor.findings.check import Check, Mark
 from towerops_agent.model import Equipment
+from towerops_agent.text import counted
 
 NAME = "config"
 
@@ -76,4 +77,4 @@ def _refusal(refusal: Refusal) -> Check:
 
 def _counts(devices: int, sensors: int, interfaces: int) -> str:
     kinds = ((devices, "device"), (sensors, "sensor"), (interfaces, "interface"))
-    return ", ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for count, kind in kinds)
+    return ", ".join(counted(count, kind) for count, kind in kinds)

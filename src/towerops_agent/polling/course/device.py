@@ -14,6 +14,7 @@ from towerops_agent.polling.course.traits import NARROW, UNCHECKED, UNKNOWN, Tra
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.snmp.wire.message import Version
 from towerops_agent.snmp.wire.security import Security
+from towerops_agent.text import address
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +49,7 @@ class Device:
     @property
     def address(self) -> str:
         """Where it is, for people."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return address(self.host, self.port)
 
 
 def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Planner, before: Device | None = None) -> Device:

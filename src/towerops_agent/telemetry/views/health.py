@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from towerops_agent.telemetry.views.snapshot import Snapshot
-from towerops_agent.telemetry.views.spans import span
+from towerops_agent.text import duration
 
 WRITTEN_WITHIN_S: Final = 90.0
 
@@ -31,15 +31,15 @@ def judge(snapshot: Snapshot | None, now_us: int, boot_clock_s: float) -> Health
     if snapshot is None:
         return Health(("no agent has written to this database yet",))
     if snapshot.stopped_us is not None:
-        return Health((f"the agent was stopped {span((now_us - snapshot.stopped_us) / 1e6)} ago",))
+        return Health((f"the agent was stopped {duration((now_us - snapshot.stopped_us) / 1e6)} ago",))
     problems = [
-        f"the {loop} loop stands still, {span(late_s)} past its time"
+        f"the {loop} loop stands still, {duration(late_s)} past its time"
         for loop, late_s in sorted(standing_still(snapshot.due_s, boot_clock_s).items())
     ]
     unwritten_s = boot_clock_s - snapshot.written_boot_s
     if not 0 <= unwritten_s < WRITTEN_WITHIN_S:
         what = (
-            f"the database was not written for {span(unwritten_s)}"
+            f"the database was not written for {duration(unwritten_s)}"
             if unwritten_s >= 0
             else "the machine has been restarted since"
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from towerops_agent.telemetry.views.snapshot import Dealing, LimitedDevice, Snapshot
-from towerops_agent.telemetry.views.spans import moment, octets, span
+from towerops_agent.text import duration, moment, size
 
 FRESH_WITHIN_US: Final = 90_000_000
 """A running agent writes four snapshots a minute; one that has been silent for longer is taken as gone."""
@@ -52,16 +52,17 @@ def _sections(snapshot: Snapshot, now_us: int) -> Iterator[tuple[str, list[str]]
     if snapshot.limited:
         yield "limits", [_limits(device) for device in snapshot.limited[:SHOWN_DEVICES]]
     if snapshot.clock_skew_s is not None and abs(snapshot.clock_skew_s) > 30:
-        yield "clock", [f"differs from the server's by {span(abs(snapshot.clock_skew_s))}: set it, or readings carry wrong times"]
+        off = duration(abs(snapshot.clock_skew_s))
+        yield "clock", [f"differs from the server's by {off}: set it, or readings carry wrong times"]
 
 
 def _agent(snapshot: Snapshot, now_us: int) -> str:
     who = f"{snapshot.version} on {snapshot.hostname}"
     if snapshot.stopped_us is not None:
-        return f"{who}, stopped {span((now_us - snapshot.stopped_us) / 1e6)} ago, at {moment(snapshot.stopped_us)}"
+        return f"{who}, stopped {_since(snapshot.stopped_us, now_us)} ago, at {moment(snapshot.stopped_us)}"
     if not is_running(snapshot, now_us):
-        return f"{who}, no sign of it for {span(abs(now_us - snapshot.written_us) / 1e6)}: killed, or its disk is full"
-    return f"{who}, running for {span((now_us - snapshot.started_us) / 1e6)} (pid {snapshot.pid})"
+        return f"{who}, no sign of it for {duration(abs(now_us - snapshot.written_us) / 1e6)}: killed, or its disk is full"
+    return f"{who}, running for {_since(snapshot.started_us, now_us)} (pid {snapshot.pid})"
 
 
 def _api(snapshot: Snapshot, now_us: int) -> list[str]:
@@ -71,16 +72,16 @@ def _api(snapshot: Snapshot, now_us: int) -> list[str]:
 def _dealing(dealing: Dealing, now_us: int) -> str:
     if dealing.works is None:
         return "not tried yet"
-    since = span((now_us - (dealing.since_us or now_us)) / 1e6)
+    since = _since(dealing.since_us or now_us, now_us)
     if dealing.works:
-        last = span((now_us - (dealing.last_success_us or now_us)) / 1e6)
+        last = _since(dealing.last_success_us or now_us, now_us)
         return f"works since {since}, last {last} ago"
     return f"fails since {since} ({dealing.failures} times): {dealing.last_failure}"
 
 
 def _config(snapshot: Snapshot, now_us: int) -> list[str]:
     config = snapshot.configuration
-    age = "kept from before" if config.fetched_us is None else f"fetched {span((now_us - config.fetched_us) / 1e6)} ago"
+    age = "kept from before" if config.fetched_us is None else f"fetched {_since(config.fetched_us, now_us)} ago"
     version = f"version {config.version}, " if config.version else ""
     lines = [f"{version}{config.devices} devices, {age}"]
     if config.refused:
@@ -98,7 +99,7 @@ def _devices(snapshot: Snapshot, now_us: int) -> list[str]:
     lines = [f"{states['up']} up, {states['degraded']} degraded, {states['down']} down{unknown}"]
     shown = snapshot.troubled[:SHOWN_DEVICES]
     lines += [
-        f"  {device.state:<8}  {device.name} ({device.address})  {device.reason}, for {span((now_us - device.since_us) / 1e6)}"
+        f"  {device.state:<8}  {device.name} ({device.address})  {device.reason}, for {_since(device.since_us, now_us)}"
         for device in shown
     ]
     more = states["degraded"] + states["down"] - len(shown)
@@ -128,14 +129,18 @@ def _limits(device: LimitedDevice) -> str:
     return f"{device.name} ({device.address}): {'; '.join(learned)}"
 
 
+def _since(time_us: int, now_us: int) -> str:
+    return duration((now_us - time_us) / 1e6)
+
+
 def _backlog(snapshot: Snapshot, now_us: int) -> str:
     backlog = snapshot.backlog
-    size = f"database {octets(backlog.database_octets)}"
+    database = f"database {size(backlog.database_octets)}"
     if not backlog.metrics:
-        return f"nothing pending; {size}"
-    age = f", the oldest {span((now_us - backlog.oldest_us) / 1e6)} old" if backlog.oldest_us is not None else ""
-    drained = f", drained in about {span(backlog.drained_in_s)}" if backlog.drained_in_s is not None else ""
-    return f"{backlog.metrics} metrics, polls: {backlog.polls}{age}{drained}; {size}"
+        return f"nothing pending; {database}"
+    age = f", the oldest {_since(backlog.oldest_us, now_us)} old" if backlog.oldest_us is not None else ""
+    drained = f", drained in about {duration(backlog.drained_in_s)}" if backlog.drained_in_s is not None else ""
+    return f"{backlog.metrics} metrics, polls: {backlog.polls}{age}{drained}; {database}"
 
 
 def _losses(snapshot: Snapshot) -> list[str]:

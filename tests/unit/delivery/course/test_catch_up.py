@@ -1,21 +1,8 @@
 """How far a backlog is, as the log and the status say it."""
 
-import pytest
-
-from towerops_agent.delivery.course.catch_up import Backlog, CatchUp, duration
+from towerops_agent.delivery.course.catch_up import Backlog, CatchUp
 
 HOUR_US = 3_600_000_000
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"), (40, "40 s"), (59.6, "1 min"), (60, "1 min"), (720, "12 min"), (3600, "1 h"), (4320, "1 h 12 min"),
-        (86_400, "1 d"), (97_200, "1 d 3 h"),
-    ],
-)  # fmt: skip
-def test_a_duration_is_said_as_one_says_it(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_a_backlog_is_one_sentence():

@@ -26,7 +26,6 @@ from towerops_agent.telemetry.views.snapshot import (
     slowest_devices,
     troubled_devices,
 )
-from towerops_agent.telemetry.views.spans import octets, span
 from towerops_agent.telemetry.views.status import render
 
 NOW_US = 1_800_000_000_000_000
@@ -169,18 +168,6 @@ def test_an_api_out_of_reach_is_a_remark_and_no_illness():
     health = judge(snapshot(dealings={"metrics": away}), NOW_US, 1000.0)
     assert (health.problems, health.remarks) == ((), ("metrics fails: no route",))
     assert judge(None, NOW_US, 1000.0).problems
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (3660, "1 h 1 min"), (90_061, "1 d 1 h"), (3601, "1 h"), (-5, "0 s")],
-)
-def test_spans_are_written_in_their_two_largest_units(seconds, text):
-    assert span(seconds) == text
-
-
-def test_sizes_are_written_for_people():
-    assert [octets(n) for n in (640, 12_300_000, 1_000_000_000_000)] == ["640 B", "12.3 MB", "1000.0 GB"]
 
 
 LAYOUT = Layout("eq", (("temp", 10.0), ("never", 1.0)), ("eth0",))

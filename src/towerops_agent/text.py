@@ -1,0 +1,67 @@
+"""Durations, moments, sizes, counts and addresses as the operator reads them: each written one way in the whole agent.
+
+Pure. Seconds (`_s`), microseconds since 1970 (`_us`), octets.
+"""
+
+from datetime import UTC, datetime
+from ipaddress import IPv6Address, ip_address
+from itertools import pairwise
+from typing import Final
+
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def duration(seconds: float) -> str:
+    """A duration in its two largest units, `3 d 4 h`, `12 min 30 s`, `2 h`; `0 s` if it is negative, as after a clock was set.
+
+    It is rounded to the smaller of them: an operator who reads "2 h" is at most half a minute off, and no estimate looks
+    better than it is by cutting off. Two units, as one may be a third off ("1 d" for 36 h) and nobody reads three.
+    """
+    left = max(round(seconds), 0)
+    for (_, larger), (_, smaller) in pairwise(_UNITS):
+        if left >= larger:
+            left = (left + smaller // 2) // smaller * smaller
+            break
+    parts = []
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts) or "0 s"
+
+
+def moment(time_us: int) -> str:
+    """A moment of the wall clock, UTC, to the second: `2026-01-09 19:22:15 UTC`."""
+    return datetime.fromtimestamp(time_us / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def size(octets: int) -> str:
+    """A size in decimal units, as disks are sold: `640 B`, `12.3 MB`."""
+    amount, unit = float(octets), "B"
+    for larger in ("kB", "MB", "GB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:,.1f} {unit}"
+
+
+def counted(count: int, noun: str) -> str:
+    """How many of a thing: `1 sensor`, `1,200 sensors`. `noun`: one whose plural is made with an s."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def address(host: str, port: int) -> str:
+    """Host and port, an IPv6 address in brackets (RFC 3986 §3.2.2): `10.0.0.1:161`, `[2001:db8::1]:161`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to `host`, an address without brackets or a name, stays on this machine (RFC 6761 §6.3, RFC 6890)."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return False
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return (mapped or ip).is_loopback
