@@ -53,10 +53,10 @@ def takes_settings(command: click.Command) -> bool:
 
 
 def table_of(words: str) -> str:
-    """The command's section, or the one that it refers to for its options."""
+    """The command's section, after the one that it refers to for its options, if it does."""
     body = DOCUMENTED.get(words, "")
     referred = re.search(rf"The options of `{NAME} ([a-z ]+)`", body)
-    return DOCUMENTED[referred[1]] if referred else body
+    return f"{DOCUMENTED[referred[1]]}\n\n{body}" if referred else body
 
 
 def test_each_command_has_a_section_and_each_section_a_command():

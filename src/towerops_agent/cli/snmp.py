@@ -99,12 +99,21 @@ def get(host: str, oids: tuple[str, ...], timeout: float, retries: int, as_json:
 @snmp.command(short_help="Print all below an OID, as snmpwalk -On does.")
 @_options
 @click.argument("oid", default=DEFAULT_OID)
-def walk(host: str, oid: str, timeout: float, retries: int, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+@click.option("--max-rows", default=1_000_000, show_default=True, type=click.IntRange(1), help="Stop after so many rows.")
+def walk(
+    host: str,
+    oid: str,
+    timeout: float,
+    retries: int,
+    as_json: bool,
+    max_rows: int,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Print all that HOST has below OID (default: 1.3.6.1.2.1), as snmpwalk -On does."""
     from towerops_agent.snmptool import run as snmp_run
 
     (root,) = _parse_oids((oid,))
-    _exit(lambda: snmp_run.print_walk(_target(host, options), root, _timeouts_s(timeout, retries), as_json))
+    _exit(lambda: snmp_run.print_walk(_target(host, options), root, _timeouts_s(timeout, retries), as_json, max_rows))
 
 
 @snmp.command(short_help="Tell what a device is and what it bears.")

@@ -18,13 +18,12 @@ from towerops_agent.snmp.wire import ber
 from towerops_agent.snmptool.choice import Devices, choose_target
 from towerops_agent.snmptool.probe import probe
 from towerops_agent.snmptool.target import Target
-from towerops_agent.snmptool.tool import TargetSession, get, open_session, walk_as_net_snmp
-from towerops_agent.snmptool.views.as_json import varbinds_json
+from towerops_agent.snmptool.tool import AskFailed, TargetSession, get, open_session, walk_as_net_snmp
+from towerops_agent.snmptool.views.as_json import JsonArray, varbinds_json
 from towerops_agent.snmptool.views.as_text import END_OF_MIB_V1, varbind_text
 from towerops_agent.snmptool.views.probe_report import report_json, report_text
 
 if TYPE_CHECKING:
-    from towerops_agent.snmp.wire.message import Varbind
     from towerops_agent.snmp.wire.oid import Oid
 
 __all__ = ["choose_target", "kept_devices", "print_get", "print_probe", "print_walk"]
@@ -47,25 +46,29 @@ async def print_get(target: Target, names: Sequence["Oid"], timeouts_s: tuple[fl
     return 1 if result.complaints else 0
 
 
-async def print_walk(target: Target, root: "Oid", timeouts_s: tuple[float, ...], as_json: bool) -> int:
-    """Print all below `root`, as it comes; as JSON, at the end. Raises as tool.py does; what came until then is printed."""
+async def print_walk(target: Target, root: "Oid", timeouts_s: tuple[float, ...], as_json: bool, max_rows: int) -> int:
+    """Print all below `root` as it comes, `max_rows` at most. Raises as tool.py does; what came until then is printed."""
     v1 = target.credentials.version is SnmpVersion.V1
-    kept: list[Varbind] = []
+    array = JsonArray()
+    rows = 0
     try:
         async with open_session(target, timeouts_s) as session:
             async for varbind in walk_as_net_snmp(session, root):
+                if rows == max_rows:
+                    raise AskFailed(f"the walk of {target.address} was stopped after {max_rows} rows: see --max-rows")
+                rows += 1
                 if as_json:
-                    kept.append(varbind)
+                    click.echo(array.item(varbind), nl=False)
                 elif v1 and varbind.tag == ber.END_OF_MIB_VIEW:
                     click.echo(END_OF_MIB_V1)
                 else:
                     click.echo(varbind_text(varbind))
             _report_address(session)
     finally:
-        if kept:
-            click.echo(varbinds_json(kept))
-    if as_json and not kept:
-        click.echo(varbinds_json(kept))
+        if as_json and rows:
+            click.echo(array.end())
+    if as_json and not rows:
+        click.echo(array.end())
     return 0
 
 

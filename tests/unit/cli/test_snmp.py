@@ -15,7 +15,7 @@ from towerops_agent.counters import Counters
 from towerops_agent.model import Secret
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
-from towerops_agent.snmp.wire.oid import parse_oid
+from towerops_agent.snmp.wire.oid import parse_oid, subidentifiers
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 
@@ -158,3 +158,24 @@ async def test_a_name_that_is_unknown_everywhere_is_told(tmp_path):
     assert got.exit_code == 1
     assert "can't be resolved" in got.stderr
     assert "there is no database" in got.stderr
+
+
+def endless(datagram: bytes, _uptime_s: float) -> bytes:
+    """The answer of a device whose MIB has no end: each name is followed by the next numbers."""
+    asked = decode_message(datagram)
+    (name,) = asked.pdu.names
+    last = subidentifiers(name)
+    first = last[-1] if len(last) > 7 else 0
+    names = [parse_oid(f"1.3.6.1.2.1.1.{first + i}") for i in range(1, 11)]
+    pdu = response(asked.pdu, names, bytes([ber.INTEGER] * 10), [7] * 10)
+    return encode_message(Message(asked.version, asked.community, pdu))
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+async def test_a_walk_of_a_mib_without_end_stops_and_what_was_printed_is_whole(as_json):
+    async with serve(endless) as port:
+        got = await invoke("walk", f"127.0.0.1:{port}", "1.3.6.1.2.1.1", "--max-rows", "1234", *(["--json"] if as_json else []))
+    assert got.exit_code == 1
+    assert "stopped after 1234 rows" in got.stderr
+    rows = json.loads(got.stdout) if as_json else got.stdout.splitlines()
+    assert len(rows) == 1234

@@ -37,8 +37,24 @@ _TYPES: Final = {
 
 def varbinds_json(varbinds: Sequence[Varbind]) -> str:
     """The array, without a line end behind it. "[]" for none."""
-    rows = [msgspec.json.encode(varbind_object(varbind)).decode() for varbind in varbinds]
-    return f"[{','.join(f'{chr(10)}  {row}' for row in rows)}{chr(10) if rows else ''}]"
+    array = JsonArray()
+    return "".join([*map(array.item, varbinds), array.end()])
+
+
+class JsonArray:
+    """The same array, a piece at a time, for a walk that may be long: each `item`, then `end`. The pieces follow each other."""
+
+    def __init__(self) -> None:
+        self._before = "["
+
+    def item(self, varbind: Varbind) -> str:
+        """The piece for the next varbind."""
+        before, self._before = self._before, ","
+        return f"{before}\n  {msgspec.json.encode(varbind_object(varbind)).decode()}"
+
+    def end(self) -> str:
+        """The last piece, without a line end."""
+        return "[]" if self._before == "[" else "\n]"
 
 
 def varbind_object(varbind: Varbind) -> dict[str, object]:
