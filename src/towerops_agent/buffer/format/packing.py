@@ -10,9 +10,9 @@ Pure.
 from collections.abc import Mapping, Sequence
 
 import msgspec
-import zstandard
 
 from towerops_agent.errors import BufferFailure
+from towerops_agent.zstd import Frames
 
 LEVEL = 1
 PLAIN_OCTETS_MAX = 1 << 28
@@ -25,23 +25,19 @@ _decoder = msgspec.msgpack.Decoder(tuple[tuple[int, ...], tuple[bytes, ...]])
 class Packing:
     """Packs and unpacks. For one thread: zstd's contexts are kept and used again."""
 
-    __slots__ = ("_compressor", "_decompressor")
+    __slots__ = ("_frames",)
 
     def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
-        self._decompressor = zstandard.ZstdDecompressor()
+        self._frames = Frames(LEVEL)
 
     def pack(self, polls: Sequence[tuple[int, bytes]]) -> bytes:
         """The pack of these polls: (id, body)."""
-        return self._compressor.compress(_encoder.encode(([poll for poll, _ in polls], [body for _, body in polls])))
+        return self._frames.pack(_encoder.encode(([poll for poll, _ in polls], [body for _, body in polls])))
 
     def unpack(self, pack: bytes) -> Mapping[int, bytes]:
         """The bodies in the pack, by the id of their poll. Raises BufferFailure if its octets are damaged."""
         try:
-            size = zstandard.frame_content_size(pack)
-            if not 0 <= size <= PLAIN_OCTETS_MAX:
-                raise BufferFailure(f"a pack says that it holds {size} octets: expected 0 to {PLAIN_OCTETS_MAX}")
-            ids, bodies = _decoder.decode(self._decompressor.decompress(pack))
+            ids, bodies = _decoder.decode(self._frames.unpack(pack, PLAIN_OCTETS_MAX))
             return dict(zip(ids, bodies, strict=True))
-        except (zstandard.ZstdError, msgspec.MsgspecError, ValueError, MemoryError) as error:
+        except (msgspec.MsgspecError, ValueError, MemoryError) as error:
             raise BufferFailure(f"a pack of polls can't be decoded: {error}") from error

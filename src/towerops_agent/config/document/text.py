@@ -8,14 +8,13 @@ big-endian) and texts.
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from io import BufferedReader
 from typing import Final
 
 import msgspec
-import zstandard
 
 from towerops_agent.config.document.cutter import JsonCutter
 from towerops_agent.errors import InvalidConfig
+from towerops_agent.zstd import stream_compressor, stream_reader
 
 LIST: Final = "equipment"
 MEMBERS: Final = ("version", "poll_interval_seconds", "accepts")
@@ -42,8 +41,7 @@ class ConfigText(msgspec.Struct, frozen=True, array_like=True):
 
     def items(self) -> Iterator[bytes]:
         """The JSON of each device, in order; one at a time is in memory."""
-        with zstandard.ZstdDecompressor().stream_reader(self.packed) as unpacked:
-            texts = BufferedReader(unpacked, 1 << 17)
+        with stream_reader(self.packed) as texts:
             while length := texts.read(_LENGTH_OCTETS):
                 yield texts.read(int.from_bytes(length, "big"))
 
@@ -68,7 +66,7 @@ class ConfigIntake:
         self._digest = blake2b(digest_size=16)
         self._cutter = JsonCutter(LIST)
         self._members: dict[str, bytes] = {}
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+        self._compressor = stream_compressor(_LEVEL)
         self._packed: list[bytes] = []
 
     def write(self, chunk: bytes) -> None:
