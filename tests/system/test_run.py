@@ -128,3 +128,44 @@ async def test_two_agents_on_one_database_are_one_too_many(tmp_path: Path):
                 assert "agent.db" in second.log
                 assert "Traceback" not in second.log
             assert await first.stop() == 0
+
+
+FEW_FILES = """
+import resource
+
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+from towerops_agent.cli.main import main
+
+main()
+"""
+
+
+async def test_too_few_file_descriptors_are_one_line_and_an_exit(tmp_path: Path):
+    async with running(
+        "run", env=environment("http://127.0.0.1:1", tmp_path / "a.db"), code=FEW_FILES.format(soft=20, hard=20)
+    ) as agent:
+        assert await agent.ended() == 2
+    assert agent.lines == [
+        "towerops-agent: only 20 files may be open at once: expected 32 or more; see ulimit -n, or LimitNOFILE="
+    ]
+
+
+async def test_a_low_limit_that_may_be_raised_is_raised(tmp_path: Path):
+    async with site(2) as config:
+        sandbox = Sandbox(config, TOKEN)
+        code = FEW_FILES.format(soft=20, hard=4096)
+        async with sandbox.serve() as url, running("run", env=environment(url, tmp_path / "a.db"), code=code) as agent:
+            await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+            limits = Path(f"/proc/{agent.pid}/limits").read_text()
+            assert await agent.stop() == 0
+    assert next(line.split()[3] for line in limits.splitlines() if line.startswith("Max open files")) == "4096"
+
+
+async def test_the_least_number_of_file_descriptors_is_enough(tmp_path: Path):
+    async with site(3) as config:
+        sandbox = Sandbox(config, TOKEN)
+        code = FEW_FILES.format(soft=32, hard=32)
+        async with sandbox.serve() as url, running("run", env=environment(url, tmp_path / "a.db"), code=code) as agent:
+            await sandbox.store.wait_until(lambda store: all(store.readings(f"d{i}-s0") for i in range(3)))
+            assert await agent.stop() == 0
+    assert "Too many open files" not in agent.log

@@ -22,6 +22,29 @@ if TYPE_CHECKING:
 STANDARD_ERROR = 2
 
 
+LEAST_FILES = 32
+"""File descriptors that the agent needs: 13 at rest, one for each connection to the API and for each device over TCP."""
+
+ENOUGH_FILES = 4096
+
+
+def make_room_for_files() -> None:
+    """Raise the limit of open files as far as it goes, to 4,096 at most; end the command if that is too few to work with."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = most
+    if soft != resource.RLIM_INFINITY and soft < LEAST_FILES:
+        fail(
+            SettingsError(
+                f"only {soft} files may be open at once: expected {LEAST_FILES} or more; see ulimit -n, or LimitNOFILE="
+            )
+        )
+
+
 def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
     """An option for each of SETTINGS, absent unless given."""
     for setting in reversed(SETTINGS):
@@ -42,6 +65,7 @@ def run(once: bool, **flags: str | None) -> None:
     from towerops_agent.counters import Count
     from towerops_agent.telemetry.log_queue import LogQueue
 
+    make_room_for_files()
     log_queue = LogQueue(STANDARD_ERROR)
     settings = _read_settings(flags, log_queue)
     try:
