@@ -12,9 +12,10 @@ from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.plan import SYS_UP_TIME, interface_columns, make_plan
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.traits import UNKNOWN, Traits
+from towerops_agent.reasons import Discard
 from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import Discarded, Exchanges, Reply, Transaction
+from towerops_agent.snmp.wire.exchange import Exchanges, Reply, Transaction
 from towerops_agent.snmp.wire.message import Message, Pdu, PduType, Request, Version, encode_message
 from towerops_agent.snmp.wire.oid import parse_oid
 
@@ -84,7 +85,7 @@ def run(rng: random.Random, count: int) -> None:
         reply = Message(version, b"public", Pdu(PduType.RESPONSE, request_id, 0, 0, list(NAMES), TAGS, list(VALUES)))
         octets = mutated(rng, encode_message(reply))
         outcome = exchanges.receive(octets, PEER, 0.1, 5)
-        if isinstance(outcome, Discarded):
+        if isinstance(outcome, Discard):
             exchanges.give_up(transaction)
             continue
         answered, answer = outcome

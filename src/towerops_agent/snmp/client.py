@@ -20,7 +20,7 @@ from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID, random_id
 from towerops_agent.snmp.keys import KeyDerivation
 from towerops_agent.snmp.resolver import Resolver
 from towerops_agent.snmp.tcp import TcpConnections
-from towerops_agent.snmp.wire.exchange import Answer, Discarded, Exchanges, Peer, Transaction
+from towerops_agent.snmp.wire.exchange import Answer, Exchanges, Peer, Transaction
 from towerops_agent.snmp.wire.message import Request
 from towerops_agent.snmp.wire.security import Security
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
@@ -176,8 +176,8 @@ class SnmpClient:
             outcome = self._exchanges.receive(datagram, peer, now, wall_us)
             if self._exchanges.changes:
                 tell_changes(self._exchanges, self._counters, self._name_of)
-            if isinstance(outcome, Discarded):
-                self._counters.add(Count.SNMP_DISCARDED, outcome.reason)
+            if isinstance(outcome, Discard):
+                self._counters.add(Count.SNMP_DISCARDED, outcome)
                 continue
             transaction, reply = outcome
             wait = self._waiting[transaction]

@@ -18,7 +18,7 @@ from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.engine_log import NameOf, tell_changes
 from towerops_agent.snmp.keys import KeyDerivation
-from towerops_agent.snmp.wire.exchange import Answer, Discarded, Exchanges, Peer, Transaction
+from towerops_agent.snmp.wire.exchange import Answer, Exchanges, Peer, Transaction
 from towerops_agent.snmp.wire.framing import Framer
 from towerops_agent.snmp.wire.message import Request
 from towerops_agent.snmp.wire.security import Security
@@ -152,8 +152,8 @@ class TcpConnections:
         """Hand a message that came from `peer` to whom it concerns."""
         outcome = self._exchanges.receive(message, peer, asyncio.get_running_loop().time(), time.time_ns() // 1000)
         tell_changes(self._exchanges, self._counters, self._name_of)
-        if isinstance(outcome, Discarded):
-            self.discard(outcome.reason)
+        if isinstance(outcome, Discard):
+            self.discard(outcome)
             return
         transaction, reply = outcome
         answer = self._waiting[transaction]

@@ -8,10 +8,11 @@ import pytest
 from support import asking, usm_agent
 from support.usm_agent import UsmAgent
 from towerops_agent.counters import Count
+from towerops_agent.reasons import Discard
 from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import Discarded, Exchanges, NoReply, Reply, Transaction
+from towerops_agent.snmp.wire.exchange import Exchanges, NoReply, Reply, Transaction
 from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_lab.simulator.server import serve
@@ -58,14 +59,14 @@ def sent(security, *, from_any=False):
 @pytest.mark.parametrize("version", ["1", "2c"])
 def test_a_reply_from_another_address_is_discarded_and_told(version):
     exchanges, transaction, datagram = sent(asking.security(version))
-    assert exchanges.receive(answer(datagram), OTHER, 0.1, 0) == Discarded("foreign_peer")
+    assert exchanges.receive(answer(datagram), OTHER, 0.1, 0) == Discard("foreign_peer")
     assert exchanges.give_up(transaction) == NoReply("timeout", 1, answered_from=OTHER)
 
 
 @pytest.mark.parametrize("from_any", [False, True])
 def test_another_address_that_does_not_know_the_community_is_neither_told_of_nor_accepted(from_any):
     exchanges, transaction, datagram = sent(asking.security(), from_any=from_any)
-    assert exchanges.receive(answer(datagram, community=b"guessed"), OTHER, 0.1, 0) == Discarded("foreign_peer")
+    assert exchanges.receive(answer(datagram, community=b"guessed"), OTHER, 0.1, 0) == Discard("foreign_peer")
     assert exchanges.give_up(transaction) == NoReply("timeout", 1)
 
 
@@ -73,7 +74,7 @@ def test_another_address_that_does_not_know_the_id_is_neither_told_of_nor_accept
     exchanges, transaction, _ = sent(asking.security(), from_any=True)
     _, _, foreign = sent(asking.security())
     octets = answer(foreign.replace(LOWEST_ID.to_bytes(4, "big"), (LOWEST_ID + 50).to_bytes(4, "big")))
-    assert exchanges.receive(octets, OTHER, 0.1, 0) == Discarded("unknown_id")
+    assert exchanges.receive(octets, OTHER, 0.1, 0) == Discard("unknown_id")
     assert exchanges.give_up(transaction) == NoReply("timeout", 1)
 
 
@@ -82,7 +83,7 @@ def test_over_v3_another_address_is_told_of_from_the_discovery_on_and_has_to_aut
     security = UsmSecurity(agent.user)
     exchanges, transaction, datagram = sent(security)
     discovered = agent.answer(datagram, 0.0)
-    assert exchanges.receive(discovered, OTHER, 0.1, 0) == Discarded("foreign_peer")
+    assert exchanges.receive(discovered, OTHER, 0.1, 0) == Discard("foreign_peer")
     assert exchanges.give_up(transaction).answered_from == OTHER
 
     exchanges, transaction, datagram = sent(security, from_any=True)
@@ -90,7 +91,7 @@ def test_over_v3_another_address_is_told_of_from_the_discovery_on_and_has_to_aut
     usm_agent.equip(security)
     reply = bytearray(agent.answer(exchanges.repeat(transaction, 0.2)[0], 0.2))
     reply[-1] ^= 1
-    assert exchanges.receive(bytes(reply), OTHER, 0.3, 0) == Discarded("wrong_digest")
+    assert exchanges.receive(bytes(reply), OTHER, 0.3, 0) == Discard("wrong_digest")
     reply[-1] ^= 1
     assert isinstance(exchanges.receive(bytes(reply), OTHER, 0.3, 0)[1], Reply)
 

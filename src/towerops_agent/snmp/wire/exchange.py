@@ -25,7 +25,7 @@ from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire.message import Pdu, PduType, Request, decode_message
 from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_agent.snmp.wire.security import Security
-from towerops_agent.snmp.wire.usm import AskAgain, Refused, Rejected, UsmSecurity
+from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_agent.snmp.wire.usm_engine import EngineChange  # noqa: TC001 - as all others
 from towerops_agent.snmp.wire.v3message import decode_v3
 
@@ -63,13 +63,6 @@ class NoReply:
 
 
 Answer = Reply | NoReply
-
-
-@dataclass(frozen=True, slots=True)
-class Discarded:
-    """A datagram that is no reply to an open transaction, and why."""
-
-    reason: Discard
 
 
 class Stage(Enum):
@@ -174,7 +167,7 @@ class Exchanges:
 
     def receive(
         self, datagram: bytes, peer: Peer, now: float, wall_us: int
-    ) -> tuple[Transaction, Reply | NoReply | AskAgain] | Discarded:
+    ) -> tuple[Transaction, Reply | NoReply | AskAgain] | Discard:
         """The transaction that `datagram` answers and its reply; or why it answers none.
 
         With a Reply or NoReply it is closed; with AskAgain it goes on, and wants `repeat`, after its security got its keys.
@@ -185,7 +178,7 @@ class Exchanges:
             return self._receive_v3(datagram, peer, now, wall_us)
         pdu = message.pdu
         if pdu.type != PduType.RESPONSE:
-            return Discarded(Discard.NOT_A_RESPONSE)
+            return Discard.NOT_A_RESPONSE
         transaction = self._open.get(pdu.request_id)
         if transaction is None:
             return self._unawaited(pdu.request_id)
@@ -193,52 +186,52 @@ class Exchanges:
         if peer != transaction.peer and (refusal is not None or not transaction.from_any):
             if refusal is None:
                 transaction.answered_from = peer
-            return Discarded(Discard.FOREIGN_PEER)
+            return Discard.FOREIGN_PEER
         if refusal is not None:
-            return Discarded(refusal)
+            return refusal
         rtt_s = now - transaction.sent_at[pdu.request_id]
         self.close(transaction)
         return transaction, Reply(pdu, rtt_s, wall_us)
 
     def _receive_v3(
         self, datagram: bytes, peer: Peer, now: float, wall_us: int
-    ) -> tuple[Transaction, Reply | NoReply | AskAgain] | Discarded:
+    ) -> tuple[Transaction, Reply | NoReply | AskAgain] | Discard:
         try:
             message = decode_v3(datagram)
         except MalformedMessage:
-            return Discarded(Discard.MALFORMED)
+            return Discard.MALFORMED
         transaction = self._open.get(message.message_id)
         if transaction is None:
             return self._unawaited(message.message_id)
         security = transaction.security
         if not isinstance(security, UsmSecurity):
-            return Discarded(Discard.FOREIGN_PEER if peer != transaction.peer else Discard.WRONG_VERSION)
+            return Discard.FOREIGN_PEER if peer != transaction.peer else Discard.WRONG_VERSION
         if peer != transaction.peer and not transaction.from_any:
             transaction.answered_from = peer  # a hint alone: what comes from there is verified once it is accepted
-            return Discarded(Discard.FOREIGN_PEER)
+            return Discard.FOREIGN_PEER
         try:
             verdict = security.open(message, now)
         except MalformedMessage:
-            return Discarded(Discard.MALFORMED)
+            return Discard.MALFORMED
         self.changes += [(transaction.peer, change) for change in security.take_changes()]
-        if isinstance(verdict, Refused):
-            return Discarded(verdict.reason)
-        if isinstance(verdict, Rejected):
-            return self._end(transaction, verdict.reason)
+        if isinstance(verdict, Discard):
+            return verdict
+        if isinstance(verdict, Reason):
+            return self._end(transaction, verdict)
         if isinstance(verdict, AskAgain):
             return self._ask_again(transaction, verdict)
         if verdict.request_id != message.message_id:
-            return Discarded(Discard.WRONG_REQUEST_ID)
+            return Discard.WRONG_REQUEST_ID
         if transaction.v3 is not None and message.message_id in transaction.v3.examined:
             return self._end(transaction, Reason.TIMEOUT)  # its privacy is fine: it did not answer this one request
         rtt_s = now - transaction.sent_at[message.message_id]
         self.close(transaction)
         return transaction, Reply(verdict, rtt_s, wall_us)
 
-    def _ask_again(self, transaction: Transaction, verdict: AskAgain) -> tuple[Transaction, NoReply | AskAgain] | Discarded:
+    def _ask_again(self, transaction: Transaction, verdict: AskAgain) -> tuple[Transaction, NoReply | AskAgain] | Discard:
         course = transaction.v3 = transaction.v3 or V3Course()
         if course.repeats and not verdict.news:
-            return Discarded(Discard.REPEATED_REPORT)
+            return Discard.REPEATED_REPORT
         if course.stage is Stage.EXAMINING_AUTH and verdict.authenticated:
             course.stage = Stage.EXAMINING_PRIV
         elif course.repeats == MOST_REPEATS:
@@ -252,8 +245,8 @@ class Exchanges:
         transaction = self._open.get(request_id)
         return None if transaction is None else transaction.request
 
-    def _unawaited(self, request_id: int) -> Discarded:
-        return Discarded(Discard.LATE if request_id in self._past else Discard.UNKNOWN_ID)
+    def _unawaited(self, request_id: int) -> Discard:
+        return Discard.LATE if request_id in self._past else Discard.UNKNOWN_ID
 
     def _end(self, transaction: Transaction, reason: Reason) -> tuple[Transaction, NoReply]:
         self.close(transaction)

@@ -38,13 +38,6 @@ ENGINE_ID_OCTETS: Final = range(1, 33)  # RFC 3411 §5 wants 5 at least; firmwar
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A message that is no answer, to be discarded for this reason."""
-
-    reason: Discard
-
-
-@dataclass(frozen=True, slots=True)
 class AskAgain:
     """What the device says of its engine is noted: the same request, sent again now, may be answered.
 
@@ -57,15 +50,8 @@ class AskAgain:
     news: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The device won't answer this user's request, for this reason."""
-
-    reason: Reason
-
-
-Verdict = Pdu | Refused | AskAgain | Rejected
-"""What a message is: a response, still to be matched by its request-id, or one of the others."""
+Verdict = Pdu | Discard | AskAgain | Reason
+"""What a message is: a response, still to be matched by its request-id; not a reply, and why; or why there will be none."""
 
 _USM_STATS: Final = parse_oid("1.3.6.1.6.3.15.1.1")
 _REPORTS: Final[dict[Oid, Reason]] = {
@@ -186,36 +172,36 @@ class UsmSecurity:
         authenticated = bool(message.flags & AUTHENTICATED)
         if authenticated:
             if message.engine_id != self._engine.id or self._keys is None or self.wants_keys:
-                return Refused(Discard.FOREIGN_ENGINE)
+                return Discard.FOREIGN_ENGINE
             if message.user != self.user.name:
-                return Refused(Discard.WRONG_USER)
+                return Discard.WRONG_USER
             if not self._is_authentic(message):
-                return Refused(Discard.WRONG_DIGEST)
+                return Discard.WRONG_DIGEST
             if not self._engine.hear(message.boots, message.time_s, now):
                 self._engine.accept(message.boots, message.time_s, now)
                 return AskAgain(Reason.NOT_IN_TIME_WINDOW, True)
         scoped = message.data
         if message.flags & ENCRYPTED:
             if self._privacy is None:
-                return Refused(Discard.WRONG_SECURITY_LEVEL)
+                return Discard.WRONG_SECURITY_LEVEL
             try:
                 scoped = self._privacy.decrypt(scoped, message.boots, message.time_s, message.salt)
                 at, end = scoped_pdu_at(scoped)
             except MalformedMessage:
-                return Rejected(Reason.WRONG_PRIV)  # it is the device's, and yet noise to our key
+                return Reason.WRONG_PRIV  # it is the device's, and yet noise to our key
         else:
             at, end = scoped_pdu_at(scoped)
         pdu = decode_pdu(scoped, at, end)
         if pdu.type == PduType.REPORT:
             return self._take_report(pdu, message, authenticated, now)
         if pdu.type != PduType.RESPONSE:
-            return Refused(Discard.NOT_A_RESPONSE)
+            return Discard.NOT_A_RESPONSE
         if message.flags & (AUTHENTICATED | ENCRYPTED) != self._flags:
-            return Refused(Discard.WRONG_SECURITY_LEVEL)
+            return Discard.WRONG_SECURITY_LEVEL
         if message.engine_id != self._engine.id:
-            return Refused(Discard.FOREIGN_ENGINE)
+            return Discard.FOREIGN_ENGINE
         if message.user != self.user.name:
-            return Refused(Discard.WRONG_USER)
+            return Discard.WRONG_USER
         self._doubtful = False
         self._private_once = self._private_once or self.user.priv is not None
         return pdu
@@ -235,20 +221,20 @@ class UsmSecurity:
         """Reports with the ID of a message of ours are believed as far as said above (RFC 3414 §3.2, RFC 3412 §7.1 step 3)."""
         reason = _REPORTS.get(pdu.names[0]) if pdu.names else None
         if reason is None:
-            return Refused(Discard.UNKNOWN_REPORT)
+            return Discard.UNKNOWN_REPORT
         if reason is Reason.UNKNOWN_ENGINE_ID or self._doubtful:  # some answer a discovery with another report, which will do
             if len(message.engine_id) not in ENGINE_ID_OCTETS:
-                return Refused(Discard.NO_ENGINE_ID)
+                return Discard.NO_ENGINE_ID
             if message.engine_id == self._engine.id and not self._doubtful:
                 return AskAgain(Reason.UNKNOWN_ENGINE_ID, authenticated, news=False)  # another discovery was answered first
             self._know(message, now)
             return AskAgain(Reason.UNKNOWN_ENGINE_ID, authenticated)
         if message.engine_id != self._engine.id:
-            return Refused(Discard.FOREIGN_ENGINE)
+            return Discard.FOREIGN_ENGINE
         if reason is Reason.NOT_IN_TIME_WINDOW:
             self._engine.suppose(message.boots, message.time_s, now)
             return AskAgain(reason, authenticated)
-        return Rejected(reason)
+        return reason
 
     def _know(self, message: V3Message, now: float) -> None:
         if message.engine_id != self._engine.id:

@@ -3,9 +3,10 @@
 import pytest
 
 from support import asking
+from towerops_agent.reasons import Discard
 from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import Discarded, Exchanges, Reply, Transaction
+from towerops_agent.snmp.wire.exchange import Exchanges, Reply, Transaction
 from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Version, decode_message, encode_message, response
 
 PEER = ("192.0.2.1", 161)
@@ -69,14 +70,14 @@ def test_a_reply_to_any_attempt_is_the_reply_and_its_round_trip_is_that_attempt_
     closed, reply = under_way.receive(answered(datagrams[answers]), PEER, 3.5, WALL_US)
     assert closed is asked
     assert reply.rtt_s == 3.5 - (0.0, 1.0, 3.0)[answers]
-    assert [under_way.receive(answered(datagram), PEER, 4.0, WALL_US) for datagram in datagrams] == [Discarded("late")] * 3
+    assert [under_way.receive(answered(datagram), PEER, 4.0, WALL_US) for datagram in datagrams] == [Discard("late")] * 3
 
 
 def test_a_second_reply_is_late():
     under_way = exchanges()
     datagram, _ = under_way.attempt(transaction(), 0.0)
-    assert not isinstance(under_way.receive(answered(datagram), PEER, 0.1, WALL_US), Discarded)
-    assert under_way.receive(answered(datagram, ticks=1), PEER, 0.2, WALL_US) == Discarded("late")
+    assert not isinstance(under_way.receive(answered(datagram), PEER, 0.1, WALL_US), Discard)
+    assert under_way.receive(answered(datagram, ticks=1), PEER, 0.2, WALL_US) == Discard("late")
 
 
 def test_a_reply_after_the_transaction_was_given_up_is_late():
@@ -84,7 +85,7 @@ def test_a_reply_after_the_transaction_was_given_up_is_late():
     datagram, _ = under_way.attempt(asked, 0.0)
     under_way.close(asked)
     under_way.close(asked)
-    assert under_way.receive(answered(datagram), PEER, 9.0, WALL_US) == Discarded("late")
+    assert under_way.receive(answered(datagram), PEER, 9.0, WALL_US) == Discard("late")
     assert len(under_way) == 0
 
 
@@ -102,7 +103,7 @@ def test_a_reply_after_the_transaction_was_given_up_is_late():
 def test_what_is_no_reply_is_discarded_and_the_reply_is_still_awaited(reason, change):
     under_way, asked = exchanges(), transaction()
     datagram, _ = under_way.attempt(asked, 0.0)
-    assert under_way.receive(answered(datagram, **change), PEER, 0.1, WALL_US) == Discarded(reason)
+    assert under_way.receive(answered(datagram, **change), PEER, 0.1, WALL_US) == Discard(reason)
     assert under_way.receive(answered(datagram), PEER, 0.2, WALL_US)[0] is asked
 
 
@@ -110,7 +111,7 @@ def test_what_is_no_reply_is_discarded_and_the_reply_is_still_awaited(reason, ch
 def test_a_reply_from_another_address_or_port_is_discarded(peer):
     under_way, asked = exchanges(), transaction()
     datagram, _ = under_way.attempt(asked, 0.0)
-    assert under_way.receive(answered(datagram), peer, 0.1, WALL_US) == Discarded("foreign_peer")
+    assert under_way.receive(answered(datagram), peer, 0.1, WALL_US) == Discard("foreign_peer")
     assert under_way.receive(answered(datagram), PEER, 0.2, WALL_US)[0] is asked
 
 
@@ -118,8 +119,8 @@ def test_a_reply_from_another_address_or_port_is_discarded(peer):
 def test_garbage_is_discarded(garbage):
     under_way, asked = exchanges(), transaction()
     datagram, _ = under_way.attempt(asked, 0.0)
-    assert under_way.receive(garbage, PEER, 0.1, WALL_US) == Discarded("malformed")
-    assert under_way.receive(answered(datagram)[:-1], PEER, 0.1, WALL_US) == Discarded("malformed")
+    assert under_way.receive(garbage, PEER, 0.1, WALL_US) == Discard("malformed")
+    assert under_way.receive(answered(datagram)[:-1], PEER, 0.1, WALL_US) == Discard("malformed")
     assert len(under_way) == 1
 
 
@@ -128,7 +129,7 @@ def test_an_id_that_was_never_used_is_unknown():
     datagram, _ = under_way.attempt(transaction(), 0.0)
     message = decode_message(datagram)
     message.pdu = Pdu(PduType.RESPONSE, message.pdu.request_id + 1)
-    assert under_way.receive(encode_message(message), PEER, 0.1, WALL_US) == Discarded("unknown_id")
+    assert under_way.receive(encode_message(message), PEER, 0.1, WALL_US) == Discard("unknown_id")
 
 
 def test_replies_go_each_to_its_own_transaction_in_any_order():
@@ -161,7 +162,7 @@ def test_only_so_many_past_ids_are_remembered():
         asked = transaction()
         datagrams.append(under_way.attempt(asked, 0.0)[0])
         under_way.close(asked)
-    reasons = [under_way.receive(answered(datagram), PEER, 1.0, WALL_US).reason for datagram in datagrams]
+    reasons = [under_way.receive(answered(datagram), PEER, 1.0, WALL_US) for datagram in datagrams]
     assert reasons == ["unknown_id", "late", "late", "late"]
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from support import asking, usm_agent
 from support.usm_agent import UsmAgent, user
+from towerops_agent.reasons import Discard
 from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import MOST_REPEATS, Discarded, Exchanges, NoReply, Reply, Transaction
+from towerops_agent.snmp.wire.exchange import MOST_REPEATS, Exchanges, NoReply, Reply, Transaction
 from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Version, encode_message
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol
@@ -54,7 +55,7 @@ class Field:
             self.sent.append(datagram)
             octets = self.agent.answer(datagram, self.now)
             outcome = self.receive(octets) if octets is not None else None
-            if outcome is None or isinstance(outcome, Discarded):
+            if outcome is None or isinstance(outcome, Discard):
                 self.now += timeout_s
                 step = self.exchanges.attempt(transaction, self.now)
                 if step is None:
@@ -328,14 +329,14 @@ def ready(level="authPriv, AES"):
 )
 def test_a_response_that_differs_is_discarded_and_the_right_one_still_awaited(level, reason, change):
     field, transaction, message, asked = ready(level)
-    assert field.receive(field.agent.respond(message.message_id, asked, field.now, **change)) == Discarded(reason)
+    assert field.receive(field.agent.respond(message.message_id, asked, field.now, **change)) == Discard(reason)
     assert field.receive(field.agent.respond(message.message_id, asked, field.now))[0] is transaction
 
 
 @pytest.mark.parametrize("flags", [0, 1])
 def test_a_response_with_less_protection_than_the_request_is_discarded(flags):
     field, _, message, asked = ready()
-    assert field.receive(field.agent.respond(message.message_id, asked, field.now, flags=flags)) == Discarded(
+    assert field.receive(field.agent.respond(message.message_id, asked, field.now, flags=flags)) == Discard(
         "wrong_security_level"
     )
 
@@ -344,7 +345,7 @@ def test_a_response_with_more_protection_than_the_user_has_is_discarded():
     field, transaction, message, asked = ready("authNoPriv")
     other = UsmAgent(user(AuthProtocol.SHA))
     octets = other.respond(message.message_id, asked, field.now)
-    assert field.receive(octets) == Discarded("wrong_security_level")
+    assert field.receive(octets) == Discard("wrong_security_level")
     assert field.receive(field.agent.respond(message.message_id, asked, field.now))[0] is transaction
 
 
@@ -359,13 +360,13 @@ def test_an_authentic_response_with_bad_varbinds_is_malformed():
     field, _, message, _ = ready()
     broken = Pdu(PduType.RESPONSE, message.message_id)
     broken.type = 0x30
-    assert field.receive(field.agent.message(message.message_id, broken, field.now)) == Discarded("malformed")
+    assert field.receive(field.agent.message(message.message_id, broken, field.now)) == Discard("malformed")
 
 
 def test_a_response_from_another_address_is_discarded_and_told():
     field, transaction, message, asked = ready()
     octets = field.agent.respond(message.message_id, asked, field.now)
-    assert field.receive(octets, ("192.0.2.9", 161)) == Discarded("foreign_peer")
+    assert field.receive(octets, ("192.0.2.9", 161)) == Discard("foreign_peer")
     assert field.exchanges.give_up(transaction) == NoReply("timeout", 1, answered_from=("192.0.2.9", 161))
 
 
@@ -374,11 +375,11 @@ def test_a_replayed_response_is_never_accepted():
     field, _, message, asked = ready()
     octets = field.agent.respond(message.message_id, asked, field.now)
     assert isinstance(field.receive(octets)[1], Reply)
-    assert field.receive(octets) == Discarded("late")
+    assert field.receive(octets) == Discard("late")
     _, (datagram, _) = field.open()
     again = decode_v3(datagram).message_id
     forged = octets.replace(message.message_id.to_bytes(4, "big"), again.to_bytes(4, "big"))
-    assert field.receive(forged) == Discarded("wrong_digest")
+    assert field.receive(forged) == Discard("wrong_digest")
 
 
 def test_an_old_but_authentic_response_is_not_taken_and_the_request_asked_again():
@@ -398,11 +399,11 @@ def test_an_engine_at_its_last_boot_is_in_no_time_window():
 def test_a_message_of_another_version_with_the_right_id_is_discarded():
     field, _, message, asked = ready()
     reply = Pdu(PduType.RESPONSE, message.message_id, names=asked.names, tags=bytes([ber.NULL]) * 2, values=[None, None])
-    assert field.receive(encode_message(Message(1, b"public", reply))) == Discarded("wrong_version")
+    assert field.receive(encode_message(Message(1, b"public", reply))) == Discard("wrong_version")
     plain = Transaction(PEER, Community(Version.V2C, b"public"), REQUEST, (1.0,))
     field.exchanges.attempt(plain, field.now)
     request_id = next(iter(plain.sent_at))
-    assert field.receive(field.agent.respond(request_id, asked, field.now)) == Discarded("wrong_version")
+    assert field.receive(field.agent.respond(request_id, asked, field.now)) == Discard("wrong_version")
 
 
 @pytest.mark.parametrize(
@@ -419,7 +420,7 @@ def test_a_message_of_another_version_with_the_right_id_is_discarded():
 )  # fmt: skip
 def test_a_report_that_is_of_no_use_is_discarded(reason, build):
     field, transaction, message, asked = ready()
-    assert field.receive(build(field, message)) == Discarded(reason)
+    assert field.receive(build(field, message)) == Discard(reason)
     assert field.receive(field.agent.respond(message.message_id, asked, field.now))[0] is transaction
 
 
@@ -428,7 +429,7 @@ def test_a_report_of_an_engine_that_is_known_by_now_counts_once():
     field, transaction, message, _ = ready()
     report = field.agent.report(message, usm_agent.UNKNOWN_ENGINE, field.now)
     assert field.receive(report) == (transaction, AskAgain("unknown_engine_id", False, news=False))
-    assert field.receive(report) == Discarded("repeated_report")
+    assert field.receive(report) == Discard("repeated_report")
 
 
 def test_a_time_that_is_not_authenticated_changes_nothing_once_one_was():
@@ -442,7 +443,7 @@ def test_a_time_that_is_not_authenticated_changes_nothing_once_one_was():
 @pytest.mark.parametrize("flags", [2, 6])
 def test_privacy_without_authentication_is_malformed(flags):
     field, _, message, _ = ready()
-    assert field.receive(encode_v3(message.message_id, flags, b"\x04\x02\x30\x00", b"\x04\x00")) == Discarded("malformed")
+    assert field.receive(encode_v3(message.message_id, flags, b"\x04\x02\x30\x00", b"\x04\x00")) == Discard("malformed")
 
 
 def test_two_devices_with_the_same_engine_id_keep_their_own_keys_and_times():
