@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from towerops_agent.buffer.format.codec import decode_layout
-from towerops_agent.buffer.reader import Reader
+from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.scheduling.timetable import phase, step
 from towerops_agent.telemetry.views.snapshot import KEY, Snapshot, decode_snapshot
 
@@ -82,7 +82,7 @@ class AgentProcess:
 
     def snapshot(self) -> Snapshot:
         """What it says of itself: four times a minute, and at its stop."""
-        with Reader(self.database) as reader:
+        with DatabaseReader(self.database) as reader:
             snapshot = decode_snapshot(reader.meta(KEY) or b"")
         assert snapshot is not None
         return snapshot

@@ -14,7 +14,7 @@ from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.wire.exchange import Exchanges, Reply, Transaction
 from towerops_agent.snmp.wire.message import Pdu, PduType
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
-from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol
+from towerops_agent.snmp.wire.usm_keys import AuthScheme, PrivScheme
 from towerops_agent.snmp.wire.usm_privacy import make_privacy
 from towerops_agent.snmp.wire.v3message import decode_v3, scoped_pdu_at
 
@@ -25,9 +25,9 @@ NOW = 100.0
 USERS = st.sampled_from(
     (
         user(),
-        user(AuthProtocol.SHA, None),
-        user(AuthProtocol.MD5, PrivProtocol.DES),
-        user(AuthProtocol.SHA_512, PrivProtocol.AES_256_C),
+        user(AuthScheme.SHA, None),
+        user(AuthScheme.MD5, PrivScheme.DES),
+        user(AuthScheme.SHA_512, PrivScheme.AES_256_C),
     )
 )
 UNSIGNED_31 = st.integers(0, 2**31 - 1)
@@ -140,17 +140,17 @@ def test_what_was_answered_is_never_taken_again(wanted, times):
         assert scene.receive(reply) == Discard("late")
 
 
-@given(st.sampled_from(PrivProtocol), st.binary(max_size=200), UNSIGNED_31, UNSIGNED_31, st.integers(0, 2**64 - 1))
+@given(st.sampled_from(PrivScheme), st.binary(max_size=200), UNSIGNED_31, UNSIGNED_31, st.integers(0, 2**64 - 1))
 def test_what_is_encrypted_is_decrypted(protocol, plain, boots, time_s, salt):
     key = bytes(range(protocol.key_octets))
     octets, sent = make_privacy(protocol, key, salt).encrypt(plain, boots, time_s)
     decrypted = make_privacy(protocol, key, 0).decrypt(octets, boots, time_s, sent)
     assert decrypted[: len(plain)] == plain
-    assert len(decrypted) - len(plain) < (8 if protocol is PrivProtocol.DES else 1)
+    assert len(decrypted) - len(plain) < (8 if protocol is PrivScheme.DES else 1)
     assert plain not in octets or len(plain) < 4
 
 
-@given(st.sampled_from(PrivProtocol), st.binary(max_size=64), st.binary(max_size=12))
+@given(st.sampled_from(PrivScheme), st.binary(max_size=64), st.binary(max_size=12))
 def test_decrypting_anything_gives_octets_or_is_malformed(protocol, octets, salt):
     with contextlib.suppress(MalformedMessage):
         assert len(make_privacy(protocol, bytes(32)[: protocol.key_octets], 0).decrypt(octets, 1, 1, salt)) == len(octets)

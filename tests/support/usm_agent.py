@@ -7,7 +7,7 @@ from functools import cache
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Pdu, PduType, decode_pdu, encode_pdu, response
 from towerops_agent.snmp.wire.oid import parse_oid
-from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol, UsmUser, derive_keys, password_to_key
+from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme, derive_keys, password_to_key
 from towerops_agent.snmp.wire.usm_privacy import make_privacy
 from towerops_agent.snmp.wire.v3message import (
     AUTHENTICATED,
@@ -26,15 +26,15 @@ USM_STATS = parse_oid("1.3.6.1.6.3.15.1.1")
 
 
 def user(
-    auth=AuthProtocol.SHA_256,
-    priv=PrivProtocol.AES_128,
+    auth=AuthScheme.SHA_256,
+    priv=PrivScheme.AES_128,
     *,
     name=b"poller",
     auth_password=b"auth-pass-1",
     priv_password=b"priv-pass-1",
 ):
     """A user of this security level."""
-    return UsmUser(name, auth, auth_password if auth else b"", priv, priv_password if priv else b"")
+    return Principal(name, auth, auth_password if auth else b"", priv, priv_password if priv else b"")
 
 
 key_of = cache(password_to_key)

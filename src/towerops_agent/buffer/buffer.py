@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 from uuid import uuid4
 
 from towerops_agent.buffer import retention
-from towerops_agent.buffer.format.batch import Batch, Lane, Pending, Refused, StoredPoll
+from towerops_agent.buffer.format.batch import Batch, Lane, Pending, QuarantinedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import encode_poll
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.retention import Step
@@ -193,7 +193,7 @@ class Buffer:
         """The server refused the one metric of the batch: keep it with the reason, and go on without."""
         await self.ask(lambda store: store.set_aside(batch, metric, reason, self._clock_us()))
 
-    async def refused(self, limit: int = 100) -> list[Refused]:
+    async def refused(self, limit: int = 100) -> list[QuarantinedMetric]:
         """The metrics set aside, the latest first; 1,000 are kept, for 7 days."""
         return await self.ask(lambda store: store.refused(limit))
 

@@ -1,6 +1,6 @@
 """The database as another process sees it: read-only, while the agent runs and after.
 
-Path -> Reader (for status, history, doctor). Takes no lock, writes nothing. What it raises is NotReadable.
+Path -> DatabaseReader (for status, history, doctor). Takes no lock, writes nothing. What it raises is NotReadable.
 Times are microseconds since 1970-01-01 UTC (`_us`).
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.database import beside
-from towerops_agent.buffer.format.batch import Pending, Refused, StoredPoll
+from towerops_agent.buffer.format.batch import Pending, QuarantinedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import decode_layout
 from towerops_agent.buffer.lanes import Lanes
 from towerops_agent.buffer.polls import HEAD, Polls
@@ -37,7 +37,7 @@ class Sizes:
     free_octets: int
 
 
-class Reader:
+class DatabaseReader:
     """The database at `path`, read-only. A context manager; each method sees it as it is at the time."""
 
     def __init__(self, path: Path) -> None:
@@ -75,11 +75,11 @@ class Reader:
         with self._mapped(), self._snapshot():
             return Lanes(self.connection).pending()
 
-    def refused(self, limit: int = 100) -> list[Refused]:
+    def refused(self, limit: int = 100) -> list[QuarantinedMetric]:
         """The metrics that the server refused, the latest first."""
         with self._mapped():
             rows = self._all("SELECT equipment_id, metric, reason, at_us FROM refused ORDER BY id DESC LIMIT ?", limit)
-        return [Refused(*row) for row in rows]
+        return [QuarantinedMetric(*row) for row in rows]
 
     def meta(self, key: str) -> bytes | None:
         """What the agent keeps under `key`; None: nothing."""

@@ -14,7 +14,7 @@ import structlog
 
 from towerops_agent.buffer.database import Database, transaction
 from towerops_agent.buffer.format.age import AgeClock
-from towerops_agent.buffer.format.batch import Batch, Refused, StoredPoll
+from towerops_agent.buffer.format.batch import Batch, QuarantinedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import PollRow, digest, encode_layout
 from towerops_agent.buffer.lanes import Lanes
 from towerops_agent.buffer.packer import Packer
@@ -128,7 +128,7 @@ class Store:
                     lost += metric_count - first
         return stored, lost
 
-    # Refused metrics
+    # Quarantined metrics
 
     def set_aside(self, batch: Batch, metric: bytes, reason: str, now_us: int) -> None:
         """Close the batch, keep its one metric with the server's reason; nothing happens if it is no longer open."""
@@ -146,10 +146,10 @@ class Store:
             )
             self._do("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?", REFUSED_KEPT)
 
-    def refused(self, limit: int) -> list[Refused]:
+    def refused(self, limit: int) -> list[QuarantinedMetric]:
         """The metrics set aside, the latest first."""
         rows = self._all("SELECT equipment_id, metric, reason, at_us FROM refused ORDER BY id DESC LIMIT ?", limit)
-        return [Refused(*row) for row in rows]
+        return [QuarantinedMetric(*row) for row in rows]
 
     def _equipment_of(self, poll_id: int) -> str:
         with suppress(BufferFailure, IndexError):  # the poll or its layout is damaged

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 @click.option("--csv", "as_csv", is_flag=True, help="Print time,id,what,value lines.")
 def history(device: str, database: Path, token_file: Path | None, hours: float, as_csv: bool) -> None:
     """The last hours of DEVICE (an id or a name): its sensors, and its interfaces' rates in bits a second."""
-    from towerops_agent.buffer.reader import Reader
+    from towerops_agent.buffer.reader import DatabaseReader
     from towerops_agent.telemetry.views.history import series_of
 
     until_us = time.time_ns() // 1000
     since_us = until_us - round(hours * 3_600_000_000)
     try:
-        with Reader(database) as reader:
+        with DatabaseReader(database) as reader:
             equipment_id, names = _find(device, database, token_file, set(reader.equipment()))
             series = series_of(reader.polls(equipment_id, since_us))
     except AgentError as error:

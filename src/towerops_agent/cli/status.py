@@ -42,10 +42,10 @@ def status(database: Path, as_json: bool, watch: bool) -> None:
 
 def read_snapshot(database: Path) -> "Snapshot | None":
     """What the agent last wrote of itself into `database`; None before it ever did. Raises AgentError."""
-    from towerops_agent.buffer.reader import Reader
+    from towerops_agent.buffer.reader import DatabaseReader
     from towerops_agent.telemetry.views.snapshot import KEY, decode_snapshot
 
-    with Reader(database) as reader:
+    with DatabaseReader(database) as reader:
         octets = reader.meta(KEY)
     return None if octets is None else decode_snapshot(octets)
 
@@ -62,10 +62,10 @@ def _status_text(database: Path) -> str:
 def _status_json(database: Path) -> str:
     import msgspec
 
-    from towerops_agent.buffer.reader import Reader
+    from towerops_agent.buffer.reader import DatabaseReader
 
     snapshot = read_snapshot(database)
-    with Reader(database) as reader:
+    with DatabaseReader(database) as reader:
         refused = [
             {"metric": msgspec.Raw(metric.metric), "reason": metric.reason, "at_us": metric.at_us} for metric in reader.refused()
         ]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
-from towerops_agent.buffer.reader import NotReadable, Reader
+from towerops_agent.buffer.reader import DatabaseReader, NotReadable
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.seal import unseal
 from towerops_agent.errors import AgentError
@@ -54,7 +54,7 @@ def _place(host: str) -> object:
 
 def _sealed_config(database: Path) -> bytes:
     try:
-        with Reader(database) as reader:
+        with DatabaseReader(database) as reader:
             sealed = reader.meta(CONFIG_KEY)
     except NotReadable as error:
         raise NoKeptDevices(str(error)) from error

@@ -29,7 +29,7 @@ MOST_REFUSAL_LINES = 50
 log = structlog.get_logger()
 
 
-class Client(Protocol):
+class ConfigSource(Protocol):
     """What is needed of ApiClient."""
 
     @property
@@ -51,7 +51,7 @@ class ConfigSync:
 
     def __init__(
         self,
-        client: Client,
+        client: ConfigSource,
         counters: Counters,
         *,
         apply: Callable[[ConfigRead], Awaitable[None]],

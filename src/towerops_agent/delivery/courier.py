@@ -41,7 +41,7 @@ PART_AFTER_S = 60.0
 log = structlog.get_logger()
 
 
-class Client(Protocol):
+class MetricsSink(Protocol):
     """What is needed of ApiClient."""
 
     async def post_metrics(self, body: bytes, key: str, encoding: Literal["gzip"] | None = None) -> Outcome: ...  # noqa: D102
@@ -59,7 +59,7 @@ class Courier:
     def __init__(
         self,
         buffer: Buffer,
-        client: Client,
+        client: MetricsSink,
         counters: Counters,
         *,
         accepts: Callable[[], Accepts],

@@ -21,7 +21,7 @@ INTERVAL_S = 60.0
 log = structlog.get_logger()
 
 
-class Client(Protocol):
+class HeartbeatSink(Protocol):
     """What is needed of ApiClient."""
 
     async def post_heartbeat(self, heartbeat: Heartbeat) -> Outcome: ...  # noqa: D102  # as ApiClient's
@@ -32,7 +32,7 @@ class HeartbeatLoop:
 
     def __init__(
         self,
-        client: Client,
+        client: HeartbeatSink,
         counters: Counters,
         hostname: str,
         *,

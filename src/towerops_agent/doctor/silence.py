@@ -22,7 +22,7 @@ from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire.exchange import NoReply, Peer, Reply
 from towerops_agent.snmp.wire.message import Community, Request, Version
 from towerops_agent.snmp.wire.usm import UsmSecurity
-from towerops_agent.snmp.wire.usm_keys import UsmUser as WireUser
+from towerops_agent.snmp.wire.usm_keys import Principal
 
 _PROBE: Final = Request((SYS_UP_TIME,))
 
@@ -65,7 +65,7 @@ async def explain_silence(
             f"no answer over TCP and SNMPv{version} (waited {_waited(timeouts_s)})",
             "does the device do SNMP over TCP? Most do UDP alone; else its address, a firewall, or the credentials",
         )
-    nobody = UsmSecurity(WireUser(b""))
+    nobody = UsmSecurity(Principal(b""))
     others = [other for other in (SnmpVersion.V2C, SnmpVersion.V1) if other is not version]
     icmp, (engine, *answers) = await asyncio.gather(
         icmp_error(peer, nobody.encode_discovery(LOWEST_ID), icmp_within_s),

@@ -12,7 +12,7 @@ from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.news import AnswersElsewhere, Back, Gone, Moved, News, Restarted
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.reading import Client, Reader
+from towerops_agent.polling.reading import DeviceAsker, Reader
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ class PollResult:
 class Poller:
     """Polls devices, any number at once."""
 
-    def __init__(self, client: Client, planner: Planner) -> None:
+    def __init__(self, client: DeviceAsker, planner: Planner) -> None:
         self._reader = Reader(client, planner)
 
     async def poll(self, device: Device, within_s: float) -> PollResult:

@@ -31,7 +31,7 @@ LOOK_AGAIN_POLLS: Final = 10
 """How many polls pass until an interface that is away is looked for again."""
 
 
-class Client(Asker, Protocol):
+class DeviceAsker(Asker, Protocol):
     """What a reading needs of SnmpClient."""
 
     async def resolve(self, host: str, port: int) -> Peer:
@@ -72,7 +72,7 @@ class Reading:
 class Reader:
     """Reads devices, any number at once."""
 
-    def __init__(self, client: Client, planner: Planner) -> None:
+    def __init__(self, client: DeviceAsker, planner: Planner) -> None:
         self._client = client
         self._planner = planner
 
@@ -106,7 +106,7 @@ class Reader:
 class _Course:
     """One reading under way, of a device whose address is known."""
 
-    def __init__(self, client: Client, planner: Planner, device: Device, timeouts_s: Sequence[float] | None) -> None:
+    def __init__(self, client: DeviceAsker, planner: Planner, device: Device, timeouts_s: Sequence[float] | None) -> None:
         assert device.peer is not None  # noqa: S101 - the Reader has set it
         self._planner = planner
         self._device = device

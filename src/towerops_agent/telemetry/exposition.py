@@ -39,7 +39,7 @@ PENDING_WITHIN_S: Final = 2.0
 _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
-class Buffer(Protocol):
+class HasPending(Protocol):
     """What is needed of the buffer."""
 
     async def pending(self) -> Pending: ...  # noqa: D102  # as Buffer's
@@ -52,7 +52,7 @@ class Parts:
     counters: Counters
     sync: ConfigSync
     fleet: Fleet
-    buffer: Buffer
+    buffer: HasPending
     courier: Courier
     heartbeat: HeartbeatLoop
     marks: Marks

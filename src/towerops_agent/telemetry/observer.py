@@ -28,11 +28,11 @@ from towerops_agent.telemetry.views.health import standing_still
 from towerops_agent.telemetry.views.snapshot import (
     KEY,
     MOST_REFUSALS,
-    Backlog,
     Configuration,
     Dealing,
-    Refused,
+    RefusedItem,
     Snapshot,
+    Undelivered,
     count_states,
     encode_snapshot,
     limited_devices,
@@ -131,7 +131,7 @@ class Observer:
             troubled=troubled_devices(devices),
             slowest=slowest_devices(devices),
             limited=limited_devices(devices),
-            backlog=Backlog(
+            backlog=Undelivered(
                 metrics=pending.metrics,
                 polls=pending.polls,
                 oldest_us=pending.oldest_started_at_us,
@@ -152,7 +152,7 @@ class Observer:
             fetched_us=self._sync.availability.last_success_us,
             devices=devices,
             refused=len(refusals),
-            refusals=[Refused(item.kind, item.equipment, item.item, item.reason) for item in refusals[:MOST_REFUSALS]],
+            refusals=[RefusedItem(item.kind, item.equipment, item.item, item.reason) for item in refusals[:MOST_REFUSALS]],
         )
 
     def _a_minute(self) -> dict[str, float]:

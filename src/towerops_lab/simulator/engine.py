@@ -14,7 +14,7 @@ from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Version, decode_pdu
 from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_agent.snmp.wire.usm_engine import TIME_WINDOW_S
-from towerops_agent.snmp.wire.usm_keys import AuthProtocol, LocalizedKeys, PrivProtocol, UsmUser, derive_keys, password_to_key
+from towerops_agent.snmp.wire.usm_keys import AuthScheme, LocalizedKeys, Principal, PrivScheme, derive_keys, password_to_key
 from towerops_agent.snmp.wire.usm_privacy import Privacy, make_privacy
 from towerops_agent.snmp.wire.v3message import (
     AUTHENTICATED,
@@ -28,7 +28,7 @@ from towerops_agent.snmp.wire.v3message import (
     scoped_pdu_at,
 )
 
-USER: Final = UsmUser(b"towerops", AuthProtocol.SHA_256, b"towerops-auth", PrivProtocol.AES_128, b"towerops-priv")
+USER: Final = Principal(b"towerops", AuthScheme.SHA_256, b"towerops-auth", PrivScheme.AES_128, b"towerops-priv")
 """Who may read a simulated device, unless it is told otherwise. Known to all."""
 
 _LEVEL: Final = 1
@@ -58,7 +58,7 @@ def address_engine_id(packed: bytes) -> bytes:
 class Engine:
     """An engine with this ID and user. `boots` and `started_s`: how often it has started, and when last."""
 
-    def __init__(self, engine_id: bytes, started_s: float, user: UsmUser = USER) -> None:
+    def __init__(self, engine_id: bytes, started_s: float, user: Principal = USER) -> None:
         self.boots = 1
         self.started_s = started_s
         self._id = engine_id

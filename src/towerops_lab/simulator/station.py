@@ -10,7 +10,7 @@ from random import Random
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Version
-from towerops_agent.snmp.wire.usm_keys import UsmUser
+from towerops_agent.snmp.wire.usm_keys import Principal
 from towerops_lab.simulator.engine import USER, Engine
 from towerops_lab.simulator.mib import Mib
 from towerops_lab.simulator.world import World
@@ -39,7 +39,7 @@ class Station:
         old_s: float = 1_000_000.0,
         rng: Random | None = None,
         engine_id: bytes = b"",
-        user: UsmUser = USER,
+        user: Principal = USER,
     ) -> None:
         """`engine_id`: of SNMPv3, which it speaks to `user` where there is one."""
         self.mib = mib

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from towerops_agent.buffer.format.batch import Pending, Position, Refused
+from towerops_agent.buffer.format.batch import Pending, Position, QuarantinedMetric
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
@@ -278,7 +278,7 @@ async def test_a_refused_metric_is_kept_with_its_reason_and_not_sent_again(bench
         batch = await buffer.next_batch(1)
         await buffer.set_aside(batch, b'{"value": 7}', "422: unknown sensor")
         await buffer.set_aside(batch, b'{"value": 7}', "a second time")
-        assert await buffer.refused() == [Refused("eq-1", b'{"value": 7}', "422: unknown sensor", T0_US)]
+        assert await buffer.refused() == [QuarantinedMetric("eq-1", b'{"value": 7}', "422: unknown sensor", T0_US)]
         assert await drain(buffer) == [(0, 1), (0, 2)]
         bench.now_us += 7 * 24 * HOUR_US - 1_000_000
         await buffer.clean_up()

@@ -4,8 +4,8 @@ import sqlite3
 
 import pytest
 
-from towerops_agent.buffer.format.batch import Pending, Refused
-from towerops_agent.buffer.reader import NotReadable, Reader
+from towerops_agent.buffer.format.batch import Pending, QuarantinedMetric
+from towerops_agent.buffer.reader import DatabaseReader, NotReadable
 from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, poll
 
@@ -27,9 +27,9 @@ async def fill(bench, buffer) -> None:
 
 
 def check(bench) -> None:
-    with Reader(bench.path) as reader:
+    with DatabaseReader(bench.path) as reader:
         assert reader.pending() == Pending(359, 120, T0_US)
-        assert reader.refused() == [Refused("eq-1", b"{}", "no such sensor", T0_US + HOUR_US)]
+        assert reader.refused() == [QuarantinedMetric("eq-1", b"{}", "no such sensor", T0_US + HOUR_US)]
         assert (reader.meta("config"), reader.meta("nothing")) == (b"sealed", None)
         assert reader.newest_poll_us() == T0_US + HOUR_US - 60_000_000
         assert reader.equipment() == {"eq-1": [1], "eq-2": [2]}
@@ -48,13 +48,13 @@ async def test_all_can_be_read_while_the_agent_runs_and_after(bench):
         check(bench)
         buffer.add(poll(1))
         await buffer.flush()
-        with Reader(bench.path) as reader:
+        with DatabaseReader(bench.path) as reader:
             assert reader.pending().polls == 121
             assert reader.sizes().journal_octets > 0
             await buffer.acknowledge(await buffer.next_batch(1_000))
             assert reader.pending().polls == 0
             await buffer.ask(lambda store: store.connection.execute("DELETE FROM polls WHERE id = 121").rowcount)
-    with Reader(bench.path) as reader:
+    with DatabaseReader(bench.path) as reader:
         assert reader.sizes().journal_octets == 0
 
 
@@ -74,7 +74,7 @@ async def test_polls_of_all_layouts_of_an_equipment_are_found_and_damaged_ones_l
         buffer.add(last)
         await buffer.flush()
         await buffer.ask(lambda store: store.connection.execute("UPDATE bodies SET body = x'00' WHERE poll = 119").rowcount)
-        with Reader(bench.path) as reader:
+        with DatabaseReader(bench.path) as reader:
             found = list(reader.polls("eq-1", T0_US + 58 * 60_000_000))
             assert [stored.poll for stored in found] == [poll(1, T0_US + 58 * 60_000_000), last]
             abandoned = reader.polls("eq-1", 0)
@@ -84,13 +84,13 @@ async def test_polls_of_all_layouts_of_an_equipment_are_found_and_damaged_ones_l
 
 async def test_nothing_can_be_written(bench):
     async with bench.buffer():
-        with Reader(bench.path) as reader, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        with DatabaseReader(bench.path) as reader, pytest.raises(sqlite3.OperationalError, match="readonly"):
             reader.connection.execute("DELETE FROM polls")
 
 
 def test_no_database_is_an_error_that_names_the_place(bench):
     with pytest.raises(NotReadable, match=r"there is no database .*agent\.db: give"):
-        Reader(bench.path).__enter__()
+        DatabaseReader(bench.path).__enter__()
 
 
 @pytest.mark.parametrize("version", [0, 1, 3])
@@ -98,10 +98,10 @@ async def test_another_version_is_an_error_that_names_both(bench, version):
     async with bench.buffer() as buffer:
         await buffer.ask(lambda store: store.connection.execute(f"PRAGMA user_version = {version}").fetchall())
     with pytest.raises(NotReadable, match=f"has version {version}: expected 2"):
-        Reader(bench.path).__enter__()
+        DatabaseReader(bench.path).__enter__()
 
 
 def test_what_is_no_database_is_an_error_that_says_so(bench):
     bench.path.write_bytes(b"no database" * 1_000)
     with pytest.raises(NotReadable, match="not a database"):
-        Reader(bench.path).__enter__()
+        DatabaseReader(bench.path).__enter__()

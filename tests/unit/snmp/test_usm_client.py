@@ -13,7 +13,7 @@ from towerops_agent.snmp.wire import usm_keys
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.message import Pdu, PduType
 from towerops_agent.snmp.wire.usm import UsmSecurity
-from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol
+from towerops_agent.snmp.wire.usm_keys import AuthScheme, PrivScheme
 from towerops_agent.snmp.wire.v3message import decode_v3
 from towerops_lab.simulator.server import serve
 
@@ -68,7 +68,7 @@ async def test_passwords_are_forgotten_before_they_are_too_many(derived, monkeyp
 
 
 async def test_requests_to_a_device_that_nobody_knows_yet_may_begin_together():
-    agent = UsmAgent(user(AuthProtocol.SHA, PrivProtocol.AES_256_C))
+    agent = UsmAgent(user(AuthScheme.SHA, PrivScheme.AES_256_C))
     security = UsmSecurity(agent.user)
     async with asking.open_client() as (client, counters), serve(agent.answer) as port:
         replies = await asyncio.gather(*(ask(client, port, security) for _ in range(5)))

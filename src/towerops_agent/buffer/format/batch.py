@@ -78,8 +78,8 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A metric set aside: what was sent, as JSON, and why the server refused it."""
+class QuarantinedMetric:
+    """A metric that the server refused, kept with its reason: what was sent, as JSON, and why the server refused it."""
 
     equipment_id: str
     metric: bytes

@@ -3,12 +3,11 @@
 Pure. A place where secrets are revealed.
 """
 
-from towerops_agent.model import Credentials, Secret, SnmpVersion
-from towerops_agent.model import UsmUser as ConfiguredUser
+from towerops_agent.model import Credentials, Secret, SnmpVersion, UsmUser
 from towerops_agent.snmp.wire.message import Community, Version
 from towerops_agent.snmp.wire.security import Security
 from towerops_agent.snmp.wire.usm import UsmSecurity
-from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol, UsmUser
+from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 
 
 def make_security(credentials: Credentials, before: Security | None = None) -> Security:
@@ -21,20 +20,20 @@ def make_security(credentials: Credentials, before: Security | None = None) -> S
         return Community(version, _octets(credentials.community))
     if credentials.user is None:
         raise ValueError("SNMPv3 without a user: expected one, config/document/credentials.py sees to it")
-    user = _usm_user(credentials.user)
+    user = _principal(credentials.user)
     if isinstance(before, UsmSecurity) and before.user == user:
         return before
     return UsmSecurity(user)
 
 
-def _usm_user(configured: ConfiguredUser) -> UsmUser:
+def _principal(configured: UsmUser) -> Principal:
     """Each protocol of the model has its namesake in the engine; a test sees to it."""
     auth = auth_password = priv = priv_password = None
     if configured.auth is not None:
-        auth, auth_password = AuthProtocol[configured.auth[0].name], _octets(configured.auth[1])
+        auth, auth_password = AuthScheme[configured.auth[0].name], _octets(configured.auth[1])
     if configured.priv is not None:
-        priv, priv_password = PrivProtocol[configured.priv[0].name], _octets(configured.priv[1])
-    return UsmUser(configured.name.encode("utf-8", "surrogateescape"), auth, auth_password or b"", priv, priv_password or b"")
+        priv, priv_password = PrivScheme[configured.priv[0].name], _octets(configured.priv[1])
+    return Principal(configured.name.encode("utf-8", "surrogateescape"), auth, auth_password or b"", priv, priv_password or b"")
 
 
 def _octets(secret: Secret) -> bytes:

@@ -21,7 +21,7 @@ from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Message, Pdu, PduType, Request, Version, decode_pdu
 from towerops_agent.snmp.wire.oid import Oid, parse_oid
 from towerops_agent.snmp.wire.usm_engine import Engine, EngineChange
-from towerops_agent.snmp.wire.usm_keys import KeyOfPassword, LocalizedKeys, UsmUser, derive_keys
+from towerops_agent.snmp.wire.usm_keys import KeyOfPassword, LocalizedKeys, Principal, derive_keys
 from towerops_agent.snmp.wire.usm_privacy import Privacy, make_privacy
 from towerops_agent.snmp.wire.v3message import (
     AUTHENTICATED,
@@ -89,7 +89,7 @@ class UsmSecurity:
 
     version: ClassVar[Version] = Version.V3
 
-    def __init__(self, user: UsmUser) -> None:
+    def __init__(self, user: Principal) -> None:
         self.user = user
         self._engine = Engine()
         self._keys: LocalizedKeys | None = None

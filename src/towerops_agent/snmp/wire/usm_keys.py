@@ -15,7 +15,7 @@ from typing import Final
 PASSWORD_EXPANSION_OCTETS: Final = 1 << 20
 
 
-class AuthProtocol(Enum):
+class AuthScheme(Enum):
     """USM authentication protocols: the hash behind the HMAC, and how many octets of its digest a message carries."""
 
     MD5 = ("md5", 12)
@@ -38,7 +38,7 @@ class Extension(Enum):
     REEDER = "Reeder"
 
 
-class PrivProtocol(Enum):
+class PrivScheme(Enum):
     """USM privacy protocols: cipher, how many octets of the localised key it takes, and how a short one is extended."""
 
     DES = ("DES", 16, Extension.NONE)  # 8 octets of key and 8 of what the IV is made of
@@ -55,13 +55,13 @@ class PrivProtocol(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class UsmUser:
-    """A user of USM, with passwords as octets. Privacy goes with authentication alone (RFC 3414 §1.4.2)."""
+class Principal:
+    """As whom requests are sent, with passwords as octets (RFC 3411 §3.2.1). Privacy needs authentication (RFC 3414 §1.4.2)."""
 
     name: bytes
-    auth: AuthProtocol | None = None
+    auth: AuthScheme | None = None
     auth_password: bytes = field(default=b"", repr=False)
-    priv: PrivProtocol | None = None
+    priv: PrivScheme | None = None
     priv_password: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ def localize(hash_name: str, key: bytes, engine_id: bytes) -> bytes:
     return _hash(hash_name, key + engine_id + key)
 
 
-def derive_keys(user: UsmUser, engine_id: bytes, key_of_password: KeyOfPassword = password_to_key) -> LocalizedKeys:
+def derive_keys(user: Principal, engine_id: bytes, key_of_password: KeyOfPassword = password_to_key) -> LocalizedKeys:
     """The keys of `user`, who has authentication at least, at the engine `engine_id`. May take milliseconds."""
     if user.auth is None:
         raise ValueError("keys of a user without authentication: there are none")
@@ -107,7 +107,7 @@ def derive_keys(user: UsmUser, engine_id: bytes, key_of_password: KeyOfPassword 
     return LocalizedKeys(engine_id, auth, _extended(priv, user.priv, hash_name, engine_id))
 
 
-def _extended(key: bytes, priv: PrivProtocol, hash_name: str, engine_id: bytes) -> bytes:
+def _extended(key: bytes, priv: PrivScheme, hash_name: str, engine_id: bytes) -> bytes:
     last = key
     while len(key) < priv.key_octets:
         if priv.extension is Extension.BLUMENTHAL:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp.wire.usm_keys import PrivProtocol
+from towerops_agent.snmp.wire.usm_keys import PrivScheme
 
 SALT_OCTETS: Final = 8
 _DES_BLOCK: Final = 8
@@ -71,9 +71,9 @@ class DesPrivacy:
 Privacy = AesPrivacy | DesPrivacy
 
 
-def make_privacy(protocol: PrivProtocol, key: bytes, salt: int) -> Privacy:
+def make_privacy(protocol: PrivScheme, key: bytes, salt: int) -> Privacy:
     """Encryption by `protocol` with a localised key. `salt`: where the salts begin, a random number of 64 bits."""
-    return DesPrivacy(key, salt) if protocol is PrivProtocol.DES else AesPrivacy(key, salt)
+    return DesPrivacy(key, salt) if protocol is PrivScheme.DES else AesPrivacy(key, salt)
 
 
 def _iv(boots: int, time_s: int, salt: bytes) -> bytes:

@@ -61,7 +61,7 @@ class LimitedDevice(msgspec.Struct, frozen=True):
     answers_from_elsewhere: bool
 
 
-class Refused(msgspec.Struct, frozen=True):
+class RefusedItem(msgspec.Struct, frozen=True):
     """An item of the configuration that can't be used."""
 
     kind: str
@@ -77,10 +77,10 @@ class Configuration(msgspec.Struct, frozen=True):
     fetched_us: int | None
     devices: int
     refused: int
-    refusals: list[Refused]
+    refusals: list[RefusedItem]
 
 
-class Backlog(msgspec.Struct, frozen=True):
+class Undelivered(msgspec.Struct, frozen=True):
     """What is not delivered yet. `drained_in_s`: an estimate, None where nothing is being caught up with."""
 
     metrics: int
@@ -109,7 +109,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     troubled: list[TroubledDevice]
     slowest: list[SlowDevice]
     limited: list[LimitedDevice]
-    backlog: Backlog
+    backlog: Undelivered
     latest_s: float
     a_minute: dict[str, float]
     counters: dict[str, dict[str, int]]

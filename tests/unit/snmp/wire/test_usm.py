@@ -12,7 +12,7 @@ from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import MOST_REPEATS, Exchanges, NoReply, Reply, Transaction
 from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Version, encode_message
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
-from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol
+from towerops_agent.snmp.wire.usm_keys import AuthScheme, PrivScheme
 from towerops_agent.snmp.wire.v3message import decode_v3, encode_v3
 
 PEER = ("192.0.2.1", 161)
@@ -21,8 +21,8 @@ REQUEST = asking.request("1.3.6.1.2.1.1.3.0", "1.3.6.1.2.1.1.7.0")
 
 LEVELS = {
     "noAuthNoPriv": user(None, None),
-    "authNoPriv": user(AuthProtocol.SHA, None),
-    "authPriv, DES": user(AuthProtocol.MD5, PrivProtocol.DES),
+    "authNoPriv": user(AuthScheme.SHA, None),
+    "authPriv, DES": user(AuthScheme.MD5, PrivScheme.DES),
     "authPriv, AES": user(),
 }
 
@@ -104,7 +104,7 @@ def test_a_request_with_privacy_shows_no_name_that_it_asks_for():
 
 def test_no_two_messages_have_the_same_salt():
     """Nor does a repeated request have that of the first one: its ID is another, too. The count runs over its end."""
-    for priv in (PrivProtocol.DES, PrivProtocol.AES_128):
+    for priv in (PrivScheme.DES, PrivScheme.AES_128):
         field = Field(UsmAgent(user(priv=priv)))
         for _ in range(6):
             field.ask()
@@ -208,7 +208,7 @@ def test_a_discovery_answered_by_another_report_will_do():
     [
         ("unknown_user", user(name=b"somebody")),
         ("wrong_auth_password", user(auth_password=b"another-one")),
-        ("wrong_auth_password", user(AuthProtocol.SHA_512)),
+        ("wrong_auth_password", user(AuthScheme.SHA_512)),
         ("unsupported_security_level", user(priv=None)),
         ("unsupported_security_level", user(None, None)),
     ],
@@ -223,8 +223,8 @@ def test_what_the_device_has_against_the_user_ends_the_request_at_once(reason, s
 
 WRONG_PRIVACY = {
     "password": user(priv_password=b"another-one"),
-    "protocol": user(priv=PrivProtocol.DES),
-    "key length": user(priv=PrivProtocol.AES_256),
+    "protocol": user(priv=PrivScheme.DES),
+    "key length": user(priv=PrivScheme.AES_256),
 }
 
 
@@ -343,7 +343,7 @@ def test_a_response_with_less_protection_than_the_request_is_discarded(flags):
 
 def test_a_response_with_more_protection_than_the_user_has_is_discarded():
     field, transaction, message, asked = ready("authNoPriv")
-    other = UsmAgent(user(AuthProtocol.SHA))
+    other = UsmAgent(user(AuthScheme.SHA))
     octets = other.respond(message.message_id, asked, field.now)
     assert field.receive(octets) == Discard("wrong_security_level")
     assert field.receive(field.agent.respond(message.message_id, asked, field.now))[0] is transaction

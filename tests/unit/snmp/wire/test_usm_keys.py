@@ -4,7 +4,7 @@ import pytest
 
 from towerops_agent import model
 from towerops_agent.polling.course.security import make_security
-from towerops_agent.snmp.wire.usm_keys import AuthProtocol, PrivProtocol, UsmUser, derive_keys, localize, password_to_key
+from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme, derive_keys, localize, password_to_key
 
 ENGINE_ID = bytes(11) + b"\x02"
 
@@ -22,45 +22,45 @@ def test_keys_are_those_of_rfc_3414(hash_name, key, localized):
     assert localize(hash_name, bytes.fromhex(key), ENGINE_ID).hex() == localized
 
 
-@pytest.mark.parametrize("auth", AuthProtocol)
-@pytest.mark.parametrize("priv", PrivProtocol)
+@pytest.mark.parametrize("auth", AuthScheme)
+@pytest.mark.parametrize("priv", PrivScheme)
 def test_a_privacy_key_is_as_long_as_its_cipher_wants(auth, priv):
-    keys = derive_keys(UsmUser(b"u", auth, b"one-for-both", priv, b"one-for-both"), ENGINE_ID)
+    keys = derive_keys(Principal(b"u", auth, b"one-for-both", priv, b"one-for-both"), ENGINE_ID)
     assert len(keys.priv) == priv.key_octets
     assert keys.auth[: len(keys.priv)] == keys.priv[: len(keys.auth)]  # of one password, before one of them is extended
 
 
 def test_the_two_extensions_differ_where_a_key_is_extended_and_only_there():
     def key(auth, priv):
-        return derive_keys(UsmUser(b"u", auth, b"auth-pass-1", priv, b"priv-pass-1"), ENGINE_ID).priv
+        return derive_keys(Principal(b"u", auth, b"auth-pass-1", priv, b"priv-pass-1"), ENGINE_ID).priv
 
-    assert key(AuthProtocol.SHA, PrivProtocol.AES_256) != key(AuthProtocol.SHA, PrivProtocol.AES_256_C)
-    assert key(AuthProtocol.SHA, PrivProtocol.AES_256)[:20] == key(AuthProtocol.SHA, PrivProtocol.AES_256_C)[:20]
-    assert key(AuthProtocol.SHA_256, PrivProtocol.AES_256) == key(AuthProtocol.SHA_256, PrivProtocol.AES_256_C)
+    assert key(AuthScheme.SHA, PrivScheme.AES_256) != key(AuthScheme.SHA, PrivScheme.AES_256_C)
+    assert key(AuthScheme.SHA, PrivScheme.AES_256)[:20] == key(AuthScheme.SHA, PrivScheme.AES_256_C)[:20]
+    assert key(AuthScheme.SHA_256, PrivScheme.AES_256) == key(AuthScheme.SHA_256, PrivScheme.AES_256_C)
 
 
 @pytest.mark.parametrize(
     ("what", "arguments"),
     [
-        ("privacy without authentication", (None, b"", PrivProtocol.AES_128, b"priv-pass-1")),
-        ("no authentication password", (AuthProtocol.SHA, b"")),
-        ("no privacy password", (AuthProtocol.SHA, b"auth-pass-1", PrivProtocol.AES_128, b"")),
+        ("privacy without authentication", (None, b"", PrivScheme.AES_128, b"priv-pass-1")),
+        ("no authentication password", (AuthScheme.SHA, b"")),
+        ("no privacy password", (AuthScheme.SHA, b"auth-pass-1", PrivScheme.AES_128, b"")),
     ],
 )
 def test_a_user_who_can_t_be_is_refused(what, arguments):
     with pytest.raises(ValueError, match="expected"):
-        UsmUser(b"u", *arguments)
+        Principal(b"u", *arguments)
 
 
 def test_keys_of_a_user_without_authentication_are_refused():
     with pytest.raises(ValueError, match="there are none"):
-        derive_keys(UsmUser(b"u"), ENGINE_ID)
+        derive_keys(Principal(b"u"), ENGINE_ID)
 
 
 def test_each_protocol_of_the_configuration_is_the_engine_s_of_that_name():
     """None is left out, and none is another one."""
-    assert [protocol.name for protocol in model.AuthProtocol] == [protocol.name for protocol in AuthProtocol]
-    assert [protocol.name for protocol in model.PrivProtocol] == [protocol.name for protocol in PrivProtocol]
+    assert [protocol.name for protocol in model.AuthProtocol] == [protocol.name for protocol in AuthScheme]
+    assert [protocol.name for protocol in model.PrivProtocol] == [protocol.name for protocol in PrivScheme]
     for auth in model.AuthProtocol:
         for priv in model.PrivProtocol:
             user = make_security(credentials(auth, priv)).user

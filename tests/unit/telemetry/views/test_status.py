@@ -12,13 +12,13 @@ from towerops_agent.polling.course.state import DeviceState, State
 from towerops_agent.telemetry.views import history
 from towerops_agent.telemetry.views.health import SLACK_S, judge, standing_still
 from towerops_agent.telemetry.views.snapshot import (
-    Backlog,
     Configuration,
     Dealing,
     LimitedDevice,
-    Refused,
+    RefusedItem,
     Snapshot,
     TroubledDevice,
+    Undelivered,
     count_states,
     decode_snapshot,
     encode_snapshot,
@@ -48,7 +48,7 @@ def snapshot(**changes) -> Snapshot:
         troubled=[],
         slowest=[],
         limited=[],
-        backlog=Backlog(0, 0, None, 12_300_000, None),
+        backlog=Undelivered(0, 0, None, 12_300_000, None),
         latest_s=0.04,
         a_minute={"polls": 3.0, "metrics": 204.0},
         counters={},
@@ -72,11 +72,11 @@ def test_what_is_wrong_is_told_with_its_reason_and_since_when():
     text = render(
         snapshot(
             dealings={"metrics": Dealing(False, NOW_US - 12 * MINUTE_US, None, 9, "status 503: busy")},
-            configuration=Configuration("7", None, 3, 1, [Refused("sensor", "North", "s1", "oid is 'x'")]),
+            configuration=Configuration("7", None, 3, 1, [RefusedItem("sensor", "North", "s1", "oid is 'x'")]),
             states={"up": 1, "degraded": 0, "down": 42, "unknown": 1},
             troubled=[TroubledDevice("d", "South", "10.0.0.2:161", "down", "timeout", NOW_US - 26 * 60 * MINUTE_US)] * 30,
             limited=[LimitedDevice("West", "10.0.0.3:161", 9, 10, 2, True)],
-            backlog=Backlog(81_600, 1200, NOW_US - 72 * MINUTE_US, 5_000_000, 40.0),
+            backlog=Undelivered(81_600, 1200, NOW_US - 72 * MINUTE_US, 5_000_000, 40.0),
             counters={
                 "metrics_expired": {"": 7},
                 "polls_skipped": {"late": 2},
