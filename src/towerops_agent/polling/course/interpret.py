@@ -6,13 +6,13 @@ Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/opaque
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
 from towerops_agent.model import Number, Poll
+from towerops_agent.polling.course.numeral import Numeral, parse_numeral
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
@@ -26,14 +26,6 @@ _MISSING: Final = {
     ber.END_OF_MIB_VIEW: Reason.END_OF_MIB_VIEW,
     ber.NULL: Reason.NULL,
 }
-
-_TEXT_OCTETS: Final = 64
-"""A longer text is no reading."""
-
-_NUMBER: Final = re.compile(
-    r"""[\s"']*(?P<number>[+-]?(?!0[xX])(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"""
-    r"""\s*[a-zA-Z%°µμΩ/\s"']{0,16}"""  # a unit; digits behind the number make it an address, a date, a version
-)
 
 LARGEST_FLOAT: Final = 1e28
 """A float past this is no reading, and could not be divided by the smallest divisor."""
@@ -123,31 +115,11 @@ def number(tag: int, value: int | bytes | None) -> Number | Reason:
         return Reason.AMBIGUOUS if tag == ber.INTEGER and value in _SIGN_UNKNOWN else value
     if isinstance(value, bytes):
         if tag == ber.OCTET_STRING:
-            return number_in_text(value)
+            numeral = parse_numeral(value)
+            return _checked(numeral.value) if isinstance(numeral, Numeral) else numeral
         if tag == ber.OPAQUE:
             return _number_in_opaque(value)
     return _MISSING.get(tag, Reason.NOT_A_NUMBER)
-
-
-def number_in_text(octets: bytes) -> Number | Reason:
-    """The number that a text is, with or without a unit behind it: `12.4 V`, `-61 dBm`, `"23"`, `-5.50E+01`.
-
-    A text with anything else, such as digits behind the unit (dates, addresses, versions), is NOT_A_NUMBER.
-    """
-    if len(octets) > _TEXT_OCTETS:
-        return Reason.NOT_A_NUMBER
-    try:
-        text = octets.decode()
-    except UnicodeDecodeError:
-        text = octets.decode("latin-1")
-    match = _NUMBER.fullmatch(text.rstrip("\0"))
-    if match is None:
-        return Reason.NOT_A_NUMBER
-    try:
-        integer = int(match["number"])
-    except ValueError:
-        return _checked(float(match["number"]))
-    return integer if SMALLEST_INTEGER <= integer <= LARGEST_INTEGER else _checked(float(integer))
 
 
 def _number_in_opaque(octets: bytes) -> Number | Reason:
@@ -157,7 +129,7 @@ def _number_in_opaque(octets: bytes) -> Number | Reason:
 
 def _checked(value: Number) -> Number | Reason:
     if isinstance(value, int):
-        return value if SMALLEST_INTEGER <= value <= LARGEST_INTEGER else Reason.OUT_OF_RANGE
+        return value if SMALLEST_INTEGER <= value <= LARGEST_INTEGER else _checked(float(value))
     if not math.isfinite(value):
         return Reason.NOT_FINITE
     return value if abs(value) <= LARGEST_FLOAT else Reason.OUT_OF_RANGE
