@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
+import structlog
+
 from towerops_agent.counters import Count, Counters
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.engine_log import NameOf, tell_changes
@@ -21,9 +23,12 @@ from towerops_agent.snmp.keys import KeyDerivation
 from towerops_agent.snmp.resolver import Resolver
 from towerops_agent.snmp.tcp import TcpConnections
 from towerops_agent.snmp.wire.exchange import Answer, Exchanges, Peer, Transaction
+from towerops_agent.snmp.wire.flood import FloodWatch
 from towerops_agent.snmp.wire.message import Request
 from towerops_agent.snmp.wire.security import Security
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
+
+log = structlog.get_logger()
 
 RECEIVE_BUFFER_OCTETS: Final = 4 << 20
 """What is asked of the kernel, which may grant less: its 208 KB kept 92 of 2,000 replies over a stall of 150 ms, 4 MB all."""
@@ -52,6 +57,7 @@ class SnmpClient:
         self._tcp = TcpConnections(counters, Exchanges(draw_id), self._keys, name_of)
         self._waiting: dict[Transaction, _Wait] = {}
         self._resolver = Resolver()
+        self._floods: dict[int, FloodWatch] = {}
         self.sockets: dict[int, socket.socket] = {}
         """Those that are open, by address family; each is opened at the first request that needs it."""
 
@@ -160,16 +166,18 @@ class SnmpClient:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             self._loop.add_reader(sock, self._read, sock)
             self.sockets[family] = sock
+            self._floods[family] = FloodWatch(self._loop.time())
         return sock
 
     def _read(self, sock: socket.socket) -> None:
         now = self._loop.time()
         wall_us = time.time_ns() // 1000
+        vain = 0
         for _ in range(DATAGRAMS_A_WAKEUP):
             try:
                 datagram, peer = sock.recvfrom(0xFFFF)
             except BlockingIOError:
-                return
+                break
             except OSError as error:  # an ICMP error of an earlier datagram; its request times out
                 self._counters.add(Count.SNMP_DISCARDED, errno.errorcode.get(error.errno or 0, Discard.OS_ERROR))
                 continue
@@ -178,6 +186,7 @@ class SnmpClient:
                 tell_changes(self._exchanges, self._counters, self._name_of)
             if isinstance(outcome, Discard):
                 self._counters.add(Count.SNMP_DISCARDED, outcome)
+                vain += outcome is not Discard.LATE
                 continue
             transaction, reply = outcome
             wait = self._waiting[transaction]
@@ -185,6 +194,15 @@ class SnmpClient:
                 wait.answer.set_result(reply)
             elif not isinstance(reply, AskAgain):
                 wait.passed = reply
+        if vain and self._floods[sock.family].read(vain, now):
+            self._leave(sock)
+
+    def _leave(self, sock: socket.socket) -> None:
+        """Close a socket that is flooded: the next request opens another one, and what was under way is asked again there."""
+        log.warning("SNMP socket is flooded, another port is used from now on", port=sock.getsockname()[1])
+        self._loop.remove_reader(sock)
+        del self.sockets[sock.family]
+        sock.close()
 
 
 class _Wait:

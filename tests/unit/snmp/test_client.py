@@ -8,7 +8,7 @@ import pytest
 
 from support import asking
 from towerops_agent.counters import Count
-from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire import ber, flood
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
 from towerops_agent.snmp.wire.oid import parse_oid
@@ -235,3 +235,42 @@ async def test_a_name_is_resolved_by_the_system():
         assert (await client.resolve("localhost", 1161))[:2] in (("127.0.0.1", 1161), ("::1", 1161))
         with pytest.raises(socket.gaierror):
             await client.resolve("no-such-host.invalid", 161)
+
+
+async def test_a_flood_at_the_socket_is_left_behind_and_devices_are_answered(monkeypatch):
+    """The next request goes out from another port; what floods the old one is never read again."""
+    monkeypatch.setattr(flood, "MOVE_AGAIN_S", 0.0)
+    peer, _ = answers_after(0)
+    async with asking.open_client() as (client, counters), serve(peer) as port:
+        await ask(client, port)
+        (flooded,) = client.sockets.values()
+        address = flooded.getsockname()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flooder:
+            while client.sockets:  # read 64 at a time, between our turns
+                for _ in range(100):
+                    flooder.sendto(b"junk", ("127.0.0.1", address[1]))
+                await asyncio.sleep(0)
+            assert (await ask(client, port)).pdu.values == [4711]
+            (fresh,) = client.sockets.values()
+            assert fresh.getsockname() != address
+            discarded = counters.total(Count.SNMP_DISCARDED)
+            flooder.sendto(b"junk", ("127.0.0.1", address[1]))
+            assert (await ask(client, port)).pdu.values == [4711]
+        assert discarded == counters.total(Count.SNMP_DISCARDED) >= flood.FLOOD
+
+
+async def test_a_request_under_way_when_a_flooded_socket_is_left_is_asked_again_from_the_new_one(monkeypatch):
+    monkeypatch.setattr(flood, "MOVE_AGAIN_S", 0.0)
+    peer, seen = answers_after(1)
+    async with asking.open_client() as (client, _), serve(peer) as port:
+        asked = asyncio.create_task(ask(client, port, (0.3, *PATIENT_S)))
+        while not seen:  # noqa: ASYNC110 -- the peer tells nobody
+            await asyncio.sleep(0)
+        address = next(iter(client.sockets.values())).getsockname()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flooder:
+            while client.sockets:
+                for _ in range(100):
+                    flooder.sendto(b"junk", ("127.0.0.1", address[1]))
+                await asyncio.sleep(0)
+        assert (await asked).pdu.values == [4711]
+        assert len(seen) >= 2
