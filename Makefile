@@ -2,6 +2,7 @@
 # make test   the whole test suite, four tests at once
 # make check  the gate: formatting, lint, types, layers, words
 # make bench  the benchmarks, some 30 minutes; FULL=1: the long ones, some hours
+# make mutants  small changes of the pure directories that no test notices, some hours; DIRECTORIES=snmp/wire MINUTES=10: a part
 # Each does its own set-up. Set PYTHON to choose the interpreter (3.11 or later).
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check mutants bench format clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -49,6 +50,13 @@ check: $(VENV)/dev.stamp
 	$(BIN)/codespell
 	$(BIN)/python tools/plain_english.py
 
+$(VENV)/mutants.stamp: $(VENV)/dev.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,mutants]'
+	@touch $@
+
+mutants: $(VENV)/mutants.stamp
+	$(BIN)/python tools/mutants.py $(if $(MINUTES),--minutes $(MINUTES)) $(DIRECTORIES)
+
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/all.py $(if $(FULL),--full)
 
@@ -57,4 +65,4 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis

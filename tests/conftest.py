@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from support import skips
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("mutants", settings.get_profile("patient"), max_examples=30, database=None, derandomize=True)
 settings.load_profile("patient")  # a loaded machine is slow, and no reason to fail
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Change the pure directories in small ways, one at a time, and count how many of the changes a test notices: `make mutants`.
 
-For each directory: a copy of the tree in .mutants/, mutmut over it, the unit tests of its package and the property tests; then a row of
-the table in docs/testing.md, and each survivor as a diff in .mutants/<directory>/survivors.txt. Directories of the agent's package may
-be named; without, all pure ones. Constants of a module are not changed, nor are functions with a decorator: mutmut leaves them.
+For each directory: a copy of the tree in .mutants/, mutmut over it, the unit tests of its package and the property tests; then a
+row of the table in docs/testing.md, and each survivor as a diff in .mutants/<directory>/survivors.txt. Directories of the agent's
+package may be named; without, all pure ones. Constants of a module are not changed, nor are functions with a decorator: mutmut
+leaves them.
 """
 
 import argparse

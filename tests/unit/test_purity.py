@@ -1,4 +1,4 @@
-"""The gate finds I/O, a clock, a log or randomness in a pure directory, wherever it is planted."""
+"""The gate finds I/O, a clock, a log or randomness in a pure directory, a circle and an arrow back up, wherever planted."""
 
 import shutil
 import subprocess
@@ -25,23 +25,44 @@ IMPORTED = {
 """Where what is planted, and which module's import the gate is to name; the last one comes in by another module of ours."""
 
 
-def test_an_import_that_reaches_the_world_breaks_the_contract(tmp_path):
-    shutil.copytree(ROOT / "src", tmp_path / "src")
-    for path, (_, planted) in IMPORTED.items():
-        module = tmp_path / "src" / "towerops_agent" / path
-        module.write_text(f"{module.read_text()}\n\n{planted}\n")
+def broken(folder: Path, planted: dict[str, str]) -> str:
+    """What import-linter has against the sources with these lines added: module below the agent's package -> lines."""
+    shutil.copytree(ROOT / "src", folder / "src")
+    for path, lines in planted.items():
+        module = folder / "src" / "towerops_agent" / path
+        text = module.read_text() if module.exists() else ""
+        module.write_text(f"{text}\n\n{lines}\n")
     found = subprocess.run(
         [TOOLS / "lint-imports", "--config", ROOT / "pyproject.toml", "--no-cache"],
-        cwd=tmp_path / "src",
+        cwd=folder / "src",
         capture_output=True,
         text=True,
         check=False,
     )
     assert found.returncode == 1, found.stdout + found.stderr
-    said = " ".join(found.stdout.split())
+    return " ".join(found.stdout.split())
+
+
+def test_an_import_that_reaches_the_world_breaks_the_contract(tmp_path):
+    said = broken(tmp_path, {path: planted for path, (_, planted) in IMPORTED.items()})
     for path, (named, _) in IMPORTED.items():
         module = f"towerops_agent.{path.removesuffix('.py').replace('/', '.')}"
         assert f"{module} is not allowed to import {named}" in said
+
+
+def test_a_circle_an_arrow_back_up_and_a_module_without_a_layer_break_the_contract(tmp_path):
+    said = broken(
+        tmp_path,
+        {
+            "snmp/wire/oid.py": "def later():\n    from towerops_agent.snmp.wire import message",
+            "buffer/room.py": "from towerops_agent.delivery.course import pace",
+            "new.py": '"""A module that no layer has."""',
+        },
+    )
+    assert "The import graph has no circle BROKEN" in said
+    assert "towerops_agent.snmp.wire" in said
+    assert "towerops_agent.buffer is not allowed to import towerops_agent.delivery" in said
+    assert "not listed as layers: - towerops_agent.new" in said
 
 
 @pytest.mark.parametrize("directory", pure_directories())
