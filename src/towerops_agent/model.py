@@ -1,7 +1,7 @@
 """The domain's values: the equipment to poll, and what a poll of it read.
 
-They travel one way: api.equipment makes Equipment from the wire, polling.plan turns it into requests and a Layout,
-polling.interpret makes a Poll, buffer keeps it, delivery.metrics makes the wire's metrics of it.
+They travel one way: config/document/equipment.py makes Equipment from the wire, polling/course/plan.py turns it into requests,
+polling/course/interpret.py makes a Poll, buffer keeps it, delivery/course/metrics.py makes the wire's metrics of it.
 Pure. Times on the wall clock are microseconds since 1970-01-01 UTC (`_us`); intervals are seconds (`_s`).
 """
 
@@ -92,7 +92,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """One reading to take. `oid`: its encoded octets (see snmp.oid); `divisor`: never 0, and 1 means "as read"."""
+    """One reading to take. `oid`: its encoded octets (snmp/wire/oid.py); `divisor`: never 0, and 1 means "as read"."""
 
     id: str
     oid: bytes

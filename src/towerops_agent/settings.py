@@ -1,6 +1,7 @@
 """The agent's settings: flags and environment -> one frozen Settings.
 
-SETTINGS is the single source of names, defaults and help: cli.py builds its options from it, docs/operations.md is held to it.
+SETTINGS is the single source of names, defaults and help: cli/run.py builds its options from it, and a test
+holds docs/operations.md to it.
 A flag wins over its variable, surrounding whitespace is dropped, and an empty text counts as not set.
 Pure: environment and flags are passed in, and the token's file is read elsewhere. Intervals are seconds (`_s`).
 """

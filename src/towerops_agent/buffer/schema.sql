@@ -1,4 +1,5 @@
--- The agent's database, version 2 (PRAGMA user_version). docs: buffer/store.py, lanes.py, polls.py, retention.py; decisions 0004, 0008.
+-- The agent's database, version 2 (PRAGMA user_version). docs: buffer/store.py, lanes.py, polls.py, packer.py, retention.py;
+-- decisions 0004 (rows and batches), 0009 (packs), 0010 (lanes).
 -- AUTOINCREMENT: an id is never used twice, not even after the newest rows were removed; batches name polls by id.
 -- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/format/age.py), seconds, never set back.
 

@@ -97,7 +97,7 @@ class _Measurement:
                 report.bulk.append(await self._bulk(repetitions))
 
     async def _ask(self, request: Request) -> Answer:
-        """As the poller asks: the timeouts follow the round trips (polling.traits)."""
+        """As the poller asks: the timeouts follow the round trips (polling/course/traits.py)."""
         answer = await self._session.ask(request, self._traits.timeouts_s(len(self._session.timeouts_s)))
         if isinstance(answer, Reply):
             self._traits.observe_rtt(answer.rtt_s)

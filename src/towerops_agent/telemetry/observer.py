@@ -1,6 +1,7 @@
-"""Watches the agent's parts, and writes what it sees into the database, four times a minute: a Snapshot.
+"""Watches the agent's parts, and writes a Snapshot of them into the database each 15 s and at the stop.
 
-It only reads the parts; nothing in them knows that it is there. systemd's watchdog is fed here too, by the same marks.
+No part knows that it is there. It reads them, but for one mark: delivery that has nothing to deliver is not standing still, so
+the observer moves its mark. It also feeds systemd's watchdog, as long as all marks are in time.
 """
 
 import asyncio
@@ -82,7 +83,7 @@ class Observer:
             await asyncio.sleep(EACH_S)
 
     async def run_watchdog(self) -> None:
-        """Tell systemd that the agent is alive, as often as it wants, for as long as all loops move."""
+        """Report to systemd that the agent is alive, as often as systemd wants, as long as all loops move."""
         interval_s = systemd.watchdog_interval_s()
         if interval_s is None:
             return
@@ -95,7 +96,7 @@ class Observer:
             await asyncio.sleep(interval_s)
 
     async def write(self, stopped: bool = False) -> None:
-        """Write a snapshot; that it can't be written is told once."""
+        """Write a snapshot. If that fails it is logged once, until it works again."""
         try:
             snapshot = await self.take(stopped)
             await self._buffer.put_meta(KEY, encode_snapshot(snapshot))
@@ -106,7 +107,7 @@ class Observer:
             self._failing = True
 
     async def take(self, stopped: bool = False) -> Snapshot:
-        """What there is to be seen now. Raises BufferFailure where the buffer can't tell what is pending."""
+        """The state of all parts now. Raises BufferFailure if the buffer can't say what is pending."""
         pending = await self._buffer.pending()
         if not pending.polls:
             self._marks.move("delivery")  # it waits for something to deliver

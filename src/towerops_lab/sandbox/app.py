@@ -1,7 +1,7 @@
 """The Towerops API as a Starlette app: strict with what the agent sends, scripted in what it gets wrong itself.
 
 request -> fault before -> checks -> store -> fault after -> answer
-Paths and bodies are api.contract's; a refusal has {"error": reason}, which the contract leaves open.
+Paths and bodies are api/wire/contract.py's; a refusal has {"error": reason}, which the contract leaves open.
 """
 
 import asyncio

@@ -15,7 +15,7 @@ HEARTBEAT_PATH = "/api/v1/agent/heartbeat"
 
 
 class Snmp(Struct, frozen=True, kw_only=True):
-    """How a device is spoken to. Absent or null fields take the contract's defaults in api.equipment."""
+    """How a device is spoken to. Absent or null fields take the contract's defaults (config/document/equipment.py)."""
 
     enabled: bool | None = None
     version: str | None = None

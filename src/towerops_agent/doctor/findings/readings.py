@@ -66,7 +66,7 @@ class Gaps:
 
 
 def find_gaps(equipment: Equipment, missing: Mapping[int, str]) -> Gaps:
-    """`missing`: why, by the value's index in a poll (see polling.interpret). An interface lacks what both its octets lack."""
+    """`missing`: why, by the value's index in a poll (interpret.py). An interface lacks what both its octets lack."""
     gaps = [
         Gap(f"sensor {sensor.id} ({format_oid(sensor.oid)})", missing[i])
         for i, sensor in enumerate(equipment.sensors)

@@ -1,6 +1,6 @@
 """What was learned of a device: how much it bears in one request, how fast it answers, which counters it has.
 
-Pure values, changed by polling.progress and polling.poller alone; one per device, so slotted and small.
+Pure values, changed only by progress.py and reading.py; one per device, so slotted and small.
 """
 
 import math

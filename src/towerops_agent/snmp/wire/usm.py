@@ -5,7 +5,7 @@ the engine by discovery (RFC 3414 §4), keeps its time, and starts anew by itsel
 What is believed: a response only at the user's own security level, authenticated and in the time window; a report that is not
 authenticated, as most must be, only as an answer to a message of ours (its message ID is random), and no further than that it
 sends us to ask again, or ends this one request with its reason.
-Pure: `now` is passed in, and so are keys (key_derivation.py makes them) and the random start of the salts.
+Pure: `now` is passed in, and so are keys (snmp/keys.py makes them) and the random start of the salts.
 Source: RFC 3414 §3 and §4, RFC 3412 §7.
 """
 

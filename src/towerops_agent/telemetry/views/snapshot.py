@@ -1,6 +1,7 @@
-"""What a running agent says of itself, four times a minute, in its database: what `status`, `health` and the metrics page show.
+"""The state of a running agent as a value, kept in its database: what `status` and `health` show.
 
-The agent writes a Snapshot; the commands read it, also when the agent has stopped, and no socket is involved.
+observer.py writes a Snapshot each 15 s and at the stop; the commands read it, also after the agent has stopped, without a socket.
+The metrics page does not: exposition.py reads the live parts, and shares count_states with this.
 Pure. `_us`: microseconds since 1970 by the wall clock; `_s`: seconds; `_ms`: milliseconds.
 """
 
