@@ -73,7 +73,7 @@ async def drain(accepts: Accepts, devices: int, minutes: int) -> None:
     grew = devices * METRICS / 60
     print(
         f"{accepts.max_metrics:6} a request{' gzip' if accepts.content_encodings else '':5}  {metrics / took_s:9,.0f} metrics/s"
-        f"  {metrics / took_s / grew:5.0f} times faster than it grew  {courier.pace.in_flight} under way"
+        f"  {metrics / took_s / grew:5.0f} times faster than it grew  {courier.course.most_in_flight} under way"
         f"  {cpu_s / metrics * 1e6:4.2f} us CPU a metric"
     )
 

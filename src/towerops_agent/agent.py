@@ -197,7 +197,7 @@ class Agent:
         report = OnceReport()
         async with AsyncExitStack() as parts:
             await self._open(parts)
-            outcome = await self.sync.fetch_once()
+            outcome = await self.sync.fetch_once(is_last=True)
             if not isinstance(outcome, ConfigFetched | NotModified):
                 report.problems.append(f"no configuration from {self._settings.api_url}: {outcome.reason}")
                 return report
@@ -283,7 +283,7 @@ class Agent:
         try:
             async with asyncio.timeout(within_s):
                 await self.buffer.flush()
-                return await self.courier.deliver_pending(attempts)
+                return await self.courier.deliver_pending(attempts, within_s)
         except TimeoutError:
             return False
 

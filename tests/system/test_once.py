@@ -24,6 +24,7 @@ async def test_an_api_out_of_reach_is_told_with_its_reason(tmp_path: Path):
         async with running("run", "--once", env=environment(url, tmp_path / "agent.db")) as agent:
             assert await agent.ended() == 1
     assert f"no configuration from {url}" in agent.log
+    assert "will retry" not in agent.log, "it does not"
     assert "Traceback" not in agent.log
 
 

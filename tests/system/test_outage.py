@@ -9,7 +9,7 @@ from support.inside import running as running_inside
 from support.site import METRICS_A_POLL, site
 from towerops_agent.api.wire.contract import METRICS_PATH
 from towerops_agent.counters import Count
-from towerops_agent.delivery import courier
+from towerops_agent.delivery.course import course
 from towerops_agent.delivery.course.metrics import timestamp
 from towerops_lab.sandbox.proxy import Proxy
 from towerops_lab.sandbox.server import Sandbox
@@ -18,7 +18,7 @@ from towerops_lab.sandbox.server import Sandbox
 async def test_fresh_values_go_first_after_an_outage_and_nothing_is_missing(tmp_path: Path, monkeypatch):
     """At most one batch of the outage, the probe, goes before what was polled last; the rest follows, each metric once."""
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(courier, "PART_AFTER_S", 0.5)
+    monkeypatch.setattr(course, "PART_AFTER_S", 0.5)
     async with site(3) as config:
         sandbox = Sandbox(config | {"accepts": {"max_metrics": METRICS_A_POLL}}, TOKEN)
         outage = sandbox.faults.answer(503, path=METRICS_PATH)
@@ -26,7 +26,7 @@ async def test_fresh_values_go_first_after_an_outage_and_nothing_is_missing(tmp_
             await outage.met(2)
             await polls_of(agent, "d0", 1)
             assert agent.courier.backlog is not None
-            monkeypatch.setattr(courier, "PART_AFTER_S", 3600.0)  # what is polled from now on is fresh
+            monkeypatch.setattr(course, "PART_AFTER_S", 3600.0)  # what is polled from now on is fresh
             await agent.buffer.part_backlog()
             parted = timestamp(time.time_ns() // 1000)
             await polls_of(agent, "d0", 1)

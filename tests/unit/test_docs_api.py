@@ -10,8 +10,8 @@ from support.markdown import ROOT, code, read, rows, sections
 from towerops_agent.api.wire import contract
 from towerops_agent.api.wire.retry_after import MOST_S
 from towerops_agent.config.document import accepts
-from towerops_agent.delivery import courier, heartbeat
-from towerops_agent.delivery.course import retry
+from towerops_agent.delivery import heartbeat
+from towerops_agent.delivery.course import course, retry
 from towerops_agent.model import STATES
 from towerops_agent.reasons import STATE_WORDS
 
@@ -45,7 +45,7 @@ def test_each_field_of_the_configuration_is_in_the_table(script):
 
 def test_the_prose_has_the_numbers_of_the_code():
     text = " ".join(read("docs/api.md").split())
-    assert f"every {courier.INTERVAL_S:g} s" in text
+    assert f"every {course.INTERVAL_S:g} s" in text
     assert f"every {heartbeat.INTERVAL_S:g} s" in text
     assert f"{retry.LEAST_S:g} to {retry.MOST_S:g} s" in text
     assert f"{MOST_S / 60:g} minutes" in text

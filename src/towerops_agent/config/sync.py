@@ -110,8 +110,8 @@ class ConfigSync:
         self._digest, self._etag = b"", None
         await self.load_kept()
 
-    async def fetch_once(self) -> ConfigOutcome[ConfigText]:
-        """What came of one fetch; a new configuration is in force and kept when it returns."""
+    async def fetch_once(self, *, is_last: bool = False) -> ConfigOutcome[ConfigText]:
+        """What came of one fetch; a new configuration is in force and kept when it returns. `is_last`: no other one follows."""
         self._reread_token()
         if self._client.token_rotations != self._kept_rotation:
             await self._seal_anew()
@@ -129,7 +129,7 @@ class ConfigSync:
             if self.availability.succeeded(now_us) and failures:
                 log.info("configuration fetched again", failures=failures)
         else:
-            self._failed(outcome, now_us)
+            self._failed(outcome, now_us, is_last)
         return outcome
 
     async def _take(self, fetched: ConfigFetched[ConfigText]) -> None:
@@ -210,17 +210,20 @@ class ConfigSync:
         else:
             log.info("clock agrees with the server's again", ahead_s=ahead_s)
 
-    def _failed(self, failure: Failure, now_us: int) -> None:
+    def _failed(self, failure: Failure, now_us: int, is_last: bool) -> None:
         self._counters.add(Count.CONFIG_FETCHES, "failed")
-        if self.availability.failed(failure.reason, now_us):
-            log.warning(
-                "configuration not fetched, will retry",
-                reason=failure.reason,
-                status=failure.status,
-                failures=self.availability.failures,
-                in_force=self.has_config,
-                retry_in_s=self._pause_s(failure),
-            )
+        if not self.availability.failed(failure.reason, now_us):
+            return
+        about = log.bind(
+            reason=failure.reason,
+            status=failure.status,
+            failures=self.availability.failures,
+            in_force=self.has_config,
+        )
+        if is_last:
+            about.warning("configuration not fetched")
+        else:
+            about.warning("configuration not fetched, will retry", retry_in_s=self._pause_s(failure))
 
     def _reread_token(self) -> None:
         try:

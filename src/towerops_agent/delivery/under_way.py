@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from math import inf
 
-from towerops_agent.buffer.format.batch import Batch, Lane
+from towerops_agent.buffer.format.batch import Batch
 
 
 class UnderWay:
@@ -18,28 +18,16 @@ class UnderWay:
         self._monotonic_s = monotonic_s
         self._tasks: dict[asyncio.Task[None], Batch] = {}
 
-    def __len__(self) -> int:
-        return len(self._tasks)
-
-    @property
-    def ids(self) -> set[int]:
-        """The ids of their batches."""
-        return {batch.id for batch in self._tasks.values()}
-
-    def count(self, lane: Lane) -> int:
-        """How many of them are of this lane."""
-        return sum(batch.lane is lane for batch in self._tasks.values())
-
     def start(self, batch: Batch, attempt: Coroutine[None, None, None]) -> None:
         """Begin one."""
         self._tasks[asyncio.create_task(attempt)] = batch
 
-    async def rest(self, until_s: float) -> None:
-        """Return when one has ended, or at that time. Raises what a task raised."""
+    async def rest(self, until_s: float) -> list[Batch]:
+        """Those that have ended, once one has, or it is that time. Raises what a task raised."""
         pause_s = max(0.0, until_s - self._monotonic_s())
         if not self._tasks:
             await self._sleep(pause_s)
-            return
+            return []
         timer = None if until_s == inf else asyncio.ensure_future(self._sleep(pause_s))
         try:
             await asyncio.wait({*self._tasks, *([timer] if timer else ())}, return_when=asyncio.FIRST_COMPLETED)
@@ -48,9 +36,11 @@ class UnderWay:
         finally:
             if timer is not None:
                 timer.cancel()
-        for task in [task for task in self._tasks if task.done()]:
-            del self._tasks[task]
+        done = [task for task in self._tasks if task.done()]
+        ended = [self._tasks.pop(task) for task in done]
+        for task in done:
             task.result()
+        return ended
 
     async def call_off(self) -> None:
         """End them all; the batches stay open in the buffer."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+import structlog
 
 from support.patience import Done
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unauthorized, Unavailable
@@ -277,3 +278,49 @@ async def test_cleaning_up_is_repeated_and_survives_a_failure(bench, monkeypatch
         await bench.courier.run_cleanup()
     assert len(calls) == 3
     assert bench.pauses == [300.0] * 3
+
+
+async def test_a_single_run_promises_no_attempt_that_it_does_not_make(bench):
+    """The last line of a failure says that the batch waits for the next run, and the number of attempts before it."""
+    await bench.add(1)
+    bench.answer = lambda values: BUSY
+    bench.time.left = 9
+    with structlog.testing.capture_logs() as lines:
+        assert await bench.courier.deliver_pending(attempts=1) is False
+    (line,) = [line for line in lines if line["event"].startswith("batch not delivered")]
+    assert line["event"] == "batch not delivered, kept for the next run"
+    assert "retry_in_s" not in line
+
+
+async def test_a_single_run_waits_for_no_attempt_that_would_come_too_late(bench):
+    """A refused token is tried again after a minute: a run that has half a minute ends at once, and says so."""
+    await bench.add(1)
+    bench.answer = lambda values: Unauthorized(401)
+    bench.time.left = 9
+    with structlog.testing.capture_logs() as lines:
+        assert await bench.courier.deliver_pending(attempts=3, within_s=30.0) is False
+    assert bench.pauses == []
+    assert [line["event"] for line in lines] == ["batch not delivered, kept for the next run"]
+
+
+async def test_a_batch_that_only_fails_beside_others_is_kept_for_the_next_run(bench):
+    bench.accepts = Accepts(is_stated=True, max_metrics=10)
+    await bench.add(8)
+    later = asyncio.Event()
+
+    async def answer(values):
+        if 30 in values:
+            await later.wait()
+            return Unavailable("bug", 500)
+        bench.time.now_s += 0.1
+        if values[0] > 30:
+            later.set()
+        return Accepted()
+
+    bench.answer = answer
+    with structlog.testing.capture_logs() as lines:
+        assert await bench.courier.deliver_pending(attempts=1) is False
+    events = [line["event"] for line in lines if line["event"].startswith("batch not delivered")]
+    assert events == ["batch not delivered, others are; kept for the next run"]
+    assert [values[0] for _, values in bench.sent].count(30) == 1
+    assert bench.counters.get(Count.METRICS_DELIVERED) == 70

@@ -30,7 +30,7 @@ class RoundTrips:
     async def answer(self, _values):
         self._waiting += 1
         answered = self._answered
-        if self._waiting >= min(self._bench.courier.pace.in_flight, self._left):
+        if self._waiting >= min(self._bench.courier.course.most_in_flight, self._left):
             self.count += 1
             self._bench.time.now_s += ROUND_TRIP_S
             self._left -= self._waiting
@@ -162,16 +162,16 @@ async def test_the_log_says_how_far_it_is_and_when_it_is_done(bench):
 
 async def test_the_pace_grows_while_answers_come_quickly_and_shrinks_where_the_server_says_stop(bench):
     bench.accepts = Accepts(is_stated=True, max_metrics=10)
-    assert bench.courier.pace.in_flight == FIRST_IN_FLIGHT
+    assert bench.courier.course.most_in_flight == FIRST_IN_FLIGHT
     await bench.add(200)
     await bench.run()
-    assert bench.courier.pace.in_flight == MOST_IN_FLIGHT
+    assert bench.courier.course.most_in_flight == MOST_IN_FLIGHT
     outcomes = [Unavailable("slow down", 429, 7.0)] * 5
     bench.answer = lambda values: outcomes.pop() if outcomes else Accepted()
     await bench.add(200)
     bench.pauses.clear()
     await bench.run(pauses=20)
-    assert bench.courier.pace.in_flight == MOST_IN_FLIGHT
+    assert bench.courier.course.most_in_flight == MOST_IN_FLIGHT
     assert sum(bench.pauses) >= 7
     assert bench.delivered()[-1] == 3999
 

@@ -1,6 +1,6 @@
 """How many metrics a batch is cut with: what the server says it takes, or the less that it took, or took in good time.
 
-pace.py and settlement.py tell it what came of each batch. Pure.
+pace.py and course.py report what came of each batch. Pure.
 """
 
 from towerops_agent.config.document.accepts import Accepts

@@ -1,6 +1,6 @@
 """How far the delivery of a backlog has come, and how long it will take.
 
-courier.py tells it what there is and what was delivered; the log and the status show it. Pure: both clocks are passed in.
+course.py reports what there is and what was delivered; the log and the status show it. Pure: both clocks are passed in.
 Microseconds since 1970 (`_us`), seconds (`_s`).
 """
 

@@ -1,6 +1,6 @@
 """Batches that failed, and when each may be sent again.
 
-While the API is down the same batch is its probe; where that fails again and again, others take turns with it, for it might be
+While the API is down the same batch is its probe; if that fails again and again, others take turns with it, for it might be
 the batch that the server stumbles over. One that fails while others pass waits for longer each time, and holds up none.
 Pure: the monotonic clock is passed in. Seconds (`_s`).
 """
@@ -35,16 +35,12 @@ class Held:
     def __init__(self) -> None:
         self._failed: dict[int, _Failed] = {}
         self._widened = 0
+        self._most_attempts: float = inf
 
     @property
     def ids(self) -> Collection[int]:
         """Those that are held."""
         return self._failed.keys()
-
-    @property
-    def most_attempts(self) -> int:
-        """How often the one failed that failed most often; 0 where none is held."""
-        return max((failed.attempts for failed in self._failed.values()), default=0)
 
     def attempts(self, batch: Batch) -> int:
         """How often the batch has failed."""
@@ -63,7 +59,7 @@ class Held:
         failed.tries += 1
 
     def blame(self, batch: Batch, now_s: float) -> float:
-        """Hold the batch, as it alone failed; for how long."""
+        """Hold the batch, as only this one failed; for how long."""
         self.failed(batch)
         return self._blame(self._failed[batch.id], now_s)
 
@@ -76,10 +72,11 @@ class Held:
         for failed in self._failed.values():
             failed.batch = replace(failed.batch, lane=Lane.BACKLOG)
 
-    def forgive(self) -> None:
-        """Forget all, but that they are to be sent again: a new round of attempts begins."""
+    def forgive(self, most_attempts: float = inf) -> None:
+        """Forget all, but that they are to be sent again, each so often at most: a new round of attempts begins."""
         self._failed = {key: _Failed(failed.batch) for key, failed in self._failed.items()}
         self._widened = 0
+        self._most_attempts = most_attempts
 
     def api_answers(self, now_s: float) -> None:
         """The API works again: all are due, but those that were tried in vain and so may be what it stumbles over."""
@@ -93,16 +90,16 @@ class Held:
 
     def due(self, now_s: float, under_way: Collection[int]) -> Batch | None:
         """The oldest one that is due and not under way."""
-        keys = [key for key, failed in self._failed.items() if failed.due_s <= now_s and key not in under_way]
+        keys = [failed.batch.id for failed in self._to_send(under_way) if failed.due_s <= now_s]
         return self._failed[min(keys)].batch if keys else None
 
     def next_due_s(self, under_way: Collection[int]) -> float:
-        """When the next one is due that is not under way; infinite where there is none."""
-        return min((failed.due_s for key, failed in self._failed.items() if key not in under_way), default=inf)
+        """When the next one is due that is not under way; infinite if there is none."""
+        return min((failed.due_s for failed in self._to_send(under_way)), default=inf)
 
     def probe(self) -> Batch | None:
         """The one to try the API with while it is down; None: better one that has not been tried yet."""
-        candidates = [failed for failed in self._failed.values() if not failed.blamed]
+        candidates = [failed for failed in self._to_send() if not failed.blamed]
         if not candidates:
             return None
         least = min(candidates, key=lambda failed: (failed.tries, failed.batch.id))
@@ -112,9 +109,12 @@ class Held:
         return None
 
     def any(self) -> Batch | None:
-        """One of them, the least tried first, where there is nothing else."""
-        failed = min(self._failed.values(), key=lambda failed: (failed.blamed, failed.tries, failed.batch.id), default=None)
+        """One of them, the least tried first, if there is nothing else."""
+        failed = min(self._to_send(), key=lambda failed: (failed.blamed, failed.tries, failed.batch.id), default=None)
         return None if failed is None else failed.batch
+
+    def _to_send(self, under_way: Collection[int] = ()) -> list[_Failed]:
+        return [failed for key, failed in self._failed.items() if key not in under_way and failed.attempts < self._most_attempts]
 
     @staticmethod
     def _blame(failed: _Failed, now_s: float) -> float:

@@ -1,6 +1,6 @@
 """How fast the API is sent to: how many requests at once, how much in each, and when none at all.
 
-courier.py asks before it sends; settlement.py tells what came of a request. A server that answers quickly gets one request more
+course.py asks before a batch is sent, and reports what came of it. A server that answers quickly gets one request more
 after each round of them; one that is slow, or fails, gets half as many. While the API is down there is one at a time: the probe.
 Pure: the monotonic clock is passed in. Seconds (`_s`).
 """

@@ -1,6 +1,6 @@
 """What is done about a batch after one attempt to send it: the answers' table of docs/api.md, row by row.
 
-courier.py asks, and does it. Pure: the jitter is passed in. Seconds.
+course.py asks. Pure: the jitter is passed in. Seconds.
 """
 
 from dataclasses import dataclass
