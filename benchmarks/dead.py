@@ -32,7 +32,7 @@ def main(count: int, interval_s: int, minutes: int) -> None:
             serving(devices.config(count, interval_s)) as api,
             running(Path(folder), api.url) as agent,
         ):
-            agent.wait_for("configuration in force")
+            agent.wait_for("configuration applied")
             began_s = time.monotonic()
             time.sleep(2 * interval_s + 10)
             settled_s, cpu_s = time.monotonic(), agent.cpu_s()

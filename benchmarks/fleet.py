@@ -41,13 +41,13 @@ def main(fleets: list[int], minutes: int, round_trip_ms: int = 0) -> None:
 def measure(folder: Path, devices: Devices, count: int, minutes: int) -> None:
     learning_s = max(2, count // LEARNING_POLLS_A_SECOND)
     with serving(devices.config(count, learning_s)) as api, running(folder, api.url) as agent:
-        agent.wait_for("configuration in force")
+        agent.wait_for("configuration applied")
         while_config_mb = agent.peak_mb()
         time.sleep(count / 200)  # the first polls
         time.sleep(LEARNING_POLLS * learning_s)
         api.configure(devices.config(count, INTERVAL_S))
         agent.reload()
-        agent.wait_for("configuration in force", 2)
+        agent.wait_for("configuration applied", 2)
         while_config_mb = max(while_config_mb, agent.peak_mb())
         time.sleep(1.5 * INTERVAL_S)
         _rest_of_a_turn(api)

@@ -39,12 +39,12 @@ def main(count: int, minutes: int) -> None:
         running(Path(folder), api.url, PATCH) as agent,
     ):
         api.down(True)
-        agent.wait_for("configuration in force")
+        agent.wait_for("configuration applied")
         polls = count * minutes
         wait_until(lambda: agent.polls() >= polls, 20 + 3 * polls * FASTER_S / count)
         api.configure(devices.config(count, INTERVAL_S))
         agent.reload()
-        agent.wait_for("configuration in force", 2)
+        agent.wait_for("configuration applied", 2)
         time.sleep(2 * 300 / TIMES)  # the rest of it is packed
         due, values = agent.polls() * METRICS, agent.polls() * VALUES
         octets_a_value = agent.file_mb() * (1 << 20) / values

@@ -30,7 +30,7 @@ def main(count: int, seconds: int) -> None:
         with serving(devices.config(count, INTERVAL_S)) as api, running(Path(folder), api.url) as agent:
             for thread in Path(f"/proc/{agent.pid}/task").iterdir():
                 os.sched_setaffinity(int(thread.name), cores[:1])
-            agent.wait_for("configuration in force")
+            agent.wait_for("configuration applied")
             time.sleep(GROWTH_S)
             before = _state(agent)
             polls, arrived = agent.polls(), api.tally()["values"]

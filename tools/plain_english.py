@@ -24,9 +24,6 @@ SKIPPED = {
 }
 LEFT_OUT = {"__pycache__", "build", "data", "dist"}
 PENDING: tuple[str, ...] = (
-    "docs/api.md",
-    "docs/operations.md",
-    "docs/openapi.json",
     "benchmarks/",
     "packaging/",
     "tools/",

@@ -1,8 +1,8 @@
 """The agent: opens the parts, runs the loops, stops in order.
 
-The composition root: each part is constructed here and nowhere else, and knows none but those that it is given. The data's way:
-config sync -> devices -> fleet -> buffer -> courier. A loop that meets a bug is logged, counted and begun again: no bug in one
-stops the others.
+The composition root: each part is constructed here and nowhere else, and knows only the parts that are passed to it. The data's
+way: config sync -> devices -> fleet -> buffer -> courier. If a loop meets a bug, the bug is logged and counted and the loop
+starts again: a bug in one loop does not stop the others.
 """
 
 import asyncio
@@ -56,17 +56,17 @@ FIRST_DELIVERY_AFTER_S: Final = 0.5
 """How long after the first poll the first delivery begins: by then 100 devices have been polled."""
 
 BEGIN_AGAIN_S: Final = 5.0
-"""How long a loop that met a bug waits before it is begun again."""
+"""How long a loop that met a bug waits before it starts again."""
 
 REMEMBER_EACH_S: Final = 600.0
-"""How often what was learned of the devices is written down, where it has changed."""
+"""How often the learned traits of the devices are written down, if they have changed."""
 
 MEMORY_KEY: Final = "learned"
 
 
 @dataclass(slots=True)
 class OnceReport:
-    """What came of a single run. `problems`: a line each, for the operator; empty where all went well."""
+    """The result of a single run. `problems`: a line each, for the operator; empty if everything worked."""
 
     devices: int = 0
     metrics: int = 0
@@ -140,7 +140,7 @@ class Agent:
     async def run(self, stop: asyncio.Event) -> None:
         """Poll and deliver until `stop` is set; then submit what is pending, for at most 5 s, and close the database.
 
-        Raises SettingsError (token file, CA file, proxy) and BufferFailure where it can't begin.
+        Raises SettingsError (token file, CA file, proxy) and BufferFailure if it can't begin.
         """
         async with AsyncExitStack() as parts:
             await self._open(parts)
@@ -174,13 +174,13 @@ class Agent:
 
     async def reload(self) -> None:
         """Read the token's file and the certificates again, and fetch the configuration now."""
-        log.info("asked to read token, certificates and configuration again")
+        log.info("reloading token, certificates and configuration")
         try:
             if self._token.reread():
-                log.info("token file holds another token, in use from now on")
+                log.info("token file holds a new token, in use from now on")
             await self.api.reread_certificates()
         except SettingsError as error:
-            log.error("not all could be read again, what was in use stays so", error=str(error))
+            log.error("files could not all be read again, the previous ones stay in use", error=str(error))
         self._reload.set()
 
     async def log_state(self) -> None:
@@ -192,7 +192,7 @@ class Agent:
     async def run_once(self) -> OnceReport:
         """Fetch the configuration, poll each device once, submit everything.
 
-        Raises SettingsError and BufferFailure where it can't begin.
+        Raises SettingsError and BufferFailure if it can't begin.
         """
         report = OnceReport()
         async with AsyncExitStack() as parts:
@@ -210,10 +210,10 @@ class Agent:
             for device in self.fleet.devices.values():
                 result = results.get(device.id)
                 if result is None:
-                    report.problems.append(f"{device.name} ({device.address}): a bug of the agent's, see the log")
+                    report.problems.append(f"{device.name} ({device.address}): a bug in the agent, see the log")
                 elif result.poll is None:
                     reason = f"{result.silence} {result.detail}".rstrip()
-                    report.problems.append(f"{device.name} ({device.address}) gave nothing: {reason}")
+                    report.problems.append(f"{device.name} ({device.address}) returned nothing: {reason}")
             if not await self._deliver_rest(ONCE_WITHIN_S, ONCE_ATTEMPTS):
                 pending = await self.buffer.pending()
                 reason = self.courier.availability.last_failure or f"not done within {ONCE_WITHIN_S:g} s"
@@ -255,7 +255,7 @@ class Agent:
         self._roster.memory = decode_memory(await self.buffer.get_meta(MEMORY_KEY))
 
     def _name_at(self, peer: Peer) -> str:
-        """What the configuration calls the device at this address; it is asked rarely."""
+        """The configured name of the device at this address; rarely needed."""
         return next((device.name for device in self.fleet.devices.values() if device.peer == peer), "")
 
     async def _sleep_or_reload(self, seconds: float) -> None:
@@ -269,13 +269,13 @@ class Agent:
         self._reload.clear()
 
     async def _go_on(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run a loop for good: a bug in it is told and counted, and it is begun again."""
+        """Run a loop for good: a bug in it is logged and counted, and the loop starts again."""
         while True:
             try:
                 await run()
             except Exception:
                 self.counters.add(Count.BUGS, name)
-                log.exception("loop failed by a bug, begins again; please report it", loop=name, in_s=BEGIN_AGAIN_S)
+                log.exception("loop failed because of a bug, starts again; please report it", loop=name, in_s=BEGIN_AGAIN_S)
             await asyncio.sleep(BEGIN_AGAIN_S)
 
     async def _deliver_rest(self, within_s: float, attempts: int = 1) -> bool:
@@ -288,7 +288,7 @@ class Agent:
             return False
 
     async def _restore_layouts(self) -> None:
-        """When the buffer had to begin a new file and could not save the layouts: have each device registered anew, for good."""
+        """Each time the buffer had to start a new file without the old layouts: register each device again. Runs for good."""
         while True:
             await self.buffer.layouts_lost.wait()
             self.buffer.layouts_lost.clear()
@@ -302,7 +302,7 @@ class Agent:
             await self._remember()
 
     async def _remember(self) -> None:
-        """Write down what was learned of the devices, where it has changed."""
+        """Write down the learned traits of the devices, if they have changed."""
         learned = encode_memory(self.fleet.devices.values())
         if learned == self._remembered:
             return
@@ -310,7 +310,7 @@ class Agent:
             await self.buffer.put_meta(MEMORY_KEY, learned)
             self._remembered = learned
         except BufferFailure as error:
-            log.warning("what was learned of the devices could not be kept, a restart will learn it again", reason=str(error))
+            log.warning("learned traits of the devices could not be stored, a restart learns them again", reason=str(error))
 
     async def _apply(self, read: ConfigRead) -> None:
         with collector.left_alone():
@@ -321,7 +321,7 @@ class Agent:
 
 
 def _size(path: Path) -> int:
-    """Octets of the database and its journal; 0 where there is none."""
+    """Octets of the database and its journal; 0 if there is none."""
     files = [path, path.with_name(f"{path.name}-wal")]
     return sum(file.stat().st_size for file in files if file.exists())
 

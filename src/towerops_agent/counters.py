@@ -1,7 +1,7 @@
 """Counts of what happened, by reason: whatever the agent drops, refuses, skips or evicts is counted here.
 
-Each name below is documented in docs/operations.md; a test holds the two together.
-Pure: a dictionary of integers, owned by the composition root, handed to whom it concerns. Used on the event loop's thread
+Each name below is documented in docs/operations.md; a test keeps the two in step.
+Pure: a dictionary of integers, owned by the composition root and passed to the parts that count. Used on the event loop's thread
 and the buffer's writer thread; an increment that another thread's increment races with may be lost, so each name has one
 thread that counts it.
 """
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Count(StrEnum):
-    """What is counted. The reason, where there are several, is the second half of the key."""
+    """What is counted. The reason, if there are several, is the second half of the key."""
 
     POLLS = "polls"  # by result: complete, partial, silent
     POLLS_SKIPPED = "polls_skipped"  # late, still_running, many_slow
@@ -25,14 +25,14 @@ class Count(StrEnum):
     CONFIG_FETCHES = "config_fetches"  # updated, unchanged, failed
     CONFIG_REFUSED = "config_items_refused"  # equipment, sensor, interface
     METRICS_DELIVERED = "metrics_delivered"
-    METRICS_REFUSED = "metrics_refused"  # set aside with the server's reason
+    METRICS_REFUSED = "metrics_refused"  # kept with the server's reason
     METRICS_EXPIRED = "metrics_expired"  # unsent for 24 h
     METRICS_DROPPED = "metrics_dropped"  # buffer_unavailable; damaged (one poll), corrupt (the file)
     METRICS_EVICTED = "metrics_evicted"  # buffer_full, disk_low: never delivered; delivered: not kept for its day
     BATCHES = "batches"  # by outcome: delivered, retried, split, refused
     HEARTBEATS = "heartbeats"  # sent, failed
     LOG_LINES_DROPPED = "log_lines_dropped"  # the log could not be written in time
-    BUGS = "bugs"  # an exception nobody expected, by where it was caught
+    BUGS = "bugs"  # an unexpected exception, by the place that caught it
 
 
 class Counters:
@@ -48,7 +48,7 @@ class Counters:
         self._counts[name, reason] += n
 
     def get(self, name: Count, reason: str = "") -> int:
-        """The count of `name` for `reason`; 0 where there was none."""
+        """The count of `name` for `reason`; 0 if there was none."""
         return self._counts[name, reason]
 
     def by_reason(self, name: Count) -> dict[str, int]:

@@ -3,9 +3,9 @@
 AgentError
 ├── SettingsError          a setting is missing or has a bad value; exit status 2
 ├── SnmpError
-│   ├── InvalidOid         a text or octets are no object identifier (X.690 §8.19)
-│   └── MalformedMessage   the peer's octets are no SNMP message; carries the offset
-├── InvalidConfig          the API's configuration is no JSON object, or a part of it can't be used
+│   ├── InvalidOid         a text or octets that are not an object identifier (X.690 §8.19)
+│   └── MalformedMessage   the peer's octets are not an SNMP message; carries the offset
+├── InvalidConfig          the API's configuration is not a JSON object, or a part of it can't be used
 └── BufferFailure          the database can't be opened or written
     ├── DatabaseBusy       another agent has it open
     └── DatabaseTooNew     a later version of the agent wrote it
@@ -13,7 +13,7 @@ AgentError
 
 
 class AgentError(Exception):
-    """Base of all that the agent raises on purpose. Its text is fit for the operator and holds no secret."""
+    """Base of all exceptions that the agent raises on purpose. Its text is written for the operator and holds no secret."""
 
 
 class SettingsError(AgentError):
@@ -25,11 +25,11 @@ class SnmpError(AgentError):
 
 
 class InvalidOid(SnmpError, ValueError):
-    """A text or octets are no object identifier."""
+    """A text or octets that are not an object identifier."""
 
 
 class MalformedMessage(SnmpError, ValueError):
-    """The octets are no SNMP message: the peer's fault, never ours.
+    """The octets are not an SNMP message: the peer's fault, never ours.
 
     `offset`: octets from the start of what was decoded to the first bad one.
     """
@@ -41,7 +41,7 @@ class MalformedMessage(SnmpError, ValueError):
 
 
 class InvalidConfig(AgentError):
-    """The API's configuration, or one item of it, can't be used. The text says which field, what it was and what is wanted."""
+    """The API's configuration, or one item of it, can't be used. The text names the field, the value got and the value wanted."""
 
 
 class BufferFailure(AgentError):

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Secret:
-    """A text that shows itself to nobody who does not ask by name: not to repr, str, format, logs or tracebacks."""
+    """A text that repr, str, format, logs and tracebacks show as `***`; only reveal() returns it."""
 
     __slots__ = ("_text",)
 
@@ -19,7 +19,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself. Each caller is a place to look at when a secret has leaked."""
+        """The text itself. If a secret has leaked, look at the callers of this."""
         return self._text
 
     def __repr__(self) -> str:
@@ -83,7 +83,7 @@ class UsmUser:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How a device is spoken to: the community of v1 and v2c, or the user of v3."""
+    """The credentials of a device: the community of v1 and v2c, or the user of v3."""
 
     version: SnmpVersion = SnmpVersion.V2C
     community: Secret = field(default_factory=lambda: Secret("public"))
@@ -101,7 +101,7 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """One row of the interfaces' table to read (RFC 2863). `if_name` is "" where the API gave none."""
+    """One row of the interfaces' table to read (RFC 2863). `if_name` is "" if the API sent no name."""
 
     id: str
     if_index: int
@@ -124,28 +124,28 @@ class Equipment:
 
 
 INTERFACE_COLUMNS = ("if_in_octets", "if_out_octets", "if_in_errors", "if_out_errors", "if_in_discards", "if_out_discards")
-"""What is read of an interface, in the order in which a Poll has it."""
+"""The columns read of an interface, in the order of a Poll."""
 
 
 STATE_VALUES = ("state", "reason", "response_time_us")
-"""What a Poll of an equipment's state holds: the index of STATES, the code of a reason (reasons.py), the round trip or None."""
+"""The values of a Poll of an equipment's state: index of STATES, code of a reason (reasons.py), round trip or None."""
 
 STATES = ("up", "degraded", "down")
-"""Numbers on disk: a text is added at the end, and none is taken out."""
+"""Numbers on disk: new texts go to the end, and no text is removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Which sensors and interfaces the values of a Poll belong to, in order.
 
-    Kept once per equipment and config in the database, so that no row and no memory repeats the ids. The divisor
-    belongs to it: polls carry raw readings, and a config that changes a divisor makes a new layout.
+    Kept once per equipment and configuration in the database, so that ids are not repeated in rows or in memory. The divisor
+    belongs to it: polls carry raw readings, and a configuration that changes a divisor makes a new layout.
     """
 
     equipment_id: str
     sensors: tuple[tuple[str, float], ...] = ()  # (sensor id, divisor)
     interfaces: tuple[str, ...] = ()  # interface id
-    is_state: bool = False  # of polls that hold the equipment's state instead: STATE_VALUES
+    is_state: bool = False  # its polls hold the equipment's state instead: STATE_VALUES
 
     @property
     def value_count(self) -> int:

@@ -28,7 +28,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){0,9}[A-Za-z0-9_-]{1,63}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the operator decided. One of `token` and `token_file` is set, both of `client_cert` and `client_key` or neither.
+    """The operator's settings. One of `token` and `token_file` is set, both of `client_cert` and `client_key` or neither.
 
     `api_url` ends without a slash. `metrics_listen`: host and port of the metrics page; port 0: any free one.
     """
@@ -49,11 +49,11 @@ class Settings:
 
 
 class _Unfit(Exception):
-    """A text is no fit value. Its own text says what was wanted."""
+    """A text is not a valid value. The exception's text names the value wanted."""
 
 
 def _url(text: str) -> str:
-    """`text` without its trailing slashes. Whether plain http will do is decided later: it hangs on another setting."""
+    """`text` without its trailing slashes. Whether plain http is allowed is decided later: it depends on another setting."""
     if any(c.isspace() or not c.isprintable() for c in text):  # urlsplit would drop some of them silently
         raise _Unfit("https://… without spaces or control characters")
     if any(c in text for c in "@?#"):
@@ -64,7 +64,7 @@ def _url(text: str) -> str:
     except ValueError:
         raise _Unfit("https://host, https://host:port or https://[IPv6 address]:port, with a port from 1 to 65535") from None
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise _Unfit("https://…; http:// is accepted for localhost alone")
+        raise _Unfit("https://…; http:// is accepted only for localhost")
     if port == 0:
         raise _Unfit("a port from 1 to 65535")
     return text.rstrip("/")
@@ -72,7 +72,7 @@ def _url(text: str) -> str:
 
 def _token(text: str) -> Secret:
     if not all("!" <= c <= "~" for c in text):
-        raise _Unfit("printable ASCII characters without spaces, as an HTTP header bears them")
+        raise _Unfit("printable ASCII characters without spaces, as an HTTP header allows")
     return Secret(text)
 
 
@@ -125,9 +125,9 @@ def _bool(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One setting, as the environment, the command line and the docs name it.
+    """One setting, with its names in the environment, on the command line and in the docs.
 
-    `name`: Settings' attribute, and the key in `flags`. `default`: as it would be written; "" where there is none.
+    `name`: Settings' attribute, and the key in `flags`. `default`: its text; "" if there is none.
     """
 
     name: str
@@ -144,7 +144,7 @@ SETTINGS: tuple[Setting, ...] = (
         name="api_url",
         variable="TOWEROPS_API_URL",
         flag="--api-url",
-        help="Base URL of the Towerops API, https://…; http:// is accepted for localhost alone.",
+        help="Base URL of the Towerops API, https://…; http:// is accepted only for localhost.",
         parse=_url,
     ),
     Setting(
@@ -183,7 +183,7 @@ SETTINGS: tuple[Setting, ...] = (
         variable="BUFFER_MAX_MB",
         flag="--buffer-max-mb",
         default="1024",
-        help="The most megabytes that the SQLite file may take, 16 to 1048576; the oldest polls go when it is full.",
+        help="Maximum size of the SQLite file in megabytes, 16 to 1048576; when it is full, the oldest polls are removed.",
         parse=_megabytes,
     ),
     Setting(
@@ -191,7 +191,7 @@ SETTINGS: tuple[Setting, ...] = (
         variable="LOG_LEVEL",
         flag="--log-level",
         default="info",
-        help="The least level that is logged: debug, info, warning or error.",
+        help="The lowest level to log: debug, info, warning or error.",
         parse=_level,
     ),
     Setting(
@@ -213,7 +213,7 @@ SETTINGS: tuple[Setting, ...] = (
         name="client_cert",
         variable="TOWEROPS_CLIENT_CERT",
         flag="--client-cert",
-        help="A PEM file with the certificate (and its chain) that the agent shows to a server which asks for one.",
+        help="A PEM file with the certificate (and its chain) that the agent presents to a server that asks for one.",
         parse=Path,
     ),
     Setting(
@@ -235,16 +235,16 @@ SETTINGS: tuple[Setting, ...] = (
         name="metrics_listen",
         variable="METRICS_LISTEN",
         flag="--metrics-listen",
-        help="Where to serve metrics for Prometheus, as in 127.0.0.1:9464. Without it there are none.",
+        help="Address of the page for Prometheus, as in 127.0.0.1:9464. Without it there is no page.",
         parse=_listen,
     ),
 )
 
 
 def read_settings(environ: Mapping[str, str], flags: Mapping[str, object]) -> Settings:
-    """The settings that flags and environment make together; `flags` maps Setting.name to a value, None where not given.
+    """The settings from flags and environment; `flags` maps Setting.name to a value, None if not given.
 
-    Raises SettingsError with one line for each thing that is missing or bad.
+    Raises SettingsError with one line for each missing or bad value.
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
@@ -262,7 +262,7 @@ def read_settings(environ: Mapping[str, str], flags: Mapping[str, object]) -> Se
     if not text:
         problems.append("TOWEROPS_API_URL is not set: expected https://…, the base URL of the Towerops API (or give --api-url)")
     elif "api_url" in values and not values.get("allow_http") and _is_exposed(urlsplit(text)):
-        problems.append(f"{source} is '{text}': expected https://…; http:// is accepted for localhost alone")
+        problems.append(f"{source} is '{text}': expected https://…; http:// is accepted only for localhost")
     if ("client_cert" in values) != ("client_key" in values):
         name, other = ("client_cert", "client_key") if "client_cert" in values else ("client_key", "client_cert")
         problems.append(f"{given[name][0]} is set without {_variable(other)}: expected both, or neither")
@@ -276,7 +276,7 @@ def _variable(name: str) -> str:
 
 
 def _given(setting: Setting, environ: Mapping[str, str], flags: Mapping[str, object]) -> tuple[str, str]:
-    """Where the setting comes from, as the operator knows it, and its text; the default's text where it was not given."""
+    """The source of the setting, as the operator knows it, and its text; the default's text if it was not given."""
     flag = flags.get(setting.name)
     text = "" if flag is None else str(flag).strip()
     if text:
@@ -285,7 +285,7 @@ def _given(setting: Setting, environ: Mapping[str, str], flags: Mapping[str, obj
 
 
 def _settle_token(given: dict[str, tuple[str, str]]) -> list[str]:
-    """What is wrong with the two ways to give the token; a way that a flag overrules is taken out of `given`."""
+    """The problems with the two ways to give the token. Removes from `given` the one that a flag overrules."""
     (token_source, token), (file_source, file) = given["token"], given["token_file"]
     if not token and not file:
         return [
@@ -302,7 +302,7 @@ def _settle_token(given: dict[str, tuple[str, str]]) -> list[str]:
 
 
 def _shown(setting: Setting, text: str) -> str:
-    """The text as a message may show it: no secret, and no URL that may hold a password."""
+    """The text for a message; `***` for a secret, and for a URL that may hold a password."""
     if setting.secret or (setting.name == "api_url" and any(c in text for c in "@?#")):
         return "'***'"
     return repr(text)

@@ -64,7 +64,7 @@ async def test_a_2xx_that_is_no_json_is_no_delivery(body):
     outcome = await posted(answer(200, body))
     assert isinstance(outcome, Unavailable)
     assert outcome.status == 200
-    assert "no JSON" in outcome.reason
+    assert "not JSON" in outcome.reason
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ async def test_any_other_path_is_a_404(client, path):
 
 async def test_bad_json_and_bad_metrics_are_refused_with_the_reason(sandbox, client):
     answer = await client.post(METRICS_PATH, content=b"{", headers=JSON)
-    assert (answer.status_code, answer.json()["error"][:19]) == (400, "the body is no JSON")
+    assert (answer.status_code, answer.json()["error"][:20]) == (400, "the body is not JSON")
     answer = await client.post(METRICS_PATH, json={"metrics": [READING, READING | {"timestamp": "now"}]})
     assert answer.status_code == 422
     assert answer.json()["error"].startswith("metrics[1]: timestamp is 'now': expected ")

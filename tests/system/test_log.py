@@ -34,21 +34,21 @@ main()
 """The agent with half seconds for its half minutes and minutes; how it deals with devices is as it is."""
 
 DOWN = "device does not answer, will be probed once each interval"
-WELL = "device is well again"
+WELL = "device has recovered"
 LEVELS = {
     "agent started": "info",
     "configuration item refused, the rest is used": "warning",
-    "configuration in force": "info",
-    "API takes metrics": "info",
+    "configuration applied": "info",
+    "API accepts metrics": "info",
     DOWN: "warning",
     WELL: "info",
     "configuration not fetched, will retry": "warning",
     "batch not delivered, will retry": "warning",
-    "heartbeat not taken, will retry": "warning",
+    "heartbeat not accepted, will retry": "warning",
     "configuration fetched again": "info",
-    "heartbeats are taken again": "info",
-    "asked to read token, certificates and configuration again": "info",
-    "token file holds another token, in use from now on": "info",
+    "heartbeats are accepted again": "info",
+    "reloading token, certificates and configuration": "info",
+    "token file holds a new token, in use from now on": "info",
     "state": "info",
     "agent stopping, submitting what is pending": "info",
     "agent stopped": "info",
@@ -134,8 +134,8 @@ async def test_a_full_run_is_told_line_by_line_and_no_line_more(tmp_path: Path):
             await reader.chapter(
                 "agent started",
                 "configuration item refused, the rest is used",
-                "configuration in force",
-                "API takes metrics",
+                "configuration applied",
+                "API accepts metrics",
                 f"{DOWN} · Device flaky",
                 f"{DOWN} · Device wrong",
             )
@@ -148,26 +148,26 @@ async def test_a_full_run_is_told_line_by_line_and_no_line_more(tmp_path: Path):
             for fault in outage:
                 await fault.met(2)
             await reader.chapter(
-                "configuration not fetched, will retry", "batch not delivered, will retry", "heartbeat not taken, will retry"
+                "configuration not fetched, will retry", "batch not delivered, will retry", "heartbeat not accepted, will retry"
             )
 
             sandbox.faults.clear()
-            for message in ("configuration fetched again", "heartbeats are taken again"):
+            for message in ("configuration fetched again", "heartbeats are accepted again"):
                 await agent.logged(message)
-            await agent.logged("API takes metrics", times=2)
-            await reader.chapter("configuration fetched again", "heartbeats are taken again", "API takes metrics")
+            await agent.logged("API accepts metrics", times=2)
+            await reader.chapter("configuration fetched again", "heartbeats are accepted again", "API accepts metrics")
 
             (tmp_path / "token").write_text(f"{NEW_TOKEN}\n")
             sandbox.store.set_config(config | {"version": "2"})
             agent.send(signal.SIGHUP)
-            await agent.logged("configuration in force", times=2)
+            await agent.logged("configuration applied", times=2)
             await a_round(sandbox)  # no request is under way with the token before
             sandbox.store.tokens.discard(TOKEN)
             await a_round(sandbox)
             await reader.chapter(
-                "asked to read token, certificates and configuration again",
-                "token file holds another token, in use from now on",
-                "configuration in force",
+                "reloading token, certificates and configuration",
+                "token file holds a new token, in use from now on",
+                "configuration applied",
             )
 
             agent.send(signal.SIGUSR1)
@@ -208,14 +208,14 @@ async def test_as_json_each_line_is_one_object_with_the_same_fields(tmp_path: Pa
         config["equipment"][0]["sensors"][0]["oid"] = "bad"
         sandbox = Sandbox(config, TOKEN)
         async with sandbox.serve() as url, running(env=environment(url, tmp_path / "agent.db", LOG_FORMAT="json")) as agent:
-            await agent.logged("API takes metrics")
+            await agent.logged("API accepts metrics")
             assert await agent.stop() == 0
     lines = [json.loads(line) for line in agent.lines]
     assert [line["msg"] for line in lines] == [
         "agent started",
         "configuration item refused, the rest is used",
-        "configuration in force",
-        "API takes metrics",
+        "configuration applied",
+        "API accepts metrics",
         "agent stopping, submitting what is pending",
         "agent stopped",
     ]

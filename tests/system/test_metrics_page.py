@@ -308,7 +308,7 @@ async def test_a_bug_in_the_text_is_told_and_counted_and_the_page_goes_on(lines:
         assert (await get(address)).endswith(b"fine")
         now_s += 1
         assert await get(address) == b""
-        assert (await lines.get())[1]["event"] == "metrics could not be written by a bug, please report it"
+        assert (await lines.get())[1]["event"] == "metrics could not be written because of a bug; please report it"
         assert counters.get(Count.BUGS, "metrics") == 1
         texts.append(b"fine again")
         assert (await get(address)).endswith(b"fine again")

@@ -23,7 +23,7 @@ async def test_a_device_goes_down_with_its_reason_and_comes_up_again(tmp_path: P
             alive.clear()
             await agent.logged("device does not answer")
             alive.set()
-            await agent.logged("device is well again")
+            await agent.logged("device has recovered")
             assert await agent.stop() == 0
     statuses = sandbox.store.statuses("d")
     states = [status.state for status in statuses]

@@ -70,7 +70,7 @@ async def test_health_is_good_while_it_runs_also_without_the_api_and_bad_when_it
             async with running(env=environment(url, database, CONFIG_REFRESH_SECONDS="5")) as agent:
                 await sandbox.store.wait_until(lambda store: store.metric_count > 0)
                 await snapshot_when(database, lambda snapshot: True)
-                assert await command("health", database=database) == (0, "well\n")
+                assert await command("health", database=database) == (0, "healthy\n")
                 proxy.go_down()
                 await agent.logged("configuration not fetched")
                 await snapshot_when(database, lambda snapshot: snapshot["dealings"]["configuration"]["works"] is False)
@@ -106,7 +106,7 @@ async def test_sighup_fetches_the_configuration_at_once_and_sigusr1_logs_the_sta
         first = {**config, "equipment": config["equipment"][:1]}
         sandbox = Sandbox(first, TOKEN)
         async with sandbox.serve() as url, running(env=environment(url, tmp_path / "agent.db", LOG_LEVEL="debug")) as agent:
-            await agent.logged("configuration in force")
+            await agent.logged("configuration applied")
             sandbox.store.set_config(config)
             agent.send(signal.SIGHUP)
             await agent.logged("device answers", times=2)

@@ -30,6 +30,6 @@ async def test_a_power_cut_after_the_token_was_replaced_costs_no_poll_though_the
                 await agent.kill()
             proxy.go_down()
             async with running(env=env) as agent:
-                await agent.logged('msg="configuration in force"')
+                await agent.logged('msg="configuration applied"')
                 await agent.logged("device answers")
                 assert NEW_TOKEN not in agent.log

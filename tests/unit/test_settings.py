@@ -109,7 +109,7 @@ def test_all_that_is_wrong_is_said_at_once_one_line_each():
         "LOG_LEVEL is 'loud': expected debug, info, warning or error",
         "TOWEROPS_AGENT_TOKEN is not set: expected the agent's token, or a file that holds it in TOWEROPS_AGENT_TOKEN_FILE",
         "TOWEROPS_ALLOW_HTTP is 'maybe': expected 1, true, 0 or false",
-        "TOWEROPS_API_URL is 'ftp://x': expected https://…; http:// is accepted for localhost alone",
+        "TOWEROPS_API_URL is 'ftp://x': expected https://…; http:// is accepted only for localhost",
     ]
 
 
@@ -166,7 +166,7 @@ def test_plain_http_is_accepted_for_this_machine(host):
 def test_plain_http_to_another_machine_needs_leave(host):
     environ = GIVEN | {"TOWEROPS_API_URL": f"http://{host}"}
     assert problems(environ) == [
-        f"TOWEROPS_API_URL is 'http://{host}': expected https://…; http:// is accepted for localhost alone"
+        f"TOWEROPS_API_URL is 'http://{host}': expected https://…; http:// is accepted only for localhost"
     ]
     assert read_settings(environ | {"TOWEROPS_ALLOW_HTTP": "1"}, {}).api_url == f"http://{host}"
 
@@ -230,7 +230,7 @@ def test_a_token_flag_wins_over_either_variable():
 @pytest.mark.parametrize("token", ["two words", "tab\there", "line\nbreak", "caf\u00e9", "nul\x00"])
 def test_a_token_that_no_header_bears_is_refused_unseen(token):
     assert problems(GIVEN | {"TOWEROPS_AGENT_TOKEN": token}) == [
-        "TOWEROPS_AGENT_TOKEN is '***': expected printable ASCII characters without spaces, as an HTTP header bears them"
+        "TOWEROPS_AGENT_TOKEN is '***': expected printable ASCII characters without spaces, as an HTTP header allows"
     ]
 
 

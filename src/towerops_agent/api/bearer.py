@@ -32,7 +32,7 @@ class TokenSource:
 
     @property
     def token(self) -> Secret:
-        """The token; the file is read at the first use. Raises SettingsError where there is none that a header can carry."""
+        """The token; the file is read at the first use. Raises SettingsError if there is none that a header can carry."""
         if self._token is None:
             self._token = self._read()
         return self._token

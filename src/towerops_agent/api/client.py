@@ -53,7 +53,7 @@ MOST_REASON_CHARACTERS = 300
 
 CONFIG_WITHIN_S = 600.0
 ANSWER_WITHIN_S = 120.0
-"""How long a whole exchange may last: httpx2's own timeouts begin anew with each octet, and a server may drip."""
+"""How long a whole exchange may last: httpx2's own timeouts begin again with each octet, and a server may drip."""
 
 KEEPALIVE_S = 45.0
 """Longer than the 30 s between two deliveries, shorter than the 60 s after which many servers hang up."""
@@ -190,9 +190,9 @@ class ApiClient:
         within_s: float,
         intake: Intake[Any] | None = None,
     ) -> _Answer | Unavailable:
-        """The answer to one request, its body cut at `most_octets`; Unavailable where there is none.
+        """The answer to one request, its body cut at `most_octets`; Unavailable if there is none.
 
-        `intake`: where a body that comes with status 200 is written to instead. Raises what it raises.
+        `intake`: if a body that comes with status 200 is written to instead. Raises what it raises.
         """
         if self._http is None:
             raise RuntimeError("the client is not open: use it as `async with ApiClient(…)`")
@@ -217,7 +217,7 @@ class ApiClient:
         return _Answer(response.status_code, response.headers, bytes(received), whole, ahead)
 
     def _failure(self, answer: _Answer, path: str) -> Failure:
-        """The outcome of an answer that is no success."""
+        """The outcome of an answer that is not a success."""
         status = answer.status
         match status:
             case 401 | 403:
@@ -232,7 +232,7 @@ class ApiClient:
                 return Redirected(status, self._cleaned(answer.headers.get("Location", "")))
         said = self._said(answer) or "an empty body"
         if 200 <= status < 300:
-            return Unavailable(f"status {status} with a body that is no JSON: {said}", status)
+            return Unavailable(f"status {status} with a body that is not JSON: {said}", status)
         date = http_date(answer.headers.get("Date"))
         wait_s = retry_after_s(answer.headers.get("Retry-After"), date or self.now())
         return Unavailable(f"status {status}: {said}", status, wait_s)

@@ -16,7 +16,7 @@ def is_local(url: str) -> bool:
 
 
 def proxy_of(url: str) -> str | None:
-    """Host and port of the proxy for `url`, without the password that it may have; None where there is none."""
+    """Host and port of the proxy for `url`, without the password that it may have; None if there is none."""
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")

@@ -41,7 +41,7 @@ _ALERTS = {
 def tls_context(ca_file: Path | None = None, client_cert: Path | None = None, client_key: Path | None = None) -> ssl.SSLContext:
     """A context that trusts the system's CAs and those in `ca_file`, and shows `client_cert` with its key. TLS 1.2 at least.
 
-    The files are PEM. Raises SettingsError where one can't be used.
+    The files are PEM. Raises SettingsError if one can't be used.
     """
     context = httpx2.create_ssl_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -213,7 +213,7 @@ def _set_aside(path: Path, now_us: int, reason: str) -> Path:
     for suffix in SUFFIXES:
         with suppress(FileNotFoundError):
             beside(path, suffix).rename(beside(replaced, suffix))
-    log.error("corrupt database set aside, a new one begins", path=str(path), kept_as=str(replaced), reason=reason)
+    log.error("corrupt database quarantined, a new one begins", path=str(path), kept_as=str(replaced), reason=reason)
     kept = sorted(other for other in path.parent.glob(f"{path.name}.corrupt-*") if not other.name.endswith(("-wal", "-shm")))
     for old in kept[:-CORRUPT_KEPT]:
         for suffix in SUFFIXES:

@@ -45,7 +45,7 @@ class Opening:
         except (DatabaseBusy, DatabaseTooNew):
             raise
         except BufferFailure as error:
-            log.error("buffer can't be opened, polls stay in memory, tried again", reason=str(error))
+            log.error("buffer can't be opened, polls stay in memory; will retry", reason=str(error))
             return self._in_memory()
 
     def reopen(self, memory: Store) -> Store:
@@ -57,11 +57,11 @@ class Opening:
         try:
             copied = salvage(memory.connection, store.connection, age_lead_s=store.age_s - memory.age_s).copied
         except sqlite3.Error as error:
-            log.warning("buffer can't take what is in memory, tried again", path=str(self._path), reason=str(error))
+            log.warning("buffer can't store the polls in memory; will retry", path=str(self._path), reason=str(error))
             store.database.close()
             return memory
         memory.database.close()
-        log.info("buffer opened, what was in memory is in it", path=str(self._path), polls=copied["polls"])
+        log.info("buffer opened, the polls in memory are stored", path=str(self._path), polls=copied["polls"])
         return store
 
     def renew(self, store: Store, error: BaseException) -> Store | None:
@@ -73,7 +73,7 @@ class Opening:
         try:
             return self._prepare(store.database.begin_anew(self._wall_us(), str(error)), in_use=True)
         except (BufferFailure, sqlite3.Error) as failure:
-            log.error("no new buffer can be begun, polls stay in memory, tried again", reason=str(failure))
+            log.error("no new buffer can be created, polls stay in memory; will retry", reason=str(failure))
             self.layouts_lost = True
             return self._in_memory()
 
@@ -123,7 +123,7 @@ class Opening:
             self.layouts_lost = self.layouts_lost or in_use
         target.execute("DELETE FROM meta WHERE key = ?", (_SALVAGING,))
         log.info(
-            "what could be read of the corrupt database is in the new one",
+            "readable part of the corrupt database is in the new one",
             path=str(path),
             lost_metrics=salvaged.lost_metrics,
             **salvaged.copied,

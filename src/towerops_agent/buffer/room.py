@@ -41,7 +41,7 @@ STEPS = 20
 
 _FELT = {
     Loss.BUFFER_FULL: "buffer is full, delivered polls are removed early, then the oldest undelivered",
-    Loss.DISK_LOW: "disk is low, delivered polls are removed early, and undelivered ones where new ones need their place",
+    Loss.DISK_LOW: "disk is low, delivered polls are removed early, and undelivered ones if new ones need the room",
 }
 
 Evicted = tuple[Loss, int]

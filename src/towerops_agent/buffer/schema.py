@@ -48,7 +48,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Bring a database of an earlier version up to VERSION."""
     for before in range(version, VERSION):
         _run(connection, STEPS[before], before + 1)
-        log.info("database brought up to a new version", version_before=before, version=before + 1)
+        log.info("database upgraded to a new version", version_before=before, version=before + 1)
 
 
 def _run(connection: sqlite3.Connection, sql: str, version: int) -> None:

@@ -235,7 +235,7 @@ class Writer:
     def _note_failure(self, error: Exception) -> None:
         if self._failure is None and not is_corruption(error):
             log.error(
-                "buffer can't be written, polls stay in memory, tried again each second",
+                "buffer can't be written, polls stay in memory; will retry each second",
                 path=str(self._store.database),
                 error=str(error),
                 cap_polls=self._cap_polls,
@@ -269,7 +269,7 @@ class Writer:
                 lost += self._store.lanes.pending().metrics
             self._store.close()
         except sqlite3.Error as error:
-            log.warning("the database did not close well", path=str(self._store.database), error=str(error))
+            log.warning("the database did not close cleanly", path=str(self._store.database), error=str(error))
         if lost:
             log.error("polls lost, the buffer could not be written before the stop", metrics=lost)
             self._post(self._count_dropped, lost)

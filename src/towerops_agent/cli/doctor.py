@@ -1,7 +1,7 @@
 """`towerops-agent doctor`: what is wrong, and what to do about it.
 
 doctor/examination.py does the work, imported when it is needed, as in main.py.
-Exit status: 0 nothing failed (there may be warnings) · 1 something failed, bad settings among it · 2 bad usage.
+Exit status: 0 nothing failed (there may be warnings) · 1 something failed, bad settings included · 2 bad usage.
 """
 
 import os
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from towerops_agent.doctor.findings.check import Check
 
 MANY = 10
-"""Devices from which on a bar shows how far it is."""
+"""From this number of devices on, a bar shows the progress."""
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
 def _settings_options(command: Command) -> Command:
-    """As `run` has them, but for the token itself: every user of the machine can read a command line."""
+    """The options of `run`, except for the token itself: every user of the machine can read a command line."""
     for setting in reversed(SETTINGS):
         if not setting.secret:
             text = f"{setting.help} [{setting.variable}]"
@@ -37,7 +37,7 @@ def _settings_options(command: Command) -> Command:
     short_help="Check all that the agent needs, and each device.", context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.option(
-    "--device", "devices", multiple=True, metavar="NAME", help="Check this device alone: name, id or address. Repeatable."
+    "--device", "devices", multiple=True, metavar="NAME", help="Check only this device: name, id or address. Repeatable."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
@@ -45,18 +45,18 @@ def _settings_options(command: Command) -> Command:
     default=1.0,
     show_default=True,
     type=click.FloatRange(0.05, 30),
-    help="Seconds that a device gets to answer; a second attempt gets twice as many.",
+    help="Seconds to wait for a device's answer; the second attempt waits twice as long.",
 )
 @_settings_options
 def doctor(devices: tuple[str, ...], as_json: bool, timeout: float, **flags: Any) -> None:  # noqa: ANN401
     """Check settings, database, clock, the way to the API, token, configuration and each device: a line each, with what to do.
 
-    Changes nothing, and may run beside the agent: in its container, as its user, with its settings. Exit status 1 where
-    something has failed; what is marked with ! is to be looked at, and fails nothing.
+    Changes nothing, and may run beside the agent: in its container, as its user, with its settings. Exit status 1 if
+    a check has failed. A line marked with ! deserves a look, but is not a failure.
     """
     import asyncio
 
-    if isnan(timeout):  # which lies in every range
+    if isnan(timeout):  # nan passes every range check
         raise click.UsageError("--timeout is nan: expected seconds from 0.05 to 30")
     sys.exit(asyncio.run(_run(devices, as_json, timeout, flags)))
 
@@ -67,7 +67,7 @@ async def _run(devices: tuple[str, ...], as_json: bool, timeout_s: float, flags:
     from towerops_agent.doctor.findings.check import Mark
     from towerops_agent.telemetry import logs
 
-    logs.configure("error", "logfmt", sys.stderr)  # else the parts' lines would be among the doctor's
+    logs.configure("error", "logfmt", sys.stderr)  # else log lines would be mixed with the doctor's lines
     show = _Show(as_json)
     patience = max(timeout_s, 1.0)
     waits = Waits((timeout_s, 2 * timeout_s), icmp_s=3.5 * timeout_s, read_s=20 * patience, all_s=40 * patience)
@@ -83,7 +83,7 @@ async def _run(devices: tuple[str, ...], as_json: bool, timeout_s: float, flags:
 
 
 class _Show:
-    """Shows checks: as lines, those of devices together at the end, or all as JSON."""
+    """Shows checks: as lines, devices together at the end, or all as JSON."""
 
     def __init__(self, as_json: bool) -> None:
         from towerops_agent.doctor.findings.report import Lines
@@ -101,7 +101,7 @@ class _Show:
             click.echo(self._lines.line(check))
 
     def begin_devices(self, total: int) -> Callable[[], None]:
-        """All checks from now on are devices'; what is returned is called after each."""
+        """All checks from now on are of devices. Call the returned function after each."""
         self._first_device = len(self.checks)
         if total < MANY or not sys.stderr.isatty():
             return lambda: None
@@ -109,7 +109,7 @@ class _Show:
         return lambda: self._bar.update(1)
 
     def end_bar(self) -> None:
-        """Take the bar off, if there is one."""
+        """Remove the bar, if there is one."""
         if self._bar is not None:
             self._bar.render_finish()
             self._bar = None

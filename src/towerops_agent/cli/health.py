@@ -1,6 +1,6 @@
-"""`towerops-agent health`: of a running agent, from its database alone.
+"""`towerops-agent health`: the health of a running agent, read only from its database.
 
-Imports are lazy, as in main.py: this is run each half minute.
+Imports are lazy, as in main.py: Docker runs this each half minute.
 Exit status: 0, or 1 with the reason on standard output, where Docker keeps it.
 """
 
@@ -18,7 +18,10 @@ from towerops_agent.errors import AgentError
 @click.command()
 @database_option
 def health(database: Path) -> None:
-    """Whether the agent makes progress: exit status 0 where it does. An API out of reach is told, and is no failure."""
+    """Report whether the agent makes progress: exit status 0 if it does.
+
+    An API that can't be reached is reported, but is not a failure.
+    """
     from towerops_agent.telemetry.marks import boot_clock_s
     from towerops_agent.telemetry.views.health import judge
 
@@ -33,4 +36,4 @@ def health(database: Path) -> None:
     if found.problems:
         sys.exit(EXIT_FAILURE)
     if not found.remarks:
-        click.echo("well")
+        click.echo("healthy")

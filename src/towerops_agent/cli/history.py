@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--hours", default=24.0, show_default=True, type=click.FloatRange(0.01, 48), help="How far back.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print time,id,what,value lines.")
 def history(device: str, database: Path, token_file: Path | None, hours: float, as_csv: bool) -> None:
-    """The last hours of DEVICE (an id or a name): its sensors, and its interfaces' rates in bits a second."""
+    """Show the last hours of DEVICE (an id or a name): its sensors, and its interfaces' rates in bits a second."""
     from towerops_agent.buffer.reader import DatabaseReader
     from towerops_agent.telemetry.views.history import series_of
 
@@ -38,7 +38,7 @@ def history(device: str, database: Path, token_file: Path | None, hours: float, 
     except AgentError as error:
         fail(error)
     if not series:
-        click.echo(f"towerops-agent: nothing was read of {device} in the last {hours:g} hours", err=True)
+        click.echo(f"towerops-agent: nothing was read from {device} in the last {hours:g} hours", err=True)
         sys.exit(EXIT_FAILURE)
     if as_csv:
         _print_csv(series)
@@ -47,7 +47,7 @@ def history(device: str, database: Path, token_file: Path | None, hours: float, 
 
 
 def _find(device: str, database: Path, token_file: Path | None, known: set[str]) -> tuple[str, dict[str, str]]:
-    """The id of the equipment that is called so, and the names of its interfaces by id. Raises AgentError."""
+    """The id of the equipment with this name or id, and the names of its interfaces by id. Raises AgentError."""
     from towerops_agent.api.bearer import TokenSource
     from towerops_agent.config.kept import is_called, read_devices
 
@@ -56,16 +56,16 @@ def _find(device: str, database: Path, token_file: Path | None, known: set[str])
         found = read_devices(database, lambda: token.token, is_called(device))
     except AgentError as error:
         if device in known:
-            return device, {}  # by its id no configuration is needed
-        hint = "give the token, so that the kept configuration can be read, or the device's id"
+            return device, {}  # an id needs no configuration
+        hint = "give the token, so that the agent's kept configuration can be read, or give the device's id"
         raise AgentError(f"no device with the id {device}, and names can't be looked up ({error}): {hint}") from error
     if len(found) > 1:
-        raise AgentError(f"{len(found)} devices are called {device}: give an id: {', '.join(item.id for item in found)}")
+        raise AgentError(f"{len(found)} devices have the name {device}: give an id: {', '.join(item.id for item in found)}")
     if found:
         return found[0].id, {interface.id: interface.if_name for interface in found[0].interfaces if interface.if_name}
     if device in known:
         return device, {}
-    raise AgentError(f"no device is called {device}: see the configuration's names and ids")
+    raise AgentError(f"no device has the name or id {device}: use a name or an id of the configuration")
 
 
 def _token_of_environment() -> "Secret | None":

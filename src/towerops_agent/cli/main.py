@@ -1,6 +1,6 @@
 """The command `towerops-agent`: a group, with one file beside this one for each command.
 
-Exit status: 0 all went well · 1 it did not, with the reason on standard error · 2 a bad setting or bad usage.
+Exit status: 0 success · 1 failure, with the reason on standard error · 2 a bad setting or bad usage.
 Imports are lazy, so that --help does not wait for the libraries of the work itself.
 """
 
@@ -19,7 +19,7 @@ from towerops_agent.cli.snmp import snmp
 from towerops_agent.cli.status import status
 
 EXTENSIONS = "towerops_agent.commands"
-"""The entry points by which another package adds commands, as the lab does."""
+"""The entry points through which another package adds commands, as the lab does."""
 
 
 class _Commands(click.Group):
@@ -47,11 +47,11 @@ class _Commands(click.Group):
 def cli() -> None:
     """The Towerops agent: polls SNMP devices, keeps the readings through outages, submits them to the Towerops API.
 
-    Without a command it does what `run` does. Settings come from the environment; options win over it.
+    Without a command it does the same as `run`. Settings come from the environment; options win over it.
     """
     from towerops_agent.telemetry import logs
 
-    logs.configure("warning", "logfmt", sys.stderr)  # `run` sets it up anew, as its settings say
+    logs.configure("warning", "logfmt", sys.stderr)  # `run` sets it up again from its settings
 
 
 for command in (run, doctor, status, health, history, snmp):
@@ -61,7 +61,7 @@ for command in (run, doctor, status, health, history, snmp):
 def hold_standard_streams() -> None:
     """Open /dev/null as each of standard input, output and error that is closed (`2>&-`).
 
-    Else the next file to be opened, the database, would get that number, and what is written to standard error would go into it.
+    Else the next file to be opened, the database, would get that number, and output to standard error would go into it.
     """
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:

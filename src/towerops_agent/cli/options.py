@@ -1,4 +1,4 @@
-"""Options that several commands have, and how a command ends that cannot do its work."""
+"""Options of several commands, and how a command ends that cannot do its work."""
 
 import sys
 from collections.abc import Callable
@@ -19,7 +19,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def setting(name: str) -> Setting:
-    """The setting that is called so in SETTINGS."""
+    """The setting with this name in SETTINGS."""
     return next(one for one in SETTINGS if one.name == name)
 
 
@@ -37,7 +37,7 @@ database_option = click.option(
 
 
 def fail(error: AgentError) -> NoReturn:
-    """End the command with `error` on standard error, a line of it each, and the exit status that fits it."""
+    """End the command: print `error` on standard error, line by line, and exit with the matching status."""
     for line in str(error).splitlines():
         click.echo(f"towerops-agent: {line}", err=True)
     sys.exit(EXIT_SETTINGS if isinstance(error, SettingsError) else EXIT_FAILURE)

@@ -1,6 +1,6 @@
-"""`towerops-agent run`, which is the bare command too: poll and deliver, for good or once.
+"""`towerops-agent run`, also the bare command: poll and deliver, for good or once.
 
-Imports are lazy, as in main.py. Exit status: 0 all went well · 1 it did not, with the reason on standard error · 2 a bad setting.
+Imports are lazy, as in main.py. Exit status: 0 success · 1 failure, with the reason on standard error · 2 a bad setting.
 """
 
 import os
@@ -73,7 +73,7 @@ def run(once: bool, **flags: str | None) -> None:
         log_queue.count = lambda lines: agent.counters.add(Count.LOG_LINES_DROPPED, n=lines)
         if once:
             report = asyncio.run(agent.run_once())
-            log_queue.close()  # so that the report comes after the lines
+            log_queue.close()  # so that the report comes after the log lines
             sys.exit(_report(report))
         asyncio.run(_run_until_signalled(agent))
     except AgentError as error:
@@ -84,7 +84,7 @@ def run(once: bool, **flags: str | None) -> None:
 
 
 class Errand:
-    """What a signal asks for, done once for all signals that come before it begins, and at most once a second.
+    """The work that a signal asks for, done once for all signals that arrive before it starts, and at most once a second.
 
     A storm of SIGHUP (a misconfigured logrotate, a loop in a script) is one reload a second, and polling goes on.
     """
@@ -97,11 +97,11 @@ class Errand:
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
-        """Have it done."""
+        """Ask for the work."""
         self._asked.set()
 
     async def run(self, sleep: "Callable[[float], Awaitable[None]] | None" = None) -> None:
-        """Do it each time that it was asked for, for good."""
+        """Do the work each time that it was asked for, for good."""
         import asyncio
 
         while True:
@@ -112,7 +112,7 @@ class Errand:
 
 
 async def _run_until_signalled(agent: "Agent") -> None:
-    """Run `agent` until SIGTERM or SIGINT; SIGHUP has it read again what it was given, SIGUSR1 log its state."""
+    """Run `agent` until SIGTERM or SIGINT; SIGHUP makes it reload, SIGUSR1 makes it log its state."""
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -121,7 +121,7 @@ async def _run_until_signalled(agent: "Agent") -> None:
 
     def on_signal(number: int) -> None:
         if stop.is_set():
-            os._exit(128 + number)  # the second one: whatever hangs, this does not
+            os._exit(128 + number)  # the second one: ends whatever hangs
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -137,7 +137,7 @@ async def _run_until_signalled(agent: "Agent") -> None:
 
 
 def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Settings:
-    """The settings, and the log set up by them; exits where they are no good."""
+    """The settings, with the log set up by them. Exits if they are bad."""
     from towerops_agent.telemetry import logs
 
     try:
@@ -151,7 +151,7 @@ def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Setti
 
 
 def _report(report: "OnceReport") -> int:
-    """Tell what came of a single run; its exit status."""
+    """Print the result of a single run, and return its exit status."""
     for problem in report.problems:
         click.echo(f"towerops-agent: {problem}", err=True)
     click.echo(f"{report.devices} devices polled, {report.metrics} metrics delivered")

@@ -1,7 +1,7 @@
-"""`towerops-agent snmp get|walk|probe`: the SNMP engine at the operator's hand.
+"""`towerops-agent snmp get|walk|probe`: ask a device by hand, with the agent's SNMP engine.
 
 snmptool/run.py does the work, imported when it is needed, as in main.py.
-Exit status as main.py has it: 0, or 1 with the reason on standard error, or 2 for bad usage.
+Exit status as in main.py: 0, or 1 with the reason on standard error, or 2 for bad usage.
 """
 
 import os
@@ -55,10 +55,10 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
     ),
     click.option("--retries", default=2, show_default=True, type=click.IntRange(0, 10), help="Attempts after the first."),
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-    click.option("--ask", is_flag=True, help="Prompt for the community, or for the passwords of SNMPv3."),
+    click.option("--ask", is_flag=True, help="Prompt for the community, or for the SNMPv3 passwords."),
     click.option("--community-file", type=_FILE, help="A file that holds the community. Else: SNMP_COMMUNITY."),
-    click.option("--user", help="The user of SNMPv3."),
-    click.option("--level", help="noAuthNoPriv, authNoPriv or authPriv. Default: by the passwords given."),
+    click.option("--user", help="The SNMPv3 user."),
+    click.option("--level", help="noAuthNoPriv, authNoPriv or authPriv. Default: follows from the passwords."),
     click.option("--auth-protocol", help=f"One of {', '.join(AuthProtocol)}."),
     click.option("--priv-protocol", help=f"One of {', '.join(PrivProtocol)}."),
     click.option("--auth-password-file", type=_FILE, help="A file that holds it. Else: SNMP_AUTH_PASSWORD."),
@@ -78,9 +78,10 @@ def _options(command: Command) -> Command:
 def snmp() -> None:
     """Ask a device by hand, with the agent's own engine.
 
-    HOST is 10.0.0.1, 10.0.0.1:1161, [::1]:161, a DNS name, or the name or id of a configured device, which is asked with the
-    credentials of the configuration that the agent keeps (found and unsealed by DATABASE_PATH and the agent's token, as `run`
-    has them). Secrets come from the environment, a file or a prompt, never from arguments: SNMP_COMMUNITY,
+    HOST is 10.0.0.1, 10.0.0.1:1161, [::1]:161, a DNS name, or the name or id of a configured device. For a configured device
+    it uses the credentials of the agent's kept configuration, which it finds by DATABASE_PATH and opens with the agent's token,
+    like
+    `run`. Secrets come from the environment, a file or a prompt, never from arguments: SNMP_COMMUNITY,
     SNMP_AUTH_PASSWORD, SNMP_PRIV_PASSWORD, --…-file, --ask.
     """
 
@@ -96,7 +97,7 @@ def get(host: str, oids: tuple[str, ...], timeout: float, retries: int, as_json:
     _exit(lambda: snmp_run.print_get(_target(host, options), names, _timeouts_s(timeout, retries), as_json))
 
 
-@snmp.command(short_help="Print all below an OID, as snmpwalk -On does.")
+@snmp.command(short_help="Print everything below an OID, as snmpwalk -On does.")
 @_options
 @click.argument("oid", default=DEFAULT_OID)
 @click.option("--max-rows", default=1_000_000, show_default=True, type=click.IntRange(1), help="Stop after so many rows.")
@@ -109,17 +110,17 @@ def walk(
     max_rows: int,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Print all that HOST has below OID (default: 1.3.6.1.2.1), as snmpwalk -On does."""
+    """Print everything that HOST has below OID (default: 1.3.6.1.2.1), as snmpwalk -On does."""
     from towerops_agent.snmptool import run as snmp_run
 
     (root,) = _parse_oids((oid,))
     _exit(lambda: snmp_run.print_walk(_target(host, options), root, _timeouts_s(timeout, retries), as_json, max_rows))
 
 
-@snmp.command(short_help="Tell what a device is and what it bears.")
+@snmp.command(short_help="Show what a device is and what it supports.")
 @_options
 def probe(host: str, timeout: float, retries: int, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Tell what HOST is, which versions and sizes it bears, its round trips and its 64-bit counters. Takes some 100 requests."""
+    """Show what HOST is, the versions and sizes it supports, its round trips, its 64-bit counters. Sends some 100 requests."""
     from towerops_agent.snmptool import run as snmp_run
 
     pinned = options["version"] is not None
@@ -159,7 +160,7 @@ def _prompt(text: str) -> str:
 
 
 def _exit(work: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
-    """Do the work, and exit as it went."""
+    """Do the work, and exit with its status."""
     import asyncio
 
     try:

@@ -1,4 +1,4 @@
-"""`towerops-agent status`: of a running or a stopped agent, from its database alone.
+"""`towerops-agent status`: the state of a running or a stopped agent, read only from its database.
 
 Imports are lazy, as in main.py. Exit status: 0, or 1 with the reason on standard error.
 """
@@ -21,9 +21,9 @@ WATCH_EACH_S = 2.0
 @click.command()
 @database_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the snapshot, and the metrics that the server refused.")
-@click.option("--watch", is_flag=True, help="Show it again each two seconds, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Repeat every two seconds, until Ctrl-C.")
 def status(database: Path, as_json: bool, watch: bool) -> None:
-    """What the agent is doing: API, configuration, devices in trouble, backlog, losses. It need not be running."""
+    """Show what the agent is doing: API, configuration, failing devices, backlog, losses. It need not be running."""
     while True:
         try:
             text = _status_json(database) if as_json else _status_text(database)
@@ -41,7 +41,7 @@ def status(database: Path, as_json: bool, watch: bool) -> None:
 
 
 def read_snapshot(database: Path) -> "Snapshot | None":
-    """What the agent last wrote of itself into `database`; None before it ever did. Raises AgentError."""
+    """The last snapshot in `database`; None if there is none yet. Raises AgentError."""
     from towerops_agent.buffer.reader import DatabaseReader
     from towerops_agent.telemetry.views.snapshot import KEY, decode_snapshot
 

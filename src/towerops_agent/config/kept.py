@@ -1,7 +1,7 @@
 """The devices of the kept configuration, for an operator who names one.
 
 Database file (read-only: the agent may be running and hold its lock) -> unsealed with the agent's token -> Equipment.
-I/O: SQLite. 10,000 devices take some seconds, so it is asked only where a device's credentials or address are wanted.
+I/O: SQLite. 10,000 devices take some seconds, so it is asked only if a device's credentials or address are wanted.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def read_devices(database: Path, token: Callable[[], Secret], wanted: Callable[[
     """The devices of the configuration kept in the file at `database` that are `wanted`, in its order.
 
     A device that the agent itself refuses, or that has SNMP switched off, is none of them.
-    Raises NoKeptDevices; and what `token` raises, which is asked for only where there is a configuration to unseal.
+    Raises NoKeptDevices; and what `token` raises, which is asked for only if there is a configuration to unseal.
     """
     sealed = _sealed_config(database)
     read = read_config(unseal(token(), sealed))
@@ -40,7 +40,7 @@ def is_called(text: str) -> Callable[[Equipment], bool]:
 
 
 def is_at(host: str, port: int | None) -> Callable[[Equipment], bool]:
-    """Whether a device is at this address or DNS name, and at this port where one is given."""
+    """Whether a device is at this address or DNS name, and at this port if one is given."""
     place = _place(host)
     return lambda equipment: _place(equipment.host) == place and port in (None, equipment.port)
 

@@ -31,7 +31,7 @@ def seal(token: Secret, config: ConfigText) -> bytes:
 
 
 def unseal(token: Secret, sealed: bytes) -> ConfigText:
-    """What was sealed. Raises InvalidConfig where it was with another token, by a later version, or has been altered."""
+    """What was sealed. Raises InvalidConfig if it was with another token, by a later version, or has been altered."""
     header, text = sealed[:_HEADER_OCTETS], sealed[_HEADER_OCTETS:]
     if len(header) < _HEADER_OCTETS or not header.startswith(VERSION):
         raise InvalidConfig(f"the kept configuration is of format {header[:1].hex() or 'none'}: expected {VERSION.hex()}")

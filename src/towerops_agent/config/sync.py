@@ -82,7 +82,7 @@ class ConfigSync:
 
     @property
     def has_config(self) -> bool:
-        """Whether there is a configuration in force."""
+        """Whether a configuration is in use."""
         return self._digest != b""
 
     async def run(self) -> None:
@@ -192,7 +192,7 @@ class ConfigSync:
             )
         unlogged = len(fresh[MOST_REFUSAL_LINES:])
         log.info(
-            "configuration in force",
+            "configuration applied",
             version=self.version,
             refused=read.refused.total(),
             refused_unlogged=unlogged,
@@ -228,7 +228,7 @@ class ConfigSync:
     def _reread_token(self) -> None:
         try:
             if self._client.reread_token():
-                log.info("token file holds another token, in use from now on")
+                log.info("token file holds a new token, in use from now on")
         except SettingsError as error:
             if str(error) != self._token_error:
                 log.error("token file can't be used, the token stays as it was", error=str(error))

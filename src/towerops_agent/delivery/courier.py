@@ -78,7 +78,7 @@ class Courier:
 
     @property
     def availability(self) -> Availability:
-        """Whether the API takes metrics."""
+        """Whether the API accepts metrics."""
         return self._settlement.availability
 
     @property
@@ -197,6 +197,6 @@ class Courier:
     def _reread_token(self) -> None:
         try:
             if self._client.reread_token():
-                log.info("token file holds another token, in use from now on")
+                log.info("token file holds a new token, in use from now on")
         except SettingsError as error:
             log.error("token file can't be used, the token stays as it was", error=str(error))

@@ -65,9 +65,9 @@ class HeartbeatLoop:
             self._counters.add(Count.HEARTBEATS, "sent")
             failures = self.availability.failures
             if self.availability.succeeded(self._now_us()) and failures:
-                log.info("heartbeats are taken again", failures_before=failures)
+                log.info("heartbeats are accepted again", failures_before=failures)
         else:
             self._counters.add(Count.HEARTBEATS, "failed")
             if self.availability.failed(outcome.reason, self._now_us()):
-                log.warning("heartbeat not taken, will retry", status=outcome.status, reason=outcome.reason)
+                log.warning("heartbeat not accepted, will retry", status=outcome.status, reason=outcome.reason)
         return outcome

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class Settlement:
-    """Settles batches with the buffer. `availability`: whether the API takes metrics, as far as their outcomes say."""
+    """Settles batches with the buffer. `availability`: whether the API accepts metrics, as far as their outcomes say."""
 
     def __init__(self, buffer: Buffer, counters: Counters, *, now_us: Callable[[], int]) -> None:
         self._buffer = buffer
@@ -34,7 +34,7 @@ class Settlement:
         if not isinstance(verdict, Kept):
             failures = self.availability.failures
             if self.availability.succeeded(self._now_us()):
-                log.info("API takes metrics", failures_before=failures)
+                log.info("API accepts metrics", failures_before=failures)
         await self.settle_unsent(parcel, outcome, verdict)
 
     async def settle_unsent(self, parcel: Parcel, outcome: Outcome, verdict: Verdict) -> None:
@@ -100,4 +100,4 @@ class Settlement:
         await self._buffer.set_aside(parcel.batch, metric, reason)
         self._counters.add(Count.BATCHES, "refused")
         self._counters.add(Count.METRICS_REFUSED)
-        log.warning("metric refused, set aside", metric=metric[:300].decode(errors="replace"), reason=reason)
+        log.warning("metric refused, kept with the reason", metric=metric[:300].decode(errors="replace"), reason=reason)

@@ -77,7 +77,7 @@ def _check_file(path: Path, in_use: bool) -> Check:
     if absent:
         return _check_place(path)
     if not path.is_file():
-        return failed(f"{path} is no file", "give the path of the file itself in DATABASE_PATH")
+        return failed(f"{path} is not a file", "give the path of the file itself in DATABASE_PATH")
     try:
         contents = _read(path)
     except sqlite3.Error as error:
@@ -102,10 +102,10 @@ def _check_file(path: Path, in_use: bool) -> Check:
 
 
 def _check_place(path: Path) -> Check:
-    """Whether a database can be made where there is none yet."""
+    """Whether a database can be made if there is none yet."""
     place = _nearest(path)
     if not place.is_dir():
-        return Check(_DATABASE, Mark.FAILED, f"{place} is no directory", "correct DATABASE_PATH")
+        return Check(_DATABASE, Mark.FAILED, f"{place} is not a directory", "correct DATABASE_PATH")
     if not os.access(place, os.W_OK | os.X_OK):
         hint = "give the agent's user write access to it, mount a volume there, or choose another DATABASE_PATH"
         return Check(_DATABASE, Mark.FAILED, f"there is no {path}, and it can't be made: {place} can't be written", hint)

@@ -119,7 +119,7 @@ def _api_checks(outcome: ConfigOutcome[ConfigText] | SettingsError | None, netwo
 def _configured(
     settings: Settings, token: TokenSource | None, outcome: ConfigOutcome[ConfigText] | SettingsError | None, orders: Orders
 ) -> Configured:
-    """The API's configuration; where there is none, the one that the agent kept."""
+    """The API's configuration; if there is none, the one that the agent kept."""
     if isinstance(outcome, ConfigFetched):
         return check_config(outcome.config, orders.wants)
     if token is None:
@@ -132,7 +132,7 @@ def _configured(
 
 
 def _unmatched(configured: Configured, orders: Orders) -> list[str]:
-    """What was asked for, and is no device."""
+    """What was asked for, and is not a device."""
     if configured.checks[0].mark in (Mark.FAILED, Mark.SKIPPED):
         return []  # there is no configuration to look in
     left = set(orders.devices)

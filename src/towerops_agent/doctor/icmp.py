@@ -17,7 +17,7 @@ _IPV6_RECVERR: Final = 25
 
 
 async def icmp_error(peer: Peer, datagram: bytes, within_s: float) -> int | None:
-    """The errno that sending `datagram` to `peer` led to, such as ECONNREFUSED; None where nothing was said within this time."""
+    """The errno that sending `datagram` to `peer` led to, such as ECONNREFUSED; None if nothing was said within this time."""
     loop = asyncio.get_running_loop()
     six = len(peer) == 4
     with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM) as sock:

@@ -41,7 +41,7 @@ _SILENT: Final = "a firewall drops it, or the host is down: outgoing TCP to this
 
 @dataclass(slots=True)
 class Network:
-    """What was found. `ahead_s`: how far this clock is ahead of the server's, None where it did not tell its time."""
+    """What was found. `ahead_s`: how far this clock is ahead of the server's, None if it did not tell its time."""
 
     checks: list[Check] = field(default_factory=list)
     ahead_s: float | None = None
@@ -54,7 +54,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """Where the connection goes, and through what. `addresses`: of the proxy where there is one."""
+    """Where the connection goes, and through what. `addresses`: of the proxy if there is one."""
 
     host: str
     port: int
@@ -171,7 +171,7 @@ class _Refused(OSError):
 
 
 def _tunnel(way: _Way) -> socket.socket:
-    """A connection to the API's host, through the proxy where there is one. Raises OSError."""
+    """A connection to the API's host, through the proxy if there is one. Raises OSError."""
     last = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
     for family, where in way.addresses:
         try:

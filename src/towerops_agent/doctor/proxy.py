@@ -45,7 +45,7 @@ class Proxy:
 
 
 def find_proxy(url: str) -> Proxy | None:
-    """The proxy for `url`; None where there is none. Raises ValueError where the environment's can't be read."""
+    """The proxy for `url`; None if there is none. Raises ValueError where the environment's can't be read."""
     if proxy_of(url) is None:
         return None
     proxies = getproxies()
@@ -62,7 +62,7 @@ def find_proxy(url: str) -> Proxy | None:
 
 
 def ask_tunnel(connection: socket.socket, proxy: Proxy, host: str, port: int) -> str:
-    """Why the proxy does not pass `connection` on to this host; "" where it does. Raises OSError."""
+    """Why the proxy does not pass `connection` on to this host; "" if it does. Raises OSError."""
     place = address(host, port)
     lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}"]
     if proxy.authorization is not None:
@@ -79,7 +79,7 @@ def ask_tunnel(connection: socket.socket, proxy: Proxy, host: str, port: int) ->
 def read_head(connection: socket.socket) -> bytes:
     """An HTTP answer's head, octet by octet up to the empty line: what is behind it belongs to somebody else. Raises OSError."""
     head = bytearray()
-    until = time.monotonic() + (connection.gettimeout() or 0)  # which begins anew with each octet, and a server may drip
+    until = time.monotonic() + (connection.gettimeout() or 0)  # which begins again with each octet, and a server may drip
     while not head.endswith(b"\r\n\r\n") and len(head) < MOST_HEAD_OCTETS and time.monotonic() < until:
         octet = connection.recv(1)
         if not octet:
@@ -89,6 +89,6 @@ def read_head(connection: socket.socket) -> bytes:
 
 
 def status_of(head: bytes) -> int:
-    """The status in an answer's first line; 0 where there is none."""
+    """The status in an answer's first line; 0 if there is none."""
     version, _, rest = head.partition(b" ")
     return int(rest[:3]) if version.startswith(b"HTTP/") and rest[:3].isdigit() else 0

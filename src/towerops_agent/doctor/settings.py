@@ -21,7 +21,7 @@ NAME = "settings"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the settings give; None where they can't. `checks`: what is to be said of them."""
+    """What the settings give; None if they can't. `checks`: what is to be said of them."""
 
     settings: Settings | None = None
     token: TokenSource | None = None
@@ -32,7 +32,7 @@ class Prepared:
 def check_settings(
     environ: Mapping[str, str], flags: Mapping[str, object], on_token: Callable[[Secret], None] = lambda _: None
 ) -> Prepared:
-    """The settings, and a line for each problem; one line that sums them up where there is none.
+    """The settings, and a line for each problem; one line that sums them up if there is none.
 
     `on_token`: told the token before anybody else has it.
     """

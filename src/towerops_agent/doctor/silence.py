@@ -1,4 +1,4 @@
-"""Why a device gives no answer: its own word where it has one (SNMPv3, TCP), else by experiment.
+"""Why a device gives no answer: its own word if it has one (SNMPv3, TCP), else by experiment.
 
 A device that is silent over UDP is asked otherwise: the network, for an ICMP error; over the other of v1 and v2c, with the same
 community; and, as nobody, for its SNMPv3 engine, which any device with SNMPv3 tells to anybody: if it does, the address and the

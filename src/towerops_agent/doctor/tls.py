@@ -1,6 +1,6 @@
 """TLS to the API: whether it is trusted, which certificate the server has, until when; and what time the server has.
 
-network.py opens the connections. Where a certificate is refused it is looked at over a second connection that trusts
+network.py opens the connections. If a certificate is refused it is looked at over a second connection that trusts
 anybody, and over which nothing is sent but a question for the time.
 I/O: sockets, blocking. The clock is passed in.
 """
@@ -30,7 +30,7 @@ _NAMES_SHOWN: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Encounter:
-    """What came of it. `date`: the server's time, None where it did not tell."""
+    """What came of it. `date`: the server's time, None if it did not tell."""
 
     check: Check
     date: datetime | None = None

@@ -27,7 +27,7 @@ SHARE_OF_INTERVAL: Final = 0.9
 """A poll that takes longer than this share of its interval is ended, so that the next one can start in time."""
 
 IDLE_S: Final = 60.0
-"""How long the loop sleeps at most where there is nothing to wait for."""
+"""How long the loop sleeps at most if there is nothing to wait for."""
 
 ONCE_WITHIN_S: Final = 60.0
 
@@ -138,7 +138,7 @@ class Fleet:
         return results
 
     def _next_due(self) -> Device | None:
-        """The next device to poll now; None where none is due, or no more may run."""
+        """The next device to poll now; None if none is due, or no more may run."""
         now = asyncio.get_running_loop().time()
         while not self._slots.is_full(now):
             due = self.timetable.take_due(now)
@@ -172,13 +172,13 @@ class Fleet:
             pass
 
     async def _poll(self, device: Device, within_s: float) -> PollResult | None:
-        """Poll `device` and pass on the result; None where a bug was met, which costs this poll alone."""
+        """Poll `device` and pass on the result; None if a bug was met, which costs this poll alone."""
         try:
             result = await self._poller.poll(device, within_s)
             self._take(device, result)
         except Exception:
             self._counters.add(Count.BUGS, "poll")
-            log.exception("poll failed by a bug, please report it", device=device.name, address=device.address)
+            log.exception("poll failed because of a bug; please report it", device=device.name, address=device.address)
             return None
         else:
             return result
@@ -219,8 +219,8 @@ class Fleet:
             if changed:
                 tell.warning("device answers in part", reason=now.reason, **missing)
         elif before is None and missing:
-            tell.info("device answers, and lacks some of what is configured", **missing)
+            tell.info("device answers, but lacks some configured readings", **missing)
         elif before is None:
             tell.debug("device answers")
         elif changed:
-            tell.info("device is well again", after=before.state, reason_before=before.reason)
+            tell.info("device has recovered", after=before.state, reason_before=before.reason)

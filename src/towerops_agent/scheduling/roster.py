@@ -34,7 +34,7 @@ class Roster:
     async def apply(self, read: ConfigRead) -> None:
         """Have the fleet poll what the configuration says. Raises BufferFailure where its layouts can't be kept.
 
-        Where nothing is polled yet, the first devices are while the others are still read; else all change at once.
+        If nothing is polled yet, the first devices are while the others are still read; else all change at once.
         """
         is_first = not self._fleet.devices
         with_states = STATE_METRIC in read.accepts.metric_types

@@ -112,7 +112,7 @@ class Timetable:
         heapq.heappush(self._heap, entry)
 
     def align(self) -> None:
-        """Set the step by all that is polled now. Where it changes, each device's times move by less than a second, once."""
+        """Set the step by all that is polled now. If it changes, each device's times move by less than a second, once."""
         step_s = step(math.fsum(1 / entry.interval_s for entry in self._entries.values()))
         if step_s != self._step_s:
             self._step_s = step_s
@@ -127,12 +127,12 @@ class Timetable:
             heapq.heapify(self._heap)
 
     def next_at(self) -> float | None:
-        """When the next device is due; None where there is none."""
+        """When the next device is due; None if there is none."""
         self._drop_removed()
         return self._heap[0].due_at if self._heap else None
 
     def take_due(self, now: float) -> Due | None:
-        """The device that has been due for longest, and set it for its next time; None where none is due."""
+        """The device that has been due for longest, and set it for its next time; None if none is due."""
         self._drop_removed()
         if not self._heap or self._heap[0].due_at > now:
             return None

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 _WARNINGS: Final = {
     "boots_reset": "SNMP engine's boots or time went back: it lost count of its restarts; accepted",
-    "replaced": "SNMP engine has another ID: the device was replaced or set up anew; accepted",
+    "replaced": "SNMP engine has another ID: the device was replaced or set up again; accepted",
 }
 
 

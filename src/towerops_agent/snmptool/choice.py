@@ -1,6 +1,6 @@
 """Which device HOST means: a configured one by its id or name, an address with credentials given, or a configured address.
 
-Used by cli/snmp.py. The kept configuration is looked at only where it can matter: it takes a key and some time.
+Used by cli/snmp.py. The kept configuration is looked at only if it can matter: it takes a key and some time.
 I/O through what is passed in.
 """
 
@@ -19,7 +19,7 @@ Devices = Callable[[Callable[[Equipment], bool]], list[Equipment]]
 
 
 def choose_target(text: str, port: int | None, transport: Transport | None, source: CredentialSource, devices: Devices) -> Target:
-    """The device that the operator means by `text`. `port`, `transport`: as options give them, None where they don't.
+    """The device that the operator means by `text`. `port`, `transport`: as options give them, None if they don't.
 
     A configured device is asked with its own credentials unless the command line has others; an address with those given, or,
     where none are, with those of the configured device at that address. Raises SettingsError.
@@ -37,7 +37,7 @@ def choose_target(text: str, port: int | None, transport: Transport | None, sour
     try:
         credentials = source.of_options()
     except SettingsError as error:
-        raise SettingsError(_with(doubt, f"{place.host} is no configured device; {error}")) from None
+        raise SettingsError(_with(doubt, f"{place.host} is not a configured device; {error}")) from None
     return target_at(place, credentials, transport, doubt)
 
 

@@ -34,7 +34,7 @@ _OPTION_OF: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialOptions:
-    """What the command line says; None where it says nothing. `ask`: prompt for the secrets."""
+    """What the command line says; None if it says nothing. `ask`: prompt for the secrets."""
 
     version: SnmpVersion | None = None
     ask: bool = False
@@ -90,7 +90,7 @@ class CredentialSource:
         return replace(configured, version=version)
 
     def of_options(self) -> Credentials:
-        """Those of the command line and the environment. Raises SettingsError where there are none, or no good ones."""
+        """Those of the command line and the environment. Raises SettingsError if there are none, or no good ones."""
         return self._read(self._options.version or (SnmpVersion.V3 if self._options.user else SnmpVersion.V2C))
 
     def _read(self, version: SnmpVersion) -> Credentials:

@@ -130,7 +130,7 @@ class _Measurement:
             return None
 
     async def _gather_names(self) -> bool:
-        """Find numbers that the device has, to ask for many at once (repeated, short of 64); False where it gives none."""
+        """Find numbers that the device has, to ask for many at once (repeated, short of 64); False if it gives none."""
         found: list[Oid] = []
         try:
             async with aclosing(walk(self._session, _INTERFACES)) as varbinds:  # type: ignore[type-var]  # it is a generator

@@ -17,7 +17,7 @@ _WITH_PORT = re.compile(r"(?P<host>[^:\[\]]+):(?P<port>[0-9]{1,5})")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a device is; `port` is None where none was given."""
+    """If a device is; `port` is None if none was given."""
 
     host: str
     port: int | None = None
@@ -27,7 +27,7 @@ class Place:
 class Target:
     """A device to ask, and how.
 
-    `name`: the configured device's, "" where it is none. `doubt`: why the kept configuration could not be asked for it, if so.
+    `name`: the configured device's, "" if it is none. `doubt`: why the kept configuration could not be asked for it, if so.
     """
 
     host: str
@@ -44,7 +44,7 @@ class Target:
 
 
 def parse_place(text: str) -> Place:
-    """The address that `text` writes. Raises SettingsError where it is none."""
+    """The address that `text` writes. Raises SettingsError if it is none."""
     match = _BRACKETED.fullmatch(text) or _WITH_PORT.fullmatch(text)
     host, port = (match["host"], match["port"]) if match else (text, None)
     try:
@@ -57,7 +57,7 @@ def parse_place(text: str) -> Place:
 
 
 def target_at(place: Place, credentials: Credentials, transport: Transport | None, doubt: str = "") -> Target:
-    """The device at `place`: port 161 where none was given, over UDP where nothing was said."""
+    """The device at `place`: port 161 if none was given, over UDP if nothing was said."""
     return Target(place.host, place.port or 161, transport or Transport.UDP, credentials, doubt=doubt)
 
 

@@ -77,7 +77,7 @@ class TargetSession(Session):
         discarded = self._counters.by_reason(Count.SNMP_DISCARDED)
         if discarded:
             reasons = ", ".join(f"{count} {reason}" for reason, count in discarded.items())
-            text += f"; datagrams that were no answer: {reasons}"
+            text += f"; other datagrams came: {reasons}"
         return text
 
 
@@ -99,7 +99,7 @@ async def open_session(target: Target, timeouts_s: tuple[float, ...]) -> AsyncIt
 async def get(session: TargetSession, names: Sequence[Oid]) -> GetResult:
     """The values of `names`, asked in one request; a name that the device refuses is left out, and the rest asked again.
 
-    Raises AskFailed where there is no answer.
+    Raises AskFailed if there is no answer.
     """
     asked = list(names)
     result = GetResult()
@@ -119,7 +119,7 @@ async def get(session: TargetSession, names: Sequence[Oid]) -> GetResult:
 async def walk_as_net_snmp(session: TargetSession, root: Oid) -> AsyncIterator[Varbind]:
     """The varbinds below `root`; then, as snmpwalk has it, endOfMibView where the MIB ends with them.
 
-    Where there are none, the value of `root` itself. Raises AskFailed.
+    If there are none, the value of `root` itself. Raises AskFailed.
     """
     last = root
     try:

@@ -1,1 +1,1 @@
-"""What the agent says of itself: log, metrics, health, status."""
+"""How the agent reports its own state: log, metrics, health, status."""

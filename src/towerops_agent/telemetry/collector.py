@@ -1,8 +1,8 @@
-"""Python's cyclic garbage collector, kept from what stays.
+"""Keeps Python's cyclic garbage collector away from long-lived objects.
 
-agent.py uses it. The devices of a configuration are objects that live until it changes, some million of them where there are
-10,000 devices: each full collection would look at all of them, for 0.1 s, while polls wait. And while they are made, each few
-hundred of them would start a collection. They hold no cycles: reference counts free them when they are replaced.
+agent.py uses it. The objects of a configuration's devices live until it changes; 10,000 devices have about a million of them.
+Each full collection would scan all of them, for 0.1 s, while polls wait; and while they are made, each few hundred of them would
+start a collection. They have no reference cycles: reference counts free them when they are replaced.
 Process-wide. Source: the gc module's documentation (gc.freeze).
 """
 
@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from typing import Final
 
 YOUNG: Final = 1
-"""The generation up to which the block's own garbage is looked for: what is new is there, and nothing else."""
+"""Up to this generation the block's own garbage is collected: it holds only new objects."""
 
 
 @contextmanager
 def left_alone() -> Iterator[None]:
-    """No collection within the block; what exists at its end is left out of all later ones."""
+    """No collection within the block. All later ones skip the objects that exist at its end."""
     gc.disable()
     try:
         yield

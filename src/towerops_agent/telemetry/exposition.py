@@ -1,9 +1,9 @@
-"""What the agent tells Prometheus of itself: its counters and the state of its parts, as one page of text.
+"""The page for Prometheus: the agent's counters and the state of its parts, as text.
 
 Parts -> families -> text; metrics_page.py serves it. It only reads the parts, on the event loop's thread, which owns the
 counters.
-Nothing is labelled by device: 10,000 devices would be as many series. No label holds what a device or a server said.
-Names: Prometheus' conventions (seconds and bytes, `_total` for counters). docs/operations.md lists them, held to it by a test.
+Nothing is labelled by device: 10,000 devices would be as many series. No label holds text from a device or a server.
+Names: Prometheus' conventions (seconds and bytes, `_total` for counters). docs/operations.md lists them; a test compares the two.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ PREFIX: Final = "towerops_agent_"
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
 PENDING_WITHIN_S: Final = 2.0
-"""How long the buffer may take to say what is pending; the page then comes without it. Prometheus waits for 10 s."""
+"""How long the page waits for the buffer's pending values; after that it leaves them out. Prometheus waits for 10 s."""
 
 _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
 class HasPending(Protocol):
-    """What is needed of the buffer."""
+    """The part of the buffer that the page needs."""
 
     async def pending(self) -> Pending: ...  # noqa: D102  # as Buffer's
 
@@ -62,7 +62,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How a name of `counters` is shown. `label`: what its reasons are, "" where it has none; `known`: those shown as 0 too."""
+    """How a name of `counters` is shown. `label`: the kind of its reasons, or ""; `known`: reasons to show at 0."""
 
     help: str
     label: str = ""
@@ -74,28 +74,28 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.POLLS_SKIPPED: Counted("Polls that did not start at their time.", "reason", tuple(Skip)),
     Count.READINGS: Counted("Metrics read and stored."),
     Count.READINGS_MISSING: Counted("Values that a poll should have read and did not.", "reason"),
-    Count.SNMP_REQUESTS: Counted("SNMP requests sent, by why.", "kind", ("sent", "retried")),
-    Count.SNMP_DISCARDED: Counted("Datagrams that were no reply to a request, and failures to send one.", "reason"),
+    Count.SNMP_REQUESTS: Counted("SNMP requests sent, by kind.", "kind", ("sent", "retried")),
+    Count.SNMP_DISCARDED: Counted("Datagrams that did not answer a request, and failures to send one.", "reason"),
     Count.SNMP_ENGINES: Counted("Changes of the SNMPv3 engines of devices.", "kind"),
     Count.CONFIG_FETCHES: Counted("Fetches of the configuration.", "result", ("updated", "unchanged", "failed")),
     Count.CONFIG_REFUSED: Counted(
-        "Items that were refused, in each configuration put into force.", "kind", ("config", "equipment", "sensor", "interface")
+        "Items that were refused, in each applied configuration.", "kind", ("config", "equipment", "sensor", "interface")
     ),
-    Count.METRICS_DELIVERED: Counted("Metrics that the API has taken."),
-    Count.METRICS_REFUSED: Counted("Metrics that the API refused, set aside."),
+    Count.METRICS_DELIVERED: Counted("Metrics that the API has accepted."),
+    Count.METRICS_REFUSED: Counted("Metrics that the API refused, kept with its reason."),
     Count.METRICS_EXPIRED: Counted("Metrics removed after a day without delivery."),
     Count.METRICS_DROPPED: Counted("Metrics lost to the disk.", "reason", DROPPED),
     Count.METRICS_EVICTED: Counted("Metrics removed to make room.", "reason", EVICTED),
-    Count.BATCHES: Counted("What came of attempts to deliver.", "outcome", ("delivered", "refused", "retried", "split")),
-    Count.HEARTBEATS: Counted("Heartbeats, by whether the API took them.", "result", ("sent", "failed")),
-    Count.LOG_LINES_DROPPED: Counted("Log lines dropped, as the log could not be written in time."),
-    Count.BUGS: Counted("Exceptions that nobody expected, by where they were caught. Please report them.", "place"),
+    Count.BATCHES: Counted("Attempts to deliver, by outcome.", "outcome", ("delivered", "refused", "retried", "split")),
+    Count.HEARTBEATS: Counted("Heartbeats, by whether the API accepted them.", "result", ("sent", "failed")),
+    Count.LOG_LINES_DROPPED: Counted("Log lines dropped because the log could not be written in time."),
+    Count.BUGS: Counted("Unexpected exceptions, by the place that caught them. Please report them.", "place"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The parts at one moment. `pending`: None where the buffer does not answer."""
+    """The parts at one moment. `pending`: None if the buffer does not answer."""
 
     parts: Parts
     pending: Pending | None
@@ -103,7 +103,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A value of now. `read`: the values by label, under "" where there is no label; none where it is not known."""
+    """A current value. `read`: the values by label, under "" without a label; empty if the value is not known."""
 
     name: str
     help: str
@@ -126,7 +126,7 @@ def _round_trips_s(look: Look) -> Mapping[str, float]:
 
 
 def _dealings(parts: Parts) -> dict[str, Availability]:
-    """The dealings with the API, by the names that `status` gives them."""
+    """The dealings with the API, by their names in `status`."""
     return {
         "configuration": parts.sync.availability,
         "metrics": parts.courier.availability,
@@ -156,7 +156,7 @@ GAUGES: Final = (
     Gauge("build_info", "1, with the agent's version.", lambda _: {__version__: 1}, "version"),
     Gauge(
         "devices",
-        "Devices under polling; unknown: not polled yet.",
+        "Devices, by state; unknown: not polled yet.",
         lambda look: count_states(look.parts.fleet.devices.values()),
         "state",
     ),
@@ -171,21 +171,21 @@ GAUGES: Final = (
         "How late a poll has started at most, since the start.",
         lambda look: {"": look.parts.fleet.latest_s},
     ),
-    Gauge("buffer_answers", "Whether the buffer tells what is pending: 1 or 0.", lambda look: {"": look.pending is not None}),
+    Gauge("buffer_answers", "Whether the buffer answers what is pending: 1 or 0.", lambda look: {"": look.pending is not None}),
     Gauge("pending_metrics", "Metrics not delivered yet.", _of_pending(lambda pending, _: pending.metrics)),
     Gauge("pending_polls", "Polls not delivered yet.", _of_pending(lambda pending, _: pending.polls)),
-    Gauge("pending_oldest_age_seconds", "The age of the oldest of them; 0 where there is none.", _of_pending(_oldest_s)),
+    Gauge("pending_oldest_age_seconds", "The age of the oldest of them; 0 if there is none.", _of_pending(_oldest_s)),
     Gauge(
         "backlog_metrics",
-        "Of the metrics not delivered yet, those that wait behind fresh ones.",
+        "Metrics not delivered yet that wait behind fresh ones.",
         _of_pending(lambda pending, _: pending.backlog_metrics),
     ),
     Gauge("deliveries_in_flight", "Requests with metrics under way.", lambda look: {"": look.parts.courier.in_flight}),
     Gauge("database_bytes", "The database and its journal on the disk.", lambda look: {"": look.parts.database_octets()}),
-    Gauge("api_reachable", "Whether it worked the last time: 1 or 0; absent before the first.", _api_works, "dealing"),
+    Gauge("api_reachable", "Whether the last attempt worked: 1 or 0; absent before the first.", _api_works, "dealing"),
     Gauge(
         "api_last_success_timestamp_seconds",
-        "When it worked last, since 1970; absent before the first.",
+        "When an attempt last worked, since 1970; absent before the first.",
         _api_successes_s,
         "dealing",
     ),
@@ -200,7 +200,7 @@ GAUGES: Final = (
 
 
 class Exposition(Collector):
-    """The page's text. Besides the families above it has the process's own: `process_*`, as prometheus-client reads /proc."""
+    """The page's text: the families above, and the process's own `process_*`, which prometheus-client reads from /proc."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -210,7 +210,7 @@ class Exposition(Collector):
         ProcessCollector(registry=self._registry)
 
     async def render(self) -> bytes:
-        """The text of now, in Prometheus' text format 0.0.4. A buffer that does not answer costs its own lines alone."""
+        """The current text, in Prometheus' text format 0.0.4. If the buffer does not answer, only its own lines are missing."""
         try:
             async with asyncio.timeout(PENDING_WITHIN_S):
                 pending = await self._parts.buffer.pending()
@@ -220,7 +220,7 @@ class Exposition(Collector):
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """The families, as prometheus-client wants them."""
+        """The families, as prometheus-client expects them."""
         for count, counted in COUNTED.items():
             counters, labels = self._parts.counters, [counted.label] if counted.label else []
             totals = {"": counters.total(count)} if not labels else dict.fromkeys(counted.known, 0) | counters.by_reason(count)

@@ -1,7 +1,7 @@
-"""Log lines on their way out: a bounded queue, and a thread that writes it.
+"""The queue that log lines leave by: bounded, and written by a thread.
 
 logs.py makes the lines -> here -> a file descriptor, as a rule standard error. A log that blocks (a full pipe, a terminal stopped
-by Ctrl-S, a log driver that hangs) or cannot be written costs lines and nothing else: no poll waits for it, and no stop.
+by Ctrl-S, a log driver that hangs) or cannot be written costs only lines: no poll and no stop waits for it.
 I/O: a thread and a descriptor. Sizes in octets, times in seconds.
 """
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MOST_OCTETS: Final = 1 << 20
-"""What waits to be written at most: some 5,000 lines, which is an hour of a bad day."""
+"""The most that may wait to be written: some 5,000 lines, an hour of a bad day."""
 
 CLOSE_WITHIN_S: Final = 1.0
 """How long a stop waits for the last lines."""
 
 
 class LogQueue:
-    """A stream of text for one writer at a time or several. Inert until the first line.
+    """A stream of text for one or more writers. Inert until the first line.
 
     `count` is called with the number of lines that were dropped, before the line that says so.
     """
@@ -45,7 +45,7 @@ class LogQueue:
         self.count: Callable[[int], None] = lambda _lines: None
 
     def write(self, text: str) -> None:
-        """Have `text` written, or drop it if too much waits already. Never blocks, never raises."""
+        """Queue `text`, or drop it if too much waits already. Never blocks, never raises."""
         line = text.encode(self.encoding, "backslashreplace")
         with self._change:
             if self._octets + len(line) > self._most_octets:

@@ -1,10 +1,10 @@
 """Log lines: a constant message and its fields, as logfmt or as JSON, one line each.
 
-structlog's lines and those of other libraries (the standard library's logging, from WARNING up) take the same way:
+structlog's lines and those of other libraries (the standard library's logging, from WARNING up) go the same way:
 event -> fields in order -> secrets hidden -> one line -> stream. The clock is passed in; the only I/O is the stream's.
 
 structlog's own LogfmtRenderer is not used: it passes control characters through, and a device's name could then forge a line
-or drive the terminal.
+or control the terminal.
 """
 
 import json
@@ -24,28 +24,30 @@ from towerops_agent.settings import LogFormat
 from towerops_agent.telemetry.log_queue import LogQueue
 
 SHORTEST_HIDDEN = 6
-"""Characters. A shorter secret is not searched for: its text would be hidden in words that have nothing to do with it."""
+"""Characters. A shorter secret is not searched for: it would match parts of ordinary words."""
 
-_WELL_KNOWN = frozenset({"public", "private"})  # default communities: no secrets, and words that lines are written with
+_WELL_KNOWN = frozenset({"public", "private"})  # default communities: not secret, and ordinary words
 _FIRST = ("time", "level", "msg")
 
 MOST_CHARACTERS = 2_000
-"""Of one field: a device may call itself anything, a megabyte long."""
+"""Of one field: a device may have a name of a megabyte."""
 
 MOST_OF_TRACEBACK = 20_000
 
-_hidden: list[str] = []  # process-wide, as logging is; the longest first, so that no secret's tail outlives a shorter one
+_hidden: list[
+    str
+] = []  # process-wide, as logging is; the longest first, so that no end of a secret is left when a shorter one is its beginning
 
 
 def unhide() -> None:
-    """Hide nothing any more: for a process that begins anew, as each test does."""
+    """Hide nothing any more: for a process that begins again, as each test does."""
     _hidden.clear()
 
 
 def hide(*secrets: Secret) -> None:
-    """Replace these texts by *** in every line from now on: the last resort, for what no Secret holds any more.
+    """Replace these texts by *** in every line from now on: a last resort, for texts that are no longer in a Secret.
 
-    Each costs a search through each line, so it is meant for the token and the communities, not for thousands.
+    Each costs a search through each line: use it for the token and the communities, not for thousands of texts.
     """
     texts = {secret.reveal() for secret in secrets}
     fit = {text for text in texts if len(text) >= SHORTEST_HIDDEN and text not in _WELL_KNOWN}
@@ -83,7 +85,7 @@ def configure(
 
 
 class _SteadyStream:
-    """A stream whose failure stops nothing: a log that can't be written (a closed pipe, a full disk) never costs a poll."""
+    """A stream that fails silently: a log that can't be written (a closed pipe, a full disk) never costs a poll."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -102,7 +104,7 @@ class _SteadyStream:
 
 
 class _Lines(logging.Formatter):
-    """Makes one line of one event, be it structlog's or the standard library's."""
+    """Makes one line of one event, of structlog or of the standard library."""
 
     def __init__(self, render: Callable[[Mapping[str, object]], str], now: Callable[[], datetime]) -> None:
         super().__init__()
@@ -129,7 +131,7 @@ class _Lines(logging.Formatter):
 
 
 def _error_of(exc_info: object) -> BaseException | None:
-    """The exception that an `exc_info` argument stands for: True, an exception or sys.exc_info()'s triple."""
+    """The exception meant by an `exc_info` argument: True, an exception or sys.exc_info()'s triple."""
     match exc_info:
         case BaseException():
             return exc_info
@@ -158,7 +160,7 @@ def _plain(value: object) -> object:
 
 
 def _cut(text: str, most: int) -> str:
-    """`text` without its middle, if it has more characters than `most`."""
+    """`text`, without its middle if it is longer than `most` characters."""
     return text if len(text) <= most else f"{text[: most // 2]}[… {len(text) - most} characters …]{text[len(text) - most // 2 :]}"
 
 
@@ -178,7 +180,7 @@ def _logfmt_line(line: Mapping[str, object]) -> str:
 
 
 def _logfmt_value(value: object) -> str:
-    """Bare where that is clear, else quoted as in JSON; true, false, nothing for None, "" for the empty text."""
+    """Bare if that is unambiguous, else quoted as in JSON; true, false, nothing for None, "" for the empty text."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value)

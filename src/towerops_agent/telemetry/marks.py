@@ -1,7 +1,7 @@
-"""The marks that the agent's loops leave: each says by when it will have moved again.
+"""The marks of the agent's loops: each says by when it moves again.
 
-What `health` and systemd's watchdog go by: a loop that is past its time stands still, whatever the process looks like from
-outside. Times are seconds on the boot clock (CLOCK_BOOTTIME), which all processes of one machine share and nobody sets; it goes
+`health` and systemd's watchdog read them: a loop that is past its mark is stuck, whatever the process looks like from
+outside. Times are seconds on the boot clock (CLOCK_BOOTTIME), which all processes of a machine share and nobody sets. It goes
 on while the machine is suspended.
 """
 
@@ -16,18 +16,18 @@ def boot_clock_s() -> float:
 
 
 class Marks:
-    """By when each loop will have moved again, as it says itself."""
+    """By when each loop moves again, as it says itself."""
 
     def __init__(self, loops: Iterable[str]) -> None:
         """`loops`: their names; each has health.SLACK_S to leave its first mark."""
         self._due_s = dict.fromkeys(loops, boot_clock_s())
 
     def move(self, loop: str, again_within_s: float = 0.0) -> None:
-        """Note that `loop` has moved, and will again within this time."""
+        """Note that `loop` has moved, and moves again within this time."""
         self._due_s[loop] = boot_clock_s() + again_within_s
 
     def sleeper(self, loop: str, working_s: float) -> Callable[[float], Awaitable[None]]:
-        """A sleep for `loop` that leaves a mark: it will move again after it, and take `working_s` at most until the next one."""
+        """A sleep for `loop` that leaves a mark: the loop moves again after it, within `working_s` at most."""
 
         async def sleep(seconds: float) -> None:
             self.move(loop, seconds + working_s)
@@ -37,5 +37,5 @@ class Marks:
 
     @property
     def due_s(self) -> dict[str, float]:
-        """By when each loop will have moved again, on the boot clock."""
+        """By when each loop moves again, on the boot clock."""
         return dict(self._due_s)

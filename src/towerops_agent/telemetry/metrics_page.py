@@ -1,7 +1,7 @@
 """Serves one page, /metrics, to Prometheus: a few dozen lines of HTTP/1.1, one request a connection.
 
-exposition.py writes the text; here is who gets it. No client can hold anything: it has 5 s to ask and to read, and of 16 clients
-the oldest goes when a further one comes. The text is written anew once a second at most, however many ask.
+exposition.py writes the text. A client can't hold anything up: it has 5 s to ask and to read, and the oldest of 16 clients
+is closed when another one connects. The text is made at most once a second, however many clients ask.
 I/O. Seconds. Source: RFC 9112 §2 and §3.
 """
 
@@ -24,7 +24,7 @@ CLIENT_WITHIN_S: Final = 5.0
 HEAD_OCTETS: Final = 8192
 FRESH_S: Final = 1.0
 TRY_AGAIN_S: Final = 60.0
-"""How long until an address that could not be had is tried again."""
+"""How long to wait before an address that is not available is tried again."""
 
 _PAGE: Final = b"/metrics"
 
@@ -55,7 +55,7 @@ class MetricsPage:
         self._stale_at_s = 0.0
 
     async def run(self) -> None:
-        """Serve, for good. That the address can't be had is told once, and tried again each minute."""
+        """Serve, for good. If the address is not available, log that once, and try again each minute."""
         server = await self._listen()
         try:
             self._tell(server)
@@ -91,7 +91,7 @@ class MetricsPage:
                 log.warning("metrics can be read from other machines, without a password", address=address(host, port))
 
     def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A client has come. The task is held here; asyncio would hold it by a weak reference alone."""
+        """A client has connected. The task is kept here, since asyncio keeps only a weak reference."""
         if len(self._clients) >= MOST_CLIENTS:
             oldest = next(iter(self._clients))
             del self._clients[oldest]
@@ -99,7 +99,7 @@ class MetricsPage:
 
         def left(task: asyncio.Task[None]) -> None:
             self._clients.pop(task, None)
-            writer.transport.abort()  # what it was to get has left this process, or will not
+            writer.transport.abort()  # the answer has left this process, or never will
 
         task = asyncio.create_task(self._serve(reader, writer))
         self._clients[task] = None
@@ -115,7 +115,7 @@ class MetricsPage:
             answer = await self._answer(head)
         except Exception:
             self._counters.add(Count.BUGS, "metrics")
-            log.exception("metrics could not be written by a bug, please report it")
+            log.exception("metrics could not be written because of a bug; please report it")
             return
         writer.transport.set_write_buffer_limits(0)  # so that drain waits until all has left
         with suppress(OSError):
@@ -129,7 +129,7 @@ class MetricsPage:
                 return _response("200 OK", CONTENT_TYPE, await self._fresh_text(), with_body=method == b"GET")
             case [method, _, b"HTTP/1.0" | b"HTTP/1.1"]:
                 return _response("404 Not Found", "text/plain", b"only GET /metrics is here\n", with_body=method != b"HEAD")
-        return _response("400 Bad Request", "text/plain", b"that is no HTTP/1.1 request\n")
+        return _response("400 Bad Request", "text/plain", b"that is not an HTTP/1.1 request\n")
 
     async def _fresh_text(self) -> bytes:
         async with self._one_writes:

@@ -48,7 +48,7 @@ MINUTE_S: Final = 60.0
 
 
 class Observer:
-    """Sees all parts of one agent. `database_octets`: what the database takes on the disk, now."""
+    """Observes all parts of one agent. `database_octets`: the current size of the database on the disk."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Observer:
         while True:
             still = standing_still(self._marks.due_s, boot_clock_s())
             if still:
-                log.error("loops stand still, the watchdog is not fed", loops=",".join(sorted(still)))
+                log.error("loops are stuck, the watchdog is not fed", loops=",".join(sorted(still)))
             else:
                 systemd.notify("WATCHDOG=1")
             await asyncio.sleep(interval_s)
@@ -157,7 +157,7 @@ class Observer:
         )
 
     def _a_minute(self) -> dict[str, float]:
-        """Polls and metrics in the last minute, or as long as there is."""
+        """Polls and metrics in the last minute, or in the time since the start."""
         now_s = time.monotonic()
         polls, metrics = self._counters.total(Count.POLLS), self._counters.total(Count.READINGS)
         self._samples.append((now_s, polls, metrics))

@@ -1,6 +1,6 @@
-"""Tell systemd that the agent is ready, alive, and stopping: the protocol of sd_notify(3), where NOTIFY_SOCKET is set.
+"""Notify systemd that the agent is ready, alive, or stopping: the protocol of sd_notify(3).
 
-Elsewhere all of it does nothing.
+Does nothing if NOTIFY_SOCKET is not set.
 """
 
 import os
@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
-    """Send `state` (READY=1, WATCHDOG=1, STOPPING=1, STATUS=…); whether there was somebody to send it to."""
+    """Send `state` (READY=1, WATCHDOG=1, STOPPING=1, STATUS=…); whether there was a socket to send it to."""
     path = environ.get("NOTIFY_SOCKET", "")
     if not path:
         return False
@@ -23,13 +23,13 @@ def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
             sock.connect(address)
             sock.sendall(state.encode())
     except OSError as error:
-        log.warning("systemd can't be told", state=state.partition("=")[0], error=error.strerror or str(error))
+        log.warning("systemd can't be notified", state=state.partition("=")[0], error=error.strerror or str(error))
         return False
     return True
 
 
 def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None:
-    """How often WATCHDOG=1 is to be sent: half the time that systemd waits; None where it does not watch."""
+    """How often to send WATCHDOG=1: half the time that systemd waits; None if it does not watch."""
     try:
         timeout_us = int(environ.get("WATCHDOG_USEC", "0"))
         watched = int(environ.get("WATCHDOG_PID", "0"))

@@ -80,7 +80,7 @@ def _seconds(first: InterfaceStat, second: InterfaceStat) -> float:
 
 
 def _rate(before: int | None, now: int | None, seconds: float) -> str:
-    """The rate between two counters of octets, for people; the counter itself where there is none."""
+    """The rate between two counters of octets, for people; the counter itself if there is none."""
     if now is None:
         return "not given"
     if before is None or now < before or seconds <= 0:

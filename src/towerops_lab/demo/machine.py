@@ -1,4 +1,4 @@
-"""This machine as one device of the demo, by net-snmp's snmpd, where it is installed. The others are simulated: tower.py."""
+"""This machine as one device of the demo, by net-snmp's snmpd, if it is installed. The others are simulated: tower.py."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from towerops_lab.demo.tower import COMMUNITY, INTERVAL_S
 
 
 def snmpd_path() -> str | None:
-    """Where net-snmp's snmpd is; None where it is not installed."""
+    """Where net-snmp's snmpd is; None if it is not installed."""
     return shutil.which("snmpd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 

@@ -42,7 +42,7 @@ TOKEN = "demo-token"  # noqa: S105 - the demo's own, for a server on loopback th
 async def run_demo(seconds: float | None = None, console: Console | None = None, port: int = PORT) -> int:
     """Show the demo until Ctrl-C, or for so many seconds; the exit status: 0 where values arrived.
 
-    `port`: of the page; where it is taken, another one is used.
+    `port`: of the page; if it is taken, another one is used.
     """
     console = console or Console()
     loop = asyncio.get_running_loop()
@@ -143,7 +143,7 @@ async def _live(console: Console, arrivals: Arrivals, sandbox: Sandbox) -> Async
 
 @asynccontextmanager
 async def _lines(console: Console, arrivals: Arrivals, sandbox: Sandbox) -> AsyncIterator[None]:
-    """A line for each value of each batch, where there is no terminal."""
+    """A line for each value of each batch, if there is no terminal."""
 
     def arrived(batch: Batch) -> None:
         console.print(f"batch of {len(batch.metrics)} metrics")

@@ -20,7 +20,7 @@ from towerops_lab.simulator.world import World
 COMMUNITY: Final = "demo-community"
 INTERVAL_S: Final = 5
 PORT: Final = 1161
-"""Of each device, where it is free; 161 is for root alone."""
+"""Of each device, if it is free; 161 is for root alone."""
 
 LOSS: Final = 0.3
 
@@ -119,7 +119,7 @@ def _at_wall_clock(station: Station) -> Answers:
 
 
 async def _serve(parts: AsyncExitStack, answers: Answers, host: str) -> tuple[str, int]:
-    """Serve at PORT of the address; where that is taken, at another port, or where there is no such address, at 127.0.0.1."""
+    """Serve at PORT of the address; where that is taken, at another port, or if there is no such address, at 127.0.0.1."""
     for address, port in ((host, PORT), (host, 0)):
         try:
             return address, await parts.enter_async_context(serve(answers, address, port))

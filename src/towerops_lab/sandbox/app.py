@@ -150,7 +150,7 @@ class _Api:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """The body; where it is over the limit, no more of it is kept than tells so, but all is read, so that the answer is too."""
+    """The body; if it is over the limit, no more of it is kept than tells so, but all is read, so that the answer is too."""
     body = bytearray()
     async for chunk in request.stream():
         if len(body) <= limit:

@@ -42,16 +42,16 @@ def decompress(body: bytes, encoding: str, accepts: Accepts) -> bytes:
     try:
         inflated = inflater.decompress(body, limit + 1)
     except zlib.error as error:
-        raise Refused(400, f"the body is no gzip: {error}") from None
+        raise Refused(400, f"the body is not gzip: {error}") from None
     if len(inflated) > limit:
         raise Refused(413, f"the body inflates to more than {limit} octets")
     if not inflater.eof or inflater.unused_data:
-        raise Refused(400, "the body is no gzip: expected one whole stream and nothing after it")
+        raise Refused(400, "the body is not gzip: expected one whole stream and nothing after it")
     return inflated
 
 
 def decode_metrics(body: bytes, accepts: Accepts) -> Sequence[Metric]:
-    """The metrics of a batch. Raises Refused: 400 for what is no JSON, 422 for a bad metric, 413 for too many."""
+    """The metrics of a batch. Raises Refused: 400 for what is not JSON, 422 for a bad metric, 413 for too many."""
     metrics = _decode(body, Metrics).metrics
     if len(metrics) > accepts.max_metrics:
         raise Refused(413, f"{len(metrics)} metrics: expected at most {accepts.max_metrics}")
@@ -64,7 +64,7 @@ def decode_metrics(body: bytes, accepts: Accepts) -> Sequence[Metric]:
 
 
 def _rounded(reading: SensorReading, i: int) -> SensorReading:
-    """A reading that is an integer beyond 64 bits, as a float. Raises Refused where it is beyond that too."""
+    """A reading that is an integer beyond 64 bits, as a float. Raises Refused if it is beyond that too."""
     try:
         return msgspec.structs.replace(reading, value=float(reading.value))
     except OverflowError:
@@ -72,7 +72,7 @@ def _rounded(reading: SensorReading, i: int) -> SensorReading:
 
 
 def decode_heartbeat(body: bytes) -> Heartbeat:
-    """The heartbeat. Raises Refused: 400 for what is no JSON, 422 for a bad one."""
+    """The heartbeat. Raises Refused: 400 for what is not JSON, 422 for a bad one."""
     heartbeat = _decode(body, Heartbeat)
     if not 0 <= heartbeat.uptime_seconds < 1 << 63:
         raise Refused(422, f"uptime_seconds is {heartbeat.uptime_seconds}: expected 0 to {(1 << 63) - 1}")
@@ -86,9 +86,9 @@ def _decode(body: bytes, kind: type[Body]) -> Body:
         except msgspec.ValidationError as error:
             return _decode_again(body, kind, error)
     except ValueError as error:  # msgspec.DecodeError, UnicodeDecodeError
-        raise Refused(400, f"the body is no JSON: {error}") from None
+        raise Refused(400, f"the body is not JSON: {error}") from None
     except RecursionError:
-        raise Refused(400, "the body is no JSON that one can read: it is nested too deep") from None
+        raise Refused(400, "the body is not JSON that one can read: it is nested too deep") from None
 
 
 def _decode_again(body: bytes, kind: type[Body], refusal: msgspec.ValidationError) -> Body:

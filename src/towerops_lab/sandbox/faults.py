@@ -123,7 +123,7 @@ class Faults:
         return self._add(Answer(status, {"location": location}), path, times)
 
     def garbage(self, body: bytes = b"<html>Please log in</html>", *, path: str | None = None, times: int | None = None) -> Fault:
-        """Answer 200 with a body that is no JSON, as a captive portal does."""
+        """Answer 200 with a body that is not JSON, as a captive portal does."""
         return self._add(Answer(200, {"content-type": "text/html"}, body), path, times)
 
     def refuse_token(self, *, status: int = 401, path: str | None = None, times: int | None = None) -> Fault:

@@ -135,7 +135,7 @@ class Glance:
             device.newest_us = max(device.newest_us, time_us)
 
     def expected_rate(self) -> float:
-        """How many values a second the shown devices make where all are well."""
+        """How many values a second the shown devices make if all are well."""
         return sum(len(device.items) / (device.interval_us / 1e6) for device in self._devices.values())
 
     def gaps(self, now_us: int) -> int:
@@ -152,7 +152,7 @@ class Glance:
         return [self._short(device, newest_us, now_us) for device in self._devices.values()]
 
     def charts(self, device_id: str, now_us: int) -> dict[str, Any] | None:
-        """All charts of one device; None where it is not shown."""
+        """All charts of one device; None if it is not shown."""
         device = self._devices.get(device_id)
         if device is None:
             return None

@@ -22,7 +22,7 @@ _COUNTER: Document = {
     "type": ["integer", "null"],
     "minimum": 0,
     "maximum": 2**64 - 1,
-    "description": "Raw; null where the device gave none.",
+    "description": "Raw; null if the device did not send it.",
 }
 _ID: Document = {"type": "string", "minLength": 1}
 _STAMP: Document = {
@@ -34,13 +34,13 @@ _STAMP: Document = {
 
 
 def document(accepts: Accepts, server: str = "/") -> Document:
-    """The document. `accepts`: the limits in force."""
+    """The document. `accepts`: the limits to show."""
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Towerops agent API",
             "version": __version__,
-            "summary": "What the agent asks of a server, and tells it.",
+            "summary": "What the agent requests from a server, and what it sends.",
             "description": (
                 "The agent is the only client. It fetches its configuration, posts metrics every 30 s and a heartbeat every "
                 "60 s. Unknown fields are ignored at every level. Parts marked *extension* are optional on both sides."
@@ -70,7 +70,7 @@ def _get_config() -> Document:
                 "name": "If-None-Match",
                 "in": "header",
                 "schema": {"type": "string"},
-                "description": "The ETag of the configuration in force.",
+                "description": "The ETag of the configuration in use.",
             }
         ],
         "responses": {
@@ -90,8 +90,8 @@ def _post_metrics() -> Document:
         "operationId": "postMetrics",
         "summary": "A batch of metrics",
         "description": (
-            "All of the batch is stored, or nothing of it. *Extension:* with an `Idempotency-Key`, a batch that comes again is "
-            "accepted and stored once. *Extension:* `Content-Encoding: gzip` where the configuration's `accepts` lists it."
+            "The whole batch is stored, or nothing of it. *Extension:* with an `Idempotency-Key`, a batch that is sent again is "
+            "accepted and stored once. *Extension:* `Content-Encoding: gzip` if the configuration's `accepts` lists it."
         ),
         "parameters": [
             {
@@ -112,22 +112,22 @@ def _post_metrics() -> Document:
 def _post_heartbeat() -> Document:
     return {
         "operationId": "postHeartbeat",
-        "summary": "The agent lives",
+        "summary": "A sign of life",
         "description": "Every 60 s.",
         "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("Heartbeat")}}},
         "responses": {
-            "200": {"description": "Heard.", "content": {"application/json": {"schema": _ref("HeartbeatAccepted")}}},
+            "200": {"description": "Received.", "content": {"application/json": {"schema": _ref("HeartbeatAccepted")}}},
             **_refusals("400", "401", "413", "415", "422"),
         },
     }
 
 
 _REASONS: Final = {
-    "400": "The body is no JSON.",
+    "400": "The body is not JSON.",
     "401": "The token is missing or not known.",
     "413": "More metrics or octets than `accepts` allows.",
     "415": "The body is not declared as JSON, or is encoded in a way that `accepts` does not list.",
-    "422": "The body is JSON of another shape, or a metric in it is refused; or the key came with another body before.",
+    "422": "The body is JSON of another shape, or a metric in it is refused; or the key was used with another body before.",
 }
 
 
@@ -204,7 +204,7 @@ def _schemas(accepts: Accepts) -> Document:
                 "max_body_bytes": {"type": "integer", "default": 1 << 20},
                 "metric_types": {"type": "array", "items": {"type": "string"}},
             },
-            description="Extension: what the server takes.",
+            description="Extension: what the server accepts.",
         ),
         "Metrics": _object(
             {
@@ -261,7 +261,7 @@ def _schemas(accepts: Accepts) -> Document:
                 {"properties": {"if_in_octets": {"type": "integer"}}},
                 {"properties": {"if_out_octets": {"type": "integer"}}},
             ],
-            "description": "Raw counters. Where neither octets could be read, none is sent.",
+            "description": "Raw counters. Left out if neither of the octet counters could be read.",
         },
         "EquipmentStatus": _object(
             {

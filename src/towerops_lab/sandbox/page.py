@@ -26,7 +26,7 @@ SHORTEST_S: Final = 0.25
 """The least time between two looks."""
 
 SHARE: Final = 0.05
-"""The most of the event loop's time that looks may take: where one is dear, the next one waits longer."""
+"""The most of the event loop's time that looks may take: if one is dear, the next one waits longer."""
 
 _TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _HEADERS: Final = {
@@ -132,7 +132,7 @@ class Page:
             await asyncio.sleep(max(SHORTEST_S, self._next_look_s - time.monotonic()))  # several changes make one look
 
     def _look(self) -> bytes:
-        """The state as JSON, put together anew where it is time for that."""
+        """The state as JSON, put together again if it is time for that."""
         now_s = time.monotonic()
         if not self._shown or now_s >= self._next_look_s:
             self._shown = msgspec.json.encode(self._put_together(time.time_ns() // 1000))

@@ -26,7 +26,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Records:
-    """The database. `path`: ":memory:", or a file, which is created where there is none."""
+    """The database. `path`: ":memory:", or a file, which is created if there is none."""
 
     def __init__(self, path: Path | str = ":memory:", max_metrics: int = MAX_METRICS) -> None:
         self._max_metrics = max_metrics
@@ -99,7 +99,7 @@ class Records:
             yield self._batch(number)
 
     def batch_at(self, place: int) -> Batch:
-        """The batch that arrived as number `place`, from 0. Raises IndexError where there is none."""
+        """The batch that arrived as number `place`, from 0. Raises IndexError if there is none."""
         row = self._db.execute("SELECT id FROM batch ORDER BY id LIMIT 1 OFFSET ?", (place,)).fetchone()
         if row is None:
             raise IndexError(place)
@@ -129,7 +129,7 @@ class Records:
 
 
 class _Transaction:
-    """One commit; nothing of it where it fails."""
+    """One commit; nothing of it if it fails."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

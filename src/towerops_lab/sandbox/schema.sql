@@ -1,7 +1,7 @@
 -- What the sandbox has been told. A metric's body is its JSON: counters of 64 bits do not fit SQLite's integers.
 CREATE TABLE IF NOT EXISTS batch (
   id INTEGER PRIMARY KEY,
-  key TEXT UNIQUE,             -- the idempotency key, where there was one
+  key TEXT UNIQUE,             -- the idempotency key, if there was one
   digest BLOB NOT NULL,        -- of the JSON, decompressed
   size_octets INTEGER NOT NULL,
   arrived_us INTEGER NOT NULL

@@ -40,17 +40,17 @@ class Series:
 
     @property
     def first_us(self) -> int:
-        """The time of the oldest point; 0 where there is none."""
+        """The time of the oldest point; 0 if there is none."""
         return self._points[0][0] if self._points else 0
 
     @property
     def newest_us(self) -> int:
-        """The time of the newest point; 0 where there is none."""
+        """The time of the newest point; 0 if there is none."""
         return self._points[-1][0] if self._points else 0
 
     @property
     def newest(self) -> tuple[float | None, ...]:
-        """The values of the newest point; nothing where there is none."""
+        """The values of the newest point; nothing if there is none."""
         return self._points[-1][1] if self._points else ()
 
     def since(self, time_us: int) -> Sequence[tuple[int, tuple[float | None, ...], bool]]:
@@ -64,7 +64,7 @@ class Series:
 
 
 def rates(points: Iterable[tuple[int, tuple[float | None, ...], bool]]) -> list[tuple[int, tuple[float | None, ...], bool]]:
-    """The rates between neighbours' counters of octets, each at the later one's time; None where there is none to tell.
+    """The rates between neighbours' counters of octets, each at the later one's time; None if there is none to tell.
 
     A counter that fell: where another of the same interface fell too, the device has restarted, and no rate is made up. Else, of
     32 bits and with a plausible rate, it has wrapped.

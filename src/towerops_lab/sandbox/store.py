@@ -51,7 +51,7 @@ class Store:
     def set_config(self, config: Mapping[str, object] | bytes, accepts: Accepts | None = None) -> None:
         """Serve this configuration from now on: a document, or octets that go out as they are, JSON or not.
 
-        `accepts`: the limits to enforce, which a document is given as well; where it is None, those that the
+        `accepts`: the limits to enforce, which a document is given as well; if it is None, those that the
         configuration states, else the contract's.
         """
         if isinstance(config, bytes):

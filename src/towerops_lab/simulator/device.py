@@ -50,7 +50,7 @@ class SimulatedDevice:
         """By name, the type and the value."""
 
     def answer(self, datagram: bytes, uptime_s: float) -> bytes | None:
-        """The response to a request's octets; None where a real device stays silent: a wrong community, no request, no SNMP."""
+        """The response to a request's octets; None if a real device stays silent: a wrong community, no request, no SNMP."""
         try:
             message = decode_message(datagram)
         except MalformedMessage:
@@ -79,7 +79,7 @@ class SimulatedDevice:
 
     def _get_bulk(self, message: Message, uptime_s: float) -> Pdu:
         pdu = message.pdu
-        heads = max(pdu.error_status, 0)  # non-repeaters and max-repetitions stand where a response has its error
+        heads = max(pdu.error_status, 0)  # non-repeaters and max-repetitions stand if a response has its error
         found = [self._next(name, uptime_s, message.version) for name in pdu.names[:heads]]
         last = pdu.names[heads:]
         octets = sum(map(_octets, found))

@@ -69,12 +69,12 @@ class Engine:
         self._reported = dict.fromkeys(_STATS, 0)
 
     def restart(self, now_s: float) -> None:
-        """It starts anew, and counts that."""
+        """It starts again, and counts that."""
         self.boots += 1
         self.started_s = now_s
 
     def answer(self, datagram: bytes, now_s: float, respond: Respond, max_octets: int) -> bytes | None:
-        """The message that answers a request's; None where there is none. Raises MalformedMessage."""
+        """The message that answers a request's; None if there is none. Raises MalformedMessage."""
         message = decode_v3(datagram)
         problem = self._problem(message, now_s)
         if problem is not None:

@@ -22,7 +22,7 @@ Row = tuple[Oid, int, Live]
 """A name, a type (see ber) and a value."""
 
 REMEMBERED: Final = 4096
-"""How many distinct requests are kept resolved. Pollers repeat themselves; a scan would fill it, and it begins anew."""
+"""How many distinct requests are kept resolved. Pollers repeat themselves; a scan would fill it, and it begins again."""
 
 MAX_REPETITIONS: Final = 500
 """No response has room for more."""
@@ -74,7 +74,7 @@ class Mib:
     def respond(self, version: int, request: bytes, moment: Moment, max_octets: int) -> bytes | None:
         """The PDU that answers the request's PDU, of at most `max_octets` (else it is tooBig, or a GETBULK's is cut short).
 
-        None for what is no request. Raises MalformedMessage.
+        None for what is not a request. Raises MalformedMessage.
         """
         pdu_type, at, end = ber.read_header(request, 0, len(request))
         _, start = ber.read_integer(request, at, end)

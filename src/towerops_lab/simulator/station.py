@@ -1,6 +1,6 @@
 """One simulated device: a profile's values, with a community or a v3 user, a start, and what can be done to it.
 
-datagram -> security (community, or USM) -> Mib.respond -> datagram. Switched off it is silent; rebooted it begins anew.
+datagram -> security (community, or USM) -> Mib.respond -> datagram. Switched off it is silent; rebooted it begins again.
 No I/O and no clock: the wall clock's seconds are passed in, and so is the randomness.
 """
 
@@ -41,7 +41,7 @@ class Station:
         engine_id: bytes = b"",
         user: Principal = USER,
     ) -> None:
-        """`engine_id`: of SNMPv3, which it speaks to `user` where there is one."""
+        """`engine_id`: of SNMPv3, which it speaks to `user` if there is one."""
         self.mib = mib
         self.is_on = True
         self.loss = 0.0
@@ -66,7 +66,7 @@ class Station:
         return self.is_on and now_s >= self.booted_s and not (self.loss and self._rng.random() < self.loss)
 
     def answer(self, datagram: bytes, now_s: float) -> bytes | None:
-        """The response to a request; None where a real device stays silent: off, no SNMP, a wrong community or user."""
+        """The response to a request; None if a real device stays silent: off, no SNMP, a wrong community or user."""
         if not self.hears(now_s):
             return None
         try:

@@ -12,7 +12,7 @@ from towerops_agent.counters import Count
 from towerops_agent.model import Layout
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, members, poll
 
-NOTICED = "buffer can't be opened, polls stay in memory, tried again"
+NOTICED = "buffer can't be opened, polls stay in memory; will retry"
 
 
 def a_directory_in_its_place(bench):

@@ -59,7 +59,7 @@ async def test_of_a_file_that_is_no_database_nothing_is_left_but_it_is_kept(benc
             assert buffer.replaced.read_bytes() == content
             buffer.add(poll(await buffer.register(LAYOUT)))
             assert (await buffer.pending()).polls == 1
-    assert logs[0]["event"] == "corrupt database set aside, a new one begins"
+    assert logs[0]["event"] == "corrupt database quarantined, a new one begins"
     assert logs[0]["kept_as"] == str(buffer.replaced)
     async with bench.buffer() as buffer:
         assert buffer.replaced is None

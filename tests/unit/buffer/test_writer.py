@@ -76,7 +76,7 @@ async def test_polls_wait_in_memory_while_the_database_cannot_be_written(bench, 
         assert bench.rows(IDS) == [(T0_US + i,) for i in range(3_000)]
         assert (await buffer.pending()).polls == 3_000
         assert [entry["event"] for entry in logs] == [
-            "buffer can't be written, polls stay in memory, tried again each second",
+            "buffer can't be written, polls stay in memory; will retry each second",
             "buffer writable again",
         ]
     assert bench.counters.total(Count.METRICS_DROPPED) == 0

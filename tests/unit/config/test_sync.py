@@ -1,4 +1,4 @@
-"""The configuration in force is the last good one, whatever the API does."""
+"""The configuration in use is the last good one, whatever the API does."""
 
 import json
 

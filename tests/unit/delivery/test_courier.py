@@ -70,7 +70,7 @@ async def test_a_failed_batch_is_sent_again_with_the_same_key_and_body_after_gro
     (failure,) = [line for line in lines if line["event"] == "batch not delivered, will retry"]
     assert failure["batch"] == "1-1"
     assert (failure["metrics"], failure["status"], failure["attempt"], failure["retry_in_s"]) == (10, 503, 1, 1.0)
-    assert [line["failures_before"] for line in lines if line["event"] == "API takes metrics"] == [3]
+    assert [line["failures_before"] for line in lines if line["event"] == "API accepts metrics"] == [3]
     state = bench.courier.availability
     assert (state.works, state.last_failure, state.last_success_us) == (True, "busy", NOW_US + 11_000_000)
 
@@ -120,7 +120,7 @@ async def test_refused_metrics_stand_alone_in_the_end_and_the_rest_is_delivered(
     assert bench.counters.get(Count.METRICS_REFUSED) == 4
     assert bench.counters.get(Count.METRICS_DELIVERED) == 36
     assert (await bench.buffer.pending()).metrics == 0
-    assert sum(line["event"] == "metric refused, set aside" for line in lines) == 4
+    assert sum(line["event"] == "metric refused, kept with the reason" for line in lines) == 4
 
 
 async def test_a_batch_too_large_is_halved_and_the_size_remembered(bench):

@@ -44,7 +44,7 @@ async def test_one_is_sent_at_once_and_then_each_minute_and_changes_alone_are_lo
     assert [heartbeat.uptime_seconds for heartbeat in bench.sent] == [0, 60, 120, 180, 240, 300]
     assert bench.counters.by_reason(Count.HEARTBEATS) == {"sent": 3, "failed": 3}
     assert [line["event"] for line in lines] == [
-        "heartbeat not taken, will retry",
-        "heartbeat not taken, will retry",
-        "heartbeats are taken again",
+        "heartbeat not accepted, will retry",
+        "heartbeat not accepted, will retry",
+        "heartbeats are accepted again",
     ]

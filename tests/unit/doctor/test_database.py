@@ -112,7 +112,7 @@ def test_a_place_below_a_file_is_none(tmp_path):
 
 
 def test_a_directory_is_no_database(tmp_path):
-    assert "is no file" in checked(tmp_path)[0].found
+    assert "is not a file" in checked(tmp_path)[0].found
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason=AS_ROOT)

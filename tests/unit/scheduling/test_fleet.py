@@ -260,7 +260,7 @@ def test_a_change_of_state_is_told_once_and_what_stays_is_counted():
     assert told == [
         ("warning", "device does not answer, will be probed once each interval"),
         ("warning", "device answers in part"),
-        ("info", "device is well again"),
+        ("info", "device has recovered"),
     ]
     down, partly, up = [line for line in logs if line["log_level"] != "debug"]
     assert (down["device"], down["address"], down["reason"]) == ("name of dev-0", "192.0.2.0:161", "timeout")

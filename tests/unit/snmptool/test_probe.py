@@ -133,14 +133,14 @@ async def test_a_silent_device_fails_with_what_to_look_at():
 
 
 async def test_an_answer_of_another_version_is_told_in_the_reason():
-    """Datagrams that were no answer are a hint: here a device answers v1 whatever it is asked."""
+    """Datagrams that do not answer are a hint: here a device answers v1 whatever it is asked."""
     whole = device()
 
     def always_v1(datagram, uptime_s):
         answer = whole.answer(datagram, uptime_s)
         return None if answer is None else answer.replace(b"\x02\x01\x01\x04", b"\x02\x01\x00\x04", 1)
 
-    with pytest.raises(AskFailed, match="datagrams that were no answer: 1 wrong_version"):
+    with pytest.raises(AskFailed, match="other datagrams came: 1 wrong_version"):
         await probed(always_v1, pinned=True, timeouts_s=BRIEF)
 
 

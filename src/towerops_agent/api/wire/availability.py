@@ -1,6 +1,6 @@
 """Whether one of the agent's dealings with the API works, since when, and which of its failures deserve a log line.
 
-Kept by config/sync.py, and by delivery's courier.py and heartbeat.py; read by the status. A long outage is no flood of lines:
+Kept by config/sync.py, and by delivery's courier.py and heartbeat.py; read by the status. A long outage is not a flood of lines:
 the first failure is logged, then one where the reason is another, and else one a minute.
 Pure: the clock is passed in. Microseconds since 1970 (`_us`).
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Availability:
-    """`works`: None before the first outcome; `since_us`: when it became what it is. Times are None where there is none yet."""
+    """`works`: None before the first outcome; `since_us`: when it became what it is. Times are None if there is none yet."""
 
     repeat_us: int | None = 60_000_000  # None: the same failure is logged once
     works: bool | None = None

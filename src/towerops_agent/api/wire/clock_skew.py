@@ -10,7 +10,7 @@ MOST_S = 30.0
 
 
 def ahead_s(date: datetime | None, sent: datetime, received: datetime) -> float | None:
-    """How far this clock is ahead of a server that wrote `date` between the two moments; None where it wrote none.
+    """How far this clock is ahead of a server that wrote `date` between the two moments; None if it wrote none.
 
     0 where the two may agree: a date has whole seconds (RFC 9110 §5.6.7), and nobody knows when between the two it was written.
     """
@@ -30,7 +30,7 @@ class ClockSkew:
         self.is_wrong = False
 
     def measured(self, ahead_s: float | None) -> bool:
-        """Note a measurement, None where there was none: whether it changes `is_wrong`."""
+        """Note a measurement, None if there was none: whether it changes `is_wrong`."""
         if ahead_s is None:
             return False
         self.ahead_s = ahead_s

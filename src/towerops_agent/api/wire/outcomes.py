@@ -91,7 +91,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Redirected:
-    """3xx: not followed, as the token goes to no other host. `target`: the Location, "" where there is none."""
+    """3xx: not followed, as the token goes to no other host. `target`: the Location, "" if there is none."""
 
     status: int
     target: str
@@ -106,7 +106,7 @@ class Redirected:
 class Unavailable:
     """Nothing that counts as an answer, perhaps later: 408, 429, 5xx, no connection, no TLS, no JSON.
 
-    `status`: None where there was no answer at all. `retry_after_s`: None where the server did not say. `timed_out`: the
+    `status`: None if there was no answer at all. `retry_after_s`: None where the server did not say. `timed_out`: the
     server was reached, and its answer did not come in time.
     """
 

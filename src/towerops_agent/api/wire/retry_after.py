@@ -20,7 +20,7 @@ def http_date(value: str | None) -> datetime | None:
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """The seconds, 0 to 600, that `value` asks for: a number of them, or a date seen from `now`. None where it is neither."""
+    """The seconds, 0 to 600, that `value` asks for: a number of them, or a date seen from `now`. None if it is neither."""
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:9]), MOST_S)

@@ -1,6 +1,6 @@
 """What the server takes in one request: the wire's `accepts` -> Accepts.
 
-An extension of the contract: where it is absent, or a field of it is, what a server takes that has never heard of it.
+An extension of the contract: if it is absent, or a field of it is, what a server takes that has never heard of it.
 Pure. Sizes in octets.
 """
 

@@ -33,7 +33,7 @@ _DEFAULT = Credentials()
 
 
 def read_credentials(snmp: contract.Snmp) -> Credentials:
-    """The credentials that `snmp` gives; SNMPv2c and the community "public" where it gives none.
+    """The credentials that `snmp` gives; SNMPv2c and the community "public" if it gives none.
 
     Its fields may hold any JSON value. Raises InvalidConfig that names the first bad one, and never shows a secret.
     """

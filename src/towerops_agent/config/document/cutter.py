@@ -63,7 +63,7 @@ class _Incomplete(Exception):
 
 
 class JsonCutter:
-    """One JSON object. `list_name`: the member whose items are cut out one by one, where it is a list."""
+    """One JSON object. `list_name`: the member whose items are cut out one by one, if it is a list."""
 
     def __init__(self, list_name: str) -> None:
         self._list_name = list_name
@@ -76,7 +76,7 @@ class JsonCutter:
     def feed(self, chunk: bytes) -> Iterator[tuple[str | None, bytes]]:
         """The pieces that are whole with this chunk: a member's name and its value; for the list's items the name is None.
 
-        To be consumed. Raises InvalidConfig where the text is no JSON object.
+        To be consumed. Raises InvalidConfig where the text is not a JSON object.
         """
         self._text += chunk
         if len(self._text) >= self._again_at:
@@ -121,7 +121,7 @@ class JsonCutter:
         self._offset += at
 
     def _piece(self, text: bytes, at: int) -> tuple[bytes, int]:
-        """The value at `at`, and where it ends. Raises _Incomplete; and InvalidConfig where it is no JSON."""
+        """The value at `at`, and where it ends. Raises _Incomplete; and InvalidConfig if it is not JSON."""
         if text[at] in _CLOSING:
             end = _quick_end(text, at)
             if end is not None and _is_json(piece := text[at:end]):

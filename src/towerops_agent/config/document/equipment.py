@@ -27,7 +27,7 @@ from towerops_agent.snmp.wire.oid import parse_oid
 
 DEFAULT_INTERVAL_S = 60
 LEAST_DIVISOR = 1e-280
-"""A 64-bit reading over anything smaller may be no finite number."""
+"""A 64-bit reading over anything smaller may be not a finite number."""
 
 MOST_REFUSALS = 1000
 """How many refusals are kept with their reason; the others are counted."""
@@ -93,7 +93,7 @@ class ConfigRead:
     """One configuration.
 
     `equipment` is a one-shot iterator of (digest, Equipment) that decodes one device a step; until it is exhausted,
-    `refusals`, `refused` and `disabled` tell of the devices so far. The digest, 16 octets, is equal where a device's part of the
+    `refusals`, `refused` and `disabled` tell of the devices so far. The digest, 16 octets, is equal if a device's part of the
     configuration, the inherited interval included, is octet for octet the same.
 
     `refusals`: the first MOST_REFUSALS; `refused`: how many there are, by kind; `disabled`: devices with SNMP switched off.
@@ -147,7 +147,7 @@ class ConfigRead:
                 yield blake2b(inherited + bytes(raw), digest_size=16).digest(), equipment
 
     def _equipment(self, wire: _Equipment, shown_as: str, seen: set[str], oids: dict[str, bytes]) -> Equipment | None:
-        """The device that `wire` describes; None where it is not to be polled. Raises InvalidConfig."""
+        """The device that `wire` describes; None if it is not to be polled. Raises InvalidConfig."""
         snmp = wire.snmp or _NO_SNMP
         if snmp.enabled is False:
             self.disabled += 1
@@ -234,7 +234,7 @@ def _label(value: object, otherwise: str) -> str:
 
 
 def _decoded(raw: Raw) -> _Equipment:
-    """The device's JSON, decoded; field by field where a field is not of its type. Raises InvalidConfig."""
+    """The device's JSON, decoded; field by field if a field is not of its type. Raises InvalidConfig."""
     try:
         return _decode_equipment(raw)
     except UNDECODABLE:

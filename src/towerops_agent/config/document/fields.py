@@ -1,4 +1,4 @@
-"""The checks that one field of the configuration goes through: what it must be, and what is said where it is not.
+"""The checks that one field of the configuration goes through: what it must be, and what is said if it is not.
 
 Used by credentials.py, accepts.py and equipment.py. Each check takes a field's name and its decoded JSON value, whatever that
 is, and returns the typed value or raises InvalidConfig with the field, the value got and the value wanted; never a secret.
@@ -20,14 +20,14 @@ MAX_INTEGER = 2**31 - 1
 """What any integer of the configuration stays within: 68 years, and InterfaceIndex (RFC 2863 §3.1.5)."""
 
 UNDECODABLE: tuple[type[Exception], ...] = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for octets that are no JSON, or not of the type asked for."""
+"""What msgspec raises for octets that are not JSON, or not of the type asked for."""
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 
 class Unreadable:
-    """Stands for a field whose octets are no JSON value that can be read: a number of 400 digits, a lone surrogate."""
+    """Stands for a field whose octets are not JSON value that can be read: a number of 400 digits, a lone surrogate."""
 
     def __repr__(self) -> str:
         return "no JSON value that can be read"
@@ -37,7 +37,7 @@ UNREADABLE = Unreadable()
 
 
 def members(raw: msgspec.Raw, what: str) -> dict[str, msgspec.Raw]:
-    """The members of the JSON object `raw`, each undecoded. Raises InvalidConfig where it is no object."""
+    """The members of the JSON object `raw`, each undecoded. Raises InvalidConfig if it is not an object."""
     try:
         return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except UNDECODABLE:
@@ -47,7 +47,7 @@ def members(raw: msgspec.Raw, what: str) -> dict[str, msgspec.Raw]:
 
 
 def value_of(raw: msgspec.Raw | None) -> Any:  # noqa: ANN401  # any JSON value at all is what it returns
-    """What `raw` decodes to: None where it is absent or null, UNREADABLE where that fails."""
+    """What `raw` decodes to: None if it is absent or null, UNREADABLE where that fails."""
     if not raw:
         return None
     try:

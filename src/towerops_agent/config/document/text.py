@@ -70,12 +70,12 @@ class ConfigIntake:
         self._packed: list[bytes] = []
 
     def write(self, chunk: bytes) -> None:
-        """Take the next octets in. Raises InvalidConfig where they can't belong to a configuration."""
+        """Take the next octets in. Raises InvalidConfig if they can't belong to a configuration."""
         self._digest.update(chunk)
         self._keep(self._cutter.feed(chunk))
 
     def finish(self) -> ConfigText:
-        """All that was written. Raises InvalidConfig where it is no JSON object, or its equipment no list."""
+        """All that was written. Raises InvalidConfig if it is not a JSON object, or its equipment no list."""
         self._keep(self._cutter.close())
         self._packed.append(self._compressor.flush())
         return ConfigText(self._digest.digest(), self._members, b"".join(self._packed))
@@ -88,7 +88,7 @@ class ConfigIntake:
             elif name in MEMBERS:
                 self._members[name] = piece
             elif name == LIST and piece != b"null":
-                raise InvalidConfig(f"the configuration can't be used: {LIST} is no list")
+                raise InvalidConfig(f"the configuration can't be used: {LIST} is not a list")
         if items:
             self._packed.append(self._compressor.compress(items))
 

@@ -15,7 +15,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`name`: what was looked at; `found`: what it is like; `hint`: what to do, "" where there is nothing. Never a secret."""
+    """`name`: what was looked at; `found`: what it is like; `hint`: what to do, "" if there is nothing. Never a secret."""
 
     name: str
     mark: Mark

@@ -21,7 +21,7 @@ MOST_REFUSALS = 20
 
 @dataclass(slots=True)
 class Configured:
-    """The devices, read anew at each call of `devices`; `total`: how many. `checks`: what is to be said of the configuration."""
+    """The devices, read again at each call of `devices`; `total`: how many. `checks`: what is to be said of the configuration."""
 
     checks: list[Check]
     devices: Callable[[], Iterable[Equipment]] = field(default=lambda: ())

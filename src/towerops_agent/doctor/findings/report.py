@@ -15,7 +15,7 @@ _MARKS: Final = {Mark.OK: "✓", Mark.WARNING: "!", Mark.FAILED: "✗", Mark.SKI
 _ASCII: Final = {Mark.OK: "+", Mark.WARNING: "!", Mark.FAILED: "x", Mark.SKIPPED: "-"}
 
 NAME_WIDTH: Final = 12
-"""The longest name of a check that is no device's; a device's may be longer, and then pushes its line to the right."""
+"""The longest name of a check that is not a device's; a device's may be longer, and then pushes its line to the right."""
 
 
 class Lines:

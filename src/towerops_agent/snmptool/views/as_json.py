@@ -64,7 +64,7 @@ def varbind_object(varbind: Varbind) -> dict[str, object]:
 
 
 def text_of(octets: bytes) -> str | None:
-    """The text that `octets` are: printable UTF-8, tabs and line ends among it; None where they are none."""
+    """The text that `octets` are: printable UTF-8, tabs and line ends among it; None if they are none."""
     try:
         text = octets.decode()
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
 """Varbinds as net-snmp 5.9 prints them with -On and no MIB files, octet for octet.
 
-tool.py reads, cli/snmp.py prints. Where a line surprises, net-snmp's does: a hexadecimal line ends with a space, a
+tool.py reads, cli/snmp.py prints. If a line surprises, net-snmp's does: a hexadecimal line ends with a space, a
 Double calls itself Float, a UInteger32 has no name and an NsapAddress is a bad type. tests/snmpd holds the two together.
 Pure. Source: net-snmp's snmplib/mib.c (print functions), snmplib/snmp_api.c (error texts).
 """
@@ -55,7 +55,7 @@ def error_text(status: int, failed: Oid | None) -> str:
 
 
 def oid_text(oid: Oid) -> str:
-    """`oid` with a leading dot; octets that are no OID as such."""
+    """`oid` with a leading dot; octets that are not OID as such."""
     if not oid:
         return ".0"
     try:

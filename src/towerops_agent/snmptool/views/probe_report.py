@@ -21,7 +21,7 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The most varbinds that a GET got all answered. `refused_at`: the fewest that it did not, None where none was found.
+    """The most varbinds that a GET got all answered. `refused_at`: the fewest that it did not, None if none was found.
 
     `reason`: why not: tooBig, silence, gone (silent for good), omitted (answered in part) or another error-status.
     """
@@ -42,7 +42,7 @@ class Bulk:
 
 @dataclass(slots=True)
 class ProbeReport:
-    """What is known of a device; a field is None where it was not found out.
+    """What is known of a device; a field is None if it was not found out.
 
     `versions`: each version tried, and "answers", or why not. `version`: the one that all else was asked over.
     `system`: sysDescr, sysObjectID, sysName as texts, sysUpTime in days, hours, …. `rtts_s`: of the asks that were answered.

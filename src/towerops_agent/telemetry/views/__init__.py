@@ -1,1 +1,1 @@
-"""What a running agent says of itself, as values and as text. Pure."""
+"""The state of a running agent, as values and as text. Pure."""

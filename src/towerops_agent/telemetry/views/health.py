@@ -1,7 +1,7 @@
 """Whether a running agent makes progress, for Docker's HEALTHCHECK and Kubernetes' probes.
 
-Healthy: each loop has moved when it said it would, and the database was written lately. An API that can't be reached is no
-ill health: polling and keeping go on, and a restart would not help.
+Healthy: each loop has moved when it said it would, and the database was written lately. An API that can't be reached is not a
+failure: polling and keeping go on, and a restart would not help.
 Pure: both clocks are passed in.
 """
 
@@ -15,12 +15,12 @@ from towerops_agent.text import duration
 WRITTEN_WITHIN_S: Final = 90.0
 
 SLACK_S: Final = 60.0
-"""How much later than promised a loop may move: a loaded machine, a slow disk."""
+"""How much later than its mark a loop may move: a loaded machine, a slow disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`problems`: why the agent is not well, a line each; empty where it is. `remarks`: what is amiss and not its fault."""
+    """`problems`: why the agent is not healthy, a line each; or empty. `remarks`: failures that are not its fault."""
 
     problems: tuple[str, ...]
     remarks: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ def judge(snapshot: Snapshot | None, now_us: int, boot_clock_s: float) -> Health
     if snapshot.stopped_us is not None:
         return Health((f"the agent was stopped {duration((now_us - snapshot.stopped_us) / 1e6)} ago",))
     problems = [
-        f"the {loop} loop stands still, {duration(late_s)} past its time"
+        f"the {loop} loop is stuck, {duration(late_s)} past its time"
         for loop, late_s in sorted(standing_still(snapshot.due_s, boot_clock_s).items())
     ]
     unwritten_s = boot_clock_s - snapshot.written_boot_s
@@ -49,5 +49,5 @@ def judge(snapshot: Snapshot | None, now_us: int, boot_clock_s: float) -> Health
 
 
 def standing_still(due_s: Mapping[str, float], now_s: float) -> dict[str, float]:
-    """The loops that are past their time, and by how many seconds."""
+    """The loops that are past their mark, and by how many seconds."""
     return {loop: now_s - due for loop, due in due_s.items() if now_s > due + SLACK_S}

@@ -1,7 +1,7 @@
 """The last hours of one device from the local database: its sensors' values and its interfaces' rates, over time.
 
 Pure: stored polls in, series out. Values as delivered (the raw reading over the divisor); rates in bits a second between two
-polls; none where a counter fell (a reboot, a wrap, nobody knows) or polls in between are missing.
+polls; none if a counter fell (a reboot, a wrap, nobody knows) or polls in between are missing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ _DIRECTIONS: Final = (("in", 0), ("out", 1))
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One sensor, or one direction of one interface. `points`: (microseconds since 1970, value; None where there is none)."""
+    """One sensor, or one direction of one interface. `points`: (microseconds since 1970, value; None if there is none)."""
 
     id: str
     what: str  # "sensor", "in", "out"

@@ -16,7 +16,7 @@ from towerops_agent.polling.course.state import State
 
 KEY: Final = "snapshot"
 MOST_DEVICES: Final = 200
-"""How many devices in trouble are listed; all are counted."""
+"""How many failing devices are listed; all are counted."""
 SLOWEST: Final = 10
 MOST_REFUSALS: Final = 100
 
@@ -52,7 +52,7 @@ class SlowDevice(msgspec.Struct, frozen=True):
 
 
 class LimitedDevice(msgspec.Struct, frozen=True):
-    """A device that bears less than most. `refused_at`: the fewest varbinds that it refuses. `mute`: OIDs never answered."""
+    """A device with limits. `refused_at`: the fewest varbinds that it refuses. `mute`: OIDs never answered."""
 
     name: str
     address: str
@@ -72,7 +72,7 @@ class RefusedItem(msgspec.Struct, frozen=True):
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """The configuration in force. `refused`: how many items of it are not used; `refusals`: the first of them."""
+    """The configuration in use. `refused`: how many items of it are not used; `refusals`: the first of them."""
 
     version: str
     fetched_us: int | None
@@ -82,7 +82,7 @@ class Configuration(msgspec.Struct, frozen=True):
 
 
 class Undelivered(msgspec.Struct, frozen=True):
-    """What is not delivered yet. `drained_in_s`: an estimate, None where nothing is being caught up with."""
+    """The undelivered values. `drained_in_s`: an estimate, None if there is no outage to catch up with."""
 
     metrics: int
     polls: int
@@ -123,12 +123,12 @@ _decoder = msgspec.json.Decoder(Snapshot)
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """`snapshot` as JSON, so that it can be read with sqlite3 alone."""
+    """`snapshot` as JSON, so that the sqlite3 tool can show it."""
     return _encoder.encode(snapshot)
 
 
 def decode_snapshot(octets: bytes) -> Snapshot | None:
-    """The snapshot that `octets` are; None where a version of the agent wrote them that says other things."""
+    """The snapshot in `octets`; None if a version of the agent with another format wrote it."""
     try:
         return _decoder.decode(octets)
     except msgspec.MsgspecError:
@@ -144,7 +144,7 @@ def count_states(devices: Iterable[Device]) -> dict[str, int]:
 
 
 def troubled_devices(devices: Iterable[Device]) -> list[TroubledDevice]:
-    """The devices that are not up: down before degraded, the longest in trouble first; MOST_DEVICES at most."""
+    """The devices that are not up: down before degraded, the longest first; MOST_DEVICES at most."""
     troubled = [device for device in devices if device.state is not None and device.state.state is not State.UP]
     troubled.sort(key=lambda device: (device.state.state is State.DEGRADED, device.state.since_us) if device.state else (True, 0))
     return [
@@ -165,7 +165,7 @@ def slowest_devices(devices: Iterable[Device]) -> list[SlowDevice]:
 
 
 def limited_devices(devices: Iterable[Device]) -> list[LimitedDevice]:
-    """The devices of which something was learned that costs them more requests; MOST_DEVICES at most."""
+    """The devices with learned limits that cost more requests; MOST_DEVICES at most."""
     limited = (device for device in devices if device.traits.refused_at or device.traits.mute or device.traits.any_address)
     return [
         LimitedDevice(

@@ -10,27 +10,27 @@ from towerops_agent.telemetry.views.snapshot import Dealing, LimitedDevice, Snap
 from towerops_agent.text import duration, moment, size
 
 FRESH_WITHIN_US: Final = 90_000_000
-"""A running agent writes four snapshots a minute; one that has been silent for longer is taken as gone."""
+"""A running agent writes four snapshots a minute; an older snapshot means that the agent is gone."""
 
 SHOWN_DEVICES: Final = 20
 SHOWN_REFUSALS: Final = 10
 
 _LOSSES: Final = ("polls_skipped", "metrics_refused", "metrics_expired", "metrics_evicted", "metrics_dropped", "bugs")
-"""The counters of what went wrong; shown where they are not zero."""
+"""The counters of losses; shown if they are not zero."""
 
 
 def is_running(snapshot: Snapshot, now_us: int) -> bool:
-    """Whether the agent that wrote `snapshot` still runs, as far as its database tells."""
+    """Whether the agent that wrote `snapshot` still runs, as far as its database shows."""
     return snapshot.stopped_us is None and abs(now_us - snapshot.written_us) < FRESH_WITHIN_US
 
 
 def render(snapshot: Snapshot, now_us: int) -> str:
-    """The status, as lines of a label and what it is about."""
+    """The status, as lines with a label."""
     lines = []
     for label, parts in _sections(snapshot, now_us):
         for part in parts:
             lines.append(f"{label:<10} {part}".rstrip())
-            label = ""  # noqa: PLW2901 - it stands before the first of its lines alone
+            label = ""  # noqa: PLW2901 - only the first line of a section has its label
     return "\n".join(lines)
 
 

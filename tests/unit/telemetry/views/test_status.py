@@ -152,7 +152,7 @@ def test_healthy_is_an_agent_whose_loops_move_and_whose_database_is_written():
 @pytest.mark.parametrize(
     ("changes", "boot_clock_s", "said"),
     [
-        ({"due_s": {"polling": 900.0, "delivery": 990.0}}, 1000.0, "the polling loop stands still, 1 min 40 s past its time"),
+        ({"due_s": {"polling": 900.0, "delivery": 990.0}}, 1000.0, "the polling loop is stuck, 1 min 40 s past its time"),
         ({}, 1200.0, "the database was not written for 3 min 24 s"),
         ({}, 10.0, "the machine has been restarted since"),
         ({"stopped_us": NOW_US - MINUTE_US}, 1000.0, "was stopped 1 min ago"),
