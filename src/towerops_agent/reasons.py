@@ -64,6 +64,10 @@ class Reason(_Word):
         *("ambiguous", Fault.CONFIGURATION, "it may mean either of two numbers"),
         "take another OID of the same reading, if the device has one; else look for newer firmware",
     )
+    UNIT_CHANGED = (
+        *("unit_changed", Fault.CONFIGURATION, "a text in another unit than at first, which can't be converted"),
+        "if it is to stay so, remove the sensor in Towerops, and add it again once the agent has that configuration",
+    )
 
     # It may not be seen
     NO_ACCESS = "noAccess", Fault.CONFIGURATION, "not there (noAccess)", _HIDDEN_HINT
@@ -136,7 +140,7 @@ class Reason(_Word):
 ABSENT: Final = frozenset(
     (
         *(Reason.NO_SUCH_OBJECT, Reason.NO_SUCH_INSTANCE, Reason.END_OF_MIB_VIEW, Reason.NO_SUCH_NAME),
-        *(Reason.NULL, Reason.NOT_A_NUMBER, Reason.NOT_A_COUNTER, Reason.AMBIGUOUS),
+        *(Reason.NULL, Reason.NOT_A_NUMBER, Reason.NOT_A_COUNTER, Reason.AMBIGUOUS, Reason.UNIT_CHANGED),
     )
 )
 """A reading may lack so on a healthy device: it never had it, or has it as a text. A matter of the configuration."""

@@ -147,7 +147,9 @@ class _Course:
         if (traits.widths, traits.max_varbinds) != learned:
             self._plan(device.plan.if_indexes)
         withheld = _withheld(device) if progress.heard else None
-        interpretation = interpret(progress, device.layout, started_at_us, withheld)
+        interpretation = interpret(progress, device.layout, started_at_us, withheld, traits.units)
+        if interpretation.units != traits.units:
+            traits.units = self._planner.names(interpretation.units)
         silence = "" if progress.heard else progress.failures.get(0, Reason.TIMEOUT)
         return Reading(
             interpretation.poll if progress.heard else None,

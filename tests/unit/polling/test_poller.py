@@ -201,6 +201,33 @@ def test_what_was_learned_outlives_a_change_of_the_configuration_where_the_machi
         assert fresh.peer is None
 
 
+def text(client, written):
+    """Have the device write this for its sensor."""
+    client.devices[HOST].values[parse_oid(SENSOR)] = (ber.OCTET_STRING, written)
+
+
+def test_a_text_goes_on_in_the_unit_that_it_was_first_read_in():
+    client, device = FakeClient({HOST: simulated([SENSOR])}), devices.device(sensors=[SENSOR])
+    written = [b"980 Mbps", b"1.2 Gbps", b"N/A", b"3 MB", b"1 Gbps"]
+    results = poll(client, device, times=5, between=lambda n: text(client, written[n]))
+    assert [result.poll.values[0] for result, _ in results] == [980, 1200.0, None, None, 1000]
+    assert [dict(result.missing) for result, _ in results[2:4]] == [{"not_a_number": 1}, {"unit_changed": 1}]
+
+
+def test_the_first_unit_outlives_a_change_of_the_configuration_and_of_the_address():
+    client, device = FakeClient({HOST: simulated([SENSOR])}), devices.device(sensors=[SENSORS[5], SENSOR])
+    text(client, b"980 Mbps")
+    poll(client, device)
+    moved = devices.device(before=device, sensors=[SENSOR], host="::1")
+    client.devices["::1"] = client.devices[HOST]
+    text(client, b"1.2 Gbps")
+    ((result, _),) = poll(client, moved)
+    assert result.poll.values == (1200.0,)
+    again = devices.device(before=devices.device(before=moved), sensors=[SENSOR])
+    ((result, _),) = poll(client, again)
+    assert result.poll.values == (1.2,), "once it was out of the configuration, it starts anew"
+
+
 def test_an_address_is_shown_as_people_write_it():
     assert devices.device(host="2001:db8::1").address == "[2001:db8::1]:161"
     assert devices.device(host="192.0.2.1", port=1161).address == "192.0.2.1:1161"

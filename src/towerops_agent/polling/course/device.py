@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from towerops_agent.model import Equipment, Layout, Transport
 from towerops_agent.polling.course.plan import Plan, Planner
+from towerops_agent.polling.course.scales import carry_over
 from towerops_agent.polling.course.security import make_security
 from towerops_agent.polling.course.state import DeviceState
 from towerops_agent.polling.course.traits import NARROW, UNCHECKED, UNKNOWN, Traits
@@ -68,6 +69,9 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
     traits = _fresh_traits(version, len(if_indexes))
     if before is not None and same:
         traits = _carried_over(before, if_indexes, if_names, traits)
+    sensors = [sensor.oid for sensor in equipment.sensors]
+    if before is not None:  # the series go on, whichever device is asked
+        traits.units = planner.names(carry_over(before.traits.units, before.plan.sensors, sensors))
     return Device(
         id=equipment.id,
         name=equipment.name,
@@ -77,7 +81,7 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
         interval_s=equipment.interval_s,
         layout=layout,
         digest=digest,
-        plan=planner.plan([sensor.oid for sensor in equipment.sensors], if_indexes, traits.widths, traits.max_varbinds),
+        plan=planner.plan(sensors, if_indexes, traits.widths, traits.max_varbinds),
         over_tcp=over_tcp,
         if_indexes=if_indexes,
         if_names=if_names,

@@ -12,8 +12,9 @@ from itertools import groupby
 from typing import Final
 
 from towerops_agent.model import Number, Poll
-from towerops_agent.polling.course.numeral import Numeral, parse_numeral
+from towerops_agent.polling.course.numeral import parse_numeral
 from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.scales import Scales
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.opaque import opaque_number
@@ -41,25 +42,36 @@ one whose sign was lost on the way to five octets; nobody can know which."""
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
-    """A poll, and why each value that it lacks is missing: by its index in the poll's values."""
+    """A poll, and why each value that it lacks is missing: by its index in the poll's values.
+
+    `units`: in which unit each sensor's text was first read (see scales.py), with what this poll has added.
+    """
 
     poll: Poll
     missing: dict[int, str]
+    units: tuple[str, ...] = ()
 
 
 def interpret(
-    progress: PollProgress, layout: int, started_at_us: int, withheld: Mapping[int, str] | None = None
+    progress: PollProgress,
+    layout: int,
+    started_at_us: int,
+    withheld: Mapping[int, str] | None = None,
+    units: tuple[str, ...] = (),
 ) -> Interpretation:
     """The poll that `progress` has read, in the order of the layout with this id.
 
     `withheld`: the interfaces, by their place in the plan, whose counters are not to be believed, and why.
+    `units`: as known from the polls before.
     """
     missing: dict[int, str] = {}
     slots, plan = progress.slots, progress.plan
+    scales = Scales(plan.sensor_count, units)
     values: list[Number | None] = []
     for i in range(plan.sensor_count):
         column = slots[i]
-        value = number(progress.tags[column], progress.values[column])
+        tag, held = progress.tags[column], progress.values[column]
+        value = _number_in_text(held, i, scales) if tag == ber.OCTET_STRING and isinstance(held, bytes) else number(tag, held)
         if isinstance(value, Reason):
             missing[i] = progress.failures.get(column, value)
             values.append(None)
@@ -79,7 +91,7 @@ def interpret(
         metric_count += has_in or values[first + 1] is not None
         received_us.append(progress.received_us[slots[first if has_in else first + 1]])
     times = tuple(_runs(received_us, started_at_us))
-    return Interpretation(Poll(layout, started_at_us, tuple(values), times, metric_count), missing)
+    return Interpretation(Poll(layout, started_at_us, tuple(values), times, metric_count), missing, scales.units)
 
 
 def _read_counters(progress: PollProgress, values: list[Number | None], missing: dict[int, str]) -> None:
@@ -115,11 +127,21 @@ def number(tag: int, value: int | bytes | None) -> Number | Reason:
         return Reason.AMBIGUOUS if tag == ber.INTEGER and value in _SIGN_UNKNOWN else value
     if isinstance(value, bytes):
         if tag == ber.OCTET_STRING:
-            numeral = parse_numeral(value)
-            return _checked(numeral.value) if isinstance(numeral, Numeral) else numeral
+            return _number_in_text(value, 0, Scales(1))
         if tag == ber.OPAQUE:
             return _number_in_opaque(value)
     return _MISSING.get(tag, Reason.NOT_A_NUMBER)
+
+
+def _number_in_text(octets: bytes, place: int, scales: Scales) -> Number | Reason:
+    numeral = parse_numeral(octets)
+    if isinstance(numeral, Reason):
+        return numeral
+    value = _checked(numeral.value)
+    if isinstance(value, Reason):
+        return value
+    scaled = scales.read(place, value, numeral.unit)
+    return scaled if isinstance(scaled, Reason) else _checked(scaled)
 
 
 def _number_in_opaque(octets: bytes) -> Number | Reason:

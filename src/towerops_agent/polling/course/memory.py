@@ -33,6 +33,7 @@ class _Learned(msgspec.Struct, array_like=True):
     mute: list[bytes]
     any_address: bool
     if_indexes: list[int]
+    units: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Memory:
             booted_at_us=learned.booted_at_us,
             mute=frozenset(learned.mute),
             any_address=learned.any_address,
+            units=planner.names(learned.units),
         )
         if_indexes = tuple(learned.if_indexes)
         device.plan = planner.plan(device.plan.sensors, if_indexes, learned.widths, learned.max_varbinds)
@@ -76,6 +78,7 @@ def encode_memory(devices: Iterable[Device]) -> bytes:
             sorted(device.traits.mute),
             device.traits.any_address,
             list(device.plan.if_indexes),
+            list(device.traits.units),
         )
         for device in devices
         if device.state is not None

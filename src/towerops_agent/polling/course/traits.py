@@ -62,6 +62,7 @@ class Traits:
     `booted_at_us`: when the device started, by our wall clock. `uptime`: its last sysUpTime, in hundredths of a second.
     `mute`: OIDs that the device does not answer at all, even alone: asked last, once, so that they cost little.
     `any_address`: it answers from another address than it is asked at.
+    `units`: in which unit each sensor's text was first read; see scales.py.
     `answers`: whether the last poll got any answer; a silent device is probed before it is polled.
     """
 
@@ -79,6 +80,7 @@ class Traits:
     mute: frozenset[Oid] = frozenset()
     any_address: bool = False
     answers: bool = True
+    units: tuple[str, ...] = ()
 
     def observe_rtt(self, rtt_s: float) -> None:
         """Take in one round trip (RFC 6298 §2.2 and §2.3)."""

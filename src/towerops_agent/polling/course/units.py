@@ -5,6 +5,7 @@ Pure. Source: the SI Brochure (prefixes), and what devices write.
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
@@ -80,6 +81,7 @@ _FIXED: Final = (
 _IN_ANY_CASE: Final = {name.lower(): unit for name, unit in _FIXED.items() if len(name) > 1 or name in "CF"} | {
     name.lower(): Unit(dimension) for name, dimension in _PREFIXABLE.items() if len(name) > 1 or name in "VAW"
 }
+_IN_ANY_CASE["bps"] = Unit("bit/s", None)  # octets, in BPS
 
 _QUANTITIES: Final = (
     frozenset(("°C", "°F", "kelvin", "prefix K")),
@@ -122,10 +124,11 @@ def _prefixed(word: str) -> Unit | None:
 
 def _prefixed_in_any_case(word: str) -> Unit | None:
     """Such as MHZ, KBPS or kva, with its factor if the prefix can mean one thing only."""
-    base, prefix = _IN_ANY_CASE.get(word[1:].lower()), word[:1].upper()
-    if base is None or base.factor != 1.0 or base.dimension not in _PREFIXABLE.values() or prefix not in "KMGT":
+    prefix, name = word[:1].upper(), word[1:]
+    base = Unit(_PREFIXABLE[name]) if name in _PREFIXABLE else _IN_ANY_CASE.get(name.lower())
+    if base is None or base.dimension not in _PREFIXABLE.values() or prefix not in ("K", "M", "G", "T"):
         return None
-    certain = base.dimension in _RATES or (prefix != "M" and base.dimension not in _OCTETS)
+    certain = base.factor == 1.0 and (base.dimension in _RATES or (prefix != "M" and base.dimension not in _OCTETS))
     return Unit(base.dimension, _PREFIXES[prefix] if certain else None)
 
 
@@ -134,15 +137,22 @@ def same_quantity(one: Unit, other: Unit) -> bool:
     return one.dimension == other.dimension or any({one.dimension, other.dimension} <= quantity for quantity in _QUANTITIES)
 
 
-def conversion(word: str, first: str) -> float | None:
+def conversion(word: str, first: str) -> Fraction | None:
     """By what to multiply a reading in the unit `word` to have it in the unit `first`; None if that can't be known."""
     if word == first:
-        return 1.0
+        return Fraction(1)
     now, before = find_unit(word), find_unit(first)
     if now is None or before is None or now.factor is None or before.factor is None:
         return None
+    ratio = Fraction(repr(now.factor)) / Fraction(repr(before.factor))
     if now.dimension == before.dimension:
-        return now.factor / before.factor
-    if BARE in (word, first):  # the unit is left out, or written out, now and then: that says nothing of a prefix
-        return 1.0 if now.factor == before.factor else None
+        return ratio
+    if BARE in (word, first) and ratio == 1:
+        return ratio  # the unit is left out now and then, or written out: that says nothing of a prefix
     return None
+
+
+def is_nothing(word: str) -> bool:
+    """Whether zero of this unit is nothing, whatever the prefix; and so for "", a unit that is not known yet."""
+    unit = find_unit(word)
+    return unit is None or unit.proportional

@@ -1,7 +1,9 @@
 """What was learned of the devices outlives a restart."""
 
+import zlib
 from dataclasses import replace
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +23,7 @@ LEARNED = Traits(
     booted_at_us=1_700_000_000_000_000,
     mute=frozenset({b"\x2b\x06\x01"}),
     any_address=True,
+    units=("Mbps",),
 )
 
 
@@ -52,6 +55,16 @@ def test_what_was_learned_under_another_configuration_is_not_used():
     fresh.digest = b"another"
     decode_memory(encode_memory([polled()])).recall(fresh, Planner())
     assert fresh.traits.max_varbinds != LEARNED.max_varbinds
+
+
+def test_what_an_earlier_version_kept_is_read_without_units():
+    device = polled()
+    version, packed = (octets := encode_memory([device]))[:1], zlib.decompress(octets[1:])
+    learned = msgspec.msgpack.decode(packed)
+    learned[device.id].pop()
+    fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
+    decode_memory(version + zlib.compress(msgspec.msgpack.encode(learned))).recall(fresh, Planner())
+    assert fresh.traits == replace(LEARNED, units=())
 
 
 def test_nothing_is_kept_of_a_device_that_was_never_polled_and_nothing_new_is_the_same_octets():
