@@ -32,3 +32,14 @@ def test_a_clock_that_is_set_back_silences_nothing():
     state = Availability()
     state.failed("503", 10**15)
     assert state.failed("503", 0)
+
+
+def test_an_outage_counts_the_failures_that_it_did_not_log_itself():
+    """What the outage before left uncounted, as it ended, is no part of the next one."""
+    state = Availability()
+    state.failed("503", 0)
+    state.failed("503", 1)
+    state.succeeded(2)
+    state.failed("503", 3)
+    assert state.take_unlogged() == 0
+    assert state.failures == 1

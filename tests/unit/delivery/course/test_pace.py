@@ -1,6 +1,7 @@
 """As much as the API bears: more while it answers quickly, less where it is slow or fails, and nothing where it says so."""
 
 from towerops_agent.config.document.accepts import Accepts
+from towerops_agent.delivery.course.batch_size import BatchSize
 from towerops_agent.delivery.course.pace import FIRST_IN_FLIGHT, MOST_IN_FLIGHT, QUICK_S, SLOW_S, Pace
 
 ACCEPTS = Accepts(is_stated=True, max_metrics=1000)
@@ -83,3 +84,24 @@ def test_a_servers_own_word_outlasts_an_answer_and_a_stop():
     assert pace.opens_at_s == 600.0
     assert not pace.may_try_at_once(599.9)
     assert pace.may_try_at_once(600.0)
+
+
+def test_a_later_shorter_word_of_the_server_does_not_win_over_a_longer_one():
+    pace = grown()
+    first, second, third = pace.sent(0.0), pace.sent(0.0), pace.sent(0.0)
+    pace.failed(first, 600.0, 0.1)
+    pace.told(600.0, 0.1)
+    pace.failed(second, 3.0, 0.2)
+    pace.told(3.0, 0.2)
+    pace.answered(third, 10, 0.3)
+    assert pace.opens_at_s == 600.1
+
+
+def test_what_was_sent_before_a_size_was_learned_makes_it_no_larger_again():
+    """Of requests that are under way together, the larger one may be answered last."""
+    size = BatchSize()
+    size.too_large(200)
+    size.too_large(1000)
+    assert size.within(ACCEPTS) == 100
+    size.slow(800)
+    assert size.within(ACCEPTS) == 100

@@ -1,0 +1,42 @@
+"""What the observer sees of the parts, and the mark that it leaves for a delivery that has nothing to do."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from towerops_agent.api.wire.availability import Availability
+from towerops_agent.api.wire.clock_skew import ClockSkew
+from towerops_agent.buffer.format.batch import Pending
+from towerops_agent.counters import Counters
+from towerops_agent.telemetry.marks import Marks, boot_clock_s
+from towerops_agent.telemetry.observer import Observer
+
+NOW_US = 1_800_000_000_000_000
+
+
+def observer(marks: Marks, seen: Pending) -> Observer:
+    """An observer of an agent without devices, whose buffer has this pending."""
+
+    async def pending() -> Pending:
+        return seen
+
+    parts: dict[str, Any] = {
+        "sync": SimpleNamespace(
+            availability=Availability(), clock_skew=ClockSkew(), refusals=(), version="1", has_config=True, last=None
+        ),
+        "fleet": SimpleNamespace(devices={}, latest_s=0.0),
+        "buffer": SimpleNamespace(pending=pending),
+        "courier": SimpleNamespace(availability=Availability(), backlog=None),
+        "heartbeat": SimpleNamespace(availability=Availability()),
+    }
+    return Observer(**parts, counters=Counters(), marks=marks, database_octets=lambda: 4096, now_us=lambda: NOW_US)
+
+
+@pytest.mark.parametrize(("polls", "moves"), [(0, True), (1, False)])
+async def test_a_delivery_with_nothing_to_deliver_does_not_stand_still_and_one_with_polls_may(polls, moves):
+    """A site whose devices are all down delivers nothing for hours, and is well; polls that wait are for delivery to move."""
+    marks = Marks(("delivery",))
+    marks.move("delivery", -3600.0)
+    snapshot = await observer(marks, Pending(polls, polls, NOW_US if polls else None)).take()
+    assert (snapshot.due_s["delivery"] > boot_clock_s() - 1800.0) == moves
