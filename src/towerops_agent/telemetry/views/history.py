@@ -11,7 +11,8 @@ from statistics import median
 from typing import Final
 
 from towerops_agent.buffer.format.batch import StoredPoll
-from towerops_agent.model import INTERFACE_COLUMNS
+from towerops_agent.delivery.course.metrics import quotient
+from towerops_agent.model import INTERFACE_COLUMNS, Number
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 PLAIN_BARS: Final = "_.-=+*#@"
@@ -27,17 +28,17 @@ class Series:
 
     id: str
     what: str  # "sensor", "in", "out"
-    points: tuple[tuple[int, float | None], ...]
+    points: tuple[tuple[int, Number | None], ...]
 
     @property
-    def values(self) -> list[float]:
+    def values(self) -> list[Number]:
         """The values that there are."""
         return [value for _, value in self.points if value is not None]
 
 
 def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
     """The series of these polls of one device, in the order of the layouts. A sensor that was never read has no series."""
-    sensors: dict[str, list[tuple[int, float | None]]] = {}
+    sensors: dict[str, list[tuple[int, Number | None]]] = {}
     counters: dict[tuple[str, str], list[tuple[int, int | None]]] = {}
     for stored in polls:
         layout, poll = stored.layout, stored.poll
@@ -46,7 +47,7 @@ def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
         times = list(poll.item_times_us())
         for i, (sensor_id, divisor) in enumerate(layout.sensors):
             raw = poll.values[i]
-            sensors.setdefault(sensor_id, []).append((times[i], None if raw is None else raw / divisor))
+            sensors.setdefault(sensor_id, []).append((times[i], None if raw is None else quotient(raw, divisor)))
         for i, interface_id in enumerate(layout.interfaces):
             first = len(layout.sensors) + len(INTERFACE_COLUMNS) * i
             at_us = times[len(layout.sensors) + i]
@@ -70,7 +71,7 @@ def _rates(points: Sequence[tuple[int, int | None]]) -> Iterator[tuple[int, floa
 
 def sparkline(series: Series, since_us: int, until_us: int, bars: str = BARS, width: int = WIDTH) -> str:
     """The series from `since_us` to `until_us` as `width` characters: the mean of each stretch; a gap is a blank."""
-    stretches: list[list[float]] = [[] for _ in range(width)]
+    stretches: list[list[Number]] = [[] for _ in range(width)]
     for at_us, value in series.points:
         if value is not None and since_us <= at_us < until_us:
             stretches[(at_us - since_us) * width // (until_us - since_us)].append(value)
