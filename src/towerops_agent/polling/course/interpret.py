@@ -13,10 +13,12 @@ from typing import Final
 
 from towerops_agent.model import Number, Poll
 from towerops_agent.polling.course.numeral import parse_numeral
+from towerops_agent.polling.course.octet_numbers import doubtful, octet_number
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.scales import Scales
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.oid import Oid  # noqa: TC001 - as all others
 from towerops_agent.snmp.wire.opaque import opaque_number
 
 _COUNTERS: Final = frozenset((ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32))
@@ -67,16 +69,7 @@ def interpret(
     missing: dict[int, str] = {}
     slots, plan = progress.slots, progress.plan
     scales = Scales(plan.sensor_count, units)
-    values: list[Number | None] = []
-    for i in range(plan.sensor_count):
-        column = slots[i]
-        tag, held = progress.tags[column], progress.values[column]
-        value = _number_in_text(held, i, scales) if tag == ber.OCTET_STRING and isinstance(held, bytes) else number(tag, held)
-        if isinstance(value, Reason):
-            missing[i] = progress.failures.get(column, value)
-            values.append(None)
-        else:
-            values.append(value)
+    values = _read_sensors(progress, scales, missing)
     _read_counters(progress, values, missing)
     for interface, reason in (withheld or {}).items():
         for i in plan.interface_slots(interface):
@@ -92,6 +85,31 @@ def interpret(
         received_us.append(progress.received_us[slots[first if has_in else first + 1]])
     times = tuple(_runs(received_us, started_at_us))
     return Interpretation(Poll(layout, started_at_us, tuple(values), times, metric_count), missing, scales.units)
+
+
+def _read_sensors(progress: PollProgress, scales: Scales, missing: dict[int, str]) -> list[Number | None]:
+    values: list[Number | None] = []
+    texts: list[tuple[int, Oid, bytes]] = []
+    for i in range(progress.plan.sensor_count):
+        column = progress.slots[i]
+        tag, held = progress.tags[column], progress.values[column]
+        if tag == ber.OCTET_STRING and isinstance(held, bytes):
+            name = progress.names[column]
+            counter = octet_number(name, held)
+            value = _number_in_text(held, i, scales) if counter is None else counter
+            if counter is None:
+                texts.append((i, name, held))
+        else:
+            value = number(tag, held)
+        if isinstance(value, Reason):
+            missing[i] = progress.failures.get(column, value)
+            values.append(None)
+        else:
+            values.append(value)
+    for i in doubtful(texts):
+        if values[i] is not None:
+            values[i], missing[i] = None, Reason.AMBIGUOUS
+    return values
 
 
 def _read_counters(progress: PollProgress, values: list[Number | None], missing: dict[int, str]) -> None:

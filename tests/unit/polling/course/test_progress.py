@@ -181,6 +181,32 @@ def test_a_value_that_can_not_be_read_is_missing_for_that():
     assert interpret(progress, 1, 0).missing == {0: "unreadable", 2: "null", 3: "not_a_number"}
 
 
+FIBRE_CHANNEL = parse_oid("1.3.6.1.3.94.4.5.1.6")
+VENDOR = parse_oid("1.3.6.1.4.1.99999.7")
+EIGHT_OCTETS = bytes.fromhex("00093ee3f6d53b60")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([(FIBRE_CHANNEL, EIGHT_OCTETS), (FIBRE_CHANNEL, b"12345678")], [0x00093EE3F6D53B60, 0x3132333435363738]),
+        ([(FIBRE_CHANNEL, bytes(8)), (FIBRE_CHANNEL, b"123 W")], [0, 123]),
+        ([(VENDOR, EIGHT_OCTETS), (VENDOR, b"12345678"), (VENDOR, b"1234567")], ["not_a_number", "ambiguous", 1234567]),
+        ([(VENDOR, b"12345678"), (VENDOR, b"12345.6\0"), (VENDOR, bytes(8))], [12345678, 12345.6, "not_a_number"]),
+        ([(child(VENDOR, 1), EIGHT_OCTETS), (child(VENDOR, 2), b"12345678")], ["not_a_number", 12345678]),
+    ],
+)
+def test_eight_octets_are_a_counter_if_the_mib_says_so_and_a_text_if_no_sibling_says_otherwise(values, expected):
+    names = [child(table, 200 + n) for n, (table, _) in enumerate(values)]
+    traits = Traits()
+    progress = PollProgress(make_plan(names, (), b"", 24), traits)
+    ask = progress.next_ask()
+    tags = bytes([ber.TIME_TICKS, *[ber.OCTET_STRING] * len(values)])
+    progress.take(ask, reply(ask.request.names, [1, *[octets for _, octets in values]], tags=tags))
+    result = interpret(progress, 1, 0)
+    assert [result.missing.get(i, value) for i, value in enumerate(result.poll.values)] == expected
+
+
 def test_an_interface_with_one_counter_of_octets_counts_and_bears_that_one_s_time():
     """Without any it makes no metric, whatever else was read of it."""
     progress, _ = started(sensors=1, interfaces=[1, 2], max_varbinds=1)
