@@ -1,5 +1,6 @@
 # make demo   a simulated tower and the agent, on a web page on loopback
 # make test   the whole test suite, four tests at once
+# make test-pythons  the suite with each Python that the machine has; see tools/test-pythons for Debian's
 # make check  the gate: formatting, lint, types, layers, words
 # make bench  the benchmarks, some 30 minutes; FULL=1: the long ones, some hours
 # make mutants  small changes of the pure directories that no test notices, some hours; DIRECTORIES=snmp/wire MINUTES=10: a part
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check mutants bench format clean
+.PHONY: help demo test check mutants bench format clean test-pythons
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -42,6 +43,9 @@ test: $(VENV)/dev.stamp
 	@tools/debian-packages snmpd=snmpd snmpget=snmp chromium=chromium
 	$(BIN)/python -m pytest -n 4 --dist loadfile $(PYTEST_ARGS)
 
+test-pythons:
+	@tools/test-pythons $(RELEASES)
+
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,4 +69,4 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-pythons .mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
