@@ -1,6 +1,7 @@
 # make demo   a simulated tower and the agent, on a web page on loopback
 # make test   the whole test suite, four tests at once
 # make test-pythons  the suite with each Python that the machine has; see tools/test-pythons for Debian's
+# make dist   the wheels and the source archive, into dist/, their metadata checked
 # make check  the gate: formatting, lint, types, layers, words
 # make bench  the benchmarks, some 30 minutes; FULL=1: the long ones, some hours
 # make mutants  small changes of the pure directories that no test notices, some hours; DIRECTORIES=snmp/wire MINUTES=10: a part
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check mutants bench format clean test-pythons
+.PHONY: help demo test check mutants bench format clean test-pythons dist
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -53,6 +54,13 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python tools/plain_english.py
+	@$(MAKE) --no-print-directory dist
+
+dist: $(VENV)/dev.stamp
+	rm -rf dist && mkdir dist
+	$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	$(BIN)/python -m build --no-isolation --wheel --outdir dist src/towerops_lab >/dev/null
+	$(BIN)/twine check --strict dist/*
 
 $(VENV)/mutants.stamp: $(VENV)/dev.stamp
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,mutants]'

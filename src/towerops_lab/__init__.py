@@ -3,5 +3,3 @@
 A package of its own (pyproject.toml beside this file), which adds its commands to `towerops-agent` by entry points. The agent
 imports nothing of it, and the agent's wheel and image do without it.
 """
-
-__version__ = "0.1.0"
