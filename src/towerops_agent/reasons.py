@@ -41,7 +41,7 @@ _HIDDEN_HINT: Final = (
 _NUMBER_HINT: Final = "correct the sensors in Towerops: a reading is a number"
 _FIRMWARE_HINT: Final = "the device's own fault: look for newer firmware"
 _SLOW_HINT: Final = "it is slow, or loses much: look at the link to it; `towerops-agent snmp probe` measures it"
-_ROUTE_HINT: Final = "look at the route to it (ip route get …), and at its address"
+_ROUTE_HINT: Final = "check the route to it (ip route get …), and at its address"
 _SAME_HINT: Final = "give it the same password and protocol at the device and in Towerops"
 _TWO_HINT: Final = "two devices at one address? Else restart its SNMP"
 

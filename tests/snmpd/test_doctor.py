@@ -95,7 +95,9 @@ async def test_a_view_that_hides_the_oids_is_told(port, version):
     """The system group is seen, and nothing else."""
     check = await examined(port, community("narrow", version), IF_MTU, "1.3.6.1.2.1.2.2.1.10.1")
     assert check.mark is Mark.FAILED
-    assert "none of the 2 sensors and interfaces configured, nor anything behind the system group: a view hides it" in check.found
+    assert (
+        "lacks all 2 configured sensors and interfaces, and all else outside the system group: a view hides them" in check.found
+    )
 
 
 async def test_a_view_of_nothing_is_told(port):
@@ -127,7 +129,7 @@ async def test_a_wrong_community_is_told_from_a_wrong_address_where_snmpv3_answe
         ),
         (user("plain"), "this SNMPv3 user has no such security level at the device (user 'plain'"),
         (user(priv=None), "authorizationError: it has no view"),
-        (user("plain", auth=None), "nor anything behind the system group: a view hides it"),
+        (user("plain", auth=None), "and everything else outside the system group: a view hides them"),
     ],
     ids=["user", "auth", "auth-protocol", "priv", "priv-protocol", "level", "level-too-low", "view"],
 )

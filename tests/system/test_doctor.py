@@ -43,9 +43,9 @@ async def test_the_doctor_examines_beside_a_running_agent_and_leaves_it_alone(tm
     assert (status, err) == (1, "")
     assert f"an agent runs on this database (process {pid})" in found["agent"]["found"]
     assert {found[name]["mark"] for name in ("database", "token", "config", "Device d0", "Device d1")} == {"ok"}
-    assert "nothing listens at this UDP port" in found["Device closed"]["found"]
+    assert "nothing listens on this UDP port" in found["Device closed"]["found"]
     assert after[0] == 0
-    assert "none runs on this database now" in after[1]
+    assert "no agent runs on this database now" in after[1]
     assert "Device closed" not in after[1]
     for secret in (TOKEN, COMMUNITY, "hush"):
         assert secret not in out + err + after[1] + after[2]

@@ -186,7 +186,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         if version > schema.VERSION:
             raise DatabaseTooNew(
                 f"the database {path} has version {version}, written by a later agent: "
-                f"expected at most {schema.VERSION}; update this agent, or give it another place"
+                f"expected at most {schema.VERSION}; update this agent, or choose another DATABASE_PATH"
             )
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and not {"layouts", "polls", "batches", "uncut"} <= tables:

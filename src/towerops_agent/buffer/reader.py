@@ -142,7 +142,7 @@ class DatabaseReader:
             yield
         except sqlite3.Error as error:
             raise NotReadable(
-                f"the database {self._path} can't be read ({error}): see to its rights, or run this as the agent's user"
+                f"the database {self._path} can't be read ({error}): check its mode, or run this as the agent's user"
             ) from error
 
     def _one(self, sql: str, *parameters: object) -> Any:  # noqa: ANN401 -- a row is what the SQL says

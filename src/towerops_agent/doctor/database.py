@@ -1,6 +1,6 @@
-"""Is the agent's database fit: its place, its rights, its version, the disk; and whether an agent runs on it.
+"""Checks the agent's database: its path, permissions, version and disk, and whether an agent runs on it.
 
-Reads alone, beside a running agent too: no file is made, none changed. I/O: SQLite (read-only), the file system. Octets.
+Only reads, also beside a running agent: it creates and changes no file. I/O: SQLite (read-only), the file system. Octets.
 """
 
 import fcntl
@@ -34,7 +34,7 @@ class _Contents:
 
 
 def check_database(path: Path, max_octets: int, statvfs: Callable[[Path], os.statvfs_result] = os.statvfs) -> list[Check]:
-    """The database, the agent on it, the disk under it. `max_octets`: what the file may grow to."""
+    """The database, the agent on it, the disk under it. `max_octets`: the maximum size of the file."""
     agent = check_agent(path)
     return [
         _check_file(path, agent.mark is Mark.OK),
@@ -48,12 +48,12 @@ def check_agent(path: Path) -> Check:
     try:
         lock = os.open(beside(path, ".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return Check(_AGENT, Mark.SKIPPED, "none has used this database yet")
+        return Check(_AGENT, Mark.SKIPPED, "no agent has used this database yet")
     except OSError as error:
         hint = "run this as the agent's user"
         return Check(_AGENT, Mark.WARNING, f"whether one runs on this database can't be seen: {error.strerror}", hint)
     try:
-        # Shared: two doctors do not see each other, and it is held no longer than these two calls take.
+        # Shared: two doctors do not see each other. It is held only during these two calls.
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         fcntl.flock(lock, fcntl.LOCK_UN)
     except BlockingIOError:
@@ -63,7 +63,7 @@ def check_agent(path: Path) -> Check:
         return Check(_AGENT, Mark.WARNING, f"whether one runs on this database can't be seen: {error.strerror}")
     finally:
         os.close(lock)
-    return Check(_AGENT, Mark.SKIPPED, "none runs on this database now")
+    return Check(_AGENT, Mark.SKIPPED, "no agent runs on this database now")
 
 
 def _check_file(path: Path, in_use: bool) -> Check:
@@ -82,27 +82,27 @@ def _check_file(path: Path, in_use: bool) -> Check:
         contents = _read(path)
     except sqlite3.Error as error:
         if is_corruption(error):
-            hint = "the agent sets it aside at its next start, saves what it can and begins a new one; look at the disk"
-            return failed(f"{path} is corrupt or no database: {error}", hint)
-        return failed(f"{path} can't be read: {error}", f"see to its rights, or run this as the agent's user ({_owner(path)})")
+            hint = "the agent quarantines it at its next start, saves what it can and starts a new one; check the disk"
+            return failed(f"{path} is corrupt or not a database: {error}", hint)
+        return failed(f"{path} can't be read: {error}", f"check its mode, or run this as the agent's user ({_owner(path)})")
     if contents.version > schema.VERSION:
         return failed(
             f"{path} has version {contents.version}, written by a later agent; this one has {schema.VERSION}",
-            "update this agent, or give it another place",
+            "update this agent, or choose another DATABASE_PATH",
         )
     if contents.tables and not contents.tables >= _TABLES:
-        return failed(f"{path} is the database of another program", "give the agent another place in DATABASE_PATH")
+        return failed(f"{path} is the database of another program", "choose another DATABASE_PATH")
     if not in_use and (lacking := _unwritable(path)):
-        return failed(f"{lacking} can't be written", f"see to its rights, or run this as the agent's user ({_owner(path)})")
+        return failed(f"{lacking} can't be written", f"check its mode, or run this as the agent's user ({_owner(path)})")
     octets = path.stat().st_size
     if not contents.tables:
-        return Check(_DATABASE, Mark.OK, f"{path}, empty: the agent begins with it")
-    upgrade = "" if contents.version == schema.VERSION else f", brought up to {schema.VERSION} at the agent's next start"
+        return Check(_DATABASE, Mark.OK, f"{path}, empty: the agent starts with it")
+    upgrade = "" if contents.version == schema.VERSION else f", upgraded to {schema.VERSION} at the agent's next start"
     return Check(_DATABASE, Mark.OK, f"{path}, {size(octets)}, version {contents.version}{upgrade}")
 
 
 def _check_place(path: Path) -> Check:
-    """Whether a database can be made if there is none yet."""
+    """Whether a database can be created, if there is none yet."""
     place = _nearest(path)
     if not place.is_dir():
         return Check(_DATABASE, Mark.FAILED, f"{place} is not a directory", "correct DATABASE_PATH")
@@ -113,12 +113,12 @@ def _check_place(path: Path) -> Check:
 
 
 def _nearest(path: Path) -> Path:
-    """The directory that `path` would be made in: its parent, or the nearest one above that exists."""
+    """The directory in which `path` would be created: its parent, or the nearest one above that exists."""
     return next(above for above in path.absolute().parents if above.exists())
 
 
 def _read(path: Path) -> _Contents:
-    # Without a -wal file nobody writes: immutable lays no files beside the database, and needs no right to.
+    # Without a -wal file nobody writes: immutable creates no files beside the database, and needs no permission to.
     at_rest = not beside(path, "-wal").exists()
     uri = f"file:{quote(str(path.absolute()))}?mode=ro{'&immutable=1' if at_rest else ''}"
     with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as connection:
@@ -128,7 +128,7 @@ def _read(path: Path) -> _Contents:
 
 
 def _unwritable(path: Path) -> Path | None:
-    """What the agent must write, and this user can't."""
+    """The files that the agent must write, but this user can't."""
     if not os.access(path, os.R_OK | os.W_OK):
         return path
     return None if os.access(path.absolute().parent, os.W_OK | os.X_OK) else path.absolute().parent
@@ -153,9 +153,9 @@ def _check_disk(path: Path, max_octets: int, statvfs: Callable[[Path], os.statvf
     if not disk.f_favail and disk.f_files:
         return Check(_DISK, Mark.FAILED, f"no inodes free at {place}", "remove files there, or choose another DATABASE_PATH")
     if free < min(whole // KEPT_FREE_SHARE, KEPT_FREE_OCTETS):
-        hint = "make room: as it is, the agent gives up delivered polls early, then the oldest undelivered"
+        hint = "make room: else the agent removes delivered polls early, then the oldest undelivered ones"
         return Check(_DISK, Mark.FAILED, told, hint)
     if free < max_octets - used:
-        hint = f"less than an outage may fill (BUFFER_MAX_MB {max_octets >> 20}): make room, or lower it"
+        hint = f"less than an outage may need (BUFFER_MAX_MB {max_octets >> 20}): make room, or lower it"
         return Check(_DISK, Mark.WARNING, told, hint)
     return Check(_DISK, Mark.OK, told)

@@ -1,8 +1,8 @@
-"""Does a device answer, how fast, and can all be read of it that is configured; if not, why.
+"""Checks a device: does it answer, how fast, can all its configured readings be read, and if not, why.
 
-Equipment -> one reading, as the agent reads it (polling/reading.py) -> Check. If something is odd, one experiment more: a silence
-is examined (silence.py), a large request that got lost is repeated with OIDs that are answered, and if the device has no OID that
-is configured, the doctor looks if it has any other. It only reads, one request at a time.
+Equipment -> one reading, as the agent reads it (polling/reading.py) -> Check. If something is odd, one more experiment: silence
+is examined (silence.py), a lost large request is repeated with OIDs that the device answers, and if the device has no configured
+OID, the doctor looks for any other. It only reads, one request at a time.
 I/O: SNMP. Times in seconds.
 """
 
@@ -37,7 +37,7 @@ _NO_VIEW: Final = frozenset((Reason.AUTHORIZATION_ERROR, Reason.NO_ACCESS))
 class Waits:
     """How long each attempt of an experiment waits, for ICMP errors, for a device's readings, and for all together.
 
-    `icmp_s`: the kernel gives ARP three seconds before it says that there is no such host.
+    `icmp_s`: the kernel waits three seconds for ARP before it reports that there is no such host.
     `reading_s`: how long each attempt of the reading waits; None: as long as the agent's own.
     """
 
@@ -52,7 +52,7 @@ async def check_devices(
     client: SnmpClient, devices: Iterable[Equipment], waits: Waits, checked: Callable[[], None] = lambda: None
 ) -> list[Check]:
     """A check of each, in their order, AT_ONCE at a time. `checked`: called after each."""
-    numbered = enumerate(devices)  # taken from as tasks get free: they need not all be in memory
+    numbered = enumerate(devices)  # consumed as tasks become free: they need not all be in memory
     planner = Planner()
     checks: dict[int, Check] = {}
 
@@ -68,7 +68,7 @@ async def check_devices(
 
 
 async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, planner: Planner | None = None) -> Check:
-    """What is found of one device, within about `waits.all_s`."""
+    """The check of one device, within about `waits.all_s`."""
     planner = planner or Planner()
     device = make_device(equipment, 0, b"", planner)
 
@@ -97,7 +97,7 @@ async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, p
             size = await examination.examine_size()
     except TimeoutError:
         hint = "it is slow, or loses much: look at the link to it; `towerops-agent snmp probe` measures it"
-        return result(Mark.FAILED, f" was not examined to the end within {waits.all_s:g} s", hint)
+        return result(Mark.FAILED, f" was not fully examined within {waits.all_s:g} s", hint)
     mark = Mark.WARNING if gaps.mark is Mark.OK and (size or not gaps.total) else gaps.mark
     if size is None:
         return result(mark, f"{answers}; {gaps.found}", gaps.hint)
@@ -105,7 +105,7 @@ async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, p
 
 
 class _Examination:
-    """One device that has been read, and what is asked of it beside its readings."""
+    """One device that has been read, and further questions to it."""
 
     def __init__(self, client: SnmpClient, device: Device, reading: Reading, waits: Waits) -> None:
         assert device.peer is not None  # noqa: S101 - the reading has set it
@@ -118,13 +118,13 @@ class _Examination:
         self._waits = waits
 
     async def explain_silence(self, equipment: Equipment) -> Cause:
-        """Why it gave no answer at all."""
+        """Why it did not answer at all."""
         silence = NoReply(reason_of(self._reading.silence) or Reason.TIMEOUT, 0, self._reading.detail)
         waits = self._waits
         return await explain_silence(self._client, equipment, self._session.peer, silence, waits.timeouts_s, waits.icmp_s)
 
     async def examine_size(self) -> Cause | None:
-        """Whether the smallest request that got no answer gets none again, made of OIDs that are each answered."""
+        """Whether the smallest unanswered request stays unanswered when it is made of OIDs that each get an answer."""
         lost = min((size for size in self._reading.lost if size > 1), default=0)
         answered = self._reading.answered
         if not lost or len(answered) < lost:
@@ -132,24 +132,24 @@ class _Examination:
         if isinstance(await self._session.ask(Request(tuple(answered[:lost]))), Reply):
             return None  # then it was loss, or one OID that the device does not answer
         if isinstance(await self._session.ask(_PROBE), NoReply):
-            return Cause("fell silent while it was read", "it restarts, or its link comes and goes")
+            return Cause("stopped answering while it was read", "it restarts, or its link comes and goes")
         return Cause(
-            f"answers small requests, and is silent to one of {lost} varbinds",
+            f"answers small requests, but not one of {lost} varbinds",
             "large packets are lost on the way (the MTU of a tunnel or a radio link, fragments dropped), or it is the device's "
-            "limit; the agent asks it for less at once",
+            "limit; the agent requests less at once",
         )
 
     async def look_around(self, gaps: Gaps) -> Cause:
-        """Why it has none of what is configured: a view, or another device than was meant."""
-        found = f"it has none of the {gaps.total} sensors and interfaces configured" if gaps.total > 1 else gaps.found
+        """Why it lacks all configured readings: a view, or another device than intended."""
+        found = f"it lacks all {gaps.total} configured sensors and interfaces" if gaps.total > 1 else gaps.found
         answer = await self._session.ask(_BEHIND_SYSTEM)
         pdu = answer.pdu if isinstance(answer, Reply) else None
         if pdu is None or pdu.error_status or not pdu.names or pdu.tags[0] == ber.END_OF_MIB_VIEW:
             return Cause(
-                f"{found}, nor anything behind the system group: a view hides it",
+                f"{found}, and all else outside the system group: a view hides them",
                 "give its community or user a view of the whole MIB at the device (on net-snmp: rocommunity without an OID)",
             )
         return Cause(
-            f"{found}, but others, such as {format_oid(pdu.names[0])}",
+            f"{found}, but has others, such as {format_oid(pdu.names[0])}",
             "a view hides the OIDs, or the configuration is for another model: `towerops-agent snmp walk` shows what it has",
         )

@@ -1,7 +1,7 @@
-"""The doctor: each thing that the agent needs, looked at in turn, with what was found and what to do.
+"""The doctor: checks each thing that the agent needs, in turn, and says what was found and what to do.
 
-Settings -> database -> the way to the API -> token -> configuration -> devices. What was found is passed on, not asked again.
-It changes nothing, and works beside a running agent. I/O: through the check_*.py.
+Settings -> database -> the way to the API -> token -> configuration -> devices. Results are passed on, not asked for again.
+It changes nothing, and works beside a running agent. I/O: through the other modules of doctor/.
 """
 
 import asyncio
@@ -36,9 +36,9 @@ READ_WITHIN_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What is to be looked at. `devices`: names, ids or addresses; none: all devices. `waits`: how long devices are waited for.
+    """The scope of an examination. `devices`: names, ids or addresses; empty: all devices. `waits`: how long to wait for devices.
 
-    `begin_devices`: called with their number; what it returns is called after each.
+    `begin_devices`: called with their number; the function that it returns is called after each.
     """
 
     devices: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ def _matches(text: str, equipment: Equipment) -> bool:
 
 
 async def examine(environ: Mapping[str, str], flags: Mapping[str, object], orders: Orders) -> AsyncGenerator[Check, None]:
-    """All checks, each as soon as it is done; `environ` and `flags` as read_settings takes them."""
+    """All checks, each as soon as it is done; `environ` and `flags` as for read_settings."""
     prepared = check_settings(environ, flags, orders.on_token)
     for check in prepared.checks:
         yield check
@@ -81,8 +81,8 @@ async def examine(environ: Mapping[str, str], flags: Mapping[str, object], order
     for check in configured.checks:
         yield check
     for text in await asyncio.to_thread(_unmatched, configured, orders):
-        hint = "is it spelled as in Towerops? A device that is refused (see config) or has SNMP switched off is none"
-        yield Check(text, Mark.FAILED, "there is no device of this name, id or address in the configuration", hint)
+        hint = "is the spelling right? A device that is refused (see config) or has SNMP switched off is not polled"
+        yield Check(text, Mark.FAILED, "the configuration has no device with this name, id or address", hint)
     async with SnmpClient(Counters()) as client:
         checked = orders.begin_devices(configured.total)
         for check in await check_devices(client, configured.devices(), orders.waits, checked):
@@ -119,20 +119,20 @@ def _api_checks(outcome: ConfigOutcome[ConfigText] | SettingsError | None, netwo
 def _configured(
     settings: Settings, token: TokenSource | None, outcome: ConfigOutcome[ConfigText] | SettingsError | None, orders: Orders
 ) -> Configured:
-    """The API's configuration; if there is none, the one that the agent kept."""
+    """The API's configuration; without it, the one that the agent kept."""
     if isinstance(outcome, ConfigFetched):
         return check_config(outcome.config, orders.wants)
     if token is None:
-        return Configured([Check(CONFIG, Mark.SKIPPED, "none: without the token neither the API's nor the kept one can be had")])
+        return Configured([Check(CONFIG, Mark.SKIPPED, "without the token neither the API's nor the kept one can be read")])
     try:
         devices = read_devices(settings.database_path, lambda: token.token, lambda _: True)
     except (NoKeptDevices, InvalidConfig) as error:
-        return Configured([Check(CONFIG, Mark.FAILED, f"not fetched, and none is kept: {error}", "see to the API first")])
+        return Configured([Check(CONFIG, Mark.FAILED, f"not fetched, and no kept one: {error}", "fix the API first")])
     return kept_config(devices, orders.wants)
 
 
 def _unmatched(configured: Configured, orders: Orders) -> list[str]:
-    """What was asked for, and is not a device."""
+    """The names that were asked for and match no device."""
     if configured.checks[0].mark in (Mark.FAILED, Mark.SKIPPED):
         return []  # there is no configuration to look in
     left = set(orders.devices)

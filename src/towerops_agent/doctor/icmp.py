@@ -1,7 +1,7 @@
-"""What the network itself says of a datagram that a device does not answer: ICMP errors, as a connected socket is told them.
+"""What the network reports about a datagram that a device does not answer: ICMP errors, which a connected socket receives.
 
-The engine's socket is shared by all devices and told none. On Linux all ICMP errors are told (IP_RECVERR), elsewhere the refused
-port alone. I/O: one UDP socket a question. Source: ip(7), RFC 792, RFC 1122 §4.1.3.3.
+The engine's socket is shared by all devices and receives no ICMP errors. Linux reports all of them (IP_RECVERR), other systems
+only the refused port. I/O: one UDP socket a question. Source: ip(7), RFC 792, RFC 1122 §4.1.3.3.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _IPV6_RECVERR: Final = 25
 
 
 async def icmp_error(peer: Peer, datagram: bytes, within_s: float) -> int | None:
-    """The errno that sending `datagram` to `peer` led to, such as ECONNREFUSED; None if nothing was said within this time."""
+    """The errno that sending `datagram` to `peer` led to, such as ECONNREFUSED; None if nothing was reported within this time."""
     loop = asyncio.get_running_loop()
     six = len(peer) == 4
     with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM) as sock:

@@ -1,4 +1,4 @@
-"""The way to the API, a layer at a time: name, TCP, proxy, TLS. Nothing but the time is asked, and no token is shown.
+"""The path to the API, a layer at a time: name, TCP, proxy, TLS. It asks only for the time, and sends no token.
 
 URL -> Network, whose first failed check is the layer to look at. Blocking, each step for at most `timeout_s`: for a thread.
 I/O: the resolver, sockets, the environment's proxies.
@@ -30,9 +30,9 @@ _PROXY: Final = "proxy"
 MOST_ADDRESSES: Final = 4
 
 _TCP_HINTS: Final = {
-    errno.ECONNREFUSED: "the host is there and nothing listens at this port: is the port in TOWEROPS_API_URL right?",
-    errno.EHOSTUNREACH: "no way to that host: look at the routes (ip route) and the gateway",
-    errno.ENETUNREACH: "no way to that network: look at the routes (ip route) and the gateway",
+    errno.ECONNREFUSED: "the host answers, but nothing listens on this port: is the port in TOWEROPS_API_URL right?",
+    errno.EHOSTUNREACH: "no route to that host: check the routes (ip route) and the gateway",
+    errno.ENETUNREACH: "no route to that network: check the routes (ip route) and the gateway",
     errno.EACCES: "this machine's own firewall forbids it",
     errno.EPERM: "this machine's own firewall forbids it",
 }
@@ -41,7 +41,7 @@ _SILENT: Final = "a firewall drops it, or the host is down: outgoing TCP to this
 
 @dataclass(slots=True)
 class Network:
-    """What was found. `ahead_s`: how far this clock is ahead of the server's, None if it did not tell its time."""
+    """What was found. `ahead_s`: how far this clock is ahead of the server's, None if it did not send its time."""
 
     checks: list[Check] = field(default_factory=list)
     ahead_s: float | None = None
@@ -54,7 +54,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """Where the connection goes, and through what. `addresses`: of the proxy if there is one."""
+    """The target of the connection, and the proxy. `addresses`: of the proxy if there is one."""
 
     host: str
     port: int
@@ -65,7 +65,7 @@ class _Way:
 
 
 def check_network(url: str, context: ssl.SSLContext | None, now: Callable[[], datetime], timeout_s: float = 5.0) -> Network:
-    """Look at each layer in turn, up to the first that fails. `context`: whom to trust; None where that is not known."""
+    """Check each layer in turn, up to the first that fails. `context`: the TLS trust; None if it is not known."""
     network = Network()
     parts = urlsplit(url)
     secure = parts.scheme == "https"
@@ -89,7 +89,7 @@ def check_network(url: str, context: ssl.SSLContext | None, now: Callable[[], da
         network.checks.append(Check(TLS, Mark.SKIPPED, "not checked: see the settings first"))
         return network
     elif proxy is not None and not proxy.tunnels:
-        network.checks.append(Check(TLS, Mark.SKIPPED, f"through a {proxy.scheme} proxy it is checked by the API request alone"))
+        network.checks.append(Check(TLS, Mark.SKIPPED, f"through a {proxy.scheme} proxy only the API request checks it"))
         return network
     else:
         encounter = check_tls(lambda: _tunnel(way), context, host, parts.path, sent)
@@ -107,7 +107,7 @@ def _resolve(host: str, port: int, proxy: Proxy | None, network: Network) -> tup
     except (OSError, UnicodeError) as error:
         no_server = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
         hint = (
-            "no DNS server answers: see /etc/resolv.conf, and that DNS is let through"
+            "no DNS server answers: check /etc/resolv.conf, and that the firewall allows DNS"
             if no_server
             else f"is {'HTTPS_PROXY' if proxy else 'TOWEROPS_API_URL'} right?"
         )
@@ -125,7 +125,7 @@ def _resolve(host: str, port: int, proxy: Proxy | None, network: Network) -> tup
 
 
 def _check_tcp(way: _Way, network: Network) -> bool:
-    """Try each address: one that works suffices, one that does not is told all the same."""
+    """Try each address. One that works is enough; one that does not is reported anyway."""
     works: list[str] = []
     broken: list[str] = []
     hint = ""
@@ -159,15 +159,15 @@ def _check_proxy(way: _Way, network: Network, secure: bool) -> bool:
             refusal = f"the connection broke: {error.strerror or error}"
     if refusal:
         found, _, hint = refusal.partition(": ")
-        network.checks.append(Check(_PROXY, Mark.FAILED, f"{way.proxy} does not pass the connection on ({found})", hint))
+        network.checks.append(Check(_PROXY, Mark.FAILED, f"{way.proxy} does not forward the connection ({found})", hint))
         return False
-    told = "passes the connection on" if secure and way.proxy.tunnels else "is used"
+    told = "forwards the connection" if secure and way.proxy.tunnels else "is used"
     network.checks.append(Check(_PROXY, Mark.OK, f"{way.proxy} {told}"))
     return True
 
 
 class _Refused(OSError):
-    """The proxy won't. The text says why."""
+    """The proxy refuses. The text says why."""
 
 
 def _tunnel(way: _Way) -> socket.socket:

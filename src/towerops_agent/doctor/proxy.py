@@ -1,4 +1,4 @@
-"""The HTTP proxy between the agent and the API, if the environment has one: whether it passes connections on.
+"""The HTTP proxy between the agent and the API, if the environment has one: whether it forwards connections.
 
 network.py asks it for a tunnel (CONNECT, RFC 9110 §9.3.6), as httpx2 does. I/O: the environment, a connected socket.
 """
@@ -19,7 +19,7 @@ MOST_HEAD_OCTETS: Final = 65_536
 
 _REFUSALS: Final = {
     407: "it wants a user and a password: http://user:password@host:port in HTTPS_PROXY",
-    403: "it does not allow this host: have it allowed, or name the host in NO_PROXY",
+    403: "it does not allow this host: allow it there, or name the host in NO_PROXY",
     502: "it can't reach the API: is the host right, and does the proxy know its name?",
     503: "it can't reach the API: is the host right, and does the proxy know its name?",
     504: "it gets no answer from the API",
@@ -28,7 +28,7 @@ _REFUSALS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where the proxy is. `tunnels`: whether it is plain HTTP, which a CONNECT can be sent to by hand."""
+    """The proxy's address. `tunnels`: whether it is plain HTTP, so that this module can send it a CONNECT."""
 
     host: str
     port: int
@@ -37,7 +37,7 @@ class Proxy:
 
     @property
     def tunnels(self) -> bool:
-        """Whether a tunnel can be asked for here; TLS to the proxy itself and SOCKS are left to the request."""
+        """Whether a tunnel can be tested here; TLS to the proxy itself and SOCKS are left to the API request."""
         return self.scheme == "http"
 
     def __str__(self) -> str:
@@ -72,14 +72,14 @@ def ask_tunnel(connection: socket.socket, proxy: Proxy, host: str, port: int) ->
     if 200 <= status < 300:
         return ""
     if not status:
-        return "it answered with no HTTP: is it an HTTP proxy?"
-    return f"status {status}: {_REFUSALS.get(status, 'it does not pass this on')}"
+        return "its answer is not HTTP: is it an HTTP proxy?"
+    return f"status {status}: {_REFUSALS.get(status, 'it does not forward this')}"
 
 
 def read_head(connection: socket.socket) -> bytes:
-    """An HTTP answer's head, octet by octet up to the empty line: what is behind it belongs to somebody else. Raises OSError."""
+    """An HTTP answer's head, octet by octet up to the empty line: the octets after it belong to the tunnel. Raises OSError."""
     head = bytearray()
-    until = time.monotonic() + (connection.gettimeout() or 0)  # which begins again with each octet, and a server may drip
+    until = time.monotonic() + (connection.gettimeout() or 0)  # starts again with each octet, and a server may send them slowly
     while not head.endswith(b"\r\n\r\n") and len(head) < MOST_HEAD_OCTETS and time.monotonic() < until:
         octet = connection.recv(1)
         if not octet:

@@ -1,6 +1,6 @@
-"""Are the settings good: all of them, the token's file, the certificates' files.
+"""Checks the settings, the token's file and the certificates' files.
 
-Environment and flags -> Prepared, which all other checks go on with, as far as it is there.
+Environment and flags -> Prepared, which the other checks use, as far as it could be made.
 I/O: reads files.
 """
 
@@ -21,7 +21,7 @@ NAME = "settings"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the settings give; None if they can't. `checks`: what is to be said of them."""
+    """The parts made from the settings; None if they can't be made. `checks`: the checks of them."""
 
     settings: Settings | None = None
     token: TokenSource | None = None
@@ -32,9 +32,9 @@ class Prepared:
 def check_settings(
     environ: Mapping[str, str], flags: Mapping[str, object], on_token: Callable[[Secret], None] = lambda _: None
 ) -> Prepared:
-    """The settings, and a line for each problem; one line that sums them up if there is none.
+    """The settings, and a line for each problem; or one summary line if there is no problem.
 
-    `on_token`: told the token before anybody else has it.
+    `on_token`: called with the token before anybody else has it.
     """
     try:
         settings = read_settings(environ, flags)
@@ -60,7 +60,7 @@ def check_settings(
                 NAME,
                 Mark.WARNING,
                 f"the token travels in the clear to {settings.api_url}",
-                "prefer https://, if the server has it",
+                "use https://, if the server supports it",
             )
         )
     if not checks:

@@ -1,8 +1,8 @@
-"""Why a device gives no answer: its own word if it has one (SNMPv3, TCP), else by experiment.
+"""Why a device does not answer: its own reason if it sent one (SNMPv3, TCP), else found by experiment.
 
-A device that is silent over UDP is asked otherwise: the network, for an ICMP error; over the other of v1 and v2c, with the same
-community; and, as nobody, for its SNMPv3 engine, which any device with SNMPv3 tells to anybody: if it does, the address and the
-way are right, and the silence is the community's. Without that nobody can tell a wrong community from a firewall.
+If a device is silent over UDP, the doctor looks for an ICMP error, tries the other of v1 and v2c with the same
+community, and asks without a user for the SNMPv3 engine, which any device with SNMPv3 reports to anybody. If that answers, the
+address and the path are right, and the community is wrong. Without it nobody can distinguish a wrong community from a firewall.
 I/O: SNMP. Times in seconds.
 """
 
@@ -37,25 +37,23 @@ class Cause:
 
 _ICMP: Final = {
     errno.ECONNREFUSED: Cause(
-        "the host is there, and nothing listens at this UDP port (ICMP: port unreachable)",
-        "switch SNMP on at the device, or correct its port in Towerops; a firewall may say so, too",
+        "the host answers, but nothing listens on this UDP port (ICMP: port unreachable)",
+        "switch SNMP on at the device, or correct its port in Towerops; a firewall may answer so, too",
     ),
     errno.EHOSTUNREACH: Cause(
         "there is no such host (ICMP: host unreachable, or nobody answers ARP)",
-        "is it switched on, and its address right? Look at the route to it (ip route get …)",
+        "is it on, and is its address right? Check the route to it (ip route get …)",
     ),
-    errno.ENETUNREACH: Cause(
-        "there is no route to its network", "look at this machine's routes (ip route get …) and its gateway"
-    ),
-    errno.EACCES: Cause("the way is forbidden (ICMP: administratively prohibited)", "a firewall on the way must let UDP through"),
-    errno.EPERM: Cause("this machine's own firewall forbids it", "let outgoing UDP through"),
+    errno.ENETUNREACH: Cause("there is no route to its network", "check this machine's routes (ip route get …) and its gateway"),
+    errno.EACCES: Cause("the path is forbidden (ICMP: administratively prohibited)", "a firewall on the way must allow UDP"),
+    errno.EPERM: Cause("this machine's own firewall forbids it", "allow outgoing UDP"),
 }
 
 
 async def explain_silence(
     client: SnmpClient, equipment: Equipment, peer: Peer, silence: NoReply, timeouts_s: tuple[float, ...], icmp_within_s: float
 ) -> Cause:
-    """The cause of `silence`, which asking `equipment` at `peer` has met."""
+    """The cause of the silence of `equipment` at `peer`."""
     told = _told(equipment, silence)
     if told is not None:
         return told
@@ -63,7 +61,7 @@ async def explain_silence(
     if equipment.transport is Transport.TCP:
         return Cause(
             f"no answer over TCP and SNMPv{version} (waited {_waited(timeouts_s)})",
-            "does the device do SNMP over TCP? Most do UDP alone; else its address, a firewall, or the credentials",
+            "does the device do SNMP over TCP? Most do only UDP; else its address, a firewall, or the credentials",
         )
     nobody = UsmSecurity(Principal(b""))
     others = [other for other in (SnmpVersion.V2C, SnmpVersion.V1) if other is not version]
@@ -82,13 +80,13 @@ async def explain_silence(
             f"set its version to {answering[0]} in Towerops, or switch SNMPv{version} on at the device",
         )
     if icmp is not None:
-        return _ICMP.get(icmp, Cause(f"can't be reached: {os.strerror(icmp)}", "look at the route to it (ip route get …)"))
+        return _ICMP.get(icmp, Cause(f"can't be reached: {os.strerror(icmp)}", "check the route to it (ip route get …)"))
     speaks_v3 = not (isinstance(engine, NoReply) and engine.reason in (Reason.TIMEOUT, Reason.UNREACHABLE))
     return _silent(version, speaks_v3, timeouts_s)
 
 
 def _told(equipment: Equipment, silence: NoReply) -> Cause | None:
-    """What is known without asking more."""
+    """What is known without another question."""
     user = equipment.credentials.user
     if silence.reason is Reason.TIMEOUT:
         if silence.answered_from is None:
@@ -103,7 +101,7 @@ def _told(equipment: Equipment, silence: NoReply) -> Cause | None:
 
 
 def _of_user(user: UsmUser | None) -> str:
-    """Whose requests the device does not answer, and with which protocols."""
+    """The user whose requests the device does not answer, and the protocols."""
     if user is None:
         return ""
     return " (" + ", ".join([f"user '{user.name}'", *(pair[0].value for pair in (user.auth, user.priv) if pair)]) + ")"
@@ -114,22 +112,22 @@ def _silent(version: SnmpVersion, speaks_v3: bool, timeouts_s: tuple[float, ...]
     if version is SnmpVersion.V3:
         if speaks_v3:
             return Cause(
-                f"its SNMPv3 engine answers, but not this user's requests (waited {waited})",
-                "the address is right: look at the user, both passwords and protocols; this device does not say which is wrong",
+                f"its SNMPv3 engine answers, but not the requests of this user (waited {waited})",
+                "the address is right: check the user, passwords and protocols; this device does not say which is wrong",
             )
         return Cause(
             f"no answer over SNMPv3, nor v2c, nor v1 (waited {waited}); no ICMP error",
-            "its address, a firewall on the way, or SNMPv3 is switched off: a device with SNMPv3 would have told its engine",
+            "its address, a firewall on the way, or SNMPv3 is switched off: a device with SNMPv3 would answer with its engine ID",
         )
     if speaks_v3:
         return Cause(
-            f"silent to the community over SNMPv2c and v1, while its SNMPv3 engine answers (waited {waited})",
+            f"silent to the community over SNMPv2c and v1, but its SNMPv3 engine answers (waited {waited})",
             "the address and the way are right: the community is wrong, this machine is not among those it is for, or v1 and v2c "
             "are off",
         )
     return Cause(
         f"no answer over SNMPv2c nor v1 (waited {waited}); no ICMP error",
-        "a wrong address, a firewall or SNMP switched off; or a wrong community, which devices meet with the same silence: "
+        "a wrong address, a firewall or SNMP switched off; or a wrong community, to which devices are silent as well: "
         "v1 and v2c can't tell",
     )
 

@@ -1,7 +1,7 @@
-"""TLS to the API: whether it is trusted, which certificate the server has, until when; and what time the server has.
+"""TLS to the API: whether it is trusted, the server's certificate and its expiry, and the server's time.
 
-network.py opens the connections. If a certificate is refused it is looked at over a second connection that trusts
-anybody, and over which nothing is sent but a question for the time.
+network.py opens the connections. A refused certificate is read over a second connection that trusts
+anybody; over it only a question for the time is sent.
 I/O: sockets, blocking. The clock is passed in.
 """
 
@@ -30,7 +30,7 @@ _NAMES_SHOWN: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Encounter:
-    """What came of it. `date`: the server's time, None if it did not tell."""
+    """The result of a handshake. `date`: the server's time, None if it did not send it."""
 
     check: Check
     date: datetime | None = None
@@ -49,19 +49,19 @@ def check_tls(connect: Callable[[], socket.socket], context: ssl.SSLContext, hos
             found = f"{found}; it is {describe(certificate, now)}"
         return Encounter(Check(NAME, Mark.FAILED, found, hint), date)
     except OSError as error:
-        hint = "a firewall that looks into TLS, or no TLS on this port?"
-        return Encounter(Check(NAME, Mark.FAILED, f"the connection broke amid it: {error.strerror or error}", hint))
+        hint = "does a firewall inspect TLS, or is this port without TLS?"
+        return Encounter(Check(NAME, Mark.FAILED, f"the connection broke during the handshake: {error.strerror or error}", hint))
     return Encounter(_judge(f"{version}", certificate, word.answered, now), word.date)
 
 
 def _judge(version: str, certificate: x509.Certificate | None, answered: bool, now: datetime) -> Check:
-    """A handshake that went well."""
+    """A handshake that succeeded."""
     found = f"{version}, {describe(certificate, now) if certificate else 'with a certificate that can not be shown'}"
     if not answered:
-        hint = "does it want a client certificate (TOWEROPS_CLIENT_CERT)? Whether the API answers is told below"
-        return Check(NAME, Mark.WARNING, f"{found}; then it hung up without a word", hint)
+        hint = "does it want a client certificate (TOWEROPS_CLIENT_CERT)? See below whether the API answers"
+        return Check(NAME, Mark.WARNING, f"{found}; then it closed the connection", hint)
     if certificate is not None and (certificate.not_valid_after_utc - now).days < SOON_DAYS:
-        hint = "it has to be renewed at the server before then, or the agent can't deliver"
+        hint = "renew it at the server before then, or the agent can't deliver"
         return Check(NAME, Mark.WARNING, found, hint)
     return Check(NAME, Mark.OK, found)
 
@@ -91,16 +91,16 @@ def _certificate(connection: ssl.SSLSocket) -> x509.Certificate | None:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Whether a server answered a plain question at all, and the time that it told with it."""
+    """Whether a server answered a plain question, and the time in its answer."""
 
     answered: bool = False
     date: datetime | None = None
 
 
 def ask_date(connection: socket.socket, host: str, path: str) -> Word:
-    """What the server says to a request without a token. Raises ssl.SSLError where TLS fails only now."""
+    """The server's answer to a request without a token. Raises ssl.SSLError if TLS fails only now."""
     lines = (f"HEAD {path or '/'} HTTP/1.1", f"Host: {host}", f"User-Agent: towerops-agent/{__version__}", "Connection: close")
-    with suppress(OSError):  # it has hung up; why may still be there to be read
+    with suppress(OSError):  # it has closed the connection; the reason may still be readable
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
     try:
         head = read_head(connection).decode("latin-1")
@@ -115,7 +115,7 @@ def ask_date(connection: socket.socket, host: str, path: str) -> Word:
 
 
 def describe(certificate: x509.Certificate, now: datetime) -> str:
-    """Whose it is, who says so, and until when: `a certificate for api.example.net by Some CA, until 2026-05-01 (81 days)`."""
+    """Its names, its issuer and its expiry: `a certificate for api.example.net by Some CA, until 2026-05-01 (81 days)`."""
     until, names = certificate.not_valid_after_utc, _names(certificate)
     days = (until - now).days
     left = f"{days} days" if days >= 0 else "expired"

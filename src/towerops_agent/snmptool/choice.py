@@ -1,6 +1,6 @@
 """Which device HOST means: a configured one by its id or name, an address with credentials given, or a configured address.
 
-Used by cli/snmp.py. The kept configuration is looked at only if it can matter: it takes a key and some time.
+Used by cli/snmp.py. The kept configuration is read only if it can matter: that needs a key and some time.
 I/O through what is passed in.
 """
 
@@ -15,14 +15,14 @@ from towerops_agent.snmptool.credentials import CredentialSource
 from towerops_agent.snmptool.target import Place, Target, parse_place, target_at, target_of
 
 Devices = Callable[[Callable[[Equipment], bool]], list[Equipment]]
-"""The configured devices that are wanted; raises AgentError where the kept configuration can't be read."""
+"""The configured devices that match; raises AgentError if the kept configuration can't be read."""
 
 
 def choose_target(text: str, port: int | None, transport: Transport | None, source: CredentialSource, devices: Devices) -> Target:
-    """The device that the operator means by `text`. `port`, `transport`: as options give them, None if they don't.
+    """The device that the operator means by `text`. `port`, `transport`: from the options, else None.
 
-    A configured device is asked with its own credentials unless the command line has others; an address with those given, or,
-    where none are, with those of the configured device at that address. Raises SettingsError.
+    A configured device is asked with its own credentials unless the command line has others; an address with the given ones, or,
+    without any, with those of the configured device at that address. Raises SettingsError.
     """
     place = _place(text, port)
     if isinstance(place, Place) and _is_ip(place.host) and source.suffices:
@@ -33,7 +33,7 @@ def choose_target(text: str, port: int | None, transport: Transport | None, sour
         target = replace(target, credentials=source.of_device(target.credentials))
         return replace(target, port=port or target.port, transport=transport or target.transport)
     if isinstance(place, SettingsError):
-        raise SettingsError(_with(doubt, f"no configured device is called {text[:80]!r}; as an address: {place}"))
+        raise SettingsError(_with(doubt, f"no configured device has the name or id {text[:80]!r}; as an address: {place}"))
     try:
         credentials = source.of_options()
     except SettingsError as error:
@@ -42,7 +42,7 @@ def choose_target(text: str, port: int | None, transport: Transport | None, sour
 
 
 def _place(text: str, port: int | None) -> Place | SettingsError:
-    """The address that `text` is, or why it is none."""
+    """The address in `text`, or why it is not an address."""
     try:
         place = parse_place(text)
     except SettingsError as error:
@@ -57,7 +57,7 @@ def _place(text: str, port: int | None) -> Place | SettingsError:
 def _configured(
     text: str, place: Place | SettingsError, source: CredentialSource, devices: Devices
 ) -> tuple[Equipment | None, str]:
-    """The configured device that `text` means; or None, and why the kept configuration could not be asked, if it could not."""
+    """The configured device that `text` means; or None, and why the kept configuration could not be read, if so."""
     called = is_called(text)
     at = is_at(place.host, place.port) if isinstance(place, Place) and not source.suffices else lambda _: False
     try:
@@ -67,7 +67,7 @@ def _configured(
     chosen = [device for device in candidates if device.id == text] or list(filter(called, candidates)) or candidates
     if len(chosen) > 1:
         ids = ", ".join(device.id for device in chosen[:5])
-        raise SettingsError(f"{text[:80]!r} is said of {len(chosen)} configured devices: expected the id of one of them ({ids})")
+        raise SettingsError(f"{text[:80]!r} matches {len(chosen)} configured devices: expected the id of one of them ({ids})")
     return (chosen[0] if chosen else None), ""
 
 

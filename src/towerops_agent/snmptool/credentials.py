@@ -1,7 +1,7 @@
 """The operator's options and environment -> Credentials.
 
 No secret comes in an argument, which every user of the machine can read: it comes from the environment, a file or a prompt.
-What is given on the command line wins over a configured device's own credentials, and those win over the environment.
+The command line wins over a configured device's own credentials, and those win over the environment.
 I/O: reads files; environment and prompt are passed in.
 """
 
@@ -34,7 +34,7 @@ _OPTION_OF: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialOptions:
-    """What the command line says; None if it says nothing. `ask`: prompt for the secrets."""
+    """The command line's options; None if not given. `ask`: prompt for the secrets."""
 
     version: SnmpVersion | None = None
     ask: bool = False
@@ -48,12 +48,12 @@ class CredentialOptions:
 
     @property
     def has_credentials(self) -> bool:
-        """Whether the command line itself says whose credentials to take."""
+        """Whether the command line itself selects the credentials."""
         return self.ask or self.community_file is not None or self.user is not None
 
     @property
     def misplaced(self) -> list[str]:
-        """Options of SNMPv3 that nothing would come of, since no --user is given."""
+        """SNMPv3 options without effect, since no --user is given."""
         given = {
             "--level": self.level,
             "--auth-protocol": self.auth_protocol,
@@ -65,7 +65,7 @@ class CredentialOptions:
 
 
 class CredentialSource:
-    """Makes credentials of what was given. `prompt(text)`: what the operator types, unseen."""
+    """Makes credentials from the options. `prompt(text)`: the operator's input, not echoed."""
 
     def __init__(self, options: CredentialOptions, environ: Mapping[str, str], prompt: Callable[[str], str]) -> None:
         self._options = options
@@ -74,7 +74,7 @@ class CredentialSource:
 
     @property
     def suffices(self) -> bool:
-        """Whether there are credentials without looking into the kept configuration."""
+        """Whether there are credentials without reading the kept configuration."""
         options = self._options
         if options.has_credentials:
             return True
@@ -90,7 +90,7 @@ class CredentialSource:
         return replace(configured, version=version)
 
     def of_options(self) -> Credentials:
-        """Those of the command line and the environment. Raises SettingsError if there are none, or no good ones."""
+        """Those of the command line and the environment. Raises SettingsError if they are missing or invalid."""
         return self._read(self._options.version or (SnmpVersion.V3 if self._options.user else SnmpVersion.V2C))
 
     def _read(self, version: SnmpVersion) -> Credentials:
@@ -142,11 +142,11 @@ class CredentialSource:
 
     def _refuse_misplaced(self) -> None:
         if misplaced := self._options.misplaced:
-            raise SettingsError(f"{', '.join(misplaced)} without --user: expected --user, as they are of SNMPv3")
+            raise SettingsError(f"{', '.join(misplaced)} without --user: expected --user, since they belong to SNMPv3")
 
 
 def _read_secret(path: Path, option: str) -> Secret:
-    """The file's text without the line end behind it."""
+    """The file's text without its line end."""
     try:
         with path.open("rb") as file:
             octets = file.read(_MOST_OCTETS + 1)
@@ -154,12 +154,12 @@ def _read_secret(path: Path, option: str) -> Secret:
         raise SettingsError(f"{option} is {str(path)!r}, which can't be read: {error.strerror}") from None
     text = octets.decode("utf-8-sig", "surrogateescape").rstrip("\r\n")
     if not text or len(octets) > _MOST_OCTETS or "\n" in text:
-        raise SettingsError(f"{option} is {str(path)!r}: expected a file that holds the secret alone, in one line")
+        raise SettingsError(f"{option} is {str(path)!r}: expected a file that holds only the secret, in one line")
     return Secret(text)
 
 
 def _in_options(text: str) -> str:
-    """An error about the API's fields, told of the options that they stand for."""
+    """An error about the API's fields, rewritten for the options that set them."""
     for field, option in _OPTION_OF.items():
         text = text.replace(field, option)
     return text

@@ -1,6 +1,6 @@
-"""Find out what a device is and what it bears: versions, round trips, sizes, 64-bit counters.
+"""Find out what a device is and what it supports: versions, round trips, sizes, 64-bit counters.
 
-Target -> ProbeReport (probe_report.py tells it). Reads alone, one request at a time, never more than 64 varbinds in a GET.
+Target -> ProbeReport (shown by probe_report.py). Only reads, one request at a time, at most 64 varbinds in a GET.
 I/O: SNMP. Times in seconds.
 """
 
@@ -44,9 +44,9 @@ _NUMBERS: Final = frozenset((ber.INTEGER, ber.COUNTER32, ber.GAUGE32, ber.TIME_T
 
 
 async def probe(target: Target, timeouts_s: tuple[float, ...], *, pinned: bool = False) -> ProbeReport:
-    """What is found out of `target`. `pinned`: its version alone is tried; else, with a community, 2c and then 1.
+    """The report about `target`. `pinned`: try only its version; else, with a community, 2c and then 1.
 
-    Raises AskFailed where the device answers none of them, and as open_session does.
+    Raises AskFailed if the device answers none of them, and as open_session does.
     """
     report = ProbeReport(target.address, target.name)
     version = target.credentials.version
@@ -70,7 +70,7 @@ async def probe(target: Target, timeouts_s: tuple[float, ...], *, pinned: bool =
 
 
 class _Measurement:
-    """All that is asked over one version."""
+    """All questions over one version."""
 
     def __init__(self, session: TargetSession, report: ProbeReport, first: Reply) -> None:
         self._session = session
@@ -101,14 +101,14 @@ class _Measurement:
         answer = await self._session.ask(request, self._traits.timeouts_s(len(self._session.timeouts_s)))
         if isinstance(answer, Reply):
             self._traits.observe_rtt(answer.rtt_s)
-            # As the device would best encode it; some spend an octet or two more on lengths. SNMPv3's own headers are left out.
+            # In the shortest encoding; some devices use an octet or two more for lengths. Without SNMPv3's own headers.
             pdu, security = encode_pdu(answer.pdu), self._session.security
             octets = len(security.wrap(pdu)) if isinstance(security, Community) else len(pdu)
             self._report.largest_answer_octets = max(self._report.largest_answer_octets, octets)
         return answer
 
     async def _value(self, name: Oid) -> Varbind | None:
-        """The value of `name`, None where the device has none."""
+        """The value of `name`, None if the device does not have it."""
         answer = await self._ask(Request((name,)))
         if isinstance(answer, NoReply) or answer.pdu.error_status or not answer.pdu.names:
             return None
@@ -123,14 +123,14 @@ class _Measurement:
                 self._report.rtts_s.append(answer.rtt_s)
 
     async def _count(self, column: Oid) -> int | None:
-        """How many varbinds are below `column`; None where the walk ended early."""
+        """How many varbinds are below `column`; None if the walk ended early."""
         try:
             return len([varbind async for varbind in walk(self._session, column)])
         except WalkEndedEarly:
             return None
 
     async def _gather_names(self) -> bool:
-        """Find numbers that the device has, to ask for many at once (repeated, short of 64); False if it gives none."""
+        """Find numeric OIDs of the device, to ask for many at once (repeated if fewer than 64); False if it has no such OID."""
         found: list[Oid] = []
         try:
             async with aclosing(walk(self._session, _INTERFACES)) as varbinds:  # type: ignore[type-var]  # it is a generator
@@ -140,14 +140,14 @@ class _Measurement:
                     if len(found) == MOST_VARBINDS:
                         break
         except WalkEndedEarly:
-            pass  # what was found will do
+            pass  # the ones found so far are enough
         if not found and await self._value(_SYS_UP_TIME) is not None:
             found.append(_SYS_UP_TIME)
         self._names = list(islice(cycle(found), MOST_VARBINDS)) if found else []
         return bool(found)
 
     async def _bears(self, count: int) -> str:
-        """Why a GET of so many varbinds is not answered in full, "" where it is."""
+        """Why a GET of this many varbinds is not answered in full, "" if it is."""
         answer = await self._ask(Request(tuple(self._names[:count])))
         if isinstance(answer, NoReply):
             alive = await self._ask(Request((_SYS_UP_TIME,)))
@@ -165,9 +165,9 @@ class _Measurement:
 
 
 async def most_borne(refusal: Callable[[int], Awaitable[str]], most: int = MOST_VARBINDS) -> Limit:
-    """The most varbinds, up to `most`, that are answered: by doubling, then by halving between.
+    """The most varbinds, up to `most`, that are answered: found by doubling, then by bisection.
 
-    `refusal(count)`: why so many are not answered, "" where they are; "gone" ends the search.
+    `refusal(count)`: why this many are not answered, "" if they are; "gone" ends the search.
     """
     borne, count = 0, 1
     while not (reason := await refusal(count)):

@@ -47,7 +47,7 @@ async def print_get(target: Target, names: Sequence["Oid"], timeouts_s: tuple[fl
 
 
 async def print_walk(target: Target, root: "Oid", timeouts_s: tuple[float, ...], as_json: bool, max_rows: int) -> int:
-    """Print all below `root` as it comes, `max_rows` at most. Raises as tool.py does; what came until then is printed."""
+    """Print everything below `root` as it arrives, `max_rows` at most. Raises as tool.py does; rows until then are printed."""
     v1 = target.credentials.version is SnmpVersion.V1
     array = JsonArray()
     rows = 0
@@ -73,7 +73,7 @@ async def print_walk(target: Target, root: "Oid", timeouts_s: tuple[float, ...],
 
 
 async def print_probe(target: Target, timeouts_s: tuple[float, ...], as_json: bool, pinned: bool) -> int:
-    """Print what is found out of the device. Raises as probe does."""
+    """Print the report about the device. Raises as probe does."""
     report = await probe(target, timeouts_s, pinned=pinned)
     click.echo(report_json(report) if as_json else report_text(report))
     return 0
@@ -86,7 +86,7 @@ def _report_address(session: TargetSession) -> None:
 
 
 def kept_devices(environ: Mapping[str, str], database: Path | None, token_file: Path | None) -> Devices:
-    """How to look into the kept configuration: where options say, else where the environment says, as for `run`."""
+    """How to read the kept configuration: from the options' path, else the environment's, as for `run`."""
 
     def setting(name: str) -> str:
         return environ.get(_SETTING[name].variable, "").strip() or _SETTING[name].default

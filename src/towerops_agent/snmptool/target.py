@@ -1,4 +1,4 @@
-"""What to ask: the operator's words for a device -> Target.
+"""The device to ask: the operator's words -> Target.
 
 Pure. Source: the words are HOST of `towerops-agent snmp`: 10.0.0.1, 10.0.0.1:1161, [::1]:161, a DNS name.
 """
@@ -17,7 +17,7 @@ _WITH_PORT = re.compile(r"(?P<host>[^:\[\]]+):(?P<port>[0-9]{1,5})")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """If a device is; `port` is None if none was given."""
+    """The address of a device; `port` is None if it was not given."""
 
     host: str
     port: int | None = None
@@ -27,7 +27,7 @@ class Place:
 class Target:
     """A device to ask, and how.
 
-    `name`: the configured device's, "" if it is none. `doubt`: why the kept configuration could not be asked for it, if so.
+    `name`: the configured device's, else "". `doubt`: why the kept configuration could not be read, if so.
     """
 
     host: str
@@ -39,12 +39,12 @@ class Target:
 
     @property
     def address(self) -> str:
-        """Where it is, for people."""
+        """Its address, for people."""
         return address(self.host, self.port)
 
 
 def parse_place(text: str) -> Place:
-    """The address that `text` writes. Raises SettingsError if it is none."""
+    """The address in `text`. Raises SettingsError if it is not an address."""
     match = _BRACKETED.fullmatch(text) or _WITH_PORT.fullmatch(text)
     host, port = (match["host"], match["port"]) if match else (text, None)
     try:
@@ -57,7 +57,7 @@ def parse_place(text: str) -> Place:
 
 
 def target_at(place: Place, credentials: Credentials, transport: Transport | None, doubt: str = "") -> Target:
-    """The device at `place`: port 161 if none was given, over UDP if nothing was said."""
+    """The device at `place`, by default at port 161 and over UDP."""
     return Target(place.host, place.port or 161, transport or Transport.UDP, credentials, doubt=doubt)
 
 

@@ -1,6 +1,6 @@
 """Ask one device for an operator: GET and walks as net-snmp's commands do them, errors that say what to do next.
 
-cli/snmp.py -> here -> snmp.client. What is printed is made elsewhere (views/).
+cli/snmp.py -> here -> snmp.client. views/ makes the printed text.
 I/O: SNMP. Times in seconds.
 """
 
@@ -25,13 +25,13 @@ from towerops_agent.snmptool.target import Target
 from towerops_agent.snmptool.views.as_text import error_text
 
 _LOOK_AT: Final = (
-    "check the address, that SNMP is on and lets this machine in, and the credentials (a wrong community is met with silence)"
+    "check the address, that SNMP is on and allows this machine, and the credentials (to a wrong community a device is silent)"
 )
 
 
-_LOOK_AT_V3: Final = "check the address, and that SNMPv3 is on and lets this machine in"
+_LOOK_AT_V3: Final = "check the address, and that SNMPv3 is on and allows this machine"
 
-_CHECK: Final = {  # what was given here may be wrong: instead of the hint, which is about Towerops
+_CHECK: Final = {  # the command line may be wrong: instead of the hint, which is about Towerops
     Reason.REFUSED: "check the port and the transport",
     Reason.UNKNOWN_USER: "check --user",
     Reason.WRONG_AUTH_PASSWORD: "check both",
@@ -46,14 +46,14 @@ class AskFailed(AgentError):
 
 @dataclass(slots=True)
 class GetResult:
-    """What a GET brought. `complaints`: what the device said against it, each as net-snmp prints it on standard error."""
+    """The result of a GET. `complaints`: the device's errors, each as net-snmp prints it on standard error."""
 
     varbinds: list[Varbind] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
 
 class TargetSession(Session):
-    """A session with what the operator named. All attempts wait for the same time."""
+    """A session with the operator's device. All attempts wait for the same time."""
 
     __slots__ = ("_counters", "target")
 
@@ -64,7 +64,7 @@ class TargetSession(Session):
         self.target = target
 
     def silence(self, no_reply: NoReply) -> str:
-        """Why there is no answer, for the operator, and what to look at."""
+        """Why there is no answer, for the operator, and what to check."""
         target = self.target
         reason = no_reply.reason
         if reason is Reason.UNREACHABLE:
@@ -83,7 +83,7 @@ class TargetSession(Session):
 
 @asynccontextmanager
 async def open_session(target: Target, timeouts_s: tuple[float, ...]) -> AsyncIterator[TargetSession]:
-    """A session with `target`. Raises AskFailed where its name can't be resolved."""
+    """A session with `target`. Raises AskFailed if its name can't be resolved."""
     counters = Counters()
     async with SnmpClient(counters) as client:
         try:
@@ -97,7 +97,7 @@ async def open_session(target: Target, timeouts_s: tuple[float, ...]) -> AsyncIt
 
 
 async def get(session: TargetSession, names: Sequence[Oid]) -> GetResult:
-    """The values of `names`, asked in one request; a name that the device refuses is left out, and the rest asked again.
+    """The values of `names`, asked in one request. A name that the device refuses is left out, and the rest is asked again.
 
     Raises AskFailed if there is no answer.
     """
@@ -117,9 +117,9 @@ async def get(session: TargetSession, names: Sequence[Oid]) -> GetResult:
 
 
 async def walk_as_net_snmp(session: TargetSession, root: Oid) -> AsyncIterator[Varbind]:
-    """The varbinds below `root`; then, as snmpwalk has it, endOfMibView where the MIB ends with them.
+    """The varbinds below `root`; then, as in snmpwalk, endOfMibView if the MIB ends with them.
 
-    If there are none, the value of `root` itself. Raises AskFailed.
+    Without any below it, the value of `root` itself. Raises AskFailed.
     """
     last = root
     try:
@@ -131,7 +131,7 @@ async def walk_as_net_snmp(session: TargetSession, root: Oid) -> AsyncIterator[V
             f"; {_LOOK_AT}" if last == root else "; what is printed stands: try a longer --timeout, or a smaller part of the MIB"
         )
         raise AskFailed(f"the walk of {session.target.address} ended early: {error}{step}") from None
-    # snmp.walk does not tell the end of the subtree from that of the MIB: one request more does.
+    # snmp.walk does not distinguish the end of the subtree from that of the MIB: one more request does.
     pdu = _heard(session, await session.ask(Request((last,), PduType.GET_NEXT)))
     v1_end = pdu.error_status == ErrorStatus.noSuchName
     if v1_end or ber.END_OF_MIB_VIEW in pdu.tags:

@@ -80,7 +80,7 @@ def test_an_earlier_version_is_brought_up(tmp_path):
         database.connection.execute("PRAGMA user_version = 1")
     file, _, _ = checked(path)
     assert file.mark is Mark.OK
-    assert f"version 1, brought up to {schema.VERSION} at the agent's next start" in file.found
+    assert f"version 1, upgraded to {schema.VERSION} at the agent's next start" in file.found
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path):
@@ -89,7 +89,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
     file, _, _ = checked(path)
     assert file.mark is Mark.FAILED
     assert "corrupt" in file.found
-    assert "sets it aside" in file.hint
+    assert "quarantines it" in file.hint
 
 
 def test_another_programs_database_is_told(tmp_path):

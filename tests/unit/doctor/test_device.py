@@ -97,7 +97,9 @@ async def test_a_view_that_hides_all_is_told_from_another_model():
     narrow = SimulatedDevice({parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7)}, COMMUNITY.encode())
     check = await examined(narrow)
     assert check.mark is Mark.FAILED
-    assert "none of the 7 sensors and interfaces configured, nor anything behind the system group: a view hides it" in check.found
+    assert (
+        "lacks all 7 configured sensors and interfaces, and all else outside the system group: a view hides them" in check.found
+    )
     other = {parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7), parse_oid("1.3.6.1.4.1.5.1.0"): (ber.INTEGER, 1)}
     check = await examined(SimulatedDevice(other, COMMUNITY.encode()))
     assert check.mark is Mark.FAILED
@@ -136,7 +138,7 @@ async def test_silence_to_large_requests_alone_is_told():
 
     check = await examined(small_alone, STEADY, sensors=40, interfaces=())
     assert check.mark is Mark.WARNING
-    assert "all 40 can be read; answers small requests, and is silent to one of " in check.found
+    assert "all 40 can be read; answers small requests, but not one of " in check.found
     assert "MTU" in check.hint
 
 
@@ -157,7 +159,7 @@ async def test_an_oid_that_is_met_with_silence_is_not_taken_for_size():
 async def test_a_device_that_takes_too_long_is_given_up():
     check = await examined(many(), Waits((5.0,), all_s=0.0, reading_s=(5.0,)), sensors=1)
     assert check.mark is Mark.FAILED
-    assert "was not examined to the end within 0 s" in check.found
+    assert "was not fully examined within 0 s" in check.found
 
 
 async def test_what_there_is_no_time_for_is_told():

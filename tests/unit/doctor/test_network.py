@@ -93,7 +93,7 @@ async def test_a_certificate_that_ends_soon_is_a_warning(ca, context):
     certificate = ca.issue_cert("localhost", not_before=NOW - timedelta(days=80), not_after=NOW + timedelta(days=9))
     check, network = await over_tls(certificate, context)
     assert check.mark is Mark.WARNING
-    assert "renewed" in check.hint
+    assert "renew it" in check.hint
     assert network.works
 
 
@@ -244,7 +244,7 @@ async def test_tls_is_checked_through_a_proxy(ca, context, monkeypatch):
         refused, _ = await look("https://api.example.net/base", context)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1,invalid")
         direct, _ = await look("https://api.invalid", context)
-    assert checks["proxy"].found == f"127.0.0.1:{port} passes the connection on"
+    assert checks["proxy"].found == f"127.0.0.1:{port} forwards the connection"
     assert "a certificate for api.example.net" in checks["TLS"].found
     assert network.ahead_s == 0.0
     assert set(asked) == {"CONNECT api.example.net:443 HTTP/1.1"}
@@ -260,7 +260,7 @@ async def test_tls_is_checked_through_a_proxy(ca, context, monkeypatch):
     [
         (answer(403, b""), "does not allow this host"),
         (answer(502, b""), "can't reach the API"),
-        (answer(418, b""), "does not pass this on"),
+        (answer(418, b""), "does not forward this"),
         (b"220 mail.example.net ESMTP\r\n\r\n", "is it an HTTP proxy?"),
         ("cut", ""),
     ],

@@ -60,7 +60,7 @@ async def test_a_closed_port_is_told():
     async with SnmpClient(Counters()) as client:
         check = await check_device(client, equipment(port), Waits((0.05,), icmp_s=5.0, reading_s=(0.05,)))
     assert check.mark is Mark.FAILED
-    assert "nothing listens at this UDP port" in check.found
+    assert "nothing listens on this UDP port" in check.found
 
 
 @pytest.mark.parametrize(("speaks", "asked"), [(Version.V1, "2c"), (Version.V2C, "1")])

@@ -167,7 +167,7 @@ def test_a_report_is_aligned_and_calm():
         "  sysName          not given",
         "  round trip       1.2 ms at least, 1.4 ms median; 3 of 5 answered",
         "  varbinds         40 in a GET; 41 were answered with tooBig",
-        "  GETBULK          works: 10 asked, 10 in one answer; 50 asked, met with silence, though the device still answers less",
+        "  GETBULK          works: 10 asked, 10 in one answer; 50 asked, not answered, though the device still answers less",
         "  largest answer   1432 octets seen",
         "  interfaces       ifNumber 5, ifTable has 5",
         "  64-bit counters  ifHCInOctets of 4 interfaces",

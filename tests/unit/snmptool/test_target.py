@@ -126,7 +126,7 @@ def test_a_device_that_is_named_like_an_address_is_found_by_it():
 def test_without_a_kept_configuration_the_error_says_why_it_was_not_asked():
     with pytest.raises(SettingsError, match=r"(?s)no community: set SNMP_COMMUNITY.*there is no database"):
         choose("10.0.0.1", devices=unreadable)
-    with pytest.raises(SettingsError, match=r"(?s)no configured device is called 'North Tower'.*there is no database"):
+    with pytest.raises(SettingsError, match=r"(?s)no configured device has the name or id 'North Tower'.*there is no database"):
         choose("North Tower", devices=unreadable)
     assert "no database" in choose("tower-7", {"SNMP_COMMUNITY": "x"}, devices=unreadable).doubt
 
@@ -144,7 +144,7 @@ def test_a_prompted_community_wins_over_the_environment():
 def test_a_file_that_holds_no_single_secret_is_refused_without_showing_it(tmp_path, content):
     file = tmp_path / "community"
     file.write_bytes(content)
-    with pytest.raises(SettingsError, match="holds the secret alone") as raised:
+    with pytest.raises(SettingsError, match="holds only the secret") as raised:
         source(community_file=file).of_options()
     assert "two" not in str(raised.value)
 

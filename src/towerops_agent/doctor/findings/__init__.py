@@ -1,1 +1,1 @@
-"""What the doctor makes of what was found, and its lines. Pure."""
+"""The doctor's judgements, and its lines. Pure."""

@@ -1,11 +1,11 @@
-"""What one check of the doctor came to. Pure."""
+"""The result of one check of the doctor. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Mark(StrEnum):
-    """`FAILED` alone makes the doctor's exit status 1; `SKIPPED`: there was nothing to check, or no way to."""
+    """Only `FAILED` makes the doctor's exit status 1; `SKIPPED`: there was nothing to check, or no way to check it."""
 
     OK = "ok"
     WARNING = "warning"
@@ -15,7 +15,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`name`: what was looked at; `found`: what it is like; `hint`: what to do, "" if there is nothing. Never a secret."""
+    """`name`: the thing checked; `found`: its state; `hint`: what to do, or "". Never a secret."""
 
     name: str
     mark: Mark

@@ -1,6 +1,6 @@
-"""What the configuration says, what of it can't be used and why; and its devices, one at a time, to be checked.
+"""The configuration's content, its unusable items with the reason, and its devices, one at a time, to be checked.
 
-It is read twice: once to count, once for the devices, so that 10,000 of them are never in memory together.
+It is read twice, to count and for the devices, so that 10,000 of them are never in memory together.
 Pure: the configuration is passed in.
 """
 

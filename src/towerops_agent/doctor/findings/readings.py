@@ -46,12 +46,12 @@ class Gaps:
 
     @property
     def found(self) -> str:
-        """How much can be read, and what not: the first few of each reason."""
+        """How much can be read, and what can't: the first few of each reason."""
         read = self.total - len(self.gaps)
         if not self.total:
-            return "nothing is configured to be read"
+            return "no readings are configured"
         if not self.gaps:
-            return f"all {self.total} can be read" if self.total > 1 else "what is configured can be read"
+            return f"all {self.total} can be read" if self.total > 1 else "the configured reading can be read"
         by_reason: dict[str, list[str]] = {}
         for gap in self.gaps:
             by_reason.setdefault(gap.reason, []).append(gap.item)
@@ -82,7 +82,7 @@ def find_gaps(equipment: Equipment, missing: Mapping[int, str]) -> Gaps:
 
 
 def shown(news: Iterable[News]) -> list[str]:
-    """What a reading found out that the operator should know, in words."""
+    """The news of a reading, in words."""
     news = list(news)
     texts = [f"from another address ({item.address})" for item in news if isinstance(item, AnswersElsewhere)]
     moved = [f"{item.if_name} at {item.now} instead of {item.before}" for item in news if isinstance(item, Moved)]

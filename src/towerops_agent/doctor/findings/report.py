@@ -1,6 +1,6 @@
 """The doctor's checks as text, one line each, or as JSON.
 
-Pure. What a name, a certificate or a server says is shown without its control characters.
+Pure. Texts of names, certificates and servers are shown without control characters.
 """
 
 from collections import Counter
@@ -15,11 +15,11 @@ _MARKS: Final = {Mark.OK: "✓", Mark.WARNING: "!", Mark.FAILED: "✗", Mark.SKI
 _ASCII: Final = {Mark.OK: "+", Mark.WARNING: "!", Mark.FAILED: "x", Mark.SKIPPED: "-"}
 
 NAME_WIDTH: Final = 12
-"""The longest name of a check that is not a device's; a device's may be longer, and then pushes its line to the right."""
+"""The longest name of a check that is not a device's. A longer name of a device moves its line to the right."""
 
 
 class Lines:
-    """Writes lines that a stream of this encoding can bear."""
+    """Writes lines that a stream of this encoding can print."""
 
     def __init__(self, encoding: str | None) -> None:
         self._encoding = encoding or "ascii"
@@ -35,7 +35,7 @@ class Lines:
         return self._borne(f"{self._marks[check.mark]} {printable(check.name):<{width}}  {printable(check.found + hint)}")
 
     def summary(self, checks: Sequence[Check]) -> str:
-        """How many checks came to what."""
+        """How many checks have each mark."""
         counts = Counter(check.mark for check in checks)
         words = {Mark.OK: "ok", Mark.WARNING: "to look at", Mark.FAILED: "failed", Mark.SKIPPED: "skipped"}
         return ", ".join(f"{counts[mark]} {word}" for mark, word in words.items() if counts[mark])
@@ -49,12 +49,12 @@ class Lines:
 
 
 def device_width(checks: Sequence[Check]) -> int:
-    """How wide the names of these devices are written: as the longest, within reason."""
+    """The width for the names of these devices: that of the longest, up to a limit."""
     return max(NAME_WIDTH, min(max((len(check.name) for check in checks), default=0), 32))
 
 
 def checks_json(checks: Sequence[Check]) -> str:
-    """All of them as one JSON object, indented; `ok`: whether none has failed."""
+    """All of them as one JSON object, indented; `ok`: whether no check has failed."""
     plain = {
         "ok": all(check.mark is not Mark.FAILED for check in checks),
         "checks": [
@@ -71,5 +71,5 @@ def checks_json(checks: Sequence[Check]) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` in one line that drives no terminal."""
+    """`text` in one line, without characters that control a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

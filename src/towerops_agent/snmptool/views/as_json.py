@@ -1,7 +1,7 @@
 """Varbinds as JSON: one array of {"oid", "type", "value"}, an object a line.
 
 Types by the RFCs' names (RFC 2578 §7.1, RFC 3416 §3). Octets that are printable UTF-8 are a text, all others {"hex": …};
-an Opaque that wraps a number is that number. What a device did not give is null, its type says why.
+an Opaque that wraps a number is that number. A value that the device did not send is null; its type says why.
 Pure.
 """
 
@@ -36,7 +36,7 @@ _TYPES: Final = {
 
 
 def varbinds_json(varbinds: Sequence[Varbind]) -> str:
-    """The array, without a line end behind it. "[]" for none."""
+    """The array, without a final line end. "[]" if it is empty."""
     array = JsonArray()
     return "".join([*map(array.item, varbinds), array.end()])
 
@@ -64,7 +64,7 @@ def varbind_object(varbind: Varbind) -> dict[str, object]:
 
 
 def text_of(octets: bytes) -> str | None:
-    """The text that `octets` are: printable UTF-8, tabs and line ends among it; None if they are none."""
+    """`octets` as text: printable UTF-8, with tabs and line ends; None if they are not text."""
     try:
         text = octets.decode()
     except UnicodeDecodeError:

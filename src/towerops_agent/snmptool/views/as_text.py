@@ -1,7 +1,7 @@
 """Varbinds as net-snmp 5.9 prints them with -On and no MIB files, octet for octet.
 
-tool.py reads, cli/snmp.py prints. If a line surprises, net-snmp's does: a hexadecimal line ends with a space, a
-Double calls itself Float, a UInteger32 has no name and an NsapAddress is a bad type. tests/snmpd holds the two together.
+tool.py reads, cli/snmp.py prints. Odd lines are net-snmp's: a hexadecimal line ends with a space, a
+Double is called Float, a UInteger32 has no name, and an NsapAddress is a bad type. tests/snmpd compares the two.
 Pure. Source: net-snmp's snmplib/mib.c (print functions), snmplib/snmp_api.c (error texts).
 """
 
@@ -18,7 +18,7 @@ from towerops_agent.snmp.wire.opaque import opaque_number
 HEX_OCTETS_A_LINE: Final = 16
 BAD_TYPE: Final = "Variable has bad type"
 END_OF_MIB_V1: Final = "End of MIB"
-"""What a walk over SNMPv1 ends with; v2c has a varbind for it."""
+"""The end of a walk over SNMPv1; v2c has a varbind for it."""
 
 _TEXT_OCTETS: Final = frozenset((*range(0x20, 0x7F), *range(0x09, 0x0E)))  # isprint and isspace of the C locale
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"'})
@@ -35,18 +35,18 @@ _ERRORS: Final = {
 
 
 def varbind_text(varbind: Varbind) -> str:
-    """`varbind` as a line, or several where its value goes over several: ".1.3.6.1.2.1.1.3.0 = Timeticks: (123) 0:00:01.23"."""
+    """`varbind` as a line, or several if its value has several: ".1.3.6.1.2.1.1.3.0 = Timeticks: (123) 0:00:01.23"."""
     return f"{oid_text(varbind.name)} = {value_text(varbind.tag, varbind.value)}"
 
 
 def value_text(tag: int, value: Value) -> str:
-    """A value, its type before it. ASCII alone. A value that is none of its type is a bad type."""
+    """A value with its type in front, in ASCII. A value that does not fit its type is a bad type."""
     write = _WRITERS.get(tag)
     return BAD_TYPE if write is None else write(value)
 
 
 def error_text(status: int, failed: Oid | None) -> str:
-    """What is said of a response with this error-status; `failed`: the name that its error-index points at."""
+    """The text for a response with this error-status; `failed`: the name at its error-index."""
     known = {int(number): words for number, words in _ERRORS.items()}
     lines = ["Error in packet", f"Reason: {known.get(status) or error_name(status)}"]
     if failed is not None:
@@ -55,7 +55,7 @@ def error_text(status: int, failed: Oid | None) -> str:
 
 
 def oid_text(oid: Oid) -> str:
-    """`oid` with a leading dot; octets that are not OID as such."""
+    """`oid` with a leading dot; octets that are not an OID as hexadecimal."""
     if not oid:
         return ".0"
     try:
@@ -73,7 +73,7 @@ def _octet_string(octets: bytes) -> str:
 
 
 def _hex(octets: bytes) -> str:
-    """Each octet with a space behind it, 16 a line."""
+    """Each octet and a space, 16 a line."""
     lines = (octets[at : at + HEX_OCTETS_A_LINE] for at in range(0, len(octets), HEX_OCTETS_A_LINE))
     return "\n".join(f"{line.hex(' ').upper()} " for line in lines)
 

@@ -1,4 +1,4 @@
-"""What a probe found out of a device, and how it is told: an aligned text, or JSON.
+"""What a probe found out about a device: as aligned text, or JSON.
 
 Pure. Times in seconds, sizes in octets of SNMP message, before UDP's and IP's headers.
 """
@@ -12,8 +12,8 @@ import msgspec
 from towerops_agent.reasons import Reason
 
 _REASONS: Final = {
-    "silence": "met with silence, though the device still answers less",
-    "gone": "met with silence, and the device answered nothing after it",
+    "silence": "not answered, though the device still answers less",
+    "gone": "not answered, and the device answered nothing after it",
     Reason.TOO_BIG: "answered with tooBig",
     Reason.OMITTED: "answered in part",
 }
@@ -21,7 +21,7 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The most varbinds that a GET got all answered. `refused_at`: the fewest that it did not, None if none was found.
+    """The most varbinds of a GET that were all answered. `refused_at`: the fewest that were not; None: no limit found.
 
     `reason`: why not: tooBig, silence, gone (silent for good), omitted (answered in part) or another error-status.
     """
@@ -33,7 +33,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """A GETBULK for so many varbinds, and how many came. `reason`: why none did."""
+    """A GETBULK for `asked` varbinds, and how many arrived. `reason`: why none arrived."""
 
     asked: int
     answered: int
@@ -42,9 +42,9 @@ class Bulk:
 
 @dataclass(slots=True)
 class ProbeReport:
-    """What is known of a device; a field is None if it was not found out.
+    """A device's properties; a field is None if it could not be found out.
 
-    `versions`: each version tried, and "answers", or why not. `version`: the one that all else was asked over.
+    `versions`: each version tried, and "answers", or why not. `version`: the one used for everything else.
     `system`: sysDescr, sysObjectID, sysName as texts, sysUpTime in days, hours, …. `rtts_s`: of the asks that were answered.
     `interfaces`: rows of ifTable. `wide_counters`: how many of them have ifHCInOctets.
     """
@@ -112,7 +112,7 @@ def _limit(limit: Limit | None) -> str:
 
 def _bulk(report: ProbeReport) -> str:
     if report.version == "1":
-        return "not tried: SNMPv1 has none"
+        return "not tried: SNMPv1 lacks it"
     parts = [
         f"{bulk.asked} asked, {_REASONS.get(bulk.reason, bulk.reason) if bulk.reason else f'{bulk.answered} in one answer'}"
         for bulk in report.bulk

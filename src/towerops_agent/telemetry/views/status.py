@@ -53,7 +53,7 @@ def _sections(snapshot: Snapshot, now_us: int) -> Iterator[tuple[str, list[str]]
         yield "limits", [_limits(device) for device in snapshot.limited[:SHOWN_DEVICES]]
     if snapshot.clock_skew_s is not None and abs(snapshot.clock_skew_s) > 30:
         off = duration(abs(snapshot.clock_skew_s))
-        yield "clock", [f"differs from the server's by {off}: set it, or readings carry wrong times"]
+        yield "clock", [f"differs from the server's by {off}: set it, or readings get wrong times"]
 
 
 def _agent(snapshot: Snapshot, now_us: int) -> str:

@@ -23,7 +23,7 @@ from towerops_agent.doctor.findings.check import Mark
         (ConfigFetched(config_text(b"{}")), (Mark.OK, Mark.OK), "answers in 120 ms"),
         (NotModified(), (Mark.OK, Mark.OK), "accepted"),
         (Unauthorized(401), (Mark.OK, Mark.FAILED), "the API does not know it"),
-        (Unauthorized(403), (Mark.OK, Mark.FAILED), "known, and not allowed"),
+        (Unauthorized(403), (Mark.OK, Mark.FAILED), "known, but not allowed"),
         (NotFound("/api/v1/agent/config"), (Mark.FAILED, Mark.SKIPPED), "is TOWEROPS_API_URL right"),
         (Redirected(301, "https://other.example"), (Mark.FAILED, Mark.SKIPPED), "redirects to https://other.example (301)"),
         (Unavailable("no connection"), (Mark.FAILED, Mark.SKIPPED), "no connection"),
