@@ -16,6 +16,7 @@ SENT = datetime(2026, 1, 9, 12, 0, 0, tzinfo=UTC)
         (-1, 0.2, 0.0),  # a date has whole seconds
         (0, 300.0, 0.0),  # it took long, and the server may have written it at any moment of that
         (300, 300.0, 0.0),
+        (-1.5, 0.2, 0.5),
         (-31, 0.5, 30.0),
         (-3600, 10.0, 3599.0),
         (3600, 10.0, -3590.0),
@@ -33,11 +34,13 @@ def test_a_server_that_tells_no_time_tells_no_difference():
 def test_a_clock_that_steps_between_question_and_answer_is_no_wilder_than_either_reading():
     assert ahead_s(SENT, SENT, SENT - timedelta(hours=5)) == -5 * 3600
     assert ahead_s(SENT, SENT, SENT + timedelta(hours=5)) == 0.0
+    assert ahead_s(SENT - timedelta(hours=5), SENT, SENT - timedelta(hours=5) + timedelta(seconds=0.5)) == 0.5
 
 
 def test_a_change_is_told_once():
     skew = ClockSkew()
     assert not skew.measured(None)
+    assert skew.ahead_s is None
     assert not skew.measured(-30.0)
     assert skew.measured(31.0)
     assert not skew.measured(45.0)
