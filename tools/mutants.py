@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Change the pure directories in small ways, one at a time, and count how many of the changes a test notices: `make mutants`.
 
-For each directory: a copy of the tree in .mutants/, mutmut over it, the unit tests of its package and the property tests; then a
-row of the table in docs/testing.md, and each survivor as a diff in .mutants/<directory>/survivors.txt. Directories of the agent's
-package may be named; without, all pure ones. Constants of a module are not changed, nor are functions with a decorator: mutmut
-leaves them.
+For each directory: a copy of the tree in .mutants/, mutmut over it, its own unit tests and the property tests that import it.
+Then a row of the table in docs/testing.md, and each survivor as a diff in .mutants/<directory>/survivors.txt. Directories of the
+agent's package may be named; without, all pure ones. Constants of a module are not changed, nor are functions with a decorator:
+mutmut leaves them.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SETTINGS = """
 source_paths = ["src"]
 only_mutate = ["src/towerops_agent/{directory}/*"]
 pytest_add_cli_args = ["-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
-pytest_add_cli_args_test_selection = ["tests/unit/{package}", "tests/property"]
+pytest_add_cli_args_test_selection = [{tests}]
 """
 
 
@@ -36,6 +36,13 @@ def pure_directories() -> list[str]:
     (sources,) = (contract["source_modules"] for contract in contracts if contract["name"] == PURE)
     names = (name.removeprefix("towerops_agent.").replace(".", "/") for name in sources if name.endswith(".**"))
     return [name.removesuffix("/**") for name in names]
+
+
+def tests_of(directory: str) -> list[str]:
+    """The unit tests of the directory, and the property tests that import something of it."""
+    properties = (path for path in sorted((ROOT / "tests" / "property").glob("test_*.py")))
+    named = f"towerops_agent.{directory.replace('/', '.')}"
+    return [f"tests/unit/{directory}", *(f"tests/property/{path.name}" for path in properties if named in path.read_text())]
 
 
 def copy_tree(target: Path) -> None:
@@ -53,7 +60,8 @@ def run(directory: str, minutes: float | None) -> None:
     place = PLACE / directory.replace("/", ".")
     copy_tree(place)
     with (place / "pyproject.toml").open("a", encoding="utf-8") as settings:
-        settings.write(SETTINGS.format(directory=directory, package=directory.partition("/")[0]))
+        tests = ", ".join(f'"{test}"' for test in tests_of(directory))
+        settings.write(SETTINGS.format(directory=directory, tests=tests))
     with (place / "mutmut.log").open("w") as log:
         process = subprocess.Popen(
             [MUTMUT, "run", "--max-children", "2"], cwd=place, stdout=log, stderr=log, start_new_session=True

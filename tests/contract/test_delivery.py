@@ -39,7 +39,7 @@ class Agent:
         self.counters = Counters()
         self.applied = []
         self.time = Patience(lambda: self.courier.in_flight)
-        self.client = ApiClient(url, token or TokenSource(TOKEN), read_timeout_s=0.3)
+        self.client = ApiClient(url, token or TokenSource(TOKEN), read_timeout_s=2.0)
         self.buffer = Buffer(path, self.counters, clock_us=lambda: time.time_ns() // 1000, commit_window_s=0.0)
         self.sync = ConfigSync(self.client, self.counters, apply=self.apply, keep=self.keep, kept=self.kept)
         self.courier = Courier(

@@ -96,7 +96,7 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
         if process.poll() is not None:
             return False
         if net_snmp.run("snmpget", "-v2c", "-cpublic", "-t0.25", "-r1", "-Oqv", where, ".1.3.6.1.2.1.1.3.0").returncode == 0:
-            return True
+            return process.poll() is None  # else it was another one that has the port
     return False
 
 

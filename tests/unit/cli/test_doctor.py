@@ -27,7 +27,6 @@ from towerops_lab.sandbox.server import Sandbox
 from towerops_lab.simulator.server import serve
 
 TOKEN = "hush-token-4c1d"
-QUICK = ("--timeout", "0.05")
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +149,7 @@ async def test_a_silent_device_makes_the_status_1(database):
     async with site(1) as config, serve(lambda *_: None) as port:
         config["equipment"].append(equipment("dead", port, community="hush-community"))
         async with serving(config) as url:
-            result = await invoke(url, database, "--json", *QUICK)
+            result = await invoke(url, database, "--json", "--timeout", "1")
             other = await invoke(url, database, "--json", "--device", "device d0")
     assert result.exit_code == 1
     assert (marks(result)["Device d0"], marks(result)["Device dead"]) == ("ok", "failed")

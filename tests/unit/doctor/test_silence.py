@@ -75,7 +75,7 @@ async def test_a_device_that_answers_another_version_alone_is_told(speaks, asked
         return device.answer(datagram, uptime_s) if message.version == speaks else None
 
     other = {Version.V1: "1", Version.V2C: "2c"}[speaks]
-    check = await examined(one_version, Waits((0.2,), icmp_s=0.1, reading_s=(0.2,)), version=asked)
+    check = await examined(one_version, Waits((2.0,), icmp_s=0.1, reading_s=(2.0,)), version=asked)
     assert check.mark is Mark.FAILED
     assert f"silent over SNMPv{asked}, but answers over SNMPv{other} with the same community" in check.found
     assert f"set its version to {other}" in check.hint
