@@ -21,6 +21,11 @@ def test_a_batch_takes_what_there_is_up_to_its_limit(first, max_metrics, expecte
     assert cut(POLLS, first, max_metrics) == expected
 
 
+def test_a_batch_that_is_full_at_the_end_of_a_poll_takes_no_part_of_the_next():
+    assert cut([(2, 1), (3, 1), (4, 1)], Position(2, 0), 2) == Cut(Position(2, 0), Position(4, 0), 2, 2)
+    assert cut([(5, 4)], Position(2, 3), 4) == Cut(Position(5, 0), Position(6, 0), 4, 1)
+
+
 def test_nothing_is_cut_off_an_empty_line():
     assert cut([], Position(1, 0), 10) is None
 
@@ -32,7 +37,7 @@ def test_no_more_polls_are_read_than_the_batch_needs():
 
 
 def test_a_batch_of_no_metrics_is_a_mistake():
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match=r"^max_metrics is 0: expected at least 1$"):
         cut(POLLS, Position(1, 0), 0)
 
 
