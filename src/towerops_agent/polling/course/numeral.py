@@ -18,13 +18,17 @@ LONGEST_TEXT: Final = 255
 """In octets: a DisplayString (RFC 2579 §2)."""
 
 _LONGEST_NUMBER: Final = 64
+_LONGEST_UNIT: Final = 24
 _MOST_WORDS: Final = 2
 """How many words may follow a number, or its unit, without a sign between: a sentence is not a unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numeral:
-    """A number as a text has it. `unit`: a word that find_unit knows; BARE if there is none. A float may be infinite."""
+    """A number as a text has it. `unit`: the word behind it, mostly one that find_unit knows; BARE if there is none.
+
+    A float may be infinite.
+    """
 
     value: Number
     unit: str
@@ -43,7 +47,7 @@ _ALIKE: Final = str.maketrans(
 )
 """Other signs for the same; quotes count as blanks."""
 
-_PLAIN: Final = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
+_PLAIN: Final = re.compile(rb"(-?[0-9]{1,40}(?:\.[0-9]{1,40})?)[ \0\r\n]*")
 _NUMBER: Final = re.compile(r"(?P<body>[+-]?(?:[0-9][0-9.,]*|\.[0-9][0-9.,]*))(?P<exponent>[eE][+-]?[0-9]+)?")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+")
@@ -93,9 +97,9 @@ def parse_numeral(octets: bytes) -> Numeral | Reason:
     """
     if len(octets.rstrip(b" \0")) > LONGEST_TEXT:
         return Reason.NOT_A_NUMBER
+    if (plain := _PLAIN.fullmatch(octets)) is not None:  # the usual case
+        return Numeral(_value(plain[1].decode()), BARE)
     text = _decode(octets)
-    if _PLAIN.fullmatch(text) is not None:  # the usual case
-        return Numeral(_value(text), BARE)
     match = _NUMBER.match(text)
     if match is None or match.end() > _LONGEST_NUMBER:
         return Reason.NOT_A_NUMBER
@@ -151,8 +155,9 @@ def _unit_before(rest: str) -> str | None:
     known = _known(word)
     if known is None:
         glued = not rest[0].isspace()
-        sensible = not any(character.isnumeric() for character in word) and (not glued or not re.search("[\x00-\x7f]", word))
-        return BARE if sensible and _is_remark(more, None, words=_MOST_WORDS - 1) else None
+        sensible = len(word) <= _LONGEST_UNIT and not any(character.isnumeric() for character in word)
+        sensible &= not glued or not re.search("[\x00-\x7f]", word)  # `23度`, but not `716GE`
+        return word if sensible and _is_remark(more, None, words=_MOST_WORDS - 1) else None
     unit = find_unit(known)
     assert unit is not None  # noqa: S101 - _known found it
     label = len(known) == 1 and not rest[0].isspace() and more.startswith(":")  # `1A: MX204` numbers a slot

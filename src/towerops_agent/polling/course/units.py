@@ -142,7 +142,11 @@ def conversion(word: str, first: str) -> Fraction | None:
     if word == first:
         return Fraction(1)
     now, before = find_unit(word), find_unit(first)
-    if now is None or before is None or now.factor is None or before.factor is None:
+    if now is None or before is None:  # `1 user`, `2 users`; but `980 kfoo`, `1.2 Mfoo`
+        known = now or before
+        prefixed = word[1:] in (first, first[1:]) or first[1:] == word
+        return None if prefixed or (known is not None and known.factor != 1.0) else Fraction(1)
+    if now.factor is None or before.factor is None:
         return None
     ratio = Fraction(repr(now.factor)) / Fraction(repr(before.factor))
     if now.dimension == before.dimension:
