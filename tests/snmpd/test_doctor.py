@@ -109,7 +109,7 @@ async def test_a_view_of_nothing_is_told(port):
 async def test_a_wrong_community_is_told_from_a_wrong_address_where_snmpv3_answers(port):
     check = await examined(port, community("hush-wrong"))
     assert check.mark is Mark.FAILED
-    assert "while its SNMPv3 engine answers" in check.found
+    assert "but its SNMPv3 engine answers" in check.found
     assert "the address and the way are right: the community is wrong" in check.hint
 
 
@@ -129,7 +129,7 @@ async def test_a_wrong_community_is_told_from_a_wrong_address_where_snmpv3_answe
         ),
         (user("plain"), "this SNMPv3 user has no such security level at the device (user 'plain'"),
         (user(priv=None), "authorizationError: it has no view"),
-        (user("plain", auth=None), "and everything else outside the system group: a view hides them"),
+        (user("plain", auth=None), "and all else outside the system group: a view hides them"),
     ],
     ids=["user", "auth", "auth-protocol", "priv", "priv-protocol", "level", "level-too-low", "view"],
 )
