@@ -27,7 +27,7 @@ from towerops_agent.doctor.findings.check import Mark
         (NotFound("/api/v1/agent/config"), (Mark.FAILED, Mark.SKIPPED), "is TOWEROPS_API_URL right"),
         (Redirected(301, "https://other.example"), (Mark.FAILED, Mark.SKIPPED), "redirects to https://other.example (301)"),
         (Unavailable("no connection"), (Mark.FAILED, Mark.SKIPPED), "no connection"),
-        (Unavailable("status 200 with a body that is no JSON", 200), (Mark.FAILED, Mark.SKIPPED), "captive portal"),
+        (Unavailable("status 200 with a body that is not JSON", 200), (Mark.FAILED, Mark.SKIPPED), "captive portal"),
         (Unavailable("status 503: busy", 503), (Mark.FAILED, Mark.SKIPPED), "status 503: busy"),
         (TooLarge(), (Mark.FAILED, Mark.SKIPPED), "413"),
         (Rejected(422, "no"), (Mark.FAILED, Mark.SKIPPED), "no"),
