@@ -39,9 +39,12 @@ from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.telemetry import collector, logs, systemd
 from towerops_agent.telemetry.exposition import Exposition, Parts
-from towerops_agent.telemetry.marks import Marks
+from towerops_agent.telemetry.live import LiveSocket
+from towerops_agent.telemetry.marks import Marks, boot_clock_s
 from towerops_agent.telemetry.metrics_page import MetricsPage
 from towerops_agent.telemetry.observer import Observer
+from towerops_agent.telemetry.views.health import health_text, judge
+from towerops_agent.telemetry.views.snapshot import encode_snapshot
 from towerops_agent.telemetry.views.status import render
 
 log = structlog.get_logger()
@@ -135,6 +138,7 @@ class Agent:
             database_octets=lambda: _size(settings.database_path),
             now_us=_wall_us,
         )
+        self._live = LiveSocket(settings.database_path, {b"health": self._health_answer, b"status": self._status_answer})
         self._page = None if settings.metrics_listen is None else self._metrics_page(settings.metrics_listen)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -144,6 +148,7 @@ class Agent:
         """
         async with AsyncExitStack() as parts:
             await self._open(parts)
+            await parts.enter_async_context(self._live)
             log.info("agent started", version=__version__, api=self._settings.api_url, database=str(self._settings.database_path))
             async with asyncio.TaskGroup() as group:
                 loops = [
@@ -189,6 +194,14 @@ class Agent:
         for line in render(snapshot, _wall_us()).splitlines():
             log.info("state", line=line)
 
+    async def _health_answer(self) -> bytes:
+        """The exit status of `health`, and under it what it prints."""
+        health = judge(self._observer.vitals(), boot_clock_s())
+        return f"{1 if health.problems else 0}\n{health_text(health)}".encode()
+
+    async def _status_answer(self) -> bytes:
+        return encode_snapshot(await self._observer.take())
+
     async def run_once(self) -> OnceReport:
         """Fetch the configuration, poll each device once, submit everything.
 
@@ -220,6 +233,7 @@ class Agent:
                 report.problems.append(f"{pending.metrics} metrics not delivered, kept for the next run: {reason}")
             report.metrics = self.counters.total(Count.METRICS_DELIVERED)
             await self._remember()
+            await self._observer.write(stopped=True)
         return report
 
     async def kept(self) -> ConfigText | None:

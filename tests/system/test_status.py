@@ -8,7 +8,6 @@ from pathlib import Path
 
 from support.agent import TOKEN, environment, running
 from support.site import COMMUNITY, equipment, site
-from towerops_agent.telemetry.observer import EACH_S
 from towerops_lab.sandbox.proxy import Proxy
 from towerops_lab.sandbox.server import Sandbox
 
@@ -29,7 +28,7 @@ async def command(*arguments: str, database: Path, **env: str) -> tuple[int, str
 
 
 async def snapshot_when(database: Path, condition) -> dict:
-    """The snapshot, once it is as wanted; the agent writes one each 15 s, and at its stop."""
+    """The snapshot, once it is as wanted."""
     while True:
         status, text = await command("status", "--json", database=database)
         if status == 0 and (snapshot := json.loads(text)["snapshot"]) and condition(snapshot):
@@ -97,7 +96,7 @@ async def test_history_shows_what_was_read_by_id_and_by_name(tmp_path: Path):
     shown = {tuple(line.split(",")[::3]) for line in lines.splitlines() if ",d0-s1," in line}
     assert delivered <= shown
     status, text = await command("history", "nobody", database=database)
-    assert (status, "no device is called nobody" in text) == (1, True)
+    assert (status, "no device has the name or id nobody" in text) == (1, True)
 
 
 async def test_sighup_fetches_the_configuration_at_once_and_sigusr1_logs_the_state(tmp_path: Path):
@@ -135,5 +134,19 @@ async def test_systemd_is_told_when_it_is_ready_alive_and_stopping(tmp_path: Pat
                     assert await agent.ended() == 0
 
 
-def test_a_snapshot_is_written_often_enough_for_health():
-    assert EACH_S < 30
+async def test_an_agent_whose_disk_is_full_is_degraded_and_not_dead(tmp_path: Path):
+    """It answers from memory: Kubernetes must not kill what holds its polls there."""
+    database = tmp_path / "agent.db"
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        env = environment("", database)
+        async with sandbox.serve() as url, running(env={**env, "TOWEROPS_API_URL": url}) as agent:
+            await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+            database.unlink()
+            status, text = await command("health", database=database)
+            assert status == 0, text
+            status, text = await command("status", database=database)
+            assert (status, "running for" in text) == (0, True)
+            await agent.kill()
+        status, text = await command("health", database=database)
+        assert status == 1

@@ -1,7 +1,6 @@
-"""`towerops-agent health`: the health of a running agent, read only from its database.
+"""`towerops-agent health` with an option, or of an agent that does not answer; else __main__.py does it by a shorter way.
 
-Imports are lazy, as in main.py: Docker runs this each half minute.
-Exit status: 0, or 1 with the reason on standard output, where Docker keeps it.
+Imports are lazy, as in main.py. Exit status: 0, or 1 with the reason on standard output, where Docker keeps it.
 """
 
 import sys
@@ -11,29 +10,24 @@ from pathlib import Path
 import click
 
 from towerops_agent.cli.options import EXIT_FAILURE, database_option
-from towerops_agent.cli.status import read_snapshot
 from towerops_agent.errors import AgentError
 
 
 @click.command()
 @database_option
 def health(database: Path) -> None:
-    """Report whether the agent makes progress: exit status 0 if it does.
+    """Whether the agent makes progress: exit status 0 if it does. An API out of reach or a full disk is a line only."""
+    from towerops_agent.cli.status import left_snapshot
+    from towerops_agent.telemetry import live_client
+    from towerops_agent.telemetry.views.health import health_text, judge_left
 
-    An API that can't be reached is reported, but is not a failure.
-    """
-    from towerops_agent.telemetry.marks import boot_clock_s
-    from towerops_agent.telemetry.views.health import judge
-
+    status = live_client.health(str(database))
+    if status is not None:
+        sys.exit(status)
     try:
-        snapshot = read_snapshot(database)
+        snapshot = left_snapshot(database)
     except AgentError as error:
         click.echo(str(error))
         sys.exit(EXIT_FAILURE)
-    found = judge(snapshot, time.time_ns() // 1000, boot_clock_s())
-    for line in (*found.problems, *found.remarks):
-        click.echo(line)
-    if found.problems:
-        sys.exit(EXIT_FAILURE)
-    if not found.remarks:
-        click.echo("healthy")
+    click.echo(health_text(judge_left(snapshot, time.time_ns() // 1000)), nl=False)
+    sys.exit(EXIT_FAILURE)

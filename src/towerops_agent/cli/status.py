@@ -1,4 +1,4 @@
-"""`towerops-agent status`: the state of a running or a stopped agent, read only from its database.
+"""`towerops-agent status`: of a running agent, as it answers; of a stopped one, from its database.
 
 Imports are lazy, as in main.py. Exit status: 0, or 1 with the reason on standard error.
 """
@@ -40,8 +40,23 @@ def status(database: Path, as_json: bool, watch: bool) -> None:
             return
 
 
-def read_snapshot(database: Path) -> "Snapshot | None":
-    """The last snapshot in `database`; None if there is none yet. Raises AgentError."""
+def read_snapshot(database: Path) -> "tuple[Snapshot | None, bool]":
+    """What the running agent says of itself now, or what it left in `database`, and whether it runs. Raises AgentError.
+
+    None before it ever wrote anything.
+    """
+    from towerops_agent.telemetry import live_client
+    from towerops_agent.telemetry.views.snapshot import decode_snapshot
+
+    try:
+        answer = live_client.ask(str(database), b"status")
+    except TimeoutError:
+        raise AgentError("the agent runs, and does not answer: see its log, and the load of this machine") from None
+    return (left_snapshot(database), False) if answer is None else (decode_snapshot(answer), True)
+
+
+def left_snapshot(database: Path) -> "Snapshot | None":
+    """What the agent last wrote of itself into `database`; None before it ever did. Raises AgentError."""
     from towerops_agent.buffer.reader import DatabaseReader
     from towerops_agent.telemetry.views.snapshot import KEY, decode_snapshot
 
@@ -53,10 +68,10 @@ def read_snapshot(database: Path) -> "Snapshot | None":
 def _status_text(database: Path) -> str:
     from towerops_agent.telemetry.views.status import render
 
-    snapshot = read_snapshot(database)
+    snapshot, runs = read_snapshot(database)
     if snapshot is None:
         raise AgentError(f"no agent of this version has run on the database {database} yet: start it, then ask again")
-    return render(snapshot, time.time_ns() // 1000)
+    return render(snapshot, time.time_ns() // 1000, runs=runs)
 
 
 def _status_json(database: Path) -> str:
@@ -64,7 +79,7 @@ def _status_json(database: Path) -> str:
 
     from towerops_agent.buffer.reader import DatabaseReader
 
-    snapshot = read_snapshot(database)
+    snapshot, _ = read_snapshot(database)
     with DatabaseReader(database) as reader:
         refused = [
             {"metric": msgspec.Raw(metric.metric), "reason": metric.reason, "at_us": metric.at_us} for metric in reader.refused()

@@ -1,4 +1,4 @@
-"""Watches the agent's parts, and writes a Snapshot of them into the database each 15 s and at the stop.
+"""Watches the agent's parts: a Snapshot for whoever asks (live.py), and each ten minutes one for the database.
 
 No part knows that it is there. It reads them, but for one mark: delivery that has nothing to deliver is not standing still, so
 the observer moves its mark. It also feeds systemd's watchdog, as long as all marks are in time.
@@ -25,7 +25,7 @@ from towerops_agent.errors import BufferFailure
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.telemetry import systemd
 from towerops_agent.telemetry.marks import Marks, boot_clock_s
-from towerops_agent.telemetry.views.health import standing_still
+from towerops_agent.telemetry.views.health import Vitals, standing_still
 from towerops_agent.telemetry.views.snapshot import (
     KEY,
     MOST_REFUSALS,
@@ -44,6 +44,8 @@ from towerops_agent.telemetry.views.snapshot import (
 log = structlog.get_logger()
 
 EACH_S: Final = 15.0
+WRITE_EACH_S: Final = 600.0
+"""How often a snapshot is written: for whoever looks after a power cut. Who asks a running agent gets one of the moment."""
 MINUTE_S: Final = 60.0
 
 
@@ -77,10 +79,38 @@ class Observer:
         self._failing = False
 
     async def run(self) -> None:
-        """Write a snapshot now and each 15 s, for good."""
+        """Look at the parts now and each 15 s, for good; write what is seen each ten minutes."""
+        written_s = -WRITE_EACH_S
         while True:
-            await self.write()
+            now_s = time.monotonic()
+            if now_s - written_s >= WRITE_EACH_S:
+                written_s = now_s
+                await self.write()
+            else:
+                await self._look()
             await asyncio.sleep(EACH_S)
+
+    async def _look(self) -> None:
+        """Leave the delivery's mark if it is idle, and take a sample for the rates."""
+        try:
+            if not (await self._buffer.pending()).polls:
+                self._marks.move("delivery")
+        except BufferFailure:
+            return  # write() says it
+        self._a_minute()
+
+    def vitals(self) -> Vitals:
+        """What health is judged by: from memory, so that a disk that hangs does not make the agent look dead."""
+        dealings = {
+            "configuration": self._sync.availability,
+            "metrics": self._courier.availability,
+            "heartbeat": self._heartbeat.availability,
+        }
+        return Vitals(
+            due_s=self._marks.due_s,
+            failing={name: dealing.last_failure for name, dealing in dealings.items() if dealing.works is False},
+            devices=len(self._fleet.devices),
+        )
 
     async def run_watchdog(self) -> None:
         """Report to systemd that the agent is alive, as often as systemd wants, as long as all loops move."""

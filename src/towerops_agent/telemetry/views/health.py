@@ -1,7 +1,7 @@
 """Whether a running agent makes progress, for Docker's HEALTHCHECK and Kubernetes' probes.
 
-Healthy: each loop has moved when it said it would, and the database was written lately. An API that can't be reached is not a
-failure: polling and keeping go on, and a restart would not help.
+Healthy: each loop has moved when it said it would. An API that cannot be reached, a disk that cannot be written and a
+configuration without devices are remarks, not failures: a restart would not help, and would lose what is kept in memory.
 Pure: both clocks are passed in.
 """
 
@@ -11,8 +11,6 @@ from typing import Final
 
 from towerops_agent.telemetry.views.snapshot import Snapshot
 from towerops_agent.text import duration
-
-WRITTEN_WITHIN_S: Final = 90.0
 
 SLACK_S: Final = 60.0
 """How much later than its mark a loop may move: a loaded machine, a slow disk."""
@@ -26,26 +24,47 @@ class Health:
     remarks: tuple[str, ...] = ()
 
 
-def judge(snapshot: Snapshot | None, now_us: int, boot_clock_s: float) -> Health:
-    """The health of the agent that wrote `snapshot`; None: there is none."""
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What the health of a running agent is judged by; all of it is in memory.
+
+    `due_s`: its loops' marks, on the boot clock. `failing`: why which dealing with the API fails. `devices`: how many are polled.
+    `in_memory_because`: why polls are kept in memory only; "" if they are on disk.
+    """
+
+    due_s: Mapping[str, float]
+    failing: Mapping[str, str]
+    devices: int
+    in_memory_because: str = ""
+
+
+def judge(vitals: Vitals, boot_clock_s: float) -> Health:
+    """The health of a running agent. A restart helps nothing but a loop that stands still, so nothing else is a problem."""
+    problems = [
+        f"the {loop} loop is stuck, {duration(late_s)} past its time"
+        for loop, late_s in sorted(standing_still(vitals.due_s, boot_clock_s).items())
+    ]
+    remarks = [f"{name} fails: {reason}" for name, reason in vitals.failing.items()]
+    if vitals.in_memory_because:
+        remarks.append(f"degraded: polls are kept in memory only: {vitals.in_memory_because}")
+    if not vitals.devices:
+        remarks.append("degraded: no device is polled, as there is no configuration or it names none")
+    return Health(tuple(problems), tuple(remarks))
+
+
+def judge_left(snapshot: Snapshot | None, now_us: int) -> Health:
+    """The health of an agent that does not answer, by what it left in its database; None: nothing."""
     if snapshot is None:
         return Health(("no agent has written to this database yet",))
     if snapshot.stopped_us is not None:
         return Health((f"the agent was stopped {duration((now_us - snapshot.stopped_us) / 1e6)} ago",))
-    problems = [
-        f"the {loop} loop is stuck, {duration(late_s)} past its time"
-        for loop, late_s in sorted(standing_still(snapshot.due_s, boot_clock_s).items())
-    ]
-    unwritten_s = boot_clock_s - snapshot.written_boot_s
-    if not 0 <= unwritten_s < WRITTEN_WITHIN_S:
-        what = (
-            f"the database was not written for {duration(unwritten_s)}"
-            if unwritten_s >= 0
-            else "the machine has been restarted since"
-        )
-        problems = [what]
-    remarks = [f"{name} fails: {dealing.last_failure}" for name, dealing in snapshot.dealings.items() if dealing.works is False]
-    return Health(tuple(problems), tuple(remarks))
+    written = duration((now_us - snapshot.written_us) / 1e6)
+    return Health((f"the agent does not run: killed, or a power cut; it last wrote its state {written} ago",))
+
+
+def health_text(health: Health) -> str:
+    """A line for each problem and remark, or one that says that there is none."""
+    return "".join(f"{line}\n" for line in (*health.problems, *health.remarks) or ("healthy",))
 
 
 def standing_still(due_s: Mapping[str, float], now_s: float) -> dict[str, float]:

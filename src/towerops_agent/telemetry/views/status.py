@@ -9,9 +9,6 @@ from typing import Final
 from towerops_agent.telemetry.views.snapshot import Dealing, LimitedDevice, Snapshot
 from towerops_agent.text import duration, moment, size
 
-FRESH_WITHIN_US: Final = 90_000_000
-"""A running agent writes four snapshots a minute; an older snapshot means that the agent is gone."""
-
 SHOWN_DEVICES: Final = 20
 SHOWN_REFUSALS: Final = 10
 
@@ -19,23 +16,18 @@ _LOSSES: Final = ("polls_skipped", "metrics_refused", "metrics_expired", "metric
 """The counters of losses; shown if they are not zero."""
 
 
-def is_running(snapshot: Snapshot, now_us: int) -> bool:
-    """Whether the agent that wrote `snapshot` still runs, as far as its database shows."""
-    return snapshot.stopped_us is None and abs(now_us - snapshot.written_us) < FRESH_WITHIN_US
-
-
-def render(snapshot: Snapshot, now_us: int) -> str:
-    """The status, as lines with a label."""
+def render(snapshot: Snapshot, now_us: int, *, runs: bool = True) -> str:
+    """The status, as lines of a label and what it is about. `runs`: whether the agent answered, or this is what it left."""
     lines = []
-    for label, parts in _sections(snapshot, now_us):
+    for label, parts in _sections(snapshot, now_us, runs):
         for part in parts:
             lines.append(f"{label:<10} {part}".rstrip())
             label = ""  # noqa: PLW2901 - only the first line of a section has its label
     return "\n".join(lines)
 
 
-def _sections(snapshot: Snapshot, now_us: int) -> Iterator[tuple[str, list[str]]]:
-    yield "agent", [_agent(snapshot, now_us)]
+def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str, list[str]]]:
+    yield "agent", [_agent(snapshot, now_us, runs)]
     yield "API", _api(snapshot, now_us)
     yield "config", _config(snapshot, now_us)
     yield "devices", _devices(snapshot, now_us)
@@ -56,12 +48,13 @@ def _sections(snapshot: Snapshot, now_us: int) -> Iterator[tuple[str, list[str]]
         yield "clock", [f"differs from the server's by {off}: set it, or readings get wrong times"]
 
 
-def _agent(snapshot: Snapshot, now_us: int) -> str:
+def _agent(snapshot: Snapshot, now_us: int, runs: bool) -> str:
     who = f"{snapshot.version} on {snapshot.hostname}"
     if snapshot.stopped_us is not None:
         return f"{who}, stopped {_since(snapshot.stopped_us, now_us)} ago, at {moment(snapshot.stopped_us)}"
-    if not is_running(snapshot, now_us):
-        return f"{who}, no sign of it for {duration(abs(now_us - snapshot.written_us) / 1e6)}: killed, or its disk is full"
+    if not runs:
+        age = duration(abs(now_us - snapshot.written_us) / 1e6)
+        return f"{who}, does not run: killed, or a power cut; what follows is {age} old"
     return f"{who}, running for {_since(snapshot.started_us, now_us)} (pid {snapshot.pid})"
 
 

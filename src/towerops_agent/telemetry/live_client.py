@@ -1,0 +1,54 @@
+"""Asks a running agent: the other side of live.py. Imports next to nothing, as `health` does all its work with it.
+
+Exit status of `health`: 0 the agent works, with remarks if there are any · 1 it does not, with the reason on standard output,
+where Docker keeps it. I/O: a Unix socket.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+
+from towerops_agent.places import DATABASE_VARIABLE, DEFAULT_DATABASE, live_address
+
+ANSWER_WITHIN_S = 8.0
+"""Shorter than the 10 s that Docker and Kubernetes give: what is said after that nobody hears."""
+
+
+def ask(database: str, question: bytes, within_s: float = ANSWER_WITHIN_S) -> bytes | None:
+    """The running agent's answer; None if no agent works on this database, or it does not answer this user.
+
+    Raises TimeoutError if there is one, and it does not answer in time.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(within_s)
+        try:
+            sock.connect(live_address(database))
+            sock.sendall(question + b"\n")
+            pieces = []
+            while piece := sock.recv(1 << 16):
+                pieces.append(piece)
+        except TimeoutError:
+            raise
+        except OSError:
+            return None
+    return b"".join(pieces) or None
+
+
+def health(database: str) -> int | None:
+    """Print how the running agent is; its exit status, None if there is none to ask."""
+    try:
+        answer = ask(database, b"health")
+    except TimeoutError:
+        sys.stdout.write(f"the agent runs, and has not answered for {ANSWER_WITHIN_S:g} s\n")
+        return 1
+    if answer is None:
+        return None
+    status, _, text = answer.partition(b"\n")
+    sys.stdout.write(text.decode(errors="replace"))
+    return int(status)
+
+
+def health_of(environ: Mapping[str, str] = os.environ) -> int | None:
+    """`health` for the database that the environment names, as the command without options has it."""
+    return health(environ.get(DATABASE_VARIABLE, "").strip() or DEFAULT_DATABASE)

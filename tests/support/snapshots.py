@@ -1,0 +1,32 @@
+"""A Snapshot of a small agent in which all works, to be varied."""
+
+import msgspec
+
+from towerops_agent.telemetry.views.snapshot import Configuration, Dealing, Snapshot, Undelivered
+
+NOW_US = 1_800_000_000_000_000
+MINUTE_US = 60_000_000
+
+
+def snapshot(**changes) -> Snapshot:
+    works = Dealing(True, NOW_US - 5 * MINUTE_US, NOW_US - 12_000_000, 0, "")
+    whole = Snapshot(
+        version="0.1.0",
+        hostname="poller-1",
+        pid=812,
+        started_us=NOW_US - 90 * MINUTE_US,
+        written_us=NOW_US - 4_000_000,
+        written_boot_s=996.0,
+        due_s={"polling": 1001.0, "delivery": 1020.0},
+        dealings={"configuration": works, "metrics": works},
+        configuration=Configuration("7", NOW_US - MINUTE_US, 3, 0, []),
+        states={"up": 3, "degraded": 0, "down": 0, "unknown": 0},
+        troubled=[],
+        slowest=[],
+        limited=[],
+        backlog=Undelivered(0, 0, None, 12_300_000, None),
+        latest_s=0.04,
+        a_minute={"polls": 3.0, "metrics": 204.0},
+        counters={},
+    )
+    return msgspec.structs.replace(whole, **changes)

@@ -1,0 +1,85 @@
+"""A running agent answers `health` and `status` over a Unix socket of its own, whatever its disk does."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from towerops_agent.places import live_address
+from towerops_agent.telemetry import live_client
+from towerops_agent.telemetry.live import LiveSocket
+
+
+async def said() -> bytes:
+    return b"0\nhealthy\n"
+
+
+async def ask(database: Path, question: bytes = b"health", within_s: float = 60.0) -> bytes | None:
+    return await asyncio.to_thread(live_client.ask, str(database), question, within_s)
+
+
+async def test_a_question_is_answered_while_the_agent_runs_and_not_afterwards(tmp_path):
+    database = tmp_path / "agent.db"
+    assert await ask(database) is None
+    async with LiveSocket(database, {b"health": said}):
+        assert await ask(database) == b"0\nhealthy\n"
+        assert await ask(database, b"nonsense") is None
+        assert await ask(database, b"x" * 1000) is None
+    assert await ask(database) is None
+
+
+async def test_each_database_has_an_address_of_its_own_however_its_path_is_written(tmp_path, monkeypatch):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    monkeypatch.chdir(tmp_path)
+    same = {live_address(path) for path in ("one/a.db", f"{tmp_path}/one/a.db", "link/a.db", "two/../one/a.db")}
+    assert len(same) == 1
+    others = {live_address(path) for path in ("one/b.db", "two/a.db", "gone/a.db")}
+    assert len(others) == 3
+    assert not same & others
+
+
+async def test_a_second_agent_on_the_same_name_goes_on_without(tmp_path):
+    async with LiveSocket(tmp_path / "a.db", {b"health": said}) as first, LiveSocket(tmp_path / "a.db", {}) as second:
+        assert (first.is_open, second.is_open) == (True, False)
+        assert await ask(tmp_path / "a.db") == b"0\nhealthy\n"
+
+
+async def test_an_agent_that_hangs_is_said_to(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(live_client, "ANSWER_WITHIN_S", 0.05)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as hung:
+        hung.bind(live_address(str(tmp_path / "a.db")))
+        hung.listen()
+        with pytest.raises(TimeoutError):
+            await ask(tmp_path / "a.db", within_s=0.05)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+async def test_another_user_is_not_answered(tmp_path):
+    tmp_path.chmod(0o755)
+    code = f"""
+import os, sys
+from towerops_agent.telemetry.live_client import ask
+os.setresuid(65534, 65534, 65534)
+sys.exit(0 if ask({str(tmp_path / "a.db")!r}, b"health") is None else 1)
+"""
+    async with LiveSocket(tmp_path / "a.db", {b"health": said}):
+        done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_health_imports_next_to_nothing():
+    """It is run twice a minute for years: neither click nor SQLite nor asyncio is loaded for it."""
+    code = (
+        "import sys; before = set(sys.modules); import towerops_agent.__main__, towerops_agent.telemetry.live_client; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    found = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    heavy = {"asyncio", "click", "cryptography", "httpx2", "msgspec", "pathlib", "sqlite3", "structlog", "urllib", "zstandard"}
+    assert heavy & {name.partition(".")[0] for name in found} == set()
+    assert len(found) < 40

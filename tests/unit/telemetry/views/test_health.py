@@ -1,0 +1,51 @@
+"""Health: only what a restart could help is a failure; all else that is wrong is a line."""
+
+from dataclasses import replace
+
+import pytest
+
+from support.snapshots import NOW_US, snapshot
+from towerops_agent.telemetry.views.health import SLACK_S, Vitals, health_text, judge, judge_left, standing_still
+
+WORKING = Vitals(due_s={"polling": 1010.0, "delivery": 990.0}, failing={}, devices=3)
+
+
+def test_healthy_is_an_agent_whose_loops_move():
+    found = judge(WORKING, 1000.0)
+    assert (found.problems, found.remarks) == ((), ())
+    assert health_text(found) == "healthy\n"
+    assert standing_still({"polling": 100.0}, 100.0 + SLACK_S) == {}
+
+
+def test_a_loop_that_stands_still_is_a_failure():
+    found = judge(replace(WORKING, due_s={"polling": 900.0, "delivery": 990.0}), 1000.0)
+    assert found.problems == ("the polling loop is stuck, 1 min 40 s past its time",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"failing": {"metrics": "no route"}}, "metrics fails: no route"),
+        ({"in_memory_because": "the disk is full"}, "degraded: polls are kept in memory only: the disk is full"),
+        ({"devices": 0}, "degraded: no device is polled, as there is no configuration or it names none"),
+    ],
+)
+def test_what_a_restart_would_not_help_is_a_line_and_not_a_failure(changes, said):
+    found = judge(replace(WORKING, **changes), 1000.0)
+    assert found.problems == ()
+    assert health_text(found) == f"{said}\n"
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (None, "no agent has written to this database yet"),
+        (snapshot(stopped_us=NOW_US - 60_000_000), "the agent was stopped 1 min ago"),
+        (
+            snapshot(written_us=NOW_US - 120_000_000),
+            "the agent does not run: killed, or a power cut; it last wrote its state 2 min ago",
+        ),
+    ],
+)
+def test_an_agent_that_does_not_answer_is_not_healthy_whatever_it_wrote(left, said):
+    assert judge_left(left, NOW_US).problems == (said,)
