@@ -107,7 +107,7 @@ def remove_packs(connection: sqlite3.Connection) -> Step:
         # The last range tells the packer where to go on: it stays until there is another.
         if removed < PACKS_PER_STEP:
             gone = connection.execute(
-                "DELETE FROM ranges WHERE end_poll = ?1 AND end_poll < (SELECT max(end_poll) FROM ranges)", row
+                "DELETE FROM ranges WHERE end_poll = ? AND end_poll < (SELECT max(end_poll) FROM ranges)", row
             )
             return Step(done=gone.rowcount == 0)
     return Step(done=False)
@@ -163,9 +163,9 @@ def _remove_polls(connection: sqlite3.Connection, first: int, last: int) -> None
 
 def _is_needed(connection: sqlite3.Connection, poll: int) -> bool:
     if connection.execute(
-        "SELECT 1 FROM uncut WHERE first_poll <= ?1 AND (end_poll IS NULL OR end_poll > ?1)"
-        " UNION ALL SELECT 1 FROM batches WHERE start_poll = ?1",
-        (poll,),
+        "SELECT 1 FROM uncut WHERE first_poll <= ? AND (end_poll IS NULL OR end_poll > ?)"
+        " UNION ALL SELECT 1 FROM batches WHERE start_poll = ?",
+        (poll, poll, poll),
     ).fetchone():
         return True
     # Batches do not overlap: if one that starts before the poll reaches into it, the nearest does.
