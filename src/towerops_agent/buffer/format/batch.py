@@ -108,6 +108,8 @@ def cut(polls: Iterable[tuple[int, int]], first: Position, max_metrics: int) -> 
     metrics = ended = 0
     for poll, metric_count in polls:
         begin = first.metric if poll == first.poll else 0
+        if begin >= metric_count:  # its row is damaged: it had more when the batch before was cut
+            continue
         taken = min(metric_count - begin, max_metrics - metrics)
         start = start or Position(poll, begin)
         metrics += taken

@@ -1,13 +1,17 @@
 """Polls and layouts as octets.
 
 Poll -> (times, values) as msgpack, some 4 octets a value; what else a poll has is columns of its row. Layout -> msgpack.
-What is decoded is validated: SQLite has no checksums, so a bad disk's octets get here.
+A poll's octets end with a checksum of them and of those columns; a layout's row has its own (checksum.py). What is decoded is
+validated all the same: polls stored before version 3 of the database have no checksum.
 Pure.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from math import isfinite
+from struct import Struct
 from typing import Annotated
+from zlib import crc32
 
 import msgspec
 
@@ -18,6 +22,19 @@ PollRow = tuple[int, int, int, bytes]
 """A poll to store: layout id, started_at_us, metric_count, body."""
 
 _INT64 = 1 << 63
+
+_PAIR = b"\x92"
+_CHECKED_PAIR = b"\xc1"
+"""In place of msgpack's mark of an array of two, as msgpack never uses it: a checksum of 4 octets follows the pair."""
+
+DIGEST_OCTETS = 16
+
+_CHECKSUM_OCTETS = 4
+
+_HEAD_RANGES = ((1, _INT64 - 1), (1, _INT64), (0, 1 << 57), (1, 1 << 24))
+"""Of a poll's id, its layout's, started_at_us (up to the year 6536) and metric_count (more than any poll makes)."""
+
+_COLUMNS = Struct("<QQQ")  # layout, started_at_us, metric_count
 
 _Times = tuple[tuple[Annotated[int, msgspec.Meta(ge=1)], int], ...]
 _poll_decoder = msgspec.msgpack.Decoder(tuple[_Times, tuple[int | float | None, ...]])
@@ -31,12 +48,19 @@ def encode_poll(poll: Poll) -> PollRow:
         raise ValueError("a poll holds a value that is no finite number: expected None where nothing was read")
     if not (0 <= poll.started_at_us < _INT64 and 0 <= poll.layout < _INT64 and 0 <= poll.metric_count < _INT64):
         raise ValueError("a poll's layout, started_at_us or metric_count is not within 0..2^63-1")
-    return poll.layout, poll.started_at_us, poll.metric_count, _encoder.encode((poll.times, poll.values))
+    pair = _encoder.encode((poll.times, poll.values))
+    columns = poll.layout, poll.started_at_us, poll.metric_count
+    return *columns, b"".join((_CHECKED_PAIR, pair[1:], _checksum(columns, pair)))
 
 
 def decode_poll(row: PollRow, layout: Layout) -> Poll:
     """The poll of a row. Raises BufferFailure if the octets are damaged or don't fit `layout`."""
     layout_id, started_at_us, metric_count, body = row
+    if body[:1] == _CHECKED_PAIR:
+        pair = _PAIR + body[1:-_CHECKSUM_OCTETS]
+        if body[-_CHECKSUM_OCTETS:] != _checksum(row[:3], pair):
+            raise BufferFailure("a stored poll does not match its checksum")
+        body = pair
     try:
         times, values = _poll_decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -48,6 +72,11 @@ def decode_poll(row: PollRow, layout: Layout) -> Poll:
     if not _all_finite(values):
         raise BufferFailure("a stored poll holds a value that is no finite number")
     return Poll(layout_id, started_at_us, values, times, metric_count)
+
+
+def is_head(columns: Sequence[object]) -> bool:
+    """Whether these are what the row of a poll can have: id, layout id, started_at_us, metric_count."""
+    return all(type(value) is int and low <= value < end for value, (low, end) in zip(columns, _HEAD_RANGES, strict=True))
 
 
 def encode_layout(layout: Layout) -> bytes:
@@ -73,8 +102,12 @@ def decode_layout(body: bytes) -> Layout:
 
 
 def digest(layout_body: bytes) -> bytes:
-    """What tells layouts apart: 16 octets."""
-    return blake2b(layout_body, digest_size=16).digest()
+    """What tells layouts apart: DIGEST_OCTETS octets."""
+    return blake2b(layout_body, digest_size=DIGEST_OCTETS).digest()
+
+
+def _checksum(columns: tuple[int, int, int], pair: bytes) -> bytes:
+    return crc32(pair, crc32(_COLUMNS.pack(*columns))).to_bytes(_CHECKSUM_OCTETS, "little")
 
 
 def _all_finite(values: tuple[Number | None, ...]) -> bool:
