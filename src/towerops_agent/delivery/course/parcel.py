@@ -7,7 +7,7 @@ Pure. Octets.
 
 import gzip
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from towerops_agent.buffer.format.batch import Batch, StoredPoll
@@ -41,7 +41,8 @@ class Parcel:
 
 
 def pack(batch: Batch, polls: Sequence[StoredPoll], accepts: Accepts) -> Parcel:
-    """The batch, which has these polls, at least one."""
+    """The batch as it is sent: with these polls of it, at least one; others were damaged."""
+    batch = replace(batch, metric_count=sum(stored.stop_metric - stored.first_metric for stored in polls))
     plain = encode_metrics((stored.layout, stored.poll, stored.first_metric, stored.stop_metric) for stored in polls)
     zipped = "gzip" in accepts.content_encodings
     body = gzip.compress(plain, GZIP_LEVEL, mtime=0) if zipped else plain
