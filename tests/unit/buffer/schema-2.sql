@@ -1,0 +1,95 @@
+-- Version 2 of the database, as agents of the time created it.
+-- AUTOINCREMENT: an id is never used twice, not even after the newest rows were removed; batches name polls by id.
+-- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/format/age.py), seconds, never set back.
+
+-- What the values of a poll belong to, once per content; body: codec.encode_layout.
+-- last_poll: NULL while the running agent may use it, else no poll after that id does.
+CREATE TABLE layouts (
+  id        INTEGER PRIMARY KEY AUTOINCREMENT,
+  digest    BLOB NOT NULL UNIQUE,
+  body      BLOB NOT NULL,
+  last_poll INTEGER
+);
+
+-- One row per poll, append-only. Its readings are in bodies while it is young, then in packs. age_s: when it was stored.
+CREATE TABLE polls (
+  id            INTEGER PRIMARY KEY AUTOINCREMENT,
+  layout_id     INTEGER NOT NULL,
+  started_at_us INTEGER NOT NULL,
+  metric_count  INTEGER NOT NULL,
+  age_s         INTEGER NOT NULL DEFAULT 0
+);
+
+-- codec.encode_poll. An empty body: the poll was found damaged and has been counted. A body goes before a pack.
+CREATE TABLE bodies (
+  poll INTEGER PRIMARY KEY,
+  body BLOB NOT NULL
+);
+
+-- Stretches of polls, [first_poll, end_poll), that are packed as a whole, and a pack (packing.py) per stretch and layout.
+-- Packs without their range are of a packing that was cut short.
+CREATE TABLE ranges (
+  end_poll   INTEGER PRIMARY KEY,
+  first_poll INTEGER NOT NULL
+);
+CREATE TABLE packs (
+  id        INTEGER PRIMARY KEY,
+  end_poll  INTEGER NOT NULL,
+  layout_id INTEGER NOT NULL,
+  body      BLOB NOT NULL
+);
+CREATE UNIQUE INDEX packs_by_range ON packs (end_poll, layout_id);
+
+-- Stretches of polls of which no batch has been cut yet: from metric first_metric of poll first_poll up to poll end_poll,
+-- exclusive (NULL: open, new polls belong to it). polls, metrics: how many it holds, kept with each change of it.
+CREATE TABLE uncut (
+  id           INTEGER PRIMARY KEY,
+  first_poll   INTEGER NOT NULL,
+  first_metric INTEGER NOT NULL,
+  end_poll     INTEGER,
+  polls        INTEGER NOT NULL,
+  metrics      INTEGER NOT NULL,
+  lane         TEXT NOT NULL DEFAULT 'fresh'
+);
+INSERT INTO uncut (first_poll, first_metric, end_poll, polls, metrics) VALUES (1, 0, NULL, 0, 0);
+
+-- A batch is the metrics from (start_poll, start_metric) up to (stop_poll, stop_metric), exclusive. No two overlap.
+-- sent_age_s: NULL while it is open.
+CREATE TABLE batches (
+  id           INTEGER PRIMARY KEY AUTOINCREMENT,
+  key          TEXT NOT NULL,
+  start_poll   INTEGER NOT NULL,
+  start_metric INTEGER NOT NULL,
+  stop_poll    INTEGER NOT NULL,
+  stop_metric  INTEGER NOT NULL,
+  metric_count INTEGER NOT NULL,
+  cut_at_us    INTEGER NOT NULL,
+  sent_age_s   INTEGER,
+  lane         TEXT NOT NULL DEFAULT 'fresh'
+);
+CREATE UNIQUE INDEX batches_by_start ON batches (start_poll, start_metric);
+CREATE INDEX batches_by_sent ON batches (sent_age_s, start_poll, start_metric);
+
+-- Metrics that the server refused, one by one, with its reason.
+CREATE TABLE refused (
+  id           INTEGER PRIMARY KEY AUTOINCREMENT,
+  poll_id      INTEGER NOT NULL,
+  metric_index INTEGER NOT NULL,
+  equipment_id TEXT NOT NULL,
+  metric       BLOB NOT NULL,
+  reason       TEXT NOT NULL,
+  at_us        INTEGER NOT NULL,
+  age_s        INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE meta (
+  key   TEXT PRIMARY KEY,
+  value BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- One row: the age clock, and the wall clock beside it, as they were some seconds before the last commit.
+CREATE TABLE clock (
+  id      INTEGER PRIMARY KEY CHECK (id = 1),
+  age_us  INTEGER NOT NULL,
+  wall_us INTEGER NOT NULL
+);
