@@ -23,7 +23,6 @@ from towerops_agent.buffer.store import Store
 from towerops_agent.buffer.writer import Writer
 from towerops_agent.counters import Count, Counters
 from towerops_agent.model import Layout, Poll
-from towerops_agent.reasons import Loss
 
 T = TypeVar("T")
 
@@ -174,12 +173,9 @@ class Buffer:
     async def read(self, batch: Batch) -> list[StoredPoll]:
         """The polls that the batch has metrics of, the same ones each time.
 
-        Polls whose stored octets are damaged are left out, counted as dropped. A batch with none left is to be acknowledged.
+        Damaged polls are left out, counted as dropped, and no longer in the batch. One with none left is to be acknowledged.
         """
-        polls, lost = await self.ask(lambda store: store.read(batch))
-        if lost:
-            self._counters.add(Count.METRICS_DROPPED, Loss.DAMAGED, lost)
-        return polls
+        return await self.ask(lambda store: store.read(batch))
 
     async def acknowledge(self, batch: Batch) -> None:
         """The server has the batch. Nothing happens if it is no longer open (it expired meanwhile)."""
@@ -187,7 +183,7 @@ class Buffer:
 
     async def split(self, batch: Batch) -> tuple[Batch, Batch]:
         """Two open batches with keys of their own in place of the batch. Raises BufferFailure if it is no longer open."""
-        return await self.ask(lambda store: store.lanes.split(batch, self._new_key, self._clock_us()))
+        return await self.ask(lambda store: store.split(batch, self._new_key, self._clock_us()))
 
     async def set_aside(self, batch: Batch, metric: bytes, reason: str) -> None:
         """The server refused the one metric of the batch: keep it with the reason, and go on without."""

@@ -1,4 +1,4 @@
-"""Open the agent's database file: one agent alone, 0600, the schema's version, a corrupt file set aside.
+"""Open the agent's database file: for one agent only, 0600, the schema's version, a corrupt file quarantined.
 
 Path -> Database (used by opening.py, store.py). Times are microseconds since 1970-01-01 UTC.
 """
@@ -6,20 +6,18 @@ Path -> Database (used by opening.py, store.py). Times are microseconds since 19
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
 import structlog
 
-from towerops_agent.buffer import schema
+from towerops_agent.buffer import quarantine, schema
+from towerops_agent.buffer.quarantine import SUFFIXES, beside
 from towerops_agent.errors import BufferFailure, DatabaseBusy, DatabaseTooNew
 
 log = structlog.get_logger()
-
-CORRUPT_KEPT = 3
 
 JOURNAL_OCTETS = 8 << 20
 """What is kept of the -wal file between checkpoints; those come each 4 MB."""
@@ -35,22 +33,30 @@ PRAGMA foreign_keys = OFF;
 PRAGMA secure_delete = OFF;            -- Debian's default writes freed pages once more, as zeros: a full disk has no room for it
 """
 
-# The file, and what SQLite lays beside it.
-SUFFIXES = ("", "-wal", "-shm")
+TABLES = ("layouts", "polls", "bodies", "ranges", "packs", "batches", "uncut", "refused", "clock")
+_OLDEST_TABLES = {"layouts", "polls", "batches", "uncut"}
+"""Those of version 1."""
 
-_TABLES = ("layouts", "polls", "bodies", "ranges", "packs", "batches", "uncut", "refused", "clock")
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What sqlite3 raises. The second: its own message has octets of a damaged schema in it."""
+
+
+class Corruption(sqlite3.DatabaseError):
+    """The file holds what the agent has never written, which SQLite itself does not see."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
 class Database:
     """The open database: its connection, and the lock that keeps other agents out.
 
-    `path`: None where it is in memory. `replaced`: where a corrupt predecessor has been put; None if there was none.
+    `path`: None if it is in memory. `unread`: quarantined predecessors, the oldest first, of which not all has been copied yet.
     """
 
-    def __init__(self, path: Path | None, lock: int | None, connection: sqlite3.Connection, replaced: Path | None) -> None:
+    def __init__(self, path: Path | None, lock: int | None, connection: sqlite3.Connection, unread: Sequence[Path] = ()) -> None:
         self.path = path
         self.connection = connection
-        self.replaced = replaced
+        self.unread = tuple(unread)
         self._lock = lock
 
     @classmethod
@@ -67,14 +73,15 @@ class Database:
             ) from error
         lock = _lock(path)
         try:
+            unread = quarantine.resume(path)
             try:
-                return cls(path, lock, _connect(path), None)
-            except sqlite3.Error as error:
+                return cls(path, lock, _connect(path), unread)
+            except FAILURES as error:
                 if not is_corruption(error):
                     raise
-                replaced = _set_aside(path, now_us, str(error))
-                return cls(path, lock, _connect(path), replaced)
-        except (sqlite3.Error, OSError) as error:
+                unread.append(quarantine.begin(path, now_us, str(error)))
+                return cls(path, lock, _connect(path), unread)
+        except (*FAILURES, OSError) as error:
             os.close(lock)
             raise BufferFailure(f"the database {path} can't be opened: {error}; see to its place and its rights") from error
         except BaseException:
@@ -85,9 +92,10 @@ class Database:
     def in_memory(cls) -> Self:
         """A database that is gone when it is closed."""
         connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection.text_factory = as_text
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         schema.create(connection)
-        return cls(None, None, connection, None)
+        return cls(None, None, connection)
 
     def __str__(self) -> str:
         return "in memory" if self.path is None else str(self.path)
@@ -102,7 +110,7 @@ class Database:
                 self._lock = None
 
     def begin_anew(self, now_us: int, reason: str) -> Self:
-        """A new database in place of this one, which has been found corrupt, is closed and set aside.
+        """A new database in place of this one, which has been found corrupt, is closed and quarantined.
 
         Raises BufferFailure if the new one can't be created; then this one is closed.
         """
@@ -110,11 +118,11 @@ class Database:
         lock, self._lock = self._lock, None
         assert lock is not None  # noqa: S101
         try:
-            with suppress(sqlite3.Error):
+            with suppress(*FAILURES):
                 self.connection.close()
-            replaced = _set_aside(self.path, now_us, reason)
-            return type(self)(self.path, lock, _connect(self.path), replaced)
-        except (sqlite3.Error, OSError) as error:
+            quarantine.begin(self.path, now_us, reason)
+            return type(self)(self.path, lock, _connect(self.path), quarantine.resume(self.path))
+        except (*FAILURES, OSError) as error:
             os.close(lock)
             raise BufferFailure(f"no new database {self.path} can be created: {error}; see to its place") from error
         except BaseException:
@@ -122,10 +130,18 @@ class Database:
             raise
 
 
+def as_text(octets: bytes) -> str:
+    """SQLite's text; where it is damaged it is not what was written, and no exception."""
+    return octets.decode(errors="replace")
+
+
 def is_corruption(error: BaseException | None) -> bool:
     """Whether SQLite says that the file itself is bad."""
-    code = getattr(error, "sqlite_errorcode", None)  # not set where the sqlite3 module itself raised
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    code = getattr(error, "sqlite_errorcode", None)  # not set if the sqlite3 module itself raised
+    if code is None:
+        return isinstance(error, UnicodeDecodeError)
+    # Our statements are right: if a name in them is not known, the names in the file are damaged.
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error).startswith("no such ")
 
 
 def is_full(error: BaseException) -> bool:
@@ -176,27 +192,27 @@ def _connect(path: Path) -> sqlite3.Connection:
     if path.exists() and not path.stat().st_size:
         log.warning("database file is empty, a new database begins in it", path=str(path))
     # SQLite gives -wal and -shm the rights of the file itself.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    place = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _check_header(place)
+    finally:
+        os.close(place)
     for suffix in SUFFIXES:
         with suppress(FileNotFoundError):
             beside(path, suffix).chmod(0o600)
     connection = sqlite3.connect(path, isolation_level=None)
+    connection.text_factory = as_text
     try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > schema.VERSION:
-            raise DatabaseTooNew(
-                f"the database {path} has version {version}, written by a later agent: "
-                f"expected at most {schema.VERSION}; update this agent, or choose another DATABASE_PATH"
-            )
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if tables and not {"layouts", "polls", "batches", "uncut"} <= tables:
-            raise BufferFailure(f"the file {path} is the database of another program: give the agent another place")
+        version = _version(path, connection)
         connection.executescript(_PRAGMAS)
+        if version:
+            _check(connection)
         if version == 0:
             schema.create(connection)
         else:
             schema.migrate(connection, version)
-        for table in _TABLES:  # meets damage at the ends of the file, where a power cut leaves it
+        _check_index(connection)
+        for table in TABLES:  # meets damage at the ends of the file, where a power cut leaves it
             connection.execute(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()  # noqa: S608 -- our names
         return connection
     except BaseException:
@@ -204,23 +220,42 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise
 
 
-def _set_aside(path: Path, now_us: int, reason: str) -> Path:
-    time = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=now_us)
-    replaced = beside(path, f".corrupt-{time:%Y%m%dT%H%M%SZ}")
-    while replaced.exists():  # two within a second, or a clock that was set back
-        time += timedelta(seconds=1)
-        replaced = beside(path, f".corrupt-{time:%Y%m%dT%H%M%SZ}")
-    for suffix in SUFFIXES:
-        with suppress(FileNotFoundError):
-            beside(path, suffix).rename(beside(replaced, suffix))
-    log.error("corrupt database quarantined, a new one begins", path=str(path), kept_as=str(replaced), reason=reason)
-    kept = sorted(other for other in path.parent.glob(f"{path.name}.corrupt-*") if not other.name.endswith(("-wal", "-shm")))
-    for old in kept[:-CORRUPT_KEPT]:
-        for suffix in SUFFIXES:
-            beside(old, suffix).unlink(missing_ok=True)
-    return replaced
+def _version(path: Path, connection: sqlite3.Connection) -> int:
+    """The version of the schema; 0: the file is new. Raises BufferFailure, DatabaseTooNew, or Corruption."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if tables and len(tables & _OLDEST_TABLES) < len(_OLDEST_TABLES) - 1 and application >> 8 != schema.APPLICATION >> 8:
+        raise BufferFailure(f"the file {path} is the database of another program: give the agent another place")
+    if tables and not tables >= _OLDEST_TABLES:
+        raise Corruption("some of its tables are missing")
+    if application != (schema.APPLICATION + version if version > 2 else 0) or bool(tables) != bool(version):
+        raise Corruption(f"its version is {version}, its application's number {application}, and they do not fit")
+    if version > schema.VERSION:
+        raise DatabaseTooNew(
+            f"the database {path} has version {version}, written by a later agent: "
+            f"expected at most {schema.VERSION}; update this agent, or choose another DATABASE_PATH"
+        )
+    return int(version)
 
 
-def beside(path: Path, suffix: str) -> Path:
-    """The file at `path` with `suffix` after its whole name."""
-    return path.with_name(path.name + suffix)
+def _check_header(place: int) -> None:
+    """Raise Corruption if SQLite would hold that it must not write the file (https://sqlite.org/fileformat2.html, 1.3.3)."""
+    header = os.pread(place, 20, 0)
+    if header[:16] == b"SQLite format 3\0" and max(header[18:], default=1) > 2:
+        raise Corruption("its header speaks of another journal")
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Raise Corruption if the tables that say what is undelivered are damaged: a row that vanished has no checksum."""
+    for table in ("uncut", "batches", "meta"):
+        (found,) = connection.execute(f"PRAGMA quick_check({table})").fetchone()
+        if found != "ok":
+            raise Corruption(" ".join(found.split())[:200])
+
+
+def _check_index(connection: sqlite3.Connection) -> None:
+    """Raise Corruption if the index by which open batches are found does not have all of them."""
+    count = "SELECT count(*) FROM batches {} WHERE sent_age_s IS NULL"
+    if len({connection.execute(count.format(how)).fetchone() for how in ("NOT INDEXED", "INDEXED BY batches_by_sent")}) > 1:
+        raise Corruption("an index of the batches does not have what the table has")

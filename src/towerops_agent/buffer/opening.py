@@ -1,18 +1,22 @@
 """Which Store the writer works on: the file's; a new file's where that is corrupt; one in memory while neither can be had.
 
 Opening -> Store. What a corrupt file still has is copied into its successor, what gathered in memory into the file, and ids stay
-valid through both. A salvage that was cut short is taken up again at the next opening.
+valid through both. A salvage that was cut short, which the note of quarantine.py says, is completed at the next opening.
 Synchronous, for the writer's thread. Microseconds (`_us`).
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import structlog
 
-from towerops_agent.buffer.database import Database
+from towerops_agent.buffer import quarantine
+from towerops_agent.buffer.database import FAILURES, TABLES, Corruption, Database, as_text, is_corruption
+from towerops_agent.buffer.first_page import first_page_of
+from towerops_agent.buffer.retention import checkpoint
 from towerops_agent.buffer.salvage import Salvaged, begin_ids_at, salvage
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure, DatabaseBusy, DatabaseTooNew
@@ -21,8 +25,6 @@ log = structlog.get_logger()
 
 RENEWED_EVERY_US = 60_000_000
 """A disk that spoils each new file at once gets one a minute: each is copied, and set aside."""
-
-_SALVAGING = "salvaging"  # the key in meta, while it is done: the name of the file that is copied
 
 
 class Opening:
@@ -33,7 +35,6 @@ class Opening:
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
         self._renewed_us: int | None = None
-        self._unread: Path | None = None  # a file set aside, of which nothing has been copied yet
         self.replaced: Path | None = None
         self.layouts_lost = False
         self.lost_metrics = 0
@@ -56,7 +57,7 @@ class Opening:
             return memory
         try:
             copied = salvage(memory.connection, store.connection, age_lead_s=store.age_s - memory.age_s).copied
-        except sqlite3.Error as error:
+        except FAILURES as error:
             log.warning("buffer can't store the polls in memory; will retry", path=str(self._path), reason=str(error))
             store.database.close()
             return memory
@@ -72,56 +73,58 @@ class Opening:
         self._renewed_us = now_us
         try:
             return self._prepare(store.database.begin_anew(self._wall_us(), str(error)), in_use=True)
-        except (BufferFailure, sqlite3.Error) as failure:
+        except BufferFailure as failure:
             log.error("no new buffer can be created, polls stay in memory; will retry", reason=str(failure))
             self.layouts_lost = True
             return self._in_memory()
 
     def _open_file(self) -> Store:
-        database = Database.open(self._path, self._wall_us())
-        try:
-            return self._prepare(database, in_use=False)
-        except sqlite3.Error as error:
-            database.close()
-            raise BufferFailure(f"the database {self._path} can't be used: {error}") from error
-        except BaseException:
-            database.close()
-            raise
+        return self._prepare(Database.open(self._path, self._wall_us()), in_use=False)
 
     def _prepare(self, database: Database, *, in_use: bool) -> Store:
-        if database.replaced is not None:
-            self.replaced = self._unread = database.replaced
+        """The Store of the database, or of a new one if this turns out to be corrupt. Raises BufferFailure; then it is closed."""
         try:
-            row = database.connection.execute("SELECT value FROM meta WHERE key = ?", (_SALVAGING,)).fetchone()
-            source = self._unread or (row and self._path.with_name(row[0].decode()))
-            if source:
-                self._salvage(source, database.connection, in_use=in_use)
-                self._unread = None
-            return Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use)
+            return self._complete(database, in_use=in_use)
+        except FAILURES as error:
+            if not is_corruption(error):
+                database.close()
+                raise BufferFailure(f"the database {self._path} can't be used: {error}") from error
+            database = database.begin_anew(self._wall_us(), str(error))
+        except BaseException:
+            database.close()
+            raise
+        try:
+            return self._complete(database, in_use=in_use)
+        except (*FAILURES, OSError) as error:
+            database.close()
+            raise BufferFailure(f"the new database {self._path} can't be used: {error}") from error
         except BaseException:
             database.close()
             raise
 
+    def _complete(self, database: Database, *, in_use: bool) -> Store:
+        for source in database.unread:
+            self.replaced = source
+            self._salvage(source, database.connection, in_use=in_use)
+            checkpoint(database.connection)  # before the note goes: what was copied is on the disk
+            quarantine.end(self._path, source)
+        return Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use)
+
     def _salvage(self, path: Path, target: sqlite3.Connection, *, in_use: bool) -> None:
-        target.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_SALVAGING, path.name.encode()))
-        salvaged = Salvaged()
         try:
-            source = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
-        except sqlite3.Error as error:
+            salvaged = self._copy(path, target)
+        except (*FAILURES, OSError) as error:
+            if isinstance(error, sqlite3.Error) and not is_corruption(error):
+                raise  # the new one can't be written
+            salvaged = Salvaged()
             log.warning("nothing could be read of the corrupt database", path=str(path), reason=str(error))
-        else:
-            source.execute("PRAGMA writable_schema = ON")  # else SQLite looks at nothing in a file that is cut short
-            source.text_factory = lambda octets: octets.decode(errors="replace")
-            try:
-                salvaged = salvage(source, target)
-            finally:
-                source.close()
-        self.lost_metrics += salvaged.lost_metrics
+        self.lost_metrics += max(salvaged.lost_metrics, not salvaged.knows_losses)
+        if not salvaged.knows_losses:
+            log.error("more metrics may be lost with the corrupt database than are counted", path=str(path))
         if "layouts" not in salvaged.whole:
             # Devices go on with ids that are lost: no other layout may get one of them.
             begin_ids_at(target, self._wall_us())
             self.layouts_lost = self.layouts_lost or in_use
-        target.execute("DELETE FROM meta WHERE key = ?", (_SALVAGING,))
         log.info(
             "readable part of the corrupt database is in the new one",
             path=str(path),
@@ -129,7 +132,34 @@ class Opening:
             **salvaged.copied,
         )
 
+    def _copy(self, path: Path, target: sqlite3.Connection) -> Salvaged:
+        """What could be copied, from behind another first page if the file's own does not lead to the tables."""
+        with _reading(path) as source:
+            if source is not None:
+                return salvage(source, target)
+        checkpoint(target)
+        with first_page_of(self._path, path), _reading(path) as source:
+            if source is None:
+                raise Corruption("it has none of the agent's tables")
+            return salvage(source, target)
+
     def _in_memory(self) -> Store:
         store = Store(Database.in_memory(), self._wall_us, self._monotonic_us)
         begin_ids_at(store.connection, self._wall_us())  # beyond any in the file, which has had less than one a microsecond
         return store
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """The file at `path` to be read; None if its tables can't be found."""
+    connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
+    connection.text_factory = as_text
+    try:
+        try:
+            connection.execute("PRAGMA writable_schema = ON")  # else SQLite looks at nothing in a file that is cut short
+            names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        except FAILURES:
+            names = set()
+        yield connection if names >= set(TABLES) else None
+    finally:
+        connection.close()

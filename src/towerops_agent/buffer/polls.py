@@ -1,6 +1,7 @@
 """Polls read back from the database, plain or packed.
 
-Connection -> StoredPoll; for the writer's thread (store.py) and for other processes (reader.py). Reads alone.
+Connection -> StoredPoll; for the writer's thread (store.py) and for other processes (reader.py). Reads only; what does not match
+its checksum is left out.
 """
 
 import sqlite3
@@ -8,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from towerops_agent.buffer.format.batch import StoredPoll
-from towerops_agent.buffer.format.codec import decode_layout, decode_poll
+from towerops_agent.buffer.format.checksum import is_intact
+from towerops_agent.buffer.format.codec import decode_layout, decode_poll, is_head
 from towerops_agent.buffer.format.packing import Packing
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
@@ -43,6 +45,8 @@ class Polls:
         for head in heads:
             poll_id, layout_id, started_at_us, metric_count = head
             try:
+                if not is_head(head):
+                    raise BufferFailure("the row of a stored poll is damaged")
                 body = self._body(poll_id, layout_id, packs)
                 if not body:
                     yield head, None
@@ -57,7 +61,7 @@ class Polls:
     def _body(self, poll: int, layout: int, packs: dict[tuple[int, int], Mapping[int, bytes]]) -> bytes:
         row = self._connection.execute("SELECT body FROM bodies WHERE poll = ?", (poll,)).fetchone()
         if row is not None:
-            return bytes(row[0])
+            return _octets(row[0])
         end_row = self._connection.execute(
             "SELECT end_poll FROM ranges WHERE end_poll > ? ORDER BY end_poll LIMIT 1", (poll,)
         ).fetchone()
@@ -73,10 +77,18 @@ class Polls:
         row = self._connection.execute(
             "SELECT body FROM packs WHERE end_poll = ? AND layout_id = ?", (end_poll, layout)
         ).fetchone()
-        return {} if row is None else self._packing.unpack(row[0])
+        return {} if row is None else self._packing.unpack(_octets(row[0]))
 
     def _read_layout(self, layout_id: int) -> Layout:
-        row = self._connection.execute("SELECT body FROM layouts WHERE id = ?", (layout_id,)).fetchone()
+        row = self._connection.execute("SELECT id, body, checksum FROM layouts WHERE id = ?", (layout_id,)).fetchone()
         if row is None:
             raise BufferFailure(f"layout {layout_id} of a stored poll is missing")
-        return decode_layout(row[0])
+        if not is_intact(*row):
+            raise BufferFailure(f"layout {layout_id} of a stored poll does not match its checksum")
+        return decode_layout(row[1])
+
+
+def _octets(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise BufferFailure("the readings of a stored poll are no octets")
+    return value

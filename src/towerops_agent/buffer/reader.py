@@ -14,11 +14,14 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from towerops_agent.buffer import schema
-from towerops_agent.buffer.database import beside
+from towerops_agent.buffer.database import FAILURES, as_text
 from towerops_agent.buffer.format.batch import Pending, QuarantinedMetric, StoredPoll
+from towerops_agent.buffer.format.checksum import is_intact
 from towerops_agent.buffer.format.codec import decode_layout
 from towerops_agent.buffer.lanes import Lanes
 from towerops_agent.buffer.polls import HEAD, Polls
+from towerops_agent.buffer.quarantine import beside
+from towerops_agent.buffer.store import kept_value, refused_metrics
 from towerops_agent.errors import BufferFailure
 
 BUSY_S = 2.0
@@ -52,6 +55,7 @@ class DatabaseReader:
         uri = f"file:{quote(str(self._path.absolute()))}?mode=ro{'&immutable=1' if at_rest else ''}"
         with self._mapped():
             self.connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+            self.connection.text_factory = as_text
         try:
             with self._mapped():
                 (version,) = self._one("PRAGMA user_version")
@@ -78,26 +82,26 @@ class DatabaseReader:
     def refused(self, limit: int = 100) -> list[QuarantinedMetric]:
         """The metrics that the server refused, the latest first."""
         with self._mapped():
-            rows = self._all("SELECT equipment_id, metric, reason, at_us FROM refused ORDER BY id DESC LIMIT ?", limit)
-        return [QuarantinedMetric(*row) for row in rows]
+            return refused_metrics(self.connection, limit)
 
     def meta(self, key: str) -> bytes | None:
         """What the agent keeps under `key`; None: nothing."""
         with self._mapped():
-            row = self._one("SELECT value FROM meta WHERE key = ?", key)
-        return None if row is None else bytes(row[0])
+            return kept_value(self.connection, key)
 
     def newest_poll_us(self) -> int | None:
         """When the poll that was stored last was started; None: there is none."""
         with self._mapped():
             row = self._one("SELECT started_at_us FROM polls ORDER BY id DESC LIMIT 1")
-        return None if row is None else row[0]
+        return row[0] if row is not None and type(row[0]) is int else None
 
     def equipment(self) -> dict[str, list[int]]:
         """The equipment of which there are layouts: its id -> the layouts' ids."""
         found: dict[str, list[int]] = {}
         with self._mapped():
-            for layout, body in self.connection.execute("SELECT id, body FROM layouts ORDER BY id"):
+            for layout, body, checksum in self.connection.execute("SELECT id, body, checksum FROM layouts ORDER BY id"):
+                if not is_intact(layout, body, checksum):
+                    continue
                 try:
                     found.setdefault(decode_layout(body).equipment_id, []).append(layout)
                 except BufferFailure:
@@ -140,7 +144,7 @@ class DatabaseReader:
     def _mapped(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise NotReadable(
                 f"the database {self._path} can't be read ({error}): check its mode, or run this as the agent's user"
             ) from error

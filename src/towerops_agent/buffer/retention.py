@@ -5,11 +5,12 @@ Times are seconds on the age clock (`_s`) and are passed in. No reading's own ti
 """
 
 import sqlite3
-from dataclasses import dataclass
-from itertools import takewhile
+from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 
+from towerops_agent.buffer import ledger
 from towerops_agent.buffer.database import transaction
-from towerops_agent.buffer.format.batch import OPEN_END, Position
+from towerops_agent.buffer.format.batch import OPEN_END, Batch, Position
 
 POLLS_PER_STEP = 1_000
 BATCHES_PER_STEP = 50
@@ -33,63 +34,63 @@ def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | Non
     limit = min(POLLS_PER_STEP, limit or POLLS_PER_STEP)
     metrics, done = 0, True
     with transaction(connection):
-        for stretch, first_poll, first_metric, end_poll in connection.execute(
-            "SELECT id, first_poll, first_metric, coalesce(end_poll, ?) FROM uncut WHERE metrics > 0 ORDER BY first_poll",
-            (OPEN_END,),
-        ).fetchall():
+        for stretch in ledger.stretches(connection):
             found = connection.execute(
                 "SELECT id, metric_count, age_s FROM polls WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
-                (first_poll, end_poll, limit),
+                (stretch.first.poll, stretch.end_poll or OPEN_END, limit),
             ).fetchall()
-            old = [
-                (poll, count - (first_metric if poll == first_poll else 0))
-                for poll, count, _ in takewhile(lambda row: row[2] < before_s, found)
-            ]
+            old = list(takewhile(lambda row: type(row[2]) is not int or row[2] < before_s, found))
             if not old:
-                break
-            removed = sum(count for _, count in old)
+                if found:
+                    break
+                continue  # empty, or its polls are lost: lanes.py counts them
             last = old[-1][0]
-            connection.execute(
-                "UPDATE uncut SET first_poll = ?, first_metric = 0, polls = polls - ?, metrics = metrics - ? WHERE id = ?",
-                (last + 1, len(old), removed, stretch),
+            if len(old) == len(found) < limit:
+                removed = max(stretch.metrics, 0)  # all of it, and what damaged rows do not say
+            else:
+                counts = [(poll, count) for poll, count, _ in old if type(count) is int and 0 < count < OPEN_END >> 20]
+                removed = sum(count - (stretch.first.metric if poll == stretch.first.poll else 0) for poll, count in counts)
+                removed = max(min(removed, stretch.metrics), 0)
+            left = replace(
+                stretch, first=Position(last + 1, 0), polls=stretch.polls - len(old), metrics=stretch.metrics - removed
             )
-            _remove_polls(connection, first_poll, last)
+            if stretch.end_poll is not None and not left.metrics and left.first.poll >= stretch.end_poll:
+                ledger.drop_stretch(connection, stretch)
+            else:
+                ledger.write_stretch(connection, left)
+            remove_polls(connection, stretch.first.poll, last)
             metrics += removed
             if len(old) == limit:
                 done = False
                 break
-        connection.execute("DELETE FROM uncut WHERE first_poll >= end_poll")
     return Step(metrics, done)
 
 
-def remove_open(connection: sqlite3.Connection, before_s: int, limit: int = -1) -> Step:
+def remove_open(connection: sqlite3.Connection, before_s: int, limit: int | None = None) -> Step:
     """Remove the open batches, at most `limit`, all of whose polls were stored before `before_s`, and those polls."""
     metrics = 0
     with transaction(connection):
-        for batch, first, last, count in connection.execute(
-            "SELECT id, start_poll, stop_poll - (stop_metric = 0), metric_count FROM batches b WHERE sent_age_s IS NULL"
-            " AND NOT EXISTS (SELECT 1 FROM polls WHERE id BETWEEN b.start_poll AND b.stop_poll - (b.stop_metric = 0)"
-            " AND age_s >= ?) ORDER BY start_poll, start_metric LIMIT ?",
-            (before_s, limit),
-        ).fetchall():
-            connection.execute("DELETE FROM batches WHERE id = ?", (batch,))
-            _remove_polls(connection, first, last)
-            metrics += count
+        old = (batch for batch in ledger.open_batches(connection) if _is_old(connection, batch, before_s))
+        for batch in islice(old, limit):
+            ledger.drop_batch(connection, batch)
+            remove_polls(connection, batch.start.poll, batch.last_poll)
+            metrics += batch.metric_count
     return Step(metrics)
+
+
+def _is_old(connection: sqlite3.Connection, batch: Batch, before_s: int) -> bool:
+    young = "SELECT 1 FROM polls WHERE id BETWEEN ? AND ? AND age_s >= ? LIMIT 1"
+    return connection.execute(young, (batch.start.poll, batch.last_poll, before_s)).fetchone() is None
 
 
 def remove_sent(connection: sqlite3.Connection, until_s: int) -> Step:
     """Remove the batches sent up to `until_s`, and the polls that no other batch and no uncut stretch has a part of."""
     with transaction(connection):
-        batches = connection.execute(
-            "SELECT id, start_poll, stop_poll - (stop_metric = 0), metric_count FROM batches WHERE sent_age_s <= ?"
-            " ORDER BY sent_age_s, start_poll, start_metric LIMIT ?",
-            (until_s, BATCHES_PER_STEP),
-        ).fetchall()
-        for batch, first, last, _ in batches:
-            connection.execute("DELETE FROM batches WHERE id = ?", (batch,))
-            _remove_polls(connection, first, last)
-    return Step(sum(batch[3] for batch in batches), len(batches) < BATCHES_PER_STEP)
+        batches = ledger.sent_batches(connection, until_s, BATCHES_PER_STEP)
+        for batch in batches:
+            ledger.drop_batch(connection, batch)
+            remove_polls(connection, batch.start.poll, batch.last_poll)
+    return Step(sum(batch.metric_count for batch in batches), len(batches) < BATCHES_PER_STEP)
 
 
 def remove_packs(connection: sqlite3.Connection) -> Step:
@@ -150,9 +151,11 @@ def checkpoint(connection: sqlite3.Connection) -> Step:
     return Step()
 
 
-def _remove_polls(connection: sqlite3.Connection, first: int, last: int) -> None:
-    # What was covered has been taken off `batches` or `uncut` already. The polls within belonged to it alone; those at its two
-    # ends another batch, or an uncut stretch, may have a part of.
+def remove_polls(connection: sqlite3.Connection, first: int, last: int) -> None:
+    """Remove the polls from `first` to `last`, which a batch or a stretch had that is gone; takes part in a transaction.
+
+    The polls within belonged to it alone; those at its two ends stay if another batch, or a stretch, has a part of them.
+    """
     if _is_needed(connection, first):
         first += 1
     if last >= first and _is_needed(connection, last):
@@ -169,8 +172,5 @@ def _is_needed(connection: sqlite3.Connection, poll: int) -> bool:
     ).fetchone():
         return True
     # Batches do not overlap: if one that starts before the poll reaches into it, the nearest does.
-    before = connection.execute(
-        "SELECT stop_poll, stop_metric FROM batches WHERE start_poll < ? ORDER BY start_poll DESC, start_metric DESC LIMIT 1",
-        (poll,),
-    ).fetchone()
-    return before is not None and Position(*before) > Position(poll, 0)
+    before = ledger.reach_before(connection, poll)
+    return before is not None and before > Position(poll, 0)

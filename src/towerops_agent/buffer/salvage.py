@@ -1,19 +1,23 @@
 """Copy what can be read of one database into another: of a corrupt one into its successor, of memory into the file.
 
-Row by row: where a page is bad, the rows after it are still found. What was not cut into a batch becomes backlog, worked out anew
-from polls and batches, so that nothing is delivered twice that is known to be delivered, and nothing is left out that is there.
-Can be run again: rows that are there already stay as they are. Synchronous, for the writer's thread.
+Row by row, each checked: where a page is bad, the rows after it are still found. What was not cut into a batch becomes backlog,
+worked out anew from polls and batches, so that nothing is delivered twice that is known to be delivered, and nothing is left out
+that is there. Can be run again: rows that are there already stay as they are. Synchronous, for the writer's thread.
 """
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from towerops_agent.buffer import ledger
 from towerops_agent.buffer.database import is_corruption, transaction
 from towerops_agent.buffer.format.batch import OPEN_END, Lane, Position
+from towerops_agent.buffer.format.checksum import checksum
+from towerops_agent.buffer.format.codec import DIGEST_OCTETS, digest, is_head
+from towerops_agent.buffer.lanes import next_poll_id
+from towerops_agent.buffer.ledger import Stretch
 
 ROWS_PER_STEP = 1_000
 
@@ -21,47 +25,59 @@ SKIPPED_IDS = 1_000_000
 """How many ids are left out after a salvage: the latest that were given out may be among what could not be read."""
 
 _COLUMNS: dict[str, tuple[tuple[str, type], ...]] = {
-    "layouts": (("id", int), ("digest", bytes), ("body", bytes)),
+    "layouts": (("id", int), ("digest", bytes), ("body", bytes), ("checksum", int)),
     "batches": (
         *(("id", int), ("key", str), ("start_poll", int), ("start_metric", int), ("stop_poll", int), ("stop_metric", int)),
-        *(("metric_count", int), ("cut_at_us", int), ("sent_age_s", int), ("lane", str)),
+        *(("metric_count", int), ("cut_at_us", int), ("sent_age_s", int), ("lane", str), ("checksum", int)),
     ),
     "refused": (
         *(("id", int), ("poll_id", int), ("metric_index", int), ("equipment_id", str)),
-        *(("metric", bytes), ("reason", str), ("at_us", int), ("age_s", int)),
+        *(("metric", bytes), ("reason", str), ("at_us", int), ("age_s", int), ("checksum", int)),
     ),
     "polls": (("id", int), ("layout_id", int), ("started_at_us", int), ("metric_count", int), ("age_s", int)),
     "ranges": (("end_poll", int), ("first_poll", int)),
     "packs": (("end_poll", int), ("layout_id", int), ("body", bytes)),
     "bodies": (("poll", int), ("body", bytes)),
+    "meta": (("key", str), ("value", bytes), ("checksum", int)),
+    "clock": (("age_us", int), ("wall_us", int), ("checksum", int)),
+    "uncut": (
+        *(("first_poll", int), ("first_metric", int), ("end_poll", int), ("polls", int), ("metrics", int), ("lane", str)),
+        ("checksum", int),
+    ),
 }
-_NULLABLE = {"sent_age_s"}
+_COPIED = ("layouts", "batches", "refused", "polls", "ranges", "packs", "bodies", "meta")
+_NULLABLE = {("batches", "sent_age_s"), ("uncut", "end_poll")}
+_LANES = frozenset(Lane)
 _COUNTED = ("layouts", "polls", "batches", "refused")
 
 
 @dataclass(slots=True)
 class Salvaged:
-    """How many rows of each table were copied, the tables wholly readable, and how many metrics are known to be lost."""
+    """How many rows of each table were copied, the tables wholly readable, and how many metrics are known to be lost.
+
+    `knows_losses`: no others are.
+    """
 
     copied: dict[str, int] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
     lost_metrics: int = 0
+    knows_losses: bool = False
 
 
 def salvage(source: sqlite3.Connection, target: sqlite3.Connection, *, age_lead_s: int = 0) -> Salvaged:
-    """Copy all that can be read. Raises sqlite3.Error where `target` can't be written.
+    """Copy all that can be read. Raises sqlite3.Error if `target` can't be written.
 
     `age_lead_s`: by how much the age clock of `target` is ahead of that of `source`.
     """
     salvaged = Salvaged()
-    for table in _COLUMNS:
+    for table in _COPIED:
         _copy(source, target, table, age_lead_s, salvaged)
-    salvaged.copied["meta"] = _copy_meta(source, target)
     _copy_clock(source, target)
     _go_on_after(source, target)
+    ledger_whole: set[str] = {"batches"} & salvaged.whole
+    salvaged.lost_metrics = _lost_metrics(source, target, ledger_whole)
+    salvaged.knows_losses = "polls" in salvaged.whole or {"batches", "uncut"} <= ledger_whole
     rebuild_stretches(target)
-    if "polls" not in salvaged.whole:
-        salvaged.lost_metrics = _lost_metrics(source, target)
     return salvaged
 
 
@@ -71,7 +87,7 @@ def begin_ids_at(connection: sqlite3.Connection, first: int) -> None:
         for table in _COUNTED:
             connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
             connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, first - 1))
-        connection.execute("UPDATE uncut SET first_poll = ? WHERE end_poll IS NULL", (first,))
+        ledger.write_stretch(connection, replace(ledger.open_stretch(connection), first=Position(first, 0)))
 
 
 def rebuild_stretches(connection: sqlite3.Connection) -> None:
@@ -82,29 +98,27 @@ def rebuild_stretches(connection: sqlite3.Connection) -> None:
         batches = connection.execute(
             "SELECT start_poll, start_metric, stop_poll, stop_metric FROM batches ORDER BY start_poll, start_metric"
         ).fetchall()
-        (next_poll,) = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'polls'").fetchone()
+        next_poll = next_poll_id(connection)
         for start_poll, start_metric, stop_poll, stop_metric in [*batches, (next_poll, 0, next_poll, 0)]:
             # Of a poll that a batch has the end of, the beginning was in a batch that is gone, since delivered long ago.
             _insert_stretch(connection, begin, start_poll)
             begin = max(begin, Position(start_poll, start_metric), Position(stop_poll, stop_metric))
-        connection.execute(
-            "INSERT INTO uncut (first_poll, first_metric, end_poll, polls, metrics) VALUES (?, 0, NULL, 0, 0)", (next_poll,)
-        )
+        ledger.write_stretch(connection, Stretch(None, Position(next_poll, 0), None, 0, 0, Lane.FRESH))
 
 
 def _insert_stretch(connection: sqlite3.Connection, begin: Position, end_poll: int) -> None:
-    first, polls, metrics = connection.execute(
-        "SELECT min(id), count(*), total(metric_count) FROM polls WHERE id >= ? AND id < ?", (begin.poll, end_poll)
-    ).fetchone()
-    if not polls:
-        return
-    first_metric = begin.metric if first == begin.poll else 0
-    metrics = int(metrics) - first_metric
+    first, polls, metrics = _metrics_between(connection, begin, end_poll)
     if metrics > 0:
-        connection.execute(
-            "INSERT INTO uncut (first_poll, first_metric, end_poll, polls, metrics, lane) VALUES (?, ?, ?, ?, ?, ?)",
-            (first, first_metric, end_poll, polls, metrics, Lane.BACKLOG),
-        )
+        begin = begin if first == begin.poll else Position(first, 0)
+        ledger.write_stretch(connection, Stretch(None, begin, end_poll, polls, metrics, Lane.BACKLOG))
+
+
+def _metrics_between(connection: sqlite3.Connection, begin: Position, end_poll: int) -> tuple[int, int, int]:
+    """Of the polls from `begin` to `end_poll`, exclusive: the first one's id, how many they are, how many metrics they make."""
+    first, polls, metrics = connection.execute(
+        "SELECT min(id), count(*), sum(metric_count) FROM polls WHERE id >= ? AND id < ?", (begin.poll, end_poll)
+    ).fetchone()
+    return first or 0, polls, (metrics or 0) - (begin.metric if polls and first == begin.poll else 0)
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str, age_lead_s: int, salvaged: Salvaged) -> None:
@@ -119,6 +133,8 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str, ag
                 values = list(row)
                 for i in ages:
                     values[i] = None if values[i] is None else max(values[i] + age_lead_s, 0)
+                if names[-1] == "checksum":
+                    values[-1] = checksum(*_checked(table, values))
                 inserted = target.execute(insert, values).rowcount
                 if table == "layouts" and not inserted:
                     inserted = _insert_namesake(target, values)
@@ -126,72 +142,85 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str, ag
     salvaged.copied[table] = copied
 
 
+def _checked(table: str, row: Sequence[Any]) -> Sequence[Any]:
+    """The columns of a row that its checksum is of."""
+    match table:
+        case "layouts":
+            return row[0], row[2]
+        case "batches" | "refused":
+            return row[1:-1]
+        case _:
+            return row[:-1]
+
+
 def _insert_namesake(target: sqlite3.Connection, values: Sequence[Any]) -> int:
     # The same layout is there under another id. Polls have both ids, so both must lead to it; a longer digest is not looked up.
-    layout, digest, body = values
+    layout, digest_, body, sum_ = values
     return target.execute(
-        "INSERT OR IGNORE INTO layouts (id, digest, body) VALUES (?, ?, ?)", (layout, digest + b"%d" % layout, body)
+        "INSERT OR IGNORE INTO layouts (id, digest, body, checksum) VALUES (?, ?, ?, ?)",
+        (layout, digest_ + b"%d" % layout, body, sum_),
     ).rowcount
 
 
-def _copy_meta(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
-    try:
-        rows = [row for row in source.execute("SELECT key, value FROM meta") if _is_sound(row, (str, bytes))]
-    except sqlite3.Error:
-        return 0
-    with transaction(target):
-        return target.executemany("INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)", rows).rowcount
+def _lost_metrics(source: sqlite3.Connection, target: sqlite3.Connection, whole: set[str]) -> int:
+    """How many undelivered metrics the source's stretches and open batches speak of whose polls could not be copied.
 
-
-def _lost_metrics(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
-    """How many undelivered metrics there were, by what the source's stretches and open batches say, of polls that are gone."""
+    "uncut" into `whole` if all stretches could be read.
+    """
     lost = 0
-    with suppress(sqlite3.Error, TypeError):
-        (was,) = source.execute("SELECT sum(metrics) FROM uncut").fetchone()
-        (now,) = target.execute("SELECT total(metrics) FROM uncut").fetchone()
-        lost = max(was - int(now), 0)
-    for start_poll, start_metric, stop_poll, stop_metric, cut in target.execute(
-        "SELECT start_poll, start_metric, stop_poll, stop_metric, metric_count FROM batches WHERE sent_age_s IS NULL"
-    ).fetchall():
-        left = 0
-        for poll, count in target.execute(
-            "SELECT id, metric_count FROM polls WHERE id BETWEEN ? AND ?", (start_poll, stop_poll - (stop_metric == 0))
-        ):
-            left += (stop_metric if poll == stop_poll else count) - (start_metric if poll == start_poll else 0)
-        lost += max(cut - left, 0)
+    is_open = False
+    for first_poll, first_metric, end_poll, _, metrics, _, _ in _rows(source, "uncut", whole):
+        is_open = is_open or end_poll is None
+        found = _metrics_between(target, Position(first_poll, first_metric), OPEN_END if end_poll is None else end_poll)[2]
+        lost += max(metrics - found, 0)
+    if not is_open:  # there is always one
+        whole.discard("uncut")
+    for _, _, start_poll, start_metric, stop_poll, stop_metric, count, _, sent_age_s, _, _ in _rows(source, "batches", set()):
+        if sent_age_s is not None:
+            continue
+        found = _metrics_between(target, Position(start_poll, start_metric), stop_poll)[2]
+        if stop_metric and target.execute("SELECT 1 FROM polls WHERE id = ?", (stop_poll,)).fetchone():
+            found += stop_metric - (start_metric if start_poll == stop_poll else 0)
+        lost += max(count - found, 0)
     return lost
 
 
 def _copy_clock(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     if target.execute("SELECT 1 FROM clock").fetchone():
         return
-    try:
-        rows = [row for row in source.execute("SELECT id, age_us, wall_us FROM clock") if _is_sound(row, (int, int, int))]
-    except sqlite3.Error:
-        rows = []
+    kept = next(_rows(source, "clock", set()), None)
     with transaction(target):
-        (oldest_us,) = target.execute("SELECT coalesce(max(age_s), 0) * 1000000 FROM polls").fetchone()
-        for _, age_us, wall_us in rows:
-            target.execute("INSERT INTO clock (id, age_us, wall_us) VALUES (1, ?, ?)", (max(age_us, oldest_us), wall_us))
-        if not rows:  # its time stands still from the last poll to now
-            target.execute("INSERT INTO clock (id, age_us, wall_us) VALUES (1, ?, ?)", (oldest_us, OPEN_END))
+        (oldest_us,) = target.execute("SELECT coalesce(max(age_s), 0) * 1000000 FROM polls WHERE age_s < 1 << 40").fetchone()
+        # If it is lost, its time stands still from the last poll to now.
+        row = (oldest_us, OPEN_END) if kept is None else (max(kept[0], oldest_us), kept[1])
+        target.execute("INSERT INTO clock (id, age_us, wall_us, checksum) VALUES (1, ?, ?, ?)", (*row, checksum(*row)))
 
 
 def _rows(source: sqlite3.Connection, table: str, whole: set[str]) -> Iterator[list[Any]]:
-    """The readable rows; the table's name into `whole` if none was unreadable."""
-    names = [name for name, _ in _COLUMNS[table]]
-    types = [kind for _, kind in _COLUMNS[table]]
-    nullable = [name in _NULLABLE for name in names]
-    select = f"SELECT rowid, {', '.join(names)} FROM {table} WHERE rowid > ? ORDER BY rowid"  # noqa: S608 -- our names
+    """The readable and sound rows; the table's name into `whole` if it has no other."""
+    columns = _COLUMNS[table]
+    has_checksums = columns[-1][0] == "checksum" and _has_checksums(source, table)
+    if columns[-1][0] == "checksum" and not has_checksums:  # of an earlier version
+        columns = columns[:-1]
+    names = ", ".join(name for name, _ in columns)
+    if table == "meta":  # it has no rowid
+        select = f"SELECT key > ?, {names} FROM meta ORDER BY key"  # noqa: S608 -- our names
+    else:
+        select = f"SELECT rowid, {names} FROM {table} WHERE rowid > ? ORDER BY rowid"  # noqa: S608 -- our names
+    nullable = [(table, name) in _NULLABLE for name, _ in columns]
+    types = [kind for _, kind in columns]
     after: int | None = -1
     sound = True
     while after is not None:
         try:
             for rowid, *row in source.execute(select, (after,)):
-                if rowid <= after:
-                    break  # the page tells of rows that are not its own
-                after = rowid
-                if _is_sound(row, types, nullable):
+                if table != "meta":
+                    if rowid <= after:
+                        break  # the page tells of rows that are not its own
+                    after = rowid
+                if not has_checksums and len(columns) < len(_COLUMNS[table]):
+                    row.append(None)
+                if _is_sound(table, row, types, nullable, has_checksums=has_checksums):
                     yield row
                 else:
                     sound = False
@@ -200,7 +229,7 @@ def _rows(source: sqlite3.Connection, table: str, whole: set[str]) -> Iterator[l
                     whole.add(table)
                 return
         except sqlite3.DatabaseError as error:
-            if not is_corruption(error):
+            if table == "meta" or not is_corruption(error):
                 return  # no such table, or the disk itself does not answer
         sound = False
         after = _behind_gap(source, select, after)
@@ -233,11 +262,30 @@ def _behind_gap(source: sqlite3.Connection, select: str, bad: int) -> int | None
     return high
 
 
-def _is_sound(row: Sequence[Any], types: Sequence[type], nullable: Sequence[bool] | None = None) -> bool:
-    return all(
-        isinstance(value, kind) or (value is None and nullable is not None and nullable[i])
-        for i, (value, kind) in enumerate(zip(row, types, strict=True))
-    )
+def _has_checksums(source: sqlite3.Connection, table: str) -> bool:
+    try:
+        source.execute(f"SELECT checksum FROM {table} LIMIT 0")  # noqa: S608 -- our names
+    except sqlite3.OperationalError:
+        return False
+    except sqlite3.DatabaseError:
+        return True
+    return True
+
+
+def _is_sound(table: str, row: Sequence[Any], types: Sequence[type], nullable: Sequence[bool], *, has_checksums: bool) -> bool:
+    for value, kind, may_be_null in zip(row, types, nullable, strict=False):
+        if not (type(value) is kind or (value is None and may_be_null)):
+            return False
+    match table:
+        case "polls":
+            return is_head(row[:4]) and 0 <= row[4] < OPEN_END >> 20
+        case "ranges" | "packs":
+            return bool(0 < row[0] < OPEN_END >> 1)
+        case "layouts" if digest(row[2]) != row[1][:DIGEST_OCTETS]:
+            return False
+        case "batches" | "uncut" if row[-2] not in _LANES:
+            return False
+    return not has_checksums or bool(row[-1] == checksum(*_checked(table, row)))
 
 
 def _go_on_after(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
@@ -248,7 +296,7 @@ def _go_on_after(source: sqlite3.Connection, target: sqlite3.Connection) -> None
     with transaction(target):
         for table in _COUNTED:
             seq = known.get(table)
-            after = seq if isinstance(seq, int) else 0
+            after = seq if isinstance(seq, int) and seq < OPEN_END >> 1 else 0
             (highest,) = target.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()  # noqa: S608 -- our names
             (own,) = target.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
             target.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))

@@ -8,9 +8,15 @@ from importlib.resources import files
 
 import structlog
 
+from towerops_agent.buffer.format.checksum import checksum
+from towerops_agent.buffer.format.codec import digest
+
 log = structlog.get_logger()
 
-VERSION = 2
+VERSION = 3
+
+APPLICATION = 0x546F7700
+"""The file's application_id less its version, from version 3 on: one flipped bit makes no other version of it."""
 
 STEPS = {
     # Version 1 had the readings in polls, and no clock but the wall's: from here on what it said then counts as age.
@@ -34,6 +40,23 @@ INSERT INTO clock SELECT 1, at_us, at_us FROM (SELECT max(at_us) AS at_us FROM (
   SELECT started_at_us AS at_us FROM polls UNION ALL SELECT cut_at_us FROM batches UNION ALL SELECT at_us FROM refused
 )) WHERE at_us IS NOT NULL;
 """,
+    # Version 2 had no checksums: what it has written is taken for true, but for a layout that its digest does not fit.
+    2: """
+ALTER TABLE layouts ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE layouts SET checksum = checksum_of(id, body) WHERE substr(digest, 1, 16) = digest_of(body);
+ALTER TABLE uncut ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE uncut SET checksum = checksum_of(first_poll, first_metric, end_poll, polls, metrics, lane);
+ALTER TABLE batches ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE batches SET checksum = checksum_of(
+  key, start_poll, start_metric, stop_poll, stop_metric, metric_count, cut_at_us, sent_age_s, lane
+);
+ALTER TABLE refused ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE refused SET checksum = checksum_of(poll_id, metric_index, equipment_id, metric, reason, at_us, age_s);
+ALTER TABLE meta ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE meta SET checksum = checksum_of(key, value);
+ALTER TABLE clock ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+UPDATE clock SET checksum = checksum_of(age_us, wall_us);
+""",
 }
 """What leads from a version to the next."""
 
@@ -52,8 +75,12 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _run(connection: sqlite3.Connection, sql: str, version: int) -> None:
+    connection.create_function("checksum_of", -1, checksum, deterministic=True)
+    connection.create_function("digest_of", 1, digest, deterministic=True)
     try:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {version};\nCOMMIT;")
+        application = APPLICATION + version if version > 2 else 0
+        pragmas = f"PRAGMA user_version = {version};\nPRAGMA application_id = {application};"
+        connection.executescript(f"BEGIN IMMEDIATE;\n{sql}\n{pragmas}\nCOMMIT;")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

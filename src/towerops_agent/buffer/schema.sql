@@ -1,7 +1,8 @@
--- The agent's database, version 2 (PRAGMA user_version). docs: buffer/store.py, lanes.py, polls.py, packer.py, retention.py;
+-- The agent's database, version 3 (PRAGMA user_version). docs: buffer/store.py, ledger.py, polls.py, packer.py, retention.py;
 -- decisions 0004 (rows and batches), 0009 (packs), 0010 (lanes).
 -- AUTOINCREMENT: an id is never used twice, not even after the newest rows were removed; batches name polls by id.
 -- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/format/age.py), seconds, never set back.
+-- `checksum`: of the columns before it (buffer/format/checksum.py), without the row's id but for a layout's.
 
 -- What the values of a poll belong to, once per content; body: codec.encode_layout.
 -- last_poll: NULL while the running agent may use it, else no poll after that id does.
@@ -9,7 +10,8 @@ CREATE TABLE layouts (
   id        INTEGER PRIMARY KEY AUTOINCREMENT,
   digest    BLOB NOT NULL UNIQUE,
   body      BLOB NOT NULL,
-  last_poll INTEGER
+  last_poll INTEGER,
+  checksum  INTEGER NOT NULL DEFAULT 0 -- of id and body
 );
 
 -- One row per poll, append-only. Its readings are in bodies while it is young, then in packs. age_s: when it was stored.
@@ -21,7 +23,8 @@ CREATE TABLE polls (
   age_s         INTEGER NOT NULL DEFAULT 0
 );
 
--- codec.encode_poll. An empty body: the poll was found damaged and has been counted. A body goes before a pack.
+-- codec.encode_poll, which has a checksum of its own. An empty body: version 2 found the poll damaged and has counted it.
+-- A body goes before a pack.
 CREATE TABLE bodies (
   poll INTEGER PRIMARY KEY,
   body BLOB NOT NULL
@@ -50,9 +53,11 @@ CREATE TABLE uncut (
   end_poll     INTEGER,
   polls        INTEGER NOT NULL,
   metrics      INTEGER NOT NULL,
-  lane         TEXT NOT NULL DEFAULT 'fresh'
+  lane         TEXT NOT NULL DEFAULT 'fresh',
+  checksum     INTEGER NOT NULL DEFAULT 0
 );
-INSERT INTO uncut (first_poll, first_metric, end_poll, polls, metrics) VALUES (1, 0, NULL, 0, 0);
+INSERT INTO uncut (first_poll, first_metric, end_poll, polls, metrics, lane, checksum)
+  VALUES (1, 0, NULL, 0, 0, 'fresh', checksum_of(1, 0, NULL, 0, 0, 'fresh'));
 
 -- A batch is the metrics from (start_poll, start_metric) up to (stop_poll, stop_metric), exclusive. No two overlap.
 -- sent_age_s: NULL while it is open.
@@ -66,7 +71,8 @@ CREATE TABLE batches (
   metric_count INTEGER NOT NULL,
   cut_at_us    INTEGER NOT NULL,
   sent_age_s   INTEGER,
-  lane         TEXT NOT NULL DEFAULT 'fresh'
+  lane         TEXT NOT NULL DEFAULT 'fresh',
+  checksum     INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX batches_by_start ON batches (start_poll, start_metric);
 CREATE INDEX batches_by_sent ON batches (sent_age_s, start_poll, start_metric);
@@ -80,17 +86,20 @@ CREATE TABLE refused (
   metric       BLOB NOT NULL,
   reason       TEXT NOT NULL,
   at_us        INTEGER NOT NULL,
-  age_s        INTEGER NOT NULL DEFAULT 0
+  age_s        INTEGER NOT NULL DEFAULT 0,
+  checksum     INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE meta (
-  key   TEXT PRIMARY KEY,
-  value BLOB NOT NULL
+  key      TEXT PRIMARY KEY,
+  value    BLOB NOT NULL,
+  checksum INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
 -- One row: the age clock, and the wall clock beside it, as they were some seconds before the last commit.
 CREATE TABLE clock (
-  id      INTEGER PRIMARY KEY CHECK (id = 1),
-  age_us  INTEGER NOT NULL,
-  wall_us INTEGER NOT NULL
+  id       INTEGER PRIMARY KEY CHECK (id = 1),
+  age_us   INTEGER NOT NULL,
+  wall_us  INTEGER NOT NULL,
+  checksum INTEGER NOT NULL DEFAULT 0
 );

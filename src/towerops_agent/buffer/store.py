@@ -5,18 +5,20 @@ Times are microseconds since 1970-01-01 UTC (`_us`), or seconds on the age clock
 buffer.writer maps.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from towerops_agent.buffer.database import Database, transaction
+from towerops_agent.buffer import ledger
+from towerops_agent.buffer.database import Corruption, Database, transaction
 from towerops_agent.buffer.format.age import AgeClock
-from towerops_agent.buffer.format.batch import Batch, QuarantinedMetric, StoredPoll
+from towerops_agent.buffer.format.batch import Batch, QuarantinedMetric, StoredPoll, cut
+from towerops_agent.buffer.format.checksum import checksum, is_intact
 from towerops_agent.buffer.format.codec import PollRow, digest, encode_layout
-from towerops_agent.buffer.lanes import Lanes
+from towerops_agent.buffer.lanes import Lanes, next_poll_id
 from towerops_agent.buffer.packer import Packer
 from towerops_agent.buffer.polls import Polls
 from towerops_agent.buffer.retention import Step
@@ -44,8 +46,7 @@ class Store:
         self.polls = Polls(self.connection)
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
-        kept = self._all("SELECT age_us, wall_us FROM clock")
-        self._clock = AgeClock(kept[0] if kept else None, wall_us(), monotonic_us())
+        self._clock = AgeClock(self._kept_clock(), wall_us(), monotonic_us())
         self._clock_kept_us = -CLOCK_KEPT_EVERY_US
         self._packer: Packer | None = None
         if not layouts_in_use:
@@ -72,20 +73,24 @@ class Store:
             for layout in layouts:
                 body = encode_layout(layout)
                 key = digest(body)
-                self._do(
-                    "INSERT INTO layouts (digest, body) VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET last_poll = NULL",
-                    key,
-                    body,
-                )
-                ids.append(self._one("SELECT id FROM layouts WHERE digest = ?", key)[0])
+                known = self._all("SELECT id, body, checksum FROM layouts WHERE digest = ?", key)
+                if known and is_intact(*known[0]) and known[0][1] == body:
+                    layout_id = known[0][0]
+                    self._do("UPDATE layouts SET last_poll = NULL WHERE id = ?", layout_id)
+                else:
+                    # One that is damaged stays, and its polls are lost with it; nobody asks for a longer key.
+                    self._do("UPDATE layouts SET digest = CAST(digest || id AS BLOB) WHERE digest = ?", key)
+                    layout_id = self._do("INSERT INTO layouts (digest, body, checksum) VALUES (?, ?, 0)", key, body)
+                    self._do("UPDATE layouts SET checksum = ? WHERE id = ?", checksum(layout_id, body), layout_id)
+                ids.append(layout_id)
         return ids
 
     def _retire_layouts(self) -> None:
         # Whoever used them is gone, and polls to come belong to layouts yet to be registered.
         with transaction(self.connection):
             self._do(
-                "UPDATE layouts SET last_poll = (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'polls')"
-                " WHERE last_poll IS NULL"
+                "UPDATE layouts SET last_poll = ? WHERE last_poll IS NULL",
+                next_poll_id(self.connection) - 1,
             )
 
     # Polls
@@ -100,33 +105,62 @@ class Store:
                     *(layout_id, started_at_us, metric_count, age_s),
                 )
                 self._do("INSERT INTO bodies (poll, body) VALUES (?, ?)", poll, body)
-            self._do(
-                "UPDATE uncut SET polls = polls + ?, metrics = metrics + ? WHERE end_poll IS NULL",
-                len(rows),
-                sum(row[2] for row in rows),
-            )
+            stretch = ledger.open_stretch(self.connection)
+            metrics = stretch.metrics + sum(row[2] for row in rows)
+            ledger.write_stretch(self.connection, replace(stretch, polls=stretch.polls + len(rows), metrics=metrics))
             age_us = self._clock.age_us(self._monotonic_us())
             if age_us >= self._clock_kept_us + CLOCK_KEPT_EVERY_US:
                 self._write_clock(age_us)
 
-    def read(self, batch: Batch) -> tuple[list[StoredPoll], int]:
-        """The polls of the batch, and how many metrics have just been found damaged, which are left out.
+    def read(self, batch: Batch) -> list[StoredPoll]:
+        """The polls of the batch, without those that are damaged: their metrics are lost, and no longer in the batch."""
+        polls, counted, reasons = self._read(batch)
+        now = ledger.open_batch(self.connection, batch.id)
+        found = sum(poll.stop_metric - poll.first_metric for poll in polls)
+        if now is not None and found < now.metric_count:
+            with transaction(self.connection):
+                ledger.write_batch(self.connection, replace(now, metric_count=found), None)
+            lost = max(now.metric_count - found - counted, 0)
+            self.lanes.damaged += lost
+            reason = reasons[0] if reasons else "their rows are missing"
+            log.warning("damaged polls left out", batch=batch.id, polls=len(reasons), metrics=lost, error=reason)
+        return polls
 
-        A damaged poll is counted once, with all of its metrics from the batch on; its body is emptied.
-        """
-        stored: list[StoredPoll] = []
-        lost = 0
+    def _read(self, batch: Batch) -> tuple[list[StoredPoll], int, list[str]]:
+        """The polls; how many metrics of others version 2 has counted as lost; what is wrong with each of the rest."""
+        polls: list[StoredPoll] = []
+        counted = 0
+        reasons: list[str] = []
         for (poll_id, _, _, metric_count), poll in self.polls.decode(self.polls.between(batch.start.poll, batch.last_poll)):
             first = batch.start.metric if poll_id == batch.start.poll else 0
             stop = batch.stop.metric if poll_id == batch.stop.poll else metric_count
             match poll:
-                case StoredPoll():
-                    stored.append(replace(poll, first_metric=first, stop_metric=stop))
+                case StoredPoll() if first < stop <= metric_count:
+                    polls.append(replace(poll, first_metric=first, stop_metric=stop))
                 case BufferFailure():
-                    log.warning("damaged poll left out", poll=poll_id, metrics=metric_count - first, error=str(poll))
-                    self._do("INSERT OR REPLACE INTO bodies (poll, body) VALUES (?, x'')", poll_id)
-                    lost += metric_count - first
-        return stored, lost
+                    reasons.append(str(poll))
+                case None:
+                    counted += stop - first
+        return polls, counted, reasons
+
+    def split(self, batch: Batch, new_key: Callable[[], str], now_us: int) -> tuple[Batch, Batch]:
+        """Two open batches, halves of the batch, in its place and its lane. Raises BufferFailure if it is no longer open."""
+        if batch.metric_count < 2:
+            raise ValueError("a batch of one metric can't be split: set it aside or send it")
+        polls, _, _ = self._read(batch)
+        now = ledger.open_batch(self.connection, batch.id)
+        if now is None:
+            raise BufferFailure(f"batch {batch.id} is no longer open: it can't be split")
+        count = sum(poll.stop_metric - poll.first_metric for poll in polls)
+        piece = cut([(poll.id, poll.stop_metric) for poll in polls], now.start, count // 2) if count >= 2 else None
+        if piece is None or count < now.metric_count:
+            raise BufferFailure(f"batch {batch.id} has fewer metrics than it was cut with: the database is damaged")
+        middle = piece.stop
+        with transaction(self.connection):
+            ledger.drop_batch(self.connection, now)
+            first = replace(now, id=0, key=new_key(), stop=middle, metric_count=count // 2, cut_at_us=now_us)
+            rest = replace(now, id=0, key=new_key(), start=middle, metric_count=count - count // 2, cut_at_us=now_us)
+            return ledger.insert_batch(self.connection, first), ledger.insert_batch(self.connection, rest)
 
     # Quarantined metrics
 
@@ -135,26 +169,26 @@ class Store:
         if batch.metric_count != 1:
             raise ValueError(f"a batch of {batch.metric_count} metrics can't be set aside: split it until one is left")
         age_s = self.age_s
+        polls, _, _ = self._read(batch)
+        poll_id, metric_index, equipment_id = batch.start.poll, batch.start.metric, ""
+        if polls:  # not so if it has been damaged since it was sent
+            poll_id, metric_index, equipment_id = polls[0].id, polls[0].first_metric, polls[0].layout.equipment_id
+        row = (poll_id, metric_index, equipment_id, metric, reason, now_us, age_s)
         with transaction(self.connection):
-            if self.lanes.lane_of_open(batch) is None:
+            now = ledger.open_batch(self.connection, batch.id)
+            if now is None:
                 return
-            self._do("UPDATE batches SET sent_age_s = ? WHERE id = ?", age_s, batch.id)
+            ledger.write_batch(self.connection, now, age_s)
             self._do(
-                "INSERT INTO refused (poll_id, metric_index, equipment_id, metric, reason, at_us, age_s)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                *(batch.start.poll, batch.start.metric, self._equipment_of(batch.start.poll), metric, reason, now_us, age_s),
+                "INSERT INTO refused (poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, checksum)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                *(*row, checksum(*row)),
             )
             self._do("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?", REFUSED_KEPT)
 
     def refused(self, limit: int) -> list[QuarantinedMetric]:
         """The metrics set aside, the latest first."""
-        rows = self._all("SELECT equipment_id, metric, reason, at_us FROM refused ORDER BY id DESC LIMIT ?", limit)
-        return [QuarantinedMetric(*row) for row in rows]
-
-    def _equipment_of(self, poll_id: int) -> str:
-        with suppress(BufferFailure, IndexError):  # the poll or its layout is damaged
-            return self.polls.layout(self.polls.between(poll_id, poll_id)[0][1]).equipment_id
-        return ""
+        return refused_metrics(self.connection, limit)
 
     # Upkeep
 
@@ -173,28 +207,50 @@ class Store:
         return Step()
 
     def _write_clock(self, age_us: int) -> None:
-        self._do("INSERT OR REPLACE INTO clock (id, age_us, wall_us) VALUES (1, ?, ?)", age_us, self._wall_us())
+        row = (age_us, self._wall_us())
+        self._do("INSERT OR REPLACE INTO clock (id, age_us, wall_us, checksum) VALUES (1, ?, ?, ?)", *row, checksum(*row))
         self._clock_kept_us = age_us
+
+    def _kept_clock(self) -> tuple[int, int] | None:
+        rows = self._all("SELECT age_us, wall_us, checksum FROM clock")
+        if rows and not is_intact(*rows[0]):
+            raise Corruption("the row of the age clock does not match its checksum")
+        return rows[0][:2] if rows else None
 
     # Meta
 
     def get_meta(self, key: str) -> bytes | None:
-        """What has been kept under `key`; None if nothing has."""
-        rows = self._all("SELECT value FROM meta WHERE key = ?", key)
-        return bytes(rows[0][0]) if rows else None
+        """What has been kept under `key`; None if nothing has, or it is damaged."""
+        return kept_value(self.connection, key)
 
     def put_meta(self, key: str, value: bytes) -> None:
         """Keep `value` under `key`, in place of what was there."""
         with transaction(self.connection):
-            self._do(
-                "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value
-            )
+            self._do("INSERT OR REPLACE INTO meta (key, value, checksum) VALUES (?, ?, ?)", *(key, value, checksum(key, value)))
 
     def _do(self, sql: str, *parameters: object) -> int:
         return self.connection.execute(sql, parameters).lastrowid or 0
 
-    def _one(self, sql: str, *parameters: object) -> Any:  # noqa: ANN401 -- a row is what the SQL says
-        return self.connection.execute(sql, parameters).fetchone()
-
     def _all(self, sql: str, *parameters: object) -> list[Any]:
         return self.connection.execute(sql, parameters).fetchall()
+
+
+def refused_metrics(connection: sqlite3.Connection, limit: int) -> list[QuarantinedMetric]:
+    """The metrics set aside, the latest first, without those whose rows are damaged."""
+    rows = connection.execute(
+        "SELECT poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, checksum FROM refused"
+        " ORDER BY id DESC LIMIT ?",
+        (limit,),
+    ).fetchall()
+    return [QuarantinedMetric(*row[2:6]) for row in rows if is_intact(*row)]
+
+
+def kept_value(connection: sqlite3.Connection, key: str) -> bytes | None:
+    """What is kept under `key`; None if nothing is, or it is damaged."""
+    row = connection.execute("SELECT key, value, checksum FROM meta WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        return None
+    if not is_intact(*row):
+        log.warning("damaged value left out", key=key)
+        return None
+    return bytes(row[1])

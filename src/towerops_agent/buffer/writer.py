@@ -7,7 +7,6 @@ Knows the event loop by call_soon_threadsafe alone. Times are seconds on the mon
 """
 
 import asyncio
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from towerops_agent.buffer.database import is_corruption, is_full
+from towerops_agent.buffer.database import FAILURES, is_corruption, is_full
 from towerops_agent.buffer.format.codec import PollRow
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.room import Room
@@ -199,7 +198,7 @@ class Writer:
         """Whether anything was evicted for it."""
         try:
             evicted = self._room.make(self._store)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             if not self._renew(error):
                 log.debug("no room could be made in the buffer", path=str(self._store.database), error=str(error))
             return False
@@ -239,9 +238,9 @@ class Writer:
                 path=str(self._store.database),
                 error=str(error),
                 cap_polls=self._cap_polls,
-                exc_info=None if isinstance(error, sqlite3.Error) else error,
+                exc_info=None if isinstance(error, FAILURES) else error,
             )
-            if not isinstance(error, sqlite3.Error):
+            if not isinstance(error, FAILURES):
                 self._post(self._counters.add, Count.BUGS, "buffer")
         self._failure = error
 
@@ -252,9 +251,16 @@ class Writer:
         except Exception as error:  # noqa: BLE001 -- the thread's edge: it goes to whom awaits the job
             failure = self._mapped(self._store, error)
             self._renew(error)
+        self._count_damaged()
         if self._room.is_tight:
             self._make_room()
         self._post(_settle, future, result, failure)
+
+    def _count_damaged(self) -> None:
+        lanes = self._store.lanes
+        if lanes.damaged:
+            self._post(self._counters.add, Count.METRICS_DROPPED, "damaged", lanes.damaged)
+            lanes.damaged = 0
 
     def _close(self) -> None:
         with self._wake:
@@ -268,7 +274,7 @@ class Writer:
             if self._store.database.path is None:
                 lost += self._store.lanes.pending().metrics
             self._store.close()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             log.warning("the database did not close cleanly", path=str(self._store.database), error=str(error))
         if lost:
             log.error("polls lost, the buffer could not be written before the stop", metrics=lost)
@@ -276,7 +282,7 @@ class Writer:
 
     @staticmethod
     def _mapped(store: Store, error: Exception) -> Exception:
-        if not isinstance(error, sqlite3.Error):
+        if not isinstance(error, FAILURES):
             return error
         failure = BufferFailure(f"the database {store.database} can't be used: {error}")
         failure.__cause__ = error

@@ -7,6 +7,7 @@ from typing import Any
 
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import StoredPoll
+from towerops_agent.buffer.store import Store
 from towerops_agent.counters import Counters
 from towerops_agent.model import Layout, Poll
 
@@ -84,3 +85,10 @@ async def limit_growth(buffer: Buffer, pages: int | None) -> None:
         store.connection.execute(f"PRAGMA max_page_count = {1 << 30 if pages is None else now + pages}").fetchall()
 
     await buffer.ask(job)
+
+
+def corrupt_error(store: Store) -> None:
+    """A job that finds the file corrupt, as SQLite says it."""
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    raise error

@@ -6,6 +6,7 @@ import stat
 import pytest
 from structlog.testing import capture_logs
 
+from towerops_agent.buffer import schema
 from towerops_agent.errors import DatabaseBusy, DatabaseTooNew
 
 
@@ -44,7 +45,7 @@ async def test_the_database_has_its_settings(bench):
                 for name in ("auto_vacuum", "journal_mode", "synchronous", "user_version")
             }
 
-        assert await buffer.ask(settings) == {"auto_vacuum": 2, "journal_mode": "wal", "synchronous": 1, "user_version": 2}
+        assert await buffer.ask(settings) == {"auto_vacuum": 2, "journal_mode": "wal", "synchronous": 1, "user_version": 3}
 
 
 async def test_a_second_agent_is_told_who_has_the_database(bench):
@@ -57,11 +58,14 @@ async def test_a_second_agent_is_told_who_has_the_database(bench):
         assert await second.get_meta("a") == b"mine"
 
 
+LATER = f"PRAGMA user_version = 4; PRAGMA application_id = {schema.APPLICATION + 4}"
+
+
 async def test_a_database_of_a_later_agent_is_left_alone(bench):
     async with bench.buffer() as buffer:
-        await buffer.ask(lambda store: store.connection.execute("PRAGMA user_version = 3"))
+        await buffer.ask(lambda store: store.connection.executescript(LATER))
     content = bench.path.read_bytes()
-    with pytest.raises(DatabaseTooNew, match=r"version 3.*expected at most 2; update"):
+    with pytest.raises(DatabaseTooNew, match=r"version 4.*expected at most 3; update"):
         await bench.buffer().__aenter__()
     assert bench.path.read_bytes() == content
 

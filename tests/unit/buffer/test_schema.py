@@ -3,14 +3,54 @@
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.format.batch import Lane
-from towerops_agent.buffer.format.codec import digest, encode_layout, encode_poll
-from unit.buffer.samples import LAYOUT, T0_US, members, poll
+from towerops_agent.buffer.format.codec import PollRow, digest, encode_layout
+from towerops_agent.buffer.format.packing import Packing
+from towerops_agent.counters import Count
+from towerops_agent.errors import BufferFailure
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, corrupt_error, members, poll
 
 SCHEMA_1 = Path(__file__).with_name("schema-1.sql").read_text("utf-8")
+SCHEMA_2 = Path(__file__).with_name("schema-2.sql").read_text("utf-8")
+BACKLOG = 100
+"""Polls of three metrics in the backlog of version 2: the first is sent, the next two are an open batch."""
+
+
+def unchecked(number: int) -> PollRow:
+    """A poll as it was stored before there were checksums."""
+    one = poll(1, T0_US + number)
+    return 1, one.started_at_us, one.metric_count, msgspec.msgpack.encode((one.times, one.values))
+
+
+def write_version_2(path: Path) -> None:
+    """BACKLOG polls, the first 48 packed."""
+    connection = sqlite3.connect(path)
+    connection.executescript(f"PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; {SCHEMA_2} PRAGMA user_version = 2;")
+    body = encode_layout(LAYOUT)
+    connection.execute("INSERT INTO layouts (digest, body) VALUES (?, ?)", (digest(body), body))
+    rows = [unchecked(number) for number in range(BACKLOG)]
+    connection.executemany(
+        "INSERT INTO polls (layout_id, started_at_us, metric_count) VALUES (?, ?, ?)", [row[:3] for row in rows]
+    )
+    connection.executemany("INSERT INTO bodies VALUES (?, ?)", [(n + 1, row[3]) for n, row in enumerate(rows) if n >= 48])
+    pack = Packing().pack([(n + 1, row[3]) for n, row in enumerate(rows[:48])])
+    connection.execute("INSERT INTO packs VALUES (1, 49, 1, ?)", (pack,))
+    connection.execute("INSERT INTO ranges VALUES (49, 1)")
+    connection.execute("UPDATE uncut SET first_poll = 4, polls = ?, metrics = ?", (BACKLOG - 3, 3 * (BACKLOG - 3)))
+    connection.executemany(
+        "INSERT INTO batches (key, start_poll, start_metric, stop_poll, stop_metric, metric_count, cut_at_us, sent_age_s)"
+        " VALUES (?, ?, 0, ?, 0, ?, ?, ?)",
+        [("sent", 1, 2, 3, T0_US, 1), ("open", 2, 4, 6, T0_US, None)],
+    )
+    connection.execute("INSERT INTO refused VALUES (1, 1, 0, 'eq-1', ?, 'no', ?, 0)", (b"{}", T0_US))
+    connection.execute("INSERT INTO meta VALUES ('config', x'00')")
+    connection.execute("INSERT INTO clock VALUES (1, 5000000, ?)", (T0_US,))
+    connection.commit()
+    connection.close()
 
 
 def write_version_1(path: Path) -> None:
@@ -21,7 +61,7 @@ def write_version_1(path: Path) -> None:
     connection.execute("INSERT INTO layouts (digest, body) VALUES (?, ?)", (digest(body), body))
     connection.executemany(
         "INSERT INTO polls (layout_id, started_at_us, metric_count, body) VALUES (?, ?, ?, ?)",
-        [encode_poll(poll(1, T0_US + i)) for i in range(3)],
+        [unchecked(i) for i in range(3)],
     )
     connection.execute("UPDATE uncut SET first_poll = 3, polls = 1, metrics = 3")
     connection.executemany(
@@ -62,8 +102,54 @@ async def test_a_database_of_version_1_is_brought_up_with_all_that_is_in_it(benc
     assert bench.rows("PRAGMA user_version") == [(schema.VERSION,)]
 
 
-async def test_a_database_brought_up_has_the_tables_of_a_new_one(bench):
-    write_version_1(bench.path)
+async def deliver_all(buffer) -> list[tuple[int, int]]:
+    found = []
+    for lane in (Lane.BACKLOG, Lane.FRESH):
+        while batch := await buffer.next_batch(50, lane):
+            found += members(await buffer.read(batch))
+            await buffer.acknowledge(batch)
+    return found
+
+
+async def test_the_backlog_of_version_2_is_delivered_whole_plain_and_packed(bench):
+    """And what is stored, and packed, from here on has checksums beside rows that have none."""
+    write_version_2(bench.path)
+    async with bench.buffer() as buffer:
+        assert await buffer.register(LAYOUT) == 1
+        assert (await buffer.next_batch(50)).key == "open"
+        await buffer.part_backlog()
+        for number in range(BACKLOG, BACKLOG + 10):
+            buffer.add(poll(1, T0_US + number))
+        bench.now_us += HOUR_US
+        await buffer.clean_up()
+        assert bench.rows("SELECT count(*) FROM packs") > [(1,)]
+        assert await buffer.kept_config() == b"\x00"
+        assert (await buffer.refused())[0].equipment_id == "eq-1"
+    async with bench.buffer() as buffer:
+        assert await deliver_all(buffer) == [(number, metric) for number in range(1, BACKLOG + 10) for metric in range(3)]
+    assert bench.counters.by_reason(Count.METRICS_DROPPED) == {}
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["as_it_was", "cut_short"])
+async def test_a_corrupt_database_of_version_2_is_salvaged(bench, damaged):
+    write_version_2(bench.path)
+    content = bench.path.read_bytes()
+    bench.path.write_bytes(content[: len(content) - 4096] if damaged else content)
+    async with bench.buffer() as buffer:
+        if not damaged:
+            with pytest.raises(BufferFailure):
+                await buffer.ask(corrupt_error)
+        assert buffer.replaced is not None
+        found = await deliver_all(buffer)
+    lost = bench.counters.total(Count.METRICS_DROPPED)
+    assert len(found) == len(set(found))
+    assert len(found) + lost == 3 * (BACKLOG - 1)
+    assert damaged or not lost
+
+
+@pytest.mark.parametrize("write", [write_version_1, write_version_2])
+async def test_a_database_brought_up_has_the_tables_of_a_new_one(bench, write):
+    write(bench.path)
     async with bench.buffer():
         brought_up = tables(bench.path)
     bench.path.unlink()
