@@ -1,0 +1,161 @@
+"""A corrupt file is quarantined and salvaged, by an agent that is killed at each step of it, and the next one, and the next."""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.buffer.quarantine import beside
+from unit.buffer.samples import LAYOUT, T0_US, Bench, members, poll
+
+POLLS = 400
+KILLS = 4
+SUFFIXES = ["", "-wal", "-shm", ".lock", ".salvage", ".salvage-new"]
+SYSTEM_CALLS = ["openat", "rename", "unlink", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "close"]
+
+AGENT = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+from towerops_agent.buffer.opening import Opening
+
+path, left = Path(sys.argv[1]), int(sys.argv[2])
+
+def step(*_):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def connect(*arguments, connect=sqlite3.connect, **options):
+    connection = connect(*arguments, **options)
+    if left > 0:
+        connection.set_trace_callback(step)
+    return connection
+
+sqlite3.connect = connect
+sys.addaudithook(lambda event, _: event in ("open", "os.rename", "os.remove") and step())
+Opening(path, lambda: 1_767_986_535_123_456, lambda: 0).open().close()
+"""
+
+
+@pytest.fixture(scope="module")
+def corrupt(tmp_path_factory) -> Path:
+    """A directory with a database that is cut short, undelivered but for the first batch, and its configuration."""
+    path = tmp_path_factory.mktemp("corrupt") / "agent.db"
+    asyncio.run(fill(path))
+    content = path.read_bytes()
+    path.write_bytes(content[: -2 * 4096])
+    return path.parent
+
+
+async def fill(path: Path) -> None:
+    async with Bench(path).buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        await buffer.keep_config(b"sealed")
+        for number in range(POLLS):
+            buffer.add(poll(layout, T0_US + number))
+        await buffer.acknowledge(await buffer.next_batch(30))
+        await buffer.next_batch(20)
+
+
+def run(path: Path, step: int, *before: str) -> bool:
+    """Whether the agent was killed at this step of its opening the database; 0: it is let be."""
+    source = Path(__file__).parents[2] / "src"
+    environment = {"PYTHONPATH": str(source), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [*before, sys.executable, "-c", AGENT, str(path), str(step)], env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode != 0
+
+
+async def outcome(path: Path) -> tuple[list[tuple[int, int]], bytes | None]:
+    """What is delivered of the database, and the configuration that it has."""
+    found = []
+    async with Bench(path).buffer() as buffer:
+        for lane in Lane:
+            while batch := await buffer.next_batch(300, lane):
+                found += members(await buffer.read(batch))
+                await buffer.acknowledge(batch)
+        return sorted(found), await buffer.kept_config()
+
+
+@pytest.fixture(scope="module")
+def whole(corrupt, tmp_path_factory) -> tuple[list[tuple[int, int]], bytes | None]:
+    """What comes of it without a kill."""
+    place = tmp_path_factory.mktemp("whole")
+    shutil.copytree(corrupt, place, dirs_exist_ok=True)
+    found, config = asyncio.run(outcome(place / "agent.db"))
+    assert len(found) > POLLS
+    assert config == b"sealed"
+    return found, config
+
+
+async def check(corrupt: Path, place: Path, whole, kill) -> int:
+    """Kill at a step, then at random ones, then let it be: all is there that would be without a kill. How often it was killed."""
+    kills = 0
+    shutil.copytree(corrupt, place)
+    while kills < KILLS and kill(place / "agent.db", kills):
+        kills += 1
+    if kills:
+        assert await outcome(place / "agent.db") == whole
+        assert [file.name for file in place.glob("*.salvage*")] == []
+    shutil.rmtree(place)
+    return kills
+
+
+async def test_a_kill_at_a_step_loses_nothing(corrupt, tmp_path, whole):
+    """Steps: files opened, renamed, removed, and each statement. Ten of them."""
+    rng = random.Random()
+    for _ in range(10):
+        await check(corrupt, tmp_path / "place", whole, lambda path, _: run(path, rng.randrange(1, 90)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+async def test_a_kill_at_every_single_step_loses_nothing(corrupt, tmp_path, whole):
+    rng, step, kills = random.Random(6), 0, 1
+    while kills:
+        step += 1
+
+        def kill(path: Path, before: int, step: int = step) -> bool:
+            return run(path, rng.randrange(1, 60) if before else step)
+
+        kills = await check(corrupt, tmp_path / "place", whole, kill)
+    assert step > 50, "the steps were not seen"
+
+
+@pytest.fixture(scope="module")
+def tracing() -> None:
+    if not shutil.which("strace"):
+        pytest.skip("no strace")
+    if subprocess.run(["strace", "-o", os.devnull, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no right to trace")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.usefixtures("tracing")
+@pytest.mark.parametrize("call", SYSTEM_CALLS)
+async def test_a_kill_at_each_system_call_loses_nothing(corrupt, tmp_path, whole, call):
+    rng = random.Random(call)
+    step, kills, total = 1, 1, 0
+    while kills:
+
+        def kill(path: Path, before: int, step: int = step) -> bool:
+            when = step + before * rng.randrange(1, 20)
+            places = [arg for suffix in SUFFIXES for arg in ("-P", str(beside(path, suffix)))]
+            inject = ["-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}"]
+            return run(path, 0, "strace", "-f", "-o", os.devnull, "-P", str(path.parent), *places, *inject)
+
+        kills = await check(corrupt, tmp_path / "place", whole, kill)
+        total += kills
+        step += 1
+    assert total, "the calls were not seen"
