@@ -259,7 +259,7 @@ class Writer:
     def _count_damaged(self) -> None:
         lanes = self._store.lanes
         if lanes.damaged:
-            self._post(self._counters.add, Count.METRICS_DROPPED, "damaged", lanes.damaged)
+            self._post(self._counters.add, Count.METRICS_DROPPED, Loss.DAMAGED, lanes.damaged)
             lanes.damaged = 0
 
     def _close(self) -> None:

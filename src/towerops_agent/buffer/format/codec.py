@@ -24,12 +24,13 @@ PollRow = tuple[int, int, int, bytes]
 _INT64 = 1 << 63
 
 _PAIR = b"\x92"
-_CHECKED_PAIR = b"\xc1"
+_CHECKED_PAIR = 0xC1
 """In place of msgpack's mark of an array of two, as msgpack never uses it: a checksum of 4 octets follows the pair."""
 
 DIGEST_OCTETS = 16
 
-_CHECKSUM_OCTETS = 4
+_CHECKSUM = Struct("<I")
+_CHECKSUM_OCTETS = _CHECKSUM.size
 
 _HEAD_RANGES = ((1, _INT64 - 1), (1, _INT64), (0, 1 << 57), (1, 1 << 24))
 """Of a poll's id, its layout's, started_at_us (up to the year 6536) and metric_count (more than any poll makes)."""
@@ -48,21 +49,26 @@ def encode_poll(poll: Poll) -> PollRow:
         raise ValueError("a poll holds a value that is no finite number: expected None where nothing was read")
     if not (0 <= poll.started_at_us < _INT64 and 0 <= poll.layout < _INT64 and 0 <= poll.metric_count < _INT64):
         raise ValueError("a poll's layout, started_at_us or metric_count is not within 0..2^63-1")
-    pair = _encoder.encode((poll.times, poll.values))
     columns = poll.layout, poll.started_at_us, poll.metric_count
-    return *columns, b"".join((_CHECKED_PAIR, pair[1:], _checksum(columns, pair)))
+    body = bytearray()  # changed in place: each copy costs as much as the checksum
+    _encoder.encode_into((poll.times, poll.values), body)
+    checksum = _checksum(columns, body)
+    body[0] = _CHECKED_PAIR
+    body += checksum
+    return *columns, bytes(body)
 
 
 def decode_poll(row: PollRow, layout: Layout) -> Poll:
     """The poll of a row. Raises BufferFailure if the octets are damaged or don't fit `layout`."""
     layout_id, started_at_us, metric_count, body = row
-    if body[:1] == _CHECKED_PAIR:
-        pair = _PAIR + body[1:-_CHECKSUM_OCTETS]
+    pair: bytes | bytearray = body
+    if body and body[0] == _CHECKED_PAIR:
+        pair = bytearray(memoryview(body)[:-_CHECKSUM_OCTETS])
+        pair[:1] = _PAIR
         if body[-_CHECKSUM_OCTETS:] != _checksum(row[:3], pair):
             raise BufferFailure("a stored poll does not match its checksum")
-        body = pair
     try:
-        times, values = _poll_decoder.decode(body)
+        times, values = _poll_decoder.decode(pair)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BufferFailure(f"a stored poll can't be decoded: {error}") from error
     if len(values) != layout.value_count or sum(count for count, _ in times) != layout.item_count:
@@ -106,8 +112,8 @@ def digest(layout_body: bytes) -> bytes:
     return blake2b(layout_body, digest_size=DIGEST_OCTETS).digest()
 
 
-def _checksum(columns: tuple[int, int, int], pair: bytes) -> bytes:
-    return crc32(pair, crc32(_COLUMNS.pack(*columns))).to_bytes(_CHECKSUM_OCTETS, "little")
+def _checksum(columns: tuple[int, int, int], pair: bytes | bytearray) -> bytes:
+    return _CHECKSUM.pack(crc32(pair, crc32(_COLUMNS.pack(*columns))))
 
 
 def _all_finite(values: tuple[Number | None, ...]) -> bool:
