@@ -29,12 +29,9 @@ PENDING: tuple[str, ...] = (
     "tools/",
     "tests/",
     "pyproject.toml",
-    "src/towerops_agent/api/",
     "src/towerops_agent/buffer/",
-    "src/towerops_agent/config/",
     "src/towerops_agent/delivery/",
     "src/towerops_agent/polling/",
-    "src/towerops_agent/scheduling/",
     "src/towerops_agent/snmp/",
     "src/towerops_lab/",
 )

@@ -109,7 +109,7 @@ async def test_a_certificate_of_another_host_is_refused(ca, ca_file):
 async def test_a_port_without_tls_says_so():
     server = ScriptedServer([], greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n")
     async with server.serve() as url, ApiClient(url.replace("http:", "https:"), TokenSource(Secret("t0ken"))) as client:
-        assert await client.post_metrics(b"{}", "key-1") == Unavailable("TLS: the server speaks no TLS on this port")
+        assert await client.post_metrics(b"{}", "key-1") == Unavailable("TLS: the server does not use TLS on this port")
 
 
 @pytest.mark.parametrize("content", [None, "not PEM"])

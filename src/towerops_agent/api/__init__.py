@@ -1,1 +1,1 @@
-"""The Towerops API: its wire types, its client, and the configuration that comes from it."""
+"""The Towerops API: its wire types, and its client."""

@@ -17,7 +17,7 @@ from towerops_agent.model import Secret
 class TokenSource:
     """Where the token comes from: `token`, or the file at `path`. The constructor reads nothing.
 
-    `on_token` is told each token that is read of the file, before anybody else has it: the log is to hide it.
+    `on_token` is called with each token read from the file, before anybody else has it, so that the log can hide it.
     """
 
     def __init__(
@@ -26,21 +26,21 @@ class TokenSource:
         self._token = token
         self._path = path
         self._on_token = on_token
-        self.rotations = 0  # how often the token has become another one
+        self.rotations = 0  # how often the token has changed
         self.previous: Secret | None = None
         """The token before the last change: what was encrypted with it is still readable."""
 
     @property
     def token(self) -> Secret:
-        """The token; the file is read at the first use. Raises SettingsError if there is none that a header can carry."""
+        """The token; the file is read at the first use. Raises SettingsError if there is no token that fits into a header."""
         if self._token is None:
             self._token = self._read()
         return self._token
 
     def reread(self) -> bool:
-        """Whether the file holds another token now, which is in use from here on.
+        """Whether the file holds a new token, which is in use from now on.
 
-        Raises SettingsError where the file can't be used; the token stays as it was.
+        Raises SettingsError if the file can't be used; the old token stays in use.
         """
         if self._path is None:
             return False
@@ -59,14 +59,14 @@ class TokenSource:
         except OSError as error:
             raise SettingsError(f"the token file {self._path} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise SettingsError(f"the token file {self._path} holds no text: expected the token only") from None
+            raise SettingsError(f"the token file {self._path} is not text: expected only the token") from None
         if not text or not all("!" <= character <= "~" for character in text):
-            got = "holds other than one token" if text else "is empty"
+            got = "holds something other than one token" if text else "is empty"
             raise SettingsError(f"the token file {self._path} {got}: expected printable ASCII characters without spaces")
         if text[0] in "'\"" or text[-1] in "'\"":
-            raise SettingsError(f"the token file {self._path} holds quotes: expected the token only, without quotes around it")
+            raise SettingsError(f"the token file {self._path} holds quotes: expected only the token, without quotes around it")
         if re.match(r"[A-Z][A-Z0-9_]*=[^=]", text):
-            raise SettingsError(f"the token file {self._path} holds NAME=value: expected the token only")
+            raise SettingsError(f"the token file {self._path} holds NAME=value: expected only the token")
         token = Secret(text)
         self._on_token(token)
         return token

@@ -1,8 +1,8 @@
 """The Towerops API's three endpoints over HTTPS, each answer and each failure as a value of outcomes.py.
 
-config/sync.py, delivery's courier.py and heartbeat.py use it; retry.py decides what an outcome leads to. httpx2's exceptions and
-those below it end here. No redirect is followed, no cookie kept, and the token goes to the base URL alone; what a server
-says is cut, cleaned of control characters and of the token before anyone sees it.
+config/sync.py, delivery's courier.py and heartbeat.py use it; retry.py decides what follows from an outcome. httpx2's exceptions
+and those below it end here. It follows no redirect, keeps no cookie, and sends the token only to the base URL. A server's text
+is cut, and cleaned of control characters and of the token, before anyone sees it.
 I/O. Sizes in octets, times in seconds. Source: docs/api.md.
 """
 
@@ -53,7 +53,7 @@ MOST_REASON_CHARACTERS = 300
 
 CONFIG_WITHIN_S = 600.0
 ANSWER_WITHIN_S = 120.0
-"""How long a whole exchange may last: httpx2's own timeouts begin again with each octet, and a server may drip."""
+"""How long a whole exchange may last: httpx2's own timeouts start again with each octet, and a server may send them slowly."""
 
 KEEPALIVE_S = 45.0
 """Longer than the 30 s between two deliveries, shorter than the 60 s after which many servers hang up."""
@@ -63,7 +63,7 @@ KEEPALIVE_S = 45.0
 class _Answer:
     """An answer as it was received. `whole`: whether `body` is all of it, rather than its beginning.
 
-    `ahead_s`: how far this machine's clock is ahead of the server's, None where the server did not tell its time.
+    `ahead_s`: how far this machine's clock is ahead of the server's, None if the server did not send its time.
     """
 
     status: int
@@ -94,15 +94,15 @@ class ApiClient:
         self._timeout = httpx2.Timeout(read_timeout_s, connect=connect_timeout_s)
         self.now = now
         self._http: httpx2.AsyncClient | None = None
-        self._url = cache(lambda path: httpx2.URL(self._base_url + path))  # to take one apart costs as much as the rest
+        self._url = cache(lambda path: httpx2.URL(self._base_url + path))  # parsing one costs as much as the rest
 
     async def __aenter__(self) -> Self:
-        _ = self._token.token  # a missing token is the operator's to know now, not at the first request
+        _ = self._token.token  # report a missing token now, not at the first request
         self._http = self._new_http()
         return self
 
     def _new_http(self) -> httpx2.AsyncClient:
-        """A client with the certificates as their files are now. Raises SettingsError."""
+        """A client with the current certificate files. Raises SettingsError."""
         context = tls_context(*self._tls_files)
         try:
             return httpx2.AsyncClient(
@@ -112,7 +112,7 @@ class ApiClient:
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 headers={"User-Agent": f"towerops-agent/{__version__}", "Accept": "application/json"},
                 follow_redirects=False,
-                trust_env=not is_local(self._base_url),  # what is for this machine goes through no proxy, token and all
+                trust_env=not is_local(self._base_url),  # requests to this machine, with the token, go through no proxy
             )
         except (ValueError, ImportError, httpx2.InvalidURL):  # a URL with a password in it: not shown
             raise SettingsError("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be used: expected http://host:port") from None
@@ -122,9 +122,9 @@ class ApiClient:
             await self._http.aclose()
 
     async def reread_certificates(self) -> None:
-        """Use the certificates as their files are now. A request under way is cut, and made again by whoever made it.
+        """Use the current certificate files. A request under way is cut, and its caller sends it again.
 
-        Raises SettingsError, and goes on with the ones in use then.
+        Raises SettingsError, and then keeps the certificates in use.
         """
         before, self._http = self._http, self._new_http()
         if before is not None:
@@ -132,15 +132,15 @@ class ApiClient:
 
     @property
     def token_rotations(self) -> int:
-        """How often the token has become another one."""
+        """How often the token has changed."""
         return self._token.rotations
 
     def reread_token(self) -> bool:
-        """Whether the token's file holds another one now. Raises SettingsError where the file can't be used."""
+        """Whether the token's file holds a new one. Raises SettingsError if the file can't be used."""
         return self._token.reread()
 
     async def get_config(self, intake: Intake[Document_co], etag: str | None = None) -> ConfigOutcome[Document_co]:
-        """What `intake` makes of the configuration; NotModified if it is still the one that `etag` names.
+        """The configuration as `intake` returns it; NotModified if it is still the one that `etag` names.
 
         Unavailable if `intake` raises InvalidConfig.
         """
@@ -163,12 +163,12 @@ class ApiClient:
         return ConfigFetched(config, fresh if fit else None, answer.ahead_s)
 
     async def post_metrics(self, body: bytes, key: str, encoding: Literal["gzip"] | None = None) -> Outcome:
-        """What the server says to the metrics in `body`, which is `encoding` encoded; `key` names the batch on each retry."""
+        """The server's answer to the metrics in `body`, which is `encoding` encoded; `key` names the batch on each retry."""
         headers = {"Idempotency-Key": key} | ({"Content-Encoding": encoding} if encoding else {})
         return await self._post(contract.METRICS_PATH, headers, body)
 
     async def post_heartbeat(self, heartbeat: contract.Heartbeat) -> Outcome:
-        """What the server says to `heartbeat`."""
+        """The server's answer to `heartbeat`."""
         return await self._post(contract.HEARTBEAT_PATH, {}, msgspec.json.encode(heartbeat))
 
     async def _post(self, path: str, headers: dict[str, str], body: bytes) -> Outcome:
@@ -192,7 +192,7 @@ class ApiClient:
     ) -> _Answer | Unavailable:
         """The answer to one request, its body cut at `most_octets`; Unavailable if there is none.
 
-        `intake`: if a body that comes with status 200 is written to instead. Raises what it raises.
+        `intake`: receives the body instead if the status is 200. Raises what it raises.
         """
         if self._http is None:
             raise RuntimeError("the client is not open: use it as `async with ApiClient(…)`")
@@ -256,7 +256,7 @@ class ApiClient:
             case httpx2.ReadTimeout():
                 return f"no answer within {self._timeout.read:g} s"
             case httpx2.WriteTimeout():
-                return f"the server took no octet for {self._timeout.write:g} s"
+                return f"the server accepted no octet for {self._timeout.write:g} s"
             case httpx2.ProxyError():
                 return f"the proxy {proxy or 'of the environment'} refused: {error}"
         for cause in _causes(error):
@@ -272,17 +272,17 @@ class ApiClient:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """`error` and what led to it, the outermost first."""
+    """`error` and its causes, the outermost first."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
-        if isinstance(cause, BaseExceptionGroup):  # one per address that was tried
+        if isinstance(cause, BaseExceptionGroup):  # one for each address tried
             yield from _causes(cause.exceptions[0])
         cause = cause.__cause__ or cause.__context__
 
 
 async def _read(response: httpx2.Response, most_octets: int, take: Callable[[bytes], None]) -> bool:
-    """Have the body taken, decoded, at most some `most_octets` of it; whether that is all."""
+    """Pass on the decoded body, at most about `most_octets` of it; whether that is all."""
     count = 0
     async for chunk in response.aiter_bytes():
         take(chunk)

@@ -1,6 +1,6 @@
-"""Which proxy of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) stands between the agent and the API.
+"""The environment's proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) between the agent and the API.
 
-httpx2 takes them from the environment itself; this is for what is said when a proxy fails, and for which URLs need none.
+httpx2 reads the environment itself; this module is for messages about a proxy that fails, and for URLs that need no proxy.
 I/O: reads the environment.
 """
 

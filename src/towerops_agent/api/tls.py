@@ -1,8 +1,8 @@
-"""TLS towards the API: whom the agent trusts, and what to say where that fails.
+"""TLS to the API: whom the agent trusts, and what to say if the handshake fails.
 
 The context is httpx2's own, which has the system's trust store: on Linux loaded once (20 to 35 ms), where truststore's would load
-it again at each handshake, and OpenSSL before 3.4 would keep each copy. `SSL_CERT_FILE` and `SSL_CERT_DIR` stand in for the
-system's store. A CA file adds to it. A client certificate is shown to servers that ask for one.
+it again at each handshake, and OpenSSL before 3.4 would keep each copy. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the
+system's store. A CA file adds to it. A client certificate is presented to servers that ask for one.
 I/O: reads certificates.
 """
 
@@ -39,7 +39,7 @@ _ALERTS = {
 
 
 def tls_context(ca_file: Path | None = None, client_cert: Path | None = None, client_key: Path | None = None) -> ssl.SSLContext:
-    """A context that trusts the system's CAs and those in `ca_file`, and shows `client_cert` with its key. TLS 1.2 at least.
+    """A context that trusts the system's CAs and those in `ca_file`, and presents `client_cert` with its key. TLS 1.2 at least.
 
     The files are PEM. Raises SettingsError if one can't be used.
     """
@@ -99,5 +99,5 @@ def describe_tls_failure(error: ssl.SSLError) -> str:
     if error.reason == "UNEXPECTED_EOF_WHILE_READING":
         return "TLS: the connection ended in the middle"
     if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-        return "TLS: the server speaks no TLS on this port"
+        return "TLS: the server does not use TLS on this port"
     return f"TLS: {(error.reason or 'handshake failed').replace('_', ' ').lower()}"

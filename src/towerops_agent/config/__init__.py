@@ -1,1 +1,1 @@
-"""The configuration: fetched, cut, read, sealed, put into force."""
+"""The configuration: fetched, cut, read, sealed, applied."""

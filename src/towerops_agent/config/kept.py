@@ -1,7 +1,7 @@
-"""The devices of the kept configuration, for an operator who names one.
+"""The devices of the kept configuration, for a command that names one.
 
 Database file (read-only: the agent may be running and hold its lock) -> unsealed with the agent's token -> Equipment.
-I/O: SQLite. 10,000 devices take some seconds, so it is asked only if a device's credentials or address are wanted.
+I/O: SQLite. 10,000 devices take some seconds, so it is read only if a device's credentials or address are needed.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from towerops_agent.errors import AgentError
 from towerops_agent.model import Equipment, Secret
 
 CONFIG_KEY = "config"
-"""Under which buffer.buffer keeps the sealed configuration; a test holds the two together."""
+"""The key under which buffer.buffer keeps the sealed configuration; a test keeps the two equal."""
 
 
 class NoKeptDevices(AgentError):
@@ -25,8 +25,8 @@ class NoKeptDevices(AgentError):
 def read_devices(database: Path, token: Callable[[], Secret], wanted: Callable[[Equipment], bool]) -> list[Equipment]:
     """The devices of the configuration kept in the file at `database` that are `wanted`, in its order.
 
-    A device that the agent itself refuses, or that has SNMP switched off, is none of them.
-    Raises NoKeptDevices; and what `token` raises, which is asked for only if there is a configuration to unseal.
+    A device that the agent itself refuses, or that has SNMP switched off, is left out.
+    Raises NoKeptDevices; and what `token` raises, which is called only if there is a configuration to unseal.
     """
     sealed = _sealed_config(database)
     read = read_config(unseal(token(), sealed))

@@ -1,8 +1,8 @@
-"""The kept configuration, sealed: it holds SNMP communities and passwords, and lies in a database file.
+"""The kept configuration, sealed: it holds SNMP communities and passwords, and is stored in the database file.
 
-One octet of version, 16 of salt, 12 of nonce, then AES-256-GCM of text.py's octets; the key is made of the agent's
-token (HKDF-SHA256, RFC 5869), so that the file is of no use without it. Whoever has the token may fetch the same from the API.
-Pure but for the random octets.
+One octet of version, 16 of salt, 12 of nonce, then AES-256-GCM of text.py's octets; the key is derived from the agent's
+token (HKDF-SHA256, RFC 5869), so the file is useless without it. Whoever has the token may fetch the same from the API.
+Pure except for the random octets.
 """
 
 import os
@@ -31,7 +31,7 @@ def seal(token: Secret, config: ConfigText) -> bytes:
 
 
 def unseal(token: Secret, sealed: bytes) -> ConfigText:
-    """What was sealed. Raises InvalidConfig if it was with another token, by a later version, or has been altered."""
+    """The configuration. Raises InvalidConfig if it was sealed with another token or by a later version, or has been altered."""
     header, text = sealed[:_HEADER_OCTETS], sealed[_HEADER_OCTETS:]
     if len(header) < _HEADER_OCTETS or not header.startswith(VERSION):
         raise InvalidConfig(f"the kept configuration is of format {header[:1].hex() or 'none'}: expected {VERSION.hex()}")

@@ -1,8 +1,7 @@
-"""The agent's configuration, kept in step with the API's.
+"""Keeps the agent's configuration in step with the API's.
 
-client.py fetches, equipment.py reads, `apply` puts it into force, `keep` stores it for the next start. A configuration that
-can't be used, or none at all, leaves the one in force as it is; at the start that is the one kept before, so that a restart
-during an outage goes on polling.
+client.py fetches, equipment.py reads, `apply` applies, `keep` stores it for the next start. If there is no usable configuration,
+the one in use stays; at the start that is the kept one, so that a restart during an outage goes on polling.
 I/O through what is passed in. Seconds.
 """
 
@@ -30,7 +29,7 @@ log = structlog.get_logger()
 
 
 class ConfigSource(Protocol):
-    """What is needed of ApiClient."""
+    """The part of ApiClient that is needed."""
 
     @property
     def token_rotations(self) -> int: ...  # noqa: D102  # as ApiClient's, all three
@@ -43,10 +42,10 @@ class ConfigSource(Protocol):
 
 
 class ConfigSync:
-    """Fetches the configuration, and calls `apply` with each one that differs from the one in force.
+    """Fetches the configuration, and calls `apply` with each one that differs from the one in use.
 
-    `apply` consumes the ConfigRead's equipment; what it has not read when it returns is not read at all. `keep` gets the whole
-    after that, and `kept` gives it back at the next start; it may raise InvalidConfig.
+    `apply` consumes the ConfigRead's equipment; equipment that it has not read when it returns is never read. `keep` then gets
+    the whole, and `kept` returns it at the next start; it may raise InvalidConfig.
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class ConfigSync:
             await self._sleep(self._pause_s(outcome))
 
     async def load_kept(self) -> bool:
-        """Whether the configuration kept by an earlier run is in force now."""
+        """Whether the configuration kept by an earlier run is now in use."""
         try:
             config = await self._kept()
             if config is None:
@@ -106,12 +105,12 @@ class ConfigSync:
         return True
 
     async def apply_again(self) -> None:
-        """Put the kept configuration into force once more; whether it was or not, the next fetch asks for the whole of it."""
+        """Apply the kept configuration once more. In any case the next fetch requests the whole configuration."""
         self._digest, self._etag = b"", None
         await self.load_kept()
 
     async def fetch_once(self, *, is_last: bool = False) -> ConfigOutcome[ConfigText]:
-        """What came of one fetch; a new configuration is in force and kept when it returns. `is_last`: no other one follows."""
+        """The outcome of one fetch; by then a new configuration is applied and kept. `is_last`: no other fetch follows."""
         self._reread_token()
         if self._client.token_rotations != self._kept_rotation:
             await self._seal_anew()
@@ -133,7 +132,7 @@ class ConfigSync:
         return outcome
 
     async def _take(self, fetched: ConfigFetched[ConfigText]) -> None:
-        """Put it into force and keep it, if it is another one."""
+        """Apply and keep it, if it differs from the one in use."""
         changed = await self._put_into_force(fetched.config)
         self._etag = fetched.etag
         self._counters.add(Count.CONFIG_FETCHES, "updated" if changed else "unchanged")
@@ -150,9 +149,9 @@ class ConfigSync:
             self._kept_rotation = rotation
 
     async def _seal_anew(self) -> None:
-        """The token has changed: encrypt the kept configuration with the new one, whether the API accepts that already or not.
+        """The token has changed: encrypt the kept configuration with the new one, even if the API does not accept it yet.
 
-        Else a restart without the API could not read it. If it cannot be read now, the next fetch asks for the whole of it.
+        Else a restart without the API could not read it. If it cannot be read now, the next fetch requests the whole of it.
         """
         try:
             config = await self._kept()
@@ -165,18 +164,18 @@ class ConfigSync:
             await self._keep_sealed(config)
 
     async def _put_into_force(self, config: ConfigText) -> bool:
-        """Whether `config` differs from what is in force, and now is."""
+        """Whether `config` differs from the one in use; then it is applied."""
         if config.digest == self._digest:
             return False
         read = read_config(config)
-        self.accepts = read.accepts  # what the server takes holds at once: the first polls may be delivered meanwhile
+        self.accepts = read.accepts  # the limits hold at once: the first polls may be delivered meanwhile
         await self._apply(read)
         self._digest, self.version = config.digest, read.version
         self._report(read)
         return True
 
     def _report(self, read: ConfigRead) -> None:
-        """Count and log what was refused; what was refused before too is not logged again."""
+        """Count and log the refused items; an item that was refused before is not logged again."""
         for kind, count in read.refused.items():
             self._counters.add(Count.CONFIG_REFUSED, kind, count)
         known = set(self.refusals)
@@ -231,7 +230,7 @@ class ConfigSync:
                 log.info("token file holds a new token, in use from now on")
         except SettingsError as error:
             if str(error) != self._token_error:
-                log.error("token file can't be used, the token stays as it was", error=str(error))
+                log.error("token file can't be used, the old token stays in use", error=str(error))
             self._token_error = str(error)
         else:
             self._token_error = ""

@@ -199,4 +199,4 @@ class Courier:
             if self._client.reread_token():
                 log.info("token file holds a new token, in use from now on")
         except SettingsError as error:
-            log.error("token file can't be used, the token stays as it was", error=str(error))
+            log.error("token file can't be used, the old token stays in use", error=str(error))

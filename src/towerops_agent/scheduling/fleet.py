@@ -1,4 +1,4 @@
-"""All devices: waits for the next one's time, starts its poll under a limit, and passes on what came of it."""
+"""All devices: waits for the next one's time, starts its poll under a limit, and passes on the result."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -21,19 +21,19 @@ MAXIMUM_POLLS: Final = 1000
 """Polls under way at once, and as many again of devices that take long (slots.py). Each has one request in flight."""
 
 STARTS_A_SECOND: Final = 200.0
-"""How fast new devices are begun with, so that 10,000 do not start at once, and 10 need not wait for their time."""
+"""How fast new devices start, so that 10,000 do not start at once, and 10 need not wait for their time."""
 
 SHARE_OF_INTERVAL: Final = 0.9
 """A poll that takes longer than this share of its interval is ended, so that the next one can start in time."""
 
 IDLE_S: Final = 60.0
-"""How long the loop sleeps at most if there is nothing to wait for."""
+"""The longest sleep of the loop if there is nothing to wait for."""
 
 ONCE_WITHIN_S: Final = 60.0
 
 
 class Fleet:
-    """The devices under polling. Inert until run."""
+    """The devices that are polled. Inert until run."""
 
     def __init__(
         self,
@@ -45,9 +45,10 @@ class Fleet:
         moved: Callable[[float], None] = lambda _again_within_s: None,
         maximum_polls: int = MAXIMUM_POLLS,
     ) -> None:
-        """`store` is given each poll that read something, on the loop's thread; it must not block. `now_us`: the wall clock.
+        """`store` is called with each poll that read something, on the loop's thread; it must not block. `now_us`: the wall
+        clock.
 
-        `moved` is told each time the loop comes round, and within how many seconds it will again.
+        `moved` is called in each round of the loop, with the seconds until the next round at the latest.
         """
         self._poller = poller
         self._counters = counters
@@ -81,9 +82,9 @@ class Fleet:
         self.timetable.align()
 
     def add(self, devices: Iterable[Device]) -> None:
-        """Poll these too from now on, each in place of the one that has its id, if there is one.
+        """Poll these too from now on, each in place of the one with its id, if there is one.
 
-        New ones are begun with at a pace, behind those that have been added before and are not begun with yet.
+        New ones start at a limited rate, behind those that were added before and have not started yet.
         """
         fresh = []
         for device in devices:
@@ -106,7 +107,7 @@ class Fleet:
 
     async def run(self) -> None:
         """Poll each device at its time, until stopped."""
-        self._slots.clear()  # of a run before: a poll cancelled before its first step never says that it has ended
+        self._slots.clear()  # from an earlier run: a poll cancelled before its first step never reports its end
         tasks: set[asyncio.Task[PollResult | None]] = set()
         async with asyncio.TaskGroup() as group:
             while not self._stopped:
@@ -122,7 +123,7 @@ class Fleet:
                 task.cancel()
 
     async def poll_all_once(self) -> dict[str, PollResult]:
-        """Poll each device once, under the same limit, and return what came of it, by device id."""
+        """Poll each device once, under the same limit, and return the results by device id."""
         limit = asyncio.Semaphore(self._maximum_polls)
         results: dict[str, PollResult] = {}
 
@@ -138,7 +139,7 @@ class Fleet:
         return results
 
     def _next_due(self) -> Device | None:
-        """The next device to poll now; None if none is due, or no more may run."""
+        """The next device to poll now; None if no device is due, or no more polls may run."""
         now = asyncio.get_running_loop().time()
         while not self._slots.is_full(now):
             due = self.timetable.take_due(now)
@@ -172,7 +173,7 @@ class Fleet:
             pass
 
     async def _poll(self, device: Device, within_s: float) -> PollResult | None:
-        """Poll `device` and pass on the result; None if a bug was met, which costs this poll alone."""
+        """Poll `device` and pass on the result; None after a bug, which costs only this poll."""
         try:
             result = await self._poller.poll(device, within_s)
             self._take(device, result)
@@ -207,7 +208,7 @@ class Fleet:
         self._tell(device, before, device.state, result)
 
     def _tell(self, device: Device, before: DeviceState | None, now: DeviceState, result: PollResult) -> None:
-        """One line when a device's state changes, or why it is down, and none while it stays."""
+        """Log one line when a device's state changes, or the reason why it is down; nothing while it stays."""
         tell = log.bind(device=device.name, address=device.address)
         missing = {f"missing_{reason}": n for reason, n in sorted(result.missing.items())}
         changed = before is None or before.state is not now.state

@@ -1,7 +1,7 @@
-"""The configuration put into force: the devices that the fleet polls, made from it or kept as they are.
+"""Applies a configuration: makes the devices that the fleet polls, or keeps them as they are.
 
-ConfigRead -> layouts in the buffer, devices in the fleet. A device whose part of the configuration is unchanged stays the object
-that it is, with its time, its layout and all that was learned; equipment is read, planned and dropped a few devices at a time.
+ConfigRead -> layouts in the buffer, devices in the fleet. A device whose part of the configuration is unchanged stays the same
+object, with its time, its layout and its learned traits. Equipment is read, planned and dropped a few devices at a time.
 """
 
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ from towerops_agent.polling.course.plan import Planner
 from towerops_agent.scheduling.fleet import Fleet
 
 AT_ONCE: Final = 200
-"""How many devices of a new configuration are held decoded at once: memory follows devices, not their sensors."""
+"""How many decoded devices of a new configuration are in memory at once: memory follows devices, not their sensors."""
 
 STATE_METRIC: Final = "equipment_status"
 
 
 class Roster:
-    """Applies configurations to `fleet`. `memory`: what an earlier run has learned, for devices that are new to this one."""
+    """Applies configurations to `fleet`. `memory`: learned traits from an earlier run, for devices that are new to this one."""
 
     def __init__(self, fleet: Fleet, buffer: Buffer, planner: Planner) -> None:
         self._fleet = fleet
@@ -32,9 +32,9 @@ class Roster:
         self.memory = Memory({})
 
     async def apply(self, read: ConfigRead) -> None:
-        """Have the fleet poll what the configuration says. Raises BufferFailure where its layouts can't be kept.
+        """Have the fleet poll the configured devices. Raises BufferFailure if its layouts can't be stored.
 
-        If nothing is polled yet, the first devices are while the others are still read; else all change at once.
+        If nothing is polled yet, the first devices start while the others are still read; else all change at once.
         """
         is_first = not self._fleet.devices
         with_states = STATE_METRIC in read.accepts.metric_types
@@ -53,7 +53,7 @@ class Roster:
         self._fleet.replace(devices)
 
     async def _make(self, some: Iterable[tuple[bytes, Equipment]]) -> list[Device]:
-        """The devices of these, each kept as it is where its part of the configuration is the same."""
+        """The devices of these, each kept as it is if its part of the configuration is the same."""
         devices: list[Device] = []
         fresh = []
         for digest, equipment in some:
@@ -71,12 +71,12 @@ class Roster:
         return devices
 
     def forget_layouts(self) -> None:
-        """The buffer has lost its layouts: the next configuration, be it the same, gives each device another one."""
+        """The buffer has lost its layouts: the next configuration, even the same one, gives each device a new one."""
         for device in self._fleet.devices.values():
             device.digest, device.state_layout = b"", None
 
     async def _lay_out_states(self, devices: list[Device], wanted: bool) -> None:
-        """Have the devices' states kept too, where the server takes them."""
+        """Store the devices' states too, if the server accepts them."""
         if not wanted:
             for device in devices:
                 device.state_layout = None

@@ -1,7 +1,6 @@
-"""Places for polls under way, apart for those that take long: a device that drips holds no place of one that answers.
+"""Places for polls under way, with separate ones for slow polls: a slow device never holds the place of a quick one.
 
-A poll that has lasted SLOW_S gives its place back and goes on among the slow ones; a device whose last poll was slow starts among
-them.
+A poll that has lasted SLOW_S returns its place and goes on as a slow one. A device whose last poll was slow starts as a slow one.
 fleet.py asks before it starts a poll.
 Pure: times are seconds on a monotonic clock, passed in.
 """
@@ -13,9 +12,9 @@ SLOW_S: Final = 5.0
 
 
 class Slots:
-    """`most`: how many polls may be under way at once that are not slow; `most_slow`: beside them, how many slow ones may start.
+    """`most`: how many quick polls may be under way at once; `most_slow`: up to how many slow ones may start beside them.
 
-    More can be slow at once than may start so: those that turned slow under way. What bounds them is that each poll has an end.
+    More can be slow at once, as quick polls turn slow under way. They are limited because each poll has a deadline.
     """
 
     def __init__(self, most: int, most_slow: int) -> None:
@@ -32,7 +31,7 @@ class Slots:
         return key in self._quick or key in self._slow
 
     def is_full(self, now: float) -> bool:
-        """Whether no place is left for a device that is not known to be slow."""
+        """Whether there is no place left for a device that is not known to be slow."""
         for key, began in list(self._quick.items()):
             if began > now - SLOW_S:
                 break
@@ -41,11 +40,11 @@ class Slots:
 
     @property
     def room_at(self) -> float | None:
-        """When the oldest poll gives its place back at the latest; None if none holds one."""
+        """When the oldest poll returns its place at the latest; None if no poll holds one."""
         return next(iter(self._quick.values())) + SLOW_S if self._quick else None
 
     def take(self, key: str, now: float) -> bool:
-        """Whether there is a place for this device, which it has from now on."""
+        """Whether there is a place for this device. If so, the device holds it from now on."""
         if key in self._known_slow:
             if len(self._slow) >= self._most_slow:
                 return False
@@ -65,7 +64,7 @@ class Slots:
             self._known_slow.discard(key)
 
     def forget(self, key: str) -> None:
-        """Note that this device is polled no more."""
+        """Note that this device is no longer polled."""
         self._known_slow.discard(key)
 
     def clear(self) -> None:

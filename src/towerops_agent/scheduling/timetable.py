@@ -1,9 +1,9 @@
 """Which device is due when.
 
-Each device has a phase of its own within its interval, from its id: starts are spread evenly, and alike after a restart.
+Each device has a phase of its own within its interval, from its id: starts are spread evenly, and the same after a restart.
 Phases are multiples of a step, a second or a fraction of it, so that some devices start together: the agent wakes once for all
-of them (docs/decisions/0011-performance.md). The more devices, the shorter the step: a bunch stays small.
-A poll that can't start in time is skipped, and the next one is at its own time: late polls never bunch.
+of them (docs/decisions/0011-performance.md). The more devices, the shorter the step, so that few polls start together.
+A poll that can't start in time is skipped, and the next one is at its own time: late polls never pile up.
 Pure: times are seconds on a monotonic clock, passed in.
 """
 
@@ -18,10 +18,10 @@ MAXIMUM_LATENESS_S: Final = 10.0
 LONGEST_STEP_S: Final = 1.0
 SHORTEST_STEP_S: Final = 1 / 64
 STARTS_A_STEP: Final = 48
-"""How many polls start together at most, on the average: their answers of 1.4 KB are less than a small socket buffer takes."""
+"""How many polls start together at most, on average: their answers of 1.4 KB fit into a small socket buffer."""
 
 MAXIMUM_REMOVED: Final = 64
-"""How many removed devices may stay in the heap beside as many as there are devices: config changes take no more room."""
+"""How many removed devices may stay in the heap, beside as many as there are devices. This limits the memory for changes."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +34,7 @@ class Entry:
     due_at: float
 
     def align(self, step_s: float) -> None:
-        """Have a phase on this step, from the next poll on."""
+        """Move the phase to this step, from the next poll on."""
         self.phase_s = phase(self.key, self.interval_s, step_s)
 
     def __lt__(self, other: "Entry") -> bool:
@@ -48,7 +48,7 @@ class Entry:
 
 
 def step(starts_a_second: float) -> float:
-    """The step of the phases, in seconds, where so many polls start in a second: the longest with few enough of them."""
+    """The step of the phases, in seconds, for this many starts a second: the longest with few enough starts a step."""
     step_s = LONGEST_STEP_S
     while step_s > SHORTEST_STEP_S and starts_a_second * step_s > STARTS_A_STEP:
         step_s /= 2
@@ -56,7 +56,7 @@ def step(starts_a_second: float) -> float:
 
 
 def phase(key: str, interval_s: float, step_s: float) -> float:
-    """When within each interval of the monotonic clock `key` is polled, in seconds: its share of it, on the step before."""
+    """The offset of `key` in each interval of the monotonic clock, in seconds: its share, rounded down to a step."""
     return math.floor(_share(key) * interval_s / step_s) * step_s
 
 
@@ -66,7 +66,7 @@ def _share(key: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A device whose time came `late_s` ago. `skipped`: too long ago to start. `missed`: how many polls of it did not run."""
+    """A device whose time came `late_s` ago. `skipped`: too late to start. `missed`: how many of its polls did not run."""
 
     key: str
     late_s: float
@@ -90,7 +90,7 @@ class Timetable:
 
     @property
     def places(self) -> int:
-        """How many places are held in memory: those of removed devices, too, until their time comes or they are many."""
+        """How many entries are in memory: removed devices too, until their time comes or there are many of them."""
         return len(self._heap)
 
     def entry(self, key: str) -> Entry:
@@ -100,7 +100,7 @@ class Timetable:
     def add(self, key: str, interval_s: float, now: float, first_within_s: float, not_before_s: float = 0.0) -> None:
         """Poll `key` each `interval_s`, the first time within `first_within_s` from now: at its share of that time.
 
-        `not_before_s`: how much of that time belongs to others, unless an interval is shorter. A key that is there already gets
+        `not_before_s`: the part of that time that belongs to others, unless an interval is shorter. An existing key gets
         the new interval.
         """
         self.remove(key)
@@ -112,7 +112,7 @@ class Timetable:
         heapq.heappush(self._heap, entry)
 
     def align(self) -> None:
-        """Set the step by all that is polled now. If it changes, each device's times move by less than a second, once."""
+        """Set the step for all current devices. If it changes, each device's times move by less than a second, once."""
         step_s = step(math.fsum(1 / entry.interval_s for entry in self._entries.values()))
         if step_s != self._step_s:
             self._step_s = step_s
@@ -120,19 +120,19 @@ class Timetable:
                 entry.align(step_s)
 
     def remove(self, key: str) -> None:
-        """Poll `key` no more; it may be absent."""
-        self._entries.pop(key, None)  # its place in the heap is passed over when its time comes, or when there are many such
+        """Stop polling `key`; it may be absent."""
+        self._entries.pop(key, None)  # its place in the heap is skipped when its time comes, or when there are many of them
         if len(self._heap) > 2 * len(self._entries) + MAXIMUM_REMOVED:
             self._heap = [entry for entry in self._heap if self._entries.get(entry.key) is entry]
             heapq.heapify(self._heap)
 
     def next_at(self) -> float | None:
-        """When the next device is due; None if there is none."""
+        """When the next device is due; None if there is no device."""
         self._drop_removed()
         return self._heap[0].due_at if self._heap else None
 
     def take_due(self, now: float) -> Due | None:
-        """The device that has been due for longest, and set it for its next time; None if none is due."""
+        """The device that has been due for longest, set to its next time; None if no device is due."""
         self._drop_removed()
         if not self._heap or self._heap[0].due_at > now:
             return None

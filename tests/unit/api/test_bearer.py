@@ -34,7 +34,7 @@ def test_a_file_without_a_token_is_an_error_that_does_not_show_it(tmp_path, cont
 @pytest.mark.parametrize("content", ["'t0ken'", '"t0ken"', "TOWEROPS_AGENT_TOKEN=t0ken", "TOKEN='t0ken'"])
 def test_quotes_and_names_around_a_token_are_an_error_at_the_start_and_not_a_token(tmp_path, content):
     (tmp_path / "file").write_text(content)
-    with pytest.raises(SettingsError, match="expected the token only") as raised:
+    with pytest.raises(SettingsError, match="expected only the token") as raised:
         _ = TokenSource(path=tmp_path / "file").token
     assert "t0ken" not in str(raised.value)
 

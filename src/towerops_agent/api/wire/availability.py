@@ -1,7 +1,7 @@
 """Whether one of the agent's dealings with the API works, since when, and which of its failures deserve a log line.
 
-Kept by config/sync.py, and by delivery's courier.py and heartbeat.py; read by the status. A long outage is not a flood of lines:
-the first failure is logged, then one where the reason is another, and else one a minute.
+Kept by config/sync.py, and by delivery's courier.py and heartbeat.py; read by the status. A long outage does not flood the log:
+the first failure is logged, then each new reason, else one failure a minute.
 Pure: the clock is passed in. Microseconds since 1970 (`_us`).
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Availability:
-    """`works`: None before the first outcome; `since_us`: when it became what it is. Times are None if there is none yet."""
+    """`works`: None before the first outcome; `since_us`: when it last changed. Times are None until they are known."""
 
     repeat_us: int | None = 60_000_000  # None: the same failure is logged once
     works: bool | None = None
@@ -46,6 +46,6 @@ class Availability:
         return log
 
     def take_unlogged(self) -> int:
-        """How many failures went unlogged since the last line, for the line that is being written."""
+        """How many failures were not logged since the last line, for the next line."""
         unlogged, self.unlogged = self.unlogged, 0
         return unlogged

@@ -1,6 +1,6 @@
 """How far this machine's clock is from the server's: readings carry this clock's time, and a wrong one misplaces them all.
 
-client.py measures with each configuration, config/sync.py keeps the state and tells of changes; read by the status.
+client.py measures with each configuration, config/sync.py keeps the state and logs changes; `status` shows it.
 Pure: the clock is passed in. Seconds; ahead is positive.
 """
 
@@ -10,9 +10,9 @@ MOST_S = 30.0
 
 
 def ahead_s(date: datetime | None, sent: datetime, received: datetime) -> float | None:
-    """How far this clock is ahead of a server that wrote `date` between the two moments; None if it wrote none.
+    """How far this clock is ahead of a server that wrote `date` between the two moments; None if it sent no date.
 
-    0 where the two may agree: a date has whole seconds (RFC 9110 §5.6.7), and nobody knows when between the two it was written.
+    0 if the two may agree: a date has whole seconds (RFC 9110 §5.6.7), and the moment between the two is not known.
     """
     if date is None:
         return None
@@ -30,7 +30,7 @@ class ClockSkew:
         self.is_wrong = False
 
     def measured(self, ahead_s: float | None) -> bool:
-        """Note a measurement, None if there was none: whether it changes `is_wrong`."""
+        """Note a measurement, which may be None: whether it changes `is_wrong`."""
         if ahead_s is None:
             return False
         self.ahead_s = ahead_s

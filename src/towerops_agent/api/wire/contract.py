@@ -1,7 +1,7 @@
-"""The wire of the Towerops API, as msgspec Structs, and nothing else.
+"""The wire of the Towerops API, only as msgspec Structs.
 
 Shared by the agent's client and the sandbox's server. Unknown fields are ignored at every level: either side may add some.
-What each field means, and what the agent does with each answer, is in docs/api.md.
+docs/api.md says what each field means, and what the agent does with each answer.
 Pure. Timestamps are RFC 3339, UTC, microseconds.
 """
 
@@ -15,7 +15,7 @@ HEARTBEAT_PATH = "/api/v1/agent/heartbeat"
 
 
 class Snmp(Struct, frozen=True, kw_only=True):
-    """How a device is spoken to. Absent or null fields take the contract's defaults (config/document/equipment.py)."""
+    """A device's SNMP credentials. Absent or null fields have the contract's defaults (config/document/equipment.py)."""
 
     enabled: bool | None = None
     version: str | None = None
@@ -50,7 +50,7 @@ class Interface(Struct, frozen=True, kw_only=True):
 
 
 class Equipment(Struct, frozen=True, kw_only=True):
-    """One device. Sensors and interfaces stay undecoded, so that a bad one is refused alone."""
+    """One device. Sensors and interfaces stay undecoded, so that a bad one costs only itself."""
 
     id: str
     ip_address: str
@@ -62,7 +62,7 @@ class Equipment(Struct, frozen=True, kw_only=True):
 
 
 class Accepts(Struct, frozen=True, kw_only=True):
-    """Extension: what the server takes. The defaults are what a server takes that has never heard of it."""
+    """Extension: what the server accepts. The defaults are for a server that does not know the extension."""
 
     content_encodings: list[str] = field(default_factory=list)
     max_metrics: int = 1000
@@ -71,7 +71,7 @@ class Accepts(Struct, frozen=True, kw_only=True):
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """The body of GET /api/v1/agent/config. Equipment stays undecoded, so that a bad item is refused alone."""
+    """The body of GET /api/v1/agent/config. Equipment stays undecoded, so that a bad item costs only itself."""
 
     version: str | None = None
     poll_interval_seconds: int | None = None
@@ -89,7 +89,7 @@ class SensorReading(Struct, frozen=True, kw_only=True, tag="sensor_reading"):
 
 
 class InterfaceStat(Struct, frozen=True, kw_only=True, tag="interface_stat"):
-    """An interface's raw counters; null where the device gave none."""
+    """An interface's raw counters; null if the device did not send one."""
 
     interface_id: str
     if_in_octets: int | None
@@ -102,7 +102,7 @@ class InterfaceStat(Struct, frozen=True, kw_only=True, tag="interface_stat"):
 
 
 class EquipmentStatus(Struct, frozen=True, kw_only=True, tag="equipment_status"):
-    """Extension: a device's state, sent only where the server lists the type in `accepts`."""
+    """Extension: a device's state, sent only if the server lists the type in `accepts`."""
 
     equipment_id: str
     state: Literal["up", "down", "degraded"]

@@ -1,24 +1,24 @@
-"""What came of one request to the API: values, so that retry.py and config/sync.py decide on them without exceptions.
+"""The outcomes of a request to the API: values, so that retry.py and config/sync.py decide on them without exceptions.
 
 client.py makes them; each row of the answers' table in docs/api.md is one class.
-Pure. Times in seconds. Texts are printable, short, and hold no token.
+Pure. Times in seconds. Texts are printable and short, and never contain the token.
 """
 
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 Document_co = TypeVar("Document_co", covariant=True)
-"""The configuration, as whoever asked for it wants to have it."""
+"""The configuration, in the form that the caller's intake returns."""
 
 
 class Intake(Protocol[Document_co]):
-    """What the configuration is written to as it arrives. Both may raise InvalidConfig."""
+    """Receives the configuration as it arrives. Both methods may raise InvalidConfig."""
 
     def write(self, chunk: bytes) -> None:
-        """Take the next octets in."""
+        """Receive the next octets."""
 
     def finish(self) -> Document_co:
-        """All that was written."""
+        """The whole configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFetched(Generic[Document_co]):
-    """The configuration. `etag`: to be sent with the next request. `ahead_s`: how far our clock is ahead of the server's.
+    """The configuration. `etag`: to send with the next request. `ahead_s`: how far our clock is ahead of the server's.
 
-    Each is None where the server gave none.
+    Each is None if the server did not send it.
     """
 
     config: Document_co
@@ -43,7 +43,7 @@ class ConfigFetched(Generic[Document_co]):
 
 @dataclass(frozen=True, slots=True)
 class NotModified:
-    """304: the configuration is the one that the etag sent along names. `ahead_s`: as in ConfigFetched."""
+    """304: the configuration is still the one that the sent etag names. `ahead_s`: as in ConfigFetched."""
 
     ahead_s: float | None = None
 
@@ -75,9 +75,9 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """413: more than the server takes in one request."""
+    """413: more than the server accepts in one request."""
 
-    reason: str = "more than the server takes in one request (413)"
+    reason: str = "more than the server accepts in one request (413)"
     status: int = 413
 
 
@@ -104,10 +104,10 @@ class Redirected:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Nothing that counts as an answer, perhaps later: 408, 429, 5xx, no connection, no TLS, no JSON.
+    """No valid answer, but perhaps later: 408, 429, 5xx, no connection, no TLS, no JSON.
 
-    `status`: None if there was no answer at all. `retry_after_s`: None where the server did not say. `timed_out`: the
-    server was reached, and its answer did not come in time.
+    `status`: None if there was no answer at all. `retry_after_s`: None if the server did not say. `timed_out`: the
+    server was reached, but its answer did not arrive in time.
     """
 
     reason: str

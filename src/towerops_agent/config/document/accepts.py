@@ -1,6 +1,6 @@
-"""What the server takes in one request: the wire's `accepts` -> Accepts.
+"""What the server accepts in one request: the wire's `accepts` -> Accepts.
 
-An extension of the contract: if it is absent, or a field of it is, what a server takes that has never heard of it.
+An extension of the contract. An absent object or field means the limits of a server that does not know the extension.
 Pure. Sizes in octets.
 """
 
@@ -14,15 +14,15 @@ from towerops_agent.errors import InvalidConfig
 
 MOST_METRICS = 10_000
 MOST_BODY_OCTETS = 16 << 20
-"""What the agent makes use of where the server takes more: a batch is built in memory."""
+"""The most that the agent uses if the server accepts more: a batch is built in memory."""
 
 LEAST_BODY_OCTETS = 4096
-"""Below it not every single metric fits, and the server's word would cost readings."""
+"""Below this a single metric may not fit, and readings would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepts:
-    """What one request may hold. `is_stated`: the server has said so, and knows the contract's extensions."""
+    """The limits of one request. `is_stated`: the server has stated them, so it knows the contract's extensions."""
 
     content_encodings: tuple[str, ...] = ()
     max_metrics: int = 1000
@@ -32,7 +32,7 @@ class Accepts:
 
 
 def read_accepts(raw: Raw) -> tuple[Accepts, list[InvalidConfig]]:
-    """What `raw` says, and what is wrong with it. Each field that is absent, null or bad takes its default."""
+    """The limits in `raw`, and its problems. A field that is absent, null or bad has its default."""
     wrong: list[InvalidConfig] = []
     try:
         is_stated = bool(raw) and bytes(raw) != b"null"

@@ -1,6 +1,6 @@
-"""How a device is spoken to: the wire's `snmp` object -> Credentials.
+"""A device's credentials: the wire's `snmp` object -> Credentials.
 
-Fields of the versions that are not in use are not looked at. RFC 3414 §11.2: passwords of at least 8 characters.
+Fields of other versions are ignored. RFC 3414 §11.2: passwords of at least 8 characters.
 Pure.
 """
 
@@ -33,9 +33,9 @@ _DEFAULT = Credentials()
 
 
 def read_credentials(snmp: contract.Snmp) -> Credentials:
-    """The credentials that `snmp` gives; SNMPv2c and the community "public" if it gives none.
+    """The credentials in `snmp`; by default SNMPv2c and the community "public".
 
-    Its fields may hold any JSON value. Raises InvalidConfig that names the first bad one, and never shows a secret.
+    Its fields may hold any JSON value. Raises InvalidConfig, which names the first bad one and never shows a secret.
     """
     version = SnmpVersion.V2C
     if snmp.version is not None:
@@ -66,7 +66,7 @@ def _read_user(snmp: contract.Snmp) -> UsmUser:
 
 
 def _level(snmp: contract.Snmp) -> _Level:
-    """The security level: as given, else the one that the given passwords make."""
+    """The security level: the given one, else the one that follows from the passwords."""
     if snmp.v3_security_level is not None:
         return choice("snmp.v3_security_level", snmp.v3_security_level, _LEVELS, "noAuthNoPriv, authNoPriv or authPriv")
     if snmp.v3_priv_password:

@@ -1,7 +1,7 @@
 """Cuts the JSON of a configuration, as it arrives, into the members of its object and the items of its one long list.
 
-text.py feeds it chunk by chunk and keeps what it cuts; so that of 80 MB of JSON no more than a chunk and one item are in
-memory in the open. Each piece is a whole JSON value, its syntax checked (its UTF-8 is not).
+text.py feeds it chunk by chunk and keeps the pieces. Of 80 MB of JSON only a chunk and one item are in
+memory uncompressed. Each piece is a whole JSON value, its syntax checked (its UTF-8 is not).
 Pure. Octets. Source: RFC 8259.
 """
 
@@ -16,7 +16,7 @@ from towerops_agent.config.document.fields import UNDECODABLE
 from towerops_agent.errors import InvalidConfig
 
 MOST_PIECE_OCTETS: Final = 32 << 20
-"""A longer piece is refused, with the whole: 300,000 sensors of one device are shorter."""
+"""A longer piece is refused, with the whole configuration: 300,000 sensors of one device are shorter."""
 
 _SPACE: Final = re.compile(rb"[ \t\n\r]*")
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
@@ -26,13 +26,13 @@ _TO_BRACKET: Final = re.compile(rb'(?:[^\[\]{}"]++|"(?:[^"\\]++|\\.)*+")*+([\[\]
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}|(?P<lone>u[Dd][89A-Fa-f][0-9A-Fa-f]{2})|.)", re.DOTALL
 )
-"""An escape of a JSON text; all are matched, so that what follows an escaped backslash is none."""
+"""An escape in a JSON text. All are matched, so that no escape is seen after an escaped backslash."""
 
 _CLOSING: Final = {ord("{"): b"}", ord("["): b"]"}
 
 
 class _Due(Enum):
-    """What comes next."""
+    """The next element."""
 
     OBJECT = auto()
     NAME_OR_END = auto()
@@ -69,14 +69,14 @@ class JsonCutter:
         self._list_name = list_name
         self._due = _Due.OBJECT
         self._name = ""
-        self._text = b""  # what is not cut yet
-        self._again_at = 0  # a piece that was not whole is tried again when the text has doubled: no time squared
+        self._text = b""  # not cut yet
+        self._again_at = 0  # an incomplete piece is tried again when the text has doubled, which keeps the time linear
         self._offset = 0
 
     def feed(self, chunk: bytes) -> Iterator[tuple[str | None, bytes]]:
-        """The pieces that are whole with this chunk: a member's name and its value; for the list's items the name is None.
+        """The pieces that this chunk completes: a member's name and its value; for the list's items the name is None.
 
-        To be consumed. Raises InvalidConfig where the text is not a JSON object.
+        Consume all of them. Raises InvalidConfig if the text is not a JSON object.
         """
         self._text += chunk
         if len(self._text) >= self._again_at:
@@ -86,7 +86,7 @@ class JsonCutter:
             self._again_at = 2 * len(self._text)
 
     def close(self) -> Iterator[tuple[str | None, bytes]]:
-        """The last pieces, once all has been fed. Raises InvalidConfig where the object is not whole."""
+        """The last pieces, after the last chunk. Raises InvalidConfig if the object is incomplete."""
         yield from self._cut()
         if self._due is not _Due.NOTHING or self._text:
             raise InvalidConfig(f"the configuration can't be used: its JSON ends too early, after {self._offset} octets")
@@ -141,7 +141,7 @@ class JsonCutter:
 
 
 def _text_of(piece: bytes) -> str:
-    """The text that a piece is; U+FFFD, a name that nothing has, where its UTF-8 is none."""
+    """A piece as text; U+FFFD, which no name contains, for invalid UTF-8."""
     try:
         return msgspec.json.decode(piece, type=str)
     except UNDECODABLE:
@@ -162,14 +162,14 @@ def _scalar_end(text: bytes, at: int) -> int:
         return match.end()
     match = _SCALAR.match(text, at)
     if match is None:
-        return at + 1  # no JSON
+        return at + 1  # not JSON
     if match.end() == len(text):
         raise _Incomplete  # 12 may become 123
     return match.end()
 
 
 def _quick_end(text: bytes, at: int) -> int | None:
-    """Where the object or list at `at` ends, if no text in it has a bracket of its kind. To be checked; _exact_end is slower."""
+    """The end of the object or list at `at`, if no text in it has such a bracket. The caller checks it; _exact_end is slower."""
     opening, closing = text[at : at + 1], _CLOSING[text[at]]
     depth, place = 0, at
     while (end := text.find(closing, place)) >= 0:
@@ -201,7 +201,7 @@ def _is_json(piece: bytes) -> bool:
 def _without_lone_surrogates(piece: bytes) -> bytes:
     """`piece`, in which half of a surrogate pair is U+FFFD.
 
-    A server that cuts a name within an emoji may send one ("\\ud83d"): JSON (RFC 8259 §8.2), but no text, and msgspec takes
-    it for the end of the whole.
+    A server that cuts a name within an emoji may send one ("\\ud83d"): it is JSON (RFC 8259 §8.2), but not text, and msgspec
+    reads it as the end of the whole.
     """
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["lone"] else escape[0], piece)

@@ -1,8 +1,8 @@
 """The configuration as the API sends it -> the equipment to poll, one device at a time.
 
-text.py has the octets, config/sync.py calls read_config, whoever plans the polls consumes it. A device is decoded typed
-and in one step; only where that fails field by field, so that each bad item is refused alone. No more than one of them is
-decoded at any time, and memory follows what the consumer keeps.
+text.py has the octets, config/sync.py calls read_config, scheduling/roster.py consumes it. A device is decoded with its types
+in one step; only if that fails, field by field, so that a bad item costs only itself. At most one device is
+decoded at any time; memory follows what the consumer keeps.
 Pure. Intervals in seconds. Source: docs/api.md.
 """
 
@@ -27,7 +27,7 @@ from towerops_agent.snmp.wire.oid import parse_oid
 
 DEFAULT_INTERVAL_S = 60
 LEAST_DIVISOR = 1e-280
-"""A 64-bit reading over anything smaller may be not a finite number."""
+"""A 64-bit reading over a smaller divisor may not be a finite number."""
 
 MOST_REFUSALS = 1000
 """How many refusals are kept with their reason; the others are counted."""
@@ -55,7 +55,7 @@ class Refusal:
 
 
 class _Sensor(Struct, gc=False):
-    """contract.Sensor without what is not interpreted: `metadata` would cost a dictionary a sensor."""
+    """contract.Sensor without the fields that are not interpreted: `metadata` would cost a dictionary a sensor."""
 
     id: str
     oid: str
@@ -69,7 +69,7 @@ class _Interface(Struct, gc=False):
 
 
 class _Equipment(Struct):
-    """contract.Equipment, decoded to the bottom in one step. Made field by field, its fields may hold anything."""
+    """contract.Equipment, decoded completely in one step. If it is made field by field, its fields may hold anything."""
 
     id: str
     ip_address: str
@@ -85,7 +85,7 @@ _decode_equipment = msgspec.json.Decoder(_Equipment).decode
 
 
 def read_config(config: ConfigText) -> "ConfigRead":
-    """What the configuration says; its equipment is yet to be read."""
+    """A configuration whose equipment is yet to be read."""
     return ConfigRead({name: Raw(value) for name, value in config.members.items()}, map(Raw, config.items()))
 
 
@@ -93,14 +93,14 @@ class ConfigRead:
     """One configuration.
 
     `equipment` is a one-shot iterator of (digest, Equipment) that decodes one device a step; until it is exhausted,
-    `refusals`, `refused` and `disabled` tell of the devices so far. The digest, 16 octets, is equal if a device's part of the
-    configuration, the inherited interval included, is octet for octet the same.
+    `refusals`, `refused` and `disabled` cover the devices so far. The digest, 16 octets, is equal if a device's part of the
+    configuration, with the inherited interval, is the same octet for octet.
 
     `refusals`: the first MOST_REFUSALS; `refused`: how many there are, by kind; `disabled`: devices with SNMP switched off.
     """
 
     def __init__(self, members: Mapping[str, Raw], equipment: Iterable[Raw]) -> None:
-        """`members`: the configuration's, but for its equipment."""
+        """`members`: the configuration's, except its equipment."""
         self.refusals: list[Refusal] = []
         self.refused: Counter[RefusalKind] = Counter()
         self.disabled = 0
@@ -124,7 +124,7 @@ class ConfigRead:
         return accepts
 
     def refuse(self, kind: RefusalKind, equipment: str, item: str, reason: str) -> None:
-        """Note that one item can't be used; whoever consumes `equipment` may find more of them."""
+        """Note that one item can't be used; the consumer of `equipment` may find more of them."""
         self.refused[kind] += 1
         if len(self.refusals) < MOST_REFUSALS:
             self.refusals.append(Refusal(kind, equipment, item, reason))
@@ -147,7 +147,7 @@ class ConfigRead:
                 yield blake2b(inherited + bytes(raw), digest_size=16).digest(), equipment
 
     def _equipment(self, wire: _Equipment, shown_as: str, seen: set[str], oids: dict[str, bytes]) -> Equipment | None:
-        """The device that `wire` describes; None if it is not to be polled. Raises InvalidConfig."""
+        """The device in `wire`; None if it is not to be polled. Raises InvalidConfig."""
         snmp = wire.snmp or _NO_SNMP
         if snmp.enabled is False:
             self.disabled += 1
@@ -174,7 +174,7 @@ class ConfigRead:
     def _items(
         self, kind: RefusalKind, equipment: str, wires: list[Wire] | None, read: Callable[[Wire, set[str]], Item]
     ) -> tuple[Item, ...]:
-        """What `read` makes of each of `wires`; the ones that it can't use are refused."""
+        """`read` applied to each of `wires`; the ones that it can't use are refused."""
         seen: set[str] = set()
         items = []
         for place, wire in enumerate(wires or (), start=1):
@@ -253,7 +253,7 @@ def _decoded(raw: Raw) -> _Equipment:
 
 
 def _decoded_list(raw: Raw | None, what: str, struct: type[Wire]) -> list[Any]:
-    """The items of the JSON list `raw`: a `struct` each, or the InvalidConfig that says why it is none."""
+    """The items of the JSON list `raw`: each a `struct`, or the InvalidConfig that says why not."""
     if raw is None or bytes(raw) == b"null":
         return []
     try:
@@ -270,7 +270,7 @@ def _decoded_list(raw: Raw | None, what: str, struct: type[Wire]) -> list[Any]:
 
 
 def _decoded_fields(raw: Raw, what: str, struct: type[Wire]) -> Wire:
-    """A `struct` with each of its fields that the JSON object `raw` has, whatever their types. Raises InvalidConfig."""
+    """A `struct` with the fields of the JSON object `raw`, whatever their types. Raises InvalidConfig."""
     fields = members(raw, what)
     names: tuple[str, ...] = struct.__struct_fields__  # type: ignore[attr-defined]  # a Struct's, which TypeVar can't say
     return struct(**{name: value_of(fields.get(name)) for name in names})

@@ -1,7 +1,7 @@
-"""The checks that one field of the configuration goes through: what it must be, and what is said if it is not.
+"""The checks of one field of the configuration: what it must be, and the error if it is not.
 
-Used by credentials.py, accepts.py and equipment.py. Each check takes a field's name and its decoded JSON value, whatever that
-is, and returns the typed value or raises InvalidConfig with the field, the value got and the value wanted; never a secret.
+Used by credentials.py, accepts.py and equipment.py. Each check gets a field's name and its decoded JSON value, of any type,
+and returns the typed value or raises InvalidConfig with the field, the value got and the value wanted; never a secret.
 Pure.
 """
 
@@ -17,20 +17,20 @@ from towerops_agent.errors import InvalidConfig
 T = TypeVar("T")
 
 MAX_INTEGER = 2**31 - 1
-"""What any integer of the configuration stays within: 68 years, and InterfaceIndex (RFC 2863 §3.1.5)."""
+"""The limit of every integer of the configuration: 68 years, and InterfaceIndex (RFC 2863 §3.1.5)."""
 
 UNDECODABLE: tuple[type[Exception], ...] = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for octets that are not JSON, or not of the type asked for."""
+"""The exceptions of msgspec for octets that are not JSON, or not of the requested type."""
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 
 class Unreadable:
-    """Stands for a field whose octets are not JSON value that can be read: a number of 400 digits, a lone surrogate."""
+    """Stands for a field whose JSON value can't be decoded: a number of 400 digits, a lone surrogate."""
 
     def __repr__(self) -> str:
-        return "no JSON value that can be read"
+        return "a JSON value that can't be decoded"
 
 
 UNREADABLE = Unreadable()
@@ -47,7 +47,7 @@ def members(raw: msgspec.Raw, what: str) -> dict[str, msgspec.Raw]:
 
 
 def value_of(raw: msgspec.Raw | None) -> Any:  # noqa: ANN401  # any JSON value at all is what it returns
-    """What `raw` decodes to: None if it is absent or null, UNREADABLE where that fails."""
+    """The decoded value of `raw`: None if it is absent or null, UNREADABLE if decoding fails."""
     if not raw:
         return None
     try:
@@ -57,7 +57,7 @@ def value_of(raw: msgspec.Raw | None) -> Any:  # noqa: ANN401  # any JSON value 
 
 
 def shown(value: object) -> str:
-    """`value` as an error shows it: one printable line, short."""
+    """`value` for an error: one short printable line."""
     match value:
         case None:
             return "absent"
@@ -88,7 +88,7 @@ def integer(field: str, value: object, *, most: int = MAX_INTEGER) -> int:
 
 
 def choice(field: str, value: object, table: Mapping[str, T], wanted: str) -> T:
-    """What `table` has for `value`: a text in any case, or an integer."""
+    """The entry of `table` for `value`: a text in any case, or an integer."""
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         found = table.get(str(value).strip().casefold())
         if found is not None:
@@ -110,9 +110,9 @@ def host(field: str, value: object) -> str:
 
 
 def _is_dns_name(name: str) -> bool:
-    """Whether `name` is one (RFC 1123 §2.1; underscores are met in the field).
+    """Whether `name` is a host name (RFC 1123 §2.1; underscores occur in the field).
 
-    A last label that is a number is an IPv4 address gone wrong: getaddrinfo would read 10.0.1 as 10.0.0.1.
+    A name whose last label is a number is a broken IPv4 address: getaddrinfo would read 10.0.1 as 10.0.0.1.
     """
     labels = name.removesuffix(".").split(".")
     return len(name) <= 253 and all(map(_LABEL.fullmatch, labels)) and not _NUMBER.fullmatch(labels[-1])

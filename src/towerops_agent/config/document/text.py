@@ -1,7 +1,7 @@
 """The text of a configuration between its arrival and its use: cut into its parts, and compressed.
 
-client.py writes what arrives into a ConfigIntake; config/sync.py puts the ConfigText into force, equipment.py reads it device by
-device, seal.py keeps it. 10,000 devices of 68 items are 80 MB of JSON, which take some 15 MB this way: the agent lives in 256.
+client.py writes the chunks into a ConfigIntake; config/sync.py applies the ConfigText, equipment.py reads it device by
+device, seal.py keeps it. 10,000 devices of 68 items are 80 MB of JSON, which need some 15 MB this way: the agent has 256.
 Pure. Octets. Its own form of octets, for seal.py: MessagePack of a Struct, whose items are a zstd frame of lengths (four octets,
 big-endian) and texts.
 """
@@ -18,7 +18,7 @@ from towerops_agent.zstd import stream_compressor, stream_reader
 
 LIST: Final = "equipment"
 MEMBERS: Final = ("version", "poll_interval_seconds", "accepts")
-"""What else is kept of the configuration's object."""
+"""The other members that are kept."""
 
 _LEVEL: Final = 1
 """0.2 s for 80 MB; level 3 takes twice as long for 4 % less."""
@@ -29,7 +29,7 @@ _LENGTH_OCTETS: Final = 4
 class ConfigText(msgspec.Struct, frozen=True, array_like=True):
     """One configuration: an object's members, as JSON by name, and its devices.
 
-    `digest`: 16 octets, equal where the text was the same, octet for octet.
+    `digest`: 16 octets, equal if the text was the same, octet for octet.
     """
 
     digest: bytes
@@ -55,12 +55,12 @@ def encode_config(text: ConfigText) -> bytes:
 
 
 def decode_config(octets: bytes) -> ConfigText:
-    """What encode_config was given. Raises msgspec.MsgspecError where that was something else."""
+    """The inverse of encode_config. Raises msgspec.MsgspecError for other octets."""
     return _decode(octets)
 
 
 class ConfigIntake:
-    """Takes a configuration in, as it arrives."""
+    """Receives a configuration as it arrives."""
 
     def __init__(self) -> None:
         self._digest = blake2b(digest_size=16)
@@ -70,12 +70,12 @@ class ConfigIntake:
         self._packed: list[bytes] = []
 
     def write(self, chunk: bytes) -> None:
-        """Take the next octets in. Raises InvalidConfig if they can't belong to a configuration."""
+        """Receive the next octets. Raises InvalidConfig if they can't belong to a configuration."""
         self._digest.update(chunk)
         self._keep(self._cutter.feed(chunk))
 
     def finish(self) -> ConfigText:
-        """All that was written. Raises InvalidConfig if it is not a JSON object, or its equipment no list."""
+        """The whole configuration. Raises InvalidConfig if it is not a JSON object, or its equipment is not a list."""
         self._keep(self._cutter.close())
         self._packed.append(self._compressor.flush())
         return ConfigText(self._digest.digest(), self._members, b"".join(self._packed))
