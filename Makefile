@@ -2,7 +2,7 @@
 # make test   the whole test suite, four tests at once
 # make test-pythons  the suite with each Python that the machine has; see tools/test-pythons for Debian's
 # make dist   the wheels and the source archive, into dist/, their metadata checked
-# make check  the gate: formatting, lint, types, layers, words
+# make check  the gate: formatting, lint, types, layers, words, workflows, metadata
 # make bench  the benchmarks, some 30 minutes; FULL=1: the long ones, some hours
 # make mutants  small changes of the pure directories that no test notices, some hours; DIRECTORIES=snmp/wire MINUTES=10: a part
 # Each does its own set-up. Set PYTHON to choose the interpreter (3.11 or later).
@@ -54,6 +54,11 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python tools/plain_english.py
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.renovate renovate.json
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/zizmor --quiet --offline .github
 	@$(MAKE) --no-print-directory dist
 
 dist: $(VENV)/dev.stamp

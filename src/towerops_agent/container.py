@@ -27,15 +27,18 @@ def main() -> None:
     """Run the command line, as user 10001 if it was started as root."""
     if os.geteuid() == 0:
         words = sys.argv[1:]
-        refusal = take(VOLUME) if _is_run(words) else None
-        _become_agent()
-        if refusal and not os.access(VOLUME, os.W_OK | os.X_OK):
-            _say(
-                f"{VOLUME} belongs to another user and can't be taken over ({refusal.strerror}), so nothing can be kept there. "
-                f"Make it the agent's on the host: chown {UID}:{UID} on the directory that is mounted"
-            )
-        _start_again(words)
-    from towerops_agent.cli.main import main as command  # noqa: PLC0415 -- not before root is given up
+        if words == ["health"]:  # asked twice a minute, and ends at once: without a second start of Python
+            _become_user()
+        else:
+            refusal = take(VOLUME) if _is_run(words) else None
+            _give_up_root()
+            if refusal and not os.access(VOLUME, os.W_OK | os.X_OK):
+                _say(
+                    f"{VOLUME} belongs to another user, and its owner can't be changed ({refusal.strerror}): nothing can be kept "
+                    f"there. On the host, chown {UID}:{UID} the directory that is mounted"
+                )
+            _start_again(words)
+    from towerops_agent.__main__ import main as command  # noqa: PLC0415 -- not before root is given up
 
     command()
 
@@ -68,13 +71,8 @@ def _is_run(words: Sequence[str]) -> bool:
     return not words or words[0] == "run" or words[0].startswith("-")
 
 
-def _become_agent() -> None:
-    """Become user and group 10001 for good: no capability is held, none can be gained. Exits if that is not allowed."""
-    import ctypes  # noqa: PLC0415 -- only root needs it
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    for capability in range(_MOST_CAPABILITIES):
-        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # refused without SETPCAP: then no_new_privs still bars the way
+def _become_user() -> None:
+    """Become user and group 10001, which holds no capability. Exits if that is not allowed."""
     try:
         os.setgroups([])
         os.setresgid(UID, UID, UID)
@@ -85,6 +83,16 @@ def _become_agent() -> None:
             "or with --cap-add CHOWN --cap-add SETUID --cap-add SETGID"
         )
         sys.exit(EXIT_FAILURE)
+
+
+def _give_up_root() -> None:
+    """Become user 10001 for good: no capability can be gained either."""
+    import ctypes  # noqa: PLC0415 -- only root needs it
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in range(_MOST_CAPABILITIES):
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # refused without SETPCAP: then no_new_privs still bars the way
+    _become_user()
     none_at_all = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable, of two words each
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     if libc.capset(header, none_at_all) or libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):

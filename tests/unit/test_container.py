@@ -29,6 +29,12 @@ container._start_again = start_again
 container.main()
 """
 
+HEALTH_SHOWS_ITS_STATUS = """
+import towerops_agent.__main__
+towerops_agent.__main__.main = lambda: print(Path("/proc/self/status").read_text())
+container.main()
+"""
+
 
 def started(volume, *words):
     done = subprocess.run(
@@ -100,6 +106,16 @@ def test_only_run_takes_the_volume(volume, words, taken):
 
 
 @ROOT_ONLY
+def test_health_becomes_the_user_without_a_second_start(volume):
+    program = STARTED.replace("container.main()", HEALTH_SHOWS_ITS_STATUS)
+    done = subprocess.run([sys.executable, "-c", program, volume, "health"], capture_output=True, text=True, check=False)
+    assert not done.stdout.startswith("['health']")
+    assert f"\nUid:\t{container.UID}\t{container.UID}\t{container.UID}\t{container.UID}\n" in done.stdout
+    assert "\nCapEff:\t0000000000000000\n" in done.stdout
+    assert owner(volume) == (0, 0)
+
+
+@ROOT_ONLY
 def test_without_the_capability_it_says_what_to_do_and_does_not_run(volume):
     done = subprocess.run(
         ["setpriv", "--inh-caps=-all", "--bounding-set=-all", sys.executable, "-c", STARTED, volume],
@@ -122,7 +138,7 @@ def test_a_volume_that_stays_anothers_is_reported_and_the_agent_runs(volume):
         check=False,
     )
     assert done.returncode == 0
-    assert "can't be taken over (Operation not permitted)" in done.stderr
+    assert "its owner can't be changed (Operation not permitted)" in done.stderr
     assert f"\nUid:\t{container.UID}\t" in done.stdout
 
 
