@@ -65,6 +65,8 @@ _TRAILING: Final = ".~*^!"
 
 _NO_WORDS: Final = re.compile(r"[\d:;,|=/<>_#@]")
 
+_HEXADECIMAL: Final = re.compile(r"\s*0[xX][0-9a-fA-F]+\s*")
+
 _STATUS: Final = frozenset(
     (
         *("ok", "okay", "normal", "good", "fine", "nominal", "high", "low", "warning", "warn", "critical", "alarm", "alert"),
@@ -126,7 +128,8 @@ def _decode(octets: bytes) -> str:
         text = octets.decode()
     except UnicodeDecodeError:
         text = octets.decode("latin-1")
-    return text.rstrip(_PADDING).removeprefix("\ufeff").translate(_ALIKE).strip(" \t\r\n")
+    text = text.rstrip(_PADDING).removeprefix("\ufeff").translate(_ALIKE).strip(" \t\r\n")
+    return text.replace("&deg;", "°").replace("&#176;", "°")
 
 
 def _value(text: str) -> Number:
@@ -187,7 +190,7 @@ def _is_remark(more: str, unit: Unit | None, words: int = _MOST_WORDS) -> bool:
     `unit`: None if the number has no known unit; then only brackets and words of status are remarks. `words`: how many may follow
     without a sign before them.
     """
-    more = more.rstrip(" " + _TRAILING)
+    more = more.rstrip(" " + _TRAILING + ("" if unit is None else ",;:|"))
     if not more.strip():
         return True
     if unit is not None and unit.dimension == "s" and re.search("[0-9]", more):
@@ -203,14 +206,16 @@ def _is_remark(more: str, unit: Unit | None, words: int = _MOST_WORDS) -> bool:
     if not more[:1].isspace():
         return False
     sentence = more.lower().split()
-    return len(sentence) <= words and _NO_WORDS.search(more) is None and _NOT_UNITS.isdisjoint(sentence)
+    if len(sentence) > words or _NO_WORDS.search(more) is not None:
+        return False
+    return unit is not None or _NOT_UNITS.isdisjoint(sentence)
 
 
 def _says_no_more(inside: str) -> bool:
     """Whether what a number without a unit has in brackets is a remark: not a version's `(2r)`, not a number without a unit."""
     if _OF_VERSIONS.search(inside):
         return False
-    if not re.match(r"\s*[+-]?[.,]?[0-9]", inside):
+    if not re.match(r"\s*[+-]?[.,]?[0-9]", inside) or _HEXADECIMAL.fullmatch(inside):
         return True
     second = parse_numeral(inside.encode())
     return isinstance(second, Numeral) and second.unit != BARE
