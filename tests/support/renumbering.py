@@ -1,0 +1,108 @@
+"""A device whose interfaces come, go and move, and that falls short of the RFCs in ways of its own.
+
+Each counter tells by its value whose it is, and grows with each poll.
+"""
+
+from dataclasses import dataclass, field
+
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import ErrorStatus, Message, PduType, decode_message, encode_message, response
+from towerops_agent.snmp.wire.oid import Oid, child, parse_oid, subidentifiers
+
+IF_ENTRY, IF_X_ENTRY = parse_oid("1.3.6.1.2.1.2.2.1"), parse_oid("1.3.6.1.2.1.31.1.1.1")
+SYS_UP_TIME = parse_oid("1.3.6.1.2.1.1.3.0")
+LAST_CHANGE = parse_oid("1.3.6.1.2.1.31.1.5.0")
+NAME_COLUMNS = (child(IF_X_ENTRY, 1), child(IF_ENTRY, 2))
+WIDE_COLUMNS = (child(IF_X_ENTRY, 6), child(IF_X_ENTRY, 10))
+NARROW_COLUMNS = tuple(child(IF_ENTRY, column) for column in (10, 16, 14, 20, 13, 19))
+SPAN = 1_000_000
+
+
+def owner(value: int) -> int:
+    """Whose counter this is: the number of its interface."""
+    return value // SPAN
+
+
+@dataclass
+class Row:
+    """An interface in the device's tables. `number`: which one it is, over all moves. `up`: its ifOperStatus is 1."""
+
+    number: int
+    name: bytes
+    up: bool = True
+
+
+@dataclass
+class Defects:
+    """`bulk`, `get_next`: how such requests fail: "", genErr, tooBig, empty, silent or disorder.
+
+    `odd_names`: ifIndexes whose names are not texts: NULL, INTEGER or noSuchInstance, by turns. `without`: name columns that it
+    lacks. `limit`: how many varbinds it answers; more is tooBig. `wide`: it has 64-bit counters. `last_change`: and
+    ifTableLastChange.
+    """
+
+    bulk: str = ""
+    get_next: str = ""
+    odd_names: frozenset[int] = frozenset()
+    without: frozenset[Oid] = frozenset()
+    limit: int = 100
+    wide: bool = True
+    last_change: bool = False
+
+
+@dataclass
+class RenumberingDevice:
+    """`rows`: by ifIndex, to be changed between polls. `ticks`: its sysUpTime; `changed`: when rows last came or went."""
+
+    rows: dict[int, Row]
+    defects: Defects = field(default_factory=Defects)
+    ticks: int = 1_000_000
+    polls: int = 0
+    changed: int = 0
+    community: bytes = b"public"
+
+    def answer(self, datagram: bytes, _uptime_s: float) -> bytes | None:
+        """The reply to a request, None for silence."""
+        message = decode_message(datagram)
+        asked, table = message.pdu, self._table()
+        if asked.type == PduType.GET:
+            failing, found = "", [(name, *table.get(name, (ber.NO_SUCH_INSTANCE, None))) for name in asked.names]
+            if len(found) > self.defects.limit:
+                failing = "tooBig"
+        elif asked.type == PduType.GET_NEXT:
+            failing, found = self.defects.get_next, self._following(table, asked.names[0], 1)
+        else:
+            failing, found = self.defects.bulk, self._following(table, asked.names[0], asked.error_index)
+        if failing == "silent":
+            return None
+        if failing == "disorder":
+            found = found[:1] + found[:1]
+        status = ErrorStatus[failing] if failing in ("genErr", "tooBig") else ErrorStatus.noError
+        if failing in ("genErr", "tooBig", "empty"):
+            found = []
+        reply = response(
+            asked, [name for name, _, _ in found], bytes(tag for _, tag, _ in found), [v for _, _, v in found], status
+        )
+        return encode_message(Message(message.version, message.community, reply))
+
+    def _following(self, table, name: Oid, count: int):
+        later = sorted((subidentifiers(each), each) for each in table if subidentifiers(each) > subidentifiers(name))
+        found = [(each, *table[each]) for _, each in later[:count]]
+        return found or [(name, ber.END_OF_MIB_VIEW, None)]
+
+    def _table(self) -> dict[Oid, tuple[int, int | bytes | None]]:
+        table: dict[Oid, tuple[int, int | bytes | None]] = {SYS_UP_TIME: (ber.TIME_TICKS, self.ticks)}
+        if self.defects.last_change:
+            table[LAST_CHANGE] = (ber.TIME_TICKS, self.changed)
+        for index, row in self.rows.items():
+            odd = ((ber.NULL, None), (ber.INTEGER, 7), (ber.NO_SUCH_INSTANCE, None))[index % 3]
+            for column in NAME_COLUMNS:
+                if column not in self.defects.without:
+                    table[child(column, index)] = odd if index in self.defects.odd_names else (ber.OCTET_STRING, row.name)
+            table[child(IF_ENTRY, 8, index)] = (ber.INTEGER, 1 if row.up else 2)
+            value = row.number * SPAN + self.polls
+            for column in NARROW_COLUMNS:
+                table[child(column, index)] = (ber.COUNTER32, value)
+            for column in WIDE_COLUMNS if self.defects.wide else ():
+                table[child(column, index)] = (ber.COUNTER64, value)
+        return table
