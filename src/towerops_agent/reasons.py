@@ -128,8 +128,13 @@ class Reason(_Word):
         _SLOW_HINT,
     )
     INTERFACE_AWAY = (
-        *("interface_away", Fault.DEVICE, "the interface is gone"),
+        *("interface_away", Fault.DEVICE, "the device has no interface of this name"),
         "it is read again once it is back; if it is gone for good, remove it in Towerops",
+    )
+
+    INTERFACE_AMBIGUOUS = (
+        *("interface_ambiguous", Fault.DEVICE, "several interfaces have this name, and none of them stands out"),
+        "give the device's interfaces names of their own",
     )
 
     # The words of the API's contract for what it does not tell apart
@@ -163,6 +168,7 @@ _STORED: Final[tuple[Reason | None, ...]] = (
     *(Reason.OMITTED, Reason.UNREADABLE, Reason.TOO_BIG, Reason.GEN_ERR, Reason.NO_ACCESS, Reason.AUTHORIZATION_ERROR),
     *(Reason.RESOURCE_UNAVAILABLE, Reason.UNVERIFIED, Reason.INTERFACE_AWAY, Reason.NEGATIVE_COUNTER, Reason.NOT_FINITE),
     *(Reason.OUT_OF_RANGE, Reason.NOT_IN_TIME_WINDOW, Reason.UNKNOWN_ENGINE_ID),
+    *(Reason.INTERFACE_AMBIGUOUS,),
 )
 """By its code on disk, why a device is not up; None: it is up. A reason is added at the end, and none is taken out."""
 

@@ -10,7 +10,7 @@ import structlog
 
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device
-from towerops_agent.polling.course.news import AnswersElsewhere, Back, Gone, Moved, News, Restarted
+from towerops_agent.polling.course.news import Ambiguous, AnswersElsewhere, Back, Gone, Moved, News, Restarted
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import DeviceAsker, Reader
 
@@ -49,8 +49,10 @@ def _log(device: Device, news: News) -> None:
             line.warning("device answers from another address than it is asked at, accepted from now on", answers_from=address)
         case Restarted():
             line.info("device has restarted, its interfaces are looked up again")
-        case Gone(name, if_index):
-            line.warning("interface is gone, left out until it is back", if_name=name, if_index=if_index)
+        case Gone(name, if_index, there):
+            line.warning("interface is gone, left out until it is back", if_name=name, if_index=if_index, named_there=there)
+        case Ambiguous(name, if_indexes):
+            line.warning("several interfaces have this name, left out until one stands out", if_name=name, if_indexes=if_indexes)
         case Moved(name, before, now):
             line.warning("interface has moved, read at its new index", if_name=name, if_index_before=before, if_index=now)
         case Back(name, if_index):

@@ -11,13 +11,26 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from towerops_agent.model import Poll
-from towerops_agent.polling.course.device import Device, first_width
-from towerops_agent.polling.course.identity import Identities, IdentityCheck
+from towerops_agent.polling.course.device import Device, first_width, replan
+from towerops_agent.polling.course.identity import Identities, Interfaces, identify
 from towerops_agent.polling.course.interpret import interpret
-from towerops_agent.polling.course.news import AnswersElsewhere, Back, Gone, Moved, News, Restarted
+from towerops_agent.polling.course.names import folded, is_name, is_passing
+from towerops_agent.polling.course.news import Ambiguous, AnswersElsewhere, Back, Gone, Moved, News, Restarted
+from towerops_agent.polling.course.octets import has_fallen, has_gone_on, octets_of
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.polling.course.traits import ATTEMPTS, AWAY
+from towerops_agent.polling.course.progress import ABSENT, PollProgress
+from towerops_agent.polling.course.traits import (
+    AMBIGUOUS,
+    ATTEMPTS,
+    AWAY,
+    CONFIRMED,
+    DOUBTED,
+    LAST_CHANGE_PATIENCE,
+    NOTHING,
+    UNCHECKED,
+    USELESS,
+)
+from towerops_agent.polling.interfaces import find
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.session import Asker, Session
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
@@ -28,7 +41,14 @@ RESOLVE_AGAIN_S: Final = 300.0
 RESOLVE_WITHIN_S: Final = 5.0
 
 LOOK_AGAIN_POLLS: Final = 10
-"""How many polls pass until an interface that is away is looked for again."""
+"""How many polls pass until interfaces are looked for that are away, and the names of the others are compared again."""
+
+MANY_ROWS: Final = 1000
+LOOK_SELDOM_POLLS: Final = 60
+"""How many polls pass until interfaces that are away are looked for again in a table of so many rows."""
+
+MOST_ROUNDS: Final = 2
+"""How often a device is read anew in one poll, as its interfaces have moved."""
 
 
 class DeviceAsker(Asker, Protocol):
@@ -116,37 +136,24 @@ class _Course:
         )
         self._news: list[News] = []
         self._lost: list[int] = []
+        self._deadline = 0.0
+        self._detail = ""
+        self._rtt_s: float | None = None
 
     async def run(self, within_s: float) -> Reading:
-        loop = asyncio.get_running_loop()
         started_at_us = time.time_ns() // 1000
-        deadline = loop.time() + within_s
+        self._deadline = asyncio.get_running_loop().time() + within_s
         device, traits = self._device, self._device.traits
         learned = (traits.widths, traits.max_varbinds)
-        progress = PollProgress(device.plan, traits)
-        identified = False
-        detail, rtt_s = "", None
-        while (ask := progress.next_ask()) is not None:
-            if loop.time() >= deadline:
-                progress.stop(Reason.DEADLINE if progress.heard else Reason.TIMEOUT)
-                break
-            answer = await self._ask(ask.request, ask.attempts)
-            if isinstance(answer, NoReply):
-                detail = answer.detail
-                self._lost.append(len(ask.columns))
-            elif rtt_s is None:
-                rtt_s = answer.rtt_s
-            progress.take(ask, answer)
-            if not identified and progress.has_uptime:
-                identified = True
-                plan = device.plan
-                await self._identify(progress.uptime)
-                if device.plan is not plan:
-                    progress = PollProgress(device.plan, traits)  # what was asked so far may be another interface's
+        progress = await self._read_all()
+        withheld: dict[int, str] = {}
+        if progress.heard:
+            progress = await self._verify(progress)
+            withheld = _withheld(device, progress)
+            device.octets = octets_of(progress, device.octets) if device.if_indexes else None
         progress.finish()
         if (traits.widths, traits.max_varbinds) != learned:
-            self._plan(device.plan.if_indexes)
-        withheld = _withheld(device) if progress.heard else None
+            replan(device, self._planner, device.plan.if_indexes)
         interpretation = interpret(progress, device.layout, started_at_us, withheld, traits.units)
         if interpretation.units != traits.units:
             traits.units = self._planner.names(interpretation.units)
@@ -155,12 +162,32 @@ class _Course:
             interpretation.poll if progress.heard else None,
             interpretation.missing,
             silence,
-            detail if silence else "",
-            rtt_s,
+            self._detail if silence else "",
+            self._rtt_s,
             self._news,
             self._lost,
             progress,
         )
+
+    async def _read_all(self) -> PollProgress:
+        """All that the device's plan asks."""
+        device = self._device
+        progress = PollProgress(device.plan, device.traits)
+        while (ask := progress.next_ask()) is not None:
+            if self._is_over():
+                progress.stop(Reason.DEADLINE if progress.heard else Reason.TIMEOUT)
+                break
+            answer = await self._ask(ask.request, ask.attempts)
+            if isinstance(answer, NoReply):
+                self._detail = answer.detail
+                self._lost.append(len(ask.columns))
+            elif self._rtt_s is None:
+                self._rtt_s = answer.rtt_s
+            progress.take(ask, answer)
+        return progress
+
+    def _is_over(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._deadline
 
     async def _ask(self, request: Request, attempts: int = ATTEMPTS) -> Answer:
         traits, session = self._device.traits, self._session
@@ -170,54 +197,155 @@ class _Course:
             self._news.append(AnswersElsewhere(session.answers_from[0]))
         return answer
 
-    def _plan(self, if_indexes: tuple[int, ...]) -> None:
-        device, traits = self._device, self._device.traits
-        device.plan = self._planner.plan(device.plan.sensors, if_indexes, traits.widths, traits.max_varbinds)
+    # Which interface is which
 
-    async def _identify(self, uptime: int | None) -> None:
-        """Have the plan ask for the right interfaces; if it does not, the device has another one afterwards.
+    async def _verify(self, progress: PollProgress) -> PollProgress:
+        """After the counters are read: compare names if something says that interfaces may have moved, or if it is time to.
 
-        Their names are compared at first sight, after a restart, and now and then while one is away.
+        Names that are right afterwards were right when the counters were read. If some are not, all is read anew.
         """
         device, traits = self._device, self._device.traits
-        if uptime is not None and traits.observe_uptime(uptime, time.time_ns() // 1000):
-            self._news.append(Restarted())
-            traits.begin_anew(first_width(device.security.version))
-            self._plan(device.plan.if_indexes)
-        if AWAY in traits.marks:
-            device.check_in -= 1
-            traits.check |= device.check_in <= 0
-        if not traits.check:
+        device.check_in -= 1
+        restarts = self._seems_to_restart(progress)
+        for _ in range(MOST_ROUNDS):
+            fallen = device.octets is not None and has_fallen(device.octets, progress)
+            changed = self._has_changed(progress)
+            due = device.check_in <= 0
+            plan, marks = device.plan, traits.marks
+            if restarts and (device.octets is None or fallen or not has_gone_on(device.octets, progress)):
+                self._restart()
+            elif not (traits.check or changed or restarts or _misnamed(device, progress)):
+                if plan.names and due and not _is_unsettled(device):
+                    device.check_in = LOOK_AGAIN_POLLS  # the names came with the counters
+                    return progress
+                if not due and (plan.names or not fallen):
+                    return progress
+            begun_anew, restarts = traits.check and restarts, False
+            every = changed or due or traits.check
+            await self._identify(thorough=changed or traits.check or (due and _has_passing(device)), look=every)
+            self._learn_from(plan.if_indexes, marks, changed)
+            if plan.values == device.plan.values and not begun_anew:
+                return progress
+            progress = await self._read_all()
+            if not progress.heard:
+                break
+        return progress
+
+    def _seems_to_restart(self, progress: PollProgress) -> bool:
+        """Whether the device's sysUpTime says that it has restarted. If its counters went on since the last poll, it has not."""
+        uptime = progress.uptime
+        return uptime is not None and self._device.traits.observe_uptime(uptime, time.time_ns() // 1000)
+
+    def _learn_from(self, if_indexes: tuple[int, ...], marks: bytes, changed: bool) -> None:
+        """Compare what was known before the interfaces were looked up with what is known now."""
+        device, traits = self._device, self._device.traits
+        moved = any(
+            mark in CONFIRMED and (now not in CONFIRMED or if_indexes[i] != device.plan.if_indexes[i])
+            for i, (mark, now) in enumerate(zip(marks, traits.marks, strict=True))
+        )
+        traits.restless |= moved and not any(isinstance(news, Restarted) for news in self._news)
+        traits.false_changes = traits.false_changes + 1 if changed and not moved else 0
+        if traits.false_changes >= LAST_CHANGE_PATIENCE:
+            traits.last_change = USELESS
+
+    def _has_changed(self, progress: PollProgress) -> bool:
+        """Whether interfaces have come or gone, as ifTableLastChange says."""
+        column, traits = progress.plan.last_change, self._device.traits
+        if not column or not progress.tags[column] or traits.last_change == USELESS:
+            return False
+        if progress.values[column] == traits.last_change:
+            traits.false_changes = 0
+            return False
+        return True
+
+    def _restart(self) -> None:
+        device = self._device
+        self._news.append(Restarted())
+        device.octets, device.samples = None, {}
+        device.traits.begin_anew(first_width(device.security.version))
+        replan(device, self._planner, device.plan.if_indexes)
+
+    async def _identify(self, *, thorough: bool, look: bool) -> None:
+        """Find out where the interfaces are; the device has the plan for it afterwards, and marks for what is not known."""
+        device, traits = self._device, self._device.traits
+        if not any(device.if_names):
+            traits.check = False
             return
-        check = IdentityCheck(device.security.version, device.if_indexes, device.if_names, traits.marks)
-        while (request := check.next_request()) is not None:
-            check.take(request, await self._ask(request))
-        found = check.result
-        if found is None:
-            return  # its names are not known in this poll: its interfaces are withheld
+        interfaces = Interfaces(device.if_indexes, device.if_names, device.plan.if_indexes, traits.marks, device.samples)
+        course = identify(interfaces, thorough=thorough, look=look)
+        found = await find(course, self._ask, device.security.version, traits, self._is_over)
         self._compare(found)
-        traits.check, traits.marks, device.check_in = False, found.marks, LOOK_AGAIN_POLLS
-        if found.if_indexes != device.plan.if_indexes:
-            self._plan(found.if_indexes)
+        traits.check, traits.marks, device.samples = False, found.marks, found.samples
+        if found.last_change is not None and traits.last_change != USELESS:
+            traits.last_change = found.last_change
+        if found.settled:
+            device.failed_checks = 0
+            device.check_in = LOOK_SELDOM_POLLS if found.rows > MANY_ROWS else LOOK_AGAIN_POLLS
+        else:
+            device.check_in = min(1 << device.failed_checks, LOOK_AGAIN_POLLS)
+            device.failed_checks = min(device.failed_checks + 1, LOOK_AGAIN_POLLS)
+        if device.plan.if_indexes != found.places:
+            device.octets = None
+        replan(device, self._planner, found.places)
 
     def _compare(self, found: Identities) -> None:
         """News of each interface that has moved, gone or come back."""
         device = self._device
         for i, name in enumerate(device.if_names):
-            before, now = device.plan.if_indexes[i], found.if_indexes[i]
+            before, now = device.plan.if_indexes[i], found.places[i]
             mark, mark_before = found.marks[i], device.traits.marks[i]
             if mark == AWAY != mark_before:
-                self._news.append(Gone(name, device.if_indexes[i]))
-            elif now != before:
+                self._news.append(Gone(name, device.if_indexes[i], found.there.get(i, "")))
+            elif mark == AMBIGUOUS != mark_before:
+                self._news.append(Ambiguous(name, found.twins.get(i, ())))
+            elif mark in CONFIRMED and now != before:
                 self._news.append(Moved(name, before, now))
-            elif mark_before == AWAY != mark:
+            elif mark in CONFIRMED and mark_before in (AWAY, AMBIGUOUS, NOTHING):
                 self._news.append(Back(name, now))
 
 
-def _withheld(device: Device) -> dict[int, str]:
+def _misnamed(device: Device, progress: PollProgress) -> list[int]:
+    """The interfaces whose counters did not come together with their name."""
+    plan = progress.plan
+    misnamed = []
+    for i, column in enumerate(plan.names):
+        if column and device.traits.marks[i] in CONFIRMED:
+            with_name = is_name(progress.tags[column], progress.values[column], folded(device.if_names[i]))
+            last_us = max(progress.received_us[progress.slots[slot]] for slot in plan.interface_slots(i))
+            if not with_name or progress.received_us[column] < last_us:
+                misnamed.append(i)
+    return misnamed
+
+
+_WITHHELD: Final = {
+    UNCHECKED: Reason.UNVERIFIED,
+    DOUBTED: Reason.UNVERIFIED,
+    AWAY: Reason.INTERFACE_AWAY,
+    AMBIGUOUS: Reason.INTERFACE_AMBIGUOUS,
+    NOTHING: Reason.INTERFACE_AWAY,
+}
+
+
+def _withheld(device: Device, progress: PollProgress) -> dict[int, str]:
     """The interfaces whose counters do not count, and why: nobody knows yet, or any more, that they are theirs."""
+    named = [i for i, name in enumerate(device.if_names) if folded(name)]
     if device.traits.check:
-        return {i: Reason.UNVERIFIED for i, name in enumerate(device.if_names) if name}
-    if AWAY not in device.traits.marks:
-        return {}
-    return {i: Reason.INTERFACE_AWAY for i, mark in enumerate(device.traits.marks) if mark == AWAY}
+        return dict.fromkeys(named, Reason.UNVERIFIED)
+    marks = device.traits.marks
+    withheld: dict[int, str] = {i: _WITHHELD[marks[i]] for i in named if marks[i] in _WITHHELD}
+    for i in [i for i in withheld if marks[i] == NOTHING]:
+        if all(progress.tags[progress.slots[slot]] in (0, *ABSENT) for slot in progress.plan.interface_slots(i)):
+            del withheld[i]  # there is nothing to withhold: what the device says of it stands
+    for i in _misnamed(device, progress):
+        withheld[i] = Reason.UNVERIFIED
+    return withheld
+
+
+def _is_unsettled(device: Device) -> bool:
+    """Whether there is more to look for than that the names are where they were."""
+    marks = device.traits.marks
+    return _has_passing(device) or any(marks[i] in _WITHHELD and folded(name) for i, name in enumerate(device.if_names))
+
+
+def _has_passing(device: Device) -> bool:
+    return any(map(is_passing, device.if_names))

@@ -9,8 +9,7 @@ from towerops_agent.doctor import device as module
 from towerops_agent.doctor.device import Waits, check_device, check_devices
 from towerops_agent.doctor.findings.check import Mark
 from towerops_agent.model import Credentials, Equipment, Interface, Secret, Sensor, SnmpVersion
-from towerops_agent.polling.course.identity import IF_DESCR, IF_NAME
-from towerops_agent.polling.course.plan import interface_columns
+from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, interface_columns
 from towerops_agent.polling.course.traits import WIDE
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire import ber

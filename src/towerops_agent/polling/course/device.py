@@ -4,14 +4,17 @@ Ids and names of its sensors and interfaces do not: they are in the buffer's Lay
 take some megabytes, whatever they are asked.
 """
 
+from array import array  # noqa: TC003 - dataclasses look at it
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from towerops_agent.model import Equipment, Layout, Transport
-from towerops_agent.polling.course.plan import Plan, Planner
+from towerops_agent.polling.course.names import is_passing
+from towerops_agent.polling.course.plan import NO_WATCH, Plan, Planner, Watch
 from towerops_agent.polling.course.scales import carry_over
 from towerops_agent.polling.course.security import make_security
 from towerops_agent.polling.course.state import DeviceState
-from towerops_agent.polling.course.traits import NARROW, UNCHECKED, UNKNOWN, Traits
+from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, UNKNOWN, USELESS, Traits
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.snmp.wire.message import Version
 from towerops_agent.snmp.wire.security import Security
@@ -25,7 +28,9 @@ class Device:
     `if_indexes`, `if_names`: its interfaces as configured, "" where one has no name; the plan has the indexes where they are now.
     `state_layout`: the id of the layout of its state in the buffer, None where the server does not take states.
     `peer`, `resolved_at`: its socket address, and when (monotonic seconds) a name was resolved to it; None before the first poll.
-    `state`: what its last poll showed; None before the first. `check_in`: polls until interfaces that are away are looked for.
+    `state`: what its last poll showed; None before the first. `check_in`: polls until its interfaces are looked up again.
+    `failed_checks`: how often in a row that has left some unknown. `samples`: see identity.Interfaces.
+    `octets`: the octet counters of its interfaces in the last poll, for what was read with the same plan; see octets.py.
     """
 
     id: str
@@ -46,6 +51,9 @@ class Device:
     state: DeviceState | None = None
     state_layout: int | None = None
     check_in: int = 0
+    failed_checks: int = 0
+    samples: Mapping[int, int] = field(default_factory=dict)
+    octets: "array[int] | None" = None
 
     @property
     def address(self) -> str:
@@ -89,6 +97,17 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
         peer=before.peer if before is not None and same else None,
         state=before.state if before is not None and same else None,
     )
+
+
+def replan(device: Device, planner: Planner, if_indexes: Sequence[int]) -> None:
+    """Have the device's plan ask for interfaces at these indexes, as its traits are now."""
+    traits = device.traits
+    names = bytes(mark if mark in CONFIRMED else 0 for mark in traits.marks)
+    last_change = traits.last_change is not None and traits.last_change != USELESS
+    watch = NO_WATCH
+    if last_change or any(names):
+        watch = Watch(names, traits.restless or any(map(is_passing, device.if_names)), last_change)
+    device.plan = planner.plan(device.plan.sensors, if_indexes, traits.widths, traits.max_varbinds, watch)
 
 
 def first_width(version: Version) -> int:

@@ -1,168 +1,354 @@
-"""Which ifIndex is which interface: after a reboot the numbers may have moved, and a counter must not be another interface's.
+"""Which ifIndex is which interface: numbers move, with a restart and without one, and a counter must not be another interface's.
 
-The configuration's if_name is compared with the device's ifName and ifDescr, at the first sight of a device and whenever its
-sysUpTime fell. A name found at another index moves the interface there; one that was there before and is gone leaves it out. A
-name that the device never had (a text of the operator's own) can't be verified: its interface stays where it was configured.
-Pure: an IdentityCheck says what to ask and takes the answers, as PollProgress does. Source: RFC 2863 §3.1.5 (ifIndex need not
-persist across re-initialisations), §6 (ifName, ifDescr).
+The configured if_name is compared with the device's ifName and ifDescr: at the index where the interface is read, and if that is
+not it, in the whole column. What comes of an interface is one of:
+- its name is where it is read, or in one other place: it is read there;
+- several rows have its name, such as those that a session leaves behind when it is dialled anew: the row that is up, or else that
+  changed last, or else whose counters move is the interface; if none stands out, it is left out;
+- the device gives another name for its index, or had its name once, and has it nowhere: it is left out;
+- the device has no name for its index, and nowhere the configured one: there is nothing to compare, it is read as configured;
+- the device did not say: a column that could not be walked to its end proves nothing. It is left out until the device says.
+Pure: `identify` is a generator that yields what to ask and is sent what was found (interfaces.py asks).
+Source: RFC 2863 §3.1.5 (ifIndex need not persist), §6 (ifName, ifDescr, ifOperStatus, ifLastChange).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-from towerops_agent.errors import InvalidOid
-from towerops_agent.polling.course.traits import AWAY, CONFIRMED, UNCHECKED, UNVERIFIABLE
+from towerops_agent.polling.course.names import folded, is_exactly, is_name, readings, shown
+from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, NARROW_OCTETS, WIDE_OCTETS
+from towerops_agent.polling.course.progress import ABSENT
+from towerops_agent.polling.course.traits import (
+    AMBIGUOUS,
+    AWAY,
+    BY_DESCR,
+    BY_NAME,
+    CONFIRMED,
+    DOUBTED,
+    NOTHING,
+    ONCE_CONFIRMED,
+    UNCHECKED,
+    UNVERIFIABLE,
+)
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import Answer, NoReply
-from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value, Version
-from towerops_agent.snmp.wire.oid import Oid, child, is_within, parse_oid, subidentifiers
+from towerops_agent.snmp.wire.message import Value, Varbind
+from towerops_agent.snmp.wire.oid import Oid, child, parse_oid, subidentifiers
 
-IF_NAME: Final = parse_oid("1.3.6.1.2.1.31.1.1.1.1")
-IF_DESCR: Final = parse_oid("1.3.6.1.2.1.2.2.1.2")
+IF_OPER_STATUS: Final = parse_oid("1.3.6.1.2.1.2.2.1.8")
+IF_LAST_CHANGE: Final = parse_oid("1.3.6.1.2.1.2.2.1.9")
+IF_TABLE_LAST_CHANGE: Final = parse_oid("1.3.6.1.2.1.31.1.5.0")
 
-NAMES_AT_ONCE: Final = 10
-"""Names asked in one request, or rows of a walk: a name may be long, and an answer should stay small."""
+MOST_ROWS: Final = 50_000
+"""A column of more rows is not one of interfaces; its walk ends there. Access concentrators have some 6,000."""
 
-MOST_LOST: Final = 2
-"""How many requests may be lost, all attempts of them, before the check is given up."""
+MOST_TWINS: Final = 32
+"""Of how many rows with one name the live one is looked for."""
 
-MOST_ROWS: Final = 5000
-"""A table of more rows is no table of interfaces; its walk ends there."""
+_UP: Final = 1
+_MARK_OF: Final = {IF_NAME: BY_NAME, IF_DESCR: BY_DESCR}
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """The values of these OIDs are wanted. The answer has what the device gave, or said that it lacks; the rest is unknown."""
+
+    names: tuple[Oid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """All rows of this column are wanted."""
+
+    column: Oid
+
+
+Values = Mapping[Oid, tuple[int, Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a walk brought. `complete`: it is all there is. `silent`: the device stopped answering."""
+
+    rows: Sequence[Varbind]
+    complete: bool
+    silent: bool = False
+
+
+Question = Get | Walk
+Course = Generator[Question, Values | Rows, "Identities"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interfaces:
+    """What is to be identified. `if_indexes`, `if_names`: as configured, "" for one without a name.
+
+    `places`: the ifIndex where each is read now. `marks`: what is known of each (see Traits.marks). `samples`: the octet counters
+    of rows that had one name, by ifIndex, when they were last looked at.
+    """
+
+    if_indexes: Sequence[int]
+    if_names: Sequence[str]
+    places: Sequence[int]
+    marks: bytes
+    samples: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """Where each interface is. `if_indexes`: in the configuration's order, the configured one where it has not moved.
+    """Where each interface is, in the configuration's order.
 
-    `marks`: for each, CONFIRMED, UNVERIFIABLE or AWAY (see traits); UNCHECKED where it has no name.
+    `there`: for those that are away, the name that the device gives for the configured index, "" for none.
+    `twins`: for those that are ambiguous, the rows that have their name. `settled`: nothing is left that may be known soon.
+    `last_change`: ifTableLastChange, None if it was not asked, or is not there. `rows`: how many rows were walked.
     """
 
-    if_indexes: tuple[int, ...]
+    places: tuple[int, ...]
     marks: bytes
+    there: Mapping[int, str]
+    twins: Mapping[int, tuple[int, ...]]
+    samples: Mapping[int, int]
+    settled: bool
+    last_change: int | None
+    rows: int
 
 
-_STAGES: Final = ((IF_NAME, False), (IF_DESCR, False), (IF_NAME, True), (IF_DESCR, True))
-"""Where a name is looked for, in this order, and whether at its own index or in the whole column."""
+def identify(interfaces: Interfaces, *, thorough: bool, look: bool) -> Course:
+    """The course of finding out where each interface is.
 
-
-class IdentityCheck:
-    """Compares the names of a device's interfaces with the configured ones, asking no more than it must.
-
-    `result` is there once `next_request` returns None; None then means that the device did not answer, and nothing is known.
+    `thorough`: look for other rows with the name of an interface that is not up, too. `look`: look for those that are away.
     """
+    search = _Search(interfaces, look)
+    for column in (IF_NAME, IF_DESCR):
+        yield from search.compare(column)
+    if thorough:
+        yield from search.look_for_life()
+    for column in (IF_NAME, IF_DESCR):
+        yield from search.walk(column)
+    yield from search.choose()
+    yield from search.compare_spaces()
+    if thorough:
+        yield from search.note_last_change()
+    return search.result()
 
-    def __init__(self, version: Version, if_indexes: Sequence[int], if_names: Sequence[str], marks: bytes) -> None:
-        """`if_indexes`, `if_names`: as configured; "" where there is no name. `marks`: what is known, as in Identities."""
-        self._version = version
-        self._if_indexes = tuple(if_indexes)
-        self._wanted = [_folded(name) for name in if_names]
-        self._marks = marks
-        self._found: list[int | None] = [None] * len(self._if_indexes)  # where each has been found
-        self._stages = iter(_STAGES)
-        self._column = IF_NAME
-        self._to_ask: list[int] = []  # interfaces whose name is to be asked at their own index
-        self._last: Oid | None = None  # the row that a walk has come to; None: no walk under way
-        self._rows: dict[str, list[int]] = {}  # what it has found: name -> indexes
-        self._ambiguous: set[int] = set()  # interfaces whose name stands several times, so that it tells nothing
-        self._at_once = NAMES_AT_ONCE
-        self._lost = 0
-        self._failed = False
 
-    @property
-    def result(self) -> Identities | None:
-        """What came of it."""
-        if self._failed:
-            return None
-        if_indexes, marks = list(self._if_indexes), bytearray(len(self._if_indexes))
-        for i, found in enumerate(self._found):
-            if not self._wanted[i]:
-                marks[i] = UNCHECKED
-            elif found is not None:
-                if_indexes[i], marks[i] = found, CONFIRMED
-            else:
-                marks[i] = AWAY if self._marks[i] in (CONFIRMED, AWAY) else UNVERIFIABLE
-        return Identities(tuple(if_indexes), bytes(marks))
+class _Search:
+    """What was found so far; interfaces by their place in the configuration."""
 
-    def next_request(self) -> Request | None:
-        """What to ask now; None: it is over."""
-        while not self._failed:
-            if self._last is not None:
-                if self._version is Version.V1:
-                    return Request((self._last,), PduType.GET_NEXT)
-                return Request((self._last,), PduType.GET_BULK, 0, NAMES_AT_ONCE)
-            if self._to_ask:
-                return Request(tuple(child(self._column, self._if_indexes[i]) for i in self._to_ask[: self._at_once]))
-            missing = [i for i, found in enumerate(self._found) if found is None and self._wanted[i] and i not in self._ambiguous]
-            stage = next(self._stages, None) if missing else None
-            if stage is None:
-                return None
-            self._column, whole = stage
-            if whole:
-                self._rows, self._last = {}, self._column
-            else:
-                self._to_ask = missing
-        return None
+    def __init__(self, interfaces: Interfaces, look: bool) -> None:
+        self._interfaces = interfaces
+        self._wanted = [folded(name) for name in interfaces.if_names]
+        self._left_out = {i for i, mark in enumerate(interfaces.marks) if mark in (AWAY, AMBIGUOUS, NOTHING) and not look}
+        self._named = [i for i, name in enumerate(self._wanted) if name and i not in self._left_out]
+        self._found: dict[int, tuple[int, Oid]] = {}  # where, and by which column
+        self._suspects: set[int] = set()  # found, but not up
+        self._known: dict[Oid, tuple[int, Value]] = {}  # names at the indexes of interfaces
+        self._twins: dict[int, tuple[list[int], Oid]] = {}  # rows that have its name, of which column
+        self._ambiguous: dict[int, tuple[int, ...]] = {}
+        self._samples: dict[int, int] = {}
+        self._apart: set[int] = set()  # its name stands in another index space than its counters
+        self._rowless: set[int] = set()  # no name and no counter at the configured index
+        self._complete = {IF_NAME: False, IF_DESCR: False}
+        self._silent = False
+        self._rows = 0
+        self._last_change: int | None = None
 
-    def take(self, request: Request, answer: Answer) -> None:
-        """Take in the answer to `request`."""
-        if isinstance(answer, NoReply):
-            self._lost += 1  # what was asked is asked again
-            self._failed = self._lost > MOST_LOST
-        elif self._last is not None:
-            self._last = self._take_rows(answer.pdu, self._last)
-            if self._last is None:
-                self._place()
-        else:
-            self._take_names(request, answer.pdu)
+    def _pending(self) -> list[int]:
+        return [i for i in self._named if i not in self._found and i not in self._twins]
 
-    def _take_names(self, request: Request, pdu: Pdu) -> None:
-        asked = self._to_ask[: len(request.names)]
-        if pdu.error_status == ErrorStatus.noSuchName and 1 <= pdu.error_index <= len(asked):
-            self._to_ask.remove(asked[pdu.error_index - 1])  # SNMPv1: that one is not there; the others are asked again
+    def compare(self, column: Oid) -> Generator[Question, Values | Rows, None]:
+        """Compare the names at the indexes where interfaces are read, and where they are configured."""
+        interfaces, pending = self._interfaces, self._pending()
+        wanted = [child(column, n) for i in pending for n in (interfaces.places[i], interfaces.if_indexes[i])]
+        values = yield from _get(wanted)
+        self._known.update(values)
+        for i in pending:
+            for place in (interfaces.places[i], interfaces.if_indexes[i]):
+                found = values.get(child(column, place))
+                if found is not None and is_name(*found, self._wanted[i]):
+                    self._found[i] = (place, column)
+                    break
+
+    def look_for_life(self) -> Generator[Question, Values | Rows, None]:
+        """Suspect those that are not up: theirs may be a row that was left behind, unless several are configured by that name."""
+        values = yield from _get(child(IF_OPER_STATUS, place) for place, _ in self._found.values())
+        for i, (place, _) in self._found.items():
+            status = _number(values, IF_OPER_STATUS, place)
+            if status is not None and status != _UP and self._wanted.count(self._wanted[i]) == 1:
+                self._suspects.add(i)
+
+    def walk(self, column: Oid) -> Generator[Question, Values | Rows, None]:
+        """Look for the names that are missing, and for those of suspects, in the whole column."""
+        pending = self._pending()
+        suspects = [i for i in self._suspects if i in self._found and self._found[i][1] == column]
+        if (not pending and not suspects) or self._silent:
             return
-        names = {name: _name(tag, value) for name, tag, value in zip(pdu.names, pdu.tags, pdu.values, strict=True)}
-        left_out = [i for i, name in zip(asked, request.names, strict=True) if name not in names]
-        if pdu.error_status or len(left_out) == len(asked):
-            self._at_once = max(len(asked) // 2, 1)  # asked again in parts
-            left_out = asked if len(asked) > 1 else []
-        self._to_ask = left_out + self._to_ask[len(asked) :]
-        for i, name in zip(asked, request.names, strict=True):
-            if names.get(name) == self._wanted[i]:
-                self._found[i] = self._if_indexes[i]
+        answer = yield Walk(column)
+        assert isinstance(answer, Rows)  # noqa: S101 - the answer to a Walk
+        self._silent = answer.silent
+        self._rows += len(answer.rows)
+        indexes: dict[str, list[int]] = {}
+        exact: dict[int, Varbind] = {}
+        holes = False
+        for row in answer.rows:
+            index = _index(row.name, column)
+            texts = readings(row.tag, row.value)
+            holes |= index is None or not (texts or (row.tag == ber.OCTET_STRING))
+            if index is not None:
+                exact[index] = row
+                for text in texts:
+                    indexes.setdefault(text, []).append(index)
+        self._complete[column] = answer.complete and not holes
+        for i in (*pending, *suspects):
+            taken = {self._found[other][0] for other in self._found if other != i and self._wanted[other] == self._wanted[i]}
+            places = [n for n in indexes.get(self._wanted[i], []) if n not in taken]
+            if len(places) > 1:
+                name = self._interfaces.if_names[i]
+                places = [n for n in places if is_exactly(exact[n].tag, exact[n].value, name)] or places
+            if len(places) == 1 and i in pending:
+                self._found[i] = (places[0], column)
+            elif len(places) > 1:
+                self._twins[i] = (places[:MOST_TWINS], column)
 
-    def _take_rows(self, pdu: Pdu, last: Oid) -> Oid | None:
-        """Note the rows of an answer; the last of them, None where the column has ended."""
-        if pdu.error_status or not pdu.names:
-            return None
-        for row, tag, value in zip(pdu.names, pdu.tags, pdu.values, strict=True):
-            name = _name(tag, value)
-            if name is None or not is_within(row, self._column) or len(self._rows) >= MOST_ROWS:
-                return None
-            try:
-                numbers = subidentifiers(row)
-            except InvalidOid:
-                return None
-            if numbers <= subidentifiers(last):
-                return None
-            self._rows.setdefault(name, []).append(numbers[-1])
-            last = row
-        return last
+    def choose(self) -> Generator[Question, Values | Rows, None]:
+        """Of several rows with one name, the live one."""
+        rows = sorted({n for places, _ in self._twins.values() for n in places})
+        values = yield from _get(
+            child(column, n) for n in rows for column in (IF_OPER_STATUS, IF_LAST_CHANGE, WIDE_OCTETS[0], NARROW_OCTETS[0])
+        )
+        for i, (places, column) in self._twins.items():
+            live = self._live(places, values, own=self._found.get(i, (None, column))[0])
+            if live is not None:
+                self._found[i] = (live, column)
+                continue
+            self._found.pop(i, None)
+            self._ambiguous[i] = tuple(places)
+            for n in places:
+                octets = _octets(values, n)
+                if octets is not None:
+                    self._samples[n] = octets
 
-    def _place(self) -> None:
-        for i, found in enumerate(self._found):
-            places = self._rows.get(self._wanted[i], [])
-            if found is None and self._wanted[i]:
-                if len(places) == 1:
-                    self._found[i] = places[0]
-                elif places:
-                    self._ambiguous.add(i)
+    def _live(self, places: list[int], values: Values, own: int | None) -> int | None:
+        """The one that is up; if none is, its own, or the one that changed last; else the one whose counters have moved."""
+        up = [n for n in places if _number(values, IF_OPER_STATUS, n) == _UP]
+        if len(up) == 1:
+            return up[0]
+        if not up and own is not None:
+            return own
+        if not up:
+            changed = [(_number(values, IF_LAST_CHANGE, n) or 0, n) for n in places]
+            latest = max(changed)
+            if [at for at, _ in changed].count(latest[0]) == 1:
+                return latest[1]
+        samples = self._interfaces.samples
+        moved = [n for n in up or places if n in samples and _octets(values, n) not in (None, samples[n])]
+        return moved[0] if len(moved) == 1 else None
+
+    def compare_spaces(self) -> Generator[Question, Values | Rows, None]:
+        """Find names that stand in another index space than the counters: as on devices that index ifTable and ifXTable apart.
+
+        That is so if the configured index has counters and no name, and the row with the name has no counters.
+        """
+        nameless = [i for i in self._named if i not in self._ambiguous and self._is_nameless(i)]
+        moved = [i for i in nameless if i in self._found and self._found[i][0] != self._configured(i)]
+        lost = [i for i in nameless if i not in self._found]
+        both = [self._found[i][0] for i in moved] + [self._configured(i) for i in (*moved, *lost)]
+        values = yield from _get(child(column, n) for n in both for column in (WIDE_OCTETS[0], NARROW_OCTETS[0]))
+        for i in moved:
+            if _octets(values, self._configured(i)) is not None and _octets(values, self._found[i][0]) is None:
+                self._apart.add(i)
+        self._rowless.update(i for i in lost if _octets(values, self._configured(i)) is None)
+
+    def note_last_change(self) -> Generator[Question, Values | Rows, None]:
+        """Ask when rows last came or went."""
+        values = yield from _get([IF_TABLE_LAST_CHANGE] if self._named else [])
+        tag, value = values.get(IF_TABLE_LAST_CHANGE, (ber.NULL, None))
+        self._last_change = value if tag == ber.TIME_TICKS and isinstance(value, int) else None
+
+    def result(self) -> Identities:
+        """What came of it."""
+        interfaces = self._interfaces
+        places, marks = list(interfaces.places), bytearray(len(self._wanted))
+        there: dict[int, str] = {}
+        for i, name in enumerate(self._wanted):
+            if not name:
+                continue
+            if i in self._left_out:
+                marks[i] = interfaces.marks[i]
+                continue
+            once = interfaces.marks[i] in ONCE_CONFIRMED
+            places[i] = self._configured(i)
+            if i in self._found and i not in self._apart:
+                places[i], column = self._found[i]
+                marks[i] = _MARK_OF[column]
+            elif i in self._apart:
+                marks[i] = UNVERIFIABLE
+            elif i in self._ambiguous:
+                marks[i] = AMBIGUOUS
+            elif not all(self._complete.values()):
+                marks[i] = DOUBTED if once else UNCHECKED
+            elif self._is_nameless(i) and not once:
+                marks[i] = NOTHING if i in self._rowless else UNVERIFIABLE
+            else:
+                marks[i], there[i] = AWAY, self._name_at(self._configured(i))
+        for i in self._shared(places, bytes(marks)):
+            marks[i] = AMBIGUOUS
+            self._ambiguous[i] = (places[i],)
+        settled = not any(marks[i] in (UNCHECKED, DOUBTED, AMBIGUOUS) for i in self._named)
+        return Identities(
+            tuple(places), bytes(marks), there, self._ambiguous, self._samples, settled, self._last_change, self._rows
+        )
+
+    def _shared(self, places: Sequence[int], marks: bytes) -> list[int]:
+        """Interfaces whose row is another one's as well: two that are configured with one name, of which one is there."""
+        owners: dict[int, list[int]] = {}
+        for i, mark in enumerate(marks):
+            if mark in CONFIRMED:
+                owners.setdefault(places[i], []).append(i)
+        return [
+            i
+            for place, several in owners.items()
+            for i in several
+            if self._configured(i) != place and len({self._configured(other) for other in several}) > 1
+        ]
+
+    def _configured(self, i: int) -> int:
+        return self._interfaces.if_indexes[i]
+
+    def _is_nameless(self, i: int) -> bool:
+        """Whether the device said that it has neither of both names for the configured index."""
+        known = [self._known.get(child(column, self._configured(i))) for column in (IF_NAME, IF_DESCR)]
+        return all(found is not None and (found[0] in ABSENT or found[1] == b"") for found in known)
+
+    def _name_at(self, index: int) -> str:
+        for column in (IF_NAME, IF_DESCR):
+            found = self._known.get(child(column, index))
+            if found is not None and readings(*found):
+                return shown(found[1])
+        return ""
 
 
-def _name(tag: int, value: Value) -> str | None:
-    return _folded(value.decode(errors="replace")) if tag == ber.OCTET_STRING and isinstance(value, bytes) else None
+def _get(names: Iterable[Oid]) -> Generator[Question, Values | Rows, Values]:
+    wanted = tuple(dict.fromkeys(names))
+    if not wanted:
+        return {}
+    values = yield Get(wanted)
+    assert not isinstance(values, Rows)  # noqa: S101 - the answer to a Get
+    return values
 
 
-def _folded(name: str) -> str:
-    """A name as it is compared: much firmware pads it, or writes it in another case after an update."""
-    return name.strip(" \0\t\r\n").casefold()
+def _index(row: Oid, column: Oid) -> int | None:
+    """The ifIndex of a row, None if its name is not a column's and one number."""
+    numbers = subidentifiers(row)
+    return numbers[-1] if len(numbers) == len(subidentifiers(column)) + 1 else None
+
+
+def _number(values: Values, column: Oid, index: int) -> int | None:
+    value = values.get(child(column, index), (ber.NULL, None))[1]
+    return value if isinstance(value, int) else None
+
+
+def _octets(values: Values, index: int) -> int | None:
+    """The octets that came in at this ifIndex: 64-bit if there, else 32-bit."""
+    wide = _number(values, WIDE_OCTETS[0], index)
+    return _number(values, NARROW_OCTETS[0], index) if wide is None else wide

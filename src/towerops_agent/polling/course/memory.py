@@ -12,11 +12,11 @@ from typing import Final
 
 import msgspec
 
-from towerops_agent.polling.course.device import Device
+from towerops_agent.polling.course.device import Device, replan
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import Traits
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 class _Learned(msgspec.Struct, array_like=True):
@@ -32,6 +32,9 @@ class _Learned(msgspec.Struct, array_like=True):
     booted_at_us: int | None
     mute: list[bytes]
     any_address: bool
+    last_change: int | None
+    restless: bool
+    bulk: bool
     if_indexes: list[int]
     units: list[str] = []
 
@@ -58,9 +61,11 @@ class Memory:
             mute=frozenset(learned.mute),
             any_address=learned.any_address,
             units=planner.names(learned.units),
+            last_change=learned.last_change,
+            restless=learned.restless,
+            bulk=learned.bulk,
         )
-        if_indexes = tuple(learned.if_indexes)
-        device.plan = planner.plan(device.plan.sensors, if_indexes, learned.widths, learned.max_varbinds)
+        replan(device, planner, learned.if_indexes)
 
 
 def encode_memory(devices: Iterable[Device]) -> bytes:
@@ -77,6 +82,9 @@ def encode_memory(devices: Iterable[Device]) -> bytes:
             device.traits.booted_at_us,
             sorted(device.traits.mute),
             device.traits.any_address,
+            device.traits.last_change,
+            device.traits.restless,
+            device.traits.bulk,
             list(device.plan.if_indexes),
             list(device.traits.units),
         )

@@ -29,10 +29,19 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """An interface is no longer there. `if_index`: as configured."""
+    """No interface has this name, or has it any more. `if_index`: as configured; `there`: the name that the device has for it."""
 
     if_name: str
     if_index: int
+    there: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Several interfaces of the device have this name, and none of them stands out; `if_indexes`: theirs."""
+
+    if_name: str
+    if_indexes: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +52,4 @@ class Back:
     if_index: int
 
 
-News = AnswersElsewhere | Restarted | Moved | Gone | Back
+News = AnswersElsewhere | Restarted | Moved | Gone | Ambiguous | Back

@@ -12,7 +12,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from towerops_agent.model import INTERFACE_COLUMNS
-from towerops_agent.polling.course.traits import ATTEMPTS, NARROW
+from towerops_agent.polling.course.traits import ATTEMPTS, BY_DESCR, BY_NAME, NARROW
 from towerops_agent.snmp.wire.message import Request
 from towerops_agent.snmp.wire.oid import Oid, child, parse_oid
 
@@ -27,6 +27,15 @@ NARROW_OCTETS: Final = (child(_IF_ENTRY, 10), child(_IF_ENTRY, 16))
 
 WIDE_OCTETS: Final = (child(_IF_X_ENTRY, 6), child(_IF_X_ENTRY, 10))
 """ifHCInOctets, ifHCOutOctets: Counter64."""
+
+IF_NAME: Final = child(_IF_X_ENTRY, 1)
+IF_DESCR: Final = child(_IF_ENTRY, 2)
+
+IF_TABLE_LAST_CHANGE: Final = parse_oid("1.3.6.1.2.1.31.1.5.0")
+"""sysUpTime when an interface last came or went."""
+
+RIDING_AT_MOST: Final = 12
+"""The names of so few interfaces are asked together with their counters in each poll, though it may cost a request more."""
 
 _OTHERS: Final = (child(_IF_ENTRY, 14), child(_IF_ENTRY, 20), child(_IF_ENTRY, 13), child(_IF_ENTRY, 19))
 """ifInErrors, ifOutErrors, ifInDiscards, ifOutDiscards: as INTERFACE_COLUMNS goes on."""
@@ -63,6 +72,8 @@ class Plan:
 
     `columns`: each OID that is asked, once; the first is sysUpTime.
     `slots`: for each value of a Poll, in the layout's order, the column that it is in.
+    `names`: for each interface, the column of its name, which is asked in the same request; 0 for none. Empty if none is asked.
+    `last_change`: the column of ifTableLastChange, 0 if it is not asked.
     `asks`: together they ask all columns, in order; the columns of each are a range.
     """
 
@@ -71,11 +82,18 @@ class Plan:
     sensor_count: int
     if_indexes: tuple[int, ...]
     asks: tuple[Ask, ...]
+    names: tuple[int, ...] = ()
+    last_change: int = 0
 
     @property
     def sensors(self) -> list[Oid]:
         """The OID of each sensor, in the layout's order."""
         return [self.columns[self.slots[i]] for i in range(self.sensor_count)]
+
+    @property
+    def values(self) -> list[Oid]:
+        """The OID of each value of a Poll, in the layout's order."""
+        return [self.columns[slot] for slot in self.slots]
 
     def interface_slots(self, interface: int) -> range:
         """Which values, by their index in a Poll, belong to the n-th interface."""
@@ -83,37 +101,102 @@ class Plan:
         return range(first, first + PER_INTERFACE)
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is asked beside the values, to see that interfaces have not moved.
+
+    `names`: an octet per interface, BY_NAME or BY_DESCR for one whose ifName or ifDescr was compared; `always`: whatever it takes
+    `last_change`: ifTableLastChange.
+    """
+
+    names: bytes = b""
+    always: bool = False
+    last_change: bool = False
+
+
+NO_WATCH: Final = Watch()
+
+
 def make_plan(
-    sensors: Sequence[Oid], if_indexes: Sequence[int], widths: bytes, max_varbinds: int, max_octets: int = MAX_OCTETS
+    sensors: Sequence[Oid],
+    if_indexes: Sequence[int],
+    widths: bytes,
+    max_varbinds: int,
+    max_octets: int = MAX_OCTETS,
+    watch: Watch = NO_WATCH,
 ) -> Plan:
     """The plan that reads these sensors and interfaces with at most `max_varbinds` a request.
 
     `widths`: two octets per interface (see Traits.widths); a counter of UNKNOWN width is asked as the wide one.
-    An interface's columns share a request where they fit, so that they are of one moment.
+    An interface's columns share a request if they fit, so that they are of one moment. Names ride along if that takes no request
+    more, or if there are few, or if `watch` insists.
     """
+    parts = (sensors, if_indexes, widths, max_varbinds, max_octets, watch)
+    plan = _make_plan(*parts, with_names=False)
+    if not any(mark in _NAME_COLUMNS for mark in watch.names):
+        return plan
+    named = _make_plan(*parts, with_names=True)
+    few = len(if_indexes) <= RIDING_AT_MOST
+    return named if watch.always or few or len(named.asks) == len(plan.asks) else plan
+
+
+def _make_plan(
+    sensors: Sequence[Oid],
+    if_indexes: Sequence[int],
+    widths: bytes,
+    max_varbinds: int,
+    max_octets: int,
+    watch: Watch,
+    *,
+    with_names: bool,
+) -> Plan:
     position: dict[Oid, int] = {SYS_UP_TIME: 0}
+    if watch.last_change:
+        position[IF_TABLE_LAST_CHANGE] = 1
     slots: list[int] = []
-    groups: list[list[Oid]] = [[SYS_UP_TIME]]
-    wanted = [[oid] for oid in sensors] + [
-        interface_columns(if_index, widths[2 * i], widths[2 * i + 1]) for i, if_index in enumerate(if_indexes)
-    ]
-    for names in wanted:
-        fresh = []
-        for name in names:
-            if name not in position:
-                position[name] = len(position)
-                fresh.append(name)
-            slots.append(position[name])
-        if fresh:
-            groups.append(fresh)
-    columns = tuple(position)
+    groups: list[list[Oid]] = [list(position)]
+    name_columns: list[int] = []
+
+    def place(names: Iterable[Oid]) -> tuple[list[int], list[Oid]]:
+        """The columns of these, and which of them are new."""
+        fresh = [name for name in dict.fromkeys(names) if name not in position]
+        for name in fresh:
+            position[name] = len(position)
+        return [position[name] for name in names], fresh
+
+    for oid in sensors:
+        columns, fresh = place([oid])
+        slots += columns
+        groups += [fresh] if fresh else []
+    for i, if_index in enumerate(if_indexes):
+        names = interface_columns(if_index, widths[2 * i], widths[2 * i + 1])
+        name_column = _NAME_COLUMNS.get(watch.names[i]) if with_names else None
+        if name_column is not None:
+            names.append(child(name_column, if_index))
+        columns, fresh = place(names)
+        slots += columns[:PER_INTERFACE]
+        groups += [fresh] if fresh else []
+        name_columns.append(columns[-1] if name_column is not None else 0)
+    all_columns = tuple(position)
     asks = []
     first = 0
     for names in _pack(groups, max_varbinds, max_octets):
         asks.append(Ask(Request(tuple(names)), range(first, first + len(names))))
         first += len(names)
-    in_order = slots == list(range(1, 1 + len(slots)))
-    return Plan(columns, range(1, 1 + len(slots)) if in_order else tuple(slots), len(sensors), tuple(if_indexes), tuple(asks))
+    first_slot = 2 if watch.last_change else 1
+    in_order = range(first_slot, first_slot + len(slots))
+    return Plan(
+        all_columns,
+        in_order if slots == list(in_order) else tuple(slots),
+        len(sensors),
+        tuple(if_indexes),
+        tuple(asks),
+        tuple(name_columns) if with_names else (),
+        int(watch.last_change),
+    )
+
+
+_NAME_COLUMNS: Final = {BY_NAME: IF_NAME, BY_DESCR: IF_DESCR}
 
 
 def interface_columns(if_index: int, in_width: int, out_width: int) -> list[Oid]:
@@ -148,15 +231,22 @@ class Planner:
     """Makes plans, one for all devices that need the same."""
 
     def __init__(self) -> None:
-        self._plans: WeakValueDictionary[tuple[tuple[Oid, ...], tuple[int, ...], bytes, int], Plan] = WeakValueDictionary()
+        self._plans: WeakValueDictionary[tuple[tuple[Oid, ...], tuple[int, ...], bytes, int, Watch], Plan] = WeakValueDictionary()
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def plan(self, sensors: Sequence[Oid], if_indexes: Sequence[int], widths: bytes, max_varbinds: int) -> Plan:
+    def plan(
+        self,
+        sensors: Sequence[Oid],
+        if_indexes: Sequence[int],
+        widths: bytes,
+        max_varbinds: int,
+        watch: Watch = NO_WATCH,
+    ) -> Plan:
         """As make_plan."""
-        key = (tuple(sensors), tuple(if_indexes), widths, max_varbinds)
+        key = (tuple(sensors), tuple(if_indexes), widths, max_varbinds, watch)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = make_plan(*key)
+            plan = self._plans[key] = make_plan(*key[:4], watch=watch)
         return plan
 
     def names(self, names: Iterable[str]) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class PollProgress:
         self._queue = deque(plan.asks)
         self._probing: Ask | None = None
         self._suspect: Ask | None = None  # what was asked when the device fell silent
-        self._fallen_back = False
+        self._fallen_back = not plan.if_indexes
         self._narrowed: list[tuple[int, int]] = []  # (index in Traits.widths, column of the narrow counter asked instead)
         self._shrunk = False
         if not traits.answers:
@@ -91,7 +91,7 @@ class PollProgress:
         if isinstance(answer, NoReply):
             self._silent(ask, probe, answer)
             return
-        self.heard = True
+        self.heard = self._traits.answers = True
         self._traits.observe_rtt(answer.rtt_s)
         if self._suspect is not None:
             self._spare(self._suspect)
@@ -111,7 +111,7 @@ class PollProgress:
         self._traits.answers = self.heard
         if self.heard and not self._shrunk:
             self._traits.grow()
-        if UNKNOWN in self._traits.widths:
+        if UNKNOWN in self._traits.widths and self.plan.if_indexes:
             self._learn_widths()
 
     # Silence

@@ -30,14 +30,31 @@ WIDE: Final = 64
 """How wide an interface's octet counters are, in bits; UNKNOWN until the device has answered for the wide ones."""
 
 UNCHECKED: Final = 0
-CONFIRMED: Final = 1
+BY_NAME: Final = 1
 UNVERIFIABLE: Final = 2
 AWAY: Final = 3
-"""What is known of an interface's name: nothing yet, or there is none to compare; the device has it; the device never had it; the
-device had it once, and has it no more."""
+BY_DESCR: Final = 4
+AMBIGUOUS: Final = 5
+DOUBTED: Final = 6
+NOTHING: Final = 7
+"""What is known of an interface's name: nothing yet, or there is none to compare; it is its row's ifName; the device has none to
+compare; no row has it; it is its row's ifDescr; several rows have it, and none stands out; it was a row's, and is in doubt; no
+row ever had it, and there is no row at the configured index."""
+
+CONFIRMED: Final = frozenset((BY_NAME, BY_DESCR))
+ONCE_CONFIRMED: Final = frozenset((BY_NAME, BY_DESCR, AWAY, AMBIGUOUS, DOUBTED))
 
 CLOCK_SLACK_US: Final = 60_000_000
-"""How far a device's start may seem to move without a reboot: clocks drift, and ours may be set."""
+"""How far a device's start may seem to move without a restart: clocks drift, and ours may be set."""
+
+UPTIME_WRAP_US: Final = (1 << 32) * 10_000
+"""After so long sysUpTime begins at 0 again: 497 days."""
+
+USELESS: Final = -1
+"""In place of an ifTableLastChange that changes all the time, or says nothing."""
+
+LAST_CHANGE_PATIENCE: Final = 3
+"""How often in a row ifTableLastChange may have changed for nothing, until it is no longer asked."""
 
 
 _TIMEOUTS_A_SECOND: Final = 64
@@ -57,7 +74,11 @@ class Traits:
     device is known to refuse; `suspect_at`: the fewest that it was silent to once, while it answered fewer. None: not known.
     `srtt_s`, `rttvar_s`: the smoothed round trip and its variation (RFC 6298 §2); None before the first reply.
     `widths`: two octets per interface of the plan, for its octets in and out: UNKNOWN, NARROW or WIDE.
-    `marks`: one octet per interface, what is known of its name: UNCHECKED, CONFIRMED, UNVERIFIABLE or AWAY.
+    `marks`: one octet per interface, what is known of its name: see UNCHECKED and the others.
+    `last_change`: ifTableLastChange when the names were compared; None: not known, or not there; USELESS: not to be relied on.
+    `false_changes`: how often in a row it has changed although no interface had moved.
+    `bulk`: whether it does GETBULK, as far as is known.
+    `restless`: its interfaces have moved while it was running, so their names are asked in each poll.
     `check`: the interfaces' names are to be compared before a counter of theirs counts: at first sight, and after a reboot.
     `booted_at_us`: when the device started, by our wall clock. `uptime`: its last sysUpTime, in hundredths of a second.
     `mute`: OIDs that the device does not answer at all, even alone: asked last, once, so that they cost little.
@@ -74,6 +95,10 @@ class Traits:
     rttvar_s: float = 0.0
     widths: bytes = b""
     marks: bytes = b""
+    last_change: int | None = None
+    false_changes: int = 0
+    restless: bool = False
+    bulk: bool = True
     check: bool = True
     booted_at_us: int | None = None
     uptime: int | None = None
@@ -132,16 +157,32 @@ class Traits:
         self.max_varbinds = max(min(self.max_varbinds + (1 if fell_short else GROWTH), limit), 1)
 
     def observe_uptime(self, uptime: int, now_us: int) -> bool:
-        """Take in a sysUpTime, read now; whether the device has started anew since the one before.
+        """Take in a sysUpTime, read now; whether the device seems to have restarted since the one before.
 
-        That is when sysUpTime fell, or when the device's start has moved forward: it may have rebooted long ago, unseen.
-        After 497 days sysUpTime wraps, which looks the same and does no harm.
+        That is when sysUpTime fell, or when the device's start has moved forward: it may have restarted long ago, unseen. It is
+        not when sysUpTime has wrapped, nor when it stands still.
         """
         booted_at_us = now_us - uptime * 10_000
-        fell = self.uptime is not None and uptime < self.uptime
-        moved = self.booted_at_us is not None and booted_at_us > self.booted_at_us + CLOCK_SLACK_US
-        self.uptime, self.booted_at_us = uptime, booted_at_us
-        return fell or moved
+        before_us, before, self.uptime = self.booted_at_us, self.uptime, uptime
+        if uptime == before:
+            return False
+        self.booted_at_us = booted_at_us
+        if before_us is None:
+            return False
+        later_us = booted_at_us - before_us
+        wraps = round(later_us / UPTIME_WRAP_US)
+        if wraps and abs(later_us - wraps * UPTIME_WRAP_US) <= CLOCK_SLACK_US:
+            return False
+        return (before is not None and uptime < before) or later_us > CLOCK_SLACK_US
+
+    @property
+    def sizes(self) -> tuple[int, int, int | None, int | None]:
+        """What is known of how much it accepts at once: `max_varbinds`, `borne`, `refused_at` and `suspect_at`."""
+        return self.max_varbinds, self.borne, self.refused_at, self.suspect_at
+
+    @sizes.setter
+    def sizes(self, sizes: tuple[int, int, int | None, int | None]) -> None:
+        self.max_varbinds, self.borne, self.refused_at, self.suspect_at = sizes
 
     def begin_anew(self, width: int) -> None:
         """The device has started anew, perhaps as another one: forget its sizes and the widths of its counters.
@@ -149,6 +190,12 @@ class Traits:
         `width`: what is known of the counters of a device that was never asked.
         """
         self.check = True
+        self.doubt()
+        self.last_change = None
         self.widths = bytes([width]) * len(self.widths)
-        self.max_varbinds, self.borne, self.refused_at, self.suspect_at = STARTING_VARBINDS, 0, None, None
+        self.sizes = STARTING_VARBINDS, 0, None, None
         self.mute = frozenset()
+
+    def doubt(self) -> None:
+        """No interface's name is taken for granted any more, until it has been compared again."""
+        self.marks = bytes(DOUBTED if mark in ONCE_CONFIRMED else UNCHECKED for mark in self.marks)

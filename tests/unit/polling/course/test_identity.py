@@ -7,14 +7,13 @@ from support import devices, virtual_time
 from support.fake_client import FakeClient
 from towerops_agent.model import Interface
 from towerops_agent.polling.course.device import Device, make_device
-from towerops_agent.polling.course.identity import IdentityCheck
-from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.course.traits import AWAY, CONFIRMED, NARROW, UNVERIFIABLE, WIDE
+from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, Planner
+from towerops_agent.polling.course.traits import AWAY, BY_NAME, NARROW, UNVERIFIABLE, WIDE
 from towerops_agent.polling.poller import Poller, PollResult
 from towerops_agent.polling.reading import LOOK_AGAIN_POLLS
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply
-from towerops_agent.snmp.wire.message import Version
 from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice, table
 
@@ -84,11 +83,11 @@ def test_interfaces_that_moved_with_a_reboot_are_read_at_their_new_index(version
     assert moved == [("ether1", 1, 2), ("ether2", 2, 3), ("wlan1", 3, 4)]
 
 
-def test_without_a_reboot_no_names_are_asked_again():
-    """What the names say is looked at when sysUpTime fell: a poll in between costs nothing more."""
+def test_interfaces_that_move_without_a_restart_are_read_at_their_new_index_from_the_moment_they_moved():
     device = configured(PORTS)
-    poll(device, box(PORTS, 500_000), box(MOVED, 506_000))
-    assert device.plan.if_indexes == (1, 2, 3)
+    before, after = poll(device, box(PORTS, 500_000), box(MOVED, 506_000))
+    assert device.plan.if_indexes == (2, 3, 4)
+    assert octets_in(before) == octets_in(after) == [counter(name) for name in PORTS.values()]
 
 
 def test_an_interface_that_is_gone_is_left_out_and_read_again_when_it_is_back():
@@ -98,7 +97,7 @@ def test_an_interface_that_is_gone_is_left_out_and_read_again_when_it_is_back():
     uptimes = range(900, 900 + 6000 * (LOOK_AGAIN_POLLS + 1), 6000)
     with structlog.testing.capture_logs() as lines:
         results = poll(device, box(PORTS, 500_000), *(box(less, uptime) for uptime in uptimes), box(PORTS, uptimes[-1] + 6000))
-        assert device.traits.marks == bytes([CONFIRMED, AWAY, CONFIRMED])
+        assert device.traits.marks == bytes([BY_NAME, AWAY, BY_NAME])
         results += poll(device, *(box(PORTS, uptimes[-1] + 6000 * n) for n in range(2, LOOK_AGAIN_POLLS + 2)))
     assert octets_in(results[1]) == [counter("ether1"), None, counter("wlan1")]
     assert results[1].missing["interface_away"] == 6
@@ -107,18 +106,28 @@ def test_an_interface_that_is_gone_is_left_out_and_read_again_when_it_is_back():
     assert told == ["interface is gone", "interface is back"]
 
 
-def test_a_name_that_the_device_never_had_cannot_be_verified_and_its_interface_stays():
-    """An operator's own text is no reason to lose an interface, after a reboot either."""
+def test_an_interface_whose_name_the_device_does_not_have_is_left_out_and_the_others_are_read():
+    """Its index has another name: whose counters they are is known, and they are not those that are meant."""
     device = configured({1: "Uplink to North", 2: "ether2"})
-    first, second = poll(device, box(PORTS, 500_000), box(PORTS, 900))
-    assert octets_in(first) == octets_in(second) == [counter("ether1"), counter("ether2")]
-    assert device.traits.marks == bytes([UNVERIFIABLE, CONFIRMED])
+    with structlog.testing.capture_logs() as lines:
+        first, second = poll(device, box(PORTS, 500_000), box(PORTS, 900))
+    assert octets_in(first) == octets_in(second) == [None, counter("ether2")]
+    assert first.missing == {"interface_away": 6}
+    assert [line["named_there"] for line in lines if "is gone" in line["event"]] == ["ether1"]
+
+
+def test_interfaces_of_a_device_without_names_are_read_where_they_are_configured():
+    device = configured({1: "ether1", 2: "ether2"})
+    nameless = SimulatedDevice({k: v for k, v in box(PORTS, 500_000).values.items() if v[0] != ber.OCTET_STRING})
+    (result,) = poll(device, nameless)
+    assert octets_in(result) == [counter("ether1"), counter("ether2")]
+    assert device.traits.marks == bytes([UNVERIFIABLE, UNVERIFIABLE])
 
 
 def test_names_are_compared_without_their_case_and_padding():
     device = configured({1: "Ether1 ", 2: "ETHER2"})
     poll(device, box({1: "ether1\0", 2: "ether2"}, 500_000))
-    assert device.traits.marks == bytes([CONFIRMED, CONFIRMED])
+    assert device.traits.marks == bytes([BY_NAME, BY_NAME])
 
 
 def test_a_name_that_stands_twice_tells_nothing():
@@ -167,7 +176,6 @@ def test_while_the_names_are_not_known_no_counter_counts():
     result = virtual_time.run(main())
     assert octets_in(result) == [None, None, None]
     assert result.missing["unverified"] == 18
-    assert device.traits.check
 
 
 def test_a_name_that_stands_twice_as_if_name_is_not_looked_for_as_if_descr():
@@ -176,8 +184,8 @@ def test_a_name_that_stands_twice_as_if_name_is_not_looked_for_as_if_descr():
     rows = box({2: "trunk", 3: "trunk", 1: "other"}, 500_000)
     rows = SimulatedDevice({**rows.values, parse_oid("1.3.6.1.2.1.2.2.1.2.3"): (ber.OCTET_STRING, b"trunk")})
     (result,) = poll(device, rows)
-    assert octets_in(result) == [counter("other")]
-    assert device.plan.if_indexes == (1,)
+    assert octets_in(result) == [None]
+    assert result.missing == {"interface_ambiguous": 6}
 
 
 def test_names_that_an_answer_left_out_are_asked_again():
@@ -202,7 +210,7 @@ def test_names_that_an_answer_left_out_are_asked_again():
 
     device = configured(PORTS)
     virtual_time.run(main())
-    assert device.traits.marks == bytes([CONFIRMED] * 3)
+    assert device.traits.marks == bytes([BY_NAME] * 3)
 
 
 def test_an_interface_that_is_back_is_read_again_within_ten_polls():
@@ -214,13 +222,27 @@ def test_an_interface_that_is_back_is_read_again_within_ten_polls():
     assert octets_in(results[-1]) == [counter(name) for name in PORTS.values()]
 
 
-def test_a_check_whose_requests_are_lost_is_given_up_after_three_of_them():
-    """Each was waited for three times; the poll goes on, and the interfaces are withheld."""
-    check = IdentityCheck(Version.V2C, (1, 2), ("ether1", "ether2"), bytes(2))
-    asked = 0
-    while (request := check.next_request()) is not None:
-        asked += 1
-        assert asked < 10
-        check.take(request, NoReply("timeout", 3))
-    assert asked == 3
-    assert check.result is None
+def test_a_device_that_is_silent_to_all_names_is_not_asked_for_them_without_end():
+    """Each poll costs some requests more, and the interfaces are withheld; the sensors are read."""
+
+    class Shy(FakeClient):
+        async def _ask(self, host, security, request, timeouts_s):
+            if any(name.startswith((IF_NAME, IF_DESCR)) for name in request.names):
+                self.asked_names += 1
+                return NoReply(Reason.TIMEOUT, len(timeouts_s))
+            return await super()._ask(host, security, request, timeouts_s)
+
+        asked_names = 0
+
+    device = configured(PORTS)
+
+    async def main() -> list[PollResult]:
+        client = Shy({HOST: box(PORTS, 500_000)})
+        poller = Poller(client, Planner())
+        results = [await poller.poll(device, 600.0)]
+        assert client.asked_names < 20
+        return results
+
+    for result in virtual_time.run(main()):
+        assert octets_in(result) == [None, None, None]
+        assert result.missing["unverified"] == 18

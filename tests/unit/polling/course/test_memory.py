@@ -11,14 +11,14 @@ from support import devices
 from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.state import DeviceState, State
-from towerops_agent.polling.course.traits import AWAY, CONFIRMED, NARROW, WIDE, Traits
+from towerops_agent.polling.course.traits import AWAY, BY_NAME, NARROW, WIDE, Traits
 
 LEARNED = Traits(
     max_varbinds=9,
     borne=9,
     refused_at=11,
     widths=bytes([WIDE, WIDE, NARROW, NARROW]),
-    marks=bytes([CONFIRMED, AWAY]),
+    marks=bytes([BY_NAME, AWAY]),
     check=False,
     booted_at_us=1_700_000_000_000_000,
     mute=frozenset({b"\x2b\x06\x01"}),
