@@ -226,11 +226,11 @@ def test_a_device_that_is_silent_to_all_names_is_not_asked_for_them_without_end(
     """Each poll costs some requests more, and the interfaces are withheld; the sensors are read."""
 
     class Shy(FakeClient):
-        async def _ask(self, host, security, request, timeouts_s):
+        async def reply(self, host, security, request, timeouts_s):
             if any(name.startswith((IF_NAME, IF_DESCR)) for name in request.names):
                 self.asked_names += 1
                 return NoReply(Reason.TIMEOUT, len(timeouts_s))
-            return await super()._ask(host, security, request, timeouts_s)
+            return await super().reply(host, security, request, timeouts_s)
 
         asked_names = 0
 
