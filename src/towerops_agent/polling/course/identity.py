@@ -3,7 +3,7 @@
 The configured if_name is compared with the device's ifName and ifDescr: at the index where the interface is read, and if that is
 not it, in the whole column. What comes of an interface is one of:
 - its name is where it is read, or in one other place: it is read there;
-- several rows have its name, such as those that a session leaves behind when it is dialled again: the row that is up, or else that
+- several rows have its name, such as a session leaves behind when it is dialled again: the row that is up, or else that
   changed last, or else whose counters move is the interface; if none stands out, it is left out;
 - the device gives another name for its index, or had its name once, and has it nowhere: it is left out;
 - the device has no name for its index, and nowhere the configured one: there is nothing to compare, it is read as configured;
