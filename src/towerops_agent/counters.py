@@ -25,6 +25,7 @@ class Count(StrEnum):
     CONFIG_FETCHES = "config_fetches"  # updated, unchanged, failed
     CONFIG_REFUSED = "config_items_refused"  # equipment, sensor, interface
     METRICS_DELIVERED = "metrics_delivered"
+    METRICS_UNCONFIRMED = "metrics_unconfirmed"  # delivered, and fewer are received by the server's own word
     METRICS_REFUSED = "metrics_refused"  # kept with the server's reason
     METRICS_EXPIRED = "metrics_expired"  # unsent for 24 h
     METRICS_DROPPED = "metrics_dropped"  # buffer_unavailable; damaged (one poll), corrupt (the file)

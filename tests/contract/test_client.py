@@ -51,20 +51,46 @@ async def posted(*answers, **options):
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 async def test_any_2xx_with_json_is_accepted(status):
-    assert await posted(answer(status, {"status": "accepted", "received": 0})) == Accepted(status)
+    assert await posted(answer(status, {"status": "accepted", "received": 7})) == Accepted(status, received=7)
 
 
 async def test_204_has_no_body_to_be_json_and_is_accepted():
     assert await posted(answer(204)) == Accepted(204)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>Sign in to the hotel's network</html>", b'{"status": "accep'])
-async def test_a_2xx_that_is_no_json_is_no_delivery(body):
-    """A captive portal answers 200 to everything."""
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+async def test_a_2xx_without_a_body_is_accepted(status):
+    assert await posted(answer(status)) == Accepted(status)
+    assert await posted(answer(status, b"\r\n" if status != 204 else b"")) == Accepted(status)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"<html>Sign in to the hotel's network</html>", "a body that is not JSON: <html>Sign in"),
+        (b'{"status": "accep', "a body that is not JSON: "),
+        (b"[" * 100_000, "a body that is not JSON: [["),
+        (b"null", "a body that is not a JSON object: null"),
+        (b"[]", "a body that is not a JSON object: []"),
+        (b"true", "a body that is not a JSON object: true"),
+        (b"200", "a body that is not a JSON object: 200"),
+        (b'"accepted"', "a body that is not a JSON object: "),
+        (b'{"status": "error"}', "a body that reports an error: "),
+        (b'{"status": "ERROR", "received": 2}', "a body that reports an error: "),
+        (b'{"pad": "' + b"x" * (1 << 20) + b'"}', "a body of more than 1 MiB: "),
+    ],
+)
+async def test_a_2xx_that_does_not_acknowledge_is_no_delivery(body, reason):
+    """A captive portal answers 200 to everything, and a proxy may have a page of its own."""
     outcome = await posted(answer(200, body))
     assert isinstance(outcome, Unavailable)
-    assert outcome.status == 200
-    assert "not JSON" in outcome.reason
+    assert (outcome.status, outcome.retry_after_s) == (200, None)
+    assert outcome.reason.startswith(f"status 200 with {reason}")
+
+
+@pytest.mark.parametrize("received", [None, True, "7", -1.5, [7]])
+async def test_a_count_that_is_not_an_integer_is_not_a_count(received):
+    assert await posted(answer(200, {"status": "accepted", "received": received})) == Accepted(200)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +175,7 @@ async def test_a_cancelled_request_leaves_the_client_usable():
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert await client.post_metrics(b"{}", "key-1") == Accepted()
+        assert await client.post_metrics(b"{}", "key-1") == Accepted(received=1)
 
 
 async def test_a_post_carries_the_token_the_key_and_its_encoding():

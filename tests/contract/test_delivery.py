@@ -114,7 +114,9 @@ FAULTS = {
     "404": lambda faults: faults.answer(404, times=2, path=METRICS_PATH),
     "302": lambda faults: faults.redirect("https://elsewhere.example", times=2),
     "no JSON": lambda faults: faults.garbage(times=2),
-    "an empty 200": lambda faults: faults.garbage(b"", times=2),
+    "null": lambda faults: faults.garbage(b"null", times=2),
+    "a list": lambda faults: faults.garbage(b"[]", times=2),
+    "an error with status 200": lambda faults: faults.garbage(b'{"status": "error", "received": 44}', times=2),
     "cut": lambda faults: faults.cut(taken=False, times=2),
     "cut after it was taken": lambda faults: faults.cut(taken=True, times=2),
     "hung": lambda faults: faults.hold(taken=False, times=2),
@@ -138,7 +140,9 @@ FAULTS = {
         ("404", [60.0, 60.0]),
         ("302", [60.0, 60.0]),
         ("no JSON", [1.0, 2.0]),
-        ("an empty 200", [1.0, 2.0]),
+        ("null", [1.0, 2.0]),
+        ("a list", [1.0, 2.0]),
+        ("an error with status 200", [1.0, 2.0]),
         ("cut", [1.0, 2.0]),
         ("cut after it was taken", [1.0, 2.0]),
         ("hung", [1.0, 2.0]),
@@ -156,6 +160,15 @@ async def test_what_fails_is_sent_again_and_arrives_once(sandbox, agent, fault, 
     posts = [exchange for exchange in sandbox.store.exchanges if exchange.path == METRICS_PATH]
     assert len({exchange.headers["idempotency-key"] for exchange in posts}) == 1
     assert len(posts) == 3
+
+
+async def test_a_2xx_with_an_empty_body_is_an_acknowledgement(sandbox, agent):
+    await agent.add(2)
+    sandbox.faults.garbage(b"", times=1)
+    assert await agent.courier.deliver_pending() is True
+    assert agent.waited_s == []
+    assert agent.counters.get(Count.METRICS_DELIVERED) == 44
+    assert sandbox.store.metric_count == 0
 
 
 async def test_a_refused_token_is_replaced_by_the_one_in_the_file(sandbox, tmp_path):

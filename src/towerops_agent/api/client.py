@@ -27,6 +27,7 @@ from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.proxy import is_local, proxy_of
 from towerops_agent.api.tls import describe_tls_failure, tls_context
 from towerops_agent.api.wire import contract
+from towerops_agent.api.wire.acknowledgement import Acknowledgement, acknowledgement
 from towerops_agent.api.wire.clock_skew import ahead_s
 from towerops_agent.api.wire.outcomes import (
     Accepted,
@@ -176,9 +177,12 @@ class ApiClient:
         answer = await self._exchange("POST", path, headers, body, MOST_ANSWER_OCTETS, ANSWER_WITHIN_S)
         if isinstance(answer, Unavailable):
             return answer
-        if answer.status == 204 or (200 <= answer.status < 300 and answer.whole and _is_json(answer.body)):
-            return Accepted(answer.status)
-        return self._failure(answer, path)
+        if not 200 <= answer.status < 300:
+            return self._failure(answer, path)
+        said = acknowledgement(answer.body) if answer.whole else f"a body of more than {MOST_ANSWER_OCTETS >> 20} MiB"
+        if isinstance(said, Acknowledgement):
+            return Accepted(answer.status, received=said.received)
+        return Unavailable(f"status {answer.status} with {said}: {self._said(answer)}", answer.status)
 
     async def _exchange(
         self,
@@ -231,8 +235,6 @@ class ApiClient:
             case _ if 300 <= status < 400:
                 return Redirected(status, self._cleaned(answer.headers.get("Location", "")))
         said = self._said(answer) or "an empty body"
-        if 200 <= status < 300:
-            return Unavailable(f"status {status} with a body that is not JSON: {said}", status)
         date = http_date(answer.headers.get("Date"))
         wait_s = retry_after_s(answer.headers.get("Retry-After"), date or self.now())
         return Unavailable(f"status {status}: {said}", status, wait_s)
@@ -289,12 +291,4 @@ async def _read(response: httpx2.Response, most_octets: int, take: Callable[[byt
         count += len(chunk)
         if count > most_octets:
             return False
-    return True
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
     return True

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from towerops_agent.api.wire.availability import Availability
-from towerops_agent.api.wire.outcomes import NotFound, Outcome, Redirected, Unauthorized
+from towerops_agent.api.wire.outcomes import Accepted, NotFound, Outcome, Redirected, Unauthorized
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.parcel import Parcel
@@ -27,6 +27,7 @@ class Settlement:
         self._buffer = buffer
         self._counters = counters
         self._now_us = now_us
+        self._has_said_short = False
         self.availability = Availability()
 
     async def settle(self, parcel: Parcel, outcome: Outcome, verdict: Verdict) -> None:
@@ -41,7 +42,7 @@ class Settlement:
         """Do what was decided on a batch that is not fit to be sent at all."""
         match verdict:
             case Delivered():
-                await self._acknowledge(parcel)
+                await self._acknowledge(parcel, outcome)
             case Halve():
                 await self._halve(parcel, outcome)
             case SetAside(reason):
@@ -49,12 +50,21 @@ class Settlement:
             case Kept():
                 self._keep(parcel, outcome, verdict)
 
-    async def _acknowledge(self, parcel: Parcel) -> None:
+    async def _acknowledge(self, parcel: Parcel, outcome: Outcome) -> None:
         batch = parcel.batch
         await self._buffer.acknowledge(batch)
         self._counters.add(Count.BATCHES, "delivered")
-        self._counters.add(Count.METRICS_DELIVERED, n=batch.metric_count)
+        self._counters.add(Count.METRICS_DELIVERED, n=parcel.metrics)
+        if isinstance(outcome, Accepted) and outcome.received is not None and outcome.received < parcel.metrics:
+            self._confirm_short(parcel, max(0, outcome.received))
         log.debug("batch delivered", batch=parcel.label, lane=batch.lane, metrics=batch.metric_count, octets=len(parcel.body))
+
+    def _confirm_short(self, parcel: Parcel, received: int) -> None:
+        self._counters.add(Count.METRICS_UNCONFIRMED, n=parcel.metrics - received)
+        if self._has_said_short:
+            return
+        self._has_said_short = True
+        log.warning("API received fewer metrics than were sent", batch=parcel.label, metrics=parcel.metrics, received=received)
 
     def _keep(self, parcel: Parcel, outcome: Outcome, kept: Kept) -> None:
         self._counters.add(Count.BATCHES, "retried")

@@ -82,6 +82,7 @@ COUNTED: Final[Mapping[Count, Counted]] = {
         "Items that were refused, in each applied configuration.", "kind", ("config", "equipment", "sensor", "interface")
     ),
     Count.METRICS_DELIVERED: Counted("Metrics that the API has accepted."),
+    Count.METRICS_UNCONFIRMED: Counted("Metrics delivered that the API does not count among those it received."),
     Count.METRICS_REFUSED: Counted("Metrics that the API refused, kept with its reason."),
     Count.METRICS_EXPIRED: Counted("Metrics removed after a day without delivery."),
     Count.METRICS_DROPPED: Counted("Metrics lost to the disk.", "reason", DROPPED),

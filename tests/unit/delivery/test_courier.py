@@ -324,3 +324,25 @@ async def test_a_batch_that_only_fails_beside_others_is_kept_for_the_next_run(be
     assert events == ["batch not delivered, others are; kept for the next run"]
     assert [values[0] for _, values in bench.sent].count(30) == 1
     assert bench.counters.get(Count.METRICS_DELIVERED) == 70
+
+
+async def test_what_the_server_says_that_it_did_not_receive_is_counted_and_said_once(bench):
+    """It has acknowledged the batch, which is not sent again: the operator is to know."""
+    bench.accepts = Accepts(is_stated=True, max_metrics=10)
+    await bench.add(3)
+    bench.answer = lambda values: Accepted(received=len(values) - 2)
+    lines = await bench.run()
+    (line,) = [line for line in lines if line["event"] == "API received fewer metrics than were sent"]
+    assert (line["metrics"], line["received"], line["log_level"]) == (10, 8, "warning")
+    assert bench.counters.get(Count.METRICS_UNCONFIRMED) == 6
+    assert bench.counters.get(Count.METRICS_DELIVERED) == 30
+    assert len(bench.sent) == 3
+
+
+@pytest.mark.parametrize("received", [None, 10, 99])
+async def test_a_server_that_received_all_or_does_not_say_is_no_line(bench, received):
+    await bench.add(1)
+    bench.answer = lambda values: Accepted(received=received)
+    lines = await bench.run()
+    assert not any(line["event"].startswith("API received") for line in lines)
+    assert bench.counters.get(Count.METRICS_UNCONFIRMED) == 0

@@ -23,10 +23,11 @@ class Intake(Protocol[Document_co]):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """2xx: the server has it."""
+    """2xx: the server has it. `received`: how many metrics it says it received; None if it does not say."""
 
     status: int = 200
     reason: str = ""
+    received: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,18 @@ def encode_metrics(parts: Iterable[tuple[Layout, Poll, int, int]]) -> bytes:
 
     `parts`: polls with their layout, and which of the metrics that each makes, [first, stop), belong to the body.
     """
+    return encode(metrics_in(parts))
+
+
+def metrics_in(parts: Iterable[tuple[Layout, Poll, int, int]]) -> list[Metric]:
+    """The metrics of these parts of polls, as encode_metrics has them."""
     shown = cache(timestamp)
-    return _encode(Metrics(metrics=[metric for part in parts for metric in metrics_of(*part, timestamp=shown)]))
+    return [metric for part in parts for metric in metrics_of(*part, timestamp=shown)]
+
+
+def encode(metrics: list[Metric]) -> bytes:
+    """The body that has these metrics."""
+    return _encode(Metrics(metrics=metrics))
 
 
 def metrics_of(
