@@ -25,6 +25,8 @@ from towerops_agent.api.wire.outcomes import (
     Unavailable,
 )
 from towerops_agent.config.document.text import ConfigIntake, config_text
+from towerops_agent.config.sync import ConfigSync
+from towerops_agent.counters import Counters
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
 
@@ -281,3 +283,21 @@ def test_nothing_of_a_client_shows_the_token():
     token = TokenSource(Secret(TOKEN))
     client = ApiClient("https://localhost", token)
     assert TOKEN not in repr(client) + repr(vars(client)) + repr(vars(token))
+
+
+async def test_an_etag_larger_than_the_server_accepts_is_dropped():
+    """A load balancer adds 30 kB of state to the ETag, and refuses it as a header that is too large."""
+    etag = answer(200, b'{"equipment": []}', ETag=f'"{"x" * 30_000}"')
+    server = ScriptedServer([etag, answer(431), etag, etag])
+
+    async def applied(read):
+        pass
+
+    async def kept():
+        return None
+
+    async with server.serve() as url, client_of(url) as client:
+        sync = ConfigSync(client, Counters(), apply=applied, keep=applied, kept=kept)
+        outcomes = [await sync.fetch_once() for _ in range(3)]
+    assert [type(outcome) for outcome in outcomes] == [ConfigFetched] * 3
+    assert [len(asked.headers.get("if-none-match", "")) for asked in server.asked] == [0, 30_002, 0, 0]

@@ -8,7 +8,7 @@ I/O through what is passed in. Seconds.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -24,6 +24,9 @@ from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 FIRST_RETRY_S = 5.0
 MOST_RETRY_S = 60.0
 MOST_REFUSAL_LINES = 50
+
+ETAG_REFUSED: Final = frozenset({400, 413, 431, 494})
+"""What servers answer to a request whose headers are too large: 431 (RFC 6585 §5), or what nginx and others made of it."""
 
 log = structlog.get_logger()
 
@@ -70,6 +73,7 @@ class ConfigSync:
         self._now_us = now_us
         self._digest = b""
         self._etag: str | None = None
+        self._sends_etag = True
         self._kept_rotation = 0
         self._token_error = ""
         self.accepts = Accepts()
@@ -115,6 +119,8 @@ class ConfigSync:
         if self._client.token_rotations != self._kept_rotation:
             await self._seal_anew()
         outcome = await self._client.get_config(ConfigIntake(), self._etag)
+        if self._etag is not None and isinstance(outcome, Failure) and outcome.status in ETAG_REFUSED:
+            outcome = await self._fetch_without_etag(outcome.reason)
         if isinstance(outcome, ConfigFetched | NotModified):
             self._compare_clocks(outcome.ahead_s)
         if isinstance(outcome, ConfigFetched):
@@ -131,10 +137,19 @@ class ConfigSync:
             self._failed(outcome, now_us, is_last)
         return outcome
 
+    async def _fetch_without_etag(self, reason: str) -> ConfigOutcome[ConfigText]:
+        """What came of a fetch without the ETag, which may be more than the server accepts back: if it is, none is sent again."""
+        self._etag = None
+        outcome = await self._client.get_config(ConfigIntake(), None)
+        if isinstance(outcome, ConfigFetched):
+            self._sends_etag = False
+            log.warning("server refuses the ETag that it sent, fetched without it from now on", reason=reason)
+        return outcome
+
     async def _take(self, fetched: ConfigFetched[ConfigText]) -> None:
         """Apply and keep it, if it differs from the one in use."""
         changed = await self._put_into_force(fetched.config)
-        self._etag = fetched.etag
+        self._etag = fetched.etag if self._sends_etag else None
         self._counters.add(Count.CONFIG_FETCHES, "updated" if changed else "unchanged")
         if changed or self._client.token_rotations != self._kept_rotation:
             await self._keep_sealed(fetched.config)

@@ -5,7 +5,7 @@ import json
 import pytest
 import structlog
 
-from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified, Unauthorized, Unavailable
+from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified, Rejected, TooLarge, Unauthorized, Unavailable
 from towerops_agent.config.document.text import ConfigText, config_text
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
@@ -212,3 +212,26 @@ async def test_a_flood_of_refusals_is_no_flood_of_lines():
     assert sum(line["event"] == "configuration item refused, the rest is used" for line in lines) == 50
     assert lines[-1]["refused"] == 500
     assert lines[-1]["refused_unlogged"] == 450
+
+
+@pytest.mark.parametrize("refusal", [Unavailable("status 431: too large", 431), Rejected(400, "header too large"), TooLarge()])
+async def test_an_etag_that_the_server_refuses_is_forgotten_and_none_is_sent_again(refusal):
+    bench = Bench(
+        ConfigFetched(config("a"), "long"), refusal, ConfigFetched(config("b"), "long"), ConfigFetched(config("c"), "long")
+    )
+    lines = await bench.run()
+    assert bench.etags == [None, "long", None, None]
+    assert bench.applied == [["a"], ["b"], ["c"]]
+    assert bench.pauses == [300.0] * 3
+    assert sum(line["event"].startswith("server refuses the ETag") for line in lines) == 1
+    assert bench.counters.get(Count.CONFIG_FETCHES, "failed") == 0
+
+
+async def test_a_server_that_refuses_without_an_etag_too_is_one_failure():
+    """And it may have been right to: what it sends next is asked about by its ETag again."""
+    busy = Unavailable("status 431: too large", 431)
+    bench = Bench(ConfigFetched(config("a"), "1"), busy, busy, ConfigFetched(config("b"), "2"), NotModified())
+    lines = await bench.run()
+    assert bench.etags == [None, "1", None, None, "2"]
+    assert bench.pauses == [300.0, 5.0, 300.0, 300.0]
+    assert not any(line["event"].startswith("server refuses the ETag") for line in lines)

@@ -1,7 +1,7 @@
 """Whether the body of a 2xx answer says that the server has what was sent.
 
-client.py asks. A captive portal answers 200 to everything, and so does many a proxy with a page of its own. The server's word is a
-JSON object that does not report an error, or no body at all. Pure. Source: docs/api.md.
+client.py asks. A captive portal answers 200 to everything, and so does many a proxy with a page of its own. The server's word is
+a JSON object that does not report an error, or no body at all. Pure. Source: docs/api.md.
 """
 
 from dataclasses import dataclass
