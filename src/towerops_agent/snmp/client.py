@@ -17,7 +17,7 @@ import structlog
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.reasons import Discard, Reason
-from towerops_agent.snmp.engine_log import NameOf, tell_changes
+from towerops_agent.snmp.engine_log import EngineLog, NameOf
 from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID, random_id
 from towerops_agent.snmp.keys import KeyDerivation
 from towerops_agent.snmp.resolver import Resolver
@@ -51,10 +51,10 @@ class SnmpClient:
         draw = (rng or random.SystemRandom()).randint
         draw_id = random_id if rng is None else lambda: draw(LOWEST_ID, HIGHEST_ID)
         self._counters = counters
-        self._name_of = name_of
+        self._engine_log = EngineLog(counters, name_of, time.monotonic)
         self._exchanges = Exchanges(draw_id)
         self._keys = KeyDerivation(draw)
-        self._tcp = TcpConnections(counters, Exchanges(draw_id), self._keys, name_of)
+        self._tcp = TcpConnections(counters, Exchanges(draw_id), self._keys, self._engine_log)
         self._waiting: dict[Transaction, _Wait] = {}
         self._resolver = Resolver()
         self._floods: dict[int, FloodWatch] = {}
@@ -183,7 +183,7 @@ class SnmpClient:
                 continue
             outcome = self._exchanges.receive(datagram, peer, now, wall_us)
             if self._exchanges.changes:
-                tell_changes(self._exchanges, self._counters, self._name_of)
+                self._engine_log.take(self._exchanges)
             if isinstance(outcome, Discard):
                 self._counters.add(Count.SNMP_DISCARDED, outcome)
                 vain += outcome is not Discard.LATE

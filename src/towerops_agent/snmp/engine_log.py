@@ -1,4 +1,4 @@
-"""Tells and counts what changed about devices' SNMP engines."""
+"""Logs and counts changes of devices' SNMP engines: what repeats is counted, and not repeated."""
 
 from collections.abc import Callable
 from typing import Final
@@ -16,18 +16,48 @@ _WARNINGS: Final = {
     "replaced": "SNMP engine has another ID: the device was replaced or set up again; accepted",
 }
 
+WARN_AGAIN_S: Final = 3600.0
+"""How long the same warning about the same device is not repeated: some firmware has another engine ID in each message."""
+
+MOST_REMEMBERED: Final = 10_000
 
 NameOf = Callable[[Peer], str]
 """What people call the device at an address; "" where they don't."""
 
 
-def tell_changes(exchanges: Exchanges, counters: Counters, name_of: NameOf) -> None:
-    """Take out what changed; what should not happen to a healthy device is a warning."""
-    for peer, change in exchanges.changes:
-        counters.add(Count.SNMP_ENGINES, change.kind)
-        where = log.bind(device=name_of(peer), address=address(peer[0], peer[1]), before=change.before, after=change.after)
-        if change.kind in _WARNINGS:
-            where.warning(_WARNINGS[change.kind])
-        else:
-            where.debug("SNMP engine is new" if change.kind == "discovered" else "SNMP engine restarted")
-    exchanges.changes.clear()
+class EngineLog:
+    """Counts each change. What should not happen to a healthy device is a warning, once an hour for each device."""
+
+    def __init__(self, counters: Counters, name_of: NameOf, clock_s: Callable[[], float]) -> None:
+        """`clock_s`: seconds on a monotonic clock."""
+        self._counters = counters
+        self._name_of = name_of
+        self._clock_s = clock_s
+        self._warned: dict[tuple[Peer, str], tuple[float, int]] = {}  # when, and how often since
+
+    def take(self, exchanges: Exchanges) -> None:
+        """Take out what changed."""
+        for peer, change in exchanges.changes:
+            self._counters.add(Count.SNMP_ENGINES, change.kind)
+            where = log.bind(
+                device=self._name_of(peer), address=address(peer[0], peer[1]), before=change.before, after=change.after
+            )
+            if change.kind in _WARNINGS:
+                unlogged = self._unlogged(peer, change.kind)
+                if unlogged is not None:
+                    where.warning(_WARNINGS[change.kind], unlogged=unlogged)
+            else:
+                where.debug("SNMP engine is new" if change.kind == "discovered" else "SNMP engine restarted")
+        exchanges.changes.clear()
+
+    def _unlogged(self, peer: Peer, kind: str) -> int | None:
+        """How many warnings were left out since the last one; None if this one is left out too."""
+        now_s = self._clock_s()
+        at_s, unlogged = self._warned.get((peer, kind), (-WARN_AGAIN_S, 0))
+        if now_s - at_s < WARN_AGAIN_S:
+            self._warned[peer, kind] = (at_s, unlogged + 1)
+            return None
+        if len(self._warned) >= MOST_REMEMBERED:
+            self._warned.clear()
+        self._warned[peer, kind] = (now_s, 0)
+        return unlogged

@@ -16,7 +16,7 @@ from typing import Final, cast
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard, Reason
-from towerops_agent.snmp.engine_log import NameOf, tell_changes
+from towerops_agent.snmp.engine_log import EngineLog
 from towerops_agent.snmp.keys import KeyDerivation
 from towerops_agent.snmp.wire.exchange import Answer, Exchanges, Peer, Transaction
 from towerops_agent.snmp.wire.framing import Framer
@@ -31,12 +31,12 @@ IDLE_S: Final = 900.0
 class TcpConnections:
     """The connections to all devices that are asked over TCP. For the tasks of one event loop."""
 
-    def __init__(self, counters: Counters, exchanges: Exchanges, keys: KeyDerivation, name_of: NameOf = lambda _peer: "") -> None:
+    def __init__(self, counters: Counters, exchanges: Exchanges, keys: KeyDerivation, engine_log: EngineLog) -> None:
         """`exchanges`: of its own, so that no datagram answers what was asked over TCP."""
         self._counters = counters
         self._exchanges = exchanges
         self._keys = keys
-        self._name_of = name_of
+        self._engine_log = engine_log
         self._connections: dict[Peer, _Connection] = {}
         self._opening: dict[Peer, asyncio.Lock] = {}
         self._waiting: dict[Transaction, asyncio.Future[Answer | AskAgain]] = {}
@@ -151,7 +151,7 @@ class TcpConnections:
     def receive(self, message: bytes, peer: Peer) -> None:
         """Hand a message that came from `peer` to whom it concerns."""
         outcome = self._exchanges.receive(message, peer, asyncio.get_running_loop().time(), time.time_ns() // 1000)
-        tell_changes(self._exchanges, self._counters, self._name_of)
+        self._engine_log.take(self._exchanges)
         if isinstance(outcome, Discard):
             self.discard(outcome)
             return

@@ -74,7 +74,7 @@ class Observer:
         self._marks = marks
         self._database_octets = database_octets
         self._now_us = now_us
-        self._started_us = now_us()
+        self._started_s = time.monotonic()
         self._samples: deque[tuple[float, int, int]] = deque()  # (monotonic seconds, polls, metrics)
         self._failing = False
 
@@ -148,7 +148,7 @@ class Observer:
             version=__version__,
             hostname=socket.gethostname(),
             pid=os.getpid(),
-            started_us=self._started_us,
+            started_us=now_us - round((time.monotonic() - self._started_s) * 1e6),  # whatever was done to the clock since
             written_us=now_us,
             written_boot_s=boot_clock_s(),
             due_s=self._marks.due_s,

@@ -191,8 +191,11 @@ def _exact_end(text: bytes, at: int) -> int:
 
 
 def _is_json(piece: bytes) -> bool:
+    """Whether it is JSON, as far as can be seen: a piece that is nested too deep is left to whoever reads it to refuse."""
     try:
         msgspec.json.decode(piece, type=msgspec.Raw)
+    except RecursionError:
+        return True
     except UNDECODABLE:
         return False
     return True

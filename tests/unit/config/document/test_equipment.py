@@ -370,3 +370,14 @@ def test_a_flood_of_refusals_is_counted_and_not_kept():
     assert list(result.equipment) == []
     assert len(result.refusals) == MOST_REFUSALS
     assert result.refused["equipment"] == MOST_REFUSALS + 7
+
+
+DEEP = b"[" * 3000 + b"]" * 3000
+
+
+def test_metadata_that_is_nested_without_measure_costs_its_device_only():
+    device = b'{"id":"%d","ip_address":"192.0.2.%d","sensors":[{"id":"s","oid":"1.3.6.1.2.1.1.3.0","metadata":%s}]}'
+    items = b",".join(device % (n, n, metadata) for n, metadata in ((1, b"{}"), (2, b'{"a":%s}' % DEEP), (3, b"{}")))
+    read = read_config(config_text(b'{"version":"1","equipment":[%s]}' % items))
+    assert [equipment.id for _, equipment in read.equipment] == ["1", "3"]
+    assert [(refusal.kind, refusal.equipment) for refusal in read.refusals] == [("equipment", "#2")]
