@@ -24,6 +24,11 @@ PURE = "Pure directories do no I/O, keep no log and read no clock, nor does what
 SHOW = "import sys; from mutmut.__main__ import show; [show.callback(name) for name in sys.argv[1:]]"
 """`mutmut show` for many at once; each by itself takes seconds."""
 
+BESIDE = {
+    "polling/course": ["tests/unit/polling/test_poller.py"],
+}
+"""Tests of the module above that say what the pure part does, by directory."""
+
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["src"]
@@ -42,10 +47,14 @@ def pure_directories() -> list[str]:
 
 
 def tests_of(directory: str) -> list[str]:
-    """The unit tests of the directory, and the property tests that import something of it."""
+    """The unit tests of the directory, those beside it that do no I/O, and the property tests that import something of it."""
     properties = (path for path in sorted((ROOT / "tests" / "property").glob("test_*.py")))
     named = f"towerops_agent.{directory.replace('/', '.')}"
-    return [f"tests/unit/{directory}", *(f"tests/property/{path.name}" for path in properties if named in path.read_text())]
+    return [
+        f"tests/unit/{directory}",
+        *BESIDE.get(directory, ()),
+        *(f"tests/property/{path.name}" for path in properties if named in path.read_text()),
+    ]
 
 
 def copy_tree(target: Path) -> None:

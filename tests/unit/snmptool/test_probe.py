@@ -1,7 +1,5 @@
 """What a probe finds out of simulated devices, and how it tells it."""
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +12,7 @@ from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_agent.snmptool.probe import most_borne, probe
 from towerops_agent.snmptool.target import Place, target_at
 from towerops_agent.snmptool.tool import AskFailed
-from towerops_agent.snmptool.views.probe_report import Bulk, Limit, ProbeReport, report_json, report_text
+from towerops_agent.snmptool.views.probe_report import Bulk, Limit, report_text
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 
@@ -142,43 +140,3 @@ async def test_an_answer_of_another_version_is_told_in_the_reason():
 
     with pytest.raises(AskFailed, match="other datagrams came: 1 wrong_version"):
         await probed(always_v1, pinned=True, timeouts_s=BRIEF)
-
-
-def test_a_report_is_aligned_and_calm():
-    report = ProbeReport(
-        "10.0.0.1:161",
-        "North Tower",
-        versions={"2c": "answers", "1": "is silent"},
-        version="2c",
-        system={"sysDescr": "a radio", "sysName": None},
-        rtts_s=[0.0012, 0.0014, 0.0031],
-        rtt_asks=5,
-        get=Limit(40, 41, "tooBig"),
-        bulk=[Bulk(10, 10), Bulk(50, 0, "silence")],
-        largest_answer_octets=1432,
-        if_number=5,
-        interfaces=5,
-        wide_counters=4,
-    )
-    assert report_text(report).splitlines() == [
-        "North Tower (10.0.0.1:161)",
-        "  versions         2c answers, 1 is silent",
-        "  sysDescr         a radio",
-        "  sysName          not given",
-        "  round trip       1.2 ms at least, 1.4 ms median; 3 of 5 answered",
-        "  varbinds         40 in a GET; 41 were answered with tooBig",
-        "  GETBULK          works: 10 asked, 10 in one answer; 50 asked, not answered, though the device still answers less",
-        "  largest answer   1432 octets seen",
-        "  interfaces       ifNumber 5, ifTable has 5",
-        "  64-bit counters  ifHCInOctets of 4 interfaces",
-    ]
-    plain = json.loads(report_json(report))
-    assert plain["rtt"] == {"asked": 5, "answered": 3, "min_s": 0.0012, "median_s": 0.0014}
-    assert plain["get"] == {"borne": 40, "refused_at": 41, "reason": "tooBig"}
-
-
-def test_what_was_not_found_out_is_unknown():
-    text = report_text(ProbeReport("10.0.0.1:161", version="2c", rtt_asks=5))
-    assert "unknown: none of 5 answered" in text
-    assert "GETBULK          unknown" in text
-    assert "could not be read to its end" in text

@@ -1,15 +1,10 @@
 """What status, health and history say, of snapshots and polls made by hand."""
 
-from dataclasses import replace
-
 import pytest
 
 from support import devices
 from support.snapshots import MINUTE_US, NOW_US, snapshot
-from towerops_agent.buffer.format.batch import StoredPoll
-from towerops_agent.model import Layout, Poll
 from towerops_agent.polling.course.state import DeviceState, State
-from towerops_agent.telemetry.views import history
 from towerops_agent.telemetry.views.snapshot import (
     Configuration,
     Dealing,
@@ -113,37 +108,3 @@ def test_devices_in_trouble_are_listed_down_first_and_longest_first():
     fleet[1].traits.srtt_s, fleet[2].traits.srtt_s, fleet[2].traits.refused_at = 0.5, 2.0, 12
     assert [slow.rtt_ms for slow in slowest_devices(fleet)] == [2000.0, 500.0]
     assert [device.refused_at for device in limited_devices(fleet)] == [12]
-
-
-LAYOUT = Layout("eq", (("temp", 10.0), ("never", 1.0)), ("eth0",))
-
-
-def stored(minute, raw, octets_in):
-    poll = Poll(1, minute * MINUTE_US, (raw, None, octets_in, None, 0, 0, 0, 0), ((3, 0),), 2)
-    return StoredPoll(minute, LAYOUT, poll, 0, 2)
-
-
-def test_history_has_values_as_delivered_and_rates_between_neighbours():
-    """No rate over a reboot, nor over a hole; no series of what was never read."""
-    polls = [stored(0, 410, 0), stored(1, 420, 7500), stored(2, None, 100), stored(3, 430, 7600), stored(9, 440, 9000)]
-    polls.append(StoredPoll(99, Layout("eq", is_state=True), Poll(2, 0, (0, 0, 5), ((1, 0),), 1), 0, 1))
-    temp, eth0 = history.series_of(polls)
-    assert (temp.id, temp.values) == ("temp", [41.0, 42.0, 43.0, 44.0])
-    assert (eth0.id, eth0.what) == ("eth0", "in")
-    assert [value for _, value in eth0.points] == [1000.0, None, 1000.0, None]
-
-
-def test_a_sparkline_goes_from_least_to_most_and_leaves_gaps():
-    (temp, *_) = history.series_of([stored(0, 0, 0), stored(1, 70, 0), stored(3, 35, 0)])
-    assert history.sparkline(temp, 0, 4 * MINUTE_US, width=4) == "▁█ ▅"
-    assert history.sparkline(temp, 0, 4 * MINUTE_US, history.PLAIN_BARS, 4) == "_@ +"
-    assert history.sparkline(temp, 9 * MINUTE_US, 10 * MINUTE_US, width=4) == "    "
-    flat = replace(temp, points=((0, 5.0), (MINUTE_US, 5.0)))
-    assert history.sparkline(flat, 0, 2 * MINUTE_US, width=2) == "▁▁"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0"), (12.345678, "12.35"), (9999, "9999"), (10_000, "10k"), (1.25e9, "1250M"), (-5e12, "-5000G")]
-)
-def test_amounts_are_short(value, text):
-    assert history.amount(value) == text
