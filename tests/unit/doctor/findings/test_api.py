@@ -14,7 +14,7 @@ from towerops_agent.api.wire.outcomes import (
 )
 from towerops_agent.config.document.text import config_text
 from towerops_agent.doctor.findings.api import check_api
-from towerops_agent.doctor.findings.check import Mark
+from towerops_agent.doctor.findings.check import Check, Mark
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,55 @@ def test_an_answer_that_is_no_configuration_may_be_another_servers():
     checks = check_api(Unavailable("the configuration can't be used: malformed JSON at octet 0", 200), True, took_s=0.1)
     assert [check.mark for check in checks] == [Mark.FAILED, Mark.SKIPPED]
     assert "captive portal" in checks[0].hint
+
+
+ANSWERS = Check("API", Mark.OK, "answers in 1500 ms")
+UNKNOWN = Check("token", Mark.SKIPPED, "not known: the API did not say")
+LOGIN_PAGE = "is it the API that answers, or a login page (captive portal) or a proxy on the way?"
+OF_ITS_OWN = "the server has a problem of its own: the agent tries again by itself, and loses nothing"
+
+
+def failed(found, hint):
+    return [Check("API", Mark.FAILED, found, hint), UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "checks"),
+    [
+        (NotModified(), [ANSWERS, Check("token", Mark.OK, "accepted")]),
+        (NotFound("/x"), failed("something answers, but has no /x (404)", "is TOWEROPS_API_URL right, with its path?")),
+        (
+            Redirected(302, "https://other.example"),
+            failed(
+                "redirects to https://other.example (302); the token follows no redirect",
+                "set TOWEROPS_API_URL to that URL, if you trust it",
+            ),
+        ),
+        (
+            Redirected(302, ""),
+            failed(
+                "redirects to nowhere (302); the token follows no redirect", "set TOWEROPS_API_URL to that URL, if you trust it"
+            ),
+        ),
+        (Unavailable("cut"), failed("cut", "does something on the way cut connections?")),
+        (Unavailable("a page", 299), failed("a page", LOGIN_PAGE)),
+        (Unavailable("busy", 300), failed("busy", OF_ITS_OWN)),
+        (Unavailable("busy", 199), failed("busy", OF_ITS_OWN)),
+    ],
+)
+def test_each_answer_has_its_line_and_its_hint(outcome, checks):
+    assert check_api(outcome, network_works=True, took_s=1.5) == checks
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_token_is_not_the_api_s_failure(status):
+    api, token = check_api(Unauthorized(status), network_works=True, took_s=1.5)
+    assert api == ANSWERS
+    assert (token.name, token.mark) == ("token", Mark.FAILED)
+    assert f"({status})" in token.found
+    assert token.hint
+
+
+def test_what_is_behind_a_broken_network_is_skipped():
+    checks = check_api(Unavailable("no connection"), network_works=False, took_s=0.1)
+    assert checks == [Check("API", Mark.SKIPPED, "not reached: see above"), UNKNOWN]

@@ -1,11 +1,11 @@
 """The doctor's judgement of the clock."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from towerops_agent.doctor.findings.check import Mark
-from towerops_agent.doctor.findings.clock import check_clock
+from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.clock import EARLIEST, check_clock
 
 NOON = datetime(2026, 1, 9, 12, 0, 0, tzinfo=UTC)
 
@@ -26,3 +26,41 @@ def test_the_clock_is_held_against_the_servers_and_against_reason(now, ahead_s, 
     assert check.mark is mark
     assert text in check.found
     assert bool(check.hint) is (mark is Mark.FAILED)
+
+
+SET_IT = "set it by NTP (chrony, systemd-timesyncd); `timedatectl` shows its state"
+BEFORE = datetime(2023, 12, 31, 23, 59, 59, tzinfo=UTC)
+IN_INDIA = datetime(2026, 1, 9, 17, 30, 0, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+
+
+@pytest.mark.parametrize(
+    ("now", "ahead_s", "check"),
+    [
+        (IN_INDIA, None, Check("clock", Mark.OK, "2026-01-09 12:00:00 UTC; not compared, as no server sent its time")),
+        (NOON, 30.0, Check("clock", Mark.OK, "2026-01-09 12:00:00 UTC, within 30 s of the server's")),
+        (NOON, 0.2, Check("clock", Mark.OK, "2026-01-09 12:00:00 UTC, within 1 s of the server's")),
+        (
+            NOON,
+            31.0,
+            Check("clock", Mark.FAILED, "2026-01-09 12:00:00 UTC, 31 s ahead of the server's: readings get wrong times", SET_IT),
+        ),
+        (
+            NOON,
+            -31.0,
+            Check("clock", Mark.FAILED, "2026-01-09 12:00:00 UTC, 31 s behind the server's: readings get wrong times", SET_IT),
+        ),
+        (
+            BEFORE,
+            0.0,
+            Check(
+                "clock",
+                Mark.FAILED,
+                "2023-12-31 23:59:59 UTC: this machine has lost its time (no battery-backed clock?)",
+                SET_IT,
+            ),
+        ),
+        (EARLIEST, None, Check("clock", Mark.OK, "2024-01-01 00:00:00 UTC; not compared, as no server sent its time")),
+    ],
+)
+def test_the_clock_s_line(now, ahead_s, check):
+    assert check_clock(now, ahead_s) == check

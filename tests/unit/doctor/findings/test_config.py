@@ -3,8 +3,9 @@
 import json
 
 from towerops_agent.config.document.text import config_text
-from towerops_agent.doctor.findings.check import Mark
-from towerops_agent.doctor.findings.config import MOST_REFUSALS, check_config
+from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.config import MOST_REFUSALS, check_config, kept_config
+from towerops_agent.model import Equipment, Interface, Sensor
 
 
 def config(*equipment, **more):
@@ -55,3 +56,50 @@ def test_only_the_wanted_devices_are_given():
     assert configured.total == 1
     assert [device.id for device in configured.devices()] == ["1"]
     assert configured.checks[0].found.startswith("3 devices")
+
+
+def test_what_is_configured_is_counted_over_all_devices():
+    parts = {
+        "sensors": [{"id": f"s{n}", "oid": "1.3.6.1"} for n in range(2)],
+        "interfaces": [{"id": f"i{n}", "if_index": n + 1} for n in range(3)],
+    }
+    devices = [{"id": str(i), "ip_address": "10.0.0.1", **parts} for i in range(2)]
+    assert check_config(config(*devices), lambda _: True).checks == [
+        Check("config", Mark.OK, "2 devices, 4 sensors, 6 interfaces"),
+    ]
+
+
+def test_refusals_have_a_line_each_up_to_a_number():
+    bad = [{"id": str(i), "ip_address": "10.0.0"} for i in range(MOST_REFUSALS + 1)]
+    good = {"id": "g", "ip_address": "10.0.0.1"}
+    exactly = check_config(config(good, *bad[:-1]), lambda _: True).checks
+    assert exactly[0] == Check("config", Mark.WARNING, f"1 device, 0 sensors, 0 interfaces; {MOST_REFUSALS} refused")
+    assert len(exactly) == 1 + MOST_REFUSALS
+    one_more = check_config(config(good, *bad), lambda _: True).checks
+    assert one_more[-1] == Check("config", Mark.WARNING, "and 1 more refused")
+
+
+def test_a_refusal_is_what_was_found_and_what_is_expected():
+    (_, check) = check_config(config({"ip_address": "10.0.0.1"}), lambda _: True).checks
+    assert (check.name, check.mark) == ("config", Mark.WARNING)
+    assert check.found.startswith("equipment ")
+    assert check.hint.startswith("correct it in Towerops")
+    (_, quoting) = check_config(config({"id": "1", "ip_address": "x: expected y"}), lambda _: True).checks
+    assert "x: expected y" in quoting.found
+    assert quoting.hint.startswith("correct it in Towerops: expected an IPv4 address")
+    (_, whole) = check_config(config(5), lambda _: True).checks
+    assert whole == Check(
+        "config", Mark.WARNING, "equipment #1 refused: equipment is 5", "correct it in Towerops: expected a JSON object"
+    )
+
+
+def test_the_kept_configuration_stands_in():
+    devices = [
+        Equipment(str(i), str(i), "10.0.0.1", sensors=(Sensor("s", b"+"),), interfaces=(Interface("i", 1), Interface("j", 2)))
+        for i in range(3)
+    ]
+    kept = kept_config(devices, lambda device: device.id != "1")
+    found = "not fetched; the one kept in the database has 3 devices, 3 sensors, 6 interfaces"
+    assert kept.checks == [Check("config", Mark.WARNING, found, "the devices below are its")]
+    assert kept.total == 2
+    assert [device.id for device in kept.devices()] == ["0", "2"]

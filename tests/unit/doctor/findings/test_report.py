@@ -44,6 +44,18 @@ def test_control_characters_are_shown():
     assert printable("a\x1b[31m\nb\x00") == "a\\x1b[31m\\nb\\x00"
 
 
+def test_json_is_indented_and_a_hint_is_printable():
+    text = checks_json([Check("a", Mark.OK, "b", "c\x1b")])
+    assert text.startswith('{\n  "ok": true,\n  "checks": [\n    {\n')
+    assert json.loads(text)["checks"] == [{"name": "a", "mark": "ok", "found": "b", "hint": "c\\x1b"}]
+
+
+def test_what_the_stream_lacks_is_escaped():
+    assert Lines("latin-1").line(Check("é", Mark.OK, "Ł")) == "+ é             \\u0141"
+    assert Lines("no-such-encoding").line(Check("é", Mark.OK, "")) == "+ \\xe9             "
+    assert Lines(None).line(Check("é", Mark.OK, "")) == "+ \\xe9             "
+
+
 def test_json_has_all_of_it():
     got = json.loads(checks_json(CHECKS))
     assert got["ok"] is False
