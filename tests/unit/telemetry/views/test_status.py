@@ -1,4 +1,4 @@
-"""What status, health and history say, of snapshots and polls made by hand."""
+"""What status says, of snapshots made by hand."""
 
 import pytest
 
