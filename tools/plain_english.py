@@ -33,7 +33,6 @@ PENDING: tuple[str, ...] = (
     "src/towerops_agent/delivery/",
     "src/towerops_agent/polling/",
     "src/towerops_agent/snmp/",
-    "src/towerops_lab/",
 )
 """Paths that are still to be rewritten."""
 

@@ -1,6 +1,6 @@
 """The commands that the lab adds to `towerops-agent`: `demo`, `sandbox` and `simulate` (entry points in pyproject.toml).
 
-Imports are lazy, as in the agent's command line, and the exit status is as there: 0, 1 or 2.
+Imports are lazy, as in the agent's command line, and so is the exit status: 0, 1 or 2.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ _PORT = click.IntRange(0, 65_535)
 
 
 @click.command()
-@click.option("--seconds", type=float, default=None, help="Stop after so many seconds; without it, at Ctrl-C.")
+@click.option("--seconds", type=float, default=None, help="Stop after this many seconds; without it, at Ctrl-C.")
 @click.option("--port", default=8700, show_default=True, type=_PORT, help="The page's port; 0: any free one.")
 def demo(seconds: float | None, port: int) -> None:
     """Show the agent at work on loopback: a simulated tower, a stand-in for the API, and a web page of what arrives."""
@@ -25,10 +25,10 @@ def demo(seconds: float | None, port: int) -> None:
 
 
 @click.command()
-@click.option("--config", type=_FILE, help="The configuration to serve, as JSON; without it, one that has no equipment.")
+@click.option("--config", type=_FILE, help="The configuration to serve, as JSON; without it, an empty one.")
 @click.option("--token", default="sandbox-token", show_default=True, help="The token to accept.")
-@click.option("--database", type=_NEW_FILE, help="Keep what arrives in this file; else in memory.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--database", type=_NEW_FILE, help="Keep received data in this file; else in memory.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8700, show_default=True, type=_PORT, help="The port; 0: any free one.")
 @click.option("--certificate", type=_FILE, help="PEM file of the certificate chain, for HTTPS.")
 @click.option("--key", type=_FILE, help="PEM file of the certificate's key.")
@@ -43,17 +43,17 @@ def sandbox(
 
 @click.command()
 @click.option("--devices", default=7, show_default=True, type=click.IntRange(1, 10_000), help="How many.")
-@click.option("--profile", "profiles", multiple=True, help="Kind of device; several take turns. Default: one of each.")
-@click.option("--community", default="public", show_default=True, help="The community to answer to.")
+@click.option("--profile", "profiles", multiple=True, help="Kind of device; repeat it to alternate. Default: one of each.")
+@click.option("--community", default="public", show_default=True, help="The community that they accept.")
 @click.option("--port", default=16161, show_default=True, type=_PORT, help="UDP port of each; 0: any free one.")
 @click.option(
     "--interval", default=60, show_default=True, type=click.IntRange(1), help="Seconds between polls, for --write-config."
 )
-@click.option("--write-config", type=_NEW_FILE, help="Write the API's configuration for them, as JSON.")
+@click.option("--write-config", type=_NEW_FILE, help="Write their configuration, as JSON, for the sandbox.")
 @click.option(
-    "--snmp", type=click.Choice(["1", "2c", "3"]), help="SNMP version for --write-config; default: as usual for each kind."
+    "--snmp", type=click.Choice(["1", "2c", "3"]), help="SNMP version for --write-config; default: the usual one of each kind."
 )
-@click.option("--list", "list_profiles", is_flag=True, help="Say which kinds there are, and exit.")
+@click.option("--list", "list_profiles", is_flag=True, help="List the kinds, and exit.")
 def simulate(
     devices: int,
     profiles: tuple[str, ...],
@@ -64,9 +64,10 @@ def simulate(
     snmp: str | None,
     list_profiles: bool,
 ) -> None:
-    """Serve simulated devices at 127.1.0.1 and the addresses after it, until Ctrl-C. They live: traffic, weather, power.
+    """Serve simulated devices at 127.1.0.1 and the addresses after it, until Ctrl-C. Their values change: traffic, weather,
+    power.
 
-    They answer to SNMPv1 and v2c, and to v3 as the user towerops with SHA-256 and AES-128: towerops-auth, towerops-priv.
+    They answer SNMPv1 and v2c, and v3 for the user towerops with SHA-256 (towerops-auth) and AES-128 (towerops-priv).
     """
     from towerops_lab.simulator.command import run
     from towerops_lab.simulator.profiles import PROFILES

@@ -39,7 +39,7 @@ class Arrivals:
 
     @property
     def rows(self) -> list[Row]:
-        """All rows, also those that nothing has arrived for."""
+        """All rows, also those without a value yet."""
         return list(self._rows.values())
 
     def by_device(self) -> dict[str, list[Row]]:
@@ -50,7 +50,7 @@ class Arrivals:
         return found
 
     def take(self, metrics: Iterable[Metric]) -> list[Row]:
-        """Take in what has arrived; the rows that it changed, once each."""
+        """Add new metrics; returns the changed rows, each once."""
         changed: dict[str, Row] = {}
         for metric in metrics:
             match metric:
@@ -80,7 +80,7 @@ def _seconds(first: InterfaceStat, second: InterfaceStat) -> float:
 
 
 def _rate(before: int | None, now: int | None, seconds: float) -> str:
-    """The rate between two counters of octets, for people; the counter itself if there is none."""
+    """The rate between two counters of octets, for people; the counter itself if there is no rate."""
     if now is None:
         return "not given"
     if before is None or now < before or seconds <= 0:

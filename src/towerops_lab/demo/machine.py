@@ -19,7 +19,7 @@ def snmpd_path() -> str | None:
 
 @asynccontextmanager
 async def this_machine(folder: Path) -> AsyncIterator[dict[str, Any] | None]:
-    """Serve this machine's own MIB by snmpd on a free port of loopback; gives its equipment, None without snmpd."""
+    """Serve this machine's own MIB by snmpd on a free port of loopback; yields its equipment, None without snmpd."""
     snmpd = snmpd_path()
     if snmpd is None:
         yield None
@@ -30,7 +30,7 @@ async def this_machine(folder: Path) -> AsyncIterator[dict[str, Any] | None]:
         *(snmpd, "-f", "-r", "-C", "-c", str(config), "-Lf", str(folder / "snmpd.log"), "-I", "-smux"),
         f"udp:127.0.0.1:{port}",
         env={**os.environ, "SNMP_PERSISTENT_DIR": str(folder)},
-        start_new_session=True,  # Ctrl-C is the demo's to handle
+        start_new_session=True,  # only the demo handles Ctrl-C
     )
     try:
         yield _equipment("this-machine", f"This machine ({socket.gethostname()})", port, MACHINE_SENSORS, _interfaces())

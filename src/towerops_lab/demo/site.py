@@ -1,4 +1,4 @@
-"""Run the demo: devices, sandbox and agent on loopback, each as it runs in earnest; page and terminal show what arrives.
+"""Run the demo: devices, sandbox and agent on loopback, each as it runs in production; page and terminal show what arrives.
 
 The agent is a process of its own, as a customer starts it: settings in the environment, a database on disk, HTTP between.
 """
@@ -40,7 +40,7 @@ TOKEN = "demo-token"  # noqa: S105 - the demo's own, for a server on loopback th
 
 
 async def run_demo(seconds: float | None = None, console: Console | None = None, port: int = PORT) -> int:
-    """Show the demo until Ctrl-C, or for so many seconds; the exit status: 0 where values arrived.
+    """Show the demo until Ctrl-C, or for this many seconds. Returns the exit status: 0 if values arrived.
 
     `port`: of the page; if it is taken, another one is used.
     """
@@ -63,7 +63,7 @@ async def run_demo(seconds: float | None = None, console: Console | None = None,
         if port and not bound:
             console.print(f"Port {port} is in use; the page is at another one.")
         if site.elsewhere:
-            console.print(f"Some devices answer at other ports than usual: {', '.join(site.elsewhere)}.")
+            console.print(f"Some devices answer on other ports than usual: {', '.join(site.elsewhere)}.")
         if machine is None:
             console.print("snmpd is not installed: this machine itself is left out; the other devices are simulated.")
         console.print(f"The page:    [bold]{url}/[/bold]\nThe API:     {url}/docs", soft_wrap=True)
@@ -86,7 +86,7 @@ async def run_demo(seconds: float | None = None, console: Console | None = None,
 
 
 def demo_config(equipment: list[dict[str, Any]]) -> dict[str, Any]:
-    """The configuration that the agent gets."""
+    """The agent's configuration."""
     return {"version": "demo", "poll_interval_seconds": INTERVAL_S, "equipment": equipment}
 
 
@@ -99,14 +99,14 @@ def agent_environment(url: str, folder: Path, environ: Mapping[str, str]) -> dic
 
 @asynccontextmanager
 async def running_agent(url: str, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The agent, as a process; told to stop, and waited for, at the end."""
+    """The agent, as a process; at the end it is stopped and waited for."""
     with (folder / "agent.log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "towerops_agent", "run"),
             env=agent_environment(url, folder, os.environ),
             stdout=output,
             stderr=output,
-            start_new_session=True,  # Ctrl-C is the demo's to handle
+            start_new_session=True,  # only the demo handles Ctrl-C
         )
     try:
         yield process
@@ -117,7 +117,7 @@ async def running_agent(url: str, folder: Path) -> AsyncIterator[asyncio.subproc
 
 
 async def _until(stop: asyncio.Event, agent: asyncio.subprocess.Process, seconds: float | None) -> None:
-    """Until `stop` is set, the agent has ended, or the time is over."""
+    """Wait until `stop` is set, the agent has ended, or the time is over."""
     waits = [asyncio.create_task(stop.wait()), asyncio.create_task(agent.wait())]
     await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
@@ -160,7 +160,7 @@ async def _lines(console: Console, arrivals: Arrivals, sandbox: Sandbox) -> Asyn
 
 
 def _table(arrivals: Arrivals, sandbox: Sandbox) -> Table:
-    """A line a device: its first sensor and its first interface."""
+    """A line for each device: its first sensor and its first interface."""
     store = sandbox.store
     table = Table(title="What has arrived at the server", title_justify="left", caption_justify="left")
     table.caption = f"{store.metric_count} metrics in {len(store.batches)} batches, {len(store.heartbeats)} heartbeats"

@@ -1,4 +1,4 @@
-"""The simulated tower of the demo: seven devices, each at its own address on loopback, the weather, and what one may do to them.
+"""The simulated tower of the demo: seven devices, each at its own address on loopback, the weather, and the switches for them.
 
 I/O: one UDP socket a device. The devices themselves are simulator/'s.
 """
@@ -20,7 +20,7 @@ from towerops_lab.simulator.world import World
 COMMUNITY: Final = "demo-community"
 INTERVAL_S: Final = 5
 PORT: Final = 1161
-"""Of each device, if it is free; 161 is for root alone."""
+"""The port of each device, if it is free; 161 is only for root."""
 
 LOSS: Final = 0.3
 
@@ -38,7 +38,7 @@ _DEVICES: Final = (
 
 @dataclass(slots=True)
 class Tower:
-    """The devices as served. `equipment`: for the API's configuration; `elsewhere`: the ids of those whose port was taken."""
+    """The devices as served. `equipment`: for the API's configuration; `elsewhere`: the ids of devices whose port was taken."""
 
     world: World
     stations: dict[str, Station] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Tower:
     elsewhere: list[str] = field(default_factory=list)
 
     def switches(self) -> list[Switch]:
-        """What one may do to the site and to each device."""
+        """The switches of the site and of each device."""
         found = [
             Switch(
                 "rain",
@@ -99,16 +99,16 @@ def _device_switches(key: str, station: Station) -> Sequence[Switch]:
             f"{key}-reboot",
             key,
             "Reboot it",
-            "Silent for 20 s; then its uptime and counters begin at zero.",
+            "Silent for 20 s; then its uptime and counters start at zero.",
             lambda _: station.reboot(time.time()),
             momentary=True,
         ),
-        Switch(f"{key}-off", key, "Switch it off", "It answers nothing, like a dead radio.", power),
+        Switch(f"{key}-off", key, "Switch it off", "It does not answer, like a dead radio.", power),
         Switch(
             f"{key}-loss",
             key,
             f"Lose {100 * LOSS:.0f} % of its packets",
-            "Requests get lost on their way to it.",
+            "Requests are lost on their way to it.",
             loss,
         ),
     )
@@ -119,7 +119,7 @@ def _at_wall_clock(station: Station) -> Answers:
 
 
 async def _serve(parts: AsyncExitStack, answers: Answers, host: str) -> tuple[str, int]:
-    """Serve at PORT of the address; where that is taken, at another port, or if there is no such address, at 127.0.0.1."""
+    """Serve on PORT of the address; if it is taken, on another port; if there is no such address, on 127.0.0.1."""
     for address, port in ((host, PORT), (host, 0)):
         try:
             return address, await parts.enter_async_context(serve(answers, address, port))

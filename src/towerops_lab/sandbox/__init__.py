@@ -1,1 +1,1 @@
-"""A stand-in for the Towerops API, for tests and the demo (extra: sandbox). The agent never imports it."""
+"""A stand-in for the Towerops API, for tests and the demo. The agent never imports it."""

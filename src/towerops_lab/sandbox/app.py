@@ -1,4 +1,4 @@
-"""The Towerops API as a Starlette app: strict with what the agent sends, scripted in what it gets wrong itself.
+"""The Towerops API as a Starlette app: strict with what the agent sends; its own errors are scripted.
 
 request -> fault before -> checks -> store -> fault after -> answer
 Paths and bodies are api/wire/contract.py's; a refusal has {"error": reason}, which the contract leaves open.
@@ -28,7 +28,7 @@ Handler = Callable[[Request, bytes], Response]
 
 
 def make_app(store: Store, faults: Faults, page: Sequence[BaseRoute] = ()) -> Starlette:
-    """The app. `page`: routes beside the API's, which meet no fault.
+    """The app. `page`: routes beside the API's, without faults.
 
     It needs sandbox.server's connections: a Cut calls `cut` of the connection's state.
     """
@@ -45,7 +45,7 @@ def make_app(store: Store, faults: Faults, page: Sequence[BaseRoute] = ()) -> St
 
 
 class _Gone(Exception):
-    """The client is gone, or was cut off: there is nobody to answer."""
+    """The client is gone, or was cut off: nobody to answer."""
 
 
 class _Api:
@@ -54,7 +54,7 @@ class _Api:
         self._faults = faults
 
     def endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """The handler, with faults before and after it, and a record of what became of the request."""
+        """The handler, with faults before and after it, and a record of the result."""
 
         async def answer(request: Request) -> Response:
             body = b""
@@ -63,14 +63,14 @@ class _Api:
                 response = await self._answer(request, body, handler)
             except (_Gone, ClientDisconnect):
                 self._record(request, None, body)
-                return Response()  # which goes nowhere
+                return Response()  # goes nowhere
             self._record(request, response.status_code, body)
             return response
 
         return answer
 
     def config(self, request: Request, _body: bytes) -> Response:
-        """GET config; the ETag is the configuration's, and If-None-Match is obeyed (RFC 9110 §13.1.2)."""
+        """GET config; the ETag is the configuration's, and If-None-Match is honoured (RFC 9110 §13.1.2)."""
         self._check_token(request)
         known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
         if known & {self._store.etag, "*"}:
@@ -135,7 +135,7 @@ class _Api:
             raise Refused(401, "expected Authorization: Bearer and a token that is known here")
 
     def _checked_body(self, request: Request, body: bytes) -> bytes:
-        """The JSON of the body, if its headers and its size are as agreed."""
+        """The JSON of the body, if its headers and its size match the contract."""
         limit = self._store.accepts.max_body_bytes
         if len(body) > limit:
             raise Refused(413, f"the body has more than {limit} octets")
@@ -150,7 +150,7 @@ class _Api:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """The body; if it is over the limit, no more of it is kept than tells so, but all is read, so that the answer is too."""
+    """The body. Beyond the limit it is cut, but still read to its end, so that the client reads the answer."""
     body = bytearray()
     async for chunk in request.stream():
         if len(body) <= limit:
@@ -159,7 +159,7 @@ async def _read(request: Request, limit: int) -> bytes:
 
 
 async def _suffer(request: Request, fault: Fault, effect: Effect) -> None:
-    """Carry out a fault in time. Raises _Gone where the client is gone before its end."""
+    """Carry out a fault in time. Raises _Gone if the client is gone before its end."""
     match effect:
         case Cut():
             request.state.cut()

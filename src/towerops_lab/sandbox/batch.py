@@ -1,4 +1,4 @@
-"""The values that the sandbox's store is asked for: a batch that arrived, a request that was made."""
+"""The values that the sandbox's store returns: a batch that arrived, a request that was made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from towerops_agent.api.wire.contract import Metric
 
 MetricIdentity = tuple[str, str, str]
-"""What makes two metrics the same one: type, the id of what was read, timestamp."""
+"""The identity of a metric: type, the id of what was read, timestamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and the status it was answered with; None where the connection ended first.
+    """One request and the status of its answer; None if the connection ended first.
 
     `headers` have lower-case names and lack the authorization. `size_octets`: of the body as it was sent.
     """

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class Changes:
-    """Whoever changes something tells; whoever waits looks again. Used on one event loop's thread."""
+    """The writer announces a change; waiters then check again. Used on one event loop's thread."""
 
     def __init__(self) -> None:
         self._next = asyncio.Event()
@@ -20,6 +20,6 @@ class Changes:
         return self._next
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Return as soon as the condition holds, which is looked at now and after each change."""
+        """Return as soon as the condition holds. It is checked now and after each change."""
         while not condition():
             await self._next.wait()

@@ -1,4 +1,4 @@
-"""Is a body what the contract asks for? Stricter than the contract's types: what a careless server would let pass is refused.
+"""Checks a body against the contract. Stricter than the contract's types: errors that a careless server would accept are refused.
 
 Pure. Timestamps are RFC 3339, UTC, microseconds; counters have at most 64 bits.
 """
@@ -15,7 +15,7 @@ from towerops_agent.api.wire.contract import Accepts, EquipmentStatus, Heartbeat
 from towerops_agent.model import INTERFACE_COLUMNS
 
 MAX_INFLATION = 100
-"""A compressed body may grow to this many times the limit of what may be sent (JSON of metrics shrinks 10 to 20 times)."""
+"""A compressed body may inflate to this many times the limit of a body (JSON of metrics shrinks 10 to 20 times)."""
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
@@ -51,7 +51,7 @@ def decompress(body: bytes, encoding: str, accepts: Accepts) -> bytes:
 
 
 def decode_metrics(body: bytes, accepts: Accepts) -> Sequence[Metric]:
-    """The metrics of a batch. Raises Refused: 400 for what is not JSON, 422 for a bad metric, 413 for too many."""
+    """The metrics of a batch. Raises Refused: 400 if it is not JSON, 422 for a bad metric, 413 for too many."""
     metrics = _decode(body, Metrics).metrics
     if len(metrics) > accepts.max_metrics:
         raise Refused(413, f"{len(metrics)} metrics: expected at most {accepts.max_metrics}")
@@ -72,7 +72,7 @@ def _rounded(reading: SensorReading, i: int) -> SensorReading:
 
 
 def decode_heartbeat(body: bytes) -> Heartbeat:
-    """The heartbeat. Raises Refused: 400 for what is not JSON, 422 for a bad one."""
+    """The heartbeat. Raises Refused: 400 if it is not JSON, 422 if it is bad."""
     heartbeat = _decode(body, Heartbeat)
     if not 0 <= heartbeat.uptime_seconds < 1 << 63:
         raise Refused(422, f"uptime_seconds is {heartbeat.uptime_seconds}: expected 0 to {(1 << 63) - 1}")
@@ -88,7 +88,7 @@ def _decode(body: bytes, kind: type[Body]) -> Body:
     except ValueError as error:  # msgspec.DecodeError, UnicodeDecodeError
         raise Refused(400, f"the body is not JSON: {error}") from None
     except RecursionError:
-        raise Refused(400, "the body is not JSON that one can read: it is nested too deep") from None
+        raise Refused(400, "the body can't be read as JSON: it is nested too deep") from None
 
 
 def _decode_again(body: bytes, kind: type[Body], refusal: msgspec.ValidationError) -> Body:

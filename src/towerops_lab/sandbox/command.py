@@ -1,4 +1,4 @@
-"""`towerops-agent sandbox`: serve a configuration file and say what arrives, until SIGINT or SIGTERM."""
+"""`towerops-agent sandbox`: serve a configuration file and print what arrives, until SIGINT or SIGTERM."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ from towerops_lab.sandbox.server import Sandbox
 def run(
     config: Path | None, token: str, database: Path | None, host: str, port: int, certificate: Path | None, key: Path | None
 ) -> None:
-    """Serve until a signal. Where the port is taken, another one is used."""
+    """Serve until a signal. If the port is taken, another one is used."""
     if (certificate is None) != (key is None):
         raise click.UsageError("--certificate and --key go together")
     tls = (certificate, key) if certificate is not None and key is not None else None

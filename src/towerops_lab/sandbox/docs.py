@@ -1,4 +1,4 @@
-"""The docs page: the OpenAPI document as one HTML page, without a script and without anything from elsewhere. Pure."""
+"""The docs page: the OpenAPI document as one HTML page, without a script and without external resources. Pure."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def _schema(name: str, schema: dict[str, Any]) -> Iterator[str]:
 
 
 def type_text(kind: dict[str, Any], link: Callable[[str], str], code: Callable[[str], str]) -> str:
-    """What a JSON schema allows, in words. `link`: to the schema of that name; `code`: a JSON value as it is written."""
+    """The values that a JSON schema allows, in words. `link`: to a named schema; `code`: how to write a JSON value."""
     if "$ref" in kind:
         return link(kind["$ref"].rpartition("/")[2])
     if "oneOf" in kind:

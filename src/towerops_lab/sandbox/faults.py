@@ -1,10 +1,10 @@
-"""A script of what goes wrong at the sandbox: which requests meet which fault, and for how long.
+"""A script of the sandbox's faults: which requests meet which fault, and for how long.
 
     sandbox.faults.answer(503, times=2, path=METRICS_PATH)       # the next two deliveries
     outage = sandbox.faults.answer(503)                          # everything, until outage.clear()
     hung = sandbox.faults.hold(times=1)                          # the next request gets no answer until hung.clear()
 
-A request meets the first active fault that fits its path; those that concern metrics are looked at one by one besides.
+A request meets the first active fault that fits its path. Faults of metrics are also checked one by one.
 No I/O and no clock: app.py carries the faults out. Used on one event loop's thread.
 """
 
@@ -18,7 +18,7 @@ from towerops_lab.sandbox.changes import Changes
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer this, and do nothing."""
+    """Send this answer, and do nothing."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Answer nothing until the fault is cleared. `taken`: the request has its effect first, else after the hold."""
+    """Do not answer until the fault is cleared. `taken`: the request has its effect first, else after the hold."""
 
     taken: bool
 
@@ -57,7 +57,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class RefuseMetrics:
-    """Refuse each batch that holds a metric which matches."""
+    """Refuse each batch with a matching metric."""
 
     matches: Callable[[Metric], bool]
     reason: str
@@ -85,12 +85,12 @@ class Fault:
         return not spent and not self.cleared.is_set() and self.path in (None, path)
 
     def hit(self) -> None:
-        """A request has met it."""
+        """Note that a request has met it."""
         self.hits += 1
         self._changes.tell()
 
     def clear(self) -> None:
-        """End it: no further request meets it, and those that it holds go on."""
+        """End it: no further request meets it, and held requests go on."""
         self.cleared.set()
 
     async def met(self, times: int = 1) -> None:
@@ -114,12 +114,12 @@ class Faults:
         path: str | None = None,
         times: int | None = None,
     ) -> Fault:
-        """Answer this, and do nothing. `retry_after`: seconds, or the header's text."""
+        """Send this answer, and do nothing. `retry_after`: seconds, or the header's text."""
         retry = {} if retry_after is None else {"retry-after": str(retry_after)}
         return self._add(Answer(status, {**(headers or {}), **retry}, body), path, times)
 
     def redirect(self, location: str, *, status: int = 307, path: str | None = None, times: int | None = None) -> Fault:
-        """Send the client elsewhere."""
+        """Redirect the client."""
         return self._add(Answer(status, {"location": location}), path, times)
 
     def garbage(self, body: bytes = b"<html>Please log in</html>", *, path: str | None = None, times: int | None = None) -> Fault:
@@ -127,11 +127,11 @@ class Faults:
         return self._add(Answer(200, {"content-type": "text/html"}, body), path, times)
 
     def refuse_token(self, *, status: int = 401, path: str | None = None, times: int | None = None) -> Fault:
-        """Refuse each token, the right one too. To change the right one, change Store.tokens."""
+        """Refuse every token, also the right one. To change the right one, change Store.tokens."""
         return self._add(Answer(status, {"www-authenticate": "Bearer"}, b'{"error":"unknown token"}'), path, times)
 
     def hold(self, *, taken: bool = False, path: str | None = None, times: int | None = None) -> Fault:
-        """Answer nothing until the fault is cleared; `taken`: the request has its effect first, else after the hold."""
+        """Do not answer until the fault is cleared; `taken`: the request has its effect first, else after the hold."""
         return self._add(Hold(taken), path, times)
 
     def delay(self, delay_s: float, *, taken: bool = False, path: str | None = None, times: int | None = None) -> Fault:
@@ -149,7 +149,7 @@ class Faults:
     def refuse_metrics(
         self, matches: Callable[[Metric], bool], reason: str, *, status: int = 422, times: int | None = None
     ) -> Fault:
-        """Refuse each batch that holds a metric which matches, and store none of it."""
+        """Refuse each batch with a matching metric, and store none of it."""
         return self._add(RefuseMetrics(matches, reason, status), METRICS_PATH, times)
 
     def clear(self) -> None:
@@ -167,7 +167,7 @@ class Faults:
         return None
 
     def for_metrics(self) -> Iterator[tuple[Fault, MetricsEffect]]:
-        """The faults that a batch is to be tried against. Whoever refuses it for one calls its hit()."""
+        """The faults to check a batch against. A caller that refuses it for one calls that fault's hit()."""
         for fault in self._script:
             if fault.fits(METRICS_PATH) and isinstance(fault.effect, MetricsEffect):
                 yield fault, fault.effect

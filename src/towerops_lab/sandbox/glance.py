@@ -1,7 +1,7 @@
-"""The site at a glance: what a server knows of each device from the configuration it gave and the metrics that came back.
+"""The site at a glance: what a server knows of each device from its configuration and the received metrics.
 
-store -> Glance.take(batch) -> glance(now) -> page.py (JSON). A device's state comes from its equipment_status, and else from the
-age of its values beside the other devices': a device that is silent while others are not is down.
+store -> Glance.take(batch) -> glance(now) -> page.py (JSON). A device's state comes from its equipment_status, else from the
+age of its values compared with the other devices': a device that is silent while others are not is down.
 Pure. Times in microseconds since 1970-01-01 UTC (`_us`).
 """
 
@@ -16,7 +16,7 @@ from towerops_lab.sandbox.batch import Batch
 from towerops_lab.sandbox.series import Series, rates
 
 MAX_DEVICES: Final = 100
-"""The page shows so many, the first ones; the API takes any number."""
+"""The page shows this many, the first ones; the API accepts any number."""
 
 MAX_ITEMS: Final = 1_500
 """And no more sensors and interfaces than this."""
@@ -25,10 +25,10 @@ LATE_US: Final = 45_000_000
 """A value that arrives this long after it was read was held back: batches come every 30 s."""
 
 WINDOW_US: Final = 30 * 60_000_000
-"""What charts show."""
+"""The time span of the charts."""
 
 SHORTEST_WINDOW_US: Final = 3 * 60_000_000
-"""What they show while less is known: a chart that has just begun is not a dot at its edge."""
+"""The span while less is known, so that a new chart is not a dot at the edge."""
 
 SPARK_US: Final = 10 * 60_000_000
 SPARK_POINTS: Final = 60
@@ -75,7 +75,7 @@ class _Arrival:
 
 
 class Glance:
-    """What is known, for a configuration's document."""
+    """The current knowledge, for a configuration."""
 
     def __init__(self) -> None:
         self._devices: dict[str, _Device] = {}
@@ -85,7 +85,7 @@ class Glance:
         self.device_count = 0
 
     def configure(self, document: Mapping[str, Any]) -> None:
-        """Show the equipment of this configuration; what is known of those that were there before is kept."""
+        """Show the equipment of this configuration; the data of those that were there before is kept."""
         known = self._of
         default_s = document.get("poll_interval_seconds") or 60
         self._of, devices = {}, {}
@@ -106,7 +106,7 @@ class Glance:
         self._devices = devices
 
     def take(self, batch: Batch) -> None:
-        """Take in what has arrived."""
+        """Add a new batch."""
         late, oldest_us = 0, batch.arrived_us
         for metric in batch.metrics:
             time_us = _time_us(metric.timestamp)
@@ -135,7 +135,7 @@ class Glance:
             device.newest_us = max(device.newest_us, time_us)
 
     def expected_rate(self) -> float:
-        """How many values a second the shown devices make if all are well."""
+        """How many values a second the shown devices make if all are up."""
         return sum(len(device.items) / (device.interval_us / 1e6) for device in self._devices.values())
 
     def gaps(self, now_us: int) -> int:
@@ -147,7 +147,7 @@ class Glance:
         )
 
     def glance(self, now_us: int) -> list[dict[str, Any]]:
-        """Each device in short: its state and why, its values, a small chart of the first."""
+        """Each device in short: its state and reason, its values, a small chart of the first."""
         newest_us = max((device.newest_us for device in self._devices.values()), default=0)
         return [self._short(device, newest_us, now_us) for device in self._devices.values()]
 
@@ -228,7 +228,7 @@ def _state(device: _Device, newest_us: int) -> tuple[str, str]:
 
 
 def _longest_us(device: _Device) -> int:
-    """The longest that neighbours may be apart and still be neighbours: a poll missed is a gap."""
+    """The longest distance between neighbours: a missed poll is a gap."""
     return device.interval_us * 9 // 4 + 1_000_000
 
 
@@ -238,7 +238,7 @@ def _points(item: _Item, since_us: int) -> list[tuple[int, tuple[float | None, .
 
 
 def _value(item: _Item, now_us: int) -> list[float | None]:
-    """What the item reads now: a value, or two rates."""
+    """The item's current reading: a value, or two rates."""
     if item.kind == "sensor":
         return list(item.series.newest)
     points = rates(item.series.since(now_us - SPARK_US)[-4:])

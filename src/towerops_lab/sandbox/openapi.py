@@ -1,4 +1,4 @@
-"""The contract as an OpenAPI 3.1 document: what the sandbox serves at /openapi.json, and its docs page is made of.
+"""The contract as an OpenAPI 3.1 document: served at /openapi.json, and the source of the docs page.
 
 As strict as checks.py, and no stricter: tests send what it generates. Pure.
 """

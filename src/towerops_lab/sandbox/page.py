@@ -1,7 +1,7 @@
 """The sandbox's web page: its files, what it shows as JSON, a stream of changes, and its switches.
 
-The API's routes come first and never wait for it: what is shown is put together at most four times a second, once for all
-viewers, and drawn by the browser. Everything is served from here; the page's policy forbids the browser to ask anybody else.
+The API's routes come first and never wait for it: the state is built at most four times a second, once for all
+viewers, and drawn by the browser. Everything is served from here; the page's policy forbids other origins.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ SHORTEST_S: Final = 0.25
 """The least time between two looks."""
 
 SHARE: Final = 0.05
-"""The most of the event loop's time that looks may take: if one is dear, the next one waits longer."""
+"""The largest share of the event loop's time for building the state: after a slow one, the next one waits longer."""
 
 _TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _HEADERS: Final = {
@@ -40,14 +40,14 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the page is headed with."""
+    """The page's heading."""
 
     title: str = "Sandbox"
     about: str = "What the agent sends to this stand-in for the Towerops API."
 
 
 class Page:
-    """What is shown of a store. `switches`: those of the API, to which others may be added."""
+    """The view of a store. `switches`: those of the API; others may be added."""
 
     def __init__(self, store: Store, switches: Sequence[Switch], site: Site) -> None:
         self._store = store
@@ -101,7 +101,7 @@ class Page:
         return _json({"error": "no such device is shown"}, 404) if charts is None else _json(charts)
 
     async def _turn(self, request: Request) -> Response:
-        """Turn a switch. Only for the page itself: another site's form can't send JSON, nor name this origin."""
+        """Turn a switch. Only for the page itself: another site's form can't send JSON or this origin."""
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _json({"error": "expected a request of the page's own"}, 403)
         switch = self.switches.get(request.path_params["switch"])
@@ -132,7 +132,7 @@ class Page:
             await asyncio.sleep(max(SHORTEST_S, self._next_look_s - time.monotonic()))  # several changes make one look
 
     def _look(self) -> bytes:
-        """The state as JSON, put together again if it is time for that."""
+        """The state as JSON, built again if it is time for that."""
         now_s = time.monotonic()
         if not self._shown or now_s >= self._next_look_s:
             self._shown = msgspec.json.encode(self._put_together(time.time_ns() // 1000))

@@ -4,7 +4,7 @@
     async with sandbox.serve() as target, proxy.serve(target) as url:
         proxy.go_down()
 
-It looks at no octet that passes, so TLS goes through it. Faults of single requests are in faults.py.
+It does not read the octets, so TLS goes through it. Faults of single requests are in faults.py.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ CHUNK_OCTETS = 65_536
 
 
 class Proxy:
-    """An uplink, which is up at first. `accepted`: how many connections have come in, also while it was down."""
+    """An uplink, up at first. `accepted`: how many connections were accepted, also while it was down."""
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -27,22 +27,22 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def go_down(self) -> None:
-        """Cut all connections, and each new one as soon as it comes."""
+        """Cut all connections, and each new one at once."""
         self._is_down = True
         self._cut_all()
 
     def stall(self) -> None:
-        """Take connections, but let no octet pass either way, as where packets are lost."""
+        """Accept connections, but pass no octet either way, as if packets were lost."""
         self._flowing.clear()
 
     def come_up(self) -> None:
-        """Let everything pass again; what a stall held back goes on its way."""
+        """Let everything pass again, with the octets that a stall held back."""
         self._is_down = False
         self._flowing.set()
 
     @asynccontextmanager
     async def serve(self, target: str, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-        """Pass connections on to the target's host and port until the block ends; gives the target's URL at the proxy's port."""
+        """Pass connections on to the target's host and port until the block ends; yields the target's URL at the proxy's port."""
         url = urlsplit(target)
 
         async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -51,7 +51,7 @@ class Proxy:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             self.accepted += 1
-            with suppress(OSError):  # either side is gone, which the other then sees as well
+            with suppress(OSError):  # one side is gone; the other one notices
                 await self._pass_on(reader, writer, url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
 
         server = await asyncio.start_server(pass_on, host, port)

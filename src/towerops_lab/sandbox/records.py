@@ -1,7 +1,7 @@
 """What arrived at the sandbox, in SQLite: batches with their keys, metrics, heartbeats.
 
-In memory, or in a file that a later sandbox goes on with. Bounded: the oldest metrics go first, their batches' keys stay known.
-I/O: sqlite3, on the event loop's thread; a batch of 1,000 metrics takes about 4 ms.
+In memory, or in a file that a later sandbox continues. Bounded: the oldest metrics are removed first, their batches' keys stay
+known. I/O: sqlite3, on the event loop's thread; a batch of 1,000 metrics takes about 4 ms.
 """
 
 import sqlite3
@@ -30,20 +30,20 @@ class Records:
 
     def __init__(self, path: Path | str = ":memory:", max_metrics: int = MAX_METRICS) -> None:
         self._max_metrics = max_metrics
-        # Ended by whichever thread collects the last user of it; used by one at a time all the same.
+        # Closed by any thread that collects its last user; still used by one thread at a time.
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self.close = weakref.finalize(self, self._db.close)
-        """End it; without, it ends with the last one who uses it."""
+        """Close it. Else it is closed with its last user."""
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript((files("towerops_lab.sandbox") / "schema.sql").read_text())
         self.metric_count: int = self._number("SELECT count(*) FROM metric")
-        """How many metrics have been stored, those that have been let go since among them."""
+        """How many metrics have been stored, including those removed since."""
         self.batch_count: int = self._number("SELECT count(*) FROM batch")
         self._held = self.metric_count
 
     def digest_of(self, key: str) -> bytes | None:
-        """The digest of the batch that came under this key."""
+        """The digest of the batch with this key."""
         row = self._db.execute("SELECT digest FROM batch WHERE key = ?", (key,)).fetchone()
         return None if row is None else bytes(row[0])
 
@@ -73,12 +73,12 @@ class Records:
             self._db.execute("DELETE FROM heartbeat WHERE id <= ?", ((number or 0) - MAX_HEARTBEATS,))
 
     def heartbeats(self) -> list[tuple[int, Heartbeat]]:
-        """The heartbeats, with the time at which each was heard (µs)."""
+        """The heartbeats, with the arrival time of each (µs)."""
         rows = self._db.execute("SELECT heard_us, body FROM heartbeat ORDER BY id")
         return [(heard_us, msgspec.json.decode(body, type=Heartbeat)) for heard_us, body in rows]
 
     def metrics(self) -> list[Metric]:
-        """All that are held, in order of arrival."""
+        """All stored metrics, in order of arrival."""
         return [_decode(body) for (body,) in self._db.execute("SELECT body FROM metric ORDER BY id")]
 
     def of(self, kind: str, item: str) -> tuple[Metric, ...]:
@@ -87,7 +87,7 @@ class Records:
         return tuple(_decode(body) for (body,) in rows)
 
     def duplicates(self) -> dict[MetricIdentity, int]:
-        """The metrics that are held more than once, and how often."""
+        """The metrics that are stored more than once, and how often."""
         rows = self._db.execute(
             "SELECT kind, item, timestamp, count(*) FROM metric GROUP BY item, kind, timestamp HAVING count(*) > 1"
         )
@@ -113,7 +113,7 @@ class Records:
         return Batch(key, tuple(_decode(body) for (body,) in rows), size, arrived_us)
 
     def _let_go(self) -> None:
-        """Delete the oldest batches' metrics, a tenth of what may be held at a time, and keys beyond MAX_KEYS."""
+        """Delete the oldest batches' metrics, a tenth of the limit at a time, and keys beyond MAX_KEYS."""
         wanted = self._held - self._max_metrics * 9 // 10
         row = self._db.execute("SELECT batch FROM metric ORDER BY id LIMIT 1 OFFSET ?", (max(wanted - 1, 0),)).fetchone()
         if row is None:
@@ -142,7 +142,7 @@ class _Transaction:
 
 
 class Batches(Sequence[Batch]):
-    """The batches, read from the database when they are looked at."""
+    """The batches, read from the database on access."""
 
     def __init__(self, records: Records) -> None:
         self._records = records

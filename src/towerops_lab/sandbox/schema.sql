@@ -1,4 +1,4 @@
--- What the sandbox has been told. A metric's body is its JSON: counters of 64 bits do not fit SQLite's integers.
+-- What the sandbox has received. A metric's body is its JSON: counters of 64 bits do not fit SQLite's integers.
 CREATE TABLE IF NOT EXISTS batch (
   id INTEGER PRIMARY KEY,
   key TEXT UNIQUE,             -- the idempotency key, if there was one

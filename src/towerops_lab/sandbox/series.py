@@ -1,7 +1,7 @@
-"""The values of one sensor or interface over time, as a chart wants them: sorted by time, rates made of counters, gaps found.
+"""The values of one sensor or interface over time, for a chart: sorted by time, with rates from counters, and gaps.
 
-Batches come out of order after an outage (the newest first), so a point goes where its timestamp says, and a rate is computed
-when it is asked for. Pure. Times in microseconds since 1970-01-01 UTC (`_us`); rates in bits per second.
+Batches arrive out of order after an outage (the newest first), so a point is placed by its timestamp, and rates are computed
+on request. Pure. Times in microseconds since 1970-01-01 UTC (`_us`); rates in bits per second.
 """
 
 from bisect import bisect_left, insort
@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import Final
 
 MAX_POINTS: Final = 2_000
-"""The most that a series keeps, the newest: nearly three hours at a poll each five seconds."""
+"""The most points that a series keeps, the newest: nearly three hours at a poll each five seconds."""
 
 WRAP: Final = 1 << 32
 _PLAUSIBLE: Final = 3.0
-"""A counter that fell is taken to have wrapped where the rate would be no more than this many times the one before."""
+"""A counter that fell has wrapped if the rate would be at most this many times the one before."""
 
 
 class Series:
@@ -27,7 +27,7 @@ class Series:
         return len(self._points)
 
     def add(self, time_us: int, values: tuple[float | None, ...], late: bool = False) -> None:
-        """Put a point where its time says; a second one of the same time is left out."""
+        """Place a point by its time; a second one with the same time is left out."""
         at = bisect_left(self._points, (time_us,))
         if at < len(self._points) and self._points[at][0] == time_us:
             return
@@ -64,10 +64,10 @@ class Series:
 
 
 def rates(points: Iterable[tuple[int, tuple[float | None, ...], bool]]) -> list[tuple[int, tuple[float | None, ...], bool]]:
-    """The rates between neighbours' counters of octets, each at the later one's time; None if there is none to tell.
+    """The rates between neighbours' counters of octets, each at the later one's time; None if there is no rate.
 
-    A counter that fell: where another of the same interface fell too, the device has restarted, and no rate is made up. Else, of
-    32 bits and with a plausible rate, it has wrapped.
+    If a counter fell and another one of the same interface fell too, the device has restarted, and there is no rate. Else a
+    counter of 32 bits with a plausible rate has wrapped.
     """
     found: list[tuple[int, tuple[float | None, ...], bool]] = []
     before: tuple[int, tuple[float | None, ...]] | None = None

@@ -5,7 +5,7 @@
         ...
         await sandbox.store.wait_until(lambda store: store.metric_count >= 10)
 
-uvicorn's protocol is used without its Server: that one takes over the signals, and looks every 100 ms whether it may stop.
+uvicorn's protocol is used without its Server: that one handles the signals, and checks every 100 ms whether to stop.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ IDLE_S = 75  # how long an idle connection is kept, as nginx does: longer than t
 
 
 class Sandbox:
-    """A stand-in for the Towerops API. Store and faults outlive its serving, which may begin again at the same port."""
+    """A stand-in for the Towerops API. Store and faults outlive its serving, which may start again on the same port."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class Sandbox:
     async def serve(
         self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | tuple[Path, Path] | None = None
     ) -> AsyncIterator[str]:
-        """Serve until the block ends; gives the base URL. `port` 0: any free one. `tls`: a context, or (certificate chain, key).
+        """Serve until the block ends; yields the base URL. `port` 0: any free one. `tls`: a context, or (certificate chain, key).
 
         At the end all connections are cut at once, also those with a request under way.
-        Raises OSError where the address can't be had.
+        Raises OSError if the address is not available.
         """
         context = _context(tls)
         settings = uvicorn.Config(
@@ -79,13 +79,13 @@ class Sandbox:
             for connection in tuple(state.connections):
                 connection.transport.abort()
             if sys.version_info >= (3, 13):
-                server.abort_clients()  # those amid the TLS handshake, which uvicorn has not heard of
+                server.abort_clients()  # those in the TLS handshake, which uvicorn does not know yet
             await ended.until(lambda: not state.connections)
             await asyncio.gather(*state.tasks)
 
 
 class _Connection(H11Protocol):
-    """uvicorn's HTTP/1.1 connection, which lets the app end it (`request.state.cut`) and tells when it has ended."""
+    """uvicorn's HTTP/1.1 connection, which the app can end (`request.state.cut`), and which reports its end."""
 
     def __init__(self, settings: uvicorn.Config, state: ServerState, ended: Changes) -> None:
         super().__init__(config=settings, server_state=state, app_state={})

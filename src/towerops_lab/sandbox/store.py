@@ -1,7 +1,7 @@
-"""What the sandbox serves (configuration, tokens, limits) and what it was told (metrics, heartbeats).
+"""What the sandbox serves (configuration, tokens, limits) and what it has received (metrics, heartbeats).
 
-app.py reads and fills it; tests, the page and a live table look at it. What arrives is kept in records.py's database; the last
-requests are kept in memory. Used on one event loop's thread.
+app.py reads and fills it; tests, the page and a live table read it. Received data is in records.py's database; the last
+requests are in memory. Used on one event loop's thread.
 """
 
 import time
@@ -23,7 +23,7 @@ __all__ = ["Batch", "Exchange", "MetricIdentity", "Store"]
 
 
 class Store:
-    """One server's knowledge. `tokens`: those that it accepts, to be changed at will."""
+    """One server's data. `tokens`: the accepted ones; may be changed at any time."""
 
     def __init__(
         self,
@@ -35,23 +35,23 @@ class Store:
         max_metrics: int = MAX_METRICS,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
-        """`path`: the database's, which a later Store goes on with; `max_metrics`: how many are kept, the newest."""
+        """`path`: the database's, which a later Store continues; `max_metrics`: how many are kept, the newest."""
         self.tokens = {token}
         self.records = Records(path, max_metrics)
         self.batches: Sequence[Batch] = Batches(self.records)
         self.heartbeats: list[Heartbeat] = [heartbeat for _, heartbeat in self.records.heartbeats()]
         self.heard_us = max((heard_us for heard_us, _ in self.records.heartbeats()), default=0)
         self.exchanges: list[Exchange] = []
-        self.repeats = 0  # batches that came again under their key, and were not stored again
+        self.repeats = 0  # batches that were sent again with their key, and were not stored again
         self.clock_us = clock_us
         self._listeners: list[Callable[[Batch], None]] = []
         self.changes = Changes()
         self.set_config(config, accepts)
 
     def set_config(self, config: Mapping[str, object] | bytes, accepts: Accepts | None = None) -> None:
-        """Serve this configuration from now on: a document, or octets that go out as they are, JSON or not.
+        """Serve this configuration from now on: a document, or octets that are sent as they are, JSON or not.
 
-        `accepts`: the limits to enforce, which a document is given as well; if it is None, those that the
+        `accepts`: the limits to enforce, which are added to a document; None: those that the
         configuration states, else the contract's.
         """
         if isinstance(config, bytes):
@@ -63,7 +63,7 @@ class Store:
         self.accepts = accepts or _stated_limits(self.config_body)
 
     def take(self, body: bytes, metrics: Sequence[Metric], key: str | None) -> bool:
-        """Store a batch, unless its key was seen: then nothing is stored, and False says that the key had another body."""
+        """Store a batch, unless its key was seen: then nothing is stored, and False means that the key had another body."""
         digest = sha256(body).digest()
         known = None if key is None else self.records.digest_of(key)
         if known is not None:
@@ -119,7 +119,7 @@ class Store:
         return self.records.duplicates()
 
     def listen(self, listener: Callable[[Batch], None]) -> Callable[[], None]:
-        """Call `listener` with each batch when it is stored; the result, once called, ends that."""
+        """Call `listener` with each batch when it is stored; call the result to stop that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 

@@ -1,6 +1,6 @@
-"""Switches on the page: what one may do to the API, and to whatever else the sandbox was given (see demo/).
+"""Switches on the page, for the API and for whatever else the sandbox was given (see demo/).
 
-Each is a fact of its own; `turn` carries it out. Used on one event loop's thread.
+Each is independent; `turn` carries it out. Used on one event loop's thread.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Switch:
 
 
 def api_switches(faults: Faults) -> list[Switch]:
-    """What one may do to the API as the agent sees it."""
+    """The switches of the API."""
 
     def fault(begin: Callable[[], Fault]) -> Callable[[bool], None]:
         active: list[Fault] = []
@@ -64,7 +64,7 @@ def api_switches(faults: Faults) -> list[Switch]:
             "api-refuse",
             "api",
             "Refuse the token",
-            "Every request is answered with 401: the token was withdrawn.",
+            "Every request is answered with 401: the token was revoked.",
             fault(faults.refuse_token),
         ),
     ]

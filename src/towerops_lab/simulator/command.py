@@ -1,4 +1,4 @@
-"""`towerops-agent simulate`: serve a fleet of devices until SIGINT or SIGTERM. Where the port is taken, another one is used."""
+"""`towerops-agent simulate`: serve a fleet of devices until SIGINT or SIGTERM. If the port is taken, another one is used."""
 
 import asyncio
 import signal
@@ -25,7 +25,7 @@ def run(
 ) -> None:
     """Serve until a signal.
 
-    `write_config`: where to write the API's configuration for the devices once they answer, with this SNMP `version`.
+    `write_config`: the file for the devices' configuration, written once they answer, with this SNMP `version`.
     """
 
     def ready(bound: int) -> None:

@@ -79,7 +79,7 @@ class SimulatedDevice:
 
     def _get_bulk(self, message: Message, uptime_s: float) -> Pdu:
         pdu = message.pdu
-        heads = max(pdu.error_status, 0)  # non-repeaters and max-repetitions stand if a response has its error
+        heads = max(pdu.error_status, 0)  # non-repeaters and max-repetitions are in the fields of a response's error
         found = [self._next(name, uptime_s, message.version) for name in pdu.names[:heads]]
         last = pdu.names[heads:]
         octets = sum(map(_octets, found))
@@ -110,7 +110,7 @@ class SimulatedDevice:
         return Varbind(name, tag, value(uptime_s) if callable(value) else value)
 
     def _absence(self, name: Oid) -> int:
-        """noSuchInstance where another instance of the object is there, else noSuchObject (RFC 3416 §4.2.1)."""
+        """noSuchInstance if another instance of the object exists, else noSuchObject (RFC 3416 §4.2.1)."""
         column = subidentifiers(name)[:-1]
         at = bisect_left(self._order, column)
         near = at < len(self._order) and self._order[at][: len(column)] == column
@@ -125,7 +125,7 @@ class SimulatedDevice:
 
 
 def _refusal(asked: Pdu, status: int, index: int) -> Pdu:
-    """An error in SNMPv1's way, the request's varbinds given back (RFC 1157 §4.1.2)."""
+    """An error as in SNMPv1, with the request's varbinds (RFC 1157 §4.1.2)."""
     return response(asked, asked.names, bytes([ber.NULL]) * len(asked.names), [None] * len(asked.names), status, index)
 
 

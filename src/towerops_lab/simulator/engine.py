@@ -1,7 +1,7 @@
 """The SNMPv3 side of a simulated device: an authoritative engine with one user.
 
-message -> engine, user, level, digest, time, decryption -> PDU -> Station.respond -> message; what fails is told by a report.
-Pure: the wall clock's seconds are passed in. Source: RFC 3414 §3.1 and §3.2 (the order of the checks), §4 (discovery).
+message -> engine, user, level, digest, time, decryption -> PDU -> Station.respond -> message; a failure is answered with a
+report. Pure: the wall clock's seconds are passed in. Source: RFC 3414 §3.1 and §3.2 (the order of the checks), §4 (discovery).
 """
 
 import hmac
@@ -29,7 +29,7 @@ from towerops_agent.snmp.wire.v3message import (
 )
 
 USER: Final = Principal(b"towerops", AuthScheme.SHA_256, b"towerops-auth", PrivScheme.AES_128, b"towerops-priv")
-"""Who may read a simulated device, unless it is told otherwise. Known to all."""
+"""The default user of a simulated device. Public."""
 
 _LEVEL: Final = 1
 _TIME: Final = 2
@@ -38,7 +38,7 @@ _ENGINE_ID: Final = 4
 _DIGEST: Final = 5
 _DECRYPTION: Final = 6
 _STATS: Final = {number: parse_oid(f"1.3.6.1.6.3.15.1.1.{number}.0") for number in range(1, 7)}
-"""usmStats (RFC 3414 §5): what a report is about."""
+"""usmStats (RFC 3414 §5): the subjects of a report."""
 
 Respond = Callable[[int, bytes, float, int], bytes | None]
 """As Station.respond."""
@@ -69,7 +69,7 @@ class Engine:
         self._reported = dict.fromkeys(_STATS, 0)
 
     def restart(self, now_s: float) -> None:
-        """It starts again, and counts that."""
+        """Start again, and count that."""
         self.boots += 1
         self.started_s = now_s
 
@@ -113,7 +113,7 @@ class Engine:
         return _TIME if message.boots != self.boots or late_s > TIME_WINDOW_S else None
 
     def _report(self, message: V3Message, number: int, now_s: float) -> bytes | None:
-        """A report (RFC 3414 §3.2): not authenticated, except for the time, which the sender then can believe."""
+        """A report (RFC 3414 §3.2): not authenticated, except for the time, which the sender then can trust."""
         if not message.flags & REPORTABLE:
             return None
         self._reported[number] += 1
@@ -140,7 +140,7 @@ class Engine:
             return encode_v3(message_id, flags, encode_parameters(engine, name), data)
         size = auth.digest_octets
         octets = encode_v3(message_id, flags, encode_parameters(engine, name, size, salt), data)
-        end = len(octets) - len(data) - len(salt) - 2  # the digest stands before salt and data
+        end = len(octets) - len(data) - len(salt) - 2  # the digest is before salt and data
         return octets[: end - size] + self._digest(octets)[:size] + octets[end:]
 
     def _is_authentic(self, message: V3Message) -> bool:

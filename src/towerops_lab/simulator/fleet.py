@@ -1,6 +1,6 @@
 """Serve up to 10,000 simulated devices, each at its own address 127.x.y.z, from one UDP socket bound to the loopback interface.
 
-The kernel says which address a datagram was sent to, and the answer leaves from there (IP_PKTINFO): no socket a device, no limit
+The kernel reports the destination of a datagram, and the answer is sent from it (IP_PKTINFO): no socket for each device, no limit
 on open files, one wake-up for many datagrams. Linux: the whole of 127.0.0.0/8 is the loopback's.
 """
 
@@ -30,7 +30,7 @@ _SO_RCVBUFFORCE: Final = 33
 
 
 def make_fleet(profiles: Sequence[Profile], count: int, community: str, now_s: float) -> dict[bytes, Station]:
-    """So many devices, of the profiles in turn, by their packed addresses from FIRST_ADDRESS on."""
+    """This many devices, of the profiles in turn, by their packed addresses from FIRST_ADDRESS on."""
     world = World(now_s)
     rng = Random(1)  # noqa: S311 - what gets lost, and how devices of a kind differ
     stations = {}
@@ -44,7 +44,7 @@ def make_fleet(profiles: Sequence[Profile], count: int, community: str, now_s: f
 def fleet_config(
     profiles: Sequence[Profile], count: int, community: str, port: int, interval_s: int, version: str | None = None
 ) -> dict[str, Any]:
-    """The API's configuration for the devices of make_fleet. `version`: of SNMP; None: what each kind is usually read with."""
+    """The API's configuration for the devices of make_fleet. `version`: of SNMP; None: the usual one of each kind."""
     equipment = []
     for i in range(count):
         profile = profiles[i % len(profiles)]
@@ -54,7 +54,7 @@ def fleet_config(
 
 
 class FleetServer:
-    """Answers for the stations. `answered`: how many requests were."""
+    """Answers for the stations. `answered`: how many requests were answered."""
 
     def __init__(self, stations: Mapping[bytes, Station]) -> None:
         self.answered = 0
@@ -64,7 +64,7 @@ class FleetServer:
     async def serve(self, port: int = 0) -> AsyncIterator[int]:
         """Answer at this port of each station's address until the block ends; the block gets the port (a free one for 0).
 
-        Raises OSError where the port can't be had, or the socket can't be bound to the loopback interface alone.
+        Raises OSError if the port is not available, or the socket can't be bound only to the loopback interface.
         """
         loop = asyncio.get_running_loop()
         with _socket(port) as listener:
@@ -80,7 +80,7 @@ class FleetServer:
         for _ in range(_AT_ONCE):
             try:
                 datagram, ancillary, _, peer = listener.recvmsg(65_535, 64)
-            except OSError:  # nothing more, or an ICMP error of an earlier answer
+            except OSError:  # no more datagrams, or an ICMP error of an earlier answer
                 return
             if not ancillary:
                 continue
@@ -100,7 +100,7 @@ def _socket(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
         listener.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_OCTETS)
-        with suppress(OSError):  # root alone may pass the system's limit
+        with suppress(OSError):  # only root may exceed the system's limit
             listener.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_OCTETS)
         listener.bind(("0.0.0.0", port))  # noqa: S104 - bound to the loopback interface above
     except OSError:

@@ -1,7 +1,7 @@
 """The values of one kind of device, and the responses made of them: encoded once, shared by all devices of the kind.
 
 PDU of a request -> slots (found once for each distinct request, then remembered) -> PDU of the response.
-A value is fixed, or a function of the Moment; a fixed one is encoded once. 10,000 devices of a kind have one Mib between them.
+A value is fixed, or a function of the Moment; a fixed one is encoded once. 10,000 devices of a kind share one Mib.
 Pure. Source: RFC 1157 §4.1, RFC 3416 §4.2 (GET, GETNEXT, GETBULK), RFC 2576 §4.1.2 (what v1 can't say).
 """
 
@@ -22,7 +22,7 @@ Row = tuple[Oid, int, Live]
 """A name, a type (see ber) and a value."""
 
 REMEMBERED: Final = 4096
-"""How many distinct requests are kept resolved. Pollers repeat themselves; a scan would fill it, and it begins again."""
+"""How many distinct requests stay resolved. Pollers repeat themselves; a scan fills the table, and it starts again."""
 
 MAX_REPETITIONS: Final = 500
 """No response has room for more."""
@@ -33,7 +33,7 @@ _NO_ERROR: Final = b"\x02\x01\x00\x02\x01\x00"
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """One varbind of a response. `fixed`: all of it, encoded; else `live` gives the value, and `name` is encoded with its tag."""
+    """One varbind of a response. `fixed`: all of it, encoded; else `live` returns the value, and `name` is encoded with a tag."""
 
     fixed: bytes | None
     name: bytes = b""
@@ -68,13 +68,13 @@ class Mib:
 
     @property
     def remembered(self) -> int:
-        """How many requests it knows the varbinds of, so that the same one again costs no search."""
+        """How many requests have known varbinds, so that the same request costs no search."""
         return len(self._found)
 
     def respond(self, version: int, request: bytes, moment: Moment, max_octets: int) -> bytes | None:
         """The PDU that answers the request's PDU, of at most `max_octets` (else it is tooBig, or a GETBULK's is cut short).
 
-        None for what is not a request. Raises MalformedMessage.
+        None if it is not a request. Raises MalformedMessage.
         """
         pdu_type, at, end = ber.read_header(request, 0, len(request))
         _, start = ber.read_integer(request, at, end)
@@ -167,7 +167,7 @@ class Mib:
         return None
 
     def _absence(self, name: Oid) -> int:
-        """noSuchInstance where another instance of the object is there, else noSuchObject (RFC 3416 §4.2.1)."""
+        """noSuchInstance if another instance of the object exists, else noSuchObject (RFC 3416 §4.2.1)."""
         column = subidentifiers(name)[:-1]
         at = bisect_left(self._order, column)
         near = at < len(self._order) and self._order[at][: len(column)] == column
@@ -186,7 +186,7 @@ def _absent(name: Oid, tag: int) -> _Slot:
 
 
 def _varbinds(request: bytes, end: int) -> bytes:
-    """The request's own list of varbinds, which an error of v1 gives back (RFC 1157 §4.1.2)."""
+    """The request's own list of varbinds, which a v1 error returns (RFC 1157 §4.1.2)."""
     at = ber.read_header(request, 0, end)[1]
     for _ in range(3):
         at = ber.read_integer(request, at, end)[1]

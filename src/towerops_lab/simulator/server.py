@@ -8,7 +8,7 @@ from typing import cast
 from towerops_lab.simulator.device import SimulatedDevice
 
 Answers = Callable[[bytes, float], bytes | list[bytes] | None]
-"""A datagram and the device's uptime in seconds -> what it sends back: nothing, one datagram, or several."""
+"""A datagram and the device's uptime in seconds -> its answer: no datagram, one, or several."""
 
 
 class _Endpoint(asyncio.DatagramProtocol):

@@ -1,6 +1,6 @@
-"""One simulated device: a profile's values, with a community or a v3 user, a start, and what can be done to it.
+"""One simulated device: a profile's values, with a community or a v3 user, a start, and the faults that can be set.
 
-datagram -> security (community, or USM) -> Mib.respond -> datagram. Switched off it is silent; rebooted it begins again.
+datagram -> security (community, or USM) -> Mib.respond -> datagram. Switched off it is silent; rebooted it starts again.
 No I/O and no clock: the wall clock's seconds are passed in, and so is the randomness.
 """
 
@@ -16,7 +16,7 @@ from towerops_lab.simulator.mib import Mib
 from towerops_lab.simulator.world import World
 
 MAX_OCTETS = 1472
-"""The largest answer: what fits a frame of Ethernet (RFC 3417 §3.2 asks for 484 at least)."""
+"""The largest answer: one that fits an Ethernet frame (RFC 3417 §3.2 asks for 484 at least)."""
 
 BOOT_S = 20.0
 """How long a reboot takes: the device is silent."""
@@ -41,7 +41,7 @@ class Station:
         engine_id: bytes = b"",
         user: Principal = USER,
     ) -> None:
-        """`engine_id`: of SNMPv3, which it speaks to `user` if there is one."""
+        """`engine_id`: for SNMPv3, which it uses if there is a `user`."""
         self.mib = mib
         self.is_on = True
         self.loss = 0.0
@@ -54,7 +54,7 @@ class Station:
         self._rng = rng or Random(seed)  # noqa: S311 - it decides which packets get lost
 
     def reboot(self, now_s: float) -> None:
-        """Restart it: silent for BOOT_S, then with an uptime and counters that begin at zero."""
+        """Restart it: silent for BOOT_S, then with an uptime and counters that start at zero."""
         self.is_on = True
         self.first = False
         self.booted_s = now_s + BOOT_S
@@ -62,7 +62,7 @@ class Station:
             self._engine.restart(self.booted_s)
 
     def hears(self, now_s: float) -> bool:
-        """Whether a request that comes now reaches it."""
+        """Whether a request that is sent now reaches it."""
         return self.is_on and now_s >= self.booted_s and not (self.loss and self._rng.random() < self.loss)
 
     def answer(self, datagram: bytes, now_s: float) -> bytes | None:
@@ -91,4 +91,4 @@ class Station:
 
 
 Answers = Callable[[bytes, float], bytes | None]
-"""What serves as a device at the network: a datagram and the wall clock's seconds -> what it sends back, if anything."""
+"""A device on the network: a datagram and the wall clock's seconds -> its answer, if any."""

@@ -1,7 +1,7 @@
 """What the devices of a site share: the hour, the weather and the mains.
 
-A world is asked for a Moment, which is all that a device's values depend on. Things happen by a timetable of its own (a shower, a
-power cut) unless they are switched.
+A world returns a Moment, and a device's values depend only on that. Events (a shower, a
+power cut) follow its own timetable unless they are switched.
 Pure: times are seconds of the wall clock, and passed in. Nothing is random: the same second looks the same each time.
 """
 
@@ -26,7 +26,7 @@ _BUSIEST_S = 20.5 * 3600  # half past eight in the evening, UTC
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a device's values depend on. `seed` (0 to 1) makes devices of a kind differ; `busy` and `rain` are 0 to 1.
+    """The input of a device's values. `seed` (0 to 1) makes devices of a kind differ; `busy` and `rain` are 0 to 1.
 
     `booted_s`: when the device started; `first`: it has not been rebooted since the simulation began.
     `charge`: of the site's batteries, 0 to 1; `outage_s`: for how long the mains have been gone, 0 while they are there.
@@ -49,12 +49,12 @@ class Moment:
     def carried(self, seed: float) -> float:
         """The seconds of peak traffic that a link has carried since the device started: the integral of `busy`.
 
-        Where the start was before the simulation's, it is not known to the second: counters need not have begun at zero.
+        If the device started before the simulation, the start is not exact: its counters need not start at zero.
         """
         return _LEVEL * self.uptime_s + _swell(self.now_s, seed) - (0.0 if self.first else _swell(self.booted_s, seed))
 
     def wobble(self, period_s: float, phase: float = 0.0) -> float:
-        """An uneven wave, mostly between -1 and 1, for what is never quite still."""
+        """An uneven wave, mostly between -1 and 1, for values that always vary."""
         turns = self.now_s / period_s + self.seed * 7 + phase
         return 0.45 * sin(2 * pi * turns) + 0.75 * _noise(5 * turns)
 
@@ -68,15 +68,15 @@ class World:
         self._mains_out = _Switch()
 
     def rain(self, on: bool | None, now_s: float) -> None:
-        """Let it rain, or not; None: as the timetable has it."""
+        """Let it rain, or not; None: follow the timetable."""
         self._rain = _Switch(on, now_s, self._rain_at(now_s))
 
     def mains_out(self, on: bool | None, now_s: float) -> None:
-        """Take the mains away, or give them back; None: as the timetable has it."""
+        """Cut the mains, or restore them; None: follow the timetable."""
         self._mains_out = _Switch(on, now_s, self._charge_at(now_s))
 
     def moment(self, now_s: float, booted_s: float, seed: float = 0.0, first: bool = True) -> Moment:
-        """This second, for one device."""
+        """The Moment of this second, for one device."""
         return Moment(
             now_s, booted_s, first, seed, busy(now_s, seed), self._rain_at(now_s), self._outage_at(now_s), self._charge_at(now_s)
         )
@@ -111,7 +111,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class _Switch:
-    """How a thing was last switched: None is never. `before`: what it governs had this value then."""
+    """How a thing was last switched: None is never. `before`: its value at that time."""
 
     on: bool | None = None
     since_s: float = 0.0
@@ -119,7 +119,7 @@ class _Switch:
 
 
 def busy(now_s: float, seed: float) -> float:
-    """How much of its peak a link carries at this second: 0.1 to 0.93, the most in the evening."""
+    """The share of its peak that a link carries at this second: 0.1 to 0.93, the most in the evening."""
     return _LEVEL + sum(
         share * cos(2 * pi * ((now_s - _BUSIEST_S) / period_s + (seed if period_s != DAY_S else 0.0)))
         for period_s, share in _WAVES

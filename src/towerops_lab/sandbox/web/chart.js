@@ -18,7 +18,7 @@ export function html(name, properties = {}, ...children) {
   return element;
 }
 
-// A figure that draws itself anew with each set of points: [[time_us, [values], late], ...].
+// A figure that draws itself again with each set of points: [[time_us, [values], late], ...].
 export class Chart {
   constructor(item) {
     this.item = item;
@@ -203,7 +203,7 @@ function runs(points, column, gap_us) {
   return found;
 }
 
-// Where something was late, and where nothing is: [class, from, to].
+// Late values and gaps: [class, from, to].
 function bands(points, gap_us) {
   const found = [];
   points.forEach(([time, , late], i) => {

@@ -1,4 +1,4 @@
-"""The kinds of devices, by name. Types, OIDs and divisors are the vendors' MIBs'; the values are of our making."""
+"""The kinds of devices, by name. Types, OIDs and divisors are the vendors' MIBs'; the values are made up."""
 
 from towerops_lab.simulator.profiles.airmax import AIRMAX
 from towerops_lab.simulator.profiles.apc import APC
@@ -12,6 +12,6 @@ from towerops_lab.simulator.profiles.profile import Profile
 PROFILES: dict[str, Profile] = {
     profile.name: profile for profile in (MIKROTIK, MIMOSA, AIRMAX, EPMP, NETONIX, APC, ELTEK, MIKROTIK_48)
 }
-"""The profiles, by the name that the command line knows them by."""
+"""The profiles, by their name on the command line."""
 
 __all__ = ["PROFILES", "Profile"]

@@ -1,4 +1,4 @@
-"""A kind of device: what it says of itself, its interfaces (IF-MIB), its vendor's values, and the sensors that they make.
+"""A kind of device: its system group, its interfaces (IF-MIB), its vendor's values, and the sensors that they make.
 
 Pure. Source: RFC 3418 (system), RFC 2863 (ifTable, ifXTable). Rates are bits per second; counters are made of them and the hour.
 """
@@ -23,7 +23,7 @@ ETHERNET, PROP_VIRTUAL, RADIO = 6, 53, 71
 """ifType: ethernetCsmacd, propVirtual, ieee80211."""
 
 BEFORE = 1 << 41
-"""What a 64-bit counter of octets stood at when the simulation began; a 32-bit one shows its lower half."""
+"""The value of a 64-bit octet counter when the simulation began; a 32-bit one shows its lower half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Profile:
     def equipment(
         self, key: str, name: str, host: str, port: int, community: str, interval_s: int, version: str | None = None
     ) -> dict[str, Any]:
-        """A device of this kind as the API's configuration has it."""
+        """A device of this kind as in the API's configuration."""
         return {
             "id": key,
             "name": name,
@@ -102,7 +102,7 @@ class Profile:
 
 
 def _credentials(version: str, community: str) -> dict[str, str]:
-    """As the API's configuration has them; v3 as the user whom each simulated device knows."""
+    """As in the API's configuration; v3 with the user that each simulated device has."""
     if version != "3":
         return {"version": version, "community": community}
     return {
@@ -117,7 +117,7 @@ def _credentials(version: str, community: str) -> dict[str, str]:
 
 
 def whole(value: Callable[[Moment], float]) -> Callable[[Moment], Value]:
-    """The nearest whole number of what `value` gives."""
+    """The whole number nearest to the result of `value`."""
     return lambda moment: round(value(moment))
 
 
@@ -181,7 +181,7 @@ def _packets(octets: Callable[[Moment], int]) -> Callable[[Moment], int]:
 
 
 def _errors(rate: float) -> Live:
-    """A trickle, in proportion to the traffic: a counter must not fall, and what the rain adds would have to be remembered."""
+    """A trickle, in proportion to the traffic: a counter must not fall, and errors from rain would have to be remembered."""
     if not rate:
         return 0
     return lambda moment: int(rate * moment.carried(0.0)) & 0xFFFFFFFF
