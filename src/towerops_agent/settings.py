@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 from urllib.parse import SplitResult, urlsplit
 
 from towerops_agent.errors import SettingsError
@@ -22,6 +22,17 @@ LogFormat = Literal["logfmt", "json"]
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("logfmt", "json")
+
+_OTHER_LEVELS: Final = {"warn": "warning", "err": "error"}
+"""The words that other programs have for our levels."""
+
+_SWITCHES: Final = {
+    **dict.fromkeys(("1", "true", "yes", "on", "y"), True),
+    **dict.fromkeys(("0", "false", "no", "off", "n"), False),
+}
+
+_REFRESH_S: Final = (5, 86_400)
+_BUFFER_MB: Final = (16, 1_048_576)
 
 _HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){0,9}[A-Za-z0-9_-]{1,63}")
 
@@ -76,22 +87,23 @@ def _token(text: str) -> Secret:
     return Secret(text)
 
 
-def _seconds(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 5 <= int(text[:9]) <= 86_400):
-        raise _Unfit("a whole number of seconds from 5 to 86400")
-    return int(text)
+def _whole(unit: str, bounds: tuple[int, int]) -> Callable[[str], int]:
+    """A parser of whole numbers within `bounds`, both included."""
+    least, most = bounds
 
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
+            raise _Unfit(f"a whole number of {unit} from {least} to {most}")
+        return int(text)
 
-def _megabytes(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 16 <= int(text[:9]) <= 1_048_576):
-        raise _Unfit("a whole number of MB from 16 to 1048576")
-    return int(text)
+    return parse
 
 
 def _level(text: str) -> str:
-    if text.lower() not in LOG_LEVELS:
+    level = _OTHER_LEVELS.get(text.lower(), text.lower())
+    if level not in LOG_LEVELS:
         raise _Unfit("debug, info, warning or error")
-    return text.lower()
+    return level
 
 
 def _format(text: str) -> LogFormat:
@@ -118,16 +130,18 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _bool(text: str) -> bool:
-    if text.lower() not in ("1", "true", "0", "false"):
-        raise _Unfit("1, true, 0 or false")
-    return text.lower() in ("1", "true")
+    value = _SWITCHES.get(text.lower())
+    if value is None:
+        raise _Unfit("yes or no (or 1 or 0, true or false, on or off)")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One setting, with its names in the environment, on the command line and in the docs.
 
-    `name`: Settings' attribute, and the key in `flags`. `default`: its text; "" if there is none.
+    `name`: Settings' attribute, and the key in `flags`. `default`: its text; "" if there is none. `choices`, `bounds` (both
+    included) and `is_flag` (an option without a value) are for the command line's help and completion: `parse` checks the value.
     """
 
     name: str
@@ -136,6 +150,9 @@ class Setting:
     default: str = ""
     help: str
     secret: bool = False
+    choices: tuple[str, ...] = ()
+    bounds: tuple[int, int] | None = None
+    is_flag: bool = False
     parse: Callable[[str], object]
 
 
@@ -168,7 +185,8 @@ SETTINGS: tuple[Setting, ...] = (
         flag="--config-refresh-seconds",
         default="300",
         help="Seconds between two fetches of the configuration, 5 to 86400.",
-        parse=_seconds,
+        bounds=_REFRESH_S,
+        parse=_whole("seconds", _REFRESH_S),
     ),
     Setting(
         name="database_path",
@@ -184,7 +202,8 @@ SETTINGS: tuple[Setting, ...] = (
         flag="--buffer-max-mb",
         default="1024",
         help="Maximum size of the SQLite file in megabytes, 16 to 1048576; when it is full, the oldest polls are removed.",
-        parse=_megabytes,
+        bounds=_BUFFER_MB,
+        parse=_whole("MB", _BUFFER_MB),
     ),
     Setting(
         name="log_level",
@@ -192,6 +211,7 @@ SETTINGS: tuple[Setting, ...] = (
         flag="--log-level",
         default="info",
         help="The lowest level to log: debug, info, warning or error.",
+        choices=LOG_LEVELS,
         parse=_level,
     ),
     Setting(
@@ -200,6 +220,7 @@ SETTINGS: tuple[Setting, ...] = (
         flag="--log-format",
         default="logfmt",
         help="logfmt, or json: one object a line.",
+        choices=LOG_FORMATS,
         parse=_format,
     ),
     Setting(
@@ -228,7 +249,8 @@ SETTINGS: tuple[Setting, ...] = (
         variable="TOWEROPS_ALLOW_HTTP",
         flag="--allow-http",
         default="0",
-        help="1: accept plain http:// to any host. The token and the readings then travel in the clear.",
+        is_flag=True,
+        help="Accept plain http:// to any host. The token and the readings then travel in the clear.",
         parse=_bool,
     ),
     Setting(

@@ -77,3 +77,15 @@ async def test_a_token_on_the_command_line_works_with_a_warning(tmp_path: Path):
             assert await agent.ended() == 0, agent.log
     assert "--token can be read by other users" in agent.log
     assert TOKEN not in agent.log
+
+
+async def test_a_variable_that_is_nearly_a_setting_is_warned_of_without_its_value(tmp_path: Path):
+    """With options before no command, which is `run`."""
+    sandbox = Sandbox({}, TOKEN)
+    async with sandbox.serve() as url:
+        env = environment(url, tmp_path / "agent.db", LOG_LVL="debug-7c", TOWEROPS_AGENT_PORT="tcp://10.0.0.1:80")
+        async with running("--log-level", "WARN", "--once", env=env) as agent:
+            assert await agent.ended() == 0, agent.log
+    assert 'msg="variable is not a setting, ignored" variable=LOG_LVL meant=LOG_LEVEL' in agent.log
+    assert "debug-7c" not in agent.log
+    assert "TOWEROPS_AGENT_PORT" not in agent.log, "it is Kubernetes'"

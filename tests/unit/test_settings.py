@@ -108,7 +108,7 @@ def test_all_that_is_wrong_is_said_at_once_one_line_each():
         "LOG_FORMAT is 'xml': expected logfmt or json",
         "LOG_LEVEL is 'loud': expected debug, info, warning or error",
         "TOWEROPS_AGENT_TOKEN is not set: expected the agent's token, or a file that holds it in TOWEROPS_AGENT_TOKEN_FILE",
-        "TOWEROPS_ALLOW_HTTP is 'maybe': expected 1, true, 0 or false",
+        "TOWEROPS_ALLOW_HTTP is 'maybe': expected yes or no (or 1 or 0, true or false, on or off)",
         "TOWEROPS_API_URL is 'ftp://x': expected https://…; http:// is accepted only for localhost",
     ]
 
@@ -297,3 +297,30 @@ BAD_ADDRESSES = ["9464", ":9464", "127.0.0.1", "127.0.0.1:", "::1:9464", "[127.0
 def test_an_address_that_is_none_is_told_with_one_that_is(text):
     (line,) = problems(GIVEN, metrics_listen=text)
     assert line.startswith(f"--metrics-listen is {text!r}: expected host:port or [IPv6 address]:port, as in 127.0.0.1:9464")
+
+
+@pytest.mark.parametrize("text", ["1", "true", "yes", "on", "Y", "YES", "True"])
+def test_yes_is_said_in_the_usual_words(text):
+    assert read_settings(GIVEN | {"TOWEROPS_ALLOW_HTTP": text}, {}).allow_http is True
+
+
+@pytest.mark.parametrize("text", ["0", "false", "no", "off", "N", "FALSE"])
+def test_no_is_said_in_the_usual_words(text):
+    assert read_settings(GIVEN | {"TOWEROPS_ALLOW_HTTP": text}, {}).allow_http is False
+
+
+@pytest.mark.parametrize(("text", "level"), [("WARN", "warning"), ("err", "error"), ("Info", "info")])
+def test_a_level_may_have_another_program_s_word(text, level):
+    assert read_settings(GIVEN | {"LOG_LEVEL": text}, {}).log_level == level
+
+
+def test_what_help_shows_of_a_value_is_what_is_accepted():
+    """Each choice is accepted, and the bounds are, and nothing beside them."""
+    for setting in SETTINGS:
+        for choice in setting.choices:
+            assert setting.parse(choice) == choice
+        if setting.bounds:
+            least, most = setting.bounds
+            assert (setting.parse(str(least)), setting.parse(str(most))) == (least, most)
+            for text in (str(least - 1), str(most + 1)):
+                assert problems(GIVEN, **{setting.name: text})

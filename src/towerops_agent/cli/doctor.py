@@ -9,28 +9,17 @@ import sys
 from collections.abc import Callable
 from contextlib import aclosing
 from math import isnan
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from towerops_agent.settings import SETTINGS
+from towerops_agent.cli.options import settings_options
 
 if TYPE_CHECKING:
     from towerops_agent.doctor.findings.check import Check
 
 MANY = 10
 """From this number of devices on, a bar shows the progress."""
-
-Command = TypeVar("Command", bound=Callable[..., None])
-
-
-def _settings_options(command: Command) -> Command:
-    """The options of `run`, except for the token itself: every user of the machine can read a command line."""
-    for setting in reversed(SETTINGS):
-        if not setting.secret:
-            text = f"{setting.help} [{setting.variable}]"
-            command = click.option(setting.flag, setting.name, default=None, metavar="TEXT", help=text)(command)
-    return command
 
 
 @click.command(
@@ -47,7 +36,7 @@ def _settings_options(command: Command) -> Command:
     type=click.FloatRange(0.05, 30),
     help="Seconds to wait for a device's answer; the second attempt waits twice as long.",
 )
-@_settings_options
+@settings_options(secrets=False)  # not the token: every user of the machine can read a command line
 def doctor(devices: tuple[str, ...], as_json: bool, timeout: float, **flags: Any) -> None:  # noqa: ANN401
     """Check settings, database, clock, the way to the API, token, configuration and each device: a line each, with what to do.
 

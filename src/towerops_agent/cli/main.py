@@ -7,6 +7,7 @@ Imports are lazy, so that --help does not wait for the libraries of the work its
 import os
 import sys
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,12 +19,21 @@ from towerops_agent.cli.run import run
 from towerops_agent.cli.snmp import snmp
 from towerops_agent.cli.status import status
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 EXTENSIONS = "towerops_agent.commands"
 """The entry points through which another package adds commands, as the lab does."""
 
+_OWN_OPTIONS = ("-h", "--help", "-V", "--version")
+
 
 class _Commands(click.Group):
-    """The commands of this package and those of the installed extensions; the bare command, with or without options, is `run`."""
+    """The commands of this package and those of the installed extensions.
+
+    The bare command, with or without options, is `run`. Options of `run` may also stand before another command that has them:
+    `towerops-agent --database-path X status`.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *entry_points(group=EXTENSIONS).names})
@@ -37,13 +47,45 @@ class _Commands(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
+        if args and args[0] in _OWN_OPTIONS:
+            return super().parse_args(ctx, args)
+        end = _end_of_options(args)
+        if end < len(args) and args[end] != "--":
+            args = self._with_options_last(ctx, args[:end], args[end:])
+        elif not (ctx.resilient_parsing and end == len(args)):  # while a shell completes, any command may still follow
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
+    def _with_options_last(self, ctx: click.Context, options: list[str], words: list[str]) -> list[str]:
+        """The words that name the command, then `options`, then the rest."""
+        command: click.Command | None = self
+        names = 0
+        while isinstance(command, click.Group) and names < len(words):
+            command = command.get_command(ctx, words[names])
+            names += 1
+        return [*words[:names], *options, *words[names:]]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:
+        """The commands; for the beginning of an option, the options of `run` too, which the bare command has."""
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            own = {item.value for item in found}
+            found += [item for item in run.shell_complete(click.Context(run), incomplete) if item.value not in own]
+        return found
+
+
+def _end_of_options(args: list[str]) -> int:
+    """How many of `args` are options of `run`, with their values, before the first other word; one more if a value lacks."""
+    of_run = {name: option for option in run.params if isinstance(option, click.Option) for name in option.opts}
+    at = 0
+    while at < len(args) and args[at].startswith("-") and args[at] != "--":
+        option = of_run.get(args[at])  # --name=value is not among them, and has its value with it
+        at += 2 if option is not None and not option.is_flag else 1
+    return at
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="%(version)s")
+@click.version_option(__version__, "-V", "--version", message="%(version)s")
 def cli() -> None:
     """The Towerops agent: polls SNMP devices, keeps the readings through outages, submits them to the Towerops API.
 

@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from towerops_agent.errors import AgentError, SettingsError
 from towerops_agent.settings import SETTINGS, Setting
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EXIT_FAILURE = 1
 EXIT_SETTINGS = 2
@@ -16,6 +19,54 @@ EXIT_SETTINGS = 2
 Command = TypeVar("Command", bound=Callable[..., None])
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class _SettingType(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no arguments for it
+    """A setting's value as text: click shows and completes it as `shown` does, and only read_settings checks it.
+
+    So all bad values are reported at once, and an option accepts what its variable accepts.
+    """
+
+    def __init__(self, shown: "click.ParamType[Any]") -> None:
+        self.name = shown.name
+        self._shown = shown
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's
+        return str(value)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return self._shown.get_metavar(param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list["CompletionItem"]:
+        return self._shown.shell_complete(ctx, param, incomplete)
+
+
+def settings_options(secrets: bool) -> Callable[[Command], Command]:
+    """An option for each of SETTINGS, absent unless given. `secrets`: with those that are secret."""
+
+    def add(command: Command) -> Command:
+        for one in reversed(SETTINGS):
+            if secrets or not one.secret:
+                command = _setting_option(one)(command)
+        return command
+
+    return add
+
+
+def _setting_option(one: Setting) -> Callable[[Command], Command]:
+    default = f" Default: {one.default}." if one.default and not one.is_flag else ""
+    text = f"{one.help}{default} [{one.variable}]"
+    if one.is_flag:
+        return click.option(one.flag, one.name, is_flag=True, flag_value="1", default=None, help=text)
+    return click.option(one.flag, one.name, default=None, type=_SettingType(_type_of(one)), help=text)
+
+
+def _type_of(one: Setting) -> "click.ParamType[Any]":
+    if one.choices:
+        return click.Choice(one.choices)
+    if one.bounds is not None:
+        return click.IntRange(*one.bounds)
+    return FILE if one.parse is Path else click.STRING
 
 
 def setting(name: str) -> Setting:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import EXIT_FAILURE, fail
+from towerops_agent.cli.options import EXIT_FAILURE, fail, settings_options
 from towerops_agent.errors import AgentError, SettingsError
-from towerops_agent.settings import SETTINGS, Settings, read_settings
+from towerops_agent.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from towerops_agent.agent import Agent, OnceReport
@@ -45,18 +45,9 @@ def make_room_for_files() -> None:
         )
 
 
-def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for each of SETTINGS, absent unless given."""
-    for setting in reversed(SETTINGS):
-        default = f" Default: {setting.default}." if setting.default else ""
-        text = f"{setting.help}{default} [{setting.variable}]"
-        command = click.option(setting.flag, setting.name, default=None, metavar="TEXT", help=text)(command)
-    return command
-
-
 @click.command()
 @click.option("--once", is_flag=True, help="Fetch the configuration, poll every device once, submit everything, and exit.")
-@_settings_options
+@settings_options(secrets=True)
 def run(once: bool, **flags: str | None) -> None:
     """Poll and deliver, until SIGTERM or SIGINT. A second signal exits at once."""
     import asyncio
@@ -138,8 +129,12 @@ async def _run_until_signalled(agent: "Agent") -> None:
 
 def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Settings:
     """The settings, with the log set up by them. Exits if they are bad."""
-    from towerops_agent.telemetry import logs
+    import structlog
 
+    from towerops_agent.telemetry import logs
+    from towerops_agent.unknown_variables import unknown_variables
+
+    log = structlog.get_logger()
     try:
         settings = read_settings(os.environ, flags)
     except SettingsError as error:
@@ -147,6 +142,8 @@ def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Setti
     if flags.get("token") is not None:
         click.echo("towerops-agent: warning: --token can be read by other users of this machine; prefer --token-file", err=True)
     logs.configure(settings.log_level, settings.log_format, log_stream, secrets=[settings.token] if settings.token else [])
+    for unknown in unknown_variables(os.environ):
+        log.warning("variable is not a setting, ignored", variable=unknown.name, meant=unknown.meant or None)
     return settings
 
 

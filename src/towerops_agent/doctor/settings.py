@@ -15,6 +15,7 @@ from towerops_agent.doctor.findings.check import Check, Mark
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
 from towerops_agent.settings import Settings, read_settings
+from towerops_agent.unknown_variables import unknown_variables
 
 NAME = "settings"
 
@@ -32,14 +33,14 @@ class Prepared:
 def check_settings(
     environ: Mapping[str, str], flags: Mapping[str, object], on_token: Callable[[Secret], None] = lambda _: None
 ) -> Prepared:
-    """The settings, and a line for each problem; or one summary line if there is no problem.
+    """The settings, a line for each problem, or one summary line if there is no problem, and one for each unknown variable.
 
     `on_token`: called with the token before anybody else has it.
     """
     try:
         settings = read_settings(environ, flags)
     except SettingsError as error:
-        return Prepared(checks=[_failed(line) for line in str(error).splitlines()])
+        return Prepared(checks=[*(_failed(line) for line in str(error).splitlines()), *_unknown(environ)])
     if settings.token is not None:
         on_token(settings.token)
     checks: list[Check] = []
@@ -66,7 +67,19 @@ def check_settings(
     if not checks:
         source = "the environment" if settings.token_file is None else str(settings.token_file)
         checks.append(Check(NAME, Mark.OK, f"API {settings.api_url}, token from {source}, database {settings.database_path}"))
-    return Prepared(settings, token, context, checks)
+    return Prepared(settings, token, context, [*checks, *_unknown(environ)])
+
+
+def _unknown(environ: Mapping[str, str]) -> list[Check]:
+    return [
+        Check(
+            NAME,
+            Mark.WARNING,
+            f"the variable {variable.name} is not a setting: it is ignored",
+            f"did you mean {variable.meant}?" if variable.meant else "remove it; `towerops-agent run --help` lists the settings",
+        )
+        for variable in unknown_variables(environ)
+    ]
 
 
 def _failed(text: str) -> Check:

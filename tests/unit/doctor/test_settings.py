@@ -28,6 +28,22 @@ def test_each_bad_setting_is_a_line_with_what_is_expected():
     assert ("CONFIG_REFRESH_SECONDS is 'soon'", "expected a whole number of seconds from 5 to 86400") in texts
 
 
+def test_a_variable_that_is_nearly_a_setting_is_a_warning_with_the_setting_meant():
+    """Its value may be a secret, and is not shown."""
+    prepared = check_settings(ENVIRON | {"LOG_LVL": "debug", "TOWEROPS_PASSPHRASE": "hush-7c"}, {})
+    ok, *warnings = prepared.checks
+    assert ok.mark is Mark.OK
+    assert warnings == [
+        Check("settings", Mark.WARNING, "the variable LOG_LVL is not a setting: it is ignored", "did you mean LOG_LEVEL?"),
+        Check(
+            "settings",
+            Mark.WARNING,
+            "the variable TOWEROPS_PASSPHRASE is not a setting: it is ignored",
+            "remove it; `towerops-agent run --help` lists the settings",
+        ),
+    ]
+
+
 def test_files_that_cant_be_used_leave_the_other_settings_of_use(tmp_path):
     """A token's file and a CA file that are not there: two lines, and the database can still be looked at."""
     environ = {

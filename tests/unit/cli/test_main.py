@@ -1,0 +1,110 @@
+"""The command line as a whole: completion in a shell, options before the command, the bare command."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import BashComplete
+from click.testing import CliRunner
+
+from support.markdown import fences, read
+from towerops_agent import __version__
+from towerops_agent.cli import main
+from towerops_agent.cli.main import cli
+
+NAME = "towerops-agent"
+COMMANDS = {"doctor", "health", "history", "run", "snmp", "status"}
+
+
+def completions(*words: str, incomplete: str = "") -> set[str]:
+    complete = BashComplete(cli, {}, NAME, "_TOWEROPS_AGENT_COMPLETE")
+    return {item.value for item in complete.get_completions(list(words), incomplete)}
+
+
+def test_the_first_word_completes_to_the_commands():
+    assert completions() >= COMMANDS
+    assert completions(incomplete="st") == {"status"}
+
+
+def test_options_of_the_bare_command_complete():
+    assert completions(incomplete="--da") == {"--database-path"}
+    assert completions(incomplete="--ver") == {"--version"}
+    assert "--once" in completions("--log-level", "debug", incomplete="--")
+
+
+def test_a_command_completes_behind_options():
+    assert completions("--database-path", "x.db", incomplete="sta") == {"status"}
+    assert completions("--database-path=x.db", "--allow-http", incomplete="sta") == {"status"}
+
+
+def test_values_and_commands_of_a_group_complete():
+    assert completions("run", "--log-level") == {"debug", "info", "warning", "error"}
+    assert completions("--log-level", incomplete="w") == {"warning"}
+    assert completions("snmp") == {"get", "walk", "probe"}
+
+
+def test_bash_completes_with_the_line_of_the_readme(tmp_path):
+    """A real bash, the line that the README tells to add, and the command as it is installed."""
+    (line,) = [line for block in fences(read("README.md"), "sh") for line in block.splitlines() if "=bash_source" in line]
+    script = f'{line}\nCOMP_WORDS=({NAME} sta)\nCOMP_CWORD=1\n_towerops_agent_completion {NAME}\necho "${{COMPREPLY[*]}}"'
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(
+        ["bash", "-c", script], check=False, env={"PATH": path, "HOME": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert (done.stdout.strip(), done.stderr) == ("status", "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_readme_has_a_line_for_each_shell_that_click_knows(shell):
+    assert f"_TOWEROPS_AGENT_COMPLETE={shell}_source towerops-agent" in read("README.md")
+
+
+@pytest.mark.parametrize("before", [["--database-path", "{}"], ["--database-path={}"]])
+def test_an_option_before_the_command_is_the_command_s(before, tmp_path):
+    place = tmp_path / "nobody.db"
+    result = CliRunner().invoke(cli, [*(word.format(place) for word in before), "status"])
+    assert result.exit_code == 1
+    assert f"there is no database {place}" in result.stderr
+
+
+def test_an_option_before_a_group_is_that_of_its_command(tmp_path):
+    result = CliRunner().invoke(cli, ["--database-path", str(tmp_path / "x.db"), "snmp", "get", "no_such.invalid."])
+    assert "Missing argument 'OIDS...'" in result.stderr  # and not: no such option
+
+
+def test_an_option_that_the_command_lacks_is_refused_by_name():
+    result = CliRunner().invoke(cli, ["--api-url", "https://a.example", "status"])
+    assert (result.exit_code, "No such option '--api-url'" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("given", [[], ["--log-level", "status"], ["--log-level", "info"], ["--once", "--allow-http"]])
+def test_without_a_command_it_is_run(given, monkeypatch):
+    """A value that is also a command's name is still a value."""
+    ran = []
+    monkeypatch.setattr(main.run, "invoke", lambda ctx: ran.append(ctx.params))
+    assert CliRunner().invoke(cli, given).exit_code == 0
+    assert len(ran) == 1
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_the_version_is_asked_for_as_usual(option):
+    assert CliRunner().invoke(cli, [option]).output == f"{__version__}\n"
+
+
+def test_help_shows_what_a_value_may_be():
+    text = CliRunner().invoke(cli, ["run", "--help"], terminal_width=120).output
+    assert "[debug|info|warning|error]" in text
+    assert "--allow-http " in text
+    assert "TEXT" not in text.split("--allow-http")[1].split("--metrics-listen")[0]
+    assert isinstance(next(p for p in main.run.params if p.name == "allow_http"), click.Option)
+
+
+@pytest.mark.parametrize(("given", "value"), [([], None), (["--allow-http"], "1")])
+def test_a_switch_needs_no_value_and_is_absent_unless_given(given, value):
+    assert main.run.make_context("run", given).params["allow_http"] == value
+
+
+def test_an_option_accepts_what_its_variable_accepts():
+    assert main.run.make_context("run", ["--log-level", "WARN"]).params["log_level"] == "WARN"
