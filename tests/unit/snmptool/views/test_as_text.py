@@ -110,5 +110,6 @@ def test_a_name_that_is_none_is_shown_as_octets():
 
 def test_an_error_names_the_object_that_it_blames():
     assert error_text(2, NAME).splitlines()[2] == "Failed object: .1.3.6.1.2.1.1.3.0"
+    assert error_text(2, NAME).endswith(".1.3.6.1.2.1.1.3.0\n")
     assert error_text(5, None) == "Error in packet\nReason: (genError) A general failure occured"
     assert error_text(99, None) == "Error in packet\nReason: error-99"

@@ -126,3 +126,8 @@ def test_json_has_each_field_and_round_trips_in_short():
         "rtt": {"asked": 4, "answered": 0, "min_s": None, "median_s": None},
     }
     assert report_json(report).startswith('{\n  "address"')
+    assert "\n    " in report_json(report), "and it is indented"
+
+
+def test_round_trips_are_in_milliseconds():
+    assert line("round trip", rtts_s=[9.0, 8.0, 10.0], rtt_asks=3) == "8000.0 ms at least, 9000.0 ms median; 3 of 3 answered"

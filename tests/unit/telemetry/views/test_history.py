@@ -21,7 +21,7 @@ def stored(minute, raw, octets_in):
 def test_history_has_values_as_delivered_and_rates_between_neighbours():
     """No rate over a reboot, nor over a hole; no series of what was never read."""
     polls = [stored(0, 410, 0), stored(1, 420, 7500), stored(2, None, 100), stored(3, 430, 7600), stored(9, 440, 9000)]
-    polls.append(StoredPoll(99, Layout("eq", is_state=True), Poll(2, 0, (0, 0, 5), ((1, 0),), 1), 0, 1))
+    polls.insert(1, StoredPoll(99, Layout("eq", is_state=True), Poll(2, 0, (0, 0, 5), ((1, 0),), 1), 0, 1))
     temp, eth0 = history.series_of(polls)
     assert (temp.id, temp.values) == ("temp", [41.0, 42.0, 43.0, 44.0])
     assert (eth0.id, eth0.what) == ("eth0", "in")
@@ -90,3 +90,11 @@ def test_a_stretch_is_the_mean_of_what_is_in_it_and_ends_before_its_end():
     assert history.sparkline(series, 0, 10, history.PLAIN_BARS, 10) == "_@   -   +"
     assert len(history.sparkline(series, 0, 10)) == 60
     assert len(history.sparkline(series, 50, 60)) == 60
+
+
+def test_a_sparkline_is_drawn_from_its_own_beginning():
+    series = Series("a", "sensor", ((100, 0), (101, 4), (105, 10), (199, 3)))
+    assert history.sparkline(series, 100, 110, history.PLAIN_BARS, 2) == "_@"
+    uneven = Series("a", "sensor", ((0, 3), (1, 3), (2, 3), (5, 4), (9, 5)))
+    assert history.sparkline(uneven, 0, 10, history.PLAIN_BARS, 2) == "_@"
+    assert history.sparkline(Series("a", "sensor", ((0, 1e9),)), 0, 10, width=1) == "▁"

@@ -1,5 +1,7 @@
 """What status says, of snapshots made by hand."""
 
+import re
+
 import pytest
 
 from support import devices
@@ -108,3 +110,39 @@ def test_devices_in_trouble_are_listed_down_first_and_longest_first():
     fleet[1].traits.srtt_s, fleet[2].traits.srtt_s, fleet[2].traits.refused_at = 0.5, 2.0, 12
     assert [slow.rtt_ms for slow in slowest_devices(fleet)] == [2000.0, 500.0]
     assert [device.refused_at for device in limited_devices(fleet)] == [12]
+
+
+def lines(**changes):
+    return render(snapshot(**changes), NOW_US)
+
+
+def test_each_section_has_its_label():
+    limited = LimitedDevice("d", "South", 4, 12, 0, answers_from_elsewhere=False)
+    text = lines(clock_skew_s=31.5, limited=[limited], counters={"metrics_dropped": {"damaged": 3}})
+    assert re.search("^clock  +differs from the server's by ", text, re.MULTILINE)
+    assert re.search("^limits  +", text, re.MULTILINE)
+    assert re.search("^lost  +", text, re.MULTILINE)
+    for skew_s in (30.0, -30.0, None):
+        assert "clock" not in lines(clock_skew_s=skew_s)
+
+
+def test_what_has_not_been_tried_is_said_to_be_so():
+    assert "not tried yet" in lines(dealings={"metrics": Dealing(None, None, None, 0, "")})
+
+
+def test_a_configuration_without_a_version_has_none():
+    text = lines(configuration=Configuration("", NOW_US - MINUTE_US, 3, 1, []))
+    assert "version" not in text
+    assert "1 refused:" in text
+
+
+def test_rates_that_are_not_known_are_none():
+    text = lines(a_minute={}, counters={"readings_missing": {"timeout": 2, "noSuchName": 9}})
+    assert "missing since the start: 9 noSuchName, 2 timeout" in text
+    assert "missing" not in lines(counters={})
+
+
+def test_a_backlog_without_an_age_has_none():
+    text = lines(backlog=Undelivered(7, 2, None, 12_300_000, None))
+    assert "old" not in text
+    assert "drained" not in text

@@ -1,0 +1,58 @@
+"""A batch made ready to be sent: the same octets each time, compressed if the server takes that."""
+
+import gzip
+import json
+from dataclasses import replace
+
+import pytest
+
+from towerops_agent.buffer.format.batch import Batch, Position, StoredPoll
+from towerops_agent.config.document.accepts import Accepts
+from towerops_agent.delivery.course.parcel import GZIP_LEVEL, pack
+from towerops_agent.model import Layout, Poll
+
+STARTED_US = 1_767_986_535_000_000
+LAYOUT = Layout("eq", (("a", 1.0), ("b", 10.0)))
+PLAIN, ZIPPED = Accepts(), Accepts(content_encodings=("gzip", "zstd"))
+BATCH = Batch(1, "key", Position(7, 1), Position(9, 0), 3, STARTED_US)
+
+
+def stored(number, started_at_us, first, stop):
+    return StoredPoll(number, LAYOUT, Poll(1, started_at_us, (number, 5), ((2, 0),), 2), first, stop)
+
+
+POLLS = [stored(7, STARTED_US + 1, 1, 2), stored(8, STARTED_US, 0, 2)]
+VALUES = [0.5, 8, 0.5]
+
+
+def test_a_body_has_the_metrics_of_the_batch():
+    parcel = pack(BATCH, POLLS, PLAIN)
+    assert [metric["value"] for metric in json.loads(parcel.body)["metrics"]] == VALUES
+    assert (parcel.encoding, parcel.plain_octets, parcel.metrics) == (None, len(parcel.body), 3)
+    assert parcel.oldest_us == STARTED_US
+    assert parcel.batch == BATCH
+
+
+def test_a_compressed_body_is_the_same_each_time():
+    parcel = pack(BATCH, POLLS, ZIPPED)
+    plain = pack(BATCH, POLLS, PLAIN)
+    assert parcel.body == gzip.compress(plain.body, GZIP_LEVEL, mtime=0)
+    assert (parcel.encoding, parcel.plain_octets, parcel.metrics) == ("gzip", len(plain.body), 3)
+    assert "gzip" not in PLAIN.content_encodings
+
+
+def test_what_was_damaged_is_not_counted():
+    parcel = pack(BATCH, POLLS[1:], PLAIN)
+    assert parcel.batch == replace(BATCH, metric_count=2)
+    assert parcel.metrics == 2
+
+
+def test_it_is_named_by_its_first_and_last_poll():
+    assert pack(BATCH, POLLS, PLAIN).label == "7-8"
+
+
+@pytest.mark.parametrize("accepts", [PLAIN, ZIPPED])
+def test_the_one_metric_of_a_batch_of_one(accepts):
+    metric = json.loads(pack(BATCH, POLLS[:1], accepts).metric)
+    assert metric["sensor_id"] == "b"
+    assert metric["value"] == 0.5
