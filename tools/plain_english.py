@@ -32,7 +32,6 @@ PENDING: tuple[str, ...] = (
     "src/towerops_agent/buffer/",
     "src/towerops_agent/delivery/",
     "src/towerops_agent/polling/",
-    "src/towerops_agent/snmp/",
 )
 """Paths that are still to be rewritten."""
 

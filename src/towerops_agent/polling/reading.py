@@ -48,7 +48,7 @@ LOOK_SELDOM_POLLS: Final = 60
 """How many polls pass until interfaces that are away are looked for again in a table of so many rows."""
 
 MOST_ROUNDS: Final = 2
-"""How often a device is read anew in one poll, as its interfaces have moved."""
+"""How often a device is read again in one poll, as its interfaces have moved."""
 
 
 class DeviceAsker(Asker, Protocol):
@@ -202,7 +202,7 @@ class _Course:
     async def _verify(self, progress: PollProgress) -> PollProgress:
         """After the counters are read: compare names if something says that interfaces may have moved, or if it is time to.
 
-        Names that are right afterwards were right when the counters were read. If some are not, all is read anew.
+        Names that are right afterwards were right when the counters were read. If some are not, all is read again.
         """
         device, traits = self._device, self._device.traits
         device.check_in -= 1

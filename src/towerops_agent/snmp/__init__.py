@@ -1,1 +1,1 @@
-"""SNMP: the protocol. Knows no equipment and no metric; it could be a package of its own."""
+"""SNMP: the protocol. It knows no equipment and no metric, and could be a separate package."""

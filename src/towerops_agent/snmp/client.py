@@ -1,4 +1,4 @@
-"""SNMP over UDP: one socket per address family, shared by all devices. Over TCP, tcp.py does it behind the same face.
+"""SNMP over UDP: one socket per address family, shared by all devices. tcp.py does the same over TCP, behind the same interface.
 
 The I/O around exchange.py: sockets, timers, the wall clock at a reply's arrival.
 A request costs one sendto, one timer and one future; all replies that have arrived are read at one wakeup.
@@ -31,22 +31,22 @@ from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 log = structlog.get_logger()
 
 RECEIVE_BUFFER_OCTETS: Final = 4 << 20
-"""What is asked of the kernel, which may grant less: its 208 KB kept 92 of 2,000 replies over a stall of 150 ms, 4 MB all."""
+"""Requested from the kernel, which may grant less: 208 KB kept 92 of 2,000 replies over a stall of 150 ms, 4 MB kept all."""
 
 DATAGRAMS_A_WAKEUP: Final = 64
-"""How many are read before other tasks get their turn."""
+"""How many datagrams are read before other tasks get their turn."""
 
 _PASSING: Final = frozenset((errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EINTR))
-"""Errors of sendto that the next attempt may not meet: as good as a datagram lost on the way."""
+"""Errors of sendto that may be temporary: they count as a lost datagram."""
 
 
 class SnmpClient:
-    """Asks devices, and hands each its reply. Inert until entered; for any number of tasks of one event loop."""
+    """Sends requests to devices, and returns their replies. Inert until entered; for any number of tasks of one event loop."""
 
     def __init__(self, counters: Counters, *, rng: random.Random | None = None, name_of: NameOf = lambda _peer: "") -> None:
-        """`rng`: where request-ids come from; by default the system's randomness, so that nobody guesses them.
+        """`rng`: the source of request-ids; by default the system's randomness, so that they can't be guessed.
 
-        `name_of`: what people call the device at an address, for the log.
+        `name_of`: the name of the device at an address, for the log.
         """
         draw = (rng or random.SystemRandom()).randint
         draw_id = random_id if rng is None else lambda: draw(LOWEST_ID, HIGHEST_ID)
@@ -59,7 +59,7 @@ class SnmpClient:
         self._resolver = Resolver()
         self._floods: dict[int, FloodWatch] = {}
         self.sockets: dict[int, socket.socket] = {}
-        """Those that are open, by address family; each is opened at the first request that needs it."""
+        """The open sockets, by address family; each is opened by the first request that needs it."""
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -67,7 +67,7 @@ class SnmpClient:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for wait in self._waiting.values():
-            wait.answer.cancel()  # else it would wait its time out, and open a socket again for the next attempt
+            wait.answer.cancel()  # else it would wait until its timeout, and open a socket again for the next attempt
         for sock in self.sockets.values():
             self._loop.remove_reader(sock)
             sock.close()
@@ -76,7 +76,7 @@ class SnmpClient:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is under way, and nothing is kept of those that were."""
+        """Whether no request is under way, and nothing is left of earlier ones."""
         return not self._waiting and not len(self._exchanges) and self._tcp.is_idle
 
     @property
@@ -85,7 +85,7 @@ class SnmpClient:
         return self._tcp.peers
 
     async def resolve(self, host: str, port: int) -> Peer:
-        """The device's socket address, as Resolver says. Raises OSError (socket.gaierror) where there is none."""
+        """The device's socket address, from Resolver. Raises OSError (socket.gaierror) if there is none."""
         return await self._resolver.resolve(host, port)
 
     async def ask(
@@ -100,8 +100,9 @@ class SnmpClient:
     ) -> Answer:
         """The device's reply to `request`, or why there is none.
 
-        `timeouts_s`: how long to wait after each attempt, in seconds; as many attempts are made (over TCP: see tcp.py).
-        `from_any`: take a reply from another address, too, as some devices with several send them; NoReply tells of such ones.
+        `timeouts_s`: how long to wait after each attempt, in seconds; there are as many attempts (over TCP: see tcp.py).
+        `from_any`: accept a reply from another address, as some devices with several addresses send; NoReply reports such a
+        reply.
         """
         if over_tcp:
             return await self._tcp.ask(peer, security, request, timeouts_s)
@@ -122,7 +123,7 @@ class SnmpClient:
             del self._waiting[transaction]
 
     async def _repeat(self, transaction: Transaction, wait: "_Wait") -> Answer | AskAgain:
-        """Ask again at once, as a report wants it. While keys are made, no time runs; a late reply may come all the same."""
+        """Ask again at once after a report. The timeout stops while keys are made; a late reply may still arrive."""
         if wait.timer is not None:
             wait.timer.cancel()
         wait.answer = self._loop.create_future()
@@ -190,7 +191,7 @@ class SnmpClient:
                 continue
             transaction, reply = outcome
             wait = self._waiting[transaction]
-            if not wait.answer.done():  # it is where its task was cancelled, or a later attempt could not be sent
+            if not wait.answer.done():  # it is done if its task was cancelled, or a later attempt could not be sent
                 wait.answer.set_result(reply)
             elif not isinstance(reply, AskAgain):
                 wait.passed = reply
@@ -198,7 +199,7 @@ class SnmpClient:
             self._leave(sock)
 
     def _leave(self, sock: socket.socket) -> None:
-        """Close a socket that is flooded: the next request opens another one, and what was under way is asked again there."""
+        """Close a flooded socket: the next request opens another one, and open requests are sent again there."""
         log.warning("SNMP socket is flooded, another port is used from now on", port=sock.getsockname()[1])
         self._loop.remove_reader(sock)
         del self.sockets[sock.family]
@@ -206,7 +207,7 @@ class SnmpClient:
 
 
 class _Wait:
-    """Who waits for a transaction's answer, and until when. `passed`: an answer that came while it was about to ask again."""
+    """The waiter for a transaction's answer, and its deadline. `passed`: an answer that came while it was about to ask again."""
 
     __slots__ = ("answer", "passed", "timer")
 

@@ -22,7 +22,7 @@ WARN_AGAIN_S: Final = 3600.0
 MOST_REMEMBERED: Final = 10_000
 
 NameOf = Callable[[Peer], str]
-"""What people call the device at an address; "" where they don't."""
+"""The name of the device at an address, or ""."""
 
 
 class EngineLog:

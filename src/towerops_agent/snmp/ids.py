@@ -1,6 +1,6 @@
-"""Request-ids and message IDs: from the system's randomness, so that nobody guesses them.
+"""Request-ids and message IDs: from the system's randomness, so that they can't be guessed.
 
-Drawn some hundred at a time: a system call for each takes a twentieth of all that a poll costs.
+Drawn some hundred at a time: a system call for each would be a twentieth of a poll's cost.
 Source: RFC 3416 §4.1 (request-id), RFC 3412 §6.2 (msgID).
 """
 
@@ -9,7 +9,7 @@ from typing import Final
 
 LOWEST_ID: Final = 0x01000000
 HIGHEST_ID: Final = 0x7FFFFFFF
-"""Between these each takes four octets."""
+"""All ids between these have four octets."""
 
 _AT_ONCE: Final = 256
 
@@ -17,7 +17,7 @@ _drawn: list[int] = []
 
 
 def random_id() -> int:
-    """A number from LOWEST_ID to HIGHEST_ID, both included; each as likely as any other."""
+    """A number from LOWEST_ID to HIGHEST_ID, both included; all equally likely."""
     while True:
         if not _drawn:
             octets = os.urandom(4 * _AT_ONCE)

@@ -1,7 +1,7 @@
-"""Names to addresses, by the system's resolver, which blocks: each question has a daemon thread of its own, few at once.
+"""Names to addresses, by the system's resolver, which blocks: each question has its own daemon thread, few at once.
 
-The event loop's own executor would not do: its threads are waited for at the end, and a name server that is gone holds each for
-half a minute, so that a stop would take as long.
+The event loop's own executor is not used: a stop waits for its threads, and a dead name server holds each for
+half a minute.
 """
 
 import asyncio
@@ -19,21 +19,21 @@ Lookup = Callable[[str, int], list[Peer]]
 
 
 def system_lookup(host: str, port: int) -> list[Peer]:
-    """The addresses of `host`, as the system prefers them. Blocks. Raises OSError (socket.gaierror) where there are none."""
-    return [found[4] for found in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)]  # type: ignore[misc]  # IP alone
+    """The addresses of `host`, in the system's order. Blocks. Raises OSError (socket.gaierror) if there are none."""
+    return [found[4] for found in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)]  # type: ignore[misc]  # only IP
 
 
 class Resolver:
-    """Resolves names for one event loop. `lookup`: what asks the system, in a thread."""
+    """Resolves names for one event loop. `lookup`: asks the system, in a thread."""
 
     def __init__(self, lookup: Lookup = system_lookup) -> None:
         self._lookup = lookup
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def resolve(self, host: str, port: int) -> Peer:
-        """The socket address of `host`: of an address at once, of a name when the system has answered.
+        """The socket address of `host`: for an address at once, for a name when the system has answered.
 
-        Raises OSError (socket.gaierror) where there is none. A question that its asker has given up still holds its place until
+        Raises OSError (socket.gaierror) if there is none. A question that was given up holds its place until
         the system has answered it, so that a dead name server does not pile up threads.
         """
         try:
@@ -61,7 +61,7 @@ class Resolver:
                 found = self._lookup(host, port) or socket.gaierror(socket.EAI_NONAME, "no address")
             except OSError as error:
                 found = error
-            except UnicodeError:  # what getaddrinfo makes of a label that is too long
+            except UnicodeError:  # getaddrinfo's exception for a label that is too long
                 found = socket.gaierror(socket.EAI_NONAME, "no name that can be asked for")
             try:
                 loop.call_soon_threadsafe(settle, found)

@@ -1,6 +1,6 @@
-"""One device to be asked: its address, its security, its transport. The poller, the doctor, walks and `snmp` ask through it.
+"""One device to be asked: its address, its security, its transport. The poller, the doctor, walks and `snmp` use it.
 
-A device with several addresses may answer from another one than it is asked at. The session asks once more, accepts that, and
+A device with several addresses may answer from another one than it is asked at. The session asks once more, accepts it, and
 keeps accepting it; `answers_from` shows it. I/O: through client.py. Times in seconds.
 """
 
@@ -12,7 +12,7 @@ from towerops_agent.snmp.wire.message import Request
 from towerops_agent.snmp.wire.security import Security
 
 TIMEOUTS_S: Final = (1.0, 2.0, 4.0)
-"""How long each attempt waits unless the asker says otherwise."""
+"""How long each attempt waits by default."""
 
 
 class Asker(Protocol):
@@ -34,7 +34,7 @@ class Asker(Protocol):
 class Session:
     """One device, ready to be asked.
 
-    `from_any`: replies from another address of its own are accepted. `answers_from`: the address that made the session accept
+    `from_any`: accept replies from another address of the device. `answers_from`: the address that made the session accept
     them; None if it did not have to.
     """
 
@@ -50,7 +50,7 @@ class Session:
         from_any: bool = False,
         timeouts_s: Sequence[float] = TIMEOUTS_S,
     ) -> None:
-        """`timeouts_s`: how long each attempt waits, and so how many there are; `ask` may say otherwise."""
+        """`timeouts_s`: how long each attempt waits, and so the number of attempts; `ask` may override it."""
         self._client = client
         self.peer = peer
         self.security = security

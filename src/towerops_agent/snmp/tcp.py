@@ -1,9 +1,9 @@
-"""SNMP over TCP: one connection per device, kept and re-opened.
+"""SNMP over TCP: one connection per device, kept open, and reopened.
 
 TCP repeats what is lost, so a request is sent once on a connection and waited for as long as all attempts together. The
-exception is a connection that was kept from an earlier request, and may be dead without anybody knowing: if it closes, or the
-first timeout passes, it is opened anew, once, and the request sent again. Opening counts towards the timeout.
-What comes in goes through exchange.py, as over UDP. I/O: TCP sockets, timers, the wall clock. Source: RFC 3430.
+exception is a connection that was kept from an earlier request, and may be dead without notice: if it closes, or the
+first timeout passes, it is opened again, once, and the request sent again. Opening counts towards the timeout.
+Received messages go through exchange.py, as over UDP. I/O: TCP sockets, timers, the wall clock. Source: RFC 3430.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from towerops_agent.snmp.wire.security import Security
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 
 IDLE_S: Final = 900.0
-"""A connection unused for so long is closed when another one is opened: its device may be configured no more."""
+"""A connection unused for this long is closed when another one is opened: its device may be gone from the configuration."""
 
 
 class TcpConnections:
     """The connections to all devices that are asked over TCP. For the tasks of one event loop."""
 
     def __init__(self, counters: Counters, exchanges: Exchanges, keys: KeyDerivation, engine_log: EngineLog) -> None:
-        """`exchanges`: of its own, so that no datagram answers what was asked over TCP."""
+        """`exchanges`: separate ones, so that no datagram answers a request over TCP."""
         self._counters = counters
         self._exchanges = exchanges
         self._keys = keys
@@ -48,7 +48,7 @@ class TcpConnections:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is under way, and nothing is kept of those that were."""
+        """Whether no request is under way, and nothing is left of earlier ones."""
         return not self._waiting and not len(self._exchanges)
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class TcpConnections:
         self._connections.clear()
 
     async def ask(self, peer: Peer, security: Security, request: Request, timeouts_s: Sequence[float]) -> Answer:
-        """The device's reply to `request`, or why not. `timeouts_s`: as SnmpClient.ask has them, used as said above."""
+        """The device's reply to `request`, or why not. `timeouts_s`: as in SnmpClient.ask, used as described above."""
         kept = peer in self._connections
         waits = (timeouts_s[0], sum(timeouts_s[1:]) or timeouts_s[0]) if kept else (sum(timeouts_s),)
         transaction = Transaction(peer, security, request, waits)
@@ -86,7 +86,7 @@ class TcpConnections:
                     answer = await self._attempt(transaction, *self._exchanges.repeat(transaction, loop.time()))
             except TimeoutError:
                 lost = None
-                self._drop(transaction.peer)  # silent: dead perhaps, and in any case with an answer to come that nobody awaits
+                self._drop(transaction.peer)  # silent: perhaps dead, and a late answer would go to nobody
             except ConnectionRefusedError as error:
                 return self._exchanges.give_up(transaction, Reason.REFUSED, _words(error))
             except OSError as error:
@@ -99,7 +99,7 @@ class TcpConnections:
         return self._exchanges.give_up(transaction)
 
     async def _attempt(self, transaction: Transaction, octets: bytes, timeout_s: float) -> Answer | AskAgain:
-        """Send this, and wait for what it brings. Raises OSError: TimeoutError where that is nothing."""
+        """Send this, and wait for the result. Raises OSError: TimeoutError if there is no result."""
         answer: asyncio.Future[Answer | AskAgain] = asyncio.get_running_loop().create_future()
         self._waiting[transaction] = answer
         async with asyncio.timeout(timeout_s):
@@ -149,7 +149,7 @@ class TcpConnections:
             del self._connections[connection.peer]
 
     def receive(self, message: bytes, peer: Peer) -> None:
-        """Hand a message that came from `peer` to whom it concerns."""
+        """Pass a message from `peer` to its waiter."""
         outcome = self._exchanges.receive(message, peer, asyncio.get_running_loop().time(), time.time_ns() // 1000)
         self._engine_log.take(self._exchanges)
         if isinstance(outcome, Discard):
@@ -161,7 +161,7 @@ class TcpConnections:
             answer.set_result(reply)
 
     def discard(self, reason: Discard) -> None:
-        """Count what is no reply."""
+        """Count a message that is not a reply."""
         self._counters.add(Count.SNMP_DISCARDED, reason)
 
 
@@ -204,4 +204,4 @@ class _Connection(asyncio.Protocol):
 
 
 def _words(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)  # asyncio puts words of its own in their place
+    return os.strerror(error.errno) if error.errno else str(error)  # asyncio replaces the system's words

@@ -10,7 +10,7 @@ from towerops_agent.snmp.wire.walking import WalkCourse, WalkEnd
 
 
 class WalkEndedEarly(SnmpError):
-    """The device stopped answering, refused, or answered in circles; what was read until then stands."""
+    """The device stopped answering, refused, or looped; the varbinds until then are valid."""
 
 
 async def walk(session: Session, subtree: Oid) -> AsyncIterator[Varbind]:

@@ -85,7 +85,7 @@ async def test_names_that_fall_back_end_the_walk():
         (lambda pdu: (pdu.names, b"\x05", [None], ErrorStatus.genErr), f"genErr after {TABLE}"),
         (lambda pdu: (pdu.names, b"\x05", [None], 99), f"error-99 after {TABLE}"),
         (lambda _: ([], b"", []), f"an empty answer after {TABLE}"),
-        (lambda _: ([parse_oid(TABLE) + b"\x81"], b"\x02", [1]), "are no OID"),
+        (lambda _: ([parse_oid(TABLE) + b"\x81"], b"\x02", [1]), "are not an OID"),
     ],
     ids=["genErr", "no status of the RFC's", "empty", "no OID"],
 )

@@ -12,7 +12,7 @@ QUICK_BEFORE_GROWTH = 10
 """After a batch that took long: lines and servers recover, and to try it out costs nothing."""
 
 LEAST_FOR_SLOWNESS = 100
-"""Below it a request costs more than its metrics, and smaller batches are no quicker."""
+"""Below it a request costs more than its metrics, and smaller batches are not quicker."""
 
 
 class BatchSize:

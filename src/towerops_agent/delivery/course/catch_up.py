@@ -11,7 +11,7 @@ from towerops_agent.text import duration
 REPORT_EVERY_S = 60.0
 FIRST_ESTIMATE_AFTER_S = 5.0
 LEAST_BEHIND_S = 60.0
-"""What is younger is no backlog worth a line: it is what one delivery was late."""
+"""What is younger is not a backlog worth a line: it is what one delivery was late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class CatchUp:
         self._oldest_us = oldest_us if oldest_us is not None else self._oldest_us
 
     def state(self, now_us: int, now_s: float) -> Backlog | None:
-        """What is behind now; None where nothing is."""
+        """What is behind now; None if nothing is."""
         if not self._left or self._oldest_us is None:
             return None
         return Backlog(self._left, max(0.0, (now_us - self._oldest_us) / 1e6), self._drained_in_s(now_s))
 
     def report(self, now_us: int, now_s: float) -> Backlog | None:
-        """The state, where a line of the log is due: at the start, when there is an estimate, then each minute."""
+        """The state,, expected a line of the log: at the start, when there is an estimate, then each minute."""
         state = self.state(now_us, now_s)
         if state is None or not self._marks:
             return None
@@ -79,7 +79,7 @@ class CatchUp:
         return state
 
     def took_s(self, now_s: float) -> float | None:
-        """How long it has taken, for the log's line of its end; None where the log has none of its beginning."""
+        """How long it has taken, for the log's line of its end; None if the log has none of its beginning."""
         return None if not self._reports or self._began_s is None else now_s - self._began_s
 
     def _drained_in_s(self, now_s: float) -> float | None:

@@ -49,7 +49,7 @@ def metrics_of(
 ) -> list[Metric]:
     """The metrics [first, stop) of those that `poll` makes, in the layout's order.
 
-    They are the sensors with a value, then the interfaces with octets in or out. A quotient that is no finite number has its
+    They are the sensors with a value, then the interfaces with octets in or out. A quotient that is not a finite number has its
     place in the count, but makes no metric.
     """
     if layout.is_state:
@@ -108,7 +108,7 @@ def _interface_stat(interface_id: str, counters: tuple[Number | None, ...], show
 
 
 def quotient(raw: Number, divisor: float) -> Number | None:
-    """`raw` over `divisor`, as read where that is 1; None where it is no finite number.
+    """`raw` over `divisor`, as read where that is 1; None if it is not a finite number.
 
     Integers are divided as such, which rounds once: 2^63 + 1 over 10 would lose its last digits first as a float.
     """

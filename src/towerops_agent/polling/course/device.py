@@ -25,8 +25,8 @@ from towerops_agent.text import address
 class Device:
     """One device. `layout`: the id of its layout in the buffer; `digest`: of the configuration that made it.
 
-    `if_indexes`, `if_names`: its interfaces as configured, "" where one has no name; the plan has the indexes where they are now.
-    `state_layout`: the id of the layout of its state in the buffer, None where the server does not take states.
+    `if_indexes`, `if_names`: its interfaces as configured, "" if one has no name; the plan has the indexes where they are now.
+    `state_layout`: the id of the layout of its state in the buffer, None if the server does not take states.
     `peer`, `resolved_at`: its socket address, and when (monotonic seconds) a name was resolved to it; None before the first poll.
     `state`: what its last poll showed; None before the first. `check_in`: polls until its interfaces are looked up again.
     `failed_checks`: how often in a row that has left some unknown. `samples`: see identity.Interfaces.
@@ -64,7 +64,7 @@ class Device:
 def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Planner, before: Device | None = None) -> Device:
     """The device that polls `equipment`, whose layout has this id in the buffer.
 
-    `before`: the device that polled it under another configuration; what was learned of it is kept where it is the same machine.
+    `before`: the device that polled it under another configuration; what was learned of it is kept if it is the same machine.
     """
     over_tcp = equipment.transport is Transport.TCP
     place = (equipment.host, equipment.port, over_tcp)

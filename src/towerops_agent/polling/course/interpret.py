@@ -31,7 +31,7 @@ _MISSING: Final = {
 }
 
 LARGEST_FLOAT: Final = 1e28
-"""A float past this is no reading, and could not be divided by the smallest divisor."""
+"""A float past this is not a reading, and could not be divided by the smallest divisor."""
 
 SMALLEST_INTEGER: Final = -(1 << 63)
 LARGEST_INTEGER: Final = (1 << 64) - 1

@@ -1,7 +1,7 @@
 """What was learned of all devices, as octets: kept in the database, so that a restart does not have to learn it again.
 
 A power cut restarts the agent together with the devices: without the time at which a device had started, nobody would know
-that it has started anew, and that its interfaces may have moved.
+that it has started again, and that its interfaces may have moved.
 Pure. Round trips are not kept: they are learned from the first reply.
 """
 
@@ -69,7 +69,7 @@ class Memory:
 
 
 def encode_memory(devices: Iterable[Device]) -> bytes:
-    """What was learned of `devices`; the same octets where nothing new was."""
+    """What was learned of `devices`; the same octets if nothing new was."""
     learned = {
         device.id: _Learned(
             device.digest,
@@ -95,7 +95,7 @@ def encode_memory(devices: Iterable[Device]) -> bytes:
 
 
 def decode_memory(octets: bytes | None) -> Memory:
-    """The memory that `octets` are; an empty one where they are none, or of another version: it is learned again."""
+    """The memory that `octets` are; an empty one if they are none, or of another version: it is learned again."""
     if not octets or octets[0] != _VERSION:
         return Memory({})
     try:

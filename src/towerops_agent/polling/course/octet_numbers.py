@@ -22,7 +22,7 @@ def octet_number(name: Oid, octets: bytes) -> int | None:
 
 
 def doubtful(strings: Iterable[tuple[int, Oid, bytes]]) -> list[int]:
-    """The places of those strings of eight octets that may be no texts, though each looks like one: a sibling's are none.
+    """The places of those strings of eight octets that may be not a texts, though each looks like one: a sibling's are none.
 
     `strings`: each with its place and its OID. Siblings differ in the last sub-identifier only.
     """

@@ -1,7 +1,7 @@
 """The octet counters of a device's interfaces, as the poll before read them.
 
-A counter that has fallen, or is not there any more, has started anew, or is another interface's. Sixteen octets an interface stay
-in memory between polls: for each its octets in, then for each its octets out; 0 for one that was not there. Pure.
+A counter that has fallen, or is not there any more, has started again, or is another interface's. Sixteen octets an interface
+stay in memory between polls: for each its octets in, then for each its octets out; 0 for one that was not there. Pure.
 """
 
 from array import array

@@ -206,7 +206,7 @@ def interface_columns(if_index: int, in_width: int, out_width: int) -> list[Oid]
 
 
 def _pack(groups: list[list[Oid]], max_varbinds: int, max_octets: int) -> Iterator[list[Oid]]:
-    """Requests of whole groups where they fit, else of parts of them."""
+    """Requests of whole groups if they fit, else of parts of them."""
     names: list[Oid] = []
     octets = _MESSAGE_OCTETS
     for group in groups:

@@ -20,7 +20,7 @@ from towerops_agent.snmp.wire.oid import Oid, child
 ABSENT = frozenset((ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW))
 
 _DENIED = frozenset((ErrorStatus.authorizationError, ErrorStatus.noAccess))
-"""Errors that are about the asker: where they name no varbind, asking for fewer would be refused too (RFC 3416 §4.2.1)."""
+"""Errors that are about the asker: if they name no varbind, asking for fewer would be refused too (RFC 3416 §4.2.1)."""
 
 _PROBE = Request((SYS_UP_TIME,))
 PROBE_ATTEMPTS = 2
@@ -30,9 +30,9 @@ PROBE_ATTEMPTS = 2
 class PollProgress:
     """One poll under way.
 
-    `names`, `tags`, `values`, `received_us`: by column, as the device answered; a tag of 0 where it did not.
+    `names`, `tags`, `values`, `received_us`: by column, as the device answered; a tag of 0 if it did not.
     `failures`: why, for each column that has no value of the device's own: timeout, tooBig, omitted, an error-status, …
-    `slots`: the plan's, changed where a narrow counter stands in for a wide one.
+    `slots`: the plan's, changed if a narrow counter stands in for a wide one.
     """
 
     def __init__(self, plan: Plan, traits: Traits) -> None:
@@ -80,7 +80,7 @@ class PollProgress:
 
     @property
     def uptime(self) -> int | None:
-        """The device's sysUpTime, in hundredths of a second; None where it was not given, or not yet."""
+        """The device's sysUpTime, in hundredths of a second; None if it was not given, or not yet."""
         value = self.values[0]
         return value if self.tags[0] == ber.TIME_TICKS and isinstance(value, int) else None
 

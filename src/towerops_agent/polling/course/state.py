@@ -21,7 +21,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """`reason`: "" where it is up. `since_us`: when the state (not the reason) became what it is."""
+    """`reason`: "" if it is up. `since_us`: when the state (not the reason) became what it is."""
 
     state: State
     reason: str
@@ -29,7 +29,7 @@ class DeviceState:
 
 
 def next_state(before: DeviceState | None, silence: str, missing: Mapping[str, int], now_us: int) -> DeviceState:
-    """The state after a poll that failed for `silence` ("" where it was answered), and lacks so many values by reason."""
+    """The state after a poll that failed for `silence` ("" if it was answered), and lacks so many values by reason."""
     troubles = [reason for reason in missing if reason not in ABSENT]
     if silence:
         state, reason = State.DOWN, silence

@@ -150,7 +150,7 @@ class Traits:
     def grow(self) -> None:
         """A poll went through at this size: ask more next time, short of what is known to be refused.
 
-        One more where the device fell short before, so that its limit is found; else an interface more, past where it started.
+        One more where the device fell short before, so that its limit is found; else an interface more, past if it started.
         """
         fell_short = self.refused_at is not None or self.suspect_at is not None or self.max_varbinds < STARTING_VARBINDS
         limit = LARGEST_VARBINDS if self.refused_at is None else min(LARGEST_VARBINDS, self.refused_at - 1)
@@ -185,7 +185,7 @@ class Traits:
         self.max_varbinds, self.borne, self.refused_at, self.suspect_at = sizes
 
     def begin_anew(self, width: int) -> None:
-        """The device has started anew, perhaps as another one: forget its sizes and the widths of its counters.
+        """The device has started again, perhaps as another one: forget its sizes and the widths of its counters.
 
         `width`: what is known of the counters of a device that was never asked.
         """

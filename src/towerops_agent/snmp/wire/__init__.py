@@ -1,1 +1,1 @@
-"""The protocol as octets and decisions: messages, security, which datagram is whose reply. Pure."""
+"""The protocol as octets and decisions: messages, security, which datagram answers which request. Pure."""

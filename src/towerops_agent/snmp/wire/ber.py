@@ -1,7 +1,7 @@
 """The Basic Encoding Rules as SNMP uses them: tags, lengths, integers.
 
-Pure. What is read is checked against the end of what holds it; whatever does not fit raises MalformedMessage with its offset.
-Source: RFC 3417 §8 (definite lengths alone), X.690 §8; the application tags of RFC 2578 §7.1.
+Pure. Each value is checked against the end of its container; one that does not fit raises MalformedMessage with its offset.
+Source: RFC 3417 §8 (only definite lengths), X.690 §8; the application tags of RFC 2578 §7.1.
 """
 
 from typing import Final
@@ -48,7 +48,7 @@ def encode_integer(number: int, tag: int = INTEGER) -> bytes:
 def read_header(data: bytes, offset: int, end: int) -> tuple[int, int, int]:
     """The tag-length-value at `offset`: its tag, and where its contents start and stop.
 
-    Raises MalformedMessage where it does not end by `end`, is of indefinite length, or has a tag of several octets.
+    Raises MalformedMessage if it does not end by `end`, is of indefinite length, or has a tag of several octets.
     """
     if offset + 2 > end:
         raise MalformedMessage("a value is cut short", offset)
@@ -60,7 +60,7 @@ def read_header(data: bytes, offset: int, end: int) -> tuple[int, int, int]:
     if length >= 0x80:
         length, start = read_long_length(data, offset + 1, end)
     if start + length > end:
-        raise MalformedMessage(f"a length of {length} octets where {end - start} are left", offset + 1)
+        raise MalformedMessage(f"a length of {length} octets, but {end - start} are left", offset + 1)
     return tag, start, start + length
 
 
@@ -68,22 +68,22 @@ def read_long_length(data: bytes, offset: int, end: int) -> tuple[int, int]:
     """The length whose first octet, at `offset`, has its high bit set: the length, and where the contents start."""
     size = data[offset] & 0x7F
     start = offset + 1 + size
-    if not 1 <= size <= 8 or start > end:  # leading zeros are met in the field; 0x80 is the indefinite form
+    if not 1 <= size <= 8 or start > end:  # leading zeros occur in the field; 0x80 is the indefinite form
         raise MalformedMessage(f"length octet 0x{data[offset]:02x}", offset)
     return int.from_bytes(data[offset + 1 : start], "big"), start
 
 
 def read_integer(data: bytes, offset: int, end: int) -> tuple[int, int]:
-    """The INTEGER at `offset`, and where it stops. At most 8 octets. Raises MalformedMessage where there is none."""
+    """The INTEGER at `offset`, and if it stops. At most 8 octets. Raises MalformedMessage if there is none."""
     tag, start, stop = read_header(data, offset, end)
     if tag != INTEGER or not 1 <= stop - start <= 8:
-        raise MalformedMessage(f"tag 0x{tag:02x} of {stop - start} octets where an INTEGER is due", offset)
+        raise MalformedMessage(f"tag 0x{tag:02x} of {stop - start} octets, expected an INTEGER", offset)
     return int.from_bytes(data[start:stop], "big", signed=True), stop
 
 
 def read_contents(data: bytes, offset: int, end: int, expected: int) -> tuple[int, int]:
-    """Where the contents of the value at `offset` start and stop. Raises MalformedMessage where its tag is not `expected`."""
+    """Where the contents of the value at `offset` start and stop. Raises MalformedMessage if its tag is not `expected`."""
     tag, start, stop = read_header(data, offset, end)
     if tag != expected:
-        raise MalformedMessage(f"tag 0x{tag:02x} where 0x{expected:02x} is due", offset)
+        raise MalformedMessage(f"tag 0x{tag:02x}, expected 0x{expected:02x}", offset)
     return start, stop

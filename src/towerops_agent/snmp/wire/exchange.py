@@ -1,14 +1,14 @@
 """The life of one request: its ids, its attempts, and which of the datagrams that arrive is its reply.
 
 Each attempt has a request-id of its own (over v3 it is the message's ID as well), and a reply to any attempt of an open
-transaction is its reply: a device that answers the first attempt late is heard, and the round trip is measured from the attempt
+transaction is its reply: a late answer to the first attempt counts, and the round trip is measured from the attempt
 answered (Karn's problem does not arise). Everything else that arrives is discarded with a reason and changes nothing: no timeout
-is stretched, no reading touched.
+grows, no reading changes.
 
-SNMPv3 adds two courses. A report about the engine (its ID, its time) makes the transaction ask again at once, without an attempt
-used up, at most MOST_REPEATS times. And since most devices meet a wrong privacy key with silence, a transaction that ends in
+SNMPv3 adds two things. After a report about the engine (its ID, its time) the transaction asks again at once, without using up an
+attempt, at most MOST_REPEATS times. And since most devices are silent to a wrong privacy key, a transaction that ends in
 silence, before any encrypted answer was ever read, is followed by an examination: an authenticated message without privacy; if
-that is answered, one small encrypted request; if that is not, it is the privacy key, or its protocol.
+that is answered, one small encrypted request; if that is not answered, the privacy key or its protocol is wrong.
 
 Pure: `now` (seconds, any monotonic clock) and the source of ids are passed in. client.py and tcp.py do the I/O.
 Source: RFC 3416 §4.1 (request-id), RFC 1157 §4.1.1, RFC 3412 §7.2 (msgID, reports), RFC 3414 §4 (discovery).
@@ -30,7 +30,7 @@ from towerops_agent.snmp.wire.usm_engine import EngineChange  # noqa: TC001 - as
 from towerops_agent.snmp.wire.v3message import decode_v3
 
 Peer = tuple[str, int] | tuple[str, int, int, int]
-"""A socket address as recvfrom gives it: (address, port), and for IPv6 (address, port, flow label, scope id)."""
+"""A socket address as recvfrom returns it: (address, port), and for IPv6 (address, port, flow label, scope id)."""
 
 MOST_REPEATS: Final = 3
 """How often reports may make one transaction ask again: a new engine ID, its time, and one more."""
@@ -49,10 +49,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """No reply, and why. `detail` has the system's words, where there are some.
+    """No reply, and why. `detail`: the system's message, if there is one.
 
     UNREACHABLE: the system refused to send, or the TCP connection was lost. Over v3 the device's reports say why, at once;
-    WRONG_PRIV is also found out by examination, and NOT_IN_TIME_WINDOW and UNKNOWN_ENGINE_ID mean that asking again did not help.
+    WRONG_PRIV is also found out by examination, and NOT_IN_TIME_WINDOW and UNKNOWN_ENGINE_ID mean that a repeated request did not
+    help.
     `answered_from`: another address that answered, with the right id and security, while the asked one was awaited.
     """
 
@@ -66,7 +67,7 @@ Answer = Reply | NoReply
 
 
 class Stage(Enum):
-    """What a transaction sends."""
+    """The kinds of messages of a transaction."""
 
     ASKING = "the request"
     EXAMINING_AUTH = "authenticated, not encrypted, and empty"
@@ -77,7 +78,7 @@ class Stage(Enum):
 class V3Course:
     """What v3 adds to a transaction. `repeats`: how often reports made it ask again.
 
-    `examined`: the request-ids whose reply is none to what was asked.
+    `examined`: the request-ids whose reply does not answer the actual request.
     """
 
     repeats: int = 0
@@ -87,10 +88,11 @@ class V3Course:
 
 @dataclass(slots=True, eq=False)
 class Transaction:
-    """One request to one peer, until it is answered or given up. `timeouts_s`: how long each attempt waits, and so how many.
+    """One request to one peer, until it is answered or given up. `timeouts_s`: how long each attempt waits, and so the number of
+    attempts.
 
     `from_any`: the device may answer from another address of its own; else such an answer is discarded, and `answered_from` is
-    where it came from.
+    its address.
     """
 
     peer: Peer
@@ -105,7 +107,7 @@ class Transaction:
 
     @property
     def kind(self) -> str:
-        """What its last attempt is counted as: sent, retried or examining."""
+        """The counter's reason of its last attempt: sent, retried or examining."""
         if self.v3 is not None and self.v3.stage is not Stage.ASKING:
             return "examining"
         return "sent" if self.attempts == 1 else "retried"
@@ -115,12 +117,12 @@ class Exchanges:
     """All transactions under way, of all devices, by request-id."""
 
     def __init__(self, draw_id: Callable[[], int], remembered: int = 4096) -> None:
-        """`draw_id`: as random_id. `remembered`: how many past ids are known to be late."""
+        """`draw_id`: as random_id. `remembered`: how many past ids are recognised as late."""
         self._draw_id = draw_id
         self._open: dict[int, Transaction] = {}
         self._past: deque[int] = deque(maxlen=remembered)
         self.changes: list[tuple[Peer, EngineChange]] = []
-        """What changed about the engines of devices, by device; to be taken out, told and counted."""
+        """Changes of devices' engines, by device; to be taken, logged and counted."""
 
     def __len__(self) -> int:
         """How many request-ids await a reply."""
@@ -136,7 +138,7 @@ class Exchanges:
         return transaction.security.encode(transaction.request, request_id, now), transaction.timeouts_s[attempts]
 
     def repeat(self, transaction: Transaction, now: float) -> tuple[bytes, float]:
-        """After AskAgain: as attempt, without one used up."""
+        """After AskAgain: like attempt, but does not use one up."""
         course, security = transaction.v3, transaction.security
         request = transaction.request
         request_id = self._new_id(transaction, now)
@@ -168,9 +170,9 @@ class Exchanges:
     def receive(
         self, datagram: bytes, peer: Peer, now: float, wall_us: int
     ) -> tuple[Transaction, Reply | NoReply | AskAgain] | Discard:
-        """The transaction that `datagram` answers and its reply; or why it answers none.
+        """The transaction that `datagram` answers and its reply; or why it answers no transaction.
 
-        With a Reply or NoReply it is closed; with AskAgain it goes on, and wants `repeat`, after its security got its keys.
+        With a Reply or NoReply it is closed; with AskAgain it goes on: call `repeat` when its security has its keys.
         """
         try:
             message = decode_message(datagram, self._asked)
@@ -207,7 +209,7 @@ class Exchanges:
         if not isinstance(security, UsmSecurity):
             return Discard.FOREIGN_PEER if peer != transaction.peer else Discard.WRONG_VERSION
         if peer != transaction.peer and not transaction.from_any:
-            transaction.answered_from = peer  # a hint alone: what comes from there is verified once it is accepted
+            transaction.answered_from = peer  # only a hint: replies from there are verified once they are accepted
             return Discard.FOREIGN_PEER
         try:
             verdict = security.open(message, now)
@@ -223,7 +225,7 @@ class Exchanges:
         if verdict.request_id != message.message_id:
             return Discard.WRONG_REQUEST_ID
         if transaction.v3 is not None and message.message_id in transaction.v3.examined:
-            return self._end(transaction, Reason.TIMEOUT)  # its privacy is fine: it did not answer this one request
+            return self._end(transaction, Reason.TIMEOUT)  # privacy works: it did not answer this one request
         rtt_s = now - transaction.sent_at[message.message_id]
         self.close(transaction)
         return transaction, Reply(verdict, rtt_s, wall_us)
@@ -261,7 +263,7 @@ class Exchanges:
         return NoReply(reason, transaction.attempts, detail, transaction.answered_from)
 
     def close(self, transaction: Transaction) -> None:
-        """Forget `transaction`: whatever still arrives for it is late."""
+        """Forget `transaction`: a later datagram for it is late."""
         for request_id in transaction.sent_at:
             if self._open.pop(request_id, None) is not None:
                 self._past.append(request_id)

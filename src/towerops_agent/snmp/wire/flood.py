@@ -1,6 +1,6 @@
-"""Whether a socket is flooded: so much arrives that nobody asked for that it is worth leaving.
+"""Whether a socket is flooded: it receives so many unrequested datagrams that it should be replaced.
 
-client.py reports what it has read, and opens another socket, with another port: what is still sent to the old one costs the
+client.py reports what it has read, and opens another socket, with another port: datagrams to the old one cost the
 kernel a little, and the agent nothing. Pure: times are seconds on a monotonic clock, passed in.
 """
 
@@ -8,14 +8,14 @@ from typing import Final
 
 WINDOW_S: Final = 1.0
 FLOOD: Final = 2_000
-"""Datagrams in a second that are not a reply to anything: as many are a flood. A device that answers twice makes a few."""
+"""Datagrams in a second that answer nothing: this many are a flood. A device that answers twice causes a few."""
 
 MOVE_AGAIN_S: Final = 5.0
-"""How long a socket is kept at least: a move loses the replies that are on their way, which are then asked for again."""
+"""How long a socket is kept at least: a move loses the replies on their way, which then have to be requested again."""
 
 
 class FloodWatch:
-    """Counts what one socket receives in vain. `opened_s`: when it was opened."""
+    """Counts the useless datagrams of one socket. `opened_s`: when it was opened."""
 
     def __init__(self, opened_s: float) -> None:
         self._opened_s = opened_s
@@ -23,7 +23,7 @@ class FloodWatch:
         self._vain = 0
 
     def read(self, vain: int, now_s: float) -> bool:
-        """Note that so many datagrams came in vain; whether the socket is to be left."""
+        """Note this many useless datagrams; whether to replace the socket."""
         if now_s - self._window_s >= WINDOW_S:
             self._window_s, self._vain = now_s, 0
         self._vain += vain

@@ -9,11 +9,11 @@ from towerops_agent.errors import MalformedMessage
 from towerops_agent.snmp.wire import ber
 
 MAX_MESSAGE_OCTETS: Final = 1 << 16
-"""More than any answer to what we ask (RFC 3430 §2.1 wants 8,192 at least); what claims to be larger ends the connection."""
+"""More than any answer to our requests (RFC 3430 §2.1: at least 8,192); a message that claims more ends the connection."""
 
 
 class Framer:
-    """One connection's incoming octets. After MalformedMessage there is no telling where a message begins: close it."""
+    """One connection's incoming octets. After MalformedMessage the start of the next message is unknown: close the connection."""
 
     __slots__ = ("_rest",)
 
@@ -21,9 +21,9 @@ class Framer:
         self._rest = bytearray()
 
     def feed(self, octets: bytes) -> list[bytes]:
-        """The messages that are complete now. Raises MalformedMessage where no message begins, or one too large.
+        """The messages that are complete now. Raises MalformedMessage if no message begins there, or it is too large.
 
-        The messages in front of such a one are lost with it.
+        The messages before it are lost too.
         """
         rest = self._rest
         rest += octets
@@ -35,9 +35,9 @@ class Framer:
 
 
 def _size(octets: bytearray) -> int:
-    """The size of the message that begins here; 0 as long as that can't be told."""
+    """The size of the message that begins here; 0 while it is not known."""
     if octets and octets[0] != ber.SEQUENCE:
-        raise MalformedMessage(f"tag 0x{octets[0]:02x} where a message is due", 0)
+        raise MalformedMessage(f"tag 0x{octets[0]:02x}, expected a message", 0)
     if len(octets) < 2:
         return 0
     length, start = octets[1], 2

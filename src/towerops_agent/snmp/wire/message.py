@@ -21,7 +21,7 @@ Value = int | bytes | None
 """A varbind's value: an int for the integer types; the contents' octets for strings, OIDs, addresses and Opaque; else None."""
 
 UNREADABLE: Final = 0x00
-"""In place of a tag: the value's octets are none of its type, or of another length than it says.
+"""In place of a tag: the value's octets do not fit its type, or its length is wrong.
 
 It costs this varbind only, not the message."""
 
@@ -35,7 +35,7 @@ class Version(IntEnum):
 
 
 class PduType(IntEnum):
-    """The tags of the PDUs that a manager sends or gets."""
+    """The tags of the PDUs that a manager sends or receives."""
 
     GET = 0xA0
     GET_NEXT = 0xA1
@@ -46,7 +46,7 @@ class PduType(IntEnum):
 
 
 class ErrorStatus(IntEnum):
-    """The error-status of a response (RFC 3416 §3); names as the RFC has them."""
+    """The error-status of a response (RFC 3416 §3); names from the RFC."""
 
     noError = 0  # noqa: N815
     tooBig = 1  # noqa: N815
@@ -70,7 +70,7 @@ class ErrorStatus(IntEnum):
 
 
 def error_name(status: int) -> str:
-    """The RFC's name of an error-status, or `error-N` for one that it has not."""
+    """The RFC's name of an error-status, or `error-N` for one that it lacks."""
     try:
         return ErrorStatus(status).name
     except ValueError:
@@ -88,7 +88,7 @@ class Varbind:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked, ready to be sent to any device. For GET_BULK, `first` and `second` are non-repeaters and max-repetitions.
+    """A question, ready to be sent to any device. For GET_BULK, `first` and `second` are non-repeaters and max-repetitions.
 
     `heads`: each name as it is encoded, in the request and in its answer.
     """
@@ -117,7 +117,7 @@ class Request:
 class Pdu:
     """A response (or, in a simulated device, a request). The three columns have the same length, and may be empty.
 
-    `tags`: each value's type, one octet each (see ber); UNREADABLE where the value's octets were none of its type.
+    `tags`: each value's type, one octet each (see ber); UNREADABLE if the value's octets did not fit its type.
     """
 
     type: int
@@ -130,7 +130,7 @@ class Pdu:
 
 
 Asked = Callable[[int], Request | None]
-"""The request that awaits an answer with this request-id; None where there is none."""
+"""The request that awaits an answer with this request-id, or None."""
 
 
 @dataclass(slots=True)
@@ -158,20 +158,20 @@ class Community:
         return f"Community({self.version.name}, ***)"
 
     def encode(self, request: Request, request_id: int, now: float) -> bytes:  # noqa: ARG002 - as UsmSecurity has it
-        """The message that asks `request`."""
+        """The message with `request`."""
         head, pdu = self._head, request.pdu(request_id)
         return b"\x30" + ber.encode_length(len(head) + len(pdu)) + head + pdu
 
     def wrap(self, pdu: bytes) -> bytes:
-        """The message that carries `pdu`."""
+        """The message with `pdu`."""
         head = self._head
         return b"\x30" + ber.encode_length(len(head) + len(pdu)) + head + pdu
 
     def forget(self) -> None:
-        """Nothing was learned of the device."""
+        """There is nothing to learn about the device."""
 
     def refuses(self, message: Message) -> Discard | None:
-        """Why `message` is no answer to one of ours, or None."""
+        """Why `message` does not answer one of ours, or None."""
         if message.version != self.version:
             return Discard.WRONG_VERSION
         if message.community != self._name:
@@ -180,7 +180,7 @@ class Community:
 
 
 def message_version(datagram: bytes) -> int:
-    """The version field, which tells how to read the rest. Raises MalformedMessage where there is none."""
+    """The version field, which decides how to read the rest. Raises MalformedMessage if there is none."""
     start, stop = ber.read_contents(datagram, 0, len(datagram), ber.SEQUENCE)
     return ber.read_integer(datagram, start, stop)[0]
 
@@ -188,20 +188,20 @@ def message_version(datagram: bytes) -> int:
 def decode_message(datagram: bytes, asked: Asked | None = None) -> Message:
     """One SNMPv1 or v2c message from one UDP payload (RFC 1901 §3, RFC 3416 §3).
 
-    Varbinds keep the wire's order, and there may be none. Octets behind the message are ignored, as net-snmp does.
-    `asked` makes the answers that are as they should be cheaper to read, and no other difference.
+    Varbinds keep the wire's order, and there may be none. Octets after the message are ignored, as in net-snmp.
+    `asked` only makes answers with the expected names cheaper to read.
     Raises MalformedMessage with the offset, in octets, of the first bad one.
     """
     start, end = ber.read_contents(datagram, 0, len(datagram), ber.SEQUENCE)
     version, at = ber.read_integer(datagram, start, end)
     if version not in (Version.V1, Version.V2C):
-        raise MalformedMessage(f"version {version} where 0 or 1 is due", start)
+        raise MalformedMessage(f"version {version}, expected 0 or 1", start)
     start, stop = ber.read_contents(datagram, at, end, ber.OCTET_STRING)
     return Message(version, datagram[start:stop], decode_pdu(datagram, stop, end, asked))
 
 
 def decode_pdu(data: bytes, offset: int, end: int, asked: Asked | None = None) -> Pdu:
-    """The PDU at `offset` (RFC 3416 §3). Raises MalformedMessage; SNMPv1 traps, which are built otherwise, among the causes."""
+    """The PDU at `offset` (RFC 3416 §3). Raises MalformedMessage, also for SNMPv1 traps, which have another structure."""
     pdu_type, at, stop = ber.read_header(data, offset, end)
     if pdu_type & 0xE0 != 0xA0 or pdu_type == 0xA4:
         raise MalformedMessage(f"PDU type 0x{pdu_type:02x}", offset)
@@ -219,8 +219,8 @@ def decode_pdu(data: bytes, offset: int, end: int, asked: Asked | None = None) -
 def _decode_as_asked(data: bytes, offset: int, end: int, heads: Sequence[bytes]) -> tuple[bytes, list[Value]] | None:
     """The tags and values of the varbinds from `offset` to `end`, if their names are these, in order; else None.
 
-    This is where the agent spends most of its time, hence one loop without a call but these two, and the numbers made all at
-    once. What is unusual, and what is malformed, is left to decode_varbinds.
+    The agent spends most of its time here: hence one loop with only these two calls, and all numbers are converted at
+    once. Unusual and malformed answers are left to decode_varbinds.
     """
     tags = bytearray()
     contents: list[bytes] = []
@@ -251,7 +251,7 @@ def _decode_as_asked(data: bytes, offset: int, end: int, heads: Sequence[bytes])
 def decode_varbinds(data: bytes, offset: int, end: int) -> tuple[list[Oid], bytes, list[Value]]:
     """The varbinds from `offset` to `end`, as columns: names, tags, values. Raises MalformedMessage.
 
-    A value that does not fill its varbind, or whose octets are none of its type, gets the tag UNREADABLE.
+    A value that does not fill its varbind, or whose octets do not fit its type, has the tag UNREADABLE.
     """
     names: list[Oid] = []
     tags = bytearray()
@@ -260,7 +260,7 @@ def decode_varbinds(data: bytes, offset: int, end: int) -> tuple[list[Oid], byte
     try:
         while at < end:
             if data[at] != 0x30:
-                raise MalformedMessage(f"tag 0x{data[at]:02x} where a varbind is due", at)
+                raise MalformedMessage(f"tag 0x{data[at]:02x}, expected a varbind", at)
             length = data[at + 1]
             start = at + 2
             if length > 0x7F:
@@ -269,7 +269,7 @@ def decode_varbinds(data: bytes, offset: int, end: int) -> tuple[list[Oid], byte
             if stop > end:
                 raise MalformedMessage("a varbind is longer than its list", at)
             if data[start] != 0x06:
-                raise MalformedMessage(f"tag 0x{data[start]:02x} where a varbind's name is due", start)
+                raise MalformedMessage(f"tag 0x{data[start]:02x}, expected a varbind's name", start)
             length = data[start + 1]
             at = start + 2
             if length > 0x7F:
@@ -294,8 +294,9 @@ def decode_varbinds(data: bytes, offset: int, end: int) -> tuple[list[Oid], byte
 def _decode_unusual(octets: bytes) -> tuple[int, Value]:
     """The tag and value that these octets, the rest of a varbind, are framed as, if their length is not in one octet.
 
-    Some firmware sends a length that is not the varbind's. Where the next varbind starts is known all the same, so that is
-    UNREADABLE, as what is none of its type. A number that belongs in an Opaque (see opaque.py) may stand there without one.
+    Some firmware sends a wrong length. The start of the next varbind is known anyway, so the value is
+    UNREADABLE, like one that does not fit its type. A number that belongs in an Opaque (see opaque.py) may stand there without
+    one.
     """
     try:
         tag, start, stop = ber.read_header(octets, 0, len(octets))
@@ -305,7 +306,7 @@ def _decode_unusual(octets: bytes) -> tuple[int, Value]:
 
 
 def _decode_value(tag: int, octets: bytes) -> tuple[int, Value]:
-    """The tag and value of a varbind; UNREADABLE and None where the octets are none of its type."""
+    """The tag and value of a varbind; UNREADABLE and None if the octets do not fit its type."""
     if tag in _UNSIGNED_MAXIMUM:
         value = int.from_bytes(octets, "big")
         if octets and value <= _UNSIGNED_MAXIMUM[tag]:
@@ -320,7 +321,7 @@ def _decode_value(tag: int, octets: bytes) -> tuple[int, Value]:
     return UNREADABLE, None
 
 
-# Read as unsigned whatever their first bit: much firmware leaves out the leading zero octet of a large counter.
+# Read as unsigned whatever their first bit: much firmware omits the leading zero octet of a large counter.
 _UNSIGNED_MAXIMUM: Final = {
     ber.COUNTER32: 0xFFFFFFFF,
     ber.GAUGE32: 0xFFFFFFFF,

@@ -15,7 +15,7 @@ Oid = bytes
 MAX_SUBIDENTIFIERS = 128
 MAX_SUBIDENTIFIER = 0xFFFFFFFF
 
-_TEXT = re.compile(r"\.?[0-9]{1,20}(\.[0-9]{1,20})+")  # int() has a limit of its own, and an exception of its own
+_TEXT = re.compile(r"\.?[0-9]{1,20}(\.[0-9]{1,20})+")  # int() has its own limit and its own exception
 
 
 def encode_subidentifier(number: int) -> bytes:
@@ -29,9 +29,9 @@ def encode_subidentifier(number: int) -> bytes:
 
 
 def parse_oid(text: str) -> Oid:
-    """The OID written as `text`, with or without a leading dot: "1.3.6.1.2.1.1.3.0".
+    """The OID in `text`, with or without a leading dot: "1.3.6.1.2.1.1.3.0".
 
-    Raises InvalidOid where it is none: two sub-identifiers at least, 128 at most, of 32 bits each, and the first two as
+    Raises InvalidOid if it is not valid: two sub-identifiers at least, 128 at most, of 32 bits each, and the first two as
     X.660 allows (0 to 2; under 40 below 0 and 1).
     """
     stripped = text.strip()
@@ -41,7 +41,7 @@ def parse_oid(text: str) -> Oid:
 
 
 def encode_oid(numbers: Iterable[int]) -> Oid:
-    """The OID of these sub-identifiers. Raises InvalidOid where they are none."""
+    """The OID of these sub-identifiers. Raises InvalidOid if they are not valid."""
     parts = tuple(numbers)
     if not 2 <= len(parts) <= MAX_SUBIDENTIFIERS:
         raise InvalidOid(f"an OID of {len(parts)} sub-identifiers: expected 2 to {MAX_SUBIDENTIFIERS}")
@@ -56,11 +56,11 @@ def encode_oid(numbers: Iterable[int]) -> Oid:
 def subidentifiers(oid: Oid) -> tuple[int, ...]:
     """The numbers of `oid`; these tuples sort as OIDs do.
 
-    Raises InvalidOid where the octets are none: empty, or cut within a sub-identifier. Numbers past 32 bits are kept: old
-    firmware sends them, and they have a place in the order.
+    Raises InvalidOid if the octets are empty, or cut within a sub-identifier. Numbers past 32 bits are kept: old
+    firmware sends them, and they can be ordered.
     """
     if not oid or oid[-1] & 0x80:
-        raise InvalidOid(f"octets {oid[:32].hex(' ')!r} are no OID")
+        raise InvalidOid(f"octets {oid[:32].hex(' ')!r} are not an OID")
     numbers = []
     number = 0
     for octet in oid:
@@ -79,7 +79,7 @@ def format_oid(oid: Oid) -> str:
 
 
 def is_within(oid: Oid, subtree: Oid) -> bool:
-    """Whether `oid` lies below `subtree` (or is it): a prefix of octets that end a sub-identifier is a prefix of numbers."""
+    """Whether `oid` is below `subtree` (or is it): a prefix of octets that end a sub-identifier is a prefix of numbers."""
     return oid.startswith(subtree)
 
 

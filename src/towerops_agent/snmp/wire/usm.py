@@ -1,10 +1,10 @@
-"""The User-based Security Model: what a device's SNMPv3 messages are wrapped in, and which of its answers are its own.
+"""The User-based Security Model: wraps a device's SNMPv3 messages, and decides which answers are the device's own.
 
 One UsmSecurity per device (address and user), never shared by engine ID: devices cloned from one image have the same. It learns
-the engine by discovery (RFC 3414 §4), keeps its time, and starts anew by itself when the device restarted or was replaced.
-What is believed: a response only at the user's own security level, authenticated and in the time window; a report that is not
-authenticated, as most must be, only as an answer to a message of ours (its message ID is random), and no further than that it
-sends us to ask again, or ends this one request with its reason.
+the engine by discovery (RFC 3414 §4), keeps its time, and starts again by itself when the device restarted or was replaced.
+It trusts a response only at the user's own security level, authenticated and in the time window. It trusts an unauthenticated
+report, as most have to be, only as an answer to a message of ours (its message ID is random), and the report can only make us ask
+again, or end this one request with its reason.
 Pure: `now` is passed in, and so are keys (snmp/keys.py makes them) and the random start of the salts.
 Source: RFC 3414 §3 and §4, RFC 3412 §7.
 """
@@ -34,15 +34,15 @@ from towerops_agent.snmp.wire.v3message import (
     scoped_pdu_at,
 )
 
-ENGINE_ID_OCTETS: Final = range(1, 33)  # RFC 3411 §5 wants 5 at least; firmware with fewer is met
+ENGINE_ID_OCTETS: Final = range(1, 33)  # RFC 3411 §5 requires at least 5; some firmware has fewer
 
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:
-    """What the device says of its engine is noted: the same request, sent again now, may be answered.
+    """The device's engine data is noted: the same request, sent again now, may be answered.
 
-    `reason`: what NoReply says if that does not help. `authenticated`: whether it was the device for certain.
-    `news`: whether it was not known already; if not, a request that was asked again since needs no more of it.
+    `reason`: for NoReply if that does not help. `authenticated`: whether it was certainly the device.
+    `news`: whether it is new. If not, a request that was sent again since need not be sent once more.
     """
 
     reason: Reason
@@ -51,7 +51,7 @@ class AskAgain:
 
 
 Verdict = Pdu | Discard | AskAgain | Reason
-"""What a message is: a response, still to be matched by its request-id; not a reply, and why; or why there will be none."""
+"""The meaning of a message: a response, to be matched by its request-id; not a reply, and why; or why there is no reply."""
 
 _USM_STATS: Final = parse_oid("1.3.6.1.6.3.15.1.1")
 _REPORTS: Final[dict[Oid, Reason]] = {
@@ -65,14 +65,14 @@ _REPORTS: Final[dict[Oid, Reason]] = {
         (6, Reason.WRONG_PRIV),
     )
 }
-"""usmStats (RFC 3414 §5), as the reasons that NoReply gives."""
+"""usmStats (RFC 3414 §5), as the reasons of NoReply."""
 
 _NOTHING: Final = Request(())
 _UNKNOWN_ENGINE: Final = b"\x04\x00\x02\x01\x00\x02\x01\x00"
 
 
 class UsmSecurity:
-    """How one device is spoken to over SNMPv3. `user`: as whom."""
+    """The SNMPv3 security of one device. `user`: its user."""
 
     __slots__ = (
         "_digest",
@@ -108,16 +108,16 @@ class UsmSecurity:
 
     @property
     def wants_keys(self) -> bool:
-        """Whether it knows an engine, and not its user's keys there: `derivation` then makes them."""
+        """Whether it knows the engine, but not the user's keys there: `derivation` then makes them."""
         engine_id = self._engine.id
         return bool(engine_id and self.user.auth and (self._keys is None or self._keys.engine_id != engine_id))
 
     def derivation(self) -> Callable[[KeyOfPassword], LocalizedKeys]:
-        """Makes the keys that are wanted. To be called off the event loop: it takes milliseconds, and touches nothing of this."""
+        """Makes the needed keys. Call it off the event loop: it takes milliseconds, and does not touch this object."""
         return partial(derive_keys, self.user, self._engine.id)
 
     def use(self, keys: LocalizedKeys, salt: int) -> None:
-        """Speak with these keys. `salt`: a random number of 64 bits."""
+        """Use these keys. `salt`: a random number of 64 bits."""
         if self.user.auth is None:
             return
         self._keys = keys
@@ -127,7 +127,7 @@ class UsmSecurity:
     # Requests
 
     def encode(self, request: Request, message_id: int, now: float) -> bytes:
-        """The message that asks `request`; before the engine and the keys at it are known, the one that asks for the engine."""
+        """The message with `request`; until the engine and its keys are known, the one that asks for the engine."""
         if self._doubtful or self.wants_keys:
             return self.encode_discovery(message_id)
         engine = self._engine
@@ -139,12 +139,12 @@ class UsmSecurity:
         return self._authenticated(message_id, self._flags | REPORTABLE, boots, time_s, salt, data)
 
     def encode_discovery(self, message_id: int) -> bytes:
-        """The message that asks for the engine's ID, boots and time: nobody's, about nothing (RFC 3414 §4)."""
+        """The message that asks for the engine's ID, boots and time: without user and content (RFC 3414 §4)."""
         parameters = encode_parameters(_UNKNOWN_ENGINE, b"\x04\x00")
         return encode_v3(message_id, REPORTABLE, parameters, encode_scoped_pdu(b"", _NOTHING.pdu(message_id)))
 
     def encode_synchronisation(self, message_id: int) -> bytes:
-        """The message that asks for boots and time: authenticated, about nothing (RFC 3414 §4). So is its answer."""
+        """The message that asks for boots and time: authenticated, without content (RFC 3414 §4). So is its answer."""
         if self._doubtful or self.wants_keys:
             return self.encode_discovery(message_id)
         data = encode_scoped_pdu(self._engine.id, _NOTHING.pdu(message_id))
@@ -158,17 +158,17 @@ class UsmSecurity:
         octets = encode_v3(message_id, flags, encode_parameters(engine, self._user_head, size, salt), data)
         digest = self._digest.copy()
         digest.update(octets)
-        end = len(octets) - len(data) - len(salt) - 2  # the digest stands before salt and data
+        end = len(octets) - len(data) - len(salt) - 2  # the digest is before salt and data
         return octets[: end - size] + digest.digest()[:size] + octets[end:]
 
     # Answers
 
     def refuses(self, message: Message) -> Discard | None:  # noqa: ARG002 - as Community has it
-        """Why an SNMPv1 or v2c message is no answer to one of ours."""
+        """Why an SNMPv1 or v2c message does not answer one of ours."""
         return Discard.WRONG_VERSION
 
     def open(self, message: V3Message, now: float) -> Verdict:
-        """What `message`, which bears the ID of one of ours and came from the device, is. Raises MalformedMessage."""
+        """The meaning of `message`, which has the ID of one of ours and came from the device. Raises MalformedMessage."""
         authenticated = bool(message.flags & AUTHENTICATED)
         if authenticated:
             if message.engine_id != self._engine.id or self._keys is None or self.wants_keys:
@@ -188,7 +188,7 @@ class UsmSecurity:
                 scoped = self._privacy.decrypt(scoped, message.boots, message.time_s, message.salt)
                 at, end = scoped_pdu_at(scoped)
             except MalformedMessage:
-                return Reason.WRONG_PRIV  # it is the device's, and yet noise to our key
+                return Reason.WRONG_PRIV  # the device's, but noise with our key
         else:
             at, end = scoped_pdu_at(scoped)
         pdu = decode_pdu(scoped, at, end)
@@ -218,11 +218,11 @@ class UsmSecurity:
         return hmac.compare_digest(digest.digest()[:size], message.digest)
 
     def _take_report(self, pdu: Pdu, message: V3Message, authenticated: bool, now: float) -> Verdict:
-        """Reports with the ID of a message of ours are believed as far as said above (RFC 3414 §3.2, RFC 3412 §7.1 step 3)."""
+        """Reports with the ID of a message of ours are trusted as described above (RFC 3414 §3.2, RFC 3412 §7.1 step 3)."""
         reason = _REPORTS.get(pdu.names[0]) if pdu.names else None
         if reason is None:
             return Discard.UNKNOWN_REPORT
-        if reason is Reason.UNKNOWN_ENGINE_ID or self._doubtful:  # some answer a discovery with another report, which will do
+        if reason is Reason.UNKNOWN_ENGINE_ID or self._doubtful:  # some answer a discovery with another report, which is as good
             if len(message.engine_id) not in ENGINE_ID_OCTETS:
                 return Discard.NO_ENGINE_ID
             if message.engine_id == self._engine.id and not self._doubtful:
@@ -248,16 +248,16 @@ class UsmSecurity:
 
     @property
     def suspects_privacy(self) -> bool:
-        """Whether the engine is known and no encrypted answer of it was ever read: its silence may mean a wrong privacy key."""
+        """Whether the engine is known and no encrypted answer was ever read: silence may mean a wrong privacy key."""
         return self.user.priv is not None and not self._private_once and not self._doubtful
 
     def forget(self) -> None:
-        """The device is silent: begin with a discovery the next time. The keys are kept, for an engine of the same ID."""
+        """The device is silent: start with a discovery the next time. The keys are kept, for an engine of the same ID."""
         self._doubtful = True
         self._private_once = False
         self._engine.doubt()
 
     def take_changes(self) -> list[EngineChange]:
-        """What changed about the engine since the last call."""
+        """The changes of the engine since the last call."""
         changes, self._engine.changes = self._engine.changes, []
         return changes

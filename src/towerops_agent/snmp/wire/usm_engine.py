@@ -1,6 +1,6 @@
-"""What is known of a device's SNMP engine: its ID, its boots and its time, and which messages are timely.
+"""A device's SNMP engine: its ID, its boots and its time, and which messages are timely.
 
-Its time runs on with ours. What an unauthenticated message says of it is supposed, until an authenticated one tells.
+Its time runs on with ours. An unauthenticated message's values are provisional, until an authenticated one confirms them.
 Pure: `now` is passed in, in seconds of any monotonic clock. Source: RFC 3414 §2.2, §2.3 and §3.2 step 7.
 """
 
@@ -9,16 +9,16 @@ from typing import Final
 
 TIME_WINDOW_S: Final = 150
 HIGHEST: Final = 0x7FFFFFFF
-"""Boots and time end here. An engine whose boots have got there is in no time window until it is set up anew."""
+"""The maximum of boots and time. An engine with maximum boots is in no time window until it is set up again."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineChange:
-    """Something changed about an engine. `kind` is one of:
+    """A change of an engine. `kind` is one of:
 
     `discovered`: its ID is known now · `replaced`: another ID than before · `restarted`: its boots have grown ·
-    `boots_reset`: its boots, or with the same boots its time, went back, so it lost count of its restarts. Accepted, as
-    an authenticated answer to a message of ours says so, but worth a look.
+    `boots_reset`: its boots, or with the same boots its time, went back, so it lost count of its restarts. Accepted, since
+    it comes with an authenticated answer to a message of ours, but worth a look.
     `before` and `after`: the ID in hexadecimal, or "boots/time".
     """
 
@@ -28,7 +28,7 @@ class EngineChange:
 
 
 class Engine:
-    """One engine, from its discovery on. `changes`: what is to be told, taken out by whom it concerns."""
+    """One engine, from its discovery on. `changes`: the changes to log, to be taken by the caller."""
 
     __slots__ = ("_at", "_time_s", "_told", "_verified", "boots", "changes", "id")
 
@@ -39,14 +39,14 @@ class Engine:
         self._time_s = 0
         self._at = 0.0
         self._verified = False  # whether boots and time are from an authenticated message
-        self._told: tuple[int, int, float] | None = None  # what the last authenticated one said, and when
+        self._told: tuple[int, int, float] | None = None  # from the last authenticated message, and when
 
     def time_s(self, now: float) -> int:
         """Its time, in seconds since its last boot."""
         return min(self._time_s + int(now - self._at), HIGHEST)
 
     def identify(self, engine_id: bytes) -> None:
-        """It says that this is its ID."""
+        """Note the ID that it reports."""
         if engine_id != self.id:
             self.changes.append(EngineChange("replaced" if self.id else "discovered", self.id.hex(), engine_id.hex()))
             self.id = engine_id
@@ -54,16 +54,16 @@ class Engine:
             self._told = None
 
     def doubt(self) -> None:
-        """It fell silent, and may be another one, or restarted, when it is heard again."""
+        """Note that it is silent: when it answers again, it may be another one, or restarted."""
         self._verified = False
 
     def suppose(self, boots: int, time_s: int, now: float) -> None:
-        """An unauthenticated message says so. Of use only until an authenticated one was heard."""
+        """Note values of an unauthenticated message. They count only until an authenticated one arrives."""
         if not self._verified:
             self._set(boots, time_s, now)
 
     def hear(self, boots: int, time_s: int, now: float) -> bool:
-        """Take in what an authenticated message says: whether it is timely (RFC 3414 §3.2 step 7b)."""
+        """Note the values of an authenticated message: whether it is timely (RFC 3414 §3.2 step 7b)."""
         if not self._verified:
             self.accept(boots, time_s, now)
         elif boots > self.boots or (boots == self.boots and time_s > self._time_s):
@@ -72,7 +72,7 @@ class Engine:
         return boots == self.boots < HIGHEST and time_s >= self.time_s(now) - TIME_WINDOW_S
 
     def accept(self, boots: int, time_s: int, now: float) -> None:
-        """Take over what an authenticated answer to our own message says, timely or not."""
+        """Adopt the values of an authenticated answer to our own message, timely or not."""
         self._tell(boots, time_s, now)
         self._set(boots, time_s, now)
         self._verified = True

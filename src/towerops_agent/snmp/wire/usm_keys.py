@@ -1,6 +1,6 @@
 """USM users and their keys: a password becomes a key, and a key is localised to one engine.
 
-A password's key costs a hash of 1 MiB (some milliseconds), hence snmp/keys.py, which does it off the event loop and once per
+A password's key costs a hash of 1 MiB (some milliseconds), hence snmp/keys.py, which does it off the event loop, once for each
 password. Localising it costs microseconds, except for the key extension of Reeder, which hashes another MiB per engine.
 Pure. Source: RFC 3414 §2.6, A.2 and §11.2; RFC 7860; the key extensions: draft-blumenthal-aes-usm-04 §3.1.2.1 ("AES-192",
 "AES-256") and draft-reeder-snmpv3-usm-3desede-00 §2.1, which Cisco's AES-192 and AES-256 use ("-C").
@@ -16,7 +16,7 @@ PASSWORD_EXPANSION_OCTETS: Final = 1 << 20
 
 
 class AuthScheme(Enum):
-    """USM authentication protocols: the hash behind the HMAC, and how many octets of its digest a message carries."""
+    """USM authentication protocols: the hash behind the HMAC, and how many octets of its digest a message has."""
 
     MD5 = ("md5", 12)
     SHA = ("sha1", 12)
@@ -31,7 +31,7 @@ class AuthScheme(Enum):
 
 
 class Extension(Enum):
-    """How a localised key that is too short for its cipher is made longer."""
+    """How a localised key that is too short for its cipher is extended."""
 
     NONE = "none"
     BLUMENTHAL = "Blumenthal"
@@ -39,9 +39,9 @@ class Extension(Enum):
 
 
 class PrivScheme(Enum):
-    """USM privacy protocols: cipher, how many octets of the localised key it takes, and how a short one is extended."""
+    """USM privacy protocols: cipher, how many octets of the localised key it uses, and how a short one is extended."""
 
-    DES = ("DES", 16, Extension.NONE)  # 8 octets of key and 8 of what the IV is made of
+    DES = ("DES", 16, Extension.NONE)  # 8 octets of key and 8 for the IV
     AES_128 = ("AES", 16, Extension.NONE)
     AES_192 = ("AES", 24, Extension.BLUMENTHAL)
     AES_256 = ("AES", 32, Extension.BLUMENTHAL)
@@ -56,7 +56,7 @@ class PrivScheme(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """As whom requests are sent, with passwords as octets (RFC 3411 §3.2.1). Privacy needs authentication (RFC 3414 §1.4.2)."""
+    """The user of requests, with passwords as octets (RFC 3411 §3.2.1). Privacy needs authentication (RFC 3414 §1.4.2)."""
 
     name: bytes
     auth: AuthScheme | None = None
@@ -66,7 +66,7 @@ class Principal:
 
     def __post_init__(self) -> None:
         if self.priv is not None and self.auth is None:
-            raise ValueError("a user with privacy and without authentication: expected both, the first, or none")
+            raise ValueError("a user with privacy and without authentication: expected both, only authentication, or neither")
         if (self.auth is not None and not self.auth_password) or (self.priv is not None and not self.priv_password):
             raise ValueError("a protocol with an empty password: expected one")
 
@@ -81,7 +81,7 @@ class LocalizedKeys:
 
 
 KeyOfPassword = Callable[[str, bytes], bytes]
-"""As password_to_key, or what remembers its results."""
+"""password_to_key, or a cache of it."""
 
 
 def password_to_key(hash_name: str, password: bytes) -> bytes:
@@ -91,14 +91,14 @@ def password_to_key(hash_name: str, password: bytes) -> bytes:
 
 
 def localize(hash_name: str, key: bytes, engine_id: bytes) -> bytes:
-    """Kul: `key` as it is at the engine `engine_id` alone (RFC 3414 §2.6)."""
+    """Kul: `key` localised to the engine `engine_id` (RFC 3414 §2.6)."""
     return _hash(hash_name, key + engine_id + key)
 
 
 def derive_keys(user: Principal, engine_id: bytes, key_of_password: KeyOfPassword = password_to_key) -> LocalizedKeys:
     """The keys of `user`, who has authentication at least, at the engine `engine_id`. May take milliseconds."""
     if user.auth is None:
-        raise ValueError("keys of a user without authentication: there are none")
+        raise ValueError("a user without authentication has no keys")
     hash_name = user.auth.hash_name  # the privacy key is made with the authentication protocol's hash, too (RFC 3826 §1.2)
     auth = localize(hash_name, key_of_password(hash_name, user.auth_password), engine_id)
     if user.priv is None:
@@ -119,4 +119,4 @@ def _extended(key: bytes, priv: PrivScheme, hash_name: str, engine_id: bytes) ->
 
 
 def _hash(hash_name: str, octets: bytes) -> bytes:
-    return hashlib.new(hash_name, octets, usedforsecurity=False).digest()  # what RFC 3414 wants is no choice of ours
+    return hashlib.new(hash_name, octets, usedforsecurity=False).digest()  # RFC 3414 requires it

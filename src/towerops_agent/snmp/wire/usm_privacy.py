@@ -35,19 +35,19 @@ class AesPrivacy:
         return Cipher(self._aes, CFB(_iv(boots, time_s, salt))).encryptor().update(plain), salt
 
     def decrypt(self, octets: bytes, boots: int, time_s: int, salt: bytes) -> bytes:
-        """What was encrypted. Raises MalformedMessage where the salt is none; with a wrong key it returns noise."""
+        """The decrypted octets. Raises MalformedMessage if the salt is not valid; with a wrong key it returns noise."""
         if len(salt) != SALT_OCTETS:
-            raise MalformedMessage(f"a salt of {len(salt)} octets where {SALT_OCTETS} are due", 0)
+            raise MalformedMessage(f"a salt of {len(salt)} octets, expected {SALT_OCTETS}", 0)
         return Cipher(self._aes, CFB(_iv(boots, time_s, salt))).decryptor().update(octets)
 
 
 class DesPrivacy:
-    """DES in CBC mode. The salt is the engine's boots and a counter of 32 bits; XORed with half of the key it makes the IV."""
+    """DES in CBC mode. The salt is the engine's boots and a counter of 32 bits; XORed with half of the key it is the IV."""
 
     __slots__ = ("_counter", "_des", "_pre_iv")
 
     def __init__(self, key: bytes, salt: int) -> None:
-        self._des = TripleDES(key[:8] * 3)  # one key thrice is DES
+        self._des = TripleDES(key[:8] * 3)  # one key three times is DES
         self._pre_iv = int.from_bytes(key[8:16], "big")
         self._counter = salt & 0xFFFFFFFF
 
@@ -59,7 +59,7 @@ class DesPrivacy:
         return Cipher(self._des, CBC(self._iv(salt))).encryptor().update(padded), salt
 
     def decrypt(self, octets: bytes, boots: int, time_s: int, salt: bytes) -> bytes:  # noqa: ARG002
-        """What was encrypted, and its padding. Raises MalformedMessage where there are no whole blocks, or no salt."""
+        """The decrypted octets, with padding. Raises MalformedMessage without whole blocks or a valid salt."""
         if len(salt) != SALT_OCTETS or len(octets) % _DES_BLOCK:
             raise MalformedMessage(f"a salt of {len(salt)} octets and {len(octets)} of data: expected 8, and whole blocks", 0)
         return Cipher(self._des, CBC(self._iv(salt))).decryptor().update(octets)
@@ -72,7 +72,7 @@ Privacy = AesPrivacy | DesPrivacy
 
 
 def make_privacy(protocol: PrivScheme, key: bytes, salt: int) -> Privacy:
-    """Encryption by `protocol` with a localised key. `salt`: where the salts begin, a random number of 64 bits."""
+    """Encryption by `protocol` with a localised key. `salt`: the first salt, a random number of 64 bits."""
     return DesPrivacy(key, salt) if protocol is PrivScheme.DES else AesPrivacy(key, salt)
 
 

@@ -18,16 +18,16 @@ USM: Final = 3
 """msgSecurityModel of USM (RFC 3411 §5)."""
 
 _VERSION: Final = b"\x02\x01\x03"
-_LARGEST: Final = ber.encode_integer(65_507)  # msgMaxSize: what a UDP datagram holds
+_LARGEST: Final = ber.encode_integer(65_507)  # msgMaxSize: the most that a UDP datagram holds
 _USM: Final = ber.encode_integer(USM)
 
 
 @dataclass(slots=True)
 class V3Message:
-    """What arrived. `octets`: the message alone, without what may follow it.
+    """A received message. `octets`: only the message, without octets after it.
 
-    `digest_at`: where msgAuthenticationParameters begin. `data`: the scoped PDU's octets, or what it is encrypted to: its
-    contents where `flags` say ENCRYPTED, else the whole SEQUENCE.
+    `digest_at`: where msgAuthenticationParameters begin. `data`: the scoped PDU's octets: the whole SEQUENCE, or, if
+    `flags` say ENCRYPTED, its encrypted contents.
     """
 
     octets: bytes
@@ -44,27 +44,27 @@ class V3Message:
 
 
 def decode_v3(datagram: bytes) -> V3Message:
-    """One SNMPv3 message under USM (RFC 3412 §6, RFC 3414 §2.4). Octets behind it are ignored, as net-snmp does.
+    """One SNMPv3 message under USM (RFC 3412 §6, RFC 3414 §2.4). Octets after it are ignored, as in net-snmp.
 
-    Raises MalformedMessage; flags that ask for privacy without authentication among the causes (RFC 3412 §7.2 step 5d), and
-    another security model, whose parameters nobody here can read.
+    Raises MalformedMessage, also for flags that ask for privacy without authentication (RFC 3412 §7.2 step 5d), and
+    for another security model, whose parameters can't be read here.
     """
     at, end = _contents(datagram, 0, len(datagram), ber.SEQUENCE)
     version, at = _integer(datagram, at, end)
     if version != 3:
-        raise MalformedMessage(f"version {version} where 3 is due", 0)
+        raise MalformedMessage(f"version {version}, expected 3", 0)
     start, stop = _contents(datagram, at, end, ber.SEQUENCE)
     message_id, start = _integer(datagram, start, stop)
     _, start = _integer(datagram, start, stop)  # msgMaxSize: our requests are smaller than the least allowed
     start, at = _contents(datagram, start, stop, ber.OCTET_STRING)
     if at - start != 1:
-        raise MalformedMessage(f"flags of {at - start} octets where 1 is due", start)
+        raise MalformedMessage(f"flags of {at - start} octets, expected 1", start)
     flags = datagram[start]
     if flags & ENCRYPTED and not flags & AUTHENTICATED:
         raise MalformedMessage("flags that ask for privacy without authentication", start)
     model, _ = _integer(datagram, at, stop)
     if model != USM:
-        raise MalformedMessage(f"security model {model} where {USM} is due", at)
+        raise MalformedMessage(f"security model {model}, expected {USM}", at)
     start, data_at = _contents(datagram, stop, end, ber.OCTET_STRING)
     at, stop = _contents(datagram, start, data_at, ber.SEQUENCE)
     start, at = _contents(datagram, at, stop, ber.OCTET_STRING)
@@ -86,7 +86,7 @@ def decode_v3(datagram: bytes) -> V3Message:
 
 
 def _contents(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
-    """As ber.read_contents, which does all but the usual: a header has 14 values, and this halves their cost."""
+    """Like ber.read_contents, which handles the unusual cases: a header has 14 values, and this halves their cost."""
     if at + 2 <= end and data[at] == tag and data[at + 1] < 0x80:
         stop = at + 2 + data[at + 1]
         if stop <= end:
@@ -106,7 +106,7 @@ def _integer(data: bytes, at: int, end: int) -> tuple[int, int]:
 def scoped_pdu_at(scoped: bytes) -> tuple[int, int]:
     """Where the PDU in a scoped PDU begins, and where the scoped PDU ends (RFC 3412 §6.8). Raises MalformedMessage.
 
-    Context engine ID and name are passed over: we ask for the default context alone, and the message's security vouches for it.
+    Context engine ID and name are skipped: we ask only for the default context, and the message's security covers it.
     """
     at, end = _contents(scoped, 0, len(scoped), ber.SEQUENCE)
     _, at = _contents(scoped, at, end, ber.OCTET_STRING)
@@ -115,7 +115,7 @@ def scoped_pdu_at(scoped: bytes) -> tuple[int, int]:
 
 
 def encode_v3(message_id: int, flags: int, parameters: bytes, data: bytes) -> bytes:
-    """A message. `message_id`: 0x01000000 to 0x7fffffff; `parameters`: from encode_parameters; `data`: as it goes on the wire."""
+    """A message. `message_id`: 0x01000000 to 0x7fffffff; `parameters`: from encode_parameters; `data`: as sent."""
     head = b"\x02\x04" + message_id.to_bytes(4, "big") + _LARGEST + bytes((0x04, 0x01, flags)) + _USM
     body = _VERSION + b"\x30" + bytes((len(head),)) + head + parameters + data
     return b"\x30" + ber.encode_length(len(body)) + body

@@ -107,8 +107,8 @@ def test_a_number_that_belongs_in_an_opaque_is_read_without_one():
         ("30 06 0605 2b 0201 07", "name is longer than the varbind"),
         ("30 07 0601 2b 0201 07", "longer than its list"),  # a varbind that goes on behind the list
         ("30", "longer than its list"),
-        ("31 06 0601 2b 0201 07", "tag 0x31 where a varbind is due"),
-        ("30 06 0401 2b 0201 07", "tag 0x04 where a varbind's name is due"),
+        ("31 06 0601 2b 0201 07", "tag 0x31, expected a varbind"),
+        ("30 06 0401 2b 0201 07", "tag 0x04, expected a varbind's name"),
         ("30 03 0681", "longer than its list"),
     ],
 )
@@ -131,12 +131,12 @@ def test_error_status_and_index_are_read():
     ("octets", "what", "offset"),
     [
         (b"", "cut short", 0),
-        (b"\x31\x00", "tag 0x31 where 0x30 is due", 0),
-        (b"\x30\x05\x02\x01\x01", "a length of 5 octets where 3 are left", 1),
+        (b"\x31\x00", "tag 0x31, expected 0x30", 0),
+        (b"\x30\x05\x02\x01\x01", "a length of 5 octets, but 3 are left", 1),
         (b"\x30\x80\x00\x00", "length octet 0x80", 1),
-        (b"\x30\x03\x02\x01\x03", "version 3 where 0 or 1 is due", 2),
-        (b"\x30\x03\x02\x01\x02", "version 2 where 0 or 1 is due", 2),
-        (b"\x30\x02\x02\x00", "tag 0x02 of 0 octets where an INTEGER is due", 2),
+        (b"\x30\x03\x02\x01\x03", "version 3, expected 0 or 1", 2),
+        (b"\x30\x03\x02\x01\x02", "version 2, expected 0 or 1", 2),
+        (b"\x30\x02\x02\x00", "tag 0x02 of 0 octets, expected an INTEGER", 2),
         (reply("0500", kind="a4"), "PDU type 0xa4", 13),
         (reply("0500", kind="30"), "PDU type 0x30", 13),
         (b"\x1f\x01\x00", "tag 0x1f of several octets", 0),
