@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +43,7 @@ from towerops_agent.telemetry.marks import Marks, boot_clock_s
 from towerops_agent.telemetry.metrics_page import MetricsPage
 from towerops_agent.telemetry.observer import Observer
 from towerops_agent.telemetry.views.health import health_text, judge
-from towerops_agent.telemetry.views.snapshot import encode_snapshot
+from towerops_agent.telemetry.views.snapshot import SingleRun, encode_snapshot
 from towerops_agent.telemetry.views.status import render
 
 log = structlog.get_logger()
@@ -65,15 +64,6 @@ REMEMBER_EACH_S: Final = 600.0
 """How often the learned traits of the devices are written down, if they have changed."""
 
 MEMORY_KEY: Final = "learned"
-
-
-@dataclass(slots=True)
-class OnceReport:
-    """The result of a single run. `problems`: a line each, for the operator; empty if everything worked."""
-
-    devices: int = 0
-    metrics: int = 0
-    problems: list[str] = field(default_factory=list)
 
 
 class Agent:
@@ -202,39 +192,45 @@ class Agent:
     async def _status_answer(self) -> bytes:
         return encode_snapshot(await self._observer.take())
 
-    async def run_once(self) -> OnceReport:
-        """Fetch the configuration, poll each device once, submit everything.
+    async def run_once(self) -> SingleRun:
+        """Fetch the configuration, poll each device once, submit everything; what came of it is in the database too.
 
         Raises SettingsError and BufferFailure if it can't begin.
         """
-        report = OnceReport()
+        run = SingleRun()
         async with AsyncExitStack() as parts:
             await self._open(parts)
-            outcome = await self.sync.fetch_once(is_last=True)
-            if not isinstance(outcome, ConfigFetched | NotModified):
-                report.problems.append(f"no configuration from {self._settings.api_url}: {outcome.reason}")
-                return report
-            report.problems += [
-                f"configuration: {refusal.kind} {refusal.equipment} {refusal.item} refused: {refusal.reason}"
-                for refusal in self.sync.refusals
-            ]
-            results = await self.fleet.poll_all_once()
-            report.devices = len(results)
-            for device in self.fleet.devices.values():
-                result = results.get(device.id)
-                if result is None:
-                    report.problems.append(f"{device.name} ({device.address}): a bug in the agent, see the log")
-                elif result.poll is None:
-                    reason = f"{result.silence} {result.detail}".rstrip()
-                    report.problems.append(f"{device.name} ({device.address}) returned nothing: {reason}")
-            if not await self._deliver_rest(ONCE_WITHIN_S, ONCE_ATTEMPTS):
-                pending = await self.buffer.pending()
-                reason = self.courier.availability.last_failure or f"not done within {ONCE_WITHIN_S:g} s"
-                report.problems.append(f"{pending.metrics} metrics not delivered, kept for the next run: {reason}")
-            report.metrics = self.counters.total(Count.METRICS_DELIVERED)
+            await self._run_round(run)
+            if self.buffer.in_memory_because:
+                run.problems.append(self.buffer.in_memory_because)
             await self._remember()
-            await self._observer.write(stopped=True)
-        return report
+            await self._observer.write(stopped=True, single_run=run)
+        return run
+
+    async def _run_round(self, run: SingleRun) -> None:
+        outcome = await self.sync.fetch_once(is_last=True)
+        if not isinstance(outcome, ConfigFetched | NotModified):
+            run.problems.append(f"no configuration from {self._settings.api_url}: {outcome.reason}")
+            return
+        run.problems += [
+            f"configuration: {refusal.kind} {refusal.equipment} {refusal.item} refused: {refusal.reason}"
+            for refusal in self.sync.refusals
+        ]
+        results = await self.fleet.poll_all_once()
+        run.devices = len(results)
+        for device in self.fleet.devices.values():
+            result = results.get(device.id)
+            if result is None:
+                run.problems.append(f"{device.name} ({device.address}): a bug in the agent, see the log")
+            elif result.poll is None:
+                reason = f"{result.silence} {result.detail}".rstrip()
+                run.problems.append(f"{device.name} ({device.address}) returned nothing: {reason}")
+        if not await self._deliver_rest(ONCE_WITHIN_S, ONCE_ATTEMPTS):
+            pending = await self.buffer.pending()
+            reason = self.courier.availability.last_failure or f"not done within {ONCE_WITHIN_S:g} s"
+            kept = "lost" if self.buffer.in_memory_because else "kept for the next run"
+            run.problems.append(f"{pending.metrics} metrics not delivered, {kept}: {reason}")
+        run.metrics = self.counters.total(Count.METRICS_DELIVERED)
 
     async def kept(self) -> ConfigText | None:
         """The configuration that is kept for a start without the API. Raises InvalidConfig if no token opens it."""

@@ -1,9 +1,13 @@
 """`run --once`: one round, everything submitted, and an exit status that tells."""
 
+import re
 from pathlib import Path
+
+from click.testing import CliRunner
 
 from support.agent import TOKEN, environment, running
 from support.site import METRICS_A_POLL, equipment, site
+from towerops_agent.cli.main import cli
 from towerops_lab.sandbox.proxy import Proxy
 from towerops_lab.sandbox.server import Sandbox
 
@@ -89,3 +93,32 @@ async def test_a_variable_that_is_nearly_a_setting_is_warned_of_without_its_valu
     assert 'msg="variable is not a setting, ignored" variable=LOG_LVL meant=LOG_LEVEL' in agent.log
     assert "debug-7c" not in agent.log
     assert "TOWEROPS_AGENT_PORT" not in agent.log, "it is Kubernetes'"
+
+
+async def test_a_database_that_cannot_be_opened_is_a_problem_and_all_else_is_done(tmp_path: Path):
+    """A directory is in its place."""
+    (tmp_path / "agent.db").mkdir()
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running("run", "--once", env=environment(url, tmp_path / "agent.db")) as agent:
+            assert await agent.ended() == 1
+        assert sandbox.store.metric_count == METRICS_A_POLL
+    assert re.search(rf"^towerops-agent: .*{tmp_path}/agent\.db", agent.log, re.MULTILINE), agent.log
+
+
+async def test_status_and_health_know_of_a_single_run(tmp_path: Path):
+    """As cron starts it: well at first, then with the API away."""
+    database = tmp_path / "agent.db"
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running("run", "--once", env=environment(url, database)) as agent:
+            assert await agent.ended() == 0, agent.log
+    done = f"1 device polled, {METRICS_A_POLL} metrics delivered"
+    for command in ("status", "health"):
+        result = CliRunner().invoke(cli, [command, "--database-path", str(database)])
+        assert (result.exit_code, done in result.output) == (0, True), result.output
+    async with running("run", "--once", env=environment("http://127.0.0.1:9", database)) as agent:
+        assert await agent.ended() == 1
+    for command, exit_code in (("status", 0), ("health", 1)):
+        result = CliRunner().invoke(cli, [command, "--database-path", str(database)])
+        assert (result.exit_code, "no configuration from http://127.0.0.1:9" in result.output) == (exit_code, True), result.output

@@ -104,6 +104,11 @@ class Buffer:
         """Set when the ids of layouts have become void, with a database that was corrupt: register them all again."""
 
     @property
+    def in_memory_because(self) -> str:
+        """Why polls are kept in memory only; "" if they are in the database file."""
+        return self._opening.in_memory_because
+
+    @property
     def replaced(self) -> Path | None:
         """Where a corrupt database was put when a new one was begun in its place, the last time; None: there was none."""
         return self._opening.replaced

@@ -38,6 +38,7 @@ class Opening:
         self.replaced: Path | None = None
         self.layouts_lost = False
         self.lost_metrics = 0
+        self.in_memory_because = ""
 
     def open(self) -> Store:
         """The Store of the file, or one in memory if the file can't be opened. Raises DatabaseBusy and DatabaseTooNew."""
@@ -47,6 +48,7 @@ class Opening:
             raise
         except BufferFailure as error:
             log.error("buffer can't be opened, polls stay in memory; will retry", reason=str(error))
+            self.in_memory_because = str(error)
             return self._in_memory()
 
     def reopen(self, memory: Store) -> Store:
@@ -62,6 +64,7 @@ class Opening:
             store.database.close()
             return memory
         memory.database.close()
+        self.in_memory_because = ""
         log.info("buffer opened, the polls in memory are stored", path=str(self._path), polls=copied["polls"])
         return store
 
@@ -75,6 +78,7 @@ class Opening:
             return self._prepare(store.database.begin_anew(self._wall_us(), str(error)), in_use=True)
         except BufferFailure as failure:
             log.error("no new buffer can be created, polls stay in memory; will retry", reason=str(failure))
+            self.in_memory_because = str(failure)
             self.layouts_lost = True
             return self._in_memory()
 

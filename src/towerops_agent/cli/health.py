@@ -16,7 +16,10 @@ from towerops_agent.errors import AgentError
 @click.command()
 @database_option
 def health(database: Path) -> None:
-    """Whether the agent makes progress: exit status 0 if it does. An API out of reach or a full disk is a line only."""
+    """Whether the agent makes progress, or the last `run --once` had no problem: exit status 0 if so.
+
+    An API out of reach or a full disk is a line only.
+    """
     from towerops_agent.cli.status import left_snapshot
     from towerops_agent.telemetry import live_client
     from towerops_agent.telemetry.views.health import health_text, judge_left
@@ -29,5 +32,6 @@ def health(database: Path) -> None:
     except AgentError as error:
         click.echo(str(error))
         sys.exit(EXIT_FAILURE)
-    click.echo(health_text(judge_left(snapshot, time.time_ns() // 1000)), nl=False)
-    sys.exit(EXIT_FAILURE)
+    left = judge_left(snapshot, time.time_ns() // 1000)
+    click.echo(health_text(left), nl=False)
+    sys.exit(EXIT_FAILURE if left.problems else 0)

@@ -16,8 +16,9 @@ from towerops_agent.errors import AgentError, SettingsError
 from towerops_agent.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from towerops_agent.agent import Agent, OnceReport
+    from towerops_agent.agent import Agent
     from towerops_agent.telemetry.log_queue import LogQueue
+    from towerops_agent.telemetry.views.snapshot import SingleRun
 
 STANDARD_ERROR = 2
 
@@ -147,9 +148,9 @@ def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Setti
     return settings
 
 
-def _report(report: "OnceReport") -> int:
+def _report(result: "SingleRun") -> int:
     """Print the result of a single run, and return its exit status."""
-    for problem in report.problems:
+    for problem in result.problems:
         click.echo(f"towerops-agent: {problem}", err=True)
-    click.echo(f"{report.devices} devices polled, {report.metrics} metrics delivered")
-    return EXIT_FAILURE if report.problems else 0
+    click.echo(result.summary)
+    return EXIT_FAILURE if result.problems else 0

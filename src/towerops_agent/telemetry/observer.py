@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from towerops_agent import __version__
 from towerops_agent.api.wire.availability import Availability
@@ -28,10 +29,12 @@ from towerops_agent.telemetry.marks import Marks, boot_clock_s
 from towerops_agent.telemetry.views.health import Vitals, standing_still
 from towerops_agent.telemetry.views.snapshot import (
     KEY,
+    MOST_PROBLEMS,
     MOST_REFUSALS,
     Configuration,
     Dealing,
     RefusedItem,
+    SingleRun,
     Snapshot,
     Undelivered,
     count_states,
@@ -110,6 +113,7 @@ class Observer:
             due_s=self._marks.due_s,
             failing={name: dealing.last_failure for name, dealing in dealings.items() if dealing.works is False},
             devices=len(self._fleet.devices),
+            in_memory_because=self._buffer.in_memory_because,
         )
 
     async def run_watchdog(self) -> None:
@@ -125,10 +129,13 @@ class Observer:
                 systemd.notify("WATCHDOG=1")
             await asyncio.sleep(interval_s)
 
-    async def write(self, stopped: bool = False) -> None:
+    async def write(self, stopped: bool = False, single_run: SingleRun | None = None) -> None:
         """Write a snapshot. If that fails it is logged once, until it works again."""
         try:
             snapshot = await self.take(stopped)
+            if single_run is not None:
+                kept = replace(single_run, problems=single_run.problems[:MOST_PROBLEMS])
+                snapshot = replace(snapshot, single_run=kept)
             await self._buffer.put_meta(KEY, encode_snapshot(snapshot))
             self._failing = False
         except BufferFailure as error:

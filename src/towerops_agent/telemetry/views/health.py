@@ -9,11 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from towerops_agent.telemetry.views.snapshot import Snapshot
+from towerops_agent.telemetry.views.snapshot import SingleRun, Snapshot
 from towerops_agent.text import duration
 
 SLACK_S: Final = 60.0
 """How much later than its mark a loop may move: a loaded machine, a slow disk."""
+
+SINGLE_RUN_WITHIN_S: Final = 90_000.0
+"""How often it must be run to be healthy: each day, as what it could not deliver is kept for a day; with an hour of grace."""
+
+MOST_PROBLEMS: Final = 5
+"""How many of a single run's are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +62,21 @@ def judge_left(snapshot: Snapshot | None, now_us: int) -> Health:
     """The health of an agent that does not answer, by what it left in its database; None: nothing."""
     if snapshot is None:
         return Health(("no agent has written to this database yet",))
+    if snapshot.stopped_us is not None and snapshot.single_run is not None:
+        return _of_single_run(snapshot.single_run, (now_us - snapshot.stopped_us) / 1e6)
     if snapshot.stopped_us is not None:
         return Health((f"the agent was stopped {duration((now_us - snapshot.stopped_us) / 1e6)} ago",))
     written = duration((now_us - snapshot.written_us) / 1e6)
     return Health((f"the agent does not run: killed, or a power cut; it last wrote its state {written} ago",))
+
+
+def _of_single_run(run: SingleRun, ago_s: float) -> Health:
+    ended = f"the last single run (run --once) ended {duration(ago_s)} ago"
+    if run.problems:
+        return Health((f"{ended}, with problems:", *run.problems[:MOST_PROBLEMS]))
+    if ago_s > SINGLE_RUN_WITHIN_S:
+        return Health((f"{ended}: expected one a day at least",))
+    return Health((), (f"{ended}: {run.summary}",))
 
 
 def health_text(health: Health) -> str:

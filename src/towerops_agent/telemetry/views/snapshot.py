@@ -13,12 +13,15 @@ import msgspec
 
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.state import State
+from towerops_agent.text import counted
 
 KEY: Final = "snapshot"
 MOST_DEVICES: Final = 200
 """How many failing devices are listed; all are counted."""
 SLOWEST: Final = 10
 MOST_REFUSALS: Final = 100
+MOST_PROBLEMS: Final = 100
+"""How many problems of a single run are kept."""
 
 
 class Dealing(msgspec.Struct, frozen=True):
@@ -81,6 +84,19 @@ class Configuration(msgspec.Struct, frozen=True):
     refusals: list[RefusedItem]
 
 
+class SingleRun(msgspec.Struct):
+    """The result of `run --once`. `problems`: a line each, for the operator; empty if everything worked."""
+
+    devices: int = 0
+    metrics: int = 0
+    problems: list[str] = []
+
+    @property
+    def summary(self) -> str:
+        """How much was done, for the operator."""
+        return f"{counted(self.devices, 'device')} polled, {counted(self.metrics, 'metric')} delivered"
+
+
 class Undelivered(msgspec.Struct, frozen=True):
     """The undelivered values. `drained_in_s`: an estimate, None if there is no outage to catch up with."""
 
@@ -94,6 +110,7 @@ class Undelivered(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True):
     """All of it. `due_s`: the loops' marks; like `written_boot_s`, on the boot clock. `counters`: name -> reason -> count.
 
+    `single_run`: what came of it, if it was `run --once`.
     `a_minute`: polls and metrics in the minute before. `latest_s`: how late a poll has started at most.
     """
 
@@ -116,6 +133,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     counters: dict[str, dict[str, int]]
     clock_skew_s: float | None = None
     stopped_us: int | None = None
+    single_run: SingleRun | None = None
 
 
 _encoder = msgspec.json.Encoder()

@@ -11,6 +11,7 @@ from towerops_agent.text import duration, moment, size
 
 SHOWN_DEVICES: Final = 20
 SHOWN_REFUSALS: Final = 10
+SHOWN_PROBLEMS: Final = 10
 
 _LOSSES: Final = ("polls_skipped", "metrics_refused", "metrics_expired", "metrics_evicted", "metrics_dropped", "bugs")
 """The counters of losses; shown if they are not zero."""
@@ -27,7 +28,7 @@ def render(snapshot: Snapshot, now_us: int, *, runs: bool = True) -> str:
 
 
 def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str, list[str]]]:
-    yield "agent", [_agent(snapshot, now_us, runs)]
+    yield "agent", [_agent(snapshot, now_us, runs), *_single_run(snapshot)]
     yield "API", _api(snapshot, now_us)
     yield "config", _config(snapshot, now_us)
     yield "devices", _devices(snapshot, now_us)
@@ -56,6 +57,18 @@ def _agent(snapshot: Snapshot, now_us: int, runs: bool) -> str:
         age = duration(abs(now_us - snapshot.written_us) / 1e6)
         return f"{who}, does not run: killed, or a power cut; what follows is {age} old"
     return f"{who}, running for {_since(snapshot.started_us, now_us)} (pid {snapshot.pid})"
+
+
+def _single_run(snapshot: Snapshot) -> list[str]:
+    run = snapshot.single_run
+    if run is None:
+        return []
+    more = [f"  and {len(run.problems) - SHOWN_PROBLEMS} more"] if len(run.problems) > SHOWN_PROBLEMS else []
+    return [
+        f"a single run (run --once): {run.summary}{', with problems:' if run.problems else ''}",
+        *(f"  {problem}" for problem in run.problems[:SHOWN_PROBLEMS]),
+        *more,
+    ]
 
 
 def _api(snapshot: Snapshot, now_us: int) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 
 from support.snapshots import NOW_US, snapshot
 from towerops_agent.telemetry.views.health import SLACK_S, Vitals, health_text, judge, judge_left, standing_still
+from towerops_agent.telemetry.views.snapshot import SingleRun
 
 WORKING = Vitals(due_s={"polling": 1010.0, "delivery": 990.0}, failing={}, devices=3)
 
@@ -49,3 +50,34 @@ def test_what_a_restart_would_not_help_is_a_line_and_not_a_failure(changes, said
 )
 def test_an_agent_that_does_not_answer_is_not_healthy_whatever_it_wrote(left, said):
     assert judge_left(left, NOW_US).problems == (said,)
+
+
+HOUR_US = 3_600_000_000
+
+
+@pytest.mark.parametrize(
+    ("run", "ago_us", "said", "healthy"),
+    [
+        (
+            SingleRun(3, 612),
+            300_000_000,
+            "the last single run (run --once) ended 5 min ago: 3 devices polled, 612 metrics delivered\n",
+            True,
+        ),
+        (
+            SingleRun(0, 0, ["a", "b"]),
+            300_000_000,
+            "the last single run (run --once) ended 5 min ago, with problems:\na\nb\n",
+            False,
+        ),
+        (
+            SingleRun(3, 612),
+            25 * HOUR_US + 1,
+            "the last single run (run --once) ended 1 d 1 h ago: expected one a day at least\n",
+            False,
+        ),
+    ],
+)
+def test_after_a_single_run_health_is_what_came_of_it(run, ago_us, said, healthy):
+    found = judge_left(snapshot(stopped_us=NOW_US - ago_us, single_run=run), NOW_US)
+    assert (health_text(found), not found.problems) == (said, healthy)

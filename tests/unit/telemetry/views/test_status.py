@@ -12,6 +12,7 @@ from towerops_agent.telemetry.views.snapshot import (
     Dealing,
     LimitedDevice,
     RefusedItem,
+    SingleRun,
     TroubledDevice,
     Undelivered,
     count_states,
@@ -34,6 +35,15 @@ def test_an_agent_that_is_well_takes_a_few_lines():
         "polling    3 polls, 204 metrics a minute; started at most 0.0 s late",
         "backlog    nothing pending; database 12.3 MB",
     ]
+
+
+def test_a_single_run_is_said_with_what_came_of_it():
+    run = SingleRun(3, 612, [f"Radio {i} (10.0.0.{i}:161) returned nothing: timeout" for i in range(12)])
+    lines = render(snapshot(stopped_us=NOW_US - MINUTE_US, single_run=run), NOW_US, runs=False).splitlines()
+    assert lines[0].startswith("agent      0.1.0 on poller-1, stopped 1 min ago")
+    assert lines[1] == "           a single run (run --once): 3 devices polled, 612 metrics delivered, with problems:"
+    assert lines[2] == "             Radio 0 (10.0.0.0:161) returned nothing: timeout"
+    assert lines[12] == "             and 2 more"
 
 
 def test_what_is_wrong_is_told_with_its_reason_and_since_when():
