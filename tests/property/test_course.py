@@ -73,8 +73,7 @@ class Shelf:
     def split(self, batch):
         lane, metrics = self.open.pop(batch.id)
         half = len(metrics) // 2
-        self._put(lane, metrics[:half])
-        self._put(lane, metrics[half:])
+        return self._put(lane, metrics[:half]), self._put(lane, metrics[half:])
 
     def close(self, batch, into):
         into += self.open.pop(batch.id)[1]
@@ -108,6 +107,9 @@ class Delivery(RuleBasedStateMachine):
         self.closed_until_s = -inf  # by Retry-After
         self.may_be_down = False
         self.seen_fresh = set()  # metrics that were fresh and pending at the last look
+        self.answers = 0
+        self.accepted_at = 0
+        self.refused_at = {}  # by metric: at which answer it was first refused, in whatever batch
         self.failed = set()  # batches that have failed: they follow when they are due
 
     @initialize(batches=st.integers(0, 60), pending=st.integers(1, 80), is_end=st.booleans(), attempts=st.integers(1, 3))
@@ -167,6 +169,16 @@ class Delivery(RuleBasedStateMachine):
             if self.sent or self.packing:
                 self.an_answer_comes(0, outcome, 0.0, True, 100)
 
+    @precondition(lambda self: self.sent or self.packing)
+    @rule(count=st.integers(1, 30), then_accepted=st.integers(0, 3))
+    def the_server_refuses_everything(self, count, then_accepted):
+        for number in range(count + then_accepted):
+            if self.sent or self.packing:
+                outcome = Rejected(400, "bad deployment") if number < count else Accepted()
+                self.an_answer_comes(0, outcome, 0.0, True, 100)
+            elif self.waits_until_s is not None:
+                self.time_passes(None, 100)
+
     @precondition(lambda self: self.verdicts)
     @rule(place=st.integers(0, 99), then=steps)
     def a_verdict_is_carried_out(self, place, then):
@@ -210,6 +222,7 @@ class Delivery(RuleBasedStateMachine):
         batch = self.sent.pop(place % len(self.sent))
         verdict = self.course.take(batch, outcome, 0, jitter, self.now_s)
         self.verdicts.append((batch, verdict))
+        self.check_that_only_what_is_refused_beside_what_is_accepted_is_quarantined(batch, outcome, verdict)
         assert isinstance(verdict, Delivered) == isinstance(outcome, Accepted)
         if isinstance(verdict, Kept):
             self.failed.add(batch.id)
@@ -221,6 +234,17 @@ class Delivery(RuleBasedStateMachine):
         else:
             self.may_be_down = False
 
+    def check_that_only_what_is_refused_beside_what_is_accepted_is_quarantined(self, batch, outcome, verdict):
+        metrics = self.shelf.open[batch.id][1]
+        self.answers += 1
+        if isinstance(outcome, Accepted):
+            self.accepted_at = self.answers
+        elif isinstance(outcome, Rejected | TooLarge):
+            for metric in metrics:
+                self.refused_at.setdefault(metric, self.answers)
+            if isinstance(verdict, SetAside):
+                assert self.accepted_at > self.refused_at[metrics[0]], "nothing was accepted since it was first refused"
+
     def settle(self, place):
         batch, verdict = self.verdicts.pop(place % len(self.verdicts))
         match verdict:
@@ -230,7 +254,7 @@ class Delivery(RuleBasedStateMachine):
                 assert batch.metric_count == 1
                 self.shelf.close(batch, self.shelf.refused)
             case Halve():
-                self.shelf.split(batch)
+                self.course.split(batch, self.shelf.split(batch))
         self.end(batch)
 
     def end(self, batch):

@@ -73,8 +73,8 @@ class Courier:
         self._monotonic_s = monotonic_s
         self._now_us = now_us
         self._under_way = UnderWay(sleep, monotonic_s)
-        self._settlement = Settlement(buffer, counters, now_us=now_us)
         self.course = Course(interval_s=interval_s, settle_s=settle_s)
+        self._settlement = Settlement(buffer, counters, self.course, now_us=now_us)
 
     @property
     def availability(self) -> Availability:

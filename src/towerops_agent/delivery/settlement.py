@@ -13,7 +13,9 @@ from towerops_agent.api.wire.availability import Availability
 from towerops_agent.api.wire.outcomes import Accepted, NotFound, Outcome, Redirected, Unauthorized
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Count, Counters
+from towerops_agent.delivery.course.course import Course
 from towerops_agent.delivery.course.parcel import Parcel
+from towerops_agent.delivery.course.repeats import Repeats
 from towerops_agent.delivery.course.retry import Delivered, Halve, SetAside
 from towerops_agent.delivery.course.steps import Kept, Verdict
 
@@ -23,16 +25,19 @@ log = structlog.get_logger()
 class Settlement:
     """Settles batches with the buffer. `availability`: whether the API accepts metrics, as far as their outcomes say."""
 
-    def __init__(self, buffer: Buffer, counters: Counters, *, now_us: Callable[[], int]) -> None:
+    def __init__(self, buffer: Buffer, counters: Counters, course: Course, *, now_us: Callable[[], int]) -> None:
         self._buffer = buffer
+        self._course = course
         self._counters = counters
         self._now_us = now_us
         self._has_said_short = False
+        self._halves = Repeats()
+        self._singles = Repeats()
         self.availability = Availability()
 
     async def settle(self, parcel: Parcel, outcome: Outcome, verdict: Verdict) -> None:
         """Do what was decided on the outcome of a request."""
-        if not isinstance(verdict, Kept):
+        if not isinstance(verdict, Kept) and not (isinstance(verdict, Halve) and verdict.is_search):
             failures = self.availability.failures
             if self.availability.succeeded(self._now_us()):
                 log.info("API accepts metrics", failures_before=failures)
@@ -68,6 +73,9 @@ class Settlement:
 
     def _keep(self, parcel: Parcel, outcome: Outcome, kept: Kept) -> None:
         self._counters.add(Count.BATCHES, "retried")
+        if kept.is_search:
+            log.debug("batch refused, kept until the API accepts another", batch=parcel.label, metrics=parcel.batch.metric_count)
+            return
         about = log.bind(
             batch=parcel.label,
             metrics=parcel.batch.metric_count,
@@ -95,19 +103,29 @@ class Settlement:
             )
 
     async def _halve(self, parcel: Parcel, outcome: Outcome) -> None:
-        await self._buffer.split(parcel.batch)
+        self._course.split(parcel.batch, await self._buffer.split(parcel.batch))
         self._counters.add(Count.BATCHES, "split")
-        log.warning(
-            "batch refused, sent in halves",
-            batch=parcel.label,
-            metrics=parcel.batch.metric_count,
-            status=outcome.status,
-            reason=outcome.reason,
-        )
+        unlogged = self._halves.due(self._now_us())
+        if unlogged is not None:
+            log.warning(
+                "batch refused, sent in halves",
+                batch=parcel.label,
+                metrics=parcel.batch.metric_count,
+                status=outcome.status,
+                reason=outcome.reason,
+                unlogged=unlogged,
+            )
 
     async def _set_aside(self, parcel: Parcel, reason: str) -> None:
         metric = parcel.metric
         await self._buffer.set_aside(parcel.batch, metric, reason)
         self._counters.add(Count.BATCHES, "refused")
         self._counters.add(Count.METRICS_REFUSED)
-        log.warning("metric refused, kept with the reason", metric=metric[:300].decode(errors="replace"), reason=reason)
+        unlogged = self._singles.due(self._now_us())
+        if unlogged is not None:
+            log.warning(
+                "metric refused, kept with the reason",
+                metric=metric[:300].decode(errors="replace"),
+                reason=reason,
+                unlogged=unlogged,
+            )

@@ -120,7 +120,8 @@ async def test_refused_metrics_stand_alone_in_the_end_and_the_rest_is_delivered(
     assert bench.counters.get(Count.METRICS_REFUSED) == 4
     assert bench.counters.get(Count.METRICS_DELIVERED) == 36
     assert (await bench.buffer.pending()).metrics == 0
-    assert sum(line["event"] == "metric refused, kept with the reason" for line in lines) == 4
+    assert sum(line["event"] == "metric refused, kept with the reason" for line in lines) == 1, "one a minute"
+    assert sum(line["event"] == "batch refused, sent in halves" for line in lines) == 1
 
 
 async def test_a_batch_too_large_is_halved_and_the_size_remembered(bench):
@@ -346,3 +347,53 @@ async def test_a_server_that_received_all_or_does_not_say_is_no_line(bench, rece
     lines = await bench.run()
     assert not any(line["event"].startswith("API received") for line in lines)
     assert bench.counters.get(Count.METRICS_UNCONFIRMED) == 0
+
+
+async def test_a_server_that_refuses_everything_gets_few_requests_and_nothing_is_quarantined(bench):
+    """A bad deployment answers 400 to all: that is a failing API, and when it is repaired all arrives."""
+    bench.accepts = Accepts(is_stated=True, max_metrics=1000)
+    bench.answer = lambda values: Rejected(400, "no such table: metrics")
+    await bench.add(400)
+    began_s = bench.time.now_s
+    lines = await bench.run(pauses=200)
+    assert len(bench.sent) < 45 + (bench.time.now_s - began_s) / 30
+    assert await bench.buffer.refused() == []
+    assert bench.counters.get(Count.METRICS_REFUSED) == 0
+    assert bench.courier.availability.works is False
+    assert "no such table" in bench.courier.availability.last_failure
+    assert len(lines) < 5 + (bench.time.now_s - began_s) / 25
+    bench.answer = lambda values: Accepted()
+    bench.sent.clear()
+    await bench.run(pauses=400)
+    assert (await bench.buffer.pending()).metrics == 0
+    assert bench.delivered() == list(range(4000))
+    assert bench.courier.availability.works is True
+
+
+async def test_a_server_that_refuses_everything_is_found_out_beside_one_that_was_fine(bench):
+    """What it accepted before the bad deployment says nothing of what it refuses after it."""
+    bench.accepts = Accepts(is_stated=True, max_metrics=100)
+    await bench.add(50)
+    await bench.run()
+    assert bench.counters.get(Count.METRICS_DELIVERED) == 500
+    bench.answer = lambda values: Rejected(422, "bug")
+    await bench.add(50)
+    await bench.run(pauses=20)
+    assert await bench.buffer.refused() == []
+    bench.answer = lambda values: Rejected(422, "no such sensor") if 777 in values else Accepted()
+    await bench.run(pauses=100)
+    assert [json.loads(item.metric)["value"] for item in await bench.buffer.refused()] == [777]
+    assert bench.counters.get(Count.METRICS_DELIVERED) == 999
+
+
+@pytest.mark.parametrize("unknown", [range(90), range(10, 100), range(5, 95)])
+async def test_a_device_that_the_server_does_not_know_does_not_keep_the_others_back(bench, unknown):
+    """Most of the first batch is refused, down to single metrics; the search finds the rest that is not."""
+    bench.accepts = Accepts(is_stated=True, max_metrics=1000)
+    bench.answer = lambda values: Rejected(422, "no such device") if {*unknown} & {*values} else Accepted()
+    await bench.add(10)
+    await bench.run()
+    assert bench.pauses == [30.0], "no failure of the API"
+    assert len(await bench.buffer.refused(1000)) == 90
+    assert {json.loads(item.metric)["value"] for item in await bench.buffer.refused(1000)} == {*unknown}
+    assert bench.counters.get(Count.METRICS_DELIVERED) == 10

@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import inf
 
-from towerops_agent.api.wire.outcomes import Outcome, TooLarge, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, Outcome, TooLarge, Unavailable
 from towerops_agent.buffer.format.batch import Batch, Lane, Pending
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.delivery.course.catch_up import Backlog, CatchUp
 from towerops_agent.delivery.course.held import Held
 from towerops_agent.delivery.course.pace import Pace, Sent
-from towerops_agent.delivery.course.retry import Delivered, Halve, RetryIn, SetAside, decide
+from towerops_agent.delivery.course.refusals import Refusals
+from towerops_agent.delivery.course.retry import Delivered, Halve, RetryIn, SetAside, backoff_s, decide
 from towerops_agent.delivery.course.steps import (
     CutBatch,
     Done,
@@ -73,6 +74,7 @@ class Course:
         self._settle_s = settle_s
         self._pace = Pace()
         self._held = Held()
+        self._refusals = Refusals()
         self._catch_up = CatchUp()
         self._under_way: dict[int, _UnderWay] = {}
         self._fresh_left: float = 0  # metrics of the fresh lane that this turn is to send
@@ -164,6 +166,9 @@ class Course:
             return RereadToken()
         if self._pace.is_down:
             return None if self._under_way else self._probe(accepts)
+        if self._refusals.is_searching:
+            part = self._refusals.next_part(self._under_way)
+            return None if part is None else self._send(part)
         most = self._pace.in_flight
         if self._fresh_left and self._count(Lane.FRESH) < most:
             return self._cut(Lane.FRESH, accepts)
@@ -217,7 +222,7 @@ class Course:
             return min(opens_at_s, part_at_s)
         if self._pace.is_down:
             return inf if self._under_way else turn_at_s  # the probe is under way, or there is nothing to try it with
-        has_room = self.in_flight < min(self._pace.in_flight, self._most_of_server(accepts))
+        has_room = not self._refusals.is_searching and self.in_flight < min(self._pace.in_flight, self._most_of_server(accepts))
         return min(
             part_at_s if self._fresh_left else turn_at_s,
             self._held.next_due_s(self._under_way) if has_room else inf,
@@ -246,6 +251,7 @@ class Course:
     def parted(self, pending: Pending, now_s: float) -> None:
         """Take in that all that was pending is backlog now."""
         self._held.part()
+        self._refusals.part_backlog()
         for one in self._under_way.values():
             one.batch = replace(one.batch, lane=Lane.BACKLOG)
         self.parted_s = self._turn_at_s = now_s
@@ -287,7 +293,12 @@ class Course:
         round_ = self._pace.failures + self._pace.is_first_failure(sent)
         decision = decide(outcome, max(1, round_), batch.metric_count, jitter)
         if isinstance(decision, RetryIn):
+            self._refusals.stop()
             return self._failed(batch, sent, outcome, decision, now_s)
+        if isinstance(outcome, Accepted):
+            self._refusals.taken()
+        elif not self._refusals.refused(batch) and (verdict := self._doubt(batch, sent, outcome, jitter, now_s)) is not None:
+            return verdict
         was_down = self._pace.is_down
         if was_down:
             self._held.settled(batch)  # it is not among those that are looked at for the blame
@@ -310,9 +321,14 @@ class Course:
             return decision
         raise AssertionError("a batch that is too large is halved or set aside")
 
+    def split(self, batch: Batch, halves: tuple[Batch, Batch]) -> None:
+        """Take in the halves that the batch was split into."""
+        self._refusals.split(batch, halves)
+
     def emptied(self, batch: Batch) -> None:
         """Take in that nothing of the batch is left to be sent: it has expired, or all of it is damaged."""
         self._held.settled(batch)
+        self._refusals.forget(batch)
 
     def ended(self, batches: Iterable[Batch]) -> None:
         """Take in that all is done that the verdicts on these batches asked for: they are no longer under way."""
@@ -324,10 +340,49 @@ class Course:
                 self._fresh_left += one.batch.metric_count
             else:
                 self._has_backlog = True
+        if not self._under_way and not self._refusals.has_more:
+            self._refusals.stop()  # what it waited for has gone without an answer
 
     def called_off(self) -> None:
         """Take in that nothing is under way any more; what was stays open in the buffer."""
         self._under_way.clear()
+        self._refusals.stop()
+
+    def _doubt(self, batch: Batch, sent: Sent, outcome: Outcome, jitter: float, now_s: float) -> Halve | Kept | None:
+        """What follows if the batch is refused and nothing was taken since: None: it is only too large.
+
+        Down to single metrics the batch is searched for anything that is taken. If there is nothing, the server is failing, as
+        with 5xx; each probe that it refuses then is halved, so that no bad metric in it keeps the others back for long.
+        """
+        if batch.metric_count > 1:
+            if isinstance(outcome, TooLarge):
+                return None
+            if self._pace.is_down:
+                self._pace.failed(sent, backoff_s(max(1, self._pace.failures + 1), jitter), now_s)
+            elif not self._refusals.search(batch):
+                self._held.hold(batch)
+                return Kept(self._retry_in_s(batch, now_s, now_s), self._held.attempts(batch), is_search=True)
+            decision = Halve(too_large=False, is_search=True)
+            self._leaves(batch, outcome, decision)
+            return decision
+        if self._refusals.goes_on():
+            self._held.hold(batch)
+            return Kept(self._retry_in_s(batch, now_s, now_s), self._held.attempts(batch), is_search=True)
+        self._held.failed(batch)
+        self._refusals.stop()
+        if isinstance(outcome, TooLarge):
+            self._pace.size.one_too_large()
+        self._pace.failed(sent, backoff_s(max(1, self._pace.failures + self._pace.is_first_failure(sent)), jitter), now_s)
+        self._catch_up.stopped()
+        return Kept(self._retry_in_s(batch, max(now_s, self._pace.opens_at_s), now_s), self._held.attempts(batch))
+
+    def _retry_in_s(self, batch: Batch, again_s: float, now_s: float, failures: int | None = None) -> float | None:
+        """How long until the batch is sent again; None if this run does not send it again."""
+        if self._finish is None:
+            return again_s - now_s
+        has_failed = self._pace.failures if failures is None else failures
+        is_last = again_s > self._finish.until_s or max(self._held.attempts(batch), has_failed) >= self._finish.attempts
+        return None if is_last else again_s - now_s
 
     def _failed(self, batch: Batch, sent: Sent, outcome: Outcome, decision: RetryIn, now_s: float) -> Kept:
         if isinstance(outcome, Unavailable) and outcome.timed_out:
@@ -344,16 +399,14 @@ class Course:
             again_s = max(now_s, self._pace.opens_at_s)
         if self._pace.is_down:
             self._catch_up.stopped()
-        attempt = self._held.attempts(batch)
-        finish = self._finish
-        is_last = finish is not None and (
-            again_s > finish.until_s or max(attempt, 0 if others_pass else self._pace.failures) >= finish.attempts
-        )
-        return Kept(None if is_last else again_s - now_s, attempt, others_pass)
+        retry_in_s = self._retry_in_s(batch, again_s, now_s, 0 if others_pass else None)
+        return Kept(retry_in_s, self._held.attempts(batch), others_pass)
 
     def _leaves(self, batch: Batch, outcome: Outcome, decision: Delivered | Halve | SetAside) -> None:
         """Note that the batch is no more: the server has it, or what is left of it is in other batches."""
         self._held.settled(batch)
+        if not isinstance(decision, Halve):
+            self._refusals.forget(batch)
         if isinstance(decision, Halve):
             if decision.too_large:
                 self._pace.size.too_large(batch.metric_count)

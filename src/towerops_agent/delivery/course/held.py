@@ -52,6 +52,10 @@ class Held:
         failed = self._failed.get(batch.id)
         return failed is not None and failed.blamed > 0
 
+    def hold(self, batch: Batch) -> None:
+        """Hold the batch, to be sent again at once: that is no failure of it."""
+        self._failed.setdefault(batch.id, _Failed(batch))
+
     def failed(self, batch: Batch) -> None:
         """Hold the batch: it failed with the API."""
         failed = self._failed.setdefault(batch.id, _Failed(batch))

@@ -38,9 +38,13 @@ class RetryIn:
 
 @dataclass(frozen=True, slots=True)
 class Halve:
-    """Send the batch in halves. `too_large`: for its size, which is to be remembered, and not for what is in it."""
+    """Send the batch in halves. `too_large`: for its size, which is to be remembered, and not for what is in it.
+
+    `is_search`: nothing has been taken since it was refused, so that the server may be failing.
+    """
 
     too_large: bool
+    is_search: bool = False
 
 
 @dataclass(frozen=True, slots=True)

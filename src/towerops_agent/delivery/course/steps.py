@@ -78,12 +78,13 @@ class Kept:
     """The batch stays in the buffer, to be sent again with the same key.
 
     `retry_in_s`: None if this run does not send it again. `attempt`: how often it has failed. `others_pass`: the API works, and
-    only this batch fails.
+    only this batch fails. `is_search`: it was refused, and whether the server takes anything is still being searched for.
     """
 
     retry_in_s: float | None
     attempt: int
     others_pass: bool = False
+    is_search: bool = False
 
 
 Verdict = Delivered | Halve | SetAside | Kept

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from towerops_agent.api.wire.outcomes import Accepted, Rejected, Unauthorized, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, TooLarge, Unauthorized, Unavailable
 from towerops_agent.buffer.format.batch import Batch, Lane, Pending, Position
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.delivery.course.course import PART_AFTER_S, Course
@@ -102,7 +102,7 @@ def test_a_batch_that_is_under_way_when_its_lane_becomes_backlog_stays_with_it()
         assert step.lane is lane
         course.cut(lane, None)
     assert course.next(ACCEPTS, 0, now_s) == Wait(inf)
-    assert course.take(one, Rejected(422, "no"), 0, 0.0, now_s) == Halve(too_large=False)
+    assert course.take(one, TooLarge(), 0, 0.0, now_s) == Halve(too_large=True)
     course.ended([one])
     step = course.next(ACCEPTS, 0, now_s)
     assert isinstance(step, CutBatch)
