@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -37,14 +37,15 @@ from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.telemetry import collector, logs, systemd
-from towerops_agent.telemetry.exposition import Exposition, Parts
 from towerops_agent.telemetry.live import LiveSocket
 from towerops_agent.telemetry.marks import Marks, boot_clock_s
-from towerops_agent.telemetry.metrics_page import MetricsPage
 from towerops_agent.telemetry.observer import Observer
 from towerops_agent.telemetry.views.health import health_text, judge
 from towerops_agent.telemetry.views.snapshot import SingleRun, encode_snapshot
 from towerops_agent.telemetry.views.status import render
+
+if TYPE_CHECKING:
+    from towerops_agent.telemetry.metrics_page import MetricsPage
 
 log = structlog.get_logger()
 
@@ -244,7 +245,11 @@ class Agent:
                 raise
             return await asyncio.to_thread(unseal, self._token.previous, sealed)
 
-    def _metrics_page(self, listen: tuple[str, int]) -> MetricsPage:
+    def _metrics_page(self, listen: tuple[str, int]) -> "MetricsPage":
+        # Without the page, prometheus_client and the HTTP server that it brings stay out of memory: 4 MB.
+        from towerops_agent.telemetry.exposition import Exposition, Parts  # noqa: PLC0415
+        from towerops_agent.telemetry.metrics_page import MetricsPage  # noqa: PLC0415
+
         parts = Parts(
             counters=self.counters,
             sync=self.sync,
