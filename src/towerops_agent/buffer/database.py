@@ -3,7 +3,6 @@
 Path -> Database (used by opening.py, store.py). Times are microseconds since 1970-01-01 UTC.
 """
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -13,9 +12,9 @@ from typing import Self
 
 import structlog
 
-from towerops_agent.buffer import quarantine, schema
+from towerops_agent.buffer import place, quarantine, schema
 from towerops_agent.buffer.quarantine import SUFFIXES, beside
-from towerops_agent.errors import BufferFailure, DatabaseBusy, DatabaseTooNew
+from towerops_agent.errors import BufferFailure, DatabaseTooNew
 
 log = structlog.get_logger()
 
@@ -48,16 +47,19 @@ class Corruption(sqlite3.DatabaseError):
 
 
 class Database:
-    """The open database: its connection, and the lock that keeps other agents out.
+    """The open database: its connection, and the locks that keep other agents out.
 
     `path`: None if it is in memory. `unread`: quarantined predecessors, the oldest first, of which not all has been copied yet.
     """
 
-    def __init__(self, path: Path | None, lock: int | None, connection: sqlite3.Connection, unread: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, path: Path | None, locks: Sequence[int], connection: sqlite3.Connection, unread: Sequence[Path] = ()
+    ) -> None:
+        """`locks`: descriptors of the lock file and of the file itself; none in memory."""
         self.path = path
         self.connection = connection
         self.unread = tuple(unread)
-        self._lock = lock
+        self._locks = list(locks)
 
     @classmethod
     def open(cls, path: Path, now_us: int) -> Self:
@@ -71,22 +73,37 @@ class Database:
             raise BufferFailure(
                 f"the directory {path.parent} can't be created ({error.strerror}): create it, or choose another place"
             ) from error
-        lock = _lock(path)
+        locks = [place.lock(path)]
         try:
-            unread = quarantine.resume(path)
-            try:
-                return cls(path, lock, _connect(path), unread)
-            except FAILURES as error:
-                if not is_corruption(error):
-                    raise
-                unread.append(quarantine.begin(path, now_us, str(error)))
-                return cls(path, lock, _connect(path), unread)
+            return cls._open(path, locks, now_us, None)
         except (*FAILURES, OSError) as error:
-            os.close(lock)
+            _close_all(locks)
             raise BufferFailure(f"the database {path} can't be opened: {error}; see to its place and its rights") from error
         except BaseException:
-            os.close(lock)
+            _close_all(locks)
             raise
+
+    @classmethod
+    def _open(cls, path: Path, locks: list[int], now_us: int, corrupt: str | None) -> Self:
+        """The file's, after it was quarantined if it is `corrupt`, for a reason, or turns out to be. Adds to the locks."""
+        if corrupt is not None:
+            quarantine.begin(path, now_us, corrupt)
+        unread = quarantine.resume(path)
+        if path.is_file() and not path.stat().st_size:
+            log.warning("database file is empty, a new database begins in it", path=str(path))
+        file = place.take(path)
+        try:
+            connection = _connect(path, file)
+        except FAILURES as error:
+            os.close(file)
+            if corrupt is not None or not is_corruption(error):
+                raise
+            return cls._open(path, locks, now_us, str(error))
+        except BaseException:
+            os.close(file)
+            raise
+        locks.append(file)
+        return cls(path, locks, connection, unread)
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -95,7 +112,7 @@ class Database:
         connection.text_factory = as_text
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         schema.create(connection)
-        return cls(None, None, connection)
+        return cls(None, (), connection)
 
     def __str__(self) -> str:
         return "in memory" if self.path is None else str(self.path)
@@ -105,9 +122,11 @@ class Database:
         try:
             self.connection.close()
         finally:
-            if self._lock is not None:
-                os.close(self._lock)
-                self._lock = None
+            _close_all(self._locks)
+
+    def change(self) -> str | None:
+        """What has become of the file, for the operator, if it is no longer in its place; None if it is."""
+        return None if self.path is None else place.change(self.path, self._locks[-1])
 
     def begin_anew(self, now_us: int, reason: str) -> Self:
         """A new database in place of this one, which has been found corrupt, is closed and quarantined.
@@ -115,19 +134,23 @@ class Database:
         Raises BufferFailure if the new one can't be created; then this one is closed.
         """
         assert self.path is not None, "memory does not corrupt"  # noqa: S101
-        lock, self._lock = self._lock, None
-        assert lock is not None  # noqa: S101
+        locks, self._locks = self._locks, []
         try:
             with suppress(*FAILURES):
                 self.connection.close()
-            quarantine.begin(self.path, now_us, reason)
-            return type(self)(self.path, lock, _connect(self.path), quarantine.resume(self.path))
+            os.close(locks.pop())
+            return self._open(self.path, locks, now_us, reason)
         except (*FAILURES, OSError) as error:
-            os.close(lock)
+            _close_all(locks)
             raise BufferFailure(f"no new database {self.path} can be created: {error}; see to its place") from error
         except BaseException:
-            os.close(lock)
+            _close_all(locks)
             raise
+
+
+def _close_all(locks: list[int]) -> None:
+    while locks:
+        os.close(locks.pop())
 
 
 def as_text(octets: bytes) -> str:
@@ -163,41 +186,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _lock(path: Path) -> int:
-    lock_path = beside(path, ".lock")
-    try:
-        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise BufferFailure(
-            f"the lock file {lock_path} can't be opened ({error.strerror}): the agent needs write access to its directory"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.fchmod(lock, 0o600)
-        os.truncate(lock, 0)
-        os.write(lock, f"{os.getpid()}\n".encode())
-    except BlockingIOError as error:
-        owner = os.read(lock, 20).decode("ascii", "replace").strip()
-        os.close(lock)
-        raise DatabaseBusy(
-            f"the database {path} is open in another agent (process {owner}): stop that one, or give this one a place of its own"
-        ) from error
-    except OSError as error:
-        os.close(lock)
-        raise BufferFailure(f"the lock file {lock_path} can't be used: {error.strerror}") from error
-    return lock
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    if path.exists() and not path.stat().st_size:
-        log.warning("database file is empty, a new database begins in it", path=str(path))
-    # SQLite gives -wal and -shm the rights of the file itself.
-    place = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _check_header(place)
-    finally:
-        os.close(place)
-    for suffix in SUFFIXES:
+def _connect(path: Path, file: int) -> sqlite3.Connection:
+    _check_header(file)
+    for suffix in SUFFIXES:  # SQLite gives new ones the rights of the file itself
         with suppress(FileNotFoundError):
             beside(path, suffix).chmod(0o600)
     connection = sqlite3.connect(path, isolation_level=None)
@@ -239,10 +230,10 @@ def _version(path: Path, connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-def _check_header(place: int) -> None:
+def _check_header(file: int) -> None:
     """Raise Corruption if SQLite would hold that it must not write the file (https://sqlite.org/fileformat2.html, 1.3.3)."""
-    header = os.pread(place, 20, 0)
-    if header[:16] == b"SQLite format 3\0" and max(header[18:], default=1) > 2:
+    header = os.pread(file, 20, 0)
+    if header[:16] == place.MAGIC and max(header[18:], default=1) > 2:
         raise Corruption("its header speaks of another journal")
 
 

@@ -7,7 +7,7 @@ Synchronous, for the writer's thread. Microseconds (`_us`).
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +15,7 @@ import structlog
 
 from towerops_agent.buffer import quarantine
 from towerops_agent.buffer.database import FAILURES, TABLES, Corruption, Database, as_text, is_corruption
-from towerops_agent.buffer.first_page import first_page_of
+from towerops_agent.buffer.first_page import another_first_page
 from towerops_agent.buffer.retention import checkpoint
 from towerops_agent.buffer.salvage import Salvaged, begin_ids_at, salvage
 from towerops_agent.buffer.store import Store
@@ -67,6 +67,20 @@ class Opening:
         self.in_memory_because = ""
         log.info("buffer opened, the polls in memory are stored", path=str(self._path), polls=copied["polls"])
         return store
+
+    def follow(self, store: Store, change: str) -> Store:
+        """The Store of the file that is now at the path, or in memory, with all that was in the file that is gone from there."""
+        log.error("database file is gone from its place, its polls are copied", path=str(self._path), change=change)
+        memory = self._in_memory()
+        salvaged = Salvaged()
+        with suppress(*FAILURES):
+            salvaged = salvage(store.connection, memory.connection)
+        self._note_losses(salvaged, self._path)
+        self.layouts_lost = self.layouts_lost or "layouts" not in salvaged.whole
+        # Before there is another: with the file SQLite removes the journal that has its name.
+        with suppress(*FAILURES):
+            store.database.close()
+        return self.reopen(memory)
 
     def renew(self, store: Store, error: BaseException) -> Store | None:
         """The Store of a new file in place of the corrupt one, or in memory if there can be none. None: it is too soon."""
@@ -122,9 +136,7 @@ class Opening:
                 raise  # the new one can't be written
             salvaged = Salvaged()
             log.warning("nothing could be read of the corrupt database", path=str(path), reason=str(error))
-        self.lost_metrics += max(salvaged.lost_metrics, not salvaged.knows_losses)
-        if not salvaged.knows_losses:
-            log.error("more metrics may be lost with the corrupt database than are counted", path=str(path))
+        self._note_losses(salvaged, path)
         if "layouts" not in salvaged.whole:
             # Devices go on with ids that are lost: no other layout may get one of them.
             begin_ids_at(target, self._wall_us())
@@ -136,13 +148,17 @@ class Opening:
             **salvaged.copied,
         )
 
+    def _note_losses(self, salvaged: Salvaged, path: Path) -> None:
+        self.lost_metrics += max(salvaged.lost_metrics, not salvaged.knows_losses)
+        if not salvaged.knows_losses:
+            log.error("more metrics may be lost with the corrupt database than are counted", path=str(path))
+
     def _copy(self, path: Path, target: sqlite3.Connection) -> Salvaged:
         """What could be copied, from behind another first page if the file's own does not lead to the tables."""
         with _reading(path) as source:
             if source is not None:
                 return salvage(source, target)
-        checkpoint(target)
-        with first_page_of(self._path, path), _reading(path) as source:
+        with another_first_page(path), _reading(path) as source:
             if source is None:
                 raise Corruption("it has none of the agent's tables")
             return salvage(source, target)

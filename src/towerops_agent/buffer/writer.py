@@ -32,6 +32,8 @@ T = TypeVar("T")
 RETRY_S = 1.0
 REOPEN_S = 5.0
 """How often a file that could not be opened is tried again."""
+LOOK_EACH_S = 5.0
+"""How often it is seen to that the file is still the one at its path."""
 POLLS_PER_COMMIT = 1_024
 POLLS_AT_LEAST = 16
 
@@ -66,8 +68,9 @@ class Writer:
         self._due_s = 0.0
         self._jobs: deque[_Job] = deque()
         self._stopping = False
-        self._failure: Exception | None = None  # of the last try to commit; this and the next two are the thread's own
+        self._failure: Exception | None = None  # of the last try to commit; this and the next three are the thread's own
         self._reopen_s = 0.0
+        self._look_s = 0.0
         self._at_once = POLLS_PER_COMMIT
 
     async def start(self) -> None:
@@ -151,11 +154,13 @@ class Writer:
         with self._wake:
             while not self._jobs and not self._stopping:
                 timeout_s = self._waits_s()
-                if timeout_s is not None and timeout_s <= 0:
+                if timeout_s <= 0:
                     break
                 self._wake.wait(timeout_s)
             job = self._jobs[0] if self._jobs else None
             stopping = self._stopping
+        if time.monotonic() >= self._look_s:
+            self._look()
         if self._store.database.path is None and (time.monotonic() >= self._reopen_s or (stopping and job is None)):
             self._use(self._opening.reopen(self._store))
         self._commit()
@@ -166,11 +171,20 @@ class Writer:
             self._jobs.popleft()
         return True
 
-    def _waits_s(self) -> float | None:
-        due_s = [self._due_s] if self._rows else []
+    def _waits_s(self) -> float:
+        due_s = [self._look_s]
+        if self._rows:
+            due_s.append(self._due_s)
         if self._store.database.path is None:
             due_s.append(self._reopen_s)
-        return min(due_s) - time.monotonic() if due_s else None
+        return min(due_s) - time.monotonic()
+
+    def _look(self) -> None:
+        """See whether the file is still in its place, and follow if it is not: nobody would find what is written into it."""
+        self._look_s = time.monotonic() + LOOK_EACH_S
+        change = self._store.database.change()
+        if change is not None:
+            self._use(self._opening.follow(self._store, change))
 
     def _commit(self) -> None:
         while rows := self._take():

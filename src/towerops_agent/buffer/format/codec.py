@@ -62,7 +62,7 @@ def decode_poll(row: PollRow, layout: Layout) -> Poll:
     """The poll of a row. Raises BufferFailure if the octets are damaged or don't fit `layout`."""
     layout_id, started_at_us, metric_count, body = row
     pair: bytes | bytearray = body
-    if body and body[0] == _CHECKED_PAIR:
+    if len(body) > _CHECKSUM_OCTETS and body[0] == _CHECKED_PAIR:
         pair = bytearray(memoryview(body)[:-_CHECKSUM_OCTETS])
         pair[:1] = _PAIR
         if body[-_CHECKSUM_OCTETS:] != _checksum(row[:3], pair):

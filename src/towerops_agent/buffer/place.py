@@ -1,0 +1,125 @@
+"""The place of the database: a file that can be one, locked for one agent only, and later still the file that was opened.
+
+Path -> descriptor, which holds the lock until it is closed. It must not be closed while SQLite has the file open in this
+process: with a file's descriptor go the process's POSIX locks on it, which are SQLite's.
+Synchronous, for the writer's thread. Octets.
+"""
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+from towerops_agent.buffer.quarantine import beside
+from towerops_agent.errors import BufferFailure, DatabaseBusy
+
+MAGIC = b"SQLite format 3\0"
+PAGE_OCTETS = 4096
+
+_PAGES_SEEN = 64
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def lock(path: Path) -> int:
+    """The lock file beside the database, locked, with our process's id in it. Raises DatabaseBusy or BufferFailure."""
+    lock_path = beside(path, ".lock")
+    try:
+        place = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        raise BufferFailure(
+            f"the lock file {lock_path} can't be opened ({error.strerror}): the agent needs write access to its directory"
+        ) from error
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.fchmod(place, 0o600)
+        os.truncate(place, 0)
+        os.write(place, f"{os.getpid()}\n".encode())
+    except BlockingIOError as error:
+        os.close(place)
+        raise _busy(path) from error
+    except OSError as error:
+        os.close(place)
+        raise BufferFailure(f"the lock file {lock_path} can't be used: {error.strerror}") from error
+    return place
+
+
+def take(path: Path) -> int:
+    """The file at `path`, locked and 0600; it is created if there is none.
+
+    Raises DatabaseBusy, or BufferFailure if something else is there, which stays as it is.
+    """
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except FileNotFoundError:
+        kind = stat.S_IFREG
+    if kind != stat.S_IFREG:
+        raise BufferFailure(f"{path} is {_KINDS.get(kind, 'no file')}: expected a file, choose another DATABASE_PATH")
+    place = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, 0o600)
+    try:
+        _lock(path, place)
+        if _is_foreign(place):
+            raise BufferFailure(f"the file {path} is not a database and stays as it is: choose another DATABASE_PATH")
+        os.fchmod(place, 0o600)
+    except BaseException:
+        os.close(place)
+        raise
+    return place
+
+
+def change(path: Path, place: int) -> str | None:
+    """What has become of the file that was taken, for the operator; None: it is where it was, or nobody can see."""
+    try:
+        there = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "it was removed"
+    except OSError:
+        return None
+    ours = os.fstat(place)
+    if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+        return "another file is in its place"
+    if not there.st_size:
+        return "it was emptied"
+    return None if beside(path, "-wal").exists() else "its journal was removed"
+
+
+def _lock(path: Path, place: int) -> None:
+    # Besides the lock file, which somebody may have removed: then another agent makes one of its own.
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _busy(path) from error
+    except OSError:  # the file system has no such locks
+        return
+
+
+def _busy(path: Path) -> DatabaseBusy:
+    try:
+        owner = beside(path, ".lock").read_bytes()[:20].decode("ascii", "replace").strip()
+    except OSError:
+        owner = ""
+    return DatabaseBusy(
+        f"the database {path} is open in another agent (process {owner or 'unknown'}): "
+        "stop that one, or give this one a place of its own"
+    )
+
+
+def _is_foreign(place: int) -> bool:
+    """Whether nothing of the file looks like a database, not even like one whose beginning is damaged."""
+    head = os.pread(place, len(MAGIC), 0)
+    if not head.strip(b"\0") or head == MAGIC:  # a power cut leaves zeros
+        return False
+    return not any(_is_table_page(os.pread(place, 8, page * PAGE_OCTETS)) for page in range(1, _PAGES_SEEN))
+
+
+def _is_table_page(head: bytes) -> bool:
+    """Whether this may be the head of a page of a table or index (https://sqlite.org/fileformat2.html, 1.6)."""
+    if len(head) < 8 or head[0] not in (2, 5, 10, 13):
+        return False
+    first_free, cells, content = (int.from_bytes(head[at : at + 2], "big") for at in (1, 3, 5))
+    return max(first_free, 2 * cells, content) <= PAGE_OCTETS

@@ -1,0 +1,160 @@
+"""What is at DATABASE_PATH: a database, something else that is left alone, or nothing any more."""
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from towerops_agent.buffer import writer
+from towerops_agent.buffer.database import Database
+from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.counters import Count
+from towerops_agent.errors import DatabaseBusy
+from unit.buffer.samples import LAYOUT, T0_US, members, poll
+
+GONE = "database file is gone from its place, its polls are copied"
+
+
+def a_text(path: Path) -> None:
+    path.write_text("127.0.0.1 localhost\n" * 2_000)
+
+
+def a_picture(path: Path) -> None:
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 100)
+
+
+def a_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_device(path: Path) -> None:
+    path.symlink_to("/dev/null")
+
+
+@pytest.mark.parametrize("make", [a_text, a_picture, a_directory, a_pipe, a_device])
+async def test_what_is_no_database_is_refused_in_one_line_and_stays_as_it_is(bench, make):
+    make(bench.path)
+    if bench.path.is_file():
+        bench.path.chmod(0o644)
+    before = (bench.path.stat().st_mode, bench.path.stat().st_ino, bench.path.is_file() and bench.path.read_bytes())
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            buffer.add(poll(await buffer.register(LAYOUT)))
+            await buffer.flush()
+            await buffer.acknowledge(await buffer.next_batch(10))
+    assert (bench.path.stat().st_mode, bench.path.stat().st_ino, bench.path.is_file() and bench.path.read_bytes()) == before
+    assert sorted(path.name for path in bench.path.parent.iterdir()) == ["agent.db", "agent.db.lock"]
+    (line,) = logs
+    assert line["event"] == "buffer can't be opened, polls stay in memory; will retry"
+    assert "choose another DATABASE_PATH" in line["reason"]
+
+
+def test_a_second_agent_is_refused_though_somebody_removed_the_lock_file(bench):
+    first = Database.open(bench.path, T0_US)
+    bench.path.with_name("agent.db.lock").unlink()
+    with pytest.raises(DatabaseBusy, match="is open in another agent"):
+        Database.open(bench.path, T0_US)
+    first.close()
+    Database.open(bench.path, T0_US).close()
+
+
+def removed(path: Path) -> None:
+    for file in path.parent.glob("agent.db*"):
+        file.unlink()
+
+
+def the_file_only_removed(path: Path) -> None:
+    path.unlink()
+
+
+def directory_removed(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def moved_away(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+
+
+def replaced_by_an_empty_file(path: Path) -> None:
+    path.with_name("other").touch()
+    path.with_name("other").rename(path)
+
+
+def journal_removed(path: Path) -> None:
+    path.with_name("agent.db-wal").unlink()
+
+
+CHANGES = [removed, the_file_only_removed, directory_removed, moved_away, replaced_by_an_empty_file, journal_removed]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_file_that_goes_away_is_noticed_and_what_was_in_it_goes_on_in_another(bench, monkeypatch, change):
+    """With the ids of layouts and the open batch, and nothing twice; what comes after is in the file that is at the path."""
+    monkeypatch.setattr(writer, "LOOK_EACH_S", 0.001)
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            layout = await buffer.register(LAYOUT)
+            await buffer.keep_config(b"sealed")
+            for number in range(5):
+                buffer.add(poll(layout, T0_US + number))
+            await buffer.acknowledge(await buffer.next_batch(4))
+            batch = await buffer.next_batch(4)
+            change(bench.path)
+            while not any(line["event"] == GONE for line in logs):
+                await buffer.pending()
+            buffer.add(poll(layout, T0_US + 5))
+            assert (await buffer.next_batch(4)).key == batch.key
+            found = []
+            for lane in Lane:
+                while some := await buffer.next_batch(100, lane):
+                    found += members(await buffer.read(some))
+                    await buffer.acknowledge(some)
+            assert sorted(found) == [(number, metric) for number in range(6) for metric in range(3)][4:]
+            assert await buffer.kept_config() == b"sealed"
+            assert not buffer.layouts_lost.is_set()
+            # The file at the path is the one that is written.
+            assert bench.rows("SELECT count(*) FROM polls WHERE started_at_us = " + str(T0_US + 5)) == [(1,)]
+    assert stat.S_IMODE(bench.path.stat().st_mode) == 0o600
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == [GONE]
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+async def test_a_file_that_is_emptied_is_noticed_and_its_losses_are_counted(bench, monkeypatch):
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for number in range(5):
+            buffer.add(poll(layout, T0_US + number))
+        await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        await buffer.ask(lambda store: store.connection.execute("PRAGMA cache_size = 0").fetchall())
+        os.truncate(bench.path, 0)
+        monkeypatch.setattr(writer, "LOOK_EACH_S", 0.001)
+        await buffer.layouts_lost.wait()
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US + 5))
+        found = members(await buffer.read(await buffer.next_batch(100)))
+        assert found[-3:] == [(5, 0), (5, 1), (5, 2)]
+        lost = bench.counters.total(Count.METRICS_DROPPED)
+    assert lost
+    assert lost <= 18 - len(found)
+
+
+async def test_another_file_in_its_place_is_left_alone(bench, monkeypatch):
+    monkeypatch.setattr(writer, "LOOK_EACH_S", 0.001)
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout))
+        await buffer.flush()
+        removed(bench.path)
+        a_text(bench.path)
+        content = bench.path.read_bytes()
+        while await buffer.ask(lambda store: store.database.path) is not None:
+            pass
+        buffer.add(poll(layout, T0_US + 1))
+        assert (await buffer.pending()).metrics == 6
+        assert bench.path.read_bytes() == content
