@@ -113,3 +113,11 @@ def test_an_error_names_the_object_that_it_blames():
     assert error_text(2, NAME).endswith(".1.3.6.1.2.1.1.3.0\n")
     assert error_text(5, None) == "Error in packet\nReason: (genError) A general failure occured"
     assert error_text(99, None) == "Error in packet\nReason: error-99"
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [("ffc00000", "-nan"), ("7fc00000", "nan"), ("c0200000", "-2.500000"), ("80000000", "-0.000000"), ("40200000", "2.500000")],
+)
+def test_a_float_keeps_its_sign_as_c_prints_it(octets, text):
+    assert value_text(ber.OPAQUE, bytes.fromhex(f"9f7804{octets}")) == f"Opaque: Float: {text}"
