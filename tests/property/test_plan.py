@@ -22,7 +22,7 @@ WIDTHS = st.sampled_from((UNKNOWN, NARROW, WIDE))
 @st.composite
 def wanted(draw):
     """What make_plan is given: sensors, ifIndexes, widths, varbinds a request, octets a message."""
-    indexes = draw(st.lists(st.integers(1, 2**31 - 1), max_size=12))
+    indexes = draw(st.lists(st.integers(1, 2**32 - 1), max_size=12))
     widths = bytes(draw(st.lists(WIDTHS, min_size=2 * len(indexes), max_size=2 * len(indexes))))
     return draw(SENSORS), indexes, widths, draw(st.integers(1, 60)), draw(st.integers(484, MAX_OCTETS))
 
@@ -92,7 +92,7 @@ def test_each_value_finds_the_column_of_its_oid(want):
         assert names == interface_columns(index, widths[2 * i], widths[2 * i + 1])
 
 
-@given(st.lists(st.integers(1, 2**31 - 1), min_size=1, max_size=12, unique=True), st.integers(6, 60))
+@given(st.lists(st.integers(1, 2**32 - 1), min_size=1, max_size=12, unique=True), st.integers(6, 60))
 def test_an_interface_s_columns_share_a_request_where_they_fit(indexes, max_varbinds):
     plan = make_plan([], indexes, bytes(2 * len(indexes)), max_varbinds)
     request_of = {name: i for i, ask in enumerate(plan.asks) for name in ask.request.names}

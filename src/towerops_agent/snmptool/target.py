@@ -48,7 +48,7 @@ def parse_place(text: str) -> Place:
     match = _BRACKETED.fullmatch(text) or _WITH_PORT.fullmatch(text)
     host, port = (match["host"], match["port"]) if match else (text, None)
     try:
-        checked_host("HOST", host)
+        host = checked_host("HOST", host)
     except InvalidConfig:
         raise SettingsError(f"HOST is {text[:80]!r}: expected 10.0.0.1, 10.0.0.1:1161, [::1]:161 or a DNS name") from None
     if port is not None and not 1 <= int(port) <= 65535:

@@ -191,7 +191,7 @@ def _schemas(accepts: Accepts) -> Document:
         "Interface": _object(
             {
                 "id": {"type": "string"},
-                "if_index": {"type": "integer", "minimum": 1},
+                "if_index": {"type": "integer", "minimum": 1, "maximum": 2**32 - 1},
                 "if_name": {"type": ["string", "null"]},
             },
             "id",

@@ -51,6 +51,8 @@ def choose(text, environ=None, port=None, transport=None, devices=asked_for, **o
         ("::1", Place("::1")),
         ("[::1]", Place("::1")),
         ("[::1]:161", Place("::1", 161)),
+        ("[::ffff:10.0.0.1]:161", Place("10.0.0.1", 161)),
+        (" 10.0.0.1 ", Place("10.0.0.1")),
         ("tower-7.example.net", Place("tower-7.example.net")),
         ("tower-7:162", Place("tower-7", 162)),
     ],

@@ -4,10 +4,12 @@ Fields of other versions are ignored. RFC 3414 §11.2: passwords of at least 8 c
 Pure.
 """
 
-from typing import Literal
+import re
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeVar
 
 from towerops_agent.api.wire import contract
-from towerops_agent.config.document.fields import choice, text
+from towerops_agent.config.document.fields import choice, shown, text
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import AuthProtocol, Credentials, PrivProtocol, Secret, SnmpVersion, UsmUser
 
@@ -26,8 +28,17 @@ _VERSIONS = {
 _Level = Literal["noAuthNoPriv", "authNoPriv", "authPriv"]
 _LEVELS: dict[str, _Level] = {"noauthnopriv": "noAuthNoPriv", "authnopriv": "authNoPriv", "authpriv": "authPriv"}
 
-_AUTH = {str(protocol).casefold(): protocol for protocol in AuthProtocol} | dict.fromkeys(("sha1", "sha-1"), AuthProtocol.SHA)
-_PRIV = {str(protocol).casefold(): protocol for protocol in PrivProtocol} | {"aes": PrivProtocol.AES_128}
+_Protocol = TypeVar("_Protocol", AuthProtocol, PrivProtocol)
+
+
+def _squeezed(written: str) -> str:
+    """The name of a protocol, whatever its case and its hyphens, blanks and underscores."""
+    return re.sub(r"[-_\s]", "", written).casefold()
+
+
+_AUTH = {_squeezed(protocol): protocol for protocol in AuthProtocol} | {"sha1": AuthProtocol.SHA}
+_AUTH |= {f"hmac{name}": protocol for name, protocol in _AUTH.items()}
+_PRIV = {_squeezed(protocol): protocol for protocol in PrivProtocol} | {"aes": PrivProtocol.AES_128}
 
 _DEFAULT = Credentials()
 
@@ -53,16 +64,23 @@ def _read_user(snmp: contract.Snmp) -> UsmUser:
     if level == "noAuthNoPriv":
         return UsmUser(name)
     auth = (
-        choice("snmp.v3_auth_protocol", snmp.v3_auth_protocol, _AUTH, f"one of {', '.join(AuthProtocol)}"),
+        _protocol("snmp.v3_auth_protocol", snmp.v3_auth_protocol, _AUTH, AuthProtocol),
         _password("snmp.v3_auth_password", snmp.v3_auth_password, level),
     )
     if level == "authNoPriv":
         return UsmUser(name, auth)
     priv = (
-        choice("snmp.v3_priv_protocol", snmp.v3_priv_protocol, _PRIV, f"one of AES, {', '.join(PrivProtocol)}"),
+        _protocol("snmp.v3_priv_protocol", snmp.v3_priv_protocol, _PRIV, ("AES", *PrivProtocol)),
         _password("snmp.v3_priv_password", snmp.v3_priv_password, level),
     )
     return UsmUser(name, auth, priv)
+
+
+def _protocol(field: str, value: object, table: Mapping[str, _Protocol], names: Iterable[str]) -> _Protocol:
+    found = table.get(_squeezed(value)) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidConfig(f"{field} is {shown(value)}: expected one of {', '.join(names)}")
+    return found
 
 
 def _level(snmp: contract.Snmp) -> _Level:

@@ -19,7 +19,17 @@ from msgspec import Raw, Struct
 from towerops_agent.api.wire import contract
 from towerops_agent.config.document.accepts import Accepts, read_accepts
 from towerops_agent.config.document.credentials import read_credentials
-from towerops_agent.config.document.fields import UNDECODABLE, choice, host, integer, members, shown, text, value_of
+from towerops_agent.config.document.fields import (
+    MAX_IF_INDEX,
+    UNDECODABLE,
+    choice,
+    host,
+    integer,
+    members,
+    shown,
+    text,
+    value_of,
+)
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Equipment, Interface, Sensor, Transport
@@ -204,7 +214,7 @@ def _sensor(wire: _Sensor, seen: set[str], oids: dict[str, bytes]) -> Sensor:
 
 def _interface(wire: _Interface, seen: set[str]) -> Interface:
     name = "" if wire.if_name in (None, "") else text("if_name", wire.if_name)
-    return Interface(_unseen(wire.id, seen), integer("if_index", wire.if_index), name)
+    return Interface(_unseen(wire.id, seen), integer("if_index", wire.if_index, most=MAX_IF_INDEX), name)
 
 
 def _divisor(value: object) -> float:

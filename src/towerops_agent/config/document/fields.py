@@ -7,7 +7,7 @@ Pure.
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,7 +17,10 @@ from towerops_agent.errors import InvalidConfig
 T = TypeVar("T")
 
 MAX_INTEGER = 2**31 - 1
-"""The limit of every integer of the configuration: 68 years, and InterfaceIndex (RFC 2863 §3.1.5)."""
+"""The limit of an integer of the configuration: 68 years of seconds."""
+
+MAX_IF_INDEX = 2**32 - 1
+"""InterfaceIndex ends at 2^31 - 1 (RFC 2863 §3.1.5), but access concentrators number their ports as unsigned."""
 
 UNDECODABLE: tuple[type[Exception], ...] = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """The exceptions of msgspec for octets that are not JSON, or not of the requested type."""
@@ -97,15 +100,21 @@ def choice(field: str, value: object, table: Mapping[str, T], wanted: str) -> T:
 
 
 def host(field: str, value: object) -> str:
-    """`value`, an IPv4 address, an IPv6 address or a DNS name."""
+    """The IPv4 address, IPv6 address or DNS name in `value`, without the blanks, brackets or dot that people write around one.
+
+    An IPv4-mapped IPv6 address is the IPv4 address. A DNS name keeps its dot, which says that it is complete (RFC 1034 §3.1).
+    """
     if isinstance(value, str):
+        written = value.strip()
+        bare = written[1:-1] if written.startswith("[") and written.endswith("]") else written
         try:
-            ip_address(value)
+            address = ip_address(bare.removesuffix("."))
         except ValueError:
-            if _is_dns_name(value):
-                return value
+            if bare is written and _is_dns_name(written):
+                return written
         else:
-            return value
+            mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+            return str(mapped) if mapped else bare.removesuffix(".")
     raise InvalidConfig(f"{field} is {shown(value)}: expected an IPv4 address, an IPv6 address or a DNS name")
 
 

@@ -123,12 +123,46 @@ def test_addresses_and_names_are_hosts(address):
 @pytest.mark.parametrize(
     "address",
     [
-        *(None, 5, "", ".", "a..b", "a b", "a.\n", "-a.net", "\xe9.net", "x" * 64, "a." * 127 + "b"),
-        *("1", "10.0.1", "10.0.0.256", "0x7f000001", "10.0.0.0/8", "10.0.0.1:161", "[::1]", "http://tower"),
+        *(None, 5, "", ".", "a..b", "a b", "a.\n.", "-a.net", "\xe9.net", "x" * 64, "a." * 127 + "b"),
+        *("1", "10.0.1", "10.0.0.256", "0x7f000001", "10.0.0.0/8", "10.0.0.1:161", "http://tower"),
+        *(
+            "[tower]",
+            "[::1",
+            "::1]",
+            "[[::1]]",
+            "[::1]:161",
+            "[]",
+            "127.000.000.001",
+            "::ffff:300.0.0.1",
+            "10.0.0.1..",
+            " ",
+            "[ ::1 ]",
+        ),
     ],
 )
 def test_what_is_no_host_is_refused(address):
     assert "ip_address" in refusal_of(ip_address=address)
+
+
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        *((written, "10.0.0.1") for written in (" 10.0.0.1", "10.0.0.1\n", "\t10.0.0.1 ", "10.0.0.1.", "[10.0.0.1]")),
+        *(
+            (written, "10.0.0.1")
+            for written in ("::ffff:10.0.0.1", "::FFFF:10.0.0.1", "[::ffff:0a00:0001]", "0:0:0:0:0:ffff:a00:1")
+        ),
+        *((written, "2001:db8::1") for written in ("[2001:db8::1]", " [2001:db8::1] ", "2001:db8::1.")),
+        *((written, written.strip()) for written in (" tower.example.net.\n", "LOCALHOST ")),
+    ],
+)
+def test_what_people_write_around_an_address_is_not_part_of_it(written, host):
+    assert read_one(ip_address=written).host == host
+
+
+@pytest.mark.parametrize("if_index", [1, 2**31 - 1, 2**31, 4194305024, 2**32 - 1])
+def test_an_if_index_is_an_unsigned_number_of_32_bits(if_index):
+    assert read_one(interfaces=[{"id": "i1", "if_index": if_index}]).interfaces == (Interface("i1", if_index),)
 
 
 @pytest.mark.parametrize("interval", [0, -1, "60", 60.5, 60.0, True, 2**31, 10**30, [], {}])
@@ -196,16 +230,37 @@ def test_the_security_level_is_as_given_else_as_the_passwords_make_it(snmp, user
     assert read_one(snmp=snmp).credentials.user == user
 
 
-@pytest.mark.parametrize("name", [*AuthProtocol, "sha", "SHA-1", "SHA1", "md5"])
-def test_every_authentication_protocol_is_known(name):
-    user = read_one(snmp=AUTH | {"v3_auth_protocol": str(name)}).credentials.user
-    assert user.auth[0] == ("SHA" if "1" in name and len(name) < 6 else name.upper())
+def spellings(name):
+    """The names of a protocol that people write."""
+    squeezed = name.replace("-", "")
+    return {
+        name,
+        name.lower(),
+        squeezed,
+        squeezed.lower(),
+        squeezed.title(),
+        name.replace("-", "_"),
+        name.replace("-", " "),
+        f" {name} ",
+    }
 
 
-@pytest.mark.parametrize("name", [*PrivProtocol, "AES", "aes", "aes-256-c"])
-def test_every_privacy_protocol_is_known(name):
-    user = read_one(snmp=PRIV | {"v3_priv_protocol": str(name)}).credentials.user
-    assert user.priv[0] == ("AES-128" if name in ("AES", "aes") else name.upper())
+@pytest.mark.parametrize("protocol", AuthProtocol)
+def test_every_authentication_protocol_is_known_as_people_write_it(protocol):
+    names = spellings(str(protocol)) | ({"SHA1", "sha-1"} if protocol is AuthProtocol.SHA else set())
+    for name in names | {f"HMAC-{name}" for name in names} | {f"hmac{name}" for name in names}:
+        assert read_one(snmp=AUTH | {"v3_auth_protocol": name}).credentials.user.auth[0] is protocol, name
+
+
+@pytest.mark.parametrize("protocol", PrivProtocol)
+def test_every_privacy_protocol_is_known_as_people_write_it(protocol):
+    for name in spellings(str(protocol)) | ({"AES", "aes"} if protocol is PrivProtocol.AES_128 else set()):
+        assert read_one(snmp=PRIV | {"v3_priv_protocol": name}).credentials.user.priv[0] is protocol, name
+
+
+@pytest.mark.parametrize("name", ["SHA-2", "SHA2", "SHA-25", "AES-128", "HMAC", "", "256", 256, ["SHA"], True])
+def test_a_name_that_is_no_protocols_is_refused_with_the_list(name):
+    assert "one of MD5, SHA, SHA-224" in refusal_of(snmp=AUTH | {"v3_auth_protocol": name})
 
 
 def test_fields_of_another_version_are_not_looked_at():
