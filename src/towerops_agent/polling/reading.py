@@ -184,6 +184,7 @@ class _Course:
             elif self._rtt_s is None:
                 self._rtt_s = answer.rtt_s
             progress.take(ask, answer)
+        progress.settle()
         return progress
 
     def _is_over(self) -> bool:

@@ -73,7 +73,7 @@ async def test_sensors_that_do_not_exist_are_named():
 async def test_an_interface_that_does_not_exist_is_named():
     check = await examined(simulated_device(), interfaces=(1, 9))
     assert check.mark is Mark.WARNING
-    assert "6 of 7 can be read; not there (noSuchObject): interface 9 (eth9)" in check.found
+    assert "6 of 7 can be read; not there (noSuchInstance): interface 9 (eth9)" in check.found
 
 
 async def test_what_is_missing_over_snmpv1_is_named_too():

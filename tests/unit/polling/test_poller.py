@@ -11,6 +11,7 @@ from support.fake_client import FakeClient
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner, interface_columns
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE
 from towerops_agent.polling.poller import Poller
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply
 from towerops_agent.snmp.wire.oid import parse_oid
@@ -50,16 +51,20 @@ def poll(client, device, times=1, between=lambda n: None, within_s=54.0):
 
 
 def test_a_silent_device_is_asked_three_times_and_from_then_on_probed_by_one_small_request():
-    """Three times in full, three times by the smallest question; after that one datagram each interval."""
+    """Three times in full, then by its sysUpTime, then by another OID; after that one datagram an interval, the two by turns."""
     client = FakeClient()
     device = devices.device(sensors=SENSORS)
     (first, first_s), (second, second_s), _ = poll(client, device, times=3)
     assert first.poll is None
     assert (first.silence, first.missing) == ("timeout", {"timeout": 100})
-    assert (first_s, second_s) == (1 + 2 + 4 + 1 + 2, 1)
+    assert (first_s, second_s) == (1 + 2 + 4 + 1 + 2 + 1, 1)
     assert second.silence == "timeout"
     probes = client.requests[-2:]
-    assert [(request.names, timeouts_s) for _, request, timeouts_s in probes] == [((SYS_UP_TIME,), (1.0,))] * 2
+    first_sensor = parse_oid(SENSORS[0])
+    assert [(request.names, timeouts_s) for _, request, timeouts_s in probes] == [
+        ((SYS_UP_TIME,), (1.0,)),
+        ((first_sensor,), (1.0,)),
+    ]
 
 
 def test_a_device_that_comes_back_is_read_in_full_by_the_poll_that_found_it():
@@ -251,3 +256,29 @@ def test_a_device_that_answers_from_another_address_is_heard_once_that_is_known_
     assert [result.poll.metric_count for result, _ in results] == [3, 3]
     assert client.from_any == [False, True, True]
     assert [line["answers_from"] for line in lines if line["log_level"] == "warning"] == ["192.0.2.99"]
+
+
+@pytest.mark.parametrize("blocked_s", [9.0, 25.0])
+def test_an_oid_that_blocks_the_device_is_found_within_a_few_polls_and_costs_only_itself(blocked_s):
+    """Whoever asks for it hears nothing for a while, whatever else is asked. From then on it is asked last and alone."""
+    blocker = parse_oid(SENSORS[12])
+
+    class Blocking(FakeClient):
+        free_at = 0.0
+
+        async def reply(self, host, security, request, timeouts_s):
+            loop = asyncio.get_running_loop()
+            for timeout_s in timeouts_s:
+                if loop.time() < self.free_at:
+                    await asyncio.sleep(timeout_s)
+                elif blocker in request.names:
+                    self.free_at = loop.time() + blocked_s
+                    await asyncio.sleep(timeout_s)
+                else:
+                    return await super().reply(host, security, request, (timeout_s,))
+            return NoReply(Reason.TIMEOUT, len(timeouts_s))
+
+    device = devices.device(sensors=SENSORS[:31])
+    results = poll(Blocking({HOST: simulated(SENSORS[:31])}), device, times=12)
+    assert [result.missing for result, _ in results[6:]] == [{"timeout": 1}] * 6
+    assert all(result.poll.values.count(None) == 1 for result, _ in results[6:])

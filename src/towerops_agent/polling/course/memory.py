@@ -35,6 +35,9 @@ class _Learned(msgspec.Struct, array_like=True):
     last_change: int | None
     restless: bool
     bulk: bool
+    refused_names: list[bytes]
+    index_lies: bool
+    absence_holds: bool
     if_indexes: list[int]
     units: list[str] = []
 
@@ -64,6 +67,9 @@ class Memory:
             last_change=learned.last_change,
             restless=learned.restless,
             bulk=learned.bulk,
+            refused_names=frozenset(learned.refused_names),
+            index_lies=learned.index_lies,
+            absence_holds=learned.absence_holds,
         )
         replan(device, planner, learned.if_indexes)
 
@@ -85,6 +91,9 @@ def encode_memory(devices: Iterable[Device]) -> bytes:
             device.traits.last_change,
             device.traits.restless,
             device.traits.bulk,
+            sorted(device.traits.refused_names),
+            device.traits.index_lies,
+            device.traits.absence_holds,
             list(device.plan.if_indexes),
             list(device.traits.units),
         )

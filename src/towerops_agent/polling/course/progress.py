@@ -16,15 +16,20 @@ from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, Request, error_name
 from towerops_agent.snmp.wire.oid import Oid, child
+from towerops_agent.snmp.wire.opaque import opaque_number
 
 ABSENT = frozenset((ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW))
+
+_SAID_ABSENT = ABSENT | {ber.NULL}
 
 _DENIED = frozenset((ErrorStatus.authorizationError, ErrorStatus.noAccess))
 """Errors that are about the asker: if they name no varbind, asking for fewer would be refused too (RFC 3416 §4.2.1)."""
 
 _PROBE = Request((SYS_UP_TIME,))
 PROBE_ATTEMPTS = 2
-"""For the probe after a silence, whose question has been lost three times already; a device that was down before gets one."""
+PATIENT_ATTEMPTS = 4
+"""For the probe after a silence, whose question has been lost three times already; a device that was down before gets one. A
+device that has answered before gets four: one OID may block it for ten seconds, and it lives all the same."""
 
 
 class PollProgress:
@@ -50,10 +55,16 @@ class PollProgress:
         self._probing: Ask | None = None
         self._suspect: Ask | None = None  # what was asked when the device fell silent
         self._fallen_back = not plan.if_indexes
-        self._narrowed: list[tuple[int, int]] = []  # (index in Traits.widths, column of the narrow counter asked instead)
+        self._narrow: dict[int, tuple[int, ...]] = {}  # by interface, the columns of the narrow counters asked as well
+        self._blamed: set[int] = set()  # columns that an error-index named, asked alone to see if it is true
+        self._doubted: tuple[int, ...] = ()  # columns that were said to be absent, as long as the first of them is asked alone
+        self._unheard: set[int] = set()  # columns of requests that were met with silence
+        self._many = False  # whether a request of several varbinds was answered with values
+        self._singles = 0  # how many of one varbind were
+        self._is_baffled = False  # whether a request of several was refused without a true index
         self._shrunk = False
         if not traits.answers:
-            self._probing = Ask(_PROBE, (0,), attempts=1)
+            self._probing = self._probe(1)
 
     def next_ask(self) -> Ask | None:
         """What to ask now; None: the poll is over. What it returns is to be given to `take` with its answer."""
@@ -64,8 +75,7 @@ class PollProgress:
         if not self._queue:
             return None
         ask = self._queue.popleft()
-        while self._traits.mute and ask.attempts > 1 and not self._traits.mute.isdisjoint(ask.request.names):
-            self._put_mute_last(ask)
+        while self._traits.apart and self._put_apart(ask):
             ask = self._queue.popleft()
         if len(ask.columns) > self._traits.max_varbinds:
             first, *rest = self._cut(ask, self._traits.max_varbinds)
@@ -94,21 +104,32 @@ class PollProgress:
         self.heard = self._traits.answers = True
         self._traits.observe_rtt(answer.rtt_s)
         if self._suspect is not None:
+            if probe and list(ask.columns) != [0] and not self.tags[0]:
+                self._traits.mute |= {SYS_UP_TIME}  # it lives, and does not say for how long
             self._spare(self._suspect)
             self._suspect = None
+        if self._unheard:
+            self._unheard.difference_update(ask.columns)
         self._hear(ask, answer)
 
     def stop(self, reason: str) -> None:
         """End the poll: all that was not answered yet fails for `reason`."""
         self._queue.clear()
         self._fallen_back = True
+        if self.heard or self._traits.borne:
+            suspects = self._suspect.columns if self._suspect is not None else self._unheard
+            self._traits.suspects = frozenset(self.names[column] for column in suspects)
         for column, tag in enumerate(self.tags):
             if not tag:
                 self.failures.setdefault(column, reason)
 
     def finish(self) -> None:
         """Note what this poll taught, once it is over."""
+        self.settle()
         self._traits.answers = self.heard
+        if self._is_baffled and not self._many and self._singles > 1:
+            self._traits.refused(2)  # one at a time, however it says so
+            self._shrunk = True
         if self.heard and not self._shrunk:
             self._traits.grow()
         if UNKNOWN in self._traits.widths and self.plan.if_indexes:
@@ -117,11 +138,39 @@ class PollProgress:
     # Silence
 
     def _silent(self, ask: Ask, probe: bool, answer: NoReply) -> None:
+        mute = self._traits.mute
+        if answer.reason == Reason.TIMEOUT and ask.attempts == 1 and self.heard and not mute.isdisjoint(ask.request.names):
+            self._fail(ask.columns[0], Reason.TIMEOUT)  # as ever
+            return
+        if answer.reason == Reason.TIMEOUT and probe and self._may_be_shy(ask):
+            self._probing = Ask(Request((self.names[1],)), (1,), attempts=1)
+            return
         if answer.reason != Reason.TIMEOUT or probe or list(ask.columns) == [0]:
+            if probe and self._suspect is not None and len(self._suspect.columns) == 1 and self.heard:
+                self._traits.mute |= {self._suspect.request.names[0]}
             self.stop(answer.reason)
             return
         self._suspect = ask
-        self._probing = Ask(_PROBE, (0,), attempts=PROBE_ATTEMPTS)
+        self._unheard.update(ask.columns)
+        self._probing = self._probe(PATIENT_ATTEMPTS if self._traits.borne else PROBE_ATTEMPTS)
+
+    def _may_be_shy(self, ask: Ask) -> bool:
+        """Whether a device that did not answer for its sysUpTime never did, and may be asked for something else."""
+        is_first = self._suspect is not None and self._traits.uptime is None
+        return is_first and list(ask.columns) == [0] and len(self.names) > 1
+
+    def _probe(self, attempts: int) -> Ask:
+        """The smallest question: the device's sysUpTime. One that does not answer that is asked for the plan's first value.
+
+        A device that was never heard is asked for both by turns.
+        """
+        traits = self._traits
+        shy = SYS_UP_TIME in traits.mute
+        if not traits.answers and traits.uptime is None and not traits.borne:
+            shy, traits.probe_turn = traits.probe_turn, not traits.probe_turn
+        if shy and len(self.names) > 1:
+            return Ask(Request((self.names[1],)), (1,), attempts=attempts)
+        return Ask(_PROBE, (0,), attempts=attempts)
 
     def _spare(self, ask: Ask) -> None:
         """The device lives, so `ask` was lost, or is more than it bears: ask it once more, in halves, after all others."""
@@ -135,43 +184,119 @@ class PollProgress:
         else:
             self._queue.append(Ask(ask.request, ask.columns, again=True))
 
-    def _put_mute_last(self, ask: Ask) -> None:
-        """Put `ask` back, less the OIDs that the device does not answer: these are asked last, each alone and once."""
-        mute = {column for column in ask.columns if self.names[column] in self._traits.mute}
-        rest = [column for column in ask.columns if column not in mute]
-        self._queue.extend(Ask(Request((self.names[column],)), (column,), attempts=1) for column in sorted(mute))
+    def _put_apart(self, ask: Ask) -> bool:
+        """Put OIDs that are known to spoil a request behind all others; False if `ask` has none of them, and is to be asked.
+
+        What the device never answers is asked alone, once; what it refuses, alone; what it may have fallen silent for, in halves.
+        """
+        traits, names = self._traits, self.names
+        mute = [c for c in ask.columns if names[c] in traits.mute] if ask.attempts > 1 else []
+        refused = [c for c in ask.columns if names[c] in traits.refused_names and c not in mute] if len(ask.columns) > 1 else []
+        kept = {*mute, *refused}
+        fresh = ask.attempts > 1 and not ask.again
+        suspects = [c for c in ask.columns if names[c] in traits.suspects and c not in kept] if fresh else []
+        if not (mute or refused or suspects):
+            return False
+        kept.update(suspects)
+        rest = [column for column in ask.columns if column not in kept]
+        self._queue.extend(self._ask([column]) for column in refused)
+        self._queue.extend(Ask(Request((names[column],)), (column,), attempts=1) for column in mute)
+        if suspects:
+            self._queue.extend(self._cut(self._ask(suspects, again=True), (len(suspects) + 1) // 2))
         if rest:
             self._queue.appendleft(self._ask(rest, ask.again))
+        return True
 
     # Answers
 
     def _hear(self, ask: Ask, reply: Reply) -> None:
         pdu, count = reply.pdu, len(ask.columns)
-        if count == 1 and ask.request.names[0] in self._traits.mute:
-            self._traits.mute -= {ask.request.names[0]}
+        if self._traits.apart:
+            self._traits.clear(ask.request.names, count == 1 and pdu.error_status == ErrorStatus.noError)
         if pdu.error_status == ErrorStatus.noError:
             if pdu.names is ask.request.names or tuple(pdu.names) == ask.request.names:
+                if self._is_echo(ask, pdu):
+                    self._take_one_at_a_time(ask.columns)
+                    return
                 self._traits.bore(count)
                 self._store(ask, pdu, reply.received_us)
+                self._count(ask, pdu)
             else:
                 self._sort(ask, pdu, reply.received_us)
-        elif pdu.error_status == ErrorStatus.tooBig and count > 1:
+        elif count == 1:
+            self._refuse(ask.columns[0], pdu.error_status)
+        elif pdu.error_status == ErrorStatus.tooBig:
             self._traits.refused(count)
             self._shrunk = True
             self._queue.extendleft(reversed(self._cut(ask, self._traits.max_varbinds)))
         elif 1 <= pdu.error_index <= count and pdu.error_status != ErrorStatus.tooBig:
-            column = ask.columns[pdu.error_index - 1]
-            self._fail(column, error_name(pdu.error_status))
-            rest = [other for other in ask.columns if other != column]
-            if rest:
-                self._queue.appendleft(self._ask(rest, ask.again))
+            self._blame(ask, ask.columns[pdu.error_index - 1], pdu.error_status)
         elif pdu.error_status in _DENIED:
             for column in ask.columns:
                 self._fail(column, error_name(pdu.error_status))
-        elif count > 1:  # an error that does not say which varbind it is about
+        else:  # an error that does not say which varbind it is about
+            self._is_baffled = True
             self._queue.extendleft(reversed(self._cut(ask, (count + 1) // 2)))
+
+    def _blame(self, ask: Ask, column: int, status: int) -> None:
+        """An error-index is a hint: what it names is asked alone before it is given up, unless it was refused alone before.
+
+        A device whose index was wrong once is asked in halves.
+        """
+        traits, name = self._traits, self.names[column]
+        if name in traits.refused_names:
+            self._fail(column, error_name(status))
+            self._queue.appendleft(self._ask([other for other in ask.columns if other != column], ask.again))
+        elif traits.index_lies:
+            self._is_baffled = True
+            self._queue.extendleft(reversed(self._cut(ask, (len(ask.columns) + 1) // 2)))
         else:
-            self._fail(ask.columns[0], error_name(pdu.error_status))
+            self._blamed.add(column)
+            self._queue.appendleft(self._ask([other for other in ask.columns if other != column], ask.again))
+            self._queue.appendleft(self._ask([column]))
+
+    def _refuse(self, column: int, status: int) -> None:
+        """The device answers with an error to this OID alone."""
+        self._fail(column, error_name(status))
+        if len(self.plan.columns) > 1:
+            self._traits.refuse(self.names[column])
+        if self._doubted and column == self._doubted[0]:
+            self._doubted = ()
+
+    def _count(self, ask: Ask, pdu: Pdu) -> None:
+        """Note what an answer in order says of the device's manners."""
+        count = len(ask.columns)
+        if count == 1:
+            column, is_there = ask.columns[0], pdu.tags[0] not in _SAID_ABSENT
+            self._singles += is_there
+            if column in self._blamed and is_there:
+                self._traits.index_lies = self._is_baffled = True
+            if self._doubted and column == self._doubted[0]:
+                doubted, self._doubted = self._doubted, ()
+                self._traits.absence_holds = not is_there
+                if is_there:
+                    self._take_one_at_a_time(doubted[1:])
+        elif not self._traits.absence_holds and pdu.tags[0] not in _SAID_ABSENT and _SAID_ABSENT.issuperset(pdu.tags[1:]):
+            if not self._doubted:
+                self._doubted = tuple(ask.columns[1:])
+                self._queue.appendleft(self._ask([self._doubted[0]]))
+        else:
+            self._many = True
+
+    def _is_echo(self, ask: Ask, pdu: Pdu) -> bool:
+        """Whether the sysUpTime was given for each OID of a request: by a device that takes one OID at a time."""
+        if len(ask.columns) < 3 or ask.columns[0] != 0 or pdu.tags[0] != ber.TIME_TICKS:
+            return False
+        return set(pdu.tags) == {ber.TIME_TICKS} and len(set(pdu.values)) == 1
+
+    def _take_one_at_a_time(self, columns: Sequence[int]) -> None:
+        """The device answers only the first OID of a request: ask for these one at a time, and so from now on."""
+        self._traits.refused(2)
+        self._shrunk = True
+        for column in columns:
+            self.tags[column] = 0
+            self.failures.pop(column, None)
+        self._queue.extendleft(self._ask([column]) for column in reversed(columns))
 
     def _store(self, ask: Ask, pdu: Pdu, received_us: int) -> None:
         if isinstance(ask.columns, range):  # as planned: the usual case
@@ -213,48 +338,78 @@ class PollProgress:
     # Wide counters that the device may lack
 
     def _fall_back(self) -> None:
-        """Once all else is answered: ask the narrow octet counters where the device said that it lacks the wide ones."""
+        """Once all else is answered: ask the narrow octet counters if the wide ones are of no use, or stand at 0."""
         self._fallen_back = True
         if UNKNOWN not in self._traits.widths:
             return
-        slots, names = list(self.slots), list(self.names)
+        names = list(self.names)
         position = {name: column for column, name in enumerate(names)}
-        for i, width in enumerate(self._traits.widths):
-            interface, direction = divmod(i, 2)
-            slot = self.plan.interface_slots(interface)[direction]
-            if width == UNKNOWN and self._lacks(slots[slot]):
-                name = child(NARROW_OCTETS[direction], self.plan.if_indexes[interface])
+        for i, if_index in enumerate(self.plan.if_indexes):
+            wide = self._octet_columns(i)
+            if UNKNOWN not in self._traits.widths[2 * i : 2 * i + 2]:
+                continue
+            if all(self._counts(column) and self.values[column] for column in wide):
+                continue
+            narrow = []
+            for direction in (0, 1):
+                name = child(NARROW_OCTETS[direction], if_index)
                 if name not in position:
                     position[name] = len(names)
                     names.append(name)
-                slots[slot] = position[name]
-                self._narrowed.append((i, position[name]))
+                narrow.append(position[name])
+            self._narrow[i] = tuple(narrow)
         extra = range(len(self.names), len(names))
-        self.slots, self.names = slots, names
+        self.names = names
         self.tags.extend(bytes(len(extra)))
         self.values.extend([None] * len(extra))
         self.received_us.extend([0] * len(extra))
         if extra:
             self._queue.append(self._ask(extra))
 
-    def _lacks(self, column: int) -> bool:
-        return self.tags[column] in ABSENT or self.failures.get(column) == Reason.NO_SUCH_NAME
+    def settle(self) -> None:
+        """Have the narrow counters of an interface stand in for its wide ones, if these are of no use and those are."""
+        if not self._narrow:
+            return
+        slots = list(self.slots)
+        for i, narrow in self._narrow.items():
+            pairs = list(zip(self._octet_columns(i), narrow, strict=True))
+            if not any(self._is_useless(*pair) for pair in pairs):
+                continue
+            for direction, (_, column) in enumerate(pairs):
+                slot = self.plan.interface_slots(i)[direction]
+                if self._counts(column) and self._traits.widths[2 * i + direction] == UNKNOWN:
+                    slots[slot] = column
+        if slots != list(self.slots):
+            self.slots = slots
+
+    def _is_useless(self, wide: int, narrow: int) -> bool:
+        """Whether the narrow counter counts, and the wide one does not: it can't be read, or it stands at 0."""
+        return self._counts(narrow) and (not self._counts(wide) or (self.values[wide] == 0 and self.values[narrow] != 0))
+
+    def _octet_columns(self, interface: int) -> tuple[int, int]:
+        """The columns in which the plan has the octets of an interface, in and out."""
+        first = self.plan.interface_slots(interface).start
+        return self.plan.slots[first], self.plan.slots[first + 1]
 
     def _learn_widths(self) -> None:
         """A width is learned from a counter that was read; an interface that is away for now teaches none."""
         widths = bytearray(self._traits.widths)
         for i, width in enumerate(widths):
             interface, direction = divmod(i, 2)
-            if width == UNKNOWN and self._counts(self.plan.slots[self.plan.interface_slots(interface)[direction]]):
-                widths[i] = WIDE
-        for i, column in self._narrowed:
+            if width != UNKNOWN:
+                continue
+            planned = self._octet_columns(interface)[direction]
+            column = self.slots[self.plan.interface_slots(interface)[direction]]
             if self._counts(column):
-                widths[i] = NARROW
+                widths[i] = WIDE if column == planned else NARROW
         self._traits.widths = bytes(widths)
 
     def _counts(self, column: int) -> bool:
         value = self.values[column]
-        return isinstance(value, int) and value >= 0
+        if isinstance(value, bytes) and self.tags[column] == ber.OPAQUE:
+            wrapped = opaque_number(value)
+            value = wrapped[1] if wrapped is not None and isinstance(wrapped[1], int) else None
+        return isinstance(value, int) and 0 <= value < 1 << 64
 
     def _ask(self, columns: Sequence[int], again: bool = False) -> Ask:
         return Ask(Request(tuple(self.names[column] for column in columns)), tuple(columns), again)

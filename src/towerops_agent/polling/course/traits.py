@@ -4,6 +4,7 @@ Pure values, changed only by progress.py and reading.py; one per device, so slot
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -47,6 +48,9 @@ ONCE_CONFIRMED: Final = frozenset((BY_NAME, BY_DESCR, AWAY, AMBIGUOUS, DOUBTED))
 CLOCK_SLACK_US: Final = 60_000_000
 """How far a device's start may seem to move without a restart: clocks drift, and ours may be set."""
 
+MOST_REFUSED: Final = 1000
+"""Of how many OIDs it is remembered that the device refuses them."""
+
 UPTIME_WRAP_US: Final = (1 << 32) * 10_000
 """After so long sysUpTime begins at 0 again: 497 days."""
 
@@ -82,6 +86,10 @@ class Traits:
     `check`: the interfaces' names are to be compared before a counter of theirs counts: at first sight, and after a reboot.
     `booted_at_us`: when the device started, by our wall clock. `uptime`: its last sysUpTime, in hundredths of a second.
     `mute`: OIDs that the device does not answer at all, even alone: asked last, once, so that they cost little.
+    `refused_names`: OIDs that it answers with an error even alone: asked last and alone, so that they spoil no other.
+    `suspects`: OIDs that were asked when it fell silent for long: asked last, in halves, until the one that blocks it is found.
+    `index_lies`: its error-index has named an OID that it has. `absence_holds`: what it says to be absent is.
+    `probe_turn`: a device that was never heard is probed by its sysUpTime, or by another OID.
     `any_address`: it answers from another address than it is asked at.
     `units`: in which unit each sensor's text was first read; see scales.py.
     `answers`: whether the last poll got any answer; a silent device is probed before it is polled.
@@ -103,6 +111,11 @@ class Traits:
     booted_at_us: int | None = None
     uptime: int | None = None
     mute: frozenset[Oid] = frozenset()
+    refused_names: frozenset[Oid] = frozenset()
+    suspects: frozenset[Oid] = frozenset()
+    index_lies: bool = False
+    absence_holds: bool = False
+    probe_turn: bool = False
     any_address: bool = False
     answers: bool = True
     units: tuple[str, ...] = ()
@@ -176,6 +189,25 @@ class Traits:
         return (before is not None and uptime < before) or later_us > CLOCK_SLACK_US
 
     @property
+    def apart(self) -> bool:
+        """Whether there are OIDs that are to be asked behind the others."""
+        return bool(self.mute or self.refused_names or self.suspects)
+
+    def refuse(self, name: Oid) -> None:
+        """The device refuses this OID alone."""
+        if len(self.refused_names) < MOST_REFUSED:
+            self.refused_names |= {name}
+
+    def clear(self, names: Sequence[Oid], alone: bool) -> None:
+        """These were answered; `alone`: one by itself, and with a value."""
+        if not self.suspects.isdisjoint(names):
+            self.suspects = self.suspects.difference(names)
+        if len(names) == 1 and names[0] in self.mute:
+            self.mute -= {names[0]}
+        if alone and names[0] in self.refused_names:
+            self.refused_names -= {names[0]}
+
+    @property
     def sizes(self) -> tuple[int, int, int | None, int | None]:
         """What is known of how much it accepts at once: `max_varbinds`, `borne`, `refused_at` and `suspect_at`."""
         return self.max_varbinds, self.borne, self.refused_at, self.suspect_at
@@ -194,7 +226,8 @@ class Traits:
         self.last_change = None
         self.widths = bytes([width]) * len(self.widths)
         self.sizes = STARTING_VARBINDS, 0, None, None
-        self.mute = frozenset()
+        self.mute = self.refused_names = self.suspects = frozenset()
+        self.index_lies = self.absence_holds = False
 
     def doubt(self) -> None:
         """No interface's name is taken for granted any more, until it has been compared again."""

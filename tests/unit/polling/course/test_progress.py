@@ -3,7 +3,7 @@
 import pytest
 
 from towerops_agent.polling.course.interpret import interpret
-from towerops_agent.polling.course.plan import make_plan
+from towerops_agent.polling.course.plan import NARROW_OCTETS, make_plan
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.traits import Traits
 from towerops_agent.snmp.wire import ber
@@ -77,14 +77,82 @@ def test_of_two_values_for_one_name_the_first_stands():
 
 
 @pytest.mark.parametrize("status", [ErrorStatus.noSuchName, ErrorStatus.genErr, ErrorStatus.authorizationError])
-def test_a_refused_varbind_is_left_out_and_the_rest_asked_again_in_one_request(status):
-    progress, _ = started()
-    ask = progress.next_ask()
-    progress.take(ask, refuse(ask.request.names, status, index=3))
-    assert [len(names) for names in finish(progress)] == [5]
+def test_a_refused_varbind_is_left_out_asked_once_more_alone_and_the_rest_in_one_request(status):
+    """In the next poll it is asked alone, behind the others."""
+    progress, traits = started()
+    refused = progress.plan.columns[2]
+
+    def answer(names):
+        return refuse(names, status, 1 + names.index(refused)) if refused in names else reply(names)
+
+    assert [len(names) for names in finish(progress, answer)] == [6, 1, 5]
     result = interpret(progress, 1, 0)
     assert result.missing == {1: status.name}
     assert result.poll.metric_count == 4
+    again = PollProgress(progress.plan, traits)
+    assert [len(names) for names in finish(again, answer)] == [5, 1]
+    assert interpret(again, 1, 0).missing == {1: status.name}
+
+
+@pytest.mark.parametrize("index", ["first", "last", "from 0"])
+@pytest.mark.parametrize("status", [ErrorStatus.noSuchName, ErrorStatus.genErr])
+def test_a_wrong_error_index_costs_requests_and_no_values(status, index):
+    """And less so in the next poll."""
+    progress, traits = started(sensors=10)
+    refused = progress.plan.columns[4]
+
+    def answer(names):
+        if refused not in names:
+            return reply(names)
+        return refuse(names, status, {"first": 1, "last": len(names), "from 0": names.index(refused)}[index])
+
+    first = finish(progress, answer)
+    assert interpret(progress, 1, 0).missing == {3: status.name}
+    again = PollProgress(progress.plan, traits)
+    assert len(finish(again, answer)) == 2 < len(first)
+    assert interpret(again, 1, 0).missing == {3: status.name}
+
+
+def one_at_a_time(manner):
+    """How a device that takes one OID a request answers several."""
+
+    def answer(names):
+        if len(names) == 1:
+            return reply(names)
+        match manner:
+            case "silent":
+                return SILENCE
+            case "first only":
+                return reply(names[:1])
+            case "noSuchName 1":
+                return refuse(names, ErrorStatus.noSuchName, 1)
+            case "noSuchName 2":
+                return refuse(names, ErrorStatus.noSuchName, 2)
+            case "genErr 0":
+                return refuse(names, ErrorStatus.genErr, 0)
+            case "others absent":
+                return reply(names, tags=bytes([ber.GAUGE32, *[ber.NO_SUCH_INSTANCE] * (len(names) - 1)]))
+            case "others null":
+                return reply(names, tags=bytes([ber.GAUGE32, *[ber.NULL] * (len(names) - 1)]))
+        return reply(names, [7] * len(names), tags=bytes([ber.TIME_TICKS] * len(names)))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "manner", ["silent", "first only", "noSuchName 1", "noSuchName 2", "genErr 0", "others absent", "others null", "echo"]
+)
+def test_a_device_that_takes_one_oid_a_request_gives_all_values_however_it_says_so(manner):
+    """From the second poll on it is asked one at a time, for as long as it is."""
+    progress, traits = started()
+    finish(progress, one_at_a_time(manner))
+    assert interpret(progress, 1, 0).missing == {}
+    for _ in range(3):
+        progress = PollProgress(progress.plan, traits)
+        asked = finish(progress, one_at_a_time(manner))
+        assert interpret(progress, 1, 0).missing == {}
+    if manner not in ("silent", "first only"):
+        assert [len(names) for names in asked] == [1] * 6
 
 
 @pytest.mark.parametrize("index", [0, -1, 7, 2**31 - 1])
@@ -121,8 +189,9 @@ def test_what_was_lost_is_asked_again_after_all_others_in_halves():
 
 
 def test_silence_to_the_probe_too_ends_the_poll():
+    """A device that was never heard is asked for something else than its sysUpTime as well."""
     progress, traits = started(sensors=29)
-    for _ in range(2):
+    for _ in range(3):
         progress.take(progress.next_ask(), SILENCE)
     assert progress.next_ask() is None
     progress.finish()
@@ -213,7 +282,7 @@ def test_an_interface_with_one_counter_of_octets_counts_and_bears_that_one_s_tim
     in_1, out_1, in_2, out_2 = (progress.plan.columns[progress.plan.slots[slot]] for slot in (1, 2, 7, 8))
 
     def answer(names):
-        if names[0] in (in_1, in_2, out_2):
+        if names[0] in (in_1, in_2, out_2) or names[0].startswith(NARROW_OCTETS):
             return refuse(names, ErrorStatus.genErr, 1)
         return reply(names, received_us=70 if names[0] == out_1 else 50)
 
@@ -236,7 +305,7 @@ def test_a_counter_of_another_integer_s_type_counts(tag, value, expected):
     progress, _ = started(sensors=0, interfaces=[1])
     ask = progress.next_ask()
     progress.take(ask, reply(ask.request.names, [value] * 7, tags=bytes([tag]) * 7))
-    finish(progress)
+    assert finish(progress) == []
     assert interpret(progress, 1, 0).poll.values == (expected,) * 6
 
 
@@ -257,6 +326,7 @@ def test_a_counter_of_another_type_is_no_counter(tag, value, reason):
     progress, traits = started(sensors=0, interfaces=[1])
     ask = progress.next_ask()
     progress.take(ask, reply(ask.request.names, [value] * 7, tags=bytes([tag]) * 7))
-    assert finish(progress) == []
+    narrow = finish(progress, lambda names: reply(names, [value] * len(names), tags=bytes([tag]) * len(names)))
+    assert [len(names) for names in narrow] == [2]
     assert interpret(progress, 1, 0).missing == dict.fromkeys(range(6), reason)
     assert traits.widths == bytes(2)
