@@ -7,14 +7,14 @@ All but `add` waits for the writer thread (buffer.writer). Times are microsecond
 import asyncio
 import os
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 from uuid import uuid4
 
 from towerops_agent.buffer import retention
-from towerops_agent.buffer.format.batch import Batch, Lane, Pending, QuarantinedMetric, StoredPoll
+from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut, Pending, QuarantinedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import encode_poll
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.retention import Step
@@ -182,9 +182,9 @@ class Buffer:
         """
         return await self.ask(lambda store: store.read(batch))
 
-    async def acknowledge(self, batch: Batch) -> None:
-        """The server has the batch. Nothing happens if it is no longer open (it expired meanwhile)."""
-        await self.ask(lambda store: store.lanes.acknowledge(batch, store.age_s))
+    async def acknowledge(self, batch: Batch, left_out: Sequence[LeftOut] = ()) -> None:
+        """The server has the batch, but for what was left out, which is kept. Nothing happens if it is no longer open."""
+        await self.ask(lambda store: store.acknowledge(batch, left_out, self._clock_us()))
 
     async def split(self, batch: Batch) -> tuple[Batch, Batch]:
         """Two open batches with keys of their own in place of the batch. Raises BufferFailure if it is no longer open."""
@@ -195,8 +195,16 @@ class Buffer:
         await self.ask(lambda store: store.set_aside(batch, metric, reason, self._clock_us()))
 
     async def refused(self, limit: int = 100) -> list[QuarantinedMetric]:
-        """The metrics set aside, the latest first; 1,000 are kept, for 7 days."""
+        """The metrics set aside, the latest first; 10,000 are kept, for 7 days."""
         return await self.ask(lambda store: store.refused(limit))
+
+    async def refused_of(self, series_id: str, limit: int) -> list[tuple[int, QuarantinedMetric]]:
+        """The metrics that the server refused of what has this id, the latest first, each with its number."""
+        return await self.ask(lambda store: store.refused_of(series_id, limit))
+
+    async def release(self, numbers: Sequence[int]) -> None:
+        """The server has the refused metrics with these numbers after all."""
+        await self.ask(lambda store: store.release(numbers))
 
     async def pending(self) -> Pending:
         """What is not delivered. Cheap: it reads no more than the rows of open batches."""

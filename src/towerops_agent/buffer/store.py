@@ -5,6 +5,7 @@ Times are microseconds since 1970-01-01 UTC (`_us`), or seconds on the age clock
 buffer.writer maps.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ import structlog
 from towerops_agent.buffer import ledger
 from towerops_agent.buffer.database import Corruption, Database, transaction
 from towerops_agent.buffer.format.age import AgeClock
-from towerops_agent.buffer.format.batch import Batch, QuarantinedMetric, StoredPoll, cut
+from towerops_agent.buffer.format.batch import Batch, LeftOut, QuarantinedMetric, StoredPoll, cut
 from towerops_agent.buffer.format.checksum import checksum, is_intact
 from towerops_agent.buffer.format.codec import PollRow, digest, encode_layout
 from towerops_agent.buffer.lanes import Lanes, next_poll_id
@@ -27,7 +28,7 @@ from towerops_agent.model import Layout
 
 log = structlog.get_logger()
 
-REFUSED_KEPT = 1_000
+REFUSED_KEPT = 10_000
 
 CLOCK_KEPT_EVERY_US = 10_000_000
 """How often the age clock is written, within a commit: its row is a page of its own, and flash cards wear."""
@@ -179,12 +180,43 @@ class Store:
             if now is None:
                 return
             ledger.write_batch(self.connection, now, age_s)
-            self._do(
-                "INSERT INTO refused (poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, checksum)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                *(*row, checksum(*row)),
+            self._quarantine(row)
+
+    def acknowledge(self, batch: Batch, left_out: Sequence[LeftOut], now_us: int) -> None:
+        """Mark the batch sent, and keep what was left out of it; nothing happens if it is no longer open."""
+        age_s = self.age_s
+        with transaction(self.connection):
+            now = ledger.open_batch(self.connection, batch.id)
+            if now is None:
+                return
+            ledger.write_batch(self.connection, now, age_s)
+            for one in left_out:
+                self._quarantine((one.poll, one.metric_index, one.equipment_id, one.metric, one.reason, now_us, age_s))
+
+    def _quarantine(self, row: tuple[int, int, str, bytes, str, int, int]) -> None:
+        self._do(
+            "INSERT INTO refused (poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, checksum)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            *(*row, checksum(*row)),
+        )
+        self._do("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?", REFUSED_KEPT)
+
+    def refused_of(self, series_id: str, limit: int) -> list[tuple[int, QuarantinedMetric]]:
+        """The metrics set aside of what has this id, the latest first, each with the id of its row."""
+        return [
+            (row[0], QuarantinedMetric(*row[3:7]))
+            for row in self._all(
+                "SELECT id, poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, checksum FROM refused"
+                " WHERE instr(metric, CAST(? AS BLOB)) > 0 ORDER BY id DESC LIMIT ?",
+                *(json.dumps(series_id, ensure_ascii=False), limit),
             )
-            self._do("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?", REFUSED_KEPT)
+            if is_intact(*row[1:])
+        ]
+
+    def release(self, numbers: Sequence[int]) -> None:
+        """Remove these metrics from those set aside: the server has them."""
+        with transaction(self.connection):
+            self.connection.executemany("DELETE FROM refused WHERE id = ?", [(number,) for number in numbers])
 
     def refused(self, limit: int) -> list[QuarantinedMetric]:
         """The metrics set aside, the latest first."""

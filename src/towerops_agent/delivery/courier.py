@@ -10,23 +10,37 @@ I/O: the buffer, the API, tasks, the log. Seconds (`_s`) on the monotonic clock,
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
 from math import inf
 from typing import Literal, Protocol, assert_never
 
 import structlog
 
 from towerops_agent.api.wire.availability import Availability
-from towerops_agent.api.wire.outcomes import Outcome, TooLarge
+from towerops_agent.api.wire.outcomes import Accepted, Outcome, TooLarge
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.batch import Batch
+from towerops_agent.buffer.format.batch import Batch, QuarantinedMetric
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.counters import Counters
+from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.catch_up import Backlog
 from towerops_agent.delivery.course.course import INTERVAL_S, Course
+from towerops_agent.delivery.course.exclusions import Exclusions
 from towerops_agent.delivery.course.parcel import pack
-from towerops_agent.delivery.course.steps import CutBatch, Done, Drained, Part, Report, RereadToken, SeePending, Send, Step, Wait
-from towerops_agent.delivery.settlement import Settlement
+from towerops_agent.delivery.course.steps import (
+    CutBatch,
+    Done,
+    Drained,
+    Part,
+    Report,
+    RereadToken,
+    SeePending,
+    Send,
+    Step,
+    TryRefused,
+    Wait,
+)
+from towerops_agent.delivery.settlement import EXCLUSIONS_KEY, Settlement
 from towerops_agent.delivery.under_way import UnderWay
 from towerops_agent.errors import BufferFailure, SettingsError
 
@@ -66,6 +80,7 @@ class Courier:
     ) -> None:
         self._buffer = buffer
         self._client = client
+        self._counters = counters
         self._accepts = accepts
         self._interval_s = interval_s
         self._sleep = sleep
@@ -73,6 +88,7 @@ class Courier:
         self._monotonic_s = monotonic_s
         self._now_us = now_us
         self._under_way = UnderWay(sleep, monotonic_s)
+        self._has_exclusions = False
         self.course = Course(interval_s=interval_s, settle_s=settle_s)
         self._settlement = Settlement(buffer, counters, self.course, now_us=now_us)
 
@@ -132,6 +148,9 @@ class Courier:
 
     async def _follow(self) -> bool:
         """Do what the course says until it is done; whether all is delivered."""
+        if not self._has_exclusions:
+            self.course.exclusions = Exclusions(await self._buffer.get_meta(EXCLUSIONS_KEY))
+            self._has_exclusions = True
         while True:
             step = self.course.next(self._accepts(), self._now_us(), self._monotonic_s())
             if isinstance(step, Done):
@@ -154,6 +173,8 @@ class Courier:
                     self._under_way.start(batch, self._attempt(batch))
             case Send(batch):
                 self._under_way.start(batch, self._attempt(batch))
+            case TryRefused(series):
+                await self._ask_again(series)
             case Report(backlog):
                 log.info(
                     "backlog being delivered",
@@ -179,7 +200,11 @@ class Courier:
             self.course.emptied(batch)
             return
         accepts = self._accepts()
-        parcel = await asyncio.to_thread(pack, batch, polls, accepts)
+        parcel = await asyncio.to_thread(pack, batch, polls, accepts, self.course.exclusions.of(batch.id))
+        if parcel.left_out and not parcel.metrics:
+            await self._settlement.leave_out(parcel)
+            self.course.emptied(batch)
+            return
         if parcel.plain_octets > accepts.max_body_octets:
             too_large = TooLarge(f"{parcel.plain_octets} octets: the server accepts {accepts.max_body_octets}")
             await self._settlement.settle_unsent(parcel, too_large, self.course.take_unsent(batch, too_large))
@@ -189,6 +214,32 @@ class Courier:
         outcome = await self._client.post_metrics(parcel.body, batch.key, parcel.encoding)
         verdict = self.course.take(batch, outcome, parcel.oldest_us, self._jitter(), self._monotonic_s())
         await self._settlement.settle(parcel, outcome, verdict)
+
+    async def _ask_again(self, series: str) -> None:
+        """Send one refused metric of the series; if it is accepted, all of them."""
+        series_id = series.split(" ", 1)[1]
+        newest = await self._buffer.refused_of(series_id, 1)
+        if not newest:  # removed by now, and none has been polled since: the next batch shows whether it is accepted
+            outcome: Outcome = Accepted()
+        else:
+            outcome = await self._send_refused(newest)
+        is_accepted = self.course.asked(series, outcome, self._now_us(), self._monotonic_s())
+        await self._buffer.put_meta(EXCLUSIONS_KEY, self.course.exclusions.encode())
+        if not is_accepted:
+            return
+        log.info("API accepts what it has refused", series=series)
+        while rest := await self._buffer.refused_of(series_id, self._accepts().max_metrics):
+            if not isinstance(await self._send_refused(rest), Accepted):
+                break
+
+    async def _send_refused(self, rows: Sequence[tuple[int, QuarantinedMetric]]) -> Outcome:
+        """What came of sending these refused metrics: accepted, they are delivered. The same ones have the same key."""
+        body = b'{"metrics":[' + b",".join(row.metric for _, row in rows) + b"]}"
+        outcome = await self._client.post_metrics(body, f"refused-{sha256(body).hexdigest()[:32]}")
+        if isinstance(outcome, Accepted):
+            await self._buffer.release([number for number, _ in rows])
+            self._counters.add(Count.METRICS_DELIVERED, n=len(rows))
+        return outcome
 
     async def _call_off(self) -> None:
         await self._under_way.call_off()

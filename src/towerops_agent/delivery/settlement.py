@@ -14,12 +14,16 @@ from towerops_agent.api.wire.outcomes import Accepted, NotFound, Outcome, Redire
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.course import Course
+from towerops_agent.delivery.course.exclusions import series_of
 from towerops_agent.delivery.course.parcel import Parcel
 from towerops_agent.delivery.course.repeats import Repeats
 from towerops_agent.delivery.course.retry import Delivered, Halve, SetAside
 from towerops_agent.delivery.course.steps import Kept, Verdict
 
 log = structlog.get_logger()
+
+EXCLUSIONS_KEY = "refused_series"
+"""Where what is learned of the series that the server refuses is kept."""
 
 
 class Settlement:
@@ -57,8 +61,9 @@ class Settlement:
 
     async def _acknowledge(self, parcel: Parcel, outcome: Outcome) -> None:
         batch = parcel.batch
-        await self._buffer.acknowledge(batch)
+        await self._buffer.acknowledge(batch, parcel.left_out)
         self._counters.add(Count.BATCHES, "delivered")
+        self._counters.add(Count.METRICS_REFUSED, n=len(parcel.left_out))
         self._counters.add(Count.METRICS_DELIVERED, n=parcel.metrics)
         if isinstance(outcome, Accepted) and outcome.received is not None and outcome.received < parcel.metrics:
             self._confirm_short(parcel, max(0, outcome.received))
@@ -116,11 +121,18 @@ class Settlement:
                 unlogged=unlogged,
             )
 
+    async def leave_out(self, parcel: Parcel) -> None:
+        """Settle a batch of which every metric is left out: there is nothing to send."""
+        await self._buffer.acknowledge(parcel.batch, parcel.left_out)
+        self._counters.add(Count.METRICS_REFUSED, n=len(parcel.left_out))
+
     async def _set_aside(self, parcel: Parcel, reason: str) -> None:
         metric = parcel.metric
         await self._buffer.set_aside(parcel.batch, metric, reason)
         self._counters.add(Count.BATCHES, "refused")
         self._counters.add(Count.METRICS_REFUSED)
+        if parcel.single is not None and self._course.learn(series_of(parcel.single), reason, self._now_us()):
+            await self._buffer.put_meta(EXCLUSIONS_KEY, self._course.exclusions.encode())
         unlogged = self._singles.due(self._now_us())
         if unlogged is not None:
             log.warning(

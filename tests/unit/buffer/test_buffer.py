@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from towerops_agent.buffer import ledger
+from towerops_agent.buffer import ledger, store
 from towerops_agent.buffer.format.batch import Lane, Pending, Position, QuarantinedMetric
 from towerops_agent.buffer.ledger import Stretch
 from towerops_agent.counters import Count
@@ -290,7 +290,8 @@ async def test_a_refused_metric_is_kept_with_its_reason_and_not_sent_again(bench
         assert await buffer.refused() == []
 
 
-async def test_no_more_than_1000_refused_metrics_are_kept(bench):
+async def test_only_so_many_refused_metrics_are_kept_the_latest(bench, monkeypatch):
+    monkeypatch.setattr(store, "REFUSED_KEPT", 1_000)
     async with bench.buffer() as buffer:
         layout = await buffer.register(LAYOUT)
         for i in range(1_003):

@@ -88,6 +88,17 @@ class QuarantinedMetric:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The `metric_index`-th metric of a poll, as JSON, which is not sent with its batch, as the server refuses its series."""
+
+    poll: int
+    metric_index: int
+    equipment_id: str
+    metric: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """A stretch cut off a line. `polls`: how many polls end in it."""
 

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import inf
 
-from towerops_agent.api.wire.outcomes import Accepted, Outcome, TooLarge, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, Outcome, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.format.batch import Batch, Lane, Pending
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.delivery.course.catch_up import Backlog, CatchUp
+from towerops_agent.delivery.course.exclusions import Exclusions
 from towerops_agent.delivery.course.held import Held
 from towerops_agent.delivery.course.pace import Pace, Sent
 from towerops_agent.delivery.course.refusals import Refusals
@@ -31,6 +32,7 @@ from towerops_agent.delivery.course.steps import (
     SeePending,
     Send,
     Step,
+    TryRefused,
     Verdict,
     Wait,
 )
@@ -65,7 +67,7 @@ class _Finish:
 class Course:
     """One delivery, for as long as the agent runs: in turns, until `finish`.
 
-    `parted_s`: when what was pending last became backlog.
+    `parted_s`: when what was pending last became backlog. `exclusions`: what batches leave out.
     """
 
     def __init__(self, *, interval_s: float = INTERVAL_S, settle_s: float = 0.0) -> None:
@@ -87,6 +89,8 @@ class Course:
         self._wants_look = False
         self._wants_token = False
         self._finish: _Finish | None = None
+        self._newest_batch = 0
+        self.exclusions = Exclusions()
         self.parted_s = -inf
 
     # What is known of it
@@ -111,7 +115,7 @@ class Course:
         """What to do now. To be asked again once it is done; a Wait may end early."""
         if self._finish is not None:
             return self._next_of_finish(self._finish, accepts, now_s)
-        step = self._next_of_turns(accepts, now_s)
+        step = self._next_of_turns(accepts, now_us, now_s)
         if isinstance(step, Wait | Done) and (report := self._next_report(now_us, now_s)) is not None:
             return report
         if isinstance(step, Done):
@@ -131,7 +135,7 @@ class Course:
         self._finish = _Finish(attempts, until_s)
         return True
 
-    def _next_of_turns(self, accepts: Accepts, now_s: float) -> Step:
+    def _next_of_turns(self, accepts: Accepts, now_us: int, now_s: float) -> Step:
         if self._settled_s is None:
             return Part()
         if now_s < self._settled_s:
@@ -144,7 +148,13 @@ class Course:
             return Done(all_delivered=True)
         if self._wants_look or (not self._fresh_left and now_s >= self._turn_at_s):
             return SeePending()
-        return self._launch(accepts, now_s) or Wait(self._wake_at_s(accepts, self._turn_at_s, self._part_at_s(), now_s))
+        if (step := self._launch(accepts, now_s)) is not None:
+            return step
+        if not self._under_way and not self._pace.is_down and now_s >= self._pace.opens_at_s:
+            series = self.exclusions.due(now_us)
+            if series is not None:
+                return TryRefused(series)
+        return Wait(self._wake_at_s(accepts, self._turn_at_s, self._part_at_s(), now_s))
 
     def _next_of_finish(self, finish: _Finish, accepts: Accepts, now_s: float) -> Step:
         has_failed = self._pace.failures >= finish.attempts
@@ -196,6 +206,7 @@ class Course:
         return Send(batch)
 
     def _begin(self, batch: Batch) -> None:
+        self._newest_batch = max(self._newest_batch, batch.id)
         self._under_way[batch.id] = _UnderWay(batch)
         self._empty_lanes.clear()
 
@@ -324,6 +335,26 @@ class Course:
     def split(self, batch: Batch, halves: tuple[Batch, Batch]) -> None:
         """Take in the halves that the batch was split into."""
         self._refusals.split(batch, halves)
+
+    def learn(self, series: str, reason: str, now_us: int) -> bool:
+        """Note that the server refuses the series beside others that it accepts; whether batches leave it out from now on."""
+        return self.exclusions.learn(series, reason, self._newest_batch, now_us)
+
+    def asked(self, series: str, outcome: Outcome, now_us: int, now_s: float) -> bool:
+        """Take in the answer to an ask; whether the server accepts the series again."""
+        match outcome:
+            case Accepted():
+                self._refusals.taken()
+                self.exclusions.accepted(series, self._newest_batch, now_us)
+                return True
+            case Rejected() | TooLarge():
+                self.exclusions.refused(series, now_us)
+            case Unavailable(retry_after_s=float(wait_s)):
+                self._pace.told(wait_s, now_s)
+                self.exclusions.unanswered(series, now_us)
+            case _:
+                self.exclusions.unanswered(series, now_us)
+        return False
 
     def emptied(self, batch: Batch) -> None:
         """Take in that nothing of the batch is left to be sent: it has expired, or all of it is damaged."""

@@ -42,6 +42,13 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class TryRefused:
+    """Send the newest refused metric of this series, by itself, to see if the server accepts it; report it to `asked`."""
+
+    series: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Log how far the backlog is, see what is pending, and report it to `measured`."""
 
@@ -70,7 +77,7 @@ class Done:
     all_delivered: bool
 
 
-Step = SeePending | Part | RereadToken | CutBatch | Send | Report | Drained | Wait | Done
+Step = SeePending | Part | RereadToken | CutBatch | Send | TryRefused | Report | Drained | Wait | Done
 
 
 @dataclass(frozen=True, slots=True)

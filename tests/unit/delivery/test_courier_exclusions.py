@@ -1,0 +1,126 @@
+"""A series that the server refuses is left out of batches, kept, and asked about once an hour; with the real Buffer."""
+
+import json
+
+import pytest
+
+from towerops_agent.api.wire.outcomes import Accepted, Rejected, Unavailable
+from towerops_agent.config.document.accepts import Accepts
+from towerops_agent.counters import Count
+from unit.delivery.bench import BUSY
+
+HOUR_S = 3600.0
+
+
+def refuses_s3(values):
+    """The server does not know the fourth sensor of the ten."""
+    return Rejected(422, "no such sensor") if any(value % 10 == 3 for value in values) else Accepted()
+
+
+@pytest.fixture
+async def learned(bench):
+    """A courier that has learned that s3 is refused."""
+    bench.accepts = Accepts(is_stated=True, max_metrics=1000)
+    bench.answer = refuses_s3
+    await bench.add(3)
+    await bench.run()
+    assert len(await bench.buffer.refused()) == 3
+    bench.sent.clear()
+    return bench
+
+
+async def polled(bench, polls=1):
+    """Some polls more, and their turn."""
+    await bench.add(polls)
+    await bench.run(pauses=1)
+
+
+async def test_it_costs_no_further_answer_of_400(learned):
+    for _ in range(10):
+        await polled(learned)
+    assert all(value % 10 != 3 for value in learned.delivered())
+    assert len(learned.sent) <= 11
+    assert (await learned.buffer.pending()).metrics == 0
+
+
+async def test_what_is_left_out_is_kept_with_the_servers_reason_and_counted(learned):
+    await polled(learned, 3)
+    refused = await learned.buffer.refused()
+    assert sorted(json.loads(item.metric)["value"] for item in refused) == [3, 13, 23, 33, 43, 53]
+    assert {item.reason for item in refused} == {"status 422: no such sensor"}
+    assert {item.equipment_id for item in refused} == {"e1"}
+    assert learned.counters.get(Count.METRICS_REFUSED) == 6
+    assert learned.counters.get(Count.METRICS_DELIVERED) == 54
+
+
+async def test_it_is_asked_about_once_an_hour_by_itself(learned):
+    asked = []
+    for _ in range(5 * 60):
+        learned.time.now_s += 60.0
+        learned.sent.clear()
+        await polled(learned)
+        asked += [values for _, values in learned.sent if any(value % 10 == 3 for value in values)]
+    assert all(len(values) == 1 for values in asked)
+    assert 5 <= len(asked) <= 8
+
+
+async def test_when_it_is_accepted_again_all_that_was_kept_arrives_and_batches_have_it_again(learned):
+    await polled(learned, 3)
+    learned.answer = lambda values: Accepted()
+    learned.time.now_s += HOUR_S
+    await polled(learned)
+    await polled(learned)
+    assert {3, 13, 23, 33, 43, 53} <= set(learned.delivered())
+    assert await learned.buffer.refused() == []
+    await polled(learned)
+    assert len(learned.sent[-1][1]) == 10
+    assert learned.counters.get(Count.METRICS_DELIVERED) == 10 * learned.polls
+
+
+async def test_a_restart_knows_it(learned):
+    learned.courier = learned.new_courier()
+    await learned.add(1)
+    await learned.run(pauses=1)
+    assert [len(values) for _, values in learned.sent] == [9]
+
+
+async def test_a_batch_that_was_sent_with_it_is_sent_with_it_again(bench):
+    """The server may have taken it under this key, and the answer was lost: another body would be another batch."""
+    bench.accepts = Accepts(is_stated=True, max_metrics=10)
+    bench.answer = lambda values: Unavailable("bug", 500) if 0 in values else refuses_s3(values)
+    await bench.add(12)
+    await bench.run(pauses=30)
+    first = [(key, values) for key, values in bench.sent if 0 in values]
+    assert len(first) > 1
+    assert len({json.dumps(one) for one in first}) == 1
+    assert len(first[0][1]) == 10
+
+
+async def test_a_server_that_is_away_when_it_is_asked_is_asked_again_soon(learned):
+    learned.time.now_s += HOUR_S
+    learned.answer = lambda values: BUSY if len(values) == 1 else refuses_s3(values)
+    await polled(learned)
+    learned.answer = lambda values: Accepted()
+    for _ in range(3):
+        learned.time.now_s += 60.0
+        await polled(learned)
+    assert await learned.buffer.refused() == []
+
+
+async def test_a_poll_of_nothing_else_is_no_request(learned):
+    """All of it is left out: it is kept, and there is nothing to send."""
+    learned.accepts = Accepts(is_stated=True, max_metrics=1)
+    await polled(learned)
+    assert all(values for _, values in learned.sent)
+    assert (await learned.buffer.pending()).metrics == 0
+
+
+async def test_a_series_of_which_a_single_value_is_refused_is_left_in(bench):
+    """One value out of range says nothing about the next one."""
+    bench.accepts = Accepts(is_stated=True, max_metrics=1000)
+    bench.answer = lambda values: Rejected(422, "out of range") if {3, 13} & {*values} else Accepted()
+    await bench.add(2)
+    await bench.run()
+    assert len(await bench.buffer.refused()) == 2
+    await polled(bench)
+    assert 23 in bench.sent[-1][1]
