@@ -173,6 +173,12 @@ def is_full(error: BaseException) -> bool:
     return code is not None and code & 0xFF == sqlite3.SQLITE_FULL
 
 
+def can_be_the_journal(error: BaseException) -> bool:
+    """Whether the error may come of a journal that can't grow: a quota, a limit of files' sizes, a disk that is full."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All of the block's statements, or none."""

@@ -17,7 +17,7 @@ from towerops_agent.buffer import quarantine
 from towerops_agent.buffer.database import FAILURES, TABLES, Corruption, Database, as_text, is_corruption
 from towerops_agent.buffer.first_page import another_first_page
 from towerops_agent.buffer.retention import checkpoint
-from towerops_agent.buffer.salvage import Salvaged, begin_ids_at, salvage
+from towerops_agent.buffer.salvage import Salvaged, begin_ids_at, copy_layouts, salvage
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure, DatabaseBusy, DatabaseTooNew
 
@@ -31,7 +31,7 @@ class Opening:
     """Opens the database at `path`, again and again if need be."""
 
     def __init__(self, path: Path, wall_us: Callable[[], int], monotonic_us: Callable[[], int]) -> None:
-        self._path = path
+        self.path = path
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
         self._renewed_us: int | None = None
@@ -60,22 +60,33 @@ class Opening:
         try:
             copied = salvage(memory.connection, store.connection, age_lead_s=store.age_s - memory.age_s).copied
         except FAILURES as error:
-            log.warning("buffer can't store the polls in memory; will retry", path=str(self._path), reason=str(error))
+            log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
             store.database.close()
             return memory
         memory.database.close()
         self.in_memory_because = ""
-        log.info("buffer opened, the polls in memory are stored", path=str(self._path), polls=copied["polls"])
+        log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=copied["polls"])
         return store
+
+    def leave(self, store: Store) -> Store:
+        """A Store in memory, with the layouts in use, while the disk has no room at all; what is in the file waits there."""
+        self.in_memory_because = f"disk full: the database {self.path} can't be written"
+        log.error("disk is full, polls stay in memory until it has room", path=str(self.path))
+        memory = self._in_memory()
+        copy_layouts(store.connection, memory.connection)
+        with suppress(*FAILURES):
+            store.close()
+        return memory
 
     def follow(self, store: Store, change: str) -> Store:
         """The Store of the file that is now at the path, or in memory, with all that was in the file that is gone from there."""
-        log.error("database file is gone from its place, its polls are copied", path=str(self._path), change=change)
+        log.error("database file is gone from its place, its polls are copied", path=str(self.path), change=change)
         memory = self._in_memory()
+        self.in_memory_because = f"the database {self.path} is gone: {change}"
         salvaged = Salvaged()
         with suppress(*FAILURES):
             salvaged = salvage(store.connection, memory.connection)
-        self._note_losses(salvaged, self._path)
+        self._note_losses(salvaged, self.path)
         self.layouts_lost = self.layouts_lost or "layouts" not in salvaged.whole
         # Before there is another: with the file SQLite removes the journal that has its name.
         with suppress(*FAILURES):
@@ -97,7 +108,7 @@ class Opening:
             return self._in_memory()
 
     def _open_file(self) -> Store:
-        return self._prepare(Database.open(self._path, self._wall_us()), in_use=False)
+        return self._prepare(Database.open(self.path, self._wall_us()), in_use=False)
 
     def _prepare(self, database: Database, *, in_use: bool) -> Store:
         """The Store of the database, or of a new one if this turns out to be corrupt. Raises BufferFailure; then it is closed."""
@@ -106,7 +117,7 @@ class Opening:
         except FAILURES as error:
             if not is_corruption(error):
                 database.close()
-                raise BufferFailure(f"the database {self._path} can't be used: {error}") from error
+                raise BufferFailure(f"the database {self.path} can't be used: {error}") from error
             database = database.begin_anew(self._wall_us(), str(error))
         except BaseException:
             database.close()
@@ -115,7 +126,7 @@ class Opening:
             return self._complete(database, in_use=in_use)
         except (*FAILURES, OSError) as error:
             database.close()
-            raise BufferFailure(f"the new database {self._path} can't be used: {error}") from error
+            raise BufferFailure(f"the new database {self.path} can't be used: {error}") from error
         except BaseException:
             database.close()
             raise
@@ -125,7 +136,7 @@ class Opening:
             self.replaced = source
             self._salvage(source, database.connection, in_use=in_use)
             checkpoint(database.connection)  # before the note goes: what was copied is on the disk
-            quarantine.end(self._path, source)
+            quarantine.end(self.path, source)
         return Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use)
 
     def _salvage(self, path: Path, target: sqlite3.Connection, *, in_use: bool) -> None:

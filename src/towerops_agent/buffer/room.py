@@ -34,6 +34,9 @@ POOL_PAGES = 256
 FOLDED_OCTETS = 64 << 10
 """A journal that is smaller is let be."""
 
+FULL_OCTETS = 256 << 10
+"""A disk with less is full."""
+
 EVICTED_PER_STEP = 200
 """Polls: some 300 KB where they are plain."""
 
@@ -66,6 +69,21 @@ class Room:
     def is_tight(self) -> bool:
         """Whether the bounds are felt, so that each change needs care."""
         return self._felt is not None
+
+    def is_out(self, path: Path) -> bool:
+        """Whether the disk has no room that is worth speaking of."""
+        return self._free_octets(path) < FULL_OCTETS
+
+    def fits(self, memory: Store, path: Path) -> bool:
+        """Whether the disk has room again for what has gathered in memory."""
+        return self._free_octets(path) >= 2 * _used_octets(memory.connection) + 2 * FULL_OCTETS
+
+    def _free_octets(self, path: Path) -> int:
+        try:
+            disk = self._statvfs(path.parent)
+        except OSError:
+            return OPEN_END
+        return disk.f_bavail * disk.f_frsize
 
     def make(self, store: Store) -> list[Evicted]:
         """Evict what has to go, or a part of it, and say what."""

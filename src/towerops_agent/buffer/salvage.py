@@ -81,6 +81,11 @@ def salvage(source: sqlite3.Connection, target: sqlite3.Connection, *, age_lead_
     return salvaged
 
 
+def copy_layouts(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Copy the layouts only, with their ids."""
+    _copy(source, target, "layouts", 0, Salvaged())
+
+
 def begin_ids_at(connection: sqlite3.Connection, first: int) -> None:
     """Have the database give out ids from `first` on; nothing in it is undelivered, or its stretches are all closed."""
     with transaction(connection):

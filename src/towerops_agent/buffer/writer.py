@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 
 import structlog
 
-from towerops_agent.buffer.database import FAILURES, is_corruption, is_full
+from towerops_agent.buffer import retention
+from towerops_agent.buffer.database import FAILURES, can_be_the_journal, is_corruption, is_full
+from towerops_agent.buffer.format.batch import OPEN_END
 from towerops_agent.buffer.format.codec import PollRow
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.room import Room
@@ -68,9 +70,10 @@ class Writer:
         self._due_s = 0.0
         self._jobs: deque[_Job] = deque()
         self._stopping = False
-        self._failure: Exception | None = None  # of the last try to commit; this and the next three are the thread's own
+        self._failure: Exception | None = None  # of the last try to commit; this and the next four are the thread's own
         self._reopen_s = 0.0
         self._look_s = 0.0
+        self._left_full_disk = False
         self._at_once = POLLS_PER_COMMIT
 
     async def start(self) -> None:
@@ -162,7 +165,7 @@ class Writer:
         if time.monotonic() >= self._look_s:
             self._look()
         if self._store.database.path is None and (time.monotonic() >= self._reopen_s or (stopping and job is None)):
-            self._use(self._opening.reopen(self._store))
+            self._reopen(stopping)
         self._commit()
         if job is None:
             return not stopping
@@ -179,6 +182,32 @@ class Writer:
             due_s.append(self._reopen_s)
         return min(due_s) - time.monotonic()
 
+    def _reopen(self, stopping: bool) -> None:
+        if self._left_full_disk:
+            while not retention.remove_sent(self._store.connection, OPEN_END).done:
+                pass
+            if not stopping and not self._room.fits(self._store, self._opening.path):
+                self._reopen_s = time.monotonic() + REOPEN_S
+                return
+        self._use(self._opening.reopen(self._store))
+        self._left_full_disk = self._left_full_disk and self._store.database.path is None
+
+    def _leave_full_disk(self) -> bool:
+        """Whether polls go on in memory, as the disk has no room at all: there they can be delivered."""
+        if self._store.database.path is None or not self._room.is_out(self._store.database.path):
+            return False
+        self._use(self._opening.leave(self._store))
+        self._left_full_disk = True
+        return True
+
+    def _fold(self) -> bool:
+        """Whether the journal could be folded into the file, so that it need not grow."""
+        try:
+            retention.checkpoint(self._store.connection)
+        except FAILURES:
+            return False
+        return True
+
     def _look(self) -> None:
         """See whether the file is still in its place, and follow if it is not: nobody would find what is written into it."""
         self._look_s = time.monotonic() + LOOK_EACH_S
@@ -187,6 +216,7 @@ class Writer:
             self._use(self._opening.follow(self._store, change))
 
     def _commit(self) -> None:
+        folded = False
         while rows := self._take():
             try:
                 self._store.add_polls(rows)
@@ -195,12 +225,18 @@ class Writer:
                 self._note_failure(error)
                 if self._renew(error):
                     continue
+                if can_be_the_journal(error) and not folded and self._fold():
+                    folded = True
+                    continue
                 if not is_full(error):
                     return
                 if not self._make_room() and self._at_once == POLLS_AT_LEAST:
+                    if self._leave_full_disk():
+                        continue
                     return
                 self._at_once = max(self._at_once // 2, POLLS_AT_LEAST)  # a smaller commit has to find less room
                 continue
+            folded = False
             self._at_once = min(self._at_once * 2, POLLS_PER_COMMIT)
             if self._failure is not None and not self._rows:
                 self._failure = None
@@ -264,11 +300,22 @@ class Writer:
             result = job(self._store)
         except Exception as error:  # noqa: BLE001 -- the thread's edge: it goes to whom awaits the job
             failure = self._mapped(self._store, error)
-            self._renew(error)
+            if (can_be_the_journal(error) and self._fold()) or (is_full(error) and self._leave_full_disk()):
+                result, failure = self._again(job)
+            else:
+                self._renew(error)
         self._count_damaged()
         if self._room.is_tight:
             self._make_room()
         self._post(_settle, future, result, failure)
+
+    def _again(self, job: Callable[[Store], Any]) -> tuple[Any, Exception | None]:
+        try:
+            return job(self._store), None
+        except Exception as error:  # noqa: BLE001 -- the thread's edge: it goes to whom awaits the job
+            if is_full(error) and self._leave_full_disk():
+                return self._again(job)
+            return None, self._mapped(self._store, error)
 
     def _count_damaged(self) -> None:
         lanes = self._store.lanes

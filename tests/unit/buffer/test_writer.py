@@ -108,6 +108,26 @@ async def test_what_fails_half_way_leaves_no_trace(bench, fault):
         assert await buffer.get_meta("a") is None
 
 
+async def test_a_journal_that_cannot_grow_is_folded_in_and_delivery_goes_on(bench):
+    """The limit of files' sizes is as large as the database: it could take all, its journal could not."""
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for i in range(20_000):
+            buffer.add(big(layout, i))
+        await buffer.flush()
+        await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bench.path.stat().st_size + 65_536, hard))
+        try:
+            found = 0
+            while batch := await buffer.next_batch(100):
+                found += len(members(await buffer.read(batch)))
+                await buffer.acknowledge(batch)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert found == 80_000
+
+
 async def test_polls_are_tried_again_without_anybody_asking(bench, monkeypatch):
     monkeypatch.setattr(writer, "RETRY_S", 0.001)
     async with bench.buffer(commit_window_s=0) as buffer:
