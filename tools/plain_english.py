@@ -30,8 +30,6 @@ PENDING: tuple[str, ...] = (
     "tests/",
     "pyproject.toml",
     "src/towerops_agent/buffer/",
-    "src/towerops_agent/delivery/",
-    "src/towerops_agent/polling/",
 )
 """Paths that are still to be rewritten."""
 
@@ -64,6 +62,8 @@ RIGHT = (
     f"{BE} no (?:longer|more|less|fewer|later|sooner|different|other|worse)",
     "as well",
     "told apart",
+    "borne`",  # a field's name
+    "alone`",  # an argument's
 )
 """Where such a word is the right one."""
 

@@ -1,4 +1,4 @@
-"""Brings what the buffer holds to the API, as the course of delivery (course/course.py) says, step by step.
+"""Delivers the buffer's metrics to the API, step by step as the course of delivery (course/course.py) decides.
 
     Course.next -> buffer -> parcel -> API -> Course.take -> settlement -> buffer
 
@@ -50,7 +50,7 @@ log = structlog.get_logger()
 
 
 class MetricsSink(Protocol):
-    """What is needed of ApiClient."""
+    """The part of ApiClient that is needed."""
 
     async def post_metrics(self, body: bytes, key: str, encoding: Literal["gzip"] | None = None) -> Outcome: ...  # noqa: D102
 
@@ -58,9 +58,9 @@ class MetricsSink(Protocol):
 
 
 class Courier:
-    """Delivers fresh values every 30 s, and a backlog without a pause. `course`: the decisions, to be looked at.
+    """Delivers fresh values every 30 s, and a backlog without a pause. `course`: the decisions, readable.
 
-    `accepts`: returns what the server accepts, now. `settle_s`: how long the very first delivery waits for the polls that follow
+    `accepts`: returns what the server accepts, now. `settle_s`: how long the very first delivery waits for the polls after
     the first one, which would else wait for the second delivery.
     """
 
@@ -104,13 +104,13 @@ class Courier:
 
     @property
     def backlog(self) -> Backlog | None:
-        """What is behind; None if nothing is, or it was not looked at yet."""
+        """The backlog; None if there is none, or it is not known yet."""
         return self.course.backlog(self._now_us(), self._monotonic_s())
 
     async def run(self) -> None:
         """Deliver, for good: as soon as anything is pending, then every 30 s.
 
-        Cancelled, it leaves what is under way to deliver_pending.
+        If it is cancelled, deliver_pending handles the requests under way.
         """
         while True:
             try:
@@ -134,11 +134,11 @@ class Courier:
             await self._sleep(CLEANUP_INTERVAL_S)
 
     async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:
-        """Whether all is delivered that was pending; False once the API, or a batch, has failed `attempts` times in a row.
+        """Whether all pending metrics are delivered; False once the API, or a batch, has failed `attempts` times in a row.
 
-        For a single run and for the stop, after `run` was cancelled: what that had sent is waited for, so that a server which
-        knows no idempotency key gets it once. No attempt begins after `within_s`; a request that is under way then is for the
-        caller to cancel, and a batch not acknowledged stays open. Raises BufferFailure if the buffer can't be read.
+        For a single run and for the stop, after `run` was cancelled: it waits for the requests of `run`, so that a server without
+        idempotency keys gets them once. No attempt starts after `within_s`; the caller cancels a request that is still
+        under way, and a batch not acknowledged stays open. Raises BufferFailure if the buffer can't be read.
         """
         try:
             now_s = self._monotonic_s()
@@ -195,7 +195,7 @@ class Courier:
     async def _attempt(self, batch: Batch) -> None:
         """Send the batch once, and do what follows from the answer."""
         polls = await self._buffer.read(batch)
-        if not polls:  # all of it is damaged, and counted so by the buffer; or it has expired
+        if not polls:  # all of it is damaged, which the buffer has counted; or it has expired
             await self._buffer.acknowledge(batch)
             self.course.emptied(batch)
             return

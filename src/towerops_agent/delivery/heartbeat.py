@@ -1,4 +1,4 @@
-"""Tells the API every minute that the agent lives.
+"""Sends the API a heartbeat every minute.
 
 I/O. Seconds.
 """
@@ -22,13 +22,13 @@ log = structlog.get_logger()
 
 
 class HeartbeatSink(Protocol):
-    """What is needed of ApiClient."""
+    """The part of ApiClient that is needed."""
 
     async def post_heartbeat(self, heartbeat: Heartbeat) -> Outcome: ...  # noqa: D102  # as ApiClient's
 
 
 class HeartbeatLoop:
-    """Sends heartbeats. The uptime is counted from the first use of the constructor's clock: make it at the start."""
+    """Sends heartbeats. The uptime counts from the constructor: call it at the start."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class HeartbeatLoop:
             await self._sleep(INTERVAL_S)
 
     async def send_once(self) -> Outcome:
-        """What came of one heartbeat. A failure is logged when it begins and when its reason changes."""
+        """The outcome of one heartbeat. A failure is logged when it begins and when its reason changes."""
         uptime_s = int(self._monotonic_s() - self._started_s)
         outcome = await self._client.post_heartbeat(
             Heartbeat(version=__version__, hostname=self._hostname, uptime_seconds=uptime_s)

@@ -1,4 +1,4 @@
-"""Carries out the verdict on a batch: acknowledges it, keeps it, has it halved, or sets its one metric aside.
+"""Carries out the verdict on a batch: acknowledges it, keeps it, halves it, or keeps its single metric as refused.
 
     courier.py -> Course.take -> verdict -> here -> buffer, counters, log
 
@@ -23,7 +23,7 @@ from towerops_agent.delivery.course.steps import Kept, Verdict
 log = structlog.get_logger()
 
 EXCLUSIONS_KEY = "refused_series"
-"""Where what is learned of the series that the server refuses is kept."""
+"""The key of the learned exclusions: series that the server refuses."""
 
 
 class Settlement:
@@ -40,7 +40,7 @@ class Settlement:
         self.availability = Availability()
 
     async def settle(self, parcel: Parcel, outcome: Outcome, verdict: Verdict) -> None:
-        """Do what was decided on the outcome of a request."""
+        """Carry out the verdict on the outcome of a request."""
         if not isinstance(verdict, Kept) and not (isinstance(verdict, Halve) and verdict.is_search):
             failures = self.availability.failures
             if self.availability.succeeded(self._now_us()):
@@ -48,7 +48,7 @@ class Settlement:
         await self.settle_unsent(parcel, outcome, verdict)
 
     async def settle_unsent(self, parcel: Parcel, outcome: Outcome, verdict: Verdict) -> None:
-        """Do what was decided on a batch that is not fit to be sent at all."""
+        """Carry out the verdict on a batch that can't be sent at all."""
         match verdict:
             case Delivered():
                 await self._acknowledge(parcel, outcome)

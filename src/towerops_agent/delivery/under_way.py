@@ -23,7 +23,7 @@ class UnderWay:
         self._tasks[asyncio.create_task(attempt)] = batch
 
     async def rest(self, until_s: float) -> list[Batch]:
-        """Those that have ended, once one has, or it is that time. Raises what a task raised."""
+        """The ended ones, once there is one, or at that time. Raises what a task raised."""
         pause_s = max(0.0, until_s - self._monotonic_s())
         if not self._tasks:
             await self._sleep(pause_s)

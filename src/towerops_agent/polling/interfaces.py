@@ -1,6 +1,6 @@
-"""Find out which interface is which: asks what identity.py wants to know.
+"""Find out which interface is which: sends the questions of identity.py.
 
-One request in flight, as in a poll, and with what a poll knows of the device: sizes, OIDs that it refuses or never answers
+One request in flight, as in a poll, and with the poll's knowledge of the device: sizes, OIDs that it refuses or never answers
 (progress.py). I/O: through the session's `ask`. Times in seconds.
 """
 
@@ -18,7 +18,7 @@ from towerops_agent.snmp.wire.message import Request, Value, Varbind, Version
 from towerops_agent.snmp.wire.walking import WalkCourse, WalkEnd
 
 Ask = Callable[[Request, int], Awaitable[Answer]]
-"""Asks the device, with so many attempts."""
+"""Asks the device, with this many attempts."""
 
 NAMES_AT_ONCE: Final = 12
 """A name may be long, and an answer should stay small."""
@@ -28,7 +28,7 @@ MOST_LOST: Final = 2
 
 
 async def find(course: Course, ask: Ask, version: Version, traits: Traits, is_over: Callable[[], bool]) -> Identities:
-    """What comes of `course`. `is_over`: whether there is no more time; what is not known then stays unknown."""
+    """The result of `course`. `is_over`: whether the time is over; the rest then stays unknown."""
     asker = _Asker(ask, version, traits, is_over)
     found: Values | Rows | None = None
     while True:
@@ -64,7 +64,7 @@ class _Asker:
                 lost = 0
             progress.take(ask, answer)
         if not any(progress.tags[column] for column in question_columns):
-            traits.sizes = sizes  # it is not the size that it does not answer
+            traits.sizes = sizes  # the size is not the reason for the silence
         found: dict[bytes, tuple[int, Value]] = {}
         for column, name in enumerate(progress.names):
             if progress.tags[column]:

@@ -1,4 +1,4 @@
-"""Poll a device: one reading of it, with a log line for what it found out, and what is missing counted by reason.
+"""Poll a device: one reading of it, with a log line for each finding, and missing values counted by reason.
 
 I/O: through reading.py; log lines.
 """
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """What came of one poll: as Reading has it, with the missing values counted by reason."""
+    """The result of one poll: a Reading, with the missing values counted by reason."""
 
     poll: Poll | None
     missing: Counter[str] = field(default_factory=Counter)

@@ -1,7 +1,7 @@
 """Read one device once: the I/O around progress.py and identity.py, for the poller and for the doctor.
 
-Device -> its address -> requests, one in flight -> Reading. It ends by itself, at its deadline at the latest; whatever went wrong
-is in its result. What is learned of the device stays in its traits. I/O: names, SNMP, the wall clock. Times in seconds.
+Device -> its address -> requests, one in flight -> Reading. It ends by itself, at its deadline at the latest; failures
+are in its result. Learned values stay in the device's traits. I/O: names, SNMP, the wall clock. Times in seconds.
 """
 
 import asyncio
@@ -41,18 +41,18 @@ RESOLVE_AGAIN_S: Final = 300.0
 RESOLVE_WITHIN_S: Final = 5.0
 
 LOOK_AGAIN_POLLS: Final = 10
-"""How many polls pass until interfaces are looked for that are away, and the names of the others are compared again."""
+"""After this many polls absent interfaces are looked for, and the names of the others are compared again."""
 
 MANY_ROWS: Final = 1000
 LOOK_SELDOM_POLLS: Final = 60
-"""How many polls pass until interfaces that are away are looked for again in a table of so many rows."""
+"""After this many polls absent interfaces are looked for again in a table of this many rows."""
 
 MOST_ROUNDS: Final = 2
-"""How often a device is read again in one poll, as its interfaces have moved."""
+"""How often a device is read again in one poll because its interfaces have moved."""
 
 
 class DeviceAsker(Asker, Protocol):
-    """What a reading needs of SnmpClient."""
+    """The part of SnmpClient that a reading needs."""
 
     async def resolve(self, host: str, port: int) -> Peer:
         """As SnmpClient.resolve."""
@@ -60,12 +60,12 @@ class DeviceAsker(Asker, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of reading a device once.
+    """The result of reading a device once.
 
-    `poll`: the readings; None if the device gave no answer at all. `silence`: then why: timeout, unreachable, unresolved, …
-    `detail`: the system's words, if it has some. `missing`: why a value is missing, by its index in the poll's values.
-    `rtt_s`: the round trip of its first answer. `news`: what was found out of the device, in order.
-    `lost`: how many varbinds each request had that got no answer. `answered`: the OIDs that were answered.
+    `poll`: the readings; None if the device did not answer at all. `silence`: then why: timeout, unreachable, unresolved, …
+    `detail`: the system's message, if there is one. `missing`: why a value is missing, by its index in the poll's values.
+    `rtt_s`: the round trip of its first answer. `news`: the findings about the device, in order.
+    `lost`: how many varbinds each unanswered request had. `answered`: the OIDs that were answered.
     """
 
     poll: Poll | None
@@ -85,7 +85,7 @@ class Reading:
 
     @property
     def refusal(self) -> str:
-        """What the device said instead of its sysUpTime, "" if it gave it."""
+        """The device's answer instead of its sysUpTime, "" if it sent it."""
         return "" if self.progress is None else self.progress.failures.get(0, "")
 
 
@@ -99,7 +99,7 @@ class Reader:
     async def read(self, device: Device, within_s: float, timeouts_s: Sequence[float] | None = None) -> Reading:
         """Read `device` once, for at most about `within_s` seconds once its name is resolved.
 
-        A request under way then is still waited for. `timeouts_s`: how long attempts wait, in place of what was learned.
+        It still waits for a request under way then. `timeouts_s`: how long attempts wait, in place of the learned timeouts.
         """
         try:
             await self._resolve(device)
@@ -110,7 +110,7 @@ class Reader:
         return await _Course(self._client, self._planner, device, timeouts_s).run(within_s)
 
     async def _resolve(self, device: Device) -> None:
-        """Have the device's socket address in `peer`; a name is resolved again after a while, or when the device is silent."""
+        """Set the device's socket address in `peer`; a name is resolved again after a while, or when the device is silent."""
         now = asyncio.get_running_loop().time()
         stale = now - device.resolved_at > RESOLVE_AGAIN_S or not device.traits.answers
         if device.peer is None or stale:
@@ -170,7 +170,7 @@ class _Course:
         )
 
     async def _read_all(self) -> PollProgress:
-        """All that the device's plan asks."""
+        """Read everything in the device's plan."""
         device = self._device
         progress = PollProgress(device.plan, device.traits)
         while (ask := progress.next_ask()) is not None:
@@ -201,7 +201,7 @@ class _Course:
     # Which interface is which
 
     async def _verify(self, progress: PollProgress) -> PollProgress:
-        """After the counters are read: compare names if something says that interfaces may have moved, or if it is time to.
+        """After the counters are read: compare names if interfaces may have moved, or if it is time to.
 
         Names that are right afterwards were right when the counters were read. If some are not, all is read again.
         """
@@ -233,12 +233,12 @@ class _Course:
         return progress
 
     def _seems_to_restart(self, progress: PollProgress) -> bool:
-        """Whether the device's sysUpTime says that it has restarted. If its counters went on since the last poll, it has not."""
+        """Whether the device's sysUpTime shows that it has restarted. If its counters went on since the last poll, it has not."""
         uptime = progress.uptime
         return uptime is not None and self._device.traits.observe_uptime(uptime, time.time_ns() // 1000)
 
     def _learn_from(self, if_indexes: tuple[int, ...], marks: bytes, changed: bool) -> None:
-        """Compare what was known before the interfaces were looked up with what is known now."""
+        """Compare the interfaces before and after they were looked up."""
         device, traits = self._device, self._device.traits
         moved = any(
             mark in CONFIRMED and (now not in CONFIRMED or if_indexes[i] != device.plan.if_indexes[i])
@@ -250,7 +250,7 @@ class _Course:
             traits.last_change = USELESS
 
     def _has_changed(self, progress: PollProgress) -> bool:
-        """Whether interfaces have come or gone, as ifTableLastChange says."""
+        """Whether interfaces have come or gone, by ifTableLastChange."""
         column, traits = progress.plan.last_change, self._device.traits
         if not column or not progress.tags[column] or traits.last_change == USELESS:
             return False
@@ -267,7 +267,7 @@ class _Course:
         replan(device, self._planner, device.plan.if_indexes)
 
     async def _identify(self, *, thorough: bool, look: bool) -> None:
-        """Find out where the interfaces are; the device has the plan for it afterwards, and marks for what is not known."""
+        """Find the interfaces; afterwards the device has the plan for them, and marks for the unknown ones."""
         device, traits = self._device, self._device.traits
         if not any(device.if_names):
             traits.check = False
@@ -306,7 +306,7 @@ class _Course:
 
 
 def _misnamed(device: Device, progress: PollProgress) -> list[int]:
-    """The interfaces whose counters did not come together with their name."""
+    """The interfaces whose counters did not arrive together with their name."""
     plan = progress.plan
     misnamed = []
     for i, column in enumerate(plan.names):
@@ -328,7 +328,7 @@ _WITHHELD: Final = {
 
 
 def _withheld(device: Device, progress: PollProgress) -> dict[int, str]:
-    """The interfaces whose counters do not count, and why: nobody knows yet, or any more, that they are theirs."""
+    """The interfaces whose counters are withheld, and why: it is not (or no longer) known that they are theirs."""
     named = [i for i, name in enumerate(device.if_names) if folded(name)]
     if device.traits.check:
         return dict.fromkeys(named, Reason.UNVERIFIED)
@@ -336,14 +336,14 @@ def _withheld(device: Device, progress: PollProgress) -> dict[int, str]:
     withheld: dict[int, str] = {i: _WITHHELD[marks[i]] for i in named if marks[i] in _WITHHELD}
     for i in [i for i in withheld if marks[i] == NOTHING]:
         if all(progress.tags[progress.slots[slot]] in (0, *ABSENT) for slot in progress.plan.interface_slots(i)):
-            del withheld[i]  # there is nothing to withhold: what the device says of it stands
+            del withheld[i]  # nothing to withhold: the device's own answer counts
     for i in _misnamed(device, progress):
         withheld[i] = Reason.UNVERIFIED
     return withheld
 
 
 def _is_unsettled(device: Device) -> bool:
-    """Whether there is more to look for than that the names are where they were."""
+    """Whether there is more to check than the names at their old indexes."""
     marks = device.traits.marks
     return _has_passing(device) or any(marks[i] in _WITHHELD and folded(name) for i, name in enumerate(device.if_names))
 

@@ -1,18 +1,18 @@
-"""How many metrics a batch is cut with: what the server says it takes, or the less that it took, or took in good time.
+"""How many metrics a batch has: the server's stated limit, or a smaller number that it accepted, or accepted quickly.
 
-pace.py and course.py report what came of each batch. Pure.
+pace.py and course.py report the result of each batch. Pure.
 """
 
 from towerops_agent.config.document.accepts import Accepts
 
 DELIVERED_BEFORE_GROWTH = 100
-"""After a batch that was too large: limits change, and to try one out costs a request."""
+"""After a batch that was too large: limits change, and to test one costs a request."""
 
 QUICK_BEFORE_GROWTH = 10
-"""After a batch that took long: lines and servers recover, and to try it out costs nothing."""
+"""After a batch that took long: links and servers recover, and a test costs nothing."""
 
 LEAST_FOR_SLOWNESS = 100
-"""Below it a request costs more than its metrics, and smaller batches are not quicker."""
+"""Below this a request costs more than its metrics, and smaller batches are not quicker."""
 
 
 class BatchSize:
@@ -28,20 +28,20 @@ class BatchSize:
         return accepts.max_metrics if self._limit is None else min(self._limit, accepts.max_metrics)
 
     def too_large(self, metric_count: int) -> None:
-        """Note that a batch of so many metrics was too large."""
+        """Note that a batch of this many metrics was too large."""
         self._shrink(max(1, metric_count // 2), DELIVERED_BEFORE_GROWTH)
 
     def one_too_large(self) -> None:
-        """Note that a single metric was too large, which tells nothing of the others: forget what was learned."""
+        """Note that a single metric was too large, which shows nothing about the others: forget the learned size."""
         self._limit = None
 
     def slow(self, metric_count: int) -> None:
-        """Note that a batch of so many metrics took long, or was never answered."""
+        """Note that a batch of this many metrics took long, or was never answered."""
         if metric_count > LEAST_FOR_SLOWNESS:
             self._shrink(max(LEAST_FOR_SLOWNESS, metric_count // 2), QUICK_BEFORE_GROWTH)
 
     def delivered(self) -> None:
-        """Note that a batch was taken."""
+        """Note that a batch was accepted."""
         if self._limit is None:
             return
         self._delivered += 1
@@ -50,7 +50,7 @@ class BatchSize:
             self._delivered = 0
 
     def _shrink(self, limit: int, delivered_before_growth: int) -> None:
-        """`limit` at most: of several requests under way, those sent before it was learned say less than is known."""
+        """At most `limit`: of several requests under way, those sent before it was learned show less than is known."""
         if self._limit is None or limit < self._limit:
             self._limit, self._delivered_before_growth = limit, delivered_before_growth
         self._delivered = 0

@@ -1,6 +1,6 @@
-"""How far the delivery of a backlog has come, and how long it will take.
+"""The progress of the delivery of a backlog, and an estimate of its end.
 
-course.py reports what there is and what was delivered; the log and the status show it. Pure: both clocks are passed in.
+course.py reports the size and the deliveries; the log and the status show it. Pure: both clocks are passed in.
 Microseconds since 1970 (`_us`), seconds (`_s`).
 """
 
@@ -11,12 +11,12 @@ from towerops_agent.text import duration
 REPORT_EVERY_S = 60.0
 FIRST_ESTIMATE_AFTER_S = 5.0
 LEAST_BEHIND_S = 60.0
-"""What is younger is not a backlog worth a line: it is what one delivery was late."""
+"""A younger backlog is not worth a line: it is one late delivery."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is behind. `behind_s`: the age of the oldest of it; `drained_in_s`: None while nothing of it is being delivered."""
+    """The backlog. `behind_s`: the age of its oldest value; `drained_in_s`: None while none of it is being delivered."""
 
     metrics: int
     behind_s: float
@@ -28,27 +28,27 @@ class Backlog:
 
 
 class CatchUp:
-    """One backlog, from its parting off to its end."""
+    """One backlog, from its split from the fresh values to its end."""
 
     def __init__(self) -> None:
         self.delivered = 0
         self._left = 0
         self._oldest_us: int | None = None
-        self._began_s: float | None = None  # when the first of it was delivered
+        self._began_s: float | None = None  # when the first delivery of it ended
         self._reports = 0
         self._reported_s = 0.0
-        self._marks: list[tuple[float, int]] = []  # (when, how much was delivered by then): the last two reports
+        self._marks: list[tuple[float, int]] = []  # (time, metrics delivered until then): the last two reports
 
     def measured(self, metrics: int, oldest_us: int | None) -> None:
-        """Note what there is."""
+        """Note the size."""
         self._left, self._oldest_us = metrics, oldest_us
 
     def stopped(self) -> None:
-        """Note that nothing can be delivered for now: the estimate holds no more."""
+        """Note that nothing can be delivered for now: the estimate is no longer valid."""
         self._marks = []
 
     def took(self, metrics: int, oldest_us: int | None, now_s: float) -> None:
-        """Note that so many were delivered, the oldest of them from then."""
+        """Note that this many were delivered, the oldest of them from then."""
         self.delivered += metrics
         if self._began_s is None:
             self._began_s = now_s
@@ -58,13 +58,13 @@ class CatchUp:
         self._oldest_us = oldest_us if oldest_us is not None else self._oldest_us
 
     def state(self, now_us: int, now_s: float) -> Backlog | None:
-        """What is behind now; None if nothing is."""
+        """The current backlog; None if there is none."""
         if not self._left or self._oldest_us is None:
             return None
         return Backlog(self._left, max(0.0, (now_us - self._oldest_us) / 1e6), self._drained_in_s(now_s))
 
     def report(self, now_us: int, now_s: float) -> Backlog | None:
-        """The state,, expected a line of the log: at the start, when there is an estimate, then each minute."""
+        """The state, when a log line is due: at the start, when there is an estimate, then each minute."""
         state = self.state(now_us, now_s)
         if state is None or not self._marks:
             return None
@@ -79,7 +79,7 @@ class CatchUp:
         return state
 
     def took_s(self, now_s: float) -> float | None:
-        """How long it has taken, for the log's line of its end; None if the log has none of its beginning."""
+        """How long it has taken, for the log's line of its end; None if its start was not logged."""
         return None if not self._reports or self._began_s is None else now_s - self._began_s
 
     def _drained_in_s(self, now_s: float) -> float | None:

@@ -81,10 +81,10 @@ class Course:
         self._under_way: dict[int, _UnderWay] = {}
         self._fresh_left: float = 0  # metrics of the fresh lane that this turn is to send
         self._has_backlog = False
-        self._lags = False  # whether a turn came before the one before it was through
+        self._lags = False  # whether a turn came before the previous one was done
         self._is_idle = False  # whether nothing was pending at the last look
         self._turn_at_s = -inf
-        self._settled_s: float | None = None  # None before the first parting: what an earlier run has left is backlog
+        self._settled_s: float | None = None  # None before the first split: values from an earlier run are backlog
         self._empty_lanes: set[Lane] = set()  # those found empty in the search for a probe
         self._wants_look = False
         self._wants_token = False
@@ -106,13 +106,13 @@ class Course:
         return self._pace.in_flight
 
     def backlog(self, now_us: int, now_s: float) -> Backlog | None:
-        """What is behind; None if nothing is, or it was not looked at yet."""
+        """The backlog; None if there is none, or it is not known yet."""
         return self._catch_up.state(now_us, now_s)
 
     # What to do
 
     def next(self, accepts: Accepts, now_us: int, now_s: float) -> Step:
-        """What to do now. To be asked again once it is done; a Wait may end early."""
+        """The next step. Ask again once it is done; a Wait may end early."""
         if self._finish is not None:
             return self._next_of_finish(self._finish, accepts, now_s)
         step = self._next_of_turns(accepts, now_us, now_s)
@@ -123,9 +123,9 @@ class Course:
         return step
 
     def finish(self, attempts: int, until_s: float, now_s: float) -> bool:
-        """From now on: send all that is pending until the API, or a batch, has failed so often; then Done.
+        """From now on: send everything pending until the API, or a batch, has failed this often; then Done.
 
-        False if the server wants to be left alone, so that there is nothing to ask `next` for.
+        False if the server asked for a pause, so that there is nothing to do.
         """
         if not self._pace.may_try_at_once(now_s):
             return False
@@ -141,7 +141,7 @@ class Course:
         if now_s < self._settled_s:
             return Wait(self._settled_s)
         self._lags = self._fresh_left > 0 and now_s >= self._turn_at_s
-        # Not just before a probe: if it is answered, what was polled since the last one is fresh.
+        # Not just before a probe: if it is answered, the polls since the last one are fresh.
         if now_s >= self._part_at_s() and not (self._pace.is_down and now_s >= self._pace.opens_at_s):
             return Part()
         if self._is_idle:
@@ -168,7 +168,7 @@ class Course:
         return Done(all_delivered=False) if wake_at_s == inf or wake_at_s > finish.until_s else Wait(wake_at_s)
 
     def _launch(self, accepts: Accepts, now_s: float) -> RereadToken | CutBatch | Send | None:
-        """What to send now, fresh values first; None if there is nothing, or the pace has no room for it."""
+        """The batch to send now, fresh values first; None if there is none, or the pace has no room."""
         if now_s < self._pace.opens_at_s or self.in_flight >= self._most_of_server(accepts):
             return None
         if self._wants_token:
@@ -189,7 +189,7 @@ class Course:
         return self._cut(Lane.BACKLOG, accepts) if self._has_backlog else None
 
     def _probe(self, accepts: Accepts) -> CutBatch | Send | None:
-        """What to try the API with: a batch that failed, one that was not tried yet, or any; None if nothing is pending."""
+        """The batch to probe the API with: one that failed, one that was not tried yet, or any; None if nothing is pending."""
         if not self._empty_lanes and (batch := self._held.probe()) is not None:
             return self._send(batch)
         for lane in Lane:
@@ -214,20 +214,20 @@ class Course:
         return sum(one.batch.lane is lane for one in self._under_way.values())
 
     def _most_of_server(self, accepts: Accepts) -> float:
-        """One to a server that knows no idempotency key, so that a kill makes it take one batch twice at most.
+        """One for a server without idempotency keys, so that after a kill it stores at most one batch twice.
 
-        As many as the pace allows if the server knows it, or if the polls would else outrun the delivery.
+        As many as the pace allows if the server has them, or if polls would else outrun the delivery.
         """
         return inf if accepts.is_stated or self._lags else 1
 
     def _part_at_s(self) -> float:
-        """When what is pending becomes backlog, as things stand: the API is down, or slower than the polls."""
+        """When pending metrics become backlog: the API is down, or slower than the polls."""
         if self._pace.down_since_s is not None:
             return max(self._pace.down_since_s, self.parted_s) + PART_AFTER_S
         return self._turn_at_s - self._interval_s + PART_AFTER_S if self._fresh_left else inf
 
     def _wake_at_s(self, accepts: Accepts, turn_at_s: float, part_at_s: float, now_s: float) -> float:
-        """When there is something to do again, if no request ends before."""
+        """When there is a next step, if no request ends before."""
         opens_at_s = self._pace.opens_at_s
         if opens_at_s > now_s:
             return min(opens_at_s, part_at_s)
@@ -240,7 +240,7 @@ class Course:
         )
 
     def _next_report(self, now_us: int, now_s: float) -> Report | Drained | None:
-        """What the log is due to say of the backlog."""
+        """The log line that is due about the backlog."""
         if self._has_backlog or self._count(Lane.BACKLOG):
             state = self._catch_up.report(now_us, now_s)
             return None if state is None else Report(state)
@@ -251,7 +251,7 @@ class Course:
     # What was done
 
     def saw(self, pending: Pending, now_s: float) -> None:
-        """Take in what is pending: a turn of the fresh values begins."""
+        """Note the pending metrics: a turn of the fresh values begins."""
         self._fresh_left = pending.metrics - pending.backlog_metrics
         self._has_backlog = pending.backlog_metrics > 0
         self._empty_lanes.clear()
@@ -260,7 +260,7 @@ class Course:
         self._is_idle = not pending.metrics and not self._under_way
 
     def parted(self, pending: Pending, now_s: float) -> None:
-        """Take in that all that was pending is backlog now."""
+        """Note that everything pending is backlog now."""
         self._held.part()
         self._refusals.part_backlog()
         for one in self._under_way.values():
@@ -271,12 +271,12 @@ class Course:
         self.measured(pending)
 
     def measured(self, pending: Pending) -> None:
-        """Take in how large the backlog is."""
+        """Note the size of the backlog."""
         self._has_backlog = pending.backlog_metrics > 0
         self._catch_up.measured(pending.backlog_metrics, pending.backlog_oldest_started_at_us)
 
     def cut(self, lane: Lane, batch: Batch | None) -> None:
-        """Take in the batch that was cut of the lane, under way from now on; None: the lane is empty."""
+        """Note the batch that was cut from the lane, under way from now on; None: the lane is empty."""
         if lane is Lane.FRESH:
             self._fresh_left = 0 if batch is None else max(0, self._fresh_left - batch.metric_count)
         elif batch is None:
@@ -312,7 +312,7 @@ class Course:
             return verdict
         was_down = self._pace.is_down
         if was_down:
-            self._held.settled(batch)  # it is not among those that are looked at for the blame
+            self._held.settled(batch)  # it is not a candidate for the blame
             self._held.api_answers(now_s)
         self._pace.answered(sent, batch.metric_count, now_s)
         if isinstance(decision, Delivered):
@@ -320,17 +320,17 @@ class Course:
         if batch.lane is Lane.BACKLOG and not isinstance(decision, Halve):
             self._catch_up.took(batch.metric_count, oldest_us, now_s)
         self._leaves(batch, outcome, decision)
-        self._wants_look = self._wants_look or was_down  # what was polled meanwhile goes first
+        self._wants_look = self._wants_look or was_down  # the polls in the meantime go first
         return decision
 
     def take_unsent(self, batch: Batch, outcome: TooLarge) -> Verdict:
-        """What follows if the batch is larger than the server says it accepts."""
+        """The verdict on a batch that is larger than the server's stated limit."""
         batch = self._under_way[batch.id].batch
         decision = decide(outcome, 1, batch.metric_count, 0.0)
         if not isinstance(decision, RetryIn):
             self._leaves(batch, outcome, decision)
             return decision
-        raise AssertionError("a batch that is too large is halved or set aside")
+        raise AssertionError("a batch that is too large is halved or kept")
 
     def split(self, batch: Batch, halves: tuple[Batch, Batch]) -> None:
         """Take in the halves that the batch was split into."""
@@ -357,12 +357,12 @@ class Course:
         return False
 
     def emptied(self, batch: Batch) -> None:
-        """Take in that nothing of the batch is left to be sent: it has expired, or all of it is damaged."""
+        """Note that nothing of the batch is left to send: it has expired, or all of it is damaged."""
         self._held.settled(batch)
         self._refusals.forget(batch)
 
     def ended(self, batches: Iterable[Batch]) -> None:
-        """Take in that all is done that the verdicts on these batches asked for: they are no longer under way."""
+        """Note that the verdicts on these batches are carried out: they are no longer under way."""
         for batch in batches:
             one = self._under_way.pop(batch.id)
             if not one.stays:
@@ -375,7 +375,7 @@ class Course:
             self._refusals.stop()  # what it waited for has gone without an answer
 
     def called_off(self) -> None:
-        """Take in that nothing is under way any more; what was stays open in the buffer."""
+        """Note that nothing is under way any more; open batches stay in the buffer."""
         self._under_way.clear()
         self._refusals.stop()
 
@@ -434,7 +434,7 @@ class Course:
         return Kept(retry_in_s, self._held.attempts(batch), others_pass)
 
     def _leaves(self, batch: Batch, outcome: Outcome, decision: Delivered | Halve | SetAside) -> None:
-        """Note that the batch is no more: the server has it, or what is left of it is in other batches."""
+        """Note that the batch is gone: the server has it, or the rest of it is in other batches."""
         self._held.settled(batch)
         if not isinstance(decision, Halve):
             self._refusals.forget(batch)
@@ -447,5 +447,5 @@ class Course:
 
 
 def _may_be_the_batch(outcome: Outcome) -> bool:
-    """Whether the failure may lie in what was sent: not if the server refuses all alike, or wants to be left alone."""
+    """Whether the batch may be the cause of the failure: not if the server refuses everything, or asked for a pause."""
     return isinstance(outcome, Unavailable) and outcome.status not in (429, 503) and outcome.retry_after_s is None

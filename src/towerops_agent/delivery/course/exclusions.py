@@ -1,7 +1,7 @@
 """The series that the server refuses: left out of batches, and asked about once an hour.
 
 A series that is refused again and again, beside others that are accepted, is learned (course.py). Whether a batch leaves it out
-depends on the batch's id only, and what was learned is kept over restarts (courier.py): so a batch makes the same body each time.
+depends on the batch's id only, and the exclusions are kept over restarts (courier.py): so a batch makes the same body each time.
 Pure. Microseconds since 1970 (`_us`).
 """
 
@@ -48,10 +48,10 @@ def series_of(metric: Metric) -> str:
 
 
 class Exclusions:
-    """What was learned, by series."""
+    """The learned exclusions, by series."""
 
     def __init__(self, kept: bytes | None = None) -> None:
-        """`kept`: what `encode` made, in this run or an earlier one; what can't be read is learned anew."""
+        """`kept`: the output of `encode`, in this run or an earlier one; if it can't be read, it is learned again."""
         self._by_series: dict[str, Exclusion] = {}
         if kept is not None:
             try:

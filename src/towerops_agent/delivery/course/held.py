@@ -1,7 +1,7 @@
 """Batches that failed, and when each may be sent again.
 
-While the API is down the same batch is its probe; if that fails again and again, others take turns with it, for it might be
-the batch that the server stumbles over. One that fails while others pass waits for longer each time, and holds up none.
+While the API is down the same batch is its probe; if that fails again and again, others take turns with it, since the batch
+may be the cause. A batch that fails while others pass waits longer each time, and delays no other.
 Pure: the monotonic clock is passed in. Seconds (`_s`).
 """
 
@@ -30,7 +30,7 @@ class _Failed:
 
 
 class Held:
-    """The batches that are to be sent again, by id."""
+    """The batches to send again, by id."""
 
     def __init__(self) -> None:
         self._failed: dict[int, _Failed] = {}
@@ -39,7 +39,7 @@ class Held:
 
     @property
     def ids(self) -> Collection[int]:
-        """Those that are held."""
+        """The held batches."""
         return self._failed.keys()
 
     def attempts(self, batch: Batch) -> int:
@@ -53,7 +53,7 @@ class Held:
         return failed is not None and failed.blamed > 0
 
     def hold(self, batch: Batch) -> None:
-        """Hold the batch, to be sent again at once: that is no failure of it."""
+        """Hold the batch, to be sent again at once: this is not a failure of the batch."""
         self._failed.setdefault(batch.id, _Failed(batch))
 
     def failed(self, batch: Batch) -> None:
@@ -63,12 +63,12 @@ class Held:
         failed.tries += 1
 
     def blame(self, batch: Batch, now_s: float) -> float:
-        """Hold the batch, as only this one failed; for how long."""
+        """Hold the batch, as only this one failed; returns for how long."""
         self.failed(batch)
         return self._blame(self._failed[batch.id], now_s)
 
     def settled(self, batch: Batch) -> None:
-        """Forget the batch: the server has it, or it was split, set aside or expired."""
+        """Forget the batch: the server has it, or it was split, kept as refused, or expired."""
         self._failed.pop(batch.id, None)
 
     def part(self) -> None:
@@ -77,13 +77,13 @@ class Held:
             failed.batch = replace(failed.batch, lane=Lane.BACKLOG)
 
     def forgive(self, most_attempts: float = inf) -> None:
-        """Forget all, but that they are to be sent again, each so often at most: a new round of attempts begins."""
+        """Forget everything except that they are to be sent again, each at most this often: a new round of attempts."""
         self._failed = {key: _Failed(failed.batch) for key, failed in self._failed.items()}
         self._widened = 0
         self._most_attempts = most_attempts
 
     def api_answers(self, now_s: float) -> None:
-        """The API works again: all are due, but those that were tried in vain and so may be what it stumbles over."""
+        """The API works again: all are due, except those that failed and may be the cause."""
         for failed in self._failed.values():
             if failed.tries >= TRIES:
                 self._blame(failed, now_s)
@@ -93,16 +93,16 @@ class Held:
         self._widened = 0
 
     def due(self, now_s: float, under_way: Collection[int]) -> Batch | None:
-        """The oldest one that is due and not under way."""
+        """The oldest batch that is due and not under way."""
         keys = [failed.batch.id for failed in self._to_send(under_way) if failed.due_s <= now_s]
         return self._failed[min(keys)].batch if keys else None
 
     def next_due_s(self, under_way: Collection[int]) -> float:
-        """When the next one is due that is not under way; infinite if there is none."""
+        """When the next batch that is not under way is due; infinite if there is none."""
         return min((failed.due_s for failed in self._to_send(under_way)), default=inf)
 
     def probe(self) -> Batch | None:
-        """The one to try the API with while it is down; None: better one that has not been tried yet."""
+        """The probe while the API is down; None: prefer one that has not been tried yet."""
         candidates = [failed for failed in self._to_send() if not failed.blamed]
         if not candidates:
             return None
@@ -113,7 +113,7 @@ class Held:
         return None
 
     def any(self) -> Batch | None:
-        """One of them, the least tried first, if there is nothing else."""
+        """One of them, the least tried first, if there is no other."""
         failed = min(self._to_send(), key=lambda failed: (failed.blamed, failed.tries, failed.batch.id), default=None)
         return None if failed is None else failed.batch
 

@@ -1,8 +1,8 @@
 """Stored polls -> the wire's metrics, as JSON.
 
-courier.py reads a batch from the buffer and sends what encode_metrics makes of it.
-Pure. Times in microseconds since 1970-01-01 UTC (`_us`). The wire's Structs cost 0.2 µs a metric to make and encode, so that no
-template by hand is worth its risk; a time is formatted once.
+courier.py reads a batch from the buffer and sends the result of encode_metrics.
+Pure. Times in microseconds since 1970-01-01 UTC (`_us`). The wire's Structs cost 0.2 µs a metric to make and encode, so a
+handmade template is not worth its risk; a time is formatted once.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,13 +28,13 @@ def timestamp(time_us: int) -> str:
 def encode_metrics(parts: Iterable[tuple[Layout, Poll, int, int]]) -> bytes:
     """The body of POST /api/v1/agent/metrics; octet for octet the same each time.
 
-    `parts`: polls with their layout, and which of the metrics that each makes, [first, stop), belong to the body.
+    `parts`: polls with their layout, and which of its metrics, [first, stop), belong to the body.
     """
     return encode(metrics_in(parts))
 
 
 def metrics_in(parts: Iterable[tuple[Layout, Poll, int, int]]) -> list[Metric]:
-    """The metrics of these parts of polls, as encode_metrics has them."""
+    """The metrics of these parts of polls, as in encode_metrics."""
     shown = cache(timestamp)
     return [metric for part in parts for metric in metrics_of(*part, timestamp=shown)]
 
@@ -47,10 +47,10 @@ def encode(metrics: list[Metric]) -> bytes:
 def metrics_of(
     layout: Layout, poll: Poll, first: int = 0, stop: int | None = None, *, timestamp: Callable[[int], str] = timestamp
 ) -> list[Metric]:
-    """The metrics [first, stop) of those that `poll` makes, in the layout's order.
+    """The metrics [first, stop) of `poll`, in the layout's order.
 
-    They are the sensors with a value, then the interfaces with octets in or out. A quotient that is not a finite number has its
-    place in the count, but makes no metric.
+    They are the sensors with a value, then the interfaces with octets in or out. A quotient that is not a finite number is
+    counted, but makes no metric.
     """
     if layout.is_state:
         wanted = first <= 0 and (stop is None or stop > 0)

@@ -1,7 +1,7 @@
-"""How fast the API is sent to: how many requests at once, how much in each, and when none at all.
+"""The pace of delivery: how many requests at once, how much in each, and when none at all.
 
-course.py asks before a batch is sent, and reports what came of it. A server that answers quickly gets one request more
-after each round of them; one that is slow, or fails, gets half as many. While the API is down there is one at a time: the probe.
+course.py asks before a batch is sent, and reports the result. A server that answers quickly gets one more request
+after each round; one that is slow, or fails, gets half as many. While the API is down there is one at a time: the probe.
 Pure: the monotonic clock is passed in. Seconds (`_s`).
 """
 
@@ -16,7 +16,7 @@ MOST_IN_FLIGHT = 12
 
 QUICK_S = 1.0
 SLOW_S = 5.0
-"""What a request takes: below the one it is quick, from the other on slow, and between them the pace stays as it is."""
+"""Durations of a request: below the first it is quick, from the second on slow; between them the pace does not change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Sent:
 
 
 class Pace:
-    """What is known of how much the API bears. `failures`: rounds that failed since it last answered."""
+    """How much the API can handle, as far as is known. `failures`: rounds that failed since it last answered."""
 
     def __init__(self) -> None:
         self.size = BatchSize()
@@ -37,7 +37,7 @@ class Pace:
         self._in_flight = FIRST_IN_FLIGHT
         self._quick = 0  # answers since it last changed
         self._round = 0
-        self._closed_until_s = -inf  # by the agent's own backing off
+        self._closed_until_s = -inf  # by the agent's own back-off
         self._told_until_s = -inf  # by a Retry-After
         self._answered_s = -inf
         self._slowed_s = -inf
@@ -49,16 +49,16 @@ class Pace:
 
     @property
     def in_flight(self) -> int:
-        """How many requests there may be at once."""
+        """How many requests may be under way at once."""
         return 1 if self.is_down else self._in_flight
 
     @property
     def opens_at_s(self) -> float:
-        """From when on there may be requests; in the past, mostly."""
+        """When requests are allowed again; mostly in the past."""
         return max(self._closed_until_s, self._told_until_s)
 
     def may_try_at_once(self, now_s: float) -> bool:
-        """Whether a single attempt may be made though the agent backs off: a server's own word is obeyed all the same."""
+        """Whether a single attempt is allowed during a back-off; the server's Retry-After is still obeyed."""
         self._closed_until_s, self.failures = -inf, 0
         return now_s >= self._told_until_s
 
@@ -75,7 +75,7 @@ class Pace:
         return sent.round == self._round
 
     def answered(self, sent: Sent, metric_count: int, now_s: float) -> None:
-        """Note that the API took the batch, or refused it on its merits."""
+        """Note that the API accepted the batch, or refused its content."""
         self.failures, self.down_since_s, self._closed_until_s, self._answered_s = 0, None, -inf, now_s
         took_s = now_s - sent.at_s
         if took_s >= SLOW_S:
@@ -86,7 +86,7 @@ class Pace:
                 self._in_flight, self._quick = self._in_flight + 1, 0
 
     def failed(self, sent: Sent, retry_in_s: float, now_s: float) -> None:
-        """Note that the API failed: nothing is sent for so long, and then one request at a time until it answers."""
+        """Note that the API failed: nothing is sent for this long, then one request at a time until it answers."""
         if not self.is_first_failure(sent):
             return
         self._round += 1
@@ -96,11 +96,11 @@ class Pace:
         self._halve()
 
     def told(self, retry_after_s: float, now_s: float) -> None:
-        """Note that the server wants to be left alone for so long."""
+        """Note that the server asked for a pause this long."""
         self._told_until_s = max(self._told_until_s, now_s + retry_after_s)
 
     def unanswered(self, sent: Sent, metric_count: int, now_s: float) -> None:
-        """Note that the server was reached and did not answer in time: perhaps the batch was too much."""
+        """Note that the server was reached but did not answer in time: perhaps the batch was too large."""
         self._slow_down(sent, metric_count, now_s)
 
     def _slow_down(self, sent: Sent, metric_count: int, now_s: float) -> None:

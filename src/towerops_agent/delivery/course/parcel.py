@@ -1,7 +1,7 @@
-"""A batch made ready to be sent: its metrics as JSON, compressed where the server takes that.
+"""A batch ready to be sent: its metrics as JSON, compressed if the server accepts that.
 
-courier.py packs in a thread, as a large batch takes some 10 ms. The same batch makes the same body each time, so that none has
-to be kept from one attempt to the next.
+courier.py packs in a thread, as a large batch takes some 10 ms. The same batch makes the same body each time, so it need not
+be kept from one attempt to the next.
 Pure. Octets.
 """
 
@@ -29,7 +29,7 @@ GZIP_LEVEL = 1
 class Parcel:
     """A batch and its body, without the metrics that are left out of it.
 
-    `plain_octets`: the body's before its encoding. `metrics`: how many are in it. `oldest_us`: when the oldest poll of it began.
+    `plain_octets`: the body's before its encoding. `metrics`: how many it has. `oldest_us`: when the oldest poll of it began.
     """
 
     batch: Batch
@@ -43,7 +43,7 @@ class Parcel:
 
     @property
     def label(self) -> str:
-        """The batch as the log names it: its first and last poll."""
+        """The batch's name in the log: its first and last poll."""
         return f"{self.batch.start.poll}-{self.batch.last_poll}"
 
     @property
@@ -54,7 +54,7 @@ class Parcel:
 
 
 def pack(batch: Batch, polls: Sequence[StoredPoll], accepts: Accepts, excluded: Mapping[str, str] = NOTHING) -> Parcel:
-    """The batch as it is sent: with these polls of it, at least one; others were damaged.
+    """The batch to send, with these of its polls, at least one; others were damaged.
 
     `excluded`: the series to leave out, with the server's reasons.
     """

@@ -1,4 +1,4 @@
-"""What is done about a batch after one attempt to send it: the answers' table of docs/api.md, row by row.
+"""The verdict on a batch after one attempt to send it: the table of answers in docs/api.md, row by row.
 
 course.py asks. Pure: the jitter is passed in. Seconds.
 """
@@ -30,7 +30,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class RetryIn:
-    """Send the same batch, with the same key, after `seconds`; read the token's file again before that where so said."""
+    """Send the same batch, with the same key, after `seconds`; read the token's file again before that if so stated."""
 
     seconds: float
     reread_token: bool = False
@@ -38,7 +38,7 @@ class RetryIn:
 
 @dataclass(frozen=True, slots=True)
 class Halve:
-    """Send the batch in halves. `too_large`: for its size, which is to be remembered, and not for what is in it.
+    """Send the batch in halves. `too_large`: because of its size, to be remembered, not because of its content.
 
     `is_search`: nothing has been taken since it was refused, so that the server may be failing.
     """

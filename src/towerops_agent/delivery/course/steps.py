@@ -1,4 +1,4 @@
-"""What the course of delivery says: the step to take next, and the verdict on a batch after an attempt.
+"""The output of the course of delivery: the next step, and the verdict on a batch after an attempt.
 
 course.py decides on them, courier.py and settlement.py carry them out. Pure. Seconds (`_s`).
 """
@@ -12,22 +12,22 @@ from towerops_agent.delivery.course.retry import Delivered, Halve, SetAside
 
 @dataclass(frozen=True, slots=True)
 class SeePending:
-    """See what is pending, and report it to `saw`."""
+    """Count what is pending, and report it to `saw`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Make backlog of all that is pending, see what is pending then, and report it to `parted`."""
+    """Turn everything pending into backlog, count what is pending then, and report it to `parted`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RereadToken:
-    """Read the token's file again: a file that was replaced since the refusal is in time for the next attempt."""
+    """Read the token's file again: a file that was replaced since the refusal counts for the next attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class CutBatch:
-    """Take the lane's next batch from the buffer, none of those with an id in `exclude`; report it to `cut`, and send it."""
+    """Take the lane's next batch from the buffer, except those with an id in `exclude`; report it to `cut`, and send it."""
 
     lane: Lane
     most_metrics: int
@@ -50,7 +50,7 @@ class TryRefused:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Log how far the backlog is, see what is pending, and report it to `measured`."""
+    """Log the progress of the backlog, count what is pending, and report it to `measured`."""
 
     backlog: Backlog
 
@@ -95,4 +95,4 @@ class Kept:
 
 
 Verdict = Delivered | Halve | SetAside | Kept
-"""What is to be done about a batch after an attempt."""
+"""The verdict on a batch after an attempt."""

@@ -1,1 +1,1 @@
-"""The course of a poll: what to ask a device, what its answers come to, what is learned of it. Pure."""
+"""The course of a poll: what to ask a device, what its answers mean, what to learn from them. Pure."""

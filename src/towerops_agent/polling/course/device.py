@@ -1,7 +1,7 @@
-"""A device under polling: what of its Equipment stays in memory between polls.
+"""A polled device: the part of its Equipment that stays in memory between polls.
 
-Ids and names of its sensors and interfaces do not: they are in the buffer's Layout. So 10,000 devices of some kinds
-take some megabytes, whatever they are asked.
+Ids and names of its sensors and interfaces do not stay: they are in the buffer's Layout. So 10,000 devices of a few kinds
+need some megabytes, however many OIDs they have.
 """
 
 from array import array  # noqa: TC003 - dataclasses look at it
@@ -28,7 +28,7 @@ class Device:
     `if_indexes`, `if_names`: its interfaces as configured, "" if one has no name; the plan has the indexes where they are now.
     `state_layout`: the id of the layout of its state in the buffer, None if the server does not take states.
     `peer`, `resolved_at`: its socket address, and when (monotonic seconds) a name was resolved to it; None before the first poll.
-    `state`: what its last poll showed; None before the first. `check_in`: polls until its interfaces are looked up again.
+    `state`: from its last poll; None before the first. `check_in`: polls until its interfaces are looked up again.
     `failed_checks`: how often in a row that has left some unknown. `samples`: see identity.Interfaces.
     `octets`: the octet counters of its interfaces in the last poll, for what was read with the same plan; see octets.py.
     """
@@ -57,14 +57,14 @@ class Device:
 
     @property
     def address(self) -> str:
-        """Where it is, for people."""
+        """Its address, for people."""
         return address(self.host, self.port)
 
 
 def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Planner, before: Device | None = None) -> Device:
     """The device that polls `equipment`, whose layout has this id in the buffer.
 
-    `before`: the device that polled it under another configuration; what was learned of it is kept if it is the same machine.
+    `before`: the same device under the previous configuration; its learned traits are kept if it is the same machine.
     """
     over_tcp = equipment.transport is Transport.TCP
     place = (equipment.host, equipment.port, over_tcp)
@@ -100,7 +100,7 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
 
 
 def replan(device: Device, planner: Planner, if_indexes: Sequence[int]) -> None:
-    """Have the device's plan ask for interfaces at these indexes, as its traits are now."""
+    """Make the device's plan ask for interfaces at these indexes, with its current traits."""
     traits = device.traits
     names = bytes(mark if mark in CONFIRMED else 0 for mark in traits.marks)
     last_change = traits.last_change is not None and traits.last_change != USELESS
@@ -111,7 +111,7 @@ def replan(device: Device, planner: Planner, if_indexes: Sequence[int]) -> None:
 
 
 def first_width(version: Version) -> int:
-    """What is known of the counters of a device that was never asked: over SNMPv1 there is no Counter64 (RFC 2576 §4.1.2.1)."""
+    """The counter widths of a device that was never asked: over SNMPv1 there is no Counter64 (RFC 2576 §4.1.2.1)."""
     return NARROW if version is Version.V1 else UNKNOWN
 
 
@@ -120,7 +120,7 @@ def _fresh_traits(version: Version, interfaces: int) -> Traits:
 
 
 def _carried_over(before: Device, if_indexes: tuple[int, ...], if_names: tuple[str, ...], fresh: Traits) -> Traits:
-    """What was learned under another configuration: all of the device, and of each interface that is in both."""
+    """The traits learned under another configuration: all of the device, and those of each interface that is in both."""
     places = {place: i for i, place in enumerate(zip(before.if_indexes, before.if_names, strict=True))}
     widths, marks = bytearray(fresh.widths), bytearray(fresh.marks)
     for i, place in enumerate(zip(if_indexes, if_names, strict=True)):

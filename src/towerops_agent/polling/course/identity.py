@@ -1,14 +1,14 @@
-"""Which ifIndex is which interface: numbers move, with a restart and without one, and a counter must not be another interface's.
+"""Which ifIndex is which interface: indexes change, with and without a restart, and a counter must never be another interface's.
 
-The configured if_name is compared with the device's ifName and ifDescr: at the index where the interface is read, and if that is
-not it, in the whole column. What comes of an interface is one of:
-- its name is where it is read, or in one other place: it is read there;
-- several rows have its name, such as a session leaves behind when it is dialled again: the row that is up, or else that
+The configured if_name is compared with the device's ifName and ifDescr: at the index at which the interface is read, and if it is
+not there, in the whole column. The result for an interface is one of:
+- its name is at the index at which it is read, or at one other: it is read there;
+- several rows have its name, such as the rows that redialled sessions leave behind: the row that is up, or else that
   changed last, or else whose counters move is the interface; if none stands out, it is left out;
-- the device gives another name for its index, or had its name once, and has it nowhere: it is left out;
-- the device has no name for its index, and nowhere the configured one: there is nothing to compare, it is read as configured;
-- the device did not say: a column that could not be walked to its end proves nothing. It is left out until the device says.
-Pure: `identify` is a generator that yields what to ask and is sent what was found (interfaces.py asks).
+- the device has another name at its index, or had its name before, and has it nowhere: it is left out;
+- the device has no name at its index, and nowhere the configured one: there is nothing to compare, so it is read as configured;
+- the device did not say: a column that could not be walked to its end proves nothing. It is left out until the device answers.
+Pure: `identify` is a generator that yields questions and receives the answers (interfaces.py asks).
 Source: RFC 2863 §3.1.5 (ifIndex need not persist), §6 (ifName, ifDescr, ifOperStatus, ifLastChange).
 """
 
@@ -40,7 +40,7 @@ IF_LAST_CHANGE: Final = parse_oid("1.3.6.1.2.1.2.2.1.9")
 IF_TABLE_LAST_CHANGE: Final = parse_oid("1.3.6.1.2.1.31.1.5.0")
 
 MOST_ROWS: Final = 50_000
-"""A column of more rows is not one of interfaces; its walk ends there. Access concentrators have some 6,000."""
+"""A column with more rows is not one of interfaces: its walk ends there. Access concentrators have some 6,000."""
 
 MOST_TWINS: Final = 32
 """Of how many rows with one name the live one is looked for."""
@@ -51,14 +51,14 @@ _MARK_OF: Final = {IF_NAME: BY_NAME, IF_DESCR: BY_DESCR}
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    """The values of these OIDs are wanted. The answer has what the device gave, or said that it lacks; the rest is unknown."""
+    """A question for the values of these OIDs. The answer has those that the device sent or lacks; the rest is unknown."""
 
     names: tuple[Oid, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """All rows of this column are wanted."""
+    """A question for all rows of this column."""
 
     column: Oid
 
@@ -68,7 +68,7 @@ Values = Mapping[Oid, tuple[int, Value]]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What a walk brought. `complete`: it is all there is. `silent`: the device stopped answering."""
+    """The result of a walk. `complete`: it has all rows. `silent`: the device stopped answering."""
 
     rows: Sequence[Varbind]
     complete: bool
@@ -81,9 +81,9 @@ Course = Generator[Question, Values | Rows, "Identities"]
 
 @dataclass(frozen=True, slots=True)
 class Interfaces:
-    """What is to be identified. `if_indexes`, `if_names`: as configured, "" for one without a name.
+    """The interfaces to identify. `if_indexes`, `if_names`: as configured, "" for one without a name.
 
-    `places`: the ifIndex where each is read now. `marks`: what is known of each (see Traits.marks). `samples`: the octet counters
+    `places`: the ifIndex at which each is read now. `marks`: the state of each (see Traits.marks). `samples`: the octet counters
     of rows that had one name, by ifIndex, when they were last looked at.
     """
 
@@ -96,11 +96,11 @@ class Interfaces:
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """Where each interface is, in the configuration's order.
+    """The place of each interface, in the configuration's order.
 
-    `there`: for those that are away, the name that the device gives for the configured index, "" for none.
-    `twins`: for those that are ambiguous, the rows that have their name. `settled`: nothing is left that may be known soon.
-    `last_change`: ifTableLastChange, None if it was not asked, or is not there. `rows`: how many rows were walked.
+    `there`: for those that are away, the device's name at the configured index, or "".
+    `twins`: for those that are ambiguous, the rows that have their name. `settled`: nothing more can be found out soon.
+    `last_change`: ifTableLastChange, None if it was not asked, or does not exist. `rows`: how many rows were walked.
     """
 
     places: tuple[int, ...]
@@ -114,7 +114,7 @@ class Identities:
 
 
 def identify(interfaces: Interfaces, *, thorough: bool, look: bool) -> Course:
-    """The course of finding out where each interface is.
+    """The course of finding out the place of each interface.
 
     `thorough`: look for other rows with the name of an interface that is not up, too. `look`: look for those that are away.
     """
@@ -133,20 +133,20 @@ def identify(interfaces: Interfaces, *, thorough: bool, look: bool) -> Course:
 
 
 class _Search:
-    """What was found so far; interfaces by their place in the configuration."""
+    """The findings so far; interfaces by their position in the configuration."""
 
     def __init__(self, interfaces: Interfaces, look: bool) -> None:
         self._interfaces = interfaces
         self._wanted = [folded(name) for name in interfaces.if_names]
         self._left_out = {i for i, mark in enumerate(interfaces.marks) if mark in (AWAY, AMBIGUOUS, NOTHING) and not look}
         self._named = [i for i, name in enumerate(self._wanted) if name and i not in self._left_out]
-        self._found: dict[int, tuple[int, Oid]] = {}  # where, and by which column
+        self._found: dict[int, tuple[int, Oid]] = {}  # index, and the column of the name
         self._suspects: set[int] = set()  # found, but not up
         self._known: dict[Oid, tuple[int, Value]] = {}  # names at the indexes of interfaces
         self._twins: dict[int, tuple[list[int], Oid]] = {}  # rows that have its name, of which column
         self._ambiguous: dict[int, tuple[int, ...]] = {}
         self._samples: dict[int, int] = {}
-        self._apart: set[int] = set()  # its name stands in another index space than its counters
+        self._apart: set[int] = set()  # its name is in another index space than its counters
         self._rowless: set[int] = set()  # no name and no counter at the configured index
         self._complete = {IF_NAME: False, IF_DESCR: False}
         self._silent = False
@@ -157,7 +157,7 @@ class _Search:
         return [i for i in self._named if i not in self._found and i not in self._twins]
 
     def compare(self, column: Oid) -> Generator[Question, Values | Rows, None]:
-        """Compare the names at the indexes where interfaces are read, and where they are configured."""
+        """Compare the names at the current and at the configured indexes of interfaces."""
         interfaces, pending = self._interfaces, self._pending()
         wanted = [child(column, n) for i in pending for n in (interfaces.places[i], interfaces.if_indexes[i])]
         values = yield from _get(wanted)
@@ -170,7 +170,7 @@ class _Search:
                     break
 
     def look_for_life(self) -> Generator[Question, Values | Rows, None]:
-        """Suspect those that are not up: theirs may be a row that was left behind, unless several are configured by that name."""
+        """Suspect those that are not up: theirs may be an old row, unless several interfaces are configured with that name."""
         values = yield from _get(child(IF_OPER_STATUS, place) for place, _ in self._found.values())
         for i, (place, _) in self._found.items():
             status = _number(values, IF_OPER_STATUS, place)
@@ -178,7 +178,7 @@ class _Search:
                 self._suspects.add(i)
 
     def walk(self, column: Oid) -> Generator[Question, Values | Rows, None]:
-        """Look for the names that are missing, and for those of suspects, in the whole column."""
+        """Look in the whole column for missing names, and for those of suspects."""
         pending = self._pending()
         suspects = [i for i in self._suspects if i in self._found and self._found[i][1] == column]
         if (not pending and not suspects) or self._silent:
@@ -245,7 +245,7 @@ class _Search:
         return moved[0] if len(moved) == 1 else None
 
     def compare_spaces(self) -> Generator[Question, Values | Rows, None]:
-        """Find names that stand in another index space than the counters: as on devices that index ifTable and ifXTable apart.
+        """Find names in another index space than the counters, as on devices that index ifTable and ifXTable separately.
 
         That is so if the configured index has counters and no name, and the row with the name has no counters.
         """
@@ -266,7 +266,7 @@ class _Search:
         self._last_change = value if tag == ber.TIME_TICKS and isinstance(value, int) else None
 
     def result(self) -> Identities:
-        """What came of it."""
+        """The result."""
         interfaces = self._interfaces
         places, marks = list(interfaces.places), bytearray(len(self._wanted))
         there: dict[int, str] = {}
@@ -300,7 +300,7 @@ class _Search:
         )
 
     def _shared(self, places: Sequence[int], marks: bytes) -> list[int]:
-        """Interfaces whose row is another one's as well: two that are configured with one name, of which one is there."""
+        """Interfaces that share a row with another one: two are configured with one name, and only one exists."""
         owners: dict[int, list[int]] = {}
         for i, mark in enumerate(marks):
             if mark in CONFIRMED:
@@ -338,7 +338,7 @@ def _get(names: Iterable[Oid]) -> Generator[Question, Values | Rows, Values]:
 
 
 def _index(row: Oid, column: Oid) -> int | None:
-    """The ifIndex of a row, None if its name is not a column's and one number."""
+    """The ifIndex of a row, None if its OID is not the column and one number."""
     numbers = subidentifiers(row)
     return numbers[-1] if len(numbers) == len(subidentifiers(column)) + 1 else None
 

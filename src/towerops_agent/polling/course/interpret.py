@@ -1,7 +1,7 @@
 """What the answers mean: varbinds -> readings.
 
-A reading is a number that the device gave, or it is missing with a reason; never a stand-in. The divisor is not applied here:
-polls keep what was read, and delivery divides (docs/decisions/0005-raw-readings.md).
+A reading is a number that the device sent, or it is missing with a reason; never a substitute. The divisor is not applied here:
+polls keep raw readings, and delivery divides (docs/decisions/0005-raw-readings.md).
 Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/opaque.py.
 """
 
@@ -39,7 +39,7 @@ LARGEST_INTEGER: Final = (1 << 64) - 1
 
 _SIGN_UNKNOWN: Final = range(1 << 31, 1 << 32)
 """An INTEGER has 32 bits and a sign (RFC 2578 §7.1.1). Firmware that sends one of these means an unsigned number, or a negative
-one whose sign was lost on the way to five octets; nobody can know which."""
+one that lost its sign in five octets; it is not known which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def interpret(
 ) -> Interpretation:
     """The poll that `progress` has read, in the order of the layout with this id.
 
-    `withheld`: the interfaces, by their place in the plan, whose counters are not to be believed, and why.
-    `units`: as known from the polls before.
+    `withheld`: the interfaces, by their place in the plan, whose counters can't be trusted, and why.
+    `units`: from earlier polls.
     """
     missing: dict[int, str] = {}
     slots, plan = progress.slots, progress.plan
@@ -140,7 +140,7 @@ def _runs(received_us: Sequence[int], started_at_us: int) -> Iterator[tuple[int,
 
 
 def number(tag: int, value: int | bytes | None) -> Number | Reason:
-    """The number that a varbind's value is, or the reason why it is not one."""
+    """The number in a varbind's value, or the reason why it is not a number."""
     if isinstance(value, int):
         return Reason.AMBIGUOUS if tag == ber.INTEGER and value in _SIGN_UNKNOWN else value
     if isinstance(value, bytes):

@@ -1,7 +1,7 @@
-"""What was learned of all devices, as octets: kept in the database, so that a restart does not have to learn it again.
+"""The learned traits of all devices, as octets: kept in the database, so that a restart does not have to learn them again.
 
-A power cut restarts the agent together with the devices: without the time at which a device had started, nobody would know
-that it has started again, and that its interfaces may have moved.
+A power cut restarts the agent together with the devices: without the time at which a device had started, the agent would not
+notice that it has started again, and that its interfaces may have moved.
 Pure. Round trips are not kept: they are learned from the first reply.
 """
 
@@ -20,7 +20,7 @@ _VERSION: Final = 2
 
 
 class _Learned(msgspec.Struct, array_like=True):
-    """One device. `digest`: of the configuration it was learned under; under another one it is not used."""
+    """One device. `digest`: of the configuration in use when it was learned; with another one it is not used."""
 
     digest: bytes
     max_varbinds: int
@@ -44,12 +44,12 @@ class _Learned(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What an earlier run has learned, by device id."""
+    """The learned traits from an earlier run, by device id."""
 
     _learned: dict[str, _Learned]
 
     def recall(self, device: Device, planner: Planner) -> None:
-        """Give `device`, which was just made, what was learned of it under the same configuration."""
+        """Give a new `device` the traits that were learned with the same configuration."""
         learned = self._learned.get(device.id)
         if learned is None or learned.digest != device.digest or len(learned.marks) != len(device.if_indexes):
             return
@@ -75,7 +75,7 @@ class Memory:
 
 
 def encode_memory(devices: Iterable[Device]) -> bytes:
-    """What was learned of `devices`; the same octets if nothing new was."""
+    """The learned traits of `devices`; the same octets if there is nothing new."""
     learned = {
         device.id: _Learned(
             device.digest,
@@ -104,7 +104,7 @@ def encode_memory(devices: Iterable[Device]) -> bytes:
 
 
 def decode_memory(octets: bytes | None) -> Memory:
-    """The memory that `octets` are; an empty one if they are none, or of another version: it is learned again."""
+    """The memory in `octets`; an empty one if they are not valid, or of another version: it is then learned again."""
     if not octets or octets[0] != _VERSION:
         return Memory({})
     try:

@@ -1,6 +1,6 @@
-"""Interfaces' names, as the device gives them and as they are configured: which are the same.
+"""Interfaces' names, from the device and from the configuration: which are the same.
 
-A device gives octets. They are compared as UTF-8 and as Latin-1, without case and padding: much firmware pads names, or writes
+A device sends octets. They are compared as UTF-8 and as Latin-1, without case and padding: much firmware pads names, or writes
 them in another case after an update. Pure. Source: RFC 2863 §6 (ifName, ifDescr: DisplayString and SnmpAdminString).
 """
 
@@ -22,7 +22,7 @@ def is_passing(name: str) -> bool:
 
 
 def folded(name: str) -> str:
-    """A configured name as it is compared; "" for one that is only blanks."""
+    """A configured name in the form for comparing; "" for one that is only blanks."""
     return name.strip(_PADDING).casefold()
 
 

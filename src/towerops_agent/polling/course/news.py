@@ -1,4 +1,4 @@
-"""What a reading of a device found out beside its values: for the poller's log, and for the doctor's report.
+"""Findings of a reading beside its values: for the poller's log, and for the doctor's report.
 
 Pure values.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AnswersElsewhere:
-    """The device answers from this address, which is another one than it is asked at."""
+    """The device answers from this address, which differs from the one that is asked."""
 
     address: str
 
@@ -20,7 +20,7 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """An interface was found at another ifIndex, where it is read from now on."""
+    """An interface was found at another ifIndex, and is read there from now on."""
 
     if_name: str
     before: int
@@ -29,7 +29,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """No interface has this name, or has it any more. `if_index`: as configured; `there`: the name that the device has for it."""
+    """No interface has this name (any more). `if_index`: as configured; `there`: the device's name at it."""
 
     if_name: str
     if_index: int
@@ -38,7 +38,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Several interfaces of the device have this name, and none of them stands out; `if_indexes`: theirs."""
+    """Several interfaces of the device have this name, and none stands out; `if_indexes`: theirs."""
 
     if_name: str
     if_indexes: tuple[int, ...]

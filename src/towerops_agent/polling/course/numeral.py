@@ -45,7 +45,7 @@ _ALIKE: Final = str.maketrans(
     | {"\u2103": "°C", "\u2109": "°F", "\uff05": "%", "\u03bc": "µ", "\u2126": "Ω"}
     | {"\uff08": "(", "\uff09": ")", "\uff1a": ":", "\uff0c": ", ", "\u3001": ", "}
 )
-"""Other signs for the same; quotes count as blanks."""
+"""Other signs with the same meaning; quotes count as blanks."""
 
 _PLAIN: Final = re.compile(rb"(-?[0-9]{1,40}(?:\.[0-9]{1,40})?)[ \0\r\n]*")
 _NUMBER: Final = re.compile(r"(?P<body>[+-]?(?:[0-9][0-9.,]*|\.[0-9][0-9.,]*))(?P<exponent>[eE][+-]?[0-9]+)?")
@@ -84,7 +84,7 @@ _NOT_UNITS: Final = frozenset(
         *("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
     )
 )
-"""Words that make something else of the number before them: a time, a date, a part of a pair."""
+"""Words that change the meaning of the number before them: a time, a date, a part of a pair."""
 
 _OF_VERSIONS: Final = re.compile(
     r"\b(?:alpha|beta|rc|rel|release|build|version|ver|stable|testing|long-term|lts|development|firmware|rev|revision|patch|sp|ga)\b",
@@ -93,7 +93,7 @@ _OF_VERSIONS: Final = re.compile(
 
 
 def parse_numeral(octets: bytes) -> Numeral | Reason:
-    """The number that stands at the start of a text, behind blanks and quotes only, and its unit; or why it is not a number.
+    """The number at the start of a text, behind blanks and quotes only, and its unit; or why it is not a number.
 
     `octets`: UTF-8; else Latin-1, or any other encoding in which digits are ASCII's, such as GB2312.
     """
@@ -140,9 +140,9 @@ def _value(text: str) -> Number:
 
 
 def _unit_before(rest: str) -> str | None:
-    """The unit that `rest`, what stands behind a number, begins with; BARE if that is only a remark, or nothing.
+    """The unit at the start of `rest`, the text after a number; BARE if that is only a remark, or empty.
 
-    None if it makes something else of the number.
+    None if it changes the meaning of the number.
     """
     if _CONTROLS.search(rest):
         return None
@@ -185,7 +185,7 @@ def _degrees(word: str, more: str) -> tuple[str, str]:
 
 
 def _is_remark(more: str, unit: Unit | None, words: int = _MOST_WORDS) -> bool:
-    """Whether what stands behind a number and its unit, if there is one, changes nothing: it is empty, or a remark.
+    """Whether the text after a number and its unit, if there is one, changes nothing: it is empty, or a remark.
 
     `unit`: None if the number has no known unit; then only brackets and words of status are remarks. `words`: how many may follow
     without a sign before them.
@@ -212,7 +212,7 @@ def _is_remark(more: str, unit: Unit | None, words: int = _MOST_WORDS) -> bool:
 
 
 def _says_no_more(inside: str) -> bool:
-    """Whether what a number without a unit has in brackets is a remark: not a version's `(2r)`, not a number without a unit."""
+    """Whether the brackets after a number without a unit hold a remark: not a version's `(2r)`, not a bare number."""
     if _OF_VERSIONS.search(inside):
         return False
     if not re.match(r"\s*[+-]?[.,]?[0-9]", inside) or _HEXADECIMAL.fullmatch(inside):

@@ -1,6 +1,6 @@
 """Numbers of 64 bits that are sent as the eight octets of an OCTET STRING, for there was no Counter64 in SNMPv1.
 
-Eight octets may be anything: a counter, a bridge's ID, a date, a text. Only a MIB, or the sensor's siblings, can tell.
+Eight octets may be anything: a counter, a bridge's ID, a date, a text. Only a MIB, or the sensor's siblings, can decide.
 Pure. Source: FCMGMT-MIB (Fibre Channel switches): all statistics of a port are OCTET STRING (SIZE (8)), most significant first.
 """
 
@@ -15,14 +15,14 @@ _OF_TEXTS: Final = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x100)) - {0x7F}
 
 
 def octet_number(name: Oid, octets: bytes) -> int | None:
-    """The number that the string under this OID is, because its MIB says so; None if no MIB is known to."""
+    """The number in the string under this OID, if its MIB says that it is one; else None."""
     if len(octets) == _OCTETS and any(is_within(name, table) for table in _TABLES):
         return int.from_bytes(octets, "big")
     return None
 
 
 def doubtful(strings: Iterable[tuple[int, Oid, bytes]]) -> list[int]:
-    """The places of those strings of eight octets that may be not a texts, though each looks like one: a sibling's are none.
+    """The places of those strings of eight octets that may not be texts, though each looks like one: a sibling is not a text.
 
     `strings`: each with its place and its OID. Siblings differ in the last sub-identifier only.
     """

@@ -1,4 +1,4 @@
-"""The octet counters of a device's interfaces, as the poll before read them.
+"""The octet counters of a device's interfaces, from the previous poll.
 
 A counter that has fallen, or is not there any more, has started again, or is another interface's. Sixteen octets an interface
 stay in memory between polls: for each its octets in, then for each its octets out; 0 for one that was not there. Pure.

@@ -1,6 +1,6 @@
 """Plan the SNMP requests of one poll.
 
-What to read + what was learned -> Plan -> requests (sent by poller.py, in the order that progress.py gives).
+The OIDs to read + learned traits -> Plan -> requests (sent by reading.py, in the order of progress.py).
 A plan holds OIDs and no ids, so that all devices of a kind share one: memory follows kinds of devices, not readings.
 Pure. Sizes in octets; a request and the answer that is expected to it stay within 1,472 (RFC 3417 §3.2: 1,500 less the IP and UDP
 headers). Columns of ifTable and ifXTable: RFC 2863 §6.
@@ -17,7 +17,7 @@ from towerops_agent.snmp.wire.message import Request
 from towerops_agent.snmp.wire.oid import Oid, child, parse_oid
 
 SYS_UP_TIME: Final = parse_oid("1.3.6.1.2.1.1.3.0")
-"""Rides along in each poll, first: it tells a reboot, and it is the smallest question there is."""
+"""First in each poll: it shows a reboot, and it is the smallest question."""
 
 _IF_ENTRY: Final = parse_oid("1.3.6.1.2.1.2.2.1")
 _IF_X_ENTRY: Final = parse_oid("1.3.6.1.2.1.31.1.1.1")
@@ -44,13 +44,13 @@ PER_INTERFACE: Final = len(INTERFACE_COLUMNS)
 
 MAX_OCTETS: Final = 1472
 USM_OCTETS: Final = 104
-"""What SNMPv3 takes more than a community: engine, user, digest, salt and padding."""
+"""How much more SNMPv3 needs than a community: engine, user, digest, salt and padding."""
 
 _MESSAGE_OCTETS: Final = 64 + 32 + USM_OCTETS
-"""What a message takes beside its varbinds: headers, and a community of up to 64 octets."""
+"""The size of a message without its varbinds: headers, and a community of up to 64 octets."""
 
 _VALUE_OCTETS: Final = 11
-"""What a value is expected to take in the answer: a Counter64 with all its octets, or a short text."""
+"""The expected size of a value in the answer: a Counter64 with all its octets, or a short text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,8 @@ def make_plan(
     """The plan that reads these sensors and interfaces with at most `max_varbinds` a request.
 
     `widths`: two octets per interface (see Traits.widths); a counter of UNKNOWN width is asked as the wide one.
-    An interface's columns share a request if they fit, so that they are of one moment. Names ride along if that takes no request
-    more, or if there are few, or if `watch` insists.
+    An interface's columns share a request if they fit, so that they have one time. Names are added if that costs no request,
+    or if there are few, or if `watch` requires it.
     """
     parts = (sensors, if_indexes, widths, max_varbinds, max_octets, watch)
     plan = _make_plan(*parts, with_names=False)
@@ -223,12 +223,12 @@ def _pack(groups: list[list[Oid]], max_varbinds: int, max_octets: int) -> Iterat
 
 
 def _varbind_octets(name: Oid) -> int:
-    """What a varbind with this name takes in an answer: two headers (of two octets; four from 128 on), name and value."""
+    """The size of a varbind with this name in an answer: two headers (of two octets; four from 128 on), name and value."""
     return (4 if len(name) < 0x70 else 8) + len(name) + _VALUE_OCTETS
 
 
 class Planner:
-    """Makes plans, one for all devices that need the same."""
+    """Makes plans. Devices that need the same requests share one."""
 
     def __init__(self) -> None:
         self._plans: WeakValueDictionary[tuple[tuple[Oid, ...], tuple[int, ...], bytes, int, Watch], Plan] = WeakValueDictionary()
@@ -250,6 +250,6 @@ class Planner:
         return plan
 
     def names(self, names: Iterable[str]) -> tuple[str, ...]:
-        """These names, in one tuple for all devices that have the same: two switches of a kind name their ports alike."""
+        """These names, in one tuple for all devices with the same names: two switches of a kind have the same ports."""
         fresh = tuple(names)
         return self._names.setdefault(fresh, fresh)

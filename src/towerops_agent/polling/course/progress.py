@@ -1,8 +1,8 @@
 """The course of one poll: what to ask next, given what was answered so far.
 
-Every way in which a device falls short of "all asked, all answered, in order" ends here: too big an answer is asked for in
-halves, a refused varbind is left out and the rest asked again, what an answer left out is asked again, silence is told from
-death by one small probe. Whatever can't be read has a reason; nothing is made up, and nothing is asked without end.
+All failures of a device to answer everything in order are handled here: a request with too big an answer is sent again in
+halves, a refused varbind is left out and the rest asked again, omitted varbinds are asked again, and one small probe
+distinguishes a lost answer from a dead device. Every missing value has a reason; nothing is made up or asked without end.
 Pure: poller.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest), RFC 1157 §4.1.2 (error-index in SNMPv1).
 """
 
@@ -23,21 +23,21 @@ ABSENT = frozenset((ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIE
 _SAID_ABSENT = ABSENT | {ber.NULL}
 
 _DENIED = frozenset((ErrorStatus.authorizationError, ErrorStatus.noAccess))
-"""Errors that are about the asker: if they name no varbind, asking for fewer would be refused too (RFC 3416 §4.2.1)."""
+"""Errors about the requester: if they name no varbind, asking for fewer would be refused too (RFC 3416 §4.2.1)."""
 
 _PROBE = Request((SYS_UP_TIME,))
 PROBE_ATTEMPTS = 2
 PATIENT_ATTEMPTS = 4
-"""For the probe after a silence, whose question has been lost three times already; a device that was down before gets one. A
+"""Attempts of the probe after a silence, when the question was lost three times already; a device that was down gets one. A
 device that has answered before gets four: one OID may block it for ten seconds, and it lives all the same."""
 
 
 class PollProgress:
     """One poll under way.
 
-    `names`, `tags`, `values`, `received_us`: by column, as the device answered; a tag of 0 if it did not.
+    `names`, `tags`, `values`, `received_us`: by column, from the device's answers; a tag of 0 without one.
     `failures`: why, for each column that has no value of the device's own: timeout, tooBig, omitted, an error-status, …
-    `slots`: the plan's, changed if a narrow counter stands in for a wide one.
+    `slots`: the plan's, changed if a narrow counter replaces a wide one.
     """
 
     def __init__(self, plan: Plan, traits: Traits) -> None:
@@ -53,11 +53,11 @@ class PollProgress:
         self._traits = traits
         self._queue = deque(plan.asks)
         self._probing: Ask | None = None
-        self._suspect: Ask | None = None  # what was asked when the device fell silent
+        self._suspect: Ask | None = None  # the request during which the device fell silent
         self._fallen_back = not plan.if_indexes
         self._narrow: dict[int, tuple[int, ...]] = {}  # by interface, the columns of the narrow counters asked as well
-        self._blamed: set[int] = set()  # columns that an error-index named, asked alone to see if it is true
-        self._doubted: tuple[int, ...] = ()  # columns that were said to be absent, as long as the first of them is asked alone
+        self._blamed: set[int] = set()  # columns that an error-index named, asked one by one to verify it
+        self._doubted: tuple[int, ...] = ()  # columns that were said to be absent, while the first of them is asked by itself
         self._unheard: set[int] = set()  # columns of requests that were met with silence
         self._many = False  # whether a request of several varbinds was answered with values
         self._singles = 0  # how many of one varbind were
@@ -67,7 +67,7 @@ class PollProgress:
             self._probing = self._probe(1)
 
     def next_ask(self) -> Ask | None:
-        """What to ask now; None: the poll is over. What it returns is to be given to `take` with its answer."""
+        """The next request; None: the poll is over. Pass it to `take` with its answer."""
         if self._probing is not None:
             return self._probing
         if not self._queue and not self._fallen_back:
@@ -85,17 +85,17 @@ class PollProgress:
 
     @property
     def has_uptime(self) -> bool:
-        """Whether the device has said its sysUpTime, or that it has none."""
+        """Whether the device has sent its sysUpTime, or said that it lacks it."""
         return self.tags[0] != 0 or (self.heard and 0 in self.failures)
 
     @property
     def uptime(self) -> int | None:
-        """The device's sysUpTime, in hundredths of a second; None if it was not given, or not yet."""
+        """The device's sysUpTime, in hundredths of a second; None if it was not sent, or not yet."""
         value = self.values[0]
         return value if self.tags[0] == ber.TIME_TICKS and isinstance(value, int) else None
 
     def take(self, ask: Ask, answer: Answer) -> None:
-        """Take in the answer to `ask`."""
+        """Process the answer to `ask`."""
         probe = ask is self._probing
         self._probing = None
         if isinstance(answer, NoReply):
@@ -113,7 +113,7 @@ class PollProgress:
         self._hear(ask, answer)
 
     def stop(self, reason: str) -> None:
-        """End the poll: all that was not answered yet fails for `reason`."""
+        """End the poll: all unanswered columns fail for `reason`."""
         self._queue.clear()
         self._fallen_back = True
         if self.heard or self._traits.borne:
@@ -124,7 +124,7 @@ class PollProgress:
                 self.failures.setdefault(column, reason)
 
     def finish(self) -> None:
-        """Note what this poll taught, once it is over."""
+        """Note what this poll has shown, once it is over."""
         self.settle()
         self._traits.answers = self.heard
         if self._is_baffled and not self._many and self._singles > 1:
@@ -173,7 +173,7 @@ class PollProgress:
         return Ask(_PROBE, (0,), attempts=attempts)
 
     def _spare(self, ask: Ask) -> None:
-        """The device lives, so `ask` was lost, or is more than it bears: ask it once more, in halves, after all others."""
+        """The device is alive, so `ask` was lost, or is too much for it: ask once more, in halves, after all others."""
         if len(ask.columns) > 1:
             self._traits.fell_silent(len(ask.columns))
             self._shrunk = True
@@ -185,9 +185,9 @@ class PollProgress:
             self._queue.append(Ask(ask.request, ask.columns, again=True))
 
     def _put_apart(self, ask: Ask) -> bool:
-        """Put OIDs that are known to spoil a request behind all others; False if `ask` has none of them, and is to be asked.
+        """Put OIDs that are known to spoil a request behind all others; False if `ask` is without such OIDs, and is to be asked.
 
-        What the device never answers is asked alone, once; what it refuses, alone; what it may have fallen silent for, in halves.
+        OIDs that the device never answers are asked one by one, once; refused ones one by one; suspects of a silence in halves.
         """
         traits, names = self._traits, self.names
         mute = [c for c in ask.columns if names[c] in traits.mute] if ask.attempts > 1 else []
@@ -234,12 +234,13 @@ class PollProgress:
         elif pdu.error_status in _DENIED:
             for column in ask.columns:
                 self._fail(column, error_name(pdu.error_status))
-        else:  # an error that does not say which varbind it is about
+        else:  # an error that names no varbind
             self._is_baffled = True
             self._queue.extendleft(reversed(self._cut(ask, (count + 1) // 2)))
 
     def _blame(self, ask: Ask, column: int, status: int) -> None:
-        """An error-index is a hint: what it names is asked alone before it is given up, unless it was refused alone before.
+        """An error-index is a hint: the named OID is asked by itself before it is given up, unless it was refused by itself
+        before.
 
         A device whose index was wrong once is asked in halves.
         """
@@ -256,7 +257,7 @@ class PollProgress:
             self._queue.appendleft(self._ask([column]))
 
     def _refuse(self, column: int, status: int) -> None:
-        """The device answers with an error to this OID alone."""
+        """The device answers with an error to this OID by itself."""
         self._fail(column, error_name(status))
         if len(self.plan.columns) > 1:
             self._traits.refuse(self.names[column])
@@ -310,17 +311,17 @@ class PollProgress:
             self._put(column, tag, value, received_us)
 
     def _sort(self, ask: Ask, pdu: Pdu, received_us: int) -> None:
-        """Take an answer that is not in the order asked: sort it by name, and ask again for what it left out."""
+        """Process an answer in another order: sort it by name, and ask again for omitted varbinds."""
         missing = dict(zip(ask.request.names, ask.columns, strict=True))
         for name, tag, value in zip(pdu.names, pdu.tags, pdu.values, strict=True):
             column = missing.pop(name, None)
-            if column is not None:  # else it was never asked, or is there twice: the first stands
+            if column is not None:  # else it was never asked, or is there twice: the first one counts
                 self._put(column, tag, value, received_us)
         rest = list(missing.values())
         if len(rest) < len(ask.columns):
             if rest:
                 self._queue.appendleft(self._ask(rest, ask.again))
-        elif len(rest) > 1:  # nothing of what was asked: perhaps it can't do so many
+        elif len(rest) > 1:  # none of the requested names: perhaps there are too many
             self._queue.extendleft(reversed(self._cut(ask, (len(rest) + 1) // 2)))
         else:
             self._fail(rest[0], Reason.OMITTED)
@@ -392,7 +393,7 @@ class PollProgress:
         return self.plan.slots[first], self.plan.slots[first + 1]
 
     def _learn_widths(self) -> None:
-        """A width is learned from a counter that was read; an interface that is away for now teaches none."""
+        """A width is learned from a counter that was read; an absent interface shows no width."""
         widths = bytearray(self._traits.widths)
         for i, width in enumerate(widths):
             interface, direction = divmod(i, 2)

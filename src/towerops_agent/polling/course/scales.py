@@ -1,7 +1,7 @@
-"""In which unit each sensor's text was first read, and what it comes to in that unit ever after.
+"""The unit in which each sensor's text was first read, and later readings converted to that unit.
 
-A device that writes `980 Mbps` and, a minute later, `1.2 Gbps`, means 1,200 of the same. And what can't be converted for sure
-(KB to MB, V to A, a unit to none) is missing, rather than off by a thousand.
+A device that writes `980 Mbps` and, a minute later, `1.2 Gbps`, means 1,200 of the same. A reading that can't surely be converted
+(KB to MB, V to A, a unit to none) is missing, rather than wrong by a factor of a thousand.
 Pure. Units are kept as words of units.py, "" while none is known, one per sensor of the plan; devices of a kind share them.
 """
 
@@ -15,7 +15,7 @@ from towerops_agent.snmp.wire.oid import Oid
 
 
 class Scales:
-    """The units of one device's sensors, of which there are so many. `units`: () while none is known."""
+    """The units of this many sensors of one device. `units`: () while none is known."""
 
     __slots__ = ("_sensors", "units")
 
@@ -32,7 +32,7 @@ class Scales:
         if unit == first:
             return value
         if value == 0 and is_nothing(unit) and is_nothing(first):
-            return value  # nothing is nothing in any unit, and says nothing of the next reading's
+            return value  # zero is zero in any unit, and shows nothing about the next reading's unit
         if not first:
             units = list(self.units or [""] * self._sensors)
             units[place] = unit

@@ -1,6 +1,6 @@
-"""A device's credentials, as configured -> how the SNMP engine speaks to it.
+"""A device's configured credentials -> the SNMP engine's security.
 
-Pure. A place where secrets are revealed.
+Pure. Secrets are revealed here.
 """
 
 from towerops_agent.model import Credentials, Secret, SnmpVersion, UsmUser
@@ -11,15 +11,15 @@ from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 
 
 def make_security(credentials: Credentials, before: Security | None = None) -> Security:
-    """What messages to the device are secured by.
+    """The security of messages to the device.
 
-    `before`: the same device's until now. Where the user is the same it is kept, and with it the engine's time and the keys.
+    `before`: the same device's until now. If the user is the same it is kept, and with it the engine's time and the keys.
     """
     if credentials.version is not SnmpVersion.V3:
         version = Version.V1 if credentials.version is SnmpVersion.V1 else Version.V2C
         return Community(version, _octets(credentials.community))
     if credentials.user is None:
-        raise ValueError("SNMPv3 without a user: expected one, config/document/credentials.py sees to it")
+        raise ValueError("SNMPv3 without a user: expected one, config/document/credentials.py ensures it")
     user = _principal(credentials.user)
     if isinstance(before, UsmSecurity) and before.user == user:
         return before
@@ -27,7 +27,7 @@ def make_security(credentials: Credentials, before: Security | None = None) -> S
 
 
 def _principal(configured: UsmUser) -> Principal:
-    """Each protocol of the model has its namesake in the engine; a test sees to it."""
+    """Each protocol of the model has the same name in the engine; a test checks it."""
     auth = auth_password = priv = priv_password = None
     if configured.auth is not None:
         auth, auth_password = AuthScheme[configured.auth[0].name], _octets(configured.auth[1])

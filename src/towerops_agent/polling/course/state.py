@@ -1,4 +1,4 @@
-"""The state of a device, as its last poll shows it: up, degraded or down, why, and since when; and as a Poll, to be kept.
+"""The state of a device, from its last poll: up, degraded or down, why, and since when; also as a Poll, to be stored.
 
 Pure. The wall clock is passed in, in microseconds since 1970.
 """
@@ -12,7 +12,7 @@ from towerops_agent.reasons import ABSENT, code_of
 
 
 class State(StrEnum):
-    """`UP`: answers all that it has. `DEGRADED`: answers, but not all. `DOWN`: gives no answer. The API's names."""
+    """`UP`: answers all that it has. `DEGRADED`: answers, but not all. `DOWN`: does not answer. The API's names."""
 
     UP = "up"
     DEGRADED = "degraded"
@@ -21,7 +21,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """`reason`: "" if it is up. `since_us`: when the state (not the reason) became what it is."""
+    """`reason`: "" if it is up. `since_us`: when the state (not the reason) last changed."""
 
     state: State
     reason: str
@@ -29,7 +29,7 @@ class DeviceState:
 
 
 def next_state(before: DeviceState | None, silence: str, missing: Mapping[str, int], now_us: int) -> DeviceState:
-    """The state after a poll that failed for `silence` ("" if it was answered), and lacks so many values by reason."""
+    """The state after a poll that failed for `silence` ("" if it was answered), with the number of missing values by reason."""
     troubles = [reason for reason in missing if reason not in ABSENT]
     if silence:
         state, reason = State.DOWN, silence

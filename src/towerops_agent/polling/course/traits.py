@@ -1,4 +1,4 @@
-"""What was learned of a device: how much it bears in one request, how fast it answers, which counters it has.
+"""The learned traits of a device: how much it accepts in one request, how fast it answers, which counters it has.
 
 Pure values, changed only by progress.py and reading.py; one per device, so slotted and small.
 """
@@ -12,13 +12,13 @@ from typing import Final
 from towerops_agent.snmp.wire.oid import Oid
 
 STARTING_VARBINDS: Final = 24
-"""Varbinds in a first request: an answer of some 700 octets, which nearly all devices bear."""
+"""Varbinds in a first request: an answer of some 700 octets, which nearly all devices can send."""
 
 LARGEST_VARBINDS: Final = 48
 """The most in one request: eight interfaces. By plan.py's estimate more does not fit into one datagram."""
 
 GROWTH: Final = 6
-"""By how many a request grows past STARTING_VARBINDS: one interface more. Fewer would not make fewer requests."""
+"""By how many a request grows past STARTING_VARBINDS: one interface more. A smaller step would not save requests."""
 
 MINIMUM_TIMEOUT_S: Final = 0.5
 FIRST_TIMEOUT_S: Final = 1.0  # RFC 6298 §2.1
@@ -38,7 +38,7 @@ BY_DESCR: Final = 4
 AMBIGUOUS: Final = 5
 DOUBTED: Final = 6
 NOTHING: Final = 7
-"""What is known of an interface's name: nothing yet, or there is none to compare; it is its row's ifName; the device has none to
+"""The state of an interface's name: nothing yet, or there is none to compare; it is its row's ifName; the device lacks a name to
 compare; no row has it; it is its row's ifDescr; several rows have it, and none stands out; it was a row's, and is in doubt; no
 row ever had it, and there is no row at the configured index."""
 
@@ -46,23 +46,23 @@ CONFIRMED: Final = frozenset((BY_NAME, BY_DESCR))
 ONCE_CONFIRMED: Final = frozenset((BY_NAME, BY_DESCR, AWAY, AMBIGUOUS, DOUBTED))
 
 CLOCK_SLACK_US: Final = 60_000_000
-"""How far a device's start may seem to move without a restart: clocks drift, and ours may be set."""
+"""How far a device's start may seem to move without a restart: clocks drift, and ours may be adjusted."""
 
 MOST_REFUSED: Final = 1000
 """Of how many OIDs it is remembered that the device refuses them."""
 
 UPTIME_WRAP_US: Final = (1 << 32) * 10_000
-"""After so long sysUpTime begins at 0 again: 497 days."""
+"""After this time sysUpTime starts at 0 again: 497 days."""
 
 USELESS: Final = -1
-"""In place of an ifTableLastChange that changes all the time, or says nothing."""
+"""In place of an ifTableLastChange that changes all the time, or never."""
 
 LAST_CHANGE_PATIENCE: Final = 3
 """How often in a row ifTableLastChange may have changed for nothing, until it is no longer asked."""
 
 
 _TIMEOUTS_A_SECOND: Final = 64
-"""They are rounded up to a part of a second, so that few of them differ: each is worked out once."""
+"""They are rounded up to a part of a second, so that there are few different ones: each is computed once."""
 
 
 @lru_cache(maxsize=1024)
@@ -72,26 +72,27 @@ def _timeouts_s(first: int, attempts: int) -> tuple[float, ...]:
 
 @dataclass(slots=True)
 class Traits:
-    """What was learned of one device.
+    """The learned traits of one device.
 
     `max_varbinds`: how many are asked at once. `borne`: the most that were answered at once. `refused_at`: the fewest that the
     device is known to refuse; `suspect_at`: the fewest that it was silent to once, while it answered fewer. None: not known.
     `srtt_s`, `rttvar_s`: the smoothed round trip and its variation (RFC 6298 §2); None before the first reply.
     `widths`: two octets per interface of the plan, for its octets in and out: UNKNOWN, NARROW or WIDE.
     `marks`: one octet per interface, what is known of its name: see UNCHECKED and the others.
-    `last_change`: ifTableLastChange when the names were compared; None: not known, or not there; USELESS: not to be relied on.
+    `last_change`: ifTableLastChange when the names were compared; None: not known, or not there; USELESS: not reliable.
     `false_changes`: how often in a row it has changed although no interface had moved.
-    `bulk`: whether it does GETBULK, as far as is known.
+    `bulk`: whether it supports GETBULK, as far as is known.
     `restless`: its interfaces have moved while it was running, so their names are asked in each poll.
-    `check`: the interfaces' names are to be compared before a counter of theirs counts: at first sight, and after a reboot.
+    `check`: the interfaces' names are to be compared before a counter of theirs counts: the first time, and after a reboot.
     `booted_at_us`: when the device started, by our wall clock. `uptime`: its last sysUpTime, in hundredths of a second.
-    `mute`: OIDs that the device does not answer at all, even alone: asked last, once, so that they cost little.
-    `refused_names`: OIDs that it answers with an error even alone: asked last and alone, so that they spoil no other.
+    `mute`: OIDs that the device never answers, even one at a time: asked last, once, so that they cost little.
+    `refused_names`: OIDs that it answers with an error even when asked singly: asked last, one by one, so that they spoil no
+    other.
     `suspects`: OIDs that were asked when it fell silent for long: asked last, in halves, until the one that blocks it is found.
     `index_lies`: its error-index has named an OID that it has. `absence_holds`: what it says to be absent is.
     `probe_turn`: a device that was never heard is probed by its sysUpTime, or by another OID.
     `any_address`: it answers from another address than it is asked at.
-    `units`: in which unit each sensor's text was first read; see scales.py.
+    `units`: the unit in which each sensor's text was first read; see scales.py.
     `answers`: whether the last poll got any answer; a silent device is probed before it is polled.
     """
 
@@ -121,7 +122,7 @@ class Traits:
     units: tuple[str, ...] = ()
 
     def observe_rtt(self, rtt_s: float) -> None:
-        """Take in one round trip (RFC 6298 §2.2 and §2.3)."""
+        """Note one round trip (RFC 6298 §2.2 and §2.3)."""
         if self.srtt_s is None:
             self.srtt_s, self.rttvar_s = rtt_s, rtt_s / 2
         else:
@@ -134,25 +135,25 @@ class Traits:
         return _timeouts_s(math.ceil(first * _TIMEOUTS_A_SECOND), attempts)
 
     def bore(self, varbinds: int) -> None:
-        """The device answered a request of so many varbinds."""
+        """Note that the device answered a request of this many varbinds."""
         self.borne = max(self.borne, varbinds)
         if self.suspect_at is not None and varbinds >= self.suspect_at:
-            self.suspect_at = None  # so that silence was loss
+            self.suspect_at = None  # so the silence was loss
 
     def refused(self, varbinds: int) -> None:
-        """The device found the answer to so many varbinds too big. It is asked for half, or for the most that it bore."""
+        """Note that the answer to this many varbinds was too big. Ask for half, or for the most that it answered."""
         self.refused_at = min(varbinds, self.refused_at or varbinds)
         self.borne = min(self.borne, self.refused_at - 1)
         self.max_varbinds = max(varbinds // 2, self.borne, 1)
 
     def fell_silent(self, varbinds: int) -> None:
-        """The device did not answer so many varbinds, and answers fewer.
+        """Note that the device did not answer this many varbinds, but answers fewer.
 
-        The first time nobody knows whether that is size or loss: it is asked for half for now. When it happens again before so
-        many have been answered, it is the size.
+        The first time the cause may be size or loss: it is asked for half for now. If it happens again before this
+        many have been answered, the cause is the size.
         """
         if varbinds == 1:
-            return  # that is not a matter of size
+            return  # not a question of size
         if self.suspect_at is not None and varbinds >= self.suspect_at:
             self.refused(self.suspect_at)
             self.suspect_at = None
@@ -161,19 +162,19 @@ class Traits:
         self.max_varbinds = max(min(self.max_varbinds, varbinds // 2), 1)
 
     def grow(self) -> None:
-        """A poll went through at this size: ask more next time, short of what is known to be refused.
+        """Note that a poll was complete at this size: ask for more next time, below the size that is known to be refused.
 
-        One more where the device fell short before, so that its limit is found; else an interface more, past if it started.
+        One varbind more if the device failed before, to find its limit; else one interface more, beyond STARTING_VARBINDS.
         """
         fell_short = self.refused_at is not None or self.suspect_at is not None or self.max_varbinds < STARTING_VARBINDS
         limit = LARGEST_VARBINDS if self.refused_at is None else min(LARGEST_VARBINDS, self.refused_at - 1)
         self.max_varbinds = max(min(self.max_varbinds + (1 if fell_short else GROWTH), limit), 1)
 
     def observe_uptime(self, uptime: int, now_us: int) -> bool:
-        """Take in a sysUpTime, read now; whether the device seems to have restarted since the one before.
+        """Note a sysUpTime, read now: whether the device seems to have restarted since the last one.
 
-        That is when sysUpTime fell, or when the device's start has moved forward: it may have restarted long ago, unseen. It is
-        not when sysUpTime has wrapped, nor when it stands still.
+        It has if sysUpTime fell, or if the device's start has moved forward: it may have restarted long ago, unnoticed. It
+        has not if sysUpTime has wrapped or stands still.
         """
         booted_at_us = now_us - uptime * 10_000
         before_us, before, self.uptime = self.booted_at_us, self.uptime, uptime
@@ -194,12 +195,12 @@ class Traits:
         return bool(self.mute or self.refused_names or self.suspects)
 
     def refuse(self, name: Oid) -> None:
-        """The device refuses this OID alone."""
+        """The device refuses this OID by itself."""
         if len(self.refused_names) < MOST_REFUSED:
             self.refused_names |= {name}
 
     def clear(self, names: Sequence[Oid], alone: bool) -> None:
-        """These were answered; `alone`: one by itself, and with a value."""
+        """Note that these were answered. `alone`: a single one, with a value."""
         if not self.suspects.isdisjoint(names):
             self.suspects = self.suspects.difference(names)
         if len(names) == 1 and names[0] in self.mute:
@@ -209,7 +210,7 @@ class Traits:
 
     @property
     def sizes(self) -> tuple[int, int, int | None, int | None]:
-        """What is known of how much it accepts at once: `max_varbinds`, `borne`, `refused_at` and `suspect_at`."""
+        """How much it accepts at once, as far as is known: `max_varbinds`, `borne`, `refused_at` and `suspect_at`."""
         return self.max_varbinds, self.borne, self.refused_at, self.suspect_at
 
     @sizes.setter
@@ -219,7 +220,7 @@ class Traits:
     def begin_anew(self, width: int) -> None:
         """The device has started again, perhaps as another one: forget its sizes and the widths of its counters.
 
-        `width`: what is known of the counters of a device that was never asked.
+        `width`: the counter width of a device that was never asked.
         """
         self.check = True
         self.doubt()
@@ -230,5 +231,5 @@ class Traits:
         self.index_lies = self.absence_holds = False
 
     def doubt(self) -> None:
-        """No interface's name is taken for granted any more, until it has been compared again."""
+        """Trust no interface's name until it has been compared again."""
         self.marks = bytes(DOUBTED if mark in ONCE_CONFIRMED else UNCHECKED for mark in self.marks)

@@ -1,4 +1,4 @@
-"""The units that devices write behind a number: which words are some, and how they compare.
+"""The units that devices write behind a number: which words are units, and how they convert.
 
 `980 Mbps` and `1.2 Gbps` are of one dimension and a thousand apart; `1.2 KB` may be 1,200 octets or 1,229; `user` is not a unit.
 Pure. Source: the SI Brochure (prefixes), and what devices write.
@@ -10,14 +10,14 @@ from functools import lru_cache
 from typing import Final
 
 BARE: Final = "1"
-"""What stands for no unit: the unit of dimension one."""
+"""Words for no unit: the unit of dimension one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """One unit. `dimension`: what it measures; only units of one dimension convert into each other.
 
-    `factor`: how many of the dimension's basic unit it is; None if nobody can know (is a KB 1,000 octets?).
+    `factor`: how many of the dimension's basic unit it is; None if it is ambiguous (is a KB 1,000 octets?).
     `proportional`: whether its zero is nothing, so that zero is zero with any prefix; a zero of °C or dBm is not.
     """
 
@@ -48,7 +48,7 @@ _PREFIXABLE: Final = _by_name(
     | {"bit": "bit bits", "bit/s": "bps", "byte": "B byte bytes Byte Bytes", "byte/s": "Bps", "packet/s": "pps"}
 )
 _RATES: Final = frozenset(("Hz", "bit/s"))
-"""Of these no device has thousandths: m means mega too, and K is 1,000 for sure."""
+"""Of these no device has thousandths: m means mega too, and K is certainly 1,000."""
 _OCTETS: Final = frozenset(("byte", "byte/s"))
 """Of these K is 1,000 or 1,024."""
 _SHOUTED: Final = frozenset("VAWsgmJ")
@@ -93,7 +93,7 @@ _QUANTITIES: Final = (
 
 @lru_cache(maxsize=1024)
 def find_unit(word: str) -> Unit | None:
-    """The unit that a word, or BARE, is; None if it is not a known one."""
+    """The unit of a word or of BARE; None if it is not known."""
     if word == BARE:
         return Unit(BARE)
     head, slash, tail = word.partition("/")
@@ -138,7 +138,7 @@ def same_quantity(one: Unit, other: Unit) -> bool:
 
 
 def conversion(word: str, first: str) -> Fraction | None:
-    """By what to multiply a reading in the unit `word` to have it in the unit `first`; None if that can't be known."""
+    """The factor that converts a reading from the unit `word` to the unit `first`; None if it is not known."""
     if word == first:
         return Fraction(1)
     now, before = find_unit(word), find_unit(first)
