@@ -129,7 +129,10 @@ class Agent:
             database_octets=lambda: _size(settings.database_path),
             now_us=_wall_us,
         )
-        self._live = LiveSocket(settings.database_path, {b"health": self._health_answer, b"status": self._status_answer})
+        self._live = LiveSocket(
+            settings.database_path,
+            {b"health": self._health_answer, b"status": self._status_answer, b"retry refused": self._retry_answer},
+        )
         self._page = None if settings.metrics_listen is None else self._metrics_page(settings.metrics_listen)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -189,6 +192,9 @@ class Agent:
         """The exit status of `health`, and under it what it prints."""
         health = judge(self._observer.vitals(), boot_clock_s())
         return f"{1 if health.problems else 0}\n{health_text(health)}".encode()
+
+    async def _retry_answer(self) -> bytes:
+        return b"%d" % await self.courier.retry_refused()
 
     async def _status_answer(self) -> bytes:
         return encode_snapshot(await self._observer.take())

@@ -15,6 +15,7 @@ from towerops_agent import __version__
 from towerops_agent.cli.doctor import doctor
 from towerops_agent.cli.health import health
 from towerops_agent.cli.history import history
+from towerops_agent.cli.refused import refused
 from towerops_agent.cli.run import run
 from towerops_agent.cli.snmp import snmp
 from towerops_agent.cli.status import status
@@ -96,7 +97,7 @@ def cli() -> None:
     logs.configure("warning", "logfmt", sys.stderr)  # `run` sets it up again from its settings
 
 
-for command in (run, doctor, status, health, history, snmp):
+for command in (run, doctor, status, health, history, refused, snmp):
     cli.add_command(command)
 
 

@@ -25,7 +25,7 @@ from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.catch_up import Backlog
 from towerops_agent.delivery.course.course import INTERVAL_S, Course
-from towerops_agent.delivery.course.exclusions import Exclusions
+from towerops_agent.delivery.course.exclusions import Exclusions, series_of_json
 from towerops_agent.delivery.course.parcel import pack
 from towerops_agent.delivery.course.steps import (
     CutBatch,
@@ -45,6 +45,8 @@ from towerops_agent.delivery.under_way import UnderWay
 from towerops_agent.errors import BufferFailure, SettingsError
 
 CLEANUP_INTERVAL_S = 300.0
+
+ALL_REFUSED = 1_000_000
 
 log = structlog.get_logger()
 
@@ -214,6 +216,13 @@ class Courier:
         outcome = await self._client.post_metrics(parcel.body, batch.key, parcel.encoding)
         verdict = self.course.take(batch, outcome, parcel.oldest_us, self._jitter(), self._monotonic_s())
         await self._settlement.settle(parcel, outcome, verdict)
+
+    async def retry_refused(self) -> int:
+        """Have the server asked about all series of which refused metrics are kept, from the next turn on; how many they are."""
+        kept = await self._buffer.refused(ALL_REFUSED)
+        series = {name: None for metric in kept if (name := series_of_json(metric.metric)) is not None}
+        self.course.exclusions.want(series)
+        return len(series)
 
     async def _ask_again(self, series: str) -> None:
         """Send one refused metric of the series; if it is accepted, all of them."""

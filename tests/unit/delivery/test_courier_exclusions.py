@@ -124,3 +124,20 @@ async def test_a_series_of_which_a_single_value_is_refused_is_left_in(bench):
     assert len(await bench.buffer.refused()) == 2
     await polled(bench)
     assert 23 in bench.sent[-1][1]
+
+
+async def test_an_operator_has_all_that_was_refused_tried_now(bench):
+    """Also what is not left out yet; what the server still refuses stays kept, and is not tried over and over."""
+    bench.accepts = Accepts(is_stated=True, max_metrics=1000)
+    bench.answer = lambda values: Rejected(422, "no") if any(value % 10 in (3, 7) for value in values) else Accepted()
+    await bench.add(2)
+    await bench.run()
+    assert len(await bench.buffer.refused()) == 4
+    bench.answer = lambda values: Rejected(422, "no") if any(value % 10 == 7 for value in values) else Accepted()
+    assert await bench.courier.retry_refused() == 2
+    bench.sent.clear()
+    await polled(bench)
+    await polled(bench)
+    assert {3, 13} <= set(bench.delivered())
+    assert {json.loads(item.metric)["value"] % 10 for item in await bench.buffer.refused()} == {7}
+    assert sum(key.startswith("refused-") and values[0] % 10 == 7 for key, values in bench.sent) == 1

@@ -5,7 +5,7 @@ depends on the batch's id only, and the exclusions are kept over restarts (couri
 Pure. Microseconds since 1970 (`_us`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -36,6 +36,14 @@ class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
     until_batch: int | None = None
 
 
+def series_of_json(metric: bytes) -> str | None:
+    """As series_of, of a metric as JSON; None if it can't be read."""
+    try:
+        return series_of(msgspec.json.decode(metric, type=Metric))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
 def series_of(metric: Metric) -> str:
     """The series that the metric is of: its type, and the id of what it was read of."""
     match metric:
@@ -58,6 +66,7 @@ class Exclusions:
                 self._by_series = msgspec.json.decode(kept, type=dict[str, Exclusion])
             except msgspec.MsgspecError:
                 self._by_series = {}
+        self._wanted_us: dict[str, int] = {}  # from when on to try those that the operator wants tried
         self._refused_us: dict[str, list[int]] = {}  # when, in this run, those that are not left out yet
 
     def __len__(self) -> int:
@@ -96,30 +105,40 @@ class Exclusions:
 
     def due(self, now_us: int) -> str | None:
         """A series to ask the server about, the one that was not asked about for longest; None if none is due."""
+        wanted = [series for series, at_us in self._wanted_us.items() if at_us <= now_us]
+        if wanted:
+            return wanted[0]
         left_out = [(one.asked_us, series) for series, one in self._by_series.items() if one.until_batch is None]
         # A clock that was set back makes a series due early, not never.
         due = [(asked_us, series) for asked_us, series in left_out if abs(now_us - asked_us) >= ASK_EACH_US]
         return min(due)[1] if due else None
 
-    def ask_all(self) -> None:
-        """Have all of them asked about now."""
-        for series, one in self._by_series.items():
-            if one.until_batch is None:
-                self._by_series[series] = msgspec.structs.replace(one, asked_us=0)
+    def want(self, series: Iterable[str]) -> None:
+        """Have the server asked about these series now, left out or not."""
+        self._wanted_us = dict.fromkeys(series, 0)
 
     def refused(self, series: str, now_us: int) -> None:
         """Note that the server was asked, and refuses the series still."""
-        self._by_series[series] = msgspec.structs.replace(self._by_series[series], asked_us=now_us)
+        self._wanted_us.pop(series, None)
+        if series in self._by_series:
+            self._by_series[series] = msgspec.structs.replace(self._by_series[series], asked_us=now_us)
 
     def unanswered(self, series: str, now_us: int) -> None:
         """Note that the server was asked, and did not say: it is asked again in a minute."""
-        asked_us = now_us - ASK_EACH_US + ASK_AGAIN_US
-        self._by_series[series] = msgspec.structs.replace(self._by_series[series], asked_us=asked_us)
+        if series in self._wanted_us:
+            self._wanted_us[series] = now_us + ASK_AGAIN_US
+        if series in self._by_series:
+            asked_us = now_us - ASK_EACH_US + ASK_AGAIN_US
+            self._by_series[series] = msgspec.structs.replace(self._by_series[series], asked_us=asked_us)
 
     def accepted(self, series: str, newest_batch: int, now_us: int) -> None:
         """Note that the server accepts the series: batches after the newest one have it again."""
-        one = msgspec.structs.replace(self._by_series[series], until_batch=newest_batch, asked_us=now_us)
-        self._by_series[series] = one
+        self._wanted_us.pop(series, None)
+        self._refused_us.pop(series, None)
+        known = self._by_series.get(series)
+        if known is None or known.until_batch is not None:
+            return
+        self._by_series[series] = msgspec.structs.replace(known, until_batch=newest_batch, asked_us=now_us)
         self._by_series = {
             name: known
             for name, known in self._by_series.items()
