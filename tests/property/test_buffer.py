@@ -319,7 +319,7 @@ class Deliveries(RuleBasedStateMachine):
             pass
         while not retention.remove_packs(connection).done:
             pass
-        retention.remove_layouts(connection)
+        self.store.layouts.remove(self.store.age_s)
         retention.vacuum(connection)
 
     @rule()

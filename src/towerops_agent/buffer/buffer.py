@@ -45,7 +45,7 @@ _UPKEEP: tuple[Callable[[Store], Step], ...] = (
     *_EXPIRING,
     lambda store: retention.remove_sent(store.connection, store.age_s - DAY_S),
     lambda store: retention.remove_refused(store.connection, store.age_s - REFUSED_KEPT_S),
-    lambda store: retention.remove_layouts(store.connection),
+    lambda store: store.layouts.remove(store.age_s),
     Store.pack,
     lambda store: retention.remove_packs(store.connection),
     Store.keep_clock,
@@ -136,6 +136,11 @@ class Buffer:
     async def register_all(self, layouts: Iterable[Layout]) -> list[int]:
         """The ids of the layouts, in order, in one transaction. The iterable is run through on the writer thread."""
         return await self.ask(lambda store: store.register(layouts))
+
+    async def use_layouts(self, ids: Collection[int]) -> None:
+        """Note that of all layouts only these are in use: the others are freed once no poll belongs to them."""
+        in_use = frozenset(ids)
+        await self.ask(lambda store: store.layouts.use_only(in_use, store.age_s))
 
     def add(self, poll: Poll) -> None:
         """Have the poll stored, within 250 ms, or kept in memory while the database can't be written. Never waits.

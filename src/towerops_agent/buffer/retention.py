@@ -121,13 +121,6 @@ def remove_refused(connection: sqlite3.Connection, until_s: int) -> Step:
     return Step()
 
 
-def remove_layouts(connection: sqlite3.Connection) -> Step:
-    """Remove the layouts of earlier runs that no poll is left of."""
-    with transaction(connection):
-        connection.execute("DELETE FROM layouts WHERE last_poll < (SELECT coalesce(min(id), ?) FROM polls)", (OPEN_END,))
-    return Step()
-
-
 def vacuum(connection: sqlite3.Connection) -> Step:
     """Give free pages back to the file system, but for an eighth of the file, which new polls soon take."""
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()

@@ -5,7 +5,7 @@
 -- `checksum`: of the columns before it (buffer/format/checksum.py), without the row's id but for a layout's.
 
 -- What the values of a poll belong to, once per content; body: codec.encode_layout.
--- last_poll: NULL while the running agent may use it, else no poll after that id does.
+-- last_poll: NULL while the running agent uses it; below 0: idle since age_s -1 - last_poll; else no poll after that id has it.
 CREATE TABLE layouts (
   id        INTEGER PRIMARY KEY AUTOINCREMENT,
   digest    BLOB NOT NULL UNIQUE,

@@ -18,8 +18,9 @@ from towerops_agent.buffer.database import Corruption, Database, transaction
 from towerops_agent.buffer.format.age import AgeClock
 from towerops_agent.buffer.format.batch import Batch, LeftOut, QuarantinedMetric, StoredPoll, cut
 from towerops_agent.buffer.format.checksum import checksum, is_intact
-from towerops_agent.buffer.format.codec import PollRow, digest, encode_layout
-from towerops_agent.buffer.lanes import Lanes, next_poll_id
+from towerops_agent.buffer.format.codec import PollRow
+from towerops_agent.buffer.lanes import Lanes
+from towerops_agent.buffer.layouts import Layouts
 from towerops_agent.buffer.packer import Packer
 from towerops_agent.buffer.polls import Polls
 from towerops_agent.buffer.retention import Step
@@ -44,6 +45,7 @@ class Store:
         self.database = database
         self.connection = database.connection
         self.lanes = Lanes(self.connection)
+        self.layouts = Layouts(self.connection)
         self.polls = Polls(self.connection)
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
@@ -51,7 +53,7 @@ class Store:
         self._clock_kept_us = -CLOCK_KEPT_EVERY_US
         self._packer: Packer | None = None
         if not layouts_in_use:
-            self._retire_layouts()
+            self.layouts.retire_all()
 
     @property
     def age_s(self) -> int:
@@ -69,30 +71,7 @@ class Store:
 
     def register(self, layouts: Iterable[Layout]) -> list[int]:
         """The ids of the layouts, in order; a layout stored before keeps its id."""
-        ids = []
-        with transaction(self.connection):
-            for layout in layouts:
-                body = encode_layout(layout)
-                key = digest(body)
-                known = self._all("SELECT id, body, checksum FROM layouts WHERE digest = ?", key)
-                if known and is_intact(*known[0]) and known[0][1] == body:
-                    layout_id = known[0][0]
-                    self._do("UPDATE layouts SET last_poll = NULL WHERE id = ?", layout_id)
-                else:
-                    # One that is damaged stays, and its polls are lost with it; nobody asks for a longer key.
-                    self._do("UPDATE layouts SET digest = CAST(digest || id AS BLOB) WHERE digest = ?", key)
-                    layout_id = self._do("INSERT INTO layouts (digest, body, checksum) VALUES (?, ?, 0)", key, body)
-                    self._do("UPDATE layouts SET checksum = ? WHERE id = ?", checksum(layout_id, body), layout_id)
-                ids.append(layout_id)
-        return ids
-
-    def _retire_layouts(self) -> None:
-        # Whoever used them is gone, and polls to come belong to layouts yet to be registered.
-        with transaction(self.connection):
-            self._do(
-                "UPDATE layouts SET last_poll = ? WHERE last_poll IS NULL",
-                next_poll_id(self.connection) - 1,
-            )
+        return self.layouts.register(layouts)
 
     # Polls
 

@@ -51,6 +51,8 @@ class Roster:
                 self._fleet.replace(())
             raise
         self._fleet.replace(devices)
+        layouts = {layout for device in devices for layout in (device.layout, device.state_layout) if layout is not None}
+        await self._buffer.use_layouts(layouts)
 
     async def _make(self, some: Iterable[tuple[bytes, Equipment]]) -> list[Device]:
         """The devices of these, each kept as it is if its part of the configuration is the same."""

@@ -45,6 +45,9 @@ class FakeBuffer:
         self.layouts += layouts
         return list(range(len(self.layouts) - len(layouts), len(self.layouts)))
 
+    async def use_layouts(self, ids):
+        self.in_use = ids
+
 
 class Bench:
     def __init__(self, fails_at=None):

@@ -1,0 +1,106 @@
+"""The layouts in the database: registered, in use or not, and freed when no poll belongs to them.
+
+A configuration that changes at each fetch makes layouts of which most never get a poll: they go within a run.
+Synchronous, for the writer's thread. Seconds on the age clock (`_s`).
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterable
+
+from towerops_agent.buffer.database import transaction
+from towerops_agent.buffer.format.checksum import checksum, is_intact
+from towerops_agent.buffer.format.codec import digest, encode_layout
+from towerops_agent.buffer.lanes import next_poll_id
+from towerops_agent.buffer.retention import Step
+from towerops_agent.model import Layout
+
+IDLE_S = 120
+"""How long a layout must be unused before no more polls are expected of it: one that was under way may still come in."""
+
+FEW = 100
+"""So many unused layouts wait for their polls to go, a day at most; more are worth a look at each poll."""
+
+SCANNED_PER_STEP = 10_000
+
+
+class Layouts:
+    """The layouts of an open database. `last_poll` of a row: NULL while it is in use; below 0: it is idle since that age, less
+    one; else no poll after that id belongs to it. Methods raise sqlite3.Error."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._unused: set[int] = set()  # those of which no poll has been seen yet
+        self._next = 0  # the first poll that has not been looked at; 0: no look is under way
+
+    def register(self, layouts: Iterable[Layout]) -> list[int]:
+        """The ids of the layouts, in order; a layout stored before keeps its id."""
+        ids = []
+        with transaction(self._connection):
+            for layout in layouts:
+                body = encode_layout(layout)
+                key = digest(body)
+                known = self._connection.execute("SELECT id, body, checksum FROM layouts WHERE digest = ?", (key,)).fetchone()
+                if known and is_intact(*known) and known[1] == body:
+                    layout_id = known[0]
+                    self._connection.execute("UPDATE layouts SET last_poll = NULL WHERE id = ?", (layout_id,))
+                else:
+                    layout_id = self._insert(key, body)
+                ids.append(layout_id)
+        return ids
+
+    def _insert(self, key: bytes, body: bytes) -> int:
+        execute = self._connection.execute
+        # One that is damaged stays, and its polls are lost with it; nobody asks for a longer key.
+        execute("UPDATE layouts SET digest = CAST(digest || id AS BLOB) WHERE digest = ?", (key,))
+        layout_id = execute("INSERT INTO layouts (digest, body, checksum) VALUES (?, ?, 0)", (key, body)).lastrowid or 0
+        execute("UPDATE layouts SET checksum = ? WHERE id = ?", (checksum(layout_id, body), layout_id))
+        return layout_id
+
+    def use_only(self, ids: Collection[int], now_s: int) -> None:
+        """Note that the other layouts are idle from now on."""
+        with transaction(self._connection):
+            in_use = self._connection.execute("SELECT id FROM layouts WHERE last_poll IS NULL").fetchall()
+            self._connection.executemany(
+                "UPDATE layouts SET last_poll = ? WHERE id = ?", [(-1 - now_s, row[0]) for row in in_use if row[0] not in ids]
+            )
+
+    def retire_all(self) -> None:
+        """Note that no more polls come of any: whoever used them is gone."""
+        with transaction(self._connection):
+            last = next_poll_id(self._connection) - 1
+            self._connection.execute("UPDATE layouts SET last_poll = ? WHERE last_poll IS NULL OR last_poll < 0", (last,))
+
+    def remove(self, now_s: int) -> Step:
+        """Do a bounded part of it: remove the layouts that no poll belongs to, and none will."""
+        if not self._next:
+            self._begin(now_s)
+        if not self._unused:
+            self._next = 0
+            return Step()
+        rows = self._connection.execute(
+            "SELECT id, layout_id FROM polls WHERE id >= ? ORDER BY id LIMIT ?", (self._next, SCANNED_PER_STEP)
+        ).fetchall()
+        self._unused.difference_update(layout for _, layout in rows)
+        if len(rows) == SCANNED_PER_STEP:
+            self._next = rows[-1][0] + 1
+            return Step(done=False)
+        with transaction(self._connection):
+            self._connection.executemany(
+                "DELETE FROM layouts WHERE id = ? AND last_poll >= 0", [(layout,) for layout in self._unused]
+            )
+        self._unused, self._next = set(), 0
+        return Step()
+
+    def _begin(self, now_s: int) -> None:
+        with transaction(self._connection):
+            last = next_poll_id(self._connection) - 1
+            self._connection.execute(
+                "UPDATE layouts SET last_poll = ? WHERE last_poll < 0 AND last_poll >= ?", (last, -1 - (now_s - IDLE_S))
+            )
+            (first,) = self._connection.execute("SELECT min(id) FROM polls").fetchone()
+            self._connection.execute(
+                "DELETE FROM layouts WHERE last_poll >= 0 AND last_poll < ?", (last + 1 if first is None else first,)
+            )
+        unused = self._connection.execute("SELECT id FROM layouts WHERE last_poll >= 0").fetchall()
+        self._unused = {row[0] for row in unused} if len(unused) > FEW else set()
+        self._next = 1

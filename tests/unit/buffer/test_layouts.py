@@ -1,0 +1,58 @@
+"""Layouts that nothing uses are freed, within a run too."""
+
+from towerops_agent.buffer import layouts
+from towerops_agent.buffer.format.batch import StoredPoll
+from towerops_agent.model import Layout
+from unit.buffer.samples import LAYOUT, T0_US, members, poll
+
+COUNT = "SELECT count(*) FROM layouts"
+
+
+def changed(number: int) -> list[Layout]:
+    """The layouts of twenty devices by the n-th configuration."""
+    return [Layout(f"eq-{i}", ((f"s-{number}", 10.0), ("s-2", 1.0), ("s-3", 0.5)), ("if-1",)) for i in range(20)]
+
+
+async def test_a_configuration_that_changes_at_each_fetch_does_not_fill_the_database(bench):
+    """Each change is in use for half a minute, every tenth gets a poll, all of which can be read."""
+    async with bench.buffer() as buffer:
+        most = 0
+        for number in range(200):
+            ids = await buffer.register_all(changed(number))
+            await buffer.use_layouts(ids)
+            if number % 10 == 0:
+                buffer.add(poll(ids[3], T0_US + number))
+            bench.now_us += 30_000_000
+            if number % 10 == 9:
+                await buffer.clean_up()
+                most = max(most, *(row[0] for row in bench.rows(COUNT)))
+        assert most < 20 * 20
+        batch = await buffer.next_batch(1_000)
+        polls = await buffer.read(batch)
+        assert members(polls) == [(number, metric) for number in range(0, 200, 10) for metric in range(3)]
+        assert all(isinstance(one, StoredPoll) and one.layout.equipment_id == "eq-3" for one in polls)
+
+
+async def test_a_layout_in_use_stays_and_one_that_is_registered_again_is_in_use(bench, monkeypatch):
+    monkeypatch.setattr(layouts, "FEW", 0)
+    async with bench.buffer() as buffer:
+        used, idle, back = await buffer.register_all([LAYOUT, Layout("idle"), Layout("back")])
+        await buffer.use_layouts([used])
+        assert await buffer.register(Layout("back")) == back
+        bench.now_us += layouts.IDLE_S * 1_000_000
+        buffer.add(poll(used))
+        await buffer.clean_up()
+        assert bench.rows("SELECT id FROM layouts ORDER BY id") == [(used,), (back,)]
+        assert await buffer.register(Layout("idle")) > idle
+
+
+async def test_a_poll_that_was_under_way_when_its_layout_went_out_of_use_can_be_read(bench, monkeypatch):
+    monkeypatch.setattr(layouts, "FEW", 0)
+    async with bench.buffer() as buffer:
+        old = await buffer.register(LAYOUT)
+        await buffer.use_layouts([])
+        await buffer.clean_up()
+        buffer.add(poll(old))
+        bench.now_us += layouts.IDLE_S * 1_000_000
+        await buffer.clean_up()
+        assert members(await buffer.read(await buffer.next_batch(9))) == [(0, 0), (0, 1), (0, 2)]
