@@ -78,7 +78,7 @@ async def test_a_run_with_all_that_may_go_wrong_leaves_no_secret_behind(tmp_path
         sandbox.faults.redirect(f"https://elsewhere.example/?token={TOKEN}", path="/api/v1/agent/heartbeat", times=1)
         env = environment("", folder / "agent.db", LOG_LEVEL="debug", LOG_FORMAT=log_format)
         async with sandbox.serve() as url, running(env=env | {"TOWEROPS_API_URL": url}, code=BROKEN) as agent:
-            await agent.logged("poll failed by a bug")
+            await agent.logged("poll failed because of a bug")
             await agent.logged("device does not answer", times=3)
             await agent.logged("configuration item refused", times=2)
             await sandbox.store.wait_until(lambda store: bool(store.readings("d0-s0")))

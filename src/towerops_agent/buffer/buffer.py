@@ -110,7 +110,7 @@ class Buffer:
 
     @property
     def replaced(self) -> Path | None:
-        """Where a corrupt database was put when a new one was begun in its place, the last time; None: there was none."""
+        """If a corrupt database was put when a new one was begun in its place, the last time; None: there was none."""
         return self._opening.replaced
 
     async def __aenter__(self) -> Self:
@@ -200,7 +200,7 @@ class Buffer:
         await self.ask(lambda store: store.set_aside(batch, metric, reason, self._clock_us()))
 
     async def refused(self, limit: int = 100) -> list[QuarantinedMetric]:
-        """The metrics set aside, the latest first; 10,000 are kept, for 7 days."""
+        """The refused metrics, the latest first; 10,000 are kept, for 7 days."""
         return await self.ask(lambda store: store.refused(limit))
 
     async def refused_of(self, series_id: str, limit: int) -> list[tuple[int, QuarantinedMetric]]:

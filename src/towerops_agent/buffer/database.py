@@ -154,7 +154,7 @@ def _close_all(locks: list[int]) -> None:
 
 
 def as_text(octets: bytes) -> str:
-    """SQLite's text; where it is damaged it is not what was written, and no exception."""
+    """SQLite's text; if it is damaged it is not what was written, and no exception."""
     return octets.decode(errors="replace")
 
 
@@ -209,7 +209,7 @@ def _connect(path: Path, file: int) -> sqlite3.Connection:
         else:
             schema.migrate(connection, version)
         _check_index(connection)
-        for table in TABLES:  # meets damage at the ends of the file, where a power cut leaves it
+        for table in TABLES:  # meets damage at the ends of the file, if a power cut leaves it
             connection.execute(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()  # noqa: S608 -- our names
         return connection
     except BaseException:

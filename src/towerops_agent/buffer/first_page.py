@@ -1,7 +1,7 @@
 """The first page of a corrupt file replaced for as long as the rest of it is read: it says what is where in the file.
 
 It is the page that is written most often. All agents of a version lay their tables out alike, so the new file's page fits; if it
-does not, as the file was begun by an earlier version, what it leads to are no rows that match their checksums.
+does not, as the file was begun by an earlier version, what it leads to are not rows that match their checksums.
 Synchronous, for the writer's thread. SQLite's file format, https://sqlite.org/fileformat2.html; octets.
 """
 

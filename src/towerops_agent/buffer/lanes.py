@@ -68,7 +68,7 @@ class Lanes:
         )
 
     def part_backlog(self) -> None:
-        """Make all that is undelivered backlog: the open-ended stretch ends here, and begins anew."""
+        """Make all that is undelivered backlog: the open-ended stretch ends here, and begins again."""
         connection = self._connection
         with transaction(connection):
             for batch in ledger.open_batches(connection):

@@ -1,4 +1,4 @@
-"""The rows that say what is undelivered, each checked where it is read: stretches that are not cut yet, and batches.
+"""The rows that say what is undelivered, each checked if it is read: stretches that are not cut yet, and batches.
 
 A damaged one raises Corruption: what it covered is worked out again from the others, in a new file (salvage.py).
 Synchronous, for the writer's thread. Functions take part in the caller's transaction. Times are microseconds since 1970-01-01

@@ -24,7 +24,7 @@ from towerops_agent.errors import BufferFailure, DatabaseBusy, DatabaseTooNew
 log = structlog.get_logger()
 
 RENEWED_EVERY_US = 60_000_000
-"""A disk that spoils each new file at once gets one a minute: each is copied, and set aside."""
+"""A disk that spoils each new file at once gets one a minute: each is copied, and quarantined."""
 
 
 class Opening:

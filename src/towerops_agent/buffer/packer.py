@@ -30,7 +30,7 @@ REMOVED_PER_STEP = 1_000
 
 
 class Packer:
-    """What is being packed. To be dropped when a step has failed, and begun anew: all that counts is in the database."""
+    """What is being packed. To be dropped when a step has failed, and begun again: all that counts is in the database."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

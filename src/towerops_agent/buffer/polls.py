@@ -40,7 +40,7 @@ class Polls:
         ).fetchall()
 
     def decode(self, heads: Iterable[PollHead]) -> Iterator[tuple[PollHead, StoredPoll | BufferFailure | None]]:
-        """Each poll whole; a BufferFailure where it is damaged; None where that was found, and counted, before."""
+        """Each poll whole; a BufferFailure if it is damaged; None if that was found, and counted, before."""
         packs: dict[tuple[int, int], Mapping[int, bytes]] = {}  # each pack is unpacked once
         for head in heads:
             poll_id, layout_id, started_at_us, metric_count = head
@@ -90,5 +90,5 @@ class Polls:
 
 def _octets(value: object) -> bytes:
     if not isinstance(value, bytes):
-        raise BufferFailure("the readings of a stored poll are no octets")
+        raise BufferFailure("the readings of a stored poll are not octets")
     return value

@@ -105,7 +105,7 @@ def remove_packs(connection: sqlite3.Connection) -> Step:
         removed = connection.execute(
             "DELETE FROM packs WHERE id IN (SELECT id FROM packs WHERE end_poll = ? LIMIT ?)", (row[0], PACKS_PER_STEP)
         ).rowcount
-        # The last range tells the packer where to go on: it stays until there is another.
+        # The packer goes on after the last range: it stays until there is another.
         if removed < PACKS_PER_STEP:
             gone = connection.execute(
                 "DELETE FROM ranges WHERE end_poll = ? AND end_poll < (SELECT max(end_poll) FROM ranges)", row
@@ -115,7 +115,7 @@ def remove_packs(connection: sqlite3.Connection) -> Step:
 
 
 def remove_refused(connection: sqlite3.Connection, until_s: int) -> Step:
-    """Remove the metrics set aside up to `until_s`."""
+    """Remove the metrics refused up to `until_s`."""
     with transaction(connection):
         connection.execute("DELETE FROM refused WHERE age_s <= ?", (until_s,))
     return Step()
@@ -134,7 +134,7 @@ def vacuum(connection: sqlite3.Connection) -> Step:
 
 def give_back(connection: sqlite3.Connection, pages: int) -> None:
     """Cut free pages off the file's end."""
-    # It frees one page a step and yields a row without columns, of which execute() takes one alone.
+    # It frees one page a step and yields a row without columns, of which execute() reads only one.
     connection.executescript(f"PRAGMA incremental_vacuum({pages})")
 
 
@@ -147,7 +147,7 @@ def checkpoint(connection: sqlite3.Connection) -> Step:
 def remove_polls(connection: sqlite3.Connection, first: int, last: int) -> None:
     """Remove the polls from `first` to `last`, which a batch or a stretch had that is gone; takes part in a transaction.
 
-    The polls within belonged to it alone; those at its two ends stay if another batch, or a stretch, has a part of them.
+    The polls within belonged only to it; those at its two ends stay if another batch, or a stretch, has a part of them.
     """
     if _is_needed(connection, first):
         first += 1

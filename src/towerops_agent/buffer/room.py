@@ -1,7 +1,7 @@
 """Keeps the database within its bounds, and some of the disk free: delivered polls go first, then the oldest undelivered.
 
 Asked after each commit; what it does at a time is bounded, so that commits go on. On a disk that is low only delivered polls are
-given back; undelivered ones make room for newer polls alone, else a neighbour that fills the disk would empty the buffer.
+given back; undelivered ones make room only for newer polls, else a neighbour that fills the disk would empty the buffer.
 Synchronous, for the writer's thread. Octets.
 """
 
@@ -29,7 +29,7 @@ KEPT_FREE_OCTETS = 64 << 20
 KEPT_FREE_SHARE = 20  # a 20th: 5 %
 
 POOL_PAGES = 256
-"""Free pages in the file that the next commits use, on a disk that has none left: 1 MB."""
+"""Free pages in the file that the next commits use, on a full disk: 1 MB."""
 
 FOLDED_OCTETS = 64 << 10
 """A journal that is smaller is let be."""
@@ -38,7 +38,7 @@ FULL_OCTETS = 256 << 10
 """A disk with less is full."""
 
 EVICTED_PER_STEP = 200
-"""Polls: some 300 KB where they are plain."""
+"""Polls: some 300 KB if they are plain."""
 
 STEPS = 20
 """How many steps are done after one commit; each takes some milliseconds."""

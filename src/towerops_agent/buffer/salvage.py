@@ -1,7 +1,7 @@
 """Copy what can be read of one database into another: of a corrupt one into its successor, of memory into the file.
 
-Row by row, each checked: where a page is bad, the rows after it are still found. What was not cut into a batch becomes backlog,
-worked out anew from polls and batches, so that nothing is delivered twice that is known to be delivered, and nothing is left out
+Row by row, each checked: if a page is bad, the rows after it are still found. What was not cut into a batch becomes backlog,
+worked out again from polls and batches, so that nothing is delivered twice that is known to be delivered, and nothing is left out
 that is there. Can be run again: rows that are there already stay as they are. Synchronous, for the writer's thread.
 """
 
@@ -221,7 +221,7 @@ def _rows(source: sqlite3.Connection, table: str, whole: set[str]) -> Iterator[l
             for rowid, *row in source.execute(select, (after,)):
                 if table != "meta":
                     if rowid <= after:
-                        break  # the page tells of rows that are not its own
+                        break  # the page reports rows that are not its own
                     after = rowid
                 if not has_checksums and len(columns) < len(_COLUMNS[table]):
                     row.append(None)

@@ -181,7 +181,7 @@ class Store:
         self._do("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?", REFUSED_KEPT)
 
     def refused_of(self, series_id: str, limit: int) -> list[tuple[int, QuarantinedMetric]]:
-        """The metrics set aside of what has this id, the latest first, each with the id of its row."""
+        """The refused metrics with this id, the latest first, each with the id of its row."""
         return [
             (row[0], QuarantinedMetric(*row[3:7]))
             for row in self._all(
@@ -193,12 +193,12 @@ class Store:
         ]
 
     def release(self, numbers: Sequence[int]) -> None:
-        """Remove these metrics from those set aside: the server has them."""
+        """Remove these refused metrics: the server has them."""
         with transaction(self.connection):
             self.connection.executemany("DELETE FROM refused WHERE id = ?", [(number,) for number in numbers])
 
     def refused(self, limit: int) -> list[QuarantinedMetric]:
-        """The metrics set aside, the latest first."""
+        """The refused metrics, the latest first."""
         return refused_metrics(self.connection, limit)
 
     # Upkeep
@@ -247,7 +247,7 @@ class Store:
 
 
 def refused_metrics(connection: sqlite3.Connection, limit: int) -> list[QuarantinedMetric]:
-    """The metrics set aside, the latest first, without those whose rows are damaged."""
+    """The refused metrics, the latest first, without those whose rows are damaged."""
     rows = connection.execute(
         "SELECT poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, checksum FROM refused"
         " ORDER BY id DESC LIMIT ?",

@@ -3,7 +3,7 @@
 Polls put -> one transaction per window. A job sees all polls put before it. Where the database can't be written, polls stay in
 memory up to a cap, oldest dropped and counted, and are tried again each second: polling goes on. Which Store that is, is
 opening.py's: a corrupt file is replaced at once, and one that can't be opened by one in memory, until it can.
-Knows the event loop by call_soon_threadsafe alone. Times are seconds on the monotonic clock.
+Uses only call_soon_threadsafe of the event loop. Times are seconds on the monotonic clock.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ RETRY_S = 1.0
 REOPEN_S = 5.0
 """How often a file that could not be opened is tried again."""
 LOOK_EACH_S = 5.0
-"""How often it is seen to that the file is still the one at its path."""
+"""How often to check that the file is still the one at its path."""
 POLLS_PER_COMMIT = 1_024
 POLLS_AT_LEAST = 16
 
@@ -257,7 +257,7 @@ class Writer:
         return bool(evicted)
 
     def _renew(self, error: BaseException) -> bool:
-        """Whether there is a new database in place of one that the error tells to be corrupt."""
+        """Whether there is a new database in place of one that the error shows to be corrupt."""
         if not is_corruption(error):
             return False
         store = self._opening.renew(self._store, error)

@@ -1,4 +1,4 @@
-"""What delivery sees of the buffer: positions, batches, the polls of a batch; and where a batch is cut.
+"""What delivery sees of the buffer: positions, batches, the polls of a batch; and if a batch is cut.
 
 The metrics of all polls form one line: poll by poll in the order of their ids, within a poll in the order of its metrics. A
 batch is a contiguous stretch of it.
@@ -12,11 +12,11 @@ from enum import StrEnum
 from towerops_agent.model import Layout, Poll
 
 OPEN_END = (1 << 63) - 1
-"""The end, as a poll's id, of a stretch that has none."""
+"""The end, as a poll's id, of a range without an end."""
 
 
 class Lane(StrEnum):
-    """The two queues of delivery: what comes in now, and what was parted off as it could not be delivered in its time."""
+    """The two queues of delivery: fresh polls, and those split off because they could not be delivered in time."""
 
     FRESH = "fresh"
     BACKLOG = "backlog"
@@ -65,7 +65,7 @@ class StoredPoll:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What is not delivered, cut into batches or not, in both lanes; `backlog_`: in that lane alone.
+    """What is not delivered, cut into batches or not, in both lanes; `backlog_`: only in that lane.
 
     `oldest_started_at_us`: of the first of it in the order of arrival.
     """

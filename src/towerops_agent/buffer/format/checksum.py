@@ -1,4 +1,4 @@
-"""Checksums of what is on disk: SQLite has none of its own, so a flipped bit would be read back as a reading.
+"""Checksums of what is on disk: SQLite itself keeps no checksums, so a flipped bit would be read back as a reading.
 
 A row's is over the values that it was written with, as msgpack, so a value that came back as another type does not match either.
 Pure. 32 bits: one damaged row in four billion passes.

@@ -46,7 +46,7 @@ _encoder = msgspec.msgpack.Encoder()
 def encode_poll(poll: Poll) -> PollRow:
     """The poll as a row. Raises ValueError or OverflowError on what a Poll must not hold: a NaN, an integer beyond 64 bits."""
     if not _all_finite(poll.values):
-        raise ValueError("a poll holds a value that is no finite number: expected None where nothing was read")
+        raise ValueError("a poll holds a value that is not a finite number: expected None if nothing was read")
     if not (0 <= poll.started_at_us < _INT64 and 0 <= poll.layout < _INT64 and 0 <= poll.metric_count < _INT64):
         raise ValueError("a poll's layout, started_at_us or metric_count is not within 0..2^63-1")
     columns = poll.layout, poll.started_at_us, poll.metric_count
@@ -76,7 +76,7 @@ def decode_poll(row: PollRow, layout: Layout) -> Poll:
             f"a stored poll has {len(values)} values: expected {layout.value_count}, and times for {layout.item_count} items"
         )
     if not _all_finite(values):
-        raise BufferFailure("a stored poll holds a value that is no finite number")
+        raise BufferFailure("a stored poll holds a value that is not a finite number")
     return Poll(layout_id, started_at_us, values, times, metric_count)
 
 
@@ -99,7 +99,7 @@ def decode_layout(body: bytes) -> Layout:
         decoded = _layout_decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BufferFailure(f"a stored layout can't be decoded: {error}") from error
-    if isinstance(decoded, str):  # the equipment's id alone: a layout of its state
+    if isinstance(decoded, str):  # only the equipment's id: a layout of its state
         return Layout(decoded, is_state=True)
     equipment_id, sensors, interfaces = decoded
     if not all(divisor and isfinite(divisor) for _, divisor in sensors):
@@ -108,7 +108,7 @@ def decode_layout(body: bytes) -> Layout:
 
 
 def digest(layout_body: bytes) -> bytes:
-    """What tells layouts apart: DIGEST_OCTETS octets."""
+    """The key of a layout: DIGEST_OCTETS octets."""
     return blake2b(layout_body, digest_size=DIGEST_OCTETS).digest()
 
 

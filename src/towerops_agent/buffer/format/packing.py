@@ -3,7 +3,7 @@
 Neighbouring polls differ little, and most of what they share are whole runs of octets: counters of errors, the high octets of
 traffic, the ids of runs. Level 1 finds that at 0.01 µs a value; differences, by row or column, save a tenth more space for two to
 eight times the CPU, and reading one poll would then cost all those before it (docs/decisions/0009-packing.md has the figures).
-A checksum is in each pack, as SQLite has none.
+Each pack has a checksum, as SQLite keeps no checksums.
 Pure.
 """
 
