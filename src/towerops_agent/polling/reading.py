@@ -15,7 +15,7 @@ from towerops_agent.polling.course.device import Device, first_width, replan
 from towerops_agent.polling.course.identity import Identities, Interfaces, identify
 from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.names import folded, is_name, is_passing
-from towerops_agent.polling.course.news import Ambiguous, AnswersElsewhere, Back, Gone, Moved, News, Restarted
+from towerops_agent.polling.course.news import Ambiguous, AnswersElsewhere, Back, Gone, Moved, News, RepliesOddly, Restarted
 from towerops_agent.polling.course.octets import has_fallen, has_gone_on, octets_of
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.progress import ABSENT, PollProgress
@@ -131,9 +131,14 @@ class _Course:
         self._planner = planner
         self._device = device
         self._timeouts_s = timeouts_s
+        traits = device.traits
         self._session = Session(
-            client, device.peer, device.security, over_tcp=device.over_tcp, from_any=device.traits.any_address
+            *(client, device.peer, device.security),
+            over_tcp=device.over_tcp,
+            from_any=traits.any_address,
+            tolerates=traits.tolerates,
         )
+        self._tolerated = traits.tolerates
         self._news: list[News] = []
         self._lost: list[int] = []
         self._deadline = 0.0
@@ -152,6 +157,7 @@ class _Course:
             withheld = _withheld(device, progress)
             device.octets = octets_of(progress, device.octets) if device.if_indexes else None
         progress.finish()
+        self._news += [RepliesOddly(oddity) for oddity in sorted(traits.tolerates - self._tolerated)]
         if (traits.widths, traits.max_varbinds) != learned:
             replan(device, self._planner, device.plan.if_indexes)
         interpretation = interpret(progress, device.layout, started_at_us, withheld, traits.units)
@@ -196,6 +202,7 @@ class _Course:
         if session.answers_from is not None and not traits.any_address:
             traits.any_address = True
             self._news.append(AnswersElsewhere(session.answers_from[0]))
+        traits.tolerates |= session.tolerates
         return answer
 
     # Which interface is which

@@ -242,7 +242,7 @@ def test_a_device_that_answers_from_another_address_is_heard_once_that_is_known_
     """Learned from a poll's first timeout, with a warning; from then on its answers count from anywhere."""
 
     class Crooked(FakeClient):
-        async def ask(self, peer, security, request, timeouts_s, *, over_tcp=False, from_any=False):
+        async def ask(self, peer, security, request, timeouts_s, *, over_tcp=False, from_any=False, tolerates=frozenset()):
             self.from_any.append(from_any)
             if not from_any:
                 return NoReply("timeout", len(timeouts_s), answered_from=("192.0.2.99", 161))

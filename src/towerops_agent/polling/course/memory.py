@@ -15,6 +15,7 @@ import msgspec
 from towerops_agent.polling.course.device import Device, replan
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import Traits
+from towerops_agent.snmp.wire.exchange import Oddity
 
 _VERSION: Final = 2
 
@@ -38,6 +39,7 @@ class _Learned(msgspec.Struct, array_like=True):
     refused_names: list[bytes]
     index_lies: bool
     absence_holds: bool
+    tolerates: list[str]
     if_indexes: list[int]
     units: list[str] = []
 
@@ -70,6 +72,7 @@ class Memory:
             refused_names=frozenset(learned.refused_names),
             index_lies=learned.index_lies,
             absence_holds=learned.absence_holds,
+            tolerates=frozenset(oddity for oddity in Oddity if oddity in learned.tolerates),
         )
         replan(device, planner, learned.if_indexes)
 
@@ -94,6 +97,7 @@ def encode_memory(devices: Iterable[Device]) -> bytes:
             sorted(device.traits.refused_names),
             device.traits.index_lies,
             device.traits.absence_holds,
+            sorted(device.traits.tolerates),
             list(device.plan.if_indexes),
             list(device.traits.units),
         )

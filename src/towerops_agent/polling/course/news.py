@@ -14,6 +14,13 @@ class AnswersElsewhere:
 
 
 @dataclass(frozen=True, slots=True)
+class RepliesOddly:
+    """The device's replies are not as they should be, and accepted all the same: in what, in words."""
+
+    oddity: str
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted:
     """The device has restarted since it was last read."""
 
@@ -52,4 +59,4 @@ class Back:
     if_index: int
 
 
-News = AnswersElsewhere | Restarted | Moved | Gone | Ambiguous | Back
+News = AnswersElsewhere | RepliesOddly | Restarted | Moved | Gone | Ambiguous | Back

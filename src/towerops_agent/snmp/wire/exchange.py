@@ -17,7 +17,7 @@ Source: RFC 3416 §4.1 (request-id), RFC 1157 §4.1.1, RFC 3412 §7.2 (msgID, re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Final
 
 from towerops_agent.errors import MalformedMessage
@@ -38,13 +38,25 @@ MOST_REPEATS: Final = 3
 _SMALL: Final = Request((parse_oid("1.3.6.1.2.1.1.3.0"),))  # sysUpTime
 
 
+class Oddity(StrEnum):
+    """In what a device's replies differ from what the RFCs want, and yet are its replies. Never accepted from another address."""
+
+    OTHER_COMMUNITY = "another community than the request's"
+    SHORT_ID = "a request-id cut to 16 bits"
+    EXTRA_ZERO = "OIDs with a zero too many"
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A device's reply. `received_us`: the wall clock at its arrival; `rtt_s`: from the attempt that it answers."""
+    """A device's reply. `received_us`: the wall clock at its arrival; `rtt_s`: from the attempt that it answers.
+
+    `oddities`: what it was accepted in spite of.
+    """
 
     pdu: Pdu
     rtt_s: float
     received_us: int
+    oddities: frozenset[Oddity] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,7 @@ class Transaction:
     """One request to one peer, until it is answered or given up. `timeouts_s`: how long each attempt waits, and so the number of
     attempts.
 
+    `tolerates`: oddities of the device's replies that are known; others are accepted when they are seen for the second time.
     `from_any`: the device may answer from another address of its own; else such an answer is discarded, and `answered_from` is
     its address.
     """
@@ -100,7 +113,9 @@ class Transaction:
     request: Request
     timeouts_s: Sequence[float]
     from_any: bool = False
+    tolerates: frozenset[Oddity] = frozenset()
     attempts: int = 0
+    seen: set[Oddity] = field(default_factory=set)
     sent_at: dict[int, float] = field(default_factory=dict)  # by request-id
     answered_from: Peer | None = None
     v3: V3Course | None = None
@@ -181,19 +196,40 @@ class Exchanges:
         pdu = message.pdu
         if pdu.type != PduType.RESPONSE:
             return Discard.NOT_A_RESPONSE
-        transaction = self._open.get(pdu.request_id)
+        request_id, oddities = pdu.request_id, set[Oddity]()
+        transaction = self._open.get(request_id)
         if transaction is None:
-            return self._unawaited(pdu.request_id)
+            found = self._by_short_id(request_id, peer)
+            if found is None:
+                return self._unawaited(request_id)
+            request_id, transaction = found
+            oddities.add(Oddity.SHORT_ID)
         refusal = transaction.security.refuses(message)
         if peer != transaction.peer and (refusal is not None or not transaction.from_any):
             if refusal is None:
                 transaction.answered_from = peer
             return Discard.FOREIGN_PEER
-        if refusal is not None:
+        if refusal is Discard.WRONG_COMMUNITY:
+            oddities.add(Oddity.OTHER_COMMUNITY)
+        elif refusal is not None:
             return refusal
-        rtt_s = now - transaction.sent_at[pdu.request_id]
+        if not oddities <= transaction.tolerates | transaction.seen:
+            transaction.seen |= oddities
+            return refusal or Discard.UNKNOWN_ID
+        rtt_s = now - transaction.sent_at[request_id]
         self.close(transaction)
-        return transaction, Reply(pdu, rtt_s, wall_us)
+        return transaction, Reply(pdu, rtt_s, wall_us, frozenset(oddities))
+
+    def _by_short_id(self, request_id: int, peer: Peer) -> tuple[int, Transaction] | None:
+        """The one open request to this very device whose id ends in these 16 bits, and its whole id."""
+        if not -0x8000 <= request_id <= 0xFFFF:
+            return None
+        found = [
+            (whole, transaction)
+            for whole, transaction in self._open.items()
+            if transaction.peer == peer and not (whole ^ request_id) & 0xFFFF
+        ]
+        return found[0] if len(found) == 1 else None
 
     def _receive_v3(
         self, datagram: bytes, peer: Peer, now: float, wall_us: int
