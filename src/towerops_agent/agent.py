@@ -131,7 +131,12 @@ class Agent:
         )
         self._live = LiveSocket(
             settings.database_path,
-            {b"health": self._health_answer, b"status": self._status_answer, b"retry refused": self._retry_answer},
+            {
+                b"health": self._health_answer,
+                b"status": self._status_answer,
+                b"devices": self._devices_answer,
+                b"retry refused": self._retry_answer,
+            },
         )
         self._page = None if settings.metrics_listen is None else self._metrics_page(settings.metrics_listen)
 
@@ -198,6 +203,9 @@ class Agent:
 
     async def _status_answer(self) -> bytes:
         return encode_snapshot(await self._observer.take())
+
+    async def _devices_answer(self) -> bytes:
+        return self._observer.devices()
 
     async def run_once(self) -> SingleRun:
         """Fetch the configuration, poll each device once, submit everything; what came of it is in the database too.

@@ -203,6 +203,7 @@ class Fleet:
             self._store(result.poll)
         before = device.state
         device.state = next_state(before, result.silence, result.missing, self._now_us())
+        device.lacks = () if result.poll is None else tuple(sorted(result.missing.items()))  # a silent device lacks all
         if device.state_layout is not None:
             self._store(poll_of_state(device.state, device.state_layout, self._now_us(), result.rtt_s))
         self._tell(device, before, device.state, result)

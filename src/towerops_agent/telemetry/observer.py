@@ -26,6 +26,7 @@ from towerops_agent.errors import BufferFailure
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.telemetry import systemd
 from towerops_agent.telemetry.marks import Marks, boot_clock_s
+from towerops_agent.telemetry.views import devices
 from towerops_agent.telemetry.views.health import Vitals, standing_still
 from towerops_agent.telemetry.views.snapshot import (
     KEY,
@@ -33,6 +34,7 @@ from towerops_agent.telemetry.views.snapshot import (
     MOST_REFUSALS,
     Configuration,
     Dealing,
+    Late,
     RefusedItem,
     SingleRun,
     Snapshot,
@@ -40,6 +42,7 @@ from towerops_agent.telemetry.views.snapshot import (
     count_states,
     encode_snapshot,
     limited_devices,
+    missing_now,
     slowest_devices,
     troubled_devices,
 )
@@ -78,7 +81,7 @@ class Observer:
         self._database_octets = database_octets
         self._now_us = now_us
         self._started_s = time.monotonic()
-        self._samples: deque[tuple[float, int, int]] = deque()  # (monotonic seconds, polls, metrics)
+        self._samples = deque([(self._started_s, 0, 0)])  # (monotonic seconds, polls, metrics)
         self._failing = False
 
     async def run(self) -> None:
@@ -137,11 +140,17 @@ class Observer:
                 kept = replace(single_run, problems=single_run.problems[:MOST_PROBLEMS])
                 snapshot = replace(snapshot, single_run=kept)
             await self._buffer.put_meta(KEY, encode_snapshot(snapshot))
+            if stopped:
+                await self._buffer.put_meta(devices.KEY, self.devices())
             self._failing = False
         except BufferFailure as error:
             if not self._failing:
                 log.warning("status can't be written", error=str(error))
             self._failing = True
+
+    def devices(self) -> bytes:
+        """A report of each device, as `devices` reads it."""
+        return devices.encode_devices(devices.report_devices(self._fleet.devices.values()))
 
     async def take(self, stopped: bool = False) -> Snapshot:
         """The state of all parts now. Raises BufferFailure if the buffer can't say what is pending."""
@@ -149,8 +158,13 @@ class Observer:
         if not pending.polls:
             self._marks.move("delivery")  # it waits for something to deliver
         behind = self._courier.backlog
+        late = None
+        if pending.backlog_metrics:
+            drained_in_s = None if behind is None else behind.drained_in_s
+            late = Late(pending.backlog_metrics, pending.backlog_oldest_started_at_us, drained_in_s)
         now_us = self._now_us()
-        devices = list(self._fleet.devices.values())
+        polled = list(self._fleet.devices.values())
+        missing, lacking = missing_now(polled)
         return Snapshot(
             version=__version__,
             hostname=socket.gethostname(),
@@ -164,18 +178,16 @@ class Observer:
                 "metrics": _dealing(self._courier.availability),
                 "heartbeat": _dealing(self._heartbeat.availability),
             },
-            configuration=self._configuration(len(devices)),
-            states=count_states(devices),
-            troubled=troubled_devices(devices),
-            slowest=slowest_devices(devices),
-            limited=limited_devices(devices),
-            backlog=Undelivered(
-                metrics=pending.metrics,
-                polls=pending.polls,
-                oldest_us=pending.oldest_started_at_us,
-                database_octets=self._database_octets(),
-                drained_in_s=behind.drained_in_s if behind else None,
-            ),
+            configuration=self._configuration(len(polled)),
+            states=count_states(polled),
+            troubled=troubled_devices(polled),
+            slowest=slowest_devices(polled),
+            limited=limited_devices(polled),
+            missing=missing,
+            lacking=lacking,
+            pending=Undelivered(pending.metrics, pending.polls, pending.oldest_started_at_us),
+            backlog=late,
+            database_octets=self._database_octets(),
             latest_s=round(self._fleet.latest_s, 3),
             a_minute=self._a_minute(),
             counters={name.value: self._counters.by_reason(name) for name in Count if self._counters.total(name)},
@@ -194,7 +206,7 @@ class Observer:
         )
 
     def _a_minute(self) -> dict[str, float]:
-        """Polls and metrics in the last minute, or in the time since the start."""
+        """Polls and metrics in the last minute; empty before there was one, as most devices are polled at once at the start."""
         now_s = time.monotonic()
         polls, metrics = self._counters.total(Count.POLLS), self._counters.total(Count.READINGS)
         self._samples.append((now_s, polls, metrics))
@@ -202,7 +214,7 @@ class Observer:
             self._samples.popleft()
         first_s, first_polls, first_metrics = self._samples[0]
         minutes = (now_s - first_s) / 60
-        if not minutes:
+        if minutes < 1:
             return {}
         return {"polls": (polls - first_polls) / minutes, "metrics": (metrics - first_metrics) / minutes}
 

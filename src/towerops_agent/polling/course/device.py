@@ -28,7 +28,8 @@ class Device:
     `if_indexes`, `if_names`: its interfaces as configured, "" if one has no name; the plan has the indexes where they are now.
     `state_layout`: the id of the layout of its state in the buffer, None if the server does not take states.
     `peer`, `resolved_at`: its socket address, and when (monotonic seconds) a name was resolved to it; None before the first poll.
-    `state`: from its last poll; None before the first. `check_in`: polls until its interfaces are looked up again.
+    `state`: from its last poll; None before the first. `lacks`: how many values that lacked, by reason; none if it was not
+    answered. `check_in`: polls until its interfaces are looked up again.
     `failed_checks`: how often in a row that has left some unknown. `samples`: see identity.Interfaces.
     `octets`: the octet counters of its interfaces in the last poll, for what was read with the same plan; see octets.py.
     """
@@ -49,6 +50,7 @@ class Device:
     peer: Peer | None = None
     resolved_at: float = 0.0
     state: DeviceState | None = None
+    lacks: tuple[tuple[str, int], ...] = ()
     state_layout: int | None = None
     check_in: int = 0
     failed_checks: int = 0

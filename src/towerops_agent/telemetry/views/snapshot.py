@@ -5,6 +5,7 @@ The metrics page does not: exposition.py reads the live parts, and shares count_
 Pure. `_us`: microseconds since 1970 by the wall clock; `_s`: seconds; `_ms`: milliseconds.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 from typing import Final
@@ -98,12 +99,18 @@ class SingleRun(msgspec.Struct):
 
 
 class Undelivered(msgspec.Struct, frozen=True):
-    """The undelivered values. `drained_in_s`: an estimate, None if there is no outage to catch up with."""
+    """All values that are not delivered: those that wait for the next batch, and the backlog."""
 
     metrics: int
     polls: int
     oldest_us: int | None
-    database_octets: int
+
+
+class Late(msgspec.Struct, frozen=True):
+    """The values that could not be delivered in time. `oldest_us`: when the oldest was polled. `drained_in_s`: an estimate."""
+
+    metrics: int
+    oldest_us: int | None
     drained_in_s: float | None
 
 
@@ -111,7 +118,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """All of it. `due_s`: the loops' marks; like `written_boot_s`, on the boot clock. `counters`: name -> reason -> count.
 
     `single_run`: what came of it, if it was `run --once`.
-    `a_minute`: polls and metrics in the minute before. `latest_s`: how late a poll has started at most.
+    `a_minute`: polls and metrics in the minute before; empty in the first one. `missing`: the values that the devices' last
+    polls lack, by reason; `lacking`: how many devices lack some. `latest_s`: how late a poll has started at most.
     """
 
     version: str
@@ -127,7 +135,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     troubled: list[TroubledDevice]
     slowest: list[SlowDevice]
     limited: list[LimitedDevice]
-    backlog: Undelivered
+    missing: dict[str, int]
+    lacking: int
+    pending: Undelivered
+    backlog: Late | None
+    database_octets: int
     latest_s: float
     a_minute: dict[str, float]
     counters: dict[str, dict[str, int]]
@@ -159,6 +171,16 @@ def count_states(devices: Iterable[Device]) -> dict[str, int]:
     for device in devices:
         counts[device.state.state.value if device.state else "unknown"] += 1
     return counts
+
+
+def missing_now(devices: Iterable[Device]) -> tuple[dict[str, int], int]:
+    """How many values the last polls of these devices lack, by reason, and how many devices lack some."""
+    missing: Counter[str] = Counter()
+    lacking = 0
+    for device in devices:
+        missing.update(dict(device.lacks))
+        lacking += bool(device.lacks)
+    return dict(missing), lacking
 
 
 def troubled_devices(devices: Iterable[Device]) -> list[TroubledDevice]:

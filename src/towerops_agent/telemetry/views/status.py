@@ -3,11 +3,15 @@
 Pure: the time is passed in. `_us`: microseconds since 1970.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from towerops_agent.telemetry.views.snapshot import Dealing, LimitedDevice, Snapshot
-from towerops_agent.text import duration, moment, size
+from towerops_agent.telemetry.views.lines import Line, Tone, plain, section
+from towerops_agent.telemetry.views.snapshot import Dealing, Late, LimitedDevice, Snapshot
+from towerops_agent.text import counted, duration, moment, size
+
+TONES: Final = {"up": Tone.GOOD, "degraded": Tone.WARNING, "down": Tone.BAD, "unknown": Tone.PLAIN}
+"""How each state of a device is."""
 
 SHOWN_DEVICES: Final = 20
 SHOWN_REFUSALS: Final = 10
@@ -17,62 +21,71 @@ _LOSSES: Final = ("polls_skipped", "metrics_refused", "metrics_expired", "metric
 """The counters of losses; shown if they are not zero."""
 
 
+def status_lines(snapshot: Snapshot, now_us: int, *, runs: bool = True) -> list[Line]:
+    """The status. `runs`: whether the agent answered, or this is what it left."""
+    return [line for label, lines in _sections(snapshot, now_us, runs) for line in section(label, lines)]
+
+
 def render(snapshot: Snapshot, now_us: int, *, runs: bool = True) -> str:
-    """The status, as lines of a label and what it is about. `runs`: whether the agent answered, or this is what it left."""
-    lines = []
-    for label, parts in _sections(snapshot, now_us, runs):
-        for part in parts:
-            lines.append(f"{label:<10} {part}".rstrip())
-            label = ""  # noqa: PLW2901 - only the first line of a section has its label
-    return "\n".join(lines)
+    """The status as text without colour, each line however long it is."""
+    return plain(status_lines(snapshot, now_us, runs=runs))
 
 
-def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str, list[str]]]:
+def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str, list[Line]]]:
     yield "agent", [_agent(snapshot, now_us, runs), *_single_run(snapshot)]
     yield "API", _api(snapshot, now_us)
     yield "config", _config(snapshot, now_us)
     yield "devices", _devices(snapshot, now_us)
-    yield "polling", _polling(snapshot)
-    yield "backlog", [_backlog(snapshot, now_us)]
+    yield "polling", _polling(snapshot, now_us)
+    yield "delivery", [_waiting(snapshot, runs)]
+    if snapshot.backlog is not None:
+        yield "backlog", [_backlog(snapshot.backlog, now_us)]
+    yield "database", [Line(size(snapshot.database_octets))]
     losses = _losses(snapshot)
     if losses:
         yield "lost", losses
     if snapshot.slowest:
         yield (
             "slowest",
-            [f"{slow.rtt_ms:>7.1f} ms  {slow.name} ({slow.address}), {slow.max_varbinds} at once" for slow in snapshot.slowest],
+            [
+                Line(f"{slow.rtt_ms:>7.1f} ms  {slow.name} ({slow.address}), {slow.max_varbinds} at once")
+                for slow in snapshot.slowest
+            ],
         )
     if snapshot.limited:
         yield "limits", [_limits(device) for device in snapshot.limited[:SHOWN_DEVICES]]
     if snapshot.clock_skew_s is not None and abs(snapshot.clock_skew_s) > 30:
         off = duration(abs(snapshot.clock_skew_s))
-        yield "clock", [f"differs from the server's by {off}: set it, or readings get wrong times"]
+        yield "clock", [Line(f"differs from the server's by {off}: set it, or readings get wrong times", Tone.BAD)]
 
 
-def _agent(snapshot: Snapshot, now_us: int, runs: bool) -> str:
+def _agent(snapshot: Snapshot, now_us: int, runs: bool) -> Line:
     who = f"{snapshot.version} on {snapshot.hostname}"
     if snapshot.stopped_us is not None:
-        return f"{who}, stopped {_since(snapshot.stopped_us, now_us)} ago, at {moment(snapshot.stopped_us)}"
+        ago = _since(snapshot.stopped_us, now_us)
+        tone = Tone.PLAIN if snapshot.single_run is not None else Tone.WARNING
+        return Line(f"{who}, stopped {ago} ago, at {moment(snapshot.stopped_us)}", tone)
     if not runs:
         age = duration(abs(now_us - snapshot.written_us) / 1e6)
-        return f"{who}, does not run: killed, or a power cut; what follows is {age} old"
-    return f"{who}, running for {_since(snapshot.started_us, now_us)} (pid {snapshot.pid})"
+        return Line(f"{who}, does not run: killed, or a power cut; what follows is {age} old", Tone.BAD)
+    return Line(f"{who}, running for {_since(snapshot.started_us, now_us)} (pid {snapshot.pid})", Tone.GOOD)
 
 
-def _single_run(snapshot: Snapshot) -> list[str]:
+def _single_run(snapshot: Snapshot) -> list[Line]:
     run = snapshot.single_run
     if run is None:
         return []
-    more = [f"  and {len(run.problems) - SHOWN_PROBLEMS} more"] if len(run.problems) > SHOWN_PROBLEMS else []
-    return [
-        f"a single run (run --once): {run.summary}{', with problems:' if run.problems else ''}",
-        *(f"  {problem}" for problem in run.problems[:SHOWN_PROBLEMS]),
-        *more,
-    ]
+    head = f"a single run (run --once): {run.summary}"
+    if not run.problems:
+        return [Line(head, Tone.GOOD)]
+    more = [Line(f"and {len(run.problems) - SHOWN_PROBLEMS} more", indent=2)] if len(run.problems) > SHOWN_PROBLEMS else []
+    problems = [Line(problem, Tone.BAD, indent=2) for problem in run.problems[:SHOWN_PROBLEMS]]
+    return [Line(f"{head}, with problems:", Tone.WARNING), *problems, *more]
 
 
-def _api(snapshot: Snapshot, now_us: int) -> list[str]:
-    return [f"{name}: {_dealing(dealing, now_us)}" for name, dealing in snapshot.dealings.items()]
+def _api(snapshot: Snapshot, now_us: int) -> list[Line]:
+    tones = {True: Tone.GOOD, False: Tone.BAD, None: Tone.PLAIN}
+    return [Line(f"{name}: {_dealing(dealing, now_us)}", tones[dealing.works]) for name, dealing in snapshot.dealings.items()]
 
 
 def _dealing(dealing: Dealing, now_us: int) -> str:
@@ -85,77 +98,98 @@ def _dealing(dealing: Dealing, now_us: int) -> str:
     return f"fails since {since} ({dealing.failures} times): {dealing.last_failure}"
 
 
-def _config(snapshot: Snapshot, now_us: int) -> list[str]:
+def _config(snapshot: Snapshot, now_us: int) -> list[Line]:
     config = snapshot.configuration
     age = "kept from before" if config.fetched_us is None else f"fetched {_since(config.fetched_us, now_us)} ago"
     version = f"version {config.version}, " if config.version else ""
-    lines = [f"{version}{config.devices} devices, {age}"]
+    lines = [Line(f"{version}{counted(config.devices, 'device')}, {age}")]
     if config.refused:
-        lines.append(f"{config.refused} refused:")
+        lines.append(Line(f"{config.refused} refused:", Tone.WARNING))
         lines += [
-            f"  {refused.kind} {' '.join(filter(None, (refused.equipment, refused.item)))}: {refused.reason}"
+            Line(f"{refused.kind} {' '.join(filter(None, (refused.equipment, refused.item)))}: {refused.reason}", indent=2)
             for refused in config.refusals[:SHOWN_REFUSALS]
         ]
     return lines
 
 
-def _devices(snapshot: Snapshot, now_us: int) -> list[str]:
+def _devices(snapshot: Snapshot, now_us: int) -> list[Line]:
     states = snapshot.states
     unknown = f", {states['unknown']} not polled yet" if states.get("unknown") else ""
-    lines = [f"{states['up']} up, {states['degraded']} degraded, {states['down']} down{unknown}"]
+    tone = Tone.BAD if states["down"] else Tone.WARNING if states["degraded"] else Tone.GOOD
+    lines = [Line(f"{states['up']} up, {states['degraded']} degraded, {states['down']} down{unknown}", tone)]
     shown = snapshot.troubled[:SHOWN_DEVICES]
     lines += [
-        f"  {device.state:<8}  {device.name} ({device.address})  {device.reason}, for {_since(device.since_us, now_us)}"
+        Line(
+            f"{device.state:<8}  {device.name} ({device.address})  {device.reason}, for {_since(device.since_us, now_us)}",
+            TONES[device.state],
+            indent=2,
+        )
         for device in shown
     ]
     more = states["degraded"] + states["down"] - len(shown)
     if more > 0:
-        lines.append(f"  and {more} more (--json has {len(snapshot.troubled)} of them)")
+        lines.append(Line(f"and {more} more: `towerops-agent devices` lists all", indent=2))
     return lines
 
 
-def _polling(snapshot: Snapshot) -> list[str]:
+def _polling(snapshot: Snapshot, now_us: int) -> list[Line]:
     rates = snapshot.a_minute
-    polls, metrics = rates.get("polls", 0), rates.get("metrics", 0)
-    lines = [f"{polls:.0f} polls, {metrics:.0f} metrics a minute; started at most {snapshot.latest_s:.1f} s late"]
-    missing = snapshot.counters.get("readings_missing", {})
-    if missing:
-        lines.append("missing since the start: " + _by_reason(missing))
+    if rates:
+        done = f"{rates['polls']:,.0f} polls, {rates['metrics']:,.0f} metrics a minute"
+    else:
+        polls, metrics = (sum(snapshot.counters.get(name, {}).values()) for name in ("polls", "readings"))
+        ended_us = now_us if snapshot.stopped_us is None else snapshot.stopped_us
+        done = f"{counted(polls, 'poll')}, {counted(metrics, 'metric')} in the first {_since(snapshot.started_us, ended_us)}"
+    lines = [Line(f"{done}; started at most {snapshot.latest_s:.1f} s late")]
+    if snapshot.missing:
+        where = f"{by_reason(snapshot.missing)}, of {counted(snapshot.lacking, 'device')}"
+        lines.append(Line(f"missing in the last polls: {where} (`towerops-agent devices --lacking`)", Tone.WARNING))
     return lines
 
 
-def _limits(device: LimitedDevice) -> str:
-    learned = [f"asked for {device.max_varbinds} at once"]
-    if device.refused_at is not None:
-        learned[0] += f", as it refuses {device.refused_at}"
-    if device.mute:
-        learned.append(f"{device.mute} OIDs are never answered")
-    if device.answers_from_elsewhere:
+def _limits(device: LimitedDevice) -> Line:
+    learned = limits(device.max_varbinds, device.refused_at, device.mute, device.answers_from_elsewhere)
+    return Line(f"{device.name} ({device.address}): {learned}")
+
+
+def limits(max_varbinds: int, refused_at: int | None, mute: int, answers_from_elsewhere: bool) -> str:
+    """The learned limits of a device, in words."""
+    learned = [f"asked for {max_varbinds} at once"]
+    if refused_at is not None:
+        learned[0] += f", as it refuses {refused_at}"
+    if mute:
+        learned.append(f"{counted(mute, 'OID')} {'is' if mute == 1 else 'are'} never answered")
+    if answers_from_elsewhere:
         learned.append("answers from another address")
-    return f"{device.name} ({device.address}): {'; '.join(learned)}"
+    return "; ".join(learned)
 
 
 def _since(time_us: int, now_us: int) -> str:
     return duration((now_us - time_us) / 1e6)
 
 
-def _backlog(snapshot: Snapshot, now_us: int) -> str:
-    backlog = snapshot.backlog
-    database = f"database {size(backlog.database_octets)}"
-    if not backlog.metrics:
-        return f"nothing pending; {database}"
+def _waiting(snapshot: Snapshot, runs: bool) -> Line:
+    waiting = snapshot.pending.metrics - (snapshot.backlog.metrics if snapshot.backlog else 0)
+    if not waiting:
+        return Line("nothing waits" if snapshot.backlog else "all is delivered")
+    verb = "waits" if waiting == 1 else "wait"
+    return Line(f"{counted(waiting, 'metric')} {verb} for the next {'batch' if runs else 'start'}")
+
+
+def _backlog(backlog: Late, now_us: int) -> Line:
     age = f", the oldest {_since(backlog.oldest_us, now_us)} old" if backlog.oldest_us is not None else ""
-    drained = f", drained in about {duration(backlog.drained_in_s)}" if backlog.drained_in_s is not None else ""
-    return f"{backlog.metrics} metrics, polls: {backlog.polls}{age}{drained}; {database}"
+    drained = f", delivered in about {duration(backlog.drained_in_s)}" if backlog.drained_in_s is not None else ""
+    return Line(f"{counted(backlog.metrics, 'metric')} late{age}{drained}", Tone.WARNING)
 
 
-def _losses(snapshot: Snapshot) -> list[str]:
+def _losses(snapshot: Snapshot) -> list[Line]:
     return [
-        f"{name.replace('_', ' ')}: {_by_reason(snapshot.counters[name])}"
+        Line(f"{name.replace('_', ' ')} since the start: {by_reason(snapshot.counters[name])}", Tone.BAD)
         for name in _LOSSES
         if any(snapshot.counters.get(name, {}).values())
     ]
 
 
-def _by_reason(counts: dict[str, int]) -> str:
+def by_reason(counts: Mapping[str, int]) -> str:
+    """`3 timeout, 1 noSuchName`: the most first."""
     return ", ".join(f"{count} {reason}".rstrip() for reason, count in sorted(counts.items(), key=lambda item: -item[1]))

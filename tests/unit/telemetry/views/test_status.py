@@ -7,9 +7,11 @@ import pytest
 from support import devices
 from support.snapshots import MINUTE_US, NOW_US, snapshot
 from towerops_agent.polling.course.state import DeviceState, State
+from towerops_agent.telemetry.views.lines import Tone, laid_out
 from towerops_agent.telemetry.views.snapshot import (
     Configuration,
     Dealing,
+    Late,
     LimitedDevice,
     RefusedItem,
     SingleRun,
@@ -19,10 +21,11 @@ from towerops_agent.telemetry.views.snapshot import (
     decode_snapshot,
     encode_snapshot,
     limited_devices,
+    missing_now,
     slowest_devices,
     troubled_devices,
 )
-from towerops_agent.telemetry.views.status import render
+from towerops_agent.telemetry.views.status import render, status_lines
 
 
 def test_an_agent_that_is_well_takes_a_few_lines():
@@ -33,7 +36,8 @@ def test_an_agent_that_is_well_takes_a_few_lines():
         "config     version 7, 3 devices, fetched 1 min ago",
         "devices    3 up, 0 degraded, 0 down",
         "polling    3 polls, 204 metrics a minute; started at most 0.0 s late",
-        "backlog    nothing pending; database 12.3 MB",
+        "delivery   all is delivered",
+        "database   12.3 MB",
     ]
 
 
@@ -54,12 +58,15 @@ def test_what_is_wrong_is_told_with_its_reason_and_since_when():
             states={"up": 1, "degraded": 0, "down": 42, "unknown": 1},
             troubled=[TroubledDevice("d", "South", "10.0.0.2:161", "down", "timeout", NOW_US - 26 * 60 * MINUTE_US)] * 30,
             limited=[LimitedDevice("West", "10.0.0.3:161", 9, 10, 2, True)],
-            backlog=Undelivered(81_600, 1200, NOW_US - 72 * MINUTE_US, 5_000_000, 40.0),
+            pending=Undelivered(81_612, 1203, NOW_US - 72 * MINUTE_US),
+            backlog=Late(81_600, NOW_US - 72 * MINUTE_US, 40.0),
+            missing={"noSuchObject": 3, "timeout": 9},
+            lacking=2,
             counters={
                 "metrics_expired": {"": 7},
                 "polls_skipped": {"late": 2},
                 "bugs": {},
-                "readings_missing": {"noSuchObject": 3, "timeout": 9},
+                "readings_missing": {"noSuchObject": 3000, "refused": 900},
             },
             clock_skew_s=-95.0,
         ),
@@ -73,14 +80,54 @@ def test_what_is_wrong_is_told_with_its_reason_and_since_when():
         "down      South (10.0.0.2:161)  timeout, for 1 d 2 h",
         "and 22 more",
         "West (10.0.0.3:161): asked for 9 at once, as it refuses 10; 2 OIDs are never answered; answers from another address",
-        "81600 metrics, polls: 1200, the oldest 1 h 12 min old, drained in about 40 s",
-        "metrics expired: 7",
-        "polls skipped: 2 late",
-        "9 timeout, 3 noSuchObject",
+        "delivery   12 metrics wait for the next batch",
+        "backlog    81,600 metrics late, the oldest 1 h 12 min old, delivered in about 40 s",
+        "metrics expired since the start: 7",
+        "polls skipped since the start: 2 late",
+        "missing in the last polls: 9 timeout, 3 noSuchObject, of 2 devices (`towerops-agent devices --lacking`)",
         "differs from the server's by 1 min 35 s",
     ):
         assert said in text
     assert "bugs" not in text
+    assert "3000" not in text, "what devices lacked that may be gone"
+
+
+def test_in_the_first_minute_there_are_counts_and_no_rates():
+    """Most devices are polled at once at the start: a rate would be several times what it becomes."""
+    young = snapshot(
+        a_minute={}, started_us=NOW_US - 20_000_000, counters={"polls": {"complete": 2, "silent": 1}, "readings": {"": 1204}}
+    )
+    assert "polling    3 polls, 1,204 metrics in the first 20 s; started" in render(young, NOW_US)
+
+
+def test_missing_values_are_those_of_the_devices_that_there_are():
+    one, two = devices.device(equipment_id="a"), devices.device(equipment_id="b")
+    one.lacks, two.lacks = (("noSuchObject", 3),), ()
+    assert missing_now([one, two]) == ({"noSuchObject": 3}, 1)
+    assert missing_now([two]) == ({}, 0)
+
+
+def test_a_long_line_is_wrapped_below_its_text_and_nothing_of_it_is_lost():
+    failing = Dealing(False, NOW_US - MINUTE_US, None, 9, "no connection: " + "word " * 40)
+    for line in status_lines(snapshot(dealings={"metrics": failing}), NOW_US):
+        texts = laid_out(line, 60)
+        assert max(map(len, texts)) <= 60
+        assert " ".join(" ".join(texts).split()) == " ".join(f"{line.label} {line.text}".split())
+        assert all(text.startswith(" " * 11) for text in texts[1:])
+
+
+def test_what_is_wrong_has_the_tone_of_it():
+    tones = {
+        line.text.partition(":")[0]: line.tone
+        for line in status_lines(
+            snapshot(
+                dealings={"metrics": Dealing(False, NOW_US, None, 1, "x"), "heartbeat": Dealing(True, NOW_US, NOW_US, 0, "")},
+                states={"up": 1, "degraded": 0, "down": 1, "unknown": 0},
+            ),
+            NOW_US,
+        )
+    }
+    assert (tones["metrics"], tones["heartbeat"], tones["1 up, 0 degraded, 1 down"]) == (Tone.BAD, Tone.GOOD, Tone.BAD)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,210 @@
+"""The devices of a running agent, each as its last poll shows it: a list to be filtered and sorted, or one of them at length.
+
+Pure: the time is passed in. `_us`: microseconds since 1970; `_ms`: milliseconds.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from towerops_agent.polling.course.device import Device
+from towerops_agent.polling.course.state import State
+from towerops_agent.reasons import reason_of
+from towerops_agent.telemetry.views.lines import Line, Tone, section
+from towerops_agent.telemetry.views.status import TONES, by_reason, limits
+from towerops_agent.text import counted, duration
+
+KEY: Final = "devices"
+"""Under which the agent leaves them in its database when it stops."""
+
+NOT_POLLED: Final = "unknown"
+STATES: Final = (*(state.value for state in State), NOT_POLLED)
+
+_GAP: Final = "  "
+
+
+class DeviceReport(msgspec.Struct, frozen=True):
+    """One device. `missing`: how many values its last poll lacked, by reason. The rest as in Device and in Traits."""
+
+    id: str
+    name: str
+    address: str
+    state: str
+    reason: str
+    since_us: int | None
+    rtt_ms: float | None
+    interval_s: int
+    sensors: int
+    interfaces: int
+    missing: dict[str, int]
+    max_varbinds: int
+    refused_at: int | None
+    mute: int
+    answers_from_elsewhere: bool
+
+    @property
+    def lacks(self) -> int:
+        """How many values its last poll lacked."""
+        return sum(self.missing.values())
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(list[DeviceReport])
+
+
+def report_devices(devices: Iterable[Device]) -> list[DeviceReport]:
+    """A report of each."""
+    return [_report(device) for device in devices]
+
+
+def _report(device: Device) -> DeviceReport:
+    traits, state = device.traits, device.state
+    return DeviceReport(
+        id=device.id,
+        name=device.name,
+        address=device.address,
+        state=NOT_POLLED if state is None else state.state.value,
+        reason="" if state is None else state.reason,
+        since_us=None if state is None else state.since_us,
+        rtt_ms=None if traits.srtt_s is None else round(traits.srtt_s * 1000, 1),
+        interval_s=device.interval_s,
+        sensors=device.plan.sensor_count,
+        interfaces=len(device.if_indexes),
+        missing=dict(device.lacks),
+        max_varbinds=traits.max_varbinds,
+        refused_at=traits.refused_at,
+        mute=len(traits.mute),
+        answers_from_elsewhere=traits.any_address,
+    )
+
+
+def encode_devices(reports: Sequence[DeviceReport]) -> bytes:
+    """The reports as a list in JSON."""
+    return _encoder.encode(reports)
+
+
+def decode_devices(octets: bytes) -> list[DeviceReport] | None:
+    """The reports; None if a version of the agent with another format wrote them."""
+    try:
+        return _decoder.decode(octets)
+    except msgspec.MsgspecError:
+        return None
+
+
+_ORDERS: Final[dict[str, Callable[[DeviceReport], Any]]] = {
+    "state": lambda device: (-_badness(device.state), -device.lacks, device.name.casefold()),
+    "name": lambda device: device.name.casefold(),
+    "address": lambda device: _natural(device.address),
+    "rtt": lambda device: -(device.rtt_ms or 0.0),
+    "missing": lambda device: -device.lacks,
+    "since": lambda device: -(device.since_us or 0),
+}
+ORDERS: Final = tuple(_ORDERS)
+"""What the list can be sorted by: the worst, the slowest, the latest first; names and addresses upwards."""
+
+
+def _badness(state: str) -> int:
+    return (State.UP.value, NOT_POLLED, State.DEGRADED.value, State.DOWN.value).index(state)
+
+
+def _natural(address: str) -> tuple[tuple[int, int | str], ...]:
+    """So that 10.0.0.9 comes before 10.0.0.10."""
+    pieces = address.replace("[", "").replace("]", "").replace(":", ".").split(".")
+    return tuple((0, int(piece)) if piece.isascii() and piece.isdigit() else (1, piece) for piece in pieces)
+
+
+def is_named(device: DeviceReport, text: str) -> bool:
+    """Whether `text` is its id, name or address, with or without the port."""
+    return text in (device.id, device.name, device.address, device.address.rpartition(":")[0].strip("[]"))
+
+
+def select(
+    reports: Iterable[DeviceReport], *, states: Sequence[str] = (), lacking: bool = False, text: str = "", order: str = "state"
+) -> list[DeviceReport]:
+    """The devices in one of these states (none given: in any), that lack values, and that have `text` in id, name or address."""
+    wanted = text.casefold()
+    found = [
+        device
+        for device in reports
+        if (not states or device.state in states)
+        and (not lacking or device.missing)
+        and any(wanted in part.casefold() for part in (device.id, device.name, device.address))
+    ]
+    return sorted(found, key=_ORDERS[order])
+
+
+def table(devices: Sequence[DeviceReport], now_us: int, width: int | None = None) -> list[tuple[str, Tone]]:
+    """A heading and a line for each device; a line longer than `width` is cut short."""
+    rows = [("STATE", "DEVICE", "ADDRESS", "RTT", "MISSING", "WHY"), *(_row(device, now_us) for device in devices)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    if width is not None:  # a long name costs the reason no room
+        widths[1] = min(widths[1], max(width // 3, 12))
+    tones = [Tone.PLAIN, *(TONES[device.state] for device in devices)]
+    return [(_laid_out(row, widths, width), tone) for row, tone in zip(rows, tones, strict=True)]
+
+
+def _row(device: DeviceReport, now_us: int) -> tuple[str, ...]:
+    why = device.reason
+    if device.state in (State.DOWN, State.DEGRADED) and device.since_us is not None:
+        why = f"{why}, for {duration((now_us - device.since_us) / 1e6)}"
+    if device.missing:
+        why = "; ".join(filter(None, (why, by_reason(device.missing))))
+    rtt = "" if device.rtt_ms is None else f"{device.rtt_ms:.1f} ms"
+    return (device.state, device.name, device.address, rtt, str(device.lacks or ""), why)
+
+
+def _laid_out(row: tuple[str, ...], widths: list[int], width: int | None) -> str:
+    cells = [
+        f"{_cut(cell, wide):>{wide}}" if i in (3, 4) else f"{_cut(cell, wide):<{wide}}"
+        for i, (cell, wide) in enumerate(zip(row, widths, strict=False))
+    ]
+    return _cut(_GAP.join((*cells, row[-1])).rstrip(), width)
+
+
+def _cut(text: str, width: int | None) -> str:
+    return text if width is None or len(text) <= width else f"{text[: width - 1]}…"
+
+
+def device_lines(device: DeviceReport, now_us: int) -> list[Line]:
+    """All that is known of one device."""
+    state = "not polled yet" if device.since_us is None else f"{device.state} for {duration((now_us - device.since_us) / 1e6)}"
+    lines = [
+        *section("device", [Line(f"{device.name} ({device.address}), id {device.id}")]),
+        *section(
+            "state", [Line("; ".join(filter(None, (state, _said(device.reason)))), TONES[device.state]), *_hint(device.reason)]
+        ),
+        *section(
+            "polled",
+            [
+                Line(
+                    f"each {duration(device.interval_s)}: {counted(device.sensors, 'sensor')}, "
+                    f"{counted(device.interfaces, 'interface')}; "
+                    + limits(device.max_varbinds, device.refused_at, device.mute, device.answers_from_elsewhere)
+                )
+            ],
+        ),
+    ]
+    if device.rtt_ms is not None:
+        lines += section("answers", [Line(f"in {device.rtt_ms:.1f} ms")])
+    if device.missing:
+        lines += section("lacks", [line for word, count in device.missing.items() for line in _lack(word, count)])
+        lines += section("", [Line(f"`towerops-agent doctor --device '{device.name}'` names each of them")])
+    return lines
+
+
+def _lack(word: str, count: int) -> list[Line]:
+    return [Line(f"{counted(count, 'value')}: {_said(word)}", Tone.WARNING), *_hint(word)]
+
+
+def _said(word: str) -> str:
+    """The reason in words, with the word by which counters and the log call it."""
+    reason = reason_of(word)
+    if reason is None or word in reason.text:
+        return word if reason is None else reason.text
+    return f"{reason.text} ({word})"
+
+
+def _hint(word: str) -> list[Line]:
+    reason = reason_of(word)
+    return [] if reason is None or not reason.hint else [Line(reason.hint, indent=2)]

@@ -1,0 +1,108 @@
+"""The list of devices: filtered, sorted, as wide as the terminal; and one device with all that is known of it."""
+
+import pytest
+
+from support import devices
+from support.snapshots import MINUTE_US, NOW_US
+from towerops_agent.polling.course.state import DeviceState, State
+from towerops_agent.telemetry.views.devices import (
+    ORDERS,
+    decode_devices,
+    device_lines,
+    encode_devices,
+    is_named,
+    report_devices,
+    select,
+    table,
+)
+from towerops_agent.telemetry.views.lines import Tone, plain
+
+
+def made(device_id, state, *, reason="", host="10.0.0.1", rtt_s=None, lacks=(), since_us=NOW_US - 5 * MINUTE_US):
+    device = devices.device(equipment_id=device_id, host=host, sensors=["1.3.6.1.4.1.1.0"], interfaces=[1, 2])
+    device.state = None if state is None else DeviceState(state, reason, since_us)
+    device.traits.srtt_s, device.lacks = rtt_s, lacks
+    return device
+
+
+FLEET = report_devices(
+    [
+        made("a", State.UP, host="10.0.0.10", rtt_s=0.002, lacks=(("noSuchObject", 1), ("timeout", 2))),
+        made("b", State.DOWN, reason="timeout", host="10.0.0.9"),
+        made("c", State.DEGRADED, reason="timeout", host="2001:db8::1", rtt_s=0.9, lacks=(("timeout", 7),)),
+        made("d", None, host="radio.example"),
+        made("e", State.UP, host="10.0.0.2", rtt_s=0.004, since_us=NOW_US),
+    ]
+)
+
+
+def ids(**wanted) -> str:
+    return "".join(device.id for device in select(FLEET, **wanted))
+
+
+@pytest.mark.parametrize(
+    ("order", "wanted"),
+    [("state", "bcdae"), ("name", "abcde"), ("address", "ebacd"), ("rtt", "ceabd"), ("missing", "cabde"), ("since", "eabcd")],
+)
+def test_each_order_has_the_worst_first(order, wanted):
+    assert ids(order=order) == wanted
+
+
+def test_each_order_is_among_those_offered():
+    assert {"state", "name", "address", "rtt", "missing", "since"} == set(ORDERS)
+
+
+def test_devices_are_filtered_by_state_by_what_they_lack_and_by_text():
+    assert ids(states=["down", "degraded"]) == "bc"
+    assert ids(lacking=True) == "ca"
+    assert ids(lacking=True, states=["up"]) == "a"
+    assert ids(text="10.0.0.1") == "a"
+    assert ids(text="NAME OF B") == "b"
+    assert ids(text="nobody") == ""
+
+
+def test_the_table_says_what_each_lacks_and_since_when():
+    texts = [text for text, _ in table(select(FLEET, order="name"), NOW_US)]
+    assert texts[0].split() == ["STATE", "DEVICE", "ADDRESS", "RTT", "MISSING", "WHY"]
+    assert texts[1].split("  ")[-1] == "2 timeout, 1 noSuchObject"
+    assert texts[2].endswith("timeout, for 5 min")
+    assert texts[3].endswith("7  timeout, for 5 min; 7 timeout")
+    assert [tone for _, tone in table(FLEET, NOW_US)] == [
+        Tone.PLAIN, Tone.GOOD, Tone.BAD, Tone.WARNING, Tone.PLAIN, Tone.GOOD,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_the_table_fits_the_terminal(width):
+    long = [made("x" * 100, State.DOWN, reason="timeout"), made("y", State.UP)]
+    assert max(len(text) for text, _ in table(report_devices(long), NOW_US, width)) <= width
+
+
+def test_a_device_is_found_by_id_name_and_address_with_or_without_its_port():
+    third = FLEET[2]
+    for text in ("c", "name of c", "2001:db8::1", "[2001:db8::1]:161"):
+        assert is_named(third, text)
+    assert not is_named(third, "name of")
+    assert is_named(FLEET[1], "10.0.0.9")
+    assert not is_named(FLEET[1], "10.0.0")
+
+
+def test_one_device_at_length_says_what_it_lacks_in_words_and_what_to_do():
+    text = plain(device_lines(FLEET[0], NOW_US))
+    for said in (
+        "device     name of a (10.0.0.10:161), id a",
+        "state      up for 5 min",
+        "polled     each 1 min: 1 sensor, 2 interfaces; asked for ",
+        "answers    in 2.0 ms",
+        "lacks      1 value: not there (noSuchObject)",
+        "2 values: met with silence (timeout)",
+        "`towerops-agent doctor --device 'name of a'` names each of them",
+    ):
+        assert said in text
+    assert "state      not polled yet" in plain(device_lines(FLEET[3], NOW_US))
+    assert "state      down for 5 min; met with silence (timeout)" in plain(device_lines(FLEET[1], NOW_US))
+
+
+def test_reports_are_the_same_after_the_socket_and_anothers_are_none():
+    assert decode_devices(encode_devices(FLEET)) == FLEET
+    assert decode_devices(b"[{}]") is None
