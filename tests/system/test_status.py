@@ -53,7 +53,7 @@ async def test_status_tells_of_devices_in_trouble_and_what_was_refused(tmp_path:
     assert "Device dead (127.0.0.1:9)  timeout" in text
     assert "sensor Device d0 d0-s0: oid is" in text
     assert "stopped" in text
-    assert "nothing pending" in text
+    assert "all is delivered" in text
     assert snapshot["counters"]["metrics_delivered"][""] == sandbox.store.metric_count
     assert not any(secret in text for secret in (COMMUNITY, TOKEN, "another-secret-9"))
 
@@ -150,3 +150,30 @@ async def test_an_agent_whose_disk_is_full_is_degraded_and_not_dead(tmp_path: Pa
             await agent.kill()
         status, text = await command("health", database=database)
         assert status == 1
+
+
+async def test_devices_and_status_of_one_show_what_it_lacks_while_the_agent_runs_and_after(tmp_path: Path):
+    """One device well, one dead, one that lacks a sensor: as the agent answers, and as it left them at its stop."""
+    database = tmp_path / "agent.db"
+    async with site(2) as config:
+        config["equipment"].append(equipment("dead", port=9, community="another-secret-9"))
+        config["equipment"][0]["sensors"][0]["oid"] = "1.3.6.1.4.1.99999.1.0"
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(env=environment(url, database)) as agent:
+            await agent.logged("device does not answer")
+            await agent.logged("lacks some configured readings")
+            status, text = await command("devices", database=database)
+            assert (status, len(text.splitlines())) == (0, 4), text
+            assert text.splitlines()[1].split()[:4] == ["down", "Device", "dead", "127.0.0.1:9"]
+            _, lacking = await command("devices", "--lacking", "--json", database=database)
+            _, one = await command("status", "--device", "Device d0", database=database)
+            status, nobody = await command("status", "--device", "Device d9", database=database)
+            assert (status, "no device has the name" in nobody) == (1, True)
+            await agent.stop()
+        _, after = await command("devices", "d0", "--json", database=database)
+    (device,) = json.loads(lacking)
+    assert (device["name"], device["state"], device["missing"]) == ("Device d0", "up", {"noSuchInstance": 1})
+    assert lacking == json.dumps(json.loads(lacking), indent=2) + "\n"
+    assert "lacks      1 value: not there (noSuchInstance)" in one
+    assert [device["name"] for device in json.loads(after)] == ["Device d0"]
+    assert "another-secret-9" not in text + lacking + one + after

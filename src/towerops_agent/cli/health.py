@@ -20,7 +20,7 @@ def health(database: Path) -> None:
 
     An API out of reach or a full disk is a line only.
     """
-    from towerops_agent.cli.status import left_snapshot
+    from towerops_agent.cli.reports import left_snapshot
     from towerops_agent.telemetry import live_client
     from towerops_agent.telemetry.views.health import health_text, judge_left
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from towerops_agent import __version__
+from towerops_agent.cli.devices import devices
 from towerops_agent.cli.doctor import doctor
 from towerops_agent.cli.health import health
 from towerops_agent.cli.history import history
@@ -97,7 +98,7 @@ def cli() -> None:
     logs.configure("warning", "logfmt", sys.stderr)  # `run` sets it up again from its settings
 
 
-for command in (run, doctor, status, health, history, refused, snmp):
+for command in (run, doctor, status, devices, health, history, refused, snmp):
     cli.add_command(command)
 
 

@@ -87,6 +87,13 @@ database_option = click.option(
 )
 
 
+def indented(value: object) -> str:
+    """`value` as JSON, as all commands print it."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
 def fail(error: AgentError) -> NoReturn:
     """End the command: print `error` on standard error, line by line, and exit with the matching status."""
     for line in str(error).splitlines():

@@ -9,72 +9,71 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import database_option, fail
+from towerops_agent.cli.options import database_option, fail, indented
+from towerops_agent.cli.reports import read_devices, read_snapshot
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
-    from towerops_agent.telemetry.views.snapshot import Snapshot
+    from towerops_agent.telemetry.views.devices import DeviceReport
 
 WATCH_EACH_S = 2.0
 
 
 @click.command()
 @database_option
+@click.option("--device", "device", metavar="NAME", help="Show only this device, at length: by name, id or address.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the snapshot, and the metrics that the server refused.")
 @click.option("--watch", is_flag=True, help="Repeat every two seconds, until Ctrl-C.")
-def status(database: Path, as_json: bool, watch: bool) -> None:
+def status(database: Path, device: str | None, as_json: bool, watch: bool) -> None:
     """Show what the agent is doing: API, configuration, failing devices, backlog, losses. It need not be running."""
-    while True:
-        try:
-            text = _status_json(database) if as_json else _status_text(database)
-        except AgentError as error:
-            fail(error)
-        if not watch:
-            click.echo(text)
-            return
-        click.clear()
-        click.echo(text)
-        try:
-            time.sleep(WATCH_EACH_S)
-        except KeyboardInterrupt:
-            return
+    from towerops_agent.cli.terminal import show_for_good
 
-
-def read_snapshot(database: Path) -> "tuple[Snapshot | None, bool]":
-    """What the running agent says of itself now, or what it left in `database`, and whether it runs. Raises AgentError.
-
-    None before it ever wrote anything.
-    """
-    from towerops_agent.telemetry import live_client
-    from towerops_agent.telemetry.views.snapshot import decode_snapshot
+    def texts() -> list[str]:
+        if device is not None:
+            return _device_json(database, device) if as_json else _device_texts(database, device)
+        return _status_json(database) if as_json else _status_texts(database)
 
     try:
-        answer = live_client.ask(str(database), b"status")
-    except TimeoutError:
-        raise AgentError("the agent runs, and does not answer: see its log, and the load of this machine") from None
-    return (left_snapshot(database), False) if answer is None else (decode_snapshot(answer), True)
+        if watch:
+            show_for_good(texts, lambda: time.sleep(WATCH_EACH_S))
+        else:
+            click.echo("\n".join(texts()))
+    except AgentError as error:
+        fail(error)
 
 
-def left_snapshot(database: Path) -> "Snapshot | None":
-    """What the agent last wrote of itself into `database`; None before it ever did. Raises AgentError."""
-    from towerops_agent.buffer.reader import DatabaseReader
-    from towerops_agent.telemetry.views.snapshot import KEY, decode_snapshot
-
-    with DatabaseReader(database) as reader:
-        octets = reader.meta(KEY)
-    return None if octets is None else decode_snapshot(octets)
-
-
-def _status_text(database: Path) -> str:
-    from towerops_agent.telemetry.views.status import render
+def _status_texts(database: Path) -> list[str]:
+    from towerops_agent.cli.terminal import fitted
+    from towerops_agent.telemetry.views.status import status_lines
 
     snapshot, runs = read_snapshot(database)
     if snapshot is None:
         raise AgentError(f"no agent of this version has run on the database {database} yet: start it, then ask again")
-    return render(snapshot, time.time_ns() // 1000, runs=runs)
+    return fitted(status_lines(snapshot, time.time_ns() // 1000, runs=runs))
 
 
-def _status_json(database: Path) -> str:
+def _device_texts(database: Path, name: str) -> list[str]:
+    from towerops_agent.cli.terminal import fitted
+    from towerops_agent.telemetry.views.devices import device_lines
+
+    now_us = time.time_ns() // 1000
+    return [text for device in _devices_named(database, name) for text in fitted(device_lines(device, now_us))]
+
+
+def _device_json(database: Path, name: str) -> list[str]:
+    return [indented(_devices_named(database, name))]
+
+
+def _devices_named(database: Path, name: str) -> "list[DeviceReport]":
+    from towerops_agent.telemetry.views.devices import is_named
+
+    found = [device for device in read_devices(database) if is_named(device, name)]
+    if not found:
+        raise AgentError(f"no device has the name, id or address {name}: `towerops-agent devices` lists them")
+    return found
+
+
+def _status_json(database: Path) -> list[str]:
     import msgspec
 
     from towerops_agent.buffer.reader import DatabaseReader
@@ -84,4 +83,4 @@ def _status_json(database: Path) -> str:
         refused = [
             {"metric": msgspec.Raw(metric.metric), "reason": metric.reason, "at_us": metric.at_us} for metric in reader.refused()
         ]
-    return msgspec.json.encode({"snapshot": snapshot, "refused_metrics": refused}).decode()
+    return [indented({"snapshot": snapshot, "refused_metrics": refused})]

@@ -1,0 +1,59 @@
+"""What an agent reports of itself, for the commands: what it answers while it runs, or what it left in its database.
+
+Imports are lazy, as in main.py. I/O: a Unix socket, SQLite.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from towerops_agent.errors import AgentError
+
+if TYPE_CHECKING:
+    from towerops_agent.telemetry.views.devices import DeviceReport
+    from towerops_agent.telemetry.views.snapshot import Snapshot
+
+
+def read_snapshot(database: Path) -> "tuple[Snapshot | None, bool]":
+    """What the running agent says of itself now, or what it left in `database`, and whether it runs. Raises AgentError.
+
+    None before it ever wrote anything.
+    """
+    from towerops_agent.telemetry.views.snapshot import decode_snapshot
+
+    answer = ask_agent(database, b"status")
+    return (left_snapshot(database), False) if answer is None else (decode_snapshot(answer), True)
+
+
+def ask_agent(database: Path, question: bytes) -> bytes | None:
+    """The running agent's answer; None if none runs on `database`. Raises AgentError if it does not answer in time."""
+    from towerops_agent.telemetry import live_client
+
+    try:
+        return live_client.ask(str(database), question)
+    except TimeoutError:
+        raise AgentError("the agent runs, and does not answer: see its log, and the load of this machine") from None
+
+
+def left_snapshot(database: Path) -> "Snapshot | None":
+    """What the agent last wrote of itself into `database`; None before it ever did. Raises AgentError."""
+    from towerops_agent.buffer.reader import DatabaseReader
+    from towerops_agent.telemetry.views.snapshot import KEY, decode_snapshot
+
+    with DatabaseReader(database) as reader:
+        octets = reader.meta(KEY)
+    return None if octets is None else decode_snapshot(octets)
+
+
+def read_devices(database: Path) -> "list[DeviceReport]":
+    """All devices, as the running agent reports them, or as a stopped one left them. Raises AgentError."""
+    from towerops_agent.buffer.reader import DatabaseReader
+    from towerops_agent.telemetry.views.devices import KEY, decode_devices
+
+    octets = ask_agent(database, b"devices")
+    if octets is None:
+        with DatabaseReader(database) as reader:
+            octets = reader.meta(KEY)
+    found = None if octets is None else decode_devices(octets)
+    if found is None:
+        raise AgentError(f"no agent runs on the database {database}, and none left a list of its devices there: start it")
+    return found

@@ -1,0 +1,106 @@
+"""On a terminal: in colour and as wide and high as it is; elsewhere the same words, whole and plain."""
+
+import asyncio
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+
+import pytest
+
+from support.snapshots import NOW_US, snapshot
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.cli import terminal
+from towerops_agent.counters import Counters
+from towerops_agent.telemetry.views.lines import Line, Tone
+from towerops_agent.telemetry.views.snapshot import KEY, TroubledDevice, encode_snapshot
+
+LINES = [Line("word " * 30, Tone.BAD, "agent"), Line("fine", Tone.GOOD)]
+
+
+@pytest.fixture
+def tty(monkeypatch):
+    monkeypatch.setattr(terminal, "on_terminal", lambda: True)
+    monkeypatch.setattr(terminal.shutil, "get_terminal_size", lambda: os.terminal_size((60, 10)))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.mark.usefixtures("tty")
+def test_a_terminal_has_lines_of_its_width_in_colour_but_for_the_label():
+    texts = terminal.fitted(LINES)
+    assert texts[0].startswith("agent      \x1b[31mword")
+    assert len(texts) == 4
+    assert texts[-1] == " " * 11 + "\x1b[32mfine\x1b[0m"
+
+
+@pytest.mark.usefixtures("tty")
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_no_color_is_obeyed(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert not any("\x1b" in text for text in terminal.fitted(LINES))
+
+
+def test_status_repeats_on_a_real_terminal_without_scrolling(tmp_path):
+    """A terminal of ten lines, and the state of an agent with thirty devices that are down."""
+    database = tmp_path / "agent.db"
+    left = snapshot(
+        stopped_us=NOW_US,
+        states={"up": 0, "degraded": 0, "down": 30, "unknown": 0},
+        troubled=[TroubledDevice("d", "South", "10.0.0.2:161", "down", "timeout", NOW_US)] * 30,
+    )
+
+    async def leave() -> None:
+        async with Buffer(database, Counters(), clock_us=lambda: NOW_US) as buffer:
+            await buffer.put_meta(KEY, encode_snapshot(left))
+
+    asyncio.run(leave())
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 60, 0, 0))
+    environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    command = [sys.executable, "-m", "towerops_agent", "status", "--watch", "--database-path", str(database)]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env={**environ, "TERM": "xterm"})
+    try:
+        seen = b""
+        while seen.count(b"\x1b[J") < 3:  # once as it is cleared, and two rounds
+            seen += os.read(ours, 1 << 16)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(theirs)
+    _, first, *_ = seen.decode().split("\x1b[Hagent")
+    screen = first.partition("\x1b[J")[0].split("\r\n")[:-1]
+    assert len(screen) == 9
+    assert "more lines: make the window higher" in screen[-1]
+    assert all(len(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line)) <= 60 for line in screen)
+
+
+def test_elsewhere_a_line_is_whole_and_plain(monkeypatch):
+    monkeypatch.setattr(terminal, "on_terminal", lambda: False)
+    texts = terminal.fitted(LINES)
+    assert len(texts) == 2
+    assert not any("\x1b" in text for text in texts)
+
+
+@pytest.mark.usefixtures("tty")
+def test_what_is_shown_for_good_fits_the_screen_and_begins_at_its_top_each_time(capsys):
+    """Nothing scrolls: fewer lines than the screen has, and what the last screen left is cleared."""
+    rounds = iter([[f"line {i}" for i in range(50)], ["short"]])
+
+    def pause():
+        if rounds.__length_hint__() == 0:
+            raise KeyboardInterrupt
+
+    terminal.show_for_good(lambda: next(rounds), pause)
+    _, first, second = capsys.readouterr().out.split("\x1b[H")[-3:]
+    assert first.count("\n") == 9
+    assert first.endswith("… and 42 more lines: make the window higher\x1b[K\n\x1b[J")
+    assert second == "short\x1b[K\n\x1b[J"
