@@ -90,7 +90,7 @@ async def test_history_shows_what_was_read_by_id_and_by_name(tmp_path: Path):
             await agent.stop()
     status, text = await command("history", "Device d0", database=database)
     assert status == 0
-    assert len([line for line in text.splitlines() if line.startswith("d0-s")]) == 5
+    assert len([line for line in text.splitlines() if line.startswith("counter (d0-s")]) == 5, text
     status, lines = await command("history", "d0", "--csv", database=database, TOWEROPS_AGENT_TOKEN="")
     delivered = {(reading.timestamp, f"{reading.value}") for reading in sandbox.store.readings("d0-s1")}
     shown = {tuple(line.split(",")[::3]) for line in lines.splitlines() if ",d0-s1," in line}

@@ -14,6 +14,7 @@ from towerops_agent.cli.options import EXIT_FAILURE, FILE, TOKEN_FILE, database_
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
+    from towerops_agent.config.document.names import Names
     from towerops_agent.model import Secret
     from towerops_agent.telemetry.views.history import Series
 
@@ -21,51 +22,59 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("device")
 @database_option
-@click.option(TOKEN_FILE.flag, "token_file", envvar=TOKEN_FILE.variable, type=FILE, help="To find a device by its name.")
-@click.option("--hours", default=24.0, show_default=True, type=click.FloatRange(0.01, 48), help="How far back.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print time,id,what,value lines.")
-def history(device: str, database: Path, token_file: Path | None, hours: float, as_csv: bool) -> None:
+@click.option(
+    TOKEN_FILE.flag, "token_file", envvar=TOKEN_FILE.variable, type=FILE, help="To read the names in the configuration."
+)
+@click.option("--hours", type=click.FloatRange(0.01, 48), help="How far back; without it, all that there is.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print time,id,what,value,name,unit lines.")
+def history(device: str, database: Path, token_file: Path | None, hours: float | None, as_csv: bool) -> None:
     """Show the last hours of DEVICE (an id or a name): its sensors, and its interfaces' rates in bits a second."""
     from towerops_agent.buffer.reader import DatabaseReader
-    from towerops_agent.telemetry.views.history import series_of
+    from towerops_agent.telemetry.views.history import series_of, span
 
     until_us = time.time_ns() // 1000
-    since_us = until_us - round(hours * 3_600_000_000)
+    since_us = 0 if hours is None else until_us - round(hours * 3_600_000_000)
     try:
         with DatabaseReader(database) as reader:
-            equipment_id, names = _find(device, database, token_file, set(reader.equipment()))
+            equipment_id, names, doubt = _find(device, database, token_file, set(reader.equipment()))
             series = series_of(reader.polls(equipment_id, since_us))
     except AgentError as error:
         fail(error)
     if not series:
-        click.echo(f"towerops-agent: nothing was read from {device} in the last {hours:g} hours", err=True)
+        when = "in the days that the database keeps" if hours is None else f"in the last {hours:g} hours"
+        click.echo(f"towerops-agent: nothing was read from {device} {when}", err=True)
         sys.exit(EXIT_FAILURE)
+    if doubt:
+        click.echo(f"towerops-agent: sensors and interfaces are shown by their ids: {doubt}", err=True)
     if as_csv:
-        _print_csv(series)
-    else:
-        _print_sparklines(series, names, since_us, until_us)
+        _print_csv(series, names)
+        return
+    if hours is None:
+        since_us, until_us = span(series)
+    _print_sparklines(series, names, since_us, until_us)
 
 
-def _find(device: str, database: Path, token_file: Path | None, known: set[str]) -> tuple[str, dict[str, str]]:
-    """The id of the equipment with this name or id, and the names of its interfaces by id. Raises AgentError."""
+def _find(device: str, database: Path, token_file: Path | None, known: set[str]) -> "tuple[str, Names, str]":
+    """The id of the equipment with this name or id, its names, and why there are none, if so. Raises AgentError."""
     from towerops_agent.api.bearer import TokenSource
-    from towerops_agent.config.kept import is_called, read_devices
+    from towerops_agent.config.document.names import Names, names_of
+    from towerops_agent.config.kept import devices_of, is_called, read_kept
 
     token = TokenSource(_token_of_environment(), token_file)
     try:
-        found = read_devices(database, lambda: token.token, is_called(device))
+        config = read_kept(database, lambda: token.token)
     except AgentError as error:
         if device in known:
-            return device, {}  # an id needs no configuration
+            return device, Names(), str(error)  # an id needs no configuration
         hint = "give the token, so that the agent's kept configuration can be read, or give the device's id"
         raise AgentError(f"no device with the id {device}, and names can't be looked up ({error}): {hint}") from error
+    found = devices_of(config, is_called(device))
     if len(found) > 1:
         raise AgentError(f"{len(found)} devices have the name {device}: give an id: {', '.join(item.id for item in found)}")
-    if found:
-        return found[0].id, {interface.id: interface.if_name for interface in found[0].interfaces if interface.if_name}
-    if device in known:
-        return device, {}
-    raise AgentError(f"no device has the name or id {device}: use a name or an id of the configuration")
+    if not found and device not in known:
+        raise AgentError(f"no device has the name or id {device}: use a name or an id of the configuration")
+    equipment_id = found[0].id if found else device
+    return equipment_id, names_of(config, equipment_id), ""
 
 
 def _token_of_environment() -> "Secret | None":
@@ -77,33 +86,32 @@ def _token_of_environment() -> "Secret | None":
     return Secret(text) if text else None
 
 
-def _print_csv(series: "list[Series]") -> None:
+def _print_csv(series: "list[Series]", names: "Names") -> None:
     import csv
 
     from towerops_agent.delivery.course.metrics import timestamp
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("time", "id", "what", "value"))
+    writer.writerow(("time", "id", "what", "value", "name", "unit"))
     for one in series:
+        what = one.what if one.what == "sensor" else f"{one.what}_bit_s"
+        unit = names.units.get(one.id, "") if one.what == "sensor" else "bit/s"
         for at_us, value in one.points:
             if value is not None:
-                writer.writerow((timestamp(at_us), one.id, one.what if one.what == "sensor" else f"{one.what}_bit_s", value))
+                writer.writerow((timestamp(at_us), one.id, what, value, names.labels.get(one.id, ""), unit))
 
 
-def _print_sparklines(series: "list[Series]", names: dict[str, str], since_us: int, until_us: int) -> None:
-    from towerops_agent.telemetry.views.history import BARS, PLAIN_BARS, amount, sparkline
-    from towerops_agent.text import moment
+def _print_sparklines(series: "list[Series]", names: "Names", since_us: int, until_us: int) -> None:
+    from towerops_agent.cli.terminal import width
+    from towerops_agent.telemetry.views.history import BARS, PLAIN_BARS, chart
+    from towerops_agent.text import duration, moment
 
     encoding = sys.stdout.encoding or "ascii"
     try:
-        BARS.encode(encoding)
+        f"{BARS}…".encode(encoding)
         bars = BARS
     except UnicodeEncodeError:
         bars = PLAIN_BARS
-    labels = [names.get(one.id, one.id) + ("" if one.what == "sensor" else f" {one.what} bit/s") for one in series]
-    width = max(map(len, labels))
-    click.echo(f"{moment(since_us)} to {moment(until_us)}")
-    for label, one in zip(labels, series, strict=True):
-        line = sparkline(one, since_us, until_us, bars)
-        least, most, last = min(one.values), max(one.values), one.values[-1]
-        click.echo(f"{label:<{width}}  {line}  {amount(least)} to {amount(most)}, last {amount(last)}")
+    click.echo(f"{moment(since_us)} to {moment(until_us)}, {duration((until_us - since_us) / 1e6)}")
+    for line in chart(series, names, since_us, until_us, bars, width()):
+        click.echo(line)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from towerops_agent.buffer.reader import DatabaseReader, NotReadable
 from towerops_agent.config.document.equipment import read_config
+from towerops_agent.config.document.text import ConfigText
 from towerops_agent.config.seal import unseal
 from towerops_agent.errors import AgentError
 from towerops_agent.model import Equipment, Secret
@@ -28,9 +29,18 @@ def read_devices(database: Path, token: Callable[[], Secret], wanted: Callable[[
     A device that the agent itself refuses, or that has SNMP switched off, is left out.
     Raises NoKeptDevices; and what `token` raises, which is called only if there is a configuration to unseal.
     """
+    return devices_of(read_kept(database, token), wanted)
+
+
+def read_kept(database: Path, token: Callable[[], Secret]) -> ConfigText:
+    """The configuration kept in the file at `database`. Raises as read_devices does."""
     sealed = _sealed_config(database)
-    read = read_config(unseal(token(), sealed))
-    return [equipment for _, equipment in read.equipment if wanted(equipment)]
+    return unseal(token(), sealed)
+
+
+def devices_of(config: ConfigText, wanted: Callable[[Equipment], bool]) -> list[Equipment]:
+    """Its devices that are `wanted`, in its order, but for those that the agent does not poll."""
+    return [equipment for _, equipment in read_config(config).equipment if wanted(equipment)]
 
 
 def is_called(text: str) -> Callable[[Equipment], bool]:

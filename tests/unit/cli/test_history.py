@@ -10,9 +10,11 @@ from click.testing import CliRunner
 
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.cli.history import history
+from towerops_agent.config.document.text import config_text
+from towerops_agent.config.seal import seal
 from towerops_agent.counters import Counters
 from towerops_agent.delivery.course.metrics import encode_metrics
-from towerops_agent.model import Layout, Poll
+from towerops_agent.model import Layout, Poll, Secret
 
 READINGS = [
     (9007199254740995, 10.0),
@@ -41,3 +43,33 @@ async def test_csv_has_the_numbers_that_the_server_gets(tmp_path: Path):
     shown = {row["id"]: row["value"] for row in csv.DictReader(StringIO(printed.stdout))}
     assert shown == {sensor: json.dumps(value) for sensor, value in sent.items()}
     assert shown["s1"] == "9223372036854775809"
+
+
+async def test_names_and_units_of_the_configuration_are_in_the_table_and_in_the_csv(tmp_path: Path):
+    """The values are two hours old: without --hours all that there is is shown, and the span that it covers."""
+    then_us = time.time_ns() // 1000 - 7_200_000_000
+    database = tmp_path / "agent.db"
+    sensor = {"id": "s0", "oid": "1.3.6.1.4.1.1.0", "type": "temperature", "unit": "C", "metadata": {"descr": "board"}}
+    config = {"equipment": [{"id": "e1", "name": "North", "ip_address": "10.0.0.1", "sensors": [sensor]}]}
+    async with Buffer(database, Counters(), clock_us=lambda: then_us, commit_window_s=0.0) as buffer:
+        layout = await buffer.register(Layout("e1", (("s0", 10.0),)))
+        for minute in range(3):
+            buffer.add(Poll(layout, then_us + minute * 60_000_000, (415 + minute,), ((1, 0),), 1))
+        await buffer.flush()
+        await buffer.keep_config(seal(Secret("t0ken-7f"), config_text(json.dumps(config).encode())))
+    env = {"TOWEROPS_AGENT_TOKEN": "t0ken-7f"}
+    given = ["North", "--database-path", str(database)]
+    table = CliRunner().invoke(history, given, env=env)
+    head, line = table.stdout.splitlines()
+    assert head.endswith(", 2 min")
+    assert line.startswith("temperature, board [C]  ")
+    assert line.endswith("  41.5 to 41.7, last 41.7")
+    rows = list(csv.DictReader(StringIO(CliRunner().invoke(history, [*given, "--csv"], env=env).stdout)))
+    assert [(row["name"], row["unit"], row["value"]) for row in rows] == [
+        ("temperature, board", "C", value) for value in ("41.5", "41.6", "41.7")
+    ]
+    lately = CliRunner().invoke(history, [*given, "--hours", "1"], env=env)
+    assert (lately.exit_code, "nothing was read from North in the last 1 hours" in lately.stderr) == (1, True)
+    without = CliRunner().invoke(history, ["e1", "--database-path", str(database)], env={"TOWEROPS_AGENT_TOKEN": ""})
+    assert without.stdout.splitlines()[1].startswith("s0  ")
+    assert "sensors and interfaces are shown by their ids: " in without.stderr

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Final
 
 from towerops_agent.buffer.format.batch import StoredPoll
+from towerops_agent.config.document.names import Names
 from towerops_agent.delivery.course.metrics import quotient
 from towerops_agent.model import INTERFACE_COLUMNS, Number
 
@@ -18,6 +19,7 @@ BARS: Final = "▁▂▃▄▅▆▇█"
 PLAIN_BARS: Final = "_.-=+*#@"
 GAP: Final = " "
 WIDTH: Final = 60
+LEAST_WIDTH: Final = 60
 
 _DIRECTIONS: Final = (("in", 0), ("out", 1))
 
@@ -82,6 +84,49 @@ def sparkline(series: Series, since_us: int, until_us: int, bars: str = BARS, wi
     least, most = min(known), max(known)
     steps = (len(bars) - 1) / (most - least) if most > least else 0.0
     return "".join(GAP if mean is None else bars[round((mean - least) * steps)] for mean in means)
+
+
+def span(series: Sequence[Series]) -> tuple[int, int]:
+    """From the first point to right after the last, of all of them."""
+    times = [at_us for one in series for at_us, value in one.points if value is not None]
+    return min(times), max(times) + 1
+
+
+def chart(
+    series: Sequence[Series], names: Names, since_us: int, until_us: int, bars: str = BARS, width: int | None = None
+) -> list[str]:
+    """A line for each series: what it is, its sparkline, its least, most and last value. Within `width` columns, from 60 on.
+
+    A sensor is called by its type and description with its unit, an interface by its name; by the id if there is no such name.
+    """
+    labels = [_label(one, names) for one in series]
+    amounts = [f"{amount(min(one.values))} to {amount(max(one.values))}, last {amount(one.values[-1])}" for one in series]
+    label_width, line_width = max(map(len, labels)), WIDTH
+    if width is not None:
+        free = max(width, LEAST_WIDTH) - max(map(len, amounts)) - 2 * len(GAP) * 2
+        label_width = min(label_width, max(free - WIDTH, free // 2))
+        line_width = min(WIDTH, free - label_width)
+    return [
+        f"{_cut(label, label_width, bars):<{label_width}}  {sparkline(one, since_us, until_us, bars, line_width)}  {text}"
+        for label, one, text in zip(labels, series, amounts, strict=True)
+    ]
+
+
+def _label(series: Series, names: Names) -> str:
+    label = names.labels.get(series.id, series.id)
+    if series.what != "sensor":
+        return f"{label} {series.what} [bit/s]"
+    unit = names.units.get(series.id)
+    return f"{label} [{unit}]" if unit else label
+
+
+def _cut(label: str, width: int, bars: str) -> str:
+    """The label in `width` columns; what is behind its last blank, a unit, is kept."""
+    if len(label) <= width:
+        return label
+    dots = "…" if bars == BARS else "."
+    end = label[label.rfind(" [") :] if label.endswith("]") and " [" in label else ""
+    return f"{label[: max(width - len(end) - len(dots), 0)]}{dots}{end}"[:width]
 
 
 def amount(value: float) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from support.snapshots import MINUTE_US
 from towerops_agent.buffer.format.batch import StoredPoll
+from towerops_agent.config.document.names import Names
 from towerops_agent.model import Layout, Poll
 from towerops_agent.telemetry.views import history
 from towerops_agent.telemetry.views.history import Series
@@ -98,3 +99,30 @@ def test_a_sparkline_is_drawn_from_its_own_beginning():
     uneven = Series("a", "sensor", ((0, 3), (1, 3), (2, 3), (5, 4), (9, 5)))
     assert history.sparkline(uneven, 0, 10, history.PLAIN_BARS, 2) == "_@"
     assert history.sparkline(Series("a", "sensor", ((0, 1e9),)), 0, 10, width=1) == "▁"
+
+
+NAMES = Names({"temp": "temperature, board of the radio on the northern mast", "eth0": "sfp-sfpplus1"}, {"temp": "C"})
+
+
+def test_a_chart_calls_things_by_the_names_of_the_configuration():
+    """And by the id, if there is none."""
+    series = history.series_of([stored(0, 410, 0), stored(1, 420, 7500)])
+    temp, eth0 = history.chart(series, NAMES, *history.span(series))
+    assert temp.startswith("temperature, board of the radio on the northern mast [C]  ")
+    assert temp.endswith("  41 to 42, last 42")
+    assert eth0.startswith("sfp-sfpplus1 in [bit/s] ")
+    assert history.chart(series, Names(), *history.span(series))[0].startswith("temp  ")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_chart_fits_the_terminal_and_keeps_units_and_amounts(width):
+    series = history.series_of([stored(0, 410, 0), stored(1, 420, 7_500_000_000)])
+    lines = history.chart(series, NAMES, *history.span(series), width=width)
+    assert max(map(len, lines)) <= width
+    assert "[C]  " in lines[0]
+    assert lines[0].endswith("41 to 42, last 42")
+
+
+def test_the_span_is_from_the_first_value_to_the_last():
+    series = history.series_of([stored(3, 410, 0), stored(9, 420, 7500), stored(12, None, 0)])
+    assert history.span(series[:1]) == (3 * MINUTE_US, 9 * MINUTE_US + 1)

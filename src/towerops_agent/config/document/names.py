@@ -1,0 +1,88 @@
+"""What the configuration calls a device's sensors and interfaces: for people, and for nothing else.
+
+ConfigText -> names of one device. The agent itself keeps none of them in memory; a command reads them when it needs them.
+Pure. What is not of its type has no name: the configuration's other readers say what is wrong with it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from towerops_agent.config.document.text import ConfigText
+
+_DESCRIPTIONS: Final = ("descr", "description", "name", "label")
+"""Where `metadata` may say in words what a sensor reads; the first of them counts."""
+
+SHORT_ID: Final = 8
+"""How much of an id is shown, as of a commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """By the id of a sensor or interface. `labels`: `temperature, board`; `units`: as configured, of sensors that have one."""
+
+    labels: dict[str, str] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+
+
+def names_of(config: ConfigText, equipment_id: str) -> Names:
+    """The names in the configuration of the device with this id; none if it is not there."""
+    for text in config.items():
+        if equipment_id.encode() in text or b"\\" in text:  # decoding each of 10,000 devices would take seconds
+            equipment = _decoded(text)
+            if isinstance(equipment, dict) and equipment.get("id") == equipment_id:
+                return _names(equipment)
+    return Names()
+
+
+def _names(equipment: dict[str, Any]) -> Names:
+    names = Names()
+    for sensor in _objects(equipment.get("sensors")):
+        label = ", ".join(filter(None, (_text(sensor.get("type")), _description(sensor.get("metadata")))))
+        if label:
+            names.labels[sensor["id"]] = label
+        if unit := _text(sensor.get("unit")):
+            names.units[sensor["id"]] = unit
+    for interface in _objects(equipment.get("interfaces")):
+        if name := _text(interface.get("if_name")):
+            names.labels[interface["id"]] = name
+        elif isinstance(interface.get("if_index"), int):
+            names.labels[interface["id"]] = f"interface {interface['if_index']}"
+    return Names(_distinct(names.labels), names.units)
+
+
+def _distinct(labels: dict[str, str]) -> dict[str, str]:
+    """The labels, those that several have with the beginning of the id behind them, or the whole id if that is not enough."""
+    shared = {label for label, count in Counter(labels.values()).items() if count > 1}
+    short = Counter((label, item[:SHORT_ID]) for item, label in labels.items() if label in shared)
+    return {
+        item: label if label not in shared else f"{label} ({item[:SHORT_ID] if short[label, item[:SHORT_ID]] == 1 else item})"
+        for item, label in labels.items()
+    }
+
+
+def _objects(items: object) -> Iterable[dict[str, Any]]:
+    """Those of `items` that are objects with an id."""
+    if isinstance(items, list):
+        yield from (item for item in items if isinstance(item, dict) and isinstance(item.get("id"), str))
+
+
+def _description(metadata: object) -> str:
+    if not isinstance(metadata, dict):
+        return ""
+    return next(filter(None, (_text(metadata.get(key)) for key in _DESCRIPTIONS)), "")
+
+
+def _text(value: object) -> str:
+    """`value` in one line without control characters, if it is a text."""
+    return " ".join("".join(c if c.isprintable() else " " for c in value).split()) if isinstance(value, str) else ""
+
+
+def _decoded(text: bytes) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
