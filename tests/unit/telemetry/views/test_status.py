@@ -194,12 +194,15 @@ def test_a_configuration_without_a_version_has_none():
 
 
 def test_rates_that_are_not_known_are_none():
-    text = lines(a_minute={}, counters={"readings_missing": {"timeout": 2, "noSuchName": 9}})
-    assert "missing since the start: 9 noSuchName, 2 timeout" in text
+    text = lines(a_minute={}, missing={"timeout": 2, "noSuchName": 9}, lacking=1)
+    assert "a minute" not in text
+    assert "missing in the last polls: 9 noSuchName, 2 timeout, of 1 device" in text
     assert "missing" not in lines(counters={})
 
 
 def test_a_backlog_without_an_age_has_none():
-    text = lines(backlog=Undelivered(7, 2, None, 12_300_000, None))
+    text = lines(backlog=Late(7, None, None), pending=Undelivered(7, 2, None))
+    assert "7 metrics late" in text
     assert "old" not in text
-    assert "drained" not in text
+    assert "delivered in" not in text
+    assert "nothing waits" in text
