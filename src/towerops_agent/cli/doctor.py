@@ -75,11 +75,14 @@ class _Show:
     """Shows checks: as lines, devices together at the end, or all as JSON."""
 
     def __init__(self, as_json: bool) -> None:
+        from towerops_agent.doctor.findings.check import Mark
         from towerops_agent.doctor.findings.report import Lines
+        from towerops_agent.telemetry.views.lines import Tone
 
         self.checks: list[Check] = []
         self._as_json = as_json
         self._lines = Lines(sys.stdout.encoding)
+        self._tones = {Mark.OK: Tone.GOOD, Mark.WARNING: Tone.WARNING, Mark.FAILED: Tone.BAD, Mark.SKIPPED: Tone.PLAIN}
         self._first_device: int | None = None
         self._bar: Any = None  # click names no type for it
 
@@ -87,7 +90,7 @@ class _Show:
         """The next check."""
         self.checks.append(check)
         if self._first_device is None and not self._as_json:
-            click.echo(self._lines.line(check))
+            self._print(check)
 
     def begin_devices(self, total: int) -> Callable[[], None]:
         """All checks from now on are of devices. Call the returned function after each."""
@@ -105,13 +108,24 @@ class _Show:
 
     def end(self) -> None:
         """Show what has not been shown yet."""
-        from towerops_agent.doctor.findings.report import checks_json, device_width
+        from towerops_agent.doctor.findings.report import checks_json, device_width, hints_once
 
         if self._as_json:
             click.echo(checks_json(self.checks))
             return
         devices = self.checks[len(self.checks) if self._first_device is None else self._first_device :]
         width = device_width(devices)
-        for check in devices:
-            click.echo(self._lines.line(check, width))
+        for check in hints_once(devices):
+            self._print(check, width)
         click.echo(self._lines.summary(self.checks))
+
+    def _print(self, check: "Check", name_width: int | None = None) -> None:
+        from towerops_agent.cli.terminal import painted, width
+        from towerops_agent.doctor.findings.report import NAME_WIDTH
+
+        columns = width()
+        name_width = name_width or NAME_WIDTH
+        lines = [self._lines.line(check, name_width)] if columns is None else self._lines.lines(check, name_width, columns)
+        click.echo(painted(lines[0][0], self._tones[check.mark]) + lines[0][1:])
+        for line in lines[1:]:
+            click.echo(line)

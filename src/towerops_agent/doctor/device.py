@@ -7,8 +7,9 @@ I/O: SNMP. Times in seconds.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from towerops_agent.doctor.findings.check import Check, Mark
@@ -25,6 +26,7 @@ from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.message import PduType, Request
 from towerops_agent.snmp.wire.oid import format_oid, parse_oid
+from towerops_agent.text import counted
 
 AT_ONCE: Final = 50
 
@@ -49,22 +51,39 @@ class Waits:
 
 
 async def check_devices(
-    client: SnmpClient, devices: Iterable[Equipment], waits: Waits, checked: Callable[[], None] = lambda: None
+    client: SnmpClient,
+    devices: Iterable[Equipment],
+    waits: Waits,
+    checked: Callable[[], None] = lambda: None,
+    refused: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Check]:
-    """A check of each, in their order, AT_ONCE at a time. `checked`: called after each."""
+    """A check of each, in their order, AT_ONCE at a time.
+
+    `checked`: called after each. `refused`: how many sensors and interfaces of a device the agent does not use, by its id.
+    """
     numbered = enumerate(devices)  # consumed as tasks become free: they need not all be in memory
     planner = Planner()
     checks: dict[int, Check] = {}
 
     async def work() -> None:
         for number, equipment in numbered:
-            checks[number] = await check_device(client, equipment, waits, planner)
+            check = await check_device(client, equipment, waits, planner)
+            checks[number] = _with_refused(check, refused.get(equipment.id, 0))
             checked()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
             group.create_task(work())
     return [checks[number] for number in sorted(checks)]
+
+
+def _with_refused(check: Check, refused: int) -> Check:
+    """`check` of a device of whose configuration so many items are refused: then it is not all right."""
+    if not refused:
+        return check
+    mark = Mark.WARNING if check.mark is Mark.OK else check.mark
+    found = f"{check.found}; {counted(refused, 'more item')} of its configuration refused, see config"
+    return Check(check.name, mark, found, check.hint)
 
 
 async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, planner: Planner | None = None) -> Check:

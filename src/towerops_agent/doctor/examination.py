@@ -51,13 +51,50 @@ class Orders:
         """Whether this device is to be checked."""
         return not self.devices or any(_matches(text, equipment) for text in self.devices)
 
+    def wants_name(self, name: str) -> bool:
+        """Whether a device of which only the name or id is known was asked for."""
+        return any(text.casefold() == name.casefold() for text in self.devices)
+
 
 def _matches(text: str, equipment: Equipment) -> bool:
     return is_called(text)(equipment) or is_at(text, None)(equipment)
 
 
 async def examine(environ: Mapping[str, str], flags: Mapping[str, object], orders: Orders) -> AsyncGenerator[Check, None]:
-    """All checks, each as soon as it is done; `environ` and `flags` as for read_settings."""
+    """The checks, each as soon as it is done; `environ` and `flags` as for read_settings.
+
+    If only some devices are to be checked, those of these devices; or, if there is no configuration to find them in, why not.
+    """
+    configured: Configured | None = None
+    others: list[Check] = []
+    async for item in _agent_checks(environ, flags, orders):
+        if isinstance(item, Configured):
+            configured = item
+        elif orders.devices:
+            others.append(item)
+        else:
+            yield item
+    if configured is None or not configured.is_there:
+        for check in others:
+            if check.mark is not Mark.OK:
+                yield check
+    if configured is None:
+        return
+    for check in configured.of_devices if orders.devices else ():
+        yield check
+    for text in await asyncio.to_thread(_unmatched, configured, orders):
+        hint = "is the spelling right? A device that is refused or has SNMP switched off is not polled"
+        yield Check(text, Mark.FAILED, "the configuration has no device with this name, id or address that can be polled", hint)
+    async with SnmpClient(Counters()) as client:
+        checked = orders.begin_devices(configured.total)
+        for check in await check_devices(client, configured.devices(), orders.waits, checked, configured.refused):
+            yield check
+
+
+async def _agent_checks(
+    environ: Mapping[str, str], flags: Mapping[str, object], orders: Orders
+) -> AsyncGenerator[Check | Configured, None]:
+    """All checks but those of devices, and what there is to find the devices in."""
     prepared = check_settings(environ, flags, orders.on_token)
     for check in prepared.checks:
         yield check
@@ -80,13 +117,7 @@ async def examine(environ: Mapping[str, str], flags: Mapping[str, object], order
     configured = await asyncio.to_thread(_configured, settings, prepared.token, outcome, orders)
     for check in configured.checks:
         yield check
-    for text in await asyncio.to_thread(_unmatched, configured, orders):
-        hint = "is the spelling right? A device that is refused (see config) or has SNMP switched off is not polled"
-        yield Check(text, Mark.FAILED, "the configuration has no device with this name, id or address", hint)
-    async with SnmpClient(Counters()) as client:
-        checked = orders.begin_devices(configured.total)
-        for check in await check_devices(client, configured.devices(), orders.waits, checked):
-            yield check
+    yield configured
 
 
 async def _fetch(settings: Settings, token: TokenSource) -> ConfigOutcome[ConfigText] | SettingsError:
@@ -121,20 +152,20 @@ def _configured(
 ) -> Configured:
     """The API's configuration; without it, the one that the agent kept."""
     if isinstance(outcome, ConfigFetched):
-        return check_config(outcome.config, orders.wants)
+        return check_config(outcome.config, orders.wants, orders.wants_name)
     if token is None:
         return Configured([Check(CONFIG, Mark.SKIPPED, "without the token neither the API's nor the kept one can be read")])
     try:
         devices = read_devices(settings.database_path, lambda: token.token, lambda _: True)
     except (NoKeptDevices, InvalidConfig) as error:
-        return Configured([Check(CONFIG, Mark.FAILED, f"not fetched, and no kept one: {error}", "fix the API first")])
+        return Configured([Check(CONFIG, Mark.SKIPPED, f"not fetched: see above; and no kept one: {error}")])
     return kept_config(devices, orders.wants)
 
 
 def _unmatched(configured: Configured, orders: Orders) -> list[str]:
     """The names that were asked for and match no device."""
-    if configured.checks[0].mark in (Mark.FAILED, Mark.SKIPPED):
-        return []  # there is no configuration to look in
+    if not configured.is_there:
+        return []
     left = set(orders.devices)
     for equipment in configured.devices():
         left -= {text for text in left if _matches(text, equipment)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.proxy import is_local
 from towerops_agent.api.tls import tls_context
-from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.check import Check, Mark, split_expected
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
 from towerops_agent.settings import Settings, read_settings
@@ -83,5 +83,5 @@ def _unknown(environ: Mapping[str, str]) -> list[Check]:
 
 
 def _failed(text: str) -> Check:
-    found, _, wanted = text.partition(": expected ")
+    found, wanted = split_expected(text)
     return Check(NAME, Mark.FAILED, found, f"expected {wanted}" if wanted else "")

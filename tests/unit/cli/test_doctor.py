@@ -245,3 +245,30 @@ def test_help_tells_each_setting_but_the_token():
     assert "--token " not in result.output
     assert CliRunner().invoke(doctor, ["--token", "hush"]).exit_code == 2
     assert CliRunner().invoke(doctor, ["--timeout", "nan"]).exit_code == 2
+
+
+async def test_one_device_is_shown_by_itself_with_what_is_refused_of_it(database):
+    """None of the other checks, if they do not stand in the way; a device of which a sensor is refused is not all right."""
+    async with site(2) as config:
+        config["equipment"][0]["sensors"][0]["oid"] = "not an OID"
+        async with serving(config) as url:
+            result = await invoke(url, database, "--device", "Device d0")
+            other = await invoke(url, database, "--device", "Device d1")
+            nobody = await invoke(url, database, "--device", "Device d7")
+    lines = result.stdout.splitlines()
+    assert [line[:13] for line in lines[:2]] == ["! config     ", "! Device d0  "]
+    assert "sensor d0-s0 of Device d0 refused: " in lines[0]
+    assert "all 6 can be read; 1 more item of its configuration refused, see config" in lines[1]
+    assert lines[2:] == ["2 to look at"]
+    assert [line.split("  ")[0] for line in other.stdout.splitlines()] == ["✓ Device d1", "1 ok"]
+    assert (nobody.exit_code, len(nobody.stdout.splitlines())) == (1, 2)
+
+
+async def test_without_a_configuration_the_cause_is_shown_and_what_follows_from_it_is_skipped(database):
+    """One failure, with a device asked for and without."""
+    async with serving({}, fault=lambda faults: faults.answer(401)) as url:
+        result = await invoke(url, database, "--json")
+        one = await invoke(url, database, "--device", "North")
+    assert [name for name, mark in marks(result).items() if mark == "failed"] == ["token"]
+    assert marks(result)["config"] == "skipped"
+    assert any(line.startswith("✗ token ") for line in one.stdout.splitlines())

@@ -5,11 +5,13 @@ Pure. Texts of names, certificates and servers are shown without control charact
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
 from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.telemetry.views.lines import hanging
 
 _MARKS: Final = {Mark.OK: "✓", Mark.WARNING: "!", Mark.FAILED: "✗", Mark.SKIPPED: "–"}  # noqa: RUF001 - a dash, as it is set
 _ASCII: Final = {Mark.OK: "+", Mark.WARNING: "!", Mark.FAILED: "x", Mark.SKIPPED: "-"}
@@ -34,6 +36,16 @@ class Lines:
         hint = f" {self._arrow} {check.hint}" if check.hint else ""
         return self._borne(f"{self._marks[check.mark]} {printable(check.name):<{width}}  {printable(check.found + hint)}")
 
+    def lines(self, check: Check, width: int, columns: int) -> list[str]:
+        """One check as lines that are not longer than `columns`: what was found, and under it the hint."""
+        text = self.line(check, width)
+        if len(text) <= columns:
+            return [text]
+        first = self._borne(f"{self._marks[check.mark]} {printable(check.name):<{width}}  ")
+        found = hanging(first, self._borne(printable(check.found)), columns)
+        hint = self._borne(f"{self._arrow} {printable(check.hint)}")
+        return [*found, *(hanging(" " * len(first), hint, columns) if check.hint else ())]
+
     def summary(self, checks: Sequence[Check]) -> str:
         """How many checks have each mark."""
         counts = Counter(check.mark for check in checks)
@@ -46,6 +58,17 @@ class Lines:
             return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
         except LookupError:
             return text.encode("ascii", "backslashreplace").decode()
+
+
+def hints_once(checks: Sequence[Check]) -> list[Check]:
+    """The checks, each hint once: a later one says whose it is the same as. One cause often has many devices."""
+    first: dict[str, str] = {}
+    shown = []
+    for check in checks:
+        name = first.setdefault(check.hint, check.name)
+        again = check.hint and name != check.name
+        shown.append(replace(check, hint=f"as for {name}") if again else check)
+    return shown
 
 
 def device_width(checks: Sequence[Check]) -> int:

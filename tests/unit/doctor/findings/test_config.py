@@ -103,3 +103,22 @@ def test_the_kept_configuration_stands_in():
     assert kept.checks == [Check("config", Mark.WARNING, found, "the devices below are its")]
     assert kept.total == 2
     assert [device.id for device in kept.devices()] == ["0", "2"]
+
+
+SENSOR = {"id": "s", "oid": "not an OID"}
+
+
+def test_refused_items_are_counted_by_their_device_and_shown_with_it():
+    """Two devices of one name are two; what is refused of a device that is refused itself is nobody else's."""
+    devices = [
+        {"id": "1", "name": "North", "ip_address": "10.0.0", "sensors": [SENSOR]},
+        {"id": "2", "name": "North", "ip_address": "10.0.0.2", "sensors": [{"id": "t", "oid": "1.3.6.1"}]},
+        {"id": "3", "name": "North", "ip_address": "10.0.0.3", "sensors": [SENSOR], "interfaces": [{"id": "i", "if_index": 0}]},
+        {"id": "4", "name": "South", "ip_address": "10.0.0.4"},
+    ]
+    found = check_config(config(*devices), lambda device: device.name == "South")
+    assert found.refused == {"3": 2}
+    assert found.of_devices == []
+    assert len(check_config(config(*devices), lambda device: device.id == "3").of_devices) >= 2
+    by_name = check_config(config(*devices[:1]), lambda _: False, lambda name: name == "North").of_devices
+    assert [check.found.split(" refused")[0] for check in by_name][-1] == "equipment North"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towerops_agent.doctor.findings.check import Check, Mark
-from towerops_agent.doctor.findings.report import Lines, checks_json, device_width, printable
+from towerops_agent.doctor.findings.report import Lines, checks_json, device_width, hints_once, printable
 
 CHECKS = [
     Check("database", Mark.OK, "fine"),
@@ -67,3 +67,32 @@ def test_long_names_of_devices_widen_their_lines_within_reason():
     assert device_width([]) == device_width(CHECKS) == 12
     assert device_width([Check("x" * 20, Mark.OK, "")]) == 20
     assert device_width([Check("x" * 90, Mark.OK, "")]) == 32
+
+
+LONG = Check("North", Mark.FAILED, "10.0.0.1:161: " + "found " * 20, "look " * 30)
+
+
+@given(st.integers(40, 200), st.sampled_from(["ascii", "utf-8"]))
+def test_a_check_fits_the_terminal_word_for_word(columns, encoding):
+    lines = Lines(encoding).lines(LONG, 12, columns)
+    assert max(map(len, lines)) <= columns
+    assert " ".join(" ".join(lines).split()) == " ".join(Lines(encoding).line(LONG).split())
+
+
+def test_a_hint_begins_a_line_of_its_own_if_there_is_no_room_for_both():
+    check = Check("TLS", Mark.FAILED, "the certificate has expired", "renew it at the server")
+    assert Lines("utf-8").lines(check, 12, 40) == [
+        "✗ TLS           the certificate has",
+        "                expired",
+        "                → renew it at the server",
+    ]
+    assert len(Lines("utf-8").lines(check, 12, 80)) == 1
+
+
+def test_one_hint_of_many_devices_is_given_once_and_then_named():
+    checks = [
+        Check("a", Mark.FAILED, "x", "fix the route"),
+        Check("b", Mark.FAILED, "y", "fix the route"),
+        Check("c", Mark.OK, "z"),
+    ]
+    assert [check.hint for check in hints_once(checks)] == ["fix the route", "as for a", ""]
