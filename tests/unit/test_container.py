@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from support.markdown import ROOT
 from support.skips import NOT_READABLE, NOT_ROOT
 from towerops_agent import container
 
@@ -16,7 +17,7 @@ STARTED = """
 import sys
 from pathlib import Path
 from towerops_agent import container
-container.VOLUME = Path(sys.argv.pop(1))
+container.VOLUME = sys.argv.pop(1)
 def start_again(words):
     print(words)
     print(Path("/proc/self/status").read_text())
@@ -154,3 +155,24 @@ def test_another_user_stays_that_user_and_takes_nothing(volume):
         pytest.skip(NOT_READABLE)
     assert done.returncode == 0, done.stderr
     assert owner(volume) == (0, 0)
+
+
+def test_health_imports_next_to_nothing():
+    """It is asked twice a minute for years: what it imports costs more than all else that it does."""
+    program = (
+        "import sys, towerops_agent.container, towerops_agent.__main__, towerops_agent.telemetry.live_client; print(*sys.modules)"
+    )
+    command = [sys.executable, "-S", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT / "src")})
+    assert not set(done.stdout.split()) & {
+        "asyncio",
+        "click",
+        "enum",
+        "json",
+        "msgspec",
+        "pathlib",
+        "re",
+        "socket",
+        "sqlite3",
+        "typing",
+    }

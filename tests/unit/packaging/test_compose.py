@@ -34,7 +34,7 @@ def test_the_users_variables_are_settings_and_their_volume_is_the_one_that_is_ta
     """Docker makes its directory as root's, and starts the image, which names no user, as root: see container.py."""
     theirs = service(USERS)
     assert {variable.partition("=")[0] for variable in theirs["environment"]} <= VARIABLES
-    assert [volume.partition(":")[2] for volume in theirs["volumes"]] == [str(container.VOLUME)]
+    assert [volume.partition(":")[2] for volume in theirs["volumes"]] == [container.VOLUME]
     assert theirs.keys() == {"image", "restart", "environment", "volumes"}
     assert f"\nVOLUME {container.VOLUME}\n" in read("packaging/Dockerfile")
 
