@@ -75,3 +75,21 @@ async def test_a_clock_that_differs_from_the_server_s_is_warned_of_once(tmp_path
         told = [(line["log_level"], round(line["ahead_s"] / 3600)) for line in lines if "ahead_s" in line]
         assert told == [("warning", 2), ("info", 0)]
         assert agent.sync.clock_skew.is_wrong is False
+
+
+@pytest.mark.parametrize("years", [-50, 50])
+async def test_a_step_is_not_a_restart_of_every_device(tmp_path: Path, wall: WallClock, years: int):
+    """A box without a clock of its own starts in 1970, and learns the time when the network is there: no device has restarted.
+
+    Without interfaces, as counters that go on would show it too.
+    """
+    async with site(2) as config:
+        for device in config["equipment"]:
+            device["interfaces"] = []
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(url, tmp_path) as agent:
+            with structlog.testing.capture_logs() as lines:
+                await polls_of(agent, "d0", 2)
+                wall.step_ns = years * 365 * 24 * HOUR_NS
+                await polls_of(agent, "d0", 3)
+    assert [line["event"] for line in lines if "restart" in line["event"]] == []

@@ -242,7 +242,7 @@ class _Course:
     def _seems_to_restart(self, progress: PollProgress) -> bool:
         """Whether the device's sysUpTime shows that it has restarted. If its counters went on since the last poll, it has not."""
         uptime = progress.uptime
-        return uptime is not None and self._device.traits.observe_uptime(uptime, time.time_ns() // 1000)
+        return uptime is not None and self._device.traits.observe_uptime(uptime, _steady_us())
 
     def _learn_from(self, if_indexes: tuple[int, ...], marks: bytes, changed: bool) -> None:
         """Compare the interfaces before and after they were looked up."""
@@ -357,3 +357,11 @@ def _is_unsettled(device: Device) -> bool:
 
 def _has_passing(device: Device) -> bool:
     return any(map(is_passing, device.if_names))
+
+
+_OFFSET_NS: Final = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _steady_us() -> int:
+    """The wall clock as it was at our start, carried on by a clock that nobody sets: a step of the wall clock is no restart."""
+    return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) + _OFFSET_NS) // 1000
