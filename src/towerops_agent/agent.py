@@ -31,6 +31,7 @@ from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.poller import Poller
+from towerops_agent.scheduling.dating import Dating
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.scheduling.roster import Roster
 from towerops_agent.settings import Settings
@@ -89,10 +90,19 @@ class Agent:
         self._planner = Planner()
         self._marks = Marks(("config", "polling", "delivery", "heartbeat"))
         self._reload = asyncio.Event()
+        self._dating = Dating(
+            self.buffer.add,
+            self.counters,
+            wall_us=_wall_us,
+            steady_us=lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
+            ahead_us=self._ahead_us,
+            on_unset=lambda: log.warning("clock is not set, readings wait for the time"),
+            on_set=lambda polls: log.info("time is known, readings that waited for it are stored", polls=polls),
+        )
         self.fleet = Fleet(
             Poller(self._snmp, self._planner),
             self.counters,
-            self.buffer.add,
+            self._dating.take,
             now_us=_wall_us,
             moved=lambda again_within_s: self._marks.move("polling", again_within_s),
         )
@@ -171,6 +181,7 @@ class Agent:
                 log.info("agent stopping, submitting what is pending", at_most_s=STOP_WITHIN_S)
                 for loop in loops:
                     loop.cancel()
+            self._dating.give_up()
             delivered = await self._deliver_rest(STOP_WITHIN_S)
             await self._remember()
             await self._observer.write(stopped=True)
@@ -232,6 +243,7 @@ class Agent:
             for refusal in self.sync.refusals
         ]
         results = await self.fleet.poll_all_once()
+        self._dating.give_up()
         run.devices = len(results)
         for device in self.fleet.devices.values():
             result = results.get(device.id)
@@ -286,6 +298,11 @@ class Agent:
     def _name_at(self, peer: Peer) -> str:
         """The configured name of the device at this address; rarely needed."""
         return next((device.name for device in self.fleet.devices.values() if device.peer == peer), "")
+
+    def _ahead_us(self) -> int | None:
+        """How far this machine's clock is ahead of the API's, if the API shows its time."""
+        ahead_s = self.sync.clock_skew.ahead_s
+        return None if ahead_s is None else round(ahead_s * 1_000_000)
 
     async def _sleep_or_reload(self, seconds: float) -> None:
         """Sleep, unless the operator wants the configuration now."""

@@ -231,6 +231,10 @@ class Loss(_Word):
     )
     DAMAGED = "damaged", Fault.AGENT, "a stored poll could not be read", "look at the disk: SD cards wear out"
     CORRUPT = "corrupt", Fault.AGENT, "the database was corrupt", "look at the disk: SD cards wear out"
+    CLOCK_UNSET = (
+        *("clock_unset", Fault.AGENT, "this machine did not know the time when they were read, and has not learned it in time"),
+        "have NTP set the clock at the start, or give the machine a clock with a battery",
+    )
     BUFFER_FULL = (
         *("buffer_full", Fault.AGENT, "the database was as large as it may be, and they were the oldest"),
         "is the API down? Else raise BUFFER_MAX_MB",
@@ -239,8 +243,8 @@ class Loss(_Word):
     DELIVERED = "delivered", Fault.AGENT, "they had been delivered: nothing is lost but history"
 
 
-DROPPED: Final = (Loss.BUFFER_UNAVAILABLE, Loss.DAMAGED, Loss.CORRUPT)
-"""Lost to the disk."""
+DROPPED: Final = (Loss.BUFFER_UNAVAILABLE, Loss.DAMAGED, Loss.CORRUPT, Loss.CLOCK_UNSET)
+"""Lost to the disk, or for want of a time."""
 
 EVICTED: Final = (Loss.BUFFER_FULL, Loss.DISK_LOW, Loss.DELIVERED)
 """Removed to make room."""

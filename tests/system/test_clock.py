@@ -93,3 +93,23 @@ async def test_a_step_is_not_a_restart_of_every_device(tmp_path: Path, wall: Wal
                 wall.step_ns = years * 365 * 24 * HOUR_NS
                 await polls_of(agent, "d0", 3)
     assert [line["event"] for line in lines if "restart" in line["event"]] == []
+
+
+async def test_a_box_that_starts_in_1970_delivers_what_it_read_as_of_when_it_read_it(tmp_path: Path, wall: WallClock):
+    """The clock is set after some polls, in an outage of the configuration's API; each reading then has its own right time."""
+    real = time.time_ns
+    wall.step_ns = -real()
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        dateless = sandbox.faults.answer(200, headers={"date": "nonsense"}, body=sandbox.store.config_body, path=CONFIG_PATH)
+        began_s = time.clock_gettime(time.CLOCK_REALTIME)
+        async with sandbox.serve() as url, running(url, tmp_path) as agent:
+            await dateless.met()
+            await polls_of(agent, "d0", 3)
+            wall.step_ns = 0
+            await polls_of(agent, "d0", 5)
+        ended_s = time.clock_gettime(time.CLOCK_REALTIME)
+        stamps = [datetime.fromisoformat(reading.timestamp).timestamp() for reading in sandbox.store.readings("d0-s0")]
+        assert len(stamps) >= 5
+        assert began_s - 1 <= min(stamps) <= max(stamps) <= ended_s + 1
+        assert sandbox.store.metric_count == agent.counters.get(Count.READINGS)

@@ -363,5 +363,5 @@ _OFFSET_NS: Final = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def _steady_us() -> int:
-    """The wall clock as it was at our start, carried on by a clock that nobody sets: a step of the wall clock is no restart."""
+    """The wall clock as it was at our start, carried on by a clock that nobody sets."""
     return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) + _OFFSET_NS) // 1000

@@ -85,7 +85,7 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.METRICS_UNCONFIRMED: Counted("Metrics delivered that the API does not count among those it received."),
     Count.METRICS_REFUSED: Counted("Metrics that the API refused, kept with its reason."),
     Count.METRICS_EXPIRED: Counted("Metrics removed after a day without delivery."),
-    Count.METRICS_DROPPED: Counted("Metrics lost to the disk.", "reason", DROPPED),
+    Count.METRICS_DROPPED: Counted("Metrics lost to the disk, or for want of a time.", "reason", DROPPED),
     Count.METRICS_EVICTED: Counted("Metrics removed to make room.", "reason", EVICTED),
     Count.BATCHES: Counted("Attempts to deliver, by outcome.", "outcome", ("delivered", "refused", "retried", "split")),
     Count.HEARTBEATS: Counted("Heartbeats, by whether the API accepted them.", "result", ("sent", "failed")),
