@@ -252,6 +252,9 @@ class Agent:
             elif result.poll is None:
                 reason = f"{result.silence} {result.detail}".rstrip()
                 run.problems.append(f"{device.name} ({device.address}) returned nothing: {reason}")
+            elif not result.poll.metric_count and device.plan.slots:
+                reasons = ", ".join(f"{count} {reason}" for reason, count in result.missing.most_common())
+                run.problems.append(f"{device.name} ({device.address}) answers, but gave no metric: {reasons}")
         if not await self._deliver_rest(ONCE_WITHIN_S, ONCE_ATTEMPTS):
             pending = await self.buffer.pending()
             reason = self.courier.availability.last_failure or f"not done within {ONCE_WITHIN_S:g} s"

@@ -51,6 +51,17 @@ async def test_a_silent_device_is_told_and_the_rest_is_delivered(tmp_path: Path)
     assert "wrong-community-77" not in agent.log
 
 
+async def test_a_device_that_answers_and_gives_no_metric_is_told(tmp_path: Path):
+    """Its sensors are another model's: exit status 1, with what its values lack."""
+    async with site(1) as config:
+        other = {"id": "x", "type": "gauge", "oid": "1.3.6.1.4.1.424242.1.0", "divisor": 1, "unit": None, "metadata": None}
+        config["equipment"][0]["sensors"], config["equipment"][0]["interfaces"] = [other], []
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running("run", "--once", env=environment(url, tmp_path / "agent.db")) as agent:
+            assert await agent.ended() == 1
+    assert "answers, but gave no metric: 1 noSuchObject" in agent.log
+
+
 async def test_a_bad_item_of_the_configuration_costs_that_item_alone(tmp_path: Path):
     """A sensor with no OID is refused by name; everything else of that device arrives."""
     async with site(1) as config:
