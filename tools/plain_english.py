@@ -29,7 +29,6 @@ PENDING: tuple[str, ...] = (
     "tools/",
     "tests/",
     "pyproject.toml",
-    "src/towerops_agent/buffer/",
 )
 """Paths that are still to be rewritten."""
 
@@ -62,6 +61,7 @@ RIGHT = (
     f"{BE} no (?:longer|more|less|fewer|later|sooner|different|other|worse)",
     "as well",
     "told apart",
+    "WHERE NOT",  # SQL
     "borne`",  # a field's name
     "alone`",  # an argument's
 )

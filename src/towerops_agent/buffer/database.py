@@ -78,7 +78,7 @@ class Database:
             return cls._open(path, locks, now_us, None)
         except (*FAILURES, OSError) as error:
             _close_all(locks)
-            raise BufferFailure(f"the database {path} can't be opened: {error}; see to its place and its rights") from error
+            raise BufferFailure(f"the database {path} can't be opened: {error}; check its path and its permissions") from error
         except BaseException:
             _close_all(locks)
             raise
@@ -142,7 +142,7 @@ class Database:
             return self._open(self.path, locks, now_us, reason)
         except (*FAILURES, OSError) as error:
             _close_all(locks)
-            raise BufferFailure(f"no new database {self.path} can be created: {error}; see to its place") from error
+            raise BufferFailure(f"no new database {self.path} can be created: {error}; check its path") from error
         except BaseException:
             _close_all(locks)
             raise

@@ -171,7 +171,7 @@ class Opening:
                 return salvage(source, target)
         with another_first_page(path), _reading(path) as source:
             if source is None:
-                raise Corruption("it has none of the agent's tables")
+                raise Corruption("it lacks the agent's tables")
             return salvage(source, target)
 
     def _in_memory(self) -> Store:

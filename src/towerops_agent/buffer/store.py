@@ -147,7 +147,7 @@ class Store:
     def set_aside(self, batch: Batch, metric: bytes, reason: str, now_us: int) -> None:
         """Close the batch, keep its one metric with the server's reason; nothing happens if it is no longer open."""
         if batch.metric_count != 1:
-            raise ValueError(f"a batch of {batch.metric_count} metrics can't be set aside: split it until one is left")
+            raise ValueError(f"a batch of {batch.metric_count} metrics can't be refused as one: split it until one is left")
         age_s = self.age_s
         polls, _, _ = self._read(batch)
         poll_id, metric_index, equipment_id = batch.start.poll, batch.start.metric, ""
