@@ -61,7 +61,7 @@ RIGHT = (
     f"{BE} no (?:longer|more|less|fewer|later|sooner|different|other|worse)",
     "as well",
     "told apart",
-    "WHERE NOT",  # SQL
+    "WHERE NOT EXISTS",  # SQL
     "borne`",  # a field's name
     "alone`",  # an argument's
 )
