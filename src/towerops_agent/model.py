@@ -83,11 +83,12 @@ class UsmUser:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The credentials of a device: the community of v1 and v2c, or the user of v3."""
+    """The credentials of a device: the community of v1 and v2c, or the user of v3 and the context asked (RFC 3411 §3.3.1)."""
 
     version: SnmpVersion = SnmpVersion.V2C
     community: Secret = field(default_factory=lambda: Secret("public"))
     user: UsmUser | None = None
+    context_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

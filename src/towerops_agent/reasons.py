@@ -113,6 +113,10 @@ class Reason(_Word):
         *("unsupported_security_level", Fault.CONFIGURATION, "this SNMPv3 user has no such security level at the device"),
         "give the user authentication and privacy there, or lower the level in Towerops to what it has",
     )
+    UNKNOWN_CONTEXT = (
+        *("unknown_context", Fault.CONFIGURATION, "the device has no such SNMPv3 context"),
+        "correct its v3_context_name in Towerops, or give the user a view there: a VLAN or a VRF may have a context of its own",
+    )
     NOT_IN_TIME_WINDOW = (
         *("not_in_time_window", Fault.DEVICE, "the device accepts no request as timely, even by its own clock"),
         _TWO_HINT,
@@ -168,7 +172,7 @@ _STORED: Final[tuple[Reason | None, ...]] = (
     *(Reason.OMITTED, Reason.UNREADABLE, Reason.TOO_BIG, Reason.GEN_ERR, Reason.NO_ACCESS, Reason.AUTHORIZATION_ERROR),
     *(Reason.RESOURCE_UNAVAILABLE, Reason.UNVERIFIED, Reason.INTERFACE_AWAY, Reason.NEGATIVE_COUNTER, Reason.NOT_FINITE),
     *(Reason.OUT_OF_RANGE, Reason.NOT_IN_TIME_WINDOW, Reason.UNKNOWN_ENGINE_ID),
-    *(Reason.INTERFACE_AMBIGUOUS,),
+    *(Reason.INTERFACE_AMBIGUOUS, Reason.UNKNOWN_CONTEXT),
 )
 """By its code on disk, why a device is not up; None: it is up. A reason is added at the end, and none is taken out."""
 
@@ -205,6 +209,7 @@ class Discard(_Word):
     WRONG_COMMUNITY = "wrong_community", Fault.DEVICE, "another community than the request's"
     WRONG_DIGEST = "wrong_digest", Fault.NETWORK, "SNMPv3: not authentic"
     WRONG_USER = "wrong_user", Fault.DEVICE, "SNMPv3: another user's"
+    WRONG_CONTEXT = "wrong_context", Fault.DEVICE, "SNMPv3: from another context than the one asked"
     FOREIGN_ENGINE = "foreign_engine", Fault.DEVICE, "SNMPv3: another engine's"
     WRONG_SECURITY_LEVEL = "wrong_security_level", Fault.DEVICE, "SNMPv3: a response with less protection than the request"
     WRONG_REQUEST_ID = "wrong_request_id", Fault.DEVICE, "SNMPv3: the right message ID, and another request-id in it"

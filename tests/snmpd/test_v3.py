@@ -17,6 +17,7 @@ from towerops_agent.polling.course.security import make_security
 from towerops_agent.polling.poller import Poller
 from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.walk import walk
+from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply
 from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 
@@ -222,3 +223,20 @@ async def test_two_devices_with_the_same_engine_id_are_both_read(tmp_path):
                     assert (await poller.poll(device, 30)).poll.values == (-61, 12.4)
             assert counters.by_reason(Count.SNMP_ENGINES) == {"discovered": 2}
             assert counters.by_reason(Count.SNMP_REQUESTS)["repeated"] == 2
+
+
+async def test_a_context_is_read_and_not_the_default_one(snmpd, tmp_path):
+    """An snmpd with a context that it asks another snmpd about, as a device does for what is behind it."""
+    front_only = (
+        f"createUser poller\nrouser -s usm poller noauth .1 vlan-1030\nrouser poller noauth\noverride {BASE}.9.0 integer 7\n"
+    )
+    behind = f"proxy -Cn vlan-1030 -v 2c -c public 127.0.0.1:{snmpd.port} .1.3.6.1.2.1.1\n"
+    user = model.UsmUser("poller")
+    with run_snmpd(tmp_path, front_only + behind) as front:
+        async with asking.open_client() as (client, _):
+            peer = await client.resolve("127.0.0.1", front.port)
+            for context, tag in (("", ber.INTEGER), ("vlan-1030", ber.NO_SUCH_OBJECT)):
+                security = make_security(model.Credentials(model.SnmpVersion.V3, user=user, context_name=context))
+                reply = await client.ask(peer, security, asking.request(SYS_NAME, f"{BASE}.9.0"), asking.PATIENT_S)
+                assert reply.pdu.values[0] == b"tower-7"
+                assert reply.pdu.tags[1] == tag

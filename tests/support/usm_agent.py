@@ -13,6 +13,7 @@ from towerops_agent.snmp.wire.v3message import (
     AUTHENTICATED,
     ENCRYPTED,
     REPORTABLE,
+    context_name,
     decode_v3,
     encode_parameters,
     encode_scoped_pdu,
@@ -22,6 +23,7 @@ from towerops_agent.snmp.wire.v3message import (
 
 ENGINE_ID = bytes.fromhex("80001f8880e9630000d61ff449")
 UNSUPPORTED_LEVEL, NOT_IN_WINDOW, UNKNOWN_USER, UNKNOWN_ENGINE, WRONG_DIGEST, DECRYPTION = range(1, 7)
+UNKNOWN_CONTEXTS = parse_oid("1.3.6.1.6.3.12.1.5.0")
 USM_STATS = parse_oid("1.3.6.1.6.3.15.1.1")
 
 
@@ -55,15 +57,17 @@ def equip(security):
 class UsmAgent:
     """Answers each varbind with a number, the next one each time. `boots`, `booted_at`: in the seconds that are passed in.
 
+    `context`: the name of the only one that it has.
     `mute_on_noise`: silent where it can't read what was decrypted, as net-snmp is; else it reports a decryption error.
     """
 
-    def __init__(self, served, engine_id=ENGINE_ID, boots=3, booted_at=-1000.0, *, mute_on_noise=True):
+    def __init__(self, served, engine_id=ENGINE_ID, boots=3, booted_at=-1000.0, *, mute_on_noise=True, context=b""):
         self.user = served
         self.engine_id = engine_id
         self.boots = boots
         self.booted_at = booted_at
         self.mute_on_noise = mute_on_noise
+        self.context = context
         self.answered = 0
         self.seen = []  # what each message was: a report's number, or the type of a PDU
         self._salts = itertools.count(7)
@@ -102,10 +106,27 @@ class UsmAgent:
                 return None if self.mute_on_noise else self.report(message, DECRYPTION, now)
         else:
             pdu = decode_pdu(scoped, *scoped_pdu_at(scoped))
+        if context_name(scoped) != self.context:
+            self.seen.append("context")
+            pdu = Pdu(PduType.REPORT, pdu.request_id, 0, 0, [UNKNOWN_CONTEXTS], bytes([ber.COUNTER32]), [1])
+            return self.message(message.message_id, pdu, now, context=context_name(scoped))
         self.seen.append(PduType(pdu.type))
         return self.respond(message.message_id, pdu, now)
 
-    def respond(self, message_id, asked, now, *, flags=None, engine_id=None, boots=None, time_s=None, name=None, request_id=None):
+    def respond(
+        self,
+        message_id,
+        asked,
+        now,
+        *,
+        flags=None,
+        engine_id=None,
+        boots=None,
+        time_s=None,
+        name=None,
+        request_id=None,
+        context=None,
+    ):
         """The response to `asked`, as it should be but for what is said otherwise."""
         values = []
         for _ in asked.names:
@@ -113,7 +134,9 @@ class UsmAgent:
             values.append(self.answered)
         pdu = response(asked, asked.names, bytes([ber.GAUGE32]) * len(values), values)
         pdu.request_id = asked.request_id if request_id is None else request_id
-        return self.message(message_id, pdu, now, flags=flags, engine_id=engine_id, boots=boots, time_s=time_s, name=name)
+        return self.message(
+            message_id, pdu, now, flags=flags, engine_id=engine_id, boots=boots, time_s=time_s, name=name, context=context
+        )
 
     def report(self, message, number, now, flags=0, **otherwise):
         """A report about one of usmStats (RFC 3414 §3.2)."""
@@ -121,14 +144,15 @@ class UsmAgent:
         pdu = Pdu(PduType.REPORT, 0, 0, 0, [USM_STATS + bytes((number, 0))], bytes([ber.COUNTER32]), [1])
         return self.message(message.message_id, pdu, now, flags=flags, name=message.user, **otherwise)
 
-    def message(self, message_id, pdu, now, *, flags=None, engine_id=None, boots=None, time_s=None, name=None):
+    def message(self, message_id, pdu, now, *, flags=None, engine_id=None, boots=None, time_s=None, name=None, context=None):
         """`pdu` in a message of this security level, the user's own where none is given."""
         flags = self.level if flags is None else flags
         engine_id = self.engine_id if engine_id is None else engine_id
         boots = self.boots if boots is None else boots
         time_s = self.time_s(now) if time_s is None else time_s
         keys = keys_of(self.user, self.engine_id) if self.user.auth else None
-        data, salt = encode_scoped_pdu(engine_id, encode_pdu(pdu)), b""
+        context = ber.encode(ber.OCTET_STRING, self.context if context is None else context)
+        data, salt = encode_scoped_pdu(engine_id, encode_pdu(pdu), context), b""
         if flags & ENCRYPTED:
             octets, salt = make_privacy(self.user.priv, keys.priv, next(self._salts)).encrypt(data, boots, time_s)
             data = ber.encode(ber.OCTET_STRING, octets)

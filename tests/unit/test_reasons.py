@@ -65,6 +65,7 @@ def test_codes_on_disk_are_these_for_good():
         (20, "not_in_time_window"),
         (21, "unknown_engine_id"),
         (22, "interface_ambiguous"),
+        (23, "unknown_context"),
     ]
 
 

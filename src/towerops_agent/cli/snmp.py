@@ -59,6 +59,7 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option("--community-file", type=_FILE, help="A file that holds the community. Else: SNMP_COMMUNITY."),
     click.option("--user", help="The SNMPv3 user."),
     click.option("--level", help="noAuthNoPriv, authNoPriv or authPriv. Default: follows from the passwords."),
+    click.option("--context", help="The SNMPv3 context. Default: the default context."),
     click.option("--auth-protocol", help=f"One of {', '.join(AuthProtocol)}."),
     click.option("--priv-protocol", help=f"One of {', '.join(PrivProtocol)}."),
     click.option("--auth-password-file", type=_FILE, help="A file that holds it. Else: SNMP_AUTH_PASSWORD."),

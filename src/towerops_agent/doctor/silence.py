@@ -97,6 +97,12 @@ def _told(equipment: Equipment, silence: NoReply) -> Cause | None:
         )
     if silence.reason is Reason.UNREACHABLE:
         return Cause(f"{silence.reason.text}: {silence.detail}", silence.reason.hint)
+    if silence.reason is Reason.UNKNOWN_CONTEXT:
+        context = equipment.credentials.context_name
+        return Cause(
+            f"the device has no SNMPv3 context {context!r}" if context else "the device has no default context",
+            silence.reason.hint,
+        )
     return Cause(silence.reason.text + _of_user(user), silence.reason.hint)
 
 

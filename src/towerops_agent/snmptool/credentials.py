@@ -24,6 +24,7 @@ _MOST_OCTETS = 4096
 _OPTION_OF: Final = {
     "snmp.v3_security_level": "--level",
     "snmp.v3_username": "--user",
+    "snmp.v3_context_name": "--context",
     "snmp.v3_auth_protocol": "--auth-protocol",
     "snmp.v3_priv_protocol": "--priv-protocol",
     "snmp.v3_auth_password": f"the authentication password ({AUTH_VARIABLE}, --auth-password-file or --ask)",
@@ -41,6 +42,7 @@ class CredentialOptions:
     community_file: Path | None = None
     user: str | None = None
     level: str | None = None
+    context: str | None = None
     auth_protocol: str | None = None
     priv_protocol: str | None = None
     auth_password_file: Path | None = None
@@ -56,6 +58,7 @@ class CredentialOptions:
         """SNMPv3 options without effect, since no --user is given."""
         given = {
             "--level": self.level,
+            "--context": self.context,
             "--auth-protocol": self.auth_protocol,
             "--priv-protocol": self.priv_protocol,
             "--auth-password-file": self.auth_password_file,
@@ -122,6 +125,7 @@ class CredentialSource:
             version="3",
             v3_username=options.user,
             v3_security_level=options.level,
+            v3_context_name=options.context,
             v3_auth_protocol=options.auth_protocol,
             v3_priv_protocol=options.priv_protocol,
             v3_auth_password=auth.reveal() if auth else None,

@@ -174,6 +174,11 @@ def _schemas(accepts: Accepts) -> Document:
                 "v3_auth_password": {"type": ["string", "null"]},
                 "v3_priv_protocol": {"type": ["string", "null"], "examples": ["AES-128"]},
                 "v3_priv_password": {"type": ["string", "null"]},
+                "v3_context_name": {
+                    "type": ["string", "null"],
+                    "description": "Extension. Of at most 255 octets.",
+                    "default": "",
+                },
             }
         ),
         "Sensor": _object(

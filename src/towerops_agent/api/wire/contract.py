@@ -28,6 +28,7 @@ class Snmp(Struct, frozen=True, kw_only=True):
     v3_auth_password: str | None = None
     v3_priv_protocol: str | None = None
     v3_priv_password: str | None = None
+    v3_context_name: str | None = None
 
 
 class Sensor(Struct, frozen=True, kw_only=True):

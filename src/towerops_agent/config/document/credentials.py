@@ -14,6 +14,8 @@ from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import AuthProtocol, Credentials, PrivProtocol, Secret, SnmpVersion, UsmUser
 
 MIN_PASSWORD_CHARACTERS = 8
+MAX_CONTEXT_OCTETS = 255
+"""An SnmpAdminString's, in UTF-8, that is a context's name in the tables of views (RFC 3415 §4)."""
 
 _VERSIONS = {
     name: version
@@ -52,7 +54,7 @@ def read_credentials(snmp: contract.Snmp) -> Credentials:
     if snmp.version is not None:
         version = choice("snmp.version", snmp.version, _VERSIONS, '"1", "2c" or "3"')
     if version is SnmpVersion.V3:
-        return Credentials(version, _DEFAULT.community, _read_user(snmp))
+        return Credentials(version, _DEFAULT.community, _read_user(snmp), _read_context(snmp.v3_context_name))
     if snmp.community is None:
         return Credentials(version)
     return Credentials(version, Secret(text("snmp.community", snmp.community, secret=True)))
@@ -74,6 +76,17 @@ def _read_user(snmp: contract.Snmp) -> UsmUser:
         _password("snmp.v3_priv_password", snmp.v3_priv_password, level),
     )
     return UsmUser(name, auth, priv)
+
+
+def _read_context(name: object) -> str:
+    if name is None or name == "":
+        return ""
+    context = text("snmp.v3_context_name", name)
+    if len(context.encode("utf-8", "surrogatepass")) > MAX_CONTEXT_OCTETS:
+        raise InvalidConfig(
+            f"snmp.v3_context_name is {shown(context)}: expected at most {MAX_CONTEXT_OCTETS} octets (RFC 3411 §5)"
+        )
+    return context
 
 
 def _protocol(field: str, value: object, table: Mapping[str, _Protocol], names: Iterable[str]) -> _Protocol:

@@ -13,7 +13,8 @@ from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 def make_security(credentials: Credentials, before: Security | None = None) -> Security:
     """The security of messages to the device.
 
-    `before`: the same device's until now. If the user is the same it is kept, and with it the engine's time and the keys.
+    `before`: the same device's until now. If the user and the context are the same it is kept, and with it the engine's time and
+    the keys.
     """
     if credentials.version is not SnmpVersion.V3:
         version = Version.V1 if credentials.version is SnmpVersion.V1 else Version.V2C
@@ -21,9 +22,10 @@ def make_security(credentials: Credentials, before: Security | None = None) -> S
     if credentials.user is None:
         raise ValueError("SNMPv3 without a user: expected one, config/document/credentials.py ensures it")
     user = _principal(credentials.user)
-    if isinstance(before, UsmSecurity) and before.user == user:
+    context = credentials.context_name.encode("utf-8", "surrogateescape")
+    if isinstance(before, UsmSecurity) and (before.user, before.context) == (user, context):
         return before
-    return UsmSecurity(user)
+    return UsmSecurity(user, context)
 
 
 def _principal(configured: UsmUser) -> Principal:

@@ -28,6 +28,7 @@ from towerops_agent.snmp.wire.v3message import (
     ENCRYPTED,
     REPORTABLE,
     V3Message,
+    context_name,
     encode_parameters,
     encode_scoped_pdu,
     encode_v3,
@@ -64,17 +65,18 @@ _REPORTS: Final[dict[Oid, Reason]] = {
         (5, Reason.WRONG_AUTH_PASSWORD),
         (6, Reason.WRONG_PRIV),
     )
-}
-"""usmStats (RFC 3414 §5), as the reasons of NoReply."""
+} | dict.fromkeys(map(parse_oid, ("1.3.6.1.6.3.12.1.4.0", "1.3.6.1.6.3.12.1.5.0")), Reason.UNKNOWN_CONTEXT)
+"""usmStats (RFC 3414 §5), snmpUnavailableContexts and snmpUnknownContexts (RFC 3413 §3.2), as the reasons of NoReply."""
 
 _NOTHING: Final = Request(())
 _UNKNOWN_ENGINE: Final = b"\x04\x00\x02\x01\x00\x02\x01\x00"
 
 
 class UsmSecurity:
-    """The SNMPv3 security of one device. `user`: its user."""
+    """The SNMPv3 security of one device. `user`: its user; `context`: the name of the context that is asked."""
 
     __slots__ = (
+        "_context",
         "_digest",
         "_doubtful",
         "_engine",
@@ -84,13 +86,16 @@ class UsmSecurity:
         "_privacy",
         "_private_once",
         "_user_head",
+        "context",
         "user",
     )
 
     version: ClassVar[Version] = Version.V3
 
-    def __init__(self, user: Principal) -> None:
+    def __init__(self, user: Principal, context: bytes = b"") -> None:
         self.user = user
+        self.context = context
+        self._context = ber.encode(ber.OCTET_STRING, context)
         self._engine = Engine()
         self._keys: LocalizedKeys | None = None
         self._digest: hmac.HMAC | None = None
@@ -132,7 +137,7 @@ class UsmSecurity:
             return self.encode_discovery(message_id)
         engine = self._engine
         boots, time_s = engine.boots, engine.time_s(now)
-        data, salt = encode_scoped_pdu(engine.id, request.pdu(message_id)), b""
+        data, salt = encode_scoped_pdu(engine.id, request.pdu(message_id), self._context), b""
         if self._privacy is not None:
             encrypted, salt = self._privacy.encrypt(data, boots, time_s)
             data = ber.encode(ber.OCTET_STRING, encrypted)
@@ -147,7 +152,7 @@ class UsmSecurity:
         """The message that asks for boots and time: authenticated, without content (RFC 3414 §4). So is its answer."""
         if self._doubtful or self.wants_keys:
             return self.encode_discovery(message_id)
-        data = encode_scoped_pdu(self._engine.id, _NOTHING.pdu(message_id))
+        data = encode_scoped_pdu(self._engine.id, _NOTHING.pdu(message_id), self._context)
         return self._authenticated(message_id, self._flags & AUTHENTICATED | REPORTABLE, 0, 0, b"", data)
 
     def _authenticated(self, message_id: int, flags: int, boots: int, time_s: int, salt: bytes, data: bytes) -> bytes:
@@ -202,6 +207,8 @@ class UsmSecurity:
             return Discard.FOREIGN_ENGINE
         if message.user != self.user.name:
             return Discard.WRONG_USER
+        if self.context and context_name(scoped) != self.context:
+            return Discard.WRONG_CONTEXT
         self._doubtful = False
         self._private_once = self._private_once or self.user.priv is not None
         return pdu

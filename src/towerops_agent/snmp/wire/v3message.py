@@ -106,12 +106,20 @@ def _integer(data: bytes, at: int, end: int) -> tuple[int, int]:
 def scoped_pdu_at(scoped: bytes) -> tuple[int, int]:
     """Where the PDU in a scoped PDU begins, and where the scoped PDU ends (RFC 3412 §6.8). Raises MalformedMessage.
 
-    Context engine ID and name are skipped: we ask only for the default context, and the message's security covers it.
+    Context engine ID and name are skipped: the message's security covers them.
     """
     at, end = _contents(scoped, 0, len(scoped), ber.SEQUENCE)
     _, at = _contents(scoped, at, end, ber.OCTET_STRING)
     _, at = _contents(scoped, at, end, ber.OCTET_STRING)
     return at, end
+
+
+def context_name(scoped: bytes) -> bytes:
+    """The name of a scoped PDU's context. Raises MalformedMessage."""
+    at, end = _contents(scoped, 0, len(scoped), ber.SEQUENCE)
+    _, at = _contents(scoped, at, end, ber.OCTET_STRING)
+    start, stop = _contents(scoped, at, end, ber.OCTET_STRING)
+    return scoped[start:stop]
 
 
 def encode_v3(message_id: int, flags: int, parameters: bytes, data: bytes) -> bytes:
@@ -130,6 +138,6 @@ def encode_parameters(engine: bytes, user: bytes, digest_octets: int = 0, salt: 
     return ber.encode(ber.OCTET_STRING, ber.encode(ber.SEQUENCE, engine + user + end))
 
 
-def encode_scoped_pdu(engine_id: bytes, pdu: bytes) -> bytes:
-    """`pdu` in the default context of the engine `engine_id`."""
-    return ber.encode(ber.SEQUENCE, ber.encode(ber.OCTET_STRING, engine_id) + b"\x04\x00" + pdu)
+def encode_scoped_pdu(engine_id: bytes, pdu: bytes, context: bytes = b"\x04\x00") -> bytes:
+    """`pdu` in a context of the engine `engine_id`. `context`: its name, encoded; by default the default context."""
+    return ber.encode(ber.SEQUENCE, ber.encode(ber.OCTET_STRING, engine_id) + context + pdu)

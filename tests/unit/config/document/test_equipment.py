@@ -263,6 +263,19 @@ def test_a_name_that_is_no_protocols_is_refused_with_the_list(name):
     assert "one of MD5, SHA, SHA-224" in refusal_of(snmp=AUTH | {"v3_auth_protocol": name})
 
 
+def test_a_context_belongs_to_snmpv3():
+    assert read_one(snmp=V3 | {"v3_context_name": "vlan-1030"}).credentials.context_name == "vlan-1030"
+    assert read_one(snmp=V3 | {"v3_context_name": "\u00fc" * 127}).credentials.context_name == "\u00fc" * 127
+    for absent in ({}, {"v3_context_name": None}, {"v3_context_name": ""}):
+        assert read_one(snmp=V3 | absent).credentials.context_name == ""
+    assert read_one(snmp={"version": "2c", "v3_context_name": 5}).credentials == Credentials()
+
+
+@pytest.mark.parametrize("context", [5, ["vlan-1030"], "x" * 256, "\u00fc" * 128])
+def test_a_context_that_cant_be_asked_is_refused(context):
+    assert refusal_of(snmp=V3 | {"v3_context_name": context}).startswith("snmp.v3_context_name")
+
+
 def test_fields_of_another_version_are_not_looked_at():
     assert read_one(snmp={"version": "1", "v3_auth_protocol": 5, "v3_username": []}).credentials == Credentials(SnmpVersion.V1)
     assert read_one(snmp=V3 | {"community": 5}).credentials.user == UsmUser("monitor")

@@ -75,6 +75,36 @@ class Field:
 
 
 @pytest.mark.parametrize("level", LEVELS)
+def test_a_context_is_asked_by_its_name(level):
+    agent = UsmAgent(LEVELS[level], context=b"vlan-1030")
+    assert Field(agent, UsmSecurity(agent.user, b"vlan-1030")).ask().pdu.values == [1, 2]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("asked", [b"", b"vlan-1031"])
+def test_a_context_that_the_device_lacks_ends_the_request_at_once(level, asked):
+    agent = UsmAgent(LEVELS[level], context=b"vlan-1030")
+    field = Field(agent, UsmSecurity(agent.user, asked))
+    assert field.ask() == NoReply("unknown_context", 1)
+    assert field.ask() == NoReply("unknown_context", 1)
+    assert agent.answered == 0
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("context", [b"", b"vlan-1031"])
+def test_a_value_of_another_context_than_the_one_asked_is_discarded(level, context):
+    agent = UsmAgent(LEVELS[level], context=b"vlan-1030")
+    field = Field(agent, UsmSecurity(agent.user, b"vlan-1030"))
+    field.ask()
+    _, (datagram, _) = field.open()
+    message = decode_v3(datagram)
+    request = Pdu(PduType.GET, message.message_id, names=REQUEST.names)
+    assert field.receive(agent.respond(message.message_id, request, field.now, context=context)) == Discard("wrong_context")
+    assert isinstance(field.receive(agent.respond(message.message_id, request, field.now))[1], Reply)
+    assert not len(field.exchanges)
+
+
+@pytest.mark.parametrize("level", LEVELS)
 def test_an_engine_is_discovered_once_and_then_each_request_is_one_message(level):
     field = Field(UsmAgent(LEVELS[level]))
     assert field.ask().pdu.values == [1, 2]
