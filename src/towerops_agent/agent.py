@@ -185,7 +185,7 @@ class Agent:
             delivered = await self._deliver_rest(STOP_WITHIN_S)
             await self._remember()
             await self._observer.write(stopped=True)
-            log.info("agent stopped", pending_kept=0 if delivered else (await self.buffer.pending()).metrics)
+            log.info("agent stopped", pending_kept=0 if delivered else await self._pending_metrics())
 
     async def reload(self) -> None:
         """Read the token's file and the certificates again, and fetch the configuration now."""
@@ -296,7 +296,10 @@ class Agent:
         await parts.enter_async_context(self.buffer)
         await parts.enter_async_context(self.api)
         await parts.enter_async_context(self._snmp)
-        self._roster.memory = decode_memory(await self.buffer.get_meta(MEMORY_KEY))
+        try:
+            self._roster.memory = decode_memory(await self.buffer.get_meta(MEMORY_KEY))
+        except BufferFailure as error:
+            log.error("buffer can't be read, the traits of the devices are learned again", error=str(error))
 
     def _name_at(self, peer: Peer) -> str:
         """The configured name of the device at this address; rarely needed."""
@@ -335,6 +338,16 @@ class Agent:
                 return await self.courier.deliver_pending(attempts, within_s)
         except TimeoutError:
             return False
+        except BufferFailure as error:
+            log.error("buffer can't be read, what is pending stays for the next start", error=str(error))
+            return False
+
+    async def _pending_metrics(self) -> int | None:
+        """How many metrics are pending; None if the buffer can't be read."""
+        try:
+            return (await self.buffer.pending()).metrics
+        except BufferFailure:
+            return None
 
     async def _restore_layouts(self) -> None:
         """Each time the buffer had to start a new file without the old layouts: register each device again. Runs for good."""
