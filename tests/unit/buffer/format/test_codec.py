@@ -23,7 +23,7 @@ def test_a_poll_comes_back_as_it_went_in():
 
 UNDECODABLE = "^a stored poll can't be decoded: "
 MISFIT = "^a stored poll has {} values: expected 9, and times for 4 items$"
-NOT_FINITE = "^a stored poll holds a value that is no finite number$"
+NOT_FINITE = "^a stored poll holds a value that is not a finite number$"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_value_that_could_not_be_read_back_is_refused(value):
 
 def test_a_value_that_is_not_finite_is_refused_by_name():
     with pytest.raises(
-        ValueError, match=r"^a poll holds a value that is no finite number: expected None where nothing was read$"
+        ValueError, match=r"^a poll holds a value that is not a finite number: expected None if nothing was read$"
     ):
         encode_poll(Poll(1, T0_US, (float("nan"),), ((1, 0),), 1))
 
