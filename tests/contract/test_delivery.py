@@ -263,3 +263,56 @@ async def test_an_agent_that_starts_during_an_outage_has_its_last_configuration(
 async def test_heartbeats_are_heard(sandbox, agent):
     await HeartbeatLoop(agent.client, agent.counters, "poller-1").send_once()
     assert agent.counters.get(Count.HEARTBEATS, "sent") == 1
+
+
+async def test_a_server_that_refuses_everything_loses_nothing(sandbox, agent):
+    """A bad deployment answers 400 to each batch: few requests, nothing quarantined, and all arrives once it is repaired."""
+    await agent.sync.fetch_once()
+    deployment = sandbox.faults.answer(400, path=METRICS_PATH)
+    await agent.add(20)
+    assert await agent.courier.deliver_pending(attempts=5) is False
+    posts = [exchange for exchange in sandbox.store.exchanges if exchange.path == METRICS_PATH]
+    assert len(posts) < 40
+    assert agent.waited_s == [1.0, 2.0, 4.0, 8.0]
+    assert await agent.buffer.refused() == []
+    assert agent.courier.availability.works is False
+    deployment.clear()
+    assert await agent.courier.deliver_pending() is True
+    assert sandbox.store.metric_count == 440
+    assert sandbox.store.duplicates() == {}
+
+
+async def test_a_series_that_the_server_does_not_know_is_not_sent_with_every_batch(sandbox, agent):
+    await agent.sync.fetch_once()
+    sandbox.faults.refuse_metrics(lambda metric: getattr(metric, "sensor_id", "") == "s3", "no such sensor")
+    await agent.add(10)
+    assert await agent.courier.deliver_pending() is True
+    refused_before = sum(exchange.status == 422 for exchange in sandbox.store.exchanges)
+    await agent.add(40)
+    assert await agent.courier.deliver_pending() is True
+    assert sum(exchange.status == 422 for exchange in sandbox.store.exchanges) == refused_before
+    assert len(await agent.buffer.refused(1000)) == 50
+    assert sandbox.store.metric_count == 50 * 21
+    assert agent.counters.get(Count.METRICS_REFUSED) == 50
+
+
+async def test_a_single_metric_larger_than_the_server_accepts_is_kept_and_the_rest_arrives(sandbox, agent):
+    """413 to one metric by itself, beside others that are accepted."""
+    await agent.sync.fetch_once()
+    sandbox.faults.refuse_metrics(lambda metric: getattr(metric, "sensor_id", "") == "bad", "too large", status=413)
+    await agent.add(1)
+    await agent.add(1, BAD)
+    await agent.add(1)
+    assert await agent.courier.deliver_pending() is True
+    (refused,) = await agent.buffer.refused()
+    assert refused.equipment_id == "e2"
+    assert sandbox.store.metric_count == 44
+
+
+async def test_a_431_is_a_failure_like_any_other(sandbox, agent):
+    await agent.add(2)
+    sandbox.faults.answer(431, times=2, path=METRICS_PATH)
+    assert await agent.courier.deliver_pending(attempts=9) is True
+    assert agent.waited_s == [1.0, 2.0]
+    assert sandbox.store.metric_count == 44
+    assert await agent.buffer.refused() == []
