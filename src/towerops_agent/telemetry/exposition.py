@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
@@ -31,7 +31,7 @@ from towerops_agent.telemetry.marks import Marks, boot_clock_s
 from towerops_agent.telemetry.views.snapshot import count_states
 
 PREFIX: Final = "towerops_agent_"
-CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 PENDING_WITHIN_S: Final = 2.0
 """How long the page waits for the buffer's pending values; after that it leaves them out. Prometheus waits for 10 s."""
