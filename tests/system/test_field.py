@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not CASES, reason=NO_RECORDINGS)
 
 
 OPEN = ("26-", "39-")
-"""What the agent does not do yet: SNMPv3 contexts; values that only GETNEXT gives."""
+"""Field names that the contract does not have; values that only GETNEXT gives, which the agent does not ask for yet."""
 
 
 def marks(case: Path) -> list[pytest.MarkDecorator]:
