@@ -67,7 +67,7 @@ def test_each_command_has_a_section_and_each_section_a_command():
 def test_each_option_of_a_command_is_in_its_table_and_nothing_else_is(words):
     command, body = COMMANDS[words], table_of(words)
     documented = {option for cells in rows(body) for option in code(cells[0]) if option.startswith("--")}
-    there = set(options(command))
+    there = {option for option in options(command) if option.startswith("--")}
     if takes_settings(command):
         there -= OF_SETTINGS
         lacking = [f"`{flag}`" for flag in sorted(OF_SETTINGS - options(command).keys())]
@@ -159,3 +159,10 @@ def test_scripts_to_run_exist():
         if not (ROOT / script).exists()
     ]
     assert lacking == []
+
+
+@pytest.mark.parametrize("words", sorted(COMMANDS))
+def test_each_short_option_is_beside_its_long_one(words):
+    short = {option: parameter.opts[-1] for option, parameter in options(COMMANDS[words]).items() if not option.startswith("--")}
+    documented = {cell[1]: cell[0] for cells in rows(table_of(words)) if len(cell := code(cells[0])) == 2}
+    assert documented == short

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from towerops_agent.errors import AgentError, SettingsError
-from towerops_agent.model import AuthProtocol, PrivProtocol, SnmpVersion, Transport
+from towerops_agent.model import AuthProtocol, PrivProtocol, Secret, SnmpVersion, Transport
 from towerops_agent.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
+
+_VISIBLE = ("community", "auth_password", "priv_password")
+"""The options that hold a secret."""
 
 DEFAULT_OID = "1.3.6.1.2.1"
 
@@ -40,6 +43,7 @@ def _setting_option(name: str) -> Callable[[Command], Command]:
 _OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.argument("host"),
     click.option(
+        "-v",
         "--version",
         type=click.Choice([str(version) for version in SnmpVersion]),
         help="Default: the configured device's, else 2c (3 with --user).",
@@ -51,17 +55,31 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
         help="Default: the configured device's, else udp.",
     ),
     click.option(
-        "--timeout", default=2.0, show_default=True, type=click.FloatRange(0.05, 60), help="Seconds to wait, each attempt."
+        "-t", "--timeout", default=2.0, show_default=True, type=click.FloatRange(0.05, 60), help="Seconds to wait, each attempt."
     ),
-    click.option("--retries", default=2, show_default=True, type=click.IntRange(0, 10), help="Attempts after the first."),
+    click.option("-r", "--retries", default=2, show_default=True, type=click.IntRange(0, 10), help="Attempts after the first."),
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
     click.option("--ask", is_flag=True, help="Prompt for the community, or for the SNMPv3 passwords."),
-    click.option("--community-file", type=_FILE, help="A file that holds the community. Else: SNMP_COMMUNITY."),
-    click.option("--user", help="The SNMPv3 user."),
-    click.option("--level", help="noAuthNoPriv, authNoPriv or authPriv. Default: follows from the passwords."),
-    click.option("--context", help="The SNMPv3 context. Default: the default context."),
-    click.option("--auth-protocol", help=f"One of {', '.join(AuthProtocol)}."),
-    click.option("--priv-protocol", help=f"One of {', '.join(PrivProtocol)}."),
+    click.option("--direct", is_flag=True, help="HOST is an address, to be asked with the given credentials, configured or not."),
+    click.option("-c", "--community", help="The community. Every user of the machine can read it: prefer -C."),
+    click.option(
+        "-C",
+        "--community-file",
+        type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+        help="A file that holds the community; - prompts for it. Else: SNMP_COMMUNITY.",
+    ),
+    click.option("-u", "--user", help="The SNMPv3 user."),
+    click.option(
+        "-l",
+        "--level",
+        type=click.Choice(("noAuthNoPriv", "authNoPriv", "authPriv"), case_sensitive=False),
+        help="Default: follows from the passwords.",
+    ),
+    click.option("-n", "--context", help="The SNMPv3 context. Default: the default context."),
+    click.option("-a", "--auth-protocol", help=f"One of {', '.join(AuthProtocol)}; or SHA256."),
+    click.option("-x", "--priv-protocol", help=f"One of {', '.join(PrivProtocol)}; or AES128."),
+    click.option("-A", "--auth-password", help="Every user of the machine can read it: prefer the file."),
+    click.option("-X", "--priv-password", help="Every user of the machine can read it: prefer the file."),
     click.option("--auth-password-file", type=_FILE, help="A file that holds it. Else: SNMP_AUTH_PASSWORD."),
     click.option("--priv-password-file", type=_FILE, help="A file that holds it. Else: SNMP_PRIV_PASSWORD."),
     _setting_option("database_path"),
@@ -82,8 +100,8 @@ def snmp() -> None:
     HOST is 10.0.0.1, 10.0.0.1:1161, [::1]:161, a DNS name, or the name or id of a configured device. For a configured device
     it uses the credentials of the agent's kept configuration, which it finds by DATABASE_PATH and opens with the agent's token,
     like
-    `run`. Secrets come from the environment, a file or a prompt, never from arguments: SNMP_COMMUNITY,
-    SNMP_AUTH_PASSWORD, SNMP_PRIV_PASSWORD, --…-file, --ask.
+    `run`. Secrets come from the environment (SNMP_COMMUNITY, SNMP_AUTH_PASSWORD, SNMP_PRIV_PASSWORD), a file or a prompt (--ask).
+    Options of net-snmp work too, as in -v2c -c public; it warns of secrets that other users of the machine can read.
     """
 
 
@@ -133,18 +151,27 @@ def _target(host: str, options: dict[str, Any]) -> "Target":
     from towerops_agent.snmptool.credentials import CredentialOptions, CredentialSource
 
     port, transport, version = options.pop("port"), options.pop("transport"), options.pop("version")
+    direct = options.pop("direct")
+    for name in _VISIBLE:
+        if options[name] is not None:
+            options[name] = Secret(options[name])
+            option = f"--{name.replace('_', '-')}"
+            click.echo(
+                f"towerops-agent: warning: {option} can be read by other users of this machine; prefer {option}-file, or --ask",
+                err=True,
+            )
     database, token_file = options.pop("database_path"), options.pop("token_file")
     given = CredentialOptions(version=None if version is None else SnmpVersion(version), **options)
     source = CredentialSource(given, os.environ, _prompt)
     devices = snmp_run.kept_devices(os.environ, database, token_file)
-    return snmp_run.choose_target(host, port, None if transport is None else Transport(transport), source, devices)
+    return snmp_run.choose_target(host, port, None if transport is None else Transport(transport), source, devices, direct=direct)
 
 
 def _parse_oids(texts: Sequence[str]) -> list["Oid"]:
-    from towerops_agent.snmp.wire.oid import parse_oid
+    from towerops_agent.snmptool.names import named_oid
 
     try:
-        return [parse_oid(text) for text in texts]
+        return [named_oid(text) for text in texts]
     except ValueError as error:  # InvalidOid, or a number of thousands of digits
         raise click.UsageError(str(error)) from None
 

@@ -103,7 +103,12 @@ async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, p
             examination = _Examination(client, device, reading, waits)
             if reading.silence:
                 cause = await examination.explain_silence(equipment)
-                return result(Mark.FAILED, f": {cause.found}", cause.hint)
+                word = (
+                    ""
+                    if cause.found == (reason_of(reading.silence) or Reason.OTHER).text
+                    else f"; in log and status: {reading.silence}"
+                )
+                return result(Mark.FAILED, f": {cause.found}{word}", cause.hint)
             gaps = find_gaps(equipment, reading.missing)
             answers = f" answers in {(reading.rtt_s or 0.0) * 1000:.3g} ms over SNMPv{equipment.credentials.version}"
             answers += "".join(f", {text}" for text in shown(reading.news))

@@ -18,13 +18,21 @@ Devices = Callable[[Callable[[Equipment], bool]], list[Equipment]]
 """The configured devices that match; raises AgentError if the kept configuration can't be read."""
 
 
-def choose_target(text: str, port: int | None, transport: Transport | None, source: CredentialSource, devices: Devices) -> Target:
+def choose_target(
+    text: str, port: int | None, transport: Transport | None, source: CredentialSource, devices: Devices, *, direct: bool = False
+) -> Target:
     """The device that the operator means by `text`. `port`, `transport`: from the options, else None.
+
+    `direct`: `text` is an address, whatever is configured for it.
 
     A configured device is asked with its own credentials unless the command line has others; an address with the given ones, or,
     without any, with those of the configured device at that address. Raises SettingsError.
     """
     place = _place(text, port)
+    if direct:
+        if isinstance(place, SettingsError):
+            raise place
+        return target_at(place, source.of_options(), transport)
     if isinstance(place, Place) and _is_ip(place.host) and source.suffices:
         return target_at(place, source.of_options(), transport)
     found, doubt = _configured(text, place, source, devices)

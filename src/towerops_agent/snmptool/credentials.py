@@ -1,6 +1,7 @@
 """The operator's options and environment -> Credentials.
 
-No secret comes in an argument, which every user of the machine can read: it comes from the environment, a file or a prompt.
+Secrets come from the environment, a file or a prompt; also from an argument, which every user of the machine can read: there
+cli/snmp.py warns.
 The command line wins over a configured device's own credentials, and those win over the environment.
 I/O: reads files; environment and prompt are passed in.
 """
@@ -21,6 +22,9 @@ PRIV_VARIABLE: Final = "SNMP_PRIV_PASSWORD"
 
 _MOST_OCTETS = 4096
 
+PROMPT: Final = Path("-")
+"""As the community's file: prompt for it."""
+
 _OPTION_OF: Final = {
     "snmp.v3_security_level": "--level",
     "snmp.v3_username": "--user",
@@ -39,19 +43,22 @@ class CredentialOptions:
 
     version: SnmpVersion | None = None
     ask: bool = False
+    community: Secret | None = None
     community_file: Path | None = None
     user: str | None = None
     level: str | None = None
     context: str | None = None
     auth_protocol: str | None = None
     priv_protocol: str | None = None
+    auth_password: Secret | None = None
+    priv_password: Secret | None = None
     auth_password_file: Path | None = None
     priv_password_file: Path | None = None
 
     @property
     def has_credentials(self) -> bool:
         """Whether the command line itself selects the credentials."""
-        return self.ask or self.community_file is not None or self.user is not None
+        return self.ask or self.community is not None or self.community_file is not None or self.user is not None
 
     @property
     def misplaced(self) -> list[str]:
@@ -61,6 +68,8 @@ class CredentialOptions:
             "--context": self.context,
             "--auth-protocol": self.auth_protocol,
             "--priv-protocol": self.priv_protocol,
+            "--auth-password": self.auth_password,
+            "--priv-password": self.priv_password,
             "--auth-password-file": self.auth_password_file,
             "--priv-password-file": self.priv_password_file,
         }
@@ -104,6 +113,12 @@ class CredentialSource:
         options = self._options
         if options.user is not None:
             raise SettingsError(f"--user goes with SNMPv3, and the version is {version}: expected --version 3")
+        if options.community is not None:
+            if options.community_file is not None:
+                raise SettingsError("--community and --community-file are both given: expected one of them")
+            return Credentials(version, options.community)
+        if options.community_file == PROMPT:
+            return Credentials(version, Secret(self._prompt("Community")))
         if options.community_file is not None:
             return Credentials(version, _read_secret(options.community_file, "--community-file"))
         community = self._prompt("Community") if options.ask else self._environ.get(COMMUNITY_VARIABLE, "")
@@ -115,12 +130,18 @@ class CredentialSource:
 
     def _user(self) -> Credentials:
         options = self._options
+        if options.community is not None or options.community_file is not None:
+            raise SettingsError("a community goes with SNMPv1 and v2c, and the version is 3: expected --user and passwords")
         if options.user is None:
             raise SettingsError("no user for SNMPv3: give --user, or name a configured device that has one")
         level = (options.level or "").casefold()
-        auth = self._password(options.auth_password_file, "--auth-password-file", AUTH_VARIABLE, level != "noauthnopriv")
+        auth = options.auth_password or self._password(
+            options.auth_password_file, "--auth-password-file", AUTH_VARIABLE, level != "noauthnopriv"
+        )
         wants_privacy = level == "authpriv" or (not level and options.priv_protocol is not None)
-        priv = self._password(options.priv_password_file, "--priv-password-file", PRIV_VARIABLE, wants_privacy)
+        priv = options.priv_password or self._password(
+            options.priv_password_file, "--priv-password-file", PRIV_VARIABLE, wants_privacy
+        )
         wire = Snmp(
             version="3",
             v3_username=options.user,

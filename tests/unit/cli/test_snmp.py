@@ -71,17 +71,66 @@ async def test_no_secret_is_in_any_output(tmp_path):
     assert {run.exit_code for run in runs} == {0, 1, 2}
 
 
-def test_no_secret_can_be_given_as_an_argument():
-    """Arguments are seen by every user of the machine: each option that is about a secret takes a file, or is a switch."""
+def test_no_secret_of_the_agent_can_be_given_as_an_argument():
+    """A device's can, as hands expect it of net-snmp: with a warning, and never repeated."""
     for command in snmp.commands.values():
         for parameter in command.params:
-            if any(word in parameter.name for word in ("community", "password", "token", "secret")):
+            if any(word in parameter.name for word in ("token", "secret")):
                 assert isinstance(parameter.type, click.Path), parameter.name
                 assert parameter.name.endswith("_file")
-    for option in ("--community", "--auth-password", "--priv-password", "--token", "-c", "-A", "-X"):
-        result = CliRunner().invoke(snmp, ["get", "127.0.0.1", SYS_DESCR, option, "hush"], env=ENVIRON)
-        assert result.exit_code == 2
+    result = CliRunner().invoke(snmp, ["get", "127.0.0.1", SYS_DESCR, "--token", "hush"], env=ENVIRON)
+    assert (result.exit_code, "hush" in result.output) == (2, False)
+    for given in (
+        ["-c", "hush"],
+        ["--user", "u", "-A", "hush-hush-7"],
+        ["--user", "u", "-A", "hush-hush-7", "-X", "hush-hush-8"],
+    ):
+        result = CliRunner().invoke(snmp, ["get", "127.0.0.1:1", SYS_DESCR, *given, *QUICK], env=ENVIRON)
+        warnings = [line for line in result.stderr.splitlines() if "can be read by other users of this machine" in line]
+        assert len(warnings) == sum(word in ("-c", "-A", "-X") for word in given), result.stderr
         assert "hush" not in result.stdout + result.stderr
+
+
+async def test_it_takes_what_hands_type_for_net_snmp():
+    async with serve(device("typed")) as port:
+        got = await invoke("get", "-v2c", "-c", "typed", "-t", "1", "-r", "0", f"127.0.0.1:{port}", "sysDescr.0", environ={})
+        named = await invoke("get", "-v", "1", "-c", "typed", f"127.0.0.1:{port}", "SNMPv2-MIB::sysdescr.0", environ={})
+    assert (got.exit_code, got.stdout) == (0, f'.{SYS_DESCR} = STRING: "a radio"\n'), got.stderr
+    assert named.stdout == got.stdout
+
+
+async def test_the_community_comes_from_a_prompt_or_a_file_by_one_option(tmp_path):
+    (tmp_path / "community").write_text("typed\n")
+    async with serve(device("typed")) as port:
+        by_file = await invoke("get", "-C", str(tmp_path / "community"), f"127.0.0.1:{port}", SYS_DESCR, environ={})
+        by_prompt = await invoke("get", "-C", "-", f"127.0.0.1:{port}", SYS_DESCR, environ={}, typed="typed\n")
+    assert by_file.stdout.endswith('"a radio"\n')
+    assert by_prompt.stdout.endswith('"a radio"\n')
+    assert "warning" not in by_file.stderr + by_prompt.stderr
+
+
+def test_of_two_communities_neither_is_guessed(tmp_path):
+    result = CliRunner().invoke(snmp, ["get", "-c", "a", "-C", str(tmp_path / "b"), "127.0.0.1", SYS_DESCR], env={})
+    assert (result.exit_code, "expected one of them" in result.stderr) == (2, True)
+    result = CliRunner().invoke(snmp, ["get", "-v3", "-c", "a", "-u", "u", "127.0.0.1", SYS_DESCR], env={})
+    assert (result.exit_code, "a community goes with SNMPv1 and v2c" in result.stderr) == (2, True)
+
+
+def test_an_unknown_name_is_said_with_the_one_that_it_resembles():
+    result = CliRunner().invoke(snmp, ["get", "127.0.0.1", "sysNmae.0"], env=ENVIRON)
+    assert (result.exit_code, "did you mean sysName?" in result.stderr) == (2, True)
+
+
+async def test_a_configured_host_can_be_asked_as_an_address_only(tmp_path):
+    """By its DNS name, at another port and with another community than the configured ones: the configuration is not read."""
+    path = tmp_path / "agent.db"
+    async with serve(device("own")) as port, Buffer(path, Counters(), clock_us=lambda: 0) as buffer:
+        snmp_part = {"version": "1", "community": "configured", "port": 9}
+        config = {"equipment": [{"id": "localhost", "name": "localhost", "ip_address": "10.0.0.1", "snmp": snmp_part}]}
+        await buffer.keep_config(seal(Secret("t0ken"), config_text(json.dumps(config).encode())))
+        environ = {"DATABASE_PATH": str(path), "TOWEROPS_AGENT_TOKEN": "t0ken", "SNMP_COMMUNITY": "own"}
+        got = await invoke("get", "--direct", f"localhost:{port}", SYS_DESCR, environ=environ)
+    assert got.stdout == f'.{SYS_DESCR} = STRING: "a radio"\n', got.stderr
 
 
 async def test_a_prompt_reads_the_community():
