@@ -39,13 +39,15 @@ async def test_the_doctor_examines_beside_a_running_agent_and_leaves_it_alone(tm
                 assert await agent.stop() == 0
                 assert sandbox.store.metric_count > before  # what it polled meanwhile
             after = await doctor("--device", "d0", env=env)
+            stopped = await doctor(env=env)
     found = {check["name"]: check for check in json.loads(out)["checks"]}
     assert (status, err) == (1, "")
     assert f"an agent runs on this database (process {pid})" in found["agent"]["found"]
     assert {found[name]["mark"] for name in ("database", "token", "config", "Device d0", "Device d1")} == {"ok"}
     assert "nothing listens on this UDP port" in found["Device closed"]["found"]
+    assert found["Device closed"]["found"].endswith("; in log and status: timeout")
     assert after[0] == 0
-    assert "no agent runs on this database now" in after[1]
-    assert "Device closed" not in after[1]
+    assert [line.split("  ")[0] for line in after[1].splitlines()] == ["✓ Device d0", "1 ok"]
+    assert "no agent runs on this database now" in stopped[1]
     for secret in (TOKEN, COMMUNITY, "hush"):
         assert secret not in out + err + after[1] + after[2]
