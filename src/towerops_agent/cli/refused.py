@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import database_option, fail
+from towerops_agent.cli.options import database_option, fail, indented
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _json(kept: "Iterable[QuarantinedMetric]") -> str:
         }
         for one in kept
     ]
-    return msgspec.json.encode(metrics).decode()
+    return indented(metrics)
 
 
 def _text(kept: "Iterable[QuarantinedMetric]") -> str:
