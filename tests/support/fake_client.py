@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from towerops_agent.snmp.wire.exchange import Answer, NoReply, Oddity, Peer, Reply
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer, Reply
 from towerops_agent.snmp.wire.message import Community, Request, decode_message
 from towerops_lab.simulator.device import SimulatedDevice
 
@@ -42,7 +42,6 @@ class FakeClient:
         *,
         over_tcp: bool = False,
         from_any: bool = False,
-        tolerates: frozenset[Oddity] = frozenset(),
     ) -> Answer:
         host = peer[0]
         self.requests.append((host, request, tuple(timeouts_s)))

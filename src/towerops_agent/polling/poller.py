@@ -10,7 +10,7 @@ import structlog
 
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device
-from towerops_agent.polling.course.news import Ambiguous, AnswersElsewhere, Back, Gone, Moved, News, RepliesOddly, Restarted
+from towerops_agent.polling.course.news import Ambiguous, AnswersElsewhere, Back, Gone, Moved, News, OddReplies, Restarted
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import DeviceAsker, Reader
 
@@ -47,8 +47,8 @@ def _log(device: Device, news: News) -> None:
     match news:
         case AnswersElsewhere(address):
             line.warning("device answers from another address than it is asked at, accepted from now on", answers_from=address)
-        case RepliesOddly(oddity):
-            line.warning("device's replies are odd, accepted from now on", oddity=str(oddity))
+        case OddReplies(oddity):
+            line.warning("device's replies are odd, accepted from now on", oddity=oddity, text=f"it {oddity.text}")
         case Restarted():
             line.info("device has restarted, its interfaces are looked up again")
         case Gone(name, if_index, there):

@@ -15,7 +15,7 @@ from towerops_agent.polling.course.device import Device, first_width, replan
 from towerops_agent.polling.course.identity import Identities, Interfaces, identify
 from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.names import folded, is_name, is_passing
-from towerops_agent.polling.course.news import Ambiguous, AnswersElsewhere, Back, Gone, Moved, News, RepliesOddly, Restarted
+from towerops_agent.polling.course.news import Ambiguous, AnswersElsewhere, Back, Gone, Moved, News, OddReplies, Restarted
 from towerops_agent.polling.course.octets import has_fallen, has_gone_on, octets_of
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.progress import ABSENT, PollProgress
@@ -34,7 +34,7 @@ from towerops_agent.polling.interfaces import find
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.session import Asker, Session
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
-from towerops_agent.snmp.wire.message import Request
+from towerops_agent.snmp.wire.message import Community, Request
 from towerops_agent.snmp.wire.oid import Oid
 
 RESOLVE_AGAIN_S: Final = 300.0
@@ -110,7 +110,7 @@ class Reader:
         return await _Course(self._client, self._planner, device, timeouts_s).run(within_s)
 
     async def _resolve(self, device: Device) -> None:
-        """Set the device's socket address in `peer`; a name is resolved again after a while, or when the device is silent."""
+        """Have the device's socket address in `peer`; a name is resolved again after a while, or when the device is silent."""
         now = asyncio.get_running_loop().time()
         stale = now - device.resolved_at > RESOLVE_AGAIN_S or not device.traits.answers
         if device.peer is None or stale:
@@ -131,14 +131,10 @@ class _Course:
         self._planner = planner
         self._device = device
         self._timeouts_s = timeouts_s
-        traits = device.traits
         self._session = Session(
-            *(client, device.peer, device.security),
-            over_tcp=device.over_tcp,
-            from_any=traits.any_address,
-            tolerates=traits.tolerates,
+            client, device.peer, device.security, over_tcp=device.over_tcp, from_any=device.traits.any_address
         )
-        self._tolerated = traits.tolerates
+        self._oddities = device.security.oddities if isinstance(device.security, Community) else None
         self._news: list[News] = []
         self._lost: list[int] = []
         self._deadline = 0.0
@@ -157,7 +153,6 @@ class _Course:
             withheld = _withheld(device, progress)
             device.octets = octets_of(progress, device.octets) if device.if_indexes else None
         progress.finish()
-        self._news += [RepliesOddly(oddity) for oddity in sorted(traits.tolerates - self._tolerated)]
         if (traits.widths, traits.max_varbinds) != learned:
             replan(device, self._planner, device.plan.if_indexes)
         interpretation = interpret(progress, device.layout, started_at_us, withheld, traits.units)
@@ -198,11 +193,14 @@ class _Course:
 
     async def _ask(self, request: Request, attempts: int = ATTEMPTS) -> Answer:
         traits, session = self._device.traits, self._session
+        oddities = self._oddities
+        odd_before = None if oddities is None else oddities.accepted
         answer = await session.ask(request, self._timeouts_s or traits.timeouts_s(attempts))
         if session.answers_from is not None and not traits.any_address:
             traits.any_address = True
             self._news.append(AnswersElsewhere(session.answers_from[0]))
-        traits.tolerates |= session.tolerates
+        if oddities is not None and odd_before is not None and oddities.accepted is not odd_before:
+            self._news += map(OddReplies, sorted(oddities.accepted - odd_before))
         return answer
 
     # Which interface is which

@@ -22,7 +22,7 @@ from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID, random_id
 from towerops_agent.snmp.keys import KeyDerivation
 from towerops_agent.snmp.resolver import Resolver
 from towerops_agent.snmp.tcp import TcpConnections
-from towerops_agent.snmp.wire.exchange import Answer, Exchanges, Oddity, Peer, Transaction
+from towerops_agent.snmp.wire.exchange import Answer, Exchanges, Peer, Transaction
 from towerops_agent.snmp.wire.flood import FloodWatch
 from towerops_agent.snmp.wire.message import Request
 from towerops_agent.snmp.wire.security import Security
@@ -97,7 +97,6 @@ class SnmpClient:
         *,
         over_tcp: bool = False,
         from_any: bool = False,
-        tolerates: frozenset[Oddity] = frozenset(),
     ) -> Answer:
         """The device's reply to `request`, or why there is none.
 
@@ -107,7 +106,7 @@ class SnmpClient:
         """
         if over_tcp:
             return await self._tcp.ask(peer, security, request, timeouts_s)
-        transaction = Transaction(peer, security, request, timeouts_s, from_any, tolerates)
+        transaction = Transaction(peer, security, request, timeouts_s, from_any)
         wait = self._waiting[transaction] = _Wait(self._loop.create_future())
         try:
             if security.wants_keys and isinstance(security, UsmSecurity):

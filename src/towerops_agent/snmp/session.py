@@ -7,7 +7,7 @@ keeps accepting it; `answers_from` shows it. I/O: through client.py. Times in se
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from towerops_agent.snmp.wire.exchange import Answer, NoReply, Oddity, Peer, Reply
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
 from towerops_agent.snmp.wire.message import Request
 from towerops_agent.snmp.wire.security import Security
 
@@ -27,7 +27,6 @@ class Asker(Protocol):
         *,
         over_tcp: bool = False,
         from_any: bool = False,
-        tolerates: frozenset[Oddity] = frozenset(),
     ) -> Answer:
         """As SnmpClient.ask."""
 
@@ -39,7 +38,7 @@ class Session:
     them; None if it did not have to.
     """
 
-    __slots__ = ("_client", "answers_from", "from_any", "over_tcp", "peer", "security", "timeouts_s", "tolerates")
+    __slots__ = ("_client", "answers_from", "from_any", "over_tcp", "peer", "security", "timeouts_s")
 
     def __init__(
         self,
@@ -49,7 +48,6 @@ class Session:
         *,
         over_tcp: bool = False,
         from_any: bool = False,
-        tolerates: frozenset[Oddity] = frozenset(),
         timeouts_s: Sequence[float] = TIMEOUTS_S,
     ) -> None:
         """`timeouts_s`: how long each attempt waits, and so the number of attempts; `ask` may override it."""
@@ -58,7 +56,6 @@ class Session:
         self.security = security
         self.over_tcp = over_tcp
         self.from_any = from_any
-        self.tolerates = tolerates
         self.timeouts_s = timeouts_s
         self.answers_from: Peer | None = None
 
@@ -68,10 +65,9 @@ class Session:
         if isinstance(answer, NoReply) and answer.answered_from is not None and not self.from_any:
             self.from_any, self.answers_from = True, answer.answered_from
             answer = await self._ask(request, timeouts_s)
-        if isinstance(answer, Reply) and answer.oddities:
-            self.tolerates |= answer.oddities
         return answer
 
     async def _ask(self, request: Request, timeouts_s: Sequence[float] | None) -> Answer:
-        asked = (self.peer, self.security, request, timeouts_s or self.timeouts_s)
-        return await self._client.ask(*asked, over_tcp=self.over_tcp, from_any=self.from_any, tolerates=self.tolerates)
+        return await self._client.ask(
+            self.peer, self.security, request, timeouts_s or self.timeouts_s, over_tcp=self.over_tcp, from_any=self.from_any
+        )

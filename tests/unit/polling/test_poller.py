@@ -6,16 +6,23 @@ import socket
 import pytest
 import structlog
 
-from support import devices, virtual_time
+from support import asking, devices, virtual_time
 from support.fake_client import FakeClient
+from towerops_agent.polling.course.memory import decode_memory, encode_memory
+from towerops_agent.polling.course.news import OddReplies
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner, interface_columns
+from towerops_agent.polling.course.state import DeviceState, State
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE
 from towerops_agent.polling.poller import Poller
+from towerops_agent.polling.reading import Reader
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply
+from towerops_agent.snmp.wire.message import decode_message, encode_message
+from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
+from towerops_lab.simulator.server import serve
 
 HOST = "127.0.0.1"
 SENSOR = "1.3.6.1.4.1.99999.1.0"
@@ -242,7 +249,7 @@ def test_a_device_that_answers_from_another_address_is_heard_once_that_is_known_
     """Learned from a poll's first timeout, with a warning; from then on its answers count from anywhere."""
 
     class Crooked(FakeClient):
-        async def ask(self, peer, security, request, timeouts_s, *, over_tcp=False, from_any=False, tolerates=frozenset()):
+        async def ask(self, peer, security, request, timeouts_s, *, over_tcp=False, from_any=False):
             self.from_any.append(from_any)
             if not from_any:
                 return NoReply("timeout", len(timeouts_s), answered_from=("192.0.2.99", 161))
@@ -256,6 +263,58 @@ def test_a_device_that_answers_from_another_address_is_heard_once_that_is_known_
     assert [result.poll.metric_count for result, _ in results] == [3, 3]
     assert client.from_any == [False, True, True]
     assert [line["answers_from"] for line in lines if line["log_level"] == "warning"] == ["192.0.2.99"]
+
+
+def odd(device, oddity):
+    """How `device` answers if its replies are odd in this way."""
+
+    def answer(datagram, now):
+        message = decode_message(device.answer(datagram, now))
+        match oddity:
+            case Oddity.OTHER_COMMUNITY:
+                message.community = b""
+            case Oddity.CUT_REQUEST_ID:
+                message.pdu.request_id &= 0xFFFF
+            case Oddity.EXTRA_ZERO:
+                message.pdu.names = [name + b"\x00" for name in message.pdu.names]
+        return encode_message(message)
+
+    return answer
+
+
+@pytest.mark.parametrize("oddity", Oddity)
+async def test_a_device_whose_replies_are_odd_is_read_and_that_is_said_once(oddity):
+    """Once it is known, at the first attempt; and it is known after a restart of the agent."""
+    async with asking.open_client() as (client, _), serve(odd(simulated(SENSORS[:3]), oddity)) as port:
+        device = devices.device(port=port, sensors=SENSORS[:3])
+        first = await Reader(client, Planner()).read(device, 60.0, (0.05, 0.05, 60.0))
+        second = await Reader(client, Planner()).read(device, 60.0, (60.0,))
+        assert [first.poll.values, second.poll.values] == [(1, 2, 3)] * 2
+        assert [list(first.news), list(second.news)] == [[OddReplies(oddity)], []]
+
+        device.state = DeviceState(State.UP, "", 0)
+        restarted = devices.device(port=port, sensors=SENSORS[:3])
+        decode_memory(encode_memory([device])).recall(restarted, Planner())
+        third = await Reader(client, Planner()).read(restarted, 60.0, (60.0,))
+        assert (third.poll.values, list(third.news)) == ((1, 2, 3), [])
+
+        other_sensors = devices.device(before=device, port=port, sensors=SENSORS[:2])
+        assert other_sensors.odd_replies == {oddity}
+        assert devices.device(before=device, port=port, version="1", sensors=SENSORS[:2]).odd_replies == frozenset()
+
+
+def test_odd_replies_are_logged_with_what_is_odd():
+    class Odd(FakeClient):
+        async def ask(self, peer, security, request, timeouts_s, *, over_tcp=False, from_any=False):
+            for request_id in range(2):
+                security.oddities.see(Oddity.EXTRA_ZERO, request_id)
+            return await super().ask(peer, security, request, timeouts_s)
+
+    with structlog.testing.capture_logs() as lines:
+        poll(Odd({HOST: simulated(SENSORS[:3])}), devices.device(sensors=SENSORS[:3]), times=2)
+    assert [(line["log_level"], line["oddity"], line["text"]) for line in lines if "oddity" in line] == [
+        ("warning", "extra_zero", "it appends a 0 to OIDs")
+    ]
 
 
 @pytest.mark.parametrize("blocked_s", [9.0, 25.0])

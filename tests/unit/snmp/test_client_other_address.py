@@ -125,7 +125,7 @@ async def test_a_session_asks_once_more_accepts_the_other_address_and_says_so():
     asked = []
 
     class Crossed:
-        async def ask(self, peer, security, request, timeouts_s, *, over_tcp=False, from_any=False, tolerates=frozenset()):
+        async def ask(self, peer, security, request, timeouts_s, *, over_tcp=False, from_any=False):
             asked.append((peer, from_any, over_tcp, timeouts_s))
             return Reply(None, 0.1, 0) if from_any else NoReply("timeout", 1, answered_from=OTHER)
 

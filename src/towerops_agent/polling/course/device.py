@@ -5,7 +5,7 @@ need some megabytes, however many OIDs they have.
 """
 
 from array import array  # noqa: TC003 - dataclasses look at it
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from towerops_agent.model import Equipment, Layout, Transport
@@ -16,7 +16,8 @@ from towerops_agent.polling.course.security import make_security
 from towerops_agent.polling.course.state import DeviceState
 from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, UNKNOWN, USELESS, Traits
 from towerops_agent.snmp.wire.exchange import Peer
-from towerops_agent.snmp.wire.message import Version
+from towerops_agent.snmp.wire.message import Community, Version
+from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.snmp.wire.security import Security
 from towerops_agent.text import address
 
@@ -61,6 +62,16 @@ class Device:
     def address(self) -> str:
         """Its address, for people."""
         return address(self.host, self.port)
+
+    @property
+    def odd_replies(self) -> frozenset[Oddity]:
+        """What is odd about its replies, and accepted."""
+        return self.security.oddities.accepted if isinstance(self.security, Community) else frozenset()
+
+    def accept_odd(self, oddities: Iterable[Oddity]) -> None:
+        """Its replies are known to be odd in these ways."""
+        if isinstance(self.security, Community):
+            self.security.oddities.accept(oddities)
 
 
 def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Planner, before: Device | None = None) -> Device:

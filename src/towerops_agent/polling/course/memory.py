@@ -15,9 +15,10 @@ import msgspec
 from towerops_agent.polling.course.device import Device, replan
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import Traits
-from towerops_agent.snmp.wire.exchange import Oddity
+from towerops_agent.snmp.wire.oddities import Oddity
 
 _VERSION: Final = 2
+_ODDITIES: Final = frozenset(Oddity)
 
 
 class _Learned(msgspec.Struct, array_like=True):
@@ -39,9 +40,9 @@ class _Learned(msgspec.Struct, array_like=True):
     refused_names: list[bytes]
     index_lies: bool
     absence_holds: bool
-    tolerates: list[str]
     if_indexes: list[int]
     units: list[str] = []
+    odd_replies: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ class Memory:
             refused_names=frozenset(learned.refused_names),
             index_lies=learned.index_lies,
             absence_holds=learned.absence_holds,
-            tolerates=frozenset(oddity for oddity in Oddity if oddity in learned.tolerates),
         )
+        device.accept_odd(Oddity(word) for word in learned.odd_replies if word in _ODDITIES)
         replan(device, planner, learned.if_indexes)
 
 
@@ -97,9 +98,9 @@ def encode_memory(devices: Iterable[Device]) -> bytes:
             sorted(device.traits.refused_names),
             device.traits.index_lies,
             device.traits.absence_holds,
-            sorted(device.traits.tolerates),
             list(device.plan.if_indexes),
             list(device.traits.units),
+            sorted(device.odd_replies),
         )
         for device in devices
         if device.state is not None

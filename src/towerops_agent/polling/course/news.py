@@ -5,6 +5,8 @@ Pure values.
 
 from dataclasses import dataclass
 
+from towerops_agent.snmp.wire.oddities import Oddity
+
 
 @dataclass(frozen=True, slots=True)
 class AnswersElsewhere:
@@ -14,10 +16,10 @@ class AnswersElsewhere:
 
 
 @dataclass(frozen=True, slots=True)
-class RepliesOddly:
-    """The device's replies are not as they should be, and accepted all the same: in what, in words."""
+class OddReplies:
+    """The device's replies were odd in this way twice, and are accepted from now on."""
 
-    oddity: str
+    oddity: Oddity
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +61,4 @@ class Back:
     if_index: int
 
 
-News = AnswersElsewhere | RepliesOddly | Restarted | Moved | Gone | Ambiguous | Back
+News = AnswersElsewhere | OddReplies | Restarted | Moved | Gone | Ambiguous | Back

@@ -7,13 +7,13 @@ Pure: poller.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest)
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, Ask, Plan
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE, Traits
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import Answer, NoReply, Oddity, Reply
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, Request, error_name
 from towerops_agent.snmp.wire.oid import Oid, child
 from towerops_agent.snmp.wire.opaque import opaque_number
@@ -313,9 +313,8 @@ class PollProgress:
     def _sort(self, ask: Ask, pdu: Pdu, received_us: int) -> None:
         """Process an answer in another order: sort it by name, and ask again for omitted varbinds."""
         missing = dict(zip(ask.request.names, ask.columns, strict=True))
-        longer = self._extra_zeros(pdu, missing)
         for name, tag, value in zip(pdu.names, pdu.tags, pdu.values, strict=True):
-            column = missing.pop(longer.get(name, name), None)
+            column = missing.pop(name, None)
             if column is not None:  # else it was never asked, or is there twice: the first one counts
                 self._put(column, tag, value, received_us)
         rest = list(missing.values())
@@ -326,18 +325,6 @@ class PollProgress:
             self._queue.extendleft(reversed(self._cut(ask, (len(rest) + 1) // 2)))
         else:
             self._fail(rest[0], Reason.OMITTED)
-
-    def _extra_zeros(self, pdu: Pdu, asked: Mapping[Oid, int]) -> dict[Oid, Oid]:
-        """The OIDs that were answered with a zero behind them, by their longer name; none until that was seen twice."""
-        traits = self._traits
-        longer = {name + b"\0": name for name in asked if name + b"\0" not in asked}
-        longer = {name: longer[name] for name in pdu.names if name in longer and longer[name] not in pdu.names}
-        if longer and Oddity.EXTRA_ZERO not in traits.tolerates:
-            traits.extra_zeros += 1
-            if traits.extra_zeros < 2:
-                return {}
-            traits.tolerates |= {Oddity.EXTRA_ZERO}
-        return longer
 
     def _put(self, column: int, tag: int, value: int | bytes | None, received_us: int) -> None:
         self.tags[column] = tag

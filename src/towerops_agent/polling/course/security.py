@@ -13,12 +13,13 @@ from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 def make_security(credentials: Credentials, before: Security | None = None) -> Security:
     """The security of messages to the device.
 
-    `before`: the same device's until now. If the user and the context are the same it is kept, and with it the engine's time and
-    the keys.
+    `before`: the same device's until now. If the community, or the user and the context, are the same it is kept, and with it
+    what is odd about the device's replies, or the engine's time and the keys.
     """
     if credentials.version is not SnmpVersion.V3:
         version = Version.V1 if credentials.version is SnmpVersion.V1 else Version.V2C
-        return Community(version, _octets(credentials.community))
+        community = Community(version, _octets(credentials.community))
+        return before if isinstance(before, Community) and community.is_like(before) else community
     if credentials.user is None:
         raise ValueError("SNMPv3 without a user: expected one, config/document/credentials.py ensures it")
     user = _principal(credentials.user)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from towerops_agent.snmp.wire.exchange import Oddity
 from towerops_agent.snmp.wire.oid import Oid
 
 STARTING_VARBINDS: Final = 24
@@ -92,7 +91,6 @@ class Traits:
     `suspects`: OIDs that were asked when it fell silent for long: asked last, in halves, until the one that blocks it is found.
     `index_lies`: its error-index has named an OID that it has. `absence_holds`: what it says to be absent is.
     `probe_turn`: a device that was never heard is probed by its sysUpTime, or by another OID.
-    `tolerates`: in what its replies are odd, and accepted. `extra_zeros`: how often they had OIDs with a zero too many.
     `any_address`: it answers from another address than it is asked at.
     `units`: the unit in which each sensor's text was first read; see scales.py.
     `answers`: whether the last poll got any answer; a silent device is probed before it is polled.
@@ -119,8 +117,6 @@ class Traits:
     index_lies: bool = False
     absence_holds: bool = False
     probe_turn: bool = False
-    tolerates: frozenset[Oddity] = frozenset()
-    extra_zeros: int = 0
     any_address: bool = False
     answers: bool = True
     units: tuple[str, ...] = ()

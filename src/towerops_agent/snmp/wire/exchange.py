@@ -17,12 +17,13 @@ Source: RFC 3416 §4.1 (request-id), RFC 1157 §4.1.1, RFC 3412 §7.2 (msgID, re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Final
 
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard, Reason
-from towerops_agent.snmp.wire.message import Pdu, PduType, Request, decode_message
+from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, decode_message
+from towerops_agent.snmp.wire.oddities import Oddities, Oddity, without_extra_zeros
 from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_agent.snmp.wire.security import Security
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
@@ -32,31 +33,22 @@ from towerops_agent.snmp.wire.v3message import decode_v3
 Peer = tuple[str, int] | tuple[str, int, int, int]
 """A socket address as recvfrom returns it: (address, port), and for IPv6 (address, port, flow label, scope id)."""
 
+MOST_MISSES: Final = 8
+"""How many wrong cut request-ids one transaction hears out; copies of earlier replies are among them."""
+
 MOST_REPEATS: Final = 3
 """How often reports may make one transaction ask again: a new engine ID, its time, and one more."""
 
 _SMALL: Final = Request((parse_oid("1.3.6.1.2.1.1.3.0"),))  # sysUpTime
 
 
-class Oddity(StrEnum):
-    """In what a device's replies differ from what the RFCs want, and yet are its replies. Never accepted from another address."""
-
-    OTHER_COMMUNITY = "another community than the request's"
-    SHORT_ID = "a request-id cut to 16 bits"
-    EXTRA_ZERO = "OIDs with a zero too many"
-
-
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A device's reply. `received_us`: the wall clock at its arrival; `rtt_s`: from the attempt that it answers.
-
-    `oddities`: what it was accepted in spite of.
-    """
+    """A device's reply. `received_us`: the wall clock at its arrival; `rtt_s`: from the attempt that it answers."""
 
     pdu: Pdu
     rtt_s: float
     received_us: int
-    oddities: frozenset[Oddity] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +95,6 @@ class Transaction:
     """One request to one peer, until it is answered or given up. `timeouts_s`: how long each attempt waits, and so the number of
     attempts.
 
-    `tolerates`: oddities of the device's replies that are known; others are accepted when they are seen for the second time.
     `from_any`: the device may answer from another address of its own; else such an answer is discarded, and `answered_from` is
     its address.
     """
@@ -113,12 +104,12 @@ class Transaction:
     request: Request
     timeouts_s: Sequence[float]
     from_any: bool = False
-    tolerates: frozenset[Oddity] = frozenset()
     attempts: int = 0
-    seen: set[Oddity] = field(default_factory=set)
     sent_at: dict[int, float] = field(default_factory=dict)  # by request-id
     answered_from: Peer | None = None
     v3: V3Course | None = None
+    listens: bool = False  # for replies whose request-id is cut
+    misses: int = 0
 
     @property
     def kind(self) -> str:
@@ -135,6 +126,7 @@ class Exchanges:
         """`draw_id`: as random_id. `remembered`: how many past ids are recognised as late."""
         self._draw_id = draw_id
         self._open: dict[int, Transaction] = {}
+        self._listening: dict[Peer, list[Transaction]] = {}
         self._past: deque[int] = deque(maxlen=remembered)
         self.changes: list[tuple[Peer, EngineChange]] = []
         """Changes of devices' engines, by device; to be taken, logged and counted."""
@@ -149,6 +141,11 @@ class Exchanges:
         if attempts == len(transaction.timeouts_s):
             return self._examine(transaction, now)
         transaction.attempts = attempts + 1
+        security = transaction.security
+        if isinstance(security, Community) and (
+            attempts == 1 or len(transaction.timeouts_s) == 1 or Oddity.CUT_REQUEST_ID in security.oddities.accepted
+        ):
+            self._listen(transaction)
         request_id = self._new_id(transaction, now)
         return transaction.security.encode(transaction.request, request_id, now), transaction.timeouts_s[attempts]
 
@@ -196,40 +193,59 @@ class Exchanges:
         pdu = message.pdu
         if pdu.type != PduType.RESPONSE:
             return Discard.NOT_A_RESPONSE
-        request_id, oddities = pdu.request_id, set[Oddity]()
-        transaction = self._open.get(request_id)
+        transaction = self._open.get(pdu.request_id)
+        is_whole = transaction is not None
         if transaction is None:
-            found = self._by_short_id(request_id, peer)
+            found = self._with_cut_id(message, peer) if self._listening else None
             if found is None:
-                return self._unawaited(request_id)
-            request_id, transaction = found
-            oddities.add(Oddity.SHORT_ID)
-        refusal = transaction.security.refuses(message)
+                return self._unawaited(pdu.request_id)
+            transaction, pdu.request_id = found
+        security = transaction.security
+        refusal = security.refuses(message)
         if peer != transaction.peer and (refusal is not None or not transaction.from_any):
             if refusal is None:
                 transaction.answered_from = peer
             return Discard.FOREIGN_PEER
-        if refusal is Discard.WRONG_COMMUNITY:
-            oddities.add(Oddity.OTHER_COMMUNITY)
-        elif refusal is not None:
+        if isinstance(security, Community):
+            if refusal is None:
+                if security.oddities.any_seen:
+                    security.oddities.see_none(is_whole)
+            elif refusal is Discard.WRONG_COMMUNITY and security.oddities.see(Oddity.OTHER_COMMUNITY, pdu.request_id):
+                refusal = None
+            if refusal is None and pdu.names is not transaction.request.names:
+                _strip_zeros(security.oddities, transaction.request, pdu)
+        if refusal is not None:
             return refusal
-        if not oddities <= transaction.tolerates | transaction.seen:
-            transaction.seen |= oddities
-            return refusal or Discard.UNKNOWN_ID
-        rtt_s = now - transaction.sent_at[request_id]
+        rtt_s = now - transaction.sent_at[pdu.request_id]
         self.close(transaction)
-        return transaction, Reply(pdu, rtt_s, wall_us, frozenset(oddities))
+        return transaction, Reply(pdu, rtt_s, wall_us)
 
-    def _by_short_id(self, request_id: int, peer: Peer) -> tuple[int, Transaction] | None:
-        """The one open request to this very device whose id ends in these 16 bits, and its whole id."""
-        if not -0x8000 <= request_id <= 0xFFFF:
+    def _listen(self, transaction: Transaction) -> None:
+        """From now on `transaction` may be answered with its request-id cut to 16 bits. The usual ones never get here."""
+        if not transaction.listens:
+            transaction.listens = True
+            self._listening.setdefault(transaction.peer, []).append(transaction)
+
+    def _with_cut_id(self, message: Message, peer: Peer) -> tuple[Transaction, int] | None:
+        """The transaction that `message` answers, and with which request-id, if it is cut to 16 bits, with a sign or without.
+
+        Only the device's own address and the right community count, and wrong numbers: after MOST_MISSES the transaction is
+        only answered by whole ones, so that the 16 bits can't be tried out.
+        """
+        cut = message.pdu.request_id
+        if not -0x8000 <= cut <= 0xFFFF:
             return None
-        found = [
-            (whole, transaction)
-            for whole, transaction in self._open.items()
-            if transaction.peer == peer and not (whole ^ request_id) & 0xFFFF
-        ]
-        return found[0] if len(found) == 1 else None
+        own = [each for each in self._listening.get(peer, ()) if each.security.refuses(message) is None]
+        for transaction in own:
+            request_id = next((each for each in transaction.sent_at if (each ^ cut) & 0xFFFF == 0), None)
+            if request_id is None or transaction.misses >= MOST_MISSES or not isinstance(transaction.security, Community):
+                continue
+            if transaction.security.oddities.see(Oddity.CUT_REQUEST_ID, request_id):
+                return transaction, request_id
+            return None
+        for transaction in own:
+            transaction.misses += 1
+        return None
 
     def _receive_v3(
         self, datagram: bytes, peer: Peer, now: float, wall_us: int
@@ -303,3 +319,15 @@ class Exchanges:
         for request_id in transaction.sent_at:
             if self._open.pop(request_id, None) is not None:
                 self._past.append(request_id)
+        if transaction.listens:
+            transaction.listens = False
+            others = [other for other in self._listening.pop(transaction.peer) if other is not transaction]
+            if others:
+                self._listening[transaction.peer] = others
+
+
+def _strip_zeros(oddities: Oddities, request: Request, pdu: Pdu) -> None:
+    """Give `pdu` the names that were asked, if its device is known to append a 0 to them."""
+    names = without_extra_zeros(request.names, pdu.names) if request.type is PduType.GET else None
+    if names is not None and oddities.see(Oddity.EXTRA_ZERO, pdu.request_id):
+        pdu.names = names

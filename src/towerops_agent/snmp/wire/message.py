@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.oddities import Oddities
 from towerops_agent.snmp.wire.oid import Oid
 from towerops_agent.snmp.wire.opaque import opaque_number
 
@@ -143,15 +144,16 @@ class Message:
 
 
 class Community:
-    """How v1 and v2c wrap a PDU: a version and a community, encoded once."""
+    """How v1 and v2c wrap a PDU: a version and a community, encoded once. `oddities`: those of the one device asked with it."""
 
-    __slots__ = ("_head", "_name", "version")
+    __slots__ = ("_head", "_name", "oddities", "version")
 
     wants_keys: ClassVar[bool] = False
 
     def __init__(self, version: Version, name: bytes) -> None:
         self.version = version
         self._name = name
+        self.oddities = Oddities()
         self._head = ber.encode_integer(version) + ber.encode(ber.OCTET_STRING, name)
 
     def __repr__(self) -> str:
@@ -166,6 +168,10 @@ class Community:
         """The message with `pdu`."""
         head = self._head
         return b"\x30" + ber.encode_length(len(head) + len(pdu)) + head + pdu
+
+    def is_like(self, other: "Community") -> bool:
+        """Whether `other` is the same version and community."""
+        return other.wrap(b"") == self.wrap(b"")
 
     def forget(self) -> None:
         """There is nothing to learn about the device."""

@@ -42,6 +42,7 @@ class DeviceReport(msgspec.Struct, frozen=True):
     refused_at: int | None
     mute: int
     answers_from_elsewhere: bool
+    odd_replies: list[str] = []
 
     @property
     def lacks(self) -> int:
@@ -76,6 +77,7 @@ def _report(device: Device) -> DeviceReport:
         refused_at=traits.refused_at,
         mute=len(traits.mute),
         answers_from_elsewhere=traits.any_address,
+        odd_replies=sorted(device.odd_replies),
     )
 
 
@@ -180,7 +182,9 @@ def device_lines(device: DeviceReport, now_us: int) -> list[Line]:
                 Line(
                     f"each {duration(device.interval_s)}: {counted(device.sensors, 'sensor')}, "
                     f"{counted(device.interfaces, 'interface')}; "
-                    + limits(device.max_varbinds, device.refused_at, device.mute, device.answers_from_elsewhere)
+                    + limits(
+                        device.max_varbinds, device.refused_at, device.mute, device.answers_from_elsewhere, device.odd_replies
+                    )
                 )
             ],
         ),

@@ -56,7 +56,10 @@ class SlowDevice(msgspec.Struct, frozen=True):
 
 
 class LimitedDevice(msgspec.Struct, frozen=True):
-    """A device with limits. `refused_at`: the fewest varbinds that it refuses. `mute`: OIDs never answered."""
+    """A device with limits. `refused_at`: the fewest varbinds that it refuses. `mute`: OIDs never answered.
+
+    `odd_replies`: what is odd about its replies, and accepted (snmp/wire/oddities.py).
+    """
 
     name: str
     address: str
@@ -64,6 +67,7 @@ class LimitedDevice(msgspec.Struct, frozen=True):
     refused_at: int | None
     mute: int
     answers_from_elsewhere: bool
+    odd_replies: list[str] = []
 
 
 class RefusedItem(msgspec.Struct, frozen=True):
@@ -206,7 +210,11 @@ def slowest_devices(devices: Iterable[Device]) -> list[SlowDevice]:
 
 def limited_devices(devices: Iterable[Device]) -> list[LimitedDevice]:
     """The devices with learned limits that cost more requests; MOST_DEVICES at most."""
-    limited = (device for device in devices if device.traits.refused_at or device.traits.mute or device.traits.any_address)
+    limited = (
+        device
+        for device in devices
+        if device.traits.refused_at or device.traits.mute or device.traits.any_address or device.odd_replies
+    )
     return [
         LimitedDevice(
             device.name,
@@ -215,6 +223,7 @@ def limited_devices(devices: Iterable[Device]) -> list[LimitedDevice]:
             device.traits.refused_at,
             len(device.traits.mute),
             device.traits.any_address,
+            sorted(device.odd_replies),
         )
         for device in islice(limited, MOST_DEVICES)
     ]

@@ -3,9 +3,10 @@
 Pure: the time is passed in. `_us`: microseconds since 1970.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.telemetry.views.lines import Line, Tone, plain, section
 from towerops_agent.telemetry.views.snapshot import Dealing, Late, LimitedDevice, Snapshot
 from towerops_agent.text import counted, duration, moment, size
@@ -19,6 +20,8 @@ SHOWN_PROBLEMS: Final = 10
 
 _LOSSES: Final = ("polls_skipped", "metrics_refused", "metrics_expired", "metrics_evicted", "metrics_dropped", "bugs")
 """The counters of losses; shown if they are not zero."""
+
+_ODDITIES: Final = frozenset(Oddity)
 
 
 def status_lines(snapshot: Snapshot, now_us: int, *, runs: bool = True) -> list[Line]:
@@ -148,11 +151,11 @@ def _polling(snapshot: Snapshot, now_us: int) -> list[Line]:
 
 
 def _limits(device: LimitedDevice) -> Line:
-    learned = limits(device.max_varbinds, device.refused_at, device.mute, device.answers_from_elsewhere)
+    learned = limits(device.max_varbinds, device.refused_at, device.mute, device.answers_from_elsewhere, device.odd_replies)
     return Line(f"{device.name} ({device.address}): {learned}")
 
 
-def limits(max_varbinds: int, refused_at: int | None, mute: int, answers_from_elsewhere: bool) -> str:
+def limits(max_varbinds: int, refused_at: int | None, mute: int, answers_from_elsewhere: bool, odd_replies: Iterable[str]) -> str:
     """The learned limits of a device, in words."""
     learned = [f"asked for {max_varbinds} at once"]
     if refused_at is not None:
@@ -161,6 +164,7 @@ def limits(max_varbinds: int, refused_at: int | None, mute: int, answers_from_el
         learned.append(f"{counted(mute, 'OID')} {'is' if mute == 1 else 'are'} never answered")
     if answers_from_elsewhere:
         learned.append("answers from another address")
+    learned += [Oddity(word).text for word in odd_replies if word in _ODDITIES]
     return "; ".join(learned)
 
 

@@ -330,17 +330,3 @@ def test_a_counter_of_another_type_is_no_counter(tag, value, reason):
     assert [len(names) for names in narrow] == [2]
     assert interpret(progress, 1, 0).missing == dict.fromkeys(range(6), reason)
     assert traits.widths == bytes(2)
-
-
-def test_values_whose_oids_have_a_zero_too_many_are_taken_once_that_was_seen_twice():
-    """By the second request of the first poll; from then on at once."""
-    progress, traits = started(sensors=2)
-
-    def answer(names):
-        return reply([names[0], *[name + b"\0" for name in names[1:]]] if len(names) == 3 else [name + b"\0" for name in names])
-
-    assert [len(names) for names in finish(progress, answer)] == [3, 2]
-    assert interpret(progress, 1, 0).missing == {}
-    again = PollProgress(progress.plan, traits)
-    assert [len(names) for names in finish(again, answer)] == [3]
-    assert interpret(again, 1, 0).missing == {}

@@ -6,7 +6,7 @@ from support import asking
 from towerops_agent.reasons import Discard
 from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import Exchanges, Oddity, Reply, Transaction
+from towerops_agent.snmp.wire.exchange import Exchanges, Reply, Transaction
 from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Version, decode_message, encode_message, response
 
 PEER = ("192.0.2.1", 161)
@@ -169,40 +169,3 @@ def test_only_so_many_past_ids_are_remembered():
 def test_neither_a_community_nor_a_transaction_shows_its_secret():
     asked = transaction(community=b"s3cret")
     assert "s3cret" not in repr(asked.security) + str(asked.security) + repr(asked)
-
-
-ODD_REPLIES = {
-    Oddity.OTHER_COMMUNITY: lambda message: Message(message.version, b"", message.pdu),
-    Oddity.SHORT_ID: lambda message: Message(
-        message.version,
-        message.community,
-        Pdu(message.pdu.type, message.pdu.request_id & 0xFFFF, 0, 0, message.pdu.names, message.pdu.tags, message.pdu.values),
-    ),
-}
-
-
-@pytest.mark.parametrize("oddity", ODD_REPLIES)
-def test_an_odd_reply_is_accepted_when_it_is_seen_for_the_second_time_and_never_from_another_address(oddity):
-    """From a device that is known for it, it is accepted at once."""
-    ids = iter(range(LOWEST_ID + 0x54321, LOWEST_ID + 0x64321))
-    exchanges = Exchanges(lambda: next(ids))
-
-    def odd(datagram):
-        message = decode_message(datagram)
-        pdu = response(message.pdu, message.pdu.names, bytes([ber.TIME_TICKS]), [4711])
-        return encode_message(ODD_REPLIES[oddity](Message(message.version, message.community, pdu)))
-
-    asked = asking.request("1.3.6.1.2.1.1.3.0")
-    here, elsewhere = ("192.0.2.1", 161), ("192.0.2.2", 161)
-    transaction = Transaction(here, asking.security(), asked, (1.0, 2.0, 4.0), from_any=True)
-    for _ in range(2):
-        datagram, _ = exchanges.attempt(transaction, 0.0)
-        assert isinstance(exchanges.receive(odd(datagram), elsewhere, 0.1, 0), Discard)
-    assert isinstance(exchanges.receive(odd(datagram), here, 0.1, 0), Discard)
-    datagram, _ = exchanges.attempt(transaction, 1.0)
-    _, reply = exchanges.receive(odd(datagram), here, 1.1, 0)
-    assert (reply.pdu.values, reply.oddities, round(reply.rtt_s, 3)) == ([4711], {oddity}, 0.1)
-
-    known = Transaction(here, asking.security(), asked, (1.0,), tolerates=frozenset({oddity}))
-    datagram, _ = exchanges.attempt(known, 2.0)
-    assert isinstance(exchanges.receive(odd(datagram), here, 2.1, 0)[1], Reply)

@@ -7,6 +7,7 @@ import pytest
 from support import devices
 from support.snapshots import MINUTE_US, NOW_US, snapshot
 from towerops_agent.polling.course.state import DeviceState, State
+from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.telemetry.views.lines import Tone, laid_out
 from towerops_agent.telemetry.views.snapshot import (
     Configuration,
@@ -167,6 +168,8 @@ def test_devices_in_trouble_are_listed_down_first_and_longest_first():
     fleet[1].traits.srtt_s, fleet[2].traits.srtt_s, fleet[2].traits.refused_at = 0.5, 2.0, 12
     assert [slow.rtt_ms for slow in slowest_devices(fleet)] == [2000.0, 500.0]
     assert [device.refused_at for device in limited_devices(fleet)] == [12]
+    fleet[0].accept_odd([Oddity.CUT_REQUEST_ID])
+    assert [device.odd_replies for device in limited_devices(fleet)] == [["cut_request_id"], []]
 
 
 def lines(**changes):
@@ -179,6 +182,10 @@ def test_each_section_has_its_label():
     assert re.search("^clock  +differs from the server's by ", text, re.MULTILINE)
     assert re.search("^limits  +", text, re.MULTILINE)
     assert re.search("^lost  +", text, re.MULTILINE)
+    odd = LimitedDevice(
+        "d", "South", 4, None, 0, answers_from_elsewhere=False, odd_replies=["cut_request_id", "of a later version"]
+    )
+    assert "cuts request-ids to 16 bits\n" in lines(limited=[odd]) + "\n"
     for skew_s in (30.0, -30.0, None):
         assert "clock" not in lines(clock_skew_s=skew_s)
 
