@@ -85,7 +85,7 @@ async def test_v1_says_which_varbind_is_absent(snmpd, absent):
 
 async def test_a_wrong_community_is_met_with_silence(snmpd):
     async with asking.open_client() as (client, counters):
-        peer = await client.resolve("127.0.0.1", snmpd.port)
+        (peer,) = await client.resolve("127.0.0.1", snmpd.port)
         answer = await client.ask(peer, asking.security(community=b"wrong"), asking.request(f"{SYSTEM}.5.0"), (0.05, 0.05))
         assert answer == NoReply("timeout", 2)
         assert counters.total(Count.SNMP_DISCARDED) == 0

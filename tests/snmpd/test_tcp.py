@@ -17,7 +17,7 @@ async def test_values_are_read_as_over_udp_on_one_connection(snmpd, version):
     wanted = asking.request(f"{BASE}.1.0", f"{BASE}.2.0", f"{BASE}.6.0")
     over_udp = await asking.get(snmpd.port, f"{BASE}.1.0", f"{BASE}.2.0", f"{BASE}.6.0", version=version)
     async with asking.open_client() as (client, counters):
-        peer = await client.resolve("127.0.0.1", snmpd.port)
+        (peer,) = await client.resolve("127.0.0.1", snmpd.port)
         for _ in range(3):
             reply = await client.ask(peer, asking.security(version), wanted, asking.PATIENT_S, over_tcp=True)
             assert isinstance(reply, Reply)
@@ -31,7 +31,7 @@ async def test_a_walk_agrees_with_net_snmp(snmpd, version):
     oid = "1.3.6.1.2.1.31.1.1.1"
     before = snmpd.walk(oid, version)
     async with asking.open_client() as (client, _):
-        peer = await client.resolve("127.0.0.1", snmpd.port)
+        (peer,) = await client.resolve("127.0.0.1", snmpd.port)
         session = Session(client, peer, asking.security(version), over_tcp=True, timeouts_s=asking.PATIENT_S)
         walked = walking.walk(session, parse_oid(oid))
         ours = [(format_oid(v.name), net_snmp.shown(v.tag, v.value)) async for v in walked]
@@ -41,7 +41,7 @@ async def test_a_walk_agrees_with_net_snmp(snmpd, version):
 async def test_an_answer_larger_than_a_datagram_s_frame_is_read_whole(snmpd):
     """snmpd's limit of 1,472 octets here is for all transports; 7 texts of 200 octets come close to it."""
     async with asking.open_client() as (client, _):
-        peer = await client.resolve("127.0.0.1", snmpd.port)
+        (peer,) = await client.resolve("127.0.0.1", snmpd.port)
         wanted = asking.request(*(f"{BASE}.20.{i}.0" for i in range(1, 6)))
         reply = await client.ask(peer, asking.security(), wanted, asking.PATIENT_S, over_tcp=True)
         assert reply.pdu.values == [b"x" * 200] * 5
@@ -49,6 +49,6 @@ async def test_an_answer_larger_than_a_datagram_s_frame_is_read_whole(snmpd):
 
 async def test_a_wrong_community_is_met_with_silence(snmpd):
     async with asking.open_client() as (client, _):
-        peer = await client.resolve("127.0.0.1", snmpd.port)
+        (peer,) = await client.resolve("127.0.0.1", snmpd.port)
         answer = await client.ask(peer, asking.security(community=b"wrong"), asking.request(f"{BASE}.1.0"), (0.1,), over_tcp=True)
         assert (answer.reason, answer.attempts) == ("timeout", 1)

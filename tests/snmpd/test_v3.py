@@ -61,7 +61,7 @@ def v3_snmpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snmpd]:
 
 
 async def ask(client, snmpd, wanted, *, over_tcp=False, timeouts_s=asking.PATIENT_S):
-    peer = await client.resolve("127.0.0.1", snmpd.port)
+    (peer,) = await client.resolve("127.0.0.1", snmpd.port)
     return await client.ask(peer, make_security(wanted), asking.request(SYS_NAME), timeouts_s, over_tcp=over_tcp)
 
 
@@ -84,7 +84,7 @@ async def test_a_walk_with_privacy_agrees_with_net_snmp(v3_snmpd):
         return net_snmp.ask("snmpbulkwalk", v3_snmpd.port, oid, version="3", more=options)
 
     async with asking.open_client() as (client, _):
-        peer = await client.resolve("127.0.0.1", v3_snmpd.port)
+        (peer,) = await client.resolve("127.0.0.1", v3_snmpd.port)
         before = theirs()
         session = Session(client, peer, make_security(credentials()), timeouts_s=asking.PATIENT_S)
         ours = [varbind async for varbind in walk(session, parse_oid(oid))]
@@ -234,7 +234,7 @@ async def test_a_context_is_read_and_not_the_default_one(snmpd, tmp_path):
     user = model.UsmUser("poller")
     with run_snmpd(tmp_path, front_only + behind) as front:
         async with asking.open_client() as (client, _):
-            peer = await client.resolve("127.0.0.1", front.port)
+            (peer,) = await client.resolve("127.0.0.1", front.port)
             for context, tag in (("", ber.INTEGER), ("vlan-1030", ber.NO_SUCH_OBJECT)):
                 security = make_security(model.Credentials(model.SnmpVersion.V3, user=user, context_name=context))
                 reply = await client.ask(peer, security, asking.request(SYS_NAME, f"{BASE}.9.0"), asking.PATIENT_S)

@@ -35,7 +35,8 @@ async def open_client() -> AsyncIterator[tuple[SnmpClient, Counters]]:
 async def ask(port: int, wanted: Request, *, version: str = "2c", host: str = "127.0.0.1", timeouts_s=PATIENT_S) -> Answer:
     """The answer of one client, used once."""
     async with open_client() as (client, _):
-        return await client.ask(await client.resolve(host, port), security(version), wanted, timeouts_s)
+        (peer,) = await client.resolve(host, port)
+        return await client.ask(peer, security(version), wanted, timeouts_s)
 
 
 async def get(port: int, *oids: str, version: str = "2c", host: str = "127.0.0.1") -> Pdu:
@@ -48,7 +49,7 @@ async def get(port: int, *oids: str, version: str = "2c", host: str = "127.0.0.1
 async def walk(port: int, oid: str, *, version: str = "2c") -> list[walking.Varbind]:
     """All varbinds below `oid`."""
     async with open_client() as (client, _):
-        peer = await client.resolve("127.0.0.1", port)
+        (peer,) = await client.resolve("127.0.0.1", port)
         session = Session(client, peer, security(version), timeouts_s=PATIENT_S)
         return [varbind async for varbind in walking.walk(session, parse_oid(oid))]
 

@@ -29,9 +29,9 @@ class FakeClient:
         self.resolved: list[str] = []
         self.wall_us = 1_000
 
-    async def resolve(self, host: str, port: int) -> Peer:
+    async def resolve(self, host: str, port: int) -> list[Peer]:
         self.resolved.append(host)
-        return self.resolver(host), port
+        return [(address, port) for address in self.resolver(host).split()]
 
     async def ask(
         self,

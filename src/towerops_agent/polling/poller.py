@@ -10,7 +10,17 @@ import structlog
 
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device
-from towerops_agent.polling.course.news import Ambiguous, AnswersElsewhere, Back, Gone, Moved, News, OddReplies, Restarted
+from towerops_agent.polling.course.news import (
+    Ambiguous,
+    AnswersElsewhere,
+    Back,
+    Gone,
+    Moved,
+    News,
+    OddReplies,
+    Restarted,
+    WorksAt,
+)
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import DeviceAsker, Reader
 
@@ -47,6 +57,8 @@ def _log(device: Device, news: News) -> None:
     match news:
         case AnswersElsewhere(address):
             line.warning("device answers from another address than it is asked at, accepted from now on", answers_from=address)
+        case WorksAt(address):
+            line.info("device answers at another address of its name, asked there from now on", answers_at=address)
         case OddReplies(oddity):
             line.warning("device's replies are odd, accepted from now on", oddity=oddity, text=f"it {oddity.text}")
         case Restarted():

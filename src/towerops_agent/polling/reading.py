@@ -15,7 +15,17 @@ from towerops_agent.polling.course.device import Device, first_width, replan
 from towerops_agent.polling.course.identity import Identities, Interfaces, identify
 from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.names import folded, is_name, is_passing
-from towerops_agent.polling.course.news import Ambiguous, AnswersElsewhere, Back, Gone, Moved, News, OddReplies, Restarted
+from towerops_agent.polling.course.news import (
+    Ambiguous,
+    AnswersElsewhere,
+    Back,
+    Gone,
+    Moved,
+    News,
+    OddReplies,
+    Restarted,
+    WorksAt,
+)
 from towerops_agent.polling.course.octets import has_fallen, has_gone_on, octets_of
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.progress import ABSENT, PollProgress
@@ -54,7 +64,7 @@ MOST_ROUNDS: Final = 2
 class DeviceAsker(Asker, Protocol):
     """The part of SnmpClient that a reading needs."""
 
-    async def resolve(self, host: str, port: int) -> Peer:
+    async def resolve(self, host: str, port: int) -> list[Peer]:
         """As SnmpClient.resolve."""
 
 
@@ -110,13 +120,19 @@ class Reader:
         return await _Course(self._client, self._planner, device, timeouts_s).run(within_s)
 
     async def _resolve(self, device: Device) -> None:
-        """Have the device's socket address in `peer`; a name is resolved again after a while, or when the device is silent."""
+        """Have the device's socket address in `peer`; a name is resolved again after a while, or when the device is silent.
+
+        Of several addresses it is the one that worked so far, else the first.
+        """
         now = asyncio.get_running_loop().time()
         stale = now - device.resolved_at > RESOLVE_AGAIN_S or not device.traits.answers
         if device.peer is None or stale:
             try:
                 async with asyncio.timeout(RESOLVE_WITHIN_S):
-                    device.peer = await self._client.resolve(device.host, device.port)
+                    peers = await self._client.resolve(device.host, device.port)
+                device.peers = tuple(peers) if len(peers) > 1 else ()
+                if device.peer not in peers:
+                    device.peer = peers[0]
             except OSError:  # TimeoutError is one
                 if device.peer is None:
                     raise
@@ -132,7 +148,12 @@ class _Course:
         self._device = device
         self._timeouts_s = timeouts_s
         self._session = Session(
-            client, device.peer, device.security, over_tcp=device.over_tcp, from_any=device.traits.any_address
+            client,
+            device.peer,
+            device.security,
+            others=[peer for peer in device.peers if peer != device.peer],
+            over_tcp=device.over_tcp,
+            from_any=device.traits.any_address,
         )
         self._oddities = device.security.oddities if isinstance(device.security, Community) else None
         self._news: list[News] = []
@@ -196,6 +217,9 @@ class _Course:
         oddities = self._oddities
         odd_before = None if oddities is None else oddities.accepted
         answer = await session.ask(request, self._timeouts_s or traits.timeouts_s(attempts))
+        if session.peer != self._device.peer:
+            self._device.peer = session.peer
+            self._news.append(WorksAt(session.peer[0]))
         if session.answers_from is not None and not traits.any_address:
             traits.any_address = True
             self._news.append(AnswersElsewhere(session.answers_from[0]))

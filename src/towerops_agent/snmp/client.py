@@ -84,8 +84,8 @@ class SnmpClient:
         """The devices to which a TCP connection is open."""
         return self._tcp.peers
 
-    async def resolve(self, host: str, port: int) -> Peer:
-        """The device's socket address, from Resolver. Raises OSError (socket.gaierror) if there is none."""
+    async def resolve(self, host: str, port: int) -> list[Peer]:
+        """The device's socket addresses, as Resolver returns them. Raises OSError (socket.gaierror) if there are none."""
         return await self._resolver.resolve(host, port)
 
     async def ask(

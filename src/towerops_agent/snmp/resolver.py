@@ -15,12 +15,30 @@ from towerops_agent.snmp.wire.exchange import Peer
 
 MOST_AT_ONCE: Final = 16
 
+MOST_ADDRESSES: Final = 8
+"""How many addresses of a name are used: each that is silent costs its wait."""
+
 Lookup = Callable[[str, int], list[Peer]]
 
 
 def system_lookup(host: str, port: int) -> list[Peer]:
-    """The addresses of `host`, in the system's order. Blocks. Raises OSError (socket.gaierror) if there are none."""
-    return [found[4] for found in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)]  # type: ignore[misc]  # only IP
+    """The addresses of `host`, in the system's order. Blocks. Raises OSError (socket.gaierror) if there are none.
+
+    A name that ends in a dot is also looked up without it if it is unknown: /etc/hosts has no dots there.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    except socket.gaierror as error:
+        if error.errno != socket.EAI_NONAME or not host.endswith("."):
+            raise
+        found = socket.getaddrinfo(host.removesuffix("."), port, type=socket.SOCK_DGRAM)
+    return [each[4] for each in found]  # type: ignore[misc]  # only IP
+
+
+def _plain(peer: Peer) -> Peer:
+    """`peer`, if it is an IPv4-mapped IPv6 address as the IPv4 address, since an IPv6 socket does not reach it here."""
+    mapped = ipaddress.IPv6Address(peer[0].partition("%")[0]).ipv4_mapped if len(peer) == 4 else None
+    return peer if mapped is None else (str(mapped), peer[1])
 
 
 class Resolver:
@@ -30,8 +48,9 @@ class Resolver:
         self._lookup = lookup
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
-    async def resolve(self, host: str, port: int) -> Peer:
-        """The socket address of `host`: for an address at once, for a name when the system has answered.
+    async def resolve(self, host: str, port: int) -> list[Peer]:
+        """The socket addresses of `host`, at least one and MOST_ADDRESSES at most, in the system's order: of an address at once,
+        of a name when the system has answered.
 
         Raises OSError (socket.gaierror) if there is none. A question that was given up holds its place until
         the system has answered it, so that a dead name server does not pile up threads.
@@ -41,10 +60,11 @@ class Resolver:
         except ValueError:
             pass
         else:
-            return socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[0][4]  # type: ignore[return-value]
+            numeric = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+            return [_plain(numeric[0][4])]  # type: ignore[arg-type]  # only IP
         await self._places.acquire()
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Peer] = loop.create_future()
+        answer: asyncio.Future[list[Peer]] = loop.create_future()
 
         def settle(found: list[Peer] | OSError) -> None:
             self._places.release()
@@ -53,7 +73,7 @@ class Resolver:
             if isinstance(found, OSError):
                 answer.set_exception(found)
             else:
-                answer.set_result(found[0])
+                answer.set_result(list(dict.fromkeys(map(_plain, found)))[:MOST_ADDRESSES])
 
         def ask() -> None:
             found: list[Peer] | OSError

@@ -57,9 +57,12 @@ class TargetSession(Session):
 
     __slots__ = ("_counters", "target")
 
-    def __init__(self, client: SnmpClient, counters: Counters, target: Target, peer: Peer, timeouts_s: tuple[float, ...]) -> None:
+    def __init__(
+        self, client: SnmpClient, counters: Counters, target: Target, peers: Sequence[Peer], timeouts_s: tuple[float, ...]
+    ) -> None:
         over_tcp = target.transport is Transport.TCP
-        super().__init__(client, peer, make_security(target.credentials), over_tcp=over_tcp, timeouts_s=timeouts_s)
+        security = make_security(target.credentials)
+        super().__init__(client, peers[0], security, others=peers[1:], over_tcp=over_tcp, timeouts_s=timeouts_s)
         self._counters = counters
         self.target = target
 
@@ -87,13 +90,13 @@ async def open_session(target: Target, timeouts_s: tuple[float, ...]) -> AsyncIt
     counters = Counters()
     async with SnmpClient(counters) as client:
         try:
-            peer = await client.resolve(target.host, target.port)
+            peers = await client.resolve(target.host, target.port)
         except OSError as error:
             raise AskFailed(
                 f"{target.host} can't be resolved ({error.strerror or error}): expected an address, a name that DNS knows, "
                 f"or the name or id of a configured device\n{target.doubt}".rstrip()
             ) from None
-        yield TargetSession(client, counters, target, peer, timeouts_s)
+        yield TargetSession(client, counters, target, peers, timeouts_s)
 
 
 async def get(session: TargetSession, names: Sequence[Oid]) -> GetResult:

@@ -126,6 +126,38 @@ def test_a_silent_device_s_name_is_resolved_at_each_poll():
     assert second.missing == {}
 
 
+def test_of_several_addresses_the_one_that_works_is_found_in_the_first_poll_kept_and_shown():
+    """The first poll waits for the dead one; those after it do not, nor is it asked again when the name is resolved again."""
+    client = FakeClient({"192.0.2.2": simulated([SENSOR])})
+    client.resolver = lambda _: "2001:db8::1 192.0.2.2 192.0.2.3"
+    device = devices.device(host="radio.example.net", sensors=[SENSOR])
+    with structlog.testing.capture_logs() as lines:
+        results = poll(client, device, times=8)
+    assert [result.missing for result, _ in results] == [{}] * 8
+    assert [host for host, *_ in client.requests] == ["2001:db8::1"] + ["192.0.2.2"] * 8
+    assert client.resolved == ["radio.example.net"] * 2
+    assert device.address == "radio.example.net:161 at 192.0.2.2"
+    assert [line["answers_at"] for line in lines if "answers_at" in line] == ["192.0.2.2"]
+
+
+def test_an_address_that_ceases_to_work_is_left_for_another_and_one_that_is_no_longer_the_name_s_is_not_asked():
+    client = FakeClient({"192.0.2.1": simulated([SENSOR]), "192.0.2.2": simulated([SENSOR])})
+    client.resolver = lambda _: "192.0.2.1 192.0.2.2"
+
+    def change(n):
+        if n == 1:
+            client.devices["192.0.2.1"] = None
+        if n == 3:
+            client.resolver = lambda _: "192.0.2.9"
+
+    device = devices.device(host="radio.example.net", sensors=[SENSOR])
+    results = poll(client, device, times=10, between=change)
+    assert [result.silence for result, _ in results[:5]] == [""] * 5
+    assert [host for host, *_ in client.requests[:4]] == ["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2"]
+    assert (client.requests[-1][0], results[-1][0].silence) == ("192.0.2.9", "timeout")
+    assert device.address == "radio.example.net:161"
+
+
 def refuse(_host):
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

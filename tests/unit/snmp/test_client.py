@@ -227,12 +227,12 @@ async def test_a_full_send_buffer_is_like_a_datagram_lost(error):
 async def test_an_address_needs_no_resolver(host, peer, monkeypatch):
     async with asking.open_client() as (client, _):
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", None)
-        assert await client.resolve(host, 1161) == peer
+        assert await client.resolve(host, 1161) == [peer]
 
 
 async def test_a_name_is_resolved_by_the_system():
     async with asking.open_client() as (client, _):
-        assert (await client.resolve("localhost", 1161))[:2] in (("127.0.0.1", 1161), ("::1", 1161))
+        assert {peer[:2] for peer in await client.resolve("localhost", 1161)} <= {("127.0.0.1", 1161), ("::1", 1161)}
         with pytest.raises(socket.gaierror):
             await client.resolve("no-such-host.invalid", 161)
 

@@ -6,19 +6,33 @@ import threading
 
 import pytest
 
-from towerops_agent.snmp.resolver import MOST_AT_ONCE, Resolver
+from towerops_agent.snmp.resolver import MOST_ADDRESSES, MOST_AT_ONCE, Resolver, system_lookup
 
 
 async def test_an_address_needs_nobody_to_be_asked():
     resolver = Resolver(lambda host, port: pytest.fail("asked for an address"))
-    assert await resolver.resolve("192.0.2.7", 161) == ("192.0.2.7", 161)
-    assert (await resolver.resolve("2001:db8::7", 161))[:2] == ("2001:db8::7", 161)
+    assert await resolver.resolve("192.0.2.7", 161) == [("192.0.2.7", 161)]
+    assert [peer[:2] for peer in await resolver.resolve("2001:db8::7", 161)] == [("2001:db8::7", 161)]
+    assert await resolver.resolve("::ffff:192.0.2.7", 161) == [("192.0.2.7", 161)]
 
 
 async def test_a_name_is_what_the_system_says():
-    assert (await Resolver().resolve("localhost", 161))[1] == 161
+    assert (await Resolver().resolve("localhost", 161))[0][1] == 161
     resolver = Resolver(lambda host, port: [("192.0.2.9", port), ("192.0.2.10", port)])
-    assert await resolver.resolve("tower.example", 1161) == ("192.0.2.9", 1161)
+    assert await resolver.resolve("tower.example", 1161) == [("192.0.2.9", 1161), ("192.0.2.10", 1161)]
+
+
+async def test_addresses_are_in_the_systems_order_each_once_and_not_too_many():
+    found = [("2001:db8::7", 161, 0, 0), ("::ffff:192.0.2.7", 161, 0, 0), ("192.0.2.7", 161), ("fe80::1%eth0", 161, 0, 2)]
+    assert await Resolver(lambda host, port: found).resolve("tower.example", 161) == [found[0], found[2], found[3]]
+    many = [(f"192.0.2.{n}", 161) for n in range(99)]
+    assert await Resolver(lambda host, port: many).resolve("tower.example", 161) == many[:MOST_ADDRESSES]
+
+
+def test_a_name_of_this_machine_s_own_table_is_found_with_a_dot_behind_it_too():
+    assert {peer[:2] for peer in system_lookup("localhost.", 161)} <= {("127.0.0.1", 161), ("::1", 161)}
+    with pytest.raises(socket.gaierror):
+        system_lookup("no-such-host.invalid.", 161)
 
 
 @pytest.mark.parametrize("lookup", ["none", "error", "label"])
@@ -55,5 +69,5 @@ async def test_a_dead_name_server_holds_a_few_threads_and_no_asker():
     assert {type(result) for result in await asyncio.gather(*askers, return_exceptions=True)} == {asyncio.CancelledError}
     assert len(started) == MOST_AT_ONCE
     answer.set()
-    assert await resolver.resolve("another.example", 161) == ("192.0.2.1", 161)
+    assert await resolver.resolve("another.example", 161) == [("192.0.2.1", 161)]
     assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("resolve"))

@@ -20,7 +20,7 @@ async def walked(peer, version="2c", timeouts_s=asking.PATIENT_S):
     found = []
     async with asking.open_client() as (client, _), serve(peer) as port:
         try:
-            target = await client.resolve("127.0.0.1", port)
+            (target,) = await client.resolve("127.0.0.1", port)
             async for varbind in walk(Session(client, target, asking.security(version), timeouts_s=timeouts_s), parse_oid(TABLE)):
                 found.append(varbind)  # noqa: PERF401 - what was read counts where it raises, too
         except WalkEndedEarly as error:

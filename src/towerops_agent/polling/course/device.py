@@ -29,6 +29,7 @@ class Device:
     `if_indexes`, `if_names`: its interfaces as configured, "" if one has no name; the plan has the indexes where they are now.
     `state_layout`: the id of the layout of its state in the buffer, None if the server does not take states.
     `peer`, `resolved_at`: its socket address, and when (monotonic seconds) a name was resolved to it; None before the first poll.
+    `peers`: all socket addresses of its name, the ones that do not work among them; () of an address.
     `state`: from its last poll; None before the first. `lacks`: how many values that lacked, by reason; none if it was not
     answered. `check_in`: polls until its interfaces are looked up again.
     `failed_checks`: how often in a row that has left some unknown. `samples`: see identity.Interfaces.
@@ -49,6 +50,7 @@ class Device:
     if_names: tuple[str, ...] = ()
     traits: Traits = field(default_factory=Traits)
     peer: Peer | None = None
+    peers: tuple[Peer, ...] = ()
     resolved_at: float = 0.0
     state: DeviceState | None = None
     lacks: tuple[tuple[str, int], ...] = ()
@@ -60,8 +62,9 @@ class Device:
 
     @property
     def address(self) -> str:
-        """Its address, for people."""
-        return address(self.host, self.port)
+        """Its address, for people: its name and the address that is asked, if the name has several."""
+        place = address(self.host, self.port)
+        return f"{place} at {self.peer[0]}" if len(self.peers) > 1 and self.peer is not None else place
 
     @property
     def odd_replies(self) -> frozenset[Oddity]:

@@ -16,6 +16,13 @@ class AnswersElsewhere:
 
 
 @dataclass(frozen=True, slots=True)
+class WorksAt:
+    """Of the addresses of the device's name, this one works, and the one before it does not."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class OddReplies:
     """The device's replies were odd in this way twice, and are accepted from now on."""
 
@@ -61,4 +68,4 @@ class Back:
     if_index: int
 
 
-News = AnswersElsewhere | OddReplies | Restarted | Moved | Gone | Ambiguous | Back
+News = AnswersElsewhere | WorksAt | OddReplies | Restarted | Moved | Gone | Ambiguous | Back
