@@ -231,7 +231,7 @@ class Delivery(RuleBasedStateMachine):
             assert verdict.retry_in_s is None or 0 <= verdict.retry_in_s <= 3600
             if isinstance(outcome, Unavailable) and outcome.retry_after_s is not None:
                 self.closed_until_s = max(self.closed_until_s, self.now_s + outcome.retry_after_s)
-        else:
+        elif not (isinstance(verdict, Halve) and verdict.is_search):
             self.may_be_down = False
 
     def check_that_only_what_is_refused_beside_what_is_accepted_is_quarantined(self, batch, outcome, verdict):

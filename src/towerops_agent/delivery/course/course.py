@@ -363,6 +363,7 @@ class Course:
 
     def ended(self, batches: Iterable[Batch]) -> None:
         """Note that the verdicts on these batches are carried out: they are no longer under way."""
+        self._empty_lanes.clear()  # a lane may have been empty but for what was under way
         for batch in batches:
             one = self._under_way.pop(batch.id)
             if not one.stays:

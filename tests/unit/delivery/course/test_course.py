@@ -129,6 +129,18 @@ def test_an_outage_in_which_all_has_expired_is_tried_with_what_comes_later():
     assert isinstance(course.next(ACCEPTS, 0, 1031.0), CutBatch)
 
 
+def test_a_lane_that_was_empty_but_for_what_was_under_way_has_a_probe():
+    """What was under way fails: that it could not be cut once more says nothing of what there is to try the API with."""
+    course = begun(9)
+    quick(course, 3)
+    one = sent(course, 1, 1000.0)
+    assert isinstance(course.next(ACCEPTS, 0, 1000.0), CutBatch)
+    course.cut(Lane.FRESH, None)
+    course.take(one, BUSY, 0, 0.0, 1000.0)
+    course.ended([one])
+    assert course.next(ACCEPTS, 0, 1001.0) == Send(one)
+
+
 def test_an_answer_to_what_was_never_sent_is_a_bug():
     course = begun(1)
     assert isinstance(course.next(ACCEPTS, 0, 1000.0), CutBatch)
