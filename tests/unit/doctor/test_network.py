@@ -140,7 +140,7 @@ async def test_a_port_without_tls_is_told(context):
     async with ScriptedServer([], greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n").serve() as url:
         checks, _ = await look(url.replace("http:", "https:"), context)
     assert checks["TLS"].mark is Mark.FAILED
-    assert "speaks no TLS" in checks["TLS"].found
+    assert "does not use TLS" in checks["TLS"].found
 
 
 async def test_a_server_that_hangs_up_amid_the_handshake_is_told(context):
