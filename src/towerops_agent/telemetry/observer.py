@@ -188,6 +188,7 @@ class Observer:
             pending=Undelivered(pending.metrics, pending.polls, pending.oldest_started_at_us),
             backlog=late,
             database_octets=self._database_octets(),
+            in_memory_because=self._buffer.in_memory_because,
             latest_s=round(self._fleet.latest_s, 3),
             a_minute=self._a_minute(),
             counters={name.value: self._counters.by_reason(name) for name in Count if self._counters.total(name)},

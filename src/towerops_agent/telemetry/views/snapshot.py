@@ -122,6 +122,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """All of it. `due_s`: the loops' marks; like `written_boot_s`, on the boot clock. `counters`: name -> reason -> count.
 
     `single_run`: what came of it, if it was `run --once`.
+    `in_memory_because`: why polls are in memory only; "" if they are on disk.
     `a_minute`: polls and metrics in the minute before; empty in the first one. `missing`: the values that the devices' last
     polls lack, by reason; `lacking`: how many devices lack some. `latest_s`: how late a poll has started at most.
     """
@@ -150,6 +151,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     clock_skew_s: float | None = None
     stopped_us: int | None = None
     single_run: SingleRun | None = None
+    in_memory_because: str = ""
 
 
 _encoder = msgspec.json.Encoder()

@@ -43,7 +43,10 @@ def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str
     yield "delivery", [_waiting(snapshot, runs)]
     if snapshot.backlog is not None:
         yield "backlog", [_backlog(snapshot.backlog, now_us)]
-    yield "database", [Line(size(snapshot.database_octets))]
+    database = [Line(size(snapshot.database_octets))]
+    if snapshot.in_memory_because:
+        database.append(Line(f"polls are in memory only: {snapshot.in_memory_because}", Tone.BAD))
+    yield "database", database
     losses = _losses(snapshot)
     if losses:
         yield "lost", losses

@@ -213,3 +213,9 @@ def test_a_backlog_without_an_age_has_none():
     assert "old" not in text
     assert "delivered in" not in text
     assert "nothing waits" in text
+
+
+def test_polls_in_memory_only_are_said_with_the_reason():
+    text = render(snapshot(in_memory_because="disk full: the database /data/a.db can't be written"), NOW_US)
+    assert "polls are in memory only: disk full: the database /data/a.db can't be written" in text
+    assert "in memory only" not in render(snapshot(), NOW_US)
