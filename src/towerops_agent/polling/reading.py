@@ -14,7 +14,7 @@ from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device, first_width, replan
 from towerops_agent.polling.course.identity import Identities, Interfaces, identify
 from towerops_agent.polling.course.interpret import interpret
-from towerops_agent.polling.course.names import folded, is_name, is_passing
+from towerops_agent.polling.course.names import folded, has_passing, is_name, named_of
 from towerops_agent.polling.course.news import (
     Ambiguous,
     AnswersElsewhere,
@@ -252,7 +252,7 @@ class _Course:
                     return progress
             begun_anew, restarts = traits.check and restarts, False
             every = changed or due or traits.check
-            await self._identify(thorough=changed or traits.check or (due and _has_passing(device)), look=every)
+            await self._identify(thorough=changed or traits.check or (due and has_passing(device.if_names)), look=every)
             self._learn_from(plan.if_indexes, marks, changed)
             if plan.values == device.plan.values and not begun_anew:
                 return progress
@@ -269,7 +269,7 @@ class _Course:
     def _learn_from(self, if_indexes: tuple[int, ...], marks: bytes, changed: bool) -> None:
         """Compare the interfaces before and after they were looked up."""
         device, traits = self._device, self._device.traits
-        moved = any(
+        moved = (marks, if_indexes) != (traits.marks, device.plan.if_indexes) and any(
             mark in CONFIRMED and (now not in CONFIRMED or if_indexes[i] != device.plan.if_indexes[i])
             for i, (mark, now) in enumerate(zip(marks, traits.marks, strict=True))
         )
@@ -299,7 +299,7 @@ class _Course:
         """Find the interfaces; afterwards the device has the plan for them, and marks for the unknown ones."""
         device, traits = self._device, self._device.traits
         if not any(device.if_names):
-            traits.check = False
+            traits.check, device.check_in = False, LOOK_AGAIN_POLLS
             return
         interfaces = Interfaces(device.if_indexes, device.if_names, device.plan.if_indexes, traits.marks, device.samples)
         course = identify(interfaces, thorough=thorough, look=look)
@@ -358,7 +358,7 @@ _WITHHELD: Final = {
 
 def _withheld(device: Device, progress: PollProgress) -> dict[int, str]:
     """The interfaces whose counters are withheld, and why: it is not (or no longer) known that they are theirs."""
-    named = [i for i, name in enumerate(device.if_names) if folded(name)]
+    named = named_of(device.if_names)
     if device.traits.check:
         return dict.fromkeys(named, Reason.UNVERIFIED)
     marks = device.traits.marks
@@ -374,11 +374,7 @@ def _withheld(device: Device, progress: PollProgress) -> dict[int, str]:
 def _is_unsettled(device: Device) -> bool:
     """Whether there is more to check than the names at their old indexes."""
     marks = device.traits.marks
-    return _has_passing(device) or any(marks[i] in _WITHHELD and folded(name) for i, name in enumerate(device.if_names))
-
-
-def _has_passing(device: Device) -> bool:
-    return any(map(is_passing, device.if_names))
+    return has_passing(device.if_names) or any(marks[i] in _WITHHELD for i in named_of(device.if_names))
 
 
 _OFFSET_NS: Final = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from towerops_agent.model import Equipment, Layout, Transport
-from towerops_agent.polling.course.names import is_passing
+from towerops_agent.polling.course.names import has_passing
 from towerops_agent.polling.course.plan import NO_WATCH, Plan, Planner, Watch
 from towerops_agent.polling.course.scales import carry_over
 from towerops_agent.polling.course.security import make_security
@@ -122,7 +122,7 @@ def replan(device: Device, planner: Planner, if_indexes: Sequence[int]) -> None:
     last_change = traits.last_change is not None and traits.last_change != USELESS
     watch = NO_WATCH
     if last_change or any(names):
-        watch = Watch(names, traits.restless or any(map(is_passing, device.if_names)), last_change)
+        watch = Watch(names, traits.restless or has_passing(device.if_names), last_change)
     device.plan = planner.plan(device.plan.sensors, if_indexes, traits.widths, traits.max_varbinds, watch)
 
 

@@ -5,10 +5,14 @@ them in another case after an update. Pure. Source: RFC 2863 §6 (ifName, ifDesc
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Value
+
+KINDS: Final = 1024
+"""How many sets of names are remembered: devices of a kind share theirs."""
 
 _PADDING: Final = " \0\t\r\n"
 
@@ -16,9 +20,16 @@ _PADDING: Final = " \0\t\r\n"
 _PASSING = re.compile(r"<|(ppp|l2tp|pptp|sstp|ovpn|lte|wwan|tun|tap|veth|cap|vpn|dialer|virtual-access)", re.IGNORECASE)
 
 
-def is_passing(name: str) -> bool:
-    """Whether an interface of this name comes and goes while its device runs on, as those of dialled sessions do."""
-    return _PASSING.match(name) is not None
+@lru_cache(maxsize=KINDS)
+def has_passing(names: tuple[str, ...]) -> bool:
+    """Whether an interface of these comes and goes while its device runs on, as those of dialled sessions do."""
+    return any(map(_PASSING.match, names))
+
+
+@lru_cache(maxsize=KINDS)
+def named_of(names: tuple[str, ...]) -> tuple[int, ...]:
+    """Which of these are names, by their places: more than blanks."""
+    return tuple(i for i, name in enumerate(names) if folded(name))
 
 
 def folded(name: str) -> str:
