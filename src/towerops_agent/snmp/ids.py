@@ -5,6 +5,7 @@ Source: RFC 3416 §4.1 (request-id), RFC 3412 §6.2 (msgID).
 """
 
 import os
+import struct
 from typing import Final
 
 LOWEST_ID: Final = 0x01000000
@@ -13,6 +14,8 @@ HIGHEST_ID: Final = 0x7FFFFFFF
 
 _AT_ONCE: Final = 256
 
+_NUMBERS: Final = struct.Struct(f">{_AT_ONCE}I")
+
 _drawn: list[int] = []
 
 
@@ -20,8 +23,7 @@ def random_id() -> int:
     """A number from LOWEST_ID to HIGHEST_ID, both included; all equally likely."""
     while True:
         if not _drawn:
-            octets = os.urandom(4 * _AT_ONCE)
-            _drawn.extend(int.from_bytes(octets[i : i + 4], "big") & HIGHEST_ID for i in range(0, len(octets), 4))
+            _drawn.extend([number & HIGHEST_ID for number in _NUMBERS.unpack(os.urandom(_NUMBERS.size))])
         number = _drawn.pop()
         if number >= LOWEST_ID:
             return number
