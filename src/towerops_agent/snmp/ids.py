@@ -14,8 +14,6 @@ HIGHEST_ID: Final = 0x7FFFFFFF
 
 _AT_ONCE: Final = 256
 
-_NUMBERS: Final = struct.Struct(f">{_AT_ONCE}I")
-
 _drawn: list[int] = []
 
 
@@ -23,7 +21,7 @@ def random_id() -> int:
     """A number from LOWEST_ID to HIGHEST_ID, both included; all equally likely."""
     while True:
         if not _drawn:
-            _drawn.extend([number & HIGHEST_ID for number in _NUMBERS.unpack(os.urandom(_NUMBERS.size))])
+            _drawn.extend([number & HIGHEST_ID for (number,) in struct.iter_unpack(">I", os.urandom(4 * _AT_ONCE))])
         number = _drawn.pop()
         if number >= LOWEST_ID:
             return number
