@@ -26,7 +26,7 @@ def observer(marks: Marks, seen: Pending) -> Observer:
             availability=Availability(), clock_skew=ClockSkew(), refusals=(), version="1", has_config=True, last=None
         ),
         "fleet": SimpleNamespace(devices={}, latest_s=0.0),
-        "buffer": SimpleNamespace(pending=pending),
+        "buffer": SimpleNamespace(pending=pending, in_memory_because=""),
         "courier": SimpleNamespace(availability=Availability(), backlog=None),
         "heartbeat": SimpleNamespace(availability=Availability()),
     }
