@@ -24,7 +24,7 @@ STANDARD_ERROR = 2
 
 
 LEAST_FILES = 32
-"""File descriptors that the agent needs: 13 at rest, one for each connection to the API and for each device over TCP."""
+"""File descriptors that the agent needs: 15 with three devices; one more for each device over TCP."""
 
 ENOUGH_FILES = 4096
 

@@ -40,7 +40,7 @@ def ask(database: str, question: bytes, within_s: float = ANSWER_WITHIN_S) -> by
 def health(database: str) -> int | None:
     """Print how the running agent is; its exit status, None if there is none to ask."""
     try:
-        answer = ask(database, b"health")
+        answer = ask(database, b"health", ANSWER_WITHIN_S)
     except TimeoutError:
         sys.stdout.write(f"the agent runs, and has not answered for {ANSWER_WITHIN_S:g} s\n")
         return 1

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MOST_OCTETS: Final = 1 << 20
-"""The most that may wait to be written: some 5,000 lines, an hour of a bad day."""
+"""The most that may wait to be written: thousands of lines."""
 
 CLOSE_WITHIN_S: Final = 1.0
 """How long a stop waits for the last lines."""

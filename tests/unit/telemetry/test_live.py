@@ -50,13 +50,15 @@ async def test_a_second_agent_on_the_same_name_goes_on_without(tmp_path):
         assert await ask(tmp_path / "a.db") == b"0\nhealthy\n"
 
 
-async def test_an_agent_that_hangs_is_said_to(tmp_path, capsys, monkeypatch):
+async def test_an_agent_that_hangs_is_not_healthy(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(live_client, "ANSWER_WITHIN_S", 0.05)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as hung:
         hung.bind(live_address(str(tmp_path / "a.db")))
         hung.listen()
         with pytest.raises(TimeoutError):
             await ask(tmp_path / "a.db", within_s=0.05)
+        assert await asyncio.to_thread(live_client.health, str(tmp_path / "a.db")) == 1
+    assert "has not answered" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
