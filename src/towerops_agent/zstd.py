@@ -1,6 +1,6 @@
 """zstd's frames (RFC 8878): by Python's own library from 3.14 on, by the package zstandard before.
 
-Octets -> frames -> octets (used by buffer/format/packing.py and config/document/text.py). Each reads what the other wrote.
+Octets -> frames -> octets (used by buffer/format/codec.py and config/document/text.py). Each reads what the other wrote.
 Pure: of sys it reads Python's version only.
 """
 

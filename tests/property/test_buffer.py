@@ -11,10 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from towerops_agent.buffer import packer, retention
 from towerops_agent.buffer.database import Database
-from towerops_agent.buffer.format.age import BELIEVED_STOP_US
-from towerops_agent.buffer.format.batch import Batch, Lane, Position, cut
-from towerops_agent.buffer.format.codec import decode_layout, decode_poll, encode_layout, encode_poll
-from towerops_agent.buffer.format.packing import Packing
+from towerops_agent.buffer.format.batch import BELIEVED_STOP_US, Batch, Lane, Position, cut
+from towerops_agent.buffer.format.codec import Packing, decode_layout, decode_poll, encode_layout, encode_poll
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll

@@ -15,7 +15,7 @@ TOOLS = Path(sys.executable).parent
 
 IMPORTED = {
     "api/wire/retry_after.py": ("structlog", "import structlog\nstructlog.get_logger().info('now')"),
-    "buffer/format/age.py": ("time", "import time\ntime.monotonic()"),
+    "buffer/format/batch.py": ("time", "import time\ntime.monotonic()"),
     "config/document/fields.py": ("pathlib", "from pathlib import Path\nPath('/etc/hosts').read_text()"),
     "delivery/course/retry.py": ("random", "import random\nrandom.random()"),
     "polling/course/traits.py": ("os", "import os\nos.urandom(4)"),

@@ -8,8 +8,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 
 from towerops_agent.buffer.database import transaction
-from towerops_agent.buffer.format.checksum import checksum, is_intact
-from towerops_agent.buffer.format.codec import digest, encode_layout
+from towerops_agent.buffer.format.codec import checksum, digest, encode_layout, is_intact
 from towerops_agent.buffer.lanes import next_poll_id
 from towerops_agent.buffer.retention import Step
 from towerops_agent.model import Layout

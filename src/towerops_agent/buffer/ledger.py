@@ -12,7 +12,7 @@ from typing import Any
 
 from towerops_agent.buffer.database import Corruption
 from towerops_agent.buffer.format.batch import Batch, Lane, Position
-from towerops_agent.buffer.format.checksum import checksum, is_intact
+from towerops_agent.buffer.format.codec import checksum, is_intact
 
 _STRETCH = "first_poll, first_metric, end_poll, polls, metrics, lane, checksum"
 _BATCH = "key, start_poll, start_metric, stop_poll, stop_metric, metric_count, cut_at_us, sent_age_s, lane, checksum"

@@ -11,7 +11,7 @@ import sqlite3
 from array import array
 
 from towerops_agent.buffer.database import transaction
-from towerops_agent.buffer.format.packing import Packing
+from towerops_agent.buffer.format.codec import Packing
 from towerops_agent.buffer.retention import Step
 
 PLAIN_S = 600

@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from towerops_agent.buffer.format.batch import StoredPoll
-from towerops_agent.buffer.format.checksum import is_intact
-from towerops_agent.buffer.format.codec import decode_layout, decode_poll, is_head
-from towerops_agent.buffer.format.packing import Packing
+from towerops_agent.buffer.format.codec import Packing, decode_layout, decode_poll, is_head, is_intact
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
 

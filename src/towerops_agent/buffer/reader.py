@@ -16,8 +16,7 @@ from urllib.parse import quote
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.database import FAILURES, as_text
 from towerops_agent.buffer.format.batch import Pending, QuarantinedMetric, StoredPoll
-from towerops_agent.buffer.format.checksum import is_intact
-from towerops_agent.buffer.format.codec import decode_layout
+from towerops_agent.buffer.format.codec import decode_layout, is_intact
 from towerops_agent.buffer.lanes import Lanes
 from towerops_agent.buffer.polls import HEAD, Polls
 from towerops_agent.buffer.quarantine import beside

@@ -14,8 +14,7 @@ from typing import Any
 from towerops_agent.buffer import ledger
 from towerops_agent.buffer.database import is_corruption, transaction
 from towerops_agent.buffer.format.batch import OPEN_END, Lane, Position
-from towerops_agent.buffer.format.checksum import checksum
-from towerops_agent.buffer.format.codec import DIGEST_OCTETS, digest, is_head
+from towerops_agent.buffer.format.codec import DIGEST_OCTETS, checksum, digest, is_head
 from towerops_agent.buffer.lanes import next_poll_id
 from towerops_agent.buffer.ledger import Stretch
 

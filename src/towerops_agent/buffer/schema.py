@@ -8,8 +8,7 @@ from importlib.resources import files
 
 import structlog
 
-from towerops_agent.buffer.format.checksum import checksum
-from towerops_agent.buffer.format.codec import digest
+from towerops_agent.buffer.format.codec import checksum, digest
 
 log = structlog.get_logger()
 

@@ -1,8 +1,8 @@
 -- The agent's database, version 3 (PRAGMA user_version). docs: buffer/store.py, ledger.py, polls.py, packer.py, retention.py;
 -- decisions 0004 (rows and batches), 0009 (packs), 0010 (lanes).
 -- AUTOINCREMENT: an id is never used twice, not even after the newest rows were removed; batches name polls by id.
--- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/format/age.py), seconds, never set back.
--- `checksum`: of the columns before it (buffer/format/checksum.py), without the row's id but for a layout's.
+-- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/format/batch.py), seconds, never set back.
+-- `checksum`: of the columns before it (buffer/format/codec.py), without the row's id but for a layout's.
 
 -- What the values of a poll belong to, once per content; body: codec.encode_layout.
 -- last_poll: NULL while the running agent uses it; below 0: idle since age_s -1 - last_poll; else no poll after that id has it.
@@ -30,7 +30,7 @@ CREATE TABLE bodies (
   body BLOB NOT NULL
 );
 
--- Stretches of polls, [first_poll, end_poll), that are packed as a whole, and a pack (packing.py) per stretch and layout.
+-- Stretches of polls, [first_poll, end_poll), that are packed as a whole, and a pack (codec.py) per stretch and layout.
 -- Packs without their range are of a packing that was cut short.
 CREATE TABLE ranges (
   end_poll   INTEGER PRIMARY KEY,

@@ -15,10 +15,8 @@ import structlog
 
 from towerops_agent.buffer import ledger
 from towerops_agent.buffer.database import Corruption, Database, transaction
-from towerops_agent.buffer.format.age import AgeClock
-from towerops_agent.buffer.format.batch import Batch, LeftOut, QuarantinedMetric, StoredPoll, cut
-from towerops_agent.buffer.format.checksum import checksum, is_intact
-from towerops_agent.buffer.format.codec import PollRow
+from towerops_agent.buffer.format.batch import AgeClock, Batch, LeftOut, QuarantinedMetric, StoredPoll, cut
+from towerops_agent.buffer.format.codec import PollRow, checksum, is_intact
 from towerops_agent.buffer.lanes import Lanes
 from towerops_agent.buffer.layouts import Layouts
 from towerops_agent.buffer.packer import Packer

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from towerops_agent.buffer import packer, retention
-from towerops_agent.buffer.format.packing import Packing
+from towerops_agent.buffer.format.codec import Packing
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout

@@ -8,8 +8,7 @@ import pytest
 
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.format.batch import Lane
-from towerops_agent.buffer.format.codec import PollRow, digest, encode_layout
-from towerops_agent.buffer.format.packing import Packing
+from towerops_agent.buffer.format.codec import Packing, PollRow, digest, encode_layout
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, corrupt_error, members, poll

@@ -2,6 +2,7 @@
 
 The metrics of all polls form one line: poll by poll in the order of their ids, within a poll in the order of its metrics. A
 batch is a contiguous stretch of it.
+Beside them the age clock, by which they grow old.
 Pure. Times are microseconds since 1970-01-01 UTC (`_us`).
 """
 
@@ -13,6 +14,9 @@ from towerops_agent.model import Layout, Poll
 
 OPEN_END = (1 << 63) - 1
 """The end, as a poll's id, of a range without an end."""
+
+BELIEVED_STOP_US = 12 * 3600 * 1_000_000
+"""The longest time between two runs that a single look at the wall clock is believed."""
 
 
 class Lane(StrEnum):
@@ -134,3 +138,24 @@ def cut(polls: Iterable[tuple[int, int]], first: Position, max_metrics: int) -> 
     if start is None or stop is None:
         return None
     return Cut(start, stop, metrics, ended)
+
+
+class AgeClock:
+    """The time that has passed over the database's life: 0 when it was created, never set back.
+
+    It goes on with the monotonic clock while the agent runs. Over a restart it goes on by what the wall clock says has passed,
+    but never back, and by 12 h at most: a machine without a battery starts in 1970, and one bad reading must not make a day's
+    polls look a year old. What was stored before a longer stop is kept that much longer.
+    """
+
+    __slots__ = ("_age_us", "_monotonic_us")
+
+    def __init__(self, kept: tuple[int, int] | None, wall_us: int, monotonic_us: int) -> None:
+        """`kept`: the (age_us, wall_us) that an earlier run left; None: this is the first."""
+        age_us, kept_wall_us = kept or (0, wall_us)
+        self._age_us = age_us + min(max(wall_us - kept_wall_us, 0), BELIEVED_STOP_US)
+        self._monotonic_us = monotonic_us
+
+    def age_us(self, monotonic_us: int) -> int:
+        """The age when the monotonic clock shows `monotonic_us`."""
+        return self._age_us + max(monotonic_us - self._monotonic_us, 0)

@@ -1,7 +1,6 @@
 """Wall clocks step; what is stored grows old by the time that passes."""
 
-from towerops_agent.buffer.format.age import BELIEVED_STOP_US, AgeClock
-from towerops_agent.buffer.format.batch import Pending
+from towerops_agent.buffer.format.batch import BELIEVED_STOP_US, AgeClock, Pending
 from towerops_agent.counters import Count
 from unit.buffer.samples import HOUR_US, T0_US, add_hourly, poll
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from towerops_agent.buffer.format.packing import LEVEL, Packing
+from towerops_agent.buffer.format.codec import LEVEL, Packing
 from towerops_agent.errors import BufferFailure
 from towerops_agent.zstd import Frames
 
