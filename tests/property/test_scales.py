@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from towerops_agent.polling.course.interpret import Scales, carry_over
 from towerops_agent.polling.course.numeral import parse_numeral
-from towerops_agent.polling.course.scales import Scales, carry_over
 from towerops_agent.polling.course.units import BARE, conversion, find_unit
 from towerops_agent.reasons import Reason
 

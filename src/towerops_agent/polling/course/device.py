@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from towerops_agent.model import Equipment, Layout, Transport
+from towerops_agent.polling.course.interpret import carry_over
 from towerops_agent.polling.course.names import has_passing
 from towerops_agent.polling.course.plan import NO_WATCH, Plan, Planner, Watch
-from towerops_agent.polling.course.scales import carry_over
 from towerops_agent.polling.course.security import make_security
 from towerops_agent.polling.course.state import DeviceState
 from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, UNKNOWN, USELESS, Traits

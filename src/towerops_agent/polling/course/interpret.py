@@ -1,24 +1,26 @@
 """What the answers mean: varbinds -> readings.
 
 A reading is a number that the device sent, or it is missing with a reason; never a substitute. The divisor is not applied here:
-polls keep raw readings, and delivery divides (docs/decisions/0005-raw-readings.md).
-Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/opaque.py.
+polls keep raw readings, and delivery divides (docs/decisions/0005-raw-readings.md). A sensor's text is read in the
+unit in which it was first read, or it is missing, rather than wrong by a factor of a thousand.
+Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/opaque.py; FCMGMT-MIB (Fibre Channel switches: all
+statistics of a port are OCTET STRING (SIZE (8)), most significant octet first).
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import groupby
 from typing import Final
 
 from towerops_agent.model import Number, Poll
 from towerops_agent.polling.course.numeral import parse_numeral
-from towerops_agent.polling.course.octet_numbers import doubtful, octet_number
 from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.polling.course.scales import Scales
+from towerops_agent.polling.course.units import conversion, is_nothing
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.oid import Oid  # noqa: TC001 - as all others
+from towerops_agent.snmp.wire.oid import Oid, is_within, parse_oid
 from towerops_agent.snmp.wire.opaque import opaque_number
 
 _COUNTERS: Final = frozenset((ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32))
@@ -42,11 +44,51 @@ _SIGN_UNKNOWN: Final = range(1 << 31, 1 << 32)
 one that lost its sign in five octets; it is not known which."""
 
 
+class Scales:
+    """The unit in which each sensor's text was first read, and later readings converted to that unit.
+
+    `units`: a word of units.py per sensor of the plan, "" while none is known; () while none is known of any. Devices of a
+    kind share them.
+    """
+
+    __slots__ = ("_sensors", "units")
+
+    def __init__(self, sensors: int, units: tuple[str, ...] = ()) -> None:
+        self._sensors = sensors
+        self.units = units
+
+    def read(self, place: int, value: Number, unit: str) -> Number | Reason:
+        """A finite `value` in the unit `unit`, in the first unit of the sensor at `place`; or UNIT_CHANGED.
+
+        A first unit is noted.
+        """
+        first = self.units[place] if self.units else ""
+        if unit == first:
+            return value
+        if value == 0 and is_nothing(unit) and is_nothing(first):
+            return value  # zero is zero in any unit, and shows nothing about the next reading's unit
+        if not first:
+            units = list(self.units or [""] * self._sensors)
+            units[place] = unit
+            self.units = tuple(units)
+            return value
+        ratio = conversion(unit, first)
+        if ratio is None:
+            return Reason.UNIT_CHANGED
+        return value if ratio == 1 else _scaled(value, ratio)
+
+
+def _scaled(value: Number, ratio: Fraction) -> Number:
+    """As exact as the text's decimals: 1.1 mV are 0.0011 V."""
+    scaled = Fraction(repr(value)) * ratio
+    return int(scaled) if isinstance(value, int) and scaled.denominator == 1 else float(scaled)
+
+
 @dataclass(frozen=True, slots=True)
 class Interpretation:
     """A poll, and why each value that it lacks is missing: by its index in the poll's values.
 
-    `units`: in which unit each sensor's text was first read (see scales.py), with what this poll has added.
+    `units`: in which unit each sensor's text was first read (see Scales), with what this poll has added.
     """
 
     poll: Poll
@@ -95,7 +137,7 @@ def _read_sensors(progress: PollProgress, scales: Scales, missing: dict[int, str
         tag, held = progress.tags[column], progress.values[column]
         if tag == ber.OCTET_STRING and isinstance(held, bytes):
             name = progress.names[column]
-            counter = octet_number(name, held)
+            counter = _octet_number(name, held)
             value = _number_in_text(held, i, scales) if counter is None else counter
             if counter is None:
                 texts.append((i, name, held))
@@ -106,7 +148,7 @@ def _read_sensors(progress: PollProgress, scales: Scales, missing: dict[int, str
             values.append(None)
         else:
             values.append(value)
-    for i in doubtful(texts):
+    for i in _doubtful(texts):
         if values[i] is not None:
             values[i], missing[i] = None, Reason.AMBIGUOUS
     return values
@@ -173,3 +215,42 @@ def _checked(value: Number) -> Number | Reason:
     if not math.isfinite(value):
         return Reason.NOT_FINITE
     return value if abs(value) <= LARGEST_FLOAT else Reason.OUT_OF_RANGE
+
+
+# Eight octets of an OCTET STRING may be anything: a counter, a bridge's ID, a date, a text. Only a MIB, or the sensor's siblings,
+# can decide.
+
+_NUMBER_OCTETS: Final = 8
+_TABLES_OF_NUMBERS: Final = (parse_oid("1.3.6.1.3.94.4.5.1"),)  # connUnitPortStatEntry
+_TEXT_OCTETS: Final = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x100)) - {0x7F}
+
+
+def _octet_number(name: Oid, octets: bytes) -> int | None:
+    """The number in the string under this OID, if its MIB says that it is one; else None."""
+    if len(octets) == _NUMBER_OCTETS and any(is_within(name, table) for table in _TABLES_OF_NUMBERS):
+        return int.from_bytes(octets, "big")
+    return None
+
+
+def _doubtful(strings: Iterable[tuple[int, Oid, bytes]]) -> list[int]:
+    """The places of those strings of eight octets that may not be texts, though each looks like one: a sibling is not a text.
+
+    `strings`: each with its place and its OID. Siblings differ in the last sub-identifier only.
+    """
+    eights = [(place, _parent(name), octets) for place, name, octets in strings if len(octets) == _NUMBER_OCTETS]
+    binary = {parent for _, parent, octets in eights if not _TEXT_OCTETS.issuperset(octets.rstrip(b"\0"))}
+    return [place for place, parent, _ in eights if parent in binary]
+
+
+def _parent(name: Oid) -> Oid:
+    end = len(name) - 1
+    while end > 0 and name[end - 1] & 0x80:
+        end -= 1
+    return name[:end]
+
+
+def carry_over(units: Sequence[str], before: Sequence[Oid], now: Sequence[Oid]) -> tuple[str, ...]:
+    """The units of the sensors `now`, of which some were there `before` with these units."""
+    known = dict(zip(before, units, strict=False))
+    carried = tuple(known.get(oid, "") for oid in now)
+    return carried if any(carried) else ()

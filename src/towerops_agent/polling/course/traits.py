@@ -92,7 +92,7 @@ class Traits:
     `index_lies`: its error-index has named an OID that it has. `absence_holds`: what it says to be absent is.
     `probe_turn`: a device that was never heard is probed by its sysUpTime, or by another OID.
     `any_address`: it answers from another address than it is asked at.
-    `units`: the unit in which each sensor's text was first read; see scales.py.
+    `units`: the unit in which each sensor's text was first read; see interpret.Scales.
     `answers`: whether the last poll got any answer; a silent device is probed before it is polled.
     """
 
