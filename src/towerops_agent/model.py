@@ -5,9 +5,11 @@ polling/course/interpret.py makes a Poll, buffer keeps it, delivery/course/metri
 Pure. Times on the wall clock are microseconds since 1970-01-01 UTC (`_us`); intervals are seconds (`_s`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from towerops_agent.reasons import ABSENT, code_of
 
 
 class Secret:
@@ -131,8 +133,19 @@ INTERFACE_COLUMNS = ("if_in_octets", "if_out_octets", "if_in_errors", "if_out_er
 STATE_VALUES = ("state", "reason", "response_time_us")
 """The values of a Poll of an equipment's state: index of STATES, code of a reason (reasons.py), round trip or None."""
 
-STATES = ("up", "degraded", "down")
-"""Numbers on disk: new texts go to the end, and no text is removed."""
+
+class State(StrEnum):
+    """`UP`: answers all that it has. `DEGRADED`: answers, but not all. `DOWN`: does not answer. The API's names.
+
+    A state's place here is its number on disk: new ones go to the end, and none is removed.
+    """
+
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+STATES = tuple(state.value for state in State)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,3 +202,31 @@ class Poll:
         """When each item's reply was received, on the wall clock."""
         for count, offset_us in self.times:
             yield from [self.started_at_us + offset_us] * count
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """`reason`: "" if it is up. `since_us`: when the state (not the reason) last changed."""
+
+    state: State
+    reason: str
+    since_us: int
+
+
+def next_state(before: DeviceState | None, silence: str, missing: Mapping[str, int], now_us: int) -> DeviceState:
+    """The state after a poll that failed for `silence` ("" if it was answered), with the number of missing values by reason."""
+    troubles = [reason for reason in missing if reason not in ABSENT]
+    if silence:
+        state, reason = State.DOWN, silence
+    elif troubles:
+        state, reason = State.DEGRADED, max(troubles, key=lambda reason: (missing[reason], reason))
+    else:
+        state, reason = State.UP, ""
+    since_us = before.since_us if before is not None and before.state is state else now_us
+    return DeviceState(state, reason, since_us)
+
+
+def poll_of_state(now: DeviceState, layout: int, at_us: int, rtt_s: float | None) -> Poll:
+    """The state as a Poll of the layout with this id. `rtt_s`: the round trip of the device's answer, None without one."""
+    response_us = None if rtt_s is None else round(rtt_s * 1_000_000)
+    return Poll(layout, at_us, (STATES.index(now.state.value), code_of(now.reason), response_us), ((1, 0),), 1)

@@ -11,9 +11,8 @@ from support import asking, net_snmp
 from support.snmpd import Snmpd, run_snmpd
 from towerops_agent import model
 from towerops_agent.counters import Count
-from towerops_agent.polling.course.device import make_device
+from towerops_agent.polling.course.device import make_device, make_security
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.course.security import make_security
 from towerops_agent.polling.poller import Poller
 from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.walk import walk

@@ -12,7 +12,7 @@ from typing import Final
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import AgentError
 from towerops_agent.model import SnmpVersion, Transport
-from towerops_agent.polling.course.security import make_security
+from towerops_agent.polling.course.device import make_security
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.session import Session

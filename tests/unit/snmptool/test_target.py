@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from towerops_agent.config.kept import NoKeptDevices
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import AuthProtocol, Credentials, Equipment, PrivProtocol, Secret, SnmpVersion, Transport, UsmUser
-from towerops_agent.polling.course.security import make_security
+from towerops_agent.polling.course.device import make_security
 from towerops_agent.snmptool.choice import choose_target
 from towerops_agent.snmptool.credentials import CredentialOptions, CredentialSource
 from towerops_agent.snmptool.target import Place, parse_place, target_at, target_of

@@ -16,7 +16,7 @@ from towerops_agent.api.wire.clock_skew import ClockSkew
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure
-from towerops_agent.polling.course.state import DeviceState, State
+from towerops_agent.model import DeviceState, State
 from towerops_agent.telemetry.exposition import COUNTED, GAUGES, PREFIX, Exposition, Parts
 from towerops_agent.telemetry.marks import Marks, boot_clock_s
 

@@ -1,24 +1,24 @@
 """A polled device: the part of its Equipment that stays in memory between polls.
 
 Ids and names of its sensors and interfaces do not stay: they are in the buffer's Layout. So 10,000 devices of a few kinds
-need some megabytes, however many OIDs they have.
+need some megabytes, however many OIDs they have. Pure; the secrets of its credentials are revealed here.
 """
 
 from array import array  # noqa: TC003 - dataclasses look at it
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from towerops_agent.model import Equipment, Layout, Transport
+from towerops_agent.model import Credentials, DeviceState, Equipment, Layout, Secret, SnmpVersion, Transport, UsmUser
 from towerops_agent.polling.course.interpret import carry_over
 from towerops_agent.polling.course.names import has_passing
 from towerops_agent.polling.course.plan import NO_WATCH, Plan, Planner, Watch
-from towerops_agent.polling.course.security import make_security
-from towerops_agent.polling.course.state import DeviceState
 from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, UNKNOWN, USELESS, Traits
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.snmp.wire.message import Community, Version
 from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.snmp.wire.security import Security
+from towerops_agent.snmp.wire.usm import UsmSecurity
+from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 from towerops_agent.text import address
 
 
@@ -154,3 +154,36 @@ def layout_of(equipment: Equipment) -> Layout:
         tuple((sensor.id, sensor.divisor) for sensor in equipment.sensors),
         tuple(interface.id for interface in equipment.interfaces),
     )
+
+
+def make_security(credentials: Credentials, before: Security | None = None) -> Security:
+    """The security of messages to the device.
+
+    `before`: the same device's until now. If the community, or the user and the context, are the same it is kept, and with it
+    what is odd about the device's replies, or the engine's time and the keys.
+    """
+    if credentials.version is not SnmpVersion.V3:
+        version = Version.V1 if credentials.version is SnmpVersion.V1 else Version.V2C
+        community = Community(version, _octets(credentials.community))
+        return before if isinstance(before, Community) and community.is_like(before) else community
+    if credentials.user is None:
+        raise ValueError("SNMPv3 without a user: expected one, config/document/credentials.py ensures it")
+    user = _principal(credentials.user)
+    context = credentials.context_name.encode("utf-8", "surrogateescape")
+    if isinstance(before, UsmSecurity) and (before.user, before.context) == (user, context):
+        return before
+    return UsmSecurity(user, context)
+
+
+def _principal(configured: UsmUser) -> Principal:
+    """Each protocol of the model has the same name in the engine; a test checks it."""
+    auth = auth_password = priv = priv_password = None
+    if configured.auth is not None:
+        auth, auth_password = AuthScheme[configured.auth[0].name], _octets(configured.auth[1])
+    if configured.priv is not None:
+        priv, priv_password = PrivScheme[configured.priv[0].name], _octets(configured.priv[1])
+    return Principal(configured.name.encode("utf-8", "surrogateescape"), auth, auth_password or b"", priv, priv_password or b"")
+
+
+def _octets(secret: Secret) -> bytes:
+    return secret.reveal().encode("utf-8", "surrogateescape")

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from towerops_agent.model import State
 from towerops_agent.polling.course.device import Device
-from towerops_agent.polling.course.state import State
 from towerops_agent.reasons import reason_of
 from towerops_agent.telemetry.views.lines import Line, Tone, section
 from towerops_agent.telemetry.views.status import TONES, by_reason, limits

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
+from towerops_agent.model import State
 from towerops_agent.polling.course.device import Device
-from towerops_agent.polling.course.state import State
 from towerops_agent.text import counted
 
 KEY: Final = "snapshot"

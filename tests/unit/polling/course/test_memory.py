@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import devices
+from towerops_agent.model import DeviceState, State
 from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.course.state import DeviceState, State
 from towerops_agent.polling.course.traits import AWAY, BY_NAME, NARROW, WIDE, Traits
 
 LEARNED = Traits(

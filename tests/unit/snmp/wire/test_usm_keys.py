@@ -3,7 +3,7 @@
 import pytest
 
 from towerops_agent import model
-from towerops_agent.polling.course.security import make_security
+from towerops_agent.polling.course.device import make_security
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme, derive_keys, localize, password_to_key
 
 ENGINE_ID = bytes(11) + b"\x02"

@@ -4,7 +4,7 @@ import pytest
 
 from support import devices
 from support.snapshots import MINUTE_US, NOW_US
-from towerops_agent.polling.course.state import DeviceState, State
+from towerops_agent.model import DeviceState, State
 from towerops_agent.telemetry.views.devices import (
     ORDERS,
     decode_devices,

@@ -6,7 +6,7 @@ import pytest
 
 from support import devices
 from support.snapshots import MINUTE_US, NOW_US, snapshot
-from towerops_agent.polling.course.state import DeviceState, State
+from towerops_agent.model import DeviceState, State
 from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.telemetry.views.lines import Tone, laid_out
 from towerops_agent.telemetry.views.snapshot import (
