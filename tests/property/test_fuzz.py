@@ -13,10 +13,9 @@ from towerops_agent.polling.course.plan import SYS_UP_TIME, interface_columns, m
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.traits import UNKNOWN, Traits
 from towerops_agent.reasons import Discard
-from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Exchanges, Reply, Transaction
-from towerops_agent.snmp.wire.message import Message, Pdu, PduType, Request, Version, encode_message
+from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Message, Pdu, PduType, Request, Version, encode_message
 from towerops_agent.snmp.wire.oid import parse_oid
 
 PEER = ("192.0.2.1", 161)

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from support.strategies import VALUES, messages, mutated, oids
 from towerops_agent.errors import MalformedMessage
-from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import (
+    HIGHEST_ID,
+    LOWEST_ID,
     UNREADABLE,
     Community,
     PduType,

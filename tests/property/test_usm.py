@@ -10,9 +10,8 @@ from support.strategies import mutated
 from support.usm_agent import UsmAgent, user
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard
-from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.wire.exchange import Exchanges, Reply, Transaction
-from towerops_agent.snmp.wire.message import Pdu, PduType
+from towerops_agent.snmp.wire.message import LOWEST_ID, Pdu, PduType
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, PrivScheme
 from towerops_agent.snmp.wire.usm_privacy import make_privacy

@@ -17,10 +17,9 @@ from towerops_agent.model import Equipment, SnmpVersion, Transport, UsmUser
 from towerops_agent.polling.course.plan import SYS_UP_TIME
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire.exchange import NoReply, Peer, Reply
-from towerops_agent.snmp.wire.message import Community, Request, Version
+from towerops_agent.snmp.wire.message import LOWEST_ID, Community, Request, Version
 from towerops_agent.snmp.wire.usm import UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import Principal
 

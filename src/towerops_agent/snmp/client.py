@@ -6,8 +6,10 @@ A request costs one sendto, one timer and one future; all replies that have arri
 
 import asyncio
 import errno
+import os
 import random
 import socket
+import struct
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -18,13 +20,11 @@ import structlog
 from towerops_agent.counters import Count, Counters
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.engine_log import EngineLog, NameOf
-from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID, random_id
 from towerops_agent.snmp.keys import KeyDerivation
 from towerops_agent.snmp.resolver import Resolver
 from towerops_agent.snmp.tcp import TcpConnections
 from towerops_agent.snmp.wire.exchange import Answer, Exchanges, Peer, Transaction
-from towerops_agent.snmp.wire.flood import FloodWatch
-from towerops_agent.snmp.wire.message import Request
+from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Request
 from towerops_agent.snmp.wire.security import Security
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 
@@ -38,6 +38,28 @@ DATAGRAMS_A_WAKEUP: Final = 64
 
 _PASSING: Final = frozenset((errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EINTR))
 """Errors of sendto that may be temporary: they count as a lost datagram."""
+
+FLOOD_WINDOW_S: Final = 1.0
+FLOOD: Final = 2_000
+"""Datagrams in a second that answer nothing: this many are a flood. A device that answers twice causes a few."""
+
+MOVE_AGAIN_S: Final = 5.0
+"""How long a socket is kept at least: a move loses the replies on their way, which then have to be requested again."""
+
+_IDS_AT_ONCE: Final = 256
+"""A system call for each would be a twentieth of a poll's cost."""
+
+_drawn: list[int] = []
+
+
+def random_id() -> int:
+    """A request-id from the system's randomness, so that it can't be guessed: LOWEST_ID to HIGHEST_ID, all equally likely."""
+    while True:
+        if not _drawn:
+            _drawn.extend([number & HIGHEST_ID for (number,) in struct.iter_unpack(">I", os.urandom(4 * _IDS_AT_ONCE))])
+        number = _drawn.pop()
+        if number >= LOWEST_ID:
+            return number
 
 
 class SnmpClient:
@@ -215,3 +237,20 @@ class _Wait:
         self.answer = answer
         self.timer: asyncio.TimerHandle | None = None
         self.passed: Answer | None = None
+
+
+class FloodWatch:
+    """Whether a socket is flooded, so that it should be replaced: datagrams to the old port then cost the agent nothing."""
+
+    def __init__(self, opened_s: float) -> None:
+        """`opened_s`: when the socket was opened, in seconds on a monotonic clock."""
+        self._opened_s = opened_s
+        self._window_s = opened_s
+        self._vain = 0
+
+    def read(self, vain: int, now_s: float) -> bool:
+        """Note that this many datagrams answered nothing; whether to replace the socket."""
+        if now_s - self._window_s >= FLOOD_WINDOW_S:
+            self._window_s, self._vain = now_s, 0
+        self._vain += vain
+        return self._vain >= FLOOD and now_s - self._opened_s >= MOVE_AGAIN_S

@@ -8,7 +8,8 @@ import pytest
 
 from support import asking
 from towerops_agent.counters import Count
-from towerops_agent.snmp.wire import ber, flood
+from towerops_agent.snmp import client as snmp_client
+from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
 from towerops_agent.snmp.wire.oid import parse_oid
@@ -239,7 +240,7 @@ async def test_a_name_is_resolved_by_the_system():
 
 async def test_a_flood_at_the_socket_is_left_behind_and_devices_are_answered(monkeypatch):
     """The next request goes out from another port; what floods the old one is never read again."""
-    monkeypatch.setattr(flood, "MOVE_AGAIN_S", 0.0)
+    monkeypatch.setattr(snmp_client, "MOVE_AGAIN_S", 0.0)
     peer, _ = answers_after(0)
     async with asking.open_client() as (client, counters), serve(peer) as port:
         await ask(client, port)
@@ -256,11 +257,11 @@ async def test_a_flood_at_the_socket_is_left_behind_and_devices_are_answered(mon
             discarded = counters.total(Count.SNMP_DISCARDED)
             flooder.sendto(b"junk", ("127.0.0.1", address[1]))
             assert (await ask(client, port)).pdu.values == [4711]
-        assert discarded == counters.total(Count.SNMP_DISCARDED) >= flood.FLOOD
+        assert discarded == counters.total(Count.SNMP_DISCARDED) >= snmp_client.FLOOD
 
 
 async def test_a_request_under_way_when_a_flooded_socket_is_left_is_asked_again_from_the_new_one(monkeypatch):
-    monkeypatch.setattr(flood, "MOVE_AGAIN_S", 0.0)
+    monkeypatch.setattr(snmp_client, "MOVE_AGAIN_S", 0.0)
     peer, seen = answers_after(1)
     async with asking.open_client() as (client, _), serve(peer) as port:
         asked = asyncio.create_task(ask(client, port, (0.3, *PATIENT_S)))

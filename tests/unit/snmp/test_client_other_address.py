@@ -9,11 +9,10 @@ from support import asking, usm_agent
 from support.usm_agent import UsmAgent
 from towerops_agent.counters import Count
 from towerops_agent.reasons import Discard
-from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Exchanges, NoReply, Reply, Transaction
-from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
+from towerops_agent.snmp.wire.message import LOWEST_ID, Message, decode_message, encode_message, response
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_lab.simulator.server import serve
 

@@ -26,6 +26,10 @@ UNREADABLE: Final = 0x00
 
 It costs this varbind only, not the message."""
 
+LOWEST_ID: Final = 0x01000000
+HIGHEST_ID: Final = 0x7FFFFFFF
+"""All request-ids of ours between these have four octets."""
+
 
 class Version(IntEnum):
     """The version field of a message."""
@@ -109,7 +113,7 @@ class Request:
         object.__setattr__(self, "tail", tail)
 
     def pdu(self, request_id: int) -> bytes:
-        """The PDU with this request-id, 0x01000000 to 0x7fffffff, so that it always takes four octets."""
+        """The PDU with this request-id, LOWEST_ID to HIGHEST_ID."""
         body = b"\x02\x04" + request_id.to_bytes(4, "big") + self.tail
         return ber.encode(self.type, body)
 

@@ -4,10 +4,19 @@ import pytest
 
 from support import asking
 from towerops_agent.reasons import Discard
-from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Exchanges, Reply, Transaction
-from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Version, decode_message, encode_message, response
+from towerops_agent.snmp.wire.message import (
+    LOWEST_ID,
+    Community,
+    Message,
+    Pdu,
+    PduType,
+    Version,
+    decode_message,
+    encode_message,
+    response,
+)
 
 PEER = ("192.0.2.1", 161)
 WALL_US = 1_767_986_535_123_456

@@ -6,10 +6,9 @@ from hypothesis import strategies as st
 
 from support import asking, usm_agent
 from towerops_agent.reasons import Discard
-from towerops_agent.snmp.ids import HIGHEST_ID, LOWEST_ID
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import MOST_MISSES, Exchanges, Reply, Transaction
-from towerops_agent.snmp.wire.message import Message, Pdu, PduType, Version, encode_message
+from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Message, Pdu, PduType, Version, encode_message
 from towerops_agent.snmp.wire.oddities import Oddity, without_extra_zeros
 from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_agent.snmp.wire.usm import UsmSecurity

@@ -7,10 +7,9 @@ import pytest
 from support import asking, usm_agent
 from support.usm_agent import UsmAgent, user
 from towerops_agent.reasons import Discard
-from towerops_agent.snmp.ids import LOWEST_ID
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import MOST_REPEATS, Exchanges, NoReply, Reply, Transaction
-from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Version, encode_message
+from towerops_agent.snmp.wire.message import LOWEST_ID, Community, Message, Pdu, PduType, Version, encode_message
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, PrivScheme
 from towerops_agent.snmp.wire.v3message import decode_v3, encode_v3

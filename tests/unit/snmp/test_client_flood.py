@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.snmp.wire.flood import FLOOD, MOVE_AGAIN_S, WINDOW_S, FloodWatch
+from towerops_agent.snmp.client import FLOOD, FLOOD_WINDOW_S, MOVE_AGAIN_S, FloodWatch
 
 
 def test_what_comes_within_a_second_counts_together():
     watch = FloodWatch(0.0)
     assert not watch.read(FLOOD - 1, 100.0)
-    assert watch.read(1, 100.0 + WINDOW_S / 2)
+    assert watch.read(1, 100.0 + FLOOD_WINDOW_S / 2)
 
 
 def test_a_trickle_is_no_flood_however_long_it_lasts():
@@ -30,4 +30,4 @@ def test_a_socket_is_left_only_if_so_many_came_within_a_second(reads):
         now += pause_s
         seen.append((now, vain))
         if watch.read(vain, now):
-            assert sum(n for at, n in seen if at > now - WINDOW_S) >= FLOOD
+            assert sum(n for at, n in seen if at > now - FLOOD_WINDOW_S) >= FLOOD

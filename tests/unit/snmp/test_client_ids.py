@@ -1,15 +1,15 @@
 """Request-ids are what the system's randomness gives, in the range in which each takes four octets."""
 
-import importlib
 import os
 
-from towerops_agent.snmp import ids
+from towerops_agent.snmp import client
+from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID
 
 
 def test_each_is_within_its_range_and_hardly_one_comes_twice():
-    drawn = [ids.random_id() for _ in range(20_000)]
-    assert ids.LOWEST_ID <= min(drawn) < ids.LOWEST_ID + (1 << 24)
-    assert ids.HIGHEST_ID - (1 << 24) < max(drawn) <= ids.HIGHEST_ID
+    drawn = [client.random_id() for _ in range(20_000)]
+    assert LOWEST_ID <= min(drawn) < LOWEST_ID + (1 << 24)
+    assert HIGHEST_ID - (1 << 24) < max(drawn) <= HIGHEST_ID
     assert len(set(drawn)) > 19_900
 
 
@@ -17,5 +17,5 @@ def test_they_are_the_systems_randomness(monkeypatch):
     """What lies below the range is drawn again; the first bit does not count."""
     octets = iter([bytes.fromhex("00ffffff 81000000 7fffffff 00000000"), bytes.fromhex("12345678")])
     monkeypatch.setattr(os, "urandom", lambda _count: next(octets))
-    importlib.reload(ids)  # nothing is drawn yet
-    assert [ids.random_id() for _ in range(3)] == [0x7FFFFFFF, 0x01000000, 0x12345678]
+    monkeypatch.setattr(client, "_drawn", [])
+    assert [client.random_id() for _ in range(3)] == [0x7FFFFFFF, 0x01000000, 0x12345678]
