@@ -4,8 +4,7 @@ import pytest
 
 from support import asking, net_snmp
 from towerops_agent.counters import Count
-from towerops_agent.snmp import walk as walking
-from towerops_agent.snmp.session import Session
+from towerops_agent.snmp.session import Session, walk
 from towerops_agent.snmp.wire.exchange import Reply
 from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 
@@ -33,7 +32,7 @@ async def test_a_walk_agrees_with_net_snmp(snmpd, version):
     async with asking.open_client() as (client, _):
         (peer,) = await client.resolve("127.0.0.1", snmpd.port)
         session = Session(client, peer, asking.security(version), over_tcp=True, timeouts_s=asking.PATIENT_S)
-        walked = walking.walk(session, parse_oid(oid))
+        walked = walk(session, parse_oid(oid))
         ours = [(format_oid(v.name), net_snmp.shown(v.tag, v.value)) async for v in walked]
     assert net_snmp.agrees(before, ours, snmpd.walk(oid, version))
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from towerops_agent.counters import Counters
-from towerops_agent.snmp import walk as walking
+from towerops_agent.snmp import session as sessions
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
@@ -46,12 +46,12 @@ async def get(port: int, *oids: str, version: str = "2c", host: str = "127.0.0.1
     return answer.pdu
 
 
-async def walk(port: int, oid: str, *, version: str = "2c") -> list[walking.Varbind]:
+async def walk(port: int, oid: str, *, version: str = "2c") -> list[sessions.Varbind]:
     """All varbinds below `oid`."""
     async with open_client() as (client, _):
         (peer,) = await client.resolve("127.0.0.1", port)
         session = Session(client, peer, security(version), timeouts_s=PATIENT_S)
-        return [varbind async for varbind in walking.walk(session, parse_oid(oid))]
+        return [varbind async for varbind in sessions.walk(session, parse_oid(oid))]
 
 
 def names(pdu: Pdu) -> list[str]:

@@ -19,14 +19,12 @@ import structlog
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.reasons import Discard, Reason
-from towerops_agent.snmp.engine_log import EngineLog, NameOf
-from towerops_agent.snmp.keys import KeyDerivation
-from towerops_agent.snmp.resolver import Resolver
+from towerops_agent.snmp.engines import EngineLog, KeyDerivation, NameOf
+from towerops_agent.snmp.session import Resolver
 from towerops_agent.snmp.tcp import TcpConnections
 from towerops_agent.snmp.wire.exchange import Answer, Exchanges, Peer, Transaction
 from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Request
-from towerops_agent.snmp.wire.security import Security
-from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
+from towerops_agent.snmp.wire.usm import AskAgain, Security, UsmSecurity
 
 log = structlog.get_logger()
 

@@ -1,22 +1,41 @@
-"""One device to be asked: its address, its security, its transport. The poller, the doctor, walks and `snmp` use it.
+"""One device to be asked: its addresses, its security, its transport. The poller, the doctor, walks and `snmp` use it.
 
 A device with several addresses may answer from another one than it is asked at. The session asks once more, accepts it, and
 keeps accepting it; `answers_from` shows it. A name may have several addresses, of which not all work, as one of IPv6 without a
-route: each is tried, and the one that works is kept in `peer`. I/O: through client.py. Times in seconds.
+route: each is tried, and the one that works is kept in `peer`.
+
+Names are looked up by the system's resolver, which blocks: each question has its own daemon thread, few at once. The event loop's
+own executor is not used: a stop waits for its threads, and a dead name server holds each for half a minute.
+I/O: threads that resolve; SNMP through client.py. Times in seconds.
 """
 
-from collections.abc import Sequence
+import asyncio
+import ipaddress
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, Protocol
 
+from towerops_agent.errors import SnmpError
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
-from towerops_agent.snmp.wire.message import Request
-from towerops_agent.snmp.wire.security import Security
+from towerops_agent.snmp.wire.message import Request, Varbind
+from towerops_agent.snmp.wire.oid import Oid
+from towerops_agent.snmp.wire.usm import Security
+from towerops_agent.snmp.wire.walking import WalkCourse, WalkEnd
 
 _NOBODY_THERE: Final = frozenset((Reason.TIMEOUT, Reason.UNREACHABLE, Reason.REFUSED))
 
 TIMEOUTS_S: Final = (1.0, 2.0, 4.0)
 """How long each attempt waits by default."""
+
+MOST_AT_ONCE: Final = 16
+"""How many names are looked up at the same time."""
+
+MOST_ADDRESSES: Final = 8
+"""How many addresses of a name are used: each that is silent costs its wait."""
+
+Lookup = Callable[[str, int], list[Peer]]
 
 
 class Asker(Protocol):
@@ -100,3 +119,88 @@ class Session:
 
 def _is_nobody(answer: Answer) -> bool:
     return isinstance(answer, NoReply) and answer.reason in _NOBODY_THERE
+
+
+class WalkEndedEarly(SnmpError):
+    """The device stopped answering, refused, or looped; the varbinds until then are valid."""
+
+
+async def walk(session: Session, subtree: Oid) -> AsyncIterator[Varbind]:
+    """The varbinds below `subtree`, in the MIB's order. Raises WalkEndedEarly."""
+    course = WalkCourse(subtree, session.security.version)
+    while (request := course.next_request()) is not None:
+        for varbind in course.take(await session.ask(request)):
+            yield varbind
+    if course.end is WalkEnd.BROKEN:
+        raise WalkEndedEarly(course.why)
+
+
+def system_lookup(host: str, port: int) -> list[Peer]:
+    """The addresses of `host`, in the system's order. Blocks. Raises OSError (socket.gaierror) if there are none.
+
+    A name that ends in a dot is also looked up without it if it is unknown: /etc/hosts has no dots there.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    except socket.gaierror as error:
+        if error.errno != socket.EAI_NONAME or not host.endswith("."):
+            raise
+        found = socket.getaddrinfo(host.removesuffix("."), port, type=socket.SOCK_DGRAM)
+    return [each[4] for each in found]  # type: ignore[misc]  # only IP
+
+
+def _plain(peer: Peer) -> Peer:
+    """`peer`, if it is an IPv4-mapped IPv6 address as the IPv4 address, since an IPv6 socket does not reach it here."""
+    mapped = ipaddress.IPv6Address(peer[0].partition("%")[0]).ipv4_mapped if len(peer) == 4 else None
+    return peer if mapped is None else (str(mapped), peer[1])
+
+
+class Resolver:
+    """Resolves names for one event loop. `lookup`: asks the system, in a thread."""
+
+    def __init__(self, lookup: Lookup = system_lookup) -> None:
+        self._lookup = lookup
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def resolve(self, host: str, port: int) -> list[Peer]:
+        """The socket addresses of `host`, at least one and MOST_ADDRESSES at most, in the system's order: of an address at once,
+        of a name when the system has answered.
+
+        Raises OSError (socket.gaierror) if there is none. A question that was given up holds its place until
+        the system has answered it, so that a dead name server does not pile up threads.
+        """
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            pass
+        else:
+            numeric = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+            return [_plain(numeric[0][4])]  # type: ignore[arg-type]  # only IP
+        await self._places.acquire()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[Peer]] = loop.create_future()
+
+        def settle(found: list[Peer] | OSError) -> None:
+            self._places.release()
+            if answer.done():
+                return
+            if isinstance(found, OSError):
+                answer.set_exception(found)
+            else:
+                answer.set_result(list(dict.fromkeys(map(_plain, found)))[:MOST_ADDRESSES])
+
+        def ask() -> None:
+            found: list[Peer] | OSError
+            try:
+                found = self._lookup(host, port) or socket.gaierror(socket.EAI_NONAME, "no address")
+            except OSError as error:
+                found = error
+            except UnicodeError:  # getaddrinfo's exception for a label that is too long
+                found = socket.gaierror(socket.EAI_NONAME, "no name that can be asked for")
+            try:
+                loop.call_soon_threadsafe(settle, found)
+            except RuntimeError:  # the loop has ended meanwhile
+                return
+
+        threading.Thread(target=ask, name=f"resolve {host}", daemon=True).start()
+        return await answer

@@ -13,7 +13,7 @@ from typing import Final
 from towerops_agent.model import SnmpVersion
 from towerops_agent.polling.course.traits import Traits
 from towerops_agent.reasons import Reason
-from towerops_agent.snmp.walk import WalkEndedEarly, walk
+from towerops_agent.snmp.session import WalkEndedEarly, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import Community, ErrorStatus, PduType, Request, Value, Varbind, encode_pdu, error_name

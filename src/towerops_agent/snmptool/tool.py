@@ -15,8 +15,7 @@ from towerops_agent.model import SnmpVersion, Transport
 from towerops_agent.polling.course.device import make_security
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.session import Session
-from towerops_agent.snmp.walk import WalkEndedEarly, walk
+from towerops_agent.snmp.session import Session, WalkEndedEarly, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Varbind
@@ -134,7 +133,7 @@ async def walk_as_net_snmp(session: TargetSession, root: Oid) -> AsyncIterator[V
             f"; {_LOOK_AT}" if last == root else "; what is printed stands: try a longer --timeout, or a smaller part of the MIB"
         )
         raise AskFailed(f"the walk of {session.target.address} ended early: {error}{step}") from None
-    # snmp.walk does not distinguish the end of the subtree from that of the MIB: one more request does.
+    # session.walk does not distinguish the end of the subtree from that of the MIB: one more request does.
     pdu = _heard(session, await session.ask(Request((last,), PduType.GET_NEXT)))
     v1_end = pdu.error_status == ErrorStatus.noSuchName
     if v1_end or ber.END_OF_MIB_VIEW in pdu.tags:

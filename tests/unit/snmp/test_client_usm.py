@@ -8,7 +8,7 @@ import pytest
 from support import asking, usm_agent
 from support.usm_agent import UsmAgent, user
 from towerops_agent.counters import Count
-from towerops_agent.snmp import keys as key_derivation
+from towerops_agent.snmp import engines
 from towerops_agent.snmp.wire import usm_keys
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.message import Pdu, PduType
@@ -33,7 +33,7 @@ def derived(monkeypatch):
         made.append((hash_name, password, threading.current_thread() is threading.main_thread()))
         return usm_keys.password_to_key(hash_name, password)
 
-    monkeypatch.setattr(key_derivation, "password_to_key", note)
+    monkeypatch.setattr(engines, "password_to_key", note)
     return made
 
 
@@ -58,7 +58,7 @@ async def test_a_user_without_authentication_needs_no_key(derived):
 
 
 async def test_passwords_are_forgotten_before_they_are_too_many(derived, monkeypatch):
-    monkeypatch.setattr(key_derivation, "REMEMBERED_PASSWORDS", 2)
+    monkeypatch.setattr(engines, "REMEMBERED_PASSWORDS", 2)
     async with asking.open_client() as (client, _):
         for password in (b"password-1", b"password-2", b"password-1", b"password-3", b"password-1"):
             agent = UsmAgent(user(priv=None, auth_password=password))
@@ -106,7 +106,7 @@ async def test_a_request_cancelled_while_keys_are_made_leaves_nothing_behind(mon
         go_on.wait(10)
         return usm_keys.password_to_key(hash_name, password)
 
-    monkeypatch.setattr(key_derivation, "password_to_key", slow)
+    monkeypatch.setattr(engines, "password_to_key", slow)
     async with asking.open_client() as (client, _), serve(agent.answer) as port:
         task = asyncio.create_task(ask(client, port, UsmSecurity(agent.user)))
         await begun.wait()

@@ -16,8 +16,7 @@ from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, U
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.snmp.wire.message import Community, Version
 from towerops_agent.snmp.wire.oddities import Oddity
-from towerops_agent.snmp.wire.security import Security
-from towerops_agent.snmp.wire.usm import UsmSecurity
+from towerops_agent.snmp.wire.usm import Security, UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 from towerops_agent.text import address
 

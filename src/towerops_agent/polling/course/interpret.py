@@ -3,7 +3,7 @@
 A reading is a number that the device sent, or it is missing with a reason; never a substitute. The divisor is not applied here:
 polls keep raw readings, and delivery divides (docs/decisions/0005-raw-readings.md). A sensor's text is read in the
 unit in which it was first read, or it is missing, rather than wrong by a factor of a thousand.
-Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/opaque.py; FCMGMT-MIB (Fibre Channel switches: all
+Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/ber.py; FCMGMT-MIB (Fibre Channel switches: all
 statistics of a port are OCTET STRING (SIZE (8)), most significant octet first).
 """
 
@@ -21,7 +21,6 @@ from towerops_agent.polling.course.units import conversion, is_nothing
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.oid import Oid, is_within, parse_oid
-from towerops_agent.snmp.wire.opaque import opaque_number
 
 _COUNTERS: Final = frozenset((ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32))
 
@@ -163,7 +162,7 @@ def _read_counters(progress: PollProgress, values: list[Number | None], missing:
     for column in slots:
         tag = progress.tags[column]
         value: Number | bytes | None = progress.values[column]
-        if tag == ber.OPAQUE and isinstance(value, bytes) and (wrapped := opaque_number(value)) is not None:
+        if tag == ber.OPAQUE and isinstance(value, bytes) and (wrapped := ber.opaque_number(value)) is not None:
             value = wrapped[1]  # a counter of 64 bits, from before there was Counter64
         if isinstance(value, int) and 0 <= value <= LARGEST_INTEGER:
             values.append(value)
@@ -205,7 +204,7 @@ def _number_in_text(octets: bytes, place: int, scales: Scales) -> Number | Reaso
 
 
 def _number_in_opaque(octets: bytes) -> Number | Reason:
-    wrapped = opaque_number(octets)
+    wrapped = ber.opaque_number(octets)
     return Reason.NOT_A_NUMBER if wrapped is None else _checked(wrapped[1])
 
 

@@ -16,7 +16,6 @@ from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, Request, error_name
 from towerops_agent.snmp.wire.oid import Oid, child
-from towerops_agent.snmp.wire.opaque import opaque_number
 
 ABSENT = frozenset((ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW))
 
@@ -408,7 +407,7 @@ class PollProgress:
     def _counts(self, column: int) -> bool:
         value = self.values[column]
         if isinstance(value, bytes) and self.tags[column] == ber.OPAQUE:
-            wrapped = opaque_number(value)
+            wrapped = ber.opaque_number(value)
             value = wrapped[1] if wrapped is not None and isinstance(wrapped[1], int) else None
         return isinstance(value, int) and 0 <= value < 1 << 64
 

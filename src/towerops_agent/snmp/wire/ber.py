@@ -1,9 +1,11 @@
-"""The Basic Encoding Rules as SNMP uses them: tags, lengths, integers.
+"""The Basic Encoding Rules as SNMP uses them: tags, lengths, integers, and the numbers within an Opaque.
 
 Pure. Each value is checked against the end of its container; one that does not fit raises MalformedMessage with its offset.
-Source: RFC 3417 §8 (only definite lengths), X.690 §8; the application tags of RFC 2578 §7.1.
+Source: RFC 3417 §8 (only definite lengths), X.690 §8; the application tags of RFC 2578 §7.1; of numbers in an Opaque net-snmp's
+asn1.h (ASN_OPAQUE_TAG1, ASN_OPAQUE_TAG2) and draft-perkins-opaque.
 """
 
+import struct
 from typing import Final
 
 from towerops_agent.errors import MalformedMessage
@@ -24,6 +26,14 @@ UINTEGER32: Final = 0x47  # RFC 1442's, obsolete; the same octets as Gauge32
 NO_SUCH_OBJECT: Final = 0x80
 NO_SUCH_INSTANCE: Final = 0x81
 END_OF_MIB_VIEW: Final = 0x82
+
+_OPAQUE_TAG: Final = 0x9F
+"""The first of the two octets of the tag that an Opaque contains; the second is the kind of number."""
+
+_OPAQUE_FLOATS: Final = {0x78: ("Float", struct.Struct(">f")), 0x79: ("Double", struct.Struct(">d"))}
+_OPAQUE_INTEGERS: Final = {0x76: "Counter64", 0x7A: "Int64", 0x7B: "UInt64"}
+_MOST_OPAQUE_OCTETS: Final = 9
+"""Of an integer: 64 bits, and the zero octet in front that makes an unsigned one positive."""
 
 
 def encode_length(length: int) -> bytes:
@@ -87,3 +97,19 @@ def read_contents(data: bytes, offset: int, end: int, expected: int) -> tuple[in
     if tag != expected:
         raise MalformedMessage(f"tag 0x{tag:02x}, expected 0x{expected:02x}", offset)
     return start, stop
+
+
+def opaque_number(octets: bytes) -> tuple[str, int | float] | None:
+    """The number that an Opaque value wraps, and its type's name; None if it wraps none.
+
+    `octets`: the Opaque's contents. A float may be infinite or NaN, as it was sent.
+    """
+    if len(octets) < 4 or octets[0] != _OPAQUE_TAG or octets[2] != len(octets) - 3:
+        return None
+    kind, contents = octets[1], octets[3:]
+    if kind in _OPAQUE_FLOATS:
+        name, form = _OPAQUE_FLOATS[kind]
+        return (name, form.unpack(contents)[0]) if len(contents) == form.size else None
+    if kind in _OPAQUE_INTEGERS and len(contents) <= _MOST_OPAQUE_OCTETS:
+        return _OPAQUE_INTEGERS[kind], int.from_bytes(contents, "big", signed=kind == 0x7A)
+    return None

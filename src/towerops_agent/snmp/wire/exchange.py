@@ -25,8 +25,7 @@ from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, decode_message
 from towerops_agent.snmp.wire.oddities import Oddities, Oddity, without_extra_zeros
 from towerops_agent.snmp.wire.oid import parse_oid
-from towerops_agent.snmp.wire.security import Security
-from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
+from towerops_agent.snmp.wire.usm import AskAgain, Security, UsmSecurity
 from towerops_agent.snmp.wire.usm_engine import EngineChange  # noqa: TC001 - as all others
 from towerops_agent.snmp.wire.v3message import decode_v3
 

@@ -16,7 +16,6 @@ from towerops_agent.reasons import Discard
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.oddities import Oddities
 from towerops_agent.snmp.wire.oid import Oid
-from towerops_agent.snmp.wire.opaque import opaque_number
 
 Value = int | bytes | None
 """A varbind's value: an int for the integer types; the contents' octets for strings, OIDs, addresses and Opaque; else None."""
@@ -305,13 +304,13 @@ def _decode_unusual(octets: bytes) -> tuple[int, Value]:
     """The tag and value that these octets, the rest of a varbind, are framed as, if their length is not in one octet.
 
     Some firmware sends a wrong length. The start of the next varbind is known anyway, so the value is
-    UNREADABLE, like one that does not fit its type. A number that belongs in an Opaque (see opaque.py) may stand there without
+    UNREADABLE, like one that does not fit its type. A number that belongs in an Opaque (see ber.py) may stand there without
     one.
     """
     try:
         tag, start, stop = ber.read_header(octets, 0, len(octets))
     except MalformedMessage:
-        return (UNREADABLE, None) if opaque_number(octets) is None else (ber.OPAQUE, octets)
+        return (UNREADABLE, None) if ber.opaque_number(octets) is None else (ber.OPAQUE, octets)
     return _decode_value(tag, octets[start:]) if stop == len(octets) else (UNREADABLE, None)
 
 

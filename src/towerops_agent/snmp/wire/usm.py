@@ -5,7 +5,7 @@ the engine by discovery (RFC 3414 §4), keeps its time, and starts again by itse
 It trusts a response only at the user's own security level, authenticated and in the time window. It trusts an unauthenticated
 report, as most have to be, only as an answer to a message of ours (its message ID is random), and the report can only make us ask
 again, or end this one request with its reason.
-Pure: `now` is passed in, and so are keys (snmp/keys.py makes them) and the random start of the salts.
+Pure: `now` is passed in, and so are keys (snmp/engines.py makes them) and the random start of the salts.
 Source: RFC 3414 §3 and §4, RFC 3412 §7.
 """
 
@@ -18,7 +18,7 @@ from typing import ClassVar, Final
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.message import Message, Pdu, PduType, Request, Version, decode_pdu
+from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, Version, decode_pdu
 from towerops_agent.snmp.wire.oid import Oid, parse_oid
 from towerops_agent.snmp.wire.usm_engine import Engine, EngineChange
 from towerops_agent.snmp.wire.usm_keys import KeyOfPassword, LocalizedKeys, Principal, derive_keys
@@ -268,3 +268,9 @@ class UsmSecurity:
         """The changes of the engine since the last call."""
         changes, self._engine.changes = self._engine.changes, []
         return changes
+
+
+Security = Community | UsmSecurity
+"""How messages to and from a device are secured. A union, not an interface: v1 and v2c have no counterpart of v3's reports, keys
+and engine time. Both have a `version`, `encode` a request with an ID at a time, say whether they need keys, and refuse the
+other's messages."""

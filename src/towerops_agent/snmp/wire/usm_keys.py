@@ -1,6 +1,6 @@
 """USM users and their keys: a password becomes a key, and a key is localised to one engine.
 
-A password's key costs a hash of 1 MiB (some milliseconds), hence snmp/keys.py, which does it off the event loop, once for each
+A password's key costs a hash of 1 MiB (some milliseconds), hence snmp/engines.py, which does it off the event loop, once for each
 password. Localising it costs microseconds, except for the key extension of Reeder, which hashes another MiB per engine.
 Pure. Source: RFC 3414 §2.6, A.2 and §11.2; RFC 7860; the key extensions: draft-blumenthal-aes-usm-04 §3.1.2.1 ("AES-192",
 "AES-256") and draft-reeder-snmpv3-usm-3desede-00 §2.1, which Cisco's AES-192 and AES-256 use ("-C").

@@ -13,7 +13,6 @@ import msgspec
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Value, Varbind
-from towerops_agent.snmp.wire.opaque import opaque_number
 from towerops_agent.snmptool.views.as_text import oid_text
 
 _TYPES: Final = {
@@ -86,7 +85,7 @@ def _typed(tag: int, value: Value) -> tuple[str, object]:
         case ber.IP_ADDRESS if len(value) == 4:
             return kind, ".".join(map(str, value))
         case ber.OPAQUE:
-            wrapped = opaque_number(value)
+            wrapped = ber.opaque_number(value)
             if wrapped is not None and math.isfinite(wrapped[1]):  # JSON has no other numbers
                 return f"Opaque {wrapped[0]}", wrapped[1]
     return kind, hexadecimal

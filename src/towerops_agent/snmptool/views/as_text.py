@@ -13,7 +13,6 @@ from towerops_agent.errors import InvalidOid
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import ErrorStatus, Value, Varbind, error_name
 from towerops_agent.snmp.wire.oid import Oid, format_oid
-from towerops_agent.snmp.wire.opaque import opaque_number
 
 HEX_OCTETS_A_LINE: Final = 16
 BAD_TYPE: Final = "Variable has bad type"
@@ -92,7 +91,7 @@ def _ip_address(octets: bytes) -> str:
 
 
 def _opaque(octets: bytes) -> str:
-    wrapped = opaque_number(octets)
+    wrapped = ber.opaque_number(octets)
     if wrapped is None:
         return f"OPAQUE: {_hex(octets)}"
     name, number = wrapped

@@ -3,8 +3,7 @@
 import pytest
 
 from support import asking
-from towerops_agent.snmp.session import Session
-from towerops_agent.snmp.walk import WalkEndedEarly, walk
+from towerops_agent.snmp.session import Session, WalkEndedEarly, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import ErrorStatus, Message, PduType, decode_message, encode_message, response
 from towerops_agent.snmp.wire.oid import format_oid, parse_oid

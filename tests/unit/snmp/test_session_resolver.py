@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from towerops_agent.snmp.resolver import MOST_ADDRESSES, MOST_AT_ONCE, Resolver, system_lookup
+from towerops_agent.snmp.session import MOST_ADDRESSES, MOST_AT_ONCE, Resolver, system_lookup
 
 
 async def test_an_address_needs_nobody_to_be_asked():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import structlog
 
 from towerops_agent.counters import Count, Counters
-from towerops_agent.snmp.engine_log import MOST_REMEMBERED, WARN_AGAIN_S, EngineLog
+from towerops_agent.snmp.engines import MOST_REMEMBERED, WARN_AGAIN_S, EngineLog
 from towerops_agent.snmp.wire.usm_engine import EngineChange
 
 PEER = ("192.0.2.1", 161)
