@@ -17,7 +17,7 @@ from towerops_agent.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from towerops_agent.agent import Agent
-    from towerops_agent.telemetry.log_queue import LogQueue
+    from towerops_agent.telemetry.logs import LogQueue
     from towerops_agent.telemetry.views.snapshot import SingleRun
 
 STANDARD_ERROR = 2
@@ -55,7 +55,7 @@ def run(once: bool, **flags: str | None) -> None:
 
     from towerops_agent.agent import Agent
     from towerops_agent.counters import Count
-    from towerops_agent.telemetry.log_queue import LogQueue
+    from towerops_agent.telemetry.logs import LogQueue
 
     make_room_for_files()
     log_queue = LogQueue(STANDARD_ERROR)

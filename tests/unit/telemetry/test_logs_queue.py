@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from towerops_agent.telemetry import logs
-from towerops_agent.telemetry.log_queue import LogQueue
+from towerops_agent.telemetry.logs import LogQueue
 
 PIPE_OCTETS = 4096
 PATIENCE_S = 60.0
