@@ -11,7 +11,7 @@ import stat
 import sys
 from collections.abc import Sequence
 
-from towerops_agent.places import DATABASE_VARIABLE, DEFAULT_DATABASE
+from towerops_agent.telemetry.live_client import DATABASE_VARIABLE, DEFAULT_DATABASE
 
 UID = 10001
 VOLUME = "/data"

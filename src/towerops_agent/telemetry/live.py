@@ -16,7 +16,7 @@ from typing import Final, Self
 
 import structlog
 
-from towerops_agent.places import live_address
+from towerops_agent.telemetry.live_client import live_address
 
 log = structlog.get_logger()
 

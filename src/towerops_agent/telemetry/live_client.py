@@ -1,4 +1,4 @@
-"""Asks a running agent: the other side of live.py. Imports next to nothing, as `health` does all its work with it.
+"""Asks a running agent: the other side of live.py. Imports next to nothing: `health` does all its work with it, twice a minute.
 
 Exit status of `health`: 0 the agent works, with remarks if there are any · 1 it does not, with the reason on standard output,
 where Docker keeps it. I/O: a Unix socket.
@@ -9,7 +9,24 @@ import sys
 from _socket import AF_UNIX, SOCK_STREAM, socket  # what `socket` wraps, without the 10 ms of enum, selectors and collections
 from collections.abc import Mapping
 
-from towerops_agent.places import DATABASE_VARIABLE, DEFAULT_DATABASE, live_address
+DATABASE_VARIABLE = "DATABASE_PATH"
+DEFAULT_DATABASE = "/data/towerops-agent.db"
+
+
+def live_address(database: str) -> str:
+    """The abstract Unix socket of the agent that works on the database at this path (see unix(7)).
+
+    By the identity of the folder, so that containers which share the host's network do not share it; it needs no place on a disk
+    that may be full or read-only, and is gone with the process.
+    """
+    folder, name = os.path.split(os.path.abspath(database))  # noqa: PTH100 -- pathlib takes longer to import than all else here
+    try:
+        found = os.stat(folder)  # noqa: PTH116
+        place = f"{found.st_dev:x}.{found.st_ino:x}"
+    except OSError:
+        place = folder
+    return f"\0towerops-agent/{place}/{name}"[:100]
+
 
 ANSWER_WITHIN_S = 8.0
 """Shorter than the 10 s that Docker and Kubernetes give: what is said after that nobody hears."""

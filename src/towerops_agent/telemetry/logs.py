@@ -1,9 +1,9 @@
 """Log lines: a constant message and its fields, as logfmt or as JSON, one line each.
 
 structlog's lines and those of other libraries (the standard library's logging, from WARNING up) go the same way:
-event -> fields in order -> secrets hidden -> one line -> LogQueue -> a file descriptor, as a rule standard error. A log that blocks
-(a full pipe, a terminal stopped by Ctrl-S, a log driver that hangs) or cannot be written costs only lines: no poll and no stop
-waits for it. The clock is passed in. I/O: a thread and a descriptor. Sizes in octets, times in seconds.
+event -> fields in order -> secrets hidden -> one line -> LogQueue -> a file descriptor, as a rule standard error. A log that
+blocks (a full pipe, a terminal stopped by Ctrl-S, a log driver that hangs) or cannot be written costs only lines: no poll and no
+stop waits for it. The clock is passed in. I/O: a thread and a descriptor. Sizes in octets, times in seconds.
 
 structlog's own LogfmtRenderer is not used: it passes control characters through, and a device's name could then forge a line
 or control the terminal.

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from towerops_agent.places import live_address
 from towerops_agent.telemetry import live_client
 from towerops_agent.telemetry.live import LiveSocket
+from towerops_agent.telemetry.live_client import live_address
 
 
 async def said() -> bytes:
