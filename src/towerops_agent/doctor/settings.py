@@ -14,8 +14,7 @@ from towerops_agent.api.tls import tls_context
 from towerops_agent.doctor.findings.check import Check, Mark, split_expected
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
-from towerops_agent.settings import Settings, read_settings
-from towerops_agent.unknown_variables import unknown_variables
+from towerops_agent.settings import Settings, read_settings, unknown_variables
 
 NAME = "settings"
 

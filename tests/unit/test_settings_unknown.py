@@ -2,8 +2,7 @@
 
 import pytest
 
-from towerops_agent.settings import SETTINGS
-from towerops_agent.unknown_variables import UnknownVariable, unknown_variables
+from towerops_agent.settings import SETTINGS, UnknownVariable, unknown_variables
 
 
 @pytest.mark.parametrize(
