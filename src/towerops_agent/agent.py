@@ -22,7 +22,7 @@ from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.config.document.text import ConfigText
-from towerops_agent.config.seal import seal, unseal
+from towerops_agent.config.kept import seal, unseal
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier

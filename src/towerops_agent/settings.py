@@ -2,8 +2,8 @@
 
 SETTINGS is the single source of names, defaults and help: cli/run.py builds its options from it, and a test
 holds docs/operations.md to it.
-A flag wins over its variable, surrounding whitespace is dropped, and an empty text counts as not set. A variable that looks like a
-setting and is not one is a slip that would pass unnoticed: unknown_variables finds it by its name, as its value may be a secret.
+A flag wins over its variable, surrounding whitespace is dropped, and an empty text counts as not set. A variable that resembles a
+setting is a slip that would pass unnoticed: unknown_variables finds it by its name, as its value may be a secret.
 Pure: environment and flags are passed in, and the token's file is read elsewhere. Intervals are seconds (`_s`).
 """
 

@@ -11,7 +11,7 @@ from towerops_agent.api.client import ApiClient
 from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH, Accepts
 from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified, Unavailable
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.config.seal import seal, unseal
+from towerops_agent.config.kept import seal, unseal
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier

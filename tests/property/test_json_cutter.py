@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.config.document.cutter import JsonCutter
-from towerops_agent.config.document.text import ConfigIntake, config_text
+from towerops_agent.config.document.text import ConfigIntake, JsonCutter, config_text
 from towerops_agent.errors import InvalidConfig
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.text('{}[]",\\: ', max_size=8)

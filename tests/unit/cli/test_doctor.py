@@ -19,7 +19,7 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.cli import doctor as doctor_commands
 from towerops_agent.cli.doctor import doctor
 from towerops_agent.config.document.text import config_text
-from towerops_agent.config.seal import seal
+from towerops_agent.config.kept import seal
 from towerops_agent.counters import Counters
 from towerops_agent.model import Secret
 from towerops_agent.telemetry import logs

@@ -7,8 +7,7 @@ import pytest
 
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.text import config_text
-from towerops_agent.config.kept import NoKeptDevices, is_called, read_devices
-from towerops_agent.config.seal import seal
+from towerops_agent.config.kept import NoKeptDevices, is_called, read_devices, seal
 from towerops_agent.counters import Counters
 from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.model import Secret

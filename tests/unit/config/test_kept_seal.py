@@ -3,7 +3,7 @@
 import pytest
 
 from towerops_agent.config.document.text import config_text
-from towerops_agent.config.seal import seal, unseal
+from towerops_agent.config.kept import seal, unseal
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Secret
 
