@@ -18,11 +18,8 @@ from towerops_agent.config.kept import NoKeptDevices, is_at, is_called, read_dev
 from towerops_agent.counters import Counters
 from towerops_agent.doctor.database import check_database
 from towerops_agent.doctor.device import Waits, check_devices
-from towerops_agent.doctor.findings.api import check_api
 from towerops_agent.doctor.findings.check import Check, Mark
-from towerops_agent.doctor.findings.clock import check_clock
-from towerops_agent.doctor.findings.config import NAME as CONFIG
-from towerops_agent.doctor.findings.config import Configured, check_config, kept_config
+from towerops_agent.doctor.findings.fetch import CONFIG, Configured, check_api, check_clock, check_config, kept_config
 from towerops_agent.doctor.network import Network, check_network
 from towerops_agent.doctor.settings import check_settings
 from towerops_agent.errors import InvalidConfig, SettingsError

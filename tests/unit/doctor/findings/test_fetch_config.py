@@ -4,7 +4,7 @@ import json
 
 from towerops_agent.config.document.text import config_text
 from towerops_agent.doctor.findings.check import Check, Mark
-from towerops_agent.doctor.findings.config import MOST_REFUSALS, check_config, kept_config
+from towerops_agent.doctor.findings.fetch import MOST_REFUSALS, check_config, kept_config
 from towerops_agent.model import Equipment, Interface, Sensor
 
 

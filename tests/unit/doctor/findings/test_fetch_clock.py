@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from towerops_agent.doctor.findings.check import Check, Mark
-from towerops_agent.doctor.findings.clock import EARLIEST, check_clock
+from towerops_agent.doctor.findings.fetch import EARLIEST, check_clock
 
 NOON = datetime(2026, 1, 9, 12, 0, 0, tzinfo=UTC)
 

@@ -13,8 +13,8 @@ from towerops_agent.api.wire.outcomes import (
     Unavailable,
 )
 from towerops_agent.config.document.text import config_text
-from towerops_agent.doctor.findings.api import check_api
 from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.fetch import check_api
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,192 @@
+"""What one GET of the configuration shows: whether the API answers and knows the token, how far the clock is off, the content.
+
+The content: its counts, its unusable items with the reason, and its devices, one at a time, to be checked. It is read twice, to
+count and for the devices, so that 10,000 of them are never in memory together.
+Pure: outcome, clock and configuration are passed in. Seconds; a clock that is ahead is positive.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from towerops_agent.api.wire.clock_skew import MOST_S
+from towerops_agent.api.wire.outcomes import (
+    ConfigFetched,
+    ConfigOutcome,
+    NotFound,
+    NotModified,
+    Redirected,
+    Unauthorized,
+    Unavailable,
+)
+from towerops_agent.config.document.equipment import Refusal, read_config
+from towerops_agent.config.document.text import ConfigText
+from towerops_agent.doctor.findings.check import Check, Mark, split_expected
+from towerops_agent.model import Equipment
+from towerops_agent.text import counted, duration
+
+_API: Final = "API"
+_TOKEN: Final = "token"  # noqa: S105 - a name
+
+_REFUSED: Final = {
+    401: Check(
+        _TOKEN,
+        Mark.FAILED,
+        "refused (401): the API does not know it",
+        "is it complete, this agent's, and not revoked? Copy it from Towerops again",
+    ),
+    403: Check(
+        _TOKEN,
+        Mark.FAILED,
+        "known, but not allowed to do this (403)",
+        "is the agent switched off in Towerops, or is it a token for something else? A proxy or firewall may say 403, too",
+    ),
+}
+_UNKNOWN: Final = Check(_TOKEN, Mark.SKIPPED, "not known: the API did not say")
+
+
+def check_api(outcome: ConfigOutcome[object], network_works: bool, took_s: float) -> list[Check]:
+    """The checks of the API and the token. `network_works`: whether the layers below passed."""
+    match outcome:
+        case ConfigFetched() | NotModified():
+            return [Check(_API, Mark.OK, f"answers in {took_s * 1000:.0f} ms"), Check(_TOKEN, Mark.OK, "accepted")]
+        case Unauthorized(status):
+            return [Check(_API, Mark.OK, f"answers in {took_s * 1000:.0f} ms"), _REFUSED[status]]
+        case NotFound(path):
+            found = f"something answers, but has no {path} (404)"
+            return [Check(_API, Mark.FAILED, found, "is TOWEROPS_API_URL right, with its path?"), _UNKNOWN]
+        case Redirected(status, target):
+            found = f"redirects to {target or 'nowhere'} ({status}); the token follows no redirect"
+            return [
+                Check(_API, Mark.FAILED, found, "set TOWEROPS_API_URL to that URL, if you trust it"),
+                _UNKNOWN,
+            ]
+        case Unavailable(reason, status) if status is None:
+            if not network_works:
+                return [Check(_API, Mark.SKIPPED, "not reached: see above"), _UNKNOWN]
+            return [Check(_API, Mark.FAILED, reason, "does something on the way cut connections?"), _UNKNOWN]
+        case Unavailable(reason, status) if status is not None and 200 <= status < 300:
+            hint = "is it the API that answers, or a login page (captive portal) or a proxy on the way?"
+            return [Check(_API, Mark.FAILED, reason, hint), _UNKNOWN]
+        case _:
+            hint = "the server has a problem of its own: the agent tries again by itself, and loses nothing"
+            return [Check(_API, Mark.FAILED, outcome.reason, hint), _UNKNOWN]
+
+
+CLOCK = "clock"
+
+EARLIEST: Final = datetime(2024, 1, 1, tzinfo=UTC)
+"""A time before the agent was written: only a machine that lost its time shows it."""
+
+_SET_IT: Final = "set it by NTP (chrony, systemd-timesyncd); `timedatectl` shows its state"
+
+
+def check_clock(now: datetime, ahead_s: float | None) -> Check:
+    """`ahead_s`: how far this clock is ahead of the server's, None if the server's is not known."""
+    shown = f"{now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if now < EARLIEST:
+        return Check(CLOCK, Mark.FAILED, f"{shown}: this machine has lost its time (no battery-backed clock?)", _SET_IT)
+    if ahead_s is None:
+        return Check(CLOCK, Mark.OK, f"{shown}; not compared, as no server sent its time")
+    if abs(ahead_s) > MOST_S:
+        way = "ahead of" if ahead_s > 0 else "behind"
+        return Check(
+            CLOCK, Mark.FAILED, f"{shown}, {duration(abs(ahead_s))} {way} the server's: readings get wrong times", _SET_IT
+        )
+    return Check(CLOCK, Mark.OK, f"{shown}, within {max(abs(ahead_s), 1):.0f} s of the server's")
+
+
+CONFIG = "config"
+
+MOST_REFUSALS = 20
+"""Refused items that get a line each."""
+
+
+@dataclass(slots=True)
+class Configured:
+    """The devices, read again at each call of `devices`; `total`: how many. `checks`: what is to be said of the configuration.
+
+    `refused`: how many sensors and interfaces of a device are refused, by its id. `of_devices`: those of `checks` that are about
+    the devices that are to be checked.
+    """
+
+    checks: list[Check]
+    of_devices: list[Check] = field(default_factory=list)
+    refused: Mapping[str, int] = field(default_factory=dict)
+    devices: Callable[[], Iterable[Equipment]] = field(default=lambda: ())
+    total: int = 0
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a configuration to find devices in."""
+        return self.checks[0].mark not in (Mark.FAILED, Mark.SKIPPED)
+
+
+def check_config(
+    config: ConfigText, wanted: Callable[[Equipment], bool], wants_name: Callable[[str], bool] = lambda _: False
+) -> Configured:
+    """The configuration that the API sent. `wanted`: which devices are to be checked, by name if they could not be read."""
+    read = read_config(config)
+    devices = sensors = interfaces = total = seen = 0
+    refused_of: dict[str, int] = {}
+    names: set[str] = set()
+    for _, equipment in read.equipment:
+        devices += 1
+        total += wanted(equipment)
+        if wanted(equipment):
+            names.add(equipment.name)
+        own = _own(read.refusals[seen:])
+        seen = len(read.refusals)
+        if own:
+            refused_of[equipment.id] = own
+        sensors += len(equipment.sensors)
+        interfaces += len(equipment.interfaces)
+    refused = read.refused.total()
+    found = f"{f'version {read.version}: ' if read.version else ''}{_counts(devices, sensors, interfaces)}"
+    if read.disabled:
+        found += f"; {read.disabled} more with SNMP switched off"
+    if refused:
+        found += f"; {refused} refused"
+    mark, hint = Mark.WARNING if refused else Mark.OK, ""
+    if not devices:
+        mark, hint = Mark.WARNING, "assign devices to this agent in Towerops"
+    checks = [Check(CONFIG, mark, found, hint), *map(_refusal, read.refusals[:MOST_REFUSALS])]
+    theirs = [refusal for refusal in read.refusals if refusal.equipment in names or wants_name(refusal.equipment)]
+    if refused > MOST_REFUSALS:
+        checks.append(Check(CONFIG, Mark.WARNING, f"and {refused - MOST_REFUSALS} more refused"))
+
+    def again() -> Iterator[Equipment]:
+        return (equipment for _, equipment in read_config(config).equipment if wanted(equipment))
+
+    return Configured(checks, [_refusal(refusal) for refusal in theirs[:MOST_REFUSALS]], refused_of, again, total)
+
+
+def _own(refusals: Sequence[Refusal]) -> int:
+    """How many items of the device that was read last: those since the last one that is refused itself."""
+    whole = max((i for i, refusal in enumerate(refusals) if refusal.kind == "equipment"), default=-1)
+    return sum(refusal.kind in ("sensor", "interface") for refusal in refusals[whole + 1 :])
+
+
+def kept_config(devices: list[Equipment], wanted: Callable[[Equipment], bool]) -> Configured:
+    """The configuration that the agent kept, in place of the API's."""
+    counts = _counts(
+        len(devices), sum(len(device.sensors) for device in devices), sum(len(device.interfaces) for device in devices)
+    )
+    chosen = [device for device in devices if wanted(device)]
+    check = Check(CONFIG, Mark.WARNING, f"not fetched; the one kept in the database has {counts}", "the devices below are its")
+    return Configured([check], [check], {}, lambda: chosen, len(chosen))
+
+
+def _refusal(refusal: Refusal) -> Check:
+    whose = " of ".join(filter(None, (refusal.item, refusal.equipment)))
+    found, wanted = split_expected(refusal.reason)
+    shown = " ".join(filter(None, (refusal.kind, whose, f"refused: {found}")))
+    return Check(
+        CONFIG, Mark.WARNING, shown, f"correct it in Towerops: expected {wanted}" if wanted else "correct it in Towerops"
+    )
+
+
+def _counts(devices: int, sensors: int, interfaces: int) -> str:
+    kinds = ((devices, "device"), (sensors, "sensor"), (interfaces, "interface"))
+    return ", ".join(counted(count, kind) for count, kind in kinds)
