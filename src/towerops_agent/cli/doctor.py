@@ -75,8 +75,7 @@ class _Show:
     """Shows checks: as lines, devices together at the end, or all as JSON."""
 
     def __init__(self, as_json: bool) -> None:
-        from towerops_agent.doctor.findings.check import Mark
-        from towerops_agent.doctor.findings.report import Lines
+        from towerops_agent.doctor.findings.check import Lines, Mark
         from towerops_agent.telemetry.views.lines import Tone
 
         self.checks: list[Check] = []
@@ -108,7 +107,7 @@ class _Show:
 
     def end(self) -> None:
         """Show what has not been shown yet."""
-        from towerops_agent.doctor.findings.report import checks_json, device_width, hints_once
+        from towerops_agent.doctor.findings.check import checks_json, device_width, hints_once
 
         if self._as_json:
             click.echo(checks_json(self.checks))
@@ -121,7 +120,7 @@ class _Show:
 
     def _print(self, check: "Check", name_width: int | None = None) -> None:
         from towerops_agent.cli.terminal import painted, width
-        from towerops_agent.doctor.findings.report import NAME_WIDTH
+        from towerops_agent.doctor.findings.check import NAME_WIDTH
 
         columns = width()
         name_width = name_width or NAME_WIDTH

@@ -3,16 +3,19 @@
 If a device is silent over UDP, the doctor looks for an ICMP error, tries the other of v1 and v2c with the same
 community, and asks without a user for the SNMPv3 engine, which any device with SNMPv3 reports to anybody. If that answers, the
 address and the path are right, and the community is wrong. Without it nobody can distinguish a wrong community from a firewall.
-I/O: SNMP. Times in seconds.
+The engine's socket is shared by all devices and receives no ICMP errors; a connected one does. Linux reports all of them
+(IP_RECVERR), other systems only the refused port.
+I/O: SNMP, and one UDP socket a question. Times in seconds. Source: ip(7), RFC 792, RFC 1122 §4.1.3.3.
 """
 
 import asyncio
 import errno
 import os
+import socket
+import sys
 from dataclasses import dataclass
 from typing import Final
 
-from towerops_agent.doctor.icmp import icmp_error
 from towerops_agent.model import Equipment, SnmpVersion, Transport, UsmUser
 from towerops_agent.polling.course.plan import SYS_UP_TIME
 from towerops_agent.reasons import Reason
@@ -22,6 +25,37 @@ from towerops_agent.snmp.wire.exchange import NoReply, Peer, Reply
 from towerops_agent.snmp.wire.message import LOWEST_ID, Community, Request, Version
 from towerops_agent.snmp.wire.usm import UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import Principal
+
+_IP_RECVERR: Final = 11
+_IPV6_RECVERR: Final = 25
+"""linux/in.h and linux/in6.h; Python names them from 3.14 on."""
+
+
+async def icmp_error(peer: Peer, datagram: bytes, within_s: float) -> int | None:
+    """The errno that sending `datagram` to `peer` led to, such as ECONNREFUSED; None if nothing was reported within this time."""
+    loop = asyncio.get_running_loop()
+    six = len(peer) == 4
+    with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        if sys.platform == "linux":
+            level, option = (socket.IPPROTO_IPV6, _IPV6_RECVERR) if six else (socket.IPPROTO_IP, _IP_RECVERR)
+            sock.setsockopt(level, option, 1)
+        told = asyncio.Event()
+        try:
+            sock.connect(peer)
+            sock.send(datagram)
+            loop.add_reader(sock, told.set)
+            async with asyncio.timeout(within_s):
+                await told.wait()
+            sock.recv(0xFFFF)
+        except (TimeoutError, BlockingIOError):
+            return None
+        except OSError as error:
+            return error.errno
+        finally:
+            loop.remove_reader(sock)
+    return None
+
 
 _PROBE: Final = Request((SYS_UP_TIME,))
 

@@ -10,8 +10,7 @@ from support.skips import NO_IPV6
 from towerops_agent.counters import Counters
 from towerops_agent.doctor.device import Waits, check_device
 from towerops_agent.doctor.findings.check import Mark
-from towerops_agent.doctor.icmp import icmp_error
-from towerops_agent.doctor.silence import explain_silence
+from towerops_agent.doctor.silence import explain_silence, icmp_error
 from towerops_agent.model import Credentials, Equipment, Secret, Sensor, SnmpVersion, Transport, UsmUser
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient

@@ -1,9 +1,18 @@
-"""The result of one check of the doctor. Pure."""
+"""The result of one check of the doctor, and the checks as text or as JSON.
+
+Pure. Texts of names, certificates and servers are shown without control characters.
+"""
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+import msgspec
+
+from towerops_agent.telemetry.views.lines import hanging
 
 
 class Mark(StrEnum):
@@ -40,3 +49,88 @@ class Check:
     mark: Mark
     found: str
     hint: str = ""
+
+
+_MARKS: Final = {Mark.OK: "✓", Mark.WARNING: "!", Mark.FAILED: "✗", Mark.SKIPPED: "–"}  # noqa: RUF001 - a dash, as it is set
+_ASCII: Final = {Mark.OK: "+", Mark.WARNING: "!", Mark.FAILED: "x", Mark.SKIPPED: "-"}
+
+NAME_WIDTH: Final = 12
+"""The longest name of a check that is not a device's. A longer name of a device moves its line to the right."""
+
+
+class Lines:
+    """Writes lines that a stream of this encoding can print."""
+
+    def __init__(self, encoding: str | None) -> None:
+        self._encoding = encoding or "ascii"
+        self._marks, self._arrow, self._dots = _MARKS, "→", "…"
+        try:
+            "".join((*_MARKS.values(), "→…")).encode(self._encoding)
+        except (UnicodeEncodeError, LookupError):
+            self._marks, self._arrow, self._dots = _ASCII, "->", "..."
+
+    def line(self, check: Check, width: int = NAME_WIDTH) -> str:
+        """One check: its mark, its name, what was found, and the hint behind an arrow."""
+        hint = f" {self._arrow} {check.hint}" if check.hint else ""
+        return self._borne(f"{self._marks[check.mark]} {printable(check.name):<{width}}  {printable(check.found + hint)}")
+
+    def lines(self, check: Check, width: int, columns: int) -> list[str]:
+        """One check as lines that are not longer than `columns`: what was found, and under it the hint."""
+        text = self.line(check, width)
+        if len(text) <= columns:
+            return [text]
+        first = self._borne(f"{self._marks[check.mark]} {printable(check.name):<{width}}  ")
+        found = hanging(first, self._borne(printable(check.found)), columns)
+        hint = self._borne(f"{self._arrow} {printable(check.hint)}")
+        return [*found, *(hanging(" " * len(first), hint, columns) if check.hint else ())]
+
+    def summary(self, checks: Sequence[Check]) -> str:
+        """How many checks have each mark."""
+        counts = Counter(check.mark for check in checks)
+        words = {Mark.OK: "ok", Mark.WARNING: "to look at", Mark.FAILED: "failed", Mark.SKIPPED: "skipped"}
+        return ", ".join(f"{counts[mark]} {word}" for mark, word in words.items() if counts[mark])
+
+    def _borne(self, text: str) -> str:
+        text = text.replace("…", self._dots)
+        try:
+            return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
+        except LookupError:
+            return text.encode("ascii", "backslashreplace").decode()
+
+
+def hints_once(checks: Sequence[Check]) -> list[Check]:
+    """The checks, each hint once: a later one says whose it is the same as. One cause often has many devices."""
+    first: dict[str, str] = {}
+    shown = []
+    for check in checks:
+        name = first.setdefault(check.hint, check.name)
+        again = check.hint and name != check.name
+        shown.append(replace(check, hint=f"as for {name}") if again else check)
+    return shown
+
+
+def device_width(checks: Sequence[Check]) -> int:
+    """The width for the names of these devices: that of the longest, up to a limit."""
+    return max(NAME_WIDTH, min(max((len(check.name) for check in checks), default=0), 32))
+
+
+def checks_json(checks: Sequence[Check]) -> str:
+    """All of them as one JSON object, indented; `ok`: whether no check has failed."""
+    plain = {
+        "ok": all(check.mark is not Mark.FAILED for check in checks),
+        "checks": [
+            {
+                "name": printable(check.name),
+                "mark": str(check.mark),
+                "found": printable(check.found),
+                "hint": check.hint and printable(check.hint),
+            }
+            for check in checks
+        ],
+    }
+    return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
+
+
+def printable(text: str) -> str:
+    """`text` in one line, without characters that control a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

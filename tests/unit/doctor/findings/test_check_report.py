@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.doctor.findings.check import Check, Mark
-from towerops_agent.doctor.findings.report import Lines, checks_json, device_width, hints_once, printable
+from towerops_agent.doctor.findings.check import Check, Lines, Mark, checks_json, device_width, hints_once, printable
 
 CHECKS = [
     Check("database", Mark.OK, "fine"),
