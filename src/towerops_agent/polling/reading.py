@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device, first_width, replan
+from towerops_agent.polling.course.evidence import folded, has_fallen, has_gone_on, has_passing, is_name, named_of, octets_of
 from towerops_agent.polling.course.identity import Identities, Interfaces, identify
 from towerops_agent.polling.course.interpret import interpret
-from towerops_agent.polling.course.names import folded, has_passing, is_name, named_of
 from towerops_agent.polling.course.news import (
     Ambiguous,
     AnswersElsewhere,
@@ -26,7 +26,6 @@ from towerops_agent.polling.course.news import (
     Restarted,
     WorksAt,
 )
-from towerops_agent.polling.course.octets import has_fallen, has_gone_on, octets_of
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.progress import ABSENT, PollProgress
 from towerops_agent.polling.course.traits import (

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from towerops_agent.model import Credentials, DeviceState, Equipment, Layout, Secret, SnmpVersion, Transport, UsmUser
+from towerops_agent.polling.course.evidence import has_passing
 from towerops_agent.polling.course.interpret import carry_over
-from towerops_agent.polling.course.names import has_passing
 from towerops_agent.polling.course.plan import NO_WATCH, Plan, Planner, Watch
 from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, UNKNOWN, USELESS, Traits
 from towerops_agent.snmp.wire.exchange import Peer
@@ -32,7 +32,7 @@ class Device:
     `state`: from its last poll; None before the first. `lacks`: how many values that lacked, by reason; none if it was not
     answered. `check_in`: polls until its interfaces are looked up again.
     `failed_checks`: how often in a row that has left some unknown. `samples`: see identity.Interfaces.
-    `octets`: the octet counters of its interfaces in the last poll, for what was read with the same plan; see octets.py.
+    `octets`: the octet counters of its interfaces in the last poll, for what was read with the same plan; see evidence.py.
     """
 
     id: str

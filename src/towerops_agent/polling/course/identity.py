@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from towerops_agent.polling.course.names import folded, is_exactly, is_name, readings, shown
+from towerops_agent.polling.course.evidence import folded, is_exactly, is_name, readings, shown
 from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, NARROW_OCTETS, WIDE_OCTETS
 from towerops_agent.polling.course.progress import ABSENT
 from towerops_agent.polling.course.traits import (
