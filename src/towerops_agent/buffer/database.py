@@ -49,7 +49,7 @@ class Corruption(sqlite3.DatabaseError):
 class Database:
     """The open database: its connection, and the locks that keep other agents out.
 
-    `path`: None if it is in memory. `unread`: quarantined predecessors, the oldest first, of which not all has been copied yet.
+    `path`, `journal`: None if it is in memory. `unread`: quarantined predecessors, the oldest first, of which not all has been copied yet.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Database:
     ) -> None:
         """`locks`: descriptors of the lock file and of the file itself; none in memory."""
         self.path = path
+        self.journal = None if path is None else beside(path, "-wal")
         self.connection = connection
         self.unread = tuple(unread)
         self._locks = list(locks)

@@ -15,7 +15,6 @@ import structlog
 
 from towerops_agent.buffer import quarantine
 from towerops_agent.buffer.database import FAILURES, TABLES, Corruption, Database, as_text, is_corruption
-from towerops_agent.buffer.first_page import another_first_page
 from towerops_agent.buffer.retention import checkpoint
 from towerops_agent.buffer.salvage import Salvaged, begin_ids_at, copy_layouts, salvage
 from towerops_agent.buffer.store import Store
@@ -169,7 +168,7 @@ class Opening:
         with _reading(path) as source:
             if source is not None:
                 return salvage(source, target)
-        with another_first_page(path), _reading(path) as source:
+        with quarantine.another_first_page(path), _reading(path) as source:
             if source is None:
                 raise Corruption("it lacks the agent's tables")
             return salvage(source, target)

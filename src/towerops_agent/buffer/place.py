@@ -10,11 +10,10 @@ import os
 import stat
 from pathlib import Path
 
-from towerops_agent.buffer.quarantine import beside
+from towerops_agent.buffer.quarantine import PAGE_OCTETS, beside
 from towerops_agent.errors import BufferFailure, DatabaseBusy
 
 MAGIC = b"SQLite format 3\0"
-PAGE_OCTETS = 4096
 
 _PAGES_SEEN = 64
 _KINDS = {

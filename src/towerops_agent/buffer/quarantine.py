@@ -2,15 +2,20 @@
 
 The note names the file before the file is moved, and goes when its successor has all that could be read (opening.py). So the
 next start goes on wherever this one was killed.
-Synchronous, for the writer's thread. Microseconds since 1970-01-01 UTC (`_us`).
+Synchronous, for the writer's thread. Microseconds since 1970-01-01 UTC (`_us`); octets.
 """
 
 import os
-from contextlib import suppress
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from struct import pack_into
 
 import structlog
+
+from towerops_agent.buffer import schema
 
 log = structlog.get_logger()
 
@@ -22,6 +27,11 @@ SUFFIXES = ("-wal", "-shm", "")
 _NOTE = ".salvage"
 _NAME_OCTETS = 255
 """What a file's name may have on the usual file systems."""
+
+PAGE_OCTETS = 4096
+_JOURNAL_AT = 18
+_CHANGES_AT, _SIZE_AT, _FREE_AT, _FREE_COUNT_AT, _VALID_FOR_AT = 24, 28, 32, 36, 92
+"""SQLite's file format, https://sqlite.org/fileformat2.html, 1.3."""
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -71,6 +81,32 @@ def end(path: Path, replaced: Path) -> None:
         _sync(path.parent)
 
 
+@contextmanager
+def another_first_page(path: Path) -> Iterator[None]:
+    """While within, the file at `path` has the first page of a new database, made to fit its size. Raises OSError.
+
+    The first page says what is where in the file, and it is written most often. All agents of a version lay their tables out
+    alike, so the new file's page fits; if it does not, as the file was begun by an earlier version, what it leads to are not rows
+    that match their checksums.
+    """
+    page = bytearray(_new_page())
+    place = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        before = os.pread(place, PAGE_OCTETS, 0)
+        if len(page) == PAGE_OCTETS == len(before):
+            page[_JOURNAL_AT : _JOURNAL_AT + 2] = b"\2\2"  # the write-ahead log
+            for at, value in ((_CHANGES_AT, 1), (_VALID_FOR_AT, 1), (_FREE_AT, 0), (_FREE_COUNT_AT, 0)):
+                pack_into(">I", page, at, value)
+            pack_into(">I", page, _SIZE_AT, os.fstat(place).st_size // PAGE_OCTETS)
+            os.pwrite(place, page, 0)
+        try:
+            yield
+        finally:
+            os.pwrite(place, before, 0)
+    finally:
+        os.close(place)
+
+
 def _named(path: Path) -> list[str]:
     try:
         lines = beside(path, _NOTE).read_bytes()[: 100 * _NAME_OCTETS].decode("utf-8", "replace").splitlines()
@@ -103,3 +139,10 @@ def _sync(directory: Path) -> None:
         os.fsync(place)
     finally:
         os.close(place)
+
+
+def _new_page() -> bytes:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        schema.create(connection)
+        return connection.serialize()[:PAGE_OCTETS]

@@ -16,7 +16,6 @@ import structlog
 from towerops_agent.buffer import retention
 from towerops_agent.buffer.database import JOURNAL_OCTETS
 from towerops_agent.buffer.format.batch import OPEN_END
-from towerops_agent.buffer.quarantine import beside
 from towerops_agent.buffer.store import Store
 from towerops_agent.reasons import Loss
 
@@ -134,9 +133,9 @@ class Room:
 
     def _journal_octets(self, store: Store) -> int:
         size = 0
-        if store.database.path is not None:
+        if store.database.journal is not None:
             with suppress(OSError):
-                size = beside(store.database.path, "-wal").stat().st_size
+                size = store.database.journal.stat().st_size
         return size
 
     def _missing_on_disk(self, store: Store, journal: int) -> int:
