@@ -49,7 +49,8 @@ class Corruption(sqlite3.DatabaseError):
 class Database:
     """The open database: its connection, and the locks that keep other agents out.
 
-    `path`, `journal`: None if it is in memory. `unread`: quarantined predecessors, the oldest first, of which not all has been copied yet.
+    `path`, `journal`: None if it is in memory. `unread`: quarantined predecessors, the oldest first, of which not all has been
+    copied yet.
     """
 
     def __init__(
