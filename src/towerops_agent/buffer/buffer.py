@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 from uuid import uuid4
 
-from towerops_agent.buffer import retention
+from towerops_agent.buffer import refused, retention
 from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut, Pending, QuarantinedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import encode_poll
 from towerops_agent.buffer.opening import Opening
@@ -40,15 +40,20 @@ def _expire_uncut(store: Store) -> Step:
     return retention.remove_uncut(store.connection, store.age_s - DAY_S)
 
 
+def _keep_clock(store: Store) -> Step:
+    store.keep_clock()
+    return Step()
+
+
 _EXPIRING: tuple[Callable[[Store], Step], ...] = (_expire_open, _expire_uncut)
 _UPKEEP: tuple[Callable[[Store], Step], ...] = (
     *_EXPIRING,
     lambda store: retention.remove_sent(store.connection, store.age_s - DAY_S),
-    lambda store: retention.remove_refused(store.connection, store.age_s - REFUSED_KEPT_S),
+    lambda store: refused.expire(store.connection, store.age_s - REFUSED_KEPT_S),
     lambda store: store.layouts.remove(store.age_s),
     Store.pack,
     lambda store: retention.remove_packs(store.connection),
-    Store.keep_clock,
+    _keep_clock,
     lambda store: retention.vacuum(store.connection),
     lambda store: retention.checkpoint(store.connection),
 )
@@ -201,15 +206,15 @@ class Buffer:
 
     async def refused(self, limit: int = 100) -> list[QuarantinedMetric]:
         """The refused metrics, the latest first; 10,000 are kept, for 7 days."""
-        return await self.ask(lambda store: store.refused(limit))
+        return await self.ask(lambda store: refused.latest(store.connection, limit))
 
     async def refused_of(self, series_id: str, limit: int) -> list[tuple[int, QuarantinedMetric]]:
         """The metrics that the server refused of what has this id, the latest first, each with its number."""
-        return await self.ask(lambda store: store.refused_of(series_id, limit))
+        return await self.ask(lambda store: refused.of_series(store.connection, series_id, limit))
 
     async def release(self, numbers: Sequence[int]) -> None:
         """The server has the refused metrics with these numbers after all."""
-        await self.ask(lambda store: store.release(numbers))
+        await self.ask(lambda store: refused.release(store.connection, numbers))
 
     async def pending(self) -> Pending:
         """What is not delivered. Cheap: it reads no more than the rows of open batches."""

@@ -1,27 +1,46 @@
 """The line of metrics in the database: stretches that are not yet cut, batches, and which lane each is in.
 
 Fresh polls go first after an outage: what had gathered is split off as backlog, and both lanes are delivered side by side. A
-stretch or a batch belongs to one lane; no two overlap.
-Synchronous, for the writer's thread; each method is one transaction. Times are microseconds since 1970-01-01 UTC (`_us`).
+stretch or a batch belongs to one lane; no two overlap. Each row is checked if it is read. A damaged one raises Corruption: what
+it covered is worked out again from the others, in a new file (salvage.py).
+Synchronous, for the writer's thread; each method is one transaction, functions take part in the caller's. Times are microseconds
+since 1970-01-01 UTC (`_us`), or seconds on the age clock (`_s`).
 """
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Collection, Generator
-from dataclasses import replace
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from towerops_agent.buffer import ledger, retention
 from towerops_agent.buffer.database import Corruption, transaction
 from towerops_agent.buffer.format.batch import OPEN_END, Batch, Cut, Lane, Pending, Position, cut
-from towerops_agent.buffer.format.codec import is_head
-from towerops_agent.buffer.ledger import Stretch
-from towerops_agent.buffer.polls import HEAD, PollHead
+from towerops_agent.buffer.format.codec import HEAD, PollHead, checksum, is_head, is_intact
 
 COUNTED_POLLS = 100
 """A stretch may end with so many polls fewer than it was written with, which are counted as lost: a row or two are damaged.
 
 If more are missing a page is, and copying the file row by row (salvage.py) may still find them.
 """
+
+_STRETCH = "first_poll, first_metric, end_poll, polls, metrics, lane, checksum"
+_BATCH = "key, start_poll, start_metric, stop_poll, stop_metric, metric_count, cut_at_us, sent_age_s, lane, checksum"
+_LANES = frozenset(Lane)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Polls of which no batch has been cut yet: from `first` up to the poll `end_poll`, exclusive; None: new polls belong to it.
+
+    `polls`, `metrics`: how many it holds. `id`: None if it is not in the database yet.
+    """
+
+    id: int | None
+    first: Position
+    end_poll: int | None
+    polls: int
+    metrics: int
+    lane: Lane
 
 
 class Lanes:
@@ -36,7 +55,7 @@ class Lanes:
 
     def has_pending(self) -> bool:
         """Whether anything is undelivered."""
-        if any(stretch.metrics or self._first_head(stretch) for stretch in ledger.stretches(self._connection)):
+        if any(stretch.metrics or self._first_head(stretch) for stretch in stretches(self._connection)):
             return True
         return self._connection.execute("SELECT 1 FROM batches WHERE sent_age_s IS NULL LIMIT 1").fetchone() is not None
 
@@ -45,20 +64,20 @@ class Lanes:
         metrics: dict[Lane, int] = defaultdict(int)
         oldest: dict[Lane, list[int]] = {lane: [] for lane in Lane}
         polls = 0
-        stretches = ledger.stretches(self._connection)
-        for stretch in stretches:
+        line = stretches(self._connection)
+        for stretch in line:
             metrics[stretch.lane] += max(stretch.metrics, 0)
             polls += max(stretch.polls, 0)
             if (head := self._first_head(stretch)) is not None:
                 oldest[stretch.lane].append(head[2])
         seen = set()
-        for batch in ledger.open_batches(self._connection):
+        for batch in open_batches(self._connection):
             metrics[batch.lane] += batch.metric_count
             for poll, _, started_at_us, _ in self._heads(batch.start.poll, batch.last_poll + 1):
                 seen.add(poll)
                 oldest[batch.lane].append(started_at_us)
         # A poll cut in two is counted once: with the uncut stretch if it reaches into one.
-        polls += sum(not any(s.first.poll <= poll < (s.end_poll or OPEN_END) for s in stretches) for poll in seen)
+        polls += sum(not any(s.first.poll <= poll < (s.end_poll or OPEN_END) for s in line) for poll in seen)
         return Pending(
             metrics=sum(metrics.values()),
             polls=polls,
@@ -71,13 +90,13 @@ class Lanes:
         """Make all that is undelivered backlog: the open-ended stretch ends here, and begins again."""
         connection = self._connection
         with transaction(connection):
-            for batch in ledger.open_batches(connection):
+            for batch in open_batches(connection):
                 if batch.lane is not Lane.BACKLOG:
-                    ledger.write_batch(connection, replace(batch, lane=Lane.BACKLOG), None)
-            *closed, last = ledger.stretches(connection)
+                    write_batch(connection, replace(batch, lane=Lane.BACKLOG), None)
+            *closed, last = stretches(connection)
             for stretch in closed:
                 if stretch.lane is not Lane.BACKLOG:
-                    ledger.write_stretch(connection, replace(stretch, lane=Lane.BACKLOG))
+                    write_stretch(connection, replace(stretch, lane=Lane.BACKLOG))
             next_poll = next_poll_id(connection)
             if last.metrics or self._first_head(last):
                 # If the backlog ends just there it grows: an agent without its API for a day has one stretch, not hundreds.
@@ -90,8 +109,8 @@ class Lanes:
                     polls=before.polls + last.polls,
                     metrics=before.metrics + last.metrics,
                 )
-                ledger.write_stretch(connection, grown)
-            ledger.write_stretch(connection, replace(last, first=Position(next_poll, 0), polls=0, metrics=0))
+                write_stretch(connection, grown)
+            write_stretch(connection, replace(last, first=Position(next_poll, 0), polls=0, metrics=0))
 
     def next_batch(
         self, max_metrics: int, lane: Lane, new_key: Callable[[], str], now_us: int, exclude: Collection[int] = ()
@@ -100,10 +119,10 @@ class Lanes:
 
         `exclude`: ids of batches that are not meant, as they are under way.
         """
-        for batch in ledger.open_batches(self._connection):
+        for batch in open_batches(self._connection):
             if batch.lane is lane and batch.id not in exclude:
                 return batch
-        for stretch in ledger.stretches(self._connection):
+        for stretch in stretches(self._connection):
             if stretch.lane is not lane or not (stretch.metrics or self._first_head(stretch)):
                 continue
             with transaction(self._connection):
@@ -113,7 +132,7 @@ class Lanes:
                     lost = self._end(stretch)
                 else:
                     self._shorten(stretch, piece)
-                    batch = ledger.insert_batch(
+                    batch = insert_batch(
                         self._connection, Batch(0, new_key(), piece.start, piece.stop, piece.metrics, now_us, lane)
                     )
             self.damaged += lost
@@ -129,12 +148,12 @@ class Lanes:
             heads.close()  # an unfinished SELECT would stay open over the commit
 
     def _shorten(self, stretch: Stretch, piece: Cut) -> None:
-        ledger.write_stretch(
+        write_stretch(
             self._connection,
             replace(stretch, first=piece.stop, polls=stretch.polls - piece.polls, metrics=stretch.metrics - piece.metrics),
         )
         if stretch.end_poll is not None and piece.stop.poll >= stretch.end_poll and stretch.metrics <= piece.metrics:
-            ledger.drop_stretch(self._connection, stretch)
+            drop_stretch(self._connection, stretch)
 
     def _end(self, stretch: Stretch) -> int:
         """End a stretch of which no poll can be read: how many metrics of it are lost. Raises Corruption if it is many."""
@@ -142,11 +161,11 @@ class Lanes:
             raise Corruption(f"{stretch.polls} polls are missing that have not been delivered")
         if stretch.end_poll is None:
             end = next_poll_id(self._connection)
-            ledger.write_stretch(self._connection, replace(stretch, first=Position(end, 0), polls=0, metrics=0))
+            write_stretch(self._connection, replace(stretch, first=Position(end, 0), polls=0, metrics=0))
         else:
             end = stretch.end_poll
-            ledger.drop_stretch(self._connection, stretch)
-        retention.remove_polls(self._connection, stretch.first.poll, end - 1)
+            drop_stretch(self._connection, stretch)
+        remove_polls(self._connection, stretch.first.poll, end - 1)
         return max(stretch.metrics, 0)
 
     def _first_head(self, stretch: Stretch) -> PollHead | None:
@@ -176,9 +195,98 @@ class Lanes:
     def acknowledge(self, batch: Batch, age_s: int) -> None:
         """Mark the batch sent, at this time of the age clock; nothing happens if it is no longer open."""
         with transaction(self._connection):
-            now = ledger.open_batch(self._connection, batch.id)
+            now = open_batch(self._connection, batch.id)
             if now is not None:
-                ledger.write_batch(self._connection, now, age_s)
+                write_batch(self._connection, now, age_s)
+
+
+def stretches(connection: sqlite3.Connection) -> list[Stretch]:
+    """All stretches, in the order of the line, the open one last. Raises Corruption."""
+    rows = connection.execute(f"SELECT id, {_STRETCH} FROM uncut ORDER BY first_poll, end_poll IS NULL").fetchall()  # noqa: S608 -- our names
+    found = [_stretch(row) for row in rows]
+    if [stretch.end_poll for stretch in found].count(None) != 1:
+        raise Corruption(f"{len(found)} stretches of polls, not one of which is the open one")
+    return found
+
+
+def open_stretch(connection: sqlite3.Connection) -> Stretch:
+    """The stretch that new polls belong to. Raises Corruption."""
+    rows = connection.execute(f"SELECT id, {_STRETCH} FROM uncut WHERE end_poll IS NULL").fetchall()  # noqa: S608 -- our names
+    if len(rows) != 1:
+        raise Corruption(f"{len(rows)} open stretches of polls: expected one")
+    return _stretch(rows[0])
+
+
+def write_stretch(connection: sqlite3.Connection, stretch: Stretch) -> None:
+    """Insert the stretch, or write it in place of what its row was."""
+    row = (*(stretch.first.poll, stretch.first.metric, stretch.end_poll, stretch.polls, stretch.metrics), str(stretch.lane))
+    connection.execute(
+        f"INSERT OR REPLACE INTO uncut (id, {_STRETCH}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names
+        (stretch.id, *row, checksum(*row)),
+    )
+
+
+def drop_stretch(connection: sqlite3.Connection, stretch: Stretch) -> None:
+    """Remove the stretch's row."""
+    connection.execute("DELETE FROM uncut WHERE id = ?", (stretch.id,))
+
+
+def open_batches(connection: sqlite3.Connection) -> list[Batch]:
+    """The batches that are not sent, in the order of the line. Raises Corruption."""
+    return [batch for batch, _ in _batches(connection, "sent_age_s IS NULL ORDER BY start_poll, start_metric")]
+
+
+def open_batch(connection: sqlite3.Connection, batch_id: int) -> Batch | None:
+    """The batch as it is now; None if it is no longer open. Raises Corruption."""
+    return next((batch for batch, sent_age_s in _batches(connection, "id = ?", batch_id) if sent_age_s is None), None)
+
+
+def sent_batches(connection: sqlite3.Connection, until_s: int, limit: int) -> list[Batch]:
+    """The batches sent up to `until_s`, at most `limit`, the first sent first. Raises Corruption."""
+    where = "sent_age_s <= ? ORDER BY sent_age_s, start_poll, start_metric LIMIT ?"
+    return [batch for batch, _ in _batches(connection, where, until_s, limit)]
+
+
+def reach_before(connection: sqlite3.Connection, poll: int) -> Position | None:
+    """Where the nearest batch that starts before the poll stops; None if there is none. Raises Corruption."""
+    where = "start_poll < ? ORDER BY start_poll DESC, start_metric DESC LIMIT 1"
+    return next((batch.stop for batch, _ in _batches(connection, where, poll)), None)
+
+
+def insert_batch(connection: sqlite3.Connection, batch: Batch) -> Batch:
+    """The batch, open, with the id that it got."""
+    row = _columns(batch, None)
+    batch_id = connection.execute(
+        f"INSERT INTO batches ({_BATCH}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names
+        (*row, checksum(*row)),
+    ).lastrowid
+    return replace(batch, id=batch_id or 0)
+
+
+def write_batch(connection: sqlite3.Connection, batch: Batch, sent_age_s: int | None) -> None:
+    """Write the batch in place of what its row was; `sent_age_s`: when it was sent, None: it is open."""
+    connection.execute(
+        "UPDATE batches SET metric_count = ?, sent_age_s = ?, lane = ?, checksum = ? WHERE id = ?",
+        (batch.metric_count, sent_age_s, batch.lane, checksum(*_columns(batch, sent_age_s)), batch.id),
+    )
+
+
+def drop_batch(connection: sqlite3.Connection, batch: Batch) -> None:
+    """Remove the batch's row."""
+    connection.execute("DELETE FROM batches WHERE id = ?", (batch.id,))
+
+
+def remove_polls(connection: sqlite3.Connection, first: int, last: int) -> None:
+    """Remove the polls from `first` to `last`, which a batch or a stretch had that is gone; takes part in a transaction.
+
+    The polls within belonged only to it; those at its two ends stay if another batch, or a stretch, has a part of them.
+    """
+    if _is_needed(connection, first):
+        first += 1
+    if last >= first and _is_needed(connection, last):
+        last -= 1
+    connection.execute("DELETE FROM polls WHERE id BETWEEN ? AND ?", (first, last))
+    connection.execute("DELETE FROM bodies WHERE poll BETWEEN ? AND ?", (first, last))
 
 
 def next_poll_id(connection: sqlite3.Connection) -> int:
@@ -190,3 +298,39 @@ def next_poll_id(connection: sqlite3.Connection) -> int:
     if type(last) is not int or last >= OPEN_END >> 1:
         raise Corruption(f"the last poll's id is {last!r}")
     return last + 1
+
+
+def _is_needed(connection: sqlite3.Connection, poll: int) -> bool:
+    if connection.execute(
+        "SELECT 1 FROM uncut WHERE first_poll <= ? AND (end_poll IS NULL OR end_poll > ?)"
+        " UNION ALL SELECT 1 FROM batches WHERE start_poll = ?",
+        (poll, poll, poll),
+    ).fetchone():
+        return True
+    # Batches do not overlap: if one that starts before the poll reaches into it, the nearest does.
+    before = reach_before(connection, poll)
+    return before is not None and before > Position(poll, 0)
+
+
+def _columns(batch: Batch, sent_age_s: int | None) -> tuple[str | int | None, ...]:
+    start, stop = batch.start, batch.stop
+    return (
+        *(batch.key, start.poll, start.metric, stop.poll, stop.metric, batch.metric_count, batch.cut_at_us),
+        *(sent_age_s, str(batch.lane)),
+    )
+
+
+def _stretch(row: Sequence[Any]) -> Stretch:
+    if not is_intact(*row[1:]) or row[6] not in _LANES:
+        raise Corruption("the row of a stretch of polls does not match its checksum")
+    stretch_id, first_poll, first_metric, end_poll, polls, metrics, lane, _ = row
+    return Stretch(stretch_id, Position(first_poll, first_metric), end_poll, polls, metrics, Lane(lane))
+
+
+def _batches(connection: sqlite3.Connection, where: str, *parameters: int) -> Iterator[tuple[Batch, int | None]]:
+    for row in connection.execute(f"SELECT id, {_BATCH} FROM batches WHERE {where}", parameters).fetchall():  # noqa: S608 -- our names
+        if not is_intact(*row[1:]) or row[9] not in _LANES:
+            raise Corruption("the row of a batch does not match its checksum")
+        batch_id, key, start_poll, start_metric, stop_poll, stop_metric, count, cut_at_us, sent_age_s, lane, _ = row
+        start, stop = Position(start_poll, start_metric), Position(stop_poll, stop_metric)
+        yield Batch(batch_id, key, start, stop, count, cut_at_us, Lane(lane)), sent_age_s

@@ -13,14 +13,13 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from towerops_agent.buffer import schema
+from towerops_agent.buffer import refused, schema
 from towerops_agent.buffer.database import FAILURES, as_text
 from towerops_agent.buffer.format.batch import Pending, QuarantinedMetric, StoredPoll
-from towerops_agent.buffer.format.codec import decode_layout, is_intact
+from towerops_agent.buffer.format.codec import HEAD, decode_layout, is_intact
 from towerops_agent.buffer.lanes import Lanes
-from towerops_agent.buffer.polls import HEAD, Polls
 from towerops_agent.buffer.quarantine import beside
-from towerops_agent.buffer.store import kept_value, refused_metrics
+from towerops_agent.buffer.store import Polls, kept_value
 from towerops_agent.errors import BufferFailure
 
 BUSY_S = 2.0
@@ -81,7 +80,7 @@ class DatabaseReader:
     def refused(self, limit: int = 100) -> list[QuarantinedMetric]:
         """The metrics that the server refused, the latest first."""
         with self._mapped():
-            return refused_metrics(self.connection, limit)
+            return refused.latest(self.connection, limit)
 
     def meta(self, key: str) -> bytes | None:
         """What the agent keeps under `key`; None: nothing."""

@@ -1,4 +1,4 @@
-"""What leaves the database: polls delivered a day ago, polls nobody took for a day, old refusals, what nothing uses, free pages.
+"""What leaves the database: polls delivered a day ago, polls nobody took for a day, what nothing uses, free pages.
 
 Each function is one bounded transaction, so that new polls are written in between; called until it says it is done.
 Times are seconds on the age clock (`_s`) and are passed in. No reading's own time decides: a device or a wall clock may lie.
@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 
-from towerops_agent.buffer import ledger
+from towerops_agent.buffer import lanes
 from towerops_agent.buffer.database import transaction
 from towerops_agent.buffer.format.batch import OPEN_END, Batch, Position
 
@@ -34,7 +34,7 @@ def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | Non
     limit = min(POLLS_PER_STEP, limit or POLLS_PER_STEP)
     metrics, done = 0, True
     with transaction(connection):
-        for stretch in ledger.stretches(connection):
+        for stretch in lanes.stretches(connection):
             found = connection.execute(
                 "SELECT id, metric_count, age_s FROM polls WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
                 (stretch.first.poll, stretch.end_poll or OPEN_END, limit),
@@ -55,10 +55,10 @@ def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | Non
                 stretch, first=Position(last + 1, 0), polls=stretch.polls - len(old), metrics=stretch.metrics - removed
             )
             if stretch.end_poll is not None and not left.metrics and left.first.poll >= stretch.end_poll:
-                ledger.drop_stretch(connection, stretch)
+                lanes.drop_stretch(connection, stretch)
             else:
-                ledger.write_stretch(connection, left)
-            remove_polls(connection, stretch.first.poll, last)
+                lanes.write_stretch(connection, left)
+            lanes.remove_polls(connection, stretch.first.poll, last)
             metrics += removed
             if len(old) == limit:
                 done = False
@@ -70,10 +70,10 @@ def remove_open(connection: sqlite3.Connection, before_s: int, limit: int | None
     """Remove the open batches, at most `limit`, all of whose polls were stored before `before_s`, and those polls."""
     metrics = 0
     with transaction(connection):
-        old = (batch for batch in ledger.open_batches(connection) if _is_old(connection, batch, before_s))
+        old = (batch for batch in lanes.open_batches(connection) if _is_old(connection, batch, before_s))
         for batch in islice(old, limit):
-            ledger.drop_batch(connection, batch)
-            remove_polls(connection, batch.start.poll, batch.last_poll)
+            lanes.drop_batch(connection, batch)
+            lanes.remove_polls(connection, batch.start.poll, batch.last_poll)
             metrics += batch.metric_count
     return Step(metrics)
 
@@ -86,10 +86,10 @@ def _is_old(connection: sqlite3.Connection, batch: Batch, before_s: int) -> bool
 def remove_sent(connection: sqlite3.Connection, until_s: int) -> Step:
     """Remove the batches sent up to `until_s`, and the polls that no other batch and no uncut stretch has a part of."""
     with transaction(connection):
-        batches = ledger.sent_batches(connection, until_s, BATCHES_PER_STEP)
+        batches = lanes.sent_batches(connection, until_s, BATCHES_PER_STEP)
         for batch in batches:
-            ledger.drop_batch(connection, batch)
-            remove_polls(connection, batch.start.poll, batch.last_poll)
+            lanes.drop_batch(connection, batch)
+            lanes.remove_polls(connection, batch.start.poll, batch.last_poll)
     return Step(sum(batch.metric_count for batch in batches), len(batches) < BATCHES_PER_STEP)
 
 
@@ -114,13 +114,6 @@ def remove_packs(connection: sqlite3.Connection) -> Step:
     return Step(done=False)
 
 
-def remove_refused(connection: sqlite3.Connection, until_s: int) -> Step:
-    """Remove the metrics refused up to `until_s`."""
-    with transaction(connection):
-        connection.execute("DELETE FROM refused WHERE age_s <= ?", (until_s,))
-    return Step()
-
-
 def vacuum(connection: sqlite3.Connection) -> Step:
     """Give free pages back to the file system, but for an eighth of the file, which new polls soon take."""
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
@@ -142,28 +135,3 @@ def checkpoint(connection: sqlite3.Connection) -> Step:
     """Fold the -wal file in, and cut it to nothing."""
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return Step()
-
-
-def remove_polls(connection: sqlite3.Connection, first: int, last: int) -> None:
-    """Remove the polls from `first` to `last`, which a batch or a stretch had that is gone; takes part in a transaction.
-
-    The polls within belonged only to it; those at its two ends stay if another batch, or a stretch, has a part of them.
-    """
-    if _is_needed(connection, first):
-        first += 1
-    if last >= first and _is_needed(connection, last):
-        last -= 1
-    connection.execute("DELETE FROM polls WHERE id BETWEEN ? AND ?", (first, last))
-    connection.execute("DELETE FROM bodies WHERE poll BETWEEN ? AND ?", (first, last))
-
-
-def _is_needed(connection: sqlite3.Connection, poll: int) -> bool:
-    if connection.execute(
-        "SELECT 1 FROM uncut WHERE first_poll <= ? AND (end_poll IS NULL OR end_poll > ?)"
-        " UNION ALL SELECT 1 FROM batches WHERE start_poll = ?",
-        (poll, poll, poll),
-    ).fetchone():
-        return True
-    # Batches do not overlap: if one that starts before the poll reaches into it, the nearest does.
-    before = ledger.reach_before(connection, poll)
-    return before is not None and before > Position(poll, 0)

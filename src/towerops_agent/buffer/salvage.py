@@ -11,12 +11,11 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from towerops_agent.buffer import ledger
+from towerops_agent.buffer import lanes
 from towerops_agent.buffer.database import is_corruption, transaction
 from towerops_agent.buffer.format.batch import OPEN_END, Lane, Position
 from towerops_agent.buffer.format.codec import DIGEST_OCTETS, checksum, digest, is_head
-from towerops_agent.buffer.lanes import next_poll_id
-from towerops_agent.buffer.ledger import Stretch
+from towerops_agent.buffer.lanes import Stretch, next_poll_id
 
 ROWS_PER_STEP = 1_000
 
@@ -91,7 +90,7 @@ def begin_ids_at(connection: sqlite3.Connection, first: int) -> None:
         for table in _COUNTED:
             connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
             connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, first - 1))
-        ledger.write_stretch(connection, replace(ledger.open_stretch(connection), first=Position(first, 0)))
+        lanes.write_stretch(connection, replace(lanes.open_stretch(connection), first=Position(first, 0)))
 
 
 def rebuild_stretches(connection: sqlite3.Connection) -> None:
@@ -107,14 +106,14 @@ def rebuild_stretches(connection: sqlite3.Connection) -> None:
             # Of a poll that a batch has the end of, the beginning was in a batch that is gone, since delivered long ago.
             _insert_stretch(connection, begin, start_poll)
             begin = max(begin, Position(start_poll, start_metric), Position(stop_poll, stop_metric))
-        ledger.write_stretch(connection, Stretch(None, Position(next_poll, 0), None, 0, 0, Lane.FRESH))
+        lanes.write_stretch(connection, Stretch(None, Position(next_poll, 0), None, 0, 0, Lane.FRESH))
 
 
 def _insert_stretch(connection: sqlite3.Connection, begin: Position, end_poll: int) -> None:
     first, polls, metrics = _metrics_between(connection, begin, end_poll)
     if metrics > 0:
         begin = begin if first == begin.poll else Position(first, 0)
-        ledger.write_stretch(connection, Stretch(None, begin, end_poll, polls, metrics, Lane.BACKLOG))
+        lanes.write_stretch(connection, Stretch(None, begin, end_poll, polls, metrics, Lane.BACKLOG))
 
 
 def _metrics_between(connection: sqlite3.Connection, begin: Position, end_poll: int) -> tuple[int, int, int]:

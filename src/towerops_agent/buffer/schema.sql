@@ -1,4 +1,4 @@
--- The agent's database, version 3 (PRAGMA user_version). docs: buffer/store.py, ledger.py, polls.py, packer.py, retention.py;
+-- The agent's database, version 3 (PRAGMA user_version). docs: buffer/store.py, lanes.py, packer.py, retention.py;
 -- decisions 0004 (rows and batches), 0009 (packs), 0010 (lanes).
 -- AUTOINCREMENT: an id is never used twice, not even after the newest rows were removed; batches name polls by id.
 -- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/format/batch.py), seconds, never set back.

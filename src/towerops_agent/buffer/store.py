@@ -1,33 +1,43 @@
-"""The open database: layouts, polls, refused metrics and small kept values; lanes.py has the batches, polls.py the reading.
+"""The open database: polls written and read back, small kept values; lanes.py has the batches, refused.py what is quarantined.
 
 Synchronous, for the writer's thread; each method is one transaction. What grows old is removed by retention.py.
 Times are microseconds since 1970-01-01 UTC (`_us`), or seconds on the age clock (`_s`). Methods raise sqlite3.Error, which
 buffer.writer maps.
 """
 
-import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import structlog
 
-from towerops_agent.buffer import ledger
+from towerops_agent.buffer import lanes, refused
 from towerops_agent.buffer.database import Corruption, Database, transaction
-from towerops_agent.buffer.format.batch import AgeClock, Batch, LeftOut, QuarantinedMetric, StoredPoll, cut
-from towerops_agent.buffer.format.codec import PollRow, checksum, is_intact
+from towerops_agent.buffer.format.batch import AgeClock, Batch, LeftOut, StoredPoll, cut
+from towerops_agent.buffer.format.codec import (
+    HEAD,
+    Packing,
+    PollHead,
+    PollRow,
+    checksum,
+    decode_layout,
+    decode_poll,
+    is_head,
+    is_intact,
+)
 from towerops_agent.buffer.lanes import Lanes
 from towerops_agent.buffer.layouts import Layouts
 from towerops_agent.buffer.packer import Packer
-from towerops_agent.buffer.polls import Polls
 from towerops_agent.buffer.retention import Step
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
 
 log = structlog.get_logger()
 
-REFUSED_KEPT = 10_000
+LAYOUTS_CACHED = 256
+"""Some 3 MB; at more devices each poll read costs one look-up and decoding, 25 µs."""
 
 CLOCK_KEPT_EVERY_US = 10_000_000
 """How often the age clock is written, within a commit: its row is a page of its own, and flash cards wear."""
@@ -83,9 +93,9 @@ class Store:
                     *(layout_id, started_at_us, metric_count, age_s),
                 )
                 self._do("INSERT INTO bodies (poll, body) VALUES (?, ?)", poll, body)
-            stretch = ledger.open_stretch(self.connection)
+            stretch = lanes.open_stretch(self.connection)
             metrics = stretch.metrics + sum(row[2] for row in rows)
-            ledger.write_stretch(self.connection, replace(stretch, polls=stretch.polls + len(rows), metrics=metrics))
+            lanes.write_stretch(self.connection, replace(stretch, polls=stretch.polls + len(rows), metrics=metrics))
             age_us = self._clock.age_us(self._monotonic_us())
             if age_us >= self._clock_kept_us + CLOCK_KEPT_EVERY_US:
                 self._write_clock(age_us)
@@ -93,11 +103,11 @@ class Store:
     def read(self, batch: Batch) -> list[StoredPoll]:
         """The polls of the batch, without those that are damaged: their metrics are lost, and no longer in the batch."""
         polls, counted, reasons = self._read(batch)
-        now = ledger.open_batch(self.connection, batch.id)
+        now = lanes.open_batch(self.connection, batch.id)
         found = sum(poll.stop_metric - poll.first_metric for poll in polls)
         if now is not None and found < now.metric_count:
             with transaction(self.connection):
-                ledger.write_batch(self.connection, replace(now, metric_count=found), None)
+                lanes.write_batch(self.connection, replace(now, metric_count=found), None)
             lost = max(now.metric_count - found - counted, 0)
             self.lanes.damaged += lost
             reason = reasons[0] if reasons else "their rows are missing"
@@ -126,7 +136,7 @@ class Store:
         if batch.metric_count < 2:
             raise ValueError("a batch of one metric can't be split: set it aside or send it")
         polls, _, _ = self._read(batch)
-        now = ledger.open_batch(self.connection, batch.id)
+        now = lanes.open_batch(self.connection, batch.id)
         if now is None:
             raise BufferFailure(f"batch {batch.id} is no longer open: it can't be split")
         count = sum(poll.stop_metric - poll.first_metric for poll in polls)
@@ -135,12 +145,12 @@ class Store:
             raise BufferFailure(f"batch {batch.id} has fewer metrics than it was cut with: the database is damaged")
         middle = piece.stop
         with transaction(self.connection):
-            ledger.drop_batch(self.connection, now)
+            lanes.drop_batch(self.connection, now)
             first = replace(now, id=0, key=new_key(), stop=middle, metric_count=count // 2, cut_at_us=now_us)
             rest = replace(now, id=0, key=new_key(), start=middle, metric_count=count - count // 2, cut_at_us=now_us)
-            return ledger.insert_batch(self.connection, first), ledger.insert_batch(self.connection, rest)
+            return lanes.insert_batch(self.connection, first), lanes.insert_batch(self.connection, rest)
 
-    # Quarantined metrics
+    # What became of a batch
 
     def set_aside(self, batch: Batch, metric: bytes, reason: str, now_us: int) -> None:
         """Close the batch, keep its one metric with the server's reason; nothing happens if it is no longer open."""
@@ -153,51 +163,24 @@ class Store:
             poll_id, metric_index, equipment_id = polls[0].id, polls[0].first_metric, polls[0].layout.equipment_id
         row = (poll_id, metric_index, equipment_id, metric, reason, now_us, age_s)
         with transaction(self.connection):
-            now = ledger.open_batch(self.connection, batch.id)
+            now = lanes.open_batch(self.connection, batch.id)
             if now is None:
                 return
-            ledger.write_batch(self.connection, now, age_s)
-            self._quarantine(row)
+            lanes.write_batch(self.connection, now, age_s)
+            refused.keep(self.connection, row)
 
     def acknowledge(self, batch: Batch, left_out: Sequence[LeftOut], now_us: int) -> None:
         """Mark the batch sent, and keep what was left out of it; nothing happens if it is no longer open."""
         age_s = self.age_s
         with transaction(self.connection):
-            now = ledger.open_batch(self.connection, batch.id)
+            now = lanes.open_batch(self.connection, batch.id)
             if now is None:
                 return
-            ledger.write_batch(self.connection, now, age_s)
+            lanes.write_batch(self.connection, now, age_s)
             for one in left_out:
-                self._quarantine((one.poll, one.metric_index, one.equipment_id, one.metric, one.reason, now_us, age_s))
-
-    def _quarantine(self, row: tuple[int, int, str, bytes, str, int, int]) -> None:
-        self._do(
-            "INSERT INTO refused (poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, checksum)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            *(*row, checksum(*row)),
-        )
-        self._do("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?", REFUSED_KEPT)
-
-    def refused_of(self, series_id: str, limit: int) -> list[tuple[int, QuarantinedMetric]]:
-        """The refused metrics with this id, the latest first, each with the id of its row."""
-        return [
-            (row[0], QuarantinedMetric(*row[3:7]))
-            for row in self._all(
-                "SELECT id, poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, checksum FROM refused"
-                " WHERE instr(metric, CAST(? AS BLOB)) > 0 ORDER BY id DESC LIMIT ?",
-                *(json.dumps(series_id, ensure_ascii=False), limit),
-            )
-            if is_intact(*row[1:])
-        ]
-
-    def release(self, numbers: Sequence[int]) -> None:
-        """Remove these refused metrics: the server has them."""
-        with transaction(self.connection):
-            self.connection.executemany("DELETE FROM refused WHERE id = ?", [(number,) for number in numbers])
-
-    def refused(self, limit: int) -> list[QuarantinedMetric]:
-        """The refused metrics, the latest first."""
-        return refused_metrics(self.connection, limit)
+                refused.keep(
+                    self.connection, (one.poll, one.metric_index, one.equipment_id, one.metric, one.reason, now_us, age_s)
+                )
 
     # Upkeep
 
@@ -209,11 +192,10 @@ class Store:
         self._packer = packer
         return step
 
-    def keep_clock(self) -> Step:
+    def keep_clock(self) -> None:
         """Write the age clock: what has passed counts after a restart."""
         with transaction(self.connection):
             self._write_clock(self._clock.age_us(self._monotonic_us()))
-        return Step()
 
     def _write_clock(self, age_us: int) -> None:
         row = (age_us, self._wall_us())
@@ -244,14 +226,68 @@ class Store:
         return self.connection.execute(sql, parameters).fetchall()
 
 
-def refused_metrics(connection: sqlite3.Connection, limit: int) -> list[QuarantinedMetric]:
-    """The refused metrics, the latest first, without those whose rows are damaged."""
-    rows = connection.execute(
-        "SELECT poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, checksum FROM refused"
-        " ORDER BY id DESC LIMIT ?",
-        (limit,),
-    ).fetchall()
-    return [QuarantinedMetric(*row[2:6]) for row in rows if is_intact(*row)]
+class Polls:
+    """The polls of an open database. Methods raise sqlite3.Error."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._packing = Packing()
+        self.layout: Callable[[int], Layout] = lru_cache(LAYOUTS_CACHED)(self._read_layout)
+
+    def between(self, first: int, last: int) -> list[PollHead]:
+        """The polls whose ids are in first..last, in order."""
+        return self._connection.execute(
+            f"SELECT {HEAD} FROM polls WHERE id BETWEEN ? AND ? ORDER BY id",  # noqa: S608 -- our names
+            (first, last),
+        ).fetchall()
+
+    def decode(self, heads: Iterable[PollHead]) -> Iterator[tuple[PollHead, StoredPoll | BufferFailure | None]]:
+        """Each poll whole; a BufferFailure if it is damaged; None if that was found, and counted, before."""
+        packs: dict[tuple[int, int], Mapping[int, bytes]] = {}  # each pack is unpacked once
+        for head in heads:
+            poll_id, layout_id, started_at_us, metric_count = head
+            try:
+                if not is_head(head):
+                    raise BufferFailure("the row of a stored poll is damaged")
+                body = self._body(poll_id, layout_id, packs)
+                if not body:
+                    yield head, None
+                    continue
+                layout = self.layout(layout_id)
+                poll = decode_poll((layout_id, started_at_us, metric_count, body), layout)
+            except BufferFailure as error:
+                yield head, error
+                continue
+            yield head, StoredPoll(poll_id, layout, poll, 0, metric_count)
+
+    def _body(self, poll: int, layout: int, packs: dict[tuple[int, int], Mapping[int, bytes]]) -> bytes:
+        row = self._connection.execute("SELECT body FROM bodies WHERE poll = ?", (poll,)).fetchone()
+        if row is not None:
+            return _octets(row[0])
+        end_row = self._connection.execute(
+            "SELECT end_poll FROM ranges WHERE end_poll > ? ORDER BY end_poll LIMIT 1", (poll,)
+        ).fetchone()
+        if end_row is not None:
+            key = (end_row[0], layout)
+            if key not in packs:
+                packs[key] = self._unpacked(*key)
+            if poll in packs[key]:
+                return packs[key][poll]
+        raise BufferFailure("the readings of a stored poll are missing")
+
+    def _unpacked(self, end_poll: int, layout: int) -> Mapping[int, bytes]:
+        row = self._connection.execute(
+            "SELECT body FROM packs WHERE end_poll = ? AND layout_id = ?", (end_poll, layout)
+        ).fetchone()
+        return {} if row is None else self._packing.unpack(_octets(row[0]))
+
+    def _read_layout(self, layout_id: int) -> Layout:
+        row = self._connection.execute("SELECT id, body, checksum FROM layouts WHERE id = ?", (layout_id,)).fetchone()
+        if row is None:
+            raise BufferFailure(f"layout {layout_id} of a stored poll is missing")
+        if not is_intact(*row):
+            raise BufferFailure(f"layout {layout_id} of a stored poll does not match its checksum")
+        return decode_layout(row[1])
 
 
 def kept_value(connection: sqlite3.Connection, key: str) -> bytes | None:
@@ -263,3 +299,9 @@ def kept_value(connection: sqlite3.Connection, key: str) -> bytes | None:
         log.warning("damaged value left out", key=key)
         return None
     return bytes(row[1])
+
+
+def _octets(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise BufferFailure("the readings of a stored poll are not octets")
+    return value

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from towerops_agent.buffer import ledger, store
+from towerops_agent.buffer import lanes, refused
 from towerops_agent.buffer.format.batch import Lane, Pending, Position, QuarantinedMetric
-from towerops_agent.buffer.ledger import Stretch
+from towerops_agent.buffer.lanes import Stretch
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
@@ -232,8 +232,8 @@ async def test_a_batch_is_cut_of_each_stretch_in_turn_and_never_over_its_end(ben
         await buffer.flush()
 
         def divide(store):
-            ledger.write_stretch(store.connection, Stretch(1, Position(4, 0), None, 3, 9, Lane.FRESH))
-            ledger.write_stretch(store.connection, Stretch(2, Position(1, 0), 4, 3, 9, Lane.FRESH))
+            lanes.write_stretch(store.connection, Stretch(1, Position(4, 0), None, 3, 9, Lane.FRESH))
+            lanes.write_stretch(store.connection, Stretch(2, Position(1, 0), 4, 3, 9, Lane.FRESH))
 
         await buffer.ask(divide)
         assert (await buffer.pending()) == Pending(18, 6, T0_US)
@@ -291,7 +291,7 @@ async def test_a_refused_metric_is_kept_with_its_reason_and_not_sent_again(bench
 
 
 async def test_only_so_many_refused_metrics_are_kept_the_latest(bench, monkeypatch):
-    monkeypatch.setattr(store, "REFUSED_KEPT", 1_000)
+    monkeypatch.setattr(refused, "KEPT", 1_000)
     async with bench.buffer() as buffer:
         layout = await buffer.register(LAYOUT)
         for i in range(1_003):

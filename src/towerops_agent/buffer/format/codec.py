@@ -29,6 +29,11 @@ Column = int | float | str | bytes | None
 PollRow = tuple[int, int, int, bytes]
 """A poll to store: layout id, started_at_us, metric_count, body."""
 
+PollHead = tuple[int, int, int, int]
+"""What a row of `polls` has: id, layout_id, started_at_us, metric_count."""
+
+HEAD = "id, layout_id, started_at_us, metric_count"
+
 _INT64 = 1 << 63
 
 _PAIR = b"\x92"

@@ -1,0 +1,52 @@
+"""The metrics that the server refused, quarantined one by one with its reason.
+
+Synchronous, for the writer's thread and for other processes (reader.py). Functions raise sqlite3.Error; `keep` takes part in the
+caller's transaction. Rows that do not match their checksum are left out.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from towerops_agent.buffer.database import transaction
+from towerops_agent.buffer.format.batch import QuarantinedMetric
+from towerops_agent.buffer.format.codec import checksum, is_intact
+from towerops_agent.buffer.retention import Step
+
+KEPT = 10_000
+
+_COLUMNS = "poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, checksum"
+
+
+def keep(connection: sqlite3.Connection, row: tuple[int, int, str, bytes, str, int, int]) -> None:
+    """Keep a metric: the columns of its row, without the checksum."""
+    connection.execute(f"INSERT INTO refused ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row)))  # noqa: S608 -- our names
+    connection.execute("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?", (KEPT,))
+
+
+def latest(connection: sqlite3.Connection, limit: int) -> list[QuarantinedMetric]:
+    """The refused metrics, the latest first."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM refused ORDER BY id DESC LIMIT ?", (limit,)).fetchall()  # noqa: S608 -- our names
+    return [QuarantinedMetric(*row[2:6]) for row in rows if is_intact(*row)]
+
+
+def of_series(connection: sqlite3.Connection, series_id: str, limit: int) -> list[tuple[int, QuarantinedMetric]]:
+    """The refused metrics with this id, the latest first, each with the id of its row."""
+    rows = connection.execute(
+        f"SELECT id, {_COLUMNS} FROM refused WHERE instr(metric, CAST(? AS BLOB)) > 0 ORDER BY id DESC LIMIT ?",  # noqa: S608 -- our names
+        (json.dumps(series_id, ensure_ascii=False), limit),
+    ).fetchall()
+    return [(row[0], QuarantinedMetric(*row[3:7])) for row in rows if is_intact(*row[1:])]
+
+
+def release(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """Remove these refused metrics: the server has them."""
+    with transaction(connection):
+        connection.executemany("DELETE FROM refused WHERE id = ?", [(number,) for number in numbers])
+
+
+def expire(connection: sqlite3.Connection, until_s: int) -> Step:
+    """Remove the metrics refused up to `until_s`, in seconds on the age clock."""
+    with transaction(connection):
+        connection.execute("DELETE FROM refused WHERE age_s <= ?", (until_s,))
+    return Step()
