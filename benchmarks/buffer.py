@@ -21,7 +21,7 @@ from pathlib import Path
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Counters
-from towerops_agent.delivery.course.metrics import encode_metrics
+from towerops_agent.delivery.course.parcel import encode_metrics
 from towerops_agent.model import Layout, Poll
 
 INTERFACES, SENSORS = 48, 20

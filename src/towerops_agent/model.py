@@ -1,7 +1,7 @@
 """The domain's values: the equipment to poll, and what a poll of it read.
 
 They travel one way: config/document/equipment.py makes Equipment from the wire, polling/course/plan.py turns it into requests,
-polling/course/interpret.py makes a Poll, buffer keeps it, delivery/course/metrics.py makes the wire's metrics of it.
+polling/course/interpret.py makes a Poll, buffer keeps it, delivery/course/parcel.py makes the wire's metrics of it.
 Pure. Times on the wall clock are microseconds since 1970-01-01 UTC (`_us`); intervals are seconds (`_s`).
 """
 

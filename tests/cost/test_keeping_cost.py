@@ -10,7 +10,7 @@ from towerops_agent.buffer.database import Database
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.buffer.format.codec import encode_poll
 from towerops_agent.buffer.store import Store
-from towerops_agent.delivery.course.metrics import encode_metrics
+from towerops_agent.delivery.course.parcel import encode_metrics
 from towerops_agent.model import Layout, Poll
 
 POLLS = 100

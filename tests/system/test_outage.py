@@ -10,7 +10,7 @@ from support.site import METRICS_A_POLL, site
 from towerops_agent.api.wire.contract import METRICS_PATH
 from towerops_agent.counters import Count
 from towerops_agent.delivery.course import course
-from towerops_agent.delivery.course.metrics import timestamp
+from towerops_agent.delivery.course.parcel import timestamp
 from towerops_lab.sandbox.proxy import Proxy
 from towerops_lab.sandbox.server import Sandbox
 

@@ -4,7 +4,7 @@ import pytest
 
 from towerops_agent.api.wire.contract import EquipmentStatus
 from towerops_agent.buffer.format.codec import decode_layout, decode_poll, encode_layout, encode_poll
-from towerops_agent.delivery.course.metrics import metrics_of
+from towerops_agent.delivery.course.parcel import metrics_of
 from towerops_agent.model import STATES, DeviceState, Layout, State, next_state, poll_of_state
 
 

@@ -89,7 +89,7 @@ def _token_of_environment() -> "Secret | None":
 def _print_csv(series: "list[Series]", names: "Names") -> None:
     import csv
 
-    from towerops_agent.delivery.course.metrics import timestamp
+    from towerops_agent.delivery.course.parcel import timestamp
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("time", "id", "what", "value", "name", "unit"))

@@ -70,7 +70,7 @@ def _json(kept: "Iterable[QuarantinedMetric]") -> str:
 
 def _text(kept: "Iterable[QuarantinedMetric]") -> str:
     """A line for each series: how many of its metrics are kept, and when and why the newest one was refused."""
-    from towerops_agent.delivery.course.exclusions import series_of_json
+    from towerops_agent.delivery.course.parcel import series_of_json
     from towerops_agent.text import moment
 
     newest: dict[tuple[str, str], QuarantinedMetric] = {}

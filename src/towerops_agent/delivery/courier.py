@@ -25,8 +25,7 @@ from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.catch_up import Backlog
 from towerops_agent.delivery.course.course import INTERVAL_S, Course
-from towerops_agent.delivery.course.exclusions import Exclusions, series_of_json
-from towerops_agent.delivery.course.parcel import pack
+from towerops_agent.delivery.course.parcel import Exclusions, pack, series_of_json
 from towerops_agent.delivery.course.steps import (
     CutBatch,
     Done,

@@ -14,8 +14,7 @@ from towerops_agent.api.wire.outcomes import Accepted, NotFound, Outcome, Redire
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.course import Course
-from towerops_agent.delivery.course.exclusions import series_of
-from towerops_agent.delivery.course.parcel import Parcel
+from towerops_agent.delivery.course.parcel import Parcel, series_of
 from towerops_agent.delivery.course.repeats import Repeats
 from towerops_agent.delivery.course.retry import Delivered, Halve, SetAside
 from towerops_agent.delivery.course.steps import Kept, Verdict

@@ -13,7 +13,7 @@ from towerops_agent.cli.history import history
 from towerops_agent.config.document.text import config_text
 from towerops_agent.config.kept import seal
 from towerops_agent.counters import Counters
-from towerops_agent.delivery.course.metrics import encode_metrics
+from towerops_agent.delivery.course.parcel import encode_metrics
 from towerops_agent.model import Layout, Poll, Secret
 
 READINGS = [

@@ -1,23 +1,271 @@
-"""A batch ready to be sent: its metrics as JSON, compressed if the server accepts that.
+"""A batch ready to be sent: its metrics as JSON, without the series that the server refuses, compressed if it accepts that.
+
+    stored polls -> metrics -> Parcel -> courier.py
 
 courier.py packs in a thread, as a large batch takes some 10 ms. The same batch makes the same body each time, so it need not
-be kept from one attempt to the next.
-Pure. Octets.
+be kept from one attempt to the next: whether it leaves a series out depends on its id only, and the exclusions are kept over
+restarts (courier.py).
+Pure. Octets, and microseconds since 1970-01-01 UTC (`_us`). The wire's Structs cost 0.2 µs a metric to make and encode, so a
+handmade template is not worth its risk; a time is formatted once.
 """
 
 import gzip
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from math import isfinite
 from types import MappingProxyType
 from typing import Final, Literal
 
 import msgspec
 
-from towerops_agent.api.wire.contract import Metric
+from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Metric, Metrics, SensorReading
 from towerops_agent.buffer.format.batch import Batch, LeftOut, StoredPoll
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.delivery.course.exclusions import series_of
-from towerops_agent.delivery.course.metrics import encode, metrics_in, metrics_of
+from towerops_agent.model import INTERFACE_COLUMNS, STATES, Layout, Number, Poll
+from towerops_agent.reasons import word_of
+
+ASK_EACH_US = 3_600_000_000
+ASK_AGAIN_US = 60_000_000
+"""After an ask that was not answered."""
+
+KEPT_US = 25 * 3_600_000_000
+"""How long a series that is accepted again stays known: no batch that was sent without it is open for longer."""
+
+MOST_SERIES = 10_000
+
+REFUSALS = 3
+"""So many refusals within an hour make a series one that is left out: a single one may be about the value."""
+
+
+class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """One series: batches after `from_batch` leave it out, up to `until_batch` once it is accepted again.
+
+    `asked_us`: when it was last refused, or accepted again.
+    """
+
+    reason: str
+    from_batch: int
+    asked_us: int
+    until_batch: int | None = None
+
+
+def series_of_json(metric: bytes) -> str | None:
+    """As series_of, of a metric as JSON; None if it can't be read."""
+    try:
+        return series_of(msgspec.json.decode(metric, type=Metric))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def series_of(metric: Metric) -> str:
+    """The series that the metric is of: its type, and the id of what it was read of."""
+    match metric:
+        case InterfaceStat():
+            return f"interface_stat {metric.interface_id}"
+        case EquipmentStatus():
+            return f"equipment_status {metric.equipment_id}"
+        case _:
+            return f"sensor_reading {metric.sensor_id}"
+
+
+class Exclusions:
+    """The learned exclusions, by series."""
+
+    def __init__(self, kept: bytes | None = None) -> None:
+        """`kept`: the output of `encode`, in this run or an earlier one; if it can't be read, it is learned again."""
+        self._by_series: dict[str, Exclusion] = {}
+        if kept is not None:
+            try:
+                self._by_series = msgspec.json.decode(kept, type=dict[str, Exclusion])
+            except msgspec.MsgspecError:
+                self._by_series = {}
+        self._wanted_us: dict[str, int] = {}  # from when on to try those that the operator wants tried
+        self._refused_us: dict[str, list[int]] = {}  # when, in this run, those that are not left out yet
+
+    def __len__(self) -> int:
+        """How many series are left out now."""
+        return sum(one.until_batch is None for one in self._by_series.values())
+
+    def encode(self) -> bytes:
+        """What is known, for the next start."""
+        return msgspec.json.encode(self._by_series)
+
+    def of(self, batch_id: int) -> Mapping[str, str]:
+        """The series that this batch leaves out, with the server's reasons."""
+        return {
+            series: one.reason
+            for series, one in self._by_series.items()
+            if one.from_batch < batch_id and (one.until_batch is None or batch_id <= one.until_batch)
+        }
+
+    def learn(self, series: str, reason: str, newest_batch: int, now_us: int) -> bool:
+        """Note that the series was refused; whether it is left out of batches after `newest_batch`, the last one that there is.
+
+        True only if that is new.
+        """
+        known = self._by_series.get(series)
+        if known is not None and known.until_batch is None:
+            return False
+        recent = [at_us for at_us in self._refused_us.pop(series, []) if abs(now_us - at_us) < ASK_EACH_US]
+        if len(recent) + 1 < REFUSALS:
+            if len(self._refused_us) < MOST_SERIES:
+                self._refused_us[series] = [*recent, now_us]
+            return False
+        if len(self._by_series) >= MOST_SERIES:
+            return False
+        self._by_series[series] = Exclusion(reason=reason, from_batch=newest_batch, asked_us=now_us)
+        return True
+
+    def due(self, now_us: int) -> str | None:
+        """A series to ask the server about, the one that was not asked about for longest; None if none is due."""
+        wanted = [series for series, at_us in self._wanted_us.items() if at_us <= now_us]
+        if wanted:
+            return wanted[0]
+        left_out = [(one.asked_us, series) for series, one in self._by_series.items() if one.until_batch is None]
+        # A clock that was set back makes a series due early, not never.
+        due = [(asked_us, series) for asked_us, series in left_out if abs(now_us - asked_us) >= ASK_EACH_US]
+        return min(due)[1] if due else None
+
+    def want(self, series: Iterable[str]) -> None:
+        """Have the server asked about these series now, left out or not."""
+        self._wanted_us = dict.fromkeys(series, 0)
+
+    def refused(self, series: str, now_us: int) -> None:
+        """Note that the server was asked, and refuses the series still."""
+        self._wanted_us.pop(series, None)
+        if series in self._by_series:
+            self._by_series[series] = msgspec.structs.replace(self._by_series[series], asked_us=now_us)
+
+    def unanswered(self, series: str, now_us: int) -> None:
+        """Note that the server was asked, and did not say: it is asked again in a minute."""
+        if series in self._wanted_us:
+            self._wanted_us[series] = now_us + ASK_AGAIN_US
+        if series in self._by_series:
+            asked_us = now_us - ASK_EACH_US + ASK_AGAIN_US
+            self._by_series[series] = msgspec.structs.replace(self._by_series[series], asked_us=asked_us)
+
+    def accepted(self, series: str, newest_batch: int, now_us: int) -> None:
+        """Note that the server accepts the series: batches after the newest one have it again."""
+        self._wanted_us.pop(series, None)
+        self._refused_us.pop(series, None)
+        known = self._by_series.get(series)
+        if known is None or known.until_batch is not None:
+            return
+        self._by_series[series] = msgspec.structs.replace(known, until_batch=newest_batch, asked_us=now_us)
+        self._by_series = {
+            name: known
+            for name, known in self._by_series.items()
+            if known.until_batch is None or abs(now_us - known.asked_us) < KEPT_US
+        }
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_encode = msgspec.json.Encoder().encode
+
+
+def timestamp(time_us: int) -> str:
+    """The moment as RFC 3339: UTC, microseconds, "Z"."""
+    return (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def encode_metrics(parts: Iterable[tuple[Layout, Poll, int, int]]) -> bytes:
+    """The body of POST /api/v1/agent/metrics; octet for octet the same each time.
+
+    `parts`: polls with their layout, and which of its metrics, [first, stop), belong to the body.
+    """
+    return encode(metrics_in(parts))
+
+
+def metrics_in(parts: Iterable[tuple[Layout, Poll, int, int]]) -> list[Metric]:
+    """The metrics of these parts of polls, as in encode_metrics."""
+    shown = cache(timestamp)
+    return [metric for part in parts for metric in metrics_of(*part, timestamp=shown)]
+
+
+def encode(metrics: list[Metric]) -> bytes:
+    """The body that has these metrics."""
+    return _encode(Metrics(metrics=metrics))
+
+
+def metrics_of(
+    layout: Layout, poll: Poll, first: int = 0, stop: int | None = None, *, timestamp: Callable[[int], str] = timestamp
+) -> list[Metric]:
+    """The metrics [first, stop) of `poll`, in the layout's order.
+
+    They are the sensors with a value, then the interfaces with octets in or out. A quotient that is not a finite number is
+    counted, but makes no metric.
+    """
+    if layout.is_state:
+        wanted = first <= 0 and (stop is None or stop > 0)
+        return [_equipment_status(layout, poll, timestamp(next(poll.item_times_us())))] if wanted else []
+    metrics: list[Metric] = []
+    place = 0
+    values = poll.values
+    times = poll.item_times_us()
+    for (sensor_id, divisor), raw in zip(layout.sensors, values, strict=False):
+        time_us = next(times)
+        if raw is None:
+            continue
+        if place >= first and (stop is None or place < stop):
+            value = quotient(raw, divisor)
+            if value is not None:
+                metrics.append(SensorReading(sensor_id=sensor_id, value=value, timestamp=timestamp(time_us)))
+        place += 1
+    begin = len(layout.sensors)
+    width = len(INTERFACE_COLUMNS)
+    for interface_id in layout.interfaces:
+        time_us = next(times)
+        counters = values[begin : begin + width]
+        begin += width
+        if counters[0] is None and counters[1] is None:
+            continue
+        if place >= first and (stop is None or place < stop):
+            metrics.append(_interface_stat(interface_id, counters, timestamp(time_us)))
+        place += 1
+    return metrics
+
+
+def _equipment_status(layout: Layout, poll: Poll, shown_time: str) -> EquipmentStatus:
+    state, reason, response_us = poll.values
+    return EquipmentStatus(
+        equipment_id=layout.equipment_id,
+        state=STATES[state] if isinstance(state, int) and 0 <= state < len(STATES) else "down",  # type: ignore[arg-type]  # STATES are the contract's
+        reason=word_of(reason),
+        response_time_ms=None if response_us is None else response_us / 1000,
+        timestamp=shown_time,
+    )
+
+
+def _interface_stat(interface_id: str, counters: tuple[Number | None, ...], shown_time: str) -> InterfaceStat:
+    in_octets, out_octets, in_errors, out_errors, in_discards, out_discards = counters
+    return InterfaceStat(
+        interface_id=interface_id,
+        if_in_octets=in_octets,  # type: ignore[arg-type]  # counters are integers, as interpret.py makes them
+        if_out_octets=out_octets,  # type: ignore[arg-type]
+        if_in_errors=in_errors,  # type: ignore[arg-type]
+        if_out_errors=out_errors,  # type: ignore[arg-type]
+        if_in_discards=in_discards,  # type: ignore[arg-type]
+        if_out_discards=out_discards,  # type: ignore[arg-type]
+        timestamp=shown_time,
+    )
+
+
+def quotient(raw: Number, divisor: float) -> Number | None:
+    """`raw` over `divisor`, as read where that is 1; None if it is not a finite number.
+
+    Integers are divided as such, which rounds once: 2^63 + 1 over 10 would lose its last digits first as a float.
+    """
+    if divisor == 1:
+        return raw if isfinite(raw) else None
+    whole = int(divisor)
+    try:
+        value = raw / (whole if whole == divisor else divisor)
+    except OverflowError:
+        return None
+    return value if isfinite(value) else None
+
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 

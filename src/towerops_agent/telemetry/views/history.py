@@ -12,7 +12,7 @@ from typing import Final
 
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.config.document.names import Names
-from towerops_agent.delivery.course.metrics import quotient
+from towerops_agent.delivery.course.parcel import quotient
 from towerops_agent.model import INTERFACE_COLUMNS, Number
 
 BARS: Final = "▁▂▃▄▅▆▇█"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.delivery.course.exclusions import ASK_AGAIN_US, ASK_EACH_US, REFUSALS, Exclusions, series_of_json
+from towerops_agent.delivery.course.parcel import ASK_AGAIN_US, ASK_EACH_US, REFUSALS, Exclusions, series_of_json
 
 REASON = "status 422: no such sensor"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from towerops_agent.api.wire.contract import InterfaceStat, SensorReading
-from towerops_agent.delivery.course.metrics import encode_metrics, metrics_of, quotient, timestamp
+from towerops_agent.delivery.course.parcel import encode_metrics, metrics_of, quotient, timestamp
 from towerops_agent.model import Layout, Poll
 
 STARTED_US = 1_767_986_535_000_000
