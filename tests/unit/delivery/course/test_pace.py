@@ -1,8 +1,7 @@
 """As much as the API bears: more while it answers quickly, less where it is slow or fails, and nothing where it says so."""
 
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.delivery.course.batch_size import BatchSize
-from towerops_agent.delivery.course.pace import FIRST_IN_FLIGHT, MOST_IN_FLIGHT, QUICK_S, SLOW_S, Pace
+from towerops_agent.delivery.course.pace import FIRST_IN_FLIGHT, MOST_IN_FLIGHT, QUICK_S, SLOW_S, BatchSize, Pace
 
 ACCEPTS = Accepts(is_stated=True, max_metrics=1000)
 
