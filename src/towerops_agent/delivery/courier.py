@@ -23,8 +23,8 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, QuarantinedMetric
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.course.catch_up import Backlog
 from towerops_agent.delivery.course.course import INTERVAL_S, Course
+from towerops_agent.delivery.course.pace import Backlog
 from towerops_agent.delivery.course.parcel import Exclusions, pack, series_of_json
 from towerops_agent.delivery.course.steps import (
     CutBatch,

@@ -6,7 +6,7 @@ course.py decides on them, courier.py and settlement.py carry them out. Pure. Se
 from dataclasses import dataclass
 
 from towerops_agent.buffer.format.batch import Batch, Lane
-from towerops_agent.delivery.course.catch_up import Backlog
+from towerops_agent.delivery.course.pace import Backlog
 from towerops_agent.delivery.course.retry import Delivered, Halve, SetAside
 
 
