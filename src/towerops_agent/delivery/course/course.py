@@ -15,10 +15,9 @@ from math import inf
 from towerops_agent.api.wire.outcomes import Accepted, Outcome, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.format.batch import Batch, Lane, Pending
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.delivery.course.held import Held
+from towerops_agent.delivery.course.held import Held, Refusals
 from towerops_agent.delivery.course.pace import Backlog, CatchUp, Pace, Sent
 from towerops_agent.delivery.course.parcel import Exclusions
-from towerops_agent.delivery.course.refusals import Refusals
 from towerops_agent.delivery.course.retry import Delivered, Halve, RetryIn, SetAside, backoff_s, decide
 from towerops_agent.delivery.course.steps import (
     CutBatch,
