@@ -8,8 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towerops_agent.api.wire.contract import InterfaceStat, Metrics, SensorReading
-from towerops_agent.api.wire.outcomes import Accepted, NotFound, Redirected, Rejected, TooLarge, Unauthorized, Unavailable
-from towerops_agent.api.wire.retry_after import retry_after_s
+from towerops_agent.api.wire.outcomes import (
+    Accepted,
+    NotFound,
+    Redirected,
+    Rejected,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    retry_after_s,
+)
 from towerops_agent.delivery.course.parcel import encode_metrics, metrics_of, timestamp
 from towerops_agent.delivery.course.retry import Delivered, Halve, RetryIn, SetAside, decide
 from towerops_agent.model import Layout, Poll

@@ -8,7 +8,7 @@ import pytest
 
 from support.markdown import ROOT, code, read, rows, sections
 from towerops_agent.api.wire import contract
-from towerops_agent.api.wire.retry_after import MOST_S
+from towerops_agent.api.wire.outcomes import MOST_RETRY_AFTER_S
 from towerops_agent.config.document import accepts
 from towerops_agent.delivery import heartbeat
 from towerops_agent.delivery.course import course, retry
@@ -48,7 +48,7 @@ def test_the_prose_has_the_numbers_of_the_code():
     assert f"every {course.INTERVAL_S:g} s" in text
     assert f"every {heartbeat.INTERVAL_S:g} s" in text
     assert f"{retry.LEAST_S:g} to {retry.MOST_S:g} s" in text
-    assert f"{MOST_S / 60:g} minutes" in text
+    assert f"{MOST_RETRY_AFTER_S / 60:g} minutes" in text
     assert f"{accepts.MOST_METRICS:,}" in text
     assert f"{accepts.Accepts().max_metrics:,} metrics" in text
 

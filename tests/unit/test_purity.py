@@ -14,7 +14,7 @@ TOOLS = Path(sys.executable).parent
 
 
 IMPORTED = {
-    "api/wire/retry_after.py": ("structlog", "import structlog\nstructlog.get_logger().info('now')"),
+    "api/wire/outcomes.py": ("structlog", "import structlog\nstructlog.get_logger().info('now')"),
     "buffer/format/batch.py": ("time", "import time\ntime.monotonic()"),
     "config/document/fields.py": ("pathlib", "from pathlib import Path\nPath('/etc/hosts').read_text()"),
     "delivery/course/retry.py": ("random", "import random\nrandom.random()"),

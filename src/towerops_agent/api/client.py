@@ -27,10 +27,9 @@ from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.proxy import is_local, proxy_of
 from towerops_agent.api.tls import describe_tls_failure, tls_context
 from towerops_agent.api.wire import contract
-from towerops_agent.api.wire.acknowledgement import Acknowledgement, acknowledgement
-from towerops_agent.api.wire.clock_skew import ahead_s
 from towerops_agent.api.wire.outcomes import (
     Accepted,
+    Acknowledgement,
     ConfigFetched,
     ConfigOutcome,
     Document_co,
@@ -44,8 +43,11 @@ from towerops_agent.api.wire.outcomes import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    acknowledgement,
+    ahead_s,
+    http_date,
+    retry_after_s,
 )
-from towerops_agent.api.wire.retry_after import http_date, retry_after_s
 from towerops_agent.errors import InvalidConfig, SettingsError
 
 MOST_CONFIG_OCTETS = 256 << 20

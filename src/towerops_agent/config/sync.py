@@ -12,9 +12,16 @@ from typing import Final, Protocol
 
 import structlog
 
-from towerops_agent.api.wire.availability import Availability
-from towerops_agent.api.wire.clock_skew import ClockSkew
-from towerops_agent.api.wire.outcomes import ConfigFetched, ConfigOutcome, Failure, Intake, NotModified, Unavailable
+from towerops_agent.api.wire.outcomes import (
+    Availability,
+    ClockSkew,
+    ConfigFetched,
+    ConfigOutcome,
+    Failure,
+    Intake,
+    NotModified,
+    Unavailable,
+)
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.config.document.equipment import ConfigRead, Refusal, read_config
 from towerops_agent.config.document.text import ConfigIntake, ConfigText

@@ -17,8 +17,7 @@ from typing import Literal, Protocol, assert_never
 
 import structlog
 
-from towerops_agent.api.wire.availability import Availability
-from towerops_agent.api.wire.outcomes import Accepted, Outcome, TooLarge
+from towerops_agent.api.wire.outcomes import Accepted, Availability, Outcome, TooLarge
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, QuarantinedMetric
 from towerops_agent.config.document.accepts import Accepts

@@ -11,9 +11,8 @@ from typing import Protocol
 import structlog
 
 from towerops_agent import __version__
-from towerops_agent.api.wire.availability import Availability
 from towerops_agent.api.wire.contract import Heartbeat
-from towerops_agent.api.wire.outcomes import Accepted, Outcome
+from towerops_agent.api.wire.outcomes import Accepted, Availability, Outcome
 from towerops_agent.counters import Count, Counters
 
 INTERVAL_S = 60.0

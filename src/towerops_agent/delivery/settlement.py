@@ -9,13 +9,11 @@ from collections.abc import Callable
 
 import structlog
 
-from towerops_agent.api.wire.availability import Availability
-from towerops_agent.api.wire.outcomes import Accepted, NotFound, Outcome, Redirected, Unauthorized
+from towerops_agent.api.wire.outcomes import Accepted, Availability, NotFound, Outcome, Redirected, Repeats, Unauthorized
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.course import Course
 from towerops_agent.delivery.course.parcel import Parcel, series_of
-from towerops_agent.delivery.course.repeats import Repeats
 from towerops_agent.delivery.course.retry import Delivered, Halve, SetAside
 from towerops_agent.delivery.course.steps import Kept, Verdict
 

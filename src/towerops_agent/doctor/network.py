@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from towerops_agent.api.wire.clock_skew import ahead_s
+from towerops_agent.api.wire.outcomes import ahead_s
 from towerops_agent.doctor.findings.check import Check, Mark
 from towerops_agent.doctor.proxy import Proxy, ask_tunnel, find_proxy
 from towerops_agent.doctor.tls import NAME as TLS

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from towerops_agent import __version__
 from towerops_agent.api.tls import describe_tls_failure
-from towerops_agent.api.wire.retry_after import http_date
+from towerops_agent.api.wire.outcomes import http_date
 from towerops_agent.doctor.findings.check import Check, Mark
 from towerops_agent.doctor.proxy import read_head
 

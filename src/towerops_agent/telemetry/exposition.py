@@ -18,7 +18,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from towerops_agent import __version__
-from towerops_agent.api.wire.availability import Availability
+from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters

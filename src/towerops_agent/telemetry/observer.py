@@ -16,7 +16,7 @@ import structlog
 from msgspec.structs import replace
 
 from towerops_agent import __version__
-from towerops_agent.api.wire.availability import Availability
+from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters

@@ -11,8 +11,7 @@ from support import virtual_time
 from support.devices import device
 from support.markdown import code, read, rows, sections
 from towerops_agent import __version__
-from towerops_agent.api.wire.availability import Availability
-from towerops_agent.api.wire.clock_skew import ClockSkew
+from towerops_agent.api.wire.outcomes import Availability, ClockSkew
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure

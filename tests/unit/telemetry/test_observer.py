@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from towerops_agent.api.wire.availability import Availability
-from towerops_agent.api.wire.clock_skew import ClockSkew
+from towerops_agent.api.wire.outcomes import Availability, ClockSkew
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.counters import Counters
 from towerops_agent.telemetry.marks import Marks, boot_clock_s

@@ -1,11 +1,26 @@
-"""The outcomes of a request to the API: values, so that retry.py and config/sync.py decide on them without exceptions.
+"""The outcomes of requests to the API, as values; and what a series of them shows: whether the API works, and what to log of it.
 
-client.py makes them; each row of the answers' table in docs/api.md is one class.
-Pure. Times in seconds. Texts are printable and short, and never contain the token.
+client.py makes the outcomes, retry.py and config/sync.py decide on them without exceptions; each row of the answers' table in
+docs/api.md is one class. A long outage does not flood the log: the first failure is logged, then each new reason, else one a
+minute.
+Pure: the clock is passed in. Seconds (`_s`), microseconds since 1970 (`_us`). Texts are printable and short, and never contain
+the token.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+MOST_RETRY_AFTER_S = 600.0
+"""The longest wait that the agent obeys; a longer one is cut to it."""
+
+MOST_SKEW_S = 30.0
+"""Between this machine's clock and the server's: readings carry this clock's time, and a wrong one misplaces them all."""
+
+LOG_EACH_US = 60_000_000
 
 Document_co = TypeVar("Document_co", covariant=True)
 """The configuration, in the form that the caller's intake returns."""
@@ -120,3 +135,145 @@ class Unavailable:
 Failure = Unauthorized | NotFound | TooLarge | Rejected | Redirected | Unavailable
 Outcome = Accepted | Failure
 ConfigOutcome = ConfigFetched[Document_co] | NotModified | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """The server has it. `received`: how many metrics it says it received; None if it does not say."""
+
+    received: int | None = None
+
+
+def acknowledgement(body: bytes) -> Acknowledgement | str:
+    """The acknowledgement in the body of a 2xx answer; or what is wrong with it, to be continued by the beginning of the body.
+
+    A captive portal answers 200 to everything, and so does many a proxy with a page of its own. The server's word is a JSON
+    object that does not report an error, or no body at all.
+    """
+    if not body.strip():
+        return Acknowledgement()
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return "a body that is not JSON"
+    if not isinstance(said, dict):
+        return "a body that is not a JSON object"
+    status = said.get("status")
+    if isinstance(status, str) and status.lower() == "error":
+        return "a body that reports an error"
+    received = said.get("received")
+    return Acknowledgement(received if isinstance(received, int) and not isinstance(received, bool) else None)
+
+
+def http_date(value: str | None) -> datetime | None:
+    """The moment in an HTTP date, with its time zone; None if `value` is not one."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+    except (ValueError, TypeError, OverflowError, IndexError):  # the parser's exceptions for garbage
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """The seconds, 0 to 600, that a Retry-After asks for (RFC 9110 §10.2.3): a number, or a date relative to `now`.
+
+    None if `value` is neither.
+    """
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), MOST_RETRY_AFTER_S)
+    moment = http_date(text)
+    if moment is None:
+        return None
+    return min(max((moment - now).total_seconds(), 0.0), MOST_RETRY_AFTER_S)
+
+
+def ahead_s(date: datetime | None, sent: datetime, received: datetime) -> float | None:
+    """How far this clock is ahead of a server that wrote `date` between the two moments; None if it sent no date.
+
+    0 if the two may agree: a date has whole seconds (RFC 9110 §5.6.7), and the moment between the two is not known.
+    """
+    if date is None:
+        return None
+    early, late = (sent - date).total_seconds() - 1, (received - date).total_seconds()
+    if early > 0 and late > 0:
+        return min(early, late)
+    return late if late < 0 else 0.0
+
+
+class ClockSkew:
+    """`ahead_s`: as last measured, None before. `is_wrong`: whether the clocks are more than 30 s apart."""
+
+    def __init__(self) -> None:
+        self.ahead_s: float | None = None
+        self.is_wrong = False
+
+    def measured(self, ahead_s: float | None) -> bool:
+        """Note a measurement, which may be None: whether it changes `is_wrong`."""
+        if ahead_s is None:
+            return False
+        self.ahead_s = ahead_s
+        was_wrong, self.is_wrong = self.is_wrong, abs(ahead_s) > MOST_SKEW_S
+        return was_wrong != self.is_wrong
+
+
+@dataclass(slots=True)
+class Availability:
+    """Whether one of the agent's dealings with the API works, since when, and which of its failures deserve a log line.
+
+    `works`: None before the first outcome; `since_us`: when it last changed. Times are None until they are known.
+    """
+
+    repeat_us: int | None = LOG_EACH_US  # None: the same failure is logged once
+    works: bool | None = None
+    since_us: int | None = None
+    last_success_us: int | None = None
+    last_failure_us: int | None = None
+    last_failure: str = ""
+    failures: int = 0  # since it last worked
+    unlogged: int = 0  # failures since the last one that was logged
+    _logged_us: int = 0
+
+    def succeeded(self, now_us: int) -> bool:
+        """Note a success: whether it is a change of state."""
+        changed = self.works is not True
+        if changed:
+            self.works, self.since_us = True, now_us
+        self.last_success_us = now_us
+        return changed
+
+    def failed(self, reason: str, now_us: int) -> bool:
+        """Note a failure: whether to log it."""
+        first = self.works is not False
+        if first:
+            self.works, self.since_us, self.failures, self.unlogged = False, now_us, 0, 0
+        again = self.repeat_us is not None and abs(now_us - self._logged_us) >= self.repeat_us
+        log = first or reason != self.last_failure or again
+        self.last_failure_us, self.last_failure = now_us, reason
+        self.failures += 1
+        if log:
+            self._logged_us = now_us
+        else:
+            self.unlogged += 1
+        return log
+
+    def take_unlogged(self) -> int:
+        """How many failures were not logged since the last line, for the next line."""
+        unlogged, self.unlogged = self.unlogged, 0
+        return unlogged
+
+
+class Repeats:
+    """A log line that is due once a minute, however often what it reports happens."""
+
+    def __init__(self) -> None:
+        self._logged_us: int | None = None
+        self._unlogged = 0
+
+    def due(self, now_us: int) -> int | None:
+        """Note that it happened: how often it did unlogged since the last line, if a line is due; None if none is."""
+        if self._logged_us is not None and abs(now_us - self._logged_us) < LOG_EACH_US:
+            self._unlogged += 1
+            return None
+        self._logged_us, unlogged, self._unlogged = now_us, self._unlogged, 0
+        return unlogged

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from towerops_agent.api.wire.clock_skew import MOST_S
 from towerops_agent.api.wire.outcomes import (
+    MOST_SKEW_S,
     ConfigFetched,
     ConfigOutcome,
     NotFound,
@@ -89,7 +89,7 @@ def check_clock(now: datetime, ahead_s: float | None) -> Check:
         return Check(CLOCK, Mark.FAILED, f"{shown}: this machine has lost its time (no battery-backed clock?)", _SET_IT)
     if ahead_s is None:
         return Check(CLOCK, Mark.OK, f"{shown}; not compared, as no server sent its time")
-    if abs(ahead_s) > MOST_S:
+    if abs(ahead_s) > MOST_SKEW_S:
         way = "ahead of" if ahead_s > 0 else "behind"
         return Check(
             CLOCK, Mark.FAILED, f"{shown}, {duration(abs(ahead_s))} {way} the server's: readings get wrong times", _SET_IT

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from towerops_agent.api.wire.clock_skew import ClockSkew, ahead_s
+from towerops_agent.api.wire.outcomes import ClockSkew, ahead_s
 
 SENT = datetime(2026, 1, 9, 12, 0, 0, tzinfo=UTC)
 

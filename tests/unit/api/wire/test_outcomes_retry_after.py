@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from towerops_agent.api.wire.retry_after import http_date, retry_after_s
+from towerops_agent.api.wire.outcomes import http_date, retry_after_s
 
 NOW = datetime(2026, 1, 9, 12, 0, 0, tzinfo=UTC)
 

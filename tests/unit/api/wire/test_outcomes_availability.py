@@ -1,6 +1,6 @@
 """A long outage is few lines."""
 
-from towerops_agent.api.wire.availability import Availability
+from towerops_agent.api.wire.outcomes import Availability
 
 MINUTE_US = 60_000_000
 
