@@ -30,7 +30,7 @@ from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.poller import Poller
+from towerops_agent.polling.reading import Poller
 from towerops_agent.scheduling.dating import Dating
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.scheduling.roster import Roster

@@ -15,7 +15,7 @@ from support.devices import LAYOUT
 from towerops_agent.counters import Count, Counters
 from towerops_agent.polling.course.device import make_device
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.poller import Poller
+from towerops_agent.polling.reading import Poller
 from towerops_agent.snmp.client import SnmpClient
 
 LEARNING_POLLS = 6

@@ -10,7 +10,7 @@ from support.renumbering import NAME_COLUMNS, Defects, RenumberingDevice, Row, o
 from towerops_agent.model import Interface
 from towerops_agent.polling.course.device import make_device
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.poller import Poller
+from towerops_agent.polling.reading import Poller
 
 HOST = "192.0.2.1"
 NAMES = [b"eth0", b"eth1", b"pppoe-wan", b"B\xfcro", "Büro-2".encode(), b"lte1"]

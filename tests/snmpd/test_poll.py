@@ -8,7 +8,7 @@ from support import asking, devices
 from towerops_agent.model import INTERFACE_COLUMNS
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import NARROW, WIDE
-from towerops_agent.polling.poller import Poller
+from towerops_agent.polling.reading import Poller
 
 BASE = "1.3.6.1.4.1.8072.9999"
 UP_TIME = "1.3.6.1.2.1.1.3.0"

@@ -13,7 +13,7 @@ from towerops_agent import model
 from towerops_agent.counters import Count
 from towerops_agent.polling.course.device import make_device, make_security
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.poller import Poller
+from towerops_agent.polling.reading import Poller
 from towerops_agent.snmp.session import Session, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply

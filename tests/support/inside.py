@@ -10,7 +10,7 @@ from support.agent import TOKEN
 from towerops_agent.agent import Agent
 from towerops_agent.model import Secret
 from towerops_agent.polling.course.device import Device
-from towerops_agent.polling.poller import Poller, PollResult
+from towerops_agent.polling.reading import Poller, PollResult
 from towerops_agent.settings import Settings
 
 

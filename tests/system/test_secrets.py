@@ -21,7 +21,7 @@ STRAY = "community-in-a-wrong-place-40b1"
 SECRETS = (TOKEN, COMMUNITY, WRONG_COMMUNITY, AUTH_PASSWORD, PRIV_PASSWORD, STRAY)
 
 BROKEN = """
-from towerops_agent.polling.poller import Poller
+from towerops_agent.polling.reading import Poller
 
 real = Poller.poll
 

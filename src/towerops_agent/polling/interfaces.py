@@ -1,16 +1,38 @@
-"""Find out which interface is which: sends the questions of identity.py.
+"""Know which interface is which: names compared after the counters were read, and the questions of identity.py sent.
 
 One request in flight, as in a poll, and with the poll's knowledge of the device: sizes, OIDs that it refuses or never answers
-(progress.py). I/O: through the session's `ask`. Times in seconds.
+(progress.py). I/O: through the session's `ask`; the clock of this machine's start. Times in seconds.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from towerops_agent.polling.course.identity import MOST_ROWS, Course, Get, Identities, Rows, Values, Walk
-from towerops_agent.polling.course.plan import make_plan
-from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.polling.course.traits import ATTEMPTS, Traits
+from towerops_agent.polling.course.device import Device, first_width, replan
+from towerops_agent.polling.course.evidence import folded, has_fallen, has_gone_on, has_passing, is_name, named_of
+from towerops_agent.polling.course.identity import MOST_ROWS, Course, Get, Identities, Interfaces, Rows, Values, Walk, identify
+from towerops_agent.polling.course.news import (
+    Ambiguous,
+    Back,
+    Gone,
+    Moved,
+    News,
+    Restarted,
+)
+from towerops_agent.polling.course.plan import Planner, make_plan
+from towerops_agent.polling.course.progress import ABSENT, PollProgress
+from towerops_agent.polling.course.traits import (
+    AMBIGUOUS,
+    ATTEMPTS,
+    AWAY,
+    CONFIRMED,
+    DOUBTED,
+    LAST_CHANGE_PATIENCE,
+    NOTHING,
+    UNCHECKED,
+    USELESS,
+    Traits,
+)
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
@@ -26,10 +48,184 @@ NAMES_AT_ONCE: Final = 12
 MOST_LOST: Final = 2
 """How many requests in a row may be lost, all attempts of them, until a question is given up for now."""
 
+LOOK_AGAIN_POLLS: Final = 10
+"""After this many polls absent interfaces are looked for, and the names of the others are compared again."""
 
-async def find(course: Course, ask: Ask, version: Version, traits: Traits, is_over: Callable[[], bool]) -> Identities:
-    """The result of `course`. `is_over`: whether the time is over; the rest then stays unknown."""
-    asker = _Asker(ask, version, traits, is_over)
+MANY_ROWS: Final = 1000
+LOOK_SELDOM_POLLS: Final = 60
+"""After this many polls absent interfaces are looked for again in a table of this many rows."""
+
+MOST_ROUNDS: Final = 2
+"""How often a device is read again in one poll because its interfaces have moved."""
+
+
+class Verifier:
+    """Verifies the interfaces of one device during one reading. `news` is added to."""
+
+    def __init__(self, device: Device, planner: Planner, ask: Ask, is_over: Callable[[], bool], news: list[News]) -> None:
+        self._device = device
+        self._planner = planner
+        self._asker = _Asker(ask, device.security.version, device.traits, is_over)
+        self._news = news
+
+    async def verify(self, progress: PollProgress, read_all: Callable[[], Awaitable[PollProgress]]) -> PollProgress:
+        """After the counters are read: compare names if interfaces may have moved, or if it is time to.
+
+        Names that are right afterwards were right when the counters were read. If some are not, all is read again.
+        """
+        device, traits = self._device, self._device.traits
+        device.check_in -= 1
+        restarts = self._seems_to_restart(progress)
+        for _ in range(MOST_ROUNDS):
+            fallen = device.octets is not None and has_fallen(device.octets, progress)
+            changed = self._has_changed(progress)
+            due = device.check_in <= 0
+            plan, marks = device.plan, traits.marks
+            if restarts and (device.octets is None or fallen or not has_gone_on(device.octets, progress)):
+                self._restart()
+            elif not (traits.check or changed or restarts or _misnamed(device, progress)):
+                if plan.names and due and not _is_unsettled(device):
+                    device.check_in = LOOK_AGAIN_POLLS  # the names came with the counters
+                    return progress
+                if not due and (plan.names or not fallen):
+                    return progress
+            begun_anew, restarts = traits.check and restarts, False
+            every = changed or due or traits.check
+            await self._identify(thorough=changed or traits.check or (due and has_passing(device.if_names)), look=every)
+            self._learn_from(plan.if_indexes, marks, changed)
+            if plan.values == device.plan.values and not begun_anew:
+                return progress
+            progress = await read_all()
+            if not progress.heard:
+                break
+        return progress
+
+    def _seems_to_restart(self, progress: PollProgress) -> bool:
+        """Whether the device's sysUpTime shows that it has restarted. If its counters went on since the last poll, it has not."""
+        uptime = progress.uptime
+        return uptime is not None and self._device.traits.observe_uptime(uptime, _steady_us())
+
+    def _learn_from(self, if_indexes: tuple[int, ...], marks: bytes, changed: bool) -> None:
+        """Compare the interfaces before and after they were looked up."""
+        device, traits = self._device, self._device.traits
+        moved = (marks, if_indexes) != (traits.marks, device.plan.if_indexes) and any(
+            mark in CONFIRMED and (now not in CONFIRMED or if_indexes[i] != device.plan.if_indexes[i])
+            for i, (mark, now) in enumerate(zip(marks, traits.marks, strict=True))
+        )
+        traits.restless |= moved and not any(isinstance(news, Restarted) for news in self._news)
+        traits.false_changes = traits.false_changes + 1 if changed and not moved else 0
+        if traits.false_changes >= LAST_CHANGE_PATIENCE:
+            traits.last_change = USELESS
+
+    def _has_changed(self, progress: PollProgress) -> bool:
+        """Whether interfaces have come or gone, by ifTableLastChange."""
+        column, traits = progress.plan.last_change, self._device.traits
+        if not column or not progress.tags[column] or traits.last_change == USELESS:
+            return False
+        if progress.values[column] == traits.last_change:
+            traits.false_changes = 0
+            return False
+        return True
+
+    def _restart(self) -> None:
+        device = self._device
+        self._news.append(Restarted())
+        device.octets, device.samples = None, {}
+        device.traits.begin_anew(first_width(device.security.version))
+        replan(device, self._planner, device.plan.if_indexes)
+
+    async def _identify(self, *, thorough: bool, look: bool) -> None:
+        """Find the interfaces; afterwards the device has the plan for them, and marks for the unknown ones."""
+        device, traits = self._device, self._device.traits
+        if not any(device.if_names):
+            traits.check, device.check_in = False, LOOK_AGAIN_POLLS
+            return
+        interfaces = Interfaces(device.if_indexes, device.if_names, device.plan.if_indexes, traits.marks, device.samples)
+        course = identify(interfaces, thorough=thorough, look=look)
+        found = await _find(course, self._asker)
+        self._compare(found)
+        traits.check, traits.marks, device.samples = False, found.marks, found.samples
+        if found.last_change is not None and traits.last_change != USELESS:
+            traits.last_change = found.last_change
+        if found.settled:
+            device.failed_checks = 0
+            device.check_in = LOOK_SELDOM_POLLS if found.rows > MANY_ROWS else LOOK_AGAIN_POLLS
+        else:
+            device.check_in = min(1 << device.failed_checks, LOOK_AGAIN_POLLS)
+            device.failed_checks = min(device.failed_checks + 1, LOOK_AGAIN_POLLS)
+        if device.plan.if_indexes != found.places:
+            device.octets = None
+        replan(device, self._planner, found.places)
+
+    def _compare(self, found: Identities) -> None:
+        """News of each interface that has moved, gone or come back."""
+        device = self._device
+        for i, name in enumerate(device.if_names):
+            before, now = device.plan.if_indexes[i], found.places[i]
+            mark, mark_before = found.marks[i], device.traits.marks[i]
+            if mark == AWAY != mark_before:
+                self._news.append(Gone(name, device.if_indexes[i], found.there.get(i, "")))
+            elif mark == AMBIGUOUS != mark_before:
+                self._news.append(Ambiguous(name, found.twins.get(i, ())))
+            elif mark in CONFIRMED and now != before:
+                self._news.append(Moved(name, before, now))
+            elif mark in CONFIRMED and mark_before in (AWAY, AMBIGUOUS, NOTHING):
+                self._news.append(Back(name, now))
+
+
+def _misnamed(device: Device, progress: PollProgress) -> list[int]:
+    """The interfaces whose counters did not arrive together with their name."""
+    plan = progress.plan
+    misnamed = []
+    for i, column in enumerate(plan.names):
+        if column and device.traits.marks[i] in CONFIRMED:
+            with_name = is_name(progress.tags[column], progress.values[column], folded(device.if_names[i]))
+            last_us = max(progress.received_us[progress.slots[slot]] for slot in plan.interface_slots(i))
+            if not with_name or progress.received_us[column] < last_us:
+                misnamed.append(i)
+    return misnamed
+
+
+_WITHHELD: Final = {
+    UNCHECKED: Reason.UNVERIFIED,
+    DOUBTED: Reason.UNVERIFIED,
+    AWAY: Reason.INTERFACE_AWAY,
+    AMBIGUOUS: Reason.INTERFACE_AMBIGUOUS,
+    NOTHING: Reason.INTERFACE_AWAY,
+}
+
+
+def withheld_of(device: Device, progress: PollProgress) -> dict[int, str]:
+    """The interfaces whose counters are withheld, and why: it is not (or no longer) known that they are theirs."""
+    named = named_of(device.if_names)
+    if device.traits.check:
+        return dict.fromkeys(named, Reason.UNVERIFIED)
+    marks = device.traits.marks
+    withheld: dict[int, str] = {i: _WITHHELD[marks[i]] for i in named if marks[i] in _WITHHELD}
+    for i in [i for i in withheld if marks[i] == NOTHING]:
+        if all(progress.tags[progress.slots[slot]] in (0, *ABSENT) for slot in progress.plan.interface_slots(i)):
+            del withheld[i]  # nothing to withhold: the device's own answer counts
+    for i in _misnamed(device, progress):
+        withheld[i] = Reason.UNVERIFIED
+    return withheld
+
+
+def _is_unsettled(device: Device) -> bool:
+    """Whether there is more to check than the names at their old indexes."""
+    marks = device.traits.marks
+    return has_passing(device.if_names) or any(marks[i] in _WITHHELD for i in named_of(device.if_names))
+
+
+_OFFSET_NS: Final = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _steady_us() -> int:
+    """The wall clock as it was at our start, carried on by a clock that nobody sets."""
+    return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) + _OFFSET_NS) // 1000
+
+
+async def _find(course: Course, asker: "_Asker") -> Identities:
+    """The result of `course`."""
     found: Values | Rows | None = None
     while True:
         try:
@@ -41,6 +237,8 @@ async def find(course: Course, ask: Ask, version: Version, traits: Traits, is_ov
 
 
 class _Asker:
+    """Asks the questions of identity.py. `is_over`: whether the time is over; the rest then stays unknown."""
+
     def __init__(self, ask: Ask, version: Version, traits: Traits, is_over: Callable[[], bool]) -> None:
         self._ask = ask
         self._version = version

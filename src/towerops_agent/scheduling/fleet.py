@@ -9,7 +9,7 @@ import structlog
 from towerops_agent.counters import Count, Counters
 from towerops_agent.model import DeviceState, Poll, State, next_state, poll_of_state
 from towerops_agent.polling.course.device import Device
-from towerops_agent.polling.poller import Poller, PollResult
+from towerops_agent.polling.reading import Poller, PollResult
 from towerops_agent.reasons import Skip
 from towerops_agent.scheduling.timetable import Timetable
 

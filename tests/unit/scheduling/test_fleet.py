@@ -13,7 +13,7 @@ from support.fake_client import FakeClient
 from towerops_agent.counters import Count, Counters
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner
-from towerops_agent.polling.poller import Poller, PollResult
+from towerops_agent.polling.reading import Poller, PollResult
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.oid import format_oid

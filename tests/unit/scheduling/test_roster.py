@@ -14,7 +14,7 @@ from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.poller import PollResult
+from towerops_agent.polling.reading import PollResult
 from towerops_agent.scheduling.fleet import STARTS_A_SECOND, Fleet
 from towerops_agent.scheduling.roster import AT_ONCE, Roster
 

@@ -3,7 +3,7 @@
 All failures of a device to answer everything in order are handled here: a request with too big an answer is sent again in
 halves, a refused varbind is left out and the rest asked again, omitted varbinds are asked again, and one small probe
 distinguishes a lost answer from a dead device. Every missing value has a reason; nothing is made up or asked without end.
-Pure: poller.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest), RFC 1157 §4.1.2 (error-index in SNMPv1).
+Pure: reading.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest), RFC 1157 §4.1.2 (error-index in SNMPv1).
 """
 
 from collections import deque

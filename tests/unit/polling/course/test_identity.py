@@ -9,8 +9,8 @@ from towerops_agent.model import Interface
 from towerops_agent.polling.course.device import Device, make_device
 from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, Planner
 from towerops_agent.polling.course.traits import AWAY, BY_NAME, NARROW, UNVERIFIABLE, WIDE
-from towerops_agent.polling.poller import Poller, PollResult
-from towerops_agent.polling.reading import LOOK_AGAIN_POLLS
+from towerops_agent.polling.interfaces import LOOK_AGAIN_POLLS
+from towerops_agent.polling.reading import Poller, PollResult
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply

@@ -13,8 +13,7 @@ from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.news import OddReplies
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner, interface_columns
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE
-from towerops_agent.polling.poller import Poller
-from towerops_agent.polling.reading import Reader
+from towerops_agent.polling.reading import Poller, Reader
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply
