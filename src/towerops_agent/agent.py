@@ -28,7 +28,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
-from towerops_agent.polling.course.memory import decode_memory, encode_memory
+from towerops_agent.polling.course.device import decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import Poller
 from towerops_agent.scheduling.dating import Dating

@@ -11,8 +11,7 @@ from typing import Final
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.model import Equipment, Layout
-from towerops_agent.polling.course.device import Device, layout_of, make_device
-from towerops_agent.polling.course.memory import Memory
+from towerops_agent.polling.course.device import Device, Memory, layout_of, make_device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.scheduling.fleet import Fleet
 

@@ -4,9 +4,13 @@ Ids and names of its sensors and interfaces do not stay: they are in the buffer'
 need some megabytes, however many OIDs they have. Pure; the secrets of its credentials are revealed here.
 """
 
+import zlib
 from array import array  # noqa: TC003 - dataclasses look at it
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Final
+
+import msgspec
 
 from towerops_agent.model import Credentials, DeviceState, Equipment, Layout, Secret, SnmpVersion, Transport, UsmUser
 from towerops_agent.polling.course.evidence import has_passing
@@ -186,3 +190,79 @@ def _principal(configured: UsmUser) -> Principal:
 
 def _octets(secret: Secret) -> bytes:
     return secret.reveal().encode("utf-8", "surrogateescape")
+
+
+# The learned traits of all devices, kept in the database. A power cut restarts the agent together with the devices: without the
+# time at which a device had started, the agent would not notice that its interfaces may have moved. Round trips are not kept.
+
+_MEMORY_VERSION: Final = 2
+_ODDITIES: Final = frozenset(Oddity)
+
+
+class _Learned(msgspec.Struct, array_like=True):
+    """One device. `digest`: of the configuration in use when it was learned; with another one it is not used."""
+
+    digest: bytes
+    max_varbinds: int
+    borne: int
+    refused_at: int | None
+    widths: bytes
+    marks: bytes
+    check: bool
+    booted_at_us: int | None
+    mute: frozenset[bytes]
+    any_address: bool
+    last_change: int | None
+    restless: bool
+    bulk: bool
+    refused_names: frozenset[bytes]
+    index_lies: bool
+    absence_holds: bool
+    if_indexes: tuple[int, ...]
+    units: tuple[str, ...] = ()
+    odd_replies: frozenset[str] = frozenset()
+
+
+_KEPT: Final = tuple(name for name in _Learned.__struct_fields__ if name in {trait.name for trait in fields(Traits)})
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The learned traits from an earlier run, by device id."""
+
+    _learned: dict[str, _Learned]
+
+    def recall(self, device: Device, planner: Planner) -> None:
+        """Give a new `device` the traits that were learned with the same configuration."""
+        learned = self._learned.get(device.id)
+        if learned is None or learned.digest != device.digest or len(learned.marks) != len(device.if_indexes):
+            return
+        device.traits = Traits(**{name: getattr(learned, name) for name in _KEPT})
+        device.traits.units = planner.names(learned.units)
+        device.accept_odd(Oddity(word) for word in learned.odd_replies if word in _ODDITIES)
+        replan(device, planner, learned.if_indexes)
+
+
+def encode_memory(devices: Iterable[Device]) -> bytes:
+    """The learned traits of `devices`; the same octets if there is nothing new."""
+    learned = {
+        device.id: _Learned(
+            digest=device.digest,
+            if_indexes=device.plan.if_indexes,
+            odd_replies=frozenset(map(str, device.odd_replies)),
+            **{name: getattr(device.traits, name) for name in _KEPT},
+        )
+        for device in devices
+        if device.state is not None
+    }
+    return bytes([_MEMORY_VERSION]) + zlib.compress(msgspec.msgpack.encode(learned, order="deterministic"), 1)
+
+
+def decode_memory(octets: bytes | None) -> Memory:
+    """The memory in `octets`; an empty one if they are not valid, or of another version: it is then learned again."""
+    if not octets or octets[0] != _MEMORY_VERSION:
+        return Memory({})
+    try:
+        return Memory(msgspec.msgpack.decode(zlib.decompress(octets[1:]), type=dict[str, _Learned]))
+    except (zlib.error, msgspec.MsgspecError):
+        return Memory({})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from support import devices
 from towerops_agent.model import DeviceState, State
-from towerops_agent.polling.course.memory import decode_memory, encode_memory
+from towerops_agent.polling.course.device import decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import AWAY, BY_NAME, NARROW, WIDE, Traits
 
