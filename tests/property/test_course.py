@@ -10,9 +10,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from towerops_agent.api.wire.outcomes import Accepted, NotFound, Redirected, Rejected, TooLarge, Unauthorized, Unavailable
 from towerops_agent.buffer.format.batch import Batch, Lane, Pending, Position
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.delivery.course.course import INTERVAL_S, Course
-from towerops_agent.delivery.course.retry import Delivered, Halve, SetAside
-from towerops_agent.delivery.course.steps import CutBatch, Done, Drained, Kept, Part, Report, RereadToken, SeePending, Send, Wait
+from towerops_agent.delivery.course.course import (
+    INTERVAL_S,
+    Course,
+    CutBatch,
+    Done,
+    Drained,
+    Part,
+    Report,
+    RereadToken,
+    SeePending,
+    Send,
+    Wait,
+)
+from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept, SetAside
 
 MOST_STEPS = 20_000
 """More than any of these courses takes from its last failure to its end."""
@@ -207,12 +218,12 @@ class Delivery(RuleBasedStateMachine):
     def pack(self, place, state):
         batch = self.packing.pop(place % len(self.packing))
         if state == "too large":
-            self.verdicts.append((batch, self.course.take_unsent(batch, TooLarge("too many octets"))))
+            self.verdicts.append((batch, self.course.verdicts.take_unsent(batch, TooLarge("too many octets"))))
         elif state == "gone":
             self.shelf.close(batch, self.shelf.refused)
-            self.course.emptied(batch)
+            self.course.verdicts.emptied(batch)
             self.end(batch)
-        elif self.course.may_go(batch, self.now_s):
+        elif self.course.verdicts.may_go(batch, self.now_s):
             assert self.now_s >= self.closed_until_s, "the server wants to be left alone"
             self.sent.append(batch)
         else:
@@ -220,7 +231,7 @@ class Delivery(RuleBasedStateMachine):
 
     def answer(self, place, outcome, jitter):
         batch = self.sent.pop(place % len(self.sent))
-        verdict = self.course.take(batch, outcome, 0, jitter, self.now_s)
+        verdict = self.course.verdicts.take(batch, outcome, 0, jitter, self.now_s)
         self.verdicts.append((batch, verdict))
         self.check_that_only_what_is_refused_beside_what_is_accepted_is_quarantined(batch, outcome, verdict)
         assert isinstance(verdict, Delivered) == isinstance(outcome, Accepted)
@@ -254,7 +265,7 @@ class Delivery(RuleBasedStateMachine):
                 assert batch.metric_count == 1
                 self.shelf.close(batch, self.shelf.refused)
             case Halve():
-                self.course.split(batch, self.shelf.split(batch))
+                self.course.verdicts.split(batch, self.shelf.split(batch))
         self.end(batch)
 
     def end(self, batch):

@@ -19,7 +19,7 @@ from towerops_agent.api.wire.outcomes import (
     retry_after_s,
 )
 from towerops_agent.delivery.course.parcel import encode_metrics, metrics_of, timestamp
-from towerops_agent.delivery.course.retry import Delivered, Halve, RetryIn, SetAside, decide
+from towerops_agent.delivery.course.verdicts import Delivered, Halve, RetryIn, SetAside, decide
 from towerops_agent.model import Layout, Poll
 
 times_us = st.integers(0, 4_000_000_000_000_000)

@@ -11,7 +11,7 @@ from towerops_agent.api.wire import contract
 from towerops_agent.api.wire.outcomes import MOST_RETRY_AFTER_S
 from towerops_agent.config.document import accepts
 from towerops_agent.delivery import heartbeat
-from towerops_agent.delivery.course import course, retry
+from towerops_agent.delivery.course import course, verdicts
 from towerops_agent.model import STATES
 from towerops_agent.reasons import STATE_WORDS
 
@@ -47,7 +47,7 @@ def test_the_prose_has_the_numbers_of_the_code():
     text = " ".join(read("docs/api.md").split())
     assert f"every {course.INTERVAL_S:g} s" in text
     assert f"every {heartbeat.INTERVAL_S:g} s" in text
-    assert f"{retry.LEAST_S:g} to {retry.MOST_S:g} s" in text
+    assert f"{verdicts.LEAST_S:g} to {verdicts.MOST_S:g} s" in text
     assert f"{MOST_RETRY_AFTER_S / 60:g} minutes" in text
     assert f"{accepts.MOST_METRICS:,}" in text
     assert f"{accepts.Accepts().max_metrics:,} metrics" in text

@@ -17,7 +17,7 @@ IMPORTED = {
     "api/wire/outcomes.py": ("structlog", "import structlog\nstructlog.get_logger().info('now')"),
     "buffer/format/batch.py": ("time", "import time\ntime.monotonic()"),
     "config/document/fields.py": ("pathlib", "from pathlib import Path\nPath('/etc/hosts').read_text()"),
-    "delivery/course/retry.py": ("random", "import random\nrandom.random()"),
+    "delivery/course/verdicts.py": ("random", "import random\nrandom.random()"),
     "polling/course/traits.py": ("os", "import os\nos.urandom(4)"),
     "snmp/wire/oid.py": ("secrets", "import secrets\nsecrets.token_bytes(4)"),
     "telemetry/views/history.py": ("asyncio", "from towerops_agent.telemetry.marks import boot_clock_s\nboot_clock_s()"),

@@ -1,8 +1,8 @@
 """The Towerops API's three endpoints over HTTPS, each answer and each failure as a value of outcomes.py.
 
-config/sync.py, delivery's courier.py and heartbeat.py use it; retry.py decides what follows from an outcome. httpx2's exceptions
-and those below it end here. It follows no redirect, keeps no cookie, and sends the token only to the base URL. A server's text
-is cut, and cleaned of control characters and of the token, before anyone sees it.
+config/sync.py, delivery's courier.py and heartbeat.py use it; verdicts.py decides what follows from an outcome. httpx2's
+exceptions and those below it end here. It follows no redirect, keeps no cookie, and sends the token only to the base URL. A
+server's text is cut, and cleaned of control characters and of the token, before anyone sees it.
 I/O. Sizes in octets, times in seconds. Source: docs/api.md.
 """
 

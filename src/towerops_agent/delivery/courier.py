@@ -22,10 +22,9 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, QuarantinedMetric
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.course.course import INTERVAL_S, Course
-from towerops_agent.delivery.course.pace import Backlog
-from towerops_agent.delivery.course.parcel import Exclusions, pack, series_of_json
-from towerops_agent.delivery.course.steps import (
+from towerops_agent.delivery.course.course import (
+    INTERVAL_S,
+    Course,
     CutBatch,
     Done,
     Drained,
@@ -38,6 +37,8 @@ from towerops_agent.delivery.course.steps import (
     TryRefused,
     Wait,
 )
+from towerops_agent.delivery.course.pace import Backlog
+from towerops_agent.delivery.course.parcel import Exclusions, pack, series_of_json
 from towerops_agent.delivery.settlement import EXCLUSIONS_KEY, Settlement
 from towerops_agent.errors import BufferFailure, SettingsError
 
@@ -89,7 +90,7 @@ class Courier:
         self._under_way = UnderWay(sleep, monotonic_s)
         self._has_exclusions = False
         self.course = Course(interval_s=interval_s, settle_s=settle_s)
-        self._settlement = Settlement(buffer, counters, self.course, now_us=now_us)
+        self._settlement = Settlement(buffer, counters, self.course.verdicts, now_us=now_us)
 
     @property
     def availability(self) -> Availability:
@@ -148,7 +149,7 @@ class Courier:
     async def _follow(self) -> bool:
         """Do what the course says until it is done; whether all is delivered."""
         if not self._has_exclusions:
-            self.course.exclusions = Exclusions(await self._buffer.get_meta(EXCLUSIONS_KEY))
+            self.course.verdicts.exclusions = Exclusions(await self._buffer.get_meta(EXCLUSIONS_KEY))
             self._has_exclusions = True
         while True:
             step = self.course.next(self._accepts(), self._now_us(), self._monotonic_s())
@@ -196,29 +197,29 @@ class Courier:
         polls = await self._buffer.read(batch)
         if not polls:  # all of it is damaged, which the buffer has counted; or it has expired
             await self._buffer.acknowledge(batch)
-            self.course.emptied(batch)
+            self.course.verdicts.emptied(batch)
             return
         accepts = self._accepts()
-        parcel = await asyncio.to_thread(pack, batch, polls, accepts, self.course.exclusions.of(batch.id))
+        parcel = await asyncio.to_thread(pack, batch, polls, accepts, self.course.verdicts.exclusions.of(batch.id))
         if parcel.left_out and not parcel.metrics:
             await self._settlement.leave_out(parcel)
-            self.course.emptied(batch)
+            self.course.verdicts.emptied(batch)
             return
         if parcel.plain_octets > accepts.max_body_octets:
             too_large = TooLarge(f"{parcel.plain_octets} octets: the server accepts {accepts.max_body_octets}")
-            await self._settlement.settle_unsent(parcel, too_large, self.course.take_unsent(batch, too_large))
+            await self._settlement.settle_unsent(parcel, too_large, self.course.verdicts.take_unsent(batch, too_large))
             return
-        if not self.course.may_go(batch, self._monotonic_s()):
+        if not self.course.verdicts.may_go(batch, self._monotonic_s()):
             return
         outcome = await self._client.post_metrics(parcel.body, batch.key, parcel.encoding)
-        verdict = self.course.take(batch, outcome, parcel.oldest_us, self._jitter(), self._monotonic_s())
+        verdict = self.course.verdicts.take(batch, outcome, parcel.oldest_us, self._jitter(), self._monotonic_s())
         await self._settlement.settle(parcel, outcome, verdict)
 
     async def retry_refused(self) -> int:
         """Have the server asked about all series of which refused metrics are kept, from the next turn on; how many they are."""
         kept = await self._buffer.refused(ALL_REFUSED)
         series = {name: None for metric in kept if (name := series_of_json(metric.metric)) is not None}
-        self.course.exclusions.want(series)
+        self.course.verdicts.exclusions.want(series)
         return len(series)
 
     async def _ask_again(self, series: str) -> None:
@@ -229,8 +230,8 @@ class Courier:
             outcome: Outcome = Accepted()
         else:
             outcome = await self._send_refused(newest)
-        is_accepted = self.course.asked(series, outcome, self._now_us(), self._monotonic_s())
-        await self._buffer.put_meta(EXCLUSIONS_KEY, self.course.exclusions.encode())
+        is_accepted = self.course.verdicts.asked(series, outcome, self._now_us(), self._monotonic_s())
+        await self._buffer.put_meta(EXCLUSIONS_KEY, self.course.verdicts.exclusions.encode())
         if not is_accepted:
             return
         log.info("API accepts what it has refused", series=series)

@@ -12,10 +12,8 @@ import structlog
 from towerops_agent.api.wire.outcomes import Accepted, Availability, NotFound, Outcome, Redirected, Repeats, Unauthorized
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.course.course import Course
 from towerops_agent.delivery.course.parcel import Parcel, series_of
-from towerops_agent.delivery.course.retry import Delivered, Halve, SetAside
-from towerops_agent.delivery.course.steps import Kept, Verdict
+from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept, SetAside, Verdict, Verdicts
 
 log = structlog.get_logger()
 
@@ -26,9 +24,9 @@ EXCLUSIONS_KEY = "refused_series"
 class Settlement:
     """Settles batches with the buffer. `availability`: whether the API accepts metrics, as far as their outcomes say."""
 
-    def __init__(self, buffer: Buffer, counters: Counters, course: Course, *, now_us: Callable[[], int]) -> None:
+    def __init__(self, buffer: Buffer, counters: Counters, verdicts: Verdicts, *, now_us: Callable[[], int]) -> None:
         self._buffer = buffer
-        self._course = course
+        self._verdicts = verdicts
         self._counters = counters
         self._now_us = now_us
         self._has_said_short = False
@@ -105,7 +103,7 @@ class Settlement:
             )
 
     async def _halve(self, parcel: Parcel, outcome: Outcome) -> None:
-        self._course.split(parcel.batch, await self._buffer.split(parcel.batch))
+        self._verdicts.split(parcel.batch, await self._buffer.split(parcel.batch))
         self._counters.add(Count.BATCHES, "split")
         unlogged = self._halves.due(self._now_us())
         if unlogged is not None:
@@ -128,8 +126,8 @@ class Settlement:
         await self._buffer.set_aside(parcel.batch, metric, reason)
         self._counters.add(Count.BATCHES, "refused")
         self._counters.add(Count.METRICS_REFUSED)
-        if parcel.single is not None and self._course.learn(series_of(parcel.single), reason, self._now_us()):
-            await self._buffer.put_meta(EXCLUSIONS_KEY, self._course.exclusions.encode())
+        if parcel.single is not None and self._verdicts.learn(series_of(parcel.single), reason, self._now_us()):
+            await self._buffer.put_meta(EXCLUSIONS_KEY, self._verdicts.exclusions.encode())
         unlogged = self._singles.due(self._now_us())
         if unlogged is not None:
             log.warning(

@@ -1,6 +1,6 @@
 """The outcomes of requests to the API, as values; and what a series of them shows: whether the API works, and what to log of it.
 
-client.py makes the outcomes, retry.py and config/sync.py decide on them without exceptions; each row of the answers' table in
+client.py makes the outcomes, verdicts.py and config/sync.py decide on them without exceptions; each row of the answers' table in
 docs/api.md is one class. A long outage does not flood the log: the first failure is logged, then each new reason, else one a
 minute.
 Pure: the clock is passed in. Seconds (`_s`), microseconds since 1970 (`_us`). Texts are printable and short, and never contain

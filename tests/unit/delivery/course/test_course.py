@@ -7,9 +7,8 @@ import pytest
 from towerops_agent.api.wire.outcomes import Accepted, TooLarge, Unauthorized, Unavailable
 from towerops_agent.buffer.format.batch import Batch, Lane, Pending, Position
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.delivery.course.course import PART_AFTER_S, Course
-from towerops_agent.delivery.course.retry import Delivered, Halve
-from towerops_agent.delivery.course.steps import CutBatch, Done, Kept, Part, RereadToken, SeePending, Send, Wait
+from towerops_agent.delivery.course.course import PART_AFTER_S, Course, CutBatch, Done, Part, RereadToken, SeePending, Send, Wait
+from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept
 
 ACCEPTS = Accepts(is_stated=True, max_metrics=10)
 NOTHING = Pending(0, 0, None)
@@ -36,7 +35,7 @@ def sent(course: Course, number: int, now_s: float, lane: Lane = Lane.FRESH) -> 
     assert isinstance(step, CutBatch)
     assert step.lane is lane
     course.cut(lane, batch(number, lane))
-    assert course.may_go(batch(number, lane), now_s)
+    assert course.verdicts.may_go(batch(number, lane), now_s)
     return batch(number, lane)
 
 
@@ -44,7 +43,7 @@ def quick(course: Course, count: int) -> None:
     """So many batches accepted at once, so that some may be under way together."""
     for number in range(count):
         one = sent(course, 100 + number, 1000.0)
-        assert course.take(one, Accepted(), 0, 0.0, 1000.1) == Delivered()
+        assert course.verdicts.take(one, Accepted(), 0, 0.0, 1000.1) == Delivered()
         course.ended([one])
 
 
@@ -55,8 +54,8 @@ def test_what_became_ready_after_a_failure_waits_with_the_rest():
     step = course.next(ACCEPTS, 0, 1001.0)
     assert isinstance(step, CutBatch)
     course.cut(Lane.FRESH, batch(2))
-    assert course.take(first, BUSY, 0, 0.0, 1001.5) == Kept(1.0, 1)
-    assert not course.may_go(batch(2), 1001.5)
+    assert course.verdicts.take(first, BUSY, 0, 0.0, 1001.5) == Kept(1.0, 1)
+    assert not course.verdicts.may_go(batch(2), 1001.5)
     course.ended([first, batch(2)])
     assert course.next(ACCEPTS, 0, 1001.5) == Wait(1002.5)
     assert course.next(ACCEPTS, 0, 1002.5) == Send(first), "it is the probe"
@@ -66,11 +65,11 @@ def test_when_the_api_answers_again_what_is_pending_is_seen_anew():
     """So that what was polled during the outage goes before the backlog."""
     course = begun(1, 5)
     one = sent(course, 1, 1000.0)
-    course.take(one, BUSY, 0, 0.0, 1000.0)
+    course.verdicts.take(one, BUSY, 0, 0.0, 1000.0)
     course.ended([one])
     assert course.next(ACCEPTS, 0, 1001.0) == Send(one)
-    assert course.may_go(one, 1001.0)
-    assert course.take(one, Accepted(), 0, 0.0, 1001.1) == Delivered()
+    assert course.verdicts.may_go(one, 1001.0)
+    assert course.verdicts.take(one, Accepted(), 0, 0.0, 1001.1) == Delivered()
     course.ended([one])
     assert course.next(ACCEPTS, 0, 1001.1) == SeePending()
 
@@ -78,7 +77,7 @@ def test_when_the_api_answers_again_what_is_pending_is_seen_anew():
 def test_the_token_is_read_again_before_the_attempt_after_a_refusal_and_not_before():
     course = begun(1)
     one = sent(course, 1, 1000.0)
-    course.take(one, Unauthorized(401), 0, 0.0, 1000.0)
+    course.verdicts.take(one, Unauthorized(401), 0, 0.0, 1000.0)
     course.ended([one])
     assert course.next(ACCEPTS, 0, 1000.0) == Wait(1060.0)
     assert course.next(ACCEPTS, 0, 1060.0) == SeePending()
@@ -102,7 +101,7 @@ def test_a_batch_that_is_under_way_when_its_lane_becomes_backlog_stays_with_it()
         assert step.lane is lane
         course.cut(lane, None)
     assert course.next(ACCEPTS, 0, now_s) == Wait(inf)
-    assert course.take(one, TooLarge(), 0, 0.0, now_s) == Halve(too_large=True)
+    assert course.verdicts.take(one, TooLarge(), 0, 0.0, now_s) == Halve(too_large=True)
     course.ended([one])
     step = course.next(ACCEPTS, 0, now_s)
     assert isinstance(step, CutBatch)
@@ -112,10 +111,10 @@ def test_a_batch_that_is_under_way_when_its_lane_becomes_backlog_stays_with_it()
 def test_an_outage_in_which_all_has_expired_is_tried_with_what_comes_later():
     course = begun(1)
     one = sent(course, 1, 1000.0)
-    course.take(one, BUSY, 0, 0.0, 1000.0)
+    course.verdicts.take(one, BUSY, 0, 0.0, 1000.0)
     course.ended([one])
     assert course.next(ACCEPTS, 0, 1001.0) == Send(one)
-    course.emptied(one)
+    course.verdicts.emptied(one)
     course.ended([one])
     for lane in Lane:
         step = course.next(ACCEPTS, 0, 1001.0)
@@ -136,7 +135,7 @@ def test_a_lane_that_was_empty_but_for_what_was_under_way_has_a_probe():
     one = sent(course, 1, 1000.0)
     assert isinstance(course.next(ACCEPTS, 0, 1000.0), CutBatch)
     course.cut(Lane.FRESH, None)
-    course.take(one, BUSY, 0, 0.0, 1000.0)
+    course.verdicts.take(one, BUSY, 0, 0.0, 1000.0)
     course.ended([one])
     assert course.next(ACCEPTS, 0, 1001.0) == Send(one)
 
@@ -146,4 +145,4 @@ def test_an_answer_to_what_was_never_sent_is_a_bug():
     assert isinstance(course.next(ACCEPTS, 0, 1000.0), CutBatch)
     course.cut(Lane.FRESH, batch(1))
     with pytest.raises(ValueError, match="was not sent"):
-        course.take(batch(1), Accepted(), 0, 0.0, 1000.0)
+        course.verdicts.take(batch(1), Accepted(), 0, 0.0, 1000.0)

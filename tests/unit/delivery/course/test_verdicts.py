@@ -5,7 +5,7 @@ import pytest
 from towerops_agent.api.wire.outcomes import Accepted, NotFound, Redirected, Rejected, TooLarge, Unauthorized, Unavailable
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.delivery.course.pace import DELIVERED_BEFORE_GROWTH, BatchSize
-from towerops_agent.delivery.course.retry import Delivered, Halve, RetryIn, SetAside, backoff_s, decide
+from towerops_agent.delivery.course.verdicts import Delivered, Halve, RetryIn, SetAside, backoff_s, decide
 
 
 @pytest.mark.parametrize(
