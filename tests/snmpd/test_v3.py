@@ -1,5 +1,7 @@
 """SNMPv3 against the real thing: each security level and protocol, restarts, and what it has against a user."""
 
+import asyncio
+import contextlib
 import socket
 from collections.abc import Iterator
 from itertools import product
@@ -9,6 +11,7 @@ from structlog.testing import capture_logs
 
 from support import asking, net_snmp
 from support.snmpd import Snmpd, run_snmpd
+from support.usm_agent import USM_STATS
 from towerops_agent import model
 from towerops_agent.counters import Count
 from towerops_agent.polling.course.device import make_device, make_security
@@ -17,7 +20,9 @@ from towerops_agent.polling.reading import Poller
 from towerops_agent.snmp.session import Session, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply
+from towerops_agent.snmp.wire.message import Pdu, PduType, encode_pdu
 from towerops_agent.snmp.wire.oid import format_oid, parse_oid
+from towerops_agent.snmp.wire.v3message import AUTHENTICATED, decode_v3, encode_parameters, encode_scoped_pdu, encode_v3
 
 SYS_NAME = "1.3.6.1.2.1.1.5.0"
 BASE = "1.3.6.1.4.1.8072.9999"
@@ -100,9 +105,53 @@ async def test_a_walk_with_privacy_agrees_with_net_snmp(v3_snmpd):
         ("unsupported_security_level", credentials("MD5", None, name=name_of(None, None))),
     ],
 )
-async def test_what_snmpd_has_against_a_user_is_told_at_once(v3_snmpd, reason, wanted):
+async def test_what_snmpd_has_against_a_user_is_reported_at_the_first_attempt(v3_snmpd, reason, wanted):
     async with asking.open_client() as (client, _):
         assert await ask(client, v3_snmpd, wanted) == NoReply(reason, 1)
+
+
+class Forger(asyncio.DatagramProtocol):
+    """Between the client and a device: `reports` go to the client before each answer of the device's own."""
+
+    def __init__(self, device, reports):
+        self.device, self.reports = device, reports
+        self.sent = 0
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, octets, source):
+        if source == self.device:
+            message = decode_v3(octets)
+            for number in self.reports if message.engine_id and message.flags & AUTHENTICATED else ():
+                pdu = Pdu(PduType.REPORT, 0, names=[USM_STATS + bytes((number, 0))], tags=bytes([ber.COUNTER32]), values=[1])
+                head = ber.encode(4, message.engine_id) + ber.encode_integer(message.boots) + ber.encode_integer(message.time_s)
+                scoped = encode_scoped_pdu(message.engine_id, encode_pdu(pdu))
+                parameters = encode_parameters(head, ber.encode(4, message.user))
+                self.transport.sendto(encode_v3(message.message_id, 0, parameters, scoped), self.client)
+                self.sent += 1
+            self.transport.sendto(octets, self.client)
+        else:
+            self.client = source
+            self.transport.sendto(octets, self.device)
+
+
+@pytest.mark.parametrize("reports", [(1,), (3,), (5,), (6,), (2, 5), (4, 3), (2,) * 5], ids=str)
+async def test_forged_reports_do_not_beat_the_answer_right_behind_them(v3_snmpd, reports):
+    """Each request gets its value at the first attempt, though what came first says that the user or the time is wrong."""
+    loop = asyncio.get_running_loop()
+    transport, forger = await loop.create_datagram_endpoint(
+        lambda: Forger(("127.0.0.1", v3_snmpd.port), reports), local_addr=("127.0.0.1", 0)
+    )
+    security = make_security(credentials())
+    with contextlib.closing(transport):
+        async with asking.open_client() as (client, counters):
+            for _ in range(3):
+                here = transport.get_extra_info("sockname")
+                reply = await client.ask(here, security, asking.request(SYS_NAME), asking.PATIENT_S)
+                assert reply.pdu.values == [b"tower-7"]
+            assert "retried" not in counters.by_reason(Count.SNMP_REQUESTS)
+    assert forger.sent >= 3 * len(reports)
 
 
 @pytest.mark.parametrize(

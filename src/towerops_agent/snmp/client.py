@@ -22,7 +22,7 @@ from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.engines import EngineLog, KeyDerivation, NameOf
 from towerops_agent.snmp.session import Resolver
 from towerops_agent.snmp.tcp import TcpConnections
-from towerops_agent.snmp.wire.exchange import Answer, Exchanges, Peer, Transaction
+from towerops_agent.snmp.wire.exchange import Answer, Doubted, Exchanges, Peer, Transaction
 from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Request
 from towerops_agent.snmp.wire.usm import AskAgain, Security, UsmSecurity
 
@@ -174,7 +174,13 @@ class SnmpClient:
             if error.errno not in _PASSING:
                 wait.answer.set_result(self._exchanges.give_up(transaction, Reason.UNREACHABLE, error.strerror or str(error)))
                 return
+        if wait.timer is not None:
+            wait.timer.cancel()  # of a doubted report
         wait.timer = self._loop.call_later(timeout_s, self._attempt, transaction, wait)
+
+    def _believe(self, transaction: Transaction, wait: "_Wait") -> None:
+        if not wait.answer.done():
+            wait.answer.set_result(self._exchanges.believe(transaction))
 
     def _socket(self, peer: Peer) -> socket.socket:
         family = socket.AF_INET if len(peer) == 2 else socket.AF_INET6
@@ -211,7 +217,11 @@ class SnmpClient:
                 continue
             transaction, reply = outcome
             wait = self._waiting[transaction]
-            if not wait.answer.done():  # it is done if its task was cancelled, or a later attempt could not be sent
+            if isinstance(reply, Doubted):
+                if wait.timer is not None:
+                    wait.timer.cancel()
+                wait.timer = self._loop.call_later(reply.wait_s, self._believe, transaction, wait)
+            elif not wait.answer.done():  # it is done if its task was cancelled, or a later attempt could not be sent
                 wait.answer.set_result(reply)
             elif not isinstance(reply, AskAgain):
                 wait.passed = reply

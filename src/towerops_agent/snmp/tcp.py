@@ -18,7 +18,7 @@ from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.engines import EngineLog, KeyDerivation
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import Answer, Exchanges, Peer, Transaction
+from towerops_agent.snmp.wire.exchange import Answer, Doubted, Exchanges, Peer, Transaction
 from towerops_agent.snmp.wire.message import Request
 from towerops_agent.snmp.wire.usm import AskAgain, Security, UsmSecurity
 
@@ -157,6 +157,8 @@ class TcpConnections:
             self.discard(outcome)
             return
         transaction, reply = outcome
+        if isinstance(reply, Doubted):  # who can't see the connection can't write to it
+            reply = self._exchanges.believe(transaction)
         answer = self._waiting[transaction]
         if not answer.done():
             answer.set_result(reply)

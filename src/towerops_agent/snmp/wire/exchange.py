@@ -5,10 +5,12 @@ transaction is its reply: a late answer to the first attempt counts, and the rou
 answered (Karn's problem does not arise). Everything else that arrives is discarded with a reason and changes nothing: no timeout
 grows, no reading changes.
 
-SNMPv3 adds two things. After a report about the engine (its ID, its time) the transaction asks again at once, without using up an
-attempt, at most MOST_REPEATS times. And since most devices are silent to a wrong privacy key, a transaction that ends in
-silence, before any encrypted answer was ever read, is followed by an examination: an authenticated message without privacy; if
-that is answered, one small encrypted request; if that is not answered, the privacy key or its protocol is wrong.
+SNMPv3 adds three things. After a report about the engine (its ID, its time) the transaction asks again at once, without using up
+an attempt, at most MOST_REPEATS times. Any other report that is not authentic, as most have to be, counts only if no authentic
+answer follows within DOUBT_S: anybody who sees a request can send one. And since most devices are silent to a wrong privacy key,
+a transaction that ends in silence, before any encrypted answer was ever read, is followed by an examination: an authenticated
+message without privacy; if that is answered, one small encrypted request; if that is not answered, the privacy key or its
+protocol is wrong.
 
 Pure: `now` (seconds, any monotonic clock) and the source of ids are passed in. client.py and tcp.py do the I/O.
 Source: RFC 3416 §4.1 (request-id), RFC 1157 §4.1.1, RFC 3412 §7.2 (msgID, reports), RFC 3414 §4 (discovery).
@@ -27,7 +29,7 @@ from towerops_agent.snmp.wire.oddities import Oddities, Oddity, without_extra_ze
 from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_agent.snmp.wire.usm import AskAgain, Security, UsmSecurity
 from towerops_agent.snmp.wire.usm_engine import EngineChange  # noqa: TC001 - as all others
-from towerops_agent.snmp.wire.v3message import decode_v3
+from towerops_agent.snmp.wire.v3message import AUTHENTICATED, decode_v3
 
 Peer = tuple[str, int] | tuple[str, int, int, int]
 """A socket address as recvfrom returns it: (address, port), and for IPv6 (address, port, flow label, scope id)."""
@@ -37,6 +39,12 @@ MOST_MISSES: Final = 8
 
 MOST_REPEATS: Final = 3
 """How often reports may make one transaction ask again: a new engine ID, its time, and one more."""
+
+DOUBT_S: Final = 1.0
+"""How long an authentic answer is awaited at most after a report that is not authentic."""
+
+_OF_THE_ENGINE: Final = frozenset((Reason.UNKNOWN_ENGINE_ID, Reason.NOT_IN_TIME_WINDOW))
+"""Reasons that a discovery may remove."""
 
 _SMALL: Final = Request((parse_oid("1.3.6.1.2.1.1.3.0"),))  # sysUpTime
 
@@ -69,6 +77,13 @@ class NoReply:
 Answer = Reply | NoReply
 
 
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """A report that anybody could have sent: call `believe` unless an answer arrives within `wait_s`."""
+
+    wait_s: float
+
+
 class Stage(Enum):
     """The kinds of messages of a transaction."""
 
@@ -81,12 +96,14 @@ class Stage(Enum):
 class V3Course:
     """What v3 adds to a transaction. `repeats`: how often reports made it ask again.
 
-    `examined`: the request-ids whose reply does not answer the actual request.
+    `examined`: the request-ids whose reply does not answer the actual request. `doubted`: what a report says that is not
+    authentic, about the last message.
     """
 
     repeats: int = 0
     stage: Stage = Stage.ASKING
     examined: set[int] = field(default_factory=set)
+    doubted: Reason | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -176,14 +193,17 @@ class Exchanges:
             request_id = self._draw_id()
         self._open[request_id] = transaction
         transaction.sent_at[request_id] = now
+        if transaction.v3 is not None:
+            transaction.v3.doubted = None
         return request_id
 
     def receive(
         self, datagram: bytes, peer: Peer, now: float, wall_us: int
-    ) -> tuple[Transaction, Reply | NoReply | AskAgain] | Discard:
+    ) -> tuple[Transaction, Answer | AskAgain | Doubted] | Discard:
         """The transaction that `datagram` answers and its reply; or why it answers no transaction.
 
-        With a Reply or NoReply it is closed; with AskAgain it goes on: call `repeat` when its security has its keys.
+        With a Reply or NoReply it is closed; with AskAgain it goes on: call `repeat` when its security has its keys; with Doubted
+        call `believe` after a while.
         """
         try:
             message = decode_message(datagram, self._asked)
@@ -248,7 +268,7 @@ class Exchanges:
 
     def _receive_v3(
         self, datagram: bytes, peer: Peer, now: float, wall_us: int
-    ) -> tuple[Transaction, Reply | NoReply | AskAgain] | Discard:
+    ) -> tuple[Transaction, Answer | AskAgain | Doubted] | Discard:
         try:
             message = decode_v3(datagram)
         except MalformedMessage:
@@ -269,27 +289,50 @@ class Exchanges:
         self.changes += [(transaction.peer, change) for change in security.take_changes()]
         if isinstance(verdict, Discard):
             return verdict
-        if isinstance(verdict, Reason):
-            return self._end(transaction, verdict)
         if isinstance(verdict, AskAgain):
             return self._ask_again(transaction, verdict)
+        if isinstance(verdict, Reason):
+            return self._refused(transaction, verdict, security.user.auth is None or message.flags & AUTHENTICATED != 0)
         if verdict.request_id != message.message_id:
             return Discard.WRONG_REQUEST_ID
         if transaction.v3 is not None and message.message_id in transaction.v3.examined:
-            return self._end(transaction, Reason.TIMEOUT)  # privacy works: it did not answer this one request
+            return transaction, self._end(transaction, Reason.TIMEOUT)  # privacy works: it did not answer this one request
         rtt_s = now - transaction.sent_at[message.message_id]
         self.close(transaction)
         return transaction, Reply(verdict, rtt_s, wall_us)
 
-    def _ask_again(self, transaction: Transaction, verdict: AskAgain) -> tuple[Transaction, NoReply | AskAgain] | Discard:
+    def _refused(
+        self, transaction: Transaction, reason: Reason, certain: bool
+    ) -> tuple[Transaction, NoReply | AskAgain | Doubted] | Discard:
+        course = transaction.v3 = transaction.v3 or V3Course()
+        if course.doubted is not None and not certain:
+            return Discard.REPEATED_REPORT
+        course.doubted = reason
+        if certain:
+            return transaction, self.believe(transaction)
+        return transaction, Doubted(min(DOUBT_S, transaction.timeouts_s[transaction.attempts - 1]))
+
+    def believe(self, transaction: Transaction) -> NoReply | AskAgain:
+        """What follows from a doubted report after which no answer came."""
+        course = transaction.v3 = transaction.v3 or V3Course()
+        reason = course.doubted or Reason.TIMEOUT
+        if reason in _OF_THE_ENGINE:
+            transaction.security.forget()
+            if course.repeats < MOST_REPEATS:
+                course.repeats += 1
+                return AskAgain(reason, False)
+        return self._end(transaction, reason)
+
+    def _ask_again(
+        self, transaction: Transaction, verdict: AskAgain
+    ) -> tuple[Transaction, NoReply | AskAgain | Doubted] | Discard:
         course = transaction.v3 = transaction.v3 or V3Course()
         if course.repeats and not verdict.news:
             return Discard.REPEATED_REPORT
         if course.stage is Stage.EXAMINING_AUTH and verdict.authenticated:
             course.stage = Stage.EXAMINING_PRIV
         elif course.repeats == MOST_REPEATS:
-            transaction.security.forget()
-            return self._end(transaction, verdict.reason)
+            return self._refused(transaction, verdict.reason, verdict.authenticated)
         else:
             course.repeats += 1
         return transaction, verdict
@@ -301,9 +344,9 @@ class Exchanges:
     def _unawaited(self, request_id: int) -> Discard:
         return Discard.LATE if request_id in self._past else Discard.UNKNOWN_ID
 
-    def _end(self, transaction: Transaction, reason: Reason) -> tuple[Transaction, NoReply]:
+    def _end(self, transaction: Transaction, reason: Reason) -> NoReply:
         self.close(transaction)
-        return transaction, NoReply(reason, transaction.attempts, answered_from=transaction.answered_from)
+        return NoReply(reason, transaction.attempts, answered_from=transaction.answered_from)
 
     def give_up(self, transaction: Transaction, reason: Reason = Reason.TIMEOUT, detail: str = "") -> NoReply:
         """Close `transaction`, which got no answer, and say why."""

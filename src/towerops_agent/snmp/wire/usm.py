@@ -4,7 +4,8 @@ One UsmSecurity per device (address and user), never shared by engine ID: device
 the engine by discovery (RFC 3414 §4), keeps its time, and starts again by itself when the device restarted or was replaced.
 It trusts a response only at the user's own security level, authenticated and in the time window. It trusts an unauthenticated
 report, as most have to be, only as an answer to a message of ours (its message ID is random), and the report can only make us ask
-again, or end this one request with its reason.
+again, or end this one request with its reason if no authentic answer follows (exchange.py). An engine that was authentic once is
+not replaced because of such a report, but found again by a discovery.
 Pure: `now` is passed in, and so are keys (snmp/engines.py makes them) and the random start of the salts.
 Source: RFC 3414 §3 and §4, RFC 3412 §7.
 """
@@ -234,6 +235,8 @@ class UsmSecurity:
                 return Discard.NO_ENGINE_ID
             if message.engine_id == self._engine.id and not self._doubtful:
                 return AskAgain(Reason.UNKNOWN_ENGINE_ID, authenticated, news=False)  # another discovery was answered first
+            if self._engine.verified and not self._doubtful:
+                return Reason.UNKNOWN_ENGINE_ID
             self._know(message, now)
             return AskAgain(Reason.UNKNOWN_ENGINE_ID, authenticated)
         if message.engine_id != self._engine.id:

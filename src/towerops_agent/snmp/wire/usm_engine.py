@@ -28,9 +28,12 @@ class EngineChange:
 
 
 class Engine:
-    """One engine, from its discovery on. `changes`: the changes to log, to be taken by the caller."""
+    """One engine, from its discovery on. `changes`: the changes to log, to be taken by the caller.
 
-    __slots__ = ("_at", "_time_s", "_told", "_verified", "boots", "changes", "id")
+    `verified`: whether boots and time are from an authenticated message.
+    """
+
+    __slots__ = ("_at", "_time_s", "_told", "boots", "changes", "id", "verified")
 
     def __init__(self) -> None:
         self.id = b""
@@ -38,7 +41,7 @@ class Engine:
         self.changes: list[EngineChange] = []
         self._time_s = 0
         self._at = 0.0
-        self._verified = False  # whether boots and time are from an authenticated message
+        self.verified = False
         self._told: tuple[int, int, float] | None = None  # from the last authenticated message, and when
 
     def time_s(self, now: float) -> int:
@@ -50,21 +53,21 @@ class Engine:
         if engine_id != self.id:
             self.changes.append(EngineChange("replaced" if self.id else "discovered", self.id.hex(), engine_id.hex()))
             self.id = engine_id
-            self._verified = False
+            self.verified = False
             self._told = None
 
     def doubt(self) -> None:
         """Note that it is silent: when it answers again, it may be another one, or restarted."""
-        self._verified = False
+        self.verified = False
 
     def suppose(self, boots: int, time_s: int, now: float) -> None:
         """Note values of an unauthenticated message. They count only until an authenticated one arrives."""
-        if not self._verified:
+        if not self.verified:
             self._set(boots, time_s, now)
 
     def hear(self, boots: int, time_s: int, now: float) -> bool:
         """Note the values of an authenticated message: whether it is timely (RFC 3414 §3.2 step 7b)."""
-        if not self._verified:
+        if not self.verified:
             self.accept(boots, time_s, now)
         elif boots > self.boots or (boots == self.boots and time_s > self._time_s):
             self._tell(boots, time_s, now)
@@ -75,7 +78,7 @@ class Engine:
         """Adopt the values of an authenticated answer to our own message, timely or not."""
         self._tell(boots, time_s, now)
         self._set(boots, time_s, now)
-        self._verified = True
+        self.verified = True
 
     def _set(self, boots: int, time_s: int, now: float) -> None:
         self.boots = boots

@@ -8,7 +8,7 @@ from support import asking, usm_agent
 from support.usm_agent import UsmAgent, user
 from towerops_agent.reasons import Discard
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import MOST_REPEATS, Exchanges, NoReply, Reply, Transaction
+from towerops_agent.snmp.wire.exchange import DOUBT_S, MOST_REPEATS, Doubted, Exchanges, NoReply, Reply, Transaction
 from towerops_agent.snmp.wire.message import LOWEST_ID, Community, Message, Pdu, PduType, Version, encode_message
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, PrivScheme
@@ -59,13 +59,18 @@ class Field:
                 step = self.exchanges.attempt(transaction, self.now)
                 if step is None:
                     return self.exchanges.give_up(transaction)
-            elif isinstance(outcome[1], AskAgain):
+                continue
+            verdict = outcome[1]
+            if isinstance(verdict, Doubted):
+                self.now += verdict.wait_s
+                verdict = self.exchanges.believe(transaction)
+            if isinstance(verdict, AskAgain):
                 usm_agent.equip(self.security)
                 step = self.exchanges.repeat(transaction, self.now)
             else:
                 assert outcome[0] is transaction
                 assert len(self.exchanges) == others
-                return outcome[1]
+                return verdict
 
     def changes(self):
         taken = [change.kind for _, change in self.exchanges.changes]
@@ -174,7 +179,7 @@ def test_a_device_whose_clock_drifts_is_followed():
 )
 @pytest.mark.parametrize("level", ["authNoPriv", "authPriv, DES", "authPriv, AES"])
 def test_a_device_that_restarted_is_read_by_the_same_request(level, what, boots, engine_id, kinds):
-    """Without a timeout: reports tell what is to be known."""
+    """Without a timeout: reports say what there is to know. One of another engine waits until no authentic answer came."""
     field = Field(UsmAgent(LEVELS[level]))
     field.ask()
     field.changes()
@@ -183,7 +188,7 @@ def test_a_device_that_restarted_is_read_by_the_same_request(level, what, boots,
     field.agent.engine_id = engine_id
     before = field.now
     assert isinstance(field.ask(), Reply)
-    assert field.now == before
+    assert field.now == before + (DOUBT_S if what == "was replaced" else 0)
     assert field.changes() == kinds
     field.now += 60
     assert isinstance(field.ask(), Reply)
@@ -242,11 +247,12 @@ def test_a_discovery_answered_by_another_report_will_do():
         ("unsupported_security_level", user(None, None)),
     ],
 )
-def test_what_the_device_has_against_the_user_ends_the_request_at_once(reason, served):
+def test_what_the_device_has_against_the_user_ends_the_request_unless_it_answers_after_all(reason, served):
+    """Anybody can send such a report, so it counts a moment later: at the first attempt, and the next request is no different."""
     field = Field(UsmAgent(served), UsmSecurity(user()))
     before = field.now
     assert field.ask() == NoReply(reason, 1)
-    assert field.now == before
+    assert field.now == before + DOUBT_S
     assert field.ask() == NoReply(reason, 1)
 
 
@@ -336,6 +342,17 @@ def test_a_device_that_only_ever_reports_is_asked_so_often_and_no_more(number):
 
 # What is not believed
 
+FORGED = {
+    "unsupported level": (usm_agent.UNSUPPORTED_LEVEL, usm_agent.ENGINE_ID),
+    "not in time window": (usm_agent.NOT_IN_WINDOW, usm_agent.ENGINE_ID),
+    "unknown user": (usm_agent.UNKNOWN_USER, usm_agent.ENGINE_ID),
+    "unknown engine": (usm_agent.UNKNOWN_ENGINE, usm_agent.ENGINE_ID),
+    "another engine": (usm_agent.UNKNOWN_ENGINE, b"another engine"),
+    "wrong digest": (usm_agent.WRONG_DIGEST, usm_agent.ENGINE_ID),
+    "decryption": (usm_agent.DECRYPTION, usm_agent.ENGINE_ID),
+}
+"""Reports that anybody may send who sees a request: their number, and the engine's ID in them."""
+
 
 def ready(level="authPriv, AES"):
     """A field where the engine is known, a transaction that was sent, and what the device read of it."""
@@ -345,6 +362,36 @@ def ready(level="authPriv, AES"):
     transaction, (datagram, _) = field.open()
     asked = Pdu(PduType.GET, decode_v3(datagram).message_id, names=list(REQUEST.names))
     return field, transaction, decode_v3(datagram), asked
+
+
+@pytest.mark.parametrize("level", ["authNoPriv", "authPriv, DES", "authPriv, AES"])
+@pytest.mark.parametrize("forged", FORGED)
+def test_an_authentic_answer_counts_although_forged_reports_were_faster(level, forged):
+    """As many as are sent: nothing is forgotten or replaced because of them, and no request is given up."""
+    number, engine_id = FORGED[forged]
+    field, _, message, asked = ready(level)
+    for _ in range(2 * MOST_REPEATS):
+        field.receive(field.agent.report(message, number, field.now, engine_id=engine_id))
+    _, reply = field.receive(field.agent.respond(message.message_id, asked, field.now))
+    assert reply.pdu.names == asked.names
+    assert not len(field.exchanges)
+    assert field.changes() == []
+    assert isinstance(field.ask(), Reply)
+    assert field.agent.seen[-1] == PduType.GET
+
+
+def test_a_doubted_report_waits_no_longer_than_its_attempt():
+    field = Field(UsmAgent(user(name=b"somebody")), UsmSecurity(user()))
+    before = field.now
+    assert field.ask((DOUBT_S / 4,)) == NoReply("unknown_user", 1)
+    assert field.now == before + DOUBT_S / 4
+
+
+def test_a_further_doubted_report_puts_nothing_off():
+    field, transaction, message, _ = ready()
+    assert field.receive(field.agent.report(message, usm_agent.UNKNOWN_USER, field.now)) == (transaction, Doubted(DOUBT_S))
+    assert field.receive(field.agent.report(message, usm_agent.WRONG_DIGEST, field.now)) == Discard("repeated_report")
+    assert field.exchanges.believe(transaction) == NoReply("unknown_user", 1)
 
 
 @pytest.mark.parametrize("level", LEVELS)
