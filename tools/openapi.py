@@ -11,16 +11,16 @@ from typing import Any
 
 from towerops_agent.api.wire.contract import Accepts
 from towerops_lab.sandbox.docs import type_text
+from towerops_lab.sandbox.kinds import NAMES
 from towerops_lab.sandbox.openapi import document
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- from here on written by tools/openapi.py -->\n", "<!-- up to here -->\n"
-METRIC_TYPES = ["sensor_reading", "interface_stat", "equipment_status"]
 
 
 def files() -> Iterator[tuple[Path, str]]:
     """Each file, and the text that it is to have."""
-    api = document(Accepts(metric_types=METRIC_TYPES), "https://app.towerops.example")
+    api = document(Accepts(metric_types=NAMES), "https://app.towerops.example")
     yield DOCS / "openapi.json", json.dumps(api, indent=2, ensure_ascii=False) + "\n"
     prose = (DOCS / "api.md").read_text(encoding="utf-8")
     before, _, rest = prose.partition(BEGIN)

@@ -5,17 +5,22 @@ Pure. Timestamps are RFC 3339, UTC, microseconds; counters have at most 64 bits.
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
-from towerops_agent.api.wire.contract import Accepts, EquipmentStatus, Heartbeat, InterfaceStat, Metric, Metrics, SensorReading
-from towerops_agent.model import INTERFACE_COLUMNS
+from towerops_agent.api.wire.contract import Accepts, Heartbeat, Metric, Metrics, SensorReading
+from towerops_agent.delivery.course.metrics import timestamp
+from towerops_agent.zstd import DamagedFrame, Frames
+from towerops_lab.sandbox.kinds import kind_of, subject_of
 
-MAX_INFLATION = 100
+MAX_INFLATION = 25
 """A compressed body may inflate to this many times the limit of a body (JSON of metrics shrinks 10 to 20 times)."""
+
+FAR_AHEAD_US = 86_400_000_000
+"""A reading that is later than the server's clock by more than this is refused: it would stay the newest one for long."""
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
@@ -35,10 +40,14 @@ def decompress(body: bytes, encoding: str, accepts: Accepts) -> bytes:
     """The body without its content encoding ("" for none). Raises Refused: 415, 413 or 400."""
     if encoding in ("", "identity"):
         return body
-    if encoding != "gzip" or encoding not in accepts.content_encodings:
+    if encoding not in ("gzip", "zstd") or encoding not in accepts.content_encodings:
         raise Refused(415, f"Content-Encoding is {encoding!r}: expected one that the configuration's accepts lists")
-    inflater = zlib.decompressobj(wbits=31)
     limit = MAX_INFLATION * accepts.max_body_bytes
+    return _gunzipped(body, limit) if encoding == "gzip" else _unpacked(body, limit)
+
+
+def _gunzipped(body: bytes, limit: int) -> bytes:
+    inflater = zlib.decompressobj(wbits=31)
     try:
         inflated = inflater.decompress(body, limit + 1)
     except zlib.error as error:
@@ -50,15 +59,26 @@ def decompress(body: bytes, encoding: str, accepts: Accepts) -> bytes:
     return inflated
 
 
-def decode_metrics(body: bytes, accepts: Accepts) -> Sequence[Metric]:
-    """The metrics of a batch. Raises Refused: 400 if it is not JSON, 422 for a bad metric, 413 for too many."""
+def _unpacked(body: bytes, limit: int) -> bytes:
+    try:
+        return Frames(1).unpack(body, limit)
+    except DamagedFrame as error:
+        raise Refused(400, f"the body is not zstd: {error}; expected one whole frame that states its size") from None
+
+
+def decode_metrics(body: bytes, accepts: Accepts, now_us: int) -> Sequence[Metric]:
+    """The metrics of a batch that arrives at `now_us`, since 1970.
+
+    Raises Refused: 400 if it is not JSON, 422 for a bad metric, 413 for too many.
+    """
     metrics = _decode(body, Metrics).metrics
     if len(metrics) > accepts.max_metrics:
         raise Refused(413, f"{len(metrics)} metrics: expected at most {accepts.max_metrics}")
+    latest = timestamp(now_us + FAR_AHEAD_US)
     for i, metric in enumerate(metrics):
         if isinstance(metric, SensorReading) and isinstance(metric.value, int) and not -(1 << 63) <= metric.value < 1 << 64:
             metrics[i] = _rounded(metric, i)
-        for problem in _problems(metric, accepts):
+        for problem in _problems(metric, accepts, latest):
             raise Refused(422, f"metrics[{i}]: {problem}")
     return metrics
 
@@ -110,37 +130,17 @@ def _with_integers(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
     return value
 
 
-def _problems(metric: Metric, accepts: Accepts) -> list[str]:
-    problems = []
-    match metric:
-        case SensorReading():
-            kind, name = "sensor_reading", metric.sensor_id
-        case InterfaceStat():
-            kind, name = "interface_stat", metric.interface_id
-            problems += _counter_problems(metric)
-        case EquipmentStatus():
-            kind, name = "equipment_status", metric.equipment_id
-            if metric.response_time_ms is not None and metric.response_time_ms < 0:
-                problems.append(f"response_time_ms is {metric.response_time_ms}: expected 0 or more, or null")
-    if kind not in accepts.metric_types:
-        problems.append(f"type is '{kind}': expected one of {', '.join(accepts.metric_types)}")
-    if not name:
-        problems.append("the id is empty")
+def _problems(metric: Metric, accepts: Accepts, latest: str) -> Iterator[str]:
+    kind = kind_of(metric)
+    if kind.name not in accepts.metric_types:
+        yield f"type is '{kind.name}': expected one of {', '.join(accepts.metric_types)}"
+    if not subject_of(metric):
+        yield "the id is empty"
+    yield from kind.problems(metric)
     if not _is_timestamp(metric.timestamp):
-        problems.append(f"timestamp is {metric.timestamp!r}: expected UTC with microseconds, as 2026-01-09T19:22:15.123456Z")
-    return problems
-
-
-def _counter_problems(stat: InterfaceStat) -> list[str]:
-    counters = {column: getattr(stat, column) for column in INTERFACE_COLUMNS}
-    problems = [
-        f"{column} is {value}: expected null or 0 to {2**64 - 1}"
-        for column, value in counters.items()
-        if value is not None and not 0 <= value < 2**64
-    ]
-    if stat.if_in_octets is None and stat.if_out_octets is None:
-        problems.append("if_in_octets and if_out_octets are null: expected no interface_stat at all")
-    return problems
+        yield f"timestamp is {metric.timestamp!r}: expected UTC with microseconds, as 2026-01-09T19:22:15.123456Z"
+    elif metric.timestamp > latest:
+        yield f"timestamp is {metric.timestamp!r}, more than a day ahead: expected at most {latest!r}; look at the agent's clock"
 
 
 def _is_timestamp(text: str) -> bool:

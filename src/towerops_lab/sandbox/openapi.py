@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from towerops_agent import __version__
 from towerops_agent.api.wire.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH, Accepts
+from towerops_lab.sandbox.kinds import KINDS
 
 Document = dict[str, Any]
 
@@ -25,10 +26,17 @@ _COUNTER: Document = {
     "description": "Raw; null if the device did not send it.",
 }
 _ID: Document = {"type": "string", "minLength": 1}
+_TIME_MS: Document = {
+    "type": ["number", "null"],
+    "minimum": 0,
+    "maximum": _FINITE,
+    "description": "Null if and only if none came back.",
+}
 _STAMP: Document = {
     "type": "string",
     "pattern": TIMESTAMP,
-    "description": "RFC 3339, UTC, microseconds: when the value's reply was received. (29 February is accepted as well.)",
+    "description": "RFC 3339, UTC, microseconds: when the value's reply was received; at most a day ahead. "
+    "(29 February is accepted as well.)",
     "examples": ["2026-01-09T19:22:15.123456Z"],
 }
 
@@ -91,7 +99,7 @@ def _post_metrics() -> Document:
         "summary": "A batch of metrics",
         "description": (
             "The whole batch is stored, or nothing of it. *Extension:* with an `Idempotency-Key`, a batch that is sent again is "
-            "accepted and stored once. *Extension:* `Content-Encoding: gzip` if the configuration's `accepts` lists it."
+            "accepted and stored once. *Extension:* `Content-Encoding: gzip` or `zstd` if the configuration's `accepts` lists it."
         ),
         "parameters": [
             {
@@ -155,6 +163,10 @@ def _schemas(accepts: Accepts) -> Document:
                 "ip_address": {"type": "string", "description": "IPv4, IPv6 or a DNS name."},
                 "snmp": _ref("Snmp"),
                 "poll_interval_seconds": {"type": ["integer", "null"], "exclusiveMinimum": 0},
+                "ping": {
+                    "oneOf": [_ref("Ping"), {"type": "null"}],
+                    "description": "Extension. Absent or null: it is not pinged.",
+                },
                 "sensors": {"type": ["array", "null"], "items": _ref("Sensor")},
                 "interfaces": {"type": ["array", "null"], "items": _ref("Interface")},
             },
@@ -180,6 +192,18 @@ def _schemas(accepts: Accepts) -> Document:
                     "default": "",
                 },
             }
+        ),
+        "Ping": _object(
+            {
+                "enabled": {"type": ["boolean", "null"], "default": False},
+                "count": {"type": ["integer", "null"], "minimum": 1, "maximum": 20, "default": 5},
+                "interval_seconds": {
+                    "type": ["integer", "null"],
+                    "exclusiveMinimum": 0,
+                    "description": "Absent or null: the device's own interval.",
+                },
+            },
+            description="Extension: whether a device is to be pinged, and how.",
         ),
         "Sensor": _object(
             {
@@ -285,6 +309,27 @@ def _schemas(accepts: Accepts) -> Document:
             "timestamp",
             description="Extension: a device's state.",
         ),
+        "Reachability": _object(
+            {
+                "type": {"const": "reachability"},
+                "equipment_id": _ID,
+                "sent": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+                "received": {"type": "integer", "minimum": 0, "description": "At most `sent`."},
+                **{f"rtt_{which}_ms": _TIME_MS for which in ("min", "avg", "max")},
+                "jitter_ms": {"type": ["number", "null"], "minimum": 0, "maximum": _FINITE},
+                "timestamp": _STAMP,
+            },
+            "type",
+            "equipment_id",
+            "sent",
+            "received",
+            "rtt_min_ms",
+            "rtt_avg_ms",
+            "rtt_max_ms",
+            "jitter_ms",
+            "timestamp",
+            description="Extension: how many pings of a device came back, and after how long.",
+        ),
         "Heartbeat": _object(
             {
                 "version": {"type": "string"},
@@ -303,7 +348,7 @@ def _schemas(accepts: Accepts) -> Document:
     }
 
 
-_SCHEMA_OF: Final = {"sensor_reading": "SensorReading", "interface_stat": "InterfaceStat", "equipment_status": "EquipmentStatus"}
+_SCHEMA_OF: Final = {kind.name: kind.struct.__name__ for kind in KINDS}
 
 
 def _object(properties: Document, *required: str, description: str = "") -> Document:

@@ -13,10 +13,10 @@ from typing import Final, overload
 
 import msgspec
 
-from towerops_agent.api.wire.contract import EquipmentStatus, Heartbeat, InterfaceStat, Metric, SensorReading
+from towerops_agent.api.wire.contract import Heartbeat, Metric
 from towerops_lab.sandbox.batch import Batch, MetricIdentity
+from towerops_lab.sandbox.kinds import KINDS, NAMES, kind_of, subject_of
 
-KINDS: Final = ("sensor_reading", "interface_stat", "equipment_status")
 MAX_METRICS: Final = 2_000_000
 MAX_KEYS: Final = 1_000_000
 MAX_HEARTBEATS: Final = 10_000
@@ -83,7 +83,7 @@ class Records:
 
     def of(self, kind: str, item: str) -> tuple[Metric, ...]:
         """Those of one kind and item, in order of arrival."""
-        rows = self._db.execute("SELECT body FROM metric WHERE item = ? AND kind = ? ORDER BY id", (item, KINDS.index(kind)))
+        rows = self._db.execute("SELECT body FROM metric WHERE item = ? AND kind = ? ORDER BY id", (item, NAMES.index(kind)))
         return tuple(_decode(body) for (body,) in rows)
 
     def duplicates(self) -> dict[MetricIdentity, int]:
@@ -91,7 +91,7 @@ class Records:
         rows = self._db.execute(
             "SELECT kind, item, timestamp, count(*) FROM metric GROUP BY item, kind, timestamp HAVING count(*) > 1"
         )
-        return {(KINDS[kind], item, timestamp): times for kind, item, timestamp, times in rows}
+        return {(NAMES[kind], item, timestamp): times for kind, item, timestamp, times in rows}
 
     def batches_since(self, arrived_us: int) -> Iterator[Batch]:
         """The batches that arrived at this time or later, in order."""
@@ -164,10 +164,4 @@ class Batches(Sequence[Batch]):
 
 
 def _place(metric: Metric) -> tuple[int, str, str]:
-    match metric:
-        case SensorReading():
-            return 0, metric.sensor_id, metric.timestamp
-        case InterfaceStat():
-            return 1, metric.interface_id, metric.timestamp
-        case EquipmentStatus():
-            return 2, metric.equipment_id, metric.timestamp
+    return KINDS.index(kind_of(metric)), subject_of(metric), metric.timestamp

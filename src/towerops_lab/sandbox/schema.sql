@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS batch (
 CREATE TABLE IF NOT EXISTS metric (
   id INTEGER PRIMARY KEY,
   batch INTEGER NOT NULL REFERENCES batch (id),
-  kind INTEGER NOT NULL,       -- records.KINDS
+  kind INTEGER NOT NULL,       -- kinds.KINDS
   item TEXT NOT NULL,          -- the sensor's, interface's or equipment's id
   timestamp TEXT NOT NULL,
   body BLOB NOT NULL

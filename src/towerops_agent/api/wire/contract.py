@@ -50,6 +50,14 @@ class Interface(Struct, frozen=True, kw_only=True):
     if_name: str | None = None
 
 
+class Ping(Struct, frozen=True, kw_only=True):
+    """Extension: whether a device is to be pinged, and how. Absent or null: not pinged; 5 echoes, at the device's interval."""
+
+    enabled: bool | None = None
+    count: int | None = None
+    interval_seconds: int | None = None
+
+
 class Equipment(Struct, frozen=True, kw_only=True):
     """One device. Sensors and interfaces stay undecoded, so that a bad one costs only itself."""
 
@@ -58,6 +66,7 @@ class Equipment(Struct, frozen=True, kw_only=True):
     name: str | None = None
     snmp: Snmp | None = None
     poll_interval_seconds: int | None = None
+    ping: Ping | None = None
     sensors: list[Raw] | None = None
     interfaces: list[Raw] | None = None
 
@@ -112,7 +121,20 @@ class EquipmentStatus(Struct, frozen=True, kw_only=True, tag="equipment_status")
     timestamp: str
 
 
-Metric = SensorReading | InterfaceStat | EquipmentStatus
+class Reachability(Struct, frozen=True, kw_only=True, tag="reachability"):
+    """Extension: how many pings of a device came back, and after how long; the times are null if none did."""
+
+    equipment_id: str
+    sent: int
+    received: int
+    rtt_min_ms: float | None
+    rtt_avg_ms: float | None
+    rtt_max_ms: float | None
+    jitter_ms: float | None
+    timestamp: str
+
+
+Metric = SensorReading | InterfaceStat | EquipmentStatus | Reachability
 
 
 class Metrics(Struct, frozen=True, kw_only=True):

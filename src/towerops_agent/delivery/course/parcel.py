@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Metric, Metrics, SensorReading
+from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Metric, Reachability, Metrics, SensorReading
 from towerops_agent.buffer.format.batch import Batch, LeftOut, StoredPoll
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.model import INTERFACE_COLUMNS, STATES, Layout, Number, Poll
@@ -66,6 +66,8 @@ def series_of(metric: Metric) -> str:
             return f"interface_stat {metric.interface_id}"
         case EquipmentStatus():
             return f"equipment_status {metric.equipment_id}"
+        case Reachability():
+            return f"reachability {metric.equipment_id}"
         case _:
             return f"sensor_reading {metric.sensor_id}"
 

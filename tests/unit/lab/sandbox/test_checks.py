@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towerops_agent.api.wire.contract import Accepts
+from towerops_agent.zstd import Frames
 from towerops_lab.sandbox.checks import MAX_INFLATION, Refused, decode_heartbeat, decode_metrics, decompress
+from towerops_lab.sandbox.kinds import NAMES
 
 STAMP = "2026-01-09T19:22:15.123456Z"
 READING = {"type": "sensor_reading", "sensor_id": "s", "value": 41.5, "status": "ok", "timestamp": STAMP}
@@ -31,20 +33,34 @@ STATUS = {
     "response_time_ms": None,
     "timestamp": STAMP,
 }
-ALL_TYPES = Accepts(metric_types=["sensor_reading", "interface_stat", "equipment_status"])
+PINGS = {
+    "type": "reachability",
+    "equipment_id": "e",
+    "sent": 5,
+    "received": 4,
+    "rtt_min_ms": 1.5,
+    "rtt_avg_ms": 2,
+    "rtt_max_ms": 4.25,
+    "jitter_ms": 0.5,
+    "timestamp": STAMP,
+}
+NOW_US = 1_767_987_000_000_000
+"""2026-01-09T19:30:00Z."""
+
+ALL_TYPES = Accepts(metric_types=NAMES)
 GZIP = Accepts(content_encodings=["gzip"])
 
 
 def refused(*metrics: object, accepts: Accepts = ALL_TYPES) -> tuple[int, str]:
     with pytest.raises(Refused) as caught:
-        decode_metrics(json.dumps({"metrics": metrics}).encode(), accepts)
+        decode_metrics(json.dumps({"metrics": metrics}).encode(), accepts, NOW_US)
     return caught.value.status, caught.value.reason
 
 
 def test_good_metrics_of_each_type_are_decoded():
-    body = json.dumps({"metrics": [READING, STAT, STATUS], "unknown": 1}).encode()
-    assert len(decode_metrics(body, ALL_TYPES)) == 3
-    assert decode_metrics(b'{"metrics": []}', Accepts()) == []
+    body = json.dumps({"metrics": [READING, STAT, STATUS, PINGS], "unknown": 1}).encode()
+    assert len(decode_metrics(body, ALL_TYPES, NOW_US)) == 4
+    assert decode_metrics(b'{"metrics": []}', Accepts(), NOW_US) == []
 
 
 @pytest.mark.parametrize(
@@ -52,14 +68,14 @@ def test_good_metrics_of_each_type_are_decoded():
 )
 def test_what_is_no_json_is_a_400(body):
     with pytest.raises(Refused, match="the body is not JSON") as caught:
-        decode_metrics(body, Accepts())
+        decode_metrics(body, Accepts(), NOW_US)
     assert caught.value.status == 400
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'{"metrics": null}', b'{"metrics": [1]}', b'{"metrics": [{"type": "x"}]}'])
 def test_json_of_another_shape_is_a_422(body):
     with pytest.raises(Refused) as caught:
-        decode_metrics(body, Accepts())
+        decode_metrics(body, Accepts(), NOW_US)
     assert caught.value.status == 422
 
 
@@ -88,7 +104,7 @@ def test_a_bad_metric_is_a_422_that_names_it(metric, reason):
 
 def test_a_value_that_is_not_finite_is_a_422():
     with pytest.raises(Refused, match="out of range") as caught:
-        decode_metrics(json.dumps({"metrics": [READING]}).replace("41.5", "1e999").encode(), Accepts())
+        decode_metrics(json.dumps({"metrics": [READING]}).replace("41.5", "1e999").encode(), Accepts(), NOW_US)
     assert caught.value.status == 422
 
 
@@ -157,7 +173,7 @@ def test_what_is_no_gzip_is_a_400(body):
 def test_a_body_that_inflates_without_measure_is_a_413():
     limits = Accepts(content_encodings=["gzip"], max_body_bytes=100)
     assert len(decompress(gzip.compress(b" " * 100 * MAX_INFLATION), "gzip", limits)) == 100 * MAX_INFLATION
-    with pytest.raises(Refused, match="inflates to more than 10000 octets") as caught:
+    with pytest.raises(Refused, match="inflates to more than 2500 octets") as caught:
         decompress(gzip.compress(b" " * (100 * MAX_INFLATION + 1)), "gzip", limits)
     assert caught.value.status == 413
 
@@ -174,20 +190,20 @@ def test_a_heartbeat_is_held_to_its_form():
 @pytest.mark.parametrize("body", [b"[" * 200_000, b'{"metrics":' + b"[" * 200_000, b'{"metrics": [], "x": ' + b"[" * 200_000])
 def test_json_that_is_nested_without_measure_is_a_400(body):
     with pytest.raises(Refused) as caught:
-        decode_metrics(body, Accepts())
+        decode_metrics(body, Accepts(), NOW_US)
     assert caught.value.status == 400
 
 
 def test_seven_point_nought_is_an_integer_as_json_has_it():
     body = json.dumps({"metrics": [STAT | {"if_in_errors": 7.0}]}).encode()
-    (metric,) = decode_metrics(body, Accepts())
+    (metric,) = decode_metrics(body, Accepts(), NOW_US)
     assert isinstance(metric.if_in_errors, int)
     assert metric.if_in_errors == 7
 
 
 def test_a_value_beyond_64_bits_is_a_float():
     body = json.dumps({"metrics": [READING]}).replace("41.5", "1" + "0" * 30).encode()
-    (metric,) = decode_metrics(body, Accepts())
+    (metric,) = decode_metrics(body, Accepts(), NOW_US)
     assert (type(metric.value), metric.value) == (float, 1e30)
 
 
@@ -195,5 +211,60 @@ def test_a_value_beyond_64_bits_is_a_float():
 def test_a_value_beyond_what_a_float_holds_is_a_422(digits):
     body = json.dumps({"metrics": [READING]}).replace("41.5", "1" + "0" * digits).encode()
     with pytest.raises(Refused) as caught:
-        decode_metrics(body, Accepts())
+        decode_metrics(body, Accepts(), NOW_US)
     assert caught.value.status == 422
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"received": 6}, "received is 6: expected 0 to 5"),
+        ({"sent": 0, "received": 0}, f"sent is 0: expected 1 to {2**63 - 1}"),
+        ({"received": 0}, "rtt_min_ms is 1.5 with 0 received: expected null if and only if that is 0"),
+        ({"rtt_avg_ms": None}, "rtt_avg_ms is None with 4 received: expected null if and only if that is 0"),
+        ({"rtt_avg_ms": 5}, "rtt_min_ms, rtt_avg_ms and rtt_max_ms are 1.5, 5.0 and 4.25: expected them in this order"),
+        ({"jitter_ms": -1}, "jitter_ms is -1.0: expected 0 or more, or null"),
+        ({"equipment_id": ""}, "the id is empty"),
+    ],
+)
+def test_pings_that_can_t_be_so_are_refused(change, reason):
+    assert refused(PINGS | change) == (422, f"metrics[0]: {reason}")
+
+
+def test_pings_of_which_none_came_back_have_no_times():
+    nothing = dict.fromkeys(("rtt_min_ms", "rtt_avg_ms", "rtt_max_ms", "jitter_ms"))
+    body = json.dumps({"metrics": [PINGS | nothing | {"received": 0}]}).encode()
+    assert len(decode_metrics(body, ALL_TYPES, NOW_US)) == 1
+
+
+def test_a_reading_of_long_after_now_is_refused_with_the_reason():
+    """A day: an agent whose clock is wrong by a few hours is still heard."""
+    ahead = READING | {"timestamp": "2026-01-10T19:29:59.000000Z"}
+    assert len(decode_metrics(json.dumps({"metrics": [ahead]}).encode(), ALL_TYPES, NOW_US)) == 1
+    status, reason = refused(READING | {"timestamp": "2099-01-01T00:00:00.000000Z"})
+    assert status == 422
+    assert reason == (
+        "metrics[0]: timestamp is '2099-01-01T00:00:00.000000Z', more than a day ahead: expected at most "
+        "'2026-01-10T19:30:00.000000Z'; look at the agent's clock"
+    )
+
+
+ZSTD = Accepts(content_encodings=["zstd"])
+
+
+@given(st.binary(max_size=2000))
+def test_zstd_is_undone_if_it_is_accepted(body):
+    frame = Frames(1).pack(body)
+    assert decompress(frame, "zstd", ZSTD) == body
+    with pytest.raises(Refused) as caught:
+        decompress(frame, "zstd", GZIP)
+    assert caught.value.status == 415
+
+
+def test_what_is_not_a_whole_frame_of_zstd_is_a_400():
+    frame = Frames(1).pack(b"a body, a body, a body, a body, a body")
+    large = Frames(1).pack(bytes(MAX_INFLATION * ZSTD.max_body_bytes + 1))
+    for body in (b"", b"body", frame[:-1], large):
+        with pytest.raises(Refused, match="the body is not zstd") as caught:
+            decompress(body, "zstd", ZSTD)
+        assert caught.value.status == 400

@@ -8,11 +8,12 @@ import pytest
 
 from towerops_agent.api.wire import contract
 from towerops_lab.sandbox.docs import docs_page
+from towerops_lab.sandbox.kinds import NAMES
 from towerops_lab.sandbox.openapi import TIMESTAMP, document
 
 STRUCTS = ("Snmp", "Sensor", "Interface", "Equipment", "Accepts", "Config", "SensorReading", "InterfaceStat", "EquipmentStatus")
-STRUCTS += ("Metrics", "MetricsAccepted", "Heartbeat", "HeartbeatAccepted")
-DOCUMENT = document(contract.Accepts(metric_types=["sensor_reading", "interface_stat", "equipment_status"]))
+STRUCTS += ("Ping", "Reachability", "Metrics", "MetricsAccepted", "Heartbeat", "HeartbeatAccepted")
+DOCUMENT = document(contract.Accepts(metric_types=NAMES))
 
 
 @pytest.mark.parametrize("name", STRUCTS)

@@ -59,6 +59,6 @@ def test_batches_are_a_sequence():
 
 def test_what_fails_half_way_is_not_stored_at_all():
     store = Store({}, "token")
-    with pytest.raises(TypeError):
+    with pytest.raises(KeyError):
         store.take(b"x", [reading(1), 7], "k")  # type: ignore[list-item]
     assert (store.metrics, len(store.batches), store.metric_count) == ([], 0, 0)
