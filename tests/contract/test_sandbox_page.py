@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import tracemalloc
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -155,14 +157,85 @@ async def test_further_switches_can_be_added(sandbox, client):
 async def test_a_switch_takes_nothing_but_on_and_off(client):
     assert (await turn(client, "none", True)).status_code == 404
     for body in (b"", b"{}", b'{"on": 1}', b"[]", b"\xff"):
-        assert (await client.post("/page/switches/api-cut", content=body)).status_code == 422
+        answer = await client.post("/page/switches/api-cut", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 422
 
 
-async def test_another_site_s_page_may_turn_nothing(client):
-    """A browser says where a request comes from."""
-    answer = await client.post("/page/switches/api-cut", json={"on": True}, headers={"sec-fetch-site": "cross-site"})
+async def test_the_body_of_a_switch_is_bounded(client):
+    """What is beyond the limit is read, so that the client reads the answer, and not kept."""
+
+    async def much():
+        for _ in range(64):
+            yield b" " * (1 << 20)
+
+    tracemalloc.start()
+    try:
+        answer = await client.post("/page/switches/api-cut", content=much(), headers={"content-type": "application/json"})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer.status_code == 413
+    assert peak < 24 << 20
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "http://evil.example"},
+        {"content-type": "text/plain"},
+        {"host": "evil.example"},
+    ],
+)
+async def test_another_site_s_page_may_turn_nothing(client, headers):
+    """A browser says where a request comes from, and by which name it found the page."""
+    answer = await client.post("/page/switches/api-cut", json={"on": True}, headers=headers)
     assert answer.status_code == 403
     assert (await client.get(CONFIG_PATH, headers=AUTHORIZED)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/openapi.json", "/page/state", "/page/events", "/page/charts/a%2Fb", "/page/app.js"]
+)
+async def test_another_name_that_points_here_reads_nothing_of_the_page(client, path):
+    answer = await client.get(path, headers={"host": "evil.example:8700"})
+    assert (answer.status_code, answer.json()["error"]) == (
+        403,
+        "Host is 'evil.example:8700': expected an address, localhost or this machine's name",
+    )
+
+
+async def test_all_handlers_run_on_the_one_loop(client, monkeypatch):
+    """On a thread of its own a handler would read what the API is writing at that moment."""
+
+    async def no_thread(*_: object, **__: object) -> None:
+        raise AssertionError("a handler runs on a thread")
+
+    monkeypatch.setattr("starlette.routing.run_in_threadpool", no_thread)
+    for path in ("/", "/docs", "/openapi.json", "/page/state", "/page/charts/a%2Fb", "/page/app.js"):
+        assert (await client.get(path)).status_code == 200
+    await turn(client, "api-cut", True)
+
+
+async def test_readers_of_the_page_cost_no_value(client):
+    """500 values arrive while the page is looked at without a pause: each of them is there."""
+    delivered = False
+
+    async def look() -> None:
+        while not delivered:
+            assert (await client.get("/page/state")).status_code == 200
+            assert (await client.get("/page/charts/a%2Fb")).status_code == 200
+
+    looking = [asyncio.create_task(look()) for _ in range(4)]
+    start = datetime.now(UTC) - timedelta(seconds=500)
+    stamps = [(start + timedelta(seconds=second)).isoformat(timespec="microseconds")[:26] + "Z" for second in range(500)]
+    for first in range(0, 500, 10):
+        metrics = [READING | {"timestamp": stamp} for stamp in stamps[first : first + 10]]
+        assert (await client.post(METRICS_PATH, headers=AUTHORIZED, json={"metrics": metrics})).status_code == 200
+    delivered = True
+    await asyncio.gather(*looking)
+    charts = (await client.get("/page/charts/a%2Fb")).json()["charts"]
+    assert len(charts[0]["points"]) == 500
 
 
 async def test_a_method_that_a_path_has_not_is_a_405_that_says_which_it_has(client):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any, Final
 
+from towerops_lab.port import serve_at
 from towerops_lab.sandbox.switches import Switch
 from towerops_lab.simulator.engine import address_engine_id
 from towerops_lab.simulator.profiles import PROFILES
@@ -120,9 +121,7 @@ def _at_wall_clock(station: Station) -> Answers:
 
 async def _serve(parts: AsyncExitStack, answers: Answers, host: str) -> tuple[str, int]:
     """Serve on PORT of the address; if it is taken, on another port; if there is no such address, on 127.0.0.1."""
-    for address, port in ((host, PORT), (host, 0)):
-        try:
-            return address, await parts.enter_async_context(serve(answers, address, port))
-        except OSError:
-            continue
-    return "127.0.0.1", await parts.enter_async_context(serve(answers))
+    try:
+        return host, (await serve_at(parts, lambda port: serve(answers, host, port), PORT))[0]
+    except OSError:
+        return "127.0.0.1", await parts.enter_async_context(serve(answers))

@@ -6,6 +6,7 @@ Paths and bodies are api/wire/contract.py's; a refusal has {"error": reason}, wh
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -57,15 +58,17 @@ class _Api:
         """The handler, with faults before and after it, and a record of the result."""
 
         async def answer(request: Request) -> Response:
-            body = b""
+            body, at_us, started_s = b"", self._store.clock_us(), monotonic()
             try:
-                body = await _read(request, self._store.accepts.max_body_bytes)
+                body = await read_body(request, self._store.accepts.max_body_bytes)
                 response = await self._answer(request, body, handler)
             except (_Gone, ClientDisconnect):
-                self._record(request, None, body)
-                return Response()  # goes nowhere
-            self._record(request, response.status_code, body)
-            return response
+                response = None
+            headers = {name: value for name, value in request.headers.items() if name != "authorization"}
+            status = None if response is None else response.status_code
+            took_s = monotonic() - started_s
+            self._store.record(Exchange(request.method, request.url.path, status, headers, len(body), at_us, took_s))
+            return response or Response()  # which goes nowhere
 
         return answer
 
@@ -81,7 +84,7 @@ class _Api:
         """POST metrics."""
         self._check_token(request)
         text = self._checked_body(request, body)
-        metrics = decode_metrics(text, self._store.accepts)
+        metrics = decode_metrics(text, self._store.accepts, self._store.clock_us())
         for fault, effect in self._faults.for_metrics():
             match effect:
                 case Limit(max_metrics, max_body_bytes):
@@ -116,8 +119,8 @@ class _Api:
     async def _answer(self, request: Request, body: bytes, handler: Handler) -> Response:
         met = self._faults.meet(request.url.path)
         match met:
-            case (_, Answer(status, headers, content)):
-                return Response(content, status, {"content-type": "application/json", **headers})
+            case (_, Answer(taken=False) as odd):
+                return _answer(odd)
             case (fault, (Hold(taken=False) | Delay(taken=False) | Cut(taken=False)) as effect):
                 await _suffer(request, fault, effect)
         try:
@@ -125,6 +128,8 @@ class _Api:
         except Refused as refused:
             response = _refusal(refused)
         match met:
+            case (_, Answer() as odd):
+                return _answer(odd)
             case (fault, (Hold(taken=True) | Delay(taken=True) | Cut(taken=True)) as effect):
                 await _suffer(request, fault, effect)
         return response
@@ -144,12 +149,8 @@ class _Api:
             raise Refused(415, f"Content-Type is {media_type!r}: expected application/json")
         return decompress(body, request.headers.get("content-encoding", "").strip().lower(), self._store.accepts)
 
-    def _record(self, request: Request, status: int | None, body: bytes) -> None:
-        headers = {name: value for name, value in request.headers.items() if name != "authorization"}
-        self._store.record(Exchange(request.method, request.url.path, status, headers, len(body)))
 
-
-async def _read(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
     """The body. Beyond the limit it is cut, but still read to its end, so that the client reads the answer."""
     body = bytearray()
     async for chunk in request.stream():
@@ -187,6 +188,10 @@ async def _disconnected(request: Request) -> None:
     """Return when the connection has ended. The body must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def _answer(odd: Answer) -> Response:
+    return Response(odd.body, odd.status, {"content-type": "application/json", **odd.headers})
 
 
 def _over(n: int, limit: int | None) -> bool:

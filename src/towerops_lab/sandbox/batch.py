@@ -23,7 +23,8 @@ class Batch:
 class Exchange:
     """One request and the status of its answer; None if the connection ended first.
 
-    `headers` have lower-case names and lack the authorization. `size_octets`: of the body as it was sent.
+    `headers` have lower-case names and lack the authorization. `size_octets`: of the body as it was sent. `at_us`: when it came,
+    on the wall clock; `took_s`: from then until its answer, or its end.
     """
 
     method: str
@@ -31,3 +32,5 @@ class Exchange:
     status: int | None
     headers: Mapping[str, str] = field(repr=False)
     size_octets: int
+    at_us: int = field(default=0, compare=False)
+    took_s: float = field(default=0.0, compare=False)

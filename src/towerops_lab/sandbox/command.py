@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from towerops_lab.port import serve_at
 from towerops_lab.sandbox.batch import Batch
 from towerops_lab.sandbox.page import Site
 from towerops_lab.sandbox.server import Sandbox
@@ -34,12 +35,11 @@ async def _serve(sandbox: Sandbox, host: str, port: int, tls: tuple[Path, Path] 
     sandbox.store.listen(_say)
     async with AsyncExitStack() as parts:
         try:
-            url = await parts.enter_async_context(sandbox.serve(host, port, tls))
+            url, is_wanted = await serve_at(parts, lambda port: sandbox.serve(host, port, tls), port)
         except OSError as error:
-            if not port:
-                raise click.ClickException(f"--host is {host}: {error}") from None
+            raise click.ClickException(f"--host is {host}: {error}") from None
+        if not is_wanted:
             click.echo(f"port {port} is in use; another one is used", err=True)
-            url = await parts.enter_async_context(sandbox.serve(host, 0, tls))
         click.echo(f"serving {url}")
         await stop.wait()
     click.echo(f"stopped; {sandbox.store.metric_count} metrics in {len(sandbox.store.batches)} batches")

@@ -18,11 +18,12 @@ from towerops_lab.sandbox.changes import Changes
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Send this answer, and do nothing."""
+    """Send this answer. `taken`: the request has its effect first, else it has none."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +112,30 @@ class Faults:
         retry_after: int | str | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
+        taken: bool = False,
         path: str | None = None,
         times: int | None = None,
     ) -> Fault:
-        """Send this answer, and do nothing. `retry_after`: seconds, or the header's text."""
+        """Send this answer. `retry_after`: seconds, or the header's text; `taken`: the request has its effect first, as with a
+        server that stores a batch and then answers oddly.
+        """
         retry = {} if retry_after is None else {"retry-after": str(retry_after)}
-        return self._add(Answer(status, {**(headers or {}), **retry}, body), path, times)
+        return self._add(Answer(status, {**(headers or {}), **retry}, body, taken), path, times)
 
     def redirect(self, location: str, *, status: int = 307, path: str | None = None, times: int | None = None) -> Fault:
         """Redirect the client."""
         return self._add(Answer(status, {"location": location}), path, times)
 
-    def garbage(self, body: bytes = b"<html>Please log in</html>", *, path: str | None = None, times: int | None = None) -> Fault:
-        """Answer 200 with a body that is not JSON, as a captive portal does."""
-        return self._add(Answer(200, {"content-type": "text/html"}, body), path, times)
+    def garbage(
+        self,
+        body: bytes = b"<html>Please log in</html>",
+        *,
+        taken: bool = False,
+        path: str | None = None,
+        times: int | None = None,
+    ) -> Fault:
+        """Answer 200 with a body that is not JSON, as a captive portal does; `taken` as in answer()."""
+        return self._add(Answer(200, {"content-type": "text/html"}, body, taken), path, times)
 
     def refuse_token(self, *, status: int = 401, path: str | None = None, times: int | None = None) -> Fault:
         """Refuse every token, also the right one. To change the right one, change Store.tokens."""
@@ -165,6 +176,10 @@ class Faults:
                 fault.hit()
                 return fault, fault.effect
         return None
+
+    def ahead(self, path: str) -> Effect | None:
+        """The effect of the fault that the next request to this path would meet; that is not a hit."""
+        return next((each.effect for each in self._script if each.fits(path) and isinstance(each.effect, Effect)), None)
 
     def for_metrics(self) -> Iterator[tuple[Fault, MetricsEffect]]:
         """The faults to check a batch against. A caller that refuses it for one calls that fault's hit()."""

@@ -6,8 +6,9 @@ viewers, and drawn by the browser. Everything is served from here; the page's po
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any, Final
 
@@ -16,14 +17,23 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from towerops_agent.api.wire.contract import METRICS_PATH
+from towerops_lab.sandbox.app import read_body
 from towerops_lab.sandbox.docs import docs_page
+from towerops_lab.sandbox.faults import Answer, Cut, Effect, Faults, Hold
 from towerops_lab.sandbox.glance import WINDOW_US, Glance
+from towerops_lab.sandbox.guard import MOST_OCTETS, problem_of_host, problem_of_turn
 from towerops_lab.sandbox.openapi import document
 from towerops_lab.sandbox.store import Store
-from towerops_lab.sandbox.switches import Switch
+from towerops_lab.sandbox.switches import Switch, api_switches
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 SHORTEST_S: Final = 0.25
 """The least time between two looks."""
+
+LONGEST_S: Final = 2.0
+"""The most time between two looks while anybody watches."""
 
 SHARE: Final = 0.05
 """The largest share of the event loop's time for building the state: after a slow one, the next one waits longer."""
@@ -47,69 +57,72 @@ class Site:
 
 
 class Page:
-    """The view of a store. `switches`: those of the API; others may be added."""
+    """The view of a store. `switches`: those of the API, and others that were added; `glance`: what is known of the devices."""
 
-    def __init__(self, store: Store, switches: Sequence[Switch], site: Site) -> None:
+    def __init__(self, store: Store, faults: Faults, site: Site) -> None:
         self._store = store
-        self.switches = {switch.id: switch for switch in switches}
+        self._faults = faults
+        self.switches = {switch.id: switch for switch in api_switches(faults)}
         self._site = site
-        self._glance = Glance()
+        self.glance = Glance()
         self._etag = ""
         self._shown: bytes = b""
         self._next_look_s = 0.0
         now_us = time.time_ns() // 1000
         self._configure()
         for batch in store.records.batches_since(now_us - WINDOW_US):
-            self._glance.take(batch)
-        store.listen(self._glance.take)
+            self.glance.take(batch)
+        store.listen(self.glance.take)
 
     def add(self, switches: Sequence[Switch]) -> None:
         """Show these switches as well."""
         self.switches.update({switch.id: switch for switch in switches})
 
     def routes(self) -> list[BaseRoute]:
-        """The page's routes."""
+        """The page's routes. All handlers are coroutines: a plain function would run on a thread of its own, beside the API."""
         return [
-            Route("/", self._index, methods=["GET"]),
-            Route("/docs", self._docs, methods=["GET"]),
-            Route("/openapi.json", self._openapi, methods=["GET"]),
-            Route("/page/state", self._state, methods=["GET"]),
-            Route("/page/events", self._events, methods=["GET"]),
-            Route("/page/charts/{device:path}", self._charts, methods=["GET"]),
-            Route("/page/switches/{switch:path}", self._turn, methods=["POST"]),
-            Route("/page/{name}", self._file, methods=["GET"]),
+            Route("/", _guarded(self._index), methods=["GET"]),
+            Route("/docs", _guarded(self._docs), methods=["GET"]),
+            Route("/openapi.json", _guarded(self._openapi), methods=["GET"]),
+            Route("/page/state", _guarded(self._state), methods=["GET"]),
+            Route("/page/events", _guarded(self._events), methods=["GET"]),
+            Route("/page/charts/{device:path}", _guarded(self._charts), methods=["GET"]),
+            Route("/page/switches/{switch:path}", _guarded(self._turn), methods=["POST"]),
+            Route("/page/{name}", _guarded(self._file), methods=["GET"]),
         ]
 
-    def _index(self, _: Request) -> Response:
+    async def _index(self, _: Request) -> Response:
         return _asset("index.html")
 
-    def _file(self, request: Request) -> Response:
+    async def _file(self, request: Request) -> Response:
         return _asset(request.path_params["name"])
 
-    def _docs(self, _: Request) -> Response:
+    async def _docs(self, _: Request) -> Response:
         return HTMLResponse(docs_page(document(self._store.accepts)), headers=_HEADERS)
 
-    def _openapi(self, _: Request) -> Response:
+    async def _openapi(self, _: Request) -> Response:
         return _json(document(self._store.accepts))
 
-    def _state(self, _: Request) -> Response:
+    async def _state(self, _: Request) -> Response:
         return Response(self._look(), media_type="application/json", headers=_HEADERS)
 
-    def _charts(self, request: Request) -> Response:
+    async def _charts(self, request: Request) -> Response:
         self._configure()
-        charts = self._glance.charts(request.path_params["device"], time.time_ns() // 1000)
+        charts = self.glance.charts(request.path_params["device"], time.time_ns() // 1000)
         return _json({"error": "no such device is shown"}, 404) if charts is None else _json(charts)
 
     async def _turn(self, request: Request) -> Response:
-        """Turn a switch. Only for the page itself: another site's form can't send JSON or this origin."""
-        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            return _json({"error": "expected a request of the page's own"}, 403)
+        """Turn a switch."""
+        if problem := problem_of_turn(request.headers):
+            return _json({"error": problem}, 403)
         switch = self.switches.get(request.path_params["switch"])
         if switch is None:
             return _json({"error": "no such switch"}, 404)
+        body = await read_body(request, MOST_OCTETS)
+        if len(body) > MOST_OCTETS:
+            return _json({"error": f"the body has more than {MOST_OCTETS} octets"}, 413)
         try:
-            wanted = msgspec.json.decode(await request.body(), type=dict[str, bool])
-            on = wanted["on"]
+            on = msgspec.json.decode(body, type=dict[str, bool])["on"]
         except (ValueError, KeyError):
             return _json({"error": 'expected {"on": true} or {"on": false}'}, 422)
         switch.set(on)
@@ -121,6 +134,7 @@ class Page:
         return StreamingResponse(self._stream(), media_type="text/event-stream", headers=_HEADERS)
 
     async def _stream(self) -> AsyncIterator[bytes]:
+        """The state now, after each change, and at least each LONGEST_S: what a switch has come to changes without one."""
         seen = b""
         while True:
             change = self._store.changes.mark()
@@ -128,7 +142,9 @@ class Page:
             if shown is not seen:
                 yield b"data: " + shown + b"\n\n"
                 seen = shown
-            await change.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LONGEST_S):
+                    await change.wait()
             await asyncio.sleep(max(SHORTEST_S, self._next_look_s - time.monotonic()))  # several changes make one look
 
     def _look(self) -> bytes:
@@ -142,13 +158,14 @@ class Page:
 
     def _put_together(self, now_us: int) -> dict[str, Any]:
         self._configure()
-        store, glance = self._store, self._glance
+        store, glance = self._store, self.glance
         heartbeat = store.heartbeats[-1] if store.heartbeats else None
         return {
             "now_us": now_us,
             "title": self._site.title,
             "about": self._site.about,
             "heartbeat": None if heartbeat is None else {**msgspec.to_builtins(heartbeat), "heard_us": store.heard_us},
+            "api": {"barred": _barred(self._faults.ahead(METRICS_PATH)), **asdict(store.contact)},
             "metrics": store.metric_count,
             "batches": len(store.batches),
             "repeats": store.repeats,
@@ -166,6 +183,7 @@ class Page:
                     "explanation": switch.explanation,
                     "momentary": switch.momentary,
                     "on": switch.is_on,
+                    "note": switch.note(),
                 }
                 for switch in self.switches.values()
             ],
@@ -176,11 +194,29 @@ class Page:
         if self._etag == self._store.etag:
             return
         self._etag = self._store.etag
-        try:
-            document = msgspec.json.decode(self._store.config_body, type=dict[str, Any])
-        except ValueError:
-            document = {}
-        self._glance.configure(document)
+        self.glance.configure(self._store.config_body)
+
+
+def _guarded(handler: Handler) -> Handler:
+    """The handler, for requests by a name that is this machine's."""
+
+    async def answer(request: Request) -> Response:
+        problem = problem_of_host(request.headers)
+        return _json({"error": problem}, 403) if problem else await handler(request)
+
+    return answer
+
+
+def _barred(effect: Effect | None) -> str:
+    """What keeps the agent's batches out at the moment: "cut", "refused" or "failing"; "" if nothing does."""
+    match effect:
+        case Cut() | Hold():
+            return "cut"
+        case Answer(status=401 | 403):
+            return "refused"
+        case Answer(status=status) if status >= 300:
+            return "failing"
+    return ""
 
 
 def _asset(name: str) -> Response:

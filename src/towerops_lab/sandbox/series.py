@@ -76,12 +76,21 @@ def rates(points: Iterable[tuple[int, tuple[float | None, ...], bool]]) -> list[
         if before is not None:
             seconds = (time_us - before[0]) / 1e6
             last = last or [None] * len(counters)
-            fell = sum(b is not None and n is not None and n < b for b, n in zip(before[1], counters, strict=True))
+            fell = _fallen(before[1], counters)
             now = tuple(_rate(b, n, seconds, fell, previous) for b, n, previous in zip(before[1], counters, last, strict=True))
             last = [rate if rate is not None else previous for rate, previous in zip(now, last, strict=True)]
             found.append((time_us, now, late))
         before = (time_us, counters)
     return found
+
+
+def restarted_us(points: Iterable[tuple[int, tuple[float | None, ...], bool]]) -> int:
+    """When the counters of an interface last began again: the time of the newest point at which several fell; 0 for never."""
+    return max((after[0] for before, after in pairwise(points) if _fallen(before[1], after[1]) > 1), default=0)
+
+
+def _fallen(before: tuple[float | None, ...], now: tuple[float | None, ...]) -> int:
+    return sum(b is not None and n is not None and n < b for b, n in zip(before, now, strict=True))
 
 
 def _rate(before: float | None, now: float | None, seconds: float, fell: int, previous: float | None) -> float | None:

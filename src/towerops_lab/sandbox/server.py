@@ -26,7 +26,6 @@ from towerops_lab.sandbox.changes import Changes
 from towerops_lab.sandbox.faults import Faults
 from towerops_lab.sandbox.page import Page, Site
 from towerops_lab.sandbox.store import Store
-from towerops_lab.sandbox.switches import api_switches
 
 IDLE_S = 75  # how long an idle connection is kept, as nginx does: longer than the agent's 60 s from heartbeat to heartbeat
 
@@ -46,7 +45,7 @@ class Sandbox:
         """`path`: the database's; `site`: serve a web page of this site too, and the API's document, at the root."""
         self.store = Store(config, token, accepts, path=path)
         self.faults = Faults()
-        self.page = None if site is None else Page(self.store, api_switches(self.faults), site)
+        self.page = None if site is None else Page(self.store, self.faults, site)
         self.app = make_app(self.store, self.faults, [] if self.page is None else self.page.routes())
 
     @asynccontextmanager

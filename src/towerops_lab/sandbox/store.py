@@ -12,9 +12,13 @@ from typing import cast
 
 import msgspec
 
-from towerops_agent.api.wire.contract import Accepts, Config, EquipmentStatus, Heartbeat, InterfaceStat, Metric, SensorReading
+from towerops_agent.api.wire.contract import Accepts, EquipmentStatus, Heartbeat, InterfaceStat, Metric, SensorReading
+from towerops_agent.config.document.equipment import read_config
+from towerops_agent.config.document.text import config_text
+from towerops_agent.errors import InvalidConfig
 from towerops_lab.sandbox.batch import Batch, Exchange, MetricIdentity
 from towerops_lab.sandbox.changes import Changes
+from towerops_lab.sandbox.contact import Contact
 from towerops_lab.sandbox.records import MAX_HEARTBEATS, MAX_METRICS, Batches, Records
 
 MAX_EXCHANGES = 20_000
@@ -42,6 +46,7 @@ class Store:
         self.heartbeats: list[Heartbeat] = [heartbeat for _, heartbeat in self.records.heartbeats()]
         self.heard_us = max((heard_us for heard_us, _ in self.records.heartbeats()), default=0)
         self.exchanges: list[Exchange] = []
+        self.contact = Contact()
         self.repeats = 0  # batches that were sent again with their key, and were not stored again
         self.clock_us = clock_us
         self._listeners: list[Callable[[Batch], None]] = []
@@ -90,6 +95,7 @@ class Store:
         if len(self.exchanges) >= MAX_EXCHANGES:
             del self.exchanges[: MAX_EXCHANGES // 2]
         self.exchanges.append(exchange)
+        self.contact.take(exchange)
         self.changes.tell()
 
     @property
@@ -129,7 +135,14 @@ class Store:
 
 
 def _stated_limits(config_body: bytes) -> Accepts:
+    """The limits in a configuration, as the agent reads them: one that is bad has its default, and costs no other one."""
     try:
-        return msgspec.json.decode(config_body, type=Config).accepts or Accepts()
-    except ValueError:
+        stated = read_config(config_text(config_body)).accepts
+    except InvalidConfig:
         return Accepts()
+    return Accepts(
+        content_encodings=list(stated.content_encodings),
+        max_metrics=stated.max_metrics,
+        max_body_bytes=stated.max_body_octets,
+        metric_types=list(stated.metric_types),
+    )

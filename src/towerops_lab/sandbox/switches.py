@@ -1,6 +1,6 @@
 """Switches on the page, for the API and for whatever else the sandbox was given (see demo/).
 
-Each is independent; `turn` carries it out. Used on one event loop's thread.
+Each is independent; `turn` carries it out, `note` says what it has come to. Used on one event loop's thread.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,10 @@ SLOW_S = 4.0
 
 @dataclass(slots=True)
 class Switch:
-    """`group`: "api", "site" or a device's id. `momentary`: a push button, which does not stay on."""
+    """`group`: "api", "site" or a device's id. `momentary`: a push button, which does not stay on.
+
+    `note`: what is to be said of it now, beside its explanation; "" for nothing.
+    """
 
     id: str
     group: str
@@ -22,6 +25,7 @@ class Switch:
     turn: Callable[[bool], None]
     momentary: bool = False
     is_on: bool = False
+    note: Callable[[], str] = lambda: ""
 
     def set(self, on: bool) -> None:
         """Turn it on or off; a push button is only pushed."""

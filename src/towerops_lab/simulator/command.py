@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from towerops_lab.port import serve_at
 from towerops_lab.simulator.fleet import FIRST_ADDRESS, FleetServer, fleet_config, make_fleet
 from towerops_lab.simulator.profiles import Profile
 
@@ -45,11 +46,10 @@ async def _serve(server: FleetServer, port: int, ready: Callable[[int], None]) -
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as parts:
         try:
-            bound = await parts.enter_async_context(server.serve(port))
+            bound, is_wanted = await serve_at(parts, server.serve, port)
         except OSError as error:
-            if not port:
-                raise click.ClickException(f"no UDP port on the loopback interface: {error}") from None
+            raise click.ClickException(f"no UDP port on the loopback interface: {error}") from None
+        if not is_wanted:
             click.echo(f"port {port} is in use; another one is used", err=True)
-            bound = await parts.enter_async_context(server.serve(0))
         ready(bound)
         await stop.wait()

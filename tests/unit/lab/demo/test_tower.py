@@ -1,10 +1,8 @@
 """The demo's tower answers on loopback, and its switches do what they say."""
 
-import socket
 import time
 from ipaddress import ip_address
 
-from towerops_lab.demo.port import free_port
 from towerops_lab.demo.tower import PORT, tower
 
 
@@ -38,10 +36,3 @@ async def test_the_switches_reach_their_devices():
         assert not switches["backhaul-reboot"].is_on
         switches["mains"].set(True)
         assert site.world.moment(time.time() + 1, 0.0).outage_s > 0
-
-
-def test_a_port_that_is_taken_is_not_free():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        taken = listener.getsockname()[1]
-        assert free_port(taken) == 0
-    assert free_port(0) == 0
