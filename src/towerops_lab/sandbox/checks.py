@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from towerops_agent.api.wire.contract import Accepts, Heartbeat, Metric, Metrics, SensorReading
-from towerops_agent.delivery.course.metrics import timestamp
+from towerops_agent.delivery.course.parcel import timestamp
 from towerops_agent.zstd import DamagedFrame, Frames
 from towerops_lab.sandbox.kinds import kind_of, subject_of
 

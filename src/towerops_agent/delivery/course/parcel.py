@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Metric, Reachability, Metrics, SensorReading
+from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Metric, Metrics, Reachability, SensorReading
 from towerops_agent.buffer.format.batch import Batch, LeftOut, StoredPoll
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.model import INTERFACE_COLUMNS, STATES, Layout, Number, Poll
