@@ -18,7 +18,7 @@ from towerops_lab.sandbox.changes import Changes
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Send this answer. `taken`: the request has its effect first, else it has none."""
+    """Send this answer. `taken`: the request has its effect first, else no effect."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
