@@ -1,0 +1,1 @@
+"""The pure decisions of a group: who is there, and who polls which device."""
