@@ -1,0 +1,117 @@
+from support.beats import beat
+from towerops_agent.group.course.members import Heard, Members
+from towerops_agent.group.course.wire import Presence
+
+
+def listening(until: int) -> Members:
+    """The members as of `me`, which has heard itself each second."""
+    members = Members("me", "mine", 0.0)
+    for second in range(until + 1):
+        assert members.hear(beat("me", second, boot="mine"), float(second)) is Heard.OWN
+    return members
+
+
+def go_on(members: Members, since: int, until: int) -> None:
+    for second in range(since, until + 1):
+        members.hear(beat("me", second, boot="mine"), float(second))
+
+
+def names(members: Members) -> list[str]:
+    return [member.name for member in members]
+
+
+def test_a_member_is_there_from_its_first_beat_until_ten_silent_seconds():
+    members = listening(0)
+    assert members.hear(beat("a", 5), 0.5) is Heard.NEWS
+    assert names(members) == ["a"]
+    go_on(members, 1, 10)
+    assert members.take_lost(10.4) == []
+    go_on(members, 11, 11)
+    assert [member.name for member in members.take_lost(11.0)] == ["a"]
+    assert names(members) == []
+    assert members.take_lost(30.0) == []
+
+
+def test_silence_does_not_count_while_the_engine_is_away():
+    members = listening(0)
+    members.hear(beat("a", 5), 0.0)
+    assert not members.engine_is_away(2.4)
+    assert members.engine_is_away(2.6)
+    assert members.take_lost(1000.0) == []
+    members.hear(beat("me", 1, boot="mine"), 1000.0)
+    assert not members.engine_is_away(1000.0)
+    assert members.take_lost(1000.0) == []
+    go_on(members, 1001, 1007)
+    assert members.take_lost(1007.0) == [], "the first two and a half seconds of the outage counted"
+    go_on(members, 1008, 1008)
+    assert [member.name for member in members.take_lost(1008.0)] == ["a"]
+
+
+def test_nobody_is_lost_before_this_member_hears_itself():
+    members = Members("me", "mine", 0.0)
+    members.hear(beat("a"), 0.0)
+    assert members.engine_is_away(0.0)
+    assert members.listened_s(500.0) == 0
+    assert members.take_lost(500.0) == []
+
+
+def test_an_old_beat_revives_nobody():
+    members = listening(0)
+    members.hear(beat("a", 5), 0.0)
+    assert members.hear(beat("a", 5), 1.0) is Heard.OLD
+    go_on(members, 1, 11)
+    members.take_lost(11.0)
+    assert members.hear(beat("a", 5), 11.0) is Heard.OLD
+    assert members.hear(beat("a", 4), 11.0) is Heard.OLD
+    assert names(members) == []
+    assert members.hear(beat("a", 6), 11.0) is Heard.NEWS
+
+
+def test_a_beat_of_an_earlier_start_revives_nobody():
+    members = listening(0)
+    members.hear(beat("a", 5, boot="first"), 0.0)
+    members.hear(beat("a", 0, boot="second"), 0.0)
+    assert members.hear(beat("a", 6, boot="first"), 0.0) is Heard.OLD
+    assert members.hear(beat("a", 1, boot="second"), 0.0) is Heard.NEWS
+    for i in range(7):
+        members.hear(beat("a", 0, boot=f"third{i}"), 0.0)
+    assert members.hear(beat("a", 7, boot="first"), 0.0) is Heard.OLD
+    members.hear(beat("a", 0, boot="fourth"), 0.0)
+    assert members.hear(beat("a", 7, boot="first"), 0.0) is Heard.NEWS, "so many are not remembered"
+
+
+def test_a_member_that_says_goodbye_is_gone_at_once():
+    members = listening(0)
+    members.hear(beat("a", 1), 0.0)
+    assert members.hear(beat("a", 2, presence=Presence.LEAVING), 0.0) is Heard.NEWS
+    assert members.hear(beat("b", 2, presence=Presence.LEAVING), 0.0) is Heard.NEWS
+    assert names(members) == []
+    assert len(members) == 0
+
+
+def test_another_agent_with_the_same_name_is_found_out():
+    members = listening(3)
+    assert members.hear(beat("me", 9, boot="other"), 3.0) is Heard.NAMESAKE
+    assert members.hear(beat("me", 3, boot="mine"), 3.0) is Heard.OLD
+    assert names(members) == []
+
+
+def test_time_in_which_the_process_stood_still_does_not_count():
+    members = listening(0)
+    members.hear(beat("a", 1), 0.0)
+    members.pass_over(100.0)
+    assert members.listened_s(101.0) == 1
+    assert not members.engine_is_away(101.0)
+    assert members.take_lost(101.0) == []
+
+
+def test_all_are_forgotten():
+    members = listening(0)
+    members.hear(beat("a", 1), 0.0)
+    members.forget()
+    assert members.get("a") is None
+    assert members.hear(beat("a", 1), 0.0) is Heard.OLD
+    members.hear(beat("a", 2), 3.0)
+    member = members.get("a")
+    assert member is not None
+    assert member.heard_at == 3
