@@ -11,8 +11,8 @@ from collections.abc import Callable
 import machine
 
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, Version, decode_message, encode_message
-from towerops_agent.snmp.wire.oid import parse_oid
 
 VARBINDS = 24
 REQUEST_ID = 0x12345678

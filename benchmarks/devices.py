@@ -20,8 +20,8 @@ from uuid import UUID
 
 import msgspec
 
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.message import Community, Request, Version
-from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.profiles import PROFILES
 
 SENSORS, INTERFACES = 20, 48

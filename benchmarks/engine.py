@@ -23,9 +23,9 @@ from machine import heading, note, row
 
 from towerops_agent.counters import Counters
 from towerops_agent.snmp.client import SnmpClient
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.exchange import Reply
 from towerops_agent.snmp.wire.message import Community, Request, Version
-from towerops_agent.snmp.wire.oid import parse_oid
 
 SIZES = (1, 20, 60)
 DEVICES = 50

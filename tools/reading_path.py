@@ -94,7 +94,7 @@ def configuration(port: int) -> dict[str, Any]:
 async def measure() -> tuple[list[str], list[str]]:
     """The modules that a run passes in which the readings of one device arrive, and those of them since polling began."""
     from towerops_agent.snmp.wire import ber
-    from towerops_agent.snmp.wire.oid import parse_oid
+    from towerops_agent.snmp.wire.ber import parse_oid
     from towerops_lab.sandbox.server import Sandbox
     from towerops_lab.simulator.device import SimulatedDevice, table
     from towerops_lab.simulator.server import serve

@@ -18,8 +18,8 @@ from playwright.async_api import Browser, async_playwright
 
 from towerops_agent.api.wire.contract import HEARTBEAT_PATH, METRICS_PATH
 from towerops_agent.model import INTERFACE_COLUMNS
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.message import Community, Request, Version, decode_message
-from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.demo.site import ACCEPTS, SITE, TOKEN, demo_config
 from towerops_lab.demo.tower import COMMUNITY, INTERVAL_S, Tower, tower
 from towerops_lab.sandbox.server import Sandbox

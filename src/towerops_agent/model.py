@@ -95,7 +95,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """One reading to take. `oid`: its encoded octets (snmp/wire/oid.py); `divisor`: never 0, and 1 means "as read"."""
+    """One reading to take. `oid`: its encoded octets (snmp/wire/ber.py); `divisor`: never 0, and 1 means "as read"."""
 
     id: str
     oid: bytes

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from support.devices import device, equipment
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.oid import parse_oid
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 
 SENSORS, INTERFACES = 20, 48

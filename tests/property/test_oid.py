@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from support.strategies import SUBIDENTIFIERS, oid_numbers
 from towerops_agent.errors import InvalidOid
-from towerops_agent.snmp.wire.oid import child, encode_oid, format_oid, is_within, parse_oid, subidentifiers
+from towerops_agent.snmp.wire.ber import child, encode_oid, format_oid, is_within, parse_oid, subidentifiers
 
 
 @given(oid_numbers(max_size=126), st.sampled_from(("", ".")))

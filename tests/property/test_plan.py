@@ -9,8 +9,8 @@ from towerops_agent.model import INTERFACE_COLUMNS
 from towerops_agent.polling.course.plan import MAX_OCTETS, SYS_UP_TIME, USM_OCTETS, Planner, interface_columns, make_plan
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import child, parse_oid
 from towerops_agent.snmp.wire.message import Message, Pdu, PduType, encode_message
-from towerops_agent.snmp.wire.oid import child, parse_oid
 
 LONGEST_COMMUNITY = b"c" * 64
 SENSORS = st.lists(

@@ -10,7 +10,7 @@ from towerops_agent.polling.course.interpret import interpret, number
 from towerops_agent.polling.course.plan import NARROW_OCTETS, WIDE_OCTETS, make_plan
 from towerops_agent.polling.course.traits import NARROW, STARTING_VARBINDS, UNKNOWN, WIDE, Traits
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.oid import child, parse_oid
+from towerops_agent.snmp.wire.ber import child, parse_oid
 
 COUNTERS = (ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32, ber.INTEGER)
 ABSENT = (ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW)

@@ -18,7 +18,7 @@ from towerops_agent.model import (
     UsmUser,
 )
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.snmp.wire.oid import parse_oid
+from towerops_agent.snmp.wire.ber import parse_oid
 
 CONFIG = """\
 view system included .1.3.6.1.2.1.1

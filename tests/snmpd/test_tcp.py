@@ -5,8 +5,8 @@ import pytest
 from support import asking, net_snmp
 from towerops_agent.counters import Count
 from towerops_agent.snmp.session import Session, walk
+from towerops_agent.snmp.wire.ber import format_oid, parse_oid
 from towerops_agent.snmp.wire.exchange import Reply
-from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 
 BASE = "1.3.6.1.4.1.8072.9999"
 

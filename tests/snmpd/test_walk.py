@@ -4,8 +4,8 @@ import pytest
 
 from support import asking, net_snmp
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import format_oid, parse_oid
 from towerops_agent.snmp.wire.message import PduType, Request
-from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 
 SUBTREES = {
     "system": "1.3.6.1.2.1.1",

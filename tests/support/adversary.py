@@ -14,9 +14,9 @@ from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, Plan,
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.traits import UNKNOWN, WIDE, Traits
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, child, parse_oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Pdu, PduType, Request, Value, error_name
-from towerops_agent.snmp.wire.oid import Oid, child, parse_oid
 
 Held = tuple[int, Value]
 Behaviour = tuple[str, int, int]

@@ -7,9 +7,9 @@ from towerops_agent.counters import Counters
 from towerops_agent.snmp import session as sessions
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.session import Session
+from towerops_agent.snmp.wire.ber import format_oid, parse_oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
 from towerops_agent.snmp.wire.message import Community, Pdu, Request, Version
-from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 
 PATIENT_S = (5.0, 10.0)
 """For a device that answers: no test waits that long."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from towerops_agent.model import Credentials, Equipment, Interface, Secret, Sensor, SnmpVersion
 from towerops_agent.polling.course.device import Device, make_device
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.snmp.wire.oid import parse_oid
+from towerops_agent.snmp.wire.ber import parse_oid
 
 LAYOUT = 7
 

@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import format_oid
 from towerops_agent.snmp.wire.message import Value
-from towerops_agent.snmp.wire.oid import format_oid
 
 SEARCHED = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 """snmpd is not on everybody's PATH."""

@@ -6,8 +6,8 @@ Each counter tells by its value whose it is, and grows with each poll.
 from dataclasses import dataclass, field
 
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, child, parse_oid, subidentifiers
 from towerops_agent.snmp.wire.message import ErrorStatus, Message, PduType, decode_message, encode_message, response
-from towerops_agent.snmp.wire.oid import Oid, child, parse_oid, subidentifiers
 
 IF_ENTRY, IF_X_ENTRY = parse_oid("1.3.6.1.2.1.2.2.1"), parse_oid("1.3.6.1.2.1.31.1.1.1")
 SYS_UP_TIME = parse_oid("1.3.6.1.2.1.1.3.0")

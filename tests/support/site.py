@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.oid import parse_oid
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice, table
 from towerops_lab.simulator.server import serve
 

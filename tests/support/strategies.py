@@ -3,8 +3,8 @@
 from hypothesis import strategies as st
 
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import MAX_SUBIDENTIFIER, encode_oid
 from towerops_agent.snmp.wire.message import Message, Pdu, PduType
-from towerops_agent.snmp.wire.oid import MAX_SUBIDENTIFIER, encode_oid
 
 SUBIDENTIFIERS = st.one_of(
     st.integers(0, 200), st.sampled_from((127, 128, 16383, 16384, MAX_SUBIDENTIFIER)), st.integers(0, MAX_SUBIDENTIFIER)

@@ -19,7 +19,7 @@ IMPORTED = {
     "config/document/fields.py": ("pathlib", "from pathlib import Path\nPath('/etc/hosts').read_text()"),
     "delivery/course/verdicts.py": ("random", "import random\nrandom.random()"),
     "polling/course/traits.py": ("os", "import os\nos.urandom(4)"),
-    "snmp/wire/oid.py": ("secrets", "import secrets\nsecrets.token_bytes(4)"),
+    "snmp/wire/ber.py": ("secrets", "import secrets\nsecrets.token_bytes(4)"),
     "telemetry/views/history.py": ("asyncio", "from towerops_agent.telemetry.marks import boot_clock_s\nboot_clock_s()"),
 }
 """Where what is planted, and which module's import the gate is to name; the last one comes in by another module of ours."""
@@ -54,7 +54,7 @@ def test_a_circle_an_arrow_back_up_and_a_module_without_a_layer_break_the_contra
     said = broken(
         tmp_path,
         {
-            "snmp/wire/oid.py": "def later():\n    from towerops_agent.snmp.wire import message",
+            "snmp/wire/ber.py": "def later():\n    from towerops_agent.snmp.wire import message",
             "buffer/room.py": "from towerops_agent.delivery.course import pace",
             "new.py": '"""A module that no layer has."""',
         },

@@ -18,7 +18,7 @@ from towerops_agent.model import AuthProtocol, PrivProtocol, Secret, SnmpVersion
 from towerops_agent.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from towerops_agent.snmp.wire.oid import Oid
+    from towerops_agent.snmp.wire.ber import Oid
     from towerops_agent.snmptool.target import Target
 
 EXIT_FAILURE = 1

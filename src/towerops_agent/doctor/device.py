@@ -23,9 +23,9 @@ from towerops_agent.reasons import Reason, reason_of
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import format_oid, parse_oid
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.message import PduType, Request
-from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 from towerops_agent.text import counted
 
 AT_ONCE: Final = 50

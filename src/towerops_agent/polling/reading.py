@@ -36,9 +36,9 @@ from towerops_agent.polling.course.traits import (
 from towerops_agent.polling.interfaces import Verifier, withheld_of
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.session import Asker, Session
+from towerops_agent.snmp.wire.ber import Oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
 from towerops_agent.snmp.wire.message import Community, Request
-from towerops_agent.snmp.wire.oid import Oid
 
 log = structlog.get_logger()
 

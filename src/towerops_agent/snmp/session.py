@@ -18,9 +18,9 @@ from typing import Final, Protocol
 
 from towerops_agent.errors import SnmpError
 from towerops_agent.reasons import Reason
+from towerops_agent.snmp.wire.ber import Oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
 from towerops_agent.snmp.wire.message import Request, Varbind
-from towerops_agent.snmp.wire.oid import Oid
 from towerops_agent.snmp.wire.usm import Security
 from towerops_agent.snmp.wire.walking import WalkCourse, WalkEnd
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from towerops_agent.errors import InvalidOid
-from towerops_agent.snmp.wire.oid import Oid, parse_oid
+from towerops_agent.snmp.wire.ber import Oid, parse_oid
 
 _IF_ENTRY: Final = "1.3.6.1.2.1.2.2.1"
 _IFX_ENTRY: Final = "1.3.6.1.2.1.31.1.1.1"

@@ -24,7 +24,7 @@ from towerops_agent.snmptool.views.as_text import END_OF_MIB_V1, varbind_text
 from towerops_agent.snmptool.views.probe_report import report_json, report_text
 
 if TYPE_CHECKING:
-    from towerops_agent.snmp.wire.oid import Oid
+    from towerops_agent.snmp.wire.ber import Oid
 
 __all__ = ["choose_target", "kept_devices", "print_get", "print_probe", "print_walk"]
 

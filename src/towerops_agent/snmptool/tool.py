@@ -17,9 +17,9 @@ from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.session import Session, WalkEndedEarly, walk
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Varbind
-from towerops_agent.snmp.wire.oid import Oid
 from towerops_agent.snmptool.target import Target
 from towerops_agent.snmptool.views.as_text import error_text
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from towerops_agent.errors import InvalidOid, MalformedMessage
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, subidentifiers
 from towerops_agent.snmp.wire.message import (
     ErrorStatus,
     Message,
@@ -22,7 +23,6 @@ from towerops_agent.snmp.wire.message import (
     encode_value,
     response,
 )
-from towerops_agent.snmp.wire.oid import Oid, subidentifiers
 
 Live = Value | Callable[[float], Value]
 """A value, or a function of the seconds since the device started."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, subidentifiers
 from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Value, Version, decode_pdu, encode_value
-from towerops_agent.snmp.wire.oid import Oid, subidentifiers
 from towerops_lab.simulator.world import Moment
 
 Live = Value | Callable[[Moment], Value]

@@ -14,8 +14,8 @@ from towerops_agent.config.kept import seal
 from towerops_agent.counters import Counters
 from towerops_agent.model import Secret
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid, subidentifiers
 from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
-from towerops_agent.snmp.wire.oid import parse_oid, subidentifiers
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 

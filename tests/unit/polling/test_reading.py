@@ -16,10 +16,10 @@ from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE
 from towerops_agent.polling.reading import Poller, Reader
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.exchange import NoReply
 from towerops_agent.snmp.wire.message import decode_message, encode_message
 from towerops_agent.snmp.wire.oddities import Oddity
-from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 

@@ -16,7 +16,7 @@ from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner
 from towerops_agent.polling.reading import Poller, PollResult
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.oid import format_oid
+from towerops_agent.snmp.wire.ber import format_oid
 from towerops_lab.simulator.device import SimulatedDevice
 
 POLL = Poll(devices.LAYOUT, 0, (1,), ((1, 0),), 1)

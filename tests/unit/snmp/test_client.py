@@ -10,9 +10,9 @@ from support import asking
 from towerops_agent.counters import Count
 from towerops_agent.snmp import client as snmp_client
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
-from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 

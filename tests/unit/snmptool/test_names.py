@@ -3,7 +3,7 @@
 import pytest
 
 from towerops_agent.errors import InvalidOid
-from towerops_agent.snmp.wire.oid import format_oid
+from towerops_agent.snmp.wire.ber import format_oid
 from towerops_agent.snmptool.names import OIDS, named_oid
 
 

@@ -33,7 +33,7 @@ from towerops_agent.config.document.fields import (
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Equipment, Interface, Sensor, Transport
-from towerops_agent.snmp.wire.oid import parse_oid
+from towerops_agent.snmp.wire.ber import parse_oid
 
 DEFAULT_INTERVAL_S = 60
 LEAST_DIVISOR = 1e-280

@@ -12,7 +12,7 @@ from towerops_agent.model import Equipment
 from towerops_agent.polling.course.news import AnswersElsewhere, Moved, News, OddReplies, WorksAt
 from towerops_agent.polling.course.plan import PER_INTERFACE
 from towerops_agent.reasons import HIDDEN, Reason, reason_of
-from towerops_agent.snmp.wire.oid import format_oid
+from towerops_agent.snmp.wire.ber import format_oid
 
 MOST_SHOWN: Final = 3
 

@@ -32,8 +32,8 @@ from towerops_agent.polling.course.traits import (
     UNVERIFIABLE,
 )
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, child, parse_oid, subidentifiers
 from towerops_agent.snmp.wire.message import Value, Varbind
-from towerops_agent.snmp.wire.oid import Oid, child, parse_oid, subidentifiers
 
 IF_OPER_STATUS: Final = parse_oid("1.3.6.1.2.1.2.2.1.8")
 IF_LAST_CHANGE: Final = parse_oid("1.3.6.1.2.1.2.2.1.9")

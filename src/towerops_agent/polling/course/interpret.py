@@ -20,7 +20,7 @@ from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.units import conversion, is_nothing
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.oid import Oid, is_within, parse_oid
+from towerops_agent.snmp.wire.ber import Oid, is_within, parse_oid
 
 _COUNTERS: Final = frozenset((ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32))
 

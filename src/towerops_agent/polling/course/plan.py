@@ -13,8 +13,8 @@ from weakref import WeakValueDictionary
 
 from towerops_agent.model import INTERFACE_COLUMNS
 from towerops_agent.polling.course.traits import ATTEMPTS, BY_DESCR, BY_NAME, NARROW
+from towerops_agent.snmp.wire.ber import Oid, child, parse_oid
 from towerops_agent.snmp.wire.message import Request
-from towerops_agent.snmp.wire.oid import Oid, child, parse_oid
 
 SYS_UP_TIME: Final = parse_oid("1.3.6.1.2.1.1.3.0")
 """First in each poll: it shows a reboot, and it is the smallest question."""

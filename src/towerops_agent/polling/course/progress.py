@@ -13,9 +13,9 @@ from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, Ask, 
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE, Traits
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, child
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, Request, error_name
-from towerops_agent.snmp.wire.oid import Oid, child
 
 ABSENT = frozenset((ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from towerops_agent.snmp.wire.oid import Oid
+from towerops_agent.snmp.wire.ber import Oid
 
 STARTING_VARBINDS: Final = 24
 """Varbinds in a first request: an answer of some 700 octets, which nearly all devices can send."""

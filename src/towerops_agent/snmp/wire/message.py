@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Final
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid
 from towerops_agent.snmp.wire.oddities import Oddities
-from towerops_agent.snmp.wire.oid import Oid
 
 Value = int | bytes | None
 """A varbind's value: an int for the integer types; the contents' octets for strings, OIDs, addresses and Opaque; else None."""

@@ -10,7 +10,7 @@ Pure. Source: RFC 1157 §4.1 and RFC 3416 §4.1 and §4.2.1, all of which the od
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from towerops_agent.snmp.wire.oid import Oid
+from towerops_agent.snmp.wire.ber import Oid
 
 ZERO = b"\x00"
 """The sub-identifier 0, encoded."""

@@ -19,8 +19,8 @@ from typing import ClassVar, Final
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, parse_oid
 from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, Version, decode_pdu
-from towerops_agent.snmp.wire.oid import Oid, parse_oid
 from towerops_agent.snmp.wire.usm_engine import Engine, EngineChange
 from towerops_agent.snmp.wire.usm_keys import KeyOfPassword, LocalizedKeys, Principal, derive_keys
 from towerops_agent.snmp.wire.usm_privacy import Privacy, make_privacy

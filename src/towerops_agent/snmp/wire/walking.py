@@ -11,9 +11,9 @@ from typing import Final
 from towerops_agent.errors import InvalidOid
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, format_oid, is_within, subidentifiers
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Varbind, Version, error_name
-from towerops_agent.snmp.wire.oid import Oid, format_oid, is_within, subidentifiers
 
 MAX_REPETITIONS: Final = 20
 """About what fits in an answer of 1,472 octets."""

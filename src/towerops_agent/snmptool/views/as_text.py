@@ -11,8 +11,8 @@ from typing import Final
 
 from towerops_agent.errors import InvalidOid
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, format_oid
 from towerops_agent.snmp.wire.message import ErrorStatus, Value, Varbind, error_name
-from towerops_agent.snmp.wire.oid import Oid, format_oid
 
 HEX_OCTETS_A_LINE: Final = 16
 BAD_TYPE: Final = "Variable has bad type"

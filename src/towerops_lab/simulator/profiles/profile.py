@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.message import Value
-from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.engine import USER
 from towerops_lab.simulator.mib import Live, Mib, Row
 from towerops_lab.simulator.world import Moment

@@ -19,7 +19,7 @@ from towerops_agent.model import (
     Transport,
     UsmUser,
 )
-from towerops_agent.snmp.wire.oid import parse_oid
+from towerops_agent.snmp.wire.ber import parse_oid
 
 TEMPERATURE = "1.3.6.1.4.1.14988.1.1.3.10.0"
 TOWER = {

@@ -7,8 +7,8 @@ from towerops_agent.doctor.findings.readings import Gap, Gaps, find_gaps, shown
 from towerops_agent.model import Equipment, Interface, Sensor
 from towerops_agent.polling.course.news import AnswersElsewhere, Moved, OddReplies, Restarted, WorksAt
 from towerops_agent.reasons import Reason
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.oddities import Oddity
-from towerops_agent.snmp.wire.oid import parse_oid
 
 DEVICE = Equipment(
     "eq",

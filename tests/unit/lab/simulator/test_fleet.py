@@ -10,8 +10,8 @@ import pytest
 
 from support import net_snmp
 from support.snmpd import require_snmpd
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.message import Community, Request, Version, decode_message
-from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.fleet import FIRST_ADDRESS, FleetServer, fleet_config, make_fleet
 from towerops_lab.simulator.profiles import PROFILES
 

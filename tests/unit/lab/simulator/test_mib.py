@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import encode_oid, parse_oid
 from towerops_agent.snmp.wire.message import (
     Community,
     ErrorStatus,
@@ -13,7 +14,6 @@ from towerops_agent.snmp.wire.message import (
     decode_message,
     decode_pdu,
 )
-from towerops_agent.snmp.wire.oid import encode_oid, parse_oid
 from towerops_lab.simulator.device import SimulatedDevice, table
 from towerops_lab.simulator.mib import MAX_REPETITIONS, REMEMBERED, Mib
 from towerops_lab.simulator.world import World

@@ -8,7 +8,7 @@ from support import net_snmp
 from support.skips import NO_IPV6
 from support.snmpd import require_snmpd
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.oid import parse_oid
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 

@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.message import Community, Request, Version, decode_message
-from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.profiles import PROFILES
 from towerops_lab.simulator.station import BOOT_S, Station
 from towerops_lab.simulator.world import World

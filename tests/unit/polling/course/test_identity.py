@@ -13,8 +13,8 @@ from towerops_agent.polling.interfaces import LOOK_AGAIN_POLLS
 from towerops_agent.polling.reading import Poller, PollResult
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.exchange import NoReply
-from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice, table
 
 HOST = "192.0.2.1"

@@ -7,9 +7,9 @@ from towerops_agent.polling.course.plan import NARROW_OCTETS, make_plan
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.traits import Traits
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import child, parse_oid
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Pdu, PduType
-from towerops_agent.snmp.wire.oid import child, parse_oid
 
 SENSORS = [child(parse_oid("1.3.6.1.4.1.99999"), n) for n in range(1, 30)]
 SILENCE = NoReply("timeout", 3)

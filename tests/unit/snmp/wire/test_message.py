@@ -4,8 +4,8 @@ import pytest
 
 from towerops_agent.errors import InvalidOid, MalformedMessage
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import format_oid, parse_oid
 from towerops_agent.snmp.wire.message import UNREADABLE, Community, Request, Version, decode_message, decode_varbinds, error_name
-from towerops_agent.snmp.wire.oid import format_oid, parse_oid
 
 GET_SYS_UP_TIME = bytes.fromhex(
     "30 29 020101 0406 7075626c6963 a0 1c 0204 12345678 020100 020100 30 0e 30 0c 0608 2b06010201010300 0500"

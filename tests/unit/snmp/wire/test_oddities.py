@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from support import asking, usm_agent
 from towerops_agent.reasons import Discard
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.exchange import MOST_MISSES, Exchanges, Reply, Transaction
 from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Message, Pdu, PduType, Version, encode_message
 from towerops_agent.snmp.wire.oddities import Oddity, without_extra_zeros
-from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_agent.snmp.wire.usm import UsmSecurity
 
 PEER, OTHER = ("192.0.2.1", 161), ("192.0.2.2", 161)

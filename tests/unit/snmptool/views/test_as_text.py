@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.message import UNREADABLE, Varbind
-from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_agent.snmptool.views.as_json import text_of, varbind_object, varbinds_json
 from towerops_agent.snmptool.views.as_text import BAD_TYPE, error_text, oid_text, value_text, varbind_text
 
