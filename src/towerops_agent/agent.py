@@ -39,8 +39,7 @@ from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.telemetry import collector, logs, systemd
 from towerops_agent.telemetry.live import LiveSocket
-from towerops_agent.telemetry.marks import Marks, boot_clock_s
-from towerops_agent.telemetry.observer import Observer
+from towerops_agent.telemetry.observer import Marks, Observer, boot_clock_s
 from towerops_agent.telemetry.views.health import health_text, judge
 from towerops_agent.telemetry.views.snapshot import SingleRun, encode_snapshot
 from towerops_agent.telemetry.views.status import render
@@ -171,7 +170,7 @@ class Agent:
                     group.create_task(self._go_on("layouts", self._restore_layouts)),
                 ]
                 if systemd.watchdog_interval_s() is not None:
-                    loops.append(group.create_task(self._go_on("watchdog", self._observer.run_watchdog)))
+                    loops.append(group.create_task(self._go_on("watchdog", lambda: systemd.feed_watchdog(self._marks))))
                 if self._page is not None:
                     loops.append(group.create_task(self._go_on("metrics", self._page.run)))
                 systemd.notify("READY=1")

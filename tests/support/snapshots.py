@@ -2,7 +2,7 @@
 
 import msgspec
 
-from towerops_agent.telemetry.views.snapshot import Configuration, Dealing, Snapshot, Undelivered
+from towerops_agent.telemetry.views.snapshot import Configuration, Dealing, DeviceReport, Snapshot, Undelivered
 
 NOW_US = 1_800_000_000_000_000
 MINUTE_US = 60_000_000
@@ -32,5 +32,27 @@ def snapshot(**changes) -> Snapshot:
         latest_s=0.04,
         a_minute={"polls": 3.0, "metrics": 204.0},
         counters={},
+    )
+    return msgspec.structs.replace(whole, **changes)
+
+
+def report(device_id: str, name: str, address: str, **changes) -> DeviceReport:
+    """A device that is up and lacks nothing, to be varied."""
+    whole = DeviceReport(
+        id=device_id,
+        name=name,
+        address=address,
+        state="up",
+        reason="",
+        since_us=NOW_US - 5 * MINUTE_US,
+        rtt_ms=2.0,
+        interval_s=60,
+        sensors=1,
+        interfaces=2,
+        missing={},
+        max_varbinds=20,
+        refused_at=None,
+        mute=0,
+        answers_from_elsewhere=False,
     )
     return msgspec.structs.replace(whole, **changes)

@@ -31,7 +31,7 @@ def told(part: str = "") -> set[str]:
     found = set()
     for cells in rows(OPERATIONS["Status"]):
         is_part = len(cells) == 3
-        if is_part == bool(part) and (not part or code(cells[0]) == [part]):
+        if is_part == bool(part) and (not part or part in code(cells[0])):
             found |= set(code(cells[1] if is_part else cells[0]))
     return found
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
-    from towerops_agent.telemetry.views.devices import DeviceReport
-    from towerops_agent.telemetry.views.snapshot import Snapshot
+    from towerops_agent.telemetry.views.snapshot import DeviceReport, Snapshot
 
 
 def read_snapshot(database: Path) -> "tuple[Snapshot | None, bool]":
@@ -47,12 +46,12 @@ def left_snapshot(database: Path) -> "Snapshot | None":
 def read_devices(database: Path) -> "list[DeviceReport]":
     """All devices, as the running agent reports them, or as a stopped one left them. Raises AgentError."""
     from towerops_agent.buffer.reader import DatabaseReader
-    from towerops_agent.telemetry.views.devices import KEY, decode_devices
+    from towerops_agent.telemetry.views.snapshot import DEVICES_KEY, decode_devices
 
     octets = ask_agent(database, b"devices")
     if octets is None:
         with DatabaseReader(database) as reader:
-            octets = reader.meta(KEY)
+            octets = reader.meta(DEVICES_KEY)
     found = None if octets is None else decode_devices(octets)
     if found is None:
         raise AgentError(f"no agent runs on the database {database}, and none left a list of its devices there: start it")

@@ -14,7 +14,7 @@ from towerops_agent.cli.reports import read_devices, read_snapshot
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
-    from towerops_agent.telemetry.views.devices import DeviceReport
+    from towerops_agent.telemetry.views.snapshot import DeviceReport
 
 WATCH_EACH_S = 2.0
 

@@ -1,7 +1,9 @@
 """Watches the agent's parts: a Snapshot for whoever asks (live.py), and each ten minutes one for the database.
 
-No part knows that it is there. It reads them, but for one mark: delivery that has nothing to deliver is not standing still, so
-the observer moves its mark. It also feeds systemd's watchdog, as long as all marks are in time.
+No part knows that it is there. It reads them, and the marks of the agent's loops: each says by when it moves again, so that one
+past its mark is stuck, whatever the process looks like from outside. It moves one mark itself: delivery that has nothing to
+deliver is not standing still. Marks are seconds on the boot clock (CLOCK_BOOTTIME), which all processes of a machine share and
+nobody sets. It goes on while the machine is suspended.
 """
 
 import asyncio
@@ -9,7 +11,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -24,11 +26,9 @@ from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import BufferFailure
 from towerops_agent.scheduling.fleet import Fleet
-from towerops_agent.telemetry import systemd
-from towerops_agent.telemetry.marks import Marks, boot_clock_s
-from towerops_agent.telemetry.views import devices
-from towerops_agent.telemetry.views.health import Vitals, standing_still
+from towerops_agent.telemetry.views.health import Vitals
 from towerops_agent.telemetry.views.snapshot import (
+    DEVICES_KEY,
     KEY,
     MOST_PROBLEMS,
     MOST_REFUSALS,
@@ -40,9 +40,11 @@ from towerops_agent.telemetry.views.snapshot import (
     Snapshot,
     Undelivered,
     count_states,
+    encode_devices,
     encode_snapshot,
     limited_devices,
     missing_now,
+    report_devices,
     slowest_devices,
     troubled_devices,
 )
@@ -53,6 +55,37 @@ EACH_S: Final = 15.0
 WRITE_EACH_S: Final = 600.0
 """How often a snapshot is written: for whoever looks after a power cut. Who asks a running agent gets one of the moment."""
 MINUTE_S: Final = 60.0
+
+
+def boot_clock_s() -> float:
+    """Seconds since the machine was started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Marks:
+    """By when each loop moves again, as it says itself."""
+
+    def __init__(self, loops: Iterable[str]) -> None:
+        """`loops`: their names; each has health.SLACK_S to leave its first mark."""
+        self._due_s = dict.fromkeys(loops, boot_clock_s())
+
+    def move(self, loop: str, again_within_s: float = 0.0) -> None:
+        """Note that `loop` has moved, and moves again within this time."""
+        self._due_s[loop] = boot_clock_s() + again_within_s
+
+    def sleeper(self, loop: str, working_s: float) -> Callable[[float], Awaitable[None]]:
+        """A sleep for `loop` that leaves a mark: the loop moves again after it, within `working_s` at most."""
+
+        async def sleep(seconds: float) -> None:
+            self.move(loop, seconds + working_s)
+            await asyncio.sleep(seconds)
+
+        return sleep
+
+    @property
+    def due_s(self) -> dict[str, float]:
+        """By when each loop moves again, on the boot clock."""
+        return dict(self._due_s)
 
 
 class Observer:
@@ -119,19 +152,6 @@ class Observer:
             in_memory_because=self._buffer.in_memory_because,
         )
 
-    async def run_watchdog(self) -> None:
-        """Report to systemd that the agent is alive, as often as systemd wants, as long as all loops move."""
-        interval_s = systemd.watchdog_interval_s()
-        if interval_s is None:
-            return
-        while True:
-            still = standing_still(self._marks.due_s, boot_clock_s())
-            if still:
-                log.error("loops are stuck, the watchdog is not fed", loops=",".join(sorted(still)))
-            else:
-                systemd.notify("WATCHDOG=1")
-            await asyncio.sleep(interval_s)
-
     async def write(self, stopped: bool = False, single_run: SingleRun | None = None) -> None:
         """Write a snapshot. If that fails it is logged once, until it works again."""
         try:
@@ -141,7 +161,7 @@ class Observer:
                 snapshot = replace(snapshot, single_run=kept)
             await self._buffer.put_meta(KEY, encode_snapshot(snapshot))
             if stopped:
-                await self._buffer.put_meta(devices.KEY, self.devices())
+                await self._buffer.put_meta(DEVICES_KEY, self.devices())
             self._failing = False
         except BufferFailure as error:
             if not self._failing:
@@ -150,7 +170,7 @@ class Observer:
 
     def devices(self) -> bytes:
         """A report of each device, as `devices` reads it."""
-        return devices.encode_devices(devices.report_devices(self._fleet.devices.values()))
+        return encode_devices(report_devices(self._fleet.devices.values()))
 
     async def take(self, stopped: bool = False) -> Snapshot:
         """The state of all parts now. Raises BufferFailure if the buffer can't say what is pending."""

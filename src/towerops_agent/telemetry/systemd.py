@@ -1,13 +1,17 @@
 """Notify systemd that the agent is ready, alive, or stopping: the protocol of sd_notify(3).
 
-Does nothing if NOTIFY_SOCKET is not set.
+Does nothing if NOTIFY_SOCKET is not set. The watchdog is fed as long as all loops are in time (observer.py).
 """
 
+import asyncio
 import os
 import socket
 from collections.abc import Mapping
 
 import structlog
+
+from towerops_agent.telemetry.observer import Marks, boot_clock_s
+from towerops_agent.telemetry.views.health import standing_still
 
 log = structlog.get_logger()
 
@@ -38,3 +42,17 @@ def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None
     if timeout_us <= 0 or watched not in (0, os.getpid()):
         return None
     return timeout_us / 2_000_000
+
+
+async def feed_watchdog(marks: Marks) -> None:
+    """Report to systemd that the agent is alive, as often as systemd wants, as long as all loops move."""
+    interval_s = watchdog_interval_s()
+    if interval_s is None:
+        return
+    while True:
+        still = standing_still(marks.due_s, boot_clock_s())
+        if still:
+            log.error("loops are stuck, the watchdog is not fed", loops=",".join(sorted(still)))
+        else:
+            notify("WATCHDOG=1")
+        await asyncio.sleep(interval_s)

@@ -13,12 +13,12 @@ import termios
 
 import pytest
 
-from support.snapshots import NOW_US, snapshot
+from support.snapshots import NOW_US, report, snapshot
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.cli import terminal
 from towerops_agent.counters import Counters
 from towerops_agent.telemetry.views.lines import Line, Tone
-from towerops_agent.telemetry.views.snapshot import KEY, TroubledDevice, encode_snapshot
+from towerops_agent.telemetry.views.snapshot import KEY, encode_snapshot
 
 LINES = [Line("word " * 30, Tone.BAD, "agent"), Line("fine", Tone.GOOD)]
 
@@ -52,7 +52,7 @@ def test_status_repeats_on_a_real_terminal_without_scrolling(tmp_path):
     left = snapshot(
         stopped_us=NOW_US,
         states={"up": 0, "degraded": 0, "down": 30, "unknown": 0},
-        troubled=[TroubledDevice("d", "South", "10.0.0.2:161", "down", "timeout", NOW_US)] * 30,
+        troubled=[report("d", "South", "10.0.0.2:161", state="down", reason="timeout", since_us=NOW_US)] * 30,
     )
 
     async def leave() -> None:

@@ -8,8 +8,7 @@ import pytest
 from towerops_agent.api.wire.outcomes import Availability, ClockSkew
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.counters import Counters
-from towerops_agent.telemetry.marks import Marks, boot_clock_s
-from towerops_agent.telemetry.observer import Observer
+from towerops_agent.telemetry.observer import Marks, Observer, boot_clock_s
 
 NOW_US = 1_800_000_000_000_000
 

@@ -1,4 +1,4 @@
-"""The devices of a running agent, each as its last poll shows it: a list to be filtered and sorted, or one of them at length.
+"""The devices of a running agent as text: a list to be filtered and sorted, or one of them at length.
 
 Pure: the time is passed in. `_us`: microseconds since 1970; `_ms`: milliseconds.
 """
@@ -6,92 +6,16 @@ Pure: the time is passed in. `_us`: microseconds since 1970; `_ms`: milliseconds
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from towerops_agent.model import State
-from towerops_agent.polling.course.device import Device
 from towerops_agent.reasons import reason_of
 from towerops_agent.telemetry.views.lines import Line, Tone, section
+from towerops_agent.telemetry.views.snapshot import NOT_POLLED, DeviceReport
 from towerops_agent.telemetry.views.status import TONES, by_reason, limits
 from towerops_agent.text import counted, duration
 
-KEY: Final = "devices"
-"""Under which the agent leaves them in its database when it stops."""
-
-NOT_POLLED: Final = "unknown"
 STATES: Final = (*(state.value for state in State), NOT_POLLED)
 
 _GAP: Final = "  "
-
-
-class DeviceReport(msgspec.Struct, frozen=True):
-    """One device. `missing`: how many values its last poll lacked, by reason. The rest as in Device and in Traits."""
-
-    id: str
-    name: str
-    address: str
-    state: str
-    reason: str
-    since_us: int | None
-    rtt_ms: float | None
-    interval_s: int
-    sensors: int
-    interfaces: int
-    missing: dict[str, int]
-    max_varbinds: int
-    refused_at: int | None
-    mute: int
-    answers_from_elsewhere: bool
-    odd_replies: list[str] = []
-
-    @property
-    def lacks(self) -> int:
-        """How many values its last poll lacked."""
-        return sum(self.missing.values())
-
-
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(list[DeviceReport])
-
-
-def report_devices(devices: Iterable[Device]) -> list[DeviceReport]:
-    """A report of each."""
-    return [_report(device) for device in devices]
-
-
-def _report(device: Device) -> DeviceReport:
-    traits, state = device.traits, device.state
-    return DeviceReport(
-        id=device.id,
-        name=device.name,
-        address=device.address,
-        state=NOT_POLLED if state is None else state.state.value,
-        reason="" if state is None else state.reason,
-        since_us=None if state is None else state.since_us,
-        rtt_ms=None if traits.srtt_s is None else round(traits.srtt_s * 1000, 1),
-        interval_s=device.interval_s,
-        sensors=device.plan.sensor_count,
-        interfaces=len(device.if_indexes),
-        missing=dict(device.lacks),
-        max_varbinds=traits.max_varbinds,
-        refused_at=traits.refused_at,
-        mute=len(traits.mute),
-        answers_from_elsewhere=traits.any_address,
-        odd_replies=sorted(device.odd_replies),
-    )
-
-
-def encode_devices(reports: Sequence[DeviceReport]) -> bytes:
-    """The reports as a list in JSON."""
-    return _encoder.encode(reports)
-
-
-def decode_devices(octets: bytes) -> list[DeviceReport] | None:
-    """The reports; None if a version of the agent with another format wrote them."""
-    try:
-        return _decoder.decode(octets)
-    except msgspec.MsgspecError:
-        return None
 
 
 _ORDERS: Final[dict[str, Callable[[DeviceReport], Any]]] = {
@@ -181,10 +105,7 @@ def device_lines(device: DeviceReport, now_us: int) -> list[Line]:
             [
                 Line(
                     f"each {duration(device.interval_s)}: {counted(device.sensors, 'sensor')}, "
-                    f"{counted(device.interfaces, 'interface')}; "
-                    + limits(
-                        device.max_varbinds, device.refused_at, device.mute, device.answers_from_elsewhere, device.odd_replies
-                    )
+                    f"{counted(device.interfaces, 'interface')}; " + limits(device)
                 )
             ],
         ),

@@ -6,7 +6,7 @@ Pure. `_us`: microseconds since 1970 by the wall clock; `_s`: seconds; `_ms`: mi
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -17,6 +17,10 @@ from towerops_agent.polling.course.device import Device
 from towerops_agent.text import counted
 
 KEY: Final = "snapshot"
+DEVICES_KEY: Final = "devices"
+"""Under which the agent leaves them in its database, the devices when it stops."""
+
+NOT_POLLED: Final = "unknown"
 MOST_DEVICES: Final = 200
 """How many failing devices are listed; all are counted."""
 SLOWEST: Final = 10
@@ -35,39 +39,34 @@ class Dealing(msgspec.Struct, frozen=True):
     last_failure: str
 
 
-class TroubledDevice(msgspec.Struct, frozen=True):
-    """A device that is not up."""
+class DeviceReport(msgspec.Struct, frozen=True):
+    """One device as its last poll shows it. `missing`: how many values that lacked, by reason.
+
+    The rest as in Device and in Traits. `max_varbinds`: how many it is asked at once; `refused_at`: the fewest that it refuses.
+    `mute`: OIDs never answered. `odd_replies`: what is odd about its replies, and accepted (snmp/wire/oddities.py).
+    """
 
     id: str
     name: str
     address: str
     state: str
     reason: str
-    since_us: int
-
-
-class SlowDevice(msgspec.Struct, frozen=True):
-    """One of the slowest devices. `max_varbinds`: how many it is asked at once."""
-
-    name: str
-    address: str
-    rtt_ms: float
-    max_varbinds: int
-
-
-class LimitedDevice(msgspec.Struct, frozen=True):
-    """A device with limits. `refused_at`: the fewest varbinds that it refuses. `mute`: OIDs never answered.
-
-    `odd_replies`: what is odd about its replies, and accepted (snmp/wire/oddities.py).
-    """
-
-    name: str
-    address: str
+    since_us: int | None
+    rtt_ms: float | None
+    interval_s: int
+    sensors: int
+    interfaces: int
+    missing: dict[str, int]
     max_varbinds: int
     refused_at: int | None
     mute: int
     answers_from_elsewhere: bool
     odd_replies: list[str] = []
+
+    @property
+    def lacks(self) -> int:
+        """How many values its last poll lacked."""
+        return sum(self.missing.values())
 
 
 class RefusedItem(msgspec.Struct, frozen=True):
@@ -137,9 +136,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     dealings: dict[str, Dealing]
     configuration: Configuration
     states: dict[str, int]
-    troubled: list[TroubledDevice]
-    slowest: list[SlowDevice]
-    limited: list[LimitedDevice]
+    troubled: list[DeviceReport]
+    slowest: list[DeviceReport]
+    limited: list[DeviceReport]
     missing: dict[str, int]
     lacking: int
     pending: Undelivered
@@ -156,6 +155,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Snapshot)
+_device_decoder = msgspec.json.Decoder(list[DeviceReport])
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
@@ -171,11 +171,51 @@ def decode_snapshot(octets: bytes) -> Snapshot | None:
         return None
 
 
+def report_devices(devices: Iterable[Device]) -> list[DeviceReport]:
+    """A report of each."""
+    return [_report(device) for device in devices]
+
+
+def _report(device: Device) -> DeviceReport:
+    traits, state = device.traits, device.state
+    return DeviceReport(
+        id=device.id,
+        name=device.name,
+        address=device.address,
+        state=NOT_POLLED if state is None else state.state.value,
+        reason="" if state is None else state.reason,
+        since_us=None if state is None else state.since_us,
+        rtt_ms=None if traits.srtt_s is None else round(traits.srtt_s * 1000, 1),
+        interval_s=device.interval_s,
+        sensors=device.plan.sensor_count,
+        interfaces=len(device.if_indexes),
+        missing=dict(device.lacks),
+        max_varbinds=traits.max_varbinds,
+        refused_at=traits.refused_at,
+        mute=len(traits.mute),
+        answers_from_elsewhere=traits.any_address,
+        odd_replies=sorted(device.odd_replies),
+    )
+
+
+def encode_devices(reports: Sequence[DeviceReport]) -> bytes:
+    """The reports as a list in JSON."""
+    return _encoder.encode(reports)
+
+
+def decode_devices(octets: bytes) -> list[DeviceReport] | None:
+    """The reports; None if a version of the agent with another format wrote them."""
+    try:
+        return _device_decoder.decode(octets)
+    except msgspec.MsgspecError:
+        return None
+
+
 def count_states(devices: Iterable[Device]) -> dict[str, int]:
     """How many devices are in each state; "unknown": not polled yet."""
-    counts = {**{state.value: 0 for state in State}, "unknown": 0}
+    counts = {**{state.value: 0 for state in State}, NOT_POLLED: 0}
     for device in devices:
-        counts[device.state.state.value if device.state else "unknown"] += 1
+        counts[device.state.state.value if device.state else NOT_POLLED] += 1
     return counts
 
 
@@ -189,43 +229,25 @@ def missing_now(devices: Iterable[Device]) -> tuple[dict[str, int], int]:
     return dict(missing), lacking
 
 
-def troubled_devices(devices: Iterable[Device]) -> list[TroubledDevice]:
+def troubled_devices(devices: Iterable[Device]) -> list[DeviceReport]:
     """The devices that are not up: down before degraded, the longest first; MOST_DEVICES at most."""
-    troubled = [device for device in devices if device.state is not None and device.state.state is not State.UP]
-    troubled.sort(key=lambda device: (device.state.state is State.DEGRADED, device.state.since_us) if device.state else (True, 0))
-    return [
-        TroubledDevice(device.id, device.name, device.address, state.state.value, state.reason, state.since_us)
-        for device in troubled[:MOST_DEVICES]
-        if (state := device.state) is not None
-    ]
+    troubled = [(state, device) for device in devices if (state := device.state) is not None and state.state is not State.UP]
+    troubled.sort(key=lambda pair: (pair[0].state is State.DEGRADED, pair[0].since_us))
+    return report_devices(device for _, device in troubled[:MOST_DEVICES])
 
 
-def slowest_devices(devices: Iterable[Device]) -> list[SlowDevice]:
+def slowest_devices(devices: Iterable[Device]) -> list[DeviceReport]:
     """The devices with the longest round trips, the slowest first."""
     timed = [(device.traits.srtt_s, device) for device in devices if device.traits.srtt_s is not None]
     timed.sort(key=lambda pair: -pair[0])
-    return [
-        SlowDevice(device.name, device.address, round(srtt_s * 1000, 1), device.traits.max_varbinds)
-        for srtt_s, device in timed[:SLOWEST]
-    ]
+    return report_devices(device for _, device in timed[:SLOWEST])
 
 
-def limited_devices(devices: Iterable[Device]) -> list[LimitedDevice]:
+def limited_devices(devices: Iterable[Device]) -> list[DeviceReport]:
     """The devices with learned limits that cost more requests; MOST_DEVICES at most."""
     limited = (
         device
         for device in devices
         if device.traits.refused_at or device.traits.mute or device.traits.any_address or device.odd_replies
     )
-    return [
-        LimitedDevice(
-            device.name,
-            device.address,
-            device.traits.max_varbinds,
-            device.traits.refused_at,
-            len(device.traits.mute),
-            device.traits.any_address,
-            sorted(device.odd_replies),
-        )
-        for device in islice(limited, MOST_DEVICES)
-    ]
+    return report_devices(islice(limited, MOST_DEVICES))

@@ -3,12 +3,12 @@
 Pure: the time is passed in. `_us`: microseconds since 1970.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.telemetry.views.lines import Line, Tone, plain, section
-from towerops_agent.telemetry.views.snapshot import Dealing, Late, LimitedDevice, Snapshot
+from towerops_agent.telemetry.views.snapshot import Dealing, DeviceReport, Late, Snapshot
 from towerops_agent.text import counted, duration, moment, size
 
 TONES: Final = {"up": Tone.GOOD, "degraded": Tone.WARNING, "down": Tone.BAD, "unknown": Tone.PLAIN}
@@ -51,15 +51,11 @@ def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str
     if losses:
         yield "lost", losses
     if snapshot.slowest:
-        yield (
-            "slowest",
-            [
-                Line(f"{slow.rtt_ms:>7.1f} ms  {slow.name} ({slow.address}), {slow.max_varbinds} at once")
-                for slow in snapshot.slowest
-            ],
-        )
+        slowest = ((slow.rtt_ms or 0, _named(slow), slow.max_varbinds) for slow in snapshot.slowest)
+        yield "slowest", [Line(f"{rtt_ms:>7.1f} ms  {named}, {at_once} at once") for rtt_ms, named, at_once in slowest]
     if snapshot.limited:
-        yield "limits", [_limits(device) for device in snapshot.limited[:SHOWN_DEVICES]]
+        limited = snapshot.limited[:SHOWN_DEVICES]
+        yield "limits", [Line(f"{_named(device)}: {limits(device)}") for device in limited]
     if snapshot.clock_skew_s is not None and abs(snapshot.clock_skew_s) > 30:
         off = duration(abs(snapshot.clock_skew_s))
         yield "clock", [Line(f"differs from the server's by {off}: set it, or readings get wrong times", Tone.BAD)]
@@ -126,7 +122,7 @@ def _devices(snapshot: Snapshot, now_us: int) -> list[Line]:
     shown = snapshot.troubled[:SHOWN_DEVICES]
     lines += [
         Line(
-            f"{device.state:<8}  {device.name} ({device.address})  {device.reason}, for {_since(device.since_us, now_us)}",
+            f"{device.state:<8}  {_named(device)}  {device.reason}, for {_since(device.since_us or now_us, now_us)}",
             TONES[device.state],
             indent=2,
         )
@@ -153,21 +149,20 @@ def _polling(snapshot: Snapshot, now_us: int) -> list[Line]:
     return lines
 
 
-def _limits(device: LimitedDevice) -> Line:
-    learned = limits(device.max_varbinds, device.refused_at, device.mute, device.answers_from_elsewhere, device.odd_replies)
-    return Line(f"{device.name} ({device.address}): {learned}")
+def _named(device: DeviceReport) -> str:
+    return f"{device.name} ({device.address})"
 
 
-def limits(max_varbinds: int, refused_at: int | None, mute: int, answers_from_elsewhere: bool, odd_replies: Iterable[str]) -> str:
+def limits(device: DeviceReport) -> str:
     """The learned limits of a device, in words."""
-    learned = [f"asked for {max_varbinds} at once"]
-    if refused_at is not None:
-        learned[0] += f", as it refuses {refused_at}"
-    if mute:
-        learned.append(f"{counted(mute, 'OID')} {'is' if mute == 1 else 'are'} never answered")
-    if answers_from_elsewhere:
+    learned = [f"asked for {device.max_varbinds} at once"]
+    if device.refused_at is not None:
+        learned[0] += f", as it refuses {device.refused_at}"
+    if device.mute:
+        learned.append(f"{counted(device.mute, 'OID')} {'is' if device.mute == 1 else 'are'} never answered")
+    if device.answers_from_elsewhere:
         learned.append("answers from another address")
-    learned += [Oddity(word).text for word in odd_replies if word in _ODDITIES]
+    learned += [Oddity(word).text for word in device.odd_replies if word in _ODDITIES]
     return "; ".join(learned)
 
 

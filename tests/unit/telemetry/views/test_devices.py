@@ -7,15 +7,13 @@ from support.snapshots import MINUTE_US, NOW_US
 from towerops_agent.model import DeviceState, State
 from towerops_agent.telemetry.views.devices import (
     ORDERS,
-    decode_devices,
     device_lines,
-    encode_devices,
     is_named,
-    report_devices,
     select,
     table,
 )
 from towerops_agent.telemetry.views.lines import Tone, plain
+from towerops_agent.telemetry.views.snapshot import decode_devices, encode_devices, report_devices
 
 
 def made(device_id, state, *, reason="", host="10.0.0.1", rtt_s=None, lacks=(), since_us=NOW_US - 5 * MINUTE_US):

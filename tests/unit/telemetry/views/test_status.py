@@ -5,7 +5,7 @@ import re
 import pytest
 
 from support import devices
-from support.snapshots import MINUTE_US, NOW_US, snapshot
+from support.snapshots import MINUTE_US, NOW_US, report, snapshot
 from towerops_agent.model import DeviceState, State
 from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.telemetry.views.lines import Tone, laid_out
@@ -13,10 +13,8 @@ from towerops_agent.telemetry.views.snapshot import (
     Configuration,
     Dealing,
     Late,
-    LimitedDevice,
     RefusedItem,
     SingleRun,
-    TroubledDevice,
     Undelivered,
     count_states,
     decode_snapshot,
@@ -27,6 +25,8 @@ from towerops_agent.telemetry.views.snapshot import (
     troubled_devices,
 )
 from towerops_agent.telemetry.views.status import render, status_lines
+
+SOUTH = report("d", "South", "10.0.0.2:161", state="down", reason="timeout", since_us=NOW_US - 26 * 60 * MINUTE_US)
 
 
 def test_an_agent_that_is_well_takes_a_few_lines():
@@ -57,8 +57,8 @@ def test_what_is_wrong_is_told_with_its_reason_and_since_when():
             dealings={"metrics": Dealing(False, NOW_US - 12 * MINUTE_US, None, 9, "status 503: busy")},
             configuration=Configuration("7", None, 3, 1, [RefusedItem("sensor", "North", "s1", "oid is 'x'")]),
             states={"up": 1, "degraded": 0, "down": 42, "unknown": 1},
-            troubled=[TroubledDevice("d", "South", "10.0.0.2:161", "down", "timeout", NOW_US - 26 * 60 * MINUTE_US)] * 30,
-            limited=[LimitedDevice("West", "10.0.0.3:161", 9, 10, 2, True)],
+            troubled=[SOUTH] * 30,
+            limited=[report("w", "West", "10.0.0.3:161", max_varbinds=9, refused_at=10, mute=2, answers_from_elsewhere=True)],
             pending=Undelivered(81_612, 1203, NOW_US - 72 * MINUTE_US),
             backlog=Late(81_600, NOW_US - 72 * MINUTE_US, 40.0),
             missing={"noSuchObject": 3, "timeout": 9},
@@ -177,14 +177,12 @@ def lines(**changes):
 
 
 def test_each_section_has_its_label():
-    limited = LimitedDevice("d", "South", 4, 12, 0, answers_from_elsewhere=False)
+    limited = report("d", "South", "10.0.0.2:161", max_varbinds=4, refused_at=12)
     text = lines(clock_skew_s=31.5, limited=[limited], counters={"metrics_dropped": {"damaged": 3}})
     assert re.search("^clock  +differs from the server's by ", text, re.MULTILINE)
     assert re.search("^limits  +", text, re.MULTILINE)
     assert re.search("^lost  +", text, re.MULTILINE)
-    odd = LimitedDevice(
-        "d", "South", 4, None, 0, answers_from_elsewhere=False, odd_replies=["cut_request_id", "of a later version"]
-    )
+    odd = report("d", "South", "10.0.0.2:161", odd_replies=["cut_request_id", "of a later version"])
     assert "cuts request-ids to 16 bits\n" in lines(limited=[odd]) + "\n"
     for skew_s in (30.0, -30.0, None):
         assert "clock" not in lines(clock_skew_s=skew_s)
