@@ -219,3 +219,37 @@ def test_more_devices_move_the_others_by_less_than_a_step(before, more):
         assert due_at > START + 119
         moved += phase_now != phase_before
     assert (moved > 0) == (step(before / 60) != step((before + more) / 60))
+
+
+@settings(max_examples=50)
+@given(FLEETS, st.floats(0, 1e6), st.floats(-2e9, 2e9))
+def test_agents_with_a_common_clock_poll_a_device_at_the_same_times(fleet, apart_s, ahead_s):
+    """Whichever of them polls it: the other's monotonic clock shows `apart_s` more."""
+    starts = sum(1 / interval for interval in fleet.values())
+    one, other = fill(fleet), Timetable()
+    one.align(ahead_s=ahead_s)
+    other.align(starts, ahead_s - apart_s)
+    for key, interval in fleet.items():
+        other.resume(key, interval, START + apart_s)
+    for key, interval in fleet.items():
+        tick = other.entry(key).due_at - apart_s
+        assert START < tick <= START + interval + 1e-5
+        assert alike(one.last_before(key, interval, tick + 1e-5), tick)
+        assert abs(one.entry(key).next_after(tick - 1e-5) - tick) < 1e-5
+    taken = {due.key for due in take_all(other, START + apart_s + max(fleet.values()) + 1)}
+    assert taken == fleet.keys()
+
+
+@given(FLEETS, st.floats(0, 1e5))
+def test_a_clock_that_is_set_moves_no_poll_by_more_than_half_an_interval(fleet, ahead_s):
+    timetable = fill(fleet)
+    last = {due.key: at for at, due in promptly(timetable, START + 2 * max(fleet.values()))}
+    timetable.align(ahead_s=ahead_s)
+    seen = defaultdict(list)
+    for at, due in promptly(timetable, START + 6 * max(fleet.values())):
+        seen[due.key].append(at)
+        assert due.missed == 0
+    for key, times in seen.items():
+        gaps = [after - before for before, after in pairwise([last[key], *times])]
+        assert all(0.5 * fleet[key] - 1e-5 <= gap <= 1.5 * fleet[key] + 1e-5 for gap in gaps)
+        assert all(abs(gap - fleet[key]) < 1e-5 for gap in gaps[2:])

@@ -1,7 +1,9 @@
 """All devices: waits for the next one's time, starts its poll under a limit, and passes on the result."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -28,9 +30,23 @@ IDLE_S: Final = 60.0
 """The longest sleep of the loop if there is nothing to wait for."""
 
 ONCE_WITHIN_S: Final = 60.0
+PROBE_WITHIN_S: Final = 5.0
+
+HELD_POLLS: Final = 3
+"""After how many silent polls a device is down for sure, whatever else is silent."""
 
 SLOW_S: Final = 5.0
 """Longer than a healthy device takes over a bad link: some ten requests, a few of them repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A silent device that may not be down. `result`, `at_us`: of its first silent poll; `polls`: how many there were."""
+
+    device: Device
+    result: PollResult
+    at_us: int
+    polls: int
 
 
 class Fleet:
@@ -45,11 +61,15 @@ class Fleet:
         now_us: Callable[[], int],
         moved: Callable[[float], None] = lambda _again_within_s: None,
         maximum_polls: int = MAXIMUM_POLLS,
+        owns: Callable[[str], bool] = lambda _device_id: True,
+        doubts: Callable[[], bool] = lambda: False,
     ) -> None:
         """`store` is called with each poll that read something, on the loop's thread; it must not block. `now_us`: the wall
         clock.
 
-        `moved` is called in each round of the loop, with the seconds until the next round at the latest.
+        `moved` is called in each round of the loop, with the seconds until the next round at the latest. `owns`: whether a
+        device is polled here, or by another agent of the group; after a change of it call `share`. `doubts`: whether silent
+        devices may be silent only to this agent, so that they are not down before one of them answers (see _hold).
         """
         self._poller = poller
         self._counters = counters
@@ -60,27 +80,79 @@ class Fleet:
         self._slots = Slots(maximum_polls, maximum_polls)
         self.timetable = Timetable()
         """Which device is due when."""
+        self._owns = owns
+        self._doubts = doubts
         self._devices: dict[str, Device] = {}
+        self._answering: dict[str, bool] = {}  # of those polled here, whether the last poll was answered
+        self._held: dict[str, _Held] = {}
         self._begun_at = 0.0
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
         self._stopped = False
         self.latest_s = 0.0
         """How late a poll has started at most, in seconds."""
 
     @property
     def devices(self) -> Mapping[str, Device]:
-        """The devices, by id."""
+        """The devices of the configuration, by id."""
         return self._devices
+
+    @property
+    def polled(self) -> Collection[Device]:
+        """The devices that are polled here: all of them, but in a group."""
+        if len(self.timetable) == len(self._devices):
+            return self._devices.values()
+        return [device for device in self._devices.values() if device.id in self.timetable]
+
+    @property
+    def answering(self) -> tuple[int, int]:
+        """How many of the devices that are polled here have answered last, and how many were silent."""
+        up = sum(self._answering.values())
+        return up, len(self._answering) - up
 
     def replace(self, devices: Iterable[Device]) -> None:
         """Poll exactly these from now on. A device that keeps its interval keeps its time, but for Timetable.align."""
         wanted = {device.id: device for device in devices}
         for gone in self._devices.keys() - wanted.keys():
-            self.timetable.remove(gone)
-            self._slots.forget(gone)
+            self._drop(gone)
             del self._devices[gone]
         self.add(wanted.values())
-        self.timetable.align()
+        self.timetable.align(math.fsum(1 / device.interval_s for device in wanted.values()))
+
+    def _drop(self, device_id: str) -> None:
+        """Poll this device no more."""
+        self.timetable.remove(device_id)
+        self._slots.forget(device_id)
+        self._answering.pop(device_id, None)
+        self._held.pop(device_id, None)
+
+    def share(self, since: Callable[[str], float | None]) -> list[Device]:
+        """Poll the devices that are owned by now, and no others. Returns the ones that are new here.
+
+        `since`: from when on nobody has polled a device of this id, on the loop's clock; None: another agent still does. If it
+        has missed its time since then it starts at once, at a limited rate; else at its next time.
+        """
+        now = asyncio.get_running_loop().time()
+        taken, at_once = [], []
+        for device in self._devices.values():
+            owned = self._owns(device.id)
+            if owned == (device.id in self.timetable):
+                continue
+            if not owned:
+                self._drop(device.id)
+                continue
+            device.state, device.lacks = None, ()  # of its last poll here
+            device.distrust()
+            taken.append(device)
+            silent_since = since(device.id)
+            if silent_since is not None and self.timetable.last_before(device.id, device.interval_s, now) >= silent_since:
+                at_once.append(device)
+            else:
+                self.timetable.resume(device.id, device.interval_s, now)
+        for device in at_once:
+            self.timetable.add(device.id, device.interval_s, now, len(at_once) / STARTS_A_SECOND)
+        self._wake.set()
+        return taken
 
     def add(self, devices: Iterable[Device]) -> None:
         """Poll these too from now on, each in place of the one with its id, if there is one.
@@ -90,7 +162,8 @@ class Fleet:
         fresh = []
         for device in devices:
             before = self._devices.get(device.id)
-            if before is None or before.interval_s != device.interval_s:
+            is_polled = device.id in self.timetable and before is not None and before.interval_s == device.interval_s
+            if not is_polled and self._owns(device.id):
                 fresh.append(device)
             self._devices[device.id] = device
         now = asyncio.get_running_loop().time()
@@ -105,6 +178,22 @@ class Fleet:
         """Start no more polls, and cancel those under way."""
         self._stopped = True
         self._wake.set()
+
+    async def finish(self, within_s: float) -> None:
+        """Wait until the polls under way have ended, for at most so long."""
+        self._idle.clear()
+        if len(self._slots):
+            try:
+                async with asyncio.timeout(within_s):
+                    await self._idle.wait()
+            except TimeoutError:
+                pass
+
+    async def probe(self, device_ids: Iterable[str]) -> int:
+        """How many of these devices answer. What they answer is not used."""
+        devices = [self._devices[device_id] for device_id in device_ids if device_id in self._devices]
+        results = await asyncio.gather(*(self._poller.poll(device, PROBE_WITHIN_S) for device in devices))
+        return sum(result.poll is not None for result in results)
 
     async def run(self) -> None:
         """Poll each device at its time, until stopped."""
@@ -190,6 +279,8 @@ class Fleet:
                 if self._slots.is_full(now):
                     self._wake.set()
                 self._slots.release(device.id, now)
+                if not len(self._slots):
+                    self._idle.set()
                 if device.id not in self._devices:
                     self._slots.forget(device.id)
 
@@ -202,11 +293,42 @@ class Fleet:
             self._counters.add(Count.POLLS, "partial" if result.missing else "complete")
             self._counters.add(Count.READINGS, n=result.poll.metric_count)
             self._store(result.poll)
+        if device.id in self.timetable:
+            self._answering[device.id] = result.poll is not None
+        elif device.id in self._devices:
+            return  # another agent polls it since this poll began, and knows its state
+        if not self._hold(device, result):
+            self._settle(device, result, self._now_us())
+
+    def _hold(self, device: Device, result: PollResult) -> bool:
+        """Whether it is not known yet that a silent device is down, as this agent may reach none of them.
+
+        It is once another device answers, or after its third silent poll.
+        """
+        if result.poll is not None:
+            for held in self._held.values():
+                self._settle(held.device, held.result, held.at_us)
+            self._held.clear()
+            return False
+        before = self._held.pop(device.id, None)
+        is_down = device.state is not None and device.state.state is State.DOWN
+        if is_down or not self._doubts() or (before is not None and before.polls >= HELD_POLLS - 1):
+            if before is not None:
+                self._settle(before.device, before.result, before.at_us)
+            return False
+        if before is None:
+            self._held[device.id] = _Held(device, result, self._now_us(), 1)
+        else:
+            self._held[device.id] = replace(before, polls=before.polls + 1)
+        return True
+
+    def _settle(self, device: Device, result: PollResult, at_us: int) -> None:
+        """The state of `device` after a poll that ended at this time."""
         before = device.state
-        device.state = next_state(before, result.silence, result.missing, self._now_us())
+        device.state = next_state(before, result.silence, result.missing, at_us)
         device.lacks = () if result.poll is None else tuple(sorted(result.missing.items()))  # a silent device lacks all
         if device.state_layout is not None:
-            self._store(poll_of_state(device.state, device.state_layout, self._now_us(), result.rtt_s))
+            self._store(poll_of_state(device.state, device.state_layout, at_us, result.rtt_s))
         self._tell(device, before, device.state, result)
 
     def _tell(self, device: Device, before: DeviceState | None, now: DeviceState, result: PollResult) -> None:

@@ -4,6 +4,7 @@ Each device has a phase of its own within its interval, from its id: starts are 
 Phases are multiples of a step, a second or a fraction of it, so that some devices start together: the agent wakes once for all
 of them (docs/decisions/0011-performance.md). The more devices, the shorter the step, so that few polls start together.
 A poll that can't start in time is skipped, and the next one is at its own time: late polls never pile up.
+In a group of agents the phases are those of a clock that all of them share, so that a device keeps its time whoever polls it.
 Pure: times are seconds on a monotonic clock, passed in.
 """
 
@@ -33,9 +34,9 @@ class Entry:
     phase_s: float
     due_at: float
 
-    def align(self, step_s: float) -> None:
-        """Move the phase to this step, from the next poll on."""
-        self.phase_s = phase(self.key, self.interval_s, step_s)
+    def align(self, step_s: float, ahead_s: float) -> None:
+        """Move the phase to this step of a clock that is so far ahead of the monotonic one, from the next poll on."""
+        self.phase_s = (phase(self.key, self.interval_s, step_s) - ahead_s) % self.interval_s
 
     def __lt__(self, other: "Entry") -> bool:
         return self.due_at < other.due_at
@@ -81,6 +82,7 @@ class Timetable:
         self._heap: list[Entry] = []
         self._entries: dict[str, Entry] = {}
         self._step_s = LONGEST_STEP_S
+        self._ahead_s = 0.0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -107,17 +109,41 @@ class Timetable:
         last_s = min(first_within_s, interval_s)
         first_s = not_before_s if not_before_s < last_s else 0.0
         first_at = now + first_s + _share(key) * (last_s - first_s)
-        entry = Entry(key, interval_s, phase(key, interval_s, self._step_s), first_at)
-        self._entries[key] = entry
+        self._put(key, interval_s).due_at = first_at
+        heapq.heappush(self._heap, self._entries[key])
+
+    def resume(self, key: str, interval_s: float, now: float) -> None:
+        """Poll `key`, which has been polled by another agent, each `interval_s`: first at its next time."""
+        self.remove(key)
+        entry = self._put(key, interval_s)
+        entry.due_at = entry.next_after(now)
         heapq.heappush(self._heap, entry)
 
-    def align(self) -> None:
-        """Set the step for all current devices. If it changes, each device's times move by less than a second, once."""
-        step_s = step(math.fsum(1 / entry.interval_s for entry in self._entries.values()))
-        if step_s != self._step_s:
-            self._step_s = step_s
+    def _put(self, key: str, interval_s: float) -> Entry:
+        entry = self._entries[key] = Entry(key, interval_s, 0.0, 0.0)
+        entry.align(self._step_s, self._ahead_s)
+        return entry
+
+    def last_before(self, key: str, interval_s: float, moment: float) -> float:
+        """The last tick of `key` until `moment`, whether it is polled here or not."""
+        entry = Entry(key, interval_s, 0.0, 0.0)
+        entry.align(self._step_s, self._ahead_s)
+        return entry.next_after(moment) - interval_s
+
+    def align(self, starts_a_second: float | None = None, ahead_s: float | None = None) -> None:
+        """Set the step of the phases for so many starts, and how far the clock that they are of is ahead of the monotonic one.
+
+        None: as many starts as the current devices need; the clock as before. If the step changes, each device's times move by
+        less than a second, once.
+        """
+        if starts_a_second is None:
+            starts_a_second = math.fsum(1 / entry.interval_s for entry in self._entries.values())
+        step_s = step(starts_a_second)
+        ahead_s = self._ahead_s if ahead_s is None else ahead_s
+        if (step_s, ahead_s) != (self._step_s, self._ahead_s):
+            self._step_s, self._ahead_s = step_s, ahead_s
             for entry in self._entries.values():
-                entry.align(step_s)
+                entry.align(step_s, ahead_s)
 
     def remove(self, key: str) -> None:
         """Stop polling `key`; it may be absent."""

@@ -21,6 +21,7 @@ from towerops_lab.simulator.device import SimulatedDevice
 
 POLL = Poll(devices.LAYOUT, 0, (1,), ((1, 0),), 1)
 COMPLETE = PollResult(POLL)
+SILENT = PollResult(None, silence="timeout")
 
 
 class FakePoller:
@@ -57,7 +58,7 @@ class Bench:
 
     def __init__(self, poller, count=0, **options):
         self.counters, self.stored, self.planner = Counters(), [], Planner()
-        self.fleet = Fleet(poller, self.counters, self.stored.append, now_us=lambda: 0, **options)
+        self.fleet = Fleet(poller, self.counters, self.stored.append, **{"now_us": lambda: 0, **options})
         self.count = count
 
     def make(self, count=None, **wanted):
@@ -315,3 +316,183 @@ def test_more_slow_devices_than_places_are_polled_in_turn_and_what_is_skipped_is
     assert bench.counters.get(Count.POLLS_SKIPPED, "many_slow") > 0
     for device in healthy:
         assert len(poller.times(device.id)) >= 19
+
+
+class Owned:
+    """Which devices of a group's are polled here; all others are polled by others, or by nobody `since`."""
+
+    def __init__(self, *ids):
+        self.ids = set(ids)
+        self.since = None
+        self.doubts = False
+
+    def bench(self, poller, count, **options):
+        return Bench(poller, count, owns=lambda device_id: device_id in self.ids, doubts=lambda: self.doubts, **options)
+
+
+def test_only_owned_devices_are_polled():
+    poller, owned = FakePoller(), Owned("dev-1", "dev-3")
+    bench = owned.bench(poller, 5)
+    bench.run(200)
+    assert {device_id for _, device_id, _ in poller.started} == {"dev-1", "dev-3"}
+    assert len(bench.fleet.devices) == 5
+    assert [device.id for device in bench.fleet.polled] == ["dev-1", "dev-3"]
+    assert bench.fleet.answering == (2, 0)
+
+
+def test_a_device_that_another_agent_has_polled_goes_on_at_its_time():
+    poller, owned = FakePoller(), Owned("dev-0")
+    bench = owned.bench(poller, 2)
+    alone = FakePoller()
+    Bench(alone, 2).run(600)
+    taken = []
+
+    def take():
+        owned.ids = {"dev-1"}
+        taken.extend(bench.fleet.share(lambda _: None))
+
+    bench.run(600, then={300.5: take})
+    assert [device.id for device in taken] == ["dev-1"]
+    assert poller.times("dev-1") == [at for at in alone.times("dev-1") if at > 1300.5]
+    assert poller.times("dev-0")[1:] == [at for at in alone.times("dev-0") if at < 1300.5][1:]
+
+
+def test_what_has_missed_its_time_starts_at_once_at_a_pace_and_the_rest_at_its_own_time():
+    poller, owned = FakePoller(), Owned()
+    bench = owned.bench(poller, 600)
+    alone = FakePoller()
+    Bench(alone, 600).run(600)
+
+    def take():
+        owned.ids = {f"dev-{n}" for n in range(600)}
+        bench.fleet.share(lambda _: 1300.0 - 11)
+
+    bench.run(600, then={300: take})
+    missed = 0
+    for n in range(600):
+        first, *rest = poller.times(f"dev-{n}")
+        usual = alone.times(f"dev-{n}")
+        if any(1289 <= at <= 1300 for at in usual):
+            missed += 1
+            assert first <= 1300 + 110 / 200 + 0.1
+            assert rest == [at for at in usual if at > 1301]
+        else:
+            assert [first, *rest] == [at for at in usual if at > 1300]
+    assert 90 < missed < 140
+
+
+def test_a_device_that_is_taken_over_is_not_trusted_and_tells_its_state_anew():
+    poller, owned = FakePoller(result=SILENT), Owned("dev-0")
+    bench = owned.bench(poller, 1)
+    trusted = bench.make()
+    trusted[0].traits.check = False
+
+    def move(*ids):
+        owned.ids = set(ids)
+        bench.fleet.share(lambda _: None)
+        states.append(bench.fleet.devices["dev-0"].state)
+
+    states = []
+    logs = bench.run(400, devices_=trusted, then={100: move, 200: lambda: move("dev-0")})
+    assert states[0] is not None
+    assert states[1] is None
+    assert trusted[0].traits.check
+    assert len([line for line in logs if "does not answer" in line["event"]]) == 2
+
+
+def test_a_poll_that_ends_after_its_device_has_moved_is_kept_and_says_nothing_of_its_state():
+    poller, owned = FakePoller(takes_s=20), Owned("dev-0")
+    bench = owned.bench(poller, 1)
+    device = bench.make()
+    device[0].state_layout = 77
+
+    def give_away():
+        owned.ids = set()
+        bench.fleet.share(lambda _: None)
+
+    bench.run(100, devices_=device, then={10: give_away})
+    assert [poll.layout for poll in bench.stored] == [POLL.layout]
+    assert device[0].state is None
+
+
+def test_a_silent_device_is_not_down_before_another_one_answers():
+    """If none answers, it may be this agent that reaches nothing."""
+    poller, owned = FakePoller(result=SILENT), Owned(*(f"dev-{n}" for n in range(4)))
+    owned.doubts = True
+    bench = owned.bench(poller, 4)
+    seen = {}
+
+    def look(name):
+        return lambda: seen.update({name: [device.state for device in bench.fleet.devices.values()]})
+
+    def answer():
+        poller.of["dev-3"] = (0.1, COMPLETE)
+
+    bench.run(200, then={65: look("silent"), 66: answer, 130: look("one answers")})
+    assert seen["silent"] == [None] * 4
+    assert [state.state for state in seen["one answers"]] == ["down", "down", "down", "up"]
+    assert bench.fleet.answering == (1, 3)
+
+
+def test_after_three_silent_polls_it_is_down_whatever_the_others_do():
+    poller, owned = FakePoller(result=SILENT), Owned("dev-0", "dev-1")
+    owned.doubts = True
+    bench = owned.bench(poller, 2, now_us=lambda: int(asyncio.get_running_loop().time() * 1e6))
+    seen = {}
+
+    def look(name):
+        return lambda: seen.update({name: [device.state for device in bench.fleet.devices.values()]})
+
+    logs = bench.run(400, then={110: look("two"), 200: look("three")})
+    assert seen["two"] == [None, None]
+    for n, state in enumerate(seen["three"]):
+        first_at_us = (poller.times(f"dev-{n}")[0] + 0.1) * 1e6
+        assert state.state == "down"
+        assert abs(state.since_us - first_at_us) < 1000, "down since it was silent first"
+    assert len([line for line in logs if "does not answer" in line["event"]]) == 2
+
+
+def test_without_doubts_a_silent_device_is_down_at_once():
+    bench = Bench(FakePoller(result=SILENT), 1)
+    bench.run(2)
+    assert bench.fleet.devices["dev-0"].state.state == "down"
+
+
+def test_polls_under_way_are_awaited_at_the_end_and_no_longer_than_that():
+    poller, owned = FakePoller(takes_s=3), Owned(*(f"dev-{n}" for n in range(5)))
+    poller.of["dev-0"] = (50, COMPLETE)
+    bench = owned.bench(poller, 5)
+
+    async def main():
+        bench.fleet.replace(bench.make())
+        running = asyncio.create_task(bench.fleet.run())
+        await asyncio.sleep(1)
+        owned.ids = set()
+        bench.fleet.share(lambda _: None)
+        began = asyncio.get_running_loop().time()
+        await bench.fleet.finish(10)
+        assert 9.9 < asyncio.get_running_loop().time() - began < 10.1
+        await bench.fleet.finish(100)
+        assert 48 < asyncio.get_running_loop().time() - began < 50
+        await bench.fleet.finish(100)
+        assert 48 < asyncio.get_running_loop().time() - began < 50
+        bench.fleet.stop()
+        await running
+
+    virtual_time.run(main())
+    assert poller.cancelled == 0
+    assert len(poller.started) == 5
+
+
+def test_a_probe_counts_who_answers():
+    poller = FakePoller()
+    poller.of["dev-1"] = (0.1, SILENT)
+    bench = Bench(poller, 3)
+
+    async def main():
+        bench.fleet.replace(bench.make())
+        assert await bench.fleet.probe(["dev-0", "dev-1", "dev-2", "gone"]) == 2
+        assert await bench.fleet.probe([]) == 0
+
+    virtual_time.run(main())
+    assert bench.stored == []

@@ -19,9 +19,6 @@ PEER_SILENT: Final = 0.5
 PROBES: Final = 20
 """How many devices a blind member asks to find out whether it can see again."""
 
-HELD_POLLS: Final = 3
-"""After how many silent polls a device is down for sure, whatever else is silent."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sight:

@@ -74,6 +74,12 @@ class Device:
         """What is odd about its replies, and accepted."""
         return self.security.oddities.accepted if isinstance(self.security, Community) else frozenset()
 
+    def distrust(self) -> None:
+        """Another agent has polled it meanwhile, or nobody: compare its interfaces' names before their counters are used."""
+        self.traits.check = True
+        self.octets = None
+        self.samples = {}
+
     def accept_odd(self, oddities: Iterable[Oddity]) -> None:
         """Its replies are known to be odd in these ways."""
         if isinstance(self.security, Community):
