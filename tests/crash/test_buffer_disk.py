@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.skips import NO_MOUNT
-from towerops_agent.buffer import writer
+from towerops_agent.buffer import opening
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
@@ -80,7 +80,7 @@ async def test_on_a_full_disk_the_oldest_polls_make_room_and_all_are_accounted_f
 
 
 async def test_a_neighbour_that_fills_the_disk_costs_nothing_once_it_is_gone(small_disk, monkeypatch):
-    monkeypatch.setattr(writer, "REOPEN_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
     bench = Bench(small_disk / "agent.db")
     async with bench.buffer() as buffer:
         layout = await buffer.register(WIDE)
@@ -113,7 +113,7 @@ async def test_a_neighbour_that_fills_the_disk_costs_nothing_once_it_is_gone(sma
 @pytest.mark.parametrize("before", [0, 1_500], ids=["from the start", "with a backlog"])
 async def test_what_is_fresh_is_delivered_while_a_neighbour_holds_all_of_the_disk(small_disk, monkeypatch, before):
     """The API works: a round is some polls, and their delivery. What is lost is of before the disk was full, and counted."""
-    monkeypatch.setattr(writer, "REOPEN_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
     bench = Bench(small_disk / "agent.db")
     rounds, each = 100, 20
     async with bench.buffer() as buffer:
@@ -159,7 +159,7 @@ async def fresh(buffer) -> list[int]:
 
 
 async def test_a_place_that_is_read_only_at_the_start_is_used_once_it_can_be(small_disk, monkeypatch):
-    monkeypatch.setattr(writer, "REOPEN_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
     bench = Bench(small_disk / "agent.db")
     async with bench.buffer() as buffer:
         buffer.add(poll(await buffer.register(LAYOUT)))
@@ -174,7 +174,7 @@ async def test_a_place_that_is_read_only_at_the_start_is_used_once_it_can_be(sma
 
 
 async def test_a_disk_without_room_at_the_start_is_used_once_there_is(small_disk, monkeypatch):
-    monkeypatch.setattr(writer, "REOPEN_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
     neighbour = small_disk / "neighbour"
     fill(neighbour)
     bench = Bench(small_disk / "agent.db")

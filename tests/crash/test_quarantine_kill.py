@@ -24,6 +24,7 @@ AGENT = """
 import os, signal, sqlite3, sys
 from pathlib import Path
 from towerops_agent.buffer.opening import Opening
+from towerops_agent.buffer.room import Room
 
 path, left = Path(sys.argv[1]), int(sys.argv[2])
 
@@ -41,7 +42,9 @@ def connect(*arguments, connect=sqlite3.connect, **options):
 
 sqlite3.connect = connect
 sys.addaudithook(lambda event, _: event in ("open", "os.rename", "os.remove") and step())
-Opening(path, lambda: 1_767_986_535_123_456, lambda: 0).open().close()
+opening = Opening(path, Room(1 << 30), lambda: 1_767_986_535_123_456, lambda: 0)
+opening.open(0.0)
+opening.store.close()
 """
 
 

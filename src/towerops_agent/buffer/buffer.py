@@ -95,10 +95,11 @@ class Buffer:
         self._new_key = new_key
         self.committed = asyncio.Event()
         """Set at the next commit of polls; a new one takes its place then."""
-        self._opening = Opening(path, clock_us, monotonic_us)
+        room = Room(max_octets, statvfs)
+        self._opening = Opening(path, room, clock_us, monotonic_us)
         self._writer = Writer(
             self._opening,
-            Room(max_octets, statvfs),
+            room,
             counters,
             window_s=commit_window_s,
             cap_polls=memory_cap_polls,

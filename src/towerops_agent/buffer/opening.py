@@ -1,8 +1,9 @@
-"""Which Store the writer works on: the file's; a new file's where that is corrupt; one in memory while neither can be had.
+"""Which Store the writer works on: the file's; a new file's if that is corrupt; one in memory while neither can be had.
 
-Opening -> Store. What a corrupt file still has is copied into its successor, what gathered in memory into the file, and ids stay
-valid through both. A salvage that was cut short, which the note of quarantine.py says, is completed at the next opening.
-Synchronous, for the writer's thread. Microseconds (`_us`).
+Opening -> Store, one after the other. What a corrupt file still has is copied into its successor, what gathered in memory into
+the file, and ids stay valid through both. A salvage that was cut short, which the note of quarantine.py says, is completed at the
+next opening.
+Synchronous, for the writer's thread. Microseconds (`_us`), or seconds on the monotonic clock (`_s`), which are passed in.
 """
 
 import sqlite3
@@ -13,9 +14,10 @@ from urllib.parse import quote
 
 import structlog
 
-from towerops_agent.buffer import quarantine
+from towerops_agent.buffer import quarantine, retention
 from towerops_agent.buffer.database import FAILURES, TABLES, Corruption, Database, as_text, is_corruption
-from towerops_agent.buffer.retention import checkpoint
+from towerops_agent.buffer.format.batch import OPEN_END
+from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.salvage import Salvaged, begin_ids_at, copy_layouts, salvage
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure, DatabaseBusy, DatabaseTooNew
@@ -24,63 +26,110 @@ log = structlog.get_logger()
 
 RENEWED_EVERY_US = 60_000_000
 """A disk that spoils each new file at once gets one a minute: each is copied, and quarantined."""
+REOPEN_S = 5.0
+"""How often a file that could not be opened is tried again."""
+LOOK_EACH_S = 5.0
+"""How often to check that the file is still the one at its path."""
 
 
 class Opening:
-    """Opens the database at `path`, again and again if need be."""
+    """Opens the database at `path`, again and again if need be.
 
-    def __init__(self, path: Path, wall_us: Callable[[], int], monotonic_us: Callable[[], int]) -> None:
+    `store`: the one to work on, once it was opened. Until somebody resets them: `lost_metrics`, how many were lost with the
+    databases before it, and `layouts_lost`, whether the ids of layouts have become void.
+    """
+
+    store: Store
+
+    def __init__(self, path: Path, room: Room, wall_us: Callable[[], int], monotonic_us: Callable[[], int]) -> None:
         self.path = path
+        self._room = room
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
         self._renewed_us: int | None = None
+        self._reopen_s = 0.0
+        self._look_s = 0.0
+        self._left_full_disk = False
         self.replaced: Path | None = None
         self.layouts_lost = False
         self.lost_metrics = 0
         self.in_memory_because = ""
 
-    def open(self) -> Store:
-        """The Store of the file, or one in memory if the file can't be opened. Raises DatabaseBusy and DatabaseTooNew."""
+    def open(self, now_s: float) -> None:
+        """Work on the file, or in memory if it can't be opened. Raises DatabaseBusy and DatabaseTooNew."""
+        self._reopen_s = now_s + REOPEN_S
         try:
-            return self._open_file()
+            self.store = self._open_file()
         except (DatabaseBusy, DatabaseTooNew):
             raise
         except BufferFailure as error:
             log.error("buffer can't be opened, polls stay in memory; will retry", reason=str(error))
             self.in_memory_because = str(error)
-            return self._in_memory()
+            self.store = self._in_memory()
 
-    def reopen(self, memory: Store) -> Store:
-        """The Store of the file, with all that is in `memory`, which is closed; `memory` itself if it still can't be opened."""
+    @property
+    def due_s(self) -> float:
+        """When to call `look` again."""
+        return self._look_s if self.store.database.path is not None else min(self._look_s, self._reopen_s)
+
+    def look(self, now_s: float, *, at_stop: bool) -> None:
+        """See whether the file is still in its place, and follow if it is not; if in memory, try to open it when due."""
+        if now_s >= self._look_s:
+            self._look_s = now_s + LOOK_EACH_S
+            change = self.store.database.change()
+            if change is not None:  # nobody would find what is written into it
+                self._follow(change, now_s)
+        if self.store.database.path is None and (now_s >= self._reopen_s or at_stop):
+            self._reopen_s = now_s + REOPEN_S
+            if self._left_full_disk:
+                while not retention.remove_sent(self.store.connection, OPEN_END).done:
+                    pass
+                if not at_stop and not self._room.fits(self.store, self.path):
+                    return
+            self._reopen()
+            self._left_full_disk = self._left_full_disk and self.store.database.path is None
+
+    def _reopen(self) -> None:
+        """Work on the file, with all that is in memory, if it can be opened."""
+        memory = self.store
         try:
             store = self._open_file()
         except BufferFailure:
-            return memory
+            return
         try:
             copied = salvage(memory.connection, store.connection, age_lead_s=store.age_s - memory.age_s).copied
         except FAILURES as error:
             log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
             store.database.close()
-            return memory
+            return
         memory.database.close()
         self.in_memory_because = ""
         log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=copied["polls"])
-        return store
+        self.store = store
 
-    def leave(self, store: Store) -> Store:
-        """A Store in memory, with the layouts in use, while the disk has no room at all; what is in the file waits there."""
+    def leave_full_disk(self, now_s: float) -> bool:
+        """Whether polls go on in memory, with the layouts in use, as the disk has no room at all: there they can be delivered.
+
+        What is in the file waits there.
+        """
+        store = self.store
+        if store.database.path is None or not self._room.is_out(store.database.path):
+            return False
         self.in_memory_because = f"disk full: the database {self.path} can't be written"
         log.error("disk is full, polls stay in memory until it has room", path=str(self.path))
         memory = self._in_memory()
         copy_layouts(store.connection, memory.connection)
         with suppress(*FAILURES):
             store.close()
-        return memory
+        self.store = memory
+        self._reopen_s = now_s + REOPEN_S
+        self._left_full_disk = True
+        return True
 
-    def follow(self, store: Store, change: str) -> Store:
-        """The Store of the file that is now at the path, or in memory, with all that was in the file that is gone from there."""
+    def _follow(self, change: str, now_s: float) -> None:
+        """Work on the file that is now at the path, or in memory, with all that was in the file that is gone from there."""
         log.error("database file is gone from its place, its polls are copied", path=str(self.path), change=change)
-        memory = self._in_memory()
+        store, memory = self.store, self._in_memory()
         self.in_memory_because = f"the database {self.path} is gone: {change}"
         salvaged = Salvaged()
         with suppress(*FAILURES):
@@ -90,21 +139,29 @@ class Opening:
         # Before there is another: with the file SQLite removes the journal that has its name.
         with suppress(*FAILURES):
             store.database.close()
-        return self.reopen(memory)
+        self.store = memory
+        self._reopen_s = now_s + REOPEN_S
+        self._reopen()
 
-    def renew(self, store: Store, error: BaseException) -> Store | None:
-        """The Store of a new file in place of the corrupt one, or in memory if there can be none. None: it is too soon."""
+    def renew(self, error: BaseException, now_s: float) -> bool:
+        """Whether there is a new file in place of one that the error shows to be corrupt, or, if there can be none, memory."""
         now_us = self._monotonic_us()
-        if store.database.path is None or (self._renewed_us is not None and now_us < self._renewed_us + RENEWED_EVERY_US):
-            return None
+        if (
+            not is_corruption(error)
+            or self.store.database.path is None
+            or (self._renewed_us is not None and now_us < self._renewed_us + RENEWED_EVERY_US)
+        ):
+            return False
         self._renewed_us = now_us
         try:
-            return self._prepare(store.database.begin_anew(self._wall_us(), str(error)), in_use=True)
+            self.store = self._prepare(self.store.database.begin_anew(self._wall_us(), str(error)), in_use=True)
         except BufferFailure as failure:
             log.error("no new buffer can be created, polls stay in memory; will retry", reason=str(failure))
             self.in_memory_because = str(failure)
             self.layouts_lost = True
-            return self._in_memory()
+            self.store = self._in_memory()
+            self._reopen_s = now_s + REOPEN_S
+        return True
 
     def _open_file(self) -> Store:
         return self._prepare(Database.open(self.path, self._wall_us()), in_use=False)
@@ -134,7 +191,7 @@ class Opening:
         for source in database.unread:
             self.replaced = source
             self._salvage(source, database.connection, in_use=in_use)
-            checkpoint(database.connection)  # before the note goes: what was copied is on the disk
+            retention.checkpoint(database.connection)  # before the note goes: what was copied is on the disk
             quarantine.end(self.path, source)
         return Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use)
 

@@ -18,7 +18,6 @@ import structlog
 
 from towerops_agent.buffer import retention
 from towerops_agent.buffer.database import FAILURES, can_be_the_journal, is_corruption, is_full
-from towerops_agent.buffer.format.batch import OPEN_END
 from towerops_agent.buffer.format.codec import PollRow
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.room import Room
@@ -32,10 +31,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 RETRY_S = 1.0
-REOPEN_S = 5.0
-"""How often a file that could not be opened is tried again."""
-LOOK_EACH_S = 5.0
-"""How often to check that the file is still the one at its path."""
 POLLS_PER_COMMIT = 1_024
 POLLS_AT_LEAST = 16
 
@@ -70,10 +65,7 @@ class Writer:
         self._due_s = 0.0
         self._jobs: deque[_Job] = deque()
         self._stopping = False
-        self._failure: Exception | None = None  # of the last try to commit; this and the next four are the thread's own
-        self._reopen_s = 0.0
-        self._look_s = 0.0
-        self._left_full_disk = False
+        self._failure: Exception | None = None  # of the last try to commit; this and the next are the thread's own
         self._at_once = POLLS_PER_COMMIT
 
     async def start(self) -> None:
@@ -123,14 +115,15 @@ class Writer:
 
     # The rest runs on the thread.
 
-    def check_committed(self, store: Store) -> None:
+    def check_committed(self, _: Store) -> None:
         """A job: raises BufferFailure if polls put before it could not be committed."""
         if self._failure is not None:
-            raise self._mapped(store, self._failure)
+            raise self._mapped(self._failure)
 
     def _run(self) -> None:
         try:
-            self._use(self._opening.open())
+            self._opening.open(time.monotonic())
+            self._report()
         except BaseException as error:  # noqa: BLE001 -- the thread's edge: it goes to whom awaits the opening
             self._post(_settle, self._opened, None, error)
             return
@@ -142,15 +135,19 @@ class Writer:
             self._close()
             self._post(_settle, self._stopped, None, None)
 
-    def _use(self, store: Store) -> None:
-        self._store = store
-        self._reopen_s = time.monotonic() + REOPEN_S
-        if self._opening.lost_metrics:
-            self._post(self._counters.add, Count.METRICS_DROPPED, Loss.CORRUPT, self._opening.lost_metrics)
-            self._opening.lost_metrics = 0
-        if self._opening.layouts_lost:
-            self._opening.layouts_lost = False
+    @property
+    def _store(self) -> Store:
+        return self._opening.store
+
+    def _report(self) -> None:
+        """Have counted, on the loop, what turned out to be lost."""
+        opening, lanes = self._opening, self._store.lanes
+        for reason, metrics in ((Loss.CORRUPT, opening.lost_metrics), (Loss.DAMAGED, lanes.damaged)):
+            if metrics:
+                self._post(self._counters.add, Count.METRICS_DROPPED, reason, metrics)
+        if opening.layouts_lost:
             self._post(self._on_layouts_lost)
+        opening.lost_metrics, opening.layouts_lost, lanes.damaged = 0, False, 0
 
     def _turn(self) -> bool:
         """Wait, commit what is due, run at most one job. False: it is time to stop."""
@@ -162,11 +159,9 @@ class Writer:
                 self._wake.wait(timeout_s)
             job = self._jobs[0] if self._jobs else None
             stopping = self._stopping
-        if time.monotonic() >= self._look_s:
-            self._look()
-        if self._store.database.path is None and (time.monotonic() >= self._reopen_s or (stopping and job is None)):
-            self._reopen(stopping)
+        self._opening.look(time.monotonic(), at_stop=stopping and job is None)
         self._commit()
+        self._report()
         if job is None:
             return not stopping
         self._run_job(*job)
@@ -175,30 +170,8 @@ class Writer:
         return True
 
     def _waits_s(self) -> float:
-        due_s = [self._look_s]
-        if self._rows:
-            due_s.append(self._due_s)
-        if self._store.database.path is None:
-            due_s.append(self._reopen_s)
-        return min(due_s) - time.monotonic()
-
-    def _reopen(self, stopping: bool) -> None:
-        if self._left_full_disk:
-            while not retention.remove_sent(self._store.connection, OPEN_END).done:
-                pass
-            if not stopping and not self._room.fits(self._store, self._opening.path):
-                self._reopen_s = time.monotonic() + REOPEN_S
-                return
-        self._use(self._opening.reopen(self._store))
-        self._left_full_disk = self._left_full_disk and self._store.database.path is None
-
-    def _leave_full_disk(self) -> bool:
-        """Whether polls go on in memory, as the disk has no room at all: there they can be delivered."""
-        if self._store.database.path is None or not self._room.is_out(self._store.database.path):
-            return False
-        self._use(self._opening.leave(self._store))
-        self._left_full_disk = True
-        return True
+        due_s = min(self._opening.due_s, self._due_s) if self._rows else self._opening.due_s
+        return due_s - time.monotonic()
 
     def _fold(self) -> bool:
         """Whether the journal could be folded into the file, so that it need not grow."""
@@ -207,13 +180,6 @@ class Writer:
         except FAILURES:
             return False
         return True
-
-    def _look(self) -> None:
-        """See whether the file is still in its place, and follow if it is not: nobody would find what is written into it."""
-        self._look_s = time.monotonic() + LOOK_EACH_S
-        change = self._store.database.change()
-        if change is not None:
-            self._use(self._opening.follow(self._store, change))
 
     def _commit(self) -> None:
         folded = False
@@ -257,13 +223,10 @@ class Writer:
         return bool(evicted)
 
     def _renew(self, error: BaseException) -> bool:
-        """Whether there is a new database in place of one that the error shows to be corrupt."""
-        if not is_corruption(error):
-            return False
-        store = self._opening.renew(self._store, error)
-        if store is not None:
-            self._use(store)
-        return store is not None
+        return self._opening.renew(error, time.monotonic())
+
+    def _leave_full_disk(self) -> bool:
+        return self._opening.leave_full_disk(time.monotonic())
 
     def _take(self) -> list[PollRow]:
         rows: list[PollRow] = []
@@ -299,12 +262,12 @@ class Writer:
         try:
             result = job(self._store)
         except Exception as error:  # noqa: BLE001 -- the thread's edge: it goes to whom awaits the job
-            failure = self._mapped(self._store, error)
+            failure = self._mapped(error)
             if (can_be_the_journal(error) and self._fold()) or (is_full(error) and self._leave_full_disk()):
                 result, failure = self._again(job)
             else:
                 self._renew(error)
-        self._count_damaged()
+        self._report()
         if self._room.is_tight:
             self._make_room()
         self._post(_settle, future, result, failure)
@@ -315,13 +278,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 -- the thread's edge: it goes to whom awaits the job
             if is_full(error) and self._leave_full_disk():
                 return self._again(job)
-            return None, self._mapped(self._store, error)
-
-    def _count_damaged(self) -> None:
-        lanes = self._store.lanes
-        if lanes.damaged:
-            self._post(self._counters.add, Count.METRICS_DROPPED, Loss.DAMAGED, lanes.damaged)
-            lanes.damaged = 0
+            return None, self._mapped(error)
 
     def _close(self) -> None:
         with self._wake:
@@ -341,11 +298,10 @@ class Writer:
             log.error("polls lost, the buffer could not be written before the stop", metrics=lost)
             self._post(self._count_dropped, lost)
 
-    @staticmethod
-    def _mapped(store: Store, error: Exception) -> Exception:
+    def _mapped(self, error: Exception) -> Exception:
         if not isinstance(error, FAILURES):
             return error
-        failure = BufferFailure(f"the database {store.database} can't be used: {error}")
+        failure = BufferFailure(f"the database {self._store.database} can't be used: {error}")
         failure.__cause__ = error
         return failure
 

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import room, writer
+from towerops_agent.buffer import opening, room
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.model import Layout
@@ -64,7 +64,7 @@ async def test_polls_are_stored_and_delivered_in_memory_meanwhile(bench, obstacl
 
 @pytest.mark.parametrize("obstacle", OBSTACLES)
 async def test_once_the_file_can_be_opened_it_takes_what_was_in_memory(bench, obstacle, monkeypatch):
-    monkeypatch.setattr(writer, "REOPEN_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
     remove = obstacle(bench)
     async with bench.buffer() as buffer:
         layout = await buffer.register(LAYOUT)
@@ -96,7 +96,7 @@ async def until_in_file(buffer) -> None:
 
 async def test_what_the_file_had_and_what_was_in_memory_are_both_delivered(bench, monkeypatch):
     """The same layout is known in both, under two ids, and both stay valid."""
-    monkeypatch.setattr(writer, "REOPEN_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
     async with bench.buffer() as buffer:
         await buffer.register(Layout("eq-0"))
         buffer.add(poll(await buffer.register(LAYOUT), T0_US))

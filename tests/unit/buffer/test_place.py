@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import writer
+from towerops_agent.buffer import opening
 from towerops_agent.buffer.database import Database
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
@@ -97,7 +97,7 @@ CHANGES = [removed, the_file_only_removed, directory_removed, moved_away, replac
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_file_that_goes_away_is_noticed_and_what_was_in_it_goes_on_in_another(bench, monkeypatch, change):
     """With the ids of layouts and the open batch, and nothing twice; what comes after is in the file that is at the path."""
-    monkeypatch.setattr(writer, "LOOK_EACH_S", 0.001)
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
     with capture_logs() as logs:
         async with bench.buffer() as buffer:
             layout = await buffer.register(LAYOUT)
@@ -134,7 +134,7 @@ async def test_a_file_that_is_emptied_is_noticed_and_its_losses_are_counted(benc
         await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
         await buffer.ask(lambda store: store.connection.execute("PRAGMA cache_size = 0").fetchall())
         os.truncate(bench.path, 0)
-        monkeypatch.setattr(writer, "LOOK_EACH_S", 0.001)
+        monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
         await buffer.layouts_lost.wait()
         buffer.add(poll(await buffer.register(LAYOUT), T0_US + 5))
         found = members(await buffer.read(await buffer.next_batch(100)))
@@ -145,7 +145,7 @@ async def test_a_file_that_is_emptied_is_noticed_and_its_losses_are_counted(benc
 
 
 async def test_another_file_in_its_place_is_left_alone(bench, monkeypatch):
-    monkeypatch.setattr(writer, "LOOK_EACH_S", 0.001)
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
     async with bench.buffer() as buffer:
         layout = await buffer.register(LAYOUT)
         buffer.add(poll(layout))
