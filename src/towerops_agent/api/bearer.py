@@ -55,7 +55,7 @@ class TokenSource:
         if self._path is None:
             raise SettingsError("no token: set TOWEROPS_AGENT_TOKEN or TOWEROPS_AGENT_TOKEN_FILE")
         try:
-            text = _read_regular(self._path).decode("utf-8-sig").strip()
+            text = read_regular(self._path).decode("utf-8-sig").strip()
         except OSError as error:
             raise SettingsError(f"the token file {self._path} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
@@ -72,12 +72,13 @@ class TokenSource:
         return token
 
 
-def _read_regular(path: Path) -> bytes:
-    """The beginning of the file at `path`. Raises OSError, also for a FIFO or a device, which would block or never end."""
+def read_regular(path: Path, most: int = 65_536) -> bytes:
+    """The first `most` octets of the file at `path`.
+
+    Raises OSError, also for a FIFO or a device, which would block or never end.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
+    with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
-        return os.read(descriptor, 65536)
-    finally:
-        os.close(descriptor)
+        return file.read(most)

@@ -58,11 +58,11 @@ def _find(device: str, database: Path, token_file: Path | None, known: set[str])
     """The id of the equipment with this name or id, its names, and why there are none, if so. Raises AgentError."""
     from towerops_agent.api.bearer import TokenSource
     from towerops_agent.config.document.names import Names, names_of
-    from towerops_agent.config.kept import devices_of, is_called, read_kept
+    from towerops_agent.config.kept import devices_of, is_called, read_names
 
     token = TokenSource(_token_of_environment(), token_file)
     try:
-        config = read_kept(database, lambda: token.token)
+        config = read_names(database, lambda: token.token)
     except AgentError as error:
         if device in known:
             return device, Names(), str(error)  # an id needs no configuration

@@ -24,6 +24,7 @@ from towerops_agent.errors import AgentError, InvalidConfig
 from towerops_agent.model import Equipment, Secret
 
 VERSION = b"\x02"
+OPEN_VERSION = b"\x00"
 _SALT_OCTETS = 16
 _NONCE_OCTETS = 12
 _HEADER_OCTETS = 1 + _SALT_OCTETS + _NONCE_OCTETS
@@ -46,6 +47,24 @@ def unseal(token: Secret, sealed: bytes) -> ConfigText:
         return decode_config(AESGCM(_key(token, salt)).decrypt(nonce, text, header))
     except InvalidTag:
         raise InvalidConfig("the kept configuration was sealed with another token, or has been altered since") from None
+    except msgspec.MsgspecError as error:
+        raise InvalidConfig(f"the kept configuration is not what this version keeps: {error}") from None
+
+
+def without_secrets(shown: ConfigText) -> bytes:
+    """A configuration of site files, to be kept: not sealed, as its secrets have been taken out."""
+    return OPEN_VERSION + encode_config(shown)
+
+
+def open_kept(octets: bytes) -> ConfigText | None:
+    """A kept configuration of site files, without its secrets; None if it is one of the API's, which is sealed.
+
+    Raises InvalidConfig.
+    """
+    if not octets.startswith(OPEN_VERSION):
+        return None
+    try:
+        return decode_config(octets[1:])
     except msgspec.MsgspecError as error:
         raise InvalidConfig(f"the kept configuration is not what this version keeps: {error}") from None
 
@@ -73,8 +92,25 @@ def read_devices(database: Path, token: Callable[[], Secret], wanted: Callable[[
 
 def read_kept(database: Path, token: Callable[[], Secret]) -> ConfigText:
     """The configuration kept in the file at `database`. Raises as read_devices does."""
-    sealed = _sealed_config(database)
-    return unseal(token(), sealed)
+    octets = _kept_octets(database)
+    if octets.startswith(OPEN_VERSION):
+        raise NoKeptDevices("the agent has its devices from site files, whose secrets it does not keep: give SITE_PATH")
+    return unseal(token(), octets)
+
+
+def read_open(database: Path) -> ConfigText:
+    """The configuration of site files kept in the file at `database`, without its secrets. Raises NoKeptDevices."""
+    opened = open_kept(_kept_octets(database))
+    if opened is None:
+        raise NoKeptDevices(f"the database {database} has a configuration of the API, not of site files")
+    return opened
+
+
+def read_names(database: Path, token: Callable[[], Secret]) -> ConfigText:
+    """As read_kept; one of site files, without its secrets, will do too."""
+    octets = _kept_octets(database)
+    opened = open_kept(octets)
+    return unseal(token(), octets) if opened is None else opened
 
 
 def devices_of(config: ConfigText, wanted: Callable[[Equipment], bool]) -> list[Equipment]:
@@ -101,7 +137,7 @@ def _place(host: str) -> object:
         return host.rstrip(".").casefold()
 
 
-def _sealed_config(database: Path) -> bytes:
+def _kept_octets(database: Path) -> bytes:
     try:
         with DatabaseReader(database) as reader:
             sealed = reader.meta(CONFIG_KEY)

@@ -167,7 +167,7 @@ class Verifier:
                 self._news.append(Gone(name, device.if_indexes[i], found.there.get(i, "")))
             elif mark == AMBIGUOUS != mark_before:
                 self._news.append(Ambiguous(name, found.twins.get(i, ())))
-            elif mark in CONFIRMED and now != before:
+            elif mark in CONFIRMED and now != before != 0:
                 self._news.append(Moved(name, before, now))
             elif mark in CONFIRMED and mark_before in (AWAY, AMBIGUOUS, NOTHING):
                 self._news.append(Back(name, now))

@@ -30,7 +30,7 @@ from towerops_agent.config.document.fields import (
     text,
     value_of,
 )
-from towerops_agent.config.document.text import ConfigText
+from towerops_agent.config.document.text import SITE, ConfigText
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Equipment, Interface, Sensor, Transport
 from towerops_agent.snmp.wire.ber import parse_oid
@@ -118,6 +118,9 @@ class ConfigRead:
         self.version = str(version) if isinstance(version, str | int) else ""
         self.interval_s = self._default_interval(value_of(members.get("poll_interval_seconds")))
         self.accepts = self._accepts(members.get("accepts", Raw()))
+        self._of_site = SITE in members
+        for refusal in msgspec.json.decode(members[SITE], type=list[tuple[RefusalKind, str, str, str]]) if self._of_site else ():
+            self.refuse(*refusal)
         self.equipment: Iterator[tuple[bytes, Equipment]] = self._read(equipment)
 
     def _default_interval(self, value: object) -> int:
@@ -178,8 +181,13 @@ class ConfigRead:
             credentials=read_credentials(snmp),
             interval_s=self.interval_s if interval_s is None else integer("poll_interval_seconds", interval_s),
             sensors=self._items("sensor", shown_as, wire.sensors, lambda wire, seen: _sensor(wire, seen, oids)),
-            interfaces=self._items("interface", shown_as, wire.interfaces, _interface),
+            interfaces=self._items("interface", shown_as, wire.interfaces, self._interface),
         )
+
+    def _interface(self, wire: _Interface, seen: set[str]) -> Interface:
+        name = "" if wire.if_name in (None, "") else text("if_name", wire.if_name)
+        by_name = self._of_site and bool(name) and wire.if_index == 0
+        return Interface(_unseen(wire.id, seen), 0 if by_name else integer("if_index", wire.if_index, most=MAX_IF_INDEX), name)
 
     def _items(
         self, kind: RefusalKind, equipment: str, wires: list[Wire] | None, read: Callable[[Wire, set[str]], Item]
@@ -212,11 +220,6 @@ def _sensor(wire: _Sensor, seen: set[str], oids: dict[str, bytes]) -> Sensor:
             which = "" if problem.startswith("OID ") else f" ({problem})"
             raise InvalidConfig(f"oid is {shown(oid_text)}{which}: expected {wanted or 'an object identifier'}") from None
     return Sensor(sensor_id, oid, _divisor(wire.divisor))
-
-
-def _interface(wire: _Interface, seen: set[str]) -> Interface:
-    name = "" if wire.if_name in (None, "") else text("if_name", wire.if_name)
-    return Interface(_unseen(wire.id, seen), integer("if_index", wire.if_index, most=MAX_IF_INDEX), name)
 
 
 def _divisor(value: object) -> float:

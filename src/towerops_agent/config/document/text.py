@@ -219,6 +219,10 @@ LIST: Final = "equipment"
 MEMBERS: Final = ("version", "poll_interval_seconds", "accepts")
 """The other members that are kept."""
 
+SITE: Final = "site"
+"""The member of a configuration that was compiled from site files, and of none that arrived: the items that are refused already,
+each as [kind, equipment, item, reason]. In such a configuration an interface may have the index 0: it is where its name is."""
+
 _LEVEL: Final = 1
 """0.2 s for 80 MB; level 3 takes twice as long for 4 % less."""
 
@@ -297,3 +301,18 @@ def config_text(octets: bytes) -> ConfigText:
     intake = ConfigIntake()
     intake.write(octets)
     return intake.finish()
+
+
+def config_of(members: dict[str, bytes], items: Iterable[bytes]) -> ConfigText:
+    """The configuration of these members and devices, each as JSON."""
+    digest = blake2b(digest_size=16)
+    compressor = stream_compressor(_LEVEL)
+    packed = []
+    for name, value in members.items():
+        digest.update(b"%d %s %d " % (len(name), name.encode(), len(value)) + value)
+    for item in items:
+        framed = len(item).to_bytes(_LENGTH_OCTETS, "big") + item
+        digest.update(framed)
+        packed.append(compressor.compress(framed))
+    packed.append(compressor.flush())
+    return ConfigText(digest.digest(), members, b"".join(packed))

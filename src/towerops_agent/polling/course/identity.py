@@ -7,6 +7,7 @@ not there, in the whole column. The result for an interface is one of:
   changed last, or else whose counters move is the interface; if none stands out, it is left out;
 - the device has another name at its index, or had its name before, and has it nowhere: it is left out;
 - the device has no name at its index, and nowhere the configured one: there is nothing to compare, so it is read as configured;
+- it is configured by its name only (index 0), which the device has nowhere: it is left out;
 - the device did not say: a column that could not be walked to its end proves nothing. It is left out until the device answers.
 Pure: `identify` is a generator that yields questions and receives the answers (interfaces.py asks).
 Source: RFC 2863 §3.1.5 (ifIndex need not persist), §6 (ifName, ifDescr, ifOperStatus, ifLastChange).
@@ -249,7 +250,7 @@ class _Search:
 
         That is so if the configured index has counters and no name, and the row with the name has no counters.
         """
-        nameless = [i for i in self._named if i not in self._ambiguous and self._is_nameless(i)]
+        nameless = [i for i in self._named if self._configured(i) and i not in self._ambiguous and self._is_nameless(i)]
         moved = [i for i in nameless if i in self._found and self._found[i][0] != self._configured(i)]
         lost = [i for i in nameless if i not in self._found]
         both = [self._found[i][0] for i in moved] + [self._configured(i) for i in (*moved, *lost)]
@@ -288,7 +289,7 @@ class _Search:
             elif not all(self._complete.values()):
                 marks[i] = DOUBTED if once else UNCHECKED
             elif self._is_nameless(i) and not once:
-                marks[i] = NOTHING if i in self._rowless else UNVERIFIABLE
+                marks[i] = NOTHING if i in self._rowless or not self._configured(i) else UNVERIFIABLE
             else:
                 marks[i], there[i] = AWAY, self._name_at(self._configured(i))
         for i in self._shared(places, bytes(marks)):

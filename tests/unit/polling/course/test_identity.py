@@ -246,3 +246,28 @@ def test_a_device_that_is_silent_to_all_names_is_not_asked_for_them_without_end(
     for result in virtual_time.run(main()):
         assert octets_in(result) == [None, None, None]
         assert result.missing["unverified"] == 18
+
+
+def test_an_interface_that_is_configured_by_its_name_only_is_looked_for_and_followed():
+    """Index 0, as site files have it: no line says that it moved when it is first found."""
+    device = by_name("ether2", "wlan1")
+    with structlog.testing.capture_logs() as lines:
+        before, after = poll(device, box(PORTS, 500_000), box(MOVED, 900))
+    assert octets_in(before) == octets_in(after) == [counter("ether2"), counter("wlan1")]
+    moved = [(line["if_name"], line["if_index_before"], line["if_index"]) for line in lines if "has moved" in line["event"]]
+    assert moved == [("ether2", 2, 3), ("wlan1", 3, 4)]
+
+
+@pytest.mark.parametrize("version", ["1", "2c"])
+def test_a_name_that_no_interface_has_is_never_read_from_the_row_with_index_0(version: str):
+    """Some devices have a row 0 without a name: a counter of nobody knows what."""
+    device = by_name("ether1", "none", version=version)
+    results = poll(device, *(box({0: "", 1: "ether1"}, uptime) for uptime in range(500_000, 530_000, 6000)))
+    assert [octets_in(result) for result in results] == [[counter("ether1"), None]] * 5
+    assert device.plan.if_indexes == (1, 0)
+
+
+def by_name(*names: str, version: str = "2c") -> Device:
+    equipment = devices.equipment(host=HOST, version=version, sensors=[])
+    interfaces = tuple(Interface(f"i {name}", 0, name) for name in names)
+    return make_device(type(equipment)(**{**fields(equipment), "interfaces": interfaces}), devices.LAYOUT, b"", Planner())
