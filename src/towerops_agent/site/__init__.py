@@ -1,0 +1,1 @@
+"""Site files: the operator's own YAML in place of the API's configuration."""

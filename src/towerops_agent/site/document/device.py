@@ -1,0 +1,235 @@
+"""One device of a site file -> the JSON object that the API's configuration would have for it.
+
+A mistake in the device itself refuses the device; one in a sensor or an interface refuses only that. Ids are UUIDs made of
+address, port and OID or interface name: to rename, move or reorder lines changes none of them.
+Pure. Intervals in seconds.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+from uuid import UUID, uuid5
+
+import yaml
+
+from towerops_agent.config.document.equipment import LEAST_DIVISOR
+from towerops_agent.config.document.fields import MAX_IF_INDEX, host, shown
+from towerops_agent.errors import InvalidConfig
+from towerops_agent.polling.course.evidence import folded
+from towerops_agent.site.document.credentials import SnmpFields
+from towerops_agent.site.document.nodes import (
+    Location,
+    Mistake,
+    Problem,
+    Section,
+    is_null,
+    number,
+    one_of,
+    place_of,
+    scalar,
+    whole,
+)
+from towerops_agent.snmp.wire.ber import parse_oid
+
+NAMESPACE: Final = UUID("6b0b4f3c-6d1b-5f0e-9c8e-2f7a0d3b5a11")
+"""Never to be changed: each id is made with it."""
+
+INHERITED: Final = ("credentials", "interval", "labels", "port", "transport")
+"""What `defaults` may have."""
+
+KEYS: Final = ("address", "name", *INHERITED, "sensors", "interfaces")
+_SENSOR_KEYS: Final = ("name", "oid", "divisor", "unit", "labels")
+_INTERFACE_KEYS: Final = ("name", "index", "labels")
+
+MOST_INTERVAL_S: Final = 86_400
+SNMP_PORT: Final = 161
+DEFAULT_INTERVAL_S: Final = 60
+
+_LABEL: Final = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
+OWN_LABELS: Final = frozenset({"device", "ifIndex", "ifName", "instance", "job", "le", "quantile", "sensor"})
+"""Labels that the agent makes, or that mean something else to Prometheus."""
+
+_TRANSPORTS: Final = {"udp": "udp", "tcp": "tcp"}
+
+
+class Named(Protocol):
+    """The sets of credentials, by name."""
+
+    def __call__(self, name: str) -> SnmpFields:
+        """The set with this name. Raises InvalidConfig."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A mistake that costs a device, or one item of it. `equipment`, `item`: as for equipment.Refusal."""
+
+    kind: str
+    equipment: str
+    item: str
+    problem: Problem
+
+
+@dataclass(slots=True)
+class Inherited:
+    """What a device has if it does not say otherwise. `labels`: merged with its own."""
+
+    credentials: str | None = None
+    interval_s: int = DEFAULT_INTERVAL_S
+    port: int = SNMP_PORT
+    transport: str = "udp"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def inherited(section: Section, before: Inherited) -> Inherited:
+    """What is given in `section`, over `before`. Raises Mistake."""
+    return Inherited(
+        section.text("credentials") or before.credentials,
+        section.checked("interval", whole(1, MOST_INTERVAL_S)) or before.interval_s,
+        section.checked("port", whole(1, 65_535)) or before.port,
+        section.checked("transport", one_of(_TRANSPORTS, "udp or tcp")) or before.transport,
+        {**before.labels, **labels_in(section)},
+    )
+
+
+def labels_in(section: Section) -> dict[str, str]:
+    """The labels of a section. Raises Mistake."""
+    if "labels" not in section:
+        return {}
+    labels = Section(section.file, "labels", section.nodes["labels"], None)
+    for name, place in labels.keys.items():
+        if not _LABEL.fullmatch(name):
+            raise Mistake(place, f"label {shown(name)}: expected letters, digits and _, as Prometheus allows")
+        if name in OWN_LABELS:
+            raise Mistake(place, f"label {name} is one that the agent or Prometheus makes: expected another name")
+    return {name: labels.needed(name) for name in labels.keys}
+
+
+@dataclass(frozen=True, slots=True)
+class SiteDevice:
+    """A device as the configuration has it; `refused`: its items that can't be used."""
+
+    name: str
+    place: Location
+    host: str
+    port: int
+    wire: dict[str, Any]
+    secret: frozenset[str]
+    refused: list[Refused]
+
+
+def read_device(section: Section, before: Inherited, credentials: Named) -> SiteDevice:
+    """The device. Raises Mistake if it can't be polled as it is described."""
+    if "address" not in section:
+        raise Mistake(section.place, "address is missing: expected an IPv4 address, an IPv6 address or a DNS name")
+    address = section.checked("address", host) or ""
+    name = section.text("name") or address
+    own = inherited(section, before)
+    where = "credentials" if "credentials" in section else "address"
+    try:
+        snmp = SnmpFields() if own.credentials is None else credentials(own.credentials)
+    except InvalidConfig as error:
+        raise section.mistake(where, str(error)) from None
+    identity = f"{address.casefold()}|{own.port}"
+    items = _Items(section, name, identity)
+    wire = {
+        "id": str(uuid5(NAMESPACE, identity)),
+        "name": name,
+        "ip_address": address,
+        "snmp": {**snmp.wire, "port": own.port, "transport": own.transport},
+        "poll_interval_seconds": own.interval_s,
+        "labels": dict(sorted(own.labels.items())),
+        "sensors": list(items.sensors()),
+        "interfaces": list(items.interfaces()),
+    }
+    return SiteDevice(name, section.place_at("address"), address, own.port, wire, snmp.secret, items.refused)
+
+
+class _Items:
+    """The sensors and interfaces of one device."""
+
+    def __init__(self, section: Section, device: str, identity: str) -> None:
+        self._section = section
+        self._device = device
+        self._identity = identity
+        self.refused: list[Refused] = []
+
+    def sensors(self) -> Iterator[dict[str, Any]]:
+        """Those that can be read."""
+        names: set[str] = set()
+        oids: set[bytes] = set()
+        for place, node in enumerate(self._section.items("sensors"), start=1):
+            item = f"#{place}"
+            try:
+                section = Section(self._section.file, "a sensor", node, _SENSOR_KEYS)
+                name = item = section.needed("name")
+                if name in names:
+                    raise section.mistake("name", f"name is {shown(name)}, which an earlier sensor of the device has")
+                section.needed("oid")
+                oid = section.checked("oid", _oid) or (b"", "")
+                if oid[0] in oids:
+                    raise section.mistake("oid", f"oid is {oid[1]}, which an earlier sensor of the device has")
+                divisor = section.checked("divisor", _divisor)
+                made = {
+                    "id": str(uuid5(NAMESPACE, f"{self._identity}|{oid[1]}")),
+                    "oid": oid[1],
+                    "divisor": divisor,
+                    "unit": section.text("unit"),
+                    "metadata": {"descr": name},
+                    "labels": labels_in(section),
+                }
+            except Mistake as mistake:
+                self.refused.append(Refused("sensor", self._device, item, mistake.problem))
+                continue
+            names.add(name)
+            oids.add(oid[0])
+            yield {key: value for key, value in made.items() if value not in (None, {})}
+
+    def interfaces(self) -> Iterator[dict[str, Any]]:
+        """Those that can be read. Index 0: wherever its name is."""
+        seen: set[object] = set()
+        for place, node in enumerate(self._section.items("interfaces"), start=1):
+            item = f"#{place}"
+            try:
+                name, index, labels = self._interface(node)
+                item = name or f"ifIndex {index}"
+                key = folded(name) or index
+                if key in seen:
+                    raise Mistake(place_of(self._section.file, node), f"interface {item} is given twice: expected it once")
+                made = {
+                    "id": str(uuid5(NAMESPACE, f"{self._identity}|interface {name or index}")),
+                    "if_index": index,
+                    "if_name": name,
+                    "labels": labels,
+                }
+            except Mistake as mistake:
+                self.refused.append(Refused("interface", self._device, item, mistake.problem))
+                continue
+            seen.add(key)
+            yield {key: value for key, value in made.items() if value not in ("", {})}
+
+    def _interface(self, node: yaml.Node) -> tuple[str, int, dict[str, str]]:
+        file = self._section.file
+        if isinstance(node, yaml.ScalarNode) and not is_null(node):
+            return scalar(file, "an interface", node), 0, {}
+        section = Section(file, "an interface", node, _INTERFACE_KEYS)
+        name, index = section.text("name"), section.checked("index", whole(1, MAX_IF_INDEX))
+        if name is None and index is None:
+            raise Mistake(section.place, "an interface without name and index: expected one of them, or both")
+        return name or "", index or 0, labels_in(section)
+
+
+def _oid(field: str, text: str) -> tuple[bytes, str]:
+    """Its octets, and its text without a leading dot."""
+    try:
+        return parse_oid(text), text.strip().removeprefix(".")
+    except ValueError as error:  # InvalidOid, or a number of thousands of digits
+        _, _, wanted = str(error).partition(": expected ")
+        raise InvalidConfig(f"{field} is {shown(text)}: expected {wanted or 'an object identifier'}") from None
+
+
+def _divisor(field: str, text: str) -> float:
+    value = number(field, text)
+    if abs(value) < LEAST_DIVISOR:
+        raise InvalidConfig(f"{field} is {shown(text)}: expected a number other than 0")
+    return value

@@ -1,0 +1,259 @@
+"""YAML as nodes that know their place, and the checks of one field, each with file, line and column.
+
+A file's octets -> a Section for each mapping in it. YAML's own types are not used: a field that is a text is the text as it is
+written (`name: no`, `community: 0123`), a number is what looks like one.
+Pure. Lines and columns from 1. Messages never hold a value that may be a secret.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite
+from typing import Final, TypeVar
+
+import yaml
+
+from towerops_agent.config.document.fields import shown
+from towerops_agent.errors import InvalidConfig
+
+T = TypeVar("T")
+
+_OWN_TAG: Final = "tag:yaml.org,2002:"
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # one of two classes
+    """libyaml's, if PyYAML was built with it, else Python's; which type a text would be is not asked, a third of the time."""
+
+    def resolve(self, kind: type[yaml.Node], value: object, implicit: object) -> str:  # noqa: ARG002 - PyYAML's
+        return f"{_OWN_TAG}str"
+
+
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_SWITCHES: Final = {
+    **dict.fromkeys(("true", "yes", "on"), True),
+    **dict.fromkeys(("false", "no", "off"), False),
+}
+
+_QUOTED: Final = re.compile(r"'(?!<)[^']{2,}'")
+"""What PyYAML quotes of a text; it may be a part of a password."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A place in a file; line 0: the file as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """A mistake. `text`: the field, the value got (never a secret) and the value wanted."""
+
+    place: Location
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}"
+
+
+class Mistake(InvalidConfig):
+    """Something that can't be used, with its problem."""
+
+    def __init__(self, place: Location, text: str) -> None:
+        super().__init__(f"{place}: {text}")
+        self.problem = Problem(place, text)
+
+
+def compose(file: str, octets: bytes) -> yaml.Node:
+    """The file's one document. Raises Mistake."""
+    try:
+        text = octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = octets[: error.start]
+        line = before.count(b"\n") + 1
+        raise Mistake(Location(file, line, error.start - (before.rfind(b"\n") + 1) + 1), "not text in UTF-8") from None
+    control = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if control is not None:
+        line = text.count("\n", 0, control.start()) + 1
+        column = control.start() - (text.rfind("\n", 0, control.start()) + 1) + 1
+        raise Mistake(Location(file, line, column), "a control character, which YAML does not allow")
+    try:
+        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Location(file) if mark is None else Location(file, mark.line + 1, mark.column + 1)
+        raise Mistake(place, f"not YAML: {_QUOTED.sub('…', error.problem or 'it ends too early')}") from None
+    except RecursionError:
+        raise Mistake(Location(file), "not a site file: it is nested too deeply") from None
+    if node is None:
+        raise Mistake(Location(file, 1, 1), "the file is empty: expected devices, credentials or defaults")
+    return node
+
+
+def place_of(file: str, node: yaml.Node) -> Location:
+    """Where `node` begins."""
+    return Location(file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def is_null(node: yaml.Node) -> bool:
+    """Whether nothing is given: `name:`, `name: null`."""
+    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULLS
+
+
+def items(file: str, what: str, node: yaml.Node) -> list[yaml.Node]:
+    """The items of the list `node`. Raises Mistake."""
+    if isinstance(node, yaml.SequenceNode):
+        return list(node.value)
+    raise Mistake(place_of(file, node), f"{what} is {_kind(node)}: expected a list")
+
+
+def _kind(node: yaml.Node) -> str:
+    if is_null(node):
+        return "empty"
+    return "a mapping" if isinstance(node, yaml.MappingNode) else "a list" if isinstance(node, yaml.SequenceNode) else "a text"
+
+
+def scalar(file: str, what: str, node: yaml.Node, *, secret: bool = False) -> str:
+    """The text of `node`, as it is written. Raises Mistake."""
+    text = node.value
+    if not isinstance(node, yaml.ScalarNode):
+        wrong = f"{what} is {_kind(node)}: expected a text"
+    elif not node.tag.startswith(_OWN_TAG):
+        wrong = f"{what} begins with !, which YAML takes for a tag: expected it in quotes"
+    elif is_null(node) or not text.strip():
+        wrong = f"{what} is empty: expected a text"
+    elif not secret and not text.isprintable():
+        wrong = f"{what} is {shown(text)}: expected one line of printable characters"
+    else:
+        return str(text)
+    raise Mistake(place_of(file, node), wrong)
+
+
+class Section:
+    """One mapping of a site file. `what`: how messages call it.
+
+    Raises Mistake if it is not a mapping; its duplicate and unknown keys are Mistakes too, of which the first is raised.
+    """
+
+    def __init__(self, file: str, what: str, node: yaml.Node, known: Iterable[str] | None) -> None:
+        """`known`: the keys that it may have; None: any names."""
+        self.file = file
+        self.what = what
+        self.place = place_of(file, node)
+        if not isinstance(node, yaml.MappingNode):
+            raise Mistake(self.place, f"{what} is {_kind(node)}: expected a mapping, as in key: value")
+        self.nodes: dict[str, yaml.Node] = {}
+        self.keys: dict[str, Location] = {}
+        names = None if known is None else tuple(known)
+        for key_node, value in node.value:
+            key = scalar(file, "a key", key_node)
+            place = place_of(file, key_node)
+            if key in self.keys:
+                raise Mistake(place, f"{key} is given twice: it is at line {self.keys[key].line} too")
+            if names is not None and key not in names:
+                raise Mistake(place, f"{key} is not a key of {what}: {_meant(key, names)}")
+            self.keys[key] = place
+            if not is_null(value):
+                self.nodes[key] = value
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.nodes
+
+    def place_at(self, key: str) -> Location:
+        """Where the value of `key` begins; the section, if there is none."""
+        return place_of(self.file, self.nodes[key]) if key in self.nodes else self.keys.get(key, self.place)
+
+    def mistake(self, key: str, text: str) -> Mistake:
+        """A Mistake about the value of `key`."""
+        return Mistake(self.place_at(key), text)
+
+    def checked(self, key: str, check: Callable[[str, str], T], *, secret: bool = False) -> T | None:
+        """What `check` makes of the name of the field and its text; None if it is not given. Raises Mistake."""
+        if key not in self.nodes:
+            return None
+        text = scalar(self.file, key, self.nodes[key], secret=secret)
+        try:
+            return check(key, text)
+        except InvalidConfig as error:
+            raise self.mistake(key, str(error)) from None
+
+    def text(self, key: str, *, secret: bool = False) -> str | None:
+        """The text of `key`; None if it is not given. Raises Mistake."""
+        return self.checked(key, lambda _, text: text, secret=secret)
+
+    def needed(self, key: str) -> str:
+        """The text of `key`, which must be given. Raises Mistake."""
+        text = self.text(key)
+        if text is None:
+            raise Mistake(self.place, f"{key} is missing: expected it in {self.what}")
+        return text
+
+    def items(self, key: str) -> list[yaml.Node]:
+        """The items of the list at `key`; none if it is not given. Raises Mistake."""
+        return items(self.file, key, self.nodes[key]) if key in self.nodes else []
+
+    def sections(self, key: str, known: Iterable[str] | None) -> "Iterator[tuple[str, Section | Mistake]]":
+        """The named mappings in the mapping at `key`; a Mistake in place of one that can't be read. Raises Mistake."""
+        if key not in self.nodes:
+            return
+        outer = Section(self.file, key, self.nodes[key], None)
+        for name, place in outer.keys.items():
+            try:
+                node = outer.nodes.get(name)
+                if node is None:
+                    raise Mistake(place, f"{name} is empty: expected a mapping, as in key: value")
+                yield name, Section(self.file, f"{key} '{name}'", node, known)
+            except Mistake as mistake:
+                yield name, mistake
+
+
+def _meant(key: str, names: tuple[str, ...]) -> str:
+    close = get_close_matches(key, names, n=1)
+    return f"expected {close[0]}" if close else f"expected one of {', '.join(names)}"
+
+
+def whole(least: int, most: int) -> Callable[[str, str], int]:
+    """A check for a whole number within these bounds, both included."""
+
+    def check(field: str, text: str) -> int:
+        if text.isascii() and text.isdigit() and len(text) <= 12 and least <= int(text) <= most:
+            return int(text)
+        raise InvalidConfig(f"{field} is {shown(text)}: expected a whole number from {least} to {most}")
+
+    return check
+
+
+def number(field: str, text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text) if "_" not in text else float("nan")
+    except ValueError:
+        value = float("nan")
+    if not isfinite(value):
+        raise InvalidConfig(f"{field} is {shown(text)}: expected a number")
+    return value
+
+
+def switch(field: str, text: str) -> bool:
+    """Yes or no."""
+    if text.lower() not in _SWITCHES:
+        raise InvalidConfig(f"{field} is {shown(text)}: expected true or false")
+    return _SWITCHES[text.lower()]
+
+
+def one_of(table: Mapping[str, T], wanted: str) -> Callable[[str, str], T]:
+    """A check for one of the words of `table`, in any case."""
+
+    def check(field: str, text: str) -> T:
+        found = table.get(text.strip().casefold())
+        if found is None:
+            raise InvalidConfig(f"{field} is {shown(text)}: expected {wanted}")
+        return found
+
+    return check

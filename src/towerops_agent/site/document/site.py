@@ -1,0 +1,158 @@
+"""All site files together -> the configuration, device by device, and what is wrong with them.
+
+(file name, octets), in the order of the names -> Compiled. A mistake in YAML itself, in `defaults` or at the top of a file makes
+the whole unusable, as nobody knows what it would have meant for the devices; else a mistake costs one device or one item.
+Pure: secrets are read by what is passed in.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import yaml
+
+from towerops_agent.config.document.fields import shown
+from towerops_agent.config.document.text import SITE, ConfigText, config_of
+from towerops_agent.errors import InvalidConfig
+from towerops_agent.site.document.credentials import KEYS as CREDENTIALS_KEYS
+from towerops_agent.site.document.credentials import Secrets, SnmpFields, snmp_fields
+from towerops_agent.site.document.device import INHERITED, Inherited, Refused, SiteDevice, inherited, read_device
+from towerops_agent.site.document.device import KEYS as DEVICE_KEYS
+from towerops_agent.site.document.nodes import Location, Mistake, Problem, Section, compose, place_of
+
+KEYS: Final = ("credentials", "defaults", "devices")
+
+MOST_ITEMS: Final = 5_000_000
+"""Of YAML's aliases a short file could make more than any memory holds."""
+
+HIDDEN: Final = "********"
+"""In place of each secret, as long as SNMPv3 asks for."""
+
+
+@dataclass(slots=True)
+class Compiled:
+    """`problems`: all of them, in the order of files and lines. `config`: None if the files can't be used as a whole.
+
+    `shown`: the configuration with HIDDEN in place of secrets. `warnings`: what is used, and deserves a word.
+    """
+
+    config: ConfigText | None = None
+    shown: ConfigText | None = None
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    devices: int = 0
+    sensors: int = 0
+    interfaces: int = 0
+
+
+def compile_site(documents: Iterable[tuple[str, bytes]], secrets: Secrets) -> Compiled:
+    """The configuration that the files describe."""
+    return _Compiler(secrets).compile(documents)
+
+
+class _Compiler:
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._unusable: list[Problem] = []
+        self._warnings: list[Problem] = []
+        self._credentials: dict[str, tuple[Location, SnmpFields | None]] = {}
+        self._credentials_problems: list[Problem] = []
+        self._defaults: Section | None = None
+        self._inherited = Inherited()
+        self._devices: list[tuple[str, yaml.Node]] = []
+        self._refused: list[Refused] = []
+        self._seen: dict[tuple[str, int], Location] = {}
+        self._items = 0
+
+    def compile(self, documents: Iterable[tuple[str, bytes]]) -> Compiled:
+        for file, octets in documents:
+            try:
+                self._read_file(file, octets)
+            except Mistake as mistake:
+                self._unusable.append(mistake.problem)
+        if self._defaults is not None:
+            try:
+                self._inherited = inherited(self._defaults, self._inherited)
+            except Mistake as mistake:
+                self._unusable.append(mistake.problem)
+        result = Compiled(warnings=self._warnings)
+        made, hidden = [], []
+        for device in self._read_devices():
+            made.append(msgspec.json.encode(device.wire))
+            snmp = {name: HIDDEN if name in device.secret else value for name, value in device.wire["snmp"].items()}
+            hidden.append(msgspec.json.encode({**device.wire, "snmp": snmp}))
+            result.devices += 1
+            result.sensors += len(device.wire["sensors"])
+            result.interfaces += len(device.wire["interfaces"])
+        problems = [*self._unusable, *self._credentials_problems, *(refused.problem for refused in self._refused)]
+        result.problems = sorted(set(problems))
+        if not self._unusable:
+            refused = [(one.kind, one.equipment, one.item, str(one.problem)) for one in self._refused]
+            members = {SITE: msgspec.json.encode(refused)}
+            result.config, result.shown = config_of(members, made), config_of(members, hidden)
+        return result
+
+    def _read_file(self, file: str, octets: bytes) -> None:
+        top = Section(file, "a site file", compose(file, octets), KEYS)
+        for name, section in top.sections("credentials", CREDENTIALS_KEYS):
+            self._read_credentials(name, section, Location(file) if isinstance(section, Mistake) else section.place)
+        if "defaults" in top:
+            section = Section(file, "defaults", top.nodes["defaults"], INHERITED)
+            if self._defaults is not None:
+                raise Mistake(top.keys["defaults"], f"defaults are given twice: they are at {self._defaults.place} too")
+            self._defaults = section
+        self._devices += [(file, node) for node in top.items("devices")]
+
+    def _read_credentials(self, name: str, section: Section | Mistake, place: Location) -> None:
+        if name in self._credentials:
+            raise Mistake(place, f"credentials '{name}' are given twice: they are at {self._credentials[name][0]} too")
+        fields = None
+        try:
+            if isinstance(section, Mistake):
+                raise section
+            fields = snmp_fields(section, self._secrets, self._warnings)
+        except Mistake as mistake:
+            place = mistake.problem.place
+            self._credentials_problems.append(mistake.problem)
+        self._credentials[name] = place, fields
+
+    def _named(self, name: str) -> SnmpFields:
+        if name not in self._credentials:
+            known = ", ".join(sorted(self._credentials)) or "none are given"
+            raise InvalidConfig(f"credentials is {shown(name)}: expected one of the sets of credentials ({known})")
+        place, fields = self._credentials[name]
+        if fields is None:
+            raise InvalidConfig(f"credentials is {shown(name)}, which can't be used: see {place}")
+        return fields
+
+    def _read_devices(self) -> Iterator[SiteDevice]:
+        for file, node in self._devices:
+            try:
+                device = read_device(Section(file, "a device", node, DEVICE_KEYS), self._inherited, self._named)
+                self._claim(device)
+            except Mistake as mistake:
+                self._refused.append(Refused("equipment", _called(node) or str(place_of(file, node)), "", mistake.problem))
+                continue
+            self._refused += device.refused
+            yield device
+
+    def _claim(self, device: SiteDevice) -> None:
+        key = (device.host.casefold(), device.port)
+        if key in self._seen:
+            raise Mistake(
+                device.place, f"address is {device.host}, port {device.port}, which the device at {self._seen[key]} has"
+            )
+        self._seen[key] = device.place
+        self._items += 1 + len(device.wire["sensors"]) + len(device.wire["interfaces"])
+        if self._items > MOST_ITEMS:
+            raise Mistake(device.place, f"more than {MOST_ITEMS} sensors and interfaces: expected fewer")
+
+
+def _called(node: yaml.Node) -> str:
+    """The name of a device that is refused, or its address; "" if it has neither."""
+    texts = {}
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode) and value.value.isprintable():
+            texts[key.value] = str(value.value)
+    return texts.get("name") or texts.get("address") or ""
