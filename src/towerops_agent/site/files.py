@@ -1,0 +1,145 @@
+"""The site files on the disk: read as one, looked at for changes, with the secrets that they name.
+
+A path, of a file or of a directory of *.yaml files -> Compiled. A directory is read until two looks at it agree, so that a
+half-written set is never used.
+I/O: reads files and the environment. Octets.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from towerops_agent.api.bearer import read_regular
+from towerops_agent.errors import AgentError, InvalidConfig
+from towerops_agent.site.document.nodes import Location, Problem
+from towerops_agent.site.document.site import Compiled, compile_site
+
+SUFFIXES: Final = (".yaml", ".yml")
+MOST_OCTETS: Final = 64 << 20
+"""Of one file: 10,000 devices with 68 items each take 30 MB."""
+
+READINGS: Final = 5
+RACY_NS: Final = 5_000_000_000
+"""A file that changed so recently may change again without a trace in its times: it is read again."""
+
+Signature = tuple[object, ...]
+
+
+class SiteUnreadable(AgentError):
+    """The site files can't be read. The text says which, and what to do."""
+
+
+class SiteFiles:
+    """The files at `path`. Inert until `read`. `read_file`: the octets of a site file, as many as are wanted."""
+
+    def __init__(
+        self, path: Path, environ: Mapping[str, str] = os.environ, read_file: Callable[[Path, int], bytes] = read_regular
+    ) -> None:
+        self.path = path
+        self._environ = environ
+        self._read_file = read_file
+        self._signature: Signature | None = None
+        self._is_racy = False
+        self._secret_files: set[Path] = set()
+
+    def has_changed(self) -> bool:
+        """Whether a file, or a secret's, may differ from when it was read."""
+        return self._is_racy or self._signature is None or self._look() != self._signature
+
+    def read(self) -> Compiled:
+        """What the files say now. Raises SiteUnreadable."""
+        for _ in range(READINGS):
+            self._secret_files = set()
+            before = self._look()
+            names = self._names()
+            documents = [(str(name), self._octets(name)) for name in names]
+            compiled = compile_site(documents, self._secret)
+            compiled.warnings += [
+                Problem(Location(str(path)), "other users of this machine can read this secret: expected mode 600 or 640")
+                for path in sorted(self._secret_files)
+                if _is_open(path)
+            ]
+            after = self._look()
+            if before[: 1 + len(names)] == after[: 1 + len(names)]:
+                self._signature = after
+                changed_ns = max((_changed_ns(path) for path in (*names, *self._secret_files)), default=0)
+                self._is_racy = time.time_ns() - changed_ns < RACY_NS
+                return compiled
+        raise SiteUnreadable(f"{self.path} changes while it is read: wait until whoever writes it is done")
+
+    def _names(self) -> list[Path]:
+        try:
+            if not self.path.is_dir():
+                return [self.path]
+            names = sorted(
+                path
+                for path in self.path.iterdir()
+                if path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
+            )
+        except OSError as error:
+            raise SiteUnreadable(f"{self.path} can't be read: {error.strerror}") from None
+        if not names:
+            raise SiteUnreadable(f"{self.path} holds no file that ends in .yaml or .yml: expected one at least")
+        return names
+
+    def _look(self) -> Signature:
+        """The names, and what differs between a file and its next version."""
+        try:
+            names = self._names()
+        except SiteUnreadable as error:
+            return (str(error),)
+        return (tuple(names), *map(_version, names), *map(_version, sorted(self._secret_files)))
+
+    def _octets(self, path: Path) -> bytes:
+        try:
+            octets = self._read_file(path, MOST_OCTETS + 1)
+        except OSError as error:
+            raise SiteUnreadable(f"{path} can't be read: {error.strerror}") from None
+        if len(octets) > MOST_OCTETS:
+            raise SiteUnreadable(f"{path} is larger than {MOST_OCTETS >> 20} MB: expected several files in a directory")
+        return octets
+
+    def _secret(self, how: str, name: str) -> str:
+        """The secret of a file, whose name is relative to the site files, or of a variable. Raises InvalidConfig."""
+        if how == "env":
+            text = self._environ.get(name, "")
+            if not text:
+                raise InvalidConfig(f"the variable {name} is not set, or empty: expected the secret in it")
+            return text
+        folder = self.path if self.path.is_dir() else self.path.parent
+        path = folder / name
+        self._secret_files.add(path)
+        try:
+            text = read_regular(path, 65_536).decode("utf-8-sig").rstrip("\r\n")
+        except OSError as error:
+            raise InvalidConfig(f"the file {path} can't be read ({error.strerror}): expected the secret in it") from None
+        except UnicodeDecodeError:
+            raise InvalidConfig(f"the file {path} is not text in UTF-8: expected the secret in it") from None
+        if not text or "\n" in text:
+            raise InvalidConfig(f"the file {path} {'has several lines' if text else 'is empty'}: expected the secret in one line")
+        return text
+
+
+def _version(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError as error:
+        return error.errno
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _changed_ns(path: Path) -> int:
+    try:
+        return path.stat().st_ctime_ns
+    except OSError:
+        return 0
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False

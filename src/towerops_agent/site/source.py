@@ -1,0 +1,75 @@
+"""Site files as the source of the configuration, in the API's place: config/sync.py asks, and applies what is new.
+
+SiteFiles -> ConfigFetched, NotModified, or why the files can't be used. The configuration in use
+stays, whatever happens to the files.
+I/O: through files.py, off the loop; the log.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from towerops_agent.api.wire.outcomes import ConfigFetched, ConfigOutcome, Intake, NotModified, Unavailable
+from towerops_agent.config.document.text import ConfigText
+from towerops_agent.site.document.nodes import Problem
+from towerops_agent.site.document.site import Compiled
+from towerops_agent.site.files import SiteFiles, SiteUnreadable
+
+LOOK_EACH_S: Final = 5.0
+"""How often the files are looked at."""
+
+MOST_WARNINGS: Final = 20
+
+log = structlog.get_logger()
+
+
+class SiteSource:
+    """Reads `files` if they have changed. There is no token; `compiled` is the last reading."""
+
+    def __init__(self, files: SiteFiles) -> None:
+        self._files = files
+        self._warned: set[Problem] = set()
+        self._failure: Unavailable | None = None  # of the last reading, which holds until the files change
+        self.compiled = Compiled()
+        self.token_rotations = 0
+
+    def reread_token(self) -> bool:
+        """Whether there is a new token: there is none at all."""
+        return False
+
+    async def get_config(self, intake: Intake[ConfigText], etag: str | None = None) -> ConfigOutcome[ConfigText]:  # noqa: ARG002 - ConfigSource's
+        """The configuration of the files; NotModified if it is the one that `etag` names."""
+        return await asyncio.to_thread(self._read, etag)
+
+    def _read(self, etag: str | None) -> ConfigOutcome[ConfigText]:
+        if not self._files.has_changed():
+            if self._failure is not None:
+                return self._failure
+            if etag is not None:
+                return NotModified()
+        self._failure = None
+        try:
+            compiled = self._files.read()
+        except SiteUnreadable as error:
+            return Unavailable(str(error))
+        if compiled.config is None:
+            self._failure = Unavailable(unusable(compiled))
+            return self._failure
+        self.compiled = compiled
+        self._warn(compiled.warnings)
+        tag = compiled.config.digest.hex()
+        return NotModified() if tag == etag else ConfigFetched(compiled.config, tag)
+
+    def _warn(self, warnings: list[Problem]) -> None:
+        """Log each warning once."""
+        for warning in [warning for warning in warnings if warning not in self._warned][:MOST_WARNINGS]:
+            log.warning("site file is used, but deserves a look", place=str(warning.place), reason=warning.text)
+        self._warned = set(warnings)
+
+
+def unusable(compiled: Compiled) -> str:
+    """Why the files can't be used, in one line."""
+    more = len(compiled.problems) - 1
+    rest = f" (and {more} more: `towerops-agent config check` lists all)" if more else ""
+    return f"{compiled.problems[0]}{rest}"

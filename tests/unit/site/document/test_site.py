@@ -1,0 +1,282 @@
+"""Site files become the configuration; each mistake has its file, line and column, and costs no more than it must."""
+
+import re
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towerops_agent.config.document.equipment import read_config
+from towerops_agent.errors import InvalidConfig
+from towerops_agent.model import SnmpVersion
+from towerops_agent.site.document.site import Compiled, compile_site
+
+SECRET = "hushhush-5f1c"
+
+SITE = f"""\
+credentials:
+  radios: {{version: 2c, community: {SECRET}}}
+  core:
+    version: 3
+    username: monitor
+    auth: SHA-256
+    auth_password_file: core.auth
+    priv: AES
+    priv_password_env: CORE_PRIV
+defaults:
+  credentials: radios
+  interval: 60
+  labels: {{region: north}}
+devices:
+  - address: 10.1.0.2
+    name: north backhaul
+    labels: {{site: north}}
+  - address: 10.1.0.9
+    credentials: core
+    port: 1161
+    transport: tcp
+    interfaces:
+      - ether1
+      - {{name: sfp1, index: 7}}
+      - {{index: 9}}
+  - address: radio.example
+    interval: 30
+    sensors:
+      - {{name: tank, oid: .1.3.6.1.4.1.99.1.0, divisor: 10, unit: celsius}}
+      - {{name: door, oid: 1.3.6.1.4.1.99.2.0, labels: {{door: front}}}}
+"""
+
+
+def secrets(how: str, name: str) -> str:
+    known = {("file", "core.auth"): f"{SECRET}-auth", ("env", "CORE_PRIV"): f"{SECRET}-priv"}
+    if (how, name) not in known:
+        raise InvalidConfig(f"the {how} {name} is not there")
+    return known[how, name]
+
+
+def compiled(text: str, *more: str) -> Compiled:
+    files = [("a.yaml", text.encode()), *((f"{n}.yaml", other.encode()) for n, other in zip("bcd", more, strict=False))]
+    return compile_site(files, secrets)
+
+
+def devices(result: Compiled) -> list[dict]:
+    assert result.config is not None
+    return [msgspec.json.decode(octets) for octets in result.config.items()]
+
+
+def test_a_site_is_read_as_a_configuration_of_the_api():
+    result = compiled(SITE)
+    assert result.config is not None
+    assert result.problems == []
+    read = read_config(result.config)
+    first, second, third = [equipment for _, equipment in read.equipment]
+    assert (read.refusals, result.devices, result.sensors, result.interfaces) == ([], 3, 2, 3)
+    assert (first.name, first.host, first.port, first.interval_s) == ("north backhaul", "10.1.0.2", 161, 60)
+    assert first.credentials.community.reveal() == SECRET
+    assert (second.name, second.port, second.transport) == ("10.1.0.9", 1161, "tcp")
+    assert second.credentials.version is SnmpVersion.V3
+    user = second.credentials.user
+    assert user is not None
+    assert user.auth is not None
+    assert user.priv is not None
+    assert (user.auth[1].reveal(), user.priv[1].reveal()) == (f"{SECRET}-auth", f"{SECRET}-priv")
+    assert [(one.if_index, one.if_name) for one in second.interfaces] == [(0, "ether1"), (7, "sfp1"), (9, "")]
+    assert (third.host, third.interval_s, [sensor.divisor for sensor in third.sensors]) == ("radio.example", 30, [10, 1])
+    assert devices(result)[0]["labels"] == {"region": "north", "site": "north"}
+
+
+def test_what_is_shown_has_no_secret():
+    result = compiled(SITE)
+    assert result.shown is not None
+    text = b"".join(result.shown.items()).decode()
+    assert SECRET not in text + repr(result)
+    assert "monitor" in text
+
+
+def test_ids_stay_when_lines_move_and_names_change():
+    before = devices(compiled(SITE))
+    lines = SITE.replace("north backhaul", "renamed").replace("name: tank", "name: cistern")
+    head, _, rest = lines.partition("devices:\n")
+    one, two, three = re.split(r"(?m)^(?=  - address)", rest)[1:]
+    after = devices(compiled(f"{head}devices:\n{three}{one}{two}"))
+
+    def ids(items: list[dict]) -> set[str]:
+        return {item["id"] for device in items for item in (device, *device["sensors"], *device["interfaces"])}
+
+    assert ids(before) == ids(after)
+    assert len(ids(before)) == 8
+
+
+def test_a_device_that_is_not_touched_keeps_its_octets():
+    before, after = compiled(SITE), compiled(SITE.replace("interval: 30", "interval: 31"))
+    assert before.config is not None
+    assert after.config is not None
+    old, new = list(before.config.items()), list(after.config.items())
+    assert [a == b for a, b in zip(old, new, strict=True)] == [True, True, False]
+    assert before.config.digest != after.config.digest
+
+
+def test_texts_are_as_they_are_written():
+    """YAML would read no as false, 0123 as an octal number and 1.10 as 1.1."""
+    text = "credentials: {a: {community: 0123}}\ndefaults: {credentials: a}\n"
+    text += "devices: [{address: 10.0.0.1, name: no, interfaces: [1.10, 'null']}]"
+    (device,) = devices(compiled(text))
+    assert (device["name"], device["snmp"]["community"]) == ("no", "0123")
+    assert [one["if_name"] for one in device["interfaces"]] == ["1.10", "null"]
+
+
+def test_without_credentials_it_is_the_community_public_and_no_warning():
+    result = compiled("devices: [{address: 10.0.0.1}]")
+    ((_, equipment),) = read_config(result.config).equipment  # type: ignore[arg-type]
+    assert equipment.credentials.community.reveal() == "public"
+    assert result.warnings == compiled("credentials: {a: {community: public}}").warnings == []
+
+
+def test_a_secret_in_the_file_is_used_with_a_warning_that_does_not_show_it():
+    (warning,) = compiled(SITE).warnings
+    assert str(warning) == "a.yaml:2:36: community stands in the file: better community_file or community_env, which keep it out"
+
+
+def test_several_files_are_read_as_one():
+    head, _, rest = SITE.partition("devices:\n")
+    both = compiled(f"devices:\n{rest}", head)
+    assert both.problems == []
+    assert both.config == compiled(SITE).config
+
+
+D = "devices:\n  - address: 10.0.0.1\n"
+
+MISTAKES = [
+    # the text, where the mistake is, what is said of it, how many devices are left (None: the files can't be used)
+    ("", "1:1", "the file is empty", None),
+    ("- a\n- b\n", "1:1", "a site file is a list: expected a mapping", None),
+    ("devices:\n  - address: [10.0.0.1\n", "3:1", "not YAML", None),
+    ("devices:\n\t- address: 10.0.0.1\n", "2:1", "not YAML", None),
+    ("devices:\n  - address: 10.0.0.1\n   name: x\n", "3:4", "not YAML", None),
+    ("device:\n  - address: 10.0.0.1\n", "1:1", "device is not a key of a site file: expected devices", None),
+    ("devices:\n  address: 10.0.0.1\n", "2:3", "devices is a mapping: expected a list", None),
+    (D + "defaults: {interval: soon}\n", "3:22", "interval is 'soon': expected a whole number from 1 to 86400", None),
+    (D + "defaults:\n  interval: 60\n  intervall: 60\n", "5:3", "intervall is not a key of defaults: expected interval", None),
+    (D + "devices: []\n", "3:1", "devices is given twice: it is at line 1 too", None),
+    (D + "---\ndevices: []\n", "3:1", "not YAML", None),
+    (D + "    name: 'x\x07'\n", "3:13", "a control character", None),
+    ("devices:\n  - name: x\n", "2:5", "address is missing", 0),
+    (D + "  - address: 10.0.0.300\n", "3:14", "address is '10.0.0.300': expected an IPv4 address", 1),
+    (D + "  - address: 10.0.0.1\n", "3:14", "address is 10.0.0.1, port 161, which the device at a.yaml:2:14 has", 1),
+    (D + "    port: 70000\n", "3:11", "port is '70000': expected a whole number from 1 to 65535", 0),
+    (D + "    transport: sctp\n", "3:16", "transport is 'sctp': expected udp or tcp", 0),
+    (D + "    interval: 0\n", "3:15", "interval is '0': expected", 0),
+    (D + "    adress: 10.0.0.2\n", "3:5", "adress is not a key of a device: expected address", 0),
+    (
+        D + "    credentials: radio\n",
+        "3:18",
+        "credentials is 'radio': expected one of the sets of credentials (none are given)",
+        0,
+    ),
+    (D + "    labels: {1st: x}\n", "3:14", "label '1st': expected letters", 0),
+    (D + "    labels: {instance: x}\n", "3:14", "label instance is one that", 0),
+    (D + "    labels: north\n", "3:13", "labels is a text: expected a mapping", 0),
+    (D + "    sensors:\n      - {name: a, oid: 1.3.x}\n", "4:24", "oid is '1.3.x': expected", 1),
+    (D + "    sensors:\n      - {name: a}\n", "4:9", "oid is missing", 1),
+    (D + "    sensors:\n      - {oid: 1.3.6.1.2.1.1.3.0}\n", "4:9", "name is missing", 1),
+    (D + "    sensors:\n      - {name: a, oid: 1.3.6.1.2, divisor: ten}\n", "4:44", "divisor is 'ten': expected a number", 1),
+    (D + "    sensors:\n      - {name: a, oid: 1.3.6.1.2, divisor: 0}\n", "4:44", "divisor is '0': expected", 1),
+    (
+        D + "    sensors:\n      - {name: a, oid: 1.3.6.1.2}\n      - {name: a, oid: 1.3.6.1.3}\n",
+        "5:16",
+        "name is 'a', which an earlier sensor",
+        1,
+    ),
+    (
+        D + "    sensors:\n      - {name: a, oid: 1.3.6.1.2}\n      - {name: b, oid: .1.3.6.1.2}\n",
+        "5:24",
+        "oid is 1.3.6.1.2, which an earlier sensor",
+        1,
+    ),
+    (D + "    interfaces: [ether1, {indx: 3}]\n", "3:27", "indx is not a key of an interface: expected index", 1),
+    (D + "    interfaces: [ether1, Ether1]\n", "3:26", "interface Ether1 is given twice", 1),
+    (D + "    interfaces: [{index: 0}]\n", "3:26", "index is '0': expected a whole number from 1 to 4294967295", 1),
+    (D + "    interfaces: ether1\n", "3:17", "interfaces is a text: expected a list", 0),
+    (D + "    name: !north x\n", "3:11", "name begins with !", 0),
+    (D + "credentials: {a: {version: 4}}\n", "3:28", "version is '4': expected", 1),
+    (D + "credentials: {a: {community_file: lost}}\n", "3:35", "the file lost is not there", 1),
+    (D + "credentials: {a: {community: x, community_env: X}}\n", "3:48", "community and community_env are both given", 1),
+    (D + "credentials: {a: {username: u, auth: SHA1, auth_password: short}}\n", "3:59", "auth_password is too short", 1),
+    (
+        D + "credentials: {a: {username: u, auth: SHA3, auth_password: longenough}}\n",
+        "3:38",
+        "auth is 'SHA3': expected one of",
+        1,
+    ),
+    (D + "credentials: {a: {version: 2c, username: u}}\n", "3:42", "username is not of SNMP version 2c", 1),
+    (D + "credentials:\n  a: {community: x}\n  a: {community: y}\n", "5:3", "a is given twice: it is at line 4 too", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "said", "left"), MISTAKES, ids=lambda value: None if isinstance(value, str) else str(value)
+)
+def test_a_mistake_is_said_with_its_line_and_column_and_costs_no_more_than_it_must(text, where, said, left):
+    result = compiled(text)
+    assert [str(problem) for problem in result.problems][:1] == [f"a.yaml:{where}: {result.problems[0].text}"]
+    assert result.problems[0].text.startswith(said)
+    assert len(result.problems) == 1
+    assert (result.config is None) == (left is None)
+    assert left is None or result.devices == left
+
+
+def test_there_are_thirty_mistakes_at_least():
+    assert len(MISTAKES) >= 30
+
+
+def test_credentials_that_cannot_be_used_cost_the_devices_that_have_them():
+    text = "credentials: {a: {version: 4}, b: {community: public}}\ndevices:\n"
+    text += "  - {address: 10.0.0.1, credentials: a}\n  - {address: 10.0.0.2, credentials: b}\n"
+    result = compiled(text)
+    assert [device["ip_address"] for device in devices(result)] == ["10.0.0.2"]
+    assert "credentials is 'a', which can't be used: see a.yaml:1:28" in str(result.problems[1])
+    read = read_config(result.config)  # type: ignore[arg-type]
+    assert [(refusal.kind, refusal.equipment) for refusal in read.refusals] == [("equipment", "10.0.0.1")]
+    assert read.refusals[0].reason.startswith("a.yaml:3:38: credentials is 'a'")
+
+
+def test_a_name_that_two_files_give_is_an_error_that_names_both_places():
+    result = compiled(
+        "defaults: {interval: 5}\ncredentials: {a: {community: x}}",
+        "defaults: {interval: 6}\n",
+        "credentials: {a: {community: y}}",
+    )
+    assert result.config is None
+    assert [str(problem) for problem in result.problems] == [
+        "b.yaml:1:1: defaults are given twice: they are at a.yaml:1:11 too",
+        "c.yaml:1:18: credentials 'a' are given twice: they are at a.yaml:2:18 too",
+    ]
+
+
+def test_octets_that_are_no_text_have_a_place():
+    result = compile_site([("a.yaml", b"devices:\n  - address: caf\xe9\n")], secrets)
+    assert str(result.problems[0]) == "a.yaml:2:17: not text in UTF-8"
+
+
+@pytest.mark.parametrize(
+    "community",
+    [f"*{SECRET}", f"&{SECRET} x", f"!{SECRET}", f"%{SECRET}", f"@{SECRET}", f'"{SECRET}', f"[{SECRET}", f"!{SECRET}!x y"],
+)
+def test_a_password_that_is_not_yaml_is_not_shown(community):
+    result = compiled(f"credentials: {{a: {{community: {community}}}}}\ndevices: []\n")
+    assert result.problems or "&" in community
+    assert SECRET not in "".join(map(str, result.problems))
+
+
+@given(st.binary(max_size=60) | st.text(alphabet="devics:- {}[]\n\t&*!'\"abc#|>", max_size=60).map(str.encode))
+def test_whatever_a_file_holds_it_is_compiled_or_refused(octets):
+    result = compile_site([("a.yaml", octets)], secrets)
+    assert result.config is not None or result.problems
+
+
+def test_aliases_may_share_sensors_and_a_loop_of_them_is_refused():
+    shared = "devices:\n  - {address: 10.0.0.1, sensors: &s [{name: a, oid: 1.3.6.1.2}]}\n  - {address: 10.0.0.2, sensors: *s}\n"
+    assert [len(device["sensors"]) for device in devices(compiled(shared))] == [1, 1]
+    loop = compiled("devices: &d\n  - address: 10.0.0.1\n    sensors: *d\n")
+    assert loop.problems

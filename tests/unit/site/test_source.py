@@ -1,0 +1,108 @@
+"""Site files in the API's place: what is new is applied, what is broken changes nothing, what is untouched goes on as it is."""
+
+from pathlib import Path
+
+import pytest
+import structlog
+
+from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified, Unavailable
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config.document.text import ConfigIntake
+from towerops_agent.config.sync import ConfigSync
+from towerops_agent.counters import Counters
+from towerops_agent.polling.course.plan import Planner
+from towerops_agent.scheduling.roster import Roster
+from towerops_agent.site.files import SiteFiles
+from towerops_agent.site.source import SiteSource
+
+SITE = "devices:\n" + "".join(f"  - {{address: 10.{n >> 8}.{n & 255}.1, interfaces: [ether1]}}\n" for n in range(1000))
+
+
+class FleetOfNames:
+    """The part of the fleet that the roster needs."""
+
+    def __init__(self) -> None:
+        self.devices: dict = {}
+
+    def add(self, devices) -> None:
+        self.devices |= {device.id: device for device in devices}
+
+    def replace(self, devices) -> None:
+        self.devices = {device.id: device for device in devices}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    return path
+
+
+async def fetch(source: SiteSource, etag: str | None = None):
+    return await source.get_config(ConfigIntake(), etag)
+
+
+async def test_the_files_are_fetched_and_then_are_not_modified(path):
+    source = SiteSource(SiteFiles(path))
+    fetched = await fetch(source)
+    assert isinstance(fetched, ConfigFetched)
+    assert isinstance(await fetch(source, fetched.etag), NotModified)
+    assert isinstance(await fetch(source), ConfigFetched)
+    path.write_text(SITE + "# a comment changes nothing\n")
+    assert isinstance(await fetch(source, fetched.etag), NotModified)
+    path.write_text(SITE.replace("10.0.7.1", "10.0.7.2"))
+    changed = await fetch(source, fetched.etag)
+    assert isinstance(changed, ConfigFetched)
+    assert changed.etag != fetched.etag
+
+
+async def test_broken_files_are_a_failure_until_they_are_repaired(path, monkeypatch):
+    monkeypatch.setattr("towerops_agent.site.files.RACY_NS", -1)
+    source = SiteSource(SiteFiles(path))
+    fetched = await fetch(source)
+    assert isinstance(fetched, ConfigFetched)
+    path.write_text(SITE + "defaults: {intervall: 3, x: y}\n")
+    for _ in range(2):  # the second time without reading
+        failure = await fetch(source, fetched.etag)
+        assert isinstance(failure, Unavailable)
+        assert failure.reason == f"{path}:1002:12: intervall is not a key of defaults: expected interval"
+    path.write_text(SITE + "defaults: {interval: 3.5}\ndevice: []\n")
+    failure = await fetch(source, fetched.etag)
+    assert isinstance(failure, Unavailable)
+    path.unlink()
+    assert isinstance(await fetch(source, fetched.etag), Unavailable)
+    path.write_text(SITE)
+    assert isinstance(await fetch(source, fetched.etag), NotModified)
+
+
+async def test_a_warning_is_logged_once(path):
+    source = SiteSource(SiteFiles(path))
+    path.write_text("credentials: {a: {community: hushhush}}\n" + SITE)
+    with structlog.testing.capture_logs() as lines:
+        await fetch(source)
+        await fetch(source)
+    (line,) = lines
+    assert (line["event"], line["place"]) == ("site file is used, but deserves a look", f"{path}:1:30")
+    assert "hushhush" not in str(line)
+
+
+async def test_one_changed_line_of_a_thousand_changes_one_device(path, tmp_path):
+    """The others stay the objects that they are: their time, their layout and what was learned of them."""
+    source = SiteSource(SiteFiles(path))
+    fleet = FleetOfNames()
+    async with Buffer(tmp_path / "agent.db", Counters(), clock_us=lambda: 1) as buffer:
+        roster = Roster(fleet, buffer, Planner())  # type: ignore[arg-type]
+
+        async def nothing(*_: object) -> None:
+            return None
+
+        sync = ConfigSync(source, Counters(), apply=roster.apply, keep=nothing, kept=nothing)
+        await sync.fetch_once()
+        before = dict(fleet.devices)
+        assert len(before) == 1000
+        path.write_text(SITE.replace("10.0.7.1, interfaces: [ether1]", "10.0.7.1, interfaces: [ether1, ether2]"))
+        await sync.fetch_once()
+    changed = [device for device in fleet.devices.values() if before.get(device.id) is not device]
+    assert [device.host for device in changed] == ["10.0.7.1"]
+    assert len(fleet.devices) == 1000
+    assert set(fleet.devices) == set(before)
