@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from towerops_agent import __version__
+from towerops_agent.cli.config import config
 from towerops_agent.cli.devices import devices
 from towerops_agent.cli.doctor import doctor
 from towerops_agent.cli.health import health
@@ -98,7 +99,7 @@ def cli() -> None:
     logs.configure("warning", "logfmt", sys.stderr)  # `run` sets it up again from its settings
 
 
-for command in (run, doctor, status, devices, health, history, refused, snmp):
+for command in (run, doctor, status, devices, health, history, refused, snmp, config):
     cli.add_command(command)
 
 

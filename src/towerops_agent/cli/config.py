@@ -1,0 +1,116 @@
+"""`towerops-agent config`: site files checked, shown, and compared with what the agent polls. Nothing is sent to anyone.
+
+Imports are lazy, as in main.py. Exit status: 0, or 1 if the files have a mistake, or (diff) differ; 2 bad usage.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from towerops_agent.cli.options import EXIT_FAILURE, EXIT_SETTINGS, database_option, fail, indented, setting
+from towerops_agent.errors import AgentError
+
+if TYPE_CHECKING:
+    from towerops_agent.site.document.site import Compiled
+
+_SITE = setting("site")
+
+site_option = click.option(
+    _SITE.flag,
+    "site",
+    envvar=_SITE.variable,
+    type=click.Path(path_type=Path),
+    help=f"The site file, or the directory of them. [{_SITE.variable}]",
+)
+
+
+@click.group()
+def config() -> None:
+    """Check, show and compare site files: what to poll, in YAML, without the Towerops API."""
+
+
+@config.command()
+@site_option
+def check(site: Path | None) -> None:
+    """Check the site files: a line for each mistake, as FILE:LINE:COLUMN, and what is in them. Exit status 1 if there is one."""
+    from towerops_agent.text import counted
+
+    compiled = _compiled(site)
+    for warning in compiled.warnings:
+        click.echo(f"{warning.place}: warning: {warning.text}")
+    for problem in compiled.problems:
+        click.echo(str(problem))
+    parts = [(compiled.devices, "device"), (compiled.sensors, "sensor"), (compiled.interfaces, "interface")]
+    found = ", ".join(counted(count, kind) for count, kind in parts)
+    wrong = f"; {counted(len(compiled.problems), 'mistake')}" if compiled.problems else ""
+    click.echo(f"{found}{wrong}")
+    sys.exit(EXIT_FAILURE if compiled.problems else 0)
+
+
+@config.command()
+@click.argument("device", required=False)
+@site_option
+def show(device: str | None, site: Path | None) -> None:
+    """Show the configuration that the site files make, or that of DEVICE (a name, an id or an address), as JSON.
+
+    Secrets are shown as asterisks.
+    """
+    import msgspec
+
+    compiled = _compiled(site)
+    _complain(compiled)
+    found = []
+    for octets in compiled.shown.items() if compiled.shown else ():
+        one = msgspec.json.decode(octets)
+        if device is None or device.casefold() in (one[key].casefold() for key in ("id", "name", "ip_address")):
+            found.append(one)
+    if device is not None and not found:
+        fail(AgentError(f"no device has the name, id or address {device}"))
+    click.echo(indented(found))
+    sys.exit(EXIT_FAILURE if compiled.problems else 0)
+
+
+@config.command()
+@site_option
+@database_option
+def diff(site: Path | None, database: Path) -> None:
+    """Show what the agent would change if it read the site files now: + a device added, - removed, ~ changed.
+
+    Compared with what the agent has kept in its database, without secrets: a changed secret is not shown. Exit status 1 if
+    anything differs, or the files have a mistake.
+    """
+    from towerops_agent.config.kept import read_open
+    from towerops_agent.site.document.changes import changes
+
+    compiled = _compiled(site)
+    _complain(compiled)
+    if compiled.shown is None:
+        sys.exit(EXIT_FAILURE)
+    try:
+        lines = list(changes(read_open(database), compiled.shown))
+    except AgentError as error:
+        fail(error)
+    for line in lines:
+        click.echo(line)
+    if not lines:
+        click.echo("no difference")
+    sys.exit(EXIT_FAILURE if lines or compiled.problems else 0)
+
+
+def _complain(compiled: "Compiled") -> None:
+    for problem in compiled.problems:
+        click.echo(str(problem), err=True)
+
+
+def _compiled(site: Path | None) -> "Compiled":
+    from towerops_agent.site.files import SiteFiles, SiteUnreadable
+
+    if site is None:
+        click.echo(f"towerops-agent: {_SITE.variable} is not set: expected a site file or a directory, or {_SITE.flag}", err=True)
+        sys.exit(EXIT_SETTINGS)
+    try:
+        return SiteFiles(site).read()
+    except SiteUnreadable as error:
+        fail(error)

@@ -1,0 +1,86 @@
+"""`config check`, `show` and `diff`: mistakes with their places, no secret, and what a reload would change."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.cli.main import cli
+from towerops_agent.config.kept import without_secrets
+from towerops_agent.counters import Counters
+from towerops_agent.site.files import SiteFiles
+
+SECRET = "hushhush-77"
+SITE = f"""\
+credentials: {{a: {{community: {SECRET}}}}}
+devices:
+  - {{address: 10.0.0.1, name: one, credentials: a, sensors: [{{name: a, oid: 1.3.6.1.1}}]}}
+  - {{address: 10.0.0.2, interfaces: [ether1, ether2]}}
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    return path
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(cli, ["config", *map(str, words)])
+
+
+def test_check_counts_what_is_there_and_warns_of_secrets(site):
+    result = run("check", "--site", site)
+    warning = f"{site}:1:30: warning: community stands in the file: better community_file or community_env, which keep it out"
+    assert (result.exit_code, result.output.splitlines()) == (0, [warning, "2 devices, 1 sensor, 2 interfaces"])
+
+
+def test_check_lists_each_mistake_and_fails(site):
+    site.write_text(SITE.replace("1.3.6.1.1", "1.3.x").replace("10.0.0.2", "10.0.0"))
+    result = run("check", "--site", site)
+    lines = result.output.splitlines()
+    assert result.exit_code == 1
+    assert [line.partition(": ")[0] for line in lines[1:3]] == [f"{site}:3:77", f"{site}:4:15"]
+    assert lines[3] == "1 device, 0 sensors, 0 interfaces; 2 mistakes"
+
+
+def test_show_prints_the_devices_without_secrets(site):
+    result = run("show", "--site", site)
+    assert (result.exit_code, SECRET in result.output) == (0, False)
+    assert [device["name"] for device in json.loads(result.output)] == ["one", "10.0.0.2"]
+    assert [device["ip_address"] for device in json.loads(run("show", "ONE", "--site", site).output)] == ["10.0.0.1"]
+    absent = run("show", "two", "--site", site)
+    assert (absent.exit_code, absent.output) == (1, "towerops-agent: no device has the name, id or address two\n")
+
+
+def test_without_a_site_it_is_bad_usage_and_a_missing_one_a_failure(tmp_path, monkeypatch):
+    monkeypatch.delenv("SITE_PATH", raising=False)
+    result = run("check")
+    assert (result.exit_code, "SITE_PATH is not set" in result.output) == (2, True)
+    missing = run("check", "--site", tmp_path / "none.yaml")
+    assert (missing.exit_code, "can't be read: No such file" in missing.output) == (1, True)
+
+
+async def test_diff_compares_with_what_the_agent_polls(site, tmp_path):
+    database = tmp_path / "agent.db"
+    async with Buffer(database, Counters(), clock_us=lambda: 1) as buffer:
+        shown = SiteFiles(site).read().shown
+        assert shown is not None
+        await buffer.keep_config(without_secrets(shown))
+    same = run("diff", "--site", site, "--database-path", database)
+    assert (same.exit_code, same.output) == (0, "no difference\n")
+    site.write_text(SITE.replace("name: one", "name: uno"))
+    differs = run("diff", "--site", site, "--database-path", database)
+    assert (differs.exit_code, differs.output) == (1, "~ uno (10.0.0.1:161): name one -> uno\n")
+    assert SECRET.encode() not in b"".join(path.read_bytes() for path in tmp_path.glob("agent.db*"))
+
+
+async def test_diff_needs_an_agent_that_had_site_files(site, tmp_path):
+    database = tmp_path / "agent.db"
+    async with Buffer(database, Counters(), clock_us=lambda: 1) as buffer:
+        await buffer.keep_config(b"\x02sealed")
+    result = run("diff", "--site", site, "--database-path", database)
+    assert (result.exit_code, "has a configuration of the API, not of site files" in result.output) == (1, True)
