@@ -22,11 +22,12 @@ from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.config.document.text import ConfigText
-from towerops_agent.config.kept import seal, unseal
+from towerops_agent.config.kept import seal, unseal, without_secrets
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
+from towerops_agent.delivery.nowhere import Delivery, Nowhere
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.polling.course.device import decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
@@ -35,6 +36,8 @@ from towerops_agent.scheduling.dating import Dating
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.scheduling.roster import Roster
 from towerops_agent.settings import Settings
+from towerops_agent.site.files import SiteFiles
+from towerops_agent.site.source import LOOK_EACH_S, SiteSource
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.telemetry import collector, logs, systemd
@@ -78,16 +81,13 @@ class Agent:
         self.counters = Counters()
         self._token = TokenSource(settings.token, settings.token_file, on_token=logs.hide)
         self.buffer = Buffer(settings.database_path, self.counters, clock_us=_wall_us, max_octets=settings.buffer_max_mb << 20)
-        self.api = ApiClient(
-            settings.api_url,
-            self._token,
-            ca_file=settings.ca_file,
-            client_cert=settings.client_cert,
-            client_key=settings.client_key,
-        )
+        self.api = self._api_client() if settings.site is None else None
+        self._site = None if settings.site is None else SiteSource(SiteFiles(settings.site))
+        source = self.api or self._site
+        assert source is not None  # noqa: S101 - one of them is, as one of both settings is
         self._snmp = SnmpClient(self.counters, name_of=self._name_at)
         self._planner = Planner()
-        self._marks = Marks(("config", "polling", "delivery", "heartbeat"))
+        self._marks = Marks(("config", "polling", *(("delivery", "heartbeat") if self.api else ())))
         self._reload = asyncio.Event()
         self._dating = Dating(
             self.buffer.add,
@@ -107,32 +107,41 @@ class Agent:
         )
         self._roster = Roster(self.fleet, self.buffer, self._planner)
         self.sync = ConfigSync(
-            self.api,
+            source,
             self.counters,
             apply=self._apply,
             keep=self._keep,
             kept=self.kept,
-            refresh_s=settings.config_refresh_s,
+            refresh_s=settings.config_refresh_s if self.api else LOOK_EACH_S,
             sleep=self._sleep_or_reload,
         )
-        self.courier = Courier(
-            self.buffer,
-            self.api,
-            self.counters,
-            accepts=lambda: self.sync.accepts,
-            settle_s=FIRST_DELIVERY_AFTER_S,
-            sleep=self._marks.sleeper("delivery", ANSWER_WITHIN_S),
-        )
+        self.courier: Delivery = Nowhere(self.buffer)
+        self._heartbeat: HeartbeatLoop | None = None
+        self._dealings = {"site files": self.sync.availability}
+        if self.api is not None:
+            self.courier = Courier(
+                self.buffer,
+                self.api,
+                self.counters,
+                accepts=lambda: self.sync.accepts,
+                settle_s=FIRST_DELIVERY_AFTER_S,
+                sleep=self._marks.sleeper("delivery", ANSWER_WITHIN_S),
+            )
+            self._heartbeat = HeartbeatLoop(
+                self.api, self.counters, socket.gethostname(), sleep=self._marks.sleeper("heartbeat", ANSWER_WITHIN_S)
+            )
+            self._dealings = {
+                "configuration": self.sync.availability,
+                "metrics": self.courier.availability,
+                "heartbeat": self._heartbeat.availability,
+            }
         self._remembered = b""
-        self._heartbeat = HeartbeatLoop(
-            self.api, self.counters, socket.gethostname(), sleep=self._marks.sleeper("heartbeat", ANSWER_WITHIN_S)
-        )
         self._observer = Observer(
             sync=self.sync,
             fleet=self.fleet,
             buffer=self.buffer,
             courier=self.courier,
-            heartbeat=self._heartbeat,
+            dealings=self._dealings,
             counters=self.counters,
             marks=self._marks,
             database_octets=lambda: _size(settings.database_path),
@@ -154,21 +163,31 @@ class Agent:
 
         Raises SettingsError (token file, CA file, proxy) and BufferFailure if it can't begin.
         """
+        settings = self._settings
         async with AsyncExitStack() as parts:
             await self._open(parts)
             await parts.enter_async_context(self._live)
-            log.info("agent started", version=__version__, api=self._settings.api_url, database=str(self._settings.database_path))
+            log.info(
+                "agent started",
+                version=__version__,
+                api=settings.api_url or None,
+                site=str(settings.site) if settings.site else None,
+                database=str(settings.database_path),
+            )
+            if isinstance(self.courier, Nowhere):
+                log.warning("no destination: values are kept for a day and delivered nowhere")
             async with asyncio.TaskGroup() as group:
                 loops = [
                     group.create_task(self._go_on("config", self.sync.run)),
                     group.create_task(self._go_on("polling", self.fleet.run)),
                     group.create_task(self._go_on("delivery", self.courier.run)),
                     group.create_task(self._go_on("cleanup", self.courier.run_cleanup)),
-                    group.create_task(self._go_on("heartbeat", self._heartbeat.run)),
                     group.create_task(self._go_on("memory", self._remember_for_good)),
                     group.create_task(self._go_on("status", self._observer.run)),
                     group.create_task(self._go_on("layouts", self._restore_layouts)),
                 ]
+                if self._heartbeat is not None:
+                    loops.append(group.create_task(self._go_on("heartbeat", self._heartbeat.run)))
                 if systemd.watchdog_interval_s() is not None:
                     loops.append(group.create_task(self._go_on("watchdog", lambda: systemd.feed_watchdog(self._marks))))
                 if self._page is not None:
@@ -192,7 +211,8 @@ class Agent:
         try:
             if self._token.reread():
                 log.info("token file holds a new token, in use from now on")
-            await self.api.reread_certificates()
+            if self.api is not None:
+                await self.api.reread_certificates()
         except SettingsError as error:
             log.error("files could not all be read again, the previous ones stay in use", error=str(error))
         self._reload.set()
@@ -235,7 +255,7 @@ class Agent:
     async def _run_round(self, run: SingleRun) -> None:
         outcome = await self.sync.fetch_once(is_last=True)
         if not isinstance(outcome, ConfigFetched | NotModified):
-            run.problems.append(f"no configuration from {self._settings.api_url}: {outcome.reason}")
+            run.problems.append(f"no configuration from {self._settings.site or self._settings.api_url}: {outcome.reason}")
             return
         run.problems += [
             f"configuration: {refusal.kind} {refusal.equipment} {refusal.item} refused: {refusal.reason}"
@@ -263,7 +283,7 @@ class Agent:
 
     async def kept(self) -> ConfigText | None:
         """The configuration that is kept for a start without the API. Raises InvalidConfig if no token opens it."""
-        sealed = await self.buffer.kept_config()
+        sealed = await self.buffer.kept_config() if self.api else None  # site files are at hand
         if sealed is None:
             return None
         try:
@@ -272,6 +292,16 @@ class Agent:
             if self._token.previous is None:
                 raise
             return await asyncio.to_thread(unseal, self._token.previous, sealed)
+
+    def _api_client(self) -> ApiClient:
+        settings = self._settings
+        return ApiClient(
+            settings.api_url,
+            self._token,
+            ca_file=settings.ca_file,
+            client_cert=settings.client_cert,
+            client_key=settings.client_key,
+        )
 
     def _metrics_page(self, listen: tuple[str, int]) -> "MetricsPage":
         # Without the page, prometheus_client and the HTTP server that it brings stay out of memory: 4 MB.
@@ -284,7 +314,7 @@ class Agent:
             fleet=self.fleet,
             buffer=self.buffer,
             courier=self.courier,
-            heartbeat=self._heartbeat,
+            dealings=self._dealings,
             marks=self._marks,
             database_octets=lambda: _size(self._settings.database_path),
             now_us=_wall_us,
@@ -293,7 +323,8 @@ class Agent:
 
     async def _open(self, parts: AsyncExitStack) -> None:
         await parts.enter_async_context(self.buffer)
-        await parts.enter_async_context(self.api)
+        if self.api is not None:
+            await parts.enter_async_context(self.api)
         await parts.enter_async_context(self._snmp)
         try:
             self._roster.memory = decode_memory(await self.buffer.get_meta(MEMORY_KEY))
@@ -378,6 +409,9 @@ class Agent:
             await self._roster.apply(read)
 
     async def _keep(self, config: ConfigText) -> None:
+        if self._site is not None and self._site.compiled.shown is not None:
+            await self.buffer.keep_config(without_secrets(self._site.compiled.shown))
+            return
         await self.buffer.keep_config(await asyncio.to_thread(seal, self._token.token, config))
 
 

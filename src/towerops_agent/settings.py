@@ -41,12 +41,14 @@ _HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){0,9}[A-Za-z0-9_-]{1,63}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The operator's settings. One of `token` and `token_file` is set, both of `client_cert` and `client_key` or neither.
+    """The operator's settings. Both of `client_cert` and `client_key` are set, or neither.
 
-    `api_url` ends without a slash. `metrics_listen`: host and port of the metrics page; port 0: any free one.
+    Either `api_url` and one of `token` and `token_file` are set, or `site`. `api_url` ends without a slash. `metrics_listen`:
+    host and port of the metrics page; port 0: any free one.
     """
 
-    api_url: str
+    api_url: str = ""
+    site: Path | None = None
     token: Secret | None = None
     token_file: Path | None = None
     config_refresh_s: int = 300
@@ -167,6 +169,13 @@ SETTINGS: tuple[Setting, ...] = (
         parse=_url,
     ),
     Setting(
+        name="site",
+        variable="SITE_PATH",
+        flag="--site",
+        help="A site file (YAML), or a directory of them, that says what to poll, in place of the Towerops API.",
+        parse=Path,
+    ),
+    Setting(
         name="token",
         variable="TOWEROPS_AGENT_TOKEN",
         flag="--token",
@@ -273,7 +282,7 @@ def read_settings(environ: Mapping[str, str], flags: Mapping[str, object]) -> Se
     values: dict[str, Any] = {}
     problems: list[str] = []
     given = {setting.name: _given(setting, environ, flags) for setting in SETTINGS}
-    problems += _settle_token(given)
+    problems += _settle_source(given)
     for setting in SETTINGS:
         source, text = given[setting.name]
         if not text:
@@ -283,9 +292,7 @@ def read_settings(environ: Mapping[str, str], flags: Mapping[str, object]) -> Se
         except _Unfit as wanted:
             problems.append(f"{source} is {_shown(setting, text)}: expected {wanted}")
     source, text = given["api_url"]
-    if not text:
-        problems.append("TOWEROPS_API_URL is not set: expected https://…, the base URL of the Towerops API (or give --api-url)")
-    elif "api_url" in values and not values.get("allow_http") and _is_exposed(urlsplit(text)):
+    if "api_url" in values and not values.get("allow_http") and _is_exposed(urlsplit(text)):
         problems.append(f"{source} is '{text}': expected https://…; http:// is accepted only for localhost")
     if ("client_cert" in values) != ("client_key" in values):
         name, other = ("client_cert", "client_key") if "client_cert" in values else ("client_key", "client_cert")
@@ -306,6 +313,22 @@ def _given(setting: Setting, environ: Mapping[str, str], flags: Mapping[str, obj
     if text:
         return setting.flag, text
     return setting.variable, environ.get(setting.variable, "").strip() or setting.default
+
+
+def _settle_source(given: dict[str, tuple[str, str]]) -> list[str]:
+    """The problems with what says which devices to poll: the API, whose token is then needed, or site files."""
+    (url_source, url), (site_source, site) = given["api_url"], given["site"]
+    if site:
+        given["token"], given["token_file"] = (given["token"][0], ""), (given["token_file"][0], "")
+        both = f"{url_source} and {site_source} are both set: expected one of them, as each says which devices to poll"
+        return [both] if url else []
+    problems = _settle_token(given)
+    if not url:
+        problems.append(
+            "TOWEROPS_API_URL is not set: expected https://…, the base URL of the Towerops API (or give --api-url);"
+            " or a site file in SITE_PATH"
+        )
+    return problems
 
 
 def _settle_token(given: dict[str, tuple[str, str]]) -> list[str]:

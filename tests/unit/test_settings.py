@@ -13,6 +13,10 @@ from towerops_agent.model import Secret
 from towerops_agent.settings import SETTINGS, Settings, read_settings
 
 URL = "https://api.example.net"
+MISSING_URL = (
+    "TOWEROPS_API_URL is not set: expected https://…, the base URL of the Towerops API (or give --api-url); or a site file in"
+    " SITE_PATH"
+)
 GIVEN = {"TOWEROPS_API_URL": URL, "TOWEROPS_AGENT_TOKEN": "t0ken-of-agent"}
 
 
@@ -88,6 +92,16 @@ def test_whitespace_around_values_is_dropped():
     assert (settings.api_url, settings.token, settings.log_level) == (URL, Secret("abc"), "info")
 
 
+def test_a_site_file_needs_neither_url_nor_token():
+    assert read_settings({"SITE_PATH": "/etc/site"}, {}) == Settings(site=Path("/etc/site"))
+    assert read_settings({"TOWEROPS_AGENT_TOKEN": "abc"}, {"site": "a.yaml"}) == Settings(site=Path("a.yaml"))
+
+
+def test_a_site_file_and_an_api_would_both_say_what_to_poll():
+    said = "and --site are both set: expected one of them, as each says which devices to poll"
+    assert problems(GIVEN, site="a.yaml") == [f"TOWEROPS_API_URL {said}"]
+
+
 @pytest.mark.parametrize("url", [URL, URL + "/", URL + "///"])
 def test_the_api_url_ends_without_a_slash(url):
     assert read_settings(GIVEN | {"TOWEROPS_API_URL": url}, {}).api_url == URL
@@ -120,9 +134,7 @@ def test_a_bad_flag_is_named_by_its_flag():
 
 
 def test_a_missing_url_is_said():
-    assert problems({"TOWEROPS_AGENT_TOKEN": "abc"}) == [
-        "TOWEROPS_API_URL is not set: expected https://…, the base URL of the Towerops API (or give --api-url)"
-    ]
+    assert problems({"TOWEROPS_AGENT_TOKEN": "abc"}) == [MISSING_URL]
 
 
 @pytest.mark.parametrize("seconds", ["4", "86401", "-5", "5.0", "1_000", "\u0665\u0665", "9" * 5000])
@@ -257,7 +269,7 @@ def test_the_table_and_settings_agree():
         if setting.default:
             assert setting.parse(setting.default) == default
         else:
-            assert default in (None, dataclasses.MISSING)
+            assert default in (None, "")
         assert setting.flag.startswith("--")
         assert setting.help.endswith(".")
     assert [setting.name for setting in SETTINGS if setting.secret] == ["token"]

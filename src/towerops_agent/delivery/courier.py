@@ -49,6 +49,16 @@ ALL_REFUSED = 1_000_000
 log = structlog.get_logger()
 
 
+async def clean_up(buffer: Buffer, sleep: Callable[[float], Awaitable[None]]) -> None:
+    """Clean the buffer up, for good: now and every 5 minutes."""
+    while True:
+        try:
+            await buffer.clean_up()
+        except BufferFailure as error:
+            log.error("buffer can't be cleaned up, will retry", error=str(error), retry_in_s=CLEANUP_INTERVAL_S)
+        await sleep(CLEANUP_INTERVAL_S)
+
+
 class MetricsSink(Protocol):
     """The part of ApiClient that is needed."""
 
@@ -126,12 +136,7 @@ class Courier:
 
     async def run_cleanup(self) -> None:
         """Clean the buffer up, for good: now and every 5 minutes."""
-        while True:
-            try:
-                await self._buffer.clean_up()
-            except BufferFailure as error:
-                log.error("buffer can't be cleaned up, will retry", error=str(error), retry_in_s=CLEANUP_INTERVAL_S)
-            await self._sleep(CLEANUP_INTERVAL_S)
+        await clean_up(self._buffer, self._sleep)
 
     async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:
         """Whether all pending metrics are delivered; False once the API, or a batch, has failed `attempts` times in a row.

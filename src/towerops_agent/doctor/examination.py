@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
@@ -18,13 +19,15 @@ from towerops_agent.config.kept import NoKeptDevices, is_at, is_called, read_dev
 from towerops_agent.counters import Counters
 from towerops_agent.doctor.database import check_database
 from towerops_agent.doctor.device import Waits, check_devices
-from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.check import Check, Mark, split_expected
 from towerops_agent.doctor.findings.fetch import CONFIG, Configured, check_api, check_clock, check_config, kept_config
 from towerops_agent.doctor.network import Network, check_network
 from towerops_agent.doctor.settings import check_settings
 from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.model import Equipment, Secret
 from towerops_agent.settings import Settings
+from towerops_agent.site.files import SiteFiles, SiteUnreadable
+from towerops_agent.site.source import unusable
 from towerops_agent.snmp.client import SnmpClient
 
 CONNECT_WITHIN_S = 5.0
@@ -102,6 +105,13 @@ async def _agent_checks(
         return
     for check in check_database(settings.database_path, settings.buffer_max_mb << 20):
         yield check
+    if settings.site is not None:
+        yield check_clock(orders.now(), None)
+        configured = await asyncio.to_thread(_of_site, settings.site, orders)
+        for check in configured.checks:
+            yield check
+        yield configured
+        return
     network = await asyncio.to_thread(check_network, settings.api_url, prepared.tls, orders.now, CONNECT_WITHIN_S)
     fit = prepared.token is not None and prepared.tls is not None
     began = time.monotonic()
@@ -115,6 +125,18 @@ async def _agent_checks(
     for check in configured.checks:
         yield check
     yield configured
+
+
+def _of_site(site: Path, orders: Orders) -> Configured:
+    """The configuration that the site files make."""
+    try:
+        compiled = SiteFiles(site).read()
+    except SiteUnreadable as error:
+        found, wanted = split_expected(str(error))
+        return Configured([Check(CONFIG, Mark.FAILED, found, f"expected {wanted}" if wanted else "")])
+    if compiled.config is None:
+        return Configured([Check(CONFIG, Mark.FAILED, unusable(compiled), "the agent goes on with the configuration before")])
+    return check_config(compiled.config, orders.wants, orders.wants_name, place="the site file")
 
 
 async def _fetch(settings: Settings, token: TokenSource) -> ConfigOutcome[ConfigText] | SettingsError:

@@ -42,6 +42,9 @@ def check_settings(
         return Prepared(checks=[*(_failed(line) for line in str(error).splitlines()), *_unknown(environ)])
     if settings.token is not None:
         on_token(settings.token)
+    if settings.site is not None:
+        found = f"site files {settings.site}, database {settings.database_path}"
+        return Prepared(settings, checks=[Check(NAME, Mark.OK, found), *_unknown(environ)])
     checks: list[Check] = []
     token: TokenSource | None = TokenSource(settings.token, settings.token_file, on_token=on_token)
     try:

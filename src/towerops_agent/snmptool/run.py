@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from towerops_agent.api.bearer import TokenSource
-from towerops_agent.config.kept import read_devices
+from towerops_agent.config.kept import NoKeptDevices, devices_of, read_devices
 from towerops_agent.model import Equipment, Secret, SnmpVersion
 from towerops_agent.settings import SETTINGS
+from towerops_agent.site.files import SiteFiles
+from towerops_agent.site.source import unusable
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmptool.choice import Devices, choose_target
 from towerops_agent.snmptool.probe import probe
@@ -85,8 +87,16 @@ def _report_address(session: TargetSession) -> None:
         click.echo(f"{session.target.address} answers from another address, {session.answers_from[0]}: accepted", err=True)
 
 
+def devices_of_site(site: Path, wanted: Callable[[Equipment], bool]) -> list[Equipment]:
+    """The devices of the site files that are `wanted`. Raises NoKeptDevices, SiteUnreadable."""
+    compiled = SiteFiles(site).read()
+    if compiled.config is None:
+        raise NoKeptDevices(f"the site files can't be used: {unusable(compiled)}")
+    return devices_of(compiled.config, wanted)
+
+
 def kept_devices(environ: Mapping[str, str], database: Path | None, token_file: Path | None) -> Devices:
-    """How to read the kept configuration: from the options' path, else the environment's, as for `run`."""
+    """How to read the configuration: site files, else the kept one; from the options' path, else the environment's, as `run`."""
 
     def setting(name: str) -> str:
         return environ.get(_SETTING[name].variable, "").strip() or _SETTING[name].default
@@ -98,6 +108,8 @@ def kept_devices(environ: Mapping[str, str], database: Path | None, token_file: 
         return TokenSource(Secret(text) if text else None, Path(path) if path else None).token
 
     def devices(wanted: Callable[[Equipment], bool]) -> list[Equipment]:
+        if setting("site"):
+            return devices_of_site(Path(setting("site")), wanted)
         return read_devices(database or Path(setting("database_path")), token, wanted)
 
     return devices

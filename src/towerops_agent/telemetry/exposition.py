@@ -22,8 +22,7 @@ from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.courier import Courier
-from towerops_agent.delivery.heartbeat import HeartbeatLoop
+from towerops_agent.delivery.nowhere import Delivery
 from towerops_agent.errors import BufferFailure
 from towerops_agent.reasons import DROPPED, EVICTED, Skip
 from towerops_agent.scheduling.fleet import Fleet
@@ -47,14 +46,16 @@ class HasPending(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The live parts of one agent. `database_octets`: what the database takes on the disk, now."""
+    """The live parts of one agent. `dealings`: those with the API, by their names in `status`.
+
+    `database_octets`: what the database takes on the disk, now."""
 
     counters: Counters
     sync: ConfigSync
     fleet: Fleet
     buffer: HasPending
-    courier: Courier
-    heartbeat: HeartbeatLoop
+    courier: Delivery
+    dealings: Mapping[str, Availability]
     marks: Marks
     database_octets: Callable[[], int]
     now_us: Callable[[], int]
@@ -126,21 +127,12 @@ def _round_trips_s(look: Look) -> Mapping[str, float]:
     return {name: all_s[math.ceil(quantile * len(all_s)) - 1] for name, quantile in _QUANTILES.items()} if all_s else {}
 
 
-def _dealings(parts: Parts) -> dict[str, Availability]:
-    """The dealings with the API, by their names in `status`."""
-    return {
-        "configuration": parts.sync.availability,
-        "metrics": parts.courier.availability,
-        "heartbeat": parts.heartbeat.availability,
-    }
-
-
 def _api_works(look: Look) -> Mapping[str, float]:
-    return {name: dealing.works for name, dealing in _dealings(look.parts).items() if dealing.works is not None}
+    return {name: dealing.works for name, dealing in look.parts.dealings.items() if dealing.works is not None}
 
 
 def _api_successes_s(look: Look) -> Mapping[str, float]:
-    return {name: last_us / 1e6 for name, dealing in _dealings(look.parts).items() if (last_us := dealing.last_success_us)}
+    return {name: last_us / 1e6 for name, dealing in look.parts.dealings.items() if (last_us := dealing.last_success_us)}
 
 
 def _clock_ahead_s(look: Look) -> Mapping[str, float]:

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -22,8 +22,7 @@ from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.courier import Courier
-from towerops_agent.delivery.heartbeat import HeartbeatLoop
+from towerops_agent.delivery.nowhere import Delivery, Nowhere
 from towerops_agent.errors import BufferFailure
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.telemetry.views.health import Vitals
@@ -89,7 +88,9 @@ class Marks:
 
 
 class Observer:
-    """Observes all parts of one agent. `database_octets`: the current size of the database on the disk."""
+    """Observes all parts of one agent. `dealings`: those with the API, by their names in `status`.
+
+    `database_octets`: the current size of the database on the disk."""
 
     def __init__(
         self,
@@ -97,8 +98,8 @@ class Observer:
         sync: ConfigSync,
         fleet: Fleet,
         buffer: Buffer,
-        courier: Courier,
-        heartbeat: HeartbeatLoop,
+        courier: Delivery,
+        dealings: Mapping[str, Availability],
         counters: Counters,
         marks: Marks,
         database_octets: Callable[[], int],
@@ -108,7 +109,7 @@ class Observer:
         self._fleet = fleet
         self._buffer = buffer
         self._courier = courier
-        self._heartbeat = heartbeat
+        self._dealings = dealings
         self._counters = counters
         self._marks = marks
         self._database_octets = database_octets
@@ -140,14 +141,9 @@ class Observer:
 
     def vitals(self) -> Vitals:
         """What health is judged by: from memory, so that a disk that hangs does not make the agent look dead."""
-        dealings = {
-            "configuration": self._sync.availability,
-            "metrics": self._courier.availability,
-            "heartbeat": self._heartbeat.availability,
-        }
         return Vitals(
             due_s=self._marks.due_s,
-            failing={name: dealing.last_failure for name, dealing in dealings.items() if dealing.works is False},
+            failing={name: dealing.last_failure for name, dealing in self._dealings.items() if dealing.works is False},
             devices=len(self._fleet.devices),
             in_memory_because=self._buffer.in_memory_because,
         )
@@ -193,11 +189,7 @@ class Observer:
             written_us=now_us,
             written_boot_s=boot_clock_s(),
             due_s=self._marks.due_s,
-            dealings={
-                "configuration": _dealing(self._sync.availability),
-                "metrics": _dealing(self._courier.availability),
-                "heartbeat": _dealing(self._heartbeat.availability),
-            },
+            dealings={name: _dealing(availability) for name, availability in self._dealings.items()},
             configuration=self._configuration(len(polled)),
             states=count_states(polled),
             troubled=troubled_devices(polled),
@@ -212,6 +204,7 @@ class Observer:
             latest_s=round(self._fleet.latest_s, 3),
             a_minute=self._a_minute(),
             counters={name.value: self._counters.by_reason(name) for name in Count if self._counters.total(name)},
+            delivers=not isinstance(self._courier, Nowhere),
             clock_skew_s=self._sync.clock_skew.ahead_s,
             stopped_us=now_us if stopped else None,
         )

@@ -37,8 +37,9 @@ def parts(*, devices=(), pending=nothing_pending, counters: Counters | None = No
         "fleet": SimpleNamespace(devices={one.id: one for one in devices}, latest_s=0.25),
         "buffer": SimpleNamespace(pending=pending),
         "courier": SimpleNamespace(availability=Availability(), in_flight=3),
-        "heartbeat": SimpleNamespace(availability=Availability()),
     }
+    dealings = {"configuration": stands_in["sync"].availability, "metrics": stands_in["courier"].availability}
+    stands_in["dealings"] = {**dealings, "heartbeat": Availability()}
     return Parts(**stands_in, marks=marks, database_octets=lambda: 4096, now_us=lambda: NOW_US)
 
 

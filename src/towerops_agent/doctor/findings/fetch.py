@@ -5,6 +5,7 @@ count and for the devices, so that 10,000 of them are never in memory together.
 Pure: outcome, clock and configuration are passed in. Seconds; a clock that is ahead is positive.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -124,11 +125,17 @@ class Configured:
 
 
 def check_config(
-    config: ConfigText, wanted: Callable[[Equipment], bool], wants_name: Callable[[str], bool] = lambda _: False
+    config: ConfigText,
+    wanted: Callable[[Equipment], bool],
+    wants_name: Callable[[str], bool] = lambda _: False,
+    *,
+    place: str = "Towerops",
 ) -> Configured:
-    """The configuration that the API sent. `wanted`: which devices are to be checked, by name if they could not be read."""
+    """The configuration, made at `place`. `wanted`: which devices are to be checked, by name if they could not be read."""
     read = read_config(config)
-    devices = sensors = interfaces = total = seen = 0
+    devices = sensors = interfaces = total = 0
+    seen = len(read.refusals)  # so far those that its maker has found, in site files
+    items = Counter(refusal.equipment for refusal in read.refusals if refusal.kind in ("sensor", "interface"))
     refused_of: dict[str, int] = {}
     names: set[str] = set()
     for _, equipment in read.equipment:
@@ -136,7 +143,7 @@ def check_config(
         total += wanted(equipment)
         if wanted(equipment):
             names.add(equipment.name)
-        own = _own(read.refusals[seen:])
+        own = _own(read.refusals[seen:]) + items[equipment.name]
         seen = len(read.refusals)
         if own:
             refused_of[equipment.id] = own
@@ -150,8 +157,8 @@ def check_config(
         found += f"; {refused} refused"
     mark, hint = Mark.WARNING if refused else Mark.OK, ""
     if not devices:
-        mark, hint = Mark.WARNING, "assign devices to this agent in Towerops"
-    checks = [Check(CONFIG, mark, found, hint), *map(_refusal, read.refusals[:MOST_REFUSALS])]
+        mark, hint = Mark.WARNING, f"assign devices to this agent in {place}"
+    checks = [Check(CONFIG, mark, found, hint), *(_refusal(refusal, place) for refusal in read.refusals[:MOST_REFUSALS])]
     theirs = [refusal for refusal in read.refusals if refusal.equipment in names or wants_name(refusal.equipment)]
     if refused > MOST_REFUSALS:
         checks.append(Check(CONFIG, Mark.WARNING, f"and {refused - MOST_REFUSALS} more refused"))
@@ -159,7 +166,7 @@ def check_config(
     def again() -> Iterator[Equipment]:
         return (equipment for _, equipment in read_config(config).equipment if wanted(equipment))
 
-    return Configured(checks, [_refusal(refusal) for refusal in theirs[:MOST_REFUSALS]], refused_of, again, total)
+    return Configured(checks, [_refusal(refusal, place) for refusal in theirs[:MOST_REFUSALS]], refused_of, again, total)
 
 
 def _own(refusals: Sequence[Refusal]) -> int:
@@ -178,13 +185,11 @@ def kept_config(devices: list[Equipment], wanted: Callable[[Equipment], bool]) -
     return Configured([check], [check], {}, lambda: chosen, len(chosen))
 
 
-def _refusal(refusal: Refusal) -> Check:
+def _refusal(refusal: Refusal, place: str) -> Check:
     whose = " of ".join(filter(None, (refusal.item, refusal.equipment)))
     found, wanted = split_expected(refusal.reason)
     shown = " ".join(filter(None, (refusal.kind, whose, f"refused: {found}")))
-    return Check(
-        CONFIG, Mark.WARNING, shown, f"correct it in Towerops: expected {wanted}" if wanted else "correct it in Towerops"
-    )
+    return Check(CONFIG, Mark.WARNING, shown, f"correct it in {place}{f': expected {wanted}' if wanted else ''}")
 
 
 def _counts(devices: int, sensors: int, interfaces: int) -> str:

@@ -121,7 +121,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """All of it. `due_s`: the loops' marks; like `written_boot_s`, on the boot clock. `counters`: name -> reason -> count.
 
     `single_run`: what came of it, if it was `run --once`.
-    `in_memory_because`: why polls are in memory only; "" if they are on disk.
+    `in_memory_because`: why polls are in memory only; "" if they are on disk. `delivers`: whether there is a destination.
     `a_minute`: polls and metrics in the minute before; empty in the first one. `missing`: the values that the devices' last
     polls lack, by reason; `lacking`: how many devices lack some. `latest_s`: how late a poll has started at most.
     """
@@ -151,6 +151,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     stopped_us: int | None = None
     single_run: SingleRun | None = None
     in_memory_because: str = ""
+    delivers: bool = True
 
 
 _encoder = msgspec.json.Encoder()

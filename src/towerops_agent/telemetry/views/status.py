@@ -36,7 +36,7 @@ def render(snapshot: Snapshot, now_us: int, *, runs: bool = True) -> str:
 
 def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str, list[Line]]]:
     yield "agent", [_agent(snapshot, now_us, runs), *_single_run(snapshot)]
-    yield "API", _api(snapshot, now_us)
+    yield "site" if "site files" in snapshot.dealings else "API", _dealings(snapshot, now_us)
     yield "config", _config(snapshot, now_us)
     yield "devices", _devices(snapshot, now_us)
     yield "polling", _polling(snapshot, now_us)
@@ -85,7 +85,7 @@ def _single_run(snapshot: Snapshot) -> list[Line]:
     return [Line(f"{head}, with problems:", Tone.WARNING), *problems, *more]
 
 
-def _api(snapshot: Snapshot, now_us: int) -> list[Line]:
+def _dealings(snapshot: Snapshot, now_us: int) -> list[Line]:
     tones = {True: Tone.GOOD, False: Tone.BAD, None: Tone.PLAIN}
     return [Line(f"{name}: {_dealing(dealing, now_us)}", tones[dealing.works]) for name, dealing in snapshot.dealings.items()]
 
@@ -171,6 +171,9 @@ def _since(time_us: int, now_us: int) -> str:
 
 
 def _waiting(snapshot: Snapshot, runs: bool) -> Line:
+    if not snapshot.delivers:
+        kept = counted(snapshot.pending.metrics, "metric")
+        return Line(f"nothing is delivered, as there is no destination; {kept} of the last day kept for `history`", Tone.WARNING)
     waiting = snapshot.pending.metrics - (snapshot.backlog.metrics if snapshot.backlog else 0)
     if not waiting:
         return Line("nothing waits" if snapshot.backlog else "all is delivered")

@@ -1,0 +1,120 @@
+"""An agent with site files and no Towerops at all: it polls, keeps what it reads, reads the files again, and shows no secret."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.agent import AgentProcess, environment, running
+from support.site import COMMUNITY, site
+
+OID = "1.3.6.1.2.1.1.3.0"
+
+
+def site_environment(path: Path, database: Path, **more: str) -> dict[str, str]:
+    """The environment of an agent that has a site file in the API's place."""
+    given = environment("", database, SITE_PATH=str(path), NO_PROXY="*", **more)
+    return {name: value for name, value in given.items() if name not in ("TOWEROPS_API_URL", "TOWEROPS_AGENT_TOKEN")}
+
+
+async def command(*arguments: str, env: dict[str, str]) -> tuple[int, str]:
+    """What `towerops-agent` prints with these arguments, both streams, and its exit status."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "towerops_agent", *arguments),
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
+
+
+def write(path: Path, port: int, sensor: str = "uptime", more: str = "") -> None:
+    path.with_name("radios").write_text(COMMUNITY)
+    path.with_name("radios").chmod(0o600)
+    path.write_text(
+        "credentials: {radios: {community_file: radios}}\n"
+        "defaults: {credentials: radios, interval: 1}\n"
+        f"devices:\n  - {{address: 127.0.0.1, port: {port}, name: mast, sensors: [{{name: {sensor}, oid: {OID}}}]}}\n{more}"
+    )
+
+
+async def until(env: dict[str, str], words: tuple[str, ...], wanted) -> str:
+    """What the command prints, once it is as wanted."""
+    while True:
+        _, text = await command(*words, env=env)
+        if wanted(text):
+            return text
+
+
+async def delivered_nowhere(agent: AgentProcess) -> None:
+    await agent.logged("no destination: values are kept for a day and delivered nowhere")
+
+
+async def test_a_site_file_is_polled_and_each_command_knows_the_agent(tmp_path: Path):
+    path = tmp_path / "site.yaml"
+    env = site_environment(path, tmp_path / "agent.db")
+    async with site(1) as config:
+        write(path, config["equipment"][0]["snmp"]["port"])
+        async with running(env=env) as agent:
+            await delivered_nowhere(agent)
+            history = await until(env, ("history", "mast"), lambda text: "uptime" in text)
+            status, said = await command("status", env=env)
+            health = await command("health", env=env)
+            doctor, checks = await command("doctor", env=env)
+            got = await command("snmp", "get", "mast", OID, env=env)
+            assert await agent.stop() == 0
+    assert (status, health[0], doctor, got[0]) == (0, 0, 0, 0)
+    assert "nothing is delivered, as there is no destination" in said
+    assert "✓ mast" in checks or "mast" in checks
+    for text in (history, said, checks, got[1], agent.log):
+        assert COMMUNITY not in text
+    assert COMMUNITY.encode() not in b"".join(file.read_bytes() for file in tmp_path.glob("agent.db*"))
+
+
+async def test_a_changed_file_is_in_use_at_once_on_sighup_and_a_broken_one_changes_nothing(tmp_path: Path):
+    path = tmp_path / "site.yaml"
+    env = site_environment(path, tmp_path / "agent.db")
+    async with site(1) as config:
+        port = config["equipment"][0]["snmp"]["port"]
+        write(path, port)
+        async with running(env=env) as agent:
+            await agent.logged("configuration applied")
+            write(path, port, more="  - {address: 127.0.0.1, port: 9, name: dead, intervall: 3}\n")
+            agent.send(signal.SIGHUP)
+            await agent.logged("configuration applied", times=2)
+            assert f"{path}:5:47: intervall is not a key of a device: expected interval" in agent.log
+            _, said = await command("status", env=env)
+            assert "1 device, fetched" in said
+            assert "equipment dead:" in said
+            write(path, port, more="defaultz: {}\n")
+            await agent.logged(f"{path}:5:1: defaultz is not a key of a site file: expected defaults")  # without a signal
+            _, said = await command("status", env=env)
+            assert "1 device, " in said
+            write(path, port, sensor="uptime2")
+            await agent.logged("configuration applied", times=3)
+            status, text = await command("config", "diff", env=env)
+            assert (status, text) == (0, "no difference\n")
+
+
+async def test_a_single_run_polls_once_and_says_what_was_refused(tmp_path: Path):
+    path = tmp_path / "site.yaml"
+    env = site_environment(path, tmp_path / "agent.db")
+    async with site(1) as config:
+        write(path, config["equipment"][0]["snmp"]["port"])
+        assert await command("run", "--once", env=env | {"LOG_LEVEL": "error"}) == (0, "1 device polled, 0 metrics delivered\n")
+        write(path, config["equipment"][0]["snmp"]["port"], more="  - {name: x}\n")
+        status, text = await command("run", "--once", env=env | {"LOG_LEVEL": "error"})
+    assert (status, f"equipment x  refused: {path}:5:5: address is missing" in text) == (1, True)
+
+
+@pytest.mark.parametrize("words", [(), ("mast",)])
+async def test_what_is_shown_by_a_command_is_the_site_file_even_without_an_agent(tmp_path: Path, words: tuple[str, ...]):
+    path = tmp_path / "site.yaml"
+    write(path, 161)
+    status, text = await command("config", "show", *words, env=site_environment(path, tmp_path / "x.db"))
+    assert (status, COMMUNITY in text) == (0, False)
+    assert json.loads(text)[0]["snmp"]["community"] == "********"
