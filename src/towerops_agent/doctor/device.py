@@ -110,7 +110,7 @@ async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, p
                 )
                 return result(Mark.FAILED, f": {cause.found}{word}", cause.hint)
             gaps = find_gaps(equipment, reading.missing)
-            answers = f" answers in {(reading.rtt_s or 0.0) * 1000:.3g} ms over SNMPv{equipment.credentials.version}"
+            answers = f" answers in {(reading.rtt_s or 0.0) * 1000:.1f} ms over SNMPv{equipment.credentials.version}"
             answers += "".join(f", {text}" for text in shown(reading.news))
             if reading.refusal in _NO_VIEW and len(gaps.gaps) == gaps.total:
                 hint = "give its community or user a view there, at the security level that is used"

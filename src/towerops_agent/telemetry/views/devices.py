@@ -15,8 +15,8 @@ from towerops_agent.text import counted, duration
 
 STATES: Final = (*(state.value for state in State), NOT_POLLED)
 
+_HEADING: Final = ("STATE", "DEVICE", "ADDRESS", "RTT", "MISSING", "WHY")
 _GAP: Final = "  "
-
 
 _ORDERS: Final[dict[str, Callable[[DeviceReport], Any]]] = {
     "state": lambda device: (-_badness(device.state), -device.lacks, device.name.casefold()),
@@ -61,13 +61,13 @@ def select(
 
 
 def table(devices: Sequence[DeviceReport], now_us: int, width: int | None = None) -> list[tuple[str, Tone]]:
-    """A heading and a line for each device; a line longer than `width` is cut short."""
-    rows = [("STATE", "DEVICE", "ADDRESS", "RTT", "MISSING", "WHY"), *(_row(device, now_us) for device in devices)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    if width is not None:  # a long name costs the reason no room
-        widths[1] = min(widths[1], max(width // 3, 12))
-    tones = [Tone.PLAIN, *(TONES[device.state] for device in devices)]
-    return [(_laid_out(row, widths, width), tone) for row, tone in zip(rows, tones, strict=True)]
+    """A heading and a line for each device, without columns in which no device has anything; cut short at `width`."""
+    columns = list(zip(_HEADING, *(_row(device, now_us) for device in devices), strict=True))
+    filled = [column for column in columns if any(column[1:])] if devices else columns
+    texts = [_GAP.join(cells).rstrip() for cells in zip(*(_aligned(column, width) for column in filled), strict=True)]
+    return list(
+        zip((_cut(text, width) for text in texts), (Tone.PLAIN, *(TONES[device.state] for device in devices)), strict=True)
+    )
 
 
 def _row(device: DeviceReport, now_us: int) -> tuple[str, ...]:
@@ -76,16 +76,17 @@ def _row(device: DeviceReport, now_us: int) -> tuple[str, ...]:
         why = f"{why}, for {duration((now_us - device.since_us) / 1e6)}"
     if device.missing:
         why = "; ".join(filter(None, (why, by_reason(device.missing))))
-    rtt = "" if device.rtt_ms is None else f"{device.rtt_ms:.1f} ms"
+    answers = device.rtt_ms is not None and device.state != State.DOWN
+    rtt = f"{device.rtt_ms:.1f} ms" if answers else ""
     return (device.state, device.name, device.address, rtt, str(device.lacks or ""), why)
 
 
-def _laid_out(row: tuple[str, ...], widths: list[int], width: int | None) -> str:
-    cells = [
-        f"{_cut(cell, wide):>{wide}}" if i in (3, 4) else f"{_cut(cell, wide):<{wide}}"
-        for i, (cell, wide) in enumerate(zip(row, widths, strict=False))
-    ]
-    return _cut(_GAP.join((*cells, row[-1])).rstrip(), width)
+def _aligned(column: tuple[str, ...], width: int | None) -> list[str]:
+    """The cells, numbers to the right; a long name leaves room for the reason."""
+    wide = max(map(len, column))
+    if column[0] == "DEVICE" and width is not None:
+        wide = min(wide, max(width // 3, 12))
+    return [f"{_cut(cell, wide):{'>' if column[0] in ('RTT', 'MISSING') else '<'}{wide}}" for cell in column]
 
 
 def _cut(text: str, width: int | None) -> str:

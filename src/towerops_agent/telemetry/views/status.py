@@ -96,8 +96,9 @@ def _dealing(dealing: Dealing, now_us: int) -> str:
     since = _since(dealing.since_us or now_us, now_us)
     if dealing.works:
         last = _since(dealing.last_success_us or now_us, now_us)
-        return f"works since {since}, last {last} ago"
-    return f"fails since {since} ({dealing.failures} times): {dealing.last_failure}"
+        return f"works for {since}, last {last} ago"
+    times = "once" if dealing.failures == 1 else f"{dealing.failures:,} times"
+    return f"fails for {since} ({times}): {dealing.last_failure}"
 
 
 def _config(snapshot: Snapshot, now_us: int) -> list[Line]:

@@ -70,6 +70,12 @@ def test_the_table_says_what_each_lacks_and_since_when():
     ]  # fmt: skip
 
 
+def test_a_column_in_which_no_device_has_anything_is_left_out_and_a_device_that_is_down_has_no_round_trip():
+    texts = [text for text, _ in table([*report_devices([made("b", State.DOWN, reason="timeout", rtt_s=0.004)])], NOW_US)]
+    assert texts == ["STATE  DEVICE     ADDRESS       WHY", "down   name of b  10.0.0.1:161  timeout, for 5 min"]
+    assert table([], NOW_US)[0][0].split() == ["STATE", "DEVICE", "ADDRESS", "RTT", "MISSING", "WHY"]
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_the_table_fits_the_terminal(width):
     long = [made("x" * 100, State.DOWN, reason="timeout"), made("y", State.UP)]

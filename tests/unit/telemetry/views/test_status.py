@@ -32,8 +32,8 @@ SOUTH = report("d", "South", "10.0.0.2:161", state="down", reason="timeout", sin
 def test_an_agent_that_is_well_takes_a_few_lines():
     assert render(snapshot(), NOW_US).splitlines() == [
         "agent      0.1.0 on poller-1, running for 1 h 30 min (pid 812)",
-        "API        configuration: works since 5 min, last 12 s ago",
-        "           metrics: works since 5 min, last 12 s ago",
+        "API        configuration: works for 5 min, last 12 s ago",
+        "           metrics: works for 5 min, last 12 s ago",
         "config     version 7, 3 devices, fetched 1 min ago",
         "devices    3 up, 0 degraded, 0 down",
         "polling    3 polls, 204 metrics a minute; started at most 0.0 s late",
@@ -74,7 +74,7 @@ def test_what_is_wrong_is_told_with_its_reason_and_since_when():
         NOW_US,
     )
     for said in (
-        "metrics: fails since 12 min (9 times): status 503: busy",
+        "metrics: fails for 12 min (9 times): status 503: busy",
         "3 devices, kept from before",
         "sensor North s1: oid is 'x'",
         "1 up, 0 degraded, 42 down, 1 not polled yet",
@@ -217,3 +217,8 @@ def test_polls_in_memory_only_are_said_with_the_reason():
     text = render(snapshot(in_memory_because="disk full: the database /data/a.db can't be written"), NOW_US)
     assert "polls are in memory only: disk full: the database /data/a.db can't be written" in text
     assert "in memory only" not in render(snapshot(), NOW_US)
+
+
+def test_a_single_failure_is_said_to_be_one():
+    text = lines(dealings={"metrics": Dealing(False, NOW_US - 2_000_000, None, 1, "no connection")})
+    assert "metrics: fails for 2 s (once): no connection\n" in text
