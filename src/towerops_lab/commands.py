@@ -18,7 +18,10 @@ _PORT = click.IntRange(0, 65_535)
 @click.option("--seconds", type=float, default=None, help="Stop after this many seconds; without it, at Ctrl-C.")
 @click.option("--port", default=8700, show_default=True, type=_PORT, help="The page's port; 0: any free one.")
 def demo(seconds: float | None, port: int) -> None:
-    """Show the agent at work on loopback: a simulated tower, a stand-in for the API, and a web page of what arrives."""
+    """Show the agent at work, on loopback, with a web page.
+
+    A simulated tower, a stand-in for the API, the agent between them, and a page of what arrives.
+    """
     from towerops_lab.demo.site import run_demo
 
     sys.exit(asyncio.run(run_demo(seconds, port=port)))
@@ -35,7 +38,10 @@ def demo(seconds: float | None, port: int) -> None:
 def sandbox(
     config: Path | None, token: str, database: Path | None, host: str, port: int, certificate: Path | None, key: Path | None
 ) -> None:
-    """Serve a stand-in for the Towerops API, with a web page and the API's document, until Ctrl-C."""
+    """Serve a stand-in for the Towerops API, until Ctrl-C.
+
+    With a web page of what arrives, and the API's document at /docs.
+    """
     from towerops_lab.sandbox.command import run
 
     run(config, token, database, host, port, certificate, key)
@@ -64,10 +70,10 @@ def simulate(
     snmp: str | None,
     list_profiles: bool,
 ) -> None:
-    """Serve simulated devices at 127.1.0.1 and the addresses after it, until Ctrl-C. Their values change: traffic, weather,
-    power.
+    """Serve simulated devices, until Ctrl-C.
 
-    They answer SNMPv1 and v2c, and v3 for the user towerops with SHA-256 (towerops-auth) and AES-128 (towerops-priv).
+    They are at 127.1.0.1 and the addresses after it. Their values change: traffic, weather, power. They
+    answer SNMPv1 and v2c, and v3 for the user towerops with SHA-256 (towerops-auth) and AES-128 (towerops-priv).
     """
     from towerops_lab.simulator.command import run
     from towerops_lab.simulator.profiles import PROFILES

@@ -24,9 +24,10 @@ ORDERS = ("state", "name", "address", "rtt", "missing", "since")
 @click.option("--sort", default="state", show_default=True, type=click.Choice(ORDERS), help="What to sort by, the worst first.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list with an object for each device.")
 def devices(text: str, database: Path, states: tuple[str, ...], lacking: bool, sort: str, as_json: bool) -> None:
-    """List the devices: state, address, round trip, and what their last polls lacked.
+    """List the devices, those with problems first.
 
-    With TEXT only those that have it in their name, id or address.
+    For each: state, address, round trip, and what its last poll lacked. With TEXT only those that have it in
+    their name, id or address.
     """
     from towerops_agent.cli.terminal import painted, width
     from towerops_agent.telemetry.views.devices import select, table

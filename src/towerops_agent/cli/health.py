@@ -16,9 +16,10 @@ from towerops_agent.errors import AgentError
 @click.command()
 @database_option
 def health(database: Path) -> None:
-    """Whether the agent makes progress, or the last `run --once` had no problem: exit status 0 if so.
+    """Say whether the agent works, for Docker and Kubernetes.
 
-    An API out of reach or a full disk is a line only.
+    Exit status 0: it makes progress, or the last `run --once` had no problem. An API out of reach or a full disk
+    is only a line.
     """
     from towerops_agent.cli.reports import left_snapshot
     from towerops_agent.telemetry import live_client

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 @click.option("--hours", type=click.FloatRange(0.01, 48), help="How far back; without it, all that there is.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print time,id,what,value,name,unit lines.")
 def history(device: str, database: Path, token_file: Path | None, hours: float | None, as_csv: bool) -> None:
-    """Show the last hours of DEVICE (an id or a name): its sensors, and its interfaces' rates in bits a second."""
+    """Show the last hours of a device as small charts.
+
+    DEVICE is an id or a name. Shown are its sensors, and its interfaces' rates in bits a second.
+    """
     from towerops_agent.buffer.reader import DatabaseReader
     from towerops_agent.telemetry.views.history import series_of, span
 

@@ -24,7 +24,10 @@ ALL = 1_000_000
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: each metric, with the server's reason.")
 @click.option("--retry", is_flag=True, help="Have the running agent send them again.")
 def refused(database: Path, as_json: bool, retry: bool) -> None:
-    """Show the metrics that the server refused and the agent keeps, by series, or send them again."""
+    """Show the metrics that the server refused, or send them again.
+
+    A line for each series: how many of its metrics are kept, and when and why the newest one was refused.
+    """
     from towerops_agent.buffer.reader import DatabaseReader
 
     try:

@@ -25,7 +25,10 @@ WATCH_EACH_S = 2.0
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the snapshot, and the metrics that the server refused.")
 @click.option("--watch", is_flag=True, help="Repeat every two seconds, until Ctrl-C.")
 def status(database: Path, device: str | None, as_json: bool, watch: bool) -> None:
-    """Show what the agent is doing: API, configuration, failing devices, backlog, losses. It need not be running."""
+    """Show what the agent is doing, and what is wrong.
+
+    API, configuration, failing devices, backlog, losses. It need not be running.
+    """
     from towerops_agent.cli.terminal import show_for_good
 
     def texts() -> list[str]:

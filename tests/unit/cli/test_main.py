@@ -1,5 +1,6 @@
 """The command line as a whole: completion in a shell, options before the command, the bare command."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,13 +46,32 @@ def test_values_and_commands_of_a_group_complete():
     assert completions("snmp") == {"get", "walk", "probe"}
 
 
-def test_bash_completes_with_the_line_of_the_readme(tmp_path):
-    """A real bash, the line that the README tells to add, and the command as it is installed."""
-    (line,) = [line for block in fences(read("README.md"), "sh") for line in block.splitlines() if "=bash_source" in line]
-    script = f'{line}\nCOMP_WORDS=({NAME} sta)\nCOMP_CWORD=1\n_towerops_agent_completion {NAME}\necho "${{COMPREPLY[*]}}"'
+COMPLETED = {
+    "bash": """{line}
+        COMP_WORDS=(towerops-agent sta) COMP_CWORD=1
+        _towerops_agent_completion towerops-agent
+        echo "${{COMPREPLY[*]}}" """,
+    # zsh completes only what is typed: what its completion is made of prints instead
+    "zsh": """compdef() {{ :; }}; _describe() {{ print -rl -- "${{(@)${{(P)3}}%%:*}}"; }}
+        {line}
+        words=(towerops-agent sta) CURRENT=2
+        _towerops_agent_completion""",
+    "fish": """{line}
+        complete --do-complete "towerops-agent sta" | string split --fields 1 \\t""",
+}
+"""What to run in each shell, with the line of the README, so that it prints how `towerops-agent sta` can go on."""
+
+
+@pytest.mark.parametrize("shell", sorted(COMPLETED))
+def test_each_shell_completes_with_the_line_of_the_readme(shell, tmp_path):
+    """The shell itself, the line that the README says to add, and the command as it is installed."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell}")
+    (line,) = [line for block in fences(read("README.md"), "sh") for line in block.splitlines() if f"={shell}_source" in line]
+    script = COMPLETED[shell].format(line=line.split("  #")[0])
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     done = subprocess.run(
-        ["bash", "-c", script], check=False, env={"PATH": path, "HOME": str(tmp_path)}, capture_output=True, text=True
+        [shell, "-c", script], check=False, env={"PATH": path, "HOME": str(tmp_path)}, capture_output=True, text=True
     )
     assert (done.stdout.strip(), done.stderr) == ("status", "")
 
@@ -108,3 +128,10 @@ def test_a_switch_needs_no_value_and_is_absent_unless_given(given, value):
 
 def test_an_option_accepts_what_its_variable_accepts():
     assert main.run.make_context("run", ["--log-level", "WARN"]).params["log_level"] == "WARN"
+
+
+@pytest.mark.parametrize("group", [[], ["snmp"]], ids=" ".join)
+def test_the_help_of_a_group_says_what_each_command_does_in_a_whole_line(group):
+    """At 80 columns, the lab's commands too; click would cut a longer line off."""
+    text = CliRunner().invoke(cli, [*group, "--help"], terminal_width=80).output
+    assert "..." not in text.partition("Commands:")[2]
