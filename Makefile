@@ -2,7 +2,7 @@
 # make test   the whole test suite, four tests at once
 # make test-pythons  the suite with each Python that the machine has; see tools/test-pythons for Debian's
 # make dist   the wheels and the source archive, into dist/, their metadata checked
-# make check  the gate: formatting, lint, types, layers, words, workflows, metadata
+# make check  the gate: formatting, lint, types (of the page's JavaScript too, with npm), layers, words, workflows, metadata
 # make bench  the benchmarks, some 30 minutes; FULL=1: the long ones, some hours
 # make mutants  small changes of the pure directories that no test notices, some hours; DIRECTORIES=snmp/wire MINUTES=10: a part
 # Each does its own set-up. Set PYTHON to choose the interpreter (3.11 or later).
@@ -47,13 +47,19 @@ test: $(VENV)/dev.stamp
 test-pythons:
 	@tools/test-pythons $(RELEASES)
 
-check: $(VENV)/dev.stamp
+# Node's tools for the page's JavaScript, of the versions in package-lock.json. Their install scripts do not run.
+$(VENV)/web.stamp: tools/web/package.json tools/web/package-lock.json | $(VENV)/dev.stamp
+	@tools/debian-packages npm=npm
+	@if command -v npm >/dev/null; then npm ci --silent --prefix tools/web && touch $@; fi
+
+check: $(VENV)/dev.stamp $(VENV)/web.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python tools/plain_english.py
+	@if [ -d tools/web/node_modules ]; then npm run --silent --prefix tools/web check; else echo "the page's JavaScript is not checked: npm is missing"; fi
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.renovate renovate.json
@@ -82,4 +88,4 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .venv-pythons .mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tools/web/node_modules .venv-pythons .mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,18 +1,38 @@
 // The page: listens to the sandbox's stream of states, and draws the site from them. Nothing is computed here that a server would store.
 
-import { Chart, drawBatches, html, sparkline } from "./chart.js";
+import { Chart, drawBatches, sparkline } from "./chart.js";
+import { html } from "./draw.js";
 import { clock, duration, number, plural, quantity, rate, size } from "./format.js";
+import { deviceMeta, deviceNote, deviceReason, lastKnown, stateWord, tiles } from "./words.js";
 
-const QUIET_S = 40; // batches come every 30 s: after this long without one, values are waiting at the agent
+/** @typedef {import("./words.js").State} State */
+/** @typedef {import("./words.js").Device} Device */
+/** @typedef {import("./words.js").Switch} Switch */
+/** @typedef {{device: string, from_us: number, to_us: number, gap_us: number, restarted_us: number, charts: import("./chart.js").Item[]}} Charts */
 
-const $ = (id) => document.getElementById(id);
+/** @param {string} id */
+function $(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`there is no #${id}`);
+  return found;
+}
+
+const narrow = matchMedia("(max-width: 900px)");
+
+/** @type {State | null} */
 let state = null;
 let skew_us = 0; // this machine's clock minus the sandbox's
+/** @type {string | null} */
 let chosen = null;
+/** @type {Map<string, Chart>} */
 let charts = new Map();
-let chartsOf = null;
+/** @type {Charts | null} */
+let charted = null;
+/** @type {Map<string, ReturnType<typeof makeCard>>} */
 const cards = new Map();
+/** @type {Map<string, ReturnType<typeof makeSwitch>>} */
 const switches = new Map();
+/** @type {Map<string, string>} */
 const states = new Map();
 
 const now_us = () => Date.now() * 1000 - skew_us;
@@ -20,14 +40,16 @@ const now_us = () => Date.now() * 1000 - skew_us;
 function listen() {
   const stream = new EventSource("page/events");
   stream.onmessage = (event) => {
-    state = JSON.parse(event.data);
-    skew_us = Date.now() * 1000 - state.now_us;
+    const told = /** @type {State} */ (JSON.parse(event.data));
+    state = told;
+    skew_us = Date.now() * 1000 - told.now_us;
     notice("");
     draw();
   };
   stream.onerror = () => notice("The sandbox does not answer: it has been stopped, or is on its way back. Trying again …");
 }
 
+/** @param {string} text */
 function notice(text) {
   if ($("notice").textContent === text) return;
   $("notice").textContent = text;
@@ -35,6 +57,7 @@ function notice(text) {
 }
 
 function draw() {
+  if (!state) return;
   document.title = `${state.title} · Towerops`;
   $("title").textContent = state.title;
   $("about").textContent = state.about;
@@ -42,127 +65,143 @@ function draw() {
   drawSwitches($("switches"), (each) => each.group === "api" || each.group === "site");
   drawDetail();
   drawArrivals();
-  drawTiles();
+  drawAges();
 }
 
-function drawTiles() {
+/** What changes with the time alone. */
+function drawAges() {
   if (!state) return;
-  const down = state.devices.filter((device) => device.state !== "up");
-  const up = state.devices.length - down.length;
-  const last = state.arrivals.at(-1);
-  const quiet_s = last ? (now_us() - last.at_us) / 1e6 : 0;
   document.body.classList.toggle("empty", !state.devices.length);
-  set("tile-devices", state.devices.length ? `${up} of ${state.devices.length} up` : "None yet", down.some((device) => device.state === "down") ? "bad" : "");
-  const more = state.device_count - state.devices.length;
-  $("tile-devices-note").textContent = quiet_s > QUIET_S ? `as of ${clock(last.at_us)}; nothing has arrived since` : down.length ? `${down.map((device) => device.name).slice(0, 3).join(", ")}${down.length > 3 ? ", …" : ""}: ${down.length > 1 ? "look below" : word(down[0].state).toLowerCase()}` : more > 0 ? `${more} more are not shown` : state.devices.length ? "each answers as it should" : "the configuration lists no equipment";
-
-  const beat = state.heartbeat;
-  const beatAge = beat ? (now_us() - beat.heard_us) / 1e6 : null;
-  set("tile-agent", beat ? (beatAge < 95 ? "Alive" : "Silent") : "Not heard yet", beat && beatAge >= 95 ? "bad" : "");
-  $("tile-agent-note").textContent = beat ? `heartbeat ${duration(beatAge)} ago, version ${beat.version} on ${beat.hostname}` : "it sends a heartbeat each minute";
-
-  set("tile-batch", last ? `${duration(quiet_s)} ago` : "None yet", quiet_s > QUIET_S ? "warn" : "");
-  $("tile-batch-note").textContent = last ? `${plural(last.metrics, "value")}; ${plural(state.metrics, "value")} in all` : "the first comes at once";
-
-  const barred = state.switches.some((each) => each.on && (each.id === "api-cut" || each.id === "api-refuse"));
-  const filling = last && last.late > 0 && quiet_s < QUIET_S;
-  if (last && (barred || quiet_s > QUIET_S)) {
-    set("tile-backlog", `≈ ${number(Math.round(quiet_s * state.expected_per_s))} values`, "warn");
-    $("tile-backlog-note").textContent = "kept by the agent until they can be delivered";
-  } else if (filling) {
-    set("tile-backlog", "Draining", "warn");
-    $("tile-backlog-note").textContent = `values up to ${duration(last.oldest_s)} old came with the last batch`;
-  } else {
-    set("tile-backlog", last ? "None" : "–", "");
-    $("tile-backlog-note").textContent = state.late ? `${plural(state.late, "value")} came late; ${state.gaps ? plural(state.gaps, "gap") : "no gap"} in the charts` : last ? "all values come in time" : "nothing has arrived";
+  for (const [name, tile] of Object.entries(tiles(state, now_us()))) {
+    $(`tile-${name}`).textContent = tile.figure;
+    $(`tile-${name}`).className = `figure ${tile.kind}`;
+    $(`tile-${name}-note`).textContent = tile.note;
+  }
+  const asOf_us = lastKnown(state, now_us());
+  for (const device of state.devices) {
+    const card = cards.get(device.id);
+    if (!card) continue;
+    const stale = asOf_us || device.state === "down";
+    card.state.textContent = stateWord(device.state, asOf_us);
+    card.state.className = `state ${asOf_us ? "unknown" : device.state}`;
+    card.why.textContent = deviceNote(device, asOf_us, now_us());
+    card.why.className = `why ${asOf_us ? "stale" : device.state}`;
+    card.link.classList.toggle("stale", Boolean(stale));
+    announce(device, asOf_us);
+    if (device.id === chosen) drawStanding(device, asOf_us);
   }
 }
 
-function set(id, text, kind) {
-  $(id).textContent = text;
-  $(id).className = `figure ${kind}`;
+/**
+ * The state of the chosen device, at the head of its charts.
+ * @param {Device} device
+ * @param {number} asOf_us
+ */
+function drawStanding(device, asOf_us) {
+  $("detail-state").hidden = false;
+  $("detail-state").textContent = stateWord(device.state, asOf_us);
+  $("detail-state").className = `state ${asOf_us ? "unknown" : device.state}`;
+  const reason = deviceReason(device, asOf_us, now_us());
+  $("detail-reason").textContent = reason;
+  $("detail-reason").className = `reason ${asOf_us ? "stale" : device.state}`;
+  $("detail-reason").hidden = !reason;
 }
 
 function drawDevices() {
-  if (!state.devices.some((device) => device.id === chosen)) choose(fromAddress() ?? state.devices[0]?.id ?? null);
+  if (!state) return;
+  if (!state.devices.some((device) => device.id === chosen)) chosen = fromAddress() ?? state.devices[0]?.id ?? null;
   for (const device of state.devices) {
-    if (!cards.has(device.id)) cards.set(device.id, makeCard(device));
-    const card = cards.get(device.id);
+    const card = cards.get(device.id) ?? makeCard(device);
+    cards.set(device.id, card);
     card.name.textContent = device.name;
-    card.state.textContent = word(device.state);
-    card.state.className = `state ${device.state}`;
-    card.why.textContent = device.state === "up" ? "" : device.reason;
     const first = device.items[0];
     card.what.textContent = first?.label ?? "";
     card.value.textContent = first ? shown(first) : "";
-    card.spark.replaceChildren(...sparkline(device.spark, device.interval_s * 2.25e6 * Math.max(1, device.spark.length / 40) + 1e6).childNodes);
-    card.link.dataset.state = device.state;
+    const gap_us = device.interval_s * 2.25e6 * Math.max(1, device.spark.length / 40) + 1e6;
+    card.spark.replaceChildren(...sparkline(device.spark, gap_us, first?.unit ?? "").childNodes);
     if (device.id === chosen) card.link.setAttribute("aria-current", "true");
     else card.link.removeAttribute("aria-current");
-    announce(device);
   }
   for (const [id, card] of cards) {
     if (!state.devices.some((device) => device.id === id)) {
+      if (card.item.contains($("detail"))) $("split").append($("detail"));
       card.item.remove();
       cards.delete(id);
     }
   }
+  placeDetail();
 }
 
+/** On a narrow screen the charts are below the device that they are of, else beside the list. */
+function placeDetail() {
+  const holder = (narrow.matches && chosen !== null && cards.get(chosen)?.item) || $("split");
+  if ($("detail").parentElement !== holder) holder.append($("detail"));
+}
+
+/** @param {Device} device */
 function makeCard(device) {
-  const card = { name: html("span", { className: "name" }), state: html("span", { className: "state" }), what: html("span", { className: "what" }), value: html("span", { className: "value" }), why: html("span", { className: "why" }), spark: sparkline([], 1) };
-  const head = html("span", { className: "row" }, card.name, card.state);
-  const body = html("span", { className: "row" }, html("span", {}, card.what, card.value), card.spark);
-  card.link = html("a", { className: "device", href: `#${encodeURIComponent(device.id)}` }, head, body, card.why);
-  card.link.dataset.device = device.id;
-  card.link.addEventListener("click", (event) => {
+  const name = html("span", { className: "name" }), standing = html("span", { className: "state" }), what = html("span", { className: "what" });
+  const value = html("span", { className: "value" }), why = html("span", { className: "why" }), spark = sparkline([], 1, "");
+  const head = html("span", { className: "row" }, name, standing);
+  const body = html("span", { className: "row" }, html("span", {}, what, value), spark);
+  const link = html("a", { className: "device", href: `#${encodeURIComponent(device.id)}` }, head, body, why);
+  link.dataset.device = device.id;
+  link.addEventListener("click", (event) => {
     event.preventDefault();
-    history.replaceState(null, "", card.link.hash);
-    choose(device.id);
+    history.replaceState(null, "", link.hash);
+    chosen = device.id;
     draw();
     $("detail").focus({ preventScroll: true });
-    if (matchMedia("(max-width: 900px)").matches) $("detail").scrollIntoView();
+    if (narrow.matches) link.scrollIntoView();
   });
-  card.item = html("li", {}, card.link);
-  $("devices").append(card.item);
-  return card;
+  const item = html("li", {}, link);
+  $("devices").append(item);
+  return { name, state: standing, what, value, why, spark, link, item };
 }
 
-function announce(device) {
+/**
+ * @param {Device} device
+ * @param {number} asOf_us
+ */
+function announce(device, asOf_us) {
+  if (asOf_us) return;
   const before = states.get(device.id);
   states.set(device.id, device.state);
-  if (before && before !== device.state) $("live").textContent = `${device.name} is ${word(device.state)}${device.reason ? `: ${device.reason}` : ""}`;
+  if (before && before !== device.state) $("live").textContent = `${device.name} is ${stateWord(device.state, 0)}${device.reason ? `: ${device.reason}` : ""}`;
 }
 
-const word = (each) => ({ up: "Up", down: "Down", degraded: "Degraded", unknown: "Unknown" })[each] ?? each;
-
+/** @param {import("./words.js").Item} item */
 function shown(item) {
-  if (item.kind === "interface") return item.value.length ? `${rate(item.value[0])} in` : "–";
-  return item.value.length ? quantity(item.value[0], item.unit) : "–";
+  const value = item.value[0];
+  if (item.kind === "interface") return item.value.length ? `${rate(value)} in` : "–";
+  return item.states[String(value)] ?? quantity(value, item.unit);
 }
 
 function fromAddress() {
   const id = decodeURIComponent(location.hash.slice(1));
-  return state.devices.some((device) => device.id === id) ? id : null;
+  return state?.devices.some((device) => device.id === id) ? id : null;
 }
 
-function choose(id) {
-  chosen = id;
-}
-
+/**
+ * @param {HTMLElement} holder
+ * @param {(each: Switch) => boolean} belongs
+ */
 function drawSwitches(holder, belongs) {
-  const wanted = state.switches.filter(belongs);
-  const elements = wanted.map((each) => {
-    if (!switches.has(each.id)) switches.set(each.id, makeSwitch(each));
-    const element = switches.get(each.id);
-    if (!each.momentary) element.setAttribute("aria-checked", String(each.on));
-    return element;
+  const elements = (state?.switches ?? []).filter(belongs).map((each) => {
+    const made = switches.get(each.id) ?? makeSwitch(each);
+    switches.set(each.id, made);
+    if (!each.momentary) made.element.setAttribute("aria-checked", String(each.on));
+    made.element.classList.toggle("busy", each.momentary && each.note !== "");
+    made.note.textContent = each.note;
+    return made.element;
   });
   if (elements.length !== holder.children.length || elements.some((element, i) => holder.children[i] !== element)) holder.replaceChildren(...elements);
 }
 
+/** @param {Switch} each */
 function makeSwitch(each) {
-  const explanation = html("small", { textContent: each.explanation, id: `about-${each.id}` });
+  const note = html("em", { className: "said" });
+  const explanation = html("small", { id: `about-${each.id}` }, `${each.explanation} `, note);
   const element = html("button", { type: "button", className: each.momentary ? "switch push" : "switch" }, html("i", { ariaHidden: "true" }), html("b", { textContent: each.label }), explanation);
   if (!each.momentary) element.setAttribute("role", "switch");
   element.setAttribute("aria-label", each.label);
@@ -175,47 +214,61 @@ function makeSwitch(each) {
     if (!answer?.ok) notice("The switch did not turn: the sandbox does not answer.");
     else if (each.momentary) $("live").textContent = `${each.label}: done`;
   });
-  return element;
+  return { element, note };
 }
 
 function drawDetail() {
-  const device = state.devices.find((each) => each.id === chosen);
-  if (!device) return;
+  const device = state?.devices.find((each) => each.id === chosen);
+  if (!device || !state) return;
   $("detail-title").textContent = device.name;
-  const answered = device.response_ms ? `, answers in ${number(device.response_ms, 2)} ms` : "";
-  $("detail-meta").textContent = `${device.address}, SNMP ${device.snmp}, polled every ${number(device.interval_s)} s${answered}`;
-  $("detail-state").hidden = false;
-  $("detail-state").textContent = word(device.state);
-  $("detail-state").className = `state ${device.state}`;
-  $("detail-reason").textContent = device.reason + (device.newest_us ? `, the last at ${clock(device.newest_us)}` : "");
-  $("detail-reason").hidden = device.state === "up" || !device.reason;
+  $("detail-meta").textContent = deviceMeta(device);
   drawSwitches($("device-switches"), (each) => each.group === device.id);
-  drawCharts(device);
+  fetchCharts(device.id, `${device.id} ${state.metrics}`);
 }
 
-let asking = "";
-async function drawCharts(device) {
-  const wanted = `${state.now_us} ${device.id}`;
-  if (asking === wanted) return;
-  asking = wanted;
-  const answer = await fetch(`page/charts/${encodeURIComponent(device.id)}`).catch(() => null);
-  if (!answer?.ok) return;
-  const data = await answer.json();
+let asked = "";
+/**
+ * Ask for the charts if another device was chosen, or anything has arrived; in between they only move on.
+ * @param {string} id
+ * @param {string} wanted
+ */
+async function fetchCharts(id, wanted) {
+  if (asked === wanted) return drawCharts();
+  asked = wanted;
+  const answer = await fetch(`page/charts/${encodeURIComponent(id)}`).catch(() => null);
+  if (!answer?.ok) {
+    asked = "";
+    return;
+  }
+  const data = /** @type {Charts} */ (await answer.json());
   if (data.device !== chosen) return;
-  if (chartsOf !== chosen || data.charts.length !== charts.size) {
-    chartsOf = chosen;
+  if (charted?.device !== chosen || data.charts.some((item) => !charts.has(item.id)) || data.charts.length !== charts.size) {
     charts = new Map(data.charts.map((item) => [item.id, new Chart(item)]));
     $("charts").replaceChildren(...[...charts.values()].map((chart) => chart.element));
   }
-  let marked = false;
-  for (const item of data.charts) {
-    charts.get(item.id)?.update(data, item.points);
-    marked ||= item.points.some((point, i) => point[2] || (i && point[0] - item.points[i - 1][0] > data.gap_us));
+  charted = data;
+  drawCharts();
+}
+
+function drawCharts() {
+  const device = state?.devices.find((each) => each.id === chosen);
+  if (!state || !device || charted?.device !== device.id) return;
+  const moved_us = Math.max(0, now_us() - charted.to_us);
+  const ending = lastKnown(state, now_us()) ? "waitband" : device.state === "down" ? "gapband" : "";
+  const span = { from_us: charted.from_us + moved_us, to_us: charted.to_us + moved_us, gap_us: charted.gap_us, restarted_us: charted.restarted_us, ending };
+  const { gap_us } = charted;
+  const marks = { late: false, gap: ending === "gapband", wait: ending === "waitband" };
+  for (const item of charted.charts) {
+    charts.get(item.id)?.update(span, item.points);
+    marks.late ||= item.points.some((point) => point[2]);
+    marks.gap ||= item.points.some((point, i) => i > 0 && point[0] - item.points[i - 1][0] > gap_us);
   }
-  $("legend").hidden = !marked;
+  for (const [name, there] of Object.entries(marks)) $(`legend-${name}`).hidden = !there;
+  $("legend").hidden = !Object.values(marks).some(Boolean);
 }
 
 function drawArrivals() {
+  if (!state) return;
   drawBatches($("batches-chart"), state.arrivals, now_us());
   $("batches-meta").textContent = `${plural(state.batches, "batch", "batches")}, ${plural(state.metrics, "value")}${state.repeats ? `, ${state.repeats} sent again and stored once` : ""}`;
   const rows = state.arrivals.slice(-12).reverse();
@@ -228,21 +281,21 @@ function drawArrivals() {
 }
 
 addEventListener("hashchange", () => {
-  if (state && fromAddress()) {
-    choose(fromAddress());
-    draw();
-  }
+  chosen = fromAddress() ?? chosen;
+  draw();
 });
+/** @type {ReturnType<typeof setTimeout> | undefined} */
 let resized;
 addEventListener("resize", () => {
   clearTimeout(resized);
   resized = setTimeout(() => {
-    for (const chart of charts.values()) if (chart.points) chart.draw();
-    if (state) drawArrivals();
+    for (const chart of charts.values()) chart.draw();
+    drawArrivals();
   }, 120);
 });
+narrow.addEventListener("change", placeDetail);
 setInterval(() => {
-  drawTiles();
+  drawAges();
   if (state) drawBatches($("batches-chart"), state.arrivals, now_us());
 }, 1000);
 listen();
