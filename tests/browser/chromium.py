@@ -42,8 +42,9 @@ def chromium_path() -> str:
 async def browser_page(origin: str, **context: Any) -> AsyncIterator[Any]:
     """A page of a browser; at the end it has asked nothing of anybody but `origin`, and has had no error."""
     executable = chromium_path()
-    from playwright.async_api import async_playwright
+    from playwright.async_api import async_playwright, expect
 
+    expect.set_options(timeout=90_000)  # against a hang, on however slow a machine
     asked: list[str] = []
     errors: list[str] = []
     async with async_playwright() as playwright:

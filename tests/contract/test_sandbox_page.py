@@ -53,6 +53,8 @@ async def test_without_a_site_there_is_no_page():
         "/docs",
         "/page/app.js",
         "/page/chart.js",
+        "/page/draw.js",
+        "/page/words.js",
         "/page/format.js",
         "/page/theme.js",
         "/page/base.css",

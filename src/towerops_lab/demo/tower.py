@@ -4,7 +4,7 @@ I/O: one UDP socket a device. The devices themselves are simulator/'s.
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -39,9 +39,13 @@ _DEVICES: Final = (
 
 @dataclass(slots=True)
 class Tower:
-    """The devices as served. `equipment`: for the API's configuration; `elsewhere`: the ids of devices whose port was taken."""
+    """The devices as served. `equipment`: for the API's configuration; `elsewhere`: the ids of devices whose port was taken.
+
+    `clock_s`: the wall clock that devices and switches go by.
+    """
 
     world: World
+    clock_s: Callable[[], float]
     stations: dict[str, Station] = field(default_factory=dict)
     equipment: list[dict[str, Any]] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
@@ -54,33 +58,33 @@ class Tower:
                 "site",
                 "Let it rain",
                 "The radios' signals fade within a minute, and their rates with them.",
-                lambda on: self.world.rain(on, time.time()),
+                lambda on: self.world.rain(on, self.clock_s()),
             ),
             Switch(
                 "mains",
                 "site",
                 "Cut the mains",
                 "The UPS goes on battery, and the rectifier's batteries carry the site.",
-                lambda on: self.world.mains_out(on, time.time()),
+                lambda on: self.world.mains_out(on, self.clock_s()),
             ),
         ]
         for key, station in self.stations.items():
-            found += _device_switches(key, station)
+            found += _device_switches(key, station, self.clock_s)
         return found
 
 
 @asynccontextmanager
-async def tower() -> AsyncIterator[Tower]:
+async def tower(clock_s: Callable[[], float] = time.time) -> AsyncIterator[Tower]:
     """Serve the devices until the block ends."""
-    now_s = time.time()
-    site = Tower(World(now_s))
+    now_s = clock_s()
+    site = Tower(World(now_s), clock_s)
     async with AsyncExitStack() as parts:
         for number, (key, profile_name, name, version, old_s) in enumerate(_DEVICES, 1):
             profile = PROFILES[profile_name]
             host = f"127.77.0.{number}"
             engine_id = address_engine_id(IPv4Address(host).packed)
             station = Station(profile.mib, site.world, now_s, community=COMMUNITY, old_s=old_s, engine_id=engine_id)
-            host, port = await _serve(parts, _at_wall_clock(station), host)
+            host, port = await _serve(parts, _at_wall_clock(station, clock_s), host)
             if port != PORT:
                 site.elsewhere.append(key)
             site.stations[key] = station
@@ -88,12 +92,18 @@ async def tower() -> AsyncIterator[Tower]:
         yield site
 
 
-def _device_switches(key: str, station: Station) -> Sequence[Switch]:
+def _device_switches(key: str, station: Station, clock_s: Callable[[], float]) -> Sequence[Switch]:
     def power(off: bool) -> None:
         station.is_on = not off
 
-    def loss(on: bool) -> None:
-        station.loss = LOSS if on else 0.0
+    def rebooting() -> str:
+        left_s = station.booted_s - clock_s()
+        return f"Rebooting: it answers again in {left_s:.0f} s." if left_s > 0 else ""
+
+    def lost() -> str:
+        if not station.loss:
+            return ""
+        return f"{station.lost} of {station.asked} requests were lost so far, and the agent asked again."
 
     return (
         Switch(
@@ -101,8 +111,9 @@ def _device_switches(key: str, station: Station) -> Sequence[Switch]:
             key,
             "Reboot it",
             "Silent for 20 s; then its uptime and counters start at zero.",
-            lambda _: station.reboot(time.time()),
+            lambda _: station.reboot(clock_s()),
             momentary=True,
+            note=rebooting,
         ),
         Switch(f"{key}-off", key, "Switch it off", "It does not answer, like a dead radio.", power),
         Switch(
@@ -110,13 +121,14 @@ def _device_switches(key: str, station: Station) -> Sequence[Switch]:
             key,
             f"Lose {100 * LOSS:.0f} % of its packets",
             "Requests are lost on their way to it.",
-            loss,
+            lambda on: station.lose(LOSS if on else 0.0),
+            note=lost,
         ),
     )
 
 
-def _at_wall_clock(station: Station) -> Answers:
-    return lambda datagram, _: station.answer(datagram, time.time())
+def _at_wall_clock(station: Station, clock_s: Callable[[], float]) -> Answers:
+    return lambda datagram, _: station.answer(datagram, clock_s())
 
 
 async def _serve(parts: AsyncExitStack, answers: Answers, host: str) -> tuple[str, int]:

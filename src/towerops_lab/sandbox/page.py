@@ -68,7 +68,7 @@ class Page:
         self._etag = ""
         self._shown: bytes = b""
         self._next_look_s = 0.0
-        now_us = time.time_ns() // 1000
+        now_us = store.clock_us()
         self._configure()
         for batch in store.records.batches_since(now_us - WINDOW_US):
             self.glance.take(batch)
@@ -108,7 +108,7 @@ class Page:
 
     async def _charts(self, request: Request) -> Response:
         self._configure()
-        charts = self.glance.charts(request.path_params["device"], time.time_ns() // 1000)
+        charts = self.glance.charts(request.path_params["device"], self._store.clock_us())
         return _json({"error": "no such device is shown"}, 404) if charts is None else _json(charts)
 
     async def _turn(self, request: Request) -> Response:
@@ -151,7 +151,7 @@ class Page:
         """The state as JSON, built again if it is time for that."""
         now_s = time.monotonic()
         if not self._shown or now_s >= self._next_look_s:
-            self._shown = msgspec.json.encode(self._put_together(time.time_ns() // 1000))
+            self._shown = msgspec.json.encode(self._put_together(self._store.clock_us()))
             done_s = time.monotonic()
             self._next_look_s = done_s + max(SHORTEST_S, (done_s - now_s) / SHARE)
         return self._shown

@@ -25,6 +25,8 @@ BOOT_S = 20.0
 class Station:
     """A device. `is_on`: else it is silent; `loss`: the share of requests that get lost on their way, 0 to 1.
 
+    `asked`: how many requests were sent to it while some got lost; `lost`: how many of them were.
+
     `old_s`: how long it has been running when the simulation begins.
     """
 
@@ -45,6 +47,7 @@ class Station:
         self.mib = mib
         self.is_on = True
         self.loss = 0.0
+        self.asked = self.lost = 0
         self.first = True
         self.seed = seed
         self.booted_s = started_s - old_s
@@ -61,9 +64,20 @@ class Station:
         if self._engine is not None:
             self._engine.restart(self.booted_s)
 
+    def lose(self, share: float) -> None:
+        """Lose this share of the requests from now on, and count them anew."""
+        self.loss, self.asked, self.lost = share, 0, 0
+
     def hears(self, now_s: float) -> bool:
         """Whether a request that is sent now reaches it."""
-        return self.is_on and now_s >= self.booted_s and not (self.loss and self._rng.random() < self.loss)
+        if not self.is_on or now_s < self.booted_s:
+            return False
+        if not self.loss:
+            return True
+        is_lost = self._rng.random() < self.loss
+        self.asked += 1
+        self.lost += is_lost
+        return not is_lost
 
     def answer(self, datagram: bytes, now_s: float) -> bytes | None:
         """The response to a request; None if a real device stays silent: off, no SNMP, a wrong community or user."""

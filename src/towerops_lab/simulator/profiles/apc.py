@@ -27,7 +27,7 @@ APC = Profile(
         Sensor("voltage", "Line voltage", f"{_UPS}.3.3.1.0", 10, "V"),
         Sensor("load", "Output load", f"{_UPS}.4.3.3.0", 10, "%"),
         Sensor("temperature", "Battery temperature", f"{_UPS}.2.3.2.0", 10, "°C"),
-        Sensor("state", "Output: 2 on line, 3 on battery", f"{_UPS}.4.1.1.0"),
+        Sensor("state", "Output", f"{_UPS}.4.1.1.0", states={"2": "on line", "3": "on battery"}),
     ),
     links=(Link(2, "eth0", 100, 0.02e6, 0.05e6, link=6),),
     values=(

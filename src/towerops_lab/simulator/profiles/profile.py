@@ -3,8 +3,8 @@
 Pure. Source: RFC 3418 (system), RFC 2863 (ifTable, ifXTable). Rates are bits per second; counters are made of them and the hour.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -28,13 +28,14 @@ BEFORE = 1 << 41
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """One value worth a chart. `kind`: the API's type of the sensor."""
+    """One value worth a chart. `kind`: the API's type of the sensor; `states`: the word for each value, if they are states."""
 
     kind: str
     label: str
     oid: str
     divisor: int = 1
     unit: str = ""
+    states: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Profile:
                     "oid": sensor.oid,
                     "divisor": sensor.divisor,
                     "unit": sensor.unit,
-                    "metadata": {"descr": sensor.label},
+                    "metadata": {"descr": sensor.label, **({"states": sensor.states} if sensor.states else {})},
                 }
                 for sensor in self.sensors
             ],
