@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Take the screenshots of the README: `.venv/bin/python tools/screenshots.py [FOLDER]` (docs/screenshots by default).
 
-Half an hour of the simulated tower's life is told to a sandbox in a moment (demo/told.py), and looked at with Debian's Chromium:
+Half an hour of the simulated tower's life is posted to a sandbox in a moment (demo/replay.py), and looked at with Debian's Chromium:
 a shower, an outage of the API that has been made up for, and a radio that has died.
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 import httpx2
 from playwright.async_api import Browser, async_playwright
 
+from towerops_lab.demo.replay import BATCH_S, Replay
 from towerops_lab.demo.site import ACCEPTS, SITE, TOKEN, demo_config
-from towerops_lab.demo.told import BATCH_S, Teller
 from towerops_lab.demo.tower import INTERVAL_S, Tower, tower
 from towerops_lab.sandbox.server import Sandbox
 from towerops_lab.sandbox.switches import Switch
@@ -53,7 +53,7 @@ async def main(folder: Path) -> None:
         assert sandbox.page is not None  # noqa: S101 - it has a site
         sandbox.page.add(site.switches())
         async with sandbox.serve() as url, httpx2.AsyncClient(base_url=url, trust_env=False) as client:
-            await tell(Teller(sandbox, site, client), site, sandbox.page.switches, now_s)
+            await live(Replay(sandbox, site, client), site, sandbox.page.switches, now_s)
             async with async_playwright() as playwright:
                 browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(ARGUMENTS))
                 for name, context in SHOTS.items():
@@ -75,7 +75,7 @@ async def shoot(browser: Browser, url: str, path: Path, context: dict[str, Any])
     await opened.close()
 
 
-async def tell(teller: Teller, site: Tower, switches: Mapping[str, Switch], now_s: float) -> None:
+async def live(replay: Replay, site: Tower, switches: Mapping[str, Switch], now_s: float) -> None:
     """The half hour: with rain, a cut of the API, and a radio that dies."""
     site.world.rain(False, now_s - SPAN_S - 600)
     site.world.mains_out(False, now_s - SPAN_S - 600)
@@ -89,10 +89,10 @@ async def tell(teller: Teller, site: Tower, switches: Mapping[str, Switch], now_
             site.world.mains_out(False, at_s)
         if age_s == DEAD_FOR_S:
             switches[f"{DEAD}-off"].set(True)
-        teller.poll(at_s)
+        replay.poll(at_s)
         if age_s % BATCH_S == 0 and not OUTAGE[0] > age_s > OUTAGE[1]:
-            await teller.deliver(at_s)
-    await teller.beat(SPAN_S)
+            await replay.deliver(at_s)
+    await replay.beat(SPAN_S)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the page says while each switch is on, and what it says afterwards: in a browser, of the simulated tower.
 
-The tower's life is told to the sandbox (demo/told.py), so that minutes take a moment; the two switches that need a real agent, of
+The tower's life is posted to the sandbox (demo/replay.py), so that minutes take a moment; the two switches that need a real agent, of
 a device that loses packets and of one that dies, are in test_demo.py as well.
 """
 
@@ -12,8 +12,8 @@ import httpx2
 import pytest
 
 from browser.chromium import browser_page
+from towerops_lab.demo.replay import Replay
 from towerops_lab.demo.site import ACCEPTS, SITE, TOKEN, demo_config
-from towerops_lab.demo.told import Teller
 from towerops_lab.demo.tower import INTERVAL_S, tower
 from towerops_lab.sandbox.server import Sandbox
 
@@ -23,17 +23,17 @@ CLOCK = r"\d\d:\d\d:\d\d"
 class Story:
     """The page, and what happens, by a clock that only `goes_on` moves."""
 
-    def __init__(self, page, teller: Teller, clock: list[float]) -> None:
+    def __init__(self, page, replay: Replay, clock: list[float]) -> None:
         self.page = page
-        self._teller = teller
+        self._replay = replay
         self._clock = clock
 
     async def goes_on(self, seconds: int) -> None:
         """So many seconds of polls, the last delivered at once with the others."""
         for _ in range(0, seconds, INTERVAL_S):
             self._clock[0] += INTERVAL_S
-            self._teller.poll(self._clock[0])
-        await self._teller.deliver(self._clock[0])
+            self._replay.poll(self._clock[0])
+        await self._replay.deliver(self._clock[0])
 
     async def turn(self, name: str, on: bool) -> None:
         from playwright.async_api import expect
@@ -75,7 +75,7 @@ async def story():
             browser_page(url) as page,
         ):
             await page.goto(url)
-            told = Story(page, Teller(sandbox, site, client), clock)
+            told = Story(page, Replay(sandbox, site, client), clock)
             await told.goes_on(60)
             await told.says("#tile-devices", "7 of 7 up")
             yield told

@@ -166,6 +166,8 @@ class Glance:
         state, reason = _state(device, newest_us)
         first = next(iter(device.items.values()), None)
         shown, ping = device.shown, device.ping
+        spark = [[time_us, values[0]] for time_us, values, _ in _points(first, now_us - SPARK_US)] if first else []
+        step = max(1, -(-len(spark) // SPARK_POINTS))
         return {
             "id": shown.id,
             "name": shown.name,
@@ -179,9 +181,8 @@ class Glance:
             "response_ms": device.status.response_time_ms if device.status else None,
             "ping": None if ping is None else {"sent": ping.sent, "received": ping.received, "rtt_ms": ping.rtt_avg_ms},
             "items": [{**_named(item), "value": _value(item, now_us)} for item in device.items.values()],
-            "spark": _thinned([[time_us, values[0]] for time_us, values, _ in _points(first, now_us - SPARK_US)])
-            if first
-            else [],
+            "spark": spark[::-1][::step][::-1],
+            "spark_gap_us": step * _longest_us(device),
         }
 
 
@@ -234,11 +235,6 @@ def _value(item: _Item, now_us: int) -> list[float | None]:
         return list(item.series.newest)
     points = rates(item.series.since(now_us - SPARK_US)[-4:])
     return list(points[-1][1]) if points else []
-
-
-def _thinned(points: list[list[float | None]]) -> list[list[float | None]]:
-    step = max(1, -(-len(points) // SPARK_POINTS))
-    return points[::-1][::step][::-1]
 
 
 def _time_us(timestamp: str) -> int:

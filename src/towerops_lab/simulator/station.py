@@ -65,7 +65,7 @@ class Station:
             self._engine.restart(self.booted_s)
 
     def lose(self, share: float) -> None:
-        """Lose this share of the requests from now on, and count them anew."""
+        """Lose this share of the requests from now on, and count them from the start."""
         self.loss, self.asked, self.lost = share, 0, 0
 
     def hears(self, now_s: float) -> bool:

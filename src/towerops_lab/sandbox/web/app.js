@@ -40,9 +40,9 @@ const now_us = () => Date.now() * 1000 - skew_us;
 function listen() {
   const stream = new EventSource("page/events");
   stream.onmessage = (event) => {
-    const told = /** @type {State} */ (JSON.parse(event.data));
-    state = told;
-    skew_us = Date.now() * 1000 - told.now_us;
+    const received = /** @type {State} */ (JSON.parse(event.data));
+    state = received;
+    skew_us = Date.now() * 1000 - received.now_us;
     notice("");
     draw();
   };
@@ -68,7 +68,7 @@ function draw() {
   drawAges();
 }
 
-/** What changes with the time alone. */
+/** What changes with the time only. */
 function drawAges() {
   if (!state) return;
   document.body.classList.toggle("empty", !state.devices.length);
@@ -117,8 +117,7 @@ function drawDevices() {
     const first = device.items[0];
     card.what.textContent = first?.label ?? "";
     card.value.textContent = first ? shown(first) : "";
-    const gap_us = device.interval_s * 2.25e6 * Math.max(1, device.spark.length / 40) + 1e6;
-    card.spark.replaceChildren(...sparkline(device.spark, gap_us, first?.unit ?? "").childNodes);
+    card.spark.replaceChildren(...sparkline(device.spark, device.spark_gap_us, first?.unit ?? "").childNodes);
     if (device.id === chosen) card.link.setAttribute("aria-current", "true");
     else card.link.removeAttribute("aria-current");
   }

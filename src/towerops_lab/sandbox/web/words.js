@@ -3,7 +3,7 @@
 import { clock, duration, number, plural, took } from "./format.js";
 
 /** @typedef {{id: string, kind: string, label: string, unit: string, states: Record<string, string>, value: (number | null)[]}} Item */
-/** @typedef {{id: string, name: string, address: string, snmp: string, interval_s: number, state: string, reason: string, newest_us: number, restarted_us: number, response_ms: number | null, ping: {sent: number, received: number, rtt_ms: number | null} | null, items: Item[], spark: [number, number | null][]}} Device */
+/** @typedef {{id: string, name: string, address: string, snmp: string, interval_s: number, state: string, reason: string, newest_us: number, restarted_us: number, response_ms: number | null, ping: {sent: number, received: number, rtt_ms: number | null} | null, items: Item[], spark: [number, number | null][], spark_gap_us: number}} Device */
 /** @typedef {{id: string, group: string, label: string, explanation: string, momentary: boolean, on: boolean, note: string}} Switch */
 /** @typedef {{barred: string, asked_us: number, status: number | null, took_ms: number, failed: number, failed_since_us: number}} Api */
 /** @typedef {{at_us: number, metrics: number, size_octets: number, late: number, oldest_s: number, key: string}} Arrival */

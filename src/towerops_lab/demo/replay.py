@@ -1,4 +1,4 @@
-"""A stretch of the tower's life, told to a sandbox through its API in a moment: for screenshots, and for tests of the page.
+"""A stretch of the tower's life, posted to a sandbox through its API in a moment: for screenshots, and for tests of the page.
 
 What an agent would have sent when it would have, with the values of the simulated devices at those times. An agent that is run
 shows the same, in real time.
@@ -13,8 +13,8 @@ import httpx2
 
 from towerops_agent.api.wire.contract import HEARTBEAT_PATH, METRICS_PATH
 from towerops_agent.model import INTERFACE_COLUMNS
+from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.message import Community, Request, Version, decode_message
-from towerops_agent.snmp.wire.oid import parse_oid
 from towerops_lab.demo.site import ACCEPTS, TOKEN
 from towerops_lab.demo.tower import COMMUNITY, Tower
 from towerops_lab.sandbox.server import Sandbox
@@ -24,8 +24,8 @@ BATCH_S = 30
 RESPONSE_MS = 1.8
 
 
-class Teller:
-    """Tells `sandbox`, which is served at the client's URL, of `site`."""
+class Replay:
+    """Posts to `sandbox`, which is served at the client's URL, what an agent at `site` would."""
 
     def __init__(self, sandbox: Sandbox, site: Tower, client: httpx2.AsyncClient) -> None:
         self._sandbox = sandbox
