@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Take the screenshots of the README: `.venv/bin/python tools/screenshots.py [FOLDER]` (docs/screenshots by default).
 
-Half an hour of the simulated tower's life is posted to a sandbox in a moment (demo/replay.py), and looked at with Debian's Chromium:
-a shower, an outage of the API that has been made up for, and a radio that has died.
+Half an hour of the simulated tower's life is posted to a sandbox in a moment (demo/replay.py), and looked at with Debian's
+Chromium: a shower, an outage of the API that has been made up for, and a radio that has died.
 """
 
 import asyncio

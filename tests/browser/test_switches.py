@@ -1,7 +1,7 @@
 """What the page says while each switch is on, and what it says afterwards: in a browser, of the simulated tower.
 
-The tower's life is posted to the sandbox (demo/replay.py), so that minutes take a moment; the two switches that need a real agent, of
-a device that loses packets and of one that dies, are in test_demo.py as well.
+The tower's life is posted to the sandbox (demo/replay.py), so that minutes take a moment; the two switches that need a real
+agent, of a device that loses packets and of one that dies, are in test_demo.py as well.
 """
 
 import re
