@@ -7,7 +7,7 @@ from uuid import UUID
 from cost.device308 import INTERFACES, OIDS
 from towerops_agent.config.document.text import ConfigIntake
 
-DEVICES = 300
+DEVICES = 600
 CHUNK_OCTETS = 1 << 16
 
 
@@ -38,4 +38,4 @@ def test_a_configuration_takes_a_part_of_its_text_while_it_arrives_and_is_read()
         tracemalloc.stop()
     assert octets > 0.9 * len(text)
     assert len(config.packed) < 0.3 * len(text)  # 0.22
-    assert peak < 0.8 * len(text)  # 0.58: chunks and buffers, which are of one size, and what is compressed twice
+    assert peak < 0.75 * len(text)  # 0.51 (0.64 from 3.14 on): chunks and buffers of one size, and what is compressed twice
