@@ -17,7 +17,7 @@ from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
-from unit.buffer.samples import LAYOUT, T0_US, Bench, members, poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, members, poll
 
 WIDE = Layout("wide", tuple((f"s-{i}", 1.0) for i in range(300)))
 NOISE = tuple(random.Random(4).choices(range(1 << 31, 1 << 32), k=10_000))
@@ -141,6 +141,34 @@ async def test_what_is_fresh_is_delivered_while_a_neighbour_holds_all_of_the_dis
         found += await delivered(buffer)
         lost = bench.counters.total(Count.METRICS_EVICTED) - bench.counters.get(Count.METRICS_EVICTED, "delivered")
         assert 300 * (before + rounds * each - len(set(found))) == lost + bench.counters.total(Count.METRICS_DROPPED)
+
+
+async def test_a_clock_that_is_set_back_between_two_full_disks_costs_no_poll(small_disk, monkeypatch):
+    """What was in memory then comes into the file behind all that was delivered from there before."""
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    bench = Bench(small_disk / "agent.db")
+    found, added = [], 0
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for back_us in (0, HOUR_US, 30 * HOUR_US, -HOUR_US):
+            bench.step(-back_us)
+            buffer.add(poll(layout, T0_US + added))
+            added += 1
+            await buffer.flush()
+            neighbour = small_disk / "neighbour"
+            fill(neighbour)
+            while not buffer.in_memory_because:
+                buffer.add(poll(layout, T0_US + added))
+                added += 1
+                with suppress(BufferFailure):
+                    await buffer.flush()
+            neighbour.unlink()
+            await until_in_file(buffer)
+            for lane in Lane:
+                while batch := await buffer.next_batch(30_000, lane):
+                    found += [stored.poll.started_at_us - T0_US for stored in await buffer.read(batch)]
+                    await buffer.acknowledge(batch)
+    assert sorted(found) == list(range(added))
 
 
 async def until_in_file(buffer) -> None:

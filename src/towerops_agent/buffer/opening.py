@@ -18,11 +18,14 @@ from towerops_agent.buffer import quarantine, retention
 from towerops_agent.buffer.database import FAILURES, TABLES, Corruption, Database, as_text, is_corruption
 from towerops_agent.buffer.format.batch import OPEN_END
 from towerops_agent.buffer.room import Room
-from towerops_agent.buffer.salvage import Salvaged, begin_ids_at, copy_layouts, salvage
+from towerops_agent.buffer.salvage import SKIPPED_IDS, Salvaged, begin_ids_at, copy_layouts, last_id, salvage
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure, DatabaseBusy, DatabaseTooNew
 
 log = structlog.get_logger()
+
+CLOCKLESS_IDS = 1 << 50
+"""In memory ids begin behind this on a machine that started in 1970: a file has had fewer polls."""
 
 RENEWED_EVERY_US = 60_000_000
 """A disk that spoils each new file at once gets one a minute: each is copied, and quarantined."""
@@ -117,7 +120,7 @@ class Opening:
             return False
         self.in_memory_because = f"disk full: the database {self.path} can't be written"
         log.error("disk is full, polls stay in memory until it has room", path=str(self.path))
-        memory = self._in_memory()
+        memory = self._in_memory(last_id(store.connection))
         copy_layouts(store.connection, memory.connection)
         with suppress(*FAILURES):
             store.close()
@@ -129,7 +132,7 @@ class Opening:
     def _follow(self, change: str, now_s: float) -> None:
         """Work on the file that is now at the path, or in memory, with all that was in the file that is gone from there."""
         log.error("database file is gone from its place, its polls are copied", path=str(self.path), change=change)
-        store, memory = self.store, self._in_memory()
+        store, memory = self.store, self._in_memory(last_id(self.store.connection))
         self.in_memory_because = f"the database {self.path} is gone: {change}"
         salvaged = Salvaged()
         with suppress(*FAILURES):
@@ -153,13 +156,14 @@ class Opening:
         ):
             return False
         self._renewed_us = now_us
+        last = last_id(self.store.connection)
         try:
             self.store = self._prepare(self.store.database.begin_anew(self._wall_us(), str(error)), in_use=True)
         except BufferFailure as failure:
             log.error("no new buffer can be created, polls stay in memory; will retry", reason=str(failure))
             self.in_memory_because = str(failure)
             self.layouts_lost = True
-            self.store = self._in_memory()
+            self.store = self._in_memory(last)
             self._reopen_s = now_s + REOPEN_S
         return True
 
@@ -206,7 +210,7 @@ class Opening:
         self._note_losses(salvaged, path)
         if "layouts" not in salvaged.whole:
             # Devices go on with ids that are lost: no other layout may get one of them.
-            begin_ids_at(target, self._wall_us())
+            begin_ids_at(target, self._id_beyond(last_id(target)))
             self.layouts_lost = self.layouts_lost or in_use
         log.info(
             "readable part of the corrupt database is in the new one",
@@ -230,10 +234,16 @@ class Opening:
                 raise Corruption("it lacks the agent's tables")
             return salvage(source, target)
 
-    def _in_memory(self) -> Store:
+    def _in_memory(self, last: int = 0) -> Store:
+        """A Store in memory, with ids beyond those in the file: `last`, as far as it is known."""
         store = Store(Database.in_memory(), self._wall_us, self._monotonic_us)
-        begin_ids_at(store.connection, self._wall_us())  # beyond any in the file, which has had less than one a microsecond
+        begin_ids_at(store.connection, self._id_beyond(last))
         return store
+
+    def _id_beyond(self, last: int) -> int:
+        """An id that no row has: a database has had less than one a microsecond. The clock may have been set back since then."""
+        wall_us = self._wall_us()
+        return max(wall_us if wall_us >= CLOCKLESS_IDS else CLOCKLESS_IDS + wall_us, last + SKIPPED_IDS)
 
 
 @contextmanager

@@ -84,6 +84,15 @@ def copy_layouts(source: sqlite3.Connection, target: sqlite3.Connection) -> None
     _copy(source, target, "layouts", 0, Salvaged())
 
 
+def last_id(connection: sqlite3.Connection) -> int:
+    """The highest id that a table of the database has given out; 0 if that can't be read."""
+    try:
+        (seq,) = connection.execute("SELECT max(seq) FROM sqlite_sequence").fetchone()
+    except sqlite3.Error:
+        return 0
+    return seq if isinstance(seq, int) and seq < OPEN_END >> 1 else 0
+
+
 def begin_ids_at(connection: sqlite3.Connection, first: int) -> None:
     """Have the database give out ids from `first` on; nothing in it is undelivered, or its stretches are all closed."""
     with transaction(connection):

@@ -9,6 +9,7 @@ Pure. Times are microseconds since 1970-01-01 UTC (`_us`).
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from towerops_agent.model import Layout, Poll
 
@@ -112,6 +113,10 @@ class Cut:
     polls: int
 
 
+LONGEST_GAP: Final = 100_000
+"""Ids that a batch may skip. Behind more of them it ends: polls from another file, or from memory, may get some of those yet."""
+
+
 def cut(polls: Iterable[tuple[int, int]], first: Position, max_metrics: int) -> Cut | None:
     """The next at most `max_metrics` metrics from `first` on; None if there are none.
 
@@ -122,6 +127,8 @@ def cut(polls: Iterable[tuple[int, int]], first: Position, max_metrics: int) -> 
     start = stop = None
     metrics = ended = 0
     for poll, metric_count in polls:
+        if stop is not None and poll > stop.poll + LONGEST_GAP:
+            break
         begin = first.metric if poll == first.poll else 0
         if begin >= metric_count:  # its row is damaged: it had more when the batch before was cut
             continue

@@ -2,7 +2,7 @@
 
 import pytest
 
-from towerops_agent.buffer.format.batch import Batch, Cut, Position, cut
+from towerops_agent.buffer.format.batch import LONGEST_GAP, Batch, Cut, Position, cut
 
 POLLS = [(2, 3), (5, 4), (6, 1)]
 
@@ -44,3 +44,11 @@ def test_a_batch_of_no_metrics_is_a_mistake():
 def test_the_last_poll_is_the_one_before_a_stop_at_its_end():
     assert Batch(1, "k", Position(2, 0), Position(6, 0), 7, 0).last_poll == 5
     assert Batch(1, "k", Position(2, 0), Position(5, 1), 4, 0).last_poll == 5
+
+
+def test_a_batch_ends_before_ids_that_other_polls_may_get_yet():
+    """Polls that were in memory, or in another file, come into a gap as large as is left for them."""
+    far = 100 + LONGEST_GAP + 1
+    assert cut([(99, 3), (far - 1, 3)], Position(99, 0), 10) == Cut(Position(99, 0), Position(far, 0), 6, 2)
+    assert cut([(99, 3), (far, 3)], Position(99, 0), 10) == Cut(Position(99, 0), Position(100, 0), 3, 1)
+    assert cut([(far, 3)], Position(100, 0), 10) == Cut(Position(far, 0), Position(far + 1, 0), 3, 1)
