@@ -28,7 +28,10 @@ site_option = click.option(
 
 @click.group()
 def config() -> None:
-    """Check, show and compare site files: what to poll, in YAML, without the Towerops API."""
+    """Check, show and compare site files.
+
+    A site file says what to poll, in YAML, without the Towerops API.
+    """
 
 
 @config.command()

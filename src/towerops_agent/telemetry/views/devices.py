@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from towerops_agent.model import State
-from towerops_agent.reasons import reason_of
+from towerops_agent.reasons import Reason, reason_of
 from towerops_agent.telemetry.views.lines import Line, Tone, section
 from towerops_agent.telemetry.views.snapshot import NOT_POLLED, DeviceReport
 from towerops_agent.telemetry.views.status import TONES, by_reason, limits
@@ -98,9 +98,7 @@ def device_lines(device: DeviceReport, now_us: int) -> list[Line]:
     state = "not polled yet" if device.since_us is None else f"{device.state} for {duration((now_us - device.since_us) / 1e6)}"
     lines = [
         *section("device", [Line(f"{device.name} ({device.address}), id {device.id}")]),
-        *section(
-            "state", [Line("; ".join(filter(None, (state, _said(device.reason)))), TONES[device.state]), *_hint(device.reason)]
-        ),
+        *section("state", [Line("; ".join(filter(None, (state, _said(device.reason)))), TONES[device.state]), *_advice(device)]),
         *section(
             "polled",
             [
@@ -112,11 +110,19 @@ def device_lines(device: DeviceReport, now_us: int) -> list[Line]:
         ),
     ]
     if device.rtt_ms is not None:
-        lines += section("answers", [Line(f"in {device.rtt_ms:.1f} ms")])
+        last = " when it last did" if device.state == State.DOWN else ""
+        lines += section("answers", [Line(f"in {device.rtt_ms:.1f} ms{last}")])
     if device.missing:
         lines += section("lacks", [line for word, count in device.missing.items() for line in _lack(word, count)])
         lines += section("", [Line(f"`towerops-agent doctor --device '{device.name}'` names each of them")])
     return lines
+
+
+def _advice(device: DeviceReport) -> list[Line]:
+    """What to do about its state. Silence has many causes, which the doctor distinguishes."""
+    if device.state == State.DOWN and device.reason == Reason.TIMEOUT:
+        return [Line(f"`towerops-agent doctor --device '{device.name}'` looks for the cause", indent=2)]
+    return _hint(device.reason)
 
 
 def _lack(word: str, count: int) -> list[Line]:

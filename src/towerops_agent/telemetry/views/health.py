@@ -50,7 +50,7 @@ def judge(vitals: Vitals, boot_clock_s: float) -> Health:
         f"the {loop} loop is stuck, {duration(late_s)} past its time"
         for loop, late_s in sorted(standing_still(vitals.due_s, boot_clock_s).items())
     ]
-    remarks = [f"{name} fails: {reason}" for name, reason in vitals.failing.items()]
+    remarks = [f"degraded: {name} fails: {reason}" for name, reason in vitals.failing.items()]
     if vitals.in_memory_because:
         remarks.append(f"degraded: polls are kept in memory only: {vitals.in_memory_because}")
     if not vitals.devices:

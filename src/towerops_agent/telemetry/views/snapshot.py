@@ -238,8 +238,12 @@ def troubled_devices(devices: Iterable[Device]) -> list[DeviceReport]:
 
 
 def slowest_devices(devices: Iterable[Device]) -> list[DeviceReport]:
-    """The devices with the longest round trips, the slowest first."""
-    timed = [(device.traits.srtt_s, device) for device in devices if device.traits.srtt_s is not None]
+    """The devices with the longest round trips, the slowest first; not one that is down."""
+    timed = [
+        (device.traits.srtt_s, device)
+        for device in devices
+        if device.traits.srtt_s is not None and not (device.state and device.state.state is State.DOWN)
+    ]
     timed.sort(key=lambda pair: -pair[0])
     return report_devices(device for _, device in timed[:SLOWEST])
 

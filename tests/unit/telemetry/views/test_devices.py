@@ -104,7 +104,18 @@ def test_one_device_at_length_says_what_it_lacks_in_words_and_what_to_do():
     ):
         assert said in text
     assert "state      not polled yet" in plain(device_lines(FLEET[3], NOW_US))
-    assert "state      down for 5 min; met with silence (timeout)" in plain(device_lines(FLEET[1], NOW_US))
+
+
+def test_a_silent_device_is_one_for_the_doctor_and_its_round_trip_is_a_former_one():
+    """A device that is down is not "slow", which is the advice for values that were met with silence."""
+    (silent,) = report_devices([made("b", State.DOWN, reason="timeout", rtt_s=0.004)])
+    text = plain(device_lines(silent, NOW_US))
+    assert "state      down for 5 min; met with silence (timeout)\n" in text
+    assert "`towerops-agent doctor --device 'name of b'` looks for the cause" in text
+    assert "it is slow" not in text
+    assert "answers    in 4.0 ms when it last did" in text
+    (refused,) = report_devices([made("b", State.DOWN, reason="refused")])
+    assert "does it do SNMP over TCP?" in plain(device_lines(refused, NOW_US))
 
 
 def test_reports_are_the_same_after_the_socket_and_anothers_are_none():

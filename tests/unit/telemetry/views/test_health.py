@@ -26,7 +26,7 @@ def test_a_loop_that_stands_still_is_a_failure():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"failing": {"metrics": "no route"}}, "metrics fails: no route"),
+        ({"failing": {"metrics": "no route"}}, "degraded: metrics fails: no route"),
         ({"in_memory_because": "the disk is full"}, "degraded: polls are kept in memory only: the disk is full"),
         ({"devices": 0}, "degraded: no device is polled, as there is no configuration or it names none"),
     ],
