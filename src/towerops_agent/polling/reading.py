@@ -25,14 +25,14 @@ from towerops_agent.polling.course.news import (
     Moved,
     News,
     OddReplies,
+    Paced,
     Restarted,
     WorksAt,
 )
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.polling.course.traits import (
-    ATTEMPTS,
-)
+from towerops_agent.polling.course.spacing import Spacing, unanswered
+from towerops_agent.polling.course.traits import ATTEMPTS
 from towerops_agent.polling.interfaces import Verifier, withheld_of
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.session import Asker, Session
@@ -143,6 +143,8 @@ class _Course:
         self._oddities = device.security.oddities if isinstance(device.security, Community) else None
         self._news: list[News] = []
         self._lost: list[int] = []
+        self._answered: tuple[float, float] | None = None  # when the last answered attempt was sent, and its answer arrived
+        self._vain: list[float] = []  # when attempts were sent that were not answered since
         self._deadline = 0.0
         self._detail = ""
         self._rtt_s: float | None = None
@@ -202,7 +204,17 @@ class _Course:
         traits, session = self._device.traits, self._session
         oddities = self._oddities
         odd_before = None if oddities is None else oddities.accepted
-        answer = await session.ask(request, self._timeouts_s or traits.timeouts_s(attempts))
+        timeouts_s = self._timeouts_s or traits.timeouts_s(attempts)
+        now_s = asyncio.get_running_loop().time()
+        if traits.spacing is not None:
+            wait_s, timeouts_s = traits.spacing.schedule(now_s, timeouts_s)
+            if now_s + max(wait_s, timeouts_s[0] if len(timeouts_s) > 1 and not wait_s else 0.0) > self._deadline:
+                return NoReply(Reason.DEADLINE, 0)
+            await asyncio.sleep(wait_s)
+            now_s += wait_s
+        answer = await session.ask(request, timeouts_s)
+        if not session.over_tcp:
+            self._space(now_s, timeouts_s, answer)
         if session.peer != self._device.peer:
             self._device.peer = session.peer
             self._news.append(WorksAt(session.peer[0]))
@@ -212,6 +224,28 @@ class _Course:
         if oddities is not None and odd_before is not None and oddities.accepted is not odd_before:
             self._news += map(OddReplies, sorted(oddities.accepted - odd_before))
         return answer
+
+    def _space(self, began_s: float, timeouts_s: Sequence[float], answer: Answer) -> None:
+        """Note whether the device answered the attempts of a request, and when: it may want them further apart."""
+        if isinstance(answer, NoReply):
+            self._vain += unanswered(began_s, timeouts_s)
+            return
+        traits, heard_s = self._device.traits, asyncio.get_running_loop().time()
+        sent_s = heard_s - answer.rtt_s
+        spacing, before, same = traits.spacing, self._answered, not self._vain
+        self._answered = sent_s, heard_s
+        if sent_s - began_s >= timeouts_s[0] / 2 or self._vain or spacing is not None:
+            vain, self._vain = self._vain + unanswered(began_s, timeouts_s, sent_s), []
+            if spacing is None:
+                traits.spacing = None if before is None else Spacing.suspect(before, vain, sent_s, heard_s, same=same)
+                return
+            was_likely, was_certain = traits.is_paced, spacing.is_certain
+            if not spacing.note(vain, sent_s, heard_s, same=same):
+                traits.spacing = None
+            elif traits.is_paced and not was_likely:
+                traits.restore_size()
+            if was_certain != (traits.spacing is not None and spacing.is_certain):
+                self._news.append(Paced(None if was_certain else round(spacing.gap_s, 2)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +282,10 @@ def _log(device: Device, news: News) -> None:
             line.info("device answers at another address of its name, asked there from now on", answers_at=address)
         case OddReplies(oddity):
             line.warning("device's replies are odd, accepted from now on", oddity=oddity, text=f"it {oddity.text}")
+        case Paced(None):
+            line.info("device no longer drops requests that come soon")
+        case Paced(gap_s):
+            line.warning("device drops requests that come too soon, asked at its pace from now on", gap_s=gap_s)
         case Restarted():
             line.info("device has restarted, its interfaces are looked up again")
         case Gone(name, if_index, there):

@@ -23,9 +23,6 @@ MAXIMUM_POLLS: Final = 1000
 STARTS_A_SECOND: Final = 200.0
 """How fast new devices start, so that 10,000 do not start at once, and 10 need not wait for their time."""
 
-SHARE_OF_INTERVAL: Final = 0.9
-"""A poll that takes longer than this share of its interval is ended, so that the next one can start in time."""
-
 IDLE_S: Final = 60.0
 """The longest sleep of the loop if there is nothing to wait for."""
 
@@ -206,7 +203,7 @@ class Fleet:
                 if device is None:
                     await self._rest()
                     continue
-                task = group.create_task(self._poll(device, device.interval_s * SHARE_OF_INTERVAL))
+                task = group.create_task(self._poll(device, device.interval_s * device.share))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
             for task in tasks:

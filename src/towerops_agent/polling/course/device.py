@@ -16,6 +16,7 @@ from towerops_agent.model import Credentials, DeviceState, Equipment, Layout, Se
 from towerops_agent.polling.course.evidence import has_passing
 from towerops_agent.polling.course.interpret import carry_over
 from towerops_agent.polling.course.plan import NO_WATCH, Plan, Planner, Watch
+from towerops_agent.polling.course.spacing import Spacing
 from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, UNKNOWN, USELESS, Traits
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.snmp.wire.message import Community, Version
@@ -23,6 +24,12 @@ from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.snmp.wire.usm import Security, UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 from towerops_agent.text import address
+
+SHARE_OF_INTERVAL: Final = 0.9
+"""A poll that takes longer than this share of its interval is ended, so that the next one can start in time."""
+
+PACED_SHARE: Final = 0.98
+"""The share of a device that is asked at its own pace: its last request is one that is answered, not three that wait."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +75,11 @@ class Device:
         """Its address, for people: its name and the address that is asked, if the name has several."""
         place = address(self.host, self.port)
         return f"{place} at {self.peer[0]}" if len(self.peers) > 1 and self.peer is not None else place
+
+    @property
+    def share(self) -> float:
+        """For how much of its interval a poll may last."""
+        return SHARE_OF_INTERVAL if self.traits.spacing is None else PACED_SHARE
 
     @property
     def odd_replies(self) -> frozenset[Oddity]:
@@ -227,6 +239,7 @@ class _Learned(msgspec.Struct, array_like=True):
     if_indexes: tuple[int, ...]
     units: tuple[str, ...] = ()
     odd_replies: frozenset[str] = frozenset()
+    gap_s: float = 0.0
 
 
 _KEPT: Final = tuple(name for name in _Learned.__struct_fields__ if name in {trait.name for trait in fields(Traits)})
@@ -245,6 +258,8 @@ class Memory:
             return
         device.traits = Traits(**{name: getattr(learned, name) for name in _KEPT})
         device.traits.units = planner.names(learned.units)
+        if learned.gap_s:
+            device.traits.spacing = Spacing.recalled(learned.gap_s)
         device.accept_odd(Oddity(word) for word in learned.odd_replies if word in _ODDITIES)
         replan(device, planner, learned.if_indexes)
 
@@ -256,6 +271,7 @@ def encode_memory(devices: Iterable[Device]) -> bytes:
             digest=device.digest,
             if_indexes=device.plan.if_indexes,
             odd_replies=frozenset(map(str, device.odd_replies)),
+            gap_s=device.traits.gap_s,
             **{name: getattr(device.traits, name) for name in _KEPT},
         )
         for device in devices

@@ -30,6 +30,13 @@ class OddReplies:
 
 
 @dataclass(frozen=True, slots=True)
+class Paced:
+    """The device answers one request in this time, in seconds, and drops the others. None: no longer."""
+
+    gap_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted:
     """The device has restarted since it was last read."""
 
@@ -68,4 +75,4 @@ class Back:
     if_index: int
 
 
-News = AnswersElsewhere | WorksAt | OddReplies | Restarted | Moved | Gone | Ambiguous | Back
+News = AnswersElsewhere | WorksAt | OddReplies | Paced | Restarted | Moved | Gone | Ambiguous | Back

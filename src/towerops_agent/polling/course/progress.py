@@ -50,7 +50,7 @@ class PollProgress:
         self.failures: dict[int, str] = {}
         self.heard = False
         self._traits = traits
-        self._queue = deque(plan.asks)
+        self._queue = deque(_in_turn(plan, traits))
         self._probing: Ask | None = None
         self._suspect: Ask | None = None  # the request during which the device fell silent
         self._fallen_back = not plan.if_indexes
@@ -117,10 +117,18 @@ class PollProgress:
         self._fallen_back = True
         if self.heard or self._traits.borne:
             suspects = self._suspect.columns if self._suspect is not None else self._unheard
-            self._traits.suspects = frozenset(self.names[column] for column in suspects)
+            fell_silent = () if self._traits.is_paced else suspects  # else they only came too soon
+            self._traits.suspects = frozenset(self.names[column] for column in fell_silent)
         for column, tag in enumerate(self.tags):
             if not tag:
                 self.failures.setdefault(column, reason)
+        if reason == Reason.DEADLINE and self._traits.spacing is not None:
+            self._traits.spacing.resume = self._next_time()
+
+    def _next_time(self) -> Oid | None:
+        """The OID to begin with in the next poll: the first, in this poll's order, for which there was no time."""
+        order = [column for ask in _in_turn(self.plan, self._traits) for column in ask.columns]
+        return next((self.names[column] for column in order if self.failures.get(column) == Reason.DEADLINE), None)
 
     def finish(self) -> None:
         """Note what this poll has shown, once it is over."""
@@ -173,7 +181,9 @@ class PollProgress:
 
     def _spare(self, ask: Ask) -> None:
         """The device is alive, so `ask` was lost, or is too much for it: ask once more, in halves, after all others."""
-        if len(ask.columns) > 1:
+        if self._traits.is_paced and not ask.again:
+            self._queue.appendleft(Ask(ask.request, ask.columns, again=True))
+        elif len(ask.columns) > 1:
             self._traits.fell_silent(len(ask.columns))
             self._shrunk = True
             self._queue.extend(self._cut(ask, (len(ask.columns) + 1) // 2))
@@ -416,3 +426,14 @@ class PollProgress:
 
     def _cut(self, ask: Ask, size: int) -> list[Ask]:
         return [self._ask(ask.columns[i : i + size], ask.again) for i in range(0, len(ask.columns), size)]
+
+
+def _in_turn(plan: Plan, traits: Traits) -> Sequence[Ask]:
+    """The plan's requests. If there was no time for all of them the last time, those go ahead, behind the first one."""
+    resume = None if traits.spacing is None else traits.spacing.resume
+    if resume is None or resume not in plan.columns:
+        return plan.asks
+    column = plan.columns.index(resume)
+    first, *rest = plan.asks
+    turn = next((i for i, ask in enumerate(rest) if column in ask.columns), 0)
+    return (first, *rest[turn:], *rest[:turn])

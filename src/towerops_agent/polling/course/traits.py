@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from towerops_agent.polling.course.spacing import Spacing
 from towerops_agent.snmp.wire.ber import Oid
 
 STARTING_VARBINDS: Final = 24
@@ -94,6 +95,7 @@ class Traits:
     `any_address`: it answers from another address than it is asked at.
     `units`: the unit in which each sensor's text was first read; see interpret.Scales.
     `answers`: whether the last poll got any answer; a silent device is probed before it is polled.
+    `spacing`: how far apart it wants its requests, once that is suspected.
     """
 
     max_varbinds: int = STARTING_VARBINDS
@@ -120,6 +122,7 @@ class Traits:
     any_address: bool = False
     answers: bool = True
     units: tuple[str, ...] = ()
+    spacing: Spacing | None = None
 
     def observe_rtt(self, rtt_s: float) -> None:
         """Note one round trip (RFC 6298 §2.2 and §2.3)."""
@@ -160,6 +163,21 @@ class Traits:
         else:
             self.suspect_at = varbinds
         self.max_varbinds = max(min(self.max_varbinds, varbinds // 2), 1)
+
+    @property
+    def gap_s(self) -> float:
+        """The least time between two requests, in seconds; 0.0 of a device that does not mind."""
+        return self.spacing.gap_s if self.spacing is not None and self.spacing.is_certain else 0.0
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether a silence is likely a request that came too soon, and not one that was too large."""
+        return self.spacing is not None and self.spacing.is_likely
+
+    def restore_size(self) -> None:
+        """Note that silence was not a question of size: ask for as much as can be, below the size that is known to be refused."""
+        self.suspect_at = None
+        self.max_varbinds = LARGEST_VARBINDS if self.refused_at is None else max(self.max_varbinds, self.refused_at - 1)
 
     def grow(self) -> None:
         """Note that a poll was complete at this size: ask for more next time, below the size that is known to be refused.
@@ -229,6 +247,7 @@ class Traits:
         self.sizes = STARTING_VARBINDS, 0, None, None
         self.mute = self.refused_names = self.suspects = frozenset()
         self.index_lies = self.absence_holds = False
+        self.spacing = None
 
     def doubt(self) -> None:
         """Trust no interface's name until it has been compared again."""

@@ -44,6 +44,7 @@ class DeviceReport(msgspec.Struct, frozen=True):
 
     The rest as in Device and in Traits. `max_varbinds`: how many it is asked at once; `refused_at`: the fewest that it refuses.
     `mute`: OIDs never answered. `odd_replies`: what is odd about its replies, and accepted (snmp/wire/oddities.py).
+    `gap_s`: it answers one request in this time, and drops the others.
     """
 
     id: str
@@ -62,6 +63,7 @@ class DeviceReport(msgspec.Struct, frozen=True):
     mute: int
     answers_from_elsewhere: bool
     odd_replies: list[str] = []
+    gap_s: float | None = None
 
     @property
     def lacks(self) -> int:
@@ -196,6 +198,7 @@ def _report(device: Device) -> DeviceReport:
         mute=len(traits.mute),
         answers_from_elsewhere=traits.any_address,
         odd_replies=sorted(device.odd_replies),
+        gap_s=traits.gap_s or None,
     )
 
 
@@ -253,6 +256,6 @@ def limited_devices(devices: Iterable[Device]) -> list[DeviceReport]:
     limited = (
         device
         for device in devices
-        if device.traits.refused_at or device.traits.mute or device.traits.any_address or device.odd_replies
+        if (traits := device.traits).refused_at or traits.mute or traits.any_address or device.odd_replies or traits.gap_s
     )
     return report_devices(islice(limited, MOST_DEVICES))

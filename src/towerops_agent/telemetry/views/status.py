@@ -164,6 +164,8 @@ def limits(device: DeviceReport) -> str:
     if device.answers_from_elsewhere:
         learned.append("answers from another address")
     learned += [Oddity(word).text for word in device.odd_replies if word in _ODDITIES]
+    if device.gap_s is not None:
+        learned.append(f"answers one request in {device.gap_s:.1f} s")
     return "; ".join(learned)
 
 

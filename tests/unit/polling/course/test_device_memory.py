@@ -61,7 +61,7 @@ def test_what_an_earlier_version_kept_is_read_without_units():
     device = polled()
     version, packed = (octets := encode_memory([device]))[:1], zlib.decompress(octets[1:])
     learned = msgspec.msgpack.decode(packed)
-    del learned[device.id][-2:]
+    del learned[device.id][-3:]
     fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
     decode_memory(version + zlib.compress(msgspec.msgpack.encode(learned))).recall(fresh, Planner())
     assert fresh.traits == replace(LEARNED, units=())

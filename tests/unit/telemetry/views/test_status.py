@@ -7,6 +7,7 @@ import pytest
 from support import devices
 from support.snapshots import MINUTE_US, NOW_US, report, snapshot
 from towerops_agent.model import DeviceState, State
+from towerops_agent.polling.course.spacing import Spacing
 from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.telemetry.views.lines import Tone, laid_out
 from towerops_agent.telemetry.views.snapshot import (
@@ -170,6 +171,9 @@ def test_devices_in_trouble_are_listed_down_first_and_longest_first():
     assert [device.refused_at for device in limited_devices(fleet)] == [12]
     fleet[0].accept_odd([Oddity.CUT_REQUEST_ID])
     assert [device.odd_replies for device in limited_devices(fleet)] == [["cut_request_id"], []]
+    fleet[1].traits.spacing = Spacing(2.0)
+    fleet[3].traits.spacing = Spacing.recalled(2.0)
+    assert [(device.id, device.gap_s) for device in limited_devices(fleet)] == [("a", None), ("c", None), ("d", 2.0)]
 
 
 def lines(**changes):
@@ -184,6 +188,8 @@ def test_each_section_has_its_label():
     assert re.search("^lost  +", text, re.MULTILINE)
     odd = report("d", "South", "10.0.0.2:161", odd_replies=["cut_request_id", "of a later version"])
     assert "cuts request-ids to 16 bits\n" in lines(limited=[odd]) + "\n"
+    paced = report("d", "South", "10.0.0.2:161", gap_s=2.04)
+    assert "; answers one request in 2.0 s\n" in lines(limited=[paced]) + "\n"
     for skew_s in (30.0, -30.0, None):
         assert "clock" not in lines(clock_skew_s=skew_s)
 

@@ -1,0 +1,165 @@
+"""A device that answers one request in some seconds and drops the others, in virtual time: how much of it arrives."""
+
+import asyncio
+import random
+
+import pytest
+from structlog.testing import capture_logs
+
+from support import devices, virtual_time
+from support.fake_client import REQUEST_ID, FakeClient
+from towerops_agent.model import DeviceState, State
+from towerops_agent.polling.course.device import PACED_SHARE, SHARE_OF_INTERVAL, decode_memory, encode_memory
+from towerops_agent.polling.course.news import Paced
+from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner
+from towerops_agent.polling.course.traits import LARGEST_VARBINDS, STARTING_VARBINDS
+from towerops_agent.polling.reading import Poller, Reader
+from towerops_agent.reasons import Reason
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.exchange import NoReply, Reply
+from towerops_agent.snmp.wire.message import decode_message
+from towerops_lab.simulator.device import SimulatedDevice
+
+HOST = "192.0.2.1"
+INTERVAL_S = 60
+RTT_S = 0.02
+
+
+class Limited(FakeClient):
+    """A device that answers a request `gap_s` after the last one at the earliest. `loss`: the share of attempts that are lost."""
+
+    def __init__(self, sensors, gap_s, loss=0.0):
+        values = {SYS_UP_TIME: (ber.TIME_TICKS, 100)} | {parse_oid(oid): (ber.INTEGER, 1) for oid in sensors}
+        super().__init__({HOST: SimulatedDevice(values)})
+        self.gap_s, self.loss, self.rng = gap_s, loss, random.Random(7)
+        self.answered = []  # when, and how many OIDs
+        self.dropped = 0
+
+    async def reply(self, host, security, request, timeouts_s):
+        loop = asyncio.get_running_loop()
+        for timeout_s in timeouts_s:
+            now = loop.time()
+            if (not self.answered or now - self.answered[-1][0] >= self.gap_s) and self.rng.random() >= self.loss:
+                self.answered.append((now, len(request.names)))
+                octets = self.devices[host].answer(security.wrap(request.pdu(REQUEST_ID)), 100.0)
+                await asyncio.sleep(RTT_S)
+                return Reply(decode_message(octets).pdu, RTT_S, self.wall_us)
+            self.dropped += 1
+            await asyncio.sleep(timeout_s)
+        return NoReply("timeout", len(timeouts_s))
+
+
+def names(count):
+    return [f"1.3.6.1.4.1.99999.1.{n}" for n in range(1, count + 1)]
+
+
+def poll(client, device, times):
+    """The results of so many polls at the device's interval."""
+
+    async def main():
+        loop, poller, results = asyncio.get_running_loop(), Poller(client, Planner()), []
+        for n in range(times):
+            results.append(await poller.poll(device, INTERVAL_S * device.share))
+            assert loop.time() - 1000 < (n + 1) * INTERVAL_S  # the next one starts in time
+            await asyncio.sleep(1000 + (n + 1) * INTERVAL_S - loop.time())
+        return results
+
+    return virtual_time.run(main())
+
+
+@pytest.mark.parametrize("gap_s", [1.0, 2.0, 5.0])
+def test_three_intervals_bring_nine_tenths_of_what_the_rate_allows(gap_s):
+    """From the first poll on: of all that the device would answer in that time, at the size of a first request."""
+    sensors = names(2000)
+    client, device = Limited(sensors, gap_s), devices.device(sensors=sensors, host=HOST)
+    results = poll(client, device, 3)
+    delivered = sum(value is not None for result in results for value in result.poll.values)
+    assert delivered >= 0.9 * STARTING_VARBINDS * (3 * INTERVAL_S / gap_s)
+    assert {reason for result in results for reason in result.missing} == {Reason.DEADLINE}
+
+
+@pytest.mark.parametrize("gap_s", [1.0, 2.0, 5.0])
+def test_requests_are_as_large_as_can_be_once_the_pace_is_known(gap_s):
+    """Never down to a few OIDs each."""
+    sensors = names(4000)
+    client, device = Limited(sensors, gap_s), devices.device(sensors=sensors, host=HOST)
+    poll(client, device, 4)
+    assert device.traits.max_varbinds == LARGEST_VARBINDS
+    last = [size for at, size in client.answered if at >= 1000 + 3 * INTERVAL_S]
+    assert len(last) >= 0.9 * INTERVAL_S / gap_s
+    assert sum(last) / len(last) > 0.9 * LARGEST_VARBINDS
+    assert sorted(size for _, size in client.answered[:20])[2] >= STARTING_VARBINDS // 2
+
+
+@pytest.mark.parametrize("gap_s", [1.0, 2.0, 5.0])
+def test_a_poll_that_fits_its_interval_lacks_nothing(gap_s):
+    sensors = names(120)
+    client, device = Limited(sensors, gap_s), devices.device(sensors=sensors, host=HOST)
+    assert [result.missing for result in poll(client, device, 4)] == [{}] * 4
+
+
+def test_what_there_was_no_time_for_goes_first_the_next_time():
+    """So that in some polls all is read, however long the list: in the four after the first of them."""
+    sensors = names(1500)
+    client, device = Limited(sensors, 5.0), devices.device(sensors=sensors, host=HOST)
+    results = poll(client, device, 5)
+    read = [sum(result.poll.values[i] is not None for result in results[1:]) for i in range(len(sensors))]
+    assert min(read) >= 1
+    assert max(read[LARGEST_VARBINDS:]) <= 2
+
+
+def test_the_pace_is_logged_once_kept_over_a_restart_and_forgotten_when_the_device_is_faster():
+    sensors = names(200)
+    client, device = Limited(sensors, 2.0), devices.device(sensors=sensors, host=HOST)
+    with capture_logs() as logs:
+        poll(client, device, 4)
+    (line,) = [line for line in logs if "too soon" in line["event"]]
+    assert (line["log_level"], line["device"]) == ("warning", device.name)
+    assert line["gap_s"] == pytest.approx(2.0, abs=0.2)
+    device.state = DeviceState(State.UP, "", 0)
+    again = devices.device(sensors=sensors, host=HOST)
+    decode_memory(encode_memory([device])).recall(again, Planner())
+    assert again.traits.gap_s == pytest.approx(2.0, abs=0.2)
+    client.answered.clear()
+    client.dropped = 0
+    poll(client, again, 3)
+    assert client.dropped <= len(client.answered) / 4
+    client.gap_s = 0.0
+    client.answered.clear()
+    with capture_logs() as logs:
+        poll(client, again, 8)
+    assert again.traits.spacing is None
+    assert [line["event"] for line in logs] == ["device no longer drops requests that come soon"]
+
+
+@pytest.mark.parametrize("loss", [0.05, 0.3])
+def test_a_lossy_device_is_not_taken_for_a_slow_one(loss):
+    """A day of polls; and what is lost once is asked again in full, so that nearly nothing is missing in the end."""
+    sensors = names(300)
+    client, device = Limited(sensors, 0.0, loss), devices.device(sensors=sensors, host=HOST)
+    with capture_logs() as logs:
+        results = poll(client, device, 1440)
+    assert logs == []
+    assert device.traits.gap_s == 0.0
+    missing = sum(result.missing.total() if result.poll else len(sensors) for result in results)
+    assert missing <= 0.02 * len(sensors) * len(results)
+
+
+def test_what_the_doctor_reads_says_so():
+    sensors = names(500)
+    client, device = Limited(sensors, 1.0), devices.device(sensors=sensors, host=HOST)
+
+    async def main():
+        return await Reader(client, Planner()).read(device, 60)
+
+    reading = virtual_time.run(main())
+    assert [type(item) for item in reading.news] == [Paced]
+    assert reading.missing == {}
+
+
+def test_a_paced_device_may_use_nearly_all_of_its_interval():
+    device = devices.device(sensors=names(1))
+    assert device.share == SHARE_OF_INTERVAL
+    poll(Limited(names(200), 2.0), device := devices.device(sensors=names(200), host=HOST), 2)
+    assert device.share == PACED_SHARE
