@@ -104,6 +104,7 @@ class Agent:
             self._dating.take,
             now_us=_wall_us,
             moved=lambda again_within_s: self._marks.move("polling", again_within_s),
+            changed=lambda: self.courier.hurry(),  # noqa: PLW0108 - the courier is made below
         )
         self._roster = Roster(self.fleet, self.buffer, self._planner)
         self.sync = ConfigSync(

@@ -134,6 +134,11 @@ class Courier:
                 await self._call_off()
                 raise
 
+    def hurry(self) -> None:
+        """Deliver soon, and not only at the next turn: a device's state has changed."""
+        self.course.hurry(self._monotonic_s())
+        self._under_way.wake()
+
     async def run_cleanup(self) -> None:
         """Clean the buffer up, for good: now and every 5 minutes."""
         await clean_up(self._buffer, self._sleep)
@@ -272,23 +277,22 @@ class UnderWay:
         self._sleep = sleep
         self._monotonic_s = monotonic_s
         self._tasks: dict[asyncio.Task[None], Batch] = {}
+        self._timer: asyncio.Future[None] | None = None
 
     def start(self, batch: Batch, attempt: Coroutine[None, None, None]) -> None:
         """Begin one."""
         self._tasks[asyncio.create_task(attempt)] = batch
 
     async def rest(self, until_s: float) -> list[Batch]:
-        """The ended ones, once there is one, or at that time. Raises what a task raised."""
+        """The ended ones, once there is one, at that time, or once it is woken. Raises what a task raised."""
         pause_s = max(0.0, until_s - self._monotonic_s())
-        if not self._tasks:
-            await self._sleep(pause_s)
-            return []
-        timer = None if until_s == inf else asyncio.ensure_future(self._sleep(pause_s))
+        timer = self._timer = None if until_s == inf else asyncio.ensure_future(self._sleep(pause_s))
         try:
             await asyncio.wait({*self._tasks, *([timer] if timer else ())}, return_when=asyncio.FIRST_COMPLETED)
-            if timer is not None and timer.done():
+            if timer is not None and timer.done() and not timer.cancelled():
                 timer.result()
         finally:
+            self._timer = None
             if timer is not None:
                 timer.cancel()
         done = [task for task in self._tasks if task.done()]
@@ -296,6 +300,11 @@ class UnderWay:
         for task in done:
             task.result()
         return ended
+
+    def wake(self) -> None:
+        """End the rest that is under way, if it rests."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def call_off(self) -> None:
         """End them all; the batches stay open in the buffer."""

@@ -28,6 +28,8 @@ class Delivery(Protocol):
 
     async def run(self) -> None: ...  # noqa: D102
 
+    def hurry(self) -> None: ...  # noqa: D102
+
     async def run_cleanup(self) -> None: ...  # noqa: D102
 
     async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool: ...  # noqa: D102
@@ -48,6 +50,9 @@ class Nowhere:
     async def run(self) -> None:
         """Do nothing, for good."""
         await asyncio.Event().wait()
+
+    def hurry(self) -> None:
+        """Nothing is delivered any sooner."""
 
     async def run_cleanup(self) -> None:
         """Clean the buffer up, for good."""

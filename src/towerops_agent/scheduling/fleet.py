@@ -57,6 +57,7 @@ class Fleet:
         *,
         now_us: Callable[[], int],
         moved: Callable[[float], None] = lambda _again_within_s: None,
+        changed: Callable[[], None] = lambda: None,
         maximum_polls: int = MAXIMUM_POLLS,
         owns: Callable[[str], bool] = lambda _device_id: True,
         doubts: Callable[[], bool] = lambda: False,
@@ -64,7 +65,8 @@ class Fleet:
         """`store` is called with each poll that read something, on the loop's thread; it must not block. `now_us`: the wall
         clock.
 
-        `moved` is called in each round of the loop, with the seconds until the next round at the latest. `owns`: whether a
+        `moved` is called in each round of the loop, with the seconds until the next round at the latest; `changed` once a
+        device's change of state is stored. `owns`: whether a
         device is polled here, or by another agent of the group; after a change of it call `share`. `doubts`: whether silent
         devices may be silent only to this agent, so that they are not down before one of them answers (see _hold).
         """
@@ -73,6 +75,7 @@ class Fleet:
         self._store = store
         self._now_us = now_us
         self._moved = moved
+        self._changed = changed
         self._maximum_polls = maximum_polls
         self._slots = Slots(maximum_polls, maximum_polls)
         self.timetable = Timetable()
@@ -326,6 +329,8 @@ class Fleet:
         device.lacks = () if result.poll is None else tuple(sorted(result.missing.items()))  # a silent device lacks all
         if device.state_layout is not None:
             self._store(poll_of_state(device.state, device.state_layout, at_us, result.rtt_s))
+            if before is not None and before.state is not device.state.state:
+                self._changed()
         self._tell(device, before, device.state, result)
 
     def _tell(self, device: Device, before: DeviceState | None, now: DeviceState, result: PollResult) -> None:

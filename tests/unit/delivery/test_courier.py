@@ -10,6 +10,7 @@ from support.patience import Done
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unauthorized, Unavailable
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count
+from towerops_agent.delivery.courier import Courier
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.model import Layout
 from unit.delivery.bench import BUSY, LAYOUT, NOW_US
@@ -396,3 +397,44 @@ async def test_a_device_that_the_server_does_not_know_does_not_keep_the_others_b
     assert bench.pauses == [30.0], "no failure of the API"
     assert len(await bench.buffer.refused(1000)) == 100 - 10 * len(known)
     assert bench.counters.get(Count.METRICS_DELIVERED) == 10 * len(known)
+
+
+async def test_a_change_of_state_is_delivered_before_the_next_turn(bench):
+    """Else the server would know of a dead device up to half a minute later."""
+    resting, arrived = asyncio.Event(), asyncio.Semaphore(0)
+
+    def answer(_values):
+        arrived.release()
+        return Accepted()
+
+    async def sleep(seconds):
+        if seconds < 1:  # what gathers what hurries
+            bench.time.now_s += seconds
+            return
+        if not bench.courier.in_flight:
+            resting.set()
+        await asyncio.Event().wait()
+
+    bench.answer = answer
+
+    bench.courier = Courier(
+        bench.buffer,
+        bench,
+        bench.counters,
+        accepts=lambda: bench.accepts,
+        sleep=sleep,
+        monotonic_s=bench.time.monotonic_s,
+        now_us=lambda: bench.now_us,
+    )
+    running = asyncio.create_task(bench.courier.run())
+    await bench.add(1)
+    await arrived.acquire()
+    await resting.wait()
+    bench.time.now_s += 10
+    await bench.add(1)
+    bench.courier.hurry()
+    await arrived.acquire()
+    assert bench.delivered() == list(range(20))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running

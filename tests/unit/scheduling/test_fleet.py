@@ -272,6 +272,24 @@ def test_a_change_of_state_is_told_once_and_what_stays_is_counted():
     assert bench.counters.get(Count.READINGS_MISSING, "genErr") == 2 * counts["partial"]
 
 
+def test_a_change_of_state_is_announced_once_it_is_stored_and_the_first_state_is_not():
+    poller = FakePoller()
+    stored_at_changes = []
+    bench = Bench(poller, 2, changed=lambda: stored_at_changes.append(bench.stored[-1].layout))
+    made = bench.make()
+    for device in made:
+        device.state_layout = 7
+    bench.run(
+        900,
+        devices_=made,
+        then={
+            300: lambda: poller.of.update({"dev-0": (0.1, PollResult(None, silence="timeout"))}),
+            600: lambda: poller.of.update({"dev-0": (0.1, COMPLETE)}),
+        },
+    )
+    assert stored_at_changes == [7, 7]
+
+
 def test_all_devices_are_polled_once_under_the_same_limit():
     poller = FakePoller(takes_s=1.0)
     poller.of["dev-3"] = (1.0, RuntimeError("a bug"))

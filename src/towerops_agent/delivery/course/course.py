@@ -21,6 +21,12 @@ from towerops_agent.delivery.course.verdicts import Finish, Verdicts
 INTERVAL_S = 30.0
 """Between two turns of the fresh values."""
 
+HURRY_GATHERS_S = 0.5
+"""How long what can't wait for a turn waits for more of its kind and for the buffer's commit: devices often go down together."""
+
+HURRY_EACH_S = 5.0
+"""Between a turn and the next one that something hurries: devices that go up and down make no flood of requests."""
+
 PART_AFTER_S = 60.0
 """How long the API is down, or delivery behind, before what has gathered is backlog: what is fresh is never older by much."""
 
@@ -113,6 +119,8 @@ class Course:
         self._lags = False  # whether a turn came before the previous one was done
         self._is_idle = False  # whether nothing was pending at the last look
         self._turn_at_s = -inf
+        self._turned_s = -inf
+        self._hurry_at_s = inf
         self._settled_s: float | None = None  # None before the first split: values from an earlier run are backlog
         self._empty_lanes: set[Lane] = set()  # those found empty in the search for a probe
         self.parted_s = -inf
@@ -170,7 +178,7 @@ class Course:
             return Part()
         if self._is_idle:
             return Done(all_delivered=True)
-        if self.verdicts.wants_look or (not self._fresh_left and now_s >= self._turn_at_s):
+        if self.verdicts.wants_look or (not self._fresh_left and now_s >= self._next_turn_s):
             return SeePending()
         if (step := self._launch(accepts, now_s)) is not None:
             return step
@@ -178,7 +186,11 @@ class Course:
             series = self.verdicts.exclusions.due(now_us)
             if series is not None:
                 return TryRefused(series)
-        return Wait(self._wake_at_s(accepts, self._turn_at_s, self._part_at_s(), now_s))
+        return Wait(self._wake_at_s(accepts, self._next_turn_s, self._part_at_s(), now_s))
+
+    @property
+    def _next_turn_s(self) -> float:
+        return min(self._turn_at_s, self._hurry_at_s)
 
     def _next_of_finish(self, finish: Finish, accepts: Accepts, now_s: float) -> Step:
         has_failed = self._pace.failures >= finish.attempts
@@ -273,12 +285,16 @@ class Course:
 
     # What was done
 
+    def hurry(self, now_s: float) -> None:
+        """Note that something was stored that must not wait for the next turn: a device's change of state."""
+        self._hurry_at_s = min(self._hurry_at_s, max(now_s + HURRY_GATHERS_S, self._turned_s + HURRY_EACH_S))
+
     def saw(self, pending: Pending, now_s: float) -> None:
         """Note the pending metrics: a turn of the fresh values begins."""
         self._fresh_left = pending.metrics - pending.backlog_metrics
         self._has_backlog = pending.backlog_metrics > 0
         self._empty_lanes.clear()
-        self._turn_at_s = now_s + self._interval_s
+        self._turned_s, self._turn_at_s, self._hurry_at_s = now_s, now_s + self._interval_s, inf
         self.verdicts.wants_look = False
         self._is_idle = not pending.metrics and not self._under_way
 

@@ -7,7 +7,18 @@ import pytest
 from towerops_agent.api.wire.outcomes import Accepted, TooLarge, Unauthorized, Unavailable
 from towerops_agent.buffer.format.batch import Batch, Lane, Pending, Position
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.delivery.course.course import PART_AFTER_S, Course, CutBatch, Done, Part, RereadToken, SeePending, Send, Wait
+from towerops_agent.delivery.course.course import (
+    HURRY_GATHERS_S,
+    PART_AFTER_S,
+    Course,
+    CutBatch,
+    Done,
+    Part,
+    RereadToken,
+    SeePending,
+    Send,
+    Wait,
+)
 from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept
 
 ACCEPTS = Accepts(is_stated=True, max_metrics=10)
@@ -146,3 +157,51 @@ def test_an_answer_to_what_was_never_sent_is_a_bug():
     course.cut(Lane.FRESH, batch(1))
     with pytest.raises(ValueError, match="was not sent"):
         course.verdicts.take(batch(1), Accepted(), 0, 0.0, 1000.0)
+
+
+def waiting(at_s: float = 1000.0) -> Course:
+    """A course whose turn at that time is done: it waits for the next one, of which something is pending."""
+    course = begun(1)
+    one = sent(course, 1, at_s)
+    course.verdicts.take(one, Accepted(), 0, 0.0, at_s)
+    course.ended([one])
+    assert course.next(ACCEPTS, 0, at_s) == Wait(at_s + 30)
+    return course
+
+
+def test_what_hurries_has_a_turn_soon_and_the_next_regular_one_follows_from_it():
+    course = waiting()
+    course.hurry(1012.0)
+    assert course.next(ACCEPTS, 0, 1012.0) == Wait(1012.0 + HURRY_GATHERS_S)
+    assert course.next(ACCEPTS, 0, 1012.5) == SeePending()
+    course.saw(Pending(10, 1, 0, 0, 0), 1012.5)
+    one = sent(course, 2, 1012.5)
+    course.verdicts.take(one, Accepted(), 0, 0.0, 1012.6)
+    course.ended([one])
+    assert course.next(ACCEPTS, 0, 1012.6) == Wait(1042.5)
+
+
+def test_what_hurries_again_and_again_has_a_turn_each_five_seconds():
+    course = waiting()
+    turns = []
+    for tenth in range(1, 200):
+        now_s = 1000.0 + tenth / 10
+        course.hurry(now_s)
+        if course.next(ACCEPTS, 0, now_s) == SeePending():
+            turns.append(now_s)
+            course.saw(Pending(10, 1, 0, 0, 0), now_s)
+            one = sent(course, tenth, now_s)
+            course.verdicts.take(one, Accepted(), 0, 0.0, now_s)
+            course.ended([one])
+    assert turns == [1005.0, 1010.0, 1015.0]
+
+
+def test_what_hurries_while_the_api_is_down_makes_no_attempt_more():
+    course = begun(1)
+    one = sent(course, 1, 1000.0)
+    course.verdicts.take(one, BUSY, 0, 0.0, 1000.0)
+    course.ended([one])
+    course.hurry(1000.1)
+    for tenth in range(1, 10):
+        assert not isinstance(course.next(ACCEPTS, 0, 1000.0 + tenth / 10), CutBatch | Send)
+    assert course.next(ACCEPTS, 0, 1001.0) == Send(one)
