@@ -15,9 +15,7 @@ import math
 import os
 import re
 import select
-import sys
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -124,6 +122,7 @@ SHORTEST_HIDDEN = 6
 
 _WELL_KNOWN = frozenset({"public", "private"})  # default communities: not secret, and ordinary words
 _FIRST = ("time", "level", "msg")
+_traceback = structlog.processors.format_exc_info
 
 MOST_CHARACTERS = 2_000
 """Of one field: a device may have a name of a megabyte."""
@@ -162,7 +161,7 @@ def configure(
     """Send all log lines from `level` up (debug, info, warning, error) to `stream`; may be called again."""
     hide(*secrets)
     least = logging.getLevelNamesMapping()[level.upper()]
-    lines = _Lines(_json_line if log_format == "json" else _logfmt_line, now)
+    lines = _Lines(json.dumps if log_format == "json" else _logfmt_line, now)
     steady = cast(TextIO, stream if isinstance(stream, LogQueue) else _SteadyStream(stream))
     structlog.configure(
         processors=[lines.from_structlog],
@@ -217,25 +216,13 @@ class _Lines(logging.Formatter):
         return self._line(record.levelname.lower(), record.getMessage(), {"logger": record.name, "exc_info": record.exc_info})
 
     def _line(self, level: str, message: object, fields: structlog.typing.EventDict) -> str:
-        error = _error_of(fields.pop("exc_info", None))
+        trace = str(_traceback(None, level, fields).pop("exception", ""))
         moment = self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line: dict[str, object] = {"time": moment, "level": level, "msg": _plain(message)}
         line |= {f"{name}_" if name in _FIRST else _without_secrets(name): _plain(value) for name, value in fields.items()}
-        if error is not None:
-            line["exception"] = _cut(_without_secrets("".join(traceback.format_exception(error)).rstrip()), MOST_OF_TRACEBACK)
+        if trace:
+            line["exception"] = _cut(_without_secrets(trace), MOST_OF_TRACEBACK)
         return self._render(line)
-
-
-def _error_of(exc_info: object) -> BaseException | None:
-    """The exception meant by an `exc_info` argument: True, an exception or sys.exc_info()'s triple."""
-    match exc_info:
-        case BaseException():
-            return exc_info
-        case (_, BaseException() as error, _):
-            return error
-        case _ if exc_info:
-            return sys.exc_info()[1]
-    return None
 
 
 def _plain(value: object) -> object:
@@ -265,10 +252,6 @@ def _without_secrets(text: str) -> str:
         if hidden in text:
             text = text.replace(hidden, "***")
     return text
-
-
-def _json_line(line: Mapping[str, object]) -> str:
-    return json.dumps(line)
 
 
 def _logfmt_line(line: Mapping[str, object]) -> str:
