@@ -159,7 +159,10 @@ class Writer:
                 self._wake.wait(timeout_s)
             job = self._jobs[0] if self._jobs else None
             stopping = self._stopping
+        before = self._store
         self._opening.look(time.monotonic(), at_stop=stopping and job is None)
+        if self._store is not before:
+            self._post(self._on_commit)  # what waits there may be delivered, though no poll comes
         self._commit()
         self._report()
         if job is None:

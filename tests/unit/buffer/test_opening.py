@@ -124,6 +124,23 @@ async def test_what_the_file_had_and_what_was_in_memory_are_both_delivered(bench
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
+async def test_what_waits_in_the_file_is_pending_once_it_can_be_opened_though_no_poll_comes(bench, monkeypatch):
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    async with bench.buffer() as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US))
+    away = bench.path.with_name("away")
+    bench.path.rename(away)
+    bench.path.mkdir()
+    async with bench.buffer() as buffer:
+        waiting = asyncio.create_task(buffer.wait_for_pending())
+        assert (await buffer.pending()).metrics == 0
+        assert not waiting.done()
+        bench.path.rmdir()
+        away.rename(bench.path)
+        await waiting
+        assert (await buffer.pending()).metrics == 3
+
+
 async def test_memory_is_bounded_oldest_polls_are_evicted_and_counted(bench, monkeypatch):
     monkeypatch.setattr(room, "MEMORY_OCTETS", room.MIN_OCTETS)
     a_directory_in_its_place(bench)
