@@ -4,8 +4,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
-from support.devices import device, equipment
+from support.devices import LAYOUT, equipment
+from towerops_agent.model import Interface
+from towerops_agent.polling.course.device import make_device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
@@ -19,11 +22,12 @@ OIDS = [f"1.3.6.1.4.1.99999.1.{i}.0" for i in range(1, SENSORS + 1)]
 
 
 def equipment308(n: int = 1, port: int = 161):
-    return equipment(equipment_id=f"eq-{n}", host="127.0.0.1", port=port, sensors=OIDS, interfaces=range(1, INTERFACES + 1))
+    unnamed = equipment(equipment_id=f"eq-{n}", host="127.0.0.1", port=port, sensors=OIDS)
+    return replace(unnamed, interfaces=tuple(Interface(f"i{i}", i, f"Gi0/{i}") for i in range(1, INTERFACES + 1)))
 
 
 def device308(planner: Planner, port: int = 161):
-    return device(planner, port=port, sensors=OIDS, interfaces=range(1, INTERFACES + 1))
+    return make_device(equipment308(port=port), LAYOUT, b"digest", planner)
 
 
 def simulated308() -> SimulatedDevice:
@@ -31,6 +35,7 @@ def simulated308() -> SimulatedDevice:
     values |= {parse_oid(oid): (ber.GAUGE32, 20_000 + i) for i, oid in enumerate(OIDS)}
     for i in range(1, INTERFACES + 1):
         values |= {parse_oid(f"1.3.6.1.2.1.31.1.1.1.{c}.{i}"): (ber.COUNTER64, (1 << 40) + i) for c in (6, 10)}
+        values[parse_oid(f"1.3.6.1.2.1.31.1.1.1.1.{i}")] = (ber.OCTET_STRING, b"Gi0/%d" % i)
         values |= {parse_oid(f"1.3.6.1.2.1.2.2.1.{c}.{i}"): (ber.COUNTER32, 1000 * c + i) for c in (13, 14, 19, 20)}
     return SimulatedDevice(values)
 

@@ -21,7 +21,8 @@ from towerops_agent.snmp.client import SnmpClient
 LEARNING_POLLS = 6
 """After these the device is asked for as much at once as fits."""
 
-REQUESTS = 7
+REQUESTS = 8
+"""Seven for the values, and one more for the names of the interfaces."""
 DEVICES = 200
 
 
@@ -37,7 +38,7 @@ async def polled():
             yield poller, device, counters
 
 
-async def test_a_known_device_of_308_values_is_asked_seven_times(polled):
+async def test_a_known_device_of_308_values_is_asked_eight_times(polled):
     poller, device, counters = polled
     before = counters.get(Count.SNMP_REQUESTS, "sent")
     result = await poller.poll(device, 30.0)
@@ -51,7 +52,8 @@ async def test_a_poll_makes_few_calls(polled):
     poller, device, _ = polled
     with Calls() as calls:
         await poller.poll(device, 30.0)
-    assert calls.python < 3.6 * VALUES  # 2.7
+
+    assert calls.python < 3.6 * VALUES  # 3.4
     assert calls.c.total() < 7.1 * VALUES  # 5.3
 
 

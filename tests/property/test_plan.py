@@ -6,8 +6,18 @@ from hypothesis import strategies as st
 
 from support.strategies import oids
 from towerops_agent.model import INTERFACE_COLUMNS
-from towerops_agent.polling.course.plan import MAX_OCTETS, SYS_UP_TIME, USM_OCTETS, Planner, interface_columns, make_plan
-from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE
+from towerops_agent.polling.course.plan import (
+    IF_DESCR,
+    IF_NAME,
+    MAX_OCTETS,
+    SYS_UP_TIME,
+    USM_OCTETS,
+    Planner,
+    Watch,
+    interface_columns,
+    make_plan,
+)
+from towerops_agent.polling.course.traits import BY_DESCR, BY_NAME, NARROW, UNKNOWN, UNVERIFIABLE, WIDE
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import child, parse_oid
 from towerops_agent.snmp.wire.message import Message, Pdu, PduType, encode_message
@@ -123,3 +133,41 @@ def test_columns_are_those_of_rfc_2863():
     assert interface_columns(7, UNKNOWN, UNKNOWN) == interface_columns(7, WIDE, WIDE) == [parse_oid(oid) for oid in wide]
     assert interface_columns(7, NARROW, NARROW) == [parse_oid(oid) for oid in narrow]
     assert interface_columns(7, WIDE, NARROW) == [parse_oid(oid) for oid in [wide[0], narrow[1], *others]]
+
+
+@given(
+    st.integers(0, 30),
+    st.integers(1, 60),
+    st.integers(1, 48),
+    st.lists(st.sampled_from([0, BY_NAME, BY_DESCR, UNVERIFIABLE]), min_size=60, max_size=60),
+    st.booleans(),
+)
+def test_each_name_is_asked_once_with_its_counters_or_after_all(sensors, interfaces, max_varbinds, marks, riding):
+    """What a name shows is true only of what was read before it, or with it."""
+    oids = [parse_oid(f"1.3.6.1.4.1.99999.{n}") for n in range(sensors)]
+    watch = Watch(bytes(marks[:interfaces]), 18, riding)
+    plan = make_plan(oids, range(1, interfaces + 1), bytes(2 * interfaces), max_varbinds, watch=watch)
+    request_of = {column: n for n, ask in enumerate(plan.asks) for column in ask.columns}
+    last = max(request_of[column] for column in plan.slots)
+    names = list(plan.names) or [0] * interfaces
+    assert len(set(names) - {0}) == sum(mark != 0 for mark in marks[:interfaces])
+    for i, column in enumerate(names):
+        if column:
+            own = max(request_of[plan.slots[slot]] for slot in plan.interface_slots(i))
+            assert plan.columns[column] == child(IF_NAME if marks[i] == BY_NAME else IF_DESCR, i + 1)
+            assert request_of[column] == own or (request_of[column] >= last and not riding) or max_varbinds < 7
+            assert request_of[column] >= own
+
+
+def test_the_names_of_48_interfaces_cost_one_request():
+    oids = [parse_oid(f"1.3.6.1.4.1.99999.{n}") for n in range(20)]
+    plain = make_plan(oids, range(1, 49), bytes(96), 48)
+    named = make_plan(oids, range(1, 49), bytes(96), 48, watch=Watch(bytes([BY_NAME]) * 48, 10))
+    assert len(named.asks) == len(plain.asks) + 1
+    assert named.names == range(1 + 20 + 48 * 6, 1 + 20 + 48 * 7)
+
+
+def test_requests_leave_room_for_the_longest_name():
+    """An answer of 48 names of 60 octets is no datagram of 1,472."""
+    named = make_plan([], range(1, 49), bytes(96), 48, watch=Watch(bytes([BY_DESCR]) * 48, 66))
+    assert max(sum(column in named.names for column in ask.columns) for ask in named.asks) <= 1472 // (66 + 15)

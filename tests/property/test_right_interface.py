@@ -1,5 +1,6 @@
 """Whatever a device does to its interfaces, and however it answers: a counter is that of the interface that is meant."""
 
+import pytest
 import structlog
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from towerops_agent.model import Interface
 from towerops_agent.polling.course.device import make_device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import Poller
+from towerops_agent.snmp.wire.exchange import NoReply
 
 HOST = "192.0.2.1"
 NAMES = [b"eth0", b"eth1", b"pppoe-wan", b"B\xfcro", "Büro-2".encode(), b"lte1"]
@@ -99,3 +101,89 @@ def test_a_device_without_shortcomings_delivers_all_that_it_has():
     result = virtual_time.run(Poller(FakeClient({HOST: box}), Planner()).poll(device, 60.0))
     assert [owner(value) for value in result.poll.values[::6]] == [2, 1, 4]
     assert result.missing == {}
+
+
+class Lossy(FakeClient):
+    """Loses the requests with these numbers; no two replies arrive at one time."""
+
+    def __init__(self, box, lost):
+        super().__init__({HOST: box})
+        self.lost = lost
+
+    async def reply(self, host, security, request, timeouts_s):
+        self.wall_us += 1000
+        if len(self.requests) in self.lost:
+            return NoReply("timeout", len(timeouts_s))
+        return await super().reply(host, security, request, timeouts_s)
+
+
+def moved(rows, how, by, part):
+    """The rows after a move that nothing signals: each counter of the new rows is larger than that of the old."""
+    named = {number: Row(number, f"eth{number}".encode()) for number in range(1, 2 * len(rows) + by + 2)}
+    if how == "shift":
+        return {index: named[row.number + by] for index, row in rows.items()}
+    if how == "one":
+        one = sorted(rows)[by % len(rows)]
+        return {**rows, one: named[rows[one].number + len(rows)]}
+    if how == "nameless":
+        return {index: Row(row.number + len(rows), b"") if index % part == 0 else row for index, row in rows.items()}
+    if how == "swap":
+        first, *_, last = sorted(rows)
+        return {**rows, first: rows[last], last: rows[first]}
+    return rows
+
+
+MOVES = ["", "shift", "one", "swap", "nameless"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from([13, 14, 24, 48, 49, 96, 200]),
+    st.lists(st.tuples(st.sampled_from(MOVES), st.integers(1, 7), st.integers(2, 9)), max_size=3),
+    st.sampled_from([100, 100, 48, 24, 7]),
+    st.frozensets(st.integers(1, 120), max_size=5),
+    st.booleans(),
+)
+def test_a_move_that_nothing_signals_is_seen_in_the_poll_in_which_it_is_read(count, moves, limit, lost, without_names):
+    """No restart, no ifTableLastChange, no counter that falls; on devices with more interfaces than a few. From the first poll
+    after the move on, no counter is another interface's, whichever requests are lost."""
+    box, device = many(count, Defects(limit=limit, without=frozenset(NAME_COLUMNS[:1]) if without_names else frozenset()))
+    for result, rows in polled(box, device, [("", 1, 2), ("", 1, 2), *moves], lost):
+        there = {row.number for row in rows.values() if row.name}
+        for n, first in zip(range(1, count + 1), range(0, 6 * count, 6), strict=True):
+            values = set(result.poll.values[first : first + 6]) if result.poll else {None}
+            assert values == {None} or (n in there and {owner(value) for value in values - {None}} == {n})
+
+
+def many(count, defects):
+    """A device with so many interfaces, and all of them configured."""
+    names = {index: f"eth{index}" for index in range(1, count + 1)}
+    box = RenumberingDevice({index: Row(index, name.encode()) for index, name in names.items()}, defects)
+    return box, devices.device_of(HOST, tuple(Interface(f"i{index}", index, name) for index, name in names.items()))
+
+
+def polled(box, device, moves, lost=frozenset()):
+    """The result of a poll after each move, with the rows that it met."""
+
+    async def main():
+        poller = Poller(Lossy(box, lost), Planner())
+        results = []
+        for move in moves:
+            box.rows = moved(box.rows, *move)
+            box.polls += 1
+            box.ticks += 6000
+            results.append((await poller.poll(device, 600.0), box.rows))
+        return results
+
+    with structlog.testing.capture_logs():
+        return virtual_time.run(main())
+
+
+@pytest.mark.parametrize("count", [13, 48, 200])
+def test_interfaces_that_swap_without_a_sign_are_delivered_in_the_same_poll(count):
+    """So that the property above is not kept by delivering nothing."""
+    box, device = many(count, Defects())
+    results = polled(box, device, [("", 1, 2), ("", 1, 2), ("swap", 1, 2), ("", 1, 2)])
+    for result, _ in results:
+        assert [owner(value) for value in result.poll.values[::6]] == list(range(1, count + 1))
+        assert result.missing == {}

@@ -1,6 +1,7 @@
 """Devices under polling, made from a few words."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from towerops_agent.model import Credentials, Equipment, Interface, Secret, Sensor, SnmpVersion
 from towerops_agent.polling.course.device import Device, make_device
@@ -36,3 +37,9 @@ def equipment(
 def device(planner: Planner | None = None, before: Device | None = None, **wanted: object) -> Device:
     """As `equipment` takes it. `before`: the device under its configuration before."""
     return make_device(equipment(**wanted), LAYOUT, b"digest", planner or Planner(), before)  # type: ignore[arg-type]
+
+
+def device_of(host: str, interfaces: tuple[Interface, ...], version: str = "2c") -> Device:
+    """A device with these interfaces, and nothing else."""
+    wanted = replace(equipment(host=host, version=version), interfaces=interfaces)
+    return make_device(wanted, LAYOUT, b"digest", Planner())

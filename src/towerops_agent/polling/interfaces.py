@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from towerops_agent.polling.course.device import Device, first_width, replan
-from towerops_agent.polling.course.evidence import folded, has_fallen, has_gone_on, has_passing, is_name, named_of
+from towerops_agent.polling.course.evidence import has_fallen, has_gone_on, has_passing, named_of, unproven
 from towerops_agent.polling.course.identity import MOST_ROWS, Course, Get, Identities, Interfaces, Rows, Values, Walk, identify
 from towerops_agent.polling.course.news import (
     Ambiguous,
@@ -67,6 +67,15 @@ class Verifier:
         self._planner = planner
         self._asker = _Asker(ask, device.security.version, device.traits, is_over)
         self._news = news
+        self._unproven: list[int] = []
+
+    async def prepare(self) -> None:
+        """Ask for unknown names before the counters are read, if the device is too slow for asking afterwards."""
+        device, traits = self._device, self._device.traits
+        if not (traits.riding and traits.answers):
+            return
+        if traits.check or any(traits.marks[i] in _UNKNOWN for i in named_of(device.if_names)):
+            await self._identify(thorough=True, look=True)
 
     async def verify(self, progress: PollProgress, read_all: Callable[[], Awaitable[PollProgress]]) -> PollProgress:
         """After the counters are read: compare names if interfaces may have moved, or if it is time to.
@@ -81,24 +90,41 @@ class Verifier:
             changed = self._has_changed(progress)
             due = device.check_in <= 0
             plan, marks = device.plan, traits.marks
+            silent, renamed = unproven(progress, marks, device.if_names)
             if restarts and (device.octets is None or fallen or not has_gone_on(device.octets, progress)):
                 self._restart()
-            elif not (traits.check or changed or restarts or _misnamed(device, progress)):
+            elif not (traits.check or changed or restarts or silent or renamed):
                 if plan.names and due and not _is_unsettled(device):
                     device.check_in = LOOK_AGAIN_POLLS  # the names came with the counters
                     return progress
                 if not due and (plan.names or not fallen):
                     return progress
+            if self._asker.is_over():
+                break
             begun_anew, restarts = traits.check and restarts, False
             every = changed or due or traits.check
             await self._identify(thorough=changed or traits.check or (due and has_passing(device.if_names)), look=every)
             self._learn_from(plan.if_indexes, marks, changed)
-            if plan.values == device.plan.values and not begun_anew:
+            if plan.values == device.plan.values and not begun_anew and not renamed:
                 return progress
             progress = await read_all()
             if not progress.heard:
-                break
+                return progress
+        silent, renamed = unproven(progress, traits.marks, device.if_names)
+        self._unproven = [*silent, *renamed]
         return progress
+
+    def withheld(self, progress: PollProgress) -> dict[int, str]:
+        """The interfaces whose counters are withheld, and why: it is not (or no longer) known that they are theirs."""
+        device, marks = self._device, self._device.traits.marks
+        named = named_of(device.if_names)
+        if device.traits.check:
+            return dict.fromkeys(named, Reason.UNVERIFIED)
+        withheld: dict[int, str] = {i: _WITHHELD[marks[i]] for i in named if marks[i] in _WITHHELD}
+        for i in [i for i in withheld if marks[i] == NOTHING]:
+            if all(progress.tags[progress.slots[slot]] in (0, *ABSENT) for slot in progress.plan.interface_slots(i)):
+                del withheld[i]  # nothing to withhold: the device's own answer counts
+        return withheld | dict.fromkeys(self._unproven, Reason.UNVERIFIED)
 
     def _seems_to_restart(self, progress: PollProgress) -> bool:
         """Whether the device's sysUpTime shows that it has restarted. If its counters went on since the last poll, it has not."""
@@ -112,7 +138,7 @@ class Verifier:
             mark in CONFIRMED and (now not in CONFIRMED or if_indexes[i] != device.plan.if_indexes[i])
             for i, (mark, now) in enumerate(zip(marks, traits.marks, strict=True))
         )
-        traits.restless |= moved and not any(isinstance(news, Restarted) for news in self._news)
+        traits.riding |= moved and not any(isinstance(news, Restarted) for news in self._news)
         traits.false_changes = traits.false_changes + 1 if changed and not moved else 0
         if traits.false_changes >= LAST_CHANGE_PATIENCE:
             traits.last_change = USELESS
@@ -173,19 +199,6 @@ class Verifier:
                 self._news.append(Back(name, now))
 
 
-def _misnamed(device: Device, progress: PollProgress) -> list[int]:
-    """The interfaces whose counters did not arrive together with their name."""
-    plan = progress.plan
-    misnamed = []
-    for i, column in enumerate(plan.names):
-        if column and device.traits.marks[i] in CONFIRMED:
-            with_name = is_name(progress.tags[column], progress.values[column], folded(device.if_names[i]))
-            last_us = max(progress.received_us[progress.slots[slot]] for slot in plan.interface_slots(i))
-            if not with_name or progress.received_us[column] < last_us:
-                misnamed.append(i)
-    return misnamed
-
-
 _WITHHELD: Final = {
     UNCHECKED: Reason.UNVERIFIED,
     DOUBTED: Reason.UNVERIFIED,
@@ -195,19 +208,7 @@ _WITHHELD: Final = {
 }
 
 
-def withheld_of(device: Device, progress: PollProgress) -> dict[int, str]:
-    """The interfaces whose counters are withheld, and why: it is not (or no longer) known that they are theirs."""
-    named = named_of(device.if_names)
-    if device.traits.check:
-        return dict.fromkeys(named, Reason.UNVERIFIED)
-    marks = device.traits.marks
-    withheld: dict[int, str] = {i: _WITHHELD[marks[i]] for i in named if marks[i] in _WITHHELD}
-    for i in [i for i in withheld if marks[i] == NOTHING]:
-        if all(progress.tags[progress.slots[slot]] in (0, *ABSENT) for slot in progress.plan.interface_slots(i)):
-            del withheld[i]  # nothing to withhold: the device's own answer counts
-    for i in _misnamed(device, progress):
-        withheld[i] = Reason.UNVERIFIED
-    return withheld
+_UNKNOWN: Final = (UNCHECKED, DOUBTED)
 
 
 def _is_unsettled(device: Device) -> bool:
@@ -243,7 +244,7 @@ class _Asker:
         self._ask = ask
         self._version = version
         self._traits = traits
-        self._is_over = is_over
+        self.is_over = is_over
 
     async def get(self, question: Get) -> Values:
         traits = self._traits
@@ -252,7 +253,7 @@ class _Asker:
         sizes = traits.sizes
         lost = 0
         while (ask := progress.next_ask()) is not None:
-            if self._is_over() or lost > MOST_LOST:
+            if self.is_over() or lost > MOST_LOST:
                 progress.stop(Reason.DEADLINE if lost <= MOST_LOST else Reason.TIMEOUT)
                 break
             answer = await self._ask(ask.request, ask.attempts)
@@ -276,7 +277,7 @@ class _Asker:
         course = WalkCourse(question.column, self._version, bulk=traits.bulk, most_rows=MOST_ROWS)
         rows: list[Varbind] = []
         while (request := course.next_request()) is not None:
-            if self._is_over():
+            if self.is_over():
                 return Rows(rows, complete=False)
             rows += course.take(await self._ask(request, ATTEMPTS))
         if self._version is not Version.V1 and course.end is WalkEnd.COMPLETE:

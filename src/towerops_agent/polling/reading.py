@@ -33,7 +33,7 @@ from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.spacing import Spacing, unanswered
 from towerops_agent.polling.course.traits import ATTEMPTS
-from towerops_agent.polling.interfaces import Verifier, withheld_of
+from towerops_agent.polling.interfaces import Verifier
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.session import Asker, Session
 from towerops_agent.snmp.wire.ber import Oid
@@ -153,16 +153,17 @@ class _Course:
         started_at_us = time.time_ns() // 1000
         self._deadline = asyncio.get_running_loop().time() + within_s
         device, traits = self._device, self._device.traits
-        learned = (traits.widths, traits.max_varbinds)
+        learned = (traits.widths, traits.max_varbinds, traits.riding)
         verifier = Verifier(device, self._planner, self._ask, self._is_over, self._news)
+        await verifier.prepare()
         progress = await self._read_all()
         withheld: dict[int, str] = {}
         if progress.heard:
             progress = await verifier.verify(progress, self._read_all)
-            withheld = withheld_of(device, progress)
+            withheld = verifier.withheld(progress)
             device.octets = octets_of(progress, device.octets) if device.if_indexes else None
         progress.finish()
-        if (traits.widths, traits.max_varbinds) != learned:
+        if (traits.widths, traits.max_varbinds, traits.riding) != learned:
             replan(device, self._planner, device.plan.if_indexes)
         interpretation = interpret(progress, device.layout, started_at_us, withheld, traits.units)
         if interpretation.units != traits.units:
@@ -194,6 +195,7 @@ class _Course:
             elif self._rtt_s is None:
                 self._rtt_s = answer.rtt_s
             progress.take(ask, answer)
+        device.traits.riding |= Reason.DEADLINE in progress.failures.values()
         progress.settle()
         return progress
 
@@ -209,6 +211,7 @@ class _Course:
         if traits.spacing is not None:
             wait_s, timeouts_s = traits.spacing.schedule(now_s, timeouts_s)
             if now_s + max(wait_s, timeouts_s[0] if len(timeouts_s) > 1 and not wait_s else 0.0) > self._deadline:
+                self._deadline = now_s
                 return NoReply(Reason.DEADLINE, 0)
             await asyncio.sleep(wait_s)
             now_s += wait_s

@@ -13,11 +13,11 @@ from typing import Final
 import msgspec
 
 from towerops_agent.model import Credentials, DeviceState, Equipment, Layout, Secret, SnmpVersion, Transport, UsmUser
-from towerops_agent.polling.course.evidence import has_passing
+from towerops_agent.polling.course.evidence import has_passing, octets_at_most
 from towerops_agent.polling.course.interpret import carry_over
 from towerops_agent.polling.course.plan import NO_WATCH, Plan, Planner, Watch
 from towerops_agent.polling.course.spacing import Spacing
-from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, UNKNOWN, USELESS, Traits
+from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, UNKNOWN, UNVERIFIABLE, USELESS, Traits
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.snmp.wire.message import Community, Version
 from towerops_agent.snmp.wire.oddities import Oddity
@@ -139,11 +139,13 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
 def replan(device: Device, planner: Planner, if_indexes: Sequence[int]) -> None:
     """Make the device's plan ask for interfaces at these indexes, with its current traits."""
     traits = device.traits
-    names = bytes(mark if mark in CONFIRMED else 0 for mark in traits.marks)
+    watched = CONFIRMED if device.security.version is Version.V1 else CONFIRMED | {UNVERIFIABLE}
+    names = bytes(mark if mark in watched else 0 for mark in traits.marks)
     last_change = traits.last_change is not None and traits.last_change != USELESS
     watch = NO_WATCH
     if last_change or any(names):
-        watch = Watch(names, traits.restless or has_passing(device.if_names), last_change)
+        riding = traits.riding or has_passing(device.if_names)
+        watch = Watch(names, octets_at_most(device.if_names), riding, last_change)
     device.plan = planner.plan(device.plan.sensors, if_indexes, traits.widths, traits.max_varbinds, watch)
 
 
@@ -231,7 +233,7 @@ class _Learned(msgspec.Struct, array_like=True):
     mute: frozenset[bytes]
     any_address: bool
     last_change: int | None
-    restless: bool
+    riding: bool
     bulk: bool
     refused_names: frozenset[bytes]
     index_lies: bool

@@ -6,6 +6,7 @@ interface's. Sixteen octets an interface stay in memory between polls: for each 
 for one that was not there. Pure. Source: RFC 2863 §6 (ifName, ifDescr: DisplayString and SnmpAdminString).
 """
 
+import math
 import re
 from array import array
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Final
 
 from towerops_agent.polling.course.plan import PER_INTERFACE
 from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.traits import CONFIRMED, UNVERIFIABLE
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Value
 
@@ -22,6 +24,7 @@ KINDS: Final = 1024
 """How many sets of names are remembered: devices of a kind share theirs."""
 
 _PADDING: Final = " \0\t\r\n"
+_ROUNDED: Final = 8
 
 
 _PASSING = re.compile(r"<|(ppp|l2tp|pptp|sstp|ovpn|lte|wwan|tun|tap|veth|cap|vpn|dialer|virtual-access)", re.IGNORECASE)
@@ -37,6 +40,12 @@ def has_passing(names: tuple[str, ...]) -> bool:
 def named_of(names: tuple[str, ...]) -> tuple[int, ...]:
     """Which of these are names, by their places: more than blanks."""
     return tuple(i for i, name in enumerate(names) if folded(name))
+
+
+@lru_cache(maxsize=KINDS)
+def octets_at_most(names: tuple[str, ...]) -> int:
+    """How long the longest of these is in an answer, rounded up: plans are shared."""
+    return 2 + _ROUNDED * math.ceil(max(len(name.encode("utf-8", "replace")) for name in names) / _ROUNDED)
 
 
 def folded(name: str) -> str:
@@ -80,6 +89,49 @@ def _latin(name: str) -> bytes | None:
         return name.encode("latin-1")
     except UnicodeEncodeError:
         return None
+
+
+# Names that were asked with the counters
+
+
+def unproven(progress: PollProgress, marks: bytes, if_names: tuple[str, ...]) -> tuple[list[int], list[int]]:
+    """Interfaces whose counters did not arrive before, or with, their name; and those that have another name than they had.
+
+    What was right afterwards was right while the counters were read. `marks`: which are watched, as when the plan was made.
+    """
+    plan = progress.plan
+    if not plan.names or _all_proven(progress, if_names):
+        return [], []
+    silent, renamed = [], []
+    for i, column in enumerate(plan.names):
+        if not column or marks[i] not in _WATCHED:
+            continue
+        tag, value = progress.tags[column], progress.values[column]
+        read_us = max(progress.received_us[progress.slots[slot]] for slot in plan.interface_slots(i))
+        if not read_us:
+            continue  # there is nothing to prove
+        if not tag or progress.received_us[column] < read_us:
+            silent.append(i)
+        elif bool(readings(tag, value)) if marks[i] == UNVERIFIABLE else not is_name(tag, value, folded(if_names[i])):
+            renamed.append(i)
+    return silent, renamed
+
+
+_WATCHED: Final = CONFIRMED | {UNVERIFIABLE}
+
+
+def _all_proven(progress: PollProgress, if_names: tuple[str, ...]) -> bool:
+    """Whether the names follow all counters, and are the configured ones to the octet: the usual case of many interfaces."""
+    names, slots = progress.plan.names, progress.slots
+    if not isinstance(names, range) or not isinstance(slots, range):
+        return False
+    received_us = progress.received_us
+    if min(received_us[names.start : names.stop]) < max(received_us[slots.start : slots.stop]):
+        return False
+    try:
+        return tuple([value.decode() for value in progress.values[names.start : names.stop]]) == if_names  # type: ignore[union-attr]
+    except (AttributeError, UnicodeDecodeError):
+        return False
 
 
 # Octet counters

@@ -6,13 +6,13 @@ Pure. Sizes in octets; a request and the answer that is expected to it stay with
 headers). Columns of ifTable and ifXTable: RFC 2863 §6.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
 from towerops_agent.model import INTERFACE_COLUMNS
-from towerops_agent.polling.course.traits import ATTEMPTS, BY_DESCR, BY_NAME, NARROW
+from towerops_agent.polling.course.traits import ATTEMPTS, BY_DESCR, BY_NAME, NARROW, UNVERIFIABLE
 from towerops_agent.snmp.wire.ber import Oid, child, parse_oid
 from towerops_agent.snmp.wire.message import Request
 
@@ -35,7 +35,7 @@ IF_TABLE_LAST_CHANGE: Final = parse_oid("1.3.6.1.2.1.31.1.5.0")
 """sysUpTime when an interface last came or went."""
 
 RIDING_AT_MOST: Final = 12
-"""The names of so few interfaces are asked together with their counters in each poll, though it may cost a request more."""
+"""The names of so few interfaces are asked in the requests of their counters, though it may cost a request more."""
 
 _OTHERS: Final = (child(_IF_ENTRY, 14), child(_IF_ENTRY, 20), child(_IF_ENTRY, 13), child(_IF_ENTRY, 19))
 """ifInErrors, ifOutErrors, ifInDiscards, ifOutDiscards: as INTERFACE_COLUMNS goes on."""
@@ -72,7 +72,8 @@ class Plan:
 
     `columns`: each OID that is asked, once; the first is sysUpTime.
     `slots`: for each value of a Poll, in the layout's order, the column that it is in.
-    `names`: for each interface, the column of its name, which is asked in the same request; 0 for none. Empty if none is asked.
+    `names`: for each interface, the column of its name, which is asked in the request of its counters or after all of them; 0 for
+    none. Empty if none is asked.
     `last_change`: the column of ifTableLastChange, 0 if it is not asked.
     `asks`: together they ask all columns, in order; the columns of each are a range.
     """
@@ -82,7 +83,7 @@ class Plan:
     sensor_count: int
     if_indexes: tuple[int, ...]
     asks: tuple[Ask, ...]
-    names: tuple[int, ...] = ()
+    names: Sequence[int] = ()
     last_change: int = 0
 
     @property
@@ -103,14 +104,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is asked beside the values, to see that interfaces have not moved.
+    """What is asked beside the values, to see in each poll that interfaces have not moved.
 
-    `names`: an octet per interface, BY_NAME or BY_DESCR for one whose ifName or ifDescr was compared; `always`: whatever it takes
-    `last_change`: ifTableLastChange.
+    `names`: an octet per interface: BY_NAME or BY_DESCR for one whose ifName or ifDescr was compared, UNVERIFIABLE for one that
+    has none, else 0. `name_octets`: how long the longest is, with its header. `riding`: each is asked in the request of its
+    counters, whatever it takes. `last_change`: ifTableLastChange.
     """
 
     names: bytes = b""
-    always: bool = False
+    name_octets: int = 0
+    riding: bool = False
     last_change: bool = False
 
 
@@ -128,16 +131,14 @@ def make_plan(
     """The plan that reads these sensors and interfaces with at most `max_varbinds` a request.
 
     `widths`: two octets per interface (see Traits.widths); a counter of UNKNOWN width is asked as the wide one.
-    An interface's columns share a request if they fit, so that they have one time. Names are added if that costs no request,
-    or if there are few, or if `watch` requires it.
+    An interface's columns share a request if they fit, so that they have one time. Its name shares it too if there are few, if
+    that costs no request, or if `watch` requires it; else the names follow all counters.
     """
-    parts = (sensors, if_indexes, widths, max_varbinds, max_octets, watch)
-    plan = _make_plan(*parts, with_names=False)
-    if not any(mark in _NAME_COLUMNS for mark in watch.names):
+    plan = _make_plan(sensors, if_indexes, widths, max_varbinds, max_octets, watch, riding=True)
+    if not any(watch.names) or watch.riding or len(if_indexes) <= RIDING_AT_MOST:
         return plan
-    named = _make_plan(*parts, with_names=True)
-    few = len(if_indexes) <= RIDING_AT_MOST
-    return named if watch.always or few or len(named.asks) == len(plan.asks) else plan
+    behind = _make_plan(sensors, if_indexes, widths, max_varbinds, max_octets, watch, riding=False)
+    return behind if len(behind.asks) < len(plan.asks) else plan
 
 
 def _make_plan(
@@ -148,55 +149,58 @@ def _make_plan(
     max_octets: int,
     watch: Watch,
     *,
-    with_names: bool,
+    riding: bool,
 ) -> Plan:
     position: dict[Oid, int] = {SYS_UP_TIME: 0}
     if watch.last_change:
         position[IF_TABLE_LAST_CHANGE] = 1
     slots: list[int] = []
     groups: list[list[Oid]] = [list(position)]
-    name_columns: list[int] = []
+    names = [
+        child(_NAME_COLUMNS[mark], if_index) if mark in _NAME_COLUMNS else b""
+        for if_index, mark in zip(if_indexes, watch.names, strict=False)
+    ]
 
-    def place(names: Iterable[Oid]) -> tuple[list[int], list[Oid]]:
-        """The columns of these, and which of them are new."""
-        fresh = [name for name in dict.fromkeys(names) if name not in position]
-        for name in fresh:
-            position[name] = len(position)
-        return [position[name] for name in names], fresh
+    def place(oids: Iterable[Oid]) -> list[Oid]:
+        """Those of these that have no column yet, which they now have."""
+        fresh = [oid for oid in dict.fromkeys(oids) if oid not in position]
+        for oid in fresh:
+            position[oid] = len(position)
+        return fresh
 
     for oid in sensors:
-        columns, fresh = place([oid])
-        slots += columns
-        groups += [fresh] if fresh else []
+        groups.append(place([oid]))
+        slots.append(position[oid])
     for i, if_index in enumerate(if_indexes):
-        names = interface_columns(if_index, widths[2 * i], widths[2 * i + 1])
-        name_column = _NAME_COLUMNS.get(watch.names[i]) if with_names else None
-        if name_column is not None:
-            names.append(child(name_column, if_index))
-        columns, fresh = place(names)
-        slots += columns[:PER_INTERFACE]
-        groups += [fresh] if fresh else []
-        name_columns.append(columns[-1] if name_column is not None else 0)
+        oids = interface_columns(if_index, widths[2 * i], widths[2 * i + 1])
+        groups.append(place([*oids, names[i]] if riding and names and names[i] else oids))
+        slots += [position[oid] for oid in oids]
+    if not riding:
+        groups += [[name] for name in place(filter(None, names))]
     all_columns = tuple(position)
     asks = []
     first = 0
-    for names in _pack(groups, max_varbinds, max_octets):
-        asks.append(Ask(Request(tuple(names)), range(first, first + len(names))))
-        first += len(names)
-    first_slot = 2 if watch.last_change else 1
-    in_order = range(first_slot, first_slot + len(slots))
+    for oids in _pack([group for group in groups if group], max_varbinds, max_octets, dict.fromkeys(names, watch.name_octets)):
+        asks.append(Ask(Request(tuple(oids)), range(first, first + len(oids))))
+        first += len(oids)
     return Plan(
         all_columns,
-        in_order if slots == list(in_order) else tuple(slots),
+        _in_order(slots),
         len(sensors),
         tuple(if_indexes),
         tuple(asks),
-        tuple(name_columns) if with_names else (),
+        _in_order([position.get(name, 0) for name in names]) if any(names) else (),
         int(watch.last_change),
     )
 
 
-_NAME_COLUMNS: Final = {BY_NAME: IF_NAME, BY_DESCR: IF_DESCR}
+def _in_order(columns: list[int]) -> Sequence[int]:
+    """As a range if it is one: it is smaller, and a slice of what was read."""
+    run = range(columns[0], columns[0] + len(columns)) if columns else range(0)
+    return run if columns == list(run) else tuple(columns)
+
+
+_NAME_COLUMNS: Final = {BY_NAME: IF_NAME, BY_DESCR: IF_DESCR, UNVERIFIABLE: IF_DESCR}
 
 
 def interface_columns(if_index: int, in_width: int, out_width: int) -> list[Oid]:
@@ -205,14 +209,18 @@ def interface_columns(if_index: int, in_width: int, out_width: int) -> list[Oid]
     return [child(column, if_index) for column in (*octets, *_OTHERS)]
 
 
-def _pack(groups: list[list[Oid]], max_varbinds: int, max_octets: int) -> Iterator[list[Oid]]:
-    """Requests of whole groups if they fit, else of parts of them."""
+def _pack(groups: list[list[Oid]], max_varbinds: int, max_octets: int, text_octets: Mapping[Oid, int]) -> Iterator[list[Oid]]:
+    """Requests of whole groups if they fit, else of parts of them. `text_octets`: the size of the values that are texts."""
+
+    def octets_of(oids: Iterable[Oid]) -> int:
+        return sum(_varbind_octets(oid, text_octets.get(oid, _VALUE_OCTETS)) for oid in oids)
+
     names: list[Oid] = []
     octets = _MESSAGE_OCTETS
     for group in groups:
-        whole = len(group) <= max_varbinds and _MESSAGE_OCTETS + sum(map(_varbind_octets, group)) <= max_octets
+        whole = len(group) <= max_varbinds and _MESSAGE_OCTETS + octets_of(group) <= max_octets
         for part in [group] if whole else [[name] for name in group]:
-            size = sum(map(_varbind_octets, part))
+            size = octets_of(part)
             if names and (len(names) + len(part) > max_varbinds or octets + size > max_octets):
                 yield names
                 names, octets = [], _MESSAGE_OCTETS
@@ -222,9 +230,9 @@ def _pack(groups: list[list[Oid]], max_varbinds: int, max_octets: int) -> Iterat
         yield names
 
 
-def _varbind_octets(name: Oid) -> int:
+def _varbind_octets(name: Oid, value_octets: int) -> int:
     """The size of a varbind with this name in an answer: two headers (of two octets; four from 128 on), name and value."""
-    return (4 if len(name) < 0x70 else 8) + len(name) + _VALUE_OCTETS
+    return (4 if len(name) + value_octets < 0x7B else 8) + len(name) + value_octets
 
 
 class Planner:

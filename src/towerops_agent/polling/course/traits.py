@@ -83,7 +83,8 @@ class Traits:
     `last_change`: ifTableLastChange when the names were compared; None: not known, or not there; USELESS: not reliable.
     `false_changes`: how often in a row it has changed although no interface had moved.
     `bulk`: whether it supports GETBULK, as far as is known.
-    `restless`: its interfaces have moved while it was running, so their names are asked in each poll.
+    `riding`: the names of its interfaces are asked in the requests of their counters, as interfaces have moved while it was
+    running, or a poll did not end in time.
     `check`: the interfaces' names are to be compared before a counter of theirs counts: the first time, and after a reboot.
     `booted_at_us`: when the device started, by our wall clock. `uptime`: its last sysUpTime, in hundredths of a second.
     `mute`: OIDs that the device never answers, even one at a time: asked last, once, so that they cost little.
@@ -108,7 +109,7 @@ class Traits:
     marks: bytes = b""
     last_change: int | None = None
     false_changes: int = 0
-    restless: bool = False
+    riding: bool = False
     bulk: bool = True
     check: bool = True
     booted_at_us: int | None = None

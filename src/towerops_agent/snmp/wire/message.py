@@ -5,6 +5,7 @@ A Request's varbinds are encoded once, however many devices it is sent to; a Pdu
 Pure. Source: RFC 1157 §4, RFC 1901 §3, RFC 3416 §3 and §4.2.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -250,7 +251,9 @@ def _decode_as_asked(data: bytes, offset: int, end: int, heads: Sequence[bytes])
     if at != end:
         return None
     values: list[Any] = list(map(int.from_bytes, contents))  # big-endian
-    if all(contents) and all(map(le, values, map(_UNSIGNED_MAXIMA.__getitem__, tags))):  # all are unsigned: the usual case
+    if all(contents) and all(map(le, values, map(_MAXIMA.__getitem__, tags))):  # all are unsigned, or names: the usual case
+        if ber.OCTET_STRING in tags:
+            values = [octets if tag == ber.OCTET_STRING else n for tag, octets, n in zip(tags, contents, values, strict=True)]
         return bytes(tags), values
     for i, octets in enumerate(contents):
         tags[i], values[i] = _decode_value(tags[i], octets)
@@ -338,7 +341,7 @@ _UNSIGNED_MAXIMUM: Final = {
     ber.UINTEGER32: 0xFFFFFFFF,
     ber.COUNTER64: 0xFFFFFFFFFFFFFFFF,
 }
-_UNSIGNED_MAXIMA: Final = [_UNSIGNED_MAXIMUM.get(tag, -1) for tag in range(256)]
+_MAXIMA: Final = [math.inf if tag == ber.OCTET_STRING else _UNSIGNED_MAXIMUM.get(tag, -1) for tag in range(256)]
 _OCTETS: Final = frozenset((ber.OCTET_STRING, ber.OBJECT_IDENTIFIER, ber.IP_ADDRESS, ber.OPAQUE, ber.NSAP_ADDRESS))
 _EMPTY: Final = frozenset((ber.NULL, ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW))
 

@@ -271,3 +271,40 @@ def by_name(*names: str, version: str = "2c") -> Device:
     equipment = devices.equipment(host=HOST, version=version, sensors=[])
     interfaces = tuple(Interface(f"i {name}", 0, name) for name in names)
     return make_device(type(equipment)(**{**fields(equipment), "interfaces": interfaces}), devices.LAYOUT, b"", Planner())
+
+
+def many(count: int) -> dict[int, str]:
+    return {index: f"ether{index}" for index in range(1, count + 1)}
+
+
+def test_a_device_that_is_too_slow_for_one_interval_is_asked_for_each_name_with_its_counters():
+    """Else a poll that its deadline ends would have no name at all, and no interface could be delivered."""
+
+    class Slow(FakeClient):
+        async def reply(self, host, security, request, timeouts_s):
+            self.rtt_s[HOST] = 0.3 * len(request.names)
+            return await super().reply(host, security, request, (60.0,))
+
+    device = configured(many(48))
+
+    async def main() -> list[PollResult]:
+        poller = Poller(Slow({HOST: box(many(48), 500_000)}), Planner())
+        return [await poller.poll(device, 60.0) for _ in range(4)]
+
+    results = virtual_time.run(main())
+    delivered = [[value for value in octets_in(result) if value is not None] for result in results]
+    assert [len(values) for values in delivered[:1]] == [0]
+    assert all(len(values) >= 20 for values in delivered[2:])
+    assert delivered[-1] == [counter(name) for name in list(many(48).values())[: len(delivered[-1])]]
+
+
+def test_an_interface_that_had_no_name_and_has_another_ones_is_not_read_from_then_on():
+    """In the very poll, though its counters go on."""
+    device = configured({**many(14), 7: "uplink"})
+    nameless = [box({**many(14), 7: ""}, uptime, column="1.3.6.1.2.1.2.2.1.2") for uptime in (500_000, 506_000)]
+    results = poll(device, *nameless)
+    assert device.traits.marks[6] == UNVERIFIABLE
+    assert [octets_in(result)[6] for result in results] == [counter("")] * 2
+    (result,) = poll(device, box({**many(14), 7: "zzz"}, 512_000, column="1.3.6.1.2.1.2.2.1.2"))
+    assert octets_in(result)[6] is None
+    assert result.missing == {"interface_away": 6}
