@@ -96,7 +96,7 @@ def _undelivered(snapshot: Snapshot, api: Api) -> int:
     """Metrics that were read, and at the end are neither at the API nor kept for it."""
     tally = api.tally()
     assert not tally["duplicates"], "a batch was sent twice"
-    return sum(snapshot.counters["readings"].values()) - tally["sensors"] - tally["interfaces"] - snapshot.backlog.metrics
+    return sum(snapshot.counters["readings"].values()) - tally["sensors"] - tally["interfaces"] - snapshot.pending.metrics
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def main(count: int, minutes: int) -> None:
         tally = api.tally()
         snapshot = agent.stop()
         readings = sum(snapshot.counters["readings"].values())
-        lost = readings - tally["sensors"] - tally["interfaces"] - snapshot.backlog.metrics
+        lost = readings - tally["sensors"] - tally["interfaces"] - snapshot.pending.metrics
         tally_at_end = api.tally()
     backlog = _backlog(tally, back_s)
     fresh = sorted(arrived - first for arrived, first, _, _ in tally["arrivals"] if first >= back_s)
