@@ -107,7 +107,7 @@ class Watch:
     """What is asked beside the values, to see in each poll that interfaces have not moved.
 
     `names`: an octet per interface: BY_NAME or BY_DESCR for one whose ifName or ifDescr was compared, UNVERIFIABLE for one that
-    has none, else 0. `name_octets`: how long the longest is, with its header. `riding`: each is asked in the request of its
+    lacks a name, else 0. `name_octets`: how long the longest is, with its header. `riding`: each is asked in the request of its
     counters, whatever it takes. `last_change`: ifTableLastChange.
     """
 
