@@ -1,4 +1,4 @@
-"""Durations, moments, sizes, counts and addresses as the operator reads them: each written one way in the whole agent.
+"""Durations, moments, sizes, counts, addresses and foreign texts as the operator reads them: each one way in the whole agent.
 
 Pure. Seconds (`_s`), microseconds since 1970 (`_us`), octets.
 """
@@ -53,6 +53,11 @@ def counted(count: int, noun: str) -> str:
 def address(host: str, port: int) -> str:
     """Host and port, an IPv6 address in brackets (RFC 3986 §3.2.2): `10.0.0.1:161`, `[2001:db8::1]:161`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def printable(text: str) -> str:
+    """`text` in one line, without characters that control a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 def is_loopback(host: str) -> bool:

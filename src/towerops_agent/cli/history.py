@@ -67,8 +67,8 @@ def _find(device: str, database: Path, token_file: Path | None, known: set[str])
     try:
         config = read_names(database, lambda: token.token)
     except AgentError as error:
-        if device in known:
-            return device, Names(), str(error)  # an id needs no configuration
+        if equipment_id := device if device in known else _reported_id(device, database):
+            return equipment_id, Names(), str(error)  # an id needs no configuration
         hint = "give the token, so that the agent's kept configuration can be read, or give the device's id"
         raise AgentError(f"no device with the id {device}, and names can't be looked up ({error}): {hint}") from error
     found = devices_of(config, is_called(device))
@@ -78,6 +78,18 @@ def _find(device: str, database: Path, token_file: Path | None, known: set[str])
         raise AgentError(f"no device has the name or id {device}: use a name or an id of the configuration")
     equipment_id = found[0].id if found else device
     return equipment_id, names_of(config, equipment_id), ""
+
+
+def _reported_id(device: str, database: Path) -> str:
+    """The id of the one device that the agent, running or stopped, reports under this name or address; "" if there is not one."""
+    from towerops_agent.cli.reports import read_devices
+    from towerops_agent.telemetry.views.devices import is_named
+
+    try:
+        ids = [report.id for report in read_devices(database) if is_named(report, device)]
+    except AgentError:
+        return ""
+    return ids[0] if len(ids) == 1 else ""
 
 
 def _token_of_environment() -> "Secret | None":

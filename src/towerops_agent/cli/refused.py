@@ -74,7 +74,7 @@ def _json(kept: "Iterable[QuarantinedMetric]") -> str:
 def _text(kept: "Iterable[QuarantinedMetric]") -> str:
     """A line for each series: how many of its metrics are kept, and when and why the newest one was refused."""
     from towerops_agent.delivery.course.parcel import series_of_json
-    from towerops_agent.text import moment
+    from towerops_agent.text import moment, printable
 
     newest: dict[tuple[str, str], QuarantinedMetric] = {}
     counts: dict[tuple[str, str], int] = {}
@@ -85,6 +85,8 @@ def _text(kept: "Iterable[QuarantinedMetric]") -> str:
     if not newest:
         return "no metric is kept that the server refused"
     return "\n".join(
-        f"{equipment} {series}: {counts[equipment, series]} kept, the last one refused {moment(one.at_us)}: {one.reason}"
+        printable(
+            f"{equipment} {series}: {counts[equipment, series]} kept, the last one refused {moment(one.at_us)}: {one.reason}"
+        )
         for (equipment, series), one in newest.items()
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from support.snapshots import report
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.cli.history import history
 from towerops_agent.config.document.text import config_text
@@ -15,6 +16,7 @@ from towerops_agent.config.kept import seal
 from towerops_agent.counters import Counters
 from towerops_agent.delivery.course.parcel import encode_metrics
 from towerops_agent.model import Layout, Poll, Secret
+from towerops_agent.telemetry.views.snapshot import DEVICES_KEY, encode_devices
 
 READINGS = [
     (9007199254740995, 10.0),
@@ -73,3 +75,20 @@ async def test_names_and_units_of_the_configuration_are_in_the_table_and_in_the_
     without = CliRunner().invoke(history, ["e1", "--database-path", str(database)], env={"TOWEROPS_AGENT_TOKEN": ""})
     assert without.stdout.splitlines()[1].startswith("s0  ")
     assert "sensors and interfaces are shown by their ids: " in without.stderr
+
+
+async def test_a_device_is_found_by_its_name_without_the_token_too(tmp_path: Path):
+    """By what the agent reports of its devices, here by what it left when it stopped."""
+    database = tmp_path / "agent.db"
+    then_us = time.time_ns() // 1000 - 60_000_000
+    async with Buffer(database, Counters(), clock_us=lambda: then_us, commit_window_s=0.0) as buffer:
+        layout = await buffer.register(Layout("e1", (("s0", 10.0),)))
+        buffer.add(Poll(layout, then_us, (415,), ((1, 0),), 1))
+        await buffer.flush()
+        left = [report("e1", "North", "10.0.0.1:161"), report("e2", "South", "10.0.0.2:161")]
+        await buffer.put_meta(DEVICES_KEY, encode_devices(left))
+    for name in ("North", "10.0.0.1"):
+        shown = CliRunner().invoke(history, [name, "--database-path", str(database)], env={"TOWEROPS_AGENT_TOKEN": ""})
+        assert shown.stdout.splitlines()[1].startswith("s0  "), shown.output
+    unknown = CliRunner().invoke(history, ["East", "--database-path", str(database)], env={"TOWEROPS_AGENT_TOKEN": ""})
+    assert "no device with the id East, and names can't be looked up" in unknown.stderr

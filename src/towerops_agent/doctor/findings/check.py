@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from towerops_agent.telemetry.views.lines import hanging
+from towerops_agent.text import printable
 
 
 class Mark(StrEnum):
@@ -58,6 +59,9 @@ NAME_WIDTH: Final = 12
 """The longest name of a check that is not a device's. A longer name of a device moves its line to the right."""
 
 
+_INDENT: Final = 4
+
+
 class Lines:
     """Writes lines that a stream of this encoding can print."""
 
@@ -80,9 +84,12 @@ class Lines:
         if len(text) <= columns:
             return [text]
         first = self._borne(f"{self._marks[check.mark]} {printable(check.name):<{width}}  ")
+        above = []
+        if len(first) > columns // 2:  # a long name would leave a narrow column
+            above, first = [first.rstrip()], " " * _INDENT
         found = hanging(first, self._borne(printable(check.found)), columns)
         hint = self._borne(f"{self._arrow} {printable(check.hint)}")
-        return [*found, *(hanging(" " * len(first), hint, columns) if check.hint else ())]
+        return [*above, *found, *(hanging(" " * len(first), hint, columns) if check.hint else ())]
 
     def summary(self, checks: Sequence[Check]) -> str:
         """How many checks have each mark."""
@@ -129,8 +136,3 @@ def checks_json(checks: Sequence[Check]) -> str:
         ],
     }
     return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
-
-
-def printable(text: str) -> str:
-    """`text` in one line, without characters that control a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

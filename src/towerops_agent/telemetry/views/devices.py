@@ -8,14 +8,15 @@ from typing import Any, Final
 
 from towerops_agent.model import State
 from towerops_agent.reasons import Reason, reason_of
-from towerops_agent.telemetry.views.lines import Line, Tone, section
+from towerops_agent.telemetry.views.lines import Line, Tone, hanging, section
 from towerops_agent.telemetry.views.snapshot import NOT_POLLED, DeviceReport
 from towerops_agent.telemetry.views.status import TONES, by_reason, limits
-from towerops_agent.text import counted, duration
+from towerops_agent.text import counted, duration, printable
 
 STATES: Final = (*(state.value for state in State), NOT_POLLED)
 
 _HEADING: Final = ("STATE", "DEVICE", "ADDRESS", "RTT", "MISSING", "WHY")
+_NUMBERS: Final = frozenset({"RTT", "MISSING"})
 _GAP: Final = "  "
 
 _ORDERS: Final[dict[str, Callable[[DeviceReport], Any]]] = {
@@ -61,13 +62,32 @@ def select(
 
 
 def table(devices: Sequence[DeviceReport], now_us: int, width: int | None = None) -> list[tuple[str, Tone]]:
-    """A heading and a line for each device, without columns in which no device has anything; cut short at `width`."""
-    columns = list(zip(_HEADING, *(_row(device, now_us) for device in devices), strict=True))
-    filled = [column for column in columns if any(column[1:])] if devices else columns
-    texts = [_GAP.join(cells).rstrip() for cells in zip(*(_aligned(column, width) for column in filled), strict=True)]
-    return list(
-        zip((_cut(text, width) for text in texts), (Tone.PLAIN, *(TONES[device.state] for device in devices)), strict=True)
-    )
+    """A heading and a line for each device, without columns in which no device has anything; no line is longer than `width`.
+
+    If there is no room for it, why a device is not up goes below it, and a name is cut short.
+    """
+    rows = [_HEADING, *(tuple(map(printable, _row(device, now_us))) for device in devices)]
+    filled = [i for i in range(len(_HEADING) - 1) if len(rows) == 1 or any(row[i] for row in rows[1:])]
+    widths = {i: max(len(row[i]) for row in rows) for i in filled}
+    if width is not None:
+        widths[1] = max(
+            min(widths[1], width - sum(widths.values()) - len(_GAP) * (len(filled) - 1) + widths[1]), len(_HEADING[1])
+        )
+    tones = [Tone.PLAIN, *(TONES[device.state] for device in devices)]
+    lines = []
+    for row, tone in zip(rows, tones, strict=True):
+        cells = _GAP.join(_aligned(row[i], widths[i], to_right=_HEADING[i] in _NUMBERS) for i in filled)
+        why = row[-1] if row is not _HEADING or len(rows) == 1 or any(other[-1] for other in rows[1:]) else ""
+        lines += [(line, tone) for line in _with_why(cells, why, widths[0], width)]
+    return lines
+
+
+def _with_why(cells: str, why: str, indent: int, width: int | None) -> list[str]:
+    whole = f"{cells}{_GAP}{why}".rstrip()
+    if width is None or len(whole) <= width:
+        return [whole]
+    below = [] if why == _HEADING[-1] else hanging(" " * indent + _GAP, why, width)
+    return [_cut(cells.rstrip(), width), *below]
 
 
 def _row(device: DeviceReport, now_us: int) -> tuple[str, ...]:
@@ -81,12 +101,8 @@ def _row(device: DeviceReport, now_us: int) -> tuple[str, ...]:
     return (device.state, device.name, device.address, rtt, str(device.lacks or ""), why)
 
 
-def _aligned(column: tuple[str, ...], width: int | None) -> list[str]:
-    """The cells, numbers to the right; a long name leaves room for the reason."""
-    wide = max(map(len, column))
-    if column[0] == "DEVICE" and width is not None:
-        wide = min(wide, max(width // 3, 12))
-    return [f"{_cut(cell, wide):{'>' if column[0] in ('RTT', 'MISSING') else '<'}{wide}}" for cell in column]
+def _aligned(cell: str, width: int, *, to_right: bool) -> str:
+    return f"{_cut(cell, width):{'>' if to_right else '<'}{width}}"
 
 
 def _cut(text: str, width: int | None) -> str:

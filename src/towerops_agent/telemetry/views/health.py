@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from towerops_agent.telemetry.views.snapshot import SingleRun, Snapshot
-from towerops_agent.text import duration
+from towerops_agent.text import duration, printable
 
 SLACK_S: Final = 60.0
 """How much later than its mark a loop may move: a loaded machine, a slow disk."""
@@ -81,7 +81,7 @@ def _of_single_run(run: SingleRun, ago_s: float) -> Health:
 
 def health_text(health: Health) -> str:
     """A line for each problem and remark, or one that says that there is none."""
-    return "".join(f"{line}\n" for line in (*health.problems, *health.remarks) or ("healthy",))
+    return "".join(f"{printable(line)}\n" for line in (*health.problems, *health.remarks) or ("healthy",))
 
 
 def standing_still(due_s: Mapping[str, float], now_s: float) -> dict[str, float]:

@@ -4,6 +4,7 @@ Pure: stored polls in, series out. Values as delivered (the raw reading over the
 polls; none if a counter fell (a reboot, a wrap, nobody knows) or polls in between are missing.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +23,7 @@ WIDTH: Final = 60
 LEAST_WIDTH: Final = 60
 
 _DIRECTIONS: Final = (("in", 0), ("out", 1))
+_END: Final = re.compile(r"(?: (?:in|out))? \[[^\[\]]*\]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +123,15 @@ def _label(series: Series, names: Names) -> str:
 
 
 def _cut(label: str, width: int, bars: str) -> str:
-    """The label in `width` columns; what is behind its last blank, a unit, is kept."""
+    """The label in `width` columns. Its direction and unit are kept, and both ends of an id: ids of a device begin alike."""
     if len(label) <= width:
         return label
     dots = "…" if bars == BARS else "."
-    end = label[label.rfind(" [") :] if label.endswith("]") and " [" in label else ""
-    return f"{label[: max(width - len(end) - len(dots), 0)]}{dots}{end}"[:width]
+    end = _END.search(label)
+    name, kept = (label[: end.start()], end[0]) if end else (label, "")
+    free = max(width - len(kept) - len(dots), 0)
+    tail = 0 if " " in name else free // 2
+    return f"{name[: free - tail]}{dots}{name[len(name) - tail :]}{kept}"[:width]
 
 
 def amount(value: float) -> str:

@@ -1,6 +1,6 @@
 """Lines for an operator: a label, a text, and how it is; as plain text, or fitted to a terminal.
 
-Pure. The width is passed in, in columns.
+Pure. The width is passed in, in columns. Names and reasons are shown without control characters.
 """
 
 from collections.abc import Iterable
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from textwrap import wrap
 from typing import Final
+
+from towerops_agent.text import printable
 
 LABEL_WIDTH: Final = 10
 LEAST_WIDTH: Final = 40
@@ -41,9 +43,10 @@ def section(label: str, lines: Iterable[Line]) -> list[Line]:
 def laid_out(line: Line, width: int | None = None) -> list[str]:
     """The line as text; as several if it is longer than `width`, each below the beginning of its text. None: as long as it is."""
     first = f"{line.label:<{LABEL_WIDTH}} {' ' * line.indent}"
-    if width is None or len(first) + len(line.text) <= width:
-        return [f"{first}{line.text}".rstrip()]
-    return hanging(first, line.text, width)
+    text = printable(line.text)
+    if width is None or len(first) + len(text) <= width:
+        return [f"{first}{text}".rstrip()]
+    return hanging(first, text, width)
 
 
 def hanging(first: str, text: str, width: int) -> list[str]:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.doctor.findings.check import Check, Lines, Mark, checks_json, device_width, hints_once, printable
+from towerops_agent.doctor.findings.check import Check, Lines, Mark, checks_json, device_width, hints_once
+from towerops_agent.text import printable
 
 CHECKS = [
     Check("database", Mark.OK, "fine"),
@@ -95,3 +96,11 @@ def test_one_hint_of_many_devices_is_given_once_and_then_named():
         Check("c", Mark.OK, "z"),
     ]
     assert [check.hint for check in hints_once(checks)] == ["fix the route", "as for a", ""]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_a_long_name_leaves_what_was_found_a_column_that_can_be_read(columns):
+    check = Check("x" * 70, Mark.FAILED, "answers in 0.5 ms over SNMPv2c", "correct it in Towerops")
+    above, *lines = Lines("utf-8").lines(check, 32, columns)
+    assert above == f"✗ {'x' * 70}"
+    assert lines == [f"    {check.found}", f"    → {check.hint}"]

@@ -76,10 +76,27 @@ def test_a_column_in_which_no_device_has_anything_is_left_out_and_a_device_that_
     assert table([], NOW_US)[0][0].split() == ["STATE", "DEVICE", "ADDRESS", "RTT", "MISSING", "WHY"]
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 200])
-def test_the_table_fits_the_terminal(width):
-    long = [made("x" * 100, State.DOWN, reason="timeout"), made("y", State.UP)]
-    assert max(len(text) for text, _ in table(report_devices(long), NOW_US, width)) <= width
+@pytest.mark.parametrize("width", [50, 60, 80, 200])
+def test_the_table_fits_the_terminal_and_loses_no_reason(width):
+    """A reason for which a line has no room is below it; a long name is cut short."""
+    part = made("y", State.DEGRADED, reason="timeout", lacks=(("interface_away", 12),))
+    lines = table(report_devices([made("x" * 100, State.DOWN, reason="timeout"), part]), NOW_US, width)
+    assert max(len(text) for text, _ in lines) <= width
+    text = " ".join(" ".join(text.split()) for text, _ in lines)
+    assert text.count("timeout, for 5 min") == 2
+    assert "12 interface_away" in text
+    assert "10.0.0.1:161" in text
+
+
+def test_a_name_is_cut_no_shorter_than_it_must_be():
+    texts = [text for text, _ in table(report_devices([made("x" * 40, State.UP)]), NOW_US, 80)]
+    assert "x" * 40 in texts[1]
+
+
+def test_a_name_that_would_control_the_terminal_is_shown_without():
+    (device,) = report_devices([made("b\x1b[2J\nup", State.DOWN, reason="timeout")])
+    for text in (table([device], NOW_US, 80)[1][0], plain(device_lines(device, NOW_US))):
+        assert r"name of b\x1b[2J\nup" in text
 
 
 def test_a_device_is_found_by_id_name_and_address_with_or_without_its_port():

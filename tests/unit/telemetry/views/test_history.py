@@ -126,3 +126,12 @@ def test_a_chart_fits_the_terminal_and_keeps_units_and_amounts(width):
 def test_the_span_is_from_the_first_value_to_the_last():
     series = history.series_of([stored(3, 410, 0), stored(9, 420, 7500), stored(12, None, 0)])
     assert history.span(series[:1]) == (3 * MINUTE_US, 9 * MINUTE_US + 1)
+
+
+def test_ids_and_directions_can_be_told_apart_in_a_narrow_chart():
+    """A device's ids begin alike, and an interface has two series."""
+    ids = [f"0f6c2f3e-93b1-4d0e-8f0e-2a1d3c9b6a{i}{direction}" for i in range(2) for direction in ("", " in", " out")]
+    series = [Series(one.split()[0], [*one.split(), "sensor"][1], ((0, 1.0), (1, 2.0))) for one in ids]
+    labels = [line.split("  ")[0] for line in history.chart(series, Names(), 0, 2, width=80)]
+    assert len(set(labels)) == len(series)
+    assert [label.endswith(" in [bit/s]") for label in labels] == [False, True, False] * 2

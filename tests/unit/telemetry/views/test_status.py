@@ -166,8 +166,8 @@ def test_devices_in_trouble_are_listed_down_first_and_longest_first():
     ]
     assert [device.id for device in troubled_devices(fleet)] == ["d", "c", "b"]
     assert count_states(fleet) == {"up": 1, "degraded": 1, "down": 2, "unknown": 1}
-    fleet[1].traits.srtt_s, fleet[2].traits.srtt_s, fleet[2].traits.refused_at = 0.5, 2.0, 12
-    assert [slow.rtt_ms for slow in slowest_devices(fleet)] == [2000.0, 500.0]
+    fleet[0].traits.srtt_s, fleet[1].traits.srtt_s, fleet[2].traits.srtt_s, fleet[2].traits.refused_at = 0.2, 0.5, 2.0, 12
+    assert [slow.id for slow in slowest_devices(fleet)] == ["b", "a"]  # the one that is down has only a former round trip
     assert [device.refused_at for device in limited_devices(fleet)] == [12]
     fleet[0].accept_odd([Oddity.CUT_REQUEST_ID])
     assert [device.odd_replies for device in limited_devices(fleet)] == [["cut_request_id"], []]
@@ -228,3 +228,11 @@ def test_polls_in_memory_only_are_said_with_the_reason():
 def test_a_single_failure_is_said_to_be_one():
     text = lines(dealings={"metrics": Dealing(False, NOW_US - 2_000_000, None, 1, "no connection")})
     assert "metrics: fails for 2 s (once): no connection\n" in text
+
+
+def test_a_name_or_a_reason_that_would_control_the_terminal_is_shown_without():
+    down = report("d", "South\x1b[31m\nAPI        works", "10.0.0.2:161", state="down", reason="timeout")
+    text = lines(troubled=[down], dealings={"metrics": Dealing(False, NOW_US, None, 1, "502\r\x1b[2J")})
+    assert r"South\x1b[31m\nAPI        works (10.0.0.2:161)" in text
+    assert r"502\r\x1b[2J" in text
+    assert text.replace("\n", "").isprintable()
