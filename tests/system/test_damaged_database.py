@@ -26,5 +26,6 @@ async def test_a_stop_on_a_damaged_ledger_is_orderly(tmp_path):
             await agent.buffer.ask(lambda store: store.connection.execute("UPDATE uncut SET polls = polls + 7").rowcount)
             with pytest.raises(BufferFailure):
                 await agent.buffer.pending()
+    assert [line for line in logs if line["log_level"] in ("error", "critical") and "exc_info" in line] == []
     assert agent.counters.total(Count.BUGS) == 0
     assert [line["pending_kept"] for line in logs if line["event"] == "agent stopped"] == [None]

@@ -35,6 +35,8 @@ OF_ANOTHER_MEANING = {
     ("telemetry/exposition.py", "refused"),
     *(("snmptool/views/as_json.py", word) for word in ("noSuchObject", "noSuchInstance", "endOfMibView")),  # a varbind's type
     ("snmptool/views/as_json.py", "unreadable"),
+    ("site/document/credentials.py", "auth"),  # a key of a site file
+    ("site/document/nodes.py", "null"),  # YAML's
 }
 """Texts that are a reason's word by chance, by module."""
 

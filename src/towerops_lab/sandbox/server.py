@@ -12,7 +12,7 @@ import asyncio
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from towerops_lab.sandbox.app import make_app
 from towerops_lab.sandbox.changes import Changes
 from towerops_lab.sandbox.faults import Faults
 from towerops_lab.sandbox.page import Page, Site
-from towerops_lab.sandbox.store import Store
+from towerops_lab.sandbox.store import Store, wall_us
 
 IDLE_S = 75  # how long an idle connection is kept, as nginx does: longer than the agent's 60 s from heartbeat to heartbeat
 
@@ -41,9 +41,13 @@ class Sandbox:
         *,
         path: Path | str = ":memory:",
         site: Site | None = None,
+        clock_us: Callable[[], int] = wall_us,
     ) -> None:
-        """`path`: the database's; `site`: serve a web page of this site too, and the API's document, at the root."""
-        self.store = Store(config, token, accepts, path=path)
+        """`path`: the database's; `site`: serve a web page of this site too, and the API's document, at the root.
+
+        `clock_us`: the server's clock, since 1970; what lies far ahead of it is refused.
+        """
+        self.store = Store(config, token, accepts, path=path, clock_us=clock_us)
         self.faults = Faults()
         self.page = None if site is None else Page(self.store, self.faults, site)
         self.app = make_app(self.store, self.faults, [] if self.page is None else self.page.routes())

@@ -26,6 +26,11 @@ MAX_EXCHANGES = 20_000
 __all__ = ["Batch", "Exchange", "MetricIdentity", "Store"]
 
 
+def wall_us() -> int:
+    """This machine's time since 1970, in microseconds."""
+    return time.time_ns() // 1000
+
+
 class Store:
     """One server's data. `tokens`: the accepted ones; may be changed at any time."""
 
@@ -37,7 +42,7 @@ class Store:
         *,
         path: Path | str = ":memory:",
         max_metrics: int = MAX_METRICS,
-        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock_us: Callable[[], int] = wall_us,
     ) -> None:
         """`path`: the database's, which a later Store continues; `max_metrics`: how many are kept, the newest."""
         self.tokens = {token}
