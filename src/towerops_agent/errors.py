@@ -5,6 +5,7 @@ AgentError
 ├── SnmpError
 │   ├── InvalidOid         a text or octets that are not an object identifier (X.690 §8.19)
 │   └── MalformedMessage   the peer's octets are not an SNMP message; carries the offset
+├── EngineUnreachable      a server of the group's engine accepts no connection
 ├── InvalidConfig          the API's configuration is not a JSON object, or a part of it can't be used
 └── BufferFailure          the database can't be opened or written
     ├── DatabaseBusy       another agent has it open
@@ -38,6 +39,10 @@ class MalformedMessage(SnmpError, ValueError):
         super().__init__(f"{what} at octet {offset}")
         self.what = what
         self.offset = offset
+
+
+class EngineUnreachable(AgentError):
+    """A server of the engine of a group of agents accepts no connection. The text says why."""
 
 
 class InvalidConfig(AgentError):

@@ -1,0 +1,203 @@
+"""The engine of a group: core NATS, by the package nats-py, which nothing else imports.
+
+Publishes octets on subjects, and passes on what others publish. One connection at a time, to the first server that accepts one;
+after its loss to the next. nats-py's own reconnecting is not used: it ends for good at some errors, and publishes what is old.
+A server that is frozen is noticed by its missing pongs, 4 s at most.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import urlsplit
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error, NoServersError, StaleConnectionError
+
+from towerops_agent.api.tls import describe_tls_failure
+from towerops_agent.errors import EngineUnreachable, SettingsError
+
+CONNECT_WITHIN_S: Final = 3.0
+CLOSE_WITHIN_S: Final = 1.0
+PING_EACH_S: Final = 2
+TRY_AGAIN_S: Final = 0.5
+"""How long to wait when no server has accepted a connection. Most refuse at once, and they are few."""
+
+
+class _Client(Client):
+    """nats-py's, which sends its credentials to a server that does not use TLS even if the URL says tls://."""
+
+    def __init__(self, over_tls: bool) -> None:
+        super().__init__()
+        self._over_tls = over_tls
+
+    def _connect_command(self) -> bytes:
+        if self._over_tls and not self._server_info.get("tls_required"):
+            raise Error("the server does not use TLS, as the URL wants: set `tls` in its configuration, or use nats://")
+        return super()._connect_command()
+
+
+class Bus:
+    """The engine, as far as this member reaches it.
+
+    `urls`: its servers, this machine's own first. `hear` is called with the subject and the octets of each message on `subjects`,
+    on the loop's thread. `login`: user and password, read again for each connection. `tls`: for URLs that begin with tls://.
+    `changed` is called when a connection is there, lost or refused. Inert until run.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        subjects: Iterable[str],
+        hear: Callable[[str, bytes], None],
+        *,
+        name: str,
+        login: Callable[[], tuple[str, str] | None] = lambda: None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._urls = list(urls)
+        self._subjects = list(subjects)
+        self._hear = hear
+        self._name = name
+        self._login = login
+        self._tls = tls
+        self._changed = changed
+        self._client: Client | None = None
+        self._errors: list[Exception] = []
+        self.server = ""
+        """The server in use, "" without one."""
+        self.failures: dict[str, str] = {}
+        """Why the servers that were tried last are not in use, by URL; and under "" what the server in use refuses."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._client is not None
+
+    async def publish(self, subject: str, octets: bytes) -> bool:
+        """Whether the message was passed on to the connection. It may be lost there."""
+        client = self._client
+        if client is None:
+            return False
+        try:
+            await client.publish(subject, octets)
+        except (OSError, Error):
+            return False
+        return True
+
+    async def flush(self, within_s: float) -> bool:
+        """Whether the server has received all that was published."""
+        client = self._client
+        if client is None:
+            return False
+        try:
+            async with asyncio.timeout(within_s):
+                await client.flush()
+        except (OSError, Error):  # TimeoutError is an OSError
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Stay connected to one of the servers, for good."""
+        while True:
+            reached = False
+            for url in self._urls:
+                try:
+                    async with self.connected(url) as lost:
+                        reached = True
+                        self.failures.clear()
+                        await lost.wait()
+                    self.failures[url] = self._reason(None)
+                except EngineUnreachable as error:
+                    self.failures[url] = str(error)
+                    self._changed()
+            if not reached:
+                await asyncio.sleep(TRY_AGAIN_S)
+
+    @asynccontextmanager
+    async def connected(self, url: str) -> AsyncIterator[asyncio.Event]:
+        """A connection to this server, for the block; the event is set when it is lost. Raises EngineUnreachable."""
+        client = _Client(urlsplit(url).scheme == "tls")
+        lost = asyncio.Event()
+        self._errors = []
+        try:
+            try:
+                async with asyncio.timeout(CONNECT_WITHIN_S):
+                    await self._connect(client, url, lost)
+            except (OSError, Error, SettingsError, ValueError) as error:
+                raise EngineUnreachable(self._reason(error)) from None
+            self._client, self.server = client, url
+            self._changed()
+            yield lost
+        finally:
+            if self._client is client:
+                self._client, self.server = None, ""
+                self._changed()
+            await _close(client)
+
+    async def _connect(self, client: Client, url: str, lost: asyncio.Event) -> None:
+        login = self._login()
+        user, password = login or (None, None)
+
+        async def ended() -> None:
+            lost.set()
+
+        async def failed(error: Exception) -> None:
+            self._errors.append(error)
+            if "permissions violation" in str(error).lower():
+                self.failures[""] = str(error).removeprefix("nats: ")
+                self._changed()
+
+        async def heard(message: Msg) -> None:
+            self._hear(message.subject, message.data)
+
+        await client.connect(
+            [url],
+            error_cb=failed,
+            closed_cb=ended,
+            disconnected_cb=ended,
+            name=self._name,
+            allow_reconnect=False,
+            connect_timeout=int(CONNECT_WITHIN_S),
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            ping_interval=PING_EACH_S,
+            max_outstanding_pings=1,
+            user=user,
+            password=password,
+            tls=self._tls() if self._tls is not None and urlsplit(url).scheme == "tls" else None,
+        )
+        for subject in self._subjects:
+            await client.subscribe(subject, cb=heard)
+        await client.flush()
+
+    def _reason(self, error: Exception | None) -> str:
+        """Why there is no connection, for the operator."""
+        if isinstance(error, TimeoutError):
+            return "no answer in time"
+        if (error is None or isinstance(error, NoServersError)) and self._errors:
+            error = self._errors[-1]
+        match error:
+            case None:
+                return "the connection was closed"
+            case ssl.SSLError():
+                return describe_tls_failure(error).replace("TOWEROPS_API_URL", "GROUP_NATS_URLS")
+            case StaleConnectionError():
+                return "the server does not answer any more"
+            case TimeoutError():
+                return "no answer in time"
+            case OSError():
+                return error.strerror or str(error)
+            case _:
+                return str(error).removeprefix("nats: ").strip("'\" \r\n") or type(error).__name__
+
+
+async def _close(client: Client) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_WITHIN_S):
+            await client.close()
+    except (OSError, Error):
+        pass  # it was of no use any more

@@ -1,0 +1,123 @@
+"""nats-server as a process of its own, on loopback and free ports: the engine of a group of agents."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+SERVER = shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def needed() -> None:
+    """Skip the test without nats-server."""
+    if SERVER is None:
+        pytest.skip("nats-server is needed: apt-get install nats-server")
+
+
+class Nats:
+    """One server. `url`: where clients connect; it may be started again at the same place."""
+
+    def __init__(self, directory: Path, port: int, config: str, scheme: str = "nats") -> None:
+        self.port = port
+        self.url = f"{scheme}://127.0.0.1:{port}"
+        self._log = directory / f"nats-{port}.log"
+        self._config = directory / f"nats-{port}.conf"
+        self._config.write_text(f"listen: 127.0.0.1:{port}\n{config}")
+        self._config.chmod(0o600)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start it, and wait until it accepts connections."""
+        assert SERVER is not None
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: ASYNC220 -- outlives the loop's child watcher, and is stopped and continued
+                [SERVER, "-c", str(self._config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                if self._process.poll() is not None:
+                    raise AssertionError(f"nats-server ended:\n{self._log.read_text()}") from None
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
+
+    def freeze(self) -> None:
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._send(signal.SIGCONT)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+
+@contextmanager
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Ports that nobody listens on. They are kept from others until the block ends, but for a server with SO_REUSEADDR."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        yield [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@asynccontextmanager
+async def nats_server(directory: Path, config: str = "", scheme: str = "nats") -> AsyncIterator[Nats]:
+    """One server, with more of a configuration."""
+    needed()
+    with free_ports(1) as (port,):
+        pass
+    server = Nats(directory, port, config, scheme)
+    try:
+        await server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@asynccontextmanager
+async def nats_cluster(directory: Path, count: int = 3, *, routes: Sequence[Sequence[int]] = ()) -> AsyncIterator[list[Nats]]:
+    """So many servers with routes between all of them; `routes`: through which ports each reaches the others, if not directly."""
+    needed()
+    with free_ports(2 * count) as ports:
+        pass
+    clients, cluster = ports[:count], ports[count:]
+    async with AsyncExitStack() as stack:
+        servers = []
+        for i in range(count):
+            others = routes[i] if routes else [port for port in cluster if port != cluster[i]]
+            urls = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in others)
+            config = f"""
+                server_name: n{i}
+                cluster {{ name: test, listen: "127.0.0.1:{cluster[i]}", no_advertise: true, routes: [{urls}] }}
+            """
+            server = Nats(directory, clients[i], config)
+            stack.callback(server.kill)
+            await server.start()
+            servers.append(server)
+        yield servers

@@ -1,0 +1,188 @@
+"""The engine, by the real server: what is published arrives, and what happens to servers is noticed."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+
+from support import nats
+from support.nats import nats_cluster, nats_server
+from towerops_agent.errors import EngineUnreachable
+from towerops_agent.group.bus import Bus
+
+pytestmark = pytest.mark.skipif(nats.SERVER is None, reason="nats-server is needed: apt-get install nats-server")
+
+SUBJECT = "towerops.default.here"
+USERS = """
+authorization { users: [ { user: agent, password: "right", permissions: {
+  publish: ["towerops.default.here"], subscribe: ["towerops.default.here"] } } ] }
+"""
+
+
+class Ear:
+    """What a bus hears, and when its connection changes."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.news = asyncio.Event()
+
+    def hear(self, subject: str, octets: bytes) -> None:
+        assert subject == SUBJECT
+        self.heard.append(octets)
+        self.news.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self.news.clear()
+            await self.news.wait()
+
+
+def bus(ear: Ear, *urls: str, **options) -> Bus:
+    return Bus(urls, [SUBJECT], ear.hear, name="test", changed=ear.news.set, **options)
+
+
+@asynccontextmanager
+async def running(member: Bus) -> AsyncIterator[None]:
+    task = asyncio.create_task(member.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def why(member: Bus, url: str) -> str:
+    with pytest.raises(EngineUnreachable) as unreachable:
+        async with member.connected(url):
+            pass
+    assert not member.is_connected
+    return str(unreachable.value)
+
+
+async def test_what_one_publishes_both_hear(tmp_path: Path):
+    async with nats_cluster(tmp_path, 2) as (a, b):
+        ears = Ear(), Ear()
+        one, other = bus(ears[0], a.url), bus(ears[1], b.url)
+        async with running(one), running(other):
+            for ear, member in zip(ears, (one, other), strict=True):
+                await ear.until(lambda member=member: member.is_connected)
+            assert one.server == a.url
+            while not ears[1].heard:  # until the route knows of the other's subscription
+                assert await one.publish(SUBJECT, b"hello")
+                assert await one.flush(5)
+                await asyncio.sleep(0.02)
+            assert set(ears[0].heard) == {b"hello"}
+    assert not one.is_connected
+    assert not await one.publish(SUBJECT, b"too late")
+    assert not await one.flush(1)
+
+
+async def test_the_first_server_is_used_and_the_next_one_after_its_loss(tmp_path: Path):
+    async with nats_cluster(tmp_path, 2) as (a, b):
+        ear = Ear()
+        member = bus(ear, a.url, b.url)
+        async with running(member):
+            await ear.until(lambda: member.server == a.url)
+            a.kill()
+            await ear.until(lambda: member.server == b.url)
+            assert member.failures == {}
+            await a.start()
+            b.kill()
+            await ear.until(lambda: member.server == a.url)
+            await member.publish(SUBJECT, b"again")
+            await ear.until(lambda: ear.heard == [b"again"])
+
+
+async def test_a_frozen_server_is_left_for_another_and_its_queue_is_not_used(tmp_path: Path):
+    async with nats_cluster(tmp_path, 2) as (a, b):
+        ear = Ear()
+        member = bus(ear, a.url, b.url)
+        async with running(member):
+            await ear.until(lambda: member.server == a.url)
+            a.freeze()
+            await ear.until(lambda: member.server == b.url)
+            a.thaw()
+            assert member.is_connected
+
+
+async def test_it_waits_for_servers_that_are_not_there_yet(tmp_path: Path):
+    async with nats_server(tmp_path) as server:
+        ear = Ear()
+        server.kill()
+        member = bus(ear, server.url)
+        async with running(member):
+            await ear.until(lambda: server.url in member.failures)
+            assert "refused" in member.failures[server.url].lower() or "Connect call failed" in member.failures[server.url]
+            await server.start()
+            await ear.until(lambda: member.is_connected)
+
+
+async def test_user_and_password_are_those_of_the_login(tmp_path: Path):
+    async with nats_server(tmp_path, USERS) as server:
+        assert await why(bus(Ear(), server.url), server.url) == "Authorization Violation"
+        assert await why(bus(Ear(), server.url, login=lambda: ("agent", "wrong")), server.url) == "Authorization Violation"
+        member = bus(Ear(), server.url, login=lambda: ("agent", "right"))
+        async with member.connected(server.url):
+            assert member.is_connected
+            assert member.failures == {}
+
+
+async def test_a_permission_that_is_missing_is_noticed(tmp_path: Path):
+    async with nats_server(tmp_path, USERS) as server:
+        ear, other = Ear(), "towerops.other.here"
+        member = Bus([server.url], [other], ear.hear, name="test", login=lambda: ("agent", "right"), changed=ear.news.set)
+        async with member.connected(server.url):
+            await ear.until(lambda: "" in member.failures)
+            assert "permissions violation" in member.failures[""]
+
+
+async def test_over_tls_the_certificate_is_verified(tmp_path: Path):
+    ca, other = trustme.CA(), trustme.CA()
+    certificate = ca.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+
+    def trusting(authority: trustme.CA) -> Callable[[], ssl.SSLContext]:
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        return lambda: context
+
+    config = f'tls {{ cert_file: "{tmp_path}/cert.pem", key_file: "{tmp_path}/key.pem" }}'
+    async with nats_server(tmp_path, config, scheme="tls") as server:
+        ear = Ear()
+        member = bus(ear, server.url, tls=trusting(ca))
+        async with member.connected(server.url):
+            await member.publish(SUBJECT, b"sealed")
+            await ear.until(lambda: ear.heard == [b"sealed"])
+        assert "signed by an unknown CA" in await why(bus(Ear(), server.url, tls=trusting(other)), server.url)
+
+
+async def test_a_password_is_never_sent_without_tls_if_the_url_says_tls(tmp_path: Path):
+    """Whoever answers in the server's place could ask for that."""
+    lines: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.9.10","max_payload":1048576,"auth_required":true}\r\n')
+        lines.append(await reader.read(1000))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"tls://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        member = bus(Ear(), url, login=lambda: ("agent", "secret"), tls=ssl.create_default_context)
+        assert "the server does not use TLS" in await why(member, url)
+    assert b"secret" not in b"".join(lines)
+
+
+@pytest.mark.parametrize("says", [b"", b"220 mail.example ESMTP\r\n", b"INFO nonsense\r\n", b"\xff\xff\r\n"])
+async def test_what_is_not_a_nats_server_is_a_reason(says: bytes):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(says)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        assert await why(bus(Ear(), url), url)
