@@ -32,6 +32,9 @@ class Count(StrEnum):
     METRICS_EVICTED = "metrics_evicted"  # buffer_full, disk_low: never delivered; delivered: not kept for its day
     BATCHES = "batches"  # by outcome: delivered, retried, split, refused
     HEARTBEATS = "heartbeats"  # sent, failed
+    GROUP_MEMBER_CHANGES = "group_member_changes"  # joined, lost, left, blind, returned
+    GROUP_DEVICES_MOVED = "group_devices_moved"  # to this member or from it: taken, given
+    GROUP_MESSAGES_REFUSED = "group_messages_refused"  # another_token, not_understood, old, same_name
     LOG_LINES_DROPPED = "log_lines_dropped"  # the log could not be written in time
     BUGS = "bugs"  # an unexpected exception, by the place that caught it
 

@@ -47,11 +47,14 @@ class HeartbeatLoop:
         self._started_s = monotonic_s()
         self._now_us = now_us
         self.availability = Availability(repeat_us=None)
+        self.is_wanted: Callable[[], bool] = lambda: True
+        """Whether this agent is to send them: of a group, one does."""
 
     async def run(self) -> None:
         """Send one now and every minute, for good."""
         while True:
-            await self.send_once()
+            if self.is_wanted():
+                await self.send_once()
             await self._sleep(INTERVAL_S)
 
     async def send_once(self) -> Outcome:

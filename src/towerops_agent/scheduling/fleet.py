@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -36,6 +36,28 @@ SLOW_S: Final = 5.0
 """Longer than a healthy device takes over a bad link: some ten requests, a few of them repeated."""
 
 
+class Ownership(Protocol):
+    """Which devices are polled here, and which by other agents of a group."""
+
+    def owns(self, device_id: str) -> bool:
+        """Whether the device of this id is polled here."""
+
+    def doubts(self) -> bool:
+        """Whether silent devices may be silent only to this agent, so that none is down before one of them answers."""
+
+
+class Everything:
+    """All devices are polled here: the agent is not in a group."""
+
+    def owns(self, _device_id: str) -> bool:
+        """Yes."""
+        return True
+
+    def doubts(self) -> bool:
+        """No: nobody else would know."""
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class _Held:
     """A silent device that may not be down. `result`, `at_us`: of its first silent poll; `polls`: how many there were."""
@@ -59,16 +81,12 @@ class Fleet:
         moved: Callable[[float], None] = lambda _again_within_s: None,
         changed: Callable[[], None] = lambda: None,
         maximum_polls: int = MAXIMUM_POLLS,
-        owns: Callable[[str], bool] = lambda _device_id: True,
-        doubts: Callable[[], bool] = lambda: False,
     ) -> None:
         """`store` is called with each poll that read something, on the loop's thread; it must not block. `now_us`: the wall
         clock.
 
         `moved` is called in each round of the loop, with the seconds until the next round at the latest; `changed` once a
-        device's change of state is stored. `owns`: whether a
-        device is polled here, or by another agent of the group; after a change of it call `share`. `doubts`: whether silent
-        devices may be silent only to this agent, so that they are not down before one of them answers (see _hold).
+        device's change of state is stored.
         """
         self._poller = poller
         self._counters = counters
@@ -80,8 +98,8 @@ class Fleet:
         self._slots = Slots(maximum_polls, maximum_polls)
         self.timetable = Timetable()
         """Which device is due when."""
-        self._owns = owns
-        self._doubts = doubts
+        self.ownership: Ownership = Everything()
+        """Which of them are polled here. After a change call `share`."""
         self._devices: dict[str, Device] = {}
         self._answering: dict[str, bool] = {}  # of those polled here, whether the last poll was answered
         self._held: dict[str, _Held] = {}
@@ -117,7 +135,14 @@ class Fleet:
             self._drop(gone)
             del self._devices[gone]
         self.add(wanted.values())
-        self.timetable.align(math.fsum(1 / device.interval_s for device in wanted.values()))
+        self.set_clock(None)
+
+    def set_clock(self, ahead_s: float | None) -> None:
+        """Poll at the times of a clock that is so far ahead of the loop's; None: as before.
+
+        The step of the times is that of all devices, wherever they are polled: so each has the same times everywhere.
+        """
+        self.timetable.align(math.fsum(1 / device.interval_s for device in self._devices.values()), ahead_s)
 
     def _drop(self, device_id: str) -> None:
         """Poll this device no more."""
@@ -135,7 +160,7 @@ class Fleet:
         now = asyncio.get_running_loop().time()
         taken, at_once = [], []
         for device in self._devices.values():
-            owned = self._owns(device.id)
+            owned = self.ownership.owns(device.id)
             if owned == (device.id in self.timetable):
                 continue
             if not owned:
@@ -163,7 +188,7 @@ class Fleet:
         for device in devices:
             before = self._devices.get(device.id)
             is_polled = device.id in self.timetable and before is not None and before.interval_s == device.interval_s
-            if not is_polled and self._owns(device.id):
+            if not is_polled and self.ownership.owns(device.id):
                 fresh.append(device)
             self._devices[device.id] = device
         now = asyncio.get_running_loop().time()
@@ -312,7 +337,7 @@ class Fleet:
             return False
         before = self._held.pop(device.id, None)
         is_down = device.state is not None and device.state.state is State.DOWN
-        if is_down or not self._doubts() or (before is not None and before.polls >= HELD_POLLS - 1):
+        if is_down or not self.ownership.doubts() or (before is not None and before.polls >= HELD_POLLS - 1):
             if before is not None:
                 self._settle(before.device, before.result, before.at_us)
             return False

@@ -342,10 +342,18 @@ class Owned:
     def __init__(self, *ids):
         self.ids = set(ids)
         self.since = None
-        self.doubts = False
+        self.doubtful = False
+
+    def owns(self, device_id):
+        return device_id in self.ids
+
+    def doubts(self):
+        return self.doubtful
 
     def bench(self, poller, count, **options):
-        return Bench(poller, count, owns=lambda device_id: device_id in self.ids, doubts=lambda: self.doubts, **options)
+        bench = Bench(poller, count, **options)
+        bench.fleet.ownership = self
+        return bench
 
 
 def test_only_owned_devices_are_polled():
@@ -436,7 +444,7 @@ def test_a_poll_that_ends_after_its_device_has_moved_is_kept_and_says_nothing_of
 def test_a_silent_device_is_not_down_before_another_one_answers():
     """If none answers, it may be this agent that reaches nothing."""
     poller, owned = FakePoller(result=SILENT), Owned(*(f"dev-{n}" for n in range(4)))
-    owned.doubts = True
+    owned.doubtful = True
     bench = owned.bench(poller, 4)
     seen = {}
 
@@ -454,7 +462,7 @@ def test_a_silent_device_is_not_down_before_another_one_answers():
 
 def test_after_three_silent_polls_it_is_down_whatever_the_others_do():
     poller, owned = FakePoller(result=SILENT), Owned("dev-0", "dev-1")
-    owned.doubts = True
+    owned.doubtful = True
     bench = owned.bench(poller, 2, now_us=lambda: int(asyncio.get_running_loop().time() * 1e6))
     seen = {}
 

@@ -65,16 +65,16 @@ class _Boots:
 
 
 class Members:
-    """The other members, for the member `me` of this `boot`, which began to listen at `now`."""
+    """The other members, for the member `me` of this `boot`."""
 
-    def __init__(self, me: str, boot: str, now: float) -> None:
+    def __init__(self, me: str, boot: str) -> None:
         self._me = me
         self._boot = boot
         self._members: dict[str, Member] = {}
         self._boots: dict[str, _Boots] = {}
         self._echo = -1
         self._listened_s = 0.0
-        self.echo_at = now
+        self.echo_at = 0.0
         """When this member's own beats were heard last; at first, when it began to listen."""
 
     def __iter__(self) -> Iterator[Member]:

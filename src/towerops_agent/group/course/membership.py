@@ -2,8 +2,9 @@
 
     beats ─▶ Membership ─▶ weights ─▶ share.py: who polls what
 
-It listens, joins, and leaves. If it hears nothing of the engine, not even itself, it keeps its share for a minute and then polls
-everything: a device that is polled twice costs a little, one that is not polled is a hole.
+It listens until it knows the others and its devices, joins, and leaves. If it hears nothing of the engine, not even itself, it
+keeps its share for a minute and then polls everything: a device that is polled twice costs a little, one that is not polled is a
+hole.
 Pure. Seconds; `now` is the monotonic clock of this machine.
 """
 
@@ -37,7 +38,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A member has been silent for too long."""
+    """A member has been silent for too long, or has started again without a goodbye."""
 
     member: Member
 
@@ -95,19 +96,24 @@ Event = Joined | Lost | Left | Changed | Unequal | Listened | Blinded | EngineAw
 
 
 class Membership:
-    """The member `me` of this `boot`, which starts at `now`. `presence`: what it says of itself."""
+    """The member `me` of this `boot`. `presence`: what it says of itself."""
 
-    def __init__(self, me: str, boot: str, weight: float, now: float) -> None:
+    def __init__(self, me: str, boot: str, weight: float) -> None:
         self._me = me
+        self.boot = boot
         self._weight = weight
-        self._ticked_at = now
+        self._ticked_at = 0.0
         self._engine_is_away = False
         self._unequal: dict[str, tuple[str, float]] = {}  # member -> (its configuration, when first heard beside ours)
         self._configuration = ""
-        self.members = Members(me, boot, now)
+        self.members = Members(me, boot)
         self.presence = Presence.LISTENING
         self.is_alone = False
         """Whether it polls everything, as the engine is away."""
+
+    def begin(self, now: float) -> None:
+        """It starts to listen."""
+        self._ticked_at = self.members.echo_at = now
 
     @property
     def configuration(self) -> str:
@@ -130,6 +136,8 @@ class Membership:
             self._unequal.pop(beat.member, None)
             return heard, [] if before is None else [Left(beat.member)]
         events: list[Event] = []
+        if before is not None and before.beat.boot != beat.boot:
+            events.append(Lost(before))  # and back already
         if before is None or before.beat.boot != beat.boot:
             events.append(Joined(member))
         elif before.beat.presence is not beat.presence:
@@ -161,7 +169,7 @@ class Membership:
             self._unequal.pop(member.name, None)
             events.append(Lost(member))
         if self.presence is Presence.LISTENING:
-            if self.members.listened_s(now) >= LISTEN_S:
+            if self._configuration and self.members.listened_s(now) >= LISTEN_S:
                 self.presence = Presence.READY
                 events.append(Listened())
         elif self.presence is Presence.READY and not self.is_alone:

@@ -5,6 +5,7 @@ earlier one ignores them. No credential of a device is ever in one.
 Pure. Seconds, unless a name says otherwise.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -19,6 +20,25 @@ _FAR_S: Final = 1e12
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
 Weight = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Number = Annotated[int, msgspec.Meta(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A member's place in a group: the names of both, and its weight, by which it gets its share of the devices."""
+
+    group: str
+    member: str
+    weight: float = 1.0
+
+    @property
+    def here(self) -> str:
+        """The subject of beats."""
+        return f"towerops.{self.group}.here"
+
+    @property
+    def learned(self) -> str:
+        """The subject of the learned traits of devices."""
+        return f"towerops.{self.group}.learned"
 
 
 class Presence(StrEnum):

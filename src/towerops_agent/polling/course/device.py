@@ -217,6 +217,7 @@ def _octets(secret: Secret) -> bytes:
 
 _MEMORY_VERSION: Final = 2
 _ODDITIES: Final = frozenset(Oddity)
+_BOOT_STEP_US: Final = 10_000_000  # less than CLOCK_SLACK_US
 
 
 class _Learned(msgspec.Struct, array_like=True):
@@ -256,29 +257,53 @@ class Memory:
     def recall(self, device: Device, planner: Planner) -> None:
         """Give a new `device` the traits that were learned with the same configuration."""
         learned = self._learned.get(device.id)
-        if learned is None or learned.digest != device.digest or len(learned.marks) != len(device.if_indexes):
-            return
-        device.traits = Traits(**{name: getattr(learned, name) for name in _KEPT})
-        device.traits.units = planner.names(learned.units)
-        if learned.gap_s:
-            device.traits.spacing = Spacing.recalled(learned.gap_s)
-        device.accept_odd(Oddity(word) for word in learned.odd_replies if word in _ODDITIES)
-        replan(device, planner, learned.if_indexes)
+        if learned is not None:
+            _recall(device, planner, learned)
+
+
+def _recall(device: Device, planner: Planner, learned: _Learned) -> None:
+    if learned.digest != device.digest or len(learned.marks) != len(device.if_indexes):
+        return
+    device.traits = Traits(**{name: getattr(learned, name) for name in _KEPT})
+    device.traits.units = planner.names(learned.units)
+    if learned.gap_s:
+        device.traits.spacing = Spacing.recalled(learned.gap_s)
+    device.accept_odd(Oddity(word) for word in learned.odd_replies if word in _ODDITIES)
+    replan(device, planner, learned.if_indexes)
+
+
+def _learned_of(device: Device) -> _Learned:
+    return _Learned(
+        digest=device.digest,
+        if_indexes=device.plan.if_indexes,
+        odd_replies=frozenset(map(str, device.odd_replies)),
+        gap_s=device.traits.gap_s,
+        **{name: getattr(device.traits, name) for name in _KEPT},
+    )
+
+
+def encode_traits(device: Device) -> bytes:
+    """The learned traits of one device, for another agent; the same octets if there is nothing new."""
+    learned = _learned_of(device)
+    if learned.booted_at_us is not None:  # it is computed at each poll, and differs by milliseconds
+        learned.booted_at_us -= learned.booted_at_us % _BOOT_STEP_US
+    return bytes([_MEMORY_VERSION]) + msgspec.msgpack.encode(learned, order="deterministic")
+
+
+def recall_traits(device: Device, planner: Planner, octets: bytes) -> bool:
+    """Whether these octets were understood; then `device` has the traits in them, if they are of the same configuration."""
+    if not octets or octets[0] != _MEMORY_VERSION:
+        return False
+    try:
+        _recall(device, planner, msgspec.msgpack.decode(octets[1:], type=_Learned))
+    except msgspec.MsgspecError:
+        return False
+    return True
 
 
 def encode_memory(devices: Iterable[Device]) -> bytes:
     """The learned traits of `devices`; the same octets if there is nothing new."""
-    learned = {
-        device.id: _Learned(
-            digest=device.digest,
-            if_indexes=device.plan.if_indexes,
-            odd_replies=frozenset(map(str, device.odd_replies)),
-            gap_s=device.traits.gap_s,
-            **{name: getattr(device.traits, name) for name in _KEPT},
-        )
-        for device in devices
-        if device.state is not None
-    }
+    learned = {device.id: _learned_of(device) for device in devices if device.state is not None}
     return bytes([_MEMORY_VERSION]) + zlib.compress(msgspec.msgpack.encode(learned, order="deterministic"), 1)
 
 

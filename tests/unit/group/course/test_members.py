@@ -5,7 +5,7 @@ from towerops_agent.group.course.wire import Presence
 
 def listening(until: int) -> Members:
     """The members as of `me`, which has heard itself each second."""
-    members = Members("me", "mine", 0.0)
+    members = Members("me", "mine")
     for second in range(until + 1):
         assert members.hear(beat("me", second, boot="mine"), float(second)) is Heard.OWN
     return members
@@ -48,7 +48,7 @@ def test_silence_does_not_count_while_the_engine_is_away():
 
 
 def test_nobody_is_lost_before_this_member_hears_itself():
-    members = Members("me", "mine", 0.0)
+    members = Members("me", "mine")
     members.hear(beat("a"), 0.0)
     assert members.engine_is_away(0.0)
     assert members.listened_s(500.0) == 0

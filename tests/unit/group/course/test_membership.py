@@ -32,7 +32,7 @@ class Life:
         self.now = 0.0
         self.sequence = 0
         self.me = me
-        self.membership = Membership(me, "mine", 1.0, self.now)
+        self.membership = Membership(me, "mine", 1.0)
         self.membership.configure("c1")
         self.engine = True
         self.sight = CLEAR
@@ -115,7 +115,7 @@ def test_a_goodbye_is_no_loss():
 def test_a_member_that_has_started_again_joins_again():
     life = joined("a")
     life.peers["a"] = {"boot": "boot2", "presence": Presence.LISTENING}
-    assert kinds(life.pass_by(2)) == [Joined]
+    assert kinds(life.pass_by(2)) == [Lost, Joined]
 
 
 def test_while_the_engine_is_away_a_member_keeps_its_share_for_a_minute_and_then_polls_everything():
@@ -146,7 +146,7 @@ def test_who_has_died_during_an_outage_is_not_believed_alive_after_it():
 
 def test_a_member_that_hears_others_and_not_itself_polls_everything():
     """It may not publish: nobody knows of it, so it can rely on nobody."""
-    membership = Membership("me", "mine", 1.0, 0.0)
+    membership = Membership("me", "mine", 1.0)
     membership.configure("c1")
     events = []
     for second in range(1, 12):
@@ -299,3 +299,19 @@ def test_what_is_not_news_changes_nothing():
     assert life.membership.hear(beat("a", 1, configuration="c9"), life.now) == (Heard.OLD, [])
     assert life.membership.hear(beat("me", 1, boot="other"), life.now) == (Heard.NAMESAKE, [])
     assert life.membership.hear(beat("q", 1, presence=Presence.LEAVING), life.now) == (Heard.NEWS, [])
+
+
+def test_a_member_without_a_configuration_does_not_join():
+    """It would have the others leave it devices that it does not know."""
+    life = Life()
+    life.membership.configure("")
+    assert life.pass_by(30) == []
+    life.membership.configure("c1")
+    assert kinds(life.pass_by(1)) == [Listened]
+
+
+def test_time_before_it_listens_does_not_count():
+    membership = Membership("me", "mine", 1.0)
+    membership.configure("c1")
+    membership.begin(5000.0)
+    assert membership.tick(CLEAR, 5001.0) == []

@@ -1,0 +1,57 @@
+"""Passes what members learn of devices on to each other, so that a device that is taken over need not be learned again.
+
+I/O: through `publish`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
+
+from towerops_agent.group.course.learned import SharedTraits
+from towerops_agent.group.course.membership import Membership
+from towerops_agent.group.course.wire import Message, Presence, Wanted
+from towerops_agent.polling.course.device import Device
+from towerops_agent.polling.course.plan import Planner
+
+ASK_EACH_S: Final = 1.0
+"""How often a member that has just started asks, until it has joined."""
+
+SEND_EACH_S: Final = 60.0
+
+SEND_ALL_EACH_S: Final = 5.0
+"""How often it sends all that it knows at most, to members that have just started."""
+
+
+class Exchange:
+    """What the member `me` knows of devices. `publish` sends a message to all. `wanted`: a member that has just started asks."""
+
+    def __init__(self, me: str, planner: Planner, publish: Callable[[Message], Awaitable[None]]) -> None:
+        self._me = me
+        self._publish = publish
+        self.traits = SharedTraits(me, planner)
+        self.wanted = asyncio.Event()
+
+    async def run(self, membership: Membership, polled: Callable[[], Collection[Device]]) -> None:
+        """Ask until this member has joined; then send what it learns of the devices that it polls, for good."""
+        while membership.presence is Presence.LISTENING:
+            await self._publish(Wanted(self._me))
+            await asyncio.sleep(ASK_EACH_S)
+        sent_at = asyncio.get_running_loop().time()
+        while True:
+            try:
+                async with asyncio.timeout_at(sent_at + SEND_EACH_S):
+                    await self.wanted.wait()
+            except TimeoutError:
+                sent_at = asyncio.get_running_loop().time()
+                if len(membership.members):
+                    await self.send(polled())
+                continue
+            self.wanted.clear()
+            await self.send(polled(), all_of_it=True)
+            await asyncio.sleep(SEND_ALL_EACH_S)
+
+    async def send(self, polled: Collection[Device], *, all_of_it: bool = False) -> None:
+        """Send the others what is new of these devices, or all of it."""
+        for message in self.traits.news(polled, all_of_it=all_of_it):
+            await self._publish(message)
+            await asyncio.sleep(0)  # polls go on meanwhile
