@@ -56,8 +56,10 @@ class _Living:
 
     def __init__(self, names: set[str]) -> None:
         self.now = 0.0
-        self.memberships = {name: Membership(name, f"boot of {name}", 1.0, 0.0) for name in names}
+        self.memberships = {name: Membership(name, f"boot of {name}", 1.0) for name in names}
         self.sequence = 0
+        for membership in self.memberships.values():
+            membership.configure("c1")
 
     def second(self, heard: set[tuple[str, str]], sights: dict[str, Sight]) -> None:
         """`heard`: (who, by whom)."""
@@ -66,7 +68,7 @@ class _Living:
         for name, membership in self.memberships.items():
             membership.tick(sights.get(name, Sight(0, 0, 0)), self.now)
         for name, membership in self.memberships.items():
-            fields = {"boot": f"boot of {name}", "presence": membership.presence, "configuration": ""}
+            fields = {"boot": f"boot of {name}", "presence": membership.presence}
             for other, listener in self.memberships.items():
                 if (name, other) in heard:
                     listener.hear(beat(name, self.sequence, owned=30, up=30, **fields), self.now)

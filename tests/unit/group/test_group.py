@@ -1,0 +1,458 @@
+"""Members with real fleets and a pretended engine, in virtual time: who polls what, whatever happens to members and engine."""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from support import devices, virtual_time
+from support.engine import Engine
+from towerops_agent.counters import Count, Counters
+from towerops_agent.group.course.wire import Presence, Seat
+from towerops_agent.group.group import Group
+from towerops_agent.group.seal import Seal
+from towerops_agent.model import Poll, Secret
+from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.reading import PollResult
+from towerops_agent.scheduling.fleet import Fleet
+
+INTERVAL_S = 20
+DEVICES = 60
+TOKEN = Secret("the token")
+ANSWER = PollResult(Poll(devices.LAYOUT, 0, (1,), ((1, 0),), 1))
+SILENCE = PollResult(None, silence="timeout")
+
+
+class Member:
+    """One agent of the group: its fleet and its loops."""
+
+    def __init__(
+        self,
+        site: "Site",
+        name: str,
+        *,
+        weight: float = 1.0,
+        token: Secret = TOKEN,
+        group: str = "g",
+        count: int = DEVICES,
+        key: str = "",
+    ) -> None:
+        self.site, self.name = site, key or name
+        self.counters, self.planner = Counters(), Planner()
+        self.fleet = Fleet(self, self.counters, lambda _: None, now_us=site.now_us)  # type: ignore[arg-type]  # it is its poller
+        self.refreshed = 0
+        self.reread = 0
+        self.sees = True
+        self.group = Group(
+            Seat(group, name, weight),
+            Seal(group, lambda: [token]),
+            site.engine.bus_of(self.name),  # type: ignore[arg-type]
+            self.planner,
+            self.counters,
+            condition=lambda: (0, True),
+            refresh=self._refresh,
+            reread_token=self._reread,
+            now_us=site.now_us,
+        )
+        self.group.attach(self.fleet)
+        self.fleet.ownership = self.group
+        self.configure(count)
+        self.tasks = [asyncio.create_task(self.group.run()), asyncio.create_task(self.fleet.run())]
+        site.members[self.name] = self
+
+    def configure(self, count: int) -> None:
+        self.fleet.replace(
+            [devices.device(self.planner, equipment_id=f"d{n}", host=f"192.0.2.{n}", interval_s=INTERVAL_S) for n in range(count)]
+        )
+        self.group.configured()
+
+    def _refresh(self) -> None:
+        self.refreshed += 1
+
+    def _reread(self) -> None:
+        self.reread += 1
+
+    async def poll(self, device: Any, within_s: float) -> PollResult:
+        self.site.polls.append((asyncio.get_running_loop().time(), device.id, self.name))
+        await asyncio.sleep(0.01)
+        return ANSWER if self.sees else SILENCE
+
+    async def kill(self) -> None:
+        """As a power cut does: it says nothing more."""
+        self.site.engine.buses[self.name].is_dead = True
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.wait(self.tasks)
+        del self.site.members[self.name]
+
+    async def stop(self) -> None:
+        await self.group.leave()
+        await self.kill()
+
+
+class Site:
+    """Devices, an engine and members. `polls`: when, of which device, by whom."""
+
+    def __init__(self) -> None:
+        self.engine = Engine()
+        self.members: dict[str, Member] = {}
+        self.polls: list[tuple[float, str, str]] = []
+
+    def now_us(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1e6) + 1_764_000_000_000_000
+
+    async def start(self, *names: str, **options: Any) -> None:
+        for name in names:
+            Member(self, name, **options)
+        await asyncio.sleep(5)
+
+    def owners(self) -> Counter[str]:
+        """How many devices each polls."""
+        return Counter({name: len(member.fleet.polled) for name, member in self.members.items()})
+
+    def times(self, since: float) -> dict[str, list[float]]:
+        times: dict[str, list[float]] = {f"d{n}": [] for n in range(DEVICES)}
+        for at, device_id, _ in self.polls:
+            if at >= since and device_id in times:
+                times[device_id].append(at)
+        return times
+
+    def longest_gap(self, since: float) -> float:
+        """Of any device, since then until now."""
+        now = asyncio.get_running_loop().time()
+        return max(after - before for times in self.times(since).values() for before, after in pairwise([since, *times, now]))
+
+    def extra(self, since: float) -> int:
+        """How many polls there were beyond one an interval, of all devices."""
+        now = asyncio.get_running_loop().time()
+        return sum(max(len(times) - math.ceil((now - since) / INTERVAL_S), 0) for times in self.times(since).values())
+
+
+def play(scene: Callable[[Site], Awaitable[None]]) -> list[Any]:
+    """The log lines of a scene in virtual time."""
+
+    async def main() -> None:
+        site = Site()
+        await scene(site)
+        for member in list(site.members.values()):
+            await member.kill()
+
+    with capture_logs() as logs:
+        virtual_time.run(main())
+    assert not [line for line in logs if line["log_level"] in ("error", "critical")]
+    return [line["event"] for line in logs]
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def test_three_members_share_the_devices_and_each_is_polled_once_an_interval():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(25)
+        owners = site.owners()
+        assert owners.total() == DEVICES
+        assert all(10 <= owners[name] <= 30 for name in "abc")
+        since = now()
+        await asyncio.sleep(10 * INTERVAL_S)
+        assert all(len(times) == 10 for times in site.times(since).values())
+        assert site.extra(since) == 0
+        assert [member.group.sends_heartbeat for member in site.members.values()] == [True, False, False]
+        assert all(member.refreshed == 0 for member in site.members.values())
+
+    play(scene)
+
+
+def test_devices_of_a_killed_member_go_on_within_the_bound():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        since = now()
+        await site.members["b"].kill()
+        await asyncio.sleep(200)
+        assert site.owners().total() == DEVICES
+        assert site.longest_gap(since) <= INTERVAL_S + 11 + DEVICES / 200
+        assert site.extra(since) == 0
+        assert site.members["a"].counters.by_reason(Count.GROUP_MEMBER_CHANGES) == {"joined": 2, "lost": 1}
+
+    assert play(scene).count("member of the group is lost, its devices are taken over") == 2
+
+
+def test_a_device_keeps_its_times_whoever_polls_it():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b")
+        await asyncio.sleep(60)
+        before = {key: times[-1] % INTERVAL_S for key, times in site.times(now() - 25).items()}
+        await site.members["a"].stop()
+        await asyncio.sleep(45)
+        await site.start("c")
+        await asyncio.sleep(60)
+        after = {key: times[-1] % INTERVAL_S for key, times in site.times(now() - 25).items()}
+        assert all(abs(before[key] - after[key]) < 0.06 for key in before)
+
+    play(scene)
+
+
+def test_a_goodbye_misses_no_poll():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        since = now()
+        await site.members["b"].stop()
+        await asyncio.sleep(100)
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
+        assert site.extra(since) <= 3, "those that fell into the half second of the goodbye"
+
+    lines = play(scene)
+    assert lines.count("leaving the group, the others take over") == 1
+    assert lines.count("member has left the group, its devices are taken over") == 2
+
+
+def test_a_rolling_restart_misses_no_poll():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        since = now()
+        for name in "abc":
+            await site.members[name].stop()
+            await asyncio.sleep(3)
+            await site.start(name)
+            await asyncio.sleep(10)
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
+        assert site.extra(since) <= 0.05 * DEVICES * (now() - since) / INTERVAL_S
+
+    play(scene)
+
+
+def test_a_member_that_is_killed_and_back_before_it_is_missed_leaves_no_hole():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b")
+        await asyncio.sleep(60)
+        since = now()
+        await site.members["b"].kill()
+        await asyncio.sleep(4)
+        await site.start("b")
+        await asyncio.sleep(60)
+        assert site.longest_gap(since) <= INTERVAL_S + 11
+
+    play(scene)
+
+
+def test_the_learned_traits_of_a_device_go_with_it():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b")
+        await asyncio.sleep(30)
+        a, b = site.members["a"], site.members["b"]
+        moved = next(iter(a.fleet.polled)).id
+        a.fleet.devices[moved].traits.max_varbinds = 7
+        await asyncio.sleep(61)
+        a.fleet.devices[moved].traits.check = b.fleet.devices[moved].traits.check = False
+        await a.kill()
+        await asyncio.sleep(12)
+        assert b.fleet.devices[moved].traits.max_varbinds == 7
+        assert b.fleet.devices[moved].traits.check
+        assert b.fleet.devices[moved] in b.fleet.polled
+
+    play(scene)
+
+
+def test_a_member_that_joins_is_told_what_the_others_have_learned():
+    async def scene(site: Site) -> None:
+        await site.start("a")
+        await asyncio.sleep(30)
+        for device in site.members["a"].fleet.devices.values():
+            device.traits.max_varbinds = 7
+        await site.start("b")
+        polled = site.members["b"].fleet.polled
+        assert len(polled) > 10
+        assert all(device.traits.max_varbinds == 7 for device in polled)
+
+    play(scene)
+
+
+def test_while_the_engine_is_away_nothing_is_missed_and_after_a_minute_all_poll_everything():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        since = now()
+        site.engine.stop()
+        await asyncio.sleep(55)
+        assert site.owners().total() == DEVICES
+        assert site.extra(since) == 0
+        assert site.members["a"].group.away_us is not None
+        await asyncio.sleep(10)
+        assert site.owners() == dict.fromkeys("abc", DEVICES)
+        assert site.members["a"].group.alone_us is not None
+        site.engine.heal()
+        await asyncio.sleep(2)
+        assert site.owners().total() == DEVICES
+        assert site.members["a"].group.away_us is None
+        assert site.members["a"].group.alone_us is None
+        await asyncio.sleep(60)
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
+
+    lines = play(scene)
+    assert lines.count("group's engine is away, the share of the devices stays") == 3
+    assert lines.count("group's engine is still away, all devices are polled here from now on") == 3
+    assert lines.count("group's engine is back") == 3
+
+
+def test_an_outage_of_the_engine_of_half_a_minute_moves_no_device():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        since, owners = now(), site.owners()
+        site.engine.stop()
+        await asyncio.sleep(30)
+        site.engine.heal()
+        await asyncio.sleep(60)
+        assert site.owners() == owners
+        assert site.extra(since) == 0
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
+
+    assert "member of the group is lost, its devices are taken over" not in play(scene)
+
+
+def test_in_a_partition_both_sides_poll_everything_and_share_again_once_it_heals():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        since = now()
+        site.engine.part("a")
+        await asyncio.sleep(40)
+        assert site.owners()["a"] == DEVICES
+        assert site.owners()["b"] + site.owners()["c"] == DEVICES
+        site.engine.heal()
+        await asyncio.sleep(2)
+        assert site.owners().total() == DEVICES
+        await asyncio.sleep(60)
+        assert site.longest_gap(since) <= INTERVAL_S + 11 + DEVICES / 200
+
+    play(scene)
+
+
+def test_a_member_that_loses_its_way_to_the_devices_leaves_them_to_the_others_and_returns():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", count=DEVICES)
+        await asyncio.sleep(60)
+        a = site.members["a"]
+        a.sees = False
+        await asyncio.sleep(2 * INTERVAL_S + 2)
+        assert a.group.membership.presence is Presence.BLIND
+        assert site.owners() == {"a": 0, "b": DEVICES}
+        states = Counter(None if device.state is None else str(device.state.state) for device in a.fleet.devices.values())
+        assert states["down"] == 0, "it has not said of any that it is down"
+        assert site.members["b"].counters.by_reason(Count.GROUP_MEMBER_CHANGES)["blind"] == 1
+        await asyncio.sleep(60)
+        a.sees = True
+        await asyncio.sleep(12)
+        assert a.group.membership.presence is Presence.READY
+        assert site.owners()["a"] > 10
+        assert site.owners().total() == DEVICES
+        since = now()
+        await asyncio.sleep(60)
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
+
+    lines = play(scene)
+    assert lines.count("devices are silent only here, others poll them from now on") == 1
+    assert lines.count("devices answer here again, a share of them is polled here again") == 1
+    assert "device does not answer, will be probed once each interval" not in lines
+
+
+def test_if_nobody_reaches_the_devices_nobody_is_blind_and_they_are_down():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b")
+        await asyncio.sleep(60)
+        for member in site.members.values():
+            member.sees = False
+        await asyncio.sleep(4 * INTERVAL_S)
+        assert site.owners().total() == DEVICES
+        down = [device for member in site.members.values() for device in member.fleet.polled if str(device.state.state) == "down"]  # type: ignore[union-attr]
+        assert len(down) == DEVICES
+
+    assert "devices are silent only here, others poll them from now on" not in play(scene)
+
+
+def test_a_member_with_another_token_polls_everything_and_all_say_so():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b")
+        await site.start("c", token=Secret("another"))
+        await asyncio.sleep(30)
+        owners = site.owners()
+        assert owners["c"] == DEVICES
+        assert owners["a"] + owners["b"] == DEVICES
+        assert all(member.counters.get(Count.GROUP_MESSAGES_REFUSED, "another_token") > 10 for member in site.members.values())
+        assert all(1 <= member.reread <= 4 for member in site.members.values()), "it may have changed in its file"
+
+    assert play(scene).count("message of the group can't be opened: does an agent have another token?") == 3
+
+
+def test_another_agent_of_the_same_name_is_said_once():
+    async def scene(site: Site) -> None:
+        await site.start("a")
+        await site.start("a", key="its twin")
+        await asyncio.sleep(60)
+        assert site.owners() == {"a": DEVICES, "its twin": DEVICES}, "rather twice than not at all"
+        assert all(member.counters.get(Count.GROUP_MESSAGES_REFUSED, "same_name") > 10 for member in site.members.values())
+
+    assert play(scene).count("another agent has this member's name: set GROUP_MEMBER") == 2
+
+
+def test_a_member_with_another_configuration_only_doubles_polls():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        since = now()
+        site.members["a"].configure(DEVICES + 30)
+        await asyncio.sleep(1)
+        assert site.members["b"].refreshed == site.members["c"].refreshed == 1, "they are to fetch it too"
+        await asyncio.sleep(40)
+        assert len(site.members["a"].fleet.polled) == DEVICES + 30, "nobody else has the new ones"
+        assert site.owners()["b"] + site.owners()["c"] == DEVICES
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
+        for name in "bc":
+            site.members[name].configure(DEVICES + 30)
+        await asyncio.sleep(2)
+        assert site.owners().total() == DEVICES + 30
+        await asyncio.sleep(40)
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
+
+    play(scene)
+
+
+def test_without_an_engine_a_member_polls_everything_after_ten_seconds():
+    async def scene(site: Site) -> None:
+        site.engine.cut = {frozenset(("a",))}
+        await site.start("a")
+        assert site.owners() == {"a": 0}
+        await asyncio.sleep(7)
+        assert site.owners() == {"a": DEVICES}
+
+    play(scene)
+
+
+def test_a_heavy_member_polls_more():
+    async def scene(site: Site) -> None:
+        await site.start("a", weight=4.0)
+        await site.start("b", weight=1.0)
+        assert site.owners()["a"] > 2 * site.owners()["b"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("peers", [0, 1])
+def test_only_a_member_with_peers_says_goodbye_at_length(peers: int):
+    async def scene(site: Site) -> None:
+        await site.start("a", *"b" * peers)
+        await asyncio.sleep(30)
+        began = now()
+        await site.members["a"].stop()
+        assert (now() - began > 0.4) == bool(peers)
+
+    play(scene)
