@@ -48,6 +48,7 @@ from towerops_agent.telemetry.views.snapshot import SingleRun, encode_snapshot
 from towerops_agent.telemetry.views.status import render
 
 if TYPE_CHECKING:
+    from towerops_agent.group.group import Group
     from towerops_agent.telemetry.metrics_page import MetricsPage
 
 log = structlog.get_logger()
@@ -136,6 +137,7 @@ class Agent:
                 "metrics": self.courier.availability,
                 "heartbeat": self._heartbeat.availability,
             }
+        self.group = self._join() if settings.group_nats_urls else None
         self._remembered = b""
         self._observer = Observer(
             sync=self.sync,
@@ -178,7 +180,8 @@ class Agent:
             if isinstance(self.courier, Nowhere):
                 log.warning("no destination: values are kept for a day and delivered nowhere")
             async with asyncio.TaskGroup() as group:
-                loops = [
+                loops = [] if self.group is None else [group.create_task(self._go_on("group", self._take_part(self.group)))]
+                loops += [
                     group.create_task(self._go_on("config", self.sync.run)),
                     group.create_task(self._go_on("polling", self.fleet.run)),
                     group.create_task(self._go_on("delivery", self.courier.run)),
@@ -196,6 +199,8 @@ class Agent:
                 systemd.notify("READY=1")
                 await stop.wait()
                 systemd.notify("STOPPING=1")
+                if self.group is not None:
+                    await self.group.leave()
                 self.fleet.stop()
                 log.info("agent stopping, submitting what is pending", at_most_s=STOP_WITHIN_S)
                 for loop in loops:
@@ -304,6 +309,49 @@ class Agent:
             client_key=settings.client_key,
         )
 
+    def _join(self) -> "Group":
+        try:
+            from towerops_agent.group import joining  # noqa: PLC0415
+            from towerops_agent.group.group import Group  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"GROUP_NATS_URLS is set, and the package {error.name} is not installed: "
+                "expected nats-py (pip install 'towerops-agent[group]')"
+            ) from None
+
+        return Group(
+            joining.seat_of(self._settings, socket.gethostname()),
+            joining.make_seal(self._settings, self._token),
+            lambda subjects, hear, changed: joining.make_bus(self._settings, subjects, hear, changed, logs.hide),
+            self._planner,
+            self.counters,
+            condition=lambda: (backlog.metrics if (backlog := self.courier.backlog) else 0, self._api_works()),
+            refresh=self._reload.set,
+            reread_token=self._reread_token,
+            moved=lambda again_within_s: self._marks.move("group", again_within_s),
+            now_us=_wall_us,
+        )
+
+    def _take_part(self, group: "Group") -> Callable[[], Awaitable[None]]:
+        """The loop of a member; from now on the devices are shared."""
+        group.attach(self.fleet)
+        self.fleet.ownership = group
+        if self._heartbeat is not None:
+            self._heartbeat.is_wanted = lambda: group.sends_heartbeat
+        return group.run
+
+    def _api_works(self) -> bool | None:
+        """Whether the API works; None if it has not been asked yet, or there is none."""
+        works = [dealing.works for dealing in self._dealings.values() if dealing.works is not None]
+        return all(works) if works else None
+
+    def _reread_token(self) -> None:
+        try:
+            if self._token.reread():
+                log.info("token file holds a new token, in use from now on")
+        except SettingsError:
+            pass  # said at the next fetch
+
     def _metrics_page(self, listen: tuple[str, int]) -> "MetricsPage":
         # Without the page, prometheus_client and the HTTP server that it brings stay out of memory: 4 MB.
         from towerops_agent.telemetry.exposition import Exposition, Parts  # noqa: PLC0415
@@ -408,6 +456,8 @@ class Agent:
     async def _apply(self, read: ConfigRead) -> None:
         with collector.left_alone():
             await self._roster.apply(read)
+        if self.group is not None:
+            self.group.configured()
 
     async def _keep(self, config: ConfigText) -> None:
         if self._site is not None and self._site.compiled.shown is not None:

@@ -36,6 +36,9 @@ _SWITCHES: Final = {
 _REFRESH_S: Final = (5, 86_400)
 _BUFFER_MB: Final = (16, 1_048_576)
 
+_URLS: Final = ("api_url", "group_nats_urls")
+"""Settings in which people write passwords, though none belongs there."""
+
 _HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){0,9}[A-Za-z0-9_-]{1,63}")
 
 
@@ -44,7 +47,8 @@ class Settings:
     """The operator's settings. Both of `client_cert` and `client_key` are set, or neither.
 
     Either `api_url` and one of `token` and `token_file` are set, or `site`. `api_url` ends without a slash. `metrics_listen`:
-    host and port of the metrics page; port 0: any free one.
+    host and port of the metrics page; port 0: any free one. `group_nats_urls`: empty: the agent is not in a group.
+    `group_member`: "": the host's name.
     """
 
     api_url: str = ""
@@ -61,6 +65,11 @@ class Settings:
     client_key: Path | None = None
     allow_http: bool = False
     metrics_listen: tuple[str, int] | None = None
+    group_nats_urls: tuple[str, ...] = ()
+    group_name: str = "default"
+    group_member: str = ""
+    group_weight: float = 1.0
+    group_credentials_file: Path | None = None
 
 
 class _Unfit(Exception):
@@ -131,6 +140,45 @@ def _is_ipv6(text: str) -> bool:
         return ip_address(text).version == 6
     except ValueError:
         return False
+
+
+def _servers(text: str) -> tuple[str, ...]:
+    servers = tuple(filter(None, (part.strip().rstrip("/") for part in text.split(","))))
+    wanted = _Unfit(
+        "nats://host:port or tls://host:port, several with commas between, this machine's own server first; "
+        "a user and its password belong into GROUP_CREDENTIALS_FILE"
+    )
+    for server in servers:
+        try:
+            parts = urlsplit(server)
+            port = parts.port
+        except ValueError:
+            raise wanted from None
+        if parts.scheme not in ("nats", "tls") or not parts.hostname or port == 0 or "@" in server or parts.path or parts.query:
+            raise wanted
+        if not all("!" <= c <= "~" for c in server):
+            raise wanted
+    if not servers:
+        raise wanted
+    return servers
+
+
+def _group(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
+        raise _Unfit("at most 64 letters, digits, hyphens and underscores, the same for all agents of the group")
+    return text
+
+
+def _member(text: str) -> str:
+    if not (text.isprintable() and len(text) <= 100 and not any(c.isspace() for c in text)):
+        raise _Unfit("at most 100 characters without spaces, another name for each agent of the group")
+    return text
+
+
+def _weight(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text) or not 0.1 <= float(text) <= 100:
+        raise _Unfit("a number from 0.1 to 100, as in 1 or 2.5")
+    return float(text)
 
 
 def _bool(text: str) -> bool:
@@ -271,6 +319,44 @@ SETTINGS: tuple[Setting, ...] = (
         help="Address of the page for Prometheus, as in 127.0.0.1:9464. Without it there is no page.",
         parse=_listen,
     ),
+    Setting(
+        name="group_nats_urls",
+        variable="GROUP_NATS_URLS",
+        flag="--group-nats-urls",
+        help="NATS servers of a group of agents that share the devices, with commas between, this machine's own first. "
+        "Without it the agent polls all devices.",
+        parse=_servers,
+    ),
+    Setting(
+        name="group_name",
+        variable="GROUP_NAME",
+        flag="--group-name",
+        default="default",
+        help="The group's name, the same for all of its agents.",
+        parse=_group,
+    ),
+    Setting(
+        name="group_member",
+        variable="GROUP_MEMBER",
+        flag="--group-member",
+        help="This agent's name in the group, another one for each; the host's name if not set.",
+        parse=_member,
+    ),
+    Setting(
+        name="group_weight",
+        variable="GROUP_WEIGHT",
+        flag="--group-weight",
+        default="1",
+        help="How large this agent's share of the devices is beside the others', 0.1 to 100.",
+        parse=_weight,
+    ),
+    Setting(
+        name="group_credentials_file",
+        variable="GROUP_CREDENTIALS_FILE",
+        flag="--group-credentials-file",
+        help="A file with one line, user:password, for the NATS servers.",
+        parse=Path,
+    ),
 )
 
 
@@ -319,9 +405,14 @@ def _settle_source(given: dict[str, tuple[str, str]]) -> list[str]:
     """The problems with what says which devices to poll: the API, whose token is then needed, or site files."""
     (url_source, url), (site_source, site) = given["api_url"], given["site"]
     if site:
-        given["token"], given["token_file"] = (given["token"][0], ""), (given["token_file"][0], "")
-        both = f"{url_source} and {site_source} are both set: expected one of them, as each says which devices to poll"
-        return [both] if url else []
+        problems = _settle_token(given) if given["group_nats_urls"][1] else []  # what members say is sealed with the token
+        if not given["group_nats_urls"][1]:
+            given["token"], given["token_file"] = (given["token"][0], ""), (given["token_file"][0], "")
+        if url:
+            problems.append(
+                f"{url_source} and {site_source} are both set: expected one of them, as each says which devices to poll"
+            )
+        return problems
     problems = _settle_token(given)
     if not url:
         problems.append(
@@ -350,7 +441,7 @@ def _settle_token(given: dict[str, tuple[str, str]]) -> list[str]:
 
 def _shown(setting: Setting, text: str) -> str:
     """The text for a message; `***` for a secret, and for a URL that may hold a password."""
-    if setting.secret or (setting.name == "api_url" and any(c in text for c in "@?#")):
+    if setting.secret or (setting.name in _URLS and any(c in text for c in "@?#")):
         return "'***'"
     return repr(text)
 

@@ -269,7 +269,7 @@ def test_the_table_and_settings_agree():
         if setting.default:
             assert setting.parse(setting.default) == default
         else:
-            assert default in (None, "")
+            assert default in (None, "", ())
         assert setting.flag.startswith("--")
         assert setting.help.endswith(".")
     assert [setting.name for setting in SETTINGS if setting.secret] == ["token"]
@@ -336,3 +336,63 @@ def test_what_help_shows_of_a_value_is_what_is_accepted():
             assert (setting.parse(str(least)), setting.parse(str(most))) == (least, most)
             for text in (str(least - 1), str(most + 1)):
                 assert problems(GIVEN, **{setting.name: text})
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("nats://box-1:4222", ("nats://box-1:4222",)),
+        (" tls://box-1:4222 , nats://[::1]:4222/ ,", ("tls://box-1:4222", "nats://[::1]:4222")),
+        ("nats://box-1", ("nats://box-1",)),
+    ],
+)
+def test_the_servers_of_a_group(text, wanted):
+    settings = read_settings(GIVEN | {"GROUP_NATS_URLS": text}, {})
+    assert settings.group_nats_urls == wanted
+    assert (settings.group_name, settings.group_member, settings.group_weight) == ("default", "", 1.0)
+    assert settings.group_credentials_file is None
+
+
+def test_without_servers_there_is_no_group():
+    assert read_settings(GIVEN, {}).group_nats_urls == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["box-1:4222", "http://box-1:4222", "nats://", "nats://a:0", "nats://a:x", "nats://a/path", ",", "nats://b\x07x"]
+)
+def test_what_is_not_a_server_of_a_group(text):
+    (line,) = problems(GIVEN, group_nats_urls=text)
+    assert line.startswith(f"--group-nats-urls is {text!r}: expected nats://host:port or tls://host:port")
+
+
+def test_a_password_in_the_servers_url_is_not_shown():
+    (line,) = problems(GIVEN | {"GROUP_NATS_URLS": "nats://user:secret@box-1"})
+    assert "GROUP_NATS_URLS is '***': expected nats://" in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("group_name", ["a", "north_2", "A-b"], ["a.b", "a b", "ä", "x" * 65, "*", ">"]),
+        ("group_member", ["box-1.example", "x" * 100], ["a b", "x" * 101, "a\x07"]),
+        ("group_weight", ["1", "0.1", "2.5", "100"], ["0", "0.05", "100.5", "-1", "1e1", "nan", "x"]),
+    ],
+)
+def test_a_members_place_in_its_group(name, good, bad):
+    for text in good:
+        value = getattr(read_settings(GIVEN, {name: text}), name)
+        assert value == (float(text) if name == "group_weight" else text)
+    for text in bad:
+        (line,) = problems(GIVEN, **{name: text})
+        assert "expected" in line
+
+
+def test_site_files_and_a_group_need_a_token():
+    """The members' messages are sealed with it."""
+    given = {"SITE_PATH": "/site.yaml", "GROUP_NATS_URLS": "nats://a"}
+    (line,) = problems(given)
+    assert line.startswith("TOWEROPS_AGENT_TOKEN is not set")
+    settings = read_settings(given | {"TOWEROPS_AGENT_TOKEN": "any"}, {})
+    assert settings.token is not None
+    assert read_settings({"SITE_PATH": "/site.yaml", "TOWEROPS_AGENT_TOKEN": "any"}, {}).token is None
