@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -20,6 +19,7 @@ from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ANSWER_WITHIN_S, CONFIG_WITHIN_S, ApiClient
 from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.place import octets_on_disk
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.config.kept import seal, unseal, without_secrets
@@ -147,7 +147,7 @@ class Agent:
             dealings=self._dealings,
             counters=self.counters,
             marks=self._marks,
-            database_octets=lambda: _size(settings.database_path),
+            database_octets=lambda: octets_on_disk(settings.database_path),
             now_us=_wall_us,
         )
         self._live = LiveSocket(
@@ -264,7 +264,7 @@ class Agent:
             run.problems.append(f"no configuration from {self._settings.site or self._settings.api_url}: {outcome.reason}")
             return
         run.problems += [
-            f"configuration: {refusal.kind} {refusal.equipment} {refusal.item} refused: {refusal.reason}"
+            f"configuration: {' '.join(filter(None, (refusal.kind, refusal.equipment, refusal.item)))} refused: {refusal.reason}"
             for refusal in self.sync.refusals
         ]
         results = await self.fleet.poll_all_once()
@@ -365,7 +365,7 @@ class Agent:
             courier=self.courier,
             dealings=self._dealings,
             marks=self._marks,
-            database_octets=lambda: _size(self._settings.database_path),
+            database_octets=lambda: octets_on_disk(self._settings.database_path),
             now_us=_wall_us,
         )
         return MetricsPage(listen, Exposition(parts).render, self.counters)
@@ -464,12 +464,6 @@ class Agent:
             await self.buffer.keep_config(without_secrets(self._site.compiled.shown))
             return
         await self.buffer.keep_config(await asyncio.to_thread(seal, self._token.token, config))
-
-
-def _size(path: Path) -> int:
-    """Octets of the database and its journal; 0 if there is none."""
-    files = [path, path.with_name(f"{path.name}-wal")]
-    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _wall_us() -> int:

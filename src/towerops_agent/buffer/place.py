@@ -25,6 +25,12 @@ _KINDS = {
 }
 
 
+def octets_on_disk(path: Path) -> int:
+    """Octets of the database and its journal; 0 if there is none."""
+    files = (path, beside(path, "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
 def lock(path: Path) -> int:
     """The lock file beside the database, locked, with our process's id in it. Raises DatabaseBusy or BufferFailure."""
     lock_path = beside(path, ".lock")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import EXIT_FAILURE, EXIT_SETTINGS, database_option, fail, indented, setting
+from towerops_agent.cli.options import EXIT_FAILURE, EXIT_SETTINGS, complain, database_option, fail, indented, setting
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _compiled(site: Path | None) -> "Compiled":
     from towerops_agent.site.files import SiteFiles, SiteUnreadable
 
     if site is None:
-        click.echo(f"towerops-agent: {_SITE.variable} is not set: expected a site file or a directory, or {_SITE.flag}", err=True)
+        complain(f"{_SITE.variable} is not set: expected a site file or a directory, or {_SITE.flag}")
         sys.exit(EXIT_SETTINGS)
     try:
         return SiteFiles(site).read()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import EXIT_FAILURE, FILE, TOKEN_FILE, database_option, fail
+from towerops_agent.cli.options import EXIT_FAILURE, FILE, TOKEN_FILE, complain, database_option, fail
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def history(device: str, database: Path, token_file: Path | None, hours: float |
         fail(error)
     if not series:
         when = "in the days that the database keeps" if hours is None else f"in the last {hours:g} hours"
-        click.echo(f"towerops-agent: nothing was read from {device} {when}", err=True)
+        complain(f"nothing was read from {device} {when}")
         sys.exit(EXIT_FAILURE)
     if doubt:
-        click.echo(f"towerops-agent: sensors and interfaces are shown by their ids: {doubt}", err=True)
+        complain(f"sensors and interfaces are shown by their ids: {doubt}")
     if as_csv:
         _print_csv(series, names)
         return

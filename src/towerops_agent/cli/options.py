@@ -9,6 +9,7 @@ import click
 
 from towerops_agent.errors import AgentError, SettingsError
 from towerops_agent.settings import SETTINGS, Setting
+from towerops_agent.text import printable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -94,8 +95,13 @@ def indented(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
+def complain(text: str) -> None:
+    """Print `text` on standard error, in one line, as the agent's; a device's name in it can't control the terminal."""
+    click.echo(f"towerops-agent: {printable(text)}", err=True)
+
+
 def fail(error: AgentError) -> NoReturn:
     """End the command: print `error` on standard error, line by line, and exit with the matching status."""
     for line in str(error).splitlines():
-        click.echo(f"towerops-agent: {line}", err=True)
+        complain(line)
     sys.exit(EXIT_SETTINGS if isinstance(error, SettingsError) else EXIT_FAILURE)

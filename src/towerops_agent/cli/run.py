@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import EXIT_FAILURE, fail, settings_options
+from towerops_agent.cli.options import EXIT_FAILURE, complain, fail, settings_options
 from towerops_agent.errors import AgentError, SettingsError
 from towerops_agent.settings import Settings, read_settings
 
@@ -64,9 +64,9 @@ def run(once: bool, **flags: str | None) -> None:
         agent = Agent(settings)
         log_queue.count = lambda lines: agent.counters.add(Count.LOG_LINES_DROPPED, n=lines)
         if once:
-            report = asyncio.run(agent.run_once())
+            result = asyncio.run(agent.run_once())
             log_queue.close()  # so that the report comes after the log lines
-            sys.exit(_report(report))
+            sys.exit(report(result))
         asyncio.run(_run_until_signalled(agent))
     except AgentError as error:
         log_queue.close()
@@ -141,16 +141,16 @@ def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Setti
     except SettingsError as error:
         fail(error)
     if flags.get("token") is not None:
-        click.echo("towerops-agent: warning: --token can be read by other users of this machine; prefer --token-file", err=True)
+        complain("warning: --token can be read by other users of this machine; prefer --token-file")
     logs.configure(settings.log_level, settings.log_format, log_stream, secrets=[settings.token] if settings.token else [])
     for unknown in unknown_variables(os.environ):
         log.warning("variable is not a setting, ignored", variable=unknown.name, meant=unknown.meant or None)
     return settings
 
 
-def _report(result: "SingleRun") -> int:
+def report(result: "SingleRun") -> int:
     """Print the result of a single run, and return its exit status."""
     for problem in result.problems:
-        click.echo(f"towerops-agent: {problem}", err=True)
+        complain(problem)
     click.echo(result.summary)
     return EXIT_FAILURE if result.problems else 0

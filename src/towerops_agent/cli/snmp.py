@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from towerops_agent.errors import AgentError, SettingsError
+from towerops_agent.cli.options import complain, fail
+from towerops_agent.errors import AgentError
 from towerops_agent.model import AuthProtocol, PrivProtocol, Secret, SnmpVersion, Transport
 from towerops_agent.settings import SETTINGS
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from towerops_agent.snmp.wire.ber import Oid
     from towerops_agent.snmptool.target import Target
 
-EXIT_FAILURE = 1
-EXIT_USAGE = 2
 
 _VISIBLE = ("community", "auth_password", "priv_password")
 """The options that hold a secret."""
@@ -156,10 +155,7 @@ def _target(host: str, options: dict[str, Any]) -> "Target":
         if options[name] is not None:
             options[name] = Secret(options[name])
             option = f"--{name.replace('_', '-')}"
-            click.echo(
-                f"towerops-agent: warning: {option} can be read by other users of this machine; prefer {option}-file, or --ask",
-                err=True,
-            )
+            complain(f"warning: {option} can be read by other users of this machine; prefer {option}-file, or --ask")
     database, token_file = options.pop("database_path"), options.pop("token_file")
     given = CredentialOptions(version=None if version is None else SnmpVersion(version), **options)
     source = CredentialSource(given, os.environ, _prompt)
@@ -194,6 +190,4 @@ def _exit(work: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
     try:
         sys.exit(asyncio.run(work()))
     except AgentError as error:
-        for line in str(error).splitlines():
-            click.echo(f"towerops-agent: {line}", err=True)
-        sys.exit(EXIT_USAGE if isinstance(error, SettingsError) else EXIT_FAILURE)
+        fail(error)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.database import is_corruption
+from towerops_agent.buffer.place import octets_on_disk
 from towerops_agent.buffer.quarantine import beside
 from towerops_agent.buffer.room import KEPT_FREE_OCTETS, KEPT_FREE_SHARE
 from towerops_agent.doctor.findings.check import Check, Mark
@@ -95,11 +96,10 @@ def _check_file(path: Path, in_use: bool) -> Check:
         return failed(f"{path} is the database of another program", "choose another DATABASE_PATH")
     if not in_use and (lacking := _unwritable(path)):
         return failed(f"{lacking} can't be written", f"check its mode, or run this as the agent's user ({_owner(path)})")
-    octets = path.stat().st_size
     if not contents.tables:
         return Check(_DATABASE, Mark.OK, f"{path}, empty: the agent starts with it")
     upgrade = "" if contents.version == schema.VERSION else f", upgraded to {schema.VERSION} at the agent's next start"
-    return Check(_DATABASE, Mark.OK, f"{path}, {size(octets)}, version {contents.version}{upgrade}")
+    return Check(_DATABASE, Mark.OK, f"{path}, {size(octets_on_disk(path))}, version {contents.version}{upgrade}")
 
 
 def _check_place(path: Path) -> Check:
@@ -146,17 +146,17 @@ def _check_disk(path: Path, max_octets: int, statvfs: Callable[[Path], os.statvf
     try:
         place = _nearest(path)
         disk = statvfs(place)
-        used = path.stat().st_size if path.exists() else 0
+        used = octets_on_disk(path)
     except OSError as error:
         return Check(_DISK, Mark.SKIPPED, f"can't be seen: {error.strerror}")
     free, whole = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-    told = f"{size(free)} free of {size(whole)} at {place}"
+    found = f"{size(free)} free of {size(whole)} at {place}"
     if not disk.f_favail and disk.f_files:
         return Check(_DISK, Mark.FAILED, f"no inodes free at {place}", "remove files there, or choose another DATABASE_PATH")
     if free < min(whole // KEPT_FREE_SHARE, KEPT_FREE_OCTETS):
         hint = "make room: else the agent removes delivered polls early, then the oldest undelivered ones"
-        return Check(_DISK, Mark.FAILED, told, hint)
+        return Check(_DISK, Mark.FAILED, found, hint)
     if free < max_octets - used:
         hint = f"less than an outage may need (BUFFER_MAX_MB {max_octets >> 20}): make room, or lower it"
-        return Check(_DISK, Mark.WARNING, told, hint)
-    return Check(_DISK, Mark.OK, told)
+        return Check(_DISK, Mark.WARNING, found, hint)
+    return Check(_DISK, Mark.OK, found)

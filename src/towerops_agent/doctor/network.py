@@ -119,8 +119,8 @@ def _resolve(host: str, port: int, proxy: Proxy | None, network: Network) -> tup
     if _is_address(host):
         network.checks.append(Check(_RESOLUTION, Mark.SKIPPED, f"{whose} is an address"))
     else:
-        told = ", ".join(str(where[0]) for _, where in addresses)
-        network.checks.append(Check(_RESOLUTION, Mark.OK, f"{whose} is {told} ({took_ms:.0f} ms)"))
+        all_of_them = ", ".join(str(where[0]) for _, where in addresses)
+        network.checks.append(Check(_RESOLUTION, Mark.OK, f"{whose} is {all_of_them} ({took_ms:.0f} ms)"))
     return addresses  # type: ignore[return-value]  # typeshed allows for families other than IP
 
 
@@ -131,15 +131,15 @@ def _check_tcp(way: _Way, network: Network) -> bool:
     hint = ""
     for family, where in way.addresses:
         began = time.monotonic()
-        told = address(where[0], where[1])
+        place = address(where[0], where[1])
         try:
             _connect(family, where, way.timeout_s).close()
         except OSError as error:
             number = error.errno or 0
-            broken.append(f"{told} {os.strerror(number) if number else f'silent for {way.timeout_s:g} s'}")
+            broken.append(f"{place} {os.strerror(number) if number else f'silent for {way.timeout_s:g} s'}")
             hint = _TCP_HINTS.get(number, _SILENT)
         else:
-            works.append(f"{told} connects in {(time.monotonic() - began) * 1000:.0f} ms")
+            works.append(f"{place} connects in {(time.monotonic() - began) * 1000:.0f} ms")
     mark = Mark.FAILED if not works else Mark.WARNING if broken else Mark.OK
     network.checks.append(Check(_TCP, mark, ", ".join(works + broken), hint))
     return bool(works)
@@ -161,8 +161,8 @@ def _check_proxy(way: _Way, network: Network, secure: bool) -> bool:
         found, _, hint = refusal.partition(": ")
         network.checks.append(Check(_PROXY, Mark.FAILED, f"{way.proxy} does not forward the connection ({found})", hint))
         return False
-    told = "forwards the connection" if secure and way.proxy.tunnels else "is used"
-    network.checks.append(Check(_PROXY, Mark.OK, f"{way.proxy} {told}"))
+    what = "forwards the connection" if secure and way.proxy.tunnels else "is used"
+    network.checks.append(Check(_PROXY, Mark.OK, f"{way.proxy} {what}"))
     return True
 
 

@@ -40,13 +40,13 @@ async def icmp_error(peer: Peer, datagram: bytes, within_s: float) -> int | None
         if sys.platform == "linux":
             level, option = (socket.IPPROTO_IPV6, _IPV6_RECVERR) if six else (socket.IPPROTO_IP, _IP_RECVERR)
             sock.setsockopt(level, option, 1)
-        told = asyncio.Event()
+        reported = asyncio.Event()
         try:
             sock.connect(peer)
             sock.send(datagram)
-            loop.add_reader(sock, told.set)
+            loop.add_reader(sock, reported.set)
             async with asyncio.timeout(within_s):
-                await told.wait()
+                await reported.wait()
             sock.recv(0xFFFF)
         except (TimeoutError, BlockingIOError):
             return None
@@ -87,9 +87,9 @@ async def explain_silence(
     client: SnmpClient, equipment: Equipment, peer: Peer, silence: NoReply, timeouts_s: tuple[float, ...], icmp_within_s: float
 ) -> Cause:
     """The cause of the silence of `equipment` at `peer`."""
-    told = _told(equipment, silence)
-    if told is not None:
-        return told
+    reported = _reported(equipment, silence)
+    if reported is not None:
+        return reported
     version = equipment.credentials.version
     if equipment.transport is Transport.TCP:
         return Cause(
@@ -118,7 +118,7 @@ async def explain_silence(
     return _silent(version, speaks_v3, timeouts_s)
 
 
-def _told(equipment: Equipment, silence: NoReply) -> Cause | None:
+def _reported(equipment: Equipment, silence: NoReply) -> Cause | None:
     """What is known without another question."""
     user = equipment.credentials.user
     if silence.reason is Reason.TIMEOUT:

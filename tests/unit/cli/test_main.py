@@ -14,6 +14,8 @@ from support.markdown import fences, read
 from towerops_agent import __version__
 from towerops_agent.cli import main
 from towerops_agent.cli.main import cli
+from towerops_agent.cli.run import report
+from towerops_agent.telemetry.views.snapshot import SingleRun
 
 NAME = "towerops-agent"
 COMMANDS = {"doctor", "health", "history", "run", "snmp", "status"}
@@ -135,3 +137,9 @@ def test_the_help_of_a_group_says_what_each_command_does_in_a_whole_line(group):
     """At 80 columns, the lab's commands too; click would cut a longer line off."""
     text = CliRunner().invoke(cli, [*group, "--help"], terminal_width=80).output
     assert "..." not in text.partition("Commands:")[2]
+
+
+def test_a_problem_is_a_line_that_cannot_control_the_terminal(capsys):
+    """A name in the configuration may hold anything."""
+    assert report(SingleRun(1, 0, ["radio \x1b[2J\nall is well returned nothing: timeout"])) == 1
+    assert capsys.readouterr().err == "towerops-agent: radio \\x1b[2J\\nall is well returned nothing: timeout\n"

@@ -57,6 +57,15 @@ def test_an_agent_on_the_database_is_told_and_is_no_failure(tmp_path):
     assert f"an agent runs on this database (process {os.getpid()})" in agent.found
 
 
+def test_the_size_of_a_database_includes_its_journal(tmp_path):
+    """As in `status`; most of a young database is in the journal."""
+    path = tmp_path / "agent.db"
+    with closing(Database.open(path, 0)):
+        whole = size(path.stat().st_size + path.with_name("agent.db-wal").stat().st_size)
+        assert f", {whole}, version " in checked(path)[0].found
+        assert whole != size(path.stat().st_size)
+
+
 def test_the_doctor_keeps_no_agent_from_its_database(tmp_path):
     path = tmp_path / "agent.db"
     Database.open(path, 0).close()
