@@ -219,7 +219,9 @@ class ApiClient:
             return Unavailable(f"no complete answer within {within_s:g} s", timed_out=True)
         except (httpx2.RequestError, OSError) as error:
             timed_out = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
-            return Unavailable(self._cleaned(self._described(error)), timed_out=timed_out)
+            return Unavailable(
+                self._cleaned(no_answer(error, self._base_url, self._timeout, "in TOWEROPS_API_URL")), timed_out=timed_out
+            )
         return _Answer(response.status_code, response.headers, bytes(received), whole, ahead)
 
     def _failure(self, answer: _Answer, path: str) -> Failure:
@@ -250,29 +252,33 @@ class ApiClient:
         line = " ".join("".join(c if c.isprintable() else " " for c in text.replace(token, "***")).split())
         return line if len(line) <= MOST_REASON_CHARACTERS else f"{line[: MOST_REASON_CHARACTERS - 1]}…"
 
-    def _described(self, error: Exception) -> str:
-        """Why there was no answer: the cause that the operator can act on, not the layers above it."""
-        proxy = proxy_of(self._base_url)
-        to_whom = f" to the proxy {proxy}" if proxy else ""
-        match error:
-            case httpx2.ConnectTimeout():
-                return f"no connection{to_whom} within {self._timeout.connect:g} s"
-            case httpx2.ReadTimeout():
-                return f"no answer within {self._timeout.read:g} s"
-            case httpx2.WriteTimeout():
-                return f"the server accepted no octet for {self._timeout.write:g} s"
-            case httpx2.ProxyError():
-                return f"the proxy {proxy or 'of the environment'} refused: {error}"
-        for cause in _causes(error):
-            match cause:
-                case ssl.SSLError():
-                    return describe_tls_failure(cause)
-                case socket.gaierror():
-                    whose = f"of the proxy {proxy}" if proxy else "in TOWEROPS_API_URL"
-                    return f"the host name {whose} was not found: {cause.strerror}"
-                case OSError(errno=int(number)):
-                    return f"no connection{to_whom}: {os.strerror(number)}"
-        return f"{str(error) or 'the connection broke'} ({type(error).__name__})"
+
+def no_answer(error: Exception, url: str, timeout: httpx2.Timeout, whose: str) -> str:
+    """Why there was no answer from `url`: the cause that the operator can act on, not the layers above it.
+
+    `whose`: how a message calls the host name of the URL. A proxy's words may be in it.
+    """
+    proxy = proxy_of(url)
+    to_whom = f" to the proxy {proxy}" if proxy else ""
+    match error:
+        case httpx2.ConnectTimeout():
+            return f"no connection{to_whom} within {timeout.connect:g} s"
+        case httpx2.ReadTimeout():
+            return f"no answer within {timeout.read:g} s"
+        case httpx2.WriteTimeout():
+            return f"the server accepted no octet for {timeout.write:g} s"
+        case httpx2.ProxyError():
+            return f"the proxy {proxy or 'of the environment'} refused: {error}"
+    for cause in _causes(error):
+        match cause:
+            case ssl.SSLError():
+                return describe_tls_failure(cause)
+            case socket.gaierror():
+                name = f"of the proxy {proxy}" if proxy else whose
+                return f"the host name {name} was not found: {cause.strerror}"
+            case OSError(errno=int(number)):
+                return f"no connection{to_whom}: {os.strerror(number)}"
+    return f"{str(error) or 'the connection broke'} ({type(error).__name__})"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

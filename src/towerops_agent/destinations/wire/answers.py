@@ -1,0 +1,61 @@
+"""What a remote write receiver's answer means: among others, samples that are too late, which no retry makes earlier.
+
+Status and text -> an outcome. Receivers say it with 400, 409, 422 and 500, so their words decide.
+Pure. Sources: Prometheus 2.42 (storage/remote/write_handler.go), Mimir's errors catalogue, VictoriaMetrics 1.79.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class TooLate:
+    """The receiver has later samples: of whatever series (`by_time`: out of bounds), or of one in the request (out of order)."""
+
+    status: int
+    reason: str
+    by_time: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Misconfigured:
+    """Not about what was sent: credentials or URL are wrong. `reason`: what happened, and the next step."""
+
+    status: int
+    reason: str
+
+
+WriteOutcome = Accepted | TooLate | TooLarge | Rejected | Misconfigured | Unavailable
+
+_BY_TIME: Final = re.compile(r"out of bounds|too old|too-old|too far in the past", re.IGNORECASE)
+_OF_SERIES: Final = re.compile(r"out[ -]of[ -]order|duplicate sample|sample-duplicate|duplicate-timestamp", re.IGNORECASE)
+_OF_DATA: Final = re.compile(r"label name .* is not unique|invalid (label|metric|sample)|duplicate label", re.IGNORECASE)
+
+_DATA_STATUSES: Final = frozenset({400, 409, 422, 500})
+
+
+def outcome_of(status: int, said: str, location: str = "", retry_after_s: float | None = None) -> WriteOutcome:
+    """The outcome of an answer; `said`: its text in one line."""
+    if 200 <= status < 300:
+        return Accepted(status)
+    if status in _DATA_STATUSES:
+        if _BY_TIME.search(said):
+            return TooLate(status, said, by_time=True)
+        if _OF_SERIES.search(said):
+            return TooLate(status, said, by_time=False)
+        if status != 500 or _OF_DATA.search(said):
+            return Rejected(status, said or "no reason given")
+    match status:
+        case 401 | 403:
+            return Misconfigured(status, f"the credentials are refused ({status}): are they right, and may they write?")
+        case 404 | 405:
+            hint = "is the URL right, and does it accept remote write? Prometheus: --web.enable-remote-write-receiver"
+            return Misconfigured(status, f"no remote write at this URL ({status}): {hint}")
+        case 413:
+            return TooLarge()
+        case _ if 300 <= status < 400:
+            return Misconfigured(status, f"redirected to {location or 'nowhere'} ({status}), not followed: is the URL right?")
+    return Unavailable(f"status {status}: {said or 'an empty body'}", status, retry_after_s)

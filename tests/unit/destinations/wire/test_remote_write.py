@@ -1,0 +1,128 @@
+"""The octets are those that protobuf's own library makes, and each value is sent once, as it was read."""
+
+import struct
+
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towerops_agent.destinations.wire.remote_write import (
+    encode_labels,
+    latest_of,
+    plain_snappy,
+    samples_of,
+    write_request,
+)
+from towerops_agent.model import Layout, Poll
+
+NOW_MS = 1_767_986_535_123
+
+
+def write_request_class():
+    """WriteRequest by protobuf's library, from the specification's definition."""
+    field = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="remote.proto", package="prometheus", syntax="proto3")
+
+    def message(name, *fields):
+        made = file.message_type.add(name=name)
+        for number, (field_name, kind, repeated, of) in enumerate(fields, start=1):
+            label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
+            made.field.add(name=field_name, number=number, type=kind, label=label, type_name=of and f".prometheus.{of}")
+
+    message("Label", ("name", field.TYPE_STRING, False, None), ("value", field.TYPE_STRING, False, None))
+    message("Sample", ("value", field.TYPE_DOUBLE, False, None), ("timestamp", field.TYPE_INT64, False, None))
+    message("TimeSeries", ("labels", field.TYPE_MESSAGE, True, "Label"), ("samples", field.TYPE_MESSAGE, True, "Sample"))
+    message("WriteRequest", ("timeseries", field.TYPE_MESSAGE, True, "TimeSeries"))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("prometheus.WriteRequest"))
+
+
+WriteRequest = write_request_class()
+
+labels_of = st.dictionaries(st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=200), min_size=1, max_size=6).map(
+    lambda labels: tuple(sorted(labels.items()))
+)
+values = st.floats(allow_nan=False, allow_infinity=False).filter(lambda value: value != 0)  # proto3 leaves 0 out
+times_ms = st.integers(1 << 35, (1 << 42) - 1)
+
+
+@given(st.lists(st.tuples(labels_of, values, times_ms), max_size=6))
+def test_the_octets_are_those_of_protobufs_own_library(series):
+    body = write_request([([encode_labels(labels)], [(0, value, time_ms)]) for labels, value, time_ms in series])
+    read = WriteRequest.FromString(body)
+    found = [
+        (tuple((label.name, label.value) for label in one.labels), one.samples[0].value, one.samples[0].timestamp)
+        for one in read.timeseries
+    ]
+    assert found == [(labels, value, time_ms) for labels, value, time_ms in series]
+    assert all(len(one.samples) == 1 for one in read.timeseries)
+    assert read.SerializeToString(deterministic=True) == body
+
+
+def test_zero_is_a_value():
+    body = write_request([([encode_labels((("a", "b"),))], [(0, 0.0, NOW_MS)])])
+    assert struct.pack("<d", 0.0) in body
+    assert WriteRequest.FromString(body).timeseries[0].samples[0].value == 0.0
+
+
+LAYOUT = Layout("e", (("s1", 10), ("s2", 1), ("s3", 1)), ("i1", "i2"))
+POLL = Poll(
+    7,
+    NOW_MS * 1000,
+    (415, None, 2, *(1 << 40, 5, 0, None, 3, 4), *(None, None, 1, 1, 1, 1)),
+    ((3, 1500), (2, 2999)),
+    3,
+)
+
+
+def test_each_value_is_a_sample_at_the_time_of_its_reply_and_what_was_not_read_is_none():
+    assert list(samples_of(LAYOUT, POLL)) == [
+        (0, 41.5, NOW_MS + 1),
+        (2, 2.0, NOW_MS + 1),
+        (3, float(1 << 40), NOW_MS + 2),
+        (4, 5.0, NOW_MS + 2),
+        (5, 0.0, NOW_MS + 2),
+        (7, 3.0, NOW_MS + 2),
+        (8, 4.0, NOW_MS + 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "stop", "slots"), [(0, 1, [0]), (1, 2, [2]), (2, 3, [3, 4, 5, 7, 8]), (3, 4, []), (1, None, [2, 3, 4, 5, 7, 8])]
+)
+def test_the_samples_of_a_part_of_a_poll_are_those_of_its_metrics(first, stop, slots):
+    assert [slot for slot, _, _ in samples_of(LAYOUT, POLL, first, stop)] == slots
+
+
+def test_a_state_is_up_or_not_and_how_long_it_took():
+    layout = Layout("e", is_state=True)
+    samples = [
+        list(samples_of(layout, Poll(7, NOW_MS * 1000, values, ((1, 0),), 1)))
+        for values in ((0, 0, 2500), (1, 3, 5), (2, 1, None))
+    ]
+    assert samples == [
+        [(0, 1.0, NOW_MS), (1, 0.0025, NOW_MS)],
+        [(0, 1.0, NOW_MS), (1, 0.000005, NOW_MS)],
+        [(0, 0.0, NOW_MS)],
+    ]
+
+
+def test_a_series_without_labels_is_left_out_and_a_time_of_another_century_is_an_error():
+    head = encode_labels((("a", "b"),))
+    assert write_request([([b"", head], [(0, 1.0, NOW_MS)])]) == encode_labels(()) == b""
+    with pytest.raises(ValueError, match="not one from 1971 to 2109"):
+        write_request([([head], [(0, 1.0, 5)])])
+
+
+def test_the_latest_sample_of_each_series_is_found():
+    a, b = encode_labels((("a", "1"),)), encode_labels((("b", "2"),))
+    parts = [([a, b], [(0, 1.0, NOW_MS), (1, 2.0, NOW_MS)]), ([a], [(0, 3.0, NOW_MS + 9)])]
+    assert latest_of(parts) == [([a, b], [(1, 2.0, NOW_MS)]), ([a], [(0, 3.0, NOW_MS + 9)])]
+
+
+@given(st.binary(max_size=300) | st.integers(65_530, 140_000).map(bytes))
+def test_snappy_without_a_library_is_snappy(octets):
+    cramjam = pytest.importorskip("cramjam")
+    assert bytes(cramjam.snappy.decompress_raw(plain_snappy(octets))) == octets

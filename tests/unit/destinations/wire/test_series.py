@@ -1,0 +1,88 @@
+"""Names and labels of series: told apart within a device, with the operator's labels, and never another item's."""
+
+import msgspec
+import pytest
+
+from towerops_agent.config.document.equipment import read_config
+from towerops_agent.destinations.wire.series import in_order, sensor_metric, series_of
+from towerops_agent.model import Layout
+from towerops_agent.polling.course.device import layout_of
+from towerops_agent.site.document.site import compile_site
+
+SITE = """\
+devices:
+  - address: 10.0.0.1
+    name: "mast \\"7\\""
+    labels: {site: north}
+    sensors:
+      - {name: board, oid: 1.3.6.1.4.1.1, unit: celsius, labels: {where: top}}
+      - {name: signal, oid: 1.3.6.1.4.1.2, unit: dBm}
+      - {name: count, oid: 1.3.6.1.4.1.3}
+    interfaces: [ether1, {name: sfp1, index: 7}, {index: 9, labels: {uplink: "yes"}}]
+  - {address: "2001:db8::1", port: 1161}
+"""
+
+
+def compiled():
+    result = compile_site([("a.yaml", SITE.encode())], lambda *_: "")
+    assert result.config is not None
+    return result.config
+
+
+def devices() -> list[dict]:
+    return [msgspec.json.decode(text) for text in compiled().items()]
+
+
+def test_each_value_of_a_layout_has_its_name_and_labels():
+    device = devices()[0]
+    ((_, equipment), _) = read_config(compiled()).equipment
+    found = in_order(layout_of(equipment), series_of(device, {"agent": "a1", "site": "of the agent"}))
+    own = {"agent": "a1", "device": 'mast "7"', "instance": "10.0.0.1", "site": "north"}
+    sensors = [dict(labels) for labels in found[:3]]
+    assert sensors == [
+        {**own, "__name__": "snmp_sensor_celsius", "sensor": "board", "where": "top"},
+        {**own, "__name__": "snmp_sensor_dbm", "sensor": "signal"},
+        {**own, "__name__": "snmp_sensor", "sensor": "count"},
+    ]
+    octets = [dict(labels) for labels in found[3::6]]
+    assert octets == [
+        {**own, "__name__": "snmp_interface_in_octets_total", "ifName": "ether1"},
+        {**own, "__name__": "snmp_interface_in_octets_total", "ifName": "sfp1", "ifIndex": "7"},
+        {**own, "__name__": "snmp_interface_in_octets_total", "ifIndex": "9", "uplink": "yes"},
+    ]
+    assert len(found) == 3 + 3 * 6
+    assert len(set(found)) == len(found)
+    assert all(list(labels) == sorted(labels) for labels in found)
+
+
+def test_a_state_has_two_series_and_a_port_of_its_own_is_in_the_instance():
+    device = devices()[1]
+    found = in_order(Layout(device["id"], is_state=True), series_of(device, {}))
+    assert [dict(labels)["__name__"] for labels in found] == ["snmp_up", "snmp_response_seconds"]
+    assert {dict(labels)["instance"] for labels in found} == {"[2001:db8::1]:1161"}
+
+
+def test_an_item_that_is_not_configured_any_more_has_no_labels_and_moves_no_others():
+    device = devices()[0]
+    first, second = device["sensors"][:2]
+    layout = Layout(device["id"], ((first["id"], 1), ("gone", 1), (second["id"], 1)), ("gone too", device["interfaces"][0]["id"]))
+    found = in_order(layout, series_of(device, {}))
+    assert [dict(labels).get("sensor") for labels in found[:3]] == ["board", None, "signal"]
+    assert [dict(labels).get("ifName") for labels in found[3:]] == [None] * 6 + ["ether1"] * 6
+
+
+@pytest.mark.parametrize(
+    ("unit", "name"),
+    [
+        ("", "snmp_sensor"),
+        ("C", "snmp_sensor_celsius"),
+        ("°C", "snmp_sensor_celsius"),
+        ("%", "snmp_sensor_percent"),
+        ("V", "snmp_sensor_volts"),
+        ("dBm", "snmp_sensor_dbm"),
+        ("m/s", "snmp_sensor_m_per_s"),
+        ("µ", "snmp_sensor"),
+    ],
+)
+def test_a_unit_is_a_part_of_the_name(unit, name):
+    assert sensor_metric(unit) == name
