@@ -240,6 +240,18 @@ class Loss(_Word):
         *("clock_unset", Fault.AGENT, "this machine did not know the time when they were read, and has not learned it in time"),
         "have NTP set the clock at the start, or give the machine a clock with a battery",
     )
+    TOO_LATE = (
+        *("too_late", Fault.AGENT, "the destination has later values, and does not accept older ones any more"),
+        "Prometheus: set out_of_order_time_window to the longest outage that it should cover",
+    )
+    TIME_AHEAD = (
+        *("time_ahead", Fault.AGENT, "they were read at a time that is yet to come, so this machine's clock was wrong then"),
+        "have NTP set the clock",
+    )
+    UNLABELLED = (
+        *("unlabelled", Fault.AGENT, "nobody knows their labels: they were read for another kind of destination"),
+        "nothing, unless it goes on: then please report it",
+    )
     BUFFER_FULL = (
         *("buffer_full", Fault.AGENT, "the database was as large as it may be, and they were the oldest"),
         "is the API down? Else raise BUFFER_MAX_MB",
@@ -248,8 +260,11 @@ class Loss(_Word):
     DELIVERED = "delivered", Fault.AGENT, "they had been delivered: nothing is lost but history"
 
 
-DROPPED: Final = (Loss.BUFFER_UNAVAILABLE, Loss.DAMAGED, Loss.CORRUPT, Loss.CLOCK_UNSET)
-"""Lost to the disk, or for want of a time."""
+DROPPED: Final = (
+    *(Loss.BUFFER_UNAVAILABLE, Loss.DAMAGED, Loss.CORRUPT, Loss.CLOCK_UNSET),
+    *(Loss.TOO_LATE, Loss.TIME_AHEAD, Loss.UNLABELLED),
+)
+"""Lost to the disk, for want of a time, or as no destination can have them."""
 
 EVICTED: Final = (Loss.BUFFER_FULL, Loss.DISK_LOW, Loss.DELIVERED)
 """Removed to make room."""

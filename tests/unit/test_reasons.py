@@ -31,6 +31,10 @@ OF_ANOTHER_MEANING = {
     ("buffer/salvage.py", "refused"),
     ("delivery/settlement.py", "delivered"),  # what came of a batch
     ("delivery/settlement.py", "refused"),
+    ("destinations/courier.py", "delivered"),
+    ("destinations/courier.py", "refused"),
+    ("site/document/credentials.py", "auth"),  # a key of a site file
+    ("site/document/nodes.py", "null"),  # YAML's
     ("telemetry/exposition.py", "delivered"),
     ("telemetry/exposition.py", "refused"),
     *(("snmptool/views/as_json.py", word) for word in ("noSuchObject", "noSuchInstance", "endOfMibView")),  # a varbind's type

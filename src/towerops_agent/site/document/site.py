@@ -17,14 +17,19 @@ from towerops_agent.config.document.text import SITE, ConfigText, config_of
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.site.document.credentials import KEYS as CREDENTIALS_KEYS
 from towerops_agent.site.document.credentials import Secrets, SnmpFields, snmp_fields
+from towerops_agent.site.document.destination import KEYS as DESTINATION_KEYS
+from towerops_agent.site.document.destination import Destination, read_destination
 from towerops_agent.site.document.device import INHERITED, Inherited, Refused, SiteDevice, inherited, read_device
 from towerops_agent.site.document.device import KEYS as DEVICE_KEYS
 from towerops_agent.site.document.nodes import Location, Mistake, Problem, Section, compose, place_of
 
-KEYS: Final = ("credentials", "defaults", "devices")
+KEYS: Final = ("credentials", "defaults", "destinations", "devices")
 
 MOST_ITEMS: Final = 5_000_000
 """Of YAML's aliases a short file could make more than any memory holds."""
+
+_ACCEPTS: Final = msgspec.json.encode({"metric_types": ["sensor_reading", "interface_stat", "equipment_status"]})
+"""The states of devices are stored too: destinations want them."""
 
 HIDDEN: Final = "********"
 """In place of each secret, as long as SNMPv3 asks for."""
@@ -41,6 +46,7 @@ class Compiled:
     shown: ConfigText | None = None
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    destination: Destination | None = None
     devices: int = 0
     sensors: int = 0
     interfaces: int = 0
@@ -60,6 +66,7 @@ class _Compiler:
         self._credentials_problems: list[Problem] = []
         self._defaults: Section | None = None
         self._inherited = Inherited()
+        self._destination: Destination | None = None
         self._devices: list[tuple[str, yaml.Node]] = []
         self._refused: list[Refused] = []
         self._seen: dict[tuple[str, int], Location] = {}
@@ -89,7 +96,10 @@ class _Compiler:
         result.problems = sorted(set(problems))
         if not self._unusable:
             refused = [(one.kind, one.equipment, one.item, str(one.problem)) for one in self._refused]
-            members = {SITE: msgspec.json.encode(refused)}
+            members = {SITE: msgspec.json.encode(refused), "accepts": _ACCEPTS}
+            if self._destination is not None:
+                members["labels"] = msgspec.json.encode(self._destination.labels)
+            result.destination = self._destination
             result.config, result.shown = config_of(members, made), config_of(members, hidden)
         return result
 
@@ -102,7 +112,14 @@ class _Compiler:
             if self._defaults is not None:
                 raise Mistake(top.keys["defaults"], f"defaults are given twice: they are at {self._defaults.place} too")
             self._defaults = section
+        for node in top.items("destinations"):
+            self._read_destination(Section(file, "a destination", node, DESTINATION_KEYS))
         self._devices += [(file, node) for node in top.items("devices")]
+
+    def _read_destination(self, section: Section) -> None:
+        if self._destination is not None:
+            raise Mistake(section.place, "a second destination: expected one at most")
+        self._destination = read_destination(section, self._secrets, self._warnings)
 
     def _read_credentials(self, name: str, section: Section | Mistake, place: Location) -> None:
         if name in self._credentials:

@@ -147,6 +147,8 @@ def test_several_files_are_read_as_one():
 
 D = "devices:\n  - address: 10.0.0.1\n"
 
+W = "remote_write: http://p.example/write"
+
 MISTAKES = [
     # the text, where the mistake is, what is said of it, how many devices are left (None: the files can't be used)
     ("", "1:1", "the file is empty", None),
@@ -211,6 +213,15 @@ MISTAKES = [
     ),
     (D + "credentials: {a: {version: 2c, username: u}}\n", "3:42", "username is not of SNMP version 2c", 1),
     (D + "credentials:\n  a: {community: x}\n  a: {community: y}\n", "5:3", "a is given twice: it is at line 4 too", None),
+    (D + "destinations: [{name: x}]\n", "3:16", "remote_write is missing", None),
+    (D + "destinations: [{remote_write: ftp://x}]\n", "3:31", "remote_write is 'ftp://x': expected https://host/path", None),
+    (D + "destinations: [{remote_write: 'http://u:p@x/'}]\n", "3:31", "remote_write: expected https://host/path", None),
+    (D + f"destinations: [{{{W}, bearer_token: abc}}]\n", "3:31", "remote_write is http:// and there is a secret", None),
+    (D + f"destinations: [{{{W}, username: u}}]\n", "3:16", "username and password: expected both, or neither", None),
+    (D + f"destinations: [{{{W}, headers: {{Host: u}}}}]\n", "3:65", "header 'Host': expected a header's name", None),
+    (D + f"destinations: [{{{W}, max_metrics: 0}}]\n", "3:68", "max_metrics is '0': expected a whole number", None),
+    (D + f"destinations: [{{{W}, client_cert: a}}]\n", "3:68", "client_cert is given without client_key", None),
+    (D + f"destinations: [{{{W}}}, {{{W}}}]\n", "3:56", "a second destination: expected one at most", None),
 ]
 
 
@@ -273,6 +284,31 @@ def test_a_password_that_is_not_yaml_is_not_shown(community):
 def test_whatever_a_file_holds_it_is_compiled_or_refused(octets):
     result = compile_site([("a.yaml", octets)], secrets)
     assert result.config is not None or result.problems
+
+
+def test_a_destination_is_read_with_its_secrets_and_files():
+    text = "destinations:\n  - remote_write: https://p.example:8443/api/v1/write\n    bearer_token_file: core.auth\n"
+    text += "    ca_file: ca.pem\n    labels: {agent: a1}\n    headers: {X-Scope-OrgID: north}\n"
+    text += "    client_cert: /c\n    client_key: /k\n"
+    result = compile_site([("/etc/site/a.yaml", text.encode())], secrets)
+    assert result.problems == []
+    one = result.destination
+    assert one is not None
+    assert one.bearer is not None
+    assert (one.name, one.bearer.reveal(), one.labels) == ("p.example", f"{SECRET}-auth", (("agent", "a1"),))
+    assert (one.headers, one.ca_file, one.client_cert, one.client_key) == (
+        (("X-Scope-OrgID", "north"),),
+        "/etc/site/ca.pem",
+        "/c",
+        "/k",
+    )
+    assert SECRET not in repr(one)
+
+
+def test_other_labels_of_a_destination_are_another_configuration():
+    text = "devices: [{address: 10.0.0.1}]\ndestinations: [{remote_write: https://p/, labels: {agent: a1}}]\n"
+    before, same, other = compiled(text).config, compiled(text).config, compiled(text.replace("a1", "a2")).config
+    assert before == same != other
 
 
 def test_aliases_may_share_sensors_and_a_loop_of_them_is_refused():
