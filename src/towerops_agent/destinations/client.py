@@ -1,0 +1,143 @@
+"""A remote write receiver over HTTP: each answer and each failure as a value of wire/answers.py.
+
+courier.py uses it. It follows no redirect, keeps no cookie, and sends the credentials to the one URL only. A receiver's
+text is cut, and cleaned of control characters and of the credentials, before anyone sees it.
+I/O. Seconds.
+"""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import httpx2
+
+from towerops_agent import __version__
+from towerops_agent.api.client import ANSWER_WITHIN_S, KEEPALIVE_S, MOST_REASON_CHARACTERS, no_answer
+from towerops_agent.api.proxy import is_local
+from towerops_agent.api.tls import tls_context
+from towerops_agent.api.wire.outcomes import Unavailable, ahead_s, http_date, retry_after_s
+from towerops_agent.destinations.wire.answers import WriteOutcome, outcome_of
+from towerops_agent.errors import SettingsError
+from towerops_agent.site.document.destination import Destination
+
+MOST_ANSWER_OCTETS: Final = 1 << 16
+
+_SETTINGS: Final = {"TOWEROPS_CA_FILE": "ca_file", "TOWEROPS_CLIENT_CERT": "client_cert", "TOWEROPS_CLIENT_KEY": "client_key"}
+"""What a site file calls what the API's settings call otherwise."""
+
+
+class RemoteWriteClient:
+    """A client of one receiver, an async context manager; opening it may raise SettingsError (certificates, proxy).
+
+    `ahead_s`: how far this machine's clock is ahead of the receiver's, by its last answer; None if it is not known.
+    """
+
+    def __init__(self, destination: Destination, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._destination = destination
+        self._now = now
+        self._timeout = httpx2.Timeout(30.0, connect=10.0)
+        self._http: httpx2.AsyncClient | None = None
+        self.ahead_s: float | None = None
+
+    async def __aenter__(self) -> Self:
+        one = self._destination
+        try:
+            context = tls_context(_path(one.ca_file), _path(one.client_cert), _path(one.client_key))
+            self._http = httpx2.AsyncClient(
+                verify=context,
+                timeout=self._timeout,
+                limits=httpx2.Limits(keepalive_expiry=KEEPALIVE_S),
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                headers=self._headers(),
+                follow_redirects=False,
+                trust_env=not is_local(one.url),
+            )
+        except SettingsError as error:
+            raise SettingsError(_ours(str(error))) from None
+        except (ValueError, ImportError, httpx2.InvalidURL):  # a URL with a password in it: not shown
+            raise SettingsError("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be used: expected http://host:port") from None
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+
+    def _headers(self) -> dict[str, str]:
+        one = self._destination
+        headers = {
+            **dict(one.headers),
+            "User-Agent": f"towerops-agent/{__version__}",
+            "Content-Type": "application/x-protobuf",
+            "Content-Encoding": "snappy",
+            "X-Prometheus-Remote-Write-Version": "0.1.0",
+        }
+        if one.bearer is not None:
+            headers["Authorization"] = f"Bearer {one.bearer.reveal()}"
+        elif one.user is not None:
+            headers["Authorization"] = f"Basic {_basic(one.user[0], one.user[1].reveal())}"
+        return headers
+
+    async def send(self, body: bytes) -> WriteOutcome:
+        """The outcome of one request with this body, which is snappy's."""
+        if self._http is None:
+            raise RuntimeError("the client is not open: use it as `async with RemoteWriteClient(…)`")
+        request = self._http.build_request("POST", self._destination.url, content=body)
+        sent = self._now()
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                response = await self._http.send(request, stream=True, auth=None)
+                try:
+                    received = bytearray()
+                    async for chunk in response.aiter_bytes():
+                        received += chunk
+                        if len(received) > MOST_ANSWER_OCTETS:
+                            break
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            return Unavailable(f"no complete answer within {ANSWER_WITHIN_S:g} s", timed_out=True)
+        except (httpx2.RequestError, OSError) as error:
+            timed_out = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
+            return Unavailable(
+                _ours(self._cleaned(no_answer(error, self._destination.url, self._timeout, "of the destination"))),
+                timed_out=timed_out,
+            )
+        date = http_date(response.headers.get("Date"))
+        ahead = ahead_s(date, sent, self._now())
+        self.ahead_s = self.ahead_s if ahead is None else ahead
+        return outcome_of(
+            response.status_code,
+            self._cleaned(received.decode(errors="replace")),
+            self._cleaned(response.headers.get("Location", "")),
+            retry_after_s(response.headers.get("Retry-After"), date or self._now()),
+        )
+
+    def _cleaned(self, text: str) -> str:
+        """`text` in one printable line of at most 300 characters, without the credentials that a receiver may echo."""
+        one = self._destination
+        secrets = [one.bearer.reveal()] if one.bearer is not None else []
+        if one.user is not None:
+            secrets += [_basic(one.user[0], one.user[1].reveal()), one.user[1].reveal()]
+        for secret in secrets:
+            text = text.replace(secret, "***")
+        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return line if len(line) <= MOST_REASON_CHARACTERS else f"{line[: MOST_REASON_CHARACTERS - 1]}…"
+
+
+def _basic(user: str, password: str) -> str:
+    return b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _path(path: str | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _ours(text: str) -> str:
+    for theirs, ours in _SETTINGS.items():
+        text = text.replace(theirs, ours)
+    return text

@@ -1,0 +1,414 @@
+"""Delivers the buffer's metrics to a remote write receiver: in the order of time, one request at a time, the oldest first.
+
+    buffer -> samples -> client -> outcome -> buffer
+
+A strict Prometheus refuses a whole request for one sample that is older than what it has of that series, so nothing overtakes.
+A batch keeps its members until it is acknowledged, over restarts too: at least once. A receiver that stored a batch, and whose
+answer was lost, refuses it the second time as too late; the latest sample of each series then shows that it has them all.
+I/O: the buffer, the client, the log. Seconds (`_s`), microseconds since 1970 (`_us`).
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from math import inf
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+import structlog
+
+from towerops_agent.api.wire.outcomes import Accepted, Availability, Rejected, TooLarge, Unavailable
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
+from towerops_agent.buffer.lanes import open_batches
+from towerops_agent.counters import Count, Counters
+from towerops_agent.delivery.courier import clean_up
+from towerops_agent.delivery.course.parcel import metrics_of
+from towerops_agent.delivery.course.verdicts import backoff_s
+from towerops_agent.destinations.heads import Heads
+from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, WriteOutcome
+from towerops_agent.destinations.wire.remote_write import (
+    encode_labels,
+    is_writable,
+    latest_of,
+    plain_snappy,
+    samples_of,
+    write_request,
+)
+from towerops_agent.errors import BufferFailure, SettingsError
+from towerops_agent.model import Layout
+from towerops_agent.reasons import Loss
+from towerops_agent.site.document.destination import Destination
+
+if TYPE_CHECKING:
+    from towerops_agent.delivery.course.pace import Backlog
+
+EACH_S: Final = 10.0
+"""How often what has come in is delivered; a backlog goes without a pause."""
+
+SOON_S: Final = 1.0
+
+LOOK_EACH_S: Final = 5.0
+"""How often it looks whether there is a destination, or another one."""
+
+SLOW_S: Final = 60.0
+LEARN_WITHIN: Final = 60
+"""For how many looks, a second apart, the labels of a new layout are waited for."""
+
+AHEAD_S: Final = 300.0
+"""Prometheus accepts samples of the future, and then refuses those of other series: nothing of more than this is sent."""
+
+MOST_REFUSED: Final = 20
+"""So many single metrics refused in a row, with nothing accepted between: the receiver refuses everything, and is failing."""
+
+PROBE: Final = "towerops_agent_backlog_probe"
+"""The metric with which a receiver is asked how old a sample may be."""
+
+LATE_LOGGED_EACH_US: Final = 60_000_000
+
+log = structlog.get_logger()
+
+try:
+    from cramjam import snappy as _snappy
+except ImportError:
+    _snappy = None  # type: ignore[assignment]  # the extra is not installed
+
+
+def compress(body: bytes) -> bytes:
+    """`body` in snappy's format; a tenth of its size if cramjam is installed (the extra `remote-write`)."""
+    return plain_snappy(body) if _snappy is None else bytes(_snappy.compress_raw(body))
+
+
+class WriteClient(Protocol):
+    """The part of RemoteWriteClient that is needed."""
+
+    ahead_s: float | None
+
+    async def send(self, body: bytes) -> WriteOutcome: ...  # noqa: D102
+
+
+class RemoteCourier:
+    """Delivers to whatever `destination` returns now; None: to nobody, and what is read stays in the buffer for a day.
+
+    `heads`: the labels. `accepts`: the limits of a batch come from the destination.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        heads: Heads,
+        counters: Counters,
+        *,
+        destination: Callable[[], Destination | None],
+        client: Callable[[Destination], AbstractAsyncContextManager[WriteClient]],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self._buffer = buffer
+        self._heads = heads
+        self._counters = counters
+        self._destination = destination
+        self._new_client = client
+        self._sleep = sleep
+        self._jitter = jitter
+        self._now_us = now_us
+        self.availability = Availability()
+        self.in_flight = 0
+        self.backlog: Backlog | None = None  # all that is pending is one line
+        self._hurried = asyncio.Event()
+        self._name = ""
+        self._attempts = 0
+        self._looks = 0  # for labels
+        self._doubtful: set[int] | None = None  # batches that the receiver may have already; None: those that are open now
+        self._late_until_us = 0  # what is not younger is too late, whatever its series
+        self._refused = 0  # single metrics, in a row
+        self._late: Counter[str] = Counter()
+        self._late_logged_us = 0
+
+    @property
+    def delivers(self) -> bool:
+        """Whether there is a destination."""
+        return self._destination() is not None
+
+    async def run(self) -> None:
+        """Deliver, for good."""
+        while True:
+            try:
+                await self._serve()
+            except BufferFailure as error:
+                log.error("buffer can't be read, delivery waits", error=str(error), retry_in_s=EACH_S)
+                await self._sleep(EACH_S)
+            except SettingsError as error:
+                self._fails(str(error), None, SLOW_S)
+                await self._sleep(SLOW_S)
+
+    def hurry(self) -> None:
+        """Deliver soon, and not only at the next turn: a device's state has changed."""
+        self._hurried.set()
+
+    async def run_cleanup(self) -> None:
+        """Clean the buffer up, for good."""
+        await clean_up(self._buffer, self._sleep)
+
+    async def retry_refused(self) -> int:
+        """How many refused metrics were delivered after all: none, as they are too old by now."""
+        return 0
+
+    async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:  # noqa: ARG002 - the caller's limit
+        """Whether all that is pending was delivered; False once it has failed so many times in a row."""
+        destination = self._destination()
+        if destination is None:
+            return True
+        try:
+            async with self._open(destination) as client:
+                for attempt in range(attempts):
+                    wait_s = await self._round(client, destination)
+                    if wait_s is None:
+                        return True
+                    if attempt < attempts - 1:
+                        await self._sleep(wait_s)
+        except SettingsError as error:
+            self._fails(str(error), None, SLOW_S)
+        return False
+
+    def _open(self, destination: Destination) -> AbstractAsyncContextManager[WriteClient]:
+        self._name = destination.name
+        return self._new_client(destination)
+
+    async def _serve(self) -> None:
+        """Deliver to the destination of now, until it is another one."""
+        destination = self._destination()
+        if destination is None:
+            await self._sleep(LOOK_EACH_S)
+            return
+        async with self._open(destination) as client:
+            while self._destination() == destination:
+                wait_s = await self._round(client, destination)
+                if wait_s is None:
+                    await self._rest()
+                else:
+                    await self._sleep(wait_s)
+
+    async def _rest(self) -> None:
+        """Wait for the next turn; not for long before the first one, nor if a device's state changes."""
+        if not self.availability.works:
+            await self._sleep(SOON_S)
+            return
+        self._hurried.clear()
+        turns = [asyncio.ensure_future(self._sleep(EACH_S)), asyncio.ensure_future(self._hurried.wait())]
+        try:
+            await asyncio.wait(turns, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for turn in turns:
+                turn.cancel()
+        if self._hurried.is_set():
+            await self._sleep(SOON_S)  # when a tower falls silent its devices do one after the other
+
+    async def _round(self, client: WriteClient, destination: Destination) -> float | None:
+        """Deliver what is pending: None if all is done, else the seconds to wait."""
+        if self._doubtful is None:
+            self._doubtful = await self._buffer.ask(lambda store: {batch.id for batch in open_batches(store.connection)})
+        while True:
+            batch = await self._buffer.next_batch(destination.max_metrics, Lane.BACKLOG)
+            batch = batch or await self._buffer.next_batch(destination.max_metrics, Lane.FRESH)
+            if batch is None:
+                self._report_late()
+                return None
+            wait_s = await self._deliver(client, batch)
+            if wait_s is not None:
+                return wait_s
+
+    async def _deliver(self, client: WriteClient, batch: Batch) -> float | None:
+        """One step with the first batch: None if it is acknowledged or split, else the seconds until it is tried again."""
+        polls = await self._buffer.read(batch)
+        if not polls:
+            await self._buffer.acknowledge(batch)
+            return None
+        if client.ahead_s is None:
+            outcome = await self._send(client, b"")  # for its time
+            if not isinstance(outcome, Accepted):
+                return self._wait(outcome)
+        late = [_time_us(poll) <= self._late_until_us for poll in polls]
+        if all(late):
+            await self._drop(batch)
+            return None
+        if any(late):
+            await self._buffer.split(batch)
+            return None
+        heads = await self._heads.of({poll.layout for poll in polls})
+        if any(poll.layout not in heads for poll in polls) and self._looks < LEARN_WITHIN:
+            self._looks += 1
+            return 1.0
+        self._looks = 0
+        fit, lost = self._fit(polls, heads, client.ahead_s)
+        if lost.get(Loss.TIME_AHEAD) and (client.ahead_s or 0.0) > AHEAD_S:
+            wrong = f"this machine's clock is {client.ahead_s:.0f} s ahead of the destination's: set it"
+            return self._fails(wrong, None, SLOW_S)
+        parts = [
+            (heads[poll.layout], list(samples_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric))) for poll in fit
+        ]
+        outcome = await self._send(client, write_request(parts)) if parts else Accepted()
+        if isinstance(outcome, TooLate) and batch.id in self._in_doubt():
+            self._in_doubt().discard(batch.id)
+            confirmed = await self._send(client, write_request(latest_of(parts)))
+            outcome = confirmed if isinstance(confirmed, Accepted) else outcome
+        return await self._follow(client, batch, fit, lost, outcome)
+
+    async def _follow(
+        self,
+        client: WriteClient,
+        batch: Batch,
+        polls: Sequence[StoredPoll],
+        lost: Counter[Loss],
+        outcome: WriteOutcome,
+    ) -> float | None:
+        """What follows from the outcome of a batch."""
+        match outcome:
+            case Accepted():
+                await self._buffer.acknowledge(batch)
+                self._counters.add(Count.METRICS_DELIVERED, n=_metrics(polls))
+                self._counters.add(Count.BATCHES, "delivered")
+                for reason, metrics in lost.items():
+                    self._lose(metrics, reason)
+                self._works()
+                return None
+            case TooLate():
+                self._works()
+                if len(polls) == 1:
+                    await self._drop(batch)
+                    return None
+                if outcome.by_time:
+                    await self._find_bound(client, polls)
+                else:
+                    await self._halve(batch)
+                return None
+            case TooLarge() | Rejected() if batch.metric_count > 1:
+                await self._halve(batch)
+                return None
+            case TooLarge() | Rejected() if self._refused < MOST_REFUSED:
+                self._refused += 1
+                poll = polls[0]
+                (metric,) = metrics_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric) or (None,)
+                await self._buffer.set_aside(batch, msgspec.json.encode(metric), f"status {outcome.status}: {outcome.reason}")
+                self._counters.add(Count.METRICS_REFUSED)
+                self._counters.add(Count.BATCHES, "refused")
+                log.warning("metric refused, kept aside", destination=self._name, status=outcome.status, reason=outcome.reason)
+                return None
+            case Unavailable(status=None):
+                self._in_doubt().add(batch.id)
+        self._counters.add(Count.BATCHES, "retried")
+        return self._wait(outcome)
+
+    async def _find_bound(self, client: WriteClient, polls: Sequence[StoredPoll]) -> None:
+        """Find the newest poll of a late batch that is too late, whatever its series: with it all before are.
+
+        Asked with samples of series of its own, a new one each time: the device's would make its other polls late.
+        """
+        times_us = sorted(map(_time_us, polls))
+        late, fit = 0, len(times_us)
+        guess = fit - 1
+        while late < guess < fit:
+            head = encode_labels((("__name__", PROBE), ("nth", str(guess))))
+            outcome = await self._send(client, write_request([([head], [(0, 1.0, times_us[guess] // 1000)])]))
+            if isinstance(outcome, TooLate) and outcome.by_time:
+                late = guess
+            elif isinstance(outcome, Accepted | TooLate):
+                fit = guess
+            else:
+                break
+            guess = (late + fit) // 2
+        self._late_until_us = max(self._late_until_us, times_us[late])
+
+    async def _halve(self, batch: Batch) -> None:
+        self._in_doubt().discard(batch.id)
+        self._counters.add(Count.BATCHES, "split")
+        await self._buffer.split(batch)
+
+    async def _drop(self, batch: Batch) -> None:
+        """Go on without the batch, which is too late."""
+        await self._buffer.acknowledge(batch)
+        self._lose(batch.metric_count, Loss.TOO_LATE)
+
+    def _fit(
+        self, polls: Iterable[StoredPoll], heads: Mapping[Layout, Sequence[bytes]], ahead_s: float | None
+    ) -> tuple[list[StoredPoll], Counter[Loss]]:
+        """The polls that can be sent, and how many metrics of others can't, by reason."""
+        latest_us = self._now_us() + round((AHEAD_S - (ahead_s or 0.0)) * 1e6)
+        fit: list[StoredPoll] = []
+        lost: Counter[Loss] = Counter()
+        for poll in polls:
+            if poll.layout not in heads:
+                lost[Loss.UNLABELLED] += poll.stop_metric - poll.first_metric
+            elif poll.poll.started_at_us > latest_us or not is_writable(poll.poll.started_at_us // 1000):
+                lost[Loss.TIME_AHEAD] += poll.stop_metric - poll.first_metric
+            else:
+                fit.append(poll)
+        return fit, lost
+
+    async def _send(self, client: WriteClient, body: bytes) -> WriteOutcome:
+        self.in_flight = 1
+        try:
+            return await client.send(compress(body))
+        finally:
+            self.in_flight = 0
+
+    def _in_doubt(self) -> set[int]:
+        if self._doubtful is None:
+            self._doubtful = set()
+        return self._doubtful
+
+    def _lose(self, metrics: int, reason: Loss) -> None:
+        self._counters.add(Count.METRICS_DROPPED, reason, metrics)
+        self._late[reason] += metrics
+        if abs(self._now_us() - self._late_logged_us) >= LATE_LOGGED_EACH_US:
+            self._report_late()
+
+    def _report_late(self) -> None:
+        """Log what was dropped since the last such line."""
+        for reason, metrics in self._late.items():
+            log.warning("metrics can't be delivered, dropped", destination=self._name, reason=reason, metrics=metrics)
+        if self._late:
+            self._late.clear()
+            self._late_logged_us = self._now_us()
+
+    def _works(self) -> None:
+        self._attempts = self._refused = 0
+        failures = self.availability.failures
+        if self.availability.succeeded(self._now_us()) and failures:
+            log.info("destination accepts metrics again", destination=self._name, failures=failures)
+
+    def _wait(self, outcome: WriteOutcome) -> float:
+        """Note a failure: the seconds until the next attempt."""
+        self._attempts += 1
+        match outcome:
+            case Unavailable() if outcome.retry_after_s is not None:
+                wait_s = max(1.0, outcome.retry_after_s)
+            case Misconfigured() | Rejected() | TooLate() | TooLarge():
+                wait_s = SLOW_S
+            case _:
+                wait_s = backoff_s(self._attempts, self._jitter())
+        return self._fails(outcome.reason, outcome.status, wait_s)
+
+    def _fails(self, reason: str, status: int | None, wait_s: float) -> float:
+        if self.availability.failed(reason, self._now_us()):
+            log.warning(
+                "destination does not accept metrics, will retry",
+                destination=self._name,
+                reason=reason,
+                status=status,
+                retry_in_s=round(wait_s, 1),
+            )
+        return wait_s
+
+
+def _time_us(poll: StoredPoll) -> int:
+    """The time of its last reply."""
+    return poll.poll.started_at_us + max(offset_us for _, offset_us in poll.poll.times)
+
+
+def _metrics(polls: Iterable[StoredPoll]) -> int:
+    return sum(poll.stop_metric - poll.first_metric for poll in polls)
