@@ -1,0 +1,243 @@
+"""Delivery to a receiver that is played by a script: what is refused, what waits, and what is counted."""
+
+import asyncio
+import time
+
+import pytest
+import structlog
+
+from support.remote import SENSORS, Remote
+from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
+from towerops_agent.counters import Count
+from towerops_agent.destinations.courier import EACH_S, LOOK_EACH_S, MOST_REFUSED, compress
+from towerops_agent.destinations.wire.answers import Misconfigured
+from towerops_agent.errors import SettingsError
+from towerops_agent.model import Layout, Poll
+from towerops_agent.reasons import Loss
+from towerops_agent.site.document.destination import Destination
+
+NOW_S = time.time()
+
+
+class Script:
+    """A receiver. `answer`: from the body, compressed, to an outcome; accepts by default."""
+
+    def __init__(self) -> None:
+        self.ahead_s: float | None = None
+        self.bodies: list[bytes] = []
+        self.answer = lambda body: Accepted()
+        self.opened = 0
+        self.fails: SettingsError | None = None
+
+    async def __aenter__(self):
+        self.opened += 1
+        if self.fails is not None:
+            raise self.fails
+        return self
+
+    async def __aexit__(self, *_):
+        return None
+
+    async def send(self, body: bytes):
+        if body == compress(b""):
+            outcome = self.answer(b"")
+            if isinstance(outcome, Accepted) and self.ahead_s is None:
+                self.ahead_s = 0.0
+            return outcome
+        self.bodies.append(body)
+        return self.answer(body)
+
+
+@pytest.fixture
+async def scripted(tmp_path):
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
+        script = Script()
+        remote.client = script
+        yield remote, script
+
+
+async def pending(remote: Remote) -> int:
+    return (await remote.buffer.pending()).metrics
+
+
+async def test_a_failing_receiver_is_tried_again_and_nothing_is_lost(scripted):
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    script.answer = lambda body: Unavailable("status 503: busy", 503, retry_after_s=7.0) if body else Accepted()
+    assert not await remote.deliver(attempts=2)
+    assert remote.pauses == [7.0]
+    assert (await pending(remote), remote.courier.availability.works) == (SENSORS, False)
+    script.answer = lambda body: Accepted()
+    with structlog.testing.capture_logs() as lines:
+        assert await remote.deliver()
+    assert [line["event"] for line in lines] == ["destination accepts metrics again"]
+    assert await pending(remote) == 0
+
+
+async def test_one_bad_metric_is_kept_aside_with_the_reason_and_the_rest_is_delivered(scripted):
+    remote, script = scripted
+    for device in range(3):
+        remote.add(device, NOW_S, 10.0 * device)
+    bad = [b"s3", b"\x00\x00\x00\x00\x00\x00\x37@"]  # the series s3 of the device d2, whose value is 23
+
+    def answer(body: bytes):
+        return Rejected(400, "bad") if body and all(part in plain(body) for part in bad) else Accepted()
+
+    script.answer = answer
+    assert await remote.deliver()
+    assert remote.counters.get(Count.METRICS_DELIVERED) == 3 * SENSORS - 1
+    assert remote.counters.get(Count.METRICS_REFUSED) == 1
+    (refused,) = await remote.buffer.refused()
+    assert (refused.reason, b'"value":23' in refused.metric) == ("status 400: bad", True)
+
+
+def plain(body: bytes) -> bytes:
+    cramjam = pytest.importorskip("cramjam")
+    return bytes(cramjam.snappy.decompress_raw(body))
+
+
+async def test_a_receiver_that_refuses_everything_is_failing_and_most_is_kept(scripted):
+    remote, script = scripted
+    for _ in range(10):
+        remote.add(0, NOW_S, 1.0)
+    script.answer = lambda body: Rejected(400, "no") if body else Accepted()
+    assert not await remote.deliver()
+    assert remote.counters.get(Count.METRICS_REFUSED) == MOST_REFUSED
+    assert await pending(remote) == 10 * SENSORS - MOST_REFUSED
+    assert remote.courier.availability.last_failure == "no"
+
+
+async def test_a_request_that_is_too_large_is_halved(scripted):
+    remote, script = scripted
+    for device in range(3):
+        remote.add(device, NOW_S, 1.0)
+    script.answer = lambda body: TooLarge() if body and len(plain(body)) > 500 else Accepted()
+    assert await remote.deliver()
+    assert remote.counters.get(Count.METRICS_DELIVERED) == 3 * SENSORS
+
+
+async def test_what_the_operator_has_to_correct_is_tried_slowly(scripted):
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    script.answer = lambda body: Misconfigured(401, "the credentials are refused (401)")
+    with structlog.testing.capture_logs() as lines:
+        assert not await remote.deliver(attempts=3)
+    assert remote.pauses == [60.0, 60.0]
+    (line,) = lines
+    assert (line["reason"], line["retry_in_s"]) == ("the credentials are refused (401)", 60.0)
+    assert script.bodies == []  # asked for its time first
+
+
+async def test_certificates_that_cannot_be_used_are_a_failure_and_no_end(scripted):
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    script.fails = SettingsError("ca_file /x can't be read: No such file or directory")
+    assert not await remote.deliver()
+    assert remote.courier.availability.last_failure.startswith("ca_file /x can't be read")
+
+
+async def test_while_this_machines_clock_is_ahead_nothing_is_sent(scripted):
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    script.ahead_s = 3600.0
+    assert not await remote.deliver()
+    assert script.bodies == []
+    assert "this machine's clock is 3600 s ahead of the destination's: set it" in remote.courier.availability.last_failure
+    script.ahead_s = 0.4
+    assert await remote.deliver()
+    assert len(script.bodies) == 1
+
+
+async def test_polls_of_which_no_labels_are_known_are_waited_for_and_then_counted(scripted):
+    remote, _ = scripted
+    (layout,) = await remote.buffer.register_all([Layout("another", (("s", 1),))])
+    remote.buffer.add(Poll(layout, round(NOW_S * 1e6), (1,), ((1, 0),), 1))
+    remote.add(0, NOW_S, 1.0)
+    assert await remote.deliver(attempts=100)
+    assert set(remote.pauses) == {1.0}
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.UNLABELLED: 1}
+    assert remote.counters.get(Count.METRICS_DELIVERED) == SENSORS
+
+
+async def until_delivered(remote: Remote) -> None:
+    await remote.buffer.flush()
+    while await pending(remote):  # noqa: ASYNC110 - the courier's turn
+        await asyncio.sleep(0)
+
+
+async def test_it_runs_on_and_goes_over_to_another_destination(scripted):
+    remote, script = scripted
+    running = asyncio.create_task(remote.courier.run())
+    remote.add(0, NOW_S, 1.0)
+    await until_delivered(remote)
+    assert script.opened == 1
+    remote.destination = None
+    while LOOK_EACH_S not in remote.pauses:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    remote.add(0, NOW_S + 1, 1.0)
+    remote.destination = Destination("other", "http://127.0.0.1:9/")
+    await until_delivered(remote)
+    assert script.opened == 2
+    running.cancel()
+
+
+async def test_a_change_of_state_is_delivered_soon(scripted):
+    """Its next turn would be never: only the hurry ends the pause."""
+    remote, script = scripted
+    resting = asyncio.Event()
+
+    async def pause(seconds: float) -> None:
+        if seconds == EACH_S:
+            resting.set()
+            await asyncio.Event().wait()
+
+    remote.pause = pause
+    running = asyncio.create_task(remote.courier.run())
+    remote.add(0, NOW_S, 1.0)
+    await until_delivered(remote)
+    await resting.wait()
+    remote.add(0, NOW_S + 1, 1.0)
+    remote.courier.hurry()
+    await until_delivered(remote)
+    assert len(script.bodies) == 2
+    running.cancel()
+
+
+async def test_without_a_destination_nothing_is_sent_and_all_is_kept(scripted):
+    remote, script = scripted
+    remote.destination = None
+    remote.add(0, NOW_S, 1.0)
+    assert await remote.deliver()
+    assert (remote.courier.delivers, script.bodies, await pending(remote)) == (False, [], SENSORS)
+
+
+async def test_the_order_of_time_is_kept_within_a_series_whatever_fails_between(scripted):
+    remote, script = scripted
+    remote.destination = type(remote.destination)("test", "http://127.0.0.1:9/", max_metrics=7)
+    for n in range(20):
+        remote.add(n % 3, NOW_S + n, float(n))
+    fates = iter([Accepted(), Unavailable("no"), Accepted(), TooLarge(), Unavailable("no", 503)])
+    accepted: list[bytes] = []
+
+    def answer(body: bytes):
+        outcome = next(fates, Accepted()) if body else Accepted()
+        if body and isinstance(outcome, Accepted):
+            accepted.append(plain(body))
+        return outcome
+
+    script.answer = answer
+    assert await remote.deliver(attempts=10)
+    whole = b"".join(accepted)
+    order = [whole.index(value_of(n)) for n in range(20)]
+    assert order == sorted(order)
+    assert remote.counters.get(Count.METRICS_DELIVERED) == 20 * SENSORS
+
+
+def value_of(n: int) -> bytes:
+    """The time of the n-th poll, as it is in a body: unlike any other."""
+    time_ms = round((NOW_S + n) * 1e6) // 1000
+    octets = bytearray()
+    while time_ms > 0x7F:
+        octets.append(time_ms & 0x7F | 0x80)
+        time_ms >>= 7
+    return bytes([0x10, *octets, time_ms])
