@@ -1,0 +1,160 @@
+"""What a real Prometheus has after the agent has delivered to it: each value once, at its time, whatever happened on the way."""
+
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from support import prometheus
+from support.remote import SENSORS, Remote
+from towerops_agent.api.wire.outcomes import Accepted, Unavailable
+from towerops_agent.counters import Count
+from towerops_agent.destinations.wire.answers import TooLate
+from towerops_agent.reasons import Loss
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+def add_series(remote: Remote, devices: int, times_s: list[float]) -> dict[tuple[str, str], list[tuple[int, float]]]:
+    """Polls of all devices at these times; what is to be found, by device and sensor."""
+    wanted: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for place, at_s in enumerate(times_s):
+        for device in range(devices):
+            remote.add(device, at_s + device / 100, 1000.0 * device + place * 10)
+            for sensor in range(remote.sensors):
+                at_ms = round((at_s + device / 100) * 1e6) // 1000
+                wanted.setdefault((f"d{device}", f"s{sensor}"), []).append((at_ms, 1000.0 * device + place * 10 + sensor))
+    return wanted
+
+
+def found(receiver: prometheus.Prometheus, span_s: int = 86_400) -> dict[tuple[str, str], list[tuple[int, float]]]:
+    samples = receiver.samples('{__name__="snmp_sensor"}', time.time() + 3600, span_s)
+    return {(dict(labels)["device"], dict(labels)["sensor"]): values for labels, values in samples.items()}
+
+
+async def test_each_value_is_there_once_and_at_its_time(remote: Remote, receiver: prometheus.Prometheus):
+    now_s = time.time()
+    wanted = add_series(remote, 3, [now_s - 30, now_s - 20, now_s - 10])
+    assert await remote.deliver()
+    assert found(receiver) == wanted
+    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"": 3 * 3 * SENSORS}
+    assert all(isinstance(outcome, Accepted) for outcome in remote.outcomes)
+
+
+async def test_an_outage_loses_nothing_and_asks_for_no_more_requests_than_it_must(
+    tmp_path: Path, receiver: prometheus.Prometheus
+):
+    """45 minutes of 20 devices, a poll a minute: delivered in the order of time, without one request refused."""
+    async with Remote(tmp_path / "agent.db", receiver.write_url, devices=20, sensors=10) as remote:
+        receiver.stop()
+        now_s = time.time()
+        wanted = add_series(remote, 20, [now_s - 60 * (45 - n) for n in range(45)])
+        assert not await remote.deliver()
+        assert isinstance(remote.outcomes[-1], Unavailable)
+        receiver.start()
+        remote.outcomes.clear()
+        assert await remote.deliver()
+    assert found(receiver) == wanted
+    metrics = 45 * 20 * 10
+    assert all(isinstance(outcome, Accepted) for outcome in remote.outcomes)
+    assert len(remote.outcomes) <= metrics / 1000 + 20
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_lost_answer_loses_and_doubles_nothing(remote: Remote, receiver: prometheus.Prometheus, restarted: bool):
+    """The receiver has it, and refuses it the second time: the latest samples show that it has them all."""
+    now_s = time.time()
+    wanted = add_series(remote, 3, [now_s - 30, now_s - 20, now_s - 10])
+    remote.lose[0] = 1
+    assert not await remote.deliver()
+    if restarted:
+        remote.courier = remote.new_courier()
+    assert await remote.deliver()
+    assert found(receiver) == wanted
+    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"": 3 * 3 * SENSORS}
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
+    assert [type(outcome) for outcome in remote.outcomes[-2:]] == [TooLate, Accepted]
+
+
+async def test_a_batch_that_is_half_too_late_has_its_good_half_stored_and_the_rest_counted(
+    tmp_path: Path, receiver: prometheus.Prometheus
+):
+    """Another agent has delivered later values of half of the devices before."""
+    async with Remote(tmp_path / "agent.db", receiver.write_url, devices=16) as remote:
+        now_s = time.time()
+        for device in range(8):
+            remote.add(device, now_s - 10, 7.0)
+        assert await remote.deliver()
+        remote.outcomes.clear()
+        for device in range(16):
+            remote.add(device, now_s - 60, 1.0)
+        assert await remote.deliver()
+    there = found(receiver)
+    assert {key: len(values) for key, values in there.items()} == {
+        (f"d{n}", f"s{s}"): 1 for n in range(16) for s in range(SENSORS)
+    }
+    assert remote.counters.get(Count.METRICS_DROPPED, Loss.TOO_LATE) == 8 * SENSORS
+    assert remote.counters.get(Count.METRICS_DELIVERED) == (8 + 8) * SENSORS
+    assert len(remote.outcomes) <= 1 + 2 * 8 + 2  # the time, and a tree over the late half
+
+
+@pytest.mark.parametrize("fit", [0, 7, 32])
+async def test_what_is_out_of_bounds_is_given_up_in_a_few_requests(tmp_path: Path, receiver: prometheus.Prometheus, fit: int):
+    """Prometheus accepts nothing that is more than an hour older than its newest sample, of whatever series."""
+    async with Remote(tmp_path / "agent.db", receiver.write_url, devices=20) as remote:
+        now_s = time.time()
+        remote.add(0, now_s, 1.0)
+        assert await remote.deliver()
+        remote.outcomes.clear()
+        good = add_series(remote, 0, [])
+        for n in range(64):  # a batch of polls at different times, the last ones of which are within the hour
+            at_s = now_s - (3000 - n if n >= 64 - fit else 7200 - 30 * n)
+            remote.add(1 + n % 19, at_s, float(n))
+            if n >= 64 - fit:
+                good.setdefault((f"d{1 + n % 19}", "s0"), []).append((round(at_s * 1e6) // 1000, float(n)))
+        assert await remote.deliver()
+    there = {key: values for key, values in found(receiver).items() if key[1] == "s0" and key[0] != "d0"}
+    assert there == good
+    assert remote.counters.get(Count.METRICS_DROPPED, Loss.TOO_LATE) == (64 - fit) * SENSORS
+    assert remote.counters.get(Count.METRICS_DELIVERED) == (1 + fit) * SENSORS
+    assert len(remote.outcomes) <= 2 * math.log2(64) + 1
+
+
+async def test_a_sample_a_day_ahead_is_never_sent_and_costs_no_other(remote: Remote, receiver: prometheus.Prometheus):
+    now_s = time.time()
+    remote.add(0, now_s - 20, 1.0)
+    remote.add(1, now_s + 86_400, 2.0)
+    remote.add(1, now_s - 10, 3.0)
+    assert await remote.deliver()
+    assert {key: [value for _, value in values] for key, values in found(receiver).items() if key[1] == "s0"} == {
+        ("d0", "s0"): [1.0],
+        ("d1", "s0"): [3.0],
+    }
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.TIME_AHEAD: SENSORS}
+
+
+async def test_with_a_window_a_backlog_behind_later_values_is_accepted(tmp_path: Path):
+    with prometheus.running(tmp_path / "prometheus", out_of_order="1d") as receiver:
+        async with Remote(tmp_path / "agent.db", receiver.write_url) as remote:
+            now_s = time.time()
+            remote.add(0, now_s, 9.0)
+            assert await remote.deliver()
+            for n in range(3):
+                remote.add(0, now_s - 3600 + 60 * n, float(n))
+            assert await remote.deliver()
+        assert [value for _, value in found(receiver)["d0", "s0"]] == [0.0, 1.0, 2.0, 9.0]
+        assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
+
+
+async def test_without_the_receiver_switched_on_the_operator_is_told(remote: Remote, receiver: prometheus.Prometheus):
+    remote.destination = type(remote.destination)("test", f"{receiver.url}/api/v1/nothing")
+    remote.add(0, time.time(), 1.0)
+    assert not await remote.deliver()
+    assert (
+        "does it accept remote write? Prometheus: --web.enable-remote-write-receiver" in remote.courier.availability.last_failure
+    )
+    assert (await remote.buffer.pending()).metrics == SENSORS

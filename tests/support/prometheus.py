@@ -1,0 +1,109 @@
+"""Debian's Prometheus, the real one: on a free port of the loopback, as a receiver of remote write, to be asked what it has."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+Labels = tuple[tuple[str, str], ...]
+
+PROGRAM = "prometheus"
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def require_prometheus() -> str:
+    """Its path; skips the test if it is not installed."""
+    path = shutil.which(PROGRAM)
+    if path is None:
+        pytest.skip("prometheus is not found: install Debian's package prometheus")
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Prometheus:
+    """One that may be stopped and started again on the same data."""
+
+    def __init__(self, folder: Path, out_of_order: str = "") -> None:
+        self._path = require_prometheus()
+        self._folder = folder
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        window = f"storage: {{tsdb: {{out_of_order_time_window: {out_of_order}}}}}\n" if out_of_order else ""
+        folder.mkdir(parents=True)
+        (folder / "prometheus.yml").write_text(f"global: {{}}\n{window}")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def write_url(self) -> str:
+        return f"{self.url}/api/v1/write"
+
+    def start(self) -> None:
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    self._path,
+                    f"--config.file={self._folder / 'prometheus.yml'}",
+                    f"--storage.tsdb.path={self._folder / 'data'}",
+                    f"--web.listen-address=127.0.0.1:{self._port}",
+                    "--web.enable-remote-write-receiver",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        while not self._is_ready():
+            assert self._process.poll() is None, (self._folder / "log").read_text()
+            time.sleep(0.05)
+
+    def _is_ready(self) -> bool:
+        try:
+            with _direct.open(f"{self.url}/-/ready") as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+    def samples(
+        self, match: str, at_s: float, span_s: int = 86_400
+    ) -> dict[tuple[tuple[str, str], ...], list[tuple[int, float]]]:
+        """All samples (milliseconds, value) of the matching series in the `span_s` before `at_s`, by their labels."""
+        query = urllib.parse.urlencode({"query": f"{match}[{span_s}s]", "time": f"{at_s:.3f}"})
+        with _direct.open(f"{self.url}/api/v1/query?{query}") as answer:
+            found = json.load(answer)["data"]["result"]
+        return {
+            tuple(sorted(series["metric"].items())): [(round(at * 1000), float(value)) for at, value in series["values"]]
+            for series in found
+        }
+
+
+@contextmanager
+def running(folder: Path, out_of_order: str = "") -> Iterator[Prometheus]:
+    """One that is stopped at the end of the block."""
+    prometheus = Prometheus(folder, out_of_order)
+    prometheus.start()
+    try:
+        yield prometheus
+    finally:
+        prometheus.stop()
