@@ -25,9 +25,11 @@ from towerops_agent.config.document.text import ConfigText
 from towerops_agent.config.kept import seal, unseal, without_secrets
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.courier import Courier
+from towerops_agent.delivery.courier import Courier, Delivery
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
-from towerops_agent.delivery.nowhere import Delivery, Nowhere
+from towerops_agent.destinations.client import RemoteWriteClient
+from towerops_agent.destinations.courier import RemoteCourier
+from towerops_agent.destinations.heads import Heads
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.polling.course.device import decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
@@ -88,7 +90,7 @@ class Agent:
         assert source is not None  # noqa: S101 - one of them is, as one of both settings is
         self._snmp = SnmpClient(self.counters, name_of=self._name_at)
         self._planner = Planner()
-        self._marks = Marks(("config", "polling", *(("delivery", "heartbeat") if self.api else ())))
+        self._marks = Marks(("config", "polling", "delivery", *(("heartbeat",) if self.api else ())))
         self._reload = asyncio.Event()
         self._dating = Dating(
             self.buffer.add,
@@ -117,17 +119,31 @@ class Agent:
             refresh_s=settings.config_refresh_s if self.api else LOOK_EACH_S,
             sleep=self._sleep_or_reload,
         )
-        self.courier: Delivery = Nowhere(self.buffer)
+        self._heads: Heads | None = None
         self._heartbeat: HeartbeatLoop | None = None
-        self._dealings = {"site files": self.sync.availability}
-        if self.api is not None:
+        self.courier: Delivery
+        delivery_sleep = self._marks.sleeper("delivery", ANSWER_WITHIN_S)
+        if self._site is not None:
+            site = self._site
+            self._heads = Heads(self.buffer)
+            self.courier = RemoteCourier(
+                self.buffer,
+                self._heads,
+                self.counters,
+                destination=lambda: site.compiled.destination,
+                client=RemoteWriteClient,
+                sleep=delivery_sleep,
+            )
+            self._dealings = {"site files": self.sync.availability, "destination": self.courier.availability}
+        else:
+            assert self.api is not None  # noqa: S101 - one of both is
             self.courier = Courier(
                 self.buffer,
                 self.api,
                 self.counters,
                 accepts=lambda: self.sync.accepts,
                 settle_s=FIRST_DELIVERY_AFTER_S,
-                sleep=self._marks.sleeper("delivery", ANSWER_WITHIN_S),
+                sleep=delivery_sleep,
             )
             self._heartbeat = HeartbeatLoop(
                 self.api, self.counters, socket.gethostname(), sleep=self._marks.sleeper("heartbeat", ANSWER_WITHIN_S)
@@ -177,8 +193,6 @@ class Agent:
                 site=str(settings.site) if settings.site else None,
                 database=str(settings.database_path),
             )
-            if isinstance(self.courier, Nowhere):
-                log.warning("no destination: values are kept for a day and delivered nowhere")
             async with asyncio.TaskGroup() as group:
                 loops = [] if self.group is None else [group.create_task(self._go_on("group", self._take_part(self.group)))]
                 loops += [
@@ -209,7 +223,7 @@ class Agent:
             delivered = await self._deliver_rest(STOP_WITHIN_S)
             await self._remember()
             await self._observer.write(stopped=True)
-            log.info("agent stopped", pending_kept=0 if delivered else await self._pending_metrics())
+            log.info("agent stopped", pending_kept=0 if delivered and self.courier.delivers else await self._pending_metrics())
 
     async def reload(self) -> None:
         """Read the token's file and the certificates again, and fetch the configuration now."""
@@ -298,6 +312,13 @@ class Agent:
             if self._token.previous is None:
                 raise
             return await asyncio.to_thread(unseal, self._token.previous, sealed)
+
+    def _layouts(self) -> dict[str, tuple[int, ...]]:
+        """The ids of the layouts of each device."""
+        return {
+            device.id: tuple(layout for layout in (device.layout, device.state_layout) if layout is not None)
+            for device in self.fleet.devices.values()
+        }
 
     def _api_client(self) -> ApiClient:
         settings = self._settings
@@ -434,6 +455,8 @@ class Agent:
             await self.buffer.layouts_lost.wait()
             self.buffer.layouts_lost.clear()
             self._roster.forget_layouts()
+            if self._heads is not None:
+                self._heads.forget()
             await self.sync.apply_again()
             self._reload.set()
 
@@ -460,8 +483,14 @@ class Agent:
             self.group.configured()
 
     async def _keep(self, config: ConfigText) -> None:
-        if self._site is not None and self._site.compiled.shown is not None:
-            await self.buffer.keep_config(without_secrets(self._site.compiled.shown))
+        if self._site is not None and self._heads is not None:
+            compiled = self._site.compiled
+            if compiled.destination is None:
+                log.warning("no destination: values are kept for a day and delivered nowhere")
+            labels = {} if compiled.destination is None else dict(compiled.destination.labels)
+            await self._heads.learn(config, labels, self._layouts())
+            if compiled.shown is not None:
+                await self.buffer.keep_config(without_secrets(compiled.shown))
             return
         await self.buffer.keep_config(await asyncio.to_thread(seal, self._token.token, config))
 

@@ -67,6 +67,32 @@ class MetricsSink(Protocol):
     def reread_token(self) -> bool: ...  # noqa: D102  # both as ApiClient's
 
 
+class Delivery(Protocol):
+    """What the agent, its status and its metrics page need of a courier, whatever it delivers to."""
+
+    @property
+    def availability(self) -> Availability: ...  # noqa: D102  # as Courier's, all of them
+
+    @property
+    def delivers(self) -> bool: ...  # noqa: D102
+
+    @property
+    def in_flight(self) -> int: ...  # noqa: D102
+
+    @property
+    def backlog(self) -> Backlog | None: ...  # noqa: D102
+
+    def hurry(self) -> None: ...  # noqa: D102
+
+    async def run(self) -> None: ...  # noqa: D102
+
+    async def run_cleanup(self) -> None: ...  # noqa: D102
+
+    async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool: ...  # noqa: D102
+
+    async def retry_refused(self) -> int: ...  # noqa: D102
+
+
 class Courier:
     """Delivers fresh values every 30 s, and a backlog without a pause. `course`: the decisions, readable.
 
@@ -106,6 +132,11 @@ class Courier:
     def availability(self) -> Availability:
         """Whether the API accepts metrics."""
         return self._settlement.availability
+
+    @property
+    def delivers(self) -> bool:
+        """Whether there is somewhere to deliver to: the API."""
+        return True
 
     @property
     def in_flight(self) -> int:

@@ -22,7 +22,7 @@ from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.nowhere import Delivery, Nowhere
+from towerops_agent.delivery.courier import Delivery
 from towerops_agent.errors import BufferFailure
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.telemetry.views.health import Vitals
@@ -204,7 +204,7 @@ class Observer:
             latest_s=round(self._fleet.latest_s, 3),
             a_minute=self._a_minute(),
             counters={name.value: self._counters.by_reason(name) for name in Count if self._counters.total(name)},
-            delivers=not isinstance(self._courier, Nowhere),
+            delivers=self._courier.delivers,
             clock_skew_s=self._sync.clock_skew.ahead_s,
             stopped_us=now_us if stopped else None,
         )

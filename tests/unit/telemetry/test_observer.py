@@ -25,7 +25,7 @@ def observer(marks: Marks, seen: Pending) -> Observer:
         ),
         "fleet": SimpleNamespace(devices={}, latest_s=0.0),
         "buffer": SimpleNamespace(pending=pending, in_memory_because=""),
-        "courier": SimpleNamespace(availability=Availability(), backlog=None),
+        "courier": SimpleNamespace(availability=Availability(), backlog=None, delivers=True),
         "dealings": {"configuration": Availability(), "metrics": Availability(), "heartbeat": Availability()},
     }
     return Observer(**parts, counters=Counters(), marks=marks, database_octets=lambda: 4096, now_us=lambda: NOW_US)
