@@ -72,6 +72,8 @@ REMEMBER_EACH_S: Final = 600.0
 
 MEMORY_KEY: Final = "learned"
 
+NO_NATS: Final = "GROUP_NATS_URLS is set, and nats-py is not installed: pip install 'towerops-agent[group]'"
+
 
 class Agent:
     """One agent. Inert until `run` or `run_once`, of which one is called, once.
@@ -165,6 +167,7 @@ class Agent:
             marks=self._marks,
             database_octets=lambda: octets_on_disk(settings.database_path),
             now_us=_wall_us,
+            group=self.group,
         )
         self._live = LiveSocket(
             settings.database_path,
@@ -334,12 +337,8 @@ class Agent:
         try:
             from towerops_agent.group import joining  # noqa: PLC0415
             from towerops_agent.group.group import Group  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            raise SettingsError(
-                f"GROUP_NATS_URLS is set, and the package {error.name} is not installed: "
-                "expected nats-py (pip install 'towerops-agent[group]')"
-            ) from None
-
+        except ModuleNotFoundError:
+            raise SettingsError(NO_NATS) from None
         return Group(
             joining.seat_of(self._settings, socket.gethostname()),
             joining.make_seal(self._settings, self._token),
@@ -388,6 +387,7 @@ class Agent:
             marks=self._marks,
             database_octets=lambda: octets_on_disk(self._settings.database_path),
             now_us=_wall_us,
+            group=self.group,
         )
         return MetricsPage(listen, Exposition(parts).render, self.counters)
 

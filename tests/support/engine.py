@@ -50,7 +50,7 @@ class FakeBus:
         self.changed = changed
         self.is_dead = False
         self.server = "memory"
-        self.failures: dict[str, str] = {}
+        self.reasons = self.refused = ""
 
     @property
     def is_connected(self) -> bool:

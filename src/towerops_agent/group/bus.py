@@ -70,12 +70,20 @@ class Bus:
         self.server = ""
         """The server in use, "" without one."""
         self.failures: dict[str, str] = {}
-        """Why the servers that were tried last are not in use, by URL; and under "" what the server in use refuses."""
+        """Why the servers that were tried last are not in use, by URL."""
+        self.refused = ""
+        """What the server in use refuses: a permission is missing."""
 
     @property
     def is_connected(self) -> bool:
         """Whether there is a connection."""
         return self._client is not None
+
+    @property
+    def reasons(self) -> str:
+        """Why the engine is away, for the operator."""
+        lines = [f"{url}: {reason}" for url, reason in self.failures.items()]
+        return "; ".join(lines) or self.refused or "no message comes back"
 
     async def publish(self, subject: str, octets: bytes) -> bool:
         """Whether the message was passed on to the connection. It may be lost there."""
@@ -129,7 +137,7 @@ class Bus:
                     await self._connect(client, url, lost)
             except (OSError, Error, SettingsError, ValueError) as error:
                 raise EngineUnreachable(self._reason(error)) from None
-            self._client, self.server = client, url
+            self._client, self.server, self.refused = client, url, ""
             self._changed()
             yield lost
         finally:
@@ -148,7 +156,7 @@ class Bus:
         async def failed(error: Exception) -> None:
             self._errors.append(error)
             if "permissions violation" in str(error).lower():
-                self.failures[""] = str(error).removeprefix("nats: ")
+                self.refused = str(error).removeprefix("nats: ")
                 self._changed()
 
         async def heard(message: Msg) -> None:

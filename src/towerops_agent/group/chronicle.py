@@ -88,18 +88,11 @@ class Chronicle:
                 self._count("blind")
                 log.warning("devices are silent only here, others poll them from now on", silent=sight.down, of=sight.owned)
             case EngineAway():
-                log.warning("group's engine is away, the share of the devices stays", reasons=_reasons(bus))
+                log.warning("group's engine is away, the share of the devices stays", reasons=bus.reasons)
             case EngineBack():
                 log.info("group's engine is back", server=bus.server)
             case Alone():
-                log.warning("group's engine is still away, all devices are polled here from now on", reasons=_reasons(bus))
+                log.warning("group's engine is still away, all devices are polled here from now on", reasons=bus.reasons)
 
     def _count(self, reason: str) -> None:
         self._counters.add(Count.GROUP_MEMBER_CHANGES, reason)
-
-
-def _reasons(bus: Bus) -> str:
-    """Why the engine is away."""
-    return (
-        "; ".join(f"{server}: {reason}".removeprefix(": ") for server, reason in bus.failures.items()) or "no message comes back"
-    )

@@ -190,7 +190,7 @@ class Group:
         if has_peers:
             await self._exchange.send(self._polled)
         self.membership.leave()
-        await self._publish(self.seat.here, self._own_beat())
+        await self._publish(self.seat.here, self._next_beat())
         if not has_peers or self._fleet is None:
             return
         log.info("leaving the group, the others take over", devices=len(self._fleet.polled))
@@ -216,15 +216,15 @@ class Group:
             if self._news.is_set() or self.membership.presence is not presence or now - beat_at >= BEAT_EACH_S - 0.01:
                 self._news.clear()
                 beat_at = now
-                await self._publish(self.seat.here, self._own_beat())
+                await self._publish(self.seat.here, self._next_beat())
             try:
                 async with asyncio.timeout(LOOK_EACH_S):
                     await self._news.wait()
             except TimeoutError:
                 pass
 
-    def _own_beat(self) -> Beat:
-        self._sequence += 1
+    def own_beat(self) -> Beat:
+        """What this member says of itself now."""
         sight = self.sight
         backlog, api_works = self._condition()
         return Beat(
@@ -243,6 +243,10 @@ class Group:
             backlog=backlog,
             api_works=api_works,
         )
+
+    def _next_beat(self) -> Beat:
+        self._sequence += 1
+        return self.own_beat()
 
     async def _publish(self, subject: str, message: Message) -> None:
         await self.bus.publish(subject, self._seal.seal(subject, encode_message(message)))

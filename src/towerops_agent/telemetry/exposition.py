@@ -8,9 +8,10 @@ Names: Prometheus' conventions (seconds and bytes, `_total` for counters). docs/
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
@@ -28,6 +29,9 @@ from towerops_agent.reasons import DROPPED, EVICTED, Skip
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.telemetry.observer import Marks, boot_clock_s
 from towerops_agent.telemetry.views.snapshot import count_states
+
+if TYPE_CHECKING:
+    from towerops_agent.group.group import Group
 
 PREFIX: Final = "towerops_agent_"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -59,6 +63,7 @@ class Parts:
     marks: Marks
     database_octets: Callable[[], int]
     now_us: Callable[[], int]
+    group: "Group | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,9 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.METRICS_EVICTED: Counted("Metrics removed to make room.", "reason", EVICTED),
     Count.BATCHES: Counted("Attempts to deliver, by outcome.", "outcome", ("delivered", "refused", "retried", "split")),
     Count.HEARTBEATS: Counted("Heartbeats, by whether the API accepted them.", "result", ("sent", "failed")),
+    Count.GROUP_MEMBER_CHANGES: Counted("Changes of the members of a group.", "change"),
+    Count.GROUP_DEVICES_MOVED: Counted("Devices that this member of a group polls from then on, or no longer.", "direction"),
+    Count.GROUP_MESSAGES_REFUSED: Counted("Messages of a group that are not used.", "reason"),
     Count.LOG_LINES_DROPPED: Counted("Log lines dropped because the log could not be written in time."),
     Count.BUGS: Counted("Unexpected exceptions, by the place that caught them. Please report them.", "place"),
 }
@@ -123,7 +131,7 @@ def _oldest_s(pending: Pending, parts: Parts) -> float:
 
 def _round_trips_s(look: Look) -> Mapping[str, float]:
     """Quantiles over the devices, by the nearest rank."""
-    all_s = sorted(device.traits.srtt_s for device in look.parts.fleet.devices.values() if device.traits.srtt_s is not None)
+    all_s = sorted(device.traits.srtt_s for device in look.parts.fleet.polled if device.traits.srtt_s is not None)
     return {name: all_s[math.ceil(quantile * len(all_s)) - 1] for name, quantile in _QUANTILES.items()} if all_s else {}
 
 
@@ -145,12 +153,26 @@ def _overdue_s(look: Look) -> Mapping[str, float]:
     return {loop: max(now_s - due_s, 0.0) for loop, due_s in look.parts.marks.due_s.items()}
 
 
+def _members(look: Look) -> Mapping[str, float]:
+    if look.parts.group is None:
+        return {}
+    beats = [look.parts.group.own_beat(), *(member.beat for member in look.parts.group.membership.members)]
+    return Counter(beat.presence.value for beat in beats)
+
+
+def _engine_away_s(look: Look) -> Mapping[str, float]:
+    group = look.parts.group
+    if group is None:
+        return {}
+    return {"": 0.0 if group.away_us is None else max(look.parts.now_us() - group.away_us, 0) / 1e6}
+
+
 GAUGES: Final = (
     Gauge("build_info", "1, with the agent's version.", lambda _: {__version__: 1}, "version"),
     Gauge(
         "devices",
         "Devices, by state; unknown: not polled yet.",
-        lambda look: count_states(look.parts.fleet.devices.values()),
+        lambda look: count_states(look.parts.fleet.polled),
         "state",
     ),
     Gauge(
@@ -159,6 +181,8 @@ GAUGES: Final = (
         _round_trips_s,
         "statistic",
     ),
+    Gauge("group_members", "Members of the group, by presence, with this one.", _members, "presence"),
+    Gauge("group_engine_away_seconds", "Since when this member has not heard itself; 0 if it does.", _engine_away_s),
     Gauge(
         "poll_lateness_max_seconds",
         "How late a poll has started at most, since the start.",

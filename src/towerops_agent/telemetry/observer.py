@@ -12,7 +12,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from msgspec.structs import replace
@@ -25,6 +25,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Delivery
 from towerops_agent.errors import BufferFailure
 from towerops_agent.scheduling.fleet import Fleet
+from towerops_agent.telemetry.views.group import GroupView, MemberView, group_remarks
 from towerops_agent.telemetry.views.health import Vitals
 from towerops_agent.telemetry.views.snapshot import (
     DEVICES_KEY,
@@ -47,6 +48,10 @@ from towerops_agent.telemetry.views.snapshot import (
     slowest_devices,
     troubled_devices,
 )
+
+if TYPE_CHECKING:
+    from towerops_agent.group.course.wire import Beat
+    from towerops_agent.group.group import Group
 
 log = structlog.get_logger()
 
@@ -104,7 +109,9 @@ class Observer:
         marks: Marks,
         database_octets: Callable[[], int],
         now_us: Callable[[], int],
+        group: "Group | None" = None,
     ) -> None:
+        self._group = group
         self._sync = sync
         self._fleet = fleet
         self._buffer = buffer
@@ -146,6 +153,7 @@ class Observer:
             failing={name: dealing.last_failure for name, dealing in self._dealings.items() if dealing.works is False},
             devices=len(self._fleet.devices),
             in_memory_because=self._buffer.in_memory_because,
+            group=() if self._group is None else tuple(group_remarks(view_of(self._group), self._now_us())),
         )
 
     async def write(self, stopped: bool = False, single_run: SingleRun | None = None) -> None:
@@ -166,7 +174,7 @@ class Observer:
 
     def devices(self) -> bytes:
         """A report of each device, as `devices` reads it."""
-        return encode_devices(report_devices(self._fleet.devices.values()))
+        return encode_devices(report_devices(self._fleet.polled))
 
     async def take(self, stopped: bool = False) -> Snapshot:
         """The state of all parts now. Raises BufferFailure if the buffer can't say what is pending."""
@@ -179,7 +187,7 @@ class Observer:
             drained_in_s = None if behind is None else behind.drained_in_s
             late = Late(pending.backlog_metrics, pending.backlog_oldest_started_at_us, drained_in_s)
         now_us = self._now_us()
-        polled = list(self._fleet.devices.values())
+        polled = list(self._fleet.polled)
         missing, lacking = missing_now(polled)
         return Snapshot(
             version=__version__,
@@ -190,7 +198,7 @@ class Observer:
             written_boot_s=boot_clock_s(),
             due_s=self._marks.due_s,
             dealings={name: _dealing(availability) for name, availability in self._dealings.items()},
-            configuration=self._configuration(len(polled)),
+            configuration=self._configuration(len(self._fleet.devices)),
             states=count_states(polled),
             troubled=troubled_devices(polled),
             slowest=slowest_devices(polled),
@@ -205,6 +213,7 @@ class Observer:
             a_minute=self._a_minute(),
             counters={name.value: self._counters.by_reason(name) for name in Count if self._counters.total(name)},
             delivers=self._courier.delivers,
+            group=None if self._group is None else view_of(self._group),
             clock_skew_s=self._sync.clock_skew.ahead_s,
             stopped_us=now_us if stopped else None,
         )
@@ -240,4 +249,39 @@ def _dealing(availability: Availability) -> Dealing:
         availability.last_success_us,
         availability.failures,
         availability.last_failure if availability.works is False else "",
+    )
+
+
+def view_of(group: "Group") -> GroupView:
+    """The group as its member sees it now."""
+    now_s = asyncio.get_running_loop().time()
+    members = [
+        _view_of_beat(member.beat, now_s - member.heard_at, group.ahead_us.get(member.name, 0) / 1e6)
+        for member in group.membership.members
+    ]
+    return GroupView(
+        name=group.seat.group,
+        member=group.seat.member,
+        server=group.bus.server,
+        reasons=group.bus.reasons,
+        refused=group.bus.refused,
+        away_us=group.away_us,
+        alone_us=group.alone_us,
+        members=[_view_of_beat(group.own_beat(), None, 0.0), *members],
+    )
+
+
+def _view_of_beat(beat: "Beat", heard_s: float | None, ahead_s: float) -> MemberView:
+    return MemberView(
+        name=beat.member,
+        presence=beat.presence.value,
+        version=beat.version,
+        configuration=beat.configuration,
+        owned=beat.owned,
+        up=beat.up,
+        down=beat.down,
+        backlog=beat.backlog,
+        api_works=beat.api_works,
+        heard_s=heard_s,
+        ahead_s=ahead_s,
     )

@@ -34,7 +34,7 @@ def parts(*, devices=(), pending=nothing_pending, counters: Counters | None = No
     stands_in: dict = {
         "counters": counters or Counters(),
         "sync": SimpleNamespace(availability=Availability(), clock_skew=ClockSkew()),
-        "fleet": SimpleNamespace(devices={one.id: one for one in devices}, latest_s=0.25),
+        "fleet": SimpleNamespace(devices={one.id: one for one in devices}, polled=devices, latest_s=0.25),
         "buffer": SimpleNamespace(pending=pending),
         "courier": SimpleNamespace(availability=Availability(), in_flight=3),
     }

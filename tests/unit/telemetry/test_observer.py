@@ -23,7 +23,7 @@ def observer(marks: Marks, seen: Pending) -> Observer:
         "sync": SimpleNamespace(
             availability=Availability(), clock_skew=ClockSkew(), refusals=(), version="1", has_config=True, last=None
         ),
-        "fleet": SimpleNamespace(devices={}, latest_s=0.0),
+        "fleet": SimpleNamespace(devices={}, polled=[], latest_s=0.0),
         "buffer": SimpleNamespace(pending=pending, in_memory_because=""),
         "courier": SimpleNamespace(availability=Availability(), backlog=None, delivers=True),
         "dealings": {"configuration": Availability(), "metrics": Availability(), "heartbeat": Availability()},

@@ -35,13 +35,14 @@ class Vitals:
     """What the health of a running agent is judged by; all of it is in memory.
 
     `due_s`: its loops' marks, on the boot clock. `failing`: why which dealing with the API fails. `devices`: how many are polled.
-    `in_memory_because`: why polls are kept in memory only; "" if they are on disk.
+    `in_memory_because`: why polls are kept in memory only; "" if they are on disk. `group`: what is wrong with its group.
     """
 
     due_s: Mapping[str, float]
     failing: Mapping[str, str]
     devices: int
     in_memory_because: str = ""
+    group: tuple[str, ...] = ()
 
 
 def judge(vitals: Vitals, boot_clock_s: float) -> Health:
@@ -53,6 +54,7 @@ def judge(vitals: Vitals, boot_clock_s: float) -> Health:
     remarks = [f"degraded: {name} fails: {reason}" for name, reason in vitals.failing.items()]
     if vitals.in_memory_because:
         remarks.append(f"degraded: polls are kept in memory only: {vitals.in_memory_because}")
+    remarks += vitals.group
     if not vitals.devices:
         remarks.append("degraded: no device is polled, as there is no configuration or it names none")
     return Health(tuple(problems), tuple(remarks))

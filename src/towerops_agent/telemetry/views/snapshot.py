@@ -14,6 +14,7 @@ import msgspec
 
 from towerops_agent.model import State
 from towerops_agent.polling.course.device import Device
+from towerops_agent.telemetry.views.group import GroupView
 from towerops_agent.text import counted
 
 KEY: Final = "snapshot"
@@ -124,6 +125,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     `single_run`: what came of it, if it was `run --once`.
     `in_memory_because`: why polls are in memory only; "" if they are on disk. `delivers`: whether there is a destination.
+    `group`: None if the agent is not in one.
     `a_minute`: polls and metrics in the minute before; empty in the first one. `missing`: the values that the devices' last
     polls lack, by reason; `lacking`: how many devices lack some. `latest_s`: how late a poll has started at most.
     """
@@ -154,6 +156,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     single_run: SingleRun | None = None
     in_memory_because: str = ""
     delivers: bool = True
+    group: GroupView | None = None
 
 
 _encoder = msgspec.json.Encoder()

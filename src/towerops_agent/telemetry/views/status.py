@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from towerops_agent.snmp.wire.oddities import Oddity
+from towerops_agent.telemetry.views.group import group_lines
 from towerops_agent.telemetry.views.lines import Line, Tone, plain, section
 from towerops_agent.telemetry.views.snapshot import Dealing, DeviceReport, Late, Snapshot
 from towerops_agent.text import counted, duration, moment, size
@@ -37,6 +38,8 @@ def render(snapshot: Snapshot, now_us: int, *, runs: bool = True) -> str:
 def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str, list[Line]]]:
     yield "agent", [_agent(snapshot, now_us, runs), *_single_run(snapshot)]
     yield "site" if "site files" in snapshot.dealings else "API", _dealings(snapshot, now_us)
+    if snapshot.group is not None:
+        yield "group", group_lines(snapshot.group, now_us)
     yield "config", _config(snapshot, now_us)
     yield "devices", _devices(snapshot, now_us)
     yield "polling", _polling(snapshot, now_us)
