@@ -5,7 +5,7 @@ import pytest
 from support.snmpd import run_snmpd
 from towerops_agent.counters import Counters
 from towerops_agent.doctor.device import Waits, check_device
-from towerops_agent.doctor.findings.check import Mark
+from towerops_agent.doctor.findings.check import Result
 from towerops_agent.model import (
     AuthProtocol,
     Credentials,
@@ -80,13 +80,13 @@ async def examined(port, credentials, *oids, interfaces=()):
 @pytest.mark.parametrize("credentials", [community("public"), community("public", SnmpVersion.V1), user()], ids=["2c", "1", "3"])
 async def test_a_device_that_answers_is_well(port, credentials):
     check = await examined(port, credentials, IF_MTU, UPTIME, interfaces=[(1, "lo")])
-    assert check.mark is Mark.OK
+    assert check.result is Result.OK
     assert f"over SNMPv{credentials.version}; all 3 can be read" in check.found
 
 
 async def test_a_sensor_that_does_not_exist_is_named(port):
     check = await examined(port, community("public"), IF_MTU, "1.3.6.1.4.1.14988.1.1.3.10.0")
-    assert check.mark is Mark.WARNING
+    assert check.result is Result.WARNING
     assert "not there (noSuchObject): sensor s1 (1.3.6.1.4.1.14988.1.1.3.10.0)" in check.found
 
 
@@ -94,7 +94,7 @@ async def test_a_sensor_that_does_not_exist_is_named(port):
 async def test_a_view_that_hides_the_oids_is_told(port, version):
     """The system group is seen, and nothing else."""
     check = await examined(port, community("narrow", version), IF_MTU, "1.3.6.1.2.1.2.2.1.10.1")
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert (
         "lacks all 2 configured sensors and interfaces, and all else outside the system group: a view hides them" in check.found
     )
@@ -102,13 +102,13 @@ async def test_a_view_that_hides_the_oids_is_told(port, version):
 
 async def test_a_view_of_nothing_is_told(port):
     check = await examined(port, community("blind"))
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "view" in check.found
 
 
 async def test_a_wrong_community_is_told_from_a_wrong_address_where_snmpv3_answers(port):
     check = await examined(port, community("hush-wrong"))
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "but its SNMPv3 engine answers" in check.found
     assert "the address and the way are right: the community is wrong" in check.hint
 
@@ -135,6 +135,6 @@ async def test_a_wrong_community_is_told_from_a_wrong_address_where_snmpv3_answe
 )
 async def test_what_is_wrong_over_snmpv3_is_told_apart(port, credentials, text):
     check = await examined(port, credentials)
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert text in check.found
     assert check.hint

@@ -43,7 +43,7 @@ async def test_the_doctor_examines_beside_a_running_agent_and_leaves_it_alone(tm
     found = {check["name"]: check for check in json.loads(out)["checks"]}
     assert (status, err) == (1, "")
     assert f"an agent runs on this database (process {pid})" in found["agent"]["found"]
-    assert {found[name]["mark"] for name in ("database", "token", "config", "Device d0", "Device d1")} == {"ok"}
+    assert {found[name]["result"] for name in ("database", "token", "config", "Device d0", "Device d1")} == {"ok"}
     assert "nothing listens on this UDP port" in found["Device closed"]["found"]
     assert found["Device closed"]["found"].endswith("; in log and status: timeout")
     assert after[0] == 0

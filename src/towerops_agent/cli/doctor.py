@@ -53,7 +53,7 @@ def doctor(devices: tuple[str, ...], as_json: bool, timeout: float, **flags: Any
 async def _run(devices: tuple[str, ...], as_json: bool, timeout_s: float, flags: dict[str, Any]) -> int:
     from towerops_agent.doctor.device import Waits
     from towerops_agent.doctor.examination import Orders, examine
-    from towerops_agent.doctor.findings.check import Mark
+    from towerops_agent.doctor.findings.check import Result
     from towerops_agent.telemetry import logs
 
     logs.configure("error", "logfmt", sys.stderr)  # else log lines would be mixed with the doctor's lines
@@ -68,20 +68,20 @@ async def _run(devices: tuple[str, ...], as_json: bool, timeout_s: float, flags:
     finally:
         show.end_bar()
     show.end()
-    return 1 if any(check.mark is Mark.FAILED for check in show.checks) else 0
+    return 1 if any(check.result is Result.FAILED for check in show.checks) else 0
 
 
 class _Show:
     """Shows checks: as lines, devices together at the end, or all as JSON."""
 
     def __init__(self, as_json: bool) -> None:
-        from towerops_agent.doctor.findings.check import Lines, Mark
+        from towerops_agent.doctor.findings.check import Lines, Result
         from towerops_agent.telemetry.views.lines import Tone
 
         self.checks: list[Check] = []
         self._as_json = as_json
         self._lines = Lines(sys.stdout.encoding)
-        self._tones = {Mark.OK: Tone.GOOD, Mark.WARNING: Tone.WARNING, Mark.FAILED: Tone.BAD, Mark.SKIPPED: Tone.PLAIN}
+        self._tones = {Result.OK: Tone.GOOD, Result.WARNING: Tone.WARNING, Result.FAILED: Tone.BAD, Result.SKIPPED: Tone.PLAIN}
         self._first_device: int | None = None
         self._bar: Any = None  # click names no type for it
 
@@ -125,6 +125,6 @@ class _Show:
         columns = width()
         name_width = name_width or NAME_WIDTH
         lines = [self._lines.line(check, name_width)] if columns is None else self._lines.lines(check, name_width, columns)
-        click.echo(painted(lines[0][0], self._tones[check.mark]) + lines[0][1:])
+        click.echo(painted(lines[0][0], self._tones[check.result]) + lines[0][1:])
         for line in lines[1:]:
             click.echo(line)

@@ -18,7 +18,7 @@ from towerops_agent.buffer.database import is_corruption
 from towerops_agent.buffer.place import octets_on_disk
 from towerops_agent.buffer.quarantine import beside
 from towerops_agent.buffer.room import KEPT_FREE_OCTETS, KEPT_FREE_SHARE
-from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.text import size
 
 _DATABASE: Final = "database"
@@ -39,7 +39,7 @@ def check_database(path: Path, max_octets: int, statvfs: Callable[[Path], os.sta
     """The database, the agent on it, the disk under it. `max_octets`: the maximum size of the file."""
     agent = check_agent(path)
     return [
-        _check_file(path, agent.mark is Mark.OK),
+        _check_file(path, agent.result is Result.OK),
         agent,
         _check_disk(path, max_octets, statvfs),
     ]
@@ -50,27 +50,27 @@ def check_agent(path: Path) -> Check:
     try:
         lock = os.open(beside(path, ".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return Check(_AGENT, Mark.SKIPPED, "no agent has used this database yet")
+        return Check(_AGENT, Result.SKIPPED, "no agent has used this database yet")
     except OSError as error:
         hint = "run this as the agent's user"
-        return Check(_AGENT, Mark.WARNING, f"whether one runs on this database can't be seen: {error.strerror}", hint)
+        return Check(_AGENT, Result.WARNING, f"whether one runs on this database can't be seen: {error.strerror}", hint)
     try:
         # Shared: two doctors do not see each other. It is held only during these two calls.
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         fcntl.flock(lock, fcntl.LOCK_UN)
     except BlockingIOError:
         owner = os.read(lock, 20).decode("ascii", "replace").strip()
-        return Check(_AGENT, Mark.OK, f"an agent runs on this database (process {owner or 'unknown'})")
+        return Check(_AGENT, Result.OK, f"an agent runs on this database (process {owner or 'unknown'})")
     except OSError as error:
-        return Check(_AGENT, Mark.WARNING, f"whether one runs on this database can't be seen: {error.strerror}")
+        return Check(_AGENT, Result.WARNING, f"whether one runs on this database can't be seen: {error.strerror}")
     finally:
         os.close(lock)
-    return Check(_AGENT, Mark.SKIPPED, "no agent runs on this database now")
+    return Check(_AGENT, Result.SKIPPED, "no agent runs on this database now")
 
 
 def _check_file(path: Path, in_use: bool) -> Check:
     def failed(found: str, hint: str) -> Check:
-        return Check(_DATABASE, Mark.FAILED, found, hint)
+        return Check(_DATABASE, Result.FAILED, found, hint)
 
     try:
         absent = not path.exists()
@@ -97,20 +97,20 @@ def _check_file(path: Path, in_use: bool) -> Check:
     if not in_use and (lacking := _unwritable(path)):
         return failed(f"{lacking} can't be written", f"check its mode, or run this as the agent's user ({_owner(path)})")
     if not contents.tables:
-        return Check(_DATABASE, Mark.OK, f"{path}, empty: the agent starts with it")
+        return Check(_DATABASE, Result.OK, f"{path}, empty: the agent starts with it")
     upgrade = "" if contents.version == schema.VERSION else f", upgraded to {schema.VERSION} at the agent's next start"
-    return Check(_DATABASE, Mark.OK, f"{path}, {size(octets_on_disk(path))}, version {contents.version}{upgrade}")
+    return Check(_DATABASE, Result.OK, f"{path}, {size(octets_on_disk(path))}, version {contents.version}{upgrade}")
 
 
 def _check_place(path: Path) -> Check:
     """Whether a database can be created, if there is none yet."""
     place = _nearest(path)
     if not place.is_dir():
-        return Check(_DATABASE, Mark.FAILED, f"{place} is not a directory", "correct DATABASE_PATH")
+        return Check(_DATABASE, Result.FAILED, f"{place} is not a directory", "correct DATABASE_PATH")
     if not os.access(place, os.W_OK | os.X_OK):
         hint = "give the agent's user write access to it, mount a volume there, or choose another DATABASE_PATH"
-        return Check(_DATABASE, Mark.FAILED, f"there is no {path}, and it can't be made: {place} can't be written", hint)
-    return Check(_DATABASE, Mark.OK, f"{path} does not exist yet: the agent makes it at its first start")
+        return Check(_DATABASE, Result.FAILED, f"there is no {path}, and it can't be made: {place} can't be written", hint)
+    return Check(_DATABASE, Result.OK, f"{path} does not exist yet: the agent makes it at its first start")
 
 
 def _nearest(path: Path) -> Path:
@@ -148,15 +148,15 @@ def _check_disk(path: Path, max_octets: int, statvfs: Callable[[Path], os.statvf
         disk = statvfs(place)
         used = octets_on_disk(path)
     except OSError as error:
-        return Check(_DISK, Mark.SKIPPED, f"can't be seen: {error.strerror}")
+        return Check(_DISK, Result.SKIPPED, f"can't be seen: {error.strerror}")
     free, whole = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
     found = f"{size(free)} free of {size(whole)} at {place}"
     if not disk.f_favail and disk.f_files:
-        return Check(_DISK, Mark.FAILED, f"no inodes free at {place}", "remove files there, or choose another DATABASE_PATH")
+        return Check(_DISK, Result.FAILED, f"no inodes free at {place}", "remove files there, or choose another DATABASE_PATH")
     if free < min(whole // KEPT_FREE_SHARE, KEPT_FREE_OCTETS):
         hint = "make room: else the agent removes delivered polls early, then the oldest undelivered ones"
-        return Check(_DISK, Mark.FAILED, found, hint)
+        return Check(_DISK, Result.FAILED, found, hint)
     if free < max_octets - used:
         hint = f"less than an outage may need (BUFFER_MAX_MB {max_octets >> 20}): make room, or lower it"
-        return Check(_DISK, Mark.WARNING, found, hint)
-    return Check(_DISK, Mark.OK, found)
+        return Check(_DISK, Result.WARNING, found, hint)
+    return Check(_DISK, Result.OK, found)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.findings.readings import Gaps, find_gaps, shown
 from towerops_agent.doctor.silence import Cause, explain_silence
 from towerops_agent.model import Equipment
@@ -81,9 +81,9 @@ def _with_refused(check: Check, refused: int) -> Check:
     """`check` of a device of whose configuration so many items are refused: then it is not all right."""
     if not refused:
         return check
-    mark = Mark.WARNING if check.mark is Mark.OK else check.mark
+    result = Result.WARNING if check.result is Result.OK else check.result
     found = f"{check.found}; {counted(refused, 'more item')} of its configuration refused, see config"
-    return Check(check.name, mark, found, check.hint)
+    return Check(check.name, result, found, check.hint)
 
 
 async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, planner: Planner | None = None) -> Check:
@@ -91,15 +91,15 @@ async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, p
     planner = planner or Planner()
     device = make_device(equipment, 0, b"", planner)
 
-    def result(mark: Mark, found: str, hint: str = "") -> Check:
-        return Check(equipment.name, mark, f"{device.address}{found}", hint)
+    def checked(result: Result, found: str, hint: str = "") -> Check:
+        return Check(equipment.name, result, f"{device.address}{found}", hint)
 
     try:
         async with asyncio.timeout(waits.all_s):
             reading = await Reader(client, planner).read(device, waits.read_s, waits.reading_s)
             if reading.silence == Reason.UNRESOLVED:
                 found = f" was not found: {reading.detail or 'no answer from DNS'}"
-                return result(Mark.FAILED, found, "correct its name, or look at DNS")
+                return checked(Result.FAILED, found, "correct its name, or look at DNS")
             examination = _Examination(client, device, reading, waits)
             if reading.silence:
                 cause = await examination.explain_silence(equipment)
@@ -108,24 +108,24 @@ async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, p
                     if cause.found == (reason_of(reading.silence) or Reason.OTHER).text
                     else f"; in log and status: {reading.silence}"
                 )
-                return result(Mark.FAILED, f": {cause.found}{word}", cause.hint)
+                return checked(Result.FAILED, f": {cause.found}{word}", cause.hint)
             gaps = find_gaps(equipment, reading.missing)
             answers = f" answers in {(reading.rtt_s or 0.0) * 1000:.1f} ms over SNMPv{equipment.credentials.version}"
             answers += "".join(f", {text}" for text in shown(reading.news))
             if reading.refusal in _NO_VIEW and len(gaps.gaps) == gaps.total:
                 hint = "give its community or user a view there, at the security level that is used"
-                return result(Mark.FAILED, f"{answers}, and says {reading.refusal}: it has no view", hint)
+                return checked(Result.FAILED, f"{answers}, and says {reading.refusal}: it has no view", hint)
             if gaps.all_hidden:
                 cause = await examination.look_around(gaps)
-                return result(Mark.FAILED, f"{answers}; {cause.found}", cause.hint)
+                return checked(Result.FAILED, f"{answers}; {cause.found}", cause.hint)
             size = await examination.examine_size()
     except TimeoutError:
         hint = "it is slow, or loses much: look at the link to it; `towerops-agent snmp probe` measures it"
-        return result(Mark.FAILED, f" was not fully examined within {waits.all_s:g} s", hint)
-    mark = Mark.WARNING if gaps.mark is Mark.OK and (size or not gaps.total) else gaps.mark
+        return checked(Result.FAILED, f" was not fully examined within {waits.all_s:g} s", hint)
+    result = Result.WARNING if gaps.result is Result.OK and (size or not gaps.total) else gaps.result
     if size is None:
-        return result(mark, f"{answers}; {gaps.found}", gaps.hint)
-    return result(mark, f"{answers}; {gaps.found}; {size.found}", "; ".join(filter(None, (size.hint, gaps.hint))))
+        return checked(result, f"{answers}; {gaps.found}", gaps.hint)
+    return checked(result, f"{answers}; {gaps.found}; {size.found}", "; ".join(filter(None, (size.hint, gaps.hint))))
 
 
 class _Examination:

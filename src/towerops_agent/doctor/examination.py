@@ -19,7 +19,7 @@ from towerops_agent.config.kept import NoKeptDevices, is_at, is_called, read_dev
 from towerops_agent.counters import Counters
 from towerops_agent.doctor.database import check_database
 from towerops_agent.doctor.device import Waits, check_devices
-from towerops_agent.doctor.findings.check import Check, Mark, split_expected
+from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.doctor.findings.fetch import CONFIG, Configured, check_api, check_clock, check_config, kept_config
 from towerops_agent.doctor.network import Network, check_network
 from towerops_agent.doctor.settings import check_settings
@@ -76,7 +76,7 @@ async def examine(environ: Mapping[str, str], flags: Mapping[str, object], order
             yield item
     if configured is None or not configured.is_there:
         for check in others:
-            if check.mark is not Mark.OK:
+            if check.result is not Result.OK:
                 yield check
     if configured is None:
         return
@@ -84,7 +84,7 @@ async def examine(environ: Mapping[str, str], flags: Mapping[str, object], order
         yield check
     for text in await asyncio.to_thread(_unmatched, configured, orders):
         hint = "is the spelling right? A device that is refused or has SNMP switched off is not polled"
-        yield Check(text, Mark.FAILED, "the configuration has no device with this name, id or address that can be polled", hint)
+        yield Check(text, Result.FAILED, "the configuration has no device with this name, id or address that can be polled", hint)
     async with SnmpClient(Counters()) as client:
         checked = orders.begin_devices(configured.total)
         for check in await check_devices(client, configured.devices(), orders.waits, checked, configured.refused):
@@ -101,7 +101,7 @@ async def _agent_checks(
     settings = prepared.settings
     if settings is None:
         yield check_clock(orders.now(), None)
-        yield Check("all else", Mark.SKIPPED, "not checked: the settings come first")
+        yield Check("all else", Result.SKIPPED, "not checked: the settings come first")
         return
     for check in check_database(settings.database_path, settings.buffer_max_mb << 20):
         yield check
@@ -133,9 +133,9 @@ def _of_site(site: Path, orders: Orders) -> Configured:
         compiled = SiteFiles(site).read()
     except SiteUnreadable as error:
         found, wanted = split_expected(str(error))
-        return Configured([Check(CONFIG, Mark.FAILED, found, f"expected {wanted}" if wanted else "")])
+        return Configured([Check(CONFIG, Result.FAILED, found, f"expected {wanted}" if wanted else "")])
     if compiled.config is None:
-        return Configured([Check(CONFIG, Mark.FAILED, unusable(compiled), "the agent goes on with the configuration before")])
+        return Configured([Check(CONFIG, Result.FAILED, unusable(compiled), "the agent goes on with the configuration before")])
     return check_config(compiled.config, orders.wants, orders.wants_name, place="the site file")
 
 
@@ -159,7 +159,7 @@ async def _fetch(settings: Settings, token: TokenSource) -> ConfigOutcome[Config
 def _api_checks(outcome: ConfigOutcome[ConfigText] | SettingsError | None, network: Network, took_s: float) -> list[Check]:
     match outcome:
         case None:
-            return [Check("API", Mark.SKIPPED, "not asked: the settings come first")]
+            return [Check("API", Result.SKIPPED, "not asked: the settings come first")]
         case SettingsError():
             return check_api(Unavailable(str(outcome)), network.works, took_s)
         case _:
@@ -173,11 +173,11 @@ def _configured(
     if isinstance(outcome, ConfigFetched):
         return check_config(outcome.config, orders.wants, orders.wants_name)
     if token is None:
-        return Configured([Check(CONFIG, Mark.SKIPPED, "without the token neither the API's nor the kept one can be read")])
+        return Configured([Check(CONFIG, Result.SKIPPED, "without the token neither the API's nor the kept one can be read")])
     try:
         devices = read_devices(settings.database_path, lambda: token.token, lambda _: True)
     except (NoKeptDevices, InvalidConfig) as error:
-        return Configured([Check(CONFIG, Mark.SKIPPED, f"not fetched: see above; and no kept one: {error}")])
+        return Configured([Check(CONFIG, Result.SKIPPED, f"not fetched: see above; and no kept one: {error}")])
     return kept_config(devices, orders.wants)
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from towerops_agent.api.wire.outcomes import ahead_s
-from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.proxy import Proxy, ask_tunnel, find_proxy
 from towerops_agent.doctor.tls import NAME as TLS
 from towerops_agent.doctor.tls import ask_date, check_tls
@@ -49,7 +49,7 @@ class Network:
     @property
     def works(self) -> bool:
         """Whether nothing failed."""
-        return all(check.mark is not Mark.FAILED for check in self.checks)
+        return all(check.result is not Result.FAILED for check in self.checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def check_network(url: str, context: ssl.SSLContext | None, now: Callable[[], da
         proxy = find_proxy(url)
     except ValueError:  # its text may hold a password
         hint = "HTTPS_PROXY, HTTP_PROXY and ALL_PROXY: expected http://host:port"
-        network.checks.append(Check(_PROXY, Mark.FAILED, "the environment's proxy can't be used", hint))
+        network.checks.append(Check(_PROXY, Result.FAILED, "the environment's proxy can't be used", hint))
         return network
     first = (host, port) if proxy is None else (proxy.host, proxy.port)
     addresses = _resolve(*first, proxy, network)
@@ -83,13 +83,13 @@ def check_network(url: str, context: ssl.SSLContext | None, now: Callable[[], da
         return network
     sent = now()
     if not secure:
-        network.checks.append(Check(TLS, Mark.SKIPPED, "not used: the URL is http://"))
+        network.checks.append(Check(TLS, Result.SKIPPED, "not used: the URL is http://"))
         date = None if proxy else _plain_date(way)
     elif context is None:
-        network.checks.append(Check(TLS, Mark.SKIPPED, "not checked: see the settings first"))
+        network.checks.append(Check(TLS, Result.SKIPPED, "not checked: see the settings first"))
         return network
     elif proxy is not None and not proxy.tunnels:
-        network.checks.append(Check(TLS, Mark.SKIPPED, f"through a {proxy.scheme} proxy only the API request checks it"))
+        network.checks.append(Check(TLS, Result.SKIPPED, f"through a {proxy.scheme} proxy only the API request checks it"))
         return network
     else:
         encounter = check_tls(lambda: _tunnel(way), context, host, parts.path, sent)
@@ -112,15 +112,15 @@ def _resolve(host: str, port: int, proxy: Proxy | None, network: Network) -> tup
             else f"is {'HTTPS_PROXY' if proxy else 'TOWEROPS_API_URL'} right?"
         )
         reason = getattr(error, "strerror", None) or str(error)
-        network.checks.append(Check(_RESOLUTION, Mark.FAILED, f"{whose} was not found: {reason}", hint))
+        network.checks.append(Check(_RESOLUTION, Result.FAILED, f"{whose} was not found: {reason}", hint))
         return ()
     took_ms = (time.monotonic() - began) * 1000
     addresses = tuple(dict.fromkeys((family, where) for family, _, _, _, where in found))[:MOST_ADDRESSES]
     if _is_address(host):
-        network.checks.append(Check(_RESOLUTION, Mark.SKIPPED, f"{whose} is an address"))
+        network.checks.append(Check(_RESOLUTION, Result.SKIPPED, f"{whose} is an address"))
     else:
         all_of_them = ", ".join(str(where[0]) for _, where in addresses)
-        network.checks.append(Check(_RESOLUTION, Mark.OK, f"{whose} is {all_of_them} ({took_ms:.0f} ms)"))
+        network.checks.append(Check(_RESOLUTION, Result.OK, f"{whose} is {all_of_them} ({took_ms:.0f} ms)"))
     return addresses  # type: ignore[return-value]  # typeshed allows for families other than IP
 
 
@@ -140,14 +140,14 @@ def _check_tcp(way: _Way, network: Network) -> bool:
             hint = _TCP_HINTS.get(number, _SILENT)
         else:
             works.append(f"{place} connects in {(time.monotonic() - began) * 1000:.0f} ms")
-    mark = Mark.FAILED if not works else Mark.WARNING if broken else Mark.OK
-    network.checks.append(Check(_TCP, mark, ", ".join(works + broken), hint))
+    result = Result.FAILED if not works else Result.WARNING if broken else Result.OK
+    network.checks.append(Check(_TCP, result, ", ".join(works + broken), hint))
     return bool(works)
 
 
 def _check_proxy(way: _Way, network: Network, secure: bool) -> bool:
     if way.proxy is None:
-        network.checks.append(Check(_PROXY, Mark.SKIPPED, "none is set for this URL"))
+        network.checks.append(Check(_PROXY, Result.SKIPPED, "none is set for this URL"))
         return True
     refusal = ""
     if secure and way.proxy.tunnels:
@@ -159,10 +159,10 @@ def _check_proxy(way: _Way, network: Network, secure: bool) -> bool:
             refusal = f"the connection broke: {error.strerror or error}"
     if refusal:
         found, _, hint = refusal.partition(": ")
-        network.checks.append(Check(_PROXY, Mark.FAILED, f"{way.proxy} does not forward the connection ({found})", hint))
+        network.checks.append(Check(_PROXY, Result.FAILED, f"{way.proxy} does not forward the connection ({found})", hint))
         return False
     what = "forwards the connection" if secure and way.proxy.tunnels else "is used"
-    network.checks.append(Check(_PROXY, Mark.OK, f"{way.proxy} {what}"))
+    network.checks.append(Check(_PROXY, Result.OK, f"{way.proxy} {what}"))
     return True
 
 

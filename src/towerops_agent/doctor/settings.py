@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.proxy import is_local
 from towerops_agent.api.tls import tls_context
-from towerops_agent.doctor.findings.check import Check, Mark, split_expected
+from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
 from towerops_agent.settings import Settings, read_settings, unknown_variables
@@ -44,7 +44,7 @@ def check_settings(
         on_token(settings.token)
     if settings.site is not None:
         found = f"site files {settings.site}, database {settings.database_path}"
-        return Prepared(settings, checks=[Check(NAME, Mark.OK, found), *_unknown(environ)])
+        return Prepared(settings, checks=[Check(NAME, Result.OK, found), *_unknown(environ)])
     checks: list[Check] = []
     token: TokenSource | None = TokenSource(settings.token, settings.token_file, on_token=on_token)
     try:
@@ -61,14 +61,14 @@ def check_settings(
         checks.append(
             Check(
                 NAME,
-                Mark.WARNING,
+                Result.WARNING,
                 f"the token travels in the clear to {settings.api_url}",
                 "use https://, if the server supports it",
             )
         )
     if not checks:
         source = "the environment" if settings.token_file is None else str(settings.token_file)
-        checks.append(Check(NAME, Mark.OK, f"API {settings.api_url}, token from {source}, database {settings.database_path}"))
+        checks.append(Check(NAME, Result.OK, f"API {settings.api_url}, token from {source}, database {settings.database_path}"))
     return Prepared(settings, token, context, [*checks, *_unknown(environ)])
 
 
@@ -76,7 +76,7 @@ def _unknown(environ: Mapping[str, str]) -> list[Check]:
     return [
         Check(
             NAME,
-            Mark.WARNING,
+            Result.WARNING,
             f"the variable {variable.name} is not a setting: it is ignored",
             f"did you mean {variable.meant}?" if variable.meant else "remove it; `towerops-agent run --help` lists the settings",
         )
@@ -86,4 +86,4 @@ def _unknown(environ: Mapping[str, str]) -> list[Check]:
 
 def _failed(text: str) -> Check:
     found, wanted = split_expected(text)
-    return Check(NAME, Mark.FAILED, found, f"expected {wanted}" if wanted else "")
+    return Check(NAME, Result.FAILED, found, f"expected {wanted}" if wanted else "")

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from towerops_agent import __version__
 from towerops_agent.api.tls import describe_tls_failure
 from towerops_agent.api.wire.outcomes import http_date
-from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.proxy import read_head
 
 NAME = "TLS"
@@ -47,10 +47,11 @@ def check_tls(connect: Callable[[], socket.socket], context: ssl.SSLContext, hos
         certificate, date = _look_anyhow(connect, host, path)
         if certificate is not None:
             found = f"{found}; it is {describe(certificate, now)}"
-        return Encounter(Check(NAME, Mark.FAILED, found, hint), date)
+        return Encounter(Check(NAME, Result.FAILED, found, hint), date)
     except OSError as error:
         hint = "does a firewall inspect TLS, or is this port without TLS?"
-        return Encounter(Check(NAME, Mark.FAILED, f"the connection broke during the handshake: {error.strerror or error}", hint))
+        found = f"the connection broke during the handshake: {error.strerror or error}"
+        return Encounter(Check(NAME, Result.FAILED, found, hint))
     return Encounter(_judge(f"{version}", certificate, word.answered, now), word.date)
 
 
@@ -59,11 +60,11 @@ def _judge(version: str, certificate: x509.Certificate | None, answered: bool, n
     found = f"{version}, {describe(certificate, now) if certificate else 'with a certificate that can not be shown'}"
     if not answered:
         hint = "does it want a client certificate (TOWEROPS_CLIENT_CERT)? See below whether the API answers"
-        return Check(NAME, Mark.WARNING, f"{found}; then it closed the connection", hint)
+        return Check(NAME, Result.WARNING, f"{found}; then it closed the connection", hint)
     if certificate is not None and (certificate.not_valid_after_utc - now).days < SOON_DAYS:
         hint = "renew it at the server before then, or the agent can't deliver"
-        return Check(NAME, Mark.WARNING, found, hint)
-    return Check(NAME, Mark.OK, found)
+        return Check(NAME, Result.WARNING, found, hint)
+    return Check(NAME, Result.OK, found)
 
 
 def _look_anyhow(connect: Callable[[], socket.socket], host: str, path: str) -> tuple[x509.Certificate | None, datetime | None]:

@@ -71,9 +71,9 @@ async def invoke(url, database, *args, token=TOKEN, charset="utf-8", **environ):
     return result
 
 
-def marks(result):
-    """Of --json: name -> mark; of several of a name, the last."""
-    return {check["name"]: check["mark"] for check in json.loads(result.stdout)["checks"]}
+def results(result):
+    """Of --json: name -> result; of several of a name, the last."""
+    return {check["name"]: check["result"] for check in json.loads(result.stdout)["checks"]}
 
 
 def found(result, name):
@@ -104,10 +104,10 @@ async def test_everything_over_tls_with_a_ca_file(database, tmp_path):
         good = await invoke(url, database, "--json", TOWEROPS_CA_FILE=str(tmp_path / "ca.pem"))
         bad = await invoke(url, database, "--json")
     assert good.exit_code == 0
-    assert marks(good)["TLS"] == "ok"
+    assert results(good)["TLS"] == "ok"
     assert bad.exit_code == 1
-    assert marks(bad)["TLS"] == "failed"
-    assert (marks(bad)["API"], marks(bad)["token"]) == ("skipped", "skipped")
+    assert results(bad)["TLS"] == "failed"
+    assert (results(bad)["API"], results(bad)["token"]) == ("skipped", "skipped")
     assert "TOWEROPS_CA_FILE" in found(bad, "TLS")["hint"]
 
 
@@ -124,7 +124,7 @@ async def test_a_refusal_is_told_by_its_status(database, status, check, text):
     async with serving({}, fault=lambda faults: faults.answer(status)) as url:
         result = await invoke(url, database, "--json")
     assert result.exit_code == 1
-    assert found(result, check)["mark"] == "failed"
+    assert found(result, check)["result"] == "failed"
     assert text in found(result, check)["found"]
 
 
@@ -141,8 +141,8 @@ async def test_what_is_configured_badly_is_told_and_the_rest_is_checked(database
             result = await invoke(url, database, "--json")
     assert result.exit_code == 0
     told = [check for check in json.loads(result.stdout)["checks"] if check["name"] == "config"]
-    assert [check["mark"] for check in told] == ["warning", "warning"]
-    assert marks(result)["Device d0"] == "ok"
+    assert [check["result"] for check in told] == ["warning", "warning"]
+    assert results(result)["Device d0"] == "ok"
 
 
 async def test_a_silent_device_makes_the_status_1(database):
@@ -152,24 +152,24 @@ async def test_a_silent_device_makes_the_status_1(database):
             result = await invoke(url, database, "--json", "--timeout", "1")
             other = await invoke(url, database, "--json", "--device", "device d0")
     assert result.exit_code == 1
-    assert (marks(result)["Device d0"], marks(result)["Device dead"]) == ("ok", "failed")
+    assert (results(result)["Device d0"], results(result)["Device dead"]) == ("ok", "failed")
     assert other.exit_code == 0
-    assert "Device dead" not in marks(other)
+    assert "Device dead" not in results(other)
 
 
 @pytest.mark.parametrize("name", ["d0", "DEVICE D0", "127.0.0.1"])
 async def test_a_device_is_chosen_by_id_name_or_address(database, name):
     async with site(1) as config, serving(config) as url:
         result = await invoke(url, database, "--json", "--device", name)
-    assert marks(result)["Device d0"] == "ok"
+    assert results(result)["Device d0"] == "ok"
 
 
 async def test_a_device_that_is_not_configured_is_told(database):
     async with site(1) as config, serving(config) as url:
         result = await invoke(url, database, "--json", "--device", "nobody", "--device", "d0")
     assert result.exit_code == 1
-    assert marks(result)["nobody"] == "failed"
-    assert marks(result)["Device d0"] == "ok"
+    assert results(result)["nobody"] == "failed"
+    assert results(result)["Device d0"] == "ok"
 
 
 async def test_without_the_api_the_kept_devices_are_checked_while_the_agent_runs(database):
@@ -181,7 +181,7 @@ async def test_without_the_api_the_kept_devices_are_checked_while_the_agent_runs
         result = await invoke(url, database, "--json")
         refused = await invoke(url, database, "--json", token="hush-another")
     assert result.exit_code == 1
-    got = marks(result)
+    got = results(result)
     assert (got["database"], got["agent"], got["TCP"], got["config"]) == ("ok", "ok", "failed", "warning")
     assert (got["Device d0"], got["Device d1"]) == ("ok", "ok")
     assert "2 devices" in found(result, "config")["found"]
@@ -191,14 +191,14 @@ async def test_without_the_api_the_kept_devices_are_checked_while_the_agent_runs
 async def test_bad_settings_are_told_and_nothing_else_is_tried(database):
     result = await invoke("ftp://x", database, "--json", token="")
     assert result.exit_code == 1
-    assert marks(result)["settings"] == "failed"
-    assert marks(result)["all else"] == "skipped"
+    assert results(result)["settings"] == "failed"
+    assert results(result)["all else"] == "skipped"
 
 
 async def test_a_token_file_that_is_missing_leaves_what_needs_none(database, tmp_path):
     async with site(1) as config, serving(config) as url:
         result = await invoke(url, database, "--json", "--token-file", str(tmp_path / "absent"), token="")
-    got = marks(result)
+    got = results(result)
     assert (got["settings"], got["database"], got["TCP"]) == ("failed", "ok", "ok")
     assert (got["API"], got["config"]) == ("skipped", "skipped")
 
@@ -234,7 +234,7 @@ async def test_a_bar_shows_how_far_it_is_on_a_terminal_alone(database, monkeypat
         async with serving(config) as url:
             result = await invoke(url, database, "--json")
     assert result.exit_code == 0
-    assert len([name for name in marks(result) if name.startswith("d1")]) == 3
+    assert len([name for name in results(result) if name.startswith("d1")]) == 3
     assert "12 devices" in terminal.getvalue()
 
 
@@ -269,6 +269,6 @@ async def test_without_a_configuration_the_cause_is_shown_and_what_follows_from_
     async with serving({}, fault=lambda faults: faults.answer(401)) as url:
         result = await invoke(url, database, "--json")
         one = await invoke(url, database, "--device", "North")
-    assert [name for name, mark in marks(result).items() if mark == "failed"] == ["token"]
-    assert marks(result)["config"] == "skipped"
+    assert [name for name, found in results(result).items() if found == "failed"] == ["token"]
+    assert results(result)["config"] == "skipped"
     assert any(line.startswith("✗ token ") for line in one.stdout.splitlines())

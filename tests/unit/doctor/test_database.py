@@ -12,7 +12,7 @@ from support.skips import AS_ROOT
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.database import Database
 from towerops_agent.doctor.database import check_database
-from towerops_agent.doctor.findings.check import Mark
+from towerops_agent.doctor.findings.check import Result
 from towerops_agent.text import size
 
 MB = 1 << 20
@@ -33,7 +33,7 @@ def checked(path, max_mb=1024, statvfs=None):
 def test_a_place_for_a_new_database_is_good_and_nothing_is_made(tmp_path):
     path = tmp_path / "a" / "b" / "agent.db"
     file, agent, space = checked(path)
-    assert (file.mark, agent.mark, space.mark) == (Mark.OK, Mark.SKIPPED, Mark.OK)
+    assert (file.result, agent.result, space.result) == (Result.OK, Result.SKIPPED, Result.OK)
     assert "does not exist yet" in file.found
     assert list(tmp_path.iterdir()) == []
 
@@ -43,7 +43,7 @@ def test_a_database_at_rest_is_read_without_a_trace(tmp_path):
     Database.open(path, 0).close()
     before = {entry.name: entry.stat().st_mtime_ns for entry in path.parent.iterdir()}
     file, agent, _ = checked(path)
-    assert (file.mark, agent.mark) == (Mark.OK, Mark.SKIPPED)
+    assert (file.result, agent.result) == (Result.OK, Result.SKIPPED)
     assert f"version {schema.VERSION}" in file.found
     assert {entry.name: entry.stat().st_mtime_ns for entry in path.parent.iterdir()} == before
 
@@ -53,7 +53,7 @@ def test_an_agent_on_the_database_is_told_and_is_no_failure(tmp_path):
     with closing(Database.open(path, 0)):
         file, agent, _ = checked(path)
         assert checked(path)[1] == agent
-    assert (file.mark, agent.mark) == (Mark.OK, Mark.OK)
+    assert (file.result, agent.result) == (Result.OK, Result.OK)
     assert f"an agent runs on this database (process {os.getpid()})" in agent.found
 
 
@@ -78,7 +78,7 @@ def test_a_later_version_is_told(tmp_path):
     with closing(Database.open(path, 0)) as database:
         database.connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     file, _, _ = checked(path)
-    assert file.mark is Mark.FAILED
+    assert file.result is Result.FAILED
     assert f"has version {schema.VERSION + 1}, written by a later agent" in file.found
     assert "update this agent" in file.hint
 
@@ -88,7 +88,7 @@ def test_an_earlier_version_is_brought_up(tmp_path):
     with closing(Database.open(path, 0)) as database:
         database.connection.execute("PRAGMA user_version = 1")
     file, _, _ = checked(path)
-    assert file.mark is Mark.OK
+    assert file.result is Result.OK
     assert f"version 1, upgraded to {schema.VERSION} at the agent's next start" in file.found
 
 
@@ -96,7 +96,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
     path = tmp_path / "agent.db"
     path.write_bytes(b"no database, but long enough to look like a file" * 100)
     file, _, _ = checked(path)
-    assert file.mark is Mark.FAILED
+    assert file.result is Result.FAILED
     assert "corrupt" in file.found
     assert "quarantines it" in file.hint
 
@@ -111,13 +111,13 @@ def test_another_programs_database_is_told(tmp_path):
 def test_an_empty_file_is_a_database_to_be(tmp_path):
     path = tmp_path / "agent.db"
     path.touch()
-    assert checked(path)[0].mark is Mark.OK
+    assert checked(path)[0].result is Result.OK
 
 
 def test_a_place_below_a_file_is_none(tmp_path):
     (tmp_path / "data").touch()
     file, _, _ = checked(tmp_path / "data" / "agent.db")
-    assert file.mark is Mark.FAILED
+    assert file.result is Result.FAILED
 
 
 def test_a_directory_is_no_database(tmp_path):
@@ -134,7 +134,7 @@ def test_what_cant_be_written_is_told_with_whose_it_is(tmp_path):
         new, _, _ = checked(path.with_name("other.db"))
     finally:
         path.parent.chmod(stat.S_IRWXU)
-    assert (file.mark, new.mark) == (Mark.FAILED, Mark.FAILED)
+    assert (file.result, new.result) == (Result.FAILED, Result.FAILED)
     assert f"{path.parent} can't be written" in file.found
     assert path.owner() in file.hint
     assert "can't be made" in new.found
@@ -148,20 +148,20 @@ def test_what_cant_be_written_by_access_is_told(tmp_path, monkeypatch):
     file, _, _ = checked(path)
     assert file.found == f"{path} can't be written"
     new, _, _ = checked(tmp_path / "other.db")
-    assert new.mark is Mark.FAILED
+    assert new.result is Result.FAILED
     assert "mount a volume" in new.hint
 
 
 @pytest.mark.parametrize(
     ("statvfs", "mark", "text"),
     [
-        (disk(50_000), Mark.OK, f"{size(50_000 * MB)} free"),
-        (disk(500), Mark.WARNING, "BUFFER_MAX_MB 1024"),
-        (disk(20), Mark.FAILED, "make room"),
-        (disk(50_000, inodes_free=0), Mark.FAILED, "no inodes"),
+        (disk(50_000), Result.OK, f"{size(50_000 * MB)} free"),
+        (disk(500), Result.WARNING, "BUFFER_MAX_MB 1024"),
+        (disk(20), Result.FAILED, "make room"),
+        (disk(50_000, inodes_free=0), Result.FAILED, "no inodes"),
     ],
 )
 def test_the_disks_space_is_held_against_what_the_agent_needs(tmp_path, statvfs, mark, text):
     _, _, space = checked(tmp_path / "agent.db", statvfs=statvfs)
-    assert space.mark is mark
+    assert space.result is mark
     assert text in space.found + space.hint

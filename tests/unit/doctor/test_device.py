@@ -7,7 +7,7 @@ from support.site import COMMUNITY, simulated_device
 from towerops_agent.counters import Counters
 from towerops_agent.doctor import device as module
 from towerops_agent.doctor.device import Waits, check_device, check_devices
-from towerops_agent.doctor.findings.check import Mark
+from towerops_agent.doctor.findings.check import Result
 from towerops_agent.model import Credentials, Equipment, Interface, Secret, Sensor, SnmpVersion
 from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, interface_columns
 from towerops_agent.polling.course.traits import WIDE
@@ -52,41 +52,41 @@ async def examined(device, waits=PATIENT, **wanted):
 async def test_a_good_device_is_told_with_its_address_and_round_trip():
     async with serve(simulated_device()) as port, SnmpClient(Counters()) as client:
         check = await check_device(client, equipment(port), PATIENT)
-    assert (check.name, check.mark, check.hint) == ("North Tower", Mark.OK, "")
+    assert (check.name, check.result, check.hint) == ("North Tower", Result.OK, "")
     assert check.found.startswith(f"127.0.0.1:{port} answers in ")
     assert check.found.endswith(" ms over SNMPv2c; all 7 can be read")
 
 
 async def test_a_device_with_nothing_to_read_is_a_warning():
     check = await examined(simulated_device(), sensors=0, interfaces=())
-    assert check.mark is Mark.WARNING
+    assert check.result is Result.WARNING
     assert "no readings are configured" in check.found
 
 
 async def test_sensors_that_do_not_exist_are_named():
     check = await examined(simulated_device(), sensors=7)
-    assert check.mark is Mark.WARNING
+    assert check.result is Result.WARNING
     assert f"7 of 9 can be read; not there (noSuchObject): sensor s5 ({BASE}.5.0), sensor s6 ({BASE}.6.0)" in check.found
     assert "do not exist on this device" in check.hint
 
 
 async def test_an_interface_that_does_not_exist_is_named():
     check = await examined(simulated_device(), interfaces=(1, 9))
-    assert check.mark is Mark.WARNING
+    assert check.result is Result.WARNING
     assert "6 of 7 can be read; not there (noSuchInstance): interface 9 (eth9)" in check.found
 
 
 async def test_what_is_missing_over_snmpv1_is_named_too():
     """Where the refused OID takes the whole answer with it."""
     check = await examined(many(5), version="1", sensors=6, interfaces=())
-    assert check.mark is Mark.WARNING
+    assert check.result is Result.WARNING
     assert "over SNMPv1; 5 of 6 can be read; not there (noSuchName): sensor s5" in check.found
 
 
 async def test_a_text_is_no_reading():
     values = {parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7), parse_oid(f"{BASE}.0.0"): (ber.OCTET_STRING, b"hello")}
     check = await examined(SimulatedDevice(values, COMMUNITY.encode()), sensors=1, interfaces=())
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "not a number: sensor s0" in check.found
     assert "a reading is a number" in check.hint
 
@@ -95,13 +95,13 @@ async def test_a_view_that_hides_all_is_told_from_another_model():
     """Both lack all that is configured: behind the system group the one shows nothing, the other its own."""
     narrow = SimulatedDevice({parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7)}, COMMUNITY.encode())
     check = await examined(narrow)
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert (
         "lacks all 7 configured sensors and interfaces, and all else outside the system group: a view hides them" in check.found
     )
     other = {parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7), parse_oid("1.3.6.1.4.1.5.1.0"): (ber.INTEGER, 1)}
     check = await examined(SimulatedDevice(other, COMMUNITY.encode()))
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "but has others, such as 1.3.6.1.4.1.5.1.0" in check.found
     assert "another model" in check.hint
 
@@ -113,7 +113,7 @@ async def test_a_device_that_lets_nobody_look_is_told():
         return encode_message(Message(message.version, message.community, refusal))
 
     check = await examined(refuse)
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "authorizationError: it has no view" in check.found
 
 
@@ -123,7 +123,7 @@ async def test_a_device_that_lets_nobody_look_is_told():
 async def test_a_device_that_says_too_big_is_well():
     """The agent asks it for less; there is nothing for the operator to do."""
     check = await examined(many(max_octets=200), sensors=40, interfaces=())
-    assert (check.mark, check.hint) == (Mark.OK, "")
+    assert (check.result, check.hint) == (Result.OK, "")
     assert "all 40 can be read" in check.found
 
 
@@ -136,7 +136,7 @@ async def test_silence_to_large_requests_alone_is_told():
         return octets if octets is not None and len(octets) <= 250 else None
 
     check = await examined(small_alone, STEADY, sensors=40, interfaces=())
-    assert check.mark is Mark.WARNING
+    assert check.result is Result.WARNING
     assert "all 40 can be read; answers small requests, but not one of " in check.found
     assert "MTU" in check.hint
 
@@ -150,14 +150,14 @@ async def test_an_oid_that_is_met_with_silence_is_not_taken_for_size():
         return None if mute in decode_message(datagram).pdu.names else device.answer(datagram, uptime_s)
 
     check = await examined(answer, STEADY, sensors=40, interfaces=())
-    assert check.mark is Mark.WARNING
+    assert check.result is Result.WARNING
     assert f"39 of 40 can be read; met with silence: sensor s7 ({BASE}.7.0)" in check.found
     assert "small requests" not in check.found
 
 
 async def test_a_device_that_takes_too_long_is_given_up():
     check = await examined(many(), Waits((5.0,), all_s=0.0, reading_s=(5.0,)), sensors=1)
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "was not fully examined within 0 s" in check.found
 
 
@@ -170,7 +170,7 @@ async def test_what_there_is_no_time_for_is_told():
         return None if silent else device.answer(datagram, uptime_s)
 
     check = await examined(answer, Waits((5.0,), read_s=1.0, reading_s=(2.0,)), sensors=40, interfaces=())
-    assert check.mark is Mark.WARNING
+    assert check.result is Result.WARNING
     assert "not asked for lack of time: sensor s23" in check.found
 
 
@@ -192,7 +192,7 @@ async def test_many_devices_are_checked_at_once_within_bounds_and_told_in_order(
         devices = (equipment(port, id=f"d{i}", name=f"d{i}") for i in range(10))
         checks = await check_devices(client, devices, PATIENT, lambda: done.append(1))
     assert [check.name for check in checks] == [f"d{i}" for i in range(10)]
-    assert {check.mark for check in checks} == {Mark.OK}
+    assert {check.result for check in checks} == {Result.OK}
     assert most == 3
     assert len(done) == 10
 
@@ -220,7 +220,7 @@ async def test_a_device_that_answers_from_another_address_is_read_as_the_agent_r
                 check = await check_device(client, wanted, Waits((5.0,), reading_s=(0.1,) * 20))
         finally:
             transport.close()
-    assert (check.mark, check.hint) == (Mark.OK, "")
+    assert (check.result, check.hint) == (Result.OK, "")
     assert check.found.endswith("over SNMPv2c, from another address (127.0.0.2); all 5 can be read")
 
 
@@ -237,7 +237,7 @@ def with_interfaces(**names):
 
 async def test_interfaces_that_have_moved_are_read_where_they_are_and_named():
     check = await examined(with_interfaces(i5="eth1", i6="eth2"), sensors=0, interfaces=(1, 2))
-    assert (check.mark, check.hint) == (Mark.OK, "")
+    assert (check.result, check.hint) == (Result.OK, "")
     assert "has moved interfaces: eth1 at 5 instead of 1, eth2 at 6 instead of 2; all 2 can be read" in check.found
 
 
@@ -252,5 +252,5 @@ async def test_interfaces_whose_names_are_not_given_are_not_said_to_be_read():
         return device.answer(datagram, uptime_s)
 
     check = await examined(without_names, STEADY, sensors=0, interfaces=(1, 2))
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "0 of 2 can be read; it is not known which interface this is" in check.found

@@ -12,7 +12,7 @@ import trustme
 from contract.scripted_server import ScriptedServer, answer
 from contract.test_tls import self_signed
 from towerops_agent.api.tls import tls_context
-from towerops_agent.doctor.findings.check import Mark
+from towerops_agent.doctor.findings.check import Result
 from towerops_agent.doctor.network import check_network
 
 NOW = datetime.now(UTC)
@@ -80,7 +80,7 @@ async def test_a_good_way_is_told_layer_by_layer(ca, context):
     async with server.serve(server_side(certificate)) as url:
         checks, network = await look(url, context)
     assert list(checks) == ["name", "TCP", "proxy", "TLS"]
-    assert [check.mark for check in checks.values() if check.name != "TCP"] == [Mark.OK, Mark.SKIPPED, Mark.OK]
+    assert [check.result for check in checks.values() if check.name != "TCP"] == [Result.OK, Result.SKIPPED, Result.OK]
     assert "localhost is " in checks["name"].found
     assert "connects in" in checks["TCP"].found
     assert "TLSv1.3, a certificate for localhost, 127.0.0.1 by trustme" in checks["TLS"].found
@@ -92,7 +92,7 @@ async def test_a_good_way_is_told_layer_by_layer(ca, context):
 async def test_a_certificate_that_ends_soon_is_a_warning(ca, context):
     certificate = ca.issue_cert("localhost", not_before=NOW - timedelta(days=80), not_after=NOW + timedelta(days=9))
     check, network = await over_tls(certificate, context)
-    assert check.mark is Mark.WARNING
+    assert check.result is Result.WARNING
     assert "renew it" in check.hint
     assert network.works
 
@@ -101,7 +101,7 @@ async def test_an_expired_certificate_is_told_with_its_end_and_the_servers_time(
     """The server's time is known all the same, so that a wrong clock is told from an old certificate."""
     expired = ca.issue_cert("localhost", not_before=NOW - timedelta(days=10), not_after=NOW - timedelta(days=1))
     check, network = await over_tls(expired, context)
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "expired" in check.found
     assert f"until {NOW - timedelta(days=1):%Y-%m-%d} (expired)" in check.found
     assert network.ahead_s == 0.0
@@ -110,7 +110,7 @@ async def test_an_expired_certificate_is_told_with_its_end_and_the_servers_time(
 
 async def test_a_self_signed_certificate_is_told(context):
     check, _ = await over_tls(self_signed("localhost"), context)
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "self-signed; it is a certificate for localhost by localhost" in check.found
     assert "TOWEROPS_CA_FILE" in check.hint
 
@@ -124,14 +124,14 @@ async def test_a_certificate_of_another_host_is_told_with_that_host(ca, context)
 async def test_a_server_that_wants_a_client_certificate_is_told(ca, context):
     """With TLS 1.3 it says so only after the handshake; asyncio's servers hang up without saying so."""
     check, _ = await over_tls(ca.issue_cert("localhost"), context, client_ca=ca)
-    assert check.mark is Mark.WARNING
+    assert check.result is Result.WARNING
     assert "TOWEROPS_CLIENT_CERT" in check.hint
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"https://localhost:{listener.getsockname()[1]}"
         outspoken = asyncio.to_thread(refuse_clients, listener, server_side(ca.issue_cert("localhost"), ca))
         (checks, _), _ = await asyncio.gather(look(url, context), outspoken)
-    assert checks["TLS"].mark is Mark.FAILED
+    assert checks["TLS"].result is Result.FAILED
     assert "wants a client certificate" in checks["TLS"].found
     assert "TOWEROPS_CLIENT_CERT" in checks["TLS"].hint
 
@@ -139,7 +139,7 @@ async def test_a_server_that_wants_a_client_certificate_is_told(ca, context):
 async def test_a_port_without_tls_is_told(context):
     async with ScriptedServer([], greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n").serve() as url:
         checks, _ = await look(url.replace("http:", "https:"), context)
-    assert checks["TLS"].mark is Mark.FAILED
+    assert checks["TLS"].result is Result.FAILED
     assert "does not use TLS" in checks["TLS"].found
 
 
@@ -150,7 +150,7 @@ async def test_a_server_that_hangs_up_amid_the_handshake_is_told(context):
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     async with server:
         checks, _ = await look(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", context)
-    assert checks["TLS"].mark is Mark.FAILED
+    assert checks["TLS"].result is Result.FAILED
 
 
 async def test_a_server_that_says_nothing_is_given_up(context):
@@ -159,8 +159,8 @@ async def test_a_server_that_says_nothing_is_given_up(context):
         port = listener.getsockname()[1]
         checks, _ = await look(f"https://127.0.0.1:{port}", context, timeout_s=0.05)
         plain, network = await look(f"http://127.0.0.1:{port}", context, timeout_s=0.05)
-    assert checks["TLS"].mark is Mark.FAILED
-    assert plain["TLS"].mark is Mark.SKIPPED
+    assert checks["TLS"].result is Result.FAILED
+    assert plain["TLS"].result is Result.SKIPPED
     assert network.ahead_s is None
 
 
@@ -168,8 +168,8 @@ async def test_a_clock_that_is_wrong_shows_in_plain_http_too(context):
     async with ScriptedServer([OK]).serve() as url:
         checks, network = await look(url, context, now=lambda: NOW + timedelta(hours=3))
     assert network.ahead_s == pytest.approx(3 * 3600, abs=2)
-    assert checks["TLS"].mark is Mark.SKIPPED
-    assert checks["name"].mark is Mark.SKIPPED
+    assert checks["TLS"].result is Result.SKIPPED
+    assert checks["name"].result is Result.SKIPPED
 
 
 async def test_a_refused_connection_is_told(context):
@@ -191,7 +191,7 @@ async def test_a_name_that_does_not_exist_is_told(context):
 async def test_without_certificates_to_trust_tls_is_left_out():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         checks, _ = await look(f"https://127.0.0.1:{listener.getsockname()[1]}", None)
-    assert checks["TLS"].mark is Mark.SKIPPED
+    assert checks["TLS"].result is Result.SKIPPED
 
 
 # Proxies
@@ -248,7 +248,7 @@ async def test_tls_is_checked_through_a_proxy(ca, context, monkeypatch):
     assert "a certificate for api.example.net" in checks["TLS"].found
     assert network.ahead_s == 0.0
     assert set(asked) == {"CONNECT api.example.net:443 HTTP/1.1"}
-    assert refused["proxy"].mark is Mark.FAILED
+    assert refused["proxy"].result is Result.FAILED
     assert "user and a password" in refused["proxy"].hint
     assert "TLS" not in refused
     assert "api.invalid was not found" in direct["name"].found
@@ -269,7 +269,7 @@ async def test_a_proxy_that_refuses_is_told(context, monkeypatch, told, hint):
     async with ScriptedServer([told]).serve() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         checks, _ = await look("https://api.example.net", context)
-    assert checks["proxy"].mark is Mark.FAILED
+    assert checks["proxy"].result is Result.FAILED
     assert hint in checks["proxy"].hint
 
 
@@ -277,13 +277,13 @@ async def test_a_proxy_of_another_kind_is_left_to_the_request(context, monkeypat
     with socket.create_server(("127.0.0.1", 0)) as listener:
         monkeypatch.setenv("HTTPS_PROXY", f"socks5://127.0.0.1:{listener.getsockname()[1]}")
         checks, _ = await look("https://api.example.net", context)
-    assert checks["proxy"].mark is Mark.OK
-    assert checks["TLS"].mark is Mark.SKIPPED
+    assert checks["proxy"].result is Result.OK
+    assert checks["TLS"].result is Result.SKIPPED
 
 
 @pytest.mark.parametrize("proxy", ["http://ops:hush@proxy:port", "http://"])
 async def test_a_proxy_that_cant_be_read_is_told_without_its_password(context, monkeypatch, proxy):
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     checks, _ = await look("https://api.example.net", context)
-    assert [check.mark for check in checks.values()] == [Mark.FAILED]
+    assert [check.result for check in checks.values()] == [Result.FAILED]
     assert "hush" not in str(checks)

@@ -9,7 +9,7 @@ from support.site import COMMUNITY, simulated_device
 from support.skips import NO_IPV6
 from towerops_agent.counters import Counters
 from towerops_agent.doctor.device import Waits, check_device
-from towerops_agent.doctor.findings.check import Mark
+from towerops_agent.doctor.findings.check import Result
 from towerops_agent.doctor.silence import explain_silence, icmp_error
 from towerops_agent.model import Credentials, Equipment, Secret, Sensor, SnmpVersion, Transport, UsmUser
 from towerops_agent.reasons import Reason
@@ -37,7 +37,7 @@ async def examined(device, waits=PATIENT, **wanted):
 
 async def test_silence_names_all_that_it_may_be():
     check = await examined(lambda *_: None, QUICK)
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "no answer over SNMPv2c nor v1 (waited 0.1 s); no ICMP error" in check.found
     for cause in ("address", "firewall", "community"):
         assert cause in check.hint
@@ -46,7 +46,7 @@ async def test_silence_names_all_that_it_may_be():
 async def test_a_wrong_community_is_not_told_from_silence():
     """Nor is either community in what is said."""
     check = await examined(simulated_device(), QUICK, community="hush-wrong")
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "community" in check.hint
     assert "hush" not in str(check)
     assert COMMUNITY not in str(check)
@@ -58,7 +58,7 @@ async def test_a_closed_port_is_told():
         port = closed.getsockname()[1]
     async with SnmpClient(Counters()) as client:
         check = await check_device(client, equipment(port), Waits((0.05,), icmp_s=5.0, reading_s=(0.05,)))
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "nothing listens on this UDP port" in check.found
 
 
@@ -75,7 +75,7 @@ async def test_a_device_that_answers_another_version_alone_is_told(speaks, asked
 
     other = {Version.V1: "1", Version.V2C: "2c"}[speaks]
     check = await examined(one_version, Waits((2.0,), icmp_s=0.1, reading_s=(2.0,)), version=asked)
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert f"silent over SNMPv{asked}, but answers over SNMPv{other} with the same community" in check.found
     assert f"set its version to {other}" in check.hint
 
@@ -84,7 +84,7 @@ async def test_a_name_that_does_not_exist_is_told():
     async with SnmpClient(Counters()) as client:
         device = Equipment("1", "North", "nowhere.invalid")
         check = await check_device(client, device, QUICK)
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "nowhere.invalid:161 was not found" in check.found
 
 
@@ -93,7 +93,7 @@ async def test_a_refused_tcp_connection_is_told():
         port = listener.getsockname()[1]
     async with SnmpClient(Counters()) as client:
         check = await check_device(client, equipment(port, transport=Transport.TCP), PATIENT)
-    assert check.mark is Mark.FAILED
+    assert check.result is Result.FAILED
     assert "refuses the TCP connection" in check.found
 
 

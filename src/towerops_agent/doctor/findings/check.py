@@ -16,7 +16,7 @@ from towerops_agent.telemetry.views.lines import hanging
 from towerops_agent.text import printable
 
 
-class Mark(StrEnum):
+class Result(StrEnum):
     """Only `FAILED` makes the doctor's exit status 1; `SKIPPED`: there was nothing to check, or no way to check it."""
 
     OK = "ok"
@@ -47,13 +47,13 @@ class Check:
     """`name`: the thing checked; `found`: its state; `hint`: what to do, or "". Never a secret."""
 
     name: str
-    mark: Mark
+    result: Result
     found: str
     hint: str = ""
 
 
-_MARKS: Final = {Mark.OK: "✓", Mark.WARNING: "!", Mark.FAILED: "✗", Mark.SKIPPED: "–"}  # noqa: RUF001 - a dash, as it is set
-_ASCII: Final = {Mark.OK: "+", Mark.WARNING: "!", Mark.FAILED: "x", Mark.SKIPPED: "-"}
+_SIGNS: Final = {Result.OK: "✓", Result.WARNING: "!", Result.FAILED: "✗", Result.SKIPPED: "–"}  # noqa: RUF001 - a dash, as it is set
+_ASCII: Final = {Result.OK: "+", Result.WARNING: "!", Result.FAILED: "x", Result.SKIPPED: "-"}
 
 NAME_WIDTH: Final = 12
 """The longest name of a check that is not a device's. A longer name of a device moves its line to the right."""
@@ -67,37 +67,37 @@ class Lines:
 
     def __init__(self, encoding: str | None) -> None:
         self._encoding = encoding or "ascii"
-        self._marks, self._arrow, self._dots = _MARKS, "→", "…"
+        self._signs, self._arrow, self._dots = _SIGNS, "→", "…"
         try:
-            "".join((*_MARKS.values(), "→…")).encode(self._encoding)
+            "".join((*_SIGNS.values(), "→…")).encode(self._encoding)
         except (UnicodeEncodeError, LookupError):
-            self._marks, self._arrow, self._dots = _ASCII, "->", "..."
+            self._signs, self._arrow, self._dots = _ASCII, "->", "..."
 
     def line(self, check: Check, width: int = NAME_WIDTH) -> str:
-        """One check: its mark, its name, what was found, and the hint behind an arrow."""
+        """One check: its result, its name, what was found, and the hint behind an arrow."""
         hint = f" {self._arrow} {check.hint}" if check.hint else ""
-        return self._borne(f"{self._marks[check.mark]} {printable(check.name):<{width}}  {printable(check.found + hint)}")
+        return self._encodable(f"{self._signs[check.result]} {printable(check.name):<{width}}  {printable(check.found + hint)}")
 
     def lines(self, check: Check, width: int, columns: int) -> list[str]:
         """One check as lines that are not longer than `columns`: what was found, and under it the hint."""
         text = self.line(check, width)
         if len(text) <= columns:
             return [text]
-        first = self._borne(f"{self._marks[check.mark]} {printable(check.name):<{width}}  ")
+        first = self._encodable(f"{self._signs[check.result]} {printable(check.name):<{width}}  ")
         above = []
         if len(first) > columns // 2:  # a long name would leave a narrow column
             above, first = [first.rstrip()], " " * _INDENT
-        found = hanging(first, self._borne(printable(check.found)), columns)
-        hint = self._borne(f"{self._arrow} {printable(check.hint)}")
+        found = hanging(first, self._encodable(printable(check.found)), columns)
+        hint = self._encodable(f"{self._arrow} {printable(check.hint)}")
         return [*above, *found, *(hanging(" " * len(first), hint, columns) if check.hint else ())]
 
     def summary(self, checks: Sequence[Check]) -> str:
-        """How many checks have each mark."""
-        counts = Counter(check.mark for check in checks)
-        words = {Mark.OK: "ok", Mark.WARNING: "to look at", Mark.FAILED: "failed", Mark.SKIPPED: "skipped"}
-        return ", ".join(f"{counts[mark]} {word}" for mark, word in words.items() if counts[mark])
+        """How many checks have each result."""
+        counts = Counter(check.result for check in checks)
+        words = {Result.OK: "ok", Result.WARNING: "to look at", Result.FAILED: "failed", Result.SKIPPED: "skipped"}
+        return ", ".join(f"{counts[result]} {word}" for result, word in words.items() if counts[result])
 
-    def _borne(self, text: str) -> str:
+    def _encodable(self, text: str) -> str:
         text = text.replace("…", self._dots)
         try:
             return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
@@ -124,11 +124,11 @@ def device_width(checks: Sequence[Check]) -> int:
 def checks_json(checks: Sequence[Check]) -> str:
     """All of them as one JSON object, indented; `ok`: whether no check has failed."""
     plain = {
-        "ok": all(check.mark is not Mark.FAILED for check in checks),
+        "ok": all(check.result is not Result.FAILED for check in checks),
         "checks": [
             {
                 "name": printable(check.name),
-                "mark": str(check.mark),
+                "result": str(check.result),
                 "found": printable(check.found),
                 "hint": check.hint and printable(check.hint),
             }

@@ -23,7 +23,7 @@ from towerops_agent.api.wire.outcomes import (
 )
 from towerops_agent.config.document.equipment import Refusal, read_config
 from towerops_agent.config.document.text import ConfigText
-from towerops_agent.doctor.findings.check import Check, Mark, split_expected
+from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.model import Equipment
 from towerops_agent.text import counted, duration
 
@@ -33,46 +33,46 @@ _TOKEN: Final = "token"  # noqa: S105 - a name
 _REFUSED: Final = {
     401: Check(
         _TOKEN,
-        Mark.FAILED,
+        Result.FAILED,
         "refused (401): the API does not know it",
         "is it complete, this agent's, and not revoked? Copy it from Towerops again",
     ),
     403: Check(
         _TOKEN,
-        Mark.FAILED,
+        Result.FAILED,
         "known, but not allowed to do this (403)",
         "is the agent switched off in Towerops, or is it a token for something else? A proxy or firewall may say 403, too",
     ),
 }
-_UNKNOWN: Final = Check(_TOKEN, Mark.SKIPPED, "not known: the API did not say")
+_UNKNOWN: Final = Check(_TOKEN, Result.SKIPPED, "not known: the API did not say")
 
 
 def check_api(outcome: ConfigOutcome[object], network_works: bool, took_s: float) -> list[Check]:
     """The checks of the API and the token. `network_works`: whether the layers below passed."""
     match outcome:
         case ConfigFetched() | NotModified():
-            return [Check(_API, Mark.OK, f"answers in {took_s * 1000:.0f} ms"), Check(_TOKEN, Mark.OK, "accepted")]
+            return [Check(_API, Result.OK, f"answers in {took_s * 1000:.0f} ms"), Check(_TOKEN, Result.OK, "accepted")]
         case Unauthorized(status):
-            return [Check(_API, Mark.OK, f"answers in {took_s * 1000:.0f} ms"), _REFUSED[status]]
+            return [Check(_API, Result.OK, f"answers in {took_s * 1000:.0f} ms"), _REFUSED[status]]
         case NotFound(path):
             found = f"something answers, but has no {path} (404)"
-            return [Check(_API, Mark.FAILED, found, "is TOWEROPS_API_URL right, with its path?"), _UNKNOWN]
+            return [Check(_API, Result.FAILED, found, "is TOWEROPS_API_URL right, with its path?"), _UNKNOWN]
         case Redirected(status, target):
             found = f"redirects to {target or 'nowhere'} ({status}); the token follows no redirect"
             return [
-                Check(_API, Mark.FAILED, found, "set TOWEROPS_API_URL to that URL, if you trust it"),
+                Check(_API, Result.FAILED, found, "set TOWEROPS_API_URL to that URL, if you trust it"),
                 _UNKNOWN,
             ]
         case Unavailable(reason, status) if status is None:
             if not network_works:
-                return [Check(_API, Mark.SKIPPED, "not reached: see above"), _UNKNOWN]
-            return [Check(_API, Mark.FAILED, reason, "does something on the way cut connections?"), _UNKNOWN]
+                return [Check(_API, Result.SKIPPED, "not reached: see above"), _UNKNOWN]
+            return [Check(_API, Result.FAILED, reason, "does something on the way cut connections?"), _UNKNOWN]
         case Unavailable(reason, status) if status is not None and 200 <= status < 300:
             hint = "is it the API that answers, or a login page (captive portal) or a proxy on the way?"
-            return [Check(_API, Mark.FAILED, reason, hint), _UNKNOWN]
+            return [Check(_API, Result.FAILED, reason, hint), _UNKNOWN]
         case _:
             hint = "the server has a problem of its own: the agent tries again by itself, and loses nothing"
-            return [Check(_API, Mark.FAILED, outcome.reason, hint), _UNKNOWN]
+            return [Check(_API, Result.FAILED, outcome.reason, hint), _UNKNOWN]
 
 
 CLOCK = "clock"
@@ -87,15 +87,15 @@ def check_clock(now: datetime, ahead_s: float | None) -> Check:
     """`ahead_s`: how far this clock is ahead of the server's, None if the server's is not known."""
     shown = f"{now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     if now < EARLIEST:
-        return Check(CLOCK, Mark.FAILED, f"{shown}: this machine has lost its time (no battery-backed clock?)", _SET_IT)
+        return Check(CLOCK, Result.FAILED, f"{shown}: this machine has lost its time (no battery-backed clock?)", _SET_IT)
     if ahead_s is None:
-        return Check(CLOCK, Mark.OK, f"{shown}; not compared, as no server sent its time")
+        return Check(CLOCK, Result.OK, f"{shown}; not compared, as no server sent its time")
     if abs(ahead_s) > MOST_SKEW_S:
         way = "ahead of" if ahead_s > 0 else "behind"
         return Check(
-            CLOCK, Mark.FAILED, f"{shown}, {duration(abs(ahead_s))} {way} the server's: readings get wrong times", _SET_IT
+            CLOCK, Result.FAILED, f"{shown}, {duration(abs(ahead_s))} {way} the server's: readings get wrong times", _SET_IT
         )
-    return Check(CLOCK, Mark.OK, f"{shown}, within {max(abs(ahead_s), 1):.0f} s of the server's")
+    return Check(CLOCK, Result.OK, f"{shown}, within {max(abs(ahead_s), 1):.0f} s of the server's")
 
 
 CONFIG = "config"
@@ -121,7 +121,7 @@ class Configured:
     @property
     def is_there(self) -> bool:
         """Whether there is a configuration to find devices in."""
-        return self.checks[0].mark not in (Mark.FAILED, Mark.SKIPPED)
+        return self.checks[0].result not in (Result.FAILED, Result.SKIPPED)
 
 
 def check_config(
@@ -155,13 +155,13 @@ def check_config(
         found += f"; {read.disabled} more with SNMP switched off"
     if refused:
         found += f"; {refused} refused"
-    mark, hint = Mark.WARNING if refused else Mark.OK, ""
+    result, hint = Result.WARNING if refused else Result.OK, ""
     if not devices:
-        mark, hint = Mark.WARNING, f"assign devices to this agent in {place}"
-    checks = [Check(CONFIG, mark, found, hint), *(_refusal(refusal, place) for refusal in read.refusals[:MOST_REFUSALS])]
+        result, hint = Result.WARNING, f"assign devices to this agent in {place}"
+    checks = [Check(CONFIG, result, found, hint), *(_refusal(refusal, place) for refusal in read.refusals[:MOST_REFUSALS])]
     theirs = [refusal for refusal in read.refusals if refusal.equipment in names or wants_name(refusal.equipment)]
     if refused > MOST_REFUSALS:
-        checks.append(Check(CONFIG, Mark.WARNING, f"and {refused - MOST_REFUSALS} more refused"))
+        checks.append(Check(CONFIG, Result.WARNING, f"and {refused - MOST_REFUSALS} more refused"))
 
     def again() -> Iterator[Equipment]:
         return (equipment for _, equipment in read_config(config).equipment if wanted(equipment))
@@ -181,7 +181,7 @@ def kept_config(devices: list[Equipment], wanted: Callable[[Equipment], bool]) -
         len(devices), sum(len(device.sensors) for device in devices), sum(len(device.interfaces) for device in devices)
     )
     chosen = [device for device in devices if wanted(device)]
-    check = Check(CONFIG, Mark.WARNING, f"not fetched; the one kept in the database has {counts}", "the devices below are its")
+    check = Check(CONFIG, Result.WARNING, f"not fetched; the one kept in the database has {counts}", "the devices below are its")
     return Configured([check], [check], {}, lambda: chosen, len(chosen))
 
 
@@ -189,7 +189,7 @@ def _refusal(refusal: Refusal, place: str) -> Check:
     whose = " of ".join(filter(None, (refusal.item, refusal.equipment)))
     found, wanted = split_expected(refusal.reason)
     shown = " ".join(filter(None, (refusal.kind, whose, f"refused: {found}")))
-    return Check(CONFIG, Mark.WARNING, shown, f"correct it in {place}{f': expected {wanted}' if wanted else ''}")
+    return Check(CONFIG, Result.WARNING, shown, f"correct it in {place}{f': expected {wanted}' if wanted else ''}")
 
 
 def _counts(devices: int, sensors: int, interfaces: int) -> str:

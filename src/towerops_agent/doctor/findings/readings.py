@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from towerops_agent.doctor.findings.check import Mark
+from towerops_agent.doctor.findings.check import Result
 from towerops_agent.model import Equipment
 from towerops_agent.polling.course.news import AnswersElsewhere, Moved, News, OddReplies, Paced, WorksAt
 from towerops_agent.polling.course.plan import PER_INTERFACE
@@ -38,11 +38,11 @@ class Gaps:
         return 0 < self.total == len(self.gaps) and all(gap.reason in HIDDEN for gap in self.gaps)
 
     @property
-    def mark(self) -> Mark:
+    def result(self) -> Result:
         """How bad it is."""
         if not self.gaps:
-            return Mark.OK
-        return Mark.FAILED if len(self.gaps) == self.total else Mark.WARNING
+            return Result.OK
+        return Result.FAILED if len(self.gaps) == self.total else Result.WARNING
 
     @property
     def found(self) -> str:

@@ -13,57 +13,57 @@ from towerops_agent.api.wire.outcomes import (
     Unavailable,
 )
 from towerops_agent.config.document.text import config_text
-from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.findings.fetch import check_api
 
 
 @pytest.mark.parametrize(
     ("outcome", "marks", "text"),
     [
-        (ConfigFetched(config_text(b"{}")), (Mark.OK, Mark.OK), "answers in 120 ms"),
-        (NotModified(), (Mark.OK, Mark.OK), "accepted"),
-        (Unauthorized(401), (Mark.OK, Mark.FAILED), "the API does not know it"),
-        (Unauthorized(403), (Mark.OK, Mark.FAILED), "known, but not allowed"),
-        (NotFound("/api/v1/agent/config"), (Mark.FAILED, Mark.SKIPPED), "is TOWEROPS_API_URL right"),
-        (Redirected(301, "https://other.example"), (Mark.FAILED, Mark.SKIPPED), "redirects to https://other.example (301)"),
-        (Unavailable("no connection"), (Mark.FAILED, Mark.SKIPPED), "no connection"),
-        (Unavailable("status 200 with a body that is not JSON", 200), (Mark.FAILED, Mark.SKIPPED), "captive portal"),
-        (Unavailable("status 503: busy", 503), (Mark.FAILED, Mark.SKIPPED), "status 503: busy"),
-        (TooLarge(), (Mark.FAILED, Mark.SKIPPED), "413"),
-        (Rejected(422, "no"), (Mark.FAILED, Mark.SKIPPED), "no"),
+        (ConfigFetched(config_text(b"{}")), (Result.OK, Result.OK), "answers in 120 ms"),
+        (NotModified(), (Result.OK, Result.OK), "accepted"),
+        (Unauthorized(401), (Result.OK, Result.FAILED), "the API does not know it"),
+        (Unauthorized(403), (Result.OK, Result.FAILED), "known, but not allowed"),
+        (NotFound("/api/v1/agent/config"), (Result.FAILED, Result.SKIPPED), "is TOWEROPS_API_URL right"),
+        (Redirected(301, "https://other.example"), (Result.FAILED, Result.SKIPPED), "redirects to https://other.example (301)"),
+        (Unavailable("no connection"), (Result.FAILED, Result.SKIPPED), "no connection"),
+        (Unavailable("status 200 with a body that is not JSON", 200), (Result.FAILED, Result.SKIPPED), "captive portal"),
+        (Unavailable("status 503: busy", 503), (Result.FAILED, Result.SKIPPED), "status 503: busy"),
+        (TooLarge(), (Result.FAILED, Result.SKIPPED), "413"),
+        (Rejected(422, "no"), (Result.FAILED, Result.SKIPPED), "no"),
     ],
 )
 def test_each_answer_of_the_api_has_its_meaning(outcome, marks, text):
     checks = check_api(outcome, network_works=True, took_s=0.12)
-    assert tuple(check.mark for check in checks) == marks
+    assert tuple(check.result for check in checks) == marks
     assert text in " ".join(f"{check.found} {check.hint}" for check in checks)
 
 
 def test_an_api_behind_a_broken_network_is_not_blamed():
     checks = check_api(Unavailable("no connection"), network_works=False, took_s=0.1)
-    assert [check.mark for check in checks] == [Mark.SKIPPED, Mark.SKIPPED]
+    assert [check.result for check in checks] == [Result.SKIPPED, Result.SKIPPED]
 
 
 def test_an_answer_that_is_no_configuration_may_be_another_servers():
     checks = check_api(Unavailable("the configuration can't be used: malformed JSON at octet 0", 200), True, took_s=0.1)
-    assert [check.mark for check in checks] == [Mark.FAILED, Mark.SKIPPED]
+    assert [check.result for check in checks] == [Result.FAILED, Result.SKIPPED]
     assert "captive portal" in checks[0].hint
 
 
-ANSWERS = Check("API", Mark.OK, "answers in 1500 ms")
-UNKNOWN = Check("token", Mark.SKIPPED, "not known: the API did not say")
+ANSWERS = Check("API", Result.OK, "answers in 1500 ms")
+UNKNOWN = Check("token", Result.SKIPPED, "not known: the API did not say")
 LOGIN_PAGE = "is it the API that answers, or a login page (captive portal) or a proxy on the way?"
 OF_ITS_OWN = "the server has a problem of its own: the agent tries again by itself, and loses nothing"
 
 
 def failed(found, hint):
-    return [Check("API", Mark.FAILED, found, hint), UNKNOWN]
+    return [Check("API", Result.FAILED, found, hint), UNKNOWN]
 
 
 @pytest.mark.parametrize(
     ("outcome", "checks"),
     [
-        (NotModified(), [ANSWERS, Check("token", Mark.OK, "accepted")]),
+        (NotModified(), [ANSWERS, Check("token", Result.OK, "accepted")]),
         (NotFound("/x"), failed("something answers, but has no /x (404)", "is TOWEROPS_API_URL right, with its path?")),
         (
             Redirected(302, "https://other.example"),
@@ -92,11 +92,11 @@ def test_each_answer_has_its_line_and_its_hint(outcome, checks):
 def test_a_refused_token_is_not_the_api_s_failure(status):
     api, token = check_api(Unauthorized(status), network_works=True, took_s=1.5)
     assert api == ANSWERS
-    assert (token.name, token.mark) == ("token", Mark.FAILED)
+    assert (token.name, token.result) == ("token", Result.FAILED)
     assert f"({status})" in token.found
     assert token.hint
 
 
 def test_what_is_behind_a_broken_network_is_skipped():
     checks = check_api(Unavailable("no connection"), network_works=False, took_s=0.1)
-    assert checks == [Check("API", Mark.SKIPPED, "not reached: see above"), UNKNOWN]
+    assert checks == [Check("API", Result.SKIPPED, "not reached: see above"), UNKNOWN]

@@ -3,7 +3,7 @@
 import json
 
 from towerops_agent.config.document.text import config_text
-from towerops_agent.doctor.findings.check import Check, Mark
+from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.findings.fetch import MOST_REFUSALS, check_config, kept_config
 from towerops_agent.model import Equipment, Interface, Sensor
 
@@ -28,7 +28,7 @@ def test_a_configuration_is_counted_and_each_refused_item_is_told_without_secret
     configured = check_config(body, lambda _: True)
     first, *refused = configured.checks
     assert first.found == "version 7: 1 device, 1 sensor, 0 interfaces; 1 more with SNMP switched off; 3 refused"
-    assert first.mark is Mark.WARNING
+    assert first.result is Result.WARNING
     told = [(check.found, check.hint) for check in refused]
     assert told[1] == (
         "equipment 2 refused: ip_address is '10.0.0'",
@@ -47,7 +47,7 @@ def test_many_refusals_are_cut():
 
 def test_no_device_is_a_warning():
     (check,) = check_config(config(), lambda _: True).checks
-    assert (check.mark, check.hint) == (Mark.WARNING, "assign devices to this agent in Towerops")
+    assert (check.result, check.hint) == (Result.WARNING, "assign devices to this agent in Towerops")
 
 
 def test_only_the_wanted_devices_are_given():
@@ -65,7 +65,7 @@ def test_what_is_configured_is_counted_over_all_devices():
     }
     devices = [{"id": str(i), "ip_address": "10.0.0.1", **parts} for i in range(2)]
     assert check_config(config(*devices), lambda _: True).checks == [
-        Check("config", Mark.OK, "2 devices, 4 sensors, 6 interfaces"),
+        Check("config", Result.OK, "2 devices, 4 sensors, 6 interfaces"),
     ]
 
 
@@ -73,15 +73,15 @@ def test_refusals_have_a_line_each_up_to_a_number():
     bad = [{"id": str(i), "ip_address": "10.0.0"} for i in range(MOST_REFUSALS + 1)]
     good = {"id": "g", "ip_address": "10.0.0.1"}
     exactly = check_config(config(good, *bad[:-1]), lambda _: True).checks
-    assert exactly[0] == Check("config", Mark.WARNING, f"1 device, 0 sensors, 0 interfaces; {MOST_REFUSALS} refused")
+    assert exactly[0] == Check("config", Result.WARNING, f"1 device, 0 sensors, 0 interfaces; {MOST_REFUSALS} refused")
     assert len(exactly) == 1 + MOST_REFUSALS
     one_more = check_config(config(good, *bad), lambda _: True).checks
-    assert one_more[-1] == Check("config", Mark.WARNING, "and 1 more refused")
+    assert one_more[-1] == Check("config", Result.WARNING, "and 1 more refused")
 
 
 def test_a_refusal_is_what_was_found_and_what_is_expected():
     (_, check) = check_config(config({"ip_address": "10.0.0.1"}), lambda _: True).checks
-    assert (check.name, check.mark) == ("config", Mark.WARNING)
+    assert (check.name, check.result) == ("config", Result.WARNING)
     assert check.found.startswith("equipment ")
     assert check.hint.startswith("correct it in Towerops")
     (_, quoting) = check_config(config({"id": "1", "ip_address": "x: expected y"}), lambda _: True).checks
@@ -89,7 +89,7 @@ def test_a_refusal_is_what_was_found_and_what_is_expected():
     assert quoting.hint.startswith("correct it in Towerops: expected an IPv4 address")
     (_, whole) = check_config(config(5), lambda _: True).checks
     assert whole == Check(
-        "config", Mark.WARNING, "equipment #1 refused: equipment is 5", "correct it in Towerops: expected a JSON object"
+        "config", Result.WARNING, "equipment #1 refused: equipment is 5", "correct it in Towerops: expected a JSON object"
     )
 
 
@@ -100,7 +100,7 @@ def test_the_kept_configuration_stands_in():
     ]
     kept = kept_config(devices, lambda device: device.id != "1")
     found = "not fetched; the one kept in the database has 3 devices, 3 sensors, 6 interfaces"
-    assert kept.checks == [Check("config", Mark.WARNING, found, "the devices below are its")]
+    assert kept.checks == [Check("config", Result.WARNING, found, "the devices below are its")]
     assert kept.total == 2
     assert [device.id for device in kept.devices()] == ["0", "2"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from towerops_agent.doctor.findings.check import Mark
+from towerops_agent.doctor.findings.check import Result
 from towerops_agent.doctor.findings.readings import Gap, Gaps, find_gaps, shown
 from towerops_agent.model import Equipment, Interface, Sensor
 from towerops_agent.polling.course.news import AnswersElsewhere, Moved, OddReplies, Paced, Restarted, WorksAt
@@ -36,17 +36,17 @@ def test_an_interface_lacks_what_both_its_octets_lack():
 @pytest.mark.parametrize(
     ("found", "mark", "text"),
     [
-        (gaps(total=0), Mark.OK, "no readings are configured"),
-        (gaps(total=1), Mark.OK, "the configured reading can be read"),
-        (gaps(total=2), Mark.OK, "all 2 can be read"),
-        (gaps("genErr"), Mark.WARNING, "3 of 4 can be read; the device failed to read it (genErr): item 0"),
-        (gaps("badValue", "genErr", "badValue"), Mark.WARNING, "1 of 4 can be read; badValue: item 0, item 2; "),
-        (gaps(*["null"] * 3, total=3), Mark.FAILED, "0 of 3 can be read; empty: item 0, item 1, item 2"),
-        (gaps(*["null"] * 5, total=5), Mark.FAILED, "0 of 5 can be read; empty: item 0, item 1, item 2 and 2 more"),
+        (gaps(total=0), Result.OK, "no readings are configured"),
+        (gaps(total=1), Result.OK, "the configured reading can be read"),
+        (gaps(total=2), Result.OK, "all 2 can be read"),
+        (gaps("genErr"), Result.WARNING, "3 of 4 can be read; the device failed to read it (genErr): item 0"),
+        (gaps("badValue", "genErr", "badValue"), Result.WARNING, "1 of 4 can be read; badValue: item 0, item 2; "),
+        (gaps(*["null"] * 3, total=3), Result.FAILED, "0 of 3 can be read; empty: item 0, item 1, item 2"),
+        (gaps(*["null"] * 5, total=5), Result.FAILED, "0 of 5 can be read; empty: item 0, item 1, item 2 and 2 more"),
     ],
 )
 def test_what_can_be_read_is_counted_and_the_rest_listed_by_reason(found, mark, text):
-    assert found.mark is mark
+    assert found.result is mark
     assert found.found.startswith(text)
     assert found.found == text or text.endswith("; ")
 
