@@ -16,7 +16,7 @@ from towerops_lab.simulator.engine import address_engine_id
 from towerops_lab.simulator.profiles import PROFILES
 from towerops_lab.simulator.server import Answers, serve
 from towerops_lab.simulator.station import Station
-from towerops_lab.simulator.world import World
+from towerops_lab.simulator.world import Identity, World
 
 COMMUNITY: Final = "demo-community"
 INTERVAL_S: Final = 5
@@ -83,7 +83,10 @@ async def tower(clock_s: Callable[[], float] = time.time) -> AsyncIterator[Tower
             profile = PROFILES[profile_name]
             host = f"127.77.0.{number}"
             engine_id = address_engine_id(IPv4Address(host).packed)
-            station = Station(profile.mib, site.world, now_s, community=COMMUNITY, old_s=old_s, engine_id=engine_id)
+            identity = Identity(key, "North Ridge, mast 2", b"\x02" + IPv4Address(host).packed[1:] + bytes(2))
+            station = Station(
+                *(profile.mib, site.world, now_s), community=COMMUNITY, old_s=old_s, engine_id=engine_id, identity=identity
+            )
             host, port = await _serve(parts, _at_wall_clock(station, clock_s), host)
             if port != PORT:
                 site.elsewhere.append(key)

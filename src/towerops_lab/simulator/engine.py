@@ -5,7 +5,7 @@ report. Pure: the wall clock's seconds are passed in. Source: RFC 3414 §3.1 and
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Final
 
@@ -21,6 +21,7 @@ from towerops_agent.snmp.wire.v3message import (
     ENCRYPTED,
     REPORTABLE,
     V3Message,
+    context_name,
     decode_v3,
     encode_parameters,
     encode_scoped_pdu,
@@ -37,8 +38,11 @@ _USER: Final = 3
 _ENGINE_ID: Final = 4
 _DIGEST: Final = 5
 _DECRYPTION: Final = 6
-_STATS: Final = {number: parse_oid(f"1.3.6.1.6.3.15.1.1.{number}.0") for number in range(1, 7)}
-"""usmStats (RFC 3414 §5): the subjects of a report."""
+_CONTEXT: Final = 7
+_STATS: Final = {number: parse_oid(f"1.3.6.1.6.3.15.1.1.{number}.0") for number in range(1, 7)} | {
+    _CONTEXT: parse_oid("1.3.6.1.6.3.12.1.5.0")
+}
+"""usmStats (RFC 3414 §5), and snmpUnknownContexts (RFC 3413 §4.1.2): the subjects of a report."""
 
 Respond = Callable[[int, bytes, float, int], bytes | None]
 """As Station.respond."""
@@ -58,11 +62,15 @@ def address_engine_id(packed: bytes) -> bytes:
 class Engine:
     """An engine with this ID and user. `boots` and `started_s`: how often it has started, and when last."""
 
-    def __init__(self, engine_id: bytes, started_s: float, user: Principal = USER) -> None:
+    def __init__(
+        self, engine_id: bytes, started_s: float, user: Principal = USER, contexts: Collection[bytes] = frozenset({b""})
+    ) -> None:
+        """`contexts`: the names of those that it has, all with the same values; another one is reported as unknown."""
         self.boots = 1
         self.started_s = started_s
         self._id = engine_id
         self._user = user
+        self._contexts = contexts
         self._level = (AUTHENTICATED if user.auth else 0) | (ENCRYPTED if user.priv else 0)
         self._keys: LocalizedKeys | None = None
         self._privacy: Privacy | None = None
@@ -87,6 +95,8 @@ class Engine:
             except MalformedMessage:
                 return self._report(message, _DECRYPTION, now_s)
         at, end = scoped_pdu_at(scoped)
+        if context_name(scoped) not in self._contexts:
+            return self._report(message, _CONTEXT, now_s)
         request = scoped[at:end]
         if message.flags & (AUTHENTICATED | ENCRYPTED) != self._level:
             pdu = _refusal(request)
@@ -113,7 +123,10 @@ class Engine:
         return _TIME if message.boots != self.boots or late_s > TIME_WINDOW_S else None
 
     def _report(self, message: V3Message, number: int, now_s: float) -> bytes | None:
-        """A report (RFC 3414 §3.2): not authenticated, except for the time, which the sender then can trust."""
+        """A report (RFC 3414 §3.2): not authenticated, except for what is found after the sender was: the time and the context.
+
+        The sender then can trust it. One about a context is encrypted as well if the request was (RFC 3413 §3.2).
+        """
         if not message.flags & REPORTABLE:
             return None
         self._reported[number] += 1
@@ -124,7 +137,7 @@ class Engine:
         name = ber.encode(ber.OBJECT_IDENTIFIER, _STATS[number])
         varbind = ber.encode(ber.SEQUENCE, name + ber.encode_integer(self._reported[number], ber.COUNTER32))
         body = ber.encode_integer(request_id) + b"\x02\x01\x00\x02\x01\x00" + ber.encode(ber.SEQUENCE, varbind)
-        flags = AUTHENTICATED if number == _TIME else 0
+        flags = {_TIME: AUTHENTICATED, _CONTEXT: message.flags & (AUTHENTICATED | ENCRYPTED)}.get(number, 0)
         return self._encode(message.message_id, flags, ber.encode(PduType.REPORT, body), now_s, message.user)
 
     def _encode(self, message_id: int, flags: int, pdu: bytes, now_s: float, user: bytes | None = None) -> bytes:

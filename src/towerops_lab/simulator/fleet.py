@@ -17,7 +17,7 @@ from typing import Any, Final
 from towerops_lab.simulator.engine import address_engine_id
 from towerops_lab.simulator.profiles.profile import Profile
 from towerops_lab.simulator.station import Station
-from towerops_lab.simulator.world import World
+from towerops_lab.simulator.world import Identity, World
 
 MAX_DEVICES: Final = 10_000
 FIRST_ADDRESS: Final = IPv4Address("127.1.0.1")
@@ -37,7 +37,16 @@ def make_fleet(profiles: Sequence[Profile], count: int, community: str, now_s: f
     for i in range(count):
         mib, address = profiles[i % len(profiles)].mib, (FIRST_ADDRESS + i).packed
         seed, old_s, engine_id = rng.random(), 1e6 * rng.random(), address_engine_id(address)
-        stations[address] = Station(mib, world, now_s, community=community, seed=seed, old_s=old_s, rng=rng, engine_id=engine_id)
+        identity = Identity(f"{profiles[i % len(profiles)].name}-{i + 1:05}", f"Site {i + 1}", b"\x02" + address[1:] + bytes(2))
+        stations[address] = Station(
+            *(mib, world, now_s),
+            community=community,
+            seed=seed,
+            old_s=old_s,
+            rng=rng,
+            engine_id=engine_id,
+            identity=identity,
+        )
     return stations
 
 

@@ -8,17 +8,19 @@ Pure. Source: RFC 1157 §4.1, RFC 3416 §4.2 (GET, GETNEXT, GETBULK), RFC 2576 �
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, subidentifiers
 from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Value, Version, decode_pdu, encode_value
-from towerops_lab.simulator.world import Moment
 
-Live = Value | Callable[[Moment], Value]
+M = TypeVar("M")
+"""What the values depend on: a Moment, or the seconds since the start."""
+
+Live = Value | Callable[[M], Value]
 """A value, or a function of the moment."""
 
-Row = tuple[Oid, int, Live]
+Row = tuple[Oid, int, Live[M]]
 """A name, a type (see ber) and a value."""
 
 REMEMBERED: Final = 4096
@@ -32,36 +34,36 @@ _NO_ERROR: Final = b"\x02\x01\x00\x02\x01\x00"
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class _Slot(Generic[M]):
     """One varbind of a response. `fixed`: all of it, encoded; else `live` returns the value, and `name` is encoded with a tag."""
 
     fixed: bytes | None
     name: bytes = b""
     tag: int = 0
-    live: Callable[[Moment], Value] | None = None
+    live: Callable[[M], Value] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Generic[M]):
     """What a request asks for. `may_cut`: a GETBULK, which may be cut short; `refusal`: the error to answer with instead."""
 
-    slots: Sequence[_Slot]
+    slots: Sequence[_Slot[M]]
     varbinds: bytes
     may_cut: bool = False
     refusal: tuple[int, int] | None = None
 
 
-class Mib:
+class Mib(Generic[M]):
     """Values under their names."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: Iterable[Row[M]]) -> None:
         ordered = sorted(((subidentifiers(name), name, tag, value) for name, tag, value in rows), key=lambda row: row[0])
         self._order = [order for order, _, _, _ in ordered]
         self._tags = bytes(tag for _, _, tag, _ in ordered)
         self._slots = [_slot(name, tag, value) for _, name, tag, value in ordered]
         self._last = ordered[-1][1] if ordered else b""
         self._at = {name: at for at, (_, name, _, _) in enumerate(ordered)}
-        self._found: dict[tuple[int, int, bytes], _Found] = {}
+        self._found: dict[tuple[int, int, bytes], _Found[M]] = {}
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -71,10 +73,10 @@ class Mib:
         """How many requests have known varbinds, so that the same request costs no search."""
         return len(self._found)
 
-    def respond(self, version: int, request: bytes, moment: Moment, max_octets: int) -> bytes | None:
+    def respond(self, version: int, request: bytes, moment: M, max_octets: int) -> bytes | None:
         """The PDU that answers the request's PDU, of at most `max_octets` (else it is tooBig, or a GETBULK's is cut short).
 
-        None if it is not a request. Raises MalformedMessage.
+        None if it is not a request. Raises MalformedMessage, or InvalidOid for a name that is not one.
         """
         pdu_type, at, end = ber.read_header(request, 0, len(request))
         _, start = ber.read_integer(request, at, end)
@@ -97,7 +99,7 @@ class Mib:
             if varbind is None:
                 value = slot.live(moment)  # type: ignore[misc]  # a slot has one or the other
                 varbind = slot.name + (
-                    ber.encode_integer(value, slot.tag) if isinstance(value, int) else ber.encode(slot.tag, value or b"")
+                    ber.encode_integer(value, slot.tag) if isinstance(value, int) else encode_value(slot.tag, value)
                 )
                 size = len(varbind)
                 varbind = (_SEQUENCE[size] if size < 0x200 else b"\x30" + ber.encode_length(size)) + varbind
@@ -110,7 +112,7 @@ class Mib:
             parts.append(varbind)
         return _response(request[at:start], None, ber.encode(ber.SEQUENCE, b"".join(parts)))
 
-    def _find(self, version: int, request: bytes) -> _Found | None:
+    def _find(self, version: int, request: bytes) -> _Found[M] | None:
         pdu = decode_pdu(request, 0, len(request))
         _, _, end = ber.read_header(request, 0, len(request))
         varbinds = _varbinds(request, end)
@@ -133,9 +135,9 @@ class Mib:
         found = zip(pdu.names, places, absent, strict=True)
         return _Found([_absent(name, why) if at is None else self._slots[at] for name, at, why in found], varbinds)
 
-    def _bulk(self, names: Sequence[Oid], heads: int, repetitions: int) -> list[_Slot]:
+    def _bulk(self, names: Sequence[Oid], heads: int, repetitions: int) -> list[_Slot[M]]:
         """RFC 3416 §4.2.3: the first `heads` names once, the rest as often as asked, row by row."""
-        slots: list[_Slot] = []
+        slots: list[_Slot[M]] = []
         for name in names[:heads]:
             at = self._next(subidentifiers(name), v1=False)
             slots.append(_absent(name, ber.END_OF_MIB_VIEW) if at is None else self._slots[at])
@@ -152,7 +154,7 @@ class Mib:
                 break
         return slots
 
-    def _after_last(self, place: int, asked: _Slot) -> _Slot:
+    def _after_last(self, place: int, asked: _Slot[M]) -> _Slot[M]:
         """endOfMibView carries the name of the last variable that was found, or the one asked for (RFC 3416 §4.2.3)."""
         return asked if place >= len(self._slots) else _absent(self._last, ber.END_OF_MIB_VIEW)
 
@@ -174,14 +176,14 @@ class Mib:
         return ber.NO_SUCH_INSTANCE if near else ber.NO_SUCH_OBJECT
 
 
-def _slot(name: Oid, tag: int, value: Live) -> _Slot:
+def _slot(name: Oid, tag: int, value: Live[M]) -> _Slot[M]:
     encoded = ber.encode(ber.OBJECT_IDENTIFIER, name)
     if callable(value):
         return _Slot(None, encoded, tag, value)
     return _Slot(ber.encode(ber.SEQUENCE, encoded + encode_value(tag, value)))
 
 
-def _absent(name: Oid, tag: int) -> _Slot:
+def _absent(name: Oid, tag: int) -> _Slot[Any]:
     return _Slot(ber.encode(ber.SEQUENCE, ber.encode(ber.OBJECT_IDENTIFIER, name) + bytes((tag, 0))))
 
 

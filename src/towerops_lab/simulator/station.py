@@ -7,13 +7,14 @@ No I/O and no clock: the wall clock's seconds are passed in, and so is the rando
 from collections.abc import Callable
 from random import Random
 
-from towerops_agent.errors import MalformedMessage
+from towerops_agent.errors import InvalidOid, MalformedMessage
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Version
 from towerops_agent.snmp.wire.usm_keys import Principal
+from towerops_lab.simulator.device import answer_community
 from towerops_lab.simulator.engine import USER, Engine
 from towerops_lab.simulator.mib import Mib
-from towerops_lab.simulator.world import World
+from towerops_lab.simulator.world import NOBODY, Identity, Moment, World
 
 MAX_OCTETS = 1472
 """The largest answer: one that fits an Ethernet frame (RFC 3417 §3.2 asks for 484 at least)."""
@@ -32,7 +33,7 @@ class Station:
 
     def __init__(
         self,
-        mib: Mib,
+        mib: Mib[Moment],
         world: World,
         started_s: float,
         *,
@@ -42,8 +43,9 @@ class Station:
         rng: Random | None = None,
         engine_id: bytes = b"",
         user: Principal = USER,
+        identity: Identity = NOBODY,
     ) -> None:
-        """`engine_id`: for SNMPv3, which it uses if there is a `user`."""
+        """`engine_id`: for SNMPv3, which it uses if there is a `user`; `identity`: the name and the rest that are its own."""
         self.mib = mib
         self.is_on = True
         self.loss = 0.0
@@ -52,6 +54,7 @@ class Station:
         self.seed = seed
         self.booted_s = started_s - old_s
         self._world = world
+        self._identity = identity
         self._community = community.encode()
         self._engine = Engine(engine_id, self.booted_s, user) if engine_id else None
         self._rng = rng or Random(seed)  # noqa: S311 - it decides which packets get lost
@@ -83,25 +86,29 @@ class Station:
         """The response to a request; None if a real device stays silent: off, no SNMP, a wrong community or user."""
         if not self.hears(now_s):
             return None
-        try:
-            start, end = ber.read_contents(datagram, 0, len(datagram), ber.SEQUENCE)
-            version, at = ber.read_integer(datagram, start, end)
-            if version == Version.V3 and self._engine is not None:
+        if self._engine is not None and _is_v3(datagram):
+            try:
                 return self._engine.answer(datagram, now_s, self.respond, MAX_OCTETS)
-            if version not in (Version.V1, Version.V2C):
+            except (MalformedMessage, InvalidOid):
                 return None
-            name, stop = ber.read_contents(datagram, at, end, ber.OCTET_STRING)
-            if datagram[name:stop] != self._community:
-                return None
-            head = datagram[start:stop]
-            pdu = self.respond(version, datagram[stop:end], now_s, MAX_OCTETS - len(head) - 4)
-        except MalformedMessage:
-            return None
-        return None if pdu is None else ber.encode(ber.SEQUENCE, head + pdu)
+
+        def respond(version: int, pdu: bytes, max_octets: int) -> bytes | None:
+            return self.respond(version, pdu, now_s, max_octets)
+
+        return answer_community(datagram, self._community, respond, MAX_OCTETS)
 
     def respond(self, version: int, pdu: bytes, now_s: float, max_octets: int) -> bytes | None:
-        """The PDU that answers `pdu`, whatever the message around it. Raises MalformedMessage."""
-        return self.mib.respond(version, pdu, self._world.moment(now_s, self.booted_s, self.seed, self.first), max_octets)
+        """The PDU that answers `pdu`, whatever the message around it. Raises MalformedMessage, InvalidOid."""
+        moment = self._world.moment(now_s, self.booted_s, self.seed, self.first, self._identity)
+        return self.mib.respond(version, pdu, moment, max_octets)
+
+
+def _is_v3(datagram: bytes) -> bool:
+    try:
+        start, end = ber.read_contents(datagram, 0, len(datagram), ber.SEQUENCE)
+        return ber.read_integer(datagram, start, end)[0] == Version.V3
+    except MalformedMessage:
+        return False
 
 
 Answers = Callable[[bytes, float], bytes | None]

@@ -25,6 +25,22 @@ _BUSIEST_S = 20.5 * 3600  # half past eight in the evening, UTC
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells a device from others of its kind. `mac`: its first address, six octets; an interface's ends with its number."""
+
+    name: str
+    location: str
+    mac: bytes
+
+    def mac_of(self, if_index: int) -> bytes:
+        """The address of an interface."""
+        return self.mac[:4] + ((int.from_bytes(self.mac[4:]) + if_index) & 0xFFFF).to_bytes(2)
+
+
+NOBODY = Identity("device", "North Ridge", b"\x02\x00\x5e\x10\x00\x00")
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """The input of a device's values. `seed` (0 to 1) makes devices of a kind differ; `busy` and `rain` are 0 to 1.
 
@@ -40,6 +56,7 @@ class Moment:
     rain: float
     outage_s: float
     charge: float
+    identity: Identity = NOBODY
 
     @property
     def uptime_s(self) -> float:
@@ -75,11 +92,10 @@ class World:
         """Cut the mains, or restore them; None: follow the timetable."""
         self._mains_out = _Switch(on, now_s, self._charge_at(now_s))
 
-    def moment(self, now_s: float, booted_s: float, seed: float = 0.0, first: bool = True) -> Moment:
+    def moment(self, now_s: float, booted_s: float, seed: float = 0.0, first: bool = True, identity: Identity = NOBODY) -> Moment:
         """The Moment of this second, for one device."""
-        return Moment(
-            now_s, booted_s, first, seed, busy(now_s, seed), self._rain_at(now_s), self._outage_at(now_s), self._charge_at(now_s)
-        )
+        rain, outage_s, charge = self._rain_at(now_s), self._outage_at(now_s), self._charge_at(now_s)
+        return Moment(now_s, booted_s, first, seed, busy(now_s, seed), rain, outage_s, charge, identity)
 
     def _rain_at(self, now_s: float) -> float:
         switch = self._rain

@@ -246,7 +246,7 @@ def test_what_was_learned_outlives_a_change_of_the_configuration_where_the_machi
 
 def text(client, written):
     """Have the device write this for its sensor."""
-    client.devices[HOST].values[parse_oid(SENSOR)] = (ber.OCTET_STRING, written)
+    client.devices[HOST].put(parse_oid(SENSOR), ber.OCTET_STRING, written)
 
 
 def test_a_text_goes_on_in_the_unit_that_it_was_first_read_in():

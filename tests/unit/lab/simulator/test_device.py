@@ -108,13 +108,23 @@ def test_an_answer_past_the_size_is_too_big(version, varbinds):
     [
         {"community": b"private"},
         {"kind": PduType.RESPONSE},
-        {"kind": PduType.SET},
         {"kind": PduType.GET_BULK, "version": V1, "repetitions": 5},
     ],
-    ids=["community", "response", "set", "GETBULK of SNMPv1"],
+    ids=["community", "response", "GETBULK of SNMPv1"],
 )
 def test_what_is_no_request_of_its_gets_no_answer(wrong):
     assert ask("1.3.6.1.2.1.1.5.0", **wrong) is None
+
+
+def test_a_value_that_is_put_is_answered_from_then_on():
+    device = SimulatedDevice({parse_oid("1.3.6.1.2.1.1.5.0"): (ber.OCTET_STRING, b"before")})
+    device.put(parse_oid("1.3.6.1.2.1.1.5.0"), ber.OCTET_STRING, b"after")
+    assert ask("1.3.6.1.2.1.1.5.0", device=device).values == [b"after"]
+
+
+def test_a_set_is_refused():
+    assert ask("1.3.6.1.2.1.1.5.0", kind=PduType.SET).error_status == ErrorStatus.notWritable
+    assert ask("1.3.6.1.2.1.1.5.0", kind=PduType.SET, version=V1).error_status == ErrorStatus.readOnly
 
 
 REQUESTS = st.builds(Message, st.sampled_from((V1, V2C)), st.just(b"public"), pdus())
