@@ -76,7 +76,7 @@ def simulate(
     answer SNMPv1 and v2c, and v3 for the user towerops with SHA-256 (towerops-auth) and AES-128 (towerops-priv).
     """
     from towerops_lab.simulator.command import run
-    from towerops_lab.simulator.profiles import PROFILES
+    from towerops_lab.simulator.profiles import PROFILES, USUAL
 
     if list_profiles:
         for profile in PROFILES.values():
@@ -85,5 +85,5 @@ def simulate(
     unknown = [name for name in profiles if name not in PROFILES]
     if unknown:
         raise click.UsageError(f"--profile is {unknown[0]!r}: expected one of {', '.join(PROFILES)}")
-    chosen = [PROFILES[name] for name in profiles] or [each for each in PROFILES.values() if each.name != "mikrotik-48"]
+    chosen = [PROFILES[name] for name in profiles] or USUAL
     run(chosen, devices, community, port, interval, write_config, snmp)

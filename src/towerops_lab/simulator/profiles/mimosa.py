@@ -1,10 +1,12 @@
-"""A Mimosa B5c, a point-to-point radio. Source: MIMOSA-NETWORKS-BFIVE-MIB (DecimalOne, DecimalTwo: one and two decimals)."""
+"""A Mimosa B5c, a point-to-point radio. Source: MIMOSA-NETWORKS-BFIVE-MIB (DecimalOne, DecimalTwo: one and two decimals), and a
+recording: four chains, ten interfaces of which the radio is an Ethernet one, and no ifXTable.
+"""
 
 from collections.abc import Callable
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Value
-from towerops_lab.simulator.profiles.profile import RADIO, Link, Profile, Sensor, whole
+from towerops_lab.simulator.profiles.profile import LOOPBACK, Link, Profile, Sensor, other, whole
 from towerops_lab.simulator.world import Moment
 
 _WIRELESS = "1.3.6.1.4.1.43356.2.1.2"
@@ -25,7 +27,7 @@ def _phy_rate(moment: Moment) -> int:
 MIMOSA = Profile(
     name="mimosa",
     title="Mimosa backhaul radio",
-    description="Mimosa Firmware 2.5.4.1 B5c",
+    description="Mimosa B5c Firmware v2.5.4.1",
     object_id="1.3.6.1.4.1.43356.1.1.1",
     sensors=(
         Sensor("signal", "Received power", f"{_RF}.6.0", 10, "dBm"),
@@ -34,20 +36,33 @@ MIMOSA = Profile(
         Sensor("error_ratio", "Packet errors received", f"{_PERFORMANCE}.4.0", 100, "%"),
         Sensor("temperature", "Temperature", f"{_GENERAL}.8.0", 10, "°C"),
     ),
-    links=(Link(1, "eth0", 1000, 92e6, 640e6, link=1), Link(2, "wlan0", 1500, 640e6, 92e6, RADIO, link=1, error_rate=0.4)),
+    wide=False,
+    links=(
+        other(1, "lo", LOOPBACK, speed_mbps=10),
+        other(2, "tqe", is_up=False),
+        Link(3, "eth1_emac1", 1000, 92e6, 640e6, link=1),
+        other(4, "eth2", speed_mbps=10),
+        other(5, "br0"),
+        other(6, "br_local"),
+        other(7, "br_recovery", is_up=False),
+        other(8, "br1"),
+        Link(9, "wifi0", 0, 640e6, 92e6, link=1, error_rate=0.4),
+        other(13, "mon.wlan0", 1),
+    ),
     values=(
         (f"{_GENERAL}.1.0", ber.OCTET_STRING, b"north-backhaul"),
         (f"{_GENERAL}.3.0", ber.OCTET_STRING, b"2.5.4.1"),
         (f"{_GENERAL}.8.0", ber.INTEGER, whole(lambda m: 412 + 110 * m.busy - 60 * m.rain + 8 * m.wobble(389))),
         *(
             row
-            for chain in (1, 2)
+            for chain in (1, 2, 3, 4)
             for row in (
                 (f"{_CHAIN}.2.{chain}", ber.INTEGER, 180),
                 (f"{_CHAIN}.3.{chain}", ber.INTEGER, _faded(-548 - 3 * chain, 71)),
                 (f"{_CHAIN}.4.{chain}", ber.INTEGER, whole(lambda m: -890 + 4 * m.wobble(53))),
                 (f"{_CHAIN}.5.{chain}", ber.INTEGER, _faded(341 - 3 * chain, 67)),
                 (f"{_CHAIN}.6.{chain}", ber.INTEGER, 5610),
+                (f"{_CHAIN}.7.{chain}", ber.INTEGER, 2 - chain % 2),
                 (f"{_STREAM}.2.{chain}", ber.INTEGER, _phy_rate),
                 (f"{_STREAM}.5.{chain}", ber.INTEGER, _phy_rate),
             )
