@@ -26,7 +26,7 @@ _BUSIEST_S = 20.5 * 3600  # half past eight in the evening, UTC
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells a device from others of its kind. `mac`: its first address, six octets; an interface's ends with its number."""
+    """What is a device's own among others of its kind. `mac`: six octets; an interface's ends with its number."""
 
     name: str
     location: str
