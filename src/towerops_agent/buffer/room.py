@@ -7,7 +7,7 @@ Synchronous, for the writer's thread. Octets.
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -84,10 +84,9 @@ class Room:
             return OPEN_END
         return disk.f_bavail * disk.f_frsize
 
-    def make(self, store: Store) -> list[Evicted]:
-        """Evict what has to go, or a part of it, and say what."""
+    def make(self, store: Store) -> Iterator[Evicted]:
+        """Evict what has to go, or a part of it: each step's metrics as they go, also if a later step fails."""
         connection = store.connection
-        evicted: list[Evicted] = []
         journal = self._journal_octets(store)
         limit = (MEMORY_OCTETS if store.database.path is None else self._max_octets) - max(journal, JOURNAL_OCTETS)
         if _used_octets(connection) > limit:
@@ -95,22 +94,21 @@ class Room:
             for _ in range(STEPS):
                 if _used_octets(connection) <= limit:
                     break
-                evicted.append(_evict(connection, Loss.BUFFER_FULL))
+                yield from _evict(connection, Loss.BUFFER_FULL)
         elif (missing := self._missing_on_disk(store, journal)) > 0:
             self._feel(Loss.DISK_LOW, store, missing_octets=missing)
-            evicted += self._give_way(connection)
+            yield from self._give_way(connection)
         elif self._felt and _used_octets(connection) <= limit * 4 // 5 and missing < -POOL_PAGES * 4096:
             log.info("buffer has room again", path=str(store.database), was=self._felt)
             self._felt = None
             self._reserved_pages = 0
-        return [(reason, metrics) for reason, metrics in evicted if metrics]
 
-    def _give_way(self, connection: sqlite3.Connection) -> list[Evicted]:
+    def _give_way(self, connection: sqlite3.Connection) -> Iterator[Evicted]:
         """Give free pages back to a disk that is low, and more by removing what was delivered.
 
-        Should the pool run out, undelivered polls go for it, and what they leave is kept for those that come.
+        Should the pool run out, undelivered polls go for it, and what they leave is kept for those that come. If they are few, a
+        pool can't be had for them: they stay, and new ones are kept in memory once the disk is full.
         """
-        evicted: list[Evicted] = []
         for _ in range(STEPS):
             free = _pragma(connection, "freelist_count")
             self._reserved_pages = min(self._reserved_pages, free)
@@ -123,13 +121,12 @@ class Room:
                 self._reserved_pages = _pragma(connection, "freelist_count") if self._reserved_pages else 0
                 continue
             if delivered := retention.remove_sent(connection, OPEN_END).metrics:
-                evicted.append((Loss.DELIVERED, delivered))
-            elif free < POOL_PAGES // 2:
-                evicted.append(_evict(connection, Loss.DISK_LOW))
+                yield Loss.DELIVERED, delivered
+            elif free < POOL_PAGES // 2 and _pragma(connection, "page_count") - free > POOL_PAGES:
+                yield from _evict(connection, Loss.DISK_LOW)
                 self._reserved_pages = _pragma(connection, "freelist_count")
             else:
                 break
-        return evicted
 
     def _journal_octets(self, store: Store) -> int:
         size = 0
@@ -174,12 +171,14 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(value)
 
 
-def _evict(connection: sqlite3.Connection, reason: Loss) -> Evicted:
+def _evict(connection: sqlite3.Connection, reason: Loss) -> Iterator[Evicted]:
     """One step: of what was delivered, else of what is not cut into a batch, else of batches."""
     if not retention.remove_packs(connection).done:
-        return reason, 0
+        return
     if delivered := retention.remove_sent(connection, OPEN_END).metrics:
-        return Loss.DELIVERED, delivered
-    if uncut := retention.remove_uncut(connection, OPEN_END, EVICTED_PER_STEP).metrics:
-        return reason, uncut
-    return reason, retention.remove_open(connection, OPEN_END, limit=1).metrics
+        yield Loss.DELIVERED, delivered
+    elif metrics := (
+        retention.remove_uncut(connection, OPEN_END, EVICTED_PER_STEP).metrics
+        or retention.remove_open(connection, OPEN_END, limit=1).metrics
+    ):
+        yield reason, metrics

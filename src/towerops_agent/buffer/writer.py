@@ -215,15 +215,16 @@ class Writer:
 
     def _make_room(self) -> bool:
         """Whether anything was evicted for it."""
+        is_evicted = False
         try:
-            evicted = self._room.make(self._store)
+            for reason, metrics in self._room.make(self._store):
+                self._post(self._counters.add, Count.METRICS_EVICTED, reason, metrics)
+                is_evicted = True
         except FAILURES as error:
             if not self._renew(error):
                 log.debug("no room could be made in the buffer", path=str(self._store.database), error=str(error))
             return False
-        for reason, metrics in evicted:
-            self._post(self._counters.add, Count.METRICS_EVICTED, reason, metrics)
-        return bool(evicted)
+        return is_evicted
 
     def _renew(self, error: BaseException) -> bool:
         return self._opening.renew(error, time.monotonic())

@@ -1,7 +1,9 @@
 """The database keeps within its bounds: delivered polls go first, then the oldest undelivered, all counted."""
 
+import itertools
 import os
 import random
+import sqlite3
 
 import pytest
 from structlog.testing import capture_logs
@@ -170,6 +172,46 @@ async def test_on_a_low_disk_the_file_does_not_grow_and_undelivered_polls_make_r
         assert pending.polls > 1_500
         assert bench.counters.by_reason(Count.METRICS_EVICTED) == {"disk_low": 300 * (8_000 - pending.polls)}
         assert pending.oldest_started_at_us == T0_US + 8_000 - pending.polls
+
+
+async def test_what_was_evicted_is_counted_if_the_disk_fails_in_a_later_step(bench, monkeypatch):
+    """Polls of 400 octets: a step removes too few of them, so that another follows at once."""
+    disk = Disk()
+    remove_uncut, steps = retention.remove_uncut, itertools.count(1)
+
+    def fail_each_second_time(*arguments):
+        if next(steps) % 2 == 0:
+            raise sqlite3.OperationalError("database or disk is full")
+        return remove_uncut(*arguments)
+
+    async with bench.buffer(statvfs=disk.statvfs) as buffer:
+        layout = await buffer.register(Layout("middle", tuple((f"s-{i}", 1.0) for i in range(80))))
+        for number in range(5_000):
+            buffer.add(Poll(layout, T0_US + number, NOISE[number : number + 80], ((80, 0),), 80))
+        await buffer.flush()
+        monkeypatch.setattr(retention, "remove_uncut", fail_each_second_time)
+        disk.free = 0
+        for number in range(5_000, 5_500):
+            buffer.add(Poll(layout, T0_US + number, NOISE[number : number + 80], ((80, 0),), 80))
+        await buffer.flush()
+        disk.free = disk.total
+        await buffer.flush()
+        assert next(steps) > 2
+        metrics = (await buffer.pending()).metrics
+        assert metrics < 5_500 * 80
+        assert bench.counters.by_reason(Count.METRICS_EVICTED) == {"disk_low": 5_500 * 80 - metrics}
+
+
+async def test_few_undelivered_polls_stay_on_a_disk_that_is_full(bench):
+    """They would all have to go for the room that new ones need, and it would not be enough."""
+    disk = Disk()
+    async with bench.buffer(statvfs=disk.statvfs) as buffer:
+        await add_wide(buffer, range(300))
+        disk.free = 0
+        await add_wide(buffer, range(300, 400))
+        await buffer.flush()
+        assert (await buffer.pending()).polls == 400
+        assert bench.counters.by_reason(Count.METRICS_EVICTED) == {}
 
 
 @pytest.mark.parametrize(("total", "kept_free"), [(1 << 40, 64 * MEGABYTE), (100 * MEGABYTE, 5 * MEGABYTE)])
