@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import EXIT_FAILURE, EXIT_SETTINGS, complain, database_option, fail, indented, setting
+from towerops_agent.cli.options import EXIT_FAILURE, EXIT_SETTINGS, FILE, complain, database_option, fail, indented, setting
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -32,6 +32,43 @@ def config() -> None:
 
     A site file says what to poll, in YAML, without the Towerops API.
     """
+
+
+@config.command()
+@click.argument("host")
+@click.option("-v", "--version", type=click.Choice(("1", "2c")), default="2c", help="SNMP version. Default: 2c.")
+@click.option(
+    "-C",
+    "--community-file",
+    type=FILE,
+    help="A file that holds the community, which the site file then names. Else: SNMP_COMMUNITY, else public.",
+)
+@click.option("--remote-write", metavar="URL", help="The Prometheus to deliver to, as in http://127.0.0.1:9090/api/v1/write.")
+def init(host: str, version: str, community_file: Path | None, remote_write: str | None) -> None:
+    """Print a first site file for HOST: asks the device for its name and its interfaces, over SNMPv1 or v2c.
+
+    HOST is 10.0.0.1, 10.0.0.1:1161, [::1]:161 or a DNS name. The community does not come into the file.
+    """
+    import asyncio
+    import os
+
+    from towerops_agent.model import Credentials, Secret, SnmpVersion
+    from towerops_agent.snmptool.draft import draft_site
+    from towerops_agent.snmptool.target import parse_place, target_at
+
+    try:
+        community, text = ("community", "public"), "public"
+        if community_file is not None:
+            community = ("community_file", str(community_file.absolute()))
+            text = community_file.read_text(encoding="utf-8").rstrip("\r\n")
+        elif os.environ.get("SNMP_COMMUNITY"):
+            community, text = ("community_env", "SNMP_COMMUNITY"), os.environ["SNMP_COMMUNITY"]
+        target = target_at(parse_place(host), Credentials(SnmpVersion(version), Secret(text)), None)
+        click.echo(asyncio.run(draft_site(target, community, remote_write, (2.0, 2.0, 2.0))), nl=False)
+    except (OSError, UnicodeDecodeError) as error:
+        fail(AgentError(f"the file {community_file} can't be read: {error}"))
+    except AgentError as error:
+        fail(error)
 
 
 @config.command()
