@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tracemalloc
 from contextlib import asynccontextmanager
 
 import httpx2
@@ -249,3 +250,20 @@ async def test_it_runs_on_its_own_until_sigterm(tmp_path):
     output, _ = await process.communicate()
     assert output.decode().splitlines()[-1] == "stopped; 2 metrics in 1 batches"
     assert process.returncode == 0
+
+
+async def test_a_body_without_measure_costs_no_memory(sandbox, client):
+    """It is read to its end, so that the client reads the answer, and not kept."""
+
+    async def much():
+        for _ in range(64):
+            yield b" " * (1 << 20)
+
+    tracemalloc.start()
+    try:
+        answer = await client.post(METRICS_PATH, content=much(), headers={"content-type": "application/json"})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer.status_code == 413
+    assert peak < 24 << 20

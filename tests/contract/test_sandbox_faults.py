@@ -8,6 +8,7 @@ import pytest
 import trustme
 
 from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH, SensorReading
+from towerops_lab.sandbox.faults import Answer, Faults
 from towerops_lab.sandbox.proxy import Proxy
 from towerops_lab.sandbox.server import Sandbox
 
@@ -211,3 +212,29 @@ async def test_an_uplink_to_nowhere_ends_each_connection(sandbox):
     async with Proxy().serve(target) as url, connect(url) as client:
         with pytest.raises(httpx2.TransportError):
             await client.get(CONFIG_PATH)
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b""), (204, b""), (200, b"null"), (200, b"<html>"), (503, b"{}")])
+async def test_a_batch_can_be_stored_and_answered_oddly(sandbox, client, status, body):
+    """As a server does whose proxy, or whose end, spoils the answer: the next attempt is a repeat."""
+    sandbox.faults.answer(status, body=body, taken=True, times=1)
+    headers = {"idempotency-key": "k"}
+    odd = await client.post(METRICS_PATH, json=BATCH, headers=headers)
+    assert (odd.status_code, odd.content) == (status, body)
+    assert sandbox.store.metric_count == 2
+    assert (await client.post(METRICS_PATH, json=BATCH, headers=headers)).json() == {"status": "accepted", "received": 2}
+    assert (sandbox.store.metric_count, sandbox.store.repeats) == (2, 1)
+
+
+async def test_a_portal_s_page_can_come_after_the_batch_is_stored(sandbox, client):
+    sandbox.faults.garbage(taken=True, times=1)
+    assert b"<html>" in (await client.post(METRICS_PATH, json=BATCH)).content
+    assert sandbox.store.metric_count == 2
+
+
+def test_what_the_next_request_would_meet_is_known_without_a_hit():
+    faults = Faults()
+    fault = faults.refuse_token(path=METRICS_PATH)
+    assert isinstance(faults.ahead(METRICS_PATH), Answer)
+    assert faults.ahead(CONFIG_PATH) is None
+    assert fault.hits == 0

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Metric, Reachability, SensorReading
 from towerops_agent.reasons import Reason, reason_of
+from towerops_agent.telemetry.views.rates import longest_us, rates
 from towerops_lab.sandbox.batch import Batch
 from towerops_lab.sandbox.equipment import ShownDevice, ShownItem, read_equipment
-from towerops_lab.sandbox.series import Series, rates, restarted_us
+from towerops_lab.sandbox.series import Series, restarted_us
 
 LATE_US: Final = 45_000_000
 """A value that arrives this long after it was read was held back: batches come every 30 s."""
@@ -32,6 +33,9 @@ KEPT_BATCHES: Final = 60
 
 RESTART_SHOWN_US: Final = 5 * 60_000_000
 """How long a device is shown as restarted."""
+
+Point = tuple[int, tuple[float | None, ...], bool]
+"""Its time, its values, and whether it arrived late."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -159,14 +163,14 @@ class Glance:
             "to_us": now_us,
             "gap_us": _longest_us(device),
             "restarted_us": _restarted_us(device, since_us),
-            "charts": [{**_named(item), "points": _points(item, since_us)} for item in shown],
+            "charts": [{**_named(item), "points": _points(device, item, since_us)} for item in shown],
         }
 
     def _short(self, device: _Device, newest_us: int, now_us: int) -> dict[str, Any]:
         state, reason = _state(device, newest_us)
         first = next(iter(device.items.values()), None)
         shown, ping = device.shown, device.ping
-        spark = [[time_us, values[0]] for time_us, values, _ in _points(first, now_us - SPARK_US)] if first else []
+        spark = [[time_us, values[0]] for time_us, values, _ in _points(device, first, now_us - SPARK_US)] if first else []
         step = max(1, -(-len(spark) // SPARK_POINTS))
         return {
             "id": shown.id,
@@ -180,7 +184,7 @@ class Glance:
             "restarted_us": _restarted_us(device, now_us - RESTART_SHOWN_US),
             "response_ms": device.status.response_time_ms if device.status else None,
             "ping": None if ping is None else {"sent": ping.sent, "received": ping.received, "rtt_ms": ping.rtt_avg_ms},
-            "items": [{**_named(item), "value": _value(item, now_us)} for item in device.items.values()],
+            "items": [{**_named(item), "value": _value(device, item, now_us)} for item in device.items.values()],
             "spark": spark[::-1][::step][::-1],
             "spark_gap_us": step * _longest_us(device),
         }
@@ -220,20 +224,22 @@ def _in_words(reason: str) -> str:
 
 
 def _longest_us(device: _Device) -> int:
-    """The longest distance between neighbours: a missed poll is a gap."""
-    return device.shown.interval_us * 9 // 4 + 1_000_000
+    return longest_us(device.shown.interval_us)
 
 
-def _points(item: _Item, since_us: int) -> list[tuple[int, tuple[float | None, ...], bool]]:
-    points = item.series.since(since_us)
-    return rates(points) if item.shown.kind == "interface" else list(points)
+def _points(device: _Device, item: _Item, since_us: int) -> list[Point]:
+    points = list(item.series.since(since_us))
+    if item.shown.kind != "interface":
+        return points
+    made = rates(((time_us, counters) for time_us, counters, _ in points), _longest_us(device))
+    return [(time_us, values, late) for (time_us, values), (_, _, late) in zip(made, points[1:], strict=True)]
 
 
-def _value(item: _Item, now_us: int) -> list[float | None]:
+def _value(device: _Device, item: _Item, now_us: int) -> list[float | None]:
     """The item's current reading: a value, or two rates."""
     if item.shown.kind != "interface":
         return list(item.series.newest)
-    points = rates(item.series.since(now_us - SPARK_US)[-4:])
+    points = _points(device, item, now_us - SPARK_US)
     return list(points[-1][1]) if points else []
 
 

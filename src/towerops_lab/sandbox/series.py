@@ -1,7 +1,7 @@
-"""The values of one sensor or interface over time, for a chart: sorted by time, with rates from counters, and gaps.
+"""The values of one sensor or interface over time, for a chart: sorted by time, with gaps.
 
 Batches arrive out of order after an outage (the newest first), so a point is placed by its timestamp, and rates are computed
-on request. Pure. Times in microseconds since 1970-01-01 UTC (`_us`); rates in bits per second.
+on request, by the agent's own rule (telemetry/views/rates.py). Pure. Times in microseconds since 1970-01-01 UTC (`_us`).
 """
 
 from bisect import bisect_left, insort
@@ -9,12 +9,10 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
+from towerops_agent.telemetry.views.rates import fallen
+
 MAX_POINTS: Final = 2_000
 """The most points that a series keeps, the newest: nearly three hours at a poll each five seconds."""
-
-WRAP: Final = 1 << 32
-_PLAUSIBLE: Final = 3.0
-"""A counter that fell has wrapped if the rate would be at most this many times the one before."""
 
 
 class Series:
@@ -63,42 +61,6 @@ class Series:
         return sum(after - before > longest_us for before, after in pairwise(times))
 
 
-def rates(points: Iterable[tuple[int, tuple[float | None, ...], bool]]) -> list[tuple[int, tuple[float | None, ...], bool]]:
-    """The rates between neighbours' counters of octets, each at the later one's time; None if there is no rate.
-
-    If a counter fell and another one of the same interface fell too, the device has restarted, and there is no rate. Else a
-    counter of 32 bits with a plausible rate has wrapped.
-    """
-    found: list[tuple[int, tuple[float | None, ...], bool]] = []
-    before: tuple[int, tuple[float | None, ...]] | None = None
-    last: list[float | None] = []
-    for time_us, counters, late in points:
-        if before is not None:
-            seconds = (time_us - before[0]) / 1e6
-            last = last or [None] * len(counters)
-            fell = _fallen(before[1], counters)
-            now = tuple(_rate(b, n, seconds, fell, previous) for b, n, previous in zip(before[1], counters, last, strict=True))
-            last = [rate if rate is not None else previous for rate, previous in zip(now, last, strict=True)]
-            found.append((time_us, now, late))
-        before = (time_us, counters)
-    return found
-
-
 def restarted_us(points: Iterable[tuple[int, tuple[float | None, ...], bool]]) -> int:
     """When the counters of an interface last began again: the time of the newest point at which several fell; 0 for never."""
-    return max((after[0] for before, after in pairwise(points) if _fallen(before[1], after[1]) > 1), default=0)
-
-
-def _fallen(before: tuple[float | None, ...], now: tuple[float | None, ...]) -> int:
-    return sum(b is not None and n is not None and n < b for b, n in zip(before, now, strict=True))
-
-
-def _rate(before: float | None, now: float | None, seconds: float, fell: int, previous: float | None) -> float | None:
-    if before is None or now is None:
-        return None
-    if now >= before:
-        return (now - before) * 8 / seconds
-    if fell > 1 or before >= WRAP or previous is None:
-        return None
-    rate = (now + WRAP - before) * 8 / seconds
-    return rate if rate <= _PLAUSIBLE * max(previous, 1e6) else None
+    return max((after[0] for before, after in pairwise(points) if fallen(before[1], after[1]) > 1), default=0)

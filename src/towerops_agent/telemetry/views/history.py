@@ -1,7 +1,7 @@
 """The last hours of one device from the local database: its sensors' values and its interfaces' rates, over time.
 
 Pure: stored polls in, series out. Values as delivered (the raw reading over the divisor); rates in bits a second between two
-polls; none if a counter fell (a reboot, a wrap, nobody knows) or polls in between are missing.
+polls, by the rule of rates.py.
 """
 
 import re
@@ -15,6 +15,7 @@ from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.config.document.names import Names
 from towerops_agent.delivery.course.parcel import quotient
 from towerops_agent.model import INTERFACE_COLUMNS, Number
+from towerops_agent.telemetry.views.rates import longest_us, rates
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 PLAIN_BARS: Final = "_.-=+*#@"
@@ -22,7 +23,9 @@ GAP: Final = " "
 WIDTH: Final = 60
 LEAST_WIDTH: Final = 60
 
-_DIRECTIONS: Final = (("in", 0), ("out", 1))
+_DIRECTIONS: Final = ("in", "out")
+"""The order of an interface's first two counters."""
+
 _END: Final = re.compile(r"(?: (?:in|out))? \[[^\[\]]*\]$")
 
 
@@ -43,7 +46,7 @@ class Series:
 def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
     """The series of these polls of one device, in the order of the layouts. A sensor that was never read has no series."""
     sensors: dict[str, list[tuple[int, Number | None]]] = {}
-    counters: dict[tuple[str, str], list[tuple[int, int | None]]] = {}
+    counters: dict[str, list[tuple[int, tuple[int | None, ...]]]] = {}
     for stored in polls:
         layout, poll = stored.layout, stored.poll
         if layout.is_state:
@@ -55,22 +58,20 @@ def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
         for i, interface_id in enumerate(layout.interfaces):
             first = len(layout.sensors) + len(INTERFACE_COLUMNS) * i
             at_us = times[len(layout.sensors) + i]
-            for direction, offset in _DIRECTIONS:
-                octets = poll.values[first + offset]
-                counters.setdefault((interface_id, direction), []).append((at_us, None if octets is None else int(octets)))
+            octets = tuple(None if raw is None else int(raw) for raw in poll.values[first : first + len(_DIRECTIONS)])
+            counters.setdefault(interface_id, []).append((at_us, octets))
     found = [Series(sensor_id, "sensor", tuple(points)) for sensor_id, points in sensors.items()]
-    found += [Series(interface, direction, tuple(_rates(points))) for (interface, direction), points in counters.items()]
+    for interface, points in counters.items():
+        made = list(_rates(points))
+        for column, direction in enumerate(_DIRECTIONS):
+            found.append(Series(interface, direction, tuple((at_us, values[column]) for at_us, values in made)))
     return [series for series in found if series.values]
 
 
-def _rates(points: Sequence[tuple[int, int | None]]) -> Iterator[tuple[int, float | None]]:
-    """Bits a second between each two neighbours."""
+def _rates(points: Sequence[tuple[int, tuple[int | None, ...]]]) -> Iterator[tuple[int, tuple[float | None, ...]]]:
+    """In and out; the interval is the usual distance of the points."""
     spans = [later - earlier for (earlier, _), (later, _) in pairwise(points) if later > earlier]
-    longest_us = 3 * median(spans) if spans else 0
-    for (before_us, before), (now_us, now) in pairwise(points):
-        span_us = now_us - before_us
-        known = before is not None and now is not None and now >= before and 0 < span_us <= longest_us
-        yield now_us, (now - before) * 8_000_000 / span_us if known and now is not None and before is not None else None
+    return rates(points, longest_us(median(spans)) if spans else 0)
 
 
 def sparkline(series: Series, since_us: int, until_us: int, bars: str = BARS, width: int = WIDTH) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 
 import msgspec
+import pytest
 
 from towerops_agent.api.wire.contract import Accepts, Config, EquipmentStatus, Heartbeat, InterfaceStat, SensorReading
 from towerops_lab.sandbox.store import Batch, Exchange, Store
@@ -125,3 +126,13 @@ def test_limits_come_from_the_document_or_are_the_contract_s():
     assert Store({"accepts": {"max_metrics": 7}}, "token").accepts == Accepts(max_metrics=7)
     assert Store(b'{"accepts": {"max_metrics": 7}}', "token").accepts == Accepts(max_metrics=7)
     assert Store({}, "token").accepts == Accepts()
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"equipment": 7}', b'{"accepts": 5}', b'{"accepts": {"max_metrics": "many"}}'])
+def test_limits_that_can_t_be_read_are_the_contract_s(body):
+    assert Store(body, "token").accepts == Accepts()
+
+
+def test_one_bad_limit_costs_no_other_one():
+    stated = {"content_encodings": ["gzip"], "max_metrics": "many", "max_body_bytes": 5000, "metric_types": None}
+    assert Store({"accepts": stated}, "token").accepts == Accepts(content_encodings=["gzip"], max_body_bytes=5000)

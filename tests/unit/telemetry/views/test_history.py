@@ -69,14 +69,14 @@ def test_each_point_is_at_its_items_time():
     ]
 
 
-def test_a_rate_is_given_over_a_span_of_at_most_three_times_the_usual_one():
+def test_a_rate_is_shown_over_one_missing_poll_and_not_over_two():
     def rates(*minutes):
         polls = [stored(minute, None, minute * 7500) for minute in minutes]
         (eth0,) = history.series_of(polls)
         return [value for _, value in eth0.points]
 
-    assert rates(0, 1, 2, 5) == [1000.0, 1000.0, 1000.0]
-    assert rates(0, 1, 2, 5.1) == [1000.0, 1000.0, None]
+    assert rates(0, 1, 2, 4) == [1000.0, 1000.0, 1000.0]
+    assert rates(0, 1, 2, 5) == [1000.0, 1000.0, None]
     assert rates(0, 1, 1, 2) == [1000.0, None, 1000.0]
 
 

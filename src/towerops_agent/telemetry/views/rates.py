@@ -1,0 +1,58 @@
+"""Rates from counters of octets, and what is a gap: one rule for `history` and for the lab's page.
+
+Pure. Times in microseconds since 1970 (`_us`); rates in bits a second.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+WRAP: Final = 1 << 32
+_PLAUSIBLE: Final = 3.0
+"""A counter that fell has wrapped if the rate would be at most this many times the one before."""
+
+Counters = tuple[int | float | None, ...]
+Rates = tuple[float | None, ...]
+
+
+def longest_us(interval_us: float) -> int:
+    """The longest distance between neighbours that is not a gap, of polls at this interval: one may be missing, not two."""
+    return round(interval_us * 2.25) + 1_000_000
+
+
+def fallen(before: Counters, now: Counters) -> int:
+    """How many of the counters fell."""
+    return sum(b is not None and n is not None and n < b for b, n in zip(before, now, strict=True))
+
+
+def rates(points: Iterable[tuple[int, Counters]], most_us: float) -> Iterator[tuple[int, Rates]]:
+    """The rates between neighbours, each at the later one's time; None over more than `most_us`, and if it can't be known.
+
+    If a counter fell and another one of the same interface fell too, the device has restarted, and there is no rate. Else a
+    counter of 32 bits with a plausible rate has wrapped.
+    """
+    before: tuple[int, Counters] | None = None
+    last: Sequence[float | None] = ()
+    for time_us, counters in points:
+        if before is not None:
+            span_us = time_us - before[0]
+            last = last or [None] * len(counters)
+            if 0 < span_us <= most_us:
+                both = fallen(before[1], counters) > 1
+                pairs = zip(before[1], counters, last, strict=True)
+                now: Rates = tuple(_rate(b, n, span_us, both, previous) for b, n, previous in pairs)
+            else:
+                now = (None,) * len(counters)
+            last = [previous if rate is None else rate for rate, previous in zip(now, last, strict=True)]
+            yield time_us, now
+        before = (time_us, counters)
+
+
+def _rate(before: float | None, now: float | None, span_us: int, restarted: bool, previous: float | None) -> float | None:
+    if before is None or now is None:
+        return None
+    if now >= before:
+        return (now - before) * 8_000_000 / span_us
+    if restarted or before >= WRAP or previous is None:
+        return None
+    rate = (now + WRAP - before) * 8_000_000 / span_us
+    return rate if rate <= _PLAUSIBLE * max(previous, 1e6) else None

@@ -1,0 +1,62 @@
+"""Rates are shown if they can be known, and not made up if they can't."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towerops_agent.telemetry.views.rates import WRAP, longest_us, rates
+
+SECOND = 1_000_000
+EACH_S = 5
+
+
+def told(*values, apart_s=EACH_S):
+    """The rates of points so far apart."""
+    points = [(i * apart_s * SECOND, value if isinstance(value, tuple) else (value,)) for i, value in enumerate(values)]
+    return [rate for _, rate in rates(points, longest_us(EACH_S * SECOND))]
+
+
+@pytest.mark.parametrize("interval_s", [5, 60, 3600])
+def test_one_missing_poll_is_no_gap_and_two_are(interval_s):
+    assert 2 * interval_s * SECOND < longest_us(interval_s * SECOND) < 3 * interval_s * SECOND
+
+
+def test_there_is_no_rate_over_a_gap_nor_between_two_points_of_one_time():
+    assert told(1000, 2000, apart_s=13) == told(1000, 2000, apart_s=0) == [(None,)]
+
+
+def test_a_rate_is_the_difference_over_the_time_in_bits():
+    assert told(1000, 2000, 2000) == [(1600.0,), (0.0,)]
+
+
+def test_a_32_bit_counter_that_wraps_goes_on():
+    assert told(WRAP - 2_000_000, WRAP - 1_000_000, 0, 1_000_000) == [(1.6e6,)] * 3
+
+
+def test_a_counter_that_falls_without_a_rate_before_it_tells_nothing():
+    assert told(WRAP - 1000, 1000) == [(None,)]
+
+
+def test_a_device_that_restarted_has_no_rate_across_it():
+    both = [(3_000_000_000, 3_500_000_000), (3_001_000_000, 3_501_000_000), (1000, 2000), (1_001_000, 1_002_000)]
+    assert told(*both) == [(1.6e6, 1.6e6), (None, None), (1.6e6, 1.6e6)]
+
+
+def test_a_64_bit_counter_that_falls_has_not_wrapped():
+    assert told(1 << 40, (1 << 40) + 1000, 5) == [(1600.0,), (None,)]
+
+
+def test_a_wrap_at_an_absurd_rate_is_a_restart():
+    assert told(100_000, 200_000, 5) == [(160_000.0,), (None,)]
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_counter_that_was_not_given_leaves_its_rates_out(missing):
+    values = [1000, 2000, 3000]
+    values[missing] = None
+    assert [rate[0] is None for rate in told(*values)] == [missing in (0, 1), missing in (1, 2)]
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=8))
+def test_no_rate_is_negative(values):
+    assert all(rate is None or rate >= 0 for (rate,) in told(*values))
