@@ -49,7 +49,7 @@ class AgentProcess:
         return self._status("VmHWM")
 
     def forget_peak(self) -> None:
-        """Begin peak_mb anew."""
+        """Begin peak_mb again."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def _status(self, name: str) -> float:

@@ -1,8 +1,8 @@
 """The devices of the benchmarks: one process that answers for all of them, and the configuration that has them polled.
 
-Each has 20 sensors and 48 interfaces: 308 values a poll, 68 metrics. Where there is gcc, responder.c answers, at every address
-127.x.y.z; the source of another one that takes the same arguments can be given in RESPONDER_SOURCE. Elsewhere it is
-`towerops-agent simulate`, which bears some 7,700 requests a second.
+Each has 20 sensors and 48 interfaces: 308 values a poll, 68 metrics. If there is gcc, responder.c answers, at every address
+127.x.y.z; the source of another one that takes the same arguments can be given in RESPONDER_SOURCE. Without gcc it is
+`towerops-agent simulate`, which handles some 7,700 requests a second.
 """
 
 import os

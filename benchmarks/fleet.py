@@ -2,7 +2,7 @@
 
     python benchmarks/fleet.py [--devices 100 1000 10000] [--minutes 1] [--round-trip-ms 0]
 
-The devices are first polled at short intervals for some polls, so that the agent knows them (how much each bears in one
+The devices are first polled at short intervals for some polls, so that the agent knows them (how much each can answer in one
 request), as after its first minutes. Then they get their 60 s; once each is at its own time in it, the measured time begins.
 """
 

@@ -4,7 +4,7 @@
 
 The backlog is made by the real path, faster than real time: the devices are polled every 2 s instead of every 60, and what the
 agent does after minutes (packing) is set to do so 30 times sooner. Then they get their 60 s, the API comes back, and the drain is
-measured while they are polled on. A metric counts as fresh where it was read after the API came back.
+measured while they are polled on. A metric counts as fresh if it was read after the API came back.
 """
 
 import argparse

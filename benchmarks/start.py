@@ -2,8 +2,8 @@
 
     python benchmarks/start.py [--devices 50 10000]
 
-"At rest" is five seconds after the first delivery, with polls each hour. The second start has the configuration and what was
-learned from the first one's database.
+"At rest" is five seconds after the first delivery, with polls each hour. The second start has the configuration and the learned
+traits in the first one's database.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main(fleets: list[int]) -> None:
         note(f"{what}: {min(cpu_s) * 1000:.0f} ms CPU at least, {median(cpu_s) * 1000:.0f} ms in the median of {RUNS}")
     imports = [_cpu_of([sys.executable, "-c", "import towerops_agent.agent"]) for _ in range(RUNS)]
     bare = [_cpu_of([sys.executable, "-c", "pass"]) for _ in range(RUNS)]
-    note(f"all that `run` imports: {min(imports) * 1000:.0f} ms CPU at least; the interpreter alone {min(bare) * 1000:.0f} ms")
+    note(f"all that `run` imports: {min(imports) * 1000:.0f} ms CPU at least; only the interpreter: {min(bare) * 1000:.0f} ms")
     note("budget: start to first value submitted under 3 s")
 
 

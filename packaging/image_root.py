@@ -51,7 +51,7 @@ packaging/check-image imports each module of the agent in the image, and runs it
 UNUSED_PACKAGES = ("zstandard/_cffi*.so",)  # for interpreters other than CPython
 
 AUTHORITIES = ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/usr/lib/ssl", "/usr/share/ca-certificates")
-LOADER = ("/etc/ld.so.conf", "/etc/ld.so.conf.d")  # a libpython below /usr/local is found by ldconfig's cache alone
+LOADER = ("/etc/ld.so.conf", "/etc/ld.so.conf.d")  # a libpython below /usr/local is found only by ldconfig's cache
 
 BILL = "/usr/share/towerops-agent/towerops-agent.cdx.json"
 """The bill of materials. Trivy and Syft find it by the end of its name."""
@@ -114,7 +114,7 @@ class ImageRoot:
                 yield path
 
     def strip(self) -> None:
-        """Take the debug symbols out of the interpreter and of its libpython; Debian's own have none."""
+        """Take the debug symbols out of the interpreter and of its libpython; Debian's own are stripped."""
         for binary in self.binaries():
             if binary.name.startswith(("python3", "libpython3")):
                 subprocess.run(["strip", "--strip-unneeded", binary], check=True)
@@ -130,7 +130,7 @@ class ImageRoot:
 
 
 def libraries(binaries: Iterator[Path]) -> set[str]:
-    """The paths of the shared libraries that they link to. Exits where one is missing."""
+    """The paths of the shared libraries that they link to. Exits if one is missing."""
     found = set()
     for binary in binaries:
         listing = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
