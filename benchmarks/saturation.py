@@ -2,8 +2,8 @@
 
     python benchmarks/saturation.py [--devices 6000] [--seconds 30]
 
-More polls are due than the agent can do. It is kept to one core, all else to the others. CPU is given per value polled. That is not
-the cost of a value from UDP to acknowledged: at saturation delivery falls behind, and what it lacks waits in the database.
+More polls are due than the agent can do. It is kept to one core, all else to the others. CPU is given per value polled. That is
+not the cost of a value from UDP to acknowledged: at saturation delivery falls behind, and what it lacks waits in the database.
 """
 
 import argparse
