@@ -200,7 +200,7 @@ async def test_a_redirect_takes_the_token_to_no_other_host(sandbox, agent):
     assert sandbox.store.metric_count == 44
 
 
-async def test_one_bad_metric_of_hundreds_is_set_aside_and_blocks_nothing(sandbox, agent):
+async def test_one_bad_metric_of_hundreds_is_kept_apart_and_blocks_nothing(sandbox, agent):
     await agent.sync.fetch_once()
     sandbox.faults.refuse_metrics(lambda metric: getattr(metric, "sensor_id", "") == "bad", "out of range", status=400)
     await agent.add(10)
@@ -240,7 +240,7 @@ async def test_a_limit_that_was_not_stated_is_learned(sandbox, agent):
     assert agent.waited_s == []
 
 
-async def test_refused_metrics_are_set_aside_and_the_rest_arrives(sandbox, agent):
+async def test_refused_metrics_are_kept_apart_and_the_rest_arrives(sandbox, agent):
     sandbox.faults.refuse_metrics(lambda metric: getattr(metric, "sensor_id", "") == "s3", "no such sensor")
     await agent.add(3)
     assert await agent.courier.deliver_pending() is True

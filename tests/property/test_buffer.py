@@ -265,10 +265,10 @@ class Deliveries(RuleBasedStateMachine):
         assert abs(halves[0].metric_count - halves[1].metric_count) <= 1
 
     @rule(lane=lanes)
-    def set_aside(self, lane):
+    def refuse(self, lane):
         batch = self.next_batch(1, lane)
         if batch is not None and batch.metric_count == 1:
-            self.store.set_aside(batch, b"{}", "no", self.wall_us)
+            self.store.refuse(batch, b"{}", "no", self.wall_us)
             self.done += self.close(batch.key)
 
     @rule()

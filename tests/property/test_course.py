@@ -23,7 +23,7 @@ from towerops_agent.delivery.course.course import (
     Send,
     Wait,
 )
-from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept, SetAside
+from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept, MetricRefused
 
 MOST_STEPS = 20_000
 """More than any of these courses takes from its last failure to its end."""
@@ -253,7 +253,7 @@ class Delivery(RuleBasedStateMachine):
         elif isinstance(outcome, Rejected | TooLarge):
             for metric in metrics:
                 self.refused_at.setdefault(metric, self.answers)
-            if isinstance(verdict, SetAside):
+            if isinstance(verdict, MetricRefused):
                 assert self.accepted_at > self.refused_at[metrics[0]], "nothing was accepted since it was first refused"
 
     def settle(self, place):
@@ -261,7 +261,7 @@ class Delivery(RuleBasedStateMachine):
         match verdict:
             case Delivered():
                 self.shelf.close(batch, self.shelf.delivered)
-            case SetAside():
+            case MetricRefused():
                 assert batch.metric_count == 1
                 self.shelf.close(batch, self.shelf.refused)
             case Halve():

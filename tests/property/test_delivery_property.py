@@ -19,7 +19,7 @@ from towerops_agent.api.wire.outcomes import (
     retry_after_s,
 )
 from towerops_agent.delivery.course.parcel import encode_metrics, metrics_of, timestamp
-from towerops_agent.delivery.course.verdicts import Delivered, Halve, RetryIn, SetAside, decide
+from towerops_agent.delivery.course.verdicts import Delivered, Halve, MetricRefused, RetryIn, decide
 from towerops_agent.model import Layout, Poll
 
 times_us = st.integers(0, 4_000_000_000_000_000)
@@ -120,13 +120,13 @@ outcomes = st.one_of(
 @given(outcomes, st.integers(1, 10**6), st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
 def test_every_answer_leads_to_a_decision_that_loses_nothing(outcome, attempt, metric_count, jitter):
     decision = decide(outcome, attempt, metric_count, jitter)
-    assert isinstance(decision, Delivered | RetryIn | Halve | SetAside)
+    assert isinstance(decision, Delivered | RetryIn | Halve | MetricRefused)
     assert isinstance(decision, Delivered) == isinstance(outcome, Accepted)
     if isinstance(decision, RetryIn):
         assert 1 <= decision.seconds <= (600 if getattr(outcome, "retry_after_s", None) else 60)
     if isinstance(decision, Halve):
         assert metric_count > 1
-    if isinstance(decision, SetAside):
+    if isinstance(decision, MetricRefused):
         assert metric_count == 1
         assert isinstance(outcome, TooLarge | Rejected)
 

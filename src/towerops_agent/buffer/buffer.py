@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 from uuid import uuid4
 
 from towerops_agent.buffer import refused, retention
-from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut, Pending, QuarantinedMetric, StoredPoll
+from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut, Pending, RefusedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import encode_poll
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.retention import Step
@@ -201,15 +201,15 @@ class Buffer:
         """Two open batches with keys of their own in place of the batch. Raises BufferFailure if it is no longer open."""
         return await self.ask(lambda store: store.split(batch, self._new_key, self._clock_us()))
 
-    async def set_aside(self, batch: Batch, metric: bytes, reason: str) -> None:
+    async def refuse(self, batch: Batch, metric: bytes, reason: str) -> None:
         """The server refused the one metric of the batch: keep it with the reason, and go on without."""
-        await self.ask(lambda store: store.set_aside(batch, metric, reason, self._clock_us()))
+        await self.ask(lambda store: store.refuse(batch, metric, reason, self._clock_us()))
 
-    async def refused(self, limit: int = 100) -> list[QuarantinedMetric]:
+    async def refused(self, limit: int = 100) -> list[RefusedMetric]:
         """The refused metrics, the latest first; 10,000 are kept, for 7 days."""
         return await self.ask(lambda store: refused.latest(store.connection, limit))
 
-    async def refused_of(self, series_id: str, limit: int) -> list[tuple[int, QuarantinedMetric]]:
+    async def refused_of(self, series_id: str, limit: int) -> list[tuple[int, RefusedMetric]]:
         """The metrics that the server refused of what has this id, the latest first, each with its number."""
         return await self.ask(lambda store: refused.of_series(store.connection, series_id, limit))
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from towerops_agent.buffer import refused, schema
 from towerops_agent.buffer.database import FAILURES, as_text
-from towerops_agent.buffer.format.batch import Pending, QuarantinedMetric, StoredPoll
+from towerops_agent.buffer.format.batch import Pending, RefusedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import HEAD, decode_layout, is_intact
 from towerops_agent.buffer.lanes import Lanes
 from towerops_agent.buffer.quarantine import beside
@@ -77,7 +77,7 @@ class DatabaseReader:
         with self._mapped(), self._snapshot():
             return Lanes(self.connection).pending()
 
-    def refused(self, limit: int = 100) -> list[QuarantinedMetric]:
+    def refused(self, limit: int = 100) -> list[RefusedMetric]:
         """The metrics that the server refused, the latest first."""
         with self._mapped():
             return refused.latest(self.connection, limit)

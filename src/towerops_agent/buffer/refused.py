@@ -1,4 +1,4 @@
-"""The metrics that the server refused, quarantined one by one with its reason.
+"""The metrics that the server refused, kept one by one with its reason.
 
 Synchronous, for the writer's thread and for other processes (reader.py). Functions raise sqlite3.Error; `keep` takes part in the
 caller's transaction. Rows that do not match their checksum are left out.
@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from towerops_agent.buffer.database import transaction
-from towerops_agent.buffer.format.batch import QuarantinedMetric
+from towerops_agent.buffer.format.batch import RefusedMetric
 from towerops_agent.buffer.format.codec import checksum, is_intact
 from towerops_agent.buffer.retention import Step
 
@@ -24,19 +24,19 @@ def keep(connection: sqlite3.Connection, row: tuple[int, int, str, bytes, str, i
     connection.execute("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?", (KEPT,))
 
 
-def latest(connection: sqlite3.Connection, limit: int) -> list[QuarantinedMetric]:
+def latest(connection: sqlite3.Connection, limit: int) -> list[RefusedMetric]:
     """The refused metrics, the latest first."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM refused ORDER BY id DESC LIMIT ?", (limit,)).fetchall()  # noqa: S608 -- our names
-    return [QuarantinedMetric(*row[2:6]) for row in rows if is_intact(*row)]
+    return [RefusedMetric(*row[2:6]) for row in rows if is_intact(*row)]
 
 
-def of_series(connection: sqlite3.Connection, series_id: str, limit: int) -> list[tuple[int, QuarantinedMetric]]:
+def of_series(connection: sqlite3.Connection, series_id: str, limit: int) -> list[tuple[int, RefusedMetric]]:
     """The refused metrics with this id, the latest first, each with the id of its row."""
     rows = connection.execute(
         f"SELECT id, {_COLUMNS} FROM refused WHERE instr(metric, CAST(? AS BLOB)) > 0 ORDER BY id DESC LIMIT ?",  # noqa: S608 -- our names
         (json.dumps(series_id, ensure_ascii=False), limit),
     ).fetchall()
-    return [(row[0], QuarantinedMetric(*row[3:7])) for row in rows if is_intact(*row[1:])]
+    return [(row[0], RefusedMetric(*row[3:7])) for row in rows if is_intact(*row[1:])]
 
 
 def release(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:

@@ -152,7 +152,7 @@ class Store:
 
     # What became of a batch
 
-    def set_aside(self, batch: Batch, metric: bytes, reason: str, now_us: int) -> None:
+    def refuse(self, batch: Batch, metric: bytes, reason: str, now_us: int) -> None:
         """Close the batch, keep its one metric with the server's reason; nothing happens if it is no longer open."""
         if batch.metric_count != 1:
             raise ValueError(f"a batch of {batch.metric_count} metrics can't be refused as one: split it until one is left")

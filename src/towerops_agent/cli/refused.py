@@ -14,7 +14,7 @@ from towerops_agent.errors import AgentError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from towerops_agent.buffer.format.batch import QuarantinedMetric
+    from towerops_agent.buffer.format.batch import RefusedMetric
 
 ALL = 1_000_000
 
@@ -56,7 +56,7 @@ def _retry(database: Path) -> str:
     )
 
 
-def _json(kept: "Iterable[QuarantinedMetric]") -> str:
+def _json(kept: "Iterable[RefusedMetric]") -> str:
     import msgspec
 
     metrics = [
@@ -71,12 +71,12 @@ def _json(kept: "Iterable[QuarantinedMetric]") -> str:
     return indented(metrics)
 
 
-def _text(kept: "Iterable[QuarantinedMetric]") -> str:
+def _text(kept: "Iterable[RefusedMetric]") -> str:
     """A line for each series: how many of its metrics are kept, and when and why the newest one was refused."""
     from towerops_agent.delivery.course.parcel import series_of_json
     from towerops_agent.text import moment, printable
 
-    newest: dict[tuple[str, str], QuarantinedMetric] = {}
+    newest: dict[tuple[str, str], RefusedMetric] = {}
     counts: dict[tuple[str, str], int] = {}
     for one in kept:  # the latest first
         key = one.equipment_id, series_of_json(one.metric) or "(a metric that can't be read)"

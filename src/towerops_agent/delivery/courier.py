@@ -19,7 +19,7 @@ import structlog
 
 from towerops_agent.api.wire.outcomes import Accepted, Availability, Outcome, TooLarge
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.batch import Batch, QuarantinedMetric
+from towerops_agent.buffer.format.batch import Batch, RefusedMetric
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.course import (
@@ -280,7 +280,7 @@ class Courier:
             if not isinstance(await self._send_refused(rest), Accepted):
                 break
 
-    async def _send_refused(self, rows: Sequence[tuple[int, QuarantinedMetric]]) -> Outcome:
+    async def _send_refused(self, rows: Sequence[tuple[int, RefusedMetric]]) -> Outcome:
         """What came of sending these refused metrics: accepted, they are delivered. The same ones have the same key."""
         body = b'{"metrics":[' + b",".join(row.metric for _, row in rows) + b"]}"
         outcome = await self._client.post_metrics(body, f"refused-{sha256(body).hexdigest()[:32]}")

@@ -13,7 +13,7 @@ from towerops_agent.api.wire.outcomes import Accepted, Availability, NotFound, O
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.parcel import Parcel, series_of
-from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept, SetAside, Verdict, Verdicts
+from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept, MetricRefused, Verdict, Verdicts
 
 log = structlog.get_logger()
 
@@ -49,8 +49,8 @@ class Settlement:
                 await self._acknowledge(parcel, outcome)
             case Halve():
                 await self._halve(parcel, outcome)
-            case SetAside(reason):
-                await self._set_aside(parcel, reason)
+            case MetricRefused(reason):
+                await self._refuse(parcel, reason)
             case Kept():
                 self._keep(parcel, outcome, verdict)
 
@@ -121,9 +121,9 @@ class Settlement:
         await self._buffer.acknowledge(parcel.batch, parcel.left_out)
         self._counters.add(Count.METRICS_REFUSED, n=len(parcel.left_out))
 
-    async def _set_aside(self, parcel: Parcel, reason: str) -> None:
+    async def _refuse(self, parcel: Parcel, reason: str) -> None:
         metric = parcel.metric
-        await self._buffer.set_aside(parcel.batch, metric, reason)
+        await self._buffer.refuse(parcel.batch, metric, reason)
         self._counters.add(Count.BATCHES, "refused")
         self._counters.add(Count.METRICS_REFUSED)
         if parcel.single is not None and self._verdicts.learn(series_of(parcel.single), reason, self._now_us()):

@@ -293,7 +293,7 @@ class RemoteCourier:
                 self._refused += 1
                 poll = polls[0]
                 (metric,) = metrics_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric) or (None,)
-                await self._buffer.set_aside(batch, msgspec.json.encode(metric), f"status {outcome.status}: {outcome.reason}")
+                await self._buffer.refuse(batch, msgspec.json.encode(metric), f"status {outcome.status}: {outcome.reason}")
                 self._counters.add(Count.METRICS_REFUSED)
                 self._counters.add(Count.BATCHES, "refused")
                 log.warning("metric refused, kept aside", destination=self._name, status=outcome.status, reason=outcome.reason)

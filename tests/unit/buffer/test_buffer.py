@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from towerops_agent.buffer import lanes, refused
-from towerops_agent.buffer.format.batch import Lane, Pending, Position, QuarantinedMetric
+from towerops_agent.buffer.format.batch import Lane, Pending, Position, RefusedMetric
 from towerops_agent.buffer.lanes import Stretch
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
@@ -264,23 +264,23 @@ async def test_a_split_batch_is_two_of_half_its_size_with_new_keys(bench):
             await buffer.split(whole)
 
 
-async def test_one_metric_cannot_be_split_and_two_cannot_be_set_aside(bench):
+async def test_one_metric_cannot_be_split_and_two_cannot_be_refused_as_one(bench):
     async with bench.buffer() as buffer:
         buffer.add(poll(await buffer.register(LAYOUT)))
         first, second = await buffer.split(await buffer.next_batch(10))
         with pytest.raises(ValueError, match="one metric"):
             await buffer.split(first)
         with pytest.raises(ValueError, match="2 metrics"):
-            await buffer.set_aside(second, b"{}", "no")
+            await buffer.refuse(second, b"{}", "no")
 
 
 async def test_a_refused_metric_is_kept_with_its_reason_and_not_sent_again(bench):
     async with bench.buffer() as buffer:
         buffer.add(poll(await buffer.register(LAYOUT)))
         batch = await buffer.next_batch(1)
-        await buffer.set_aside(batch, b'{"value": 7}', "422: unknown sensor")
-        await buffer.set_aside(batch, b'{"value": 7}', "a second time")
-        assert await buffer.refused() == [QuarantinedMetric("eq-1", b'{"value": 7}', "422: unknown sensor", T0_US)]
+        await buffer.refuse(batch, b'{"value": 7}', "422: unknown sensor")
+        await buffer.refuse(batch, b'{"value": 7}', "a second time")
+        assert await buffer.refused() == [RefusedMetric("eq-1", b'{"value": 7}', "422: unknown sensor", T0_US)]
         assert await drain(buffer) == [(0, 1), (0, 2)]
         bench.now_us += 7 * 24 * HOUR_US - 1_000_000
         await buffer.clean_up()
@@ -297,7 +297,7 @@ async def test_only_so_many_refused_metrics_are_kept_the_latest(bench, monkeypat
         for i in range(1_003):
             buffer.add(poll(layout, T0_US + i, metrics=1))
         for i in range(1_003):
-            await buffer.set_aside(await buffer.next_batch(1), b"%d" % i, "no")
+            await buffer.refuse(await buffer.next_batch(1), b"%d" % i, "no")
         kept = await buffer.refused(limit=2_000)
         assert [refused.metric for refused in kept] == [b"%d" % i for i in range(1_002, 2, -1)]
 

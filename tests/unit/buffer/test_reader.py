@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from towerops_agent.buffer.format.batch import Pending, QuarantinedMetric
+from towerops_agent.buffer.format.batch import Pending, RefusedMetric
 from towerops_agent.buffer.reader import DatabaseReader, NotReadable
 from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, poll
@@ -22,14 +22,14 @@ async def fill(bench, buffer) -> None:
         await buffer.flush()
         bench.now_us += 60_000_000
     await buffer.keep_config(b"sealed")
-    await buffer.set_aside(await buffer.next_batch(1), b"{}", "no such sensor")
+    await buffer.refuse(await buffer.next_batch(1), b"{}", "no such sensor")
     await buffer.clean_up()
 
 
 def check(bench) -> None:
     with DatabaseReader(bench.path) as reader:
         assert reader.pending() == Pending(359, 120, T0_US)
-        assert reader.refused() == [QuarantinedMetric("eq-1", b"{}", "no such sensor", T0_US + HOUR_US)]
+        assert reader.refused() == [RefusedMetric("eq-1", b"{}", "no such sensor", T0_US + HOUR_US)]
         assert (reader.meta("config"), reader.meta("nothing")) == (b"sealed", None)
         assert reader.newest_poll_us() == T0_US + HOUR_US - 60_000_000
         assert reader.equipment() == {"eq-1": [1], "eq-2": [2]}

@@ -32,7 +32,7 @@ async def database(tmp_path: Path) -> Path:
             batch = await buffer.next_batch(1)
             assert batch is not None
             metric = {"type": "sensor_reading", "sensor_id": sensor, "value": 1, "timestamp": "2026-01-09T19:22:15.000000Z"}
-            await buffer.set_aside(batch, json.dumps(metric).encode(), REASON)
+            await buffer.refuse(batch, json.dumps(metric).encode(), REASON)
     return path
 
 

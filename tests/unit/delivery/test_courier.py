@@ -146,7 +146,7 @@ async def test_a_body_larger_than_the_server_takes_is_split_before_it_is_sent(be
     assert bench.delivered() == list(range(100))
 
 
-async def test_a_single_metric_too_large_is_set_aside_and_the_size_forgotten(bench):
+async def test_a_single_metric_too_large_is_kept_apart_and_the_size_forgotten(bench):
     bench.accepts = Accepts(is_stated=True, max_metrics=40)
     await bench.add(8)
     bench.answer = lambda values: TooLarge() if 5 in values else Accepted()

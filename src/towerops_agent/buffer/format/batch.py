@@ -83,7 +83,7 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class QuarantinedMetric:
+class RefusedMetric:
     """A metric that the server refused, kept with its reason: what was sent, as JSON, and why the server refused it."""
 
     equipment_id: str

@@ -54,13 +54,13 @@ class Halve:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class MetricRefused:
     """Keep the batch's single metric in the database, with the server's reason, and go on."""
 
     reason: str
 
 
-Decision = Delivered | RetryIn | Halve | SetAside
+Decision = Delivered | RetryIn | Halve | MetricRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Kept:
     is_search: bool = False
 
 
-Verdict = Delivered | Halve | SetAside | Kept
+Verdict = Delivered | Halve | MetricRefused | Kept
 """The verdict on a batch after an attempt."""
 
 
@@ -253,7 +253,7 @@ class Verdicts:
         retry_in_s = self._retry_in_s(batch, again_s, now_s, 0 if others_pass else None)
         return Kept(retry_in_s, self.held.attempts(batch), others_pass)
 
-    def _leaves(self, batch: Batch, outcome: Outcome, decision: Delivered | Halve | SetAside) -> None:
+    def _leaves(self, batch: Batch, outcome: Outcome, decision: Delivered | Halve | MetricRefused) -> None:
         """Note that the batch is gone: the server has it, or the rest of it is in other batches."""
         self.held.settled(batch)
         if not isinstance(decision, Halve):
@@ -262,7 +262,7 @@ class Verdicts:
             if decision.too_large:
                 self.pace.size.too_large(batch.metric_count)
             self.under_way[batch.id].stays = True
-        elif isinstance(decision, SetAside) and isinstance(outcome, TooLarge):
+        elif isinstance(decision, MetricRefused) and isinstance(outcome, TooLarge):
             self.pace.size.one_too_large()
 
 
@@ -276,9 +276,9 @@ def decide(outcome: Outcome, attempt: int, metric_count: int, jitter: float) -> 
         case NotFound() | Redirected():
             return RetryIn(SLOW_S)
         case TooLarge():
-            return Halve(too_large=True) if metric_count > 1 else SetAside(outcome.reason)
+            return Halve(too_large=True) if metric_count > 1 else MetricRefused(outcome.reason)
         case Rejected():
-            return Halve(too_large=False) if metric_count > 1 else SetAside(f"status {outcome.status}: {outcome.reason}")
+            return Halve(too_large=False) if metric_count > 1 else MetricRefused(f"status {outcome.status}: {outcome.reason}")
         case Unavailable():
             if outcome.retry_after_s is not None:
                 return RetryIn(max(LEAST_S, outcome.retry_after_s))

@@ -5,7 +5,7 @@ import pytest
 from towerops_agent.api.wire.outcomes import Accepted, NotFound, Redirected, Rejected, TooLarge, Unauthorized, Unavailable
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.delivery.course.pace import DELIVERED_BEFORE_GROWTH, BatchSize
-from towerops_agent.delivery.course.verdicts import Delivered, Halve, RetryIn, SetAside, backoff_s, decide
+from towerops_agent.delivery.course.verdicts import Delivered, Halve, MetricRefused, RetryIn, backoff_s, decide
 
 
 @pytest.mark.parametrize(
@@ -17,9 +17,9 @@ from towerops_agent.delivery.course.verdicts import Delivered, Halve, RetryIn, S
         (NotFound("/x"), 1000, RetryIn(60)),
         (Redirected(302, "https://x"), 1, RetryIn(60)),
         (TooLarge(), 2, Halve(too_large=True)),
-        (TooLarge("5000 octets"), 1, SetAside("5000 octets")),
+        (TooLarge("5000 octets"), 1, MetricRefused("5000 octets")),
         (Rejected(422, "no"), 2, Halve(too_large=False)),
-        (Rejected(400, "no such sensor"), 1, SetAside("status 400: no such sensor")),
+        (Rejected(400, "no such sensor"), 1, MetricRefused("status 400: no such sensor")),
         (Unavailable("busy", 503, 8.0), 1000, RetryIn(8)),
         (Unavailable("busy", 429, 600.0), 1, RetryIn(600)),
         (Unavailable("busy", 429, 0.0), 1, RetryIn(1)),
