@@ -39,7 +39,7 @@ def device(planner: Planner | None = None, before: Device | None = None, **wante
     return make_device(equipment(**wanted), LAYOUT, b"digest", planner or Planner(), before)  # type: ignore[arg-type]
 
 
-def device_of(host: str, interfaces: tuple[Interface, ...], version: str = "2c") -> Device:
+def device_of(host: str, interfaces: tuple[Interface, ...], port: int = 161) -> Device:
     """A device with these interfaces, and nothing else."""
-    wanted = replace(equipment(host=host, version=version), interfaces=interfaces)
+    wanted = replace(equipment(host=host, port=port), interfaces=interfaces)
     return make_device(wanted, LAYOUT, b"digest", Planner())
