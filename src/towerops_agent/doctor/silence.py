@@ -122,6 +122,8 @@ def _reported(equipment: Equipment, silence: NoReply) -> Cause | None:
     """What is known without another question."""
     user = equipment.credentials.user
     if silence.reason is Reason.TIMEOUT:
+        if silence.detail:
+            return Cause(silence.detail, "look for newer firmware, or for another program at this address and port")
         if silence.answered_from is None:
             return None
         return Cause(

@@ -352,6 +352,7 @@ class Fleet:
         before = device.state
         device.state = next_state(before, result.silence, result.missing, at_us)
         device.lacks = () if result.poll is None else tuple(sorted(result.missing.items()))  # a silent device lacks all
+        device.detail = result.detail
         if device.state_layout is not None:
             self._store(poll_of_state(device.state, device.state_layout, at_us, result.rtt_s))
             if before is not None and before.state is not device.state.state:

@@ -213,7 +213,9 @@ class SnmpClient:
                 self._engine_log.take(self._exchanges)
             if isinstance(outcome, Discard):
                 self._counters.add(Count.SNMP_DISCARDED, outcome)
-                vain += outcome is not Discard.LATE
+                if outcome is not Discard.LATE:
+                    vain += 1
+                    self._exchanges.note_discard(peer, outcome, now)
                 continue
             transaction, reply = outcome
             wait = self._waiting[transaction]

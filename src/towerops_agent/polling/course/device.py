@@ -41,7 +41,8 @@ class Device:
     `peer`, `resolved_at`: its socket address, and when (monotonic seconds) a name was resolved to it; None before the first poll.
     `peers`: all socket addresses of its name, the ones that do not work among them; () of an address.
     `state`: from its last poll; None before the first. `lacks`: how many values that lacked, by reason; none if it was not
-    answered. `check_in`: polls until its interfaces are looked up again.
+    answered. `detail`: more about why it is down. `check_in`: polls until its interfaces are looked up again.
+    `lacking`: which of its sensors and interfaces each poll has lacked since `lacking_since_s`, as bits in the layout's order.
     `failed_checks`: how often in a row that has left some unknown. `samples`: see identity.Interfaces.
     `octets`: the octet counters of its interfaces in the last poll, for what was read with the same plan; see evidence.py.
     """
@@ -64,6 +65,9 @@ class Device:
     resolved_at: float = 0.0
     state: DeviceState | None = None
     lacks: tuple[tuple[str, int], ...] = ()
+    detail: str = ""
+    lacking: int = 0
+    lacking_since_s: float = 0.0
     state_layout: int | None = None
     check_in: int = 0
     failed_checks: int = 0

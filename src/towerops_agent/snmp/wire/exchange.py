@@ -40,6 +40,9 @@ MOST_MISSES: Final = 8
 MOST_REPEATS: Final = 3
 """How often reports may make one transaction ask again: a new engine ID, its time, and one more."""
 
+MOST_DISCARDS: Final = 1000
+"""Of how many addresses it is remembered why the last datagram was discarded."""
+
 DOUBT_S: Final = 1.0
 """How long an authentic answer is awaited at most after a report that is not authentic."""
 
@@ -60,7 +63,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """No reply, and why. `detail`: the system's message, if there is one.
+    """No reply, and why. `detail`: the system's message, or why the device's datagrams were discarded meanwhile; else "".
 
     UNREACHABLE: the system refused to send, or the TCP connection was lost. Over v3 the device's reports say why, at once;
     WRONG_PRIV is also found out by examination, and NOT_IN_TIME_WINDOW and UNKNOWN_ENGINE_ID mean that a repeated request did not
@@ -144,6 +147,7 @@ class Exchanges:
         self._open: dict[int, Transaction] = {}
         self._listening: dict[Peer, list[Transaction]] = {}
         self._past: deque[int] = deque(maxlen=remembered)
+        self._discards: dict[Peer, tuple[Discard, float]] = {}
         self.changes: list[tuple[Peer, EngineChange]] = []
         """Changes of devices' engines, by device; to be taken, logged and counted."""
 
@@ -348,10 +352,19 @@ class Exchanges:
         self.close(transaction)
         return NoReply(reason, transaction.attempts, answered_from=transaction.answered_from)
 
+    def note_discard(self, peer: Peer, discard: Discard, now: float) -> None:
+        """Note why a datagram of `peer` was discarded, for the transaction that awaits another one from there."""
+        if len(self._discards) >= MOST_DISCARDS:
+            self._discards.clear()
+        self._discards[peer] = discard, now
+
     def give_up(self, transaction: Transaction, reason: Reason = Reason.TIMEOUT, detail: str = "") -> NoReply:
         """Close `transaction`, which got no answer, and say why."""
         if reason is Reason.TIMEOUT and transaction.v3 is not None and transaction.v3.stage is Stage.EXAMINING_PRIV:
             reason = Reason.WRONG_PRIV
+        discard, at = self._discards.pop(transaction.peer, (None, 0.0))
+        if reason is Reason.TIMEOUT and discard is not None and at >= min(transaction.sent_at.values(), default=at):
+            detail = f"its answers are discarded as {discard}: {discard.text}"
         transaction.security.forget()
         self.close(transaction)
         return NoReply(reason, transaction.attempts, detail, transaction.answered_from)

@@ -94,8 +94,7 @@ def _row(device: DeviceReport, now_us: int) -> tuple[str, ...]:
     why = device.reason
     if device.state in (State.DOWN, State.DEGRADED) and device.since_us is not None:
         why = f"{why}, for {duration((now_us - device.since_us) / 1e6)}"
-    if device.missing:
-        why = "; ".join(filter(None, (why, by_reason(device.missing))))
+    why = "; ".join(filter(None, (why, device.detail, by_reason(device.missing))))
     answers = device.rtt_ms is not None and device.state != State.DOWN
     rtt = f"{device.rtt_ms:.1f} ms" if answers else ""
     return (device.state, device.name, device.address, rtt, str(device.lacks or ""), why)
@@ -112,9 +111,10 @@ def _cut(text: str, width: int | None) -> str:
 def device_lines(device: DeviceReport, now_us: int) -> list[Line]:
     """All that is known of one device."""
     state = "not polled yet" if device.since_us is None else f"{device.state} for {duration((now_us - device.since_us) / 1e6)}"
+    why = "; ".join(filter(None, (state, _said(device.reason), device.detail)))
     lines = [
         *section("device", [Line(f"{device.name} ({device.address}), id {device.id}")]),
-        *section("state", [Line("; ".join(filter(None, (state, _said(device.reason)))), TONES[device.state]), *_advice(device)]),
+        *section("state", [Line(why, TONES[device.state]), *_advice(device)]),
         *section(
             "polled",
             [

@@ -45,7 +45,7 @@ class DeviceReport(msgspec.Struct, frozen=True):
 
     The rest as in Device and in Traits. `max_varbinds`: how many it is asked at once; `refused_at`: the fewest that it refuses.
     `mute`: OIDs never answered. `odd_replies`: what is odd about its replies, and accepted (snmp/wire/oddities.py).
-    `gap_s`: it answers one request in this time, and drops the others.
+    `detail`: more about why it is down. `gap_s`: it answers one request in this time, and drops the others.
     """
 
     id: str
@@ -65,6 +65,7 @@ class DeviceReport(msgspec.Struct, frozen=True):
     answers_from_elsewhere: bool
     odd_replies: list[str] = []
     gap_s: float | None = None
+    detail: str = ""
 
     @property
     def lacks(self) -> int:
@@ -202,6 +203,7 @@ def _report(device: Device) -> DeviceReport:
         answers_from_elsewhere=traits.any_address,
         odd_replies=sorted(device.odd_replies),
         gap_s=traits.gap_s or None,
+        detail=device.detail,
     )
 
 

@@ -126,7 +126,8 @@ def _devices(snapshot: Snapshot, now_us: int) -> list[Line]:
     shown = snapshot.troubled[:SHOWN_DEVICES]
     lines += [
         Line(
-            f"{device.state:<8}  {_named(device)}  {device.reason}, for {_since(device.since_us or now_us, now_us)}",
+            f"{device.state:<8}  {_named(device)}  {device.reason}, for {_since(device.since_us or now_us, now_us)}"
+            f"{'; ' if device.detail else ''}{device.detail}",
             TONES[device.state],
             indent=2,
         )

@@ -138,3 +138,12 @@ def test_a_silent_device_is_one_for_the_doctor_and_its_round_trip_is_a_former_on
 def test_reports_are_the_same_after_the_socket_and_anothers_are_none():
     assert decode_devices(encode_devices(FLEET)) == FLEET
     assert decode_devices(b"[{}]") is None
+
+
+def test_why_the_answers_of_a_device_are_discarded_stands_with_its_silence():
+    device = made("f", State.DOWN, reason="timeout")
+    device.detail = "its answers are discarded as unknown_id: a request-id that was never used"
+    (report,) = report_devices([device])
+    (row,) = [text for text, _ in table([report], NOW_US)][1:]
+    assert row.endswith(f"timeout, for 5 min; {device.detail}")
+    assert device.detail in plain(device_lines(report, NOW_US))
