@@ -43,6 +43,10 @@ _FIRMWARE_HINT: Final = "the device's own fault: look for newer firmware"
 _SLOW_HINT: Final = "it is slow, or loses much: look at the link to it; `towerops-agent snmp probe` measures it"
 _ROUTE_HINT: Final = "check the route to it (ip route get …), and at its address"
 _SAME_HINT: Final = "give it the same password and protocol at the device and in Towerops"
+_AWAY_HINT: Final = (
+    "it is read again once it is back; if it is gone for good, remove it in Towerops; if its name there is only your own label, "
+    "write the device's name in its place, or none"
+)
 _TWO_HINT: Final = "two devices at one address? Else restart its SNMP"
 
 
@@ -131,11 +135,7 @@ class Reason(_Word):
         *("unverified", Fault.DEVICE, "it is not known which interface this is: the device did not give its interfaces' names"),
         _SLOW_HINT,
     )
-    INTERFACE_AWAY = (
-        *("interface_away", Fault.DEVICE, "the device has no interface of this name"),
-        "it is read again once it is back; if it is gone for good, remove it in Towerops",
-    )
-
+    INTERFACE_AWAY = "interface_away", Fault.DEVICE, "the device has no interface of this name", _AWAY_HINT
     INTERFACE_AMBIGUOUS = (
         *("interface_ambiguous", Fault.DEVICE, "several interfaces have this name, and none of them stands out"),
         "give the device's interfaces names of their own",

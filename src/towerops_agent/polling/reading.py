@@ -16,7 +16,7 @@ import structlog
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device, replan
 from towerops_agent.polling.course.evidence import octets_of
-from towerops_agent.polling.course.interpret import interpret
+from towerops_agent.polling.course.interpret import interpret, lacking_items
 from towerops_agent.polling.course.news import (
     Ambiguous,
     AnswersElsewhere,
@@ -36,7 +36,7 @@ from towerops_agent.polling.course.traits import ATTEMPTS
 from towerops_agent.polling.interfaces import Verifier
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.session import Asker, Session
-from towerops_agent.snmp.wire.ber import Oid
+from towerops_agent.snmp.wire.ber import Oid, format_oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
 from towerops_agent.snmp.wire.message import Community, Request
 
@@ -44,6 +44,9 @@ log = structlog.get_logger()
 
 RESOLVE_AGAIN_S: Final = 300.0
 RESOLVE_WITHIN_S: Final = 5.0
+
+A_DAY_S: Final = 86_400.0
+SHOWN_ITEMS: Final = 3
 
 
 class DeviceAsker(Asker, Protocol):
@@ -273,7 +276,33 @@ class Poller:
         reading = await self._reader.read(device, within_s)
         for news in reading.news:
             _log(device, news)
+        if reading.poll is not None:
+            _log_lack(device, reading.missing, asyncio.get_running_loop().time())
         return PollResult(reading.poll, Counter(reading.missing.values()), reading.silence, reading.detail, reading.rtt_s)
+
+
+def _log_lack(device: Device, missing: Mapping[int, str], now_s: float) -> None:
+    """Log once a day which sensors and interfaces have been missing from each poll of that day."""
+    lacking = lacking_items(device.plan, missing)
+    still = lacking & device.lacking
+    if still and now_s - device.lacking_since_s < A_DAY_S:
+        device.lacking = still
+        return
+    if still:
+        items = [i for i in range(still.bit_length()) if still >> i & 1]
+        count = device.plan.sensor_count
+        first = [f"sensor {format_oid(device.plan.sensors[i])}" for i in items if i < count]
+        first += [f"interface {device.if_names[i - count] or device.if_indexes[i - count]}" for i in items if i >= count]
+        log.warning(
+            "sensors or interfaces have been missing for a day",
+            device=device.name,
+            address=device.address,
+            sensors=sum(i < count for i in items),
+            interfaces=sum(i >= count for i in items),
+            first=", ".join(first[:SHOWN_ITEMS]),
+            reasons=", ".join(sorted({missing[i if i < count else device.plan.interface_slots(i - count).start] for i in items})),
+        )
+    device.lacking, device.lacking_since_s = lacking, now_s
 
 
 def _log(device: Device, news: News) -> None:

@@ -13,7 +13,7 @@ from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, interface_colu
 from towerops_agent.polling.course.traits import WIDE
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.ber import child, parse_oid
 from towerops_agent.snmp.wire.message import ErrorStatus, Message, decode_message, encode_message, response
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
@@ -254,3 +254,30 @@ async def test_interfaces_whose_names_are_not_given_are_not_said_to_be_read():
     check = await examined(without_names, STEADY, sensors=0, interfaces=(1, 2))
     assert check.result is Result.FAILED
     assert "0 of 2 can be read; it is not known which interface this is" in check.found
+
+
+async def test_a_label_of_the_operators_own_is_told_apart_from_an_interface_that_is_gone():
+    """What the device has at that index is in the doctor's words, and what to do; the other interface can be read."""
+    values = {parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7)}
+    for index, name in ((1, b"eth1"), (2, b"sfp-sfpplus1")):
+        values |= {child(IF_NAME, index): (ber.OCTET_STRING, name), child(IF_DESCR, index): (ber.OCTET_STRING, name)}
+        values |= dict.fromkeys(interface_columns(index, WIDE, WIDE), (ber.COUNTER64, 7))
+    check = await examined(SimulatedDevice(values, COMMUNITY.encode()), sensors=0)
+    assert check.result is Result.WARNING
+    assert "has other interfaces at their indexes: 2 is sfp-sfpplus1, not eth2" in check.found
+    assert "1 of 2 can be read; the device has no interface of this name: interface 2 (eth2)" in check.found
+    assert "write the device's name in its place" in check.hint
+
+
+async def test_a_device_whose_answers_are_discarded_is_not_called_silent():
+    """It answers with request-ids of its own."""
+
+    def answers(datagram, _uptime_s):
+        message = decode_message(datagram)
+        reply = response(message.pdu, list(message.pdu.names), bytes([ber.TIME_TICKS]), [7])
+        reply.request_id ^= 0x01234567
+        return encode_message(Message(message.version, message.community, reply))
+
+    check = await examined(answers, STEADY)
+    assert check.result is Result.FAILED
+    assert "its answers are discarded as unknown_id: a request-id that was never used" in check.found

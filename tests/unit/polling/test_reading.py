@@ -372,3 +372,27 @@ def test_an_oid_that_blocks_the_device_is_found_within_a_few_polls_and_costs_onl
     results = poll(Blocking({HOST: simulated(SENSORS[:31])}), device, times=12)
     assert [result.missing for result, _ in results[6:]] == [{"timeout": 1}] * 6
     assert all(result.poll.values.count(None) == 1 for result, _ in results[6:])
+
+
+def test_what_is_missing_for_a_day_is_one_line_a_day():
+    """Of what has been missing all day: not of a sensor that comes and goes, nor of an interface that lacks one counter only."""
+    known = {parse_oid("1.3.6.1.2.1.1.3.0"): (ber.TIME_TICKS, 7), parse_oid("1.3.6.1.4.1.99999.1.0"): (ber.GAUGE32, 1)}
+    coming = {**known, parse_oid("1.3.6.1.4.1.99999.2.0"): (ber.GAUGE32, 1)}
+    octets = {parse_oid(f"1.3.6.1.2.1.31.1.1.1.6.{index}"): (ber.COUNTER64, 1) for index in (1,)}
+    device = devices.device(host=HOST, sensors=[f"1.3.6.1.4.1.99999.{n}.0" for n in (1, 2, 3)], interfaces=[1, 2])
+
+    async def main():
+        client = FakeClient()
+        poller = Poller(client, Planner())
+        for hour in range(73):
+            client.devices = {HOST: SimulatedDevice({**(known if hour % 5 else coming), **octets})}
+            await poller.poll(device, 60.0)
+            await asyncio.sleep(3600)
+
+    with structlog.testing.capture_logs() as lines:
+        virtual_time.run(main())
+    daily = [line for line in lines if line["event"] == "sensors or interfaces have been missing for a day"]
+    assert len(daily) == 3
+    for line in daily:
+        assert (line["sensors"], line["interfaces"], line["first"]) == (1, 1, "sensor 1.3.6.1.4.1.99999.3.0, interface 2")
+        assert set(line["reasons"].split(", ")) <= {"noSuchInstance", "noSuchObject"}

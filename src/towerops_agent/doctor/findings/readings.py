@@ -9,7 +9,7 @@ from typing import Final
 
 from towerops_agent.doctor.findings.check import Result
 from towerops_agent.model import Equipment
-from towerops_agent.polling.course.news import AnswersElsewhere, Moved, News, OddReplies, Paced, WorksAt
+from towerops_agent.polling.course.news import AnswersElsewhere, Gone, Moved, News, OddReplies, Paced, WorksAt
 from towerops_agent.polling.course.plan import PER_INTERFACE
 from towerops_agent.reasons import HIDDEN, Reason, reason_of
 from towerops_agent.snmp.wire.ber import format_oid
@@ -88,6 +88,9 @@ def shown(news: Iterable[News]) -> list[str]:
     texts += [f"at {item.address}, not at an address of its name before it" for item in news if isinstance(item, WorksAt)]
     texts += [item.oddity.text for item in news if isinstance(item, OddReplies)]
     texts += [f"answers one request in {item.gap_s:.1f} s" for item in news if isinstance(item, Paced) and item.gap_s is not None]
+    others = [f"{item.if_index} is {item.there}, not {item.if_name}" for item in news if isinstance(item, Gone) and item.there]
+    if others:
+        texts.append(f"has other interfaces at their indexes: {_some(others)}")
     moved = [f"{item.if_name} at {item.now} instead of {item.before}" for item in news if isinstance(item, Moved)]
     if moved:
         texts.append(f"has moved interfaces: {_some(moved)}")

@@ -16,6 +16,7 @@ from typing import Final
 
 from towerops_agent.model import Number, Poll
 from towerops_agent.polling.course.numeral import parse_numeral
+from towerops_agent.polling.course.plan import PER_INTERFACE, Plan
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.units import conversion, is_nothing
 from towerops_agent.reasons import Reason
@@ -246,6 +247,17 @@ def _parent(name: Oid) -> Oid:
     while end > 0 and name[end - 1] & 0x80:
         end -= 1
     return name[:end]
+
+
+def lacking_items(plan: Plan, missing: Mapping[int, str]) -> int:
+    """The sensors that lack their value, and the interfaces that lack both octets, as bits in the layout's order."""
+    lacking, first = 0, plan.sensor_count
+    for i in missing:
+        if i < first:
+            lacking |= 1 << i
+        elif (i - first) % PER_INTERFACE == 0 and i + 1 in missing:
+            lacking |= 1 << first + (i - first) // PER_INTERFACE
+    return lacking
 
 
 def carry_over(units: Sequence[str], before: Sequence[Oid], now: Sequence[Oid]) -> tuple[str, ...]:
