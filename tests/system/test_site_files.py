@@ -108,7 +108,7 @@ async def test_a_single_run_polls_once_and_says_what_was_refused(tmp_path: Path)
         assert await command("run", "--once", env=env | {"LOG_LEVEL": "error"}) == (0, "1 device polled, 0 metrics delivered\n")
         write(path, config["equipment"][0]["snmp"]["port"], more="  - {name: x}\n")
         status, text = await command("run", "--once", env=env | {"LOG_LEVEL": "error"})
-    assert (status, f"equipment x  refused: {path}:5:5: address is missing" in text) == (1, True)
+    assert (status, f"equipment x refused: {path}:5:5: address is missing" in text) == (1, True)
 
 
 @pytest.mark.parametrize("words", [(), ("mast",)])

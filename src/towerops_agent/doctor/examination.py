@@ -18,6 +18,7 @@ from towerops_agent.config.document.text import ConfigIntake, ConfigText
 from towerops_agent.config.kept import NoKeptDevices, is_at, is_called, read_devices
 from towerops_agent.counters import Counters
 from towerops_agent.doctor.database import check_database
+from towerops_agent.doctor.destination import NO_DESTINATION, check_destination
 from towerops_agent.doctor.device import Waits, check_devices
 from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.doctor.findings.fetch import CONFIG, Configured, check_api, check_clock, check_config, kept_config
@@ -26,6 +27,7 @@ from towerops_agent.doctor.settings import check_settings
 from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.model import Equipment, Secret
 from towerops_agent.settings import Settings
+from towerops_agent.site.document.site import Compiled
 from towerops_agent.site.files import SiteFiles, SiteUnreadable
 from towerops_agent.site.source import unusable
 from towerops_agent.snmp.client import SnmpClient
@@ -106,8 +108,13 @@ async def _agent_checks(
     for check in check_database(settings.database_path, settings.buffer_max_mb << 20):
         yield check
     if settings.site is not None:
-        yield check_clock(orders.now(), None)
-        configured = await asyncio.to_thread(_of_site, settings.site, orders)
+        compiled = await asyncio.to_thread(_compiled, settings.site)
+        destination = compiled.destination if isinstance(compiled, Compiled) else None
+        checks, ahead_s = ([NO_DESTINATION], None) if destination is None else await check_destination(destination)
+        yield check_clock(orders.now(), ahead_s)
+        for check in checks:
+            yield check
+        configured = await asyncio.to_thread(_of_site, compiled, orders)
         for check in configured.checks:
             yield check
         yield configured
@@ -127,12 +134,17 @@ async def _agent_checks(
     yield configured
 
 
-def _of_site(site: Path, orders: Orders) -> Configured:
-    """The configuration that the site files make."""
+def _compiled(site: Path) -> Compiled | SiteUnreadable:
     try:
-        compiled = SiteFiles(site).read()
+        return SiteFiles(site).read()
     except SiteUnreadable as error:
-        found, wanted = split_expected(str(error))
+        return error
+
+
+def _of_site(compiled: Compiled | SiteUnreadable, orders: Orders) -> Configured:
+    """The configuration that the site files make."""
+    if isinstance(compiled, SiteUnreadable):
+        found, wanted = split_expected(str(compiled))
         return Configured([Check(CONFIG, Result.FAILED, found, f"expected {wanted}" if wanted else "")])
     if compiled.config is None:
         return Configured([Check(CONFIG, Result.FAILED, unusable(compiled), "the agent goes on with the configuration before")])

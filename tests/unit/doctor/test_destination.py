@@ -1,0 +1,62 @@
+"""The doctor asks the destination, with a request that holds nothing, and says what to correct."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from towerops_agent.doctor.destination import check_destination
+from towerops_agent.doctor.findings.check import Result
+from towerops_agent.model import Secret
+from towerops_agent.site.document.destination import Destination
+
+TOKEN = "token-of-the-doctor-2b"
+
+
+@asynccontextmanager
+async def receiver(answer: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Answers each request so; its URL, and what it was asked."""
+    asked: list[bytes] = []
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/v1/write", asked
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+async def test_one_that_accepts_is_well_and_its_clock_is_compared():
+    date = b"Date: Thu, 26 Nov 2020 00:00:00 GMT\r\n"
+    async with receiver(b"HTTP/1.1 204 No Content\r\n" + date + b"Connection: close\r\n\r\n") as (url, asked):
+        (check,), ahead_s = await check_destination(Destination("p", url, bearer=Secret(TOKEN)))
+    assert (check.result, check.found.startswith(f"p, {url} accepts remote write, ")) == (Result.OK, True)
+    assert ahead_s is not None
+    assert ahead_s > 86_400
+    assert b"x-prometheus-remote-write-version: 0.1.0" in asked[0].lower()
+    assert f"bearer {TOKEN}".encode() in asked[0].lower()
+
+
+async def test_what_is_to_be_corrected_is_said_and_no_secret():
+    body = f"no {TOKEN}".encode()
+    head = b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with receiver(head + body) as (url, _):
+        (check,), _ = await check_destination(Destination("p", url, bearer=Secret(TOKEN)))
+    assert (check.result, check.found) == (Result.FAILED, f"p, {url}: the credentials are refused (401)")
+    assert check.hint == "are they right, and may they write?"
+
+
+async def test_nobody_there_and_a_missing_certificate():
+    (check,), _ = await check_destination(Destination("p", "http://127.0.0.1:9/write"))
+    assert (check.result, check.found) == (Result.FAILED, "p, http://127.0.0.1:9/write: no connection")
+    (check,), _ = await check_destination(Destination("p", "https://127.0.0.1:9/write", ca_file="/none.pem"))
+    assert (check.result, "ca_file /none.pem can't be read" in check.found) == (Result.FAILED, True)
