@@ -1,0 +1,133 @@
+"""The remote write client against real servers: TLS, client certificates, credentials, headers, and answers that are none."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from contract.scripted_server import ScriptedServer, answer
+from towerops_agent.api.wire.outcomes import Accepted, Unavailable
+from towerops_agent.destinations.client import RemoteWriteClient
+from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, WriteOutcome
+from towerops_agent.errors import SettingsError
+from towerops_agent.model import Secret
+from towerops_agent.site.document.destination import Destination
+
+OK = answer(204)
+TOKEN = "token-of-prometheus-71"
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    for name in ("https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(ca: trustme.CA, tmp_path: Path) -> str:
+    file = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(str(file))
+    return str(file)
+
+
+async def sent(server: ScriptedServer, tls: ssl.SSLContext | None = None, **more) -> WriteOutcome:
+    async with server.serve(tls) as url, RemoteWriteClient(Destination("p", f"{url}/api/v1/write", **more)) as client:
+        return await client.send(b"snappy's octets")
+
+
+def server_side(ca: trustme.CA, *, asks: bool = False) -> ssl.SSLContext:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(tls)
+    if asks:
+        ca.configure_trust(tls)
+        tls.verify_mode = ssl.CERT_REQUIRED
+    return tls
+
+
+async def test_a_request_is_what_the_specification_asks_for():
+    server = ScriptedServer([OK])
+    headers = (("X-Scope-OrgID", "north"),)
+    assert await sent(server, bearer=Secret(TOKEN), headers=headers) == Accepted(204)
+    (asked,) = server.asked
+    assert (asked.method, asked.path, asked.body) == ("POST", "/api/v1/write", b"snappy's octets")
+    wanted = {
+        "content-type": "application/x-protobuf",
+        "content-encoding": "snappy",
+        "x-prometheus-remote-write-version": "0.1.0",
+        "authorization": f"Bearer {TOKEN}",
+        "x-scope-orgid": "north",
+    }
+    assert {name: asked.headers[name] for name in wanted} == wanted
+    assert asked.headers["user-agent"].startswith("towerops-agent/")
+
+
+async def test_a_user_and_a_password_are_basic_authentication():
+    server = ScriptedServer([OK])
+    await sent(server, user=("poller", Secret("päss")))
+    assert server.asked[0].headers["authorization"] == "Basic cG9sbGVyOnDDpHNz"
+
+
+async def test_a_private_authority_is_trusted_if_it_is_named_and_else_the_site_files_key_is_said(ca, ca_file):
+    assert await sent(ScriptedServer([OK]), server_side(ca), ca_file=ca_file) == Accepted(204)
+    server = ScriptedServer([OK])
+    outcome = await sent(server, server_side(ca))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.reason.endswith("if it is yours, name it with ca_file")
+    assert server.asked == []
+
+
+async def test_a_client_certificate_is_presented(ca, ca_file, tmp_path):
+    certificate = ca.issue_cert("agent.example.net")
+    cert, key = tmp_path / "agent.pem", tmp_path / "agent.key"
+    certificate.cert_chain_pems[0].write_to_path(str(cert))
+    certificate.private_key_pem.write_to_path(str(key))
+    files = {"ca_file": ca_file, "client_cert": str(cert), "client_key": str(key)}
+    assert await sent(ScriptedServer([OK]), server_side(ca, asks=True), **files) == Accepted(204)
+    outcome = await sent(ScriptedServer([OK]), server_side(ca, asks=True), ca_file=ca_file)
+    assert isinstance(outcome, Unavailable)
+
+
+async def test_a_file_that_is_not_there_is_said_by_the_site_files_key():
+    with pytest.raises(SettingsError, match=r"^ca_file /none\.pem can't be read: No such file"):
+        await sent(ScriptedServer([OK]), ca_file="/none.pem")
+
+
+async def test_a_redirect_is_not_followed():
+    server = ScriptedServer([answer(302, Location="https://elsewhere.example/")])
+    outcome = await sent(server, bearer=Secret(TOKEN))
+    assert isinstance(outcome, Misconfigured)
+    assert "redirected to https://elsewhere.example/" in outcome.reason
+    assert len(server.asked) == 1
+
+
+async def test_a_receiver_that_echoes_the_credentials_shows_them_to_nobody():
+    server = ScriptedServer([answer(400, f"out of order sample from Bearer {TOKEN}\r\n\x1b[31m".encode())])
+    outcome = await sent(server, bearer=Secret(TOKEN))
+    assert outcome == TooLate(400, "out of order sample from Bearer *** [31m", by_time=False)
+
+
+async def test_a_long_answer_is_cut_and_an_answer_that_is_cut_is_none():
+    outcome = await sent(ScriptedServer([answer(503, b"x" * 1_000_000, Retry_After="7")]))
+    assert isinstance(outcome, Unavailable)
+    assert (len(outcome.reason) < 400, outcome.status, outcome.retry_after_s) == (True, 503, 7.0)
+    outcome = await sent(ScriptedServer(["cut"]))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.status is None
+
+
+async def test_the_receivers_clock_is_known_from_its_answer():
+    server = ScriptedServer([answer(204, Date="Thu, 26 Nov 2020 00:00:00 GMT"), answer(204)])
+    async with server.serve() as url, RemoteWriteClient(Destination("p", url)) as client:
+        assert client.ahead_s is None
+        await client.send(b"")
+        ahead_s = client.ahead_s
+        await client.send(b"")
+        assert client.ahead_s == ahead_s
+    assert ahead_s is not None
+    assert ahead_s > 86_400
