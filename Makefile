@@ -3,7 +3,7 @@
 # make test-pythons  the suite with each Python that the machine has; see tools/test-pythons for Debian's
 # make dist   the wheels and the source archive, into dist/, their metadata checked
 # make check  the gate: formatting, lint, types (of the page's JavaScript too, with npm), layers, words, workflows, metadata
-# make bench  the benchmarks, some 30 minutes; FULL=1: the long ones, some hours
+# make bench  the benchmarks, half an hour or more; FULL=1: the long ones, some hours
 # make mutants  small changes of the pure directories that no test notices, some hours; DIRECTORIES=snmp/wire MINUTES=10: a part
 # Each does its own set-up. Set PYTHON to choose the interpreter (3.11 or later).
 
