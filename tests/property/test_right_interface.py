@@ -119,7 +119,8 @@ class Lossy(FakeClient):
 
 def moved(rows, how, by, part):
     """The rows after a move that nothing signals: each counter of the new rows is larger than that of the old."""
-    named = {number: Row(number, f"eth{number}".encode()) for number in range(1, 2 * len(rows) + by + 2)}
+    most = max(2 * len(rows), *(row.number for row in rows.values()))
+    named = {number: Row(number, f"eth{number}".encode()) for number in range(1, most + by + 2)}
     if how == "shift":
         return {index: named[row.number + by] for index, row in rows.items()}
     if how == "one":

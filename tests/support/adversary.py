@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, Plan, Planner, interface_columns
 from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.stepping import predecessor
 from towerops_agent.polling.course.traits import UNKNOWN, WIDE, Traits
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import Oid, child, parse_oid
+from towerops_agent.snmp.wire.ber import Oid, child, parse_oid, subidentifiers
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Pdu, PduType, Request, Value, error_name
 
@@ -93,6 +94,7 @@ class Adversary:
         self.refused: defaultdict[Oid, set[str]] = defaultdict(set)  # why it said nothing
         self.unreadable: set[Oid] = set()
         self.told: list[str] = []
+        self.denied: set[Oid] = set()  # what it gives by GETNEXT only
         self.passing: list[Oid] = []  # what it has in its first poll alone
         self._behaviours: Iterator[Behaviour] = cycle(behaviours)
 
@@ -101,6 +103,8 @@ class Adversary:
         kind, n, status = next(self._behaviours)
         self.told.append(kind)
         names = list(request.names)
+        if request.type is PduType.GET_NEXT:
+            return self._next(names, kind, status)
         if kind in ("silent", "unreachable"):
             reason = "timeout" if kind == "silent" else kind
             self._refuse(names, reason)
@@ -113,13 +117,33 @@ class Adversary:
             return self._error(names, status, n, names)
         return self._reply(names, kind, n)
 
+    def _next(self, names: list[Oid], kind: str, status: int) -> Answer:
+        """What follows each name of what it has; an error or silence, if that is its behaviour."""
+        wanted = [name for name in self.held if predecessor(name) in names]
+        if kind in ("silent", "unreachable"):
+            self._refuse(wanted, reason := "timeout" if kind == "silent" else kind)
+            return NoReply(reason, 1)
+        if kind == "error":
+            self._refuse(wanted, error_name(status or ErrorStatus.genErr))
+            nulls = bytes([ber.NULL]) * len(names), [None] * len(names)
+            return Reply(Pdu(PduType.RESPONSE, 1, status or ErrorStatus.genErr, 1, names, *nulls), 0.01, 1)
+        there = sorted((name for name, (tag, _) in self.held.items() if tag < ber.NO_SUCH_OBJECT), key=subidentifiers)
+        rows: list[tuple[Oid, int, Value]] = []
+        for name in names:
+            after = next((other for other in there if subidentifiers(other) > subidentifiers(name)), None)
+            rows.append((name, ber.END_OF_MIB_VIEW, None) if after is None else (after, *self.held[after]))
+            if after in wanted and after is not None:
+                self.given[after] = self.held[after]
+        columns = [row[0] for row in rows], bytes(row[1] for row in rows), [row[2] for row in rows]
+        return Reply(Pdu(PduType.RESPONSE, 1, 0, 0, *columns), 0.01, 1)
+
     def _error(self, names: list[Oid], status: int, index: int, back: list[Oid]) -> Reply:
         self._refuse(names, error_name(status))
         nulls = [None] * len(back)
         return Reply(Pdu(PduType.RESPONSE, 1, status, index, back, bytes([ber.NULL]) * len(back), [*nulls]), 0.01, 1)
 
     def _reply(self, names: list[Oid], kind: str, n: int) -> Reply:
-        rows = [(name, *self.held[name]) for name in names]
+        rows = [(name, *(self.held[name] if name not in self.denied else hold("noSuchInstance", 0))) for name in names]
         at = n % len(rows)
         if kind == "shuffled":
             rows = rows[at:] + rows[:at][::-1]
@@ -176,6 +200,7 @@ def devices(draw: st.DrawFn, behaviours: st.SearchStrategy[Behaviour] = BEHAVIOU
     )
     plan = Planner().plan(sensors, if_indexes, traits.widths, traits.max_varbinds)
     adversary = Adversary(held, draw(st.lists(behaviours, min_size=1, max_size=25)))
+    adversary.denied = set(draw(st.lists(st.sampled_from(sorted(held)), max_size=8))) if draw(st.booleans()) else set()
     adversary.passing = draw(st.lists(st.sampled_from(sorted(held)), max_size=8)) if draw(st.booleans()) else []
     return adversary, plan, traits
 

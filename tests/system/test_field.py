@@ -20,8 +20,8 @@ LONG = ("10-", "13-", "15-", "16-", "18-", "21-", "22-", "34-")
 pytestmark = pytest.mark.skipif(not CASES, reason=NO_RECORDINGS)
 
 
-OPEN = ("26-", "39-")
-"""Field names that the contract does not have; values that only GETNEXT gives, which the agent does not ask for yet."""
+OPEN = ("26-",)
+"""Field names that the contract does not have."""
 
 
 def marks(case: Path) -> list[pytest.MarkDecorator]:

@@ -20,7 +20,7 @@ from towerops_agent.polling.course.news import (
     Restarted,
 )
 from towerops_agent.polling.course.plan import Planner, make_plan
-from towerops_agent.polling.course.progress import ABSENT, PollProgress
+from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.traits import (
     AMBIGUOUS,
     ATTEMPTS,
@@ -122,7 +122,7 @@ class Verifier:
             return dict.fromkeys(named, Reason.UNVERIFIED)
         withheld: dict[int, str] = {i: _WITHHELD[marks[i]] for i in named if marks[i] in _WITHHELD}
         for i in [i for i in withheld if marks[i] == NOTHING]:
-            if all(progress.tags[progress.slots[slot]] in (0, *ABSENT) for slot in progress.plan.interface_slots(i)):
+            if all(progress.tags[progress.slots[slot]] in (0, *ber.ABSENT) for slot in progress.plan.interface_slots(i)):
                 del withheld[i]  # nothing to withhold: the device's own answer counts
         return withheld | dict.fromkeys(self._unproven, Reason.UNVERIFIED)
 

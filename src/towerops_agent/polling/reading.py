@@ -21,6 +21,7 @@ from towerops_agent.polling.course.news import (
     Ambiguous,
     AnswersElsewhere,
     Back,
+    ByNext,
     Gone,
     Moved,
     News,
@@ -157,6 +158,7 @@ class _Course:
         self._deadline = asyncio.get_running_loop().time() + within_s
         device, traits = self._device, self._device.traits
         learned = (traits.widths, traits.max_varbinds, traits.riding)
+        by_next = (traits.by_next, traits.next_only)
         verifier = Verifier(device, self._planner, self._ask, self._is_over, self._news)
         await verifier.prepare()
         progress = await self._read_all()
@@ -166,6 +168,8 @@ class _Course:
             withheld = verifier.withheld(progress)
             device.octets = octets_of(progress, device.octets) if device.if_indexes else None
         progress.finish()
+        if (traits.by_next, traits.next_only) != by_next:
+            self._news.append(ByNext(0 if traits.next_only else len(traits.by_next)))
         if (traits.widths, traits.max_varbinds, traits.riding) != learned:
             replan(device, self._planner, device.plan.if_indexes)
         interpretation = interpret(progress, device.layout, started_at_us, withheld, traits.units)
@@ -318,6 +322,8 @@ def _log(device: Device, news: News) -> None:
             line.info("device no longer drops requests that come soon")
         case Paced(gap_s):
             line.warning("device drops requests that come too soon, asked at its pace from now on", gap_s=gap_s)
+        case ByNext(oids):
+            line.warning("device gives by GETNEXT what it denies by GET, asked that way from now on", oids=oids or "all")
         case Restarted():
             line.info("device has restarted, its interfaces are looked up again")
         case Gone(name, if_index, there):

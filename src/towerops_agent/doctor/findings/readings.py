@@ -9,7 +9,7 @@ from typing import Final
 
 from towerops_agent.doctor.findings.check import Result
 from towerops_agent.model import Equipment
-from towerops_agent.polling.course.news import AnswersElsewhere, Gone, Moved, News, OddReplies, Paced, WorksAt
+from towerops_agent.polling.course.news import AnswersElsewhere, ByNext, Gone, Moved, News, OddReplies, Paced, WorksAt
 from towerops_agent.polling.course.plan import PER_INTERFACE
 from towerops_agent.reasons import HIDDEN, Reason, reason_of
 from towerops_agent.snmp.wire.ber import format_oid
@@ -91,6 +91,7 @@ def shown(news: Iterable[News]) -> list[str]:
     others = [f"{item.if_index} is {item.there}, not {item.if_name}" for item in news if isinstance(item, Gone) and item.there]
     if others:
         texts.append(f"has other interfaces at their indexes: {_some(others)}")
+    texts += ["only to GETNEXT what it denies by GET" for item in news if isinstance(item, ByNext)]
     moved = [f"{item.if_name} at {item.now} instead of {item.before}" for item in news if isinstance(item, Moved)]
     if moved:
         texts.append(f"has moved interfaces: {_some(moved)}")

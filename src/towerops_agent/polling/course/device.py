@@ -247,6 +247,8 @@ class _Learned(msgspec.Struct, array_like=True):
     units: tuple[str, ...] = ()
     odd_replies: frozenset[str] = frozenset()
     gap_s: float = 0.0
+    by_next: frozenset[bytes] = frozenset()
+    next_only: bool = False
 
 
 _KEPT: Final = tuple(name for name in _Learned.__struct_fields__ if name in {trait.name for trait in fields(Traits)})

@@ -19,7 +19,6 @@ from typing import Final
 
 from towerops_agent.polling.course.evidence import folded, is_exactly, is_name, readings, shown
 from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, NARROW_OCTETS, WIDE_OCTETS
-from towerops_agent.polling.course.progress import ABSENT
 from towerops_agent.polling.course.traits import (
     AMBIGUOUS,
     AWAY,
@@ -319,7 +318,7 @@ class _Search:
     def _is_nameless(self, i: int) -> bool:
         """Whether the device said that it has neither of both names for the configured index."""
         known = [self._known.get(child(column, self._configured(i))) for column in (IF_NAME, IF_DESCR)]
-        return all(found is not None and (found[0] in ABSENT or found[1] == b"") for found in known)
+        return all(found is not None and (found[0] in ber.ABSENT or found[1] == b"") for found in known)
 
     def _name_at(self, index: int) -> str:
         for column in (IF_NAME, IF_DESCR):

@@ -37,6 +37,13 @@ class Paced:
 
 
 @dataclass(frozen=True, slots=True)
+class ByNext:
+    """The device gives these OIDs by GETNEXT and denies them by GET, so they are asked that way. `oids`: how many; 0: all."""
+
+    oids: int
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted:
     """The device has restarted since it was last read."""
 
@@ -75,4 +82,4 @@ class Back:
     if_index: int
 
 
-News = AnswersElsewhere | WorksAt | OddReplies | Paced | Restarted | Moved | Gone | Ambiguous | Back
+News = AnswersElsewhere | WorksAt | OddReplies | Paced | ByNext | Restarted | Moved | Gone | Ambiguous | Back

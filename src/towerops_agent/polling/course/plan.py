@@ -57,13 +57,15 @@ _VALUE_OCTETS: Final = 11
 class Ask:
     """One request of a poll, and the column of each of its varbinds.
 
-    `again`: it was asked before, and lost. `attempts`: how often it is sent before it counts as unanswered.
+    `again`: it was asked before, and lost. `attempts`: how often it is sent before it counts as unanswered. `by_next`: it is sent
+    as a GETNEXT.
     """
 
     request: Request
     columns: Sequence[int]
     again: bool = False
     attempts: int = ATTEMPTS
+    by_next: bool = False
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

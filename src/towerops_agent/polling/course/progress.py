@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, Ask, Plan
+from towerops_agent.polling.course.stepping import Steps, as_get, as_next
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE, Traits
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
@@ -17,9 +18,7 @@ from towerops_agent.snmp.wire.ber import Oid, child
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, Request, error_name
 
-ABSENT = frozenset((ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW))
-
-_SAID_ABSENT = ABSENT | {ber.NULL}
+_SAID_ABSENT = ber.ABSENT | {ber.NULL}
 
 _DENIED = frozenset((ErrorStatus.authorizationError, ErrorStatus.noAccess))
 """Errors about the requester: if they name no varbind, asking for fewer would be refused too (RFC 3416 §4.2.1)."""
@@ -62,17 +61,37 @@ class PollProgress:
         self._singles = 0  # how many of one varbind were
         self._is_baffled = False  # whether a request of several was refused without a true index
         self._shrunk = False
+        self._plain: Ask | None = None  # the request that was sent as a GETNEXT
+        self._steps: Steps | None = None  # what GET did not give asked by GETNEXT, once all else is answered
+        self._step: Ask | None = None
         if not traits.answers:
             self._probing = self._probe(1)
 
     def next_ask(self) -> Ask | None:
         """The next request; None: the poll is over. Pass it to `take` with its answer."""
+        ask = self._next()
+        if ask is None or not self._is_by_next(ask):
+            return ask
+        self._plain = ask
+        return as_next(ask)
+
+    def _is_by_next(self, ask: Ask) -> bool:
+        by_next = self._traits.by_next
+        return ask.by_next or self._traits.next_only or (bool(by_next) and by_next.issuperset(ask.request.names))
+
+    def _next(self) -> Ask | None:
         if self._probing is not None:
             return self._probing
         if not self._queue and not self._fallen_back:
             self._fall_back()
         if not self._queue:
-            return None
+            if self._steps is None:
+                self._steps = Steps(self._traits)
+                if self.heard:
+                    sensors = dict.fromkeys((0, *self.slots[: self.plan.sensor_count]))
+                    self._steps.begin(sensors, self.names, self.tags, self.failures)
+            self._step = self._steps.next()
+            return self._step
         ask = self._queue.popleft()
         while self._traits.apart and self._put_apart(ask):
             ask = self._queue.popleft()
@@ -95,6 +114,14 @@ class PollProgress:
 
     def take(self, ask: Ask, answer: Answer) -> None:
         """Process the answer to `ask`."""
+        if ask.by_next and self._plain is not None:
+            ask = self._plain
+            answer = as_get(ask, answer)
+            if ask is self._step and self._steps is not None:
+                for column, tag, value in self._steps.take(ask, answer):
+                    self.failures.pop(column, None)
+                    self._put(column, tag, value, answer.received_us if isinstance(answer, Reply) else 0)
+                return
         probe = ask is self._probing
         self._probing = None
         if isinstance(answer, NoReply):
@@ -110,11 +137,14 @@ class PollProgress:
         if self._unheard:
             self._unheard.difference_update(ask.columns)
         self._hear(ask, answer)
+        if probe and ask.by_next and self.uptime is not None:
+            self._traits.next_only = True
 
     def stop(self, reason: str) -> None:
         """End the poll: all unanswered columns fail for `reason`."""
         self._queue.clear()
         self._fallen_back = True
+        self._steps = Steps(self._traits)
         if self.heard or self._traits.borne:
             suspects = self._suspect.columns if self._suspect is not None else self._unheard
             fell_silent = () if self._traits.is_paced else suspects  # else they only came too soon
@@ -169,12 +199,15 @@ class PollProgress:
     def _probe(self, attempts: int) -> Ask:
         """The smallest question: the device's sysUpTime. One that does not answer that is asked for the plan's first value.
 
-        A device that was never heard is asked for both by turns.
+        A device that was never heard is asked for both by turns, and by GETNEXT.
         """
         traits = self._traits
         shy = SYS_UP_TIME in traits.mute
         if not traits.answers and traits.uptime is None and not traits.borne:
-            shy, traits.probe_turn = traits.probe_turn, not traits.probe_turn
+            turn, traits.probe_turn = traits.probe_turn, (traits.probe_turn + 1) % 3
+            if turn == 2:
+                return Ask(_PROBE, (0,), attempts=attempts, by_next=True)
+            shy = turn == 1
         if shy and len(self.names) > 1:
             return Ask(Request((self.names[1],)), (1,), attempts=attempts)
         return Ask(_PROBE, (0,), attempts=attempts)
@@ -201,13 +234,17 @@ class PollProgress:
         traits, names = self._traits, self.names
         mute = [c for c in ask.columns if names[c] in traits.mute] if ask.attempts > 1 else []
         refused = [c for c in ask.columns if names[c] in traits.refused_names and c not in mute] if len(ask.columns) > 1 else []
-        kept = {*mute, *refused}
+        by_next = [c for c in ask.columns if names[c] in traits.by_next and c not in mute]
+        by_next = by_next if len(by_next) < len(ask.columns) else []
+        kept = {*mute, *refused, *by_next}
         fresh = ask.attempts > 1 and not ask.again
         suspects = [c for c in ask.columns if names[c] in traits.suspects and c not in kept] if fresh else []
-        if not (mute or refused or suspects):
+        if not (mute or refused or suspects or by_next):
             return False
         kept.update(suspects)
         rest = [column for column in ask.columns if column not in kept]
+        if by_next:
+            self._queue.append(self._ask(by_next, ask.again))
         self._queue.extend(self._ask([column]) for column in refused)
         self._queue.extend(Ask(Request((names[column],)), (column,), attempts=1) for column in mute)
         if suspects:

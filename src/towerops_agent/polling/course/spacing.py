@@ -31,7 +31,7 @@ PRECISION: Final = 0.06
 TRY_EACH: Final = 32
 """One of so many requests is sent at once, to see whether the device still drops it."""
 
-TRY_BELOW: Final = 0.8
+TRY_BELOW: Final = 0.7
 """How far below the known gap a shorter one is looked for then, as a share of what was too short."""
 
 
@@ -123,8 +123,8 @@ class Spacing:
         else:
             self.heard += 1
         self.lost += late
-        if late:  # the gap has grown, or it was loss
-            self.gap_s = min(self.gap_s * (1 + PRECISION * late**2 / 2), MOST_GAP_S)
+        if late:  # the gap has grown, or it was loss: the more in a row, the less likely
+            self.gap_s = min(self.gap_s * (1 + PRECISION * max(late * (late - 1) / 2, 1 / 6)), MOST_GAP_S)
         self.sent_s, self.heard_s = sent_s, heard_s
         loss = (self.lost + 1) / (self.heard + self.lost + 2)
         self.is_certain = self.is_certain or loss**self.dropped < CHANCE

@@ -91,8 +91,10 @@ class Traits:
     `refused_names`: OIDs that it answers with an error even when asked singly: asked last, one by one, so that they spoil no
     other.
     `suspects`: OIDs that were asked when it fell silent for long: asked last, in halves, until the one that blocks it is found.
+    `by_next`: OIDs that it denies by GET and gives by GETNEXT, asked so from now on; `once_by_next`: seen once. `not_by_next`:
+    OIDs that it gives by neither. `next_only`: it answers no GET at all.
     `index_lies`: its error-index has named an OID that it has. `absence_holds`: what it says to be absent is.
-    `probe_turn`: a device that was never heard is probed by its sysUpTime, or by another OID.
+    `probe_turn`: a device that was never heard is probed by its sysUpTime, by another OID, or by GETNEXT.
     `any_address`: it answers from another address than it is asked at.
     `units`: the unit in which each sensor's text was first read; see interpret.Scales.
     `answers`: whether the last poll got any answer; a silent device is probed before it is polled.
@@ -119,7 +121,11 @@ class Traits:
     suspects: frozenset[Oid] = frozenset()
     index_lies: bool = False
     absence_holds: bool = False
-    probe_turn: bool = False
+    probe_turn: int = 0
+    by_next: frozenset[Oid] = frozenset()
+    once_by_next: frozenset[Oid] = frozenset()
+    not_by_next: frozenset[Oid] = frozenset()
+    next_only: bool = False
     any_address: bool = False
     answers: bool = True
     units: tuple[str, ...] = ()
@@ -211,12 +217,25 @@ class Traits:
     @property
     def apart(self) -> bool:
         """Whether there are OIDs that are to be asked behind the others."""
-        return bool(self.mute or self.refused_names or self.suspects)
+        return bool(self.mute or self.refused_names or self.suspects or self.by_next)
 
     def refuse(self, name: Oid) -> None:
         """The device refuses this OID by itself."""
         if len(self.refused_names) < MOST_REFUSED:
             self.refused_names |= {name}
+
+    def stepped(self, name: Oid, gave: bool) -> None:
+        """Note whether the device gave an OID by GETNEXT that it denied by GET: twice, and it is asked that way."""
+        if not gave:
+            if len(self.not_by_next) < MOST_REFUSED:
+                self.not_by_next |= {name}
+        elif name not in self.once_by_next:
+            self.once_by_next |= {name}
+        else:
+            self.once_by_next -= {name}
+            self.by_next |= {name}
+            self.mute -= {name}
+            self.refused_names -= {name}
 
     def clear(self, names: Sequence[Oid], alone: bool) -> None:
         """Note that these were answered. `alone`: a single one, with a value."""
@@ -247,7 +266,8 @@ class Traits:
         self.widths = bytes([width]) * len(self.widths)
         self.sizes = STARTING_VARBINDS, 0, None, None
         self.mute = self.refused_names = self.suspects = frozenset()
-        self.index_lies = self.absence_holds = False
+        self.by_next = self.once_by_next = self.not_by_next = frozenset()
+        self.index_lies = self.absence_holds = self.next_only = False
         self.spacing = None
 
     def doubt(self) -> None:

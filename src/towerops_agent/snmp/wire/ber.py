@@ -31,6 +31,7 @@ UINTEGER32: Final = 0x47  # RFC 1442's, obsolete; the same octets as Gauge32
 NO_SUCH_OBJECT: Final = 0x80
 NO_SUCH_INSTANCE: Final = 0x81
 END_OF_MIB_VIEW: Final = 0x82
+ABSENT: Final = frozenset((NO_SUCH_OBJECT, NO_SUCH_INSTANCE, END_OF_MIB_VIEW))
 
 _OPAQUE_TAG: Final = 0x9F
 """The first of the two octets of the tag that an Opaque contains; the second is the kind of number."""

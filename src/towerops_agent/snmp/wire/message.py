@@ -343,7 +343,7 @@ _UNSIGNED_MAXIMUM: Final = {
 }
 _MAXIMA: Final = [math.inf if tag == ber.OCTET_STRING else _UNSIGNED_MAXIMUM.get(tag, -1) for tag in range(256)]
 _OCTETS: Final = frozenset((ber.OCTET_STRING, ber.OBJECT_IDENTIFIER, ber.IP_ADDRESS, ber.OPAQUE, ber.NSAP_ADDRESS))
-_EMPTY: Final = frozenset((ber.NULL, ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW))
+_EMPTY: Final = ber.ABSENT | {ber.NULL}
 
 
 def encode_value(tag: int, value: Value) -> bytes:

@@ -46,6 +46,8 @@ class DeviceReport(msgspec.Struct, frozen=True):
     The rest as in Device and in Traits. `max_varbinds`: how many it is asked at once; `refused_at`: the fewest that it refuses.
     `mute`: OIDs never answered. `odd_replies`: what is odd about its replies, and accepted (snmp/wire/oddities.py).
     `detail`: more about why it is down. `gap_s`: it answers one request in this time, and drops the others.
+    `by_next`: OIDs that only GETNEXT gives.
+    `next_only`: it answers no GET.
     """
 
     id: str
@@ -66,6 +68,8 @@ class DeviceReport(msgspec.Struct, frozen=True):
     odd_replies: list[str] = []
     gap_s: float | None = None
     detail: str = ""
+    by_next: int = 0
+    next_only: bool = False
 
     @property
     def lacks(self) -> int:
@@ -204,6 +208,8 @@ def _report(device: Device) -> DeviceReport:
         odd_replies=sorted(device.odd_replies),
         gap_s=traits.gap_s or None,
         detail=device.detail,
+        by_next=len(traits.by_next),
+        next_only=traits.next_only,
     )
 
 
@@ -258,9 +264,11 @@ def slowest_devices(devices: Iterable[Device]) -> list[DeviceReport]:
 
 def limited_devices(devices: Iterable[Device]) -> list[DeviceReport]:
     """The devices with learned limits that cost more requests; MOST_DEVICES at most."""
-    limited = (
-        device
-        for device in devices
-        if (traits := device.traits).refused_at or traits.mute or traits.any_address or device.odd_replies or traits.gap_s
-    )
+    limited = (device for device in devices if _is_limited(device))
     return report_devices(islice(limited, MOST_DEVICES))
+
+
+def _is_limited(device: Device) -> bool:
+    traits = device.traits
+    sizes, manners = traits.refused_at or traits.mute, traits.any_address or device.odd_replies
+    return bool(sizes or manners or traits.gap_s or traits.by_next or traits.next_only)

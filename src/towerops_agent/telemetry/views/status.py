@@ -170,6 +170,10 @@ def limits(device: DeviceReport) -> str:
     learned += [Oddity(word).text for word in device.odd_replies if word in _ODDITIES]
     if device.gap_s is not None:
         learned.append(f"answers one request in {device.gap_s:.1f} s")
+    if device.next_only:
+        learned.append("answers GETNEXT only")
+    elif device.by_next:
+        learned.append(f"gives {counted(device.by_next, 'OID')} by GETNEXT only")
     return "; ".join(learned)
 
 

@@ -5,7 +5,7 @@ import pytest
 from towerops_agent.doctor.findings.check import Result
 from towerops_agent.doctor.findings.readings import Gap, Gaps, find_gaps, shown
 from towerops_agent.model import Equipment, Interface, Sensor
-from towerops_agent.polling.course.news import AnswersElsewhere, Moved, OddReplies, Paced, Restarted, WorksAt
+from towerops_agent.polling.course.news import AnswersElsewhere, ByNext, Moved, OddReplies, Paced, Restarted, WorksAt
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.oddities import Oddity
@@ -72,6 +72,7 @@ def test_news_are_where_it_answers_from_and_what_has_moved():
     assert shown([AnswersElsewhere("10.0.0.9")]) == ["from another address (10.0.0.9)"]
     assert shown([WorksAt("10.0.0.9")]) == ["at 10.0.0.9, not at an address of its name before it"]
     assert shown([OddReplies(Oddity.EXTRA_ZERO)]) == ["appends a 0 to OIDs"]
+    assert shown([ByNext(2)]) == ["only to GETNEXT what it denies by GET"]
     assert shown([Paced(2.04), Paced(None)]) == ["answers one request in 2.0 s"]
     moved = [Moved(f"eth{i}", i, i + 1) for i in range(5)]
     assert shown([*moved[:1], AnswersElsewhere("10.0.0.9")]) == [

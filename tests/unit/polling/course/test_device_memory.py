@@ -23,6 +23,8 @@ LEARNED = Traits(
     booted_at_us=1_700_000_000_000_000,
     mute=frozenset({b"\x2b\x06\x01"}),
     any_address=True,
+    by_next=frozenset({b"\x2b\x06\x02"}),
+    next_only=True,
     units=("Mbps",),
 )
 
@@ -61,10 +63,10 @@ def test_what_an_earlier_version_kept_is_read_without_units():
     device = polled()
     version, packed = (octets := encode_memory([device]))[:1], zlib.decompress(octets[1:])
     learned = msgspec.msgpack.decode(packed)
-    del learned[device.id][-3:]
+    del learned[device.id][-5:]
     fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
     decode_memory(version + zlib.compress(msgspec.msgpack.encode(learned))).recall(fresh, Planner())
-    assert fresh.traits == replace(LEARNED, units=())
+    assert fresh.traits == replace(LEARNED, units=(), by_next=frozenset(), next_only=False)
 
 
 def test_nothing_is_kept_of_a_device_that_was_never_polled_and_nothing_new_is_the_same_octets():

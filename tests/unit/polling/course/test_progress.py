@@ -37,9 +37,12 @@ def refuse(names, status, index=0):
 
 
 def finish(progress, answer=reply):
-    """Answer all that is still asked, and return it."""
+    """Answer all that is still asked by GET, and return it; nothing is there by GETNEXT."""
     asked = []
     while (ask := progress.next_ask()) is not None:
+        if ask.by_next:
+            progress.take(ask, reply(ask.request.names, [None] * len(ask.columns), tags=bytes([ber.NULL]) * len(ask.columns)))
+            continue
         asked.append(list(ask.request.names))
         progress.take(ask, answer(ask.request.names))
     progress.finish()

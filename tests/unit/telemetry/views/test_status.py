@@ -173,6 +173,9 @@ def test_devices_in_trouble_are_listed_down_first_and_longest_first():
     assert [device.odd_replies for device in limited_devices(fleet)] == [["cut_request_id"], []]
     fleet[1].traits.spacing = Spacing(2.0)
     fleet[3].traits.spacing = Spacing.recalled(2.0)
+    fleet[4].traits.by_next = frozenset([b"\x2b"])
+    assert [device.by_next for device in limited_devices(fleet)][-1] == 1
+    fleet[4].traits.by_next = frozenset()
     assert [(device.id, device.gap_s) for device in limited_devices(fleet)] == [("a", None), ("c", None), ("d", 2.0)]
 
 
@@ -190,6 +193,9 @@ def test_each_section_has_its_label():
     assert "cuts request-ids to 16 bits\n" in lines(limited=[odd]) + "\n"
     paced = report("d", "South", "10.0.0.2:161", gap_s=2.04)
     assert "; answers one request in 2.0 s\n" in lines(limited=[paced]) + "\n"
+    by_next = [report("d", "South", "10.0.0.2:161", by_next=n, next_only=n == 2) for n in (1, 2)]
+    assert "; gives 1 OID by GETNEXT only\n" in lines(limited=by_next) + "\n"
+    assert "; answers GETNEXT only\n" in lines(limited=by_next) + "\n"
     for skew_s in (30.0, -30.0, None):
         assert "clock" not in lines(clock_skew_s=skew_s)
 

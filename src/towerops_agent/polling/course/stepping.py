@@ -1,0 +1,97 @@
+"""A GET that is sent as a GETNEXT: some firmware denies by GET what it gives by GETNEXT ("snmpwalk works, snmpget does not").
+
+Once all else is answered, what GET did not give is asked by GETNEXT, once. A value counts only if its name is the very OID that
+is wanted. Sensors only: an interface's counters count in the request that has its name. Pure. Source: RFC 3416 §4.2.2.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from towerops_agent.polling.course.plan import Ask
+from towerops_agent.polling.course.traits import Traits
+from towerops_agent.reasons import Reason
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, encode_oid, subidentifiers
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
+from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value
+
+_NOT_DENIED: Final = frozenset(
+    (*(Reason.DEADLINE, Reason.UNREADABLE, Reason.OMITTED, Reason.TOO_BIG), *(Reason.NO_ACCESS, Reason.AUTHORIZATION_ERROR))
+)
+"""Why a value is missing that GETNEXT would not give either."""
+
+
+MOST_A_POLL: Final = 24
+"""So many OIDs are tried by GETNEXT in one poll."""
+
+
+def predecessor(name: Oid) -> Oid:
+    """An OID before `name` whose next is `name`, if the device has it: of an instance .0 the object, else the instance before."""
+    *parts, last = subidentifiers(name)
+    if last:
+        return encode_oid((*parts, last - 1))
+    return encode_oid(parts) if len(parts) > 1 else name
+
+
+def as_next(ask: Ask) -> Ask:
+    """`ask` as a GETNEXT: answered with its names, if the device has them."""
+    request = Request(tuple(map(predecessor, ask.request.names)), PduType.GET_NEXT)
+    return Ask(request, ask.columns, ask.again, ask.attempts, by_next=True)
+
+
+def as_get(ask: Ask, answer: Answer) -> Answer:
+    """The answer to as_next(ask) as that to `ask`: what has another name is not there."""
+    if isinstance(answer, NoReply) or answer.pdu.error_status != ErrorStatus.noError:
+        return answer
+    pdu = answer.pdu
+    names = ask.request.names[: len(pdu.names)]
+    there = [wanted == name for wanted, name in zip(names, pdu.names, strict=False)]
+    tags = bytes(tag if here else ber.NO_SUCH_INSTANCE for here, tag in zip(there, pdu.tags, strict=False))
+    values = [value if here else None for here, value in zip(there, pdu.values, strict=False)]
+    return Reply(Pdu(pdu.type, pdu.request_id, 0, 0, names, tags, values), answer.rtt_s, answer.received_us)
+
+
+class Steps:
+    """The requests by GETNEXT of one poll."""
+
+    def __init__(self, traits: Traits) -> None:
+        self._traits = traits
+        self._queue: deque[Ask] = deque()
+
+    def begin(self, columns: Iterable[int], names: Sequence[Oid], tags: bytearray, failures: Mapping[int, str]) -> None:
+        """Ask for what was denied of these columns, and was not asked so before: MOST_A_POLL OIDs at most."""
+        traits = self._traits
+        if traits.next_only:
+            return
+        denied = [
+            column
+            for column in columns
+            if (tags[column] in ber.ABSENT or failures.get(column, Reason.DEADLINE) not in _NOT_DENIED)
+            and names[column] not in traits.not_by_next
+        ][:MOST_A_POLL]
+        silent = [column for column in denied if failures.get(column) == Reason.TIMEOUT]
+        rest = [column for column in denied if column not in silent]
+        size = traits.max_varbinds
+        for part in [rest[i : i + size] for i in range(0, len(rest), size)] + [[column] for column in silent]:
+            self._queue.append(Ask(Request(tuple(names[column] for column in part)), part, attempts=1, by_next=True))
+
+    def next(self) -> Ask | None:
+        """The next of them."""
+        return self._queue.popleft() if self._queue else None
+
+    def take(self, ask: Ask, answer: Answer) -> Iterator[tuple[int, int, Value]]:
+        """The column, tag and value of each OID that `answer`, as that to a GET, gives."""
+        names, count = ask.request.names, len(ask.columns)
+        refused = isinstance(answer, Reply) and answer.pdu.error_status != ErrorStatus.noError
+        if refused and count > 1:
+            for part in (slice(count // 2, None), slice(count // 2)):
+                self._queue.appendleft(Ask(Request(names[part]), ask.columns[part], attempts=1, by_next=True))
+            return
+        pdu = None if isinstance(answer, NoReply) or refused else answer.pdu
+        for i, column in enumerate(ask.columns):
+            tag, value = (ber.NULL, None) if pdu is None or i >= len(pdu.tags) else (pdu.tags[i], pdu.values[i])
+            gave = tag != ber.NULL and tag not in ber.ABSENT
+            self._traits.stepped(names[i], gave)
+            if gave:
+                yield column, tag, value

@@ -1,0 +1,127 @@
+"""What a device denies by GET, and gives by GETNEXT."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.adversary import Adversary, hold, run_poll
+from towerops_agent.polling.course.interpret import interpret
+from towerops_agent.polling.course.plan import SYS_UP_TIME, make_plan
+from towerops_agent.polling.course.stepping import predecessor
+from towerops_agent.polling.course.traits import Traits
+from towerops_agent.reasons import Reason
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import encode_oid, format_oid, parse_oid, subidentifiers
+from towerops_agent.snmp.wire.exchange import NoReply
+from towerops_agent.snmp.wire.message import ErrorStatus, PduType
+
+SENSORS = [parse_oid(f"1.3.6.1.4.1.99999.{table}.{n}") for table in (1, 2) for n in (0, 1, 2, 7)]
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=20))
+def test_nothing_but_its_own_subtree_is_between_an_oid_and_its_predecessor(rest):
+    name = encode_oid((1, 3, *rest))
+    before = subidentifiers(predecessor(name))
+    assert before < subidentifiers(name)
+    assert before == (1, 3, *rest[:-1]) if rest[-1] == 0 else before == (1, 3, *rest[:-1], rest[-1] - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("1.3.6.1.2.1.1.3.0", "1.3.6.1.2.1.1.3"),
+        ("1.3.6.1.2.1.2.2.1.10.128", "1.3.6.1.2.1.2.2.1.10.127"),
+        ("1.3.6.1.4.1.9.10.0.0.1", "1.3.6.1.4.1.9.10.0.0.0"),
+    ],
+)
+def test_it_is_the_object_or_the_instance_before(name, before):
+    assert format_oid(predecessor(parse_oid(name))) == before
+
+
+class Denying(Adversary):
+    """A device that denies some OIDs to a GET: in which manner."""
+
+    def __init__(self, denied, manner, there=SENSORS):
+        held = {name: hold("integer", n) for n, name in enumerate([SYS_UP_TIME, *there])}
+        held[SYS_UP_TIME] = (ber.TIME_TICKS, 4711)
+        absent = {name: hold("noSuchInstance", 0) for name in SENSORS if name not in held}
+        super().__init__(held | absent, [("honest", 0, 0)])
+        self.manner = manner
+        self.denied = set(denied) if manner == "absent" else set()
+        self._denied = set(denied)
+        self.broken = b""  # a GETNEXT of this one is an error
+
+    def answer(self, request):
+        if request.type is PduType.GET_NEXT and self.broken in request.names:
+            return self._error(list(request.names), ErrorStatus.noSuchName, 1, list(request.names))
+        wanted = [name for name in request.names if name in self._denied]
+        if request.type is not PduType.GET or not wanted or self.manner == "absent":
+            return super().answer(request)
+        if self.manner == "silent":
+            return NoReply(Reason.TIMEOUT, 3)
+        return self._error(list(request.names), self.manner, 1 + request.names.index(wanted[0]), list(request.names))
+
+
+MANNERS = ("absent", "silent", ErrorStatus.noSuchName, ErrorStatus.genErr)
+
+
+def polls(device, times):
+    """The values of some polls, and what was asked in each."""
+    traits = Traits()
+    plan = make_plan(SENSORS, [], b"", 24)
+    for _ in range(times):
+        progress, asked = run_poll(device, plan, traits, 100)
+        yield interpret(progress, 1, 0), asked, traits
+
+
+@pytest.mark.parametrize("manner", MANNERS)
+@pytest.mark.parametrize("denied", [SENSORS[:1], SENSORS[3:4], SENSORS], ids=["the first", "one", "all"])
+def test_each_value_is_there_from_the_first_poll_on(manner, denied):
+    device = Denying(denied, manner)
+    for result, _, _ in polls(device, 4):
+        assert result.missing == {}
+        assert list(result.poll.values) == [device.held[name][1] for name in SENSORS]
+
+
+@pytest.mark.parametrize("manner", MANNERS)
+def test_what_was_given_so_twice_is_no_longer_asked_by_get(manner):
+    device = Denying(SENSORS[2:5], manner)
+    *_, (_, asked, traits) = polls(device, 3)
+    assert traits.by_next == frozenset(SENSORS[2:5])
+    by_get = {name for request in asked if request.type is PduType.GET for name in request.names}
+    by_next = [name for request in asked if request.type is PduType.GET_NEXT for name in request.names]
+    assert by_get == {SYS_UP_TIME, *SENSORS} - set(SENSORS[2:5])
+    assert by_next == [predecessor(name) for name in SENSORS[2:5]]
+    assert traits.mute == traits.refused_names == frozenset()
+
+
+@pytest.mark.parametrize("manner", MANNERS)
+def test_what_is_not_there_either_way_is_asked_so_once_and_keeps_its_reason(manner):
+    """What follows it is another OID's value."""
+    there = [name for name in SENSORS if name != SENSORS[2]]
+    device = Denying(SENSORS[2:3], manner, there)
+    (first, asked, _), (second, again, traits) = polls(device, 2)
+    reason = {"absent": "noSuchInstance", "silent": "timeout"}.get(manner) or manner.name
+    assert first.missing == second.missing == {2: reason}
+    assert sum(request.type is PduType.GET_NEXT for request in asked) == 1
+    assert all(request.type is PduType.GET for request in again)
+    assert traits.not_by_next == frozenset(SENSORS[2:3])
+
+
+def test_a_device_that_answers_no_get_is_found_by_its_probes_and_read():
+    device = Denying([SYS_UP_TIME, *SENSORS], "silent")
+    results = list(polls(device, 5))
+    read = [n for n, (result, _, _) in enumerate(results) if result.missing == {}]
+    assert read == list(range(read[0], 5))
+    assert read[0] <= 3
+    _, asked, traits = results[-1]
+    assert traits.next_only
+    assert {request.type for request in asked} == {PduType.GET_NEXT}
+
+
+def test_an_error_to_the_getnext_of_several_costs_none_of_the_others():
+    """As SNMPv1 answers past the end of the MIB."""
+    device = Denying(SENSORS[4:], "absent", SENSORS[:7])
+    device.broken = predecessor(SENSORS[7])
+    ((result, _, _),) = polls(device, 1)
+    assert result.missing == {7: "noSuchInstance"}
