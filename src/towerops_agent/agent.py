@@ -85,7 +85,13 @@ class Agent:
         self._settings = settings
         self.counters = Counters()
         self._token = TokenSource(settings.token, settings.token_file, on_token=logs.hide)
-        self.buffer = Buffer(settings.database_path, self.counters, clock_us=_wall_us, max_octets=settings.buffer_max_mb << 20)
+        self.buffer = Buffer(
+            settings.database_path,
+            self.counters,
+            clock_us=_wall_us,
+            max_octets=settings.buffer_max_mb << 20,
+            commit_window_s=settings.buffer_commit_s,
+        )
         self.api = self._api_client() if settings.site is None else None
         self._site = None if settings.site is None else SiteSource(SiteFiles(settings.site))
         source = self.api or self._site

@@ -35,6 +35,7 @@ _SWITCHES: Final = {
 
 _REFRESH_S: Final = (5, 86_400)
 _BUFFER_MB: Final = (16, 1_048_576)
+_COMMIT_S: Final = (0, 60)
 
 _URLS: Final = ("api_url", "group_nats_urls")
 """Settings in which people write passwords, though none belongs there."""
@@ -58,6 +59,7 @@ class Settings:
     config_refresh_s: int = 300
     database_path: Path = Path("/data/towerops-agent.db")
     buffer_max_mb: int = 1024
+    buffer_commit_s: int = 5
     log_level: str = "info"
     log_format: LogFormat = "logfmt"
     ca_file: Path | None = None
@@ -263,6 +265,15 @@ SETTINGS: tuple[Setting, ...] = (
         help="Maximum size of the SQLite file in megabytes, 16 to 1048576; when it is full, the oldest polls are removed.",
         bounds=_BUFFER_MB,
         parse=_whole("MB", _BUFFER_MB),
+    ),
+    Setting(
+        name="buffer_commit_s",
+        variable="BUFFER_COMMIT_SECONDS",
+        flag="--buffer-commit-seconds",
+        default="5",
+        help="Seconds until a poll is on the disk, 0 to 60: more spare a flash card, and a kill costs as many seconds of polls.",
+        bounds=_COMMIT_S,
+        parse=_whole("seconds", _COMMIT_S),
     ),
     Setting(
         name="log_level",

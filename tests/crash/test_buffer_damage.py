@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import packer
+from towerops_agent.buffer import packer, schema
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, T0_US, Bench
 
-PAGE = 4096
+PAGE = 512
 POLLS = 900
 LAYOUTS = [Layout(f"eq-{i}", tuple((f"s-{i}-{j}", 1.0) for j in range(5 + 10 * i))) for i in range(3)]
 
@@ -184,7 +184,7 @@ async def check(path: Path, filled: tuple[bytes, set[Metric]], seed: int, *, in_
     assert not [entry for entry in logs if entry.get("exc_info")]
     connection = sqlite3.connect(path)
     try:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
     finally:
         connection.close()
 

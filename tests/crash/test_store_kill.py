@@ -14,7 +14,7 @@ import pytest
 from towerops_agent.buffer.format.batch import StoredPoll
 from unit.buffer.samples import LAYOUT, T0_US, Bench, members
 
-MODES = ["add", "deliver", "keep up", "evict"]
+MODES = ["add", "hold", "deliver", "keep up", "evict"]
 
 CLOCK_STEP_US = 180_000_000
 """How far the clocks go on with each poll in the modes with upkeep: 480 polls a day."""
@@ -48,11 +48,11 @@ async def main():
             for _ in range(7):
                 buffer.add(poll(layout, T0_US + number))
                 number += 1
-            await buffer.flush()
+            await (buffer.secure() if mode == "hold" and number % 5 else buffer.flush())
             now_us = T0_US + number * clock_step_us
             print(json.dumps({"committed": number}), flush=True)
-            if mode == "deliver" or (mode != "add" and number % 3):
-                batch = await buffer.next_batch(5 if mode == "deliver" else 19)
+            if mode == "deliver" or (mode == "hold" and number % 3 == 0) or (mode not in ("add", "hold") and number % 3):
+                batch = await buffer.next_batch(5 if mode in ("deliver", "hold") else 19)
                 print(json.dumps({"key": batch.key, "members": members(await buffer.read(batch))}), flush=True)
                 await buffer.acknowledge(batch)
                 print(json.dumps({"sent": batch.key}), flush=True)
@@ -159,12 +159,12 @@ async def lives(path: Path, mode: str, rounds: int) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_nothing_committed_is_lost_and_no_batch_changes(tmp_path, mode):
-    """20 kills: while polls are added, delivered, packed, expired, vacuumed, evicted."""
+    """25 kills: while polls are added, held in the tail, delivered, packed, expired, vacuumed, evicted."""
     await lives(tmp_path / "agent.db", mode, rounds=5)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mode", MODES)
-async def test_nothing_committed_is_lost_in_200_kills(tmp_path, mode):
+async def test_nothing_committed_is_lost_in_250_kills(tmp_path, mode):
     await lives(tmp_path / "agent.db", mode, rounds=50)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from towerops_agent.buffer import packer, retention
 from towerops_agent.buffer.database import Database
 from towerops_agent.buffer.format.batch import BELIEVED_STOP_US, Batch, Lane, Position, cut
-from towerops_agent.buffer.format.codec import Packing, decode_layout, decode_poll, encode_layout, encode_poll
+from towerops_agent.buffer.format.codec import Packing, PollRow, decode_layout, decode_poll, encode_layout, encode_poll
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
@@ -180,6 +180,7 @@ class Deliveries(RuleBasedStateMachine):
         self.age_us = 0
         self.keys = 0
         self.stored_s: list[int] = []  # by number
+        self.held: list[PollRow] = []  # in the tail only
         self.added: set[tuple[int, int]] = set()
         self.done: list[tuple[int, int]] = []  # delivered or refused
         self.expired = 0
@@ -191,7 +192,15 @@ class Deliveries(RuleBasedStateMachine):
     def start(self) -> None:
         path = Path(self.directory.name) / "agent.db"
         self.store = Store(Database.open(path, self.wall_us), lambda: self.wall_us, lambda: self.monotonic_us)
+        self.note_stored()
         self.layout = self.store.register([LAYOUT])[0]
+
+    def note_stored(self) -> None:
+        """All that was held is in the tables now."""
+        for _, _, metrics, _ in self.held:
+            self.added.update((len(self.stored_s), metric) for metric in range(metrics))
+            self.stored_s.append(self.age_us // 1_000_000)
+        self.held = []
 
     def pass_time(self, by_us: int) -> None:
         self.wall_us += by_us
@@ -233,13 +242,29 @@ class Deliveries(RuleBasedStateMachine):
     @rule(counts=st.lists(st.integers(1, 4), min_size=1, max_size=12), delay_us=st.integers(1, HOUR_US))
     def add(self, counts, delay_us):
         self.pass_time(delay_us)
-        rows = []
-        for count in counts:
-            number = len(self.stored_s)
-            rows.append(encode_poll(poll(self.layout, T0_US + number, metrics=count)))
-            self.stored_s.append(self.age_us // 1_000_000)
-            self.added.update((number, metric) for metric in range(count))
-        self.store.add_polls(rows)
+        self.held += self.new_rows(counts)
+        self.store.add_polls(self.held)
+        self.note_stored()
+
+    def new_rows(self, counts: list[int]) -> list[PollRow]:
+        first = len(self.stored_s) + len(self.held)
+        return [encode_poll(poll(self.layout, T0_US + number, metrics=count)) for number, count in enumerate(counts, first)]
+
+    @rule(counts=st.lists(st.integers(1, 4), min_size=1, max_size=12))
+    def hold(self, counts):
+        """What is in the tail is stored by the next start, once, or together with what comes next."""
+        rows = self.new_rows(counts)
+        if self.store.hold(rows):
+            self.held += rows
+
+    @rule(part=st.integers(1, 5))
+    @precondition(lambda self: self.held)
+    def store_a_part_of_what_is_held(self, part):
+        rest = self.held[part:]
+        self.held = self.held[:part]
+        self.store.add_polls(self.held)
+        self.note_stored()
+        self.held = rest
 
     @rule(max_metrics=st.integers(1, 9), lane=lanes)
     def peek(self, max_metrics, lane):

@@ -29,5 +29,9 @@ def test_each_setting_is_explained(document):
 def test_the_bounds_of_a_number_are_told():
     """A value just outside is refused by the code; the words are the refusal's own numbers."""
     told = table("docs/operations.md")
-    for variable, least, most in (("CONFIG_REFRESH_SECONDS", "5", "86400"), ("BUFFER_MAX_MB", "16", "1048576")):
+    for variable, least, most in (
+        ("CONFIG_REFRESH_SECONDS", "5", "86400"),
+        ("BUFFER_MAX_MB", "16", "1048576"),
+        ("BUFFER_COMMIT_SECONDS", "0", "60"),
+    ):
         assert f"{least} to {most}" in told[variable][2]

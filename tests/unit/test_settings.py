@@ -43,6 +43,7 @@ def test_each_setting_can_come_from_the_environment():
             "TOWEROPS_CLIENT_CERT": "/etc/agent.pem",
             "TOWEROPS_CLIENT_KEY": "/etc/agent.key",
             "BUFFER_MAX_MB": "64",
+            "BUFFER_COMMIT_SECONDS": "0",
             "TOWEROPS_ALLOW_HTTP": "true",
         },
         {},
@@ -58,6 +59,7 @@ def test_each_setting_can_come_from_the_environment():
         client_cert=Path("/etc/agent.pem"),
         client_key=Path("/etc/agent.key"),
         buffer_max_mb=64,
+        buffer_commit_s=0,
         allow_http=True,
     )
 

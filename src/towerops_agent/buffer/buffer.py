@@ -8,6 +8,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -15,7 +16,7 @@ from uuid import uuid4
 
 from towerops_agent.buffer import refused, retention
 from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut, Pending, RefusedMetric, StoredPoll
-from towerops_agent.buffer.format.codec import encode_poll
+from towerops_agent.buffer.format.codec import PollRow, encode_poll
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.retention import Step
 from towerops_agent.buffer.room import Room
@@ -55,7 +56,6 @@ _UPKEEP: tuple[Callable[[Store], Step], ...] = (
     lambda store: retention.remove_packs(store.connection),
     _keep_clock,
     lambda store: retention.vacuum(store.connection),
-    lambda store: retention.checkpoint(store.connection),
 )
 """In order; each is called until it says that it is done."""
 
@@ -80,21 +80,20 @@ class Buffer:
         monotonic_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000,
         max_octets: int = 1 << 30,
         statvfs: Callable[[Path], os.statvfs_result] = os.statvfs,
-        commit_window_s: float = 0.2,
+        commit_window_s: float = 5.0,
         memory_cap_polls: int = 20_000,
         new_key: Callable[[], str] = random_key,
     ) -> None:
         """`clock_us`: the wall clock, of which nothing depends but what is shown, and how long a stop was.
 
         `max_octets`: of the database with its journal; while the file can't be opened, 64 MB of memory are used instead.
-        `commit_window_s`: how long polls are gathered; with the commit itself they are on disk within 250 ms.
+        `commit_window_s`: how long polls are gathered before they are on the disk.
         `memory_cap_polls`: how many polls are kept in memory while the database can't be written (1 to 4 KB each).
         """
         self._counters = counters
         self._clock_us = clock_us
         self._new_key = new_key
-        self.committed = asyncio.Event()
-        """Set at the next commit of polls; a new one takes its place then."""
+        self._arrived = asyncio.Event()
         room = Room(max_octets, statvfs)
         self._opening = Opening(path, room, clock_us, monotonic_us)
         self._writer = Writer(
@@ -103,7 +102,7 @@ class Buffer:
             counters,
             window_s=commit_window_s,
             cap_polls=memory_cap_polls,
-            on_commit=self._announce,
+            on_polls=self._announce,
             on_layouts_lost=self._note_layouts_lost,
         )
         self.layouts_lost = asyncio.Event()
@@ -141,15 +140,15 @@ class Buffer:
 
     async def register_all(self, layouts: Iterable[Layout]) -> list[int]:
         """The ids of the layouts, in order, in one transaction. The iterable is run through on the writer thread."""
-        return await self.ask(lambda store: store.register(layouts))
+        return await self.ask(lambda store: store.register(layouts), sees_polls=False)
 
     async def use_layouts(self, ids: Collection[int]) -> None:
         """Note that of all layouts only these are in use: the others are freed once no poll belongs to them."""
         in_use = frozenset(ids)
-        await self.ask(lambda store: store.layouts.use_only(in_use, store.age_s))
+        await self.ask(lambda store: store.layouts.use_only(in_use, store.age_s), sees_polls=False)
 
     def add(self, poll: Poll) -> None:
-        """Have the poll stored, within 250 ms, or kept in memory while the database can't be written. Never waits.
+        """Have the poll stored within the window, or kept in memory while the database can't be written. Never waits.
 
         A poll that makes no metric is not stored. Raises ValueError or OverflowError on values that a Poll must not hold.
         """
@@ -157,18 +156,22 @@ class Buffer:
             self._writer.put(encode_poll(poll))
 
     async def flush(self) -> None:
-        """Return once all polls added so far are committed; raises BufferFailure if they can't be, and they are kept."""
+        """Return once all polls added so far are in the tables; raises BufferFailure if they can't be, and they are kept."""
         await self.ask(self._writer.check_committed)
+
+    async def secure(self) -> None:
+        """Return once all polls added so far are on the disk, as they are at the end of the window."""
+        await self.ask(self._writer.secure, sees_polls=False)
 
     # Out
 
     async def wait_for_pending(self) -> None:
-        """Return once anything undelivered is committed."""
+        """Return once anything is undelivered, and can be read."""
         while True:
-            committed = self.committed
-            if await self.ask(lambda store: store.lanes.has_pending()):
+            arrived = self._arrived
+            if await self.ask(lambda store: bool(self._writer.waiting()) or store.lanes.has_pending(), sees_polls=False):
                 return
-            await committed.wait()
+            await arrived.wait()
 
     async def next_batch(self, max_metrics: int, lane: Lane = Lane.FRESH, exclude: Collection[int] = ()) -> Batch | None:
         """The lane's batch to send now: the first one still open, whatever its size, else a new one of at most `max_metrics`.
@@ -191,39 +194,42 @@ class Buffer:
 
         Damaged polls are left out, counted as dropped, and no longer in the batch. One with none left is to be acknowledged.
         """
-        return await self.ask(lambda store: store.read(batch))
+        return await self.ask(lambda store: store.read(batch), sees_polls=False)
 
     async def acknowledge(self, batch: Batch, left_out: Sequence[LeftOut] = ()) -> None:
         """The server has the batch, but for what was left out, which is kept. Nothing happens if it is no longer open."""
-        await self.ask(lambda store: store.acknowledge(batch, left_out, self._clock_us()))
+        await self.ask(lambda store: store.acknowledge(batch, left_out, self._clock_us()), sees_polls=False)
 
     async def split(self, batch: Batch) -> tuple[Batch, Batch]:
         """Two open batches with keys of their own in place of the batch. Raises BufferFailure if it is no longer open."""
-        return await self.ask(lambda store: store.split(batch, self._new_key, self._clock_us()))
+        return await self.ask(lambda store: store.split(batch, self._new_key, self._clock_us()), sees_polls=False)
 
     async def refuse(self, batch: Batch, metric: bytes, reason: str) -> None:
         """The server refused the one metric of the batch: keep it with the reason, and go on without."""
-        await self.ask(lambda store: store.refuse(batch, metric, reason, self._clock_us()))
+        await self.ask(lambda store: store.refuse(batch, metric, reason, self._clock_us()), sees_polls=False)
 
     async def refused(self, limit: int = 100) -> list[RefusedMetric]:
         """The refused metrics, the latest first; 10,000 are kept, for 7 days."""
-        return await self.ask(lambda store: refused.latest(store.connection, limit))
+        return await self.ask(lambda store: refused.latest(store.connection, limit), sees_polls=False)
 
     async def refused_of(self, series_id: str, limit: int) -> list[tuple[int, RefusedMetric]]:
         """The metrics that the server refused of what has this id, the latest first, each with its number."""
-        return await self.ask(lambda store: refused.of_series(store.connection, series_id, limit))
+        return await self.ask(lambda store: refused.of_series(store.connection, series_id, limit), sees_polls=False)
 
     async def release(self, numbers: Sequence[int]) -> None:
         """The server has the refused metrics with these numbers after all."""
-        await self.ask(lambda store: refused.release(store.connection, numbers))
+        await self.ask(lambda store: refused.release(store.connection, numbers), sees_polls=False)
 
     async def pending(self) -> Pending:
         """What is not delivered. Cheap: it reads no more than the rows of open batches."""
-        return await self.ask(lambda store: store.lanes.pending())
+        return await self.ask(lambda store: _with(store.lanes.pending(), self._writer.waiting()), sees_polls=False)
 
-    async def ask(self, job: Callable[[Store], T]) -> T:
-        """The result of `job`, run on the writer thread, which sees all polls added before; all other methods are made of it."""
-        return await self._writer.submit(job)
+    async def ask(self, job: Callable[[Store], T], *, sees_polls: bool = True) -> T:
+        """The result of `job`, run on the writer thread; all other methods are made of it.
+
+        `sees_polls`: those added before are in the tables by then, which costs a commit.
+        """
+        return await self._writer.submit(job, sees_polls=sees_polls)
 
     # Upkeep
 
@@ -250,16 +256,28 @@ class Buffer:
 
     async def get_meta(self, key: str) -> bytes | None:
         """What was put under `key`; None: nothing."""
-        return await self.ask(lambda store: store.get_meta(key))
+        return await self.ask(lambda store: store.get_meta(key), sees_polls=False)
 
     async def put_meta(self, key: str, value: bytes) -> None:
         """Keep a small value under `key`, over restarts."""
-        await self.ask(lambda store: store.put_meta(key, value))
+        await self.ask(lambda store: store.put_meta(key, value), sees_polls=False)
 
     def _note_layouts_lost(self) -> None:
         self.layouts_lost.set()
 
     def _announce(self) -> None:
         # A new event each time: whoever held the old one is woken, and nobody can clear what another still waits for.
-        self.committed.set()
-        self.committed = asyncio.Event()
+        self._arrived.set()
+        self._arrived = asyncio.Event()
+
+
+def _with(pending: Pending, waiting: Sequence[PollRow]) -> Pending:
+    """What is pending with polls that are not in the tables yet."""
+    if not waiting:
+        return pending
+    return replace(
+        pending,
+        metrics=pending.metrics + sum(row[2] for row in waiting),
+        polls=pending.polls + len(waiting),
+        oldest_started_at_us=waiting[0][1] if pending.oldest_started_at_us is None else pending.oldest_started_at_us,
+    )

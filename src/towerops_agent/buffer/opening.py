@@ -100,7 +100,7 @@ class Opening:
         except BufferFailure:
             return
         try:
-            copied = salvage(memory.connection, store.connection, age_lead_s=store.age_s - memory.age_s).copied
+            copied = salvage(memory.connection, store.connection, age_lead_s=store.age_s - memory.age_s, in_use=True).copied
         except FAILURES as error:
             log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
             store.database.close()
@@ -136,7 +136,7 @@ class Opening:
         self.in_memory_because = f"the database {self.path} is gone: {change}"
         salvaged = Salvaged()
         with suppress(*FAILURES):
-            salvaged = salvage(store.connection, memory.connection)
+            salvaged = salvage(store.connection, memory.connection, in_use=True)
         self._note_losses(salvaged, self.path)
         self.layouts_lost = self.layouts_lost or "layouts" not in salvaged.whole
         # Before there is another: with the file SQLite removes the journal that has its name.
@@ -201,7 +201,7 @@ class Opening:
 
     def _salvage(self, path: Path, target: sqlite3.Connection, *, in_use: bool) -> None:
         try:
-            salvaged = self._copy(path, target)
+            salvaged = self._copy(path, target, in_use=in_use)
         except (*FAILURES, OSError) as error:
             if isinstance(error, sqlite3.Error) and not is_corruption(error):
                 raise  # the new one can't be written
@@ -224,15 +224,15 @@ class Opening:
         if not salvaged.knows_losses:
             log.error("more metrics may be lost with the corrupt database than are counted", path=str(path))
 
-    def _copy(self, path: Path, target: sqlite3.Connection) -> Salvaged:
-        """What could be copied, from behind another first page if the file's own does not lead to the tables."""
+    def _copy(self, path: Path, target: sqlite3.Connection, *, in_use: bool) -> Salvaged:
+        """What could be copied, from behind another schema if the file's own does not lead to the tables."""
         with _reading(path) as source:
             if source is not None:
-                return salvage(source, target)
-        with quarantine.another_first_page(path), _reading(path) as source:
+                return salvage(source, target, in_use=in_use)
+        with quarantine.another_schema(path), _reading(path) as source:
             if source is None:
                 raise Corruption("it lacks the agent's tables")
-            return salvage(source, target)
+            return salvage(source, target, in_use=in_use)
 
     def _in_memory(self, last: int = 0) -> Store:
         """A Store in memory, with ids beyond those in the file: `last`, as far as it is known."""

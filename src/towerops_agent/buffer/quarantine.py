@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from struct import pack_into
+from struct import pack_into, unpack_from
 
 import structlog
 
@@ -28,7 +28,8 @@ _NOTE = ".salvage"
 _NAME_OCTETS = 255
 """What a file's name may have on the usual file systems."""
 
-PAGE_OCTETS = 4096
+PAGE_OCTETS = 512
+"""Small ones: a commit rewrites whole pages, and flash cards wear. A file that version 3 began keeps its own of 4,096."""
 _JOURNAL_AT = 18
 _CHANGES_AT, _SIZE_AT, _FREE_AT, _FREE_COUNT_AT, _VALID_FOR_AT = 24, 28, 32, 36, 92
 """SQLite's file format, https://sqlite.org/fileformat2.html, 1.3."""
@@ -82,27 +83,35 @@ def end(path: Path, replaced: Path) -> None:
 
 
 @contextmanager
-def another_first_page(path: Path) -> Iterator[None]:
-    """While within, the file at `path` has the first page of a new database, made to fit its size. Raises OSError.
+def another_schema(path: Path) -> Iterator[None]:
+    """While within, the file at `path` has the schema's pages of a new database, made to fit its size. Raises OSError.
 
-    The first page says what is where in the file, and it is written most often. All agents of a version lay their tables out
-    alike, so the new file's page fits; if it does not, as the file was begun by an earlier version, what it leads to are not rows
-    that match their checksums.
+    They say what is where in the file, and the first one is written most often. All agents of a version lay their tables out
+    alike, so the new file's pages fit; if they do not, as the file was begun by an earlier version, what they lead to are not
+    rows that match their checksums.
     """
-    page = bytearray(_new_page())
+    pages = _schema_pages()
     place = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        before = os.pread(place, PAGE_OCTETS, 0)
-        if len(page) == PAGE_OCTETS == len(before):
-            page[_JOURNAL_AT : _JOURNAL_AT + 2] = b"\2\2"  # the write-ahead log
-            for at, value in ((_CHANGES_AT, 1), (_VALID_FOR_AT, 1), (_FREE_AT, 0), (_FREE_COUNT_AT, 0)):
-                pack_into(">I", page, at, value)
-            pack_into(">I", page, _SIZE_AT, os.fstat(place).st_size // PAGE_OCTETS)
-            os.pwrite(place, page, 0)
+        size = os.fstat(place).st_size
+        first = pages[0]
+        first[_JOURNAL_AT : _JOURNAL_AT + 2] = b"\2\2"  # the write-ahead log
+        for at, value in (
+            (_CHANGES_AT, 1),
+            (_VALID_FOR_AT, 1),
+            (_FREE_AT, 0),
+            (_FREE_COUNT_AT, 0),
+            (_SIZE_AT, size // PAGE_OCTETS),
+        ):
+            pack_into(">I", first, at, value)
+        before = {page: os.pread(place, PAGE_OCTETS, page * PAGE_OCTETS) for page in pages if (page + 1) * PAGE_OCTETS <= size}
+        for page in before:
+            os.pwrite(place, pages[page], page * PAGE_OCTETS)
         try:
             yield
         finally:
-            os.pwrite(place, before, 0)
+            for page, octets in before.items():
+                os.pwrite(place, octets, page * PAGE_OCTETS)
     finally:
         os.close(place)
 
@@ -141,8 +150,26 @@ def _sync(directory: Path) -> None:
         os.close(place)
 
 
-def _new_page() -> bytes:
+def _schema_pages() -> dict[int, bytearray]:
+    """The pages of a new database that say what its tables are, by their number from 0 on."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA page_size = {PAGE_OCTETS}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         schema.create(connection)
-        return connection.serialize()[:PAGE_OCTETS]
+        octets = connection.serialize()
+    pages = range(len(octets) // PAGE_OCTETS)
+    return {page: bytearray(octets[page * PAGE_OCTETS :][:PAGE_OCTETS]) for page in pages if _is_of_schema(octets, page)}
+
+
+def _is_of_schema(octets: bytes, page: int) -> bool:
+    """Whether the page is of the tree whose root is the first page (pointer maps, https://sqlite.org/fileformat2.html, 1.8)."""
+    mapped = PAGE_OCTETS // 5
+    while page:
+        map_page = (page - 1) // (mapped + 1) * (mapped + 1) + 1
+        kind, parent = (
+            unpack_from(">BI", octets, map_page * PAGE_OCTETS + 5 * (page - map_page - 1)) if page != map_page else (0, 0)
+        )
+        if kind not in (3, 4, 5):  # the pages of a tree, and those that overflow from them, have their parents there
+            return False
+        page = parent - 1
+    return True

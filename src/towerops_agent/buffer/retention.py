@@ -122,7 +122,9 @@ def vacuum(connection: sqlite3.Connection) -> Step:
     if excess <= 0:
         return Step()
     give_back(connection, min(excess, PAGES_PER_STEP))
-    return Step(done=excess <= PAGES_PER_STEP)
+    if excess > PAGES_PER_STEP:
+        return Step(done=False)
+    return checkpoint(connection)  # only then the file is shorter
 
 
 def give_back(connection: sqlite3.Connection, pages: int) -> None:

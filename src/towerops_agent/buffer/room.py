@@ -16,6 +16,7 @@ import structlog
 from towerops_agent.buffer import retention
 from towerops_agent.buffer.database import JOURNAL_OCTETS
 from towerops_agent.buffer.format.batch import OPEN_END
+from towerops_agent.buffer.quarantine import PAGE_OCTETS
 from towerops_agent.buffer.store import Store
 from towerops_agent.reasons import Loss
 
@@ -27,7 +28,7 @@ MEMORY_OCTETS = 64 << 20
 KEPT_FREE_OCTETS = 64 << 20
 KEPT_FREE_SHARE = 20  # a 20th: 5 %
 
-POOL_PAGES = 256
+POOL_PAGES = 1_024
 """Free pages in the file that the next commits use, on a full disk: 1 MB."""
 
 FOLDED_OCTETS = 64 << 10
@@ -98,7 +99,7 @@ class Room:
         elif (missing := self._missing_on_disk(store, journal)) > 0:
             self._feel(Loss.DISK_LOW, store, missing_octets=missing)
             yield from self._give_way(connection)
-        elif self._felt and _used_octets(connection) <= limit * 4 // 5 and missing < -POOL_PAGES * 4096:
+        elif self._felt and _used_octets(connection) <= limit * 4 // 5 and missing < -POOL_PAGES * PAGE_OCTETS:
             log.info("buffer has room again", path=str(store.database), was=self._felt)
             self._felt = None
             self._reserved_pages = 0

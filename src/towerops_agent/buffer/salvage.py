@@ -12,10 +12,11 @@ from itertools import islice
 from typing import Any
 
 from towerops_agent.buffer import lanes
-from towerops_agent.buffer.database import is_corruption, transaction
+from towerops_agent.buffer.database import FAILURES, is_corruption, transaction
 from towerops_agent.buffer.format.batch import OPEN_END, Lane, Position
 from towerops_agent.buffer.format.codec import DIGEST_OCTETS, checksum, digest, is_head
 from towerops_agent.buffer.lanes import Stretch, next_poll_id
+from towerops_agent.buffer.tail import copy_tail
 
 ROWS_PER_STEP = 1_000
 
@@ -62,19 +63,28 @@ class Salvaged:
     knows_losses: bool = False
 
 
-def salvage(source: sqlite3.Connection, target: sqlite3.Connection, *, age_lead_s: int = 0) -> Salvaged:
+def salvage(source: sqlite3.Connection, target: sqlite3.Connection, *, age_lead_s: int = 0, in_use: bool = False) -> Salvaged:
     """Copy all that can be read. Raises sqlite3.Error if `target` can't be written.
 
-    `age_lead_s`: by how much the age clock of `target` is ahead of that of `source`.
+    `age_lead_s`: by how much the age clock of `target` is ahead of that of `source`. `in_use`: the tail is in memory too.
     """
     salvaged = Salvaged()
     for table in _COPIED:
         _copy(source, target, table, age_lead_s, salvaged)
     _copy_clock(source, target)
-    _go_on_after(source, target)
+    first = _go_on_after(source, target)
     ledger_whole: set[str] = {"batches"} & salvaged.whole
-    salvaged.lost_metrics = _lost_metrics(source, target, ledger_whole)
+    salvaged.lost_metrics = _lost_metrics(source, target, first, ledger_whole)
     salvaged.knows_losses = "polls" in salvaged.whole or {"batches", "uncut"} <= ledger_whole
+    if not in_use:
+        try:
+            polls, lost = copy_tail(source, target, first)
+            salvaged.copied["polls"] += polls
+            salvaged.lost_metrics += lost
+        except FAILURES as error:
+            if not is_corruption(error):
+                raise
+            salvaged.knows_losses = False
     rebuild_stretches(target)
     return salvaged
 
@@ -174,16 +184,16 @@ def _insert_namesake(target: sqlite3.Connection, values: Sequence[Any]) -> int:
     ).rowcount
 
 
-def _lost_metrics(source: sqlite3.Connection, target: sqlite3.Connection, whole: set[str]) -> int:
+def _lost_metrics(source: sqlite3.Connection, target: sqlite3.Connection, first: int, whole: set[str]) -> int:
     """How many undelivered metrics the source's stretches and open batches speak of whose polls could not be copied.
 
-    "uncut" into `whole` if all stretches could be read.
+    `first`: the first id that none of these polls can have. "uncut" into `whole` if all stretches could be read.
     """
     lost = 0
     is_open = False
     for first_poll, first_metric, end_poll, _, metrics, _, _ in _rows(source, "uncut", whole):
         is_open = is_open or end_poll is None
-        found = _metrics_between(target, Position(first_poll, first_metric), OPEN_END if end_poll is None else end_poll)[2]
+        found = _metrics_between(target, Position(first_poll, first_metric), first if end_poll is None else end_poll)[2]
         lost += max(metrics - found, 0)
     if not is_open:  # there is always one
         whole.discard("uncut")
@@ -300,7 +310,9 @@ def _is_sound(table: str, row: Sequence[Any], types: Sequence[type], nullable: S
     return not has_checksums or bool(row[-1] == checksum(*_checked(table, row)))
 
 
-def _go_on_after(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+def _go_on_after(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
+    """The id that the source would have given to its next poll, as far as can be read. Those of the target are far beyond."""
+    next_poll = 1
     try:
         known = dict(source.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
     except sqlite3.Error:
@@ -311,6 +323,10 @@ def _go_on_after(source: sqlite3.Connection, target: sqlite3.Connection) -> None
             after = seq if isinstance(seq, int) and seq < OPEN_END >> 1 else 0
             (highest,) = target.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()  # noqa: S608 -- our names
             (own,) = target.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+            if table == "polls":
+                (stop,) = target.execute("SELECT coalesce(max(stop_poll), 0) FROM batches").fetchone()
+                next_poll = max(after + 1, highest + 1, stop)
             target.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
             after = max(after, highest, own) + SKIPPED_IDS
             target.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, after))
+    return next_poll

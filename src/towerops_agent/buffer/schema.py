@@ -12,7 +12,7 @@ from towerops_agent.buffer.format.codec import checksum, digest
 
 log = structlog.get_logger()
 
-VERSION = 3
+VERSION = 4
 
 APPLICATION = 0x546F7700
 """The file's application_id less its version, from version 3 on: one flipped bit makes no other version of it."""
@@ -55,6 +55,10 @@ ALTER TABLE meta ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 UPDATE meta SET checksum = checksum_of(key, value);
 ALTER TABLE clock ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 UPDATE clock SET checksum = checksum_of(age_us, wall_us);
+""",
+    3: """
+CREATE TABLE tail (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
+INSERT INTO tail (id, body) VALUES (1, CAST(x'000000000000000000000000000000008d9bd50f' || zeroblob(32448) AS BLOB));
 """,
 }
 """What leads from a version to the next."""

@@ -1,4 +1,4 @@
--- The agent's database, version 3 (PRAGMA user_version). docs: buffer/store.py, lanes.py, packer.py, retention.py;
+-- The agent's database, version 4 (PRAGMA user_version). docs: buffer/store.py, tail.py, lanes.py, packer.py, retention.py;
 -- decisions 0004 (rows and batches), 0009 (packs), 0010 (lanes).
 -- AUTOINCREMENT: an id is never used twice, not even after the newest rows were removed; batches name polls by id.
 -- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/format/batch.py), seconds, never set back.
@@ -103,3 +103,11 @@ CREATE TABLE clock (
   wall_us  INTEGER NOT NULL,
   checksum INTEGER NOT NULL DEFAULT 0
 );
+
+-- The latest polls, before they go to polls and bodies together (codec.encode_tail; it begins with the head of none). One row of
+-- a fixed size, written in place; of this one SQLite puts as much into a page of 512 with its head as it can.
+CREATE TABLE tail (
+  id   INTEGER PRIMARY KEY CHECK (id = 1),
+  body BLOB NOT NULL
+);
+INSERT INTO tail (id, body) VALUES (1, CAST(x'000000000000000000000000000000008d9bd50f' || zeroblob(32448) AS BLOB));

@@ -31,6 +31,7 @@ from towerops_agent.buffer.lanes import Lanes
 from towerops_agent.buffer.layouts import Layouts
 from towerops_agent.buffer.packer import Packer
 from towerops_agent.buffer.retention import Step
+from towerops_agent.buffer.tail import TailWriter, left_behind, read_tail
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
 
@@ -39,7 +40,7 @@ log = structlog.get_logger()
 LAYOUTS_CACHED = 256
 """Some 3 MB; at more devices each poll read costs one look-up and decoding, 25 µs."""
 
-CLOCK_KEPT_EVERY_US = 10_000_000
+CLOCK_KEPT_EVERY_US = 60_000_000
 """How often the age clock is written, within a commit: its row is a page of its own, and flash cards wear."""
 
 
@@ -60,6 +61,8 @@ class Store:
         self._clock = AgeClock(self._kept_clock(), wall_us(), monotonic_us())
         self._clock_kept_us = -CLOCK_KEPT_EVERY_US
         self._packer: Packer | None = None
+        self._tail = TailWriter(self.connection)
+        self._take_in_tail()
         if not layouts_in_use:
             self.layouts.retire_all()
 
@@ -85,20 +88,39 @@ class Store:
 
     def add_polls(self, rows: Sequence[PollRow]) -> None:
         """Append the polls to the open stretch."""
-        age_s = self.age_s
         with transaction(self.connection):
-            for layout_id, started_at_us, metric_count, body in rows:
-                poll = self._do(
-                    "INSERT INTO polls (layout_id, started_at_us, metric_count, age_s) VALUES (?, ?, ?, ?)",
-                    *(layout_id, started_at_us, metric_count, age_s),
-                )
-                self._do("INSERT INTO bodies (poll, body) VALUES (?, ?)", poll, body)
-            stretch = lanes.open_stretch(self.connection)
-            metrics = stretch.metrics + sum(row[2] for row in rows)
-            lanes.write_stretch(self.connection, replace(stretch, polls=stretch.polls + len(rows), metrics=metrics))
-            age_us = self._clock.age_us(self._monotonic_us())
-            if age_us >= self._clock_kept_us + CLOCK_KEPT_EVERY_US:
-                self._write_clock(age_us)
+            self._append(rows)
+        self._tail.note_stored(len(rows))
+
+    def hold(self, rows: Sequence[PollRow]) -> bool:
+        """Whether the polls are in the tail: on the disk, until `add_polls` gets them, after those that were held before."""
+        return self.database.path is not None and self._tail.append(rows)
+
+    def _take_in_tail(self) -> None:
+        """Add the polls that an earlier run has left in the tail."""
+        found, lost = left_behind(read_tail(self.connection), lanes.next_poll_id(self.connection))
+        if not found and not lost:
+            return
+        with transaction(self.connection):
+            self._append([row for _, row in found])
+            self._tail.wipe()
+        log.info("polls from the end of the last run are stored", polls=len(found), lost_metrics=lost)
+        self.lanes.damaged += lost
+
+    def _append(self, rows: Sequence[PollRow]) -> None:
+        age_s = self.age_s
+        for layout_id, started_at_us, metric_count, body in rows:
+            poll = self._do(
+                "INSERT INTO polls (layout_id, started_at_us, metric_count, age_s) VALUES (?, ?, ?, ?)",
+                *(layout_id, started_at_us, metric_count, age_s),
+            )
+            self._do("INSERT INTO bodies (poll, body) VALUES (?, ?)", poll, body)
+        stretch = lanes.open_stretch(self.connection)
+        metrics = stretch.metrics + sum(row[2] for row in rows)
+        lanes.write_stretch(self.connection, replace(stretch, polls=stretch.polls + len(rows), metrics=metrics))
+        age_us = self._clock.age_us(self._monotonic_us())
+        if age_us >= self._clock_kept_us + CLOCK_KEPT_EVERY_US:
+            self._write_clock(age_us)
 
     def read(self, batch: Batch) -> list[StoredPoll]:
         """The polls of the batch, without those that are damaged: their metrics are lost, and no longer in the batch."""

@@ -1,8 +1,8 @@
 """The thread that owns the Store: polls gathered and committed together, jobs run one after another.
 
-Polls put -> one transaction per window. A job sees all polls put before it. Where the database can't be written, polls stay in
-memory up to a cap, oldest dropped and counted, and are tried again each second: polling goes on. Which Store that is, is
-opening.py's: a corrupt file is replaced at once, and one that can't be opened by one in memory, until it can.
+Polls put -> the tail, once per window -> the tables, when a job asks for them, or many have gathered. If the database can't be
+written, polls stay in memory up to a cap, oldest dropped and counted, and are tried again each second: polling goes on. Which
+Store that is, is opening.py's: a corrupt file is replaced at once, and one that can't be opened by one in memory, until it can.
 Uses only call_soon_threadsafe of the event loop. Times are seconds on the monotonic clock.
 """
 
@@ -12,6 +12,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
+from math import inf
 from typing import Any, TypeVar
 
 import structlog
@@ -34,7 +36,12 @@ RETRY_S = 1.0
 POLLS_PER_COMMIT = 1_024
 POLLS_AT_LEAST = 16
 
-_Job = tuple[Callable[[Store], Any], asyncio.Future[Any]]
+GATHERED = 64
+"""So many polls go to the tables at once: a commit of them costs little a poll."""
+HELD_S = 60.0
+"""How long polls may be in the tail only; the delivery asks for them each 30 s."""
+
+_Job = tuple[Callable[[Store], Any], asyncio.Future[Any], bool]
 
 
 class Writer:
@@ -48,24 +55,28 @@ class Writer:
         *,
         window_s: float,
         cap_polls: int,
-        on_commit: Callable[[], None],
+        on_polls: Callable[[], None],
         on_layouts_lost: Callable[[], None],
     ) -> None:
-        """Called on the event loop: `on_commit` after polls were committed, `on_layouts_lost` when ids have become void."""
+        """Called on the event loop: `on_polls` when there are some to deliver, `on_layouts_lost` when ids have become void."""
         self._opening = opening
         self._room = room
         self._counters = counters
         self._window_s = window_s
         self._cap_polls = cap_polls
-        self._on_commit = on_commit
+        self._on_polls = on_polls
         self._on_layouts_lost = on_layouts_lost
         self._thread = threading.Thread(target=self._run, name="buffer-writer", daemon=True)
         self._wake = threading.Condition()
-        self._rows: deque[PollRow] = deque()  # this and the next three are guarded by _wake
-        self._due_s = 0.0
+        self._rows: deque[PollRow] = deque()  # not in the tables yet; this and the next five are guarded by _wake
+        self._held = 0  # so many of the first ones are in the tail
+        self._due_s = inf  # when the others are to be on the disk
+        self._store_s = inf  # when all are to be in the tables
         self._jobs: deque[_Job] = deque()
         self._stopping = False
-        self._failure: Exception | None = None  # of the last try to commit; this and the next are the thread's own
+        self._failure: Exception | None = None  # of the last try to commit; this and the next three are the thread's own
+        self._held_in: Store | None = None
+        self._taken_held = 0  # how many of the polls that were taken last are in the tail
         self._at_once = POLLS_PER_COMMIT
 
     async def start(self) -> None:
@@ -96,29 +107,48 @@ class Writer:
         with self._wake:
             if self._stopping or not self._thread.is_alive():
                 raise RuntimeError("the buffer is not open")
-            if not self._rows:
-                self._due_s = time.monotonic() + self._window_s
+            gathered = len(self._rows) - self._held
+            if not gathered:
+                now_s = time.monotonic()
+                self._due_s = now_s + self._window_s
+                self._store_s = min(self._store_s, now_s + HELD_S)
+                self._wake.notify()
+            elif gathered == GATHERED:
+                self._store_s = 0.0
                 self._wake.notify()
             self._rows.append(row)
             dropped = self._drop_oldest()
         self._count_dropped(dropped)
+        if not gathered:
+            self._on_polls()
 
-    def submit(self, job: Callable[[Store], T]) -> asyncio.Future[T]:
-        """The job's result, or its exception; sqlite3's come as BufferFailure."""
+    def submit(self, job: Callable[[Store], T], *, sees_polls: bool = True) -> asyncio.Future[T]:
+        """The job's result, or its exception; sqlite3's come as BufferFailure. `sees_polls`: all that were put before."""
         future: asyncio.Future[T] = self._loop.create_future()
         with self._wake:
             if self._stopping:
                 raise RuntimeError("the buffer is closed")
-            self._jobs.append((job, future))
+            self._jobs.append((job, future, sees_polls))
             self._wake.notify()
         return future
 
     # The rest runs on the thread.
 
+    def waiting(self) -> list[PollRow]:
+        """The polls that can be in the tables as soon as somebody asks for them."""
+        with self._wake:
+            return [] if self._failure is not None else list(self._rows)
+
     def check_committed(self, _: Store) -> None:
         """A job: raises BufferFailure if polls put before it could not be committed."""
         if self._failure is not None:
             raise self._mapped(self._failure)
+
+    def secure(self, store: Store) -> None:
+        """A job: have the polls put before it on the disk now. Raises BufferFailure if they can't be."""
+        if not self._hold():
+            self._commit()
+        self.check_committed(store)
 
     def _run(self) -> None:
         try:
@@ -159,22 +189,22 @@ class Writer:
                 self._wake.wait(timeout_s)
             job = self._jobs[0] if self._jobs else None
             stopping = self._stopping
-        before = self._store
-        self._opening.look(time.monotonic(), at_stop=stopping and job is None)
+        before, now_s = self._store, time.monotonic()
+        self._opening.look(now_s, at_stop=stopping and job is None)
         if self._store is not before:
-            self._post(self._on_commit)  # what waits there may be delivered, though no poll comes
-        self._commit()
+            self._post(self._on_polls)  # what waits there may be delivered, though no poll comes
+        if (stopping if job is None else job[2]) or now_s >= self._store_s or (now_s >= self._due_s and not self._hold()):
+            self._commit()
         self._report()
         if job is None:
             return not stopping
-        self._run_job(*job)
+        self._run_job(*job[:2])
         with self._wake:
             self._jobs.popleft()
         return True
 
     def _waits_s(self) -> float:
-        due_s = min(self._opening.due_s, self._due_s) if self._rows else self._opening.due_s
-        return due_s - time.monotonic()
+        return min(self._opening.due_s, self._due_s, self._store_s) - time.monotonic()
 
     def _fold(self) -> bool:
         """Whether the journal could be folded into the file, so that it need not grow."""
@@ -183,6 +213,28 @@ class Writer:
         except FAILURES:
             return False
         return True
+
+    def _hold(self) -> bool:
+        """Whether all polls are on the disk, in the tail."""
+        self._follow_store()
+        with self._wake:
+            rows = list(islice(self._rows, self._held, None))
+        try:
+            if self._failure is not None or not self._store.hold(rows):
+                return False
+        except FAILURES:
+            return False  # what to do about it is known when they are committed
+        with self._wake:
+            self._held += len(rows)
+            self._due_s = inf if self._held == len(self._rows) else time.monotonic() + self._window_s
+        return True
+
+    def _follow_store(self) -> None:
+        """Note that nothing is in the tail of another Store: what gathered here is not copied into it."""
+        if self._store is not self._held_in:
+            self._held_in = self._store
+            with self._wake:
+                self._held = 0
 
     def _commit(self) -> None:
         folded = False
@@ -210,7 +262,7 @@ class Writer:
             if self._failure is not None and not self._rows:
                 self._failure = None
                 log.info("buffer writable again", path=str(self._store.database))
-            self._post(self._on_commit)
+                self._post(self._on_polls)
             self._make_room()
 
     def _make_room(self) -> bool:
@@ -230,21 +282,33 @@ class Writer:
         return self._opening.renew(error, time.monotonic())
 
     def _leave_full_disk(self) -> bool:
-        return self._opening.leave_full_disk(time.monotonic())
+        if not self._opening.leave_full_disk(time.monotonic()):
+            return False
+        with self._wake:  # what is in the tail waits there, with the rest of the file
+            for _ in range(self._held):
+                self._rows.popleft()
+        self._follow_store()
+        return True
 
     def _take(self) -> list[PollRow]:
+        self._follow_store()
         rows: list[PollRow] = []
         octets = 0
         with self._wake:
             while self._rows and len(rows) < self._at_once and octets < self._room.commit_octets:
                 rows.append(self._rows.popleft())
                 octets += len(rows[-1][3])
+            self._taken_held = min(self._held, len(rows))
+            self._held -= self._taken_held
+            if not self._rows:
+                self._due_s = self._store_s = inf
         return rows
 
     def _put_back(self, rows: list[PollRow]) -> None:
         with self._wake:
             self._rows.extendleft(reversed(rows))
-            self._due_s = time.monotonic() + RETRY_S
+            self._held += self._taken_held
+            self._due_s = self._store_s = time.monotonic() + RETRY_S
             dropped = self._drop_oldest()
         self._post(self._count_dropped, dropped)
 
@@ -287,9 +351,9 @@ class Writer:
     def _close(self) -> None:
         with self._wake:
             self._stopping = True
-            rows, jobs = list(self._rows), list(self._jobs)
+            rows, jobs = list(islice(self._rows, self._held, None)), list(self._jobs)
             self._rows.clear()
-        for _, future in jobs:  # some are left only if a bug ended the thread
+        for _, future, _ in jobs:  # some are left only if a bug ended the thread
             self._post(_settle, future, None, BufferFailure("the buffer's writer has stopped"))
         lost = sum(row[2] for row in rows)
         try:
@@ -318,7 +382,8 @@ class Writer:
     def _drop_oldest(self) -> int:
         dropped = 0
         while len(self._rows) > self._cap_polls:
-            dropped += self._rows.popleft()[2]
+            dropped += self._rows[self._held][2]
+            del self._rows[self._held]
         return dropped
 
     def _count_dropped(self, metrics: int) -> None:

@@ -6,7 +6,10 @@ import pytest
 
 from towerops_agent.buffer import lanes, refused
 from towerops_agent.buffer.format.batch import Lane, Pending, Position, RefusedMetric
+from towerops_agent.buffer.format.codec import decode_tail, encode_poll
 from towerops_agent.buffer.lanes import Stretch
+from towerops_agent.buffer.tail import read_tail
+from towerops_agent.buffer.writer import GATHERED
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
@@ -94,15 +97,27 @@ async def test_a_poll_without_metrics_is_not_stored(bench):
     assert bench.rows("SELECT count(*) FROM polls") == [(0,)]
 
 
-async def test_polls_are_committed_without_anybody_asking(bench):
+async def test_polls_are_on_the_disk_without_anybody_asking(bench):
     async with bench.buffer(commit_window_s=0.001) as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT)))
+        while not (await buffer.ask(lambda store: read_tail(store.connection), sees_polls=False)).rows:
+            pass
+        ((octets,),) = bench.rows("SELECT body FROM tail")
+        assert decode_tail(octets).rows == (encode_poll(poll(1)),)
+
+
+async def test_who_waits_for_pending_is_woken_before_polls_are_on_the_disk(bench):
+    async with bench.buffer(commit_window_s=3600) as buffer:
         layout = await buffer.register(LAYOUT)
         waiting = asyncio.create_task(buffer.wait_for_pending())
-        await buffer.pending()  # by now the waiter has found nothing
+        assert not (await buffer.pending()).polls  # by now the waiter has found nothing
         assert not waiting.done()
         buffer.add(poll(layout))
         await waiting
-        assert bench.rows("SELECT count(*) FROM polls") == [(1,)]
+        assert await buffer.pending() == Pending(3, 1, T0_US)
+        assert bench.rows("SELECT count(*) FROM polls") == [(0,)]
+        assert (await buffer.next_batch(10)).metric_count == 3
+        assert bench.rows("SELECT count(*) FROM polls") == [(1,)], "what is sent is on the disk before"
 
 
 async def test_polls_of_one_window_are_committed_together(bench):
@@ -112,11 +127,11 @@ async def test_polls_of_one_window_are_committed_together(bench):
         await buffer.ask(
             lambda store: store.connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
         )
-        for i in range(100):
+        for i in range(GATHERED):
             buffer.add(poll(layout, T0_US + i))
         assert bench.rows("SELECT count(*) FROM polls") == [(0,)]
         await buffer.flush()
-        assert bench.rows("SELECT count(*) FROM polls") == [(100,)]
+        assert bench.rows("SELECT count(*) FROM polls") == [(GATHERED,)]
         assert len(commits) == 1
 
 
@@ -134,8 +149,8 @@ async def test_a_commit_just_after_the_look_is_not_missed(bench, monkeypatch):
         layout = await buffer.register(LAYOUT)
         ask = buffer.ask
 
-        async def look_then_commit(job):
-            found = await ask(job)
+        async def look_then_commit(job, **options):
+            found = await ask(job, **options)
             monkeypatch.setattr(buffer, "ask", ask)
             buffer.add(poll(layout))
             await buffer.flush()

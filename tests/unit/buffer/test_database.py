@@ -42,10 +42,16 @@ async def test_the_database_has_its_settings(bench):
         def settings(store):
             return {
                 name: store.connection.execute(f"PRAGMA {name}").fetchone()[0]
-                for name in ("auto_vacuum", "journal_mode", "synchronous", "user_version")
+                for name in ("auto_vacuum", "journal_mode", "synchronous", "user_version", "page_size")
             }
 
-        assert await buffer.ask(settings) == {"auto_vacuum": 2, "journal_mode": "wal", "synchronous": 1, "user_version": 3}
+        assert await buffer.ask(settings) == {
+            "auto_vacuum": 2,
+            "journal_mode": "wal",
+            "synchronous": 1,
+            "user_version": 4,
+            "page_size": 512,
+        }
 
 
 async def test_a_second_agent_is_told_who_has_the_database(bench):
@@ -58,14 +64,14 @@ async def test_a_second_agent_is_told_who_has_the_database(bench):
         assert await second.get_meta("a") == b"mine"
 
 
-LATER = f"PRAGMA user_version = 4; PRAGMA application_id = {schema.APPLICATION + 4}"
+LATER = f"PRAGMA user_version = 5; PRAGMA application_id = {schema.APPLICATION + 5}"
 
 
 async def test_a_database_of_a_later_agent_is_left_alone(bench):
     async with bench.buffer() as buffer:
         await buffer.ask(lambda store: store.connection.executescript(LATER))
     content = bench.path.read_bytes()
-    with pytest.raises(DatabaseTooNew, match=r"version 4.*expected at most 3; update"):
+    with pytest.raises(DatabaseTooNew, match=r"version 5.*expected at most 4; update"):
         await bench.buffer().__aenter__()
     assert bench.path.read_bytes() == content
 

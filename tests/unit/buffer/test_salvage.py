@@ -13,7 +13,7 @@ from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, corrupt_error, members, poll
 
-PAGE = 4096
+PAGE = 512
 POLLS = 3_000
 
 

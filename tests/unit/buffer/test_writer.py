@@ -136,8 +136,7 @@ async def test_polls_are_tried_again_without_anybody_asking(bench, monkeypatch):
             buffer.add(poll(layout))
             with pytest.raises(BufferFailure):
                 await buffer.flush()
-            committed = buffer.committed
-        await committed.wait()
+        await buffer.wait_for_pending()
         assert bench.rows(IDS) == [(T0_US,)]
 
 

@@ -11,7 +11,8 @@ all those before it (docs/decisions/0009-packing.md has the figures).
 Pure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from math import isfinite
 from struct import Struct
@@ -52,7 +53,12 @@ _CHECKSUM_OCTETS = _CHECKSUM.size
 _HEAD_RANGES = ((1, _INT64 - 1), (1, _INT64), (0, 1 << 57), (1, 1 << 24))
 """Of a poll's id, its layout's, started_at_us (up to the year 6536) and metric_count (more than any poll makes)."""
 
+TAIL_HEAD_OCTETS = 20
+
 _COLUMNS = Struct("<QQQ")  # layout, started_at_us, metric_count
+
+_TAIL_HEAD = Struct("<QIII")  # the first poll's id, how many polls, how many metrics they make, a checksum of these
+_TAIL_POLL = Struct("<QQII")  # layout, started_at_us, metric_count, octets of the body that follows
 
 _Times = tuple[tuple[Annotated[int, msgspec.Meta(ge=1)], int], ...]
 _poll_decoder = msgspec.msgpack.Decoder(tuple[_Times, tuple[int | float | None, ...]])
@@ -96,6 +102,50 @@ def decode_poll(row: PollRow, layout: Layout) -> Poll:
     if not _all_finite(values):
         raise BufferFailure("a stored poll holds a value that is not a finite number")
     return Poll(layout_id, started_at_us, values, times, metric_count)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The polls of the database's tail. `first`: the id of the first one. `rows`: None in place of one that is damaged.
+
+    `metrics`: how many all of them make, the damaged ones too.
+    """
+
+    first: int
+    rows: tuple[PollRow | None, ...]
+    metrics: int
+
+
+def encode_tail(rows: Iterable[PollRow]) -> bytes:
+    """The polls as octets that can be put behind those of others: each body has a checksum of its own."""
+    return b"".join(_TAIL_POLL.pack(*row[:3], len(row[3])) + row[3] for row in rows)
+
+
+def encode_tail_head(first: int, polls: int, metrics: int) -> bytes:
+    """TAIL_HEAD_OCTETS octets, which go before the polls."""
+    head = _TAIL_HEAD.pack(first, polls, metrics, 0)
+    return head[:-_CHECKSUM_OCTETS] + _CHECKSUM.pack(crc32(head))
+
+
+def decode_tail(octets: bytes) -> Tail:
+    """The tail of these octets. Raises BufferFailure if its head is damaged."""
+    head = octets[:TAIL_HEAD_OCTETS]
+    if len(head) < TAIL_HEAD_OCTETS or head != encode_tail_head(*(fields := _TAIL_HEAD.unpack(head)[:3])):
+        raise BufferFailure("the head of the database's tail does not match its checksum")
+    first, count, metrics = fields
+    rows: list[PollRow | None] = []
+    at = TAIL_HEAD_OCTETS
+    while len(rows) < count and at + _TAIL_POLL.size <= len(octets):
+        *columns, size = _TAIL_POLL.unpack_from(octets, at)
+        body = octets[at + _TAIL_POLL.size : at + _TAIL_POLL.size + size]
+        if is_head((first + len(rows), *columns)) and len(body) == size and _is_body_intact(columns, body):
+            rows.append((*columns, body))
+        elif size > len(octets):
+            break  # nobody knows where the next one begins
+        else:
+            rows.append(None)
+        at += _TAIL_POLL.size + size
+    return Tail(first, (*rows, *(None,) * (count - len(rows))), metrics)
 
 
 def is_head(columns: Sequence[object]) -> bool:
@@ -169,6 +219,13 @@ class Packing:
 
 def _checksum(columns: tuple[int, int, int], pair: bytes | bytearray) -> bytes:
     return _CHECKSUM.pack(crc32(pair, crc32(_COLUMNS.pack(*columns))))
+
+
+def _is_body_intact(columns: Sequence[int], body: bytes) -> bool:
+    if len(body) <= _CHECKSUM_OCTETS or body[0] != _CHECKED_PAIR:
+        return False
+    layout, started_at_us, metric_count = columns
+    return body[-_CHECKSUM_OCTETS:] == _checksum((layout, started_at_us, metric_count), _PAIR + body[1:-_CHECKSUM_OCTETS])
 
 
 def _all_finite(values: tuple[Number | None, ...]) -> bool:

@@ -1,0 +1,99 @@
+"""The latest polls, on the disk at the price of three small pages: they go to the tables together, each half minute.
+
+A row in each table would cost five to ten pages a poll, and flash cards wear. The tail is one row of a fixed size, written in
+place: polls are put behind each other, and its head says how many. What the tables have by now, as the ids say, is void in it.
+Synchronous, for the writer's thread. Methods raise sqlite3.Error.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+from towerops_agent.buffer.database import Corruption, transaction
+from towerops_agent.buffer.format.codec import (
+    TAIL_HEAD_OCTETS,
+    PollRow,
+    Tail,
+    decode_tail,
+    encode_tail,
+    encode_tail_head,
+)
+from towerops_agent.buffer.lanes import next_poll_id
+from towerops_agent.errors import BufferFailure
+
+
+class TailWriter:
+    """Appends to the tail of an open database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._octets = (connection.execute("SELECT length(body) FROM tail").fetchone() or (0,))[0]
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew; nothing is written."""
+        self._first = self._polls = self._metrics = self._stored = 0
+        self._end = TAIL_HEAD_OCTETS
+
+    def note_stored(self, polls: int) -> None:
+        """Note that the tables have so many more of the polls, the first ones first."""
+        self._stored += polls
+        if self._stored >= self._polls:
+            self.clear()
+
+    def wipe(self) -> None:
+        """Have nothing in the tail; takes part in the caller's transaction."""
+        with self._connection.blobopen("tail", "body", 1) as blob:
+            blob.write(encode_tail_head(0, 0, 0))
+        self.clear()
+
+    def append(self, rows: Sequence[PollRow]) -> bool:
+        """Whether there was room for the polls, which are on the disk then."""
+        octets = encode_tail(rows)
+        if self._end + len(octets) > self._octets:
+            return False
+        first = self._first or next_poll_id(self._connection)
+        polls, metrics = self._polls + len(rows), self._metrics + sum(row[2] for row in rows)
+        with transaction(self._connection), self._connection.blobopen("tail", "body", 1) as blob:
+            blob.write(encode_tail_head(first, polls, metrics))
+            blob.seek(self._end)
+            blob.write(octets)
+        self._first, self._polls, self._metrics = first, polls, metrics
+        self._end += len(octets)
+        return True
+
+
+def read_tail(connection: sqlite3.Connection) -> Tail:
+    """What is in the tail, void or not. Raises Corruption."""
+    row = connection.execute("SELECT body FROM tail WHERE id = 1").fetchone()
+    if row is None or type(row[0]) is not bytes:
+        raise Corruption("the tail is missing")
+    try:
+        return decode_tail(row[0])
+    except BufferFailure as error:
+        raise Corruption(str(error)) from error
+
+
+def left_behind(tail: Tail, next_poll: int) -> tuple[list[tuple[int, PollRow]], int]:
+    """The polls of the tail that the tables do not have, which have ids up to `next_poll`, exclusive: their ids, and they.
+
+    And how many metrics of damaged ones are lost.
+    """
+    left = [(poll, row) for poll, row in enumerate(tail.rows, tail.first) if poll >= next_poll]
+    lost = tail.metrics - sum(row[2] for row in tail.rows if row is not None) if any(row is None for _, row in left) else 0
+    return [(poll, row) for poll, row in left if row is not None], max(lost, 0)
+
+
+def copy_tail(source: sqlite3.Connection, target: sqlite3.Connection, next_poll: int) -> tuple[int, int]:
+    """Copy what is left behind in the tail, with its ids: how many polls, and how many metrics are lost. Raises Corruption."""
+    if source.execute("SELECT 1 FROM sqlite_master WHERE name = 'tail'").fetchone() is None:
+        return 0, 0  # of an earlier version
+    found, lost = left_behind(read_tail(source), next_poll)
+    with transaction(target):
+        (age_s,) = target.execute("SELECT coalesce(max(age_s), 0) FROM polls").fetchone()
+        for poll, (*columns, body) in found:
+            target.execute(
+                "INSERT OR IGNORE INTO polls (id, layout_id, started_at_us, metric_count, age_s) VALUES (?, ?, ?, ?, ?)",
+                (poll, *columns, age_s),
+            )
+            target.execute("INSERT OR IGNORE INTO bodies (poll, body) VALUES (?, ?)", (poll, body))
+    return len(found), lost
