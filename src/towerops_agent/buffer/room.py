@@ -28,7 +28,7 @@ MEMORY_OCTETS = 64 << 20
 KEPT_FREE_OCTETS = 64 << 20
 KEPT_FREE_SHARE = 20  # a 20th: 5 %
 
-POOL_PAGES = 1_024
+POOL_PAGES = 2_048
 """Free pages in the file that the next commits use, on a full disk: 1 MB."""
 
 FOLDED_OCTETS = 64 << 10
