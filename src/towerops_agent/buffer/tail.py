@@ -30,7 +30,7 @@ class TailWriter:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew; nothing is written."""
+        """Begin from the start again; nothing is written."""
         self._first = self._polls = self._metrics = self._stored = 0
         self._end = TAIL_HEAD_OCTETS
 
