@@ -2,9 +2,9 @@
 """Change the pure directories in small ways, one at a time, and count how many of the changes a test notices: `make mutants`.
 
 For each directory: a copy of the tree in .mutants/, mutmut over it, its own unit tests and the property tests that import it.
-Then a row of the table in docs/testing.md, and each survivor as a diff in .mutants/<directory>/survivors.txt. Directories of the
-agent's package may be named; without, all pure ones. Constants of a module are not changed, nor are functions with a decorator:
-mutmut leaves them.
+Then a row of the table in docs/testing.md, and each survivor as a diff in .mutants/<directory>/survivors.txt. Directories and
+modules (`text`) of the agent's package may be named; without, it is all pure directories. Constants of a module are not changed,
+nor are functions with a decorator: mutmut leaves them.
 """
 
 import argparse
@@ -33,7 +33,7 @@ BESIDE = {
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["src"]
-only_mutate = ["src/towerops_agent/{directory}/*"]
+only_mutate = ["src/towerops_agent/{only}"]
 pytest_add_cli_args = ["-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
 pytest_add_cli_args_test_selection = [{tests}]
 """
@@ -47,10 +47,18 @@ def pure_directories() -> list[str]:
     return [name.removesuffix("/**") for name in names]
 
 
+def is_directory(directory: str) -> bool:
+    """Whether it is one, and not a module."""
+    return (ROOT / "src" / "towerops_agent" / directory).is_dir()
+
+
 def tests_of(directory: str) -> list[str]:
     """The unit tests of the directory, those beside it that do no I/O, and the property tests that import something of it."""
     properties = (path for path in sorted((ROOT / "tests" / "property").glob("test_*.py")))
     named = f"towerops_agent.{directory.replace('/', '.')}"
+    if not is_directory(directory):
+        package, _, module = f"tests/unit/{directory}".rpartition("/")
+        return [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / package).glob(f"test_{module}*.py"))]
     return [
         f"tests/unit/{directory}",
         *BESIDE.get(directory, ()),
@@ -74,7 +82,7 @@ def run(directory: str, minutes: float | None) -> None:
     copy_tree(place)
     with (place / "pyproject.toml").open("a", encoding="utf-8") as settings:
         tests = ", ".join(f'"{test}"' for test in tests_of(directory))
-        settings.write(SETTINGS.format(directory=directory, tests=tests))
+        settings.write(SETTINGS.format(only=f"{directory}/*" if is_directory(directory) else f"{directory}.py", tests=tests))
     with (place / "mutmut.log").open("w") as log:
         process = subprocess.Popen(
             [MUTMUT, "run", "--max-children", "2"], cwd=place, stdout=log, stderr=log, start_new_session=True
@@ -107,7 +115,7 @@ def report(directory: str, place: Path) -> None:
 def main() -> None:
     """Read the arguments, go through the directories."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", nargs="*", help="for example snmp/wire")
+    parser.add_argument("directory", nargs="*", help="for example snmp/wire, or the module text")
     parser.add_argument("--minutes", type=float, help="at most so long a directory; what is left then is counted as not run")
     arguments = parser.parse_args()
     os.nice(10)
