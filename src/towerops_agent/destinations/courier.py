@@ -39,7 +39,6 @@ from towerops_agent.destinations.wire.remote_write import (
     write_request,
 )
 from towerops_agent.errors import BufferFailure, SettingsError
-from towerops_agent.model import Layout
 from towerops_agent.reasons import Loss
 from towerops_agent.site.document.destination import Destination
 
@@ -224,7 +223,7 @@ class RemoteCourier:
 
     async def _deliver(self, client: WriteClient, batch: Batch) -> float | None:
         """One step with the first batch: None if it is acknowledged or split, else the seconds until it is tried again."""
-        polls = await self._buffer.read(batch)
+        polls, heads = await self._heads.read(batch)
         if not polls:
             await self._buffer.acknowledge(batch)
             return None
@@ -239,8 +238,7 @@ class RemoteCourier:
         if any(late):
             await self._buffer.split(batch)
             return None
-        heads = await self._heads.of({poll.layout for poll in polls})
-        if any(poll.layout not in heads for poll in polls) and self._looks < LEARN_WITHIN:
+        if any(poll.poll.layout not in heads for poll in polls) and self._looks < LEARN_WITHIN:
             self._looks += 1
             return 1.0
         self._looks = 0
@@ -249,7 +247,8 @@ class RemoteCourier:
             wrong = f"this machine's clock is {client.ahead_s:.0f} s ahead of the destination's: set it"
             return self._fails(wrong, None, SLOW_S)
         parts = [
-            (heads[poll.layout], list(samples_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric))) for poll in fit
+            (heads[poll.poll.layout], list(samples_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric)))
+            for poll in fit
         ]
         outcome = await self._send(client, write_request(parts)) if parts else Accepted()
         if isinstance(outcome, TooLate) and batch.id in self._in_doubt():
@@ -334,14 +333,14 @@ class RemoteCourier:
         self._lose(batch.metric_count, Loss.TOO_LATE)
 
     def _fit(
-        self, polls: Iterable[StoredPoll], heads: Mapping[Layout, Sequence[bytes]], ahead_s: float | None
+        self, polls: Iterable[StoredPoll], heads: Mapping[int, Sequence[bytes]], ahead_s: float | None
     ) -> tuple[list[StoredPoll], Counter[Loss]]:
         """The polls that can be sent, and how many metrics of others can't, by reason."""
         latest_us = self._now_us() + round((AHEAD_S - (ahead_s or 0.0)) * 1e6)
         fit: list[StoredPoll] = []
         lost: Counter[Loss] = Counter()
         for poll in polls:
-            if poll.layout not in heads:
+            if poll.poll.layout not in heads:
                 lost[Loss.UNLABELLED] += poll.stop_metric - poll.first_metric
             elif poll.poll.started_at_us > latest_us or not is_writable(poll.poll.started_at_us // 1000):
                 lost[Loss.TIME_AHEAD] += poll.stop_metric - poll.first_metric
