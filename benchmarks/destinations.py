@@ -19,7 +19,7 @@ def main() -> None:
         "id": "e",
         "name": "north tower switch",
         "ip_address": "10.1.0.2",
-        "snmp": {},
+        "snmp": {"port": 161},
         "labels": {"site": "north", "region": "brook county"},
         "sensors": [{"id": f"s{n}", "unit": "celsius", "metadata": {"descr": f"sensor {n}"}} for n in range(SENSORS)],
         "interfaces": [{"id": f"i{n}", "if_index": 0, "if_name": f"sfp-sfpplus{n}"} for n in range(INTERFACES)],

@@ -38,10 +38,10 @@ _UNITS: Final = {
 
 def series_of(device: Mapping[str, Any], external: Mapping[str, str]) -> dict[str, list[Labels]]:
     """The series of each item, by its id; under the device's own id those of its state. `external`: labels of the destination."""
-    port = device["snmp"].get("port", SNMP_PORT)
+    port = device["snmp"]["port"]
     address = device["ip_address"]
     instance = address if port == SNMP_PORT else f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    own = {**external, **device.get("labels", {}), "device": device["name"], "instance": instance}
+    own = {**external, **device["labels"], "device": device["name"], "instance": instance}
     found = {device["id"]: [_labels(name, own) for name in STATE_METRICS]}
     for sensor in device["sensors"]:
         labels = {**own, **sensor.get("labels", {}), "sensor": sensor["metadata"]["descr"]}
@@ -59,7 +59,7 @@ def series_of(device: Mapping[str, Any], external: Mapping[str, str]) -> dict[st
 def sensor_metric(unit: str) -> str:
     """The name of the metric of a sensor with this unit: `snmp_sensor_celsius`, `snmp_sensor` without one."""
     word = _UNITS.get(unit.strip().casefold(), unit)
-    word = re.sub(r"[^a-z0-9]+", "_", word.casefold().replace("/", "_per_").replace("%", "_percent")).strip("_")
+    word = re.sub(r"[^a-z0-9]+", "_", word.casefold().replace("/", "_per_")).strip("_")
     return f"snmp_sensor_{word}" if word else "snmp_sensor"
 
 

@@ -44,7 +44,15 @@ def test_what_the_operator_has_to_correct_is_said(status, word):
     assert (outcome.status, word in outcome.reason) == (status, True)
 
 
+def test_the_next_step_is_said_in_these_words():
+    where = "is the URL right, and does it accept remote write? Prometheus: --web.enable-remote-write-receiver"
+    assert outcome_of(404, "") == Misconfigured(404, f"no remote write at this URL (404): {where}")
+    assert outcome_of(399, "") == Misconfigured(399, "redirected to nowhere (399), not followed: is the URL right?")
+    assert outcome_of(300, "") == Misconfigured(300, "redirected to nowhere (300), not followed: is the URL right?")
+
+
 def test_the_rest():
     assert outcome_of(200, "") == Accepted(200)
     assert outcome_of(204, "") == Accepted(204)
+    assert outcome_of(299, "") == Accepted(299)
     assert outcome_of(413, "") == TooLarge()

@@ -1,20 +1,24 @@
 """The octets are those that protobuf's own library makes, and each value is sent once, as it was read."""
 
 import struct
+from datetime import datetime
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given
 from hypothesis import strategies as st
 
+from towerops_agent.api.wire.contract import SensorReading
+from towerops_agent.delivery.course.parcel import metrics_of
 from towerops_agent.destinations.wire.remote_write import (
     encode_labels,
+    is_writable,
     latest_of,
     plain_snappy,
     samples_of,
     write_request,
 )
-from towerops_agent.model import Layout, Poll
+from towerops_agent.model import INTERFACE_COLUMNS, Layout, Poll
 
 NOW_MS = 1_767_986_535_123
 
@@ -94,6 +98,45 @@ def test_each_value_is_a_sample_at_the_time_of_its_reply_and_what_was_not_read_i
 )
 def test_the_samples_of_a_part_of_a_poll_are_those_of_its_metrics(first, stop, slots):
     assert [slot for slot, _, _ in samples_of(LAYOUT, POLL, first, stop)] == slots
+
+
+numbers = st.none() | st.integers(0, 1 << 40) | st.floats(-1e9, 1e9)
+
+
+@st.composite
+def layouts_and_polls(draw) -> tuple[Layout, Poll, int, int | None]:
+    """Any poll, and which of its metrics are wanted."""
+    sensors = tuple((f"s{n}", draw(st.sampled_from([1, 10, 0.5]))) for n in range(draw(st.integers(0, 4))))
+    interfaces = tuple(f"i{n}" for n in range(draw(st.integers(0, 3))))
+    layout = Layout("e", sensors, interfaces)
+    read = [draw(numbers) for _ in sensors] + [draw(st.none() | st.integers(0, 1 << 40)) for _ in range(6 * len(interfaces))]
+    times = tuple((1, draw(st.integers(0, 10_000_000))) for _ in range(layout.item_count))
+    first = draw(st.integers(0, 4))
+    stop = draw(st.none() | st.integers(first, 8))
+    return layout, Poll(7, NOW_MS * 1000 + 999, tuple(read), times, 1), first, stop
+
+
+@given(layouts_and_polls())
+def test_the_samples_are_the_metrics_that_the_api_would_have(case):
+    """Number for number, at the same times: what a batch counts as a metric is one for both."""
+    layout, poll, first, stop = case
+    wanted = []
+    for metric in metrics_of(layout, poll, first, stop):
+        at_ms = round(datetime.fromisoformat(metric.timestamp).timestamp() * 1e6) // 1000
+        if isinstance(metric, SensorReading):
+            slot = [sensor for sensor, _ in layout.sensors].index(metric.sensor_id)
+            wanted.append((slot, float(metric.value), at_ms))
+        else:
+            begin = len(layout.sensors) + 6 * layout.interfaces.index(metric.interface_id)
+            for column, name in enumerate(INTERFACE_COLUMNS):
+                if (counter := getattr(metric, name)) is not None:
+                    wanted.append((begin + column, float(counter), at_ms))
+    assert list(samples_of(layout, poll, first, stop)) == wanted
+
+
+@pytest.mark.parametrize(("time_ms", "fit"), [((1 << 35) - 1, False), (1 << 35, True), ((1 << 42) - 1, True), (1 << 42, False)])
+def test_times_that_take_six_octets_can_be_written(time_ms, fit):
+    assert is_writable(time_ms) == fit
 
 
 def test_a_state_is_up_or_not_and_how_long_it_took():

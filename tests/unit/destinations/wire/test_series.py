@@ -20,6 +20,7 @@ devices:
       - {name: count, oid: 1.3.6.1.4.1.3}
     interfaces: [ether1, {name: sfp1, index: 7}, {index: 9, labels: {uplink: "yes"}}]
   - {address: "2001:db8::1", port: 1161}
+  - {address: radio.example, port: 162}
 """
 
 
@@ -35,7 +36,7 @@ def devices() -> list[dict]:
 
 def test_each_value_of_a_layout_has_its_name_and_labels():
     device = devices()[0]
-    ((_, equipment), _) = read_config(compiled()).equipment
+    (_, equipment), *_ = read_config(compiled()).equipment
     found = in_order(layout_of(equipment), series_of(device, {"agent": "a1", "site": "of the agent"}))
     own = {"agent": "a1", "device": 'mast "7"', "instance": "10.0.0.1", "site": "north"}
     sensors = [dict(labels) for labels in found[:3]]
@@ -62,6 +63,16 @@ def test_a_state_has_two_series_and_a_port_of_its_own_is_in_the_instance():
     assert {dict(labels)["instance"] for labels in found} == {"[2001:db8::1]:1161"}
 
 
+def test_a_port_of_its_own_behind_a_name():
+    device = devices()[2]
+    (labels, _) = series_of(device, {})[device["id"]]
+    assert dict(labels)["instance"] == "radio.example:162"
+
+
+def test_a_state_of_a_device_that_is_not_configured_any_more_has_no_labels():
+    assert in_order(Layout("gone", is_state=True), {}) == [(), ()]
+
+
 def test_an_item_that_is_not_configured_any_more_has_no_labels_and_moves_no_others():
     device = devices()[0]
     first, second = device["sensors"][:2]
@@ -81,6 +92,7 @@ def test_an_item_that_is_not_configured_any_more_has_no_labels_and_moves_no_othe
         ("V", "snmp_sensor_volts"),
         ("dBm", "snmp_sensor_dbm"),
         ("m/s", "snmp_sensor_m_per_s"),
+        ("_rpm", "snmp_sensor_rpm"),
         ("µ", "snmp_sensor"),
     ],
 )
