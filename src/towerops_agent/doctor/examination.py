@@ -23,7 +23,7 @@ from towerops_agent.doctor.device import Waits, check_devices
 from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.doctor.findings.fetch import CONFIG, Configured, check_api, check_clock, check_config, kept_config
 from towerops_agent.doctor.network import Network, check_network
-from towerops_agent.doctor.settings import check_settings
+from towerops_agent.doctor.settings import Prepared, check_settings
 from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.model import Equipment, Secret
 from towerops_agent.settings import Settings
@@ -117,6 +117,8 @@ async def _agent_checks(
         configured = await asyncio.to_thread(_of_site, compiled, orders)
         for check in configured.checks:
             yield check
+        for check in await _group_checks(settings, prepared, None):
+            yield check
         yield configured
         return
     network = await asyncio.to_thread(check_network, settings.api_url, prepared.tls, orders.now, CONNECT_WITHIN_S)
@@ -131,7 +133,25 @@ async def _agent_checks(
     configured = await asyncio.to_thread(_configured, settings, prepared.token, outcome, orders)
     for check in configured.checks:
         yield check
+    for check in await _group_checks(settings, prepared, outcome.config if isinstance(outcome, ConfigFetched) else None):
+        yield check
     yield configured
+
+
+async def _group_checks(settings: Settings, prepared: Prepared, config: ConfigText | None) -> list[Check]:
+    """Of the group that the agent is in, if it is in one."""
+    if not settings.group_nats_urls:
+        return []
+    token = prepared.token or TokenSource(settings.token, settings.token_file)
+    try:
+        _ = token.token
+    except SettingsError:
+        return [Check("group", Result.SKIPPED, "not checked: its messages are sealed with the token")]
+    try:
+        from towerops_agent.doctor.group import check_group  # noqa: PLC0415  # nats-py may be absent
+    except ModuleNotFoundError:
+        return [Check("group", Result.FAILED, "nats-py is not installed", "pip install 'towerops-agent[group]'")]
+    return await check_group(settings, token, config)
 
 
 def _compiled(site: Path) -> Compiled | SiteUnreadable:

@@ -128,16 +128,20 @@ class Bus:
     @asynccontextmanager
     async def connected(self, url: str) -> AsyncIterator[asyncio.Event]:
         """A connection to this server, for the block; the event is set when it is lost. Raises EngineUnreachable."""
-        client = _Client(urlsplit(url).scheme == "tls")
-        lost = asyncio.Event()
-        self._errors = []
+        over_tls = urlsplit(url).scheme == "tls"
+        try:
+            login, tls = self._login(), self._tls() if over_tls and self._tls is not None else None
+        except SettingsError as error:
+            raise EngineUnreachable(str(error)) from None
+        client, lost = _Client(over_tls), asyncio.Event()
+        self._errors, self.refused = [], ""
         try:
             try:
                 async with asyncio.timeout(CONNECT_WITHIN_S):
-                    await self._connect(client, url, lost)
-            except (OSError, Error, SettingsError, ValueError) as error:
+                    await self._connect(client, url, lost, login, tls)
+            except (OSError, Error, ValueError) as error:
                 raise EngineUnreachable(self._reason(error)) from None
-            self._client, self.server, self.refused = client, url, ""
+            self._client, self.server = client, url
             self._changed()
             yield lost
         finally:
@@ -146,8 +150,9 @@ class Bus:
                 self._changed()
             await _close(client)
 
-    async def _connect(self, client: Client, url: str, lost: asyncio.Event) -> None:
-        login = self._login()
+    async def _connect(
+        self, client: Client, url: str, lost: asyncio.Event, login: tuple[str, str] | None, tls: ssl.SSLContext | None
+    ) -> None:
         user, password = login or (None, None)
 
         async def ended() -> None:
@@ -176,7 +181,7 @@ class Bus:
             max_outstanding_pings=1,
             user=user,
             password=password,
-            tls=self._tls() if self._tls is not None and urlsplit(url).scheme == "tls" else None,
+            tls=tls,
         )
         for subject in self._subjects:
             await client.subscribe(subject, cb=heard)

@@ -9,7 +9,6 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
-from hashlib import blake2b
 from typing import Final, Protocol
 
 import structlog
@@ -33,7 +32,7 @@ from towerops_agent.group.course.membership import (
     Unequal,
 )
 from towerops_agent.group.course.phase import PhaseClock
-from towerops_agent.group.course.share import Share
+from towerops_agent.group.course.share import Share, digest_of
 from towerops_agent.group.course.wire import Beat, Learned, Message, Presence, Seat, Wanted, decode_message, encode_message
 from towerops_agent.group.exchange import Exchange
 from towerops_agent.group.seal import Seal
@@ -165,10 +164,7 @@ class Group:
         """The fleet's devices are those of a configuration, perhaps a new one."""
         self._share.keep(self._devices)
         self._exchange.traits.keep(self._devices)
-        digest = blake2b(digest_size=16)
-        for device_id in sorted(self._devices):
-            digest.update(device_id.encode() + b"\0" + self._devices[device_id].digest)
-        self.membership.configure(digest.hexdigest())
+        self.membership.configure(digest_of((device.id, device.digest) for device in self._devices.values()))
         if self._fleet is not None:
             self._fleet.set_clock(self._clock.offset_s)
         self._news.set()

@@ -25,6 +25,14 @@ def owner(device: str, weights: Mapping[str, float]) -> str | None:
     return max(weights, key=lambda member: (score(member, device, weights[member]), member), default=None)
 
 
+def digest_of(devices: Iterable[tuple[str, bytes]]) -> str:
+    """A digest of these devices, ids and what each is configured as; in any order."""
+    digest = blake2b(digest_size=16)
+    for device, configured in sorted(devices):
+        digest.update(device.encode() + b"\0" + configured)
+    return digest.hexdigest()
+
+
 class Share:
     """The owners of devices, kept: after a change only the scores that changed are computed.
 
