@@ -1,4 +1,4 @@
-"""A server that answers what it is told: raw octets, silence, a cut connection; and keeps what it was asked."""
+"""A server that answers as its script says: raw octets, silence, a cut connection; and keeps what it was asked."""
 
 import asyncio
 import json

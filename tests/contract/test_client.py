@@ -82,7 +82,7 @@ async def test_a_2xx_without_a_body_is_accepted(status):
         (b'{"pad": "' + b"x" * (1 << 20) + b'"}', "a body of more than 1 MiB: "),
     ],
 )
-async def test_a_2xx_that_does_not_acknowledge_is_no_delivery(body, reason):
+async def test_a_2xx_that_does_not_acknowledge_is_not_a_delivery(body, reason):
     """A captive portal answers 200 to everything, and a proxy may have a page of its own."""
     outcome = await posted(answer(200, body))
     assert isinstance(outcome, Unavailable)
@@ -147,7 +147,7 @@ async def test_a_cut_connection_is_unavailable():
     assert isinstance(await posted(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{"), Unavailable)
 
 
-async def test_an_answer_that_is_no_http_is_unavailable():
+async def test_an_answer_that_is_not_http_is_unavailable():
     assert isinstance(await posted(b"220 mail.example.net ESMTP Connection: close\r\n\r\n"), Unavailable)
 
 
@@ -164,7 +164,7 @@ async def test_a_server_that_never_answers_is_given_up():
 
 
 async def test_a_server_that_drips_is_given_up(monkeypatch):
-    """Each octet would begin the read timeout anew."""
+    """Each octet would begin the read timeout again."""
     monkeypatch.setattr(client_module, "ANSWER_WITHIN_S", 0.05)
     assert await posted("drip") == Unavailable("no complete answer within 0.05 s", timed_out=True)
 
@@ -221,7 +221,7 @@ async def test_the_configuration_comes_with_its_etag_and_the_difference_of_the_c
 
 
 @pytest.mark.parametrize("bad", [b"", b"[]", b"<html>", b'{"equipment": 5}', b'{"equipment": [{"id": "a"}'])
-async def test_a_body_that_is_no_configuration_is_no_answer(bad):
+async def test_a_body_that_is_not_a_configuration_is_not_an_answer(bad):
     async with ScriptedServer([answer(200, bad, ETag='"1"')]).serve() as url, client_of(url) as client:
         outcome = await client.get_config(ConfigIntake())
     assert isinstance(outcome, Unavailable)
@@ -229,7 +229,7 @@ async def test_a_body_that_is_no_configuration_is_no_answer(bad):
     assert outcome.reason.startswith("the configuration can't be used: ")
 
 
-async def test_a_304_that_was_not_asked_for_is_no_configuration():
+async def test_a_304_that_was_not_asked_for_is_not_a_configuration():
     async with ScriptedServer([answer(304)]).serve() as url, client_of(url) as client:
         assert await client.get_config(ConfigIntake()) == Redirected(304, "")
 

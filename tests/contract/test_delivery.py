@@ -216,7 +216,7 @@ async def test_one_bad_metric_of_hundreds_is_kept_apart_and_blocks_nothing(sandb
 
 
 async def test_a_batch_that_the_server_breaks_over_holds_up_no_other(sandbox, agent):
-    """500 as often as that batch comes: all others arrive meanwhile, and this one once the server is mended, under its key."""
+    """500 as often as that batch comes: all others arrive meanwhile, and this one once the server is fixed, under its key."""
     await agent.sync.fetch_once()
     broken = sandbox.faults.refuse_metrics(lambda metric: getattr(metric, "sensor_id", "") == "bad", "bug", status=500)
     await agent.add(1, BAD)

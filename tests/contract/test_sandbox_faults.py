@@ -55,7 +55,7 @@ async def test_a_redirect_names_its_target(sandbox, client):
     assert (answer.status_code, answer.headers["location"]) == (302, "https://elsewhere.example/login")
 
 
-async def test_garbage_is_a_200_that_is_no_json(sandbox, client):
+async def test_garbage_is_a_200_that_is_not_json(sandbox, client):
     sandbox.faults.garbage(times=1)
     answer = await client.post(METRICS_PATH, json=BATCH)
     assert (answer.status_code, answer.text) == (200, "<html>Please log in</html>")

@@ -101,7 +101,7 @@ async def test_a_page_begins_with_what_arrived_before_it(tmp_path):
     second.store.records.close()
 
 
-async def test_the_stream_tells_of_each_change(client):
+async def test_the_stream_reports_each_change(client):
     async with client.stream("GET", "/page/events") as stream:
         lines = stream.aiter_lines()
         assert stream.headers["content-type"].startswith("text/event-stream")

@@ -161,14 +161,14 @@ async def refused(certificate: trustme.LeafCert, ca: trustme.CA, version: ssl.TL
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_server_that_wants_a_client_certificate_is_told_of(ca, ca_file, version):
+async def test_a_server_that_wants_a_client_certificate_is_reported(ca, ca_file, version):
     """In TLS 1.3 the refusal comes after the handshake, with the first answer."""
     reason = await refused(ca.issue_cert("localhost"), ca, version, ca_file=ca_file)
     assert "TOWEROPS_CLIENT_CERT" in reason
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_client_certificate_that_the_server_refuses_is_told_of(ca, ca_file, tmp_path, version):
+async def test_a_client_certificate_that_the_server_refuses_is_reported(ca, ca_file, tmp_path, version):
     files = client_files(trustme.CA(), tmp_path)
     reason = await refused(ca.issue_cert("localhost"), ca, version, ca_file=ca_file, **files)
     assert "the certificate in TOWEROPS_CLIENT_CERT" in reason

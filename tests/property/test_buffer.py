@@ -76,7 +76,7 @@ def test_any_octets_are_a_poll_or_a_buffer_failure(body, layout):
 
 @given(polls_with_layouts(), st.integers(0, 2000), st.integers(1, 255))
 def test_a_poll_with_a_changed_octet_is_a_buffer_failure(pair, where, change):
-    """But for the first octet, which says that there is a checksum: without it the rest is no poll."""
+    """But for the first octet, which says that there is a checksum: without it the rest is not a poll."""
     whole, layout = pair
     layout_id, started_at_us, metric_count, body = encode_poll(whole)
     changed = bytearray(body)
@@ -142,7 +142,7 @@ def test_each_poll_is_the_same_after_packing(pairs):
     unpacked = packing.unpack(packing.pack([(number, encode_poll(poll)[3]) for number, (poll, _) in enumerate(pairs)]))
     for number, (whole, layout) in enumerate(pairs):
         back = decode_poll((whole.layout, whole.started_at_us, whole.metric_count, unpacked[number]), layout)
-        assert (back, repr(back)) == (whole, repr(whole))  # repr tells -0.0 from 0.0, 1 from 1.0
+        assert (back, repr(back)) == (whole, repr(whole))  # repr distinguishes -0.0 from 0.0, 1 from 1.0
 
 
 @given(st.binary(max_size=200))

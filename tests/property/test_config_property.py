@@ -81,7 +81,7 @@ def check(equipment: Equipment) -> None:
 
 
 @given(configs)
-def test_any_json_is_read_or_is_no_configuration(config):
+def test_any_json_is_read_or_is_not_a_configuration(config):
     try:
         read = read_config(config_text(json.dumps(config).encode()))
     except InvalidConfig:
@@ -95,7 +95,7 @@ def test_any_json_is_read_or_is_no_configuration(config):
 
 
 @given(st.binary(max_size=200))
-def test_any_octets_are_read_or_are_no_configuration(octets):
+def test_any_octets_are_read_or_are_not_a_configuration(octets):
     for body in (octets, b'{"equipment":[' + octets + b"]}"):
         with suppress(InvalidConfig):
             list(read_config(config_text(body)).equipment)

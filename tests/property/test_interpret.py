@@ -108,5 +108,5 @@ def test_what_is_absent_says_how(tag, reason):
 
 
 @pytest.mark.parametrize("tag", [ber.IP_ADDRESS, ber.OBJECT_IDENTIFIER, ber.NSAP_ADDRESS])
-def test_addresses_and_oids_are_no_numbers_whatever_their_octets(tag):
+def test_addresses_and_oids_are_not_numbers_whatever_their_octets(tag):
     assert number(tag, b"1234") == "not_a_number"

@@ -168,6 +168,6 @@ def test_the_names_of_48_interfaces_cost_one_request():
 
 
 def test_requests_leave_room_for_the_longest_name():
-    """An answer of 48 names of 60 octets is no datagram of 1,472."""
+    """An answer of 48 names of 60 octets is not a datagram of 1,472."""
     named = make_plan([], range(1, 49), bytes(96), 48, watch=Watch(bytes([BY_DESCR]) * 48, 66))
     assert max(sum(column in named.names for column in ask.columns) for ask in named.asks) <= 1472 // (66 + 15)

@@ -120,7 +120,7 @@ def test_a_width_is_learned_from_a_counter_that_was_read_and_then_kept(drawn):
 
 
 class LimitedDevice(Adversary):
-    """A sane device that bears so many varbinds a request, and says of more that they are too big, or nothing, or a part."""
+    """A sane device that accepts so many varbinds a request, and says of more that they are too big, or nothing, or a part."""
 
     def __init__(self, held, limit, manner):
         super().__init__(held, [("honest", 0, 0)])
@@ -145,7 +145,7 @@ def limited(limit, manner, sensors=20, interfaces=3):
 
 
 @given(st.integers(1, 30), st.sampled_from(MANNERS))
-def test_a_device_is_read_completely_whatever_it_bears(limit, manner):
+def test_a_device_is_read_completely_whatever_it_accepts(limit, manner):
     """In the first poll, which learns the limit, and in those after it."""
     device, plan, traits = limited(limit, manner)
     for _ in range(POLLS):
@@ -158,7 +158,7 @@ def test_a_device_is_read_completely_whatever_it_bears(limit, manner):
 
 @pytest.mark.parametrize("limit", range(1, STARTING_VARBINDS + 1))
 @pytest.mark.parametrize("manner", ["too_big", "too_big_with_varbinds", "silent"])
-def test_the_size_settles_at_the_most_that_the_device_bears(limit, manner):
+def test_the_size_settles_at_the_most_that_the_device_accepts(limit, manner):
     """Whether it says what is too big or is silent then: in the end nothing is asked in vain any more."""
     device, plan, traits = limited(limit, manner, sensors=60, interfaces=0)
     for _ in range(3 * STARTING_VARBINDS):

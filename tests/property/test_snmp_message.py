@@ -83,7 +83,7 @@ def test_any_octets_are_decoded_or_malformed(octets):
 
 @given(st.lists(st.tuples(oids(), st.integers(0, 255), st.binary(max_size=20)), min_size=1, max_size=6))
 def test_a_value_of_wrong_octets_costs_only_its_varbind(rows):
-    """Any tag with any contents: the names are all there, in order, and what is no value is marked as unreadable."""
+    """Any tag with any contents: the names are all there, in order, and what is not a value is marked as unreadable."""
     octets = b"".join(ber.encode(0x30, ber.encode(0x06, name) + ber.encode(tag, contents)) for name, tag, contents in rows)
     names, tags, values = decode_varbinds(octets, 0, len(octets))
     assert names == [name for name, _, _ in rows]

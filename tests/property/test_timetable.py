@@ -195,7 +195,7 @@ def second_times(timetable, count, until):
 
 @settings(max_examples=25)
 @given(st.integers(1, 3000), st.sampled_from((1, 2, 10, 60)))
-def test_devices_start_in_bunches_that_are_no_larger_than_a_socket_takes(count, interval_s):
+def test_devices_start_in_bunches_no_larger_than_a_socket_takes(count, interval_s):
     times = second_times(fill({f"device {n}": interval_s for n in range(count)}), count, START + 3 * interval_s)
     step_s = step(count / interval_s)
     assert all(at % step_s == 0 for at in times.values())

@@ -103,7 +103,7 @@ def test_a_changed_message_is_never_taken_for_the_reply(wanted, kinds, data):
         if isinstance(outcome, Discard):
             continue
         answer = outcome[1]
-        if isinstance(answer, Reply):  # octets behind a message are no change to it
+        if isinstance(answer, Reply):  # octets behind a message do not change it
             assert answer.pdu.names == genuine.names
             assert octets[: len(reply)] != octets or len(octets) == len(reply)
         if not isinstance(answer, AskAgain | Doubted):

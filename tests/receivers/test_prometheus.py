@@ -150,7 +150,7 @@ async def test_with_a_window_a_backlog_behind_later_values_is_accepted(tmp_path:
         assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
 
 
-async def test_without_the_receiver_switched_on_the_operator_is_told(remote: Remote, receiver: prometheus.Prometheus):
+async def test_without_the_receiver_switched_on_the_operator_reads_so(remote: Remote, receiver: prometheus.Prometheus):
     remote.destination = type(remote.destination)("test", f"{receiver.url}/api/v1/nothing")
     remote.add(0, time.time(), 1.0)
     assert not await remote.deliver()

@@ -78,7 +78,7 @@ async def examined(port, credentials, *oids, interfaces=()):
 
 
 @pytest.mark.parametrize("credentials", [community("public"), community("public", SnmpVersion.V1), user()], ids=["2c", "1", "3"])
-async def test_a_device_that_answers_is_well(port, credentials):
+async def test_a_device_that_answers_is_healthy(port, credentials):
     check = await examined(port, credentials, IF_MTU, UPTIME, interfaces=[(1, "lo")])
     assert check.result is Result.OK
     assert f"over SNMPv{credentials.version}; all 3 can be read" in check.found
@@ -91,7 +91,7 @@ async def test_a_sensor_that_does_not_exist_is_named(port):
 
 
 @pytest.mark.parametrize("version", [SnmpVersion.V1, SnmpVersion.V2C])
-async def test_a_view_that_hides_the_oids_is_told(port, version):
+async def test_a_view_that_hides_the_oids_is_reported(port, version):
     """The system group is seen, and nothing else."""
     check = await examined(port, community("narrow", version), IF_MTU, "1.3.6.1.2.1.2.2.1.10.1")
     assert check.result is Result.FAILED
@@ -100,13 +100,13 @@ async def test_a_view_that_hides_the_oids_is_told(port, version):
     )
 
 
-async def test_a_view_of_nothing_is_told(port):
+async def test_a_view_of_nothing_is_reported(port):
     check = await examined(port, community("blind"))
     assert check.result is Result.FAILED
     assert "view" in check.found
 
 
-async def test_a_wrong_community_is_told_from_a_wrong_address_where_snmpv3_answers(port):
+async def test_a_wrong_community_is_distinguished_from_a_wrong_address_where_snmpv3_answers(port):
     check = await examined(port, community("hush-wrong"))
     assert check.result is Result.FAILED
     assert "but its SNMPv3 engine answers" in check.found

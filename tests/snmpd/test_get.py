@@ -68,7 +68,7 @@ async def test_a_device_is_read_over_ipv6(snmpd, version):
     assert snmpd.ask("snmpget", f"{SYSTEM}.5.0", host="::1") == [(f"{SYSTEM}.5.0", "Hex-STRING: 74 6F 77 65 72 2D 37")]
 
 
-async def test_v2c_tells_the_ways_of_being_absent_apart(snmpd):
+async def test_v2c_distinguishes_the_ways_of_being_absent(snmpd):
     """An object that is not there, and an instance that is not there: as snmpget says; their neighbour is read."""
     absent = ["1.3.6.1.2.1.177.0", f"{SYSTEM}.5.7", f"{SYSTEM}.5.0"]
     pdu = await asking.get(snmpd.port, *absent)

@@ -31,7 +31,7 @@ def loopback(snmpd):
 
 @pytest.mark.parametrize("version", ["1", "2c"])
 async def test_the_readings_are_those_that_snmpget_prints(snmpd, poller, version):
-    """Texts with a unit, negative numbers, an Opaque float; what is no number, or absent, is missing with its reason."""
+    """Texts with a unit, negative numbers, an Opaque float; what is not a number, or absent, is missing with its reason."""
     sensors = [f"{BASE}.1.0", f"{BASE}.2.0", f"{BASE}.3.0", ABSENT, f"{BASE}.11.0", f"{BASE}.9.3.0", f"{BASE}.9.4.0", UP_TIME]
     device = devices.device(port=snmpd.port, version=version, sensors=sensors)
     before = int(snmpd.get(UP_TIME))
@@ -81,7 +81,7 @@ async def test_readings_bear_the_time_of_their_reply(snmpd, poller):
 
 
 async def test_large_answers_are_read_in_parts_and_the_size_is_remembered(snmpd, poller):
-    """24 texts of 200 octets: snmpd says tooBig until fewer are asked, and the next poll asks for no more than it bore."""
+    """24 texts of 200 octets: snmpd says tooBig until fewer are asked, and the next poll asks for no more than it accepted."""
     sensors = [f"{BASE}.20.{i}.0" for i in range(1, 25)]
     device = devices.device(port=snmpd.port, sensors=[*sensors, f"{BASE}.2.0"])
     result = await poller.poll(device, 30)

@@ -176,7 +176,7 @@ def test_a_get_prints_what_snmpget_prints(snmpd):
     assert "No Such Object available on this agent at this OID" in got.stdout
 
 
-def test_an_error_of_snmpv1_is_told_as_snmpget_tells_it(snmpd):
+def test_an_error_of_snmpv1_is_reported_as_snmpget_does(snmpd):
     """noSuchName: the failed object on standard error, the others' values on standard output, and status 1."""
     oids = [f"{BASE}.1.0", f"{SYSTEM}.77.0", f"{BASE}.2.0", "1.3.6.1.9.1"]
     got = ours("get", f"127.0.0.1:{snmpd.port}", *oids, "--version", "1")
@@ -210,7 +210,7 @@ async def test_a_walk_of_nothing_ends_as_net_snmps_does(odd_device, root, versio
 
 @pytest.mark.parametrize("status", [ErrorStatus.tooBig, ErrorStatus.genErr, ErrorStatus.noAccess, ErrorStatus.authorizationError])
 @pytest.mark.parametrize("index", [0, 1])
-async def test_a_refusal_is_told_as_snmpget_tells_it(status, index):
+async def test_a_refusal_is_reported_as_snmpget_does(status, index):
     """The words of each error-status that a GET may meet, with and without an error-index."""
 
     def refuse(datagram, _):
@@ -227,7 +227,7 @@ async def test_a_refusal_is_told_as_snmpget_tells_it(status, index):
 
 
 def test_json_has_the_values_of_the_text(snmpd):
-    """A walk as JSON: one array, as many objects as lines, octets that are no text in hexadecimal."""
+    """A walk as JSON: one array, as many objects as lines, octets that are not text in hexadecimal."""
     host = f"127.0.0.1:{snmpd.port}"
     rows = json.loads(ours("walk", host, BASE, "--json").stdout)
     assert len(rows) == len(snmpd.walk(BASE))
@@ -274,7 +274,7 @@ def test_a_probe_of_snmpd_finds_out_what_it_is(snmpd):
     assert (report["if_number"], report["interfaces"], report["wide_counters"]) == (rows, rows, rows)
 
 
-def test_a_probe_is_told_in_aligned_lines(snmpd):
+def test_a_probe_is_reported_in_aligned_lines(snmpd):
     text = ours("probe", f"127.0.0.1:{snmpd.port}", "--version", "1").stdout
     heading, *lines = text.splitlines()
     assert heading == f"127.0.0.1:{snmpd.port}"

@@ -40,17 +40,17 @@ def test_get_and_walk_print_over_snmpv3_what_snmpwalk_prints_over_v2c(snmpd):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "reported"),
     [
         ({"user": "nobody"}, "does not know this SNMPv3 user; check --user"),
         ({"auth": "wrong-password"}, "wrong authentication password or protocol"),
         ({"priv": "wrong-password"}, "wrong privacy password or protocol"),
     ],
 )
-def test_what_is_wrong_with_the_credentials_is_told_and_none_of_them_is_shown(snmpd, wrong, told):
+def test_what_is_wrong_with_the_credentials_is_reported_and_none_of_them_is_shown(snmpd, wrong, reported):
     result = run(snmpd, "get", OID, **wrong)
     assert result.exit_code == 1
-    assert told in result.output
+    assert reported in result.output
     assert not any(secret in result.output for secret in (AUTH, PRIV, "wrong-password"))
 
 

@@ -166,7 +166,7 @@ async def test_forged_reports_do_not_beat_the_answer_right_behind_them(v3_snmpd,
     ],
     ids=["password", "key length", "DES for AES", "key extension", "AES for DES", "password of DES"],
 )
-async def test_a_wrong_privacy_password_or_protocol_is_told_though_snmpd_is_mostly_silent(v3_snmpd, wanted):
+async def test_a_wrong_privacy_password_or_protocol_is_reported_though_snmpd_is_mostly_silent(v3_snmpd, wanted):
     async with asking.open_client() as (client, _):
         assert (await ask(client, v3_snmpd, wanted, timeouts_s=(2.0,))).reason == "wrong_priv"
 
@@ -222,7 +222,7 @@ VALUES = READINGS + account("SHA-256", "AES-128")
     [("restarted", "restarted"), ("restarted thrice", "restarted"), ("replaced", "replaced"), ("boots reset", "boots_reset")],
 )
 async def test_a_device_that_changed_between_two_polls_is_read_by_the_second(tmp_path, what, kind):
-    """By the poll's first request; a warning tells of what should not happen."""
+    """By the poll's first request; a warning reports what should not happen."""
     engine = f"exactEngineID {ENGINE_ID}\n"
     with run_snmpd(tmp_path, engine + VALUES) as snmpd:
         device = device_at(snmpd.port)

@@ -16,7 +16,7 @@ from towerops_agent.settings import Settings
 
 @asynccontextmanager
 async def running(url: str, folder: Path) -> AsyncIterator[Agent]:
-    """An agent in this process, which fetches its configuration when told to."""
+    """An agent in this process, which fetches its configuration when it is asked to."""
     agent = Agent(Settings(api_url=url, token=Secret(TOKEN), database_path=folder / "agent.db", config_refresh_s=86_400))
     stop = asyncio.Event()
     task = asyncio.create_task(agent.run(stop))

@@ -26,7 +26,7 @@ class Patience:
         return self.now_s
 
     async def sleep(self, seconds: float) -> None:
-        while self._in_flight() and not self.hurried:  # noqa: ASYNC110 -- nobody tells when a request has ended
+        while self._in_flight() and not self.hurried:  # noqa: ASYNC110 -- nobody says when a request has ended
             await asyncio.sleep(0)
         self.pauses.append(seconds)
         self.now_s += seconds

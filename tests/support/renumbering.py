@@ -1,6 +1,6 @@
 """A device whose interfaces come, go and move, and that falls short of the RFCs in ways of its own.
 
-Each counter tells by its value whose it is, and grows with each poll.
+Each counter says by its value whose it is, and grows with each poll.
 """
 
 from dataclasses import dataclass, field

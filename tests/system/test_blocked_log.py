@@ -70,7 +70,7 @@ async def test_a_log_that_nobody_reads_holds_up_neither_readings_nor_the_stop(tm
             assert await process.wait() == 0
 
 
-async def test_a_closed_standard_error_is_no_reason_to_die_and_nothing_is_written_into_the_database(tmp_path: Path):
+async def test_a_closed_standard_error_is_not_a_reason_to_die_and_nothing_is_written_into_the_database(tmp_path: Path):
     async with site(1) as config:
         sandbox = Sandbox(config, TOKEN)
         code = CLOSED.format(sys.executable)

@@ -1,4 +1,4 @@
-"""The wall clock steps by hours, either way, under a running agent: polls go on as they were, nothing is lost, and it is told."""
+"""The wall clock steps by hours, either way, under a running agent: polls go on as they were, nothing is lost, it is logged."""
 
 import asyncio
 import time
@@ -66,7 +66,7 @@ async def test_a_step_neither_stops_nor_bunches_polls_and_loses_nothing(tmp_path
 
 
 async def test_a_clock_that_differs_from_the_server_s_is_warned_of_once(tmp_path: Path, wall: WallClock):
-    """And told when it agrees again; the state is there for the status."""
+    """And reported when it agrees again; the state is there for the status."""
     sandbox = Sandbox({}, TOKEN)
     async with sandbox.serve() as url, running(url, tmp_path) as agent:
         await sandbox.store.wait_until(lambda store: bool(store.exchanges))

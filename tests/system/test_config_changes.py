@@ -67,7 +67,7 @@ async def test_the_same_configuration_is_asked_for_by_its_etag_and_changes_nothi
 
 
 @pytest.mark.parametrize("broken", [b"<html>Please log in</html>", b"", b"[]", b'{"equipment": "none"}', b'{"equipment": [}'])
-async def test_a_broken_configuration_leaves_the_running_one_in_force(tmp_path: Path, broken: bytes):
+async def test_a_broken_configuration_leaves_the_running_one_in_use(tmp_path: Path, broken: bytes):
     """Polls go on, what is kept for the next start is the good one, and the next good one is taken."""
     async with site(1) as config:
         sandbox = Sandbox(config, TOKEN)

@@ -25,7 +25,7 @@ async def doctor(*arguments: str, env: dict[str, str]) -> tuple[int, str, str]:
 
 
 async def test_the_doctor_examines_beside_a_running_agent_and_leaves_it_alone(tmp_path: Path):
-    """It tells of the agent, reads through its lock, and the agent goes on; then it tells of an agent that is gone."""
+    """It reports the agent, reads through its lock, and the agent goes on; then it reports an agent that is gone."""
     async with site(2) as config:
         config["equipment"].append(equipment("closed", port=9, community="hush-community"))
         sandbox = Sandbox(config, TOKEN)

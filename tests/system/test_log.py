@@ -1,4 +1,4 @@
-"""The log of a full run at info: calm, complete, without a secret. What happens once is told once, however many polls see it."""
+"""The log of a full run at info: calm, complete, without a secret. What happens once is logged once, whoever sees it."""
 
 import json
 import re
@@ -113,7 +113,7 @@ async def a_round(sandbox: Sandbox) -> None:
         await sandbox.store.wait_until(lambda store, path=path: sum(it.path == path for it in store.exchanges) > before[path])
 
 
-async def test_a_full_run_is_told_line_by_line_and_no_line_more(tmp_path: Path):
+async def test_a_full_run_is_reported_line_by_line_and_no_line_more(tmp_path: Path):
     """A dead device that comes back, a wrong community, a refused sensor, an outage, a new token: from the start to the stop."""
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     flaky, wrong = Radio(), Radio()
@@ -224,7 +224,7 @@ async def test_as_json_each_line_is_one_object_with_the_same_fields(tmp_path: Pa
     assert [parse(line)["time"] for line in agent.lines] == sorted(line["time"] for line in lines)
 
 
-async def test_nothing_but_errors_is_told_at_error_and_the_start_is_silent_then(tmp_path: Path):
+async def test_nothing_but_errors_is_reported_at_error_and_the_start_is_silent_then(tmp_path: Path):
     """LOG_LEVEL=error: a run in which nothing goes wrong leaves an empty log."""
     async with site(1) as config:
         sandbox = Sandbox(config, TOKEN)

@@ -79,7 +79,7 @@ def values(text: str) -> dict[tuple[str, ...], float]:
     return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
 
 
-async def test_a_running_agent_tells_what_it_has_polled_and_delivered(tmp_path: Path):
+async def test_a_running_agent_says_what_it_has_polled_and_delivered(tmp_path: Path):
     """As Prometheus fetches it: over HTTP, in its format, with the numbers that the server has seen."""
     async with site(2) as config:
         sandbox = Sandbox(config, TOKEN)
@@ -123,7 +123,7 @@ async def test_it_is_off_by_default_and_nothing_listens(tmp_path: Path):
             assert len(listeners(agent.pid)) == 1
 
 
-async def test_a_port_in_use_is_told_once_and_the_agent_goes_on(tmp_path: Path):
+async def test_a_port_in_use_is_reported_once_and_the_agent_goes_on(tmp_path: Path):
     async with site(1) as config:
         sandbox = Sandbox(config, TOKEN)
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -138,14 +138,14 @@ async def test_a_port_in_use_is_told_once_and_the_agent_goes_on(tmp_path: Path):
     assert "already in use" in line
 
 
-async def test_a_bad_address_is_told_in_one_line(tmp_path: Path):
+async def test_a_bad_address_is_reported_in_one_line(tmp_path: Path):
     async with running(env=environment("https://unused.example", tmp_path / "agent.db", METRICS_LISTEN="9464")) as agent:
         assert await agent.ended() == 2
     wanted = "host:port or [IPv6 address]:port, as in 127.0.0.1:9464, with a port from 0 (any free one) to 65535"
     assert agent.lines == [f"towerops-agent: METRICS_LISTEN is '9464': expected {wanted}"]
 
 
-async def test_an_address_that_is_free_again_is_served_and_a_lasting_failure_is_no_flood(lines: Lines):
+async def test_an_address_that_is_free_again_is_served_and_a_lasting_failure_is_not_a_flood(lines: Lines):
     """In its own time: each pause is a minute, and the port becomes free in the third."""
     taken = socket.create_server(("127.0.0.1", 0))
     address = taken.getsockname()
@@ -208,7 +208,7 @@ async def test_get_and_head_of_the_page_are_answered_and_nothing_else(lines: Lin
         bytes(range(256)) + b"\r\n\r\n",
     ],
 )
-async def test_what_is_no_request_is_a_bad_one(lines: Lines, octets: bytes):
+async def test_what_is_not_a_request_is_a_bad_one(lines: Lines, octets: bytes):
     async with served(lines) as address:
         assert (await answer_to(address, octets)).startswith(b"HTTP/1.1 400 ")
         assert (await get(address)).startswith(b"HTTP/1.1 200 ")
@@ -294,7 +294,7 @@ async def test_the_text_is_written_once_a_second_however_many_ask(lines: Lines):
         assert (await get(address)).endswith(b"\r\n2")
 
 
-async def test_a_bug_in_the_text_is_told_and_counted_and_the_page_goes_on(lines: Lines):
+async def test_a_bug_in_the_text_is_reported_and_counted_and_the_page_goes_on(lines: Lines):
     texts = [b"fine"]
     counters = Counters()
 

@@ -1,4 +1,4 @@
-"""`run --once`: one round, everything submitted, and an exit status that tells."""
+"""`run --once`: one round, everything submitted, and an exit status that says how it went."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ async def test_one_round_of_all_devices_arrives_once_and_it_exits_with_0(tmp_pat
         assert sandbox.store.duplicates() == {}
 
 
-async def test_an_api_out_of_reach_is_told_with_its_reason(tmp_path: Path):
+async def test_an_api_out_of_reach_is_reported_with_its_reason(tmp_path: Path):
     proxy = Proxy()
     async with proxy.serve("http://127.0.0.1:9") as url:
         proxy.go_down()
@@ -32,14 +32,14 @@ async def test_an_api_out_of_reach_is_told_with_its_reason(tmp_path: Path):
     assert "Traceback" not in agent.log
 
 
-async def test_a_refused_token_is_told(tmp_path: Path):
+async def test_a_refused_token_is_reported(tmp_path: Path):
     sandbox = Sandbox({}, "another-token")
     async with sandbox.serve() as url, running("run", "--once", env=environment(url, tmp_path / "agent.db")) as agent:
         assert await agent.ended() == 1
     assert "the token is refused (401)" in agent.log
 
 
-async def test_a_silent_device_is_told_and_the_rest_is_delivered(tmp_path: Path):
+async def test_a_silent_device_is_reported_and_the_rest_is_delivered(tmp_path: Path):
     """Exit status 1, with the device and the reason; the other device's metrics are all there."""
     async with site(1) as config:
         config["equipment"].append(equipment("dead", port=9, community="wrong-community-77"))
@@ -51,7 +51,7 @@ async def test_a_silent_device_is_told_and_the_rest_is_delivered(tmp_path: Path)
     assert "wrong-community-77" not in agent.log
 
 
-async def test_a_device_that_answers_and_gives_no_metric_is_told(tmp_path: Path):
+async def test_a_device_that_answers_and_gives_no_metric_is_reported(tmp_path: Path):
     """Its sensors are another model's: exit status 1, with what its values lack."""
     async with site(1) as config:
         other = {"id": "x", "type": "gauge", "oid": "1.3.6.1.4.1.424242.1.0", "divisor": 1, "unit": None, "metadata": None}
@@ -74,7 +74,7 @@ async def test_a_bad_item_of_the_configuration_costs_that_item_alone(tmp_path: P
     assert "not an OID" in agent.log
 
 
-async def test_bad_settings_are_told_a_line_each_and_exit_with_2(tmp_path: Path):
+async def test_bad_settings_are_reported_a_line_each_and_exit_with_2(tmp_path: Path):
     env = environment("ftp://x", tmp_path / "agent.db", CONFIG_REFRESH_SECONDS="soon", TOWEROPS_AGENT_TOKEN="")
     async with running(env=env) as agent:
         assert await agent.ended() == 2

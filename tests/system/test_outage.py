@@ -40,7 +40,7 @@ async def test_fresh_values_go_first_after_an_outage_and_nothing_is_missing(tmp_
         assert sandbox.store.duplicates() == {}
 
 
-async def test_a_backlog_of_an_earlier_run_is_told_of_and_delivered_beside_fresh_values(tmp_path: Path):
+async def test_a_backlog_of_an_earlier_run_is_reported_and_delivered_beside_fresh_values(tmp_path: Path):
     """The uplink is down for the whole first run; the second one delivers what both have polled."""
     async with site(2) as config:
         sandbox = Sandbox(config, TOKEN)

@@ -36,7 +36,7 @@ from towerops_agent.cli.main import main
 
 main()
 """
-"""The agent with a bug that a traceback tells of."""
+"""The agent with a bug that ends in a traceback."""
 
 
 def shapes(secret: str) -> set[bytes]:

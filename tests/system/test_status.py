@@ -35,7 +35,7 @@ async def snapshot_when(database: Path, condition) -> dict:
             return snapshot
 
 
-async def test_status_tells_of_devices_in_trouble_and_what_was_refused(tmp_path: Path):
+async def test_status_reports_failing_devices_and_what_was_refused(tmp_path: Path):
     """The whole story of a small site: one device dead, one sensor refused, the others well; and then that it was stopped."""
     database = tmp_path / "agent.db"
     async with site(2) as config:
@@ -115,7 +115,7 @@ async def test_sighup_fetches_the_configuration_at_once_and_sigusr1_logs_the_sta
         assert sandbox.store.readings("d1-s0")
 
 
-async def test_systemd_is_told_when_it_is_ready_alive_and_stopping(tmp_path: Path):
+async def test_systemd_is_notified_when_it_is_ready_alive_and_stopping(tmp_path: Path):
     """As sd_notify(3) has it, by the socket that systemd gives; the watchdog is fed while the loops move."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.setblocking(False)
@@ -153,7 +153,7 @@ async def test_an_agent_whose_disk_is_full_is_degraded_and_not_dead(tmp_path: Pa
 
 
 async def test_devices_and_status_of_one_show_what_it_lacks_while_the_agent_runs_and_after(tmp_path: Path):
-    """One device well, one dead, one that lacks a sensor: as the agent answers, and as it left them at its stop."""
+    """One device healthy, one dead, one that lacks a sensor: as the agent answers, and as it left them at its stop."""
     database = tmp_path / "agent.db"
     async with site(2) as config:
         config["equipment"].append(equipment("dead", port=9, community="another-secret-9"))

@@ -16,7 +16,7 @@ async def test_a_power_cut_after_the_token_was_replaced_costs_no_poll_though_the
     token_file.write_text(TOKEN)
     async with site(1) as config:
         sandbox = Sandbox(config, TOKEN)
-        sandbox.store.tokens.add(NEW_TOKEN)  # both are accepted: nothing tells the agent that the old one will go
+        sandbox.store.tokens.add(NEW_TOKEN)  # both are accepted: nothing says to the agent that the old one will go
         proxy = Proxy()
         async with sandbox.serve() as url, proxy.serve(url) as through:
             env = environment(through, tmp_path / "agent.db", TOWEROPS_AGENT_TOKEN_FILE=str(token_file), LOG_LEVEL="debug")

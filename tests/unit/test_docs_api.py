@@ -53,6 +53,6 @@ def test_the_prose_has_the_numbers_of_the_code():
     assert f"{accepts.Accepts().max_metrics:,} metrics" in text
 
 
-def test_states_and_their_reasons_are_told():
+def test_states_and_their_reasons_are_documented():
     told = set(code(sections(read("docs/api.md"))["The metrics"]))
     assert {*STATES, *STATE_WORDS, '""'} - {""} - told == set()

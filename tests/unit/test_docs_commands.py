@@ -1,4 +1,4 @@
-"""The commands and options in docs/operations.md are those of the command line; what a document tells to type can be typed."""
+"""The commands and options in docs/operations.md are those of the command line; what a document shows to type can be typed."""
 
 import re
 import shlex
@@ -88,7 +88,7 @@ def test_defaults_that_help_shows_are_those_of_the_table(words):
 
 
 def typed() -> Iterator[tuple[str, str]]:
-    """(document, line) of all that a document tells to type: blocks of shell, and code that begins with our names."""
+    """(document, line) of all that a document shows to type: blocks of shell, and code that begins with our names."""
     for document in documents():
         text = document.read_text(encoding="utf-8")
         name = str(document.relative_to(ROOT))

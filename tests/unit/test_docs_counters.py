@@ -60,7 +60,7 @@ def words(node: ast.expr) -> set[str]:
 
 
 @pytest.mark.parametrize("count", list(Count), ids=lambda count: count.value)
-def test_each_reason_in_the_code_is_told(count):
+def test_each_reason_in_the_code_is_documented(count):
     assert {reason for reason in counted()[count] if reason} - told(count) == set()
 
 
@@ -71,11 +71,11 @@ def test_each_reason_is_explained_as_the_code_has_it(title, reasons):
     assert rows(SECTIONS[title]) == wanted
 
 
-def test_changes_of_engines_are_told():
+def test_changes_of_engines_are_documented():
     assert {"discovered", "replaced", "restarted", "boots_reset"} <= told(Count.SNMP_ENGINES)
 
 
-def test_each_loop_that_may_meet_a_bug_is_told():
+def test_each_loop_that_may_meet_a_bug_is_documented():
     loops = {
         text
         for node in ast.walk(modules()["agent.py"])

@@ -90,7 +90,7 @@ def test_each_row_of_the_table_is_logged_somewhere():
 
 
 @pytest.mark.parametrize("message", sorted(TABLE.keys() & EVENTS.keys()))
-def test_level_and_fields_are_told_as_they_are(message):
+def test_level_and_fields_are_documented_as_they_are(message):
     event, (_, level, fields, *_) = EVENTS[message], TABLE[message]
     assert set(level.replace(" or ", ",").replace(" ", "").split(",")) == event.levels
     told = set(code(fields))

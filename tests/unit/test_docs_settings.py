@@ -26,7 +26,7 @@ def test_each_setting_is_explained(document):
     assert [variable for variable, (_, _, text) in table(document).items() if not text] == []
 
 
-def test_the_bounds_of_a_number_are_told():
+def test_the_bounds_of_a_number_are_documented():
     """A value just outside is refused by the code; the words are the refusal's own numbers."""
     told = table("docs/operations.md")
     for variable, least, most in (

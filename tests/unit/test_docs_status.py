@@ -1,4 +1,4 @@
-"""docs/operations.md tells of each field that `status --json` prints, and of no other; and of files and signals as they are."""
+"""docs/operations.md describes each field that `status --json` prints, and no other; and files and signals as they are."""
 
 import ast
 from typing import get_args, get_type_hints
@@ -36,16 +36,16 @@ def told(part: str = "") -> set[str]:
     return found
 
 
-def test_the_fields_of_the_snapshot_are_told():
+def test_the_fields_of_the_snapshot_are_documented():
     assert told() == fields(snapshot.Snapshot)
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_the_fields_of_its_parts_are_told(part):
+def test_the_fields_of_its_parts_are_documented(part):
     assert told(part) == fields(PARTS[part])
 
 
-def test_the_files_beside_the_database_are_told():
+def test_the_files_beside_the_database_are_documented():
     names = " ".join(code(OPERATIONS["Files"]))
     for suffix in (*SUFFIXES, ".lock", ".corrupt-"):
         assert f"towerops-agent.db{suffix}" in names
@@ -53,14 +53,14 @@ def test_the_files_beside_the_database_are_told():
     assert "The last three are kept" in OPERATIONS["Files"]
 
 
-def test_the_signals_that_are_handled_are_told():
+def test_the_signals_that_are_handled_are_documented():
     handled = {
         node.attr for node in ast.walk(modules()["cli/run.py"]) if isinstance(node, ast.Attribute) and node.attr.startswith("SIG")
     }
     assert {name for cells in rows(OPERATIONS["Signals"]) for name in cells[0].split(", ")} == handled
 
 
-def test_spans_are_told_as_they_are():
+def test_spans_are_documented_as_they_are():
     assert f"{DAY_S // 3600} hours" in OPERATIONS["What is kept"]
     assert f"{REFUSED_KEPT_S // DAY_S} days" in OPERATIONS["What is kept"]
     assert f"{health.SLACK_S:g} s of grace" in OPERATIONS["Health"]

@@ -86,7 +86,7 @@ def test_the_image_is_made_of_what_the_context_lets_in():
     assert all((ROOT / name).exists() for name in copied)
 
 
-def test_docker_finds_the_file_without_being_told():
+def test_docker_finds_the_file_without_being_reported():
     """The other way round, a link out of packaging/, BuildKit refuses to follow."""
     assert (ROOT / "Dockerfile").readlink().as_posix() == "packaging/Dockerfile"
 

@@ -203,7 +203,7 @@ def test_plain_http_to_another_machine_needs_leave(host):
         "https:host",
     ],
 )
-def test_what_is_no_url_of_an_api_is_refused(url):
+def test_what_is_not_a_url_of_an_api_is_refused(url):
     (line,) = problems(GIVEN | {"TOWEROPS_API_URL": url})
     assert line.startswith(f"TOWEROPS_API_URL is {url!r}: expected ")
 
@@ -242,7 +242,7 @@ def test_a_token_flag_wins_over_either_variable():
 
 
 @pytest.mark.parametrize("token", ["two words", "tab\there", "line\nbreak", "caf\u00e9", "nul\x00"])
-def test_a_token_that_no_header_bears_is_refused_unseen(token):
+def test_a_token_that_no_header_accepts_is_refused_unseen(token):
     assert problems(GIVEN | {"TOWEROPS_AGENT_TOKEN": token}) == [
         "TOWEROPS_AGENT_TOKEN is '***': expected printable ASCII characters without spaces, as an HTTP header allows"
     ]
@@ -308,7 +308,7 @@ BAD_ADDRESSES = ["9464", ":9464", "127.0.0.1", "127.0.0.1:", "::1:9464", "[127.0
 @pytest.mark.parametrize(
     "text", [*BAD_ADDRESSES, "h:65536", "h:-1", "h:٣", "h:1e3", "h:000001", "http://h:1", "h:1/metrics", "é:1"]
 )
-def test_an_address_that_is_none_is_told_with_one_that_is(text):
+def test_an_address_that_is_none_is_reported_with_one_that_is(text):
     (line,) = problems(GIVEN, metrics_listen=text)
     assert line.startswith(f"--metrics-listen is {text!r}: expected host:port or [IPv6 address]:port, as in 127.0.0.1:9464")
 

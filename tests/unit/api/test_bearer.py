@@ -44,7 +44,7 @@ def test_a_token_that_ends_in_equals_signs_is_one(tmp_path):
     assert TokenSource(path=tmp_path / "file").token == Secret("QUJD==")
 
 
-def test_a_fifo_is_no_token_file_and_is_not_waited_for(tmp_path):
+def test_a_fifo_is_not_a_token_file_and_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(SettingsError, match="not a regular file"):
         _ = TokenSource(path=tmp_path / "fifo").token
@@ -55,7 +55,7 @@ def test_no_token_at_all_names_the_settings():
         _ = TokenSource().token
 
 
-def test_each_token_that_is_read_is_told_before_anybody_has_it(tmp_path):
+def test_each_token_that_is_read_is_reported_before_anybody_has_it(tmp_path):
     """So that the log hides it, also the one that comes later."""
     file = tmp_path / "token"
     file.write_text("one")

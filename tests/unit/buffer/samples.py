@@ -1,4 +1,4 @@
-"""A buffer on a real file, a clock that stands still until told, polls that are told apart by their time."""
+"""A buffer on a real file, a clock that stands still until it is set, polls that differ by their time."""
 
 import sqlite3
 from dataclasses import dataclass, field

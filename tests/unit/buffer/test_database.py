@@ -28,7 +28,7 @@ async def test_a_new_database_is_the_owners_alone(bench):
     assert mode(bench.path.parent) == 0o700
 
 
-async def test_the_rights_of_a_file_that_others_could_read_are_mended(bench):
+async def test_the_rights_of_a_file_that_others_could_read_are_fixed(bench):
     async with bench.buffer():
         pass
     bench.path.chmod(0o644)
@@ -54,7 +54,7 @@ async def test_the_database_has_its_settings(bench):
         }
 
 
-async def test_a_second_agent_is_told_who_has_the_database(bench):
+async def test_a_second_agent_reads_who_has_the_database(bench):
     async with bench.buffer() as first:
         await first.put_meta("a", b"mine")
         with pytest.raises(DatabaseBusy, match=rf"agent\.db is open in another agent \(process {os.getpid()}\): stop"):
@@ -76,7 +76,7 @@ async def test_a_database_of_a_later_agent_is_left_alone(bench):
     assert bench.path.read_bytes() == content
 
 
-async def test_an_empty_file_is_told_of_and_a_database_begun_in_it(bench):
+async def test_an_empty_file_is_reported_and_a_database_begun_in_it(bench):
     bench.path.touch()
     with capture_logs() as logs:
         async with bench.buffer() as buffer:

@@ -107,7 +107,7 @@ async def test_a_second_outage_joins_the_backlog_of_the_first(bench):
         assert await drain(buffer, Lane.FRESH) == whole([6])
 
 
-async def test_pending_tells_the_backlog_apart(bench):
+async def test_pending_counts_the_backlog_apart(bench):
     async with bench.buffer() as buffer:
         await numbered(buffer, range(3))
         assert await buffer.pending() == Pending(9, 3, T0_US, 0, None)

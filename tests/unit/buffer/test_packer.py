@@ -102,7 +102,7 @@ async def test_packing_that_was_cut_short_is_taken_up_at_the_next_start(bench, m
         assert bench.rows("SELECT count(*) FROM packs") == [(3,)]
 
 
-async def test_packing_that_failed_is_begun_anew(bench, monkeypatch):
+async def test_packing_that_failed_is_begun_again(bench, monkeypatch):
     async with bench.buffer() as buffer:
         await add_minutely(bench, buffer, 40)
         before = await all_stored(buffer)

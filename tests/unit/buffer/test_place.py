@@ -39,7 +39,7 @@ def a_device(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [a_text, a_picture, a_directory, a_pipe, a_device])
-async def test_what_is_no_database_is_refused_in_one_line_and_stays_as_it_is(bench, make):
+async def test_what_is_not_a_database_is_refused_in_one_line_and_stays_as_it_is(bench, make):
     make(bench.path)
     if bench.path.is_file():
         bench.path.chmod(0o644)

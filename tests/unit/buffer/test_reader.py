@@ -101,7 +101,7 @@ async def test_another_version_is_an_error_that_names_both(bench, version):
         DatabaseReader(bench.path).__enter__()
 
 
-def test_what_is_no_database_is_an_error_that_says_so(bench):
+def test_what_is_not_a_database_is_an_error_that_says_so(bench):
     bench.path.write_bytes(b"no database" * 1_000)
     with pytest.raises(NotReadable, match="not a database"):
         DatabaseReader(bench.path).__enter__()

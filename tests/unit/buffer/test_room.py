@@ -112,7 +112,7 @@ async def test_batches_under_way_are_evicted_last(bench):
         assert sum(p.stop_metric - p.first_metric for p in await buffer.read(batch)) == 1_000
 
 
-async def test_room_again_is_told_once(bench):
+async def test_room_again_is_reported_once(bench):
     async with bench.buffer(max_octets=room.MIN_OCTETS) as buffer:
         with capture_logs() as logs:
             await add_wide(buffer, range(9_000))

@@ -121,7 +121,7 @@ def has_dbstat(bench) -> bool:
     return True
 
 
-async def test_layouts_that_are_lost_are_told_and_their_ids_go_to_no_other(bench):
+async def test_layouts_that_are_lost_are_reported_and_their_ids_go_to_no_other(bench):
     async with bench.buffer() as buffer:
         await fill_layouts(buffer)
         old = await buffer.register(LAYOUT)

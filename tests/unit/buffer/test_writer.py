@@ -221,7 +221,7 @@ def end_the_thread(_store):
 
 
 async def test_if_the_thread_ends_nobody_waits_for_ever(bench, monkeypatch):
-    """A bug in the writer itself: who asks is told, what was to be stored is counted."""
+    """A bug in the writer itself: who asks gets the error, what was to be stored is counted."""
     async with bench.buffer() as buffer:
         layout = await buffer.register(LAYOUT)
         ended = []

@@ -80,7 +80,7 @@ def found(result, name):
     return next(check for check in json.loads(result.stdout)["checks"] if check["name"] == name)
 
 
-async def test_all_is_well(database):
+async def test_all_is_healthy(database):
     """A line each, in a fixed order, status 0, nothing on standard error, and nothing made on disk."""
     async with site(2) as config, serving(config) as url:
         result = await invoke(url, database)
@@ -120,7 +120,7 @@ async def test_everything_over_tls_with_a_ca_file(database, tmp_path):
         (503, "API", "503"),
     ],
 )
-async def test_a_refusal_is_told_by_its_status(database, status, check, text):
+async def test_a_refusal_is_reported_by_its_status(database, status, check, text):
     async with serving({}, fault=lambda faults: faults.answer(status)) as url:
         result = await invoke(url, database, "--json")
     assert result.exit_code == 1
@@ -134,7 +134,7 @@ async def test_a_redirect_is_named(database):
     assert "https://login.example.net/" in found(result, "API")["found"]
 
 
-async def test_what_is_configured_badly_is_told_and_the_rest_is_checked(database):
+async def test_what_is_configured_badly_is_reported_and_the_rest_is_checked(database):
     async with site(1) as config:
         config["equipment"].append({"id": "bad", "ip_address": "10.0.0"})
         async with serving(config) as url:
@@ -164,7 +164,7 @@ async def test_a_device_is_chosen_by_id_name_or_address(database, name):
     assert results(result)["Device d0"] == "ok"
 
 
-async def test_a_device_that_is_not_configured_is_told(database):
+async def test_a_device_that_is_not_configured_is_reported(database):
     async with site(1) as config, serving(config) as url:
         result = await invoke(url, database, "--json", "--device", "nobody", "--device", "d0")
     assert result.exit_code == 1
@@ -188,7 +188,7 @@ async def test_without_the_api_the_kept_devices_are_checked_while_the_agent_runs
     assert "sealed with another token" in found(refused, "config")["found"]
 
 
-async def test_bad_settings_are_told_and_nothing_else_is_tried(database):
+async def test_bad_settings_are_reported_and_nothing_else_is_tried(database):
     result = await invoke("ftp://x", database, "--json", token="")
     assert result.exit_code == 1
     assert results(result)["settings"] == "failed"
@@ -238,7 +238,7 @@ async def test_a_bar_shows_how_far_it_is_on_a_terminal_alone(database, monkeypat
     assert "12 devices" in terminal.getvalue()
 
 
-def test_help_tells_each_setting_but_the_token():
+def test_help_shows_each_setting_but_the_token():
     result = CliRunner().invoke(doctor, ["--help"])
     assert result.exit_code == 0
     assert "DATABASE_PATH" in result.output

@@ -202,7 +202,7 @@ async def test_bad_usage_is_status_2(args, wanted):
     assert "Traceback" not in got.stderr
 
 
-async def test_a_name_that_is_unknown_everywhere_is_told(tmp_path):
+async def test_a_name_that_is_unknown_everywhere_is_reported(tmp_path):
     got = await invoke("get", "nowhere.invalid", SYS_DESCR, "--database-path", str(tmp_path / "absent.db"))
     assert got.exit_code == 1
     assert "can't be resolved" in got.stderr

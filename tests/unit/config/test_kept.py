@@ -84,14 +84,14 @@ async def test_a_database_without_a_configuration_says_so_before_a_token_is_aske
         read_devices(path, no_token, everything)
 
 
-async def test_another_token_is_told(tmp_path):
+async def test_another_token_is_reported(tmp_path):
     path = tmp_path / "agent.db"
     await keep(path)
     with pytest.raises(InvalidConfig, match="sealed with another token"):
         read_devices(path, lambda: Secret("other"), everything)
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path):
+def test_a_file_that_is_not_a_database_is_reported(tmp_path):
     path = tmp_path / "agent.db"
     path.write_bytes(b"no database, but long enough to look like a file" * 100)
     with pytest.raises(NoKeptDevices, match="can't be read"):

@@ -34,6 +34,6 @@ def test_no_octet_can_be_altered():
 
 
 @pytest.mark.parametrize("sealed", [b"", b"\x01", b"\x01" + bytes(100), b"\x02" + bytes(100), b"{}"])
-def test_what_is_no_seal_is_refused(sealed):
+def test_what_is_not_a_seal_is_refused(sealed):
     with pytest.raises(InvalidConfig):
         unseal(TOKEN, sealed)

@@ -88,14 +88,14 @@ async def test_an_identical_configuration_is_not_applied_again():
     assert bench.pauses == [300.0] * 4
 
 
-async def test_the_etag_of_the_configuration_in_force_is_sent():
+async def test_the_etag_of_the_configuration_in_use_is_sent():
     bench = Bench(ConfigFetched(config("a"), '"1"'), NotModified(), Unavailable("no JSON", 200), NotModified())
     await bench.run()
     assert bench.etags == [None, '"1"', '"1"', '"1"']
     assert bench.counters.by_reason(Count.CONFIG_FETCHES) == {"updated": 1, "unchanged": 2, "failed": 1}
 
 
-async def test_a_body_that_is_no_configuration_leaves_the_one_in_force():
+async def test_a_body_that_is_not_a_configuration_leaves_the_one_in_use():
     bench = Bench(ConfigFetched(config("a")), Unavailable("the configuration can't be used", 200))
     lines = await bench.run()
     assert bench.applied == [["a"]]
@@ -112,7 +112,7 @@ async def test_the_kept_configuration_is_applied_before_the_first_fetch():
 
 
 @pytest.mark.parametrize("kept", [None, InvalidConfig("sealed with another token"), BufferFailure("disk")])
-async def test_a_kept_configuration_that_cant_be_used_is_no_end(kept):
+async def test_a_kept_configuration_that_cant_be_used_is_not_the_end(kept):
     bench = Bench(ConfigFetched(config("a")), kept=kept)
     lines = await bench.run()
     assert bench.applied == [["a"]]
@@ -139,7 +139,7 @@ async def test_the_token_file_is_looked_at_before_each_fetch():
     assert bench.rereads == 3
 
 
-async def test_a_new_token_seals_the_kept_configuration_anew_though_the_api_is_away():
+async def test_a_new_token_seals_the_kept_configuration_again_though_the_api_is_away():
     bench = Bench(ConfigFetched(config("a"), '"1"'), Unavailable("no connection"), NotModified())
     await bench.sync.fetch_once()
     bench.kept_with.clear()
@@ -162,7 +162,7 @@ async def test_a_token_file_that_cant_be_read_is_said_and_no_end(monkeypatch):
     assert sum("token file" in line["event"] for line in lines) == 1
 
 
-async def test_a_clock_that_is_wrong_is_warned_of_once_and_told_when_it_is_right_again():
+async def test_a_clock_that_is_wrong_is_reported_once_and_reported_when_it_is_right_again():
     ahead = [0.2, 31.0, 32.0, 3600.0, None, 2.0, 1.0, -31.0]
     bench = Bench(*[ConfigFetched(config("a"), None, ahead_s) for ahead_s in ahead[:4]], *[NotModified(s) for s in ahead[4:]])
     lines = await bench.run()
@@ -177,7 +177,7 @@ async def test_a_failed_fetch_says_nothing_of_the_clock():
     assert [line["ahead_s"] for line in lines if "ahead_s" in line] == [60.0, 0.0]
 
 
-async def test_a_new_token_seals_the_configuration_anew():
+async def test_a_new_token_seals_the_configuration_again():
     """What is kept was sealed with the token before, which the next start does not have."""
     bench = Bench(ConfigFetched(config("a"), '"1"'), ConfigFetched(config("a"), '"1"'), NotModified())
     await bench.sync.fetch_once()
@@ -189,7 +189,7 @@ async def test_a_new_token_seals_the_configuration_anew():
     assert bench.applied == [["a"]]
 
 
-async def test_a_buffer_that_cant_keep_it_does_not_keep_it_from_being_in_force():
+async def test_a_buffer_that_cant_keep_it_does_not_keep_it_from_being_in_use():
     bench = Bench(ConfigFetched(config("a")))
     bench.full = True
     with structlog.testing.capture_logs() as lines:
@@ -206,7 +206,7 @@ async def test_a_refusal_is_logged_once_and_counted_each_time():
     assert bench.counters.get(Count.CONFIG_REFUSED, "equipment") == 2
 
 
-async def test_a_flood_of_refusals_is_no_flood_of_lines():
+async def test_a_flood_of_refusals_is_not_a_flood_of_lines():
     bench = Bench(ConfigFetched(config_text(json.dumps({"equipment": [5] * 500}).encode())))
     lines = await bench.run()
     assert sum(line["event"] == "configuration item refused, the rest is used" for line in lines) == 50

@@ -341,7 +341,7 @@ async def test_what_the_server_says_that_it_did_not_receive_is_counted_and_said_
 
 
 @pytest.mark.parametrize("received", [None, 10, 99])
-async def test_a_server_that_received_all_or_does_not_say_is_no_line(bench, received):
+async def test_a_server_that_received_all_or_does_not_say_is_not_logged(bench, received):
     await bench.add(1)
     bench.answer = lambda values: Accepted(received=received)
     lines = await bench.run()

@@ -1,4 +1,4 @@
-"""After an outage fresh values go first, and the backlog follows beside them as fast as the API bears; with the real Buffer."""
+"""After an outage fresh values go first, and the backlog follows beside them as fast as the API accepts; with the real Buffer."""
 
 import asyncio
 
@@ -272,7 +272,7 @@ async def test_a_server_slower_than_the_polls_gets_the_newest_first(bench):
 
 @pytest.mark.parametrize("hours", [0, -6, 6, 30])
 async def test_a_wall_clock_that_steps_moves_no_attempt_and_loses_nothing(bench, hours):
-    """Attempts are timed by the monotonic clock alone; the age that is told of is never negative."""
+    """Attempts are timed by the monotonic clock alone; the age that is reported is never negative."""
     bench.answer = lambda values: BUSY
     await bench.add(1)
     await bench.run(pauses=2)

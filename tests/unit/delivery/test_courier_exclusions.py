@@ -107,7 +107,7 @@ async def test_a_server_that_is_away_when_it_is_asked_is_asked_again_soon(learne
     assert await learned.buffer.refused() == []
 
 
-async def test_a_poll_of_nothing_else_is_no_request(learned):
+async def test_a_poll_of_nothing_else_sends_no_request(learned):
     """All of it is left out: it is kept, and there is nothing to send."""
     learned.accepts = Accepts(is_stated=True, max_metrics=1)
     await polled(learned)

@@ -19,7 +19,7 @@ MB = 1 << 20
 
 
 def disk(free_mb, whole_mb=100_000, inodes_free=1000):
-    """A file system, as os.statvfs tells of it."""
+    """A file system, as os.statvfs reports it."""
     told = SimpleNamespace(f_bavail=free_mb, f_blocks=whole_mb, f_frsize=MB, f_files=100_000, f_favail=inodes_free)
     return lambda _: told
 
@@ -48,7 +48,7 @@ def test_a_database_at_rest_is_read_without_a_trace(tmp_path):
     assert {entry.name: entry.stat().st_mtime_ns for entry in path.parent.iterdir()} == before
 
 
-def test_an_agent_on_the_database_is_told_and_is_no_failure(tmp_path):
+def test_an_agent_on_the_database_is_reported_and_is_not_a_failure(tmp_path):
     path = tmp_path / "agent.db"
     with closing(Database.open(path, 0)):
         file, agent, _ = checked(path)
@@ -73,7 +73,7 @@ def test_the_doctor_keeps_no_agent_from_its_database(tmp_path):
     Database.open(path, 0).close()
 
 
-def test_a_later_version_is_told(tmp_path):
+def test_a_later_version_is_reported(tmp_path):
     path = tmp_path / "agent.db"
     with closing(Database.open(path, 0)) as database:
         database.connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
@@ -92,7 +92,7 @@ def test_an_earlier_version_is_brought_up(tmp_path):
     assert f"version 1, upgraded to {schema.VERSION} at the agent's next start" in file.found
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path):
+def test_a_file_that_is_not_a_database_is_reported(tmp_path):
     path = tmp_path / "agent.db"
     path.write_bytes(b"no database, but long enough to look like a file" * 100)
     file, _, _ = checked(path)
@@ -101,7 +101,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
     assert "quarantines it" in file.hint
 
 
-def test_another_programs_database_is_told(tmp_path):
+def test_another_programs_database_is_reported(tmp_path):
     path = tmp_path / "agent.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs (x)")
@@ -120,12 +120,12 @@ def test_a_place_below_a_file_is_none(tmp_path):
     assert file.result is Result.FAILED
 
 
-def test_a_directory_is_no_database(tmp_path):
+def test_a_directory_is_not_a_database(tmp_path):
     assert "is not a file" in checked(tmp_path)[0].found
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason=AS_ROOT)
-def test_what_cant_be_written_is_told_with_whose_it_is(tmp_path):
+def test_what_cant_be_written_is_reported_with_whose_it_is(tmp_path):
     path = tmp_path / "data" / "agent.db"
     Database.open(path, 0).close()
     path.parent.chmod(stat.S_IRUSR | stat.S_IXUSR)
@@ -140,7 +140,7 @@ def test_what_cant_be_written_is_told_with_whose_it_is(tmp_path):
     assert "can't be made" in new.found
 
 
-def test_what_cant_be_written_by_access_is_told(tmp_path, monkeypatch):
+def test_what_cant_be_written_by_access_is_reported(tmp_path, monkeypatch):
     """As on a read-only file system, where root may write as little."""
     path = tmp_path / "agent.db"
     Database.open(path, 0).close()

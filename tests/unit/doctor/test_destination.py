@@ -35,7 +35,7 @@ def no_proxy(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
 
 
-async def test_one_that_accepts_is_well_and_its_clock_is_compared():
+async def test_one_that_accepts_is_ok_and_its_clock_is_compared():
     date = b"Date: Thu, 26 Nov 2020 00:00:00 GMT\r\n"
     async with receiver(b"HTTP/1.1 204 No Content\r\n" + date + b"Connection: close\r\n\r\n") as (url, asked):
         (check,), ahead_s = await check_destination(Destination("p", url, bearer=Secret(TOKEN)))

@@ -49,7 +49,7 @@ async def examined(device, waits=PATIENT, **wanted):
         return await check_device(client, equipment(port, **wanted), waits)
 
 
-async def test_a_good_device_is_told_with_its_address_and_round_trip():
+async def test_a_good_device_is_reported_with_its_address_and_round_trip():
     async with serve(simulated_device()) as port, SnmpClient(Counters()) as client:
         check = await check_device(client, equipment(port), PATIENT)
     assert (check.name, check.result, check.hint) == ("North Tower", Result.OK, "")
@@ -83,7 +83,7 @@ async def test_what_is_missing_over_snmpv1_is_named_too():
     assert "over SNMPv1; 5 of 6 can be read; not there (noSuchName): sensor s5" in check.found
 
 
-async def test_a_text_is_no_reading():
+async def test_a_text_is_not_a_reading():
     values = {parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7), parse_oid(f"{BASE}.0.0"): (ber.OCTET_STRING, b"hello")}
     check = await examined(SimulatedDevice(values, COMMUNITY.encode()), sensors=1, interfaces=())
     assert check.result is Result.FAILED
@@ -91,7 +91,7 @@ async def test_a_text_is_no_reading():
     assert "a reading is a number" in check.hint
 
 
-async def test_a_view_that_hides_all_is_told_from_another_model():
+async def test_a_view_that_hides_all_is_distinguished_from_another_model():
     """Both lack all that is configured: behind the system group the one shows nothing, the other its own."""
     narrow = SimulatedDevice({parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7)}, COMMUNITY.encode())
     check = await examined(narrow)
@@ -106,7 +106,7 @@ async def test_a_view_that_hides_all_is_told_from_another_model():
     assert "another model" in check.hint
 
 
-async def test_a_device_that_lets_nobody_look_is_told():
+async def test_a_device_that_lets_nobody_look_is_reported():
     def refuse(datagram, _):
         message = decode_message(datagram)
         refusal = response(message.pdu, [], b"", [], ErrorStatus.authorizationError)
@@ -120,14 +120,14 @@ async def test_a_device_that_lets_nobody_look_is_told():
 # Sizes
 
 
-async def test_a_device_that_says_too_big_is_well():
+async def test_a_device_that_says_too_big_is_healthy():
     """The agent asks it for less; there is nothing for the operator to do."""
     check = await examined(many(max_octets=200), sensors=40, interfaces=())
     assert (check.result, check.hint) == (Result.OK, "")
     assert "all 40 can be read" in check.found
 
 
-async def test_silence_to_large_requests_alone_is_told():
+async def test_silence_to_large_requests_alone_is_reported():
     """As where large packets are lost on the way: small ones are answered, and all is read in the end."""
     device = many()
 
@@ -161,7 +161,7 @@ async def test_a_device_that_takes_too_long_is_given_up():
     assert "was not fully examined within 0 s" in check.found
 
 
-async def test_what_there_is_no_time_for_is_told():
+async def test_what_there_is_no_time_for_is_reported():
     """A request that is never answered takes longer than there is time for all."""
     device = many()
 
@@ -174,7 +174,7 @@ async def test_what_there_is_no_time_for_is_told():
     assert "not asked for lack of time: sensor s23" in check.found
 
 
-async def test_many_devices_are_checked_at_once_within_bounds_and_told_in_order(monkeypatch):
+async def test_many_devices_are_checked_at_once_within_bounds_and_reported_in_order(monkeypatch):
     monkeypatch.setattr(module, "AT_ONCE", 3)
     running, most, done = 0, 0, []
     original = module.check_device

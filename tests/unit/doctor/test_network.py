@@ -73,7 +73,7 @@ async def over_tls(certificate, context, **more):
     return checks["TLS"], network
 
 
-async def test_a_good_way_is_told_layer_by_layer(ca, context):
+async def test_a_good_way_is_reported_layer_by_layer(ca, context):
     until = NOW + timedelta(days=90)
     certificate = ca.issue_cert("localhost", "127.0.0.1", not_before=NOW - timedelta(days=1), not_after=until)
     server = ScriptedServer([OK])
@@ -97,8 +97,8 @@ async def test_a_certificate_that_ends_soon_is_a_warning(ca, context):
     assert network.works
 
 
-async def test_an_expired_certificate_is_told_with_its_end_and_the_servers_time(ca, context):
-    """The server's time is known all the same, so that a wrong clock is told from an old certificate."""
+async def test_an_expired_certificate_is_reported_with_its_end_and_the_servers_time(ca, context):
+    """The server's time is known all the same, so that a wrong clock is distinguished from an old certificate."""
     expired = ca.issue_cert("localhost", not_before=NOW - timedelta(days=10), not_after=NOW - timedelta(days=1))
     check, network = await over_tls(expired, context)
     assert check.result is Result.FAILED
@@ -108,20 +108,20 @@ async def test_an_expired_certificate_is_told_with_its_end_and_the_servers_time(
     assert not network.works
 
 
-async def test_a_self_signed_certificate_is_told(context):
+async def test_a_self_signed_certificate_is_reported(context):
     check, _ = await over_tls(self_signed("localhost"), context)
     assert check.result is Result.FAILED
     assert "self-signed; it is a certificate for localhost by localhost" in check.found
     assert "TOWEROPS_CA_FILE" in check.hint
 
 
-async def test_a_certificate_of_another_host_is_told_with_that_host(ca, context):
+async def test_a_certificate_of_another_host_is_reported_with_that_host(ca, context):
     check, _ = await over_tls(ca.issue_cert("api.example.net"), context)
     assert "another host name" in check.found
     assert "a certificate for api.example.net by" in check.found
 
 
-async def test_a_server_that_wants_a_client_certificate_is_told(ca, context):
+async def test_a_server_that_wants_a_client_certificate_is_reported(ca, context):
     """With TLS 1.3 it says so only after the handshake; asyncio's servers hang up without saying so."""
     check, _ = await over_tls(ca.issue_cert("localhost"), context, client_ca=ca)
     assert check.result is Result.WARNING
@@ -136,14 +136,14 @@ async def test_a_server_that_wants_a_client_certificate_is_told(ca, context):
     assert "TOWEROPS_CLIENT_CERT" in checks["TLS"].hint
 
 
-async def test_a_port_without_tls_is_told(context):
+async def test_a_port_without_tls_is_reported(context):
     async with ScriptedServer([], greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n").serve() as url:
         checks, _ = await look(url.replace("http:", "https:"), context)
     assert checks["TLS"].result is Result.FAILED
     assert "does not use TLS" in checks["TLS"].found
 
 
-async def test_a_server_that_hangs_up_amid_the_handshake_is_told(context):
+async def test_a_server_that_hangs_up_during_the_handshake_is_reported(context):
     async def hang_up(_, writer):
         writer.transport.abort()
 
@@ -172,7 +172,7 @@ async def test_a_clock_that_is_wrong_shows_in_plain_http_too(context):
     assert checks["name"].result is Result.SKIPPED
 
 
-async def test_a_refused_connection_is_told(context):
+async def test_a_refused_connection_is_reported(context):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     checks, network = await look(f"https://127.0.0.1:{port}", context)
@@ -182,7 +182,7 @@ async def test_a_refused_connection_is_told(context):
     assert not network.works
 
 
-async def test_a_name_that_does_not_exist_is_told(context):
+async def test_a_name_that_does_not_exist_is_reported(context):
     checks, _ = await look("https://nowhere.invalid", context)
     assert list(checks) == ["name"]
     assert "nowhere.invalid was not found" in checks["name"].found
@@ -256,7 +256,7 @@ async def test_tls_is_checked_through_a_proxy(ca, context, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("told", "hint"),
+    ("answer", "hint"),
     [
         (answer(403, b""), "does not allow this host"),
         (answer(502, b""), "can't reach the API"),
@@ -265,8 +265,8 @@ async def test_tls_is_checked_through_a_proxy(ca, context, monkeypatch):
         ("cut", ""),
     ],
 )
-async def test_a_proxy_that_refuses_is_told(context, monkeypatch, told, hint):
-    async with ScriptedServer([told]).serve() as proxy:
+async def test_a_proxy_that_refuses_is_reported(context, monkeypatch, answer, hint):
+    async with ScriptedServer([answer]).serve() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         checks, _ = await look("https://api.example.net", context)
     assert checks["proxy"].result is Result.FAILED
@@ -282,7 +282,7 @@ async def test_a_proxy_of_another_kind_is_left_to_the_request(context, monkeypat
 
 
 @pytest.mark.parametrize("proxy", ["http://ops:hush@proxy:port", "http://"])
-async def test_a_proxy_that_cant_be_read_is_told_without_its_password(context, monkeypatch, proxy):
+async def test_a_proxy_that_cant_be_read_is_reported_without_its_password(context, monkeypatch, proxy):
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     checks, _ = await look("https://api.example.net", context)
     assert [check.result for check in checks.values()] == [Result.FAILED]

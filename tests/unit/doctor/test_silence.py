@@ -43,7 +43,7 @@ async def test_silence_names_all_that_it_may_be():
         assert cause in check.hint
 
 
-async def test_a_wrong_community_is_not_told_from_silence():
+async def test_a_wrong_community_is_not_distinguished_from_silence():
     """Nor is either community in what is said."""
     check = await examined(simulated_device(), QUICK, community="hush-wrong")
     assert check.result is Result.FAILED
@@ -52,7 +52,7 @@ async def test_a_wrong_community_is_not_told_from_silence():
     assert COMMUNITY not in str(check)
 
 
-async def test_a_closed_port_is_told():
+async def test_a_closed_port_is_reported():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -63,7 +63,7 @@ async def test_a_closed_port_is_told():
 
 
 @pytest.mark.parametrize(("speaks", "asked"), [(Version.V1, "2c"), (Version.V2C, "1")])
-async def test_a_device_that_answers_another_version_alone_is_told(speaks, asked):
+async def test_a_device_that_answers_another_version_alone_is_reported(speaks, asked):
     device = simulated_device()
 
     def one_version(datagram, uptime_s):
@@ -80,7 +80,7 @@ async def test_a_device_that_answers_another_version_alone_is_told(speaks, asked
     assert f"set its version to {other}" in check.hint
 
 
-async def test_a_name_that_does_not_exist_is_told():
+async def test_a_name_that_does_not_exist_is_reported():
     async with SnmpClient(Counters()) as client:
         device = Equipment("1", "North", "nowhere.invalid")
         check = await check_device(client, device, QUICK)
@@ -88,7 +88,7 @@ async def test_a_name_that_does_not_exist_is_told():
     assert "nowhere.invalid:161 was not found" in check.found
 
 
-async def test_a_refused_tcp_connection_is_told():
+async def test_a_refused_tcp_connection_is_reported():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     async with SnmpClient(Counters()) as client:
@@ -97,7 +97,7 @@ async def test_a_refused_tcp_connection_is_told():
     assert "refuses the TCP connection" in check.found
 
 
-async def test_silence_over_tcp_is_told():
+async def test_silence_over_tcp_is_reported():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         async with SnmpClient(Counters()) as client:
             check = await check_device(client, equipment(listener.getsockname()[1], transport=Transport.TCP), QUICK)
@@ -135,7 +135,7 @@ async def test_icmp_is_silent_where_somebody_listens():
             assert await icmp_error(("127.0.0.1", port), b"\x30\x00", 0.05) is None
 
 
-async def test_a_refused_port_is_told_over_ipv6_too():
+async def test_a_refused_port_is_reported_over_ipv6_too():
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as closed:
             closed.bind(("::1", 0))

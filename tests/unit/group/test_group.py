@@ -262,7 +262,7 @@ def test_the_learned_traits_of_a_device_go_with_it():
     play(scene)
 
 
-def test_a_member_that_joins_is_told_what_the_others_have_learned():
+def test_a_member_that_joins_gets_what_the_others_have_learned():
     async def scene(site: Site) -> None:
         await site.start("a")
         await asyncio.sleep(30)

@@ -1,4 +1,4 @@
-"""A port that is taken is no reason to stop: another one is used, and that is known."""
+"""A port that is taken is not a reason to stop: another one is used, and that is known."""
 
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager

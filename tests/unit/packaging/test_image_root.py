@@ -27,7 +27,7 @@ def load(monkeypatch):
     return load
 
 
-def test_a_diversion_is_no_package(load):
+def test_a_diversion_is_not_a_package(load):
     """As `dpkg-query --search` prints them on Debian 13."""
     listing = (
         "diversion by libc6 from: /lib64/ld-linux-x86-64.so.2\n"

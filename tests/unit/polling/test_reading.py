@@ -268,7 +268,7 @@ def test_the_first_unit_outlives_a_change_of_the_configuration_and_of_the_addres
     assert result.poll.values == (1200.0,)
     again = devices.device(before=devices.device(before=moved), sensors=[SENSOR])
     ((result, _),) = poll(client, again)
-    assert result.poll.values == (1.2,), "once it was out of the configuration, it starts anew"
+    assert result.poll.values == (1.2,), "once it was out of the configuration, it starts again"
 
 
 def test_an_address_is_shown_as_people_write_it():
@@ -276,7 +276,7 @@ def test_an_address_is_shown_as_people_write_it():
     assert devices.device(host="192.0.2.1", port=1161).address == "192.0.2.1:1161"
 
 
-def test_a_device_that_answers_from_another_address_is_heard_once_that_is_known_and_told():
+def test_a_device_that_answers_from_another_address_is_heard_once_that_is_known_and_reported():
     """Learned from a poll's first timeout, with a warning; from then on its answers count from anywhere."""
 
     class Crooked(FakeClient):

@@ -98,7 +98,7 @@ def test_nothing_is_of_1970_nothing_is_lost_uncounted_and_no_time_is_off(steps):
             case "date":
                 bench.ahead_us = bench.wrong_us
         if step != "date" and bench.ahead_us is not None:
-            bench.ahead_us = bench.wrong_us  # as each fetch measures it anew
+            bench.ahead_us = bench.wrong_us  # as each fetch measures it again
     bench.dating.give_up()
     assert all(poll.started_at_us >= KNOWN_FROM_US for poll in bench.stored)
     assert len(bench.stored) * 2 + bench.counters.get(Count.METRICS_DROPPED, "clock_unset") == len(began) * 2

@@ -1,4 +1,4 @@
-"""All devices under polling, in virtual time: who is polled when, what one device costs the others, what is told and counted."""
+"""All devices under polling, in virtual time: who is polled when, what one costs the others, what is logged and counted."""
 
 import asyncio
 import itertools
@@ -164,7 +164,7 @@ def test_no_more_polls_run_at_once_than_allowed_and_what_comes_too_late_is_skipp
     assert bench.fleet.latest_s <= 6.0
 
 
-def test_a_bug_in_one_poll_is_counted_told_and_costs_that_poll_alone():
+def test_a_bug_in_one_poll_is_counted_logged_and_costs_that_poll_alone():
     poller = FakePoller()
     poller.of["dev-1"] = (0.1, KeyError("a bug"))
     bench = Bench(poller, 3)
@@ -246,8 +246,8 @@ def test_a_fleet_that_failed_by_a_bug_polls_all_its_devices_when_it_is_run_again
     assert bench.counters.get(Count.POLLS_SKIPPED, "still_running") == 0
 
 
-def test_a_change_of_state_is_told_once_and_what_stays_is_counted():
-    """Down, in part, up: a line each, however long it stays so; and none at all for what was well from the start."""
+def test_a_change_of_state_is_reported_once_and_what_stays_is_counted():
+    """Down, in part, up: a line each, however long it stays so; and none at all for what was healthy from the start."""
     poller = FakePoller()
     bench = Bench(poller, 2)
     silent = PollResult(None, silence="timeout")
@@ -407,7 +407,7 @@ def test_what_has_missed_its_time_starts_at_once_at_a_pace_and_the_rest_at_its_o
     assert 90 < missed < 140
 
 
-def test_a_device_that_is_taken_over_is_not_trusted_and_tells_its_state_anew():
+def test_a_device_that_is_taken_over_is_not_trusted_and_its_state_is_sent_again():
     poller, owned = FakePoller(result=SILENT), Owned("dev-0")
     bench = owned.bench(poller, 1)
     trusted = bench.make()

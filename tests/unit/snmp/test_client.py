@@ -76,7 +76,7 @@ async def test_a_reply_to_the_first_attempt_is_taken_after_the_second_was_sent()
 
 async def counted(counters, reason, n=1):
     """What was discarded, once so many were for that reason."""
-    while counters.get(Count.SNMP_DISCARDED, reason) < n:  # noqa: ASYNC110 - a counter is no event
+    while counters.get(Count.SNMP_DISCARDED, reason) < n:  # noqa: ASYNC110 - a counter is not an event
         await asyncio.sleep(0)
     return counters.by_reason(Count.SNMP_DISCARDED)
 
@@ -92,7 +92,7 @@ async def counted(counters, reason, n=1):
     ],
     ids=["garbage", "truncated", "60,000 octets", "echo", "community"],
 )
-async def test_what_is_no_reply_changes_nothing_and_is_counted(first, reason):
+async def test_what_is_not_a_reply_changes_nothing_and_is_counted(first, reason):
     """The reply behind it is taken, and the request is not sent again for it."""
     async with (
         asking.open_client() as (client, counters),
@@ -201,7 +201,7 @@ class Refusing:
 
 
 @pytest.mark.parametrize("error", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPERM, errno.EMSGSIZE])
-async def test_a_datagram_that_the_system_refuses_is_no_timeout(error):
+async def test_a_datagram_that_the_system_refuses_is_not_a_timeout(error):
     """It is said at once, with the system's words."""
     async with asking.open_client() as (client, _):
         client.sockets[socket.AF_INET] = Refusing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), error)
@@ -264,7 +264,7 @@ async def test_a_request_under_way_when_a_flooded_socket_is_left_is_asked_again_
     peer, seen = answers_after(1)
     async with asking.open_client() as (client, _), serve(peer) as port:
         asked = asyncio.create_task(ask(client, port, (0.3, *PATIENT_S)))
-        while not seen:  # noqa: ASYNC110 -- the peer tells nobody
+        while not seen:  # noqa: ASYNC110 -- the peer notifies nobody
             await asyncio.sleep(0)
         address = next(iter(client.sockets.values())).getsockname()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flooder:

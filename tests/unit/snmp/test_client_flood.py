@@ -12,7 +12,7 @@ def test_what_comes_within_a_second_counts_together():
     assert watch.read(1, 100.0 + FLOOD_WINDOW_S / 2)
 
 
-def test_a_trickle_is_no_flood_however_long_it_lasts():
+def test_a_trickle_is_not_a_flood_however_long_it_lasts():
     watch = FloodWatch(0.0)
     assert not any(watch.read(FLOOD // 2, 100.0 + second) for second in range(100))
 

@@ -1,4 +1,4 @@
-"""Devices with several addresses that answer from another one than was asked: told, and accepted only where that is wanted."""
+"""Devices with several addresses that answer from another one than was asked: reported, and accepted only if that is wanted."""
 
 import asyncio
 import socket
@@ -56,20 +56,20 @@ def sent(security, *, from_any=False):
 
 
 @pytest.mark.parametrize("version", ["1", "2c"])
-def test_a_reply_from_another_address_is_discarded_and_told(version):
+def test_a_reply_from_another_address_is_discarded_and_reported(version):
     exchanges, transaction, datagram = sent(asking.security(version))
     assert exchanges.receive(answer(datagram), OTHER, 0.1, 0) == Discard("foreign_peer")
     assert exchanges.give_up(transaction) == NoReply("timeout", 1, answered_from=OTHER)
 
 
 @pytest.mark.parametrize("from_any", [False, True])
-def test_another_address_that_does_not_know_the_community_is_neither_told_of_nor_accepted(from_any):
+def test_another_address_that_does_not_know_the_community_is_neither_reported_nor_accepted(from_any):
     exchanges, transaction, datagram = sent(asking.security(), from_any=from_any)
     assert exchanges.receive(answer(datagram, community=b"guessed"), OTHER, 0.1, 0) == Discard("foreign_peer")
     assert exchanges.give_up(transaction) == NoReply("timeout", 1)
 
 
-def test_another_address_that_does_not_know_the_id_is_neither_told_of_nor_accepted():
+def test_another_address_that_does_not_know_the_id_is_neither_reported_nor_accepted():
     exchanges, transaction, _ = sent(asking.security(), from_any=True)
     _, _, foreign = sent(asking.security())
     octets = answer(foreign.replace(LOWEST_ID.to_bytes(4, "big"), (LOWEST_ID + 50).to_bytes(4, "big")))
@@ -77,7 +77,7 @@ def test_another_address_that_does_not_know_the_id_is_neither_told_of_nor_accept
     assert exchanges.give_up(transaction) == NoReply("timeout", 1)
 
 
-def test_over_v3_another_address_is_told_of_from_the_discovery_on_and_has_to_authenticate():
+def test_over_v3_another_address_is_reported_from_the_discovery_on_and_has_to_authenticate():
     agent = UsmAgent(usm_agent.user())
     security = UsmSecurity(agent.user)
     exchanges, transaction, datagram = sent(security)

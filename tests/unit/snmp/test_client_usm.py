@@ -117,7 +117,7 @@ async def test_a_request_cancelled_while_keys_are_made_leaves_nothing_behind(mon
         assert client.is_idle
 
 
-async def test_what_the_device_reports_against_the_user_is_told_at_once():
+async def test_what_the_device_reports_against_the_user_is_reported_at_once():
     agent = UsmAgent(user(auth_password=b"another-one"))
     async with asking.open_client() as (client, _), serve(agent.answer) as port:
         assert await ask(client, port, UsmSecurity(user()), (60.0,)) == NoReply("wrong_auth_password", 1)

@@ -100,7 +100,7 @@ async def test_a_reply_is_read_in_whatever_pieces_it_comes():
         assert (await ask(client, port)).pdu.values == [4711]
 
 
-async def test_a_connection_that_the_device_closed_is_opened_anew_for_the_next_request():
+async def test_a_connection_that_the_device_closed_is_opened_again_for_the_next_request():
     def answer_and_close(request, writer):
         reply(request, writer)
         writer.close()
@@ -111,7 +111,7 @@ async def test_a_connection_that_the_device_closed_is_opened_anew_for_the_next_r
         assert device.opened == 3
 
 
-async def test_a_kept_connection_that_closes_on_the_request_is_opened_anew_once():
+async def test_a_kept_connection_that_closes_on_the_request_is_opened_again_once():
     async with asking.open_client() as (client, counters), listening(reply) as (device, port):
         await ask(client, port)
         behaviours = [lambda request, writer: writer.transport.abort(), reply]
@@ -125,7 +125,7 @@ async def test_a_kept_connection_that_closes_on_the_request_is_opened_anew_once(
         assert counters.by_reason(Count.SNMP_REQUESTS) == {"sent": 2, "retried": 1}
 
 
-async def test_a_kept_connection_that_is_dead_without_a_word_is_opened_anew_after_the_first_timeout():
+async def test_a_kept_connection_that_is_dead_without_a_word_is_opened_again_after_the_first_timeout():
     async with asking.open_client() as (client, _), listening(reply) as (device, port):
         await ask(client, port)
         first = device.writers[0]
@@ -134,7 +134,7 @@ async def test_a_kept_connection_that_is_dead_without_a_word_is_opened_anew_afte
         assert device.opened == 2
 
 
-async def test_a_fresh_connection_that_closes_is_no_answer():
+async def test_a_fresh_connection_that_closes_is_not_an_answer():
     async with asking.open_client() as (client, _), listening(lambda _, writer: writer.close()) as (device, port):
         assert await ask(client, port) == NoReply("unreachable", 1, "the device closed the connection")
         assert (device.opened, len(client.connected)) == (1, 0)
@@ -147,7 +147,7 @@ async def test_on_a_live_connection_a_request_is_sent_once_and_silence_is_a_time
         assert (len(device.requests), len(client.connected)) == (1, 0)
 
 
-async def test_a_refused_connection_is_told_at_once():
+async def test_a_refused_connection_is_reported_at_once():
     with socket.socket() as bound:  # and not listening
         bound.bind(("127.0.0.1", 0))
         async with asking.open_client() as (client, _):
@@ -156,7 +156,7 @@ async def test_a_refused_connection_is_told_at_once():
             assert "refused" in no_reply.detail
 
 
-async def test_a_device_that_can_t_be_reached_is_told_at_once(monkeypatch):
+async def test_a_device_that_can_t_be_reached_is_reported_at_once(monkeypatch):
     async with asking.open_client() as (client, _):
 
         async def fail(*_):
@@ -176,7 +176,7 @@ async def test_garbage_ends_the_connection_and_is_counted(garbage):
         assert isinstance(await ask(client, port), Reply)
 
 
-async def test_a_message_that_is_no_reply_changes_nothing():
+async def test_a_message_that_is_not_a_reply_changes_nothing():
     def noise(request, writer):
         foreign = answer(request).replace(b"public", b"PUBLIC")
         writer.write(request + ber.encode(ber.SEQUENCE, b"no SNMP") + foreign + answer(request))

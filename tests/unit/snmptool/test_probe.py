@@ -1,4 +1,4 @@
-"""What a probe finds out of simulated devices, and how it tells it."""
+"""What a probe finds out of simulated devices, and how it is shown."""
 
 import pytest
 from hypothesis import given
@@ -46,7 +46,7 @@ async def probed(answers, version=SnmpVersion.V2C, *, pinned=False, timeouts_s=P
 
 
 @given(bears=st.integers(0, 80), most=st.integers(1, 64))
-def test_the_most_that_is_borne_is_found(bears, most):
+def test_the_most_that_is_accepted_is_found(bears, most):
     """Whatever the limit, exactly; and with few tries."""
     tried = []
 
@@ -83,7 +83,7 @@ async def test_a_device_is_found_out():
     assert report.largest_answer_octets > 700
 
 
-async def test_too_big_an_answer_is_told_from_silence():
+async def test_too_big_an_answer_is_distinguished_from_silence():
     """A device of small answers says tooBig; one of small requests says nothing at all. Both bear less than 64."""
     small = await probed(device(max_octets=484))
     assert small.get is not None
@@ -130,7 +130,7 @@ async def test_a_silent_device_fails_with_what_to_look_at():
         await probed(lambda *_: None, timeouts_s=BRIEF)
 
 
-async def test_an_answer_of_another_version_is_told_in_the_reason():
+async def test_an_answer_of_another_version_is_reported_in_the_reason():
     """Datagrams that do not answer are a hint: here a device answers v1 whatever it is asked."""
     whole = device()
 

@@ -64,7 +64,7 @@ def test_an_address_is_read_with_its_port(text, place):
 @pytest.mark.parametrize(
     "text", ["", "10.0.0", "10.0.0.1:0", "10.0.0.1:65536", "[::1", "[::1]:x", "a b", "udp:10.0.0.1:161", "[a]b"]
 )
-def test_what_is_no_address_is_refused_with_what_is_wanted(text):
+def test_what_is_not_an_address_is_refused_with_what_is_wanted(text):
     with pytest.raises(SettingsError, match="expected"):
         parse_place(text)
 
@@ -218,7 +218,7 @@ def test_a_configured_user_is_not_asked_over_v2c_with_a_made_up_community():
 
 
 def test_a_community_of_any_octets_reaches_the_wire():
-    """The environment hands over octets that are no UTF-8 as surrogates."""
+    """The environment hands over octets that are not UTF-8 as surrogates."""
     credentials = source({"SNMP_COMMUNITY": b"\xff\xfe".decode("utf-8", "surrogateescape")}).of_options()
     assert b"\xff\xfe" in make_security(credentials).wrap(b"")
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told: each counter and the state of each part, under names that the docs list; no secret, no device."""
+"""What Prometheus scrapes: each counter and the state of each part, under names that the docs list; no secret, no device."""
 
 import asyncio
 import re

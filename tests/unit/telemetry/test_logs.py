@@ -95,7 +95,7 @@ def test_a_logfmt_value_is_bare_where_clear_else_quoted(log, stream, value, show
     assert stream.getvalue() == f"{START}m field={shown}\n"
 
 
-def test_a_name_that_would_break_logfmt_is_mended(log, stream):
+def test_a_name_that_would_break_logfmt_is_fixed(log, stream):
     log.info("m", **{"a b=": 1})
     assert stream.getvalue() == f"{START}m a_b_=1\n"
 

@@ -33,7 +33,7 @@ def observer(marks: Marks, seen: Pending) -> Observer:
 
 @pytest.mark.parametrize(("polls", "moves"), [(0, True), (1, False)])
 async def test_a_delivery_with_nothing_to_deliver_does_not_stand_still_and_one_with_polls_may(polls, moves):
-    """A site whose devices are all down delivers nothing for hours, and is well; polls that wait are for delivery to move."""
+    """A site whose devices are all down delivers nothing for hours, and is healthy; polls that wait are for delivery to move."""
     marks = Marks(("delivery",))
     marks.move("delivery", -3600.0)
     snapshot = await observer(marks, Pending(polls, polls, NOW_US if polls else None)).take()

@@ -35,7 +35,7 @@ def test_a_clock_that_is_set_back_silences_nothing():
 
 
 def test_an_outage_counts_the_failures_that_it_did_not_log_itself():
-    """What the outage before left uncounted, as it ended, is no part of the next one."""
+    """What the outage before left uncounted, as it ended, is not part of the next one."""
     state = Availability()
     state.failed("503", 0)
     state.failed("503", 1)

@@ -1,4 +1,4 @@
-"""The server's clock is compared with this machine's, and a difference is told when it begins and when it ends."""
+"""The server's clock is compared with this machine's, and a difference is reported when it begins and when it ends."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -27,17 +27,17 @@ def test_only_what_the_clocks_must_differ_by_counts(date_s, took_s, ahead):
     assert ahead_s(SENT + timedelta(seconds=date_s), SENT, received) == ahead
 
 
-def test_a_server_that_tells_no_time_tells_no_difference():
+def test_a_server_that_sends_no_time_shows_no_difference():
     assert ahead_s(None, SENT, SENT) is None
 
 
-def test_a_clock_that_steps_between_question_and_answer_is_no_wilder_than_either_reading():
+def test_a_clock_that_steps_between_question_and_answer_is_no_further_off_than_either_reading():
     assert ahead_s(SENT, SENT, SENT - timedelta(hours=5)) == -5 * 3600
     assert ahead_s(SENT, SENT, SENT + timedelta(hours=5)) == 0.0
     assert ahead_s(SENT - timedelta(hours=5), SENT, SENT - timedelta(hours=5) + timedelta(seconds=0.5)) == 0.5
 
 
-def test_a_change_is_told_once():
+def test_a_change_is_reported_once():
     skew = ClockSkew()
     assert not skew.measured(None)
     assert skew.ahead_s is None

@@ -74,7 +74,7 @@ async def test_the_time_of_a_stop_counts(bench):
     async with bench.buffer() as buffer:
         await add_hourly(bench, buffer, 1)
     bench.now_us += 10 * HOUR_US
-    bench.stepped_us = bench.now_us  # the machine was started anew: so is the monotonic clock
+    bench.stepped_us = bench.now_us  # the machine was started again: so is the monotonic clock
     async with bench.buffer() as buffer:
         bench.now_us += 13 * HOUR_US
         await buffer.clean_up()

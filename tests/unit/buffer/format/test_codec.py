@@ -1,4 +1,4 @@
-"""Polls and layouts as octets: damage is told, and what could never be read back is not written."""
+"""Polls and layouts as octets: damage is reported, and what could never be read back is not written."""
 
 import msgspec
 import pytest

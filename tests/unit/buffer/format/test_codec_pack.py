@@ -29,6 +29,6 @@ def test_a_damaged_octet_is_found(at):
 
 
 @pytest.mark.parametrize("content", [(1,), ([1], [b"a", b"b"]), (["1"], [b"a"]), ([1], ["a"])])
-def test_what_is_no_pack_is_a_buffer_failure(content):
+def test_what_is_not_a_pack_is_a_buffer_failure(content):
     with pytest.raises(BufferFailure, match=r"^a pack of polls can't be decoded: "):
         Packing().unpack(Frames(LEVEL).pack(msgspec.msgpack.encode(content)))

@@ -140,7 +140,7 @@ def test_addresses_and_names_are_hosts(address):
         ),
     ],
 )
-def test_what_is_no_host_is_refused(address):
+def test_what_is_not_a_host_is_refused(address):
     assert "ip_address" in refusal_of(ip_address=address)
 
 
@@ -166,7 +166,7 @@ def test_an_if_index_is_an_unsigned_number_of_32_bits(if_index):
 
 
 @pytest.mark.parametrize("interval", [0, -1, "60", 60.5, 60.0, True, 2**31, 10**30, [], {}])
-def test_an_interval_that_is_no_positive_integer_is_refused(interval):
+def test_an_interval_that_is_not_a_positive_integer_is_refused(interval):
     assert "poll_interval_seconds" in refusal_of(poll_interval_seconds=interval)
 
 
@@ -259,7 +259,7 @@ def test_every_privacy_protocol_is_known_as_people_write_it(protocol):
 
 
 @pytest.mark.parametrize("name", ["SHA-2", "SHA2", "SHA-25", "AES-128", "HMAC", "", "256", 256, ["SHA"], True])
-def test_a_name_that_is_no_protocols_is_refused_with_the_list(name):
+def test_a_name_of_no_protocol_is_refused_with_the_list(name):
     assert "one of MD5, SHA, SHA-224" in refusal_of(snmp=AUTH | {"v3_auth_protocol": name})
 
 
@@ -340,7 +340,7 @@ def test_a_bad_interface_is_refused_alone(interface):
     assert [refusal.kind for refusal in refusals] == ["interface"]
 
 
-def test_an_item_that_is_no_object_is_refused_alone():
+def test_an_item_that_is_not_an_object_is_refused_alone():
     (device,), refusals = read(5, [], LEAST | {"sensors": ["x", {"id": "s", "oid": "1.3"}], "interfaces": {"a": 1}}, None)
     assert [sensor.id for sensor in device.sensors] == ["s"]
     assert [(refusal.kind, refusal.equipment, refusal.item) for refusal in refusals] == [
@@ -352,7 +352,7 @@ def test_an_item_that_is_no_object_is_refused_alone():
     ]
 
 
-def test_octets_that_are_no_json_cost_their_item_alone():
+def test_octets_that_are_not_json_cost_their_item_alone():
     sensors = b'[{"id":"a","oid":"1.3","divisor":1e999},{"id":"b\xff","oid":"1.3"},{"id":"c","oid":"1.3","unit":"\xff"}]'
     body = b'{"equipment":[{"id":"e","ip_address":"::1","name":"\xff","sensors":' + sensors + b'},{"id":"\xff"}]}'
     result = read_config(config_text(body))
@@ -385,7 +385,7 @@ def test_of_two_with_one_id_the_first_that_can_be_used_is_used():
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b'"x"', b"5", b"null", b"{", b"<html>", b"\xff", b'{"equipment": {}}', b"[" * 100_000]
 )
-def test_a_body_that_is_no_configuration_raises(body):
+def test_a_body_that_is_not_a_configuration_raises(body):
     with pytest.raises(InvalidConfig):
         read_config(config_text(body))
 

@@ -72,7 +72,7 @@ def test_what_became_ready_after_a_failure_waits_with_the_rest():
     assert course.next(ACCEPTS, 0, 1002.5) == Send(first), "it is the probe"
 
 
-def test_when_the_api_answers_again_what_is_pending_is_seen_anew():
+def test_when_the_api_answers_again_what_is_pending_is_seen_again():
     """So that what was polled during the outage goes before the backlog."""
     course = begun(1, 5)
     one = sent(course, 1, 1000.0)

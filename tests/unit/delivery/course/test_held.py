@@ -55,7 +55,7 @@ def test_one_that_fails_alone_is_held_for_longer_each_time():
     assert held.due(MOST_BLAMED_S - 1, ()) is None
     assert held.next_due_s(()) == MOST_BLAMED_S
     assert held.next_due_s({1}) == inf
-    assert held.probe() is None, "another one tells more"
+    assert held.probe() is None, "another one says more"
     assert held.any() == batch(1)
 
 

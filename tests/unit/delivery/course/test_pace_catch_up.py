@@ -33,7 +33,7 @@ def test_an_outage_amid_it_ends_the_estimate():
     assert catch_up.report(HOUR_US, 60.0) is None
 
 
-def test_what_is_less_than_a_minute_late_is_no_line_of_the_log():
+def test_what_is_less_than_a_minute_late_is_not_in_the_log():
     catch_up = CatchUp()
     catch_up.measured(2000, 0)
     catch_up.took(1000, 0, 0.0)

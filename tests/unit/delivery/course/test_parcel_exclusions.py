@@ -66,6 +66,6 @@ def test_what_a_batch_leaves_out_is_the_same_after_a_restart(learned_at, accepte
 
 
 @given(st.binary(max_size=40))
-def test_what_cannot_be_read_is_learned_anew(kept):
+def test_what_cannot_be_read_is_learned_again(kept):
     assert len(Exclusions(kept)) == 0
     assert series_of_json(kept) is None

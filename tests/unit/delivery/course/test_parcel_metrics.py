@@ -80,7 +80,7 @@ def test_a_value_is_the_raw_reading_over_the_divisor(raw, divisor, value):
     assert type(got) is type(value)
 
 
-def test_a_value_that_is_no_finite_number_is_left_out_and_moves_no_other():
+def test_a_value_that_is_not_a_finite_number_is_left_out_and_moves_no_other():
     layout = Layout("e1", (("a", 1), ("b", 1e-200), ("c", 1)))
     poll = Poll(1, 0, (1, 1e300, 3), ((3, 0),), 3)
     assert [metric.sensor_id for metric in metrics_of(layout, poll)] == ["a", "c"]

@@ -17,7 +17,7 @@ LATE = [
 
 
 @pytest.mark.parametrize(("status", "said", "by_time"), LATE)
-def test_late_is_told_from_bad_whatever_the_status(status, said, by_time):
+def test_late_is_distinguished_from_bad_whatever_the_status(status, said, by_time):
     assert outcome_of(status, said) == TooLate(status, said, by_time)
 
 

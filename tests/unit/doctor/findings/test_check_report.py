@@ -1,4 +1,4 @@
-"""How the doctor shows what it found: one line each that any stream bears, or JSON."""
+"""How the doctor shows what it found: one line each that any stream can print, or JSON."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_a_stream_without_the_marks_gets_ascii(encoding):
 
 
 @given(st.text(), st.text(), st.sampled_from(["ascii", "latin-1", "utf-8", "cp1252"]))
-def test_whatever_a_name_holds_is_one_line_that_the_stream_bears(name, found, encoding):
+def test_whatever_a_name_holds_is_one_line_that_the_stream_can_print(name, found, encoding):
     line = Lines(encoding).line(Check(name, Result.OK, found))
     line.encode(encoding)
     assert line.isprintable()

@@ -44,7 +44,7 @@ def test_an_api_behind_a_broken_network_is_not_blamed():
     assert [check.result for check in checks] == [Result.SKIPPED, Result.SKIPPED]
 
 
-def test_an_answer_that_is_no_configuration_may_be_another_servers():
+def test_an_answer_that_is_not_a_configuration_may_be_another_servers():
     checks = check_api(Unavailable("the configuration can't be used: malformed JSON at octet 0", 200), True, took_s=0.1)
     assert [check.result for check in checks] == [Result.FAILED, Result.SKIPPED]
     assert "captive portal" in checks[0].hint

@@ -12,7 +12,7 @@ def config(*equipment, **more):
     return config_text(json.dumps({"equipment": list(equipment), **more}).encode())
 
 
-def test_a_configuration_is_counted_and_each_refused_item_is_told_without_secrets():
+def test_a_configuration_is_counted_and_each_refused_item_is_reported_without_secrets():
     body = config(
         {
             "id": "1",

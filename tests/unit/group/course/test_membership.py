@@ -105,7 +105,7 @@ def test_a_silent_member_is_lost():
     assert life.sharers == {"b", "me"}
 
 
-def test_a_goodbye_is_no_loss():
+def test_a_goodbye_is_not_a_loss():
     life = joined("a")
     life.peers["a"] = {"presence": Presence.LEAVING}
     assert life.pass_by(2) == [Left("a")], "said once"
@@ -166,7 +166,7 @@ def test_without_an_engine_at_the_start_it_polls_everything_after_ten_seconds():
     assert life.membership.presence is Presence.READY
 
 
-def test_an_engine_that_comes_while_it_listens_is_no_news():
+def test_an_engine_that_comes_while_it_listens_is_not_news():
     life = Life()
     life.engine = False
     assert life.pass_by(2) == []

@@ -45,7 +45,7 @@ def test_a_clock_that_was_set_back_is_followed_in_time():
     assert abs(clock.offset_s - 499) < 0.01
 
 
-def test_a_member_that_has_started_again_is_heard_anew():
+def test_a_member_that_has_started_again_is_heard_again():
     clock = PhaseClock(0.0)
     heard(clock, "a", 500.0)
     clock.forget("a")

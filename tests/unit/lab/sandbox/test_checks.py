@@ -66,7 +66,7 @@ def test_good_metrics_of_each_type_are_decoded():
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"\xff", b'{"metrics": [NaN]}', b'{"metrics": [{"type": "\xff"}]}', b'{"metrics": []}x']
 )
-def test_what_is_no_json_is_a_400(body):
+def test_what_is_not_json_is_a_400(body):
     with pytest.raises(Refused, match="the body is not JSON") as caught:
         decode_metrics(body, Accepts(), NOW_US)
     assert caught.value.status == 400
@@ -164,7 +164,7 @@ def test_an_encoding_that_was_not_offered_is_a_415(encoding, accepts):
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", gzip.compress(b"{}", mtime=0)[:-1], gzip.compress(b"{}", mtime=0) + b"x"])
-def test_what_is_no_gzip_is_a_400(body):
+def test_what_is_not_gzip_is_a_400(body):
     with pytest.raises(Refused, match="the body is not gzip") as caught:
         decompress(body, "gzip", GZIP)
     assert caught.value.status == 400

@@ -39,7 +39,7 @@ def test_a_timestamp_fits_its_pattern(stamp):
 @pytest.mark.parametrize(
     "stamp", ["2026-02-30T19:22:15.123456Z", "2026-04-31T00:00:00.000000Z", "2026-01-09T24:00:00.000000Z", "2026-01-09T19:22:15Z"]
 )
-def test_what_is_no_timestamp_does_not(stamp):
+def test_what_is_not_a_timestamp_does_not(stamp):
     assert not re.search(TIMESTAMP, stamp)
 
 

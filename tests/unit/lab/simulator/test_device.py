@@ -49,7 +49,7 @@ def test_get_reads_what_is_asked_in_that_order_and_live_values_follow_the_time()
     ]
 
 
-def test_v2c_tells_a_missing_object_from_a_missing_instance():
+def test_v2c_distinguishes_a_missing_object_from_a_missing_instance():
     pdu = ask("1.3.6.1.2.1.1.5.1", "1.3.6.1.2.1.1.6.0", "1.3.6.1.2.1.1.5.0")
     assert (pdu.error_status, pdu.tags) == (0, bytes([ber.NO_SUCH_INSTANCE, ber.NO_SUCH_OBJECT, ber.OCTET_STRING]))
 
@@ -112,7 +112,7 @@ def test_an_answer_past_the_size_is_too_big(version, varbinds):
     ],
     ids=["community", "response", "GETBULK of SNMPv1"],
 )
-def test_what_is_no_request_of_its_gets_no_answer(wrong):
+def test_what_is_not_a_request_of_its_gets_no_answer(wrong):
     assert ask("1.3.6.1.2.1.1.5.0", **wrong) is None
 
 
@@ -137,6 +137,6 @@ def test_any_octets_are_answered_or_not_but_never_a_bug(octets):
 
 @pytest.mark.parametrize("kind", [PduType.GET, PduType.GET_NEXT])
 @pytest.mark.parametrize("name", [b"", b"\x2b\x86"], ids=["empty", "cut"])
-def test_a_name_that_is_no_oid_gets_no_answer(kind, name):
+def test_a_name_that_is_not_an_oid_gets_no_answer(kind, name):
     request = Pdu(kind, 7, 0, 0, [name], bytes([ber.NULL]), [None])
     assert DEVICE.answer(encode_message(Message(V2C, b"public", request)), 1.0) is None

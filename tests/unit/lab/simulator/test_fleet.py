@@ -52,7 +52,7 @@ async def test_each_device_answers_from_its_own_address():
 
 
 async def test_the_socket_is_bound_to_the_loopback_interface():
-    """The kernel tells: what it lists as listening has the interface's name."""
+    """The kernel shows it: what it lists as listening has the interface's name."""
     server = FleetServer({})
     async with server.serve() as port:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:

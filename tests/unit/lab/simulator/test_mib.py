@@ -144,7 +144,7 @@ def test_a_set_is_refused():
         assert decode_pdu(octets, 0, len(octets)).error_status == status
 
 
-def test_what_is_no_request_is_not_answered():
+def test_what_is_not_a_request_is_not_answered():
     response = ber.encode(PduType.RESPONSE, Request((NAME,)).pdu(0x01000001)[2:])
     assert mib().respond(Version.V2C, response, MOMENT, 1472) is None
     assert mib().respond(Version.V1, Request((NAME,), PduType.GET_BULK).pdu(0x01000001), MOMENT, 1472) is None

@@ -35,7 +35,7 @@ def test_it_answers_to_its_community_alone():
 @pytest.mark.parametrize(
     "datagram", [b"", b"\x30", b"\x30\x80", b"hello", b"\x30\x03\x02\x01\x03", b"\x30\x05\x02\x01\x01\x04\x00"]
 )
-def test_what_is_no_request_is_not_answered(datagram):
+def test_what_is_not_a_request_is_not_answered(datagram):
     assert station().answer(datagram, START) is None
 
 
@@ -47,7 +47,7 @@ def test_switched_off_it_is_silent():
     assert ask(of, START, UPTIME) is not None
 
 
-def test_rebooted_it_is_silent_for_a_while_and_begins_anew():
+def test_rebooted_it_is_silent_for_a_while_and_begins_again():
     of = station(old_s=1000.0)
     assert ask(of, START, UPTIME) == [100_000]
     (before,) = ask(of, START, IN_OCTETS)
@@ -58,7 +58,7 @@ def test_rebooted_it_is_silent_for_a_while_and_begins_anew():
     assert 0 < after < before
 
 
-def test_it_loses_the_share_of_requests_that_it_was_told_to():
+def test_it_loses_the_given_share_of_requests():
     of = station(rng=Random(7))
     of.loss = 0.3
     lost = sum(ask(of, START, UPTIME) is None for _ in range(1000))

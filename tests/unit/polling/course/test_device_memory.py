@@ -77,7 +77,7 @@ def test_nothing_is_kept_of_a_device_that_was_never_polled_and_nothing_new_is_th
 
 
 @given(st.binary())
-def test_octets_that_are_no_memory_are_an_empty_one(octets):
+def test_octets_that_are_not_a_memory_are_an_empty_one(octets):
     fresh = devices.device()
     before = replace(fresh.traits)
     decode_memory(octets).recall(fresh, Planner())

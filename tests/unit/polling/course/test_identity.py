@@ -91,7 +91,7 @@ def test_interfaces_that_move_without_a_restart_are_read_at_their_new_index_from
 
 
 def test_an_interface_that_is_gone_is_left_out_and_read_again_when_it_is_back():
-    """No counter of what stands at its index now; it is looked for every few polls, and told once each way."""
+    """No counter of what stands at its index now; it is looked for every few polls, and reported once each way."""
     device = configured(PORTS)
     less = {1: "ether1", 2: "bridge", 3: "wlan1"}
     uptimes = range(900, 900 + 6000 * (LOOK_AGAIN_POLLS + 1), 6000)
@@ -130,7 +130,7 @@ def test_names_are_compared_without_their_case_and_padding():
     assert device.traits.marks == bytes([BY_NAME, BY_NAME])
 
 
-def test_a_name_that_stands_twice_tells_nothing():
+def test_a_name_that_stands_twice_says_nothing():
     """Neither of two ports with the name is taken for the one that has gone from its index."""
     device = configured({1: "ether1"})
     _, after = poll(device, box({1: "ether1"}, 500_000), box({1: "x", 2: "ether1", 3: "ether1"}, 900))
@@ -143,7 +143,7 @@ def test_interfaces_without_a_name_are_read_where_they_are_configured():
     assert octets_in(after) == [counter("sfp1"), counter("ether1")]
 
 
-def test_the_width_of_a_counter_is_kept_until_the_device_starts_anew():
+def test_the_width_of_a_counter_is_kept_until_the_device_starts_again():
     """Chosen once, 64 bits stay, even while the device denies them; after a reboot they are chosen again."""
     device = configured({1: "ether1"})
     with_both, without_wide = box({1: "ether1"}, 500_000), box({1: "ether1"}, 506_000, wide=False)

@@ -22,7 +22,7 @@ def started(sensors=5, interfaces=(), max_varbinds=24):
 
 
 def held(name):
-    """A value that tells its OID."""
+    """A value that is made of its OID."""
     return int.from_bytes(name[-2:], "big")
 
 
@@ -179,7 +179,7 @@ def test_after_too_big_the_size_is_halved_at_once_and_not_grown_by_that_poll():
 
 
 def test_what_was_lost_is_asked_again_after_all_others_in_halves():
-    """A probe tells loss from death; the others come first."""
+    """A probe distinguishes loss from death; the others come first."""
     progress, traits = started(sensors=29)
     lost = progress.next_ask()
     progress.take(lost, SILENCE)
@@ -279,7 +279,7 @@ def test_eight_octets_are_a_counter_if_the_mib_says_so_and_a_text_if_no_sibling_
     assert [result.missing.get(i, value) for i, value in enumerate(result.poll.values)] == expected
 
 
-def test_an_interface_with_one_counter_of_octets_counts_and_bears_that_one_s_time():
+def test_an_interface_with_one_counter_of_octets_counts_and_has_that_one_s_time():
     """Without any it makes no metric, whatever else was read of it."""
     progress, _ = started(sensors=1, interfaces=[1, 2], max_varbinds=1)
     in_1, out_1, in_2, out_2 = (progress.plan.columns[progress.plan.slots[slot]] for slot in (1, 2, 7, 8))
@@ -324,7 +324,7 @@ def test_a_counter_of_another_integer_s_type_counts(tag, value, expected):
         (ber.NULL, None, "null"),
     ],
 )
-def test_a_counter_of_another_type_is_no_counter(tag, value, reason):
+def test_a_counter_of_another_type_is_not_a_counter(tag, value, reason):
     """And teaches nothing about the counters' width."""
     progress, traits = started(sensors=0, interfaces=[1])
     ask = progress.next_ask()

@@ -40,14 +40,14 @@ def test_what_is_too_big_is_halved_and_never_asked_again():
     assert traits.max_varbinds == 23
 
 
-def test_what_was_borne_is_asked_where_half_would_be_less():
+def test_what_was_accepted_is_asked_where_half_would_be_less():
     traits = Traits()
     traits.bore(20)
     traits.refused(24)
     assert traits.max_varbinds == 20
 
 
-def test_a_refusal_of_what_was_borne_before_is_believed():
+def test_a_refusal_of_what_was_accepted_before_is_believed():
     """Answers are larger at times."""
     traits = Traits()
     traits.bore(24)
@@ -82,8 +82,8 @@ def test_a_device_that_answers_all_is_asked_for_one_interface_more_each_poll():
     assert sizes_of(Traits(), 6) == [24, 30, 36, 42, 48, 48]
 
 
-def test_a_device_that_found_more_too_big_is_asked_for_what_it_bore_and_no_more():
-    """It bears 33: 36 is refused, and what is learned from then on is its limit, one by one."""
+def test_a_device_that_found_more_too_big_is_asked_for_what_it_accepted_and_no_more():
+    """It accepts 33: 36 is refused, and what is learned from then on is its limit, one by one."""
     traits = Traits()
     traits.bore(30)
     traits.refused(36)

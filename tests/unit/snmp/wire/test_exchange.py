@@ -109,7 +109,7 @@ def test_a_reply_after_the_transaction_was_given_up_is_late():
         ("not_a_response", {"kind": 0xA7}),  # a trap of v2c
     ],
 )
-def test_what_is_no_reply_is_discarded_and_the_reply_is_still_awaited(reason, change):
+def test_what_is_not_a_reply_is_discarded_and_the_reply_is_still_awaited(reason, change):
     under_way, asked = exchanges(), transaction()
     datagram, _ = under_way.attempt(asked, 0.0)
     assert under_way.receive(answered(datagram, **change), PEER, 0.1, WALL_US) == Discard(reason)

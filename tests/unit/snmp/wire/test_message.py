@@ -142,7 +142,7 @@ def test_error_status_and_index_are_read():
         (b"\x1f\x01\x00", "tag 0x1f of several octets", 0),
     ],
 )
-def test_what_is_no_message_is_refused_with_the_place_of_its_first_bad_octet(octets, what, offset):
+def test_what_is_not_a_message_is_refused_with_the_place_of_its_first_bad_octet(octets, what, offset):
     with pytest.raises(MalformedMessage) as raised:
         decode_message(octets)
     assert what in str(raised.value)
@@ -171,7 +171,7 @@ def test_what_is_no_message_is_refused_with_the_place_of_its_first_bad_octet(oct
         "1" + ".1" * 128,
     ],
 )
-def test_a_text_that_is_no_oid_is_refused(text):
+def test_a_text_that_is_not_an_oid_is_refused(text):
     with pytest.raises(InvalidOid):
         parse_oid(text)
 

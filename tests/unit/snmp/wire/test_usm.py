@@ -157,7 +157,7 @@ def test_time_runs_on_between_requests():
 
 
 def test_a_device_whose_clock_drifts_is_followed():
-    """Each answer tells its time, so that drifts of 100 s an hour never add up."""
+    """Each answer has its time, so that drifts of 100 s an hour never add up."""
     field = Field(UsmAgent(user()))
     for _ in range(10):
         assert isinstance(field.ask(), Reply)
@@ -196,7 +196,7 @@ def test_a_device_that_restarted_is_read_by_the_same_request(level, what, boots,
     assert field.changes() == []
 
 
-def test_a_restart_during_silence_is_told_too():
+def test_a_restart_during_silence_is_reported_too():
     """The device is discovered again after silence; what it said before is remembered."""
     field = Field(UsmAgent(user()))
     field.ask()
@@ -209,7 +209,7 @@ def test_a_restart_during_silence_is_told_too():
     assert field.changes() == ["discovered", "boots_reset"]
 
 
-def test_a_device_that_tells_no_time_when_discovered_is_asked_once_more():
+def test_a_device_that_sends_no_time_when_discovered_is_asked_once_more():
     """boots and time 0 in the first report, as RFC 3414 §4 allows; then a report of its own about the time."""
     agent = UsmAgent(user())
     answer = agent.answer
@@ -264,7 +264,7 @@ WRONG_PRIVACY = {
 
 
 @pytest.mark.parametrize("what", WRONG_PRIVACY)
-def test_wrong_privacy_is_told_by_a_device_that_reports_it(what):
+def test_wrong_privacy_is_reported_by_a_device_that_reports_it(what):
     field = Field(UsmAgent(WRONG_PRIVACY[what], mute_on_noise=False), UsmSecurity(user()))
     assert field.ask() == NoReply("wrong_priv", 1)
 
@@ -279,7 +279,7 @@ def test_wrong_privacy_is_found_out_where_the_device_meets_it_with_silence(what)
     assert all(REQUEST.names[0] not in datagram for datagram in field.sent)
 
 
-def test_a_device_that_bears_no_large_request_has_the_right_privacy():
+def test_a_device_that_accepts_no_large_request_has_the_right_privacy():
     """It answers the small one, so silence was about the request."""
     agent = UsmAgent(user())
     answer = agent.answer
@@ -307,7 +307,7 @@ def test_a_device_that_was_read_once_with_privacy_is_not_examined_when_it_falls_
 
 
 def test_a_late_reply_to_an_early_attempt_is_taken_while_privacy_is_examined():
-    """And one to the examination itself is no reply to the request."""
+    """And one to the examination itself is not a reply to the request."""
     field = Field(UsmAgent(user()))
     transaction, (datagram, _) = field.open((1.0,))
     field.receive(field.agent.answer(datagram, field.now))
@@ -439,7 +439,7 @@ def test_an_authentic_response_with_bad_varbinds_is_malformed():
     assert field.receive(field.agent.message(message.message_id, broken, field.now)) == Discard("malformed")
 
 
-def test_a_response_from_another_address_is_discarded_and_told():
+def test_a_response_from_another_address_is_discarded_and_reported():
     field, transaction, message, asked = ready()
     octets = field.agent.respond(message.message_id, asked, field.now)
     assert field.receive(octets, ("192.0.2.9", 161)) == Discard("foreign_peer")
@@ -467,7 +467,7 @@ def test_an_old_but_authentic_response_is_not_taken_and_the_request_asked_again(
 
 
 def test_an_engine_at_its_last_boot_is_in_no_time_window():
-    """RFC 3414 §2.2.2: it has to be set up anew."""
+    """RFC 3414 §2.2.2: it has to be set up again."""
     field = Field(UsmAgent(user(), boots=0x7FFFFFFF))
     assert field.ask() == NoReply("not_in_time_window", 1)
 

@@ -48,7 +48,7 @@ def test_a_value_is_written_as_net_snmp_writes_it(tag, value, text):
 
 
 @given(VARBINDS)
-def test_any_value_makes_a_line_that_a_terminal_bears(varbind):
+def test_any_value_makes_a_line_that_a_terminal_can_show(varbind):
     """ASCII alone, and no control character but those that net-snmp lets through: no escape sequence reaches the terminal."""
     text = varbind_text(varbind)
     assert text.startswith(".1.3.6.1.2.1.1.3.0 = ")

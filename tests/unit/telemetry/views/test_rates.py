@@ -17,7 +17,7 @@ def told(*values, apart_s=EACH_S):
 
 
 @pytest.mark.parametrize("interval_s", [5, 60, 3600])
-def test_one_missing_poll_is_no_gap_and_two_are(interval_s):
+def test_one_missing_poll_is_not_a_gap_and_two_are(interval_s):
     assert 2 * interval_s * SECOND < longest_us(interval_s * SECOND) < 3 * interval_s * SECOND
 
 
@@ -33,7 +33,7 @@ def test_a_32_bit_counter_that_wraps_goes_on():
     assert told(WRAP - 2_000_000, WRAP - 1_000_000, 0, 1_000_000) == [(1.6e6,)] * 3
 
 
-def test_a_counter_that_falls_without_a_rate_before_it_tells_nothing():
+def test_a_counter_that_falls_without_a_rate_before_it_says_nothing():
     assert told(WRAP - 1000, 1000) == [(None,)]
 
 

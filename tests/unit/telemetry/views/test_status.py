@@ -30,7 +30,7 @@ from towerops_agent.telemetry.views.status import render, status_lines
 SOUTH = report("d", "South", "10.0.0.2:161", state="down", reason="timeout", since_us=NOW_US - 26 * 60 * MINUTE_US)
 
 
-def test_an_agent_that_is_well_takes_a_few_lines():
+def test_an_agent_that_is_healthy_takes_a_few_lines():
     assert render(snapshot(), NOW_US).splitlines() == [
         "agent      0.1.0 on poller-1, running for 1 h 30 min (pid 812)",
         "API        configuration: works for 5 min, last 12 s ago",
@@ -52,7 +52,7 @@ def test_a_single_run_is_said_with_what_came_of_it():
     assert lines[12] == "             and 2 more"
 
 
-def test_what_is_wrong_is_told_with_its_reason_and_since_when():
+def test_what_is_wrong_is_reported_with_its_reason_and_since_when():
     text = render(
         snapshot(
             dealings={"metrics": Dealing(False, NOW_US - 12 * MINUTE_US, None, 9, "status 503: busy")},
@@ -151,7 +151,7 @@ def test_a_snapshot_is_the_same_after_the_database_and_anothers_is_none():
     assert decode_snapshot(b"\xff") is None
 
 
-def test_devices_in_trouble_are_listed_down_first_and_longest_first():
+def test_failing_devices_are_listed_down_first_and_longest_first():
     def made(device_id, state, since_us):
         device = devices.device(equipment_id=device_id)
         device.state = None if state is None else DeviceState(state, "why", since_us)
