@@ -61,7 +61,7 @@ class Story:
 
 
 @asynccontextmanager
-async def story():
+async def story(**context):
     """The tower and the page, after a minute of polls; its clock stands still in between."""
     clock = [time.time()]
     async with tower(lambda: clock[0]) as site:
@@ -72,7 +72,7 @@ async def story():
         async with (
             sandbox.serve() as url,
             httpx2.AsyncClient(base_url=url, trust_env=False, timeout=None) as client,
-            browser_page(url) as page,
+            browser_page(url, **context) as page,
         ):
             await page.goto(url)
             told = Story(page, Replay(sandbox, site, client), clock)
@@ -215,3 +215,36 @@ async def test_a_dead_radio_s_values_are_old_and_its_charts_hatched():
         assert await value.evaluate("each => getComputedStyle(each).color") == black
         await expect(told.chart("CPU load").locator(".gapband")).to_have_count(1)  # the gap stays, it is true
         await expect(told.chart("CPU load").locator("path.line")).to_have_count(2)
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+async def test_axe_finds_nothing_whatever_the_page_says_and_on_a_phone_the_charts_are_below_their_device(theme, width):
+    try:
+        from axe_playwright_python.async_playwright import Axe
+    except ImportError:
+        pytest.skip("axe-playwright-python is needed: install the extra dev")
+    from playwright.async_api import expect
+
+    async def complaints() -> list[object]:
+        return (await Axe().run(told.page)).response["violations"]
+
+    async with story(viewport={"width": width, "height": 844}, color_scheme=theme) as told:
+        await told.chosen("ups")
+        await told.turn("Cut the mains", True)
+        await told.goes_on(30)
+        await expect(told.chart("Output").locator(".stateband")).to_have_count(2)
+        assert await complaints() == []
+        await told.chosen("sector-east")
+        await told.turn("Switch it off", True)
+        await told.goes_on(30)
+        await expect(told.card("sector-east").locator(".state")).to_have_text("Down")
+        assert await complaints() == []
+        await told.turn("Cut the API", True)
+        await told.says("#detail-state", "Was down")
+        assert await complaints() == []
+        assert await told.page.evaluate("document.documentElement.scrollWidth") <= width
+        shown = told.page.locator('li:has([data-device="sector-east"]) #detail')
+        await expect(shown).to_have_count(1 if width < 900 else 0)
+        for explanation in await told.page.locator(".switch small").all():
+            await expect(explanation).to_be_visible()
+            assert (await explanation.bounding_box())["height"] > 10, "it is there to be read"

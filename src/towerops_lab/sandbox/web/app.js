@@ -10,6 +10,8 @@ import { deviceMeta, deviceNote, deviceReason, lastKnown, stateWord, tiles } fro
 /** @typedef {import("./words.js").Switch} Switch */
 /** @typedef {{device: string, from_us: number, to_us: number, gap_us: number, restarted_us: number, charts: import("./chart.js").Item[]}} Charts */
 
+const WINDOW_US = 30 * 60e6; // the span of the charts, once so much is known
+
 /** @param {string} id */
 function $(id) {
   const found = document.getElementById(id);
@@ -252,9 +254,9 @@ async function fetchCharts(id, wanted) {
 function drawCharts() {
   const device = state?.devices.find((each) => each.id === chosen);
   if (!state || !device || charted?.device !== device.id) return;
-  const moved_us = Math.max(0, now_us() - charted.to_us);
+  const to_us = Math.max(charted.to_us, now_us());
   const ending = lastKnown(state, now_us()) ? "waitband" : device.state === "down" ? "gapband" : "";
-  const span = { from_us: charted.from_us + moved_us, to_us: charted.to_us + moved_us, gap_us: charted.gap_us, restarted_us: charted.restarted_us, ending };
+  const span = { from_us: Math.max(charted.from_us, to_us - WINDOW_US), to_us, gap_us: charted.gap_us, restarted_us: charted.restarted_us, ending };
   const { gap_us } = charted;
   const marks = { late: false, gap: ending === "gapband", wait: ending === "waitband" };
   for (const item of charted.charts) {

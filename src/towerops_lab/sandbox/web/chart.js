@@ -40,8 +40,8 @@ export class Chart {
    */
   update(span, points) {
     this.span = span;
-    this.points = points;
-    this.element.dataset.points = String(points.length);
+    this.points = points.filter((point) => point[0] >= span.from_us);
+    this.element.dataset.points = String(this.points.length);
     this.element.classList.toggle("stale", span.ending !== "");
     this.draw();
   }
