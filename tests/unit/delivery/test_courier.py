@@ -310,11 +310,16 @@ async def test_a_batch_that_only_fails_beside_others_is_kept_for_the_next_run(be
     bench.accepts = Accepts(is_stated=True, max_metrics=10)
     await bench.add(8)
 
+    is_sent = asyncio.Event()
+
     async def answer(values):
         if 30 in values:
+            is_sent.set()
             while bench.counters.get(Count.METRICS_DELIVERED) < 40:  # noqa: ASYNC110 -- until one behind it is acknowledged
                 await asyncio.sleep(0)
             return Unavailable("bug", 500)
+        if values[0] > 30:
+            await is_sent.wait()  # it may be packed first
         bench.time.now_s += 0.1
         return Accepted()
 
