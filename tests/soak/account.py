@@ -7,9 +7,6 @@ from devices import PORT
 from ledger import VALUES, Ledger
 from process import Agent
 
-READ_AGAIN = "device has restarted, its interfaces are looked up again"
-"""The line of a poll that drops its first answer, from before that is known, and asks again."""
-
 IN_MEMORY_S = 3.0
 """A value that was sent so long before a kill is on disk, or counted: 250 ms by the docs, and the rest for a loaded machine."""
 
@@ -26,17 +23,15 @@ def account(ledger: Ledger, agent: Agent, lost_datagrams: int) -> list[str]:
                 losses[f"{name} {reason}"] = count
             case "snmp_datagrams_discarded" if reason in ("late", "unknown_id"):
                 losses[f"{name} {reason}, {VALUES} values each"] = count * VALUES
-    if repeated := agent.log.count(READ_AGAIN):
-        losses[f"read again in the same poll, as the device had restarted, {VALUES} values each"] = repeated * VALUES
     if lost_datagrams:
         losses[f"lost by the agent's socket, {VALUES} values each"] = lost_datagrams * VALUES
     sent, taken = ledger.sent_count, ledger.taken_count
     rest = sent - taken - sum(losses.values())
-    most = sum(ledger.missing_between(at_s - IN_MEMORY_S, at_s + 1.5) for _, at_s in agent.ends)
+    most = sum(ledger.missing_between(from_s - IN_MEMORY_S, to_s + IN_MEMORY_S) for _, from_s, to_s in agent.ends)
     print(f"\n{sent:>12,} values sent by the devices\n{taken:>12,} delivered, each once")
     for name, count in sorted(losses.items()):
         print(f"{count:>12,} {name}")
-    kills, stops = (sum(way == wanted for way, _ in agent.ends) for wanted in ("kill", "stop"))
+    kills, stops = (sum(way == wanted for way, *_ in agent.ends) for wanted in ("kill", "stop"))
     print(f"{rest:>12,} in memory at one of {kills} kills or {stops} stops (at most {most:,})")
     wrong = [*ledger.wrong, *agent.failures, *agent.bugs()]
     if not 0 <= rest <= most:

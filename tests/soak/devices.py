@@ -44,9 +44,8 @@ class Device(asyncio.DatagramProtocol):
         self._rng = rng
         self._answer = 0
         self._read: set[int] = set()
-        self._booted_s = time.monotonic() - 1e5 * rng.random()
-        rows: list[Any] = [(parse_oid("1.3.6.1.2.1.1.3.0"), ber.TIME_TICKS, lambda up_s: int(up_s * 100))]
-        rows += [(parse_oid(oid), ber.COUNTER64, lambda _, i=i: self._value(i)) for i, oid in enumerate(SENSORS)]
+        # Without sysUpTime: after a device's restart the first answer of a poll is asked for again, which no count tells.
+        rows: list[Any] = [(parse_oid(oid), ber.COUNTER64, lambda _, i=i: self._value(i)) for i, oid in enumerate(SENSORS)]
         rows += [(IN_OCTETS, ber.COUNTER64, lambda _: self._value(2)), (OUT_OCTETS, ber.COUNTER64, lambda _: self._out())]
         rows += [(parse_oid(f"1.3.6.1.2.1.2.2.1.{i}.1"), ber.COUNTER32, lambda _: self._answer) for i in (13, 14, 19, 20)]
         self._simulated = SimulatedDevice(table(rows))
@@ -57,10 +56,6 @@ class Device(asyncio.DatagramProtocol):
 
     def _out(self) -> int:
         return code(self._number, self._answer, 3)
-
-    def reboot(self) -> None:
-        """Restart: the uptime starts at zero."""
-        self._booted_s = time.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
@@ -76,7 +71,7 @@ class Device(asyncio.DatagramProtocol):
         if is_read:
             self._answer = self._ledger.begin(self._number)
         self._read.clear()
-        answer = self._simulated.answer(datagram, time.monotonic() - self._booted_s)
+        answer = self._simulated.answer(datagram, 0.0)
         values = set(self._read) if is_read else set()
         if answer is None:
             return

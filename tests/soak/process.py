@@ -21,11 +21,14 @@ STOPS_WITHIN_S = 30.0
 
 
 class Agent:
-    """`counted`: name and reason -> how many, of all runs that have ended. `ends`: when each ended, true time."""
+    """`counted`: name and reason -> how many, of all runs that have ended.
+
+    `ends`: how each ended, and when that began and was done, true time.
+    """
 
     def __init__(self, folder: Path, database: Path, url: str, clock: Clock) -> None:
         self.counted: Counter[tuple[str, str]] = Counter()
-        self.ends: list[tuple[str, float]] = []
+        self.ends: list[tuple[str, float, float]] = []
         self.failures: list[str] = []
         self._folder = folder
         self._database = database
@@ -110,10 +113,11 @@ class Agent:
     async def kill(self) -> None:
         """As a power cut ends it. What it counted until just before is known."""
         assert self._process is not None
+        began_s = time.time()
         before = await self.snapshot()
         self._process.kill()
         await self._process.wait()
-        self.ends.append(("kill", time.time()))
+        self.ends.append(("kill", began_s, time.time()))
         if before is None:
             self.failures.append("the agent did not answer before it was killed")
         else:
@@ -122,13 +126,14 @@ class Agent:
     async def stop(self) -> None:
         """As an operator ends it."""
         assert self._process is not None
+        began_s = time.time()
         self._process.send_signal(signal.SIGTERM)
-        self.ends.append(("stop", time.time()))
         try:
             status = await asyncio.wait_for(self._process.wait(), STOPS_WITHIN_S)
         except TimeoutError:
             self._process.kill()
             status = await self._process.wait()
+        self.ends.append(("stop", began_s, time.time()))
         if status:
             self.failures.append(f"a stop ended with status {status}")
         with DatabaseReader(self._database) as reader:

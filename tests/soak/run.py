@@ -117,7 +117,6 @@ class Soak:
             "late": Weather(late=0.5),
             "twice": Weather(twice=0.5),
             "garbled": Weather(garbled=0.5),
-            "reboot": Weather(),
         }
         names: list[str] = []
         try:
@@ -129,8 +128,6 @@ class Soak:
                 self._note(f"devices: {kind}")
                 for device in some:
                     device.weather = kinds[kind]
-                    if kind == "reboot":
-                        device.reboot()
                 await asyncio.sleep(rng.uniform(*self._pace.device_fault))
                 for device in some:
                     device.weather = Weather()
