@@ -56,6 +56,7 @@ class Remote:
         self.outcomes: list[WriteOutcome] = []
         self.lose = [0]
         self.pauses: list[float] = []
+        self.now_s = 1000.0
         self.pause = lambda seconds: asyncio.sleep(0)
         self.config = site_of(devices, sensors)
         self.sensors = sensors
@@ -76,6 +77,7 @@ class Remote:
             client=self._client,
             sleep=self._pause,
             jitter=lambda: 0.5,
+            monotonic_s=lambda: self.now_s,
         )
 
     def _client(self, destination: Destination):

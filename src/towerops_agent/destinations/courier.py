@@ -3,6 +3,7 @@
     buffer -> samples -> client -> outcome -> buffer
 
 A strict Prometheus refuses a whole request for one sample that is older than what it has of that series, so nothing overtakes.
+A receiver with a window for that (`order: any`) gets what comes in beside the backlog.
 A batch keeps its members until it is acknowledged, over restarts too: at least once. A receiver that stored a batch, and whose
 answer was lost, refuses it the second time as too late; the latest sample of each series then shows that it has them all.
 I/O: the buffer, the client, the log. Seconds (`_s`), microseconds since 1970 (`_us`).
@@ -105,6 +106,7 @@ class RemoteCourier:
         client: Callable[[Destination], AbstractAsyncContextManager[WriteClient]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        monotonic_s: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._buffer = buffer
@@ -114,12 +116,15 @@ class RemoteCourier:
         self._new_client = client
         self._sleep = sleep
         self._jitter = jitter
+        self._monotonic_s = monotonic_s
         self._now_us = now_us
         self.availability = Availability()
         self.in_flight = 0
         self.backlog: Backlog | None = None  # all that is pending is one line
         self._hurried = asyncio.Event()
         self._name = ""
+        self._part = False  # whether what waits is to be split off as backlog
+        self._fresh_s = -inf  # when what had come in was last asked for, before the backlog
         self._attempts = 0
         self._looks = 0  # for labels
         self._doubtful: set[int] | None = None  # batches that the receiver may have already; None: those that are open now
@@ -211,15 +216,30 @@ class RemoteCourier:
         """Deliver what is pending: None if all is done, else the seconds to wait."""
         if self._doubtful is None:
             self._doubtful = await self._buffer.ask(lambda store: {batch.id for batch in open_batches(store.connection)})
+            self._part = True
         while True:
-            batch = await self._buffer.next_batch(destination.max_metrics, Lane.BACKLOG)
-            batch = batch or await self._buffer.next_batch(destination.max_metrics, Lane.FRESH)
+            if destination.fresh_first and self._part:
+                await self._buffer.part_backlog()
+            self._part = False
+            batch = await self._next(destination)
             if batch is None:
                 self._report_late()
                 return None
             wait_s = await self._deliver(client, batch)
             if wait_s is not None:
                 return wait_s
+
+    async def _next(self, destination: Destination) -> Batch | None:
+        """The batch to send now: the oldest; or, if the order may be any, each 10 s what has come in, and else the backlog."""
+        lanes = [Lane.BACKLOG, Lane.FRESH]
+        if destination.fresh_first and self._monotonic_s() >= self._fresh_s + EACH_S:
+            self._fresh_s = self._monotonic_s()
+            lanes.reverse()
+        for lane in lanes:
+            batch = await self._buffer.next_batch(destination.max_metrics, lane)
+            if batch is not None:
+                return batch
+        return None
 
     async def _deliver(self, client: WriteClient, batch: Batch) -> float | None:
         """One step with the first batch: None if it is acknowledged or split, else the seconds until it is tried again."""
@@ -378,6 +398,7 @@ class RemoteCourier:
         self._attempts = self._refused = 0
         failures = self.availability.failures
         if self.availability.succeeded(self._now_us()) and failures:
+            self._part = True  # what has gathered goes beside what comes in
             log.info("destination accepts metrics again", destination=self._name, failures=failures)
 
     def _wait(self, outcome: WriteOutcome) -> float:

@@ -233,6 +233,30 @@ async def test_the_order_of_time_is_kept_within_a_series_whatever_fails_between(
     assert remote.counters.get(Count.METRICS_DELIVERED) == 20 * SENSORS
 
 
+@pytest.mark.parametrize(("fresh_first", "place"), [(True, 5), (False, 20)])
+async def test_after_an_outage_fresh_values_go_beside_the_backlog_if_the_receiver_accepts_any_order(scripted, fresh_first, place):
+    """Each ten seconds: here the clock goes on by two with each request."""
+    remote, script = scripted
+    remote.destination = Destination("test", "http://127.0.0.1:9/", max_metrics=SENSORS, fresh_first=fresh_first)
+    for n in range(20):
+        remote.add(0, NOW_S + n, 1.0)
+    script.answer = lambda body: Unavailable("down") if body else Accepted()
+    assert not await remote.deliver()
+    script.bodies.clear()
+
+    def answer(body: bytes):
+        remote.now_s += 2.0
+        if len(script.bodies) == 2:  # in the middle of the backlog
+            remote.add(1, NOW_S + 50, 1.0)
+        return Accepted()
+
+    script.answer = answer
+    assert await remote.deliver()
+    assert len(script.bodies) == 21
+    assert [value_of(50) in plain(body) for body in script.bodies].index(True) == place
+    assert remote.counters.get(Count.METRICS_DELIVERED) == 21 * SENSORS
+
+
 def value_of(n: int) -> bytes:
     """The time of the n-th poll, as it is in a body: unlike any other."""
     time_ms = round((NOW_S + n) * 1e6) // 1000

@@ -13,16 +13,18 @@ from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Secret
 from towerops_agent.site.document.credentials import Secrets, secret_in
 from towerops_agent.site.document.device import labels_in
-from towerops_agent.site.document.nodes import Mistake, Problem, Section, whole
+from towerops_agent.site.document.nodes import Mistake, Problem, Section, one_of, whole
 from towerops_agent.text import is_loopback
 
 KEYS: Final = (
-    *("remote_write", "name", "labels", "headers", "username", "max_metrics", "ca_file", "client_cert", "client_key"),
+    *("remote_write", "name", "labels", "headers", "username", "max_metrics", "order", "ca_file", "client_cert", "client_key"),
     *(f"{name}{how}" for name in ("bearer_token", "password") for how in ("", "_file", "_env")),
 )
 
 MOST_METRICS: Final = 10_000
 DEFAULT_METRICS: Final = 2_000
+
+_ORDERS: Final = {"time": False, "any": True}
 
 _OWN_HEADERS: Final = frozenset(
     {
@@ -39,7 +41,10 @@ _OWN_HEADERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A remote write receiver. `max_metrics`: of one request. `labels`: of each series, unless a device has its own."""
+    """A remote write receiver. `max_metrics`: of one request. `labels`: of each series, unless a device has its own.
+
+    `fresh_first`: it accepts values in whatever order.
+    """
 
     name: str
     url: str
@@ -48,6 +53,7 @@ class Destination:
     headers: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     max_metrics: int = DEFAULT_METRICS
+    fresh_first: bool = False
     ca_file: str | None = None
     client_cert: str | None = None
     client_key: str | None = None
@@ -86,6 +92,7 @@ def read_destination(section: Section, secrets: Secrets, warnings: list[Problem]
         headers=tuple(_headers(section)),
         labels=tuple(sorted(labels_in(section).items())),
         max_metrics=section.checked("max_metrics", whole(1, MOST_METRICS)) or DEFAULT_METRICS,
+        fresh_first=section.checked("order", one_of(_ORDERS, "time or any")) or False,
         ca_file=file("ca_file"),
         client_cert=file("client_cert"),
         client_key=file("client_key"),

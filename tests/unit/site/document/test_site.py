@@ -220,6 +220,7 @@ MISTAKES = [
     (D + f"destinations: [{{{W}, username: u}}]\n", "3:16", "username and password: expected both, or neither", None),
     (D + f"destinations: [{{{W}, headers: {{Host: u}}}}]\n", "3:65", "header 'Host': expected a header's name", None),
     (D + f"destinations: [{{{W}, max_metrics: 0}}]\n", "3:68", "max_metrics is '0': expected a whole number", None),
+    (D + f"destinations: [{{{W}, order: fast}}]\n", "3:62", "order is 'fast': expected time or any", None),
     (D + f"destinations: [{{{W}, client_cert: a}}]\n", "3:68", "client_cert is given without client_key", None),
     (D + f"destinations: [{{{W}}}, {{{W}}}]\n", "3:56", "a second destination: expected one at most", None),
 ]
