@@ -113,11 +113,19 @@ class Database:
     @classmethod
     def in_memory(cls) -> Self:
         """A database that is gone when it is closed."""
-        connection = sqlite3.connect(":memory:", isolation_level=None)
-        connection.text_factory = as_text
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        schema.create(connection)
-        return cls(None, (), connection)
+        return cls(None, (), _passing(":memory:"))
+
+    @classmethod
+    def without_name(cls, path: Path) -> Self:
+        """A database that is gone when it is closed, on the disk of `path`: it takes no memory. Raises FAILURES or OSError."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        passing = beside(path, ".passing")
+        passing.unlink(missing_ok=True)
+        os.close(os.open(passing, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            return cls(None, (), _passing(str(passing)))
+        finally:
+            passing.unlink()
 
     def __str__(self) -> str:
         return "in memory" if self.path is None else str(self.path)
@@ -151,6 +159,21 @@ class Database:
         except BaseException:
             _close_all(locks)
             raise
+
+
+def _passing(place: str) -> sqlite3.Connection:
+    """A new database of which nothing is to outlive the process. Raises FAILURES."""
+    connection = sqlite3.connect(place, isolation_level=None)
+    try:
+        connection.text_factory = as_text
+        connection.executescript(
+            "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -2048"
+        )
+        schema.create(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _close_all(locks: list[int]) -> None:

@@ -132,11 +132,9 @@ class Opening:
     def _follow(self, change: str, now_s: float) -> None:
         """Work on the file that is now at the path, or in memory, with all that was in the file that is gone from there."""
         log.error("database file is gone from its place, its polls are copied", path=str(self.path), change=change)
-        store, memory = self.store, self._in_memory(last_id(self.store.connection))
+        store = self.store
         self.in_memory_because = f"the database {self.path} is gone: {change}"
-        salvaged = Salvaged()
-        with suppress(*FAILURES):
-            salvaged = salvage(store.connection, memory.connection, in_use=True)
+        memory, salvaged = self._passing_copy(store)
         self._note_losses(salvaged, self.path)
         self.layouts_lost = self.layouts_lost or "layouts" not in salvaged.whole
         # Before there is another: with the file SQLite removes the journal that has its name.
@@ -145,6 +143,22 @@ class Opening:
         self.store = memory
         self._reopen_s = now_s + REOPEN_S
         self._reopen()
+
+    def _passing_copy(self, store: Store) -> tuple[Store, Salvaged]:
+        """A Store that needs no file at the path, with all that is in the other: on the disk if it can be, as it may be large."""
+        last = last_id(store.connection)
+        try:
+            memory = self._without_file(Database.without_name(self.path), last)
+        except (*FAILURES, OSError):
+            memory = self._in_memory(last)
+        try:
+            return memory, salvage(store.connection, memory.connection, in_use=True)
+        except FAILURES:
+            memory.database.close()
+        memory = self._in_memory(last)
+        with suppress(*FAILURES):
+            return memory, salvage(store.connection, memory.connection, in_use=True)
+        return memory, Salvaged()
 
     def renew(self, error: BaseException, now_s: float) -> bool:
         """Whether there is a new file in place of one that the error shows to be corrupt, or, if there can be none, memory."""
@@ -236,7 +250,10 @@ class Opening:
 
     def _in_memory(self, last: int = 0) -> Store:
         """A Store in memory, with ids beyond those in the file: `last`, as far as it is known."""
-        store = Store(Database.in_memory(), self._wall_us, self._monotonic_us)
+        return self._without_file(Database.in_memory(), last)
+
+    def _without_file(self, database: Database, last: int) -> Store:
+        store = Store(database, self._wall_us, self._monotonic_us)
         begin_ids_at(store.connection, self._id_beyond(last))
         return store
 

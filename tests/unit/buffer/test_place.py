@@ -13,6 +13,7 @@ from towerops_agent.buffer.database import Database
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import DatabaseBusy
+from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import LAYOUT, T0_US, members, poll
 
 GONE = "database file is gone from its place, its polls are copied"
@@ -158,3 +159,34 @@ async def test_another_file_in_its_place_is_left_alone(bench, monkeypatch):
         buffer.add(poll(layout, T0_US + 1))
         assert (await buffer.pending()).metrics == 6
         assert bench.path.read_bytes() == content
+
+
+PEAK = Path("/proc/self/clear_refs")
+
+
+def memory_kb(name: str) -> int:
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[name].split()[0])
+
+
+@pytest.mark.skipif(not PEAK.exists(), reason="this kernel does not say how much memory a process took at most since then")
+async def test_a_large_backlog_is_not_copied_through_memory(bench, monkeypatch):
+    """33 MB of undelivered polls go into the new file; the process grows by a fraction of that, and leaves nothing beside it."""
+    layout = Layout("eq-1", tuple((f"s-{i}", 1.0) for i in range(330)))
+    async with bench.buffer() as buffer:
+        number = await buffer.register(layout)
+        for i in range(10_000):
+            buffer.add(Poll(number, T0_US + i, tuple(range(1 << 40, (1 << 40) + 330)), ((330, 1),), 330))
+            if i % 500 == 499:
+                await buffer.flush()
+        PEAK.write_text("5")
+        before_kb = memory_kb("VmRSS")
+        monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
+        bench.path.unlink()
+        while (await buffer.pending()).backlog_metrics < 330 * 10_000:
+            pass
+        grown_kb = memory_kb("VmHWM") - before_kb
+    assert bench.path.stat().st_size > 30_000_000
+    assert grown_kb < 10_000
+    assert sorted(path.name for path in bench.path.parent.glob("agent.db*")) == ["agent.db", "agent.db.lock"]
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
