@@ -27,9 +27,6 @@ from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier, Delivery
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
-from towerops_agent.destinations.client import RemoteWriteClient
-from towerops_agent.destinations.courier import RemoteCourier
-from towerops_agent.destinations.heads import Heads
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.polling.course.device import decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
@@ -38,8 +35,6 @@ from towerops_agent.scheduling.dating import Dating
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.scheduling.roster import Roster
 from towerops_agent.settings import Settings
-from towerops_agent.site.files import SiteFiles
-from towerops_agent.site.source import LOOK_EACH_S, SiteSource
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.telemetry import collector, logs, systemd
@@ -50,7 +45,9 @@ from towerops_agent.telemetry.views.snapshot import SingleRun, encode_snapshot
 from towerops_agent.telemetry.views.status import render
 
 if TYPE_CHECKING:
+    from towerops_agent.destinations.heads import Heads
     from towerops_agent.group.group import Group
+    from towerops_agent.site.source import SiteSource
     from towerops_agent.telemetry.metrics_page import MetricsPage
 
 log = structlog.get_logger()
@@ -93,7 +90,13 @@ class Agent:
             commit_window_s=settings.buffer_commit_s,
         )
         self.api = self._api_client() if settings.site is None else None
-        self._site = None if settings.site is None else SiteSource(SiteFiles(settings.site))
+        self._site: SiteSource | None = None
+        refresh_s: float = settings.config_refresh_s
+        if settings.site is not None:
+            from towerops_agent.site import files  # noqa: PLC0415 -- an agent of the API needs no YAML
+            from towerops_agent.site import source as source_of_site  # noqa: PLC0415
+
+            self._site, refresh_s = source_of_site.SiteSource(files.SiteFiles(settings.site)), source_of_site.LOOK_EACH_S
         source = self.api or self._site
         assert source is not None  # noqa: S101 - one of them is, as one of both settings is
         self._snmp = SnmpClient(self.counters, name_of=self._name_at)
@@ -124,7 +127,7 @@ class Agent:
             apply=self._apply,
             keep=self._keep,
             kept=self.kept,
-            refresh_s=settings.config_refresh_s if self.api else LOOK_EACH_S,
+            refresh_s=refresh_s,
             sleep=self._sleep_or_reload,
         )
         self._heads: Heads | None = None
@@ -132,14 +135,16 @@ class Agent:
         self.courier: Delivery
         delivery_sleep = self._marks.sleeper("delivery", ANSWER_WITHIN_S)
         if self._site is not None:
+            from towerops_agent.destinations import client, courier, heads  # noqa: PLC0415 -- nor these
+
             site = self._site
-            self._heads = Heads(self.buffer)
-            self.courier = RemoteCourier(
+            self._heads = heads.Heads(self.buffer)
+            self.courier = courier.RemoteCourier(
                 self.buffer,
                 self._heads,
                 self.counters,
                 destination=lambda: site.compiled.destination,
-                client=RemoteWriteClient,
+                client=client.RemoteWriteClient,
                 sleep=delivery_sleep,
             )
             self._dealings = {"site files": self.sync.availability, "destination": self.courier.availability}
@@ -431,6 +436,8 @@ class Agent:
         while True:
             try:
                 await run()
+            except MemoryError:  # nothing that is begun again would have more
+                raise
             except Exception:
                 self.counters.add(Count.BUGS, name)
                 log.exception("loop failed because of a bug, starts again; please report it", loop=name, in_s=BEGIN_AGAIN_S)

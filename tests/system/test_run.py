@@ -2,7 +2,11 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from support.agent import TOKEN, environment, running
 from support.site import COMMUNITY, METRICS_A_POLL, site
@@ -148,6 +152,35 @@ async def test_too_few_file_descriptors_are_one_line_and_an_exit(tmp_path: Path)
     assert agent.lines == [
         "towerops-agent: only 20 files may be open at once: expected 32 or more; see ulimit -n, or LimitNOFILE="
     ]
+
+
+LITTLE_MEMORY = """
+import resource
+from pathlib import Path
+
+import towerops_agent.agent, towerops_agent.cli.run
+from towerops_agent.__main__ import main
+
+(taken,) = (int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData:"))
+resource.setrlimit(resource.RLIMIT_DATA, ((taken << 10) + ({left_mb} << 20),) * 2)
+main()
+"""
+
+
+@pytest.mark.parametrize("left_mb", [1, 10])
+async def test_too_little_memory_is_one_line_and_an_exit(tmp_path: Path, left_mb: int):
+    """Not enough for a thread's stack, or for the second's."""
+    env = environment("http://127.0.0.1:1", tmp_path / "agent.db")
+    async with running(env=env, code=LITTLE_MEMORY.format(left_mb=left_mb)) as agent:
+        assert await agent.ended() == 1
+    assert agent.lines == ["towerops-agent: out of memory; what is in the database stays there: give it more, or fewer devices"]
+
+
+def test_an_agent_of_the_api_loads_nothing_of_site_files_and_destinations():
+    code = "import sys, towerops_agent.agent; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    heavy = ("yaml", "click", "prometheus_client", "towerops_agent.site", "towerops_agent.destinations", "towerops_agent.doctor")
+    assert [name for name in loaded if name.startswith(heavy)] == []
 
 
 async def test_a_low_limit_that_may_be_raised_is_raised(tmp_path: Path):

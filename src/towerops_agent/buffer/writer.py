@@ -313,15 +313,16 @@ class Writer:
         self._post(self._count_dropped, dropped)
 
     def _note_failure(self, error: Exception) -> None:
+        expected = isinstance(error, (*FAILURES, MemoryError))
         if self._failure is None and not is_corruption(error):
             log.error(
                 "buffer can't be written, polls stay in memory; will retry each second",
                 path=str(self._store.database),
                 error=str(error),
                 cap_polls=self._cap_polls,
-                exc_info=None if isinstance(error, FAILURES) else error,
+                exc_info=None if expected else error,
             )
-            if not isinstance(error, FAILURES):
+            if not expected:
                 self._post(self._counters.add, Count.BUGS, "buffer")
         self._failure = error
 
