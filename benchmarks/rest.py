@@ -1,0 +1,77 @@
+"""An agent at rest: CPU with its health checks, memory, and what it writes, with few devices.
+
+    python benchmarks/rest.py [--devices 50] [--minutes 5] [--directory .]
+
+Devices of 68 metrics (308 values) each minute, answered by responder.c. `towerops-agent health` is called twice a minute, as a
+container's health check is; its CPU counts. What it writes is write_bytes of /proc/PID/io, as of a database on `--directory`,
+which is to be on a disk; the time is real, so it includes what the kernel writes of SQLite's shared memory.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from agent_process import AgentProcess, running, wait_until
+from api import serving
+from devices import answering
+from machine import heading, note, row
+
+SETTLE_S = 60
+HEALTH_EACH_S = 30
+DAY_S = 86_400
+
+
+def main(count: int, minutes: float, directory: Path) -> None:
+    heading("rest: an agent that has little to do")
+    with tempfile.TemporaryDirectory() as folder, answering(Path(folder)) as devices:
+        own = tempfile.TemporaryDirectory(dir=directory, prefix="rest-")
+        with own, serving(devices.config(count, 60)) as api, running(Path(own.name), api.url) as agent:
+            wait_until(lambda: api.tally()["batches"] > 0, 120, 0.1)
+            time.sleep(SETTLE_S)
+            began_s, cpu_s, octets = time.monotonic(), agent.cpu_s(), _written(agent)
+            health_s: list[float] = []
+            while time.monotonic() < began_s + minutes * 60:
+                health_s.append(_health_cpu_s(agent))
+                time.sleep(HEALTH_EACH_S)
+            took_s, cpu_s, octets = time.monotonic() - began_s, agent.cpu_s() - cpu_s, _written(agent) - octets
+            resident_mb, peak_mb = agent.resident_mb(), agent.peak_mb()
+            agent.stop()
+    row("", "agent", "health checks", "both", "a health check", "MB at rest", "MB peak", "to the disk a day")
+    both = (cpu_s + sum(health_s)) / took_s
+    row(
+        f"{count} devices",
+        *(f"{share:.2%} of a core" for share in (cpu_s / took_s, sum(health_s) / took_s, both)),
+        f"{sum(health_s) / len(health_s) * 1000:.0f} ms",
+        f"{resident_mb:.0f}",
+        f"{peak_mb:.0f}",
+        f"{octets / took_s * DAY_S / 1e6:.0f} MB",
+    )
+    note("budget: 0.15 % of a core with health checks, 45 MB, 0.2 GB a day")
+
+
+def _written(agent: AgentProcess) -> int:
+    fields = dict(line.split(": ") for line in Path(f"/proc/{agent.pid}/io").read_text().splitlines())
+    return int(fields["write_bytes"])
+
+
+def _health_cpu_s(agent: AgentProcess) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "towerops_agent", "health"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"DATABASE_PATH": str(agent.database)})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--devices", type=int, default=50)
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--directory", type=Path, default=Path.cwd())
+    parser.add_argument("--full", action="store_true", help="the same")
+    arguments = parser.parse_args()
+    main(arguments.devices, arguments.minutes, arguments.directory)
