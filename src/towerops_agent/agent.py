@@ -28,7 +28,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier, Delivery
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
-from towerops_agent.polling.course.device import decode_memory, encode_memory
+from towerops_agent.polling.course.device import MEMORY_KEY, decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import Poller
 from towerops_agent.scheduling.dating import Dating
@@ -67,7 +67,6 @@ BEGIN_AGAIN_S: Final = 5.0
 REMEMBER_EACH_S: Final = 600.0
 """How often the learned traits of the devices are written down, if they have changed."""
 
-MEMORY_KEY: Final = "learned"
 
 NO_NATS: Final = "GROUP_NATS_URLS is set, and nats-py is not installed: pip install 'towerops-agent[group]'"
 

@@ -56,10 +56,12 @@ async def check_devices(
     waits: Waits,
     checked: Callable[[], None] = lambda: None,
     refused: Mapping[str, int] = MappingProxyType({}),
+    units: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> list[Check]:
     """A check of each, in their order, AT_ONCE at a time.
 
     `checked`: called after each. `refused`: how many sensors and interfaces of a device the agent does not use, by its id.
+    `units`: in which units the agent has first read the texts of a device's sensors, by its id.
     """
     numbered = enumerate(devices)  # consumed as tasks become free: they need not all be in memory
     planner = Planner()
@@ -67,7 +69,7 @@ async def check_devices(
 
     async def work() -> None:
         for number, equipment in numbered:
-            check = await check_device(client, equipment, waits, planner)
+            check = await check_device(client, equipment, waits, planner, units.get(equipment.id, ()))
             checks[number] = _with_refused(check, refused.get(equipment.id, 0))
             checked()
 
@@ -86,10 +88,13 @@ def _with_refused(check: Check, refused: int) -> Check:
     return Check(check.name, result, found, check.hint)
 
 
-async def check_device(client: SnmpClient, equipment: Equipment, waits: Waits, planner: Planner | None = None) -> Check:
-    """The check of one device, within about `waits.all_s`."""
+async def check_device(
+    client: SnmpClient, equipment: Equipment, waits: Waits, planner: Planner | None = None, units: tuple[str, ...] = ()
+) -> Check:
+    """The check of one device, within about `waits.all_s`. `units`: as the agent has first read the texts of its sensors."""
     planner = planner or Planner()
     device = make_device(equipment, 0, b"", planner)
+    device.traits.units = units
 
     def checked(result: Result, found: str, hint: str = "") -> Check:
         return Check(equipment.name, result, f"{device.address}{found}", hint)

@@ -14,6 +14,7 @@ from pathlib import Path
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
 from towerops_agent.api.wire.outcomes import ConfigFetched, ConfigOutcome, Unavailable
+from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.config.document.text import ConfigIntake, ConfigText
 from towerops_agent.config.kept import NoKeptDevices, is_at, is_called, read_devices
 from towerops_agent.counters import Counters
@@ -24,8 +25,9 @@ from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.doctor.findings.fetch import CONFIG, Configured, check_api, check_clock, check_config, kept_config
 from towerops_agent.doctor.network import Network, check_network
 from towerops_agent.doctor.settings import Prepared, check_settings
-from towerops_agent.errors import InvalidConfig, SettingsError
+from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.model import Equipment, Secret
+from towerops_agent.polling.course.device import MEMORY_KEY, decode_memory
 from towerops_agent.settings import Settings
 from towerops_agent.site.document.site import Compiled
 from towerops_agent.site.files import SiteFiles, SiteUnreadable
@@ -89,7 +91,8 @@ async def examine(environ: Mapping[str, str], flags: Mapping[str, object], order
         yield Check(text, Result.FAILED, "the configuration has no device with this name, id or address that can be polled", hint)
     async with SnmpClient(Counters()) as client:
         checked = orders.begin_devices(configured.total)
-        for check in await check_devices(client, configured.devices(), orders.waits, checked, configured.refused):
+        devices, refused = configured.devices(), configured.refused
+        for check in await check_devices(client, devices, orders.waits, checked, refused, configured.units):
             yield check
 
 
@@ -119,7 +122,7 @@ async def _agent_checks(
             yield check
         for check in await _group_checks(settings, prepared, None):
             yield check
-        yield configured
+        yield await asyncio.to_thread(_with_units, configured, settings.database_path)
         return
     network = await asyncio.to_thread(check_network, settings.api_url, prepared.tls, orders.now, CONNECT_WITHIN_S)
     fit = prepared.token is not None and prepared.tls is not None
@@ -135,7 +138,17 @@ async def _agent_checks(
         yield check
     for check in await _group_checks(settings, prepared, outcome.config if isinstance(outcome, ConfigFetched) else None):
         yield check
-    yield configured
+    yield await asyncio.to_thread(_with_units, configured, settings.database_path)
+
+
+def _with_units(configured: Configured, database: Path) -> Configured:
+    """`configured`, with the units in which the agent has first read the texts of sensors, as far as its database has them."""
+    try:
+        with DatabaseReader(database) as reader:
+            configured.units = decode_memory(reader.meta(MEMORY_KEY)).units(configured.digests)
+    except BufferFailure:
+        pass  # the check of the database says so
+    return configured
 
 
 async def _group_checks(settings: Settings, prepared: Prepared, config: ConfigText | None) -> list[Check]:

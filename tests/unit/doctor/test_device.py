@@ -281,3 +281,14 @@ async def test_a_device_whose_answers_are_discarded_is_not_called_silent():
     check = await examined(answers, STEADY)
     assert check.result is Result.FAILED
     assert "its answers are discarded as unknown_id: a request-id that was never used" in check.found
+
+
+async def test_a_text_in_another_unit_than_the_agent_first_read_is_missing_for_the_doctor_too():
+    values = {parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7), parse_oid(f"{BASE}.0.0"): (ber.OCTET_STRING, b"12.1 A")}
+    async with serve(SimulatedDevice(values, COMMUNITY.encode())) as port, SnmpClient(Counters()) as client:
+        device = equipment(port, sensors=1, interfaces=())
+        (fresh,) = await check_devices(client, [device], PATIENT)
+        (known,) = await check_devices(client, [device], PATIENT, units={device.id: ("V",)})
+    assert fresh.result is Result.OK
+    assert known.result is Result.FAILED
+    assert "a text in another unit than at first" in known.found

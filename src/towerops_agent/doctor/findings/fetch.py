@@ -109,7 +109,8 @@ class Configured:
     """The devices, read again at each call of `devices`; `total`: how many. `checks`: what is to be said of the configuration.
 
     `refused`: how many sensors and interfaces of a device are refused, by its id. `of_devices`: those of `checks` that are about
-    the devices that are to be checked.
+    the devices that are to be checked. `digests`: of each of those, by its id, equal as long as its configuration is.
+    `units`: see Memory.units.
     """
 
     checks: list[Check]
@@ -117,6 +118,8 @@ class Configured:
     refused: Mapping[str, int] = field(default_factory=dict)
     devices: Callable[[], Iterable[Equipment]] = field(default=lambda: ())
     total: int = 0
+    digests: Mapping[str, bytes] = field(default_factory=dict)
+    units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def is_there(self) -> bool:
@@ -138,11 +141,13 @@ def check_config(
     items = Counter(refusal.equipment for refusal in read.refusals if refusal.kind in ("sensor", "interface"))
     refused_of: dict[str, int] = {}
     names: set[str] = set()
-    for _, equipment in read.equipment:
+    digests: dict[str, bytes] = {}
+    for digest, equipment in read.equipment:
         devices += 1
         total += wanted(equipment)
         if wanted(equipment):
             names.add(equipment.name)
+            digests[equipment.id] = digest
         own = _own(read.refusals[seen:]) + items[equipment.name]
         seen = len(read.refusals)
         if own:
@@ -166,7 +171,7 @@ def check_config(
     def again() -> Iterator[Equipment]:
         return (equipment for _, equipment in read_config(config).equipment if wanted(equipment))
 
-    return Configured(checks, [_refusal(refusal, place) for refusal in theirs[:MOST_REFUSALS]], refused_of, again, total)
+    return Configured(checks, [_refusal(refusal, place) for refusal in theirs[:MOST_REFUSALS]], refused_of, again, total, digests)
 
 
 def _own(refusals: Sequence[Refusal]) -> int:

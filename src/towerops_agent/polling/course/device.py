@@ -219,6 +219,9 @@ def _octets(secret: Secret) -> bytes:
 # The learned traits of all devices, kept in the database. A power cut restarts the agent together with the devices: without the
 # time at which a device had started, the agent would not notice that its interfaces may have moved. Round trips are not kept.
 
+MEMORY_KEY: Final = "learned"
+"""Under which the database keeps it."""
+
 _MEMORY_VERSION: Final = 2
 _ODDITIES: Final = frozenset(Oddity)
 _BOOT_STEP_US: Final = 10_000_000  # less than CLOCK_SLACK_US
@@ -259,6 +262,11 @@ class Memory:
     """The learned traits from an earlier run, by device id."""
 
     _learned: dict[str, _Learned]
+
+    def units(self, digests: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
+        """In which unit the text of each sensor was first read, of devices with these digests by id; see interpret.Scales."""
+        learned = {key: self._learned[key] for key in self._learned.keys() & digests.keys()}
+        return {key: each.units for key, each in learned.items() if each.units and each.digest == digests[key]}
 
     def recall(self, device: Device, planner: Planner) -> None:
         """Give a new `device` the traits that were learned with the same configuration."""

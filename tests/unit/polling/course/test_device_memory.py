@@ -84,3 +84,10 @@ def test_octets_that_are_not_a_memory_are_an_empty_one(octets):
     decode_memory(b"\x01" + octets).recall(fresh, Planner())
     decode_memory(None).recall(fresh, Planner())
     assert fresh.traits == before
+
+
+def test_units_are_remembered_of_a_device_whose_configuration_is_the_same():
+    device = polled()
+    memory = decode_memory(encode_memory([device]))
+    assert memory.units({device.id: device.digest, "another": b""}) == {device.id: ("Mbps",)}
+    assert memory.units({device.id: b"another"}) == {}
