@@ -20,13 +20,12 @@ LONG = ("10-", "13-", "15-", "16-", "18-", "21-", "22-", "34-")
 pytestmark = pytest.mark.skipif(not CASES, reason=NO_RECORDINGS)
 
 
-OPEN = ("26-",)
-"""Field names that the contract does not have."""
+ELSEWHERE = {"26-": {f"FAIL 42 in the context, by {field}" for field in ("v3_context", "context_name", "context")}}
+"""What can't be so: the case tries other names of the field than the contract has, and fields that it lacks are ignored."""
 
 
 def marks(case: Path) -> list[pytest.MarkDecorator]:
-    slow = [pytest.mark.slow] if case.name.startswith(LONG) else []
-    return [*slow, pytest.mark.xfail(strict=True)] if case.name.startswith(OPEN) else slow
+    return [pytest.mark.slow] if case.name.startswith(LONG) else []
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name, marks=marks(case)) for case in CASES])
@@ -42,4 +41,5 @@ def test_what_must_be_so_is(case: Path):
     )
     verdicts = [line for line in run.stdout.splitlines() if line.startswith(("PASS", "FAIL"))]
     assert verdicts, run.stdout + run.stderr
-    assert [line for line in verdicts if line.startswith("FAIL")] == []
+    assert {line.partition(": ")[0] for line in verdicts if line.startswith("FAIL")} == ELSEWHERE.get(case.name[:3], set())
+    assert any(line.startswith("PASS") for line in verdicts)
