@@ -47,10 +47,12 @@ test: $(VENV)/dev.stamp
 test-pythons:
 	@tools/test-pythons $(RELEASES)
 
+HAS_NODE := command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] < 20)'
+
 # Node's tools for the page's JavaScript, of the versions in package-lock.json. Their install scripts do not run.
 $(VENV)/web.stamp: tools/web/package.json tools/web/package-lock.json | $(VENV)/dev.stamp
 	@tools/debian-packages npm=npm
-	@if command -v npm >/dev/null; then npm ci --silent --prefix tools/web && touch $@; fi
+	@if $(HAS_NODE); then npm ci --silent --prefix tools/web && touch $@; fi
 
 check: $(VENV)/dev.stamp $(VENV)/web.stamp
 	$(BIN)/ruff check .
@@ -59,7 +61,7 @@ check: $(VENV)/dev.stamp $(VENV)/web.stamp
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python tools/plain_english.py
-	@if [ -d tools/web/node_modules ]; then npm run --silent --prefix tools/web check; else echo "the page's JavaScript is not checked: npm is missing"; fi
+	@if $(HAS_NODE); then npm run --silent --prefix tools/web check; else echo "the page's JavaScript is not checked: that needs npm, and Node 20 or later"; fi
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.renovate renovate.json
