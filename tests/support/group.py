@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from itertools import pairwise
@@ -21,11 +21,14 @@ COMMUNITY = "group-community-77c1"
 OID = "1.3.6.1.4.1.99999.1.0"
 
 
+Answering = Callable[[bytes, float], bytes | list[bytes] | None]
+
+
 class _Endpoint(asyncio.DatagramProtocol):
     """One device. It does not hear datagrams from `deaf_to`, ports of an agent that has lost its way to it."""
 
-    def __init__(self, device: SimulatedDevice, deaf_to: set[int]) -> None:
-        self._device = device
+    def __init__(self, answers: Answering, deaf_to: set[int]) -> None:
+        self._answers = answers
         self._deaf_to = deaf_to
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -35,7 +38,7 @@ class _Endpoint(asyncio.DatagramProtocol):
     def datagram_received(self, datagram: bytes, peer: tuple[str, int]) -> None:
         if peer[1] in self._deaf_to:
             return
-        answer = self._device.answer(datagram, asyncio.get_running_loop().time() - self._began_at)
+        answer = self._answers(datagram, asyncio.get_running_loop().time() - self._began_at)
         for octets in [answer] if isinstance(answer, bytes) else answer or []:
             self._transport.sendto(octets, peer)
 
@@ -91,6 +94,11 @@ class GroupSite:
         """Wait until each device has been polled once, as far as the members' logs show."""
         await self.quiet(self.interval_s + 1)
 
+    async def logged(self, text: str, *members: str) -> None:
+        """Wait until each of these members has logged it."""
+        for member in members:
+            await self.agents[member].logged(text)
+
     async def quiet(self, seconds: float) -> None:
         """Let time pass: what is tested here takes the time that it takes."""
         await asyncio.sleep(seconds)
@@ -135,18 +143,32 @@ class GroupSite:
 
 @asynccontextmanager
 async def group_site(
-    folder: Path, devices: int, interval_s: int, *, members: int = 3, routes: list[list[int]] | None = None
+    folder: Path,
+    devices: int,
+    interval_s: int,
+    *,
+    members: int = 3,
+    by_links: bool = False,
+    more: Mapping[str, tuple[Any, dict[str, Any]]] | None = None,
 ) -> AsyncIterator[GroupSite]:
-    """Devices, sandbox and servers; the agents are to be started. What still runs at the end is killed."""
+    """Devices, sandbox and servers; the agents are to be started. What still runs at the end is killed.
+
+    `more`: other devices by id, each with what its configuration adds.
+    """
     async with AsyncExitStack() as stack:
-        nats = await stack.enter_async_context(nats_cluster(folder, members))
+        nats = await stack.enter_async_context(nats_cluster(folder, members, by_links=by_links))
         deaf_to: set[int] = set()
         loop = asyncio.get_running_loop()
-        items = []
-        for n in range(devices):
-            transport, _ = await loop.create_datagram_endpoint(lambda: _Endpoint(device(), deaf_to), local_addr=("127.0.0.1", 0))
+
+        async def serve(answers: Answering) -> int:
+            transport, _ = await loop.create_datagram_endpoint(lambda: _Endpoint(answers, deaf_to), local_addr=("127.0.0.1", 0))
             stack.callback(transport.close)
-            items.append(equipment(f"d{n}", transport.get_extra_info("sockname")[1], interval_s))
+            return cast(int, transport.get_extra_info("sockname")[1])
+
+        items = [equipment(f"d{n}", await serve(device().answer), interval_s) for n in range(devices)]
+        items += [
+            equipment(key, await serve(one.answer), interval_s, sensors=[], **of) for key, (one, of) in (more or {}).items()
+        ]
         sandbox = Sandbox({"version": "1", "equipment": items}, TOKEN)
         url = await stack.enter_async_context(sandbox.serve())
         site = GroupSite(url, sandbox, nats, folder, devices, interval_s)

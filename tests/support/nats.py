@@ -6,11 +6,13 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+
+from towerops_lab.sandbox.proxy import Proxy
 
 SERVER = shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
@@ -22,7 +24,10 @@ def needed() -> None:
 
 
 class Nats:
-    """One server. `url`: where clients connect; it may be started again at the same place."""
+    """One server. `url`: where clients connect; it may be started again at the same place.
+
+    `links`: the ways of its routes to the other servers, and theirs to it, if they can be cut.
+    """
 
     def __init__(self, directory: Path, port: int, config: str, scheme: str = "nats") -> None:
         self.port = port
@@ -32,6 +37,16 @@ class Nats:
         self._config.write_text(f"listen: 127.0.0.1:{port}\n{config}")
         self._config.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
+        self.links: list[Proxy] = []
+
+    def cut_off(self) -> None:
+        """No other server is reached from now on, nor reaches it."""
+        for link in self.links:
+            link.go_down()
+
+    def reconnect(self) -> None:
+        for link in self.links:
+            link.come_up()
 
     @property
     def pid(self) -> int:
@@ -101,22 +116,28 @@ async def nats_server(directory: Path, config: str = "", scheme: str = "nats") -
 
 
 @asynccontextmanager
-async def nats_cluster(directory: Path, count: int = 3, *, routes: Sequence[Sequence[int]] = ()) -> AsyncIterator[list[Nats]]:
-    """So many servers with routes between all of them; `routes`: through which ports each reaches the others, if not directly."""
+async def nats_cluster(directory: Path, count: int = 3, *, by_links: bool = False) -> AsyncIterator[list[Nats]]:
+    """So many servers with routes between all of them; `by_links`: routes that can be cut."""
     needed()
     with free_ports(2 * count) as ports:
         pass
     clients, cluster = ports[:count], ports[count:]
     async with AsyncExitStack() as stack:
+        links: dict[tuple[int, int], Proxy] = {}
+        way = {(i, j): cluster[j] for i in range(count) for j in range(count) if i != j}
+        for i, j in way if by_links else ():
+            links[i, j] = Proxy()
+            url = await stack.enter_async_context(links[i, j].serve(f"nats://127.0.0.1:{cluster[j]}"))
+            way[i, j] = int(url.rpartition(":")[2])
         servers = []
         for i in range(count):
-            others = routes[i] if routes else [port for port in cluster if port != cluster[i]]
-            urls = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in others)
+            urls = ", ".join(f'"nats-route://127.0.0.1:{port}"' for (one, _), port in way.items() if one == i)
             config = f"""
                 server_name: n{i}
                 cluster {{ name: test, listen: "127.0.0.1:{cluster[i]}", no_advertise: true, routes: [{urls}] }}
             """
             server = Nats(directory, clients[i], config)
+            server.links = [link for pair, link in links.items() if i in pair]
             stack.callback(server.kill)
             await server.start()
             servers.append(server)

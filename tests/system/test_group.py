@@ -3,10 +3,19 @@
 Measured at the API: no gap over interval + 11 s + n / 200 s, no timestamp twice, few polls beyond the due ones.
 """
 
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from support.agent import environment, running
-from support.group import group_site
+from support.group import COMMUNITY, GroupSite, group_site
+from support.renumbering import RenumberingDevice, Row, owner
+from towerops_agent.api.wire.contract import InterfaceStat
 
 
 async def test_a_member_is_killed_another_one_stops_and_both_return(tmp_path: Path):
@@ -26,6 +35,184 @@ async def test_a_member_is_killed_another_one_stops_and_both_return(tmp_path: Pa
         until_us = site.now_us()
         await site.deliver_all()
         site.judge(since_us, until_us, gap_s=2 + 11 + 60 / 200)
+
+
+async def test_an_interface_that_has_moved_is_read_at_its_right_index_after_a_takeover(tmp_path: Path):
+    """Each counter shows by its value whose it is."""
+    boxes = {
+        f"box{n}": RenumberingDevice({1: Row(1, b"ether1"), 2: Row(2, b"sfp1")}, community=COMMUNITY.encode()) for n in range(6)
+    }
+    interfaces = [{"id": f"i{number}", "if_index": number, "if_name": name} for number, name in ((1, "ether1"), (2, "sfp1"))]
+
+    def wanted(key: str) -> dict[str, Any]:
+        return {"interfaces": [{**one, "id": f"{key}-{one['id']}"} for one in interfaces]}
+
+    async with group_site(tmp_path, 0, 1, members=2, more={key: (box, wanted(key)) for key, box in boxes.items()}) as site:
+        await site.start("m0", "m1")
+        await site.quiet(4)
+        for box in boxes.values():
+            box.rows = {7: box.rows[1], 1: box.rows[2]}
+            box.ticks = 1
+        await site.quiet(4)
+        await site.agents["m0"].kill()
+        await site.logged("is lost", "m1")
+        await site.quiet(4)
+        before_us = site.now_us()
+        await site.start("m0")
+        await site.deliver_all()
+        stats = [metric for metric in site.sandbox.store.metrics if isinstance(metric, InterfaceStat)]
+        late = {one.interface_id for one in stats if datetime.fromisoformat(one.timestamp).timestamp() * 1e6 > before_us - 3e6}
+        assert late == {f"{key}-i{number}" for key in boxes for number in (1, 2)}, "all are read after the takeover"
+        for one in stats:
+            assert one.if_in_octets is not None
+            assert owner(one.if_in_octets) == int(one.interface_id[-1]), f"{one.interface_id} has another one's counters"
+
+
+# The same in full, minutes long: 600 devices each 5 s.
+
+full = pytest.mark.slow
+
+
+@asynccontextmanager
+async def three(tmp_path: Path, **options: Any) -> AsyncIterator[tuple[GroupSite, int]]:
+    """Three members in step, and since when."""
+    async with group_site(tmp_path, 600, 5, **options) as site:
+        await site.start("m0", "m1", "m2")
+        await site.quiet(12)
+        yield site, site.now_us()
+
+
+def gap_s(lost: int = 300) -> float:
+    """The longest gap that is promised if a member with so many devices is lost."""
+    return 5 + 11 + lost / 200
+
+
+@full
+async def test_full_a_member_is_killed_and_returns(tmp_path: Path):
+    async with three(tmp_path) as (site, since_us):
+        await site.agents["m1"].kill()
+        await site.logged("is lost", "m0", "m2")
+        await site.quiet(12)
+        await site.start("m1")
+        await site.quiet(12)
+        until_us = site.now_us()
+        await site.deliver_all()
+        site.judge(since_us, until_us, gap_s=gap_s())
+
+
+@full
+async def test_full_a_member_is_frozen_and_thaws(tmp_path: Path):
+    async with three(tmp_path) as (site, since_us):
+        site.agents["m1"].send(signal.SIGSTOP)
+        await site.logged("is lost", "m0", "m2")
+        await site.quiet(12)
+        site.agents["m1"].send(signal.SIGCONT)
+        await site.quiet(17)
+        until_us = site.now_us()
+        await site.deliver_all()
+        site.judge(since_us, until_us, gap_s=gap_s())
+
+
+@full
+@pytest.mark.parametrize("frozen", [1, 2])
+async def test_full_servers_freeze_and_then_a_member_is_killed(tmp_path: Path, frozen: int):
+    async with three(tmp_path) as (site, since_us):
+        for server in site.nats[:frozen]:
+            server.freeze()
+        await site.quiet(20)
+        frozen_us = site.now_us()
+        await site.agents["m2"].kill()
+        await site.logged("member=m2", "m0", "m1")
+        await site.quiet(15)
+        await site.start("m2")
+        await site.quiet(7)
+        until_us = site.now_us()
+        await site.deliver_all()
+        site.judge(since_us, frozen_us, gap_s=5.5)
+        site.judge(frozen_us, until_us, gap_s=gap_s())
+
+
+@full
+async def test_full_all_servers_go_away_and_come_back(tmp_path: Path):
+    async with three(tmp_path) as (site, since_us):
+        for server in site.nats:
+            server.kill()
+        await site.logged("engine is away", "m0", "m1", "m2")
+        await site.quiet(50)
+        kept_us = site.now_us()
+        await site.logged("engine is still away", "m0", "m1", "m2")
+        await site.quiet(10)
+        for server in site.nats:
+            await server.start()
+        await site.logged("engine is back", "m0", "m1", "m2")
+        await site.quiet(6)
+        back_us = site.now_us()
+        await site.quiet(15)
+        until_us = site.now_us()
+        await site.deliver_all()
+        site.judge(since_us, kept_us, gap_s=5.5)
+        site.judge(since_us, until_us, gap_s=7.6, extra=2.0)
+        site.judge(back_us, until_us, gap_s=7.6)
+
+
+@full
+async def test_full_a_partition(tmp_path: Path):
+    async with three(tmp_path, by_links=True) as (site, since_us):
+        site.nats[2].cut_off()
+        await site.logged("is lost", "m0", "m1", "m2")
+        await site.quiet(15)
+        site.nats[2].reconnect()
+        for member in ("m0", "m1", "m2"):
+            await site.agents[member].logged("member has joined", times=3)
+        await site.quiet(3)
+        healed_us = site.now_us()
+        await site.quiet(15)
+        until_us = site.now_us()
+        await site.deliver_all()
+        site.judge(since_us, until_us, gap_s=gap_s(), extra=1.0)
+        site.judge(healed_us, until_us, gap_s=7.6)
+
+
+@full
+async def test_full_a_rolling_restart(tmp_path: Path):
+    async with three(tmp_path) as (site, since_us):
+        for member in ("m0", "m1", "m2"):
+            await site.agents[member].stop()
+            await site.start(member)
+            await site.quiet(5)
+        until_us = site.now_us()
+        await site.deliver_all()
+        site.judge(since_us, until_us, gap_s=7.6)
+
+
+@full
+async def test_full_a_member_loses_its_way_to_the_devices(tmp_path: Path):
+    async with three(tmp_path) as (site, since_us):
+        site.deaf_to |= site.ports("m1")
+        await site.logged("silent only here", "m1")
+        await site.quiet(12)
+        assert "does not answer" not in site.agents["m1"].log
+        site.deaf_to.clear()
+        await site.logged("devices answer here again", "m1")
+        await site.quiet(12)
+        until_us = site.now_us()
+        await site.deliver_all()
+        site.judge(since_us, until_us, gap_s=3 * 5 + 6)
+
+
+@full
+async def test_full_another_token_in_one(tmp_path: Path):
+    async with group_site(tmp_path, 600, 5) as site:
+        site.sandbox.store.tokens.add("another-token-1b7d")
+        await site.start("m0", "m1")
+        await site.start("m2", TOWEROPS_AGENT_TOKEN="another-token-1b7d")
+        await site.logged("another token", "m0", "m1", "m2")
+        await site.quiet(12)
+        since_us = site.now_us()
+        await site.quiet(20)
+        until_us = site.now_us()
+        await site.deliver_all()
+        site.judge(since_us, until_us, gap_s=5.5, extra=1.1)
 
 
 async def test_without_the_setting_nothing_of_a_group_is_imported(tmp_path: Path):
