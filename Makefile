@@ -1,4 +1,4 @@
-# make demo   a simulated tower and the agent, on a web page on loopback
+# make demo   a simulated tower and the agent, on a web page on loopback; GROUP=3: three agents that share it
 # make test   the whole test suite, four tests at once
 # make test-pythons  the suite with each Python that the machine has; see tools/test-pythons for Debian's
 # make dist   the wheels and the source archive, into dist/, their metadata checked
@@ -25,7 +25,7 @@ $(VENV)/demo.stamp: pyproject.toml src/towerops_lab/pyproject.toml constraints.t
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	@echo "setting up $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --editable src/towerops_lab
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[group]' --editable src/towerops_lab
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/demo.stamp
@@ -37,8 +37,8 @@ $(VENV)/bench.stamp: $(VENV)/demo.stamp
 	@touch $@
 
 demo: $(VENV)/demo.stamp
-	@tools/debian-packages snmpd=snmpd
-	@$(BIN)/towerops-agent demo $(if $(SECONDS),--seconds $(SECONDS))
+	@tools/debian-packages snmpd=snmpd $(if $(GROUP),nats-server=nats-server)
+	@$(BIN)/towerops-agent demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(GROUP),--group $(GROUP))
 
 test: $(VENV)/dev.stamp
 	@tools/debian-packages snmpd=snmpd snmpget=snmp chromium=chromium zsh=zsh fish=fish nats-server=nats-server prometheus=prometheus victoria-metrics=victoria-metrics

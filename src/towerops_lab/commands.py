@@ -17,14 +17,15 @@ _PORT = click.IntRange(0, 65_535)
 @click.command()
 @click.option("--seconds", type=float, default=None, help="Stop after this many seconds; without it, at Ctrl-C.")
 @click.option("--port", default=8700, show_default=True, type=_PORT, help="The page's port; 0: any free one.")
-def demo(seconds: float | None, port: int) -> None:
+@click.option("--group", default=0, type=click.IntRange(0, 5), metavar="N", help="N agents share the devices; see docs/group.md.")
+def demo(seconds: float | None, port: int, group: int) -> None:
     """Show the agent at work, on loopback, with a web page.
 
     A simulated tower, a stand-in for the API, the agent between them, and a page of what arrives.
     """
     from towerops_lab.demo.site import run_demo
 
-    sys.exit(asyncio.run(run_demo(seconds, port=port)))
+    sys.exit(asyncio.run(run_demo(seconds, port=port, group=group)))
 
 
 @click.command()

@@ -19,6 +19,7 @@ from towerops_agent.api.wire.contract import Accepts
 from towerops_agent.cli.terminal import on_terminal, width
 from towerops_agent.settings import SETTINGS
 from towerops_lab.demo.arrivals import table
+from towerops_lab.demo.group import has_server, running_group
 from towerops_lab.demo.machine import this_machine
 from towerops_lab.demo.tower import INTERVAL_S, tower
 from towerops_lab.port import serve_at
@@ -40,11 +41,15 @@ SYSTEMD_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
 TOKEN = "demo-token"  # noqa: S105 - the demo's own, for a server on loopback that lives as long as the demo
 
 
-async def run_demo(seconds: float | None = None, port: int = PORT) -> int:
+async def run_demo(seconds: float | None = None, port: int = PORT, group: int = 0) -> int:
     """Show the demo until Ctrl-C, or for this many seconds. Returns the exit status: 0 if values arrived.
 
-    `port`: of the page; if it is taken, another one is used.
+    `port`: of the page; if it is taken, another one is used. `group`: how many agents share the devices; 0: there is one.
     """
+    server = has_server() if group else ""
+    if server is None:
+        click.echo("nats-server is needed for a group of agents; on Debian: apt-get install nats-server", err=True)
+        return 1
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # Ctrl-C, kill, the terminal closed
@@ -71,10 +76,16 @@ async def run_demo(seconds: float | None = None, port: int = PORT) -> int:
             f"{len(equipment)} devices are polled every {INTERVAL_S} s; batches arrive at once, then every 30 s. "
             "Ctrl-C stops everything.\n"
         )
-        agent = await parts.enter_async_context(running_agent(url, folder))
+        agent: asyncio.subprocess.Process | None = None
+        if group:
+            boxes = running_group(group, server, folder, agent_environment(url, folder, os.environ))
+            page.add([box.switch() for box in await parts.enter_async_context(boxes)])
+            click.echo(f"{group} agents share the devices. The page has a switch for each that kills it.\n")
+        else:
+            agent = await parts.enter_async_context(running_agent(url, folder))
         parts.callback(sandbox.store.listen(_show(page.glance)))
         await _until(stop, agent, seconds)
-        if agent.returncode is not None:
+        if agent is not None and agent.returncode is not None:
             click.echo(f"The agent has ended with status {agent.returncode}; its log:\n{(folder / 'agent.log').read_text()}")
             return 1
         metrics, batches = sandbox.store.metric_count, len(sandbox.store.batches)
@@ -113,9 +124,11 @@ async def running_agent(url: str, folder: Path) -> AsyncIterator[asyncio.subproc
         await process.wait()
 
 
-async def _until(stop: asyncio.Event, agent: asyncio.subprocess.Process, seconds: float | None) -> None:
-    """Wait until `stop` is set, the agent has ended, or the time is over."""
-    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(agent.wait())]
+async def _until(stop: asyncio.Event, agent: asyncio.subprocess.Process | None, seconds: float | None) -> None:
+    """Wait until `stop` is set, the agent, if there is only one, has ended, or the time is over."""
+    waits: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+    if agent is not None:
+        waits.append(asyncio.create_task(agent.wait()))
     await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
