@@ -1,4 +1,4 @@
-"""A name with several addresses: the next one is tried where one fails, IPv6 first as the resolver has it."""
+"""A name with several addresses: the next one is tried if one fails, IPv6 first as the resolver has it."""
 
 import asyncio
 import socket
@@ -42,7 +42,7 @@ async def posted(url: str, **options):
 
 @pytest.mark.parametrize("failing", ["::1", UNREACHABLE])
 async def test_ipv6_that_fails_falls_back_to_ipv4(resolver, failing):
-    """::1, where nothing listens, refuses; the other one is not reached, or never answers."""
+    """Nothing listens at ::1, which refuses; the other one is not reached, or never answers."""
     server = ScriptedServer([OK])
     async with server.serve() as url:
         resolver[:] = [failing, "127.0.0.1"]

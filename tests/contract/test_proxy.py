@@ -1,4 +1,4 @@
-"""HTTPS through a proxy of the environment: a real tunnel; a proxy that refuses or is down; none where none is wanted."""
+"""HTTPS through a proxy of the environment: a real tunnel; a proxy that refuses or is down; no proxy if it is not wanted."""
 
 import ssl
 from urllib.parse import urlsplit

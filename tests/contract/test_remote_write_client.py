@@ -1,4 +1,4 @@
-"""The remote write client against real servers: TLS, client certificates, credentials, headers, and answers that are none."""
+"""The remote write client against real servers: TLS, client certificates, credentials, headers, and bad answers."""
 
 import ssl
 from pathlib import Path
@@ -112,7 +112,7 @@ async def test_a_receiver_that_echoes_the_credentials_shows_them_to_nobody():
     assert outcome == TooLate(400, "out of order sample from Bearer *** [31m", by_time=False)
 
 
-async def test_a_long_answer_is_cut_and_an_answer_that_is_cut_is_none():
+async def test_a_long_answer_is_cut_and_an_answer_that_is_cut_is_not_one():
     outcome = await sent(ScriptedServer([answer(503, b"x" * 1_000_000, Retry_After="7")]))
     assert isinstance(outcome, Unavailable)
     assert (len(outcome.reason) < 400, outcome.status, outcome.retry_after_s) == (True, 503, 7.0)

@@ -134,7 +134,7 @@ async def test_a_body_that_is_not_declared_json_is_a_415(client):
     assert answer.status_code == 415
 
 
-async def test_gzip_is_taken_only_where_it_was_offered(sandbox, client):
+async def test_gzip_is_accepted_only_if_offered(sandbox, client):
     body, headers = gzip.compress(json.dumps(BATCH).encode()), JSON | {"content-encoding": "gzip"}
     assert (await client.post(METRICS_PATH, content=body, headers=headers)).status_code == 415
     sandbox.store.set_config(CONFIG, Accepts(content_encodings=["gzip"]))

@@ -190,7 +190,7 @@ async def test_the_body_of_a_switch_is_bounded(client):
     ],
 )
 async def test_another_site_s_page_may_turn_nothing(client, headers):
-    """A browser says where a request comes from, and by which name it found the page."""
+    """A browser says which page a request comes from, and by which name it found the page."""
     answer = await client.post("/page/switches/api-cut", json={"on": True}, headers=headers)
     assert answer.status_code == 403
     assert (await client.get(CONFIG_PATH, headers=AUTHORIZED)).status_code == 200

@@ -47,7 +47,7 @@ def test_the_pieces_are_those_of_a_json_reader(value, space, ascii_only, sizes):
 
 
 @given(st.dictionaries(NAMES, VALUES, min_size=1, max_size=4), st.data())
-def test_a_text_cut_short_is_none(value, data):
+def test_a_text_cut_short_is_refused(value, data):
     octets = written(value, "", True).encode()
     with pytest.raises(InvalidConfig):
         cut(octets[: data.draw(st.integers(0, len(octets) - 1))], [7])

@@ -21,7 +21,7 @@ def test_text_and_octets_say_the_same(numbers, dot):
 
 
 @given(oid_numbers(), oid_numbers())
-def test_subidentifiers_sort_as_the_numbers_do_and_octets_are_equal_where_they_are(one, other):
+def test_subidentifiers_sort_as_the_numbers_do_and_octets_are_equal_if_they_are(one, other):
     a, b = encode_oid(one), encode_oid(other)
     assert (subidentifiers(a) < subidentifiers(b)) == (one < other)
     assert (a == b) == (one == other)

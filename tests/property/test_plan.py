@@ -38,7 +38,7 @@ def wanted(draw):
 
 
 def largest_answer(names):
-    """The octets of the answer to these names, where each value is a Counter64 with all its octets."""
+    """The octets of the answer to these names, if each value is a Counter64 with all its octets."""
     count = len(names)
     pdu = Pdu(PduType.RESPONSE, 2**31 - 1, 0, 0, list(names), bytes([ber.COUNTER64]) * count, [2**64 - 1] * count)
     return len(encode_message(Message(1, LONGEST_COMMUNITY, pdu)))
@@ -80,7 +80,7 @@ def test_a_request_is_filled_to_the_last_octet_that_its_answer_has_room_for(octe
 
 
 @pytest.mark.parametrize("octets", [484, 700, MAX_OCTETS])
-def test_long_oids_are_asked_alone_where_they_must(octets):
+def test_long_oids_are_asked_one_by_one_if_they_must(octets):
     """Of 112 octets and more the headers grow; of 600 and more one varbind is larger than what is to be kept to."""
     long = [child(SYS_UP_TIME, *[1] * more, n) for more in range(90, 110) for n in range(3)]
     longest = [child(SYS_UP_TIME, *[2**32 - 1] * 118, n) for n in range(3)]
@@ -103,7 +103,7 @@ def test_each_value_finds_the_column_of_its_oid(want):
 
 
 @given(st.lists(st.integers(1, 2**32 - 1), min_size=1, max_size=12, unique=True), st.integers(6, 60))
-def test_an_interface_s_columns_share_a_request_where_they_fit(indexes, max_varbinds):
+def test_an_interface_s_columns_share_a_request_if_they_fit(indexes, max_varbinds):
     plan = make_plan([], indexes, bytes(2 * len(indexes)), max_varbinds)
     request_of = {name: i for i, ask in enumerate(plan.asks) for name in ask.request.names}
     for index in indexes:

@@ -27,7 +27,7 @@ def most_asks(plan):
 
 
 def polls(drawn):
-    """Some polls in a row, each with what was learned before it."""
+    """Some polls in a row, each with the traits learned before it."""
     device, plan, traits = drawn
     for _ in range(POLLS):
         device.given.clear()
@@ -42,7 +42,7 @@ def polls(drawn):
 
 
 def reading(slot, sensor_count, held):
-    """What a varbind is worth: a number, or the reason why it is none. A counter is a number that is not negative."""
+    """What a varbind is worth: a number, or the reason why it is not one. A counter is a number that is not negative."""
     tag, value = held
     if slot < sensor_count:
         return number(tag, value)

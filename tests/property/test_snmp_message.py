@@ -121,7 +121,7 @@ def test_a_request_is_what_it_says_with_any_id(names, kind, request_id, communit
 
 
 def columns(octets, asked=None):
-    """What the message holds, or where it is malformed."""
+    """What the message holds, or the place at which it is malformed."""
     try:
         message = decode_message(octets, asked)
     except MalformedMessage as error:

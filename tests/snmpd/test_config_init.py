@@ -39,7 +39,7 @@ async def test_the_file_is_right_as_it_stands(snmpd: Snmpd, tmp_path: Path, vers
     assert '    name: "tower-7"\n' in text
 
 
-async def test_the_community_is_named_by_where_it_is(snmpd: Snmpd, tmp_path: Path):
+async def test_the_community_is_named_by_its_place(snmpd: Snmpd, tmp_path: Path):
     secret = tmp_path / "community"
     secret.write_text("public\n")
     _, text, _ = await init(f"127.0.0.1:{snmpd.port}", "-C", str(secret))

@@ -145,7 +145,7 @@ def test_a_walk_prints_what_net_snmp_prints(snmpd, root, version):
 
 
 def test_a_walk_of_constant_values_is_the_same_octet_for_octet(snmpd):
-    """The `override` lines alone: nothing moves there."""
+    """Only the `override` lines: nothing moves there."""
     got = ours("walk", f"127.0.0.1:{snmpd.port}", BASE)
     assert got.stdout_bytes == theirs("snmpwalk", snmpd.port, BASE).stdout
 
@@ -188,7 +188,7 @@ def test_an_error_of_snmpv1_is_reported_as_snmpget_does(snmpd):
 
 @pytest.mark.parametrize("version", ["1", "2c"])
 async def test_odd_values_are_the_same_octet_for_octet(odd_device, version):
-    """Every type, strings with every octet, floats that are none, and 200 strings at random, to the end of the MIB."""
+    """Every type, strings with every octet, floats that are not numbers, and 200 strings at random, to the end of the MIB."""
     async with serve(odd_device) as port:
         wanted = await asyncio.to_thread(theirs, walk_command(version), port, "1.3.6.1.4.1.9999", version=version)
         got = await asyncio.to_thread(ours, "walk", f"127.0.0.1:{port}", "1.3.6.1.4.1.9999", "--version", version)
@@ -200,7 +200,7 @@ async def test_odd_values_are_the_same_octet_for_octet(odd_device, version):
 @pytest.mark.parametrize("version", ["1", "2c"])
 @pytest.mark.parametrize("root", ["1.3.6.1.5", "1.3.6.1.4.1.8", "1.3.6.1.4.1.9999.3", "1.3.6.1.4.1.9999.3.0"])
 async def test_a_walk_of_nothing_ends_as_net_snmps_does(odd_device, root, version):
-    """Behind the end of the MIB, where nothing is, at a single instance, and above one."""
+    """Behind the end of the MIB, at a single instance, and above one."""
     async with serve(odd_device) as port:
         wanted = await asyncio.to_thread(theirs, walk_command(version), port, root, version=version)
         got = await asyncio.to_thread(ours, "walk", f"127.0.0.1:{port}", root, "--version", version)
@@ -267,7 +267,7 @@ def test_a_probe_of_snmpd_finds_out_what_it_is(snmpd):
     assert report["system"]["sysObjectID"] == ".1.3.6.1.4.1.8072.9999"
     assert report["rtt"]["answered"] == report["rtt"]["asked"] == 5
     assert 0 < report["rtt"]["min_s"] <= report["rtt"]["median_s"]
-    assert report["get"]["borne"] >= 32
+    assert report["get"]["accepted"] >= 32
     assert report["bulk"][0]["answered"] == 10
     assert report["largest_answer_octets"] > 400
     rows = len(snmpd.walk(f"{IF_TABLE}.1.1"))

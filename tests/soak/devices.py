@@ -44,7 +44,7 @@ class Device(asyncio.DatagramProtocol):
         self._rng = rng
         self._answer = 0
         self._read: set[int] = set()
-        # Without sysUpTime: after a device's restart the first answer of a poll is asked for again, which no count tells.
+        # Without sysUpTime: after a device's restart the first answer of a poll is asked for again, which no count says.
         rows: list[Any] = [(parse_oid(oid), ber.COUNTER64, lambda _, i=i: self._value(i)) for i, oid in enumerate(SENSORS)]
         rows += [(IN_OCTETS, ber.COUNTER64, lambda _: self._value(2)), (OUT_OCTETS, ber.COUNTER64, lambda _: self._out())]
         rows += [(parse_oid(f"1.3.6.1.2.1.2.2.1.{i}.1"), ber.COUNTER32, lambda _: self._answer) for i in (13, 14, 19, 20)]

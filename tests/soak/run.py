@@ -80,7 +80,7 @@ class Soak:
         self.happened: dict[str, int] = {}
 
     async def run(self, seconds: float) -> None:
-        """Let all fail for so long, each in its own rhythm; then let all be well."""
+        """Let all fail for so long, each in its own rhythm; then let all work."""
         begun = [self._api_fails, self._devices_fail, self._agent_ends, self._disk_fills]
         begun += [self._clock_steps] if self._agent.has_clock else []
         tasks = [asyncio.create_task(work(Random(f"{self._seed} {work.__name__}"))) for work in begun]

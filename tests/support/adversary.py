@@ -95,7 +95,7 @@ class Adversary:
         self.unreadable: set[Oid] = set()
         self.told: list[str] = []
         self.denied: set[Oid] = set()  # what it gives by GETNEXT only
-        self.passing: list[Oid] = []  # what it has in its first poll alone
+        self.passing: list[Oid] = []  # what it has only in its first poll
         self._behaviours: Iterator[Behaviour] = cycle(behaviours)
 
     def answer(self, request: Request) -> Answer:

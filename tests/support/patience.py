@@ -12,7 +12,7 @@ class Patience:
     """`pauses`: those that were taken to their end. `left`: how many more there may be before Done is raised; None: any number.
 
     A pause beside requests under way ends after them, as a server answers sooner than 30 s go by; `hurried`: it ends first, as
-    where a server hangs.
+    if a server hangs.
     """
 
     def __init__(self, in_flight: Callable[[], int], left: int | None = None) -> None:

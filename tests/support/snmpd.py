@@ -35,7 +35,7 @@ class Snmpd:
     has_ipv6: bool
 
     def get(self, oid: str, version: str = "2c") -> str:
-        """The value that snmpget prints, alone: `17`, `12.4 V`, `.1.3.6.1.4.1.8072.9999`."""
+        """Only the value that snmpget prints: `17`, `12.4 V`, `.1.3.6.1.4.1.8072.9999`."""
         where = net_snmp.address("127.0.0.1", self.port)
         printed = net_snmp.run("snmpget", f"-v{version}", "-cpublic", "-t5", "-r1", "-On", "-Oqvte", where, f".{oid}")
         assert printed.returncode == 0, printed.stderr
@@ -61,7 +61,7 @@ def require_snmpd() -> None:
 
 @contextmanager
 def run_snmpd(directory: Path, extra_config: str = "") -> Iterator[Snmpd]:
-    """snmpd, until the block ends, with `extra_config` behind CONFIG. `directory`: where it keeps its files."""
+    """snmpd, until the block ends, with `extra_config` behind CONFIG. `directory`: the place of its files."""
     require_snmpd()
     directory.mkdir(parents=True, exist_ok=True)
     config = directory / "snmpd.conf"
@@ -90,7 +90,7 @@ def _start(config: Path, log: Path, port: int, has_ipv6: bool) -> subprocess.Pop
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Whether it answers; False where it has ended instead. snmpget itself waits, so nothing here sleeps."""
+    """Whether it answers; False if it has ended instead. snmpget itself waits, so nothing here sleeps."""
     where = net_snmp.address("127.0.0.1", port)
     for _ in range(60):
         if process.poll() is not None:
@@ -101,7 +101,7 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
 
 
 def _free_port() -> tuple[int, bool]:
-    """A port that is free on 127.0.0.1, UDP and TCP, and, where there is IPv6, on ::1; and whether there is."""
+    """A port that is free on 127.0.0.1, UDP and TCP, and, if there is IPv6, on ::1; and whether there is."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as four:
         four.bind(("127.0.0.1", 0))
         port: int = four.getsockname()[1]

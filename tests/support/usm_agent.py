@@ -58,7 +58,7 @@ class UsmAgent:
     """Answers each varbind with a number, the next one each time. `boots`, `booted_at`: in the seconds that are passed in.
 
     `context`: the name of the only one that it has.
-    `mute_on_noise`: silent where it can't read what was decrypted, as net-snmp is; else it reports a decryption error.
+    `mute_on_noise`: silent if it can't read what was decrypted, as net-snmp is; else it reports a decryption error.
     """
 
     def __init__(self, served, engine_id=ENGINE_ID, boots=3, booted_at=-1000.0, *, mute_on_noise=True, context=b""):
@@ -145,7 +145,7 @@ class UsmAgent:
         return self.message(message.message_id, pdu, now, flags=flags, name=message.user, **otherwise)
 
     def message(self, message_id, pdu, now, *, flags=None, engine_id=None, boots=None, time_s=None, name=None, context=None):
-        """`pdu` in a message of this security level, the user's own where none is given."""
+        """`pdu` in a message of this security level, the user's own if not given."""
         flags = self.level if flags is None else flags
         engine_id = self.engine_id if engine_id is None else engine_id
         boots = self.boots if boots is None else boots

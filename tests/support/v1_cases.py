@@ -1,4 +1,4 @@
-"""The recorded devices that have no Counter64, as cases of the conformance tool over SNMPv1 (which has none)."""
+"""The recorded devices that have no Counter64, as cases of the conformance tool over SNMPv1 (which has no such type)."""
 
 import json
 from pathlib import Path

@@ -43,7 +43,7 @@ async def test_an_unchanged_device_keeps_its_phase_its_traits_and_its_layout(tmp
             assert agent.fleet.timetable.entry("d0") is entries["d0"]
             assert after["d1"] is not before["d1"]
             assert after["d1"].layout != before["d1"].layout
-            assert after["d1"].traits.widths == learned.widths, "what was learned of its interfaces is known still"
+            assert after["d1"].traits.widths == learned.widths, "the learned traits of its interfaces are still known"
             entry = agent.fleet.timetable.entry("d1")
             assert (entry.interval_s, entry.phase_s) == phases["d1"], "its time is the same"
             assert agent.sync.version == "2"

@@ -19,7 +19,7 @@ TOOL = RECORDINGS.parent / "tools" / "conformance.py"
 RUN = "run --once --log-level error"
 AGENT = f"{sys.executable} -m towerops_agent {RUN}"
 PATIENT_AGENT = f"{sys.executable} {patient_agent.__file__} {RUN}"
-"""Where each request is answered: then nothing but the machine's speed decides whether a timeout passes."""
+"""If each request is answered, nothing but the machine's speed decides whether a timeout passes."""
 
 pytestmark = pytest.mark.skipif(not TOOL.exists(), reason=NO_RECORDINGS)
 
@@ -39,7 +39,7 @@ async def conformance(suffix: str, cases: Path = RECORDINGS, agent: str = PATIEN
 
 @pytest.mark.parametrize("fault", ["", "@max=10", "@shuffle", "@dup", "@late", "@toobig-empty@max=7", "@cut"])
 async def test_all_values_of_the_recorded_devices_agree(fault: str):
-    """All values, none unasked, none twice, exit status 0: also where all devices have this fault."""
+    """All values, none unasked, none twice, exit status 0: also if all devices have this fault."""
     status, summary = await conformance(fault)
     assert status == 0, summary
     agree, expected = re.match(r"(\d+) of (\d+) values agree", summary).groups()

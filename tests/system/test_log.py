@@ -77,7 +77,7 @@ class Radio:
 
 
 def parse(line: str) -> dict[str, str]:
-    """One line, logfmt or JSON, as field -> text. Fails where it is neither, or names a field twice."""
+    """One line, logfmt or JSON, as field -> text. Fails if it is neither, or names a field twice."""
     if line.startswith("{"):
         return {name: str(value) for name, value in json.loads(line).items()}
     pairs = re.findall(r'([A-Za-z0-9_.-]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?: |$)', line)

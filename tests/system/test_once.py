@@ -62,7 +62,7 @@ async def test_a_device_that_answers_and_gives_no_metric_is_reported(tmp_path: P
     assert "answers, but gave no metric: 1 noSuchObject" in agent.log
 
 
-async def test_a_bad_item_of_the_configuration_costs_that_item_alone(tmp_path: Path):
+async def test_a_bad_item_of_the_configuration_costs_only_that_item(tmp_path: Path):
     """A sensor with no OID is refused by name; everything else of that device arrives."""
     async with site(1) as config:
         config["equipment"][0]["sensors"][0]["oid"] = "not an OID"

@@ -1,4 +1,4 @@
-"""The state of each device at the server, where it takes states, and nothing of it where it does not."""
+"""The state of each device at the server, if it accepts states, and nothing of it if it does not."""
 
 import asyncio
 from pathlib import Path

@@ -101,7 +101,7 @@ def typed() -> Iterator[tuple[str, str]]:
 
 
 def ours(line: str) -> list[str] | None:
-    """The words behind our command, where it is what the line starts, itself or in a container; None where it is not."""
+    """The words behind our command, if it is what the line starts, itself or in a container; None if it is not."""
     try:
         words = shlex.split(line, comments=True)
     except ValueError:

@@ -86,6 +86,6 @@ def test_each_loop_that_may_meet_a_bug_is_documented():
     assert loops - told(Count.BUGS) == set()
 
 
-def test_the_source_is_where_it_is_looked_for():
+def test_the_source_is_in_the_place_that_is_searched():
     assert (ROOT / "src/towerops_agent/counters.py").exists()
     assert sum(len(reasons) for reasons in counted().values()) > 15

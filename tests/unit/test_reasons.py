@@ -120,7 +120,7 @@ def test_the_groups_hold_what_they_say():
 
 
 def bare_words() -> set[tuple[str, str]]:
-    """Where a text of the source is a reason's word, docstrings left out: (module, word)."""
+    """The places at which a text of the source is a reason's word, docstrings left out: (module, word)."""
     words = {str(reason) for reason in ALL}
     return {
         (module, text)

@@ -308,7 +308,7 @@ BAD_ADDRESSES = ["9464", ":9464", "127.0.0.1", "127.0.0.1:", "::1:9464", "[127.0
 @pytest.mark.parametrize(
     "text", [*BAD_ADDRESSES, "h:65536", "h:-1", "h:٣", "h:1e3", "h:000001", "http://h:1", "h:1/metrics", "é:1"]
 )
-def test_an_address_that_is_none_is_reported_with_one_that_is(text):
+def test_what_is_not_an_address_is_reported_with_an_example(text):
     (line,) = problems(GIVEN, metrics_listen=text)
     assert line.startswith(f"--metrics-listen is {text!r}: expected host:port or [IPv6 address]:port, as in 127.0.0.1:9464")
 

@@ -91,7 +91,7 @@ class _Measurement:
         if report.version != SnmpVersion.V1:
             report.wide_counters = await self._count(_IF_HC_IN_OCTETS)
         if await self._gather_names():
-            report.get = await most_borne(self._bears)
+            report.get = await most_accepted(self._refusal_of)
         if report.version != SnmpVersion.V1:
             for repetitions in BULK_REPETITIONS:
                 report.bulk.append(await self._bulk(repetitions))
@@ -146,7 +146,7 @@ class _Measurement:
         self._names = list(islice(cycle(found), MOST_VARBINDS)) if found else []
         return bool(found)
 
-    async def _bears(self, count: int) -> str:
+    async def _refusal_of(self, count: int) -> str:
         """Why a GET of this many varbinds is not answered in full, "" if it is."""
         answer = await self._ask(Request(tuple(self._names[:count])))
         if isinstance(answer, NoReply):
@@ -164,26 +164,26 @@ class _Measurement:
         return Bulk(repetitions, len(answer.pdu.names), error_name(status) if status else "")
 
 
-async def most_borne(refusal: Callable[[int], Awaitable[str]], most: int = MOST_VARBINDS) -> Limit:
+async def most_accepted(refusal: Callable[[int], Awaitable[str]], most: int = MOST_VARBINDS) -> Limit:
     """The most varbinds, up to `most`, that are answered: found by doubling, then by bisection.
 
     `refusal(count)`: why this many are not answered, "" if they are; "gone" ends the search.
     """
-    borne, count = 0, 1
+    accepted, count = 0, 1
     while not (reason := await refusal(count)):
-        borne = count
+        accepted = count
         if count == most:
-            return Limit(borne)
+            return Limit(accepted)
         count = min(2 * count, most)
     refused_at = count
-    while refused_at - borne > 1 and reason != "gone":
-        middle = (borne + refused_at) // 2
+    while refused_at - accepted > 1 and reason != "gone":
+        middle = (accepted + refused_at) // 2
         why = await refusal(middle)
         if why:
             refused_at, reason = middle, why
         else:
-            borne = middle
-    return Limit(borne, refused_at, reason)
+            accepted = middle
+    return Limit(accepted, refused_at, reason)
 
 
 def _one_line(varbind: Varbind | None) -> str | None:

@@ -54,7 +54,7 @@ class Bench:
         )
 
     def step(self, by_us: int) -> None:
-        """Set the wall clock, and it alone."""
+        """Set only the wall clock."""
         self.now_us += by_us
         self.stepped_us += by_us
 

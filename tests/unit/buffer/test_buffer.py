@@ -167,7 +167,7 @@ async def test_an_open_batch_is_pending(bench):
         await buffer.wait_for_pending()
 
 
-async def test_a_bad_poll_is_refused_where_it_is_added(bench):
+async def test_a_bad_poll_is_refused_when_it_is_added(bench):
     async with bench.buffer() as buffer:
         layout = await buffer.register(LAYOUT)
         with pytest.raises(ValueError, match="not within"):

@@ -14,7 +14,7 @@ def mode(path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-async def test_a_new_database_is_the_owners_alone(bench):
+async def test_a_new_database_is_only_its_owner_s(bench):
     """0600 for the file and all that lies beside it, 0700 for a directory made for it, whatever the umask."""
     bench.path = bench.path.parent / "var" / "lib" / "agent.db"
     before = os.umask(0)

@@ -1,4 +1,4 @@
-"""Two lanes: what gathered during an outage is parted off, so that fresh polls can go first."""
+"""Two lanes: what gathered during an outage is split off, so that fresh polls can go first."""
 
 import pytest
 
@@ -125,7 +125,7 @@ async def test_pending_counts_the_backlog_apart(bench):
         assert await buffer.pending() == Pending(3, 2, T0_US + 2, 1, T0_US + 2)
 
 
-async def test_a_backlog_alone_is_pending(bench):
+async def test_a_backlog_by_itself_is_pending(bench):
     async with bench.buffer() as buffer:
         await numbered(buffer, [0])
         await buffer.part_backlog()

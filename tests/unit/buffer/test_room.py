@@ -50,7 +50,7 @@ def octets(bench) -> int:
     return sum(path.stat().st_size for path in bench.path.parent.glob("agent.db*") if "shm" not in path.name)
 
 
-def test_a_bound_that_the_journal_alone_would_fill_is_refused(bench):
+def test_a_bound_that_the_journal_by_itself_would_fill_is_refused(bench):
     with pytest.raises(ValueError, match="expected at least 16777216"):
         bench.buffer(max_octets=MEGABYTE)
 

@@ -1,4 +1,4 @@
-"""A corrupt file is set aside at once, a new one begun, and what can be read of the old one is in it."""
+"""A corrupt file is quarantined at once, a new one begun, and what can be read of the old one is in it."""
 
 import sqlite3
 from contextlib import suppress

@@ -111,7 +111,7 @@ async def deliver_all(buffer) -> list[tuple[int, int]]:
 
 
 async def test_the_backlog_of_version_2_is_delivered_whole_plain_and_packed(bench):
-    """And what is stored, and packed, from here on has checksums beside rows that have none."""
+    """And what is stored, and packed, from here on has checksums beside rows without."""
     write_version_2(bench.path)
     async with bench.buffer() as buffer:
         assert await buffer.register(LAYOUT) == 1

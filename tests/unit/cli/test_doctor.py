@@ -51,7 +51,7 @@ def database(tmp_path):
 
 @asynccontextmanager
 async def serving(config, tls=None, fault=lambda faults: None):
-    """The API, which serves this configuration; and which then closes its database here, where it was opened."""
+    """The API, which serves this configuration; and which then closes its database here, in the thread that opened it."""
     sandbox = Sandbox(config, TOKEN)
     fault(sandbox.faults)
     try:
@@ -134,7 +134,7 @@ async def test_a_redirect_is_named(database):
     assert "https://login.example.net/" in found(result, "API")["found"]
 
 
-async def test_what_is_configured_badly_is_reported_and_the_rest_is_checked(database):
+async def test_a_bad_configuration_is_reported_and_the_rest_is_checked(database):
     async with site(1) as config:
         config["equipment"].append({"id": "bad", "ip_address": "10.0.0"})
         async with serving(config) as url:
@@ -219,8 +219,8 @@ async def test_a_stream_without_unicode_gets_ascii(database):
     assert "F\\xfcllstand \\u2713" in result.stdout
 
 
-async def test_a_bar_shows_how_far_it_is_on_a_terminal_alone(database, monkeypatch):
-    """It goes to standard error, and leaves the JSON alone."""
+async def test_a_bar_shows_how_far_it_is_only_on_a_terminal(database, monkeypatch):
+    """It goes to standard error, and is not mixed with the JSON."""
 
     class Terminal(io.StringIO):
         def isatty(self):

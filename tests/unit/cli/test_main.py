@@ -141,5 +141,5 @@ def test_the_help_of_a_group_says_what_each_command_does_in_a_whole_line(group):
 
 def test_a_problem_is_a_line_that_cannot_control_the_terminal(capsys):
     """A name in the configuration may hold anything."""
-    assert report(SingleRun(1, 0, ["radio \x1b[2J\nall is well returned nothing: timeout"])) == 1
-    assert capsys.readouterr().err == "towerops-agent: radio \\x1b[2J\\nall is well returned nothing: timeout\n"
+    assert report(SingleRun(1, 0, ["radio \x1b[2J\nall works returned nothing: timeout"])) == 1
+    assert capsys.readouterr().err == "towerops-agent: radio \\x1b[2J\\nall works returned nothing: timeout\n"

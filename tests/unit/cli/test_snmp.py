@@ -46,7 +46,7 @@ async def test_a_value_is_printed():
 
 
 async def test_no_secret_is_in_any_output(tmp_path):
-    """Whatever goes well or badly: answers, silence, bad secrets, prompts, a wrong user, another token, help."""
+    """Whatever works or fails: answers, silence, bad secrets, prompts, a wrong user, another token, help."""
     path = tmp_path / "agent.db"
     async with Buffer(path, Counters(), clock_us=lambda: 0) as buffer:
         await buffer.keep_config(seal(Secret("hush-other-token"), config_text(b'{"equipment": []}')))

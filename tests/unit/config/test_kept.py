@@ -41,7 +41,7 @@ async def keep(path, config=CONFIG):
 
 
 async def test_devices_are_read_while_the_agent_holds_its_lock(tmp_path):
-    """The buffer is open: the lock is held, and the row may be in the -wal file alone."""
+    """The buffer is open: the lock is held, and the row may be only in the -wal file."""
     path = tmp_path / "agent.db"
     async with buffer_at(path) as buffer:
         await buffer.keep_config(seal(TOKEN, config_text(json.dumps(CONFIG).encode())))

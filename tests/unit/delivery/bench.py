@@ -1,4 +1,4 @@
-"""A courier between the real buffer and a scripted API. Its clocks move by its pauses alone."""
+"""A courier between the real buffer and a scripted API. Its clocks move only by its pauses."""
 
 import asyncio
 import gzip
@@ -21,7 +21,7 @@ BUSY = Unavailable("busy", 503)
 
 
 class Bench:
-    """A courier between the real buffer and a scripted API. Its clocks move by its pauses alone."""
+    """A courier between the real buffer and a scripted API. Its clocks move only by its pauses."""
 
     def __init__(self, path):
         self.counters = Counters()

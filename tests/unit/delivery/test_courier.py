@@ -26,7 +26,7 @@ async def test_a_first_delivery_is_made_at_once_and_the_next_after_30_s(bench):
     assert bench.counters.get(Count.BATCHES, "delivered") == 1
 
 
-async def test_the_first_delivery_alone_waits_for_the_polls_that_follow_the_first(bench):
+async def test_only_the_first_delivery_waits_for_the_polls_that_follow_the_first(bench):
     bench.courier = bench.new_courier(settle_s=1.0)
     await bench.add(1)
     await bench.run(pauses=1)

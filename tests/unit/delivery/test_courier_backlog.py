@@ -280,7 +280,7 @@ async def test_a_server_slower_than_the_polls_gets_the_newest_first(bench):
 
 @pytest.mark.parametrize("hours", [0, -6, 6, 30])
 async def test_a_wall_clock_that_steps_moves_no_attempt_and_loses_nothing(bench, hours):
-    """Attempts are timed by the monotonic clock alone; the age that is reported is never negative."""
+    """Attempts are timed only by the monotonic clock; the age that is reported is never negative."""
     bench.answer = lambda values: BUSY
     await bench.add(1)
     await bench.run(pauses=2)

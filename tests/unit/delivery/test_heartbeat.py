@@ -34,7 +34,7 @@ class Bench:
             raise Done
 
 
-async def test_one_is_sent_at_once_and_then_each_minute_and_changes_alone_are_logged():
+async def test_one_is_sent_at_once_and_then_each_minute_and_only_changes_are_logged():
     busy = Unavailable("busy", 503)
     bench = Bench(Accepted(), busy, busy, Unauthorized(401), Accepted(), Accepted())
     with structlog.testing.capture_logs() as lines, pytest.raises(Done):

@@ -114,7 +114,7 @@ def test_an_empty_file_is_a_database_to_be(tmp_path):
     assert checked(path)[0].result is Result.OK
 
 
-def test_a_place_below_a_file_is_none(tmp_path):
+def test_a_place_below_a_file_is_refused(tmp_path):
     (tmp_path / "data").touch()
     file, _, _ = checked(tmp_path / "data" / "agent.db")
     assert file.result is Result.FAILED

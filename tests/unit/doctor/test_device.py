@@ -127,7 +127,7 @@ async def test_a_device_that_says_too_big_is_healthy():
     assert "all 40 can be read" in check.found
 
 
-async def test_silence_to_large_requests_alone_is_reported():
+async def test_silence_only_to_large_requests_is_reported():
     """As where large packets are lost on the way: small ones are answered, and all is read in the end."""
     device = many()
 
@@ -235,7 +235,7 @@ def with_interfaces(**names):
     return SimulatedDevice(values, COMMUNITY.encode())
 
 
-async def test_interfaces_that_have_moved_are_read_where_they_are_and_named():
+async def test_interfaces_that_have_moved_are_read_at_their_place_and_named():
     check = await examined(with_interfaces(i5="eth1", i6="eth2"), sensors=0, interfaces=(1, 2))
     assert (check.result, check.hint) == (Result.OK, "")
     assert "has moved interfaces: eth1 at 5 instead of 1, eth2 at 6 instead of 2; all 2 can be read" in check.found

@@ -63,7 +63,7 @@ async def test_a_closed_port_is_reported():
 
 
 @pytest.mark.parametrize(("speaks", "asked"), [(Version.V1, "2c"), (Version.V2C, "1")])
-async def test_a_device_that_answers_another_version_alone_is_reported(speaks, asked):
+async def test_a_device_that_answers_only_another_version_is_reported(speaks, asked):
     device = simulated_device()
 
     def one_version(datagram, uptime_s):
@@ -129,7 +129,7 @@ async def test_what_a_device_says_itself_is_believed(reason, text):
 # ICMP
 
 
-async def test_icmp_is_silent_where_somebody_listens():
+async def test_icmp_is_silent_if_somebody_listens():
     async with serve(lambda *_: None) as silent, serve(simulated_device()) as answering:
         for port in (silent, answering):
             assert await icmp_error(("127.0.0.1", port), b"\x30\x00", 0.05) is None

@@ -1,4 +1,4 @@
-"""One poll of one device, in virtual time: silence, return, names, deadlines, and what is learned."""
+"""One poll of one device, in virtual time: silence, return, names, deadlines, and learned traits."""
 
 import asyncio
 import socket
@@ -230,7 +230,7 @@ def test_a_wide_counter_that_goes_away_is_missing_and_not_replaced_by_a_narrow_o
     assert second.poll.metric_count == 0
 
 
-def test_what_was_learned_outlives_a_change_of_the_configuration_where_the_machine_is_the_same():
+def test_learned_traits_outlive_a_change_of_the_configuration_if_the_machine_is_the_same():
     client = FakeClient({HOST: simulated(wide=[1], narrow=[2, 3])})
     before = devices.device(interfaces=[1, 2])
     poll(client, before)
@@ -350,7 +350,7 @@ def test_odd_replies_are_logged_with_what_is_odd():
 
 @pytest.mark.parametrize("blocked_s", [9.0, 25.0])
 def test_an_oid_that_blocks_the_device_is_found_within_a_few_polls_and_costs_only_itself(blocked_s):
-    """Whoever asks for it hears nothing for a while, whatever else is asked. From then on it is asked last and alone."""
+    """Whoever asks for it hears nothing for a while, whatever else is asked. From then on it is asked last and by itself."""
     blocker = parse_oid(SENSORS[12])
 
     class Blocking(FakeClient):

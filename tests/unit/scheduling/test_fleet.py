@@ -164,7 +164,7 @@ def test_no_more_polls_run_at_once_than_allowed_and_what_comes_too_late_is_skipp
     assert bench.fleet.latest_s <= 6.0
 
 
-def test_a_bug_in_one_poll_is_counted_logged_and_costs_that_poll_alone():
+def test_a_bug_in_one_poll_is_counted_logged_and_costs_only_that_poll():
     poller = FakePoller()
     poller.of["dev-1"] = (0.1, KeyError("a bug"))
     bench = Bench(poller, 3)
@@ -178,7 +178,7 @@ def test_a_bug_in_one_poll_is_counted_logged_and_costs_that_poll_alone():
     assert all(line["exc_info"] and line["device"] == "name of dev-1" for line in told)
 
 
-def test_a_bug_in_the_store_costs_that_poll_alone():
+def test_a_bug_in_the_store_costs_only_that_poll():
     poller = FakePoller()
     bench = Bench(poller, 1)
     bench.fleet = Fleet(poller, bench.counters, {}.__getitem__, now_us=lambda: 0)

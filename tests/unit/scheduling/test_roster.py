@@ -1,4 +1,4 @@
-"""A configuration put into force: when its devices are polled, what stays as it was, what a failure leaves."""
+"""A configuration applied: when its devices are polled, what stays as it was, what a failure leaves."""
 
 import asyncio
 import gc

@@ -87,7 +87,7 @@ async def test_a_warning_is_logged_once(path):
 
 
 async def test_one_changed_line_of_a_thousand_changes_one_device(path, tmp_path):
-    """The others stay the objects that they are: their time, their layout and what was learned of them."""
+    """The others stay the objects that they are: their time, their layout and their learned traits."""
     source = SiteSource(SiteFiles(path))
     fleet = FleetOfNames()
     async with Buffer(tmp_path / "agent.db", Counters(), clock_us=lambda: 1) as buffer:

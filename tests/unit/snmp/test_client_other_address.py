@@ -105,7 +105,7 @@ async def test_a_device_that_answers_from_another_address_is_read_where_that_is_
                 assert counters.total(Count.SNMP_DISCARDED) == 0
 
 
-async def test_an_answer_to_another_device_s_request_is_that_device_s_alone():
+async def test_an_answer_to_another_device_s_request_is_only_that_device_s():
     """Both may answer from any address; the id says whose answer it is."""
     async with asking.open_client() as (client, _):
         with Crooked(client) as one, Crooked(client) as other:

@@ -15,13 +15,13 @@ ROWS = {parse_oid(f"{TABLE}.{column}.{row}"): (ber.INTEGER, 10 * column + row) f
 
 
 async def walked(peer, version="2c", timeouts_s=asking.PATIENT_S):
-    """What a walk read, and what ended it early, "" where nothing did."""
+    """What a walk read, and what ended it early, "" if nothing did."""
     found = []
     async with asking.open_client() as (client, _), serve(peer) as port:
         try:
             (target,) = await client.resolve("127.0.0.1", port)
             async for varbind in walk(Session(client, target, asking.security(version), timeouts_s=timeouts_s), parse_oid(TABLE)):
-                found.append(varbind)  # noqa: PERF401 - what was read counts where it raises, too
+                found.append(varbind)  # noqa: PERF401 - what was read counts if it raises, too
         except WalkEndedEarly as error:
             return found, str(error)
     return found, ""

@@ -51,7 +51,7 @@ class Server:
 
 @asynccontextmanager
 async def listening(behave):
-    """A Server, and the port where it listens."""
+    """A Server, and its port."""
     device = Server(behave)
     server = await asyncio.start_server(device.serve, "127.0.0.1", 0)
     try:

@@ -9,7 +9,7 @@ from towerops_agent.model import Credentials, Secret, SnmpVersion
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.message import PduType, Version, decode_message
-from towerops_agent.snmptool.probe import most_borne, probe
+from towerops_agent.snmptool.probe import most_accepted, probe
 from towerops_agent.snmptool.target import Place, target_at
 from towerops_agent.snmptool.tool import AskFailed
 from towerops_agent.snmptool.views.probe_report import Bulk, Limit, report_text
@@ -54,7 +54,7 @@ def test_the_most_that_is_accepted_is_found(bears, most):
         tried.append(count)
         return "" if count <= bears else "tooBig"
 
-    limit = virtual_time.run(most_borne(refusal, most))
+    limit = virtual_time.run(most_accepted(refusal, most))
     assert limit == (Limit(most) if bears >= most else Limit(bears, bears + 1, "tooBig"))
     assert len(tried) == len(set(tried)) <= 14
     assert max(tried) <= most
@@ -64,7 +64,7 @@ def test_the_search_ends_where_the_device_is_gone():
     async def refusal(count):
         return "gone" if count >= 16 else ""
 
-    assert virtual_time.run(most_borne(refusal)) == Limit(8, 16, "gone")
+    assert virtual_time.run(most_accepted(refusal)) == Limit(8, 16, "gone")
 
 
 async def test_a_device_is_found_out():
@@ -88,7 +88,7 @@ async def test_too_big_an_answer_is_distinguished_from_silence():
     small = await probed(device(max_octets=484))
     assert small.get is not None
     assert small.get.reason == "tooBig"
-    assert 10 < small.get.borne < 64
+    assert 10 < small.get.accepted < 64
     assert small.largest_answer_octets <= 484
 
     whole = device()
@@ -118,7 +118,7 @@ async def test_a_version_that_is_given_is_the_only_one_tried():
 
 
 async def test_a_device_without_interfaces_or_wide_counters():
-    """What is not there is counted as none, not as unknown; sysUpTime alone is asked over and over."""
+    """What is not there is counted as none, not as unknown; only sysUpTime is asked over and over."""
     report = await probed(device(interfaces=0, wide=False))
     assert (report.if_number, report.interfaces, report.wide_counters) == (0, 0, 0)
     assert report.get == Limit(64)

@@ -28,7 +28,7 @@ def test_nothing_is_collected_within_and_what_was_made_is_left_out_afterwards():
     assert not any(isinstance(thing, Knot) for thing in gc.get_objects())
 
 
-def test_garbage_of_the_block_is_none_that_stays():
+def test_garbage_of_the_block_does_not_stay():
     with left_alone():
         gone = weakref.ref(Knot())
     assert gone() is None

@@ -173,7 +173,7 @@ async def test_a_clock_that_was_set_back_makes_nothing_younger_than_new():
     assert (await seen(parts(pending=pending)))["pending_oldest_age_seconds", ""] == 0
 
 
-async def test_a_buffer_that_fails_costs_its_own_lines_alone():
+async def test_a_buffer_that_fails_costs_only_its_own_lines():
     async def pending() -> Pending:
         raise BufferFailure("no")
 

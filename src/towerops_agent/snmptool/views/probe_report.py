@@ -26,7 +26,7 @@ class Limit:
     `reason`: why not: tooBig, silence, gone (silent for good), omitted (answered in part) or another error-status.
     """
 
-    borne: int
+    accepted: int
     refused_at: int | None = None
     reason: str = ""
 
@@ -106,8 +106,8 @@ def _limit(limit: Limit | None) -> str:
     if limit is None:
         return "unknown"
     if limit.refused_at is None:
-        return f"{limit.borne} in a GET; more were not tried"
-    return f"{limit.borne} in a GET; {limit.refused_at} were {_REASONS.get(limit.reason, f'answered with {limit.reason}')}"
+        return f"{limit.accepted} in a GET; more were not tried"
+    return f"{limit.accepted} in a GET; {limit.refused_at} were {_REASONS.get(limit.reason, f'answered with {limit.reason}')}"
 
 
 def _bulk(report: ProbeReport) -> str:

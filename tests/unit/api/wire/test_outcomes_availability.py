@@ -22,7 +22,7 @@ def test_the_first_failure_a_new_reason_and_one_a_minute_are_logged():
     assert (state.works, state.since_us, state.last_failure) == (True, 99, "refused")
 
 
-def test_where_nothing_is_to_be_repeated_a_failure_is_logged_once():
+def test_if_nothing_is_to_be_repeated_a_failure_is_logged_once():
     state = Availability(repeat_us=None)
     assert state.failed("503", 0)
     assert not state.failed("503", 10**15)

@@ -31,7 +31,7 @@ def test_a_server_that_sends_no_time_shows_no_difference():
     assert ahead_s(None, SENT, SENT) is None
 
 
-def test_a_clock_that_steps_between_question_and_answer_is_no_further_off_than_either_reading():
+def test_a_clock_that_steps_between_question_and_answer_is_at_most_as_far_off_as_either_reading():
     assert ahead_s(SENT, SENT, SENT - timedelta(hours=5)) == -5 * 3600
     assert ahead_s(SENT, SENT, SENT + timedelta(hours=5)) == 0.0
     assert ahead_s(SENT - timedelta(hours=5), SENT, SENT - timedelta(hours=5) + timedelta(seconds=0.5)) == 0.5

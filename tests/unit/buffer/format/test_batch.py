@@ -1,4 +1,4 @@
-"""Where a batch is cut off a line of polls."""
+"""The place at which a batch is cut off a line of polls."""
 
 import pytest
 

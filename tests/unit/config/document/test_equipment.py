@@ -310,7 +310,7 @@ def test_a_divisor_of_0_null_or_1_means_as_read(divisor, read_as):
         ({"divisor": 10**400}, "divisor"),
     ],
 )
-def test_a_bad_sensor_is_refused_alone(sensor, field):
+def test_of_a_bad_sensor_only_the_sensor_is_refused(sensor, field):
     good = {"id": "good", "oid": "." + TEMPERATURE}
     last = {"id": "last", "oid": TEMPERATURE, "metadata": 5, "type": 5, "unit": []}
     (device,), refusals = read(LEAST | {"sensors": [good, {"id": "bad", "oid": TEMPERATURE} | sensor, last]})
@@ -333,14 +333,14 @@ def test_a_bad_sensor_is_refused_alone(sensor, field):
         {"id": "good"},
     ],
 )
-def test_a_bad_interface_is_refused_alone(interface):
+def test_of_a_bad_interface_only_the_interface_is_refused(interface):
     good = {"id": "good", "if_index": 1, "if_name": None}
     (device,), refusals = read(LEAST | {"interfaces": [good, {"id": "bad", "if_index": 2} | interface]})
     assert device.interfaces == (Interface("good", 1),)
     assert [refusal.kind for refusal in refusals] == ["interface"]
 
 
-def test_an_item_that_is_not_an_object_is_refused_alone():
+def test_an_item_that_is_not_an_object_is_all_that_is_refused():
     (device,), refusals = read(5, [], LEAST | {"sensors": ["x", {"id": "s", "oid": "1.3"}], "interfaces": {"a": 1}}, None)
     assert [sensor.id for sensor in device.sensors] == ["s"]
     assert [(refusal.kind, refusal.equipment, refusal.item) for refusal in refusals] == [
@@ -352,7 +352,7 @@ def test_an_item_that_is_not_an_object_is_refused_alone():
     ]
 
 
-def test_octets_that_are_not_json_cost_their_item_alone():
+def test_octets_that_are_not_json_cost_only_their_item():
     sensors = b'[{"id":"a","oid":"1.3","divisor":1e999},{"id":"b\xff","oid":"1.3"},{"id":"c","oid":"1.3","unit":"\xff"}]'
     body = b'{"equipment":[{"id":"e","ip_address":"::1","name":"\xff","sensors":' + sensors + b'},{"id":"\xff"}]}'
     result = read_config(config_text(body))
@@ -361,7 +361,7 @@ def test_octets_that_are_not_json_cost_their_item_alone():
     assert [(refusal.kind, refusal.item) for refusal in result.refusals] == [("sensor", "a"), ("sensor", "#2"), ("equipment", "")]
 
 
-def test_a_member_that_has_no_name_to_be_read_is_none_of_ours():
+def test_a_member_that_has_no_name_to_be_read_is_not_one_of_ours():
     result = read_config(config_text(b'{"\xff":{"equipment":[5]},"":1,"equipment":[{"id":"e","ip_address":"::1"}]}'))
     assert [device.id for _, device in result.equipment] == ["e"]
     assert result.refusals == []

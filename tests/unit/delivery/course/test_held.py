@@ -46,7 +46,7 @@ def test_all_that_failed_with_the_api_are_due_when_it_answers_again():
     assert held.due(50.0, ()) == batch(2)
 
 
-def test_one_that_fails_alone_is_held_for_longer_each_time():
+def test_one_that_fails_by_itself_is_held_for_longer_each_time():
     held = Held()
     holds_s = [held.blame(batch(1), 0.0) for _ in range(15)]
     assert holds_s[:4] == [2, 4, 8, 16]

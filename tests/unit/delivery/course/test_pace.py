@@ -1,4 +1,4 @@
-"""As much as the API accepts: more while it answers quickly, less where it is slow or fails, and nothing where it says so."""
+"""As much as the API accepts: more while it answers quickly, less if it is slow or fails, and nothing if it says so."""
 
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.delivery.course.pace import FIRST_IN_FLIGHT, MOST_IN_FLIGHT, QUICK_S, SLOW_S, BatchSize, Pace

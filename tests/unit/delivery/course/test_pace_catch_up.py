@@ -23,7 +23,7 @@ def test_the_estimate_is_what_is_left_at_the_rate_of_the_last_minutes():
     assert catch_up.state(HOUR_US, 10.0) == Backlog(89_000, 3590.0, 89.0)
 
 
-def test_an_outage_amid_it_ends_the_estimate():
+def test_an_outage_during_it_ends_the_estimate():
     catch_up = CatchUp()
     catch_up.measured(100_000, 0)
     catch_up.took(1000, 0, 0.0)

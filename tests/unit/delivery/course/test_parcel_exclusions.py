@@ -1,4 +1,4 @@
-"""What is learned of a refused series, and when the server is asked about it."""
+"""What the agent learns of a refused series, and when the server is asked about it."""
 
 from hypothesis import given
 from hypothesis import strategies as st

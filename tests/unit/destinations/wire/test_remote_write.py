@@ -81,7 +81,7 @@ POLL = Poll(
 )
 
 
-def test_each_value_is_a_sample_at_the_time_of_its_reply_and_what_was_not_read_is_none():
+def test_each_value_is_a_sample_at_the_time_of_its_reply_and_what_was_not_read_is_absent():
     assert list(samples_of(LAYOUT, POLL)) == [
         (0, 41.5, NOW_MS + 1),
         (2, 2.0, NOW_MS + 1),

@@ -58,7 +58,7 @@ def test_only_the_wanted_devices_are_given():
     assert configured.checks[0].found.startswith("3 devices")
 
 
-def test_what_is_configured_is_counted_over_all_devices():
+def test_the_configuration_is_counted_over_all_devices():
     parts = {
         "sensors": [{"id": f"s{n}", "oid": "1.3.6.1"} for n in range(2)],
         "interfaces": [{"id": f"i{n}", "if_index": n + 1} for n in range(3)],

@@ -66,7 +66,7 @@ def test_a_device_that_shows_nothing_may_hide_it():
     assert not gaps(total=0).all_hidden
 
 
-def test_news_are_where_it_answers_from_and_what_has_moved():
+def test_news_are_from_which_address_it_answers_and_what_has_moved():
     assert shown(iter([])) == []
     assert shown([Restarted()]) == []
     assert shown([AnswersElsewhere("10.0.0.9")]) == ["from another address (10.0.0.9)"]

@@ -218,7 +218,7 @@ def test_without_a_peer_that_sees_a_member_goes_on(peer: dict[str, Any]):
     assert "me" in life.sharers
 
 
-def test_a_member_alone_is_not_blind():
+def test_a_single_member_is_not_blind():
     life = joined("a")
     life.engine = False
     life.pass_by(61)

@@ -56,7 +56,7 @@ def test_values_have_their_units_or_words_and_interfaces_their_rates():
     assert cells(ups) == ["Ups", "down: no answer", "signal: on line", "in -, out -", "19:22:09"]
 
 
-def test_a_device_without_values_has_none_made_up():
+def test_no_value_is_made_up_for_a_device_without():
     known = Glance()
     known.configure(msgspec.json.encode(CONFIG))
     assert cells(table(known.glance(NOW_US))[1]) == ["Radio", "unknown: no values yet", "signal: -", "in -, out -", "-"]

@@ -152,7 +152,7 @@ def test_a_body_without_an_encoding_is_as_it_is(encoding):
 
 
 @given(st.binary())
-def test_gzip_is_undone_where_it_was_offered(body):
+def test_gzip_is_undone_if_it_was_offered(body):
     assert decompress(gzip.compress(body), "gzip", GZIP) == body
 
 

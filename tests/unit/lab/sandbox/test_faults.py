@@ -24,7 +24,7 @@ def test_faults_are_met_in_the_order_of_the_script_each_as_often_as_it_says():
     assert statuses(faults, METRICS_PATH, 5) == [503, 503, 429, None, None]
 
 
-def test_a_fault_is_met_on_its_path_alone():
+def test_a_fault_is_met_only_on_its_path():
     faults = Faults()
     fault = faults.answer(503, path=METRICS_PATH)
     assert faults.meet(CONFIG_PATH) is None

@@ -1,4 +1,4 @@
-"""A simulated device answers as RFC 1157 and RFC 3416 say, and stays silent where a real one does."""
+"""A simulated device answers as RFC 1157 and RFC 3416 say, and stays silent if a real one does."""
 
 import pytest
 from hypothesis import given

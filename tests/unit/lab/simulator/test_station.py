@@ -26,7 +26,7 @@ def ask(of: Station, now_s: float, *names: bytes, community: bytes = b"public", 
     return None if answer is None else decode_message(answer).pdu.values
 
 
-def test_it_answers_to_its_community_alone():
+def test_it_answers_only_to_its_community():
     of = station(community="s3cret")
     assert ask(of, START, UPTIME) is None
     assert ask(of, START, UPTIME, community=b"s3cret") is not None

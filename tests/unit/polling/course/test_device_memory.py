@@ -1,4 +1,4 @@
-"""What was learned of the devices outlives a restart."""
+"""The learned traits of the devices outlive a restart."""
 
 import zlib
 from dataclasses import replace
@@ -52,7 +52,7 @@ def test_a_reboot_that_happened_while_the_agent_was_away_is_seen():
     assert fresh.traits.observe_uptime(360_000, LEARNED.booted_at_us + 2 * hour_us)
 
 
-def test_what_was_learned_under_another_configuration_is_not_used():
+def test_traits_learned_under_another_configuration_are_not_used():
     fresh = devices.device(interfaces=[1, 2])
     fresh.digest = b"another"
     decode_memory(encode_memory([polled()])).recall(fresh, Planner())

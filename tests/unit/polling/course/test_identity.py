@@ -73,7 +73,7 @@ MOVED = {1: "sfp1", 2: "ether1", 3: "ether2", 4: "wlan1"}
 @pytest.mark.parametrize("version", ["1", "2c"])
 @pytest.mark.parametrize("column", ["1.3.6.1.2.1.31.1.1.1.1", "1.3.6.1.2.1.2.2.1.2"])
 def test_interfaces_that_moved_with_a_reboot_are_read_at_their_new_index(version: str, column: str):
-    """By ifName, or by ifDescr where there is no ifName; each counter is that of the interface with the configured name."""
+    """By ifName, or by ifDescr if there is no ifName; each counter is that of the interface with the configured name."""
     device = configured(PORTS, version)
     with structlog.testing.capture_logs() as lines:
         before, after = poll(device, box(PORTS, 500_000, column), box(MOVED, 900, column))
@@ -116,7 +116,7 @@ def test_an_interface_whose_name_the_device_does_not_have_is_left_out_and_the_ot
     assert [line["named_there"] for line in lines if "is gone" in line["event"]] == ["ether1"]
 
 
-def test_interfaces_of_a_device_without_names_are_read_where_they_are_configured():
+def test_interfaces_of_a_device_without_names_are_read_at_their_configured_places():
     device = configured({1: "ether1", 2: "ether2"})
     nameless = SimulatedDevice({k: v for k, v in box(PORTS, 500_000).values.items() if v[0] != ber.OCTET_STRING})
     (result,) = poll(device, nameless)
@@ -137,7 +137,7 @@ def test_a_name_that_stands_twice_says_nothing():
     assert octets_in(after) == [None]
 
 
-def test_interfaces_without_a_name_are_read_where_they_are_configured():
+def test_interfaces_without_a_name_are_read_at_their_configured_places():
     device = configured({1: "", 2: ""})
     _, after = poll(device, box(PORTS, 500_000), box(MOVED, 900))
     assert octets_in(after) == [counter("sfp1"), counter("ether1")]
@@ -179,7 +179,7 @@ def test_while_the_names_are_not_known_no_counter_counts():
 
 
 def test_a_name_that_stands_twice_as_if_name_is_not_looked_for_as_if_descr():
-    """Found elsewhere by its ifDescr alone, a port would be taken for another one."""
+    """Found elsewhere only by its ifDescr, a port would be taken for another one."""
     device = configured({1: "trunk"})
     rows = box({2: "trunk", 3: "trunk", 1: "other"}, 500_000)
     rows = SimulatedDevice({**rows.values, parse_oid("1.3.6.1.2.1.2.2.1.2.3"): (ber.OCTET_STRING, b"trunk")})

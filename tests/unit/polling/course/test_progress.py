@@ -80,8 +80,8 @@ def test_of_two_values_for_one_name_the_first_stands():
 
 
 @pytest.mark.parametrize("status", [ErrorStatus.noSuchName, ErrorStatus.genErr, ErrorStatus.authorizationError])
-def test_a_refused_varbind_is_left_out_asked_once_more_alone_and_the_rest_in_one_request(status):
-    """In the next poll it is asked alone, behind the others."""
+def test_a_refused_varbind_is_left_out_asked_once_more_by_itself_and_the_rest_in_one_request(status):
+    """In the next poll it is asked by itself, behind the others."""
     progress, traits = started()
     refused = progress.plan.columns[2]
 
@@ -216,7 +216,7 @@ def next_poll(progress, traits):
     return PollProgress(make_plan(plan.sensors, plan.if_indexes, traits.widths, traits.max_varbinds), traits)
 
 
-def test_an_oid_that_is_never_answered_is_asked_last_and_alone_from_then_on_until_it_is_answered():
+def test_an_oid_that_is_never_answered_is_asked_last_and_by_itself_from_then_on_until_it_is_answered():
     first, traits = started(sensors=8)
     finish(first, lambda names: SILENCE if SENSORS[3] in names else reply(names))
     second = next_poll(first, traits)

@@ -1,4 +1,4 @@
-"""What is learned of a device: how long to wait for it, and how much to ask at once."""
+"""What the agent learns of a device: how long to wait for it, and how much to ask at once."""
 
 import pytest
 
@@ -83,7 +83,7 @@ def test_a_device_that_answers_all_is_asked_for_one_interface_more_each_poll():
 
 
 def test_a_device_that_found_more_too_big_is_asked_for_what_it_accepted_and_no_more():
-    """It accepts 33: 36 is refused, and what is learned from then on is its limit, one by one."""
+    """It accepts 33: 36 is refused, and from then on it learns the limit, one by one."""
     traits = Traits()
     traits.bore(30)
     traits.refused(36)

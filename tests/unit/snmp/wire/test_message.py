@@ -1,4 +1,4 @@
-"""Octets of real messages, by hand: what the codec makes of them, and where it says that the first bad one is."""
+"""Octets of real messages, by hand: what the codec makes of them, and which octet it calls the first bad one."""
 
 import pytest
 
@@ -67,7 +67,7 @@ def test_a_value_of_each_form_is_read(octets, tag, value):
         "2403 040161",
     ],
 )
-def test_a_value_that_is_none_of_its_type_is_unreadable_and_costs_no_more(octets):
+def test_a_value_that_is_not_of_its_type_is_unreadable_and_costs_no_more(octets):
     """Empty numbers, numbers past their type, types that SNMP has not."""
     pdu = decode_message(reply(octets)).pdu
     assert (pdu.tags, pdu.values) == (bytes([UNREADABLE]), [None])

@@ -30,7 +30,7 @@ def test_a_privacy_key_is_as_long_as_its_cipher_wants(auth, priv):
     assert keys.auth[: len(keys.priv)] == keys.priv[: len(keys.auth)]  # of one password, before one of them is extended
 
 
-def test_the_two_extensions_differ_where_a_key_is_extended_and_only_there():
+def test_the_two_extensions_differ_if_a_key_is_extended_and_only_then():
     def key(auth, priv):
         return derive_keys(Principal(b"u", auth, b"auth-pass-1", priv, b"priv-pass-1"), ENGINE_ID).priv
 

@@ -49,7 +49,7 @@ def test_a_value_is_written_as_net_snmp_writes_it(tag, value, text):
 
 @given(VARBINDS)
 def test_any_value_makes_a_line_that_a_terminal_can_show(varbind):
-    """ASCII alone, and no control character but those that net-snmp lets through: no escape sequence reaches the terminal."""
+    """Only ASCII, and no control character but those that net-snmp lets through: no escape sequence reaches the terminal."""
     text = varbind_text(varbind)
     assert text.startswith(".1.3.6.1.2.1.1.3.0 = ")
     assert all(" " <= character <= "~" or character in "\t\n\v\f\r" for character in text)
@@ -102,7 +102,7 @@ def test_octets_taken_for_a_text_are_that_text(octets):
     assert text is None or text.encode() == octets
 
 
-def test_a_name_that_is_none_is_shown_as_octets():
+def test_what_is_not_a_name_is_shown_as_octets():
     """Some firmware answers with a name that is cut within a sub-identifier."""
     assert oid_text(b"\x2b\x86") == "(no OID: 2B 86)"
     assert oid_text(b"") == ".0"

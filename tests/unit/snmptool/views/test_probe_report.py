@@ -37,7 +37,7 @@ def test_a_report_is_aligned_and_calm():
     ]
     plain = json.loads(report_json(report))
     assert plain["rtt"] == {"asked": 5, "answered": 3, "min_s": 0.0012, "median_s": 0.0014}
-    assert plain["get"] == {"borne": 40, "refused_at": 41, "reason": "tooBig"}
+    assert plain["get"] == {"accepted": 40, "refused_at": 41, "reason": "tooBig"}
 
 
 def test_what_was_not_found_out_is_unknown():

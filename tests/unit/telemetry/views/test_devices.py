@@ -135,7 +135,7 @@ def test_a_silent_device_is_one_for_the_doctor_and_its_round_trip_is_a_former_on
     assert "does it do SNMP over TCP?" in plain(device_lines(refused, NOW_US))
 
 
-def test_reports_are_the_same_after_the_socket_and_anothers_are_none():
+def test_reports_are_the_same_after_the_socket_and_another_version_s_are_not_read():
     assert decode_devices(encode_devices(FLEET)) == FLEET
     assert decode_devices(b"[{}]") is None
 

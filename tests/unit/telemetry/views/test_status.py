@@ -145,7 +145,7 @@ def test_an_agent_that_is_gone_is_not_said_to_run(changes, said):
     assert "running" not in text
 
 
-def test_a_snapshot_is_the_same_after_the_database_and_anothers_is_none():
+def test_a_snapshot_is_the_same_after_the_database_and_another_version_s_is_not_read():
     assert decode_snapshot(encode_snapshot(snapshot())) == snapshot()
     assert decode_snapshot(b'{"version": 1}') is None
     assert decode_snapshot(b"\xff") is None
@@ -204,20 +204,20 @@ def test_what_has_not_been_tried_is_said_to_be_so():
     assert "not tried yet" in lines(dealings={"metrics": Dealing(None, None, None, 0, "")})
 
 
-def test_a_configuration_without_a_version_has_none():
+def test_a_configuration_without_a_version_shows_no_version():
     text = lines(configuration=Configuration("", NOW_US - MINUTE_US, 3, 1, []))
     assert "version" not in text
     assert "1 refused:" in text
 
 
-def test_rates_that_are_not_known_are_none():
+def test_rates_that_are_not_known_are_not_shown():
     text = lines(a_minute={}, missing={"timeout": 2, "noSuchName": 9}, lacking=1)
     assert "a minute" not in text
     assert "missing in the last polls: 9 noSuchName, 2 timeout, of 1 device" in text
     assert "missing" not in lines(counters={})
 
 
-def test_a_backlog_without_an_age_has_none():
+def test_a_backlog_without_an_age_shows_no_age():
     text = lines(backlog=Late(7, None, None), pending=Undelivered(7, 2, None))
     assert "7 metrics late" in text
     assert "old" not in text
