@@ -122,7 +122,7 @@ async def _agent_checks(
             yield check
         for check in await _group_checks(settings, prepared, None):
             yield check
-        yield await asyncio.to_thread(_with_units, configured, settings.database_path)
+        yield await asyncio.to_thread(with_units, configured, settings.database_path)
         return
     network = await asyncio.to_thread(check_network, settings.api_url, prepared.tls, orders.now, CONNECT_WITHIN_S)
     fit = prepared.token is not None and prepared.tls is not None
@@ -138,10 +138,10 @@ async def _agent_checks(
         yield check
     for check in await _group_checks(settings, prepared, outcome.config if isinstance(outcome, ConfigFetched) else None):
         yield check
-    yield await asyncio.to_thread(_with_units, configured, settings.database_path)
+    yield await asyncio.to_thread(with_units, configured, settings.database_path)
 
 
-def _with_units(configured: Configured, database: Path) -> Configured:
+def with_units(configured: Configured, database: Path) -> Configured:
     """`configured`, with the units in which the agent has first read the texts of sensors, as far as its database has them."""
     try:
         with DatabaseReader(database) as reader:

@@ -5,7 +5,7 @@ from pathlib import Path
 from support import devices
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Counters
-from towerops_agent.doctor.examination import _with_units
+from towerops_agent.doctor.examination import with_units
 from towerops_agent.doctor.findings.fetch import Configured
 from towerops_agent.model import DeviceState, State
 from towerops_agent.polling.course.device import MEMORY_KEY, encode_memory
@@ -18,6 +18,6 @@ async def test_the_units_that_the_agent_remembers_are_the_doctors_too(tmp_path: 
     database = tmp_path / "agent.db"
     async with Buffer(database, Counters(), clock_us=lambda: 1) as buffer:
         await buffer.put_meta(MEMORY_KEY, encode_memory([device]))
-        assert _with_units(Configured([], digests={device.id: device.digest}), database).units == {device.id: ("V",)}
-    assert _with_units(Configured([], digests={device.id: b"another"}), database).units == {}
-    assert _with_units(Configured([], digests={device.id: device.digest}), tmp_path / "none.db").units == {}
+        assert with_units(Configured([], digests={device.id: device.digest}), database).units == {device.id: ("V",)}
+    assert with_units(Configured([], digests={device.id: b"another"}), database).units == {}
+    assert with_units(Configured([], digests={device.id: device.digest}), tmp_path / "none.db").units == {}
