@@ -16,9 +16,8 @@ from towerops_agent.api.wire.contract import Accepts, EquipmentStatus, Heartbeat
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.text import config_text
 from towerops_agent.errors import InvalidConfig
-from towerops_lab.sandbox.batch import Batch, Exchange, MetricIdentity
+from towerops_lab.sandbox.batch import Batch, Contact, Exchange, MetricIdentity
 from towerops_lab.sandbox.changes import Changes
-from towerops_lab.sandbox.contact import Contact
 from towerops_lab.sandbox.records import MAX_HEARTBEATS, MAX_METRICS, Batches, Records
 
 MAX_EXCHANGES = 20_000

@@ -1,8 +1,7 @@
 """The server knows how the agent's requests fare."""
 
 from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH
-from towerops_lab.sandbox.batch import Exchange
-from towerops_lab.sandbox.contact import Contact
+from towerops_lab.sandbox.batch import Contact, Exchange
 
 
 def asked(contact: Contact, at_us: int, status: int | None, path: str = METRICS_PATH) -> None:
