@@ -21,6 +21,9 @@ from api import serving
 from devices import answering
 from machine import heading, note, row
 
+AS_INSTALLED = "import sys; sys.modules['rich'] = None"
+"""structlog loads rich if it is there, 6 MB: development tools bring it, the agent does not."""
+
 SETTLE_S = 60
 HEALTH_EACH_S = 30
 DAY_S = 86_400
@@ -30,7 +33,7 @@ def main(count: int, minutes: float, directory: Path) -> None:
     heading("rest: an agent that has little to do")
     with tempfile.TemporaryDirectory() as folder, answering(Path(folder)) as devices:
         own = tempfile.TemporaryDirectory(dir=directory, prefix="rest-")
-        with own, serving(devices.config(count, 60)) as api, running(Path(own.name), api.url) as agent:
+        with own, serving(devices.config(count, 60)) as api, running(Path(own.name), api.url, AS_INSTALLED) as agent:
             wait_until(lambda: api.tally()["batches"] > 0, 120, 0.1)
             time.sleep(SETTLE_S)
             began_s, cpu_s, octets = time.monotonic(), agent.cpu_s(), _written(agent)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import packer, schema
+from towerops_agent.buffer import packer, retention, schema
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
@@ -19,6 +19,8 @@ from unit.buffer.samples import HOUR_US, T0_US, Bench
 
 PAGE = 512
 POLLS = 900
+HELD = 40
+"""Polls that are in the tail only: the agent was killed."""
 LAYOUTS = [Layout(f"eq-{i}", tuple((f"s-{i}-{j}", 1.0) for j in range(5 + 10 * i))) for i in range(3)]
 
 Metric = tuple[int, int]
@@ -37,11 +39,14 @@ def metrics_of(number: int) -> set[Metric]:
     return {(number, metric) for metric in range(LAYOUTS[number % len(LAYOUTS)].value_count)}
 
 
-async def fill(path: Path) -> set[Metric]:
-    """A third of the polls packed, some sent, some in batches, a backlog, fresh ones. What is not delivered of them."""
+async def fill(path: Path) -> tuple[bytes, set[Metric]]:
+    """A file with a third of the polls packed, some sent, some in batches, a backlog, fresh ones, and some in the tail.
+
+    And what is not delivered of them.
+    """
     bench = Bench(path)
-    pending = {metric for number in range(POLLS) for metric in metrics_of(number)}
-    async with bench.buffer() as buffer:
+    pending = {metric for number in range(POLLS + HELD) for metric in metrics_of(number)}
+    async with bench.buffer(commit_window_s=3600) as buffer:
         layouts = await buffer.register_all(LAYOUTS)
         await buffer.keep_config(b"sealed")
         for third in range(3):
@@ -58,7 +63,11 @@ async def fill(path: Path) -> set[Metric]:
             if third < 2:
                 await buffer.clean_up()
         await buffer.split(await buffer.next_batch(170))
-    return pending
+        for number in range(POLLS, POLLS + HELD):
+            buffer.add(numbered(layouts, number))
+        await buffer.secure()
+        await buffer.ask(lambda store: retention.checkpoint(store.connection), sees_polls=False)
+        return path.read_bytes(), pending
 
 
 async def read(buffer, batch) -> list[tuple[Metric, bool]]:
@@ -114,8 +123,7 @@ def filled(tmp_path_factory) -> tuple[bytes, set[Metric]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packer, "POLLS_PER_LAYOUT", 10)
         path = tmp_path_factory.mktemp("filled") / "agent.db"
-        pending = asyncio.run(fill(path))
-    return path.read_bytes(), pending
+        return asyncio.run(fill(path))
 
 
 async def drain(bench: Bench, buffer, delivered: list[tuple[Metric, bool]], damage: Callable[[], None] | None = None) -> None:
