@@ -1,6 +1,6 @@
 """An agent at rest: CPU with its health checks, memory, and what it writes, with few devices.
 
-    python benchmarks/rest.py [--devices 50] [--minutes 5] [--directory .]
+    python benchmarks/rest.py [--devices 50] [--minutes 5] [--directory /var/tmp]
 
 Devices of 68 metrics (308 values) each minute, answered by responder.c. `towerops-agent health` is called twice a minute, as a
 container's health check is; its CPU counts. What it writes is write_bytes of /proc/PID/io, as of a database on `--directory`,
@@ -74,7 +74,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--devices", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--directory", type=Path, default=Path.cwd())
+    parser.add_argument("--directory", type=Path, default=Path("/var/tmp"))
     parser.add_argument("--full", action="store_true", help="the same")
     arguments = parser.parse_args()
     main(arguments.devices, arguments.minutes, arguments.directory)

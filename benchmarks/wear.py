@@ -1,6 +1,6 @@
 """What the agent writes to its disk in a day: a buffer filled, delivered and cleaned up as the agent does, in its steady state.
 
-.venv/bin/python benchmarks/wear.py [--devices 50] [--values 68] [--commit 5] [--directory .]
+.venv/bin/python benchmarks/wear.py [--devices 50] [--values 68] [--commit 5] [--directory /var/tmp]
 
 Its clock is simulated: 24 hours go by first, so that deletions are part of the day that is measured. Each device is polled once a
 minute at a second of its own; polls are committed as BUFFER_COMMIT_SECONDS says, delivered each 30 s in batches of 1,000 and
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--values", type=int, default=68)
     parser.add_argument("--commit", type=int, default=5, help="seconds")
     parser.add_argument("--measured", type=int, default=3, help="hours")
-    parser.add_argument("--directory", type=Path, default=Path.cwd())
+    parser.add_argument("--directory", type=Path, default=Path("/var/tmp"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.directory, prefix="wear-") as directory:
         asyncio.run(measure(Path(directory) / "buffer.db", arguments))

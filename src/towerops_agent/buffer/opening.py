@@ -39,7 +39,7 @@ class Opening:
     """Opens the database at `path`, again and again if need be.
 
     `store`: the one to work on, once it was opened. Until somebody resets them: `lost_metrics`, how many were lost with the
-    databases before it, and `layouts_lost`, whether the ids of layouts have become void.
+    databases before it, and `layouts_lost`, whether the ids of layouts have become void. `due_s`: when to call `look` again.
     """
 
     store: Store
@@ -52,6 +52,7 @@ class Opening:
         self._renewed_us: int | None = None
         self._reopen_s = 0.0
         self._look_s = 0.0
+        self.due_s = 0.0
         self._left_full_disk = False
         self.replaced: Path | None = None
         self.layouts_lost = False
@@ -70,11 +71,6 @@ class Opening:
             self.in_memory_because = str(error)
             self.store = self._in_memory()
 
-    @property
-    def due_s(self) -> float:
-        """When to call `look` again."""
-        return self._look_s if self.store.database.path is not None else min(self._look_s, self._reopen_s)
-
     def look(self, now_s: float, *, at_stop: bool) -> None:
         """See whether the file is still in its place, and follow if it is not; if in memory, try to open it when due."""
         if now_s >= self._look_s:
@@ -84,13 +80,17 @@ class Opening:
                 self._follow(change, now_s)
         if self.store.database.path is None and (now_s >= self._reopen_s or at_stop):
             self._reopen_s = now_s + REOPEN_S
-            if self._left_full_disk:
-                while not retention.remove_sent(self.store.connection, OPEN_END).done:
-                    pass
-                if not at_stop and not self._room.fits(self.store, self.path):
-                    return
-            self._reopen()
-            self._left_full_disk = self._left_full_disk and self.store.database.path is None
+            self._return_to_file(at_stop=at_stop)
+        self.due_s = self._look_s if self.store.database.path is not None else min(self._look_s, self._reopen_s)
+
+    def _return_to_file(self, *, at_stop: bool) -> None:
+        if self._left_full_disk:
+            while not retention.remove_sent(self.store.connection, OPEN_END).done:
+                pass
+            if not at_stop and not self._room.fits(self.store, self.path):
+                return
+        self._reopen()
+        self._left_full_disk = self._left_full_disk and self.store.database.path is None
 
     def _reopen(self) -> None:
         """Work on the file, with all that is in memory, if it can be opened."""
@@ -125,7 +125,7 @@ class Opening:
         with suppress(*FAILURES):
             store.close()
         self.store = memory
-        self._reopen_s = now_s + REOPEN_S
+        self._reopen_s = self.due_s = now_s + REOPEN_S
         self._left_full_disk = True
         return True
 
@@ -178,7 +178,7 @@ class Opening:
             self.in_memory_because = str(failure)
             self.layouts_lost = True
             self.store = self._in_memory(last)
-            self._reopen_s = now_s + REOPEN_S
+            self._reopen_s = self.due_s = now_s + REOPEN_S
         return True
 
     def _open_file(self) -> Store:

@@ -90,7 +90,8 @@ class Store:
         """Append the polls to the open stretch."""
         with transaction(self.connection):
             self._append(rows)
-        self._tail.note_stored(len(rows))
+        if self._tail.polls:
+            self._tail.note_stored(len(rows))
 
     def hold(self, rows: Sequence[PollRow]) -> bool:
         """Whether the polls are in the tail: on the disk, until `add_polls` gets them, after those that were held before."""

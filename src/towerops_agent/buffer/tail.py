@@ -22,7 +22,7 @@ from towerops_agent.errors import BufferFailure
 
 
 class TailWriter:
-    """Appends to the tail of an open database."""
+    """Appends to the tail of an open database. `polls`: how many are in it, since it was begun last."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -31,13 +31,13 @@ class TailWriter:
 
     def clear(self) -> None:
         """Begin from the start again; nothing is written."""
-        self._first = self._polls = self._metrics = self._stored = 0
+        self._first = self.polls = self._metrics = self._stored = 0
         self._end = TAIL_HEAD_OCTETS
 
     def note_stored(self, polls: int) -> None:
         """Note that the tables have so many more of the polls, the first ones first."""
         self._stored += polls
-        if self._stored >= self._polls:
+        if self._stored >= self.polls:
             self.clear()
 
     def wipe(self) -> None:
@@ -52,12 +52,12 @@ class TailWriter:
         if self._end + len(octets) > self._octets:
             return False
         first = self._first or next_poll_id(self._connection)
-        polls, metrics = self._polls + len(rows), self._metrics + sum(row[2] for row in rows)
+        polls, metrics = self.polls + len(rows), self._metrics + sum(row[2] for row in rows)
         with transaction(self._connection), self._connection.blobopen("tail", "body", 1) as blob:
             blob.write(encode_tail_head(first, polls, metrics))
             blob.seek(self._end)
             blob.write(octets)
-        self._first, self._polls, self._metrics = first, polls, metrics
+        self._first, self.polls, self._metrics = first, polls, metrics
         self._end += len(octets)
         return True
 

@@ -12,8 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import islice
-from math import inf
 from typing import Any, TypeVar
 
 import structlog
@@ -24,6 +22,7 @@ from towerops_agent.buffer.format.codec import PollRow
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.store import Store
+from towerops_agent.buffer.waiting import Waiting
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure
 from towerops_agent.reasons import Loss
@@ -35,11 +34,6 @@ T = TypeVar("T")
 RETRY_S = 1.0
 POLLS_PER_COMMIT = 1_024
 POLLS_AT_LEAST = 16
-
-GATHERED = 64
-"""So many polls go to the tables at once: a commit of them costs little a poll."""
-HELD_S = 60.0
-"""How long polls may be in the tail only; the delivery asks for them each 30 s."""
 
 _Job = tuple[Callable[[Store], Any], asyncio.Future[Any], bool]
 
@@ -62,21 +56,16 @@ class Writer:
         self._opening = opening
         self._room = room
         self._counters = counters
-        self._window_s = window_s
         self._cap_polls = cap_polls
         self._on_polls = on_polls
         self._on_layouts_lost = on_layouts_lost
         self._thread = threading.Thread(target=self._run, name="buffer-writer", daemon=True)
         self._wake = threading.Condition()
-        self._rows: deque[PollRow] = deque()  # not in the tables yet; this and the next five are guarded by _wake
-        self._held = 0  # so many of the first ones are in the tail
-        self._due_s = inf  # when the others are to be on the disk
-        self._store_s = inf  # when all are to be in the tables
+        self._waiting = Waiting(window_s, cap_polls)  # this and the next two are guarded by _wake
         self._jobs: deque[_Job] = deque()
         self._stopping = False
-        self._failure: Exception | None = None  # of the last try to commit; this and the next three are the thread's own
+        self._failure: Exception | None = None  # of the last try to commit; this and the next two are the thread's own
         self._held_in: Store | None = None
-        self._taken_held = 0  # how many of the polls that were taken last are in the tail
         self._at_once = POLLS_PER_COMMIT
 
     async def start(self) -> None:
@@ -107,19 +96,12 @@ class Writer:
         with self._wake:
             if self._stopping or not self._thread.is_alive():
                 raise RuntimeError("the buffer is not open")
-            gathered = len(self._rows) - self._held
-            if not gathered:
-                now_s = time.monotonic()
-                self._due_s = now_s + self._window_s
-                self._store_s = min(self._store_s, now_s + HELD_S)
+            is_first = self._waiting.is_held
+            if self._waiting.put(row, time.monotonic):
                 self._wake.notify()
-            elif gathered == GATHERED:
-                self._store_s = 0.0
-                self._wake.notify()
-            self._rows.append(row)
-            dropped = self._drop_oldest()
+            dropped = self._waiting.drop_oldest()
         self._count_dropped(dropped)
-        if not gathered:
+        if is_first:
             self._on_polls()
 
     def submit(self, job: Callable[[Store], T], *, sees_polls: bool = True) -> asyncio.Future[T]:
@@ -137,7 +119,7 @@ class Writer:
     def waiting(self) -> list[PollRow]:
         """The polls that can be in the tables as soon as somebody asks for them."""
         with self._wake:
-            return [] if self._failure is not None else list(self._rows)
+            return [] if self._failure is not None else list(self._waiting.rows)
 
     def check_committed(self, _: Store) -> None:
         """A job: raises BufferFailure if polls put before it could not be committed."""
@@ -190,10 +172,12 @@ class Writer:
             job = self._jobs[0] if self._jobs else None
             stopping = self._stopping
         before, now_s = self._store, time.monotonic()
-        self._opening.look(now_s, at_stop=stopping and job is None)
+        at_end = stopping and job is None
+        if now_s >= self._opening.due_s or at_end:
+            self._opening.look(now_s, at_stop=at_end)
         if self._store is not before:
             self._post(self._on_polls)  # what waits there may be delivered, though no poll comes
-        if (stopping if job is None else job[2]) or now_s >= self._store_s or (now_s >= self._due_s and not self._hold()):
+        if at_end or (job and job[2]) or now_s >= self._waiting.store_s or (now_s >= self._waiting.due_s and not self._hold()):
             self._commit()
         self._report()
         if job is None:
@@ -204,7 +188,7 @@ class Writer:
         return True
 
     def _waits_s(self) -> float:
-        return min(self._opening.due_s, self._due_s, self._store_s) - time.monotonic()
+        return min(self._opening.due_s, self._waiting.due_s, self._waiting.store_s) - time.monotonic()
 
     def _fold(self) -> bool:
         """Whether the journal could be folded into the file, so that it need not grow."""
@@ -218,15 +202,14 @@ class Writer:
         """Whether all polls are on the disk, in the tail."""
         self._follow_store()
         with self._wake:
-            rows = list(islice(self._rows, self._held, None))
+            rows = self._waiting.not_held()
         try:
             if self._failure is not None or not self._store.hold(rows):
                 return False
         except FAILURES:
             return False  # what to do about it is known when they are committed
         with self._wake:
-            self._held += len(rows)
-            self._due_s = inf if self._held == len(self._rows) else time.monotonic() + self._window_s
+            self._waiting.note_held(len(rows), time.monotonic())
         return True
 
     def _follow_store(self) -> None:
@@ -234,7 +217,7 @@ class Writer:
         if self._store is not self._held_in:
             self._held_in = self._store
             with self._wake:
-                self._held = 0
+                self._waiting.held = 0
 
     def _commit(self) -> None:
         folded = False
@@ -259,7 +242,7 @@ class Writer:
                 continue
             folded = False
             self._at_once = min(self._at_once * 2, POLLS_PER_COMMIT)
-            if self._failure is not None and not self._rows:
+            if self._failure is not None and not self._waiting.rows:
                 self._failure = None
                 log.info("buffer writable again", path=str(self._store.database))
                 self._post(self._on_polls)
@@ -285,31 +268,19 @@ class Writer:
         if not self._opening.leave_full_disk(time.monotonic()):
             return False
         with self._wake:  # what is in the tail waits there, with the rest of the file
-            for _ in range(self._held):
-                self._rows.popleft()
+            self._waiting.leave_held()
         self._follow_store()
         return True
 
     def _take(self) -> list[PollRow]:
         self._follow_store()
-        rows: list[PollRow] = []
-        octets = 0
         with self._wake:
-            while self._rows and len(rows) < self._at_once and octets < self._room.commit_octets:
-                rows.append(self._rows.popleft())
-                octets += len(rows[-1][3])
-            self._taken_held = min(self._held, len(rows))
-            self._held -= self._taken_held
-            if not self._rows:
-                self._due_s = self._store_s = inf
-        return rows
+            return self._waiting.take(self._at_once, self._room.commit_octets)
 
     def _put_back(self, rows: list[PollRow]) -> None:
         with self._wake:
-            self._rows.extendleft(reversed(rows))
-            self._held += self._taken_held
-            self._due_s = self._store_s = time.monotonic() + RETRY_S
-            dropped = self._drop_oldest()
+            self._waiting.put_back(rows, time.monotonic() + RETRY_S)
+            dropped = self._waiting.drop_oldest()
         self._post(self._count_dropped, dropped)
 
     def _note_failure(self, error: Exception) -> None:
@@ -352,8 +323,8 @@ class Writer:
     def _close(self) -> None:
         with self._wake:
             self._stopping = True
-            rows, jobs = list(islice(self._rows, self._held, None)), list(self._jobs)
-            self._rows.clear()
+            rows, jobs = self._waiting.not_held(), list(self._jobs)
+            self._waiting.rows.clear()
         for _, future, _ in jobs:  # some are left only if a bug ended the thread
             self._post(_settle, future, None, BufferFailure("the buffer's writer has stopped"))
         lost = sum(row[2] for row in rows)
@@ -379,13 +350,6 @@ class Writer:
             self._loop.call_soon_threadsafe(function, *arguments)
 
     # Either thread's.
-
-    def _drop_oldest(self) -> int:
-        dropped = 0
-        while len(self._rows) > self._cap_polls:
-            dropped += self._rows[self._held][2]
-            del self._rows[self._held]
-        return dropped
 
     def _count_dropped(self, metrics: int) -> None:
         if metrics:

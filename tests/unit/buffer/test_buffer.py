@@ -9,7 +9,7 @@ from towerops_agent.buffer.format.batch import Lane, Pending, Position, RefusedM
 from towerops_agent.buffer.format.codec import decode_tail, encode_poll
 from towerops_agent.buffer.lanes import Stretch
 from towerops_agent.buffer.tail import read_tail
-from towerops_agent.buffer.writer import GATHERED
+from towerops_agent.buffer.waiting import GATHERED
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
