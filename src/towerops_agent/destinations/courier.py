@@ -64,6 +64,9 @@ AHEAD_S: Final = 300.0
 MOST_REFUSED: Final = 20
 """So many single metrics refused in a row, with nothing accepted between: the receiver refuses everything, and is failing."""
 
+NO_ANSWER: Final = frozenset({None, 408, 502, 504})
+"""Not the receiver's own answer, if there was one at all: it may have stored the request."""
+
 PROBE: Final = "towerops_agent_backlog_probe"
 """The metric with which a receiver is asked how old a sample may be."""
 
@@ -270,11 +273,14 @@ class RemoteCourier:
             (heads[poll.poll.layout], list(samples_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric)))
             for poll in fit
         ]
+        doubtful = batch.id in self._in_doubt()
+        self._in_doubt().add(batch.id)  # until there is an answer: a stop may come first
         outcome = await self._send(client, write_request(parts)) if parts else Accepted()
-        if isinstance(outcome, TooLate) and batch.id in self._in_doubt():
-            self._in_doubt().discard(batch.id)
+        if isinstance(outcome, TooLate) and not outcome.by_time and doubtful:
             confirmed = await self._send(client, write_request(latest_of(parts)))
-            outcome = confirmed if isinstance(confirmed, Accepted) else outcome
+            outcome = outcome if isinstance(confirmed, TooLate) else confirmed
+        if not (isinstance(outcome, Unavailable) and outcome.status in NO_ANSWER):
+            self._in_doubt().discard(batch.id)
         return await self._follow(client, batch, fit, lost, outcome)
 
     async def _follow(
@@ -317,8 +323,6 @@ class RemoteCourier:
                 self._counters.add(Count.BATCHES, "refused")
                 log.warning("metric refused, kept aside", destination=self._name, status=outcome.status, reason=outcome.reason)
                 return None
-            case Unavailable(status=None):
-                self._in_doubt().add(batch.id)
         self._counters.add(Count.BATCHES, "retried")
         return self._wait(outcome)
 
@@ -343,7 +347,6 @@ class RemoteCourier:
         self._late_until_us = max(self._late_until_us, times_us[late])
 
     async def _halve(self, batch: Batch) -> None:
-        self._in_doubt().discard(batch.id)
         self._counters.add(Count.BATCHES, "split")
         await self._buffer.split(batch)
 

@@ -10,7 +10,7 @@ from support.remote import SENSORS, Remote
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
 from towerops_agent.counters import Count
 from towerops_agent.destinations.courier import EACH_S, LOOK_EACH_S, MOST_REFUSED, compress
-from towerops_agent.destinations.wire.answers import Misconfigured
+from towerops_agent.destinations.wire.answers import Misconfigured, TooLate
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Layout, Poll
 from towerops_agent.reasons import Loss
@@ -27,6 +27,8 @@ class Script:
         self.bodies: list[bytes] = []
         self.answer = lambda body: Accepted()
         self.opened = 0
+        self.hangs = False
+        self.asked = asyncio.Event()
         self.fails: SettingsError | None = None
 
     async def __aenter__(self):
@@ -45,6 +47,9 @@ class Script:
                 self.ahead_s = 0.0
             return outcome
         self.bodies.append(body)
+        if self.hangs:
+            self.asked.set()
+            await asyncio.Event().wait()
         return self.answer(body)
 
 
@@ -209,6 +214,49 @@ async def test_without_a_destination_nothing_is_sent_and_all_is_kept(scripted):
     remote.add(0, NOW_S, 1.0)
     assert await remote.deliver()
     assert (remote.courier.delivers, script.bodies, await pending(remote)) == (False, [], SENSORS)
+
+
+def strict(script: Script):
+    """Answers as a strict Prometheus that has all that was sent so far: only the latest samples are accepted again."""
+    stored = {value_of(0), value_of(1)}
+
+    def answer(body: bytes):
+        octets = plain(body) if body else b""
+        return TooLate(400, "out of order sample", by_time=False) if stored <= {t for t in stored if t in octets} else Accepted()
+
+    script.answer = answer
+
+
+async def test_a_stop_while_a_request_is_under_way_counts_nothing_as_lost(scripted):
+    """The receiver has stored it: the second time, at the stop, it refuses the older samples, and has the latest."""
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    remote.add(0, NOW_S + 1, 2.0)
+    await remote.buffer.flush()
+    script.hangs = True
+    running = asyncio.create_task(remote.courier.run())
+    await script.asked.wait()
+    running.cancel()
+    script.hangs = False
+    strict(script)
+    assert await remote.deliver()
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
+    assert remote.counters.get(Count.METRICS_DELIVERED) == 2 * SENSORS
+
+
+@pytest.mark.parametrize("answer", [Unavailable("the connection broke"), Unavailable("status 504: no", 504)])
+async def test_a_batch_in_doubt_stays_so_if_there_is_no_answer_to_the_question_either(scripted, answer):
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    remote.add(0, NOW_S + 1, 2.0)
+    strict(script)
+    by_strict = script.answer
+    answers = iter([answer, None, answer])  # the batch; the batch again, too late; its latest samples
+    script.answer = lambda body: (next(answers, None) or by_strict(body)) if body else Accepted()
+    assert not await remote.deliver(attempts=2)
+    assert await remote.deliver()
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
+    assert remote.counters.get(Count.METRICS_DELIVERED) == 2 * SENSORS
 
 
 async def test_the_order_of_time_is_kept_within_a_series_whatever_fails_between(scripted):
