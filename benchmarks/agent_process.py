@@ -80,10 +80,9 @@ class AgentProcess:
         self._process.wait(60)
         return self.snapshot()
 
-    def kill(self, number: signal.Signals) -> None:
-        """Send it this signal, and wait until it has ended."""
+    def send(self, number: signal.Signals) -> None:
+        """Send it this signal."""
         self._process.send_signal(number)
-        self._process.wait(60)
 
     def snapshot(self) -> Snapshot:
         """What it says of itself: four times a minute, and at its stop."""

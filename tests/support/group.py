@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from support.agent import TOKEN, AgentProcess, environment, start
 from support.nats import Nats, nats_cluster
-from towerops_agent.api.wire.contract import SensorReading
+from towerops_agent.api.wire.contract import Metric, SensorReading
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_lab.sandbox.server import Sandbox
@@ -119,12 +119,17 @@ class GroupSite:
         lines = (line.split() for line in (folder / "net" / "udp").read_text().splitlines()[1:])
         return {int(line[1].rpartition(":")[2], 16) for line in lines if line[9] in inodes}
 
+    @staticmethod
+    def at_us(metric: Metric) -> float:
+        """When a value was read."""
+        return datetime.fromisoformat(metric.timestamp).timestamp() * 1e6
+
     def times(self, since_us: int, until_us: int) -> dict[str, list[float]]:
         """When each device was polled, in seconds from `since_us` on."""
         times: dict[str, list[float]] = {f"d{n}": [] for n in range(self.devices)}
         for metric in self.sandbox.store.metrics:
             if isinstance(metric, SensorReading):
-                at_us = datetime.fromisoformat(metric.timestamp).timestamp() * 1e6
+                at_us = self.at_us(metric)
                 if since_us <= at_us <= until_us:
                     times[metric.sensor_id.removesuffix("-s")].append((at_us - since_us) / 1e6)
         return {key: sorted(some) for key, some in times.items()}

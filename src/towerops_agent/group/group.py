@@ -174,6 +174,8 @@ class Group:
         now = asyncio.get_running_loop().time()
         self.membership.begin(now)
         self._clock = PhaseClock(self._now_us() / 1e6 - now)
+        if self._fleet is not None:
+            self._fleet.set_clock(self._clock.offset_s)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.bus.run())
             tasks.create_task(self._exchange.run(self.membership, lambda: self._polled))

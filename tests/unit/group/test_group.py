@@ -104,7 +104,7 @@ class Site:
         self.polls: list[tuple[float, str, str]] = []
 
     def now_us(self) -> int:
-        return int(asyncio.get_running_loop().time() * 1e6) + 1_764_000_000_000_000
+        return int(asyncio.get_running_loop().time() * 1e6) + 1_764_000_007_300_000
 
     async def start(self, *names: str, **options: Any) -> None:
         for name in names:
@@ -193,6 +193,23 @@ def test_a_device_keeps_its_times_whoever_polls_it():
         await asyncio.sleep(45)
         await site.start("c")
         await asyncio.sleep(60)
+        after = {key: times[-1] % INTERVAL_S for key, times in site.times(now() - 25).items()}
+        assert all(abs(before[key] - after[key]) < 0.06 for key in before)
+
+    play(scene)
+
+
+def test_a_member_that_has_its_configuration_before_it_begins_keeps_the_times_too():
+    """It is kept in its database: it is applied before the group's loop has run."""
+
+    async def scene(site: Site) -> None:
+        await site.start("a")
+        site.members["a"].configure(DEVICES)
+        await asyncio.sleep(60.3)
+        before = {key: times[-1] % INTERVAL_S for key, times in site.times(now() - 25).items()}
+        await site.members["a"].stop()
+        await site.start("b")
+        await asyncio.sleep(50)
         after = {key: times[-1] % INTERVAL_S for key, times in site.times(now() - 25).items()}
         assert all(abs(before[key] - after[key]) < 0.06 for key in before)
 
