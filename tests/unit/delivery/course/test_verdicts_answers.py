@@ -67,10 +67,10 @@ def test_a_batch_that_fails_beside_one_that_passes_may_be_the_cause(outcome, is_
     assert (verdict.others_pass, verdicts.pace.is_down) == (is_blamed, not is_blamed)
     if is_blamed:
         assert verdict == Kept(2.0, 1, others_pass=True)
-        assert answer(verdicts, send(verdicts, bad, 1003.0), outcome, 1003.0) == Kept(4.0, 2, others_pass=True), "alone, too"
+        assert answer(verdicts, send(verdicts, bad, 1003.0), outcome, 1003.0) == Kept(4.0, 2, others_pass=True), "by itself, too"
 
 
-def test_an_answer_from_before_the_request_is_no_excuse():
+def test_an_answer_from_before_the_request_does_not_excuse_it():
     verdicts = Verdicts()
     answer(verdicts, send(verdicts, batch(2)), Accepted(), 1000.1)
     assert not answer(verdicts, send(verdicts, batch(1), 1000.1), BUG, 1000.2).others_pass
@@ -187,7 +187,7 @@ def test_a_run_that_ends_promises_no_attempt_that_it_does_not_make():
         assert [fail(verdicts, batch(1)).retry_in_s for _ in promised] == promised
 
 
-def test_a_batch_that_alone_fails_ends_a_run_by_its_own_attempts():
+def test_a_batch_that_is_the_only_one_to_fail_ends_a_run_by_its_own_attempts():
     verdicts = Verdicts()
     verdicts.finish = Finish(2, inf)
     bad, good = send(verdicts, batch(1)), send(verdicts, batch(2))
