@@ -136,7 +136,7 @@ async def test_a_slow_api_shows_its_response_time():
     async with story() as told:
         await told.turn("Slow the API", True)
         await told.goes_on(5)
-        await told.says("#tile-api", re.compile(r"Slow: [4-9]\.\d s"))
+        await told.says("#tile-api", re.compile(r"Slow: \d+\.\d s"))
         await told.turn("Slow the API", False)
         await told.goes_on(5)
         await told.says("#tile-api", re.compile(r"[\d.]+ ms"))
