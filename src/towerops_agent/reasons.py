@@ -96,8 +96,8 @@ class Reason(_Word):
     UNRESOLVED = "unresolved", Fault.CONFIGURATION, "its name was not found", "correct its name, or look at DNS"
     UNREACHABLE = "unreachable", Fault.NETWORK, "can't be reached", _ROUTE_HINT
     REFUSED = (
-        *("refused", Fault.CONFIGURATION, "the device refuses the TCP connection"),
-        "does it do SNMP over TCP? Most do only UDP; else correct the port",
+        *("refused", Fault.CONFIGURATION, "nothing listens on this port of the device"),
+        "switch SNMP on at the device, or correct its port; does it do SNMP over TCP? Most do only UDP; or is it a firewall?",
     )
 
     # SNMPv3: the device's word about the user, or the engine

@@ -32,7 +32,7 @@ rouser plain noauth -V system
 createUser nobody-lets-in SHA "auth-password-1"
 """
 
-WAITS = Waits((0.5, 0.5), icmp_s=0.5)
+WAITS = Waits((0.5, 0.5))
 IF_MTU = "1.3.6.1.2.1.2.2.1.4.1"
 UPTIME = "1.3.6.1.2.1.1.3.0"
 

@@ -44,8 +44,8 @@ async def test_the_doctor_examines_beside_a_running_agent_and_leaves_it_alone(tm
     assert (status, err) == (1, "")
     assert f"an agent runs on this database (process {pid})" in found["agent"]["found"]
     assert {found[name]["result"] for name in ("database", "token", "config", "Device d0", "Device d1")} == {"ok"}
-    assert "nothing listens on this UDP port" in found["Device closed"]["found"]
-    assert found["Device closed"]["found"].endswith("; in log and status: timeout")
+    assert "nothing listens on this port of the device: ICMP: port unreachable" in found["Device closed"]["found"]
+    assert found["Device closed"]["found"].endswith("; in log and status: refused")
     assert after[0] == 0
     assert [line.split("  ")[0] for line in after[1].splitlines()] == ["✓ Device d0", "1 ok"]
     assert "no agent runs on this database now" in stopped[1]

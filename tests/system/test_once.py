@@ -47,7 +47,7 @@ async def test_a_silent_device_is_reported_and_the_rest_is_delivered(tmp_path: P
         async with sandbox.serve() as url, running("run", "--once", env=environment(url, tmp_path / "agent.db")) as agent:
             assert await agent.ended() == 1
         assert sandbox.store.metric_count == METRICS_A_POLL
-    assert "Device dead (127.0.0.1:9) returned nothing: timeout" in agent.log
+    assert "Device dead (127.0.0.1:9) returned nothing: refused" in agent.log
     assert "wrong-community-77" not in agent.log
 
 

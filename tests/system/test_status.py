@@ -50,7 +50,7 @@ async def test_status_reports_failing_devices_and_what_was_refused(tmp_path: Pat
         snapshot = await snapshot_when(database, lambda _: True)
     assert status == 0
     assert "2 up, 0 degraded, 1 down" in text
-    assert "Device dead (127.0.0.1:9)  timeout" in text
+    assert "Device dead (127.0.0.1:9)  refused" in text
     assert "sensor Device d0 d0-s0: oid is" in text
     assert "stopped" in text
     assert "all is delivered" in text

@@ -37,14 +37,12 @@ _NO_VIEW: Final = frozenset((Reason.AUTHORIZATION_ERROR, Reason.NO_ACCESS))
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How long each attempt of an experiment waits, for ICMP errors, for a device's readings, and for all together.
+    """How long each attempt of an experiment waits, a device's readings, and all together.
 
-    `icmp_s`: the kernel waits three seconds for ARP before it reports that there is no such host.
     `reading_s`: how long each attempt of the reading waits; None: as long as the agent's own.
     """
 
     timeouts_s: tuple[float, ...] = (1.0, 2.0)
-    icmp_s: float = 3.5
     read_s: float = 20.0
     all_s: float = 40.0
     reading_s: tuple[float, ...] | None = None
@@ -150,7 +148,7 @@ class _Examination:
         """Why it did not answer at all."""
         silence = NoReply(reason_of(self._reading.silence) or Reason.TIMEOUT, 0, self._reading.detail)
         waits = self._waits
-        return await explain_silence(self._client, equipment, self._session.peer, silence, waits.timeouts_s, waits.icmp_s)
+        return await explain_silence(self._client, equipment, self._session.peer, silence, waits.timeouts_s)
 
     async def examine_size(self) -> Cause | None:
         """Whether the smallest unanswered request stays unanswered when it is made of OIDs that each get an answer."""

@@ -1,18 +1,12 @@
 """Why a device does not answer: its own reason if it sent one (SNMPv3, TCP), else found by experiment.
 
-If a device is silent over UDP, the doctor looks for an ICMP error, tries the other of v1 and v2c with the same
-community, and asks without a user for the SNMPv3 engine, which any device with SNMPv3 reports to anybody. If that answers, the
-address and the path are right, and the community is wrong. Without it nobody can distinguish a wrong community from a firewall.
-The engine's socket is shared by all devices and receives no ICMP errors; a connected one does. Linux reports all of them
-(IP_RECVERR), other systems only the refused port.
-I/O: SNMP, and one UDP socket a question. Times in seconds. Source: ip(7), RFC 792, RFC 1122 §4.1.3.3.
+If a device is silent over UDP, and no ICMP error explains it, the doctor tries the other of v1 and v2c with the same community,
+and asks without a user for the SNMPv3 engine, which any device with SNMPv3 reports to anybody. If that answers, the address and
+the path are right, and the community is wrong. Without it nobody can distinguish a wrong community from a firewall.
+I/O: SNMP. Times in seconds.
 """
 
 import asyncio
-import errno
-import os
-import socket
-import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,40 +16,11 @@ from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire.exchange import NoReply, Peer, Reply
-from towerops_agent.snmp.wire.message import LOWEST_ID, Community, Request, Version
+from towerops_agent.snmp.wire.message import Community, Request, Version
 from towerops_agent.snmp.wire.usm import UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import Principal
 
-_IP_RECVERR: Final = 11
-_IPV6_RECVERR: Final = 25
-"""linux/in.h and linux/in6.h; Python names them from 3.14 on."""
-
-
-async def icmp_error(peer: Peer, datagram: bytes, within_s: float) -> int | None:
-    """The errno that sending `datagram` to `peer` led to, such as ECONNREFUSED; None if nothing was reported within this time."""
-    loop = asyncio.get_running_loop()
-    six = len(peer) == 4
-    with socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.setblocking(False)
-        if sys.platform == "linux":
-            level, option = (socket.IPPROTO_IPV6, _IPV6_RECVERR) if six else (socket.IPPROTO_IP, _IP_RECVERR)
-            sock.setsockopt(level, option, 1)
-        reported = asyncio.Event()
-        try:
-            sock.connect(peer)
-            sock.send(datagram)
-            loop.add_reader(sock, reported.set)
-            async with asyncio.timeout(within_s):
-                await reported.wait()
-            sock.recv(0xFFFF)
-        except (TimeoutError, BlockingIOError):
-            return None
-        except OSError as error:
-            return error.errno
-        finally:
-            loop.remove_reader(sock)
-    return None
-
+_NOBODY_THERE: Final = (Reason.REFUSED, Reason.UNREACHABLE)
 
 _PROBE: Final = Request((SYS_UP_TIME,))
 
@@ -68,23 +33,8 @@ class Cause:
     hint: str
 
 
-_ICMP: Final = {
-    errno.ECONNREFUSED: Cause(
-        "the host answers, but nothing listens on this UDP port (ICMP: port unreachable)",
-        "switch SNMP on at the device, or correct its port in Towerops; a firewall may answer so, too",
-    ),
-    errno.EHOSTUNREACH: Cause(
-        "there is no such host (ICMP: host unreachable, or nobody answers ARP)",
-        "is it on, and is its address right? Check the route to it (ip route get …)",
-    ),
-    errno.ENETUNREACH: Cause("there is no route to its network", "check this machine's routes (ip route get …) and its gateway"),
-    errno.EACCES: Cause("the path is forbidden (ICMP: administratively prohibited)", "a firewall on the way must allow UDP"),
-    errno.EPERM: Cause("this machine's own firewall forbids it", "allow outgoing UDP"),
-}
-
-
 async def explain_silence(
-    client: SnmpClient, equipment: Equipment, peer: Peer, silence: NoReply, timeouts_s: tuple[float, ...], icmp_within_s: float
+    client: SnmpClient, equipment: Equipment, peer: Peer, silence: NoReply, timeouts_s: tuple[float, ...]
 ) -> Cause:
     """The cause of the silence of `equipment` at `peer`."""
     reported = _reported(equipment, silence)
@@ -98,12 +48,9 @@ async def explain_silence(
         )
     nobody = UsmSecurity(Principal(b""))
     others = [other for other in (SnmpVersion.V2C, SnmpVersion.V1) if other is not version]
-    icmp, (engine, *answers) = await asyncio.gather(
-        icmp_error(peer, nobody.encode_discovery(LOWEST_ID), icmp_within_s),
-        asyncio.gather(
-            Session(client, peer, nobody, timeouts_s=timeouts_s).ask(_PROBE),
-            *(Session(client, peer, _community(equipment, other), timeouts_s=timeouts_s).ask(_PROBE) for other in others),
-        ),
+    engine, *answers = await asyncio.gather(
+        Session(client, peer, nobody, timeouts_s=timeouts_s).ask(_PROBE),
+        *(Session(client, peer, _community(equipment, other), timeouts_s=timeouts_s).ask(_PROBE) for other in others),
     )
     answering = [other for other, answer in zip(others, answers, strict=True) if isinstance(answer, Reply)]
     if answering:
@@ -112,8 +59,9 @@ async def explain_silence(
             f"silent over SNMPv{version}, but answers over SNMPv{answering[0]} with {whose}",
             f"set its version to {answering[0]} in Towerops, or switch SNMPv{version} on at the device",
         )
-    if icmp is not None:
-        return _ICMP.get(icmp, Cause(f"can't be reached: {os.strerror(icmp)}", "check the route to it (ip route get …)"))
+    for answer in (engine, *answers):
+        if isinstance(answer, NoReply) and answer.reason in _NOBODY_THERE:
+            return _nobody_there(answer)
     speaks_v3 = not (isinstance(engine, NoReply) and engine.reason in (Reason.TIMEOUT, Reason.UNREACHABLE))
     return _silent(version, speaks_v3, timeouts_s)
 
@@ -130,8 +78,8 @@ def _reported(equipment: Equipment, silence: NoReply) -> Cause | None:
             f"an answer comes from another address: {silence.answered_from[0]}, port {silence.answered_from[1]}",
             "the device has several: configure the one that answers, or have it answer from the one that is asked",
         )
-    if silence.reason is Reason.UNREACHABLE:
-        return Cause(f"{silence.reason.text}: {silence.detail}", silence.reason.hint)
+    if silence.reason in _NOBODY_THERE:
+        return _nobody_there(silence)
     if silence.reason is Reason.UNKNOWN_CONTEXT:
         context = equipment.credentials.context_name
         return Cause(
@@ -139,6 +87,10 @@ def _reported(equipment: Equipment, silence: NoReply) -> Cause | None:
             silence.reason.hint,
         )
     return Cause(silence.reason.text + _of_user(user), silence.reason.hint)
+
+
+def _nobody_there(silence: NoReply) -> Cause:
+    return Cause(f"{silence.reason.text}: {silence.detail}", silence.reason.hint)
 
 
 def _of_user(user: UsmUser | None) -> str:

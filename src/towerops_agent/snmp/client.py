@@ -20,6 +20,7 @@ import structlog
 from towerops_agent.counters import Count, Counters
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.engines import EngineLog, KeyDerivation, NameOf
+from towerops_agent.snmp.icmp import read_errors, report_errors
 from towerops_agent.snmp.session import Resolver
 from towerops_agent.snmp.tcp import TcpConnections
 from towerops_agent.snmp.wire.exchange import Answer, Doubted, Exchanges, Peer, Transaction
@@ -168,10 +169,16 @@ class SnmpClient:
 
     def _send(self, transaction: Transaction, wait: "_Wait", step: tuple[bytes, float]) -> None:
         datagram, timeout_s = step
+        sock, peer = self._socket(transaction.peer), transaction.peer
         try:
-            self._socket(transaction.peer).sendto(datagram, transaction.peer)
+            try:
+                sock.sendto(datagram, peer)
+            except OSError:
+                if not self._read_errors(sock):
+                    raise
+                sock.sendto(datagram, peer)  # the error was about an earlier datagram, perhaps of another device
         except OSError as error:
-            if error.errno not in _PASSING:
+            if error.errno not in _PASSING and not self._read_errors(sock):
                 wait.answer.set_result(self._exchanges.give_up(transaction, Reason.UNREACHABLE, error.strerror or str(error)))
                 return
         if wait.timer is not None:
@@ -191,6 +198,7 @@ class SnmpClient:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_OCTETS)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            report_errors(sock)
             self._loop.add_reader(sock, self._read, sock)
             self.sockets[family] = sock
             self._floods[family] = FloodWatch(self._loop.time())
@@ -200,14 +208,19 @@ class SnmpClient:
         now = self._loop.time()
         wall_us = time.time_ns() // 1000
         vain = 0
+        empty = True
         for _ in range(DATAGRAMS_A_WAKEUP):
             try:
                 datagram, peer = sock.recvfrom(0xFFFF)
             except BlockingIOError:
+                if empty:  # woken by an error
+                    self._read_errors(sock)
                 break
-            except OSError as error:  # an ICMP error of an earlier datagram; its request times out
-                self._counters.add(Count.SNMP_DISCARDED, errno.errorcode.get(error.errno or 0, Discard.OS_ERROR))
+            except OSError as error:
+                if not self._read_errors(sock):
+                    self._counters.add(Count.SNMP_DISCARDED, errno.errorcode.get(error.errno or 0, Discard.OS_ERROR))
                 continue
+            empty = False
             outcome = self._exchanges.receive(datagram, peer, now, wall_us)
             if self._exchanges.changes:
                 self._engine_log.take(self._exchanges)
@@ -229,6 +242,17 @@ class SnmpClient:
                 wait.passed = reply
         if vain and self._floods[sock.family].read(vain, now):
             self._leave(sock)
+
+    def _read_errors(self, sock: socket.socket) -> int:
+        """Note ICMP errors for the requests to those addresses; how many there were."""
+        errors = read_errors(sock)
+        for peer, name, meaning in errors:
+            self._counters.add(Count.SNMP_DISCARDED, name)
+            if meaning is not None:
+                for transaction in self._waiting:
+                    if transaction.peer == peer:
+                        transaction.unreachable = meaning
+        return len(errors)
 
     def _leave(self, sock: socket.socket) -> None:
         """Close a flooded socket: the next request opens another one, and open requests are sent again there."""

@@ -18,8 +18,8 @@ from towerops_agent.snmp.wire.message import ErrorStatus, Message, decode_messag
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 
-STEADY = Waits((0.1, 0.2), icmp_s=0.1, reading_s=(0.1, 0.2))  # for a device that answers some requests, and not others
-PATIENT = Waits((5.0,), icmp_s=5.0, reading_s=(5.0,))
+STEADY = Waits((0.1, 0.2), reading_s=(0.1, 0.2))  # for a device that answers some requests, and not others
+PATIENT = Waits((5.0,), reading_s=(5.0,))
 BASE = "1.3.6.1.4.1.99999.1"
 SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"
 

@@ -65,7 +65,8 @@ class Reply:
 class NoReply:
     """No reply, and why. `detail`: the system's message, or why the device's datagrams were discarded meanwhile; else "".
 
-    UNREACHABLE: the system refused to send, or the TCP connection was lost. Over v3 the device's reports say why, at once;
+    UNREACHABLE: the system refused to send, ICMP says so, or the TCP connection was lost. REFUSED: ICMP or TCP says that the port
+    is closed. Over v3 the device's reports say why, at once;
     WRONG_PRIV is also found out by examination, and NOT_IN_TIME_WINDOW and UNKNOWN_ENGINE_ID mean that a repeated request did not
     help.
     `answered_from`: another address that answered, with the right id and security, while the asked one was awaited.
@@ -126,6 +127,7 @@ class Transaction:
     attempts: int = 0
     sent_at: dict[int, float] = field(default_factory=dict)  # by request-id
     answered_from: Peer | None = None
+    unreachable: tuple[Reason, str] | None = None  # what ICMP says of the peer: a hint, as anybody can send it
     v3: V3Course | None = None
     listens: bool = False  # for replies whose request-id is cut
     misses: int = 0
@@ -362,6 +364,8 @@ class Exchanges:
         """Close `transaction`, which got no answer, and say why."""
         if reason is Reason.TIMEOUT and transaction.v3 is not None and transaction.v3.stage is Stage.EXAMINING_PRIV:
             reason = Reason.WRONG_PRIV
+        elif reason is Reason.TIMEOUT and transaction.unreachable is not None:
+            reason, detail = transaction.unreachable
         discard, at = self._discards.pop(transaction.peer, (None, 0.0))
         if reason is Reason.TIMEOUT and discard is not None and at >= min(transaction.sent_at.values(), default=at):
             detail = f"its answers are discarded as {discard}: {discard.text}"
