@@ -52,8 +52,7 @@ async def test_a_poll_makes_few_calls(polled):
     poller, device, _ = polled
     with Calls() as calls:
         await poller.poll(device, 30.0)
-
-    assert calls.python < 3.6 * VALUES  # 3.4
+    assert calls.python < 3.6 * VALUES  # 3.3
     assert calls.c.total() < 7.1 * VALUES  # 5.3
 
 

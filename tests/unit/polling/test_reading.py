@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -18,7 +19,7 @@ from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.exchange import NoReply
-from towerops_agent.snmp.wire.message import decode_message, encode_message
+from towerops_agent.snmp.wire.message import ErrorStatus, Message, decode_message, encode_message, response
 from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
@@ -396,3 +397,79 @@ def test_what_is_missing_for_a_day_is_one_line_a_day():
     for line in daily:
         assert (line["sensors"], line["interfaces"], line["first"]) == (1, 1, "sensor 1.3.6.1.4.1.99999.3.0, interface 2")
         assert set(line["reasons"].split(", ")) <= {"noSuchInstance", "noSuchObject"}
+
+
+def counting(wide, narrow, others=((ber.COUNTER64, 1 << 40), (ber.COUNTER32, 9)), error=0):
+    """Interface 1 has these octet counters, 2 healthy ones. `error`: an error-status for each request with a wide one of 1."""
+    values = {SYS_UP_TIME: (ber.TIME_TICKS, 100)}
+    for index, pair in ((1, (wide, narrow)), (2, others)):
+        for width, counter in zip((WIDE, NARROW), pair, strict=True):
+            octets = interface_columns(index, width, width)[:2]
+            values |= dict.fromkeys(octets, counter) if counter is not None else {}
+    device = SimulatedDevice(values)
+    bad = set(interface_columns(1, WIDE, WIDE)[:2])
+
+    def answer(datagram, uptime_s):
+        message = decode_message(datagram)
+        if error and not bad.isdisjoint(message.pdu.names):
+            names = list(message.pdu.names)
+            reply = response(message.pdu, names, bytes([ber.NULL]) * len(names), [None] * len(names), error)
+            reply.error_index = 1 + next(i for i, name in enumerate(names) if name in bad)
+            return encode_message(Message(message.version, message.community, reply))
+        return device.answer(datagram, uptime_s)
+
+    return SimpleNamespace(answer=answer)
+
+
+@pytest.mark.parametrize(
+    ("wide", "error"),
+    [
+        (None, 0),
+        ((ber.NULL, None), 0),
+        ((ber.OCTET_STRING, b"n/a"), 0),
+        ((ber.OCTET_STRING, b""), 0),
+        ((ber.INTEGER, -1), 0),
+        ((ber.COUNTER64, 0), 0),
+        ((ber.COUNTER64, 7), ErrorStatus.genErr),
+        ((ber.COUNTER64, 7), ErrorStatus.noAccess),
+        ((ber.COUNTER64, 7), ErrorStatus.authorizationError),
+        ((ber.COUNTER64, 7), ErrorStatus.resourceUnavailable),
+    ],
+)
+def test_for_whatever_reason_a_wide_counter_can_not_be_read_the_narrow_one_stands_in(wide, error):
+    """In the first poll and in each that follows; and the wide counters of another interface stay."""
+    device = devices.device(host=HOST, interfaces=[1, 2])
+    standing = counting(wide, (ber.COUNTER32, 4711), error=error)
+    for poll in polled(device, standing, standing, standing):
+        assert poll.poll.values[:2] == (4711, 4711)
+        assert poll.poll.values[6:8] == (1 << 40, 1 << 40)
+
+
+def test_a_wide_counter_that_stands_at_0_while_the_narrow_one_begins_to_move_is_given_up():
+    """An interface that was idle at first: 0 is not what it counts."""
+    device = devices.device(host=HOST, interfaces=[1])
+    zero = (ber.COUNTER64, 0)
+    idle, busy = counting(zero, (ber.COUNTER32, 0)), counting(zero, (ber.COUNTER32, 12))
+    octets = [result.poll.values[:2] for result in polled(device, idle, idle, busy, busy)]
+    assert octets == [(0, 0), (0, 0), (12, 12), (12, 12)]
+
+
+def test_idle_interfaces_of_a_device_whose_wide_counters_count_are_not_asked_for_narrow_ones():
+    device = devices.device(host=HOST, interfaces=[1, 2])
+    polled(device, *[counting((ber.COUNTER64, 0), (ber.COUNTER32, 0))] * 2)
+    assert device.traits.widths == bytes([WIDE] * 4)
+
+
+def polled(device, *boxes):
+    """The result of a poll of each of these, which stand at the device's address one after the other."""
+
+    async def main():
+        client = FakeClient()
+        poller = Poller(client, Planner())
+        results = []
+        for box in boxes:
+            client.devices = {HOST: box}
+            results.append(await poller.poll(device, 60.0))
+        return results
+
+    return virtual_time.run(main())

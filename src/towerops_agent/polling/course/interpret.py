@@ -120,8 +120,7 @@ def interpret(
     for i in range(plan.sensor_count):
         metric_count += values[i] is not None
         received_us.append(progress.received_us[slots[i]])
-    for interface in range(len(plan.if_indexes)):
-        first = plan.interface_slots(interface).start
+    for first in range(plan.sensor_count, len(values), PER_INTERFACE):
         has_in = values[first] is not None
         metric_count += has_in or values[first + 1] is not None
         received_us.append(progress.received_us[slots[first if has_in else first + 1]])
@@ -178,7 +177,7 @@ def _read_counters(progress: PollProgress, values: list[Number | None], missing:
 
 def _runs(received_us: Sequence[int], started_at_us: int) -> Iterator[tuple[int, int]]:
     for at_us, run in groupby(received_us):
-        yield sum(1 for _ in run), max(at_us - started_at_us, 0)
+        yield len(list(run)), max(at_us - started_at_us, 0)
 
 
 def number(tag: int, value: int | bytes | None) -> Number | Reason:

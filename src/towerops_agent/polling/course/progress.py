@@ -439,16 +439,25 @@ class PollProgress:
         return self.plan.slots[first], self.plan.slots[first + 1]
 
     def _learn_widths(self) -> None:
-        """A width is learned from a counter that was read; an absent interface shows no width."""
+        """A width is learned from a counter that was read; an absent interface shows no width.
+
+        Nor does a wide counter at 0, as those of some devices stand there for good; unless all that have counted are wide.
+        """
         widths = bytearray(self._traits.widths)
+        idle = []
         for i, width in enumerate(widths):
             interface, direction = divmod(i, 2)
             if width != UNKNOWN:
                 continue
             planned = self._octet_columns(interface)[direction]
             column = self.slots[self.plan.interface_slots(interface)[direction]]
-            if self._counts(column):
+            if column == planned and self.values[column] == 0:
+                idle.append(i)
+            elif self._counts(column):
                 widths[i] = WIDE if column == planned else NARROW
+        if WIDE in widths and NARROW not in widths:
+            for i in idle:
+                widths[i] = WIDE
         self._traits.widths = bytes(widths)
 
     def _counts(self, column: int) -> bool:
