@@ -16,19 +16,14 @@ import structlog
 
 from towerops_agent import __version__
 from towerops_agent.api.bearer import TokenSource
-from towerops_agent.api.client import ANSWER_WITHIN_S, CONFIG_WITHIN_S, ApiClient
+from towerops_agent.api.client import CONFIG_WITHIN_S
 from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.place import octets_on_disk
 from towerops_agent.config.document.equipment import ConfigRead
-from towerops_agent.config.document.text import ConfigText
-from towerops_agent.config.kept import seal, unseal, without_secrets
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.courier import Courier, Delivery
-from towerops_agent.delivery.heartbeat import HeartbeatLoop
-from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
-from towerops_agent.polling.course.device import MEMORY_KEY, decode_memory, encode_memory
+from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import Poller
 from towerops_agent.scheduling.dating import Dating
@@ -43,11 +38,10 @@ from towerops_agent.telemetry.observer import Marks, Observer, boot_clock_s
 from towerops_agent.telemetry.views.health import health_text, judge
 from towerops_agent.telemetry.views.snapshot import SingleRun, encode_snapshot
 from towerops_agent.telemetry.views.status import render
+from towerops_agent.upstream import ApiUpstream, SiteUpstream, Upstream
 
 if TYPE_CHECKING:
-    from towerops_agent.destinations.heads import Heads
     from towerops_agent.group.group import Group
-    from towerops_agent.site.source import SiteSource
     from towerops_agent.telemetry.metrics_page import MetricsPage
 
 log = structlog.get_logger()
@@ -58,15 +52,8 @@ STOP_WITHIN_S: Final = 5.0
 ONCE_WITHIN_S: Final = 60.0
 ONCE_ATTEMPTS: Final = 3
 
-FIRST_DELIVERY_AFTER_S: Final = 0.5
-"""How long after the first poll the first delivery begins: by then 100 devices have been polled."""
-
 BEGIN_AGAIN_S: Final = 5.0
 """How long a loop that met a bug waits before it starts again."""
-
-REMEMBER_EACH_S: Final = 600.0
-"""How often the learned traits of the devices are written down, if they have changed."""
-
 
 NO_NATS: Final = "GROUP_NATS_URLS is set, and nats-py is not installed: pip install 'towerops-agent[group]'"
 
@@ -74,7 +61,7 @@ NO_NATS: Final = "GROUP_NATS_URLS is set, and nats-py is not installed: pip inst
 class Agent:
     """One agent. Inert until `run` or `run_once`, of which one is called, once.
 
-    `counters`, `buffer`, `api`, `fleet`, `sync`, `courier`: its parts, for who looks at an agent that runs.
+    `counters`, `buffer`, `fleet`, `sync`, `courier`: its parts, for who looks at an agent that runs.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -88,19 +75,18 @@ class Agent:
             max_octets=settings.buffer_max_mb << 20,
             commit_window_s=settings.buffer_commit_s,
         )
-        self.api = self._api_client() if settings.site is None else None
-        self._site: SiteSource | None = None
-        refresh_s: float = settings.config_refresh_s
-        if settings.site is not None:
-            from towerops_agent.site import files  # noqa: PLC0415 -- an agent of the API needs no YAML
-            from towerops_agent.site import source as source_of_site  # noqa: PLC0415
-
-            self._site, refresh_s = source_of_site.SiteSource(files.SiteFiles(settings.site)), source_of_site.LOOK_EACH_S
-        source = self.api or self._site
-        assert source is not None  # noqa: S101 - one of them is, as one of both settings is
         self._snmp = SnmpClient(self.counters, name_of=self._name_at)
         self._planner = Planner()
-        self._marks = Marks(("config", "polling", "delivery", *(("heartbeat",) if self.api else ())))
+        kind = ApiUpstream if settings.site is None else SiteUpstream
+        self._marks = Marks(("config", "polling", "delivery", *kind.marks))
+        self._upstream: Upstream
+        if settings.site is None:
+            self._upstream = ApiUpstream(
+                settings, self._token, self.buffer, self.counters, self._marks, accepts=lambda: self.sync.accepts
+            )
+        else:
+            self._upstream = SiteUpstream(settings, self.buffer, self.counters, self._marks, layouts=self._layouts)
+        self.courier = self._upstream.courier
         self._reload = asyncio.Event()
         self._dating = Dating(
             self.buffer.add,
@@ -117,56 +103,20 @@ class Agent:
             self._dating.take,
             now_us=_wall_us,
             moved=lambda again_within_s: self._marks.move("polling", again_within_s),
-            changed=lambda: self.courier.hurry(),  # noqa: PLW0108 - the courier is made below
+            changed=self.courier.hurry,
         )
         self._roster = Roster(self.fleet, self.buffer, self._planner)
         self.sync = ConfigSync(
-            source,
+            self._upstream.source,
             self.counters,
             apply=self._apply,
-            keep=self._keep,
-            kept=self.kept,
-            refresh_s=refresh_s,
+            keep=self._upstream.keep,
+            kept=self._upstream.kept,
+            refresh_s=self._upstream.refresh_s,
             sleep=self._sleep_or_reload,
         )
-        self._heads: Heads | None = None
-        self._heartbeat: HeartbeatLoop | None = None
-        self.courier: Delivery
-        delivery_sleep = self._marks.sleeper("delivery", ANSWER_WITHIN_S)
-        if self._site is not None:
-            from towerops_agent.destinations import client, courier, heads  # noqa: PLC0415 -- nor these
-
-            site = self._site
-            self._heads = heads.Heads(self.buffer)
-            self.courier = courier.RemoteCourier(
-                self.buffer,
-                self._heads,
-                self.counters,
-                destination=lambda: site.compiled.destination,
-                client=client.RemoteWriteClient,
-                sleep=delivery_sleep,
-            )
-            self._dealings = {"site files": self.sync.availability, "destination": self.courier.availability}
-        else:
-            assert self.api is not None  # noqa: S101 - one of both is
-            self.courier = Courier(
-                self.buffer,
-                self.api,
-                self.counters,
-                accepts=lambda: self.sync.accepts,
-                settle_s=FIRST_DELIVERY_AFTER_S,
-                sleep=delivery_sleep,
-            )
-            self._heartbeat = HeartbeatLoop(
-                self.api, self.counters, socket.gethostname(), sleep=self._marks.sleeper("heartbeat", ANSWER_WITHIN_S)
-            )
-            self._dealings = {
-                "configuration": self.sync.availability,
-                "metrics": self.courier.availability,
-                "heartbeat": self._heartbeat.availability,
-            }
+        self._dealings = {self._upstream.source_name: self.sync.availability, **self._upstream.dealings}
         self.group = self._join() if settings.group_nats_urls else None
-        self._remembered = b""
         self._observer = Observer(
             sync=self.sync,
             fleet=self.fleet,
@@ -213,12 +163,11 @@ class Agent:
                     group.create_task(self._go_on("polling", self.fleet.run)),
                     group.create_task(self._go_on("delivery", self.courier.run)),
                     group.create_task(self._go_on("cleanup", self.courier.run_cleanup)),
-                    group.create_task(self._go_on("memory", self._remember_for_good)),
+                    group.create_task(self._go_on("memory", self._roster.remember_for_good)),
                     group.create_task(self._go_on("status", self._observer.run)),
                     group.create_task(self._go_on("layouts", self._restore_layouts)),
                 ]
-                if self._heartbeat is not None:
-                    loops.append(group.create_task(self._go_on("heartbeat", self._heartbeat.run)))
+                loops += [group.create_task(self._go_on(name, run)) for name, run in self._upstream.loops.items()]
                 if systemd.watchdog_interval_s() is not None:
                     loops.append(group.create_task(self._go_on("watchdog", lambda: systemd.feed_watchdog(self._marks))))
                 if self._page is not None:
@@ -234,7 +183,7 @@ class Agent:
                     loop.cancel()
             self._dating.give_up()
             delivered = await self._deliver_rest(STOP_WITHIN_S)
-            await self._remember()
+            await self._roster.remember()
             await self._observer.write(stopped=True)
             log.info("agent stopped", pending_kept=0 if delivered and self.courier.delivers else await self._pending_metrics())
 
@@ -244,8 +193,7 @@ class Agent:
         try:
             if self._token.reread():
                 log.info("token file holds a new token, in use from now on")
-            if self.api is not None:
-                await self.api.reread_certificates()
+            await self._upstream.reread_certificates()
         except SettingsError as error:
             log.error("files could not all be read again, the previous ones stay in use", error=str(error))
         self._reload.set()
@@ -281,7 +229,7 @@ class Agent:
             await self._run_round(run)
             if self.buffer.in_memory_because:
                 run.problems.append(self.buffer.in_memory_because)
-            await self._remember()
+            await self._roster.remember()
             await self._observer.write(stopped=True, single_run=run)
         return run
 
@@ -314,34 +262,12 @@ class Agent:
             run.problems.append(f"{pending.metrics} metrics not delivered, {kept}: {reason}")
         run.metrics = self.counters.total(Count.METRICS_DELIVERED)
 
-    async def kept(self) -> ConfigText | None:
-        """The configuration that is kept for a start without the API. Raises InvalidConfig if no token opens it."""
-        sealed = await self.buffer.kept_config() if self.api else None  # site files are at hand
-        if sealed is None:
-            return None
-        try:
-            return await asyncio.to_thread(unseal, self._token.token, sealed)
-        except InvalidConfig:
-            if self._token.previous is None:
-                raise
-            return await asyncio.to_thread(unseal, self._token.previous, sealed)
-
     def _layouts(self) -> dict[str, tuple[int, ...]]:
         """The ids of the layouts of each device."""
         return {
             device.id: tuple(layout for layout in (device.layout, device.state_layout) if layout is not None)
             for device in self.fleet.devices.values()
         }
-
-    def _api_client(self) -> ApiClient:
-        settings = self._settings
-        return ApiClient(
-            settings.api_url,
-            self._token,
-            ca_file=settings.ca_file,
-            client_cert=settings.client_cert,
-            client_key=settings.client_key,
-        )
 
     def _join(self) -> "Group":
         try:
@@ -366,8 +292,7 @@ class Agent:
         """The loop of a member; from now on the devices are shared."""
         group.attach(self.fleet)
         self.fleet.ownership = group
-        if self._heartbeat is not None:
-            self._heartbeat.is_wanted = lambda: group.sends_heartbeat
+        self._upstream.send_heartbeat_if(lambda: group.sends_heartbeat)
         return group.run
 
     def _api_works(self) -> bool | None:
@@ -403,13 +328,9 @@ class Agent:
 
     async def _open(self, parts: AsyncExitStack) -> None:
         await parts.enter_async_context(self.buffer)
-        if self.api is not None:
-            await parts.enter_async_context(self.api)
+        await self._upstream.open(parts)
         await parts.enter_async_context(self._snmp)
-        try:
-            self._roster.memory = decode_memory(await self.buffer.get_meta(MEMORY_KEY))
-        except BufferFailure as error:
-            log.error("buffer can't be read, the traits of the devices are learned again", error=str(error))
+        await self._roster.recall()
 
     def _name_at(self, peer: Peer) -> str:
         """The configured name of the device at this address; rarely needed."""
@@ -467,44 +388,15 @@ class Agent:
             await self.buffer.layouts_lost.wait()
             self.buffer.layouts_lost.clear()
             self._roster.forget_layouts()
-            if self._heads is not None:
-                self._heads.forget()
+            self._upstream.forget_layouts()
             await self.sync.apply_again()
             self._reload.set()
-
-    async def _remember_for_good(self) -> None:
-        while True:
-            await asyncio.sleep(REMEMBER_EACH_S)
-            await self._remember()
-
-    async def _remember(self) -> None:
-        """Write down the learned traits of the devices, if they have changed."""
-        learned = encode_memory(self.fleet.devices.values())
-        if learned == self._remembered:
-            return
-        try:
-            await self.buffer.put_meta(MEMORY_KEY, learned)
-            self._remembered = learned
-        except BufferFailure as error:
-            log.warning("learned traits of the devices could not be stored, a restart learns them again", reason=str(error))
 
     async def _apply(self, read: ConfigRead) -> None:
         with collector.left_alone():
             await self._roster.apply(read)
         if self.group is not None:
             self.group.configured()
-
-    async def _keep(self, config: ConfigText) -> None:
-        if self._site is not None and self._heads is not None:
-            compiled = self._site.compiled
-            if compiled.destination is None:
-                log.warning("no destination: values are kept for a day and delivered nowhere")
-            labels = {} if compiled.destination is None else dict(compiled.destination.labels)
-            await self._heads.learn(config, labels, self._layouts())
-            if compiled.shown is not None:
-                await self.buffer.keep_config(without_secrets(compiled.shown))
-            return
-        await self.buffer.keep_config(await asyncio.to_thread(seal, self._token.token, config))
 
 
 def _wall_us() -> int:

@@ -4,31 +4,44 @@ ConfigRead -> layouts in the buffer, devices in the fleet. A device whose part o
 object, with its time, its layout and its learned traits. Equipment is read, planned and dropped a few devices at a time.
 """
 
+import asyncio
 from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+import structlog
+
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.equipment import ConfigRead
+from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Equipment, Layout
-from towerops_agent.polling.course.device import Device, Memory, layout_of, make_device
+from towerops_agent.polling.course.device import MEMORY_KEY, Device, Memory, decode_memory, encode_memory, layout_of, make_device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.scheduling.fleet import Fleet
 
 AT_ONCE: Final = 200
 """How many decoded devices of a new configuration are in memory at once: memory follows devices, not their sensors."""
 
+REMEMBER_EACH_S: Final = 600.0
+"""How often the learned traits of the devices are written down, if they have changed."""
+
 STATE_METRIC: Final = "equipment_status"
+
+log = structlog.get_logger()
 
 
 class Roster:
-    """Applies configurations to `fleet`. `memory`: learned traits from an earlier run, for devices that are new to this one."""
+    """Applies configurations to `fleet`, and remembers the learned traits of its devices from run to run.
+
+    `memory`: the traits of an earlier run, for devices that are new to this one.
+    """
 
     def __init__(self, fleet: Fleet, buffer: Buffer, planner: Planner) -> None:
         self._fleet = fleet
         self._buffer = buffer
         self._planner = planner
         self.memory = Memory({})
+        self._remembered = b""
 
     async def apply(self, read: ConfigRead) -> None:
         """Have the fleet poll the configured devices. Raises BufferFailure if its layouts can't be stored.
@@ -86,3 +99,27 @@ class Roster:
         layouts = await self._buffer.register_all([Layout(device.id, is_state=True) for device in lacking])
         for device, layout in zip(lacking, layouts, strict=True):
             device.state_layout = layout
+
+    async def recall(self) -> None:
+        """Read the learned traits of an earlier run."""
+        try:
+            self.memory = decode_memory(await self._buffer.get_meta(MEMORY_KEY))
+        except BufferFailure as error:
+            log.error("buffer can't be read, the traits of the devices are learned again", error=str(error))
+
+    async def remember(self) -> None:
+        """Write down the learned traits of the devices, if they have changed."""
+        learned = encode_memory(self._fleet.devices.values())
+        if learned == self._remembered:
+            return
+        try:
+            await self._buffer.put_meta(MEMORY_KEY, learned)
+            self._remembered = learned
+        except BufferFailure as error:
+            log.warning("learned traits of the devices could not be stored, a restart learns them again", reason=str(error))
+
+    async def remember_for_good(self) -> None:
+        """Write them down again and again. Runs for good."""
+        while True:
+            await asyncio.sleep(REMEMBER_EACH_S)
+            await self.remember()
