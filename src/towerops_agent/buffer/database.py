@@ -139,7 +139,7 @@ class Database:
 
     def change(self) -> str | None:
         """What has become of the file, for the operator, if it is no longer in its place; None if it is."""
-        return None if self.path is None else place.change(self.path, self._locks[-1])
+        return None if self.path is None or self.journal is None else place.change(self.path, self.journal, self._locks[-1])
 
     def begin_anew(self, now_us: int, reason: str) -> Self:
         """A new database in place of this one, which has been found corrupt, is closed and quarantined.

@@ -77,7 +77,7 @@ def take(path: Path) -> int:
     return place
 
 
-def change(path: Path, place: int) -> str | None:
+def change(path: Path, journal: Path, place: int) -> str | None:
     """What has become of the file that was taken, for the operator; None: it is where it was, or nobody can see."""
     try:
         there = path.stat()
@@ -90,7 +90,7 @@ def change(path: Path, place: int) -> str | None:
         return "another file is in its place"
     if not there.st_size:
         return "it was emptied"
-    return None if beside(path, "-wal").exists() else "its journal was removed"
+    return None if journal.exists() else "its journal was removed"
 
 
 def _lock(path: Path, place: int) -> None:

@@ -173,7 +173,7 @@ class Writer:
             stopping = self._stopping
         before, now_s = self._store, time.monotonic()
         at_end = stopping and job is None
-        if now_s >= self._opening.due_s or at_end:
+        if now_s >= self._opening.due_s or (at_end and self._store.database.path is None):
             self._opening.look(now_s, at_stop=at_end)
         if self._store is not before:
             self._post(self._on_polls)  # what waits there may be delivered, though no poll comes
