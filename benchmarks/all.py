@@ -8,7 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("codec", "engine", "site_files", "start", "fleet", "saturation", "dead", "outage", "buffer", "catch_up", "group")
+BENCHMARKS = (
+    "codec",
+    "engine",
+    "site_files",
+    "start",
+    "fleet",
+    "saturation",
+    "dead",
+    "outage",
+    "buffer",
+    "wear",
+    "rest",
+    "catch_up",
+    "group",
+)
 HAVE_LONG = ("engine", "start", "fleet", "saturation", "dead", "outage", "group")
 """Those that know --full."""
 

@@ -7,8 +7,8 @@ from devices import PORT
 from ledger import VALUES, Ledger
 from process import Agent
 
-IN_MEMORY_S = 3.0
-"""A value that was sent so long before a kill is on disk, or counted: 250 ms by the docs, and the rest for a loaded machine."""
+IN_MEMORY_S = 8.0
+"""A value that was sent so long before a kill is on disk, or counted: 5 s by the docs, and the rest for a loaded machine."""
 
 
 def account(ledger: Ledger, agent: Agent, lost_datagrams: int) -> list[str]:

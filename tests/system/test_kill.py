@@ -34,7 +34,7 @@ async def test_nothing_committed_is_lost_or_stored_twice_over_twenty_kills(tmp_p
         sandbox = Sandbox(config, TOKEN)
         proxy = Proxy()
         async with sandbox.serve() as target, proxy.serve(target) as url:
-            env = environment(url, database)
+            env = environment(url, database, BUFFER_COMMIT_SECONDS="0")  # polls reach the tail in lives this short
             for round_ in range(ROUNDS):
                 if round_ == 0 or rng.random() < 0.3:
                     proxy.come_up()
