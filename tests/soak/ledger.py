@@ -15,6 +15,9 @@ LATEST_S = 20.0
 """How long after it was sent a value may be received, on a loaded machine."""
 
 
+TURN_S = 1.0
+"""How long a turn of the agent's loop lasts at most, on a loaded machine: what is received in it has the time of its start."""
+
 POLL_S = 3.0
 """How long a poll lasts at most, on a loaded machine."""
 
@@ -48,7 +51,7 @@ class Clock:
         """
         first = bisect_right(self._since, sent_s - POLL_S) - 1
         last = bisect_right(self._since, sent_s + LATEST_S)
-        earliest_s = -0.1 if last - first == 1 else -POLL_S
+        earliest_s = -TURN_S if last - first == 1 else -POLL_S
         return any(earliest_s <= shown_s - ahead_s - sent_s <= LATEST_S for ahead_s in self._ahead_s[first:last])
 
 

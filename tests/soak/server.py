@@ -29,7 +29,7 @@ FAULTS = (*ANSWERS, "silence", "slow", "cut before", "cut after", "413", "refuse
 
 
 MOST_REQUESTS = 4
-"""How far the answers of one poll are apart, repeated ones included."""
+"""How far the answers of one poll are apart, repeated ones included. A counter that was not answered is null."""
 
 
 class Api:
@@ -119,6 +119,6 @@ class Api:
         assert got is not None
         answer = got % 10_000_000 // 10
         others = (metric.if_in_errors, metric.if_out_errors, metric.if_in_discards, metric.if_out_discards)
-        if metric.if_out_octets != got + 1 or any(other is None or abs(other - answer) > MOST_REQUESTS for other in others):
+        if metric.if_out_octets != got + 1 or any(other is not None and abs(other - answer) > MOST_REQUESTS for other in others):
             self._ledger.wrong.append(f"interface of device {device}: counters of another poll, {metric}")
         return int(device), int(value), got, metric.timestamp

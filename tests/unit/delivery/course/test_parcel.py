@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from towerops_agent.buffer.format.batch import Batch, Position, StoredPoll
+from towerops_agent.api.wire.contract import SensorReading
+from towerops_agent.buffer.format.batch import Batch, LeftOut, Position, StoredPoll
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.delivery.course.parcel import GZIP_LEVEL, pack
 from towerops_agent.model import Layout, Poll
@@ -56,3 +57,39 @@ def test_the_one_metric_of_a_batch_of_one(accepts):
     metric = json.loads(pack(BATCH, POLLS[:1], accepts).metric)
     assert metric["sensor_id"] == "b"
     assert metric["value"] == 0.5
+
+
+EXCLUDED = {"sensor_reading b": "no such sensor"}
+
+
+@pytest.mark.parametrize("accepts", [PLAIN, ZIPPED])
+def test_what_is_excluded_is_left_out_with_its_place_its_device_and_the_reason(accepts):
+    parcel = pack(BATCH, POLLS, accepts, EXCLUDED)
+    time = "2026-01-09T19:22:15.000001Z", "2026-01-09T19:22:15.000000Z"
+    metric = [
+        b'{"type":"sensor_reading","sensor_id":"b","value":0.5,"status":"ok","timestamp":"%s"}' % at.encode() for at in time
+    ]
+    assert parcel.left_out == (
+        LeftOut(7, 1, "eq", metric[0], "no such sensor"),
+        LeftOut(8, 1, "eq", metric[1], "no such sensor"),
+    )
+    assert (parcel.metrics, parcel.batch.metric_count) == (1, 3)
+    assert json.loads(parcel.metric)["value"] == 8
+    assert parcel.single == SensorReading(sensor_id="a", value=8, timestamp=time[1])
+
+
+def test_what_is_excluded_and_not_in_the_batch_changes_nothing():
+    for excluded in ({"sensor_reading other": "no"}, {"interface_stat b": "no"}, {}):
+        assert pack(BATCH, POLLS, PLAIN, excluded) == pack(BATCH, POLLS, PLAIN)
+    assert pack(BATCH, POLLS, PLAIN).left_out == ()
+    assert pack(BATCH, POLLS, PLAIN).single is None
+
+
+def test_a_batch_of_which_all_is_left_out_has_no_metric():
+    parcel = pack(BATCH, POLLS[:1], PLAIN, EXCLUDED)
+    assert (parcel.metrics, parcel.single, len(parcel.left_out)) == (0, None, 1)
+
+
+def test_the_part_of_a_poll_that_another_batch_has_is_not_left_out_of_this_one():
+    parcel = pack(BATCH, [stored(8, STARTED_US, 0, 1)], PLAIN, EXCLUDED)
+    assert (parcel.metrics, parcel.left_out) == (1, ())

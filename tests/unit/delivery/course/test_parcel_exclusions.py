@@ -1,10 +1,15 @@
 """What the agent learns of a refused series, and when the server is asked about it."""
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.delivery.course.parcel import ASK_AGAIN_US, ASK_EACH_US, REFUSALS, Exclusions, series_of_json
+from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat
+from towerops_agent.delivery.course import parcel
+from towerops_agent.delivery.course.parcel import ASK_AGAIN_US, ASK_EACH_US, KEPT_US, REFUSALS, Exclusions, series_of_json
 
+COLUMNS = ("if_in_octets", "if_out_octets", "if_in_errors", "if_out_errors", "if_in_discards", "if_out_discards")
 REASON = "status 422: no such sensor"
 
 
@@ -69,3 +74,83 @@ def test_what_a_batch_leaves_out_is_the_same_after_a_restart(learned_at, accepte
 def test_what_cannot_be_read_is_learned_again(kept):
     assert len(Exclusions(kept)) == 0
     assert series_of_json(kept) is None
+
+
+def test_refusals_within_an_hour_either_way_of_the_clock_teach_and_a_full_hour_apart_do_not():
+    for times_us, is_learned in (
+        ((0, 1, ASK_EACH_US - 1), True),
+        ((0, 1, ASK_EACH_US), False),
+        ((ASK_EACH_US, 2, 1), True),
+        ((ASK_EACH_US, ASK_EACH_US - 1, 0), False),
+    ):
+        exclusions = Exclusions()
+        new = [exclusions.learn("sensor_reading s", REASON, 7, at_us) for at_us in times_us]
+        assert new == [False, False, is_learned]
+        assert len(exclusions) == is_learned
+
+
+def test_what_is_left_out_already_is_not_new_and_after_it_was_accepted_it_is_learned_again():
+    exclusions = learned(7)
+    assert [exclusions.learn("sensor_reading s", "another", 9, 0) for _ in range(REFUSALS)] == [False] * REFUSALS
+    assert exclusions.of(8) == {"sensor_reading s": REASON}
+    exclusions.accepted("sensor_reading s", 9, 1)
+    assert [exclusions.learn("sensor_reading s", "another", 12, 2) for _ in range(REFUSALS)] == [False] * (REFUSALS - 1) + [True]
+    assert (exclusions.of(12), exclusions.of(13)) == ({}, {"sensor_reading s": "another"})
+
+
+def test_no_more_series_are_learned_than_there_is_room_for(monkeypatch):
+    monkeypatch.setattr(parcel, "MOST_SERIES", 2)
+    exclusions = Exclusions()
+    for _ in range(REFUSALS):
+        for series in ("a", "b", "c"):
+            exclusions.learn(series, REASON, 7, 0)
+    assert exclusions.of(8) == {"a": REASON, "b": REASON}
+    for _ in range(REFUSALS):
+        exclusions.learn("d", REASON, 7, 0)
+    assert exclusions.of(8) == {"a": REASON, "b": REASON}
+
+
+def test_a_series_that_is_accepted_again_is_known_for_a_day_and_an_hour():
+    """For the batches that were sent without it."""
+    exclusions = Exclusions()
+    for series in ("a", "b", "c"):
+        for _ in range(REFUSALS):
+            exclusions.learn(series, REASON, 7, 0)
+    exclusions.accepted("a", 9, 1_000)
+    exclusions.accepted("a", 99, 2_000)
+    exclusions.accepted("unknown", 9, 3_000)
+    assert set(exclusions.of(9)) == {"a", "b", "c"}
+    assert set(exclusions.of(10)) == {"b", "c"}, "only the first time counts"
+    exclusions.accepted("b", 9, 1_000 + KEPT_US - 1)
+    assert set(exclusions.of(9)) == {"a", "b", "c"}
+    exclusions.accepted("c", 9, 1_000 + KEPT_US)
+    assert set(exclusions.of(9)) == {"b", "c"}
+    assert len(exclusions) == 0
+
+
+def test_of_several_the_one_that_was_not_asked_about_for_longest_is_due():
+    exclusions = Exclusions()
+    for series, at_us in (("b", 2), ("a", 1), ("c", 3)):
+        for _ in range(REFUSALS):
+            exclusions.learn(series, REASON, 7, at_us)
+    assert exclusions.due(ASK_EACH_US) is None
+    assert exclusions.due(ASK_EACH_US + 9) == "a"
+    exclusions.refused("a", ASK_EACH_US + 9)
+    assert exclusions.due(ASK_EACH_US + 9) == "b"
+    assert exclusions.due(-ASK_EACH_US) in ("b", "c"), "a clock that was set back"
+
+
+@pytest.mark.parametrize(
+    ("metric", "series"),
+    [
+        (b'{"type":"sensor_reading","sensor_id":"s","value":1,"timestamp":"t"}', "sensor_reading s"),
+        (msgspec.json.encode(InterfaceStat(interface_id="i", **dict.fromkeys(COLUMNS, 1), timestamp="t")), "interface_stat i"),
+        (
+            msgspec.json.encode(EquipmentStatus(equipment_id="e", state="up", reason="", response_time_ms=None, timestamp="t")),
+            "equipment_status e",
+        ),
+        (b'{"type":"something","id":"x"}', None),
+    ],
+)
+def test_a_series_is_the_kind_of_metric_and_the_id_of_what_it_was_read_of(metric, series):
+    assert series_of_json(metric) == series

@@ -2,9 +2,10 @@
 
 import pytest
 
-from towerops_agent.api.wire.contract import InterfaceStat, SensorReading
+from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, SensorReading
 from towerops_agent.delivery.course.parcel import encode_metrics, metrics_of, quotient, timestamp
-from towerops_agent.model import Layout, Poll
+from towerops_agent.model import STATES, Layout, Poll
+from towerops_agent.reasons import code_of
 
 STARTED_US = 1_767_986_535_000_000
 LAYOUT = Layout("e1", (("s1", 10), ("s2", 1), ("s3", 1)), ("i1", "i2", "i3"))
@@ -101,3 +102,32 @@ def test_a_value_that_is_not_a_finite_number_is_left_out_and_moves_no_other():
 )
 def test_a_timestamp_has_its_microseconds_exactly(time_us, text):
     assert timestamp(time_us) == text
+
+
+@pytest.mark.parametrize("first", range(6))
+@pytest.mark.parametrize("stop", [*range(6), None])
+def test_a_part_of_a_poll_is_that_part_of_its_metrics(first, stop):
+    assert metrics_of(LAYOUT, POLL, first, stop) == METRICS[first:stop]
+
+
+STATE = Layout("e1", is_state=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "reason", "response_ms"),
+    [
+        ((STATES.index("up"), code_of(""), 1_500), "up", "", 1.5),
+        ((STATES.index("degraded"), code_of("timeout"), 0), "degraded", "timeout", 0.0),
+        ((STATES.index("down"), code_of("auth"), None), "down", "auth", None),
+        ((len(STATES), 10_000, None), "down", "other", None),
+        ((-1, code_of(""), None), "down", "", None),
+        ((None, code_of(""), None), "down", "", None),
+    ],
+)
+def test_a_state_is_one_metric_and_one_that_is_not_known_is_down(values, state, reason, response_ms):
+    poll = Poll(1, STARTED_US, values, ((1, 250_000),), 1)
+    status = EquipmentStatus(
+        equipment_id="e1", state=state, reason=reason, response_time_ms=response_ms, timestamp="2026-01-09T19:22:15.250000Z"
+    )
+    assert metrics_of(STATE, poll) == metrics_of(STATE, poll, 0, 1) == [status]
+    assert metrics_of(STATE, poll, 0, 0) == metrics_of(STATE, poll, 1) == metrics_of(STATE, poll, 1, 2) == []
