@@ -25,7 +25,6 @@ SHOW = "import sys; from mutmut.__main__ import show; [show.callback(name) for n
 """`mutmut show` for many at once; each by itself takes seconds."""
 
 BESIDE = {
-    "snmp/wire": ["tests/unit/snmp/test_session_walk.py"],
     "polling/course": ["tests/unit/polling/test_reading.py"],
 }
 """Tests of the module above that say what the pure part does, by directory."""
