@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from towerops_agent.model import INTERFACE_COLUMNS, Layout
+from towerops_agent.text import address
 
 Labels = tuple[tuple[str, str], ...]
 """Names and values, sorted by name, as remote write wants them; `__name__` is the metric's."""
@@ -38,9 +39,8 @@ _UNITS: Final = {
 
 def series_of(device: Mapping[str, Any], external: Mapping[str, str]) -> dict[str, list[Labels]]:
     """The series of each item, by its id; under the device's own id those of its state. `external`: labels of the destination."""
-    port = device["snmp"]["port"]
-    address = device["ip_address"]
-    instance = address if port == SNMP_PORT else f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    host, port = device["ip_address"], device["snmp"]["port"]
+    instance = host if port == SNMP_PORT else address(host, port)
     own = {**external, **device["labels"], "device": device["name"], "instance": instance}
     found = {device["id"]: [_labels(name, own) for name in STATE_METRICS]}
     for sensor in device["sensors"]:
