@@ -27,6 +27,7 @@ from devices import VALUES, answering
 from machine import heading, note, row
 
 from towerops_agent.buffer.format.codec import decode_layout
+from towerops_agent.group.course.share import Share
 
 MEMBERS = 3
 SERVER = shutil.which("nats-server", path="/usr/sbin:/usr/bin:/usr/local/bin:/sbin")
@@ -63,6 +64,22 @@ def main(count: int, interval_s: int) -> None:
             for n, pid in enumerate(servers.values()):
                 row(f"server {n}", f"{shares[MEMBERS + n]:.4f}", f"{_resident_mb(pid):.0f}")
             _takeovers(agents, folders, interval_s, count, stack, api.url, servers)
+
+
+def shares() -> None:
+    """What it costs to share devices out again when a member comes."""
+    heading("group: a fourth member comes")
+    row("devices", "CPU ms")
+    for count in (1_000, 10_000, 100_000):
+        share = Share("m0")
+        share.change({"m0": 1.0, "m1": 1.0, "m2": 1.0})
+        keys = [f"5b1f0c9e-0d8e-4c3e-9f55-{n:012d}" for n in range(count)]
+        for key in keys:
+            share.owns(key)
+        began_s = time.process_time()
+        share.change({f"m{n}": 1.0 for n in range(4)})
+        sum(share.owns(key) for key in keys)
+        row(f"{count:,}", f"{(time.process_time() - began_s) * 1000:.0f}")
 
 
 def _takeovers(
@@ -185,5 +202,8 @@ if __name__ == "__main__":
     parser.add_argument("--devices", type=int, default=1000)
     parser.add_argument("--interval", type=int, default=20)
     parser.add_argument("--full", action="store_true", help="10,000 devices each 60 s")
+    parser.add_argument("--shares", action="store_true", help="only what it costs to share devices out again")
     options = parser.parse_args()
-    main(*((10_000, 60) if options.full else (options.devices, options.interval)))
+    shares()
+    if not options.shares:
+        main(*((10_000, 60) if options.full else (options.devices, options.interval)))
