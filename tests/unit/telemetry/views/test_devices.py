@@ -147,3 +147,39 @@ def test_why_the_answers_of_a_device_are_discarded_stands_with_its_silence():
     (row,) = [text for text, _ in table([report], NOW_US)][1:]
     assert row.endswith(f"timeout, for 5 min; {device.detail}")
     assert device.detail in plain(device_lines(report, NOW_US))
+
+
+def test_a_device_at_length_line_by_line():
+    (device,) = report_devices([made("a", State.UP, host="10.0.0.10", rtt_s=0.002, lacks=(("noSuchObject", 1), ("odd-word", 2)))])
+    said = [(line.label, line.text, line.tone, line.indent) for line in device_lines(device, NOW_US)]
+    assert said[:2] == [
+        ("device", "name of a (10.0.0.10:161), id a", Tone.PLAIN, 0),
+        ("state", "up for 5 min", Tone.GOOD, 0),
+    ]
+    assert said[3] == ("answers", "in 2.0 ms", Tone.PLAIN, 0)
+    assert said[4] == ("lacks", "1 value: not there (noSuchObject)", Tone.WARNING, 0)
+    assert said[5][2:] == (Tone.PLAIN, 2)
+    assert said[6:] == [
+        ("", "2 values: odd-word", Tone.WARNING, 0),
+        ("", "`towerops-agent doctor --device 'name of a'` names each of them", Tone.PLAIN, 0),
+    ]
+
+
+def test_a_table_line_by_line():
+    """Numbers are to the right, the reason is behind or, if there is no room, below."""
+    fleet = select(FLEET)
+    assert [text for text, _ in table(fleet, NOW_US)] == [
+        "STATE     DEVICE     ADDRESS                 RTT  MISSING  WHY",
+        "down      name of b  10.0.0.9:161                          timeout, for 5 min",
+        "degraded  name of c  [2001:db8::1]:161  900.0 ms        7  timeout, for 5 min; 7 timeout",
+        "unknown   name of d  radio.example:161",
+        "up        name of a  10.0.0.10:161        2.0 ms        3  2 timeout, 1 noSuchObject",
+        "up        name of e  10.0.0.2:161         4.0 ms",
+    ]
+    assert [text for text, _ in table(fleet, NOW_US, 60)][:5] == [
+        "STATE     DEVICE     ADDRESS                 RTT  MISSING",
+        "down      name of b  10.0.0.9:161",
+        "          timeout, for 5 min",
+        "degraded  name of c  [2001:db8::1]:161  900.0 ms        7",
+        "          timeout, for 5 min; 7 timeout",
+    ]
