@@ -186,6 +186,11 @@ def as_text(octets: bytes) -> str:
     return octets.decode(errors="replace")
 
 
+def tables_of(version: int) -> set[str]:
+    """The tables by which a file of this version is known to be readable: damage to a name hides one."""
+    return set(TABLES) if 0 < version < 4 else {*TABLES, "tail"}
+
+
 def is_corruption(error: BaseException | None) -> bool:
     """Whether SQLite says that the file itself is bad."""
     code = getattr(error, "sqlite_errorcode", None)  # not set if the sqlite3 module itself raised

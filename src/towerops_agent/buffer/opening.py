@@ -15,7 +15,7 @@ from urllib.parse import quote
 import structlog
 
 from towerops_agent.buffer import quarantine, retention
-from towerops_agent.buffer.database import FAILURES, TABLES, Corruption, Database, as_text, is_corruption
+from towerops_agent.buffer.database import FAILURES, Corruption, Database, as_text, is_corruption, tables_of
 from towerops_agent.buffer.format.batch import OPEN_END
 from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.salvage import SKIPPED_IDS, Salvaged, begin_ids_at, copy_layouts, last_id, salvage
@@ -272,8 +272,9 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection | None]:
         try:
             connection.execute("PRAGMA writable_schema = ON")  # else SQLite looks at nothing in a file that is cut short
             names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
         except FAILURES:
-            names = set()
-        yield connection if names >= set(TABLES) else None
+            names, version = set(), 0
+        yield connection if names >= tables_of(version) else None
     finally:
         connection.close()

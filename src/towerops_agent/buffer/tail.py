@@ -8,7 +8,7 @@ Synchronous, for the writer's thread. Methods raise sqlite3.Error.
 import sqlite3
 from collections.abc import Sequence
 
-from towerops_agent.buffer.database import Corruption, transaction
+from towerops_agent.buffer.database import Corruption, tables_of, transaction
 from towerops_agent.buffer.format.codec import (
     TAIL_HEAD_OCTETS,
     PollRow,
@@ -86,7 +86,10 @@ def left_behind(tail: Tail, next_poll: int) -> tuple[list[tuple[int, PollRow]], 
 def copy_tail(source: sqlite3.Connection, target: sqlite3.Connection, next_poll: int) -> tuple[int, int]:
     """Copy what is left behind in the tail, with its ids: how many polls, and how many metrics are lost. Raises Corruption."""
     if source.execute("SELECT 1 FROM sqlite_master WHERE name = 'tail'").fetchone() is None:
-        return 0, 0  # of an earlier version
+        (version,) = source.execute("PRAGMA user_version").fetchone()
+        if "tail" not in tables_of(version):
+            return 0, 0
+        raise Corruption("the tail is missing")
     found, lost = left_behind(read_tail(source), next_poll)
     with transaction(target):
         (age_s,) = target.execute("SELECT coalesce(max(age_s), 0) FROM polls").fetchone()

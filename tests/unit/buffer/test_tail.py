@@ -176,3 +176,16 @@ async def test_a_stop_leaves_nothing_to_the_next_start(bench, held):
             assert await all_members(buffer) == metrics_of(range(held + 1))
             assert (await buffer.ask(lambda store: read_tail(store.connection))).first <= 1
     assert logs == []
+
+
+async def test_a_damaged_name_of_the_tail_does_not_hide_what_is_in_it(bench, tmp_path):
+    after = await killed(bench, tmp_path / "killed", held=4, stored=2)
+    with sqlite3.connect(after.path) as connection:  # as a flipped bit in its name would
+        connection.executescript(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_master SET name = 'tbil', tbl_name = 'tbil' WHERE name = 'tail'"
+        )
+    connection.close()
+    async with after.buffer() as buffer:
+        assert buffer.replaced is not None
+        assert sorted(await all_members(buffer)) == metrics_of(range(6))
+    assert after.counters.by_reason(Count.METRICS_DROPPED) == {}
