@@ -22,6 +22,7 @@ BENCHMARKS = (
     "rest",
     "catch_up",
     "group",
+    "destinations",
 )
 HAVE_LONG = ("engine", "start", "fleet", "saturation", "dead", "outage", "group")
 """Those that know --full."""

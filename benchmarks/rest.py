@@ -75,6 +75,5 @@ if __name__ == "__main__":
     parser.add_argument("--devices", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--directory", type=Path, default=Path("/var/tmp"))
-    parser.add_argument("--full", action="store_true", help="the same")
     arguments = parser.parse_args()
     main(arguments.devices, arguments.minutes, arguments.directory)
