@@ -276,7 +276,7 @@ class PollProgress:
             self._shrunk = True
             self._queue.extendleft(reversed(self._cut(ask, self._traits.max_varbinds)))
         elif 1 <= pdu.error_index <= count and pdu.error_status != ErrorStatus.tooBig:
-            self._blame(ask, ask.columns[pdu.error_index - 1], pdu.error_status)
+            self._blame(ask, ask.columns[pdu.error_index - 1])
         elif pdu.error_status in _DENIED:
             for column in ask.columns:
                 self._fail(column, error_name(pdu.error_status))
@@ -284,17 +284,12 @@ class PollProgress:
             self._is_baffled = True
             self._queue.extendleft(reversed(self._cut(ask, (count + 1) // 2)))
 
-    def _blame(self, ask: Ask, column: int, status: int) -> None:
-        """An error-index is a hint: the named OID is asked by itself before it is given up, unless it was refused by itself
-        before.
+    def _blame(self, ask: Ask, column: int) -> None:
+        """An error-index is a hint: the named OID is asked by itself before it is given up.
 
         A device whose index was wrong once is asked in halves.
         """
-        traits, name = self._traits, self.names[column]
-        if name in traits.refused_names:
-            self._fail(column, error_name(status))
-            self._queue.appendleft(self._ask([other for other in ask.columns if other != column], ask.again))
-        elif traits.index_lies:
+        if self._traits.index_lies:
             self._is_baffled = True
             self._queue.extendleft(reversed(self._cut(ask, (len(ask.columns) + 1) // 2)))
         else:
