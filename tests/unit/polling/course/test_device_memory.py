@@ -4,14 +4,27 @@ import zlib
 from dataclasses import replace
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from support import devices
-from towerops_agent.model import DeviceState, State
-from towerops_agent.polling.course.device import decode_memory, encode_memory
+from towerops_agent.model import (
+    AuthProtocol,
+    Credentials,
+    DeviceState,
+    Layout,
+    PrivProtocol,
+    Secret,
+    Sensor,
+    SnmpVersion,
+    State,
+    UsmUser,
+)
+from towerops_agent.polling.course.device import decode_memory, encode_memory, layout_of, make_security
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.course.traits import AWAY, BY_NAME, NARROW, WIDE, Traits
+from towerops_agent.polling.course.traits import AWAY, BY_NAME, DOUBTED, NARROW, WIDE, Traits
+from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 
 LEARNED = Traits(
     max_varbinds=9,
@@ -91,3 +104,50 @@ def test_units_are_remembered_of_a_device_whose_configuration_is_the_same():
     memory = decode_memory(encode_memory([device]))
     assert memory.units({device.id: device.digest, "another": b""}) == {device.id: ("Mbps",)}
     assert memory.units({device.id: b"another"}) == {}
+
+
+def test_another_configuration_keeps_the_traits_of_the_interfaces_that_are_in_both():
+    """Their names are compared again before they count."""
+    planner = Planner()
+    before = devices.device(planner, interfaces=[1, 2, 3])
+    before.traits = replace(
+        LEARNED, widths=bytes([WIDE, NARROW, NARROW, NARROW, WIDE, WIDE]), marks=bytes([BY_NAME, AWAY, BY_NAME])
+    )
+    after = devices.device(planner, before, interfaces=[4, 3, 1])
+    assert after.traits.widths == bytes([0, 0, WIDE, WIDE, WIDE, NARROW])
+    assert after.traits.marks == bytes([0, BY_NAME, BY_NAME])
+    assert after.traits.check is True
+    assert after.traits.max_varbinds == LEARNED.max_varbinds
+
+
+def test_a_device_that_has_started_again_is_learned_from_the_start():
+    traits = replace(LEARNED, marks=bytes([BY_NAME, AWAY, 0]), index_lies=True, absence_holds=True, suspect_at=7, last_change=9)
+    traits.begin_anew(NARROW)
+    assert traits.marks == bytes([DOUBTED, DOUBTED, 0])
+    assert traits.widths == bytes([NARROW] * 4)
+    assert traits.sizes == (24, 0, None, None)
+    assert (traits.check, traits.last_change, traits.index_lies, traits.absence_holds) == (True, None, False, False)
+    assert traits.mute == frozenset()
+
+
+def test_the_layout_of_a_device_has_each_sensor_with_its_divisor_and_each_interface():
+    equipment = replace(
+        devices.equipment(equipment_id="e", interfaces=[3, 4]),
+        sensors=(Sensor("s", b"\x2b\x01", 10.0), Sensor("t", b"\x2b\x02")),
+    )
+    assert layout_of(equipment) == Layout("e", (("s", 10.0), ("t", 1)), ("i3", "i4"))
+
+
+def test_the_security_of_a_v3_device_has_its_user_with_protocols_and_passwords_as_octets():
+    user = UsmUser("ö", (AuthProtocol.SHA_256, Secret("äuth")), (PrivProtocol.AES_256_C, Secret("prïv")))
+    credentials = Credentials(SnmpVersion.V3, user=user, context_name="vlan-7")
+    security = make_security(credentials)
+    octets = [text.encode() for text in ("ö", "äuth", "prïv")]
+    assert security.user == Principal(octets[0], AuthScheme.SHA_256, octets[1], PrivScheme.AES_256_C, octets[2])
+    assert security.context == b"vlan-7"
+    assert make_security(credentials, security) is security
+    assert make_security(replace(credentials, context_name=""), security) is not security
+    bare = make_security(Credentials(SnmpVersion.V3, user=UsmUser("u")))
+    assert bare.user == Principal(b"u", None, b"", None, b"")
+    with pytest.raises(ValueError, match="without a user"):
+        make_security(Credentials(SnmpVersion.V3))

@@ -308,3 +308,46 @@ def test_an_interface_that_had_no_name_and_has_another_ones_is_not_read_from_the
     (result,) = poll(device, box({**many(14), 7: "zzz"}, 512_000, column="1.3.6.1.2.1.2.2.1.2"))
     assert octets_in(result)[6] is None
     assert result.missing == {"interface_away": 6}
+
+
+def twins(rows: dict[int, tuple[int, int, int]]) -> SimulatedDevice:
+    """Rows that are all called wan, by ifIndex: ifOperStatus, ifLastChange, and the octet counters."""
+    standing = dict(box(dict.fromkeys(rows, "wan"), 500_000).values)
+    for index, (status, changed, octets) in rows.items():
+        standing[parse_oid(f"1.3.6.1.2.1.2.2.1.8.{index}")] = (ber.INTEGER, status)
+        standing[parse_oid(f"1.3.6.1.2.1.2.2.1.9.{index}")] = (ber.TIME_TICKS, changed)
+        for column in ("31.1.1.1.6", "31.1.1.1.10"):
+            standing[parse_oid(f"1.3.6.1.2.1.{column}.{index}")] = (ber.COUNTER64, octets)
+    return SimulatedDevice(standing)
+
+
+@pytest.mark.parametrize(
+    ("configured_at", "polls", "expected"),
+    [
+        (1, [{1: (2, 5, 100), 2: (1, 5, 200)}], 200),  # the one that is up
+        (1, [{1: (1, 5, 100), 2: (2, 9, 200)}], 100),
+        (1, [{1: (2, 5, 100), 2: (2, 9, 200)}], 100),  # none is up: the one at the configured index
+        (7, [{1: (2, 5, 100), 2: (2, 9, 200)}], 200),  # nor that: the one that changed last
+        (7, [{1: (2, 9, 100), 2: (2, 5, 200), 3: (2, 0, 300)}], 100),
+        (7, [{1: (2, 9, 100), 2: (2, 9, 200)}], None),
+        (7, [{1: (2, 1, 100), 2: (2, 1, 200), 3: (2, 9, 300), 4: (2, 9, 400)}], None),
+        (7, [{1: (1, 5, 100), 2: (1, 9, 200)}], None),  # two are up, and nothing is known of their counters
+        (7, [{1: (1, 5, 100), 2: (1, 9, 200)}, {1: (1, 5, 100), 2: (1, 9, 201)}], 201),  # the one whose counters move
+        (7, [{1: (1, 5, 100), 2: (1, 9, 200)}, {1: (1, 5, 101), 2: (1, 9, 200)}], 101),
+        (7, [{1: (1, 5, 100), 2: (1, 9, 200)}, {1: (1, 5, 101), 2: (1, 9, 201)}], None),
+        (7, [{1: (2, 5, 100), 2: (2, 5, 200)}, {1: (2, 5, 100), 2: (2, 5, 201)}], 201),
+        (7, [{1: (1, 5, 100), 2: (1, 9, 200), 3: (2, 9, 300)}, {1: (1, 5, 101), 2: (1, 9, 200), 3: (2, 9, 301)}], 101),
+    ],
+)
+def test_of_rows_with_one_name_the_live_one_is_the_interface_or_none(configured_at, polls, expected):
+    *_, result = poll(configured({configured_at: "wan"}), *map(twins, polls))
+    assert octets_in(result) == [expected]
+
+
+def test_of_names_that_differ_in_case_or_padding_the_one_to_the_octet_is_the_interface():
+    """Else they are one name, and none stands out."""
+    for own in ("WAN", "wan ", "Büro"):
+        ports = {2: own, 3: own.strip().swapcase()}
+        (result,) = poll(configured({7: own}), box(ports, 500_000))
+        assert result.missing == {}
+        assert result.poll.values[0] == counter(own)
