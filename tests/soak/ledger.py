@@ -18,7 +18,7 @@ LATEST_S = 20.0
 TURN_S = 1.0
 """How long a turn of the agent's loop lasts at most, on a loaded machine: what is received in it has the time of its start."""
 
-POLL_S = 3.0
+POLL_S = 10.0
 """How long a poll lasts at most, on a loaded machine."""
 
 
