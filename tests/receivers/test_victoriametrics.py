@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.prometheus import free_port
+from support.ports import port_of, reserved
 from support.remote import SENSORS, Remote
 from towerops_agent.counters import Count
 
@@ -20,7 +20,8 @@ def victoria(tmp_path: Path):
     path = shutil.which("victoria-metrics")
     if path is None:
         pytest.skip("victoria-metrics is not found: install Debian's package victoria-metrics")
-    url = f"http://127.0.0.1:{free_port()}"
+    keeper = reserved()
+    url = f"http://127.0.0.1:{port_of(keeper)}"
     command = [path, f"-httpListenAddr={url.removeprefix('http://')}", f"-storageDataPath={tmp_path / 'victoria'}"]
     with (tmp_path / "victoria.log").open("wb") as log:
         process = subprocess.Popen([*command, "-search.latencyOffset=0"], stdout=log, stderr=log)
@@ -34,6 +35,7 @@ def victoria(tmp_path: Path):
     yield url
     process.terminate()
     process.wait()
+    keeper.close()
 
 
 def ask(url: str) -> bytes:

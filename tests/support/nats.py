@@ -4,14 +4,14 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from support.ports import reserved_ports
 from towerops_lab.sandbox.proxy import Proxy
 
 SERVER = shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -88,41 +88,26 @@ class Nats:
         self._process.send_signal(number)
 
 
-@contextmanager
-def free_ports(count: int) -> Iterator[list[int]]:
-    """Ports that nobody listens on. They are kept from others until the block ends, but for a server with SO_REUSEADDR."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        yield [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
 @asynccontextmanager
 async def nats_server(directory: Path, config: str = "", scheme: str = "nats") -> AsyncIterator[Nats]:
     """One server, with more of a configuration."""
     needed()
-    with free_ports(1) as (port,):
-        pass
-    server = Nats(directory, port, config, scheme)
-    try:
-        await server.start()
-        yield server
-    finally:
-        server.kill()
+    with reserved_ports(1) as (port,):
+        server = Nats(directory, port, config, scheme)
+        try:
+            await server.start()
+            yield server
+        finally:
+            server.kill()
 
 
 @asynccontextmanager
 async def nats_cluster(directory: Path, count: int = 3, *, by_links: bool = False) -> AsyncIterator[list[Nats]]:
     """So many servers with routes between all of them; `by_links`: routes that can be cut."""
     needed()
-    with free_ports(2 * count) as ports:
-        pass
-    clients, cluster = ports[:count], ports[count:]
     async with AsyncExitStack() as stack:
+        ports = stack.enter_context(reserved_ports(2 * count))
+        clients, cluster = ports[:count], ports[count:]
         links: dict[tuple[int, int], Proxy] = {}
         way = {(i, j): cluster[j] for i in range(count) for j in range(count) if i != j}
         for i, j in way if by_links else ():

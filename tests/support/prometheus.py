@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from support.ports import port_of, reserved
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -29,19 +30,14 @@ def require_prometheus() -> str:
     return path
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 class Prometheus:
     """One that may be stopped and started again on the same data."""
 
     def __init__(self, folder: Path, out_of_order: str = "") -> None:
         self._path = require_prometheus()
         self._folder = folder
-        self._port = free_port()
+        self._keeper = reserved()
+        self._port = port_of(self._keeper)
         self._process: subprocess.Popen[bytes] | None = None
         window = f"storage: {{tsdb: {{out_of_order_time_window: {out_of_order}}}}}\n" if out_of_order else ""
         folder.mkdir(parents=True)
@@ -85,6 +81,11 @@ class Prometheus:
             self._process.wait()
             self._process = None
 
+    def close(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        self._keeper.close()
+
     def samples(
         self, match: str, at_s: float, span_s: int = 86_400
     ) -> dict[tuple[tuple[str, str], ...], list[tuple[int, float]]]:
@@ -106,4 +107,4 @@ def running(folder: Path, out_of_order: str = "") -> Iterator[Prometheus]:
     try:
         yield prometheus
     finally:
-        prometheus.stop()
+        prometheus.close()
