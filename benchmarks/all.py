@@ -24,7 +24,7 @@ BENCHMARKS = (
     "group",
     "destinations",
 )
-HAVE_LONG = ("engine", "start", "fleet", "saturation", "dead", "outage", "group", "rest")
+HAVE_LONG = ("engine", "start", "fleet", "saturation", "dead", "outage", "group")
 """Those that know --full."""
 
 
