@@ -47,7 +47,7 @@ test: $(VENV)/dev.stamp
 test-pythons:
 	@tools/test-pythons $(RELEASES)
 
-HAS_NODE := command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] < 20)'
+HAS_NODE := command -v npm >/dev/null && node -e 'process.exit(+process.versions.node.split(".")[0] < 20 ? 1 : 0)'
 
 # Node's tools for the page's JavaScript, of the versions in package-lock.json. Their install scripts do not run.
 $(VENV)/web.stamp: tools/web/package.json tools/web/package-lock.json | $(VENV)/dev.stamp
