@@ -61,7 +61,7 @@ NO_NATS: Final = "GROUP_NATS_URLS is set, and nats-py is not installed: pip inst
 class Agent:
     """One agent. Inert until `run` or `run_once`, of which one is called, once.
 
-    `counters`, `buffer`, `fleet`, `sync`, `courier`: its parts, for who looks at an agent that runs.
+    `counters`, `buffer`, `fleet`, `sync`, `courier`, `upstream`: its parts, for who looks at an agent that runs.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -79,14 +79,14 @@ class Agent:
         self._planner = Planner()
         kind = ApiUpstream if settings.site is None else SiteUpstream
         self._marks = Marks(("config", "polling", "delivery", *kind.marks))
-        self._upstream: Upstream
+        self.upstream: Upstream
         if settings.site is None:
-            self._upstream = ApiUpstream(
+            self.upstream = ApiUpstream(
                 settings, self._token, self.buffer, self.counters, self._marks, accepts=lambda: self.sync.accepts
             )
         else:
-            self._upstream = SiteUpstream(settings, self.buffer, self.counters, self._marks, layouts=self._layouts)
-        self.courier = self._upstream.courier
+            self.upstream = SiteUpstream(settings, self.buffer, self.counters, self._marks, layouts=self._layouts)
+        self.courier = self.upstream.courier
         self._reload = asyncio.Event()
         self._dating = Dating(
             self.buffer.add,
@@ -107,15 +107,15 @@ class Agent:
         )
         self._roster = Roster(self.fleet, self.buffer, self._planner)
         self.sync = ConfigSync(
-            self._upstream.source,
+            self.upstream.source,
             self.counters,
             apply=self._apply,
-            keep=self._upstream.keep,
-            kept=self._upstream.kept,
-            refresh_s=self._upstream.refresh_s,
+            keep=self.upstream.keep,
+            kept=self.upstream.kept,
+            refresh_s=self.upstream.refresh_s,
             sleep=self._sleep_or_reload,
         )
-        self._dealings = {self._upstream.source_name: self.sync.availability, **self._upstream.dealings}
+        self._dealings = {self.upstream.source_name: self.sync.availability, **self.upstream.dealings}
         self.group = self._join() if settings.group_nats_urls else None
         self._observer = Observer(
             sync=self.sync,
@@ -167,7 +167,7 @@ class Agent:
                     group.create_task(self._go_on("status", self._observer.run)),
                     group.create_task(self._go_on("layouts", self._restore_layouts)),
                 ]
-                loops += [group.create_task(self._go_on(name, run)) for name, run in self._upstream.loops.items()]
+                loops += [group.create_task(self._go_on(name, run)) for name, run in self.upstream.loops.items()]
                 if systemd.watchdog_interval_s() is not None:
                     loops.append(group.create_task(self._go_on("watchdog", lambda: systemd.feed_watchdog(self._marks))))
                 if self._page is not None:
@@ -193,7 +193,7 @@ class Agent:
         try:
             if self._token.reread():
                 log.info("token file holds a new token, in use from now on")
-            await self._upstream.reread_certificates()
+            await self.upstream.reread_certificates()
         except SettingsError as error:
             log.error("files could not all be read again, the previous ones stay in use", error=str(error))
         self._reload.set()
@@ -292,7 +292,7 @@ class Agent:
         """The loop of a member; from now on the devices are shared."""
         group.attach(self.fleet)
         self.fleet.ownership = group
-        self._upstream.send_heartbeat_if(lambda: group.sends_heartbeat)
+        self.upstream.send_heartbeat_if(lambda: group.sends_heartbeat)
         return group.run
 
     def _api_works(self) -> bool | None:
@@ -328,7 +328,7 @@ class Agent:
 
     async def _open(self, parts: AsyncExitStack) -> None:
         await parts.enter_async_context(self.buffer)
-        await self._upstream.open(parts)
+        await self.upstream.open(parts)
         await parts.enter_async_context(self._snmp)
         await self._roster.recall()
 
@@ -388,7 +388,7 @@ class Agent:
             await self.buffer.layouts_lost.wait()
             self.buffer.layouts_lost.clear()
             self._roster.forget_layouts()
-            self._upstream.forget_layouts()
+            self.upstream.forget_layouts()
             await self.sync.apply_again()
             self._reload.set()
 

@@ -72,7 +72,7 @@ async def test_a_clock_that_differs_from_the_server_s_is_warned_of_once(tmp_path
         await sandbox.store.wait_until(lambda store: bool(store.exchanges))
         date = format_datetime(datetime.now(UTC), usegmt=True)
         sandbox.faults.answer(200, headers={"date": date}, body=sandbox.store.config_body, path=CONFIG_PATH)
-        agent.api.now = lambda: datetime.now(UTC) + timedelta(microseconds=wall.step_ns / 1000)
+        agent.upstream.source.now = lambda: datetime.now(UTC) + timedelta(microseconds=wall.step_ns / 1000)
         with structlog.testing.capture_logs() as lines:
             for hours in (0, 2, 2, 5, 0, 0):
                 wall.step_ns = hours * HOUR_NS

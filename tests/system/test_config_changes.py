@@ -73,12 +73,12 @@ async def test_a_broken_configuration_leaves_the_running_one_in_use(tmp_path: Pa
         sandbox = Sandbox(config, TOKEN)
         async with sandbox.serve() as url, running(url, tmp_path) as agent:
             await sandbox.store.wait_until(lambda store: store.metric_count > 0)
-            kept = await agent.kept()
+            kept = await agent.upstream.kept()
             sandbox.store.set_config(broken)
             assert isinstance(await agent.sync.fetch_once(), Unavailable)
             assert list(agent.fleet.devices) == ["d0"]
             await polls_of(agent, "d0", 1)
-            assert await agent.kept() == kept
+            assert await agent.upstream.kept() == kept
             sandbox.store.set_config(config | {"version": "2"})
             assert isinstance(await agent.sync.fetch_once(), ConfigFetched)
             assert agent.sync.version == "2"
