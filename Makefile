@@ -50,11 +50,11 @@ test-pythons:
 HAS_NODE := command -v npm >/dev/null && node -e 'process.exit(+process.versions.node.split(".")[0] < 20 ? 1 : 0)'
 
 # Node's tools for the page's JavaScript, of the versions in package-lock.json. Their install scripts do not run.
-$(VENV)/web.stamp: tools/web/package.json tools/web/package-lock.json | $(VENV)/dev.stamp
+tools/web/node_modules/stamp: tools/web/package.json tools/web/package-lock.json | $(VENV)/dev.stamp
 	@tools/debian-packages npm=npm
 	@if $(HAS_NODE); then npm ci --silent --prefix tools/web && touch $@; fi
 
-check: $(VENV)/dev.stamp $(VENV)/web.stamp
+check: $(VENV)/dev.stamp tools/web/node_modules/stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
