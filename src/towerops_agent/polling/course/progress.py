@@ -64,6 +64,7 @@ class PollProgress:
         self._plain: Ask | None = None  # the request that was sent as a GETNEXT
         self._steps: Steps | None = None  # what GET did not give asked by GETNEXT, once all else is answered
         self._step: Ask | None = None
+        self._asks_get: Ask | None = None  # the question whether a device that answered a GETNEXT answers no GET
         if not traits.answers:
             self._probing = self._probe(1)
 
@@ -124,6 +125,9 @@ class PollProgress:
                 return
         probe = ask is self._probing
         self._probing = None
+        if isinstance(answer, NoReply) and ask is self._asks_get:
+            self._traits.next_only = True
+            return
         if isinstance(answer, NoReply):
             self._silent(ask, probe, answer)
             return
@@ -137,8 +141,8 @@ class PollProgress:
         if self._unheard:
             self._unheard.difference_update(ask.columns)
         self._hear(ask, answer)
-        if probe and ask.by_next and self.uptime is not None:
-            self._traits.next_only = True
+        if probe and ask.by_next and self.uptime is not None:  # or it has only just come back: does it answer a GET?
+            self._asks_get = self._probing = Ask(_PROBE, (0,), attempts=PATIENT_ATTEMPTS)
 
     def stop(self, reason: str) -> None:
         """End the poll: all unanswered columns fail for `reason`."""

@@ -119,6 +119,20 @@ def test_a_device_that_answers_no_get_is_found_by_its_probes_and_read():
     assert {request.type for request in asked} == {PduType.GET_NEXT}
 
 
+@pytest.mark.parametrize("probes", range(1, 7))
+def test_a_device_that_comes_back_at_any_probe_is_still_read_by_get(probes):
+    class Back(Denying):
+        def answer(self, request):
+            self.asked = getattr(self, "asked", 0) + 1
+            return NoReply(Reason.TIMEOUT, 3) if self.asked < probes else super().answer(request)
+
+    *_, (result, asked, traits) = polls(Back([], "silent"), 8)
+    assert result.missing == {}
+    assert {request.type for request in asked} == {PduType.GET}
+    assert not traits.next_only
+    assert traits.by_next == frozenset()
+
+
 def test_an_error_to_the_getnext_of_several_costs_none_of_the_others():
     """As SNMPv1 answers past the end of the MIB."""
     device = Denying(SENSORS[4:], "absent", SENSORS[:7])
