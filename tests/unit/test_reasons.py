@@ -29,8 +29,8 @@ ALL = list(chain(Reason, Discard, Skip, Loss))
 OF_ANOTHER_MEANING = {
     ("buffer/database.py", "refused"),  # a table's name
     ("buffer/salvage.py", "refused"),
-    ("delivery/settlement.py", "delivered"),  # what came of a batch
-    ("delivery/settlement.py", "refused"),
+    ("delivery/courier.py", "delivered"),  # what came of a batch
+    ("delivery/refused.py", "refused"),
     ("destinations/courier.py", "delivered"),
     ("destinations/courier.py", "refused"),
     ("site/document/credentials.py", "auth"),  # a key of a site file

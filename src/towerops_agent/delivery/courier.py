@@ -1,6 +1,6 @@
 """Delivers the buffer's metrics to the API, step by step as the course of delivery (course/course.py) decides.
 
-    Course.next -> buffer -> parcel -> API -> Course.take -> settlement -> buffer
+    Course.next -> buffer -> parcel -> API -> Verdicts.take -> Settlement -> buffer
 
 A batch keeps its members and its key until the server has it, over restarts too, so that the courier may be stopped at any
 moment.
@@ -10,16 +10,24 @@ I/O: the buffer, the API, tasks, the log. Seconds (`_s`) on the monotonic clock,
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from hashlib import sha256
+from collections.abc import Awaitable, Callable, Coroutine
 from math import inf
-from typing import Literal, Protocol, assert_never
+from typing import Protocol, assert_never
 
 import structlog
 
-from towerops_agent.api.wire.outcomes import Accepted, Availability, Outcome, TooLarge
+from towerops_agent.api.wire.outcomes import (
+    Accepted,
+    Availability,
+    NotFound,
+    Outcome,
+    Redirected,
+    Repeats,
+    TooLarge,
+    Unauthorized,
+)
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.batch import Batch, RefusedMetric
+from towerops_agent.buffer.format.batch import Batch
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.course import (
@@ -38,13 +46,12 @@ from towerops_agent.delivery.course.course import (
     Wait,
 )
 from towerops_agent.delivery.course.pace import Backlog
-from towerops_agent.delivery.course.parcel import Exclusions, pack, series_of_json
-from towerops_agent.delivery.settlement import EXCLUSIONS_KEY, Settlement
+from towerops_agent.delivery.course.parcel import Parcel, pack
+from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept, MetricRefused, Verdict, Verdicts
+from towerops_agent.delivery.refused import MetricsSink, RefusedSeries
 from towerops_agent.errors import BufferFailure, SettingsError
 
 CLEANUP_INTERVAL_S = 300.0
-
-ALL_REFUSED = 1_000_000
 
 log = structlog.get_logger()
 
@@ -57,14 +64,6 @@ async def clean_up(buffer: Buffer, sleep: Callable[[float], Awaitable[None]]) ->
         except BufferFailure as error:
             log.error("buffer can't be cleaned up, will retry", error=str(error), retry_in_s=CLEANUP_INTERVAL_S)
         await sleep(CLEANUP_INTERVAL_S)
-
-
-class MetricsSink(Protocol):
-    """The part of ApiClient that is needed."""
-
-    async def post_metrics(self, body: bytes, key: str, encoding: Literal["gzip"] | None = None) -> Outcome: ...  # noqa: D102
-
-    def reread_token(self) -> bool: ...  # noqa: D102  # both as ApiClient's
 
 
 class Delivery(Protocol):
@@ -126,7 +125,8 @@ class Courier:
         self._under_way = UnderWay(sleep, monotonic_s)
         self._has_exclusions = False
         self.course = Course(interval_s=interval_s, settle_s=settle_s)
-        self._settlement = Settlement(buffer, counters, self.course.verdicts, now_us=now_us)
+        self._refused = RefusedSeries(buffer, client, counters, self.course.verdicts, now_us=now_us)
+        self._settlement = Settlement(buffer, counters, self.course.verdicts, self._refused, now_us=now_us)
 
     @property
     def availability(self) -> Availability:
@@ -190,7 +190,7 @@ class Courier:
     async def _follow(self) -> bool:
         """Do what the course says until it is done; whether all is delivered."""
         if not self._has_exclusions:
-            self.course.verdicts.exclusions = Exclusions(await self._buffer.get_meta(EXCLUSIONS_KEY))
+            await self._refused.recall()
             self._has_exclusions = True
         while True:
             step = self.course.next(self._accepts(), self._now_us(), self._monotonic_s())
@@ -215,7 +215,7 @@ class Courier:
             case Send(batch):
                 self._under_way.start(batch, self._attempt(batch))
             case TryRefused(series):
-                await self._ask_again(series)
+                await self._refused.ask_about(series, self._accepts().max_metrics, self._monotonic_s())
             case Report(backlog):
                 log.info(
                     "backlog being delivered",
@@ -243,7 +243,7 @@ class Courier:
         accepts = self._accepts()
         parcel = await asyncio.to_thread(pack, batch, polls, accepts, self.course.verdicts.exclusions.of(batch.id))
         if parcel.left_out and not parcel.metrics:
-            await self._settlement.leave_out(parcel)
+            await self._refused.leave_out(parcel)
             self.course.verdicts.emptied(batch)
             return
         if parcel.plain_octets > accepts.max_body_octets:
@@ -258,36 +258,7 @@ class Courier:
 
     async def retry_refused(self) -> int:
         """Have the server asked about all series of which refused metrics are kept, from the next turn on; how many they are."""
-        kept = await self._buffer.refused(ALL_REFUSED)
-        series = {name: None for metric in kept if (name := series_of_json(metric.metric)) is not None}
-        self.course.verdicts.exclusions.want(series)
-        return len(series)
-
-    async def _ask_again(self, series: str) -> None:
-        """Send one refused metric of the series; if it is accepted, all of them."""
-        series_id = series.split(" ", 1)[1]
-        newest = await self._buffer.refused_of(series_id, 1)
-        if not newest:  # removed by now, and none has been polled since: the next batch shows whether it is accepted
-            outcome: Outcome = Accepted()
-        else:
-            outcome = await self._send_refused(newest)
-        is_accepted = self.course.verdicts.asked(series, outcome, self._now_us(), self._monotonic_s())
-        await self._buffer.put_meta(EXCLUSIONS_KEY, self.course.verdicts.exclusions.encode())
-        if not is_accepted:
-            return
-        log.info("API accepts what it has refused", series=series)
-        while rest := await self._buffer.refused_of(series_id, self._accepts().max_metrics):
-            if not isinstance(await self._send_refused(rest), Accepted):
-                break
-
-    async def _send_refused(self, rows: Sequence[tuple[int, RefusedMetric]]) -> Outcome:
-        """What came of sending these refused metrics: accepted, they are delivered. The same ones have the same key."""
-        body = b'{"metrics":[' + b",".join(row.metric for _, row in rows) + b"]}"
-        outcome = await self._client.post_metrics(body, f"refused-{sha256(body).hexdigest()[:32]}")
-        if isinstance(outcome, Accepted):
-            await self._buffer.release([number for number, _ in rows])
-            self._counters.add(Count.METRICS_DELIVERED, n=len(rows))
-        return outcome
+        return await self._refused.want_all()
 
     async def _call_off(self) -> None:
         await self._under_way.call_off()
@@ -299,6 +270,104 @@ class Courier:
                 log.info("token file holds a new token, in use from now on")
         except SettingsError as error:
             log.error("token file can't be used, the old token stays in use", error=str(error))
+
+
+class Settlement:
+    """Carries out the verdicts on batches. `availability`: whether the API accepts metrics, as far as their outcomes show."""
+
+    def __init__(
+        self, buffer: Buffer, counters: Counters, verdicts: Verdicts, refused: RefusedSeries, *, now_us: Callable[[], int]
+    ) -> None:
+        self._buffer = buffer
+        self._verdicts = verdicts
+        self._refused = refused
+        self._counters = counters
+        self._now_us = now_us
+        self._has_said_short = False
+        self._halves = Repeats()
+        self.availability = Availability()
+
+    async def settle(self, parcel: Parcel, outcome: Outcome, verdict: Verdict) -> None:
+        """Carry out the verdict on the outcome of a request."""
+        if not isinstance(verdict, Kept) and not (isinstance(verdict, Halve) and verdict.is_search):
+            failures = self.availability.failures
+            if self.availability.succeeded(self._now_us()):
+                log.info("API accepts metrics", failures_before=failures)
+        await self.settle_unsent(parcel, outcome, verdict)
+
+    async def settle_unsent(self, parcel: Parcel, outcome: Outcome, verdict: Verdict) -> None:
+        """Carry out the verdict on a batch that can't be sent at all."""
+        match verdict:
+            case Delivered():
+                await self._acknowledge(parcel, outcome)
+            case Halve():
+                await self._halve(parcel, outcome)
+            case MetricRefused(reason):
+                await self._refused.keep(parcel, reason)
+            case Kept():
+                self._keep(parcel, outcome, verdict)
+
+    async def _acknowledge(self, parcel: Parcel, outcome: Outcome) -> None:
+        batch = parcel.batch
+        await self._buffer.acknowledge(batch, parcel.left_out)
+        self._counters.add(Count.BATCHES, "delivered")
+        self._counters.add(Count.METRICS_REFUSED, n=len(parcel.left_out))
+        self._counters.add(Count.METRICS_DELIVERED, n=parcel.metrics)
+        if isinstance(outcome, Accepted) and outcome.received is not None and outcome.received < parcel.metrics:
+            self._confirm_short(parcel, max(0, outcome.received))
+        log.debug("batch delivered", batch=parcel.label, lane=batch.lane, metrics=batch.metric_count, octets=len(parcel.body))
+
+    def _confirm_short(self, parcel: Parcel, received: int) -> None:
+        self._counters.add(Count.METRICS_UNCONFIRMED, n=parcel.metrics - received)
+        if self._has_said_short:
+            return
+        self._has_said_short = True
+        log.warning("API received fewer metrics than were sent", batch=parcel.label, metrics=parcel.metrics, received=received)
+
+    def _keep(self, parcel: Parcel, outcome: Outcome, kept: Kept) -> None:
+        self._counters.add(Count.BATCHES, "retried")
+        if kept.is_search:
+            log.debug("batch refused, kept until the API accepts another", batch=parcel.label, metrics=parcel.batch.metric_count)
+            return
+        about = log.bind(
+            batch=parcel.label,
+            metrics=parcel.batch.metric_count,
+            status=outcome.status,
+            reason=outcome.reason,
+            attempt=kept.attempt,
+        )
+        if kept.others_pass:
+            if kept.retry_in_s is None:
+                about.warning("batch not delivered, others are; kept for the next run")
+            else:
+                about.warning("batch not delivered, others are; will retry", retry_in_s=round(kept.retry_in_s, 1))
+            return
+        if not self.availability.failed(outcome.reason, self._now_us()):
+            return
+        unlogged = self.availability.take_unlogged()
+        waits_for_operator = isinstance(outcome, Unauthorized | NotFound | Redirected)
+        if kept.retry_in_s is None:
+            (about.error if waits_for_operator else about.warning)(
+                "batch not delivered, kept for the next run", unlogged=unlogged
+            )
+        else:
+            (about.error if waits_for_operator else about.warning)(
+                "batch not delivered, will retry", retry_in_s=round(kept.retry_in_s, 1), unlogged=unlogged
+            )
+
+    async def _halve(self, parcel: Parcel, outcome: Outcome) -> None:
+        self._verdicts.split(parcel.batch, await self._buffer.split(parcel.batch))
+        self._counters.add(Count.BATCHES, "split")
+        unlogged = self._halves.due(self._now_us())
+        if unlogged is not None:
+            log.warning(
+                "batch refused, sent in halves",
+                batch=parcel.label,
+                metrics=parcel.batch.metric_count,
+                status=outcome.status,
+                reason=outcome.reason,
+                unlogged=unlogged,
+            )
 
 
 class UnderWay:

@@ -1,7 +1,7 @@
 """The verdict on a batch after one attempt to send it: the table of answers in docs/api.md, row by row, and what an answer shows
 of the API, of the batch and of the others under way.
 
-course.py owns the Verdicts and sends by what they know, courier.py reports the answers, settlement.py carries the verdicts out.
+course.py owns the Verdicts and sends by what they know, courier.py reports the answers and carries the verdicts out.
 Pure: both clocks and the jitter are passed in. Seconds (`_s`) on the monotonic clock, microseconds since 1970 (`_us`).
 """
 

@@ -1,0 +1,111 @@
+"""Metrics that the server refuses: kept with its reason, left out of batches, and asked about again.
+
+    verdict -> courier.py -> here -> buffer, API
+
+A series that the server refuses beside others that it accepts is learned, and remembered over restarts.
+I/O: the buffer, the API, the log. Seconds (`_s`) on the monotonic clock, microseconds since 1970 (`_us`).
+"""
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Literal, Protocol
+
+import structlog
+
+from towerops_agent.api.wire.outcomes import Accepted, Outcome, Repeats
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.format.batch import RefusedMetric
+from towerops_agent.counters import Count, Counters
+from towerops_agent.delivery.course.parcel import Exclusions, Parcel, series_of, series_of_json
+from towerops_agent.delivery.course.verdicts import Verdicts
+
+log = structlog.get_logger()
+
+EXCLUSIONS_KEY = "refused_series"
+"""The key of the learned exclusions: series that the server refuses."""
+
+ALL_REFUSED = 1_000_000
+
+
+class MetricsSink(Protocol):
+    """The part of ApiClient that is needed."""
+
+    async def post_metrics(self, body: bytes, key: str, encoding: Literal["gzip"] | None = None) -> Outcome: ...  # noqa: D102
+
+    def reread_token(self) -> bool: ...  # noqa: D102  # both as ApiClient's
+
+
+class RefusedSeries:
+    """What the server refuses, for the courier. `verdicts`: holds the exclusions."""
+
+    def __init__(
+        self, buffer: Buffer, client: MetricsSink, counters: Counters, verdicts: Verdicts, *, now_us: Callable[[], int]
+    ) -> None:
+        self._buffer = buffer
+        self._client = client
+        self._counters = counters
+        self._verdicts = verdicts
+        self._now_us = now_us
+        self._singles = Repeats()
+
+    async def recall(self) -> None:
+        """Read the exclusions of an earlier run. Raises BufferFailure."""
+        self._verdicts.exclusions = Exclusions(await self._buffer.get_meta(EXCLUSIONS_KEY))
+
+    async def _remember(self) -> None:
+        await self._buffer.put_meta(EXCLUSIONS_KEY, self._verdicts.exclusions.encode())
+
+    async def keep(self, parcel: Parcel, reason: str) -> None:
+        """Keep the single metric of the batch with the reason. If its series is refused beside others, batches leave it out."""
+        metric = parcel.metric
+        await self._buffer.refuse(parcel.batch, metric, reason)
+        self._counters.add(Count.BATCHES, "refused")
+        self._counters.add(Count.METRICS_REFUSED)
+        if parcel.single is not None and self._verdicts.learn(series_of(parcel.single), reason, self._now_us()):
+            await self._remember()
+        unlogged = self._singles.due(self._now_us())
+        if unlogged is not None:
+            log.warning(
+                "metric refused, kept with the reason",
+                metric=metric[:300].decode(errors="replace"),
+                reason=reason,
+                unlogged=unlogged,
+            )
+
+    async def leave_out(self, parcel: Parcel) -> None:
+        """Settle a batch of which every metric is left out: there is nothing to send."""
+        await self._buffer.acknowledge(parcel.batch, parcel.left_out)
+        self._counters.add(Count.METRICS_REFUSED, n=len(parcel.left_out))
+
+    async def want_all(self) -> int:
+        """Have the server asked about all series of which refused metrics are kept, from the next turn on; how many they are."""
+        kept = await self._buffer.refused(ALL_REFUSED)
+        series = {name: None for metric in kept if (name := series_of_json(metric.metric)) is not None}
+        self._verdicts.exclusions.want(series)
+        return len(series)
+
+    async def ask_about(self, series: str, most_metrics: int, now_s: float) -> None:
+        """Send one refused metric of the series; if it is accepted, all of them."""
+        series_id = series.split(" ", 1)[1]
+        newest = await self._buffer.refused_of(series_id, 1)
+        if not newest:  # removed by now, and none has been polled since: the next batch shows whether it is accepted
+            outcome: Outcome = Accepted()
+        else:
+            outcome = await self._send(newest)
+        is_accepted = self._verdicts.asked(series, outcome, self._now_us(), now_s)
+        await self._remember()
+        if not is_accepted:
+            return
+        log.info("API accepts what it has refused", series=series)
+        while rest := await self._buffer.refused_of(series_id, most_metrics):
+            if not isinstance(await self._send(rest), Accepted):
+                break
+
+    async def _send(self, rows: Sequence[tuple[int, RefusedMetric]]) -> Outcome:
+        """What came of sending these refused metrics: accepted, they are delivered. The same ones have the same key."""
+        body = b'{"metrics":[' + b",".join(row.metric for _, row in rows) + b"]}"
+        outcome = await self._client.post_metrics(body, f"refused-{sha256(body).hexdigest()[:32]}")
+        if isinstance(outcome, Accepted):
+            await self._buffer.release([number for number, _ in rows])
+            self._counters.add(Count.METRICS_DELIVERED, n=len(rows))
+        return outcome
