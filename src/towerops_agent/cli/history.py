@@ -16,7 +16,7 @@ from towerops_agent.errors import AgentError
 if TYPE_CHECKING:
     from towerops_agent.config.document.names import Names
     from towerops_agent.model import Secret
-    from towerops_agent.telemetry.views.history import Series
+    from towerops_agent.telemetry.views.series import Series
 
 
 @click.command()
@@ -33,14 +33,15 @@ def history(device: str, database: Path, token_file: Path | None, hours: float |
     DEVICE is an id or a name. Shown are its sensors, and its interfaces' rates in bits a second.
     """
     from towerops_agent.buffer.reader import DatabaseReader
-    from towerops_agent.telemetry.views.history import series_of, span
+    from towerops_agent.telemetry.views.history import SHOWN, span
+    from towerops_agent.telemetry.views.series import series_of
 
     until_us = time.time_ns() // 1000
     since_us = 0 if hours is None else until_us - round(hours * 3_600_000_000)
     try:
         with DatabaseReader(database) as reader:
             equipment_id, names, doubt = _find(device, database, token_file, set(reader.equipment()))
-            series = series_of(reader.polls(equipment_id, since_us))
+            series = [one for one in series_of(reader.polls(equipment_id, since_us)) if one.what in SHOWN]
     except AgentError as error:
         fail(error)
     if not series:

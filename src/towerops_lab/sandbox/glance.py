@@ -232,7 +232,10 @@ def _points(device: _Device, item: _Item, since_us: int) -> list[Point]:
     if item.shown.kind != "interface":
         return points
     made = rates(((time_us, counters) for time_us, counters, _ in points), _longest_us(device))
-    return [(time_us, values, late) for (time_us, values), (_, _, late) in zip(made, points[1:], strict=True)]
+    return [
+        (time_us, tuple(None if octets is None else 8 * octets for octets in values), late)
+        for (time_us, values), (_, _, late) in zip(made, points[1:], strict=True)
+    ]
 
 
 def _value(device: _Device, item: _Item, now_us: int) -> list[float | None]:

@@ -18,11 +18,13 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from towerops_agent.api.wire.contract import METRICS_PATH
+from towerops_agent.page.assets import asset
+from towerops_agent.page.guard import problem_of_host
 from towerops_lab.sandbox.app import read_body
 from towerops_lab.sandbox.docs import docs_page
 from towerops_lab.sandbox.faults import Answer, Cut, Effect, Faults, Hold
 from towerops_lab.sandbox.glance import WINDOW_US, Glance
-from towerops_lab.sandbox.guard import MOST_OCTETS, problem_of_host, problem_of_turn
+from towerops_lab.sandbox.guard import MOST_OCTETS, problem_of_turn
 from towerops_lab.sandbox.openapi import document
 from towerops_lab.sandbox.store import Store
 from towerops_lab.sandbox.switches import Switch, api_switches
@@ -220,11 +222,13 @@ def _barred(effect: Effect | None) -> str:
 
 
 def _asset(name: str) -> Response:
+    """The file of this name: of this page's own, or of those that it shares with the agent's page."""
     media_type = _TYPES.get(name.rpartition(".")[2])
-    found = files("towerops_lab.sandbox") / "web" / name
-    if media_type is None or "/" in name or not found.is_file():
+    own = files("towerops_lab.sandbox") / "web" / name
+    octets = own.read_bytes() if "/" not in name and own.is_file() else asset(name)
+    if media_type is None or octets is None:
         return _json({"error": "no such file"}, 404)
-    return Response(found.read_bytes(), media_type=media_type, headers=_HEADERS)
+    return Response(octets, media_type=media_type, headers=_HEADERS)
 
 
 def _json(body: object, status: int = 200) -> Response:

@@ -1,21 +1,14 @@
-"""The last hours of one device from the local database: its sensors' values and its interfaces' rates, over time.
+"""The last hours of one device as lines of text: its sensors' values and its interfaces' rates, over time.
 
-Pure: stored polls in, series out. Values as delivered (the raw reading over the divisor); rates in bits a second between two
-polls, by the rule of rates.py.
+Pure: series in (series.py), sparklines out.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from statistics import median
+from collections.abc import Sequence
 from typing import Final
 
-from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.config.document.names import Names
-from towerops_agent.delivery.course.parcel import quotient
-from towerops_agent.model import INTERFACE_COLUMNS, Number
-from towerops_agent.telemetry.views.rates import longest_us, rates
+from towerops_agent.telemetry.views.series import SENSOR, TRAFFIC, Series
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 PLAIN_BARS: Final = "_.-=+*#@"
@@ -23,60 +16,15 @@ GAP: Final = " "
 WIDTH: Final = 60
 LEAST_WIDTH: Final = 60
 
-_DIRECTIONS: Final = ("in", "out")
-"""The order of an interface's first two counters."""
+SHOWN: Final = (SENSOR, *TRAFFIC)
+"""Which series are drawn, by what they are."""
 
 _END: Final = re.compile(r"(?: (?:in|out))? \[[^\[\]]*\]$")
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One sensor, or one direction of one interface. `points`: (microseconds since 1970, value; None if there is none)."""
-
-    id: str
-    what: str  # "sensor", "in", "out"
-    points: tuple[tuple[int, Number | None], ...]
-
-    @property
-    def values(self) -> list[Number]:
-        """The values that there are."""
-        return [value for _, value in self.points if value is not None]
-
-
-def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
-    """The series of these polls of one device, in the order of the layouts. A sensor that was never read has no series."""
-    sensors: dict[str, list[tuple[int, Number | None]]] = {}
-    counters: dict[str, list[tuple[int, tuple[int | None, ...]]]] = {}
-    for stored in polls:
-        layout, poll = stored.layout, stored.poll
-        if layout.is_state:
-            continue
-        times = list(poll.item_times_us())
-        for i, (sensor_id, divisor) in enumerate(layout.sensors):
-            raw = poll.values[i]
-            sensors.setdefault(sensor_id, []).append((times[i], None if raw is None else quotient(raw, divisor)))
-        for i, interface_id in enumerate(layout.interfaces):
-            first = len(layout.sensors) + len(INTERFACE_COLUMNS) * i
-            at_us = times[len(layout.sensors) + i]
-            octets = tuple(None if raw is None else int(raw) for raw in poll.values[first : first + len(_DIRECTIONS)])
-            counters.setdefault(interface_id, []).append((at_us, octets))
-    found = [Series(sensor_id, "sensor", tuple(points)) for sensor_id, points in sensors.items()]
-    for interface, points in counters.items():
-        made = list(_rates(points))
-        for column, direction in enumerate(_DIRECTIONS):
-            found.append(Series(interface, direction, tuple((at_us, values[column]) for at_us, values in made)))
-    return [series for series in found if series.values]
-
-
-def _rates(points: Sequence[tuple[int, tuple[int | None, ...]]]) -> Iterator[tuple[int, tuple[float | None, ...]]]:
-    """In and out; the interval is the usual distance of the points."""
-    spans = [later - earlier for (earlier, _), (later, _) in pairwise(points) if later > earlier]
-    return rates(points, longest_us(median(spans)) if spans else 0)
-
-
 def sparkline(series: Series, since_us: int, until_us: int, bars: str = BARS, width: int = WIDTH) -> str:
     """The series from `since_us` to `until_us` as `width` characters: the mean of each stretch; a gap is a blank."""
-    stretches: list[list[Number]] = [[] for _ in range(width)]
+    stretches: list[list[float]] = [[] for _ in range(width)]
     for at_us, value in series.points:
         if value is not None and since_us <= at_us < until_us:
             stretches[(at_us - since_us) * width // (until_us - since_us)].append(value)

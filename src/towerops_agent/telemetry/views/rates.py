@@ -1,14 +1,17 @@
-"""Rates from counters of octets, and what is a gap: one rule for `history` and for the lab's page.
+"""Rates from counters, and what is a gap: one rule for `history`, for the agent's page and for the lab's.
 
-Pure. Times in microseconds since 1970 (`_us`); rates in bits a second.
+Pure. Times in microseconds since 1970 (`_us`); rates in what is counted, a second.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from operator import le
+from typing import Final, cast
 
 WRAP: Final = 1 << 32
 _PLAUSIBLE: Final = 3.0
 """A counter that fell has wrapped if the rate would be at most this many times the one before."""
+_SLOW: Final = 125_000.0
+"""Or at most this many times a megabit a second, in octets: a quiet line may become busy."""
 
 Counters = tuple[int | float | None, ...]
 Rates = tuple[float | None, ...]
@@ -36,23 +39,31 @@ def rates(points: Iterable[tuple[int, Counters]], most_us: float) -> Iterator[tu
         if before is not None:
             span_us = time_us - before[0]
             last = last or [None] * len(counters)
-            if 0 < span_us <= most_us:
+            now: Rates
+            if not 0 < span_us <= most_us:
+                now = (None,) * len(counters)
+            elif None not in (*before[1], *counters) and all(map(le, earlier := _known(before[1]), later := _known(counters))):
+                now = tuple([(n - b) * 1_000_000 / span_us for b, n in zip(earlier, later, strict=True)])  # most neighbours
+            else:
                 both = fallen(before[1], counters) > 1
                 pairs = zip(before[1], counters, last, strict=True)
-                now: Rates = tuple(_rate(b, n, span_us, both, previous) for b, n, previous in pairs)
-            else:
-                now = (None,) * len(counters)
+                now = tuple(_rate(b, n, span_us, both, previous) for b, n, previous in pairs)
             last = [previous if rate is None else rate for rate, previous in zip(now, last, strict=True)]
             yield time_us, now
         before = (time_us, counters)
+
+
+def _known(counters: Counters) -> tuple[float, ...]:
+    """The counters, of which none is missing: a cast."""
+    return cast("tuple[float, ...]", counters)
 
 
 def _rate(before: float | None, now: float | None, span_us: int, restarted: bool, previous: float | None) -> float | None:
     if before is None or now is None:
         return None
     if now >= before:
-        return (now - before) * 8_000_000 / span_us
+        return (now - before) * 1_000_000 / span_us
     if restarted or before >= WRAP or previous is None:
         return None
-    rate = (now + WRAP - before) * 8_000_000 / span_us
-    return rate if rate <= _PLAUSIBLE * max(previous, 1e6) else None
+    rate = (now + WRAP - before) * 1_000_000 / span_us
+    return rate if rate <= _PLAUSIBLE * max(previous, _SLOW) else None

@@ -1,26 +1,10 @@
-"""Another site's page can neither read this one nor turn its switches, whichever way it tries."""
-
-import socket
+"""Another site's page can not turn a switch of this one, whichever way it tries."""
 
 import pytest
 
-from towerops_lab.sandbox.guard import problem_of_host, problem_of_turn
+from towerops_lab.sandbox.guard import problem_of_turn
 
 JSON = {"content-type": "application/json"}
-
-
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1:8700", "localhost", "LOCALHOST:8700", "[::1]:8700", "10.0.0.5", socket.gethostname()]
-)
-def test_the_page_is_read_by_an_address_or_a_name_of_this_machine(host):
-    assert problem_of_host({"host": host}) == ""
-
-
-@pytest.mark.parametrize(
-    "host", ["evil.example:8700", "", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", "a@b", "0x7f.1"]
-)
-def test_another_name_that_points_here_reads_nothing(host):
-    assert problem_of_host({"host": host}) == f"Host is {host!r}: expected an address, localhost or this machine's name"
 
 
 def test_the_page_itself_and_a_tool_may_turn_a_switch():

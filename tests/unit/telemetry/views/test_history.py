@@ -1,4 +1,4 @@
-"""Series and sparklines of stored polls."""
+"""Sparklines of series."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.config.document.names import Names
 from towerops_agent.model import Layout, Poll
 from towerops_agent.telemetry.views import history
-from towerops_agent.telemetry.views.history import Series
+from towerops_agent.telemetry.views.series import Series, series_of
 
 LAYOUT = Layout("eq", (("temp", 10.0), ("never", 1.0)), ("eth0",))
 
@@ -19,18 +19,13 @@ def stored(minute, raw, octets_in):
     return StoredPoll(minute, LAYOUT, poll, 0, 2)
 
 
-def test_history_has_values_as_delivered_and_rates_between_neighbours():
-    """No rate over a reboot, nor over a hole; no series of what was never read."""
-    polls = [stored(0, 410, 0), stored(1, 420, 7500), stored(2, None, 100), stored(3, 430, 7600), stored(9, 440, 9000)]
-    polls.insert(1, StoredPoll(99, Layout("eq", is_state=True), Poll(2, 0, (0, 0, 5), ((1, 0),), 1), 0, 1))
-    temp, eth0 = history.series_of(polls)
-    assert (temp.id, temp.values) == ("temp", [41.0, 42.0, 43.0, 44.0])
-    assert (eth0.id, eth0.what) == ("eth0", "in")
-    assert [value for _, value in eth0.points] == [1000.0, None, 1000.0, None]
+def read(polls):
+    """The series that are drawn."""
+    return [one for one in series_of(polls) if one.what in history.SHOWN]
 
 
 def test_a_sparkline_goes_from_least_to_most_and_leaves_gaps():
-    (temp, *_) = history.series_of([stored(0, 0, 0), stored(1, 70, 0), stored(3, 35, 0)])
+    (temp, *_) = read([stored(0, 0, 0), stored(1, 70, 0), stored(3, 35, 0)])
     assert history.sparkline(temp, 0, 4 * MINUTE_US, width=4) == "▁█ ▅"
     assert history.sparkline(temp, 0, 4 * MINUTE_US, history.PLAIN_BARS, 4) == "_@ +"
     assert history.sparkline(temp, 9 * MINUTE_US, 10 * MINUTE_US, width=4) == "    "
@@ -50,39 +45,6 @@ def test_amounts_are_short(value, text):
 )
 def test_amounts_have_four_digits(value, text):
     assert history.amount(value) == text
-
-
-def test_each_point_is_at_its_items_time():
-    layout = Layout("eq", (("a", 1.0), ("b", 4.0)), ("eth0", "eth1"))
-
-    def at(minute, *octets):
-        values = (10, 10, octets[0], octets[1], 0, 0, 0, 0, octets[2], octets[3], 0, 0, 0, 0)
-        return StoredPoll(minute, layout, Poll(1, minute * MINUTE_US, values, ((1, 1), (1, 2), (1, 3), (1, 4)), 4), 0, 4)
-
-    found = history.series_of([at(0, 0, 0, 0, 0), at(1, 7500, 15_000, 30_000, 60_000)])
-    assert [(series.id, series.what) for series in found] == [
-        *(("a", "sensor"), ("b", "sensor"), ("eth0", "in"), ("eth0", "out"), ("eth1", "in"), ("eth1", "out")),
-    ]
-    assert [series.points[-1] for series in found] == [
-        *((MINUTE_US + 1, 10), (MINUTE_US + 2, 2.5), (MINUTE_US + 3, 1000.0), (MINUTE_US + 3, 2000.0)),
-        *((MINUTE_US + 4, 4000.0), (MINUTE_US + 4, 8000.0)),
-    ]
-
-
-def test_a_rate_is_shown_over_one_missing_poll_and_not_over_two():
-    def rates(*minutes):
-        polls = [stored(minute, None, minute * 7500) for minute in minutes]
-        (eth0,) = history.series_of(polls)
-        return [value for _, value in eth0.points]
-
-    assert rates(0, 1, 2, 4) == [1000.0, 1000.0, 1000.0]
-    assert rates(0, 1, 2, 5) == [1000.0, 1000.0, None]
-    assert rates(0, 1, 1, 2) == [1000.0, None, 1000.0]
-
-
-def test_a_counter_that_stands_still_is_a_rate_of_nothing():
-    (eth0,) = history.series_of([stored(0, None, 5), stored(1, None, 5)])
-    assert eth0.values == [0.0]
 
 
 def test_a_stretch_is_the_mean_of_what_is_in_it_and_ends_before_its_end():
@@ -106,7 +68,7 @@ NAMES = Names({"temp": "temperature, board of the radio on the northern mast", "
 
 def test_a_chart_calls_things_by_the_names_of_the_configuration():
     """And by the id, if there is none."""
-    series = history.series_of([stored(0, 410, 0), stored(1, 420, 7500)])
+    series = read([stored(0, 410, 0), stored(1, 420, 7500)])
     temp, eth0 = history.chart(series, NAMES, *history.span(series))
     assert temp.startswith("temperature, board of the radio on the northern mast [C]  ")
     assert temp.endswith("  41 to 42, last 42")
@@ -116,7 +78,7 @@ def test_a_chart_calls_things_by_the_names_of_the_configuration():
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_a_chart_fits_the_terminal_and_keeps_units_and_amounts(width):
-    series = history.series_of([stored(0, 410, 0), stored(1, 420, 7_500_000_000)])
+    series = read([stored(0, 410, 0), stored(1, 420, 7_500_000_000)])
     lines = history.chart(series, NAMES, *history.span(series), width=width)
     assert max(map(len, lines)) <= width
     assert "[C]  " in lines[0]
@@ -124,7 +86,7 @@ def test_a_chart_fits_the_terminal_and_keeps_units_and_amounts(width):
 
 
 def test_the_span_is_from_the_first_value_to_the_last():
-    series = history.series_of([stored(3, 410, 0), stored(9, 420, 7500), stored(12, None, 0)])
+    series = read([stored(3, 410, 0), stored(9, 420, 7500), stored(12, None, 0)])
     assert history.span(series[:1]) == (3 * MINUTE_US, 9 * MINUTE_US + 1)
 
 
