@@ -3,8 +3,8 @@
     next -> SeePending, Part, CutBatch, Send, Wait, … -> courier.py does it -> saw, parted, cut, verdicts, ended -> next …
 
 Fresh values have a turn every 30 s and go before the backlog of an outage, which follows beside them without a pause, as many
-requests at once as the API accepts (pace.py). While the API is down one batch is its probe (held.py), and what gathers meanwhile
-becomes backlog, minute by minute. No batch is under way twice, and one that failed is held until it is delivered or gone.
+requests at once as the API accepts (pace.py). While the API is down one batch is its probe, and what gathers meanwhile becomes
+backlog, minute by minute. No batch is under way twice, and one that failed is held until it is delivered or gone.
 What follows from an answer is in verdicts.py.
 Pure: both clocks are passed in. Seconds (`_s`) on the monotonic clock, microseconds since 1970 (`_us`).
 """

@@ -1,7 +1,7 @@
 """The search for anything that the server takes."""
 
 from towerops_agent.buffer.format.batch import Batch, Lane, Position
-from towerops_agent.delivery.course.held import Refusals
+from towerops_agent.delivery.course.verdicts import Refusals
 
 
 def batch(number: int) -> Batch:

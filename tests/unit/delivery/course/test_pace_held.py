@@ -4,7 +4,7 @@ from itertools import pairwise
 from math import inf
 
 from towerops_agent.buffer.format.batch import Batch, Lane, Position
-from towerops_agent.delivery.course.held import MOST_BLAMED_S, TRIES, Held
+from towerops_agent.delivery.course.pace import MOST_BLAMED_S, TRIES, Held
 
 
 def batch(number: int) -> Batch:
