@@ -19,7 +19,7 @@ from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import CONFIG_WITHIN_S
 from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.place import octets_on_disk
+from towerops_agent.buffer.database import octets_on_disk
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from towerops_agent.buffer.format.batch import Lane
-from towerops_agent.buffer.quarantine import beside
+from towerops_agent.buffer.place import beside
 from unit.buffer.samples import LAYOUT, T0_US, Bench, members, poll
 
 POLLS = 400

@@ -9,7 +9,8 @@ import pytest
 from support.markdown import code, read, rows, sections
 from support.source import modules
 from towerops_agent.buffer.buffer import DAY_S, REFUSED_KEPT_S
-from towerops_agent.buffer.quarantine import CORRUPT_KEPT, SUFFIXES
+from towerops_agent.buffer.place import SUFFIXES
+from towerops_agent.buffer.quarantine import CORRUPT_KEPT
 from towerops_agent.telemetry.views import health, snapshot
 
 OPERATIONS = sections(read("docs/operations.md"))

@@ -13,7 +13,7 @@ from typing import Self
 import structlog
 
 from towerops_agent.buffer import place, quarantine, schema
-from towerops_agent.buffer.quarantine import SUFFIXES, beside
+from towerops_agent.buffer.place import PAGE_OCTETS, SUFFIXES, beside
 from towerops_agent.errors import BufferFailure, DatabaseTooNew
 
 log = structlog.get_logger()
@@ -22,7 +22,7 @@ JOURNAL_OCTETS = 8 << 20
 """What is kept of the -wal file. It is folded into the file at three quarters: what was written often goes there once."""
 
 _PRAGMAS = f"""
-PRAGMA page_size = {quarantine.PAGE_OCTETS};
+PRAGMA page_size = {PAGE_OCTETS};
 PRAGMA auto_vacuum = INCREMENTAL;      -- both before the first table, else it has no effect
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;           -- a power cut may lose the last commits, a kill none
@@ -30,7 +30,7 @@ PRAGMA journal_size_limit = {JOURNAL_OCTETS};
 PRAGMA cache_size = -2048;             -- KiB
 PRAGMA busy_timeout = 1000;            -- ms; an operator may be looking with the sqlite3 tool
 PRAGMA foreign_keys = OFF;
-PRAGMA wal_autocheckpoint = {JOURNAL_OCTETS * 3 // 4 // quarantine.PAGE_OCTETS}; -- pages
+PRAGMA wal_autocheckpoint = {JOURNAL_OCTETS * 3 // 4 // PAGE_OCTETS}; -- pages
 PRAGMA temp_store = MEMORY;
 PRAGMA secure_delete = OFF;            -- Debian's default writes freed pages once more, as zeros: a full disk has no room for it
 """
@@ -159,6 +159,12 @@ class Database:
         except BaseException:
             _close_all(locks)
             raise
+
+
+def octets_on_disk(path: Path) -> int:
+    """Octets of the database and its journal; 0 if there is none."""
+    files = (path, Path(f"{path}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _passing(place: str) -> sqlite3.Connection:

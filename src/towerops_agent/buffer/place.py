@@ -10,10 +10,15 @@ import os
 import stat
 from pathlib import Path
 
-from towerops_agent.buffer.quarantine import PAGE_OCTETS, beside
 from towerops_agent.errors import BufferFailure, DatabaseBusy
 
 MAGIC = b"SQLite format 3\0"
+
+SUFFIXES = ("-wal", "-shm", "")
+"""The files of a database, the main one last: once that is moved, all are."""
+
+PAGE_OCTETS = 512
+"""Small ones: a commit rewrites whole pages, and flash cards wear. A file that version 3 began keeps its own of 4,096."""
 
 _PAGES_SEEN = 64
 _KINDS = {
@@ -25,10 +30,9 @@ _KINDS = {
 }
 
 
-def octets_on_disk(path: Path) -> int:
-    """Octets of the database and its journal; 0 if there is none."""
-    files = (path, beside(path, "-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())
+def beside(path: Path, suffix: str) -> Path:
+    """The file at `path` with `suffix` after its whole name."""
+    return path.with_name(path.name + suffix)
 
 
 def lock(path: Path) -> int:

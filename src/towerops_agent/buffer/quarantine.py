@@ -16,28 +16,19 @@ from struct import pack_into, unpack_from
 import structlog
 
 from towerops_agent.buffer import schema
+from towerops_agent.buffer.place import PAGE_OCTETS, SUFFIXES, beside
 
 log = structlog.get_logger()
 
 CORRUPT_KEPT = 3
 
-SUFFIXES = ("-wal", "-shm", "")
-"""The files of a database, the main one last: once that is moved, all are."""
-
 _NOTE = ".salvage"
 _NAME_OCTETS = 255
 """What a file's name may have on the usual file systems."""
 
-PAGE_OCTETS = 512
-"""Small ones: a commit rewrites whole pages, and flash cards wear. A file that version 3 began keeps its own of 4,096."""
 _JOURNAL_AT = 18
 _CHANGES_AT, _SIZE_AT, _FREE_AT, _FREE_COUNT_AT, _VALID_FOR_AT = 24, 28, 32, 36, 92
 """SQLite's file format, https://sqlite.org/fileformat2.html, 1.3."""
-
-
-def beside(path: Path, suffix: str) -> Path:
-    """The file at `path` with `suffix` after its whole name."""
-    return path.with_name(path.name + suffix)
 
 
 def begin(path: Path, now_us: int, reason: str) -> Path:

@@ -18,7 +18,7 @@ from towerops_agent.buffer.database import FAILURES, as_text
 from towerops_agent.buffer.format.batch import Pending, RefusedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import HEAD, decode_layout, is_intact
 from towerops_agent.buffer.lanes import Lanes
-from towerops_agent.buffer.quarantine import beside
+from towerops_agent.buffer.place import beside
 from towerops_agent.buffer.store import Polls, kept_value
 from towerops_agent.errors import BufferFailure
 

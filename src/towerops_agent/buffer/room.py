@@ -16,7 +16,7 @@ import structlog
 from towerops_agent.buffer import retention
 from towerops_agent.buffer.database import JOURNAL_OCTETS
 from towerops_agent.buffer.format.batch import OPEN_END
-from towerops_agent.buffer.quarantine import PAGE_OCTETS
+from towerops_agent.buffer.place import PAGE_OCTETS
 from towerops_agent.buffer.store import Store
 from towerops_agent.reasons import Loss
 

@@ -14,9 +14,8 @@ from typing import Final
 from urllib.parse import quote
 
 from towerops_agent.buffer import schema
-from towerops_agent.buffer.database import is_corruption
-from towerops_agent.buffer.place import octets_on_disk
-from towerops_agent.buffer.quarantine import beside
+from towerops_agent.buffer.database import is_corruption, octets_on_disk
+from towerops_agent.buffer.place import beside
 from towerops_agent.buffer.room import KEPT_FREE_OCTETS, KEPT_FREE_SHARE
 from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.text import size
