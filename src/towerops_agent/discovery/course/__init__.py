@@ -1,0 +1,1 @@
+"""What to ask a device that nobody knows, and what to poll of it. Pure."""

@@ -1,0 +1,205 @@
+"""Values and columns of a device asked with few requests, whatever it can answer: sizes, GETBULK, silence.
+
+Many columns go into one GETBULK, so that a table is read in the requests that its values need, and an absent column costs one
+varbind. A device that does not do GETBULK is asked by GETNEXT, one that is silent to a large request by smaller ones.
+Pure: generators that yield requests and are sent the answers. Source: RFC 3416 §4.2.1 to §4.2.3, RFC 1157 §4.1.3.
+"""
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import Final
+
+from towerops_agent.errors import InvalidOid
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, is_within, subidentifiers
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
+from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value, Version, error_name
+
+MOST_REQUESTS: Final = 600
+"""Of one device. A router of 1,000 interfaces needs some 200."""
+
+MOST_ROWS: Final = 4_000
+"""Of one column."""
+
+MOST_VARBINDS: Final = 48
+"""In an answer: most agents stop at 1,472 octets themselves, the others by tooBig or silence, and are asked for fewer."""
+
+MOST_NAMES: Final = 32
+"""In a request."""
+
+MOST_LOST: Final = 5
+"""How many requests in a row may be lost, all attempts of them, until the device counts as gone."""
+
+Index = tuple[int, ...]
+Rows = dict[Index, tuple[int, Value]]
+"""The rows of a column: a tag and a value each, in the MIB's order."""
+
+Asking = Generator[Request, Answer, None]
+
+
+class Gone(Exception):
+    """The device is not asked any more. The text says why."""
+
+
+class Questions:
+    """What one device was asked, and what it said.
+
+    `values`: of single OIDs that are there; `columns`: the rows of each column that was read, none if it is absent.
+    `present`: subtrees with something in them. `unread`: columns that were not read to their end, and why.
+    `requests`: how many were sent.
+    """
+
+    def __init__(self, version: Version) -> None:
+        self.values: dict[Oid, tuple[int, Value]] = {}
+        self.columns: dict[Oid, Rows] = {}
+        self.present: set[Oid] = set()
+        self.unread: dict[Oid, str] = {}
+        self.requests = 0
+        self._v1 = version is Version.V1
+        self._bulk = not self._v1
+        self._room = MOST_VARBINDS
+        self._names = MOST_NAMES
+        self._lost = 0
+
+    def ask_values(self, names: Iterable[Oid]) -> Asking:
+        """Ask for single values that end in .0, and keep those that are there. Raises Gone."""
+        left = [name for name in dict.fromkeys(names) if name not in self.values]
+        while left:
+            asked = left[: self._names]
+            answer = yield from self._ask(
+                Request(tuple(map(_before, asked)), PduType.GET_NEXT) if self._v1 else Request(tuple(asked))
+            )
+            refused = self._refused(answer, asked)
+            if refused is not None:
+                left = [name for name in left if name not in refused]
+                continue
+            assert isinstance(answer, Reply)  # noqa: S101 - else it is refused
+            pdu = answer.pdu
+            for name, tag, value in zip(pdu.names, pdu.tags, pdu.values, strict=True):
+                if name in asked and tag not in ber.ABSENT:
+                    self.values[name] = tag, value
+            left = left[len(asked) :]
+
+    def ask_whether(self, subtrees: Iterable[Oid]) -> Asking:
+        """Ask whether the device has anything below each of these; `present` has those. Raises Gone."""
+        left = list(dict.fromkeys(subtrees))
+        while left:
+            asked = left[: self._names]
+            answer = yield from self._ask(Request(tuple(asked), PduType.GET_NEXT))
+            refused = self._refused(answer, asked)
+            if refused is not None:
+                left = [name for name in left if name not in refused]
+                continue
+            assert isinstance(answer, Reply)  # noqa: S101 - else it is refused
+            pdu = answer.pdu
+            for subtree, name, tag in zip(asked, pdu.names, pdu.tags, strict=False):
+                if tag not in ber.ABSENT and is_within(name, subtree):
+                    self.present.add(subtree)
+            left = left[len(asked) :]
+
+    def ask_columns(self, columns: Iterable[Oid]) -> Asking:
+        """Read whole columns, and keep their rows. Raises Gone."""
+        reached: dict[Oid, Oid] = {}
+        for column in columns:
+            if column not in self.columns:
+                self.columns[column], reached[column] = {}, column
+        while reached:
+            batch = list(reached)[: self._names]
+            names = tuple(reached[column] for column in batch)
+            repetitions = max(1, self._room // len(batch)) if self._bulk else 1
+            if repetitions > 1 and any(reached[column] == column for column in batch):
+                repetitions = min(repetitions, 3)  # most columns are absent, or short
+            request = Request(names, PduType.GET_BULK, 0, repetitions) if self._bulk else Request(names, PduType.GET_NEXT)
+            answer = yield from self._ask(request)
+            refused = self._refused(answer, batch, bulk=repetitions if self._bulk else 0)
+            if refused is not None:
+                for column in refused:
+                    del reached[column]
+                continue
+            assert isinstance(answer, Reply)  # noqa: S101 - else it is refused
+            self._take(answer.pdu, batch, reached)
+
+    def _take(self, pdu: Pdu, batch: Sequence[Oid], reached: dict[Oid, Oid]) -> None:
+        """Keep the rows of an answer, and note how far each column was read."""
+        heard = set()
+        for place, (name, tag, value) in enumerate(zip(pdu.names, pdu.tags, pdu.values, strict=True)):
+            column = batch[place % len(batch)]
+            if column not in reached:
+                continue
+            heard.add(column)
+            if tag in ber.ABSENT or not is_within(name, column) or name == column:
+                del reached[column]
+                continue
+            try:
+                index, before = subidentifiers(name)[len(subidentifiers(column)) :], subidentifiers(reached[column])
+                grows = subidentifiers(name) > before
+            except InvalidOid:
+                grows = False
+            if not grows:
+                self._give_up(column, reached, "its rows do not grow")
+                continue
+            if len(self.columns[column]) >= MOST_ROWS:
+                self._give_up(column, reached, f"more than {MOST_ROWS} rows")
+                continue
+            self.columns[column][index] = tag, value
+            reached[column] = name
+        for column in set(batch) & reached.keys() - heard:
+            if column == batch[0]:  # not even the first: nothing of it would follow
+                self._give_up(column, reached, "an empty answer")
+            else:
+                self._names = max(1, min(self._names, len(heard)))
+
+    def _give_up(self, column: Oid, reached: dict[Oid, Oid], why: str) -> None:
+        self.unread[column] = why
+        del reached[column]
+
+    def _ask(self, request: Request) -> Generator[Request, Answer, Answer]:
+        if self.requests >= MOST_REQUESTS:
+            raise Gone(f"it was asked {MOST_REQUESTS} times, and there is more")
+        self.requests += 1
+        answer = yield request
+        if isinstance(answer, NoReply):
+            self._lost += 1
+            if self._lost >= MOST_LOST:
+                raise Gone(f"it stopped answering: {answer.reason} {answer.detail}".rstrip())
+        else:
+            self._lost = 0
+        return answer
+
+    def _refused(self, answer: Answer, asked: Sequence[Oid], bulk: int = 0) -> list[Oid] | None:
+        """None if the answer can be used; else those of `asked` that are not to be asked again, with the size made smaller.
+
+        `bulk`: the repetitions of a GETBULK.
+        """
+        if isinstance(answer, Reply) and answer.pdu.error_status == ErrorStatus.noError and answer.pdu.names:
+            return None
+        pdu = answer.pdu if isinstance(answer, Reply) else None
+        if pdu is not None and pdu.error_status not in (ErrorStatus.noError, ErrorStatus.tooBig) and not bulk:
+            blamed = pdu.error_index if 1 <= pdu.error_index <= len(asked) else 0
+            if blamed and pdu.error_status == ErrorStatus.noSuchName and self._v1:
+                last = subidentifiers(asked[blamed - 1])
+                return [name for name in asked if subidentifiers(name) >= last]  # the MIB ends before it
+            if blamed:
+                return [self._note(asked[blamed - 1], error_name(pdu.error_status))]
+        if bulk > 1:
+            self._room = max(1, min(self._room, bulk * len(asked)) // 2)
+            if pdu is None or pdu.error_status != ErrorStatus.tooBig:
+                self._bulk = False
+            return []
+        if bulk:
+            self._bulk = False
+        if len(asked) > 1:
+            self._names = max(1, len(asked) // (4 if pdu is None else 2))
+            return []
+        if bulk:
+            return []
+        why = "silence" if pdu is None else error_name(pdu.error_status) if pdu.error_status else "an empty answer"
+        return [self._note(asked[0], why)]
+
+    def _note(self, name: Oid, why: str) -> Oid:
+        self.unread[name] = why
+        return name
+
+
+def _before(name: Oid) -> Oid:
+    """The OID whose next one is `name`, which ends in .0, if there is one."""
+    return name[:-1]
