@@ -53,6 +53,21 @@ OWN_LABELS: Final = frozenset({"device", "ifIndex", "ifName", "instance", "job",
 _TRANSPORTS: Final = {"udp": "udp", "tcp": "tcp"}
 
 
+def site_id(address: str, port: int) -> str:
+    """The id of the device at this address."""
+    return str(uuid5(NAMESPACE, f"{address.casefold()}|{port}"))
+
+
+def sensor_id(address: str, port: int, oid: str) -> str:
+    """The id of its sensor with this OID, without a leading dot."""
+    return str(uuid5(NAMESPACE, f"{address.casefold()}|{port}|{oid}"))
+
+
+def interface_id(address: str, port: int, called: str | int) -> str:
+    """The id of its interface with this name, or index if it has no name of its own."""
+    return str(uuid5(NAMESPACE, f"{address.casefold()}|{port}|interface {called}"))
+
+
 class Named(Protocol):
     """The sets of credentials, by name."""
 
@@ -130,10 +145,9 @@ def read_device(section: Section, before: Inherited, credentials: Named) -> Site
         snmp = SnmpFields() if own.credentials is None else credentials(own.credentials)
     except InvalidConfig as error:
         raise section.mistake(where, str(error)) from None
-    identity = f"{address.casefold()}|{own.port}"
-    items = _Items(section, name, identity)
+    items = _Items(section, name, address, own.port)
     wire = {
-        "id": str(uuid5(NAMESPACE, identity)),
+        "id": site_id(address, own.port),
         "name": name,
         "ip_address": address,
         "snmp": {**snmp.wire, "port": own.port, "transport": own.transport},
@@ -148,10 +162,10 @@ def read_device(section: Section, before: Inherited, credentials: Named) -> Site
 class _Items:
     """The sensors and interfaces of one device."""
 
-    def __init__(self, section: Section, device: str, identity: str) -> None:
+    def __init__(self, section: Section, device: str, address: str, port: int) -> None:
         self._section = section
         self._device = device
-        self._identity = identity
+        self._at = address, port
         self.refused: list[Refused] = []
 
     def sensors(self) -> Iterator[dict[str, Any]]:
@@ -171,7 +185,7 @@ class _Items:
                     raise section.mistake("oid", f"oid is {oid[1]}, which an earlier sensor of the device has")
                 divisor = section.checked("divisor", _divisor)
                 made = {
-                    "id": str(uuid5(NAMESPACE, f"{self._identity}|{oid[1]}")),
+                    "id": sensor_id(*self._at, oid[1]),
                     "oid": oid[1],
                     "divisor": divisor,
                     "unit": section.text("unit"),
@@ -197,7 +211,7 @@ class _Items:
                 if key in seen:
                     raise Mistake(place_of(self._section.file, node), f"interface {item} is given twice: expected it once")
                 made = {
-                    "id": str(uuid5(NAMESPACE, f"{self._identity}|interface {name or index}")),
+                    "id": interface_id(*self._at, name or index),
                     "if_index": index,
                     "if_name": name,
                     "labels": labels,

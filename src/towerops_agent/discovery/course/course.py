@@ -1,0 +1,121 @@
+"""The course of one device's discovery: what to ask next, and what came of it.
+
+In three steps: what it says of itself; which MIBs and which profiles' probes are there; then all values and columns that those
+need, together, so that few requests do. Pure: a generator of requests that is sent the answers.
+"""
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import Final
+
+from towerops_agent.discovery.course import entities, neighbours, sensors, storage
+from towerops_agent.discovery.course import ports as interfaces
+from towerops_agent.discovery.course.asking import Gone, Questions
+from towerops_agent.discovery.course.findings import Discovery, FoundSensor, LeftOut, System
+from towerops_agent.discovery.course.matching import could_match, matching
+from towerops_agent.discovery.course.profile import Profile
+from towerops_agent.snmp.wire.ber import Oid, format_oid, parse_oid
+from towerops_agent.snmp.wire.exchange import Answer
+from towerops_agent.snmp.wire.message import Request, Version
+
+Course = Generator[Request, Answer, Discovery]
+
+SYS_DESCR: Final = parse_oid("1.3.6.1.2.1.1.1.0")
+SYS_OBJECT_ID: Final = parse_oid("1.3.6.1.2.1.1.2.0")
+SYS_UP_TIME: Final = parse_oid("1.3.6.1.2.1.1.3.0")
+SYS_NAME: Final = parse_oid("1.3.6.1.2.1.1.5.0")
+SYS_LOCATION: Final = parse_oid("1.3.6.1.2.1.1.6.0")
+SYSTEM: Final = (SYS_DESCR, SYS_OBJECT_ID, SYS_UP_TIME, SYS_NAME, SYS_LOCATION)
+
+MOST_LEFT_OUT: Final = 1000
+
+
+def discover(version: Version, profiles: Sequence[Profile]) -> Course:
+    """What the device is, and what can be polled of it. It has answered before, or the result is empty."""
+    return (yield from _Course(version, profiles).run())
+
+
+class _Course:
+    def __init__(self, version: Version, profiles: Sequence[Profile]) -> None:
+        self._questions = Questions(version)
+        self._profiles = profiles
+        self._used: list[Profile] = []
+        self._system = System()
+        self._there: list[Oid] = []
+        self._left_out: list[LeftOut] = []
+
+    def run(self) -> Course:
+        broken = ""
+        try:
+            yield from self._ask()
+        except Gone as gone:
+            broken = str(gone)
+        return self._result(broken)
+
+    def _ask(self) -> Generator[Request, Answer, None]:
+        questions = self._questions
+        yield from questions.ask_values(SYSTEM)
+        self._system = _system(questions)
+        candidates = could_match(self._profiles, self._system)
+        probes = [rule.probe for _, rule in candidates if rule.probe is not None]
+        yield from questions.ask_whether([*entities.TABLES, storage.HR_STORAGE, *neighbours.TABLES, *probes])
+        self._there = list(questions.present)
+        self._used = matching(candidates, self._there)
+        values, columns = [], [*interfaces.COLUMNS, *entities.columns_of(self._of(entities.TABLES))]
+        for profile in self._used:
+            values += [*profile.model, *sensors.values_of(profile)]
+            columns += sensors.columns_of(profile)
+        if storage.HR_STORAGE in self._there:
+            columns += storage.COLUMNS
+        columns += neighbours.columns_of(self._of(neighbours.TABLES))
+        yield from questions.ask_values(values)
+        yield from questions.ask_columns(columns)
+        yield from interfaces.ask_rest(questions)
+
+    def _of(self, tables: Iterable[Oid]) -> list[Oid]:
+        return [table for table in tables if table in self._there]
+
+    def _result(self, broken: str) -> Discovery:
+        questions = self._questions
+        found_ports, no_ports = interfaces.find_ports(questions)
+        names = {port.if_index: port.label for port in found_ports}
+        found = [each for profile in self._used for each in sensors.find_sensors(profile, questions, names)]
+        for table in self._of(entities.TABLES):
+            found += entities.find_entity_sensors(table, questions)
+        if storage.HR_STORAGE in self._there:
+            found += storage.find_storage(questions)
+        kept = sensors.apart(each for each in found if isinstance(each, FoundSensor))
+        left_out = [*no_ports, *(each for each in found if isinstance(each, LeftOut))]
+        left_out += [LeftOut(format_oid(oid), why) for oid, why in questions.unread.items()]
+        own = next((profile for profile in self._used if not profile.general), None)
+        return Discovery(
+            system=self._system,
+            vendor=own.vendor if own else "",
+            model=self._model(own),
+            profiles=tuple(profile.name for profile in self._used),
+            sensors=tuple(kept),
+            ports=tuple(found_ports),
+            left_out=tuple(left_out[:MOST_LEFT_OUT]),
+            neighbours=tuple(neighbours.find_neighbours(self._of(neighbours.TABLES), questions, names)),
+            requests=questions.requests,
+            broken=broken,
+        )
+
+    def _model(self, profile: Profile | None) -> str:
+        if profile is None:
+            return ""
+        for oid in profile.model:
+            if text := sensors.text_of(self._questions.values.get(oid, (0, None))[1]):
+                return text
+        match = profile.model_pattern.search(self._system.descr) if profile.model_pattern else None
+        return (match[1] or "").strip() if match else ""
+
+
+def _system(questions: Questions) -> System:
+    descr, object_id, uptime, name, location = (questions.values.get(oid, (0, None))[1] for oid in SYSTEM)
+    return System(
+        name=sensors.text_of(name),
+        descr=sensors.text_of(descr),
+        object_id=object_id if isinstance(object_id, bytes) else b"",
+        location=sensors.text_of(location),
+        uptime=uptime if isinstance(uptime, int) else None,
+    )

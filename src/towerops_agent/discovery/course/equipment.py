@@ -1,0 +1,43 @@
+"""What was discovered, as the contract's JSON: a device with its sensors and interfaces.
+
+Ids are those that the same device has in a site file, so that values go on if one becomes the other. Pure.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from towerops_agent.discovery.course.findings import Discovery, FoundPort, FoundSensor
+from towerops_agent.site.document.device import interface_id, sensor_id, site_id
+from towerops_agent.snmp.wire.ber import format_oid
+
+
+def equipment_of(found: Discovery, host: str, port: int, snmp: Mapping[str, Any], interval_s: int) -> dict[str, Any]:
+    """The device at `host`. `snmp`: the contract's object, with or without secrets."""
+    return {
+        "id": site_id(host, port),
+        "name": found.system.name or host,
+        "ip_address": host,
+        "snmp": dict(snmp),
+        "poll_interval_seconds": interval_s,
+        "sensors": [sensor_object(sensor, host, port) for sensor in found.sensors],
+        "interfaces": [port_object(each, host, port) for each in found.ports],
+    }
+
+
+def sensor_object(sensor: FoundSensor, host: str, port: int) -> dict[str, Any]:
+    """One sensor. The words of its states are in `metadata.states`, by their numbers."""
+    oid = format_oid(sensor.oid)
+    metadata: dict[str, Any] = {"descr": sensor.name, "source": sensor.source}
+    if sensor.states:
+        metadata["states"] = {str(number): word for number, word in sensor.states.items()}
+    made = {"id": sensor_id(host, port, oid), "type": sensor.type, "oid": oid, "divisor": sensor.divisor, "metadata": metadata}
+    return made | ({"unit": sensor.unit} if sensor.unit else {})
+
+
+def port_object(found: FoundPort, host: str, port: int) -> dict[str, Any]:
+    """One interface; without a name if another one has the same."""
+    made: dict[str, Any] = {"id": interface_id(host, port, found.name or found.if_index), "if_index": found.if_index}
+    if found.name:
+        made["if_name"] = found.name
+    metadata = {"alias": found.alias} if found.alias else {}
+    return made | ({"metadata": metadata} if metadata else {})

@@ -1,0 +1,84 @@
+"""The interfaces worth polling: Ethernet, radio, tunnel, link aggregation, and all others that carry traffic.
+
+ifTable and ifXTable -> ports, and those that are left out. Pure. Source: RFC 2863 §6, IANAifType-MIB.
+"""
+
+from collections import Counter
+from collections.abc import Generator
+from typing import Final
+
+from towerops_agent.config.document.fields import MAX_IF_INDEX
+from towerops_agent.discovery.course.asking import Index, Questions, Rows
+from towerops_agent.discovery.course.findings import FoundPort, LeftOut
+from towerops_agent.polling.course.evidence import folded, shown
+from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, NARROW_OCTETS, WIDE_OCTETS
+from towerops_agent.snmp.wire.ber import Oid, parse_oid
+from towerops_agent.snmp.wire.exchange import Answer
+from towerops_agent.snmp.wire.message import Request, Value
+
+IF_TYPE: Final = parse_oid("1.3.6.1.2.1.2.2.1.3")
+IF_ADMIN_STATUS: Final = parse_oid("1.3.6.1.2.1.2.2.1.7")
+IF_ALIAS: Final = parse_oid("1.3.6.1.2.1.31.1.1.1.18")
+WIDE: Final = WIDE_OCTETS[0]
+NARROW: Final = NARROW_OCTETS[0]
+
+COLUMNS: Final = (IF_DESCR, IF_TYPE, IF_ADMIN_STATUS, IF_NAME, IF_ALIAS, WIDE)
+
+LOOPBACK: Final = 24
+_DOWN: Final = 2
+_VIRTUAL: Final = ("veth", "ifb", "dummy", "docker", "null", "sit0", "gre0", "gretap0", "erspan0", "ip6tnl0", "tunl0", "teql0")
+
+
+def ask_rest(questions: Questions) -> Generator[Request, Answer, None]:
+    """Ask for the narrow octets, if a row has no wide ones."""
+    if set(questions.columns[IF_DESCR]) - set(questions.columns[WIDE]) or not questions.columns[IF_DESCR]:
+        yield from questions.ask_columns([NARROW])
+
+
+def find_ports(questions: Questions) -> tuple[list[FoundPort], list[LeftOut]]:
+    """The interfaces to poll, in the order of their index, and those that are not."""
+    columns = questions.columns
+    names, descrs = columns[IF_NAME], columns[IF_DESCR]
+    octets = set(columns[WIDE]) | set(columns.get(NARROW, ()))
+    indexes = sorted({index for index in (*descrs, *names, *octets) if len(index) == 1 and 1 <= index[0] <= MAX_IF_INDEX})
+    counts = [Counter(folded(_text(column, index)) for index in indexes) for column in (names, descrs)]
+    found, left_out = [], []
+    for index in indexes:
+        called = [
+            (text, count[folded(text)])
+            for column, count in zip((names, descrs), counts, strict=True)
+            if (text := _text(column, index))
+        ]
+        name = next((text for text, count in called if count == 1), "")
+        label = name or (called[0][0] if called else "")
+        why = _why_not(index, label, columns, octets)
+        if why:
+            left_out.append(LeftOut(f"interface {label or index[0]}", why))
+        else:
+            alias = _text(columns[IF_ALIAS], index)
+            found.append(FoundPort(index[0], name, label or f"interface {index[0]}", alias, _number(columns[IF_TYPE], index)))
+    return found, left_out
+
+
+def _why_not(index: Index, label: str, columns: dict[Oid, Rows], octets: set[Index]) -> str:
+    name = folded(label)
+    if _number(columns[IF_TYPE], index) == LOOPBACK or name == "lo":
+        return "loopback"
+    if _number(columns[IF_ADMIN_STATUS], index) == _DOWN:
+        return "administratively down"
+    if name.startswith("<"):
+        return "a session that comes and goes"
+    if name.startswith(_VIRTUAL):
+        return "virtual, within the device"
+    return "" if index in octets else "without octet counters"
+
+
+def _text(column: Rows, index: Index) -> str:
+    _, value = column.get(index, (0, None))
+    text = shown(value)
+    return text if text.isprintable() else ""
+
+
+def _number(column: Rows, index: Index) -> int:
+    value: Value = column.get(index, (0, None))[1]
+    return value if isinstance(value, int) else 0
