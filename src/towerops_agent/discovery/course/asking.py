@@ -36,7 +36,7 @@ Rows = dict[Index, tuple[int, Value]]
 Asking = Generator[Request, Answer, None]
 
 
-class Gone(Exception):
+class AskingEnded(Exception):
     """The device is not asked any more. The text says why."""
 
 
@@ -61,7 +61,7 @@ class Questions:
         self._lost = 0
 
     def ask_values(self, names: Iterable[Oid]) -> Asking:
-        """Ask for single values that end in .0, and keep those that are there. Raises Gone."""
+        """Ask for single values that end in .0, and keep those that are there. Raises AskingEnded."""
         left = [name for name in dict.fromkeys(names) if name not in self.values]
         while left:
             asked = left[: self._names]
@@ -80,7 +80,7 @@ class Questions:
             left = left[len(asked) :]
 
     def ask_whether(self, subtrees: Iterable[Oid]) -> Asking:
-        """Ask whether the device has anything below each of these; `present` has those. Raises Gone."""
+        """Ask whether the device has anything below each of these; `present` has those. Raises AskingEnded."""
         left = list(dict.fromkeys(subtrees))
         while left:
             asked = left[: self._names]
@@ -97,7 +97,7 @@ class Questions:
             left = left[len(asked) :]
 
     def ask_columns(self, columns: Iterable[Oid]) -> Asking:
-        """Read whole columns, and keep their rows. Raises Gone."""
+        """Read whole columns, and keep their rows. Raises AskingEnded."""
         reached: dict[Oid, Oid] = {}
         for column in columns:
             if column not in self.columns:
@@ -154,13 +154,13 @@ class Questions:
 
     def _ask(self, request: Request) -> Generator[Request, Answer, Answer]:
         if self.requests >= MOST_REQUESTS:
-            raise Gone(f"it was asked {MOST_REQUESTS} times, and there is more")
+            raise AskingEnded(f"it was asked {MOST_REQUESTS} times, and there is more")
         self.requests += 1
         answer = yield request
         if isinstance(answer, NoReply):
             self._lost += 1
             if self._lost >= MOST_LOST:
-                raise Gone(f"it stopped answering: {answer.reason} {answer.detail}".rstrip())
+                raise AskingEnded(f"it stopped answering: {answer.reason} {answer.detail}".rstrip())
         else:
             self._lost = 0
         return answer

@@ -9,8 +9,8 @@ from typing import Final
 
 from towerops_agent.discovery.course import entities, neighbours, sensors, storage
 from towerops_agent.discovery.course import ports as interfaces
-from towerops_agent.discovery.course.asking import Gone, Questions
-from towerops_agent.discovery.course.findings import Discovery, FoundSensor, LeftOut, System
+from towerops_agent.discovery.course.asking import AskingEnded, Questions
+from towerops_agent.discovery.course.findings import Discovery, FoundSensor, NotTaken, System
 from towerops_agent.discovery.course.matching import could_match, matching
 from towerops_agent.discovery.course.profile import Profile
 from towerops_agent.snmp.wire.ber import Oid, format_oid, parse_oid
@@ -31,23 +31,23 @@ MOST_LEFT_OUT: Final = 1000
 
 def discover(version: Version, profiles: Sequence[Profile]) -> Course:
     """What the device is, and what can be polled of it. It has answered before, or the result is empty."""
-    return (yield from _Course(version, profiles).run())
+    return (yield from _Discoverer(version, profiles).run())
 
 
-class _Course:
+class _Discoverer:
     def __init__(self, version: Version, profiles: Sequence[Profile]) -> None:
         self._questions = Questions(version)
         self._profiles = profiles
         self._used: list[Profile] = []
         self._system = System()
         self._there: list[Oid] = []
-        self._left_out: list[LeftOut] = []
+        self._left_out: list[NotTaken] = []
 
     def run(self) -> Course:
         broken = ""
         try:
             yield from self._ask()
-        except Gone as gone:
+        except AskingEnded as gone:
             broken = str(gone)
         return self._result(broken)
 
@@ -84,8 +84,8 @@ class _Course:
         if storage.HR_STORAGE in self._there:
             found += storage.find_storage(questions)
         kept = sensors.apart(each for each in found if isinstance(each, FoundSensor))
-        left_out = [*no_ports, *(each for each in found if isinstance(each, LeftOut))]
-        left_out += [LeftOut(format_oid(oid), why) for oid, why in questions.unread.items()]
+        left_out = [*no_ports, *(each for each in found if isinstance(each, NotTaken))]
+        left_out += [NotTaken(format_oid(oid), why) for oid, why in questions.unread.items()]
         own = next((profile for profile in self._used if not profile.general), None)
         return Discovery(
             system=self._system,

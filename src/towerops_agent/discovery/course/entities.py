@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from towerops_agent.discovery.course.asking import Questions
-from towerops_agent.discovery.course.findings import LeftOut
+from towerops_agent.discovery.course.findings import NotTaken
 from towerops_agent.discovery.course.profile import Column
 from towerops_agent.discovery.course.sensors import Found, label_at, sensor_or_not
 from towerops_agent.snmp.wire.ber import Oid, child, parse_oid
@@ -63,13 +63,13 @@ def find_entity_sensors(table: Oid, questions: Questions) -> Iterator[Found]:
         kind, scale, precision = (column.get(index, (0, None))[1] for column in (types, scales, precisions))
         status = statuses.get(index, (0, _OK))[1]
         if isinstance(status, int) and status in _STATUSES:
-            yield LeftOut(name, _STATUSES[status])
+            yield NotTaken(name, _STATUSES[status])
             continue
         if not isinstance(kind, int) or not isinstance(scale, int) or not isinstance(precision, int):
-            yield LeftOut(name, "the device does not say what it measures")
+            yield NotTaken(name, "the device does not say what it measures")
             continue
         if not (_YOCTO <= scale <= _YOTTA and -8 <= precision <= 9):
-            yield LeftOut(name, f"a scale of {scale} and a precision of {precision}, which RFC 3433 does not have")
+            yield NotTaken(name, f"a scale of {scale} and a precision of {precision}, which RFC 3433 does not have")
             continue
         unit = _UNITS.get(kind, "")
         quantity = _NAMES.get(unit, "")

@@ -47,7 +47,7 @@ class FoundPort:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class NotTaken:
     """Something that was found, and is not polled."""
 
     what: str
@@ -78,7 +78,7 @@ class Discovery:
     profiles: tuple[str, ...] = ()
     sensors: tuple[FoundSensor, ...] = ()
     ports: tuple[FoundPort, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[NotTaken, ...] = ()
     neighbours: tuple[Neighbour, ...] = field(default=())
     requests: int = 0
     broken: str = ""

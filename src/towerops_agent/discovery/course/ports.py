@@ -9,7 +9,7 @@ from typing import Final
 
 from towerops_agent.config.document.fields import MAX_IF_INDEX
 from towerops_agent.discovery.course.asking import Index, Questions, Rows
-from towerops_agent.discovery.course.findings import FoundPort, LeftOut
+from towerops_agent.discovery.course.findings import FoundPort, NotTaken
 from towerops_agent.polling.course.evidence import folded, shown
 from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, NARROW_OCTETS, WIDE_OCTETS
 from towerops_agent.snmp.wire.ber import Oid, parse_oid
@@ -35,7 +35,7 @@ def ask_rest(questions: Questions) -> Generator[Request, Answer, None]:
         yield from questions.ask_columns([NARROW])
 
 
-def find_ports(questions: Questions) -> tuple[list[FoundPort], list[LeftOut]]:
+def find_ports(questions: Questions) -> tuple[list[FoundPort], list[NotTaken]]:
     """The interfaces to poll, in the order of their index, and those that are not."""
     columns = questions.columns
     names, descrs = columns[IF_NAME], columns[IF_DESCR]
@@ -53,7 +53,7 @@ def find_ports(questions: Questions) -> tuple[list[FoundPort], list[LeftOut]]:
         label = name or (called[0][0] if called else "")
         why = _why_not(index, label, columns, octets)
         if why:
-            left_out.append(LeftOut(f"interface {label or index[0]}", why))
+            left_out.append(NotTaken(f"interface {label or index[0]}", why))
         else:
             alias = _text(columns[IF_ALIAS], index)
             found.append(FoundPort(index[0], name, label or f"interface {index[0]}", alias, _number(columns[IF_TYPE], index)))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from towerops_agent.discovery.course.asking import Index, Questions, Rows
-from towerops_agent.discovery.course.findings import FoundSensor, LeftOut
+from towerops_agent.discovery.course.findings import FoundSensor, NotTaken
 from towerops_agent.discovery.course.profile import Column, Profile
 from towerops_agent.polling.course.evidence import shown
 from towerops_agent.polling.course.interpret import number
@@ -34,7 +34,7 @@ _TYPES: Final = {
 
 _MAC_OCTETS: Final = 6
 
-Found = FoundSensor | LeftOut
+Found = FoundSensor | NotTaken
 
 
 def values_of(profile: Profile) -> list[Oid]:
@@ -118,9 +118,9 @@ def sensor_or_not(oid: Oid, tag: int, value: Value, column: Column, name: str, s
     """The sensor, or why it is not one."""
     raw = number(tag, value)
     if isinstance(raw, Reason):
-        return LeftOut(name, f"{raw.text}")
+        return NotTaken(name, f"{raw.text}")
     if raw in column.skip:
-        return LeftOut(name, f"{raw:g} means that there is nothing")
+        return NotTaken(name, f"{raw:g} means that there is nothing")
     kind = column.type or ("state" if column.states else _TYPES.get(column.unit.casefold(), "count"))
     return FoundSensor(oid, name, kind, column.unit, column.divisor, raw, source, column.states)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from towerops_agent.discovery.course.asking import Questions
-from towerops_agent.discovery.course.findings import LeftOut
+from towerops_agent.discovery.course.findings import NotTaken
 from towerops_agent.discovery.course.profile import Column
 from towerops_agent.discovery.course.sensors import Found, label_at, sensor_or_not
 from towerops_agent.snmp.wire.ber import Oid, child, parse_oid
@@ -24,7 +24,7 @@ def find_storage(questions: Questions) -> Iterator[Found]:
         units = columns[_UNITS].get(index, (0, None))[1]
         size = columns[_SIZE][index][1]
         if not isinstance(units, int) or units <= 0 or not isinstance(size, int) or size <= 0:
-            yield LeftOut(name, "without a size")
+            yield NotTaken(name, "without a size")
             continue
         for column, what in ((_USED, "used"), (_SIZE, "size")):
             if index in columns[column]:
