@@ -100,8 +100,11 @@ async def measure() -> tuple[list[str], list[str]]:
     from towerops_lab.simulator.server import serve
 
     rows: list[Any] = [(parse_oid("1.3.6.1.2.1.1.3.0"), ber.TIME_TICKS, 4711)]
+    rows += [(parse_oid(name), ber.OCTET_STRING, b"eth0") for name in ("1.3.6.1.2.1.2.2.1.2.1", "1.3.6.1.2.1.31.1.1.1.1.1")]
+    rows += [(parse_oid("1.3.6.1.2.1.31.1.5.0"), ber.TIME_TICKS, 0)]
     rows += [(parse_oid(f"1.3.6.1.2.1.31.1.1.1.{column}.1"), ber.COUNTER64, 1 << 40) for column in (6, 10)]
     rows += [(parse_oid(f"1.3.6.1.2.1.2.2.1.{column}.1"), ber.COUNTER32, 7) for column in (13, 14, 19, 20)]
+    rows += [(parse_oid("1.3.6.1.2.1.2.2.1.8.1"), ber.INTEGER, 1)]
     with tempfile.TemporaryDirectory() as folder:
         async with serve(SimulatedDevice(table(rows))) as port:
             sandbox = Sandbox(configuration(port), "token-of-the-path")

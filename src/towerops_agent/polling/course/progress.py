@@ -9,12 +9,13 @@ Pure: reading.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest
 from collections import deque
 from collections.abc import Sequence
 
-from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, Ask, Plan
+from towerops_agent.polling.course.plan import SYS_UP_TIME, Ask, Plan
 from towerops_agent.polling.course.stepping import Steps, as_get, as_next
-from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE, Traits
+from towerops_agent.polling.course.traits import UNKNOWN, Traits
+from towerops_agent.polling.course.widths import Narrow, learned
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import Oid, child
+from towerops_agent.snmp.wire.ber import Oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, Request, error_name
 
@@ -53,7 +54,7 @@ class PollProgress:
         self._probing: Ask | None = None
         self._suspect: Ask | None = None  # the request during which the device fell silent
         self._fallen_back = not plan.if_indexes
-        self._narrow: dict[int, tuple[int, ...]] = {}  # by interface, the columns of the narrow counters asked as well
+        self._narrow: Narrow | None = None  # the narrow counters asked as well
         self._blamed: set[int] = set()  # columns that an error-index named, asked one by one to verify it
         self._doubted: tuple[int, ...] = ()  # columns that were said to be absent, while the first of them is asked by itself
         self._unheard: set[int] = set()  # columns of requests that were met with silence
@@ -62,7 +63,8 @@ class PollProgress:
         self._is_baffled = False  # whether a request of several was refused without a true index
         self._shrunk = False
         self._plain: Ask | None = None  # the request that was sent as a GETNEXT
-        self._steps: Steps | None = None  # what GET did not give asked by GETNEXT, once all else is answered
+        self._steps: Steps | None = None  # what GET did not give asked by GETNEXT
+        self._has_stepped = False
         self._step: Ask | None = None
         self._asks_get: Ask | None = None  # the question whether a device that answered a GETNEXT answers no GET
         if not traits.answers:
@@ -86,13 +88,7 @@ class PollProgress:
         if not self._queue and not self._fallen_back:
             self._fall_back()
         if not self._queue:
-            if self._steps is None:
-                self._steps = Steps(self._traits)
-                if self.heard:
-                    sensors = dict.fromkeys((0, *self.slots[: self.plan.sensor_count]))
-                    self._steps.begin(sensors, self.names, self.tags, self.failures)
-            self._step = self._steps.next()
-            return self._step
+            return self._next_step()
         ask = self._queue.popleft()
         while self._traits.apart and self._put_apart(ask):
             ask = self._queue.popleft()
@@ -101,6 +97,17 @@ class PollProgress:
             self._queue.extendleft(reversed(rest))
             return first
         return ask
+
+    def _next_step(self) -> Ask | None:
+        """What GET did not give asked by GETNEXT, once all else is answered."""
+        if not self._has_stepped:
+            self._has_stepped = True
+            if self.heard and (self.failures or not ber.ABSENT.isdisjoint(self.tags)):
+                self._steps = Steps(self._traits)
+                sensors = dict.fromkeys((0, *self.slots[: self.plan.sensor_count]))
+                self._steps.begin(sensors, self.names, self.tags, self.failures)
+        self._step = None if self._steps is None else self._steps.next()
+        return self._step
 
     @property
     def has_uptime(self) -> bool:
@@ -147,8 +154,8 @@ class PollProgress:
     def stop(self, reason: str) -> None:
         """End the poll: all unanswered columns fail for `reason`."""
         self._queue.clear()
-        self._fallen_back = True
-        self._steps = Steps(self._traits)
+        self._fallen_back = self._has_stepped = True
+        self._steps = None
         if self.heard or self._traits.borne:
             suspects = self._suspect.columns if self._suspect is not None else self._unheard
             fell_silent = () if self._traits.is_paced else suspects  # else they only came too soon
@@ -174,7 +181,7 @@ class PollProgress:
         if self.heard and not self._shrunk:
             self._traits.grow()
         if UNKNOWN in self._traits.widths and self.plan.if_indexes:
-            self._learn_widths()
+            self._traits.widths = learned(self.plan, self._traits.widths, self.slots, self.tags, self.values)
 
     # Silence
 
@@ -381,31 +388,14 @@ class PollProgress:
     def _fail(self, column: int, reason: str) -> None:
         self.failures[column] = reason
 
-    # Wide counters that the device may lack
-
     def _fall_back(self) -> None:
         """Once all else is answered: ask the narrow octet counters if the wide ones are of no use, or stand at 0."""
         self._fallen_back = True
         if UNKNOWN not in self._traits.widths:
             return
-        names = list(self.names)
-        position = {name: column for column, name in enumerate(names)}
-        for i, if_index in enumerate(self.plan.if_indexes):
-            wide = self._octet_columns(i)
-            if UNKNOWN not in self._traits.widths[2 * i : 2 * i + 2]:
-                continue
-            if all(self._counts(column) and self.values[column] for column in wide):
-                continue
-            narrow = []
-            for direction in (0, 1):
-                name = child(NARROW_OCTETS[direction], if_index)
-                if name not in position:
-                    position[name] = len(names)
-                    names.append(name)
-                narrow.append(position[name])
-            self._narrow[i] = tuple(narrow)
-        extra = range(len(self.names), len(names))
-        self.names = names
+        self._narrow = Narrow(self.plan, self._traits.widths, self.names, self.tags, self.values)
+        extra = range(len(self.names), len(self._narrow.names))
+        self.names = self._narrow.names
         self.tags.extend(bytes(len(extra)))
         self.values.extend([None] * len(extra))
         self.received_us.extend([0] * len(extra))
@@ -414,57 +404,8 @@ class PollProgress:
 
     def settle(self) -> None:
         """Have the narrow counters of an interface stand in for its wide ones, if these are of no use and those are."""
-        if not self._narrow:
-            return
-        slots = list(self.slots)
-        for i, narrow in self._narrow.items():
-            pairs = list(zip(self._octet_columns(i), narrow, strict=True))
-            if not any(self._is_useless(*pair) for pair in pairs):
-                continue
-            for direction, (_, column) in enumerate(pairs):
-                slot = self.plan.interface_slots(i)[direction]
-                if self._counts(column) and self._traits.widths[2 * i + direction] == UNKNOWN:
-                    slots[slot] = column
-        if slots != list(self.slots):
-            self.slots = slots
-
-    def _is_useless(self, wide: int, narrow: int) -> bool:
-        """Whether the narrow counter counts, and the wide one does not: it can't be read, or it stands at 0."""
-        return self._counts(narrow) and (not self._counts(wide) or (self.values[wide] == 0 and self.values[narrow] != 0))
-
-    def _octet_columns(self, interface: int) -> tuple[int, int]:
-        """The columns in which the plan has the octets of an interface, in and out."""
-        first = self.plan.interface_slots(interface).start
-        return self.plan.slots[first], self.plan.slots[first + 1]
-
-    def _learn_widths(self) -> None:
-        """A width is learned from a counter that was read; an absent interface shows no width.
-
-        Nor does a wide counter at 0, as those of some devices stand there for good; unless all that have counted are wide.
-        """
-        widths = bytearray(self._traits.widths)
-        idle = []
-        for i, width in enumerate(widths):
-            interface, direction = divmod(i, 2)
-            if width != UNKNOWN:
-                continue
-            planned = self._octet_columns(interface)[direction]
-            column = self.slots[self.plan.interface_slots(interface)[direction]]
-            if column == planned and self.values[column] == 0:
-                idle.append(i)
-            elif self._counts(column):
-                widths[i] = WIDE if column == planned else NARROW
-        if WIDE in widths and NARROW not in widths:
-            for i in idle:
-                widths[i] = WIDE
-        self._traits.widths = bytes(widths)
-
-    def _counts(self, column: int) -> bool:
-        value = self.values[column]
-        if isinstance(value, bytes) and self.tags[column] == ber.OPAQUE:
-            wrapped = ber.opaque_number(value)
-            value = wrapped[1] if wrapped is not None and isinstance(wrapped[1], int) else None
-        return isinstance(value, int) and 0 <= value < 1 << 64
+        if self._narrow is not None:
+            self.slots = self._narrow.stand_in(self.slots, self.tags, self.values)
 
     def _ask(self, columns: Sequence[int], again: bool = False) -> Ask:
         return Ask(Request(tuple(self.names[column] for column in columns)), tuple(columns), again)

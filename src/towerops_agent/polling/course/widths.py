@@ -1,0 +1,95 @@
+"""Which octet counters of an interface count: those of 64 bits, or those of 32 on a device that lacks the others.
+
+If the width is not known yet, the wide counters are asked first, and once all else is answered the narrow ones as well, unless
+the wide ones have counted. The width that a poll shows is kept from then on (`Traits.widths`).
+Called by progress.py. Pure. Source: RFC 2863 §3.1.6.
+"""
+
+from collections.abc import Sequence
+
+from towerops_agent.polling.course.plan import NARROW_OCTETS, Plan
+from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, child
+from towerops_agent.snmp.wire.message import Value
+
+
+class Narrow:
+    """The narrow counters of one poll that are asked beside the wide ones. `names`: of all columns of the poll, with theirs."""
+
+    def __init__(self, plan: Plan, widths: bytes, names: Sequence[Oid], tags: bytearray, values: Sequence[Value]) -> None:
+        """`widths`: the learned ones. `names`, `tags`, `values`: of the poll's columns, once the plan is answered."""
+        self.names = list(names)
+        self._plan = plan
+        self._widths = widths
+        self._columns: dict[int, tuple[int, ...]] = {}  # by interface
+        position = {name: column for column, name in enumerate(names)}
+        for i, if_index in enumerate(plan.if_indexes):
+            if UNKNOWN not in widths[2 * i : 2 * i + 2]:
+                continue
+            if all(_counts(tags[column], values[column]) and values[column] for column in _octet_columns(plan, i)):
+                continue
+            narrow = []
+            for direction in (0, 1):
+                name = child(NARROW_OCTETS[direction], if_index)
+                if name not in position:
+                    position[name] = len(self.names)
+                    self.names.append(name)
+                narrow.append(position[name])
+            self._columns[i] = tuple(narrow)
+
+    def stand_in(self, slots: Sequence[int], tags: bytearray, values: Sequence[Value]) -> Sequence[int]:
+        """The slots, with the narrow counters of an interface in place of its wide ones if these are of no use and those are."""
+        changed = list(slots)
+        for i, narrow in self._columns.items():
+            pairs = list(zip(_octet_columns(self._plan, i), narrow, strict=True))
+            if not any(_is_useless(wide, other, tags, values) for wide, other in pairs):
+                continue
+            for direction, (_, column) in enumerate(pairs):
+                slot = self._plan.interface_slots(i)[direction]
+                if _counts(tags[column], values[column]) and self._widths[2 * i + direction] == UNKNOWN:
+                    changed[slot] = column
+        return slots if changed == list(slots) else changed
+
+
+def learned(plan: Plan, before: bytes, slots: Sequence[int], tags: bytearray, values: Sequence[Value]) -> bytes:
+    """The widths after a poll. A width is learned from a counter that was read; an absent interface shows no width.
+
+    Nor does a wide counter at 0, as those of some devices stand there for good; unless all that have counted are wide.
+    """
+    widths = bytearray(before)
+    idle = []
+    for i, width in enumerate(before):
+        interface, direction = divmod(i, 2)
+        if width != UNKNOWN:
+            continue
+        planned = _octet_columns(plan, interface)[direction]
+        column = slots[plan.interface_slots(interface)[direction]]
+        if column == planned and values[column] == 0:
+            idle.append(i)
+        elif _counts(tags[column], values[column]):
+            widths[i] = WIDE if column == planned else NARROW
+    if WIDE in widths and NARROW not in widths:
+        for i in idle:
+            widths[i] = WIDE
+    return bytes(widths)
+
+
+def _is_useless(wide: int, narrow: int, tags: bytearray, values: Sequence[Value]) -> bool:
+    """Whether the narrow counter counts, and the wide one does not: it can't be read, or it stands at 0."""
+    if not _counts(tags[narrow], values[narrow]):
+        return False
+    return not _counts(tags[wide], values[wide]) or (values[wide] == 0 and values[narrow] != 0)
+
+
+def _octet_columns(plan: Plan, interface: int) -> tuple[int, int]:
+    """The columns in which the plan has the octets of an interface, in and out."""
+    first = plan.interface_slots(interface).start
+    return plan.slots[first], plan.slots[first + 1]
+
+
+def _counts(tag: int, value: Value) -> bool:
+    if isinstance(value, bytes) and tag == ber.OPAQUE:
+        wrapped = ber.opaque_number(value)
+        value = wrapped[1] if wrapped is not None and isinstance(wrapped[1], int) else None
+    return isinstance(value, int) and 0 <= value < 1 << 64
