@@ -73,7 +73,7 @@ class Agent:
             self.counters,
             clock_us=_wall_us,
             max_octets=settings.buffer_max_mb << 20,
-            commit_window_s=settings.buffer_commit_s,
+            commit_window_s=settings.commit_window_s,
         )
         self._snmp = SnmpClient(self.counters, name_of=self._name_at)
         self._planner = Planner()

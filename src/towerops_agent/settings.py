@@ -36,6 +36,7 @@ _SWITCHES: Final = {
 _REFRESH_S: Final = (5, 86_400)
 _BUFFER_MB: Final = (16, 1_048_576)
 _COMMIT_S: Final = (0, 60)
+_COMMIT_IN_GROUP_S: Final = 1
 
 _URLS: Final = ("api_url", "group_nats_urls")
 """Settings in which people write passwords, though none belongs there."""
@@ -72,6 +73,14 @@ class Settings:
     group_member: str = ""
     group_weight: float = 1.0
     group_credentials_file: Path | None = None
+
+    @property
+    def commit_window_s(self) -> int:
+        """How long polls are gathered until they are on the disk.
+
+        In a group at most a second: a member that is killed has lost them, and the others only find out when it is silent.
+        """
+        return min(self.buffer_commit_s, _COMMIT_IN_GROUP_S) if self.group_nats_urls else self.buffer_commit_s
 
 
 class _Unfit(Exception):
@@ -271,7 +280,8 @@ SETTINGS: tuple[Setting, ...] = (
         variable="BUFFER_COMMIT_SECONDS",
         flag="--buffer-commit-seconds",
         default="5",
-        help="Seconds until a poll is on the disk, 0 to 60: more spare a flash card, and a kill costs as many seconds of polls.",
+        help="Seconds until a poll is on the disk, 0 to 60: more spare a flash card, and a kill costs as many seconds of polls. "
+        "In a group at most 1.",
         bounds=_COMMIT_S,
         parse=_whole("seconds", _COMMIT_S),
     ),

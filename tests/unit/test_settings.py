@@ -355,6 +355,15 @@ def test_the_servers_of_a_group(text, wanted):
     assert settings.group_credentials_file is None
 
 
+@pytest.mark.parametrize(
+    ("given", "single", "in_group"),
+    [({}, 5, 1), ({"BUFFER_COMMIT_SECONDS": "30"}, 30, 1), ({"BUFFER_COMMIT_SECONDS": "0"}, 0, 0)],
+)
+def test_polls_are_on_the_disk_within_a_second_in_a_group(given, single, in_group):
+    assert read_settings(GIVEN | given, {}).commit_window_s == single
+    assert read_settings(GIVEN | given | {"GROUP_NATS_URLS": "nats://box-1"}, {}).commit_window_s == in_group
+
+
 def test_without_servers_there_is_no_group():
     assert read_settings(GIVEN, {}).group_nats_urls == ()
 

@@ -184,6 +184,25 @@ def test_devices_of_a_killed_member_go_on_within_the_bound():
     assert play(scene).count("member of the group is lost, its devices are taken over") == 2
 
 
+@pytest.mark.parametrize("after_s", [0.0, 1.2, 2.2])
+def test_polls_that_a_killed_member_had_not_stored_yet_are_made_again_within_the_bound(after_s: float):
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        while site.polls[-1][2] != "b":  # noqa: ASYNC110  # virtual time
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(after_s)
+        await site.members["b"].kill()
+        since = now() - INTERVAL_S - 5
+        kept = [(at, key, by) for at, key, by in site.polls if by != "b" or at < now() - after_s - 0.2]
+        assert len(kept) < len(site.polls)
+        site.polls[:] = kept
+        await asyncio.sleep(200)
+        assert site.longest_gap(since) <= INTERVAL_S + 11 + DEVICES / 200 + after_s
+
+    play(scene)
+
+
 def test_a_device_keeps_its_times_whoever_polls_it():
     async def scene(site: Site) -> None:
         await site.start("a", "b")

@@ -17,8 +17,8 @@ from towerops_agent.group.course.wire import Beat, Presence
 
 BEAT_EACH_S: Final = 1.0
 
-SILENCE_S: Final = 10.0
-"""Ten beats: a loaded machine, a restart of the engine's server and a slow link last less."""
+SILENCE_S: Final = 9.0
+"""Nine beats: a loaded machine, a restart of the engine's server and a slow link last less."""
 
 ECHO_WITHIN_S: Final = 2.5
 """For how long a member's own beats may be missing until the engine counts as away: two beats and some time on the way."""

@@ -98,7 +98,7 @@ def test_a_member_that_listens_polls_nothing_yet():
 def test_a_silent_member_is_lost():
     life = joined("a", "b")
     del life.peers["a"]
-    assert kinds(life.pass_by(10)) == []
+    assert kinds(life.pass_by(9)) == []
     (event,) = life.pass_by(1)
     assert isinstance(event, Lost)
     assert event.member.name == "a"
