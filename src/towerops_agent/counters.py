@@ -22,6 +22,9 @@ class Count(StrEnum):
     SNMP_ENGINES = (
         "snmp_engine_changes"  # v3: discovered, restarted, replaced, boots_reset, as snmp/wire/usm_engine.py names them
     )
+    PINGS = "pings"  # echoes sent, once their round has ended: answered, lost
+    PINGS_UNSENT = "pings_unsent"  # by reason: an Unsent
+    PINGS_DISCARDED = "ping_replies_discarded"  # by reason: a Stray
     CONFIG_FETCHES = "config_fetches"  # updated, unchanged, failed
     CONFIG_REFUSED = "config_items_refused"  # equipment, sensor, interface
     METRICS_DELIVERED = "metrics_delivered"

@@ -1,8 +1,9 @@
 """Why something is missing: each reason once, with all that any part of the agent knows about it.
 
-Four enums, by what is missing, as a `late` datagram is something else than a `late` poll: a Reason for a reading or a device's
-answer, a Discard for a datagram, a Skip for a poll, a Loss for metrics. A member is its word (a StrEnum): so it stands in
-counters, logs, `status --json` and what the API receives, and a word never changes.
+Six enums, by what is missing, as a `late` datagram is something else than a `late` poll: a Reason for a reading or a device's
+answer, a Discard for a datagram, a Skip for a poll, a Loss for metrics, an Unsent for a ping, a Stray for an echo reply.
+A member is its word (a StrEnum): so it stands in counters, logs, `status --json` and what the API receives, and a word never
+changes.
 Pure. The tables of docs/operations.md are held to these by a test.
 """
 
@@ -225,6 +226,37 @@ class Skip(_Word):
     LATE = "late", Fault.AGENT, "more than 10 s late", "the machine is too slow for its devices, or was suspended"
     STILL_RUNNING = "still_running", Fault.DEVICE, "the poll before had not ended", _SLOW_HINT
     MANY_SLOW = "many_slow", Fault.DEVICE, "1,000 other devices that take over 5 s were under way", _SLOW_HINT
+
+
+class Unsent(_Word):
+    """Why a ping was not sent. It is never one that was lost."""
+
+    NO_PERMISSION = (
+        *("no_permission", Fault.AGENT, "the agent may not send pings"),
+        "add its group to net.ipv4.ping_group_range, or give it CAP_NET_RAW (docs/ping.md)",
+    )
+    NO_ROUTE = "no_route", Fault.NETWORK, "this machine has no route to the device", _ROUTE_HINT
+    FORBIDDEN = "forbidden", Fault.AGENT, "a firewall of this machine forbids it", "allow ICMP echo requests to go out"
+    UNRESOLVED = "unresolved", Fault.CONFIGURATION, "the device's name was not found", "correct its name, or look at DNS"
+    NO_BUFFERS = (
+        "no_buffers",
+        Fault.AGENT,
+        "this machine's network queue was full",
+        "less traffic at once, or a longer txqueuelen",
+    )
+    LATE = "late", Fault.AGENT, "its time had passed", "the machine is too slow for its devices, or was suspended"
+    OS_ERROR = "os_error", Fault.AGENT, "an error of the system without a name here", "the log has the system's message"
+
+
+class Stray(_Word):
+    """Why an echo reply counts for nothing."""
+
+    LATE = "late", Fault.NETWORK, "its round had ended, and it was lost by then: the link is slow", _SLOW_HINT
+    DOUBLE = "double", Fault.NETWORK, "the same echo had come back before: the link doubles packets"
+    FOREIGN_PEER = "foreign_peer", Fault.DEVICE, "from another address than the one that was pinged"
+    FORGED = "forged", Fault.NETWORK, "not the octets that were sent: damaged on its way, or made up by somebody"
+    MALFORMED = "malformed", Fault.DEVICE, "too short, or not an echo reply"
+    OS_ERROR = "os_error", Fault.NETWORK, "an error of the system in place of a reply"
 
 
 class Loss(_Word):

@@ -8,11 +8,18 @@ import pytest
 from support.markdown import ROOT, code, read, rows, sections
 from support.source import constants, modules
 from towerops_agent.counters import Count
-from towerops_agent.reasons import Discard, Loss, Reason, Skip
+from towerops_agent.reasons import Discard, Loss, Reason, Skip, Stray, Unsent
 
 SECTIONS = sections(read("docs/operations.md"))
 TABLE = {code(cells[0])[0]: cells for cells in rows(SECTIONS["Counters"])}
-KINDS = {"Of a reading or a device": Reason, "Of a datagram": Discard, "Of a poll": Skip, "Of metrics": Loss}
+KINDS = {
+    "Of a reading or a device": Reason,
+    "Of a datagram": Discard,
+    "Of a poll": Skip,
+    "Of a ping": Unsent,
+    "Of an echo reply": Stray,
+    "Of metrics": Loss,
+}
 ENUMS = {enum.__name__: enum for enum in KINDS.values()}
 
 

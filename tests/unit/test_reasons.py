@@ -18,13 +18,15 @@ from towerops_agent.reasons import (
     Loss,
     Reason,
     Skip,
+    Stray,
+    Unsent,
     code_of,
     reason_of,
     word_of,
 )
 from towerops_agent.snmp.wire.message import ErrorStatus
 
-ALL = list(chain(Reason, Discard, Skip, Loss))
+ALL = list(chain(Reason, Discard, Skip, Loss, Unsent, Stray))
 
 OF_ANOTHER_MEANING = {
     ("buffer/database.py", "refused"),  # a table's name

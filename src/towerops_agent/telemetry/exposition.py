@@ -83,6 +83,9 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.SNMP_REQUESTS: Counted("SNMP requests sent, by kind.", "kind", ("sent", "retried")),
     Count.SNMP_DISCARDED: Counted("Datagrams that did not answer a request, and failures to send one.", "reason"),
     Count.SNMP_ENGINES: Counted("Changes of the SNMPv3 engines of devices.", "kind"),
+    Count.PINGS: Counted("Pings whose round has ended.", "result"),
+    Count.PINGS_UNSENT: Counted("Pings that were not sent: they do not count as lost.", "reason"),
+    Count.PINGS_DISCARDED: Counted("Echo replies that count for nothing.", "reason"),
     Count.CONFIG_FETCHES: Counted("Fetches of the configuration.", "result", ("updated", "unchanged", "failed")),
     Count.CONFIG_REFUSED: Counted(
         "Items that were refused, in each applied configuration.", "kind", ("config", "equipment", "sensor", "interface")

@@ -1,0 +1,1 @@
+"""ICMP echo: whether a device answers ping, and how well. Knows no equipment and no metric."""

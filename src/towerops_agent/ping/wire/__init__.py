@@ -1,0 +1,1 @@
+"""Echo messages as octets, and which of them come back. Pure."""
