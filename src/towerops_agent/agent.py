@@ -26,9 +26,9 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import Poller
-from towerops_agent.scheduling.dating import Dating
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.scheduling.roster import Roster
+from towerops_agent.scheduling.timetable import Dating
 from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.exchange import Peer

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.model import Poll
-from towerops_agent.scheduling.dating import KNOWN_FROM_US, MOST_HELD, Dating
+from towerops_agent.scheduling.timetable import KNOWN_FROM_US, MOST_HELD, Dating
 
 NOW_US = 1_800_000_000_000_000
 SECOND_US = 1_000_000

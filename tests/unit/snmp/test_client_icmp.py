@@ -14,7 +14,6 @@ from support.skips import NO_IPV6
 from towerops_agent.counters import Count
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp import client as snmp_client
-from towerops_agent.snmp import icmp
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_lab.simulator.server import serve
 
@@ -72,7 +71,8 @@ async def test_no_other_device_suffers_from_closed_ports():
 
 async def test_a_device_whose_port_opens_between_two_attempts_is_read(monkeypatch):
     peer, refused = closed_port(), asyncio.Event()
-    monkeypatch.setattr(snmp_client, "read_errors", lambda sock: refused.set() or icmp.read_errors(sock))
+    read_errors = snmp_client.read_errors
+    monkeypatch.setattr(snmp_client, "read_errors", lambda sock: refused.set() or read_errors(sock))
     async with asking.open_client() as (client, _):
         asked = asyncio.create_task(ask(client, peer, (0.2, 5.0)))
         await refused.wait()
@@ -122,21 +122,21 @@ V4, V6 = (socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)
     ],
 )
 def test_each_error_says_why_the_device_can_not_be_reached(entry, name, reason, words):
-    ((peer, called, meaning),) = icmp.read_errors(Queue(entry))
+    ((peer, called, meaning),) = snmp_client.read_errors(Queue(entry))
     assert (peer, called) == (("192.0.2.1", 161), name)
     assert meaning[0] is reason
     assert words in meaning[1]
 
 
 def test_an_error_about_the_size_of_a_datagram_says_nothing_of_the_device():
-    assert icmp.read_errors(Queue((*V4, errno.EMSGSIZE, 2, 3, 4))) == [(("192.0.2.1", 161), "EMSGSIZE", None)]
+    assert snmp_client.read_errors(Queue((*V4, errno.EMSGSIZE, 2, 3, 4))) == [(("192.0.2.1", 161), "EMSGSIZE", None)]
 
 
 def test_other_ancillary_data_says_nothing():
-    assert icmp.read_errors(Queue((socket.IPPROTO_IP, 8, errno.ECONNREFUSED, 2, 3, 3))) == []
+    assert snmp_client.read_errors(Queue((socket.IPPROTO_IP, 8, errno.ECONNREFUSED, 2, 3, 3))) == []
 
 
 def test_a_long_queue_is_read_in_parts():
     entries = [(*V4, errno.ECONNREFUSED, 2, 3, 3)] * 100
     queue = Queue(*entries)
-    assert [len(icmp.read_errors(queue)) for _ in range(3)] == [64, 36, 0]
+    assert [len(snmp_client.read_errors(queue)) for _ in range(3)] == [64, 36, 0]
