@@ -2,8 +2,9 @@
 """Print through how many modules of the agent one reading passes, and which: `.venv/bin/python tools/reading_path.py`.
 
 A sandbox and one simulated device, on loopback; beside them `towerops-agent run --once` as a process, with a profiler hook in
-each of its threads. A module counts if one of its functions is called, other than while modules are imported. Two counts: of the
-whole run (settings, log, database, configuration and stop among it), and of what is called once polling has begun.
+each of its threads. A module counts if one of its functions is called, other than while modules are imported. Three counts: of
+the whole run (settings, log, database, configuration and stop among it); of what is called from the moment polling begins until
+the batch is acknowledged in the database; and of that with the stop that follows, in which traits and a snapshot are kept.
 """
 
 import asyncio
@@ -22,23 +23,30 @@ FUNCTION = 1
 """The flag of code that is a function's, not a module's or a class's (inspect.CO_OPTIMIZED)."""
 
 
-POLLING_BEGINS = "Fleet.poll_all_once"
+POLLING_BEGINS, DELIVERED = "Fleet.poll_all_once", "Store.acknowledge"
 
 
 class Passed:
-    """The modules that were passed so far, in any thread: of the whole run, and since polling began."""
+    """The modules that were passed so far, in any thread: of the whole run, until the batch was acknowledged, and since then."""
 
     def __init__(self) -> None:
         self.run: set[str] = set()
         self.reading: set[str] = set()
-        self._polling = False
+        self.stop: set[str] = set()
+        self._part: set[str] | None = None
 
-    def add(self, module: str, function: str) -> None:
+    def called(self, module: str, function: str) -> None:
         """A function of this module is called."""
-        self._polling = self._polling or function == POLLING_BEGINS
+        if function == POLLING_BEGINS:
+            self._part = self.reading
         self.run.add(module)
-        if self._polling:
-            self.reading.add(module)
+        if self._part is not None:
+            self._part.add(module)
+
+    def returned(self, function: str) -> None:
+        """A function has returned."""
+        if function == DELIVERED:
+            self._part = self.stop
 
 
 class Hook:
@@ -53,10 +61,12 @@ class Hook:
         code = frame.f_code
         if code.co_name == "<module>":
             self._importing += {"call": 1, "return": -1}.get(event, 0)
+        elif event == "return":
+            self._passed.returned(code.co_qualname)
         elif event == "call" and not self._importing and code.co_flags & FUNCTION:
             name = frame.f_globals.get("__name__", "")
             if name == PACKAGE or name.startswith(f"{PACKAGE}."):
-                self._passed.add(name, code.co_qualname)
+                self._passed.called(name, code.co_qualname)
 
 
 def watch() -> None:
@@ -71,7 +81,7 @@ def watch() -> None:
         main()
     finally:
         sys.setprofile(None)
-        result.write_text(json.dumps([sorted(passed.run), sorted(passed.reading)]))
+        result.write_text(json.dumps([sorted(passed.run), sorted(passed.reading), sorted(passed.stop)]))
 
 
 def configuration(port: int) -> dict[str, Any]:
@@ -91,8 +101,8 @@ def configuration(port: int) -> dict[str, Any]:
     }
 
 
-async def measure() -> tuple[list[str], list[str]]:
-    """The modules that a run passes in which the readings of one device arrive, and those of them since polling began."""
+async def measure() -> tuple[list[str], list[str], list[str]]:
+    """The modules that a run passes in which the readings of one device arrive; those of them of the reading, and of the stop."""
     from towerops_agent.snmp.wire import ber
     from towerops_agent.snmp.wire.ber import parse_oid
     from towerops_lab.sandbox.server import Sandbox
@@ -122,8 +132,8 @@ async def measure() -> tuple[list[str], list[str]]:
                 )
                 if await process.wait() != 0 or sandbox.store.metric_count != 2:
                     raise SystemExit("the run did not deliver the two metrics of the device")
-                run, reading = json.loads(result.read_text())
-                return run, reading
+                run, reading, stop = json.loads(result.read_text())
+                return run, reading, stop
 
 
 def main() -> None:
@@ -132,12 +142,13 @@ def main() -> None:
         del sys.argv[1]
         watch()
         return
-    run, reading = asyncio.run(measure())
+    run, reading, stop = asyncio.run(measure())
     packages = Counter(name.removeprefix(PACKAGE).strip(".").rpartition(".")[0] or "(top)" for name in reading)
     for name in run:
         print("*" if name in reading else " ", name)
     print(f"\n{len(run)} modules in the whole run; {len(reading)} (*) from the first request to the acknowledged batch:")
     print(", ".join(f"{package} {count}" for package, count in packages.most_common()))
+    print(f"{len({*reading, *stop})} with the stop that follows")
 
 
 if __name__ == "__main__":
