@@ -30,9 +30,9 @@ class Names:
 
 def names_of(config: ConfigText, equipment_id: str) -> Names:
     """The names in the configuration of the device with this id; none if it is not there."""
-    for text in config.items():
-        if equipment_id.encode() in text or b"\\" in text:  # decoding each of 10,000 devices would take seconds
-            equipment = _decoded(text)
+    for octets in config.items():
+        if equipment_id.encode() in octets or b"\\" in octets:  # decoding each of 10,000 devices would take seconds
+            equipment = _decoded(octets)
             if isinstance(equipment, dict) and equipment.get("id") == equipment_id:
                 return _names(equipment)
     return Names()
@@ -40,14 +40,14 @@ def names_of(config: ConfigText, equipment_id: str) -> Names:
 
 def _names(equipment: dict[str, Any]) -> Names:
     names = Names()
-    for sensor in _objects(equipment.get("sensors")):
-        label = ", ".join(filter(None, (_text(sensor.get("type")), _description(sensor.get("metadata")))))
+    for sensor in objects(equipment.get("sensors")):
+        label = ", ".join(filter(None, (text(sensor.get("type")), description(sensor.get("metadata")))))
         if label:
             names.labels[sensor["id"]] = label
-        if unit := _text(sensor.get("unit")):
+        if unit := text(sensor.get("unit")):
             names.units[sensor["id"]] = unit
-    for interface in _objects(equipment.get("interfaces")):
-        if name := _text(interface.get("if_name")):
+    for interface in objects(equipment.get("interfaces")):
+        if name := text(interface.get("if_name")):
             names.labels[interface["id"]] = name
         elif isinstance(interface.get("if_index"), int):
             names.labels[interface["id"]] = f"interface {interface['if_index']}"
@@ -64,25 +64,26 @@ def _distinct(labels: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _objects(items: object) -> Iterable[dict[str, Any]]:
+def objects(items: object) -> Iterable[dict[str, Any]]:
     """Those of `items` that are objects with an id."""
     if isinstance(items, list):
         yield from (item for item in items if isinstance(item, dict) and isinstance(item.get("id"), str))
 
 
-def _description(metadata: object) -> str:
+def description(metadata: object) -> str:
+    """What a sensor's `metadata` says in words that it reads; "" if it does not."""
     if not isinstance(metadata, dict):
         return ""
-    return next(filter(None, (_text(metadata.get(key)) for key in _DESCRIPTIONS)), "")
+    return next(filter(None, (text(metadata.get(key)) for key in _DESCRIPTIONS)), "")
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     """`value` in one line without control characters, if it is a text."""
     return " ".join("".join(c if c.isprintable() else " " for c in value).split()) if isinstance(value, str) else ""
 
 
-def _decoded(text: bytes) -> object:
+def _decoded(octets: bytes) -> object:
     try:
-        return msgspec.json.decode(text)
+        return msgspec.json.decode(octets)
     except (msgspec.MsgspecError, RecursionError):
         return None

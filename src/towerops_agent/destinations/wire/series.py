@@ -1,14 +1,18 @@
 """The series of a device's polls: a metric's name and labels for each value of a layout.
 
-A device of the compiled site files, as JSON -> the labels of each of its items, by id. No two series of a device have the
-same labels, as names of sensors and interfaces are unique in it.
+A device of the configuration, as JSON -> the labels of each of its items, by id. No two series of a device have the same
+labels: items whose labels would be the same have an `index`, as those of the API may. An empty label is left out.
 Pure. Names are neutral as to the width of a counter, which a stored poll does not say.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from towerops_agent.config.document.fields import host as normal_host
+from towerops_agent.config.document.names import description, objects
+from towerops_agent.config.document.names import text as _text
 from towerops_agent.model import INTERFACE_COLUMNS, Layout
 from towerops_agent.text import address
 
@@ -17,9 +21,13 @@ Labels = tuple[tuple[str, str], ...]
 
 SNMP_PORT: Final = 161
 
+SENSOR_METRIC: Final = "snmp_sensor"
+
 STATE_METRICS: Final = ("snmp_up", "snmp_response_seconds")
 
 _INTERFACE_METRICS: Final = tuple(f"snmp_interface_{column.removeprefix('if_')}_total" for column in INTERFACE_COLUMNS)
+
+_LABEL: Final = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 
 _UNITS: Final = {
     "%": "percent",
@@ -38,21 +46,28 @@ _UNITS: Final = {
 
 
 def series_of(device: Mapping[str, Any], external: Mapping[str, str]) -> dict[str, list[Labels]]:
-    """The series of each item, by its id; under the device's own id those of its state. `external`: labels of the destination."""
-    host, port = device["ip_address"], device["snmp"]["port"]
-    instance = host if port == SNMP_PORT else address(host, port)
-    own = {**external, **device["labels"], "device": device["name"], "instance": instance}
+    """The series of each item, by its id; under the device's own id those of its state. `external`: labels of the destination.
+
+    `device`: one of the configuration's that can be used; what is not of its type within it is left out.
+    """
+    snmp = device.get("snmp")
+    port = snmp.get("port") if isinstance(snmp, dict) else None
+    host = normal_host("ip_address", device["ip_address"])
+    instance = host if port in (SNMP_PORT, None) else address(host, port)
+    own = {**external, **_labels_in(device), "device": _text(device.get("name")) or device["id"], "instance": instance}
     found = {device["id"]: [_labels(name, own) for name in STATE_METRICS]}
-    for sensor in device["sensors"]:
-        labels = {**own, **sensor.get("labels", {}), "sensor": sensor["metadata"]["descr"]}
-        found[sensor["id"]] = [_labels(sensor_metric(sensor.get("unit", "")), labels)]
-    for interface in device["interfaces"]:
-        labels = {**own, **interface.get("labels", {})}
-        if name := interface.get("if_name"):
-            labels["ifName"] = name
-        if index := interface["if_index"]:
-            labels["ifIndex"] = str(index)
-        found[interface["id"]] = [_labels(name, labels) for name in _INTERFACE_METRICS]
+    sensors = [
+        (item, sensor_metric(_text(item.get("unit"))), {"sensor": _sensor_name(item)}) for item in objects(device.get("sensors"))
+    ]
+    interfaces = [(item, "", _interface_labels(item)) for item in objects(device.get("interfaces"))]
+    alike = Counter((metric, *sorted({**_labels_in(item), **labels}.items())) for item, metric, labels in (*sensors, *interfaces))
+    oids = Counter(_text(item.get("oid")) for item, *_ in sensors)
+    for item, metric, labels in (*sensors, *interfaces):
+        if alike[metric, *sorted({**_labels_in(item), **labels}.items())] > 1:
+            oid = _text(item.get("oid"))
+            labels["index"] = oid if oids[oid] == 1 else item["id"]
+        names = (metric,) if metric else _INTERFACE_METRICS
+        found[item["id"]] = [_labels(name, {**own, **_labels_in(item), **labels}) for name in names]
     return found
 
 
@@ -60,7 +75,7 @@ def sensor_metric(unit: str) -> str:
     """The name of the metric of a sensor with this unit: `snmp_sensor_celsius`, `snmp_sensor` without one."""
     word = _UNITS.get(unit.strip().casefold(), unit)
     word = re.sub(r"[^a-z0-9]+", "_", word.casefold().replace("/", "_per_")).strip("_")
-    return f"snmp_sensor_{word}" if word else "snmp_sensor"
+    return f"{SENSOR_METRIC}_{word}" if word else SENSOR_METRIC
 
 
 def in_order(layout: Layout, found: Mapping[str, list[Labels]]) -> list[Labels]:
@@ -72,5 +87,28 @@ def in_order(layout: Layout, found: Mapping[str, list[Labels]]) -> list[Labels]:
     return sensors + [labels for interface in layout.interfaces for labels in found.get(interface, nothing)]
 
 
+def is_counter(metric: str) -> bool:
+    """Whether the metric only grows, but for restarts of what counts."""
+    return metric in _INTERFACE_METRICS
+
+
+def _sensor_name(sensor: Mapping[str, Any]) -> str:
+    """What the configuration calls it; if it does not, what it measures, or else its OID."""
+    return description(sensor.get("metadata")) or _text(sensor.get("type")) or _text(sensor.get("oid"))
+
+
+def _interface_labels(interface: Mapping[str, Any]) -> dict[str, str]:
+    index = interface.get("if_index")
+    return {"ifName": _text(interface.get("if_name")), "ifIndex": str(index) if index else ""}
+
+
+def _labels_in(item: Mapping[str, Any]) -> Mapping[str, str]:
+    """The operator's labels of a site file; the API has none, so whatever it may send under this name is looked at."""
+    labels = item.get("labels")
+    if not isinstance(labels, dict):
+        return {}
+    return {name: value for name, value in labels.items() if _LABEL.fullmatch(name) and isinstance(value, str)}
+
+
 def _labels(metric: str, labels: Mapping[str, str]) -> Labels:
-    return tuple(sorted({**labels, "__name__": metric}.items()))
+    return tuple(sorted((name, value) for name, value in {**labels, "__name__": metric}.items() if value))

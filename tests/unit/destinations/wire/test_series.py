@@ -2,6 +2,8 @@
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.destinations.wire.series import in_order, sensor_metric, series_of
@@ -80,6 +82,64 @@ def test_an_item_that_is_not_configured_any_more_has_no_labels_and_moves_no_othe
     found = in_order(layout, series_of(device, {}))
     assert [dict(labels).get("sensor") for labels in found[:3]] == ["board", None, "signal"]
     assert [dict(labels).get("ifName") for labels in found[3:]] == [None] * 6 + ["ether1"] * 6
+
+
+API_DEVICE = {
+    "id": "e1",
+    "name": " North  Tower ",
+    "ip_address": "[2001:db8::1]",
+    "snmp": {"version": "2c", "port": 161},
+    "labels": ["not", "ours"],
+    "sensors": [
+        {"id": "s1", "type": "temperature", "oid": "1.2.1", "unit": "C", "metadata": {"descr": "board"}},
+        {"id": "s2", "type": "temperature", "oid": "1.2.2", "unit": "C", "metadata": {"descr": "board"}},
+        {"id": "s3", "type": "voltage", "oid": "1.2.3", "unit": None},
+        {"id": "s4", "oid": "1.2.4", "metadata": 7},
+        {"id": "s5", "type": "", "oid": "1.2.4"},
+        {"id": 9, "oid": "1.2.5"},
+    ],
+    "interfaces": [
+        {"id": "i1", "if_index": 3, "if_name": "ether1"},
+        {"id": "i2", "if_index": 3, "if_name": "ether1"},
+        {"id": "i3"},
+    ],
+}
+
+
+def test_a_device_of_the_api_has_labels_of_the_same_kind_and_items_alike_are_told_apart():
+    """By what stays: the OID, or if several have it the id."""
+    found = {item: dict(series[0]) for item, series in series_of(API_DEVICE, {"agent": "a1"}).items()}
+    own = {"agent": "a1", "device": "North Tower", "instance": "2001:db8::1"}
+    assert found == {
+        "e1": {**own, "__name__": "snmp_up"},
+        "s1": {**own, "__name__": "snmp_sensor_celsius", "sensor": "board", "index": "1.2.1"},
+        "s2": {**own, "__name__": "snmp_sensor_celsius", "sensor": "board", "index": "1.2.2"},
+        "s3": {**own, "__name__": "snmp_sensor", "sensor": "voltage"},
+        "s4": {**own, "__name__": "snmp_sensor", "sensor": "1.2.4", "index": "s4"},
+        "s5": {**own, "__name__": "snmp_sensor", "sensor": "1.2.4", "index": "s5"},
+        "i1": {**own, "__name__": "snmp_interface_in_octets_total", "ifName": "ether1", "ifIndex": "3", "index": "i1"},
+        "i2": {**own, "__name__": "snmp_interface_in_octets_total", "ifName": "ether1", "ifIndex": "3", "index": "i2"},
+        "i3": {**own, "__name__": "snmp_interface_in_octets_total"},
+    }
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"oid": st.sampled_from(["1", "2"])},
+            optional={
+                "type": st.sampled_from(["a", ""]),
+                "unit": st.sampled_from(["", "C", "c"]),
+                "metadata": st.just({"name": "a"}),
+            },
+        ),
+        max_size=6,
+    )
+)
+def test_no_two_series_of_a_device_have_the_same_labels(sensors):
+    device = {**API_DEVICE, "sensors": [{**sensor, "id": f"s{n}"} for n, sensor in enumerate(sensors)]}
+    series = [labels for some in series_of(device, {}).values() for labels in some]
+    assert len(set(series)) == len(series)
 
 
 @pytest.mark.parametrize(
