@@ -213,13 +213,20 @@ MISTAKES = [
     ),
     (D + "credentials: {a: {version: 2c, username: u}}\n", "3:42", "username is not of SNMP version 2c", 1),
     (D + "credentials:\n  a: {community: x}\n  a: {community: y}\n", "5:3", "a is given twice: it is at line 4 too", None),
-    (D + "destinations: [{name: x}]\n", "3:16", "remote_write is missing", None),
+    (D + "destinations: [{name: x}]\n", "3:16", "there is no URL: expected remote_write", None),
     (D + "destinations: [{remote_write: ftp://x}]\n", "3:31", "remote_write is 'ftp://x': expected https://host/path", None),
     (D + "destinations: [{remote_write: 'http://u:p@x/'}]\n", "3:31", "remote_write: expected https://host/path", None),
     (D + f"destinations: [{{{W}, bearer_token: abc}}]\n", "3:31", "remote_write is http:// and there is a secret", None),
     (D + f"destinations: [{{{W}, username: u}}]\n", "3:16", "username and password: expected both, or neither", None),
     (D + f"destinations: [{{{W}, headers: {{Host: u}}}}]\n", "3:65", "header 'Host': expected a header's name", None),
     (D + f"destinations: [{{{W}, max_metrics: 0}}]\n", "3:68", "max_metrics is '0': expected a whole number", None),
+    (D + f"destinations: [{{{W}, database: x}}]\n", "3:65", "database is not a key of a destination of remote_write", None),
+    (D + f"destinations: [{{{W}, otlp: 'https://b/'}}]\n", "3:61", "remote_write and otlp are both given", None),
+    (D + "destinations: [{influxdb: https://b}]\n", "3:16", "expected database, of InfluxDB 1, or org and bucket", None),
+    (D + "destinations: [{influxdb: https://b, org: o}]\n", "3:16", "bucket is missing", None),
+    (D + "destinations: [{influxdb: https://b, org: o, database: d}]\n", "3:56", "database is for InfluxDB 1", None),
+    (D + f"destinations: [{{{W}, name: {'x' * 65}}}]\n", "3:61", f"name is '{'x' * 40}", None),
+    (D + "destinations: [{otlp: http://b, headers: {X-K_env: CORE_PRIV}}]\n", "3:23", "otlp is http:// and", None),
     (D + f"destinations: [{{{W}, order: fast}}]\n", "3:62", "order is 'fast': expected time or any", None),
     (D + f"destinations: [{{{W}, client_cert: a}}]\n", "3:68", "client_cert is given without client_key", None),
     (D + f"destinations: [{{{W}}}, {{{W}}}]\n", "3:56", "a second destination: expected one at most", None),
@@ -317,3 +324,41 @@ def test_aliases_may_share_sensors_and_a_loop_of_them_is_refused():
     assert [len(device["sensors"]) for device in devices(compiled(shared))] == [1, 1]
     loop = compiled("devices: &d\n  - address: 10.0.0.1\n    sensors: *d\n")
     assert loop.problems
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "url", "fresh_first"),
+    [
+        ("remote_write: https://p/api/v1/write", "remote_write", "https://p/api/v1/write", False),
+        ("remote_write: https://p/api/v1/write, order: any", "remote_write", "https://p/api/v1/write", True),
+        ("influxdb: 'https://i:8086/', database: a b", "influxdb", "https://i:8086/write?db=a+b&precision=ns", True),
+        (
+            "influxdb: https://i/x, database: d, retention_policy: week",
+            "influxdb",
+            "https://i/x/write?db=d&precision=ns&rp=week",
+            True,
+        ),
+        ("influxdb: https://i, org: o&p, bucket: b", "influxdb", "https://i/api/v2/write?org=o%26p&bucket=b&precision=ns", True),
+        ("otlp: https://o:4318", "otlp", "https://o:4318/v1/metrics", True),
+        ("otlp: https://o:4318/, order: time", "otlp", "https://o:4318/v1/metrics", False),
+        ("otlp: https://o/own/path", "otlp", "https://o/own/path", True),
+    ],
+)
+def test_each_kind_of_destination_has_its_url_and_its_order(line, kind, url, fresh_first):
+    result = compile_site([("a.yaml", f"devices: [{{address: 10.0.0.1}}]\ndestinations: [{{{line}}}]\n".encode())], lambda *_: "")
+    assert result.problems == []
+    assert result.destination is not None
+    assert (result.destination.kind, result.destination.url, result.destination.fresh_first) == (kind, url, fresh_first)
+
+
+def test_a_header_may_be_a_secret_and_then_is_shown_nowhere():
+    text = "destinations: [{otlp: https://o, headers: {X-Key_file: f, X-Scope-OrgID: north}}]\n"
+    result = compile_site(
+        [("a.yaml", f"devices: [{{address: 10.0.0.1}}]\n{text}".encode())], lambda how, name: f"{how}-{name}-71"
+    )
+    assert result.problems == []
+    one = result.destination
+    assert one is not None
+    assert one.headers == (("X-Scope-OrgID", "north"),)
+    assert [(name, value.reveal()) for name, value in one.secret_headers] == [("X-Key", "file-f-71")]
+    assert "file-f-71" not in repr(result)
