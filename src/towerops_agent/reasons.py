@@ -284,6 +284,10 @@ class Loss(_Word):
         *("unlabelled", Fault.AGENT, "nobody knows their labels: they were read for another kind of destination"),
         "nothing, unless it goes on: then please report it",
     )
+    OUT_OF_RANGE = (
+        *("out_of_range", Fault.AGENT, "InfluxDB's integers end at 2^63, and the counter is beyond"),
+        "look at the device: a counter that large is seldom real",
+    )
     BUFFER_FULL = (
         *("buffer_full", Fault.AGENT, "the database was as large as it may be, and they were the oldest"),
         "is the API down? Else raise BUFFER_MAX_MB",
@@ -294,7 +298,7 @@ class Loss(_Word):
 
 DROPPED: Final = (
     *(Loss.BUFFER_UNAVAILABLE, Loss.DAMAGED, Loss.CORRUPT, Loss.CLOCK_UNSET),
-    *(Loss.TOO_LATE, Loss.TIME_AHEAD, Loss.UNLABELLED),
+    *(Loss.TOO_LATE, Loss.TIME_AHEAD, Loss.UNLABELLED, Loss.OUT_OF_RANGE),
 )
 """Lost to the disk, for want of a time, or as no destination can have them."""
 

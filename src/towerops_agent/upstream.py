@@ -166,7 +166,7 @@ class SiteUpstream(Upstream):
             self._heads,
             counters,
             destination=lambda: self._site.compiled.destination,
-            client=client.RemoteWriteClient,
+            client=client.DestinationClient,
             sleep=marks.sleeper("delivery", ANSWER_WITHIN_S),
         )
         self.dealings = {"destination": self.courier.availability}
@@ -180,8 +180,8 @@ class SiteUpstream(Upstream):
         compiled = self._site.compiled
         if compiled.destination is None:
             log.warning("no destination: values are kept for a day and delivered nowhere")
-        labels = {} if compiled.destination is None else dict(compiled.destination.labels)
-        await self._heads.learn(config, labels, self._layouts())
+        destinations = () if compiled.destination is None else (compiled.destination,)
+        await self._heads.learn(config, destinations, self._layouts())
         if compiled.shown is not None:
             await self._buffer.keep_config(without_secrets(compiled.shown))
 

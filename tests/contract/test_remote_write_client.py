@@ -1,4 +1,4 @@
-"""The remote write client against real servers: TLS, client certificates, credentials, headers, and bad answers."""
+"""The client of destinations against real servers: TLS, client certificates, credentials, headers, and bad answers."""
 
 import ssl
 from pathlib import Path
@@ -8,8 +8,8 @@ import trustme
 
 from contract.scripted_server import ScriptedServer, answer
 from towerops_agent.api.wire.outcomes import Accepted, Unavailable
-from towerops_agent.destinations.client import RemoteWriteClient
-from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, WriteOutcome
+from towerops_agent.destinations.client import DestinationClient
+from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
 from towerops_agent.site.document.destination import Destination
@@ -37,7 +37,7 @@ def ca_file(ca: trustme.CA, tmp_path: Path) -> str:
 
 
 async def sent(server: ScriptedServer, tls: ssl.SSLContext | None = None, **more) -> WriteOutcome:
-    async with server.serve(tls) as url, RemoteWriteClient(Destination("p", f"{url}/api/v1/write", **more)) as client:
+    async with server.serve(tls) as url, DestinationClient(Destination("p", f"{url}/api/v1/write", **more)) as client:
         return await client.send(b"snappy's octets")
 
 
@@ -71,6 +71,31 @@ async def test_a_user_and_a_password_are_basic_authentication():
     server = ScriptedServer([OK])
     await sent(server, user=("poller", Secret("päss")))
     assert server.asked[0].headers["authorization"] == "Basic cG9sbGVyOnDDpHNz"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content_type", "encoding"),
+    [("influxdb", "text/plain; charset=utf-8", "gzip"), ("otlp", "application/x-protobuf", "gzip")],
+)
+async def test_each_kind_says_what_its_bodies_are_and_has_the_same_ways_to_authenticate(kind, content_type, encoding):
+    server = ScriptedServer([OK, OK])
+    await sent(server, kind=kind, token=Secret(TOKEN))
+    await sent(server, kind=kind, secret_headers=(("Authorization", Secret("Key 7")), ("X-API-Key", Secret("k-71"))))
+    first, second = (asked.headers for asked in server.asked)
+    assert (first["content-type"], first["content-encoding"], first["authorization"]) == (
+        content_type,
+        encoding,
+        f"Token {TOKEN}",
+    )
+    assert (second["authorization"], second["x-api-key"]) == ("Key 7", "k-71")
+
+
+async def test_an_otlp_receiver_that_echoes_a_secret_header_in_a_partial_success_shows_it_to_nobody():
+    reason = b"no k-71 here\x1b"
+    partial = b"\x08\x03\x12" + bytes([len(reason)]) + reason
+    server = ScriptedServer([answer(200, b"\x0a" + bytes([len(partial)]) + partial)])
+    outcome = await sent(server, kind="otlp", secret_headers=(("X-API-Key", Secret("k-71")),))
+    assert outcome == PartlyTaken(200, "no *** here", 3)
 
 
 async def test_a_private_authority_is_trusted_if_it_is_named_and_else_the_site_files_key_is_said(ca, ca_file):
@@ -123,7 +148,7 @@ async def test_a_long_answer_is_cut_and_an_answer_that_is_cut_is_not_one():
 
 async def test_the_receivers_clock_is_known_from_its_answer():
     server = ScriptedServer([answer(204, Date="Thu, 26 Nov 2020 00:00:00 GMT"), answer(204)])
-    async with server.serve() as url, RemoteWriteClient(Destination("p", url)) as client:
+    async with server.serve() as url, DestinationClient(Destination("p", url)) as client:
         assert client.ahead_s is None
         await client.send(b"")
         ahead_s = client.ahead_s

@@ -44,7 +44,9 @@ async def fill(remote: Remote, now_s: float) -> None:
     ids = [msgspec.json.decode(text)["id"] for text in config.items()]
     layouts = await remote.buffer.register_all([layout_of(one) for _, one in read_config(config).equipment])
     states = await remote.buffer.register_all([Layout(one, is_state=True) for one in ids])
-    await remote.heads.learn(config, {}, {one: (layout, state) for one, layout, state in zip(ids, layouts, states, strict=True)})
+    await remote.heads.learn(
+        config, remote.destinations, {one: (layout, state) for one, layout, state in zip(ids, layouts, states, strict=True)}
+    )
     for minute in range(10):
         at_us = round((now_s - 60 * (10 - minute)) * 1e6)
         for device in (0, 1):

@@ -13,11 +13,12 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.counters import Counters
-from towerops_agent.destinations.client import RemoteWriteClient
+from towerops_agent.destinations.client import DestinationClient
 from towerops_agent.destinations.courier import RemoteCourier
 from towerops_agent.destinations.heads import Heads
+from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.destinations.wire.answers import WriteOutcome
-from towerops_agent.model import Poll
+from towerops_agent.model import Layout, Poll
 from towerops_agent.polling.course.device import layout_of
 from towerops_agent.site.document.destination import Destination
 from towerops_agent.site.document.site import compile_site
@@ -25,45 +26,60 @@ from towerops_agent.site.document.site import compile_site
 SENSORS = 5
 
 
-def site_of(devices: int, sensors: int = SENSORS) -> ConfigText:
+def site_of(devices: int, sensors: int = SENSORS, interfaces: int = 0) -> ConfigText:
     items = ", ".join(f"{{name: s{n}, oid: 1.3.6.1.4.1.9.{n}}}" for n in range(sensors))
-    lines = [f"  - {{address: 10.0.{n >> 8}.{n & 255}, name: d{n}, sensors: [{items}]}}" for n in range(devices)]
+    names = ", ".join(f"ether{n}" for n in range(interfaces))
+    lines = [
+        f"  - {{address: 10.0.{n >> 8}.{n & 255}, name: d{n}, sensors: [{items}], interfaces: [{names}]}}" for n in range(devices)
+    ]
     config = compile_site([("a.yaml", "\n".join(["devices:", *lines]).encode())], lambda *_: "").config
     assert config is not None
     return config
 
 
-class Recording(RemoteWriteClient):
+class Recording(DestinationClient):
     """Notes each outcome; `lose`: how many answers are lost on the way back, although the receiver has the request."""
 
     outcomes: list[WriteOutcome]
     lose: list[int]
+    remote: "Remote"
 
     async def send(self, body: bytes) -> WriteOutcome:
+        self.remote.before_each()
         outcome = await super().send(body)
         self.outcomes.append(outcome)
-        if self.lose[0] and len(body) > 8:  # not the empty request for the time
+        if self.lose[0] and body != KINDS[self._destination.kind].pack([]).body:  # not the empty request for the time
             self.lose[0] -= 1
             return Unavailable("the answer was lost")
         return outcome
 
 
 class Remote:
-    """`outcomes`: of all requests so far. `layouts`: the ids of the devices' layouts."""
+    """`outcomes`: of all requests so far; `before_each` is called before one. `layouts`: the ids of the devices' layouts."""
 
-    def __init__(self, database: Path, url: str, devices: int = 3, sensors: int = SENSORS, max_metrics: int = 2000) -> None:
+    def __init__(
+        self,
+        database: Path,
+        url: str,
+        devices: int = 3,
+        sensors: int = SENSORS,
+        max_metrics: int = 2000,
+        interfaces: int = 0,
+        **destination,
+    ) -> None:
         self.counters = Counters()
         self.outcomes: list[WriteOutcome] = []
         self.lose = [0]
         self.pauses: list[float] = []
         self.now_s = 1000.0
+        self.before_each = lambda: None
         self.pause = lambda seconds: asyncio.sleep(0)
-        self.config = site_of(devices, sensors)
+        self.config = site_of(devices, sensors, interfaces)
         self.sensors = sensors
         self.layouts: list[int] = []
         self.buffer = Buffer(database, self.counters, clock_us=lambda: time.time_ns() // 1000, commit_window_s=0.0)
         self.client = None  # in place of one that speaks HTTP
-        self.destination: Destination | None = Destination("test", url, max_metrics=max_metrics)
+        self.destination: Destination | None = Destination("test", url, max_metrics=max_metrics, **destination)
         self.heads = Heads(self.buffer)
         self.courier = self.new_courier()
 
@@ -84,8 +100,12 @@ class Remote:
         if self.client is not None:
             return self.client
         client = Recording(destination)
-        client.outcomes, client.lose = self.outcomes, self.lose
+        client.outcomes, client.lose, client.remote = self.outcomes, self.lose, self
         return client
+
+    @property
+    def destinations(self) -> list[Destination]:
+        return [] if self.destination is None else [self.destination]
 
     async def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -96,11 +116,21 @@ class Remote:
         equipment = [one for _, one in read_config(self.config).equipment]
         self.layouts = await self.buffer.register_all([layout_of(one) for one in equipment])
         ids = [msgspec.json.decode(text)["id"] for text in self.config.items()]
-        await self.heads.learn(self.config, {}, {one: (layout,) for one, layout in zip(ids, self.layouts, strict=True)})
+        await self.heads.learn(
+            self.config, self.destinations, {one: (layout,) for one, layout in zip(ids, self.layouts, strict=True)}
+        )
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.buffer.__aexit__(kind, error, trace)
+
+    async def register_states(self) -> list[int]:
+        """The ids of layouts for the states of the devices, whose labels are known then."""
+        ids = [msgspec.json.decode(text)["id"] for text in self.config.items()]
+        states = await self.buffer.register_all([Layout(one, is_state=True) for one in ids])
+        layouts = {one: (layout, state) for one, layout, state in zip(ids, self.layouts, states, strict=True)}
+        await self.heads.learn(self.config, self.destinations, layouts)
+        return states
 
     def add(self, device: int, at_s: float, value: float) -> None:
         """A poll of the device, whose sensors read value, value + 1, ..."""

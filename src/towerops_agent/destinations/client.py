@@ -1,4 +1,4 @@
-"""A remote write receiver over HTTP: each answer and each failure as a value of wire/answers.py.
+"""A receiver of values over HTTP, whatever its kind: each answer and each failure as a value of wire/answers.py.
 
 courier.py uses it. It follows no redirect, keeps no cookie, and sends the credentials to the one URL only. A receiver's
 text is cut, and cleaned of control characters and of the credentials, before anyone sees it.
@@ -21,7 +21,8 @@ from towerops_agent.api.client import ANSWER_WITHIN_S, KEEPALIVE_S, MOST_REASON_
 from towerops_agent.api.proxy import is_local
 from towerops_agent.api.tls import tls_context
 from towerops_agent.api.wire.outcomes import Unavailable, ahead_s, http_date, retry_after_s
-from towerops_agent.destinations.wire.answers import WriteOutcome, outcome_of
+from towerops_agent.destinations.kinds import KINDS
+from towerops_agent.destinations.wire.answers import PartlyTaken, WriteOutcome
 from towerops_agent.errors import SettingsError
 from towerops_agent.site.document.destination import Destination
 
@@ -31,7 +32,7 @@ _SETTINGS: Final = {"TOWEROPS_CA_FILE": "ca_file", "TOWEROPS_CLIENT_CERT": "clie
 """What a site file calls what the API's settings call otherwise."""
 
 
-class RemoteWriteClient:
+class DestinationClient:
     """A client of one receiver, an async context manager; opening it may raise SettingsError (certificates, proxy).
 
     `ahead_s`: how far this machine's clock is ahead of the receiver's, by its last answer; None if it is not known.
@@ -39,6 +40,7 @@ class RemoteWriteClient:
 
     def __init__(self, destination: Destination, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._destination = destination
+        self._kind = KINDS[destination.kind]
         self._now = now
         self._timeout = httpx2.Timeout(30.0, connect=10.0)
         self._http: httpx2.AsyncClient | None = None
@@ -71,21 +73,22 @@ class RemoteWriteClient:
         one = self._destination
         headers = {
             **dict(one.headers),
+            **{name: value.reveal() for name, value in one.secret_headers},
             "User-Agent": f"towerops-agent/{__version__}",
-            "Content-Type": "application/x-protobuf",
-            "Content-Encoding": "snappy",
-            "X-Prometheus-Remote-Write-Version": "0.1.0",
+            **self._kind.headers,
         }
         if one.bearer is not None:
             headers["Authorization"] = f"Bearer {one.bearer.reveal()}"
+        elif one.token is not None:
+            headers["Authorization"] = f"Token {one.token.reveal()}"
         elif one.user is not None:
             headers["Authorization"] = f"Basic {_basic(one.user[0], one.user[1].reveal())}"
         return headers
 
     async def send(self, body: bytes) -> WriteOutcome:
-        """The outcome of one request with this body, which is snappy's."""
+        """The outcome of one request with this body, packed as the destination's kind wants it."""
         if self._http is None:
-            raise RuntimeError("the client is not open: use it as `async with RemoteWriteClient(…)`")
+            raise RuntimeError("the client is not open: use it as `async with DestinationClient(…)`")
         request = self._http.build_request("POST", self._destination.url, content=body)
         sent = self._now()
         try:
@@ -110,17 +113,21 @@ class RemoteWriteClient:
         date = http_date(response.headers.get("Date"))
         ahead = ahead_s(date, sent, self._now())
         self.ahead_s = self.ahead_s if ahead is None else ahead
-        return outcome_of(
+        outcome = self._kind.outcome_of(
             response.status_code,
+            bytes(received),
             self._cleaned(received.decode(errors="replace")),
             self._cleaned(response.headers.get("Location", "")),
             retry_after_s(response.headers.get("Retry-After"), date or self._now()),
         )
+        if isinstance(outcome, PartlyTaken):  # OTLP's reason is a part of the octets
+            return PartlyTaken(outcome.status, self._cleaned(outcome.reason), outcome.refused)
+        return outcome
 
     def _cleaned(self, text: str) -> str:
         """`text` in one printable line of at most 300 characters, without the credentials that a receiver may echo."""
         one = self._destination
-        secrets = [one.bearer.reveal()] if one.bearer is not None else []
+        secrets = [secret.reveal() for secret in (one.bearer, one.token, *dict(one.secret_headers).values()) if secret]
         if one.user is not None:
             secrets += [_basic(one.user[0], one.user[1].reveal()), one.user[1].reveal()]
         for secret in secrets:

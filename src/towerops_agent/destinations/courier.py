@@ -1,9 +1,9 @@
-"""Delivers the buffer's metrics to a remote write receiver: in the order of time, one request at a time, the oldest first.
+"""Delivers the buffer's metrics to a destination: in the order of time, one request at a time, the oldest first.
 
     buffer -> samples -> client -> outcome -> buffer
 
 A strict Prometheus refuses a whole request for one sample that is older than what it has of that series, so nothing overtakes.
-A receiver with a window for that (`order: any`) gets what comes in beside the backlog.
+A receiver that accepts any order (`order: any`) gets what comes in beside the backlog.
 A batch keeps its members until it is acknowledged, over restarts too: at least once. A receiver that stored a batch, and whose
 answer was lost, refuses it the second time as too late; the latest sample of each series then shows that it has them all.
 I/O: the buffer, the client, the log. Seconds (`_s`), microseconds since 1970 (`_us`).
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 import structlog
 
-from towerops_agent.api.wire.outcomes import Accepted, Availability, Rejected, TooLarge, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, Availability, Rejected, Repeats, TooLarge, Unavailable
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
 from towerops_agent.buffer.lanes import open_batches
@@ -30,18 +30,14 @@ from towerops_agent.delivery.courier import clean_up
 from towerops_agent.delivery.course.parcel import metrics_of
 from towerops_agent.delivery.course.verdicts import backoff_s
 from towerops_agent.destinations.heads import Heads
-from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, WriteOutcome
-from towerops_agent.destinations.wire.remote_write import (
-    encode_labels,
-    is_writable,
-    latest_of,
-    plain_snappy,
-    samples_of,
-    write_request,
-)
+from towerops_agent.destinations.kinds import KINDS, Kind
+from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
+from towerops_agent.destinations.wire.remote_write import is_writable
+from towerops_agent.destinations.wire.samples import Part, samples_of
 from towerops_agent.errors import BufferFailure, SettingsError
+from towerops_agent.model import Layout
 from towerops_agent.reasons import Loss
-from towerops_agent.site.document.destination import Destination
+from towerops_agent.site.document.destination import REMOTE_WRITE, Destination
 
 if TYPE_CHECKING:
     from towerops_agent.delivery.course.pace import Backlog
@@ -70,23 +66,15 @@ NO_ANSWER: Final = frozenset({None, 408, 502, 504})
 PROBE: Final = "towerops_agent_backlog_probe"
 """The metric with which a receiver is asked how old a sample may be."""
 
+_PROBE_LAYOUT: Final = Layout("", ((PROBE, 1.0),))
+
 LATE_LOGGED_EACH_US: Final = 60_000_000
 
 log = structlog.get_logger()
 
-try:
-    from cramjam import snappy as _snappy
-except ImportError:
-    _snappy = None  # type: ignore[assignment]  # the extra is not installed
-
-
-def compress(body: bytes) -> bytes:
-    """`body` in snappy's format; a tenth of its size if cramjam is installed (the extra `remote-write`)."""
-    return plain_snappy(body) if _snappy is None else bytes(_snappy.compress_raw(body))
-
 
 class WriteClient(Protocol):
-    """The part of RemoteWriteClient that is needed."""
+    """The part of DestinationClient that is needed."""
 
     ahead_s: float | None
 
@@ -126,6 +114,9 @@ class RemoteCourier:
         self.backlog: Backlog | None = None  # all that is pending is one line
         self._hurried = asyncio.Event()
         self._name = ""
+        self._kind: Kind = KINDS[REMOTE_WRITE]
+        self._has_asked_time = False  # its time, with a request that holds nothing
+        self._partly = Repeats()
         self._part = False  # whether what waits is to be split off as backlog
         self._fresh_s = -inf  # when what had come in was last asked for, before the backlog
         self._attempts = 0
@@ -183,7 +174,8 @@ class RemoteCourier:
         return False
 
     def _open(self, destination: Destination) -> AbstractAsyncContextManager[WriteClient]:
-        self._name = destination.name
+        self._name, self._kind = destination.name, KINDS[destination.kind]
+        self._has_asked_time = False
         return self._new_client(destination)
 
     async def _serve(self) -> None:
@@ -228,7 +220,7 @@ class RemoteCourier:
             if batch is None:
                 self._report_late()
                 return None
-            wait_s = await self._deliver(client, batch)
+            wait_s = await self._deliver(client, batch, destination)
             if wait_s is not None:
                 return wait_s
 
@@ -244,16 +236,17 @@ class RemoteCourier:
                 return batch
         return None
 
-    async def _deliver(self, client: WriteClient, batch: Batch) -> float | None:
+    async def _deliver(self, client: WriteClient, batch: Batch, destination: Destination) -> float | None:
         """One step with the first batch: None if it is acknowledged or split, else the seconds until it is tried again."""
-        polls, heads = await self._heads.read(batch)
+        polls, heads = await self._heads.read(batch, destination)
         if not polls:
             await self._buffer.acknowledge(batch)
             return None
-        if client.ahead_s is None:
-            outcome = await self._send(client, b"")  # for its time
-            if not isinstance(outcome, Accepted):
+        if client.ahead_s is None and not self._has_asked_time:
+            outcome = await self._send(client, self._kind.pack([]).body)
+            if not (isinstance(outcome, Accepted) or (isinstance(outcome, Rejected) and self._kind.refuses_nothing)):
                 return self._wait(outcome)
+            self._has_asked_time = True
         late = [_time_us(poll) <= self._late_until_us for poll in polls]
         if all(late):
             await self._drop(batch)
@@ -269,18 +262,21 @@ class RemoteCourier:
         if lost.get(Loss.TIME_AHEAD) and (client.ahead_s or 0.0) > AHEAD_S:
             wrong = f"this machine's clock is {client.ahead_s:.0f} s ahead of the destination's: set it"
             return self._fails(wrong, None, SLOW_S)
-        parts = [
-            (heads[poll.poll.layout], list(samples_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric)))
+        parts: list[Part] = [
+            (heads[poll.poll.layout], poll.layout, list(samples_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric)))
             for poll in fit
         ]
+        packed = self._kind.pack(parts)
         doubtful = batch.id in self._in_doubt()
         self._in_doubt().add(batch.id)  # until there is an answer: a stop may come first
-        outcome = await self._send(client, write_request(parts)) if parts else Accepted()
+        outcome = await self._send(client, packed.body) if parts else Accepted()
         if isinstance(outcome, TooLate) and not outcome.by_time and doubtful:
-            confirmed = await self._send(client, write_request(latest_of(parts)))
+            confirmed = await self._send(client, self._kind.pack(latest_of(self._kind, parts)).body)
             outcome = outcome if isinstance(confirmed, TooLate) else confirmed
         if not (isinstance(outcome, Unavailable) and outcome.status in NO_ANSWER):
             self._in_doubt().discard(batch.id)
+        if packed.beyond and isinstance(outcome, Accepted | PartlyTaken):
+            self._lose(packed.beyond, Loss.OUT_OF_RANGE)
         return await self._follow(client, batch, fit, lost, outcome)
 
     async def _follow(
@@ -293,9 +289,12 @@ class RemoteCourier:
     ) -> float | None:
         """What follows from the outcome of a batch."""
         match outcome:
-            case Accepted():
+            case Accepted() | PartlyTaken():
                 await self._buffer.acknowledge(batch)
-                self._counters.add(Count.METRICS_DELIVERED, n=_metrics(polls))
+                refused = min(outcome.refused, _metrics(polls)) if isinstance(outcome, PartlyTaken) else 0
+                self._counters.add(Count.METRICS_DELIVERED, n=_metrics(polls) - refused)
+                if refused:
+                    self._note_refused(refused, outcome)
                 self._counters.add(Count.BATCHES, "delivered")
                 for reason, metrics in lost.items():
                     self._lose(metrics, reason)
@@ -326,6 +325,20 @@ class RemoteCourier:
         self._counters.add(Count.BATCHES, "retried")
         return self._wait(outcome)
 
+    def _note_refused(self, metrics: int, outcome: WriteOutcome) -> None:
+        """Count metrics that the receiver did not take from a request that it took; which ones it does not say."""
+        self._counters.add(Count.METRICS_REFUSED, n=metrics)
+        unlogged = self._partly.due(self._now_us())
+        if unlogged is not None:
+            log.warning(
+                "destination refused some metrics of a batch",
+                destination=self._name,
+                metrics=metrics,
+                status=outcome.status,
+                reason=outcome.reason,
+                unlogged=unlogged,
+            )
+
     async def _find_bound(self, client: WriteClient, polls: Sequence[StoredPoll]) -> None:
         """Find the newest poll of a late batch that is too late, whatever its series: with it all before are.
 
@@ -335,8 +348,9 @@ class RemoteCourier:
         late, fit = 0, len(times_us)
         guess = fit - 1
         while late < guess < fit:
-            head = encode_labels((("__name__", PROBE), ("nth", str(guess))))
-            outcome = await self._send(client, write_request([([head], [(0, 1.0, times_us[guess] // 1000)])]))
+            heads = self._kind.heads_of(_PROBE_LAYOUT, {PROBE: [(("__name__", PROBE), ("nth", str(guess)))]})
+            body = self._kind.pack([(heads, _PROBE_LAYOUT, [(0, 1.0, times_us[guess])])]).body
+            outcome = await self._send(client, body)
             if isinstance(outcome, TooLate) and outcome.by_time:
                 late = guess
             elif isinstance(outcome, Accepted | TooLate):
@@ -374,7 +388,7 @@ class RemoteCourier:
     async def _send(self, client: WriteClient, body: bytes) -> WriteOutcome:
         self.in_flight = 1
         try:
-            return await client.send(compress(body))
+            return await client.send(body)
         finally:
             self.in_flight = 0
 
@@ -431,6 +445,17 @@ class RemoteCourier:
 def _time_us(poll: StoredPoll) -> int:
     """The time of its last reply."""
     return poll.poll.started_at_us + max(offset_us for _, offset_us in poll.poll.times)
+
+
+def latest_of(kind: Kind, parts: Sequence[Part]) -> list[Part]:
+    """The last sample of each series of the parts."""
+    seen: set[bytes] = set()
+    latest: list[Part] = []
+    for heads, layout, samples in reversed(parts):
+        kept = [sample for sample in samples if kind.key_of(heads, sample[0]) not in seen]
+        seen.update(kind.key_of(heads, sample[0]) for sample in kept)
+        latest.append((heads, layout, kept))
+    return latest[::-1]
 
 
 def _metrics(polls: Iterable[StoredPoll]) -> int:

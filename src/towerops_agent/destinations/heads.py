@@ -1,15 +1,15 @@
 """The labels of stored polls, encoded once and kept beside them: polls outlive the configuration that they were made under.
 
-Configuration and layouts -> `heads` in the database, a row for each layout -> the octets that each sample of a batch begins with.
+Configuration and layouts -> rows in the database, one for each layout and destination -> what a destination's kind encodes once.
 Kept by the layout's content, so that they are never another layout's. 1.1 kB for a device of 68 items; none of it is in memory.
 I/O: the buffer. Octets.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -18,9 +18,10 @@ from towerops_agent.buffer.database import transaction
 from towerops_agent.buffer.format.batch import Batch, StoredPoll
 from towerops_agent.buffer.store import Store
 from towerops_agent.config.document.text import ConfigText
-from towerops_agent.destinations.wire.remote_write import encode_labels
-from towerops_agent.destinations.wire.series import Labels, in_order, series_of
+from towerops_agent.destinations.kinds import KINDS
+from towerops_agent.destinations.wire.series import Labels, series_of
 from towerops_agent.errors import BufferFailure
+from towerops_agent.site.document.destination import Destination
 from towerops_agent.zstd import Frames
 
 KEY: Final = "series "
@@ -36,64 +37,74 @@ LayoutsOf = Mapping[str, tuple[int, ...]]
 """The ids of a device's layouts in the buffer, by the device's id."""
 
 
+class _Identity(msgspec.Struct):
+    id: str
+
+
 class Heads:
     """The heads in `buffer`'s database."""
 
     def __init__(self, buffer: Buffer) -> None:
         self._buffer = buffer
         self._packer, self._unpacker = Frames(3), Frames(3)  # one a thread
-        self._known: dict[int, bytes] = {}  # by layout, a digest of what it was learned from
+        self._known: dict[tuple[str, int], bytes] = {}  # by destination and layout, a digest of what it was learned from
         self._unpacked = lru_cache(CACHED)(self._unpack)
 
     def forget(self) -> None:
         """The ids of layouts have become void: learn all again."""
         self._known.clear()
 
-    async def learn(self, config: ConfigText, labels: Mapping[str, str], layouts: LayoutsOf) -> None:
-        """Keep the series of the configured devices, and forget those of layouts that are gone. Raises BufferFailure."""
-        salt = msgspec.json.encode(labels, order="sorted")
-        texts = config.items()
-        while some := await asyncio.to_thread(self._next, texts, salt, labels, layouts):
-            await self._buffer.ask(partial(self._keep, some=some))
-            self._known |= {layout: known for layout, known, _ in some}
-        await self._buffer.ask(_forget)
+    async def learn(self, config: ConfigText, destinations: Sequence[Destination], layouts: LayoutsOf) -> None:
+        """Keep the series of the configured devices for each destination, and forget those of layouts that are gone.
+
+        Raises BufferFailure.
+        """
+        for one in destinations:
+            texts = config.items()
+            while some := await asyncio.to_thread(self._next, texts, one, layouts):
+                await self._buffer.ask(partial(self._keep, some=some, destination=one))
+                self._known |= {(one.name, layout): known for layout, known, _ in some}
+        await self._buffer.ask(partial(_forget, prefixes=frozenset(map(_prefix, destinations))))
 
     def _next(
-        self, texts: Iterable[bytes], salt: bytes, labels: Mapping[str, str], layouts: LayoutsOf
+        self, texts: Iterable[bytes], destination: Destination, layouts: LayoutsOf
     ) -> list[tuple[int, bytes, dict[str, list[Labels]]]]:
         """The next layouts that are new or have new labels, with their series."""
+        labels = dict(destination.labels)
+        salt = msgspec.json.encode((destination.kind, labels), order="sorted")
         found: list[tuple[int, bytes, dict[str, list[Labels]]]] = []
         for text in texts:
             known = blake2b(salt + text, digest_size=16).digest()
-            device: dict[str, Any] = msgspec.json.decode(text)
-            fresh = [layout for layout in layouts.get(device["id"], ()) if self._known.get(layout) != known]
+            device_id = msgspec.json.decode(text, type=_Identity).id
+            fresh = [layout for layout in layouts.get(device_id, ()) if self._known.get((destination.name, layout)) != known]
             if fresh:
-                series = series_of(device, labels)
+                series = series_of(msgspec.json.decode(text), labels)
                 found += [(layout, known, series) for layout in fresh]
             if len(found) >= AT_ONCE:
                 break
         return found
 
-    def _keep(self, store: Store, some: Sequence[tuple[int, bytes, dict[str, list[Labels]]]]) -> None:
+    def _keep(self, store: Store, some: Sequence[tuple[int, bytes, dict[str, list[Labels]]]], destination: Destination) -> None:
         for layout_id, _, series in some:
             try:
                 layout = store.polls.layout(layout_id)
             except BufferFailure:
                 continue  # gone in between: it is registered again, and learned then
-            packed = self._packer.pack(msgspec.msgpack.encode([encode_labels(one) for one in in_order(layout, series)]))
-            key = _key(store, layout_id)
+            packed = self._packer.pack(msgspec.msgpack.encode(KINDS[destination.kind].heads_of(layout, series)))
+            key = _key(store, layout_id, destination)
             if store.get_meta(key) != packed:
                 store.put_meta(key, packed)
 
-    async def read(self, batch: Batch) -> tuple[list[StoredPoll], dict[int, list[bytes]]]:
-        """The polls of the batch, and what the samples of each layout begin with, by its id; without those that are not known.
+    async def read(self, batch: Batch, destination: Destination) -> tuple[list[StoredPoll], dict[int, list[bytes]]]:
+        """The polls of the batch, and what was encoded of each layout, by its id; without those that are not known.
 
         In one job: between two the database may be replaced by another, with other ids. Raises BufferFailure.
         """
 
         def job(store: Store) -> tuple[list[StoredPoll], dict[int, bytes | None]]:
             polls = store.read(batch)
-            return polls, {layout: store.get_meta(_key(store, layout)) for layout in {poll.poll.layout for poll in polls}}
+            layouts = {poll.poll.layout for poll in polls}
+            return polls, {layout: store.get_meta(_key(store, layout, destination)) for layout in layouts}
 
         polls, packed = await self._buffer.ask(job)
         return polls, {layout: self._unpacked(octets) for layout, octets in packed.items() if octets is not None}
@@ -102,16 +113,24 @@ class Heads:
         return msgspec.msgpack.decode(self._unpacker.unpack(packed, MOST_OCTETS), type=list[bytes])
 
 
-def _key(store: Store, layout_id: int) -> str:
+def _prefix(destination: Destination) -> str:
+    return f"{KEY}{destination.kind} {destination.name} "
+
+
+def _key(store: Store, layout_id: int, destination: Destination) -> str:
     """By the digest of the layout's content; one that is gone has no row under its key."""
     row = store.connection.execute("SELECT digest FROM layouts WHERE id = ?", (layout_id,)).fetchone()
-    return f"{KEY}{'' if row is None else row[0].hex()}"
+    return f"{_prefix(destination)}{'' if row is None else row[0].hex()}"
 
 
-def _forget(store: Store) -> None:
-    """Remove those whose layout is no longer in the database, so that no poll can have it."""
+def _forget(store: Store, prefixes: Collection[str]) -> None:
+    """Remove those whose layout is no longer in the database, so that no poll can have it, and those of other destinations."""
+    used = {digest.hex() for (digest,) in store.connection.execute("SELECT digest FROM layouts")}
+    keys = [key for (key,) in store.connection.execute("SELECT key FROM meta WHERE substr(key, 1, ?) = ?", (len(KEY), KEY))]
+    gone = []
+    for key in keys:
+        before, blank, digest = key.rpartition(" ")
+        if before + blank not in prefixes or digest not in used:
+            gone.append((key,))
     with transaction(store.connection):
-        store.connection.execute(
-            "DELETE FROM meta WHERE substr(key, 1, ?) = ? AND substr(key, ?) NOT IN (SELECT lower(hex(digest)) FROM layouts)",
-            (len(KEY), KEY, len(KEY) + 1),
-        )
+        store.connection.executemany("DELETE FROM meta WHERE key = ?", gone)

@@ -9,7 +9,8 @@ import structlog
 from support.remote import SENSORS, Remote
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
 from towerops_agent.counters import Count
-from towerops_agent.destinations.courier import EACH_S, LOOK_EACH_S, MOST_REFUSED, compress
+from towerops_agent.destinations.courier import EACH_S, LOOK_EACH_S, MOST_REFUSED
+from towerops_agent.destinations.kinds import snappy
 from towerops_agent.destinations.wire.answers import Misconfigured, TooLate
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Layout, Poll
@@ -41,7 +42,7 @@ class Script:
         return None
 
     async def send(self, body: bytes):
-        if body == compress(b""):
+        if body == snappy(b""):
             outcome = self.answer(b"")
             if isinstance(outcome, Accepted) and self.ahead_s is None:
                 self.ahead_s = 0.0
@@ -180,7 +181,7 @@ async def test_it_runs_on_and_goes_over_to_another_destination(scripted):
     while LOOK_EACH_S not in remote.pauses:  # noqa: ASYNC110 - as above
         await asyncio.sleep(0)
     remote.add(0, NOW_S + 1, 1.0)
-    remote.destination = Destination("other", "http://127.0.0.1:9/")
+    remote.destination = Destination("test", "http://127.0.0.1:9/")
     await until_delivered(remote)
     assert script.opened == 2
     running.cancel()

@@ -1,5 +1,7 @@
 """Labels are kept beside the polls, by what a layout is: over restarts, changes and layouts that are gone."""
 
+from dataclasses import replace
+
 import msgspec
 
 from support.remote import Remote, site_of
@@ -16,7 +18,7 @@ async def found(remote: Remote, heads: Heads) -> dict[int, list[bytes]]:
     """What is known of the layouts of all polls that wait; there is one of each device."""
     batch = await remote.buffer.next_batch(1000)
     assert batch is not None
-    return (await heads.read(batch))[1]
+    return (await heads.read(batch, remote.destination))[1]
 
 
 def add_polls(remote: Remote) -> None:
@@ -41,7 +43,8 @@ async def test_labels_that_change_are_those_of_what_waits_too(tmp_path):
         places = {one: (layout,) for one, layout in zip(ids, remote.layouts, strict=True)}
         add_polls(remote)
         before = await found(remote, remote.heads)
-        await remote.heads.learn(remote.config, {"agent": "north"}, places)
+        north = replace(remote.destination, labels=(("agent", "north"),))
+        await remote.heads.learn(remote.config, [north], places)
         after = await found(remote, remote.heads)
         assert await stored(remote) == 3
     assert all(b"north" in head for heads in after.values() for head in heads)
@@ -53,8 +56,8 @@ async def test_those_of_a_device_that_is_gone_stay_as_long_as_its_layout(tmp_pat
         add_polls(remote)
         fewer = site_of(1)
         (one,) = [msgspec.json.decode(text)["id"] for text in fewer.items()]
-        await remote.heads.learn(fewer, {}, {one: (remote.layouts[0],)})
+        await remote.heads.learn(fewer, remote.destinations, {one: (remote.layouts[0],)})
         assert set(await found(remote, remote.heads)) == set(remote.layouts)
         await remote.buffer.ask(lambda store: store.connection.execute("DELETE FROM layouts WHERE id <> 1"))
-        await remote.heads.learn(fewer, {}, {one: (remote.layouts[0],)})
+        await remote.heads.learn(fewer, remote.destinations, {one: (remote.layouts[0],)})
         assert await stored(remote) == 1

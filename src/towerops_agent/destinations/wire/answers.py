@@ -1,7 +1,8 @@
-"""What a remote write receiver's answer means: among others, samples that are too late, which no retry makes earlier.
+"""What a receiver's answer means: among others, samples that are too late, which no retry makes earlier, or some refused.
 
 Status and text -> an outcome. Receivers say it with 400, 409, 422 and 500, so their words decide.
-Pure. Sources: Prometheus 2.42 (storage/remote/write_handler.go), Mimir's errors catalogue, VictoriaMetrics 1.79.
+Pure. Sources: Prometheus 2.42 (storage/remote/write_handler.go), Mimir's errors catalogue, VictoriaMetrics 1.79, InfluxDB 1.6
+(services/httpd/handler.go, tsdb/store.go) and 2.7, the OTLP specification 1.x.
 """
 
 import re
@@ -28,20 +29,40 @@ class Misconfigured:
     reason: str
 
 
-WriteOutcome = Accepted | TooLate | TooLarge | Rejected | Misconfigured | Unavailable
+@dataclass(frozen=True, slots=True)
+class PartlyTaken:
+    """The receiver has the request but for `refused` of its values, in its own count. `reason`: its words."""
+
+    status: int
+    reason: str
+    refused: int
+
+
+WriteOutcome = Accepted | PartlyTaken | TooLate | TooLarge | Rejected | Misconfigured | Unavailable
 
 _BY_TIME: Final = re.compile(r"out of bounds|too old|too-old|too far in the past", re.IGNORECASE)
 _OF_SERIES: Final = re.compile(r"out[ -]of[ -]order|duplicate sample|sample-duplicate|duplicate-timestamp", re.IGNORECASE)
 _OF_DATA: Final = re.compile(r"label name .* is not unique|invalid (label|metric|sample)|duplicate label", re.IGNORECASE)
 
+_PARTIAL: Final = re.compile(r"partial write: (?P<why>.*) dropped=(?P<count>\d+)")
+_UNPARSABLE: Final = "unable to parse '"
+
 _DATA_STATUSES: Final = frozenset({400, 409, 422, 500})
 
 
-def outcome_of(status: int, said: str, location: str = "", retry_after_s: float | None = None) -> WriteOutcome:
-    """The outcome of an answer; `said`: its text in one line."""
+def outcome_of(
+    status: int,
+    said: str,
+    location: str = "",
+    retry_after_s: float | None = None,
+    lacking: str = "nothing at this URL ({status})",
+) -> WriteOutcome:
+    """The outcome of an answer; `said`: its text in one line; `lacking`: what to correct if there is no such path."""
     if 200 <= status < 300:
         return Accepted(status)
     if status in _DATA_STATUSES:
+        if (partial := _PARTIAL.search(said)) is not None:  # InfluxDB counts none of the lines that it can't read
+            return PartlyTaken(status, said, int(partial["count"]) or said.count(_UNPARSABLE) or 1)
         if _BY_TIME.search(said):
             return TooLate(status, said, by_time=True)
         if _OF_SERIES.search(said):
@@ -52,8 +73,7 @@ def outcome_of(status: int, said: str, location: str = "", retry_after_s: float 
         case 401 | 403:
             return Misconfigured(status, f"the credentials are refused ({status}): are they right, and may they write?")
         case 404 | 405:
-            hint = "is the URL right, and does it accept remote write? Prometheus: --web.enable-remote-write-receiver"
-            return Misconfigured(status, f"no remote write at this URL ({status}): {hint}")
+            return Misconfigured(status, f"{lacking.format(status=status)}{f' (it says: {said})' if said else ''}")
         case 413:
             return TooLarge()
         case _ if 300 <= status < 400:

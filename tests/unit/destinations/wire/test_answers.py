@@ -3,7 +3,8 @@
 import pytest
 
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
-from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, outcome_of
+from towerops_agent.destinations.kinds import KINDS
+from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, outcome_of
 
 LATE = [
     (400, "out of order sample", False),
@@ -36,7 +37,13 @@ def test_a_failing_receiver_is_waited_for():
 
 @pytest.mark.parametrize(
     ("status", "word"),
-    [(401, "credentials"), (403, "credentials"), (404, "remote write"), (405, "remote write"), (302, "redirected to https://b")],
+    [
+        (401, "credentials"),
+        (403, "credentials"),
+        (404, "nothing at this URL"),
+        (405, "nothing at this URL"),
+        (302, "redirected to https://b"),
+    ],
 )
 def test_what_the_operator_has_to_correct_is_said(status, word):
     outcome = outcome_of(status, "", "https://b")
@@ -46,7 +53,8 @@ def test_what_the_operator_has_to_correct_is_said(status, word):
 
 def test_the_next_step_is_said_in_these_words():
     where = "is the URL right, and does it accept remote write? Prometheus: --web.enable-remote-write-receiver"
-    assert outcome_of(404, "") == Misconfigured(404, f"no remote write at this URL (404): {where}")
+    remote_write = KINDS["remote_write"]
+    assert remote_write.outcome_of(404, b"", "", "", None) == Misconfigured(404, f"no remote write at this URL (404): {where}")
     assert outcome_of(399, "") == Misconfigured(399, "redirected to nowhere (399), not followed: is the URL right?")
     assert outcome_of(300, "") == Misconfigured(300, "redirected to nowhere (300), not followed: is the URL right?")
 
@@ -56,3 +64,20 @@ def test_the_rest():
     assert outcome_of(204, "") == Accepted(204)
     assert outcome_of(299, "") == Accepted(299)
     assert outcome_of(413, "") == TooLarge()
+
+
+PARTLY = [
+    ('{"error":"partial write: points beyond retention policy dropped=3"}', 3),
+    ('partial write: field type conflict: input field "value" on measurement "sensor" is type integer dropped=1', 1),
+    ("partial write: unable to parse 'a b': invalid boolean unable to parse 'c': missing fields dropped=0", 2),
+]
+
+
+@pytest.mark.parametrize(("said", "refused"), PARTLY)
+def test_influxdb_has_the_rest_of_a_request_of_which_it_refuses_some_lines(said, refused):
+    assert outcome_of(400, said) == PartlyTaken(400, said, refused)
+    assert outcome_of(422, said) == PartlyTaken(422, said, refused)
+
+
+def test_a_line_that_influxdb_cant_read_by_itself_is_refused():
+    assert outcome_of(400, "unable to parse 'x': missing fields") == Rejected(400, "unable to parse 'x': missing fields")

@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 
 from towerops_agent.api.wire.contract import SensorReading
 from towerops_agent.delivery.course.parcel import metrics_of
+from towerops_agent.destinations.courier import latest_of
+from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.destinations.wire.remote_write import (
     encode_labels,
     is_writable,
-    latest_of,
     plain_snappy,
-    samples_of,
     write_request,
 )
+from towerops_agent.destinations.wire.samples import samples_of
 from towerops_agent.model import INTERFACE_COLUMNS, Layout, Poll
 
-NOW_MS = 1_767_986_535_123
+NOW_US = 1_767_986_535_123_000
 
 
 def write_request_class():
@@ -54,7 +55,9 @@ times_ms = st.integers(1 << 35, (1 << 42) - 1)
 
 @given(st.lists(st.tuples(labels_of, values, times_ms), max_size=6))
 def test_the_octets_are_those_of_protobufs_own_library(series):
-    body = write_request([([encode_labels(labels)], [(0, value, time_ms)]) for labels, value, time_ms in series])
+    body = write_request(
+        [([encode_labels(labels)], LAYOUT, [(0, value, time_ms * 1000 + 999)]) for labels, value, time_ms in series]
+    )
     read = WriteRequest.FromString(body)
     found = [
         (tuple((label.name, label.value) for label in one.labels), one.samples[0].value, one.samples[0].timestamp)
@@ -66,7 +69,7 @@ def test_the_octets_are_those_of_protobufs_own_library(series):
 
 
 def test_zero_is_a_value():
-    body = write_request([([encode_labels((("a", "b"),))], [(0, 0.0, NOW_MS)])])
+    body = write_request([([encode_labels((("a", "b"),))], LAYOUT, [(0, 0.0, NOW_US)])])
     assert struct.pack("<d", 0.0) in body
     assert WriteRequest.FromString(body).timeseries[0].samples[0].value == 0.0
 
@@ -74,7 +77,7 @@ def test_zero_is_a_value():
 LAYOUT = Layout("e", (("s1", 10), ("s2", 1), ("s3", 1)), ("i1", "i2"))
 POLL = Poll(
     7,
-    NOW_MS * 1000,
+    NOW_US,
     (415, None, 2, *(1 << 40, 5, 0, None, 3, 4), *(None, None, 1, 1, 1, 1)),
     ((3, 1500), (2, 2999)),
     3,
@@ -83,13 +86,13 @@ POLL = Poll(
 
 def test_each_value_is_a_sample_at_the_time_of_its_reply_and_what_was_not_read_is_absent():
     assert list(samples_of(LAYOUT, POLL)) == [
-        (0, 41.5, NOW_MS + 1),
-        (2, 2.0, NOW_MS + 1),
-        (3, float(1 << 40), NOW_MS + 2),
-        (4, 5.0, NOW_MS + 2),
-        (5, 0.0, NOW_MS + 2),
-        (7, 3.0, NOW_MS + 2),
-        (8, 4.0, NOW_MS + 2),
+        (0, 41.5, NOW_US + 1500),
+        (2, 2.0, NOW_US + 1500),
+        (3, 1 << 40, NOW_US + 2999),
+        (4, 5, NOW_US + 2999),
+        (5, 0, NOW_US + 2999),
+        (7, 3, NOW_US + 2999),
+        (8, 4, NOW_US + 2999),
     ]
 
 
@@ -113,7 +116,7 @@ def layouts_and_polls(draw) -> tuple[Layout, Poll, int, int | None]:
     times = tuple((1, draw(st.integers(0, 10_000_000))) for _ in range(layout.item_count))
     first = draw(st.integers(0, 4))
     stop = draw(st.none() | st.integers(first, 8))
-    return layout, Poll(7, NOW_MS * 1000 + 999, tuple(read), times, 1), first, stop
+    return layout, Poll(7, NOW_US + 999, tuple(read), times, 1), first, stop
 
 
 @given(layouts_and_polls())
@@ -122,15 +125,15 @@ def test_the_samples_are_the_metrics_that_the_api_would_have(case):
     layout, poll, first, stop = case
     wanted = []
     for metric in metrics_of(layout, poll, first, stop):
-        at_ms = round(datetime.fromisoformat(metric.timestamp).timestamp() * 1e6) // 1000
+        at_us = round(datetime.fromisoformat(metric.timestamp).timestamp() * 1e6)
         if isinstance(metric, SensorReading):
             slot = [sensor for sensor, _ in layout.sensors].index(metric.sensor_id)
-            wanted.append((slot, float(metric.value), at_ms))
+            wanted.append((slot, float(metric.value), at_us))
         else:
             begin = len(layout.sensors) + 6 * layout.interfaces.index(metric.interface_id)
             for column, name in enumerate(INTERFACE_COLUMNS):
                 if (counter := getattr(metric, name)) is not None:
-                    wanted.append((begin + column, float(counter), at_ms))
+                    wanted.append((begin + column, counter, at_us))
     assert list(samples_of(layout, poll, first, stop)) == wanted
 
 
@@ -142,27 +145,27 @@ def test_times_that_take_six_octets_can_be_written(time_ms, fit):
 def test_a_state_is_up_or_not_and_how_long_it_took():
     layout = Layout("e", is_state=True)
     samples = [
-        list(samples_of(layout, Poll(7, NOW_MS * 1000, values, ((1, 0),), 1)))
-        for values in ((0, 0, 2500), (1, 3, 5), (2, 1, None))
+        list(samples_of(layout, Poll(7, NOW_US, values, ((1, 0),), 1))) for values in ((0, 0, 2500), (1, 3, 5), (2, 1, None))
     ]
     assert samples == [
-        [(0, 1.0, NOW_MS), (1, 0.0025, NOW_MS)],
-        [(0, 1.0, NOW_MS), (1, 0.000005, NOW_MS)],
-        [(0, 0.0, NOW_MS)],
+        [(0, 1, NOW_US), (1, 0.0025, NOW_US)],
+        [(0, 1, NOW_US), (1, 0.000005, NOW_US)],
+        [(0, 0, NOW_US)],
     ]
 
 
 def test_a_series_without_labels_is_left_out_and_a_time_of_another_century_is_an_error():
     head = encode_labels((("a", "b"),))
-    assert write_request([([b"", head], [(0, 1.0, NOW_MS)])]) == encode_labels(()) == b""
+    assert write_request([([b"", head], LAYOUT, [(0, 1, NOW_US)])]) == encode_labels(()) == b""
     with pytest.raises(ValueError, match="not one from 1971 to 2109"):
-        write_request([([head], [(0, 1.0, 5)])])
+        write_request([([head], LAYOUT, [(0, 1.0, 5000)])])
 
 
 def test_the_latest_sample_of_each_series_is_found():
     a, b = encode_labels((("a", "1"),)), encode_labels((("b", "2"),))
-    parts = [([a, b], [(0, 1.0, NOW_MS), (1, 2.0, NOW_MS)]), ([a], [(0, 3.0, NOW_MS + 9)])]
-    assert latest_of(parts) == [([a, b], [(1, 2.0, NOW_MS)]), ([a], [(0, 3.0, NOW_MS + 9)])]
+    parts = [([a, b], LAYOUT, [(0, 1.0, NOW_US), (1, 2.0, NOW_US)]), ([a], LAYOUT, [(0, 3.0, NOW_US + 9)])]
+    wanted = [([a, b], LAYOUT, [(1, 2.0, NOW_US)]), ([a], LAYOUT, [(0, 3.0, NOW_US + 9)])]
+    assert latest_of(KINDS["remote_write"], parts) == wanted
 
 
 @given(st.binary(max_size=300) | st.integers(65_530, 140_000).map(bytes))

@@ -1,0 +1,90 @@
+"""InfluxDB's line protocol: polls as lines, one for each sensor, interface and state of a device.
+
+    sensor,device=north,instance=10.1.0.2,sensor=board,unit=celsius value=41.5 1767986535123456000
+    interface,device=north,ifName=ether1,instance=10.1.0.2 in_octets=1i,out_octets=2i,… 1767986535123456000
+    device,device=north,instance=10.1.0.2 up=1i,response_seconds=0.0025 1767986535123456000
+
+A field never changes its type, or InfluxDB refuses it: a sensor's value is always a float, a counter always an integer. Its
+integers end at 2^63: a counter that is larger is left out, and counted.
+Pure. Nanoseconds since 1970. Source: docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Final
+
+from towerops_agent.destinations.wire.samples import COLUMNS, Part, Sample
+from towerops_agent.destinations.wire.series import SENSOR_METRIC, Labels, in_order
+from towerops_agent.model import INTERFACE_COLUMNS, Layout, Number
+
+MEASUREMENTS: Final = ("sensor", "interface", "device")
+
+_END: Final = 1 << 63
+_FIELDS: Final = tuple(column.removeprefix("if_") for column in INTERFACE_COLUMNS)
+_STATE_FIELDS: Final = ("up", "response_seconds")
+_ESCAPES: Final = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\=", "\n": "\\n", "\r": "\\r"})
+
+
+def heads_of(layout: Layout, found: Mapping[str, list[Labels]]) -> list[bytes]:
+    """What the line of each item of the layout begins with; b"" if its labels are not known."""
+    series = in_order(layout, found)
+    if layout.is_state:
+        return [_head("device", series[0])]
+    sensors = len(layout.sensors)
+    heads = [_head("sensor", labels) for labels in series[:sensors]]
+    return heads + [_head("interface", labels) for labels in series[sensors::COLUMNS]]
+
+
+def write_lines(parts: Iterable[Part]) -> tuple[bytes, int]:
+    """The lines, not compressed; and how many counters are left out as they are 2^63 or more."""
+    lines: list[bytes] = []
+    beyond = 0
+    for heads, layout, samples in parts:
+        sensors = len(layout.sensors)
+        if layout.is_state:
+            _line(lines, heads[0], [(_STATE_FIELDS[slot], value) for slot, value, _ in samples], samples)
+            continue
+        for item, some in groupby(samples, lambda sample: _item(sample[0], sensors)):  # noqa: B023 -- used up within the turn
+            head = heads[item]
+            if item < sensors:
+                for _, value, time_us in some:
+                    if head:
+                        lines.append(b"%svalue=%s %d000\n" % (head, repr(float(value)).encode(), time_us))
+                continue
+            counters = list(some)
+            fit = [
+                (_FIELDS[(slot - sensors) % COLUMNS], value)
+                for slot, value, _ in counters
+                if not isinstance(value, int) or value < _END
+            ]
+            beyond += len(counters) - len(fit)
+            _line(lines, head, fit, counters)
+    return b"".join(lines), beyond
+
+
+def _line(lines: list[bytes], head: bytes, fields: Sequence[tuple[str, Number]], samples: Sequence[Sample]) -> None:
+    if head and fields:
+        text = ",".join([f"{name}={value}i" if isinstance(value, int) else f"{name}={value!r}" for name, value in fields])
+        lines.append(b"%s%s %d000\n" % (head, text.encode(), samples[0][2]))
+
+
+def _item(slot: int, sensors: int) -> int:
+    return slot if slot < sensors else sensors + (slot - sensors) // COLUMNS
+
+
+def _head(measurement: str, labels: Labels) -> bytes:
+    """The measurement and the tags, which are the labels; a sensor's unit, which its metric's name has, is one."""
+    if not labels:
+        return b""
+    tags = dict(labels)
+    unit = tags.pop("__name__").removeprefix(SENSOR_METRIC).removeprefix("_")
+    if measurement == "sensor" and unit:
+        tags.setdefault("unit", unit)
+    pairs = [f"{_escaped(name)}={_escaped(value)}" for name, value in sorted(tags.items()) if value]
+    return ",".join((measurement, *pairs)).encode() + b" "
+
+
+def _escaped(text: str) -> str:
+    """As a tag's name or value. A backslash at the end would escape what follows: it is followed by an escaped blank."""
+    escaped = text.translate(_ESCAPES)
+    return f"{escaped}\\ " if text.endswith("\\") else escaped
