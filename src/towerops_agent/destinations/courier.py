@@ -30,7 +30,7 @@ from towerops_agent.delivery.courier import clean_up
 from towerops_agent.delivery.course.parcel import metrics_of
 from towerops_agent.delivery.course.verdicts import backoff_s
 from towerops_agent.destinations.heads import Heads
-from towerops_agent.destinations.kinds import KINDS, Kind
+from towerops_agent.destinations.kinds import KINDS, ReceiverKind
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.destinations.wire.remote_write import is_writable
 from towerops_agent.destinations.wire.samples import Part, samples_of
@@ -114,7 +114,7 @@ class RemoteCourier:
         self.backlog: Backlog | None = None  # all that is pending is one line
         self._hurried = asyncio.Event()
         self._name = ""
-        self._kind: Kind = KINDS[REMOTE_WRITE]
+        self._kind: ReceiverKind = KINDS[REMOTE_WRITE]
         self._has_asked_time = False  # its time, with a request that holds nothing
         self._partly = Repeats()
         self._part = False  # whether what waits is to be split off as backlog
@@ -447,7 +447,7 @@ def _time_us(poll: StoredPoll) -> int:
     return poll.poll.started_at_us + max(offset_us for _, offset_us in poll.poll.times)
 
 
-def latest_of(kind: Kind, parts: Sequence[Part]) -> list[Part]:
+def latest_of(kind: ReceiverKind, parts: Sequence[Part]) -> list[Part]:
     """The last sample of each series of the parts."""
     seen: set[bytes] = set()
     latest: list[Part] = []

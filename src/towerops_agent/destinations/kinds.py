@@ -1,6 +1,6 @@
 """The kinds of destinations: for each, how values are packed for it, as whom it is asked, and what its answers mean.
 
-    stored polls -> heads, samples -> Kind.pack -> body -> client.py -> Kind.outcome_of
+    stored polls -> heads, samples -> ReceiverKind.pack -> body -> client.py -> ReceiverKind.outcome_of
 
 The octets are made in wire/. What a kind can handle differs (see docs/destinations.md): `by_time`, whether it wants values in the
 order of time unless the operator says otherwise.
@@ -39,7 +39,7 @@ class Packed:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ReceiverKind:
     """One kind. `heads_of`: encodes what is constant of a layout's series; `encode`: all else. `lacking`: what a 404 means.
 
     `key_of`: the octets that only samples of one series have, from its heads and its place.
@@ -84,7 +84,7 @@ def gzipped(body: bytes) -> bytes:
 KINDS: Final = {
     kind.name: kind
     for kind in (
-        Kind(
+        ReceiverKind(
             REMOTE_WRITE,
             "remote write",
             remote_write.heads_of,
@@ -98,7 +98,7 @@ KINDS: Final = {
             "no remote write at this URL ({status}): is the URL right, and does it accept remote write? "
             "Prometheus: --web.enable-remote-write-receiver",
         ),
-        Kind(
+        ReceiverKind(
             INFLUXDB,
             "InfluxDB",
             influxdb.heads_of,
@@ -108,7 +108,7 @@ KINDS: Final = {
             "nothing to write to ({status}): are the URL, and the database or bucket, right?",
             refuses_nothing=True,
         ),
-        Kind(
+        ReceiverKind(
             OTLP,
             "OTLP",
             otlp.heads_of,
