@@ -30,7 +30,7 @@ def field(number: int, octets: bytes) -> bytes:
 
 
 def fields_of(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields in their order, by number: a varint as a number, all else as octets. Raises ValueError if it is no message."""
+    """The fields in order, by number: a varint as a number, all else as octets. Raises ValueError if it is not a message."""
     at = 0
     while at < len(message):
         key, at = _varint_at(message, at)

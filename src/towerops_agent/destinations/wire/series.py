@@ -103,7 +103,7 @@ def _interface_labels(interface: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _labels_in(item: Mapping[str, Any]) -> Mapping[str, str]:
-    """The operator's labels of a site file; the API has none, so whatever it may send under this name is looked at."""
+    """The operator's labels of a site file. The API does not send any: whatever has this name there is looked at."""
     labels = item.get("labels")
     if not isinstance(labels, dict):
         return {}

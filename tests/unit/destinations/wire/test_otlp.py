@@ -115,6 +115,6 @@ def test_an_answer_of_any_octets_is_read_or_ignored(answer):
 
 
 @pytest.mark.parametrize("octets", [b"\x0a\x05ab", b"\x08", b"\x08" + b"\xff" * 12, b"\x0b\x00", b"\x09\x00"])
-def test_octets_that_are_no_message_are_an_error(octets):
+def test_octets_that_are_not_a_message_are_an_error(octets):
     with pytest.raises(ValueError, match=r"wire type|ends within"):
         list(fields_of(octets))
