@@ -10,7 +10,7 @@ from typing import Final
 
 from towerops_agent.errors import InvalidOid
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import Oid, is_within, subidentifiers
+from towerops_agent.snmp.wire.ber import Oid, encode_oid, is_within, subidentifiers
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value, Version, error_name
 
@@ -61,7 +61,7 @@ class Questions:
         self._lost = 0
 
     def ask_values(self, names: Iterable[Oid]) -> Asking:
-        """Ask for single values that end in .0, and keep those that are there. Raises AskingEnded."""
+        """Ask for single values, and keep those that are there. Raises AskingEnded."""
         left = [name for name in dict.fromkeys(names) if name not in self.values]
         while left:
             asked = left[: self._names]
@@ -201,5 +201,6 @@ class Questions:
 
 
 def _before(name: Oid) -> Oid:
-    """The OID whose next one is `name`, which ends in .0, if there is one."""
-    return name[:-1]
+    """An OID whose next one is `name`, if the device has that: the one before it, or what it is below if it ends in .0."""
+    *above, last = subidentifiers(name)
+    return encode_oid((*above, last - 1)) if last else encode_oid(above)

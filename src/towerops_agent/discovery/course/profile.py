@@ -1,8 +1,8 @@
 """A profile: which devices it is about, and which columns of their MIB are worth polling.
 
-A file of src/towerops_agent/profiles, or one of the operator's -> Profile. docs/discovery.md describes each key.
+A file of src/towerops_agent/profiles, or one of the operator's -> Profile. docs/profiles.md describes each key.
 An OID with a leading dot is absolute, any other is below `base`; one that ends in .0 is a single value, any other a column of a
-table.
+table unless it says that it is `single`.
 Pure. Messages have file, line and column, as those of site files.
 """
 
@@ -32,7 +32,10 @@ from towerops_agent.snmp.wire.ber import Oid, parse_oid, subidentifiers
 
 KEYS: Final = ("profile", "vendor", "model", "model_in_sysDescr", "match", "general", "without", "base", "columns")
 RULE_KEYS: Final = ("sysObjectID", "sysDescr", "probe")
-COLUMN_KEYS: Final = (*("oid", "name", "type", "unit", "divisor", "multiplier", "label", "index", "states", "skip", "where"),)
+COLUMN_KEYS: Final = (
+    *("oid", "single", "name", "type", "unit", "divisor", "multiplier"),
+    *("label", "index", "states", "skip", "where", "unless"),
+)
 INDEXES: Final = {name: name for name in ("number", "port", "mac", "text")}
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -68,6 +71,7 @@ class Column:
     states: Mapping[int, str] | None = None
     skip: frozenset[float] = frozenset()
     where: tuple[Oid, frozenset[int]] | None = None
+    unless: Oid | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +162,12 @@ class _Reader:
         multiplier = section.checked("multiplier", _factor) or 1.0
         if abs(divisor / multiplier) < LEAST_DIVISOR:
             raise section.mistake("multiplier", "multiplier is too large")
-        label = section.text("label")
+        label, unless = section.text("label"), section.text("unless")
+        single = section.checked("single", switch) or False
         column = Column(
             oid=oid,
             name=section.needed("name"),
-            is_scalar=subidentifiers(oid)[-1] == 0,
+            is_scalar=single or subidentifiers(oid)[-1] == 0,
             type=section.text("type") or "",
             unit=section.text("unit") or "",
             divisor=divisor / multiplier,
@@ -171,9 +176,10 @@ class _Reader:
             states=self._states(section),
             skip=frozenset(self._number(node, "skip") for node in _some(section, "skip")),
             where=self._where(section),
+            unless=None if unless is None else self._relative(section, "unless", unless),
         )
         if column.is_scalar and (column.label is not None or column.where is not None or "index" in section):
-            raise Mistake(section.place, "oid ends in .0, a single value: expected no label, index or where")
+            raise Mistake(section.place, "oid is a single value: expected no label, index or where")
         return column
 
     def _states(self, section: Section) -> dict[int, str] | None:

@@ -53,9 +53,17 @@ def columns_of(profile: Profile) -> list[Oid]:
 
 def find_sensors(profile: Profile, questions: Questions, ports: dict[int, str]) -> Iterator[Found]:
     """The sensors, in the profile's order. `ports`: names of interfaces, by ifIndex."""
-    for column in profile.columns:
-        for oid, name, tag, value in _rows(column, questions, ports):
-            yield sensor_or_not(oid, tag, value, column, name, profile.name)
+    found = [
+        (column, sensor_or_not(oid, tag, value, column, name, profile.name))
+        for column in profile.columns
+        for oid, name, tag, value in _rows(column, questions, ports)
+    ]
+    there = {each.oid for _, each in found if isinstance(each, FoundSensor)}
+    for column, each in found:
+        if column.unless and isinstance(each, FoundSensor) and column.unless + each.oid[len(column.oid) :] in there:
+            yield NotTaken(each.name, "another value of the device says the same better")
+        else:
+            yield each
 
 
 def _rows(column: Column, questions: Questions, ports: dict[int, str]) -> Iterator[tuple[Oid, str, int, Value]]:

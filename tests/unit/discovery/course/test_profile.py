@@ -35,6 +35,7 @@ def test_an_oid_that_ends_in_0_is_a_single_value():
     assert column("oid: 4.1.0, name: supply").is_scalar
     assert not column("oid: 4.10, name: supply").is_scalar
     assert not column("oid: 4.128, name: supply").is_scalar
+    assert column("oid: 4.128, single: true, name: supply").is_scalar
 
 
 def test_a_raw_value_is_multiplied_and_divided():
@@ -43,12 +44,15 @@ def test_a_raw_value_is_multiplied_and_divided():
 
 
 def test_all_that_a_column_may_say():
-    found = column("oid: 4.3, name: x, unit: volts, label: 4.2, states: {1: on, -2: off}, skip: [0, -1], where: {4.4: [1, 2]}")
+    found = column(
+        "oid: 4.3, name: x, unit: volts, label: 4.2, states: {1: on, -2: off}, skip: [0, -1], where: {4.4: [1, 2]}, unless: 4.5"
+    )
     assert found.label == parse_oid("1.3.6.1.4.1.7.4.2")
     assert found.states == {1: "on", -2: "off"}
     assert found.skip == {0, -1}
     assert found.where == (parse_oid("1.3.6.1.4.1.7.4.4"), frozenset((1, 2)))
     assert found.unit == "volts"
+    assert found.unless == parse_oid("1.3.6.1.4.1.7.4.5")
 
 
 def test_rules_are_a_list_or_one_and_may_name_several_sysobjectids():
