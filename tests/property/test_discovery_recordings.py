@@ -5,7 +5,7 @@ The recordings are not part of the project: a checkout without the folder `share
 
 import pytest
 
-from support.recordings import Measured, measure_all
+from support.recordings import WISP, Measured, measure_all
 from support.skips import NO_RECORDINGS, RECORDINGS
 from towerops_agent.discovery.library import load_profiles
 
@@ -53,3 +53,41 @@ def test_a_device_is_asked_at_most_40_times(measured: list[Measured]):
 
 def test_each_device_is_read_to_the_end(measured: list[Measured]):
     assert [(each.device, each.discovery.broken) for each in measured if each.discovery.broken] == []
+
+
+@pytest.mark.parametrize("vendor", WISP)
+def test_nine_of_ten_expected_values_of_each_vendor_are_found(measured: list[Measured], vendor: str):
+    expected = sum(each.of_vendor.get(vendor, 0) for each in measured)
+    missed = [miss.oid for each in measured for miss in each.misses if miss.vendor == vendor]
+    assert len(missed) <= 0.1 * expected, missed
+
+
+PLAUSIBLE = {
+    "celsius": (-60, 150),
+    "fahrenheit": (-60, 300),
+    "volts": (-100, 1_000),
+    "amperes": (-1_000, 2_000),
+    "watts": (-100_000, 1_000_000),
+    "hertz": (0, 1_000),
+    "MHz": (0, 100_000),
+    "dBm": (-150, 60),
+    "dB": (-100, 150),
+    "rpm": (0, 30_000),
+    "bps": (0, 100e9),
+    "minutes": (0, 60 * 24 * 366 * 20),
+}
+"""What a value of a real device can be, by its unit: a wrong divisor would be outside, mostly."""
+
+
+def _within(bounds: tuple[float, float], value: float) -> bool:
+    return bounds[0] <= value <= bounds[1]
+
+
+def test_values_are_plausible_in_their_units(measured: list[Measured]):
+    odd = [
+        f"{each.device}: {sensor.name} = {sensor.value / sensor.divisor:g} {sensor.unit} ({sensor.source})"
+        for each in measured
+        for sensor in each.discovery.sensors
+        if sensor.unit in PLAUSIBLE and not _within(PLAUSIBLE[sensor.unit], sensor.value / sensor.divisor)
+    ]
+    assert odd == []
