@@ -4,7 +4,7 @@ Connection -> tables as schema.sql has them. Each step up is one transaction, wi
 """
 
 import sqlite3
-from importlib.resources import files
+from pathlib import Path
 
 import structlog
 
@@ -66,7 +66,7 @@ INSERT INTO tail (id, body) VALUES (1, CAST(x'000000000000000000000000000000008d
 
 def create(connection: sqlite3.Connection) -> None:
     """All tables, in an empty database."""
-    schema = files(__package__).joinpath("schema.sql").read_text("utf-8")
+    schema = Path(__file__).with_name("schema.sql").read_text("utf-8")
     _run(connection, schema, VERSION)
 
 

@@ -6,7 +6,6 @@ Imports are lazy, so that --help does not wait for the libraries of the work its
 
 import os
 import sys
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +22,8 @@ from towerops_agent.cli.snmp import snmp
 from towerops_agent.cli.status import status
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
     from click.shell_completion import CompletionItem
 
 EXTENSIONS = "towerops_agent.commands"
@@ -39,12 +40,12 @@ class _Commands(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *entry_points(group=EXTENSIONS).names})
+        return sorted({*super().list_commands(ctx), *_extensions().names})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         command = super().get_command(ctx, cmd_name)
         if command is None:
-            for extension in entry_points(group=EXTENSIONS, name=cmd_name):
+            for extension in _extensions().select(name=cmd_name):
                 found: click.Command = extension.load()
                 return found
         return command
@@ -75,6 +76,12 @@ class _Commands(click.Group):
             own = {item.value for item in found}
             found += [item for item in run.shell_complete(click.Context(run), incomplete) if item.value not in own]
         return found
+
+
+def _extensions() -> "EntryPoints":
+    from importlib.metadata import entry_points  # slow to import, and most commands do without
+
+    return entry_points(group=EXTENSIONS)
 
 
 def _end_of_options(args: list[str]) -> int:
