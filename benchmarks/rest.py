@@ -1,10 +1,10 @@
 """An agent at rest: CPU with its health checks, memory, and what it writes, with few devices.
 
-    python benchmarks/rest.py [--devices 50] [--minutes 5] [--directory /var/tmp]
+    python benchmarks/rest.py [--devices 50] [--sensors 20] [--interfaces 48] [--minutes 5] [--directory /var/tmp]
 
-Devices of 68 metrics (308 values) each minute, answered by responder.c. `towerops-agent health` is called twice a minute, as a
-container's health check is; its CPU counts. What it writes is write_bytes of /proc/PID/io, as of a database on `--directory`,
-which is to be on a disk; the time is real, so it includes what the kernel writes of SQLite's shared memory.
+Devices of 68 metrics (308 values) each minute, or as few as that says, answered by responder.c. `towerops-agent health` is called
+twice a minute, as a container's health check is; its CPU counts. What it writes is write_bytes of /proc/PID/io, as of a database
+on `--directory`, which is to be on a disk; the time is real, so it includes what the kernel writes of SQLite's shared memory.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from agent_process import AgentProcess, running, wait_until
@@ -29,9 +30,11 @@ HEALTH_EACH_S = 30
 DAY_S = 86_400
 
 
-def main(count: int, minutes: float, directory: Path) -> None:
+def main(count: int, sensors: int, interfaces: int, minutes: float, directory: Path) -> None:
     heading("rest: an agent that has little to do")
-    with tempfile.TemporaryDirectory() as folder, answering(Path(folder)) as devices:
+    with tempfile.TemporaryDirectory() as folder, answering(Path(folder)) as all_of_them:
+        oids = [f"1.3.6.1.4.1.99999.1.{i}.0" for i in range(1, sensors + 1)]
+        devices = replace(all_of_them, sensors=oids, if_names=all_of_them.if_names[:interfaces])
         own = tempfile.TemporaryDirectory(dir=directory, prefix="rest-")
         with own, serving(devices.config(count, 60)) as api, running(Path(own.name), api.url, AS_INSTALLED) as agent:
             wait_until(lambda: api.tally()["batches"] > 0, 120, 0.1)
@@ -47,7 +50,7 @@ def main(count: int, minutes: float, directory: Path) -> None:
     row("", "agent", "health checks", "both", "a health check", "MB at rest", "MB peak", "to the disk a day")
     both = (cpu_s + sum(health_s)) / took_s
     row(
-        f"{count} devices",
+        f"{count} devices x {sensors + 6 * interfaces} values",
         *(f"{share:.2%} of a core" for share in (cpu_s / took_s, sum(health_s) / took_s, both)),
         f"{sum(health_s) / len(health_s) * 1000:.0f} ms",
         f"{resident_mb:.0f}",
@@ -64,8 +67,9 @@ def _written(agent: AgentProcess) -> int:
 
 def _health_cpu_s(agent: AgentProcess) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "towerops_agent", "health"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"DATABASE_PATH": str(agent.database)})
+    command = [Path(sys.executable).with_name("towerops-agent"), "health"]
+    environment = {"PATH": os.environ["PATH"], "DATABASE_PATH": str(agent.database)}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
@@ -73,7 +77,9 @@ def _health_cpu_s(agent: AgentProcess) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--devices", type=int, default=50)
+    parser.add_argument("--sensors", type=int, default=20)
+    parser.add_argument("--interfaces", type=int, default=48)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--directory", type=Path, default=Path("/var/tmp"))
     arguments = parser.parse_args()
-    main(arguments.devices, arguments.minutes, arguments.directory)
+    main(arguments.devices, arguments.sensors, arguments.interfaces, arguments.minutes, arguments.directory)
