@@ -4,7 +4,6 @@ An Upstream is one of the two. agent.py constructs it, asks its `source` for con
 The site's imports are lazy: an agent of the API needs neither YAML nor a destination's encoder.
 """
 
-import asyncio
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,9 +16,10 @@ from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ANSWER_WITHIN_S, ApiClient
 from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config import sealing
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.config.document.text import ConfigText
-from towerops_agent.config.kept import seal, unseal, without_secrets
+from towerops_agent.config.kept import without_secrets
 from towerops_agent.config.sync import ConfigSource
 from towerops_agent.counters import Counters
 from towerops_agent.delivery.courier import Courier, Delivery
@@ -117,14 +117,14 @@ class ApiUpstream(Upstream):
         if sealed is None:
             return None
         try:
-            return await asyncio.to_thread(unseal, self._token.token, sealed)
+            return await sealing.unseal(self._token.token, sealed)
         except InvalidConfig:
             if self._token.previous is None:
                 raise
-            return await asyncio.to_thread(unseal, self._token.previous, sealed)
+            return await sealing.unseal(self._token.previous, sealed)
 
     async def keep(self, config: ConfigText) -> None:  # noqa: D102
-        await self._buffer.keep_config(await asyncio.to_thread(seal, self._token.token, config))
+        await self._buffer.keep_config(await sealing.seal(self._token.token, config))
 
     async def reread_certificates(self) -> None:  # noqa: D102
         await self._client.reread_certificates()

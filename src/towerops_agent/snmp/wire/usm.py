@@ -14,7 +14,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard, Reason
@@ -23,7 +23,6 @@ from towerops_agent.snmp.wire.ber import Oid, parse_oid
 from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, Version, decode_pdu
 from towerops_agent.snmp.wire.usm_engine import Engine, EngineChange
 from towerops_agent.snmp.wire.usm_keys import KeyOfPassword, LocalizedKeys, Principal, derive_keys
-from towerops_agent.snmp.wire.usm_privacy import Privacy, make_privacy
 from towerops_agent.snmp.wire.v3message import (
     AUTHENTICATED,
     ENCRYPTED,
@@ -35,6 +34,9 @@ from towerops_agent.snmp.wire.v3message import (
     encode_v3,
     scoped_pdu_at,
 )
+
+if TYPE_CHECKING:
+    from towerops_agent.snmp.wire.usm_privacy import Privacy
 
 ENGINE_ID_OCTETS: Final = range(1, 33)  # RFC 3411 §5 requires at least 5; some firmware has fewer
 
@@ -128,7 +130,12 @@ class UsmSecurity:
             return
         self._keys = keys
         self._digest = hmac.new(keys.auth, digestmod=self.user.auth.hash_name)
-        self._privacy = None if self.user.priv is None else make_privacy(self.user.priv, keys.priv, salt)
+        if self.user.priv is None:
+            self._privacy = None
+            return
+        from towerops_agent.snmp.wire.usm_privacy import make_privacy  # noqa: PLC0415 -- 8 MB that few agents need
+
+        self._privacy = make_privacy(self.user.priv, keys.priv, salt)
 
     # Requests
 

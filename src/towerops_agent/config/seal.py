@@ -1,0 +1,79 @@
+"""Octets sealed with the agent's token, and opened again; also as a process of its own, for sealing.py.
+
+Sealed: one octet of version, 16 of salt, 12 of nonce, then AES-256-GCM of the octets; the key is derived from the token
+(HKDF-SHA256, RFC 5869), so they are useless without it. Whoever has the token may fetch the same from the API.
+As a process: a request on standard input, its answer on standard output; neither arguments nor environment hold a secret.
+Imports next to nothing but the cipher, which it loads when it is used: 9 MB that stay for good. Random octets.
+"""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from towerops_agent.errors import InvalidConfig
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+VERSION: Final = b"\x02"
+_SALT_OCTETS = 16
+_NONCE_OCTETS = 12
+_HEADER_OCTETS = 1 + _SALT_OCTETS + _NONCE_OCTETS
+
+SEAL, UNSEAL = b"s", b"u"
+DONE, INVALID = b"+", b"-"
+_LENGTH_OCTETS = 4
+
+
+def is_loaded() -> bool:
+    """Whether this process holds the cipher already."""
+    return "cryptography" in sys.modules
+
+
+def seal(token: str, octets: bytes) -> bytes:
+    """`octets`, sealed; never twice the same."""
+    salt, nonce = os.urandom(_SALT_OCTETS), os.urandom(_NONCE_OCTETS)
+    header = VERSION + salt + nonce
+    return header + _cipher(token, salt).encrypt(nonce, octets, header)
+
+
+def unseal(token: str, sealed: bytes) -> bytes:
+    """What was sealed. Raises InvalidConfig if it was sealed with another token or by a later version, or has been altered."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415
+
+    header, text = sealed[:_HEADER_OCTETS], sealed[_HEADER_OCTETS:]
+    if len(header) < _HEADER_OCTETS or not header.startswith(VERSION):
+        raise InvalidConfig(f"the kept configuration is of format {header[:1].hex() or 'none'}: expected {VERSION.hex()}")
+    salt, nonce = header[1 : 1 + _SALT_OCTETS], header[1 + _SALT_OCTETS :]
+    try:
+        return _cipher(token, salt).decrypt(nonce, text, header)
+    except InvalidTag:
+        raise InvalidConfig("the kept configuration was sealed with another token, or has been altered since") from None
+
+
+def _cipher(token: str, salt: bytes) -> "AESGCM":
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
+    return AESGCM(HKDF(SHA256(), 32, salt, b"towerops-agent kept configuration").derive(token.encode()))
+
+
+def encode_request(what: bytes, token: str, octets: bytes) -> bytes:
+    """What the process reads: SEAL or UNSEAL, the token with its length, the octets."""
+    text = token.encode()
+    return what + len(text).to_bytes(_LENGTH_OCTETS, "big") + text + octets
+
+
+def answer(request: bytes) -> bytes:
+    """What the process writes: DONE and the octets, or INVALID and why not."""
+    end = 1 + _LENGTH_OCTETS + int.from_bytes(request[1 : 1 + _LENGTH_OCTETS], "big")
+    work = seal if request[:1] == SEAL else unseal
+    try:
+        return DONE + work(request[1 + _LENGTH_OCTETS : end].decode(), request[end:])
+    except InvalidConfig as error:
+        return INVALID + str(error).encode()
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(answer(sys.stdin.buffer.read()))

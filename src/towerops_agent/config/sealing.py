@@ -1,0 +1,59 @@
+"""The kept configuration, sealed and unsealed for a running agent by a process that ends at once.
+
+upstream.py -> seal.py's process -> upstream.py. The cipher would hold 9 MB for good, a sixth of a small agent's memory, and is
+used at the start and after a change of the configuration only. If the agent has loaded it anyway (SNMPv3 privacy, a group), or
+if no process can do it, the agent does it itself, in a thread. I/O: a process and its pipes. Times in seconds.
+"""
+
+import asyncio
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from typing import Final
+
+from towerops_agent.config import seal as cipher
+from towerops_agent.config.document.text import ConfigText, encode_config
+from towerops_agent.config.kept import opened
+from towerops_agent.errors import InvalidConfig
+from towerops_agent.model import Secret
+
+WITHIN_S: Final = 60.0
+"""How long the process may take: a second or two on the slowest boxes."""
+
+COMMAND: Final = (sys.executable, "-P", "-m", cipher.__name__)  # -P: nothing is imported from the working directory
+
+
+async def seal(token: Secret, config: ConfigText) -> bytes:
+    """`config`, sealed with `token`."""
+    octets = encode_config(config)
+    sealed = await _apart(cipher.SEAL, token, octets)
+    return sealed if sealed is not None else await asyncio.to_thread(cipher.seal, token.reveal(), octets)
+
+
+async def unseal(token: Secret, sealed: bytes) -> ConfigText:
+    """The configuration. Raises InvalidConfig, as kept.unseal does."""
+    octets = await _apart(cipher.UNSEAL, token, sealed)
+    return opened(octets if octets is not None else await asyncio.to_thread(cipher.unseal, token.reveal(), sealed))
+
+
+async def _apart(what: bytes, token: Secret, octets: bytes) -> bytes | None:
+    """The answer of a process; None if it is better done here, or no process did it. Raises InvalidConfig."""
+    if cipher.is_loaded():
+        return None
+    try:
+        process = await asyncio.create_subprocess_exec(*COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True)
+    except OSError:  # too many processes, too little memory, no file of the interpreter
+        return None
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            answer, _ = await process.communicate(cipher.encode_request(what, token.reveal(), octets))
+    except TimeoutError:
+        return None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode or not answer:
+        return None
+    if answer.startswith(cipher.INVALID):
+        raise InvalidConfig(answer[1:].decode())
+    return answer[1:]
