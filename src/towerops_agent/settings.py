@@ -2,36 +2,38 @@
 
 SETTINGS is the single source of names, defaults and help: cli/run.py builds its options from it, and a test
 holds docs/operations.md to it.
-A flag wins over its variable, surrounding whitespace is dropped, and an empty text counts as not set. A variable that resembles a
-setting is a slip that would pass unnoticed: unknown_variables finds it by its name, as its value may be a secret.
+A flag wins over its variable, surrounding whitespace is dropped, and an empty text counts as not set. setting.py says what the
+text of one must be.
 Pure: environment and flags are passed in, and the token's file is read elsewhere. Intervals are seconds (`_s`).
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
+from towerops_agent.setting import (
+    LOG_FORMATS,
+    LOG_LEVELS,
+    LogFormat,
+    Setting,
+    Unfit,
+    as_format,
+    as_group,
+    as_level,
+    as_listen,
+    as_member,
+    as_servers,
+    as_switch,
+    as_token,
+    as_url,
+    as_weight,
+    as_whole,
+)
 from towerops_agent.text import is_loopback
-
-LogFormat = Literal["logfmt", "json"]
-
-LOG_LEVELS = ("debug", "info", "warning", "error")
-LOG_FORMATS = ("logfmt", "json")
-
-_OTHER_LEVELS: Final = {"warn": "warning", "err": "error"}
-"""The words that other programs have for our levels."""
-
-_SWITCHES: Final = {
-    **dict.fromkeys(("1", "true", "yes", "on", "y"), True),
-    **dict.fromkeys(("0", "false", "no", "off", "n"), False),
-}
 
 _REFRESH_S: Final = (5, 86_400)
 _BUFFER_MB: Final = (16, 1_048_576)
@@ -40,8 +42,6 @@ _COMMIT_IN_GROUP_S: Final = 1
 
 _URLS: Final = ("api_url", "group_nats_urls")
 """Settings in which people write passwords, though none belongs there."""
-
-_HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){0,9}[A-Za-z0-9_-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,149 +83,13 @@ class Settings:
         return min(self.buffer_commit_s, _COMMIT_IN_GROUP_S) if self.group_nats_urls else self.buffer_commit_s
 
 
-class _Unfit(Exception):
-    """A text is not a valid value. The exception's text names the value wanted."""
-
-
-def _url(text: str) -> str:
-    """`text` without its trailing slashes. Whether plain http is allowed is decided later: it depends on another setting."""
-    if any(c.isspace() or not c.isprintable() for c in text):  # urlsplit would drop some of them silently
-        raise _Unfit("https://… without spaces or control characters")
-    if any(c in text for c in "@?#"):
-        raise _Unfit("https://… without user, password, query or fragment")
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise _Unfit("https://host, https://host:port or https://[IPv6 address]:port, with a port from 1 to 65535") from None
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise _Unfit("https://…; http:// is accepted only for localhost")
-    if port == 0:
-        raise _Unfit("a port from 1 to 65535")
-    return text.rstrip("/")
-
-
-def _token(text: str) -> Secret:
-    if not all("!" <= c <= "~" for c in text):
-        raise _Unfit("printable ASCII characters without spaces, as an HTTP header allows")
-    return Secret(text)
-
-
-def _whole(unit: str, bounds: tuple[int, int]) -> Callable[[str], int]:
-    """A parser of whole numbers within `bounds`, both included."""
-    least, most = bounds
-
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
-            raise _Unfit(f"a whole number of {unit} from {least} to {most}")
-        return int(text)
-
-    return parse
-
-
-def _level(text: str) -> str:
-    level = _OTHER_LEVELS.get(text.lower(), text.lower())
-    if level not in LOG_LEVELS:
-        raise _Unfit("debug, info, warning or error")
-    return level
-
-
-def _format(text: str) -> LogFormat:
-    if text.lower() not in LOG_FORMATS:
-        raise _Unfit("logfmt or json")
-    return cast(LogFormat, text.lower())
-
-
-def _listen(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    name = host[1:-1] if bracketed else host
-    fit = _is_ipv6(name) if bracketed else _HOST.fullmatch(name)
-    if not (fit and port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65_535):
-        raise _Unfit("host:port or [IPv6 address]:port, as in 127.0.0.1:9464, with a port from 0 (any free one) to 65535")
-    return name, int(port)
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        return ip_address(text).version == 6
-    except ValueError:
-        return False
-
-
-def _servers(text: str) -> tuple[str, ...]:
-    servers = tuple(filter(None, (part.strip().rstrip("/") for part in text.split(","))))
-    wanted = _Unfit(
-        "nats://host:port or tls://host:port, several with commas between, this machine's own server first; "
-        "a user and its password belong into GROUP_CREDENTIALS_FILE"
-    )
-    for server in servers:
-        try:
-            parts = urlsplit(server)
-            port = parts.port
-        except ValueError:
-            raise wanted from None
-        if parts.scheme not in ("nats", "tls") or not parts.hostname or port == 0 or "@" in server or parts.path or parts.query:
-            raise wanted
-        if not all("!" <= c <= "~" for c in server):
-            raise wanted
-    if not servers:
-        raise wanted
-    return servers
-
-
-def _group(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
-        raise _Unfit("at most 64 letters, digits, hyphens and underscores, the same for all agents of the group")
-    return text
-
-
-def _member(text: str) -> str:
-    if not (text.isprintable() and len(text) <= 100 and not any(c.isspace() for c in text)):
-        raise _Unfit("at most 100 characters without spaces, another name for each agent of the group")
-    return text
-
-
-def _weight(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text) or not 0.1 <= float(text) <= 100:
-        raise _Unfit("a number from 0.1 to 100, as in 1 or 2.5")
-    return float(text)
-
-
-def _bool(text: str) -> bool:
-    value = _SWITCHES.get(text.lower())
-    if value is None:
-        raise _Unfit("yes or no (or 1 or 0, true or false, on or off)")
-    return value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One setting, with its names in the environment, on the command line and in the docs.
-
-    `name`: Settings' attribute, and the key in `flags`. `default`: its text; "" if there is none. `choices`, `bounds` (both
-    included) and `is_flag` (an option without a value) are for the command line's help and completion: `parse` checks the value.
-    """
-
-    name: str
-    variable: str
-    flag: str
-    default: str = ""
-    help: str
-    secret: bool = False
-    choices: tuple[str, ...] = ()
-    bounds: tuple[int, int] | None = None
-    is_flag: bool = False
-    parse: Callable[[str], object]
-
-
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="api_url",
         variable="TOWEROPS_API_URL",
         flag="--api-url",
         help="Base URL of the Towerops API, https://…; http:// is accepted only for localhost.",
-        parse=_url,
+        parse=as_url,
     ),
     Setting(
         name="site",
@@ -240,7 +104,7 @@ SETTINGS: tuple[Setting, ...] = (
         flag="--token",
         help="The agent's token. On the command line every user of the machine can read it: prefer the file.",
         secret=True,
-        parse=_token,
+        parse=as_token,
     ),
     Setting(
         name="token_file",
@@ -256,7 +120,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="300",
         help="Seconds between two fetches of the configuration, 5 to 86400.",
         bounds=_REFRESH_S,
-        parse=_whole("seconds", _REFRESH_S),
+        parse=as_whole("seconds", _REFRESH_S),
     ),
     Setting(
         name="database_path",
@@ -273,7 +137,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="1024",
         help="Maximum size of the SQLite file in megabytes, 16 to 1048576; when it is full, the oldest polls are removed.",
         bounds=_BUFFER_MB,
-        parse=_whole("MB", _BUFFER_MB),
+        parse=as_whole("MB", _BUFFER_MB),
     ),
     Setting(
         name="buffer_commit_s",
@@ -283,7 +147,7 @@ SETTINGS: tuple[Setting, ...] = (
         help="Seconds until a poll is on the disk, 0 to 60: more spare a flash card, and a kill costs as many seconds of polls. "
         "In a group at most 1.",
         bounds=_COMMIT_S,
-        parse=_whole("seconds", _COMMIT_S),
+        parse=as_whole("seconds", _COMMIT_S),
     ),
     Setting(
         name="log_level",
@@ -292,7 +156,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="info",
         help="The lowest level to log: debug, info, warning or error.",
         choices=LOG_LEVELS,
-        parse=_level,
+        parse=as_level,
     ),
     Setting(
         name="log_format",
@@ -301,7 +165,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="logfmt",
         help="logfmt, or json: one object a line.",
         choices=LOG_FORMATS,
-        parse=_format,
+        parse=as_format,
     ),
     Setting(
         name="ca_file",
@@ -331,14 +195,14 @@ SETTINGS: tuple[Setting, ...] = (
         default="0",
         is_flag=True,
         help="Accept plain http:// to any host. The token and the readings then travel in the clear.",
-        parse=_bool,
+        parse=as_switch,
     ),
     Setting(
         name="metrics_listen",
         variable="METRICS_LISTEN",
         flag="--metrics-listen",
         help="Address of the page for Prometheus, as in 127.0.0.1:9464. Without it there is no page.",
-        parse=_listen,
+        parse=as_listen,
     ),
     Setting(
         name="group_nats_urls",
@@ -346,7 +210,7 @@ SETTINGS: tuple[Setting, ...] = (
         flag="--group-nats-urls",
         help="NATS servers of a group of agents that share the devices, with commas between, this machine's own first. "
         "Without it the agent polls all devices.",
-        parse=_servers,
+        parse=as_servers,
     ),
     Setting(
         name="group_name",
@@ -354,14 +218,14 @@ SETTINGS: tuple[Setting, ...] = (
         flag="--group-name",
         default="default",
         help="The group's name, the same for all of its agents.",
-        parse=_group,
+        parse=as_group,
     ),
     Setting(
         name="group_member",
         variable="GROUP_MEMBER",
         flag="--group-member",
         help="This agent's name in the group, another one for each; the host's name if not set.",
-        parse=_member,
+        parse=as_member,
     ),
     Setting(
         name="group_weight",
@@ -369,7 +233,7 @@ SETTINGS: tuple[Setting, ...] = (
         flag="--group-weight",
         default="1",
         help="How large this agent's share of the devices is beside the others', 0.1 to 100.",
-        parse=_weight,
+        parse=as_weight,
     ),
     Setting(
         name="group_credentials_file",
@@ -396,7 +260,7 @@ def read_settings(environ: Mapping[str, str], flags: Mapping[str, object]) -> Se
             continue
         try:
             values[setting.name] = setting.parse(text)
-        except _Unfit as wanted:
+        except Unfit as wanted:
             problems.append(f"{source} is {_shown(setting, text)}: expected {wanted}")
     source, text = given["api_url"]
     if "api_url" in values and not values.get("allow_http") and _is_exposed(urlsplit(text)):
@@ -470,44 +334,3 @@ def _shown(setting: Setting, text: str) -> str:
 def _is_exposed(url: SplitResult) -> bool:
     """Whether the URL would send the token in the clear to another machine."""
     return url.scheme != "https" and not is_loopback(url.hostname or "")
-
-
-PREFIX: Final = "TOWEROPS_"
-
-_VARIABLES: Final = {setting.variable: setting.variable for setting in SETTINGS}
-_WITHOUT_PREFIX: Final = {variable.removeprefix(PREFIX): variable for variable in _VARIABLES}
-
-_OF_KUBERNETES: Final = re.compile(
-    r"TOWEROPS_\w*?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
-)
-"""What Kubernetes adds to each container for a Service whose name begins with `towerops`."""
-
-_SIMILAR: Final = 0.6
-_CLOSE: Final = 0.85
-"""How similar a name must be: with the prefix, which is not compared; and without it.
-
-`LOG_LVL` is close (0.88), `DATABASE_URL` is another program's (0.72).
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownVariable:
-    """`meant`: the setting that it resembles, or ""."""
-
-    name: str
-    meant: str
-
-
-def unknown_variables(names: Iterable[str]) -> list[UnknownVariable]:
-    """Those that begin with TOWEROPS_ or resemble a setting's name, and are not a setting; in the order of their names."""
-    found = []
-    for name in sorted(set(names) - set(_VARIABLES)):
-        upper = name.upper()
-        ours = upper.startswith(PREFIX)
-        if ours and _OF_KUBERNETES.fullmatch(name):
-            continue
-        text, known, cutoff = (upper.removeprefix(PREFIX), _WITHOUT_PREFIX, _SIMILAR) if ours else (upper, _VARIABLES, _CLOSE)
-        close = get_close_matches(text, known, n=1, cutoff=cutoff)
-        if ours or close:
-            found.append(UnknownVariable(name, known[close[0]] if close else ""))
-    return found

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from towerops_agent.errors import AgentError, SettingsError
-from towerops_agent.settings import SETTINGS, Setting
+from towerops_agent.setting import Setting
+from towerops_agent.settings import SETTINGS
 from towerops_agent.text import printable
 
 if TYPE_CHECKING:

@@ -132,7 +132,7 @@ def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Setti
     """The settings, with the log set up by them. Exits if they are bad."""
     import structlog
 
-    from towerops_agent.settings import unknown_variables
+    from towerops_agent.misnamed import unknown_variables
     from towerops_agent.telemetry import logs
 
     log = structlog.get_logger()

@@ -24,7 +24,7 @@ from typing import Final, TextIO, cast
 import structlog
 
 from towerops_agent.model import Secret
-from towerops_agent.settings import LogFormat
+from towerops_agent.setting import LogFormat
 
 log = structlog.get_logger()
 

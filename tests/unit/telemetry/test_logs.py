@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towerops_agent.model import Secret
-from towerops_agent.settings import LOG_FORMATS, LOG_LEVELS
+from towerops_agent.setting import LOG_FORMATS, LOG_LEVELS
 from towerops_agent.telemetry import logs
 
 NOON = datetime(2026, 1, 9, 12, 0, 0, 123_456, tzinfo=UTC)

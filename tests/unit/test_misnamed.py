@@ -2,7 +2,8 @@
 
 import pytest
 
-from towerops_agent.settings import SETTINGS, UnknownVariable, unknown_variables
+from towerops_agent.misnamed import UnknownVariable, unknown_variables
+from towerops_agent.settings import SETTINGS
 
 
 @pytest.mark.parametrize(
