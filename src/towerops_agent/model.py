@@ -147,6 +147,20 @@ class State(StrEnum):
 
 STATES = tuple(state.value for state in State)
 
+PING_VALUES = ("sent", "received", "rtt_min_us", "rtt_avg_us", "rtt_max_us", "jitter_us")
+"""The values of a Poll of a round of pings. The times are None if nothing came back, the jitter if fewer than two echoes did."""
+
+
+class LayoutKind(StrEnum):
+    """What the values of a Poll are. `READINGS`: sensors' and interfaces'. `STATE`: STATE_VALUES. `PINGS`: PING_VALUES."""
+
+    READINGS = "readings"
+    STATE = "state"
+    PINGS = "pings"
+
+
+_VALUES = {LayoutKind.STATE: len(STATE_VALUES), LayoutKind.PINGS: len(PING_VALUES)}
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -159,19 +173,19 @@ class Layout:
     equipment_id: str
     sensors: tuple[tuple[str, float], ...] = ()  # (sensor id, divisor)
     interfaces: tuple[str, ...] = ()  # interface id
-    is_state: bool = False  # its polls hold the equipment's state instead: STATE_VALUES
+    kind: LayoutKind = LayoutKind.READINGS  # of another kind it has neither sensors nor interfaces
 
     @property
     def value_count(self) -> int:
         """How many values a Poll of this layout has."""
-        if self.is_state:
-            return len(STATE_VALUES)
+        if self.kind is not LayoutKind.READINGS:
+            return _VALUES[self.kind]
         return len(self.sensors) + len(INTERFACE_COLUMNS) * len(self.interfaces)
 
     @property
     def item_count(self) -> int:
-        """How many items (sensors and interfaces) it has; each has one time."""
-        if self.is_state:
+        """How many items (sensors and interfaces, else one) it has; each has one time."""
+        if self.kind is not LayoutKind.READINGS:
             return 1
         return len(self.sensors) + len(self.interfaces)
 

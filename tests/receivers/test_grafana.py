@@ -13,7 +13,7 @@ from support import prometheus
 from support.markdown import ROOT
 from support.remote import Remote
 from towerops_agent.config.document.equipment import read_config
-from towerops_agent.model import Layout, Poll
+from towerops_agent.model import Layout, LayoutKind, Poll
 from towerops_agent.polling.course.device import layout_of
 from towerops_agent.site.document.site import compile_site
 
@@ -43,7 +43,7 @@ async def fill(remote: Remote, now_s: float) -> None:
     assert config is not None
     ids = [msgspec.json.decode(text)["id"] for text in config.items()]
     layouts = await remote.buffer.register_all([layout_of(one) for _, one in read_config(config).equipment])
-    states = await remote.buffer.register_all([Layout(one, is_state=True) for one in ids])
+    states = await remote.buffer.register_all([Layout(one, kind=LayoutKind.STATE) for one in ids])
     await remote.heads.learn(
         config, remote.destinations, {one: (layout, state) for one, layout, state in zip(ids, layouts, states, strict=True)}
     )

@@ -18,7 +18,7 @@ from towerops_agent.destinations.courier import RemoteCourier
 from towerops_agent.destinations.heads import Heads
 from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.destinations.wire.answers import WriteOutcome
-from towerops_agent.model import Layout, Poll
+from towerops_agent.model import Layout, LayoutKind, Poll
 from towerops_agent.polling.course.device import layout_of
 from towerops_agent.site.document.destination import Destination
 from towerops_agent.site.document.site import compile_site
@@ -127,7 +127,7 @@ class Remote:
     async def register_states(self) -> list[int]:
         """The ids of layouts for the states of the devices, whose labels are known then."""
         ids = [msgspec.json.decode(text)["id"] for text in self.config.items()]
-        states = await self.buffer.register_all([Layout(one, is_state=True) for one in ids])
+        states = await self.buffer.register_all([Layout(one, kind=LayoutKind.STATE) for one in ids])
         layouts = {one: (layout, state) for one, layout, state in zip(ids, self.layouts, states, strict=True)}
         await self.heads.learn(self.config, self.destinations, layouts)
         return states

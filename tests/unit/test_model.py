@@ -5,7 +5,7 @@ import pytest
 from towerops_agent.api.wire.contract import EquipmentStatus
 from towerops_agent.buffer.format.codec import decode_layout, decode_poll, encode_layout, encode_poll
 from towerops_agent.delivery.course.parcel import metrics_of
-from towerops_agent.model import STATES, DeviceState, Layout, State, next_state, poll_of_state
+from towerops_agent.model import STATES, DeviceState, Layout, LayoutKind, State, next_state, poll_of_state
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_state_dates_from_when_it_began_whatever_its_reason():
 def test_a_state_reaches_the_wire_as_the_contract_has_it(state, reason):
     """Over the buffer's octets; what went wrong with the credentials is one reason there, and an unknown one is `other`."""
     poll = poll_of_state(DeviceState(state, reason, 5), 3, 1_700_000_000_000_000, None if state is State.DOWN else 0.0125)
-    layout = Layout("eq-1", is_state=True)
+    layout = Layout("eq-1", kind=LayoutKind.STATE)
     kept_layout = decode_layout(encode_layout(layout))
     assert kept_layout == layout
     (metric,) = metrics_of(kept_layout, decode_poll(encode_poll(poll), kept_layout))

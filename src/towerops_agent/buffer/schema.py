@@ -12,7 +12,7 @@ from towerops_agent.buffer.format.codec import checksum, digest
 
 log = structlog.get_logger()
 
-VERSION = 4
+VERSION = 5
 
 APPLICATION = 0x546F7700
 """The file's application_id less its version, from version 3 on: one flipped bit makes no other version of it."""
@@ -60,6 +60,8 @@ UPDATE clock SET checksum = checksum_of(age_us, wall_us);
 CREATE TABLE tail (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
 INSERT INTO tail (id, body) VALUES (1, CAST(x'000000000000000000000000000000008d9bd50f' || zeroblob(32448) AS BLOB));
 """,
+    # Version 5 may have layouts of pings, which an earlier one would take for damaged.
+    4: "",
 }
 """What leads from a version to the next."""
 

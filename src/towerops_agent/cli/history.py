@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def history(device: str, database: Path, token_file: Path | None, hours: float | None, as_csv: bool) -> None:
     """Show the last hours of a device as small charts.
 
-    DEVICE is an id or a name. Shown are its sensors, and its interfaces' rates in bits a second.
+    DEVICE is an id or a name. Shown are its sensors, its interfaces' rates in bits a second, and its pings.
     """
     from towerops_agent.buffer.reader import DatabaseReader
     from towerops_agent.telemetry.views.history import SHOWN, span
@@ -106,12 +106,17 @@ def _print_csv(series: "list[Series]", names: "Names") -> None:
     import csv
 
     from towerops_agent.delivery.course.parcel import timestamp
+    from towerops_agent.telemetry.views.series import PINGS
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("time", "id", "what", "value", "name", "unit"))
     for one in series:
-        what = one.what if one.what == "sensor" else f"{one.what}_bit_s"
-        unit = names.units.get(one.id, "") if one.what == "sensor" else "bit/s"
+        if one.what in PINGS:
+            what, unit = one.what.replace(" ", "_"), PINGS[one.what]
+        elif one.what == "sensor":
+            what, unit = one.what, names.units.get(one.id, "")
+        else:
+            what, unit = f"{one.what}_bit_s", "bit/s"
         for at_us, value in one.points:
             if value is not None:
                 writer.writerow((timestamp(at_us), one.id, what, value, names.labels.get(one.id, ""), unit))

@@ -14,7 +14,7 @@ import structlog
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.errors import BufferFailure
-from towerops_agent.model import Equipment, Layout
+from towerops_agent.model import Equipment, Layout, LayoutKind
 from towerops_agent.polling.course.device import MEMORY_KEY, Device, Memory, decode_memory, encode_memory, layout_of, make_device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.scheduling.fleet import Fleet
@@ -96,7 +96,7 @@ class Roster:
                 device.state_layout = None
             return
         lacking = [device for device in devices if device.state_layout is None]
-        layouts = await self._buffer.register_all([Layout(device.id, is_state=True) for device in lacking])
+        layouts = await self._buffer.register_all([Layout(device.id, kind=LayoutKind.STATE) for device in lacking])
         for device, layout in zip(lacking, layouts, strict=True):
             device.state_layout = layout
 

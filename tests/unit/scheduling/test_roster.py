@@ -11,7 +11,7 @@ from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.text import config_text
 from towerops_agent.counters import Counters
 from towerops_agent.errors import BufferFailure
-from towerops_agent.model import Poll
+from towerops_agent.model import LayoutKind, Poll
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import PollResult
@@ -141,7 +141,7 @@ def test_states_have_layouts_where_the_server_takes_them_and_from_the_first_poll
 
     async def apply():
         await bench.roster.apply(config(2, states=True))
-        assert sorted(layout.is_state for layout in bench.buffer.layouts) == [False, False, True, True]
+        assert sorted(layout.kind is LayoutKind.STATE for layout in bench.buffer.layouts) == [False, False, True, True]
         assert all(device.state_layout is not None for device in bench.fleet.devices.values())
         await bench.roster.apply(config(2))
         assert all(device.state_layout is None for device in bench.fleet.devices.values())

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from math import isfinite
 from struct import Struct
-from typing import Annotated
+from typing import Annotated, Literal
 from zlib import crc32
 
 import msgspec
 
 from towerops_agent.errors import BufferFailure
-from towerops_agent.model import Layout, Number, Poll
+from towerops_agent.model import Layout, LayoutKind, Number, Poll
 from towerops_agent.zstd import Frames
 
 Column = int | float | str | bytes | None
@@ -62,7 +62,9 @@ _TAIL_POLL = Struct("<QQII")  # layout, started_at_us, metric_count, octets of t
 
 _Times = tuple[tuple[Annotated[int, msgspec.Meta(ge=1)], int], ...]
 _poll_decoder = msgspec.msgpack.Decoder(tuple[_Times, tuple[int | float | None, ...]])
-_layout_decoder = msgspec.msgpack.Decoder(tuple[str, tuple[tuple[str, float], ...], tuple[str, ...]] | str)
+_layout_decoder = msgspec.msgpack.Decoder(
+    tuple[str, tuple[tuple[str, float], ...], tuple[str, ...]] | str | dict[Literal["pings"], str]
+)
 _pack_decoder = msgspec.msgpack.Decoder(tuple[tuple[int, ...], tuple[bytes, ...]])
 _encoder = msgspec.msgpack.Encoder()
 
@@ -155,8 +157,10 @@ def is_head(columns: Sequence[object]) -> bool:
 
 def encode_layout(layout: Layout) -> bytes:
     """The layout as octets; equal layouts give equal octets."""
-    if layout.is_state:
+    if layout.kind is LayoutKind.STATE:
         return _encoder.encode(layout.equipment_id)
+    if layout.kind is LayoutKind.PINGS:
+        return _encoder.encode({"pings": layout.equipment_id})
     sensors = [(sensor_id, float(divisor)) for sensor_id, divisor in layout.sensors]
     return _encoder.encode((layout.equipment_id, sensors, layout.interfaces))
 
@@ -168,7 +172,11 @@ def decode_layout(body: bytes) -> Layout:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BufferFailure(f"a stored layout can't be decoded: {error}") from error
     if isinstance(decoded, str):  # only the equipment's id: a layout of its state
-        return Layout(decoded, is_state=True)
+        return Layout(decoded, kind=LayoutKind.STATE)
+    if isinstance(decoded, dict):
+        if len(decoded) != 1:
+            raise BufferFailure("a stored layout is of nothing: expected one of pings")
+        return Layout(decoded["pings"], kind=LayoutKind.PINGS)
     equipment_id, sensors, interfaces = decoded
     if not all(divisor and isfinite(divisor) for _, divisor in sensors):
         raise BufferFailure("a stored layout has a divisor that is 0 or no finite number")

@@ -23,7 +23,7 @@ import msgspec
 from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Metric, Metrics, Reachability, SensorReading
 from towerops_agent.buffer.format.batch import Batch, LeftOut, StoredPoll
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.model import INTERFACE_COLUMNS, STATES, Layout, Number, Poll
+from towerops_agent.model import INTERFACE_COLUMNS, STATES, Layout, LayoutKind, Number, Poll
 from towerops_agent.reasons import word_of
 
 ASK_EACH_US = 3_600_000_000
@@ -199,9 +199,11 @@ def metrics_of(
     They are the sensors with a value, then the interfaces with octets in or out. A quotient that is not a finite number is
     counted, but makes no metric.
     """
-    if layout.is_state:
-        wanted = first <= 0 and (stop is None or stop > 0)
-        return [_equipment_status(layout, poll, timestamp(next(poll.item_times_us())))] if wanted else []
+    if layout.kind is not LayoutKind.READINGS:
+        if first > 0 or (stop is not None and stop <= 0):
+            return []
+        make = _equipment_status if layout.kind is LayoutKind.STATE else _reachability
+        return [make(layout, poll, timestamp(next(poll.item_times_us())))]
     metrics: list[Metric] = []
     place = 0
     values = poll.values
@@ -236,6 +238,21 @@ def _equipment_status(layout: Layout, poll: Poll, shown_time: str) -> EquipmentS
         state=STATES[state] if isinstance(state, int) and 0 <= state < len(STATES) else "down",  # type: ignore[arg-type]  # STATES are the contract's
         reason=word_of(reason),
         response_time_ms=None if response_us is None else response_us / 1000,
+        timestamp=shown_time,
+    )
+
+
+def _reachability(layout: Layout, poll: Poll, shown_time: str) -> Reachability:
+    sent, received, *times_us = poll.values
+    least, mean, greatest, jitter = (None if time_us is None else time_us / 1000 for time_us in times_us)
+    return Reachability(
+        equipment_id=layout.equipment_id,
+        sent=int(sent or 0),
+        received=int(received or 0),
+        rtt_min_ms=least,
+        rtt_avg_ms=mean,
+        rtt_max_ms=greatest,
+        jitter_ms=jitter,
         timestamp=shown_time,
     )
 

@@ -1,8 +1,9 @@
-"""InfluxDB's line protocol: polls as lines, one for each sensor, interface and state of a device.
+"""InfluxDB's line protocol: polls as lines, one for each sensor, interface, state and round of pings of a device.
 
     sensor,device=north,instance=10.1.0.2,sensor=board,unit=celsius value=41.5 1767986535123456000
     interface,device=north,ifName=ether1,instance=10.1.0.2 in_octets=1i,out_octets=2i,… 1767986535123456000
     device,device=north,instance=10.1.0.2 up=1i,response_seconds=0.0025 1767986535123456000
+    ping,device=north,instance=10.1.0.2 sent=5i,received=4i,rtt_min_seconds=0.0021,… 1767986535123456000
 
 A field never changes its type, or InfluxDB refuses it: a sensor's value is always a float, a counter always an integer. Its
 integers end at 2^63: a counter that is larger is left out, and counted.
@@ -14,22 +15,27 @@ from itertools import groupby
 from typing import Final
 
 from towerops_agent.destinations.wire.samples import COLUMNS, Part, Sample
-from towerops_agent.destinations.wire.series import SENSOR_METRIC, Labels, in_order
-from towerops_agent.model import INTERFACE_COLUMNS, Layout, Number
+from towerops_agent.destinations.wire.series import PING_METRICS, SENSOR_METRIC, Labels, in_order
+from towerops_agent.model import INTERFACE_COLUMNS, Layout, LayoutKind, Number
 
-MEASUREMENTS: Final = ("sensor", "interface", "device")
+MEASUREMENTS: Final = ("sensor", "interface", "device", "ping")
 
 _END: Final = 1 << 63
 _FIELDS: Final = tuple(column.removeprefix("if_") for column in INTERFACE_COLUMNS)
-_STATE_FIELDS: Final = ("up", "response_seconds")
+_WHOLE: Final = {
+    LayoutKind.STATE: ("device", ("up", "response_seconds")),
+    LayoutKind.PINGS: ("ping", tuple(metric.removeprefix("ping_") for metric in PING_METRICS)),
+}
+"""The measurement and the fields of a layout whose values are one line."""
+
 _ESCAPES: Final = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\=", "\n": "\\n", "\r": "\\r"})
 
 
 def heads_of(layout: Layout, found: Mapping[str, list[Labels]]) -> list[bytes]:
     """What the line of each item of the layout begins with; b"" if its labels are not known."""
     series = in_order(layout, found)
-    if layout.is_state:
-        return [_head("device", series[0])]
+    if layout.kind in _WHOLE:
+        return [_head(_WHOLE[layout.kind][0], series[0])]
     sensors = len(layout.sensors)
     heads = [_head("sensor", labels) for labels in series[:sensors]]
     return heads + [_head("interface", labels) for labels in series[sensors::COLUMNS]]
@@ -41,8 +47,8 @@ def write_lines(parts: Iterable[Part]) -> tuple[bytes, int]:
     beyond = 0
     for heads, layout, samples in parts:
         sensors = len(layout.sensors)
-        if layout.is_state:
-            _line(lines, heads[0], [(_STATE_FIELDS[slot], value) for slot, value, _ in samples], samples)
+        if layout.kind in _WHOLE:
+            _line(lines, heads[0], [(_WHOLE[layout.kind][1][slot], value) for slot, value, _ in samples], samples)
             continue
         for item, some in groupby(samples, lambda sample: _item(sample[0], sensors)):  # noqa: B023 -- used up within the turn
             head = heads[item]

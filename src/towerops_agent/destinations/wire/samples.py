@@ -7,16 +7,19 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from towerops_agent.delivery.course.parcel import quotient
-from towerops_agent.model import INTERFACE_COLUMNS, STATES, Layout, Number, Poll
+from towerops_agent.model import INTERFACE_COLUMNS, PING_VALUES, STATES, Layout, LayoutKind, Number, Poll, State
 
 Sample = tuple[int, Number, int]
 """The value's place in the layout (its slot), its number, and the time of its reply: microseconds since 1970.
 
-A sensor's number and a round trip are floats, a counter and whether the device is up are integers.
+A sensor's number and times are floats; counters, counts of pings, and whether the device is up are integers.
 """
 
 Part = tuple[Sequence[bytes], Layout, Sequence[Sample]]
 """Samples of one poll, and what was encoded of its series before (a kind's `heads`)."""
+
+COUNTS: Final = ("sent", "received")
+"""The values of a round of pings that are not times."""
 
 COLUMNS: Final = len(INTERFACE_COLUMNS)
 
@@ -32,13 +35,21 @@ def samples_of(layout: Layout, poll: Poll, first: int = 0, stop: int | None = No
     def is_wanted() -> bool:
         return place >= first and (stop is None or place < stop)
 
-    if layout.is_state:
+    if layout.kind is LayoutKind.STATE:
         time_us = next(times)
         state, _, response_us = poll.values
         if is_wanted():
-            yield 0, int(isinstance(state, int) and STATES[state] != "down"), time_us
+            # A degraded device without a round trip has only answered pings.
+            word = STATES[state] if isinstance(state, int) else State.DOWN
+            yield 0, int(word == State.UP or (word == State.DEGRADED and response_us is not None)), time_us
             if response_us is not None:
                 yield 1, response_us / 1e6, time_us
+        return
+    if layout.kind is LayoutKind.PINGS:
+        time_us = next(times)
+        for slot, value in enumerate(poll.values):
+            if value is not None and is_wanted():
+                yield slot, value if PING_VALUES[slot] in COUNTS else value / 1e6, time_us
         return
     values = poll.values
     slot = 0

@@ -13,7 +13,7 @@ from typing import Any, Final
 from towerops_agent.config.document.fields import host as normal_host
 from towerops_agent.config.document.names import description, objects
 from towerops_agent.config.document.names import text as _text
-from towerops_agent.model import INTERFACE_COLUMNS, Layout
+from towerops_agent.model import INTERFACE_COLUMNS, Layout, LayoutKind
 from towerops_agent.text import address
 
 Labels = tuple[tuple[str, str], ...]
@@ -24,6 +24,12 @@ SNMP_PORT: Final = 161
 SENSOR_METRIC: Final = "snmp_sensor"
 
 STATE_METRICS: Final = ("snmp_up", "snmp_response_seconds")
+
+PING_METRICS: Final = (
+    *("ping_sent", "ping_received"),
+    *("ping_rtt_min_seconds", "ping_rtt_avg_seconds", "ping_rtt_max_seconds", "ping_jitter_seconds"),
+)
+"""Of a round of pings, in the order of PING_VALUES."""
 
 _INTERFACE_METRICS: Final = tuple(f"snmp_interface_{column.removeprefix('if_')}_total" for column in INTERFACE_COLUMNS)
 
@@ -46,16 +52,19 @@ _UNITS: Final = {
 
 
 def series_of(device: Mapping[str, Any], external: Mapping[str, str]) -> dict[str, list[Labels]]:
-    """The series of each item, by its id; under the device's own id those of its state. `external`: labels of the destination.
+    """The series of each item, by its id; under the device's own id those of its state.
 
-    `device`: one of the configuration's that can be used; what is not of its type within it is left out.
+    `external`: labels of the destination. `device`: one of the configuration's that can be used; what is not of its type within
+    it is left out.
     """
     snmp = device.get("snmp")
     port = snmp.get("port") if isinstance(snmp, dict) else None
     host = normal_host("ip_address", device["ip_address"])
     instance = host if port in (SNMP_PORT, None) else address(host, port)
     own = {**external, **_labels_in(device), "device": _text(device.get("name")) or device["id"], "instance": instance}
-    found = {device["id"]: [_labels(name, own) for name in STATE_METRICS]}
+    found = {_pings_of(device["id"]): [_labels(name, own) for name in PING_METRICS]}
+    if not (isinstance(snmp, dict) and snmp.get("enabled") is False):  # then nothing is known of it by SNMP
+        found[device["id"]] = [_labels(name, own) for name in STATE_METRICS]
     sensors = [
         (item, sensor_metric(_text(item.get("unit"))), {"sensor": _sensor_name(item)}) for item in objects(device.get("sensors"))
     ]
@@ -80,11 +89,18 @@ def sensor_metric(unit: str) -> str:
 
 def in_order(layout: Layout, found: Mapping[str, list[Labels]]) -> list[Labels]:
     """The series of the layout's values, in their order; one that `found` lacks is empty."""
-    if layout.is_state:
+    if layout.kind is LayoutKind.STATE:
         return found.get(layout.equipment_id, [(), ()])
+    if layout.kind is LayoutKind.PINGS:
+        return found.get(_pings_of(layout.equipment_id), [()] * len(PING_METRICS))
     sensors = [labels for sensor, _ in layout.sensors for labels in found.get(sensor, [()])]
     nothing: list[Labels] = [()] * len(INTERFACE_COLUMNS)
     return sensors + [labels for interface in layout.interfaces for labels in found.get(interface, nothing)]
+
+
+def _pings_of(equipment_id: str) -> str:
+    """Under what the series of its pings are found; not an id of anything."""
+    return f"{equipment_id} pings"
 
 
 def is_counter(metric: str) -> bool:

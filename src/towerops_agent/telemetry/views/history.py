@@ -1,4 +1,4 @@
-"""The last hours of one device as lines of text: its sensors' values and its interfaces' rates, over time.
+"""The last hours of one device as lines of text: its sensors' values, its interfaces' rates and its pings, over time.
 
 Pure: series in (series.py), sparklines out.
 """
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from towerops_agent.config.document.names import Names
-from towerops_agent.telemetry.views.series import SENSOR, TRAFFIC, Series
+from towerops_agent.telemetry.views.series import PINGS, SENSOR, TRAFFIC, Series
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 PLAIN_BARS: Final = "_.-=+*#@"
@@ -16,7 +16,7 @@ GAP: Final = " "
 WIDTH: Final = 60
 LEAST_WIDTH: Final = 60
 
-SHOWN: Final = (SENSOR, *TRAFFIC)
+SHOWN: Final = (SENSOR, *TRAFFIC, *PINGS)
 """Which series are drawn, by what they are."""
 
 _END: Final = re.compile(r"(?: (?:in|out))? \[[^\[\]]*\]$")
@@ -48,7 +48,8 @@ def chart(
 ) -> list[str]:
     """A line for each series: what it is, its sparkline, its least, most and last value. Within `width` columns, from 60 on.
 
-    A sensor is called by its type and description with its unit, an interface by its name; by the id if there is no such name.
+    A sensor is called by its type and description with its unit, an interface by its name;
+    by the id if there is no such name.
     """
     labels = [_label(one, names) for one in series]
     amounts = [f"{amount(min(one.values))} to {amount(max(one.values))}, last {amount(one.values[-1])}" for one in series]
@@ -64,6 +65,8 @@ def chart(
 
 
 def _label(series: Series, names: Names) -> str:
+    if series.what in PINGS:
+        return f"{series.what} [{PINGS[series.what]}]"
     label = names.labels.get(series.id, series.id)
     if series.what != "sensor":
         return f"{label} {series.what} [bit/s]"

@@ -1,4 +1,4 @@
-"""Stored polls of one device -> its series: the values of each sensor, the rates of each interface, over time.
+"""Stored polls of one device -> its series: the values of each sensor, the rates of each interface, its pings, over time.
 
 Pure. Values as delivered (the raw reading over the divisor); rates a second between two polls, by the rule of rates.py: of octets
 in bits, of errors and discards in packets. Times in microseconds since 1970 (`_us`).
@@ -12,7 +12,7 @@ from typing import Final
 
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.delivery.course.parcel import quotient
-from towerops_agent.model import INTERFACE_COLUMNS, Number
+from towerops_agent.model import INTERFACE_COLUMNS, LayoutKind, Number, Poll
 from towerops_agent.telemetry.views.rates import longest_us, rates
 
 SENSOR: Final = "sensor"
@@ -21,13 +21,16 @@ TROUBLE: Final = ("errors in", "errors out", "discards in", "discards out")
 RATES: Final = (*TRAFFIC, *TROUBLE)
 """The rates of an interface, in the order of INTERFACE_COLUMNS."""
 
+PINGS: Final = {"ping loss": "%", "ping round trip": "ms", "ping jitter": "ms"}
+"""What is shown of a device's rounds of pings, with the units. The round trip is a round's mean."""
+
 Point = tuple[int, Number | None]
 """When, and the value; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One sensor, or one of the rates of one interface. `what`: SENSOR, or one of RATES."""
+    """One sensor, or one of the rates of one interface, or the pings of the device. `what`: SENSOR, or one of RATES or PINGS."""
 
     id: str
     what: str
@@ -40,10 +43,17 @@ class Series:
 
 
 def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
-    """The series of these polls of one device, in the order of the layouts: sensors, interfaces. Only those with a value."""
+    """The series of these polls of one device, in the layouts' order: sensors, interfaces, pings. Only those with a value."""
     sensors: dict[str, list[Point]] = {}
     counters: dict[str, list[tuple[int, tuple[int | None, ...]]]] = {}
-    for layout, alike in groupby((one for one in polls if not one.layout.is_state), key=lambda one: one.layout):
+    readings: list[StoredPoll] = []
+    pings: dict[str, list[Poll]] = {}
+    for one in polls:
+        if one.layout.kind is LayoutKind.READINGS:
+            readings.append(one)
+        elif one.layout.kind is LayoutKind.PINGS:
+            pings.setdefault(one.layout.equipment_id, []).append(one.poll)
+    for layout, alike in groupby(readings, key=lambda one: one.layout):
         made = [stored.poll for stored in alike]
         times = list(zip(*(poll.item_times_us() for poll in made), strict=True))
         columns = list(zip(*(poll.values for poll in made), strict=True))
@@ -58,7 +68,22 @@ def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
     found = [Series(sensor_id, SENSOR, tuple(points)) for sensor_id, points in sensors.items()]
     for interface_id, counted in counters.items():
         found += _rates_of(interface_id, counted)
+    for equipment_id, rounds in pings.items():
+        found += _pings_of(equipment_id, rounds)
     return [series for series in found if any(value is not None for _, value in series.points)]
+
+
+def _pings_of(equipment_id: str, rounds: Sequence[Poll]) -> Iterator[Series]:
+    times = [next(poll.item_times_us()) for poll in rounds]
+    for what, column in zip(PINGS, zip(*map(_of_round, rounds), strict=True), strict=True):
+        yield Series(equipment_id, what, tuple(zip(times, column, strict=True)))
+
+
+def _of_round(poll: Poll) -> tuple[Number | None, ...]:
+    """What is shown of a round, in the order of PINGS."""
+    sent, received, _, mean_us, _, jitter_us = poll.values
+    loss = None if not sent or received is None else 100 * (sent - received) / sent
+    return loss, mean_us and mean_us / 1000, jitter_us and jitter_us / 1000
 
 
 def usual_us(times: Sequence[int]) -> float:

@@ -5,7 +5,7 @@ import pytest
 
 from towerops_agent.buffer.format.codec import decode_layout, decode_poll, digest, encode_layout, encode_poll
 from towerops_agent.errors import BufferFailure
-from towerops_agent.model import Layout, Poll
+from towerops_agent.model import Layout, LayoutKind, Poll
 from unit.buffer.samples import LAYOUT, T0_US, poll
 
 
@@ -90,7 +90,7 @@ def test_layouts_that_are_equal_have_the_same_digest_and_others_do_not():
     assert len(digest(encode_layout(whole))) == 16
 
 
-@pytest.mark.parametrize("layout", [LAYOUT, Layout("eq-1", (), ()), Layout("eq-1", is_state=True)])
+@pytest.mark.parametrize("layout", [LAYOUT, Layout("eq-1", (), ()), *(Layout("eq-1", kind=kind) for kind in LayoutKind)])
 def test_a_layout_comes_back_as_it_went_in(layout):
     assert decode_layout(encode_layout(layout)) == layout
 
@@ -101,6 +101,9 @@ def test_a_layout_comes_back_as_it_went_in(layout):
         (("eq",), "^a stored layout can't be decoded: "),
         ((1, [], []), "^a stored layout can't be decoded: "),
         (("eq", [], [None]), "^a stored layout can't be decoded: "),
+        ({"pings": 1}, "^a stored layout can't be decoded: "),
+        ({"echoes": "eq"}, "^a stored layout can't be decoded: "),
+        ({}, "^a stored layout is of nothing: expected one of pings$"),
         (("eq", [["s", 0.0]], []), "^a stored layout has a divisor that is 0 or no finite number$"),
         (("eq", [["s", float("nan")]], []), "^a stored layout has a divisor that is 0 or no finite number$"),
         (("eq", [["s", 1.0], ["t", float("inf")]], []), "^a stored layout has a divisor that is 0 or no finite number$"),

@@ -1,10 +1,11 @@
 """Polls become the wire's metrics: right values, right times, nothing made up."""
 
+import msgspec
 import pytest
 
 from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, SensorReading
 from towerops_agent.delivery.course.parcel import encode_metrics, metrics_of, quotient, timestamp
-from towerops_agent.model import STATES, Layout, Poll
+from towerops_agent.model import STATES, Layout, LayoutKind, Poll
 from towerops_agent.reasons import code_of
 
 STARTED_US = 1_767_986_535_000_000
@@ -110,7 +111,7 @@ def test_a_part_of_a_poll_is_that_part_of_its_metrics(first, stop):
     assert metrics_of(LAYOUT, POLL, first, stop) == METRICS[first:stop]
 
 
-STATE = Layout("e1", is_state=True)
+STATE = Layout("e1", kind=LayoutKind.STATE)
 
 
 @pytest.mark.parametrize(
@@ -131,3 +132,24 @@ def test_a_state_is_one_metric_and_one_that_is_not_known_is_down(values, state, 
     )
     assert metrics_of(STATE, poll) == metrics_of(STATE, poll, 0, 1) == [status]
     assert metrics_of(STATE, poll, 0, 0) == metrics_of(STATE, poll, 1) == metrics_of(STATE, poll, 1, 2) == []
+
+
+PINGS = Layout("e1", kind=LayoutKind.PINGS)
+
+
+@pytest.mark.parametrize(
+    ("values", "metric"),
+    [
+        ((5, 4, 1_000, 2_345, 3_000, 250), {"sent": 5, "received": 4, "rtt_min_ms": 1.0, "rtt_avg_ms": 2.345, "jitter_ms": 0.25}),
+        ((5, 1, 900, 900, 900, None), {"sent": 5, "received": 1, "rtt_min_ms": 0.9, "rtt_max_ms": 0.9, "jitter_ms": None}),
+        ((3, 0, None, None, None, None), {"sent": 3, "received": 0, "rtt_avg_ms": None, "rtt_max_ms": None, "jitter_ms": None}),
+    ],
+)
+def test_a_round_of_pings_is_one_metric_whose_times_are_milliseconds(values, metric):
+    poll = Poll(1, STARTED_US, values, ((1, 250_000),), 1)
+    (made,) = metrics_of(PINGS, poll)
+    as_json = msgspec.json.decode(msgspec.json.encode(made))
+    metric |= {"type": "reachability", "equipment_id": "e1", "timestamp": "2026-01-09T19:22:15.250000Z"}
+    assert as_json | metric == as_json
+    assert metrics_of(PINGS, poll, 0, 1) == [made]
+    assert metrics_of(PINGS, poll, 0, 0) == metrics_of(PINGS, poll, 1) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from towerops_agent.destinations.wire.influxdb import heads_of, write_lines
 from towerops_agent.destinations.wire.samples import samples_of
 from towerops_agent.destinations.wire.series import series_of
-from towerops_agent.model import Layout, Poll
+from towerops_agent.model import Layout, LayoutKind, Poll
 
 NOW_US = 1_767_986_535_123_456
 DEVICE = {
@@ -47,12 +47,22 @@ def test_an_interface_is_one_line_and_what_was_not_read_is_absent():
 
 
 def test_a_state_is_a_line_of_its_device():
-    layout = Layout("e", is_state=True)
+    layout = Layout("e", kind=LayoutKind.STATE)
     heads = heads_of(layout, series_of(DEVICE, {}))
     assert lines((0, 0, 2500), layout, heads)[0] == [
         rf"device,device=north\ tower,instance=10.1.0.2,site=a\,b\=c up=1i,response_seconds=0.0025 {NOW_US}000"
     ]
     assert lines((2, 1, None), layout, heads)[0][0].endswith(f" up=0i {NOW_US}000")
+
+
+def test_a_round_of_pings_is_a_line_of_its_device_without_what_was_not_measured():
+    layout = Layout("e", kind=LayoutKind.PINGS)
+    heads = heads_of(layout, series_of(DEVICE, {}))
+    times = "rtt_min_seconds=0.0021,rtt_avg_seconds=0.0022,rtt_max_seconds=0.0025,jitter_seconds=0.0002"
+    assert lines((5, 4, 2100, 2200, 2500, 200), layout, heads)[0] == [
+        rf"ping,device=north\ tower,instance=10.1.0.2,site=a\,b\=c sent=5i,received=4i,{times} {NOW_US}000"
+    ]
+    assert lines((5, 0, None, None, None, None), layout, heads)[0][0].endswith(f" sent=5i,received=0i {NOW_US}000")
 
 
 def test_a_counter_of_2_to_the_63_and_more_is_left_out_and_counted():
@@ -80,7 +90,9 @@ def test_a_sensors_value_is_a_float_whatever_the_device_sent(value):
 def test_a_name_stays_within_its_tag(name):
     """As InfluxDB splits a line: at blanks and commas that have no backslash before them."""
     device = {**DEVICE, "name": name, "labels": {}}
-    (line,) = lines((0, 0, None), Layout("e", is_state=True), heads_of(Layout("e", is_state=True), series_of(device, {})))[0]
+    (line,) = lines(
+        (0, 0, None), Layout("e", kind=LayoutKind.STATE), heads_of(Layout("e", kind=LayoutKind.STATE), series_of(device, {}))
+    )[0]
     key, fields, at = re.split(r"(?<!\\) ", line)
     measurement, device_tag, instance = re.split(r"(?<!\\),", key)
     assert (measurement, instance, fields, at) == ("device", "instance=10.1.0.2", "up=1i", f"{NOW_US}000")

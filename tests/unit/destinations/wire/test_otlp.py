@@ -16,11 +16,11 @@ from towerops_agent.destinations.wire.otlp import export_request, heads_of, key_
 from towerops_agent.destinations.wire.protobuf import fields_of
 from towerops_agent.destinations.wire.samples import samples_of
 from towerops_agent.destinations.wire.series import Labels, in_order, series_of
-from towerops_agent.model import Layout, Poll
+from towerops_agent.model import Layout, LayoutKind, Poll
 
 NOW_US = 1_767_986_535_123_456
 LAYOUT = Layout("e", (("s1", 10), ("s2", 1)), ("i1", "i2"))
-STATE = Layout("e", is_state=True)
+STATE = Layout("e", kind=LayoutKind.STATE)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=150)
 

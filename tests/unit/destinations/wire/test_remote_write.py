@@ -19,7 +19,7 @@ from towerops_agent.destinations.wire.remote_write import (
     write_request,
 )
 from towerops_agent.destinations.wire.samples import samples_of
-from towerops_agent.model import INTERFACE_COLUMNS, Layout, Poll
+from towerops_agent.model import INTERFACE_COLUMNS, Layout, LayoutKind, Poll
 
 NOW_US = 1_767_986_535_123_000
 
@@ -143,15 +143,27 @@ def test_times_that_take_six_octets_can_be_written(time_ms, fit):
 
 
 def test_a_state_is_up_or_not_and_how_long_it_took():
-    layout = Layout("e", is_state=True)
+    layout = Layout("e", kind=LayoutKind.STATE)
     samples = [
-        list(samples_of(layout, Poll(7, NOW_US, values, ((1, 0),), 1))) for values in ((0, 0, 2500), (1, 3, 5), (2, 1, None))
+        list(samples_of(layout, Poll(7, NOW_US, values, ((1, 0),), 1)))
+        for values in ((0, 0, 2500), (1, 3, 5), (2, 1, None), (1, 2, None))
     ]
     assert samples == [
         [(0, 1, NOW_US), (1, 0.0025, NOW_US)],
         [(0, 1, NOW_US), (1, 0.000005, NOW_US)],
         [(0, 0, NOW_US)],
+        [(0, 0, NOW_US)],  # it only answers pings
     ]
+
+
+def test_pings_are_counts_and_seconds():
+    layout = Layout("e", kind=LayoutKind.PINGS)
+    assert list(samples_of(layout, Poll(7, NOW_US, (5, 4, 2100, 2200, 2500, 200), ((1, 0),), 1))) == [
+        (slot, value, NOW_US) for slot, value in enumerate((5, 4, 0.0021, 0.0022, 0.0025, 0.0002))
+    ]
+    lost = Poll(7, NOW_US, (5, 0, None, None, None, None), ((1, 0),), 1)
+    assert list(samples_of(layout, lost)) == [(0, 5, NOW_US), (1, 0, NOW_US)]
+    assert list(samples_of(layout, lost, 1)) == list(samples_of(layout, lost, 0, 0)) == []
 
 
 def test_a_series_without_labels_is_left_out_and_a_time_of_another_century_is_an_error():

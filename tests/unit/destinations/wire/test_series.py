@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towerops_agent.config.document.equipment import read_config
-from towerops_agent.destinations.wire.series import in_order, sensor_metric, series_of
-from towerops_agent.model import Layout
+from towerops_agent.destinations.wire.series import PING_METRICS, in_order, sensor_metric, series_of
+from towerops_agent.model import Layout, LayoutKind
 from towerops_agent.polling.course.device import layout_of
 from towerops_agent.site.document.site import compile_site
 
@@ -60,7 +60,7 @@ def test_each_value_of_a_layout_has_its_name_and_labels():
 
 def test_a_state_has_two_series_and_a_port_of_its_own_is_in_the_instance():
     device = devices()[1]
-    found = in_order(Layout(device["id"], is_state=True), series_of(device, {}))
+    found = in_order(Layout(device["id"], kind=LayoutKind.STATE), series_of(device, {}))
     assert [dict(labels)["__name__"] for labels in found] == ["snmp_up", "snmp_response_seconds"]
     assert {dict(labels)["instance"] for labels in found} == {"[2001:db8::1]:1161"}
 
@@ -72,7 +72,7 @@ def test_a_port_of_its_own_behind_a_name():
 
 
 def test_a_state_of_a_device_that_is_not_configured_any_more_has_no_labels():
-    assert in_order(Layout("gone", is_state=True), {}) == [(), ()]
+    assert in_order(Layout("gone", kind=LayoutKind.STATE), {}) == [(), ()]
 
 
 def test_an_item_that_is_not_configured_any_more_has_no_labels_and_moves_no_others():
@@ -112,6 +112,7 @@ def test_a_device_of_the_api_has_labels_of_the_same_kind_and_items_alike_are_tol
     own = {"agent": "a1", "device": "North Tower", "instance": "2001:db8::1"}
     assert found == {
         "e1": {**own, "__name__": "snmp_up"},
+        "e1 pings": {**own, "__name__": "ping_sent"},
         "s1": {**own, "__name__": "snmp_sensor_celsius", "sensor": "board", "index": "1.2.1"},
         "s2": {**own, "__name__": "snmp_sensor_celsius", "sensor": "board", "index": "1.2.2"},
         "s3": {**own, "__name__": "snmp_sensor", "sensor": "voltage"},
@@ -158,3 +159,13 @@ def test_no_two_series_of_a_device_have_the_same_labels(sensors):
 )
 def test_a_unit_is_a_part_of_the_name(unit, name):
     assert sensor_metric(unit) == name
+
+
+def test_pings_have_series_of_their_own_and_a_device_without_snmp_has_only_those():
+    device = {**API_DEVICE, "snmp": {"enabled": False}}
+    pings, state = Layout(device["id"], kind=LayoutKind.PINGS), Layout(device["id"], kind=LayoutKind.STATE)
+    names = [dict(labels)["__name__"] for labels in in_order(pings, series_of(device, {}))]
+    assert names == list(PING_METRICS)
+    assert in_order(pings, series_of(API_DEVICE, {})) == in_order(pings, series_of({**device, "snmp": None}, {}))
+    assert in_order(state, series_of(device, {})) == [(), ()]
+    assert in_order(pings, {}) == [()] * 6

@@ -2,8 +2,8 @@
 
 from support.snapshots import MINUTE_US
 from towerops_agent.buffer.format.batch import StoredPoll
-from towerops_agent.model import Layout, Poll
-from towerops_agent.telemetry.views.series import SENSOR, TRAFFIC, series_of
+from towerops_agent.model import Layout, LayoutKind, Poll
+from towerops_agent.telemetry.views.series import PINGS, SENSOR, TRAFFIC, series_of
 
 LAYOUT = Layout("eq", (("temp", 10.0), ("never", 1.0)), ("eth0",))
 
@@ -21,7 +21,7 @@ def read(polls):
 def test_history_has_values_as_delivered_and_rates_between_neighbours():
     """No rate over a reboot, nor over a hole; no series of what was never read."""
     polls = [stored(0, 410, 0), stored(1, 420, 7500), stored(2, None, 100), stored(3, 430, 7600), stored(9, 440, 9000)]
-    polls.insert(1, StoredPoll(99, Layout("eq", is_state=True), Poll(2, 0, (0, 0, 5), ((1, 0),), 1), 0, 1))
+    polls.insert(1, StoredPoll(99, Layout("eq", kind=LayoutKind.STATE), Poll(2, 0, (0, 0, 5), ((1, 0),), 1), 0, 1))
     temp, eth0 = read(polls)
     assert (temp.id, temp.values) == ("temp", [41.0, 42.0, 43.0, 44.0])
     assert (eth0.id, eth0.what) == ("eth0", "in")
@@ -59,3 +59,17 @@ def test_a_rate_is_shown_over_one_missing_poll_and_not_over_two():
 def test_a_counter_that_stands_still_is_a_rate_of_nothing():
     (eth0,) = read([stored(0, None, 5), stored(1, None, 5)])
     assert eth0.values == [0.0]
+
+
+def test_pings_have_their_loss_and_mean_and_jitter_and_none_that_was_not_measured():
+    layout = Layout("eq", kind=LayoutKind.PINGS)
+    rounds = [(5, 5, 900, 1000, 1100, 50), (4, 3, 900, 2000, 2100, 60), (5, 0, None, None, None, None), (5, 1, 7, 7, 7, None)]
+    polls = [StoredPoll(i, layout, Poll(1, i * MINUTE_US, values, ((1, 5),), 1), 0, 1) for i, values in enumerate(rounds)]
+    found = series_of([stored(0, 410, 0), *polls])
+    assert [(one.id, one.what) for one in found[-3:]] == [("eq", what) for what in PINGS]
+    assert [[value for _, value in one.points] for one in found[-3:]] == [
+        [0.0, 25.0, 100.0, 80.0],
+        [1.0, 2.0, None, 0.007],
+        [0.05, 0.06, None, None],
+    ]
+    assert [at_us for at_us, _ in found[-1].points] == [i * MINUTE_US + 5 for i in range(4)]
