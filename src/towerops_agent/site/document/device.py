@@ -39,7 +39,7 @@ INHERITED: Final = ("credentials", "interval", "labels", "port", "transport")
 """What `defaults` may have."""
 
 KEYS: Final = ("address", "name", *INHERITED, "sensors", "interfaces")
-_SENSOR_KEYS: Final = ("name", "oid", "divisor", "unit", "labels")
+_SENSOR_KEYS: Final = ("name", "oid", "type", "divisor", "unit", "states", "labels")
 _INTERFACE_KEYS: Final = ("name", "index", "labels")
 
 MOST_INTERVAL_S: Final = 86_400
@@ -47,6 +47,7 @@ SNMP_PORT: Final = 161
 DEFAULT_INTERVAL_S: Final = 60
 
 _LABEL: Final = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
+_STATE: Final = re.compile(r"-?[0-9]{1,10}")
 OWN_LABELS: Final = frozenset({"device", "ifIndex", "ifName", "instance", "job", "le", "quantile", "sensor"})
 """Labels that the agent makes, or that mean something else to Prometheus."""
 
@@ -186,10 +187,11 @@ class _Items:
                 divisor = section.checked("divisor", _divisor)
                 made = {
                     "id": sensor_id(*self._at, oid[1]),
+                    "type": section.text("type"),
                     "oid": oid[1],
                     "divisor": divisor,
                     "unit": section.text("unit"),
-                    "metadata": {"descr": name},
+                    "metadata": {"descr": name, **_states(section)},
                     "labels": labels_in(section),
                 }
             except Mistake as mistake:
@@ -231,6 +233,17 @@ class _Items:
         if name is None and index is None:
             raise Mistake(section.place, "an interface without name and index: expected one of them, or both")
         return name or "", index or 0, labels_in(section)
+
+
+def _states(section: Section) -> dict[str, dict[str, str]]:
+    """What each value of a state means, in words, by the number. Raises Mistake."""
+    if "states" not in section:
+        return {}
+    states = Section(section.file, "states", section.nodes["states"], None)
+    for key, place in states.keys.items():
+        if not _STATE.fullmatch(key):
+            raise Mistake(place, f"state {shown(key)}: expected a whole number")
+    return {"states": {key: states.needed(key) for key in states.keys}}
 
 
 def _oid(field: str, text: str) -> tuple[bytes, str]:

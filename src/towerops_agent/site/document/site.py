@@ -39,7 +39,8 @@ HIDDEN: Final = "********"
 class Compiled:
     """`problems`: all of them, in the order of files and lines. `config`: None if the files can't be used as a whole.
 
-    `shown`: the configuration with HIDDEN in place of secrets. `warnings`: what is used, and deserves a word.
+    `credentials`: the sets that can be used, by name. `shown`: the configuration with HIDDEN in place of secrets.
+    `warnings`: what is used, and deserves a word.
     """
 
     config: ConfigText | None = None
@@ -47,6 +48,7 @@ class Compiled:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     destination: Destination | None = None
+    credentials: dict[str, SnmpFields] = field(default_factory=dict)
     devices: int = 0
     sensors: int = 0
     interfaces: int = 0
@@ -84,6 +86,7 @@ class _Compiler:
             except Mistake as mistake:
                 self._unusable.append(mistake.problem)
         result = Compiled(warnings=self._warnings)
+        result.credentials = {name: fields for name, (_, fields) in self._credentials.items() if fields is not None}
         made, hidden = [], []
         for device in self._read_devices():
             made.append(msgspec.json.encode(device.wire))

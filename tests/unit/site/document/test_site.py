@@ -362,3 +362,19 @@ def test_a_header_may_be_a_secret_and_then_is_shown_nowhere():
     assert one.headers == (("X-Scope-OrgID", "north"),)
     assert [(name, value.reveal()) for name, value in one.secret_headers] == [("X-Key", "file-f-71")]
     assert "file-f-71" not in repr(result)
+
+
+def test_a_states_words_and_the_type_are_metadata():
+    """The number is delivered; the words stay with the configuration."""
+    sensor = "{name: source, oid: 1.3.6.1, type: state, states: {1: on line, -2: battery}}"
+    text = f"devices:\n  - address: 10.0.0.1\n    sensors: [{sensor}]\n"
+    ((made,),) = [device["sensors"] for device in devices(compiled(text))]
+    assert made["type"] == "state"
+    assert made["metadata"] == {"descr": "source", "states": {"1": "on line", "-2": "battery"}}
+
+
+def test_a_state_that_is_not_a_number_costs_its_sensor():
+    text = "devices:\n  - address: 10.0.0.1\n    sensors: [{name: a, oid: 1.3.6.1, states: {up: 1}}, {name: b, oid: 1.3.6.2}]\n"
+    result = compiled(text)
+    assert [str(problem) for problem in result.problems] == ["a.yaml:3:48: state 'up': expected a whole number"]
+    assert [[sensor["metadata"]["descr"] for sensor in device["sensors"]] for device in devices(result)] == [["b"]]
