@@ -8,14 +8,14 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from math import isnan
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from towerops_agent.cli.options import complain, fail
+from towerops_agent.cli.credentials import CREDENTIAL_OPTIONS, credential_options, source_of
+from towerops_agent.cli.options import FILE, fail
 from towerops_agent.errors import AgentError
-from towerops_agent.model import AuthProtocol, PrivProtocol, Secret, SnmpVersion, Transport
+from towerops_agent.model import SnmpVersion, Transport
 from towerops_agent.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -23,20 +23,16 @@ if TYPE_CHECKING:
     from towerops_agent.snmptool.target import Target
 
 
-_VISIBLE = ("community", "auth_password", "priv_password")
-"""The options that hold a secret."""
-
 DEFAULT_OID = "1.3.6.1.2.1"
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 _SETTING = {setting.name: setting for setting in SETTINGS}
-_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def _setting_option(name: str) -> Callable[[Command], Command]:
     setting = _SETTING[name]
-    return click.option(setting.flag, name, type=_FILE, help=f"{setting.help} [{setting.variable}]")
+    return click.option(setting.flag, name, type=FILE, help=f"{setting.help} [{setting.variable}]")
 
 
 _OPTIONS: Sequence[Callable[[Any], Any]] = (
@@ -58,29 +54,8 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
     ),
     click.option("-r", "--retries", default=2, show_default=True, type=click.IntRange(0, 10), help="Attempts after the first."),
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-    click.option("--ask", is_flag=True, help="Prompt for the community, or for the SNMPv3 passwords."),
     click.option("--direct", is_flag=True, help="HOST is an address, to be asked with the given credentials, configured or not."),
-    click.option("-c", "--community", help="The community. Every user of the machine can read it: prefer -C."),
-    click.option(
-        "-C",
-        "--community-file",
-        type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
-        help="A file that holds the community; - prompts for it. Else: SNMP_COMMUNITY.",
-    ),
-    click.option("-u", "--user", help="The SNMPv3 user."),
-    click.option(
-        "-l",
-        "--level",
-        type=click.Choice(("noAuthNoPriv", "authNoPriv", "authPriv"), case_sensitive=False),
-        help="Default: follows from the passwords.",
-    ),
-    click.option("-n", "--context", help="The SNMPv3 context. Default: the default context."),
-    click.option("-a", "--auth-protocol", help=f"One of {', '.join(AuthProtocol)}; or SHA256."),
-    click.option("-x", "--priv-protocol", help=f"One of {', '.join(PrivProtocol)}; or AES128."),
-    click.option("-A", "--auth-password", help="Every user of the machine can read it: prefer the file."),
-    click.option("-X", "--priv-password", help="Every user of the machine can read it: prefer the file."),
-    click.option("--auth-password-file", type=_FILE, help="A file that holds it. Else: SNMP_AUTH_PASSWORD."),
-    click.option("--priv-password-file", type=_FILE, help="A file that holds it. Else: SNMP_PRIV_PASSWORD."),
+    *CREDENTIAL_OPTIONS,
     _setting_option("database_path"),
     _setting_option("token_file"),
 )
@@ -147,18 +122,11 @@ def probe(host: str, timeout: float, retries: int, as_json: bool, **options: Any
 
 def _target(host: str, options: dict[str, Any]) -> "Target":
     from towerops_agent.snmptool import run as snmp_run
-    from towerops_agent.snmptool.credentials import CredentialOptions, CredentialSource
 
-    port, transport, version = options.pop("port"), options.pop("transport"), options.pop("version")
+    port, transport = options.pop("port"), options.pop("transport")
     direct = options.pop("direct")
-    for name in _VISIBLE:
-        if options[name] is not None:
-            options[name] = Secret(options[name])
-            option = f"--{name.replace('_', '-')}"
-            complain(f"warning: {option} can be read by other users of this machine; prefer {option}-file, or --ask")
     database, token_file = options.pop("database_path"), options.pop("token_file")
-    given = CredentialOptions(version=None if version is None else SnmpVersion(version), **options)
-    source = CredentialSource(given, os.environ, _prompt)
+    source = source_of(credential_options(options))
     devices = snmp_run.kept_devices(os.environ, database, token_file)
     return snmp_run.choose_target(host, port, None if transport is None else Transport(transport), source, devices, direct=direct)
 
@@ -176,11 +144,6 @@ def _timeouts_s(timeout_s: float, retries: int) -> tuple[float, ...]:
     if isnan(timeout_s):  # which lies in every range
         raise click.UsageError("--timeout is nan: expected seconds from 0.05 to 60")
     return (timeout_s,) * (1 + retries)
-
-
-def _prompt(text: str) -> str:
-    answer: str = click.prompt(text, hide_input=True, err=True)
-    return answer
 
 
 def _exit(work: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
