@@ -1,0 +1,82 @@
+"""Address ranges, as an operator writes them -> addresses to ask, each once.
+
+10.0.0.0/24, 10.0.0.5, 10.0.0.10-10.0.0.20, 10.0.0.10-20, and the same of IPv6. The network's and the broadcast address of a
+prefix are not asked. Pure.
+"""
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+from towerops_agent.errors import SettingsError
+
+MOST_ADDRESSES: Final = 4096
+"""Of a range, unless larger ones are asked for: a /20."""
+
+MOST_ADDRESSES_AT_ALL: Final = 1 << 24
+
+_WANTED: Final = "expected 10.0.0.0/24, 10.0.0.5, 10.0.0.10-10.0.0.20 or 10.0.0.10-20"
+
+Address = IPv4Address | IPv6Address
+
+
+def addresses_in(texts: Iterable[str], *, large: bool = False) -> list[str]:
+    """The addresses of these ranges, in their order, each once. `large`: ranges over /20 too. Raises SettingsError."""
+    found: dict[str, None] = {}
+    for text in texts:
+        count, addresses = _range(text.strip())
+        if count > (MOST_ADDRESSES_AT_ALL if large else MOST_ADDRESSES):
+            more = "" if large else ", or --large if it is meant"
+            raise SettingsError(f"the range {text} has {count:,} addresses: expected at most {MOST_ADDRESSES:,} (a /20){more}")
+        found.update((str(address), None) for address in addresses)
+    return list(found)
+
+
+def _range(text: str) -> tuple[int, Iterator[Address]]:
+    """How many addresses, and which. Raises SettingsError."""
+    try:
+        if "/" in text:
+            return _prefix(text)
+        first_text, dash, last_text = text.partition("-")
+        first = _usable(ip_address(first_text.strip().strip("[]")), text)
+        last = _last(first, last_text.strip()) if dash else first
+    except ValueError:
+        raise SettingsError(f"the range is {text[:80]!r}: {_WANTED}") from None
+    if int(last) < int(first):
+        raise SettingsError(f"the range is {text!r}, whose end is before its beginning: {_WANTED}")
+    _usable(last, text)
+    kind = type(first)
+    return int(last) - int(first) + 1, (kind(number) for number in range(int(first), int(last) + 1))
+
+
+def _last(first: Address, text: str) -> Address:
+    if text.isascii() and text.isdigit() and isinstance(first, IPv4Address):
+        return ip_address(f"{str(first).rpartition('.')[0]}.{int(text)}")
+    last = ip_address(text.strip("[]"))
+    if type(last) is not type(first):
+        raise ValueError(text)
+    return last
+
+
+def _prefix(text: str) -> tuple[int, Iterator[Address]]:
+    network: IPv4Network | IPv6Network = ip_network(text, strict=False)
+    address = text.partition("/")[0]
+    if ip_address(address) != network.network_address:
+        raise SettingsError(f"the range is {text!r}, and {address} is within {network}: expected {network}, or {address} only")
+    _usable(network.network_address, text)
+    count = network.num_addresses
+    return (count - 2 if isinstance(network, IPv4Network) and count > 2 else count), iter(network.hosts())
+
+
+def _usable(address: Address, text: str) -> Address:
+    """The address. Raises SettingsError if no device can have it."""
+    why = ""
+    if address.is_multicast:
+        why = "a multicast address, which is not a device's"
+    elif isinstance(address, IPv4Address) and (address.is_reserved or int(address) >> 24 == 0):
+        why = "an address that no device can have"
+    elif address.is_unspecified:
+        why = "no address"
+    if why:
+        raise SettingsError(f"the range is {text!r}, in which {address} is {why}: {_WANTED}")
+    return address
