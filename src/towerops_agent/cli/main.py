@@ -13,6 +13,7 @@ import click
 from towerops_agent import __version__
 from towerops_agent.cli.config import config
 from towerops_agent.cli.devices import devices
+from towerops_agent.cli.discover import discover
 from towerops_agent.cli.doctor import doctor
 from towerops_agent.cli.health import health
 from towerops_agent.cli.history import history
@@ -106,7 +107,7 @@ def cli() -> None:
     logs.configure("warning", "logfmt", sys.stderr)  # `run` sets it up again from its settings
 
 
-for command in (run, doctor, status, devices, health, history, refused, snmp, config):
+for command in (run, doctor, status, devices, health, history, refused, snmp, discover, config):
     cli.add_command(command)
 
 

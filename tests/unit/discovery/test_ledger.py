@@ -47,7 +47,7 @@ def test_a_directory_that_can_not_be_written_is_said(tmp_path):
         write_ledger(tmp_path / "file" / "discovery.json", Tries(), NOW)
 
 
-def test_where_it_is(tmp_path):
+def test_its_place(tmp_path):
     assert ledger_path({"XDG_STATE_HOME": "/s", "HOME": "/h"}).as_posix() == "/s/towerops-agent/discovery.json"
     assert ledger_path({"HOME": "/h"}).as_posix() == "/h/.local/state/towerops-agent/discovery.json"
     with pytest.raises(LedgerUnusable, match="HOME is not set"):

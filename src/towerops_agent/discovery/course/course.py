@@ -96,6 +96,7 @@ class _Discoverer:
             ports=tuple(found_ports),
             left_out=tuple(left_out[:MOST_LEFT_OUT]),
             neighbours=tuple(neighbours.find_neighbours(self._of(neighbours.TABLES), questions, names)),
+            hardware=interfaces.hardware(questions),
             requests=questions.requests,
             broken=broken,
         )

@@ -4,7 +4,7 @@ Pure. A sensor's value over its divisor is in its unit.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from towerops_agent.model import Number
 from towerops_agent.snmp.wire.ber import Oid
@@ -68,6 +68,7 @@ class Neighbour:
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """One device. `profiles`: those that are used, its own first. `requests`: how many it was asked.
+    `hardware`: the addresses of its interfaces, of six octets.
 
     `broken`: why it was not read to the end, "" if it was; what is found until then is right.
     """
@@ -79,6 +80,7 @@ class Discovery:
     sensors: tuple[FoundSensor, ...] = ()
     ports: tuple[FoundPort, ...] = ()
     left_out: tuple[NotTaken, ...] = ()
-    neighbours: tuple[Neighbour, ...] = field(default=())
+    neighbours: tuple[Neighbour, ...] = ()
+    hardware: frozenset[bytes] = frozenset()
     requests: int = 0
     broken: str = ""

@@ -4,7 +4,7 @@ ifTable and ifXTable -> ports, and those that are left out. Pure. Source: RFC 28
 """
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Final
 
 from towerops_agent.config.document.fields import MAX_IF_INDEX
@@ -22,10 +22,13 @@ IF_ALIAS: Final = parse_oid("1.3.6.1.2.1.31.1.1.1.18")
 WIDE: Final = WIDE_OCTETS[0]
 NARROW: Final = NARROW_OCTETS[0]
 
-COLUMNS: Final = (IF_DESCR, IF_TYPE, IF_ADMIN_STATUS, IF_NAME, IF_ALIAS, WIDE)
+IF_PHYS_ADDRESS: Final = parse_oid("1.3.6.1.2.1.2.2.1.6")
+
+COLUMNS: Final = (IF_DESCR, IF_TYPE, IF_PHYS_ADDRESS, IF_ADMIN_STATUS, IF_NAME, IF_ALIAS, WIDE)
 
 LOOPBACK: Final = 24
 _DOWN: Final = 2
+_MAC_OCTETS: Final = 6
 _VIRTUAL: Final = ("veth", "ifb", "dummy", "docker", "null", "sit0", "gre0", "gretap0", "erspan0", "ip6tnl0", "tunl0", "teql0")
 
 
@@ -43,15 +46,17 @@ def find_ports(questions: Questions) -> tuple[list[FoundPort], list[NotTaken]]:
     indexes = sorted({index for index in (*descrs, *names, *octets) if len(index) == 1 and 1 <= index[0] <= MAX_IF_INDEX})
     counts = [Counter(folded(_text(column, index)) for index in indexes) for column in (names, descrs)]
     found, left_out = [], []
+    taken: set[str] = set()
     for index in indexes:
         called = [
             (text, count[folded(text)])
             for column, count in zip((names, descrs), counts, strict=True)
             if (text := _text(column, index))
         ]
-        name = next((text for text, count in called if count == 1), "")
+        name = next((text for text, count in called if count == 1 and folded(text) not in taken), "")
+        taken.add(folded(name))
         label = name or (called[0][0] if called else "")
-        why = _why_not(index, label, columns, octets)
+        why = _why_not(index, [text for text, _ in called], columns, octets)
         if why:
             left_out.append(NotTaken(f"interface {label or index[0]}", why))
         else:
@@ -60,15 +65,21 @@ def find_ports(questions: Questions) -> tuple[list[FoundPort], list[NotTaken]]:
     return found, left_out
 
 
-def _why_not(index: Index, label: str, columns: dict[Oid, Rows], octets: set[Index]) -> str:
-    name = folded(label)
-    if _number(columns[IF_TYPE], index) == LOOPBACK or name == "lo":
+def hardware(questions: Questions) -> frozenset[bytes]:
+    """The hardware addresses of the interfaces: two devices do not have the same."""
+    values = (value for _, value in questions.columns[IF_PHYS_ADDRESS].values())
+    return frozenset(value for value in values if isinstance(value, bytes) and len(value) == _MAC_OCTETS and any(value))
+
+
+def _why_not(index: Index, called: Sequence[str], columns: dict[Oid, Rows], octets: set[Index]) -> str:
+    names = [folded(text) for text in called]
+    if _number(columns[IF_TYPE], index) == LOOPBACK or "lo" in names:
         return "loopback"
     if _number(columns[IF_ADMIN_STATUS], index) == _DOWN:
         return "administratively down"
-    if name.startswith("<"):
+    if any(name.startswith("<") for name in names):
         return "a session that comes and goes"
-    if name.startswith(_VIRTUAL):
+    if any(name.startswith(_VIRTUAL) for name in names):
         return "virtual, within the device"
     return "" if index in octets else "without octet counters"
 

@@ -3,12 +3,45 @@
 Ids are those that the same device has in a site file, so that values go on if one becomes the other. Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from towerops_agent.discovery.course.findings import Discovery, FoundPort, FoundSensor
+from towerops_agent.discovery.report.credentials import wire_of
+from towerops_agent.discovery.report.entry import Discovered
 from towerops_agent.site.document.device import interface_id, sensor_id, site_id
 from towerops_agent.snmp.wire.ber import format_oid
+
+
+def document(entries: Sequence[Discovered], interval_s: int, *, reveal: bool) -> dict[str, Any]:
+    """The contract's document. `reveal`: with secrets."""
+    equipment = []
+    for entry in entries:
+        wire = equipment_of(entry.found, entry.host, entry.port, wire_of(entry.as_whom, entry.port, reveal=reveal), interval_s)
+        equipment.append(wire | {"metadata": _metadata(entry)})
+    return {"version": "discovered", "poll_interval_seconds": interval_s, "equipment": equipment}
+
+
+def _metadata(entry: Discovered) -> dict[str, Any]:
+    """What the contract does not interpret."""
+    found = entry.found
+    metadata: dict[str, Any] = {
+        "vendor": found.vendor,
+        "model": found.model,
+        "descr": found.system.descr,
+        "profiles": found.profiles,
+        "requests": found.requests,
+        "left_out": [{"what": left.what, "why": left.why} for left in found.left_out],
+        "neighbours": [
+            {"port": one.port, "name": one.name, "their_port": one.their_port, "platform": one.platform, "protocol": one.protocol}
+            for one in found.neighbours
+        ],
+    }
+    if entry.also_at:
+        metadata["also_at"] = entry.also_at
+    if found.broken:
+        metadata["broken"] = found.broken
+    return metadata
 
 
 def equipment_of(found: Discovery, host: str, port: int, snmp: Mapping[str, Any], interval_s: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from towerops_agent.errors import SettingsError
     ],
 )
 def test_a_range(text: str, first: str, last: str, count: int):
-    """The network's and the broadcast address of a prefix are no device's."""
+    """No device has the network's or the broadcast address of a prefix."""
     found = addresses_in([text])
     assert (found[0], found[-1], len(found)) == (first, last, count)
 

@@ -1,0 +1,218 @@
+"""`towerops-agent discover`: who is in an address range, and what can be polled of them.
+
+discovery/ does the work, imported when it is needed, as in main.py. Exit status: 0 a device was found (or --dry-run), 1 none was,
+or a file can't be written; 2 bad usage.
+"""
+
+import os
+import sys
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from towerops_agent.cli.config import site_option
+from towerops_agent.cli.credentials import CREDENTIAL_OPTIONS, credential_options, source_of
+from towerops_agent.cli.options import EXIT_FAILURE, FILE, complain, fail, indented
+from towerops_agent.errors import AgentError, SettingsError
+from towerops_agent.model import SnmpVersion
+
+if TYPE_CHECKING:
+    from towerops_agent.discovery.report.entry import Discovered
+    from towerops_agent.discovery.run import Sets
+    from towerops_agent.discovery.sweep import Progress
+    from towerops_agent.discovery.writing import Places
+    from towerops_agent.snmptool.credentials import CredentialOptions
+
+_OF_OPTIONS: Final = "discovered"
+"""What the set of credentials of the command line is called in a site file."""
+
+_BAR_WIDTH: Final = 30
+_LOOK_AT: Final = "check the range, the credentials, and that SNMP is on and allows this machine"
+
+
+def _with_credentials(command: Any) -> Any:  # noqa: ANN401 - a decorator of click's
+    for option in reversed(CREDENTIAL_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("ranges", nargs=-1, required=True, metavar="RANGE...")
+@click.option("--port", type=click.IntRange(1, 65535), default=161, show_default=True, help="The devices' UDP port.")
+@click.option(
+    "-v", "--version", type=click.Choice([str(version) for version in SnmpVersion]), help="Default: 2c (3 with --user)."
+)
+@_with_credentials
+@click.option(
+    "--credentials", "names", multiple=True, metavar="NAME", help="A set of credentials of the site file; several may be."
+)
+@site_option
+@click.option("--large", is_flag=True, help="Accept ranges over 4,096 addresses (a /20).")
+@click.option("--dry-run", is_flag=True, help="Show how many datagrams would be sent, and send none.")
+@click.option("--json", "as_json", is_flag=True, help="Print the devices as the API's configuration has them.")
+@click.option("--secrets", is_flag=True, help="With the communities and passwords in the JSON, in place of asterisks.")
+@click.option("--write", type=FILE, metavar="FILE", help="Write a site file that polls what was found.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+@click.option("--remote-write", metavar="URL", help="The Prometheus that the site file delivers to.")
+@click.option(
+    "--profiles", "directory", type=click.Path(file_okay=False, path_type=Path), help="A directory of your own profiles."
+)
+@click.option("--forget", is_flag=True, help="Forget what was tried earlier, at all addresses, and try again.")
+def discover(
+    ranges: tuple[str, ...],
+    port: int,
+    names: tuple[str, ...],
+    site: Path | None,
+    large: bool,
+    dry_run: bool,
+    as_json: bool,
+    secrets: bool,
+    write: Path | None,
+    force: bool,
+    remote_write: str | None,
+    directory: Path | None,
+    forget: bool,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Find the devices in RANGE and what can be polled of each.
+
+    RANGE is 10.0.0.0/24, 10.0.0.5, 10.0.0.10-10.0.0.20 or 10.0.0.10-20. It asks by SNMP, one request at a time a device, and
+    changes nothing. Credentials are those of the command line, as for `snmp get`, or sets of the site file. A device that does
+    not answer sees three messages a day at most.
+    """
+    from towerops_agent.discovery import ledger, run, writing
+    from towerops_agent.discovery.course.ranges import addresses_in
+    from towerops_agent.discovery.library import load_profiles
+
+    try:
+        hosts = addresses_in(ranges, large=large)
+        given = credential_options(options)
+        sets, places = _sets(given, names, site)
+        if write is not None and not force:
+            writing.refuse_existing(write)
+        if dry_run:
+            click.echo("\n".join(_plan(len(hosts), sets)))
+            return
+        library = load_profiles(*([directory] if directory else []))
+        for problem in library.problems:
+            complain(str(problem))
+        path = ledger.ledger_path(os.environ)
+        if forget:
+            run.forget(path)
+        visited = _swept(hosts, sets, library.profiles, port, path)
+        entries = run.entries_of(visited, port)
+        _report(entries, [each.silence for each in visited if each.found is None], as_json=as_json, secrets=secrets)
+        if write is not None and entries:
+            elsewhere = frozenset(names) if _is_beside(write, site) else frozenset[str]()
+            head = f"Written by `towerops-agent discover {' '.join(ranges)}`. Remove what you do not need; it is yours now."
+            written = writing.write_site(
+                *(write, head, entries, places), elsewhere=elsewhere, remote_write=remote_write, overwrite=force
+            )
+            for one in written:
+                click.echo(f"wrote {one}", err=True)
+    except AgentError as error:
+        fail(error)
+    if not entries:
+        complain(f"no device found: {_tried(sets, port)}; {_LOOK_AT}")
+        sys.exit(EXIT_FAILURE)
+
+
+def _swept(hosts: list[str], sets: "Sets", profiles: Any, port: int, path: Path) -> Any:  # noqa: ANN401 - imported lazily
+    import asyncio
+
+    from towerops_agent.discovery import run
+
+    bar = _Bar()
+    try:
+        return asyncio.run(run.sweep(hosts, sets, profiles, port, path, bar.show))
+    except KeyboardInterrupt:
+        raise AgentError("interrupted: what was tried is remembered") from None
+    finally:
+        bar.clear()
+
+
+def _sets(given: "CredentialOptions", names: tuple[str, ...], site: Path | None) -> "tuple[Sets, dict[str, Places]]":
+    """The sets of credentials, and where the secrets of the command line's are. Raises SettingsError, SiteUnreadable."""
+    from towerops_agent.discovery.run import named_sets
+    from towerops_agent.discovery.sweep import CredentialSet
+    from towerops_agent.snmptool.credentials import AUTH_VARIABLE, COMMUNITY_VARIABLE, PRIV_VARIABLE, PROMPT
+
+    sets: list[CredentialSet] = []
+    if names:
+        if site is None:
+            raise SettingsError("--credentials names a set of a site file: expected --site or SITE_PATH")
+        sets += named_sets(site, dict.fromkeys(names))
+    if names and not given.has_credentials:
+        return sets, {}
+    sets.append(CredentialSet(_OF_OPTIONS, source_of(given).of_options()))
+    places: dict[str, tuple[str, str]] = {}
+    for key, variable in (("community", COMMUNITY_VARIABLE), ("auth_password", AUTH_VARIABLE), ("priv_password", PRIV_VARIABLE)):
+        file = getattr(given, f"{key}_file")
+        if file is not None and file != PROMPT:
+            places[key] = ("file", str(file.absolute()))
+        elif file is None and getattr(given, key) is None and not given.ask and os.environ.get(variable):
+            places[key] = ("env", variable)
+    return sets, {_OF_OPTIONS: places}
+
+
+def _is_beside(file: Path, site: Path | None) -> bool:
+    """Whether `file` is in the directory of site files `site`, and so read together with them."""
+    return site is not None and site.is_dir() and file.absolute().parent == site.absolute()
+
+
+def _plan(addresses: int, sets: "Sets") -> list[str]:
+    from towerops_agent.discovery.course.tries import MOST_ATTEMPTS, MOST_MESSAGES
+    from towerops_agent.discovery.sweep import PER_SECOND
+    from towerops_agent.text import counted, duration
+
+    messages = min(MOST_MESSAGES, MOST_ATTEMPTS * len(sets))
+    minutes = min(MOST_MESSAGES, len(sets)) - 1
+    names = ", ".join(f"{each.name} (SNMPv{each.credentials.version})" for each in sets)
+    lasting = duration(ceil(addresses / PER_SECOND) + 3 + 60 * minutes)
+    plural = "" if addresses == 1 else "es"
+    asked = f"{addresses:,} address{plural} with {counted(len(sets), 'set')} of credentials: {names}"
+    most = f"at most {counted(addresses * messages, 'datagram')} to addresses that do not answer, in about {lasting}"
+    return [asked, f"{most}; a device that answers is asked some 10 to 40 times"]
+
+
+def _tried(sets: "Sets", port: int) -> str:
+    return f"tried {', '.join(f'{each.name} over SNMPv{each.credentials.version}' for each in sets)} at UDP port {port}"
+
+
+def _report(entries: "list[Discovered]", silent: list[str], *, as_json: bool, secrets: bool) -> None:
+    if as_json:
+        from towerops_agent.config.document.equipment import DEFAULT_INTERVAL_S
+        from towerops_agent.discovery.report.equipment import document
+
+        click.echo(indented(document(entries, DEFAULT_INTERVAL_S, reveal=secrets)))
+        return
+    from towerops_agent.discovery.report.table import report_lines
+
+    for line in report_lines(entries, silent):
+        click.echo(line)
+
+
+class _Bar:
+    """A line on standard error, if that is a terminal."""
+
+    def __init__(self) -> None:
+        self._is_shown = sys.stderr.isatty()
+        self._width = 0
+
+    def show(self, progress: "Progress") -> None:
+        if not self._is_shown:
+            return
+        done = progress.visited / max(progress.addresses, 1)
+        filled = int(_BAR_WIDTH * done)
+        bar = "#" * filled + "." * (_BAR_WIDTH - filled)
+        text = f"[{bar}] {progress.visited} of {progress.addresses} addresses, {progress.found} devices"
+        if progress.waiting:
+            text += f", {progress.waiting} wait a minute for the next credentials"
+        click.echo(f"\r{text.ljust(self._width)}", nl=False, err=True)
+        self._width = len(text)
+
+    def clear(self) -> None:
+        if self._width:
+            click.echo(f"\r{' ' * self._width}\r", nl=False, err=True)

@@ -1,0 +1,1 @@
+"""What a sweep found, as text, as JSON, as a site file. Pure."""

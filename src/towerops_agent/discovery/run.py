@@ -1,0 +1,69 @@
+"""One sweep from the command line: credentials -> devices, with the ledger kept.
+
+cli/discover.py -> here -> sweep.py. I/O: SNMP, the ledger. Times in seconds.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from towerops_agent.api.wire import contract
+from towerops_agent.config.document.credentials import read_credentials
+from towerops_agent.counters import Counters
+from towerops_agent.discovery.course.profile import Profile
+from towerops_agent.discovery.ledger import LedgerUnusable, read_ledger, write_ledger
+from towerops_agent.discovery.report.entry import Discovered, once_each
+from towerops_agent.discovery.sweep import CredentialSet, Progress, Sweep, Visited
+from towerops_agent.errors import SettingsError
+from towerops_agent.site.files import SiteFiles
+from towerops_agent.snmp.client import SnmpClient
+
+Sets = Sequence[CredentialSet]
+
+
+def named_sets(site: Path, names: Iterable[str]) -> list[CredentialSet]:
+    """The sets of credentials with these names in the site files. Raises SiteUnreadable, SettingsError."""
+    known = SiteFiles(site).read().credentials
+    sets = []
+    for name in names:
+        if name not in known:
+            listed = ", ".join(sorted(known)) or "none can be used"
+            raise SettingsError(f"--credentials is {name!r}: expected a set of {site} ({listed}; `config check` says more)")
+        sets.append(CredentialSet(name, read_credentials(msgspec.convert(known[name].wire, contract.Snmp))))
+    return sets
+
+
+async def sweep(
+    hosts: Sequence[str],
+    sets: Sets,
+    profiles: Mapping[str, Profile],
+    port: int,
+    ledger: Path,
+    on_progress: Callable[[Progress], None],
+) -> list[Visited]:
+    """What is at each address; what was tried is remembered, also if it is interrupted. Raises LedgerUnusable."""
+    tries = read_ledger(ledger)
+    async with SnmpClient(Counters()) as client:
+        try:
+            return await Sweep(client, sets, list(profiles.values()), tries, port).run(hosts, on_progress)
+        finally:
+            write_ledger(ledger, tries, time.time())
+
+
+def forget(ledger: Path) -> None:
+    """Forget what was tried at any address. Raises LedgerUnusable."""
+    try:
+        ledger.unlink(missing_ok=True)
+    except OSError as error:
+        raise LedgerUnusable(f"{ledger} can't be removed: {error.strerror}") from None
+
+
+def entries_of(visited: Iterable[Visited], port: int) -> list[Discovered]:
+    """The devices that answered, each once."""
+    return once_each(
+        Discovered(each.host, port, each.credentials.name, each.credentials.credentials, each.found)
+        for each in visited
+        if each.found is not None and each.credentials is not None
+    )

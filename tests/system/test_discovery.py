@@ -1,0 +1,143 @@
+"""`towerops-agent discover` as an operator runs it: simulated devices, real datagrams, a process."""
+
+import asyncio
+import json
+import random
+import stat
+import sys
+import time
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from towerops_lab.simulator.fleet import FIRST_ADDRESS, FleetServer, make_fleet
+from towerops_lab.simulator.profiles import PROFILES
+from towerops_lab.simulator.server import serve
+
+COMMUNITY = "tower-community-77c1"
+
+
+async def discover(
+    tmp_path: Path, *words: str, community: str | None = COMMUNITY, command: str = "discover"
+) -> tuple[int, str, str]:
+    """Run the command; exit status, standard output and error. The community is in no argument."""
+    env = {"PATH": "/usr/bin", "XDG_STATE_HOME": str(tmp_path / "state")} | ({"SNMP_COMMUNITY": community} if community else {})
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "towerops_agent", command, *words),
+        env=env,
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+def some_of_a_24() -> dict[bytes, Any]:
+    """40 of the 254 devices at 127.1.0.1 to 127.1.0.254."""
+    stations = make_fleet(list(PROFILES.values()), 254, COMMUNITY, time.time())
+    return dict(random.Random(7).sample(sorted(stations.items(), key=lambda each: each[0]), 40))
+
+
+async def test_a_sweep_of_a_24_finds_the_40_devices_that_are_there(tmp_path):
+    stations = some_of_a_24()
+    async with FleetServer(stations).serve() as port:
+        status, out, err = await discover(tmp_path, "127.1.0.0/24", "--port", str(port), "--json")
+    equipment = json.loads(out)["equipment"]
+    assert status == 0, err
+    assert {each["ip_address"] for each in equipment} == {str(IPv4Address(address)) for address in stations}
+    assert all(each["interfaces"] for each in equipment)
+    assert COMMUNITY not in out + err
+
+
+async def test_what_is_written_is_a_site_file_and_the_community_stands_beside_it(tmp_path):
+    stations = make_fleet(list(PROFILES.values()), len(PROFILES), COMMUNITY, time.time())
+    last = FIRST_ADDRESS + len(stations) - 1
+    secret = tmp_path / "community"
+    secret.write_text(f"{COMMUNITY}\n")
+    secret.chmod(0o600)
+    async with FleetServer(stations).serve() as port:
+        words = (f"{FIRST_ADDRESS}-{last}", "--port", str(port))
+        written = await discover(tmp_path, *words, "-C", "community", "--write", "site.yaml", community=None)
+        again = await discover(tmp_path, *words, "--write", "site.yaml")
+        other = await discover(tmp_path, *words, "-c", COMMUNITY, "--write", "other.yaml", "--force", community=None)
+    assert written[0] == 0, written
+    assert again[0] == 2
+    assert "site.yaml exists: expected another name, or --force to overwrite it" in again[2]
+    assert other[0] == 0, other
+    site = (tmp_path / "site.yaml").read_text()
+    assert COMMUNITY not in site + (tmp_path / "other.yaml").read_text() + written[1] + written[2] + other[1] + other[2]
+    assert f'community_file: "{secret}"' in site
+    beside = tmp_path / "other.discovered.community"
+    assert beside.read_text() == f"{COMMUNITY}\n"
+    assert stat.S_IMODE(beside.stat().st_mode) == 0o600
+    for name in ("site.yaml", "other.yaml"):
+        status, out, err = await discover(tmp_path, "check", "--site", name, command="config", community=None)
+        assert (status, err) == (0, ""), out
+        assert out.startswith(f"{len(stations)} devices, ")
+        assert "mistake" not in out
+
+
+async def test_a_device_that_is_silent_sees_three_messages_a_day(tmp_path):
+    """However often the command is run; another address is asked all the same."""
+    seen: list[bytes] = []
+    async with serve(lambda datagram, _: seen.append(datagram)) as port:
+        words = ("127.0.0.1", "--port", str(port), "-v2c")
+        first = await discover(tmp_path, *words, "-c", "wrong-0", community=None)
+        assert len(seen) == 2
+        ledger = tmp_path / "state" / "towerops-agent" / "discovery.json"
+        before = json.loads(ledger.read_text())
+        (place,) = before
+        ledger.write_text(json.dumps({place: {"worked": "", "sent": [at - 61 for at in before[place]["sent"]]}}))
+        await discover(tmp_path, *words, "-c", "wrong-1", community=None)
+        third = await discover(tmp_path, *words, "-c", "wrong-2", community=None)
+    assert len(seen) == 3
+    assert first[0] == third[0] == 1
+    assert "no device found: tried discovered over SNMPv2c at UDP port" in first[2]
+    assert "3 messages without an answer today" in third[1]
+    assert "wrong" not in first[1] + first[2].replace("prefer", "") + ledger.read_text()
+
+
+async def test_a_dry_run_sends_nothing(tmp_path):
+    seen: list[bytes] = []
+    async with serve(lambda datagram, _: seen.append(datagram)) as port:
+        status, out, _ = await discover(tmp_path, "127.0.0.0/28", "127.0.0.1", "--port", str(port), "--dry-run")
+    assert status == 0
+    assert seen == []
+    assert out.startswith("14 addresses with 1 set of credentials: discovered (SNMPv2c)\nat most 28 datagrams to addresses that")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("10.0.0.5/24",), "10.0.0.5 is within 10.0.0.0/24: expected 10.0.0.0/24, or 10.0.0.5 only"),
+        (("10.0.0.0/16",), "65,534 addresses: expected at most 4,096 (a /20), or --large if it is meant"),
+        (("10.0.0.1", "--credentials", "radios"), "--credentials names a set of a site file: expected --site or SITE_PATH"),
+        (("10.0.0.1", "--write", "nowhere/site.yaml"), "nowhere is not a directory"),
+    ],
+)
+async def test_bad_usage_is_said_before_anything_is_sent(tmp_path, words, said):
+    status, _, err = await discover(tmp_path, *words)
+    assert status == 2
+    assert said in err
+
+
+async def test_a_set_of_the_site_file_is_named_and_not_copied(tmp_path):
+    """A file that is written beside the others refers to it."""
+    stations = make_fleet(list(PROFILES.values()), 2, COMMUNITY, time.time())
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (tmp_path / "secret").write_text(COMMUNITY)
+    (folder / "sets.yaml").write_text("credentials:\n  radios: {version: 2c, community_file: ../secret}\n")
+    async with FleetServer(stations).serve() as port:
+        words = (f"{FIRST_ADDRESS}-{FIRST_ADDRESS + 1}", "--port", str(port), "--site", "site", "--credentials", "radios")
+        status, _, err = await discover(tmp_path, *words, "--write", "site/found.yaml", community=None)
+        assert status == 0, err
+        unknown = await discover(tmp_path, *words, "--credentials", "radio", community=None)
+    assert 'credentials: "radios"' in (folder / "found.yaml").read_text()
+    assert not list(folder.glob("*.community"))
+    assert (await discover(tmp_path, "check", "--site", "site", command="config", community=None))[0] == 0
+    assert unknown[0] == 2
+    assert "--credentials is 'radio': expected a set of site (radios" in unknown[2]
