@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -37,8 +37,7 @@ class AgentProcess:
 
     def cpu_s(self) -> float:
         """CPU seconds so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+        return cpu_s_of(self.pid)
 
     def resident_mb(self) -> float:
         """Memory now."""
@@ -118,11 +117,19 @@ class AgentProcess:
         return sorted(late)
 
 
+def cpu_s_of(pid: int) -> float:
+    """CPU seconds of this process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+
+
 @contextmanager
-def running(folder: Path, url: str, patch: str = "", **settings: str) -> Iterator[AgentProcess]:
+def running(
+    folder: Path, url: str, patch: str = "", *, python: Sequence[str] = (sys.executable,), **settings: str
+) -> Iterator[AgentProcess]:
     """An agent that is killed at the end of the block, if it still runs then.
 
-    `patch`: Python to run first, for a clock that has to go faster than a benchmark can wait.
+    `patch`: Python to run first, for a clock that has to go faster than a benchmark can wait. `python`: the interpreter.
     """
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
         "TOWEROPS_API_URL": url,
@@ -135,7 +142,7 @@ def running(folder: Path, url: str, patch: str = "", **settings: str) -> Iterato
     how = ["-c", f"{patch}\nfrom towerops_agent.cli.main import main\nmain()"] if patch else ["-m", "towerops_agent"]
     with (folder / "agent.log").open("wb") as log:
         began_s = time.monotonic()
-        process = subprocess.Popen([sys.executable, *how, "run"], env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen([*python, *how, "run"], env=environment, stdout=log, stderr=log)
         try:
             yield AgentProcess(process, folder, began_s)
         finally:

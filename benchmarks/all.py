@@ -14,6 +14,8 @@ BENCHMARKS = (
     "site_files",
     "start",
     "fleet",
+    "names",
+    "peers",
     "saturation",
     "dead",
     "outage",

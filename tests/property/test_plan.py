@@ -165,6 +165,10 @@ def test_the_names_of_48_interfaces_cost_one_request():
     named = make_plan(oids, range(1, 49), bytes(96), 48, watch=Watch(bytes([BY_NAME]) * 48, 10))
     assert len(named.asks) == len(plain.asks) + 1
     assert named.names == range(1 + 20 + 48 * 6, 1 + 20 + 48 * 7)
+    *others, last = named.asks
+    assert last.request.steady
+    assert list(last.columns) == list(named.names), "they are asked with nothing else, so that their answer stays the same"
+    assert not any(ask.request.steady for ask in others)
 
 
 def test_requests_leave_room_for_the_longest_name():

@@ -138,8 +138,10 @@ def test_an_answer_reads_the_same_whatever_was_asked(message, data):
     octets = data.draw(st.just(octets) | mutated(st.just(octets)))
     names = list(message.pdu.names)
     names = data.draw(st.just(names) | st.permutations(names) | st.just(names[1:]) | st.just([*names, b"\x2b"]))
-    request = Request(tuple(names))
+    request, steady = Request(tuple(names)), Request(tuple(names), steady=True)
     assert columns(octets, lambda _id: request) == columns(octets, lambda _id: None) == columns(octets)
+    for _ in range(2):  # the second time it is remembered
+        assert columns(octets, lambda _id: steady) == columns(octets)
 
 
 @given(messages())

@@ -128,10 +128,16 @@ def _all_proven(progress: PollProgress, if_names: tuple[str, ...]) -> bool:
     received_us = progress.received_us
     if min(received_us[names.start : names.stop]) < max(received_us[slots.start : slots.stop]):
         return False
+    return progress.values[names.start : names.stop] == _in_octets(if_names)
+
+
+@lru_cache(maxsize=KINDS)
+def _in_octets(names: tuple[str, ...]) -> list[bytes] | None:
+    """These names in UTF-8; None if one can't be. Not to be changed."""
     try:
-        return tuple([value.decode() for value in progress.values[names.start : names.stop]]) == if_names  # type: ignore[union-attr]
-    except (AttributeError, UnicodeDecodeError):
-        return False
+        return [name.encode() for name in names]
+    except UnicodeEncodeError:
+        return None
 
 
 # Octet counters

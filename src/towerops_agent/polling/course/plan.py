@@ -134,7 +134,8 @@ def make_plan(
 
     `widths`: two octets per interface (see Traits.widths); a counter of UNKNOWN width is asked as the wide one.
     An interface's columns share a request if they fit, so that they have one time. Its name shares it too if there are few, if
-    that costs no request, or if `watch` requires it; else the names follow all counters.
+    that costs no request, or if `watch` requires it; else the names follow all counters, in requests of their own unless that
+    costs one.
     """
     plan = _make_plan(sensors, if_indexes, widths, max_varbinds, max_octets, watch, riding=True)
     if not any(watch.names) or watch.riding or len(if_indexes) <= RIDING_AT_MOST:
@@ -177,13 +178,17 @@ def _make_plan(
         oids = interface_columns(if_index, widths[2 * i], widths[2 * i + 1])
         groups.append(place([*oids, names[i]] if riding and names and names[i] else oids))
         slots += [position[oid] for oid in oids]
-    if not riding:
-        groups += [[name] for name in place(filter(None, names))]
+    behind = [] if riding else [[name] for name in place(filter(None, names))]
     all_columns = tuple(position)
-    asks = []
+    asks, text_octets = [], dict.fromkeys(names, watch.name_octets)
     first = 0
-    for oids in _pack([group for group in groups if group], max_varbinds, max_octets, dict.fromkeys(names, watch.name_octets)):
-        asks.append(Ask(Request(tuple(oids)), range(first, first + len(oids))))
+
+    def packed(groups: list[list[Oid]]) -> list[list[Oid]]:
+        return list(_pack([group for group in groups if group], max_varbinds, max_octets, text_octets))
+
+    apart, together = packed(groups) + packed(behind), packed(groups + behind)
+    for oids in apart if len(apart) <= len(together) else together:
+        asks.append(Ask(Request(tuple(oids), steady=text_octets.keys() >= set(oids)), range(first, first + len(oids))))
         first += len(oids)
     return Plan(
         all_columns,

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from operator import le
 from typing import Any, ClassVar, Final
 
@@ -29,6 +30,9 @@ It costs this varbind only, not the message."""
 LOWEST_ID: Final = 0x01000000
 HIGHEST_ID: Final = 0x7FFFFFFF
 """All request-ids of ours between these have four octets."""
+
+STEADY_ANSWERS: Final = 1024
+"""How many answers that stay the same are remembered, 4 KB each: devices of a kind share theirs."""
 
 
 class Version(IntEnum):
@@ -95,6 +99,7 @@ class Varbind:
 class Request:
     """A question, ready to be sent to any device. For GET_BULK, `first` and `second` are non-repeaters and max-repetitions.
 
+    `steady`: its answer is expected to be the same each time, as that to a question for names.
     `heads`: each name as it is encoded, in the request and in its answer.
     """
 
@@ -102,6 +107,7 @@ class Request:
     type: PduType = PduType.GET
     first: int = 0
     second: int = 0
+    steady: bool = field(default=False, repr=False, compare=False)
     heads: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
     tail: bytes = field(default=b"", repr=False, compare=False)
 
@@ -220,8 +226,12 @@ def decode_pdu(data: bytes, offset: int, end: int, asked: Asked | None = None) -
     index, at = ber.read_integer(data, at, stop)
     at, stop = ber.read_contents(data, at, stop, ber.SEQUENCE)
     request = None if asked is None else asked(request_id)
-    if request is not None and (as_asked := _decode_as_asked(data, at, stop, request.heads)) is not None:
-        return Pdu(pdu_type, request_id, status, index, request.names, *as_asked)
+    if request is not None:
+        heads = request.heads
+        as_asked = _decode_steady(data[at:stop], heads) if request.steady else _decode_as_asked(data, at, stop, heads)
+        if as_asked is not None:
+            tags, values = as_asked
+            return Pdu(pdu_type, request_id, status, index, request.names, tags, list(values) if request.steady else values)
     names, tags, values = decode_varbinds(data, at, stop)
     return Pdu(pdu_type, request_id, status, index, names, tags, values)
 
@@ -258,6 +268,12 @@ def _decode_as_asked(data: bytes, offset: int, end: int, heads: Sequence[bytes])
     for i, octets in enumerate(contents):
         tags[i], values[i] = _decode_value(tags[i], octets)
     return bytes(tags), values
+
+
+@lru_cache(maxsize=STEADY_ANSWERS)
+def _decode_steady(varbinds: bytes, heads: Sequence[bytes]) -> tuple[bytes, list[Value]] | None:
+    """As _decode_as_asked, without reading the same octets again. The list is not to be changed."""
+    return _decode_as_asked(varbinds, 0, len(varbinds), heads)
 
 
 def decode_varbinds(data: bytes, offset: int, end: int) -> tuple[list[Oid], bytes, list[Value]]:
