@@ -123,6 +123,7 @@ class Courier:
         self._monotonic_s = monotonic_s
         self._now_us = now_us
         self._under_way = UnderWay(sleep, monotonic_s)
+        self._has_wanted = asyncio.Event()
         self._has_exclusions = False
         self.course = Course(interval_s=interval_s, settle_s=settle_s)
         self._refused = RefusedSeries(buffer, client, counters, self.course.verdicts, now_us=now_us)
@@ -155,7 +156,7 @@ class Courier:
         """
         while True:
             try:
-                await self._buffer.wait_for_pending()
+                await self._wait_for_work()
                 await self._follow()
             except BufferFailure as error:
                 await self._call_off()
@@ -164,6 +165,19 @@ class Courier:
             except Exception:
                 await self._call_off()
                 raise
+
+    async def _wait_for_work(self) -> None:
+        """Return once anything is pending, or is wanted of the refused series."""
+        if not self._has_wanted.is_set():
+            waiting = [asyncio.ensure_future(wait) for wait in (self._buffer.wait_for_pending(), self._has_wanted.wait())]
+            try:
+                ended, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for one in ended:
+                    one.result()
+            finally:
+                for one in waiting:
+                    one.cancel()
+        self._has_wanted.clear()
 
     def hurry(self) -> None:
         """Deliver soon, and not only at the next turn: a device's state has changed."""
@@ -258,7 +272,9 @@ class Courier:
 
     async def retry_refused(self) -> int:
         """Have the server asked about all series of which refused metrics are kept, from the next turn on; how many they are."""
-        return await self._refused.want_all()
+        count = await self._refused.want_all()
+        self._has_wanted.set()
+        return count
 
     async def _call_off(self) -> None:
         await self._under_way.call_off()

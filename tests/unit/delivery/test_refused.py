@@ -1,5 +1,6 @@
 """A series that the server refuses is left out of batches, kept, and asked about once an hour; with the real Buffer."""
 
+import asyncio
 import json
 
 import pytest
@@ -141,3 +142,39 @@ async def test_an_operator_has_all_that_was_refused_tried_now(bench):
     assert {3, 13} <= set(bench.delivered())
     assert {json.loads(item.metric)["value"] % 10 for item in await bench.buffer.refused()} == {7}
     assert sum(key.startswith("refused-") and values[0] % 10 == 7 for key, values in bench.sent) == 1
+
+
+async def test_what_the_operator_wants_tried_is_tried_though_nothing_is_pending(learned):
+    learned.answer = lambda values: Accepted()
+    assert await learned.courier.retry_refused() == 1
+    await learned.run()
+    assert learned.delivered() == [3, 13, 23]
+    assert await learned.buffer.refused() == []
+
+
+async def test_if_the_api_is_down_it_is_tried_again_until_it_answers(learned):
+    learned.answer = lambda values: BUSY if len(learned.sent) <= 2 else Accepted()
+    assert await learned.courier.retry_refused() == 1
+    began_s = learned.time.now_s
+    await learned.run(pauses=20)
+    assert [values for _, values in learned.sent] == [[23], [23], [23], [13, 3]]
+    assert 120 <= learned.time.now_s - began_s < 200, "a minute after each failure"
+
+
+async def test_a_courier_that_waits_for_polls_hears_of_it(learned):
+    asked = asyncio.Event()
+
+    def answer(values):
+        asked.set()
+        return Accepted()
+
+    learned.answer = answer
+    task = asyncio.create_task(learned.courier.run())
+    try:
+        await asyncio.sleep(0)
+        await learned.courier.retry_refused()
+        async with asyncio.timeout(30):
+            await asked.wait()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

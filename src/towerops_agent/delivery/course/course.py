@@ -177,7 +177,7 @@ class Course:
         if now_s >= self._part_at_s() and not (self._pace.is_down and now_s >= self._pace.opens_at_s):
             return Part()
         if self._is_idle:
-            return Done(all_delivered=True)
+            return self._next_of_idle(now_us, now_s)
         if self.verdicts.wants_look or (not self._fresh_left and now_s >= self._next_turn_s):
             return SeePending()
         if (step := self._launch(accepts, now_s)) is not None:
@@ -187,6 +187,17 @@ class Course:
             if series is not None:
                 return TryRefused(series)
         return Wait(self._wake_at_s(accepts, self._next_turn_s, self._part_at_s(), now_s))
+
+    def _next_of_idle(self, now_us: int, now_s: float) -> TryRefused | Wait | Done:
+        """Nothing is pending; what the operator wants tried is tried all the same."""
+        wanted_in_s = self.verdicts.exclusions.wanted_in_s(now_us)
+        if wanted_in_s is None:
+            return Done(all_delivered=True)
+        at_s = max(now_s + wanted_in_s, self._pace.opens_at_s)
+        if at_s > now_s:
+            self._is_idle = False  # look again at the next turn
+            return Wait(min(at_s, self._next_turn_s))
+        return TryRefused(self.verdicts.exclusions.due(now_us) or "")
 
     @property
     def _next_turn_s(self) -> float:

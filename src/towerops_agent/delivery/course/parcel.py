@@ -130,6 +130,10 @@ class Exclusions:
         due = [(asked_us, series) for asked_us, series in left_out if abs(now_us - asked_us) >= ASK_EACH_US]
         return min(due)[1] if due else None
 
+    def wanted_in_s(self, now_us: int) -> float | None:
+        """In how many seconds a series that the operator wants tried is due, 0 if one is; None if none is left."""
+        return max(min(self._wanted_us.values()) - now_us, 0) / 1e6 if self._wanted_us else None
+
     def want(self, series: Iterable[str]) -> None:
         """Have the server asked about these series now, left out or not."""
         self._wanted_us = dict.fromkeys(series, 0)
