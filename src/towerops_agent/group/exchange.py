@@ -10,6 +10,7 @@ from typing import Final
 from towerops_agent.group.course.learned import SharedTraits
 from towerops_agent.group.course.membership import Membership
 from towerops_agent.group.course.wire import Message, Presence, Wanted
+from towerops_agent.polling.clock import boot_clock
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.plan import Planner
 
@@ -52,6 +53,6 @@ class Exchange:
 
     async def send(self, polled: Collection[Device], *, all_of_it: bool = False) -> None:
         """Send the others what is new of these devices, or all of it."""
-        for message in self.traits.news(polled, all_of_it=all_of_it):
+        for message in self.traits.news(polled, boot_clock(), all_of_it=all_of_it):
             await self._publish(message)
             await asyncio.sleep(0)  # polls go on meanwhile

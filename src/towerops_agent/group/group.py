@@ -36,6 +36,7 @@ from towerops_agent.group.course.share import Share, digest_of
 from towerops_agent.group.course.wire import Beat, Learned, Message, Presence, Seat, Wanted, decode_message, encode_message
 from towerops_agent.group.exchange import Exchange
 from towerops_agent.group.seal import Seal
+from towerops_agent.polling.clock import boot_clock
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.plan import Planner
 
@@ -314,7 +315,7 @@ class Group:
             return float("-inf") if nobody_before else lost_at.get(before.get(device_id) or "")
 
         taken = self._fleet.share(silent_since)
-        self._exchange.traits.recall(taken)
+        self._exchange.traits.recall(taken, boot_clock())
         given = polled + len(taken) - len(self._fleet.polled)
         self._chronicle.moved(len(weights), len(self._fleet.polled), len(taken), given)
 

@@ -1,13 +1,13 @@
 """Know which interface is which: names compared after the counters were read, and the questions of identity.py sent.
 
 One request in flight, as in a poll, and with the poll's knowledge of the device: sizes, OIDs that it refuses or never answers
-(progress.py). I/O: through the session's `ask`; the clock of this machine's start. Times in seconds.
+(progress.py). I/O: through the session's `ask`; the machine's clock. Times in seconds.
 """
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from towerops_agent.polling.clock import steady_us
 from towerops_agent.polling.course.device import Device, first_width, replan
 from towerops_agent.polling.course.evidence import has_fallen, has_gone_on, has_passing, named_of, unproven
 from towerops_agent.polling.course.identity import MOST_ROWS, Course, Get, Identities, Interfaces, Rows, Values, Walk, identify
@@ -129,7 +129,7 @@ class Verifier:
     def _seems_to_restart(self, progress: PollProgress) -> bool:
         """Whether the device's sysUpTime shows that it has restarted. If its counters went on since the last poll, it has not."""
         uptime = progress.uptime
-        return uptime is not None and self._device.traits.observe_uptime(uptime, _steady_us())
+        return uptime is not None and self._device.traits.observe_uptime(uptime, steady_us())
 
     def _learn_from(self, if_indexes: tuple[int, ...], marks: bytes, changed: bool) -> None:
         """Compare the interfaces before and after they were looked up."""
@@ -215,14 +215,6 @@ def _is_unsettled(device: Device) -> bool:
     """Whether there is more to check than the names at their old indexes."""
     marks = device.traits.marks
     return has_passing(device.if_names) or any(marks[i] in _WITHHELD for i in named_of(device.if_names))
-
-
-_OFFSET_NS: Final = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-
-def _steady_us() -> int:
-    """The wall clock as it was at our start, carried on by a clock that nobody sets."""
-    return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) + _OFFSET_NS) // 1000
 
 
 async def _find(course: Course, asker: "_Asker") -> Identities:

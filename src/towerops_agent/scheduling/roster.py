@@ -15,6 +15,7 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Equipment, Layout, LayoutKind
+from towerops_agent.polling.clock import boot_clock
 from towerops_agent.polling.course.device import MEMORY_KEY, Device, Memory, decode_memory, encode_memory, layout_of, make_device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.scheduling.fleet import Fleet
@@ -70,6 +71,7 @@ class Roster:
         """The devices of these, each kept as it is if its part of the configuration is the same."""
         devices: list[Device] = []
         fresh = []
+        clock = boot_clock()
         for digest, equipment in some:
             before = self._fleet.devices.get(equipment.id)
             if before is not None and before.digest == digest:
@@ -80,7 +82,7 @@ class Roster:
         for (digest, equipment, before), layout in zip(fresh, layouts, strict=True):
             device = make_device(equipment, layout, digest, self._planner, before)
             if before is None:
-                self.memory.recall(device, self._planner)
+                self.memory.recall(device, self._planner, clock)
             devices.append(device)
         return devices
 
@@ -109,7 +111,7 @@ class Roster:
 
     async def remember(self) -> None:
         """Write down the learned traits of the devices, if they have changed."""
-        learned = encode_memory(self._fleet.devices.values())
+        learned = encode_memory(self._fleet.devices.values(), boot_clock())
         if learned == self._remembered:
             return
         try:

@@ -13,7 +13,7 @@ from towerops_agent.model import DeviceState, State
 from towerops_agent.polling.course.device import decode_memory, encode_memory
 from towerops_agent.polling.course.news import OddReplies
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner, interface_columns
-from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE
+from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE, BootClock
 from towerops_agent.polling.reading import Poller, Reader
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
@@ -326,7 +326,7 @@ async def test_a_device_whose_replies_are_odd_is_read_and_that_is_said_once(oddi
 
         device.state = DeviceState(State.UP, "", 0)
         restarted = devices.device(port=port, sensors=SENSORS[:3])
-        decode_memory(encode_memory([device])).recall(restarted, Planner())
+        decode_memory(encode_memory([device], BootClock())).recall(restarted, Planner(), BootClock())
         third = await Reader(client, Planner()).read(restarted, 60.0, (60.0,))
         assert (third.poll.values, list(third.news)) == ((1, 2, 3), [])
 

@@ -12,7 +12,7 @@ from towerops_agent.model import DeviceState, State
 from towerops_agent.polling.course.device import PACED_SHARE, SHARE_OF_INTERVAL, decode_memory, encode_memory
 from towerops_agent.polling.course.news import Paced
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner
-from towerops_agent.polling.course.traits import LARGEST_VARBINDS, STARTING_VARBINDS
+from towerops_agent.polling.course.traits import LARGEST_VARBINDS, STARTING_VARBINDS, BootClock
 from towerops_agent.polling.reading import Poller, Reader
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
@@ -119,7 +119,7 @@ def test_the_pace_is_logged_once_kept_over_a_restart_and_forgotten_when_the_devi
     assert line["gap_s"] == pytest.approx(2.0, abs=0.2)
     device.state = DeviceState(State.UP, "", 0)
     again = devices.device(sensors=sensors, host=HOST)
-    decode_memory(encode_memory([device])).recall(again, Planner())
+    decode_memory(encode_memory([device], BootClock())).recall(again, Planner(), BootClock())
     assert again.traits.gap_s == pytest.approx(2.0, abs=0.2)
     client.answered.clear()
     client.dropped = 0

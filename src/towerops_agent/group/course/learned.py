@@ -11,6 +11,7 @@ from typing import Final
 from towerops_agent.group.course.wire import Learned
 from towerops_agent.polling.course.device import Device, encode_traits, recall_traits
 from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.course.traits import BootClock
 
 AT_ONCE: Final = 200
 """Devices in one message: some 60 KB, where the engine accepts 1 MB."""
@@ -37,24 +38,24 @@ class SharedTraits:
         """Keep what another member has learned of the wanted devices."""
         self._others.update((key, octets) for key, octets in learned.devices.items() if key in wanted)
 
-    def recall(self, devices: Iterable[Device]) -> None:
-        """Give these devices, which are taken over, what others have learned of them."""
+    def recall(self, devices: Iterable[Device], clock: BootClock) -> None:
+        """Give these devices, which are taken over, what others have learned of them. `clock`: this machine's."""
         for device in devices:
             octets = self._others.pop(device.id, None)
-            if octets is not None and recall_traits(device, self._planner, octets):
+            if octets is not None and recall_traits(device, self._planner, octets, clock):
                 device.distrust()
 
-    def news(self, polled: Iterable[Device], *, all_of_it: bool = False) -> Iterator[Learned]:
+    def news(self, polled: Iterable[Device], clock: BootClock, *, all_of_it: bool = False) -> Iterator[Learned]:
         """What this member has learned of the devices that it polls, and has not sent; `all_of_it`: sent or not."""
-        fresh = self._fresh(polled, all_of_it)
+        fresh = self._fresh(polled, clock, all_of_it)
         while some := dict(islice(fresh, AT_ONCE)):
             yield Learned(self._me, some)
 
-    def _fresh(self, polled: Iterable[Device], all_of_it: bool) -> Iterator[tuple[str, bytes]]:
+    def _fresh(self, polled: Iterable[Device], clock: BootClock, all_of_it: bool) -> Iterator[tuple[str, bytes]]:
         for device in polled:
             if device.state is None:
                 continue  # not polled here yet
-            octets = encode_traits(device)
+            octets = encode_traits(device, clock)
             sent = hash(octets)
             if all_of_it or self._sent.get(device.id) != sent:
                 self._sent[device.id] = sent

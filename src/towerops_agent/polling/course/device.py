@@ -17,7 +17,7 @@ from towerops_agent.polling.course.evidence import has_passing, octets_at_most
 from towerops_agent.polling.course.interpret import carry_over
 from towerops_agent.polling.course.plan import NO_WATCH, Plan, Planner, Watch
 from towerops_agent.polling.course.spacing import Spacing
-from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, UNKNOWN, UNVERIFIABLE, USELESS, Traits
+from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, UNKNOWN, UNVERIFIABLE, USELESS, BootClock, Traits
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.snmp.wire.message import Community, Version
 from towerops_agent.snmp.wire.oddities import Oddity
@@ -228,7 +228,10 @@ _BOOT_STEP_US: Final = 10_000_000  # less than CLOCK_SLACK_US
 
 
 class _Learned(msgspec.Struct, array_like=True):
-    """One device. `digest`: of the configuration in use when it was learned; with another one it is not used."""
+    """One device. `digest`: of the configuration in use when it was learned; with another one it is not used.
+
+    `boot`, `ahead_us`: the BootClock of `booted_at_us`; of an earlier version's memory it is the wall clock.
+    """
 
     digest: bytes
     max_varbinds: int
@@ -252,6 +255,8 @@ class _Learned(msgspec.Struct, array_like=True):
     gap_s: float = 0.0
     by_next: frozenset[bytes] = frozenset()
     next_only: bool = False
+    boot: bytes = b""
+    ahead_us: int = 0
 
 
 _KEPT: Final = tuple(name for name in _Learned.__struct_fields__ if name in {trait.name for trait in fields(Traits)})
@@ -268,17 +273,19 @@ class Memory:
         learned = {key: self._learned[key] for key in self._learned.keys() & digests.keys()}
         return {key: each.units for key, each in learned.items() if each.units and each.digest == digests[key]}
 
-    def recall(self, device: Device, planner: Planner) -> None:
+    def recall(self, device: Device, planner: Planner, clock: BootClock) -> None:
         """Give a new `device` the traits that were learned with the same configuration."""
         learned = self._learned.get(device.id)
         if learned is not None:
-            _recall(device, planner, learned)
+            _recall(device, planner, learned, clock)
 
 
-def _recall(device: Device, planner: Planner, learned: _Learned) -> None:
+def _recall(device: Device, planner: Planner, learned: _Learned, clock: BootClock) -> None:
     if learned.digest != device.digest or len(learned.marks) != len(device.if_indexes):
         return
     device.traits = Traits(**{name: getattr(learned, name) for name in _KEPT})
+    if learned.booted_at_us is not None:
+        device.traits.booted_at_us = clock.of_another(learned.booted_at_us, BootClock(learned.boot, learned.ahead_us))
     device.traits.units = planner.names(learned.units)
     if learned.gap_s:
         device.traits.spacing = Spacing.recalled(learned.gap_s)
@@ -286,38 +293,42 @@ def _recall(device: Device, planner: Planner, learned: _Learned) -> None:
     replan(device, planner, learned.if_indexes)
 
 
-def _learned_of(device: Device) -> _Learned:
+def _learned_of(device: Device, clock: BootClock) -> _Learned:
     return _Learned(
         digest=device.digest,
         if_indexes=device.plan.if_indexes,
         odd_replies=frozenset(map(str, device.odd_replies)),
         gap_s=device.traits.gap_s,
+        boot=clock.boot,
+        ahead_us=clock.ahead_us,
         **{name: getattr(device.traits, name) for name in _KEPT},
     )
 
 
-def encode_traits(device: Device) -> bytes:
+def encode_traits(device: Device, clock: BootClock) -> bytes:
     """The learned traits of one device, for another agent; the same octets if there is nothing new."""
-    learned = _learned_of(device)
+    wall = BootClock()
+    learned = _learned_of(device, wall)
     if learned.booted_at_us is not None:  # it is computed at each poll, and differs by milliseconds
-        learned.booted_at_us -= learned.booted_at_us % _BOOT_STEP_US
+        booted_at_us = wall.of_another(learned.booted_at_us, clock)
+        learned.booted_at_us = booted_at_us - booted_at_us % _BOOT_STEP_US
     return bytes([_MEMORY_VERSION]) + msgspec.msgpack.encode(learned, order="deterministic")
 
 
-def recall_traits(device: Device, planner: Planner, octets: bytes) -> bool:
+def recall_traits(device: Device, planner: Planner, octets: bytes, clock: BootClock) -> bool:
     """Whether these octets were understood; then `device` has the traits in them, if they are of the same configuration."""
     if not octets or octets[0] != _MEMORY_VERSION:
         return False
     try:
-        _recall(device, planner, msgspec.msgpack.decode(octets[1:], type=_Learned))
+        _recall(device, planner, msgspec.msgpack.decode(octets[1:], type=_Learned), clock)
     except msgspec.MsgspecError:
         return False
     return True
 
 
-def encode_memory(devices: Iterable[Device]) -> bytes:
+def encode_memory(devices: Iterable[Device], clock: BootClock) -> bytes:
     """The learned traits of `devices`; the same octets if there is nothing new."""
-    learned = {device.id: _learned_of(device) for device in devices if device.state is not None}
+    learned = {device.id: _learned_of(device, clock) for device in devices if device.state is not None}
     return bytes([_MEMORY_VERSION]) + zlib.compress(msgspec.msgpack.encode(learned, order="deterministic"), 1)
 
 

@@ -71,6 +71,22 @@ def _timeouts_s(first: int, attempts: int) -> tuple[float, ...]:
     return tuple(min(first / _TIMEOUTS_A_SECOND * 2**attempt, MAXIMUM_TIMEOUT_S) for attempt in range(attempts))
 
 
+@dataclass(frozen=True, slots=True)
+class BootClock:
+    """A machine's clock that begins with its boot, and that nobody sets: compared with other boots' and machines'.
+
+    `boot`: which boot, b"" if that is not known. `ahead_us`: how far the wall clock is ahead of it.
+    """
+
+    boot: bytes = b""
+    ahead_us: int = 0
+
+    def of_another(self, moment_us: int, other: "BootClock") -> int:
+        """A moment of the other clock, on this one: exact in the same boot, else by what both wall clocks say."""
+        same = self.boot and self.boot == other.boot
+        return moment_us if same else moment_us + other.ahead_us - self.ahead_us
+
+
 @dataclass(slots=True)
 class Traits:
     """The learned traits of one device.
@@ -86,7 +102,8 @@ class Traits:
     `riding`: the names of its interfaces are asked in the requests of their counters, as interfaces have moved while it was
     running, or a poll did not end in time.
     `check`: the interfaces' names are to be compared before a counter of theirs counts: the first time, and after a reboot.
-    `booted_at_us`: when the device started, by our wall clock. `uptime`: its last sysUpTime, in hundredths of a second.
+    `booted_at_us`: when the device started, on our BootClock; below 0 if that was before our machine did.
+    `uptime`: its last sysUpTime, in hundredths of a second.
     `mute`: OIDs that the device never answers, even one at a time: asked last, once, so that they cost little.
     `refused_names`: OIDs that it answers with an error even when asked singly: asked last, one by one, so that they spoil no
     other.

@@ -21,9 +21,16 @@ from towerops_agent.model import (
     State,
     UsmUser,
 )
-from towerops_agent.polling.course.device import decode_memory, encode_memory, layout_of, make_security
+from towerops_agent.polling.course.device import (
+    decode_memory,
+    encode_memory,
+    encode_traits,
+    layout_of,
+    make_security,
+    recall_traits,
+)
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.course.traits import AWAY, BY_NAME, DOUBTED, NARROW, WIDE, Traits
+from towerops_agent.polling.course.traits import AWAY, BY_NAME, DOUBTED, NARROW, WIDE, BootClock, Traits
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 
 LEARNED = Traits(
@@ -42,6 +49,10 @@ LEARNED = Traits(
 )
 
 
+HOUR_US = 3_600_000_000
+CLOCK = BootClock(b"this boot", 1_700_000_000_000_000)
+
+
 def polled(traits=LEARNED):
     device = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
     device.traits, device.state = traits, DeviceState(State.UP, "", 0)
@@ -51,7 +62,7 @@ def polled(traits=LEARNED):
 
 def test_a_restart_knows_sizes_widths_names_and_when_the_device_started():
     fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
-    decode_memory(encode_memory([polled()])).recall(fresh, Planner())
+    decode_memory(encode_memory([polled()], CLOCK)).recall(fresh, Planner(), CLOCK)
     assert fresh.traits == LEARNED
     assert fresh.plan.if_indexes == (4, 2)
     assert max(len(ask.request.names) for ask in fresh.plan.asks) <= 9
@@ -59,49 +70,102 @@ def test_a_restart_knows_sizes_widths_names_and_when_the_device_started():
 
 def test_a_reboot_that_happened_while_the_agent_was_away_is_seen():
     fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
-    decode_memory(encode_memory([polled()])).recall(fresh, Planner())
+    decode_memory(encode_memory([polled()], CLOCK)).recall(fresh, Planner(), CLOCK)
     hour_us = 3_600_000_000
     assert not replace(fresh.traits).observe_uptime(360_000, LEARNED.booted_at_us + hour_us)
     assert fresh.traits.observe_uptime(360_000, LEARNED.booted_at_us + 2 * hour_us)
 
 
+def clock(boot: bytes, machine_started_us: int, wall_is_off_us: int) -> BootClock:
+    return BootClock(boot, machine_started_us + wall_is_off_us)
+
+
+def seems_restarted(kept_by: BootClock, read_by: BootClock, machines_us: tuple[int, int], rebooted_after_us: int = 0) -> bool:
+    """What is believed of a device that started at 5 h of true time, was read by one run of the agent, and at 100 h by another.
+
+    `machines_us`: when the machine of each run started.
+    """
+    started_us, now_us = 5 * HOUR_US, 100 * HOUR_US
+    then, now = machines_us
+    memory = encode_memory([polled(replace(LEARNED, booted_at_us=started_us - then))], kept_by)
+    fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
+    decode_memory(memory).recall(fresh, Planner(), read_by)
+    return fresh.traits.observe_uptime((now_us - started_us - rebooted_after_us) // 10_000, now_us - now)
+
+
+offsets = st.integers(-60 * 365 * 24 * HOUR_US, 60 * 365 * 24 * HOUR_US)
+
+
+@given(offsets, offsets, st.integers(0, 4 * HOUR_US))
+def test_a_clock_that_was_set_since_makes_no_device_restart(before, after, machine):
+    assert not seems_restarted(clock(b"a", machine, before), clock(b"a", machine, after), (machine, machine))
+    assert seems_restarted(clock(b"a", machine, before), clock(b"a", machine, after), (machine, machine), HOUR_US)
+
+
+@pytest.mark.parametrize("boots", [(b"a", b"b"), (b"", b"")], ids=["another boot", "an unknown boot"])
+@given(off=offsets, machine=st.integers(0, 99 * HOUR_US))
+def test_over_a_start_of_the_machine_the_wall_clock_as_it_is_when_written_and_when_read_decides(boots, off, machine):
+    """So a clock that was set forward in between does not either: it is as true when the memory is written as when it is read."""
+    kept_by, read_by = clock(boots[0], 0, off), clock(boots[1], machine, off)
+    assert not seems_restarted(kept_by, read_by, (0, machine))
+    assert seems_restarted(kept_by, read_by, (0, machine), HOUR_US)
+
+
+def test_the_clock_of_what_an_earlier_version_kept_is_the_wall_clock():
+    device = polled()
+    version, packed = (octets := encode_memory([device], CLOCK))[:1], zlib.decompress(octets[1:])
+    learned = msgspec.msgpack.decode(packed)
+    del learned[device.id][-2:]
+    fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
+    decode_memory(version + zlib.compress(msgspec.msgpack.encode(learned))).recall(fresh, Planner(), CLOCK)
+    assert fresh.traits.booted_at_us == LEARNED.booted_at_us - CLOCK.ahead_us
+
+
+def test_another_member_counts_a_device_s_start_on_the_clock_of_its_own_machine():
+    device = polled(replace(LEARNED, booted_at_us=-HOUR_US))
+    fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
+    assert recall_traits(fresh, Planner(), encode_traits(device, clock(b"a", 7 * HOUR_US, 0)), clock(b"b", 2 * HOUR_US, 0))
+    assert abs(fresh.traits.booted_at_us - 4 * HOUR_US) <= 10_000_000
+
+
 def test_traits_learned_under_another_configuration_are_not_used():
     fresh = devices.device(interfaces=[1, 2])
     fresh.digest = b"another"
-    decode_memory(encode_memory([polled()])).recall(fresh, Planner())
+    decode_memory(encode_memory([polled()], CLOCK)).recall(fresh, Planner(), CLOCK)
     assert fresh.traits.max_varbinds != LEARNED.max_varbinds
 
 
 def test_what_an_earlier_version_kept_is_read_without_units():
     device = polled()
-    version, packed = (octets := encode_memory([device]))[:1], zlib.decompress(octets[1:])
+    version, packed = (octets := encode_memory([device], CLOCK))[:1], zlib.decompress(octets[1:])
     learned = msgspec.msgpack.decode(packed)
-    del learned[device.id][-5:]
+    del learned[device.id][-7:]
     fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
-    decode_memory(version + zlib.compress(msgspec.msgpack.encode(learned))).recall(fresh, Planner())
-    assert fresh.traits == replace(LEARNED, units=(), by_next=frozenset(), next_only=False)
+    decode_memory(version + zlib.compress(msgspec.msgpack.encode(learned))).recall(fresh, Planner(), CLOCK)
+    started_us = LEARNED.booted_at_us - CLOCK.ahead_us
+    assert fresh.traits == replace(LEARNED, units=(), by_next=frozenset(), next_only=False, booted_at_us=started_us)
 
 
 def test_nothing_is_kept_of_a_device_that_was_never_polled_and_nothing_new_is_the_same_octets():
     device = polled()
-    assert encode_memory([device]) == encode_memory([device])
+    assert encode_memory([device], CLOCK) == encode_memory([device], CLOCK)
     device.state = None
-    assert encode_memory([device]) == encode_memory([])
+    assert encode_memory([device], CLOCK) == encode_memory([], CLOCK)
 
 
 @given(st.binary())
 def test_octets_that_are_not_a_memory_are_an_empty_one(octets):
     fresh = devices.device()
     before = replace(fresh.traits)
-    decode_memory(octets).recall(fresh, Planner())
-    decode_memory(b"\x01" + octets).recall(fresh, Planner())
-    decode_memory(None).recall(fresh, Planner())
+    decode_memory(octets).recall(fresh, Planner(), CLOCK)
+    decode_memory(b"\x01" + octets).recall(fresh, Planner(), CLOCK)
+    decode_memory(None).recall(fresh, Planner(), CLOCK)
     assert fresh.traits == before
 
 
 def test_units_are_remembered_of_a_device_whose_configuration_is_the_same():
     device = polled()
-    memory = decode_memory(encode_memory([device]))
+    memory = decode_memory(encode_memory([device], CLOCK))
     assert memory.units({device.id: device.digest, "another": b""}) == {device.id: ("Mbps",)}
     assert memory.units({device.id: b"another"}) == {}
 
