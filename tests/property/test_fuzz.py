@@ -91,7 +91,7 @@ def run(rng: random.Random, count: int) -> None:
         assert answered is transaction
         if isinstance(answer, Reply):
             heard += 1
-            progress = PollProgress(plan, Traits(widths=bytes(2), marks=b"\0"))
+            progress = PollProgress(plan, Traits(widths=bytes(2), standings=b"\0"))
             asks = 0
             while (ask := progress.next_ask()) is not None:  # the same mutant is the answer to whatever is asked
                 progress.take(ask, answer)

@@ -142,19 +142,19 @@ def test_columns_are_those_of_rfc_2863():
     st.lists(st.sampled_from([0, BY_NAME, BY_DESCR, UNVERIFIABLE]), min_size=60, max_size=60),
     st.booleans(),
 )
-def test_each_name_is_asked_once_with_its_counters_or_after_all(sensors, interfaces, max_varbinds, marks, riding):
+def test_each_name_is_asked_once_with_its_counters_or_after_all(sensors, interfaces, max_varbinds, standings, riding):
     """What a name shows is true only of what was read before it, or with it."""
     oids = [parse_oid(f"1.3.6.1.4.1.99999.{n}") for n in range(sensors)]
-    watch = Watch(bytes(marks[:interfaces]), 18, riding)
+    watch = Watch(bytes(standings[:interfaces]), 18, riding)
     plan = make_plan(oids, range(1, interfaces + 1), bytes(2 * interfaces), max_varbinds, watch=watch)
     request_of = {column: n for n, ask in enumerate(plan.asks) for column in ask.columns}
     last = max(request_of[column] for column in plan.slots)
     names = list(plan.names) or [0] * interfaces
-    assert len(set(names) - {0}) == sum(mark != 0 for mark in marks[:interfaces])
+    assert len(set(names) - {0}) == sum(standing != 0 for standing in standings[:interfaces])
     for i, column in enumerate(names):
         if column:
             own = max(request_of[plan.slots[slot]] for slot in plan.interface_slots(i))
-            assert plan.columns[column] == child(IF_NAME if marks[i] == BY_NAME else IF_DESCR, i + 1)
+            assert plan.columns[column] == child(IF_NAME if standings[i] == BY_NAME else IF_DESCR, i + 1)
             assert request_of[column] == own or (request_of[column] >= last and not riding) or max_varbinds < 7
             assert request_of[column] >= own
 

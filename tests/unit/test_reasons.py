@@ -31,6 +31,7 @@ ALL = list(chain(Reason, Discard, Skip, Loss, Unsent, Stray))
 OF_ANOTHER_MEANING = {
     ("buffer/database.py", "refused"),  # a table's name
     ("buffer/salvage.py", "refused"),
+    ("discovery/course/ports.py", "null"),  # how an interface's name begins
     ("delivery/courier.py", "delivered"),  # what came of a batch
     ("delivery/refused.py", "refused"),
     ("destinations/courier.py", "delivered"),

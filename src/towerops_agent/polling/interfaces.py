@@ -74,7 +74,7 @@ class Verifier:
         device, traits = self._device, self._device.traits
         if not (traits.riding and traits.answers):
             return
-        if traits.check or any(traits.marks[i] in _UNKNOWN for i in named_of(device.if_names)):
+        if traits.check or any(traits.standings[i] in _UNKNOWN for i in named_of(device.if_names)):
             await self._identify(thorough=True, look=True)
 
     async def verify(self, progress: PollProgress, read_all: Callable[[], Awaitable[PollProgress]]) -> PollProgress:
@@ -89,8 +89,8 @@ class Verifier:
             fallen = device.octets is not None and has_fallen(device.octets, progress)
             changed = self._has_changed(progress)
             due = device.check_in <= 0
-            plan, marks = device.plan, traits.marks
-            silent, renamed = unproven(progress, marks, device.if_names)
+            plan, standings = device.plan, traits.standings
+            silent, renamed = unproven(progress, standings, device.if_names)
             if restarts and (device.octets is None or fallen or not has_gone_on(device.octets, progress)):
                 self._restart()
             elif not (traits.check or changed or restarts or silent or renamed):
@@ -104,24 +104,24 @@ class Verifier:
             begun_anew, restarts = traits.check and restarts, False
             every = changed or due or traits.check
             await self._identify(thorough=changed or traits.check or (due and has_passing(device.if_names)), look=every)
-            self._learn_from(plan.if_indexes, marks, changed)
+            self._learn_from(plan.if_indexes, standings, changed)
             if plan.values == device.plan.values and not begun_anew and not renamed:
                 return progress
             progress = await read_all()
             if not progress.heard:
                 return progress
-        silent, renamed = unproven(progress, traits.marks, device.if_names)
+        silent, renamed = unproven(progress, traits.standings, device.if_names)
         self._unproven = [*silent, *renamed]
         return progress
 
     def withheld(self, progress: PollProgress) -> dict[int, str]:
         """The interfaces whose counters are withheld, and why: it is not (or no longer) known that they are theirs."""
-        device, marks = self._device, self._device.traits.marks
+        device, standings = self._device, self._device.traits.standings
         named = named_of(device.if_names)
         if device.traits.check:
             return dict.fromkeys(named, Reason.UNVERIFIED)
-        withheld: dict[int, str] = {i: _WITHHELD[marks[i]] for i in named if marks[i] in _WITHHELD}
-        for i in [i for i in withheld if marks[i] == NOTHING]:
+        withheld: dict[int, str] = {i: _WITHHELD[standings[i]] for i in named if standings[i] in _WITHHELD}
+        for i in [i for i in withheld if standings[i] == NOTHING]:
             if all(progress.tags[progress.slots[slot]] in (0, *ber.ABSENT) for slot in progress.plan.interface_slots(i)):
                 del withheld[i]  # nothing to withhold: the device's own answer counts
         return withheld | dict.fromkeys(self._unproven, Reason.UNVERIFIED)
@@ -131,12 +131,12 @@ class Verifier:
         uptime = progress.uptime
         return uptime is not None and self._device.traits.observe_uptime(uptime, steady_us())
 
-    def _learn_from(self, if_indexes: tuple[int, ...], marks: bytes, changed: bool) -> None:
+    def _learn_from(self, if_indexes: tuple[int, ...], standings: bytes, changed: bool) -> None:
         """Compare the interfaces before and after they were looked up."""
         device, traits = self._device, self._device.traits
-        moved = (marks, if_indexes) != (traits.marks, device.plan.if_indexes) and any(
-            mark in CONFIRMED and (now not in CONFIRMED or if_indexes[i] != device.plan.if_indexes[i])
-            for i, (mark, now) in enumerate(zip(marks, traits.marks, strict=True))
+        moved = (standings, if_indexes) != (traits.standings, device.plan.if_indexes) and any(
+            standing in CONFIRMED and (now not in CONFIRMED or if_indexes[i] != device.plan.if_indexes[i])
+            for i, (standing, now) in enumerate(zip(standings, traits.standings, strict=True))
         )
         traits.riding |= moved and not any(isinstance(news, Restarted) for news in self._news)
         traits.false_changes = traits.false_changes + 1 if changed and not moved else 0
@@ -161,16 +161,16 @@ class Verifier:
         replan(device, self._planner, device.plan.if_indexes)
 
     async def _identify(self, *, thorough: bool, look: bool) -> None:
-        """Find the interfaces; afterwards the device has the plan for them, and marks for the unknown ones."""
+        """Find the interfaces; afterwards the device has the plan for them, and the standing of each."""
         device, traits = self._device, self._device.traits
         if not any(device.if_names):
             traits.check, device.check_in = False, LOOK_AGAIN_POLLS
             return
-        interfaces = Interfaces(device.if_indexes, device.if_names, device.plan.if_indexes, traits.marks, device.samples)
+        interfaces = Interfaces(device.if_indexes, device.if_names, device.plan.if_indexes, traits.standings, device.samples)
         course = identify(interfaces, thorough=thorough, look=look)
         found = await _find(course, self._asker)
         self._compare(found)
-        traits.check, traits.marks, device.samples = False, found.marks, found.samples
+        traits.check, traits.standings, device.samples = False, found.standings, found.samples
         if found.last_change is not None and traits.last_change != USELESS:
             traits.last_change = found.last_change
         if found.settled:
@@ -188,14 +188,14 @@ class Verifier:
         device = self._device
         for i, name in enumerate(device.if_names):
             before, now = device.plan.if_indexes[i], found.places[i]
-            mark, mark_before = found.marks[i], device.traits.marks[i]
-            if mark == AWAY != mark_before:
+            standing, standing_before = found.standings[i], device.traits.standings[i]
+            if standing == AWAY != standing_before:
                 self._news.append(Gone(name, device.if_indexes[i], found.there.get(i, "")))
-            elif mark == AMBIGUOUS != mark_before:
+            elif standing == AMBIGUOUS != standing_before:
                 self._news.append(Ambiguous(name, found.twins.get(i, ())))
-            elif mark in CONFIRMED and now != before != 0:
+            elif standing in CONFIRMED and now != before != 0:
                 self._news.append(Moved(name, before, now))
-            elif mark in CONFIRMED and mark_before in (AWAY, AMBIGUOUS, NOTHING):
+            elif standing in CONFIRMED and standing_before in (AWAY, AMBIGUOUS, NOTHING):
                 self._news.append(Back(name, now))
 
 
@@ -213,8 +213,8 @@ _UNKNOWN: Final = (UNCHECKED, DOUBTED)
 
 def _is_unsettled(device: Device) -> bool:
     """Whether there is more to check than the names at their old indexes."""
-    marks = device.traits.marks
-    return has_passing(device.if_names) or any(marks[i] in _WITHHELD for i in named_of(device.if_names))
+    standings = device.traits.standings
+    return has_passing(device.if_names) or any(standings[i] in _WITHHELD for i in named_of(device.if_names))
 
 
 async def _find(course: Course, asker: "_Asker") -> Identities:

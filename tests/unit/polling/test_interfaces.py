@@ -96,6 +96,6 @@ async def test_a_session_that_is_gone_is_looked_for_among_6000_rows_once_an_hour
         _, requests = await poll(None, 106_000 + n)
         total += requests
     assert total < LOOK_SELDOM_POLLS * 10
-    assert device.traits.marks.count(AWAY) == 1
+    assert device.traits.standings.count(AWAY) == 1
     counted, requests = await poll(names_at(7), 200_000)
     assert counted == {name: owner(name) + 200_000 for name in counted}

@@ -144,7 +144,7 @@ def replan(device: Device, planner: Planner, if_indexes: Sequence[int]) -> None:
     """Make the device's plan ask for interfaces at these indexes, with its current traits."""
     traits = device.traits
     watched = CONFIRMED if device.security.version is Version.V1 else CONFIRMED | {UNVERIFIABLE}
-    names = bytes(mark if mark in watched else 0 for mark in traits.marks)
+    names = bytes(standing if standing in watched else 0 for standing in traits.standings)
     last_change = traits.last_change is not None and traits.last_change != USELESS
     watch = NO_WATCH
     if last_change or any(names):
@@ -159,19 +159,19 @@ def first_width(version: Version) -> int:
 
 
 def _fresh_traits(version: Version, interfaces: int) -> Traits:
-    return Traits(widths=bytes([first_width(version)]) * (2 * interfaces), marks=bytes([UNCHECKED]) * interfaces)
+    return Traits(widths=bytes([first_width(version)]) * (2 * interfaces), standings=bytes([UNCHECKED]) * interfaces)
 
 
 def _carried_over(before: Device, if_indexes: tuple[int, ...], if_names: tuple[str, ...], fresh: Traits) -> Traits:
     """The traits learned under another configuration: all of the device, and those of each interface that is in both."""
     places = {place: i for i, place in enumerate(zip(before.if_indexes, before.if_names, strict=True))}
-    widths, marks = bytearray(fresh.widths), bytearray(fresh.marks)
+    widths, standings = bytearray(fresh.widths), bytearray(fresh.standings)
     for i, place in enumerate(zip(if_indexes, if_names, strict=True)):
         old = places.get(place)
         if old is not None:
             widths[2 * i : 2 * i + 2] = before.traits.widths[2 * old : 2 * old + 2]
-            marks[i] = before.traits.marks[old]
-    return replace(before.traits, widths=bytes(widths), marks=bytes(marks), check=True)
+            standings[i] = before.traits.standings[old]
+    return replace(before.traits, widths=bytes(widths), standings=bytes(standings), check=True)
 
 
 def layout_of(equipment: Equipment) -> Layout:
@@ -235,10 +235,10 @@ class _Learned(msgspec.Struct, array_like=True):
 
     digest: bytes
     max_varbinds: int
-    borne: int
+    most_answered: int
     refused_at: int | None
     widths: bytes
-    marks: bytes
+    standings: bytes
     check: bool
     booted_at_us: int | None
     mute: frozenset[bytes]
@@ -281,7 +281,7 @@ class Memory:
 
 
 def _recall(device: Device, planner: Planner, learned: _Learned, clock: BootClock) -> None:
-    if learned.digest != device.digest or len(learned.marks) != len(device.if_indexes):
+    if learned.digest != device.digest or len(learned.standings) != len(device.if_indexes):
         return
     device.traits = Traits(**{name: getattr(learned, name) for name in _KEPT})
     if learned.booted_at_us is not None:

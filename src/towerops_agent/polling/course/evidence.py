@@ -94,17 +94,17 @@ def _latin(name: str) -> bytes | None:
 # Names that were asked with the counters
 
 
-def unproven(progress: PollProgress, marks: bytes, if_names: tuple[str, ...]) -> tuple[list[int], list[int]]:
+def unproven(progress: PollProgress, standings: bytes, if_names: tuple[str, ...]) -> tuple[list[int], list[int]]:
     """Interfaces whose counters did not arrive before, or with, their name; and those that have another name than they had.
 
-    What was right afterwards was right while the counters were read. `marks`: which are watched, as when the plan was made.
+    What was right afterwards was right while the counters were read. `standings`: which are watched, as when the plan was made.
     """
     plan = progress.plan
     if not plan.names or _all_proven(progress, if_names):
         return [], []
     silent, renamed = [], []
     for i, column in enumerate(plan.names):
-        if not column or marks[i] not in _WATCHED:
+        if not column or standings[i] not in _WATCHED:
             continue
         tag, value = progress.tags[column], progress.values[column]
         read_us = max(progress.received_us[progress.slots[slot]] for slot in plan.interface_slots(i))
@@ -112,7 +112,7 @@ def unproven(progress: PollProgress, marks: bytes, if_names: tuple[str, ...]) ->
             continue  # there is nothing to prove
         if not tag or progress.received_us[column] < read_us:
             silent.append(i)
-        elif bool(readings(tag, value)) if marks[i] == UNVERIFIABLE else not is_name(tag, value, folded(if_names[i])):
+        elif bool(readings(tag, value)) if standings[i] == UNVERIFIABLE else not is_name(tag, value, folded(if_names[i])):
             renamed.append(i)
     return silent, renamed
 

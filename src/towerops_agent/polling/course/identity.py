@@ -46,7 +46,7 @@ MOST_TWINS: Final = 32
 """Of how many rows with one name the live one is looked for."""
 
 _UP: Final = 1
-_MARK_OF: Final = {IF_NAME: BY_NAME, IF_DESCR: BY_DESCR}
+_STANDING_OF: Final = {IF_NAME: BY_NAME, IF_DESCR: BY_DESCR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,14 @@ Course = Generator[Question, Values | Rows, "Identities"]
 class Interfaces:
     """The interfaces to identify. `if_indexes`, `if_names`: as configured, "" for one without a name.
 
-    `places`: the ifIndex at which each is read now. `marks`: the state of each (see Traits.marks). `samples`: the octet counters
-    of rows that had one name, by ifIndex, when they were last looked at.
+    `places`: the ifIndex at which each is read now. `standings`: see Traits.standings. `samples`: the octet counters of rows
+    that had one name, by ifIndex, when they were last looked at.
     """
 
     if_indexes: Sequence[int]
     if_names: Sequence[str]
     places: Sequence[int]
-    marks: bytes
+    standings: bytes
     samples: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -104,7 +104,7 @@ class Identities:
     """
 
     places: tuple[int, ...]
-    marks: bytes
+    standings: bytes
     there: Mapping[int, str]
     twins: Mapping[int, tuple[int, ...]]
     samples: Mapping[int, int]
@@ -138,7 +138,9 @@ class _Search:
     def __init__(self, interfaces: Interfaces, look: bool) -> None:
         self._interfaces = interfaces
         self._wanted = [folded(name) for name in interfaces.if_names]
-        self._left_out = {i for i, mark in enumerate(interfaces.marks) if mark in (AWAY, AMBIGUOUS, NOTHING) and not look}
+        self._left_out = {
+            i for i, standing in enumerate(interfaces.standings) if standing in (AWAY, AMBIGUOUS, NOTHING) and not look
+        }
         self._named = [i for i, name in enumerate(self._wanted) if name and i not in self._left_out]
         self._found: dict[int, tuple[int, Oid]] = {}  # index, and the column of the name
         self._suspects: set[int] = set()  # found, but not up
@@ -268,42 +270,42 @@ class _Search:
     def result(self) -> Identities:
         """The result."""
         interfaces = self._interfaces
-        places, marks = list(interfaces.places), bytearray(len(self._wanted))
+        places, standings = list(interfaces.places), bytearray(len(self._wanted))
         there: dict[int, str] = {}
         for i, name in enumerate(self._wanted):
             if not name:
                 continue
             if i in self._left_out:
-                marks[i] = interfaces.marks[i]
+                standings[i] = interfaces.standings[i]
                 continue
-            once = interfaces.marks[i] in ONCE_CONFIRMED
+            once = interfaces.standings[i] in ONCE_CONFIRMED
             places[i] = self._configured(i)
             if i in self._found and i not in self._apart:
                 places[i], column = self._found[i]
-                marks[i] = _MARK_OF[column]
+                standings[i] = _STANDING_OF[column]
             elif i in self._apart:
-                marks[i] = UNVERIFIABLE
+                standings[i] = UNVERIFIABLE
             elif i in self._ambiguous:
-                marks[i] = AMBIGUOUS
+                standings[i] = AMBIGUOUS
             elif not all(self._complete.values()):
-                marks[i] = DOUBTED if once else UNCHECKED
+                standings[i] = DOUBTED if once else UNCHECKED
             elif self._is_nameless(i) and not once:
-                marks[i] = NOTHING if i in self._rowless or not self._configured(i) else UNVERIFIABLE
+                standings[i] = NOTHING if i in self._rowless or not self._configured(i) else UNVERIFIABLE
             else:
-                marks[i], there[i] = AWAY, self._name_at(self._configured(i))
-        for i in self._shared(places, bytes(marks)):
-            marks[i] = AMBIGUOUS
+                standings[i], there[i] = AWAY, self._name_at(self._configured(i))
+        for i in self._shared(places, bytes(standings)):
+            standings[i] = AMBIGUOUS
             self._ambiguous[i] = (places[i],)
-        settled = not any(marks[i] in (UNCHECKED, DOUBTED, AMBIGUOUS) for i in self._named)
+        settled = not any(standings[i] in (UNCHECKED, DOUBTED, AMBIGUOUS) for i in self._named)
         return Identities(
-            tuple(places), bytes(marks), there, self._ambiguous, self._samples, settled, self._last_change, self._rows
+            tuple(places), bytes(standings), there, self._ambiguous, self._samples, settled, self._last_change, self._rows
         )
 
-    def _shared(self, places: Sequence[int], marks: bytes) -> list[int]:
+    def _shared(self, places: Sequence[int], standings: bytes) -> list[int]:
         """Interfaces that share a row with another one: two are configured with one name, and only one exists."""
         owners: dict[int, list[int]] = {}
-        for i, mark in enumerate(marks):
-            if mark in CONFIRMED:
+        for i, standing in enumerate(standings):
+            if standing in CONFIRMED:
                 owners.setdefault(places[i], []).append(i)
         return [
             i

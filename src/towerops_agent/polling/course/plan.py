@@ -160,8 +160,8 @@ def _make_plan(
     slots: list[int] = []
     groups: list[list[Oid]] = [list(position)]
     names = [
-        child(_NAME_COLUMNS[mark], if_index) if mark in _NAME_COLUMNS else b""
-        for if_index, mark in zip(if_indexes, watch.names, strict=False)
+        child(_NAME_COLUMNS[standing], if_index) if standing in _NAME_COLUMNS else b""
+        for if_index, standing in zip(if_indexes, watch.names, strict=False)
     ]
 
     def place(oids: Iterable[Oid]) -> list[Oid]:

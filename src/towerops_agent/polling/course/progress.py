@@ -156,7 +156,7 @@ class PollProgress:
         self._queue.clear()
         self._fallen_back = self._has_stepped = True
         self._steps = None
-        if self.heard or self._traits.borne:
+        if self.heard or self._traits.most_answered:
             suspects = self._suspect.columns if self._suspect is not None else self._unheard
             fell_silent = () if self._traits.is_paced else suspects  # else they only came too soon
             self._traits.suspects = frozenset(self.names[column] for column in fell_silent)
@@ -200,7 +200,7 @@ class PollProgress:
             return
         self._suspect = ask
         self._unheard.update(ask.columns)
-        self._probing = self._probe(PATIENT_ATTEMPTS if self._traits.borne else PROBE_ATTEMPTS)
+        self._probing = self._probe(PATIENT_ATTEMPTS if self._traits.most_answered else PROBE_ATTEMPTS)
 
     def _may_be_shy(self, ask: Ask) -> bool:
         """Whether a device that did not answer for its sysUpTime never did, and may be asked for something else."""
@@ -214,7 +214,7 @@ class PollProgress:
         """
         traits = self._traits
         shy = SYS_UP_TIME in traits.mute
-        if not traits.answers and traits.uptime is None and not traits.borne:
+        if not traits.answers and traits.uptime is None and not traits.most_answered:
             turn, traits.probe_turn = traits.probe_turn, (traits.probe_turn + 1) % 3
             if turn == 2:
                 return Ask(_PROBE, (0,), attempts=attempts, by_next=True)
@@ -275,7 +275,7 @@ class PollProgress:
                 if self._is_echo(ask, pdu):
                     self._take_one_at_a_time(ask.columns)
                     return
-                self._traits.bore(count)
+                self._traits.note_answered(count)
                 self._store(ask, pdu, reply.received_us)
                 self._count(ask, pdu)
             else:

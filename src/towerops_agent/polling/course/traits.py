@@ -39,7 +39,7 @@ BY_DESCR: Final = 4
 AMBIGUOUS: Final = 5
 DOUBTED: Final = 6
 NOTHING: Final = 7
-"""The state of an interface's name: nothing yet, or there is none to compare; it is its row's ifName; the device lacks a name to
+"""The standing of an interface: nothing yet, or there is none to compare; it is its row's ifName; the device lacks a name to
 compare; no row has it; it is its row's ifDescr; several rows have it, and none stands out; it was a row's, and is in doubt; no
 row ever had it, and there is no row at the configured index."""
 
@@ -91,11 +91,12 @@ class BootClock:
 class Traits:
     """The learned traits of one device.
 
-    `max_varbinds`: how many are asked at once. `borne`: the most that were answered at once. `refused_at`: the fewest that the
-    device is known to refuse; `suspect_at`: the fewest that it was silent to once, while it answered fewer. None: not known.
+    `max_varbinds`: how many are asked at once. `most_answered`: the most that were answered at once. `refused_at`: the fewest
+    that the device is known to refuse; `suspect_at`: the fewest that it was silent to once, while it answered fewer. None: not
+    known.
     `srtt_s`, `rttvar_s`: the smoothed round trip and its variation (RFC 6298 §2); None before the first reply.
     `widths`: two octets per interface of the plan, for its octets in and out: UNKNOWN, NARROW or WIDE.
-    `marks`: one octet per interface, what is known of its name: see UNCHECKED and the others.
+    `standings`: one octet per interface, what is known of its row in the tables: see UNCHECKED and the others.
     `last_change`: ifTableLastChange when the names were compared; None: not known, or not there; USELESS: not reliable.
     `false_changes`: how often in a row it has changed although no interface had moved.
     `bulk`: whether it supports GETBULK, as far as is known.
@@ -119,13 +120,13 @@ class Traits:
     """
 
     max_varbinds: int = STARTING_VARBINDS
-    borne: int = 0
+    most_answered: int = 0
     refused_at: int | None = None
     suspect_at: int | None = None
     srtt_s: float | None = None
     rttvar_s: float = 0.0
     widths: bytes = b""
-    marks: bytes = b""
+    standings: bytes = b""
     last_change: int | None = None
     false_changes: int = 0
     riding: bool = False
@@ -161,17 +162,17 @@ class Traits:
         first = FIRST_TIMEOUT_S if self.srtt_s is None else max(self.srtt_s + 4 * self.rttvar_s, MINIMUM_TIMEOUT_S)
         return _timeouts_s(math.ceil(first * _TIMEOUTS_A_SECOND), attempts)
 
-    def bore(self, varbinds: int) -> None:
+    def note_answered(self, varbinds: int) -> None:
         """Note that the device answered a request of this many varbinds."""
-        self.borne = max(self.borne, varbinds)
+        self.most_answered = max(self.most_answered, varbinds)
         if self.suspect_at is not None and varbinds >= self.suspect_at:
             self.suspect_at = None  # so the silence was loss
 
     def refused(self, varbinds: int) -> None:
         """Note that the answer to this many varbinds was too big. Ask for half, or for the most that it answered."""
         self.refused_at = min(varbinds, self.refused_at or varbinds)
-        self.borne = min(self.borne, self.refused_at - 1)
-        self.max_varbinds = max(varbinds // 2, self.borne, 1)
+        self.most_answered = min(self.most_answered, self.refused_at - 1)
+        self.max_varbinds = max(varbinds // 2, self.most_answered, 1)
 
     def fell_silent(self, varbinds: int) -> None:
         """Note that the device did not answer this many varbinds, but answers fewer.
@@ -265,12 +266,12 @@ class Traits:
 
     @property
     def sizes(self) -> tuple[int, int, int | None, int | None]:
-        """How much it accepts at once, as far as is known: `max_varbinds`, `borne`, `refused_at` and `suspect_at`."""
-        return self.max_varbinds, self.borne, self.refused_at, self.suspect_at
+        """How much it accepts at once, as far as is known: `max_varbinds`, `most_answered`, `refused_at` and `suspect_at`."""
+        return self.max_varbinds, self.most_answered, self.refused_at, self.suspect_at
 
     @sizes.setter
     def sizes(self, sizes: tuple[int, int, int | None, int | None]) -> None:
-        self.max_varbinds, self.borne, self.refused_at, self.suspect_at = sizes
+        self.max_varbinds, self.most_answered, self.refused_at, self.suspect_at = sizes
 
     def begin_anew(self, width: int) -> None:
         """The device has started again, perhaps as another one: forget its sizes and the widths of its counters.
@@ -289,4 +290,4 @@ class Traits:
 
     def doubt(self) -> None:
         """Trust no interface's name until it has been compared again."""
-        self.marks = bytes(DOUBTED if mark in ONCE_CONFIRMED else UNCHECKED for mark in self.marks)
+        self.standings = bytes(DOUBTED if standing in ONCE_CONFIRMED else UNCHECKED for standing in self.standings)

@@ -35,10 +35,10 @@ from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 
 LEARNED = Traits(
     max_varbinds=9,
-    borne=9,
+    most_answered=9,
     refused_at=11,
     widths=bytes([WIDE, WIDE, NARROW, NARROW]),
-    marks=bytes([BY_NAME, AWAY]),
+    standings=bytes([BY_NAME, AWAY]),
     check=False,
     booted_at_us=1_700_000_000_000_000,
     mute=frozenset({b"\x2b\x06\x01"}),
@@ -175,19 +175,21 @@ def test_another_configuration_keeps_the_traits_of_the_interfaces_that_are_in_bo
     planner = Planner()
     before = devices.device(planner, interfaces=[1, 2, 3])
     before.traits = replace(
-        LEARNED, widths=bytes([WIDE, NARROW, NARROW, NARROW, WIDE, WIDE]), marks=bytes([BY_NAME, AWAY, BY_NAME])
+        LEARNED, widths=bytes([WIDE, NARROW, NARROW, NARROW, WIDE, WIDE]), standings=bytes([BY_NAME, AWAY, BY_NAME])
     )
     after = devices.device(planner, before, interfaces=[4, 3, 1])
     assert after.traits.widths == bytes([0, 0, WIDE, WIDE, WIDE, NARROW])
-    assert after.traits.marks == bytes([0, BY_NAME, BY_NAME])
+    assert after.traits.standings == bytes([0, BY_NAME, BY_NAME])
     assert after.traits.check is True
     assert after.traits.max_varbinds == LEARNED.max_varbinds
 
 
 def test_a_device_that_has_started_again_is_learned_from_the_start():
-    traits = replace(LEARNED, marks=bytes([BY_NAME, AWAY, 0]), index_lies=True, absence_holds=True, suspect_at=7, last_change=9)
+    traits = replace(
+        LEARNED, standings=bytes([BY_NAME, AWAY, 0]), index_lies=True, absence_holds=True, suspect_at=7, last_change=9
+    )
     traits.begin_anew(NARROW)
-    assert traits.marks == bytes([DOUBTED, DOUBTED, 0])
+    assert traits.standings == bytes([DOUBTED, DOUBTED, 0])
     assert traits.widths == bytes([NARROW] * 4)
     assert traits.sizes == (24, 0, None, None)
     assert (traits.check, traits.last_change, traits.index_lies, traits.absence_holds) == (True, None, False, False)

@@ -97,7 +97,7 @@ def test_an_interface_that_is_gone_is_left_out_and_read_again_when_it_is_back():
     uptimes = range(900, 900 + 6000 * (LOOK_AGAIN_POLLS + 1), 6000)
     with structlog.testing.capture_logs() as lines:
         results = poll(device, box(PORTS, 500_000), *(box(less, uptime) for uptime in uptimes), box(PORTS, uptimes[-1] + 6000))
-        assert device.traits.marks == bytes([BY_NAME, AWAY, BY_NAME])
+        assert device.traits.standings == bytes([BY_NAME, AWAY, BY_NAME])
         results += poll(device, *(box(PORTS, uptimes[-1] + 6000 * n) for n in range(2, LOOK_AGAIN_POLLS + 2)))
     assert octets_in(results[1]) == [counter("ether1"), None, counter("wlan1")]
     assert results[1].missing["interface_away"] == 6
@@ -121,13 +121,13 @@ def test_interfaces_of_a_device_without_names_are_read_at_their_configured_place
     nameless = SimulatedDevice({k: v for k, v in box(PORTS, 500_000).values.items() if v[0] != ber.OCTET_STRING})
     (result,) = poll(device, nameless)
     assert octets_in(result) == [counter("ether1"), counter("ether2")]
-    assert device.traits.marks == bytes([UNVERIFIABLE, UNVERIFIABLE])
+    assert device.traits.standings == bytes([UNVERIFIABLE, UNVERIFIABLE])
 
 
 def test_names_are_compared_without_their_case_and_padding():
     device = configured({1: "Ether1 ", 2: "ETHER2"})
     poll(device, box({1: "ether1\0", 2: "ether2"}, 500_000))
-    assert device.traits.marks == bytes([BY_NAME, BY_NAME])
+    assert device.traits.standings == bytes([BY_NAME, BY_NAME])
 
 
 def test_a_name_that_stands_twice_says_nothing():
@@ -210,7 +210,7 @@ def test_names_that_an_answer_left_out_are_asked_again():
 
     device = configured(PORTS)
     virtual_time.run(main())
-    assert device.traits.marks == bytes([BY_NAME] * 3)
+    assert device.traits.standings == bytes([BY_NAME] * 3)
 
 
 def test_an_interface_that_is_back_is_read_again_within_ten_polls():
@@ -303,7 +303,7 @@ def test_an_interface_that_had_no_name_and_has_another_ones_is_not_read_from_the
     device = configured({**many(14), 7: "uplink"})
     nameless = [box({**many(14), 7: ""}, uptime, column="1.3.6.1.2.1.2.2.1.2") for uptime in (500_000, 506_000)]
     results = poll(device, *nameless)
-    assert device.traits.marks[6] == UNVERIFIABLE
+    assert device.traits.standings[6] == UNVERIFIABLE
     assert [octets_in(result)[6] for result in results] == [counter("")] * 2
     (result,) = poll(device, box({**many(14), 7: "zzz"}, 512_000, column="1.3.6.1.2.1.2.2.1.2"))
     assert octets_in(result)[6] is None

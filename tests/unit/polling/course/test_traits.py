@@ -42,7 +42,7 @@ def test_what_is_too_big_is_halved_and_never_asked_again():
 
 def test_what_was_accepted_is_asked_where_half_would_be_less():
     traits = Traits()
-    traits.bore(20)
+    traits.note_answered(20)
     traits.refused(24)
     assert traits.max_varbinds == 20
 
@@ -50,9 +50,9 @@ def test_what_was_accepted_is_asked_where_half_would_be_less():
 def test_a_refusal_of_what_was_accepted_before_is_believed():
     """Answers are larger at times."""
     traits = Traits()
-    traits.bore(24)
+    traits.note_answered(24)
     traits.refused(10)
-    assert traits.max_varbinds == traits.borne == 9
+    assert traits.max_varbinds == traits.most_answered == 9
     traits.refused(2)
     assert traits.max_varbinds == 1
     traits.grow()
@@ -85,10 +85,10 @@ def test_a_device_that_answers_all_is_asked_for_one_interface_more_each_poll():
 def test_a_device_that_found_more_too_big_is_asked_for_what_it_accepted_and_no_more():
     """It accepts 33: 36 is refused, and from then on it learns the limit, one by one."""
     traits = Traits()
-    traits.bore(30)
+    traits.note_answered(30)
     traits.refused(36)
     assert sizes_of(traits, 8) == [30, 31, 32, 33, 34, 35, 35, 35]
-    traits.bore(33)
+    traits.note_answered(33)
     traits.refused(34)
     assert sizes_of(traits, 3) == [33, 33, 33]
 
@@ -96,10 +96,10 @@ def test_a_device_that_found_more_too_big_is_asked_for_what_it_accepted_and_no_m
 def test_a_device_that_is_silent_to_more_is_suspected_once_and_then_believed():
     """The first time may have been loss; it comes back to that size one by one, and is asked for less for good."""
     traits = Traits()
-    traits.bore(24)
+    traits.note_answered(24)
     traits.fell_silent(30)
     assert sizes_of(traits, 3) == [15, 16, 17]
-    traits.bore(29)
+    traits.note_answered(29)
     traits.fell_silent(30)
     assert sizes_of(traits, 20)[-6:] == [29] * 6
 
