@@ -14,13 +14,16 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from towerops_agent.buffer import refused, schema
-from towerops_agent.buffer.database import FAILURES, as_text
+from towerops_agent.buffer.database import FAILURES, Corruption, as_text
 from towerops_agent.buffer.format.batch import Pending, RefusedMetric, StoredPoll
-from towerops_agent.buffer.format.codec import HEAD, decode_layout, is_intact
-from towerops_agent.buffer.lanes import Lanes
+from towerops_agent.buffer.format.codec import HEAD, PollRow, decode_layout, decode_poll, is_intact
+from towerops_agent.buffer.format.event import Event
+from towerops_agent.buffer.lanes import Lanes, next_poll_id, open_batches, stretches
 from towerops_agent.buffer.place import beside
 from towerops_agent.buffer.store import Polls, kept_value
+from towerops_agent.buffer.tail import left_behind, read_tail
 from towerops_agent.errors import BufferFailure
+from towerops_agent.model import LayoutKind
 
 BUSY_S = 2.0
 
@@ -89,21 +92,53 @@ class DatabaseReader:
 
     def newest_poll_us(self) -> int | None:
         """When the poll that was stored last was started; None: there is none."""
-        with self._mapped():
+        with self._mapped(), self._snapshot():
+            if tail := self._tail():
+                return tail[-1][1][1]
             row = self._one("SELECT started_at_us FROM polls ORDER BY id DESC LIMIT 1")
         return row[0] if row is not None and type(row[0]) is int else None
 
-    def equipment(self) -> dict[str, list[int]]:
-        """The equipment of which there are layouts: its id -> the layouts' ids."""
+    def latest(self, most_polls: int) -> dict[int, tuple[int, float]]:
+        """By layout, of its polls among the last so many of all: when the newest was started, and the mean distance of them.
+
+        Microseconds; the distance is 0 if there is only one.
+        """
+        found: dict[int, tuple[int, float]] = {}
+        with self._mapped(), self._snapshot():
+            rows = self._all(
+                "SELECT layout_id, max(started_at_us), min(started_at_us), count(*) FROM polls"
+                " WHERE id > (SELECT coalesce(max(id), 0) FROM polls) - ? GROUP BY layout_id",
+                most_polls,
+            )
+            for layout, newest_us, oldest_us, count in rows:
+                if type(newest_us) is int and type(oldest_us) is int:
+                    found[layout] = newest_us, (newest_us - oldest_us) / max(count - 1, 1)
+            for _, (layout, started_at_us, _, _) in self._tail():
+                newest_us, distance_us = found.get(layout, (0, 0.0))
+                found[layout] = max(newest_us, started_at_us), distance_us
+        return found
+
+    def undelivered(self) -> list[tuple[int, int]]:
+        """The polls of which not all is delivered: [first id, end), sorted; they may overlap."""
+        with self._mapped(), self._snapshot():
+            end = next_poll_id(self.connection) + len(self._tail())
+            ranges = [(batch.start.poll, batch.last_poll + 1) for batch in open_batches(self.connection)]
+            ranges += [(one.first.poll, one.end_poll or end) for one in stretches(self.connection)]
+        return sorted((first, stop) for first, stop in ranges if first < stop)
+
+    def equipment(self, *, readings_only: bool = False) -> dict[str, list[int]]:
+        """The equipment of which there are layouts: its id -> the layouts' ids. `readings_only`: without those of its state and its pings."""
         found: dict[str, list[int]] = {}
         with self._mapped():
             for layout, body, checksum in self.connection.execute("SELECT id, body, checksum FROM layouts ORDER BY id"):
                 if not is_intact(layout, body, checksum):
                     continue
                 try:
-                    found.setdefault(decode_layout(body).equipment_id, []).append(layout)
+                    decoded = decode_layout(body)
                 except BufferFailure:
                     continue
+                if not (readings_only and decoded.kind is not LayoutKind.READINGS):
+                    found.setdefault(decoded.equipment_id, []).append(layout)
         return found
 
     def polls(self, equipment_id: str, since_us: int) -> Iterator[StoredPoll]:
@@ -121,6 +156,22 @@ class DatabaseReader:
             for _, poll in self._polls.decode(heads):
                 if isinstance(poll, StoredPoll):
                     yield poll
+            for poll_id, row in self._tail():
+                if row[0] in layouts and row[1] >= since_us:
+                    with suppress(BufferFailure):
+                        layout = self._polls.layout(row[0])
+                        yield StoredPoll(poll_id, layout, decode_poll(row, layout), 0, row[2])
+
+    def _tail(self) -> list[tuple[int, PollRow]]:
+        """The latest polls, which the tables do not have yet, with their ids; none of a tail that is damaged."""
+        try:
+            return left_behind(read_tail(self.connection), next_poll_id(self.connection))[0]
+        except Corruption:
+            return []
+
+    def events(self) -> list[Event]:
+        """What changed at the site, in its order."""
+        return []
 
     def sizes(self) -> Sizes:
         """What the database takes on the disk."""

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import EXIT_FAILURE, FILE, TOKEN_FILE, complain, database_option, fail
+from towerops_agent.cli.options import EXIT_FAILURE, FILE, TOKEN_FILE, complain, database_option, fail, token_of_environment
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
     from towerops_agent.config.document.names import Names
-    from towerops_agent.model import Secret
     from towerops_agent.telemetry.views.series import Series
 
 
@@ -64,7 +63,7 @@ def _find(device: str, database: Path, token_file: Path | None, known: set[str])
     from towerops_agent.config.document.names import Names, names_of
     from towerops_agent.config.kept import devices_of, is_called, read_names
 
-    token = TokenSource(_token_of_environment(), token_file)
+    token = TokenSource(token_of_environment(), token_file)
     try:
         config = read_names(database, lambda: token.token)
     except AgentError as error:
@@ -91,15 +90,6 @@ def _reported_id(device: str, database: Path) -> str:
     except AgentError:
         return ""
     return ids[0] if len(ids) == 1 else ""
-
-
-def _token_of_environment() -> "Secret | None":
-    import os
-
-    from towerops_agent.model import Secret
-
-    text = os.environ.get("TOWEROPS_AGENT_TOKEN", "").strip()
-    return Secret(text) if text else None
 
 
 def _print_csv(series: "list[Series]", names: "Names") -> None:

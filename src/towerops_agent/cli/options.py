@@ -1,5 +1,6 @@
 """Options of several commands, and how a command ends that cannot do its work."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from towerops_agent.text import printable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from towerops_agent.model import Secret
 
 EXIT_FAILURE = 1
 EXIT_SETTINGS = 2
@@ -87,6 +90,14 @@ database_option = click.option(
     type=FILE,
     help=f"The agent's database. [{DATABASE.variable}]",
 )
+
+
+def token_of_environment() -> "Secret | None":
+    """The token in the environment; None if it is not there."""
+    from towerops_agent.model import Secret
+
+    text = os.environ.get("TOWEROPS_AGENT_TOKEN", "").strip()
+    return Secret(text) if text else None
 
 
 def indented(value: object) -> str:

@@ -22,10 +22,14 @@ SHORT_ID: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """By the id of a sensor or interface. `labels`: `temperature, board`; `units`: as configured, of sensors that have one."""
+    """By the id of a sensor or interface. `labels`: `temperature, board`; `units`: as configured, of sensors that have one.
+
+    `words`: of sensors whose values stand for states, the word of each value.
+    """
 
     labels: dict[str, str] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
+    words: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def names_of(config: ConfigText, equipment_id: str) -> Names:
@@ -46,12 +50,14 @@ def _names(equipment: dict[str, Any]) -> Names:
             names.labels[sensor["id"]] = label
         if unit := text(sensor.get("unit")):
             names.units[sensor["id"]] = unit
+        if words := _words(sensor.get("metadata")):
+            names.words[sensor["id"]] = words
     for interface in objects(equipment.get("interfaces")):
         if name := text(interface.get("if_name")):
             names.labels[interface["id"]] = name
         elif isinstance(interface.get("if_index"), int):
             names.labels[interface["id"]] = f"interface {interface['if_index']}"
-    return Names(_distinct(names.labels), names.units)
+    return Names(_distinct(names.labels), names.units, names.words)
 
 
 def _distinct(labels: dict[str, str]) -> dict[str, str]:
@@ -75,6 +81,13 @@ def description(metadata: object) -> str:
     if not isinstance(metadata, dict):
         return ""
     return next(filter(None, (text(metadata.get(key)) for key in _DESCRIPTIONS)), "")
+
+
+def _words(metadata: object) -> dict[str, str]:
+    states = metadata.get("states") if isinstance(metadata, dict) else None
+    if not isinstance(states, dict):
+        return {}
+    return {key: word for key, value in states.items() if (word := text(value))}
 
 
 def text(value: object) -> str:

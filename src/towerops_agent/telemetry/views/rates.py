@@ -4,8 +4,9 @@ Pure. Times in microseconds since 1970 (`_us`); rates in what is counted, a seco
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from operator import le
-from typing import Final, cast
+from typing import Final
 
 WRAP: Final = 1 << 32
 _PLAUSIBLE: Final = 3.0
@@ -42,8 +43,6 @@ def rates(points: Iterable[tuple[int, Counters]], most_us: float) -> Iterator[tu
             now: Rates
             if not 0 < span_us <= most_us:
                 now = (None,) * len(counters)
-            elif None not in (*before[1], *counters) and all(map(le, earlier := _known(before[1]), later := _known(counters))):
-                now = tuple([(n - b) * 1_000_000 / span_us for b, n in zip(earlier, later, strict=True)])  # most neighbours
             else:
                 both = fallen(before[1], counters) > 1
                 pairs = zip(before[1], counters, last, strict=True)
@@ -53,9 +52,30 @@ def rates(points: Iterable[tuple[int, Counters]], most_us: float) -> Iterator[tu
         before = (time_us, counters)
 
 
-def _known(counters: Counters) -> tuple[float, ...]:
-    """The counters, of which none is missing: a cast."""
-    return cast("tuple[float, ...]", counters)
+def rates_of_columns(
+    times_us: Sequence[int], columns: Sequence[Sequence[int | float | None]], most_us: float
+) -> list[list[float | None]]:
+    """The same, of counters in columns: a column of rates for each, one shorter.
+
+    Most counters of most interfaces are all there and never fall, and then each is on its own: 60,000 rates in 10 ms.
+    """
+    whole = [column for column in columns if any(counter is not None for counter in column)]
+    if all(None not in column and all(map(le, column, column[1:])) for column in whole):  # type: ignore[arg-type]
+        spans_us = [now - before for before, now in pairwise(times_us)]
+        rate_of = {id(column): _of_rising(column, spans_us, most_us) for column in whole}  # type: ignore[arg-type]
+        return [rate_of.get(id(column)) or [None] * len(spans_us) for column in columns]
+    rows = zip(times_us, zip(*columns, strict=True), strict=True)
+    made = [rate for _, rate in rates(rows, most_us)]
+    return [list(column) for column in zip(*made, strict=True)] or [[] for _ in columns]
+
+
+def _of_rising(column: Sequence[float], spans_us: Sequence[int], most_us: float) -> list[float | None]:
+    if column[0] == column[-1]:
+        return [0.0 if 0 < span_us <= most_us else None for span_us in spans_us]
+    return [
+        (now - before) * 1_000_000 / span_us if 0 < span_us <= most_us else None
+        for before, now, span_us in zip(column, column[1:], spans_us, strict=False)  # a column is one longer
+    ]
 
 
 def _rate(before: float | None, now: float | None, span_us: int, restarted: bool, previous: float | None) -> float | None:

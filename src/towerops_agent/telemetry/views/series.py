@@ -13,7 +13,7 @@ from typing import Final
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.delivery.course.parcel import quotient
 from towerops_agent.model import INTERFACE_COLUMNS, LayoutKind, Number, Poll
-from towerops_agent.telemetry.views.rates import longest_us, rates
+from towerops_agent.telemetry.views.rates import longest_us, rates_of_columns
 
 SENSOR: Final = "sensor"
 TRAFFIC: Final = ("in", "out")
@@ -24,28 +24,34 @@ RATES: Final = (*TRAFFIC, *TROUBLE)
 PINGS: Final = {"ping loss": "%", "ping round trip": "ms", "ping jitter": "ms"}
 """What is shown of a device's rounds of pings, with the units. The round trip is a round's mean."""
 
-Point = tuple[int, Number | None]
-"""When, and the value; None if there is none."""
-
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One sensor, or one of the rates of one interface, or the pings of the device. `what`: SENSOR, or one of RATES or PINGS."""
+    """One sensor, or one of the rates of one interface, or the pings of the device. `what`: SENSOR, or one of RATES or PINGS.
+
+    `times_us`, and the reading of each: None if there is none.
+    """
 
     id: str
     what: str
-    points: tuple[Point, ...]
+    times_us: Sequence[int]
+    readings: Sequence[Number | None]
+
+    @property
+    def points(self) -> Iterator[tuple[int, Number | None]]:
+        """Each time with its reading."""
+        return zip(self.times_us, self.readings, strict=True)
 
     @property
     def values(self) -> list[Number]:
-        """The values that there are."""
-        return [value for _, value in self.points if value is not None]
+        """The readings that there are."""
+        return [reading for reading in self.readings if reading is not None]
 
 
 def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
     """The series of these polls of one device, in the layouts' order: sensors, interfaces, pings. Only those with a value."""
-    sensors: dict[str, list[Point]] = {}
-    counters: dict[str, list[tuple[int, tuple[int | None, ...]]]] = {}
+    sensors: dict[str, tuple[list[int], list[Number | None]]] = {}
+    counters: dict[str, tuple[list[int], list[list[int | None]]]] = {}
     readings: list[StoredPoll] = []
     pings: dict[str, list[Poll]] = {}
     for one in polls:
@@ -58,25 +64,31 @@ def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
         times = list(zip(*(poll.item_times_us() for poll in made), strict=True))
         columns = list(zip(*(poll.values for poll in made), strict=True))
         for i, (sensor_id, divisor) in enumerate(layout.sensors):
-            values = [None if raw is None else quotient(raw, divisor) for raw in columns[i]]
-            sensors.setdefault(sensor_id, []).extend(zip(times[i], values, strict=True))
+            times_us, values = sensors.setdefault(sensor_id, ([], []))
+            times_us += times[i]
+            values += [None if raw is None else quotient(raw, divisor) for raw in columns[i]]
         at = len(layout.sensors)
         for i, interface_id in enumerate(layout.interfaces, at):
-            rows = zip(*map(_counts, columns[at : at + len(INTERFACE_COLUMNS)]), strict=True)
-            counters.setdefault(interface_id, []).extend(zip(times[i], rows, strict=True))
+            times_us, counted = counters.setdefault(interface_id, ([], [[] for _ in INTERFACE_COLUMNS]))
+            times_us += times[i]
+            for counts, raws in zip(counted, columns[at : at + len(INTERFACE_COLUMNS)], strict=True):
+                counts += [None if raw is None else int(raw) for raw in raws]
             at += len(INTERFACE_COLUMNS)
-    found = [Series(sensor_id, SENSOR, tuple(points)) for sensor_id, points in sensors.items()]
-    for interface_id, counted in counters.items():
-        found += _rates_of(interface_id, counted)
+    found = [Series(sensor_id, SENSOR, *pair) for sensor_id, pair in sensors.items()]
+    for interface_id, (times_us, counted) in counters.items():
+        made_of = rates_of_columns(times_us, counted, longest_us(usual_us(times_us)))
+        for what, column in zip(RATES, made_of, strict=True):
+            bits = [octets and 8 * octets for octets in column] if what in TRAFFIC else column
+            found.append(Series(interface_id, what, times_us[1:], bits))
     for equipment_id, rounds in pings.items():
         found += _pings_of(equipment_id, rounds)
-    return [series for series in found if any(value is not None for _, value in series.points)]
+    return [series for series in found if any(reading is not None for reading in series.readings)]
 
 
 def _pings_of(equipment_id: str, rounds: Sequence[Poll]) -> Iterator[Series]:
     times = [next(poll.item_times_us()) for poll in rounds]
     for what, column in zip(PINGS, zip(*map(_of_round, rounds), strict=True), strict=True):
-        yield Series(equipment_id, what, tuple(zip(times, column, strict=True)))
+        yield Series(equipment_id, what, times, column)
 
 
 def _of_round(poll: Poll) -> tuple[Number | None, ...]:
@@ -90,15 +102,3 @@ def usual_us(times: Sequence[int]) -> float:
     """The usual distance of neighbours, 0 if there is none."""
     spans = [later - earlier for earlier, later in pairwise(times) if later > earlier]
     return median(spans) if spans else 0
-
-
-def _counts(column: Sequence[Number | None]) -> Sequence[int | None]:
-    return [None if raw is None else int(raw) for raw in column]
-
-
-def _rates_of(interface_id: str, points: Sequence[tuple[int, tuple[int | None, ...]]]) -> Iterator[Series]:
-    made = list(rates(points, longest_us(usual_us([at_us for at_us, _ in points]))))
-    times = [at_us for at_us, _ in made]
-    for what, column in zip(RATES, zip(*(values for _, values in made), strict=True), strict=False):  # no points, no columns
-        scale = 8 if what in TRAFFIC else 1
-        yield Series(interface_id, what, tuple((at_us, rate and rate * scale) for at_us, rate in zip(times, column, strict=True)))

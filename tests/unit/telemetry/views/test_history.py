@@ -24,12 +24,16 @@ def read(polls):
     return [one for one in series_of(polls) if one.what in history.SHOWN]
 
 
+def made(item, what, points):
+    return Series(item, what, *zip(*points, strict=True))
+
+
 def test_a_sparkline_goes_from_least_to_most_and_leaves_gaps():
     (temp, *_) = read([stored(0, 0, 0), stored(1, 70, 0), stored(3, 35, 0)])
     assert history.sparkline(temp, 0, 4 * MINUTE_US, width=4) == "▁█ ▅"
     assert history.sparkline(temp, 0, 4 * MINUTE_US, history.PLAIN_BARS, 4) == "_@ +"
     assert history.sparkline(temp, 9 * MINUTE_US, 10 * MINUTE_US, width=4) == "    "
-    flat = replace(temp, points=((0, 5.0), (MINUTE_US, 5.0)))
+    flat = replace(temp, times_us=(0, MINUTE_US), readings=(5.0, 5.0))
     assert history.sparkline(flat, 0, 2 * MINUTE_US, width=2) == "▁▁"
 
 
@@ -48,7 +52,7 @@ def test_amounts_have_four_digits(value, text):
 
 
 def test_a_stretch_is_the_mean_of_what_is_in_it_and_ends_before_its_end():
-    series = Series("a", "sensor", ((0, 0), (1, 4), (2, None), (5, 1), (9, 2), (10, 100), (-1, 100)))
+    series = made("a", "sensor", ((0, 0), (1, 4), (2, None), (5, 1), (9, 2), (10, 100), (-1, 100)))
     assert history.sparkline(series, 0, 10, width=2) == "█▁"
     assert history.sparkline(series, 0, 10, history.PLAIN_BARS, 10) == "_@   -   +"
     assert len(history.sparkline(series, 0, 10)) == 60
@@ -56,11 +60,11 @@ def test_a_stretch_is_the_mean_of_what_is_in_it_and_ends_before_its_end():
 
 
 def test_a_sparkline_is_drawn_from_its_own_beginning():
-    series = Series("a", "sensor", ((100, 0), (101, 4), (105, 10), (199, 3)))
+    series = made("a", "sensor", ((100, 0), (101, 4), (105, 10), (199, 3)))
     assert history.sparkline(series, 100, 110, history.PLAIN_BARS, 2) == "_@"
-    uneven = Series("a", "sensor", ((0, 3), (1, 3), (2, 3), (5, 4), (9, 5)))
+    uneven = made("a", "sensor", ((0, 3), (1, 3), (2, 3), (5, 4), (9, 5)))
     assert history.sparkline(uneven, 0, 10, history.PLAIN_BARS, 2) == "_@"
-    assert history.sparkline(Series("a", "sensor", ((0, 1e9),)), 0, 10, width=1) == "▁"
+    assert history.sparkline(made("a", "sensor", ((0, 1e9),)), 0, 10, width=1) == "▁"
 
 
 NAMES = Names({"temp": "temperature, board of the radio on the northern mast", "eth0": "sfp-sfpplus1"}, {"temp": "C"})
@@ -93,7 +97,7 @@ def test_the_span_is_from_the_first_value_to_the_last():
 def test_ids_and_directions_can_be_told_apart_in_a_narrow_chart():
     """A device's ids begin alike, and an interface has two series."""
     ids = [f"0f6c2f3e-93b1-4d0e-8f0e-2a1d3c9b6a{i}{direction}" for i in range(2) for direction in ("", " in", " out")]
-    series = [Series(one.split()[0], [*one.split(), "sensor"][1], ((0, 1.0), (1, 2.0))) for one in ids]
+    series = [made(one.split()[0], [*one.split(), "sensor"][1], ((0, 1.0), (1, 2.0))) for one in ids]
     labels = [line.split("  ")[0] for line in history.chart(series, Names(), 0, 2, width=80)]
     assert len(set(labels)) == len(series)
     assert [label.endswith(" in [bit/s]") for label in labels] == [False, True, False] * 2

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.telemetry.views.rates import WRAP, longest_us, rates
+from towerops_agent.telemetry.views.rates import WRAP, longest_us, rates, rates_of_columns
 
 SECOND = 1_000_000
 EACH_S = 5
@@ -60,3 +60,23 @@ def test_a_counter_that_was_not_given_leaves_its_rates_out(missing):
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=8))
 def test_no_rate_is_negative(values):
     assert all(rate is None or rate >= 0 for (rate,) in told(*values))
+
+
+counters = st.none() | st.integers(0, 2**33) | st.integers(0, 3)
+rows = st.integers(1, 3).flatmap(
+    lambda width: st.lists(st.tuples(st.integers(0, 30), st.tuples(*[counters] * width)), min_size=1, max_size=6)
+)
+
+
+@given(rows, st.booleans())
+def test_rates_of_columns_are_those_of_rows(rows, rising):
+    """Of counters that fall, are missing, or rise as most do."""
+    width = len(rows[0][1])
+    if rising:
+        rows = [(at_s, tuple(i * (at_s + column) for column in range(width))) for i, (at_s, _) in enumerate(rows)]
+        rows.sort()
+    points = [(at_s * SECOND, row) for at_s, row in rows]
+    expected = [rate for _, rate in rates(points, longest_us(EACH_S * SECOND))]
+    times, columns = zip(*points, strict=True)
+    found = rates_of_columns(times, list(zip(*columns, strict=True)), longest_us(EACH_S * SECOND))
+    assert found == [[row[column] for row in expected] for column in range(width)]

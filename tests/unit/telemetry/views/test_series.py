@@ -39,7 +39,7 @@ def test_each_point_is_at_its_items_time():
     assert [(series.id, series.what) for series in found] == [
         *(("a", "sensor"), ("b", "sensor"), ("eth0", "in"), ("eth0", "out"), ("eth1", "in"), ("eth1", "out")),
     ]
-    assert [series.points[-1] for series in found] == [
+    assert [list(series.points)[-1] for series in found] == [
         *((MINUTE_US + 1, 10), (MINUTE_US + 2, 2.5), (MINUTE_US + 3, 1000.0), (MINUTE_US + 3, 2000.0)),
         *((MINUTE_US + 4, 4000.0), (MINUTE_US + 4, 8000.0)),
     ]
