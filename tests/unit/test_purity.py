@@ -18,6 +18,7 @@ IMPORTED = {
     "buffer/format/batch.py": ("time", "import time\ntime.monotonic()"),
     "config/document/fields.py": ("pathlib", "from pathlib import Path\nPath('/etc/hosts').read_text()"),
     "delivery/course/verdicts.py": ("random", "import random\nrandom.random()"),
+    "page/views/columns.py": ("socket", "import socket\nsocket.gethostname()"),
     "polling/course/traits.py": ("os", "import os\nos.urandom(4)"),
     "snmp/wire/ber.py": ("secrets", "import secrets\nsecrets.token_bytes(4)"),
     "telemetry/views/history.py": ("asyncio", "from towerops_agent.telemetry.observer import boot_clock_s\nboot_clock_s()"),

@@ -1,0 +1,112 @@
+"""The charts of one device: its sensors, each interface's rates, errors and discards, its pings, in columns.
+
+Series (telemetry/views/series.py) + Names -> Chart, as the page's JavaScript draws it. A chart of errors or discards is there
+only if there were any: `note` says so otherwise.
+Pure. Times in microseconds since 1970 (`_us`).
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Final
+
+import msgspec
+
+from towerops_agent.config.document.names import Names
+from towerops_agent.model import Number
+from towerops_agent.page.views.columns import Window, extremes
+from towerops_agent.telemetry.views.series import PINGS, RATES, SENSOR, TRAFFIC, TROUBLE, Series
+
+_DIGITS: Final = 4
+"""Of a rate in a column; the newest has all of them, and a sensor's values do."""
+
+_PACKETS: Final = "packets/s"
+
+
+class ChartLine(msgspec.Struct, omit_defaults=True, frozen=True):
+    """One line of a chart. `low`, `high`: of each column, None if it has no value; `high` is None if it is the same as `low`.
+
+    `last`: the newest value.
+    """
+
+    low: list[Number | None]
+    high: list[Number | None] | None = None
+    last: Number | None = None
+
+
+class Chart(msgspec.Struct, omit_defaults=True, frozen=True):
+    """`kind`: "sensor", "state" if its values are words, or "interface": two lines, in and out. `states`: the word of each value.
+
+    `note`: more about it, "" for nothing.
+    """
+
+    id: str
+    kind: str
+    label: str
+    lines: list[ChartLine]
+    unit: str = ""
+    states: dict[str, str] = {}
+    note: str = ""
+
+
+def charts_of(series: Sequence[Series], names: Names, window: Window) -> list[Chart]:
+    """The charts, in the order of the series; only those with a value in this window."""
+    edges_us = window.edges_us
+    found = []
+    for item, alike in groupby(series, key=lambda one: one.id):
+        lines = {one.what: _line(one, edges_us) for one in alike}
+        if SENSOR in lines:
+            found.append(_of_sensor(item, lines[SENSOR], names))
+        elif lines.keys() <= PINGS.keys():
+            found += [Chart(what, "sensor", what, [line], PINGS[what]) for what, line in lines.items()]
+        else:
+            found += _of_interface(item, lines, names)
+    return [chart for chart in found if any(value is not None for line in chart.lines for value in line.low)]
+
+
+def unread(series: Iterable[Series], names: Names) -> list[str]:
+    """The names of the sensors and interfaces of the configuration of which there is no value at all."""
+    read = {one.id for one in series}
+    return [label for item, label in names.labels.items() if item not in read]
+
+
+def _of_sensor(sensor: str, line: ChartLine, names: Names) -> Chart:
+    words = names.words.get(sensor, {})
+    if words:  # nothing is between two of them
+        line = ChartLine(line.high or line.low, None, line.last)
+    return Chart(
+        sensor, "state" if words else "sensor", names.labels.get(sensor, sensor), [line], names.units.get(sensor, ""), words
+    )
+
+
+def _of_interface(interface: str, lines: dict[str, ChartLine], names: Names) -> Iterable[Chart]:
+    label = names.labels.get(interface, interface)
+    trouble = {what: line for what, line in lines.items() if what in TROUBLE}
+    noted = [name for name in ("errors", "discards") if (pair := _pair(trouble, name)) and not _any(pair)]
+    note = f"no {' and no '.join(noted)}" if noted else ""
+    yield Chart(interface, "interface", label, [lines.get(what, ChartLine([])) for what in TRAFFIC], "bit/s", note=note)
+    for name in ("errors", "discards"):
+        pair = _pair(trouble, name)
+        if _any(pair):
+            both = [lines.get(f"{name} {direction}", ChartLine([])) for direction in TRAFFIC]
+            yield Chart(f"{interface} {name}", "interface", f"{label}, {name}", both, _PACKETS)
+
+
+def _pair(trouble: dict[str, ChartLine], name: str) -> list[ChartLine]:
+    return [line for what, line in trouble.items() if what.startswith(name)]
+
+
+def _any(lines: Iterable[ChartLine]) -> bool:
+    return any(value for line in lines for value in line.high or line.low)
+
+
+def _line(series: Series, edges_us: Sequence[int]) -> ChartLine:
+    low, high = extremes(series, edges_us)
+    if series.what in RATES:
+        low, high = ([rate and _rounded(rate) for rate in column] for column in (low, high))
+    last = next((reading for reading in reversed(series.readings) if reading is not None), None)
+    return ChartLine(low, None if high == low else high, last)
+
+
+def _rounded(rate: float) -> Number:
+    rounded = float(f"{rate:.{_DIGITS}g}")
+    return int(rounded) if rounded.is_integer() else rounded

@@ -1,0 +1,65 @@
+"""The state of a device is what the last word about it says; what nobody has said anything about is unknown."""
+
+from support.snapshots import report, snapshot
+from towerops_agent.buffer.format.event import STARTED, STOPPED, Event, EventKind
+from towerops_agent.page.views.standing import Standing, does_run, ending_us, standings
+
+HOLDS_US = 136_000_000
+NOW_US = 1_800_000_000_000_000
+MINUTE_US = 60_000_000
+
+
+def state(ago_min, what, why="", device="a"):
+    return Event(NOW_US - ago_min * MINUTE_US, EventKind.STATE, device, what, why)
+
+
+def agent(ago_min, what):
+    return Event(NOW_US - ago_min * MINUTE_US, EventKind.AGENT, "", what)
+
+
+def standing(*events, of=None, polled_ago_min=1):
+    newest = {"a": (NOW_US - polled_ago_min * MINUTE_US if polled_ago_min is not None else 0, HOLDS_US)}
+    return standings(["a"], of, events, newest, NOW_US)["a"]
+
+
+def test_a_device_with_polls_and_no_word_about_it_is_up():
+    assert standing(agent(60, STARTED)) == standing() == Standing("up")
+
+
+def test_the_last_change_counts():
+    assert standing(agent(60, STARTED), state(50, "down", "timeout"), state(40, "up")) == Standing(
+        "up", "", state(40, "up").at_us
+    )
+    assert standing(agent(60, STARTED), state(50, "down", "timeout")).state == "down"
+
+
+def test_a_change_before_the_agents_last_start_says_nothing():
+    assert standing(state(90, "down", "timeout"), agent(60, STOPPED), agent(50, STARTED)) == Standing("up")
+    assert standing(state(90, "down"), agent(50, STARTED), polled_ago_min=70) == Standing("unknown")
+
+
+def test_without_a_change_the_snapshot_counts():
+    down = report("a", "A", "10.0.0.1", state="down", reason="auth", since_us=5)
+    assert standing(of=snapshot(troubled=[down])) == Standing("down", "auth", 5)
+    assert standing(agent(1, STARTED), of=snapshot(troubled=[down], written_us=NOW_US - 2 * MINUTE_US)) == Standing("up")
+
+
+def test_up_is_believed_only_while_there_are_polls():
+    old = standing(agent(60, STARTED), state(40, "up"), polled_ago_min=3)
+    assert old == Standing("unknown", "nothing has been read lately", NOW_US - 3 * MINUTE_US)
+    assert standing(polled_ago_min=None) == Standing("unknown")
+
+
+def test_the_agent_runs_if_it_has_written_lately_and_has_not_stopped():
+    assert does_run(snapshot(), [], NOW_US - MINUTE_US, NOW_US)
+    assert not does_run(snapshot(), [], NOW_US - 20 * MINUTE_US, NOW_US)
+    assert not does_run(snapshot(stopped_us=NOW_US), [], NOW_US, NOW_US)
+    assert does_run(snapshot(stopped_us=NOW_US - 5 * MINUTE_US), [agent(1, STARTED)], NOW_US - MINUTE_US, NOW_US)
+    assert not does_run(None, [agent(3, STARTED), agent(1, STOPPED)], NOW_US - 2 * MINUTE_US, NOW_US)
+    assert not does_run(None, [], 0, NOW_US)
+
+
+def test_charts_of_an_old_database_end_when_it_was_last_written():
+    assert ending_us(NOW_US - MINUTE_US, NOW_US) == NOW_US
+    assert ending_us(NOW_US - 90 * MINUTE_US, NOW_US) == NOW_US - 90 * MINUTE_US + 1
+    assert ending_us(0, NOW_US) == NOW_US

@@ -1,0 +1,74 @@
+"""A strip has no hole and no overlap; up is shown only where polls show it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towerops_agent.buffer.format.event import FAILS, STARTED, STOPPED, WORKS, Event, EventKind
+from towerops_agent.page.views.strips import runs_over, states_over, works_over
+
+moments = st.integers(0, 100)
+events = st.lists(
+    st.builds(Event, moments, st.just(EventKind.STATE), st.just("a"), st.sampled_from(["up", "degraded", "down"]))
+    | st.builds(Event, moments, st.just(EventKind.AGENT), st.just(""), st.sampled_from([STARTED, STOPPED]))
+    | st.builds(
+        Event, moments, st.just(EventKind.API), st.sampled_from(["metrics", "heartbeat"]), st.sampled_from([WORKS, FAILS])
+    ),
+    max_size=8,
+)
+
+
+def changed(at, what):
+    return Event(at, EventKind.STATE, "a", what, "timeout" if what == "down" else "")
+
+
+def agent(at, what):
+    return Event(at, EventKind.AGENT, "", what)
+
+
+def shown(spans):
+    return [(span.from_us, span.to_us, span.state) for span in spans]
+
+
+def test_a_device_was_up_where_polls_are_and_down_from_the_change_on():
+    polls = [0, 10, 20, 30, 70, 80, 90]
+    spans = states_over([agent(0, STARTED), changed(42, "down"), changed(71, "up")], polls, 15, 0, 100)
+    assert shown(spans) == [(0, 42, "up"), (42, 71, "down"), (71, 100, "up")]
+    assert spans[1].reason == "timeout"
+
+
+def test_nothing_is_known_while_no_agent_ran():
+    spans = states_over([agent(30, STOPPED), agent(60, STARTED)], [0, 10, 20, 60, 70, 80, 90], 15, 0, 100)
+    assert shown(spans) == [(0, 35, "up"), (35, 60, "unknown"), (60, 100, "up")]
+
+
+def test_a_device_that_was_down_before_is_down_from_the_beginning():
+    assert shown(states_over([], [], 15, 0, 100, "down")) == [(0, 100, "down")]
+    assert shown(states_over([changed(-50, "down")], [], 15, 0, 100)) == [(0, 100, "down")]
+
+
+def test_one_failing_dealing_is_enough_for_the_api_not_to_work():
+    told = [Event(at, EventKind.API, name, what, why) for at, name, what, why in (
+        (10, "metrics", WORKS, ""), (20, "heartbeat", FAILS, "503"), (30, "metrics", WORKS, ""), (40, "heartbeat", WORKS, ""),
+    )]  # fmt: skip
+    spans = works_over(told, 0, 50)
+    assert shown(spans) == [(0, 10, "unknown"), (10, 20, "works"), (20, 40, "fails"), (40, 50, "works")]
+    assert spans[2].reason == "heartbeat: 503"
+
+
+def test_an_agent_that_was_killed_ran_until_it_last_wrote():
+    assert shown(runs_over([agent(10, STARTED)], 60, False, 0, 100)) == [
+        *((0, 10, "unknown"), (10, 60, "runs"), (60, 100, "does not run"))
+    ]
+    assert shown(runs_over([agent(10, STARTED)], 60, True, 0, 100)) == [(0, 10, "unknown"), (10, 100, "runs")]
+
+
+@given(events, st.lists(moments, max_size=10).map(sorted), st.integers(0, 30), st.integers(0, 60), st.integers(1, 60))
+def test_a_strip_covers_its_time_once(told, polls, holds, begin, length):
+    end = begin + length
+    for spans in (
+        *(states_over(told, polls, holds, begin, end), works_over(told, begin, end)),
+        *(runs_over(told, begin, False, begin, end), runs_over(told, begin, True, begin, end)),
+    ):
+        assert (spans[0].from_us, spans[-1].to_us) == (begin, end)
+        assert [span.to_us for span in spans[:-1]] == [span.from_us for span in spans[1:]]
+        assert all(span.from_us < span.to_us for span in spans)

@@ -1,0 +1,65 @@
+"""Each tile says in a figure and a sentence what an engineer asks first."""
+
+import msgspec
+
+from support.snapshots import MINUTE_US, NOW_US, snapshot
+from towerops_agent.buffer.format.batch import Pending
+from towerops_agent.buffer.format.event import FAILS, STARTED, WORKS, Event, EventKind
+from towerops_agent.page.views.standing import Standing
+from towerops_agent.page.views.tiles import NOTHING, tiles
+
+UP, DOWN = Standing("up"), Standing("down", "timeout", NOW_US)
+NONE = Pending(0, 0, None)
+
+
+def tile(name, of=None, *, events=(), states=(UP, UP), pending=NONE, runs=True, newest_us=NOW_US):
+    return tiles(snapshot() if of is None else of, events, states, pending, runs, newest_us, NOW_US)[name]
+
+
+def test_devices_that_are_down_are_counted_first():
+    assert tile("devices").figure == "2 of 2 up"
+    found = tile("devices", states=(UP, DOWN, Standing("degraded"), Standing("unknown")))
+    assert (found.figure, found.kind, found.note) == ("1 of 4 up", "bad", "1 down, 1 degraded, 1 unknown")
+    assert (tile("devices", runs=False).kind, tile("devices", states=()).figure) == ("stale", "None yet")
+
+
+def test_an_agent_runs_was_stopped_or_is_silent():
+    assert tile("agent").note == "version 0.1.0 on poller-1, for 1 h 30 min"
+    stopped = tile("agent", snapshot(stopped_us=NOW_US - 3 * MINUTE_US), runs=False)
+    assert (stopped.figure, stopped.note) == ("Stopped", "3 min ago; version 0.1.0 on poller-1")
+    silent = tile("agent", runs=False, newest_us=NOW_US - 20 * MINUTE_US)
+    assert (silent.figure, silent.kind) == ("Silent", "bad")
+
+
+def test_the_api_fails_as_soon_as_one_dealing_does_whoever_says_so_last():
+    failed = Event(NOW_US - MINUTE_US, EventKind.API, "metrics", FAILS, "no answer within 10 s")
+    works = Event(NOW_US, EventKind.API, "metrics", WORKS)
+    old = snapshot(written_us=NOW_US - 5 * MINUTE_US)
+    assert tile("api").figure == "Works"
+    assert (tile("api", old, events=(failed,)).figure, tile("api", old, events=(failed,)).note) == (
+        *("Fails", "metrics, for 1 min: no answer within 10 s"),
+    )
+    assert tile("api", old, events=(failed, works)).figure == "Works"
+    assert tile("api", old, events=(failed, Event(NOW_US, EventKind.AGENT, "", STARTED))).figure == "Works"
+    assert tile("api", snapshot(), events=(failed,)).figure == "Works"
+
+
+def test_a_backlog_has_its_size_and_its_age():
+    assert tile("backlog").note == "all is delivered"
+    assert tile("backlog", pending=Pending(70, 3, NOW_US)).note == "70 values for the next batch"
+    found = tile("backlog", pending=Pending(1234, 3, 0, 1230, NOW_US - 60 * MINUTE_US))
+    assert (found.figure, found.note) == ("1,230 values", "kept until they can be delivered, the oldest 1 h old")
+    assert tile("backlog", snapshot(delivers=False), pending=Pending(9, 1, 0)).figure == "Kept here"
+    assert tile("backlog", snapshot(in_memory_because="the disk is full")).kind == "warn"
+
+
+def test_the_configuration_has_its_age_and_what_of_it_is_refused():
+    assert tile("config").note == "version 7, fetched 1 min ago; database 12.3 MB"
+    refused = msgspec.structs.replace(snapshot().configuration, refused=2, fetched_us=None)
+    found = tile("config", snapshot(configuration=refused))
+    assert (found.kind, found.note) == ("warn", "version 7, kept from before; 2 items refused; database 12.3 MB")
+
+
+def test_an_empty_database_says_so():
+    empty = tiles(None, (), (), NONE, False, 0, NOW_US)
+    assert [empty[name].figure for name in ("devices", "agent", "config")] == ["None yet", "Not seen yet", NOTHING]
