@@ -1,0 +1,222 @@
+"""Serves the page: GET and HEAD of three paths, to browsers of this machine, or by TLS to whoever has the password.
+
+request -> Host, password -> Pages.answer -> Answer, compressed. One thread a connection, at most MOST_CLIENTS; the database is
+read by one of them at a time, and the overview at most each FRESH_S, however many look. What is asked for is in no log.
+I/O: sockets. Source: RFC 9110 §9.3 and §15, RFC 7617.
+"""
+
+import gzip
+import socket
+import socketserver
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from towerops_agent.errors import AgentError
+from towerops_agent.model import Secret
+from towerops_agent.page.document import document
+from towerops_agent.page.guard import is_admitted, problem_of_host
+from towerops_agent.page.site import SPANS_H, Site
+
+MOST_CLIENTS: Final = 16
+CLIENT_WITHIN_S: Final = 15.0
+FRESH_S: Final = 2.0
+WRONG_PASSWORD_S: Final = 1.0
+"""What a wrong password costs, one after the other: 86,000 a day can be tried."""
+
+_LEVEL: Final = 3
+_LEAST_COMPRESSED: Final = 500
+
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "frame-ancestors 'none'",  # the document has the rest of its policy in it
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered."""
+
+    status: HTTPStatus
+    media_type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Pages:
+    """What there is to see. For any thread."""
+
+    def __init__(self, site: Site, password: Secret | None = None, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._site = site
+        self._password = password
+        self._monotonic_s = monotonic_s
+        self._one_reads = threading.Lock()
+        self._one_errs = threading.Lock()
+        self._document = document()
+        self._overview = b""
+        self._stale_at_s = 0.0
+
+    def answer(self, target: str, headers: Mapping[str, str]) -> Answer:
+        """The answer to a GET of this target; `headers` by their names in lower case."""
+        if problem := problem_of_host(headers):
+            return _problem(HTTPStatus.FORBIDDEN, problem)
+        if self._password is not None and not is_admitted(self._password, headers.get("authorization", "")):
+            if "authorization" in headers:
+                with self._one_errs:
+                    time.sleep(WRONG_PASSWORD_S)
+            refused = _problem(HTTPStatus.UNAUTHORIZED, "expected the page's password, with any user name")
+            return Answer(refused.status, refused.media_type, refused.body, {"WWW-Authenticate": 'Basic realm="Towerops agent"'})
+        try:
+            url = urlsplit(target)
+            asked = parse_qs(url.query, keep_blank_values=True, max_num_fields=8)
+        except ValueError:
+            return _problem(HTTPStatus.BAD_REQUEST, "the address can't be understood")
+        try:
+            match url.path:
+                case "/":
+                    return Answer(HTTPStatus.OK, "text/html; charset=utf-8", self._document)
+                case "/site.json":
+                    return Answer(HTTPStatus.OK, "application/json", self._fresh_overview())
+                case "/device.json":
+                    return self._device(asked)
+        except AgentError as error:
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        return _problem(HTTPStatus.NOT_FOUND, "expected /, /site.json or /device.json")
+
+    def _fresh_overview(self) -> bytes:
+        with self._one_reads:
+            if self._monotonic_s() >= self._stale_at_s:
+                self._overview = msgspec.json.encode(self._site.overview())
+                self._stale_at_s = self._monotonic_s() + FRESH_S
+            return self._overview
+
+    def _device(self, asked: Mapping[str, list[str]]) -> Answer:
+        hours = {str(span_h): span_h for span_h in SPANS_H}.get(asked.get("hours", ["24"])[0])
+        if hours is None:
+            return _problem(HTTPStatus.BAD_REQUEST, f"hours: expected one of {', '.join(map(str, SPANS_H))}")
+        with self._one_reads:
+            views = self._site.device(asked.get("id", [""])[0], (hours,))
+        if not views:
+            return _problem(HTTPStatus.NOT_FOUND, "no device has this id")
+        return Answer(HTTPStatus.OK, "application/json", msgspec.json.encode(views[0]))
+
+
+def _problem(status: HTTPStatus, text: str) -> Answer:
+    return Answer(status, "application/json", msgspec.json.encode({"error": text}))
+
+
+class PageServer(ThreadingHTTPServer):
+    """Listens once it is constructed; `serve_forever` serves, until `shutdown` is called on another thread."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+
+    def __init__(self, listen: tuple[str, int], pages: Pages, tls: ssl.SSLContext | None = None) -> None:
+        """Raises OSError if the address can't be had."""
+        self.pages = pages
+        self._tls = tls
+        self._places = threading.BoundedSemaphore(MOST_CLIENTS)
+        self.address_family = socket.AF_INET6 if ":" in listen[0] else socket.AF_INET
+        super().__init__(listen, _Handler)
+
+    def server_bind(self) -> None:
+        """Bind, without asking DNS for a name of the address, which HTTPServer would wait for."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+    def get_request(self) -> tuple[Any, Any]:
+        """A connection; its TLS handshake is left to its own thread."""
+        connection, client = super().get_request()
+        connection.settimeout(CLIENT_WITHIN_S)
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, client
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- socketserver's
+        """Serve the connection on a thread of its own; close it if too many are open."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- socketserver's
+        """Serve the connection, on its thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- socketserver's
+        """A client that is gone, or speaks no TLS, is nobody's fault; anything else is a bug, with its traceback."""
+        import sys  # noqa: PLC0415
+
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "towerops-agent"
+    sys_version = ""
+    timeout = CLIENT_WITHIN_S
+    server: PageServer
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 -- http.server's
+        """The same as JSON; 405 for a method that is not there."""
+        status = HTTPStatus.METHOD_NOT_ALLOWED if code == HTTPStatus.NOT_IMPLEMENTED else HTTPStatus(code)
+        allow = {"Allow": "GET, HEAD"} if status is HTTPStatus.METHOD_NOT_ALLOWED else {}
+        self.close_connection = True
+        text = "only GET is answered here" if allow else status.phrase
+        self._send(
+            Answer(status, "application/json", msgspec.json.encode({"error": text}), allow), with_body=self.command != "HEAD"
+        )
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- http.server's
+        """Log nothing: somebody looked at the page."""
+
+    def _answer(self, *, with_body: bool) -> None:
+        if "content-length" in self.headers or "transfer-encoding" in self.headers:
+            self.close_connection = True  # a body that nobody reads is not the next request
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self._send(self.server.pages.answer(self.path, headers), with_body=with_body)
+
+    def _send(self, answer: Answer, *, with_body: bool) -> None:
+        body, headers = answer.body, {**_HEADERS, **answer.headers, "Content-Type": answer.media_type}
+        accepted = self.headers.get("Accept-Encoding", "") if getattr(self, "headers", None) else ""
+        if len(body) >= _LEAST_COMPRESSED:
+            headers["Vary"] = "Accept-Encoding"
+            if "gzip" in accepted:
+                body = gzip.compress(body, _LEVEL, mtime=0)
+                headers["Content-Encoding"] = "gzip"
+        with suppress(OSError):  # whoever asked is gone
+            self.send_response(answer.status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            if self.close_connection:
+                self.send_header("Connection", "close")
+            self.end_headers()
+            if with_body:
+                self.wfile.write(body)

@@ -1,0 +1,241 @@
+"""The site as the agent's database shows it at this moment: the overview, and a device's charts.
+
+Database (read-only) + kept configuration -> views -> JSON. The configuration is unsealed again only if another one is kept; the
+token is asked for then. No secret leaves this module: of the configuration only names, addresses, units and intervals do.
+I/O: SQLite. Synchronous, for one thread at a time. Times in microseconds since 1970 (`_us`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from towerops_agent.buffer.format.batch import StoredPoll
+from towerops_agent.buffer.format.event import Event, EventKind
+from towerops_agent.buffer.reader import DatabaseReader
+from towerops_agent.config.document.equipment import read_config
+from towerops_agent.config.document.names import Names, names_of
+from towerops_agent.config.kept import CONFIG_KEY, open_kept, unseal
+from towerops_agent.errors import AgentError
+from towerops_agent.model import Secret
+from towerops_agent.page.views.charts import Chart, charts_of, unread
+from towerops_agent.page.views.columns import HOUR_US, Window
+from towerops_agent.page.views.overview import Known, Overview, happenings, line_of
+from towerops_agent.page.views.standing import Standing, does_run, ending_us, standings
+from towerops_agent.page.views.strips import Span, runs_over, states_over, works_over
+from towerops_agent.page.views.tiles import tiles
+from towerops_agent.telemetry.views.rates import longest_us
+from towerops_agent.telemetry.views.series import Series, series_of, usual_us
+from towerops_agent.telemetry.views.snapshot import DEVICES_KEY, KEY, Snapshot, decode_devices, decode_snapshot
+from towerops_agent.text import address
+
+if TYPE_CHECKING:
+    from towerops_agent.config.document.text import ConfigText
+
+DAY_H: Final = 24
+SPANS_H: Final = (1, 6, DAY_H)
+"""The spans of the charts, in hours."""
+
+LATEST_POLLS: Final = 500_000
+"""Among how many polls the newest of each device is looked for: a day of some hundred devices, eight hours of a thousand."""
+
+_MINUTE_US: Final = 60_000_000
+
+
+class DeviceView(msgspec.Struct, frozen=True):
+    """A device over some hours. `gap_us`: neighbours further apart are not joined. `pending`: times of what is not delivered.
+
+    `silent`: sensors and interfaces of the configuration of which there is no value in 24 hours.
+    """
+
+    device: str
+    hours: int
+    from_us: int
+    to_us: int
+    columns: int
+    gap_us: int
+    states: list[Span]
+    pending: list[tuple[int, int]]
+    restarts: list[int]
+    charts: list[Chart]
+    silent: list[str]
+
+
+class Site:
+    """What the database at `path` shows. Inert; each method sees it as it is at the time."""
+
+    def __init__(self, path: Path, token: Callable[[], Secret], now_us: Callable[[], int]) -> None:
+        """`token`: raises AgentError if there is none."""
+        self._path = path
+        self._token = token
+        self._now_us = now_us
+        self._kept: bytes | None = None
+        self._config: ConfigText | None = None
+        self._known: dict[str, Known] = {}
+        self._doubt = ""
+
+    def overview(self) -> Overview:
+        """The site at a glance. Raises NotReadable."""
+        now_us = self._now_us()
+        with DatabaseReader(self._path) as reader:
+            snapshot, events, newest_us = self._look(reader)
+            devices = self._devices(reader)
+            pending = reader.pending()
+        as_of_us = ending_us(newest_us, now_us)
+        newest = {device.id: (device.newest_us, device.holds_us) for device in devices}
+        standing = standings(newest, snapshot, events, newest, as_of_us)
+        names = {device.id: device.name for device in devices}
+        runs = does_run(snapshot, events, newest_us, now_us)
+        since_us = as_of_us - DAY_H * HOUR_US
+        return Overview(
+            now_us,
+            as_of_us,
+            title="The last 24 hours" if snapshot is None else f"{snapshot.hostname}: the last 24 hours",
+            about="What this Towerops agent has read, from its own database.",
+            runs=runs,
+            notes=[self._doubt] if self._doubt else [],
+            tiles=tiles(snapshot, events, list(standing.values()), pending, runs, newest_us, now_us),
+            devices=[line_of(device, standing[device.id]) for device in devices],
+            agent=runs_over(events, newest_us, runs, since_us, as_of_us),
+            api=works_over(events, since_us, as_of_us),
+            events=happenings(events, names),
+        )
+
+    def device(self, device_id: str, spans_h: Sequence[int] = (DAY_H,)) -> list[DeviceView]:
+        """The device over these spans; none if neither the database nor the configuration has it. Raises NotReadable."""
+        now_us = self._now_us()
+        with DatabaseReader(self._path) as reader:
+            snapshot, events, newest_us = self._look(reader)
+            as_of_us = ending_us(newest_us, now_us)
+            layouts = reader.equipment()
+            known = self._known_devices(reader, layouts).get(device_id)
+            if known is None:
+                return []
+            polls = list(reader.polls(device_id, as_of_us - DAY_H * HOUR_US - max(known.holds_us, _MINUTE_US)))
+            undelivered = [] if snapshot is not None and not snapshot.delivers else reader.undelivered()
+        series = series_of(polls)
+        names = Names() if self._config is None else names_of(self._config, device_id)
+        about = [event for event in events if event.kind is EventKind.AGENT or event.subject == device_id]
+        newest = {
+            device_id: (
+                max((stored.poll.started_at_us for stored in polls if not stored.layout.is_state), default=0),
+                known.holds_us,
+            )
+        }
+        standing = standings([device_id], snapshot, events, newest, as_of_us)[device_id]
+        return [
+            _view(device_id, hours, as_of_us, series, names, polls, about, _before(about, standing), undelivered)
+            for hours in spans_h
+        ]
+
+    def _look(self, reader: DatabaseReader) -> tuple[Snapshot | None, list[Event], int]:
+        """The last snapshot, the events, and when anything was written last."""
+        self._follow_config(reader)
+        octets = reader.meta(KEY)
+        snapshot = None if octets is None else decode_snapshot(octets)
+        events = reader.events()
+        written_us = 0 if snapshot is None else snapshot.written_us
+        return snapshot, events, max(reader.newest_poll_us() or 0, written_us, events[-1].at_us if events else 0)
+
+    def _follow_config(self, reader: DatabaseReader) -> None:
+        """Read the kept configuration, if another one is kept than before."""
+        kept = reader.meta(CONFIG_KEY)
+        if kept is not None and kept == self._kept and not self._doubt:
+            return
+        self._kept, self._config, self._known, self._doubt = kept, None, {}, ""
+        if kept is None:
+            self._doubt = "Devices are shown by their ids: the agent has kept no configuration yet."
+            return
+        try:
+            self._config = open_kept(kept) or unseal(self._token(), kept)
+        except AgentError as error:
+            self._doubt = f"Devices, sensors and interfaces are shown by their ids: {error}."
+            return
+        for _, equipment in read_config(self._config).equipment:
+            self._known[equipment.id] = Known(
+                equipment.id,
+                equipment.name,
+                address(equipment.host, equipment.port),
+                f"v{equipment.credentials.version}",
+                equipment.interval_s,
+                longest_us(equipment.interval_s * 1_000_000),
+            )
+
+    def _known_devices(self, reader: DatabaseReader, layouts: Mapping[str, Sequence[int]]) -> dict[str, Known]:
+        """The devices of the configuration, by id; if it can't be read, those with polls."""
+        if self._config is not None:
+            return self._known
+        octets = reader.meta(DEVICES_KEY)
+        intervals = {report.id: report.interval_s for report in (decode_devices(octets) or [] if octets else [])}
+        return {device: Known(device, device, interval_s=intervals.get(device, 0)) for device in layouts}
+
+    def _devices(self, reader: DatabaseReader) -> list[Known]:
+        """The devices, each with its newest poll."""
+        layouts = reader.equipment(readings_only=True)
+        latest = reader.latest(LATEST_POLLS)
+        found = []
+        for device in self._known_devices(reader, layouts).values():
+            polls = [latest[layout] for layout in layouts.get(device.id, []) if layout in latest]
+            newest_us = max((at_us for at_us, _ in polls), default=0)
+            holds_us = device.holds_us or longest_us(
+                device.interval_s * 1_000_000 or max((distance_us for _, distance_us in polls), default=0.0)
+            )
+            found.append(replace(device, newest_us=newest_us, holds_us=holds_us))
+        return found
+
+
+def _view(
+    device_id: str,
+    hours: int,
+    as_of_us: int,
+    series: Sequence[Series],
+    names: Names,
+    polls: Sequence[StoredPoll],
+    events: Sequence[Event],
+    before: str,
+    undelivered: Sequence[tuple[int, int]],
+) -> DeviceView:
+    window = Window(as_of_us - hours * HOUR_US, as_of_us)
+    polls_us = sorted(stored.poll.started_at_us for stored in polls if not stored.layout.is_state)
+    gap_us = longest_us(usual_us(polls_us) or _MINUTE_US)
+    return DeviceView(
+        device_id,
+        hours,
+        window.from_us,
+        window.to_us,
+        window.count,
+        gap_us,
+        states_over(events, polls_us, gap_us, window.from_us, window.to_us, before),
+        list(_pending(polls, undelivered, window, gap_us)),
+        [event.at_us for event in events if event.kind is EventKind.RESTART and event.at_us >= window.from_us],
+        charts_of(series, names, window),
+        unread(series, names),
+    )
+
+
+def _before(events: Sequence[Event], standing: Standing) -> str:
+    """The state before the first event: if there is none of the device, the one that it is in now."""
+    return "unknown" if any(event.kind is EventKind.STATE for event in events) else standing.state
+
+
+def _pending(
+    polls: Sequence[StoredPoll], undelivered: Sequence[tuple[int, int]], window: Window, gap_us: int
+) -> Iterator[tuple[int, int]]:
+    """From when to when the polls are that are not delivered, neighbours joined."""
+    ends = list(accumulate((end for _, end in undelivered), max))
+    at, begun_us, last_us = 0, 0, 0
+    for stored in polls:
+        while at < len(ends) and ends[at] <= stored.id:
+            at += 1
+        waits = at < len(ends) and undelivered[at][0] <= stored.id
+        at_us = stored.poll.started_at_us
+        if begun_us and (not waits or at_us - last_us > gap_us):
+            yield max(begun_us, window.from_us), last_us
+            begun_us = 0
+        if waits and at_us >= window.from_us:
+            begun_us, last_us = begun_us or at_us, at_us
+    if begun_us:
+        yield begun_us, window.to_us if window.to_us - last_us <= gap_us else last_us

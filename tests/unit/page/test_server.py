@@ -1,0 +1,171 @@
+"""The page over HTTP: only GET, only by a name of this machine, only with the password if there is one; whatever is asked."""
+
+import asyncio
+import base64
+import gzip
+import http.client
+import json
+import socket
+import ssl
+import threading
+from contextlib import contextmanager
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.recorded import END_US, SECRETS, TOKEN, left, record
+from towerops_agent.model import Secret
+from towerops_agent.page.server import MOST_CLIENTS, Pages, PageServer
+from towerops_agent.page.site import Site
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "agent.db"
+    asyncio.run(record(path, 60, snapshot=left()))
+    return path
+
+
+def pages(path, **options) -> Pages:
+    return Pages(Site(path, lambda: TOKEN, lambda: END_US), **options)
+
+
+@contextmanager
+def served(made: Pages, **options):
+    server = PageServer(("127.0.0.1", 0), made, **options)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def ask(port, target, method="GET", body=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    try:
+        connection.request(method, target, body, headers)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def test_the_page_its_data_and_a_device_are_served(database):
+    with served(pages(database)) as port:
+        status, headers, body = ask(port, "/")
+        assert (status, headers["Content-Type"], body[:15]) == (200, "text/html; charset=utf-8", b"<!doctype html>")
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert json.loads(ask(port, "/site.json")[2])["tiles"]["devices"]["figure"] == "2 of 2 up"
+        status, _, body = ask(port, "/device.json?id=radio%2F%C3%BC&hours=6")
+        assert (status, json.loads(body)["hours"], json.loads(body)["device"]) == (200, 6, "radio/ü")
+
+
+def test_an_answer_is_compressed_for_who_can_read_that(database):
+    with served(pages(database)) as port:
+        _, headers, body = ask(port, "/device.json?id=router-1", **{"Accept-Encoding": "gzip, br"})
+        assert headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(body) == ask(port, "/device.json?id=router-1")[2]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "QUERY"])
+def test_nothing_can_be_changed(database, method):
+    with served(pages(database)) as port:
+        status, headers, body = ask(port, "/site.json", method, b"{}")
+        assert (status, headers["Allow"]) == (405, "GET, HEAD")
+        assert json.loads(body) == {"error": "only GET is answered here"}
+
+
+def test_head_has_what_get_has_without_the_body(database):
+    with served(pages(database)) as port:
+        status, headers, body = ask(port, "/", "HEAD")
+        assert (status, body) == (200, b"")
+        assert headers["Content-Length"] == ask(port, "/")[1]["Content-Length"]
+
+
+@pytest.mark.parametrize("target", ["/", "/site.json", "/device.json?id=router-1", "/none"])
+def test_by_another_name_nothing_is_served(database, target):
+    with served(pages(database)) as port:
+        status, _, body = ask(port, target, Host="evil.example")
+        assert status == 403
+        assert b"Router" not in body
+
+
+def basic(password: str) -> str:
+    return "Basic " + base64.b64encode(f"me:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize("target", ["/", "/site.json", "/device.json?id=router-1", "/none"])
+def test_without_the_password_nothing_is_served(database, target):
+    made = pages(database, password=Secret(PASSWORD))
+    with served(made) as port:
+        status, headers, body = ask(port, target)
+        assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="Towerops agent"')
+        assert b"Router" not in body
+        assert ask(port, target, Authorization=basic("wrong" + PASSWORD))[0] == 401
+        assert ask(port, target, Authorization=basic(PASSWORD))[0] != 401
+
+
+def test_by_tls_the_page_is_served_and_plain_http_is_not(database, tmp_path):
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    with served(pages(database), tls=context) as port:
+        client = ssl.create_default_context()
+        authority.configure_trust(client)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=client)
+        connection.request("GET", "/site.json")
+        assert connection.getresponse().status == 200
+        connection.close()
+        with pytest.raises((http.client.BadStatusLine, OSError)):
+            ask(port, "/site.json")
+
+
+texts = st.text(max_size=20) | st.sampled_from(["router-1", "24", "0", "-1", "1e9", "../../etc/passwd", "' OR 1=1", "\x00"])
+targets = st.one_of(
+    st.builds(lambda path, query: f"/{path}?{query}", texts, texts),
+    st.builds(lambda device, hours: f"/device.json?id={device}&hours={hours}", texts, texts),
+    st.text(max_size=40),
+)
+
+
+@given(targets, st.sampled_from(["127.0.0.1:8710", "localhost", "evil.example", ""]))
+def test_whatever_is_asked_the_answer_is_one_of_those_that_there_are(database, target, host):
+    answer = pages(database).answer(target, {"host": host})
+    assert answer.status in (200, 400, 403, 404)
+    assert (answer.status == 403) == (host in ("evil.example", ""))
+    if answer.status != 200:
+        assert json.loads(answer.body).keys() == {"error"}
+    assert [secret for secret in SECRETS if secret.encode() in answer.body] == []
+
+
+def test_a_database_that_is_gone_is_said_in_one_line_and_the_page_stays(tmp_path):
+    with served(pages(tmp_path / "none.db")) as port:
+        assert ask(port, "/")[0] == 200
+        status, _, body = ask(port, "/site.json")
+        assert (status, json.loads(body)["error"].count("\n")) == (503, 0)
+        assert "there is no database" in json.loads(body)["error"]
+
+
+def test_many_clients_are_served_side_by_side_and_one_that_says_nothing_holds_up_nobody(database):
+    with served(pages(database)) as port:
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(MOST_CLIENTS // 2)]
+        found = []
+        threads = [
+            threading.Thread(target=lambda n=n: found.append(ask(port, f"/device.json?id=router-1&hours={(1, 6, 24)[n % 3]}")[0]))
+            for n in range(MOST_CLIENTS // 2)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for connection in idle:
+            connection.close()
+    assert found == [200] * (MOST_CLIENTS // 2)

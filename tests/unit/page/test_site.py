@@ -1,0 +1,116 @@
+"""What the page shows of a real database: all that was read in 24 hours, and no secret."""
+
+import msgspec
+import pytest
+
+from support.recorded import END_US, HOUR_US, MINUTE_US, SECRETS, SPIKE_AGO, TOKEN, is_down, left, record
+from towerops_agent.buffer.reader import NotReadable
+from towerops_agent.errors import SettingsError
+from towerops_agent.page.site import SPANS_H, Site
+
+
+def site(path, now_us=END_US, token=lambda: TOKEN):
+    return Site(path, token, lambda: now_us)
+
+
+@pytest.fixture
+def database(tmp_path):
+    return tmp_path / "agent.db"
+
+
+async def test_the_overview_names_the_devices_and_says_how_they_are(database):
+    await record(database, 60, silent=10, snapshot=left(troubled=[is_down(since_us=END_US - 9 * MINUTE_US)]))
+    shown = site(database).overview()
+    router, radio = shown.devices
+    assert (router.name, router.address, router.state) == ("Router <North>", "10.0.0.1:161", "up")
+    assert (router.newest_us, router.meta) == (END_US - MINUTE_US, "SNMP v2c, polled every 1 min")
+    assert (radio.state, radio.reason, radio.since_us) == ("down", "met with silence", END_US - 9 * MINUTE_US)
+    assert (shown.title, shown.runs, shown.notes) == ("poller-1: the last 24 hours", True, [])
+    assert shown.tiles["devices"].figure == "1 of 2 up"
+    assert shown.tiles["backlog"].note == "30 values for the next batch"
+
+
+async def test_a_days_charts_keep_a_spike_of_one_poll(database):
+    await record(database, snapshot=left())
+    (view,) = site(database).device("router-1")
+    board, fan, ether, errors = view.charts
+    column = (24 * 60 - SPIKE_AGO) // 10
+    assert (board.label, board.unit) == ("temperature, board", "°C")
+    assert board.lines[0].low == [41.5] * 144
+    assert board.lines[0].high == [41.5] * column + [95] + [41.5] * (143 - column)
+    assert (fan.kind, fan.states, fan.lines[0].last) == ("state", {"1": "runs", "2": "failed"}, 2.0)
+    assert (ether.label, ether.unit, [line.last for line in ether.lines]) == ("ether1", "bit/s", [1e6, 1e5])
+    assert (errors.label, errors.unit, errors.lines[0].high[-3:]) == ("ether1, errors", "packets/s", [1, 0, 0])
+    assert view.silent == ["voltage"]
+    assert view.pending == [(END_US - 10 * MINUTE_US, END_US)]
+    assert [span.state for span in view.states] == ["up"]
+
+
+async def test_each_span_has_as_many_columns(database):
+    await record(database, 120)
+    views = site(database).device("radio/ü", SPANS_H)
+    assert [view.to_us - view.from_us for view in views] == [HOUR_US, 6 * HOUR_US, 24 * HOUR_US]
+    assert {len(view.charts[0].lines[0].low) for view in views} == {144}
+    read = [sum(value is not None for value in view.charts[0].lines[0].low) for view in views]
+    assert read == [60, 48, 12]
+
+
+async def test_without_the_token_ids_are_shown_and_a_line_says_why(database):
+    def missing():
+        raise SettingsError("no token: set TOWEROPS_AGENT_TOKEN or TOWEROPS_AGENT_TOKEN_FILE")
+
+    await record(database, 60)
+    blind = site(database, token=missing)
+    shown = blind.overview()
+    assert [(device.id, device.name, device.address) for device in shown.devices] == [
+        *(("router-1", "router-1", ""), ("radio/ü", "radio/ü", "")),
+    ]
+    assert "shown by their ids: no token" in shown.notes[0]
+    assert [chart.label for chart in blind.device("router-1")[0].charts] == ["board", "fan", "ether", "ether, errors"]
+
+
+async def test_a_token_that_comes_later_is_used(database):
+    await record(database, 60)
+    tokens = [SettingsError("no token"), TOKEN]
+
+    def token():
+        now = tokens.pop(0)
+        if isinstance(now, Exception):
+            raise now
+        return now
+
+    late = site(database, token=token)
+    assert [late.overview().devices[0].name for _ in range(3)] == ["router-1", "Router <North>", "Router <North>"]
+
+
+async def test_no_answer_has_a_secret(database):
+    await record(database, 60, snapshot=left())
+    shown = site(database)
+    octets = msgspec.json.encode([shown.overview(), *shown.device("router-1", SPANS_H), *shown.device("radio/ü")])
+    assert [secret for secret in SECRETS if secret.encode() in octets] == []
+    assert b"Router <North>" in octets
+
+
+async def test_of_a_stopped_agent_the_last_hours_are_shown_not_the_last_of_the_clock(database):
+    await record(database, 60, snapshot=left(stopped_us=END_US))
+    shown = site(database, now_us=END_US + 72 * HOUR_US).overview()
+    assert (shown.runs, shown.tiles["agent"].figure) == (False, "Stopped")
+    assert [device.state for device in shown.devices] == ["up", "up"]
+    (view,) = site(database, now_us=END_US + 72 * HOUR_US).device("router-1", (1,))
+    assert len(view.charts) == 4
+
+
+async def test_a_device_that_is_nowhere_has_no_view(database):
+    await record(database, 5)
+    assert site(database).device("nobody") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "there is no database"), (b"x" * 9000, "can't be read"), (b"", "has version 0")]
+)
+def test_a_file_of_another_kind_says_so_in_one_line(database, content, why):
+    if content is not None:
+        database.write_bytes(content)
+    with pytest.raises(NotReadable, match=why) as refused:
+        site(database).overview()
+    assert "\n" not in str(refused.value)
