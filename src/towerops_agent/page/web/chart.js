@@ -2,11 +2,11 @@
 // Read by pointer, keys and ear.
 
 import { BOTTOM, LEFT, RIGHT, TOP, bands, hatch, html, label, niceTicks, runs, scale, svg, timeTicks } from "./draw.js";
-import { clock, quantity, rate, shortRate } from "./format.js";
+import { clock, quantity, shortRate } from "./format.js";
 
 /** @typedef {import("./draw.js").Point} Point */
-/** @typedef {{id: string, kind: string, label: string, unit: string, states: Record<string, string>, points: Point[]}} Item */
-/** @typedef {{from_us: number, to_us: number, gap_us: number, restarted_us: number, ending: string}} Span  `ending`: why there is nothing after the last point: "gapband", "waitband" or "". */
+/** @typedef {{id: string, kind: string, label: string, unit: string, states: Record<string, string>, points: Point[], last?: (number | null)[]}} Item  `last`: the newest values, if the points stand for several. */
+/** @typedef {{from_us: number, to_us: number, gap_us: number, restarted_us: number, restarts?: number[], ending: string}} Span  `ending`: why there is nothing after the last point: "gapband", "waitband" or "". */
 
 // A figure that draws itself again with each set of points.
 export class Chart {
@@ -59,8 +59,9 @@ export class Chart {
       if (x > LEFT + 10 && x < width - RIGHT - 14) parts.push(label(clock(time, span.to_us - span.from_us < 6 * 60e6), x, height - 5, "middle"));
     }
     parts.push(...(item.kind === "state" ? this.words(floor) : this.lines(floor, width)));
-    if (span.restarted_us > span.from_us) {
-      const x = this.x(span.restarted_us);
+    for (const time of span.restarts ?? [span.restarted_us]) {
+      if (time <= span.from_us) continue;
+      const x = this.x(time);
       parts.push(svg("line", { class: "restart", x1: x, x2: x, y1: TOP, y2: floor }), label("restart", x - 4, TOP + 10, "end", "tick"));
     }
     this.marks = svg("g");
@@ -93,18 +94,23 @@ export class Chart {
     const { points, item, span } = this;
     if (!span) return [];
     const two = item.kind === "interface";
-    const { low, high, ticks } = scale(points.flatMap((point) => point[1]).filter((value) => value !== null), item.unit);
+    const { low, high, ticks } = scale(points.flatMap((point) => [...point[1], ...(point[3] ?? [])]).filter((value) => value !== null), item.unit);
     this.y = (value) => floor - ((value - low) / (high - low)) * (floor - TOP);
     const parts = [];
     for (const tick of ticks) {
       const y = this.y(tick);
       parts.push(svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }));
-      parts.push(label(two ? shortRate(tick) : quantity(tick, ""), LEFT - 6, y + 4, "end"));
+      parts.push(label(item.unit === "bit/s" ? shortRate(tick) : quantity(tick, ""), LEFT - 6, y + 4, "end"));
     }
     parts.push(...this.background(floor));
     for (const column of two ? [1, 0] : [0]) {
-      for (const run of runs(points, column, span.gap_us)) {
-        const line = run.map(([time, value], i) => `${i ? "L" : "M"}${this.x(time).toFixed(1)} ${this.y(value).toFixed(1)}`).join("");
+      const tops = runs(greatest(points), column, span.gap_us);
+      for (const [i, run] of runs(points, column, span.gap_us).entries()) {
+        if (tops[i].some(([, value], at) => value !== run[at][1])) {
+          parts.push(svg("path", { class: column ? "spreadband second" : "spreadband", d: this.outline(run, tops[i]) }));
+          continue;
+        }
+        const line = run.map(([time, value], at) => `${at ? "L" : "M"}${this.x(time).toFixed(1)} ${this.y(value).toFixed(1)}`).join("");
         if (column === 0 && run.length > 1 && low === 0) {
           parts.push(svg("path", { class: "area", d: `${line}L${this.x(run[run.length - 1][0]).toFixed(1)} ${floor}L${this.x(run[0][0]).toFixed(1)} ${floor}Z` }));
         }
@@ -112,6 +118,16 @@ export class Chart {
       }
     }
     return parts;
+  }
+
+  /**
+   * The line around what is between the least and the greatest values.
+   * @param {[number, number][]} least
+   * @param {[number, number][]} most
+   */
+  outline(least, most) {
+    const around = least.length > 1 ? [...most, ...[...least].reverse()] : [...most, ...least, [least[0][0] + 1, least[0][1]]];
+    return `${around.map(([time, value], i) => `${i ? "L" : "M"}${this.x(time).toFixed(1)} ${this.y(value).toFixed(1)}`).join("")}Z`;
   }
 
   /**
@@ -154,15 +170,16 @@ export class Chart {
   summary() {
     const { item, points, span } = this;
     const spread = (/** @type {number} */ column) => {
-      const values = points.map((point) => point[1][column]).filter((value) => value !== null);
+      const values = [...points, ...greatest(points)].map((point) => point[1][column]).filter((value) => value !== null);
       if (!values.length) return "no values";
-      if (item.kind === "state") return `now ${this.word(values[values.length - 1])}`;
-      return `now ${quantity(values[values.length - 1], item.unit)}, from ${quantity(Math.min(...values), item.unit)} to ${quantity(Math.max(...values), item.unit)}`;
+      const now = item.last?.[column] ?? values[values.length - 1];
+      if (item.kind === "state") return `now ${this.word(now)}`;
+      return `now ${quantity(now, item.unit)}, from ${quantity(Math.min(...values), item.unit)} to ${quantity(Math.max(...values), item.unit)}`;
     };
     const minutes = span ? Math.round((span.to_us - span.from_us) / 60e6) : 0;
     const ending = { gapband: " No answer since the last of them.", waitband: " Nothing has been delivered since the last of them." }[span?.ending ?? ""] ?? "";
     const words = item.kind === "interface" ? `in ${spread(0)}; out ${spread(1)}` : spread(0);
-    return `${item.label}, last ${minutes} minutes: ${words}.${ending} Arrow keys read single values.`;
+    return `${item.label}, last ${minutes > 120 ? `${Math.round(minutes / 60)} hours` : `${minutes} minutes`}: ${words}.${ending} Arrow keys read single values.`;
   }
 
   /** @param {KeyboardEvent} event */
@@ -202,17 +219,30 @@ export class Chart {
       this.readout.replaceChildren("–");
       return;
     }
-    const [time, values] = point;
-    const when = at === null ? [] : [`${clock(time)}  `];
-    if (this.item.kind === "interface") this.readout.replaceChildren(...when, html("b", { className: "in", textContent: `in ${rate(values[0])}` }), ", ", html("b", { className: "out", textContent: `out ${rate(values[1])}` }));
-    else this.readout.replaceChildren(...when, html("b", { textContent: this.word(values[0]) }));
+    const [time, least, , most] = point;
+    const values = at === null && this.item.last ? this.item.last : least;
+    const tops = at === null || !most ? values : most;
+    const when = at === null ? [] : [`${clock(time, !most)}  `];
+    const read = (/** @type {number} */ column) => (tops[column] === values[column] ? this.word(values[column]) : `${this.word(values[column])} to ${this.word(tops[column])}`);
+    if (this.item.kind === "interface") this.readout.replaceChildren(...when, html("b", { className: "in", textContent: `in ${read(0)}` }), ", ", html("b", { className: "out", textContent: `out ${read(1)}` }));
+    else this.readout.replaceChildren(...when, html("b", { textContent: read(0) }));
     if (at === null) return;
     const x = this.x(time);
     this.marks.append(svg("line", { class: "cross", x1: x, x2: x, y1: TOP, y2: this.svg.clientHeight - BOTTOM }));
-    values.forEach((value, column) => {
+    [...values, ...(most ?? [])].forEach((value, i) => {
+      const column = i % values.length;
       if (value !== null) this.marks.append(svg("circle", { class: column ? "dot second" : "dot", cx: x, cy: this.y(value), r: 3.5 }));
     });
   }
+}
+
+/**
+ * The points with their greatest values.
+ * @param {Point[]} points
+ * @returns {Point[]}
+ */
+function greatest(points) {
+  return points.map(([time, values, late, most]) => [time, most ?? values, late]);
 }
 
 /**

@@ -5,7 +5,7 @@ const NS = "http://www.w3.org/2000/svg";
 /** Room around a chart's lines. */
 export const LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 20;
 
-/** @typedef {[number, (number | null)[], boolean]} Point  Its time, its values, and whether it arrived late. */
+/** @typedef {[number, (number | null)[], boolean, (number | null)[]?]} Point  Its time, its values, whether it arrived late; if it stands for several, their greatest values, and the first are the least. */
 
 /**
  * @param {string} name
@@ -95,7 +95,7 @@ export function niceTicks(low, high) {
  * @returns {number[]}
  */
 export function timeTicks(from, to) {
-  const step = [60e6, 120e6, 300e6, 600e6].find((each) => (to - from) / each <= 4) ?? 600e6;
+  const step = [60e6, 120e6, 300e6, 600e6, 900e6, 1800e6, 3600e6, 2 * 3600e6, 4 * 3600e6, 6 * 3600e6].find((each) => (to - from) / each <= 4) ?? 6 * 3600e6;
   const ticks = [];
   for (let time = Math.ceil(from / step) * step; time < to; time += step) ticks.push(time);
   return ticks;

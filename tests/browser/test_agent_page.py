@@ -1,0 +1,143 @@
+"""The agent's page, as a person sees it: served, and as a file, of a database that the agent's own buffer has written."""
+
+import re
+import threading
+from contextlib import asynccontextmanager
+
+import pytest
+
+from browser.chromium import browser_page
+from support.recorded import END_US, MINUTE_US, TOKEN, is_down, left, record
+from towerops_agent.cli.page import write
+from towerops_agent.page.server import Pages, PageServer
+from towerops_agent.page.site import Site
+
+DOWN = left(troubled=[is_down(since_us=END_US - 9 * MINUTE_US)])
+
+
+@asynccontextmanager
+async def opened(folder, **context):
+    """The page in a browser, of a day in which the radio has died in the end."""
+    database = folder / "agent.db"
+    await record(database, silent=10, snapshot=DOWN)
+    server = PageServer(("127.0.0.1", 0), Pages(Site(database, lambda: TOKEN, lambda: END_US)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/"
+    try:
+        async with browser_page(url, **context) as page:
+            await page.goto(url)
+            yield page
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def chart(page, item: str):
+    return page.locator(f'.chart[data-item="{item}"]')
+
+
+async def choose_router(page) -> None:
+    """Choose it once the charts of the radio, the first, have been drawn: before, they may move it away from the pointer."""
+    from playwright.async_api import expect
+
+    await expect(chart(page, "signal")).to_be_visible()
+    await page.locator('[data-device="router-1"]').click()
+
+
+async def test_the_day_of_a_site_is_shown_with_its_spike(tmp_path):
+    from playwright.async_api import expect
+
+    async with opened(tmp_path) as page:
+        await expect(page.locator("#title")).to_have_text("poller-1: the last 24 hours")
+        await expect(page.locator("#tile-devices")).to_have_text("1 of 2 up")
+        await expect(page.locator("#tile-agent")).to_have_text("Running")
+        first = page.locator(".device").first
+        await expect(first.locator(".name")).to_have_text("Radio")
+        await expect(first.locator(".why")).to_have_text(re.compile("met with silence, since"))
+        await choose_router(page)
+        await expect(page.locator("#detail-title")).to_have_text("Router <North>")
+        board = chart(page, "board")
+        await expect(board.locator("figcaption b")).to_have_text("41.5 °C")
+        await expect(board.locator(".spreadband")).to_have_count(1)
+        spoken = re.compile("last 24 hours: now 41.5 °C, from 41.5 °C to 95 °C")
+        await expect(board.locator("svg")).to_have_attribute("aria-label", spoken)
+        await expect(chart(page, "ether").locator("b.in")).to_have_text("in 1.00 Mbit/s")
+        await expect(chart(page, "ether errors")).to_have_count(1)
+        await expect(chart(page, "fan").locator(".word").first).to_have_text("runs")
+        await expect(page.locator("#silent")).to_have_text("In 24 hours nothing was read of: voltage.")
+        await expect(page.locator("#legend-wait")).to_be_visible()
+
+
+async def test_an_hour_shows_each_poll(tmp_path):
+    from playwright.async_api import expect
+
+    async with opened(tmp_path) as page:
+        await choose_router(page)
+        await expect(chart(page, "board")).to_have_attribute("data-points", "144")
+        await page.get_by_role("button", name="1 hour").click()
+        await expect(chart(page, "board")).to_have_attribute("data-points", "60")
+        await expect(page.get_by_role("button", name="1 hour")).to_have_attribute("aria-pressed", "true")
+        await expect(chart(page, "board").locator("path.line")).to_have_count(1)
+
+
+async def test_a_device_is_found_and_read_from_the_keyboard(tmp_path):
+    from playwright.async_api import expect
+
+    async with opened(tmp_path) as page:
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_text("Skip to the device's charts")).to_be_focused()
+        await page.get_by_label("Find a device").focus()
+        await page.keyboard.type("10.0.0.1")
+        await expect(page.locator(".device")).to_have_count(1)
+        await expect(page.locator("#filter-note")).to_have_text("1 device found")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#detail-title")).to_have_text("Router <North>")
+        await chart(page, "board").locator("svg").focus()
+        await page.keyboard.press("Home")
+        await expect(page.locator("#live")).to_contain_text("41.5 °C")
+
+
+async def test_the_file_shows_the_same_and_asks_nobody(tmp_path):
+    from playwright.async_api import expect
+
+    await record(tmp_path / "agent.db", silent=10, snapshot=DOWN)
+    output = tmp_path / "site.html"
+    write(output, Site(tmp_path / "agent.db", lambda: TOKEN, lambda: END_US))
+    async with browser_page("file://") as page:
+        await page.goto(output.as_uri())
+        await expect(page.locator("#tile-devices")).to_have_text("1 of 2 up")
+        await choose_router(page)
+        await expect(chart(page, "board")).to_have_attribute("data-points", "144")
+        await page.get_by_role("button", name="6 hours").click()
+        await expect(chart(page, "board").locator("svg")).to_have_attribute("aria-label", re.compile("last 6 hours"))
+        await expect(page.locator("footer")).to_contain_text("This file asks nobody for anything.")
+
+
+async def test_a_page_whose_server_has_gone_says_so_and_keeps_what_it_shows(tmp_path):
+    from playwright.async_api import expect
+
+    async with opened(tmp_path) as page:
+        await expect(page.locator("#tile-devices")).to_have_text("1 of 2 up")
+        await page.route("**/*.json*", lambda route: route.abort("connectionrefused"))
+        await expect(page.locator("#notice")).to_have_text(re.compile("does not answer"))
+        await expect(page.locator("#tile-devices")).to_have_text("1 of 2 up")
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 1280)])
+async def test_it_is_accessible_in_either_theme_and_fits_a_phone_and_a_desk(tmp_path, theme, width):
+    try:
+        from axe_playwright_python.async_playwright import Axe
+    except ImportError:
+        pytest.skip("axe-playwright-python is needed: install the extra dev")
+    from playwright.async_api import expect
+
+    async with opened(tmp_path, viewport={"width": width, "height": 800}, color_scheme=theme) as page:
+        await choose_router(page)
+        await expect(chart(page, "board")).to_have_attribute("data-points", "144")
+        results = await Axe().run(page)
+        assert results.violations_count == 0, results.generate_report()
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width
