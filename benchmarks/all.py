@@ -25,6 +25,7 @@ BENCHMARKS = (
     "catch_up",
     "group",
     "destinations",
+    "page",
 )
 HAVE_LONG = ("engine", "start", "fleet", "saturation", "dead", "outage", "group")
 """Those that know --full."""

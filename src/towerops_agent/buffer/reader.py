@@ -127,7 +127,7 @@ class DatabaseReader:
         return sorted((first, stop) for first, stop in ranges if first < stop)
 
     def equipment(self, *, readings_only: bool = False) -> dict[str, list[int]]:
-        """The equipment of which there are layouts: its id -> the layouts' ids. `readings_only`: without those of its state and its pings."""
+        """The equipment of which there are layouts: its id -> the layouts' ids; all of them, or those of readings."""
         found: dict[str, list[int]] = {}
         with self._mapped():
             for layout, body, checksum in self.connection.execute("SELECT id, body, checksum FROM layouts ORDER BY id"):

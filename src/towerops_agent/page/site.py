@@ -20,7 +20,7 @@ from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.names import Names, names_of
 from towerops_agent.config.kept import CONFIG_KEY, open_kept, unseal
 from towerops_agent.errors import AgentError
-from towerops_agent.model import Secret
+from towerops_agent.model import LayoutKind, Secret
 from towerops_agent.page.views.charts import Chart, charts_of, unread
 from towerops_agent.page.views.columns import HOUR_US, Window
 from towerops_agent.page.views.overview import Known, Overview, happenings, line_of
@@ -121,7 +121,7 @@ class Site:
         about = [event for event in events if event.kind is EventKind.AGENT or event.subject == device_id]
         newest = {
             device_id: (
-                max((stored.poll.started_at_us for stored in polls if not stored.layout.is_state), default=0),
+                max((stored.poll.started_at_us for stored in polls if stored.layout.kind is LayoutKind.READINGS), default=0),
                 known.holds_us,
             )
         }
@@ -199,7 +199,7 @@ def _view(
     undelivered: Sequence[tuple[int, int]],
 ) -> DeviceView:
     window = Window(as_of_us - hours * HOUR_US, as_of_us)
-    polls_us = sorted(stored.poll.started_at_us for stored in polls if not stored.layout.is_state)
+    polls_us = sorted(stored.poll.started_at_us for stored in polls if stored.layout.kind is LayoutKind.READINGS)
     gap_us = longest_us(usual_us(polls_us) or _MINUTE_US)
     return DeviceView(
         device_id,

@@ -1,8 +1,7 @@
 """The state of each device, and of the agent, as far as the database shows them: events, the last snapshot, and polls.
 
-A change of state is an event; a device that answers from its first poll on makes no event. So after a start of the agent a device
-is up
-as long as there are polls of it and no event says otherwise.
+A change of state is an event; a device that answers from its first poll on makes no event. So after a start of the agent a
+device is up as long as there are polls of it and no event says otherwise.
 An agent that was killed leaves no word of it: it is taken for silent if it has written nothing for longer than it ever does not.
 Pure. Times in microseconds since 1970 (`_us`).
 """
