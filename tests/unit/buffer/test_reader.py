@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from towerops_agent.buffer import schema
 from towerops_agent.buffer.format.batch import Pending, RefusedMetric
 from towerops_agent.buffer.reader import DatabaseReader, NotReadable
 from towerops_agent.model import Layout, Poll
@@ -97,7 +98,7 @@ def test_no_database_is_an_error_that_names_the_place(bench):
 async def test_another_version_is_an_error_that_names_both(bench, version):
     async with bench.buffer() as buffer:
         await buffer.ask(lambda store: store.connection.execute(f"PRAGMA user_version = {version}").fetchall())
-    with pytest.raises(NotReadable, match=f"has version {version}: expected 4"):
+    with pytest.raises(NotReadable, match=f"has version {version}: expected {schema.VERSION}"):
         DatabaseReader(bench.path).__enter__()
 
 
