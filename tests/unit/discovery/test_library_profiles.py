@@ -17,7 +17,7 @@ PROFILES = list(LIBRARY.profiles.values())
 UNITS = {
     *("volts", "amperes", "watts", "VA", "kWh", "Ah", "hertz", "MHz", "celsius", "fahrenheit", "percent", "rpm", "bytes"),
     *("seconds", "minutes", "milliseconds", "weeks", "meters", "dBm", "dB", "bps", "kbps", "Mbps", "pps", "ppb"),
-    *("kPa", "cfm", "l/s", "l/min", "lux", "meters/second", "mm", "degrees", "microseconds", "nanoseconds"),
+    *("kHz", "kPa", "cfm", "l/s", "l/min", "lux", "meters/second", "mm", "degrees", "microseconds", "nanoseconds"),
 }
 
 
