@@ -32,6 +32,7 @@ OF_ANOTHER_MEANING = {
     ("buffer/database.py", "refused"),  # a table's name
     ("buffer/salvage.py", "refused"),
     ("discovery/course/ports.py", "null"),  # how an interface's name begins
+    ("discovery/report/credentials.py", "auth"),  # a key of a site file
     ("delivery/courier.py", "delivered"),  # what came of a batch
     ("delivery/refused.py", "refused"),
     ("destinations/courier.py", "delivered"),
