@@ -84,7 +84,7 @@ class AnyMib(Recording):
             tuple(rng.choice((0, 1, 2, 3, 6, 255, 1 << 31)) for _ in range(rng.choice((1, 1, 1, 2, 3, 7)))) for _ in range(8)
         ]
         self.values = {subidentifiers(scalar): any_value(rng) for scalar in rng.sample(SCALARS, 40)}
-        for column in rng.sample(COLUMNS, 60):
+        for column in [*rng.sample(COLUMNS, 60), *rng.sample(ports.COLUMNS, 5)]:
             self.values |= {
                 subidentifiers(child(column, *index)): any_value(rng) for index in rng.sample(indexes, rng.randrange(8))
             }
