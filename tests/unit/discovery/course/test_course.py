@@ -1,0 +1,271 @@
+"""What is found of a device, and what is left out."""
+
+from support.mib import IF, IFX, FewValues, port
+from support.recordings import explore
+from towerops_agent.discovery.course.findings import Discovery, Neighbour
+from towerops_agent.discovery.course.profile import Profile, read_profile
+from towerops_agent.discovery.library import load_profiles
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.message import Version
+
+GENERAL = [profile for profile in load_profiles().profiles.values() if profile.general]
+
+
+def profile(text: str) -> Profile:
+    read = read_profile("x.yaml", text.encode())
+    assert read.problems == ()
+    assert read.profile is not None
+    return read.profile
+
+
+def made(columns: str, name: str = "x", match: str = "{sysObjectID: 1.3.6.1.4.1.99999}") -> Profile:
+    return profile(f"profile: {name}\nvendor: X\nmatch: {match}\nbase: 1.3.6.1.4.1.99999\ncolumns:\n{columns}")
+
+
+def sensors(found: Discovery) -> dict[str, tuple[float, str]]:
+    return {sensor.name: (sensor.value / sensor.divisor, sensor.unit) for sensor in found.sensors}
+
+
+def left_out(found: Discovery) -> dict[str, str]:
+    return {left.what: left.why for left in found.left_out}
+
+
+# Interfaces
+
+
+def test_ports_are_kept_and_what_is_not_worth_polling_has_its_reason():
+    device = FewValues(
+        port(1, "ether1")
+        | port(2, "wlan1", 71)
+        | port(3, "gre1", 131)
+        | port(4, "bond0", 161)
+        | port(5, "lo", 24)
+        | port(6, "ether6", admin=2)
+        | port(7, "veth12")
+        | port(8, "<pppoe-user>", 23)
+        | port(9, "Nu0", 1, descr="Null0")
+        | {f"{IF}.2.10": "serial", f"{IF}.7.10": 1}
+    )
+    found = explore(device.answer, [])
+    assert [(each.if_index, each.name) for each in found.ports] == [(1, "ether1"), (2, "wlan1"), (3, "gre1"), (4, "bond0")]
+    assert left_out(found) == {
+        "interface lo": "loopback",
+        "interface ether6": "administratively down",
+        "interface veth12": "virtual, within the device",
+        "interface <pppoe-user>": "a session that comes and goes",
+        "interface Nu0": "virtual, within the device",
+        "interface serial": "without octet counters",
+    }
+
+
+def test_a_port_without_wide_counters_is_kept_for_its_narrow_ones():
+    found = explore(FewValues(port(1, "eth0", wide=False) | port(2, "eth1")).answer, [])
+    assert [each.name for each in found.ports] == ["eth0", "eth1"]
+
+
+def test_ports_of_one_name_are_told_apart_by_ifdescr_or_else_by_index():
+    found = explore(
+        FewValues(port(1, "lan", descr="eth1") | port(2, "lan", descr="eth2") | port(3, "wan") | port(4, "WAN")).answer, []
+    )
+    assert [(each.if_index, each.name, each.label) for each in found.ports] == [
+        (1, "eth1", "eth1"),
+        (2, "eth2", "eth2"),
+        (3, "", "wan"),
+        (4, "", "WAN"),
+    ]
+
+
+def test_a_name_that_another_port_has_in_another_column_is_not_used_twice():
+    found = explore(FewValues(port(1, "lan", descr="wan") | port(2, "lan", descr="x") | port(3, "wan", descr="y")).answer, [])
+    names = [each.name for each in found.ports if each.name]
+    assert len(names) == len(set(names))
+
+
+# The standard MIBs
+
+
+def entity(
+    index: int, kind: int, scale: int, precision: int, value: int, name: str = "", status: int = 1
+) -> dict[str, int | str]:
+    base = "1.3.6.1.2.1.99.1.1.1"
+    row = {f"{base}.{part}.{index}": each for part, each in enumerate((kind, scale, precision, value, status), start=1)}
+    return row | ({f"1.3.6.1.2.1.47.1.1.1.1.7.{index}": name} if name else {})
+
+
+def test_scale_and_precision_become_the_divisor():
+    """RFC 3433: 9 is units, 8 is milli; a precision is a number of decimals, a negative one changes nothing."""
+    device = FewValues(
+        entity(1, 8, 9, 0, 41, "Board")
+        | entity(2, 4, 8, 0, 12_040, "Supply")
+        | entity(3, 4, 9, 2, 330, "Rail")
+        | entity(4, 7, 11, 0, 2, "Clock")
+        | entity(5, 6, 8, 1, 125, "Inlet power")
+        | entity(6, 10, 9, -2, 2300, "Tray")
+    )
+    assert sensors(explore(device.answer, [])) == {
+        "Board temperature": (41, "celsius"),
+        "Supply voltage": (12.04, "volts"),
+        "Rail voltage": (3.3, "volts"),
+        "Clock frequency": (2_000_000, "hertz"),
+        "Inlet power": (0.0125, "watts"),
+        "Tray fan": (2300, "rpm"),
+    }
+
+
+def test_a_sensor_that_the_device_calls_broken_is_left_out():
+    device = FewValues(
+        entity(1, 8, 9, 0, 0, "Board", status=3) | entity(2, 8, 9, 0, 0, "Inlet", status=2) | entity(3, 8, 99, 0, 0, "Odd")
+    )
+    found = explore(device.answer, [])
+    assert found.sensors == ()
+    assert set(left_out(found)) == {"Board", "Inlet", "Odd"}
+
+
+def test_a_ups_by_its_standard_mib_and_the_states_in_words():
+    ups = "1.3.6.1.2.1.33.1"
+    device = FewValues(
+        {f"{ups}.2.1.0": 2, f"{ups}.2.5.0": 545, f"{ups}.4.1.0": 3, f"{ups}.4.4.1.2.1": 230, f"{ups}.4.4.1.2.2": 231}
+    )
+    found = explore(device.answer, GENERAL)
+    assert sensors(found) == {
+        "battery status": (2, ""),
+        "battery voltage": (54.5, "volts"),
+        "output source": (3, ""),
+        "output voltage 1": (230, "volts"),
+        "output voltage 2": (231, "volts"),
+    }
+    assert next(sensor.states for sensor in found.sensors if sensor.name == "output source")[3] == "normal"
+
+
+def test_storage_is_in_octets_whatever_its_units():
+    table = "1.3.6.1.2.1.25.2.3.1"
+    device = FewValues(
+        {f"{table}.3.1": "RAM", f"{table}.4.1": 4096, f"{table}.5.1": 1000, f"{table}.6.1": 250}
+        | {f"{table}.3.2": "none", f"{table}.4.2": 0, f"{table}.5.2": 5}
+    )
+    found = explore(device.answer, [])
+    assert sensors(found) == {"RAM used": (1_024_000, "bytes"), "RAM size": (4_096_000, "bytes")}
+    assert left_out(found) == {"none": "without a size"}
+
+
+# Profiles
+
+
+def test_the_longest_sysobjectid_wins_then_the_rule_that_asks_for_more():
+    short = made("  - {oid: 1.0, name: a}\n", "short", "{sysObjectID: 1.3.6.1.4.1}")
+    long = made("  - {oid: 1.0, name: a}\n", "long")
+    described = made("  - {oid: 1.0, name: a}\n", "described", "{sysObjectID: 1.3.6.1.4.1.99999, sysDescr: AIROS}")
+    probed = made("  - {oid: 1.0, name: a}\n", "probed", "{sysObjectID: 1.3.6.1.4.1.99999, probe: 1.3.6.1.4.1.99999.7}")
+    all_of_them = [short, long, described, probed]
+    assert explore(FewValues({"1.3.6.1.2.1.1.1.0": "Linux"}).answer, all_of_them).profiles == ("long",)
+    assert explore(FewValues({"1.3.6.1.2.1.1.1.0": "airOS 8"}).answer, all_of_them).profiles == ("described",)
+    assert explore(FewValues({"1.3.6.1.4.1.99999.7.1.0": 1}).answer, all_of_them).profiles == ("probed",)
+    assert explore(FewValues({}, object_id="1.3.6.1.4.1.5").answer, all_of_them).profiles == ("short",)
+    assert explore(FewValues({}, object_id="1.3.6.1.4").answer, all_of_them).profiles == ()
+
+
+def test_a_general_profile_is_used_beside_the_devices_own_unless_that_says_no():
+    ups = {"1.3.6.1.2.1.33.1.2.1.0": 2}
+    own = made("  - {oid: 1.0, name: a}\n")
+    without = profile("profile: y\nvendor: Y\nwithout: [ups-mib]\nmatch: {sysObjectID: 1.3.6.1.4.1.99999.1}\n")
+    assert explore(FewValues(ups).answer, [own, *GENERAL]).profiles == ("x", "ups-mib")
+    assert explore(FewValues(ups, object_id="1.3.6.1.4.1.99999.1").answer, [own, without, *GENERAL]).profiles == ("y",)
+
+
+def test_a_row_is_named_by_its_label_or_its_index():
+    base = "1.3.6.1.4.1.99999"
+    device = FewValues(
+        port(7, "sfp1")
+        | {f"{base}.4.3.1": 1204, f"{base}.4.3.2": 1, f"{base}.4.2.1": "A \0", f"{base}.4.2.2": ""}
+        | {f"{base}.5.2.7": 2, f"{base}.5.2.9": 1}
+        | {f"{base}.6.1.24.232.41.30.48.222": 8, f"{base}.6.1.24.232.41.30.48.223.1": 9, f"{base}.6.1.6.24.232.41.30.48.224": 9}
+        | {f"{base}.7.1.3.97.98.99": 5, f"{base}.8.1.1.4": 6, f"{base}.8.2.1": "outer"}
+    )
+    columns = (
+        "  - {oid: 4.3, name: supply, label: 4.2, divisor: 100, unit: volts}\n"
+        "  - {oid: 5.2, name: poe, index: port, states: {1: 'off', 2: 24 V}}\n"
+        "  - {oid: 6.1, name: rate, index: mac}\n"
+        "  - {oid: 7.1, name: word, index: text}\n"
+        "  - {oid: 8.1, name: inner, label: 8.2}\n"
+    )
+    assert sensors(explore(device.answer, [made(columns)])) == {
+        "supply A": (12.04, "volts"),
+        "supply 2": (0.01, "volts"),
+        "poe sfp1": (2, ""),
+        "poe 9": (1, ""),
+        "rate 18:e8:29:1e:30:de": (8, ""),
+        "rate 18:e8:29:1e:30:df 1": (9, ""),
+        "rate 18:e8:29:1e:30:e0": (9, ""),
+        "word abc": (5, ""),
+        "inner outer": (6, ""),
+    }
+
+
+def test_rows_of_several_kinds_are_told_apart_by_a_column():
+    base = "1.3.6.1.4.1.99999"
+    device = FewValues({f"{base}.1.3.1": 415, f"{base}.1.4.1": 1, f"{base}.1.3.2": 240, f"{base}.1.4.2": 3, f"{base}.1.3.3": 9})
+    columns = (
+        "  - {oid: 1.3, name: temperature, unit: celsius, divisor: 10, where: {1.4: 1}}\n"
+        "  - {oid: 1.3, name: voltage, unit: volts, divisor: 10, where: {1.4: [2, 3]}}\n"
+    )
+    assert sensors(explore(device.answer, [made(columns)])) == {"temperature 1": (41.5, "celsius"), "voltage 2": (24, "volts")}
+
+
+def test_what_means_nothing_or_is_not_a_number_is_left_out():
+    base = "1.3.6.1.4.1.99999"
+    device = FewValues({f"{base}.1.0": -32768, f"{base}.2.0": "12.4 V", f"{base}.3.0": "never", f"{base}.4.0": (ber.GAUGE32, 0)})
+    columns = "".join(f"  - {{oid: {i}.0, name: s{i}, skip: [-32768]}}\n" for i in range(1, 6))
+    found = explore(device.answer, [made(columns)])
+    assert {name: value for name, (value, _) in sensors(found).items()} == {"s2": 12.4, "s4": 0}
+    assert left_out(found) == {"s1": "-32768 means that there is nothing", "s3": "not a number"}
+
+
+def test_sensors_of_one_name_get_the_ends_of_their_oids_and_one_oid_is_one_sensor():
+    base = "1.3.6.1.4.1.99999"
+    device = FewValues({f"{base}.1.3.1": 1, f"{base}.1.3.2": 2, f"{base}.1.2.1": "A", f"{base}.1.2.2": "A", f"{base}.5.0": 7})
+    columns = "  - {oid: 1.3, name: s, label: 1.2}\n  - {oid: 5.0, name: t}\n  - {oid: 5.0, name: u}\n"
+    assert set(sensors(explore(device.answer, [made(columns)]))) == {"s A 1", "s A 2", "t"}
+
+
+def test_the_model_is_a_value_or_a_part_of_sysdescr():
+    base = "1.3.6.1.4.1.99999"
+    head = f"profile: x\nvendor: X\nbase: {base}\nmodel: [9.1.0, 9.2.0]\nmodel_in_sysDescr: 'Radio (\\S+)'\n"
+    one = profile(f"{head}match: {{sysObjectID: {base}}}\n")
+    assert explore(FewValues({f"{base}.9.2.0": "R2"}).answer, [one]).model == "R2"
+    assert explore(FewValues({"1.3.6.1.2.1.1.1.0": "Radio R3 7.1"}).answer, [one]).model == "R3"
+    assert explore(FewValues({}).answer, [one]).model == ""
+
+
+# Neighbours
+
+
+def test_neighbours_by_lldp_cdp_and_mndp():
+    lldp, cdp, mndp = "1.0.8802.1.1.2.1", "1.3.6.1.4.1.9.9.23.1.2.1.1", "1.3.6.1.4.1.14988.1.1.11.1.1"
+    device = FewValues(
+        port(3, "ether3")
+        | {f"{lldp}.3.7.1.4.9": "ether1", f"{lldp}.4.1.1.5.0.9.1": b"\0\x11\x22\x33\x44\x55", f"{lldp}.4.1.1.7.0.9.1": "sfp1"}
+        | {f"{lldp}.4.1.1.9.0.9.1": "core", f"{lldp}.4.1.1.10.0.9.1": "RouterOS"}
+        | {f"{lldp}.4.1.1.5.0.8.2": b"\0\x11\x22\x33\x44\x66"}
+        | {f"{cdp}.6.3.1": "switch", f"{cdp}.7.3.1": "Gi0/1", f"{cdp}.8.3.1": "cisco"}
+        | {f"{mndp}.3.1": b"\0\x11\x22\x33\x44\x77", f"{mndp}.5.1": "MikroTik", f"{mndp}.6.1": "", f"{mndp}.8.1": 3}
+    )
+    assert set(explore(device.answer, []).neighbours) == {
+        Neighbour("ether1", "core", "sfp1", "RouterOS", "LLDP"),
+        Neighbour("port 8", "00:11:22:33:44:66", "", "", "LLDP"),
+        Neighbour("ether3", "switch", "Gi0/1", "cisco", "CDP"),
+        Neighbour("ether3", "00:11:22:33:44:77", "", "MikroTik", "MNDP"),
+    }
+
+
+def test_over_snmpv1_the_same_is_found():
+    base = "1.3.6.1.4.1.99999"
+    device = FewValues(
+        port(1, "eth0", wide=False) | {f"{base}.1.0": 5, f"{base}.2.1.1": 6, f"{base}.2.1.2": 7, f"{IFX}.18.1": "uplink"}
+    )
+    one = made("  - {oid: 1.0, name: a}\n  - {oid: 2.1, name: b}\n  - {oid: 3.0, name: c}\n  - {oid: 9.1, name: d}\n")
+    first = explore(lambda request: device.answer(request, Version.V1), [one], Version.V1)
+    second = explore(device.answer, [one])
+    assert (first.sensors, first.ports, first.profiles) == (second.sensors, second.ports, second.profiles)
+    assert [sensor.oid for sensor in first.sensors] == [parse_oid(f"{base}.{end}") for end in ("1.0", "2.1.1", "2.1.2")]
+    assert first.ports[0].alias == "uplink"
