@@ -141,3 +141,50 @@ async def test_a_set_of_the_site_file_is_named_and_not_copied(tmp_path):
     assert (await discover(tmp_path, "check", "--site", "site", command="config", community=None))[0] == 0
     assert unknown[0] == 2
     assert "--credentials is 'radio': expected a set of site (radios" in unknown[2]
+
+
+PROFILE = """\
+profile: mine
+vendor: Mine
+match: {sysObjectID: 1.3.6.1.4.1.14988}
+base: 1.3.6.1.2.1
+columns:
+  - {oid: 1.3.0, name: up, unit: seconds, divisor: 100}
+  - {oid: 2.2.1.8, name: link, index: port, states: {1: up, 2: down}}
+  - {oid: 99.77.0, name: nothing}
+"""
+
+
+async def test_a_profile_is_checked_and_tried_at_a_device(tmp_path):
+    """Each of its sensors is shown with its value, and what lacks one; a mistake has its place."""
+    (tmp_path / "mine.yaml").write_text(PROFILE)
+    (tmp_path / "bad.yaml").write_text(PROFILE.replace("name: nothing", "nam: nothing"))
+    ours = await discover(tmp_path, "check", command="profile")
+    bad = await discover(tmp_path, "check", "mine.yaml", "bad.yaml", command="profile")
+    assert ours[0] == 0, ours[1]
+    assert bad[0] == 1
+    assert bad[1] == "bad.yaml:8:20: nam is not a key of a column: expected name\n1 profile, 2 columns; 1 mistake\n"
+    async with FleetServer(make_fleet([PROFILES["mikrotik"]], 1, COMMUNITY, time.time())).serve() as port:
+        words = ("try", "mine.yaml", str(FIRST_ADDRESS), "--port", str(port))
+        status, out, err = await discover(tmp_path, *words, command="profile")
+        (tmp_path / "mine.yaml").write_text(PROFILE.replace("14988", "14989"))
+        elsewhere = await discover(tmp_path, *words, command="profile")
+    assert (status, err) == (0, ""), err
+    lines = out.splitlines()
+    assert "discover uses mine here" in lines
+    assert any(line.startswith("up ") and "seconds" in line for line in lines), out
+    assert any(line.startswith("link ether1") and "1 (up)" in line for line in lines), out
+    assert any(line.startswith("  nothing") for line in lines), out
+    assert "discover does not use mine here, but mikrotik" in elsewhere[1]
+    assert any(line.startswith("up ") and "seconds" in line for line in elsewhere[1].splitlines())
+
+
+async def test_an_operators_profile_replaces_ours_of_its_name(tmp_path):
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "mikrotik.yaml").write_text(PROFILE.replace("profile: mine", "profile: mikrotik"))
+    async with FleetServer(make_fleet([PROFILES["mikrotik"]], 1, COMMUNITY, time.time())).serve() as port:
+        words = (str(FIRST_ADDRESS), "--port", str(port), "--json", "--profiles", "profiles")
+        status, out, err = await discover(tmp_path, *words)
+    assert status == 0, err
+    sensors = json.loads(out)["equipment"][0]["sensors"]
+    assert "up" in {sensor["metadata"]["descr"] for sensor in sensors}

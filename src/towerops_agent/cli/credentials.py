@@ -44,6 +44,21 @@ CREDENTIAL_OPTIONS: Sequence[Callable[[Any], Any]] = (
 )
 
 
+_OF_A_DEVICE: Sequence[Callable[[Any], Any]] = (
+    click.option("--port", type=click.IntRange(1, 65535), default=161, show_default=True, help="The devices' UDP port."),
+    click.option(
+        *("-v", "--version"), type=click.Choice([str(version) for version in SnmpVersion]), help="Default: 2c, or 3 with --user."
+    ),
+)
+
+
+def with_credentials(command: Command) -> Command:
+    """`command` with options for the port and for all credentials."""
+    for option in reversed((*_OF_A_DEVICE, *CREDENTIAL_OPTIONS)):
+        command = option(command)
+    return command
+
+
 def credential_options(options: dict[str, Any]) -> "CredentialOptions":
     """The given options, taken out of `options`; a secret that others can read gets a warning."""
     from towerops_agent.snmptool.credentials import CredentialOptions

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from towerops_agent.cli.config import site_option
-from towerops_agent.cli.credentials import CREDENTIAL_OPTIONS, credential_options, source_of
+from towerops_agent.cli.credentials import credential_options, source_of, with_credentials
 from towerops_agent.cli.options import EXIT_FAILURE, FILE, complain, fail, indented
 from towerops_agent.errors import AgentError, SettingsError
-from towerops_agent.model import SnmpVersion
 
 if TYPE_CHECKING:
     from towerops_agent.discovery.report.entry import Discovered
@@ -32,19 +31,9 @@ _BAR_WIDTH: Final = 30
 _LOOK_AT: Final = "check the range, the credentials, and that SNMP is on and allows this machine"
 
 
-def _with_credentials(command: Any) -> Any:  # noqa: ANN401 - a decorator of click's
-    for option in reversed(CREDENTIAL_OPTIONS):
-        command = option(command)
-    return command
-
-
 @click.command()
 @click.argument("ranges", nargs=-1, required=True, metavar="RANGE...")
-@click.option("--port", type=click.IntRange(1, 65535), default=161, show_default=True, help="The devices' UDP port.")
-@click.option(
-    "-v", "--version", type=click.Choice([str(version) for version in SnmpVersion]), help="Default: 2c (3 with --user)."
-)
-@_with_credentials
+@with_credentials
 @click.option(
     "--credentials", "names", multiple=True, metavar="NAME", help="A set of credentials of the site file; several may be."
 )

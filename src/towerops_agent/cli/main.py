@@ -18,6 +18,7 @@ from towerops_agent.cli.doctor import doctor
 from towerops_agent.cli.health import health
 from towerops_agent.cli.history import history
 from towerops_agent.cli.page import page
+from towerops_agent.cli.profile import profile
 from towerops_agent.cli.refused import refused
 from towerops_agent.cli.run import run
 from towerops_agent.cli.snmp import snmp
@@ -108,7 +109,7 @@ def cli() -> None:
     logs.configure("warning", "logfmt", sys.stderr)  # `run` sets it up again from its settings
 
 
-for command in (run, doctor, status, devices, health, history, page, refused, snmp, discover, config):
+for command in (run, doctor, status, devices, health, history, page, refused, snmp, discover, profile, config):
     cli.add_command(command)
 
 

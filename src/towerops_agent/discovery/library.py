@@ -4,6 +4,7 @@ A directory of *.yaml -> Profiles, with what is wrong with them. An operator's p
 I/O: reads files.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,37 +18,54 @@ MOST_OCTETS: Final = 1 << 20
 
 @dataclass(slots=True)
 class Library:
-    """`profiles`: by name. `problems`: each with its file; a profile that can't be used is left out."""
+    """`profiles`: by name; of two that fit a device equally the first is used.
+
+    `problems`: each with its file; a profile that can't be used is left out.
+    """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
-def load_profiles(*directories: Path) -> Library:
-    """Our profiles and those in `directories`, of which later ones replace earlier ones of the same name."""
+def load_profiles(*paths: Path) -> Library:
+    """Our profiles, and those in these files and directories."""
+    return read_profiles((OURS, *paths))
+
+
+def read_profiles(paths: Iterable[Path]) -> Library:
+    """The profiles of these files and directories. Those of later ones come first, and replace earlier ones of the same name."""
     library = Library()
-    for directory in (OURS, *directories):
-        try:
-            paths = sorted(path for path in directory.iterdir() if path.suffix == ".yaml" and not path.name.startswith("."))
-        except OSError as error:
-            library.problems.append(Problem(Location(str(directory)), f"can't be read: {error.strerror}"))
-            continue
-        for path in paths:
-            _add(library, path)
+    for path in paths:
+        found: dict[str, Profile] = {}
+        for file in _files(path, library.problems):
+            profile = _read(file, library.problems)
+            if profile is not None:
+                found[profile.name] = profile
+        library.profiles = found | {name: each for name, each in library.profiles.items() if name not in found}
     return library
 
 
-def _add(library: Library, path: Path) -> None:
+def _files(path: Path, problems: list[Problem]) -> list[Path]:
+    """The file, or those of the directory."""
+    if path.is_file():
+        return [path]
+    try:
+        return sorted(each for each in path.iterdir() if each.suffix == ".yaml" and not each.name.startswith("."))
+    except OSError as error:
+        problems.append(Problem(Location(str(path)), f"can't be read: {error.strerror}"))
+        return []
+
+
+def _read(path: Path, problems: list[Problem]) -> Profile | None:
     try:
         with path.open("rb") as file:
             octets = file.read(MOST_OCTETS + 1)
     except OSError as error:
-        library.problems.append(Problem(Location(str(path)), f"can't be read: {error.strerror}"))
-        return
+        problems.append(Problem(Location(str(path)), f"can't be read: {error.strerror}"))
+        return None
     if len(octets) > MOST_OCTETS:
-        library.problems.append(Problem(Location(str(path)), f"is larger than {MOST_OCTETS >> 20} MB"))
-        return
+        problems.append(Problem(Location(str(path)), f"is larger than {MOST_OCTETS >> 20} MB"))
+        return None
     read = read_profile(str(path), octets)
-    library.problems += read.problems
-    if read.profile is not None:
-        library.profiles[read.profile.name] = read.profile
+    problems += read.problems
+    return read.profile

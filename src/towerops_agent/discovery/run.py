@@ -5,6 +5,7 @@ cli/discover.py -> here -> sweep.py. I/O: SNMP, the ledger. Times in seconds.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from towerops_agent.api.wire import contract
 from towerops_agent.config.document.credentials import read_credentials
 from towerops_agent.counters import Counters
-from towerops_agent.discovery.course.profile import Profile
+from towerops_agent.discovery.course.profile import Profile, Rule
 from towerops_agent.discovery.ledger import LedgerUnusable, read_ledger, write_ledger
 from towerops_agent.discovery.report.entry import Discovered, once_each
 from towerops_agent.discovery.sweep import CredentialSet, Progress, Sweep, Visited
@@ -58,6 +59,11 @@ def forget(ledger: Path) -> None:
         ledger.unlink(missing_ok=True)
     except OSError as error:
         raise LedgerUnusable(f"{ledger} can't be removed: {error.strerror}") from None
+
+
+def for_any_device(profile: Profile) -> Profile:
+    """The same profile, as if each device were one of its kind."""
+    return replace(profile, rules=(Rule(None, None, None),), general=False)
 
 
 def entries_of(visited: Iterable[Visited], port: int) -> list[Discovered]:

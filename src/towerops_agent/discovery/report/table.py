@@ -20,7 +20,7 @@ def report_lines(entries: Sequence[Discovered], silent: Iterable[str]) -> Iterat
             found = entry.found
             cells = (_at(entry), found.system.name, what_it_is(found), polled(found), str(found.requests))
             rows.append(cells)
-        yield from _aligned(rows)
+        yield from aligned(rows)
     for entry in entries:
         texts = left_out_texts(entry.found)
         if texts or entry.also_at:
@@ -39,7 +39,7 @@ def report_lines(entries: Sequence[Discovered], silent: Iterable[str]) -> Iterat
         for entry, neighbour in heard:
             who = entry.found.system.name or entry.host
             rows.append((who, neighbour.port, neighbour.name, neighbour.their_port, neighbour.protocol, neighbour.platform[:60]))
-        yield from _aligned(rows)
+        yield from aligned(rows)
     reasons = Counter(silent)
     if entries:
         yield ""
@@ -52,7 +52,7 @@ def _at(entry: Discovered) -> str:
     return entry.host if entry.port == 161 else address(entry.host, entry.port)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """The rows, their cells below each other."""
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
