@@ -112,8 +112,19 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
+class PingPlan:
+    """How to ping a device: rounds of `count` echoes, one each `interval_s`."""
+
+    count: int
+    interval_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Equipment:
-    """One device to poll. `host`: an IPv4 or IPv6 address or a DNS name."""
+    """One device to poll. `host`: an IPv4 or IPv6 address or a DNS name.
+
+    `ping`: None if it is not to be pinged. `has_snmp`: False if it is only to be pinged; then it has no sensors and interfaces.
+    """
 
     id: str
     name: str
@@ -124,6 +135,8 @@ class Equipment:
     interval_s: int = 60
     sensors: tuple[Sensor, ...] = ()
     interfaces: tuple[Interface, ...] = ()
+    ping: PingPlan | None = None
+    has_snmp: bool = True
 
 
 INTERFACE_COLUMNS = ("if_in_octets", "if_out_octets", "if_in_errors", "if_out_errors", "if_in_discards", "if_out_discards")

@@ -48,6 +48,7 @@ devices = objects(
     ip_address=likely("10.0.0.1", "::1", "tower.example.net"),
     snmp=snmps,
     poll_interval_seconds=likely(60),
+    ping=objects(enabled=likely(True, False), count=likely(5, 21), interval_seconds=likely(10)),
     sensors=st.lists(sensors, max_size=3) | anything,
     interfaces=st.lists(interfaces, max_size=3) | anything,
 )

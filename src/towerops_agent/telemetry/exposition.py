@@ -88,7 +88,7 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.PINGS_DISCARDED: Counted("Echo replies that count for nothing.", "reason"),
     Count.CONFIG_FETCHES: Counted("Fetches of the configuration.", "result", ("updated", "unchanged", "failed")),
     Count.CONFIG_REFUSED: Counted(
-        "Items that were refused, in each applied configuration.", "kind", ("config", "equipment", "sensor", "interface")
+        "Items that were refused, in each applied configuration.", "kind", ("config", "equipment", "sensor", "interface", "ping")
     ),
     Count.METRICS_DELIVERED: Counted("Metrics that the API has accepted."),
     Count.METRICS_UNCONFIRMED: Counted("Metrics delivered that the API does not count among those it received."),

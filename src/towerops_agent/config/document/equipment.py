@@ -32,7 +32,7 @@ from towerops_agent.config.document.fields import (
 )
 from towerops_agent.config.document.text import SITE, ConfigText
 from towerops_agent.errors import InvalidConfig
-from towerops_agent.model import Equipment, Interface, Sensor, Transport
+from towerops_agent.model import Equipment, Interface, PingPlan, Sensor, Transport
 from towerops_agent.snmp.wire.ber import parse_oid
 
 DEFAULT_INTERVAL_S = 60
@@ -42,7 +42,10 @@ LEAST_DIVISOR = 1e-280
 MOST_REFUSALS = 1000
 """How many refusals are kept with their reason; the others are counted."""
 
-RefusalKind = Literal["config", "equipment", "sensor", "interface"]
+MOST_PINGS = 20
+DEFAULT_PINGS = 5
+
+RefusalKind = Literal["config", "equipment", "sensor", "interface", "ping"]
 Item = TypeVar("Item", Sensor, Interface)
 Wire = TypeVar("Wire")
 
@@ -54,7 +57,7 @@ class Refusal:
     """One item of the configuration that can't be used.
 
     `equipment`: the device's name, else its id, else its place in the list as "#3"; "" for the configuration's own fields.
-    `item`: the id of the sensor or interface, else its place; "" for the equipment itself.
+    `item`: the id of the sensor or interface, else its place; "" for the equipment itself, or its pings.
     `reason`: the field, the value got (never a secret) and the value wanted.
     """
 
@@ -86,6 +89,7 @@ class _Equipment(Struct):
     name: str | None = None
     snmp: contract.Snmp | None = None
     poll_interval_seconds: int | None = None
+    ping: contract.Ping | None = None
     sensors: list[_Sensor] | None = None
     interfaces: list[_Interface] | None = None
 
@@ -106,7 +110,8 @@ class ConfigRead:
     `refusals`, `refused` and `disabled` cover the devices so far. The digest, 16 octets, is equal if a device's part of the
     configuration, with the inherited interval, is the same octet for octet.
 
-    `refusals`: the first MOST_REFUSALS; `refused`: how many there are, by kind; `disabled`: devices with SNMP switched off.
+    `refusals`: the first MOST_REFUSALS; `refused`: how many there are, by kind; `disabled`: devices with SNMP
+    switched off that are not pinged either.
     """
 
     def __init__(self, members: Mapping[str, Raw], equipment: Iterable[Raw]) -> None:
@@ -162,14 +167,19 @@ class ConfigRead:
     def _equipment(self, wire: _Equipment, shown_as: str, seen: set[str], oids: dict[str, bytes]) -> Equipment | None:
         """The device in `wire`; None if it is not to be polled. Raises InvalidConfig."""
         snmp = wire.snmp or _NO_SNMP
-        if snmp.enabled is False:
+        if not (snmp.enabled is None or isinstance(snmp.enabled, bool)):
+            raise InvalidConfig(f"snmp.enabled is {shown(snmp.enabled)}: expected true or false")
+        interval_s = wire.poll_interval_seconds
+        interval_s = self.interval_s if interval_s is None else integer("poll_interval_seconds", interval_s)
+        ping = self._ping(wire.ping, shown_as, interval_s)
+        if snmp.enabled is False and ping is None:
             self.disabled += 1
             return None
-        if snmp.enabled not in (None, True):
-            raise InvalidConfig(f"snmp.enabled is {shown(snmp.enabled)}: expected true or false")
         equipment_id = _unseen(wire.id, seen)
+        if snmp.enabled is False:
+            name, address = _label(wire.name, equipment_id), host("ip_address", wire.ip_address)
+            return Equipment(equipment_id, name, address, interval_s=interval_s, ping=ping, has_snmp=False)
         port = 161 if snmp.port is None else integer("snmp.port", snmp.port, most=65535)
-        interval_s = wire.poll_interval_seconds
         return Equipment(
             id=equipment_id,
             name=_label(wire.name, equipment_id),
@@ -179,10 +189,27 @@ class ConfigRead:
             if snmp.transport is None
             else choice("snmp.transport", snmp.transport, _TRANSPORTS, '"udp" or "tcp"'),
             credentials=read_credentials(snmp),
-            interval_s=self.interval_s if interval_s is None else integer("poll_interval_seconds", interval_s),
+            interval_s=interval_s,
             sensors=self._items("sensor", shown_as, wire.sensors, lambda wire, seen: _sensor(wire, seen, oids)),
             interfaces=self._items("interface", shown_as, wire.interfaces, self._interface),
+            ping=ping,
         )
+
+    def _ping(self, wire: contract.Ping | InvalidConfig | None, equipment: str, interval_s: int) -> PingPlan | None:
+        """How to ping the device; None if it is not to be, or if that can't be read: then only the pings are refused."""
+        try:
+            if isinstance(wire, InvalidConfig):
+                raise wire
+            if wire is None or wire.enabled is None or wire.enabled is False:
+                return None
+            if wire.enabled is not True:
+                raise InvalidConfig(f"ping.enabled is {shown(wire.enabled)}: expected true or false")
+            count = DEFAULT_PINGS if wire.count is None else integer("ping.count", wire.count, most=MOST_PINGS)
+            own_s = wire.interval_seconds
+            return PingPlan(count, interval_s if own_s is None else integer("ping.interval_seconds", own_s))
+        except InvalidConfig as error:
+            self.refuse("ping", equipment, "", str(error))
+            return None
 
     def _interface(self, wire: _Interface, seen: set[str]) -> Interface:
         name = "" if wire.if_name in (None, "") else text("if_name", wire.if_name)
@@ -262,9 +289,20 @@ def _decoded(raw: Raw) -> _Equipment:
         name=value_of(fields.get("name")),
         snmp=None if snmp is None or bytes(snmp) == b"null" else _decoded_fields(snmp, "snmp", contract.Snmp),
         poll_interval_seconds=value_of(fields.get("poll_interval_seconds")),
+        ping=_decoded_ping(fields.get("ping")),
         sensors=_decoded_list(fields.get("sensors"), "sensor", _Sensor),
         interfaces=_decoded_list(fields.get("interfaces"), "interface", _Interface),
     )
+
+
+def _decoded_ping(raw: Raw | None) -> Any:  # noqa: ANN401 - as the fields of _Equipment that is made field by field
+    """The contract's Ping, with fields of any types, or the InvalidConfig that says why not; None if it is absent."""
+    if raw is None or bytes(raw) == b"null":
+        return None
+    try:
+        return _decoded_fields(raw, "ping", contract.Ping)
+    except InvalidConfig as error:
+        return error
 
 
 def _decoded_list(raw: Raw | None, what: str, struct: type[Wire]) -> list[Any]:

@@ -138,7 +138,7 @@ def check_config(
     read = read_config(config)
     devices = sensors = interfaces = total = 0
     seen = len(read.refusals)  # so far those that its maker has found, in site files
-    items = Counter(refusal.equipment for refusal in read.refusals if refusal.kind in ("sensor", "interface"))
+    items = Counter(refusal.equipment for refusal in read.refusals if refusal.kind in ("sensor", "interface", "ping"))
     refused_of: dict[str, int] = {}
     names: set[str] = set()
     digests: dict[str, bytes] = {}
@@ -177,7 +177,7 @@ def check_config(
 def _own(refusals: Sequence[Refusal]) -> int:
     """How many items of the device that was read last: those since the last one that is refused itself."""
     whole = max((i for i, refusal in enumerate(refusals) if refusal.kind == "equipment"), default=-1)
-    return sum(refusal.kind in ("sensor", "interface") for refusal in refusals[whole + 1 :])
+    return sum(refusal.kind in ("sensor", "interface", "ping") for refusal in refusals[whole + 1 :])
 
 
 def kept_config(devices: list[Equipment], wanted: Callable[[Equipment], bool]) -> Configured:
