@@ -24,9 +24,12 @@ from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure, SettingsError
+from towerops_agent.ping.client import PingClient
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import Poller
+from towerops_agent.scheduling.echoes import Echoes
 from towerops_agent.scheduling.fleet import Fleet
+from towerops_agent.scheduling.reach import ReachPoller
 from towerops_agent.scheduling.roster import Roster
 from towerops_agent.scheduling.timetable import Dating
 from towerops_agent.settings import Settings
@@ -78,7 +81,7 @@ class Agent:
         self._snmp = SnmpClient(self.counters, name_of=self._name_at)
         self._planner = Planner()
         kind = ApiUpstream if settings.site is None else SiteUpstream
-        self._marks = Marks(("config", "polling", "delivery", *kind.marks))
+        self._marks = Marks(("config", "polling", "pings", "delivery", *kind.marks))
         self.upstream: Upstream
         if settings.site is None:
             self.upstream = ApiUpstream(
@@ -97,13 +100,23 @@ class Agent:
             on_unset=lambda: log.warning("clock is not set, readings wait for the time"),
             on_set=lambda polls: log.info("time is known, readings that waited for it are stored", polls=polls),
         )
+        self._ping = PingClient(self.counters)
+        self._echoes = Echoes(
+            self._ping,
+            self._snmp.resolve,
+            self.counters,
+            self._dating.take,
+            now_us=_wall_us,
+            moved=lambda again_within_s: self._marks.move("pings", again_within_s),
+        )
         self.fleet = Fleet(
-            Poller(self._snmp, self._planner),
+            ReachPoller(Poller(self._snmp, self._planner), self._echoes),
             self.counters,
             self._dating.take,
             now_us=_wall_us,
             moved=lambda again_within_s: self._marks.move("polling", again_within_s),
             changed=self.courier.hurry,
+            pings=self._echoes,
         )
         self._roster = Roster(self.fleet, self.buffer, self._planner)
         self.sync = ConfigSync(
@@ -161,6 +174,7 @@ class Agent:
                 loops += [
                     group.create_task(self._go_on("config", self.sync.run)),
                     group.create_task(self._go_on("polling", self.fleet.run)),
+                    group.create_task(self._go_on("pings", self._echoes.run)),
                     group.create_task(self._go_on("delivery", self.courier.run)),
                     group.create_task(self._go_on("cleanup", self.courier.run_cleanup)),
                     group.create_task(self._go_on("memory", self._roster.remember_for_good)),
@@ -243,16 +257,17 @@ class Agent:
             for refusal in self.sync.refusals
         ]
         results = await self.fleet.poll_all_once()
+        await self._echoes.once(self.fleet.devices.values())
         self._dating.give_up()
         run.devices = len(results)
         for device in self.fleet.devices.values():
             result = results.get(device.id)
             if result is None:
                 run.problems.append(f"{device.name} ({device.address}): a bug in the agent, see the log")
-            elif result.poll is None:
+            elif result.silence:
                 reason = f"{result.silence} {result.detail}".rstrip()
                 run.problems.append(f"{device.name} ({device.address}) returned nothing: {reason}")
-            elif not result.poll.metric_count and device.plan.slots:
+            elif result.poll is not None and not result.poll.metric_count and device.plan.slots:
                 reasons = ", ".join(f"{count} {reason}" for reason, count in result.missing.most_common())
                 run.problems.append(f"{device.name} ({device.address}) answers, but gave no metric: {reasons}")
         if not await self._deliver_rest(ONCE_WITHIN_S, ONCE_ATTEMPTS):
@@ -264,10 +279,7 @@ class Agent:
 
     def _layouts(self) -> dict[str, tuple[int, ...]]:
         """The ids of the layouts of each device."""
-        return {
-            device.id: tuple(layout for layout in (device.layout, device.state_layout) if layout is not None)
-            for device in self.fleet.devices.values()
-        }
+        return {device.id: device.layouts for device in self.fleet.devices.values()}
 
     def _join(self) -> "Group":
         try:
@@ -330,6 +342,7 @@ class Agent:
         await parts.enter_async_context(self.buffer)
         await self.upstream.open(parts)
         await parts.enter_async_context(self._snmp)
+        await parts.enter_async_context(self._ping)
         await self._roster.recall()
 
     def _name_at(self, peer: Peer) -> str:

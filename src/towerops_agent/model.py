@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from towerops_agent.reasons import ABSENT, code_of
+from towerops_agent.reasons import ABSENT, MUTE, Reason, code_of
 
 
 class Secret:
@@ -148,7 +148,7 @@ STATE_VALUES = ("state", "reason", "response_time_us")
 
 
 class State(StrEnum):
-    """`UP`: answers all that it has. `DEGRADED`: answers, but not all. `DOWN`: does not answer. The API's names.
+    """`UP`: answers all that it has. `DEGRADED`: answers, but not all, or only ping. `DOWN`: does not answer. The API's names.
 
     A state's place here is its number on disk: new ones go to the end, and none is removed.
     """
@@ -240,10 +240,17 @@ class DeviceState:
     since_us: int
 
 
-def next_state(before: DeviceState | None, silence: str, missing: Mapping[str, int], now_us: int) -> DeviceState:
-    """The state after a poll that failed for `silence` ("" if it was answered), with the number of missing values by reason."""
+def next_state(
+    before: DeviceState | None, silence: str, missing: Mapping[str, int], now_us: int, *, answers_ping: bool = False
+) -> DeviceState:
+    """The state after a poll that failed for `silence` ("" if it was answered), with the number of missing values by reason.
+
+    `answers_ping`: it did, while SNMP was silent.
+    """
     troubles = [reason for reason in missing if reason not in ABSENT]
-    if silence:
+    if silence and answers_ping:
+        state, reason = State.DEGRADED, Reason.PING_ONLY if silence in MUTE else silence
+    elif silence:
         state, reason = State.DOWN, silence
     elif troubles:
         state, reason = State.DEGRADED, max(troubles, key=lambda reason: (missing[reason], reason))

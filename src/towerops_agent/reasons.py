@@ -142,6 +142,12 @@ class Reason(_Word):
         "give the device's interfaces names of their own",
     )
 
+    # SNMP is silent, and ping is not
+    PING_ONLY = (
+        *("ping_only", Fault.CONFIGURATION, "answers ping, not SNMP"),
+        "SNMP is off there, its community or user is another, or a firewall keeps it out: `towerops-agent doctor` finds out",
+    )
+
     # The words of the API's contract for what it does not tell apart
     AUTH = "auth", Fault.CONFIGURATION, "SNMPv3's user, a password, a protocol or the security level is wrong", _SAME_HINT
     OTHER = "other", Fault.DEVICE, "a reason that has no word in the API's contract", _FIRMWARE_HINT
@@ -168,12 +174,15 @@ CREDENTIALS: Final = frozenset(
 )
 """What the API's contract has one word for, `auth`; the log and `status` tell them apart."""
 
+MUTE: Final = frozenset((Reason.TIMEOUT, Reason.DEADLINE, Reason.UNREACHABLE, Reason.REFUSED))
+"""Silence that a ping explains: nothing came by SNMP, so only the ping shows that the device is there."""
+
 _STORED: Final[tuple[Reason | None, ...]] = (
     *(None, Reason.OTHER, Reason.TIMEOUT, Reason.UNREACHABLE, Reason.UNRESOLVED, Reason.REFUSED, Reason.AUTH, Reason.DEADLINE),
     *(Reason.OMITTED, Reason.UNREADABLE, Reason.TOO_BIG, Reason.GEN_ERR, Reason.NO_ACCESS, Reason.AUTHORIZATION_ERROR),
     *(Reason.RESOURCE_UNAVAILABLE, Reason.UNVERIFIED, Reason.INTERFACE_AWAY, Reason.NEGATIVE_COUNTER, Reason.NOT_FINITE),
     *(Reason.OUT_OF_RANGE, Reason.NOT_IN_TIME_WINDOW, Reason.UNKNOWN_ENGINE_ID),
-    *(Reason.INTERFACE_AMBIGUOUS, Reason.UNKNOWN_CONTEXT),
+    *(Reason.INTERFACE_AMBIGUOUS, Reason.UNKNOWN_CONTEXT, Reason.PING_ONLY),
 )
 """By its code on disk, why a device is not up; None: it is up. A reason is added at the end, and none is taken out."""
 

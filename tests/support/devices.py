@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from towerops_agent.model import Credentials, Equipment, Interface, Secret, Sensor, SnmpVersion
+from towerops_agent.model import Credentials, Equipment, Interface, PingPlan, Secret, Sensor, SnmpVersion
 from towerops_agent.polling.course.device import Device, make_device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.snmp.wire.ber import parse_oid
@@ -20,6 +20,8 @@ def equipment(
     sensors: Iterable[str] = (),
     interfaces: Iterable[int] = (),
     interval_s: int = 60,
+    ping: PingPlan | None = None,
+    has_snmp: bool = True,
 ) -> Equipment:
     """`sensors`: OIDs; `interfaces`: ifIndexes."""
     return Equipment(
@@ -31,6 +33,8 @@ def equipment(
         interval_s=interval_s,
         sensors=tuple(Sensor(f"s{i}", parse_oid(oid)) for i, oid in enumerate(sensors)),
         interfaces=tuple(Interface(f"i{if_index}", if_index) for if_index in interfaces),
+        ping=ping,
+        has_snmp=has_snmp,
     )
 
 

@@ -76,6 +76,7 @@ def test_codes_on_disk_are_these_for_good():
         (21, "unknown_engine_id"),
         (22, "interface_ambiguous"),
         (23, "unknown_context"),
+        (24, "ping_only"),
     ]
 
 

@@ -111,6 +111,14 @@ class PingClient:
                 self._counters.add(Count.PINGS, result, count)
         return tally
 
+    def abandon(self, round_: Round) -> None:
+        """Forget the round: what has not come back is not lost, as nobody waits for it."""
+        tally = self._rounds.close(round_)
+        if tally.received:
+            self._counters.add(Count.PINGS, "answered", tally.received)
+        if tally.sent > tally.received:
+            self._counters.add(Count.PINGS, "abandoned", tally.sent - tally.received)
+
     async def ask(self, peer: Peer, count: int, gap_s: float, wait_s: float, *, until_first: bool = False) -> Tally | NotSent:
         """What came of `count` echoes, `gap_s` apart, `wait_s` after the last one; or why none of them could be sent.
 

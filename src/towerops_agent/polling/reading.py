@@ -260,13 +260,24 @@ class _Course:
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """The result of one poll: a Reading, with the missing values counted by reason."""
+    """The result of one poll: a Reading, with the missing values counted by reason.
+
+    `answers_ping`: whether a device that was silent over SNMP answers ping; None if it was not asked. `is_known`: False if it
+    could not be asked at all, so that nothing is known of it; `silence` then is an Unsent.
+    """
 
     poll: Poll | None
     missing: Counter[str] = field(default_factory=Counter)
     silence: str = ""
     detail: str = ""
     rtt_s: float | None = None
+    answers_ping: bool | None = None
+    is_known: bool = True
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the device has answered in any way."""
+        return self.is_known and (not self.silence or self.answers_ping is True)
 
 
 class Poller:

@@ -7,18 +7,20 @@ I/O: names, ICMP. Seconds on the monotonic clock (`_s`), microseconds on the wal
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.model import Poll
 from towerops_agent.ping.client import PingClient
 from towerops_agent.ping.sockets import NotSent
-from towerops_agent.ping.wire.rounds import Round
 from towerops_agent.ping.wire.tally import Tally
 from towerops_agent.polling.course.device import Device
 from towerops_agent.reasons import Unsent
 from towerops_agent.scheduling.timetable import Due, Timetable
 from towerops_agent.snmp.wire.exchange import Peer
+
+if TYPE_CHECKING:
+    from towerops_agent.ping.wire.rounds import Round
 
 IDLE_S: Final = 60.0
 """The longest sleep of the loop if there is nothing to wait for."""
@@ -214,7 +216,7 @@ class Echoes:
         return target.peer
 
     def _end(self, target: _Target) -> None:
-        """Store what came of the round; one of which nothing was sent is none."""
+        """Store what came of the round; a round of which nothing was sent does not count."""
         ended, target.round, target.beats = target.round, None, 0
         if ended is None:
             return

@@ -11,8 +11,9 @@ import structlog
 from towerops_agent.counters import Count, Counters
 from towerops_agent.model import DeviceState, Poll, State, next_state, poll_of_state
 from towerops_agent.polling.course.device import Device
-from towerops_agent.polling.reading import Poller, PollResult
+from towerops_agent.polling.reading import PollResult
 from towerops_agent.reasons import Skip
+from towerops_agent.scheduling.reach import DevicePoller
 from towerops_agent.scheduling.timetable import Timetable
 
 log = structlog.get_logger()
@@ -58,6 +59,26 @@ class Everything:
         return False
 
 
+class Pings(Protocol):
+    """What pings the devices that are polled here: Echoes."""
+
+    def follow(self, device: Device) -> None:
+        """As Echoes.follow."""
+
+    def drop(self, device_id: str) -> None:
+        """As Echoes.drop."""
+
+
+class NoPings:
+    """Nothing is pinged."""
+
+    def follow(self, _device: Device) -> None:
+        """Nothing to do."""
+
+    def drop(self, _device_id: str) -> None:
+        """Nothing to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Held:
     """A silent device that may not be down. `result`, `at_us`: of its first silent poll; `polls`: how many there were."""
@@ -73,7 +94,7 @@ class Fleet:
 
     def __init__(
         self,
-        poller: Poller,
+        poller: DevicePoller,
         counters: Counters,
         store: Callable[[Poll], None],
         *,
@@ -81,12 +102,13 @@ class Fleet:
         moved: Callable[[float], None] = lambda _again_within_s: None,
         changed: Callable[[], None] = lambda: None,
         maximum_polls: int = MAXIMUM_POLLS,
+        pings: Pings | None = None,
     ) -> None:
         """`store` is called with each poll that read something, on the loop's thread; it must not block. `now_us`: the wall
         clock.
 
         `moved` is called in each round of the loop, with the seconds until the next round at the latest; `changed` once a
-        device's change of state is stored.
+        device's change of state is stored. `pings` follows the devices that are polled here.
         """
         self._poller = poller
         self._counters = counters
@@ -95,6 +117,7 @@ class Fleet:
         self._moved = moved
         self._changed = changed
         self._maximum_polls = maximum_polls
+        self._pings = pings or NoPings()
         self._slots = Slots(maximum_polls, maximum_polls)
         self.timetable = Timetable()
         """Which device is due when."""
@@ -147,6 +170,7 @@ class Fleet:
     def _drop(self, device_id: str) -> None:
         """Poll this device no more."""
         self.timetable.remove(device_id)
+        self._pings.drop(device_id)
         self._slots.forget(device_id)
         self._answering.pop(device_id, None)
         self._held.pop(device_id, None)
@@ -169,6 +193,7 @@ class Fleet:
             device.state, device.lacks = None, ()  # of its last poll here
             device.distrust()
             taken.append(device)
+            self._pings.follow(device)
             silent_since = since(device.id)
             if silent_since is not None and self.timetable.last_before(device.id, device.interval_s, now) >= silent_since:
                 at_once.append(device)
@@ -191,6 +216,8 @@ class Fleet:
             if not is_polled and self.ownership.owns(device.id):
                 fresh.append(device)
             self._devices[device.id] = device
+            if is_polled or self.ownership.owns(device.id):
+                self._pings.follow(device)
         now = asyncio.get_running_loop().time()
         not_before_s = max(self._begun_at - now, 0.0)
         first_within_s = not_before_s + len(fresh) / STARTS_A_SECOND
@@ -218,7 +245,7 @@ class Fleet:
         """How many of these devices answer. What they answer is not used."""
         devices = [self._devices[device_id] for device_id in device_ids if device_id in self._devices]
         results = await asyncio.gather(*(self._poller.poll(device, PROBE_WITHIN_S) for device in devices))
-        return sum(result.poll is not None for result in results)
+        return sum(result.is_heard for result in results)
 
     async def run(self) -> None:
         """Poll each device at its time, until stopped."""
@@ -310,16 +337,16 @@ class Fleet:
                     self._slots.forget(device.id)
 
     def _take(self, device: Device, result: PollResult) -> None:
+        if not result.is_known:
+            return
         for reason, count in result.missing.items():
             self._counters.add(Count.READINGS_MISSING, reason, count)
-        if result.poll is None:
-            self._counters.add(Count.POLLS, "silent")
-        else:
-            self._counters.add(Count.POLLS, "partial" if result.missing else "complete")
+        self._counters.add(Count.POLLS, "silent" if result.silence else "partial" if result.missing else "complete")
+        if result.poll is not None:
             self._counters.add(Count.READINGS, n=result.poll.metric_count)
             self._store(result.poll)
         if device.id in self.timetable:
-            self._answering[device.id] = result.poll is not None
+            self._answering[device.id] = result.is_heard
         elif device.id in self._devices:
             return  # another agent polls it since this poll began, and knows its state
         if not self._hold(device, result):
@@ -330,7 +357,7 @@ class Fleet:
 
         It is once another device answers, or after its third silent poll.
         """
-        if result.poll is not None:
+        if result.is_heard:
             for held in self._held.values():
                 self._settle(held.device, held.result, held.at_us)
             self._held.clear()
@@ -350,7 +377,8 @@ class Fleet:
     def _settle(self, device: Device, result: PollResult, at_us: int) -> None:
         """The state of `device` after a poll that ended at this time."""
         before = device.state
-        device.state = next_state(before, result.silence, result.missing, at_us)
+        answers_ping = result.answers_ping is True
+        device.state = next_state(before, result.silence, result.missing, at_us, answers_ping=answers_ping)
         device.lacks = () if result.poll is None else tuple(sorted(result.missing.items()))  # a silent device lacks all
         device.detail = result.detail
         if device.state_layout is not None:
@@ -368,6 +396,10 @@ class Fleet:
             if before is None or (before.state, before.reason) != (now.state, now.reason):
                 detail = {"detail": result.detail} if result.detail else {}
                 tell.warning("device does not answer, will be probed once each interval", reason=now.reason, **detail)
+        elif now.state is State.DEGRADED and result.silence:
+            if before is None or (before.state, before.reason) != (now.state, now.reason):
+                detail = {"detail": result.detail} if result.detail else {}
+                tell.warning("device answers ping, not SNMP", reason=result.silence, **detail)
         elif now.state is State.DEGRADED:
             if changed:
                 tell.warning("device answers in part", reason=now.reason, **missing)

@@ -37,7 +37,7 @@ class ReachPoller:
         if not device.has_snmp:
             return await self._by_ping(device, began_s)
         result = await self._poller.poll(device, within_s)
-        if not result.silence or device.ping is None:
+        if device.ping is None or result.silence in ("", Reason.UNRESOLVED):
             return result
         answers = await self._echoes.answers(device, began_s)
         return result if isinstance(answers, NotSent) else replace(result, answers_ping=answers)

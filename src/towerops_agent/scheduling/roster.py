@@ -27,6 +27,7 @@ REMEMBER_EACH_S: Final = 600.0
 """How often the learned traits of the devices are written down, if they have changed."""
 
 STATE_METRIC: Final = "equipment_status"
+PING_METRIC: Final = "reachability"
 
 log = structlog.get_logger()
 
@@ -51,11 +52,13 @@ class Roster:
         """
         is_first = not self._fleet.devices
         with_states = STATE_METRIC in read.accepts.metric_types
+        with_pings = PING_METRIC in read.accepts.metric_types
         devices: list[Device] = []
         try:
             while some := list(islice(read.equipment, AT_ONCE)):
                 made = await self._make(some)
                 await self._lay_out_states(made, with_states)
+                await self._lay_out_pings(made, with_pings)
                 devices += made
                 if is_first:
                     self._fleet.add(made)
@@ -64,8 +67,7 @@ class Roster:
                 self._fleet.replace(())
             raise
         self._fleet.replace(devices)
-        layouts = {layout for device in devices for layout in (device.layout, device.state_layout) if layout is not None}
-        await self._buffer.use_layouts(layouts)
+        await self._buffer.use_layouts({layout for device in devices for layout in device.layouts})
 
     async def _make(self, some: Iterable[tuple[bytes, Equipment]]) -> list[Device]:
         """The devices of these, each kept as it is if its part of the configuration is the same."""
@@ -89,7 +91,7 @@ class Roster:
     def forget_layouts(self) -> None:
         """The buffer has lost its layouts: the next configuration, even the same one, gives each device a new one."""
         for device in self._fleet.devices.values():
-            device.digest, device.state_layout = b"", None
+            device.digest, device.state_layout, device.ping_layout = b"", None, None
 
     async def _lay_out_states(self, devices: list[Device], wanted: bool) -> None:
         """Store the devices' states too, if the server accepts them."""
@@ -101,6 +103,17 @@ class Roster:
         layouts = await self._buffer.register_all([Layout(device.id, kind=LayoutKind.STATE) for device in lacking])
         for device, layout in zip(lacking, layouts, strict=True):
             device.state_layout = layout
+
+    async def _lay_out_pings(self, devices: list[Device], wanted: bool) -> None:
+        """Store the devices' rounds of pings too, if the server accepts them."""
+        pinged = [device for device in devices if device.ping is not None and wanted]
+        lacking = [device for device in pinged if device.ping_layout is None]
+        layouts = await self._buffer.register_all([Layout(device.id, kind=LayoutKind.PINGS) for device in lacking])
+        for device, layout in zip(lacking, layouts, strict=True):
+            device.ping_layout = layout
+        if len(pinged) < len(devices):
+            for device in devices:
+                device.ping_layout = device.ping_layout if device.ping is not None and wanted else None
 
     async def recall(self) -> None:
         """Read the learned traits of an earlier run."""

@@ -166,3 +166,32 @@ def test_devices_that_are_replaced_are_freed_without_the_garbage_collector():
             gc.enable()
 
     bench.run(apply)
+
+
+def test_rounds_of_pings_are_stored_of_those_that_are_pinged_if_the_server_takes_them():
+    bench = Bench()
+
+    def of(ping, *types):
+        equipment = [{"id": f"dev-{n}", "ip_address": "192.0.2.1", "ping": ping if n else None} for n in range(3)]
+        accepts = {"metric_types": ["sensor_reading", *types]}
+        return read_config(config_text(json.dumps({"equipment": equipment, "accepts": accepts}).encode()))
+
+    def laid_out():
+        return [device.ping_layout is not None for device in bench.fleet.devices.values()]
+
+    async def change():
+        await bench.roster.apply(of({"enabled": True}))
+        assert laid_out() == [False, False, False]
+        await bench.roster.apply(of({"enabled": True}, "reachability"))
+        assert laid_out() == [False, True, True]
+        kept = [device.ping_layout for device in bench.fleet.devices.values()]
+        assert {layout for layout in kept if layout is not None} <= set(bench.buffer.in_use)
+        await bench.roster.apply(of({"enabled": True}, "reachability"))
+        assert [device.ping_layout for device in bench.fleet.devices.values()] == kept
+        await bench.roster.apply(of({"enabled": True}, "equipment_status"))
+        assert laid_out() == [False, False, False]
+        await bench.roster.apply(of({"enabled": False}, "reachability"))
+        assert laid_out() == [False, False, False]
+
+    bench.run(change)
+    assert [layout.equipment_id for layout in bench.buffer.layouts if layout.kind is LayoutKind.PINGS] == ["dev-1", "dev-2"]

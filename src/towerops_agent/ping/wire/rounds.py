@@ -22,9 +22,12 @@ CLOCK_SLACK_US: Final = 1000
 
 
 class Round:
-    """Some echoes to one device. `peer`: the address that they go to; `number`, `token`: what its echoes carry."""
+    """Some echoes to one device. `peer`: the address that they go to; `number`, `token`: what its echoes carry.
 
-    __slots__ = ("_moments", "_sequence", "_trips_us", "number", "peer", "token")
+    `heard_s`: when a reply was read last; before all times if none was.
+    """
+
+    __slots__ = ("_moments", "_sequence", "_trips_us", "heard_s", "number", "peer", "token")
 
     def __init__(self, peer: Peer, number: int, token: bytes, sequence: int) -> None:
         """`sequence`: the number of the first echo."""
@@ -34,6 +37,7 @@ class Round:
         self._sequence = sequence
         self._moments: list[tuple[int, float]] = []  # when each was sent: on the wall clock, on the monotonic one
         self._trips_us: list[int | None] = []
+        self.heard_s = float("-inf")
 
     @property
     def count(self) -> int:
@@ -61,6 +65,7 @@ class Round:
             return Stray.FORGED
         if self._trips_us[place] is not None:
             return Stray.DOUBLE
+        self.heard_s = now_s
         self._trips_us[place] = _round_trip_us(*self._moments[place], arrived_ns, now_s)
         return None
 

@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from towerops_agent.model import Credentials, DeviceState, Equipment, Layout, Secret, SnmpVersion, Transport, UsmUser
+from towerops_agent.model import Credentials, DeviceState, Equipment, Layout, PingPlan, Secret, SnmpVersion, Transport, UsmUser
+from towerops_agent.ping.wire.tally import Tally
 from towerops_agent.polling.course.evidence import has_passing, octets_at_most
 from towerops_agent.polling.course.interpret import carry_over
 from towerops_agent.polling.course.plan import NO_WATCH, Plan, Planner, Watch
@@ -37,7 +38,8 @@ class Device:
     """One device. `layout`: the id of its layout in the buffer; `digest`: of the configuration that made it.
 
     `if_indexes`, `if_names`: its interfaces as configured, "" if one has no name; the plan has the indexes where they are now.
-    `state_layout`: the id of the layout of its state in the buffer, None if the server does not take states.
+    `state_layout`, `ping_layout`: the ids of the layouts of its state and its rounds of pings in the buffer, None if the server
+    does not take them. `ping`: how it is pinged, None if it is not; `pings`: its last round; `has_snmp`: see Equipment.
     `peer`, `resolved_at`: its socket address, and when (monotonic seconds) a name was resolved to it; None before the first poll.
     `peers`: all socket addresses of its name, the ones that do not work among them; () of an address.
     `state`: from its last poll; None before the first. `lacks`: how many values that lacked, by reason; none if it was not
@@ -69,6 +71,10 @@ class Device:
     lacking: int = 0
     lacking_since_s: float = 0.0
     state_layout: int | None = None
+    ping: PingPlan | None = None
+    ping_layout: int | None = None
+    pings: Tally | None = None
+    has_snmp: bool = True
     check_in: int = 0
     failed_checks: int = 0
     samples: Mapping[int, int] = field(default_factory=dict)
@@ -79,6 +85,11 @@ class Device:
         """Its address, for people: its name and the address that is asked, if the name has several."""
         place = address(self.host, self.port)
         return f"{place} at {self.peer[0]}" if len(self.peers) > 1 and self.peer is not None else place
+
+    @property
+    def layouts(self) -> tuple[int, ...]:
+        """The ids of all its layouts in the buffer."""
+        return tuple(layout for layout in (self.layout, self.state_layout, self.ping_layout) if layout is not None)
 
     @property
     def share(self) -> float:
@@ -137,6 +148,8 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
         traits=traits,
         peer=before.peer if before is not None and same else None,
         state=before.state if before is not None and same else None,
+        ping=equipment.ping,
+        has_snmp=equipment.has_snmp,
     )
 
 

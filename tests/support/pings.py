@@ -1,0 +1,51 @@
+"""A network that answers pings in virtual time, in place of a PingSocket."""
+
+import asyncio
+import socket
+
+from towerops_agent.ping.sockets import Arrival, Kind
+
+
+class FakeNetwork:
+    """`delays`: after how long the n-th echo comes back, None: never. `failure`: a NotSent for whatever is sent.
+
+    `sent`: (when, echo, peer) of each echo.
+    """
+
+    kind = Kind.UNPRIVILEGED
+    has_kernel_times = True
+
+    def __init__(self):
+        self.delays = lambda _n: 0.01
+        self.failure = None
+        self.sent = []
+        self._queue = []
+
+    def open(self, _family):
+        self.socket, self._other = socket.socketpair()
+        self.socket.setblocking(False)
+        return self
+
+    def send(self, echo, peer):
+        if self.failure is not None:
+            return self.failure
+        loop = asyncio.get_running_loop()
+        delay_s = self.delays(len(self.sent))
+        self.sent.append((loop.time(), echo, peer))
+        if delay_s is not None:
+            loop.call_later(delay_s, self._arrive, Arrival(echo, peer, None))
+        return None
+
+    def _arrive(self, arrival):
+        self._queue.append(arrival)
+        self._other.send(b"!")
+
+    def receive(self):
+        if not self._queue:
+            self.socket.recv(4096)
+            raise BlockingIOError
+        return self._queue.pop(0)
+
+    def close(self):
+        self.socket.close()
+        self._other.close()
