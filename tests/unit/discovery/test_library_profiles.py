@@ -16,7 +16,7 @@ PROFILES = list(LIBRARY.profiles.values())
 
 UNITS = {
     *("volts", "amperes", "watts", "VA", "kWh", "Ah", "hertz", "MHz", "celsius", "fahrenheit", "percent", "rpm", "bytes"),
-    *("seconds", "minutes", "milliseconds", "weeks", "meters", "dBm", "dB", "bps", "kbps", "Mbps", "pps", "ppb"),
+    *("seconds", "minutes", "milliseconds", "weeks", "meters", "kilometers", "dBm", "dB", "bps", "kbps", "Mbps", "pps", "ppb"),
     *("kHz", "kPa", "cfm", "l/s", "l/min", "lux", "meters/second", "mm", "degrees", "microseconds", "nanoseconds"),
 }
 
