@@ -117,6 +117,7 @@ class Agent:
             moved=lambda again_within_s: self._marks.move("polling", again_within_s),
             changed=self.courier.hurry,
             pings=self._echoes,
+            is_behind=lambda: self.courier.is_behind,
         )
         self._roster = Roster(self.fleet, self.buffer, self._planner)
         self.sync = ConfigSync(

@@ -253,3 +253,24 @@ def test_a_clock_that_is_set_moves_no_poll_by_more_than_half_an_interval(fleet, 
         gaps = [after - before for before, after in pairwise([last[key], *times])]
         assert all(0.5 * fleet[key] - 1e-5 <= gap <= 1.5 * fleet[key] + 1e-5 for gap in gaps)
         assert all(abs(gap - fleet[key]) < 1e-5 for gap in gaps[2:])
+
+
+@settings(max_examples=10)
+@given(st.integers(200, 400), st.floats(1.2, 12), st.sampled_from((3, 60)))
+def test_if_more_is_due_than_can_start_each_device_has_its_share(count, overload, interval_s):
+    """None has less than half of the mean, and nothing of the past stays in memory."""
+    timetable = Timetable()
+    for n in range(count):
+        timetable.add(f"dev-{n}", interval_s, 0.0, interval_s)
+    timetable.align()
+    takes_s = interval_s / count * overload
+    now, started = 0.0, Counter()
+    while now < interval_s * overload * 14:
+        due = timetable.take_due(now)
+        if due is None:
+            now = timetable.next_at()
+        elif not due.skipped:
+            started[due.key] += now > interval_s * overload * 4
+            now += takes_s
+        assert timetable.places <= 3 * count + 64
+    assert min(started[f"dev-{n}"] for n in range(count)) >= started.total() / count / 2

@@ -79,6 +79,9 @@ class Delivery(Protocol):
     def in_flight(self) -> int: ...  # noqa: D102
 
     @property
+    def is_behind(self) -> bool: ...  # noqa: D102
+
+    @property
     def backlog(self) -> Backlog | None: ...  # noqa: D102
 
     def hurry(self) -> None: ...  # noqa: D102
@@ -143,6 +146,11 @@ class Courier:
     def in_flight(self) -> int:
         """How many requests are under way."""
         return self.course.in_flight
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether fresh values take long although the API works."""
+        return self.course.is_behind(self._monotonic_s())
 
     @property
     def backlog(self) -> Backlog | None:

@@ -119,6 +119,7 @@ class RemoteCourier:
         self._partly = Repeats()
         self._part = False  # whether what waits is to be split off as backlog
         self._fresh_s = -inf  # when what had come in was last asked for, before the backlog
+        self._round_began_s = inf  # when it began to deliver what is pending; inf: all is delivered
         self._attempts = 0
         self._looks = 0  # for labels
         self._doubtful: set[int] | None = None  # batches that the receiver may have already; None: those that are open now
@@ -131,6 +132,11 @@ class RemoteCourier:
     def delivers(self) -> bool:
         """Whether there is a destination."""
         return self._destination() is not None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what is pending takes long although the destination works."""
+        return self.availability.works is True and self._monotonic_s() - self._round_began_s >= EACH_S
 
     async def run(self) -> None:
         """Deliver, for good."""
@@ -209,6 +215,7 @@ class RemoteCourier:
 
     async def _round(self, client: WriteClient, destination: Destination) -> float | None:
         """Deliver what is pending: None if all is done, else the seconds to wait."""
+        self._round_began_s = min(self._round_began_s, self._monotonic_s())
         if self._doubtful is None:
             self._doubtful = await self._buffer.ask(lambda store: {batch.id for batch in open_batches(store.connection)})
             self._part = True
@@ -219,6 +226,7 @@ class RemoteCourier:
             batch = await self._next(destination)
             if batch is None:
                 self._report_late()
+                self._round_began_s = inf
                 return None
             wait_s = await self._deliver(client, batch, destination)
             if wait_s is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -14,6 +15,7 @@ from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.reading import PollResult
 from towerops_agent.reasons import Skip
 from towerops_agent.scheduling.reach import DevicePoller
+from towerops_agent.scheduling.throttle import LATE_S, LOOK_EACH_S, Load, Throttle
 from towerops_agent.scheduling.timetable import Timetable
 
 log = structlog.get_logger()
@@ -32,6 +34,12 @@ PROBE_WITHIN_S: Final = 5.0
 
 HELD_POLLS: Final = 3
 """After how many silent polls a device is down for sure, whatever else is silent."""
+
+LAG_PROBES: Final = 3
+"""Timers between two looks at the load: a loop that is late for each of them is never idle."""
+
+STARTS_A_ROUND: Final = 16
+"""How many polls start until other tasks get their turn, if polls are late: a batch of metrics has a few steps, each a turn."""
 
 SLOW_S: Final = 5.0
 """Longer than a healthy device takes over a bad link: some ten requests, a few of them repeated."""
@@ -101,6 +109,8 @@ class Fleet:
         now_us: Callable[[], int],
         moved: Callable[[float], None] = lambda _again_within_s: None,
         changed: Callable[[], None] = lambda: None,
+        is_behind: Callable[[], bool] = lambda: False,
+        cpu_s: Callable[[], float] = time.process_time,
         maximum_polls: int = MAXIMUM_POLLS,
         pings: Pings | None = None,
     ) -> None:
@@ -109,6 +119,9 @@ class Fleet:
 
         `moved` is called in each round of the loop, with the seconds until the next round at the latest; `changed` once a
         device's change of state is stored. `pings` follows the devices that are polled here.
+
+        `is_behind`: whether fresh values wait for their delivery for long although the server works; `cpu_s`: the CPU used so
+        far: fewer polls start while it is too much (throttle.py).
         """
         self._poller = poller
         self._counters = counters
@@ -116,9 +129,15 @@ class Fleet:
         self._now_us = now_us
         self._moved = moved
         self._changed = changed
+        self._is_behind = is_behind
+        self._cpu_s = cpu_s
         self._maximum_polls = maximum_polls
         self._pings = pings or NoPings()
         self._slots = Slots(maximum_polls, maximum_polls)
+        self._throttle = Throttle()
+        self._started = 0  # polls since the last look at the load
+        self._late = False  # whether a poll was late since the last look at the load
+        self._lags: list[float] = []  # how late timers were since then
         self.timetable = Timetable()
         """Which device is due when."""
         self.ownership: Ownership = Everything()
@@ -251,13 +270,18 @@ class Fleet:
         """Poll each device at its time, until stopped."""
         self._slots.clear()  # from an earlier run: a poll cancelled before its first step never reports its end
         tasks: set[asyncio.Task[PollResult | None]] = set()
+        started = 0
         async with asyncio.TaskGroup() as group:
             while not self._stopped:
                 self._wake.clear()
                 device = self._next_due()
                 if device is None:
+                    started = 0
                     await self._rest()
                     continue
+                started += 1
+                if started % STARTS_A_ROUND == 0 and self._late:
+                    await asyncio.sleep(0)
                 task = group.create_task(self._poll(device, device.interval_s * device.share))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
@@ -283,10 +307,13 @@ class Fleet:
     def _next_due(self) -> Device | None:
         """The next device to poll now; None if no device is due, or no more polls may run."""
         now = asyncio.get_running_loop().time()
-        while not self._slots.is_full(now):
+        if self._throttle.is_due(now):
+            self._look_at_load(now)
+        while not self._slots.is_full(now) and self._throttle.opens_at_s <= now:
             due = self.timetable.take_due(now)
             if due is None:
                 return None
+            self._late |= due.late_s >= LATE_S
             if due.missed:
                 self._counters.add(Count.POLLS_SKIPPED, Skip.LATE, due.missed)
             if due.skipped:
@@ -298,15 +325,33 @@ class Fleet:
                 self._counters.add(Count.POLLS_SKIPPED, Skip.MANY_SLOW)
                 continue
             self.latest_s = max(self.latest_s, due.late_s)
+            self._started += 1
+            self._throttle.started(now)
             return self._devices[due.key]
         return None
+
+    def _look_at_load(self, now: float) -> None:
+        """Have as many polls start as can be delivered."""
+        behind = self._is_behind()
+        load = Load(self._started, self._late, behind, self._cpu_s(), min(self._lags, default=0.0))
+        begins = self._throttle.look(load, now)
+        self._started, self._late = 0, False
+        self._lags.clear()
+        for n in range(1, 1 + LAG_PROBES) if behind else ():
+            at = now + n * LOOK_EACH_S / (1 + LAG_PROBES)
+            asyncio.get_running_loop().call_at(at, self._note_lag, at)
+        if begins:
+            rate = round(self._throttle.rate)
+            log.warning("more polls are due than the agent can deliver, late ones are skipped", polls_a_second=rate)
+
+    def _note_lag(self, due_at: float) -> None:
+        self._lags.append(asyncio.get_running_loop().time() - due_at)
 
     async def _rest(self) -> None:
         """Until a device is due, a poll has ended, or the devices have changed."""
         now = asyncio.get_running_loop().time()
         until = self._slots.room_at if self._slots.is_full(now) else self.timetable.next_at()
-        if until is None:
-            until = now + IDLE_S
+        until = now + IDLE_S if until is None else max(until, self._throttle.opens_at_s)
         self._moved(max(until - now, 0.0))
         try:
             async with asyncio.timeout_at(until):

@@ -3,7 +3,8 @@
 Each device has a phase of its own within its interval, from its id: starts are spread evenly, and the same after a restart.
 Phases are multiples of a step, a second or a fraction of it, so that some devices start together: the agent wakes once for all
 of them (docs/decisions/0011-performance.md). The more devices, the shorter the step, so that few polls start together.
-A poll that can't start in time is skipped, and the next one is at its own time: late polls never pile up.
+A poll that can't start in time is skipped, and the next one is at its own time: late polls never pile up. Of those that wait the
+device goes first that was skipped most often in a row, so that with too many polls due each device has its share of them.
 In a group of agents the phases are those of a clock that all of them share, so that a device keeps its time whoever polls it.
 
 A box without a battery-backed clock starts in 1970, and polls before NTP has set the clock. Such polls are kept back until the
@@ -44,12 +45,15 @@ MOST_HELD: Final = 2_000
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """When a device is polled. Seconds on the monotonic clock; `due_at`: the next time."""
+    """When a device is polled. Seconds on the monotonic clock; `due_at`: the next time. `missed`: how many polls in a row were
+    skipped; `ticket`: a number while it is due, and has neither started nor been skipped; else 0."""
 
     key: str
     interval_s: float
     phase_s: float
     due_at: float
+    missed: int = 0
+    ticket: int = 0
 
     def align(self, step_s: float, ahead_s: float) -> None:
         """Move the phase to this step of a clock that is so far ahead of the monotonic one, from the next poll on."""
@@ -57,6 +61,11 @@ class Entry:
 
     def __lt__(self, other: "Entry") -> bool:
         return self.due_at < other.due_at
+
+    @property
+    def patience_s(self) -> float:
+        """How late a poll may start."""
+        return min(self.interval_s / 10, MAXIMUM_LATENESS_S)
 
     def next_after(self, moment: float) -> float:
         """The first tick of this entry's phase after `moment`."""
@@ -96,7 +105,10 @@ class Timetable:
     """When each device is polled next. O(log n) a poll."""
 
     def __init__(self) -> None:
-        self._heap: list[Entry] = []
+        self._heap: list[Entry] = []  # by their time, all but those that wait
+        self._waiting: deque[tuple[int, Entry]] = deque()  # with their tickets, in the order in which they became due
+        self._ranked: list[tuple[int, int, Entry]] = []  # the same as a heap: those skipped most often first, then by ticket
+        self._tickets = 0
         self._entries: dict[str, Entry] = {}
         self._step_s = LONGEST_STEP_S
         self._ahead_s = 0.0
@@ -110,7 +122,7 @@ class Timetable:
     @property
     def places(self) -> int:
         """How many entries are in memory: removed devices too, until their time comes or there are many of them."""
-        return len(self._heap)
+        return len(self._heap) + len(self._waiting)
 
     def entry(self, key: str) -> Entry:
         """The time of `key`. It stays the same object while the interval does. Raises KeyError if it is not polled."""
@@ -171,29 +183,61 @@ class Timetable:
 
     def next_at(self) -> float | None:
         """When the next device is due; None if there is no device."""
-        self._drop_removed()
+        for ticket, entry in self._waiting:
+            if self._waits(entry, ticket):
+                return entry.due_at
+        while self._heap and not self._is_current(self._heap[0]):
+            heapq.heappop(self._heap)
         return self._heap[0].due_at if self._heap else None
 
     def take_due(self, now: float) -> Due | None:
-        """The device that has been due for longest, set to its next time; None if no device is due."""
-        self._drop_removed()
-        if not self._heap or self._heap[0].due_at > now:
+        """A device that is due, set to its next time; None if none is.
+
+        First those that are too late, the oldest first, to be skipped; then the one that was skipped most often in a row.
+        """
+        while self._heap and self._heap[0].due_at <= now:
+            due = heapq.heappop(self._heap)
+            if self._is_current(due):
+                self._tickets += 1
+                due.ticket = self._tickets
+                self._waiting.append((due.ticket, due))
+                heapq.heappush(self._ranked, (-due.missed, due.ticket, due))
+        entry = self._next(now)
+        if entry is None:
             return None
-        entry = self._heap[0]
+        entry.ticket = 0
         late_s = now - entry.due_at
-        skipped = late_s > min(entry.interval_s / 10, MAXIMUM_LATENESS_S)
+        skipped = late_s > entry.patience_s
         following = entry.next_after(entry.due_at + entry.interval_s / 2)  # the first poll may be anywhere in the phase
         missed = 1 if skipped else 0
         if following <= now:
             missed += math.floor((now - following) / entry.interval_s) + 1
             following = entry.next_after(now)
+        entry.missed = entry.missed + missed if skipped else 0
         entry.due_at = following
-        heapq.heapreplace(self._heap, entry)
+        heapq.heappush(self._heap, entry)
         return Due(entry.key, late_s, skipped, missed)
 
-    def _drop_removed(self) -> None:
-        while self._heap and self._entries.get(self._heap[0].key) is not self._heap[0]:
-            heapq.heappop(self._heap)
+    def _next(self, now: float) -> Entry | None:
+        waiting = self._waiting
+        while waiting and not self._waits(waiting[0][1], waiting[0][0]):
+            waiting.popleft()
+        if waiting and now - waiting[0][1].due_at > waiting[0][1].patience_s:
+            return waiting.popleft()[1]
+        if len(self._ranked) > 2 * len(waiting) + MAXIMUM_REMOVED:
+            self._ranked = [place for place in self._ranked if self._waits(place[2], place[1])]
+            heapq.heapify(self._ranked)
+        while self._ranked:
+            _, ticket, entry = heapq.heappop(self._ranked)
+            if self._waits(entry, ticket):
+                return entry
+        return None
+
+    def _waits(self, entry: Entry, ticket: int) -> bool:
+        return entry.ticket == ticket and self._is_current(entry)
+
+    def _is_current(self, entry: Entry) -> bool:
+        return self._entries.get(entry.key) is entry
 
 
 class Dating:

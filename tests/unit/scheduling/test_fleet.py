@@ -522,3 +522,15 @@ def test_a_probe_counts_who_answers():
 
     virtual_time.run(main())
     assert bench.stored == []
+
+
+def test_with_too_much_to_do_fewer_polls_start_and_one_line_says_so():
+    """Polls of which only some find a place in time, while delivery is behind, and the agent uses a whole core."""
+    poller, cpu = FakePoller(takes_s=3.0), itertools.count()
+    bench = Bench(poller, 300, is_behind=lambda: True, cpu_s=lambda: float(next(cpu)), maximum_polls=100)
+    logs = bench.run(120, devices_=bench.make(interval_s=5))
+    assert poller.most_under_way == 100
+    assert poller.under_way < 20
+    line = "more polls are due than the agent can deliver, late ones are skipped"
+    assert [log["event"] for log in logs].count(line) == 1
+    assert bench.counters.get(Count.POLLS_SKIPPED, "late") > 100

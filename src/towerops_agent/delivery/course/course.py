@@ -30,6 +30,10 @@ HURRY_EACH_S = 5.0
 PART_AFTER_S = 60.0
 """How long the API is down, or delivery behind, before what has gathered is backlog: what is fresh is never older by much."""
 
+BEHIND_AFTER_S = 5.0
+TURN_MAY_LAST = 0.8
+"""A turn of fresh values that began 5 s ago should be on its way to an end within this part of the time until the next one."""
+
 
 @dataclass(frozen=True, slots=True)
 class SeePending:
@@ -115,8 +119,10 @@ class Course:
         self._pace, self._held, self._refusals = self.verdicts.pace, self.verdicts.held, self.verdicts.refusals
         self._under_way = self.verdicts.under_way
         self._fresh_left: float = 0  # metrics of the fresh lane that this turn is to send
+        self._fresh_of_turn: float = 0  # and how many they were at its begin
         self._has_backlog = False
         self._lags = False  # whether a turn came before the previous one was done
+        self._is_outrun = False  # whether the backlog is there because polls outran the delivery
         self._is_idle = False  # whether nothing was pending at the last look
         self._turn_at_s = -inf
         self._turned_s = -inf
@@ -136,6 +142,20 @@ class Course:
     def most_in_flight(self) -> int:
         """How many requests the API accepts at once, as far as it is known."""
         return self._pace.in_flight
+
+    def is_behind(self, now_s: float) -> bool:
+        """Whether this turn of fresh values takes so long that it will hardly end before the next one, while the API works.
+
+        Or that is how the backlog came about.
+        """
+        gone_s = now_s - self._turned_s
+        if self._pace.is_down or now_s < self._pace.opens_at_s:
+            return False
+        if self._is_outrun and self._has_backlog:
+            return True
+        if not self._fresh_left or gone_s < BEHIND_AFTER_S:
+            return False
+        return self._fresh_left > self._fresh_of_turn * (1 - gone_s / (self._interval_s * TURN_MAY_LAST))
 
     def backlog(self, now_us: int, now_s: float) -> Backlog | None:
         """The backlog; None if there is none, or it is not known yet."""
@@ -302,7 +322,7 @@ class Course:
 
     def saw(self, pending: Pending, now_s: float) -> None:
         """Note the pending metrics: a turn of the fresh values begins."""
-        self._fresh_left = pending.metrics - pending.backlog_metrics
+        self._fresh_left = self._fresh_of_turn = pending.metrics - pending.backlog_metrics
         self._has_backlog = pending.backlog_metrics > 0
         self._empty_lanes.clear()
         self._turned_s, self._turn_at_s, self._hurry_at_s = now_s, now_s + self._interval_s, inf
@@ -311,6 +331,7 @@ class Course:
 
     def parted(self, pending: Pending, now_s: float) -> None:
         """Note that everything pending is backlog now."""
+        self._is_outrun = self._settled_s is not None and not self._pace.is_down
         self._held.part()
         self._refusals.part_backlog()
         for one in self._under_way.values():

@@ -306,3 +306,33 @@ def test_after_a_call_off_nothing_is_under_way():
     course.called_off()
     assert course.in_flight == 0
     assert course.next(ACCEPTS, 0, 1000.0) == CutBatch(Lane.FRESH, 10, frozenset())
+
+
+def test_a_turn_is_behind_if_it_will_hardly_end_before_the_next_one():
+    """Of ten batches one is sent at once: after 6 s that is less than it should be, after 2 s it is too early to say."""
+    course = begun(10)
+    cut(course, batch(1))
+    assert not course.is_behind(1002.0)
+    assert course.is_behind(1006.0)
+
+
+def test_a_turn_that_goes_on_well_is_not_behind():
+    course = begun(2)
+    cut(course, batch(1))
+    assert not course.is_behind(1006.0)
+    assert course.is_behind(1018.0)
+
+
+def test_nothing_is_behind_while_the_api_is_down():
+    """Then it is not the agent that has too much to do."""
+    course = begun(10)
+    one = cut(course, batch(1))
+    deliver(course, one, 1001.0, Unavailable("down", None))
+    assert not course.is_behind(1020.0)
+
+
+def test_a_backlog_is_behind_if_polls_outran_the_delivery_and_not_after_an_outage():
+    outrun = begun(10)
+    outrun.parted(pending(0, 10), 1060.0)
+    assert outrun.is_behind(1061.0)
+    assert not begun(0, 10).is_behind(1061.0)

@@ -1,0 +1,78 @@
+"""How many polls may start a second: fewer while the agent has too much to do, so that what is polled is delivered.
+
+The loop of fleet.py starts whatever is due, and delivery is a few steps among many: without a limit the agent polls several times
+as much as it can deliver, and the rest expires. So the rate falls while delivery is behind, and rises again when it is not. A
+slow or failing server makes no limit: only an agent that is busy and starts its polls late has too much to do.
+Pure: times are seconds on a monotonic clock, passed in.
+"""
+
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+LEAST: Final = 1.0
+"""Starts a second that are always allowed."""
+
+LOOK_EACH_S: Final = 1.0
+LATE_S: Final = 0.1
+"""A poll that starts this much after its time waited for others."""
+
+BUSY: Final = 0.4
+LAG_S: Final = 0.01
+"""An agent that has used this part of a core, or whose loop comes round this late, has enough to do; else it waits for others."""
+
+SHRINK: Final = 0.95
+GROW: Final = 1.05
+
+BURST_S: Final = 0.1
+"""Starts that were not used are allowed for so long: devices become due in bunches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How it has gone since the last look. `started`: how many polls have; `late`: whether some did late, or not at all.
+
+    `behind`: whether fresh values wait longer than they should for their delivery, while the server works. `cpu_s`: the CPU used
+    since the start of the agent; `lag_s`: how late timers were at least.
+    """
+
+    started: int
+    late: bool
+    behind: bool
+    cpu_s: float
+    lag_s: float = 0.0
+
+
+class Throttle:
+    """The limit. `rate`: how many polls may start a second now; infinite mostly."""
+
+    def __init__(self) -> None:
+        self.rate = inf
+        self.opens_at_s = -inf
+        """When the next poll may start."""
+        self._looked_s: float | None = None
+        self._cpu_s = 0.0
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether it is time for `look`."""
+        return self._looked_s is None or now_s - self._looked_s >= LOOK_EACH_S
+
+    def look(self, load: Load, now_s: float) -> bool:
+        """Set the limit by the load; whether it begins with that: the agent has too much to do for the first time in a while."""
+        before_s, before_cpu_s = self._looked_s, self._cpu_s
+        self._looked_s, self._cpu_s = now_s, load.cpu_s
+        if before_s is None or now_s <= before_s:
+            return False
+        gone_s, before = now_s - before_s, self.rate
+        is_busy = load.cpu_s - before_cpu_s >= BUSY * gone_s or load.lag_s >= LAG_S
+        if load.behind and load.late and is_busy:
+            self.rate = max(min(before, load.started / gone_s) * SHRINK, LEAST)
+        elif not load.late:
+            self.rate = inf  # all that is due has started
+        else:
+            self.rate *= GROW
+        return before == inf != self.rate
+
+    def started(self, now_s: float) -> None:
+        """Note that a poll starts now."""
+        self.opens_at_s = max(self.opens_at_s, now_s - BURST_S) + 1 / self.rate
