@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 import yaml
 
-from towerops_agent.config.document.equipment import LEAST_DIVISOR
+from towerops_agent.config.document.equipment import LEAST_DIVISOR, MOST_PINGS
 from towerops_agent.config.document.fields import MAX_IF_INDEX, host, shown
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.polling.course.evidence import folded
@@ -35,11 +35,12 @@ from towerops_agent.snmp.wire.ber import parse_oid
 NAMESPACE: Final = UUID("6b0b4f3c-6d1b-5f0e-9c8e-2f7a0d3b5a11")
 """Never to be changed: each id is made with it."""
 
-INHERITED: Final = ("credentials", "interval", "labels", "port", "transport")
+INHERITED: Final = ("credentials", "interval", "labels", "ping", "port", "snmp", "transport")
 """What `defaults` may have."""
 
 KEYS: Final = ("address", "name", *INHERITED, "sensors", "interfaces")
 _SENSOR_KEYS: Final = ("name", "oid", "type", "divisor", "unit", "states", "labels")
+_PING_KEYS: Final = ("count", "interval")
 _INTERFACE_KEYS: Final = ("name", "index", "labels")
 
 MOST_INTERVAL_S: Final = 86_400
@@ -52,6 +53,7 @@ OWN_LABELS: Final = frozenset({"device", "ifIndex", "ifName", "instance", "job",
 """Labels that the agent makes, or that mean something else to Prometheus."""
 
 _TRANSPORTS: Final = {"udp": "udp", "tcp": "tcp"}
+_YES_OR_NO: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 def site_id(address: str, port: int) -> str:
@@ -88,13 +90,15 @@ class Refused:
 
 @dataclass(slots=True)
 class Inherited:
-    """What a device has if it does not say otherwise. `labels`: merged with its own."""
+    """What a device has if it does not say otherwise. `labels`: merged with its own. `ping`: the contract's."""
 
     credentials: str | None = None
     interval_s: int = DEFAULT_INTERVAL_S
     port: int = SNMP_PORT
     transport: str = "udp"
     labels: Mapping[str, str] = field(default_factory=dict)
+    ping: Mapping[str, Any] | None = None
+    has_snmp: bool = True
 
 
 def inherited(section: Section, before: Inherited) -> Inherited:
@@ -105,7 +109,23 @@ def inherited(section: Section, before: Inherited) -> Inherited:
         section.checked("port", whole(1, 65_535)) or before.port,
         section.checked("transport", one_of(_TRANSPORTS, "udp or tcp")) or before.transport,
         {**before.labels, **labels_in(section)},
+        _ping_in(section) or before.ping,
+        before.has_snmp if (has_snmp := section.checked("snmp", _yes_or_no)) is None else has_snmp,
     )
+
+
+def _ping_in(section: Section) -> dict[str, Any] | None:
+    """How to ping, as the contract has it; None if nothing is given. Raises Mistake."""
+    if "ping" not in section:
+        return None
+    node = section.nodes["ping"]
+    if isinstance(node, yaml.ScalarNode):
+        return {"enabled": section.checked("ping", _yes_or_no)}
+    ping = Section(section.file, "ping", node, _PING_KEYS)
+    count = ping.checked("count", whole(1, MOST_PINGS))
+    interval_s = ping.checked("interval", whole(1, MOST_INTERVAL_S))
+    given = {"enabled": True, "count": count, "interval_seconds": interval_s}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def labels_in(section: Section) -> dict[str, str]:
@@ -146,17 +166,28 @@ def read_device(section: Section, before: Inherited, credentials: Named) -> Site
         snmp = SnmpFields() if own.credentials is None else credentials(own.credentials)
     except InvalidConfig as error:
         raise section.mistake(where, str(error)) from None
+    is_pinged = own.ping is not None and own.ping["enabled"]
+    if not own.has_snmp:
+        if not is_pinged:
+            raise section.mistake(
+                "snmp" if "snmp" in section else "address", "snmp is false: expected ping: true, or nothing is asked"
+            )
+        for key in ("sensors", "interfaces"):
+            if key in section:
+                raise section.mistake(key, f"{key} of a device whose snmp is false: expected none")
     items = _Items(section, name, address, own.port)
     wire = {
         "id": site_id(address, own.port),
         "name": name,
         "ip_address": address,
-        "snmp": {**snmp.wire, "port": own.port, "transport": own.transport},
+        "snmp": {**snmp.wire, "port": own.port, "transport": own.transport, **({} if own.has_snmp else {"enabled": False})},
         "poll_interval_seconds": own.interval_s,
         "labels": dict(sorted(own.labels.items())),
         "sensors": list(items.sensors()),
         "interfaces": list(items.interfaces()),
     }
+    if is_pinged:
+        wire["ping"] = own.ping
     return SiteDevice(name, section.place_at("address"), address, own.port, wire, snmp.secret, items.refused)
 
 
@@ -244,6 +275,13 @@ def _states(section: Section) -> dict[str, dict[str, str]]:
         if not _STATE.fullmatch(key):
             raise Mistake(place, f"state {shown(key)}: expected a whole number")
     return {"states": {key: states.needed(key) for key in states.keys}}
+
+
+def _yes_or_no(field: str, text: str) -> bool:
+    found = _YES_OR_NO.get(text.casefold())
+    if found is None:
+        raise InvalidConfig(f"{field} is {shown(text)}: expected true or false")
+    return found
 
 
 def _oid(field: str, text: str) -> tuple[bytes, str]:

@@ -28,7 +28,7 @@ KEYS: Final = ("credentials", "defaults", "destinations", "devices")
 MOST_ITEMS: Final = 5_000_000
 """Of YAML's aliases a short file could make more than any memory holds."""
 
-_ACCEPTS: Final = msgspec.json.encode({"metric_types": ["sensor_reading", "interface_stat", "equipment_status"]})
+_ACCEPTS: Final = msgspec.json.encode({"metric_types": ["sensor_reading", "interface_stat", "equipment_status", "reachability"]})
 """The states of devices are stored too: destinations want them."""
 
 HIDDEN: Final = "********"

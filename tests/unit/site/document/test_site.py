@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.errors import InvalidConfig
-from towerops_agent.model import SnmpVersion
+from towerops_agent.model import PingPlan, SnmpVersion
 from towerops_agent.site.document.site import Compiled, compile_site
 
 SECRET = "hushhush-5f1c"
@@ -84,6 +84,28 @@ def test_a_site_is_read_as_a_configuration_of_the_api():
     assert [(one.if_index, one.if_name) for one in second.interfaces] == [(0, "ether1"), (7, "sfp1"), (9, "")]
     assert (third.host, third.interval_s, [sensor.divisor for sensor in third.sensors]) == ("radio.example", 30, [10, 1])
     assert devices(result)[0]["labels"] == {"region": "north", "site": "north"}
+
+
+PINGED = """\
+defaults: {ping: true, interval: 30}
+devices:
+  - {address: 10.0.0.1}
+  - {address: 10.0.0.2, ping: {count: 10}}
+  - {address: 10.0.0.3, ping: {interval: 10, count: 2}}
+  - {address: 10.0.0.4, ping: No}
+  - {address: 10.0.0.5, snmp: false}
+"""
+
+
+def test_devices_are_pinged_as_they_or_the_defaults_say_and_one_without_snmp_only_that():
+    result = compiled(PINGED)
+    assert (result.problems, result.config is not None) == ([], True)
+    read = read_config(result.config)
+    equipment = [one for _, one in read.equipment]
+    plans = [PingPlan(5, 30), PingPlan(10, 30), PingPlan(2, 10), None, PingPlan(5, 30)]
+    assert [one.ping for one in equipment] == plans
+    assert [one.has_snmp for one in equipment] == [True, True, True, True, False]
+    assert "reachability" in read.accepts.metric_types
 
 
 def test_what_is_shown_has_no_secret():
@@ -168,6 +190,12 @@ MISTAKES = [
     (D + "  - address: 10.0.0.1\n", "3:14", "address is 10.0.0.1, port 161, which the device at a.yaml:2:14 has", 1),
     (D + "    port: 70000\n", "3:11", "port is '70000': expected a whole number from 1 to 65535", 0),
     (D + "    transport: sctp\n", "3:16", "transport is 'sctp': expected udp or tcp", 0),
+    (D + "    ping: maybe\n", "3:11", "ping is 'maybe': expected true or false", 0),
+    (D + "    ping: {count: 21}\n", "3:19", "count is '21': expected a whole number from 1 to 20", 0),
+    (D + "    ping: {intervall: 9}\n", "3:12", "intervall is not a key of ping: expected interval", 0),
+    (D + "    ping: [1]\n", "3:11", "ping is a list: expected a mapping", 0),
+    (D + "    snmp: false\n", "3:11", "snmp is false: expected ping: true", 0),
+    (D + "    snmp: false\n    ping: true\n    interfaces: [ether1]\n", "5:17", "interfaces of a device whose snmp is", 0),
     (D + "    interval: 0\n", "3:15", "interval is '0': expected", 0),
     (D + "    adress: 10.0.0.2\n", "3:5", "adress is not a key of a device: expected address", 0),
     (
