@@ -87,7 +87,9 @@ class Echoes:
         self._has_changed = False
         self._wake = asyncio.Event()
 
-    def __len__(self) -> int:
+    @property
+    def followed(self) -> int:
+        """How many devices are pinged."""
         return len(self._targets)
 
     def follow(self, device: Device) -> None:

@@ -132,7 +132,7 @@ class Fleet:
         self._is_behind = is_behind
         self._cpu_s = cpu_s
         self._maximum_polls = maximum_polls
-        self._pings = pings or NoPings()
+        self._pings = NoPings() if pings is None else pings
         self._slots = Slots(maximum_polls, maximum_polls)
         self._throttle = Throttle()
         self._started = 0  # polls since the last look at the load

@@ -158,7 +158,7 @@ def test_a_round_under_way_is_not_reported_when_its_device_goes():
     bench = Bench()
     bench.network.delays = lambda n: None
     bench.run(200, then={40: lambda: bench.echoes.drop("dev-0"), 41: lambda: bench.echoes.drop("dev-0")})
-    assert (bench.stored, len(bench.echoes), bench.open_rounds) == ([], 0, 0)
+    assert (bench.stored, bench.echoes.followed, bench.open_rounds) == ([], 0, 0)
     assert set(bench.counters.by_reason(Count.PINGS)) == {"abandoned"}
 
 

@@ -46,6 +46,9 @@ class FakeEchoes:
         self.asked.append(asyncio.get_running_loop().time() - since_s)
         return self.result
 
+    def __len__(self):
+        return 0  # as of what follows no device yet
+
     def follow(self, device):
         self.followed.append(device.id)
 

@@ -83,7 +83,7 @@ class Device:
     @property
     def address(self) -> str:
         """Its address, for people: its name and the address that is asked, if the name has several."""
-        place = address(self.host, self.port)
+        place = address(self.host, self.port) if self.has_snmp else self.host
         return f"{place} at {self.peer[0]}" if len(self.peers) > 1 and self.peer is not None else place
 
     @property
