@@ -173,21 +173,33 @@ class Buffer:
                 return
             await arrived.wait()
 
-    async def next_batch(self, max_metrics: int, lane: Lane = Lane.FRESH, exclude: Collection[int] = ()) -> Batch | None:
+    async def line_up(self, destinations: Sequence[str]) -> None:
+        """Have polls go to these destinations from now on, by the names of their lines; "" is the API's.
+
+        Each has its own batches, acknowledgements and backlog, of polls that are stored once. A new one begins with the polls to
+        come; what one that is gone had not got is kept for a day, should it come back.
+        """
+        await self._writer.line_up(destinations)
+
+    async def next_batch(
+        self, max_metrics: int, lane: Lane = Lane.FRESH, exclude: Collection[int] = (), destination: str = ""
+    ) -> Batch | None:
         """The lane's batch to send now: the first one still open, whatever its size, else a new one of at most `max_metrics`.
 
         Each lane has open batches of its own; the halves of a split stay in its lane. `exclude`: ids of batches that are not
         meant, as they are under way. None: nothing else is pending in the lane.
         """
         under_way = frozenset(exclude)
-        return await self.ask(lambda store: store.lanes.next_batch(max_metrics, lane, self._new_key, self._clock_us(), under_way))
+        return await self.ask(
+            lambda store: store.lanes.next_batch(max_metrics, lane, self._new_key, self._clock_us(), under_way, destination)
+        )
 
-    async def part_backlog(self) -> None:
+    async def part_backlog(self, destination: str = "") -> None:
         """Make all that has been added so far and is undelivered backlog, so that the polls to come can go first.
 
         Batches keep their members and keys. What is backlog stays so over restarts.
         """
-        await self.ask(lambda store: store.lanes.part_backlog())
+        await self.ask(lambda store: store.lanes.part_backlog(destination))
 
     async def read(self, batch: Batch) -> list[StoredPoll]:
         """The polls that the batch has metrics of, the same ones each time.
@@ -220,9 +232,9 @@ class Buffer:
         """The server has the refused metrics with these numbers after all."""
         await self.ask(lambda store: refused.release(store.connection, numbers), sees_polls=False)
 
-    async def pending(self) -> Pending:
+    async def pending(self, destination: str = "") -> Pending:
         """What is not delivered. Cheap: it reads no more than the rows of open batches."""
-        return await self.ask(lambda store: _with(store.lanes.pending(), self._writer.waiting()), sees_polls=False)
+        return await self.ask(lambda store: _with(store.lanes.pending(destination), self._writer.waiting()), sees_polls=False)
 
     async def ask(self, job: Callable[[Store], T], *, sees_polls: bool = True) -> T:
         """The result of `job`, run on the writer thread; all other methods are made of it.

@@ -1,8 +1,11 @@
-"""The line of metrics in the database: stretches that are not yet cut, batches, and which lane each is in.
+"""The lines of metrics in the database: stretches that are not yet cut, batches, and which lane each is in.
+
+Each destination has a line, by its name; the API's is "". A line is open if it has an open stretch, which new polls belong to.
+One that is closed is not delivered, and grows old. A poll is removed once no line has a part of it.
 
 Fresh polls go first after an outage: what had gathered is split off as backlog, and both lanes are delivered side by side. A
-stretch or a batch belongs to one lane; no two overlap. Each row is checked if it is read. A damaged one raises Corruption: what
-it covered is worked out again from the others, in a new file (salvage.py).
+stretch or a batch belongs to one lane; no two of a line overlap. Each row is checked if it is read. A damaged one raises
+Corruption: what it covered is worked out again from the others, in a new file (salvage.py).
 Synchronous, for the writer's thread; each method is one transaction, functions take part in the caller's. Times are microseconds
 since 1970-01-01 UTC (`_us`), or seconds on the age clock (`_s`).
 """
@@ -23,8 +26,8 @@ COUNTED_POLLS = 100
 If more are missing a page is, and copying the file row by row (salvage.py) may still find them.
 """
 
-_STRETCH = "first_poll, first_metric, end_poll, polls, metrics, lane, checksum"
-_BATCH = "key, start_poll, start_metric, stop_poll, stop_metric, metric_count, cut_at_us, sent_age_s, lane, checksum"
+_STRETCH = "first_poll, first_metric, end_poll, polls, metrics, lane, destination, checksum"
+_BATCH = "key, start_poll, start_metric, stop_poll, stop_metric, metric_count, cut_at_us, sent_age_s, lane, destination, checksum"
 _LANES = frozenset(Lane)
 
 
@@ -41,10 +44,11 @@ class Stretch:
     polls: int
     metrics: int
     lane: Lane
+    destination: str = ""
 
 
 class Lanes:
-    """What is undelivered, and the batches cut of it. Methods raise sqlite3.Error.
+    """What is undelivered, and the batches cut of it; of the line that a method is asked about. Methods raise sqlite3.Error.
 
     `damaged`: how many metrics were found to be lost since somebody set it to 0.
     """
@@ -53,25 +57,25 @@ class Lanes:
         self._connection = connection
         self.damaged = 0
 
-    def has_pending(self) -> bool:
+    def has_pending(self, destination: str = "") -> bool:
         """Whether anything is undelivered."""
-        if any(stretch.metrics or self._first_head(stretch) for stretch in stretches(self._connection)):
+        if any(stretch.metrics or self._first_head(stretch) for stretch in stretches(self._connection, destination)):
             return True
-        return self._connection.execute("SELECT 1 FROM batches WHERE sent_age_s IS NULL LIMIT 1").fetchone() is not None
+        return bool(open_batches(self._connection, destination))
 
-    def pending(self) -> Pending:
+    def pending(self, destination: str = "") -> Pending:
         """What is undelivered. Costs a look at each poll of the open batches (tens) and one at each stretch."""
         metrics: dict[Lane, int] = defaultdict(int)
         oldest: dict[Lane, list[int]] = {lane: [] for lane in Lane}
         polls = 0
-        line = stretches(self._connection)
+        line = stretches(self._connection, destination)
         for stretch in line:
             metrics[stretch.lane] += max(stretch.metrics, 0)
             polls += max(stretch.polls, 0)
             if (head := self._first_head(stretch)) is not None:
                 oldest[stretch.lane].append(head[2])
         seen = set()
-        for batch in open_batches(self._connection):
+        for batch in open_batches(self._connection, destination):
             metrics[batch.lane] += batch.metric_count
             for poll, _, started_at_us, _ in self._heads(batch.start.poll, batch.last_poll + 1):
                 seen.add(poll)
@@ -86,14 +90,15 @@ class Lanes:
             backlog_oldest_started_at_us=min(oldest[Lane.BACKLOG], default=None),
         )
 
-    def part_backlog(self) -> None:
+    def part_backlog(self, destination: str = "") -> None:
         """Make all that is undelivered backlog: the open-ended stretch ends here, and begins again."""
         connection = self._connection
         with transaction(connection):
-            for batch in open_batches(connection):
+            for batch in open_batches(connection, destination):
                 if batch.lane is not Lane.BACKLOG:
                     write_batch(connection, replace(batch, lane=Lane.BACKLOG), None)
-            *closed, last = stretches(connection)
+            last = open_stretch(connection, destination)
+            closed = [stretch for stretch in stretches(connection, destination) if stretch.end_poll is not None]
             for stretch in closed:
                 if stretch.lane is not Lane.BACKLOG:
                     write_stretch(connection, replace(stretch, lane=Lane.BACKLOG))
@@ -101,7 +106,7 @@ class Lanes:
             if last.metrics or self._first_head(last):
                 # If the backlog ends just there it grows: an agent without its API for a day has one stretch, not hundreds.
                 adjacent = [s for s in closed if s.end_poll == last.first.poll] if last.first.metric == 0 else []
-                before = adjacent[0] if adjacent else Stretch(None, last.first, None, 0, 0, Lane.BACKLOG)
+                before = adjacent[0] if adjacent else Stretch(None, last.first, None, 0, 0, Lane.BACKLOG, destination)
                 grown = replace(
                     before,
                     lane=Lane.BACKLOG,
@@ -113,16 +118,22 @@ class Lanes:
             write_stretch(connection, replace(last, first=Position(next_poll, 0), polls=0, metrics=0))
 
     def next_batch(
-        self, max_metrics: int, lane: Lane, new_key: Callable[[], str], now_us: int, exclude: Collection[int] = ()
+        self,
+        max_metrics: int,
+        lane: Lane,
+        new_key: Callable[[], str],
+        now_us: int,
+        exclude: Collection[int] = (),
+        destination: str = "",
     ) -> Batch | None:
         """The lane's first open batch, whatever its size; else a new one of at most `max_metrics`; None: the lane is empty.
 
         `exclude`: ids of batches that are not meant, as they are under way.
         """
-        for batch in open_batches(self._connection):
+        for batch in open_batches(self._connection, destination):
             if batch.lane is lane and batch.id not in exclude:
                 return batch
-        for stretch in stretches(self._connection):
+        for stretch in stretches(self._connection, destination):
             if stretch.lane is not lane or not (stretch.metrics or self._first_head(stretch)):
                 continue
             with transaction(self._connection):
@@ -133,7 +144,7 @@ class Lanes:
                 else:
                     self._shorten(stretch, piece)
                     batch = insert_batch(
-                        self._connection, Batch(0, new_key(), piece.start, piece.stop, piece.metrics, now_us, lane)
+                        self._connection, Batch(0, new_key(), piece.start, piece.stop, piece.metrics, now_us, lane, destination)
                     )
             self.damaged += lost
             if piece is not None:
@@ -200,18 +211,83 @@ class Lanes:
                 write_batch(self._connection, now, age_s)
 
 
-def stretches(connection: sqlite3.Connection) -> list[Stretch]:
-    """All stretches, in the order of the line, the open one last. Raises Corruption."""
-    rows = connection.execute(f"SELECT id, {_STRETCH} FROM uncut ORDER BY first_poll, end_poll IS NULL").fetchall()  # noqa: S608 -- our names
+def line_up(connection: sqlite3.Connection, names: Sequence[str]) -> None:
+    """Have the lines of these destinations open, and all others closed; takes part in a transaction.
+
+    A new line begins with the next poll. The first one goes on with the line "" if that is open and not among them: it was that
+    of the one destination, or of none yet, and what waits in it has nobody else who delivers it.
+    """
+    there = open_lines(connection)
+    if "" in there and names and "" not in names and _follows(connection, names[0]):
+        _rename(connection, "", names[0])
+        there = open_lines(connection)
+    next_poll = next_poll_id(connection)
+    for name in there:
+        if name not in names:
+            last = open_stretch(connection, name)
+            if last.metrics or last.polls:
+                write_stretch(connection, replace(last, end_poll=next_poll))
+            else:
+                drop_stretch(connection, last)
+    for name in names:
+        if name not in there:
+            write_stretch(connection, Stretch(None, Position(next_poll, 0), None, 0, 0, Lane.FRESH, name))
+
+
+def _follows(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether all of the line "" comes after all of the line of that name, so that it can be added at its end."""
+    begin = [stretch.first for stretch in stretches(connection, "")]
+    begin += [batch.start for batch, _ in _batches(connection, "destination = ? ORDER BY start_poll, start_metric LIMIT 1", "")]
+    end = [Position(stretch.end_poll or OPEN_END, 0) for stretch in stretches(connection, name)]
+    where = "destination = ? ORDER BY start_poll DESC, start_metric DESC LIMIT 1"
+    end += [batch.stop for batch, _ in _batches(connection, where, name)]
+    return not end or max(end) <= min(begin)
+
+
+def _rename(connection: sqlite3.Connection, before: str, name: str) -> None:
+    for stretch in stretches(connection, before):
+        write_stretch(connection, replace(stretch, destination=name))
+    for batch, sent_age_s in _batches(connection, "destination = ?", before):
+        write_batch(connection, replace(batch, destination=name), sent_age_s)
+
+
+def lines(connection: sqlite3.Connection) -> list[str]:
+    """The names of all lines of which there is anything."""
+    rows = connection.execute("SELECT destination FROM uncut UNION SELECT destination FROM batches").fetchall()
+    return sorted(_name(row[0]) for row in rows)
+
+
+def open_lines(connection: sqlite3.Connection) -> list[str]:
+    """The names of the lines that new polls belong to."""
+    rows = connection.execute("SELECT DISTINCT destination FROM uncut WHERE end_poll IS NULL").fetchall()
+    return sorted(_name(row[0]) for row in rows)
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        raise Corruption("the name of a destination is not a text")
+    return name
+
+
+def stretches(connection: sqlite3.Connection, destination: str = "") -> list[Stretch]:
+    """All stretches of the line, in its order, the open one last. Raises Corruption."""
+    rows = connection.execute(
+        f"SELECT id, {_STRETCH} FROM uncut WHERE destination = ? ORDER BY first_poll, end_poll IS NULL",  # noqa: S608 -- our names
+        (destination,),
+    ).fetchall()
     found = [_stretch(row) for row in rows]
-    if [stretch.end_poll for stretch in found].count(None) != 1:
+    count = [stretch.end_poll for stretch in found].count(None)
+    if count > 1 or (count == 0 and not open_lines(connection)):
         raise Corruption(f"{len(found)} stretches of polls, not one of which is the open one")
     return found
 
 
-def open_stretch(connection: sqlite3.Connection) -> Stretch:
-    """The stretch that new polls belong to. Raises Corruption."""
-    rows = connection.execute(f"SELECT id, {_STRETCH} FROM uncut WHERE end_poll IS NULL").fetchall()  # noqa: S608 -- our names
+def open_stretch(connection: sqlite3.Connection, destination: str = "") -> Stretch:
+    """The stretch of the line that new polls belong to. Raises Corruption."""
+    rows = connection.execute(
+        f"SELECT id, {_STRETCH} FROM uncut WHERE end_poll IS NULL AND destination = ?",  # noqa: S608 -- our names
+        (destination,),
+    ).fetchall()
     if len(rows) != 1:
         raise Corruption(f"{len(rows)} open stretches of polls: expected one")
     return _stretch(rows[0])
@@ -221,8 +297,8 @@ def write_stretch(connection: sqlite3.Connection, stretch: Stretch) -> None:
     """Insert the stretch, or write it in place of what its row was."""
     row = (*(stretch.first.poll, stretch.first.metric, stretch.end_poll, stretch.polls, stretch.metrics), str(stretch.lane))
     connection.execute(
-        f"INSERT OR REPLACE INTO uncut (id, {_STRETCH}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names
-        (stretch.id, *row, checksum(*row)),
+        f"INSERT OR REPLACE INTO uncut (id, {_STRETCH}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names
+        (stretch.id, *row, stretch.destination, checksum(*with_destination(row, stretch.destination))),
     )
 
 
@@ -231,9 +307,12 @@ def drop_stretch(connection: sqlite3.Connection, stretch: Stretch) -> None:
     connection.execute("DELETE FROM uncut WHERE id = ?", (stretch.id,))
 
 
-def open_batches(connection: sqlite3.Connection) -> list[Batch]:
-    """The batches that are not sent, in the order of the line. Raises Corruption."""
-    return [batch for batch, _ in _batches(connection, "sent_age_s IS NULL ORDER BY start_poll, start_metric")]
+def open_batches(connection: sqlite3.Connection, destination: str | None = None) -> list[Batch]:
+    """The batches of the line that are not sent, in its order; None: of all lines. Raises Corruption."""
+    order = "ORDER BY start_poll, start_metric"
+    if destination is None:
+        return [batch for batch, _ in _batches(connection, f"sent_age_s IS NULL {order}")]
+    return [batch for batch, _ in _batches(connection, f"sent_age_s IS NULL AND destination = ? {order}", destination)]
 
 
 def open_batch(connection: sqlite3.Connection, batch_id: int) -> Batch | None:
@@ -247,27 +326,28 @@ def sent_batches(connection: sqlite3.Connection, until_s: int, limit: int) -> li
     return [batch for batch, _ in _batches(connection, where, until_s, limit)]
 
 
-def reach_before(connection: sqlite3.Connection, poll: int) -> Position | None:
-    """Where the nearest batch that starts before the poll stops; None if there is none. Raises Corruption."""
-    where = "start_poll < ? ORDER BY start_poll DESC, start_metric DESC LIMIT 1"
-    return next((batch.stop for batch, _ in _batches(connection, where, poll)), None)
+def reach_before(connection: sqlite3.Connection, destination: str, poll: int) -> Position | None:
+    """Where the line's nearest batch that starts before the poll stops; None if there is none. Raises Corruption."""
+    where = "destination = ? AND start_poll < ? ORDER BY start_poll DESC, start_metric DESC LIMIT 1"
+    return next((batch.stop for batch, _ in _batches(connection, where, destination, poll)), None)
 
 
 def insert_batch(connection: sqlite3.Connection, batch: Batch) -> Batch:
     """The batch, open, with the id that it got."""
     row = _columns(batch, None)
     batch_id = connection.execute(
-        f"INSERT INTO batches ({_BATCH}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names
-        (*row, checksum(*row)),
+        f"INSERT INTO batches ({_BATCH}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names
+        (*row, batch.destination, checksum(*with_destination(row, batch.destination))),
     ).lastrowid
     return replace(batch, id=batch_id or 0)
 
 
 def write_batch(connection: sqlite3.Connection, batch: Batch, sent_age_s: int | None) -> None:
     """Write the batch in place of what its row was; `sent_age_s`: when it was sent, None: it is open."""
+    checked = checksum(*with_destination(_columns(batch, sent_age_s), batch.destination))
     connection.execute(
-        "UPDATE batches SET metric_count = ?, sent_age_s = ?, lane = ?, checksum = ? WHERE id = ?",
-        (batch.metric_count, sent_age_s, batch.lane, checksum(*_columns(batch, sent_age_s)), batch.id),
+        "UPDATE batches SET metric_count = ?, sent_age_s = ?, lane = ?, destination = ?, checksum = ? WHERE id = ?",
+        (batch.metric_count, sent_age_s, batch.lane, batch.destination, checked, batch.id),
     )
 
 
@@ -279,14 +359,36 @@ def drop_batch(connection: sqlite3.Connection, batch: Batch) -> None:
 def remove_polls(connection: sqlite3.Connection, first: int, last: int) -> None:
     """Remove the polls from `first` to `last`, which a batch or a stretch had that is gone; takes part in a transaction.
 
-    The polls within belonged only to it; those at its two ends stay if another batch, or a stretch, has a part of them.
+    Those stay of which another batch or a stretch has a part: of this line at the two ends, of other lines anywhere.
     """
-    if _is_needed(connection, first):
-        first += 1
-    if last >= first and _is_needed(connection, last):
-        last -= 1
-    connection.execute("DELETE FROM polls WHERE id BETWEEN ? AND ?", (first, last))
-    connection.execute("DELETE FROM bodies WHERE poll BETWEEN ? AND ?", (first, last))
+    begin = first
+    for needed, until in (*_needed(connection, first, last), (last + 1, last + 1)):
+        if needed > begin:
+            connection.execute("DELETE FROM polls WHERE id BETWEEN ? AND ?", (begin, needed - 1))
+            connection.execute("DELETE FROM bodies WHERE poll BETWEEN ? AND ?", (begin, needed - 1))
+        begin = max(begin, until + 1)
+
+
+def _needed(connection: sqlite3.Connection, first: int, last: int) -> list[tuple[int, int]]:
+    """The polls from `first` to `last` that a line has a part of, as ranges, both ends included, in order."""
+    found: list[tuple[int, int]] = []
+    for name in lines(connection):
+        for start, end in connection.execute(
+            "SELECT first_poll, end_poll FROM uncut"
+            " WHERE destination = ? AND first_poll <= ? AND (end_poll IS NULL OR end_poll > ?)",
+            (name, last, first),
+        ):
+            found.append((max(start, first), last if end is None else min(end - 1, last)))
+        # Batches of a line do not overlap: if one that starts before the first poll reaches into it, the nearest does.
+        before = reach_before(connection, name, first)
+        if before is not None and before > Position(first, 0):
+            found.append((first, min(before.poll if before.metric else before.poll - 1, last)))
+        for start, stop, metric in connection.execute(
+            "SELECT start_poll, stop_poll, stop_metric FROM batches WHERE destination = ? AND start_poll BETWEEN ? AND ?",
+            (name, first, last),
+        ):
+            found.append((start, min(stop if metric else stop - 1, last)))
+    return sorted(found)
 
 
 def next_poll_id(connection: sqlite3.Connection) -> int:
@@ -300,16 +402,9 @@ def next_poll_id(connection: sqlite3.Connection) -> int:
     return last + 1
 
 
-def _is_needed(connection: sqlite3.Connection, poll: int) -> bool:
-    if connection.execute(
-        "SELECT 1 FROM uncut WHERE first_poll <= ? AND (end_poll IS NULL OR end_poll > ?)"
-        " UNION ALL SELECT 1 FROM batches WHERE start_poll = ?",
-        (poll, poll, poll),
-    ).fetchone():
-        return True
-    # Batches do not overlap: if one that starts before the poll reaches into it, the nearest does.
-    before = reach_before(connection, poll)
-    return before is not None and before > Position(poll, 0)
+def with_destination(columns: Sequence[Any], destination: str) -> Sequence[Any]:
+    """What the checksum of a row is of: the API's rows have it as they had before there were others."""
+    return (*columns, destination) if destination else columns
 
 
 def _columns(batch: Batch, sent_age_s: int | None) -> tuple[str | int | None, ...]:
@@ -321,16 +416,18 @@ def _columns(batch: Batch, sent_age_s: int | None) -> tuple[str | int | None, ..
 
 
 def _stretch(row: Sequence[Any]) -> Stretch:
-    if not is_intact(*row[1:]) or row[6] not in _LANES:
+    stretch_id, *columns, destination, checked = row
+    if not is_intact(*with_destination(columns, destination), checked) or columns[5] not in _LANES:
         raise Corruption("the row of a stretch of polls does not match its checksum")
-    stretch_id, first_poll, first_metric, end_poll, polls, metrics, lane, _ = row
-    return Stretch(stretch_id, Position(first_poll, first_metric), end_poll, polls, metrics, Lane(lane))
+    first_poll, first_metric, end_poll, polls, metrics, lane = columns
+    return Stretch(stretch_id, Position(first_poll, first_metric), end_poll, polls, metrics, Lane(lane), destination)
 
 
-def _batches(connection: sqlite3.Connection, where: str, *parameters: int) -> Iterator[tuple[Batch, int | None]]:
+def _batches(connection: sqlite3.Connection, where: str, *parameters: int | str) -> Iterator[tuple[Batch, int | None]]:
     for row in connection.execute(f"SELECT id, {_BATCH} FROM batches WHERE {where}", parameters).fetchall():  # noqa: S608 -- our names
-        if not is_intact(*row[1:]) or row[9] not in _LANES:
+        batch_id, *columns, destination, checked = row
+        if not is_intact(*with_destination(columns, destination), checked) or columns[8] not in _LANES:
             raise Corruption("the row of a batch does not match its checksum")
-        batch_id, key, start_poll, start_metric, stop_poll, stop_metric, count, cut_at_us, sent_age_s, lane, _ = row
+        key, start_poll, start_metric, stop_poll, stop_metric, count, cut_at_us, sent_age_s, lane = columns
         start, stop = Position(start_poll, start_metric), Position(stop_poll, stop_metric)
-        yield Batch(batch_id, key, start, stop, count, cut_at_us, Lane(lane)), sent_age_s
+        yield Batch(batch_id, key, start, stop, count, cut_at_us, Lane(lane), destination), sent_age_s

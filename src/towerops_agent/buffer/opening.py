@@ -58,6 +58,7 @@ class Opening:
         self.layouts_lost = False
         self.lost_metrics = 0
         self.in_memory_because = ""
+        self.lines: tuple[str, ...] = ()  # the destinations' lines; none: those that a database has
 
     def open(self, now_s: float) -> None:
         """Work on the file, or in memory if it can't be opened. Raises DatabaseBusy and DatabaseTooNew."""
@@ -211,7 +212,7 @@ class Opening:
             self._salvage(source, database.connection, in_use=in_use)
             retention.checkpoint(database.connection)  # before the note goes: what was copied is on the disk
             quarantine.end(self.path, source)
-        return Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use)
+        return Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use, lines=self.lines)
 
     def _salvage(self, path: Path, target: sqlite3.Connection, *, in_use: bool) -> None:
         try:
@@ -253,7 +254,7 @@ class Opening:
         return self._without_file(Database.in_memory(), last)
 
     def _without_file(self, database: Database, last: int) -> Store:
-        store = Store(database, self._wall_us, self._monotonic_us)
+        store = Store(database, self._wall_us, self._monotonic_us, lines=self.lines)
         begin_ids_at(store.connection, self._id_beyond(last))
         return store
 

@@ -7,36 +7,47 @@ caller's transaction. Rows that do not match their checksum are left out.
 import json
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 from towerops_agent.buffer.database import transaction
 from towerops_agent.buffer.format.batch import RefusedMetric
 from towerops_agent.buffer.format.codec import checksum, is_intact
+from towerops_agent.buffer.lanes import with_destination
 from towerops_agent.buffer.retention import Step
 
 KEPT = 10_000
 
-_COLUMNS = "poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, checksum"
+_COLUMNS = "poll_id, metric_index, equipment_id, metric, reason, at_us, age_s, destination, checksum"
 
 
-def keep(connection: sqlite3.Connection, row: tuple[int, int, str, bytes, str, int, int]) -> None:
-    """Keep a metric: the columns of its row, without the checksum."""
-    connection.execute(f"INSERT INTO refused ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row)))  # noqa: S608 -- our names
+def keep(connection: sqlite3.Connection, row: tuple[int, int, str, bytes, str, int, int], destination: str) -> None:
+    """Keep a metric: the columns of its row, without the last two."""
+    connection.execute(
+        f"INSERT INTO refused ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names
+        (*row, destination, checksum(*with_destination(row, destination))),
+    )
     connection.execute("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?", (KEPT,))
 
 
 def latest(connection: sqlite3.Connection, limit: int) -> list[RefusedMetric]:
     """The refused metrics, the latest first."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM refused ORDER BY id DESC LIMIT ?", (limit,)).fetchall()  # noqa: S608 -- our names
-    return [RefusedMetric(*row[2:6]) for row in rows if is_intact(*row)]
+    return [RefusedMetric(row[2], row[3], row[4], row[5], row[7]) for row in rows if _is_whole(row)]
 
 
 def of_series(connection: sqlite3.Connection, series_id: str, limit: int) -> list[tuple[int, RefusedMetric]]:
-    """The refused metrics with this id, the latest first, each with the id of its row."""
+    """The metrics with this id that the API refused, the latest first, each with the id of its row."""
     rows = connection.execute(
-        f"SELECT id, {_COLUMNS} FROM refused WHERE instr(metric, CAST(? AS BLOB)) > 0 ORDER BY id DESC LIMIT ?",  # noqa: S608 -- our names
+        f"SELECT id, {_COLUMNS} FROM refused"  # noqa: S608 -- our names
+        " WHERE destination = '' AND instr(metric, CAST(? AS BLOB)) > 0 ORDER BY id DESC LIMIT ?",
         (json.dumps(series_id, ensure_ascii=False), limit),
     ).fetchall()
-    return [(row[0], RefusedMetric(*row[3:7])) for row in rows if is_intact(*row[1:])]
+    return [(row[0], RefusedMetric(*row[3:7])) for row in rows if _is_whole(row[1:])]
+
+
+def _is_whole(row: Sequence[Any]) -> bool:
+    *columns, destination, checked = row
+    return is_intact(*with_destination(columns, destination), checked)
 
 
 def release(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:

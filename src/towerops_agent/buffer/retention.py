@@ -29,12 +29,15 @@ class Step:
 def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | None = None) -> Step:
     """Remove polls, at most `limit`, that were stored before `before_s` and of which metrics have never been cut into a batch.
 
-    From the front of the line on, up to the first poll that is younger.
+    From the front of each line on, up to the first poll that is younger.
     """
     limit = min(POLLS_PER_STEP, limit or POLLS_PER_STEP)
     metrics, done = 0, True
+    young: set[str] = set()  # lines whose first poll, now, is younger
     with transaction(connection):
-        for stretch in lanes.stretches(connection):
+        for stretch in _all_stretches(connection):
+            if stretch.destination in young:
+                continue
             found = connection.execute(
                 "SELECT id, metric_count, age_s FROM polls WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
                 (stretch.first.poll, stretch.end_poll or OPEN_END, limit),
@@ -42,7 +45,7 @@ def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | Non
             old = list(takewhile(lambda row: type(row[2]) is not int or row[2] < before_s, found))
             if not old:
                 if found:
-                    break
+                    young.add(stretch.destination)
                 continue  # empty, or its polls are lost: lanes.py counts them
             last = old[-1][0]
             if len(old) == len(found) < limit:
@@ -64,6 +67,12 @@ def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | Non
                 done = False
                 break
     return Step(metrics, done)
+
+
+def _all_stretches(connection: sqlite3.Connection) -> list[lanes.Stretch]:
+    """Of all lines, the oldest first: a destination that is down makes room for the others, and not they for it."""
+    found = [stretch for line in lanes.lines(connection) for stretch in lanes.stretches(connection, line)]
+    return sorted(found, key=lambda stretch: (stretch.first, stretch.destination))
 
 
 def remove_open(connection: sqlite3.Connection, before_s: int, limit: int | None = None) -> Step:

@@ -6,7 +6,7 @@ that is there. Can be run again: rows that are there already stay as they are. S
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -27,11 +27,12 @@ _COLUMNS: dict[str, tuple[tuple[str, type], ...]] = {
     "layouts": (("id", int), ("digest", bytes), ("body", bytes), ("checksum", int)),
     "batches": (
         *(("id", int), ("key", str), ("start_poll", int), ("start_metric", int), ("stop_poll", int), ("stop_metric", int)),
-        *(("metric_count", int), ("cut_at_us", int), ("sent_age_s", int), ("lane", str), ("checksum", int)),
+        *(("metric_count", int), ("cut_at_us", int), ("sent_age_s", int), ("lane", str)),
+        *(("destination", str), ("checksum", int)),
     ),
     "refused": (
         *(("id", int), ("poll_id", int), ("metric_index", int), ("equipment_id", str)),
-        *(("metric", bytes), ("reason", str), ("at_us", int), ("age_s", int), ("checksum", int)),
+        *(("metric", bytes), ("reason", str), ("at_us", int), ("age_s", int), ("destination", str), ("checksum", int)),
     ),
     "polls": (("id", int), ("layout_id", int), ("started_at_us", int), ("metric_count", int), ("age_s", int)),
     "ranges": (("end_poll", int), ("first_poll", int)),
@@ -41,7 +42,7 @@ _COLUMNS: dict[str, tuple[tuple[str, type], ...]] = {
     "clock": (("age_us", int), ("wall_us", int), ("checksum", int)),
     "uncut": (
         *(("first_poll", int), ("first_metric", int), ("end_poll", int), ("polls", int), ("metrics", int), ("lane", str)),
-        ("checksum", int),
+        *(("destination", str), ("checksum", int)),
     ),
 }
 _COPIED = ("layouts", "batches", "refused", "polls", "ranges", "packs", "bodies", "meta")
@@ -85,7 +86,7 @@ def salvage(source: sqlite3.Connection, target: sqlite3.Connection, *, age_lead_
             if not is_corruption(error):
                 raise
             salvaged.knows_losses = False
-    rebuild_stretches(target)
+    rebuild_stretches(target, _begins(source, target) if "uncut" in ledger_whole else {})
     return salvaged
 
 
@@ -109,30 +110,52 @@ def begin_ids_at(connection: sqlite3.Connection, first: int) -> None:
         for table in _COUNTED:
             connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
             connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, first - 1))
-        lanes.write_stretch(connection, replace(lanes.open_stretch(connection), first=Position(first, 0)))
+        for line in lanes.open_lines(connection):
+            lanes.write_stretch(connection, replace(lanes.open_stretch(connection, line), first=Position(first, 0)))
 
 
-def rebuild_stretches(connection: sqlite3.Connection) -> None:
-    """Make backlog of all polls that no batch covers, and begin the open stretch after the last poll."""
+def rebuild_stretches(connection: sqlite3.Connection, begins: Mapping[str, Position]) -> None:
+    """Make backlog of all polls that no batch covers, line by line, and begin the open stretches after the last poll.
+
+    `begins`: where lines begin, as far as it is known; the others have all polls. Without any there is the API's line.
+    """
     with transaction(connection):
+        names = {*lanes.lines(connection)} - {""} | set(begins)
+        if not begins or connection.execute("SELECT 1 FROM batches WHERE destination = ''").fetchone():
+            names.add("")
         connection.execute("DELETE FROM uncut")
-        begin = Position(0, 0)
-        batches = connection.execute(
-            "SELECT start_poll, start_metric, stop_poll, stop_metric FROM batches ORDER BY start_poll, start_metric"
-        ).fetchall()
         next_poll = next_poll_id(connection)
-        for start_poll, start_metric, stop_poll, stop_metric in [*batches, (next_poll, 0, next_poll, 0)]:
-            # Of a poll that a batch has the end of, the beginning was in a batch that is gone, since delivered long ago.
-            _insert_stretch(connection, begin, start_poll)
-            begin = max(begin, Position(start_poll, start_metric), Position(stop_poll, stop_metric))
-        lanes.write_stretch(connection, Stretch(None, Position(next_poll, 0), None, 0, 0, Lane.FRESH))
+        for name in names:
+            begin = begins.get(name, Position(0, 0)) if name else Position(0, 0)
+            batches = connection.execute(
+                "SELECT start_poll, start_metric, stop_poll, stop_metric FROM batches WHERE destination = ?"
+                " ORDER BY start_poll, start_metric",
+                (name,),
+            ).fetchall()
+            for start_poll, start_metric, stop_poll, stop_metric in [*batches, (next_poll, 0, next_poll, 0)]:
+                # Of a poll that a batch has the end of, the beginning was in a batch that is gone, since delivered long ago.
+                _insert_stretch(connection, begin, start_poll, name)
+                begin = max(begin, Position(start_poll, start_metric), Position(stop_poll, stop_metric))
+            lanes.write_stretch(connection, Stretch(None, Position(next_poll, 0), None, 0, 0, Lane.FRESH, name))
 
 
-def _insert_stretch(connection: sqlite3.Connection, begin: Position, end_poll: int) -> None:
+def _begins(*databases: sqlite3.Connection) -> dict[str, Position]:
+    """Where each line of the databases begins, by its stretches and batches; a line that has nothing yet is not among them."""
+    found: dict[str, Position] = {}
+    for database in databases:
+        stretches = _rows(database, "uncut", set())
+        rows = [(row[0], row[1], row[-2]) for row in stretches if row[2] is not None or row[3] or row[0] > 1]
+        rows += [(row[2], row[3], row[-2]) for row in _rows(database, "batches", set())]
+        for poll, metric, name in rows:
+            found[name] = min(found.get(name, Position(OPEN_END, 0)), Position(poll, metric))
+    return found
+
+
+def _insert_stretch(connection: sqlite3.Connection, begin: Position, end_poll: int, destination: str) -> None:
     first, polls, metrics = _metrics_between(connection, begin, end_poll)
     if metrics > 0:
         begin = begin if first == begin.poll else Position(first, 0)
-        lanes.write_stretch(connection, Stretch(None, begin, end_poll, polls, metrics, Lane.BACKLOG))
+        lanes.write_stretch(connection, Stretch(None, begin, end_poll, polls, metrics, Lane.BACKLOG, destination))
 
 
 def _metrics_between(connection: sqlite3.Connection, begin: Position, end_poll: int) -> tuple[int, int, int]:
@@ -170,7 +193,9 @@ def _checked(table: str, row: Sequence[Any]) -> Sequence[Any]:
         case "layouts":
             return row[0], row[2]
         case "batches" | "refused":
-            return row[1:-1]
+            return lanes.with_destination(row[1:-2], row[-2])
+        case "uncut":
+            return lanes.with_destination(row[:-2], row[-2])
         case _:
             return row[:-1]
 
@@ -191,13 +216,13 @@ def _lost_metrics(source: sqlite3.Connection, target: sqlite3.Connection, first:
     """
     lost = 0
     is_open = False
-    for first_poll, first_metric, end_poll, _, metrics, _, _ in _rows(source, "uncut", whole):
+    for first_poll, first_metric, end_poll, _, metrics, *_ in _rows(source, "uncut", whole):
         is_open = is_open or end_poll is None
         found = _metrics_between(target, Position(first_poll, first_metric), first if end_poll is None else end_poll)[2]
         lost += max(metrics - found, 0)
     if not is_open:  # there is always one
         whole.discard("uncut")
-    for _, _, start_poll, start_metric, stop_poll, stop_metric, count, _, sent_age_s, _, _ in _rows(source, "batches", set()):
+    for _, _, start_poll, start_metric, stop_poll, stop_metric, count, _, sent_age_s, *_ in _rows(source, "batches", set()):
         if sent_age_s is not None:
             continue
         found = _metrics_between(target, Position(start_poll, start_metric), stop_poll)[2]
@@ -221,10 +246,11 @@ def _copy_clock(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
 def _rows(source: sqlite3.Connection, table: str, whole: set[str]) -> Iterator[list[Any]]:
     """The readable and sound rows; the table's name into `whole` if it has no other."""
     columns = _COLUMNS[table]
-    has_checksums = columns[-1][0] == "checksum" and _has_checksums(source, table)
+    has_checksums = columns[-1][0] == "checksum" and _has_column(source, table, "checksum")
     if columns[-1][0] == "checksum" and not has_checksums:  # of an earlier version
         columns = columns[:-1]
-    names = ", ".join(name for name, _ in columns)
+    lacks_destination = ("destination", str) in columns and not _has_column(source, table, "destination")
+    names = ", ".join("''" if name == "destination" and lacks_destination else name for name, _ in columns)
     if table == "meta":  # it has no rowid
         select = f"SELECT key > ?, {names} FROM meta ORDER BY key"  # noqa: S608 -- our names
     else:
@@ -284,9 +310,9 @@ def _behind_gap(source: sqlite3.Connection, select: str, bad: int) -> int | None
     return high
 
 
-def _has_checksums(source: sqlite3.Connection, table: str) -> bool:
+def _has_column(source: sqlite3.Connection, table: str, column: str) -> bool:
     try:
-        source.execute(f"SELECT checksum FROM {table} LIMIT 0")  # noqa: S608 -- our names
+        source.execute(f"SELECT {column} FROM {table} LIMIT 0")  # noqa: S608 -- our names
     except sqlite3.OperationalError:
         return False
     except sqlite3.DatabaseError:
@@ -305,7 +331,7 @@ def _is_sound(table: str, row: Sequence[Any], types: Sequence[type], nullable: S
             return bool(0 < row[0] < OPEN_END >> 1)
         case "layouts" if digest(row[2]) != row[1][:DIGEST_OCTETS]:
             return False
-        case "batches" | "uncut" if row[-2] not in _LANES:
+        case "batches" | "uncut" if row[-3] not in _LANES:
             return False
     return not has_checksums or bool(row[-1] == checksum(*_checked(table, row)))
 

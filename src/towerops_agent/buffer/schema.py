@@ -12,7 +12,7 @@ from towerops_agent.buffer.format.codec import checksum, digest
 
 log = structlog.get_logger()
 
-VERSION = 5
+VERSION = 6
 
 APPLICATION = 0x546F7700
 """The file's application_id less its version, from version 3 on: one flipped bit makes no other version of it."""
@@ -62,6 +62,14 @@ INSERT INTO tail (id, body) VALUES (1, CAST(x'000000000000000000000000000000008d
 """,
     # Version 5 may have layouts of pings, which an earlier one would take for damaged.
     4: "",
+    # Version 5 had one destination, whose rows go on as they are: "" is not in their checksums.
+    5: """
+ALTER TABLE uncut ADD COLUMN destination TEXT NOT NULL DEFAULT '';
+ALTER TABLE batches ADD COLUMN destination TEXT NOT NULL DEFAULT '';
+ALTER TABLE refused ADD COLUMN destination TEXT NOT NULL DEFAULT '';
+DROP INDEX batches_by_start;
+CREATE UNIQUE INDEX batches_by_start ON batches (destination, start_poll, start_metric);
+""",
 }
 """What leads from a version to the next."""
 

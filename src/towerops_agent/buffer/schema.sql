@@ -1,8 +1,9 @@
--- The agent's database, version 4 (PRAGMA user_version). docs: buffer/store.py, tail.py, lanes.py, packer.py, retention.py;
+-- The agent's database, version 6 (PRAGMA user_version). docs: buffer/store.py, tail.py, lanes.py, packer.py, retention.py;
 -- decisions 0004 (rows and batches), 0009 (packs), 0010 (lanes).
 -- AUTOINCREMENT: an id is never used twice, not even after the newest rows were removed; batches name polls by id.
 -- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/format/batch.py), seconds, never set back.
 -- `checksum`: of the columns before it (buffer/format/codec.py), without the row's id but for a layout's.
+-- `destination`: whose line it is, by its name; '' is the API's. In the checksum, as the last column, unless it is ''.
 
 -- What the values of a poll belong to, once per content; body: codec.encode_layout.
 -- last_poll: NULL while the running agent uses it; below 0: idle since age_s -1 - last_poll; else no poll after that id has it.
@@ -46,6 +47,7 @@ CREATE UNIQUE INDEX packs_by_range ON packs (end_poll, layout_id);
 
 -- Stretches of polls of which no batch has been cut yet: from metric first_metric of poll first_poll up to poll end_poll,
 -- exclusive (NULL: open, new polls belong to it). polls, metrics: how many it holds, kept with each change of it.
+-- Each destination has its own, of the same polls.
 CREATE TABLE uncut (
   id           INTEGER PRIMARY KEY,
   first_poll   INTEGER NOT NULL,
@@ -54,12 +56,13 @@ CREATE TABLE uncut (
   polls        INTEGER NOT NULL,
   metrics      INTEGER NOT NULL,
   lane         TEXT NOT NULL DEFAULT 'fresh',
-  checksum     INTEGER NOT NULL DEFAULT 0
+  checksum     INTEGER NOT NULL DEFAULT 0,
+  destination  TEXT NOT NULL DEFAULT ''
 );
 INSERT INTO uncut (first_poll, first_metric, end_poll, polls, metrics, lane, checksum)
   VALUES (1, 0, NULL, 0, 0, 'fresh', checksum_of(1, 0, NULL, 0, 0, 'fresh'));
 
--- A batch is the metrics from (start_poll, start_metric) up to (stop_poll, stop_metric), exclusive. No two overlap.
+-- A batch is the metrics from (start_poll, start_metric) up to (stop_poll, stop_metric), exclusive. No two of a destination overlap.
 -- sent_age_s: NULL while it is open.
 CREATE TABLE batches (
   id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -72,9 +75,10 @@ CREATE TABLE batches (
   cut_at_us    INTEGER NOT NULL,
   sent_age_s   INTEGER,
   lane         TEXT NOT NULL DEFAULT 'fresh',
-  checksum     INTEGER NOT NULL DEFAULT 0
+  checksum     INTEGER NOT NULL DEFAULT 0,
+  destination  TEXT NOT NULL DEFAULT ''
 );
-CREATE UNIQUE INDEX batches_by_start ON batches (start_poll, start_metric);
+CREATE UNIQUE INDEX batches_by_start ON batches (destination, start_poll, start_metric);
 CREATE INDEX batches_by_sent ON batches (sent_age_s, start_poll, start_metric);
 
 -- Metrics that the server refused, one by one, with its reason.
@@ -87,7 +91,8 @@ CREATE TABLE refused (
   reason       TEXT NOT NULL,
   at_us        INTEGER NOT NULL,
   age_s        INTEGER NOT NULL DEFAULT 0,
-  checksum     INTEGER NOT NULL DEFAULT 0
+  checksum     INTEGER NOT NULL DEFAULT 0,
+  destination  TEXT NOT NULL DEFAULT ''
 );
 
 CREATE TABLE meta (

@@ -48,9 +48,18 @@ class Store:
     """What can be done with the open database. Layouts registered with it stay valid until it is closed."""
 
     def __init__(
-        self, database: Database, wall_us: Callable[[], int], monotonic_us: Callable[[], int], *, layouts_in_use: bool = False
+        self,
+        database: Database,
+        wall_us: Callable[[], int],
+        monotonic_us: Callable[[], int],
+        *,
+        layouts_in_use: bool = False,
+        lines: Sequence[str] = (),
     ) -> None:
-        """`layouts_in_use`: some that are in the database go on being used, it is a salvaged one."""
+        """`layouts_in_use`: some that are in the database go on being used, it is a salvaged one.
+
+        `lines`: the destinations; none: those that it has.
+        """
         self.database = database
         self.connection = database.connection
         self.lanes = Lanes(self.connection)
@@ -62,7 +71,10 @@ class Store:
         self._clock_kept_us = -CLOCK_KEPT_EVERY_US
         self._packer: Packer | None = None
         self._tail = TailWriter(self.connection)
+        self.lines = lanes.open_lines(self.connection) or [""]
         self._take_in_tail()
+        if lines:
+            self.line_up(lines)
         if not layouts_in_use:
             self.layouts.retire_all()
 
@@ -84,10 +96,18 @@ class Store:
         """The ids of the layouts, in order; a layout stored before keeps its id."""
         return self.layouts.register(layouts)
 
+    # Destinations
+
+    def line_up(self, lines: Sequence[str]) -> None:
+        """Have these destinations get the polls from now on, by the names of their lines (lanes.line_up)."""
+        with transaction(self.connection):
+            lanes.line_up(self.connection, lines)
+        self.lines = list(lines)
+
     # Polls
 
     def add_polls(self, rows: Sequence[PollRow]) -> None:
-        """Append the polls to the open stretch."""
+        """Append the polls to the open stretch of each line."""
         with transaction(self.connection):
             self._append(rows)
         if self._tail.polls:
@@ -116,9 +136,11 @@ class Store:
                 *(layout_id, started_at_us, metric_count, age_s),
             )
             self._do("INSERT INTO bodies (poll, body) VALUES (?, ?)", poll, body)
-        stretch = lanes.open_stretch(self.connection)
-        metrics = stretch.metrics + sum(row[2] for row in rows)
-        lanes.write_stretch(self.connection, replace(stretch, polls=stretch.polls + len(rows), metrics=metrics))
+        metrics = sum(row[2] for row in rows)
+        for line in self.lines:
+            stretch = lanes.open_stretch(self.connection, line)
+            grown = replace(stretch, polls=stretch.polls + len(rows), metrics=stretch.metrics + metrics)
+            lanes.write_stretch(self.connection, grown)
         age_us = self._clock.age_us(self._monotonic_us())
         if age_us >= self._clock_kept_us + CLOCK_KEPT_EVERY_US:
             self._write_clock(age_us)
@@ -190,7 +212,7 @@ class Store:
             if now is None:
                 return
             lanes.write_batch(self.connection, now, age_s)
-            refused.keep(self.connection, row)
+            refused.keep(self.connection, row, batch.destination)
 
     def acknowledge(self, batch: Batch, left_out: Sequence[LeftOut], now_us: int) -> None:
         """Mark the batch sent, and keep what was left out of it; nothing happens if it is no longer open."""
@@ -201,9 +223,8 @@ class Store:
                 return
             lanes.write_batch(self.connection, now, age_s)
             for one in left_out:
-                refused.keep(
-                    self.connection, (one.poll, one.metric_index, one.equipment_id, one.metric, one.reason, now_us, age_s)
-                )
+                row = (one.poll, one.metric_index, one.equipment_id, one.metric, one.reason, now_us, age_s)
+                refused.keep(self.connection, row, batch.destination)
 
     # Upkeep
 

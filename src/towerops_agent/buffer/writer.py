@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -113,6 +113,15 @@ class Writer:
             self._jobs.append((job, future, sees_polls))
             self._wake.notify()
         return future
+
+    def line_up(self, lines: Sequence[str]) -> asyncio.Future[None]:
+        """Have polls go to these lines, in whatever Store there will be."""
+
+        def job(store: Store) -> None:
+            self._opening.lines = tuple(lines)
+            store.line_up(lines)
+
+        return self.submit(job)
 
     # The rest runs on the thread.
 
@@ -330,7 +339,7 @@ class Writer:
         lost = sum(row[2] for row in rows)
         try:
             if self._store.database.path is None:
-                lost += self._store.lanes.pending().metrics
+                lost += max(self._store.lanes.pending(line).metrics for line in self._store.lines)
             self._store.close()
         except FAILURES as error:
             log.warning("the database did not close cleanly", path=str(self._store.database), error=str(error))

@@ -49,7 +49,7 @@ async def test_the_database_has_its_settings(bench):
             "auto_vacuum": 2,
             "journal_mode": "wal",
             "synchronous": 1,
-            "user_version": 4,
+            "user_version": schema.VERSION,
             "page_size": 512,
         }
 
@@ -64,7 +64,7 @@ async def test_a_second_agent_reads_who_has_the_database(bench):
         assert await second.get_meta("a") == b"mine"
 
 
-LATER = f"PRAGMA user_version = 5; PRAGMA application_id = {schema.APPLICATION + 5}"
+LATER = f"PRAGMA user_version = {schema.VERSION + 1}; PRAGMA application_id = {schema.APPLICATION + schema.VERSION + 1}"
 
 
 async def test_a_database_of_a_later_agent_is_left_alone(bench):

@@ -8,12 +8,13 @@ import pytest
 
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.format.batch import Lane
-from towerops_agent.buffer.format.codec import Packing, PollRow, digest, encode_layout
+from towerops_agent.buffer.format.codec import Packing, PollRow, checksum, digest, encode_layout
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, corrupt_error, members, poll
 
 SCHEMA_1 = Path(__file__).with_name("schema-1.sql").read_text("utf-8")
+SCHEMA_4 = Path(__file__).with_name("schema-4.sql").read_text("utf-8")
 SCHEMA_2 = Path(__file__).with_name("schema-2.sql").read_text("utf-8")
 BACKLOG = 100
 """Polls of three metrics in the backlog of version 2: the first is sent, the next two are an open batch."""
@@ -101,10 +102,10 @@ async def test_a_database_of_version_1_is_brought_up_with_all_that_is_in_it(benc
     assert bench.rows("PRAGMA user_version") == [(schema.VERSION,)]
 
 
-async def deliver_all(buffer) -> list[tuple[int, int]]:
+async def deliver_all(buffer, destination: str = "") -> list[tuple[int, int]]:
     found = []
     for lane in (Lane.BACKLOG, Lane.FRESH):
-        while batch := await buffer.next_batch(50, lane):
+        while batch := await buffer.next_batch(50, lane, (), destination):
             found += members(await buffer.read(batch))
             await buffer.acknowledge(batch)
     return found
@@ -144,6 +145,67 @@ async def test_a_corrupt_database_of_version_2_is_salvaged(bench, damaged):
     assert len(found) == len(set(found))
     assert len(found) + lost == 3 * (BACKLOG - 1)
     assert damaged or not lost
+
+
+def bring_down_to_version_4(path: Path) -> None:
+    """Undo what version 5 has added: the rows of the API's line, and their checksums, are those of version 4."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DROP INDEX batches_by_start")
+    for table in ("uncut", "batches", "refused"):
+        connection.execute(f"ALTER TABLE {table} DROP COLUMN destination")
+    connection.execute("CREATE UNIQUE INDEX batches_by_start ON batches (start_poll, start_metric)")
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION + 4}")
+    connection.execute("PRAGMA user_version = 4")
+    connection.close()
+
+
+async def fill_version_4(bench) -> None:
+    """BACKLOG polls, most of them packed: the first is sent, the next two are an open batch, one metric is refused."""
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for number in range(BACKLOG):
+            buffer.add(poll(layout, T0_US + number))
+        await buffer.acknowledge(await buffer.next_batch(3))
+        await buffer.part_backlog()
+        await buffer.refuse(await buffer.next_batch(1, Lane.BACKLOG), b"{}", "no")
+        await buffer.next_batch(5, Lane.BACKLOG)
+        bench.now_us += HOUR_US
+        await buffer.clean_up()
+        assert bench.rows("SELECT count(*) FROM packs") > [(0,)]
+    bring_down_to_version_4(bench.path)
+    plain = sqlite3.connect(":memory:")
+    plain.create_function("checksum_of", -1, checksum)
+    plain.executescript(SCHEMA_4)
+    plain.execute(f"VACUUM INTO '{bench.path}.plain'")
+    plain.close()
+    assert tables(bench.path) == tables(Path(f"{bench.path}.plain"))
+
+
+@pytest.mark.parametrize("lines", [[""], ["", "p"], ["p", "q"]], ids=["the_api", "beside_the_api", "without_it"])
+async def test_the_backlog_of_version_4_goes_to_whom_it_was_for_and_the_polls_to_come_to_all(bench, lines):
+    await fill_version_4(bench)
+    async with bench.buffer() as buffer:
+        await buffer.line_up(lines)
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout, T0_US + BACKLOG))
+        found = {line: await deliver_all(buffer, line) for line in lines}
+        assert (await buffer.refused())[0].reason == "no"
+    new = [(BACKLOG, metric) for metric in range(3)]
+    old = [(number, metric) for number in range(1, BACKLOG) for metric in range(3)][1:]
+    assert found == {line: old + new if line == lines[0] else new for line in lines}
+    assert bench.counters.by_reason(Count.METRICS_DROPPED) == {}
+    assert bench.rows("PRAGMA user_version") == [(schema.VERSION,)]
+
+
+async def test_a_corrupt_database_of_version_4_is_salvaged(bench):
+    await fill_version_4(bench)
+    content = bench.path.read_bytes()
+    bench.path.write_bytes(content[: len(content) - 512])
+    async with bench.buffer() as buffer:
+        assert buffer.replaced is not None
+        found = await deliver_all(buffer)
+    assert len(found) == len(set(found))
+    assert len(found) + bench.counters.total(Count.METRICS_DROPPED) == 3 * (BACKLOG - 1) - 1
 
 
 @pytest.mark.parametrize("write", [write_version_1, write_version_2])

@@ -1,7 +1,7 @@
 """What delivery sees of the buffer: positions, batches, the polls of a batch; and if a batch is cut.
 
-The metrics of all polls form one line: poll by poll in the order of their ids, within a poll in the order of its metrics. A
-batch is a contiguous stretch of it.
+The metrics of all polls form a line: poll by poll in the order of their ids, within a poll in the order of its metrics. A
+batch is a contiguous stretch of it. Each destination has a line of its own over the same polls, which are stored once.
 Beside them the age clock, by which they grow old.
 Pure. Times are microseconds since 1970-01-01 UTC (`_us`).
 """
@@ -37,10 +37,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The metrics from `start` up to `stop`, exclusive, sent under one idempotency key.
+    """The metrics from `start` up to `stop`, exclusive, sent under one idempotency key to one destination.
 
     Neither the members nor the key ever change, over restarts too. `lane`: the one that it was in when it was read; an open batch
-    may become backlog.
+    may become backlog. `destination`: its line's name; "" is the API's.
     """
 
     id: int
@@ -50,6 +50,7 @@ class Batch:
     metric_count: int
     cut_at_us: int
     lane: Lane = field(default=Lane.FRESH, compare=False)
+    destination: str = field(default="", compare=False)
 
     @property
     def last_poll(self) -> int:
@@ -84,12 +85,16 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class RefusedMetric:
-    """A metric that the server refused, kept with its reason: what was sent, as JSON, and why the server refused it."""
+    """A metric that the server refused, kept with its reason: what was sent, as JSON, and why the server refused it.
+
+    `destination`: whose server; "" is the API's.
+    """
 
     equipment_id: str
     metric: bytes
     reason: str
     at_us: int
+    destination: str = ""
 
 
 @dataclass(frozen=True, slots=True)
