@@ -55,6 +55,7 @@ class Settings:
 
     api_url: str = ""
     site: Path | None = None
+    destinations: Path | None = None
     token: Secret | None = None
     token_file: Path | None = None
     config_refresh_s: int = 300
@@ -96,6 +97,13 @@ SETTINGS: tuple[Setting, ...] = (
         variable="SITE_PATH",
         flag="--site",
         help="A site file (YAML), or a directory of them, that says what to poll, in place of the Towerops API.",
+        parse=Path,
+    ),
+    Setting(
+        name="destinations",
+        variable="DESTINATIONS_PATH",
+        flag="--destinations",
+        help="A file (YAML) of destinations that values go to beside the Towerops API; read again on SIGHUP.",
         parse=Path,
     ),
     Setting(
@@ -293,6 +301,9 @@ def _settle_source(given: dict[str, tuple[str, str]]) -> list[str]:
         problems = _settle_token(given) if given["group_nats_urls"][1] else []  # what members say is sealed with the token
         if not given["group_nats_urls"][1]:
             given["token"], given["token_file"] = (given["token"][0], ""), (given["token_file"][0], "")
+        others_source, others = given["destinations"]
+        if others:
+            problems.append(f"{others_source} and {site_source} are both set: expected the destinations in the site files")
         if url:
             problems.append(
                 f"{url_source} and {site_source} are both set: expected one of them, as each says which devices to poll"

@@ -236,6 +236,14 @@ class Buffer:
         """What is not delivered. Cheap: it reads no more than the rows of open batches."""
         return await self.ask(lambda store: _with(store.lanes.pending(destination), self._writer.waiting()), sees_polls=False)
 
+    async def most_pending(self) -> int:
+        """How many metrics wait for the destination that most wait for."""
+
+        def job(store: Store) -> int:
+            return max(_with(store.lanes.pending(line), self._writer.waiting()).metrics for line in store.lines)
+
+        return await self.ask(job, sees_polls=False)
+
     async def ask(self, job: Callable[[Store], T], *, sees_polls: bool = True) -> T:
         """The result of `job`, run on the writer thread; all other methods are made of it.
 

@@ -140,7 +140,7 @@ def rebuild_stretches(connection: sqlite3.Connection, begins: Mapping[str, Posit
 
 
 def _begins(*databases: sqlite3.Connection) -> dict[str, Position]:
-    """Where each line of the databases begins, by its stretches and batches; a line that has nothing yet is not among them."""
+    """The beginning of each line of the databases, by its stretches and batches. A line that has nothing yet is left out."""
     found: dict[str, Position] = {}
     for database in databases:
         stretches = _rows(database, "uncut", set())

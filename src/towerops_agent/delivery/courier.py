@@ -10,7 +10,7 @@ I/O: the buffer, the API, tasks, the log. Seconds (`_s`) on the monotonic clock,
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from math import inf
 from typing import Protocol, assert_never
 
@@ -76,6 +76,9 @@ class Delivery(Protocol):
     def delivers(self) -> bool: ...  # noqa: D102
 
     @property
+    def lines(self) -> Sequence[str]: ...  # noqa: D102
+
+    @property
     def in_flight(self) -> int: ...  # noqa: D102
 
     @property
@@ -111,6 +114,7 @@ class Courier:
         accepts: Callable[[], Accepts],
         interval_s: float = INTERVAL_S,
         settle_s: float = 0.0,
+        for_others: bool = False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
         monotonic_s: Callable[[], float] = time.monotonic,
@@ -121,6 +125,7 @@ class Courier:
         self._counters = counters
         self._accepts = accepts
         self._interval_s = interval_s
+        self._for_others = for_others
         self._sleep = sleep
         self._jitter = jitter
         self._monotonic_s = monotonic_s
@@ -141,6 +146,11 @@ class Courier:
     def delivers(self) -> bool:
         """Whether there is somewhere to deliver to: the API."""
         return True
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines of the buffer that are delivered."""
+        return ("",)
 
     @property
     def in_flight(self) -> int:
@@ -263,8 +273,9 @@ class Courier:
             self.course.verdicts.emptied(batch)
             return
         accepts = self._accepts()
-        parcel = await asyncio.to_thread(pack, batch, polls, accepts, self.course.verdicts.exclusions.of(batch.id))
-        if parcel.left_out and not parcel.metrics:
+        excluded = self.course.verdicts.exclusions.of(batch.id)
+        parcel = await asyncio.to_thread(pack, batch, polls, accepts, excluded, for_others=self._for_others)
+        if not parcel.metrics and (parcel.left_out or self._for_others):
             await self._refused.leave_out(parcel)
             self.course.verdicts.emptied(batch)
             return

@@ -35,10 +35,12 @@ log = structlog.get_logger()
 class Roster:
     """Applies configurations to `fleet`, and remembers the learned traits of its devices from run to run.
 
-    `memory`: the traits of an earlier run, for devices that are new to this one.
+    `memory`: the traits of an earlier run, for devices that are new to this one. `with_states`: store the states of devices, and
+    pings, whatever the server accepts.
     """
 
-    def __init__(self, fleet: Fleet, buffer: Buffer, planner: Planner) -> None:
+    def __init__(self, fleet: Fleet, buffer: Buffer, planner: Planner, *, with_states: bool = False) -> None:
+        self._with_states = with_states
         self._fleet = fleet
         self._buffer = buffer
         self._planner = planner
@@ -51,8 +53,8 @@ class Roster:
         If nothing is polled yet, the first devices start while the others are still read; else all change at once.
         """
         is_first = not self._fleet.devices
-        with_states = STATE_METRIC in read.accepts.metric_types
-        with_pings = PING_METRIC in read.accepts.metric_types
+        with_states = self._with_states or STATE_METRIC in read.accepts.metric_types
+        with_pings = self._with_states or PING_METRIC in read.accepts.metric_types
         devices: list[Device] = []
         try:
             while some := list(islice(read.equipment, AT_ONCE)):

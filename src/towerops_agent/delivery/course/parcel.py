@@ -324,11 +324,26 @@ class Parcel:
         return plain.removeprefix(b'{"metrics":[').removesuffix(b"]}")
 
 
-def pack(batch: Batch, polls: Sequence[StoredPoll], accepts: Accepts, excluded: Mapping[str, str] = NOTHING) -> Parcel:
+METRIC_TYPES: Final = {LayoutKind.STATE: "equipment_status", LayoutKind.PINGS: "reachability"}
+"""Of layouts whose metrics not every server accepts."""
+
+
+def pack(
+    batch: Batch,
+    polls: Sequence[StoredPoll],
+    accepts: Accepts,
+    excluded: Mapping[str, str] = NOTHING,
+    *,
+    for_others: bool = False,
+) -> Parcel:
     """The batch to send, with these of its polls, at least one; others were damaged.
 
-    `excluded`: the series to leave out, with the server's reasons.
+    `excluded`: the series to leave out, with the server's reasons. `for_others`: polls may be stored for other destinations only,
+    as this server does not accept their type.
     """
+    oldest_us = min(stored.poll.started_at_us for stored in polls)
+    if for_others:
+        polls = [stored for stored in polls if METRIC_TYPES.get(stored.layout.kind, "sensor_reading") in accepts.metric_types]
     batch = replace(batch, metric_count=sum(stored.stop_metric - stored.first_metric for stored in polls))
     metrics = metrics_in((stored.layout, stored.poll, stored.first_metric, stored.stop_metric) for stored in polls)
     left_out: tuple[LeftOut, ...] = ()
@@ -338,7 +353,6 @@ def pack(batch: Batch, polls: Sequence[StoredPoll], accepts: Accepts, excluded: 
     plain = encode(metrics)
     zipped = "gzip" in accepts.content_encodings
     body = gzip.compress(plain, GZIP_LEVEL, mtime=0) if zipped else plain
-    oldest_us = min(stored.poll.started_at_us for stored in polls)
     single = metrics[0] if len(metrics) == 1 else None
     return Parcel(batch, body, "gzip" if zipped else None, len(plain), len(metrics), oldest_us, left_out, single)
 

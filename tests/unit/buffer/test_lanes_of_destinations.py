@@ -4,12 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from towerops_agent.buffer import lanes
+from towerops_agent.buffer import lanes, retention
 from towerops_agent.buffer.buffer import DAY_S, Buffer
-from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.buffer.format.batch import OPEN_END, Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
-from towerops_agent.reasons import Loss
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, add_hourly, corrupt_error, members, poll
 
 
@@ -145,20 +144,18 @@ async def test_what_was_delivered_to_one_stays_for_the_other(bench):
         assert await take_all(buffer, "b") == list(range(10))
 
 
-async def test_a_full_buffer_evicts_what_the_destination_that_is_down_has_not_got(bench, monkeypatch):
-    monkeypatch.setattr("towerops_agent.buffer.room.MIN_OCTETS", 1 << 20)
-    monkeypatch.setattr("towerops_agent.buffer.room.JOURNAL_OCTETS", 1 << 19)
-    async with bench.buffer(max_octets=1 << 20) as buffer:
+async def test_room_is_made_by_what_the_destination_that_is_down_has_not_got(bench):
+    """The oldest first: what waits for the one that works is young, and stays."""
+    async with bench.buffer() as buffer:
         await buffer.line_up(["", "dead"])
-        layout = await buffer.register(LAYOUT)
-        for hundred in range(120):
-            for number in range(100):
-                buffer.add(poll(layout, T0_US + 100 * hundred + number))
-            await buffer.flush()
-            assert len(await take_all_of(buffer, "")) == 300
-        evicted = bench.counters.get(Count.METRICS_EVICTED, Loss.BUFFER_FULL)
-        assert evicted > 0
-        assert (await buffer.pending("dead")).metrics == 3 * 12_000 - evicted
+        await add(buffer, *range(300))
+        assert len(await take_all_of(buffer, "")) == 900
+        await add(buffer, *range(300, 400))
+        step = await buffer.ask(lambda store: retention.remove_uncut(store.connection, OPEN_END, 200))
+        assert step.metrics == 600
+        assert (await buffer.pending("")).metrics == 300
+        assert await take_all_of(buffer, "dead") == [(number, metric) for number in range(200, 400) for metric in range(3)]
+        assert stored(bench) == 400  # the first 200 are still what the other one has had
 
 
 async def take_all_of(buffer: Buffer, destination: str) -> list[tuple[int, int]]:

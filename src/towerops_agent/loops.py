@@ -1,0 +1,30 @@
+"""Runs a loop for good: a bug in it is logged and counted, and the loop starts again.
+
+I/O: the log. Seconds.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from towerops_agent.counters import Count, Counters
+
+BEGIN_AGAIN_S: Final = 5.0
+"""How long a loop that met a bug waits before it starts again."""
+
+log = structlog.get_logger()
+
+
+async def go_on(name: str, run: Callable[[], Awaitable[None]], counters: Counters) -> None:
+    """Run a loop for good. `name`: for the operator."""
+    while True:
+        try:
+            await run()
+        except MemoryError:  # nothing that is begun again would have more
+            raise
+        except Exception:
+            counters.add(Count.BUGS, name)
+            log.exception("loop failed because of a bug, starts again; please report it", loop=name, in_s=BEGIN_AGAIN_S)
+        await asyncio.sleep(BEGIN_AGAIN_S)
