@@ -8,6 +8,7 @@ starts again: a bug in one loop does not stop the others.
 import asyncio
 import socket
 import time
+from collections import ChainMap
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,7 @@ from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure, SettingsError
+from towerops_agent.loops import go_on
 from towerops_agent.ping.client import PingClient
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import Poller
@@ -55,9 +57,6 @@ STOP_WITHIN_S: Final = 5.0
 ONCE_WITHIN_S: Final = 60.0
 ONCE_ATTEMPTS: Final = 3
 
-BEGIN_AGAIN_S: Final = 5.0
-"""How long a loop that met a bug waits before it starts again."""
-
 NO_NATS: Final = "GROUP_NATS_URLS is set, and nats-py is not installed: pip install 'towerops-agent[group]'"
 
 
@@ -85,7 +84,13 @@ class Agent:
         self.upstream: Upstream
         if settings.site is None:
             self.upstream = ApiUpstream(
-                settings, self._token, self.buffer, self.counters, self._marks, accepts=lambda: self.sync.accepts
+                settings,
+                self._token,
+                self.buffer,
+                self.counters,
+                self._marks,
+                accepts=lambda: self.sync.accepts,
+                layouts=self._layouts,
             )
         else:
             self.upstream = SiteUpstream(settings, self.buffer, self.counters, self._marks, layouts=self._layouts)
@@ -119,7 +124,7 @@ class Agent:
             pings=self._echoes,
             is_behind=lambda: self.courier.is_behind,
         )
-        self._roster = Roster(self.fleet, self.buffer, self._planner)
+        self._roster = Roster(self.fleet, self.buffer, self._planner, with_states=settings.destinations is not None)
         self.sync = ConfigSync(
             self.upstream.source,
             self.counters,
@@ -129,7 +134,7 @@ class Agent:
             refresh_s=self.upstream.refresh_s,
             sleep=self._sleep_or_reload,
         )
-        self._dealings = {self.upstream.source_name: self.sync.availability, **self.upstream.dealings}
+        self._dealings = ChainMap(self.upstream.dealings, {self.upstream.source_name: self.sync.availability})
         self.group = self._join() if settings.group_nats_urls else None
         self._observer = Observer(
             sync=self.sync,
@@ -272,10 +277,10 @@ class Agent:
                 reasons = ", ".join(f"{count} {reason}" for reason, count in result.missing.most_common())
                 run.problems.append(f"{device.name} ({device.address}) answers, but gave no metric: {reasons}")
         if not await self._deliver_rest(ONCE_WITHIN_S, ONCE_ATTEMPTS):
-            pending = await self.buffer.pending()
+            undelivered = await self._pending_metrics()
             reason = self.courier.availability.last_failure or f"not done within {ONCE_WITHIN_S:g} s"
             kept = "lost" if self.buffer.in_memory_because else "kept for the next run"
-            run.problems.append(f"{pending.metrics} metrics not delivered, {kept}: {reason}")
+            run.problems.append(f"{undelivered} metrics not delivered, {kept}: {reason}")
         run.metrics = self.counters.total(Count.METRICS_DELIVERED)
 
     def _layouts(self) -> dict[str, tuple[int, ...]]:
@@ -366,16 +371,7 @@ class Agent:
         self._reload.clear()
 
     async def _go_on(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run a loop for good: a bug in it is logged and counted, and the loop starts again."""
-        while True:
-            try:
-                await run()
-            except MemoryError:  # nothing that is begun again would have more
-                raise
-            except Exception:
-                self.counters.add(Count.BUGS, name)
-                log.exception("loop failed because of a bug, starts again; please report it", loop=name, in_s=BEGIN_AGAIN_S)
-            await asyncio.sleep(BEGIN_AGAIN_S)
+        await go_on(name, run, self.counters)
 
     async def _deliver_rest(self, within_s: float, attempts: int = 1) -> bool:
         """Whether all that is pending was delivered within this time."""
@@ -392,7 +388,7 @@ class Agent:
     async def _pending_metrics(self) -> int | None:
         """How many metrics are pending; None if the buffer can't be read."""
         try:
-            return (await self.buffer.pending()).metrics
+            return await self.buffer.most_pending()
         except BufferFailure:
             return None
 
@@ -407,6 +403,7 @@ class Agent:
             self._reload.set()
 
     async def _apply(self, read: ConfigRead) -> None:
+        await self.upstream.prepare()
         with collector.left_alone():
             await self._roster.apply(read)
         if self.group is not None:

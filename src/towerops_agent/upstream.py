@@ -1,14 +1,16 @@
-"""Where the configuration comes from and where values go: the Towerops API, or site files and the destination that they name.
+"""Where the configuration comes from and where values go: the Towerops API and destinations beside it, or site files and theirs.
 
 An Upstream is one of the two. agent.py constructs it, asks its `source` for configurations and runs its courier and its loops.
 The site's imports are lazy: an agent of the API needs neither YAML nor a destination's encoder.
 """
 
+import asyncio
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections import ChainMap
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AsyncExitStack
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import structlog
 
@@ -28,6 +30,9 @@ from towerops_agent.errors import InvalidConfig
 from towerops_agent.settings import Settings
 from towerops_agent.telemetry.observer import Marks
 
+if TYPE_CHECKING:
+    from towerops_agent.destinations.couriers import Couriers
+
 log = structlog.get_logger()
 
 FIRST_DELIVERY_AFTER_S: Final = 0.5
@@ -45,8 +50,8 @@ class Upstream(ABC):
     source: ConfigSource
     refresh_s: float
     courier: Delivery
-    dealings: Mapping[str, Availability]
-    """What is heard of each peer but the source, by the operator's name of it."""
+    dealings: MutableMapping[str, Availability]
+    """What is heard of each peer but the source, by the operator's name of it; changes with the destinations."""
     loops: Mapping[str, Callable[[], Awaitable[None]]]
     """What runs beside the courier, by the name of its mark."""
 
@@ -57,6 +62,9 @@ class Upstream(ABC):
     @abstractmethod
     async def keep(self, config: ConfigText) -> None:
         """Keep the applied configuration. Raises BufferFailure."""
+
+    async def prepare(self) -> None:  # noqa: B027
+        """Have all in place for the polls of the configuration that is about to be applied. Raises BufferFailure."""
 
     async def open(self, parts: AsyncExitStack) -> None:  # noqa: B027 -- nothing is open for long by default, and so on
         """Open what has to be closed. Raises SettingsError if it can't begin."""
@@ -86,7 +94,9 @@ class ApiUpstream(Upstream):
         marks: Marks,
         *,
         accepts: Callable[[], Accepts],
+        layouts: Callable[[], dict[str, tuple[int, ...]]],
     ) -> None:
+        """`layouts`: returns the ids of the layouts of each device, by the device's id."""
         self._token = token
         self._buffer = buffer
         self._client = ApiClient(
@@ -94,22 +104,52 @@ class ApiUpstream(Upstream):
         )
         self.source = self._client
         self.refresh_s = settings.config_refresh_s
-        self.courier = Courier(
+        courier = Courier(
             buffer,
             self._client,
             counters,
             accepts=accepts,
             settle_s=FIRST_DELIVERY_AFTER_S,
+            for_others=settings.destinations is not None,
             sleep=marks.sleeper("delivery", ANSWER_WITHIN_S),
         )
+        self.courier = courier
         self._heartbeat = HeartbeatLoop(
             self._client, counters, socket.gethostname(), sleep=marks.sleeper("heartbeat", ANSWER_WITHIN_S)
         )
-        self.dealings = {"metrics": self.courier.availability, "heartbeat": self._heartbeat.availability}
-        self.loops = {"heartbeat": self._heartbeat.run}
+        dealings = {"metrics": courier.availability, "heartbeat": self._heartbeat.availability}
+        self.dealings, self.loops = dealings, {"heartbeat": self._heartbeat.run}
+        self._layouts = layouts
+        self._config: ConfigText | None = None
+        self._destinations = settings.destinations
+        self._couriers: Couriers | None = None
+        if self._destinations is not None:
+            from towerops_agent.destinations import beside, couriers  # noqa: PLC0415
 
-    async def open(self, parts: AsyncExitStack) -> None:  # noqa: D102 -- as Upstream's
+            self._couriers = couriers.Couriers(
+                buffer, counters, loop="destinations", sleeper=_sleeper(marks), forget=marks.forget, beside=("",)
+            )
+            self.courier = beside.Beside(courier, self._couriers)
+            self.dealings = ChainMap(self._couriers.dealings, dealings)
+            self.loops["destinations"] = self._couriers.run
+
+    async def open(self, parts: AsyncExitStack) -> None:
+        """Open the client, and read which destinations there are beside the API. Raises SettingsError."""
         await parts.enter_async_context(self._client)
+        if self._couriers is None:
+            await self._buffer.line_up([""])
+        else:
+            await self._use_destinations()
+
+    async def _use_destinations(self) -> None:
+        """Read the file of destinations again, and deliver to them. Raises SettingsError."""
+        if self._couriers is not None and self._destinations is not None:
+            from towerops_agent.destinations import beside  # noqa: PLC0415
+
+            destinations = await asyncio.to_thread(beside.read_destinations, self._destinations)
+            await self._couriers.use(destinations)
+            if self._config is not None:
+                await self._couriers.learn(self._config, self._layouts())
 
     async def kept(self) -> ConfigText | None:
         """The configuration that was sealed with this token, or with the one before it."""
@@ -123,18 +163,28 @@ class ApiUpstream(Upstream):
                 raise
             return await sealing.unseal(self._token.previous, sealed)
 
-    async def keep(self, config: ConfigText) -> None:  # noqa: D102
+    async def keep(self, config: ConfigText) -> None:
+        """Keep the configuration, sealed, and the labels of its devices if there are destinations."""
+        self._config = config
+        if self._couriers is not None:
+            await self._couriers.learn(config, self._layouts())
         await self._buffer.keep_config(await sealing.seal(self._token.token, config))
 
-    async def reread_certificates(self) -> None:  # noqa: D102
+    async def reread_certificates(self) -> None:
+        """Read the certificates' files and that of the destinations again. Raises SettingsError."""
         await self._client.reread_certificates()
+        await self._use_destinations()
+
+    def forget_layouts(self) -> None:  # noqa: D102
+        if self._couriers is not None:
+            self._couriers.forget_layouts()
 
     def send_heartbeat_if(self, wanted: Callable[[], bool]) -> None:  # noqa: D102
         self._heartbeat.is_wanted = wanted
 
 
 class SiteUpstream(Upstream):
-    """Site files, and the destination that they name. Nothing is sealed, and nobody awaits a heartbeat.
+    """Site files, and the destinations that they name. Nothing is sealed, and nobody awaits a heartbeat.
 
     `layouts`: returns the ids of the layouts of each device, by the device's id.
     """
@@ -150,7 +200,7 @@ class SiteUpstream(Upstream):
         *,
         layouts: Callable[[], dict[str, tuple[int, ...]]],
     ) -> None:
-        from towerops_agent.destinations import client, courier, heads  # noqa: PLC0415
+        from towerops_agent.destinations import couriers  # noqa: PLC0415
         from towerops_agent.site import files  # noqa: PLC0415
         from towerops_agent.site import source as site_source  # noqa: PLC0415
 
@@ -160,30 +210,31 @@ class SiteUpstream(Upstream):
         self._site = site_source.SiteSource(files.SiteFiles(settings.site))
         self.source = self._site
         self.refresh_s = site_source.LOOK_EACH_S
-        self._heads = heads.Heads(buffer)
-        self.courier = courier.RemoteCourier(
-            buffer,
-            self._heads,
-            counters,
-            destination=lambda: self._site.compiled.destination,
-            client=client.DestinationClient,
-            sleep=marks.sleeper("delivery", ANSWER_WITHIN_S),
+        self.courier = self._couriers = couriers.Couriers(
+            buffer, counters, loop="delivery", sleeper=_sleeper(marks), forget=marks.forget
         )
-        self.dealings = {"destination": self.courier.availability}
+        self.dealings = self._couriers.dealings
         self.loops = {}
 
     async def kept(self) -> None:
         """Nothing: the files are at hand."""
 
+    async def prepare(self) -> None:
+        """Have the destinations get the polls from now on. Raises BufferFailure."""
+        await self._couriers.use(self._site.compiled.destinations)
+
     async def keep(self, config: ConfigText) -> None:
-        """Keep the names for what is delivered later, and the configuration, without secrets, for commands."""
+        """Keep the labels of the devices, and the configuration, without secrets, for commands."""
         compiled = self._site.compiled
-        if compiled.destination is None:
+        if not compiled.destinations:
             log.warning("no destination: values are kept for a day and delivered nowhere")
-        destinations = () if compiled.destination is None else (compiled.destination,)
-        await self._heads.learn(config, destinations, self._layouts())
+        await self._couriers.learn(config, self._layouts())
         if compiled.shown is not None:
             await self._buffer.keep_config(without_secrets(compiled.shown))
 
     def forget_layouts(self) -> None:  # noqa: D102
-        self._heads.forget()
+        self._couriers.forget_layouts()
+
+
+def _sleeper(marks: Marks) -> Callable[[str], Callable[[float], Awaitable[None]]]:
+    return lambda loop: marks.sleeper(loop, ANSWER_WITHIN_S)

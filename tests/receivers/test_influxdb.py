@@ -49,7 +49,7 @@ async def test_each_value_is_there_once_and_at_its_time_although_an_answer_was_l
         remote.lose[0] = 1
         assert not await remote.deliver()
         assert await remote.deliver()
-        assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"": 6 * SENSORS}
+        assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 6 * SENSORS}
     wanted = {
         (f"d{device}", f"s{n}"): [(ns(at_s), 100.5 * device + n) for at_s in (now_s - 20, now_s - 10)]
         for device in range(3)
@@ -121,8 +121,8 @@ async def test_lines_that_are_refused_cost_no_others(tmp_path: Path, receiver):
         assert await remote.deliver()
         assert isinstance(remote.outcomes[-1], PartlyTaken)
         assert "field type conflict" in remote.outcomes[-1].reason
-        assert remote.counters.get(Count.METRICS_REFUSED) == 3
-        assert remote.counters.get(Count.METRICS_DELIVERED) == 3 * SENSORS
+        assert remote.counters.get(Count.METRICS_REFUSED, "test") == 3
+        assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 3 * SENSORS
     assert len(sensors(receiver)) == 3 * SENSORS
 
 
@@ -133,4 +133,4 @@ async def test_a_database_that_is_not_there_is_said_and_all_is_kept(tmp_path: Pa
         assert not await remote.deliver()
         assert isinstance(remote.outcomes[-1], Misconfigured)
         assert 'database not found: \\"other\\"' in remote.courier.availability.last_failure
-        assert (await remote.buffer.pending()).metrics == SENSORS
+        assert (await remote.buffer.pending("test")).metrics == SENSORS

@@ -41,7 +41,7 @@ async def test_each_value_is_there_once_and_at_its_time(tmp_path: Path, receiver
                     Poll(remote.layouts[device], round((now_s + n) * 1e6), values, ((SENSORS, 5), (1, 9)), SENSORS + 1)
                 )
         assert await remote.deliver()
-        assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"": 6 * (SENSORS + 1)}
+        assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 6 * (SENSORS + 1)}
         assert all(isinstance(outcome, Accepted) for outcome in remote.outcomes)
     assert receiver.received == 6 * (SENSORS + 5)
     for device in range(3):
@@ -66,8 +66,8 @@ async def test_points_that_are_rejected_are_counted_in_the_receivers_words_and_c
         (line,) = [line for line in lines if line["event"] == "destination refused some metrics of a batch"]
         assert (line["metrics"], line["reason"], line["destination"]) == (3, "these names are not welcome", "test")
         assert remote.outcomes[-1] == PartlyTaken(200, "these names are not welcome", 3)
-        assert remote.counters.get(Count.METRICS_REFUSED) == 3
-        assert remote.counters.get(Count.METRICS_DELIVERED) == 3 * SENSORS
+        assert remote.counters.get(Count.METRICS_REFUSED, "test") == 3
+        assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 3 * SENSORS
     assert receiver.received == 3 * SENSORS
 
 

@@ -41,7 +41,7 @@ async def test_each_value_is_there_once_and_at_its_time(remote: Remote, receiver
     wanted = add_series(remote, 3, [now_s - 30, now_s - 20, now_s - 10])
     assert await remote.deliver()
     assert found(receiver) == wanted
-    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"": 3 * 3 * SENSORS}
+    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 3 * 3 * SENSORS}
     assert all(isinstance(outcome, Accepted) for outcome in remote.outcomes)
 
 
@@ -75,7 +75,7 @@ async def test_a_lost_answer_loses_and_doubles_nothing(remote: Remote, receiver:
         remote.courier = remote.new_courier()
     assert await remote.deliver()
     assert found(receiver) == wanted
-    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"": 3 * 3 * SENSORS}
+    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 3 * 3 * SENSORS}
     assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
     assert [type(outcome) for outcome in remote.outcomes[-2:]] == [TooLate, Accepted]
 
@@ -98,7 +98,7 @@ async def test_a_batch_that_is_half_too_late_has_its_good_half_stored_and_the_re
         (f"d{n}", f"s{s}"): 1 for n in range(16) for s in range(SENSORS)
     }
     assert remote.counters.get(Count.METRICS_DROPPED, Loss.TOO_LATE) == 8 * SENSORS
-    assert remote.counters.get(Count.METRICS_DELIVERED) == (8 + 8) * SENSORS
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == (8 + 8) * SENSORS
     assert len(remote.outcomes) <= 1 + 2 * 8 + 2  # the time, and a tree over the late half
 
 
@@ -120,7 +120,7 @@ async def test_what_is_out_of_bounds_is_given_up_in_a_few_requests(tmp_path: Pat
     there = {key: values for key, values in found(receiver).items() if key[1] == "s0" and key[0] != "d0"}
     assert there == good
     assert remote.counters.get(Count.METRICS_DROPPED, Loss.TOO_LATE) == (64 - fit) * SENSORS
-    assert remote.counters.get(Count.METRICS_DELIVERED) == (1 + fit) * SENSORS
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == (1 + fit) * SENSORS
     assert len(remote.outcomes) <= 2 * math.log2(64) + 1
 
 
@@ -157,4 +157,4 @@ async def test_without_the_receiver_switched_on_the_operator_reads_so(remote: Re
     assert (
         "does it accept remote write? Prometheus: --web.enable-remote-write-receiver" in remote.courier.availability.last_failure
     )
-    assert (await remote.buffer.pending()).metrics == SENSORS
+    assert (await remote.buffer.pending("test")).metrics == SENSORS

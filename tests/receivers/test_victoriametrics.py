@@ -54,7 +54,7 @@ async def test_values_and_a_backlog_behind_them_are_there(tmp_path: Path, victor
         for device in range(3):
             remote.add(device, now_s - 5 * 3600, 100.0 * device + 50)
         assert await remote.deliver()
-        assert remote.counters.get(Count.METRICS_DELIVERED) == 6 * SENSORS
+        assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 6 * SENSORS
     times = [round(at_s * 1e6) // 1000 for at_s in (now_s - 5 * 3600, now_s)]
     wanted = {f"d{n}": [(times[0], 100 * n + 51), (times[1], 100 * n + 1)] for n in range(3)}
     found: dict[str, list[tuple[int, float]]] = {}

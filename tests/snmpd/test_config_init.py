@@ -33,8 +33,7 @@ async def test_the_file_is_right_as_it_stands(snmpd: Snmpd, tmp_path: Path, vers
     names = [bytes.fromhex(value.partition(": ")[2]).decode() for _, value in snmpd.walk("1.3.6.1.2.1.31.1.1.1.1")]
     assert (compiled.problems, compiled.warnings) == ([], [])
     assert (compiled.devices, compiled.sensors, compiled.interfaces) == (1, 1, len(names))
-    assert compiled.destination is not None
-    assert compiled.destination.url == url
+    assert [destination.url for destination in compiled.destinations] == [url]
     assert [name for name in names if f'- "{name}"\n' not in text] == []
     assert '    name: "tower-7"\n' in text
 

@@ -89,6 +89,7 @@ class Remote:
             self.buffer,
             self.heads,
             self.counters,
+            line="test",
             destination=lambda: self.destination,
             client=self._client,
             sleep=self._pause,
@@ -113,6 +114,7 @@ class Remote:
 
     async def __aenter__(self) -> Self:
         await self.buffer.__aenter__()
+        await self.buffer.line_up(["test"])
         equipment = [one for _, one in read_config(self.config).equipment]
         self.layouts = await self.buffer.register_all([layout_of(one) for one in equipment])
         ids = [msgspec.json.decode(text)["id"] for text in self.config.items()]

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from math import inf
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -26,7 +26,6 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
 from towerops_agent.buffer.lanes import open_batches
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.courier import clean_up
 from towerops_agent.delivery.course.parcel import metrics_of
 from towerops_agent.delivery.course.verdicts import backoff_s
 from towerops_agent.destinations.heads import Heads
@@ -38,9 +37,6 @@ from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.model import Layout
 from towerops_agent.reasons import Loss
 from towerops_agent.site.document.destination import REMOTE_WRITE, Destination
-
-if TYPE_CHECKING:
-    from towerops_agent.delivery.course.pace import Backlog
 
 EACH_S: Final = 10.0
 """How often what has come in is delivered; a backlog goes without a pause."""
@@ -84,7 +80,7 @@ class WriteClient(Protocol):
 class RemoteCourier:
     """Delivers to whatever `destination` returns now; None: to nobody, and what is read stays in the buffer for a day.
 
-    `heads`: the labels. `accepts`: the limits of a batch come from the destination.
+    `line`: its line in the buffer, the destination's name. `heads`: the labels.
     """
 
     def __init__(
@@ -93,6 +89,7 @@ class RemoteCourier:
         heads: Heads,
         counters: Counters,
         *,
+        line: str,
         destination: Callable[[], Destination | None],
         client: Callable[[Destination], AbstractAsyncContextManager[WriteClient]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -103,6 +100,7 @@ class RemoteCourier:
         self._buffer = buffer
         self._heads = heads
         self._counters = counters
+        self._name = line
         self._destination = destination
         self._new_client = client
         self._sleep = sleep
@@ -111,9 +109,7 @@ class RemoteCourier:
         self._now_us = now_us
         self.availability = Availability()
         self.in_flight = 0
-        self.backlog: Backlog | None = None  # all that is pending is one line
         self._hurried = asyncio.Event()
-        self._name = ""
         self._kind: ReceiverKind = KINDS[REMOTE_WRITE]
         self._has_asked_time = False  # its time, with a request that holds nothing
         self._partly = Repeats()
@@ -129,11 +125,6 @@ class RemoteCourier:
         self._late_logged_us = 0
 
     @property
-    def delivers(self) -> bool:
-        """Whether there is a destination."""
-        return self._destination() is not None
-
-    @property
     def is_behind(self) -> bool:
         """Whether what is pending takes long although the destination works."""
         return self.availability.works is True and self._monotonic_s() - self._round_began_s >= EACH_S
@@ -144,7 +135,7 @@ class RemoteCourier:
             try:
                 await self._serve()
             except BufferFailure as error:
-                log.error("buffer can't be read, delivery waits", error=str(error), retry_in_s=EACH_S)
+                log.error("buffer can't be read, delivery waits", error=str(error), retry_in_s=EACH_S, destination=self._name)
                 await self._sleep(EACH_S)
             except SettingsError as error:
                 self._fails(str(error), None, SLOW_S)
@@ -153,14 +144,6 @@ class RemoteCourier:
     def hurry(self) -> None:
         """Deliver soon, and not only at the next turn: a device's state has changed."""
         self._hurried.set()
-
-    async def run_cleanup(self) -> None:
-        """Clean the buffer up, for good."""
-        await clean_up(self._buffer, self._sleep)
-
-    async def retry_refused(self) -> int:
-        """How many refused metrics were delivered after all: none, as they are too old by now."""
-        return 0
 
     async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:  # noqa: ARG002 - the caller's limit
         """Whether all that is pending was delivered; False once it has failed so many times in a row."""
@@ -180,7 +163,7 @@ class RemoteCourier:
         return False
 
     def _open(self, destination: Destination) -> AbstractAsyncContextManager[WriteClient]:
-        self._name, self._kind = destination.name, KINDS[destination.kind]
+        self._kind = KINDS[destination.kind]
         self._has_asked_time = False
         return self._new_client(destination)
 
@@ -204,12 +187,7 @@ class RemoteCourier:
             await self._sleep(SOON_S)
             return
         self._hurried.clear()
-        turns = [asyncio.ensure_future(self._sleep(EACH_S)), asyncio.ensure_future(self._hurried.wait())]
-        try:
-            await asyncio.wait(turns, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for turn in turns:
-                turn.cancel()
+        await rest(self._sleep(EACH_S), self._hurried)
         if self._hurried.is_set():
             await self._sleep(SOON_S)  # when a tower falls silent its devices do one after the other
 
@@ -217,11 +195,13 @@ class RemoteCourier:
         """Deliver what is pending: None if all is done, else the seconds to wait."""
         self._round_began_s = min(self._round_began_s, self._monotonic_s())
         if self._doubtful is None:
-            self._doubtful = await self._buffer.ask(lambda store: {batch.id for batch in open_batches(store.connection)})
+            self._doubtful = await self._buffer.ask(
+                lambda store: {batch.id for batch in open_batches(store.connection, self._name)}
+            )
             self._part = True
         while True:
             if destination.fresh_first and self._part:
-                await self._buffer.part_backlog()
+                await self._buffer.part_backlog(self._name)
             self._part = False
             batch = await self._next(destination)
             if batch is None:
@@ -239,7 +219,7 @@ class RemoteCourier:
             self._fresh_s = self._monotonic_s()
             lanes.reverse()
         for lane in lanes:
-            batch = await self._buffer.next_batch(destination.max_metrics, lane)
+            batch = await self._buffer.next_batch(destination.max_metrics, lane, (), self._name)
             if batch is not None:
                 return batch
         return None
@@ -300,7 +280,7 @@ class RemoteCourier:
             case Accepted() | PartlyTaken():
                 await self._buffer.acknowledge(batch)
                 refused = min(outcome.refused, _metrics(polls)) if isinstance(outcome, PartlyTaken) else 0
-                self._counters.add(Count.METRICS_DELIVERED, n=_metrics(polls) - refused)
+                self._counters.add(Count.METRICS_DELIVERED, self._name, _metrics(polls) - refused)
                 if refused:
                     self._note_refused(refused, outcome)
                 self._counters.add(Count.BATCHES, "delivered")
@@ -326,7 +306,7 @@ class RemoteCourier:
                 poll = polls[0]
                 (metric,) = metrics_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric) or (None,)
                 await self._buffer.refuse(batch, msgspec.json.encode(metric), f"status {outcome.status}: {outcome.reason}")
-                self._counters.add(Count.METRICS_REFUSED)
+                self._counters.add(Count.METRICS_REFUSED, self._name)
                 self._counters.add(Count.BATCHES, "refused")
                 log.warning("metric refused, kept aside", destination=self._name, status=outcome.status, reason=outcome.reason)
                 return None
@@ -335,7 +315,7 @@ class RemoteCourier:
 
     def _note_refused(self, metrics: int, outcome: WriteOutcome) -> None:
         """Count metrics that the receiver did not take from a request that it took; which ones it does not say."""
-        self._counters.add(Count.METRICS_REFUSED, n=metrics)
+        self._counters.add(Count.METRICS_REFUSED, self._name, metrics)
         unlogged = self._partly.due(self._now_us())
         if unlogged is not None:
             log.warning(
@@ -453,6 +433,16 @@ class RemoteCourier:
 def _time_us(poll: StoredPoll) -> int:
     """The time of its last reply."""
     return poll.poll.started_at_us + max(offset_us for _, offset_us in poll.poll.times)
+
+
+async def rest(pause: Awaitable[None], event: asyncio.Event) -> None:
+    """Wait until the pause is over or the event is set."""
+    turns = [asyncio.ensure_future(pause), asyncio.ensure_future(event.wait())]
+    try:
+        await asyncio.wait(turns, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for turn in turns:
+            turn.cancel()
 
 
 def latest_of(kind: ReceiverKind, parts: Sequence[Part]) -> list[Part]:

@@ -16,12 +16,13 @@ import msgspec
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.database import transaction
 from towerops_agent.buffer.format.batch import Batch, StoredPoll
+from towerops_agent.buffer.lanes import lines
 from towerops_agent.buffer.store import Store
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.destinations.wire.series import Labels, series_of
 from towerops_agent.errors import BufferFailure
-from towerops_agent.site.document.destination import Destination
+from towerops_agent.site.document.destination import REMOTE_WRITE, Destination
 from towerops_agent.zstd import Frames
 
 KEY: Final = "series "
@@ -48,6 +49,7 @@ class Heads:
         self._buffer = buffer
         self._packer, self._unpacker = Frames(3), Frames(3)  # one a thread
         self._known: dict[tuple[str, int], bytes] = {}  # by destination and layout, a digest of what it was learned from
+        self._has_adopted = False  # the labels of a version that knew one destination only
         self._unpacked = lru_cache(CACHED)(self._unpack)
 
     def forget(self) -> None:
@@ -59,6 +61,9 @@ class Heads:
 
         Raises BufferFailure.
         """
+        if destinations and not self._has_adopted:
+            await self._buffer.ask(partial(_adopt, destinations=destinations))
+            self._has_adopted = True
         for one in destinations:
             texts = config.items()
             while some := await asyncio.to_thread(self._next, texts, one, layouts):
@@ -123,14 +128,29 @@ def _key(store: Store, layout_id: int, destination: Destination) -> str:
     return f"{_prefix(destination)}{'' if row is None else row[0].hex()}"
 
 
+def _adopt(store: Store, destinations: Sequence[Destination]) -> None:
+    """Give what an earlier version has kept, for remote write, to the destination that goes on with its line: the first one."""
+    if destinations[0].kind != REMOTE_WRITE:
+        return
+    for (key,) in store.connection.execute("SELECT key FROM meta WHERE substr(key, 1, ?) = ?", (len(KEY), KEY)).fetchall():
+        digest = key.removeprefix(KEY)
+        if " " not in digest and (packed := store.get_meta(key)) is not None:
+            store.put_meta(f"{_prefix(destinations[0])}{digest}", packed)
+
+
 def _forget(store: Store, prefixes: Collection[str]) -> None:
-    """Remove those whose layout is no longer in the database, so that no poll can have it, and those of other destinations."""
+    """Remove those whose layout is no longer in the database, so that no poll can have it, and those that nobody wants.
+
+    A destination that is gone may come back for what waits in its line.
+    """
+    waiting = set(lines(store.connection))
     used = {digest.hex() for (digest,) in store.connection.execute("SELECT digest FROM layouts")}
     keys = [key for (key,) in store.connection.execute("SELECT key FROM meta WHERE substr(key, 1, ?) = ?", (len(KEY), KEY))]
     gone = []
     for key in keys:
         before, blank, digest = key.rpartition(" ")
-        if before + blank not in prefixes or digest not in used:
+        kept = before + blank in prefixes or before.removeprefix(KEY).partition(" ")[2] in waiting
+        if not kept or digest not in used:
             gone.append((key,))
     with transaction(store.connection):
         store.connection.executemany("DELETE FROM meta WHERE key = ?", gone)

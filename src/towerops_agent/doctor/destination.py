@@ -1,15 +1,19 @@
-"""Checks the destination of site files: asks it with a request that holds nothing.
+"""Checks the destinations, each: asks it with a request that holds nothing.
 
 Destination -> Check, and how far this machine's clock is ahead of its. I/O: HTTP.
 """
 
+import asyncio
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from towerops_agent.api.wire.outcomes import Accepted, Rejected
+from towerops_agent.destinations.beside import read_destinations
 from towerops_agent.destinations.client import DestinationClient
 from towerops_agent.destinations.kinds import KINDS
-from towerops_agent.doctor.findings.check import Check, Result
+from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.errors import SettingsError
 from towerops_agent.site.document.destination import Destination
 
@@ -18,6 +22,24 @@ NAME: Final = "destination"
 NO_DESTINATION: Final = Check(
     NAME, Result.WARNING, "the site files name none: values are kept for a day and delivered nowhere", "see docs/destinations.md"
 )
+
+
+async def check_destinations(destinations: Sequence[Destination]) -> tuple[list[Check], float | None]:
+    """Of each of them, and how far this machine's clock is ahead of that of the first one that says its time."""
+    found = [await check_destination(one) for one in destinations]
+    return [check for checks, _ in found for check in checks], next((ahead for _, ahead in found if ahead is not None), None)
+
+
+async def check_path(path: Path) -> list[Check]:
+    """Of the destinations that DESTINATIONS_PATH names beside the API."""
+    try:
+        destinations = await asyncio.to_thread(read_destinations, path)
+    except SettingsError as error:
+        found, wanted = split_expected(str(error))
+        return [Check(NAME, Result.FAILED, found, f"expected {wanted}" if wanted else "")]
+    if not destinations:
+        return [Check(NAME, Result.WARNING, f"{path} names none", "see docs/destinations.md")]
+    return (await check_destinations(destinations))[0]
 
 
 async def check_destination(destination: Destination) -> tuple[list[Check], float | None]:

@@ -19,7 +19,7 @@ from towerops_agent.config.document.text import ConfigIntake, ConfigText
 from towerops_agent.config.kept import NoKeptDevices, is_at, is_called, read_devices
 from towerops_agent.counters import Counters
 from towerops_agent.doctor.database import check_database
-from towerops_agent.doctor.destination import NO_DESTINATION, check_destination
+from towerops_agent.doctor.destination import NO_DESTINATION, check_destinations, check_path
 from towerops_agent.doctor.device import Waits, check_devices
 from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.doctor.findings.fetch import CONFIG, Configured, check_api, check_clock, check_config, kept_config
@@ -112,8 +112,8 @@ async def _agent_checks(
         yield check
     if settings.site is not None:
         compiled = await asyncio.to_thread(_compiled, settings.site)
-        destination = compiled.destination if isinstance(compiled, Compiled) else None
-        checks, ahead_s = ([NO_DESTINATION], None) if destination is None else await check_destination(destination)
+        destinations = compiled.destinations if isinstance(compiled, Compiled) else ()
+        checks, ahead_s = await check_destinations(destinations) if destinations else ([NO_DESTINATION], None)
         yield check_clock(orders.now(), ahead_s)
         for check in checks:
             yield check
@@ -133,6 +133,9 @@ async def _agent_checks(
     yield check_clock(orders.now(), network.ahead_s if ahead_s is None else ahead_s)
     for check in (*network.checks, *_api_checks(outcome, network, took_s)):
         yield check
+    if settings.destinations is not None:
+        for check in await check_path(settings.destinations):
+            yield check
     configured = await asyncio.to_thread(_configured, settings, prepared.token, outcome, orders)
     for check in configured.checks:
         yield check

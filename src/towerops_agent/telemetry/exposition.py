@@ -45,7 +45,7 @@ _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 class HasPending(Protocol):
     """The part of the buffer that the page needs."""
 
-    async def pending(self) -> Pending: ...  # noqa: D102  # as Buffer's
+    async def pending(self, destination: str = "") -> Pending: ...  # noqa: D102  # as Buffer's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +90,13 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.CONFIG_REFUSED: Counted(
         "Items that were refused, in each applied configuration.", "kind", ("config", "equipment", "sensor", "interface", "ping")
     ),
-    Count.METRICS_DELIVERED: Counted("Metrics that the API has accepted."),
+    Count.METRICS_DELIVERED: Counted(
+        "Metrics that a destination has accepted; without a name it is the API.", "destination", ("",)
+    ),
     Count.METRICS_UNCONFIRMED: Counted("Metrics delivered that the API does not count among those it received."),
-    Count.METRICS_REFUSED: Counted("Metrics that the API refused, kept with its reason."),
+    Count.METRICS_REFUSED: Counted(
+        "Metrics that a destination refused, kept with its reason; without a name it is the API.", "destination", ("",)
+    ),
     Count.METRICS_EXPIRED: Counted("Metrics removed after a day without delivery."),
     Count.METRICS_DROPPED: Counted("Metrics lost to the disk, or for want of a time.", "reason", DROPPED),
     Count.METRICS_EVICTED: Counted("Metrics removed to make room.", "reason", EVICTED),
@@ -108,10 +112,15 @@ COUNTED: Final[Mapping[Count, Counted]] = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The parts at one moment. `pending`: None if the buffer does not answer."""
+    """The parts at one moment. `pending`: what is, by destination; empty if the buffer does not answer."""
 
     parts: Parts
-    pending: Pending | None
+    waiting: Mapping[str, Pending]
+
+    @property
+    def pending(self) -> Pending | None:
+        """Of the API, or of the destination that most waits for; None if the buffer does not answer."""
+        return self.waiting.get("") or max(self.waiting.values(), key=lambda one: one.metrics, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +209,18 @@ GAUGES: Final = (
         "Metrics not delivered yet that wait behind fresh ones.",
         _of_pending(lambda pending, _: pending.backlog_metrics),
     ),
+    Gauge(
+        "destination_pending_metrics",
+        "Metrics not delivered yet, by destination.",
+        lambda look: {name: one.metrics for name, one in look.waiting.items() if name},
+        "destination",
+    ),
+    Gauge(
+        "destination_pending_oldest_age_seconds",
+        "The age of the oldest of them; 0 if there is none.",
+        lambda look: {name: _oldest_s(one, look.parts) for name, one in look.waiting.items() if name},
+        "destination",
+    ),
     Gauge("deliveries_in_flight", "Requests with metrics under way.", lambda look: {"": look.parts.courier.in_flight}),
     Gauge("database_bytes", "The database and its journal on the disk.", lambda look: {"": look.parts.database_octets()}),
     Gauge("api_reachable", "Whether the last attempt worked: 1 or 0; absent before the first.", _api_works, "dealing"),
@@ -224,7 +245,7 @@ class Exposition(Collector):
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._pending: Pending | None = None
+        self._waiting: Mapping[str, Pending] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -233,10 +254,9 @@ class Exposition(Collector):
         """The current text, in Prometheus' text format 0.0.4. If the buffer does not answer, only its own lines are missing."""
         try:
             async with asyncio.timeout(PENDING_WITHIN_S):
-                pending = await self._parts.buffer.pending()
+                self._waiting = {line: await self._parts.buffer.pending(line) for line in self._parts.courier.lines}
         except (BufferFailure, TimeoutError):
-            pending = None
-        self._pending = pending
+            self._waiting = {}
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
@@ -248,7 +268,7 @@ class Exposition(Collector):
             for reason, total in sorted(totals.items()):
                 family.add_metric([reason] if labels else [], total)
             yield family
-        look = Look(self._parts, self._pending)
+        look = Look(self._parts, self._waiting)
         for gauge in GAUGES:
             labels = [gauge.label] if gauge.label else []
             values = GaugeMetricFamily(f"{PREFIX}{gauge.name}", gauge.help, labels=labels)

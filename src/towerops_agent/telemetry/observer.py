@@ -34,6 +34,7 @@ from towerops_agent.telemetry.views.snapshot import (
     MOST_REFUSALS,
     Configuration,
     Dealing,
+    Destined,
     Late,
     RefusedItem,
     SingleRun,
@@ -85,6 +86,10 @@ class Marks:
             await asyncio.sleep(seconds)
 
         return sleep
+
+    def forget(self, loop: str) -> None:
+        """The loop has ended for good."""
+        self._due_s.pop(loop, None)
 
     @property
     def due_s(self) -> dict[str, float]:
@@ -178,7 +183,8 @@ class Observer:
 
     async def take(self, stopped: bool = False) -> Snapshot:
         """The state of all parts now. Raises BufferFailure if the buffer can't say what is pending."""
-        pending = await self._buffer.pending()
+        waiting = {line: await self._buffer.pending(line) for line in self._courier.lines}
+        pending = waiting[""] if "" in waiting else max(waiting.values(), key=lambda one: one.metrics)
         if not pending.polls:
             self._marks.move("delivery")  # it waits for something to deliver
         behind = self._courier.backlog
@@ -214,6 +220,7 @@ class Observer:
             counters={name.value: self._counters.by_reason(name) for name in Count if self._counters.total(name)},
             delivers=self._courier.delivers,
             group=None if self._group is None else view_of(self._group),
+            destinations={line: Destined(one.metrics, one.oldest_started_at_us) for line, one in waiting.items() if line},
             clock_skew_s=self._sync.clock_skew.ahead_s,
             stopped_us=now_us if stopped else None,
         )

@@ -16,7 +16,7 @@ async def stored(remote: Remote) -> int:
 
 async def found(remote: Remote, heads: Heads) -> dict[int, list[bytes]]:
     """What is known of the layouts of all polls that wait; there is one of each device."""
-    batch = await remote.buffer.next_batch(1000)
+    batch = await remote.buffer.next_batch(1000, destination="test")
     assert batch is not None
     return (await heads.read(batch, remote.destination))[1]
 

@@ -23,7 +23,7 @@ DOCS = sections(read("docs/operations.md"))["Prometheus metrics"]
 NOW_US = 1_800_000_000_000_000
 
 
-async def nothing_pending() -> Pending:
+async def nothing_pending(_: str = "") -> Pending:
     return Pending(0, 0, None)
 
 
@@ -36,7 +36,7 @@ def parts(*, devices=(), pending=nothing_pending, counters: Counters | None = No
         "sync": SimpleNamespace(availability=Availability(), clock_skew=ClockSkew()),
         "fleet": SimpleNamespace(devices={one.id: one for one in devices}, polled=devices, latest_s=0.25),
         "buffer": SimpleNamespace(pending=pending),
-        "courier": SimpleNamespace(availability=Availability(), in_flight=3),
+        "courier": SimpleNamespace(availability=Availability(), in_flight=3, lines=("",)),
     }
     dealings = {"configuration": stands_in["sync"].availability, "metrics": stands_in["courier"].availability}
     stands_in["dealings"] = {**dealings, "heartbeat": Availability()}
@@ -142,7 +142,7 @@ async def test_what_is_not_known_yet_is_absent_and_not_zero():
 
 
 async def test_the_state_of_the_other_parts_is_there():
-    async def pending() -> Pending:
+    async def pending(_: str) -> Pending:
         return Pending(1200, 30, NOW_US - 90_000_000, backlog_metrics=1000)
 
     of = parts(pending=pending)
@@ -167,14 +167,14 @@ async def test_the_state_of_the_other_parts_is_there():
 
 
 async def test_a_clock_that_was_set_back_makes_nothing_younger_than_new():
-    async def pending() -> Pending:
+    async def pending(_: str) -> Pending:
         return Pending(5, 1, NOW_US + 3_600_000_000)
 
     assert (await seen(parts(pending=pending)))["pending_oldest_age_seconds", ""] == 0
 
 
 async def test_a_buffer_that_fails_costs_only_its_own_lines():
-    async def pending() -> Pending:
+    async def pending(_: str) -> Pending:
         raise BufferFailure("no")
 
     page = await seen(parts(pending=pending))
@@ -187,7 +187,7 @@ def test_a_buffer_that_hangs_is_not_waited_for_longer_than_prometheus_waits():
     """In virtual time: a disk that gives no answer ever."""
 
     async def main() -> float:
-        page = await seen(parts(pending=asyncio.Event().wait))
+        page = await seen(parts(pending=lambda _: asyncio.Event().wait()))
         assert page["buffer_answers", ""] == 0
         return asyncio.get_running_loop().time()
 

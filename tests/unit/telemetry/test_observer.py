@@ -16,7 +16,7 @@ NOW_US = 1_800_000_000_000_000
 def observer(marks: Marks, seen: Pending) -> Observer:
     """An observer of an agent without devices, whose buffer has this pending."""
 
-    async def pending() -> Pending:
+    async def pending(_: str = "") -> Pending:
         return seen
 
     parts: dict[str, Any] = {
@@ -25,7 +25,7 @@ def observer(marks: Marks, seen: Pending) -> Observer:
         ),
         "fleet": SimpleNamespace(devices={}, polled=[], latest_s=0.0),
         "buffer": SimpleNamespace(pending=pending, in_memory_because=""),
-        "courier": SimpleNamespace(availability=Availability(), backlog=None, delivers=True),
+        "courier": SimpleNamespace(availability=Availability(), backlog=None, delivers=True, lines=("",)),
         "dealings": {"configuration": Availability(), "metrics": Availability(), "heartbeat": Availability()},
     }
     return Observer(**parts, counters=Counters(), marks=marks, database_octets=lambda: 4096, now_us=lambda: NOW_US)

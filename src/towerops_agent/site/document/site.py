@@ -47,7 +47,7 @@ class Compiled:
     shown: ConfigText | None = None
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
-    destination: Destination | None = None
+    destinations: tuple[Destination, ...] = ()
     credentials: dict[str, SnmpFields] = field(default_factory=dict)
     devices: int = 0
     sensors: int = 0
@@ -68,7 +68,7 @@ class _Compiler:
         self._credentials_problems: list[Problem] = []
         self._defaults: Section | None = None
         self._inherited = Inherited()
-        self._destination: Destination | None = None
+        self._destinations: dict[str, tuple[Destination, Location]] = {}
         self._devices: list[tuple[str, yaml.Node]] = []
         self._refused: list[Refused] = []
         self._seen: dict[tuple[str, int], Location] = {}
@@ -100,9 +100,9 @@ class _Compiler:
         if not self._unusable:
             refused = [(one.kind, one.equipment, one.item, str(one.problem)) for one in self._refused]
             members = {SITE: msgspec.json.encode(refused), "accepts": _ACCEPTS}
-            if self._destination is not None:
-                members["labels"] = msgspec.json.encode(self._destination.labels)
-            result.destination = self._destination
+            result.destinations = tuple(destination for destination, _ in self._destinations.values())
+            if result.destinations:  # so that other labels are another configuration
+                members["labels"] = msgspec.json.encode([(one.name, one.kind, one.labels) for one in result.destinations])
             result.config, result.shown = config_of(members, made), config_of(members, hidden)
         return result
 
@@ -120,9 +120,11 @@ class _Compiler:
         self._devices += [(file, node) for node in top.items("devices")]
 
     def _read_destination(self, section: Section) -> None:
-        if self._destination is not None:
-            raise Mistake(section.place, "a second destination: expected one at most")
-        self._destination = read_destination(section, self._secrets, self._warnings)
+        one = read_destination(section, self._secrets, self._warnings)
+        if one.name in self._destinations:
+            other = self._destinations[one.name][1]
+            raise Mistake(section.place, f"the destination at {other} is called '{one.name}' too: expected a name for each")
+        self._destinations[one.name] = one, section.place
 
     def _read_credentials(self, name: str, section: Section | Mistake, place: Location) -> None:
         if name in self._credentials:

@@ -117,6 +117,13 @@ class Undelivered(msgspec.Struct, frozen=True):
     oldest_us: int | None
 
 
+class Destined(msgspec.Struct, frozen=True):
+    """What waits for one destination. `oldest_us`: when the oldest of it was polled."""
+
+    metrics: int
+    oldest_us: int | None
+
+
 class Late(msgspec.Struct, frozen=True):
     """The values that could not be delivered in time. `oldest_us`: when the oldest was polled. `drained_in_s`: an estimate."""
 
@@ -130,7 +137,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     `single_run`: what came of it, if it was `run --once`.
     `in_memory_because`: why polls are in memory only; "" if they are on disk. `delivers`: whether there is a destination.
-    `group`: None if the agent is not in one.
+    `group`: None if the agent is not in one. `destinations`: what waits for each of them, by name; `pending`: for the API, or for
+    the destination that most waits for.
     `a_minute`: polls and metrics in the minute before; empty in the first one. `missing`: the values that the devices' last
     polls lack, by reason; `lacking`: how many devices lack some. `latest_s`: how late a poll has started at most.
     """
@@ -162,6 +170,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     in_memory_because: str = ""
     delivers: bool = True
     group: GroupView | None = None
+    destinations: dict[str, Destined] = {}
 
 
 _encoder = msgspec.json.Encoder()

@@ -9,11 +9,14 @@ from typing import Final
 from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.telemetry.views.group import group_lines
 from towerops_agent.telemetry.views.lines import Line, Tone, plain, section
-from towerops_agent.telemetry.views.snapshot import Dealing, DeviceReport, Late, Snapshot
+from towerops_agent.telemetry.views.snapshot import Dealing, Destined, DeviceReport, Late, Snapshot
 from towerops_agent.text import counted, duration, moment, size
 
 TONES: Final = {"up": Tone.GOOD, "degraded": Tone.WARNING, "down": Tone.BAD, "unknown": Tone.PLAIN}
 """How each state of a device is."""
+
+BEHIND_S: Final = 60.0
+"""A destination that is further behind is late."""
 
 SHOWN_DEVICES: Final = 20
 SHOWN_REFUSALS: Final = 10
@@ -43,7 +46,11 @@ def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str
     yield "config", _config(snapshot, now_us)
     yield "devices", _devices(snapshot, now_us)
     yield "polling", _polling(snapshot, now_us)
-    yield "delivery", [_waiting(snapshot, runs)]
+    own = [] if "metrics" in snapshot.dealings else [*snapshot.destinations]
+    if len(own) < 2:
+        yield "delivery", [_waiting(snapshot, runs)]
+    if len(own) != 1 and snapshot.destinations:
+        yield "destinations", [_destined(name, one, now_us) for name, one in snapshot.destinations.items()]
     if snapshot.backlog is not None:
         yield "backlog", [_backlog(snapshot.backlog, now_us)]
     database = [Line(size(snapshot.database_octets))]
@@ -190,6 +197,14 @@ def _waiting(snapshot: Snapshot, runs: bool) -> Line:
         return Line("nothing waits" if snapshot.backlog else "all is delivered")
     verb = "waits" if waiting == 1 else "wait"
     return Line(f"{counted(waiting, 'metric')} {verb} for the next {'batch' if runs else 'start'}")
+
+
+def _destined(name: str, waiting: Destined, now_us: int) -> Line:
+    if not waiting.metrics or waiting.oldest_us is None:
+        return Line(f"{name}: all is delivered")
+    behind_s = (now_us - waiting.oldest_us) / 1e6
+    tone = Tone.WARNING if behind_s > BEHIND_S else Tone.PLAIN
+    return Line(f"{name}: {counted(waiting.metrics, 'metric')} wait, the oldest {_since(waiting.oldest_us, now_us)} old", tone)
 
 
 def _backlog(backlog: Late, now_us: int) -> Line:

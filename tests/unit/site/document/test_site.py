@@ -257,7 +257,7 @@ MISTAKES = [
     (D + "destinations: [{otlp: http://b, headers: {X-K_env: CORE_PRIV}}]\n", "3:23", "otlp is http:// and", None),
     (D + f"destinations: [{{{W}, order: fast}}]\n", "3:62", "order is 'fast': expected time or any", None),
     (D + f"destinations: [{{{W}, client_cert: a}}]\n", "3:68", "client_cert is given without client_key", None),
-    (D + f"destinations: [{{{W}}}, {{{W}}}]\n", "3:56", "a second destination: expected one at most", None),
+    (D + f"destinations: [{{{W}}}, {{{W}}}]\n", "3:56", "the destination at a.yaml:3:16 is called 'p.example' too", None),
 ]
 
 
@@ -328,8 +328,7 @@ def test_a_destination_is_read_with_its_secrets_and_files():
     text += "    client_cert: /c\n    client_key: /k\n"
     result = compile_site([("/etc/site/a.yaml", text.encode())], secrets)
     assert result.problems == []
-    one = result.destination
-    assert one is not None
+    (one,) = result.destinations
     assert one.bearer is not None
     assert (one.name, one.bearer.reveal(), one.labels) == ("p.example", f"{SECRET}-auth", (("agent", "a1"),))
     assert (one.headers, one.ca_file, one.client_cert, one.client_key) == (
@@ -375,8 +374,7 @@ def test_aliases_may_share_sensors_and_a_loop_of_them_is_refused():
 def test_each_kind_of_destination_has_its_url_and_its_order(line, kind, url, fresh_first):
     result = compile_site([("a.yaml", f"devices: [{{address: 10.0.0.1}}]\ndestinations: [{{{line}}}]\n".encode())], lambda *_: "")
     assert result.problems == []
-    assert result.destination is not None
-    assert (result.destination.kind, result.destination.url, result.destination.fresh_first) == (kind, url, fresh_first)
+    assert [(one.kind, one.url, one.fresh_first) for one in result.destinations] == [(kind, url, fresh_first)]
 
 
 def test_a_header_may_be_a_secret_and_then_is_shown_nowhere():
@@ -385,8 +383,7 @@ def test_a_header_may_be_a_secret_and_then_is_shown_nowhere():
         [("a.yaml", f"devices: [{{address: 10.0.0.1}}]\n{text}".encode())], lambda how, name: f"{how}-{name}-71"
     )
     assert result.problems == []
-    one = result.destination
-    assert one is not None
+    (one,) = result.destinations
     assert one.headers == (("X-Scope-OrgID", "north"),)
     assert [(name, value.reveal()) for name, value in one.secret_headers] == [("X-Key", "file-f-71")]
     assert "file-f-71" not in repr(result)

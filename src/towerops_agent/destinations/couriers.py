@@ -1,0 +1,181 @@
+"""All destinations: a courier for each, so that none waits for another.
+
+    destinations of the configuration -> a line in the buffer, labels beside the polls, a courier -> receiver
+
+Each destination has its own place in what is stored (buffer/lanes.py), and its own task: one that is down, slow or refuses
+everything is behind by itself. A bug in one courier restarts that one.
+I/O: the buffer, tasks, the log. Seconds.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from towerops_agent.api.wire.outcomes import Availability
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config.document.text import ConfigText
+from towerops_agent.counters import Counters
+from towerops_agent.delivery.courier import clean_up
+from towerops_agent.destinations.client import DestinationClient
+from towerops_agent.destinations.courier import RemoteCourier, WriteClient, rest
+from towerops_agent.destinations.heads import Heads, LayoutsOf
+from towerops_agent.loops import go_on
+from towerops_agent.site.document.destination import Destination
+
+if TYPE_CHECKING:
+    from towerops_agent.delivery.course.pace import Backlog
+
+LOOK_EACH_S: Final = 5.0
+"""How often the loop moves if nothing changes."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Couriers:
+    """Delivers to the destinations of the last `use`; none: to nobody, and what is read stays in the buffer for a day.
+
+    `beside`: lines of the buffer that others deliver. `sleeper`: returns the sleep of the loop with this name, and `forget` ends
+    it. `dealings`: whether each destination accepts metrics, by the operator's name of it, at any time.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        counters: Counters,
+        *,
+        loop: str,
+        sleeper: Callable[[str], Sleep],
+        forget: Callable[[str], None],
+        beside: Sequence[str] = (),
+        client: Callable[[Destination], AbstractAsyncContextManager[WriteClient]] = DestinationClient,
+    ) -> None:
+        self._buffer = buffer
+        self._counters = counters
+        self._sleep = sleeper(loop)
+        self._sleeper = sleeper
+        self._forget = forget
+        self._beside = tuple(beside)
+        self._client = client
+        self._heads = Heads(buffer)
+        self._destinations: dict[str, Destination] = {}
+        self._changed = asyncio.Event()
+        self.couriers: dict[str, RemoteCourier] = {}
+        self.dealings: dict[str, Availability] = {}
+        self.backlog: Backlog | None = None  # all that is pending for a destination is one line
+
+    @property
+    def availability(self) -> Availability:
+        """Of the destination that fails for the longest; of the first one if all work."""
+        every = [courier.availability for courier in self.couriers.values()] or [Availability()]
+        return min(every, key=lambda one: (one.works is not False, one.since_us or 0))
+
+    @property
+    def delivers(self) -> bool:
+        """Whether there is a destination."""
+        return bool(self._destinations)
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines of the buffer that are delivered; without a destination the one that nobody is given."""
+        return tuple(self._destinations) or ("",)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return sum(courier.in_flight for courier in self.couriers.values())
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether no destination gets what is pending in time, although they work: one that is slow is late by itself."""
+        return bool(self.couriers) and all(courier.is_behind for courier in self.couriers.values())
+
+    async def use(self, destinations: Iterable[Destination]) -> None:
+        """Deliver to these from now on; their names differ. Their labels are to be learned. Raises BufferFailure."""
+        wanted = {one.name: one for one in destinations}
+        if wanted.keys() != self._destinations.keys() or not self.couriers:
+            await self._buffer.line_up([*self._beside, *wanted] or [""])
+        self._destinations = wanted
+        for name in self.couriers.keys() - wanted.keys():
+            del self.couriers[name], self.dealings[_dealing(name)]
+        for name in wanted:
+            if name not in self.couriers:
+                courier = self.couriers[name] = self._new(name)
+                self.dealings[_dealing(name)] = courier.availability
+        self._changed.set()
+
+    async def learn(self, config: ConfigText, layouts: LayoutsOf) -> None:
+        """Keep the labels of these devices for the destinations in use. Raises BufferFailure."""
+        await self._heads.learn(config, list(self._destinations.values()), layouts)
+
+    def _new(self, name: str) -> RemoteCourier:
+        return RemoteCourier(
+            self._buffer,
+            self._heads,
+            self._counters,
+            line=name,
+            destination=lambda: self._destinations.get(name),
+            client=self._client,
+            sleep=self._sleeper(_loop(name)),
+        )
+
+    def forget_layouts(self) -> None:
+        """The buffer has lost its layouts, and they get new ids."""
+        self._heads.forget()
+
+    async def run(self) -> None:
+        """Deliver, for good."""
+        tasks: dict[str, asyncio.Task[None]] = {}
+        try:
+            while True:
+                self._changed.clear()
+                for name in tasks.keys() - self.couriers.keys():
+                    await _ended(tasks.pop(name))
+                    self._forget(_loop(name))
+                for name in self.couriers.keys() - tasks.keys():
+                    tasks[name] = asyncio.create_task(go_on(_loop(name), self.couriers[name].run, self._counters))
+                await rest(self._sleep(LOOK_EACH_S), self._changed)
+        finally:
+            for task in tasks.values():
+                await _ended(task)
+
+    def hurry(self) -> None:
+        """Deliver soon, and not only at the next turn: a device's state has changed."""
+        for courier in self.couriers.values():
+            courier.hurry()
+
+    async def run_cleanup(self) -> None:
+        """Clean the buffer up, for good."""
+        await clean_up(self._buffer, self._sleep)
+
+    async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:
+        """Whether all that is pending was delivered to all; False once one has failed so many times in a row."""
+        every = [courier.deliver_pending(attempts, within_s) for courier in self.couriers.values()]
+        return all(await together(*every))
+
+    async def retry_refused(self) -> int:
+        """How many refused metrics were delivered after all: none, as they are too old by now."""
+        return 0
+
+
+async def together(*deliveries: Awaitable[bool]) -> list[bool]:
+    """What each returned, once all have ended. Raises what one of them raised."""
+    outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in outcomes if isinstance(outcome, bool)]
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _loop(name: str) -> str:
+    return f"delivery to {name}"
+
+
+def _dealing(name: str) -> str:
+    return f"destination {name}"

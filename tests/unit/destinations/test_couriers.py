@@ -1,0 +1,196 @@
+"""Several destinations of one agent: a dead, slow or refusing one is behind by itself, and changes of them lose nothing."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+import structlog
+
+from support.remote import SENSORS, Remote
+from towerops_agent.api.wire.outcomes import Accepted, Unavailable
+from towerops_agent.counters import Count
+from towerops_agent.destinations.couriers import Couriers
+from towerops_agent.site.document.destination import Destination
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from towerops_agent.destinations.wire.answers import WriteOutcome
+
+NOW_S = time.time()
+
+
+class Receiver:
+    """One that accepts, or does what `answer` says; `bodies`: how many it got with something in them."""
+
+    def __init__(self) -> None:
+        self.ahead_s: float | None = 0.0
+        self.bodies = 0
+        self.answer: Callable[[], WriteOutcome] = Accepted
+        self.hangs = False
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        return None
+
+    async def send(self, body: bytes):
+        self.bodies += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        return self.answer()
+
+
+class Site:
+    """A Remote's buffer and devices, and Couriers to receivers by name."""
+
+    def __init__(self, remote: Remote, beside: tuple[str, ...] = ()) -> None:
+        self.remote = remote
+        self.receivers: dict[str, Receiver] = {}
+        self.loops: set[str] = set()
+        self.couriers = Couriers(
+            remote.buffer,
+            remote.counters,
+            loop="delivery",
+            sleeper=self._sleeper,
+            forget=self.loops.discard,
+            beside=beside,
+            client=lambda destination: self.receivers.setdefault(destination.name, Receiver()),
+        )
+
+    def _sleeper(self, loop: str):
+        async def sleep(seconds: float) -> None:
+            self.loops.add(loop)
+            await asyncio.sleep(0)
+
+        return sleep
+
+    async def use(self, *names: str) -> None:
+        for name in names:
+            self.receivers.setdefault(name, Receiver())
+        ids = [msgspec.json.decode(text)["id"] for text in self.remote.config.items()]
+        layouts = {one: (layout,) for one, layout in zip(ids, self.remote.layouts, strict=True)}
+        kinds = {"i": "influxdb", "o": "otlp"}
+        wanted = [Destination(name, "http://127.0.0.1:9/", kind=kinds.get(name, "remote_write")) for name in names]
+        await self.couriers.use(wanted)
+        await self.couriers.learn(self.remote.config, layouts)
+
+    async def pending(self, name: str) -> int:
+        return (await self.remote.buffer.pending(name)).metrics
+
+    async def until_delivered_to(self, *names: str) -> None:
+        await self.remote.buffer.flush()
+        for name in names:
+            while await self.pending(name):  # noqa: ASYNC110 - the courier's turn
+                await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def site(tmp_path: Path):
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
+        yield Site(remote)
+
+
+def delivered(site: Site) -> dict[str, int]:
+    return site.remote.counters.by_reason(Count.METRICS_DELIVERED)
+
+
+async def test_each_kind_gets_all_values(site: Site):
+    await site.use("p", "i", "o")
+    site.remote.add(0, NOW_S, 1.0)
+    await site.remote.buffer.flush()
+    assert await site.couriers.deliver_pending()
+    assert delivered(site) == {"p": SENSORS, "i": SENSORS, "o": SENSORS}
+    assert {name: dealing.works for name, dealing in site.couriers.dealings.items()} == {
+        "destination p": True,
+        "destination i": True,
+        "destination o": True,
+    }
+
+
+@pytest.mark.parametrize("how", ["hangs", "is_down"])
+async def test_one_that_is_dead_holds_back_no_other_and_gets_all_of_it_later(site: Site, how):
+    await site.use("p", "i")
+    dead = site.receivers["p"]
+    dead.hangs = how == "hangs"
+    dead.answer = lambda: Unavailable("connection refused")
+    running = asyncio.create_task(site.couriers.run())
+    for n in range(50):
+        site.remote.add(0, NOW_S + n, 1.0)
+        await site.until_delivered_to("i")
+    assert await site.pending("p") == 50 * SENSORS
+    assert delivered(site) == {"i": 50 * SENSORS}
+    running.cancel()
+    dead.hangs = False
+    dead.answer = Accepted
+    assert await site.couriers.deliver_pending()
+    assert delivered(site) == {"i": 50 * SENSORS, "p": 50 * SENSORS}
+
+
+async def test_while_one_fails_it_is_the_one_that_is_shown(site: Site):
+    await site.use("p", "i")
+    site.receivers["i"].answer = lambda: Unavailable("status 503: busy", 503)
+    site.remote.add(0, NOW_S, 1.0)
+    await site.remote.buffer.flush()
+    with structlog.testing.capture_logs() as lines:
+        assert not await site.couriers.deliver_pending()
+    assert site.couriers.availability.last_failure == "status 503: busy"
+    (line,) = [line for line in lines if line["log_level"] == "warning"]
+    assert line["destination"] == "i"
+
+
+async def test_destinations_come_and_go_while_it_runs(site: Site):
+    running = asyncio.create_task(site.couriers.run())
+    assert (site.couriers.delivers, site.couriers.lines) == (False, ("",))
+    site.remote.add(0, NOW_S, 1.0)
+    await site.use("p")
+    site.remote.add(0, NOW_S + 1, 1.0)
+    await site.until_delivered_to("p")
+    await site.use("p", "i")
+    site.remote.add(0, NOW_S + 2, 1.0)
+    await site.until_delivered_to("p", "i")
+    await site.use("i")
+    while "delivery to p" in site.loops:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    site.remote.add(0, NOW_S + 3, 1.0)
+    await site.until_delivered_to("i")
+    assert site.couriers.lines == ("i",)
+    assert delivered(site)["i"] == 2 * SENSORS
+    assert delivered(site)["p"] >= 2 * SENSORS
+    assert list(site.couriers.dealings) == ["destination i"]
+    running.cancel()
+
+
+async def test_beside_the_api_its_line_is_left_alone(tmp_path: Path):
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
+        site = Site(remote, beside=("",))
+        await site.use("p")
+        remote.add(0, NOW_S, 1.0)
+        await remote.buffer.flush()
+        assert await site.couriers.deliver_pending()
+        assert (await remote.buffer.pending()).metrics == SENSORS
+        await site.use()
+        assert (site.couriers.lines, await site.couriers.deliver_pending()) == (("",), True)
+        remote.add(0, NOW_S, 1.0)
+        await remote.buffer.flush()
+        assert (await remote.buffer.pending()).metrics == 2 * SENSORS
+
+
+async def test_a_bug_in_one_courier_stops_no_other(site: Site, monkeypatch):
+    def bug() -> Accepted:
+        raise ZeroDivisionError
+
+    await site.use("p", "i")
+    site.receivers["p"].answer = bug
+    monkeypatch.setattr("towerops_agent.loops.BEGIN_AGAIN_S", 0.0)
+    running = asyncio.create_task(site.couriers.run())
+    site.remote.add(0, NOW_S, 1.0)
+    await site.until_delivered_to("i")
+    while not site.remote.counters.get(Count.BUGS, "delivery to p"):  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    running.cancel()
+    assert delivered(site) == {"i": SENSORS}
