@@ -52,17 +52,17 @@ def is_directory(directory: str) -> bool:
 
 
 def tests_of(directory: str) -> list[str]:
-    """The unit tests of the directory, those beside it that do no I/O, and the property tests that import something of it."""
-    properties = (path for path in sorted((ROOT / "tests" / "property").glob("test_*.py")))
+    """The unit tests of the directory or module, those beside it that do no I/O, and the property tests that import it."""
     named = f"towerops_agent.{directory.replace('/', '.')}"
-    if not is_directory(directory):
-        package, _, module = f"tests/unit/{directory}".rpartition("/")
-        return [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / package).glob(f"test_{module}*.py"))]
-    return [
-        f"tests/unit/{directory}",
-        *BESIDE.get(directory, ()),
-        *(f"tests/property/{path.name}" for path in properties if named in path.read_text()),
+    properties = [
+        f"tests/property/{path.name}"
+        for path in sorted((ROOT / "tests" / "property").glob("test_*.py"))
+        if named in path.read_text(encoding="utf-8")
     ]
+    if is_directory(directory):
+        return [f"tests/unit/{directory}", *BESIDE.get(directory, ()), *properties]
+    package, _, module = f"tests/unit/{directory}".rpartition("/")
+    return [*(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / package).glob(f"test_{module}*.py"))), *properties]
 
 
 def copy_tree(target: Path) -> None:
@@ -114,7 +114,7 @@ def report(directory: str, place: Path) -> None:
 def main() -> None:
     """Read the arguments, go through the directories."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", nargs="*", help="for example snmp/wire, or the module text")
+    parser.add_argument("directory", nargs="*", help="for example snmp/wire, or a module: text, polling/course/widths")
     parser.add_argument("--minutes", type=float, help="at most so long a directory; what is left then is counted as not run")
     arguments = parser.parse_args()
     os.nice(10)

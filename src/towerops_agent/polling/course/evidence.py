@@ -81,7 +81,7 @@ def is_name(tag: int, value: Value, wanted: str) -> bool:
 
 def is_exactly(tag: int, value: Value, name: str) -> bool:
     """Whether a device's value is `name` to the octet."""
-    return tag == ber.OCTET_STRING and value in (name.encode("utf-8", "surrogateescape"), _latin(name))
+    return tag == ber.OCTET_STRING and value is not None and value in (name.encode("utf-8", "surrogateescape"), _latin(name))
 
 
 def _latin(name: str) -> bytes | None:

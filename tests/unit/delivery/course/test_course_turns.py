@@ -336,3 +336,47 @@ def test_a_backlog_is_behind_if_polls_outran_the_delivery_and_not_after_an_outag
     outrun.parted(pending(0, 10), 1060.0)
     assert outrun.is_behind(1061.0)
     assert not begun(0, 10).is_behind(1061.0)
+
+
+def idle(wanted: tuple[str, ...] = ("sensor_reading s",)) -> Course:
+    """A course at 1000 s with nothing pending, of which the operator wants refused series tried."""
+    course = begun(0)
+    course.verdicts.exclusions.want(wanted)
+    return course
+
+
+def test_what_the_operator_wants_tried_is_tried_though_nothing_is_pending():
+    course = idle()
+    assert course.next(ACCEPTS, 5, 1000.0) == TryRefused("sensor_reading s")
+    assert course.verdicts.asked("sensor_reading s", Rejected(422, "no"), 5, 1000.0) is False
+    assert course.next(ACCEPTS, 5, 1000.0) == Done(all_delivered=True), "it was tried"
+
+
+def test_what_the_operator_wants_tried_waits_a_minute_after_no_answer_and_turns_go_on():
+    course = idle()
+    course.verdicts.asked("sensor_reading s", BUSY, 5_000_000, 1000.0)
+    assert course.next(ACCEPTS, 5_000_000, 1000.0) == Wait(1030.0), "the next turn comes first"
+    assert course.next(ACCEPTS, 5_000_000, 1000.0) == Wait(1030.0), "and it looks for what is pending by then"
+    assert course.next(ACCEPTS, 35_000_000, 1030.0) == SeePending()
+    course.saw(NOTHING, 1030.0)
+    assert course.next(ACCEPTS, 45_000_000, 1040.0) == Wait(1060.0), "60 s after the question: 20 s from now"
+    assert course.next(ACCEPTS, 65_000_000, 1060.0) == SeePending()
+    course.saw(NOTHING, 1060.0)
+    assert course.next(ACCEPTS, 65_000_000, 1060.0) == TryRefused("sensor_reading s")
+
+
+def test_what_the_operator_wants_tried_waits_for_the_pause_that_the_server_asked_for():
+    course = idle(("sensor_reading s", "sensor_reading t"))
+    course.verdicts.asked("sensor_reading s", Unavailable("busy", 503, 7.5), 0, 1000.0)
+    assert course.next(ACCEPTS, 0, 1000.0) == Wait(1007.5), "though the other series is due"
+    assert course.next(ACCEPTS, 0, 1007.5) == TryRefused("sensor_reading t")
+
+
+def test_the_backlog_has_an_end_by_the_clock_that_it_is_asked_at():
+    course = begun(0, 9)
+    catch_up = course.verdicts.catch_up
+    catch_up.measured(90, 0)
+    catch_up.took(10, 0, 1000.0)
+    catch_up.took(10, 0, 1010.0)
+    assert course.backlog(60_000_000, 1010.0) == Backlog(70, 60.0, 70.0)
+    assert course.backlog(70_000_000, 1020.0) == Backlog(70, 70.0, 140.0)

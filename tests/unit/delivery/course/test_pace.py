@@ -104,3 +104,22 @@ def test_what_was_sent_before_a_size_was_learned_makes_it_no_larger_again():
     assert size.within(ACCEPTS) == 100
     size.slow(800)
     assert size.within(ACCEPTS) == 100
+
+
+def test_a_size_is_a_whole_number_and_at_least_one():
+    size = BatchSize()
+    size.slow(255)
+    assert size.within(ACCEPTS) == 127
+    assert isinstance(size.within(ACCEPTS), int)
+    size.too_large(3)
+    assert size.within(ACCEPTS) == 1
+    size.too_large(1)
+    assert size.within(ACCEPTS) == 1
+
+
+def test_two_slow_answers_at_one_moment_are_of_two_rounds_if_one_was_sent_at_the_end_of_the_other():
+    pace = grown()
+    pace.answered(pace.sent(10.0), 1000, 10.0 + SLOW_S)
+    assert pace.size.within(ACCEPTS) == 500
+    pace.answered(pace.sent(10.0 + SLOW_S), 500, 10.0 + 2 * SLOW_S)
+    assert pace.size.within(ACCEPTS) == 250

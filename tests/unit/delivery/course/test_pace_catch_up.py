@@ -47,3 +47,37 @@ def test_a_wall_clock_that_is_set_back_makes_no_negative_age():
     state = catch_up.state(0, 0.0)
     assert state is not None
     assert state.behind_s == 0
+
+
+def test_the_estimate_follows_the_rate_since_the_last_report_but_one():
+    """Ten metrics a second, and from the second report on a hundred: each report forgets what is older than the one before it."""
+    catch_up = CatchUp()
+    catch_up.measured(100_000, 0)
+    catch_up.took(0, 0, 1000.0)
+    reports = []
+    for second in range(1, 181):
+        catch_up.took(10 if second <= 66 else 100, 0, 1000.0 + second)
+        report = catch_up.report(HOUR_US, 1000.0 + second)
+        if report is not None:
+            reports.append((second, report.metrics, None if report.drained_in_s is None else round(report.drained_in_s)))
+    assert reports == [(1, 99_990, 9_999), (6, 99_940, 9_994), (66, 99_340, 9_934), (126, 93_340, 1_697)]
+    state = catch_up.state(HOUR_US, 1180.0)
+    assert state is not None
+    assert state.drained_in_s == 87_940 * (1180 - 1066) / (180 * 100 - 66 * 100)
+
+
+def test_a_report_without_any_delivery_since_has_no_estimate():
+    catch_up = CatchUp()
+    catch_up.measured(1000, 0)
+    catch_up.took(100, 0, 5.0)
+    assert catch_up.state(HOUR_US, 5.0) == Backlog(900, 3600.0)
+    assert catch_up.state(HOUR_US, 9.0) == Backlog(900, 3600.0), "nothing was delivered since the first"
+    catch_up.took(100, 0, 5.0)
+    assert catch_up.state(HOUR_US, 5.0) == Backlog(800, 3600.0), "nor is a rate known at the same moment"
+
+
+def test_a_backlog_of_exactly_a_minute_is_worth_a_line():
+    catch_up = CatchUp()
+    catch_up.measured(1000, 0)
+    catch_up.took(10, 0, 0.0)
+    assert catch_up.report(60_000_000, 0.0) == Backlog(990, 60.0)

@@ -4,7 +4,7 @@ from itertools import pairwise
 from math import inf
 
 from towerops_agent.buffer.format.batch import Batch, Lane, Position
-from towerops_agent.delivery.course.pace import MOST_BLAMED_S, TRIES, Held
+from towerops_agent.delivery.course.pace import LEAST_BLAMED_S, MOST_BLAMED_S, TRIES, Held
 
 
 def batch(number: int) -> Batch:
@@ -85,3 +85,53 @@ def test_what_is_held_becomes_backlog_with_the_rest():
     probe = held.probe()
     assert probe is not None
     assert probe.lane is Lane.BACKLOG
+
+
+def test_one_that_is_blamed_keeps_its_time_when_the_api_answers():
+    held = Held()
+    held.blame(batch(1), 0.0)
+    held.failed(batch(2))
+    held.api_answers(1.0)
+    assert held.due(1.0, ()) == batch(2)
+    held.settled(batch(2))
+    assert held.due(LEAST_BLAMED_S - 0.5, ()) is None
+    assert held.due(LEAST_BLAMED_S, ()) == batch(1)
+
+
+def test_an_answer_resets_the_count_of_tries():
+    """A batch is the probe three times in each outage, not in all."""
+    held = Held()
+    held.failed(batch(1))
+    held.failed(batch(1))
+    held.api_answers(0.0)
+    for _ in range(TRIES - 1):
+        held.failed(batch(1))
+        assert held.probe() == batch(1)
+    held.api_answers(0.0)
+    assert not held.is_blamed(batch(1))
+
+
+def test_an_answer_ends_the_widening_of_tries():
+    held = Held()
+    for _ in range(TRIES):
+        held.failed(batch(1))
+    assert held.probe() is None, "a second one is to be tried, and each twice as often"
+    assert held.probe() == batch(1)
+    held.api_answers(0.0)
+    held.settled(batch(1))
+    for _ in range(TRIES):
+        held.failed(batch(2))
+    assert held.probe() is None
+
+
+def test_of_several_the_one_to_take_if_there_is_no_other_is_the_least_blamed_then_tried_then_the_oldest():
+    held = Held()
+    assert held.any() is None
+    held.blame(batch(1), 0.0)
+    held.failed(batch(4))
+    held.failed(batch(4))
+    held.failed(batch(3))
+    held.failed(batch(2))
+    for wanted in (2, 3, 4, 1):
+        assert held.any() == batch(wanted)
+        held.settled(batch(wanted))

@@ -93,3 +93,6 @@ def test_a_batch_of_which_all_is_left_out_has_no_metric():
 def test_the_part_of_a_poll_that_another_batch_has_is_not_left_out_of_this_one():
     parcel = pack(BATCH, [stored(8, STARTED_US, 0, 1)], PLAIN, EXCLUDED)
     assert (parcel.metrics, parcel.left_out) == (1, ())
+    both = EXCLUDED | {"sensor_reading a": "no such sensor"}
+    parcel = pack(BATCH, [stored(7, STARTED_US, 1, 2)], PLAIN, both)
+    assert [(one.poll, one.metric_index) for one in parcel.left_out] == [(7, 1)]

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat
+from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Reachability
 from towerops_agent.delivery.course import parcel
 from towerops_agent.delivery.course.parcel import ASK_AGAIN_US, ASK_EACH_US, KEPT_US, REFUSALS, Exclusions, series_of_json
 
 COLUMNS = ("if_in_octets", "if_out_octets", "if_in_errors", "if_out_errors", "if_in_discards", "if_out_discards")
+TIMES = ("rtt_min_ms", "rtt_avg_ms", "rtt_max_ms", "jitter_ms")
 REASON = "status 422: no such sensor"
 
 
@@ -149,8 +150,54 @@ def test_of_several_the_one_that_was_not_asked_about_for_longest_is_due():
             msgspec.json.encode(EquipmentStatus(equipment_id="e", state="up", reason="", response_time_ms=None, timestamp="t")),
             "equipment_status e",
         ),
+        (
+            msgspec.json.encode(Reachability(equipment_id="e", sent=5, received=0, **dict.fromkeys(TIMES), timestamp="t")),
+            "reachability e",
+        ),
         (b'{"type":"something","id":"x"}', None),
     ],
 )
 def test_a_series_is_the_kind_of_metric_and_the_id_of_what_it_was_read_of(metric, series):
     assert series_of_json(metric) == series
+
+
+def test_in_how_many_seconds_something_that_an_operator_wants_is_due():
+    exclusions = learned()
+    assert exclusions.wanted_in_s(0) is None, "the learned ones are asked about by themselves"
+    exclusions.want(["a", "b"])
+    assert exclusions.wanted_in_s(-2_500_000) == 2.5
+    assert exclusions.wanted_in_s(7_000_000) == 0.0
+    exclusions.unanswered("a", 7_000_000)
+    assert exclusions.wanted_in_s(7_000_000) == 0.0, "the other one"
+    exclusions.refused("b", 7_000_000)
+    assert exclusions.wanted_in_s(7_000_000) == ASK_AGAIN_US / 1e6
+    assert exclusions.wanted_in_s(17_500_000) == ASK_AGAIN_US / 1e6 - 10.5
+    exclusions.accepted("a", 9, 8_000_000)
+    assert exclusions.wanted_in_s(8_000_000) is None
+
+
+def test_a_series_that_was_accepted_has_to_be_refused_as_often_as_another():
+    exclusions = Exclusions()
+    for _ in range(REFUSALS - 1):
+        assert not exclusions.learn("a", REASON, 7, 0)
+    exclusions.accepted("a", 7, 0)
+    assert [exclusions.learn("a", REASON, 7, 0) for _ in range(REFUSALS)] == [False] * (REFUSALS - 1) + [True]
+
+
+def test_a_series_beyond_the_room_is_not_new(monkeypatch):
+    monkeypatch.setattr(parcel, "MOST_SERIES", 1)
+    exclusions = Exclusions()
+    for series in ("a", "b"):
+        new = [exclusions.learn(series, REASON, 7, 0) for _ in range(REFUSALS)]
+        assert new[-1] is (series == "a")
+
+
+def test_series_that_are_watched_are_no_more_than_there_is_room_for(monkeypatch):
+    monkeypatch.setattr(parcel, "MOST_SERIES", 2)
+    exclusions = Exclusions()
+    for series in ("a", "b", "c"):
+        exclusions.learn(series, REASON, 7, 0)
+    exclusions.accepted("a", 7, 0)
+    exclusions.accepted("b", 7, 0)
+    assert [exclusions.learn("c", REASON, 7, 0) for _ in range(REFUSALS)][-1], "it was not watched, and is from now on"
+    assert not Exclusions(exclusions.encode()).learn("c", REASON, 7, 0)

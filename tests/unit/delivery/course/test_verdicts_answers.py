@@ -164,8 +164,10 @@ def test_a_server_that_takes_nothing_is_failing():
     assert verdicts.pace.is_down
     assert not verdicts.refusals.is_searching
     assert fail(verdicts, batch(1, 1), REJECTED, jitter=0.5) == Kept(3.0, 2)
+    probed_s = verdicts.pace.opens_at_s
     assert fail(verdicts, batch(2, 8), REJECTED) == Halve(too_large=False, is_search=True), "a probe is halved"
     assert verdicts.pace.failures == 3
+    assert verdicts.pace.opens_at_s == probed_s + 4.0, "its halves wait as after any third failure"
     assert not verdicts.wants_look
 
 
@@ -178,6 +180,16 @@ def test_a_batch_that_is_refused_beside_the_one_that_is_searched_waits_for_the_r
     assert verdicts.refusals.is_searching
     fail(verdicts, batch(3))
     assert not verdicts.refusals.is_searching, "an API that is down is not searched"
+
+
+def test_a_single_metric_that_is_refused_is_kept_while_the_search_has_more_to_send():
+    verdicts = Verdicts()
+    whole, left, right = batch(1, 2), batch(2, 1), batch(3, 1)
+    assert answer(verdicts, send(verdicts, whole), REJECTED) == Halve(too_large=False, is_search=True)
+    verdicts.split(whole, (left, right))
+    assert answer(verdicts, send(verdicts, right), REJECTED) == Kept(0.0, 0, is_search=True)
+    assert not verdicts.pace.is_down, "the other half is not sent yet"
+    assert verdicts.held.due(1000.0, ()) == right
 
 
 def test_a_run_that_ends_promises_no_attempt_that_it_does_not_make():

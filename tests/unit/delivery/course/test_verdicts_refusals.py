@@ -56,3 +56,19 @@ def test_what_becomes_backlog_is_sent_as_such():
     part = refusals.next_part(())
     assert part is not None
     assert part.lane is Lane.BACKLOG
+
+
+def test_halves_of_a_batch_that_is_not_searched_do_not_join_the_search():
+    refusals = searched()
+    refusals.split(batch(7), (batch(8), batch(9)))
+    assert refusals.next_part(()) == batch(3)
+    assert refusals.next_part(()) == batch(2)
+
+
+def test_without_a_search_halves_begin_none():
+    """A batch that is only too large is halved, and nothing is searched for."""
+    refusals = searched()
+    refusals.taken()
+    assert not refusals.is_searching
+    refusals.split(batch(1), (batch(4), batch(5)))
+    assert not refusals.has_more

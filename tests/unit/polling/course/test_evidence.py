@@ -48,7 +48,7 @@ def test_a_device_s_name_is_read_as_utf_8_and_as_latin_1(value, texts, text):
 
 
 @pytest.mark.parametrize(("tag", "value"), [(ber.INTEGER, 1), (ber.NULL, None), (ber.IP_ADDRESS, b"eth0"), (TEXT, 7)])
-def test_what_is_not_a_text_is_no_name(tag, value):
+def test_what_is_not_a_text_is_not_a_name(tag, value):
     assert readings(tag, value) == ()
     assert not is_name(tag, value, "eth0")
 

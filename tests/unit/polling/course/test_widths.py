@@ -75,7 +75,7 @@ CASES = {
     "below 0": ((-1, 6, 7, 8), True, [N, N], [N, N]),
     "a counter in an Opaque": ((OPAQUE_42, 6, 7, 8), False, [W, W], [W, W]),
     "a fraction in an Opaque": ((OPAQUE_HALF, 6, 7, 8), True, [N, N], [N, N]),
-    "octets that are no number": ((b"", 6, 7, 8), True, [N, N], [N, N]),
+    "octets that are not a number": ((b"", 6, 7, 8), True, [N, N], [N, N]),
 }
 
 
@@ -123,7 +123,7 @@ def test_a_counter_that_is_a_sensor_too_is_asked_once():
     assert poll.asked == [child(NARROW_OCTETS[0], 1)]
     assert poll.chosen == [N, N]
     assert poll.values[poll.slots[poll.plan.interface_slots(0)[1]]] == 8
-    assert poll.slots[0] == poll.plan.slots[0], "the sensor is where it was"
+    assert poll.slots[0] == poll.plan.slots[0], "the sensor has its own place"
 
 
 def test_slots_that_need_no_change_stay_the_same_object():
