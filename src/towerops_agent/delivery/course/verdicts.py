@@ -227,12 +227,11 @@ class Verdicts:
         self.catch_up.stopped()
         return Kept(self._retry_in_s(batch, max(now_s, self.pace.opens_at_s), now_s), self.held.attempts(batch))
 
-    def _retry_in_s(self, batch: Batch, again_s: float, now_s: float, failures: int | None = None) -> float | None:
+    def _retry_in_s(self, batch: Batch, again_s: float, now_s: float) -> float | None:
         """How long until the batch is sent again; None if this run does not send it again."""
         if self.finish is None:
             return again_s - now_s
-        has_failed = self.pace.failures if failures is None else failures
-        is_last = again_s > self.finish.until_s or max(self.held.attempts(batch), has_failed) >= self.finish.attempts
+        is_last = again_s > self.finish.until_s or max(self.held.attempts(batch), self.pace.failures) >= self.finish.attempts
         return None if is_last else again_s - now_s
 
     def _failed(self, batch: Batch, sent: Sent, outcome: Outcome, decision: RetryIn, now_s: float) -> Kept:
@@ -250,8 +249,7 @@ class Verdicts:
             again_s = max(now_s, self.pace.opens_at_s)
         if self.pace.is_down:
             self.catch_up.stopped()
-        retry_in_s = self._retry_in_s(batch, again_s, now_s, 0 if others_pass else None)
-        return Kept(retry_in_s, self.held.attempts(batch), others_pass)
+        return Kept(self._retry_in_s(batch, again_s, now_s), self.held.attempts(batch), others_pass)
 
     def _leaves(self, batch: Batch, outcome: Outcome, decision: Delivered | Halve | MetricRefused) -> None:
         """Note that the batch is gone: the server has it, or the rest of it is in other batches."""

@@ -1,7 +1,15 @@
 """As much as the API accepts: more while it answers quickly, less if it is slow or fails, and nothing if it says so."""
 
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.delivery.course.pace import FIRST_IN_FLIGHT, MOST_IN_FLIGHT, QUICK_S, SLOW_S, BatchSize, Pace
+from towerops_agent.delivery.course.pace import (
+    FIRST_IN_FLIGHT,
+    MOST_IN_FLIGHT,
+    QUICK_BEFORE_GROWTH,
+    QUICK_S,
+    SLOW_S,
+    BatchSize,
+    Pace,
+)
 
 ACCEPTS = Accepts(is_stated=True, max_metrics=1000)
 
@@ -123,3 +131,31 @@ def test_two_slow_answers_at_one_moment_are_of_two_rounds_if_one_was_sent_at_the
     assert pace.size.within(ACCEPTS) == 500
     pace.answered(pace.sent(10.0 + SLOW_S), 500, 10.0 + 2 * SLOW_S)
     assert pace.size.within(ACCEPTS) == 250
+
+
+def test_a_size_that_is_known_already_keeps_the_patience_with_which_it_grows():
+    size = BatchSize()
+    size.too_large(200)
+    size.slow(200)
+    for _ in range(QUICK_BEFORE_GROWTH):
+        size.delivered()
+    assert size.within(ACCEPTS) == 100
+
+
+def test_requests_that_fail_together_count_once_in_each_round():
+    pace = grown()
+    for failures in (1, 2, 3):
+        together = [pace.sent(10.0) for _ in range(3)]
+        for sent in together:
+            pace.failed(sent, 1.0, 11.0)
+        assert pace.failures == failures
+
+
+def test_after_a_slow_answer_a_whole_round_of_quick_ones_makes_it_one_more():
+    pace = grown()
+    pace.answered(pace.sent(10.0), 1000, 10.0 + SLOW_S)
+    for _ in range(MOST_IN_FLIGHT // 2 - 1):
+        pace.answered(pace.sent(20.0), 1000, 20.1)
+    assert pace.in_flight == MOST_IN_FLIGHT // 2
+    pace.answered(pace.sent(20.0), 1000, 20.1)
+    assert pace.in_flight == MOST_IN_FLIGHT // 2 + 1

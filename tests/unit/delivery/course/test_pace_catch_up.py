@@ -81,3 +81,19 @@ def test_a_backlog_of_exactly_a_minute_is_worth_a_line():
     catch_up.measured(1000, 0)
     catch_up.took(10, 0, 0.0)
     assert catch_up.report(60_000_000, 0.0) == Backlog(990, 60.0)
+
+
+def test_a_backlog_of_which_all_is_delivered_has_ended():
+    catch_up = CatchUp()
+    catch_up.measured(1000, 0)
+    catch_up.took(999, 5, 0.0)
+    assert catch_up.state(HOUR_US, 0.0) == Backlog(1, 3600.0 - 5e-6)
+    catch_up.took(1, 5, 1.0)
+    assert catch_up.state(HOUR_US, 1.0) is None
+
+
+def test_a_batch_that_says_nothing_of_its_age_leaves_the_backlog_as_old_as_it_was():
+    catch_up = CatchUp()
+    catch_up.measured(1000, 60_000_000)
+    catch_up.took(10, None, 0.0)
+    assert catch_up.state(120_000_000, 0.0) == Backlog(990, 60.0)

@@ -135,3 +135,19 @@ def test_of_several_the_one_to_take_if_there_is_no_other_is_the_least_blamed_the
     for wanted in (2, 3, 4, 1):
         assert held.any() == batch(wanted)
         held.settled(batch(wanted))
+
+
+def test_a_batch_that_is_not_held_has_not_failed():
+    assert Held().attempts(batch(1)) == 0
+    assert not Held().is_blamed(batch(1))
+
+
+def test_a_new_round_of_attempts_ends_the_widening_of_tries():
+    held = Held()
+    for _ in range(TRIES):
+        held.failed(batch(1))
+    assert held.probe() is None
+    held.forgive()
+    for _ in range(TRIES):
+        held.failed(batch(1))
+    assert held.probe() is None, "and not only after six"

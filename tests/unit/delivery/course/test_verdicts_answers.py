@@ -259,3 +259,13 @@ def test_what_is_accepted_when_asked_about_shows_that_the_server_takes_something
     assert verdicts.refusals.is_searching
     verdicts.asked("a", Accepted(), 0, 1000.0)
     assert not verdicts.refusals.is_searching
+
+
+def test_a_run_that_is_over_as_the_api_fails_promises_nothing_to_a_batch_that_others_outran():
+    verdicts = Verdicts()
+    verdicts.finish = Finish(2, inf)
+    slow, quick = send(verdicts, batch(1)), send(verdicts, batch(2))
+    answer(verdicts, quick, Accepted(), 1000.5)
+    assert fail(verdicts, batch(3), BUSY).retry_in_s == 1.0
+    assert fail(verdicts, batch(3), BUSY).retry_in_s is None
+    assert answer(verdicts, slow, BUG, 1009.0) == Kept(None, 1, others_pass=True)
