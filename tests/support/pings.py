@@ -12,26 +12,35 @@ class FakeNetwork:
     `sent`: (when, echo, peer) of each echo.
     """
 
-    kind = Kind.UNPRIVILEGED
-    has_kernel_times = True
-
     def __init__(self):
         self.delays = lambda _n: 0.01
         self.failure = None
         self.sent = []
-        self._queue = []
 
     def open(self, _family):
+        """A socket to it."""
+        return FakeSocket(self)
+
+
+class FakeSocket:
+    """In place of a PingSocket."""
+
+    kind = Kind.UNPRIVILEGED
+    has_kernel_times = True
+
+    def __init__(self, network):
+        self._network = network
+        self._queue = []
         self.socket, self._other = socket.socketpair()
         self.socket.setblocking(False)
-        return self
 
     def send(self, echo, peer):
-        if self.failure is not None:
-            return self.failure
+        network = self._network
+        if network.failure is not None:
+            return network.failure
         loop = asyncio.get_running_loop()
-        delay_s = self.delays(len(self.sent))
-        self.sent.append((loop.time(), echo, peer))
+        delay_s = network.delays(len(network.sent))
+        network.sent.append((loop.time(), echo, peer))
         if delay_s is not None:
             loop.call_later(delay_s, self._arrive, Arrival(echo, peer, None))
         return None

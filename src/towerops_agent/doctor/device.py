@@ -14,12 +14,15 @@ from typing import Final
 
 from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.findings.readings import Gaps, find_gaps, shown
+from towerops_agent.doctor.ping import pinged, shown_tally
 from towerops_agent.doctor.silence import Cause, explain_silence
 from towerops_agent.model import Equipment
+from towerops_agent.ping.client import PingClient
+from towerops_agent.ping.sockets import NotSent
 from towerops_agent.polling.course.device import Device, make_device
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner
 from towerops_agent.polling.reading import Reader, Reading
-from towerops_agent.reasons import Reason, reason_of
+from towerops_agent.reasons import Reason, Unsent, reason_of
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire import ber
@@ -55,11 +58,12 @@ async def check_devices(
     checked: Callable[[], None] = lambda: None,
     refused: Mapping[str, int] = MappingProxyType({}),
     units: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    ping: PingClient | None = None,
 ) -> list[Check]:
     """A check of each, in their order, AT_ONCE at a time.
 
     `checked`: called after each. `refused`: how many sensors and interfaces of a device the agent does not use, by its id.
-    `units`: in which units the agent has first read the texts of a device's sensors, by its id.
+    `units`: in which units the agent has first read the texts of a device's sensors, by its id. `ping`: None: without pings.
     """
     numbered = enumerate(devices)  # consumed as tasks become free: they need not all be in memory
     planner = Planner()
@@ -67,7 +71,7 @@ async def check_devices(
 
     async def work() -> None:
         for number, equipment in numbered:
-            check = await check_device(client, equipment, waits, planner, units.get(equipment.id, ()))
+            check = await check_device(client, equipment, waits, planner, units.get(equipment.id, ()), ping)
             checks[number] = _with_refused(check, refused.get(equipment.id, 0))
             checked()
 
@@ -87,9 +91,16 @@ def _with_refused(check: Check, refused: int) -> Check:
 
 
 async def check_device(
-    client: SnmpClient, equipment: Equipment, waits: Waits, planner: Planner | None = None, units: tuple[str, ...] = ()
+    client: SnmpClient,
+    equipment: Equipment,
+    waits: Waits,
+    planner: Planner | None = None,
+    units: tuple[str, ...] = (),
+    ping: PingClient | None = None,
 ) -> Check:
     """The check of one device, within about `waits.all_s`. `units`: as the agent has first read the texts of its sensors."""
+    if not equipment.has_snmp:
+        return await _check_by_ping(client, equipment, ping)
     planner = planner or Planner()
     device = make_device(equipment, 0, b"", planner)
     device.traits.units = units
@@ -105,7 +116,7 @@ async def check_device(
                 return checked(Result.FAILED, found, "correct its name, or look at DNS")
             examination = _Examination(client, device, reading, waits)
             if reading.silence:
-                cause = await examination.explain_silence(equipment)
+                cause = await examination.explain_silence(equipment, ping)
                 word = (
                     ""
                     if cause.found == (reason_of(reading.silence) or Reason.OTHER).text
@@ -122,13 +133,34 @@ async def check_device(
                 cause = await examination.look_around(gaps)
                 return checked(Result.FAILED, f"{answers}; {cause.found}", cause.hint)
             size = await examination.examine_size()
+            no_ping = await examination.examine_ping(ping) if equipment.ping is not None and ping is not None else None
     except TimeoutError:
         hint = "it is slow, or loses much: look at the link to it; `towerops-agent snmp probe` measures it"
         return checked(Result.FAILED, f" was not fully examined within {waits.all_s:g} s", hint)
-    result = Result.WARNING if gaps.result is Result.OK and (size or not gaps.total) else gaps.result
-    if size is None:
-        return checked(result, f"{answers}; {gaps.found}", gaps.hint)
-    return checked(result, f"{answers}; {gaps.found}; {size.found}", "; ".join(filter(None, (size.hint, gaps.hint))))
+    more = [cause for cause in (size, no_ping) if cause is not None]
+    result = Result.WARNING if gaps.result is Result.OK and (more or not gaps.total) else gaps.result
+    found = "; ".join((gaps.found, *(cause.found for cause in more)))
+    return checked(result, f"{answers}; {found}", "; ".join(filter(None, (*(cause.hint for cause in more), gaps.hint))))
+
+
+async def _check_by_ping(client: SnmpClient, equipment: Equipment, ping: PingClient | None) -> Check:
+    """The check of a device that is only pinged."""
+    if ping is None:
+        return Check(equipment.name, Result.SKIPPED, f"{equipment.host} has SNMP switched off, and is not pinged here")
+    try:
+        peer = (await client.resolve(equipment.host, 0))[0]
+    except OSError as error:
+        found = f"{equipment.host} was not found: {error.strerror or error}"
+        return Check(equipment.name, Result.FAILED, found, Unsent.UNRESOLVED.hint)
+    tally = await pinged(ping, peer)
+    if isinstance(tally, NotSent):
+        return Check(equipment.name, Result.SKIPPED, f"{equipment.host} can't be pinged: {tally.reason.text}", tally.reason.hint)
+    found = f"{equipment.host} {shown_tally(tally)}; SNMP is switched off"
+    if not tally.received:
+        return Check(
+            equipment.name, Result.FAILED, found, "its address, its link or its power; or a firewall on the way drops ICMP"
+        )
+    return Check(equipment.name, Result.OK if tally.received == tally.sent else Result.WARNING, found)
 
 
 class _Examination:
@@ -144,11 +176,11 @@ class _Examination:
         self._reading = reading
         self._waits = waits
 
-    async def explain_silence(self, equipment: Equipment) -> Cause:
+    async def explain_silence(self, equipment: Equipment, ping: PingClient | None) -> Cause:
         """Why it did not answer at all."""
         silence = NoReply(reason_of(self._reading.silence) or Reason.TIMEOUT, 0, self._reading.detail)
         waits = self._waits
-        return await explain_silence(self._client, equipment, self._session.peer, silence, waits.timeouts_s)
+        return await explain_silence(self._client, equipment, self._session.peer, silence, waits.timeouts_s, ping)
 
     async def examine_size(self) -> Cause | None:
         """Whether the smallest unanswered request stays unanswered when it is made of OIDs that each get an answer."""
@@ -165,6 +197,13 @@ class _Examination:
             "large packets are lost on the way (the MTU of a tunnel or a radio link, fragments dropped), or it is the device's "
             "limit; the agent requests less at once",
         )
+
+    async def examine_ping(self, ping: PingClient) -> Cause | None:
+        """Whether a device that answers SNMP, and is to be pinged, answers no ping at all."""
+        tally = await pinged(ping, self._session.peer, until_first=True)
+        if isinstance(tally, NotSent) or tally.received:
+            return None
+        return Cause("does not answer ping", "a firewall drops ICMP, or ping is off at the device: all its pings count as lost")
 
     async def look_around(self, gaps: Gaps) -> Cause:
         """Why it lacks all configured readings: a view, or another device than intended."""

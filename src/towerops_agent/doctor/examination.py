@@ -24,9 +24,11 @@ from towerops_agent.doctor.device import Waits, check_devices
 from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.doctor.findings.fetch import CONFIG, Configured, check_api, check_clock, check_config, kept_config
 from towerops_agent.doctor.network import Network, check_network
+from towerops_agent.doctor.ping import check_sockets
 from towerops_agent.doctor.settings import Prepared, check_settings
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.model import Equipment, Secret
+from towerops_agent.ping.client import PingClient
 from towerops_agent.polling.course.device import MEMORY_KEY, decode_memory
 from towerops_agent.settings import Settings
 from towerops_agent.site.document.site import Compiled
@@ -89,10 +91,12 @@ async def examine(environ: Mapping[str, str], flags: Mapping[str, object], order
     for text in await asyncio.to_thread(_unmatched, configured, orders):
         hint = "is the spelling right? A device that is refused or has SNMP switched off is not polled"
         yield Check(text, Result.FAILED, "the configuration has no device with this name, id or address that can be polled", hint)
-    async with SnmpClient(Counters()) as client:
+    async with SnmpClient(Counters()) as client, PingClient(Counters()) as ping:
+        if configured.pinged:
+            yield check_sockets(ping, configured.pinged)
         checked = orders.begin_devices(configured.total)
         devices, refused = configured.devices(), configured.refused
-        for check in await check_devices(client, devices, orders.waits, checked, refused, configured.units):
+        for check in await check_devices(client, devices, orders.waits, checked, refused, configured.units, ping):
             yield check
 
 

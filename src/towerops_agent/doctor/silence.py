@@ -2,15 +2,20 @@
 
 If a device is silent over UDP, and no ICMP error explains it, the doctor tries the other of v1 and v2c with the same community,
 and asks without a user for the SNMPv3 engine, which any device with SNMPv3 reports to anybody. If that answers, the address and
-the path are right, and the community is wrong. Without it nobody can distinguish a wrong community from a firewall.
-I/O: SNMP. Times in seconds.
+the path are right, and the community is wrong. Without it nobody can distinguish a wrong community from a firewall; but a
+ping shows whether a device is there at all, if this machine lets the doctor ping.
+I/O: SNMP, ICMP. Times in seconds.
 """
 
 import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+from towerops_agent.doctor.ping import pinged, shown_tally
 from towerops_agent.model import Equipment, SnmpVersion, Transport, UsmUser
+from towerops_agent.ping.client import PingClient
+from towerops_agent.ping.sockets import NotSent
+from towerops_agent.ping.wire.tally import Tally
 from towerops_agent.polling.course.plan import SYS_UP_TIME
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
@@ -21,6 +26,10 @@ from towerops_agent.snmp.wire.usm import UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import Principal
 
 _NOBODY_THERE: Final = (Reason.REFUSED, Reason.UNREACHABLE)
+
+_ITS_ADDRESS: Final = "its address, "
+_A_WRONG_ADDRESS: Final = "a wrong address, "
+"""How the hint of a silence begins that may be one of nobody."""
 
 _PROBE: Final = Request((SYS_UP_TIME,))
 
@@ -34,9 +43,14 @@ class Cause:
 
 
 async def explain_silence(
-    client: SnmpClient, equipment: Equipment, peer: Peer, silence: NoReply, timeouts_s: tuple[float, ...]
+    client: SnmpClient,
+    equipment: Equipment,
+    peer: Peer,
+    silence: NoReply,
+    timeouts_s: tuple[float, ...],
+    ping: PingClient | None = None,
 ) -> Cause:
-    """The cause of the silence of `equipment` at `peer`."""
+    """The cause of the silence of `equipment` at `peer`. `ping`: None: without an experiment by ping."""
     reported = _reported(equipment, silence)
     if reported is not None:
         return reported
@@ -63,7 +77,18 @@ async def explain_silence(
         if isinstance(answer, NoReply) and answer.reason in _NOBODY_THERE:
             return _nobody_there(answer)
     speaks_v3 = not (isinstance(engine, NoReply) and engine.reason in (Reason.TIMEOUT, Reason.UNREACHABLE))
-    return _silent(version, speaks_v3, timeouts_s)
+    cause = _silent(version, speaks_v3, timeouts_s)
+    return cause if ping is None or speaks_v3 else _with_ping(cause, await pinged(ping, peer, until_first=True))
+
+
+def _with_ping(cause: Cause, tally: Tally | NotSent) -> Cause:
+    """The cause of silence to all of SNMP, after pings: they divide a device that is away from one whose SNMP is silent."""
+    if isinstance(tally, NotSent):
+        return cause
+    hint = cause.hint.removeprefix(_ITS_ADDRESS).removeprefix(_A_WRONG_ADDRESS)
+    if not tally.received:
+        return Cause(f"{cause.found}; no answer to ping either", f"most likely its power, its link or its address; else {hint}")
+    return Cause(f"{cause.found}; it {shown_tally(tally)}", f"a device is there, so rather {hint}")
 
 
 def _reported(equipment: Equipment, silence: NoReply) -> Cause | None:
@@ -110,7 +135,7 @@ def _silent(version: SnmpVersion, speaks_v3: bool, timeouts_s: tuple[float, ...]
             )
         return Cause(
             f"no answer over SNMPv3, nor v2c, nor v1 (waited {waited}); no ICMP error",
-            "its address, a firewall on the way, or SNMPv3 is switched off: a device with SNMPv3 would answer with its engine ID",
+            f"{_ITS_ADDRESS}a firewall on the way, or SNMPv3 is off: a device with SNMPv3 would answer with its engine ID",
         )
     if speaks_v3:
         return Cause(
@@ -120,7 +145,7 @@ def _silent(version: SnmpVersion, speaks_v3: bool, timeouts_s: tuple[float, ...]
         )
     return Cause(
         f"no answer over SNMPv2c nor v1 (waited {waited}); no ICMP error",
-        "a wrong address, a firewall or SNMP switched off; or a wrong community, to which devices are silent as well: "
+        f"{_A_WRONG_ADDRESS}a firewall or SNMP switched off; or a wrong community, to which devices are silent as well: "
         "v1 and v2c can't tell",
     )
 

@@ -16,7 +16,7 @@ from typing import Final, Self
 import structlog
 
 from towerops_agent.counters import Count, Counters
-from towerops_agent.ping.sockets import Arrival, NotSent, PingSocket
+from towerops_agent.ping.sockets import Arrival, Kind, NotSent, PingSocket
 from towerops_agent.ping.wire.echo import TOKEN_OCTETS
 from towerops_agent.ping.wire.rounds import Round, Rounds
 from towerops_agent.ping.wire.tally import Tally
@@ -80,6 +80,11 @@ class PingClient:
     def open_rounds(self) -> int:
         """How many rounds have begun and not ended."""
         return len(self._rounds)
+
+    def try_socket(self, family: int) -> Kind | NotSent:
+        """The kind of socket of this address family; or why there is none."""
+        sock = self._socket(family)
+        return sock if isinstance(sock, NotSent) else sock.kind
 
     def begin(self, peer: Peer, sequence: int = 0) -> Round:
         """A new round of echoes to `peer`; `sequence`: the number of the first one."""

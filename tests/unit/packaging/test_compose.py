@@ -62,3 +62,9 @@ def test_the_commented_variant_has_the_token_as_a_file():
     assert ours["environment"]["TOWEROPS_AGENT_TOKEN_FILE"] == f"/run/secrets/{secret}"
     assert document["secrets"].keys() == {secret}
     assert f"install -o {container.UID} -m 0400 /dev/null {document['secrets'][secret]['file'].removeprefix('./')}" in OWN
+
+
+def test_the_agents_group_may_ping_without_a_capability():
+    group = container.UID  # its group has the same number
+    assert service(OWN)["sysctls"] == {"net.ipv4.ping_group_range": f"{group} {group}"}
+    assert "NET_RAW" not in OWN

@@ -110,7 +110,7 @@ class Configured:
 
     `refused`: how many sensors and interfaces of a device are refused, by its id. `of_devices`: those of `checks` that are about
     the devices that are to be checked. `digests`: of each of those, by its id, equal as long as its configuration is.
-    `units`: see Memory.units.
+    `units`: see Memory.units. `pinged`: how many of them are to be pinged.
     """
 
     checks: list[Check]
@@ -120,6 +120,7 @@ class Configured:
     total: int = 0
     digests: Mapping[str, bytes] = field(default_factory=dict)
     units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pinged: int = 0
 
     @property
     def is_there(self) -> bool:
@@ -136,7 +137,7 @@ def check_config(
 ) -> Configured:
     """The configuration, made at `place`. `wanted`: which devices are to be checked, by name if they could not be read."""
     read = read_config(config)
-    devices = sensors = interfaces = total = 0
+    devices = sensors = interfaces = total = pinged = 0
     seen = len(read.refusals)  # so far those that its maker has found, in site files
     items = Counter(refusal.equipment for refusal in read.refusals if refusal.kind in ("sensor", "interface", "ping"))
     refused_of: dict[str, int] = {}
@@ -146,6 +147,7 @@ def check_config(
         devices += 1
         total += wanted(equipment)
         if wanted(equipment):
+            pinged += equipment.ping is not None
             names.add(equipment.name)
             digests[equipment.id] = digest
         own = _own(read.refusals[seen:]) + items[equipment.name]
@@ -171,7 +173,8 @@ def check_config(
     def again() -> Iterator[Equipment]:
         return (equipment for _, equipment in read_config(config).equipment if wanted(equipment))
 
-    return Configured(checks, [_refusal(refusal, place) for refusal in theirs[:MOST_REFUSALS]], refused_of, again, total, digests)
+    of_devices = [_refusal(refusal, place) for refusal in theirs[:MOST_REFUSALS]]
+    return Configured(checks, of_devices, refused_of, again, total, digests, pinged=pinged)
 
 
 def _own(refusals: Sequence[Refusal]) -> int:
@@ -187,7 +190,8 @@ def kept_config(devices: list[Equipment], wanted: Callable[[Equipment], bool]) -
     )
     chosen = [device for device in devices if wanted(device)]
     check = Check(CONFIG, Result.WARNING, f"not fetched; the one kept in the database has {counts}", "the devices below are its")
-    return Configured([check], [check], {}, lambda: chosen, len(chosen))
+    pinged = sum(device.ping is not None for device in chosen)
+    return Configured([check], [check], {}, lambda: chosen, len(chosen), pinged=pinged)
 
 
 def _refusal(refusal: Refusal, place: str) -> Check:
