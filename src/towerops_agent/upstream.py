@@ -211,7 +211,12 @@ class SiteUpstream(Upstream):
         self.source = self._site
         self.refresh_s = site_source.LOOK_EACH_S
         self.courier = self._couriers = couriers.Couriers(
-            buffer, counters, loop="delivery", sleeper=_sleeper(marks), forget=marks.forget
+            buffer,
+            counters,
+            loop="delivery",
+            sleeper=_sleeper(marks),
+            forget=marks.forget,
+            latest=lambda: self._site.compiled.destinations,
         )
         self.dealings = self._couriers.dealings
         self.loops = {}

@@ -65,6 +65,7 @@ def _json(kept: "Iterable[RefusedMetric]") -> str:
             "metric": msgspec.Raw(one.metric),
             "reason": one.reason,
             "at_us": one.at_us,
+            "destination": one.destination,
         }
         for one in kept
     ]
@@ -76,17 +77,18 @@ def _text(kept: "Iterable[RefusedMetric]") -> str:
     from towerops_agent.delivery.course.parcel import series_of_json
     from towerops_agent.text import moment, printable
 
-    newest: dict[tuple[str, str], RefusedMetric] = {}
-    counts: dict[tuple[str, str], int] = {}
+    newest: dict[tuple[str, str, str], RefusedMetric] = {}
+    counts: dict[tuple[str, str, str], int] = {}
     for one in kept:  # the latest first
-        key = one.equipment_id, series_of_json(one.metric) or "(a metric that can't be read)"
+        key = one.equipment_id, series_of_json(one.metric) or "(a metric that can't be read)", one.destination
         newest.setdefault(key, one)
         counts[key] = counts.get(key, 0) + 1
     if not newest:
         return "no metric is kept that the server refused"
     return "\n".join(
         printable(
-            f"{equipment} {series}: {counts[equipment, series]} kept, the last one refused {moment(one.at_us)}: {one.reason}"
+            f"{equipment} {series}: {counts[equipment, series, by]} kept, the last one refused {moment(one.at_us)}"
+            f"{f' by {by}' if by else ''}: {one.reason}"
         )
-        for (equipment, series), one in newest.items()
+        for (equipment, series, by), one in newest.items()
     )

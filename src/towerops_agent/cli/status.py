@@ -84,6 +84,12 @@ def _status_json(database: Path) -> list[str]:
     snapshot, _ = read_snapshot(database)
     with DatabaseReader(database) as reader:
         refused = [
-            {"metric": msgspec.Raw(metric.metric), "reason": metric.reason, "at_us": metric.at_us} for metric in reader.refused()
+            {
+                "metric": msgspec.Raw(metric.metric),
+                "reason": metric.reason,
+                "at_us": metric.at_us,
+                "destination": metric.destination,
+            }
+            for metric in reader.refused()
         ]
     return [indented({"snapshot": snapshot, "refused_metrics": refused})]

@@ -80,7 +80,8 @@ class RefusedSeries:
     async def want_all(self) -> int:
         """Have the server asked about all series of which refused metrics are kept, from the next turn on; how many they are."""
         kept = await self._buffer.refused(ALL_REFUSED)
-        series = {name: None for metric in kept if (name := series_of_json(metric.metric)) is not None}
+        of_api = (metric for metric in kept if not metric.destination)
+        series = {name: None for metric in of_api if (name := series_of_json(metric.metric)) is not None}
         self._verdicts.exclusions.want(series)
         return len(series)
 

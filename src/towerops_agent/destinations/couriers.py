@@ -36,7 +36,8 @@ Sleep = Callable[[float], Awaitable[None]]
 class Couriers:
     """Delivers to the destinations of the last `use`; none: to nobody, and what is read stays in the buffer for a day.
 
-    `beside`: lines of the buffer that others deliver. `sleeper`: returns the sleep of the loop with this name, and `forget` ends
+    `beside`: lines of the buffer that others deliver. `latest`: the destinations as they are now, by the same names:
+    another URL or secret is in use at once. `sleeper`: returns the sleep of the loop with this name, and `forget` ends
     it. `dealings`: whether each destination accepts metrics, by the operator's name of it, at any time.
     """
 
@@ -49,6 +50,7 @@ class Couriers:
         sleeper: Callable[[str], Sleep],
         forget: Callable[[str], None],
         beside: Sequence[str] = (),
+        latest: Callable[[], Iterable[Destination]] | None = None,
         client: Callable[[Destination], AbstractAsyncContextManager[WriteClient]] = DestinationClient,
     ) -> None:
         self._buffer = buffer
@@ -57,6 +59,7 @@ class Couriers:
         self._sleeper = sleeper
         self._forget = forget
         self._beside = tuple(beside)
+        self._latest = latest or self._used
         self._client = client
         self._heads = Heads(buffer)
         self._destinations: dict[str, Destination] = {}
@@ -105,6 +108,9 @@ class Couriers:
                 self.dealings[_dealing(name)] = courier.availability
         self._changed.set()
 
+    def _used(self) -> Iterable[Destination]:
+        return self._destinations.values()
+
     async def learn(self, config: ConfigText, layouts: LayoutsOf) -> None:
         """Keep the labels of these devices for the destinations in use. Raises BufferFailure."""
         await self._heads.learn(config, list(self._destinations.values()), layouts)
@@ -115,7 +121,7 @@ class Couriers:
             self._heads,
             self._counters,
             line=name,
-            destination=lambda: self._destinations.get(name),
+            destination=lambda: next((one for one in self._latest() if one.name == name), None),
             client=self._client,
             sleep=self._sleeper(_loop(name)),
         )

@@ -165,6 +165,40 @@ async def test_destinations_come_and_go_while_it_runs(site: Site):
     running.cancel()
 
 
+async def test_another_url_or_secret_under_the_same_name_is_in_use_at_once(site: Site):
+    """Without another configuration: the files say so at their next reading."""
+    opened: list[str] = []
+
+    def client(destination: Destination) -> Receiver:
+        opened.append(destination.url)
+        return Receiver()
+
+    latest = [Destination("p", "http://127.0.0.1:9/old")]
+    remote = site.remote
+    couriers = Couriers(
+        remote.buffer,
+        remote.counters,
+        loop="delivery",
+        sleeper=site._sleeper,  # noqa: SLF001
+        forget=site.loops.discard,
+        latest=lambda: latest,
+        client=client,
+    )
+    await couriers.use(latest)
+    ids = [msgspec.json.decode(text)["id"] for text in remote.config.items()]
+    await couriers.learn(remote.config, {one: (layout,) for one, layout in zip(ids, remote.layouts, strict=True)})
+    running = asyncio.create_task(couriers.run())
+    remote.add(0, NOW_S, 1.0)
+    await site.until_delivered_to("p")
+    latest[0] = Destination("p", "http://127.0.0.1:9/new")
+    remote.add(0, NOW_S + 1, 1.0)
+    await site.until_delivered_to("p")
+    while len(opened) < 2:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    assert opened == ["http://127.0.0.1:9/old", "http://127.0.0.1:9/new"]
+    running.cancel()
+
+
 async def test_beside_the_api_its_line_is_left_alone(tmp_path: Path):
     async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
         site = Site(remote, beside=("",))

@@ -11,7 +11,6 @@ Pure. Nanoseconds since 1970. Source: docs.influxdata.com/influxdb/v1/write_prot
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Final
 
 from towerops_agent.destinations.wire.samples import COLUMNS, Part, Sample
@@ -50,32 +49,34 @@ def write_lines(parts: Iterable[Part]) -> tuple[bytes, int]:
         if layout.kind in _WHOLE:
             _line(lines, heads[0], [(_WHOLE[layout.kind][1][slot], value) for slot, value, _ in samples], samples)
             continue
-        for item, some in groupby(samples, lambda sample: _item(sample[0], sensors)):  # noqa: B023 -- used up within the turn
-            head = heads[item]
-            if item < sensors:
-                for _, value, time_us in some:
-                    if head:
-                        lines.append(b"%svalue=%s %d000\n" % (head, repr(float(value)).encode(), time_us))
+        item, at_us = -1, 0  # the interface whose counters come now
+        fields: list[str] = []
+        for slot, value, time_us in samples:
+            if slot < sensors:
+                if heads[slot]:
+                    lines.append(b"%svalue=%s %d000\n" % (heads[slot], repr(float(value)).encode(), time_us))
                 continue
-            counters = list(some)
-            fit = [
-                (_FIELDS[(slot - sensors) % COLUMNS], value)
-                for slot, value, _ in counters
-                if not isinstance(value, int) or value < _END
-            ]
-            beyond += len(counters) - len(fit)
-            _line(lines, head, fit, counters)
+            of, column = divmod(slot - sensors, COLUMNS)
+            if of != item:
+                _interface(lines, heads, sensors + item, fields, at_us)
+                item, fields, at_us = of, [], time_us
+            if value < _END:
+                fields.append(f"{_FIELDS[column]}={value}i")
+            else:
+                beyond += 1
+        _interface(lines, heads, sensors + item, fields, at_us)
     return b"".join(lines), beyond
+
+
+def _interface(lines: list[bytes], heads: Sequence[bytes], item: int, fields: Sequence[str], time_us: int) -> None:
+    if fields and heads[item]:
+        lines.append(b"%s%s %d000\n" % (heads[item], ",".join(fields).encode(), time_us))
 
 
 def _line(lines: list[bytes], head: bytes, fields: Sequence[tuple[str, Number]], samples: Sequence[Sample]) -> None:
     if head and fields:
         text = ",".join([f"{name}={value}i" if isinstance(value, int) else f"{name}={value!r}" for name, value in fields])
         lines.append(b"%s%s %d000\n" % (head, text.encode(), samples[0][2]))
-
-
-def _item(slot: int, sensors: int) -> int:
-    return slot if slot < sensors else sensors + (slot - sensors) // COLUMNS
 
 
 def _head(measurement: str, labels: Labels) -> bytes:

@@ -47,15 +47,13 @@ def write_request(parts: Iterable[Part]) -> bytes:
     Samples of series without labels are left out.
     """
     pieces: list[bytes] = []
-    tails: dict[int, bytes] = {}
+    tail, tail_us = b"", -1  # most samples of a poll came with the same reply
     for heads, _, samples in parts:
         for slot, value, time_us in samples:
             head = heads[slot]
             if head:
-                time_ms = time_us // 1000
-                tail = tails.get(time_ms)
-                if tail is None:
-                    tail = tails[time_ms] = b"\x10" + _time(time_ms)
+                if time_us != tail_us:
+                    tail, tail_us = b"\x10" + _time(time_us // 1000), time_us
                 pieces += (head, _DOUBLE(value), tail)
     return b"".join(pieces)
 
