@@ -41,7 +41,7 @@ demo: $(VENV)/demo.stamp
 	@$(BIN)/towerops-agent demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(GROUP),--group $(GROUP))
 
 test: $(VENV)/dev.stamp
-	@tools/debian-packages snmpd=snmpd snmpget=snmp fping=fping chromium=chromium zsh=zsh fish=fish nats-server=nats-server prometheus=prometheus victoria-metrics=victoria-metrics
+	@tools/debian-packages snmpd=snmpd snmpget=snmp fping=fping chromium=chromium zsh=zsh fish=fish nats-server=nats-server prometheus=prometheus victoria-metrics=victoria-metrics influxd=influxdb
 	$(BIN)/python -m pytest -n 4 --dist loadfile $(PYTEST_ARGS)
 
 test-pythons:

@@ -4,11 +4,13 @@ import math
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from support import prometheus
 from support.remote import SENSORS, Remote
 from towerops_agent.api.wire.outcomes import Accepted, Unavailable
+from towerops_agent.config.document.text import config_of
 from towerops_agent.counters import Count
 from towerops_agent.destinations.wire.answers import TooLate
 from towerops_agent.reasons import Loss
@@ -135,6 +137,24 @@ async def test_a_sample_a_day_ahead_is_never_sent_and_costs_no_other(remote: Rem
         ("d1", "s0"): [3.0],
     }
     assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.TIME_AHEAD: SENSORS}
+
+
+async def test_items_of_the_api_that_are_called_alike_are_series_of_their_own_and_none_is_refused(tmp_path: Path, receiver):
+    """Two with the same label once made Prometheus refuse all of a request."""
+    sensors = [{"id": f"s{n}", "oid": f"1.3.6.1.4.1.9.{n}", "type": 'temp \u2713 "a\\', "unit": "C"} for n in range(SENSORS)]
+    device = {"id": "e", "name": "", "ip_address": "10.0.0.1", "sensors": sensors, "interfaces": [], "labels": {"__name__": 7}}
+    remote = Remote(tmp_path / "agent.db", receiver.write_url)
+    remote.config = config_of({}, [msgspec.json.encode(device)])
+    async with remote:
+        now_s = time.time()
+        remote.add(0, now_s, 1.0)
+        assert await remote.deliver()
+        assert all(isinstance(outcome, Accepted) for outcome in remote.outcomes)
+    there = receiver.samples('{__name__="snmp_sensor_celsius"}', now_s + 60)
+    assert {dict(labels)["index"]: [value for _, value in values] for labels, values in there.items()} == {
+        f"1.3.6.1.4.1.9.{n}": [1.0 + n] for n in range(SENSORS)
+    }
+    assert {dict(labels)["device"] for labels in there} == {"e"}
 
 
 async def test_with_a_window_a_backlog_behind_later_values_is_accepted(tmp_path: Path):
