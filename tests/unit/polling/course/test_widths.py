@@ -13,6 +13,18 @@ ABSENT = None
 BOTH = bytes([U, U])
 
 
+class Text(bytes):
+    """An OCTET STRING; other octets are an Opaque."""
+
+
+def tag_of(value):
+    if value is ABSENT:
+        return ber.NO_SUCH_INSTANCE
+    if isinstance(value, Text):
+        return ber.OCTET_STRING
+    return ber.OPAQUE if isinstance(value, bytes) else ber.COUNTER64
+
+
 class Answered:
     """A poll of interfaces 1, 2, …: each with what it has of (wide in, wide out, narrow in, narrow out)."""
 
@@ -34,10 +46,7 @@ class Answered:
 
     def _read(self):
         values = [self.has.get(name) for name in self.names]
-        self.tags = bytearray(
-            ber.NO_SUCH_INSTANCE if value is ABSENT else ber.OPAQUE if isinstance(value, bytes) else ber.COUNTER64
-            for value in values
-        )
+        self.tags = bytearray(map(tag_of, values))
         self.values = values
 
     @property
@@ -75,6 +84,8 @@ CASES = {
     "below 0": ((-1, 6, 7, 8), True, [N, N], [N, N]),
     "a counter in an Opaque": ((OPAQUE_42, 6, 7, 8), False, [W, W], [W, W]),
     "a fraction in an Opaque": ((OPAQUE_HALF, 6, 7, 8), True, [N, N], [N, N]),
+    "narrow counters in an Opaque": ((ABSENT, ABSENT, OPAQUE_42, OPAQUE_42), True, [N, N], [N, N]),
+    "a text that looks as an Opaque counter": ((Text(OPAQUE_42), 6, 7, 8), True, [N, N], [N, N]),
     "octets that are not a number": ((b"", 6, 7, 8), True, [N, N], [N, N]),
 }
 
@@ -130,3 +141,12 @@ def test_slots_that_need_no_change_stay_the_same_object():
     """As a range they are read in one slice."""
     poll = Answered((5, 6, 7, 8))
     assert poll.slots is poll.plan.slots
+
+
+def test_each_interface_has_its_own_widths():
+    """Interfaces 1, 3 and 5 are known, whatever they answer now; 2 needs no narrow counters, and 4 does."""
+    silent, idle, lacking = (ABSENT,) * 4, (0, 6, 0, 8), (ABSENT, ABSENT, 17, 18)
+    poll = Answered(silent, idle, silent, lacking, silent, widths=bytes([W, W, U, U, N, W, U, U, W, N]))
+    assert poll.asked == [child(column, i) for i in (2, 4) for column in NARROW_OCTETS]
+    assert poll.chosen == [W, W, W, W, N, W, N, N, W, N]
+    assert poll.learned == [W, W, U, W, N, W, N, N, W, N]
