@@ -38,6 +38,7 @@ TEXT = ber.OCTET_STRING
         ("Straße".encode(), ("strasse", "straã\x9fe"), "Straße"),
         ("Straße".encode("latin-1"), ("strasse",), "Straße"),
         (b"\xff\xfe", ("ÿþ",), "ÿþ"),
+        (b"\0\xff\xfe \0", ("ÿþ",), "ÿþ"),
         (b"", (), ""),
         (b" \0\t\r\n", (), ""),
     ],
@@ -73,6 +74,7 @@ def test_a_name_to_the_octet_is_in_utf_8_or_in_latin_1():
     assert is_exactly(TEXT, "größe".encode(), "größe")
     assert is_exactly(TEXT, "größe".encode("latin-1"), "größe")
     assert is_exactly(TEXT, "日本".encode(), "日本")
+    assert is_exactly(TEXT, b"\xff", "\udcff"), "an octet that is not UTF-8, as the configuration keeps it"
     assert not is_exactly(TEXT, None, "日本"), "Latin-1 does not have it"
     assert not is_exactly(TEXT, 7, "7")
 
@@ -174,6 +176,12 @@ def answered(
 def test_a_name_must_follow_the_counters_and_be_the_one_it_was(poll, silent, renamed):
     standings = bytes(poll.get("standings", (BY_NAME, BY_NAME)))
     assert unproven(answered(**poll), standings, NAMES) == (silent, renamed)
+
+
+def test_an_interface_that_is_not_watched_any_more_needs_no_proof():
+    renamed = answered(names=(b"x", b"y"))
+    assert unproven(renamed, bytes([AWAY, BY_NAME]), NAMES) == ([], [1])
+    assert unproven(renamed, bytes([BY_NAME, 0]), NAMES) == ([], [0])
 
 
 @pytest.mark.parametrize("count", [13, 30])
