@@ -61,10 +61,10 @@ class Waiting:
         """The polls that are in memory only."""
         return list(islice(self.rows, self.held, None))
 
-    def note_held(self, count: int, now_s: float) -> None:
-        """Note that so many more are in the tail."""
+    def note_held(self, count: int, seen_s: float) -> None:
+        """Note that so many more are in the tail: all that there were at `seen_s`."""
         self.held += count
-        self.due_s = inf if self.is_held else now_s + self._window_s
+        self.due_s = inf if self.is_held else seen_s + self._window_s
 
     def leave_held(self) -> None:
         """Drop those in the tail, which is left for later."""

@@ -211,14 +211,14 @@ class Writer:
         """Whether all polls are on the disk, in the tail."""
         self._follow_store()
         with self._wake:
-            rows = self._waiting.not_held()
+            rows, seen_s = self._waiting.not_held(), time.monotonic()
         try:
             if self._failure is not None or not self._store.hold(rows):
                 return False
         except FAILURES:
             return False  # what to do about it is known when they are committed
         with self._wake:
-            self._waiting.note_held(len(rows), time.monotonic())
+            self._waiting.note_held(len(rows), seen_s)
         return True
 
     def _follow_store(self) -> None:
