@@ -12,6 +12,8 @@ AgentError
     └── DatabaseTooNew     a later version of the agent wrote it
 """
 
+import errno
+
 
 class AgentError(Exception):
     """Base of all exceptions that the agent raises on purpose. Its text is written for the operator and holds no secret."""
@@ -59,3 +61,16 @@ class DatabaseBusy(BufferFailure):
 
 class DatabaseTooNew(BufferFailure):
     """A later version of the agent wrote the database's schema."""
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether this, or what it came of, says so: Python itself, the kernel, or a thread that could not be started."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_out_of_memory(one) for one in error.exceptions)
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from towerops_agent.counters import Count, Counters
+from towerops_agent.errors import is_out_of_memory
 
 BEGIN_AGAIN_S: Final = 5.0
 """How long a loop that met a bug waits before it starts again."""
@@ -22,9 +23,9 @@ async def go_on(name: str, run: Callable[[], Awaitable[None]], counters: Counter
     while True:
         try:
             await run()
-        except MemoryError:  # nothing that is begun again would have more
-            raise
-        except Exception:
+        except Exception as error:
+            if is_out_of_memory(error):  # nothing that is begun again would have more
+                raise
             counters.add(Count.BUGS, name)
             log.exception("loop failed because of a bug, starts again; please report it", loop=name, in_s=BEGIN_AGAIN_S)
         await asyncio.sleep(BEGIN_AGAIN_S)
