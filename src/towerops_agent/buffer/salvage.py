@@ -79,7 +79,7 @@ def salvage(source: sqlite3.Connection, target: sqlite3.Connection, *, age_lead_
     salvaged.knows_losses = "polls" in salvaged.whole or {"batches", "uncut"} <= ledger_whole
     if not in_use:
         try:
-            polls, lost = copy_tail(source, target, first)
+            polls, lost = copy_tail(source, target, _first_uncut(source, target))
             salvaged.copied["polls"] += polls
             salvaged.lost_metrics += lost
         except FAILURES as error:
@@ -230,6 +230,13 @@ def _lost_metrics(source: sqlite3.Connection, target: sqlite3.Connection, first:
             found += stop_metric - (start_metric if start_poll == stop_poll else 0)
         lost += max(count - found, 0)
     return lost
+
+
+def _first_uncut(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
+    """From which poll on none is in a batch: by the batches and the open stretch, which have checksums."""
+    (stop,) = target.execute("SELECT coalesce(max(stop_poll), 1) FROM batches").fetchone()
+    open_from = [row[0] for row in _rows(source, "uncut", set()) if row[2] is None]
+    return max(stop, *open_from, 1)
 
 
 def _copy_clock(source: sqlite3.Connection, target: sqlite3.Connection) -> None:

@@ -6,7 +6,7 @@ Synchronous, for the writer's thread. Methods raise sqlite3.Error.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from towerops_agent.buffer.database import Corruption, tables_of, transaction
 from towerops_agent.buffer.format.codec import (
@@ -73,24 +73,29 @@ def read_tail(connection: sqlite3.Connection) -> Tail:
         raise Corruption(str(error)) from error
 
 
-def left_behind(tail: Tail, next_poll: int) -> tuple[list[tuple[int, PollRow]], int]:
-    """The polls of the tail that the tables do not have, which have ids up to `next_poll`, exclusive: their ids, and they.
+def left_behind(tail: Tail, next_poll: int, stored: Container[int] = ()) -> tuple[list[tuple[int, PollRow]], int]:
+    """The polls of the tail that the tables do not have, with their ids, and how many metrics of damaged ones are lost.
 
-    And how many metrics of damaged ones are lost.
+    The tables have ids up to `next_poll`, exclusive, and `stored`.
     """
-    left = [(poll, row) for poll, row in enumerate(tail.rows, tail.first) if poll >= next_poll]
+    left = [(poll, row) for poll, row in enumerate(tail.rows, tail.first) if poll >= next_poll and poll not in stored]
     lost = tail.metrics - sum(row[2] for row in tail.rows if row is not None) if any(row is None for _, row in left) else 0
     return [(poll, row) for poll, row in left if row is not None], max(lost, 0)
 
 
-def copy_tail(source: sqlite3.Connection, target: sqlite3.Connection, next_poll: int) -> tuple[int, int]:
-    """Copy what is left behind in the tail, with its ids: how many polls, and how many metrics are lost. Raises Corruption."""
+def copy_tail(source: sqlite3.Connection, target: sqlite3.Connection, uncut: int) -> tuple[int, int]:
+    """Copy what is left behind in the tail, with its ids: how many polls, and how many metrics are lost. Raises Corruption.
+
+    `uncut`: no poll from this id on is in a batch. Which ids the tables of a corrupt database have is not to be believed: a
+    single wrong one would make all of the tail void.
+    """
     if source.execute("SELECT 1 FROM sqlite_master WHERE name = 'tail'").fetchone() is None:
         (version,) = source.execute("PRAGMA user_version").fetchone()
         if "tail" not in tables_of(version):
             return 0, 0
         raise Corruption("the tail is missing")
-    found, lost = left_behind(read_tail(source), next_poll)
+    stored = {poll for (poll,) in target.execute("SELECT id FROM polls WHERE id >= ?", (uncut,))}
+    found, lost = left_behind(read_tail(source), uncut, stored)
     with transaction(target):
         (age_s,) = target.execute("SELECT coalesce(max(age_s), 0) FROM polls").fetchone()
         for poll, (*columns, body) in found:

@@ -134,6 +134,25 @@ async def test_the_tail_of_a_corrupt_database_is_salvaged(bench, tmp_path):
     assert after.counters.by_reason(Count.METRICS_DROPPED) == {}
 
 
+@pytest.mark.parametrize(
+    "corrupt",
+    ["UPDATE uncut SET checksum = 0", "UPDATE sqlite_master SET sql = replace(sql, '(', ' UJIQUE (') WHERE name = 'refused'"],
+    ids=["a stretch", "the schema"],
+)
+async def test_a_wrong_id_in_the_tables_of_a_corrupt_database_does_not_hide_the_tail(bench, tmp_path, corrupt):
+    """By that id the tables would have all that is in the tail."""
+    after = await killed(bench, tmp_path / "killed", held=5, stored=6)
+    with sqlite3.connect(after.path) as connection:
+        connection.execute("UPDATE polls SET id = 900 WHERE id = 3")
+        connection.executescript(f"PRAGMA writable_schema = ON; {corrupt}")
+    connection.close()
+    async with after.buffer() as buffer:
+        assert buffer.replaced is not None
+        found = sorted(await all_members(buffer))
+    assert found == [metric for metric in metrics_of(range(11)) if metric[0] != 2]
+    assert after.counters.total(Count.METRICS_DROPPED) >= 3
+
+
 async def test_polls_held_when_the_database_turns_out_to_be_corrupt_are_there_once(bench):
     async with bench.buffer(commit_window_s=3600) as buffer:
         layout = await buffer.register(LAYOUT)
