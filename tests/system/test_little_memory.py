@@ -73,6 +73,7 @@ async def test_whatever_memory_there_is_what_is_stored_is_delivered_in_the_end(t
             if status and status != -signal.SIGABRT:  # Python gives up by itself if it has no memory for a thread's lock
                 assert (status, agent.lines[-1]) == (1, TOO_LITTLE), agent.log
         async with running("run", env=environment(url, path)) as agent:
+            await agent.logged("agent started")
             await sandbox.store.wait_until(lambda store: store.metric_count >= DEVICES * POLLS * METRICS)
             assert await agent.stop() == 0
     assert statuses[:2] == [1, 1]

@@ -399,6 +399,8 @@ def next_poll_id(connection: sqlite3.Connection) -> int:
     last = max(seq or 0, highest or 0)
     if type(last) is not int or last >= OPEN_END >> 1:
         raise Corruption(f"the last poll's id is {last!r}")
+    if (highest or 0) > (seq or 0):  # SQLite gives out no id above it, and what is in the tail would be void
+        raise Corruption(f"a poll has the id {highest}, and the last that was given out is {seq}")
     return last + 1
 
 

@@ -44,22 +44,21 @@ class Packer:
 
     def step(self, now_s: int) -> Step:
         """Do a bounded part of what is to be done."""
-        if self._packed_to is None:
-            self._begin()
-            return Step(done=False)
+        packed_to = self._begin() if self._packed_to is None else self._packed_to  # and on: else one that fails begins for ever
         if self._to_remove:
-            self._to_remove = self._remove_bodies(self._packed_to)
+            self._to_remove = self._remove_bodies(packed_to)
             return Step(done=False)
         if self._complete:
             self._pack_some()
             return Step(done=False)
         return self._list_some(now_s - PLAIN_S)
 
-    def _begin(self) -> None:
+    def _begin(self) -> int:
         with transaction(self._connection):
             (end,) = self._connection.execute("SELECT coalesce(max(end_poll), 1) FROM ranges").fetchone()
             self._connection.execute("DELETE FROM packs WHERE end_poll > ?", (end,))
-        self._packed_to = self._next = end
+        self._packed_to = self._next = int(end)
+        return self._packed_to
 
     def _list_some(self, until_s: int) -> Step:
         seen = 0

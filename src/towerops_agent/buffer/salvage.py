@@ -235,8 +235,8 @@ def _lost_metrics(source: sqlite3.Connection, target: sqlite3.Connection, first:
 def _first_uncut(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
     """From which poll on none is in a batch: by the batches and the open stretch, which have checksums."""
     (stop,) = target.execute("SELECT coalesce(max(stop_poll), 1) FROM batches").fetchone()
-    open_from = [row[0] for row in _rows(source, "uncut", set()) if row[2] is None]
-    return max(stop, *open_from, 1)
+    open_from: list[int] = [row[0] for row in _rows(source, "uncut", set()) if row[2] is None]
+    return max([int(stop), *open_from])
 
 
 def _copy_clock(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
