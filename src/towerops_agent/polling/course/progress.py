@@ -66,6 +66,8 @@ class PollProgress:
         self._steps: Steps | None = None  # what GET did not give asked by GETNEXT
         self._has_stepped = False
         self._step: Ask | None = None
+        self._is_out_of_turn = False  # whether anything came in another order than that of the plan
+        self._has_proven = False
         self._asks_get: Ask | None = None  # the question whether a device that answered a GETNEXT answers no GET
         if not traits.answers:
             self._probing = self._probe(1)
@@ -104,10 +106,26 @@ class PollProgress:
             self._has_stepped = True
             if self.heard and (self.failures or not ber.ABSENT.isdisjoint(self.tags)):
                 self._steps = Steps(self._traits)
-                sensors = dict.fromkeys((0, *self.slots[: self.plan.sensor_count]))
-                self._steps.begin(sensors, self.names, self.tags, self.failures)
+                columns = dict.fromkeys((0, *self._settled(), *filter(None, self.plan.names)))  # names prove what is before them
+                self._steps.begin(columns, self.names, self.tags, self.failures)
         self._step = None if self._steps is None else self._steps.next()
+        if self._step is None and self._is_out_of_turn and not self._has_proven:
+            self._has_proven = True
+            if outrun := self._outrun_names():
+                self._queue.append(self._ask(outrun))
+                return self._next()
         return self._step
+
+    def _outrun_names(self) -> list[int]:
+        """The names that came before a counter of their interface, and so prove nothing of it: they are asked once more."""
+        slots, received_us = self._settled(), self.received_us
+        return [
+            column
+            for i, column in enumerate(self.plan.names)
+            if column
+            and self.tags[column] == ber.OCTET_STRING
+            and received_us[column] < max(received_us[slots[slot]] for slot in self.plan.interface_slots(i))
+        ]
 
     @property
     def has_uptime(self) -> bool:
@@ -155,7 +173,7 @@ class PollProgress:
         """End the poll: all unanswered columns fail for `reason`."""
         self._queue.clear()
         self._fallen_back = self._has_stepped = True
-        self._steps = None
+        self._steps, self._has_proven = None, True
         if self.heard or self._traits.most_answered:
             suspects = self._suspect.columns if self._suspect is not None else self._unheard
             fell_silent = () if self._traits.is_paced else suspects  # else they only came too soon
@@ -379,6 +397,7 @@ class PollProgress:
             self._fail(rest[0], Reason.OMITTED)
 
     def _put(self, column: int, tag: int, value: int | bytes | None, received_us: int) -> None:
+        self._is_out_of_turn = True
         self.tags[column] = tag
         self.values[column] = value
         self.received_us[column] = received_us
@@ -404,8 +423,10 @@ class PollProgress:
 
     def settle(self) -> None:
         """Have the narrow counters of an interface stand in for its wide ones, if these are of no use and those are."""
-        if self._narrow is not None:
-            self.slots = self._narrow.stand_in(self.slots, self.tags, self.values)
+        self.slots = self._settled()
+
+    def _settled(self) -> Sequence[int]:
+        return self.slots if self._narrow is None else self._narrow.stand_in(self.slots, self.tags, self.values)
 
     def _ask(self, columns: Sequence[int], again: bool = False) -> Ask:
         return Ask(Request(tuple(self.names[column] for column in columns)), tuple(columns), again)

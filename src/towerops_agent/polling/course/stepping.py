@@ -1,7 +1,7 @@
 """A GET that is sent as a GETNEXT: some firmware denies by GET what it gives by GETNEXT ("snmpwalk works, snmpget does not").
 
 Once all else is answered, what GET did not give is asked by GETNEXT, once. A value counts only if its name is the very OID that
-is wanted. Sensors only: an interface's counters count in the request that has its name. Pure. Source: RFC 3416 §4.2.2.
+is wanted. Pure. Source: RFC 3416 §4.2.2.
 """
 
 from collections import deque
@@ -23,7 +23,10 @@ _NOT_DENIED: Final = frozenset(
 
 
 MOST_A_POLL: Final = 24
-"""So many OIDs are tried by GETNEXT in one poll."""
+"""So many OIDs are tried by GETNEXT in one poll, of a device of which it is not known that this helps."""
+
+MOST_THAT_HELP: Final = 500
+"""And of one that has given some so: those of all its interfaces."""
 
 
 def predecessor(name: Oid) -> Oid:
@@ -60,7 +63,7 @@ class Steps:
         self._queue: deque[Ask] = deque()
 
     def begin(self, columns: Iterable[int], names: Sequence[Oid], tags: bytearray, failures: Mapping[int, str]) -> None:
-        """Ask for what was denied of these columns, and was not asked so before: MOST_A_POLL OIDs at most."""
+        """Ask for what was denied of these columns, and was not asked so before: MOST_A_POLL or MOST_THAT_HELP OIDs at most."""
         traits = self._traits
         if traits.next_only:
             return
@@ -69,7 +72,7 @@ class Steps:
             for column in columns
             if (tags[column] in ber.ABSENT or failures.get(column, Reason.DEADLINE) not in _NOT_DENIED)
             and names[column] not in traits.not_by_next
-        ][:MOST_A_POLL]
+        ][: MOST_THAT_HELP if traits.by_next or traits.once_by_next else MOST_A_POLL]
         silent = [column for column in denied if failures.get(column) == Reason.TIMEOUT]
         rest = [column for column in denied if column not in silent]
         size = traits.max_varbinds

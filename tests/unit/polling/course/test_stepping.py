@@ -1,14 +1,18 @@
 """What a device denies by GET, and gives by GETNEXT."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from support.adversary import Adversary, hold, run_poll
+from towerops_agent.polling.course.evidence import unproven
 from towerops_agent.polling.course.interpret import interpret
-from towerops_agent.polling.course.plan import SYS_UP_TIME, make_plan
+from towerops_agent.polling.course.plan import SYS_UP_TIME, Watch, make_plan
 from towerops_agent.polling.course.stepping import predecessor
-from towerops_agent.polling.course.traits import Traits
+from towerops_agent.polling.course.traits import BY_NAME, Traits
+from towerops_agent.polling.course.widths import WIDE
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import encode_oid, format_oid, parse_oid, subidentifiers
@@ -139,3 +143,75 @@ def test_an_error_to_the_getnext_of_several_costs_none_of_the_others():
     device.broken = predecessor(SENSORS[7])
     ((result, _, _),) = polls(device, 1)
     assert result.missing == {7: "noSuchInstance"}
+
+
+# Interfaces
+
+IF_NAMES = ("ether1", "ether2", "ether3")
+WATCH = Watch(bytes([BY_NAME]) * 3, 8)
+PLAN = make_plan([], [1, 2, 3], bytes([WIDE]) * 6, 24, watch=WATCH)
+COUNTERS = [PLAN.values[n : n + 6] for n in (0, 6, 12)]
+NAMES = [parse_oid(f"1.3.6.1.2.1.31.1.1.1.1.{i}") for i in (1, 2, 3)]
+ROWS = [name for row in COUNTERS for name in row]
+
+
+class DenyingRows(Denying):
+    """A switch of three interfaces; counters from 1,000 on."""
+
+    def __init__(self, denied, manner):
+        super().__init__([], manner, [])
+        self.held |= {name: hold("integer", 1_000 + n) for n, name in enumerate(ROWS)}
+        self.held |= {oid: (ber.OCTET_STRING, name.encode()) for oid, name in zip(NAMES, IF_NAMES, strict=True)}
+        self.denied = set(denied) if manner == "absent" else set()
+        self._denied = set(denied)
+        self._now_us = 0
+
+    def answer(self, request):
+        """Each answer later than the one before it."""
+        self._now_us += 1_000
+        answer = super().answer(request)
+        return answer if isinstance(answer, NoReply) else replace(answer, received_us=self._now_us)
+
+
+@pytest.mark.parametrize("manner", MANNERS)
+@pytest.mark.parametrize("size", [24, 3])
+@pytest.mark.parametrize(
+    "denied",
+    [COUNTERS[1], [*COUNTERS[1], NAMES[1]], [*ROWS, *NAMES], [row[0] for row in COUNTERS]],
+    ids=["counters", "counters and their name", "all", "one of each"],
+)
+def test_interface_counters_that_only_getnext_gives_are_there_with_their_proof(denied, size, manner):
+    """From the poll on in which there was room to try them: each with its interface's name read with it, or after it."""
+    device = DenyingRows(denied, manner)
+    traits = Traits(max_varbinds=size)
+    plan = make_plan([], [1, 2, 3], bytes([WIDE]) * 6, size, watch=WATCH)
+    for n in range(6):
+        progress, _ = run_poll(device, plan, traits, 300)
+        result = interpret(progress, 1, 0)
+        if n >= 2:
+            assert result.missing == {}
+            assert list(result.poll.values) == [device.held[name][1] for name in ROWS]
+            assert unproven(progress, bytes([BY_NAME]) * 3, IF_NAMES) == ([], [])
+    assert traits.by_next == frozenset(denied)
+
+
+def test_a_name_that_was_read_before_a_counter_of_its_interface_is_read_once_more():
+    """A counter that is known to be given by GETNEXT only comes after all that GET gives."""
+    device = DenyingRows(COUNTERS[1], "absent")
+    traits = Traits(by_next=frozenset(COUNTERS[1]))
+    progress, asked = run_poll(device, PLAN, traits, 100)
+    assert [name for request in asked for name in request.names].count(NAMES[1]) == 2
+    assert asked[-1].names == (NAMES[1],)
+    assert unproven(progress, bytes([BY_NAME]) * 3, IF_NAMES) == ([], [])
+
+
+def test_counters_that_are_not_there_either_way_cost_a_getnext_once_and_no_name_is_asked_again():
+    device = DenyingRows([], "absent")
+    for name in ROWS[::6]:
+        device.held[name] = hold("noSuchInstance", 0)
+    traits = Traits()
+    first, again = (run_poll(device, PLAN, traits, 100)[1] for _ in range(2))
+    assert {request.type for request in first} == {PduType.GET, PduType.GET_NEXT}
+    assert {request.type for request in again} == {PduType.GET}
+    assert traits.by_next == frozenset()
+    assert [name for request in first for name in request.names].count(NAMES[0]) == 1
