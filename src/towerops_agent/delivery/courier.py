@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import Protocol, assert_never
 
@@ -27,7 +28,7 @@ from towerops_agent.api.wire.outcomes import (
     Unauthorized,
 )
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.batch import Batch
+from towerops_agent.buffer.format.batch import Batch, LeftOut
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.course import (
@@ -177,7 +178,8 @@ class Courier:
                 await self._wait_for_work()
                 await self._follow()
             except BufferFailure as error:
-                await self._call_off()
+                await self._under_way.finish()
+                self.course.called_off()
                 log.error("buffer can't be read, delivery waits", error=str(error), retry_in_s=self._interval_s)
                 await self._sleep(self._interval_s)
             except Exception:
@@ -267,6 +269,9 @@ class Courier:
 
     async def _attempt(self, batch: Batch) -> None:
         """Send the batch once, and do what follows from the answer."""
+        if await self._settlement.acknowledge_again(batch):
+            self.course.verdicts.emptied(batch)
+            return
         polls = await self._buffer.read(batch)
         if not polls:  # all of it is damaged, which the buffer has counted; or it has expired
             await self._buffer.acknowledge(batch)
@@ -307,6 +312,14 @@ class Courier:
             log.error("token file can't be used, the old token stays in use", error=str(error))
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What the server has of a batch. `left_out`: what it was not sent; `metrics`: how many it was."""
+
+    left_out: Sequence[LeftOut]
+    metrics: int
+
+
 class Settlement:
     """Carries out the verdicts on batches. `availability`: whether the API accepts metrics, as far as their outcomes show."""
 
@@ -320,6 +333,7 @@ class Settlement:
         self._now_us = now_us
         self._has_said_short = False
         self._halves = Repeats()
+        self._taken: dict[str, _Taken] = {}  # by key: what the server has, and the buffer does not know yet
         self.availability = Availability()
 
     async def settle(self, parcel: Parcel, outcome: Outcome, verdict: Verdict) -> None:
@@ -344,13 +358,29 @@ class Settlement:
 
     async def _acknowledge(self, parcel: Parcel, outcome: Outcome) -> None:
         batch = parcel.batch
-        await self._buffer.acknowledge(batch, parcel.left_out)
-        self._counters.add(Count.BATCHES, "delivered")
-        self._counters.add(Count.METRICS_REFUSED, n=len(parcel.left_out))
-        self._counters.add(Count.METRICS_DELIVERED, n=parcel.metrics)
+        taken = self._taken[batch.key] = _Taken(parcel.left_out, parcel.metrics)
+        await self._note_taken(batch, taken)
         if isinstance(outcome, Accepted) and outcome.received is not None and outcome.received < parcel.metrics:
             self._confirm_short(parcel, max(0, outcome.received))
         log.debug("batch delivered", batch=parcel.label, lane=batch.lane, metrics=batch.metric_count, octets=len(parcel.body))
+
+    async def acknowledge_again(self, batch: Batch) -> bool:
+        """Whether the server has the batch already: the buffer could not note it before, and has now. Raises BufferFailure.
+
+        To send it again would be wrong: a server that refuses it by then would have it sent in halves, under other keys.
+        """
+        taken = self._taken.get(batch.key)
+        if taken is None:
+            return False
+        await self._note_taken(batch, taken)
+        return True
+
+    async def _note_taken(self, batch: Batch, taken: "_Taken") -> None:
+        await self._buffer.acknowledge(batch, taken.left_out)
+        del self._taken[batch.key]
+        self._counters.add(Count.BATCHES, "delivered")
+        self._counters.add(Count.METRICS_REFUSED, n=len(taken.left_out))
+        self._counters.add(Count.METRICS_DELIVERED, n=taken.metrics)
 
     def _confirm_short(self, parcel: Parcel, received: int) -> None:
         self._counters.add(Count.METRICS_UNCONFIRMED, n=parcel.metrics - received)
@@ -440,6 +470,16 @@ class UnderWay:
         """End the rest that is under way, if it rests."""
         if self._timer is not None:
             self._timer.cancel()
+
+    async def finish(self) -> None:
+        """Wait for them all: the server may have the batches. That the buffer fails is known; raises what else a task raised."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        ended = [*self._tasks]
+        self._tasks.clear()
+        for task in ended:
+            if not isinstance(task.exception(), BufferFailure):
+                task.result()
 
     async def call_off(self) -> None:
         """End them all; the batches stay open in the buffer."""

@@ -267,6 +267,61 @@ async def test_a_buffer_that_fails_ends_nothing(bench, monkeypatch):
     assert any(line["event"].startswith("buffer") for line in lines)
 
 
+@pytest.mark.parametrize("failures", [1, 3])
+async def test_what_the_server_has_is_not_sent_again_if_the_buffer_could_not_note_it(bench, monkeypatch, failures):
+    """Else a server that refuses it by then would have it in halves, under other keys: twice."""
+    await bench.add(4)
+    bench.accepts = Accepts(is_stated=True, max_metrics=20)
+    left = [BufferFailure("disk full")] * failures
+    really = bench.buffer.acknowledge
+
+    async def acknowledge(batch, left_out=()):
+        if left:
+            raise left.pop()
+        await really(batch, left_out)
+
+    monkeypatch.setattr(bench.buffer, "acknowledge", acknowledge)
+    seen = set()
+
+    def answer(values):
+        """It refuses what it has."""
+        if seen & set(values):
+            return Rejected(400, "bad deployment")
+        seen.update(values)
+        return Accepted()
+
+    bench.answer = answer
+    await bench.run(pauses=5)
+    assert bench.delivered() == list(range(40)), "each once"
+    assert bench.counters.get(Count.METRICS_DELIVERED) == 40
+    assert bench.counters.get(Count.METRICS_REFUSED) == 0
+
+
+async def test_requests_under_way_when_the_buffer_fails_are_waited_for(bench, monkeypatch):
+    await bench.add(4)
+    bench.accepts = Accepts(is_stated=True, max_metrics=20)
+    left = [BufferFailure("disk full")]
+    failed = asyncio.Event()
+    really = bench.buffer.acknowledge
+
+    async def acknowledge(batch, left_out=()):
+        if left:
+            failed.set()
+            raise left.pop()
+        await really(batch, left_out)
+
+    monkeypatch.setattr(bench.buffer, "acknowledge", acknowledge)
+
+    async def after_the_failure():
+        await failed.wait()
+        return Accepted()
+
+    bench.answer = lambda values: Accepted() if 0 in values else after_the_failure()
+    await bench.run(pauses=1)
+    assert bench.delivered() == list(range(40)), "each once"
+    assert bench.counters.get(Count.METRICS_DELIVERED) == 40
+
+
 async def test_cleaning_up_is_repeated_and_survives_a_failure(bench, monkeypatch):
     calls = []
 
