@@ -1,9 +1,13 @@
 """A small site for system tests: simulated devices on loopback and the configuration that polls them."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+from support.agent import environment
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_lab.simulator.device import SimulatedDevice, table
@@ -52,3 +56,21 @@ async def site(devices: int, interval_s: int = 1) -> AsyncIterator[dict[str, Any
 
 
 METRICS_A_POLL = SENSORS + 2
+
+
+def site_environment(path: Path, database: Path, **more: str) -> dict[str, str]:
+    """The environment of an agent that has a site file in the API's place."""
+    given = environment("", database, SITE_PATH=str(path), NO_PROXY="*", **more)
+    return {name: value for name, value in given.items() if name not in ("TOWEROPS_API_URL", "TOWEROPS_AGENT_TOKEN")}
+
+
+async def command(*arguments: str, env: dict[str, str]) -> tuple[int, str]:
+    """What `towerops-agent` prints with these arguments, both streams, and its exit status."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "towerops_agent", *arguments),
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()

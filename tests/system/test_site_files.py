@@ -1,35 +1,15 @@
 """An agent with site files and no Towerops at all: it polls, keeps what it reads, reads the files again, and shows no secret."""
 
-import asyncio
 import json
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
-from support.agent import AgentProcess, environment, running
-from support.site import COMMUNITY, site
+from support.agent import AgentProcess, running
+from support.site import COMMUNITY, command, site, site_environment
 
 OID = "1.3.6.1.2.1.1.3.0"
-
-
-def site_environment(path: Path, database: Path, **more: str) -> dict[str, str]:
-    """The environment of an agent that has a site file in the API's place."""
-    given = environment("", database, SITE_PATH=str(path), NO_PROXY="*", **more)
-    return {name: value for name, value in given.items() if name not in ("TOWEROPS_API_URL", "TOWEROPS_AGENT_TOKEN")}
-
-
-async def command(*arguments: str, env: dict[str, str]) -> tuple[int, str]:
-    """What `towerops-agent` prints with these arguments, both streams, and its exit status."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "towerops_agent", *arguments),
-        env=env,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    return process.returncode or 0, output.decode()
 
 
 def write(path: Path, port: int, sensor: str = "uptime", more: str = "") -> None:

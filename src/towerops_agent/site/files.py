@@ -14,6 +14,7 @@ from typing import Final
 
 from towerops_agent.api.bearer import read_regular
 from towerops_agent.errors import AgentError, InvalidConfig
+from towerops_agent.site.document.auto import Additions  # noqa: TC001 - as all others
 from towerops_agent.site.document.nodes import Location, Problem
 from towerops_agent.site.document.site import Compiled, compile_site
 
@@ -41,6 +42,8 @@ class SiteFiles:
         self.path = path
         self._environ = environ
         self._read_file = read_file
+        self.additions: Additions = {}
+        """What was found of the devices that are discovered, by id: the next reading has it."""
         self._signature: Signature | None = None
         self._is_racy = False
         self._secret_files: set[Path] = set()
@@ -56,7 +59,7 @@ class SiteFiles:
             before = self._look()
             names = self._names()
             documents = [(str(name), self._octets(name)) for name in names]
-            compiled = compile_site(documents, self._secret)
+            compiled = compile_site(documents, self._secret, self.additions)
             compiled.warnings += [
                 Problem(Location(str(path)), "other users of this machine can read this secret: expected mode 600 or 640")
                 for path in sorted(self._secret_files)

@@ -6,12 +6,14 @@ I/O: through files.py, off the loop; the log.
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Protocol
 
 import structlog
 
 from towerops_agent.api.wire.outcomes import ConfigFetched, ConfigOutcome, Intake, NotModified, Unavailable
 from towerops_agent.config.document.text import ConfigText
+from towerops_agent.site.document.auto import Additions, AutoDevice
 from towerops_agent.site.document.nodes import Problem
 from towerops_agent.site.document.site import Compiled
 from towerops_agent.site.files import SiteFiles, SiteUnreadable
@@ -24,11 +26,26 @@ MOST_WARNINGS: Final = 20
 log = structlog.get_logger()
 
 
-class SiteSource:
-    """Reads `files` if they have changed. There is no token; `compiled` is the last reading."""
+class AutoDevices(Protocol):
+    """The part of AutoDiscovery that is needed. `revision` differs once `known` does."""
 
-    def __init__(self, files: SiteFiles) -> None:
+    @property
+    def known(self) -> Additions: ...  # noqa: D102
+
+    @property
+    def revision(self) -> int: ...  # noqa: D102
+
+    def want(self, devices: Iterable[AutoDevice]) -> None: ...  # noqa: D102
+
+
+class SiteSource:
+    """Reads `files` if they have changed, or what was discovered has. There is no token; `compiled` is the last reading."""
+
+    def __init__(self, files: SiteFiles, auto: AutoDevices | None = None) -> None:
+        """`auto`: discovers the devices that want it; None: nobody does."""
         self._files = files
+        self._auto = auto
+        self._revision = 0
         self._warned: set[Problem] = set()
         self._failure: Unavailable | None = None  # of the last reading, which holds until the files change
         self.compiled = Compiled()
@@ -40,10 +57,17 @@ class SiteSource:
 
     async def get_config(self, intake: Intake[ConfigText], etag: str | None = None) -> ConfigOutcome[ConfigText]:  # noqa: ARG002 - ConfigSource's
         """The configuration of the files; NotModified if it is the one that `etag` names."""
-        return await asyncio.to_thread(self._read, etag)
+        revision = 0 if self._auto is None else self._auto.revision
+        if self._auto is not None and revision != self._revision:
+            self._files.additions = dict(self._auto.known)
+        outcome = await asyncio.to_thread(self._read, etag, is_same=revision == self._revision)
+        self._revision = revision
+        if self._auto is not None:
+            self._auto.want(self.compiled.auto)
+        return outcome
 
-    def _read(self, etag: str | None) -> ConfigOutcome[ConfigText]:
-        if not self._files.has_changed():
+    def _read(self, etag: str | None, *, is_same: bool) -> ConfigOutcome[ConfigText]:
+        if is_same and not self._files.has_changed():
             if self._failure is not None:
                 return self._failure
             if etag is not None:

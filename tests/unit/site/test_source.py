@@ -106,3 +106,36 @@ async def test_one_changed_line_of_a_thousand_changes_one_device(path, tmp_path)
     assert [device.host for device in changed] == ["10.0.7.1"]
     assert len(fleet.devices) == 1000
     assert set(fleet.devices) == set(before)
+
+
+class Discovering:
+    """What discovers devices, as the source sees it."""
+
+    def __init__(self) -> None:
+        self.known: dict = {}
+        self.revision = 0
+        self.wanted: list[str] = []
+
+    def want(self, devices):
+        self.wanted = [device.host for device in devices]
+
+
+class Supply:
+    sensors = [{"id": "f1", "oid": "1.3.6.9", "metadata": {"descr": "supply"}}]  # noqa: RUF012 - never changed
+    interfaces = []  # noqa: RUF012
+
+
+async def test_what_was_discovered_is_a_new_configuration_though_the_files_are_the_same(path):
+    path.write_text("devices: [{address: 192.0.2.1, profile: auto}, {address: 192.0.2.2}]\n")
+    auto = Discovering()
+    source = SiteSource(SiteFiles(path), auto)
+    first = await fetch(source)
+    assert auto.wanted == ["192.0.2.1"]
+    (device,) = source.compiled.auto
+    auto.known, auto.revision = {device.id: Supply()}, 1
+    second = await fetch(source, first.etag)
+    assert isinstance(second, ConfigFetched)
+    assert source.compiled.sensors == 1
+    assert isinstance(await fetch(source, second.etag), NotModified)
+    auto.revision = 2
+    assert isinstance(await fetch(source, second.etag), NotModified), "the same was found again"

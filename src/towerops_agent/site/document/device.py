@@ -17,6 +17,7 @@ from towerops_agent.config.document.equipment import LEAST_DIVISOR, MOST_PINGS
 from towerops_agent.config.document.fields import MAX_IF_INDEX, host, shown
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.polling.course.evidence import folded
+from towerops_agent.site.document.auto import AUTO
 from towerops_agent.site.document.credentials import SnmpFields
 from towerops_agent.site.document.nodes import (
     Location,
@@ -35,7 +36,7 @@ from towerops_agent.snmp.wire.ber import parse_oid
 NAMESPACE: Final = UUID("6b0b4f3c-6d1b-5f0e-9c8e-2f7a0d3b5a11")
 """Never to be changed: each id is made with it."""
 
-INHERITED: Final = ("credentials", "interval", "labels", "ping", "port", "snmp", "transport")
+INHERITED: Final = ("credentials", "interval", "labels", "ping", "port", "profile", "snmp", "transport")
 """What `defaults` may have."""
 
 KEYS: Final = ("address", "name", *INHERITED, "sensors", "interfaces")
@@ -54,6 +55,7 @@ OWN_LABELS: Final = frozenset({"device", "ifIndex", "ifName", "instance", "job",
 
 _TRANSPORTS: Final = {"udp": "udp", "tcp": "tcp"}
 _YES_OR_NO: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_PROFILES: Final = {AUTO: True, "none": False}
 
 
 def site_id(address: str, port: int) -> str:
@@ -90,7 +92,10 @@ class Refused:
 
 @dataclass(slots=True)
 class Inherited:
-    """What a device has if it does not say otherwise. `labels`: merged with its own. `ping`: the contract's."""
+    """What a device has if it does not say otherwise. `labels`: merged with its own. `ping`: the contract's.
+
+    `is_auto`: its sensors and interfaces are discovered.
+    """
 
     credentials: str | None = None
     interval_s: int = DEFAULT_INTERVAL_S
@@ -99,6 +104,7 @@ class Inherited:
     labels: Mapping[str, str] = field(default_factory=dict)
     ping: Mapping[str, Any] | None = None
     has_snmp: bool = True
+    is_auto: bool = False
 
 
 def inherited(section: Section, before: Inherited) -> Inherited:
@@ -111,6 +117,7 @@ def inherited(section: Section, before: Inherited) -> Inherited:
         {**before.labels, **labels_in(section)},
         _ping_in(section) or before.ping,
         before.has_snmp if (has_snmp := section.checked("snmp", _yes_or_no)) is None else has_snmp,
+        before.is_auto if (is_auto := section.checked("profile", one_of(_PROFILES, "auto or none"))) is None else is_auto,
     )
 
 
@@ -143,7 +150,7 @@ def labels_in(section: Section) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class SiteDevice:
-    """A device as the configuration has it; `refused`: its items that can't be used."""
+    """A device as the configuration has it; `refused`: its items that can't be used; `is_auto`: it is discovered."""
 
     name: str
     place: Location
@@ -152,6 +159,7 @@ class SiteDevice:
     wire: dict[str, Any]
     secret: frozenset[str]
     refused: list[Refused]
+    is_auto: bool = False
 
 
 def read_device(section: Section, before: Inherited, credentials: Named) -> SiteDevice:
@@ -188,7 +196,8 @@ def read_device(section: Section, before: Inherited, credentials: Named) -> Site
     }
     if is_pinged:
         wire["ping"] = own.ping
-    return SiteDevice(name, section.place_at("address"), address, own.port, wire, snmp.secret, items.refused)
+    place, is_auto = section.place_at("address"), own.is_auto and own.has_snmp
+    return SiteDevice(name, place, address, own.port, wire, snmp.secret, items.refused, is_auto)
 
 
 class _Items:

@@ -15,6 +15,7 @@ import yaml
 from towerops_agent.config.document.fields import shown
 from towerops_agent.config.document.text import SITE, ConfigText, config_of
 from towerops_agent.errors import InvalidConfig
+from towerops_agent.site.document.auto import Additions, AutoDevice, fill
 from towerops_agent.site.document.credentials import KEYS as CREDENTIALS_KEYS
 from towerops_agent.site.document.credentials import Secrets, SnmpFields, snmp_fields
 from towerops_agent.site.document.destination import KEYS as DESTINATION_KEYS
@@ -40,7 +41,7 @@ class Compiled:
     """`problems`: all of them, in the order of files and lines. `config`: None if the files can't be used as a whole.
 
     `credentials`: the sets that can be used, by name. `shown`: the configuration with HIDDEN in place of secrets.
-    `warnings`: what is used, and deserves a word.
+    `auto`: the devices that are discovered. `warnings`: what is used, and deserves a word.
     """
 
     config: ConfigText | None = None
@@ -49,19 +50,21 @@ class Compiled:
     warnings: list[Problem] = field(default_factory=list)
     destinations: tuple[Destination, ...] = ()
     credentials: dict[str, SnmpFields] = field(default_factory=dict)
+    auto: list[AutoDevice] = field(default_factory=list)
     devices: int = 0
     sensors: int = 0
     interfaces: int = 0
 
 
-def compile_site(documents: Iterable[tuple[str, bytes]], secrets: Secrets) -> Compiled:
-    """The configuration that the files describe."""
-    return _Compiler(secrets).compile(documents)
+def compile_site(documents: Iterable[tuple[str, bytes]], secrets: Secrets, additions: Additions | None = None) -> Compiled:
+    """The configuration that the files describe. `additions`: what was found of devices that are discovered."""
+    return _Compiler(secrets, additions or {}).compile(documents)
 
 
 class _Compiler:
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, secrets: Secrets, additions: Additions) -> None:
         self._secrets = secrets
+        self._additions = additions
         self._unusable: list[Problem] = []
         self._warnings: list[Problem] = []
         self._credentials: dict[str, tuple[Location, SnmpFields | None]] = {}
@@ -89,6 +92,11 @@ class _Compiler:
         result.credentials = {name: fields for name, (_, fields) in self._credentials.items() if fields is not None}
         made, hidden = [], []
         for device in self._read_devices():
+            if device.is_auto:
+                auto = AutoDevice(device.wire["id"], device.name, device.host, device.port)
+                result.auto.append(auto)
+                if auto.id in self._additions:
+                    fill(device.wire, self._additions[auto.id])
             made.append(msgspec.json.encode(device.wire))
             snmp = {name: HIDDEN if name in device.secret else value for name, value in device.wire["snmp"].items()}
             hidden.append(msgspec.json.encode({**device.wire, "snmp": snmp}))

@@ -403,3 +403,65 @@ def test_a_state_that_is_not_a_number_costs_its_sensor():
     result = compiled(text)
     assert [str(problem) for problem in result.problems] == ["a.yaml:3:48: state 'up': expected a whole number"]
     assert [[sensor["metadata"]["descr"] for sensor in device["sensors"]] for device in devices(result)] == [["b"]]
+
+
+# Devices that are discovered
+
+
+class FoundThere:
+    """What a discovery found."""
+
+    def __init__(self, sensors: list[dict], interfaces: list[dict]) -> None:
+        self.sensors = sensors
+        self.interfaces = interfaces
+
+
+def auto_site(text: str, found: FoundThere | None = None) -> Compiled:
+    (device,) = compile_site([("a.yaml", text.encode())], lambda how, name: "").auto
+    return compile_site([("a.yaml", text.encode())], lambda how, name: "", {device.id: found} if found else {})
+
+
+def test_a_device_with_profile_auto_gets_what_was_found_of_it():
+    found = FoundThere(
+        [{"id": "f1", "oid": "1.3.6.9", "metadata": {"descr": "supply"}}], [{"id": "f2", "if_index": 0, "if_name": "ether1"}]
+    )
+    text = "devices: [{address: 10.0.0.1, profile: auto}]\n"
+    assert [(each["sensors"], each["interfaces"]) for each in devices(auto_site(text))] == [([], [])]
+    result = auto_site(text, found)
+    assert [(each["sensors"], each["interfaces"]) for each in devices(result)] == [(found.sensors, found.interfaces)]
+    assert (result.sensors, result.interfaces) == (1, 1)
+    assert result.config is not None
+    read = read_config(result.config)
+    assert [len(equipment.sensors) + len(equipment.interfaces) for _, equipment in read.equipment] == [2]
+    assert read.refusals == []
+
+
+def test_what_the_file_says_comes_before_what_was_found():
+    """By OID and by name, so that no two series are alike."""
+    text = (
+        "devices:\n  - address: 10.0.0.1\n    profile: auto\n    interfaces: [Ether1, {index: 3}]\n"
+        "    sensors: [{name: mine, oid: 1.3.6.1}, {name: supply, oid: 1.3.6.2}]\n"
+    )
+    ((first, second),) = [device["sensors"] for device in devices(auto_site(text))]
+    found = FoundThere(
+        [
+            {"id": first["id"], "oid": "1.3.6.1", "metadata": {"descr": "theirs"}},
+            {"id": "f1", "oid": "1.3.6.9", "metadata": {"descr": "supply"}},
+            {"id": "f2", "oid": "1.3.6.8", "metadata": {"descr": "other"}},
+        ],
+        [
+            {"id": "f3", "if_index": 0, "if_name": "ether1"},
+            {"id": "f4", "if_index": 3},
+            {"id": "f5", "if_index": 0, "if_name": "ether2"},
+        ],
+    )
+    ((sensors, interfaces),) = [(each["sensors"], each["interfaces"]) for each in devices(auto_site(text, found))]
+    assert sensors == [first, second, found.sensors[2]]
+    assert [each.get("if_name") or each["if_index"] for each in interfaces] == ["Ether1", 3, "ether2"]
+
+
+def test_profile_may_be_a_default_and_be_taken_back():
+    text = "defaults: {profile: auto}\ndevices: [{address: 10.0.0.1}, {address: 10.0.0.2, profile: none}]\n"
+    assert [device.host for device in compiled(text).auto] == ["10.0.0.1"]
+    wrong = compiled("devices: [{address: 10.0.0.1, profile: mikrotik}]\n")
+    assert [str(problem) for problem in wrong.problems] == ["a.yaml:1:40: profile is 'mikrotik': expected auto or none"]
