@@ -3,7 +3,8 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -145,9 +146,11 @@ class Fleet:
         self._devices: dict[str, Device] = {}
         self._answering: dict[str, bool] = {}  # of those polled here, whether the last poll was answered
         self._held: dict[str, _Held] = {}
+        self._lent: set[str] = set()  # devices that somebody else asks
         self._begun_at = 0.0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._ended = asyncio.Event()  # set at each end of a poll
         self._stopped = False
         self.latest_s = 0.0
         """How late a poll has started at most, in seconds."""
@@ -245,6 +248,19 @@ class Fleet:
         self._begun_at = now + first_within_s
         self._wake.set()
 
+    @asynccontextmanager
+    async def without_polls(self, device_id: str) -> AsyncIterator[None]:
+        """A block in which the device is not polled: it begins when the poll under way has ended, and a poll due is skipped."""
+        while device_id in self._slots or device_id in self._lent:
+            self._ended.clear()
+            await self._ended.wait()
+        self._lent.add(device_id)
+        try:
+            yield
+        finally:
+            self._lent.discard(device_id)
+            self._ended.set()
+
     def stop(self) -> None:
         """Start no more polls, and cancel those under way."""
         self._stopped = True
@@ -318,7 +334,7 @@ class Fleet:
                 self._counters.add(Count.POLLS_SKIPPED, Skip.LATE, due.missed)
             if due.skipped:
                 continue
-            if due.key in self._slots:
+            if due.key in self._slots or due.key in self._lent:
                 self._counters.add(Count.POLLS_SKIPPED, Skip.STILL_RUNNING)
                 continue
             if not self._slots.take(due.key, now):
@@ -376,6 +392,7 @@ class Fleet:
                 if self._slots.is_full(now):
                     self._wake.set()
                 self._slots.release(device.id, now)
+                self._ended.set()
                 if not len(self._slots):
                     self._idle.set()
                 if device.id not in self._devices:

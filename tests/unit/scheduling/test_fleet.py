@@ -534,3 +534,33 @@ def test_with_too_much_to_do_fewer_polls_start_and_one_line_says_so():
     line = "more polls are due than the agent can deliver, late ones are skipped"
     assert [log["event"] for log in logs].count(line) == 1
     assert bench.counters.get(Count.POLLS_SKIPPED, "late") > 100
+
+
+def test_a_device_that_somebody_else_asks_is_not_polled_meanwhile():
+    """The block begins when the poll under way has ended; a poll that falls into it is skipped and counted; others go on."""
+    poller = FakePoller(takes_s=2)
+    bench = Bench(poller, 2)
+    times: list[float] = []
+
+    async def ask():
+        async with bench.fleet.without_polls("dev-0"):
+            times.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(150)
+            times.append(asyncio.get_running_loop().time())
+
+    tasks = []
+
+    def begin():
+        tasks.append(asyncio.get_running_loop().create_task(ask()))
+
+    def begin_during_a_poll():
+        assert poller.under_way
+        begin()
+
+    bench.run(400, {1: begin_during_a_poll, 2: begin})
+    begun, ended = times[:2]
+    assert begun == poller.times("dev-0")[0] + 2
+    assert not [at for at in poller.times("dev-0") if begun <= at < times[-1]]
+    assert times[2] >= ended, "one at a time"
+    assert len(poller.times("dev-1")) >= 6
+    assert bench.counters.get(Count.POLLS_SKIPPED, "still_running") >= 4
