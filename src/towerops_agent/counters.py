@@ -25,6 +25,7 @@ class Count(StrEnum):
     PINGS = "pings"  # echoes sent, once their round has ended: answered, lost
     PINGS_UNSENT = "pings_unsent"  # by reason: an Unsent
     PINGS_DISCARDED = "ping_replies_discarded"  # by reason: a Stray
+    DISCOVERIES = "discoveries"  # of devices with profile: auto: complete, cut_short, silent
     CONFIG_FETCHES = "config_fetches"  # updated, unchanged, failed
     CONFIG_REFUSED = "config_items_refused"  # equipment, sensor, interface
     METRICS_DELIVERED = "metrics_delivered"

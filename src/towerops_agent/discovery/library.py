@@ -69,3 +69,14 @@ def _read(path: Path, problems: list[Problem]) -> Profile | None:
     read = read_profile(str(path), octets)
     problems += read.problems
     return read.profile
+
+
+def own_directory(site: Path) -> Path:
+    """Where the operator's profiles for these site files are: `profiles` in their directory."""
+    return (site if site.is_dir() else site.parent) / "profiles"
+
+
+def profiles_beside(site: Path) -> Library:
+    """Ours and the operator's profiles for these site files."""
+    own = own_directory(site)
+    return load_profiles(*([own] if own.is_dir() else []))

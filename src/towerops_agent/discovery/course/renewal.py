@@ -1,0 +1,146 @@
+"""When a device is discovered again, and what then becomes of what is polled.
+
+Each 24 hours; after a restart; if its table of interfaces has changed; if nobody answered, later and later. What a discovery does
+not find any more is polled for seven days: a radio whose link is down has no stations, and a module is pulled for a day.
+Pure: times are seconds of the wall clock, passed in.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from zlib import crc32
+
+EACH_S: Final = 86_400.0
+SPREAD_S: Final = 3_600.0
+"""Over how long the devices of one day are spread."""
+
+KEPT_S: Final = 7 * 86_400.0
+FIRST_RETRY_S: Final = 60.0
+MOST_RETRY_S: Final = 3_600.0
+SETTLED_S: Final = 30.0
+"""How long after a change a device is left alone: it has just started."""
+
+_SLACK_S: Final = 60.0
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What shows that a device may be another than it was: when it started, when its interfaces changed.
+
+    None: not known. `started_s` may move by some seconds between polls.
+    """
+
+    started_s: float | None = None
+    interfaces: int | None = None
+
+    def differs_from(self, before: "Signs") -> bool:
+        """Whether the device has restarted since, or its interfaces have changed."""
+        restarted = self.started_s is not None and before.started_s is not None and self.started_s - before.started_s > _SLACK_S
+        changed = self.interfaces is not None and before.interfaces is not None and self.interfaces != before.interfaces
+        return restarted or changed
+
+    def after(self, before: "Signs") -> "Signs":
+        """These, and what was known before of those that are not known now."""
+        return Signs(
+            before.started_s if self.started_s is None else self.started_s,
+            before.interfaces if self.interfaces is None else self.interfaces,
+        )
+
+
+@dataclass(slots=True)
+class KeptDevice:
+    """What is known of one device. `at_s`: when it was found, 0 if it never was.
+
+    `gone`: since when an item, by its id, is not there. `what`: vendor and model; `left_out`: a text for each reason.
+    `trouble`: why the last discovery failed, and `failures` how often.
+    """
+
+    at_s: float = 0.0
+    what: str = ""
+    sensors: list[Item] = field(default_factory=list)
+    interfaces: list[Item] = field(default_factory=list)
+    gone: dict[str, float] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    trouble: str = ""
+    failures: int = 0
+    failed_at_s: float = 0.0
+
+
+def due_at_s(device_id: str, kept: KeptDevice, changed_at_s: float | None) -> float:
+    """When the device is to be discovered next.
+
+    `changed_at_s`: when it was seen to be another, if so since the last discovery.
+    """
+    if kept.failures:
+        return kept.failed_at_s + min(FIRST_RETRY_S * (1 << min(kept.failures - 1, 16)), MOST_RETRY_S)
+    if not kept.at_s:
+        return 0.0
+    daily = kept.at_s + EACH_S + crc32(device_id.encode()) % int(SPREAD_S) - SPREAD_S / 2
+    return daily if changed_at_s is None else min(daily, changed_at_s + SETTLED_S)
+
+
+def renewed(
+    before: KeptDevice,
+    now_s: float,
+    *,
+    sensors: Sequence[Item],
+    interfaces: Sequence[Item],
+    what: str,
+    left_out: list[str],
+    broken: bool,
+) -> KeptDevice:
+    """What is known after a discovery, of which these items were made. `broken`: it was cut short.
+
+    An item that it lacks stays for seven days, and for as long as discoveries are cut short; unless another one has its name.
+    """
+    gone = dict(before.gone)
+    return KeptDevice(
+        at_s=now_s,
+        what=what,
+        sensors=_with_gone(before.sensors, sensors, gone, now_s, broken=broken, name=_sensor_name),
+        interfaces=_with_gone(before.interfaces, interfaces, gone, now_s, broken=broken, name=_interface_name),
+        gone=gone,
+        left_out=left_out,
+    )
+
+
+def failed(before: KeptDevice, why: str, now_s: float) -> KeptDevice:
+    """What is known after a discovery without any answer: the same."""
+    before.trouble, before.failures, before.failed_at_s = why, before.failures + 1, now_s
+    return before
+
+
+def _with_gone(
+    before: Iterable[Item],
+    now: Sequence[Item],
+    gone: dict[str, float],
+    now_s: float,
+    *,
+    broken: bool,
+    name: Any,  # noqa: ANN401
+) -> list[Item]:
+    ids, names = {item["id"] for item in now}, {name(item) for item in now}
+    for item in now:
+        gone.pop(item["id"], None)
+    kept = list(now)
+    for item in before:
+        if item["id"] in ids:
+            continue
+        since_s = gone.get(item["id"], now_s)
+        if name(item) in names or (now_s - since_s >= KEPT_S and not broken):
+            gone.pop(item["id"], None)
+            continue
+        if not broken:
+            gone[item["id"]] = since_s
+        kept.append(item)
+    return kept
+
+
+def _sensor_name(item: Item) -> object:
+    return item["metadata"]["descr"]
+
+
+def _interface_name(item: Item) -> object:
+    return item.get("if_name") or item["if_index"]

@@ -1,0 +1,31 @@
+"""What a running agent has discovered, among the buffer's kept values: read by itself, and by commands.
+
+I/O: SQLite, read-only.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from towerops_agent.buffer.reader import DatabaseReader, NotReadable
+from towerops_agent.discovery.course.renewal import KeptDevice
+
+KEY: Final = "discovered"
+
+_decoder = msgspec.json.Decoder(dict[str, KeptDevice])
+
+
+def decode_known(octets: bytes) -> dict[str, KeptDevice]:
+    """What is known of each device, by its id. Raises msgspec.MsgspecError."""
+    return _decoder.decode(octets)
+
+
+def read_known(database: Path) -> dict[str, KeptDevice]:
+    """The same, of the database at this path; nothing if there is none, or it can't be read."""
+    try:
+        with DatabaseReader(database) as reader:
+            octets = reader.meta(KEY)
+        return {} if octets is None else decode_known(octets)
+    except (NotReadable, msgspec.MsgspecError):
+        return {}

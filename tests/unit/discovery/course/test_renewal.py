@@ -1,0 +1,114 @@
+"""When a device is discovered again, and what becomes of what is not there any more."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towerops_agent.discovery.course.renewal import (
+    EACH_S,
+    KEPT_S,
+    MOST_RETRY_S,
+    SETTLED_S,
+    SPREAD_S,
+    KeptDevice,
+    Signs,
+    due_at_s,
+    failed,
+    renewed,
+)
+
+NOW = 1_800_000_000.0
+DAY_S = 86_400.0
+
+
+def sensor(number: int, name: str = "") -> dict[str, Any]:
+    return {"id": f"s{number}", "oid": f"1.3.6.{number}", "metadata": {"descr": name or f"sensor {number}"}}
+
+
+def after(before: KeptDevice, now_s: float, *sensors: dict[str, Any], broken: bool = False) -> KeptDevice:
+    return renewed(before, now_s, sensors=sensors, interfaces=[], what="X", left_out=[], broken=broken)
+
+
+def ids(kept: KeptDevice) -> list[str]:
+    return [each["id"] for each in kept.sensors]
+
+
+def test_a_device_is_discovered_at_once_then_each_day_at_a_time_of_its_own():
+    kept = after(KeptDevice(), NOW, sensor(1))
+    assert due_at_s("a", KeptDevice(), None) <= NOW
+    days = {due_at_s(f"device {i}", kept, None) - NOW for i in range(100)}
+    assert min(days) >= EACH_S - SPREAD_S / 2
+    assert max(days) <= EACH_S + SPREAD_S / 2
+    assert len(days) > 90
+
+
+def test_a_device_that_has_changed_is_discovered_once_it_has_settled():
+    kept = after(KeptDevice(), NOW, sensor(1))
+    assert due_at_s("a", kept, NOW + 10) == NOW + 10 + SETTLED_S
+
+
+def test_a_device_that_does_not_answer_is_asked_later_and_later():
+    kept, waits = KeptDevice(), []
+    for _ in range(12):
+        kept = failed(kept, "no answer", NOW)
+        waits.append(due_at_s("a", kept, NOW) - NOW)
+    assert waits[:3] == [60, 120, 240]
+    assert waits[-1] == MOST_RETRY_S
+    assert after(kept, NOW).failures == 0
+
+
+def test_a_failure_costs_nothing_that_is_known():
+    kept = after(KeptDevice(), NOW, sensor(1))
+    assert ids(failed(kept, "no answer", NOW + DAY_S)) == ["s1"]
+
+
+def test_what_is_gone_stays_for_seven_days_and_may_come_back():
+    first = after(KeptDevice(), NOW, sensor(1), sensor(2))
+    second = after(first, NOW + DAY_S, sensor(1))
+    assert ids(second) == ["s1", "s2"]
+    assert second.gone == {"s2": NOW + DAY_S}
+    assert ids(after(second, NOW + 2 * DAY_S, sensor(2), sensor(1))) == ["s2", "s1"]
+    assert after(second, NOW + 2 * DAY_S, sensor(2), sensor(1)).gone == {}
+    assert ids(after(second, NOW + DAY_S + KEPT_S - 1, sensor(1))) == ["s1", "s2"]
+    last = after(second, NOW + DAY_S + KEPT_S, sensor(1))
+    assert (ids(last), last.gone) == (["s1"], {})
+
+
+def test_a_discovery_that_was_cut_short_shows_nothing_about_what_it_lacks():
+    first = after(KeptDevice(), NOW, sensor(1), sensor(2))
+    second = after(first, NOW + DAY_S, sensor(1), broken=True)
+    assert (ids(second), second.gone) == (["s1", "s2"], {})
+    gone = after(first, NOW + DAY_S, sensor(1))
+    assert ids(after(gone, NOW + 30 * DAY_S, sensor(1), broken=True)) == ["s1", "s2"]
+
+
+def test_a_name_that_another_has_now_is_that_ones():
+    """No two series are alike."""
+    first = after(KeptDevice(), NOW, sensor(1, "supply A"))
+    second = after(first, NOW + DAY_S, sensor(2, "supply A"))
+    assert (ids(second), second.gone) == (["s2"], {})
+
+
+def test_a_restart_and_changed_interfaces_are_signs():
+    before = Signs(1000.0, 7)
+    assert not Signs(1030.0, 7).differs_from(before)
+    assert Signs(1100.0, 7).differs_from(before)
+    assert Signs(1000.0, 8).differs_from(before)
+    assert not Signs(500.0, 7).differs_from(before)
+    assert not Signs(None, None).differs_from(before)
+    assert Signs(None, None).after(before) == before
+    assert not Signs(1000.0, 7).differs_from(Signs())
+
+
+@given(st.lists(st.tuples(st.sets(st.integers(1, 5)), st.floats(0, 3 * DAY_S), st.booleans()), max_size=12))
+def test_what_is_there_is_always_polled_and_names_are_never_twice(rounds: list[tuple[set[int], float, bool]]):
+    kept, now_s, seen = KeptDevice(), NOW, {}
+    for numbers, pause_s, broken in rounds:
+        now_s += pause_s
+        kept = after(kept, now_s, *(sensor(number) for number in numbers), broken=broken)
+        seen |= {f"s{number}": now_s for number in numbers}
+        assert {f"s{number}" for number in numbers} <= set(ids(kept))
+        assert len(ids(kept)) == len(set(ids(kept)))
+        assert set(kept.gone) <= set(ids(kept))
+        assert all(each in ids(kept) for each, at_s in seen.items() if now_s - at_s < KEPT_S)
