@@ -93,7 +93,12 @@ class Agent:
                 layouts=self._layouts,
             )
         else:
-            self.upstream = SiteUpstream(settings, self.buffer, self.counters, self._marks, layouts=self._layouts)
+            self.upstream = SiteUpstream(
+                *(settings, self.buffer, self.counters, self._marks),
+                layouts=self._layouts,
+                snmp=self._snmp,
+                fleet=lambda: self.fleet,
+            )
         self.courier = self.upstream.courier
         self._reload = asyncio.Event()
         self._dating = Dating(
@@ -147,6 +152,7 @@ class Agent:
             database_octets=lambda: octets_on_disk(settings.database_path),
             now_us=_wall_us,
             group=self.group,
+            discovery=self.upstream.discovery,
         )
         self._live = LiveSocket(
             settings.database_path,

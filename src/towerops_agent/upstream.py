@@ -27,13 +27,19 @@ from towerops_agent.counters import Counters
 from towerops_agent.delivery.courier import Courier, Delivery
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import InvalidConfig
+from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.settings import Settings
+from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.telemetry.observer import Marks
 
 if TYPE_CHECKING:
     from towerops_agent.destinations.couriers import Couriers
+    from towerops_agent.discovery.auto import AutoDiscovery
 
 log = structlog.get_logger()
+
+DISCOVERED_WITHIN_S: Final = 60.0
+"""How long the loop of discovery works between two sleeps at most."""
 
 FIRST_DELIVERY_AFTER_S: Final = 0.5
 """How long after the first poll the first delivery begins: by then 100 devices have been polled."""
@@ -52,6 +58,8 @@ class Upstream(ABC):
     courier: Delivery
     dealings: MutableMapping[str, Availability]
     """What is heard of each peer but the source, by the operator's name of it; changes with the destinations."""
+    discovery: "AutoDiscovery | None" = None
+    """What discovers devices; the API has no such devices."""
     loops: Mapping[str, Callable[[], Awaitable[None]]]
     """What runs beside the courier, by the name of its mark."""
 
@@ -187,8 +195,10 @@ class SiteUpstream(Upstream):
     """Site files, and the destinations that they name. Nothing is sealed, and nobody awaits a heartbeat.
 
     `layouts`: returns the ids of the layouts of each device, by the device's id.
+    `snmp`, `fleet`: by which devices are discovered.
     """
 
+    marks = ("discovery",)
     source_name = "site files"
 
     def __init__(
@@ -199,15 +209,27 @@ class SiteUpstream(Upstream):
         marks: Marks,
         *,
         layouts: Callable[[], dict[str, tuple[int, ...]]],
+        snmp: SnmpClient,
+        fleet: Callable[[], Fleet],
     ) -> None:
         from towerops_agent.destinations import couriers  # noqa: PLC0415
+        from towerops_agent.discovery import auto, library  # noqa: PLC0415
         from towerops_agent.site import files  # noqa: PLC0415
         from towerops_agent.site import source as site_source  # noqa: PLC0415
 
         assert settings.site is not None  # noqa: S101 - else the API is asked
+        site = settings.site
         self._buffer = buffer
         self._layouts = layouts
-        self._site = site_source.SiteSource(files.SiteFiles(settings.site))
+        self.discovery = self._discovery = auto.AutoDiscovery(
+            snmp,
+            buffer,
+            counters,
+            fleet=fleet,
+            profiles=lambda: asyncio.to_thread(library.profiles_beside, site),
+            sleep=marks.sleeper("discovery", DISCOVERED_WITHIN_S),
+        )
+        self._site = site_source.SiteSource(files.SiteFiles(site), self.discovery)
         self.source = self._site
         self.refresh_s = site_source.LOOK_EACH_S
         self.courier = self._couriers = couriers.Couriers(
@@ -219,10 +241,11 @@ class SiteUpstream(Upstream):
             latest=lambda: self._site.compiled.destinations,
         )
         self.dealings = self._couriers.dealings
-        self.loops = {}
+        self.loops = {"discovery": self.discovery.run}
 
     async def kept(self) -> None:
-        """Nothing: the files are at hand."""
+        """Nothing: the files are at hand. What was discovered earlier is used from the first reading on."""
+        await self._discovery.restore()
 
     async def prepare(self) -> None:
         """Have the destinations get the polls from now on. Raises BufferFailure."""

@@ -92,14 +92,15 @@ def check(site: Path | None) -> None:
 @config.command()
 @click.argument("device", required=False)
 @site_option
-def show(device: str | None, site: Path | None) -> None:
+@database_option
+def show(device: str | None, site: Path | None, database: Path) -> None:
     """Show the configuration that the site files make, or that of DEVICE (a name, an id or an address), as JSON.
 
-    Secrets are shown as asterisks.
+    Secrets are shown as asterisks. Of a device with `profile: auto` it has what the agent has discovered, by its database.
     """
     import msgspec
 
-    compiled = _compiled(site)
+    compiled = _compiled(site, database)
     _complain(compiled)
     found = []
     for octets in compiled.shown.items() if compiled.shown else ():
@@ -124,7 +125,7 @@ def diff(site: Path | None, database: Path) -> None:
     from towerops_agent.config.kept import read_open
     from towerops_agent.site.document.changes import changes
 
-    compiled = _compiled(site)
+    compiled = _compiled(site, database)
     _complain(compiled)
     if compiled.shown is None:
         sys.exit(EXIT_FAILURE)
@@ -144,13 +145,21 @@ def _complain(compiled: "Compiled") -> None:
         click.echo(str(problem), err=True)
 
 
-def _compiled(site: Path | None) -> "Compiled":
+def _compiled(site: Path | None, database: Path | None = None) -> "Compiled":
+    """What the site files say, with what was discovered, if a database is named."""
     from towerops_agent.site.files import SiteFiles, SiteUnreadable
 
     if site is None:
         complain(f"{_SITE.variable} is not set: expected a site file or a directory, or {_SITE.flag}")
         sys.exit(EXIT_SETTINGS)
     try:
-        return SiteFiles(site).read()
+        files = SiteFiles(site)
+        compiled = files.read()
+        if database is not None and compiled.auto:
+            from towerops_agent.discovery.kept import read_known
+
+            files.additions = read_known(database)
+            compiled = files.read()
     except SiteUnreadable as error:
         fail(error)
+    return compiled

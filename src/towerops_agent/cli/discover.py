@@ -73,7 +73,7 @@ def discover(
     """
     from towerops_agent.discovery import ledger, run, writing
     from towerops_agent.discovery.course.ranges import addresses_in
-    from towerops_agent.discovery.library import load_profiles
+    from towerops_agent.discovery.library import load_profiles, profiles_beside
 
     try:
         hosts = addresses_in(ranges, large=large)
@@ -84,7 +84,7 @@ def discover(
         if dry_run:
             click.echo("\n".join(_plan(len(hosts), sets)))
             return
-        library = load_profiles(*([directory] if directory else []))
+        library = load_profiles(directory) if directory else profiles_beside(site) if site else load_profiles()
         for problem in library.problems:
             complain(str(problem))
         path = ledger.ledger_path(os.environ)

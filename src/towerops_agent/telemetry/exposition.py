@@ -86,6 +86,7 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.PINGS: Counted("Pings whose round has ended.", "result"),
     Count.PINGS_UNSENT: Counted("Pings that were not sent: they do not count as lost.", "reason"),
     Count.PINGS_DISCARDED: Counted("Echo replies that count for nothing.", "reason"),
+    Count.DISCOVERIES: Counted("Discoveries of devices, by how they ended.", "result", ("complete", "cut_short", "silent")),
     Count.CONFIG_FETCHES: Counted("Fetches of the configuration.", "result", ("updated", "unchanged", "failed")),
     Count.CONFIG_REFUSED: Counted(
         "Items that were refused, in each applied configuration.", "kind", ("config", "equipment", "sensor", "interface", "ping")

@@ -35,6 +35,7 @@ from towerops_agent.telemetry.views.snapshot import (
     Configuration,
     Dealing,
     Destined,
+    DiscoverySummary,
     Late,
     RefusedItem,
     SingleRun,
@@ -51,6 +52,7 @@ from towerops_agent.telemetry.views.snapshot import (
 )
 
 if TYPE_CHECKING:
+    from towerops_agent.discovery.auto import AutoDiscovery
     from towerops_agent.group.course.wire import Beat
     from towerops_agent.group.group import Group
 
@@ -115,8 +117,10 @@ class Observer:
         database_octets: Callable[[], int],
         now_us: Callable[[], int],
         group: "Group | None" = None,
+        discovery: "AutoDiscovery | None" = None,
     ) -> None:
         self._group = group
+        self._discovery = discovery
         self._sync = sync
         self._fleet = fleet
         self._buffer = buffer
@@ -221,9 +225,17 @@ class Observer:
             delivers=self._courier.delivers,
             group=None if self._group is None else view_of(self._group),
             destinations={line: Destined(one.metrics, one.oldest_started_at_us) for line, one in waiting.items() if line},
+            discovery=self._view_of_discovery(),
             clock_skew_s=self._sync.clock_skew.ahead_s,
             stopped_us=now_us if stopped else None,
         )
+
+    def _view_of_discovery(self) -> DiscoverySummary | None:
+        view = None if self._discovery is None else self._discovery.view
+        if view is None or not view.devices:
+            return None
+        troubles = [f"{name}: {why}" for name, why in view.troubles]
+        return DiscoverySummary(view.devices, view.found, view.oldest_us, view.gone, troubles)
 
     def _configuration(self, devices: int) -> Configuration:
         refusals = self._sync.refusals

@@ -132,6 +132,19 @@ class Late(msgspec.Struct, frozen=True):
     drained_in_s: float | None
 
 
+class DiscoverySummary(msgspec.Struct, frozen=True):
+    """The devices with `profile: auto`: how many, how many were discovered, the longest ago when.
+
+    `gone`: sensors and interfaces that are not there any more, and are still polled. `troubles`: what failed, in words.
+    """
+
+    devices: int
+    found: int
+    oldest_us: int | None
+    gone: int
+    troubles: list[str]
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """All of it. `due_s`: the loops' marks; like `written_boot_s`, on the boot clock. `counters`: name -> reason -> count.
 
@@ -139,6 +152,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     `in_memory_because`: why polls are in memory only; "" if they are on disk. `delivers`: whether there is a destination.
     `group`: None if the agent is not in one. `destinations`: what waits for each of them, by name; `pending`: for the API, or for
     the destination that most waits for.
+    `discovery`: None if no device is to be discovered.
     `a_minute`: polls and metrics in the minute before; empty in the first one. `missing`: the values that the devices' last
     polls lack, by reason; `lacking`: how many devices lack some. `latest_s`: how late a poll has started at most.
     """
@@ -171,6 +185,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     delivers: bool = True
     group: GroupView | None = None
     destinations: dict[str, Destined] = {}
+    discovery: DiscoverySummary | None = None
 
 
 _encoder = msgspec.json.Encoder()

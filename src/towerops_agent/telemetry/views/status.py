@@ -9,7 +9,7 @@ from typing import Final
 from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.telemetry.views.group import group_lines
 from towerops_agent.telemetry.views.lines import Line, Tone, plain, section
-from towerops_agent.telemetry.views.snapshot import Dealing, Destined, DeviceReport, Late, Snapshot
+from towerops_agent.telemetry.views.snapshot import Dealing, Destined, DeviceReport, DiscoverySummary, Late, Snapshot
 from towerops_agent.text import counted, duration, moment, size
 
 TONES: Final = {"up": Tone.GOOD, "degraded": Tone.WARNING, "down": Tone.BAD, "unknown": Tone.PLAIN}
@@ -122,7 +122,20 @@ def _config(snapshot: Snapshot, now_us: int) -> list[Line]:
             Line(f"{refused.kind} {' '.join(filter(None, (refused.equipment, refused.item)))}: {refused.reason}", indent=2)
             for refused in config.refusals[:SHOWN_REFUSALS]
         ]
+    if snapshot.discovery is not None:
+        lines += _discovered(snapshot.discovery, now_us)
     return lines
+
+
+def _discovered(discovery: DiscoverySummary, now_us: int) -> Iterator[Line]:
+    waiting = discovery.devices - discovery.found
+    age = "" if discovery.oldest_us is None else f", the longest ago {_since(discovery.oldest_us, now_us)}"
+    yield Line(
+        f"{discovery.found} of {counted(discovery.devices, 'device')} discovered{age}", Tone.WARNING if waiting else Tone.PLAIN
+    )
+    if discovery.gone:
+        yield Line(f"{counted(discovery.gone, 'item')} not there any more, polled for 7 days", indent=2)
+    yield from (Line(trouble, Tone.WARNING, indent=2) for trouble in discovery.troubles[:SHOWN_REFUSALS])
 
 
 def _devices(snapshot: Snapshot, now_us: int) -> list[Line]:
