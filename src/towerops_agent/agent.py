@@ -269,7 +269,8 @@ class Agent:
             for refusal in self.sync.refusals
         ]
         results = await self.fleet.poll_all_once()
-        await self._echoes.once(self.fleet.devices.values())
+        if pinged := [device for device in self.fleet.devices.values() if device.ping is not None]:
+            await self._echoes.once(pinged)
         self._dating.give_up()
         run.devices = len(results)
         for device in self.fleet.devices.values():

@@ -10,9 +10,9 @@ from typing import Final
 from towerops_agent.group.course.learned import SharedTraits
 from towerops_agent.group.course.membership import Membership
 from towerops_agent.group.course.wire import Message, Presence, Wanted
-from towerops_agent.polling.clock import boot_clock
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.interfaces import boot_clock
 
 ASK_EACH_S: Final = 1.0
 """How often a member that has just started asks, until it has joined."""

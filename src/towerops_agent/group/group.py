@@ -36,9 +36,9 @@ from towerops_agent.group.course.share import Share, digest_of
 from towerops_agent.group.course.wire import Beat, Learned, Message, Presence, Seat, Wanted, decode_message, encode_message
 from towerops_agent.group.exchange import Exchange
 from towerops_agent.group.seal import Seal
-from towerops_agent.polling.clock import boot_clock
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.interfaces import boot_clock
 
 log = structlog.get_logger()
 

@@ -1,13 +1,16 @@
 """Know which interface is which: names compared after the counters were read, and the questions of identity.py sent.
 
 One request in flight, as in a poll, and with the poll's knowledge of the device: sizes, OIDs that it refuses or never answers
-(progress.py). I/O: through the session's `ask`; the machine's clock. Times in seconds.
+(progress.py). The clock by which it is known when devices have started is the machine's, which nobody sets (CLOCK_BOOTTIME): who
+keeps learned traits, or sends them to another machine, keeps them with its `boot_clock`.
+I/O: through the session's `ask`; clocks, and the kernel's word for this boot. Times in seconds; of the clock in microseconds.
 """
 
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final
 
-from towerops_agent.polling.clock import steady_us
 from towerops_agent.polling.course.device import Device, first_width, replan
 from towerops_agent.polling.course.evidence import has_fallen, has_gone_on, has_passing, named_of, unproven
 from towerops_agent.polling.course.identity import MOST_ROWS, Course, Get, Identities, Interfaces, Rows, Values, Walk, identify
@@ -31,6 +34,7 @@ from towerops_agent.polling.course.traits import (
     NOTHING,
     UNCHECKED,
     USELESS,
+    BootClock,
     Traits,
 )
 from towerops_agent.reasons import Reason
@@ -38,6 +42,8 @@ from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
 from towerops_agent.snmp.wire.message import Request, Value, Varbind, Version
 from towerops_agent.snmp.wire.walking import WalkCourse, WalkEnd
+
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 Ask = Callable[[Request, int], Awaitable[Answer]]
 """Asks the device, with this many attempts."""
@@ -275,3 +281,23 @@ class _Asker:
         if self._version is not Version.V1 and course.end is WalkEnd.COMPLETE:
             traits.bulk = course.bulk
         return Rows(rows, course.end is WalkEnd.COMPLETE, course.silent)
+
+
+# The clock by which it is known when devices have started
+
+
+def steady_us() -> int:
+    """The time since the machine was started; it goes on while the machine is suspended."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
+def boot_clock() -> BootClock:
+    """What this clock is now, compared with others."""
+    return BootClock(_boot(), time.time_ns() // 1000 - steady_us())
+
+
+def _boot() -> bytes:
+    try:
+        return bytes.fromhex(BOOT_ID.read_text("ascii").strip().replace("-", ""))
+    except (OSError, ValueError):  # hidden from the service, as by systemd's ProcSubset=pid
+        return b""

@@ -15,9 +15,9 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Equipment, Layout, LayoutKind
-from towerops_agent.polling.clock import boot_clock
 from towerops_agent.polling.course.device import MEMORY_KEY, Device, Memory, decode_memory, encode_memory, layout_of, make_device
 from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.interfaces import boot_clock
 from towerops_agent.scheduling.fleet import Fleet
 
 AT_ONCE: Final = 200

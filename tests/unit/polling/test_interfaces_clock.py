@@ -2,7 +2,7 @@
 
 import time
 
-from towerops_agent.polling import clock
+from towerops_agent.polling import interfaces as clock
 
 
 def test_it_goes_on_and_knows_how_far_the_wall_clock_is_ahead(monkeypatch):
