@@ -24,6 +24,7 @@ BENCHMARKS = (
     "rest",
     "catch_up",
     "group",
+    "ping",
     "destinations",
     "page",
 )

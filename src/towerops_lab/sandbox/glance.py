@@ -49,9 +49,17 @@ class _Item:
     series: Series = field(default_factory=Series)
 
 
+_PINGS = (
+    ShownItem("ping_loss", "sensor", "Ping loss", "%"),
+    ShownItem("ping_rtt", "sensor", "Ping round trip", "ms"),
+    ShownItem("ping_jitter", "sensor", "Ping jitter", "ms"),
+)
+
+
 @dataclass(slots=True)
 class _Device:
-    """`newest_us`: the time of its newest value, not after its arrival; `response`: the response times of its polls."""
+    """`newest_us`: the time of its newest value, not after its arrival; `response`: the response times of its polls; `pings`: what
+    came of its rounds of pings."""
 
     shown: ShownDevice
     items: dict[str, _Item]
@@ -61,6 +69,7 @@ class _Device:
     ping: Reachability | None = None
     ping_us: int = 0
     response: _Item = field(default_factory=lambda: _Item(ShownItem("response", "sensor", "Response time", "ms")))
+    pings: tuple[_Item, ...] = field(default_factory=lambda: tuple(_Item(shown) for shown in _PINGS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +131,12 @@ class Glance:
                         device.status, device.status_us = metric, time_us
                     device.response.series.add(time_us, (metric.response_time_ms,), late)
             case Reachability():
-                device = self._devices.get(metric.equipment_id)
-                if device is not None and time_us >= device.ping_us:
-                    device.ping, device.ping_us = metric, time_us
+                if (device := self._devices.get(metric.equipment_id)) is not None:
+                    if time_us >= device.ping_us:
+                        device.ping, device.ping_us = metric, time_us
+                    loss = 100 * (metric.sent - metric.received) / metric.sent if metric.sent else None
+                    for item, value in zip(device.pings, (loss, metric.rtt_avg_ms, metric.jitter_ms), strict=True):
+                        item.series.add(time_us, (value,), late)
 
     def _place(self, item_id: str, time_us: int, values: tuple[float | None, ...], late: bool) -> None:
         if (found := self._of.get(item_id)) is not None:
@@ -156,7 +168,7 @@ class Glance:
             return None
         first_us = min((item.series.first_us for item in device.items.values() if len(item.series)), default=now_us)
         since_us = now_us - min(WINDOW_US, max(SHORTEST_WINDOW_US, now_us - first_us))
-        shown = [*device.items.values(), *([device.response] if len(device.response.series) else [])]
+        shown = [*device.items.values(), *(item for item in (device.response, *device.pings) if len(item.series))]
         return {
             "device": device_id,
             "from_us": since_us,

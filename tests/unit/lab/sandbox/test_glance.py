@@ -199,6 +199,15 @@ def test_the_newest_pings_are_shown():
     assert of.glance(START_US + 6 * SECOND)[0]["ping"] == {"sent": 5, "received": 4, "rtt_ms": 2.0}
 
 
+def test_loss_round_trip_and_jitter_of_pings_are_charts_as_well():
+    of = glance()
+    take(of, pings(0, 5), pings(5, 4), at=6)
+    charts = of.charts("a", START_US + 6 * SECOND)
+    assert charts is not None
+    shown = {chart["label"]: [values for _, values, _ in chart["points"]] for chart in charts["charts"][-3:]}
+    assert shown == {"Ping loss": [(0.0,), (20.0,)], "Ping round trip": [(2.0,), (2.0,)], "Ping jitter": [(2.0,), (2.0,)]}
+
+
 def pings(second: float, received: int) -> Reachability:
     times = dict.fromkeys(("rtt_min_ms", "rtt_avg_ms", "rtt_max_ms", "jitter_ms"), 2.0)
     return Reachability(equipment_id="a", sent=5, received=received, timestamp=stamp(second), **times)
