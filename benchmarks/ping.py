@@ -3,7 +3,7 @@
     python benchmarks/ping.py [--devices 10000] [--seconds 60]
 
 The devices are addresses of this machine (127.0.0.0/8): the kernel answers for them, at the cost of whoever sends, so its work is
-in each figure. First the agent's part alone: each echo at its time, rounds kept as polls. Then as many echoes by fping (Debian's
+in each figure. First the agent's part: each echo at its time, rounds kept as polls. Then as many echoes by fping (Debian's
 package), at the same rate. Then, a burst each, by PingClient, icmplib and aioping if they are installed. Needs the right to ping.
 """
 
@@ -70,9 +70,9 @@ async def paced(count: int, seconds: float) -> None:
     row("agent: CPU an echo", f"{used / took / rate * 1e6:.1f} µs")
     ended = polls[sent:]
     best = statistics.median(poll.values[2] or 0 for poll in ended) if ended else 0
-    row("agent: rounds that ended", f"{len(ended):,}, median of the least round trips {best:.0f} µs")
+    row("agent: rounds", f"{len(ended):,} ended, median of the least round trips {best:.0f} µs")
     for one in (Count.PINGS, Count.PINGS_DISCARDED, Count.PINGS_UNSENT):
-        row(f"agent: {one}", str(counters.by_reason(one)))
+        note(f"{one}: {', '.join(f'{n:,} {reason}' for reason, n in counters.by_reason(one).items()) or 'none'}")
 
 
 def by_fping(count: int, seconds: float) -> None:
@@ -106,7 +106,7 @@ async def burst(name: str, ping: Callable[[str], Coroutine[Any, Any, float | Non
     used = cpu_s() - used
     came = [trip for trip in trips if trip is not None]
     median = f"{statistics.median(came):.3f} ms" if came else "none"
-    row(f"{name}: CPU an echo", f"{used / BURST * 1e6:.0f} µs, {len(came):,} of {BURST:,} answered, median {median}")
+    row(f"{name}: CPU an echo", f"{used / BURST * 1e6:.0f} µs", f"{len(came):,} answered", f"median {median}")
 
 
 async def by_client() -> None:

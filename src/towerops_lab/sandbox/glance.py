@@ -58,8 +58,10 @@ _PINGS = (
 
 @dataclass(slots=True)
 class _Device:
-    """`newest_us`: the time of its newest value, not after its arrival; `response`: the response times of its polls; `pings`: what
-    came of its rounds of pings."""
+    """`newest_us`: the time of its newest value, not after its arrival; `response`: the response times of its polls.
+
+    `pings`: what came of its rounds of pings.
+    """
 
     shown: ShownDevice
     items: dict[str, _Item]
