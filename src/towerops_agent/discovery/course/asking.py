@@ -5,6 +5,7 @@ varbind. A device that does not do GETBULK is asked by GETNEXT, one that is sile
 Pure: generators that yield requests and are sent the answers. Source: RFC 3416 §4.2.1 to §4.2.3, RFC 1157 §4.1.3.
 """
 
+from collections import defaultdict
 from collections.abc import Generator, Iterable, Sequence
 from typing import Final
 
@@ -50,7 +51,7 @@ class Questions:
 
     def __init__(self, version: Version) -> None:
         self.values: dict[Oid, tuple[int, Value]] = {}
-        self.columns: dict[Oid, Rows] = {}
+        self.columns: defaultdict[Oid, Rows] = defaultdict(dict)  # one that was not asked has no rows
         self.present: set[Oid] = set()
         self.unread: dict[Oid, str] = {}
         self.requests = 0

@@ -5,10 +5,14 @@ from support.recordings import explore
 from towerops_agent.discovery.course.findings import Discovery, Neighbour
 from towerops_agent.discovery.course.profile import Profile, read_profile
 from towerops_agent.discovery.library import load_profiles
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.exchange import NoReply
 from towerops_agent.snmp.wire.message import Version
 
+OURS = "1.3.6.1.4.1.99999"
+SILENCE = NoReply(Reason.TIMEOUT, 3)
 GENERAL = [profile for profile in load_profiles().profiles.values() if profile.general]
 
 
@@ -269,3 +273,14 @@ def test_over_snmpv1_the_same_is_found():
     assert (first.sensors, first.ports, first.profiles) == (second.sensors, second.ports, second.profiles)
     assert [sensor.oid for sensor in first.sensors] == [parse_oid(f"{base}.{end}") for end in ("1.0", "2.1.1", "2.1.2")]
     assert first.ports[0].alias == "uplink"
+
+
+def test_a_device_that_goes_silent_at_any_request_costs_only_what_it_did_not_say():
+    made_of = made("  - {oid: 1.0, name: one}\n  - {oid: 2.1, name: two, where: {2.2: 1}}\n")
+    device = FewValues(port(1, "eth0") | {f"{OURS}.1.0": 5, f"{OURS}.2.1.1": 6, f"{OURS}.2.2.1": 1})
+    whole = explore(device.answer, [made_of])
+    for answers in range(whole.requests):
+        left = iter(range(answers))
+        found = explore(lambda request, left=left: SILENCE if next(left, None) is None else device.answer(request), [made_of])
+        assert found.broken or found.left_out or found.requests > whole.requests
+        assert set(found.sensors) <= set(whole.sensors)
