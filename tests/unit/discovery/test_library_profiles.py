@@ -27,7 +27,7 @@ def each(check):
 
 def same(column: Column) -> str:
     """What no other column of the profile may be as well: those for some rows, or in place of another, are not the same."""
-    return f"{format_oid(column.oid)} {column.where} {column.unless}"
+    return f"{format_oid(column.oid)} {column.where} {column.unless} {column.when}"
 
 
 def test_each_can_be_read_without_a_mistake():
@@ -46,7 +46,7 @@ def test_no_name_stands_twice_in_a_group_of_the_mib(profile: Profile):
     names = Counter(
         (subidentifiers(column.oid)[:-2], column.name)
         for column in profile.columns
-        if column.unless is None and column.where is None
+        if column.unless is None and column.where is None and column.when is None
     )
     assert [name for (_, name), count in names.items() if count > 1] == []
 

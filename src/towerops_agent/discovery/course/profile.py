@@ -34,7 +34,7 @@ KEYS: Final = ("profile", "vendor", "model", "model_in_sysDescr", "match", "gene
 RULE_KEYS: Final = ("sysObjectID", "sysDescr", "probe")
 COLUMN_KEYS: Final = (
     *("oid", "single", "name", "type", "unit", "divisor", "multiplier"),
-    *("label", "index", "states", "skip", "where", "unless"),
+    *("label", "index", "states", "skip", "where", "unless", "when"),
 )
 INDEXES: Final = {name: name for name in ("number", "port", "mac", "text")}
 
@@ -57,7 +57,8 @@ class Column:
 
     A sensor is called `name`, behind it the text that the column `label` has for the row, or the row's index, read as `index`
     says. A raw value over `divisor` is in `unit`. `states`: what each value means, if it is a state. `skip`: raw values that mean
-    that there is nothing. `where`: only rows in which that column has one of these values.
+    that there is nothing. `where`: only rows in which that column has one of these values. `when`: only on a device that has, at
+    that OID or below, a text in which the pattern is found.
     """
 
     oid: Oid
@@ -72,6 +73,7 @@ class Column:
     skip: frozenset[float] = frozenset()
     where: tuple[Oid, frozenset[int]] | None = None
     unless: Oid | None = None
+    when: tuple[Oid, re.Pattern[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class _Reader:
         column = Column(
             oid=oid,
             name=section.needed("name"),
-            is_scalar=single or subidentifiers(oid)[-1] == 0,
+            is_scalar=single or is_scalar(oid),
             type=section.text("type") or "",
             unit=section.text("unit") or "",
             divisor=divisor / multiplier,
@@ -177,6 +179,7 @@ class _Reader:
             skip=frozenset(self._number(node, "skip") for node in _some(section, "skip")),
             where=self._where(section),
             unless=None if unless is None else self._relative(section, "unless", unless),
+            when=self._when(section),
         )
         if column.is_scalar and (column.label is not None or column.where is not None or "index" in section):
             raise Mistake(section.place, "oid is a single value: expected no label, index or where")
@@ -202,6 +205,18 @@ class _Reader:
         (key,) = where.nodes
         values = frozenset(int(self._number(node, "where")) for node in _some(where, key))
         return self._relative(where, key, key), values
+
+    def _when(self, section: Section) -> tuple[Oid, re.Pattern[str]] | None:
+        if "when" not in section:
+            return None
+        when = Section(self._file, "when", section.nodes["when"], None)
+        if len(when.nodes) != 1:
+            raise Mistake(when.place, "when: expected one OID and a pattern, as in {1.4.0: v8}")
+        (key,) = when.nodes
+        pattern = when.checked(key, _pattern)
+        if pattern is None:
+            raise Mistake(when.place, "when: the pattern is missing")
+        return self._relative(when, key, key), pattern
 
     def _number(self, node: yaml.Node, what: str) -> float:
         text = scalar(self._file, what, node)
@@ -230,6 +245,11 @@ class _Reader:
         except ValueError:  # InvalidOid, or a number of thousands of digits
             below = "numbers with dots between, below base" if base else "an object identifier, as in 1.3.6.1.4.1.9"
             raise section.mistake(key, f"{key} is {shown(text)}: expected {below}") from None
+
+
+def is_scalar(oid: Oid) -> bool:
+    """Whether the OID as a profile has it is a single value's, not a column's."""
+    return subidentifiers(oid)[-1] == 0
 
 
 def _some(section: Section, key: str) -> list[yaml.Node]:

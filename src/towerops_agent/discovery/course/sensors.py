@@ -10,7 +10,7 @@ from typing import Final
 
 from towerops_agent.discovery.course.asking import Index, Questions, Rows
 from towerops_agent.discovery.course.findings import FoundSensor, NotTaken
-from towerops_agent.discovery.course.profile import Column, Profile
+from towerops_agent.discovery.course.profile import Column, Profile, is_scalar
 from towerops_agent.polling.course.evidence import shown
 from towerops_agent.polling.course.interpret import number
 from towerops_agent.reasons import Reason
@@ -39,7 +39,8 @@ Found = FoundSensor | NotTaken
 
 def values_of(profile: Profile) -> list[Oid]:
     """The single values that the profile's sensors need."""
-    return [column.oid for column in profile.columns if column.is_scalar]
+    conditions = [column.when[0] for column in profile.columns if column.when]
+    return [*filter(is_scalar, conditions), *(column.oid for column in profile.columns if column.is_scalar)]
 
 
 def columns_of(profile: Profile) -> list[Oid]:
@@ -48,7 +49,7 @@ def columns_of(profile: Profile) -> list[Oid]:
     for column in profile.columns:
         if not column.is_scalar:
             needed += [column.oid, *([column.label] if column.label else []), *([column.where[0]] if column.where else [])]
-    return needed
+    return [*needed, *(column.when[0] for column in profile.columns if column.when and not is_scalar(column.when[0]))]
 
 
 def find_sensors(profile: Profile, questions: Questions, ports: dict[int, str]) -> Iterator[Found]:
@@ -56,6 +57,7 @@ def find_sensors(profile: Profile, questions: Questions, ports: dict[int, str]) 
     found = [
         (column, sensor_or_not(oid, tag, value, column, name, profile.name))
         for column in profile.columns
+        if _applies(column, questions)
         for oid, name, tag, value in _rows(column, questions, ports)
     ]
     there = {each.oid for _, each in found if isinstance(each, FoundSensor)}
@@ -64,6 +66,14 @@ def find_sensors(profile: Profile, questions: Questions, ports: dict[int, str]) 
             yield NotTaken(each.name, "another value of the device says the same better")
         else:
             yield each
+
+
+def _applies(column: Column, questions: Questions) -> bool:
+    if column.when is None:
+        return True
+    oid, pattern = column.when
+    values = [questions.values.get(oid, (0, None)), *questions.columns.get(oid, {}).values()]
+    return any(pattern.search(text_of(value)) for _, value in values)
 
 
 def _rows(column: Column, questions: Questions, ports: dict[int, str]) -> Iterator[tuple[Oid, str, int, Value]]:

@@ -1,5 +1,5 @@
-"""An Eltek DC rectifier plant. Source: ELTEK-DISTRIBUTED-MIB: voltages in hundredths; the currents of battery and plant in
-amperes or in tenths, which is a setting of the device, here amperes; those of each rectifier in tenths. No ifXTable.
+"""An Eltek DC rectifier plant. Source: ELTEK-DISTRIBUTED-MIB: voltages in hundredths; the currents of battery and load in
+amperes or in tenths, which is a setting of the device, here amperes; those of the rectifiers in tenths. No ifXTable.
 """
 
 from towerops_agent.snmp.wire import ber
@@ -43,7 +43,7 @@ ELTEK = Profile(
         Sensor("voltage", "Battery voltage", f"{_PLANT}.3.2.0", 100, "V"),
         Sensor("current", "Battery current", f"{_PLANT}.3.3.0", 1, "A"),
         Sensor("temperature", "Battery temperature", f"{_PLANT}.3.4.0", 1, "°C"),
-        Sensor("current", "Rectifier current", f"{_PLANT}.5.3.0", 1, "A"),
+        Sensor("current", "Rectifier current", f"{_PLANT}.5.3.0", 10, "A"),
         Sensor("voltage", "Mains voltage", f"{_PLANT}.6.1.0", 1, "V"),
     ),
     wide=False,
@@ -59,7 +59,7 @@ ELTEK = Profile(
         (f"{_PLANT}.3.3.0", ber.INTEGER, whole(_battery)),
         (f"{_PLANT}.3.4.0", ber.INTEGER, whole(lambda m: 23 + 9 * (1 - m.charge) + 2 * m.busy)),
         (f"{_PLANT}.3.5.0", ber.INTEGER, 0),
-        (f"{_PLANT}.5.3.0", ber.INTEGER, whole(_rectified)),
+        (f"{_PLANT}.5.3.0", ber.INTEGER, whole(lambda m: 10 * _rectified(m))),
         (f"{_PLANT}.5.1.0", ber.INTEGER, _RECTIFIERS),
         (f"{_PLANT}.5.2.0", ber.INTEGER, _RECTIFIERS),
         *(

@@ -1,5 +1,6 @@
 """Profiles as they are written: what each key means, and what a mistake costs."""
 
+import re
 from typing import Any
 
 import pytest
@@ -45,7 +46,8 @@ def test_a_raw_value_is_multiplied_and_divided():
 
 def test_all_that_a_column_may_say():
     found = column(
-        "oid: 4.3, name: x, unit: volts, label: 4.2, states: {1: on, -2: off}, skip: [0, -1], where: {4.4: [1, 2]}, unless: 4.5"
+        "oid: 4.3, name: x, unit: volts, label: 4.2, states: {1: on, -2: off}, skip: [0, -1], where: {4.4: [1, 2]}, unless: 4.5, "
+        "when: {1.5.0: v8}"
     )
     assert found.label == parse_oid("1.3.6.1.4.1.7.4.2")
     assert found.states == {1: "on", -2: "off"}
@@ -53,6 +55,7 @@ def test_all_that_a_column_may_say():
     assert found.where == (parse_oid("1.3.6.1.4.1.7.4.4"), frozenset((1, 2)))
     assert found.unit == "volts"
     assert found.unless == parse_oid("1.3.6.1.4.1.7.4.5")
+    assert found.when == (parse_oid("1.3.6.1.4.1.7.1.5.0"), re.compile("v8", re.IGNORECASE))
 
 
 def test_rules_are_a_list_or_one_and_may_name_several_sysobjectids():
@@ -97,6 +100,9 @@ def test_a_mistake_in_the_profile_itself_has_its_place(text: str, said: str):
         ("oid: 4.1, name: x, states: {up: 1}", "state 'up': expected a whole number"),
         ("oid: 4.1.0, name: x, label: 4.2", "a single value: expected no label"),
         ("oid: 4.1, name: x, where: {4.2: [1], 4.3: [1]}", "expected one column and its values"),
+        ("oid: 4.1, name: x, when: {4.2: a, 4.3: b}", "expected one OID and a pattern"),
+        ("oid: 4.1, name: x, when: {4.2: '('}", "4.2"),
+        ("oid: 4.1, name: x, when: {4.x: a}", "expected numbers with dots between"),
         ("oid: 4.1, name: x, skip: [none]", "skip is 'none': expected a number"),
     ],
 )

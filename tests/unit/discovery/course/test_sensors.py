@@ -19,16 +19,20 @@ def profile(*columns: str) -> Profile:
     return read.profile
 
 
-def found(made: Profile, values: dict[str, int]) -> tuple[list[str], list[str]]:
+def typed(value: int | str) -> tuple[int, int | bytes]:
+    return (ber.INTEGER, value) if isinstance(value, int) else (ber.OCTET_STRING, value.encode())
+
+
+def found(made: Profile, values: dict[str, int | str]) -> tuple[list[str], list[str]]:
     """The names of the sensors and of what is left out, in a device with these values."""
     questions = Questions(Version.V2C)
     for oid in values_of(made):
         if (value := values.get(format_oid(oid))) is not None:
-            questions.values[oid] = ber.INTEGER, value
+            questions.values[oid] = typed(value)
     for column in columns_of(made):
         prefix = f"{format_oid(column)}."
         questions.columns[column] = {
-            tuple(map(int, oid.removeprefix(prefix).split("."))): (ber.INTEGER, value)
+            tuple(map(int, oid.removeprefix(prefix).split("."))): typed(value)
             for oid, value in values.items()
             if oid.startswith(prefix)
         }
@@ -53,6 +57,19 @@ def test_a_row_is_left_out_only_if_the_finer_column_has_that_row():
         ["rounded 7", "fine 8"],
         ["rounded 8"],
     )
+
+
+def test_a_value_is_there_only_when_a_text_of_the_device_says_so():
+    old = profile("oid: 1.0, name: old, when: {9.0: 'v8[.]7'}", "oid: 4.1, name: other, when: {9.0: 'v9'}")
+    assert found(old, {f"{BASE}.1.0": 23, f"{BASE}.4.1.1": 1, f"{BASE}.9.0": "XC.v8.7.6"}) == (["old"], [])
+    assert found(old, {f"{BASE}.1.0": 23, f"{BASE}.4.1.1": 1, f"{BASE}.9.0": "XC.v9.0"}) == (["other 1"], [])
+    assert found(old, {f"{BASE}.1.0": 23, f"{BASE}.4.1.1": 1}) == ([], [])
+
+
+def test_the_text_may_be_in_any_row_of_a_column():
+    old = profile("oid: 1.0, name: old, when: {9.4: 'v8[.]7'}")
+    assert found(old, {f"{BASE}.1.0": 23, f"{BASE}.9.4.10": "XC.v8.7.6"}) == (["old"], [])
+    assert found(old, {f"{BASE}.1.0": 23, f"{BASE}.9.4.10": "XC.v9"}) == ([], [])
 
 
 def test_a_single_value_need_not_end_in_0():

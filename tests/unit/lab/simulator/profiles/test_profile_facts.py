@@ -218,7 +218,7 @@ FACTS = {
         (
             Fact(f"{ELTEK}.3.2.0", INTEGER, 100, 40, 60),
             Fact(f"{ELTEK}.3.3.0", INTEGER, 1, -50, 50),
-            Fact(f"{ELTEK}.5.3.0", INTEGER, 1, 0, 200),
+            Fact(f"{ELTEK}.5.3.0", INTEGER, 10, 0, 200),
             Fact(f"{ELTEK}.5.5.2.1.2", INTEGER, 1, 0, 4),
             Fact(f"{ELTEK}.5.5.2.1.3", INTEGER, 10, 0, 80),
             Fact(f"{ELTEK}.5.5.2.1.4", INTEGER, 100, 40, 60),
