@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.source import modules
-from towerops_agent.text import address, counted, duration, is_loopback, moment, size
+from towerops_agent.text import address, counted, duration, is_loopback, moment, printable, size
 
 SECONDS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
 
@@ -57,6 +57,24 @@ def test_a_moment_is_in_utc():
 
 def test_sizes_are_in_decimal_units():
     assert [size(n) for n in (0, 640, 12_300_000, 4_500_000_000_000)] == ["0 B", "640 B", "12.3 MB", "4,500.0 GB"]
+    assert [size(n) for n in (999, 1000, 1001, 999_900, 1_000_000)] == ["999 B", "1.0 kB", "1.0 kB", "999.9 kB", "1.0 MB"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("sfp-sfpplus1", "sfp-sfpplus1"),
+        ("größe 日本 ✓", "größe 日本 ✓"),
+        ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("\u2028\u202e", "\\u2028\\u202e"),
+        ("\udcff", "\\udcff"),
+        ("\\n", "\\n"),
+        ("", ""),
+    ],
+)
+def test_what_would_control_a_terminal_is_shown_by_its_name(text, shown):
+    assert printable(text) == shown
 
 
 def test_counts_agree_with_their_noun():
