@@ -19,7 +19,7 @@ from devices import METRICS, VALUES, Devices, answering
 from machine import heading, note, row
 
 INTERVAL_S = 3
-GROWTH_S = 60
+GROWTH_S = 120
 
 
 def main(counts: list[int], seconds: int) -> None:

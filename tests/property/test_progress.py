@@ -1,5 +1,7 @@
 """The course of a poll, whatever the device does: it ends, it reports the truth, and it reads all that a sane device has."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,10 +9,13 @@ from hypothesis import strategies as st
 from support.adversary import Adversary, devices, hold, names_of, replanned, run_poll
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.interpret import interpret, number
-from towerops_agent.polling.course.plan import NARROW_OCTETS, WIDE_OCTETS, make_plan
-from towerops_agent.polling.course.traits import NARROW, STARTING_VARBINDS, UNKNOWN, WIDE, Traits
+from towerops_agent.polling.course.plan import NARROW_OCTETS, WIDE_OCTETS, Watch, make_plan
+from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.traits import BY_NAME, CLEAN_POLLS, NARROW, STARTING_VARBINDS, TOGETHER, UNKNOWN, WIDE, Traits
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import child, parse_oid
+from towerops_agent.snmp.wire.exchange import NoReply
 
 COUNTERS = (ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32, ber.INTEGER)
 ABSENT = (ber.NO_SUCH_OBJECT, ber.NO_SUCH_INSTANCE, ber.END_OF_MIB_VIEW)
@@ -20,10 +25,10 @@ POLLS = 3
 def most_asks(plan):
     """Halving n columns down to one takes 2n - 1 requests, and n singles are asked twice; a probe may go with each.
 
-    What is denied is asked by GETNEXT: 2n - 1 again.
+    What is denied is asked by GETNEXT: 2n - 1 again. Of several under way, as many may be asked in vain.
     """
     columns = len(plan.columns) + 2 * len(plan.if_indexes)
-    return 8 * columns + 2
+    return 8 * columns + 2 + TOGETHER
 
 
 def polls(drawn):
@@ -189,3 +194,84 @@ def test_a_device_that_comes_back_is_read_in_the_same_poll():
     progress, asked = run_poll(device, plan, traits, most_asks(plan))
     assert len(asked[0].names) == 1
     assert interpret(progress, 1, 0).missing == {}
+
+
+class MoodyDevice(Adversary):
+    """A sane device that answers its first requests of several varbinds by these manners, and all others honestly."""
+
+    def __init__(self, held, manners=()):
+        super().__init__(held, [])
+        self.manners = iter(manners)
+
+    def answer(self, request):
+        manner = next(self.manners, "honest") if len(request.names) > 2 else "honest"
+        self._behaviours = iter([(manner, 2, 0)])
+        return super().answer(request)
+
+
+def known(manners=(), interfaces=10):
+    """A device that is known, with its plan of many small requests."""
+    sensors = [child(parse_oid("1.3.6.1.4.1.99999.2"), n) for n in range(30)]
+    indexes = range(1, 1 + interfaces)
+    held = {name: hold("counter", n) for n, name in enumerate(names_of(sensors, indexes))}
+    traits = Traits(widths=bytes(2 * interfaces), clean_polls=CLEAN_POLLS, srtt_s=0.01)
+    return MoodyDevice(held, manners), make_plan(sensors, indexes, traits.widths, 7), traits
+
+
+@given(st.lists(st.sampled_from(("honest", "silent", "too_big", "shuffled", "cut", "empty")), min_size=1, max_size=12))
+def test_several_requests_under_way_change_nothing_but_the_time(manners):
+    """Whatever happens to some of them, several silences at once too, all is read."""
+    device, plan, traits = known(manners)
+    progress, _ = run_poll(device, plan, traits, most_asks(plan))
+    assert interpret(progress, 1, 0).missing == {}
+
+
+def test_a_device_that_stumbles_over_several_requests_is_asked_one_by_one_from_then_on():
+    device, plan, traits = known()
+    assert traits.together == TOGETHER
+    progress = PollProgress(plan, traits)
+    first = progress.next_ask()
+    progress.take(first, device.answer(first.request))
+    asks = progress.next_together()
+    assert len(asks) == TOGETHER
+    progress.take_together(asks, [device.answer(asks[0].request), NoReply(Reason.TIMEOUT, 1), NoReply(Reason.TIMEOUT, 1)])
+    assert traits.together == 1
+    assert progress.next_together() == []
+    assert [progress.next_ask(), progress.next_ask()] == asks[1:], "and first what was not answered"
+
+
+def test_answers_that_come_one_after_the_other_are_of_a_device_that_does_one_thing_at_a_time():
+    device, plan, traits = known()
+    progress = PollProgress(plan, traits)
+    first = progress.next_ask()
+    progress.take(first, device.answer(first.request))
+    asks = progress.next_together()
+    answers = [replace(device.answer(ask.request), rtt_s=0.1 * n) for n, ask in enumerate(asks, 1)]
+    progress.take_together(asks, answers)
+    assert traits.together == 1
+    assert progress.failures == {}
+
+
+def test_a_request_that_proves_the_names_of_others_is_never_under_way_with_them():
+    """A name is true of the counters that were read before it: so it is asked when they are answered."""
+    oids = [child(parse_oid("1.3.6.1.4.1.99999.2"), n) for n in range(20)]
+    plan = make_plan(oids, range(1, 49), bytes(96), 24, watch=Watch(bytes([BY_NAME]) * 48, 10))
+    traits = Traits(widths=bytes(96), clean_polls=CLEAN_POLLS, srtt_s=0.01)
+    progress = PollProgress(plan, traits)
+    device = Adversary({name: hold("counter", n) for n, name in enumerate(plan.columns)}, [("honest", 0, 0)])
+    groups = []
+    while True:
+        asks = progress.next_together() or [ask for ask in [progress.next_ask()] if ask]
+        if not asks:
+            break
+        groups.append([column for ask in asks for column in ask.columns])
+        answers = [device.answer(ask.request) for ask in asks]
+        if len(asks) > 1:
+            progress.take_together(asks, answers)
+        else:
+            progress.take(asks[0], answers[0])
+    assert max(map(len, groups)) == TOGETHER * 24
+    of_names = [n for n, group in enumerate(groups) if set(group) & set(plan.names)]
+    of_counters = [n for n, group in enumerate(groups) if set(group) & set(plan.slots)]
+    assert of_names
+    assert max(of_counters) <= min(of_names)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, Plan, Planner, interface_columns
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.stepping import predecessor
-from towerops_agent.polling.course.traits import UNKNOWN, WIDE, Traits
+from towerops_agent.polling.course.traits import CLEAN_POLLS, STARTING_VARBINDS, UNKNOWN, WIDE, Traits
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, child, parse_oid, subidentifiers
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
@@ -198,7 +198,15 @@ def devices(draw: st.DrawFn, behaviours: st.SearchStrategy[Behaviour] = BEHAVIOU
     traits = Traits(
         max_varbinds=draw(st.integers(1, 24)), widths=bytes([UNKNOWN]) * (2 * len(if_indexes)), answers=draw(st.booleans())
     )
-    plan = Planner().plan(sensors, if_indexes, traits.widths, traits.max_varbinds)
+    most = traits.max_varbinds
+    if draw(st.booleans()):  # it is known, and has several requests under way
+        most, traits.max_varbinds, traits.clean_polls, traits.srtt_s = (
+            draw(st.integers(1, 8)),
+            STARTING_VARBINDS,
+            CLEAN_POLLS,
+            0.01,
+        )
+    plan = Planner().plan(sensors, if_indexes, traits.widths, most)
     adversary = Adversary(held, draw(st.lists(behaviours, min_size=1, max_size=25)))
     adversary.denied = set(draw(st.lists(st.sampled_from(sorted(held)), max_size=8))) if draw(st.booleans()) else set()
     adversary.passing = draw(st.lists(st.sampled_from(sorted(held)), max_size=8)) if draw(st.booleans()) else []
@@ -209,7 +217,16 @@ def run_poll(device: Adversary, plan: Plan, traits: Traits, most_asks: int) -> t
     """One poll, to its end; and what it asked."""
     progress = PollProgress(plan, traits)
     asked: list[Request] = []
-    while (ask := progress.next_ask()) is not None:
+    while True:
+        if together := progress.next_together():
+            assert len({name for ask in together for name in ask.request.names}) == sum(len(ask.columns) for ask in together)
+            asked += [ask.request for ask in together]
+            progress.take_together(together, [device.answer(ask.request) for ask in together])
+            for column in (column for ask in together for column in ask.columns if not progress.tags[column]):
+                device.given.pop(progress.names[column], None)  # it is asked again
+            continue
+        if (ask := progress.next_ask()) is None:
+            break
         assert len(asked) < most_asks, f"asked {most_asks} times, and no end: {device.told[-10:]}"
         assert 1 <= len(ask.request.names) <= traits.max_varbinds
         assert len(set(ask.request.names)) == len(ask.request.names)

@@ -52,6 +52,12 @@ class FakeClient:
         finally:
             self.in_flight[host] -= 1
 
+    async def ask_together(
+        self, peer: Peer, security: Community, requests: Sequence[Request], timeouts_s: Sequence[float], *, from_any: bool = False
+    ) -> list[Answer]:
+        asked = (self.ask(peer, security, request, timeouts_s[:1], from_any=from_any) for request in requests)
+        return list(await asyncio.gather(*asked))
+
     async def reply(self, host: str, security: Community, request: Request, timeouts_s: Sequence[float]) -> Answer:
         """What the device answers, after the time that it takes; for a test to override."""
         rtt_s = self.rtt_s.get(host, 0.01)

@@ -1,6 +1,6 @@
 """Read one device once, for the doctor, and for the fleet as a poll: with a log line for each finding, missing values counted.
 
-Device -> its address -> requests, one in flight -> Reading. It ends by itself, at its deadline at the latest; failures
+Device -> its address -> requests, up to three under way -> Reading. It ends by itself, at its deadline at the latest; failures
 are in its result. Learned values stay in the device's traits. I/O: names, SNMP, the wall clock. Times in seconds.
 """
 
@@ -30,15 +30,15 @@ from towerops_agent.polling.course.news import (
     Restarted,
     WorksAt,
 )
-from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.course.plan import Ask, Planner
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.spacing import Spacing, unanswered
 from towerops_agent.polling.course.traits import ATTEMPTS
 from towerops_agent.polling.interfaces import Verifier
 from towerops_agent.reasons import Reason
-from towerops_agent.snmp.session import Asker, Session
+from towerops_agent.snmp.session import Session, TogetherAsker
 from towerops_agent.snmp.wire.ber import Oid, format_oid
-from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer, Reply
 from towerops_agent.snmp.wire.message import Community, Request
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ A_DAY_S: Final = 86_400.0
 SHOWN_ITEMS: Final = 3
 
 
-class DeviceAsker(Asker, Protocol):
+class DeviceAsker(TogetherAsker, Protocol):
     """The part of SnmpClient that a reading needs."""
 
     async def resolve(self, host: str, port: int) -> list[Peer]:
@@ -133,6 +133,7 @@ class _Course:
 
     def __init__(self, client: DeviceAsker, planner: Planner, device: Device, timeouts_s: Sequence[float] | None) -> None:
         assert device.peer is not None  # noqa: S101 - the Reader has set it
+        self._client = client
         self._planner = planner
         self._device = device
         self._timeouts_s = timeouts_s
@@ -191,7 +192,12 @@ class _Course:
         """Read everything in the device's plan."""
         device = self._device
         progress = PollProgress(device.plan, device.traits)
-        while (ask := progress.next_ask()) is not None:
+        while True:
+            if self._may_ask_together and not self._is_over() and (asks := progress.next_together()):
+                progress.take_together(asks, await self._ask_together(asks))
+                continue
+            if (ask := progress.next_ask()) is None:
+                break
             if self._is_over():
                 progress.stop(Reason.DEADLINE if progress.heard else Reason.TIMEOUT)
                 break
@@ -205,6 +211,22 @@ class _Course:
         device.traits.riding |= Reason.DEADLINE in progress.failures.values()
         progress.settle()
         return progress
+
+    @property
+    def _may_ask_together(self) -> bool:
+        """Whether several requests may be under way: over UDP, with SNMPv3's keys there, and nothing lost so far."""
+        device = self._device
+        return not (device.over_tcp or device.security.wants_keys or self._timeouts_s or self._vain)
+
+    async def _ask_together(self, asks: Sequence[Ask]) -> list[Answer]:
+        device, session = self._device, self._session
+        requests, timeouts_s = [ask.request for ask in asks], device.traits.timeouts_s()
+        answers = await self._client.ask_together(session.peer, device.security, requests, timeouts_s, from_any=session.from_any)
+        heard = [answer for answer in answers if isinstance(answer, Reply)]
+        if heard:
+            now_s = asyncio.get_running_loop().time()
+            self._answered = now_s - heard[-1].rtt_s, now_s
+        return answers
 
     def _is_over(self) -> bool:
         return asyncio.get_running_loop().time() >= self._deadline

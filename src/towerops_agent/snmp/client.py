@@ -100,7 +100,7 @@ class SnmpClient:
         self._exchanges = Exchanges(draw_id)
         self._keys = KeyDerivation(draw)
         self._tcp = TcpConnections(counters, Exchanges(draw_id), self._keys, self._engine_log)
-        self._waiting: dict[Transaction, _Wait] = {}
+        self._waiting: dict[Transaction, _Wait | _Member] = {}
         self._resolver = Resolver()
         self._floods: dict[int, FloodWatch] = {}
         self.sockets: dict[int, socket.socket] = {}
@@ -167,6 +167,34 @@ class SnmpClient:
             self._exchanges.close(transaction)
             del self._waiting[transaction]
 
+    async def ask_together(
+        self, peer: Peer, security: Security, requests: Sequence[Request], timeouts_s: Sequence[float], *, from_any: bool = False
+    ) -> list[Answer]:
+        """The device's replies to these requests, which are under way at the same time, over UDP; or why there is none.
+
+        Each is sent once, and all are waited for until `timeouts_s[0]` has passed: one future and one timer for all of them.
+        An SNMPv3 report counts as no reply: `ask` does what follows from it. The keys are to be there.
+        """
+        volley = _Volley(self._loop.create_future(), len(requests))
+        members = {Transaction(peer, security, request, timeouts_s, from_any): _Member(volley) for request in requests}
+        self._waiting |= members
+        try:
+            for transaction, member in members.items():
+                step = self._exchanges.attempt(transaction, self._loop.time())
+                if step is not None and not member.done():
+                    self._counters.add(Count.SNMP_REQUESTS, transaction.kind)
+                    self._send_octets(transaction, member, step[0])
+            if volley.left:
+                volley.timer = self._loop.call_later(timeouts_s[0], volley.end)
+                await volley.ended
+            return [member.reply or self._exchanges.give_up(transaction) for transaction, member in members.items()]
+        finally:
+            if volley.timer is not None:
+                volley.timer.cancel()
+            for transaction in members:
+                self._exchanges.close(transaction)
+                del self._waiting[transaction]
+
     async def _repeat(self, transaction: Transaction, wait: "_Wait") -> Answer | AskAgain:
         """Ask again at once after a report. The timeout stops while keys are made; a late reply may still arrive."""
         if wait.timer is not None:
@@ -193,6 +221,16 @@ class SnmpClient:
 
     def _send(self, transaction: Transaction, wait: "_Wait", step: tuple[bytes, float]) -> None:
         datagram, timeout_s = step
+        if not self._send_octets(transaction, wait.answer, datagram):
+            return
+        if wait.timer is not None:
+            wait.timer.cancel()  # of a doubted report
+        wait.timer = self._loop.call_later(timeout_s, self._attempt, transaction, wait)
+
+    def _send_octets(
+        self, transaction: Transaction, answer: "asyncio.Future[Answer | AskAgain] | _Member", datagram: bytes
+    ) -> bool:
+        """Whether the datagram was sent, or lost by the system for now; else `answer` is set to the system's error."""
         sock, peer = self._socket(transaction.peer), transaction.peer
         try:
             try:
@@ -203,11 +241,9 @@ class SnmpClient:
                 sock.sendto(datagram, peer)  # the error was about an earlier datagram, perhaps of another device
         except OSError as error:
             if error.errno not in _PASSING and not self._read_errors(sock):
-                wait.answer.set_result(self._exchanges.give_up(transaction, Reason.UNREACHABLE, error.strerror or str(error)))
-                return
-        if wait.timer is not None:
-            wait.timer.cancel()  # of a doubted report
-        wait.timer = self._loop.call_later(timeout_s, self._attempt, transaction, wait)
+                answer.set_result(self._exchanges.give_up(transaction, Reason.UNREACHABLE, error.strerror or str(error)))
+                return False
+        return True
 
     def _believe(self, transaction: Transaction, wait: "_Wait") -> None:
         if not wait.answer.done():
@@ -256,7 +292,10 @@ class SnmpClient:
                 continue
             transaction, reply = outcome
             wait = self._waiting[transaction]
-            if isinstance(reply, Doubted):
+            if isinstance(wait, _Member):
+                if not isinstance(reply, AskAgain | Doubted):
+                    wait.set_result(reply)
+            elif isinstance(reply, Doubted):
                 if wait.timer is not None:
                     wait.timer.cancel()
                 wait.timer = self._loop.call_later(reply.wait_s, self._believe, transaction, wait)
@@ -295,6 +334,48 @@ class _Wait:
         self.answer = answer
         self.timer: asyncio.TimerHandle | None = None
         self.passed: Answer | None = None
+
+
+class _Volley:
+    """Requests that are under way together. `ended`: set when all are answered, or the time is over; `left`: how many are not."""
+
+    __slots__ = ("ended", "left", "timer")
+
+    def __init__(self, ended: asyncio.Future[None], left: int) -> None:
+        self.ended = ended
+        self.left = left
+        self.timer: asyncio.TimerHandle | None = None
+
+    def end(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+
+class _Member:
+    """One of a volley, in place of a _Wait and of its future. `reply`: None until it is answered."""
+
+    __slots__ = ("reply", "volley")
+
+    def __init__(self, volley: _Volley) -> None:
+        self.volley = volley
+        self.reply: Answer | None = None
+
+    @property
+    def answer(self) -> Self:
+        return self
+
+    def done(self) -> bool:
+        return self.reply is not None
+
+    def cancel(self) -> None:
+        self.volley.ended.cancel()
+
+    def set_result(self, reply: Answer) -> None:
+        if self.reply is None:
+            self.reply = reply
+            self.volley.left -= 1
+            if not self.volley.left:
+                self.volley.end()
 
 
 class FloodWatch:

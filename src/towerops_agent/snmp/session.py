@@ -54,6 +54,15 @@ class Asker(Protocol):
         """As SnmpClient.ask."""
 
 
+class TogetherAsker(Asker, Protocol):
+    """An Asker that has several requests under way to one device."""
+
+    async def ask_together(
+        self, peer: Peer, security: Security, requests: Sequence[Request], timeouts_s: Sequence[float], *, from_any: bool = False
+    ) -> list[Answer]:
+        """As SnmpClient.ask_together."""
+
+
 class Session:
     """One device, ready to be asked. `peer`: the address that is asked; `others`: further ones, until one has answered.
 

@@ -473,3 +473,38 @@ def polled(device, *boxes):
         return results
 
     return virtual_time.run(main())
+
+
+def most_under_way(client, device, polls, between=lambda n: None):
+    """How many requests were under way at most in each poll."""
+    most = []
+
+    def note(n):
+        most.append(client.most_in_flight)
+        client.most_in_flight = 0
+        between(n)
+
+    results = poll(client, device, polls + 1, note)
+    assert all(result.poll is not None and not result.missing for result, _ in results)
+    return most[1:]
+
+
+def test_a_device_that_is_known_has_three_requests_under_way_behind_the_first_answer():
+    client = FakeClient({HOST: simulated(SENSORS)})
+    most = most_under_way(client, devices.device(host=HOST, sensors=SENSORS), 5)
+    assert most == [1, 1, 1, 2, 2], "100 sensors are three requests by then, of which the first is by itself"
+
+
+def test_a_device_that_stumbles_over_requests_at_once_is_asked_one_by_one_again_and_loses_nothing():
+    class OneAtATime(FakeClient):
+        async def reply(self, host, security, request, timeouts_s):
+            if self.in_flight[host] > 1:
+                await asyncio.sleep(timeouts_s[0])
+                return NoReply(Reason.TIMEOUT, 1)
+            return await super().reply(host, security, request, timeouts_s)
+
+    client = OneAtATime({HOST: simulated(SENSORS)})
+    device = devices.device(host=HOST, sensors=SENSORS)
+    assert most_under_way(client, device, 8) == [1, 1, 1, 2, 1, 1, 1, 1]
+    assert device.traits.together == 1
+    assert device.traits.spacing is None

@@ -274,3 +274,42 @@ async def test_a_request_under_way_when_a_flooded_socket_is_left_is_asked_again_
                 await asyncio.sleep(0)
         assert (await asked).pdu.values == [4711]
         assert len(seen) >= 2
+
+
+async def test_several_requests_are_under_way_together_each_with_its_own_answer():
+    waiting = []
+
+    def peer(datagram, _uptime_s):
+        """Answers when it has all three, the last one first."""
+        waiting.append(datagram)
+        return [answer(each, ticks=n) for n, each in reversed(list(enumerate(waiting)))] if len(waiting) == 3 else None
+
+    async with asking.open_client() as (client, counters), serve(peer) as port:
+        replies = await client.ask_together(("127.0.0.1", port), asking.security(), [REQUEST] * 3, PATIENT_S)
+        assert [reply.pdu.values for reply in replies] == [[0], [1], [2]]
+        assert counters.by_reason(Count.SNMP_REQUESTS) == {"sent": 3}
+        assert client.is_idle
+
+
+async def test_of_several_requests_one_that_is_lost_is_not_sent_again():
+    seen = []
+
+    def peer(datagram, _uptime_s):
+        seen.append(datagram)
+        return None if len(seen) == 2 else answer(datagram)
+
+    async with asking.open_client() as (client, _), serve(peer) as port:
+        replies = await client.ask_together(("127.0.0.1", port), asking.security(), [REQUEST] * 3, (0.3, 9.0))
+        assert [type(reply) for reply in replies] == [Reply, NoReply, Reply]
+        assert len(seen) == 3
+        assert client.is_idle
+
+
+async def test_several_requests_that_are_cancelled_leave_nothing():
+    async with asking.open_client() as (client, _), serve(lambda _datagram, _uptime_s: None) as port:
+        asked = asyncio.ensure_future(client.ask_together(("127.0.0.1", port), asking.security(), [REQUEST] * 3, PATIENT_S))
+        await asyncio.sleep(0)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert client.is_idle

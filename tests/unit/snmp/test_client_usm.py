@@ -121,3 +121,18 @@ async def test_what_the_device_reports_against_the_user_is_reported_at_once():
     agent = UsmAgent(user(auth_password=b"another-one"))
     async with asking.open_client() as (client, _), serve(agent.answer) as port:
         assert await ask(client, port, UsmSecurity(user()), (60.0,)) == NoReply("wrong_auth_password", 1)
+
+
+async def test_several_requests_are_under_way_to_a_device_that_is_known_and_a_report_answers_none_of_them():
+    agent = UsmAgent(user(AuthScheme.SHA, PrivScheme.AES_128))
+    security = UsmSecurity(agent.user)
+    async with asking.open_client() as (client, _), serve(agent.answer) as port:
+        await ask(client, port, security)
+        peer = ("127.0.0.1", port)
+        replies = await client.ask_together(peer, security, [REQUEST] * 3, asking.PATIENT_S)
+        assert [type(reply) for reply in replies] == [Reply] * 3
+        agent.engine_id += b", new"
+        replies = await client.ask_together(peer, security, [REQUEST] * 3, (0.2,))
+        assert [type(reply) for reply in replies] == [NoReply] * 3
+        assert isinstance(await ask(client, port, security), Reply)
+        assert client.is_idle

@@ -58,7 +58,7 @@ class Ask:
     """One request of a poll, and the column of each of its varbinds.
 
     `again`: it was asked before, and lost. `attempts`: how often it is sent before it counts as unanswered. `by_next`: it is sent
-    as a GETNEXT.
+    as a GETNEXT. `proves`: it has names of interfaces whose counters are in requests before it, which are to be answered by then.
     """
 
     request: Request
@@ -66,6 +66,7 @@ class Ask:
     again: bool = False
     attempts: int = ATTEMPTS
     by_next: bool = False
+    proves: bool = False
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -174,8 +175,11 @@ def _make_plan(
     for oid in sensors:
         groups.append(place([oid]))
         slots.append(position[oid])
+    of_name: dict[Oid, list[Oid]] = {}
     for i, if_index in enumerate(if_indexes):
         oids = interface_columns(if_index, widths[2 * i], widths[2 * i + 1])
+        if names and names[i]:
+            of_name[names[i]] = oids
         groups.append(place([*oids, names[i]] if riding and names and names[i] else oids))
         slots += [position[oid] for oid in oids]
     behind = [] if riding else [[name] for name in place(filter(None, names))]
@@ -186,9 +190,14 @@ def _make_plan(
     def packed(groups: list[list[Oid]]) -> list[list[Oid]]:
         return list(_pack([group for group in groups if group], max_varbinds, max_octets, text_octets))
 
+    def counters_of(oids: Iterable[Oid]) -> set[Oid]:
+        """The counters of the interfaces whose names are among these."""
+        return {counter for oid in oids if oid in of_name for counter in of_name[oid]}
+
     apart, together = packed(groups) + packed(behind), packed(groups + behind)
     for oids in apart if len(apart) <= len(together) else together:
-        asks.append(Ask(Request(tuple(oids), steady=text_octets.keys() >= set(oids)), range(first, first + len(oids))))
+        request = Request(tuple(oids), steady=text_octets.keys() >= set(oids))
+        asks.append(Ask(request, range(first, first + len(oids)), proves=not counters_of(oids) <= set(oids)))
         first += len(oids)
     return Plan(
         all_columns,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Ask, Plan
 from towerops_agent.polling.course.stepping import Steps, as_get, as_next
-from towerops_agent.polling.course.traits import UNKNOWN, Traits
+from towerops_agent.polling.course.traits import SERIAL, SERIAL_S, UNKNOWN, Traits
 from towerops_agent.polling.course.widths import Narrow, learned
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
@@ -23,6 +23,8 @@ _SAID_ABSENT = ber.ABSENT | {ber.NULL}
 
 _DENIED = frozenset((ErrorStatus.authorizationError, ErrorStatus.noAccess))
 """Errors about the requester: if they name no varbind, asking for fewer would be refused too (RFC 3416 §4.2.1)."""
+
+_LOSSES = frozenset((Reason.TIMEOUT, Reason.DEADLINE))
 
 _PROBE = Request((SYS_UP_TIME,))
 PROBE_ATTEMPTS = 2
@@ -62,6 +64,7 @@ class PollProgress:
         self._singles = 0  # how many of one varbind were
         self._is_baffled = False  # whether a request of several was refused without a true index
         self._shrunk = False
+        self._stumbled = False
         self._plain: Ask | None = None  # the request that was sent as a GETNEXT
         self._steps: Steps | None = None  # what GET did not give asked by GETNEXT
         self._has_stepped = False
@@ -79,6 +82,46 @@ class PollProgress:
             return ask
         self._plain = ask
         return as_next(ask)
+
+    def next_together(self) -> list[Ask]:
+        """The next requests, if several may be under way at once: planned ones, behind the first answer. Else none.
+
+        Pass them to `take_together` with their answers. A request that proves what others have read is never among them.
+        """
+        most, queue = self._traits.together, self._queue
+        if most < 2 or not self.heard or self._probing is not None or self._doubted or self._blamed or self._shrunk:
+            return []
+        asks: list[Ask] = []
+        while queue and len(asks) < most and isinstance(queue[0].columns, range) and not (queue[0].proves or queue[0].again):
+            if len(queue[0].columns) > self._traits.max_varbinds:
+                break
+            asks.append(queue.popleft())
+        if len(asks) > 1:
+            return asks
+        queue.extendleft(asks)
+        return []
+
+    def take_together(self, asks: Sequence[Ask], answers: Sequence[Answer]) -> None:
+        """Process the answers to `asks`. What is not answered as expected is asked again by itself, as if it had not been asked.
+
+        So whatever else may be wrong is found out one request at a time, and the device is asked so from then on.
+        """
+        again = []
+        for ask, answer in zip(asks, answers, strict=True):
+            if isinstance(answer, Reply) and self._is_clean(ask, answer.pdu):
+                self.take(ask, answer)
+            else:
+                again.append(ask)
+        self._queue.extendleft(reversed(again))
+        times_s = [answer.rtt_s for answer in answers if isinstance(answer, Reply)]
+        if again or max(times_s) > max(SERIAL * min(times_s), SERIAL_S):
+            self._traits.stumbled()
+            self._stumbled = True
+
+    def _is_clean(self, ask: Ask, pdu: Pdu) -> bool:
+        names = ask.request.names
+        as_asked = pdu.error_status == ErrorStatus.noError and (pdu.names is names or tuple(pdu.names) == names)
+        return as_asked and 0 not in pdu.tags and (self._traits.absence_holds or _SAID_ABSENT.isdisjoint(pdu.tags))
 
     def _is_by_next(self, ask: Ask) -> bool:
         by_next = self._traits.by_next
@@ -198,6 +241,10 @@ class PollProgress:
             self._shrunk = True
         if self.heard and not self._shrunk:
             self._traits.grow()
+        if self.heard and not (self._shrunk or self._stumbled) and not _LOSSES.intersection(self.failures.values()):
+            self._traits.clean_polls += 1
+        elif self._traits.clean_polls > 0:
+            self._traits.clean_polls = 0
         if UNKNOWN in self._traits.widths and self.plan.if_indexes:
             self._traits.widths = learned(self.plan, self._traits.widths, self.slots, self.tags, self.values)
 

@@ -26,6 +26,17 @@ FIRST_TIMEOUT_S: Final = 1.0  # RFC 6298 §2.1
 MAXIMUM_TIMEOUT_S: Final = 5.0
 ATTEMPTS: Final = 3
 
+TOGETHER: Final = 3
+"""How many requests are under way to one device at most: a third of the wakeups, and still no burst."""
+
+CLEAN_POLLS: Final = 3
+CLEAN_AGAIN: Final = 200
+"""After how many polls without a loss several requests are under way; and how many more, if that went wrong."""
+
+SERIAL_S: Final = 0.1
+SERIAL: Final = 2.0
+"""A device whose answers to several requests arrive this far apart, by the first and last round trip, answers one by one."""
+
 UNKNOWN: Final = 0
 NARROW: Final = 32
 WIDE: Final = 64
@@ -117,6 +128,8 @@ class Traits:
     `units`: the unit in which each sensor's text was first read; see interpret.Scales.
     `answers`: whether the last poll got any answer; a silent device is probed before it is polled.
     `spacing`: how far apart it wants its requests, once that is suspected.
+    `clean_polls`: how many polls in a row were answered whole; below 0: so many more are to be before several requests are under
+    way to it again.
     """
 
     max_varbinds: int = STARTING_VARBINDS
@@ -148,6 +161,19 @@ class Traits:
     answers: bool = True
     units: tuple[str, ...] = ()
     spacing: Spacing | None = None
+    clean_polls: int = 0
+
+    @property
+    def together(self) -> int:
+        """How many requests may be under way at once: several to a device that is known and handles as much as can be asked."""
+        is_known = self.clean_polls >= CLEAN_POLLS and self.answers and self.srtt_s is not None
+        if not is_known or self.refused_at is not None or self.suspect_at is not None or self.max_varbinds < STARTING_VARBINDS:
+            return 1
+        return 1 if self.spacing is not None or self.apart or self.next_only or self.index_lies else TOGETHER
+
+    def stumbled(self) -> None:
+        """Note that the device did not answer several requests as it answers one: no more of that for a while."""
+        self.clean_polls = -CLEAN_AGAIN
 
     def observe_rtt(self, rtt_s: float) -> None:
         """Note one round trip (RFC 6298 §2.2 and §2.3)."""
