@@ -9,6 +9,7 @@ I/O: SNMP, ICMP. Times in seconds.
 
 import asyncio
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 
 from towerops_agent.doctor.ping import pinged, shown_tally
@@ -78,7 +79,14 @@ async def explain_silence(
             return _nobody_there(answer)
     speaks_v3 = not (isinstance(engine, NoReply) and engine.reason in (Reason.TIMEOUT, Reason.UNREACHABLE))
     cause = _silent(version, speaks_v3, timeouts_s)
-    return cause if ping is None or speaks_v3 else _with_ping(cause, await pinged(ping, peer, until_first=True))
+    if ping is None or speaks_v3 or _is_here(peer):
+        return cause
+    return _with_ping(cause, await pinged(ping, peer, until_first=True))
+
+
+def _is_here(peer: Peer) -> bool:
+    """Whether this machine itself answers pings of the address, so that they show nothing."""
+    return ip_address(peer[0].partition("%")[0]).is_loopback
 
 
 def _with_ping(cause: Cause, tally: Tally | NotSent) -> Cause:

@@ -20,7 +20,6 @@ from towerops_agent.ping.wire.tally import Tally
 from towerops_agent.reasons import Reason, Unsent
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.exchange import NoReply
-from towerops_lab.simulator.server import serve
 
 HOST = "127.0.0.1"
 ONLY_PING = Equipment("1", "North", HOST, ping=PingPlan(5, 60), has_snmp=False)
@@ -89,13 +88,25 @@ def test_silence_is_explained_as_before_if_ping_can_t_be_sent():
     assert "ping" not in cause.found + cause.hint
 
 
-def explained(net, version):
+def test_this_machine_s_own_answer_shows_nothing():
+    cause = explained(network(), "2c", peer=("127.1.0.7", 161))
+    assert "ping" not in cause.found + cause.hint
+
+
+class Silent:
+    """An SNMP client to whom nobody answers."""
+
+    async def ask(self, *_args, **_more):
+        return NoReply(Reason.TIMEOUT, 1)
+
+
+def explained(net, version, peer=("192.0.2.1", 161)):
     credentials = Credentials(SnmpVersion(version), user=UsmUser("noc") if version == "3" else None)
     equipment = Equipment("1", "North", HOST, credentials=credentials)
 
     async def main():
-        async with clients(net) as (client, ping), serve(lambda *_: None) as port:
-            return await explain_silence(client, equipment, (HOST, port), NoReply(Reason.TIMEOUT, 1), (0.01,), ping)
+        async with PingClient(Counters(), open_socket=net.open) as ping:
+            return await explain_silence(Silent(), equipment, peer, NoReply(Reason.TIMEOUT, 1), (0.01,), ping)
 
     return virtual_time.run(main())
 
