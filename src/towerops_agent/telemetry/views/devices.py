@@ -9,7 +9,7 @@ from typing import Any, Final
 from towerops_agent.model import State
 from towerops_agent.reasons import Reason, reason_of
 from towerops_agent.telemetry.views.lines import Line, Tone, hanging, section
-from towerops_agent.telemetry.views.snapshot import NOT_POLLED, DeviceReport
+from towerops_agent.telemetry.views.snapshot import NOT_POLLED, DeviceReport, PingReport
 from towerops_agent.telemetry.views.status import TONES, by_reason, limits
 from towerops_agent.text import counted, duration, printable
 
@@ -128,10 +128,20 @@ def device_lines(device: DeviceReport, now_us: int) -> list[Line]:
     if device.rtt_ms is not None:
         last = " when it last did" if device.state == State.DOWN else ""
         lines += section("answers", [Line(f"in {device.rtt_ms:.1f} ms{last}")])
+    if device.pings is not None:
+        lines += section("pings", [Line(_pings(device.pings))])
     if device.missing:
         lines += section("lacks", [line for word, count in device.missing.items() for line in _lack(word, count)])
         lines += section("", [Line(f"`towerops-agent doctor --device '{device.name}'` names each of them")])
     return lines
+
+
+def _pings(pings: PingReport) -> str:
+    came = f"{pings.received} of {pings.sent} came back"
+    if pings.rtt_ms is None:
+        return came
+    jitter = "" if pings.jitter_ms is None else f", jitter {pings.jitter_ms:.2f} ms"
+    return f"{came} in {pings.rtt_ms:.2f} ms on average{jitter}"
 
 
 def _advice(device: DeviceReport) -> list[Line]:

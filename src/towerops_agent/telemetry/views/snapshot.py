@@ -40,6 +40,15 @@ class Dealing(msgspec.Struct, frozen=True):
     last_failure: str
 
 
+class PingReport(msgspec.Struct, frozen=True):
+    """The last round of pings: how many were sent and came back; the mean round trip and the jitter, if they were measured."""
+
+    sent: int
+    received: int
+    rtt_ms: float | None
+    jitter_ms: float | None
+
+
 class DeviceReport(msgspec.Struct, frozen=True):
     """One device as its last poll shows it. `missing`: how many values that lacked, by reason.
 
@@ -47,7 +56,7 @@ class DeviceReport(msgspec.Struct, frozen=True):
     `mute`: OIDs never answered. `odd_replies`: what is odd about its replies, and accepted (snmp/wire/oddities.py).
     `detail`: more about why it is down. `gap_s`: it answers one request in this time, and drops the others.
     `by_next`: OIDs that only GETNEXT gives.
-    `next_only`: it answers no GET.
+    `next_only`: it answers no GET. `pings`: None if it is not pinged, or no round has ended.
     """
 
     id: str
@@ -70,6 +79,7 @@ class DeviceReport(msgspec.Struct, frozen=True):
     detail: str = ""
     by_next: int = 0
     next_only: bool = False
+    pings: PingReport | None = None
 
     @property
     def lacks(self) -> int:
@@ -234,7 +244,16 @@ def _report(device: Device) -> DeviceReport:
         detail=device.detail,
         by_next=len(traits.by_next),
         next_only=traits.next_only,
+        pings=_pings_of(device),
     )
+
+
+def _pings_of(device: Device) -> PingReport | None:
+    tally = device.pings
+    if tally is None or device.ping is None:
+        return None
+    rtt_ms, jitter_ms = (None if us is None else round(us / 1000, 2) for us in (tally.rtt_avg_us, tally.jitter_us))
+    return PingReport(tally.sent, tally.received, rtt_ms, jitter_ms)
 
 
 def encode_devices(reports: Sequence[DeviceReport]) -> bytes:

@@ -4,7 +4,8 @@ import pytest
 
 from support import devices
 from support.snapshots import MINUTE_US, NOW_US
-from towerops_agent.model import DeviceState, State
+from towerops_agent.model import DeviceState, PingPlan, State
+from towerops_agent.ping.wire.tally import Tally
 from towerops_agent.telemetry.views.devices import (
     ORDERS,
     device_lines,
@@ -183,3 +184,15 @@ def test_a_table_line_by_line():
         "degraded  name of c  [2001:db8::1]:161  900.0 ms        7",
         "          timeout, for 5 min; 7 timeout",
     ]
+
+
+def test_the_last_round_of_pings_is_shown_with_what_was_measured():
+    device = devices.device(ping=PingPlan(5, 60))
+    assert "ping" not in plain(device_lines(report_devices([device])[0], NOW_US))
+    for tally, text in [
+        (Tally(5, 4, 2000, 2345, 3000, 510), "pings      4 of 5 came back in 2.35 ms on average, jitter 0.51 ms"),
+        (Tally(5, 1, 2000, 2000, 2000), "pings      1 of 5 came back in 2.00 ms on average"),
+        (Tally(5, 0), "pings      0 of 5 came back"),
+    ]:
+        device.pings = tally
+        assert text in plain(device_lines(report_devices([device])[0], NOW_US))
