@@ -396,11 +396,11 @@ def next_poll_id(connection: sqlite3.Connection) -> int:
     (seq, highest) = connection.execute(
         "SELECT (SELECT max(seq) FROM sqlite_sequence WHERE name = 'polls'), (SELECT max(id) FROM polls)"
     ).fetchone()
-    last = max(seq or 0, highest or 0)
-    if type(last) is not int or last >= OPEN_END >> 1:
-        raise Corruption(f"the last poll's id is {last!r}")
-    if (highest or 0) > (seq or 0):  # SQLite gives out no id above it, and what is in the tail would be void
-        raise Corruption(f"a poll has the id {highest}, and the last that was given out is {seq}")
+    if any(number is not None and not (type(number) is int and number < OPEN_END >> 1) for number in (seq, highest)):
+        raise Corruption(f"the last poll's id is {highest!r}, and the last that was given out {seq!r}")
+    last = int(seq or 0)
+    if (highest or 0) > last:  # SQLite gives out no id above it, and what is in the tail would be void
+        raise Corruption(f"a poll has the id {highest}, and the last that was given out is {last}")
     return last + 1
 
 

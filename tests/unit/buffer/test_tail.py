@@ -153,6 +153,16 @@ async def test_a_wrong_id_in_the_tables_of_a_corrupt_database_does_not_hide_the_
     assert after.counters.total(Count.METRICS_DROPPED) >= 3
 
 
+async def test_a_last_id_that_is_not_a_number_is_a_corrupt_database(bench, tmp_path):
+    after = await killed(bench, tmp_path / "killed", held=5, stored=6)
+    with sqlite3.connect(after.path) as connection:
+        connection.execute("UPDATE sqlite_sequence SET seq = 'damaged' WHERE name = 'polls'")
+    connection.close()
+    async with after.buffer() as buffer:
+        assert buffer.replaced is not None
+        assert sorted(await all_members(buffer)) == metrics_of(range(11))
+
+
 async def test_polls_held_when_the_database_turns_out_to_be_corrupt_are_there_once(bench):
     async with bench.buffer(commit_window_s=3600) as buffer:
         layout = await buffer.register(LAYOUT)
