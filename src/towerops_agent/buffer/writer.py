@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -200,10 +201,13 @@ class Writer:
         return min(self._opening.due_s, self._waiting.due_s, self._waiting.store_s) - time.monotonic()
 
     def _fold(self) -> bool:
-        """Whether the journal could be folded into the file, so that it need not grow."""
+        """Whether the journal was folded into the file, so that it need not grow; not so if there was nothing in it."""
+        path = self._store.database.path
         try:
+            if path is None or not Path(f"{path}-wal").stat().st_size:
+                return False  # what fails all the same would be tried again for ever
             retention.checkpoint(self._store.connection)
-        except FAILURES:
+        except (*FAILURES, OSError):
             return False
         return True
 

@@ -7,7 +7,6 @@ import pytest
 
 from towerops_agent.buffer import packer, retention
 from towerops_agent.buffer.format.codec import Packing
-from towerops_agent.buffer.writer import Writer
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
@@ -118,20 +117,24 @@ async def test_packing_that_failed_is_begun_again(bench, monkeypatch):
         assert await all_stored(buffer) == before
 
 
-async def test_packing_that_always_fails_for_want_of_room_ends_in_a_failure_and_not_in_a_loop(bench, monkeypatch):
-    """As a damaged page count has it: the journal can be folded, and then there is no more room than before."""
+async def test_packing_that_always_fails_for_want_of_room_ends_and_is_not_begun_again_for_ever(bench, monkeypatch):
+    """As a damaged page count has it: the journal is folded into the file, and then there is no more room than before."""
+    tried = 0
 
     def full(*_):
+        nonlocal tried
+        tried += 1
+        assert tried < 10
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL
         raise error
 
+    monkeypatch.setattr(Packing, "pack", full)
     async with bench.buffer() as buffer:
-        await add_minutely(bench, buffer, 20)
-        monkeypatch.setattr(packer.Packer, "_remove_bodies", full)
-        monkeypatch.setattr(Writer, "_leave_full_disk", lambda _: False)
+        await add_minutely(bench, buffer, 40)
         with pytest.raises(BufferFailure, match="full"):
             await buffer.clean_up()
+    assert tried
 
 
 async def test_packed_polls_expire_and_their_packs_go_with_the_last_of_a_stretch(bench, monkeypatch):
