@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from support import devices, virtual_time
 from support.fake_client import FakeClient
-from support.renumbering import NAME_COLUMNS, Defects, RenumberingDevice, Row, owner
+from support.renumbering import NAME_COLUMNS, NARROW_COLUMNS, WIDE_COLUMNS, Defects, RenumberingDevice, Row, owner
 from towerops_agent.model import Interface
 from towerops_agent.polling.course.device import make_device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import Poller
+from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply
 
 HOST = "192.0.2.1"
@@ -26,6 +27,17 @@ def text(name: bytes) -> str:
         return name.decode("latin-1")
 
 
+DENIED = [
+    frozenset(WIDE_COLUMNS),
+    frozenset((*WIDE_COLUMNS, *NARROW_COLUMNS)),
+    frozenset((*WIDE_COLUMNS, *NARROW_COLUMNS, *NAME_COLUMNS)),
+    frozenset((WIDE_COLUMNS[0], NARROW_COLUMNS[3])),
+    frozenset(NAME_COLUMNS),
+]
+USELESS_COUNTERS = [(ber.NULL, None), (ber.COUNTER64, 0), (ber.OCTET_STRING, b"n/a"), (ber.OCTET_STRING, b"\0\1\2")]
+"""What firmware sends in place of a 64-bit counter; the last one is of a wrong length."""
+
+
 defects = st.builds(
     Defects,
     bulk=st.sampled_from(FAILURES),
@@ -35,6 +47,9 @@ defects = st.builds(
     limit=st.sampled_from([100, 100, 7, 1]),
     wide=st.booleans(),
     last_change=st.booleans(),
+    denied=st.sampled_from([frozenset(), frozenset(), *DENIED]),
+    mute=st.sampled_from([frozenset(), frozenset(), frozenset(), frozenset(WIDE_COLUMNS)]),
+    wide_as=st.sampled_from([None, None, *USELESS_COUNTERS]),
 )
 
 
@@ -100,6 +115,39 @@ def test_a_device_without_shortcomings_delivers_all_that_it_has():
     device = make_device(type(equipment)(**{**fields, "interfaces": interfaces}), devices.LAYOUT, b"", Planner())
     result = virtual_time.run(Poller(FakeClient({HOST: box}), Planner()).poll(device, 60.0))
     assert [owner(value) for value in result.poll.values[::6]] == [2, 1, 4]
+    assert result.missing == {}
+
+
+def delivered(shortcomings, polls):
+    """What the last of some polls gives of two interfaces."""
+    box = RenumberingDevice({5: Row(2, b"eth1"), 3: Row(1, b"eth0")}, shortcomings)
+    equipment = devices.equipment(host=HOST)
+    fields = {name: getattr(equipment, name) for name in equipment.__slots__}
+    interfaces = (Interface("a", 3, "eth0"), Interface("b", 5, "eth1"))
+    device = make_device(type(equipment)(**{**fields, "interfaces": interfaces}), devices.LAYOUT, b"", Planner())
+    poller = Poller(FakeClient({HOST: box}), Planner())
+
+    async def main():
+        for _ in range(polls):
+            box.polls += 1
+            box.ticks += 6000
+            result = await poller.poll(device, 600.0)
+        return result
+
+    return virtual_time.run(main())
+
+
+SHORTCOMINGS = [
+    *(Defects(denied=denied) for denied in DENIED),
+    *(Defects(wide_as=value) for value in USELESS_COUNTERS),
+    Defects(mute=frozenset(WIDE_COLUMNS)),
+]
+
+
+@pytest.mark.parametrize("shortcomings", SHORTCOMINGS)
+def test_what_only_getnext_gives_and_what_only_the_narrow_counters_give_is_there(shortcomings):
+    result = delivered(shortcomings, 5)
+    assert [owner(value) for value in result.poll.values] == [1] * 6 + [2] * 6
     assert result.missing == {}
 
 

@@ -23,6 +23,10 @@ def owner(value: int) -> int:
     return value // SPAN
 
 
+def _column(name: Oid) -> Oid:
+    return name[:-1]  # indexes are of one octet here
+
+
 @dataclass
 class Row:
     """An interface in the device's tables. `number`: which one it is, over all moves. `up`: its ifOperStatus is 1."""
@@ -38,7 +42,8 @@ class Defects:
 
     `odd_names`: ifIndexes whose names are not texts: NULL, INTEGER or noSuchInstance, by turns. `without`: name columns that it
     lacks. `limit`: how many varbinds it answers; more is tooBig. `wide`: it has 64-bit counters. `last_change`: and
-    ifTableLastChange.
+    ifTableLastChange. `denied`: columns that a GET finds absent, and a GETNEXT gives. `mute`: columns that a GET is not answered
+    for. `wide_as`: what 64-bit counters are instead of what they count.
     """
 
     bulk: str = ""
@@ -48,6 +53,9 @@ class Defects:
     limit: int = 100
     wide: bool = True
     last_change: bool = False
+    denied: frozenset[Oid] = frozenset()
+    mute: frozenset[Oid] = frozenset()
+    wide_as: tuple[int, int | bytes | None] | None = None
 
 
 @dataclass
@@ -66,11 +74,13 @@ class RenumberingDevice:
         message = decode_message(datagram)
         asked, table = message.pdu, self._table()
         if asked.type == PduType.GET:
-            failing, found = "", [(name, *table.get(name, (ber.NO_SUCH_INSTANCE, None))) for name in asked.names]
-            if len(found) > self.defects.limit:
+            failing, found = "", [(name, *self._by_get(table, name)) for name in asked.names]
+            if any(_column(name) in self.defects.mute for name in asked.names):
+                failing = "silent"
+            elif len(found) > self.defects.limit:
                 failing = "tooBig"
         elif asked.type == PduType.GET_NEXT:
-            failing, found = self.defects.get_next, self._following(table, asked.names[0], 1)
+            failing, found = self.defects.get_next, [self._following(table, name, 1)[0] for name in asked.names]
         else:
             failing, found = self.defects.bulk, self._following(table, asked.names[0], asked.error_index)
         if failing == "silent":
@@ -84,6 +94,10 @@ class RenumberingDevice:
             asked, [name for name, _, _ in found], bytes(tag for _, tag, _ in found), [v for _, _, v in found], status
         )
         return encode_message(Message(message.version, message.community, reply))
+
+    def _by_get(self, table, name: Oid) -> tuple[int, int | bytes | None]:
+        absent = (ber.NO_SUCH_INSTANCE, None)
+        return absent if _column(name) in self.defects.denied else table.get(name, absent)
 
     def _following(self, table, name: Oid, count: int):
         later = sorted((subidentifiers(each), each) for each in table if subidentifiers(each) > subidentifiers(name))
@@ -104,5 +118,5 @@ class RenumberingDevice:
             for column in NARROW_COLUMNS:
                 table[child(column, index)] = (ber.COUNTER32, value)
             for column in WIDE_COLUMNS if self.defects.wide else ():
-                table[child(column, index)] = (ber.COUNTER64, value)
+                table[child(column, index)] = self.defects.wide_as or (ber.COUNTER64, value)
         return table
