@@ -15,6 +15,7 @@ BENCHMARKS = (
     "start",
     "fleet",
     "names",
+    "discovery",
     "peers",
     "saturation",
     "dead",
