@@ -100,6 +100,16 @@ async def test_a_device_that_is_silent_sees_three_messages_a_day(tmp_path):
     assert "wrong" not in first[1] + first[2].replace("prefer", "") + ledger.read_text()
 
 
+async def test_what_can_not_be_remembered_is_said_and_costs_no_device(tmp_path):
+    """As in a container without a home, or if the state's directory is another user's."""
+    (tmp_path / "state").write_text("")
+    async with FleetServer(make_fleet([PROFILES["mikrotik"]], 1, COMMUNITY, time.time())).serve() as port:
+        status, out, err = await discover(tmp_path, str(FIRST_ADDRESS), "--port", str(port), "--json")
+    assert status == 0
+    assert len(json.loads(out)["equipment"]) == 1
+    assert "not remembered for the next run" in err
+
+
 async def test_a_dry_run_sends_nothing(tmp_path):
     seen: list[bytes] = []
     async with serve(lambda datagram, _: seen.append(datagram)) as port:

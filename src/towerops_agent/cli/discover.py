@@ -71,7 +71,7 @@ def discover(
     changes nothing. Credentials are those of the command line, as for `snmp get`, or sets of the site file. A device that does
     not answer sees three messages a day at most.
     """
-    from towerops_agent.discovery import ledger, run, writing
+    from towerops_agent.discovery import run, writing
     from towerops_agent.discovery.course.ranges import addresses_in
     from towerops_agent.discovery.library import load_profiles, profiles_beside
 
@@ -87,10 +87,9 @@ def discover(
         library = load_profiles(directory) if directory else profiles_beside(site) if site else load_profiles()
         for problem in library.problems:
             complain(str(problem))
-        path = ledger.ledger_path(os.environ)
         if forget:
-            run.forget(path)
-        visited = _swept(hosts, sets, library.profiles, port, path)
+            run.forget(os.environ)
+        visited = _swept(hosts, sets, library.profiles, port)
         entries = run.entries_of(visited, port)
         _report(entries, [each.silence for each in visited if each.found is None], as_json=as_json, secrets=secrets)
         if write is not None and entries:
@@ -108,14 +107,14 @@ def discover(
         sys.exit(EXIT_FAILURE)
 
 
-def _swept(hosts: list[str], sets: "Sets", profiles: Any, port: int, path: Path) -> Any:  # noqa: ANN401 - imported lazily
+def _swept(hosts: list[str], sets: "Sets", profiles: Any, port: int) -> Any:  # noqa: ANN401 - imported lazily
     import asyncio
 
     from towerops_agent.discovery import run
 
     bar = _Bar()
     try:
-        return asyncio.run(run.sweep(hosts, sets, profiles, port, path, bar.show))
+        return asyncio.run(run.sweep(hosts, sets, profiles, port, os.environ, bar.show, complain))
     except KeyboardInterrupt:
         raise AgentError("interrupted: what was tried is remembered") from None
     finally:

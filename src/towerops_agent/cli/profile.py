@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from towerops_agent.cli.credentials import credential_options, source_of, with_credentials
-from towerops_agent.cli.options import EXIT_FAILURE, fail
+from towerops_agent.cli.options import EXIT_FAILURE, complain, fail
 from towerops_agent.errors import AgentError
 
 
@@ -51,7 +51,7 @@ def try_(file: Path, host: str, port: int, **options: Any) -> None:  # noqa: ANN
     """Show what the profile in FILE finds at HOST, an address, and whether `discover` would use it there."""
     import asyncio
 
-    from towerops_agent.discovery import ledger, run
+    from towerops_agent.discovery import run
     from towerops_agent.discovery.course.ranges import addresses_in
     from towerops_agent.discovery.library import load_profiles, read_profiles
     from towerops_agent.discovery.report.trial import trial_lines
@@ -66,11 +66,10 @@ def try_(file: Path, host: str, port: int, **options: Any) -> None:  # noqa: ANN
             raise AgentError(f"{file} has no profile that can be used")
         (mine,) = tried.profiles.values()
         sets = [CredentialSet("given", source_of(credential_options(options)).of_options())]
-        path = ledger.ledger_path(os.environ)
         library = load_profiles(file).profiles
 
         def found_with(profiles: Any) -> Any:  # noqa: ANN401 - imported lazily
-            (visited,) = asyncio.run(run.sweep([host], sets, profiles, port, path, lambda _: None))
+            (visited,) = asyncio.run(run.sweep([host], sets, profiles, port, os.environ, lambda _: None, complain))
             if visited.found is None:
                 raise AgentError(f"{host} does not answer: {visited.silence}")
             return visited.found

@@ -14,7 +14,8 @@ from towerops_agent.api.wire import contract
 from towerops_agent.config.document.credentials import read_credentials
 from towerops_agent.counters import Counters
 from towerops_agent.discovery.course.profile import Profile, Rule
-from towerops_agent.discovery.ledger import LedgerUnusable, read_ledger, write_ledger
+from towerops_agent.discovery.course.tries import Tries
+from towerops_agent.discovery.ledger import LedgerUnusable, ledger_path, read_ledger, write_ledger
 from towerops_agent.discovery.report.entry import Discovered, once_each
 from towerops_agent.discovery.sweep import CredentialSet, Progress, Sweep, Visited
 from towerops_agent.errors import SettingsError
@@ -41,20 +42,35 @@ async def sweep(
     sets: Sets,
     profiles: Mapping[str, Profile],
     port: int,
-    ledger: Path,
+    environ: Mapping[str, str],
     on_progress: Callable[[Progress], None],
+    complain: Callable[[str], None],
 ) -> list[Visited]:
-    """What is at each address; what was tried is remembered, also if it is interrupted. Raises LedgerUnusable."""
-    tries = read_ledger(ledger)
+    """What is at each address; what was tried is remembered, also if it is interrupted.
+
+    `complain` is called if it can't be remembered: this run keeps to the limits all the same.
+    """
+    tries = Tries()
+    try:
+        ledger: Path | None = ledger_path(environ)
+        tries = read_ledger(ledger_path(environ))
+    except LedgerUnusable as error:
+        ledger = None
+        complain(f"warning: {error}; what is tried is not remembered for the next run")
     async with SnmpClient(Counters()) as client:
         try:
             return await Sweep(client, sets, list(profiles.values()), tries, port).run(hosts, on_progress)
         finally:
-            write_ledger(ledger, tries, time.time())
+            if ledger is not None:
+                try:
+                    write_ledger(ledger, tries, time.time())
+                except LedgerUnusable as error:
+                    complain(f"warning: {error}; what was tried is not remembered for the next run")
 
 
-def forget(ledger: Path) -> None:
+def forget(environ: Mapping[str, str]) -> None:
     """Forget what was tried at any address. Raises LedgerUnusable."""
+    ledger = ledger_path(environ)
     try:
         ledger.unlink(missing_ok=True)
     except OSError as error:
