@@ -125,6 +125,7 @@ async def test_one_that_is_dead_holds_back_no_other_and_gets_all_of_it_later(sit
     assert await site.pending("p") == 50 * SENSORS
     assert delivered(site) == {"i": 50 * SENSORS}
     running.cancel()
+    await asyncio.wait([running])
     dead.hangs = False
     dead.answer = Accepted
     assert await site.couriers.deliver_pending()
