@@ -27,7 +27,7 @@ VALUES = SENSORS + INTERFACES * len(INTERFACE_COLUMNS)
 NOW_US = 1_767_986_535_000_000
 KINDS = ("remote_write", "influxdb", "otlp")
 
-DEVICES, ROUNDS = 10_000, 2
+DEVICES, ROUNDS = 10_000, 1
 
 
 def device(number: int) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def resident_mb(name: str) -> float:
 
 
 async def memory_of(kind: str) -> None:
-    """Deliver two polls of each device, and print what is resident then, and at most was."""
+    """Deliver a poll of each device, and print what is resident then, and at most was."""
     counters = Counters()
     with tempfile.TemporaryDirectory() as folder:
         async with Buffer(Path(folder) / "agent.db", counters, clock_us=lambda: time.time_ns() // 1000) as buffer:
