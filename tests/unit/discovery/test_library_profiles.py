@@ -5,6 +5,7 @@ from pathlib import Path
 from runpy import run_path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 from towerops_agent.discovery.course.profile import Column, Profile
 from towerops_agent.discovery.library import OURS, load_profiles
@@ -80,6 +81,12 @@ def test_the_table_of_scripts_of_routeros_is_never_asked():
     scripts = parse_oid("1.3.6.1.4.1.14988.1.1.18")
     for column in LIBRARY.profiles["mikrotik"].columns:
         assert not is_within(column.oid, scripts)
+
+
+def test_each_is_in_the_wheel():
+    """And so in the image and the Debian package, which are made of it."""
+    files = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    assert {f"towerops_agent/profiles/{name}.yaml" for name in LIBRARY.profiles} <= files
 
 
 def test_the_page_lists_them():
