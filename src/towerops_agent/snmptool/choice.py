@@ -69,7 +69,7 @@ def _configured(
     called = is_called(text)
     at = is_at(place.host, place.port) if isinstance(place, Place) and not source.suffices else lambda _: False
     try:
-        candidates = devices(lambda equipment: called(equipment) or at(equipment))
+        candidates = devices(lambda equipment: equipment.has_snmp and (called(equipment) or at(equipment)))
     except AgentError as error:
         return None, f"the configured devices are not known: {error}"
     chosen = [device for device in candidates if device.id == text] or list(filter(called, candidates)) or candidates

@@ -1,5 +1,7 @@
 """Which device HOST means, and whose credentials it is asked with."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +101,12 @@ def test_an_address_without_credentials_is_asked_with_those_of_the_configured_de
     assert choose("10.0.0.1:1161").credentials == CONFIGURED
     assert choose("TOWER-3.example.net.").name == "Twin"
     assert choose("2001:0db8:0:0::4").name == "Secure"
+
+
+def test_a_device_whose_snmp_is_switched_off_is_not_asked_by_its_name():
+    only_pinged = replace(DEVICES[0], has_snmp=False)
+    with pytest.raises(SettingsError, match="expected"):
+        choose(only_pinged.name, devices=lambda wanted: [device for device in [only_pinged] if wanted(device)])
 
 
 def test_another_port_is_another_agent():
