@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Self, TypeVar
 from uuid import uuid4
 
-from towerops_agent.buffer import refused, retention
+from towerops_agent.buffer import events, refused, retention
 from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut, Pending, RefusedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import PollRow, encode_poll
+from towerops_agent.buffer.format.event import Event
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.retention import Step
 from towerops_agent.buffer.room import Room
@@ -50,6 +51,7 @@ _EXPIRING: tuple[Callable[[Store], Step], ...] = (_expire_open, _expire_uncut)
 _UPKEEP: tuple[Callable[[Store], Step], ...] = (
     *_EXPIRING,
     lambda store: retention.remove_sent(store.connection, store.age_s - DAY_S),
+    lambda store: events.expire(store.connection, store.age_s),
     lambda store: refused.expire(store.connection, store.age_s - REFUSED_KEPT_S),
     lambda store: store.layouts.remove(store.age_s),
     Store.pack,
@@ -154,6 +156,10 @@ class Buffer:
         """
         if poll.metric_count:
             self._writer.put(encode_poll(poll))
+
+    def note(self, event: Event) -> None:
+        """Keep an event for two days. It is on the disk with the next polls, after a minute at the latest; never waits for it."""
+        self._writer.note(event)
 
     async def flush(self) -> None:
         """Return once all polls added so far are in the tables; raises BufferFailure if they can't be, and they are kept."""

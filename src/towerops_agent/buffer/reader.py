@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from towerops_agent.buffer import refused, schema
+from towerops_agent.buffer import events, refused, schema
 from towerops_agent.buffer.database import FAILURES, Corruption, as_text
 from towerops_agent.buffer.format.batch import Pending, RefusedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import HEAD, PollRow, decode_layout, decode_poll, is_intact
 from towerops_agent.buffer.format.event import Event
-from towerops_agent.buffer.lanes import Lanes, next_poll_id, open_batches, stretches
+from towerops_agent.buffer.lanes import Lanes, next_poll_id, open_batches, open_lines, stretches
 from towerops_agent.buffer.place import beside
 from towerops_agent.buffer.store import Polls, kept_value
 from towerops_agent.buffer.tail import left_behind, read_tail
@@ -76,9 +76,11 @@ class DatabaseReader:
         self.connection.close()
 
     def pending(self) -> Pending:
-        """What is not delivered."""
+        """What is not delivered: to the API; without it, to the destination that lacks most."""
         with self._mapped(), self._snapshot():
-            return Lanes(self.connection).pending()
+            lines = open_lines(self.connection)
+            waiting = [Lanes(self.connection).pending(line) for line in ([""] if "" in lines else lines)]
+        return max(waiting, key=lambda one: one.metrics, default=Pending(0, 0, None))
 
     def refused(self, limit: int = 100) -> list[RefusedMetric]:
         """The metrics that the server refused, the latest first."""
@@ -119,11 +121,13 @@ class DatabaseReader:
         return found
 
     def undelivered(self) -> list[tuple[int, int]]:
-        """The polls of which not all is delivered: [first id, end), sorted; they may overlap."""
+        """The polls of which not all is delivered everywhere: [first id, end), sorted; they may overlap."""
         with self._mapped(), self._snapshot():
             end = next_poll_id(self.connection) + len(self._tail())
-            ranges = [(batch.start.poll, batch.last_poll + 1) for batch in open_batches(self.connection)]
-            ranges += [(one.first.poll, one.end_poll or end) for one in stretches(self.connection)]
+            ranges = []
+            for line in open_lines(self.connection):
+                ranges += [(batch.start.poll, batch.last_poll + 1) for batch in open_batches(self.connection, line)]
+                ranges += [(one.first.poll, one.end_poll or end) for one in stretches(self.connection, line)]
         return sorted((first, stop) for first, stop in ranges if first < stop)
 
     def equipment(self, *, readings_only: bool = False) -> dict[str, list[int]]:
@@ -171,7 +175,8 @@ class DatabaseReader:
 
     def events(self) -> list[Event]:
         """What changed at the site, in its order."""
-        return []
+        with self._mapped():
+            return events.kept(self.connection)
 
     def sizes(self) -> Sizes:
         """What the database takes on the disk."""

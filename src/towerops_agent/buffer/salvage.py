@@ -34,6 +34,10 @@ _COLUMNS: dict[str, tuple[tuple[str, type], ...]] = {
         *(("id", int), ("poll_id", int), ("metric_index", int), ("equipment_id", str)),
         *(("metric", bytes), ("reason", str), ("at_us", int), ("age_s", int), ("destination", str), ("checksum", int)),
     ),
+    "events": (
+        *(("id", int), ("at_us", int), ("kind", str), ("subject", str), ("what", str), ("why", str), ("age_s", int)),
+        ("checksum", int),
+    ),
     "polls": (("id", int), ("layout_id", int), ("started_at_us", int), ("metric_count", int), ("age_s", int)),
     "ranges": (("end_poll", int), ("first_poll", int)),
     "packs": (("end_poll", int), ("layout_id", int), ("body", bytes)),
@@ -45,10 +49,10 @@ _COLUMNS: dict[str, tuple[tuple[str, type], ...]] = {
         *(("destination", str), ("checksum", int)),
     ),
 }
-_COPIED = ("layouts", "batches", "refused", "polls", "ranges", "packs", "bodies", "meta")
+_COPIED = ("layouts", "batches", "refused", "events", "polls", "ranges", "packs", "bodies", "meta")
 _NULLABLE = {("batches", "sent_age_s"), ("uncut", "end_poll")}
 _LANES = frozenset(Lane)
-_COUNTED = ("layouts", "polls", "batches", "refused")
+_COUNTED = ("layouts", "polls", "batches", "refused", "events")
 
 
 @dataclass(slots=True)
@@ -196,6 +200,8 @@ def _checked(table: str, row: Sequence[Any]) -> Sequence[Any]:
             return lanes.with_destination(row[1:-2], row[-2])
         case "uncut":
             return lanes.with_destination(row[:-2], row[-2])
+        case "events":
+            return row[1:-1]
         case _:
             return row[:-1]
 

@@ -12,7 +12,7 @@ from towerops_agent.buffer.format.codec import checksum, digest
 
 log = structlog.get_logger()
 
-VERSION = 6
+VERSION = 7
 
 APPLICATION = 0x546F7700
 """The file's application_id less its version, from version 3 on: one flipped bit makes no other version of it."""
@@ -69,6 +69,12 @@ ALTER TABLE batches ADD COLUMN destination TEXT NOT NULL DEFAULT '';
 ALTER TABLE refused ADD COLUMN destination TEXT NOT NULL DEFAULT '';
 DROP INDEX batches_by_start;
 CREATE UNIQUE INDEX batches_by_start ON batches (destination, start_poll, start_metric);
+""",
+    6: """
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+  what TEXT NOT NULL, why TEXT NOT NULL, age_s INTEGER NOT NULL, checksum INTEGER NOT NULL
+);
 """,
 }
 """What leads from a version to the next."""

@@ -1,4 +1,4 @@
--- The agent's database, version 6 (PRAGMA user_version). docs: buffer/store.py, tail.py, lanes.py, packer.py, retention.py;
+-- The agent's database, version 7 (PRAGMA user_version). docs: buffer/store.py, tail.py, lanes.py, packer.py, retention.py;
 -- decisions 0004 (rows and batches), 0009 (packs), 0010 (lanes).
 -- AUTOINCREMENT: an id is never used twice, not even after the newest rows were removed; batches name polls by id.
 -- `_us`: the wall clock, microseconds since 1970-01-01 UTC. `age_s`: the age clock (buffer/format/batch.py), seconds, never set back.
@@ -107,6 +107,18 @@ CREATE TABLE clock (
   age_us   INTEGER NOT NULL,
   wall_us  INTEGER NOT NULL,
   checksum INTEGER NOT NULL DEFAULT 0
+);
+
+-- What changed at the site, for the page: written with polls, and only then. kind, what: buffer/format/event.py.
+CREATE TABLE events (
+  id       INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_us    INTEGER NOT NULL,
+  kind     TEXT NOT NULL,
+  subject  TEXT NOT NULL,
+  what     TEXT NOT NULL,
+  why      TEXT NOT NULL,
+  age_s    INTEGER NOT NULL,
+  checksum INTEGER NOT NULL
 );
 
 -- The latest polls, before they go to polls and bodies together (codec.encode_tail; it begins with the head of none). One row of

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from towerops_agent.buffer import lanes, refused
+from towerops_agent.buffer import events, lanes, refused
 from towerops_agent.buffer.database import Corruption, Database, transaction
 from towerops_agent.buffer.format.batch import AgeClock, Batch, LeftOut, StoredPoll, cut
 from towerops_agent.buffer.format.codec import (
@@ -27,6 +27,7 @@ from towerops_agent.buffer.format.codec import (
     is_head,
     is_intact,
 )
+from towerops_agent.buffer.format.event import Event
 from towerops_agent.buffer.lanes import Lanes
 from towerops_agent.buffer.layouts import Layouts
 from towerops_agent.buffer.packer import Packer
@@ -106,10 +107,12 @@ class Store:
 
     # Polls
 
-    def add_polls(self, rows: Sequence[PollRow]) -> None:
-        """Append the polls to the open stretch of each line."""
+    def add_polls(self, rows: Sequence[PollRow], noted: Sequence[Event] = ()) -> None:
+        """Append the polls to the open stretch of each line, and keep the events."""
         with transaction(self.connection):
-            self._append(rows)
+            if rows:
+                self._append(rows)
+            events.add(self.connection, noted, self.age_s)
         if self._tail.polls:
             self._tail.note_stored(len(rows))
 

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ import structlog
 from towerops_agent.buffer import retention
 from towerops_agent.buffer.database import FAILURES, can_be_the_journal, is_corruption, is_full
 from towerops_agent.buffer.format.codec import PollRow
+from towerops_agent.buffer.format.event import Event
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.store import Store
@@ -35,6 +37,10 @@ T = TypeVar("T")
 RETRY_S = 1.0
 POLLS_PER_COMMIT = 1_024
 POLLS_AT_LEAST = 16
+EVENTS_WITHIN_S = 60.0
+"""How long events wait for polls to be written with: flash cards wear."""
+EVENTS_WAITING = 1_000
+"""How many wait at most, if the database can't be written; the oldest are left out then."""
 
 _Job = tuple[Callable[[Store], Any], asyncio.Future[Any], bool]
 
@@ -62,8 +68,10 @@ class Writer:
         self._on_layouts_lost = on_layouts_lost
         self._thread = threading.Thread(target=self._run, name="buffer-writer", daemon=True)
         self._wake = threading.Condition()
-        self._waiting = Waiting(window_s, cap_polls)  # this and the next two are guarded by _wake
+        self._waiting = Waiting(window_s, cap_polls)  # this and the next four are guarded by _wake
         self._jobs: deque[_Job] = deque()
+        self._events: deque[Event] = deque(maxlen=EVENTS_WAITING)
+        self._events_due_s = inf
         self._stopping = False
         self._failure: Exception | None = None  # of the last try to commit; this and the next two are the thread's own
         self._held_in: Store | None = None
@@ -104,6 +112,16 @@ class Writer:
         self._count_dropped(dropped)
         if is_first:
             self._on_polls()
+
+    def note(self, event: Event) -> None:
+        """Have an event committed with the polls, or by itself if none come. Never waits for the disk."""
+        with self._wake:
+            if self._stopping:
+                raise RuntimeError("the buffer is closed")
+            if not self._events:
+                self._events_due_s = time.monotonic() + EVENTS_WITHIN_S
+                self._wake.notify()
+            self._events.append(event)
 
     def submit(self, job: Callable[[Store], T], *, sees_polls: bool = True) -> asyncio.Future[T]:
         """The job's result, or its exception; sqlite3's come as BufferFailure. `sees_polls`: all that were put before."""
@@ -187,7 +205,12 @@ class Writer:
             self._opening.look(now_s, at_stop=at_end)
         if self._store is not before:
             self._post(self._on_polls)  # what waits there may be delivered, though no poll comes
-        if at_end or (job and job[2]) or now_s >= self._waiting.store_s or (now_s >= self._waiting.due_s and not self._hold()):
+        if (
+            at_end
+            or (job and job[2])
+            or now_s >= min(self._waiting.store_s, self._events_due_s)
+            or (now_s >= self._waiting.due_s and not self._hold())
+        ):
             self._commit()
         self._report()
         if job is None:
@@ -198,7 +221,7 @@ class Writer:
         return True
 
     def _waits_s(self) -> float:
-        return min(self._opening.due_s, self._waiting.due_s, self._waiting.store_s) - time.monotonic()
+        return min(self._opening.due_s, self._waiting.due_s, self._waiting.store_s, self._events_due_s) - time.monotonic()
 
     def _fold(self) -> bool:
         """Whether the journal was folded into the file, so that it need not grow; not so if there was nothing in it."""
@@ -234,11 +257,11 @@ class Writer:
 
     def _commit(self) -> None:
         folded = False
-        while rows := self._take():
+        while any(taken := self._take()):
             try:
-                self._store.add_polls(rows)
+                self._store.add_polls(*taken)
             except Exception as error:  # noqa: BLE001 -- the thread's edge: whatever it is, polling goes on
-                self._put_back(rows)
+                self._put_back(*taken)
                 self._note_failure(error)
                 if self._renew(error):
                     continue
@@ -285,14 +308,20 @@ class Writer:
         self._follow_store()
         return True
 
-    def _take(self) -> list[PollRow]:
+    def _take(self) -> tuple[list[PollRow], list[Event]]:
         self._follow_store()
         with self._wake:
-            return self._waiting.take(self._at_once, self._room.commit_octets)
+            noted, self._events_due_s = list(self._events), inf
+            self._events.clear()
+            return self._waiting.take(self._at_once, self._room.commit_octets), noted
 
-    def _put_back(self, rows: list[PollRow]) -> None:
+    def _put_back(self, rows: list[PollRow], noted: list[Event]) -> None:
         with self._wake:
-            self._waiting.put_back(rows, time.monotonic() + RETRY_S)
+            later, again_s = list(self._events), time.monotonic() + RETRY_S
+            self._events.clear()
+            self._events.extend([*noted, *later])  # the oldest fall out of it
+            self._events_due_s = again_s if self._events else inf
+            self._waiting.put_back(rows, again_s)
             dropped = self._waiting.drop_oldest()
         self._post(self._count_dropped, dropped)
 

@@ -160,7 +160,7 @@ async def test_the_cap_holds_when_polls_arrive_while_a_commit_fails(bench, monke
     async with bench.buffer(memory_cap_polls=4, commit_window_s=3600) as buffer:
         layout = await buffer.register(LAYOUT)
 
-        def fail(store, rows):
+        def fail(store, rows, noted):
             for i in range(4, 7):
                 buffer.add(poll(layout, T0_US + i))
             raise sqlite3.OperationalError("database or disk is full")
@@ -190,7 +190,7 @@ async def test_a_bug_while_writing_is_counted_and_the_polls_are_kept(bench, monk
     async with bench.buffer() as buffer:
         layout = await buffer.register(LAYOUT)
         with monkeypatch.context() as patch, capture_logs() as logs:
-            patch.setattr(Store, "add_polls", lambda store, rows: 1 / 0)
+            patch.setattr(Store, "add_polls", lambda store, rows, noted: 1 / 0)
             buffer.add(poll(layout))
             with pytest.raises(ZeroDivisionError):
                 await buffer.flush()
