@@ -38,6 +38,7 @@ from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.telemetry import collector, logs, systemd
+from towerops_agent.telemetry.diary import Diary
 from towerops_agent.telemetry.live import LiveSocket
 from towerops_agent.telemetry.observer import Marks, Observer, boot_clock_s
 from towerops_agent.telemetry.views.health import health_text, judge
@@ -119,6 +120,7 @@ class Agent:
             now_us=_wall_us,
             moved=lambda again_within_s: self._marks.move("pings", again_within_s),
         )
+        self._diary = Diary(self.buffer.note, _wall_us)
         self.fleet = Fleet(
             ReachPoller(Poller(self._snmp, self._planner), self._echoes),
             self.counters,
@@ -126,6 +128,7 @@ class Agent:
             now_us=_wall_us,
             moved=lambda again_within_s: self._marks.move("polling", again_within_s),
             changed=self.courier.hurry,
+            note=self._diary.note,
             pings=self._echoes,
             is_behind=lambda: self.courier.is_behind,
         )
@@ -140,6 +143,7 @@ class Agent:
             sleep=self._sleep_or_reload,
         )
         self._dealings = ChainMap(self.upstream.dealings, {self.upstream.source_name: self.sync.availability})
+        self._diary.follow(self._dealings)
         self.group = self._join() if settings.group_nats_urls else None
         self._observer = Observer(
             sync=self.sync,
@@ -181,6 +185,7 @@ class Agent:
                 site=str(settings.site) if settings.site else None,
                 database=str(settings.database_path),
             )
+            self._diary.begin(__version__)
             async with asyncio.TaskGroup() as group:
                 loops = [] if self.group is None else [group.create_task(self._go_on("group", self._take_part(self.group)))]
                 loops += [
@@ -210,6 +215,7 @@ class Agent:
             self._dating.give_up()
             delivered = await self._deliver_rest(STOP_WITHIN_S)
             await self._roster.remember()
+            self._diary.end()
             await self._observer.write(stopped=True)
             log.info("agent stopped", pending_kept=0 if delivered and self.courier.delivers else await self._pending_metrics())
 
@@ -411,8 +417,10 @@ class Agent:
 
     async def _apply(self, read: ConfigRead) -> None:
         await self.upstream.prepare()
+        self._diary.follow(self._dealings)
         with collector.left_alone():
             await self._roster.apply(read)
+        self._diary.configured(read.version, len(self.fleet.devices))
         if self.group is not None:
             self.group.configured()
 

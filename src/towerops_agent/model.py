@@ -160,6 +160,9 @@ class State(StrEnum):
 
 STATES = tuple(state.value for state in State)
 
+NOT_POLLED = "unknown"
+"""In place of a state, of a device that is not polled, or not polled here, or not yet."""
+
 PING_VALUES = ("sent", "received", "rtt_min_us", "rtt_avg_us", "rtt_max_us", "jitter_us")
 """The values of a Poll of a round of pings. The times are None if nothing came back, the jitter if fewer than two echoes did."""
 

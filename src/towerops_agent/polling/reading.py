@@ -285,7 +285,7 @@ class PollResult:
     """The result of one poll: a Reading, with the missing values counted by reason.
 
     `answers_ping`: whether a device that was silent over SNMP answers ping; None if it was not asked. `is_known`: False if it
-    could not be asked at all, so that nothing is known of it; `silence` then is an Unsent.
+    could not be asked at all, so that nothing is known of it; `silence` then is an Unsent. `restarted`: the device has.
     """
 
     poll: Poll | None
@@ -295,6 +295,7 @@ class PollResult:
     rtt_s: float | None = None
     answers_ping: bool | None = None
     is_known: bool = True
+    restarted: bool = False
 
     @property
     def is_heard(self) -> bool:
@@ -315,7 +316,8 @@ class Poller:
             _log(device, news)
         if reading.poll is not None:
             _log_lack(device, reading.missing, asyncio.get_running_loop().time())
-        return PollResult(reading.poll, Counter(reading.missing.values()), reading.silence, reading.detail, reading.rtt_s)
+        missing, restarted = Counter(reading.missing.values()), Restarted() in reading.news
+        return PollResult(reading.poll, missing, reading.silence, reading.detail, reading.rtt_s, restarted=restarted)
 
 
 def _log_lack(device: Device, missing: Mapping[int, str], now_s: float) -> None:

@@ -10,8 +10,9 @@ from typing import Final, Protocol
 
 import structlog
 
+from towerops_agent.buffer.format.event import Event, EventKind
 from towerops_agent.counters import Count, Counters
-from towerops_agent.model import DeviceState, Poll, State, next_state, poll_of_state
+from towerops_agent.model import NOT_POLLED, DeviceState, Poll, State, next_state, poll_of_state
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.reading import PollResult
 from towerops_agent.reasons import Skip
@@ -110,6 +111,7 @@ class Fleet:
         now_us: Callable[[], int],
         moved: Callable[[float], None] = lambda _again_within_s: None,
         changed: Callable[[], None] = lambda: None,
+        note: Callable[[Event], None] = lambda _event: None,
         is_behind: Callable[[], bool] = lambda: False,
         cpu_s: Callable[[], float] = time.process_time,
         maximum_polls: int = MAXIMUM_POLLS,
@@ -119,7 +121,8 @@ class Fleet:
         clock.
 
         `moved` is called in each round of the loop, with the seconds until the next round at the latest; `changed` once a
-        device's change of state is stored. `pings` follows the devices that are polled here.
+        device's change of state is stored. `note`: with each change of state, and each restart, of a device.
+        `pings` follows the devices that are polled here.
 
         `is_behind`: whether fresh values wait for their delivery for long although the server works; `cpu_s`: the CPU used so
         far: fewer polls start while it is too much (throttle.py).
@@ -130,6 +133,8 @@ class Fleet:
         self._now_us = now_us
         self._moved = moved
         self._changed = changed
+        self._note = note
+        self._noted: dict[str, State] = {}  # the state of which it was last noted, of devices that were not up then
         self._is_behind = is_behind
         self._cpu_s = cpu_s
         self._maximum_polls = maximum_polls
@@ -196,6 +201,8 @@ class Fleet:
         self._slots.forget(device_id)
         self._answering.pop(device_id, None)
         self._held.pop(device_id, None)
+        if self._noted.pop(device_id, None):
+            self._note(Event(self._now_us(), EventKind.STATE, device_id, NOT_POLLED))
 
     def share(self, since: Callable[[str], float | None]) -> list[Device]:
         """Poll the devices that are owned by now, and no others. Returns the ones that are new here.
@@ -448,6 +455,19 @@ class Fleet:
             if before is not None and before.state is not device.state.state:
                 self._changed()
         self._tell(device, before, device.state, result)
+        self._note_changes(device.id, device.state, at_us, result)
+
+    def _note_changes(self, device_id: str, now: DeviceState, at_us: int, result: PollResult) -> None:
+        """Note what is not as it was noted last; a device of which nothing was noted is up."""
+        if result.restarted:
+            self._note(Event(at_us, EventKind.RESTART, device_id))
+        if now.state is self._noted.get(device_id, State.UP):
+            return
+        if now.state is State.UP:
+            del self._noted[device_id]
+        else:
+            self._noted[device_id] = now.state
+        self._note(Event(at_us, EventKind.STATE, device_id, now.state.value, now.reason))
 
     def _tell(self, device: Device, before: DeviceState | None, now: DeviceState, result: PollResult) -> None:
         """Log one line when a device's state changes, or the reason why it is down; nothing while it stays."""

@@ -1,11 +1,17 @@
 """What the page shows of a real database: all that was read in 24 hours, and no secret."""
 
+import threading
+
 import msgspec
 import pytest
 
-from support.recorded import END_US, HOUR_US, MINUTE_US, SECRETS, SPIKE_AGO, TOKEN, is_down, left, record
+from support.recorded import END_US, HOUR_US, LAYOUTS, MINUTE_US, SECRETS, SPIKE_AGO, TOKEN, is_down, left, record
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.format.event import Event, EventKind
 from towerops_agent.buffer.reader import NotReadable
+from towerops_agent.counters import Counters
 from towerops_agent.errors import SettingsError
+from towerops_agent.model import Poll
 from towerops_agent.page.site import SPANS_H, Site
 
 
@@ -103,6 +109,42 @@ async def test_of_a_stopped_agent_the_last_hours_are_shown_not_the_last_of_the_c
 async def test_a_device_that_is_nowhere_has_no_view(database):
     await record(database, 5)
     assert site(database).device("nobody") == []
+
+
+async def test_it_is_read_while_the_agent_writes_delivers_packs_and_removes(database):
+    """Each look shows the site at one moment, and no poll that was there is ever missing from the last hour."""
+    now_us = END_US
+    shown, failures, stopping = [], [], threading.Event()
+
+    def look() -> None:
+        reader = site(database, now_us=END_US + 60 * MINUTE_US)
+        while not stopping.is_set():
+            try:
+                overview, (view,) = reader.overview(), reader.device("router-1", (1,))
+            except Exception as error:  # noqa: BLE001 -- on its way to the assertion
+                failures.append(error)
+                return
+            shown.append((overview.devices[0].newest_us, sum(value is not None for value in view.charts[0].lines[0].low)))
+
+    await record(database, 60)
+    async with Buffer(database, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        thread = threading.Thread(target=look)
+        thread.start()
+        (layout,) = await buffer.register_all(LAYOUTS[:1])
+        for minute in range(60):
+            buffer.add(Poll(layout, now_us, (415, 1, None, minute, minute, 0, 0, 0, 0), ((4, 1_000),), 3))
+            buffer.note(Event(now_us, EventKind.RESTART, "router-1"))
+            await buffer.secure()
+            if minute % 3 == 0:
+                await buffer.flush()
+                while (batch := await buffer.next_batch(1_000)) is not None:
+                    await buffer.acknowledge(batch)
+                await buffer.clean_up()
+            now_us += MINUTE_US
+        stopping.set()
+        thread.join()
+    assert failures == []
+    assert shown == sorted(shown)
 
 
 @pytest.mark.parametrize(

@@ -290,6 +290,27 @@ def test_a_change_of_state_is_announced_once_it_is_stored_and_the_first_state_is
     assert stored_at_changes == [7, 7]
 
 
+def test_changes_and_restarts_are_noted_and_what_was_up_from_the_start_is_not():
+    poller, noted = FakePoller(), []
+    bench = Bench(poller, 2, note=noted.append)
+
+    def becomes(result):
+        return lambda: poller.of.update({"dev-0": (0.1, result)})
+
+    other = PollResult(None, silence="refused")
+    back = PollResult(POLL, restarted=True)
+    bench.run(2000, then={300: becomes(SILENT), 700: becomes(other), 1000: becomes(back), 1055: becomes(COMPLETE)})
+    found = [(event.kind, event.subject, event.what, event.why) for event in noted]
+    assert found == [("state", "dev-0", "down", "timeout"), ("restart", "dev-0", "", ""), ("state", "dev-0", "up", "")]
+
+
+def test_of_a_device_that_is_dropped_while_it_is_down_nothing_is_known():
+    poller, noted = FakePoller(result=SILENT), []
+    bench = Bench(poller, 1, note=noted.append)
+    bench.run(300, then={200: lambda: bench.fleet.replace([])})
+    assert [(event.subject, event.what) for event in noted] == [("dev-0", "down"), ("dev-0", "unknown")]
+
+
 def test_all_devices_are_polled_once_under_the_same_limit():
     poller = FakePoller(takes_s=1.0)
     poller.of["dev-3"] = (1.0, RuntimeError("a bug"))

@@ -7,6 +7,7 @@ Pure: the clock is passed in. Seconds (`_s`), microseconds since 1970 (`_us`). T
 the token.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -232,6 +233,8 @@ class Availability:
     last_failure: str = ""
     failures: int = 0  # since it last worked
     unlogged: int = 0  # failures since the last one that was logged
+    on_change: Callable[[bool, str, int], None] | None = None
+    """Called with each change of `works`: the new one, why it is not, when."""
     _logged_us: int = 0
 
     def succeeded(self, now_us: int) -> bool:
@@ -239,6 +242,8 @@ class Availability:
         changed = self.works is not True
         if changed:
             self.works, self.since_us = True, now_us
+            if self.on_change is not None:
+                self.on_change(True, "", now_us)
         self.last_success_us = now_us
         return changed
 
@@ -247,6 +252,8 @@ class Availability:
         first = self.works is not False
         if first:
             self.works, self.since_us, self.failures, self.unlogged = False, now_us, 0, 0
+            if self.on_change is not None:
+                self.on_change(False, reason, now_us)
         again = self.repeat_us is not None and abs(now_us - self._logged_us) >= self.repeat_us
         log = first or reason != self.last_failure or again
         self.last_failure_us, self.last_failure = now_us, reason

@@ -117,6 +117,6 @@ def _happening(event: Event, names: Mapping[str, str]) -> Happening:
         case EventKind.CONFIG:
             text = f"Configuration applied: {event.what}"
         case EventKind.API:
-            text = f"API, {event.subject}: {event.what}{f', {event.why}' if event.why else ''}"
+            text = f"{event.subject.capitalize()}: {event.what}{f', {event.why}' if event.why else ''}"
     kind = event.what if event.kind is EventKind.STATE else event.kind.value
     return Happening(event.at_us, text, kind, device)

@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from towerops_agent.buffer.format.event import STARTED, STOPPED, Event, EventKind
-from towerops_agent.model import State
-from towerops_agent.telemetry.views.snapshot import NOT_POLLED, DeviceReport, Snapshot
+from towerops_agent.model import NOT_POLLED, State
+from towerops_agent.telemetry.views.snapshot import DeviceReport, Snapshot
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ def standings(
 
 def _stated(change: Event | None, report: DeviceReport | None) -> Standing | None:
     """What the last change in this run of the agent says of a device; without one what the snapshot does; None: neither."""
-    if change is not None:
+    if change is not None and change.what != NOT_POLLED:
         return Standing(change.what, change.why, change.at_us)
     if report is not None:
         return Standing(report.state, report.reason, report.since_us)

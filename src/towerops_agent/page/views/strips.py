@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from towerops_agent.buffer.format.event import STARTED, STOPPED, WORKS, Event, EventKind
-from towerops_agent.model import State
-from towerops_agent.telemetry.views.snapshot import NOT_POLLED
+from towerops_agent.model import NOT_POLLED, State
 
 
 class Span(msgspec.Struct, frozen=True, array_like=True):

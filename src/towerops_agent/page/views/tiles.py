@@ -11,8 +11,9 @@ import msgspec
 
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.buffer.format.event import WORKS, Event, EventKind
+from towerops_agent.model import NOT_POLLED
 from towerops_agent.page.views.standing import Standing, since_start
-from towerops_agent.telemetry.views.snapshot import NOT_POLLED, Snapshot
+from towerops_agent.telemetry.views.snapshot import Snapshot
 from towerops_agent.text import counted, duration, size
 
 BAD, WARN, STALE, PLAIN = "bad", "warn", "stale", ""

@@ -6,10 +6,10 @@ Pure: the time is passed in. `_us`: microseconds since 1970; `_ms`: milliseconds
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from towerops_agent.model import State
+from towerops_agent.model import NOT_POLLED, State
 from towerops_agent.reasons import Reason, reason_of
 from towerops_agent.telemetry.views.lines import Line, Tone, hanging, section
-from towerops_agent.telemetry.views.snapshot import NOT_POLLED, DeviceReport, PingReport
+from towerops_agent.telemetry.views.snapshot import DeviceReport, PingReport
 from towerops_agent.telemetry.views.status import TONES, by_reason, limits
 from towerops_agent.text import counted, duration, printable
 

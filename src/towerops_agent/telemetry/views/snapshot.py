@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from towerops_agent.model import State
+from towerops_agent.model import NOT_POLLED, State
 from towerops_agent.polling.course.device import Device
 from towerops_agent.telemetry.views.group import GroupView
 from towerops_agent.text import counted
@@ -21,7 +21,6 @@ KEY: Final = "snapshot"
 DEVICES_KEY: Final = "devices"
 """Under which the agent leaves them in its database, the devices when it stops."""
 
-NOT_POLLED: Final = "unknown"
 MOST_DEVICES: Final = 200
 """How many failing devices are listed; all are counted."""
 SLOWEST: Final = 10

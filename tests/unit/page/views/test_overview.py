@@ -24,7 +24,7 @@ def test_events_are_the_newest_first_and_name_the_device():
     ]
     assert [(one.at_us, one.text, one.kind, one.device) for one in happenings(told, {"r": "Radio"})] == [
         (6, "gone is up", "up", "gone"),
-        (5, "API, metrics: fails, 503", "api", ""),
+        (5, "Metrics: fails, 503", "api", ""),
         (4, "Radio has restarted", "restart", "r"),
         (3, "Radio is down: met with silence", "down", "r"),
         (2, "Configuration applied: version 7, 2 devices", "config", ""),
