@@ -2,11 +2,13 @@
 """Take the screenshots of the README: `.venv/bin/python tools/screenshots.py [FOLDER]` (docs/screenshots by default).
 
 Half an hour of the simulated tower's life is posted to a sandbox in a moment (demo/replay.py), and looked at with Debian's
-Chromium: a shower, an outage of the API that has been made up for, and a radio that has died.
+Chromium: a shower, an outage of the API that has been made up for, and a radio that has died. A whole day of it is written into
+an agent's database (demo/day.py), for the agent's own page.
 """
 
 import asyncio
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,10 @@ from typing import Any
 import httpx2
 from playwright.async_api import Browser, async_playwright
 
+from towerops_agent.cli.page import write
+from towerops_agent.model import Secret
+from towerops_agent.page.site import Site
+from towerops_lab.demo.day import DAY_S, Day
 from towerops_lab.demo.replay import BATCH_S, Replay
 from towerops_lab.demo.site import ACCEPTS, SITE, TOKEN, demo_config
 from towerops_lab.demo.tower import INTERVAL_S, Tower, tower
@@ -43,6 +49,11 @@ SHOTS: dict[str, dict[str, Any]] = {
 }
 LOOKS = {"site-light": "backhaul", "site-dark": DEAD, "site-phone": "ups"}
 """Which device each picture shows."""
+DAY_SHOTS: dict[str, dict[str, Any]] = {
+    "day-light": {"viewport": DESK, "color_scheme": "light"},
+    "day-dark": {"viewport": DESK, "color_scheme": "dark"},
+}
+DAY_LOOKS = "backhaul"
 
 
 async def main(folder: Path) -> None:
@@ -58,6 +69,8 @@ async def main(folder: Path) -> None:
                 browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(ARGUMENTS))
                 for name, context in SHOTS.items():
                     await shoot(browser, f"{url}/#{LOOKS[name]}", folder / f"{name}.png", context)
+                for name, context in DAY_SHOTS.items():
+                    await shoot_day(browser, now_s, folder / f"{name}.png", context)
                 await browser.close()
 
 
@@ -73,6 +86,22 @@ async def shoot(browser: Browser, url: str, path: Path, context: dict[str, Any])
     await page.screenshot(path=path)
     sys.stdout.write(f"{path}\n")
     await opened.close()
+
+
+async def shoot_day(browser: Browser, now_s: float, path: Path, context: dict[str, Any]) -> None:
+    """A picture of the agent's page, as a file."""
+    with tempfile.TemporaryDirectory() as place:
+        database, page_file = Path(place) / "agent.db", Path(place) / "page.html"
+        async with tower(lambda: now_s - DAY_S) as site:
+            await Day(site, now_s).write(database)
+        write(page_file, Site(database, lambda: Secret(TOKEN), lambda: round(now_s * 1_000_000)))
+        opened = await browser.new_context(**context)
+        page = await opened.new_page()
+        await page.goto(f"{page_file.as_uri()}#{DAY_LOOKS}")
+        await page.wait_for_selector(".chart[data-points] path.spreadband")
+        await page.screenshot(path=path)
+        sys.stdout.write(f"{path}\n")
+        await opened.close()
 
 
 async def live(replay: Replay, site: Tower, switches: Mapping[str, Switch], now_s: float) -> None:

@@ -24,6 +24,32 @@ BATCH_S = 30
 RESPONSE_MS = 1.8
 
 
+class Readings:
+    """What the devices of `site` answer at any second of the wall clock."""
+
+    def __init__(self, site: Tower) -> None:
+        self._site = site
+
+    def raw(self, equipment: dict[str, Any], at_s: float, oid: str) -> Any:  # noqa: ANN401 -- as the device has it
+        """The value of this OID."""
+        (value,) = self._ask(equipment, at_s, oid)
+        return value
+
+    def counters(self, equipment: dict[str, Any], at_s: float, if_index: int) -> list[int | None]:
+        """Octets, errors and discards, in and out; of 64 bits if it has them."""
+        wide = self._ask(equipment, at_s, f"{IF_X_ENTRY}.6.{if_index}", f"{IF_X_ENTRY}.10.{if_index}")
+        narrow = self._ask(equipment, at_s, *(f"{IF_ENTRY}.{column}.{if_index}" for column in (10, 16, 14, 20, 13, 19)))
+        return [*(narrow[:2] if None in wide else wide), *narrow[2:]]
+
+    def _ask(self, equipment: dict[str, Any], at_s: float, *oids: str) -> list[Any]:
+        """The values of one request; None for one that it does not have."""
+        request = Request(tuple(parse_oid(oid) for oid in oids)).pdu(0x01000001)
+        answer = self._site.stations[equipment["id"]].answer(Community(Version.V2C, COMMUNITY.encode()).wrap(request), at_s)
+        if answer is None:
+            raise RuntimeError(f"{equipment['id']} does not answer")
+        return list(decode_message(answer).pdu.values)
+
+
 class Replay:
     """Posts to `sandbox`, which is served at the client's URL, what an agent at `site` would."""
 
@@ -31,6 +57,7 @@ class Replay:
         self._sandbox = sandbox
         self._site = site
         self._client = client
+        self._readings = Readings(site)
         self._pending: list[dict[str, Any]] = []
 
     def poll(self, at_s: float) -> None:
@@ -60,25 +87,11 @@ class Replay:
             yield status | {"state": "down", "reason": "timeout", "response_time_ms": None}
             return
         for sensor in equipment["sensors"]:
-            (value,) = self._ask(equipment, at_s, sensor["oid"])
+            value = self._readings.raw(equipment, at_s, sensor["oid"])
             value = value / sensor["divisor"] if sensor["divisor"] != 1 else value
             yield {"type": "sensor_reading", "sensor_id": sensor["id"], "value": value, "status": "ok", "timestamp": stamp}
         for interface in equipment["interfaces"]:
-            counters = self._counters(equipment, at_s, interface["if_index"])
+            counters = self._readings.counters(equipment, at_s, interface["if_index"])
             named = dict(zip(INTERFACE_COLUMNS, counters, strict=True))
             yield {"type": "interface_stat", "interface_id": interface["id"], **named, "timestamp": stamp}
         yield status | {"state": "up", "reason": "", "response_time_ms": RESPONSE_MS + 0.3 * sin(at_s / 40)}
-
-    def _counters(self, equipment: dict[str, Any], at_s: float, if_index: int) -> list[int | None]:
-        """Octets, errors and discards, in and out; of 64 bits if it has them."""
-        wide = self._ask(equipment, at_s, f"{IF_X_ENTRY}.6.{if_index}", f"{IF_X_ENTRY}.10.{if_index}")
-        narrow = self._ask(equipment, at_s, *(f"{IF_ENTRY}.{column}.{if_index}" for column in (10, 16, 14, 20, 13, 19)))
-        return [*(narrow[:2] if None in wide else wide), *narrow[2:]]
-
-    def _ask(self, equipment: dict[str, Any], at_s: float, *oids: str) -> list[Any]:
-        """The values of one request; None for one that it does not have."""
-        request = Request(tuple(parse_oid(oid) for oid in oids)).pdu(0x01000001)
-        answer = self._site.stations[equipment["id"]].answer(Community(Version.V2C, COMMUNITY.encode()).wrap(request), at_s)
-        if answer is None:
-            raise RuntimeError(f"{equipment['id']} does not answer")
-        return list(decode_message(answer).pdu.values)
