@@ -1,12 +1,13 @@
 """What the agent writes to its disk in a day: a buffer filled, delivered and cleaned up as the agent does, in its steady state.
 
-.venv/bin/python benchmarks/wear.py [--devices 50] [--values 68] [--commit 5] [--directory /var/tmp]
+.venv/bin/python benchmarks/wear.py [--devices 50] [--values 68] [--commit 5] [--events 0] [--directory /var/tmp]
 
 Its clock is simulated: 24 hours go by first, so that deletions are part of the day that is measured. Each device is polled once a
 minute at a second of its own; polls are committed as BUFFER_COMMIT_SECONDS says, delivered each 30 s in batches of 1,000 and
-cleaned up each five minutes; a status of its usual size is written each ten. `written`: the octets of all writes (wchar of
-/proc/self/io), each counted in full; `to the disk`: what the kernel passes on of that (write_bytes), which is less, as days go by
-in seconds here and a page that is written again soon goes to the disk once. `--directory` is to be on a disk, not in memory.
+cleaned up each five minutes; a status of its usual size is written each ten; `--events`: so many changes of state an hour are
+noted. `written`: the octets of all writes (wchar of /proc/self/io), each counted in full; `to the disk`: what the kernel passes
+on of that (write_bytes), which is less, as days go by in seconds here and a page that is written again soon goes to the disk
+once. `--directory` is to be on a disk, not in memory.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.format.event import Event, EventKind
 from towerops_agent.counters import Counters
 from towerops_agent.model import Layout, Poll
 
@@ -53,7 +55,7 @@ class Day:
         times = ((self._values // 2, 20_000), (self._values - self._values // 2, 45_000))
         return Poll(self._ids[device], T0_US + self.now_s * SECOND_US, tuple(levels), times, self._values)
 
-    async def run(self, until_s: int, commit_s: int) -> None:
+    async def run(self, until_s: int, commit_s: int, events: int) -> None:
         """Go on until then."""
         secured_s: int | None = None  # when the polls that came since the last commit are to be on the disk
         while self.now_s < until_s:
@@ -61,6 +63,9 @@ class Day:
                 if due_s == self.now_s % 60:
                     self.buffer.add(self._poll(device))
                     secured_s = self.now_s + commit_s if secured_s is None else secured_s
+            if events and self.now_s % (3_600 // events) == 0:
+                device_id = f"{self._rng.getrandbits(128):032x}"
+                self.buffer.note(Event(T0_US + self.now_s * SECOND_US, EventKind.STATE, device_id, "down", "timeout"))
             self.now_s += 1
             if self.now_s % BATCH_EACH_S == 0:
                 secured_s = None
@@ -93,9 +98,9 @@ async def measure(path: Path, arguments: argparse.Namespace) -> None:
         day = Day(buffer, arguments.devices, arguments.values)
         await day.register()
         began_s = time.perf_counter()
-        await day.run(DAY_S + 3_600, arguments.commit)
+        await day.run(DAY_S + 3_600, arguments.commit, arguments.events)
         before = written()
-        await day.run(DAY_S + 3_600 + arguments.measured * 3_600, arguments.commit)
+        await day.run(DAY_S + 3_600 + arguments.measured * 3_600, arguments.commit, arguments.events)
         times = 24 / arguments.measured
         of_all, to_disk = (int((now - then) * times) for now, then in zip(written(), before, strict=True))
         polls = arguments.devices * 1_440
@@ -110,6 +115,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=50)
     parser.add_argument("--values", type=int, default=68)
     parser.add_argument("--commit", type=int, default=5, help="seconds")
+    parser.add_argument("--events", type=int, default=0, help="an hour")
     parser.add_argument("--measured", type=int, default=3, help="hours")
     parser.add_argument("--directory", type=Path, default=Path("/var/tmp"))
     arguments = parser.parse_args()
