@@ -39,8 +39,9 @@ DAY_H: Final = 24
 SPANS_H: Final = (1, 6, DAY_H)
 """The spans of the charts, in hours."""
 
-LATEST_POLLS: Final = 500_000
-"""Among how many polls the newest of each device is looked for: a day of some hundred devices, eight hours of a thousand."""
+LATEST_POLLS: Final = 100
+LATEST_AT_LEAST: Final = 100_000
+"""Among how many of the latest polls the newest of each device is looked for: so many a device, and so many in all at least."""
 
 _MINUTE_US: Final = 60_000_000
 
@@ -175,7 +176,7 @@ class Site:
     def _devices(self, reader: DatabaseReader) -> list[Known]:
         """The devices, each with its newest poll."""
         layouts = reader.equipment(readings_only=True)
-        latest = reader.latest(LATEST_POLLS)
+        latest = reader.latest(max(LATEST_AT_LEAST, LATEST_POLLS * len(layouts)))
         found = []
         for device in self._known_devices(reader, layouts).values():
             polls = [latest[layout] for layout in layouts.get(device.id, []) if layout in latest]
