@@ -48,7 +48,7 @@ def page(
     key: Path | None,
     output: Path | None,
 ) -> None:
-    """Show the last 24 hours of the site in a browser, without any server.
+    """Show the site's last 24 hours in a browser, without a server.
 
     Reads only the agent's database, in a process of its own. Other machines than this one are served only by
     HTTPS, and only with a password.
