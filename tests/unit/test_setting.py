@@ -18,7 +18,10 @@ from towerops_agent.setting import (
     as_whole,
 )
 
-whole = as_whole("seconds", (5, 86_400))
+
+def whole(text: str) -> int:
+    return as_whole("seconds", (5, 86_400))(text)
+
 
 CHARACTERS = "https://… without spaces or control characters"
 PARTS = "https://… without user, password, query or fragment"
@@ -62,6 +65,7 @@ SWITCH = "yes or no (or 1 or 0, true or false, on or off)"
         (as_servers, "nats://a:4222/", ("nats://a:4222",)),
         (as_servers, " tls://a , nats://b:1,,", ("tls://a", "nats://b:1")),
         (as_servers, "nats://!~", ("nats://!~",)),
+        (as_servers, "nats://X/", ("nats://X",)),
         (as_group, "a", "a"),
         (as_group, "Az09_-" + "x" * 58, "Az09_-" + "x" * 58),
         (as_member, "x" * 100, "x" * 100),
@@ -87,7 +91,7 @@ def test_a_text_that_fits(parse, text, value):
         (as_url, ["ftp://h", "https://", "h", "//h", "https:///x"], SCHEME),
         (as_url, ["https://h:0"], PORT),
         (as_token, ["a b", "a\x7f", "ü", "a\n"], TOKEN),
-        (whole, ["4", "86401", "", "-5", "5.0", "\u0665", "²", "5s", "10" * 9], WHOLE),
+        (whole, ["4", "86401", "", "-5", "5.0", "\u0665", "²", "5s", "0000000010", "10" * 9], WHOLE),
         (as_level, ["trace", "", "infos"], LEVEL),
         (as_format, ["xml", ""], FORMAT),
         (
