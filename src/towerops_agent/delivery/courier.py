@@ -47,9 +47,9 @@ from towerops_agent.delivery.course.course import (
     Wait,
 )
 from towerops_agent.delivery.course.pace import Backlog
-from towerops_agent.delivery.course.parcel import Parcel, pack
+from towerops_agent.delivery.course.parcel import Exclusions, Parcel, pack
 from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept, MetricRefused, Verdict, Verdicts
-from towerops_agent.delivery.refused import MetricsSink, RefusedSeries
+from towerops_agent.delivery.refused import EXCLUSIONS_KEY, MetricsSink, RefusedSeries
 from towerops_agent.errors import BufferFailure, SettingsError
 
 CLEANUP_INTERVAL_S = 300.0
@@ -224,7 +224,7 @@ class Courier:
     async def _follow(self) -> bool:
         """Do what the course says until it is done; whether all is delivered."""
         if not self._has_exclusions:
-            await self._refused.recall()
+            self.course.verdicts.exclusions = Exclusions(await self._buffer.get_meta(EXCLUSIONS_KEY))
             self._has_exclusions = True
         while True:
             step = self.course.next(self._accepts(), self._now_us(), self._monotonic_s())

@@ -16,7 +16,7 @@ from towerops_agent.api.wire.outcomes import Accepted, Outcome, Repeats
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import RefusedMetric
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.course.parcel import Exclusions, Parcel, series_of, series_of_json
+from towerops_agent.delivery.course.parcel import Parcel, series_of, series_of_json
 from towerops_agent.delivery.course.verdicts import Verdicts
 
 log = structlog.get_logger()
@@ -47,10 +47,6 @@ class RefusedSeries:
         self._verdicts = verdicts
         self._now_us = now_us
         self._singles = Repeats()
-
-    async def recall(self) -> None:
-        """Read the exclusions of an earlier run. Raises BufferFailure."""
-        self._verdicts.exclusions = Exclusions(await self._buffer.get_meta(EXCLUSIONS_KEY))
 
     async def _remember(self) -> None:
         await self._buffer.put_meta(EXCLUSIONS_KEY, self._verdicts.exclusions.encode())
