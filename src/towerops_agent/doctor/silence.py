@@ -9,7 +9,6 @@ I/O: SNMP, ICMP. Times in seconds.
 
 import asyncio
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 
 from towerops_agent.doctor.ping import pinged, shown_tally
@@ -25,6 +24,7 @@ from towerops_agent.snmp.wire.exchange import NoReply, Peer, Reply
 from towerops_agent.snmp.wire.message import Community, Request, Version
 from towerops_agent.snmp.wire.usm import UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import Principal
+from towerops_agent.text import is_loopback
 
 _NOBODY_THERE: Final = (Reason.REFUSED, Reason.UNREACHABLE)
 
@@ -79,14 +79,9 @@ async def explain_silence(
             return _nobody_there(answer)
     speaks_v3 = not (isinstance(engine, NoReply) and engine.reason in (Reason.TIMEOUT, Reason.UNREACHABLE))
     cause = _silent(version, speaks_v3, timeouts_s)
-    if ping is None or speaks_v3 or _is_here(peer):
+    if ping is None or speaks_v3 or is_loopback(peer[0]):  # this machine itself would answer the ping
         return cause
     return _with_ping(cause, await pinged(ping, peer, until_first=True))
-
-
-def _is_here(peer: Peer) -> bool:
-    """Whether this machine itself answers pings of the address, so that they show nothing."""
-    return ip_address(peer[0].partition("%")[0]).is_loopback
 
 
 def _with_ping(cause: Cause, tally: Tally | NotSent) -> Cause:

@@ -518,7 +518,7 @@ class Slots:
     def is_full(self, now: float) -> bool:
         """Whether there is no place left for a device that is not known to be slow."""
         for key, began in list(self._quick.items()):
-            if began > now - SLOW_S:
+            if began + SLOW_S > now:  # as room_at has it
                 break
             self._slow[key] = self._quick.pop(key)
         return len(self._quick) >= self._most
