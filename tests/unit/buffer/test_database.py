@@ -1,12 +1,14 @@
 """Opening the file: who may, and what is in it."""
 
 import os
+import sqlite3
 import stat
 
 import pytest
 from structlog.testing import capture_logs
 
 from towerops_agent.buffer import schema
+from towerops_agent.buffer.database import is_corruption
 from towerops_agent.errors import DatabaseBusy, DatabaseTooNew
 
 
@@ -83,3 +85,12 @@ async def test_an_empty_file_is_reported_and_a_database_begun_in_it(bench):
             await buffer.put_meta("a", b"b")
     assert [entry["event"] for entry in logs] == ["database file is empty, a new database begins in it"]
     assert bench.rows("SELECT value FROM meta") == [(b"b",)]
+
+
+def test_a_file_that_is_shorter_than_it_says_is_corrupt():
+    """As SQLite says it from 3.53 on."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHORT_READ
+    assert is_corruption(error)
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+    assert not is_corruption(error)

@@ -12,7 +12,7 @@ def test_it_goes_on_and_knows_how_far_the_wall_clock_is_ahead(monkeypatch):
     monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600_000_000_000)
     after = clock.boot_clock()
     assert after.boot == before.boot
-    assert 3_600_000_000 <= after.ahead_us - before.ahead_us < 3_660_000_000 + 600_000_000
+    assert 3_000_000_000 < after.ahead_us - before.ahead_us < 4_200_000_000  # an hour, but for what passes between two looks
 
 
 def test_a_boot_that_is_hidden_is_an_unknown_one(monkeypatch, tmp_path):
