@@ -72,6 +72,9 @@ class Prometheus:
         try:
             with _direct.open(f"{self.url}/-/ready") as answer:
                 return bool(answer.status == 200)
+        except urllib.error.HTTPError as answer:  # 503: it starts
+            answer.close()
+            return False
         except OSError:
             return False
 

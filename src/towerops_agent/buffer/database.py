@@ -202,9 +202,9 @@ def is_corruption(error: BaseException | None) -> bool:
     code = getattr(error, "sqlite_errorcode", None)  # not set if the sqlite3 module itself raised
     if code is None:
         return isinstance(error, UnicodeDecodeError)
-    # Our statements are right: if a name in them is not known, the names in the file are damaged.
     if code == sqlite3.SQLITE_IOERR_SHORT_READ:  # the file is shorter than it says: earlier SQLite calls it corrupt
         return True
+    # Our statements are right: if a name in them is not known, the names in the file are damaged.
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error).startswith("no such ")
 
 

@@ -88,7 +88,7 @@ async def test_an_empty_file_is_reported_and_a_database_begun_in_it(bench):
 
 
 def test_a_file_that_is_shorter_than_it_says_is_corrupt():
-    """As SQLite says it from 3.53 on."""
+    """As SQLite 3.46 and later say it."""
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHORT_READ
     assert is_corruption(error)
