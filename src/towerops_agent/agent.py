@@ -143,7 +143,6 @@ class Agent:
             sleep=self._sleep_or_reload,
         )
         self._dealings = ChainMap(self.upstream.dealings, {self.upstream.source_name: self.sync.availability})
-        self._diary.follow(self._dealings)
         self.group = self._join() if settings.group_nats_urls else None
         self._observer = Observer(
             sync=self.sync,
@@ -186,6 +185,7 @@ class Agent:
                 database=str(settings.database_path),
             )
             self._diary.begin(__version__)
+            self._diary.follow(self._dealings)
             async with asyncio.TaskGroup() as group:
                 loops = [] if self.group is None else [group.create_task(self._go_on("group", self._take_part(self.group)))]
                 loops += [
@@ -417,10 +417,11 @@ class Agent:
 
     async def _apply(self, read: ConfigRead) -> None:
         await self.upstream.prepare()
-        self._diary.follow(self._dealings)
         with collector.left_alone():
             await self._roster.apply(read)
-        self._diary.configured(read.version, len(self.fleet.devices))
+        if self._diary.is_kept:
+            self._diary.follow(self._dealings)
+            self._diary.configured(read.version, len(self.fleet.devices))
         if self.group is not None:
             self.group.configured()
 

@@ -21,8 +21,6 @@ _KINDS = frozenset(EventKind)
 
 def add(connection: sqlite3.Connection, events: Sequence[Event], age_s: int) -> None:
     """Keep the events, without the oldest beyond KEPT."""
-    if not events:
-        return
     rows = [(event.at_us, event.kind.value, event.subject, event.what, event.why, age_s) for event in events]
     connection.executemany(
         f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names

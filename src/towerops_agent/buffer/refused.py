@@ -26,7 +26,8 @@ def keep(connection: sqlite3.Connection, row: tuple[int, int, str, bytes, str, i
         f"INSERT INTO refused ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names
         (*row, destination, checksum(*with_destination(row, destination))),
     )
-    connection.execute("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?", (KEPT,))
+    # By their number, not by their ids: those of a salvaged database are far below.
+    connection.execute("DELETE FROM refused WHERE id <= (SELECT id FROM refused ORDER BY id DESC LIMIT 1 OFFSET ?)", (KEPT,))
 
 
 def latest(connection: sqlite3.Connection, limit: int) -> list[RefusedMetric]:

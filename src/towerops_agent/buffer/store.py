@@ -112,7 +112,8 @@ class Store:
         with transaction(self.connection):
             if rows:
                 self._append(rows)
-            events.add(self.connection, noted, self.age_s)
+            if noted:
+                events.add(self.connection, noted, self.age_s)
         if self._tail.polls:
             self._tail.note_stored(len(rows))
 

@@ -316,7 +316,7 @@ class Poller:
             _log(device, news)
         if reading.poll is not None:
             _log_lack(device, reading.missing, asyncio.get_running_loop().time())
-        missing, restarted = Counter(reading.missing.values()), Restarted() in reading.news
+        missing, restarted = Counter(reading.missing.values()), any(isinstance(one, Restarted) for one in reading.news)
         return PollResult(reading.poll, missing, reading.silence, reading.detail, reading.rtt_s, restarted=restarted)
 
 

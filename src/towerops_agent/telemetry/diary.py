@@ -18,21 +18,22 @@ class Diary:
     def __init__(self, note: Callable[[Event], None], now_us: Callable[[], int]) -> None:
         self._note = note
         self._now_us = now_us
-        self._is_kept = False
+        self.is_kept = False
+        """Whether it has begun."""
 
     def begin(self, version: str) -> None:
         """Note that the agent has started; from now on all is noted."""
-        self._is_kept = True
+        self.is_kept = True
         self.note(Event(self._now_us(), EventKind.AGENT, "", STARTED, f"version {version}"))
 
     def end(self) -> None:
         """Note that the agent stops, the last thing that is noted."""
         self.note(Event(self._now_us(), EventKind.AGENT, "", STOPPED))
-        self._is_kept = False
+        self.is_kept = False
 
     def note(self, event: Event) -> None:
         """Note this."""
-        if self._is_kept:
+        if self.is_kept:
             self._note(event)
 
     def configured(self, version: str, devices: int) -> None:

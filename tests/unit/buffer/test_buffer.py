@@ -317,6 +317,19 @@ async def test_only_so_many_refused_metrics_are_kept_the_latest(bench, monkeypat
         assert [refused.metric for refused in kept] == [b"%d" % i for i in range(1_002, 2, -1)]
 
 
+async def test_those_of_a_salvaged_database_stay_though_their_ids_are_far_below(bench):
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout, T0_US, metrics=1))
+        await buffer.refuse(await buffer.next_batch(1), b"old", "no")
+        await buffer.ask(
+            lambda store: store.connection.execute("UPDATE sqlite_sequence SET seq = 1000000 WHERE name = 'refused'")
+        )
+        buffer.add(poll(layout, T0_US + 1, metrics=1))
+        await buffer.refuse(await buffer.next_batch(1), b"new", "no")
+        assert [refused.metric for refused in await buffer.refused()] == [b"new", b"old"]
+
+
 async def test_a_damaged_poll_is_left_out_and_counted_once(bench):
     async with bench.buffer() as buffer:
         layout = await buffer.register(LAYOUT)
