@@ -5,6 +5,7 @@ Imports are lazy, as in main.py. Exit status: 0, or 1 with the reason on standar
 
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -101,6 +102,8 @@ def write(output: Path, site: "Site") -> None:
     try:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.fchmod(descriptor, 0o600)  # one that was there has a mode of its own
             file.write(octets)
     except OSError as error:
         raise AgentError(f"{output} can't be written: {error.strerror}") from error

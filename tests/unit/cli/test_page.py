@@ -1,5 +1,9 @@
 """`page` serves other machines only with a password by TLS, and writes a file without a secret."""
 
+import os
+import threading
+from contextlib import contextmanager
+
 import pytest
 from click.testing import CliRunner
 
@@ -11,6 +15,16 @@ TEXT = TOKEN.reveal()
 
 def run(*arguments, token=TEXT):
     return CliRunner().invoke(page, [*map(str, arguments)], env={"TOWEROPS_AGENT_TOKEN": token})
+
+
+@contextmanager
+def pipe_reader(pipe):
+    """What came out of the pipe, once the block has ended."""
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    yield read
+    reader.join()
 
 
 @pytest.fixture
@@ -29,6 +43,24 @@ def test_a_file_has_the_whole_site_no_secret_and_only_its_owner_reads_it(databas
     assert b"Router \\u003cNorth>" in octets
     assert [secret for secret in SECRETS if secret.encode() in octets] == []
     assert output.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_others_could_read_is_its_owners_only(database, tmp_path):
+    output = tmp_path / "site.html"
+    output.touch()
+    output.chmod(0o644)
+    assert run("--database-path", database, "--output", output).exit_code == 0
+    assert output.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pipe_keeps_its_mode(database, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o640)
+    with pipe_reader(pipe) as read:
+        assert run("--database-path", database, "--output", pipe).exit_code == 0
+    assert read[0].startswith(b"<!doctype html>")
+    assert pipe.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_dash_writes_it_to_standard_output(database):
