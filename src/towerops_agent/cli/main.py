@@ -100,7 +100,8 @@ def _end_of_options(args: list[str]) -> int:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="%(version)s")
 def cli() -> None:
-    """The Towerops agent: polls SNMP devices, keeps readings through outages, submits them to the Towerops API or a Prometheus.
+    """The Towerops agent: polls SNMP devices, keeps readings through outages, submits them to the Towerops API
+    or to receivers of your own.
 
     Without a command it does the same as `run`. Settings come from the environment; options win over it.
     """
