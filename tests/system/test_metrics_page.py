@@ -93,7 +93,7 @@ async def test_a_running_agent_says_what_it_has_polled_and_delivered(tmp_path: P
             while True:  # until it has heard the server's answer too
                 answer = await client.get(page)
                 seen = values(answer.text)
-                if seen["towerops_agent_metrics_delivered_total",] == sandbox.store.metric_count:
+                if seen["towerops_agent_metrics_delivered_total", ""] == sandbox.store.metric_count:
                     break
             assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
             assert seen["towerops_agent_devices", "up"] == 2
