@@ -4,6 +4,7 @@ I/O: writes files; none is overwritten unasked.
 """
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -63,10 +64,15 @@ def refuse_existing(path: Path) -> None:
 
 
 def _write(path: Path, octets: bytes, *, overwrite: bool) -> None:
-    """Only the operator may read it: it lists the network."""
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
+    """No other user of the machine may read it, also if one could before: it has a secret, or lists the network."""
+    flags = os.O_WRONLY | os.O_CREAT | (0 if overwrite else os.O_EXCL)
     try:
         with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISREG(mode):
+                if mode & stat.S_IRWXO:  # the file was there: its group, as the agent's, keeps its rights
+                    os.fchmod(file.fileno(), stat.S_IMODE(mode) & ~stat.S_IRWXO)
+                file.truncate()
             file.write(octets)
     except OSError as error:
         raise NotWritten(f"{path} can't be written: {error.strerror}") from None
