@@ -60,14 +60,13 @@ class SiteSource:
         revision = 0 if self._auto is None else self._auto.revision
         if self._auto is not None and revision != self._revision:
             self._files.additions = dict(self._auto.known)
-        outcome = await asyncio.to_thread(self._read, etag, is_same=revision == self._revision)
-        self._revision = revision
+        outcome = await asyncio.to_thread(self._read, etag, revision)
         if self._auto is not None:
             self._auto.want(self.compiled.auto)
         return outcome
 
-    def _read(self, etag: str | None, *, is_same: bool) -> ConfigOutcome[ConfigText]:
-        if is_same and not self._files.has_changed():
+    def _read(self, etag: str | None, revision: int) -> ConfigOutcome[ConfigText]:
+        if revision == self._revision and not self._files.has_changed():
             if self._failure is not None:
                 return self._failure
             if etag is not None:
@@ -77,6 +76,7 @@ class SiteSource:
             compiled = self._files.read()
         except SiteUnreadable as error:
             return Unavailable(str(error))
+        self._revision = revision
         if compiled.config is None:
             self._failure = Unavailable(unusable(compiled))
             return self._failure

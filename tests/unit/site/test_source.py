@@ -1,5 +1,6 @@
 """Site files in the API's place: what is new is applied, what is broken changes nothing, what is untouched goes on as it is."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,17 @@ class FleetOfNames:
 
     def replace(self, devices) -> None:
         self.devices = {device.id: device for device in devices}
+
+
+class Disk:
+    """One that can fail for a while."""
+
+    fails = False
+
+    def read(self, path: Path, most: int) -> bytes:
+        if self.fails:
+            raise OSError(errno.EIO, "Input/output error")
+        return path.read_bytes()[:most]
 
 
 @pytest.fixture
@@ -139,3 +151,16 @@ async def test_what_was_discovered_is_a_new_configuration_though_the_files_are_t
     assert isinstance(await fetch(source, second.etag), NotModified)
     auto.revision = 2
     assert isinstance(await fetch(source, second.etag), NotModified), "the same was found again"
+
+
+async def test_what_was_discovered_while_the_files_could_not_be_read_is_used_once_they_can_be(path, monkeypatch):
+    monkeypatch.setattr("towerops_agent.site.files.RACY_NS", -1)
+    path.write_text("devices: [{address: 192.0.2.1, profile: auto}]\n")
+    auto, disk = Discovering(), Disk()
+    source = SiteSource(SiteFiles(path, read_file=disk.read), auto)
+    first = await fetch(source)
+    auto.known, auto.revision = {source.compiled.auto[0].id: Supply()}, 1
+    disk.fails = True
+    assert isinstance(await fetch(source, first.etag), Unavailable)
+    disk.fails = False
+    assert isinstance(await fetch(source, first.etag), ConfigFetched)
