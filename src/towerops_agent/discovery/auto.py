@@ -142,12 +142,12 @@ class AutoDiscovery:
         self._under_way.clear()
         async with asyncio.TaskGroup() as group:
             while True:
-                for device_id in self._due():
-                    self._under_way.add(device_id)
-                    group.create_task(self._discover(device_id))
+                for device in self._due():
+                    self._under_way.add(device.id)
+                    group.create_task(self._discover(device, self._wanted[device.id]))
                 await self._sleep(LOOK_EACH_S)
 
-    def _due(self) -> list[str]:
+    def _due(self) -> list[Device]:
         now_s, devices = self._now_s(), self._fleet().devices
         due = []
         for device_id in self._wanted:
@@ -157,7 +157,7 @@ class AutoDiscovery:
             self._look_at(device, now_s)
             kept = self.known.get(device_id, KeptDevice())
             if due_at_s(device_id, kept, self._changed_at_s.get(device_id)) <= now_s:
-                due.append(device_id)
+                due.append(device)
         return due[: max(AT_ONCE - len(self._under_way), 0)]
 
     def _look_at(self, device: Device, now_s: float) -> None:
@@ -169,8 +169,8 @@ class AutoDiscovery:
             signs = signs.after(before)
         self._signs[device.id] = signs
 
-    async def _discover(self, device_id: str) -> None:
-        device, wanted = self._fleet().devices[device_id], self._wanted[device_id]
+    async def _discover(self, device: Device, wanted: AutoDevice) -> None:
+        device_id = wanted.id
         try:
             self._changed_at_s.pop(device_id, None)
             async with self._fleet().without_polls(device_id):

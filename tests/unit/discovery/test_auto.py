@@ -225,3 +225,20 @@ def test_a_bug_costs_one_device_its_discovery_and_is_reported():
         world = during(story)
     assert lines[0]["event"] == "discovery failed because of a bug; please report it"
     assert world.counters.get(Count.BUGS, "discovery") == 1
+
+
+def test_a_device_that_is_removed_at_the_moment_at_which_it_is_due_costs_the_others_nothing():
+    async def story(world: World) -> None:
+        discovery = world.discovery
+
+        async def sleep(_: float) -> None:
+            """What was due has been begun, and has not run yet."""
+            world.devices.clear()
+            await asyncio.Event().wait()
+
+        discovery._sleep = sleep  # noqa: SLF001 - between two steps of the loop
+        await asyncio.sleep(5)
+        assert discovery.view.troubles == []
+        assert world.interfaces == [("ether1", 0), ("ether2", 0)]
+
+    during(story)
