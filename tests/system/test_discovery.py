@@ -3,6 +3,8 @@
 import asyncio
 import json
 import random
+import signal
+import socket
 import stat
 import sys
 import time
@@ -198,3 +200,24 @@ async def test_an_operators_profile_replaces_ours_of_its_name(tmp_path):
     assert status == 0, err
     sensors = json.loads(out)["equipment"][0]["sensors"]
     assert "up" in {sensor["metadata"]["descr"] for sensor in sensors}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_what_was_sent_counts_though_the_sweep_is_ended_before_an_answer(tmp_path, number):
+    """Else a device would see more than three messages a day, of whoever starts again."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.setblocking(False)
+        port = silent.getsockname()[1]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "towerops_agent", "discover", "127.0.0.1", "--port", str(port)),
+            env={"PATH": "/usr/bin", "XDG_STATE_HOME": str(tmp_path), "SNMP_COMMUNITY": COMMUNITY},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await asyncio.get_running_loop().sock_recv(silent, 2000)
+        process.send_signal(number)
+        _, err = await process.communicate()
+    assert b"interrupted: what was tried is remembered" in err
+    known = json.loads((tmp_path / "towerops-agent" / "discovery.json").read_text())
+    assert len(known[f"127.0.0.1 {port}"]["sent"]) == 2

@@ -3,6 +3,7 @@
 cli/discover.py -> here -> sweep.py. I/O: SNMP, the ledger. Times in seconds.
 """
 
+import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -46,10 +47,15 @@ async def sweep(
     on_progress: Callable[[Progress], None],
     complain: Callable[[str], None],
 ) -> list[Visited]:
-    """What is at each address; what was tried is remembered, also if it is interrupted.
+    """What is at each address; what was tried is remembered, also if it is interrupted, terminated, or its terminal is gone.
 
     `complain` is called if it can't be remembered: this run keeps to the limits all the same.
     """
+    interrupt = signal.getsignal(signal.SIGINT)
+    if callable(interrupt):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores the second
+                signal.signal(number, interrupt)
     tries = Tries()
     try:
         ledger: Path | None = ledger_path(environ)

@@ -143,7 +143,11 @@ class Sweep:
         security = make_security(chosen.credentials)
         session = Session(self.client, peer, security, timeouts_s=FIRST_TIMEOUTS_S[: following.attempts])
         course = discover(security.version, self.profiles)
-        answer = await session.ask(next(course))
+        try:
+            answer = await session.ask(next(course))
+        except asyncio.CancelledError:
+            self.tries.failed(place, chosen.name, following.attempts, self.clock())  # the device may have seen them
+            raise
         visited.sent += 1
         if isinstance(answer, NoReply):
             visited.silence = answer.reason

@@ -60,8 +60,8 @@ class Tries:
         return max(0.0, recent[-MOST_MESSAGES] + DAY_S - now) if len(recent) >= MOST_MESSAGES else 0.0
 
     def succeeded(self, place: str, name: str) -> None:
-        """The device at `place` answers to the set `name`."""
-        self.known[place] = Tried(name)
+        """The device at `place` answers to the set `name`; what other sets have sent there still counts."""
+        self.known[place] = Tried(name, self.known.get(place, Tried()).sent)
 
     def failed(self, place: str, name: str, messages: int, now: float) -> None:
         """These messages had no answer, or that of a device that refuses them."""
@@ -79,7 +79,7 @@ class Tries:
             worked = mine.worked or ("" if place in self.known else theirs.worked)
             sent = sorted({at for at in (*mine.sent, *theirs.sent) if now - DAY_S < at <= now})
             counts = {at: max(mine.sent.count(at), theirs.sent.count(at)) for at in sent}
-            kept = Tried(worked, [] if worked else [at for at in sent for _ in range(counts[at])])
+            kept = Tried(worked, [at for at in sent for _ in range(counts[at])])
             if kept.worked or kept.sent:
                 found[place] = kept
         return found

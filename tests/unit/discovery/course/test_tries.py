@@ -58,6 +58,25 @@ def test_two_runs_at_a_time_lose_nothing_of_each_other():
     assert Tries(merged).merged({}, NOW + DAY_S + 2) == {"10.0.0.2 161": Tried("b")}
 
 
+def test_wrong_sets_are_rationed_across_runs_also_if_another_set_works():
+    kept = {PLACE: Tried("radios")}
+    for run in range(3):
+        tries = Tries(kept)
+        now = NOW + run * 3600
+        if (following := tries.following(PLACE, ["guess"], now)) is not None:
+            tries.failed(PLACE, following.name, following.attempts, now)
+        kept = tries.merged(kept, now)
+    assert kept == {PLACE: Tried("radios", [NOW, NOW, NOW + 3600])}
+    assert Tries(kept).following(PLACE, ["guess"], NOW + 3 * 3600) is None
+
+
+def test_a_set_that_works_does_not_give_the_wrong_ones_three_messages_more():
+    tries = Tries()
+    tries.failed(PLACE, "guess", 2, NOW)
+    tries.succeeded(PLACE, "radios")
+    assert tries.following(PLACE, ["guess"], NOW + 60) == Try("guess", 1, 0)
+
+
 @given(st.lists(st.tuples(st.floats(0, 20_000), st.integers(1, 5)), max_size=60))
 def test_a_device_that_never_answers_sees_three_messages_a_day_and_sets_a_minute_apart(runs: list[tuple[float, int]]):
     """Whatever runs when, with however many sets."""
