@@ -313,6 +313,7 @@ class Traits:
         self.by_next = self.once_by_next = self.not_by_next = frozenset()
         self.index_lies = self.absence_holds = self.next_only = False
         self.spacing = None
+        self.clean_polls = min(self.clean_polls, 0)
 
     def doubt(self) -> None:
         """Trust no interface's name until it has been compared again."""

@@ -30,7 +30,18 @@ from towerops_agent.polling.course.device import (
     recall_traits,
 )
 from towerops_agent.polling.course.plan import Planner
-from towerops_agent.polling.course.traits import AWAY, BY_NAME, DOUBTED, NARROW, WIDE, BootClock, Traits
+from towerops_agent.polling.course.traits import (
+    AWAY,
+    BY_NAME,
+    CLEAN_AGAIN,
+    CLEAN_POLLS,
+    DOUBTED,
+    NARROW,
+    TOGETHER,
+    WIDE,
+    BootClock,
+    Traits,
+)
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 
 LEARNED = Traits(
@@ -194,6 +205,17 @@ def test_a_device_that_has_started_again_is_learned_from_the_start():
     assert traits.sizes == (24, 0, None, None)
     assert (traits.check, traits.last_change, traits.index_lies, traits.absence_holds) == (True, None, False, False)
     assert traits.mute == frozenset()
+
+
+def test_a_device_that_has_started_again_has_one_request_under_way_until_it_is_known():
+    """Three polls that are answered whole; one that had stumbled waits as long as before."""
+    traits = Traits(clean_polls=CLEAN_POLLS, srtt_s=0.01)
+    assert traits.together == TOGETHER
+    traits.begin_anew(NARROW)
+    assert (traits.together, traits.clean_polls) == (1, 0)
+    traits.stumbled()
+    traits.begin_anew(NARROW)
+    assert traits.clean_polls == -CLEAN_AGAIN
 
 
 def test_the_layout_of_a_device_has_each_sensor_with_its_divisor_and_each_interface():
