@@ -221,11 +221,11 @@ class _Course:
     async def _ask_together(self, asks: Sequence[Ask]) -> list[Answer]:
         device, session = self._device, self._session
         requests, timeouts_s = [ask.request for ask in asks], device.traits.timeouts_s()
+        began_s = asyncio.get_running_loop().time()
         answers = await self._client.ask_together(session.peer, device.security, requests, timeouts_s, from_any=session.from_any)
-        heard = [answer for answer in answers if isinstance(answer, Reply)]
+        heard = [answer.rtt_s for answer in answers if isinstance(answer, Reply)]
         if heard:
-            now_s = asyncio.get_running_loop().time()
-            self._answered = now_s - heard[-1].rtt_s, now_s
+            self._answered = began_s, began_s + max(heard)
         return answers
 
     def _is_over(self) -> bool:

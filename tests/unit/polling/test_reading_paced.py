@@ -12,7 +12,7 @@ from towerops_agent.model import DeviceState, State
 from towerops_agent.polling.course.device import PACED_SHARE, SHARE_OF_INTERVAL, decode_memory, encode_memory
 from towerops_agent.polling.course.news import Paced
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner
-from towerops_agent.polling.course.traits import LARGEST_VARBINDS, STARTING_VARBINDS, BootClock
+from towerops_agent.polling.course.traits import CLEAN_POLLS, LARGEST_VARBINDS, STARTING_VARBINDS, BootClock
 from towerops_agent.polling.reading import Poller, Reader
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
@@ -66,6 +66,23 @@ def poll(client, device, times):
         return results
 
     return virtual_time.run(main())
+
+
+def test_the_pace_of_a_device_that_begins_to_drop_requests_of_three_is_not_taken_for_a_faster_one():
+    """It answers two at once, and then one in two seconds: the time that was waited for the others is not part of the gap."""
+
+    class Bursty(Limited):
+        async def reply(self, host, security, request, timeouts_s):
+            self.gap_s = 0.0 if len(self.answered) < 2 else 2.0
+            return await super().reply(host, security, request, timeouts_s)
+
+    sensors = names(300)
+    client, device = Bursty(sensors, 2.0), devices.device(sensors=sensors, host=HOST)
+    device.traits.clean_polls, device.traits.srtt_s = CLEAN_POLLS, RTT_S
+    poll(client, device, 1)
+    assert device.traits.together == 1
+    assert device.traits.spacing is not None
+    assert device.traits.spacing.gap_s >= 2.0
 
 
 @pytest.mark.parametrize("gap_s", [1.0, 2.0, 5.0])
