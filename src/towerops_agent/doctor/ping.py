@@ -49,7 +49,9 @@ def shown_tally(tally: Tally) -> str:
 
 
 def _shown(one: object) -> str:
-    return f"not permitted ({one.detail})" if isinstance(one, NotSent) else f"by {one}"
+    if not isinstance(one, NotSent):
+        return f"by {one}"
+    return f"{'not permitted' if one.reason is Unsent.NO_PERMISSION else 'not possible'} ({one.detail})"
 
 
 def _group_range() -> str:

@@ -1,6 +1,7 @@
 """What the doctor finds by ping, in virtual time: by which socket, and whether a silent device is there."""
 
 import errno
+import socket
 from contextlib import asynccontextmanager
 
 import pytest
@@ -138,6 +139,18 @@ def test_a_socket_of_each_family_is_tried_and_what_is_missing_is_said(tmp_path, 
         "this process's group is 10001, ping_group_range is 1 to 0"
     )
     assert "CAP_NET_RAW" in check.hint
+
+    def without_v6(family):
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return net.open(family)
+
+    net = network()
+    check = sockets(None, without_v6)
+    assert (check.result, check.found) == (
+        Result.OK,
+        "IPv4 by unprivileged socket, IPv6 not possible (Address family not supported by protocol); 3 devices to ping",
+    )
 
 
 def test_a_tally_is_shown_in_words():
