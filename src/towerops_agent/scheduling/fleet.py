@@ -407,6 +407,9 @@ class Fleet:
 
     def _take(self, device: Device, result: PollResult) -> None:
         if not result.is_known:
+            device.state, device.detail = None, ""  # what was known of it no longer counts
+            self._answering.pop(device.id, None)
+            self._held.pop(device.id, None)
             return
         for reason, count in result.missing.items():
             self._counters.add(Count.READINGS_MISSING, reason, count)

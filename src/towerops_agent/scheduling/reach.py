@@ -43,7 +43,7 @@ class ReachPoller:
         return result if isinstance(answers, NotSent) else replace(result, answers_ping=answers)
 
     async def _by_ping(self, device: Device, began_s: float) -> PollResult:
-        gap_s = 0.0 if device.ping is None else device.ping.interval_s / device.ping.count
+        gap_s = 0.0 if device.ping is None else min(device.ping.interval_s / device.ping.count, device.interval_s)
         answers = await self._echoes.answers(device, began_s - gap_s - CHECK_WAIT_S)
         if isinstance(answers, NotSent):
             return PollResult(None, silence=answers.reason, detail=answers.detail, is_known=False)

@@ -160,6 +160,28 @@ def test_nothing_is_known_of_a_device_without_snmp_that_cant_be_pinged():
     assert (bench.state, bench.stored, bench.counters.total(Count.POLLS)) == (None, [], 0)
 
 
+@pytest.mark.parametrize(("answers", "state"), [(True, State.UP), (False, State.DOWN)])
+def test_a_device_without_snmp_has_no_state_any_more_once_it_cant_be_pinged(answers, state):
+    """An agent whose own link is down says nothing of it, instead of what was so before."""
+    bench = Bench(has_snmp=False)
+    bench.ping.result = answers
+    bench.poll()
+    assert bench.state[0] is state
+    bench.ping.result = NotSent(Unsent.NO_ROUTE, "Network is unreachable")
+    assert bench.poll() == []
+    assert (bench.state, bench.fleet.answering, len(bench.stored)) == (None, (0, 0), 1)
+    bench.ping.result = answers
+    bench.poll()
+    assert bench.state[0] is state
+
+
+def test_a_device_without_snmp_that_is_pinged_seldom_is_asked_at_each_poll():
+    """A reply from before the last poll says nothing of this one."""
+    bench = Bench(has_snmp=False, ping=PingPlan(1, 600))
+    bench.poll()
+    assert bench.ping.asked == [pytest.approx(bench.device.interval_s + 2)]
+
+
 def test_the_fleet_has_exactly_those_pinged_that_it_polls():
     bench = Bench()
     bench.poll()
