@@ -139,6 +139,7 @@ class Agent:
             apply=self._apply,
             keep=self.upstream.keep,
             kept=self.upstream.kept,
+            restored=self.upstream.restored,
             refresh_s=self.upstream.refresh_s,
             sleep=self._sleep_or_reload,
         )

@@ -71,6 +71,9 @@ class Upstream(ABC):
     async def keep(self, config: ConfigText) -> None:
         """Keep the applied configuration. Raises BufferFailure."""
 
+    async def restored(self, config: ConfigText) -> None:  # noqa: B027
+        """The kept configuration is in use; the source's may be the same, and is not kept again then. Raises BufferFailure."""
+
     async def prepare(self) -> None:  # noqa: B027
         """Have all in place for the polls of the configuration that is about to be applied. Raises BufferFailure."""
 
@@ -171,11 +174,15 @@ class ApiUpstream(Upstream):
                 raise
             return await sealing.unseal(self._token.previous, sealed)
 
-    async def keep(self, config: ConfigText) -> None:
-        """Keep the configuration, sealed, and the labels of its devices if there are destinations."""
+    async def restored(self, config: ConfigText) -> None:
+        """Keep the labels of its devices: there may be destinations that the run before did not have."""
         self._config = config
         if self._couriers is not None:
             await self._couriers.learn(config, self._layouts())
+
+    async def keep(self, config: ConfigText) -> None:
+        """Keep the configuration, sealed, and the labels of its devices if there are destinations."""
+        await self.restored(config)
         await self._buffer.keep_config(await sealing.seal(self._token.token, config))
 
     async def reread_certificates(self) -> None:

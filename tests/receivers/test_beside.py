@@ -111,6 +111,27 @@ async def test_what_status_shows_of_destinations_names_them(tmp_path: Path):
     assert "degraded: destination p fails: " in health
 
 
+async def test_a_destination_that_is_added_between_two_runs_gets_the_values(tmp_path: Path):
+    """Under a configuration that did not change: the second run has it from the first, and the API's is the same."""
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        with otlp.receiving() as collector:
+            async with sandbox.serve() as url:
+                env = environment(url, tmp_path / "agent.db", NO_PROXY="*")
+                async with running(env=env) as agent:
+                    await agent.logged("configuration applied")
+                    while not sandbox.store.batches:
+                        await asyncio.to_thread(time.sleep, 0.1)
+                    assert await agent.stop() == 0, agent.log
+                (tmp_path / "destinations.yaml").write_text(f"destinations: [{{otlp: {collector.url}, name: o}}]\n")
+                async with running(env={**env, "DESTINATIONS_PATH": str(tmp_path / "destinations.yaml")}) as agent:
+                    while not collector.points and "metrics can't be delivered, dropped" not in agent.log:
+                        await asyncio.to_thread(time.sleep, 0.1)
+                    assert await agent.stop() == 0, agent.log
+    assert len({dict(labels)["index"] for labels in collector.points if "sensor" in dict(labels)}) == SENSORS
+    assert "unlabelled" not in agent.log
+
+
 async def printed(*words: str, env: dict[str, str]) -> str:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "towerops_agent", *words, env=env, stdout=asyncio.subprocess.PIPE

@@ -55,7 +55,8 @@ class ConfigSync:
     """Fetches the configuration, and calls `apply` with each one that differs from the one in use.
 
     `apply` consumes the ConfigRead's equipment; equipment that it has not read when it returns is never read. `keep` then gets
-    the whole, and `kept` returns it at the next start; it may raise InvalidConfig.
+    the whole, and `kept` returns it at the next start; it may raise InvalidConfig. `restored` gets the kept one
+    once it is applied: if the API's is the same, `keep` is not called.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class ConfigSync:
         apply: Callable[[ConfigRead], Awaitable[None]],
         keep: Callable[[ConfigText], Awaitable[None]],
         kept: Callable[[], Awaitable[ConfigText | None]],
+        restored: Callable[[ConfigText], Awaitable[None]] | None = None,
         refresh_s: float = 300.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
@@ -75,6 +77,7 @@ class ConfigSync:
         self._apply = apply
         self._keep = keep
         self._kept = kept
+        self._restored = restored
         self._refresh_s = refresh_s
         self._sleep = sleep
         self._now_us = now_us
@@ -110,7 +113,10 @@ class ConfigSync:
             if config is None:
                 return False
             await self._put_into_force(config)
+            if self._restored is not None:
+                await self._restored(config)
         except (InvalidConfig, BufferFailure) as error:
+            self._digest = b""  # the API's is applied and kept, also if it is the same
             log.warning("kept configuration can't be used, waiting for the API's", reason=str(error))
             return False
         return True

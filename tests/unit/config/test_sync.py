@@ -31,12 +31,20 @@ class Bench:
         self.pauses = []
         self.rereads = 0
         self.kept_with = []
+        self.restored = []
         self.token_rotations = 0
         self.now_us = 0
         self.full = False
         self.counters = Counters()
         self.sync = ConfigSync(
-            self, self.counters, apply=self.apply, keep=self.keep, kept=self.load, sleep=self.sleep, now_us=lambda: self.now_us
+            self,
+            self.counters,
+            apply=self.apply,
+            keep=self.keep,
+            kept=self.load,
+            restored=self.restore,
+            sleep=self.sleep,
+            now_us=lambda: self.now_us,
         )
 
     async def get_config(self, intake, etag=None):
@@ -60,6 +68,11 @@ class Bench:
         if isinstance(self.kept, Exception):
             raise self.kept
         return self.kept
+
+    async def restore(self, config):
+        if self.full:
+            raise BufferFailure("disk full")
+        self.restored.append((config, len(self.applied)))
 
     async def sleep(self, seconds):
         self.pauses.append(seconds)
@@ -102,6 +115,24 @@ async def test_a_body_that_is_not_a_configuration_leaves_the_one_in_use():
     assert bench.kept == config("a")
     assert isinstance(bench.sync.last, Unavailable)
     assert any(line["event"] == "configuration not fetched, will retry" and line["in_force"] for line in lines)
+
+
+async def test_the_kept_configuration_is_said_to_be_in_use_once_it_is_applied():
+    """The API's is the same, and is not kept again."""
+    bench = Bench(ConfigFetched(config("a")), ConfigFetched(config("b")), kept=config("a"))
+    await bench.run()
+    assert bench.restored == [(config("a"), 1)]
+    assert bench.kept_with == [config("b")]
+
+
+async def test_a_kept_configuration_that_can_only_be_applied_in_part_is_applied_and_kept_when_the_api_has_it():
+    bench = Bench(ConfigFetched(config("a")), kept=config("a"))
+    bench.full = True
+    assert await bench.sync.load_kept() is False
+    bench.full = False
+    await bench.sync.fetch_once()
+    assert bench.applied == [["a"], ["a"]]
+    assert bench.kept_with == [config("a")]
 
 
 async def test_the_kept_configuration_is_applied_before_the_first_fetch():
