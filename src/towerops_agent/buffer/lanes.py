@@ -91,17 +91,20 @@ class Lanes:
         )
 
     def part_backlog(self, destination: str = "") -> None:
-        """Make all that is undelivered backlog: the open-ended stretch ends here, and begins again."""
+        """Make all that is undelivered backlog: the open-ended stretch ends here, and begins again, if there is one."""
         connection = self._connection
         with transaction(connection):
             for batch in open_batches(connection, destination):
                 if batch.lane is not Lane.BACKLOG:
                     write_batch(connection, replace(batch, lane=Lane.BACKLOG), None)
-            last = open_stretch(connection, destination)
-            closed = [stretch for stretch in stretches(connection, destination) if stretch.end_poll is not None]
+            line = stretches(connection, destination)
+            closed = [stretch for stretch in line if stretch.end_poll is not None]
             for stretch in closed:
                 if stretch.lane is not Lane.BACKLOG:
                     write_stretch(connection, replace(stretch, lane=Lane.BACKLOG))
+            last = next((stretch for stretch in line if stretch.end_poll is None), None)
+            if last is None:
+                return
             next_poll = next_poll_id(connection)
             if last.metrics or self._first_head(last):
                 # If the backlog ends just there it grows: an agent without its API for a day has one stretch, not hundreds.

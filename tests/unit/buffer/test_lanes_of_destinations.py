@@ -259,3 +259,17 @@ async def test_no_destination_loses_or_gets_twice_what_is_not_a_day_old(tmp_path
         assert bench.counters.total(Count.METRICS_DROPPED) == 0
     finally:
         await buffer.__aexit__(None, None, None)
+
+
+async def test_a_line_that_has_just_been_closed_may_be_split_off_as_backlog(bench):
+    """Its courier may not have ended yet. The database is not corrupt for that."""
+    async with bench.buffer() as buffer:
+        await buffer.line_up(["a", "b"])
+        await add(buffer, 0, 1)
+        await buffer.line_up(["b"])
+        await buffer.part_backlog("a")
+        await buffer.part_backlog("never there")
+        assert buffer.replaced is None
+        pending = await buffer.pending("a")
+        assert pending.metrics == pending.backlog_metrics == 6
+        assert await take_all(buffer, "a") == await take_all(buffer, "b") == [0, 1]
