@@ -72,6 +72,8 @@ class Heads:
             while some := await asyncio.to_thread(self._next, texts, one, layouts):
                 await self._buffer.ask(partial(self._keep, some=some, destination=one))
                 self._known |= {(one.name, layout): known for layout, known, _ in some}
+        names = {one.name for one in destinations}
+        self._known = {key: known for key, known in self._known.items() if key[0] in names}  # may go with what waits for it
         await self._buffer.ask(partial(_forget, prefixes=frozenset(map(_prefix, destinations))))
 
     def _next(

@@ -61,3 +61,17 @@ async def test_those_of_a_device_that_is_gone_stay_as_long_as_its_layout(tmp_pat
         await remote.buffer.ask(lambda store: store.connection.execute("DELETE FROM layouts WHERE id <> 1"))
         await remote.heads.learn(fewer, remote.destinations, {one: (remote.layouts[0],)})
         assert await stored(remote) == 1
+
+
+async def test_those_of_a_destination_that_was_gone_for_long_are_kept_again(tmp_path):
+    """By then nothing of its line is left, and its labels went with it."""
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
+        ids = [msgspec.json.decode(text)["id"] for text in remote.config.items()]
+        places = {one: (layout,) for one, layout in zip(ids, remote.layouts, strict=True)}
+        await remote.buffer.line_up(["other"])
+        await remote.heads.learn(remote.config, [replace(remote.destination, name="other")], places)
+        await remote.buffer.line_up([remote.destination.name])
+        await remote.heads.learn(remote.config, remote.destinations, places)
+        add_polls(remote)
+        await remote.buffer.flush()
+        assert set(await found(remote, remote.heads)) == set(remote.layouts)
