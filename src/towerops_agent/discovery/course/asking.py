@@ -46,6 +46,7 @@ class Questions:
 
     `values`: of single OIDs that are there; `columns`: the rows of each column that was read, none if it is absent.
     `present`: subtrees with something in them. `unread`: columns that were not read to their end, and why.
+    `read`: the single OIDs and columns of which all is known, also that they are not there.
     `requests`: how many were sent.
     """
 
@@ -54,6 +55,7 @@ class Questions:
         self.columns: defaultdict[Oid, Rows] = defaultdict(dict)  # one that was not asked has no rows
         self.present: set[Oid] = set()
         self.unread: dict[Oid, str] = {}
+        self.read: set[Oid] = set()
         self.requests = 0
         self._v1 = version is Version.V1
         self._bulk = not self._v1
@@ -71,10 +73,12 @@ class Questions:
             )
             refused = self._refused(answer, asked)
             if refused is not None:
+                self.read.update(set(refused) - self.unread.keys())
                 left = [name for name in left if name not in refused]
                 continue
             assert isinstance(answer, Reply)  # noqa: S101 - else it is refused
             pdu = answer.pdu
+            self.read.update(asked[: len(pdu.names)])
             for name, tag, value in zip(pdu.names, pdu.tags, pdu.values, strict=True):
                 if name in asked and tag not in ber.ABSENT:
                     self.values[name] = tag, value
@@ -113,6 +117,7 @@ class Questions:
             answer = yield from self._ask(request)
             refused = self._refused(answer, batch, bulk=repetitions if self._bulk else 0)
             if refused is not None:
+                self.read.update(set(refused) - self.unread.keys())
                 for column in refused:
                     del reached[column]
                 continue
@@ -128,6 +133,7 @@ class Questions:
                 continue
             heard.add(column)
             if tag in ber.ABSENT or not is_within(name, column) or name == column:
+                self.read.add(column)
                 del reached[column]
                 continue
             try:

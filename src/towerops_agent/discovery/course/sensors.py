@@ -54,10 +54,12 @@ def columns_of(profile: Profile) -> list[Oid]:
 
 def find_sensors(profile: Profile, questions: Questions, ports: dict[int, str]) -> Iterator[Found]:
     """The sensors, in the profile's order. `ports`: names of interfaces, by ifIndex."""
+    # Of these it is not known how the device counts: the next column of the same OID may have another divisor.
+    unknown = {column.oid: column for column in profile.columns if column.when and column.when[0] not in questions.read}
     found = [
         (column, sensor_or_not(oid, tag, value, column, name, profile.name))
         for column in profile.columns
-        if _applies(column, questions)
+        if column.oid not in unknown and _applies(column, questions)
         for oid, name, tag, value in _rows(column, questions, ports)
     ]
     there = {each.oid for _, each in found if isinstance(each, FoundSensor)}
@@ -66,6 +68,9 @@ def find_sensors(profile: Profile, questions: Questions, ports: dict[int, str]) 
             yield NotTaken(each.name, "another value of the device says the same better")
         else:
             yield each
+    for column in unknown.values():
+        for _, name, _, _ in _rows(column, questions, ports):
+            yield NotTaken(name, "what says how the device counts it could not be read")
 
 
 def _applies(column: Column, questions: Questions) -> bool:

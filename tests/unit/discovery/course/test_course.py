@@ -1,5 +1,7 @@
 """What is found of a device, and what is left out."""
 
+import pytest
+
 from support.mib import IF, IFX, FewValues, port
 from support.recordings import explore
 from towerops_agent.discovery.course.findings import Discovery, Neighbour
@@ -7,7 +9,7 @@ from towerops_agent.discovery.course.profile import Profile, read_profile
 from towerops_agent.discovery.library import load_profiles
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.ber import is_within, parse_oid
 from towerops_agent.snmp.wire.exchange import NoReply
 from towerops_agent.snmp.wire.message import Version
 
@@ -284,3 +286,27 @@ def test_a_device_that_goes_silent_at_any_request_costs_only_what_it_did_not_say
         found = explore(lambda request, left=left: SILENCE if next(left, None) is None else device.answer(request), [made_of])
         assert found.broken or found.left_out or found.requests > whole.requests
         assert set(found.sensors) <= set(whole.sensors)
+
+
+@pytest.mark.parametrize(
+    ("version", "when"), [(Version.V2C, "9.0"), (Version.V2C, "9.4"), (Version.V1, "9.0"), (Version.V1, "9.4")]
+)
+def test_a_value_is_not_taken_if_what_says_how_it_counts_could_not_be_read(version, when):
+    """By the second column it would be ten million times too large."""
+    columns = (
+        f"  - {{oid: 1.0, name: temperature, divisor: 10000000, when: {{{when}: v8}}}}\n  - {{oid: 1.0, name: temperature}}\n"
+    )
+    row = f"{OURS}.{when}" + ("" if when.endswith(".0") else ".1")
+    device = FewValues({f"{OURS}.1.0": 430_000_000, row: "v8"})
+    asked = parse_oid(f"{OURS}.{when}")
+    before = parse_oid(f"{OURS}.{when}".removesuffix(".0"))  # what a v1 device is asked for
+
+    def silent_there(request):
+        return SILENCE if any(is_within(name, asked) or name == before for name in request.names) else device.answer(request)
+
+    assert sensors(explore(device.answer, [made(columns)], version)) == {"temperature": (43, "")}
+    cut_short = explore(silent_there, [made(columns)], version)
+    assert sensors(cut_short) == {}
+    assert left_out(cut_short)["temperature"] == "what says how the device counts it could not be read"
+    older = FewValues({f"{OURS}.1.0": 43})
+    assert sensors(explore(older.answer, [made(columns)], version)) == {"temperature": (43, "")}

@@ -36,6 +36,7 @@ def found(made: Profile, values: dict[str, int | str]) -> tuple[list[str], list[
             for oid, value in values.items()
             if oid.startswith(prefix)
         }
+    questions.read = {*values_of(made), *columns_of(made)}
     each = list(find_sensors(made, questions, {}))
     return [one.name for one in each if isinstance(one, FoundSensor)], [one.what for one in each if isinstance(one, NotTaken)]
 
