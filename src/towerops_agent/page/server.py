@@ -1,6 +1,6 @@
 """Serves the page: GET and HEAD of three paths, to browsers of this machine, or by TLS to whoever has the password.
 
-request -> Host, password -> Pages.answer -> Answer, compressed. One thread a connection, at most MOST_CLIENTS; the database is
+request -> Host or password -> Pages.answer -> Answer, compressed. One thread a connection, at most MOST_CLIENTS; the database is
 read by one of them at a time, and the overview at most each FRESH_S, however many look. What is asked for is in no log.
 I/O: sockets. Source: RFC 9110 §9.3 and §15, RFC 7617.
 """
@@ -70,9 +70,10 @@ class Pages:
 
     def answer(self, target: str, headers: Mapping[str, str]) -> Answer:
         """The answer to a GET of this target; `headers` by their names in lower case."""
-        if problem := problem_of_host(headers):
-            return _problem(HTTPStatus.FORBIDDEN, problem)
-        if self._password is not None and not is_admitted(self._password, headers.get("authorization", "")):
+        if self._password is None:  # else no other site has it, and the name is the certificate's
+            if problem := problem_of_host(headers):
+                return _problem(HTTPStatus.FORBIDDEN, problem)
+        elif not is_admitted(self._password, headers.get("authorization", "")):
             if "authorization" in headers:
                 with self._one_errs:
                     time.sleep(WRONG_PASSWORD_S)

@@ -112,6 +112,12 @@ def test_without_the_password_nothing_is_served(database, target):
         assert ask(port, target, Authorization=basic(PASSWORD))[0] != 401
 
 
+def test_with_the_password_the_page_has_any_name_as_its_certificate_may(database):
+    with served(pages(database, password=Secret(PASSWORD))) as port:
+        assert ask(port, "/site.json", Host="poller.isp.example", Authorization=basic(PASSWORD))[0] == 200
+        assert ask(port, "/site.json", Host="poller.isp.example")[0] == 401
+
+
 def test_by_tls_the_page_is_served_and_plain_http_is_not(database, tmp_path):
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
