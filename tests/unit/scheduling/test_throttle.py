@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from towerops_agent.scheduling.throttle import BURST_S, LEAST, Load, Throttle
+from towerops_agent.scheduling.timetable import Timetable
 
 TOO_MUCH = {"late": True, "behind": True}
 
@@ -72,6 +74,28 @@ def test_polls_start_at_the_rate_and_those_that_were_not_used_are_allowed_for_a_
         else:
             now_s = throttle.opens_at_s
     assert 10 * 95 <= starts <= (10 + BURST_S) * 95 + 2
+
+
+@pytest.mark.parametrize(("devices", "interval_s"), [(50, 60), (100, 60), (590, 60), (50, 10)])
+def test_a_small_site_has_each_poll_however_long_its_machine_has_too_much_to_do(devices, interval_s):
+    """As while it delivers the backlog of a day."""
+    timetable, throttle = Timetable(), Throttle()
+    for n in range(devices):
+        timetable.add(f"dev-{n}-{devices}", interval_s, 0.0, interval_s)
+    timetable.align()
+    started = missed = since = 0
+    for tick in range(30_000):
+        now_s = tick / 100
+        if throttle.is_due(now_s):
+            throttle.look(Load(since, late=True, behind=True, cpu_s=now_s), now_s)
+            since = 0
+        while throttle.opens_at_s <= now_s and (due := timetable.take_due(now_s)) is not None:
+            missed += due.missed
+            if not due.skipped:
+                throttle.started(now_s)
+                started, since = started + 1, since + 1
+    assert throttle.rate < inf
+    assert (started, missed) == (pytest.approx(300 * devices / interval_s, abs=devices), 0)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0, 2), st.integers(0, 2000)), max_size=100))
