@@ -6,7 +6,7 @@ found is in the database, so that a restart polls it at once. I/O: SNMP, the buf
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -59,7 +59,7 @@ class PolledDevices(Protocol):
     """The part of the fleet that is needed."""
 
     @property
-    def devices(self) -> Mapping[str, Device]: ...  # noqa: D102
+    def polled(self) -> Collection[Device]: ...  # noqa: D102
 
     def without_polls(self, device_id: str) -> AbstractAsyncContextManager[None]: ...  # noqa: D102
 
@@ -148,12 +148,12 @@ class AutoDiscovery:
                 await self._sleep(LOOK_EACH_S)
 
     def _due(self) -> list[Device]:
-        now_s, devices = self._now_s(), self._fleet().devices
+        now_s, devices = self._now_s(), {device.id: device for device in self._fleet().polled}
         due = []
         for device_id in self._wanted:
             device = devices.get(device_id)
             if device is None or device_id in self._under_way or device.state is None or not device.traits.answers:
-                continue  # it is not applied yet, or its last poll was not answered: the fleet looks for it
+                continue  # it is polled by another member, or not yet; or its last poll was not answered: the fleet looks for it
             self._look_at(device, now_s)
             kept = self.known.get(device_id, KeptDevice())
             if due_at_s(device_id, kept, self._changed_at_s.get(device_id)) <= now_s:

@@ -15,7 +15,9 @@ from towerops_agent.discovery.auto import AutoDiscovery
 from towerops_agent.discovery.course.renewal import EACH_S, KEPT_S, SETTLED_S, SPREAD_S
 from towerops_agent.discovery.library import Library
 from towerops_agent.model import DeviceState, State
+from towerops_agent.polling.course.device import Device
 from towerops_agent.reasons import Reason
+from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.site.document.auto import AutoDevice
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
 from towerops_agent.snmp.wire.message import Request
@@ -71,6 +73,10 @@ class World:
         yield
         self.is_polled = True
 
+    @property
+    def polled(self) -> list[Device]:
+        return list(self.devices.values())
+
     async def get_meta(self, key: str) -> bytes | None:
         return self.kept.get(key)
 
@@ -81,6 +87,16 @@ class World:
     def interfaces(self) -> list[tuple[str, int]]:
         known = self.discovery.known.get(self.device.id)
         return [(each.get("if_name", ""), each["if_index"]) for each in known.interfaces] if known else []
+
+
+class Nothing:
+    """Another member polls each device."""
+
+    def owns(self, _device_id: str) -> bool:
+        return False
+
+    def doubts(self) -> bool:
+        return False
 
 
 def during(story: Callable[[World], Awaitable[None]]) -> World:
@@ -242,3 +258,23 @@ def test_a_device_that_is_removed_at_the_moment_at_which_it_is_due_costs_the_oth
         assert world.interfaces == [("ether1", 0), ("ether2", 0)]
 
     during(story)
+
+
+def test_a_device_that_another_member_of_the_group_polls_by_now_is_not_asked():
+    """Though it has answered here before."""
+
+    async def main() -> None:
+        world = World()
+        fleet = Fleet(None, Counters(), lambda _: None, now_us=lambda: 0)  # type: ignore[arg-type]  # it does not run
+        fleet.replace(world.devices.values())
+        fleet.ownership = Nothing()
+        fleet.share(lambda _: None)
+        world.discovery._fleet = lambda: fleet  # noqa: SLF001
+        loop = asyncio.create_task(world.discovery.run())
+        await asyncio.sleep(60)
+        assert world.asked == []
+        assert world.device.state is not None
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+
+    run(main())
