@@ -20,7 +20,7 @@ from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.names import Names, names_of
 from towerops_agent.config.kept import CONFIG_KEY, open_kept, unseal
 from towerops_agent.errors import AgentError
-from towerops_agent.model import LayoutKind, Secret
+from towerops_agent.model import NOT_POLLED, LayoutKind, Secret, State
 from towerops_agent.page.views.charts import Chart, charts_of, unread
 from towerops_agent.page.views.columns import HOUR_US, Window
 from towerops_agent.page.views.overview import Known, Overview, happenings, line_of
@@ -127,10 +127,8 @@ class Site:
             )
         }
         standing = standings([device_id], snapshot, events, newest, as_of_us)[device_id]
-        return [
-            _view(device_id, hours, as_of_us, series, names, polls, about, _before(about, standing), undelivered)
-            for hours in spans_h
-        ]
+        about, before = _history(about, standing)
+        return [_view(device_id, hours, as_of_us, series, names, polls, about, before, undelivered) for hours in spans_h]
 
     def _look(self, reader: DatabaseReader) -> tuple[Snapshot | None, list[Event], int]:
         """The last snapshot, the events, and when anything was written last."""
@@ -217,9 +215,19 @@ def _view(
     )
 
 
-def _before(events: Sequence[Event], standing: Standing) -> str:
-    """The state before the first event: if there is none of the device, the one that it is in now."""
-    return "unknown" if any(event.kind is EventKind.STATE for event in events) else standing.state
+def _history(events: list[Event], standing: Standing) -> tuple[list[Event], str]:
+    """The events, and the state before the first: if none is a change of state, what the device's state now says of it.
+
+    Single runs note no events: then the snapshot says since when a device is down.
+    """
+    if any(event.kind is EventKind.STATE for event in events):
+        return events, NOT_POLLED
+    since_us = standing.since_us
+    if since_us is None or standing.state in (State.UP, NOT_POLLED):
+        return events, standing.state
+    change = Event(since_us, EventKind.STATE, what=standing.state, why=standing.reason)
+    at = next((i for i, event in enumerate(events) if event.at_us > since_us), len(events))
+    return [*events[:at], change, *events[at:]], NOT_POLLED
 
 
 def _pending(

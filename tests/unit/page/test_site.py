@@ -52,6 +52,15 @@ async def test_a_days_charts_keep_a_spike_of_one_poll(database):
     assert [span.state for span in view.states] == ["up"]
 
 
+async def test_a_device_that_is_down_without_an_event_was_up_before(database):
+    """As after single runs, which note no events."""
+    since_us = END_US - 9 * MINUTE_US
+    await record(database, 60, silent=10, snapshot=left(troubled=[is_down(since_us=since_us)]))
+    (view,) = site(database).device("radio/ü", (1,))
+    assert [(span.state, span.reason) for span in view.states] == [("up", ""), ("down", "timeout")]
+    assert view.states[1].from_us == since_us
+
+
 async def test_each_span_has_as_many_columns(database):
     await record(database, 120)
     views = site(database).device("radio/ü", SPANS_H)
