@@ -109,20 +109,20 @@ class PingClient:
 
     def end(self, round_: Round) -> Tally:
         """What came of the round; replies to it are late from now on."""
-        self._first_replies.pop(round_, None)
-        tally = self._rounds.close(round_)
-        for result, count in (("answered", tally.received), ("lost", tally.sent - tally.received)):
-            if count:
-                self._counters.add(Count.PINGS, result, count)
-        return tally
+        return self._close(round_, "lost")
 
     def abandon(self, round_: Round) -> None:
         """Forget the round: what has not come back is not lost, as nobody waits for it."""
+        self._close(round_, "abandoned")
+
+    def _close(self, round_: Round, unanswered: str) -> Tally:
+        """`unanswered`: as what the echoes count that have not come back."""
+        self._first_replies.pop(round_, None)
         tally = self._rounds.close(round_)
-        if tally.received:
-            self._counters.add(Count.PINGS, "answered", tally.received)
-        if tally.sent > tally.received:
-            self._counters.add(Count.PINGS, "abandoned", tally.sent - tally.received)
+        for result, count in (("answered", tally.received), (unanswered, tally.sent - tally.received)):
+            if count:
+                self._counters.add(Count.PINGS, result, count)
+        return tally
 
     async def ask(self, peer: Peer, count: int, gap_s: float, wait_s: float, *, until_first: bool = False) -> Tally | NotSent:
         """What came of `count` echoes, `gap_s` apart, `wait_s` after the last one; or why none of them could be sent.
@@ -131,7 +131,7 @@ class PingClient:
         """
         round_ = self.begin(peer)
         first = self._first_replies[round_] = self._loop.create_future()
-        not_sent = None
+        not_sent, unanswered = None, "abandoned"
         try:
             for place in range(count):
                 not_sent = self.send(round_) or not_sent
@@ -142,8 +142,10 @@ class PingClient:
                 await asyncio.wait([first], timeout=wait)
                 if first.done():
                     break
+            else:
+                unanswered = "lost"
         finally:
-            tally = self.end(round_)
+            tally = self._close(round_, unanswered)
         return not_sent if not_sent is not None and not tally.sent else tally
 
     def _socket(self, family: int) -> PingSocket | NotSent:

@@ -144,6 +144,17 @@ async def test_the_first_reply_is_enough_if_that_is_the_question():
         assert asyncio.get_running_loop().time() - before == pytest.approx(0.55)
 
 
+@in_virtual_time
+async def test_an_echo_that_nobody_waits_for_any_more_is_not_lost():
+    """The reply to the first one comes after the second was sent, and is enough; without any reply both are lost."""
+    async with bench(lambda echo, peer: [(0.6, Arrival(echo, peer, None))] if peer == PEER else []) as at:
+        found = await at.client.ask(PEER, 3, 0.5, 2.0, until_first=True)
+        assert (found.sent, found.received) == (2, 1)
+        assert at.counters.by_reason(Count.PINGS) == {"answered": 1, "abandoned": 1}
+        await at.client.ask(("192.0.2.2", 0), 3, 0.5, 2.0, until_first=True)
+        assert at.counters.by_reason(Count.PINGS) == {"answered": 1, "abandoned": 1, "lost": 3}
+
+
 @pytest.mark.parametrize("reason", [Unsent.NO_ROUTE, Unsent.FORBIDDEN, Unsent.NO_BUFFERS])
 def test_what_could_not_be_sent_does_not_count_as_lost(reason):
     async def test():
