@@ -6,6 +6,7 @@ if no process can do it, the agent does it itself, in a thread. I/O: a process a
 """
 
 import asyncio
+import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from typing import Final
@@ -20,6 +21,9 @@ WITHIN_S: Final = 60.0
 """How long the process may take: a second or two on the slowest boxes."""
 
 COMMAND: Final = (sys.executable, "-P", "-m", cipher.__name__)  # -P: nothing is imported from the working directory
+
+_ENVIRONMENT: Final = ("PYTHON", "LD_", "LC_", "LANG", "PATH", "OPENSSL", "SSL_")
+"""How the names of variables begin that an interpreter or the cipher may need; others may hold a token or a password."""
 
 
 async def seal(token: Secret, config: ConfigText) -> bytes:
@@ -40,7 +44,14 @@ async def _apart(what: bytes, token: Secret, octets: bytes) -> bytes | None:
     if cipher.is_loaded():
         return None
     try:
-        process = await asyncio.create_subprocess_exec(*COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True)
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)},
+        )
     except OSError:  # too many processes, too little memory, no file of the interpreter
         return None
     try:

@@ -85,7 +85,10 @@ async def test_no_secret_is_in_its_arguments_or_its_environment(monkeypatch, tmp
         "sys.stdout.buffer.write(seal.answer(sys.stdin.buffer.read()))"
     )
     monkeypatch.setattr(sealing, "COMMAND", (sys.executable, "-c", look))
+    for name in ("TOWEROPS_AGENT_TOKEN", "HTTPS_PROXY", "COLLECTORS_PASSWORD"):  # as the agent itself may have it
+        monkeypatch.setenv(name, TOKEN.reveal())
     await sealing.seal(TOKEN, CONFIG)
     text = seen.read_text()
+    assert "PATH" in text
     assert TOKEN.reveal() not in text
     assert "s3cret" not in text
