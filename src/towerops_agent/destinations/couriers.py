@@ -131,19 +131,24 @@ class Couriers:
         self._heads.forget()
 
     async def run(self) -> None:
-        """Deliver, for good."""
-        tasks: dict[str, asyncio.Task[None]] = {}
+        """Deliver, for good. Raises MemoryError if a courier could not go on for lack of memory."""
+        tasks: dict[str, tuple[RemoteCourier, asyncio.Task[None]]] = {}
         try:
             while True:
                 self._changed.clear()
-                for name in tasks.keys() - self.couriers.keys():
-                    await _ended(tasks.pop(name))
-                    self._forget(_loop(name))
-                for name in self.couriers.keys() - tasks.keys():
-                    tasks[name] = asyncio.create_task(go_on(_loop(name), self.couriers[name].run, self._counters))
+                for name, (courier, task) in list(tasks.items()):
+                    if self.couriers.get(name) is not courier:  # gone, or gone and named again since the last look
+                        del tasks[name]
+                        await _ended(task)
+                        self._forget(_loop(name))
+                    elif task.done():
+                        task.result()
+                for name, courier in self.couriers.items():
+                    if name not in tasks:
+                        tasks[name] = courier, asyncio.create_task(go_on(_loop(name), courier.run, self._counters))
                 await rest(self._sleep(LOOK_EACH_S), self._changed)
         finally:
-            for task in tasks.values():
+            for _, task in tasks.values():
                 await _ended(task)
 
     def hurry(self) -> None:

@@ -229,3 +229,36 @@ async def test_a_bug_in_one_courier_stops_no_other(site: Site, monkeypatch):
         await asyncio.sleep(0)
     running.cancel()
     assert delivered(site) == {"i": SENSORS}
+
+
+async def test_one_that_is_removed_and_named_again_between_two_looks_has_one_courier(site: Site, monkeypatch):
+    """The one that is asked about its destination and at the stop is the one that delivers."""
+    running = asyncio.create_task(site.couriers.run())
+    await site.use("p")
+    site.remote.add(0, NOW_S, 1.0)
+    await site.until_delivered_to("p")
+
+    async def at_once(_) -> None:
+        """Lets nobody else have a turn."""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.remote.buffer, "line_up", at_once)
+        await site.couriers.use([])
+        await site.couriers.use([Destination("p", "http://127.0.0.1:9/")])
+    site.remote.add(0, NOW_S + 1, 1.0)
+    await site.until_delivered_to("p")
+    assert site.couriers.dealings["destination p"].works is True
+    running.cancel()
+
+
+async def test_without_memory_it_ends_and_says_so(site: Site):
+    """As any other loop of the agent: a courier that is gone would not be missed."""
+
+    def full() -> Accepted:
+        raise MemoryError
+
+    await site.use("p", "i")
+    site.receivers["p"].answer = full
+    site.remote.add(0, NOW_S, 1.0)
+    with pytest.raises(MemoryError):
+        await site.couriers.run()
