@@ -227,7 +227,7 @@ class Agent:
             if self._token.reread():
                 log.info("token file holds a new token, in use from now on")
             await self.upstream.reread_certificates()
-        except SettingsError as error:
+        except (SettingsError, BufferFailure) as error:
             log.error("files could not all be read again, the previous ones stay in use", error=str(error))
         self._reload.set()
 

@@ -3,8 +3,10 @@
 import asyncio
 from copy import deepcopy
 from pathlib import Path
+from unittest.mock import AsyncMock, patch
 
 import pytest
+import structlog
 
 from support.agent import TOKEN
 from support.inside import polls_of, running
@@ -12,6 +14,7 @@ from support.site import METRICS_A_POLL, site
 from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH
 from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified, Unavailable
 from towerops_agent.counters import Count
+from towerops_agent.errors import BufferFailure
 from towerops_lab.sandbox.server import Sandbox
 
 
@@ -52,6 +55,20 @@ async def test_an_unchanged_device_keeps_its_phase_its_traits_and_its_layout(tmp
         assert sandbox.store.readings("d1-more")
         assert sandbox.store.readings("d2-s0")
         assert sandbox.store.duplicates() == {}
+
+
+async def test_destinations_that_the_database_can_not_note_leave_the_agent_to_be_reloaded_again(tmp_path: Path):
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(url, tmp_path) as agent:
+            await sandbox.store.wait_until(lambda store: bool(store.readings("d0-s0")))
+            sandbox.store.set_config({**config, "version": "2"})
+            fails = AsyncMock(side_effect=BufferFailure("disk full"))
+            with patch.object(agent.upstream, "reread_certificates", fails), structlog.testing.capture_logs() as lines:
+                await agent.reload()
+            assert [line["error"] for line in lines if line["log_level"] == "error"] == ["disk full"]
+            while agent.sync.version != "2":  # noqa: ASYNC110 - it is fetched all the same
+                await asyncio.sleep(0)
 
 
 async def test_the_same_configuration_is_asked_for_by_its_etag_and_changes_nothing(tmp_path: Path):
