@@ -26,7 +26,7 @@ from towerops_agent.discovery.report.summary import left_out_texts, what_it_is
 from towerops_agent.errors import BufferFailure
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.traits import USELESS
-from towerops_agent.site.document.auto import AutoDevice
+from towerops_agent.site.document.auto import SEEN_AT, AutoDevice
 from towerops_agent.site.document.nodes import Problem  # noqa: TC001 - as all others
 from towerops_agent.snmp.session import Asker, Session
 from towerops_agent.snmp.wire.exchange import NoReply
@@ -260,8 +260,8 @@ class AutoDiscovery:
 
 
 def _by_name(interface: dict[str, object]) -> dict[str, object]:
-    """Wherever its name is, if it has one: then a moved index changes nothing."""
-    return interface | {"if_index": 0} if interface.get("if_name") else interface
+    """Wherever its name is, if it has one: then a moved index changes nothing of the configuration."""
+    return interface | {"if_index": 0, SEEN_AT: interface["if_index"]} if interface.get("if_name") else interface
 
 
 def _signs_of(device: Device) -> Signs:

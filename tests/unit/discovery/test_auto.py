@@ -124,6 +124,7 @@ def test_a_device_is_discovered_once_it_answers_and_then_each_day():
         await asyncio.sleep(5)
         first = len(world.asked)
         assert world.interfaces == [("ether1", 0), ("ether2", 0)]
+        assert [each["seen_at"] for each in world.discovery.known[world.device.id].interfaces] == [1, 2]
         assert world.discovery.revision == 1
         await asyncio.sleep(EACH_S - SPREAD_S)
         assert len(world.asked) == first > 0

@@ -12,6 +12,9 @@ from towerops_agent.polling.course.evidence import folded
 
 AUTO: Final = "auto"
 
+SEEN_AT: Final = "seen_at"
+"""The key of the index at which an interface was found, if it is known by its name; not of the configuration."""
+
 Item = dict[str, Any]
 
 
@@ -53,9 +56,9 @@ def _new_interfaces(given: Sequence[Item], found: Sequence[Item]) -> Iterator[It
     names = {folded(name) for interface in given if (name := interface.get("if_name"))}
     indexes = {index for interface in given if (index := interface["if_index"])}
     for interface in found:
-        name, index = folded(interface.get("if_name", "")), interface["if_index"]
+        name, index = folded(interface.get("if_name", "")), interface["if_index"] or interface.get(SEEN_AT)
         if not (name and name in names) and not (index and index in indexes):
-            yield interface
+            yield {key: value for key, value in interface.items() if key != SEEN_AT}
 
 
 Additions = Mapping[str, Found]

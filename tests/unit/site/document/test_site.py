@@ -452,12 +452,14 @@ def test_what_the_file_says_comes_before_what_was_found():
         [
             {"id": "f3", "if_index": 0, "if_name": "ether1"},
             {"id": "f4", "if_index": 3},
-            {"id": "f5", "if_index": 0, "if_name": "ether2"},
+            {"id": "f5", "if_index": 0, "if_name": "ether2", "seen_at": 2},
+            {"id": "f6", "if_index": 0, "if_name": "ether3", "seen_at": 3},  # the file has it by its index
         ],
     )
     ((sensors, interfaces),) = [(each["sensors"], each["interfaces"]) for each in devices(auto_site(text, found))]
     assert sensors == [first, second, found.sensors[2]]
     assert [each.get("if_name") or each["if_index"] for each in interfaces] == ["Ether1", 3, "ether2"]
+    assert not any("seen_at" in each for each in interfaces)
 
 
 def test_profile_may_be_a_default_and_be_taken_back():
