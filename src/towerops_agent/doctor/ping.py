@@ -33,11 +33,14 @@ def check_sockets(client: PingClient, devices: int) -> Check:
     """By which socket the agent would ping as this user, and what is missing. `devices`: how many are to be pinged."""
     found = {version: client.try_socket(family) for family, version in _FAMILIES.items()}
     shown = ", ".join(f"{version} {_shown(one)}" for version, one in found.items())
-    refused = [one for one in found.values() if isinstance(one, NotSent) and one.reason is Unsent.NO_PERMISSION]
-    if not refused:
-        return Check(NAME, Result.OK, f"{shown}; {counted(devices, 'device')} to ping")
-    whose = f"this process's group is {os.getegid()}, {GROUP_RANGE.name} is {_group_range()}"
-    return Check(NAME, Result.FAILED, f"{shown}; {counted(devices, 'device')} to ping; {whose}", Unsent.NO_PERMISSION.hint)
+    shown = f"{shown}; {counted(devices, 'device')} to ping"
+    reasons = [one.reason for one in found.values() if isinstance(one, NotSent)]
+    if Unsent.NO_PERMISSION in reasons:
+        whose = f"this process's group is {os.getegid()}, {GROUP_RANGE.name} is {_group_range()}"
+        return Check(NAME, Result.FAILED, f"{shown}; {whose}", Unsent.NO_PERMISSION.hint)
+    if len(reasons) == len(found):
+        return Check(NAME, Result.FAILED, shown, reasons[0].hint)
+    return Check(NAME, Result.OK, shown)
 
 
 def shown_tally(tally: Tally) -> str:

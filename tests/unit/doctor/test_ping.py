@@ -152,6 +152,13 @@ def test_a_socket_of_each_family_is_tried_and_what_is_missing_is_said(tmp_path, 
         "IPv4 by unprivileged socket, IPv6 not possible (Address family not supported by protocol); 3 devices to ping",
     )
 
+    def without_any(_family):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    check = sockets(None, without_any)
+    assert check.result is Result.FAILED
+    assert check.found.startswith("IPv4 not possible (Too many open files), IPv6 not possible (Too many open files); 3 devices")
+
 
 def test_a_tally_is_shown_in_words():
     assert shown_tally(Tally(3, 3, 1200, 1300, 1400, 100)) == "answers ping in 1.2 ms"
