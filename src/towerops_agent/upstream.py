@@ -176,8 +176,8 @@ class ApiUpstream(Upstream):
 
     async def restored(self, config: ConfigText) -> None:
         """Keep the labels of its devices: there may be destinations that the run before did not have."""
-        self._config = config
         if self._couriers is not None:
+            self._config = config
             await self._couriers.learn(config, self._layouts())
 
     async def keep(self, config: ConfigText) -> None:
