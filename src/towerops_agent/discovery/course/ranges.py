@@ -45,6 +45,10 @@ def _range(text: str) -> tuple[int, Iterator[Address]]:
     if int(last) < int(first):
         raise SettingsError(f"the range is {text!r}, whose end is before its beginning: {_WANTED}")
     _usable(last, text)
+    if not dash:
+        return 1, iter((first,))  # with its scope, as in fe80::1%eth0
+    if isinstance(first, IPv6Address) and isinstance(last, IPv6Address) and (first.scope_id or last.scope_id):
+        raise SettingsError(f"the range is {text!r}, whose addresses have a scope: expected one address with a scope at a time")
     kind = type(first)
     return int(last) - int(first) + 1, (kind(number) for number in range(int(first), int(last) + 1))
 
@@ -60,6 +64,8 @@ def _last(first: Address, text: str) -> Address:
 
 def _prefix(text: str) -> tuple[int, Iterator[Address]]:
     network: IPv4Network | IPv6Network = ip_network(text, strict=False)
+    if "%" in text:
+        raise ValueError(text)  # its addresses would lose the scope
     address = text.partition("/")[0]
     if ip_address(address) != network.network_address:
         raise SettingsError(f"the range is {text!r}, and {address} is within {network}: expected {network}, or {address} only")
@@ -75,6 +81,8 @@ def _usable(address: Address, text: str) -> Address:
         why = "a multicast address, which is not a device's"
     elif isinstance(address, IPv4Address) and (address.is_reserved or int(address) >> 24 == 0):
         why = "an address that no device can have"
+    elif isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        why = "an IPv4 address, written as one of IPv6"
     elif address.is_unspecified:
         why = "no address"
     if why:

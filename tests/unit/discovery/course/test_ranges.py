@@ -19,6 +19,7 @@ from towerops_agent.errors import SettingsError
         (" 10.0.0.10 - 20 ", "10.0.0.10", "10.0.0.20", 11),
         ("2001:db8::10-2001:db8::1f", "2001:db8::10", "2001:db8::1f", 16),
         ("[2001:db8::10]", "2001:db8::10", "2001:db8::10", 1),
+        ("fe80::1%eth0", "fe80::1%eth0", "fe80::1%eth0", 1),  # without its scope it would be another link's device
     ],
 )
 def test_a_range(text: str, first: str, last: str, count: int):
@@ -48,6 +49,10 @@ def test_an_address_is_asked_once_however_many_ranges_have_it():
         ("0.0.0.0/24", "an address that no device can have"),
         ("::", "no address"),
         ("ff02::1", "a multicast address"),
+        ("fe80::1%eth0-fe80::5%eth0", "expected one address with a scope at a time"),
+        ("fe80::%eth0/120", "expected 10.0.0.0/24"),
+        ("::ffff:10.0.0.1", "an IPv4 address, written as one of IPv6"),
+        ("::ffff:10.0.0.0/120", "an IPv4 address, written as one of IPv6"),
     ],
 )
 def test_what_is_not_a_range_of_devices(text: str, said: str):
