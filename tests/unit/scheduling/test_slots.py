@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.scheduling.fleet import SLOW_S, Slots
+from towerops_agent.scheduling.slots import SLOW_S, Slots
 
 
 def test_a_poll_that_lasts_gives_its_place_back():
