@@ -50,7 +50,7 @@ PLAIN_OCTETS_MAX = 1 << 28
 _CHECKSUM = Struct("<I")
 _CHECKSUM_OCTETS = _CHECKSUM.size
 
-_HEAD_RANGES = ((1, _INT64 - 1), (1, _INT64), (0, 1 << 57), (1, 1 << 24))
+_HEAD_RANGES = ((1, _INT64 - 1), (1, _INT64), (0, 1 << 57), (1, 1 << 18))
 """Of a poll's id, its layout's, started_at_us (up to the year 6536) and metric_count (more than any poll makes)."""
 
 TAIL_HEAD_OCTETS = 20
