@@ -204,6 +204,10 @@ async def test_of_100_damages_each_is_survived_and_its_losses_are_counted(tmp_pa
         await check(tmp_path / f"{seed}.db", filled, 1_000 * some + seed, in_use=in_use)
 
 
+async def test_a_poll_whose_age_is_a_text_by_damage_does_not_stop_the_packing(tmp_path, filled):
+    await check(tmp_path / "agent.db", filled, 10_301, in_use=True)
+
+
 async def test_a_flipped_bit_that_makes_a_poll_seem_to_have_millions_of_metrics_costs_few_batches(tmp_path, filled):
     await check(tmp_path / "agent.db", filled, 10_202, in_use=False)
 

@@ -65,10 +65,11 @@ class Packer:
         for poll, layout, age_s in self._connection.execute(
             "SELECT id, layout_id, age_s FROM polls WHERE id >= ? ORDER BY id LIMIT ?", (self._next, SCANNED_PER_STEP)
         ).fetchall():
-            if age_s > until_s:
+            if type(age_s) is int and age_s > until_s:
                 return Step()
             seen += 1
-            self._listed.setdefault(layout, array("q")).append(poll)
+            if type(layout) is int:  # else its row is damaged, which whoever reads the poll counts
+                self._listed.setdefault(layout, array("q")).append(poll)
             self._next = poll + 1
             self._count += 1
             if self._count >= min(POLLS_PER_LAYOUT * len(self._listed), POLLS_PER_RANGE):
