@@ -126,7 +126,9 @@ async def test_it_is_read_while_the_agent_writes_delivers_packs_and_removes(data
     shown, failures, stopping = [], [], threading.Event()
 
     def look() -> None:
-        reader = site(database, now_us=END_US + 60 * MINUTE_US)
+        reader = site(
+            database, now_us=END_US + 59 * MINUTE_US
+        )  # an hour after the last poll: later, charts would end at that one
         while not stopping.is_set():
             try:
                 overview, (view,) = reader.overview(), reader.device("router-1", (1,))
