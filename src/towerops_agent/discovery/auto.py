@@ -21,6 +21,7 @@ from towerops_agent.discovery.course.profile import Profile
 from towerops_agent.discovery.course.renewal import KeptDevice, Signs, due_at_s, failed, renewed
 from towerops_agent.discovery.kept import KEY, decode_known
 from towerops_agent.discovery.library import Library
+from towerops_agent.discovery.reading import read_rest
 from towerops_agent.discovery.report.equipment import port_object, sensor_object
 from towerops_agent.discovery.report.summary import left_out_texts, what_it_is
 from towerops_agent.errors import BufferFailure
@@ -201,15 +202,7 @@ class AutoDiscovery:
         )
         course = discover(device.security.version, await self._profiles())
         answer = await session.ask(next(course))
-        if isinstance(answer, NoReply):
-            return answer
-        while True:
-            try:
-                request = course.send(answer)
-            except StopIteration as end:
-                found: Discovery = end.value
-                return found
-            answer = await session.ask(request)
+        return answer if isinstance(answer, NoReply) else await read_rest(session, course, answer)
 
     async def _profiles(self) -> list[Profile]:
         """The profiles; what is wrong with them is logged once."""
@@ -241,7 +234,8 @@ class AutoDiscovery:
             interfaces=interfaces,
             what=what_it_is(found),
             left_out=left_out_texts(found),
-            broken=bool(found.broken),
+            broken=found.broken,
+            again=found.again,
         )
         self.known[wanted.id] = now
         if (now.sensors, now.interfaces) != (before.sensors, before.interfaces):

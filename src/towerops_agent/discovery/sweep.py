@@ -10,15 +10,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from towerops_agent.discovery.course.course import Course, discover
+from towerops_agent.discovery.course.course import discover
 from towerops_agent.discovery.course.findings import Discovery
 from towerops_agent.discovery.course.profile import Profile
 from towerops_agent.discovery.course.tries import MOST_MESSAGES, Tries, Try
+from towerops_agent.discovery.reading import read_rest
 from towerops_agent.model import Credentials, SnmpVersion
 from towerops_agent.polling.course.device import make_security
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.session import Asker, Session
-from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
+from towerops_agent.snmp.wire.exchange import NoReply, Peer
 from towerops_agent.text import duration
 
 PER_SECOND: Final = 50.0
@@ -160,17 +161,6 @@ class Sweep:
         self.tries.succeeded(place, chosen.name)
         session.timeouts_s = TIMEOUTS_S
         async with self._reading:
-            visited.found = await _read(session, course, answer)
+            visited.found = await read_rest(session, course, answer)
         visited.credentials, visited.silence = chosen, ""
         return True
-
-
-async def _read(session: Session, course: Course, answer: Answer) -> Discovery:
-    """The rest of the course, from the answer to its first request on."""
-    while True:
-        try:
-            request = course.send(answer)
-        except StopIteration as end:
-            found: Discovery = end.value
-            return found
-        answer = await session.ask(request)

@@ -38,7 +38,11 @@ Asking = Generator[Request, Answer, None]
 
 
 class AskingEnded(Exception):
-    """The device is not asked any more. The text says why."""
+    """The device is not asked any more. The text says why; `again`: another time it may say more."""
+
+    def __init__(self, why: str, *, again: bool = False) -> None:
+        super().__init__(why)
+        self.again = again
 
 
 class Questions:
@@ -167,7 +171,7 @@ class Questions:
         if isinstance(answer, NoReply):
             self._lost += 1
             if self._lost >= MOST_LOST:
-                raise AskingEnded(f"it stopped answering: {answer.reason} {answer.detail}".rstrip())
+                raise AskingEnded(f"it stopped answering: {answer.reason} {answer.detail}".rstrip(), again=True)
         else:
             self._lost = 0
         return answer

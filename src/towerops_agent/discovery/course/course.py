@@ -44,12 +44,12 @@ class _Discoverer:
         self._left_out: list[NotTaken] = []
 
     def run(self) -> Course:
-        broken = ""
+        end = None
         try:
             yield from self._ask()
-        except AskingEnded as gone:
-            broken = str(gone)
-        return self._result(broken)
+        except AskingEnded as early:
+            end = early
+        return self._result(end)
 
     def _ask(self) -> Generator[Request, Answer, None]:
         questions = self._questions
@@ -74,7 +74,7 @@ class _Discoverer:
     def _of(self, tables: Iterable[Oid]) -> list[Oid]:
         return [table for table in tables if table in self._there]
 
-    def _result(self, broken: str) -> Discovery:
+    def _result(self, end: AskingEnded | None) -> Discovery:
         questions = self._questions
         found_ports, no_ports = interfaces.find_ports(questions)
         names = {port.if_index: port.label for port in found_ports}
@@ -98,7 +98,8 @@ class _Discoverer:
             neighbours=tuple(neighbours.find_neighbours(self._of(neighbours.TABLES), questions, names)),
             hardware=interfaces.hardware(questions),
             requests=questions.requests,
-            broken=broken,
+            broken="" if end is None else str(end),
+            again=end is not None and end.again,
         )
 
     def _model(self, profile: Profile | None) -> str:

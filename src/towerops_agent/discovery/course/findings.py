@@ -71,6 +71,7 @@ class Discovery:
     `hardware`: the addresses of its interfaces, of six octets.
 
     `broken`: why it was not read to the end, "" if it was; what is found until then is right.
+    `again`: another time it may say more.
     """
 
     system: System
@@ -84,3 +85,4 @@ class Discovery:
     hardware: frozenset[bytes] = frozenset()
     requests: int = 0
     broken: str = ""
+    again: bool = False

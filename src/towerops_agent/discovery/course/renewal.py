@@ -1,7 +1,8 @@
 """When a device is discovered again, and what then becomes of what is polled.
 
-Each 24 hours; after a restart; if its table of interfaces has changed; if nobody answered, later and later. What a discovery does
-not find any more is polled for seven days: a radio whose link is down has no stations, and a module is pulled for a day.
+Each 24 hours; after a restart; if its table of interfaces has changed; if nobody answered, or not to the end, later and later.
+What a discovery does not find any more is polled for seven days: a radio whose link is down has no stations, and a module is
+pulled for a day.
 Pure: times are seconds of the wall clock, passed in.
 """
 
@@ -17,6 +18,9 @@ SPREAD_S: Final = 3_600.0
 KEPT_S: Final = 7 * 86_400.0
 FIRST_RETRY_S: Final = 60.0
 MOST_RETRY_S: Final = 3_600.0
+MOST_PAUSE_S: Final = 6 * 3_600.0
+"""The same for a device that answers at first: it is not polled while it is asked."""
+
 SETTLED_S: Final = 30.0
 """How long after a change a device is left alone: it has just started."""
 
@@ -74,7 +78,8 @@ def due_at_s(device_id: str, kept: KeptDevice, changed_at_s: float | None) -> fl
     `changed_at_s`: when it was seen to be another, if so since the last discovery.
     """
     if kept.failures:
-        return kept.failed_at_s + min(FIRST_RETRY_S * (1 << min(kept.failures - 1, 16)), MOST_RETRY_S)
+        most_s = MOST_PAUSE_S if kept.at_s == kept.failed_at_s else MOST_RETRY_S
+        return kept.failed_at_s + min(FIRST_RETRY_S * (1 << min(kept.failures - 1, 16)), most_s)
     if not kept.at_s:
         return 0.0
     daily = kept.at_s + EACH_S + crc32(device_id.encode()) % int(SPREAD_S) - SPREAD_S / 2
@@ -89,20 +94,25 @@ def renewed(
     interfaces: Sequence[Item],
     what: str,
     left_out: list[str],
-    broken: bool,
+    broken: str,
+    again: bool,
 ) -> KeptDevice:
-    """What is known after a discovery, of which these items were made. `broken`: it was cut short.
+    """What is known after a discovery, of which these items were made. `broken`: why it was cut short, "" if it was not.
 
     An item that it lacks stays for seven days, and for as long as discoveries are cut short; unless another one has its name.
+    One that may say more another time (`again`) is repeated as if nobody had answered.
     """
-    gone = dict(before.gone)
+    gone, is_broken = dict(before.gone), bool(broken)
     return KeptDevice(
         at_s=now_s,
         what=what,
-        sensors=_with_gone(before.sensors, sensors, gone, now_s, broken=broken, name=_sensor_name),
-        interfaces=_with_gone(before.interfaces, interfaces, gone, now_s, broken=broken, name=_interface_name),
+        sensors=_with_gone(before.sensors, sensors, gone, now_s, broken=is_broken, name=_sensor_name),
+        interfaces=_with_gone(before.interfaces, interfaces, gone, now_s, broken=is_broken, name=_interface_name),
         gone=gone,
         left_out=left_out,
+        trouble=broken if again else "",
+        failures=before.failures + 1 if again else 0,
+        failed_at_s=now_s if again else 0.0,
     )
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from towerops_agent.discovery.course.renewal import (
     EACH_S,
     KEPT_S,
+    MOST_PAUSE_S,
     MOST_RETRY_S,
     SETTLED_S,
     SPREAD_S,
@@ -26,8 +27,8 @@ def sensor(number: int, name: str = "") -> dict[str, Any]:
     return {"id": f"s{number}", "oid": f"1.3.6.{number}", "metadata": {"descr": name or f"sensor {number}"}}
 
 
-def after(before: KeptDevice, now_s: float, *sensors: dict[str, Any], broken: bool = False) -> KeptDevice:
-    return renewed(before, now_s, sensors=sensors, interfaces=[], what="X", left_out=[], broken=broken)
+def after(before: KeptDevice, now_s: float, *sensors: dict[str, Any], broken: str = "", again: bool = False) -> KeptDevice:
+    return renewed(before, now_s, sensors=sensors, interfaces=[], what="X", left_out=[], broken=broken, again=again)
 
 
 def ids(kept: KeptDevice) -> list[str]:
@@ -75,12 +76,27 @@ def test_what_is_gone_stays_for_seven_days_and_may_come_back():
     assert (ids(last), last.gone) == (["s1"], {})
 
 
+def test_a_device_that_stops_answering_is_discovered_again_soon_and_then_later_and_later():
+    """What it said until then is used meanwhile. One that has more than is asked for waits a day: it would say the same."""
+    kept, waits = KeptDevice(), []
+    for _ in range(12):
+        kept = after(kept, NOW, sensor(1), broken="it stopped answering", again=True)
+        waits.append(due_at_s("a", kept, None) - NOW)
+    assert waits[:3] == [60, 120, 240]
+    assert waits[-1] == MOST_PAUSE_S
+    assert (ids(kept), kept.trouble) == (["s1"], "it stopped answering")
+    whole = after(kept, NOW, sensor(1))
+    assert (whole.trouble, whole.failures) == ("", 0)
+    large = after(kept, NOW, sensor(1), broken="it is large")
+    assert due_at_s("a", large, None) - NOW >= EACH_S - SPREAD_S / 2
+
+
 def test_a_discovery_that_was_cut_short_shows_nothing_about_what_it_lacks():
     first = after(KeptDevice(), NOW, sensor(1), sensor(2))
-    second = after(first, NOW + DAY_S, sensor(1), broken=True)
+    second = after(first, NOW + DAY_S, sensor(1), broken="it is large")
     assert (ids(second), second.gone) == (["s1", "s2"], {})
     gone = after(first, NOW + DAY_S, sensor(1))
-    assert ids(after(gone, NOW + 30 * DAY_S, sensor(1), broken=True)) == ["s1", "s2"]
+    assert ids(after(gone, NOW + 30 * DAY_S, sensor(1), broken="it is large")) == ["s1", "s2"]
 
 
 def test_a_name_that_another_has_now_is_that_ones():
@@ -104,9 +120,9 @@ def test_a_restart_and_changed_interfaces_are_signs():
 @given(st.lists(st.tuples(st.sets(st.integers(1, 5)), st.floats(0, 3 * DAY_S), st.booleans()), max_size=12))
 def test_what_is_there_is_always_polled_and_names_are_never_twice(rounds: list[tuple[set[int], float, bool]]):
     kept, now_s, seen = KeptDevice(), NOW, {}
-    for numbers, pause_s, broken in rounds:
+    for numbers, pause_s, is_cut_short in rounds:
         now_s += pause_s
-        kept = after(kept, now_s, *(sensor(number) for number in numbers), broken=broken)
+        kept = after(kept, now_s, *(sensor(number) for number in numbers), broken="it is large" * is_cut_short)
         seen |= {f"s{number}": now_s for number in numbers}
         assert {f"s{number}" for number in numbers} <= set(ids(kept))
         assert len(ids(kept)) == len(set(ids(kept)))
