@@ -4,7 +4,7 @@
 # make dist   the wheels and the source archive, into dist/, their metadata checked
 # make check  the gate: formatting, lint, types (of the page's JavaScript too, with npm), layers, words, workflows, metadata
 # make bench  the benchmarks, half an hour or more; FULL=1: the long ones, some hours
-# make mutants  small changes of the pure directories that no test notices, some hours; DIRECTORIES=snmp/wire MINUTES=10: a part
+# make mutants  small changes of the pure directories that no test notices, some hours; DIRECTORIES=snmp/wire MINUTES=10: a part; SAMPLE=200: by chance
 # Each does its own set-up. Set PYTHON to choose the interpreter (3.11 or later).
 
 PYTHON ?= python3
@@ -80,7 +80,7 @@ $(VENV)/mutants.stamp: $(VENV)/dev.stamp
 	@touch $@
 
 mutants: $(VENV)/mutants.stamp
-	$(BIN)/python tools/mutants.py $(if $(MINUTES),--minutes $(MINUTES)) $(DIRECTORIES)
+	$(BIN)/python tools/mutants.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(DIRECTORIES)
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/all.py $(if $(FULL),--full)

@@ -5,16 +5,22 @@ For each directory: a copy of the tree in .mutants/, mutmut over it, its own uni
 Then a row of the table in docs/testing.md, and each survivor as a diff in .mutants/<directory>/survivors.txt. Directories and
 modules (`text`) of the agent's package may be named; without, it is all pure directories. Constants of a module are not changed,
 nor are functions with a decorator: mutmut leaves them.
+
+With `--sample n`, only n mutants of each directory are run, drawn at random by a seed that is printed, and the share that was
+killed is given with its 95 % interval.
 """
 
 import argparse
 import json
 import os
+import random
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tomllib
+from math import sqrt
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +34,16 @@ BESIDE = {
     "polling/course": ["tests/unit/polling/test_reading.py"],
 }
 """Tests of the module above that say what the pure part does, by directory."""
+
+QUICK_FIRST = """
+
+def pytest_collection_modifyitems(items):
+    durations = Path("mutmut-stats.json")
+    if durations.is_file():
+        known = json.loads(durations.read_text())["duration_by_test"]
+        items.sort(key=lambda item: known.get(item.nodeid, 0.0))
+"""
+"""For the copy's conftest: a mutant dies of the first test that fails, so that the quickest comes first."""
 
 SETTINGS = """
 [tool.mutmut]
@@ -75,35 +91,66 @@ def copy_tree(target: Path) -> None:
             shutil.copy2(ROOT / name, target / name)
 
 
-def run(directory: str, minutes: float | None) -> None:
-    """Mutate one directory, for so many minutes at most, and print its row."""
-    place = PLACE / directory.replace("/", ".")
-    copy_tree(place)
-    with (place / "pyproject.toml").open("a", encoding="utf-8") as settings:
-        tests = ", ".join(f'"{test}"' for test in tests_of(directory))
-        settings.write(SETTINGS.format(only=f"{directory}/*" if is_directory(directory) else f"{directory}.py", tests=tests))
-    with (place / "mutmut.log").open("w") as log:
+def mutmut(place: Path, names: list[str], minutes: float | None) -> bool:
+    """Whether it came to an end within so many minutes. Without names it runs all mutants, the quickest first."""
+    with (place / "mutmut.log").open("a") as log:
         process = subprocess.Popen(
-            [MUTMUT, "run", "--max-children", "2"], cwd=place, stdout=log, stderr=log, start_new_session=True
+            [MUTMUT, "run", "--max-children", "2", *names], cwd=place, stdout=log, stderr=log, start_new_session=True
         )
         try:
             process.wait(None if minutes is None else minutes * 60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait()
-    report(directory, place)
+            return False
+    return True
 
 
-def report(directory: str, place: Path) -> None:
-    """Print the row of the table, and write the survivors down."""
+def drawn(place: Path, sample: int, seed: int) -> list[str]:
+    """The names of so many of the mutants, each as likely as any other."""
+    mutmut(place, ["none"], None)  # no mutant is so named: it makes them all, times the tests, and runs none
+    files = (json.loads(path.read_text()) for path in (place / "mutants").rglob("*.meta"))
+    names = sorted(name for file in files for name in file["exit_code_by_key"])
+    return random.Random(seed).sample(names, min(sample, len(names)))
+
+
+def run(directory: str, minutes: float | None, sample: int | None, seed: int) -> None:
+    """Mutate one directory, for so many minutes at most, and print its row."""
+    place = PLACE / directory.replace("/", ".")
+    copy_tree(place)
+    with (place / "pyproject.toml").open("a", encoding="utf-8") as settings:
+        tests = ", ".join(f'"{test}"' for test in tests_of(directory))
+        settings.write(SETTINGS.format(only=f"{directory}/*" if is_directory(directory) else f"{directory}.py", tests=tests))
+    conftest = place / "tests" / "conftest.py"
+    conftest.write_text("import json\nfrom pathlib import Path\n" + conftest.read_text() + QUICK_FIRST)
+    ended = mutmut(place, drawn(place, sample, seed) if sample else [], minutes)
+    report(directory, place, is_random=bool(sample) and ended)
+
+
+def interval(killed: int, ran: int) -> tuple[float, float]:
+    """Within which the share of all is, by 95 % (Wilson's score), from a random sample."""
+    z = 1.96
+    middle = (killed + z * z / 2) / (ran + z * z)
+    half = z / (ran + z * z) * sqrt(killed * (ran - killed) / ran + z * z / 4)
+    return middle - half, middle + half
+
+
+def report(directory: str, place: Path, *, is_random: bool) -> None:
+    """Print the row of the table, and write the survivors down.
+
+    A run that was stopped has run the mutants with the quickest tests, which is not a random sample.
+    """
     subprocess.run([MUTMUT, "export-cicd-stats"], cwd=place, check=True, stdout=subprocess.DEVNULL)
     counts = json.loads((place / "mutants" / "mutmut-cicd-stats.json").read_text())
     killed, survived = counts["killed"] + counts["timeout"] + counts["segfault"], counts["survived"] + counts["no_tests"]
-    share = f"{100 * killed / (killed + survived):.1f} %" if killed + survived else "-"
-    print(
-        f"| `{directory}` | {counts['total']} | {killed} | {survived} | {counts['total'] - killed - survived} | {share} |",
-        flush=True,
-    )
+    ran, left = killed + survived, counts["total"] - killed - survived
+    share = f"{100 * killed / ran:.1f} %" if ran else "-"
+    if is_random and left and ran:
+        low, high = interval(killed, ran)
+        share += f" ({100 * low:.0f} to {100 * high:.0f} %)"
+    print(f"| `{directory}` | {counts['total']} | {killed} | {survived} | {left} | {share} |", flush=True)
+    if counts["timeout"]:
+        print(f"{counts['timeout']} of those killed took too long", file=sys.stderr, flush=True)
     listed = subprocess.run([MUTMUT, "results"], cwd=place, check=True, capture_output=True, text=True).stdout
     results = (line.strip().partition(": ") for line in listed.splitlines())
     names = [name for name, _, status in results if status in ("survived", "no tests")]
@@ -116,11 +163,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", nargs="*", help="for example snmp/wire, or a module: text, polling/course/widths")
     parser.add_argument("--minutes", type=float, help="at most so long a directory; what is left then is counted as not run")
+    parser.add_argument("--sample", type=int, help="run only so many mutants of each directory, drawn at random")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="by which they are drawn; else any, printed")
     arguments = parser.parse_args()
     os.nice(10)
+    if arguments.sample:
+        print(f"a random sample of {arguments.sample} mutants each, --seed {arguments.seed}", file=sys.stderr, flush=True)
     print("| directory | mutants | killed | survived | not run | killed of those run |\n|---|---|---|---|---|---|", flush=True)
     for directory in arguments.directory or pure_directories():
-        run(directory, arguments.minutes)
+        run(directory, arguments.minutes, arguments.sample, arguments.seed)
 
 
 if __name__ == "__main__":
