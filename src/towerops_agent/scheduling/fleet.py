@@ -5,19 +5,20 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import structlog
 
-from towerops_agent.buffer.format.event import Event, EventKind
+from towerops_agent.buffer.format.event import Event
 from towerops_agent.counters import Count, Counters
-from towerops_agent.model import NOT_POLLED, DeviceState, Poll, State, next_state, poll_of_state
+from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.reading import PollResult
 from towerops_agent.reasons import Skip
+from towerops_agent.scheduling.ownership import Everything, Ownership
 from towerops_agent.scheduling.reach import DevicePoller
 from towerops_agent.scheduling.slots import Slots
+from towerops_agent.scheduling.states import States
 from towerops_agent.scheduling.throttle import LATE_S, LOOK_EACH_S, Load, Throttle
 from towerops_agent.scheduling.timetable import Timetable
 
@@ -35,36 +36,11 @@ IDLE_S: Final = 60.0
 ONCE_WITHIN_S: Final = 60.0
 PROBE_WITHIN_S: Final = 5.0
 
-HELD_POLLS: Final = 3
-"""After how many silent polls a device is down for sure, whatever else is silent."""
-
 LAG_PROBES: Final = 3
 """Timers between two looks at the load: a loop that is late for each of them is never idle."""
 
 STARTS_A_ROUND: Final = 16
 """How many polls start until other tasks get their turn, if polls are late: a batch of metrics has a few steps, each a turn."""
-
-
-class Ownership(Protocol):
-    """Which devices are polled here, and which by other agents of a group."""
-
-    def owns(self, device_id: str) -> bool:
-        """Whether the device of this id is polled here."""
-
-    def doubts(self) -> bool:
-        """Whether silent devices may be silent only to this agent, so that none is down before one of them answers."""
-
-
-class Everything:
-    """All devices are polled here: the agent is not in a group."""
-
-    def owns(self, _device_id: str) -> bool:
-        """Yes."""
-        return True
-
-    def doubts(self) -> bool:
-        """No: nobody else would know."""
-        return False
 
 
 class Pings(Protocol):
@@ -85,16 +61,6 @@ class NoPings:
 
     def drop(self, _device_id: str) -> None:
         """Nothing to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A silent device that may not be down. `result`, `at_us`: of its first silent poll; `polls`: how many there were."""
-
-    device: Device
-    result: PollResult
-    at_us: int
-    polls: int
 
 
 class Fleet:
@@ -128,11 +94,7 @@ class Fleet:
         self._poller = poller
         self._counters = counters
         self._store = store
-        self._now_us = now_us
         self._moved = moved
-        self._changed = changed
-        self._note = note
-        self._noted: dict[str, State] = {}  # the state of which it was last noted, of devices that were not up then
         self._is_behind = is_behind
         self._cpu_s = cpu_s
         self._maximum_polls = maximum_polls
@@ -146,9 +108,8 @@ class Fleet:
         """Which device is due when."""
         self.ownership: Ownership = Everything()
         """Which of them are polled here. After a change call `share`."""
+        self._states = States(store, now_us=now_us, changed=changed, note=note, doubts=self._doubts)
         self._devices: dict[str, Device] = {}
-        self._answering: dict[str, bool] = {}  # of those polled here, whether the last poll was answered
-        self._held: dict[str, _Held] = {}
         self._lent: set[str] = set()  # devices that somebody else asks
         self._begun_at = 0.0
         self._wake = asyncio.Event()
@@ -173,8 +134,7 @@ class Fleet:
     @property
     def answering(self) -> tuple[int, int]:
         """How many of the devices that are polled here have answered last, and how many were silent."""
-        up = sum(self._answering.values())
-        return up, len(self._answering) - up
+        return self._states.answering
 
     def replace(self, devices: Iterable[Device]) -> None:
         """Poll exactly these from now on. A device that keeps its interval keeps its time, but for Timetable.align."""
@@ -197,10 +157,7 @@ class Fleet:
         self.timetable.remove(device_id)
         self._pings.drop(device_id)
         self._slots.forget(device_id)
-        self._answering.pop(device_id, None)
-        self._held.pop(device_id, None)
-        if self._noted.pop(device_id, None):
-            self._note(Event(self._now_us(), EventKind.STATE, device_id, NOT_POLLED))
+        self._states.forget(device_id)
 
     def share(self, since: Callable[[str], float | None]) -> list[Device]:
         """Poll the devices that are owned by now, and no others. Returns the ones that are new here.
@@ -290,7 +247,7 @@ class Fleet:
     async def run(self) -> None:
         """Poll each device at its time, until stopped."""
         self._slots.clear()  # from an earlier run: a poll cancelled before its first step never reports its end
-        tasks: set[asyncio.Task[PollResult | None]] = set()
+        tasks: set[asyncio.Task[None]] = set()
         started = 0
         async with asyncio.TaskGroup() as group:
             while not self._stopped:
@@ -303,7 +260,7 @@ class Fleet:
                 started += 1
                 if started % STARTS_A_ROUND == 0 and self._late:
                     await asyncio.sleep(0)
-                task = group.create_task(self._poll(device, device.interval_s * device.share))
+                task = group.create_task(self._poll_in_slot(device))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
             for task in tasks:
@@ -380,6 +337,24 @@ class Fleet:
         except TimeoutError:
             pass
 
+    def _doubts(self) -> bool:
+        return self.ownership.doubts()
+
+    async def _poll_in_slot(self, device: Device) -> None:
+        """Poll `device`, which holds a place until the poll has ended."""
+        try:
+            await self._poll(device, device.interval_s * device.share)
+        finally:
+            now = asyncio.get_running_loop().time()
+            if self._slots.is_full(now):
+                self._wake.set()
+            self._slots.release(device.id, now)
+            self._ended.set()
+            if not len(self._slots):
+                self._idle.set()
+            if device.id not in self._devices:
+                self._slots.forget(device.id)
+
     async def _poll(self, device: Device, within_s: float) -> PollResult | None:
         """Poll `device` and pass on the result; None after a bug, which costs only this poll."""
         try:
@@ -389,25 +364,11 @@ class Fleet:
             self._counters.add(Count.BUGS, "poll")
             log.exception("poll failed because of a bug; please report it", device=device.name, address=device.address)
             return None
-        else:
-            return result
-        finally:
-            now = asyncio.get_running_loop().time()
-            if device.id in self._slots:
-                if self._slots.is_full(now):
-                    self._wake.set()
-                self._slots.release(device.id, now)
-                self._ended.set()
-                if not len(self._slots):
-                    self._idle.set()
-                if device.id not in self._devices:
-                    self._slots.forget(device.id)
+        return result
 
     def _take(self, device: Device, result: PollResult) -> None:
         if not result.is_known:
-            device.state, device.detail = None, ""  # what was known of it no longer counts
-            self._answering.pop(device.id, None)
-            self._held.pop(device.id, None)
+            self._states.take_unknown(device)
             return
         for reason, count in result.missing.items():
             self._counters.add(Count.READINGS_MISSING, reason, count)
@@ -415,80 +376,6 @@ class Fleet:
         if result.poll is not None:
             self._counters.add(Count.READINGS, n=result.poll.metric_count)
             self._store(result.poll)
-        if device.id in self.timetable:
-            self._answering[device.id] = result.is_heard
-        elif device.id in self._devices:
-            return  # another agent polls it since this poll began, and knows its state
-        if not self._hold(device, result):
-            self._settle(device, result, self._now_us())
-
-    def _hold(self, device: Device, result: PollResult) -> bool:
-        """Whether it is not known yet that a silent device is down, as this agent may reach none of them.
-
-        It is once another device answers, or after its third silent poll.
-        """
-        if result.is_heard:
-            for held in self._held.values():
-                self._settle(held.device, held.result, held.at_us)
-            self._held.clear()
-            return False
-        before = self._held.pop(device.id, None)
-        is_down = device.state is not None and device.state.state is State.DOWN
-        if is_down or not self.ownership.doubts() or (before is not None and before.polls >= HELD_POLLS - 1):
-            if before is not None:
-                self._settle(before.device, before.result, before.at_us)
-            return False
-        if before is None:
-            self._held[device.id] = _Held(device, result, self._now_us(), 1)
-        else:
-            self._held[device.id] = replace(before, polls=before.polls + 1)
-        return True
-
-    def _settle(self, device: Device, result: PollResult, at_us: int) -> None:
-        """The state of `device` after a poll that ended at this time."""
-        before = device.state
-        answers_ping = result.answers_ping is True
-        device.state = next_state(before, result.silence, result.missing, at_us, answers_ping=answers_ping)
-        device.lacks = () if result.poll is None else tuple(sorted(result.missing.items()))  # a silent device lacks all
-        device.detail = result.detail
-        if device.state_layout is not None:
-            self._store(poll_of_state(device.state, device.state_layout, at_us, result.rtt_s))
-            if before is not None and before.state is not device.state.state:
-                self._changed()
-        self._tell(device, before, device.state, result)
-        self._note_changes(device.id, device.state, at_us, result)
-
-    def _note_changes(self, device_id: str, now: DeviceState, at_us: int, result: PollResult) -> None:
-        """Note what is not as it was noted last; a device of which nothing was noted is up."""
-        if result.restarted:
-            self._note(Event(at_us, EventKind.RESTART, device_id))
-        if now.state is self._noted.get(device_id, State.UP):
-            return
-        if now.state is State.UP:
-            del self._noted[device_id]
-        else:
-            self._noted[device_id] = now.state
-        self._note(Event(at_us, EventKind.STATE, device_id, now.state.value, now.reason))
-
-    def _tell(self, device: Device, before: DeviceState | None, now: DeviceState, result: PollResult) -> None:
-        """Log one line when a device's state changes, or the reason why it is down; nothing while it stays."""
-        tell = log.bind(device=device.name, address=device.address)
-        missing = {f"missing_{reason}": n for reason, n in sorted(result.missing.items())}
-        changed = before is None or before.state is not now.state
-        if now.state is State.DOWN:
-            if before is None or (before.state, before.reason) != (now.state, now.reason):
-                detail = {"detail": result.detail} if result.detail else {}
-                tell.warning("device does not answer, will be probed once each interval", reason=now.reason, **detail)
-        elif now.state is State.DEGRADED and result.silence:
-            if before is None or (before.state, before.reason) != (now.state, now.reason):
-                detail = {"detail": result.detail} if result.detail else {}
-                tell.warning("device answers ping, not SNMP", reason=result.silence, **detail)
-        elif now.state is State.DEGRADED:
-            if changed:
-                tell.warning("device answers in part", reason=now.reason, **missing)
-        elif before is None and missing:
-            tell.info("device answers, but lacks some configured readings", **missing)
-        elif before is None:
-            tell.debug("device answers")
-        elif changed:
-            tell.info("device has recovered", after=before.state, reason_before=before.reason)
+        is_polled = device.id in self.timetable
+        if is_polled or device.id not in self._devices:  # else another agent polls it since this poll began, and knows its state
+            self._states.take(device, result, is_polled=is_polled)

@@ -1,0 +1,150 @@
+"""The states of the devices that are polled here: what follows from each result, in the log, as an event, and to be delivered.
+
+Fleet -> result -> here -> Device.state, log, diary, buffer. Times in microseconds since 1970 (`_us`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+
+from towerops_agent.buffer.format.event import Event, EventKind
+from towerops_agent.model import NOT_POLLED, DeviceState, Poll, State, next_state, poll_of_state
+from towerops_agent.polling.course.device import Device
+from towerops_agent.polling.reading import PollResult
+
+log = structlog.get_logger()
+
+HELD_POLLS: Final = 3
+"""After how many silent polls a device is down for sure, whatever else is silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A silent device that may not be down. `result`, `at_us`: of its first silent poll; `polls`: how many there were."""
+
+    device: Device
+    result: PollResult
+    at_us: int
+    polls: int
+
+
+class States:
+    """What each poll's result says of its device."""
+
+    def __init__(
+        self,
+        store: Callable[[Poll], None],
+        *,
+        now_us: Callable[[], int],
+        changed: Callable[[], None],
+        note: Callable[[Event], None],
+        doubts: Callable[[], bool],
+    ) -> None:
+        """`store`, `now_us`, `changed` and `note`: as Fleet's. `doubts`: as Ownership.doubts."""
+        self._store = store
+        self._now_us = now_us
+        self._changed = changed
+        self._note = note
+        self._doubts = doubts
+        self._noted: dict[str, State] = {}  # the state of which it was last noted, of devices that were not up then
+        self._answering: dict[str, bool] = {}  # of those polled here, whether the last poll was answered
+        self._held: dict[str, _Held] = {}
+
+    @property
+    def answering(self) -> tuple[int, int]:
+        """How many of the devices that are polled here have answered last, and how many were silent."""
+        up = sum(self._answering.values())
+        return up, len(self._answering) - up
+
+    def forget(self, device_id: str) -> None:
+        """Note that the device of this id is no longer polled here."""
+        self._answering.pop(device_id, None)
+        self._held.pop(device_id, None)
+        if self._noted.pop(device_id, None):
+            self._note(Event(self._now_us(), EventKind.STATE, device_id, NOT_POLLED))
+
+    def take_unknown(self, device: Device) -> None:
+        """Take a result from which nothing is known: what was known of the device no longer counts."""
+        device.state, device.detail = None, ""
+        self._answering.pop(device.id, None)
+        self._held.pop(device.id, None)
+
+    def take(self, device: Device, result: PollResult, *, is_polled: bool) -> None:
+        """Take the result of a poll that has just ended. `is_polled`: whether the device is still polled here."""
+        if is_polled:
+            self._answering[device.id] = result.is_heard
+        if not self._hold(device, result):
+            self._settle(device, result, self._now_us())
+
+    def _hold(self, device: Device, result: PollResult) -> bool:
+        """Whether it is not known yet that a silent device is down, as this agent may reach none of them.
+
+        It is once another device answers, or after its third silent poll.
+        """
+        if result.is_heard:
+            for held in self._held.values():
+                self._settle(held.device, held.result, held.at_us)
+            self._held.clear()
+            return False
+        before = self._held.pop(device.id, None)
+        is_down = device.state is not None and device.state.state is State.DOWN
+        if is_down or not self._doubts() or (before is not None and before.polls >= HELD_POLLS - 1):
+            if before is not None:
+                self._settle(before.device, before.result, before.at_us)
+            return False
+        if before is None:
+            self._held[device.id] = _Held(device, result, self._now_us(), 1)
+        else:
+            self._held[device.id] = replace(before, polls=before.polls + 1)
+        return True
+
+    def _settle(self, device: Device, result: PollResult, at_us: int) -> None:
+        """The state of `device` after a poll that ended at this time."""
+        before = device.state
+        answers_ping = result.answers_ping is True
+        device.state = next_state(before, result.silence, result.missing, at_us, answers_ping=answers_ping)
+        device.lacks = () if result.poll is None else tuple(sorted(result.missing.items()))  # a silent device lacks all
+        device.detail = result.detail
+        if device.state_layout is not None:
+            self._store(poll_of_state(device.state, device.state_layout, at_us, result.rtt_s))
+            if before is not None and before.state is not device.state.state:
+                self._changed()
+        self._tell(device, before, device.state, result)
+        self._note_changes(device.id, device.state, at_us, result)
+
+    def _note_changes(self, device_id: str, now: DeviceState, at_us: int, result: PollResult) -> None:
+        """Note what is not as it was noted last; a device of which nothing was noted is up."""
+        if result.restarted:
+            self._note(Event(at_us, EventKind.RESTART, device_id))
+        if now.state is self._noted.get(device_id, State.UP):
+            return
+        if now.state is State.UP:
+            del self._noted[device_id]
+        else:
+            self._noted[device_id] = now.state
+        self._note(Event(at_us, EventKind.STATE, device_id, now.state.value, now.reason))
+
+    def _tell(self, device: Device, before: DeviceState | None, now: DeviceState, result: PollResult) -> None:
+        """Log one line when a device's state changes, or the reason why it is down; nothing while it stays."""
+        tell = log.bind(device=device.name, address=device.address)
+        missing = {f"missing_{reason}": n for reason, n in sorted(result.missing.items())}
+        changed = before is None or before.state is not now.state
+        if now.state is State.DOWN:
+            if before is None or (before.state, before.reason) != (now.state, now.reason):
+                detail = {"detail": result.detail} if result.detail else {}
+                tell.warning("device does not answer, will be probed once each interval", reason=now.reason, **detail)
+        elif now.state is State.DEGRADED and result.silence:
+            if before is None or (before.state, before.reason) != (now.state, now.reason):
+                detail = {"detail": result.detail} if result.detail else {}
+                tell.warning("device answers ping, not SNMP", reason=result.silence, **detail)
+        elif now.state is State.DEGRADED:
+            if changed:
+                tell.warning("device answers in part", reason=now.reason, **missing)
+        elif before is None and missing:
+            tell.info("device answers, but lacks some configured readings", **missing)
+        elif before is None:
+            tell.debug("device answers")
+        elif changed:
+            tell.info("device has recovered", after=before.state, reason_before=before.reason)
