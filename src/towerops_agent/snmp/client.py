@@ -266,7 +266,6 @@ class SnmpClient:
 
     def _read(self, sock: socket.socket) -> None:
         now = self._loop.time()
-        wall_us = time.time_ns() // 1000
         vain = 0
         empty = True
         for _ in range(DATAGRAMS_A_WAKEUP):
@@ -281,6 +280,7 @@ class SnmpClient:
                     self._counters.add(Count.SNMP_DISCARDED, errno.errorcode.get(error.errno or 0, Discard.OS_ERROR))
                 continue
             empty = False
+            wall_us = time.time_ns() // 1000  # of each: one that comes while others are read is not dated before it was sent
             outcome = self._exchanges.receive(datagram, peer, now, wall_us)
             if self._exchanges.changes:
                 self._engine_log.take(self._exchanges)

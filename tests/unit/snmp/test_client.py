@@ -2,7 +2,11 @@
 
 import asyncio
 import errno
+import itertools
 import socket
+import time
+from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,6 +76,23 @@ async def test_a_reply_to_the_first_attempt_is_taken_after_the_second_was_sent()
         reply = await ask(client, port, (0.01, 5.0))
         assert reply.pdu.values == [1]
         assert await counted(counters, "late") == {"late": 1}
+
+
+async def test_replies_that_are_read_at_one_wakeup_have_a_time_each(monkeypatch):
+    """Else one that comes while another is read would be dated before it was sent."""
+    ticks = itertools.count(1_000_000, 1000)
+    monkeypatch.setattr(snmp_client, "time", SimpleNamespace(time_ns=lambda: next(ticks), monotonic=time.monotonic))
+    with ExitStack() as stack:
+        peers = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
+        for peer in peers:
+            peer.bind(("127.0.0.1", 0))
+        async with asking.open_client() as (client, _):
+            waiting = [asyncio.create_task(ask(client, peer.getsockname()[1])) for peer in peers]
+            requests = [await asyncio.to_thread(peer.recvfrom, 2000) for peer in peers]
+            for peer, (datagram, sender) in zip(peers, requests, strict=True):
+                peer.sendto(answer(datagram), sender)
+            replies = await asyncio.gather(*waiting)
+    assert [reply.received_us for reply in replies] == [1000, 1001]
 
 
 async def counted(counters, reason, n=1):
