@@ -1,7 +1,6 @@
-"""The agent as a process, a site file, a real Prometheus: what the agent has stored is what the Prometheus has."""
+"""The agent as a process, a site file, a real Prometheus: a value's labels. test_answered.py has which values are there."""
 
 import asyncio
-import random
 import time
 from pathlib import Path
 
@@ -10,9 +9,6 @@ import pytest
 from support import prometheus
 from support.agent import environment, running
 from support.site import COMMUNITY, SENSORS, site
-from towerops_agent.buffer.reader import DatabaseReader
-from towerops_agent.destinations.wire.samples import samples_of
-from towerops_agent.model import LayoutKind
 
 
 @pytest.fixture(autouse=True)
@@ -60,39 +56,3 @@ async def test_values_arrive_with_their_labels_and_a_device_is_up(tmp_path: Path
     assert {value for _, value in up} == {1.0}
     assert [dict(labels)["ifIndex"] for labels in octets] == ["1"]
     assert COMMUNITY not in agent.log
-
-
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
-async def test_what_was_stored_is_delivered_once_however_often_the_agent_is_killed(tmp_path: Path, kills: int):
-    """By what the agent's own database holds: each value of each poll, at its time; no other sample, and none lost."""
-    async with site(3) as config:
-        with prometheus.running(tmp_path / "prometheus") as receiver:
-            env = write(tmp_path / "site.yaml", config, receiver)
-            for _ in range(kills):
-                async with running(env=env) as agent:
-                    await agent.logged("configuration applied")
-                    await asyncio.sleep(random.uniform(0.0, 2.5))
-            async with running(env=env) as agent:
-                await agent.logged("configuration applied")
-                await until(lambda: delivered(receiver))
-                assert await agent.stop() == 0
-                assert "pending_kept=0" in agent.log
-            there = delivered(receiver)
-    found = sorted((dict(labels)["sensor"], values) for labels, values in there.items())
-    assert found == sorted(stored(tmp_path / "agent.db"))
-    assert len(found) == 3 * SENSORS
-    assert "too_late" not in agent.log
-
-
-def stored(path: Path) -> list[tuple[str, list[tuple[int, float]]]]:
-    """Each sensor of each device, and what was read of it, and when, in milliseconds."""
-    wanted: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    with DatabaseReader(path) as reader:
-        for device in reader.equipment():
-            for one in reader.polls(device, 0):
-                if one.layout.kind is not LayoutKind.READINGS:
-                    continue
-                for slot, value, time_us in samples_of(one.layout, one.poll):
-                    if slot < len(one.layout.sensors):
-                        wanted.setdefault((device, f"s{slot}"), []).append((time_us // 1000, value))
-    return [(sensor, values) for (_, sensor), values in wanted.items()]
