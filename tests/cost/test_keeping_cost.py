@@ -5,11 +5,15 @@ Its bounds are as those of test_polling_cost.py.
 
 from cost.calls import Calls
 from cost.device308 import INTERFACES, METRICS, SENSORS
-from towerops_agent.buffer.buffer import random_key
+from towerops_agent.api.wire.outcomes import Accepted
+from towerops_agent.buffer.buffer import Buffer, random_key
 from towerops_agent.buffer.database import Database
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.buffer.format.codec import encode_poll
 from towerops_agent.buffer.store import Store
+from towerops_agent.config.document.accepts import Accepts
+from towerops_agent.counters import Count, Counters
+from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.course.parcel import encode_metrics
 from towerops_agent.model import Layout, Poll
 
@@ -17,6 +21,16 @@ POLLS = 100
 METRICS_A_BATCH = 1000
 T0_US = 1_767_986_535_123_456
 LAYOUT = Layout("eq-1", tuple((f"s-{i}", 10.0) for i in range(SENSORS)), tuple(f"i-{i}" for i in range(INTERFACES)))
+
+
+class Accepting:
+    """A server that accepts everything."""
+
+    async def post_metrics(self, body, key, encoding=None):
+        return Accepted()
+
+    def reread_token(self):
+        return False
 
 
 def poll(layout: int, n: int) -> Poll:
@@ -36,6 +50,29 @@ def test_a_metric_is_encoded_with_few_calls():
     with Calls() as calls:
         encode_metrics(some)
     assert calls.python + calls.c.total() < 7 * 15 * METRICS  # 4.4
+
+
+async def test_a_batch_takes_two_jobs_of_the_thread_that_owns_the_database_and_no_other_thread(tmp_path, monkeypatch):
+    """One takes it with its polls, one acknowledges it. Each is a wake-up of that thread and one of the loop."""
+    counters = Counters()
+    monkeypatch.setattr("asyncio.to_thread", None)  # whoever calls it fails
+    async with Buffer(tmp_path / "agent.db", counters, clock_us=lambda: T0_US) as buffer:
+        layout = await buffer.register(LAYOUT)
+        for n in range(POLLS):
+            buffer.add(poll(layout, n))
+        await buffer.flush()
+        jobs = []
+        ask = buffer.ask
+
+        async def counted(job, *, sees_polls=True):
+            jobs.append(job)
+            return await ask(job, sees_polls=sees_polls)
+
+        monkeypatch.setattr(buffer, "ask", counted)
+        assert await Courier(buffer, Accepting(), counters, accepts=Accepts).deliver_pending()
+    batches = -(-POLLS * METRICS // METRICS_A_BATCH)
+    assert counters.total(Count.METRICS_DELIVERED) == POLLS * METRICS
+    assert len(jobs) <= 2 * batches + 4  # 17: what the server refuses, and two that find the lanes empty
 
 
 def test_a_poll_is_stored_with_two_statements_and_delivered_with_two(tmp_path):

@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Protocol, assert_never
 
@@ -28,7 +29,7 @@ from towerops_agent.api.wire.outcomes import (
     Unauthorized,
 )
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.batch import Batch, LeftOut
+from towerops_agent.buffer.format.batch import Batch, LeftOut, StoredPoll
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.course import (
@@ -53,6 +54,10 @@ from towerops_agent.delivery.refused import EXCLUSIONS_KEY, MetricsSink, Refused
 from towerops_agent.errors import BufferFailure, SettingsError
 
 CLEANUP_INTERVAL_S = 300.0
+
+PACKED_AT_ONCE = 1_000
+"""A batch of so many metrics is packed on the loop, within a millisecond: a thread of its own would hold the interpreter just as
+long, and costs two wake-ups. Larger ones, and those to be compressed, go to a thread."""
 
 log = structlog.get_logger()
 
@@ -242,10 +247,10 @@ class Courier:
             case RereadToken():
                 self._reread_token()
             case CutBatch(lane, most_metrics, exclude):
-                batch = await self._buffer.next_batch(most_metrics, lane, exclude)
-                self.course.cut(lane, batch)
-                if batch is not None:
-                    self._under_way.start(batch, self._attempt(batch))
+                taken = await self._buffer.take_batch(most_metrics, lane, exclude)
+                self.course.cut(lane, None if taken is None else taken[0])
+                if taken is not None:
+                    self._under_way.start(taken[0], self._attempt(*taken))
             case Send(batch):
                 self._under_way.start(batch, self._attempt(batch))
             case TryRefused(series):
@@ -267,19 +272,19 @@ class Courier:
             case _:
                 assert_never(step)
 
-    async def _attempt(self, batch: Batch) -> None:
-        """Send the batch once, and do what follows from the answer."""
+    async def _attempt(self, batch: Batch, polls: Sequence[StoredPoll] | None = None) -> None:
+        """Send the batch once, and do what follows from the answer. `polls`: the batch's, if they have just been read."""
         if await self._settlement.acknowledge_again(batch):
             self.course.verdicts.emptied(batch)
             return
-        polls = await self._buffer.read(batch)
+        if polls is None:
+            polls = await self._buffer.read(batch)
         if not polls:  # all of it is damaged, which the buffer has counted; or it has expired
             await self._buffer.acknowledge(batch)
             self.course.verdicts.emptied(batch)
             return
         accepts = self._accepts()
-        excluded = self.course.verdicts.exclusions.of(batch.id)
-        parcel = await asyncio.to_thread(pack, batch, polls, accepts, excluded, for_others=self._for_others)
+        parcel = await self._packed(batch, polls, accepts)
         if not parcel.metrics and (parcel.left_out or self._for_others):
             await self._refused.leave_out(parcel)
             self.course.verdicts.emptied(batch)
@@ -293,6 +298,12 @@ class Courier:
         outcome = await self._client.post_metrics(parcel.body, batch.key, parcel.encoding)
         verdict = self.course.verdicts.take(batch, outcome, parcel.oldest_us, self._jitter(), self._monotonic_s())
         await self._settlement.settle(parcel, outcome, verdict)
+
+    async def _packed(self, batch: Batch, polls: Sequence[StoredPoll], accepts: Accepts) -> Parcel:
+        packs = partial(pack, batch, polls, accepts, self.course.verdicts.exclusions.of(batch.id), for_others=self._for_others)
+        if batch.metric_count > PACKED_AT_ONCE or accepts.content_encodings:
+            return await asyncio.to_thread(packs)
+        return packs()
 
     async def retry_refused(self) -> int:
         """Have the server asked about all series of which refused metrics are kept, from the next turn on; how many they are."""

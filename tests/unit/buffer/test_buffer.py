@@ -76,6 +76,38 @@ async def test_a_layout_registered_again_is_kept_though_no_poll_is_left(bench):
         assert (await buffer.read(await buffer.next_batch(10)))[0].layout == LAYOUT
 
 
+# Taking
+
+
+async def test_a_batch_taken_with_its_polls_is_the_next_one_and_what_is_read_of_it(bench):
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for n in range(3):
+            buffer.add(poll(layout, T0_US + n))
+        batch, polls = await buffer.take_batch(5)
+        assert batch.metric_count == 5
+        assert await buffer.next_batch(5) == batch, "it is open"
+        assert await buffer.read(batch) == polls
+        rest, polls = await buffer.take_batch(5, exclude=[batch.id])
+        assert members(polls) == members(await buffer.read(rest))
+        assert await buffer.take_batch(5, exclude=[batch.id, rest.id]) is None
+
+
+async def test_a_batch_of_which_a_poll_is_damaged_is_taken_without_it(bench):
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout))
+        buffer.add(poll(layout, T0_US + 1))
+        await buffer.flush()
+        await buffer.ask(lambda store: store.connection.execute("UPDATE bodies SET body = x'00' WHERE poll = 1"))
+        batch, polls = await buffer.take_batch(10)
+        assert [stored.id for stored in polls] == [2]
+        assert (await buffer.next_batch(10)).metric_count == 3
+        await buffer.acknowledge(batch)
+        assert await buffer.take_batch(10) is None
+    assert bench.counters.total(Count.METRICS_DROPPED) == 3
+
+
 # Adding
 
 

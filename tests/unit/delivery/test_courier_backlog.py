@@ -81,14 +81,14 @@ async def test_fresh_values_go_before_the_backlog(bench):
     await in_an_outage(bench, 40)
     await bench.add(2)
     bench.answer = lambda values: Accepted()
-    next_batch, lanes = bench.buffer.next_batch, []
+    take_batch, lanes = bench.buffer.take_batch, []
 
     async def noted(most_metrics, lane, exclude):
-        batch = await next_batch(most_metrics, lane, exclude)
-        lanes.extend(() if batch is None else [batch.lane])
-        return batch
+        taken = await take_batch(most_metrics, lane, exclude)
+        lanes.extend(() if taken is None else [taken[0].lane])
+        return taken
 
-    bench.buffer.next_batch = noted
+    bench.buffer.take_batch = noted
     await bench.run()
     assert bench.sent[0][1][0] == 0, "the probe is the batch that had failed"
     assert lanes[:3] == [Lane.FRESH, Lane.FRESH, Lane.BACKLOG], "in the order in which they begin; which is sent first is a race"

@@ -2,7 +2,7 @@
 
     stored polls -> metrics -> Parcel -> courier.py
 
-courier.py packs in a thread, as a large batch takes some 10 ms. The same batch makes the same body each time, so it need not
+courier.py packs a large batch in a thread, as it takes some 10 ms. The same batch makes the same body each time, so it need not
 be kept from one attempt to the next: whether it leaves a series out depends on its id only, and the exclusions are kept over
 restarts (courier.py).
 Pure. Octets, and microseconds since 1970-01-01 UTC (`_us`). The wire's Structs cost 0.2 µs a metric to make and encode, so a
