@@ -315,3 +315,53 @@ def test_time_before_it_listens_does_not_count():
     membership.configure("c1")
     membership.begin(5000.0)
     assert membership.tick(CLEAR, 5001.0) == []
+
+
+def test_who_said_goodbye_with_another_configuration_is_relied_on_when_it_is_back():
+    life = joined("a")
+    life.peers["a"]["configuration"] = "c2"
+    life.pass_by(12)
+    assert life.sharers == {"me"}
+    life.peers["a"]["presence"] = Presence.LEAVING
+    life.pass_by(1)
+    life.peers["a"]["presence"] = Presence.READY
+    assert kinds(life.pass_by(1)) == [Joined, Unequal]
+    assert life.sharers == {"a", "me"}
+
+
+def test_an_event_has_the_member_as_it_is_or_was():
+    life = joined("a")
+    before = life.membership.members.get("a")
+    life.peers["a"] = {"boot": "boot2"}
+    assert life.pass_by(1) == [Lost(before), Joined(life.membership.members.get("a"))]
+
+
+def test_a_blind_member_says_so_once_and_polls_by_its_weight_if_nobody_sees():
+    life = joined("a")
+    life.sight = DARK
+    assert life.pass_by(1) == [Blinded(DARK)]
+    assert life.pass_by(3) == []
+    life.peers["a"] = {"presence": Presence.BLIND, "weight": 2.5}
+    life.pass_by(1)
+    assert life.membership.weights(life.now) == {"a": 2.5, "me": 1.0}
+
+
+def test_an_engine_that_goes_away_after_the_process_stood_still_is_noticed_as_ever():
+    life = joined("a")
+    life.now += 500
+    life.membership.tick(CLEAR, life.now)
+    life.engine = False
+    assert kinds(life.pass_by(3)) == [EngineAway]
+
+
+def test_while_a_member_listens_the_engine_is_away_after_three_seconds():
+    life = Life()
+    life.engine = False
+    assert life.pass_by(2) == []
+    assert kinds(life.pass_by(1)) == [EngineAway]
+
+
+def test_a_member_that_has_just_been_made_has_its_boot_and_no_configuration_and_is_not_alone():
+    membership = Membership("me", "mine", 1.0)
+    assert (membership.boot, membership.configuration, membership.is_alone) == ("mine", "", False)
+    assert membership.presence is Presence.LISTENING

@@ -1,8 +1,9 @@
 from collections import Counter
 
-from towerops_agent.group.course.share import Share, owner, score
+from towerops_agent.group.course.share import Share, digest_of, owner, score
 
 SCORE = 0.9991545712436171
+DIGEST = "d33c40ed5f7cd0bacc8c6d52aeb44596"
 DEVICES = [f"d{i}" for i in range(3000)]
 
 
@@ -42,3 +43,19 @@ def test_devices_that_are_gone_are_forgotten():
     share.keep(["d2", "d3"])
     assert share.known == 1
     assert share.owns("d1")
+
+
+def test_of_two_members_only_the_owner_owns_a_device():
+    weights = {"a": 1.0, "b": 1.0}
+    shares = [Share(member) for member in weights]
+    for share in shares:
+        share.change(weights)
+    for device in DEVICES[:50]:
+        assert [share.owns(device) for share in shares] == [owner(device, weights) == member for member in weights]
+
+
+def test_the_digest_is_of_ids_and_configurations_in_any_order():
+    """It is compared between members of different versions."""
+    assert digest_of([]) == "cae66941d9efbd404e4d88758ea67670"
+    assert digest_of([("b", b"2"), ("a", b"1")]) == digest_of([("a", b"1"), ("b", b"2")]) == DIGEST
+    assert digest_of([("a", b"1"), ("b", b"3")]) != DIGEST

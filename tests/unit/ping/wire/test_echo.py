@@ -15,6 +15,18 @@ def reply_to(request: bytes) -> bytes:
     return bytes([{8: 0, 128: 129}[request[0]]]) + request[1:]
 
 
+def words(message: bytes) -> list[int]:
+    return [int.from_bytes(message[at : at + 2]) for at in range(0, len(message), 2)]
+
+
+def summed_up(message: bytes) -> int:
+    """The ones' complement sum of its words."""
+    total = sum(words(message))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
 def test_a_request_is_the_message_of_rfc_792_with_56_octets_of_data():
     message = encode_request(ECHO, is_v6=False, identifier=0x1234)
     assert len(message) == 64
@@ -23,17 +35,21 @@ def test_a_request_is_the_message_of_rfc_792_with_56_octets_of_data():
 
 
 def test_a_request_of_icmpv6_leaves_its_checksum_to_the_kernel():
-    assert encode_request(ECHO, is_v6=True)[:4] == b"\x80\x00\x00\x00"
+    assert encode_request(ECHO, is_v6=True)[:6] == b"\x80\x00\x00\x00\x00\x00"
 
 
 @given(st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF), st.binary(min_size=8, max_size=8), st.integers(0, 0xFFFF))
 def test_the_checksum_makes_the_message_sum_up_to_all_ones(identifier, number, token, sequence):
     """RFC 1071 §1: the ones' complement sum over a message with its checksum is 0xFFFF."""
-    message = encode_request(Echo(number, token, sequence), is_v6=False, identifier=identifier)
-    total = sum(int.from_bytes(message[at : at + 2]) for at in range(0, len(message), 2))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    assert total == 0xFFFF
+    assert summed_up(encode_request(Echo(number, token, sequence), is_v6=False, identifier=identifier)) == 0xFFFF
+
+
+def test_a_checksum_whose_carry_carries_again_is_right():
+    without = sum(words(encode_request(ECHO, is_v6=False))) - words(encode_request(ECHO, is_v6=False))[1]
+    assert without > 0xFFFF
+    message = encode_request(ECHO, is_v6=False, identifier=~without & 0xFFFF)
+    assert sum(words(message)) - words(message)[1] == without | 0xFFFF, "so that the carry makes another one"
+    assert summed_up(message) == 0xFFFF
 
 
 @pytest.mark.parametrize("is_v6", [False, True])

@@ -25,6 +25,16 @@ def trip_us(*, read_after_s: float, arrived_after_ms: float | None) -> int:
 
 def test_a_busy_loop_makes_no_round_trip_longer():
     assert trip_us(read_after_s=0.5, arrived_after_ms=20) == 20_000
+    assert repr(trip_us(read_after_s=0.5, arrived_after_ms=20.0009)) == "20000", "whole microseconds"
+
+
+def test_a_reply_that_is_read_at_once_has_no_round_trip_to_speak_of():
+    assert trip_us(read_after_s=0.0, arrived_after_ms=None) == 0
+
+
+@pytest.mark.parametrize("later_us", [1, CLOCK_SLACK_US])
+def test_the_wall_clock_may_seem_a_little_ahead_of_the_other_one(later_us):
+    assert trip_us(read_after_s=0.5, arrived_after_ms=500 + later_us / 1000) == 500_000 + later_us
 
 
 @pytest.mark.parametrize("arrived_after_ms", [None, -1, -3_600_000, 501 + CLOCK_SLACK_US / 1000, 3_600_000])
@@ -57,3 +67,22 @@ def test_a_reply_from_another_address_does_not_count_and_a_port_makes_no_other_a
     begun.sent(WALL_NS, 50.0)
     assert rounds.receive(echo, ("192.0.2.9", 0), None, 50.1) is Stray.FOREIGN_PEER
     assert rounds.receive(echo, ("192.0.2.1", 0), None, 50.1) is begun
+
+
+def test_a_number_counts_as_used_for_half_of_all_numbers():
+    rounds = Rounds(lambda: b"8 octets")
+    number = rounds.open(PEER).number
+    for ago, stray in [(1, Stray.LATE), (2**31 - 1, Stray.LATE), (2**31, Stray.FORGED), (2**32 - 1, Stray.FORGED)]:
+        assert rounds.receive(Echo((number - ago) % 2**32, b"8 octets", 0), PEER, None, 50.0) is stray
+
+
+def test_a_round_begins_with_echo_0_and_knows_when_it_heard_a_reply_last():
+    rounds = Rounds(lambda: b"8 octets")
+    begun = rounds.open(PEER)
+    assert begun.heard_s == float("-inf")
+    for sequence in (0, 1):
+        echo = begun.next_echo()
+        assert echo.sequence == sequence
+        begun.sent(WALL_NS, 50.0)
+        assert rounds.receive(echo, PEER, None, 50.5 + sequence) is begun
+        assert begun.heard_s == 50.5 + sequence
