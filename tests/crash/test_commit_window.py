@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from towerops_agent.settings import read_settings
+from towerops_agent.given import read_settings
 from unit.buffer.samples import T0_US, Bench
 
 WINDOW_S = read_settings({"TOWEROPS_API_URL": "https://api.test", "TOWEROPS_AGENT_TOKEN": "token"}, {}).commit_window_s

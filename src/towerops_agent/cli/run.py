@@ -13,7 +13,8 @@ import click
 
 from towerops_agent.cli.options import EXIT_FAILURE, complain, fail, settings_options
 from towerops_agent.errors import AgentError, SettingsError
-from towerops_agent.settings import Settings, read_settings
+from towerops_agent.given import read_settings
+from towerops_agent.settings import Settings
 
 if TYPE_CHECKING:
     from towerops_agent.agent import Agent

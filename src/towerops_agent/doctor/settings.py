@@ -13,9 +13,10 @@ from towerops_agent.api.proxy import is_local
 from towerops_agent.api.tls import tls_context
 from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.errors import SettingsError
+from towerops_agent.given import read_settings
 from towerops_agent.misnamed import unknown_variables
 from towerops_agent.model import Secret
-from towerops_agent.settings import Settings, read_settings
+from towerops_agent.settings import Settings
 
 NAME = "settings"
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from towerops_agent.settings import SETTINGS, read_settings
+from towerops_agent.given import read_settings
+from towerops_agent.settings import SETTINGS
 from towerops_lab.demo.site import TOKEN, agent_environment
 
 URL = "http://127.0.0.1:8700"

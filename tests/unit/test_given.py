@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towerops_agent.errors import SettingsError
+from towerops_agent.given import read_settings
 from towerops_agent.model import Secret
-from towerops_agent.settings import SETTINGS, Settings, read_settings
+from towerops_agent.settings import SETTINGS, Settings
 
 URL = "https://api.example.net"
 MISSING_URL = (
