@@ -128,6 +128,34 @@ def test_a_sensor_that_the_device_calls_broken_is_left_out():
     assert set(left_out(found)) == {"Board", "Inlet", "Odd"}
 
 
+def test_a_sensor_with_a_scale_that_does_not_exist_costs_no_other():
+    """RFC 3433: scales from yocto (1) to yotta (17), a precision from -8 to 9."""
+    odd = [(0, 0), (18, 0), (9, -9), (9, 10)]
+    good = [(1, 0), (17, 0), (9, -8), (9, 9)]
+    rows = {}
+    for index, (scale, precision) in enumerate([*odd, *good], start=1):
+        rows |= entity(index, 8, scale, precision, 41, f"t{index}")
+    found = explore(FewValues(rows).answer, [])
+    assert {sensor.name: sensor.divisor for sensor in found.sensors} == {
+        "t5 temperature": 1e24,
+        "t6 temperature": 1e-24,
+        "t7 temperature": 1.0,
+        "t8 temperature": 1e9,
+    }
+    assert left_out(found) == {
+        f"t{index}": f"a scale of {scale} and a precision of {precision}, which RFC 3433 does not have"
+        for index, (scale, precision) in enumerate(odd, start=1)
+    }
+
+
+def test_a_sensor_that_does_not_say_what_it_measures_costs_no_other():
+    first = entity(1, 8, 9, 0, 41, "Board")
+    del first["1.3.6.1.2.1.99.1.1.1.1.1"]
+    found = explore(FewValues(first | entity(2, 8, 9, 0, 42, "Inlet")).answer, [])
+    assert sensors(found) == {"Inlet temperature": (42, "celsius")}
+    assert left_out(found) == {"Board": "the device does not say what it measures"}
+
+
 def test_a_ups_by_its_standard_mib_and_the_states_in_words():
     ups = "1.3.6.1.2.1.33.1"
     device = FewValues(
@@ -152,6 +180,7 @@ def test_storage_is_in_octets_whatever_its_units():
     )
     found = explore(device.answer, [])
     assert sensors(found) == {"RAM used": (1_024_000, "bytes"), "RAM size": (4_096_000, "bytes")}
+    assert {(sensor.type, sensor.source) for sensor in found.sensors} == {("storage", "host-resources")}
     assert left_out(found) == {"none": "without a size"}
 
 
@@ -310,3 +339,40 @@ def test_a_value_is_not_taken_if_what_says_how_it_counts_could_not_be_read(versi
     assert left_out(cut_short)["temperature"] == "what says how the device counts it could not be read"
     older = FewValues({f"{OURS}.1.0": 43})
     assert sensors(explore(older.answer, [made(columns)], version)) == {"temperature": (43, "")}
+
+
+def test_what_the_device_says_of_itself_and_why_the_discovery_ended_early():
+    device = FewValues(
+        {"1.3.6.1.2.1.1.1.0": "AIROS 8", "1.3.6.1.2.1.1.3.0": (ber.TIME_TICKS, 4711)}
+        | {"1.3.6.1.2.1.1.5.0": "north", "1.3.6.1.2.1.1.6.0": "the \n mast"}
+    )
+    found = explore(device.answer, [])
+    assert (found.system.name, found.system.descr, found.system.location) == ("north", "AIROS 8", "the mast")
+    assert (found.system.uptime, found.system.object_id) == (4711, parse_oid(OURS))
+    assert (found.broken, found.again) == ("", False)
+    left = iter([True])
+    cut = explore(lambda request: device.answer(request) if next(left, False) else SILENCE, [])
+    assert cut.system == found.system
+    assert (cut.broken, cut.again) == ("it stopped answering: timeout", True)
+
+
+def test_a_value_without_a_unit_is_a_count_and_one_with_states_a_state():
+    columns = (
+        "  - {oid: 1.0, name: a}\n  - {oid: 2.0, name: b, unit: Celsius}\n  - {oid: 3.0, name: c, states: {7: on}}\n"
+        "  - {oid: 4.0, name: d, unit: celsius, type: dewpoint}\n  - {oid: 5.0, name: e, unit: furlongs}\n"
+    )
+    device = FewValues({f"{OURS}.{n}.0": 7 for n in range(1, 6)})
+    types = {sensor.name: sensor.type for sensor in explore(device.answer, [made(columns)]).sensors}
+    assert types == {"a": "count", "b": "temperature", "c": "state", "d": "dewpoint", "e": "count"}
+
+
+def test_an_index_that_is_not_a_text_or_an_address_is_shown_as_numbers():
+    columns = "  - {oid: 1.1, name: word, index: text}\n  - {oid: 2.1, name: rate, index: mac}\n"
+    device = FewValues({f"{OURS}.1.1.1.7": 1, f"{OURS}.1.1.300": 2, f"{OURS}.2.1.1.2.3": 3, f"{OURS}.2.1.1.2.3.4.5.256": 4})
+    assert set(sensors(explore(device.answer, [made(columns)]))) == {"word 1.7", "word 300", "rate 1.2.3", "rate 1.2.3.4.5.256"}
+
+
+def test_a_value_that_another_says_better_is_left_out_with_that_reason():
+    columns = "  - {oid: 1.0, name: rounded, unless: 2.0}\n  - {oid: 2.0, name: fine}\n"
+    found = explore(FewValues({f"{OURS}.1.0": 23, f"{OURS}.2.0": 231}).answer, [made(columns)])
+    assert left_out(found) == {"rounded": "another value of the device says the same better"}

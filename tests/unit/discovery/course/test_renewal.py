@@ -128,3 +128,25 @@ def test_what_is_there_is_always_polled_and_names_are_never_twice(rounds: list[t
         assert len(ids(kept)) == len(set(ids(kept)))
         assert set(kept.gone) <= set(ids(kept))
         assert all(each in ids(kept) for each, at_s in seen.items() if now_s - at_s < KEPT_S)
+
+
+def interface(number: int, if_index: int, name: str = "") -> dict[str, Any]:
+    return {"id": f"i{number}", "if_index": if_index} | ({"if_name": name} if name else {})
+
+
+def test_an_interface_that_is_gone_stays_unless_another_one_has_its_name_or_else_its_index():
+    def found(before: KeptDevice, *interfaces: dict[str, Any]) -> list[str]:
+        kept = renewed(before, NOW, sensors=[], interfaces=interfaces, what="X", left_out=[], broken="", again=False)
+        return [each["id"] for each in kept.interfaces]
+
+    first = KeptDevice(interfaces=[interface(1, 7, "eth0"), interface(2, 8)])
+    assert found(first, interface(3, 9, "eth0")) == ["i3", "i2"], "a name that another one has now"
+    assert found(first, interface(3, 7, "eth9")) == ["i3", "i1", "i2"], "an index is not a name"
+    assert found(first, interface(3, 8)) == ["i3", "i1"]
+
+
+def test_what_the_device_is_and_what_was_left_out_are_as_found_last():
+    kept = KeptDevice(what="before", left_out=["something"])
+    kept = renewed(kept, NOW, sensors=[], interfaces=[], what="vendor model", left_out=["lo: loopback"], broken="", again=False)
+    assert (kept.at_s, kept.what, kept.left_out) == (NOW, "vendor model", ["lo: loopback"])
+    assert (kept.trouble, kept.failures, kept.failed_at_s) == ("", 0, 0.0)

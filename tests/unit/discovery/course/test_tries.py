@@ -42,6 +42,7 @@ def test_each_address_has_its_own_three():
     tries.failed(PLACE, "a", 3, NOW)
     assert tries.following(PLACE, ["a"], NOW + 60) is None
     assert tries.following("10.0.0.2 161", ["a"], NOW + 60) is not None
+    assert tries.free_again_s(PLACE, NOW) == DAY_S
     assert tries.free_again_s(PLACE, NOW + 60) == DAY_S - 60
     assert tries.free_again_s("10.0.0.2 161", NOW) == 0
 
@@ -53,6 +54,7 @@ def test_two_runs_at_a_time_lose_nothing_of_each_other():
     theirs.succeeded("10.0.0.2 161", "b")
     merged = mine.merged(theirs.known, NOW + 2)
     assert merged == {PLACE: Tried("", [NOW, NOW + 1]), "10.0.0.2 161": Tried("b")}
+    assert Tries({PLACE: Tried("", [NOW])}).merged({PLACE: Tried("b")}, NOW) == {PLACE: Tried("", [NOW])}, "it works no more"
     assert Tries(merged).merged({}, NOW + 2) == merged
     assert Tries(merged).merged(merged, NOW + 2) == merged
     assert Tries(merged).merged({}, NOW + DAY_S + 2) == {"10.0.0.2 161": Tried("b")}

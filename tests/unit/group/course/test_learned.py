@@ -27,7 +27,7 @@ def said(shared, *of, **how):
     return [(learned.member, sorted(learned.devices)) for learned in shared.news(of, CLOCK, **how)]
 
 
-def test_what_is_learned_is_sent_once_and_again_when_it_has_changed():
+def test_news_of_a_device_is_sent_once_and_again_when_it_has_changed():
     shared, first, second = SharedTraits("me", PLANNER), polled("a"), polled("b")
     assert said(shared, first, second) == [("me", ["a", "b"])]
     assert said(shared, first, second) == []

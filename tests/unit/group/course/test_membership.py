@@ -361,7 +361,7 @@ def test_while_a_member_listens_the_engine_is_away_after_three_seconds():
     assert kinds(life.pass_by(1)) == [EngineAway]
 
 
-def test_a_member_that_has_just_been_made_has_its_boot_and_no_configuration_and_is_not_alone():
+def test_a_member_that_has_just_been_made_has_its_boot_and_no_configuration_and_listens():
     membership = Membership("me", "mine", 1.0)
     assert (membership.boot, membership.configuration, membership.is_alone) == ("mine", "", False)
     assert membership.presence is Presence.LISTENING

@@ -1,0 +1,333 @@
+"""Values and columns of devices that can't answer everything: what is asked next, what is read, and why the rest is not."""
+
+from collections.abc import Callable
+
+import pytest
+
+from support.mib import FewValues
+from towerops_agent.discovery.course.asking import (
+    MOST_LOST,
+    MOST_NAMES,
+    MOST_REQUESTS,
+    MOST_ROWS,
+    MOST_VARBINDS,
+    Asking,
+    AskingEnded,
+    Questions,
+)
+from towerops_agent.reasons import Reason
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import Oid, child, encode_oid, format_oid, parse_oid
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
+from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Version
+
+BASE = parse_oid("1.3.6.1.4.1.99999")
+SILENCE = NoReply(Reason.TIMEOUT, 3)
+EMPTY = Reply(Pdu(PduType.RESPONSE, 1), 0.01, 0)
+
+
+def oids(*ends: str) -> list[Oid]:
+    return [parse_oid(f"{format_oid(BASE)}.{end}") for end in ends]
+
+
+def device(*ends: str) -> FewValues:
+    """A device with the value 7 at each of these."""
+    return FewValues({f"{format_oid(BASE)}.{end}": 7 for end in ends})
+
+
+def error(request: Request, status: int, index: int) -> Reply:
+    count = len(request.names)
+    return Reply(Pdu(PduType.RESPONSE, 1, status, index, request.names, bytes([ber.NULL]) * count, [None] * count), 0.01, 0)
+
+
+def reply(*varbinds: tuple[Oid, int, int | None]) -> Reply:
+    names, tags, values = ([*column] for column in zip(*varbinds, strict=True))
+    return Reply(Pdu(PduType.RESPONSE, 1, 0, 0, names, bytes(tags), values), 0.01, 0)
+
+
+def drive(asking: Asking, answer: Callable[[Request], Answer]) -> list[Request]:
+    """The requests, each answered so."""
+    sent = []
+    request = next(asking, None)
+    while request is not None:
+        sent.append(request)
+        try:
+            request = asking.send(answer(request))
+        except StopIteration:
+            break
+    return sent
+
+
+def sizes(requests: list[Request]) -> list[int]:
+    return [len(request.names) for request in requests]
+
+
+# Single values
+
+
+def test_each_value_is_asked_once_and_what_is_not_there_is_known_to_be_absent():
+    there, absent = oids("1.0", "2.0")
+    questions = Questions(Version.V2C)
+    assert drive(questions.ask_values([there, absent, there]), device("1.0").answer) == [Request((there, absent))]
+    assert questions.values == {there: (ber.INTEGER, 7)}
+    assert questions.read == {there, absent}
+    assert (questions.unread, questions.requests) == ({}, 1)
+    assert drive(questions.ask_values([there]), device("1.0").answer) == []
+
+
+def test_a_device_that_answers_fewer_values_is_asked_for_fewer_at_once():
+    """By halves if it says tooBig, by quarters if it says nothing: silence costs attempts."""
+    wanted = oids(*(f"{n}.0" for n in range(1, MOST_NAMES + 2)))
+    full = device(*(f"{n}.0" for n in range(1, MOST_NAMES + 2)))
+    for refusal, expected in [
+        (lambda request: error(request, ErrorStatus.tooBig, 0), [32, 16, 8, 8, 8, 8, 1]),
+        (lambda _: SILENCE, [32, 8, 8, 8, 8, 1]),
+        (lambda _: EMPTY, [32, 16, 8, 8, 8, 8, 1]),
+    ]:
+        questions = Questions(Version.V2C)
+        requests = drive(
+            questions.ask_values(wanted),
+            lambda request, no=refusal: full.answer(request) if len(request.names) <= 8 else no(request),
+        )
+        assert sizes(requests) == expected
+        assert set(questions.values) == set(wanted)
+        assert questions.unread == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (lambda _: SILENCE, "silence"),
+        (lambda _: EMPTY, "an empty answer"),
+        (lambda request: error(request, ErrorStatus.genErr, 0), "genErr"),
+        (lambda request: error(request, ErrorStatus.tooBig, 0), "tooBig"),
+    ],
+)
+def test_a_value_that_is_refused_by_itself_is_unread_and_why(answer: Callable[[Request], Answer], why: str):
+    (name,) = oids("1.0")
+    questions = Questions(Version.V2C)
+    assert len(drive(questions.ask_values([name]), answer)) == 1
+    assert (questions.unread, questions.read) == ({name: why}, set())
+
+
+@pytest.mark.parametrize(("status", "why"), [(ErrorStatus.genErr, "genErr"), (ErrorStatus.noSuchName, "noSuchName")])
+def test_the_value_that_an_error_blames_is_left_out_and_the_rest_asked_again(status: int, why: str):
+    first, second, third = wanted = oids("1.0", "2.0", "3.0")
+    questions = Questions(Version.V2C)
+    full = device("1.0", "2.0", "3.0")
+    requests = drive(
+        questions.ask_values(wanted),
+        lambda request: error(request, status, 2) if second in request.names else full.answer(request),
+    )
+    assert [request.names for request in requests] == [(first, second, third), (first, third)]
+    assert questions.unread == {second: why}
+    assert questions.read == {first, third}
+
+
+@pytest.mark.parametrize("index", [0, 4, -1])
+def test_an_error_that_blames_nothing_that_was_asked_makes_the_request_smaller(index: int):
+    wanted = oids("1.0", "2.0", "3.0")
+    questions = Questions(Version.V2C)
+    full = device("1.0", "2.0", "3.0")
+    requests = drive(
+        questions.ask_values(wanted),
+        lambda request: error(request, ErrorStatus.genErr, index) if len(request.names) > 1 else full.answer(request),
+    )
+    assert sizes(requests) == [3, 1, 1, 1]
+    assert set(questions.values) == set(wanted)
+
+
+def test_the_end_of_a_v1_devices_mib_ends_all_that_is_behind_it():
+    """It is asked by GETNEXT for what comes right before; noSuchName means that nothing follows (RFC 1157 §4.1.3)."""
+    first, second, third = wanted = oids("1.0", "5.0", "7.0")
+    questions = Questions(Version.V1)
+    known = device("1.0")
+    requests = drive(questions.ask_values([third, first, second]), lambda request: known.answer(request, Version.V1))
+    assert requests[0].type == PduType.GET_NEXT
+    assert [format_oid(name).removeprefix(f"{format_oid(BASE)}.") for name in requests[0].names] == ["7", "1", "5"]
+    assert set(questions.values) == {first}
+    assert questions.read == set(wanted)
+    assert questions.unread == {}
+
+
+def test_a_v1_device_with_another_error_is_asked_for_the_rest():
+    first, second = oids("1.0", "2.0")
+    questions = Questions(Version.V1)
+    known = device("1.0", "2.0")
+
+    def answer(request: Request) -> Answer:
+        return error(request, ErrorStatus.genErr, 1) if len(request.names) > 1 else known.answer(request, Version.V1)
+
+    drive(questions.ask_values([first, second]), answer)
+    assert questions.unread == {first: "genErr"}
+    assert set(questions.values) == {second}
+
+
+# Subtrees
+
+
+def test_a_subtree_is_present_if_anything_is_below_it():
+    below, empty, last = oids("1", "2", "9")
+    questions = Questions(Version.V2C)
+    requests = drive(questions.ask_whether([below, empty, last, below]), device("1.4.0", "3.0").answer)
+    assert requests == [Request((below, empty, last), PduType.GET_NEXT)]
+    assert questions.present == {below}
+
+
+def test_a_short_answer_says_nothing_of_the_other_subtrees():
+    first, second = oids("1", "2")
+    questions = Questions(Version.V2C)
+    drive(questions.ask_whether([first, second]), lambda _: reply((child(first, 1), ber.INTEGER, 7)))
+    assert questions.present == {first}
+
+
+# Columns
+
+
+def rows(questions: Questions, column: Oid) -> list[tuple[int, ...]]:
+    return list(questions.columns[column])
+
+
+def test_columns_are_read_together_a_few_rows_first_and_then_as_many_as_fit():
+    first, second = columns = oids("1", "2")
+    questions = Questions(Version.V2C)
+    full = device(*(f"{column}.{row}" for column in (1, 2) for row in range(1, 31)))
+    requests = drive(questions.ask_columns(columns), full.answer)
+    assert requests[0] == Request((first, second), PduType.GET_BULK, 0, 3)
+    assert requests[1] == Request((child(first, 3), child(second, 3)), PduType.GET_BULK, 0, MOST_VARBINDS // 2)
+    assert rows(questions, first) == rows(questions, second) == [(n,) for n in range(1, 31)]
+    assert questions.read == {first, second}
+    assert drive(questions.ask_columns(columns), full.answer) == []
+
+
+def test_a_device_without_getbulk_is_read_by_getnext():
+    (column,) = oids("1")
+    full = device("1.1", "1.2")
+    for refusal in (
+        lambda _: SILENCE,
+        lambda _: EMPTY,
+        lambda request: error(request, ErrorStatus.genErr, 1),
+        lambda request: error(request, ErrorStatus.noSuchName, 1),
+    ):
+        questions = Questions(Version.V2C)
+        requests = drive(
+            questions.ask_columns([column]),
+            lambda request, no=refusal: no(request) if request.type == PduType.GET_BULK else full.answer(request),
+        )
+        assert [request.type for request in requests] == [PduType.GET_BULK, *[PduType.GET_NEXT] * 3]
+        assert rows(questions, column) == [(1,), (2,)]
+        assert questions.unread == {}
+
+
+def test_a_getbulk_that_is_too_big_is_asked_for_fewer_rows():
+    columns = oids("1", "2")
+    full = device(*(f"{column}.{row}" for column in (1, 2) for row in range(1, 20)))
+    questions = Questions(Version.V2C)
+    requests = drive(
+        questions.ask_columns(columns),
+        lambda request: error(request, ErrorStatus.tooBig, 0) if request.second > 1 else full.answer(request),
+    )
+    assert [request.second for request in requests][:3] == [3, 1, 1]
+    assert {request.type for request in requests} == {PduType.GET_BULK}
+    assert len(rows(questions, columns[0])) == 19
+
+
+def test_one_row_of_one_column_that_is_refused_is_unread():
+    (column,) = oids("1")
+    questions = Questions(Version.V2C)
+    requests = drive(questions.ask_columns([column]), lambda request: error(request, ErrorStatus.tooBig, 0))
+    assert [(request.type, request.second) for request in requests] == [
+        *[(PduType.GET_BULK, 3), (PduType.GET_BULK, 1), (PduType.GET_NEXT, 0)]
+    ]
+    assert questions.unread == {column: "tooBig"}
+    assert column not in questions.read
+
+
+def test_a_column_whose_rows_do_not_grow_is_given_up_and_the_others_are_read():
+    first, second = oids("1", "2")
+    questions = Questions(Version.V1)
+    answers = iter(
+        [
+            reply((child(first, 5), ber.INTEGER, 7), (child(second, 1), ber.INTEGER, 7)),
+            reply((child(first, 4), ber.INTEGER, 7), (child(second, 2), ber.INTEGER, 7)),
+            reply((encode_oid((1, 3, 7)), ber.INTEGER, 7)),
+        ]
+    )
+    drive(questions.ask_columns([first, second]), lambda _: next(answers))
+    assert questions.unread == {first: "its rows do not grow"}
+    assert rows(questions, first) == [(5,)]
+    assert rows(questions, second) == [(1,), (2,)]
+    assert questions.read == {second}
+
+
+def test_a_column_without_an_end_is_given_up_and_the_others_are_read():
+    first, second = oids("1", "2")
+    questions = Questions(Version.V2C)
+
+    def answer(request: Request) -> Answer:
+        last = ber.subidentifiers(request.names[0])[-1] if request.names[0] != first else 0
+        made = []
+        for n in range(request.second):
+            made.append((child(first, last + 1 + n), ber.INTEGER, 7))
+            if len(request.names) > 1:
+                made.append(
+                    (child(second, last + 1 + n), ber.INTEGER, 7) if last + n < 5 else (second, ber.END_OF_MIB_VIEW, None)
+                )
+        return reply(*made)
+
+    drive(questions.ask_columns([first, second]), answer)
+    assert questions.unread == {first: f"more than {MOST_ROWS} rows"}
+    assert len(rows(questions, first)) == MOST_ROWS
+    assert len(rows(questions, second)) == 5
+    assert questions.read == {second}
+
+
+def test_an_answer_with_fewer_columns_than_were_asked_makes_the_requests_smaller():
+    columns = oids("1", "2", "3", "4")
+    full = device(*(f"{column}.1" for column in (1, 2, 3, 4)))
+    questions = Questions(Version.V2C)
+
+    def first_two(request: Request) -> Answer:
+        pdu = full.answer(request).pdu
+        return reply(*list(zip(pdu.names, pdu.tags, pdu.values, strict=True))[:2])
+
+    requests = drive(questions.ask_columns(columns), first_two)
+    assert sizes(requests)[:2] == [4, 2]
+    assert [rows(questions, column) for column in columns] == [[(1,)]] * 4
+    assert questions.read == set(columns)
+
+
+# The end
+
+
+def test_a_device_that_is_silent_so_often_is_given_up_and_asked_another_time():
+    wanted = oids(*(f"{n}.0" for n in range(MOST_LOST + 1)))
+    questions = Questions(Version.V2C)
+    with pytest.raises(AskingEnded, match=r"^it stopped answering: timeout gone$") as ended:
+        drive(questions.ask_values(wanted), lambda _: NoReply(Reason.TIMEOUT, 3, "gone"))
+    assert ended.value.again
+    assert questions.requests == MOST_LOST
+
+
+def test_a_reply_now_and_then_keeps_it_from_being_given_up():
+    questions = Questions(Version.V2C)
+    full = device("1.0")
+    (there,) = oids("1.0")
+    for _ in range(3):
+        for subtree in oids(*map(str, range(2, MOST_LOST + 1))):
+            drive(questions.ask_whether([subtree]), lambda _: SILENCE)
+        drive(questions.ask_whether([there]), full.answer)
+    assert questions.requests == 3 * MOST_LOST
+    with pytest.raises(AskingEnded):
+        drive(questions.ask_whether(oids(*map(str, range(50)))), lambda _: SILENCE)
+    assert questions.requests == 4 * MOST_LOST
+
+
+def test_no_device_is_asked_for_ever():
+    (column,) = oids("1")
+    questions = Questions(Version.V1)
+    full = device(*(f"1.{n}" for n in range(MOST_REQUESTS + 5)))
+    with pytest.raises(AskingEnded, match=f"^it was asked {MOST_REQUESTS} times, and there is more$") as ended:
+        drive(questions.ask_columns([column]), full.answer)
+    assert not ended.value.again
+    assert len(rows(questions, column)) == MOST_REQUESTS
