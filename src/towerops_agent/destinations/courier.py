@@ -213,13 +213,14 @@ class RemoteCourier:
                 return wait_s
 
     async def _next(self, destination: Destination) -> Batch | None:
-        """The batch to send now: the oldest; or, if the order may be any, each 10 s what has come in, and else the backlog."""
+        """The batch to send now: the oldest; or, if the order may be any, each 10 s all that came in, else the backlog."""
         lanes = [Lane.BACKLOG, Lane.FRESH]
         if destination.fresh_first and self._monotonic_s() >= self._fresh_s + EACH_S:
-            self._fresh_s = self._monotonic_s()
             lanes.reverse()
         for lane in lanes:
             batch = await self._buffer.next_batch(destination.max_metrics, lane, (), self._name)
+            if lane is Lane.FRESH and (batch is None or batch.metric_count < destination.max_metrics):
+                self._fresh_s = self._monotonic_s()  # this is all; what comes in meanwhile waits, or the backlog would
             if batch is not None:
                 return batch
         return None

@@ -305,6 +305,29 @@ async def test_after_an_outage_fresh_values_go_beside_the_backlog_if_the_receive
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 21 * SENSORS
 
 
+async def test_all_that_has_come_in_goes_before_the_rest_of_the_backlog_also_if_it_is_more_than_a_request(scripted):
+    """With one request of it each ten seconds a receiver that is slow would be ever further behind."""
+    remote, script = scripted
+    remote.destination = Destination("test", "http://127.0.0.1:9/", max_metrics=SENSORS, fresh_first=True)
+    for n in range(20):
+        remote.add(0, NOW_S + n, 1.0)
+    script.answer = lambda body: Unavailable("down") if body else Accepted()
+    assert not await remote.deliver()
+    script.bodies.clear()
+
+    def answer(body: bytes):
+        remote.now_s += 2.0
+        if len(script.bodies) == 2:
+            for n in range(4):
+                remote.add(1, NOW_S + 50 + n, 1.0)
+        return Accepted()
+
+    script.answer = answer
+    assert await remote.deliver()
+    assert [[value_of(50 + n) in plain(body) for body in script.bodies].index(True) for n in range(4)] == [5, 6, 7, 8]
+    assert len(script.bodies) == 24
+
+
 def value_of(n: int) -> bytes:
     """The time of the n-th poll, as it is in a body: unlike any other."""
     time_ms = round((NOW_S + n) * 1e6) // 1000
