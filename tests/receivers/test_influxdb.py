@@ -9,7 +9,6 @@ import pytest
 
 from support import influxdb
 from support.remote import SENSORS, Remote
-from towerops_agent.api.wire.outcomes import Accepted, Unavailable
 from towerops_agent.counters import Count
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken
 from towerops_agent.model import Poll
@@ -56,39 +55,6 @@ async def test_each_value_is_there_once_and_at_its_time_although_an_answer_was_l
         for n in range(SENSORS)
     }
     assert sensors(receiver) == wanted
-
-
-async def test_after_an_outage_a_days_backlog_is_complete_and_fresh_values_are_there_before_it(tmp_path: Path, receiver):
-    """A poll each half hour of 20 devices; requests of 40 metrics, and the clock goes on by two seconds with each."""
-    now_s = time.time()
-    async with to(receiver, tmp_path / "agent.db", devices=20, max_metrics=40) as remote:
-        receiver.stop()
-        for n in range(48):
-            for device in range(20):
-                remote.add(device, now_s - 86_000 + 1800 * n, float(n))
-        assert not await remote.deliver()
-        assert isinstance(remote.outcomes[-1], Unavailable)
-        receiver.start()
-        remote.outcomes.clear()
-        remote.now_s += 60.0
-        fresh_after = None
-
-        def each() -> None:
-            nonlocal fresh_after
-            remote.now_s += 2.0
-            if len(remote.outcomes) == 10:  # in the middle of the backlog
-                remote.add(0, now_s, 77.0)
-            if fresh_after is None and sensors(receiver).get(("d0", "s0"), [(0, 0)])[-1][1] == 77.0:
-                fresh_after = len(remote.outcomes)
-
-        remote.before_each = each
-        assert await remote.deliver()
-    assert {key: [value for _, value in values] for key, values in sensors(receiver).items() if key[1] == "s0"} == {
-        (f"d{device}", "s0"): [*map(float, range(48)), *([77.0] if device == 0 else [])] for device in range(20)
-    }
-    assert fresh_after is not None
-    assert (fresh_after - 10) * 2 < 60
-    assert all(isinstance(outcome, Accepted) for outcome in remote.outcomes)
 
 
 async def test_counters_are_integers_and_one_that_influxdb_has_no_integer_for_is_counted(tmp_path: Path, receiver):

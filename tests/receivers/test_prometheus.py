@@ -9,7 +9,7 @@ import pytest
 
 from support import prometheus
 from support.remote import SENSORS, Remote
-from towerops_agent.api.wire.outcomes import Accepted, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted
 from towerops_agent.config.document.text import config_of
 from towerops_agent.counters import Count
 from towerops_agent.destinations.wire.answers import TooLate
@@ -45,25 +45,6 @@ async def test_each_value_is_there_once_and_at_its_time(remote: Remote, receiver
     assert found(receiver) == wanted
     assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 3 * 3 * SENSORS}
     assert all(isinstance(outcome, Accepted) for outcome in remote.outcomes)
-
-
-async def test_an_outage_loses_nothing_and_asks_for_no_more_requests_than_it_must(
-    tmp_path: Path, receiver: prometheus.Prometheus
-):
-    """45 minutes of 20 devices, a poll a minute: delivered in the order of time, without one request refused."""
-    async with Remote(tmp_path / "agent.db", receiver.write_url, devices=20, sensors=10) as remote:
-        receiver.stop()
-        now_s = time.time()
-        wanted = add_series(remote, 20, [now_s - 60 * (45 - n) for n in range(45)])
-        assert not await remote.deliver()
-        assert isinstance(remote.outcomes[-1], Unavailable)
-        receiver.start()
-        remote.outcomes.clear()
-        assert await remote.deliver()
-    assert found(receiver) == wanted
-    metrics = 45 * 20 * 10
-    assert all(isinstance(outcome, Accepted) for outcome in remote.outcomes)
-    assert len(remote.outcomes) <= metrics / 1000 + 20
 
 
 @pytest.mark.parametrize("restarted", [False, True])

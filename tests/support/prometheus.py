@@ -1,6 +1,7 @@
 """Debian's Prometheus, the real one: on a free port of the loopback, as a receiver of remote write, to be asked what it has."""
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -88,6 +89,13 @@ class Prometheus:
         """Stop it for good."""
         self.stop()
         self._keeper.close()
+
+    def writes(self) -> dict[str, int]:
+        """How many requests of remote write it has answered since its start, by status, as it counts them itself."""
+        with _direct.open(f"{self.url}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        counted = re.compile(r'prometheus_http_requests_total\{code="([0-9]+)",handler="/api/v1/write"\} ([0-9]+)')
+        return {found[1]: int(found[2]) for line in lines if (found := counted.fullmatch(line)) and found[2] != "0"}
 
     def samples(
         self, match: str, at_s: float, span_s: int = 86_400
