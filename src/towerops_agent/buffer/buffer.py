@@ -147,7 +147,7 @@ class Buffer:
     async def use_layouts(self, ids: Collection[int]) -> None:
         """Note that of all layouts only these are in use: the others are freed once no poll belongs to them."""
         in_use = frozenset(ids)
-        await self.ask(lambda store: store.layouts.use_only(in_use, store.age_s), sees_polls=False)
+        await self.ask(lambda store: store.use_layouts(in_use), sees_polls=False)
 
     def add(self, poll: Poll) -> None:
         """Have the poll stored within the window, or kept in memory while the database can't be written. Never waits.

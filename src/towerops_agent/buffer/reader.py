@@ -163,7 +163,7 @@ class DatabaseReader:
             for poll_id, row in self._tail():
                 if row[0] in layouts and row[1] >= since_us:
                     with suppress(BufferFailure):
-                        layout = self._polls.layout(row[0])
+                        layout = self._polls.layouts.read(row[0])
                         yield StoredPoll(poll_id, layout, decode_poll(row, layout), 0, row[2])
 
     def _tail(self) -> list[tuple[int, PollRow]]:

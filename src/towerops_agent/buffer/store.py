@@ -6,9 +6,8 @@ buffer.writer maps.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -22,14 +21,13 @@ from towerops_agent.buffer.format.codec import (
     PollHead,
     PollRow,
     checksum,
-    decode_layout,
     decode_poll,
     is_head,
     is_intact,
 )
 from towerops_agent.buffer.format.event import Event
 from towerops_agent.buffer.lanes import Lanes
-from towerops_agent.buffer.layouts import Layouts
+from towerops_agent.buffer.layouts import Layouts, StoredLayouts
 from towerops_agent.buffer.packer import Packer
 from towerops_agent.buffer.retention import Step
 from towerops_agent.buffer.tail import TailWriter, left_behind, read_tail
@@ -37,9 +35,6 @@ from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
 
 log = structlog.get_logger()
-
-LAYOUTS_CACHED = 256
-"""Some 3 MB; at more devices each poll read costs one look-up and decoding, 25 µs."""
 
 CLOCK_KEPT_EVERY_US = 60_000_000
 """How often the age clock is written, within a commit: its row is a page of its own, and flash cards wear."""
@@ -96,6 +91,11 @@ class Store:
     def register(self, layouts: Iterable[Layout]) -> list[int]:
         """The ids of the layouts, in order; a layout stored before keeps its id."""
         return self.layouts.register(layouts)
+
+    def use_layouts(self, ids: Collection[int]) -> None:
+        """Note that of all layouts only these are in use."""
+        self.layouts.use_only(ids, self.age_s)
+        self.polls.layouts.keep_only(ids)
 
     # Destinations
 
@@ -280,7 +280,7 @@ class Polls:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._packing = Packing()
-        self.layout: Callable[[int], Layout] = lru_cache(LAYOUTS_CACHED)(self._read_layout)
+        self.layouts = StoredLayouts(connection)
 
     def between(self, first: int, last: int) -> list[PollHead]:
         """The polls whose ids are in first..last, in order."""
@@ -291,7 +291,8 @@ class Polls:
 
     def decode(self, heads: Iterable[PollHead]) -> Iterator[tuple[PollHead, StoredPoll | BufferFailure | None]]:
         """Each poll whole; a BufferFailure if it is damaged; None if that was found, and counted, before."""
-        packs: dict[tuple[int, int], Mapping[int, bytes]] = {}  # each pack is unpacked once
+        packs: dict[tuple[int, int], Mapping[int, bytes]] = {}  # each pack is unpacked once, each layout decoded once
+        layouts: dict[int, Layout] = {}
         for head in heads:
             poll_id, layout_id, started_at_us, metric_count = head
             try:
@@ -301,7 +302,9 @@ class Polls:
                 if not body:
                     yield head, None
                     continue
-                layout = self.layout(layout_id)
+                if layout_id not in layouts:
+                    layouts[layout_id] = self.layouts.read(layout_id)
+                layout = layouts[layout_id]
                 poll = decode_poll((layout_id, started_at_us, metric_count, body), layout)
             except BufferFailure as error:
                 yield head, error
@@ -328,14 +331,6 @@ class Polls:
             "SELECT body FROM packs WHERE end_poll = ? AND layout_id = ?", (end_poll, layout)
         ).fetchone()
         return {} if row is None else self._packing.unpack(_octets(row[0]))
-
-    def _read_layout(self, layout_id: int) -> Layout:
-        row = self._connection.execute("SELECT id, body, checksum FROM layouts WHERE id = ?", (layout_id,)).fetchone()
-        if row is None:
-            raise BufferFailure(f"layout {layout_id} of a stored poll is missing")
-        if not is_intact(*row):
-            raise BufferFailure(f"layout {layout_id} of a stored poll does not match its checksum")
-        return decode_layout(row[1])
 
 
 def kept_value(connection: sqlite3.Connection, key: str) -> bytes | None:

@@ -97,7 +97,7 @@ class Heads:
     def _keep(self, store: Store, some: Sequence[tuple[int, bytes, dict[str, list[Labels]]]], destination: Destination) -> None:
         for layout_id, _, series in some:
             try:
-                layout = store.polls.layout(layout_id)
+                layout = store.polls.layouts.read(layout_id)
             except BufferFailure:
                 continue  # gone in between: it is registered again, and learned then
             packed = self._packer.pack(msgspec.msgpack.encode(KINDS[destination.kind].heads_of(layout, series)))

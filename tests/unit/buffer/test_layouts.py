@@ -2,6 +2,7 @@
 
 from towerops_agent.buffer import layouts
 from towerops_agent.buffer.format.batch import StoredPoll
+from towerops_agent.buffer.format.codec import encode_layout
 from towerops_agent.model import Layout
 from unit.buffer.samples import LAYOUT, T0_US, members, poll
 
@@ -56,3 +57,23 @@ async def test_a_poll_that_was_under_way_when_its_layout_went_out_of_use_can_be_
         bench.now_us += layouts.IDLE_S * 1_000_000
         await buffer.clean_up()
         assert members(await buffer.read(await buffer.next_batch(9))) == [(0, 0), (0, 1), (0, 2)]
+
+
+async def test_layouts_are_looked_up_once_as_many_as_the_bound_allows(bench, monkeypatch):
+    """What goes out of use makes room for others."""
+    devices = [Layout(f"eq-{n}", (("s-1", 1.0), ("s-2", 1.0), ("s-3", 1.0))) for n in range(6)]
+    monkeypatch.setattr(layouts, "CACHED_OCTETS", 4 * (len(encode_layout(devices[0])) + layouts.ENTRY_OCTETS))
+
+    def looked_up(store):
+        looks = []
+        store.connection.set_trace_callback(looks.append)
+        assert [store.polls.layouts.read(layout) for layout in ids] == devices
+        store.connection.set_trace_callback(None)
+        return len(looks)
+
+    async with bench.buffer() as buffer:
+        ids = await buffer.register_all(devices)
+        assert [await buffer.ask(looked_up) for _ in range(3)] == [6, 2, 2]
+        await buffer.use_layouts(ids[2:])
+        assert [await buffer.ask(looked_up) for _ in range(2)] == [4, 2]
+        assert await buffer.ask(lambda store: len(store.polls.layouts)) == 4
