@@ -95,6 +95,11 @@ class AgentProcess:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
             return connection.execute("SELECT coalesce(max(id), 0) FROM polls").fetchone()[0]
 
+    def metrics(self) -> int:
+        """How many metrics the polls make that are stored now."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT coalesce(sum(metric_count), 0) FROM polls").fetchone()[0]
+
     def file_mb(self) -> float:
         """What the database takes, its journal included."""
         return sum(part.stat().st_size for part in self.database.parent.glob(f"{self.database.name}*")) / _MB
