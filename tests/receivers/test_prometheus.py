@@ -12,6 +12,7 @@ from support.remote import SENSORS, Remote
 from towerops_agent.api.wire.outcomes import Accepted
 from towerops_agent.config.document.text import config_of
 from towerops_agent.counters import Count
+from towerops_agent.destinations.lateness import PROBE
 from towerops_agent.destinations.wire.answers import TooLate
 from towerops_agent.reasons import Loss
 
@@ -82,7 +83,31 @@ async def test_a_batch_that_is_half_too_late_has_its_good_half_stored_and_the_re
     }
     assert remote.counters.get(Count.METRICS_DROPPED, Loss.TOO_LATE) == 8 * SENSORS
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == (8 + 8) * SENSORS
-    assert len(remote.outcomes) <= 1 + 2 * 8 + 2  # the time, and a tree over the late half
+    assert len(remote.outcomes) <= 1 + 2 * 8  # one answer at least for each device that is too late
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+async def test_a_batch_whose_older_half_is_too_late_is_settled_in_a_few_requests(
+    tmp_path: Path, receiver: prometheus.Prometheus, devices: int
+):
+    """Another agent has polled the same devices until some time ago."""
+    polls = 64
+    async with Remote(tmp_path / "agent.db", receiver.write_url, devices=devices) as remote:
+        now_s = time.time()
+        for device in range(devices):
+            remote.add(device, now_s - 30 * polls // 2 - 10 + device / 100, 7.0)
+        assert await remote.deliver()
+        remote.outcomes.clear()
+        times_s = [now_s - 30 * (polls - n) for n in range(0, polls, devices)]
+        wanted = add_series(remote, devices, times_s)
+        assert await remote.deliver()
+    there = {key: [one for one in values if one[1] != 7.0 + int(key[1][1:])] for key, values in found(receiver).items()}
+    assert there == {key: values[len(values) // 2 :] for key, values in wanted.items()}
+    late = polls // 2 * SENSORS
+    assert remote.counters.get(Count.METRICS_DROPPED, Loss.TOO_LATE) == late
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == (devices * SENSORS) + late
+    assert len(remote.outcomes) - 1 <= 2 * math.log2(polls) + 1  # but for that which asks for the time
+    assert receiver.samples(f'{{__name__="{PROBE}"}}', now_s + 60, 86_400) == {}  # no question is stored
 
 
 @pytest.mark.parametrize("fit", [0, 7, 32])

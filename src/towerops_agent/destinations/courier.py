@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from math import inf
 from typing import Final, Protocol
 
@@ -28,13 +29,14 @@ from towerops_agent.buffer.lanes import open_batches
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.parcel import metrics_of
 from towerops_agent.delivery.course.verdicts import backoff_s
+from towerops_agent.destinations.course.late import Candidate
 from towerops_agent.destinations.heads import Heads
 from towerops_agent.destinations.kinds import KINDS, ReceiverKind
+from towerops_agent.destinations.lateness import Lateness
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.destinations.wire.remote_write import is_writable
 from towerops_agent.destinations.wire.samples import Part, samples_of
 from towerops_agent.errors import BufferFailure, SettingsError
-from towerops_agent.model import Layout
 from towerops_agent.reasons import Loss
 from towerops_agent.site.document.destination import REMOTE_WRITE, Destination
 
@@ -58,11 +60,6 @@ MOST_REFUSED: Final = 20
 
 NO_ANSWER: Final = frozenset({None, 408, 502, 504})
 """Not the receiver's own answer, if there was one at all: it may have stored the request."""
-
-PROBE: Final = "towerops_agent_backlog_probe"
-"""The metric with which a receiver is asked how old a sample may be."""
-
-_PROBE_LAYOUT: Final = Layout("", ((PROBE, 1.0),))
 
 LATE_LOGGED_EACH_US: Final = 60_000_000
 
@@ -111,6 +108,8 @@ class RemoteCourier:
         self.in_flight = 0
         self._hurried = asyncio.Event()
         self._kind: ReceiverKind = KINDS[REMOTE_WRITE]
+        self._opened: Destination | None = None  # the last one
+        self._lateness = Lateness(self._kind)  # of that
         self._has_asked_time = False  # its time, with a request that holds nothing
         self._partly = Repeats()
         self._part = False  # whether what waits is to be split off as backlog
@@ -119,7 +118,6 @@ class RemoteCourier:
         self._attempts = 0
         self._looks = 0  # for labels
         self._doubtful: set[int] | None = None  # batches that the receiver may have already; None: those that are open now
-        self._late_until_us = 0  # what is not younger is too late, whatever its series
         self._refused = 0  # single metrics, in a row
         self._late: Counter[str] = Counter()
         self._late_logged_us = 0
@@ -165,6 +163,8 @@ class RemoteCourier:
     def _open(self, destination: Destination) -> AbstractAsyncContextManager[WriteClient]:
         self._kind = KINDS[destination.kind]
         self._has_asked_time = False
+        if destination != self._opened:
+            self._opened, self._lateness = destination, Lateness(self._kind)
         return self._new_client(destination)
 
     async def _serve(self) -> None:
@@ -206,6 +206,7 @@ class RemoteCourier:
             batch = await self._next(destination)
             if batch is None:
                 self._report_late()
+                self._lateness.forget()  # the receiver's settings may become others
                 self._round_began_s = inf
                 return None
             wait_s = await self._deliver(client, batch, destination)
@@ -236,13 +237,6 @@ class RemoteCourier:
             if not (isinstance(outcome, Accepted) or (isinstance(outcome, Rejected) and self._kind.refuses_nothing)):
                 return self._wait(outcome)
             self._has_asked_time = True
-        late = [_time_us(poll) <= self._late_until_us for poll in polls]
-        if all(late):
-            await self._drop(batch)
-            return None
-        if any(late):
-            await self._buffer.split(batch)
-            return None
         if any(poll.poll.layout not in heads for poll in polls) and self._looks < LEARN_WITHIN:
             self._looks += 1
             return 1.0
@@ -251,14 +245,15 @@ class RemoteCourier:
         if lost.get(Loss.TIME_AHEAD) and (client.ahead_s or 0.0) > AHEAD_S:
             wrong = f"this machine's clock is {client.ahead_s:.0f} s ahead of the destination's: set it"
             return self._fails(wrong, None, SLOW_S)
-        parts: list[Part] = [
-            (heads[poll.poll.layout], poll.layout, list(samples_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric)))
-            for poll in fit
-        ]
+        if not fit:
+            await self._buffer.acknowledge(batch)
+            self._lose_all(lost)
+            return None
+        parts = [one.part for one in fit]
         packed = self._kind.pack(parts)
         doubtful = batch.id in self._in_doubt()
         self._in_doubt().add(batch.id)  # until there is an answer: a stop may come first
-        outcome = await self._send(client, packed.body) if parts else Accepted()
+        outcome = await self._send(client, packed.body)
         if isinstance(outcome, TooLate) and not outcome.by_time and doubtful:
             confirmed = await self._send(client, self._kind.pack(latest_of(self._kind, parts)).body)
             outcome = outcome if isinstance(confirmed, TooLate) else confirmed
@@ -269,34 +264,27 @@ class RemoteCourier:
         return await self._follow(client, batch, fit, lost, outcome)
 
     async def _follow(
-        self,
-        client: WriteClient,
-        batch: Batch,
-        polls: Sequence[StoredPoll],
-        lost: Counter[Loss],
-        outcome: WriteOutcome,
+        self, client: WriteClient, batch: Batch, fit: Sequence[Candidate], lost: Counter[Loss], outcome: WriteOutcome
     ) -> float | None:
-        """What follows from the outcome of a batch."""
+        """What follows from the outcome of a batch, of which the polls `fit` were sent."""
         match outcome:
             case Accepted() | PartlyTaken():
                 await self._buffer.acknowledge(batch)
-                refused = min(outcome.refused, _metrics(polls)) if isinstance(outcome, PartlyTaken) else 0
-                self._counters.add(Count.METRICS_DELIVERED, self._name, _metrics(polls) - refused)
+                sent = sum(_metrics(one.poll) for one in fit)
+                refused = min(outcome.refused, sent) if isinstance(outcome, PartlyTaken) else 0
+                self._counters.add(Count.METRICS_DELIVERED, self._name, sent - refused)
                 if refused:
                     self._note_refused(refused, outcome)
                 self._counters.add(Count.BATCHES, "delivered")
-                for reason, metrics in lost.items():
-                    self._lose(metrics, reason)
+                self._lose_all(lost)
                 self._works()
                 return None
             case TooLate():
                 self._works()
-                if len(polls) == 1:
-                    await self._drop(batch)
-                    return None
-                if outcome.by_time:
-                    await self._find_bound(client, polls)
-                else:
+                learned = await self._lateness.learn(partial(self._send, client), batch.id, fit, outcome, self._now_us())
+                if not isinstance(learned, bool):
+                    return self._wait(learned)
+                if not learned:
                     await self._halve(batch)
                 return None
             case TooLarge() | Rejected() if batch.metric_count > 1:
@@ -304,7 +292,7 @@ class RemoteCourier:
                 return None
             case TooLarge() | Rejected() if self._refused < MOST_REFUSED:
                 self._refused += 1
-                poll = polls[0]
+                poll = fit[0].poll
                 (metric,) = metrics_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric) or (None,)
                 await self._buffer.refuse(batch, msgspec.json.encode(metric), f"status {outcome.status}: {outcome.reason}")
                 self._counters.add(Count.METRICS_REFUSED, self._name)
@@ -328,50 +316,29 @@ class RemoteCourier:
                 unlogged=unlogged,
             )
 
-    async def _find_bound(self, client: WriteClient, polls: Sequence[StoredPoll]) -> None:
-        """Find the newest poll of a late batch that is too late, whatever its series: with it all before are.
-
-        Asked with samples of series of its own, a new one each time: the device's would make its other polls late.
-        """
-        times_us = sorted(map(_time_us, polls))
-        late, fit = 0, len(times_us)
-        guess = fit - 1
-        while late < guess < fit:
-            heads = self._kind.heads_of(_PROBE_LAYOUT, {PROBE: [(("__name__", PROBE), ("nth", str(guess)))]})
-            body = self._kind.pack([(heads, _PROBE_LAYOUT, [(0, 1.0, times_us[guess])])]).body
-            outcome = await self._send(client, body)
-            if isinstance(outcome, TooLate) and outcome.by_time:
-                late = guess
-            elif isinstance(outcome, Accepted | TooLate):
-                fit = guess
-            else:
-                break
-            guess = (late + fit) // 2
-        self._late_until_us = max(self._late_until_us, times_us[late])
-
     async def _halve(self, batch: Batch) -> None:
         self._counters.add(Count.BATCHES, "split")
         await self._buffer.split(batch)
 
-    async def _drop(self, batch: Batch) -> None:
-        """Go on without the batch, which is too late."""
-        await self._buffer.acknowledge(batch)
-        self._lose(batch.metric_count, Loss.TOO_LATE)
-
     def _fit(
         self, polls: Iterable[StoredPoll], heads: Mapping[int, Sequence[bytes]], ahead_s: float | None
-    ) -> tuple[list[StoredPoll], Counter[Loss]]:
-        """The polls that can be sent, and how many metrics of others can't, by reason."""
+    ) -> tuple[list[Candidate], Counter[Loss]]:
+        """The polls that can be sent, with their samples, and how many metrics of others can't, by reason."""
         latest_us = self._now_us() + round((AHEAD_S - (ahead_s or 0.0)) * 1e6)
-        fit: list[StoredPoll] = []
+        fit: list[Candidate] = []
         lost: Counter[Loss] = Counter()
         for poll in polls:
             if poll.poll.layout not in heads:
-                lost[Loss.UNLABELLED] += poll.stop_metric - poll.first_metric
+                lost[Loss.UNLABELLED] += _metrics(poll)
             elif poll.poll.started_at_us > latest_us or not is_writable(poll.poll.started_at_us // 1000):
-                lost[Loss.TIME_AHEAD] += poll.stop_metric - poll.first_metric
+                lost[Loss.TIME_AHEAD] += _metrics(poll)
             else:
-                fit.append(poll)
+                samples = samples_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric)
+                one = Candidate(poll, (heads[poll.poll.layout], poll.layout, samples))
+                if self._lateness.known.covers(one):
+                    lost[Loss.TOO_LATE] += _metrics(poll)
+                else:
+                    fit.append(one)
         return fit, lost
 
     async def _send(self, client: WriteClient, body: bytes) -> WriteOutcome:
@@ -385,6 +352,10 @@ class RemoteCourier:
         if self._doubtful is None:
             self._doubtful = set()
         return self._doubtful
+
+    def _lose_all(self, lost: Counter[Loss]) -> None:
+        for reason, metrics in lost.items():
+            self._lose(metrics, reason)
 
     def _lose(self, metrics: int, reason: Loss) -> None:
         self._counters.add(Count.METRICS_DROPPED, reason, metrics)
@@ -431,11 +402,6 @@ class RemoteCourier:
         return wait_s
 
 
-def _time_us(poll: StoredPoll) -> int:
-    """The time of its last reply."""
-    return poll.poll.started_at_us + max(offset_us for _, offset_us in poll.poll.times)
-
-
 async def rest(pause: Awaitable[None], event: asyncio.Event) -> None:
     """Wait until the pause is over or the event is set."""
     turns = [asyncio.ensure_future(pause), asyncio.ensure_future(event.wait())]
@@ -457,5 +423,5 @@ def latest_of(kind: ReceiverKind, parts: Sequence[Part]) -> list[Part]:
     return latest[::-1]
 
 
-def _metrics(polls: Iterable[StoredPoll]) -> int:
-    return sum(poll.stop_metric - poll.first_metric for poll in polls)
+def _metrics(poll: StoredPoll) -> int:
+    return poll.stop_metric - poll.first_metric

@@ -55,6 +55,8 @@ class ReceiverKind:
     key_of: Callable[[Sequence[bytes], int], bytes] = field(default=lambda heads, slot: heads[slot])
     refuses_nothing: bool = False
     """Whether a request without values may be answered with 400, as it has nothing to read."""
+    keeps_order: bool = False
+    """Whether receivers look at values in the order in which a request has them."""
     says_partly: Callable[[bytes], tuple[int, str]] = field(default=lambda answer: (0, ""))  # noqa: ARG005
 
     def pack(self, parts: Iterable[Part]) -> Packed:
@@ -97,6 +99,7 @@ KINDS: Final = {
             },
             "no remote write at this URL ({status}): is the URL right, and does it accept remote write? "
             "Prometheus: --web.enable-remote-write-receiver",
+            keeps_order=True,
         ),
         ReceiverKind(
             INFLUXDB,

@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from support.remote import SENSORS, Remote
+from support.strict import Receiver
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
 from towerops_agent.counters import Count
 from towerops_agent.destinations.courier import EACH_S, LOOK_EACH_S, MOST_REFUSED
@@ -257,6 +258,29 @@ async def test_a_batch_in_doubt_stays_so_if_there_is_no_answer_to_the_question_e
     assert await remote.deliver()
     assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 2 * SENSORS
+
+
+async def test_if_the_answer_to_what_was_left_of_a_batch_is_lost_nothing_is_counted_as_too_late_that_is_not(scripted):
+    """Another writer has made some polls of it too late: the rest is stored, and refused the second time."""
+    remote, _ = scripted
+    receiver = remote.client = Receiver()
+    remote.add(0, NOW_S - 5, 1.0)
+    assert await remote.deliver()
+    for n in range(1, 5):
+        remote.add(0, NOW_S - 10 + n, float(n))
+        remote.add(1, NOW_S - 10 + n, float(n))
+    send, answers = receiver.send, []
+
+    async def losing(body: bytes):
+        answers.append(await send(body))
+        return Unavailable("the answer was lost") if len(answers) > 2 and isinstance(answers[-1], Accepted) else answers[-1]
+
+    receiver.send = losing
+    assert not await remote.deliver()
+    receiver.send = send
+    assert await remote.deliver()
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.TOO_LATE: 4 * SENSORS}
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == (1 + 4) * SENSORS
 
 
 async def test_the_order_of_time_is_kept_within_a_series_whatever_fails_between(scripted):

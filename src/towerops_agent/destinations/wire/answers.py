@@ -20,6 +20,11 @@ class TooLate:
     reason: str
     by_time: bool
 
+    @property
+    def is_prometheus(self) -> bool:
+        """Whether the words are Prometheus' own: it has stored nothing of the request then, where others store the rest."""
+        return self.status == 400 and _PROMETHEUS.fullmatch(self.reason) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
@@ -42,6 +47,7 @@ WriteOutcome = Accepted | PartlyTaken | TooLate | TooLarge | Rejected | Misconfi
 
 _BY_TIME: Final = re.compile(r"out of bounds|too old|too-old|too far in the past", re.IGNORECASE)
 _OF_SERIES: Final = re.compile(r"out[ -]of[ -]order|duplicate sample|sample-duplicate|duplicate-timestamp", re.IGNORECASE)
+_PROMETHEUS: Final = re.compile("out of order sample|duplicate sample for timestamp.*")
 _OF_DATA: Final = re.compile(r"label name .* is not unique|invalid (label|metric|sample)|duplicate label", re.IGNORECASE)
 
 _PARTIAL: Final = re.compile(r"partial write: (?P<why>.*) dropped=(?P<count>\d+)")

@@ -4,10 +4,10 @@ import struct
 from datetime import datetime
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.strict import WriteRequest
 from towerops_agent.api.wire.contract import SensorReading
 from towerops_agent.delivery.course.parcel import metrics_of
 from towerops_agent.destinations.courier import latest_of
@@ -23,28 +23,6 @@ from towerops_agent.model import INTERFACE_COLUMNS, Layout, LayoutKind, Poll
 
 NOW_US = 1_767_986_535_123_000
 
-
-def write_request_class():
-    """WriteRequest by protobuf's library, from the specification's definition."""
-    field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="remote.proto", package="prometheus", syntax="proto3")
-
-    def message(name, *fields):
-        made = file.message_type.add(name=name)
-        for number, (field_name, kind, repeated, of) in enumerate(fields, start=1):
-            label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
-            made.field.add(name=field_name, number=number, type=kind, label=label, type_name=of and f".prometheus.{of}")
-
-    message("Label", ("name", field.TYPE_STRING, False, None), ("value", field.TYPE_STRING, False, None))
-    message("Sample", ("value", field.TYPE_DOUBLE, False, None), ("timestamp", field.TYPE_INT64, False, None))
-    message("TimeSeries", ("labels", field.TYPE_MESSAGE, True, "Label"), ("samples", field.TYPE_MESSAGE, True, "Sample"))
-    message("WriteRequest", ("timeseries", field.TYPE_MESSAGE, True, "TimeSeries"))
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("prometheus.WriteRequest"))
-
-
-WriteRequest = write_request_class()
 
 labels_of = st.dictionaries(st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=200), min_size=1, max_size=6).map(
     lambda labels: tuple(sorted(labels.items()))

@@ -1,0 +1,1 @@
+"""What follows from a receiver's answers. Pure."""

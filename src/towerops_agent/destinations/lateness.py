@@ -1,0 +1,132 @@
+"""Asks a receiver which polls of a refused batch are too late for it.
+
+    the courier's refused batch -> course/late.py's searches -> questions to the receiver -> what is too late
+
+Prometheus stores a request as a whole or not at all, and says of what kind the first sample is that it does not accept. So a
+question is a request that ends in a sample of 1971: it is always refused, nothing of it is stored, and the answer shows whether
+what comes before that sample is out of order. Without it, later samples that are accepted would make earlier ones too late.
+Other receivers store what they can of a request; they are not asked.
+I/O: the receiver. Microseconds since 1970 (`_us`).
+"""
+
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import Final, TypeVar
+
+from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge
+from towerops_agent.destinations.course.late import Candidate, KnownLate, Question, ahead, every, newest
+from towerops_agent.destinations.kinds import ReceiverKind
+from towerops_agent.destinations.wire.answers import PartlyTaken, TooLate, WriteOutcome
+from towerops_agent.destinations.wire.samples import Part
+from towerops_agent.model import Layout
+
+PROBE: Final = "towerops_agent_backlog_probe"
+"""The metric with which a receiver is asked how old a sample may be."""
+
+ANCIENT_US: Final = 1000 << 35
+"""In February 1971: older than what any receiver with a bound accepts."""
+
+_LAYOUT: Final = Layout("", ((PROBE, 1.0),))
+
+Send = Callable[[bytes], Awaitable[WriteOutcome]]
+_Found = TypeVar("_Found")
+
+
+class _NotAnsweredError(Exception):
+    """The outcome of a question that is not an answer to it."""
+
+    def __init__(self, outcome: WriteOutcome) -> None:
+        self.outcome = outcome
+
+
+class Lateness:
+    """What is too late for one receiver, of this kind. `known`: what has been found out."""
+
+    def __init__(self, kind: ReceiverKind) -> None:
+        self.known = KnownLate()
+        self._kind = kind
+        self._answers: bool | None = None  # whether the receiver can be asked; None: not known
+        self._last: tuple[int, Candidate] | None = None  # the batch last searched, and the newest poll of it that is too late
+
+    def forget(self) -> None:
+        """The receiver's settings may become others."""
+        self.known, self._last = KnownLate(), None
+
+    async def learn(
+        self, send: Send, batch: int, polls: Sequence[Candidate], refused: TooLate, now_us: int
+    ) -> bool | WriteOutcome:
+        """Whether some of the batch's polls, which were not known to be too late, are now. `send`: to the receiver.
+
+        False if the receiver can't be asked; an outcome if it does not answer.
+        """
+        try:
+            if refused.by_time:
+                await self._find_bound(send, polls)
+            elif len(polls) == 1:
+                self.known.note(polls[0])
+            elif not refused.is_prometheus or not self._kind.keeps_order or not await self._can_be_asked(send):
+                return False
+            else:
+                await self._search(send, batch, polls, now_us)
+        except _NotAnsweredError as error:
+            outcome = error.outcome
+            return False if isinstance(outcome, Accepted | PartlyTaken | Rejected | TooLarge) else outcome
+        return any(self.known.covers(one) for one in polls)
+
+    async def _search(self, send: Send, batch: int, polls: Sequence[Candidate], now_us: int) -> None:
+        if self._last is None or self._last[0] != batch:
+            found = await self._run(send, newest(polls))
+            self._last = batch, found[0]
+        else:
+            found = await self._run(send, every(polls, self._last[1]))
+        for late in found:
+            if self.known.note(late):  # some of these series were too late earlier: for as long as another writer goes on
+                self.known.note(late, await self._run(send, ahead(late, now_us)))
+
+    async def _can_be_asked(self, send: Send) -> bool:
+        """Whether the sample of 1971 is refused as too old: a Prometheus in agent mode has no bound."""
+        if self._answers is None:
+            outcome = await send(self._body([]))
+            if not isinstance(outcome, TooLate | Accepted | PartlyTaken | Rejected):
+                raise _NotAnsweredError(outcome)
+            self._answers = isinstance(outcome, TooLate) and outcome.by_time
+        return self._answers
+
+    async def _run(self, send: Send, search: Generator[Question, bool, _Found]) -> _Found:
+        """What the search ends in. Raises _NotAnsweredError."""
+        try:
+            question = next(search)
+            while True:
+                outcome = await send(self._body([one.part for one in question]))
+                if not isinstance(outcome, TooLate):
+                    raise _NotAnsweredError(outcome)
+                question = search.send(not outcome.by_time)
+        except StopIteration as ended:
+            found: _Found = ended.value
+            return found
+
+    def _body(self, parts: Sequence[Part]) -> bytes:
+        """A question whether one of these samples or more is out of order."""
+        return self._kind.pack([*parts, self._probe("none", ANCIENT_US)]).body
+
+    def _probe(self, nth: str, time_us: int) -> Part:
+        heads = self._kind.heads_of(_LAYOUT, {PROBE: [(("__name__", PROBE), ("nth", nth))]})
+        return heads, _LAYOUT, [(0, 1.0, time_us)]
+
+    async def _find_bound(self, send: Send, polls: Sequence[Candidate]) -> None:
+        """Find the newest poll of a late batch that is too late, whatever its series: with it all before are.
+
+        Asked with samples of series of its own, a new one each time: the device's would make its other polls late.
+        """
+        times_us = sorted(one.time_us for one in polls)
+        late, fit = 0, len(times_us)
+        guess = fit - 1
+        while late < guess < fit:
+            outcome = await send(self._kind.pack([self._probe(str(guess), times_us[guess])]).body)
+            if isinstance(outcome, TooLate) and outcome.by_time:
+                late = guess
+            elif isinstance(outcome, Accepted | TooLate):
+                fit = guess
+            else:
+                break
+            guess = (late + fit) // 2
+        self.known.until_us = max(self.known.until_us, times_us[late])
