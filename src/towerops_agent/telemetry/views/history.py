@@ -19,6 +19,9 @@ LEAST_WIDTH: Final = 60
 SHOWN: Final = (SENSOR, *TRAFFIC, *PINGS)
 """Which series are drawn, by what they are."""
 
+_TEN_THOUSAND: Final = 9_999.5
+"""In four digits: 9999.5 and more are rounded to it, and 1e+04 is not for people."""
+
 _END: Final = re.compile(r"(?: (?:in|out))? \[[^\[\]]*\]$")
 
 
@@ -88,8 +91,8 @@ def _cut(label: str, width: int, bars: str) -> str:
 
 def amount(value: float) -> str:
     """A number for people: four significant digits, with k, M or G from ten thousand on."""
-    for unit in ("", "k", "M", "G"):
-        if abs(value) < 10_000 or unit == "G":
-            return f"{value:.4g}{unit}"
+    unit, *larger = ("", "k", "M", "G")
+    while abs(value) >= _TEN_THOUSAND and larger:
+        unit, *larger = larger
         value /= 1000
-    return f"{value:.4g}"
+    return f"{value:.4g}{unit}"

@@ -45,7 +45,8 @@ def test_amounts_are_short(value, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(-9999.9, "-1e+04"), (10_000_000, "10M"), (9_999_000, "9999k"), (2e10, "20G"), (0.00123456, "0.001235")]
+    ("value", "text"),
+    [(-9999.9, "-10k"), (9999.4, "9999"), (10_000_000, "10M"), (9_999_000, "9999k"), (2e10, "20G"), (0.00123456, "0.001235")],
 )
 def test_amounts_have_four_digits(value, text):
     assert history.amount(value) == text
