@@ -91,31 +91,33 @@ def copy_tree(target: Path) -> None:
             shutil.copy2(ROOT / name, target / name)
 
 
-def mutmut(place: Path, names: list[str], minutes: float | None) -> bool:
-    """Whether it came to an end within so many minutes. Without names it runs all mutants, the quickest first."""
+def mutmut(place: Path, names: list[str], minutes: float | None) -> int | None:
+    """Its exit status; None if it was stopped after so many minutes. It runs the mutants with the quickest tests first."""
     with (place / "mutmut.log").open("a") as log:
         process = subprocess.Popen(
             [MUTMUT, "run", "--max-children", "2", *names], cwd=place, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            process.wait(None if minutes is None else minutes * 60)
+            return process.wait(None if minutes is None else minutes * 60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait()
-            return False
-    return True
+            return None
 
 
-def drawn(place: Path, sample: int, seed: int) -> list[str]:
-    """The names of so many of the mutants, each as likely as any other."""
+def made(place: Path) -> list[str]:
+    """The names of the directory's mutants, which are made here and not run yet."""
     mutmut(place, ["none"], None)  # no mutant is so named: it makes them all, times the tests, and runs none
     files = (json.loads(path.read_text()) for path in (place / "mutants").rglob("*.meta"))
-    names = sorted(name for file in files for name in file["exit_code_by_key"])
-    return random.Random(seed).sample(names, min(sample, len(names)))
+    return sorted(name for file in files for name in file["exit_code_by_key"])
 
 
 def run(directory: str, minutes: float | None, sample: int | None, seed: int) -> None:
-    """Mutate one directory, for so many minutes at most, and print its row."""
+    """Mutate one directory, for so many minutes at most, and print its row.
+
+    All mutants are run by name: then mutmut first runs their tests by name without a change. One that can't be found by its name
+    fails then; later each mutant would seem to be killed.
+    """
     place = PLACE / directory.replace("/", ".")
     copy_tree(place)
     with (place / "pyproject.toml").open("a", encoding="utf-8") as settings:
@@ -123,8 +125,11 @@ def run(directory: str, minutes: float | None, sample: int | None, seed: int) ->
         settings.write(SETTINGS.format(only=f"{directory}/*" if is_directory(directory) else f"{directory}.py", tests=tests))
     conftest = place / "tests" / "conftest.py"
     conftest.write_text("import json\nfrom pathlib import Path\n" + conftest.read_text() + QUICK_FIRST)
-    ended = mutmut(place, drawn(place, sample, seed) if sample else [], minutes)
-    report(directory, place, is_random=bool(sample) and ended)
+    names = made(place)
+    status = mutmut(place, names if sample is None else random.Random(seed).sample(names, min(sample, len(names))), minutes)
+    if status:
+        raise SystemExit(f"mutmut failed in {directory}, see {place / 'mutmut.log'}")
+    report(directory, place, is_random=sample is not None and status == 0)
 
 
 def interval(killed: int, ran: int) -> tuple[float, float]:

@@ -179,16 +179,14 @@ NO_NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("octets", [*map(str.encode, NUMBERS), *OCTETS], ids=repr)
+@pytest.mark.parametrize("octets", [*map(str.encode, NUMBERS), *OCTETS])
 def test_the_number_at_the_start_of_a_text_is_read(octets):
     expected = (OCTETS | {text.encode(): value for text, value in NUMBERS.items()})[octets]
     got = number(ber.OCTET_STRING, octets)
     assert (got, type(got)) == (expected, type(expected))
 
 
-@pytest.mark.parametrize(
-    "octets", [*map(str.encode, NO_NUMBERS), b"\xff\xfe1\x002\x00", b"\x07\xe8\x01\x09", b"12\xb2"], ids=repr
-)
+@pytest.mark.parametrize("octets", [*map(str.encode, NO_NUMBERS), b"\xff\xfe1\x002\x00", b"\x07\xe8\x01\x09", b"12\xb2"])
 def test_a_text_that_only_begins_with_a_digit_is_not_a_number(octets):
     assert number(ber.OCTET_STRING, octets) == Reason.NOT_A_NUMBER
 

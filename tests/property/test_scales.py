@@ -56,7 +56,7 @@ def read_all(*texts):
         (["12 foo", "13", "14 bars", "15 V", "16 kV"], [12, 13, 14, 15, CHANGED]),
         (["12 V", "12.5 VDC", "12.6 volts"], [12, 12.5, 12.6]),
     ],
-    ids=lambda drawn: " -> ".join(map(str, drawn)),
+    ids=lambda drawn: " -> ".join(map(str, drawn)).encode("ascii", "replace").decode(),
 )
 def test_a_text_goes_on_in_its_first_unit_or_is_missing(texts, expected):
     kept = [(text, value) for text, value in zip(texts, expected, strict=True) if value is not None]

@@ -261,9 +261,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("text", "where", "said", "left"), MISTAKES, ids=lambda value: None if isinstance(value, str) else str(value)
-)
+@pytest.mark.parametrize(("text", "where", "said", "left"), MISTAKES)
 def test_a_mistake_is_said_with_its_line_and_column_and_costs_no_more_than_it_must(text, where, said, left):
     result = compiled(text)
     assert [str(problem) for problem in result.problems][:1] == [f"a.yaml:{where}: {result.problems[0].text}"]
