@@ -1,6 +1,8 @@
 """The codec: whatever is encoded is decoded, and whatever arrives is decoded or malformed, and nothing else."""
 
 import contextlib
+from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 from hypothesis import example, given
@@ -14,12 +16,15 @@ from towerops_agent.snmp.wire.message import (
     LOWEST_ID,
     UNREADABLE,
     Community,
+    Pdu,
     PduType,
     Request,
     Version,
     decode_message,
+    decode_usual,
     decode_varbinds,
     encode_message,
+    encode_pdu,
     encode_value,
     message_version,
 )
@@ -120,39 +125,62 @@ def test_a_request_is_what_it_says_with_any_id(names, kind, request_id, communit
     assert pdu.tags == bytes([ber.NULL]) * len(names)
 
 
-def columns(octets, asked=None):
-    """What the message holds, or the place at which it is malformed."""
-    try:
-        message = decode_message(octets, asked)
-    except MalformedMessage as error:
-        return error.offset, str(error)
-    pdu = message.pdu
-    head = (message.version, message.community, pdu.type, pdu.request_id, pdu.error_status, pdu.error_index)
-    return (*head, list(pdu.names), pdu.tags, pdu.values)
+class Awaiting(NamedTuple):
+    """A request that awaits its answer."""
+
+    request: Request
+    security: Community
 
 
-@given(messages(), st.data())
-def test_an_answer_reads_the_same_whatever_was_asked(message, data):
-    """In order or not, whole or not, mutated or not."""
-    octets = encode_message(message)
-    octets = data.draw(st.just(octets) | mutated(st.just(octets)))
+@st.composite
+def answers(draw):
+    """A request, its id, and an answer to it: in order or not, whole or not, with an error or not, mutated or not."""
+    message, request_id = draw(messages()), draw(st.integers(LOWEST_ID, HIGHEST_ID))
+    status = draw(st.sampled_from((0, 0, 0, 5)))
+    message.pdu = replace(message.pdu, type=PduType.RESPONSE, request_id=request_id, error_status=status, error_index=status)
     names = list(message.pdu.names)
-    names = data.draw(st.just(names) | st.permutations(names) | st.just(names[1:]) | st.just([*names, b"\x2b"]))
-    request, steady = Request(tuple(names)), Request(tuple(names), steady=True)
-    assert columns(octets, lambda _id: request) == columns(octets, lambda _id: None) == columns(octets)
-    for _ in range(2):  # the second time it is remembered
-        assert columns(octets, lambda _id: steady) == columns(octets)
+    names = draw(st.just(names) | st.permutations(names) | st.just(names[1:]) | st.just([*names, b"\x2b"]))
+    version = draw(st.just(message.version) | st.sampled_from((0, 1)))
+    community = draw(st.just(message.community) | st.binary(max_size=10))
+    one = Awaiting(Request(tuple(names), steady=draw(st.booleans())), Community(Version(version), community))
+    octets = encode_message(message)
+    return request_id, one, draw(st.just(octets) | mutated(st.just(octets)))
 
 
-@given(messages())
-def test_the_names_of_an_answer_in_order_are_the_request_s_own(message):
-    """That is how progress.py knows it at once."""
-    pdu = message.pdu
-    request = Request(tuple(pdu.names))
-    values = [encode_value(tag, value) for tag, value in zip(pdu.tags, pdu.values, strict=True)]
-    short = all(len(head) + len(value) <= 0x7F for head, value in zip(request.heads, values, strict=True))
-    names = decode_message(encode_message(message), lambda _id: request).pdu.names
-    assert (names is request.names) == short, "a varbind whose length takes more than an octet is read the general way"
+@given(answers())
+def test_an_answer_reads_the_same_whether_it_is_usual_or_not(answer):
+    """What decode_usual reads, decode_message reads too, as the same, and it is an answer to that request."""
+    request_id, one, octets = answer
+    for _ in range(2):  # the second time a steady one is remembered
+        usual = decode_usual(octets, {request_id: one})
+        if usual is not None:
+            found, pdu = usual
+            general = decode_message(octets)
+            assert found is one
+            assert one.security.refuses(general) is None
+            assert pdu.names is one.request.names
+            assert replace(pdu, names=list(pdu.names)) == general.pdu
+            assert (pdu.type, pdu.error_status, pdu.error_index) == (PduType.RESPONSE, 0, 0)
+
+
+@given(st.lists(st.tuples(oids(), VALUES), min_size=1, max_size=60), st.data())
+def test_an_answer_as_it_was_asked_for_is_a_usual_one(rows, data):
+    """Its names are then the request's own: that is how progress.py knows it at once."""
+    request_id = data.draw(st.integers(LOWEST_ID, HIGHEST_ID))
+    names, held = zip(*rows, strict=True)
+    tags, values = zip(*held, strict=True)
+    request, community = (
+        Request(names, steady=data.draw(st.booleans())),
+        Community(Version.V2C, data.draw(st.binary(max_size=64))),
+    )
+    pdu = Pdu(PduType.RESPONSE, request_id, 0, 0, list(names), bytes(tags), list(values))
+    octets = community.wrap(encode_pdu(pdu))
+    usual = decode_usual(octets, {request_id: Awaiting(request, community)})
+    short = all(len(head) + len(encode_value(tag, value)) <= 0x7F for head, (tag, value) in zip(request.heads, held, strict=True))
+    assert (usual is not None) == short, "a varbind whose length takes more than an octet is read the general way"
+    assert usual is None or usual[1].names is names
+    assert decode_usual(octets, {request_id ^ 1: Awaiting(request, community)}) is None
+    assert decode_usual(octets, {request_id: Awaiting(request, Community(Version.V1, b""))}) is None
 
 
 @given(VALUES)

@@ -25,7 +25,7 @@ from typing import Final
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire.ber import parse_oid
-from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, decode_message
+from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, decode_message, decode_usual
 from towerops_agent.snmp.wire.oddities import Oddities, Oddity, without_extra_zeros
 from towerops_agent.snmp.wire.usm import AskAgain, Security, UsmSecurity
 from towerops_agent.snmp.wire.usm_engine import EngineChange  # noqa: TC001 - as all others
@@ -169,7 +169,7 @@ class Exchanges:
         ):
             self._listen(transaction)
         request_id = self._new_id(transaction, now)
-        return transaction.security.encode(transaction.request, request_id, now), transaction.timeouts_s[attempts]
+        return security.encode(transaction.request, request_id, now), transaction.timeouts_s[attempts]
 
     def repeat(self, transaction: Transaction, now: float) -> tuple[bytes, float]:
         """After AskAgain: like attempt, but does not use one up."""
@@ -211,8 +211,21 @@ class Exchanges:
         With a Reply or NoReply it is closed; with AskAgain it goes on: call `repeat` when its security has its keys; with Doubted
         call `believe` after a while.
         """
+        usual = decode_usual(datagram, self._open)
+        if usual is not None and (usual[0].peer == peer or usual[0].from_any):
+            transaction, pdu = usual
+            if isinstance(transaction.security, Community) and transaction.security.oddities.any_seen:
+                transaction.security.oddities.see_none(True)
+            rtt_s = now - transaction.sent_at[pdu.request_id]
+            self.close(transaction)
+            return transaction, Reply(pdu, rtt_s, wall_us)
+        return self._receive_unusual(datagram, peer, now, wall_us)
+
+    def _receive_unusual(
+        self, datagram: bytes, peer: Peer, now: float, wall_us: int
+    ) -> tuple[Transaction, Answer | AskAgain | Doubted] | Discard:
         try:
-            message = decode_message(datagram, self._asked)
+            message = decode_message(datagram)
         except MalformedMessage:  # of v1 and v2c, which go first: there are more of them
             return self._receive_v3(datagram, peer, now, wall_us)
         pdu = message.pdu
@@ -342,10 +355,6 @@ class Exchanges:
         else:
             course.repeats += 1
         return transaction, verdict
-
-    def _asked(self, request_id: int) -> Request | None:
-        transaction = self._open.get(request_id)
-        return None if transaction is None else transaction.request
 
     def _unawaited(self, request_id: int) -> Discard:
         return Discard.LATE if request_id in self._past else Discard.UNKNOWN_ID

@@ -6,12 +6,12 @@ Pure. Source: RFC 1157 §4, RFC 1901 §3, RFC 3416 §3 and §4.2.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from operator import le
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard
@@ -30,6 +30,12 @@ It costs this varbind only, not the message."""
 LOWEST_ID: Final = 0x01000000
 HIGHEST_ID: Final = 0x7FFFFFFF
 """All request-ids of ours between these have four octets."""
+
+_ID_OF_OURS: Final = b"\x02\x04"
+"""What is in front of the octets of a request-id of ours."""
+
+_NO_ERROR: Final = b"\x02\x01\x00\x02\x01\x00\x30"
+"""What is behind them in a usual answer: error-status and error-index, both 0, and the tag of the varbinds."""
 
 STEADY_ANSWERS: Final = 1024
 """How many answers that stay the same are remembered, 4 KB each: devices of a kind share theirs."""
@@ -100,7 +106,8 @@ class Request:
     """A question, ready to be sent to any device. For GET_BULK, `first` and `second` are non-repeaters and max-repetitions.
 
     `steady`: its answer is expected to be the same each time, as that to a question for names.
-    `heads`: each name as it is encoded, in the request and in its answer.
+    `heads`: each name as it is encoded, in the request and in its answer. `around_id`: the PDU's octets before and behind
+    those of the request-id.
     """
 
     names: tuple[Oid, ...]
@@ -109,19 +116,20 @@ class Request:
     second: int = 0
     steady: bool = field(default=False, repr=False, compare=False)
     heads: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
-    tail: bytes = field(default=b"", repr=False, compare=False)
+    around_id: tuple[bytes, bytes] = field(default=(b"", b""), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         heads = tuple(ber.encode(ber.OBJECT_IDENTIFIER, name) for name in self.names)
         object.__setattr__(self, "heads", heads)
         varbinds = b"".join(ber.encode(ber.SEQUENCE, head + b"\x05\x00") for head in heads)
         tail = ber.encode_integer(self.first) + ber.encode_integer(self.second) + ber.encode(ber.SEQUENCE, varbinds)
-        object.__setattr__(self, "tail", tail)
+        head = bytes((self.type,)) + ber.encode_length(len(_ID_OF_OURS) + 4 + len(tail)) + _ID_OF_OURS
+        object.__setattr__(self, "around_id", (head, tail))
 
     def pdu(self, request_id: int) -> bytes:
         """The PDU with this request-id, LOWEST_ID to HIGHEST_ID."""
-        body = b"\x02\x04" + request_id.to_bytes(4, "big") + self.tail
-        return ber.encode(self.type, body)
+        head, tail = self.around_id
+        return head + request_id.to_bytes(4, "big") + tail
 
 
 @dataclass(slots=True)
@@ -140,10 +148,6 @@ class Pdu:
     values: list[Value] = field(default_factory=list)
 
 
-Asked = Callable[[int], Request | None]
-"""The request that awaits an answer with this request-id, or None."""
-
-
 @dataclass(slots=True)
 class Message:
     """An SNMPv1 or v2c message (RFC 1157 §4, RFC 1901 §3)."""
@@ -154,9 +158,12 @@ class Message:
 
 
 class Community:
-    """How v1 and v2c wrap a PDU: a version and a community, encoded once. `oddities`: those of the one device asked with it."""
+    """How v1 and v2c wrap a PDU: a version and a community, encoded once as `head`.
 
-    __slots__ = ("_head", "_name", "oddities", "version")
+    `oddities`: those of the one device asked with it.
+    """
+
+    __slots__ = ("_name", "head", "oddities", "version")
 
     wants_keys: ClassVar[bool] = False
 
@@ -164,20 +171,20 @@ class Community:
         self.version = version
         self._name = name
         self.oddities = Oddities()
-        self._head = ber.encode_integer(version) + ber.encode(ber.OCTET_STRING, name)
+        self.head = ber.encode_integer(version) + ber.encode(ber.OCTET_STRING, name)
 
     def __repr__(self) -> str:
         return f"Community({self.version.name}, ***)"
 
     def encode(self, request: Request, request_id: int, now: float) -> bytes:  # noqa: ARG002 - as UsmSecurity has it
         """The message with `request`."""
-        head, pdu = self._head, request.pdu(request_id)
-        return b"\x30" + ber.encode_length(len(head) + len(pdu)) + head + pdu
+        before, behind = request.around_id
+        octets = b"".join((self.head, before, request_id.to_bytes(4, "big"), behind))
+        return _sequence_head(len(octets)) + octets
 
     def wrap(self, pdu: bytes) -> bytes:
         """The message with `pdu`."""
-        head = self._head
-        return b"\x30" + ber.encode_length(len(head) + len(pdu)) + head + pdu
+        return ber.encode(ber.SEQUENCE, self.head + pdu)
 
     def is_like(self, other: "Community") -> bool:
         """Whether `other` is the same version and community."""
@@ -195,17 +202,22 @@ class Community:
         return None
 
 
+@lru_cache(maxsize=2048)
+def _sequence_head(length: int) -> bytes:
+    """The octets in front of a sequence of `length` octets. There are as many different ones as messages have lengths."""
+    return b"\x30" + ber.encode_length(length)
+
+
 def message_version(datagram: bytes) -> int:
     """The version field, which decides how to read the rest. Raises MalformedMessage if there is none."""
     start, stop = ber.read_contents(datagram, 0, len(datagram), ber.SEQUENCE)
     return ber.read_integer(datagram, start, stop)[0]
 
 
-def decode_message(datagram: bytes, asked: Asked | None = None) -> Message:
+def decode_message(datagram: bytes) -> Message:
     """One SNMPv1 or v2c message from one UDP payload (RFC 1901 §3, RFC 3416 §3).
 
     Varbinds keep the wire's order, and there may be none. Octets after the message are ignored, as in net-snmp.
-    `asked` only makes answers with the expected names cheaper to read.
     Raises MalformedMessage with the offset, in octets, of the first bad one.
     """
     start, end = ber.read_contents(datagram, 0, len(datagram), ber.SEQUENCE)
@@ -213,10 +225,10 @@ def decode_message(datagram: bytes, asked: Asked | None = None) -> Message:
     if version not in (Version.V1, Version.V2C):
         raise MalformedMessage(f"version {version}, expected 0 or 1", start)
     start, stop = ber.read_contents(datagram, at, end, ber.OCTET_STRING)
-    return Message(version, datagram[start:stop], decode_pdu(datagram, stop, end, asked))
+    return Message(version, datagram[start:stop], decode_pdu(datagram, stop, end))
 
 
-def decode_pdu(data: bytes, offset: int, end: int, asked: Asked | None = None) -> Pdu:
+def decode_pdu(data: bytes, offset: int, end: int) -> Pdu:
     """The PDU at `offset` (RFC 3416 §3). Raises MalformedMessage, also for SNMPv1 traps, which have another structure."""
     pdu_type, at, stop = ber.read_header(data, offset, end)
     if pdu_type & 0xE0 != 0xA0 or pdu_type == 0xA4:
@@ -225,15 +237,74 @@ def decode_pdu(data: bytes, offset: int, end: int, asked: Asked | None = None) -
     status, at = ber.read_integer(data, at, stop)
     index, at = ber.read_integer(data, at, stop)
     at, stop = ber.read_contents(data, at, stop, ber.SEQUENCE)
-    request = None if asked is None else asked(request_id)
-    if request is not None:
-        heads = request.heads
-        as_asked = _decode_steady(data[at:stop], heads) if request.steady else _decode_as_asked(data, at, stop, heads)
-        if as_asked is not None:
-            tags, values = as_asked
-            return Pdu(pdu_type, request_id, status, index, request.names, tags, list(values) if request.steady else values)
     names, tags, values = decode_varbinds(data, at, stop)
     return Pdu(pdu_type, request_id, status, index, names, tags, values)
+
+
+class Wrapping(Protocol):
+    """The security of a message: a Community, or of SNMPv3."""
+
+    @property
+    def head(self) -> bytes:
+        """The version and community, encoded; b"" of SNMPv3."""
+
+
+class Awaiting(Protocol):
+    """What awaits an answer: a Transaction."""
+
+    @property
+    def request(self) -> Request:
+        """What was asked."""
+
+    @property
+    def security(self) -> Wrapping:
+        """How, and how it is answered."""
+
+
+AwaitingT = TypeVar("AwaitingT", bound=Awaiting)
+
+
+def decode_usual(data: bytes, awaiting: Mapping[int, AwaitingT]) -> tuple[AwaitingT, Pdu] | None:
+    """The one of `awaiting`, by request-ids, whose answer a datagram is, and the answer, if it is a usual one; else None.
+
+    Usual is what nearly all answers are: of the request's version and community, without an error, its names those of the
+    request, all lengths right to the octet. decode_message reads it as the same Pdu. Everything else, malformed or only uncommon,
+    is left to that.
+    """
+    octets = len(data)
+    try:
+        form = data[1]
+        start = 2 if form < 0x80 else form - 0x7E  # of the contents: behind one octet of length, or that and up to two more
+        pdu = start + 5 + data[start + 4]  # behind `02 01 version 04 length community`
+        pdu_form = data[pdu + 1]
+        at = pdu + 2 if pdu_form < 0x80 else pdu + pdu_form - 0x7E
+        request_id = int.from_bytes(data[at + 2 : at + 6])
+        one = awaiting.get(request_id)
+        if one is None or data[start:pdu] != one.security.head:
+            return None
+        if data[at : at + 2] != _ID_OF_OURS or data[at + 6 : at + 13] != _NO_ERROR or data[pdu] != 0xA2 or data[0] != 0x30:
+            return None
+        list_form = data[at + 13]
+        varbinds = at + 14 if list_form < 0x80 else at + list_form - 0x72
+        if form > 0x82 or pdu_form > 0x82 or list_form > 0x82 or list_form == 0x80:
+            return None
+    except IndexError:
+        return None
+    if (
+        (form if form < 0x80 else int.from_bytes(data[2:start])) != octets - start
+        or (pdu_form if pdu_form < 0x80 else int.from_bytes(data[pdu + 2 : at])) != octets - at
+        or (list_form if list_form < 0x80 else int.from_bytes(data[at + 14 : varbinds])) != octets - varbinds
+    ):
+        return None
+    request = one.request
+    if request.steady:
+        as_asked = _decode_steady(data[varbinds:], request.heads)
+    else:
+        as_asked = _decode_as_asked(data, varbinds, octets, request.heads)
+    if as_asked is None:
+        return None
+    tags, values = as_asked
+    return one, Pdu(PduType.RESPONSE, request_id, 0, 0, request.names, tags, list(values) if request.steady else values)
 
 
 def _decode_as_asked(data: bytes, offset: int, end: int, heads: Sequence[bytes]) -> tuple[bytes, list[Value]] | None:

@@ -94,6 +94,8 @@ class UsmSecurity:
     )
 
     version: ClassVar[Version] = Version.V3
+    head: ClassVar[bytes] = b""
+    """There is no community: no answer is a usual one of decode_usual."""
 
     def __init__(self, user: Principal, context: bytes = b"") -> None:
         self.user = user

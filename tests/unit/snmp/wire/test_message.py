@@ -1,12 +1,25 @@
 """Octets of real messages, by hand: what the codec makes of them, and which octet it calls the first bad one."""
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import pytest
 
 from towerops_agent.errors import InvalidOid, MalformedMessage
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import format_oid, parse_oid
-from towerops_agent.snmp.wire.message import UNREADABLE, Community, Request, Version, decode_message, decode_varbinds, error_name
+from towerops_agent.snmp.wire.message import (
+    UNREADABLE,
+    Community,
+    Request,
+    Version,
+    decode_message,
+    decode_usual,
+    decode_varbinds,
+    error_name,
+)
 
+SYS_UP_TIME = parse_oid("1.3.6.1.2.1.1.3.0")
 GET_SYS_UP_TIME = bytes.fromhex(
     "30 29 020101 0406 7075626c6963 a0 1c 0204 12345678 020100 020100 30 0e 30 0c 0608 2b06010201010300 0500"
 )
@@ -190,3 +203,42 @@ def test_a_text_that_is_not_an_oid_is_refused(text):
 )
 def test_an_oid_is_encoded_as_x_690_has_it(text, octets):
     assert parse_oid(text).hex() == octets
+
+
+class Awaiting(NamedTuple):
+    """A request that awaits its answer."""
+
+    request: Request
+    security: Community
+
+
+def framed(tag, contents, octets_of_length):
+    """One tag-length-value, its length in so many octets: 1, or that and one behind the one that says how many there are."""
+    if octets_of_length == 1:
+        return bytes((tag, len(contents))) + contents
+    return bytes((tag, 0x80 | octets_of_length - 1)) + len(contents).to_bytes(octets_of_length - 1, "big") + contents
+
+
+@pytest.mark.parametrize(
+    "octets_of_length", [(1, 1, 1), (2, 2, 2), (3, 3, 3), (3, 2, 1), (1, 3, 2), (4, 1, 1), (1, 4, 1), (1, 1, 4)]
+)
+@pytest.mark.parametrize("names", [(), (SYS_UP_TIME,), (SYS_UP_TIME, SYS_UP_TIME[:-1])])
+def test_an_answer_of_which_any_octet_is_another_reads_the_same_if_it_is_a_usual_one(names, octets_of_length):
+    """With one octet replaced by each other one, left out or put in, or more octets behind all."""
+    request_id, one = 0x12345678, Awaiting(Request(names), Community(Version.V2C, b"public"))
+    varbinds = b"".join(ber.encode(0x30, head + b"\x43\x02\x01\x02") for head in one.request.heads)
+    of_message, of_pdu, of_list = octets_of_length
+    body = b"\x02\x04" + request_id.to_bytes(4, "big") + b"\x02\x01\x00\x02\x01\x00" + framed(0x30, varbinds, of_list)
+    octets = framed(0x30, one.security.head + framed(0xA2, body, of_pdu), of_message)
+    others = [octets[:at] + bytes((octet,)) + octets[at + 1 :] for at in range(len(octets)) for octet in range(256)]
+    others += [octets[:at] + octets[at + 1 :] for at in range(len(octets))]
+    others += [octets[:at] + bytes((octet,)) + octets[at:] for at in range(len(octets) + 1) for octet in (0, 1, 0x30, 0x80)]
+    assert (decode_usual(octets, {request_id: one}) is not None) == (max(octets_of_length) <= 3)
+    assert decode_message(octets).pdu.tags == b"\x43" * len(names)
+    for other in others:
+        usual = decode_usual(other, {request_id: one})
+        if usual is not None:
+            general = decode_message(other)
+            assert one.security.refuses(general) is None
+            assert replace(usual[1], names=list(usual[1].names)) == general.pdu
+            assert usual[1].names is names
