@@ -144,7 +144,7 @@ def running(
         "BUFFER_MAX_MB": "65536",
         **settings,
     }
-    how = ["-c", f"{patch}\nfrom towerops_agent.cli.main import main\nmain()"] if patch else ["-m", "towerops_agent"]
+    how = ["-c", f"{patch}\nfrom towerops_agent.__main__ import main\nmain()"] if patch else ["-m", "towerops_agent"]
     with (folder / "agent.log").open("wb") as log:
         began_s = time.monotonic()
         process = subprocess.Popen([*python, *how, "run"], env=environment, stdout=log, stderr=log)

@@ -1,7 +1,13 @@
-"""The command `towerops-agent`, also as `python -m towerops_agent`: `health` by the shortest way, all else by cli/main.py."""
+"""The command `towerops-agent`, also as `python -m towerops_agent`: `health`, and `run` without options, by the shortest way.
+
+All else is cli/main.py's, which brings click and the options of all commands: 3 MB that an agent would hold for good.
+"""
 
 import os
 import sys
+
+COMPLETION = "_TOWEROPS_AGENT_COMPLETE"
+"""The variable by which a shell asks click for what may follow on its command line."""
 
 
 def main() -> None:
@@ -24,8 +30,10 @@ def _command() -> None:
         status = health_of()
         if status is not None:
             sys.exit(status)
-    from towerops_agent.cli.main import main as command  # noqa: PLC0415
-
+    if sys.argv[1:] in ([], ["run"]) and COMPLETION not in os.environ:
+        from towerops_agent.cli.process import main as command  # noqa: PLC0415
+    else:
+        from towerops_agent.cli.main import main as command  # noqa: PLC0415
     command()
 
 

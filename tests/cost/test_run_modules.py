@@ -9,6 +9,9 @@ from towerops_lab.sandbox.server import Sandbox
 UNWANTED = {
     "cryptography",  # 9 MB: needed at the start and after changes of the configuration, and done by a process of its own then
     "yaml",  # site files
+    "click",  # 3 MB with the options of all commands: only for a command line that has some
+    "towerops_agent.cli.main",
+    "towerops_agent.cli.options",
     "prometheus_client",
     "nats",  # a group
     "rich",  # structlog loads it if it is there, as it is beside development tools; not where the agent is installed

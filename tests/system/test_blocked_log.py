@@ -103,7 +103,7 @@ def fetches(store: Store) -> int:
 
 @pytest.mark.parametrize("asked", [1, 500])
 async def test_an_errand_is_run_once_for_all_that_asked_before_it_began(asked):
-    from towerops_agent.cli.run import Errand
+    from towerops_agent.cli.process import Errand
 
     runs = []
     paused = asyncio.Event()

@@ -158,7 +158,7 @@ LITTLE_MEMORY = """
 import resource
 from pathlib import Path
 
-import towerops_agent.agent, towerops_agent.cli.run
+import towerops_agent.agent, towerops_agent.cli.process
 from towerops_agent.__main__ import main
 
 (taken,) = (int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData:"))

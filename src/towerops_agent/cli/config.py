@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import EXIT_FAILURE, EXIT_SETTINGS, FILE, complain, database_option, fail, indented, setting
+from towerops_agent.cli.ending import EXIT_FAILURE, EXIT_SETTINGS, complain, fail
+from towerops_agent.cli.options import FILE, database_option, indented, setting
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:

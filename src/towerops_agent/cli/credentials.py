@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from towerops_agent.cli.options import FILE, complain
+from towerops_agent.cli.ending import complain
+from towerops_agent.cli.options import FILE
 from towerops_agent.model import AuthProtocol, PrivProtocol, Secret, SnmpVersion
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from towerops_agent.cli.options import database_option, fail, indented
+from towerops_agent.cli.ending import fail
+from towerops_agent.cli.options import database_option, indented
 from towerops_agent.cli.reports import read_devices
 from towerops_agent.errors import AgentError
 

@@ -14,7 +14,8 @@ import click
 
 from towerops_agent.cli.config import site_option
 from towerops_agent.cli.credentials import credential_options, source_of, with_credentials
-from towerops_agent.cli.options import EXIT_FAILURE, FILE, complain, fail, indented
+from towerops_agent.cli.ending import EXIT_FAILURE, complain, fail
+from towerops_agent.cli.options import FILE, indented
 from towerops_agent.errors import AgentError, SettingsError
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from towerops_agent.cli.options import EXIT_FAILURE, database_option
+from towerops_agent.cli.ending import EXIT_FAILURE
+from towerops_agent.cli.options import database_option
 from towerops_agent.errors import AgentError
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import EXIT_FAILURE, FILE, TOKEN_FILE, complain, database_option, fail, token_of_environment
+from towerops_agent.cli.ending import EXIT_FAILURE, complain, fail
+from towerops_agent.cli.options import FILE, TOKEN_FILE, database_option, token_of_environment
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ Exit status: 0 success · 1 failure, with the reason on standard error · 2 a ba
 Imports are lazy, so that --help does not wait for the libraries of the work itself.
 """
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from towerops_agent.cli.doctor import doctor
 from towerops_agent.cli.health import health
 from towerops_agent.cli.history import history
 from towerops_agent.cli.page import page
+from towerops_agent.cli.process import hold_standard_streams
 from towerops_agent.cli.profile import profile
 from towerops_agent.cli.refused import refused
 from towerops_agent.cli.run import run
@@ -112,22 +112,6 @@ def cli() -> None:
 
 for command in (run, doctor, status, devices, health, history, page, refused, snmp, discover, profile, config):
     cli.add_command(command)
-
-
-def hold_standard_streams() -> None:
-    """Open /dev/null as each of standard input, output and error that is closed (`2>&-`).
-
-    Else the next file to be opened, the database, would get that number, and output to standard error would go into it.
-    """
-    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            opened = os.open(os.devnull, os.O_RDWR)
-            if opened != descriptor:
-                os.dup2(opened, descriptor)
-                os.close(opened)
-            setattr(sys, name, os.fdopen(descriptor, mode))
 
 
 def main() -> None:

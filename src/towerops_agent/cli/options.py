@@ -1,25 +1,19 @@
-"""Options of several commands, and how a command ends that cannot do its work."""
+"""Options of several commands."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from towerops_agent.errors import AgentError, SettingsError
 from towerops_agent.setting import Setting
 from towerops_agent.settings import SETTINGS
-from towerops_agent.text import printable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from towerops_agent.model import Secret
-
-EXIT_FAILURE = 1
-EXIT_SETTINGS = 2
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -105,15 +99,3 @@ def indented(value: object) -> str:
     import msgspec
 
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-
-
-def complain(text: str) -> None:
-    """Print `text` on standard error, in one line, as the agent's; a device's name in it can't control the terminal."""
-    click.echo(f"towerops-agent: {printable(text)}", err=True)
-
-
-def fail(error: AgentError) -> NoReturn:
-    """End the command: print `error` on standard error, line by line, and exit with the matching status."""
-    for line in str(error).splitlines():
-        complain(line)
-    sys.exit(EXIT_SETTINGS if isinstance(error, SettingsError) else EXIT_FAILURE)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from towerops_agent.cli.options import FILE, TOKEN_FILE, database_option, fail, token_of_environment
+from towerops_agent.cli.ending import fail
+from towerops_agent.cli.options import FILE, TOKEN_FILE, database_option, token_of_environment
 from towerops_agent.errors import AgentError, SettingsError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from towerops_agent.cli.credentials import credential_options, source_of, with_credentials
-from towerops_agent.cli.options import EXIT_FAILURE, complain, fail
+from towerops_agent.cli.ending import EXIT_FAILURE, complain, fail
 from towerops_agent.errors import AgentError
 
 

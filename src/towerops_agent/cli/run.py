@@ -1,50 +1,12 @@
 """`towerops-agent run`, also the bare command: poll and deliver, for good or once.
 
-Imports are lazy, as in main.py. Exit status: 0 success · 1 failure, with the reason on standard error · 2 a bad setting.
+The work is in process.py, which __main__.py calls itself if there are no options. Exit status: as there.
 """
-
-import os
-import signal
-import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import EXIT_FAILURE, complain, fail, settings_options
-from towerops_agent.errors import AgentError, SettingsError
-from towerops_agent.given import read_settings
-from towerops_agent.settings import Settings
-
-if TYPE_CHECKING:
-    from towerops_agent.agent import Agent
-    from towerops_agent.telemetry.logs import LogQueue
-    from towerops_agent.telemetry.views.snapshot import SingleRun
-
-STANDARD_ERROR = 2
-
-
-LEAST_FILES = 32
-"""File descriptors that the agent needs: 15 with three devices; one more for each device over TCP."""
-
-ENOUGH_FILES = 4096
-
-
-def make_room_for_files() -> None:
-    """Raise the limit of open files as far as it goes, to 4,096 at most; end the command if that is too few to work with."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        soft = most
-    if soft != resource.RLIM_INFINITY and soft < LEAST_FILES:
-        fail(
-            SettingsError(
-                f"only {soft} files may be open at once: expected {LEAST_FILES} or more; see ulimit -n, or LimitNOFILE="
-            )
-        )
+from towerops_agent.cli import process
+from towerops_agent.cli.options import settings_options
 
 
 @click.command()
@@ -52,106 +14,4 @@ def make_room_for_files() -> None:
 @settings_options(secrets=True)
 def run(once: bool, **flags: str | None) -> None:
     """Poll and deliver, until SIGTERM or SIGINT. A second signal exits at once."""
-    import asyncio
-
-    from towerops_agent.agent import Agent
-    from towerops_agent.counters import Count
-    from towerops_agent.telemetry.logs import LogQueue
-
-    make_room_for_files()
-    log_queue = LogQueue(STANDARD_ERROR)
-    settings = _read_settings(flags, log_queue)
-    try:
-        agent = Agent(settings)
-        log_queue.count = lambda lines: agent.counters.add(Count.LOG_LINES_DROPPED, n=lines)
-        if once:
-            result = asyncio.run(agent.run_once())
-            log_queue.close()  # so that the report comes after the log lines
-            sys.exit(report(result))
-        asyncio.run(_run_until_signalled(agent))
-    except AgentError as error:
-        log_queue.close()
-        fail(error)
-    finally:
-        log_queue.close()
-
-
-class Errand:
-    """The work that a signal asks for, done once for all signals that arrive before it starts, and at most once a second.
-
-    A storm of SIGHUP (a misconfigured logrotate, a loop in a script) is one reload a second, and polling goes on.
-    """
-
-    def __init__(self, work: Callable[[], Coroutine[object, object, None]], pause_s: float = 1.0) -> None:
-        import asyncio
-
-        self._work = work
-        self._pause_s = pause_s
-        self._asked = asyncio.Event()
-
-    def ask(self) -> None:
-        """Ask for the work."""
-        self._asked.set()
-
-    async def run(self, sleep: "Callable[[float], Awaitable[None]] | None" = None) -> None:
-        """Do the work each time that it was asked for, for good."""
-        import asyncio
-
-        while True:
-            await self._asked.wait()
-            self._asked.clear()
-            await self._work()
-            await (sleep or asyncio.sleep)(self._pause_s)
-
-
-async def _run_until_signalled(agent: "Agent") -> None:
-    """Run `agent` until SIGTERM or SIGINT; SIGHUP makes it reload, SIGUSR1 makes it log its state."""
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    errands = {signal.SIGHUP: Errand(agent.reload), signal.SIGUSR1: Errand(agent.log_state)}
-
-    def on_signal(number: int) -> None:
-        if stop.is_set():
-            os._exit(128 + number)  # the second one: ends whatever hangs
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    for number, errand in errands.items():
-        loop.add_signal_handler(number, errand.ask)
-    running = [asyncio.create_task(errand.run()) for errand in errands.values()]
-    try:
-        await agent.run(stop)
-    finally:
-        for task in running:
-            task.cancel()
-
-
-def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Settings:
-    """The settings, with the log set up by them. Exits if they are bad."""
-    import structlog
-
-    from towerops_agent.misnamed import unknown_variables
-    from towerops_agent.telemetry import logs
-
-    log = structlog.get_logger()
-    try:
-        settings = read_settings(os.environ, flags)
-    except SettingsError as error:
-        fail(error)
-    if flags.get("token") is not None:
-        complain("warning: --token can be read by other users of this machine; prefer --token-file")
-    logs.configure(settings.log_level, settings.log_format, log_stream, secrets=[settings.token] if settings.token else [])
-    for unknown in unknown_variables(os.environ):
-        log.warning("variable is not a setting, ignored", variable=unknown.name, meant=unknown.meant or None)
-    return settings
-
-
-def report(result: "SingleRun") -> int:
-    """Print the result of a single run, and return its exit status."""
-    for problem in result.problems:
-        complain(problem)
-    click.echo(result.summary)
-    return EXIT_FAILURE if result.problems else 0
+    process.run(once, flags)

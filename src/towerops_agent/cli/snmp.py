@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from towerops_agent.cli.credentials import CREDENTIAL_OPTIONS, credential_options, source_of
-from towerops_agent.cli.options import FILE, fail
+from towerops_agent.cli.ending import fail
+from towerops_agent.cli.options import FILE
 from towerops_agent.errors import AgentError
 from towerops_agent.model import SnmpVersion, Transport
 from towerops_agent.settings import SETTINGS

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.options import database_option, fail, indented
+from towerops_agent.cli.ending import fail
+from towerops_agent.cli.options import database_option, indented
 from towerops_agent.cli.reports import read_devices, read_snapshot
 from towerops_agent.errors import AgentError
 

@@ -14,7 +14,7 @@ from support.markdown import fences, read
 from towerops_agent import __version__
 from towerops_agent.cli import main
 from towerops_agent.cli.main import cli
-from towerops_agent.cli.run import report
+from towerops_agent.cli.process import report
 from towerops_agent.telemetry.views.snapshot import SingleRun
 
 NAME = "towerops-agent"
@@ -108,6 +108,23 @@ def test_without_a_command_it_is_run(given, monkeypatch):
     monkeypatch.setattr(main.run, "invoke", lambda ctx: ran.append(ctx.params))
     assert CliRunner().invoke(cli, given).exit_code == 0
     assert len(ran) == 1
+
+
+def test_a_shell_that_asks_the_bare_command_for_completions_gets_them_and_starts_no_agent():
+    command = [sys.executable, "-m", "towerops_agent"]
+    asked = subprocess.run(command, env={"_TOWEROPS_AGENT_COMPLETE": "bash_source"}, capture_output=True, text=True, check=True)
+    assert "_towerops_agent_completion" in asked.stdout
+    assert asked.stderr == ""
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["run", "--log-level", "info"]], ids=" ".join)
+def test_a_bad_setting_ends_the_command_in_the_same_way_with_and_without_options(words):
+    command = [sys.executable, "-m", "towerops_agent", *words]
+    ended = subprocess.run(command, env={"TOWEROPS_API_URL": "ftp://a.example"}, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert all(line.startswith("towerops-agent: ") for line in ended.stderr.splitlines()), ended.stderr
+    assert "TOWEROPS_API_URL is 'ftp://a.example'" in ended.stderr
 
 
 @pytest.mark.parametrize("option", ["-V", "--version"])
