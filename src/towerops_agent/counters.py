@@ -31,7 +31,7 @@ class Count(StrEnum):
     METRICS_DELIVERED = "metrics_delivered"
     METRICS_UNCONFIRMED = "metrics_unconfirmed"  # delivered, and fewer are received by the server's own word
     METRICS_REFUSED = "metrics_refused"  # kept with the server's reason
-    METRICS_EXPIRED = "metrics_expired"  # unsent for 24 h
+    METRICS_EXPIRED = "metrics_expired"  # unsent for 24 h, by destination; "" is the API
     METRICS_DROPPED = "metrics_dropped"  # buffer_unavailable; damaged (one poll), corrupt (the file); as reasons.py says
     METRICS_EVICTED = "metrics_evicted"  # buffer_full, disk_low: never delivered; delivered: not kept for its day
     BATCHES = "batches"  # by outcome: delivered, retried, split, refused

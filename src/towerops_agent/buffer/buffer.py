@@ -283,8 +283,9 @@ class Buffer:
             done = False
             while not done:
                 result = await self.ask(step)
-                if result.metrics and step in _EXPIRING:
-                    self._counters.add(Count.METRICS_EXPIRED, n=result.metrics)
+                if step in _EXPIRING:
+                    for line, metrics in result.of_lines.items():
+                        self._counters.add(Count.METRICS_EXPIRED, line, metrics)
                 done = result.done
 
     async def kept_config(self) -> bytes | None:

@@ -5,7 +5,9 @@ Times are seconds on the age clock (`_s`) and are passed in. No reading's own ti
 """
 
 import sqlite3
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 
 from towerops_agent.buffer import lanes
@@ -20,10 +22,14 @@ PAGES_PER_STEP = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step did. `metrics`: how many it removed of those that it is for; `done`: the next step would find nothing."""
+    """What one step did. `metrics`: how many it removed of those that it is for; `done`: the next step would find nothing.
+
+    `of_lines`: how many of those metrics were still to be delivered by each line.
+    """
 
     metrics: int = 0
     done: bool = True
+    of_lines: Mapping[str, int] = field(default_factory=dict)
 
 
 def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | None = None) -> Step:
@@ -32,7 +38,8 @@ def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | Non
     From the front of each line on, up to the first poll that is younger.
     """
     limit = min(POLLS_PER_STEP, limit or POLLS_PER_STEP)
-    metrics, done = 0, True
+    metrics: Counter[str] = Counter()
+    done = True
     young: set[str] = set()  # lines whose first poll, now, is younger
     with transaction(connection):
         for stretch in _all_stretches(connection):
@@ -62,11 +69,11 @@ def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | Non
             else:
                 lanes.write_stretch(connection, left)
             lanes.remove_polls(connection, stretch.first.poll, last)
-            metrics += removed
+            metrics[stretch.destination] += removed
             if len(old) == limit:
                 done = False
                 break
-    return Step(metrics, done)
+    return Step(metrics.total(), done, +metrics)
 
 
 def _all_stretches(connection: sqlite3.Connection) -> list[lanes.Stretch]:
@@ -77,14 +84,14 @@ def _all_stretches(connection: sqlite3.Connection) -> list[lanes.Stretch]:
 
 def remove_open(connection: sqlite3.Connection, before_s: int, limit: int | None = None) -> Step:
     """Remove the open batches, at most `limit`, all of whose polls were stored before `before_s`, and those polls."""
-    metrics = 0
+    metrics: Counter[str] = Counter()
     with transaction(connection):
         old = (batch for batch in lanes.open_batches(connection) if _is_old(connection, batch, before_s))
         for batch in islice(old, limit):
             lanes.drop_batch(connection, batch)
             lanes.remove_polls(connection, batch.start.poll, batch.last_poll)
-            metrics += batch.metric_count
-    return Step(metrics)
+            metrics[batch.destination] += batch.metric_count
+    return Step(metrics.total(), of_lines=metrics)
 
 
 def _is_old(connection: sqlite3.Connection, batch: Batch, before_s: int) -> bool:

@@ -98,7 +98,9 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.METRICS_REFUSED: Counted(
         "Metrics that a destination refused, kept with its reason; without a name it is the API.", "destination", ("",)
     ),
-    Count.METRICS_EXPIRED: Counted("Metrics removed after a day without delivery."),
+    Count.METRICS_EXPIRED: Counted(
+        "Metrics removed after a day without delivery to a destination; without a name it is the API.", "destination", ("",)
+    ),
     Count.METRICS_DROPPED: Counted("Metrics lost to the disk, or for want of a time.", "reason", DROPPED),
     Count.METRICS_EVICTED: Counted("Metrics removed to make room.", "reason", EVICTED),
     Count.BATCHES: Counted("Attempts to deliver, by outcome.", "outcome", ("delivered", "refused", "retried", "split")),

@@ -118,12 +118,13 @@ async def test_a_poll_goes_when_all_have_it_or_after_a_day(bench):
         assert a_had == 30
         bench.now_us += 60_000_000
         await buffer.clean_up()  # b has taken none of them: those of more than a day ago are lost to it, and to it only
-        assert bench.counters.total(Count.METRICS_EXPIRED) == 3 * 6
+        assert bench.counters.by_reason(Count.METRICS_EXPIRED) == {"b": 3 * 6}
         assert (await buffer.pending("b")).metrics == 3 * 24
         assert stored(bench) == 30  # a's batches are kept for a day
         bench.now_us = begin_us + DAY_S * 1_000_000 + 1_000_000
         await buffer.clean_up()
         assert (await buffer.pending("b")).metrics == 0
+        assert bench.counters.by_reason(Count.METRICS_EXPIRED) == {"b": 3 * 30}
         assert stored(bench) == 0
 
 
