@@ -146,6 +146,16 @@ async def test_a_long_answer_is_cut_and_an_answer_that_is_cut_is_not_one():
     assert outcome.status is None
 
 
+@pytest.mark.parametrize("end", [b" dropped=7", b""])
+async def test_a_partial_write_is_recognized_however_long_its_text_is(end):
+    """What is dropped stands at the end, behind the lines that could not be read; the log has the beginning."""
+    lines = b"\\n".join(b"unable to parse 'sensor,sensor=%d value=x': invalid number" % n for n in range(9))
+    server = ScriptedServer([answer(400, b'{"error":"partial write: ' + lines + end + b'"}')])
+    outcome = await sent(server, kind="influxdb")
+    assert isinstance(outcome, PartlyTaken)
+    assert (outcome.refused, len(outcome.reason), outcome.reason[-1]) == (7 if end else 9, 300, "…")
+
+
 async def test_the_receivers_clock_is_known_from_its_answer():
     server = ScriptedServer([answer(204, Date="Thu, 26 Nov 2020 00:00:00 GMT"), answer(204)])
     async with server.serve() as url, DestinationClient(Destination("p", url)) as client:

@@ -8,6 +8,7 @@ I/O. Seconds.
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -116,28 +117,34 @@ class DestinationClient:
         outcome = self._kind.outcome_of(
             response.status_code,
             bytes(received),
-            self._cleaned(received.decode(errors="replace")),
+            self._line(received.decode(errors="replace")),
             self._cleaned(response.headers.get("Location", "")),
             retry_after_s(response.headers.get("Retry-After"), date or self._now()),
         )
-        if isinstance(outcome, PartlyTaken):  # OTLP's reason is a part of the octets
-            return PartlyTaken(outcome.status, self._cleaned(outcome.reason), outcome.refused)
-        return outcome
+        reason = self._line(outcome.reason) if isinstance(outcome, PartlyTaken) else outcome.reason  # OTLP's is one of octets
+        return replace(outcome, reason=_cut(reason))
 
     def _cleaned(self, text: str) -> str:
         """`text` in one printable line of at most 300 characters, without the credentials that a receiver may echo."""
+        return _cut(self._line(text))
+
+    def _line(self, text: str) -> str:
+        """`text` in one printable line, however long, without the credentials."""
         one = self._destination
         secrets = [secret.reveal() for secret in (one.bearer, one.token, *dict(one.secret_headers).values()) if secret]
         if one.user is not None:
             secrets += [_basic(one.user[0], one.user[1].reveal()), one.user[1].reveal()]
         for secret in secrets:
             text = text.replace(secret, "***")
-        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return line if len(line) <= MOST_REASON_CHARACTERS else f"{line[: MOST_REASON_CHARACTERS - 1]}…"
+        return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _basic(user: str, password: str) -> str:
     return b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= MOST_REASON_CHARACTERS else f"{line[: MOST_REASON_CHARACTERS - 1]}…"
 
 
 def _path(path: str | None) -> Path | None:

@@ -50,7 +50,8 @@ _OF_SERIES: Final = re.compile(r"out[ -]of[ -]order|duplicate sample|sample-dupl
 _PROMETHEUS: Final = re.compile("out of order sample|duplicate sample for timestamp.*")
 _OF_DATA: Final = re.compile(r"label name .* is not unique|invalid (label|metric|sample)|duplicate label", re.IGNORECASE)
 
-_PARTIAL: Final = re.compile(r"partial write: (?P<why>.*) dropped=(?P<count>\d+)")
+_PARTIAL: Final = "partial write: "
+_DROPPED: Final = re.compile(r".* dropped=(\d+)")
 _UNPARSABLE: Final = "unable to parse '"
 
 _DATA_STATUSES: Final = frozenset({400, 409, 422, 500})
@@ -63,12 +64,16 @@ def outcome_of(
     retry_after_s: float | None = None,
     lacking: str = "nothing at this URL ({status})",
 ) -> WriteOutcome:
-    """The outcome of an answer; `said`: its text in one line; `lacking`: what to correct if there is no such path."""
+    """The outcome of an answer. `said`: its text in one line, all of it, as what counts may stand at its end.
+
+    `lacking`: what to correct if there is no such path.
+    """
     if 200 <= status < 300:
         return Accepted(status)
     if status in _DATA_STATUSES:
-        if (partial := _PARTIAL.search(said)) is not None:  # InfluxDB counts none of the lines that it can't read
-            return PartlyTaken(status, said, int(partial["count"]) or said.count(_UNPARSABLE) or 1)
+        if _PARTIAL in said:  # InfluxDB counts none of the lines that it can't read
+            dropped = _DROPPED.match(said)
+            return PartlyTaken(status, said, (int(dropped[1]) if dropped else 0) or said.count(_UNPARSABLE) or 1)
         if _BY_TIME.search(said):
             return TooLate(status, said, by_time=True)
         if _OF_SERIES.search(said):
