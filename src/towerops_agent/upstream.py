@@ -26,7 +26,7 @@ from towerops_agent.config.sync import ConfigSource
 from towerops_agent.counters import Counters
 from towerops_agent.delivery.courier import Courier, Delivery
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
-from towerops_agent.errors import InvalidConfig
+from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
@@ -153,7 +153,7 @@ class ApiUpstream(Upstream):
             await self._use_destinations()
 
     async def _use_destinations(self) -> None:
-        """Read the file of destinations again, and deliver to them. Raises SettingsError."""
+        """Read the file of destinations and those that it names again, and deliver to them. Raises SettingsError."""
         if self._couriers is not None and self._destinations is not None:
             from towerops_agent.destinations import beside  # noqa: PLC0415
 
@@ -161,6 +161,7 @@ class ApiUpstream(Upstream):
             await self._couriers.use(destinations)
             if self._config is not None:
                 await self._couriers.learn(self._config, self._layouts())
+            self._couriers.reread_certificates()
 
     async def kept(self) -> ConfigText | None:
         """The configuration that was sealed with this token, or with the one before it."""
@@ -187,8 +188,14 @@ class ApiUpstream(Upstream):
 
     async def reread_certificates(self) -> None:
         """Read the certificates' files and that of the destinations again. Raises SettingsError."""
-        await self._client.reread_certificates()
-        await self._use_destinations()
+        wrong = []
+        for reread in (self._client.reread_certificates, self._use_destinations):
+            try:
+                await reread()
+            except SettingsError as error:
+                wrong.append(str(error))
+        if wrong:
+            raise SettingsError("; ".join(wrong))
 
     def forget_layouts(self) -> None:  # noqa: D102
         if self._couriers is not None:
@@ -266,6 +273,10 @@ class SiteUpstream(Upstream):
         await self._couriers.learn(config, self._layouts())
         if compiled.shown is not None:
             await self._buffer.keep_config(without_secrets(compiled.shown))
+
+    async def reread_certificates(self) -> None:
+        """Read the destinations' certificate files again. Raises SettingsError."""
+        self._couriers.reread_certificates()
 
     def forget_layouts(self) -> None:  # noqa: D102
         self._couriers.forget_layouts()

@@ -118,6 +118,32 @@ async def test_a_client_certificate_is_presented(ca, ca_file, tmp_path):
     assert isinstance(outcome, Unavailable)
 
 
+async def test_renewed_certificates_are_presented_from_the_next_request_on_and_bad_ones_never(ca, ca_file, tmp_path):
+    """To a server that has come to trust another authority than that of the first certificate."""
+    cert, key = tmp_path / "agent.pem", tmp_path / "agent.key"
+
+    def issue(by: trustme.CA) -> None:
+        certificate = by.issue_cert("agent.example.net")
+        certificate.cert_chain_pems[0].write_to_path(str(cert))
+        certificate.private_key_pem.write_to_path(str(key))
+
+    issue(trustme.CA())
+    server = ScriptedServer([answer(204, Connection="close")])
+    async with server.serve(server_side(ca, asks=True)) as url:
+        destination = Destination("p", url, ca_file=ca_file, client_cert=str(cert), client_key=str(key))
+        async with DestinationClient(destination) as client:
+            assert isinstance(await client.send(b""), Unavailable)
+            issue(ca)
+            assert isinstance(await client.send(b""), Unavailable)  # not read yet
+            client.reread_certificates()
+            assert await client.send(b"") == Accepted(204)
+            key.write_text("half of a k")
+            with pytest.raises(SettingsError, match=r"^client_key .*agent\.key holds no key"):
+                client.reread_certificates()
+            assert await client.send(b"") == Accepted(204)
+    assert len(server.asked) == 2
+
+
 async def test_a_file_that_is_not_there_is_said_by_the_site_files_key():
     with pytest.raises(SettingsError, match=r"^ca_file /none\.pem can't be read: No such file"):
         await sent(ScriptedServer([OK]), ca_file="/none.pem")

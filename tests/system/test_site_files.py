@@ -2,10 +2,13 @@
 
 import json
 import signal
+import ssl
 from pathlib import Path
 
 import pytest
+import trustme
 
+from contract.scripted_server import ScriptedServer, answer
 from support.agent import AgentProcess, running
 from support.site import COMMUNITY, command, site, site_environment
 
@@ -78,6 +81,39 @@ async def test_a_changed_file_is_in_use_at_once_on_sighup_and_a_broken_one_chang
             await agent.logged("configuration applied", times=3)
             status, text = await command("config", "diff", env=env)
             assert (status, text) == (0, "no difference\n")
+
+
+async def test_a_destinations_renewed_certificate_is_in_use_on_sighup_and_a_bad_one_is_said(tmp_path: Path):
+    path, authority = tmp_path / "site.yaml", trustme.CA()
+    env = site_environment(path, tmp_path / "agent.db") | {"NO_PROXY": "*"}
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    def issue(by: trustme.CA) -> None:
+        certificate = by.issue_cert("agent.example.net")
+        certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "agent.pem"))
+        certificate.private_key_pem.write_to_path(str(tmp_path / "agent.key"))
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    authority.configure_trust(tls)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    issue(trustme.CA())
+    server = ScriptedServer([answer(204)])
+    async with site(1) as config, server.serve(tls) as url:
+        files = "ca_file: ca.pem, client_cert: agent.pem, client_key: agent.key"
+        more = f"destinations: [{{remote_write: {url}/api/v1/write, name: p, {files}}}]\n"
+        write(path, config["equipment"][0]["snmp"]["port"], more=more)
+        async with running(env=env) as agent:
+            await agent.logged("destination does not accept metrics, will retry")
+            (tmp_path / "agent.pem").write_text("")
+            agent.send(signal.SIGHUP)
+            await agent.logged("files could not all be read again, the previous ones stay in use")
+            assert f"destination p: client_cert {tmp_path}/agent.pem holds no certificate" in agent.log
+            assert server.asked == []
+            issue(authority)
+            agent.send(signal.SIGHUP)
+            await agent.logged("destination accepts metrics again")
+            assert await agent.stop() == 0
 
 
 async def test_a_single_run_polls_once_and_says_what_was_refused(tmp_path: Path):

@@ -106,19 +106,7 @@ class ApiClient:
 
     def _new_http(self) -> httpx2.AsyncClient:
         """A client with the current certificate files. Raises SettingsError."""
-        context = tls_context(*self._tls_files)
-        try:
-            return httpx2.AsyncClient(
-                verify=context,
-                timeout=self._timeout,
-                limits=httpx2.Limits(keepalive_expiry=KEEPALIVE_S),
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                headers={"User-Agent": f"towerops-agent/{__version__}", "Accept": "application/json"},
-                follow_redirects=False,
-                trust_env=not is_local(self._base_url),  # requests to this machine, with the token, go through no proxy
-            )
-        except (ValueError, ImportError, httpx2.InvalidURL):  # a URL with a password in it: not shown
-            raise SettingsError("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be used: expected http://host:port") from None
+        return new_http(self._base_url, tls_context(*self._tls_files), self._timeout, {"Accept": "application/json"})
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._http is not None:
@@ -251,6 +239,22 @@ class ApiClient:
         token = self._token.token.reveal()
         line = " ".join("".join(c if c.isprintable() else " " for c in text.replace(token, "***")).split())
         return line if len(line) <= MOST_REASON_CHARACTERS else f"{line[: MOST_REASON_CHARACTERS - 1]}…"
+
+
+def new_http(url: str, context: ssl.SSLContext, timeout: httpx2.Timeout, headers: dict[str, str]) -> httpx2.AsyncClient:
+    """A client of the server at `url` that sends these headers, follows no redirect and keeps no cookie. Raises SettingsError."""
+    try:
+        return httpx2.AsyncClient(
+            verify=context,
+            timeout=timeout,
+            limits=httpx2.Limits(keepalive_expiry=KEEPALIVE_S),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={"User-Agent": f"towerops-agent/{__version__}"} | headers,
+            follow_redirects=False,
+            trust_env=not is_local(url),  # requests to this machine, with the token, go through no proxy
+        )
+    except (ValueError, ImportError, httpx2.InvalidURL):  # a URL with a password in it: not shown
+        raise SettingsError("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be used: expected http://host:port") from None
 
 
 def no_answer(error: Exception, url: str, timeout: httpx2.Timeout, whose: str) -> str:

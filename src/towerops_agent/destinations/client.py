@@ -10,16 +10,13 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import httpx2
 
-from towerops_agent import __version__
-from towerops_agent.api.client import ANSWER_WITHIN_S, KEEPALIVE_S, MOST_REASON_CHARACTERS, no_answer
-from towerops_agent.api.proxy import is_local
+from towerops_agent.api.client import ANSWER_WITHIN_S, MOST_REASON_CHARACTERS, new_http, no_answer
 from towerops_agent.api.tls import tls_context
 from towerops_agent.api.wire.outcomes import Unavailable, ahead_s, http_date, retry_after_s
 from towerops_agent.destinations.kinds import KINDS
@@ -45,37 +42,43 @@ class DestinationClient:
         self._now = now
         self._timeout = httpx2.Timeout(30.0, connect=10.0)
         self._http: httpx2.AsyncClient | None = None
+        self._renewed: httpx2.AsyncClient | None = None  # in use from the next request on
         self.ahead_s: float | None = None
 
     async def __aenter__(self) -> Self:
+        self._http = self._new_http()
+        return self
+
+    def _new_http(self) -> httpx2.AsyncClient:
         one = self._destination
         try:
             context = tls_context(_path(one.ca_file), _path(one.client_cert), _path(one.client_key))
-            self._http = httpx2.AsyncClient(
-                verify=context,
-                timeout=self._timeout,
-                limits=httpx2.Limits(keepalive_expiry=KEEPALIVE_S),
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                headers=self._headers(),
-                follow_redirects=False,
-                trust_env=not is_local(one.url),
-            )
+            return new_http(one.url, context, self._timeout, self._headers())
         except SettingsError as error:
             raise SettingsError(_ours(str(error))) from None
-        except (ValueError, ImportError, httpx2.InvalidURL):  # a URL with a password in it: not shown
-            raise SettingsError("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be used: expected http://host:port") from None
-        return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._http is not None:
-            await self._http.aclose()
+        for http in (self._http, self._renewed):
+            if http is not None:
+                await http.aclose()
+
+    def reread_certificates(self) -> None:
+        """Use the current certificate files from the next request on. Raises SettingsError: those in use stay then."""
+        self._renewed = self._new_http()
+
+    async def _current(self) -> httpx2.AsyncClient:
+        if self._http is None:
+            raise RuntimeError("the client is not open: use it as `async with DestinationClient(…)`")
+        if self._renewed is not None:
+            before, self._http, self._renewed = self._http, self._renewed, None
+            await before.aclose()
+        return self._http
 
     def _headers(self) -> dict[str, str]:
         one = self._destination
         headers = {
             **dict(one.headers),
             **{name: value.reveal() for name, value in one.secret_headers},
-            "User-Agent": f"towerops-agent/{__version__}",
             **self._kind.headers,
         }
         if one.bearer is not None:
@@ -88,13 +91,12 @@ class DestinationClient:
 
     async def send(self, body: bytes) -> WriteOutcome:
         """The outcome of one request with this body, packed as the destination's kind wants it."""
-        if self._http is None:
-            raise RuntimeError("the client is not open: use it as `async with DestinationClient(…)`")
-        request = self._http.build_request("POST", self._destination.url, content=body)
+        http = await self._current()
+        request = http.build_request("POST", self._destination.url, content=body)
         sent = self._now()
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                response = await self._http.send(request, stream=True, auth=None)
+                response = await http.send(request, stream=True, auth=None)
                 try:
                     received = bytearray()
                     async for chunk in response.aiter_bytes():

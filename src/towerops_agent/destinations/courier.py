@@ -71,6 +71,8 @@ class WriteClient(Protocol):
 
     ahead_s: float | None
 
+    def reread_certificates(self) -> None: ...  # noqa: D102
+
     async def send(self, body: bytes) -> WriteOutcome: ...  # noqa: D102
 
 
@@ -110,6 +112,7 @@ class RemoteCourier:
         self._kind: ReceiverKind = KINDS[REMOTE_WRITE]
         self._opened: Destination | None = None  # the last one
         self._lateness = Lateness(self._kind)  # of that
+        self._client: WriteClient | None = None  # of `run`
         self._has_asked_time = False  # its time, with a request that holds nothing
         self._partly = Repeats()
         self._part = False  # whether what waits is to be split off as backlog
@@ -143,6 +146,11 @@ class RemoteCourier:
         """Deliver soon, and not only at the next turn: a device's state has changed."""
         self._hurried.set()
 
+    def reread_certificates(self) -> None:
+        """Use the current certificate files from the next request on. Raises SettingsError: those in use stay then."""
+        if self._client is not None:
+            self._client.reread_certificates()
+
     async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:  # noqa: ARG002 - the caller's limit
         """Whether all that is pending was delivered; False once it has failed so many times in a row."""
         destination = self._destination()
@@ -174,12 +182,16 @@ class RemoteCourier:
             await self._sleep(LOOK_EACH_S)
             return
         async with self._open(destination) as client:
-            while self._destination() == destination:
-                wait_s = await self._round(client, destination)
-                if wait_s is None:
-                    await self._rest()
-                else:
-                    await self._sleep(wait_s)
+            self._client = client
+            try:
+                while self._destination() == destination:
+                    wait_s = await self._round(client, destination)
+                    if wait_s is None:
+                        await self._rest()
+                    else:
+                        await self._sleep(wait_s)
+            finally:
+                self._client = None
 
     async def _rest(self) -> None:
         """Wait for the next turn; not for long before the first one, nor if a device's state changes."""

@@ -21,6 +21,7 @@ from towerops_agent.delivery.courier import clean_up
 from towerops_agent.destinations.client import DestinationClient
 from towerops_agent.destinations.courier import RemoteCourier, WriteClient, rest
 from towerops_agent.destinations.heads import Heads, LayoutsOf
+from towerops_agent.errors import SettingsError
 from towerops_agent.loops import go_on
 from towerops_agent.site.document.destination import Destination
 
@@ -125,6 +126,20 @@ class Couriers:
             client=self._client,
             sleep=self._sleeper(_loop(name)),
         )
+
+    def reread_certificates(self) -> None:
+        """Use the current certificate files of all destinations.
+
+        Raises SettingsError if one can't be used: that destination's stay in use as they are then.
+        """
+        wrong = []
+        for name, courier in self.couriers.items():
+            try:
+                courier.reread_certificates()
+            except SettingsError as error:
+                wrong.append(f"destination {name}: {error}")
+        if wrong:
+            raise SettingsError("; ".join(wrong))
 
     def forget_layouts(self) -> None:
         """The buffer has lost its layouts, and they get new ids."""
