@@ -16,7 +16,7 @@ from urllib.parse import quote
 from towerops_agent.buffer import events, refused, schema
 from towerops_agent.buffer.database import FAILURES, Corruption, as_text
 from towerops_agent.buffer.format.batch import Pending, RefusedMetric, StoredPoll
-from towerops_agent.buffer.format.codec import HEAD, PollRow, decode_layout, decode_poll, is_intact
+from towerops_agent.buffer.format.codec import PollRow, decode_layout, decode_poll, is_intact
 from towerops_agent.buffer.format.event import Event
 from towerops_agent.buffer.lanes import Lanes, next_poll_id, open_batches, open_lines, stretches
 from towerops_agent.buffer.place import beside
@@ -152,12 +152,8 @@ class DatabaseReader:
         """
         layouts = self.equipment().get(equipment_id, [])
         with self._mapped(), self._snapshot():
-            heads = self._all(
-                f"SELECT {HEAD} FROM polls WHERE started_at_us >= ? AND layout_id IN ({', '.join('?' * len(layouts))})"  # noqa: S608
-                " ORDER BY id",
-                *(since_us, *layouts),
-            )
-            for _, poll in self._polls.decode(heads):
+            where = f"started_at_us >= ? AND layout_id IN ({', '.join('?' * len(layouts))})"
+            for _, poll in self._polls.decode(self._polls.found(where, since_us, *layouts)):
                 if isinstance(poll, StoredPoll):
                     yield poll
             for poll_id, row in self._tail():

@@ -168,12 +168,14 @@ class Store:
         polls: list[StoredPoll] = []
         counted = 0
         reasons: list[str] = []
-        for (poll_id, _, _, metric_count), poll in self.polls.decode(self.polls.between(batch.start.poll, batch.last_poll)):
-            first = batch.start.metric if poll_id == batch.start.poll else 0
-            stop = batch.stop.metric if poll_id == batch.stop.poll else metric_count
+        start, end = batch.start, batch.stop
+        for (poll_id, _, _, metric_count), poll in self.polls.decode(self.polls.between(start.poll, batch.last_poll)):
+            first = start.metric if poll_id == start.poll else 0
+            stop = end.metric if poll_id == end.poll else metric_count
             match poll:
                 case StoredPoll() if first < stop <= metric_count:
-                    polls.append(replace(poll, first_metric=first, stop_metric=stop))
+                    is_whole = not first and stop == metric_count
+                    polls.append(poll if is_whole else replace(poll, first_metric=first, stop_metric=stop))
                 case BufferFailure():
                     reasons.append(str(poll))
                 case None:
@@ -274,6 +276,10 @@ class Store:
         return self.connection.execute(sql, parameters).fetchall()
 
 
+PollFound = tuple[int, int, int, int, bytes | None]
+"""A PollHead, and the octets of its readings; None: they are in a pack."""
+
+
 class Polls:
     """The polls of an open database. Methods raise sqlite3.Error."""
 
@@ -282,23 +288,27 @@ class Polls:
         self._packing = Packing()
         self.layouts = StoredLayouts(connection)
 
-    def between(self, first: int, last: int) -> list[PollHead]:
+    def between(self, first: int, last: int) -> list[PollFound]:
         """The polls whose ids are in first..last, in order."""
+        return self.found("id BETWEEN ? AND ?", first, last)
+
+    def found(self, where: str, *parameters: int) -> list[PollFound]:
+        """The polls for which the condition holds, in the order of their ids."""
         return self._connection.execute(
-            f"SELECT {HEAD} FROM polls WHERE id BETWEEN ? AND ? ORDER BY id",  # noqa: S608 -- our names
-            (first, last),
+            f"SELECT {HEAD}, body FROM polls LEFT JOIN bodies ON poll = id WHERE {where} ORDER BY id",  # noqa: S608 -- our names
+            parameters,
         ).fetchall()
 
-    def decode(self, heads: Iterable[PollHead]) -> Iterator[tuple[PollHead, StoredPoll | BufferFailure | None]]:
+    def decode(self, found: Iterable[PollFound]) -> Iterator[tuple[PollHead, StoredPoll | BufferFailure | None]]:
         """Each poll whole; a BufferFailure if it is damaged; None if that was found, and counted, before."""
         packs: dict[tuple[int, int], Mapping[int, bytes]] = {}  # each pack is unpacked once, each layout decoded once
         layouts: dict[int, Layout] = {}
-        for head in heads:
-            poll_id, layout_id, started_at_us, metric_count = head
+        for poll_id, layout_id, started_at_us, metric_count, plain in found:
+            head = poll_id, layout_id, started_at_us, metric_count
             try:
                 if not is_head(head):
                     raise BufferFailure("the row of a stored poll is damaged")
-                body = self._body(poll_id, layout_id, packs)
+                body = self._packed(poll_id, layout_id, packs) if plain is None else _octets(plain)
                 if not body:
                     yield head, None
                     continue
@@ -311,10 +321,7 @@ class Polls:
                 continue
             yield head, StoredPoll(poll_id, layout, poll, 0, metric_count)
 
-    def _body(self, poll: int, layout: int, packs: dict[tuple[int, int], Mapping[int, bytes]]) -> bytes:
-        row = self._connection.execute("SELECT body FROM bodies WHERE poll = ?", (poll,)).fetchone()
-        if row is not None:
-            return _octets(row[0])
+    def _packed(self, poll: int, layout: int, packs: dict[tuple[int, int], Mapping[int, bytes]]) -> bytes:
         end_row = self._connection.execute(
             "SELECT end_poll FROM ranges WHERE end_poll > ? ORDER BY end_poll LIMIT 1", (poll,)
         ).fetchone()

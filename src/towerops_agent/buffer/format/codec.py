@@ -88,7 +88,8 @@ def decode_poll(row: PollRow, layout: Layout) -> Poll:
     """The poll of a row. Raises BufferFailure if the octets are damaged or don't fit `layout`."""
     layout_id, started_at_us, metric_count, body = row
     pair: bytes | bytearray = body
-    if len(body) > _CHECKSUM_OCTETS and body[0] == _CHECKED_PAIR:
+    is_checked = len(body) > _CHECKSUM_OCTETS and body[0] == _CHECKED_PAIR
+    if is_checked:
         pair = bytearray(memoryview(body)[:-_CHECKSUM_OCTETS])
         pair[:1] = _PAIR
         if body[-_CHECKSUM_OCTETS:] != _checksum(row[:3], pair):
@@ -101,7 +102,7 @@ def decode_poll(row: PollRow, layout: Layout) -> Poll:
         raise BufferFailure(
             f"a stored poll has {len(values)} values: expected {layout.value_count}, and times for {layout.item_count} items"
         )
-    if not _all_finite(values):
+    if not is_checked and not _all_finite(values):  # else encode_poll has looked
         raise BufferFailure("a stored poll holds a value that is not a finite number")
     return Poll(layout_id, started_at_us, values, times, metric_count)
 
