@@ -49,7 +49,7 @@ def test_a_metric_is_encoded_with_few_calls():
     some = [(LAYOUT, poll(1, n), 0, METRICS) for n in range(15)]
     with Calls() as calls:
         encode_metrics(some)
-    assert calls.python + calls.c.total() < 7 * 15 * METRICS  # 4.4
+    assert calls.python + calls.c.total() < 1.2 * 15 * METRICS  # 0.8
 
 
 async def test_a_batch_takes_two_jobs_of_the_thread_that_owns_the_database_and_no_other_thread(tmp_path, monkeypatch):

@@ -98,8 +98,11 @@ class SensorReading(Struct, frozen=True, kw_only=True, tag="sensor_reading"):
     timestamp: str
 
 
-class InterfaceStat(Struct, frozen=True, kw_only=True, tag="interface_stat"):
-    """An interface's raw counters; null if the device did not send one."""
+class InterfaceStat(Struct, frozen=True, tag="interface_stat"):
+    """An interface's raw counters; null if the device did not send one.
+
+    Not by keywords only: a batch has hundreds, made of columns (delivery/course/parcel.py).
+    """
 
     interface_id: str
     if_in_octets: int | None
