@@ -243,7 +243,8 @@ def _sensor(wire: _Sensor, seen: set[str], oids: dict[str, bytes]) -> Sensor:
         try:
             oid = oids[oid_text] = parse_oid(oid_text)
         except ValueError as error:  # InvalidOid, or a number of thousands of digits
-            problem, _, wanted = str(error).partition(": expected ")
+            problem, is_there, wanted = str(error).rpartition(": expected ")
+            problem, wanted = (problem, wanted) if is_there else (wanted, "")
             which = "" if problem.startswith("OID ") else f" ({problem})"
             raise InvalidConfig(f"oid is {shown(oid_text)}{which}: expected {wanted or 'an object identifier'}") from None
     return Sensor(sensor_id, oid, _divisor(wire.divisor))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.config.document.equipment import MOST_REFUSALS, Refusal, read_config
 from towerops_agent.config.document.text import config_text
 from towerops_agent.errors import InvalidConfig
@@ -411,6 +412,32 @@ def test_what_the_server_accepts_is_read_and_bounded():
     silent = read_config(config_text(config(accepts=None))).accepts
     assert (silent.content_encodings, silent.max_metrics, silent.max_body_octets) == ((), 1000, 1 << 20)
     assert silent.metric_types == ("sensor_reading", "interface_stat")
+
+
+@pytest.mark.parametrize(("written", "version"), [("1", "1"), (7, "7"), (None, ""), ([], ""), (1.5, "")])
+def test_the_version_is_a_text_or_a_number(written, version):
+    assert read_config(config_text(config(version=written))).version == version
+
+
+def test_the_least_and_other_types_of_what_the_server_accepts():
+    said = {"max_metrics": 1, "max_body_bytes": 4096, "metric_types": ["reachability"], "content_encodings": ["zstd"]}
+    accepts = read_config(config_text(config(accepts=said)))
+    assert accepts.refusals == []
+    assert accepts.accepts == Accepts(("zstd",), 1, 4096, ("reachability",), is_stated=True)
+    most = read_config(config_text(config(accepts={"max_body_bytes": 10**9}))).accepts
+    assert (most.max_body_octets, most.is_stated) == (16 << 20, True)
+    assert not read_config(config_text(config(accepts=None))).accepts.is_stated
+
+
+def test_devices_share_the_oids_that_they_have_in_common():
+    one, other = read({**TOWER, "id": "a"}, {**TOWER, "id": "b"})[0]
+    assert one.sensors[0].oid == parse_oid(TEMPERATURE)
+    assert one.sensors[0].oid is other.sensors[0].oid
+
+
+@pytest.mark.parametrize("context", ["x" * 255, "\u00fc" * 127])
+def test_a_context_of_255_octets_can_be_asked(context):
+    assert read_one(snmp=V3 | {"v3_context_name": context}).credentials.context_name == context
 
 
 def digests(*equipment: object, **fields: object) -> list[bytes]:

@@ -151,3 +151,77 @@ def test_a_configuration_of_parts_is_the_one_of_the_text():
     ]
     assert len({config.digest for config in (made, *others)}) == 6
     assert len(made.digest) == 16
+
+
+def refused(document: dict[str, object], members: dict[str, bytes] | None = None) -> list[tuple[str, str, str, str]]:
+    """What is refused of a whole configuration."""
+    text = config_text(json.dumps(document).encode())
+    read = read_config(config_of(text.members | (members or {}), text.items()))
+    list(read.equipment)
+    return [(refusal.kind, refusal.equipment, refusal.item, refusal.reason) for refusal in read.refusals]
+
+
+def test_what_is_wrong_at_the_top_is_refused_in_these_words():
+    accepts = {"max_metrics": 0, "max_body_bytes": True, "content_encodings": "gzip", "metric_types": [7]}
+    body, encodings = "accepts.max_body_bytes is True", "accepts.content_encodings is 'gzip'"
+    types = "['sensor_reading', 'interface_stat']"
+    assert refused({"poll_interval_seconds": "soon", "accepts": accepts}) == [
+        ("config", "", "", "poll_interval_seconds is 'soon': expected an integer from 1 to 2147483647; used 60"),
+        ("config", "", "", f"{encodings}: expected a list of texts; used []"),
+        ("config", "", "", "accepts.max_metrics is 0: expected an integer of at least 1; used 1000"),
+        ("config", "", "", f"{body.replace('True', 'true')}: expected an integer of at least 4096; used 1048576"),
+        ("config", "", "", f"accepts.metric_types is a list: expected a list of texts; used {types}"),
+    ]
+    assert refused({"accepts": 7}) == [("config", "", "", "accepts is 7: expected a JSON object")]
+
+
+def test_a_device_without_a_name_is_refused_by_its_id_and_without_an_id_by_its_place():
+    devices = [{**NORTH, "ip_address": None} | change for change in ({}, {"name": None}, {"name": None, "id": None})]
+    assert [device for _, device, _, _ in refused({"equipment": devices})] == ["North", "e", "#3"]
+
+
+def test_a_device_that_is_only_pinged_needs_an_address_too():
+    device = {**NORTH, "ip_address": 7, "snmp": {"enabled": False}, "ping": {"enabled": True}}
+    ((_, _, _, reason),) = refused({"equipment": [device]})
+    assert reason == "ip_address is 7: expected an IPv4 address, an IPv6 address or a DNS name"
+
+
+def test_a_list_that_is_null_is_empty_also_if_another_field_is_wrong():
+    device = {**NORTH, "sensors": None, "interfaces": 7, "ping": None, "snmp": None}
+    assert refused({"equipment": [device]}) == [("interface", "North", "#1", "interfaces is 7: expected a list")]
+
+
+@pytest.mark.parametrize(
+    ("oid", "reason"),
+    [
+        ("x: expected y", "oid is 'x: expected y': expected numbers with dots between, as in 1.3.6.1.2.1.1.3.0"),
+        ("9.9", "oid is '9.9' (an OID that begins with 9.9): expected 0.0 to 0.39, 1.0 to 1.39 or 2.x"),
+    ],
+)
+def test_what_is_wrong_with_an_oid_is_said_once_whatever_is_in_it(oid, reason):
+    assert reasons(sensors=[{"id": "s", "oid": oid}]) == [("sensor", "North", "s", reason)]
+
+
+@pytest.mark.parametrize("absent", [None, ""])
+def test_a_password_that_is_absent_is_refused_with_the_level_that_needs_it(absent):
+    snmp = {"version": "3", "v3_username": "u", "v3_auth_protocol": "SHA", "v3_priv_protocol": "AES"}
+    for level, known, field in [
+        ("authNoPriv", {}, "snmp.v3_auth_password"),
+        ("authPriv", {"v3_auth_password": "long enough"}, "snmp.v3_priv_password"),
+    ]:
+        snmp |= {"v3_security_level": level.casefold(), field.removeprefix("snmp."): absent, **known}
+        wanted = f"{field} is absent: expected a password, as the security level is {level}"
+        assert reasons(snmp=snmp) == [("equipment", "North", "", wanted)]
+    del snmp["v3_security_level"], snmp["v3_auth_password"]
+    snmp["v3_priv_password"] = "long enough"
+    (missing,) = reasons(snmp=snmp)
+    assert missing[3] == "snmp.v3_auth_password is absent: expected a password, as the security level is authPriv"
+
+
+def test_what_the_compiler_of_site_files_has_refused_already_is_among_the_refusals():
+    """Only in its configuration may an interface have the index 0: it is where its name is."""
+    device = {**NORTH, "interfaces": [{"id": "i", "if_index": 0, "if_name": "eth0"}, {"id": "j", "if_index": 0}]}
+    nameless = ("interface", "North", "j", "if_index is 0: expected an integer from 1 to 4294967295")
+    assert refused({"equipment": [device]}) == [(*nameless[:2], "i", nameless[3]), nameless]
+    site = {"site": b'[["sensor","North","s1","a reason"]]'}
+    assert refused({"equipment": [device]}, site) == [("sensor", "North", "s1", "a reason"), nameless]

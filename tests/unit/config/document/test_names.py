@@ -72,3 +72,12 @@ def test_whatever_the_server_sends_names_are_texts_of_one_line(sensors, interfac
 @pytest.mark.parametrize("metadata", [None, [], "board", {"descr": 7}, {"descr": ""}])
 def test_metadata_without_words_adds_none(metadata):
     assert names({"id": "d1", "sensors": [{"id": "s", "type": "t", "metadata": metadata}]}).labels == {"s": "t"}
+
+
+def test_two_of_one_name_are_enough_to_have_their_ids_shown_and_states_have_words():
+    sensors = [
+        {"id": i, "type": "fan", "metadata": {"states": {"1": "on", "2": 7, "3": ""}}} for i in ("5b1f0c9e-0d8e", "5b1f0c9f-0d8e")
+    ]
+    found = names({"id": "d1", "sensors": sensors})
+    assert found.labels == {"5b1f0c9e-0d8e": "fan (5b1f0c9e)", "5b1f0c9f-0d8e": "fan (5b1f0c9f)"}
+    assert found.words == {"5b1f0c9e-0d8e": {"1": "on"}, "5b1f0c9f-0d8e": {"1": "on"}}
