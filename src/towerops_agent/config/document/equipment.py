@@ -26,6 +26,7 @@ from towerops_agent.config.document.fields import (
     host,
     integer,
     members,
+    object_identifier,
     shown,
     text,
     value_of,
@@ -33,7 +34,6 @@ from towerops_agent.config.document.fields import (
 from towerops_agent.config.document.text import SITE, ConfigText
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Equipment, Interface, PingPlan, Sensor, Transport
-from towerops_agent.snmp.wire.ber import parse_oid
 
 DEFAULT_INTERVAL_S = 60
 LEAST_DIVISOR = 1e-280
@@ -240,13 +240,7 @@ def _sensor(wire: _Sensor, seen: set[str], oids: dict[str, bytes]) -> Sensor:
     oid_text = text("oid", wire.oid)
     oid = oids.get(oid_text)
     if oid is None:
-        try:
-            oid = oids[oid_text] = parse_oid(oid_text)
-        except ValueError as error:  # InvalidOid, or a number of thousands of digits
-            problem, is_there, wanted = str(error).rpartition(": expected ")
-            problem, wanted = (problem, wanted) if is_there else (wanted, "")
-            which = "" if problem.startswith("OID ") else f" ({problem})"
-            raise InvalidConfig(f"oid is {shown(oid_text)}{which}: expected {wanted or 'an object identifier'}") from None
+        oid = oids[oid_text] = object_identifier("oid", oid_text)
     return Sensor(sensor_id, oid, _divisor(wire.divisor))
 
 

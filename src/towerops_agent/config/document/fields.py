@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from towerops_agent.errors import InvalidConfig
+from towerops_agent.snmp.wire.ber import Oid, parse_oid
 
 T = TypeVar("T")
 
@@ -116,6 +117,17 @@ def host(field: str, value: object) -> str:
             mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
             return str(mapped) if mapped else bare.removesuffix(".")
     raise InvalidConfig(f"{field} is {shown(value)}: expected an IPv4 address, an IPv6 address or a DNS name")
+
+
+def object_identifier(field: str, written: str) -> Oid:
+    """`written` as an OID, with or without a leading dot. Raises InvalidConfig."""
+    try:
+        return parse_oid(written)
+    except ValueError as error:  # InvalidOid, or a number of thousands of digits
+        problem, is_there, wanted = str(error).rpartition(": expected ")  # the last: the OID itself may have these words
+        problem, wanted = (problem, wanted) if is_there else (wanted, "an object identifier")
+        which = "" if problem.startswith("OID ") else f" ({problem})"
+        raise InvalidConfig(f"{field} is {shown(written)}{which}: expected {wanted}") from None
 
 
 def _is_dns_name(name: str) -> bool:

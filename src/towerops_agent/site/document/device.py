@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 import yaml
 
 from towerops_agent.config.document.equipment import LEAST_DIVISOR, MOST_PINGS
-from towerops_agent.config.document.fields import MAX_IF_INDEX, host, shown
+from towerops_agent.config.document.fields import MAX_IF_INDEX, host, object_identifier, shown
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.polling.course.evidence import folded
 from towerops_agent.site.document.auto import AUTO
@@ -31,7 +31,6 @@ from towerops_agent.site.document.nodes import (
     scalar,
     whole,
 )
-from towerops_agent.snmp.wire.ber import parse_oid
 
 NAMESPACE: Final = UUID("6b0b4f3c-6d1b-5f0e-9c8e-2f7a0d3b5a11")
 """Never to be changed: each id is made with it."""
@@ -295,11 +294,7 @@ def _yes_or_no(field: str, text: str) -> bool:
 
 def _oid(field: str, text: str) -> tuple[bytes, str]:
     """Its octets, and its text without a leading dot."""
-    try:
-        return parse_oid(text), text.strip().removeprefix(".")
-    except ValueError as error:  # InvalidOid, or a number of thousands of digits
-        _, _, wanted = str(error).partition(": expected ")
-        raise InvalidConfig(f"{field} is {shown(text)}: expected {wanted or 'an object identifier'}") from None
+    return object_identifier(field, text), text.strip().removeprefix(".")
 
 
 def _divisor(field: str, text: str) -> float:
