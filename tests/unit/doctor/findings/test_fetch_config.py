@@ -2,10 +2,11 @@
 
 import json
 
-from towerops_agent.config.document.text import config_text
+from towerops_agent.config.document.equipment import read_config
+from towerops_agent.config.document.text import config_of, config_text
 from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.findings.fetch import MOST_REFUSALS, check_config, kept_config
-from towerops_agent.model import Equipment, Interface, Sensor
+from towerops_agent.model import Equipment, Interface, PingPlan, Sensor
 
 
 def config(*equipment, **more):
@@ -122,3 +123,46 @@ def test_refused_items_are_counted_by_their_device_and_shown_with_it():
     assert len(check_config(config(*devices), lambda device: device.id == "3").of_devices) >= 2
     by_name = check_config(config(*devices[:1]), lambda _: False, lambda name: name == "North").of_devices
     assert [check.found.split(" refused")[0] for check in by_name][-1] == "equipment North"
+
+
+def test_pinged_devices_digests_and_what_was_refused_of_each():
+    """What belongs to a device that is refused itself is not counted for the next one."""
+    bad_items = {"sensors": [{"id": "s", "oid": "x"}], "interfaces": [{"id": "i", "if_index": 0}], "ping": 7}
+    devices = [
+        {"id": "1", "name": "North", "ip_address": "10.0.0.1", "ping": {"enabled": True}},
+        {"id": "2", "name": "South", "ip_address": "10.0.0.2", **bad_items},
+        {"id": "3", "name": "East", "ip_address": "10.0.0.3", **bad_items, "poll_interval_seconds": 60},
+        {"id": "3", "name": "West", "ip_address": "10.0.0.4", **bad_items},
+        {"id": "5", "name": "Mast", "ip_address": "10.0.0.5", "ping": {"enabled": True}, "sensors": [{"id": "s", "oid": "x"}]},
+    ]
+    body = config(*devices)
+    configured = check_config(body, lambda equipment: equipment.name != "North")
+    assert configured.refused == {"2": 3, "3": 3, "5": 1}
+    assert (configured.total, configured.pinged) == (3, 1)
+    assert check_config(body, lambda _: True).pinged == 2
+    assert configured.digests == {
+        equipment.id: digest for digest, equipment in read_config(body).equipment if equipment.name != "North"
+    }
+
+
+def test_what_the_compiler_of_site_files_refused_counts_for_its_device_and_once():
+    text = config({"id": "1", "name": "North", "ip_address": "10.0.0.1", "sensors": [{"id": "s", "oid": "x"}]})
+    kinds = ("sensor", "interface", "ping", "equipment")
+    refused = json.dumps([[kind, "North", "s1", "a reason"] for kind in kinds]).encode()
+    configured = check_config(config_of(text.members | {"site": refused}, text.items()), lambda _: True, place="the site file")
+    assert configured.refused == {"1": 4}
+    assert configured.of_devices[0] == Check(
+        "config", Result.WARNING, "sensor s1 of North refused: a reason", "correct it in the site file"
+    )
+    assert configured.of_devices[-1].hint.startswith("correct it in the site file: expected numbers")
+
+
+def test_the_kept_configuration_is_that_of_the_devices_below():
+    pinged = Equipment("a", "A", "10.0.0.1", ping=PingPlan(5, 60))
+    configured = kept_config([pinged, Equipment("b", "B", "10.0.0.2")], lambda _: True)
+    check = Check(
+        *("config", Result.WARNING, "not fetched; the one kept in the database has 2 devices, 0 sensors, 0 interfaces"),
+        "the devices below are its",
+    )
+    assert (configured.checks, configured.of_devices) == ([check], [check])
+    assert (configured.refused, configured.total, configured.pinged) == ({}, 2, 1)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import PingPlan, SnmpVersion
+from towerops_agent.site.document import site
 from towerops_agent.site.document.site import Compiled, compile_site
 
 SECRET = "hushhush-5f1c"
@@ -171,10 +172,18 @@ D = "devices:\n  - address: 10.0.0.1\n"
 
 W = "remote_write: http://p.example/write"
 
+NO_URL = (
+    "there is no URL: expected remote_write: the receiver's URL, https://…/api/v1/write, "
+    "or influxdb: the server's URL, https://host:8086, or otlp: the receiver's URL, https://host:4318/v1/metrics"
+)
+WXYZ = (
+    "wxyz is not a key of a device: expected one of "
+    "address, name, credentials, interval, labels, ping, port, profile, snmp, transport, sensors, interfaces"
+)
 MISTAKES = [
     # the text, where the mistake is, what is said of it, how many devices are left (None: the files can't be used)
-    ("", "1:1", "the file is empty", None),
-    ("- a\n- b\n", "1:1", "a site file is a list: expected a mapping", None),
+    ("", "1:1", "the file is empty: expected devices, credentials or defaults", None),
+    ("- a\n- b\n", "1:1", "a site file is a list: expected a mapping, as in key: value", None),
     ("devices:\n  - address: [10.0.0.1\n", "3:1", "not YAML", None),
     ("devices:\n\t- address: 10.0.0.1\n", "2:1", "not YAML", None),
     ("devices:\n  - address: 10.0.0.1\n   name: x\n", "3:4", "not YAML", None),
@@ -184,19 +193,29 @@ MISTAKES = [
     (D + "defaults:\n  interval: 60\n  intervall: 60\n", "5:3", "intervall is not a key of defaults: expected interval", None),
     (D + "devices: []\n", "3:1", "devices is given twice: it is at line 1 too", None),
     (D + "---\ndevices: []\n", "3:1", "not YAML", None),
-    (D + "    name: 'x\x07'\n", "3:13", "a control character", None),
-    ("devices:\n  - name: x\n", "2:5", "address is missing", 0),
-    (D + "  - address: 10.0.0.300\n", "3:14", "address is '10.0.0.300': expected an IPv4 address", 1),
+    (D + "    name: 'x\x07'\n", "3:13", "a control character, which YAML does not allow", None),
+    ("devices:\n  - name: x\n", "2:5", "address is missing: expected an IPv4 address, an IPv6 address or a DNS name", 0),
+    (
+        D + "  - address: 10.0.0.300\n",
+        "3:14",
+        "address is '10.0.0.300': expected an IPv4 address, an IPv6 address or a DNS name",
+        1,
+    ),
     (D + "  - address: 10.0.0.1\n", "3:14", "address is 10.0.0.1, port 161, which the device at a.yaml:2:14 has", 1),
     (D + "    port: 70000\n", "3:11", "port is '70000': expected a whole number from 1 to 65535", 0),
     (D + "    transport: sctp\n", "3:16", "transport is 'sctp': expected udp or tcp", 0),
     (D + "    ping: maybe\n", "3:11", "ping is 'maybe': expected true or false", 0),
     (D + "    ping: {count: 21}\n", "3:19", "count is '21': expected a whole number from 1 to 20", 0),
     (D + "    ping: {intervall: 9}\n", "3:12", "intervall is not a key of ping: expected interval", 0),
-    (D + "    ping: [1]\n", "3:11", "ping is a list: expected a mapping", 0),
-    (D + "    snmp: false\n", "3:11", "snmp is false: expected ping: true", 0),
-    (D + "    snmp: false\n    ping: true\n    interfaces: [ether1]\n", "5:17", "interfaces of a device whose snmp is", 0),
-    (D + "    interval: 0\n", "3:15", "interval is '0': expected", 0),
+    (D + "    ping: [1]\n", "3:11", "ping is a list: expected a mapping, as in key: value", 0),
+    (D + "    snmp: false\n", "3:11", "snmp is false: expected ping: true, or nothing is asked", 0),
+    (
+        D + "    snmp: false\n    ping: true\n    interfaces: [ether1]\n",
+        "5:17",
+        "interfaces of a device whose snmp is false: expected none",
+        0,
+    ),
+    (D + "    interval: 0\n", "3:15", "interval is '0': expected a whole number from 1 to 86400", 0),
     (D + "    adress: 10.0.0.2\n", "3:5", "adress is not a key of a device: expected address", 0),
     (
         D + "    credentials: radio\n",
@@ -204,60 +223,188 @@ MISTAKES = [
         "credentials is 'radio': expected one of the sets of credentials (none are given)",
         0,
     ),
-    (D + "    labels: {1st: x}\n", "3:14", "label '1st': expected letters", 0),
-    (D + "    labels: {instance: x}\n", "3:14", "label instance is one that", 0),
-    (D + "    labels: north\n", "3:13", "labels is a text: expected a mapping", 0),
-    (D + "    sensors:\n      - {name: a, oid: 1.3.x}\n", "4:24", "oid is '1.3.x': expected", 1),
-    (D + "    sensors:\n      - {name: a}\n", "4:9", "oid is missing", 1),
-    (D + "    sensors:\n      - {oid: 1.3.6.1.2.1.1.3.0}\n", "4:9", "name is missing", 1),
+    (D + "    labels: {1st: x}\n", "3:14", "label '1st': expected letters, digits and _, as Prometheus allows", 0),
+    (
+        D + "    labels: {instance: x}\n",
+        "3:14",
+        "label instance is one that the agent or Prometheus makes: expected another name",
+        0,
+    ),
+    (D + "    labels: north\n", "3:13", "labels is a text: expected a mapping, as in key: value", 0),
+    (
+        D + "    sensors:\n      - {name: a, oid: 1.3.x}\n",
+        "4:24",
+        "oid is '1.3.x': expected numbers with dots between, as in 1.3.6.1.2.1.1.3.0",
+        1,
+    ),
+    (D + "    sensors:\n      - {name: a}\n", "4:9", "oid is missing: expected it in a sensor", 1),
+    (D + "    sensors:\n      - {oid: 1.3.6.1.2.1.1.3.0}\n", "4:9", "name is missing: expected it in a sensor", 1),
     (D + "    sensors:\n      - {name: a, oid: 1.3.6.1.2, divisor: ten}\n", "4:44", "divisor is 'ten': expected a number", 1),
-    (D + "    sensors:\n      - {name: a, oid: 1.3.6.1.2, divisor: 0}\n", "4:44", "divisor is '0': expected", 1),
+    (
+        D + "    sensors:\n      - {name: a, oid: 1.3.6.1.2, divisor: 0}\n",
+        "4:44",
+        "divisor is '0': expected a number other than 0",
+        1,
+    ),
     (
         D + "    sensors:\n      - {name: a, oid: 1.3.6.1.2}\n      - {name: a, oid: 1.3.6.1.3}\n",
         "5:16",
-        "name is 'a', which an earlier sensor",
+        "name is 'a', which an earlier sensor of the device has",
         1,
     ),
     (
         D + "    sensors:\n      - {name: a, oid: 1.3.6.1.2}\n      - {name: b, oid: .1.3.6.1.2}\n",
         "5:24",
-        "oid is 1.3.6.1.2, which an earlier sensor",
+        "oid is 1.3.6.1.2, which an earlier sensor of the device has",
         1,
     ),
     (D + "    interfaces: [ether1, {indx: 3}]\n", "3:27", "indx is not a key of an interface: expected index", 1),
-    (D + "    interfaces: [ether1, Ether1]\n", "3:26", "interface Ether1 is given twice", 1),
+    (D + "    interfaces: [ether1, Ether1]\n", "3:26", "interface Ether1 is given twice: expected it once", 1),
     (D + "    interfaces: [{index: 0}]\n", "3:26", "index is '0': expected a whole number from 1 to 4294967295", 1),
     (D + "    interfaces: ether1\n", "3:17", "interfaces is a text: expected a list", 0),
-    (D + "    name: !north x\n", "3:11", "name begins with !", 0),
-    (D + "credentials: {a: {version: 4}}\n", "3:28", "version is '4': expected", 1),
+    (D + "    name: !north x\n", "3:11", "name begins with !, which YAML takes for a tag: expected it in quotes", 0),
+    (D + "credentials: {a: {version: 4}}\n", "3:28", 'version is \'4\': expected "1", "2c" or "3"', 1),
     (D + "credentials: {a: {community_file: lost}}\n", "3:35", "the file lost is not there", 1),
-    (D + "credentials: {a: {community: x, community_env: X}}\n", "3:48", "community and community_env are both given", 1),
-    (D + "credentials: {a: {username: u, auth: SHA1, auth_password: short}}\n", "3:59", "auth_password is too short", 1),
+    (
+        D + "credentials: {a: {community: x, community_env: X}}\n",
+        "3:48",
+        "community and community_env are both given: expected one of them",
+        1,
+    ),
+    (
+        D + "credentials: {a: {username: u, auth: SHA1, auth_password: short}}\n",
+        "3:59",
+        "auth_password is too short: expected at least 8 characters (RFC 3414 §11.2)",
+        1,
+    ),
     (
         D + "credentials: {a: {username: u, auth: SHA3, auth_password: longenough}}\n",
         "3:38",
-        "auth is 'SHA3': expected one of",
+        "auth is 'SHA3': expected one of MD5, SHA, SHA-224, SHA-256, SHA-384, SHA-512",
         1,
     ),
-    (D + "credentials: {a: {version: 2c, username: u}}\n", "3:42", "username is not of SNMP version 2c", 1),
+    (
+        D + "credentials: {a: {version: 2c, username: u}}\n",
+        "3:42",
+        "username is not of SNMP version 2c: expected it only with the other one",
+        1,
+    ),
     (D + "credentials:\n  a: {community: x}\n  a: {community: y}\n", "5:3", "a is given twice: it is at line 4 too", None),
-    (D + "destinations: [{name: x}]\n", "3:16", "there is no URL: expected remote_write", None),
-    (D + "destinations: [{remote_write: ftp://x}]\n", "3:31", "remote_write is 'ftp://x': expected https://host/path", None),
-    (D + "destinations: [{remote_write: 'http://u:p@x/'}]\n", "3:31", "remote_write: expected https://host/path", None),
-    (D + f"destinations: [{{{W}, bearer_token: abc}}]\n", "3:31", "remote_write is http:// and there is a secret", None),
+    (
+        D + "destinations: [{name: x}]\n",
+        "3:16",
+        NO_URL,
+        None,
+    ),
+    (
+        D + "destinations: [{remote_write: ftp://x}]\n",
+        "3:31",
+        "remote_write is 'ftp://x': expected https://host/path or http://host/path, without user, query or fragment",
+        None,
+    ),
+    (
+        D + "destinations: [{remote_write: 'http://u:p@x/'}]\n",
+        "3:31",
+        "remote_write: expected https://host/path or http://host/path, without user, query or fragment",
+        None,
+    ),
+    (
+        D + f"destinations: [{{{W}, bearer_token: abc}}]\n",
+        "3:31",
+        "remote_write is http:// and there is a secret to send: expected https://",
+        None,
+    ),
     (D + f"destinations: [{{{W}, username: u}}]\n", "3:16", "username and password: expected both, or neither", None),
-    (D + f"destinations: [{{{W}, headers: {{Host: u}}}}]\n", "3:65", "header 'Host': expected a header's name", None),
-    (D + f"destinations: [{{{W}, max_metrics: 0}}]\n", "3:68", "max_metrics is '0': expected a whole number", None),
-    (D + f"destinations: [{{{W}, database: x}}]\n", "3:65", "database is not a key of a destination of remote_write", None),
-    (D + f"destinations: [{{{W}, otlp: 'https://b/'}}]\n", "3:61", "remote_write and otlp are both given", None),
-    (D + "destinations: [{influxdb: https://b}]\n", "3:16", "expected database, of InfluxDB 1, or org and bucket", None),
-    (D + "destinations: [{influxdb: https://b, org: o}]\n", "3:16", "bucket is missing", None),
-    (D + "destinations: [{influxdb: https://b, org: o, database: d}]\n", "3:56", "database is for InfluxDB 1", None),
-    (D + f"destinations: [{{{W}, name: {'x' * 65}}}]\n", "3:61", f"name is '{'x' * 40}", None),
-    (D + "destinations: [{otlp: http://b, headers: {X-K_env: CORE_PRIV}}]\n", "3:23", "otlp is http:// and", None),
+    (
+        D + f"destinations: [{{{W}, headers: {{Host: u}}}}]\n",
+        "3:65",
+        "header 'Host': expected a header's name that the agent does not make itself",
+        None,
+    ),
+    (
+        D + f"destinations: [{{{W}, max_metrics: 0}}]\n",
+        "3:68",
+        "max_metrics is '0': expected a whole number from 1 to 10000",
+        None,
+    ),
+    (
+        D + f"destinations: [{{{W}, database: x}}]\n",
+        "3:65",
+        "database is not a key of a destination of remote_write: expected it beside influxdb",
+        None,
+    ),
+    (
+        D + f"destinations: [{{{W}, otlp: 'https://b/'}}]\n",
+        "3:61",
+        "remote_write and otlp are both given: expected a destination each",
+        None,
+    ),
+    (
+        D + "destinations: [{influxdb: https://b}]\n",
+        "3:16",
+        "expected database, of InfluxDB 1, or org and bucket, of InfluxDB 2",
+        None,
+    ),
+    (D + "destinations: [{influxdb: https://b, org: o}]\n", "3:16", "bucket is missing: expected it in a destination", None),
+    (
+        D + "destinations: [{influxdb: https://b, org: o, database: d}]\n",
+        "3:56",
+        "database is for InfluxDB 1, org and bucket are for InfluxDB 2: expected one of them",
+        None,
+    ),
+    (
+        D + f"destinations: [{{{W}, name: {'x' * 65}}}]\n",
+        "3:61",
+        f"name is '{'x' * 65}': expected a name of 1 to 64 printable characters",
+        None,
+    ),
+    (
+        D + "destinations: [{otlp: http://b, headers: {X-K_env: CORE_PRIV}}]\n",
+        "3:23",
+        "otlp is http:// and there is a secret to send: expected https://",
+        None,
+    ),
     (D + f"destinations: [{{{W}, order: fast}}]\n", "3:62", "order is 'fast': expected time or any", None),
-    (D + f"destinations: [{{{W}, client_cert: a}}]\n", "3:68", "client_cert is given without client_key", None),
-    (D + f"destinations: [{{{W}}}, {{{W}}}]\n", "3:56", "the destination at a.yaml:3:16 is called 'p.example' too", None),
+    (
+        D + f"destinations: [{{{W}, client_cert: a}}]\n",
+        "3:68",
+        "client_cert is given without client_key: expected both, or neither",
+        None,
+    ),
+    (
+        D + f"destinations: [{{{W}}}, {{{W}}}]\n",
+        "3:56",
+        "the destination at a.yaml:3:16 is called 'p.example' too: expected a name for each",
+        None,
+    ),
+    (D + "destinations: [7]\n", "3:16", "a destination is a text: expected a mapping, as in key: value", None),
+    (
+        D + "destinations: [{influxdb: https://b, bucket: b, database: d}]\n",
+        "3:59",
+        "database is for InfluxDB 1, org and bucket are for InfluxDB 2: expected one of them",
+        None,
+    ),
+    (
+        D + "destinations: [{remote_write: https://p, bearer_token_env: CORE_PRIV, headers: {Authorization_env: CORE_PRIV}}]\n",
+        "3:16",
+        "bearer_token and Authorization are both given: expected one of them",
+        None,
+    ),
+    (D + "    interfaces: [{labels: {a: b}}]\n", "3:18", "an interface without name and index: expected one of them, or both", 1),
+    (D + "    interfaces: [[1]]\n", "3:18", "an interface is a list: expected a mapping, as in key: value", 1),
+    (
+        D + "    sensors: [{name: a, oid: 1.3.6.1.2, states: [1]}]\n",
+        "3:49",
+        "states is a list: expected a mapping, as in key: value",
+        1,
+    ),
+    (
+        D + "    sensors: [{name: a, oid: 9.9}]\n",
+        "3:30",
+        "oid is '9.9' (an OID that begins with 9.9): expected 0.0 to 0.39, 1.0 to 1.39 or 2.x",
+        1,
+    ),
+    (D + "    wxyz: 1\n", "3:5", WXYZ, 0),
 ]
 
 
@@ -265,10 +412,45 @@ MISTAKES = [
 def test_a_mistake_is_said_with_its_line_and_column_and_costs_no_more_than_it_must(text, where, said, left):
     result = compiled(text)
     assert [str(problem) for problem in result.problems][:1] == [f"a.yaml:{where}: {result.problems[0].text}"]
-    assert result.problems[0].text.startswith(said)
+    text = result.problems[0].text
+    assert text == said or (said == "not YAML" and text.startswith("not YAML: ")), "what is wrong with YAML, its reader says"
     assert len(result.problems) == 1
     assert (result.config is None) == (left is None)
     assert left is None or result.devices == left
+
+
+def test_a_site_without_measure_is_refused(monkeypatch):
+    """A few aliases of YAML can make more sensors than any memory holds."""
+    monkeypatch.setattr(site, "MOST_ITEMS", 6)
+    sensors = "sensors: [{name: a, oid: 1.3.6.1.1}, {name: b, oid: 1.3.6.1.2}]"
+    text = f"devices:\n  - {{address: 10.0.0.1, {sensors}, interfaces: [a]}}\n  - {{address: 10.0.0.2, interfaces: [a]}}\n"
+    result = compiled(text)
+    assert (result.problems, result.devices, result.sensors, result.interfaces) == ([], 2, 2, 2)
+    assert [str(problem) for problem in compiled(text + "  - address: 10.0.0.3\n").problems] == [
+        "a.yaml:4:14: more than 6 sensors and interfaces: expected fewer"
+    ]
+    twice = compiled(text.replace("10.0.0.2", "10.0.0.2, interval: 9"))
+    assert twice.sensors == 2
+
+
+def test_sensors_are_counted_over_all_devices():
+    sensors = "sensors: [{name: a, oid: 1.3.6.1.1}, {name: b, oid: 1.3.6.1.2}]"
+    result = compiled(f"devices:\n  - {{address: 10.0.0.1, {sensors}}}\n  - {{address: 10.0.0.2, {sensors}}}\n")
+    assert (result.devices, result.sensors) == (2, 4)
+
+
+@pytest.mark.parametrize(("word", "is_pinged"), [("TRUE", True), ("yes", True), ("On", True), ("off", False), ("False", False)])
+def test_a_switch_is_a_word_in_any_case(word, is_pinged):
+    (device,) = devices(compiled(f"devices:\n  - {{address: 10.0.0.1, ping: {word}}}\n"))
+    assert bool(device.get("ping") and device["ping"]["enabled"]) == is_pinged
+
+
+def test_a_secret_may_go_to_this_machine_in_the_clear_and_influxdbs_token_is_one():
+    result = compiled(D + "destinations: [{influxdb: 'http://127.0.0.1:8086', org: o, bucket: b, token_env: CORE_PRIV}]\n")
+    assert result.problems == []
+    (destination,) = result.destinations
+    assert destination.token is not None
+    assert destination.token.reveal() == f"{SECRET}-priv"
 
 
 def test_there_are_thirty_mistakes_at_least():
