@@ -15,6 +15,7 @@ from towerops_agent.telemetry.views.devices import (
 )
 from towerops_agent.telemetry.views.lines import Tone, plain
 from towerops_agent.telemetry.views.snapshot import decode_devices, encode_devices, report_devices
+from towerops_agent.telemetry.views.status import limits
 
 
 def made(device_id, state, *, reason="", host="10.0.0.1", rtt_s=None, lacks=(), since_us=NOW_US - 5 * MINUTE_US):
@@ -196,3 +197,28 @@ def test_the_last_round_of_pings_is_shown_with_what_was_measured():
     ]:
         device.pings = tally
         assert text in plain(device_lines(report_devices([device])[0], NOW_US))
+
+
+def test_addresses_are_sorted_by_their_numbers_whatever_is_around_them():
+    hosts = ["2001:db8::a", "10.0.0.10", "2001:db8::9", "10.0.0.9", "north.example"]
+    reports = report_devices([made(host, State.UP, host=host) for host in hosts])
+    assert [device.id for device in select(reports, order="address")] == [
+        *("10.0.0.9", "10.0.0.10", "2001:db8::9", "2001:db8::a", "north.example"),
+    ]
+
+
+def test_one_device_at_length_of_which_everything_is_known():
+    device = made("f", State.DOWN, reason="timeout", rtt_s=0.004)
+    device.detail = "discarded as unknown_id"
+    device.ping, device.pings = PingPlan(5, 60), Tally(5, 4, 2000, 2345, 3000, 510)
+    device.traits.max_varbinds, device.traits.refused_at, device.traits.any_address = 9, 10, True
+    (report,) = report_devices([device])
+    assert limits(report) == "asked for 9 at once, as it refuses 10; answers from another address"
+    assert plain(device_lines(report, NOW_US)).splitlines() == [
+        "device     name of f (10.0.0.1:161), id f",
+        "state      down for 5 min; met with silence (timeout); discarded as unknown_id",
+        "             `towerops-agent doctor --device 'name of f'` looks for the cause",
+        f"polled     each 1 min: 1 sensor, 2 interfaces; {limits(report)}",
+        "answers    in 4.0 ms when it last did",
+        "pings      4 of 5 came back in 2.35 ms on average, jitter 0.51 ms",
+    ]

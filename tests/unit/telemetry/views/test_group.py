@@ -66,3 +66,5 @@ def test_different_configurations_clocks_and_states_of_the_api_are_seen():
     assert "clock 2 s ahead" in second
     assert "clock" not in third
     assert last == "members have different configurations: devices may be polled twice"
+    tones = [line.tone for line in group_lines(view, NOW_US)]
+    assert tones[2:] == [Tone.GOOD, Tone.WARNING, Tone.GOOD, Tone.WARNING]

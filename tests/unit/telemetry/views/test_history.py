@@ -102,3 +102,22 @@ def test_ids_and_directions_can_be_told_apart_in_a_narrow_chart():
     labels = [line.split("  ")[0] for line in history.chart(series, Names(), 0, 2, width=80)]
     assert len(set(labels)) == len(series)
     assert [label.endswith(" in [bit/s]") for label in labels] == [False, True, False] * 2
+
+
+@pytest.mark.parametrize(
+    ("item", "what", "bars", "cut"),
+    [
+        ("temperature of board", "sensor", history.BARS, "temperature of board "),
+        ("temperature of the board", "sensor", history.BARS, "temperature of t… [C]"),
+        ("temperature of the board", "sensor", history.PLAIN_BARS, "temperature of t. [C]"),
+        ("0f6c2f3e-93b1-4d0e", "in", history.BARS, "0f6c2…4d0e in [bit/s]"),
+        ("0f6c2f3e-93b1-4d0e-8f0e", "none", history.BARS, "0f6c2f3e-9…-4d0e-8f0e"),
+    ],
+)
+def test_a_label_keeps_its_unit_and_an_id_both_its_ends(item, what, bars, cut):
+    names = Names({item: item}, {item: "C"} if what == "sensor" and "the" in item else {})
+    series = [made(item, "sensor" if what == "none" else what, ((0, 1.0), (1, 1.0)))]
+    (line,) = history.chart(series, names, 0, 2, bars, width=60)
+    assert line[:21] == cut
+    assert line.endswith("  1 to 1, last 1")
+    assert len(line) == 60

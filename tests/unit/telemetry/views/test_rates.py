@@ -80,3 +80,18 @@ def test_rates_of_columns_are_those_of_rows(rows, rising):
     times, columns = zip(*points, strict=True)
     found = rates_of_columns(times, list(zip(*columns, strict=True)), longest_us(EACH_S * SECOND))
     assert found == [[row[column] for row in expected] for column in range(width)]
+
+
+def test_the_bounds_of_a_gap_are_the_same_for_counters_in_columns():
+    """A microsecond is a distance, and the longest one that is not a gap is not one."""
+    most = longest_us(EACH_S * SECOND)
+    for span_us, rate in [(0, None), (1, 3e6), (most, 3e6 / most), (most + 1, None), (-1, None)]:
+        times = (100, 100 + span_us)
+        assert [made for _, made in rates([(times[0], (5,)), (times[1], (8,))], most)] == [(rate,)]
+        assert rates_of_columns(times, [(5, 8)], most) == [[rate]]
+        assert rates_of_columns(times, [(5, 5)], most) == [[rate and 0.0]]
+
+
+def test_of_two_counters_that_fell_together_none_has_wrapped():
+    points = [(WRAP - 3_000_000, WRAP - 3_000_000, 5), (WRAP - 2_000_000, WRAP - 2_000_000, 5), (1000, 1000, 5)]
+    assert told(*points) == [(2e5, 2e5, 0.0), (None, None, 0.0)]

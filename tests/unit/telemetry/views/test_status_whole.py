@@ -4,7 +4,16 @@ import pytest
 
 from support.snapshots import MINUTE_US, NOW_US, report, snapshot
 from towerops_agent.telemetry.views.lines import Tone
-from towerops_agent.telemetry.views.snapshot import Configuration, Dealing, Late, RefusedItem, SingleRun, Undelivered
+from towerops_agent.telemetry.views.snapshot import (
+    Configuration,
+    Dealing,
+    Destined,
+    DiscoverySummary,
+    Late,
+    RefusedItem,
+    SingleRun,
+    Undelivered,
+)
 from towerops_agent.telemetry.views.status import status_lines
 
 GOOD, WARNING, BAD, PLAIN = Tone.GOOD, Tone.WARNING, Tone.BAD, Tone.PLAIN
@@ -142,3 +151,69 @@ def test_a_single_run_with_its_problems(count, more):
     ]
     good = lines(snapshot(stopped_us=NOW_US, single_run=SingleRun(1, 1, [])), runs=False)
     assert good[1] == ("", "a single run (run --once): 1 device polled, 1 metric delivered", GOOD, 0)
+
+
+def of(label, said):
+    """The lines of this section."""
+    labels = [line[0] for line in said]
+    start = labels.index(label)
+    end = next((at for at in range(start + 1, len(said)) if said[at][0]), len(said))
+    return [line[1:] for line in said[start:end]]
+
+
+def test_discovery_is_a_part_of_the_configuration():
+    summary = DiscoverySummary(5, 3, NOW_US - 26 * 60 * MINUTE_US, 2, [f"radio {n}: no answer" for n in range(12)])
+    assert of("config", lines(snapshot(discovery=summary))) == [
+        ("version 7, 3 devices, fetched 1 min ago", PLAIN, 0),
+        ("3 of 5 devices discovered, the longest ago 1 d 2 h", WARNING, 0),
+        ("2 items not there any more, polled for 7 days", PLAIN, 2),
+        *((f"radio {n}: no answer", WARNING, 2) for n in range(10)),
+    ]
+    done = DiscoverySummary(1, 1, None, 0, [])
+    assert of("config", lines(snapshot(discovery=done)))[1:] == [("1 of 1 device discovered", PLAIN, 0)]
+
+
+def test_destinations_are_a_line_each_unless_there_is_one_only():
+    """One that is the only one is what `delivery` is about."""
+    late = NOW_US - 61_000_000
+    three = {"a": Destined(0, None), "b": Destined(1500, late), "c": Destined(1, NOW_US - 60_000_000)}
+    of_site = {"site files": Dealing(True, NOW_US, NOW_US, 0, "")}
+    said = lines(snapshot(dealings=of_site, destinations=three))
+    assert of("destinations", said) == [
+        ("a: all is delivered", PLAIN, 0),
+        ("b: 1,500 metrics wait, the oldest 1 min 1 s old", WARNING, 0),
+        ("c: 1 metric wait, the oldest 1 min old", PLAIN, 0),
+    ]
+    assert "delivery" not in [line[0] for line in said]
+    assert of("site", said) == [("site files: works for 0 s, last 0 s ago", GOOD, 0)]
+    only = lines(snapshot(dealings=of_site, destinations={"a": Destined(0, None)}))
+    assert of("delivery", only) == [("all is delivered", PLAIN, 0)]
+    assert "destinations" not in [line[0] for line in only]
+    beside = lines(snapshot(destinations={"a": Destined(0, None)}))
+    assert of("delivery", beside) == [("all is delivered", PLAIN, 0)]
+    assert of("destinations", beside) == [("a: all is delivered", PLAIN, 0)]
+
+
+def test_without_a_destination_values_are_kept_for_history():
+    said = lines(snapshot(delivers=False, pending=Undelivered(1200, 9, NOW_US)))
+    kept = "nothing is delivered, as there is no destination; 1,200 metrics of the last day kept for `history`"
+    assert of("delivery", said) == [(kept, WARNING, 0)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "asked for 20 at once"),
+        ({"max_varbinds": 9, "refused_at": 10}, "asked for 9 at once, as it refuses 10"),
+        ({"mute": 1}, "asked for 20 at once; 1 OID is never answered"),
+        ({"mute": 2}, "asked for 20 at once; 2 OIDs are never answered"),
+        ({"answers_from_elsewhere": True}, "asked for 20 at once; answers from another address"),
+        ({"odd_replies": ["of a later version"]}, "asked for 20 at once"),
+        ({"gap_s": 2.04}, "asked for 20 at once; answers one request in 2.0 s"),
+        ({"by_next": 1}, "asked for 20 at once; gives 1 OID by GETNEXT only"),
+        ({"by_next": 2, "next_only": True}, "asked for 20 at once; answers GETNEXT only"),
+    ],
+)
+def test_what_is_known_of_a_device_that_needs_care(changes, text):
+    said = lines(snapshot(limited=[report("a", "A", "a:1", **changes)]))
+    assert of("limits", said) == [(f"A (a:1): {text}", PLAIN, 0)]
