@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Change the pure directories in small ways, one at a time, and count how many of the changes a test notices: `make mutants`.
 
-For each directory: a copy of the tree in .mutants/, mutmut over it, its own unit tests and the property tests that import it.
+For each directory: a copy of the tree in .mutants/, mutmut over it, its own unit tests and the property tests about it.
 Then a row of the table in docs/testing.md, and each survivor as a diff in .mutants/<directory>/survivors.txt. Directories and
 modules (`text`) of the agent's package may be named; without, it is all pure directories. Constants of a module are not changed,
 nor are functions with a decorator: mutmut leaves them.
@@ -22,6 +22,7 @@ import sys
 import tomllib
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / ".mutants"
@@ -54,12 +55,32 @@ pytest_add_cli_args_test_selection = [{tests}]
 """
 
 
+def contracts() -> list[dict[str, Any]]:
+    """import-linter's."""
+    found: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    return found
+
+
 def pure_directories() -> list[str]:
     """Those that import-linter holds pure, below the agent's package."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
-    (sources,) = (contract["source_modules"] for contract in contracts if contract["name"] == PURE)
+    (sources,) = (contract["source_modules"] for contract in contracts() if contract["name"] == PURE)
     names = (name.removeprefix("towerops_agent.").replace(".", "/") for name in sources if name.endswith(".**"))
     return [name.removesuffix("/**") for name in names]
+
+
+def above(directory: str) -> list[str]:
+    """The pure directories of packages that may import this one."""
+    (layers,) = (contract["layers"] for contract in contracts() if contract["type"] == "layers")
+    height = {package: -i for i, layer in enumerate(layers) for package in layer.split(" | ")}
+    package = directory.partition("/")[0]
+    return [other for other in pure_directories() if height[other.partition("/")[0]] > height[package]]
+
+
+def _named(directory: str) -> str:
+    """As it is imported."""
+    return f"towerops_agent.{directory.replace('/', '.')}"
 
 
 def is_directory(directory: str) -> bool:
@@ -68,13 +89,16 @@ def is_directory(directory: str) -> bool:
 
 
 def tests_of(directory: str) -> list[str]:
-    """The unit tests of the directory or module, those beside it that do no I/O, and the property tests that import it."""
-    named = f"towerops_agent.{directory.replace('/', '.')}"
-    properties = [
-        f"tests/property/{path.name}"
-        for path in sorted((ROOT / "tests" / "property").glob("test_*.py"))
-        if named in path.read_text(encoding="utf-8")
-    ]
+    """The unit tests of the directory or module, those beside it that do no I/O, and the property tests about it.
+
+    A property test is about the highest of the directories that it imports: one of discovery makes SNMP's answers, and needs
+    seconds to notice what is wrong with them.
+    """
+    properties = []
+    for path in sorted((ROOT / "tests" / "property").glob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        if _named(directory) in text and not any(_named(other) in text for other in above(directory)):
+            properties.append(f"tests/property/{path.name}")
     if is_directory(directory):
         return [f"tests/unit/{directory}", *BESIDE.get(directory, ()), *properties]
     package, _, module = f"tests/unit/{directory}".rpartition("/")
