@@ -14,7 +14,7 @@ class Count(StrEnum):
     """What is counted. The reason, if there are several, is the second half of the key."""
 
     POLLS = "polls"  # by result: complete, partial, silent
-    POLLS_SKIPPED = "polls_skipped"  # late, still_running, many_slow
+    POLLS_SKIPPED = "polls_skipped"  # late, still_running, many_slow, no_memory
     READINGS = "readings"  # metrics stored
     READINGS_MISSING = "readings_missing"  # by reason, as polling/course/interpret.py names them
     SNMP_REQUESTS = "snmp_requests"  # sent, retried; v3: repeated (after a report), examining (why it is silent)

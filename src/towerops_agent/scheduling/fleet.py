@@ -9,8 +9,10 @@ from typing import Final, Protocol
 
 import structlog
 
+from towerops_agent.api.wire.outcomes import Repeats
 from towerops_agent.buffer.format.event import Event
 from towerops_agent.counters import Count, Counters
+from towerops_agent.errors import is_out_of_memory
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.reading import PollResult
@@ -104,6 +106,7 @@ class Fleet:
         self._started = 0  # polls since the last look at the load
         self._late = False  # whether a poll was late since the last look at the load
         self._lags: list[float] = []  # how late timers were since then
+        self._without_memory = Repeats()
         self.timetable = Timetable()
         """Which device is due when."""
         self.ownership: Ownership = Everything()
@@ -356,15 +359,25 @@ class Fleet:
                 self._slots.forget(device.id)
 
     async def _poll(self, device: Device, within_s: float) -> PollResult | None:
-        """Poll `device` and pass on the result; None after a bug, which costs only this poll."""
+        """Poll `device` and pass on the result; None after a bug, or without memory for it, which costs only this poll."""
         try:
             result = await self._poller.poll(device, within_s)
             self._take(device, result)
-        except Exception:
-            self._counters.add(Count.BUGS, "poll")
-            log.exception("poll failed because of a bug; please report it", device=device.name, address=device.address)
+        except Exception as error:
+            if is_out_of_memory(error):
+                self._note_no_memory(device)
+            else:
+                self._counters.add(Count.BUGS, "poll")
+                log.exception("poll failed because of a bug; please report it", device=device.name, address=device.address)
             return None
         return result
+
+    def _note_no_memory(self, device: Device) -> None:
+        self._counters.add(Count.POLLS_SKIPPED, Skip.NO_MEMORY)
+        unlogged = self._without_memory.due(int(asyncio.get_running_loop().time() * 1e6))
+        if unlogged is not None:
+            more = {"unlogged": unlogged} if unlogged else {}
+            log.error("no memory for a poll, skipped", device=device.name, address=device.address, **more)
 
     def _take(self, device: Device, result: PollResult) -> None:
         if not result.is_known:

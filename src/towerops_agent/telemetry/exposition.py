@@ -77,7 +77,7 @@ class Counted:
 
 COUNTED: Final[Mapping[Count, Counted]] = {
     Count.POLLS: Counted("Polls that have ended.", "result", ("complete", "partial", "silent")),
-    Count.POLLS_SKIPPED: Counted("Polls that did not start at their time.", "reason", tuple(Skip)),
+    Count.POLLS_SKIPPED: Counted("Polls that were not made, or not at their time.", "reason", tuple(Skip)),
     Count.READINGS: Counted("Metrics read and stored."),
     Count.READINGS_MISSING: Counted("Values that a poll should have read and did not.", "reason"),
     Count.SNMP_REQUESTS: Counted("SNMP requests sent, by kind.", "kind", ("sent", "retried")),

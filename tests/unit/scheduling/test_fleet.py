@@ -1,6 +1,7 @@
 """All devices under polling, in virtual time: who is polled when, what one costs the others, what is logged and counted."""
 
 import asyncio
+import errno
 import itertools
 from collections import Counter
 from itertools import pairwise
@@ -176,6 +177,24 @@ def test_a_bug_in_one_poll_is_counted_logged_and_costs_only_that_poll():
     told = [line for line in logs if line["log_level"] == "error"]
     assert told
     assert all(line["exc_info"] and line["device"] == "name of dev-1" for line in told)
+
+
+def test_a_poll_without_memory_is_skipped_with_a_reason_and_one_line_a_minute():
+    poller = FakePoller()
+    poller.of["dev-1"] = (0.1, MemoryError())
+    poller.of["dev-2"] = (0.1, OSError(errno.ENOMEM, "Cannot allocate memory"))
+    bench = Bench(poller, 3)
+    logs = bench.run(300)
+    failed = len(poller.times("dev-1")) + len(poller.times("dev-2"))
+    assert failed >= 8
+    assert bench.counters.by_reason(Count.POLLS_SKIPPED) == {"no_memory": failed}
+    assert bench.counters.total(Count.BUGS) == 0
+    assert len(bench.stored) == len(poller.times("dev-0"))
+    lines = [line for line in logs if line["event"] == "no memory for a poll, skipped"]
+    assert 2 <= len(lines) <= 1 + 300 / 60
+    assert any(line.get("unlogged") for line in lines)
+    assert all("exc_info" not in line for line in lines)
+    assert len(lines) + sum(line.get("unlogged", 0) for line in lines) >= failed - 2
 
 
 def test_a_bug_in_the_store_costs_only_that_poll():
