@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,32 +21,96 @@ KILLS = 4
 SUFFIXES = ["", "-wal", "-shm", ".lock", ".salvage", ".salvage-new"]
 SYSTEM_CALLS = ["openat", "rename", "unlink", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "close"]
 
-AGENT = """
-import os, signal, sqlite3, sys
+AGENTS = """
+import os, signal, sqlite3, sys, traceback
 from pathlib import Path
+
+replies, sys.stdout = sys.stdout, open(os.devnull, "w")  # the log goes nowhere
 from towerops_agent.buffer.opening import Opening
 from towerops_agent.buffer.room import Room
 
-path, left = Path(sys.argv[1]), int(sys.argv[2])
+def open_database(path, left):
+    def step(*_):
+        nonlocal left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def step(*_):
-    global left
-    left -= 1
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
+    def connect(*arguments, connect=sqlite3.connect, **options):
+        connection = connect(*arguments, **options)
+        if left > 0:
+            connection.set_trace_callback(step)
+        return connection
 
-def connect(*arguments, connect=sqlite3.connect, **options):
-    connection = connect(*arguments, **options)
-    if left > 0:
-        connection.set_trace_callback(step)
-    return connection
+    sqlite3.connect = connect
+    sys.addaudithook(lambda event, _: event in ("open", "os.rename", "os.remove") and step())
+    opening = Opening(path, Room(1 << 30), lambda: 1_767_986_535_123_456, lambda: 0)
+    opening.open(0.0)
+    opening.store.close()
 
-sqlite3.connect = connect
-sys.addaudithook(lambda event, _: event in ("open", "os.rename", "os.remove") and step())
-opening = Opening(path, Room(1 << 30), lambda: 1_767_986_535_123_456, lambda: 0)
-opening.open(0.0)
-opening.store.close()
+def reply(number):
+    print(number, file=replies, flush=True)
+
+while path := sys.stdin.readline().rstrip():
+    step = int(sys.stdin.readline())
+    gate, key = os.pipe()
+    agent = os.fork()
+    if not agent:
+        try:
+            os.close(key)
+            os.read(gate, 1)
+            os.close(gate)
+            open_database(Path(path), step)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    os.close(gate)
+    reply(agent)
+    sys.stdin.readline()
+    os.close(key)
+    reply(os.waitstatus_to_exitcode(os.waitpid(agent, 0)[1]))
 """
+
+
+class Agents:
+    """A process that has the modules and forks an agent for each run: a start of Python takes most of a run of its own."""
+
+    def __init__(self) -> None:
+        source = Path(__file__).parents[2] / "src"
+        environment = {"PYTHONPATH": str(source), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", AGENTS], env=environment, text=True, bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def run(self, path: Path, step: int, *inject: str) -> bool:
+        """Whether the agent was killed at this step of its opening the database, or by what strace injects; 0: it is let be."""
+        self._say(f"{path}\n{step}")
+        agent = self._reply()
+        tracer = None
+        if inject:
+            command = ["strace", "-f", "-o", os.devnull, "-p", str(agent), *inject]
+            tracer = subprocess.Popen(command, text=True, stderr=subprocess.PIPE)
+            assert "attached" in tracer.stderr.readline()
+        self._say("")
+        status = self._reply()
+        if tracer:
+            tracer.communicate()
+        assert status in (0, -signal.SIGKILL)
+        return status != 0
+
+    def _say(self, text: str) -> None:
+        print(text, file=self.process.stdin)
+
+    def _reply(self) -> int:
+        return int(self.process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def agents() -> Iterator[Agents]:
+    agents = Agents()
+    with agents.process:
+        yield agents
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +131,6 @@ async def fill(path: Path) -> None:
             buffer.add(poll(layout, T0_US + number))
         await buffer.acknowledge(await buffer.next_batch(30))
         await buffer.next_batch(20)
-
-
-def run(path: Path, step: int, *before: str) -> bool:
-    """Whether the agent was killed at this step of its opening the database; 0: it is let be."""
-    source = Path(__file__).parents[2] / "src"
-    environment = {"PYTHONPATH": str(source), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [*before, sys.executable, "-c", AGENT, str(path), str(step)], env=environment, check=False, capture_output=True, text=True
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode != 0
 
 
 async def outcome(path: Path) -> tuple[list[tuple[int, int]], bytes | None]:
@@ -114,22 +168,22 @@ async def check(corrupt: Path, place: Path, whole, kill) -> int:
     return kills
 
 
-async def test_a_kill_at_a_step_loses_nothing(corrupt, tmp_path, whole):
+async def test_a_kill_at_a_step_loses_nothing(agents, corrupt, tmp_path, whole):
     """Steps: files opened, renamed, removed, and each statement. Ten of them."""
     rng = random.Random()
     for _ in range(10):
-        await check(corrupt, tmp_path / "place", whole, lambda path, _: run(path, rng.randrange(1, 90)))
+        await check(corrupt, tmp_path / "place", whole, lambda path, _: agents.run(path, rng.randrange(1, 90)))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-async def test_a_kill_at_every_single_step_loses_nothing(corrupt, tmp_path, whole):
+async def test_a_kill_at_every_single_step_loses_nothing(agents, corrupt, tmp_path, whole):
     rng, step, kills = random.Random(6), 0, 1
     while kills:
         step += 1
 
         def kill(path: Path, before: int, step: int = step) -> bool:
-            return run(path, rng.randrange(1, 60) if before else step)
+            return agents.run(path, rng.randrange(1, 60) if before else step)
 
         kills = await check(corrupt, tmp_path / "place", whole, kill)
     assert step > 50, "the steps were not seen"
@@ -139,7 +193,12 @@ async def test_a_kill_at_every_single_step_loses_nothing(corrupt, tmp_path, whol
 def tracing() -> None:
     if not shutil.which("strace"):
         pytest.skip("no strace")
-    if subprocess.run(["strace", "-o", os.devnull, "true"], check=False, capture_output=True).returncode:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        tracer = subprocess.Popen(["strace", "-o", os.devnull, "-p", str(process.pid)], text=True, stderr=subprocess.PIPE)
+        may = "attached" in tracer.stderr.readline()
+        process.stdin.close()
+        tracer.communicate()
+    if not may:
         pytest.skip("no right to trace")
 
 
@@ -147,7 +206,7 @@ def tracing() -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("tracing")
 @pytest.mark.parametrize("call", SYSTEM_CALLS)
-async def test_a_kill_at_each_system_call_loses_nothing(corrupt, tmp_path, whole, call):
+async def test_a_kill_at_each_system_call_loses_nothing(agents, corrupt, tmp_path, whole, call):
     rng = random.Random(call)
     step, kills, total = 1, 1, 0
     while kills:
@@ -156,7 +215,7 @@ async def test_a_kill_at_each_system_call_loses_nothing(corrupt, tmp_path, whole
             when = step + before * rng.randrange(1, 20)
             places = [arg for suffix in SUFFIXES for arg in ("-P", str(beside(path, suffix)))]
             inject = ["-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}"]
-            return run(path, 0, "strace", "-f", "-o", os.devnull, "-P", str(path.parent), *places, *inject)
+            return agents.run(path, 0, "-P", str(path.parent), *places, *inject)
 
         kills = await check(corrupt, tmp_path / "place", whole, kill)
         total += kills
