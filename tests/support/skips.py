@@ -14,11 +14,12 @@ AS_ROOT: Final = "root may write everywhere"
 NOT_ROOT: Final = "only root can give files to another user"
 NOT_READABLE: Final = "another user can't read this interpreter or this tree"
 NO_NAMESPACE: Final = "no right to a network namespace, or the kernel lacks what the test needs there"
+NO_CGROUP: Final = "no right to a memory cgroup"
 NO_PING: Final = "this process may not ping"
 NO_SYSTEMD: Final = "no systemd-analyze"
 
 PERMITTED: Final = frozenset(
-    {NO_RECORDINGS, NO_IPV6, NO_MOUNT, AS_ROOT, NOT_ROOT, NOT_READABLE, NO_NAMESPACE, NO_PING, NO_SYSTEMD}
+    {NO_RECORDINGS, NO_IPV6, NO_MOUNT, AS_ROOT, NOT_ROOT, NOT_READABLE, NO_NAMESPACE, NO_CGROUP, NO_PING, NO_SYSTEMD}
 )
 """Reasons that no package to be installed removes."""
 

@@ -1,21 +1,29 @@
 """A box with too little memory and a backlog: the agent works or ends with a line, and not one stored poll is lost."""
 
 import asyncio
+import shutil
 import signal
 import time
 from pathlib import Path
 
 from support.agent import TOKEN, AgentProcess, environment, running
+from support.cgroup import memory_group
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.counters import Counters
 from towerops_agent.model import Layout, Poll
 from towerops_lab.sandbox.server import Sandbox
+from towerops_lab.sandbox.store import Store
 
 DEVICES, POLLS, METRICS = 5, 60, 200
 LEFT_KB = [0, 9_000, 20_000, 28_000, 29_000, 30_000, 34_000]
 """What a run may use beyond its modules. A thread's stack takes 8 MB of it."""
 
 LONG_ENOUGH_S = 8.0
+
+MEASURED = [0.3, 0.6, 0.8, 0.85, 0.9, 0.94, 0.97, 0.985]
+"""Limits of a cgroup, as parts of what delivering the backlog takes at most."""
+
+SMALL_BOX = 48 << 20
 
 TOO_LITTLE = "towerops-agent: out of memory; what is in the database stays there: give it more, or fewer devices"
 
@@ -28,6 +36,16 @@ from towerops_agent.__main__ import main
 
 (taken,) = (int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData:"))
 resource.setrlimit(resource.RLIMIT_DATA, ((taken << 10) + ({left_kb} << 10),) * 2)
+main()
+"""
+
+
+IN_GROUP = """
+from pathlib import Path
+
+Path("{entrance}").write_text("0")
+
+from towerops_agent.__main__ import main
 main()
 """
 
@@ -47,11 +65,27 @@ async def fill(path: Path) -> None:
         await buffer.secure()
 
 
-async def works_or_ends(agent: AgentProcess, sandbox: Sandbox) -> int:
-    """Its exit status: by itself, or when it is stopped, once it has delivered all or only tries again and again to connect."""
+def has_all(store: Store) -> bool:
+    return store.metric_count >= DEVICES * POLLS * METRICS
+
+
+def check_all(store: Store) -> None:
+    """Each poll has arrived, each metric once."""
+    assert store.duplicates() == {}
+    assert store.metric_count == DEVICES * POLLS * METRICS
+    for device in range(DEVICES):
+        for sensor in (0, METRICS - 1):
+            assert len(store.readings(f"s-{device}-{sensor}")) == POLLS
+
+
+async def works_or_ends(agent: AgentProcess, sandbox: Sandbox, within_s: float | None = LONG_ENOUGH_S) -> int:
+    """Its exit status: by itself, or when it is stopped, once it has delivered all or only tries again and again to connect.
+
+    `within_s`: None if it has enough to deliver all, however long that takes.
+    """
     ended = asyncio.create_task(agent.ended())
-    done = asyncio.create_task(sandbox.store.wait_until(lambda store: store.metric_count >= DEVICES * POLLS * METRICS))
-    await asyncio.wait([ended, done], return_when=asyncio.FIRST_COMPLETED, timeout=LONG_ENOUGH_S)
+    done = asyncio.create_task(sandbox.store.wait_until(has_all))
+    await asyncio.wait([ended, done], return_when=asyncio.FIRST_COMPLETED, timeout=within_s)
     done.cancel()
     if not ended.done():
         await agent.stop()
@@ -74,10 +108,36 @@ async def test_whatever_memory_there_is_what_is_stored_is_delivered_in_the_end(t
                 assert (status, agent.lines[-1]) == (1, TOO_LITTLE), agent.log
         async with running("run", env=environment(url, path)) as agent:
             await agent.logged("agent started")
-            await sandbox.store.wait_until(lambda store: store.metric_count >= DEVICES * POLLS * METRICS)
+            await sandbox.store.wait_until(has_all)
             assert await agent.stop() == 0
     assert statuses[:2] == [1, 1]
-    assert sandbox.store.duplicates() == {}
-    for device in range(DEVICES):
-        for sensor in (0, METRICS - 1):
-            assert len(sandbox.store.readings(f"s-{device}-{sensor}")) == POLLS
+    check_all(sandbox.store)
+
+
+async def test_a_box_of_48_mb_delivers_all_that_the_kernel_has_killed_smaller_ones_over(tmp_path: Path):
+    """What delivering the backlog takes is measured in a box of 48 MB; then boxes that have less, and at last that one again."""
+    path, copy = tmp_path / "agent.db", tmp_path / "copy.db"
+    await fill(path)
+    shutil.copyfile(path, copy)
+    async with memory_group() as group:
+        code = IN_GROUP.format(entrance=group.entrance)
+
+        async def run(database: Path, octets: int, sandbox: Sandbox, within_s: float | None = LONG_ENOUGH_S) -> int:
+            group.set_limit(octets)
+            async with running("run", env=environment(url, database), code=code) as agent:
+                status = await works_or_ends(agent, sandbox, within_s)
+            assert "please report it" not in agent.log, agent.log
+            return status
+
+        sandbox = Sandbox({}, TOKEN)
+        async with sandbox.serve() as url:
+            assert await run(copy, SMALL_BOX, sandbox, within_s=None) == 0
+            check_all(sandbox.store)
+        peak = group.peak()
+        sandbox = Sandbox({}, TOKEN)
+        async with sandbox.serve() as url:
+            statuses = [await run(path, round(part * peak), sandbox) for part in MEASURED]
+            assert set(statuses) <= {0, -signal.SIGTERM, -signal.SIGKILL}  # SIGTERM: stopped before it had begun to work
+            assert 0 < statuses.count(-signal.SIGKILL) <= group.kills()  # it may be the process that seals the configuration, too
+            assert await run(path, SMALL_BOX, sandbox, within_s=None) == 0
+        check_all(sandbox.store)
