@@ -137,7 +137,7 @@ class ConfigSync:
         if isinstance(outcome, ConfigFetched | NotModified):
             self._compare_clocks(outcome.ahead_s)
         if isinstance(outcome, ConfigFetched):
-            await self._take(outcome)
+            outcome = await self._take(outcome)
         elif isinstance(outcome, NotModified):
             self._counters.add(Count.CONFIG_FETCHES, "unchanged")
         self.last = outcome
@@ -159,13 +159,17 @@ class ConfigSync:
             log.warning("server refuses the ETag that it sent, fetched without it from now on", reason=reason)
         return outcome
 
-    async def _take(self, fetched: ConfigFetched[ConfigText]) -> None:
-        """Apply and keep it, if it differs from the one in use."""
-        changed = await self._put_into_force(fetched.config)
+    async def _take(self, fetched: ConfigFetched[ConfigText]) -> ConfigOutcome[ConfigText]:
+        """Apply and keep it, if it differs from the one in use; a failure if the buffer has no room for what that needs."""
+        try:
+            changed = await self._put_into_force(fetched.config)
+        except BufferFailure as error:
+            return Unavailable(f"it was fetched, and can't be applied: {error}")
         self._etag = fetched.etag if self._sends_etag else None
         self._counters.add(Count.CONFIG_FETCHES, "updated" if changed else "unchanged")
         if changed or self._client.token_rotations != self._kept_rotation:
             await self._keep_sealed(fetched.config)
+        return fetched
 
     async def _keep_sealed(self, config: ConfigText) -> None:
         rotation = self._client.token_rotations

@@ -69,7 +69,8 @@ class SiteSource:
         if revision == self._revision and not self._files.has_changed():
             if self._failure is not None:
                 return self._failure
-            if etag is not None:
+            config = self.compiled.config
+            if config is not None and config.digest.hex() == etag:  # else it was read, and could not be applied
                 return NotModified()
         self._failure = None
         try:

@@ -35,6 +35,7 @@ class Bench:
         self.token_rotations = 0
         self.now_us = 0
         self.full = False
+        self.has_no_room = False
         self.counters = Counters()
         self.sync = ConfigSync(
             self,
@@ -56,6 +57,8 @@ class Bench:
         return False
 
     async def apply(self, read):
+        if self.has_no_room:
+            raise BufferFailure("disk full")
         self.applied.append([equipment.id for _, equipment in read.equipment])
 
     async def keep(self, config):
@@ -227,6 +230,21 @@ async def test_a_buffer_that_cant_keep_it_does_not_keep_it_from_being_in_use():
         await bench.sync.fetch_once()
     assert bench.applied == [["a"]]
     assert any("could not be kept" in line["event"] for line in lines)
+
+
+async def test_a_configuration_that_the_buffer_has_no_room_for_is_a_failed_fetch_and_applied_later():
+    bench = Bench(ConfigFetched(config("a"), "one"), ConfigFetched(config("b"), "two"), ConfigFetched(config("b"), "two"))
+    await bench.sync.fetch_once()
+    bench.has_no_room = True
+    with structlog.testing.capture_logs() as lines:
+        outcome = await bench.sync.fetch_once()
+    assert outcome == Unavailable("it was fetched, and can't be applied: disk full")
+    assert [line["reason"] for line in lines] == [outcome.reason]
+    bench.has_no_room = False
+    await bench.sync.fetch_once()
+    assert bench.applied == [["a"], ["b"]]
+    assert bench.etags == [None, "one", "one"]
+    assert bench.counters.by_reason(Count.CONFIG_FETCHES) == {"updated": 2, "failed": 1}
 
 
 async def test_a_refusal_is_logged_once_and_counted_each_time():

@@ -68,6 +68,16 @@ async def test_the_files_are_fetched_and_then_are_not_modified(path):
     assert changed.etag != fetched.etag
 
 
+async def test_files_that_were_read_and_could_not_be_applied_are_fetched_again(path, monkeypatch):
+    monkeypatch.setattr("towerops_agent.site.files.RACY_NS", -1)
+    source = SiteSource(SiteFiles(path))
+    before = await fetch(source)
+    assert isinstance(before, ConfigFetched)
+    path.write_text(SITE.replace("10.0.7.1", "10.0.7.2"))
+    for _ in range(2):  # the second time without a change
+        assert isinstance(await fetch(source, before.etag), ConfigFetched)
+
+
 async def test_broken_files_are_a_failure_until_they_are_repaired(path, monkeypatch):
     monkeypatch.setattr("towerops_agent.site.files.RACY_NS", -1)
     source = SiteSource(SiteFiles(path))
