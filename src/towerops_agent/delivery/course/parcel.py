@@ -5,15 +5,15 @@
 courier.py packs a large batch in a thread, as it takes some 10 ms. The same batch makes the same body each time, so it need not
 be kept from one attempt to the next: whether it leaves a series out depends on its id only, and the exclusions are kept over
 restarts (courier.py).
-Pure. Octets, and microseconds since 1970-01-01 UTC (`_us`). The wire's Structs are made of a poll's columns, and a time is
+Pure. Octets, and microseconds since 1970-01-01 UTC (`_us`). The wire's Structs are made of a poll's columns, and a second is
 formatted once; text put together by hand costs no less (decision 0011).
 """
 
 import gzip
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from itertools import starmap
 from math import isfinite
 from types import MappingProxyType
@@ -174,7 +174,13 @@ _encode = msgspec.json.Encoder().encode
 
 def timestamp(time_us: int) -> str:
     """The moment as RFC 3339: UTC, microseconds, "Z"."""
-    return (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds")[:26] + "Z"
+    second_s, micros = divmod(time_us, 1_000_000)
+    return f"{_second(second_s)}.{micros:06}Z"
+
+
+@lru_cache(8)  # polls that are delivered together were made in few seconds
+def _second(time_s: int) -> str:
+    return (_EPOCH + timedelta(seconds=time_s)).isoformat()[:19]
 
 
 def encode_metrics(parts: Iterable[tuple[Layout, Poll, int, int]]) -> bytes:
@@ -187,8 +193,7 @@ def encode_metrics(parts: Iterable[tuple[Layout, Poll, int, int]]) -> bytes:
 
 def metrics_in(parts: Iterable[tuple[Layout, Poll, int, int]]) -> list[Metric]:
     """The metrics of these parts of polls, as in encode_metrics."""
-    shown = cache(timestamp)
-    return [metric for part in parts for metric in metrics_of(*part, timestamp=shown)]
+    return [metric for part in parts for metric in metrics_of(*part)]
 
 
 def encode(metrics: list[Metric]) -> bytes:
@@ -196,9 +201,7 @@ def encode(metrics: list[Metric]) -> bytes:
     return _encode(Metrics(metrics=metrics))
 
 
-def metrics_of(
-    layout: Layout, poll: Poll, first: int = 0, stop: int | None = None, *, timestamp: Callable[[int], str] = timestamp
-) -> list[Metric]:
+def metrics_of(layout: Layout, poll: Poll, first: int = 0, stop: int | None = None) -> list[Metric]:
     """The metrics [first, stop) of `poll`, in the layout's order.
 
     They are the sensors with a value, then the interfaces with octets in or out. A quotient that is not a finite number is
