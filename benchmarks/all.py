@@ -24,6 +24,7 @@ BENCHMARKS = (
     "wear",
     "rest",
     "catch_up",
+    "delivery",
     "group",
     "ping",
     "destinations",

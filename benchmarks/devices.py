@@ -48,17 +48,17 @@ class Devices:
     def _equipment(self, n: int, interval_s: int) -> dict[str, object]:
         name = f"Tower {n // 20} switch {n % 20}"
         return {
-            "id": _uuid(n, 0),
+            "id": uuid(n, 0),
             "name": name,
             "ip_address": str(FIRST + n),
             "snmp": {"enabled": True, "version": "2c", "community": "public", "port": self.port},
             "poll_interval_seconds": interval_s,
             "sensors": [
-                {"id": _uuid(n, 1 + i), "type": "temperature", "oid": oid, "divisor": 10, "unit": "C", "metadata": {"descr": "x"}}
+                {"id": uuid(n, 1 + i), "type": "temperature", "oid": oid, "divisor": 10, "unit": "C", "metadata": {"descr": "x"}}
                 for i, oid in enumerate(self.sensors)
             ],
             "interfaces": [
-                {"id": _uuid(n, 100 + i), "if_index": i + 1, "if_name": if_name} for i, if_name in enumerate(self.if_names)
+                {"id": uuid(n, 100 + i), "if_index": i + 1, "if_name": if_name} for i, if_name in enumerate(self.if_names)
             ],
         }
 
@@ -119,5 +119,6 @@ def _free_port() -> int:
         return sock.getsockname()[1]
 
 
-def _uuid(device: int, item: int) -> str:
+def uuid(device: int, item: int) -> str:
+    """The id of an item of a device, as the API has them."""
     return str(UUID(int=(device * 1000 + item) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128), version=4))
