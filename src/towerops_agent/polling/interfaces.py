@@ -92,10 +92,11 @@ class Verifier:
         device.check_in -= 1
         restarts = self._seems_to_restart(progress)
         for _ in range(MOST_ROUNDS):
-            fallen = device.octets is not None and has_fallen(device.octets, progress)
             changed = self._has_changed(progress)
             due = device.check_in <= 0
             plan, standings = device.plan, traits.standings
+            matters = restarts or not plan.names  # whether counters have fallen
+            fallen = matters and device.octets is not None and has_fallen(device.octets, progress)
             silent, renamed = unproven(progress, standings, device.if_names)
             if restarts and (device.octets is None or fallen or not has_gone_on(device.octets, progress)):
                 self._restart()
@@ -123,6 +124,8 @@ class Verifier:
     def withheld(self, progress: PollProgress) -> dict[int, str]:
         """The interfaces whose counters are withheld, and why: it is not (or no longer) known that they are theirs."""
         device, standings = self._device, self._device.traits.standings
+        if not self._unproven and not device.traits.check and CONFIRMED.issuperset(standings):
+            return {}
         named = named_of(device.if_names)
         if device.traits.check:
             return dict.fromkeys(named, Reason.UNVERIFIED)

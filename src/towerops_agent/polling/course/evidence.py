@@ -147,15 +147,15 @@ _LARGEST = (1 << 64) - 1
 
 def octets_of(progress: PollProgress, before: "array[int] | None" = None) -> "array[int]":
     """What a poll has read; of what was not answered, what the poll before had read, if there was one with the same plan."""
-    columns = _columns(progress)
-    values = [progress.values[column] for column in columns]
+    received, sent = _columns(progress)
+    values = [*_at(progress.values, received), *_at(progress.values, sent)]
     now: array[int] = array("Q")
     try:
         now.extend(values)  # type: ignore[arg-type]  # the usual case: all are numbers
     except (TypeError, OverflowError):
         now = array("Q", [value if isinstance(value, int) and 0 <= value <= _LARGEST else 0 for value in values])
-    if before is not None:
-        for i, column in enumerate(columns):
+    if before is not None and 0 in progress.tags:
+        for i, column in enumerate((*received, *sent)):
             if not progress.tags[column]:
                 now[i] = before[i]
     return now
@@ -174,6 +174,12 @@ def has_gone_on(before: "array[int]", progress: PollProgress) -> bool:
     return any(was and now >= was for was, now in zip(before, octets_of(progress), strict=True))
 
 
-def _columns(progress: PollProgress) -> Sequence[int]:
+def _columns(progress: PollProgress) -> tuple[Sequence[int], Sequence[int]]:
     slots, first = progress.slots, progress.plan.sensor_count
-    return (*slots[first::PER_INTERFACE], *slots[first + 1 :: PER_INTERFACE])
+    return slots[first::PER_INTERFACE], slots[first + 1 :: PER_INTERFACE]
+
+
+def _at(values: Sequence[Value], columns: Sequence[int]) -> Sequence[Value]:
+    if isinstance(columns, range):  # the usual case
+        return values[columns.start : columns.stop : columns.step]
+    return [values[column] for column in columns]

@@ -24,6 +24,7 @@ from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, is_within, parse_oid
 
 _COUNTERS: Final = frozenset((ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32))
+_INTEGERS: Final = _COUNTERS | {ber.INTEGER}
 
 _MISSING: Final = {
     ber.NO_SUCH_OBJECT: Reason.NO_SUCH_OBJECT,
@@ -116,19 +117,36 @@ def interpret(
     for interface, reason in (withheld or {}).items():
         for i in plan.interface_slots(interface):
             values[i], missing[i] = None, reason
-    metric_count, received_us = 0, []
-    for i in range(plan.sensor_count):
-        metric_count += values[i] is not None
-        received_us.append(progress.received_us[slots[i]])
-    for first in range(plan.sensor_count, len(values), PER_INTERFACE):
-        has_in = values[first] is not None
-        metric_count += has_in or values[first + 1] is not None
-        received_us.append(progress.received_us[slots[first if has_in else first + 1]])
+    first = plan.sensor_count
+    if not missing and isinstance(slots, range):  # the usual case
+        received_us = progress.received_us[slots.start : slots.start + first]
+        received_us += progress.received_us[slots.start + first : slots.stop : PER_INTERFACE]
+        metric_count = len(received_us)
+    else:
+        metric_count, received_us = _count(progress, values)
     times = tuple(_runs(received_us, started_at_us))
     return Interpretation(Poll(layout, started_at_us, tuple(values), times, metric_count), missing, scales.units)
 
 
+def _count(progress: PollProgress, values: Sequence[Number | None]) -> tuple[int, list[int]]:
+    """How many metrics there are, and when each sensor's value and each interface's octets arrived."""
+    slots, count, received_us = progress.slots, 0, []
+    for i in range(progress.plan.sensor_count):
+        count += values[i] is not None
+        received_us.append(progress.received_us[slots[i]])
+    for first in range(progress.plan.sensor_count, len(values), PER_INTERFACE):
+        has_in = values[first] is not None
+        count += has_in or values[first + 1] is not None
+        received_us.append(progress.received_us[slots[first if has_in else first + 1]])
+    return count, received_us
+
+
 def _read_sensors(progress: PollProgress, scales: Scales, missing: dict[int, str]) -> list[Number | None]:
+    slots = progress.slots[: progress.plan.sensor_count]
+    if isinstance(slots, range) and _INTEGERS.issuperset(progress.tags[slots.start : slots.stop]):  # the usual case
+        numbers: list[int] = progress.values[slots.start : slots.stop]  # type: ignore[assignment]  # of these tags
+        if max(numbers, default=0) < _SIGN_UNKNOWN.start:
+            return [*numbers]
     values: list[Number | None] = []
     texts: list[tuple[int, Oid, bytes]] = []
     for i in range(progress.plan.sensor_count):
