@@ -64,20 +64,20 @@ async def test_a_poll_makes_few_calls(polled):
     poller, device, _ = polled
     with Calls() as calls:
         await poller.poll(device, 30.0)
-    assert calls.python < 3.4 * VALUES  # 2.6
-    assert calls.c.total() < 7.1 * VALUES  # 5.6
+    assert calls.python < 1.4 * VALUES  # 0.98
+    assert calls.c.total() < 6.1 * VALUES  # 4.5
 
 
 async def test_a_request_makes_few_system_calls(polled):
-    """One that sends it, less than two that read (the last one finds nothing), one that looks what has happened: up to three are
+    """One that sends it, less than two that read (the last one finds nothing), one that looks what has happened: up to four are
     under way at once. Ids come by the hundred."""
     poller, device, _ = polled
     with Calls() as calls:
         await poller.poll(device, 30.0)
     assert calls.c["sendto"] == REQUESTS
     assert calls.c["urandom"] <= 1
-    assert calls.c["recvfrom"] <= 2 * REQUESTS  # 12
-    assert calls.c["poll"] <= 2 * REQUESTS  # 8, of epoll; 14 one by one
+    assert calls.c["recvfrom"] <= 2 * REQUESTS  # 10 to 12
+    assert calls.c["poll"] <= REQUESTS  # 3 to 5, of epoll; 14 one by one
 
 
 def test_a_device_keeps_little_memory():

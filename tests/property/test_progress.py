@@ -11,7 +11,18 @@ from towerops_agent.model import Poll
 from towerops_agent.polling.course.interpret import interpret, number
 from towerops_agent.polling.course.plan import NARROW_OCTETS, WIDE_OCTETS, Watch, make_plan
 from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.polling.course.traits import BY_NAME, CLEAN_POLLS, NARROW, STARTING_VARBINDS, TOGETHER, UNKNOWN, WIDE, Traits
+from towerops_agent.polling.course.traits import (
+    BY_NAME,
+    CLEAN_POLLS,
+    NARROW,
+    SERIAL_S,
+    STARTING_VARBINDS,
+    STUMBLED_FIRST,
+    TOGETHER,
+    UNKNOWN,
+    WIDE,
+    Traits,
+)
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import child, parse_oid
@@ -230,26 +241,57 @@ def test_a_device_that_stumbles_over_several_requests_is_asked_one_by_one_from_t
     device, plan, traits = known()
     assert traits.together == TOGETHER
     progress = PollProgress(plan, traits)
-    first = progress.next_ask()
-    progress.take(first, device.answer(first.request))
     asks = progress.next_together()
     assert len(asks) == TOGETHER
-    progress.take_together(asks, [device.answer(asks[0].request), NoReply(Reason.TIMEOUT, 1), NoReply(Reason.TIMEOUT, 1)])
+    lost = [NoReply(Reason.TIMEOUT, 1)] * (TOGETHER - 2)
+    progress.take_together(asks, [*(device.answer(ask.request) for ask in asks[:2]), *lost])
     assert traits.together == 1
     assert progress.next_together() == []
-    assert [progress.next_ask(), progress.next_ask()] == asks[1:], "and first what was not answered"
+    assert [progress.next_ask(), progress.next_ask()] == asks[2:], "and first what was not answered"
+
+
+@pytest.mark.parametrize("is_down", [True, False])
+def test_a_device_that_answers_none_of_its_first_requests_has_stumbled_only_if_it_answers_one_by_itself(is_down):
+    device, plan, traits = known()
+    progress = PollProgress(plan, traits)
+    asks = progress.next_together()
+    progress.take_together(asks, [NoReply(Reason.TIMEOUT, 1)] * len(asks))
+    assert progress.next_together() == []
+    first = progress.next_ask()
+    assert first is asks[0]
+    progress.take(first, NoReply(Reason.TIMEOUT, 3) if is_down else device.answer(first.request))
+    while (ask := progress.next_ask()) is not None:
+        progress.take(ask, NoReply(Reason.TIMEOUT, 3) if is_down else device.answer(ask.request))
+    progress.finish()
+    assert traits.clean_polls == (0 if is_down else -STUMBLED_FIRST)
+    assert bool(progress.failures) == is_down
+
+
+def test_a_device_that_gives_its_uptime_for_each_oid_of_its_first_request_is_found_out_all_the_same():
+    device, plan, traits = known()
+    progress = PollProgress(plan, traits)
+    asks = progress.next_together()
+    answers = [device.answer(ask.request) for ask in asks]
+    count = len(asks[0].columns)
+    echo = replace(answers[0], pdu=replace(answers[0].pdu, tags=bytes([ber.TIME_TICKS]) * count, values=[4711] * count))
+    progress.take_together(asks, [echo, *answers[1:]])
+    assert not any(progress.tags[column] for column in asks[0].columns)
+    ask = progress.next_ask()
+    assert ask is asks[0]
+    progress.take(ask, echo)
+    assert len(progress.next_ask().columns) == 1
 
 
 def test_answers_that_come_one_after_the_other_are_of_a_device_that_does_one_thing_at_a_time():
     device, plan, traits = known()
     progress = PollProgress(plan, traits)
-    first = progress.next_ask()
-    progress.take(first, device.answer(first.request))
     asks = progress.next_together()
-    answers = [replace(device.answer(ask.request), rtt_s=0.1 * n) for n, ask in enumerate(asks, 1)]
+    answers = [replace(device.answer(ask.request), rtt_s=SERIAL_S * n / 3) for n, ask in enumerate(asks, 1)]
     progress.take_together(asks, answers)
     assert traits.together == 1
+    assert progress.next_together() == []
     assert progress.failures == {}
+    assert traits.stumbles == 0, "the agent may have been late to read them"
 
 
 def test_a_request_that_proves_the_names_of_others_is_never_under_way_with_them():
@@ -261,15 +303,10 @@ def test_a_request_that_proves_the_names_of_others_is_never_under_way_with_them(
     device = Adversary({name: hold("counter", n) for n, name in enumerate(plan.columns)}, [("honest", 0, 0)])
     groups = []
     while True:
-        asks = progress.next_together() or [ask for ask in [progress.next_ask()] if ask]
-        if not asks:
+        if not (asks := progress.next_together()):
             break
         groups.append([column for ask in asks for column in ask.columns])
-        answers = [device.answer(ask.request) for ask in asks]
-        if len(asks) > 1:
-            progress.take_together(asks, answers)
-        else:
-            progress.take(asks[0], answers[0])
+        progress.take_together(asks, [device.answer(ask.request) for ask in asks])
     assert max(map(len, groups)) == TOGETHER * 24
     of_names = [n for n, group in enumerate(groups) if set(group) & set(plan.names)]
     of_counters = [n for n, group in enumerate(groups) if set(group) & set(plan.slots)]

@@ -224,6 +224,7 @@ def run_poll(device: Adversary, plan: Plan, traits: Traits, most_asks: int) -> t
             progress.take_together(together, [device.answer(ask.request) for ask in together])
             for column in (column for ask in together for column in ask.columns if not progress.tags[column]):
                 device.given.pop(progress.names[column], None)  # it is asked again
+                device.unreadable.discard(progress.names[column])
             continue
         if (ask := progress.next_ask()) is None:
             break

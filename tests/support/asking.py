@@ -1,6 +1,6 @@
 """Short ways to ask a device through the real client."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from towerops_agent.counters import Counters
@@ -10,6 +10,7 @@ from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire.ber import format_oid, parse_oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
 from towerops_agent.snmp.wire.message import Community, Pdu, Request, Version
+from towerops_agent.snmp.wire.usm import Security
 
 PATIENT_S = (5.0, 10.0)
 """For a device that answers: no test waits that long."""
@@ -37,6 +38,20 @@ async def ask(port: int, wanted: Request, *, version: str = "2c", host: str = "1
     async with open_client() as (client, _):
         (peer,) = await client.resolve(host, port)
         return await client.ask(peer, security(version), wanted, timeouts_s)
+
+
+async def ask_together(
+    client: SnmpClient, port: int, how: Security, requests: Sequence[Request], timeouts_s: Sequence[float] = PATIENT_S
+) -> list[Answer]:
+    """The answers to these requests, which are under way at the same time."""
+    answers: list[Answer] = []
+
+    def take(given: list[Answer]) -> Sequence[Request]:
+        answers.extend(given)
+        return ()
+
+    await client.ask_together(("127.0.0.1", port), how, requests, timeouts_s, take)
+    return answers
 
 
 async def get(port: int, *oids: str, version: str = "2c", host: str = "127.0.0.1") -> Pdu:

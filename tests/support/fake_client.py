@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from towerops_agent.snmp.session import Take
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer, Reply
 from towerops_agent.snmp.wire.message import Community, Request, decode_message
 from towerops_lab.simulator.device import SimulatedDevice
@@ -53,10 +54,19 @@ class FakeClient:
             self.in_flight[host] -= 1
 
     async def ask_together(
-        self, peer: Peer, security: Community, requests: Sequence[Request], timeouts_s: Sequence[float], *, from_any: bool = False
-    ) -> list[Answer]:
-        asked = (self.ask(peer, security, request, timeouts_s[:1], from_any=from_any) for request in requests)
-        return list(await asyncio.gather(*asked))
+        self,
+        peer: Peer,
+        security: Community,
+        requests: Sequence[Request],
+        timeouts_s: Sequence[float],
+        take: Take,
+        *,
+        from_any: bool = False,
+    ) -> None:
+        while requests:
+            waits_s = timeouts_s if len(requests) == 1 else timeouts_s[:1]
+            asked = (self.ask(peer, security, request, waits_s, from_any=from_any) for request in requests)
+            requests = take(list(await asyncio.gather(*asked)))
 
     async def reply(self, host: str, security: Community, request: Request, timeouts_s: Sequence[float]) -> Answer:
         """What the device answers, after the time that it takes; for a test to override."""

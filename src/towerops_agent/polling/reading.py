@@ -1,6 +1,6 @@
 """Read one device once, for the doctor, and for the fleet as a poll: with a log line for each finding, missing values counted.
 
-Device -> its address -> requests, up to three under way -> Reading. It ends by itself, at its deadline at the latest; failures
+Device -> its address -> requests, up to four under way -> Reading. It ends by itself, at its deadline at the latest; failures
 are in its result. Learned values stay in the device's traits. I/O: names, SNMP, the wall clock. Times in seconds.
 """
 
@@ -193,8 +193,8 @@ class _Course:
         device = self._device
         progress = PollProgress(device.plan, device.traits)
         while True:
-            if self._may_ask_together and not self._is_over() and (asks := progress.next_together()):
-                progress.take_together(asks, await self._ask_together(asks))
+            if self._may_ask_together(progress) and not self._is_over() and (asks := progress.next_together()):
+                await self._ask_together(progress, asks)
                 continue
             if (ask := progress.next_ask()) is None:
                 break
@@ -212,21 +212,33 @@ class _Course:
         progress.settle()
         return progress
 
-    @property
-    def _may_ask_together(self) -> bool:
-        """Whether several requests may be under way: over UDP, with SNMPv3's keys there, and nothing lost so far."""
-        device = self._device
-        return not (device.over_tcp or device.security.wants_keys or self._timeouts_s or self._vain)
+    def _may_ask_together(self, progress: PollProgress) -> bool:
+        """Whether several requests may be under way: over UDP, with nothing lost so far.
 
-    async def _ask_together(self, asks: Sequence[Ask]) -> list[Answer]:
-        device, session = self._device, self._session
-        requests, timeouts_s = [ask.request for ask in asks], device.traits.timeouts_s()
-        began_s = asyncio.get_running_loop().time()
-        answers = await self._client.ask_together(session.peer, device.security, requests, timeouts_s, from_any=session.from_any)
-        heard = [answer.rtt_s for answer in answers if isinstance(answer, Reply)]
-        if heard:
-            self._answered = began_s, began_s + max(heard)
-        return answers
+        Over SNMPv3 the keys are to be there, and a first answer: the engine may have started again.
+        """
+        if self._timeouts_s or self._vain or self._session.over_tcp:
+            return False
+        return self._oddities is not None or (progress.heard and not self._device.security.wants_keys)
+
+    async def _ask_together(self, progress: PollProgress, asks: Sequence[Ask]) -> None:
+        """Ask these, and what follows from their answers as long as several requests may be under way."""
+        session, now_s = self._session, asyncio.get_running_loop().time
+        began_s = now_s()
+
+        def take(answers: list[Answer]) -> list[Request]:
+            nonlocal asks, began_s
+            heard = [answer.rtt_s for answer in answers if isinstance(answer, Reply)]
+            if heard:
+                self._answered = began_s, began_s + max(heard)
+                self._rtt_s = heard[0] if self._rtt_s is None else self._rtt_s
+            progress.take_together(asks, answers)
+            began_s = now_s()
+            asks = progress.next_together() if began_s < self._deadline else ()
+            return [ask.request for ask in asks]
+
+        requests, timeouts_s = [ask.request for ask in asks], self._device.traits.timeouts_s()
+        await self._client.ask_together(session.peer, session.security, requests, timeouts_s, take, from_any=session.from_any)
 
     def _is_over(self) -> bool:
         return asyncio.get_running_loop().time() >= self._deadline

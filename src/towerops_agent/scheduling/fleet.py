@@ -27,7 +27,7 @@ from towerops_agent.scheduling.timetable import Timetable
 log = structlog.get_logger()
 
 MAXIMUM_POLLS: Final = 1000
-"""Polls under way at once, and as many again of devices that take long (Slots). Each has up to three requests under way."""
+"""Polls under way at once, and as many again of devices that take long (Slots). Each has up to four requests under way."""
 
 STARTS_A_SECOND: Final = 200.0
 """How fast new devices start, so that 10,000 do not start at once, and 10 need not wait for their time."""

@@ -1,7 +1,8 @@
 """SNMP over UDP: one socket per address family, shared by all devices. tcp.py does the same over TCP, behind the same interface.
 
 The I/O around exchange.py: sockets, timers, the wall clock at a reply's arrival.
-A request costs one sendto, one timer and one future; all replies that have arrived are read at one wakeup.
+A request costs one sendto, one timer and one future, several in a row only one sendto each (ask_together); all replies that have
+arrived are read at one wakeup.
 Linux queues ICMP errors at the socket, if asked to (IP_RECVERR), with the address that the datagram was for. Other systems do
 not, if a socket is shared by all devices. Source: ip(7), RFC 792, RFC 1812 §5.2.7, RFC 4443 §3.1.
 """
@@ -15,6 +16,7 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
@@ -23,9 +25,9 @@ import structlog
 from towerops_agent.counters import Count, Counters
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.engines import EngineLog, KeyDerivation, NameOf
-from towerops_agent.snmp.session import Resolver
+from towerops_agent.snmp.session import Resolver, Take
 from towerops_agent.snmp.tcp import TcpConnections
-from towerops_agent.snmp.wire.exchange import Answer, Doubted, Exchanges, Peer, Transaction
+from towerops_agent.snmp.wire.exchange import Answer, Doubted, Exchanges, NoReply, Peer, Transaction
 from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Request
 from towerops_agent.snmp.wire.usm import AskAgain, Security, UsmSecurity
 
@@ -54,6 +56,9 @@ _EXTENDED_ERROR: Final = struct.Struct("=IBBB")
 """The start of struct sock_extended_err (linux/errqueue.h): errno, origin, ICMP type and code."""
 
 _MOST_AT_ONCE: Final = 64
+
+_EARLY_S: Final = 0.002
+"""A timer that fires so much before a deadline was for it."""
 
 Meaning = tuple[Reason, str]
 """Why a device can't be reached, and the detail."""
@@ -100,7 +105,7 @@ class SnmpClient:
         self._exchanges = Exchanges(draw_id)
         self._keys = KeyDerivation(draw)
         self._tcp = TcpConnections(counters, Exchanges(draw_id), self._keys, self._engine_log)
-        self._waiting: dict[Transaction, _Wait | _Member] = {}
+        self._waiting: dict[Transaction, _Wait | _Volley] = {}
         self._resolver = Resolver()
         self._floods: dict[int, FloodWatch] = {}
         self.sockets: dict[int, socket.socket] = {}
@@ -168,32 +173,93 @@ class SnmpClient:
             del self._waiting[transaction]
 
     async def ask_together(
-        self, peer: Peer, security: Security, requests: Sequence[Request], timeouts_s: Sequence[float], *, from_any: bool = False
-    ) -> list[Answer]:
-        """The device's replies to these requests, which are under way at the same time, over UDP; or why there is none.
+        self,
+        peer: Peer,
+        security: Security,
+        requests: Sequence[Request],
+        timeouts_s: Sequence[float],
+        take: Take,
+        *,
+        from_any: bool = False,
+    ) -> None:
+        """Have these requests under way at the same time, over UDP, and then those that `take` returns for their answers.
 
-        Each is sent once, and all are waited for until `timeouts_s[0]` has passed: one future and one timer for all of them.
-        An SNMPv3 report counts as no reply: `ask` does what follows from it. The keys are to be there.
+        `take` is called as soon as the last answer is there, or the time is over, on the loop's thread, so it must not block.
+        This ends when it returns no request, and raises what `take` raises. One future and one timer serve all, and only the
+        end wakes the task.
+        Of several requests each is sent once, and all are waited for until `timeouts_s[0]` has passed; a single one is repeated
+        as by `ask`. An SNMPv3 report counts as no reply: `ask` does what follows from it. The keys are to be there.
         """
-        volley = _Volley(self._loop.create_future(), len(requests))
-        members = {Transaction(peer, security, request, timeouts_s, from_any): _Member(volley) for request in requests}
-        self._waiting |= members
+        volley = _Volley(self._loop.create_future(), peer, security, timeouts_s, from_any, take)
         try:
-            for transaction, member in members.items():
-                step = self._exchanges.attempt(transaction, self._loop.time())
-                if step is not None and not member.done():
-                    self._counters.add(Count.SNMP_REQUESTS, transaction.kind)
-                    self._send_octets(transaction, member, step[0])
-            if volley.left:
-                volley.timer = self._loop.call_later(timeouts_s[0], volley.end)
-                await volley.ended
-            return [member.reply or self._exchanges.give_up(transaction) for transaction, member in members.items()]
+            self._launch(volley, requests)
+            await volley.answer
         finally:
             if volley.timer is not None:
                 volley.timer.cancel()
-            for transaction in members:
+            for transaction in volley.open:
                 self._exchanges.close(transaction)
                 del self._waiting[transaction]
+
+    def _launch(self, volley: "_Volley", requests: Sequence[Request]) -> None:
+        """Send the requests."""
+        now, exchanges = self._loop.time(), self._exchanges
+        peer, security, timeouts_s, from_any = volley.peer, volley.security, volley.timeouts_s, volley.from_any
+        transactions = [Transaction(peer, security, request, timeouts_s, from_any) for request in requests]
+        volley.replies = dict.fromkeys(transactions)
+        volley.open.update(dict.fromkeys(transactions))
+        self._waiting.update(dict.fromkeys(transactions, volley))
+        self._counters.add(Count.SNMP_REQUESTS, "sent", len(transactions))
+        for transaction in transactions:
+            step = exchanges.attempt(transaction, now)
+            failure = None if step is None else self._send_octets(transaction, step[0])
+            if failure is not None:
+                self._settle(volley, transaction, failure)
+        volley.deadline_s = now + timeouts_s[0]
+        if not volley.open:
+            self._go_on(volley)
+        elif volley.timer is None:
+            volley.timer = self._loop.call_at(volley.deadline_s, self._expire, volley)
+
+    def _settle(self, volley: "_Volley", transaction: Transaction, reply: Answer) -> None:
+        volley.replies[transaction] = reply
+        del volley.open[transaction]
+        del self._waiting[transaction]
+
+    def _go_on(self, volley: "_Volley") -> None:
+        """Pass on what was answered, and send what follows from it."""
+        for transaction in list(volley.open):
+            self._settle(volley, transaction, self._exchanges.give_up(transaction))
+        try:
+            requests = volley.take([reply for reply in volley.replies.values() if reply is not None])
+            if requests:
+                self._launch(volley, requests)
+            elif not volley.answer.done():
+                volley.answer.set_result(None)
+        except Exception as error:  # noqa: BLE001 -- it belongs to the task that asks
+            if not volley.answer.done():
+                volley.answer.set_exception(error)
+
+    def _expire(self, volley: "_Volley") -> None:
+        """At a volley's deadline, or at that of one before it."""
+        volley.timer = None
+        now = self._loop.time()
+        if volley.answer.done():
+            return
+        if now < volley.deadline_s - _EARLY_S:
+            volley.timer = self._loop.call_at(volley.deadline_s, self._expire, volley)
+            return
+        if len(volley.replies) == 1:
+            (transaction,) = volley.open
+            if transaction.attempts < len(volley.timeouts_s) and (step := self._exchanges.attempt(transaction, now)) is not None:
+                self._counters.add(Count.SNMP_REQUESTS, transaction.kind)
+                failure = self._send_octets(transaction, step[0])
+                if failure is None:
+                    volley.deadline_s = now + step[1]
+                    volley.timer = self._loop.call_at(volley.deadline_s, self._expire, volley)
+                    return
+                self._settle(volley, transaction, failure)
+        self._go_on(volley)
 
     async def _repeat(self, transaction: Transaction, wait: "_Wait") -> Answer | AskAgain:
         """Ask again at once after a report. The timeout stops while keys are made; a late reply may still arrive."""
@@ -221,16 +287,16 @@ class SnmpClient:
 
     def _send(self, transaction: Transaction, wait: "_Wait", step: tuple[bytes, float]) -> None:
         datagram, timeout_s = step
-        if not self._send_octets(transaction, wait.answer, datagram):
+        failure = self._send_octets(transaction, datagram)
+        if failure is not None:
+            wait.answer.set_result(failure)
             return
         if wait.timer is not None:
             wait.timer.cancel()  # of a doubted report
         wait.timer = self._loop.call_later(timeout_s, self._attempt, transaction, wait)
 
-    def _send_octets(
-        self, transaction: Transaction, answer: "asyncio.Future[Answer | AskAgain] | _Member", datagram: bytes
-    ) -> bool:
-        """Whether the datagram was sent, or lost by the system for now; else `answer` is set to the system's error."""
+    def _send_octets(self, transaction: Transaction, datagram: bytes) -> NoReply | None:
+        """None if the datagram was sent, or lost by the system for now; else the system's error."""
         sock, peer = self._socket(transaction.peer), transaction.peer
         try:
             try:
@@ -241,9 +307,8 @@ class SnmpClient:
                 sock.sendto(datagram, peer)  # the error was about an earlier datagram, perhaps of another device
         except OSError as error:
             if error.errno not in _PASSING and not self._read_errors(sock):
-                answer.set_result(self._exchanges.give_up(transaction, Reason.UNREACHABLE, error.strerror or str(error)))
-                return False
-        return True
+                return self._exchanges.give_up(transaction, Reason.UNREACHABLE, error.strerror or str(error))
+        return None
 
     def _believe(self, transaction: Transaction, wait: "_Wait") -> None:
         if not wait.answer.done():
@@ -292,9 +357,12 @@ class SnmpClient:
                 continue
             transaction, reply = outcome
             wait = self._waiting[transaction]
-            if isinstance(wait, _Member):
+            if isinstance(wait, _Volley):
                 if not isinstance(reply, AskAgain | Doubted):
-                    wait.set_result(reply)
+                    self._settle(wait, transaction, reply)
+                    if not wait.open:
+                        self._go_on(wait)
+                        now, wall_us = self._loop.time(), time.time_ns() // 1000  # what it has sent may be answered already
             elif isinstance(reply, Doubted):
                 if wait.timer is not None:
                     wait.timer.cancel()
@@ -336,46 +404,24 @@ class _Wait:
         self.passed: Answer | None = None
 
 
+@dataclass(slots=True, eq=False)
 class _Volley:
-    """Requests that are under way together. `ended`: set when all are answered, or the time is over; `left`: how many are not."""
+    """Requests that are under way together. `answer`: set once `take` has nothing more to ask.
 
-    __slots__ = ("ended", "left", "timer")
+    `replies`: to each of them, None without one; `open`: those that await one. `timer` may fire before `deadline_s`, which is
+    later with each volley.
+    """
 
-    def __init__(self, ended: asyncio.Future[None], left: int) -> None:
-        self.ended = ended
-        self.left = left
-        self.timer: asyncio.TimerHandle | None = None
-
-    def end(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-
-class _Member:
-    """One of a volley, in place of a _Wait and of its future. `reply`: None until it is answered."""
-
-    __slots__ = ("reply", "volley")
-
-    def __init__(self, volley: _Volley) -> None:
-        self.volley = volley
-        self.reply: Answer | None = None
-
-    @property
-    def answer(self) -> Self:
-        return self
-
-    def done(self) -> bool:
-        return self.reply is not None
-
-    def cancel(self) -> None:
-        self.volley.ended.cancel()
-
-    def set_result(self, reply: Answer) -> None:
-        if self.reply is None:
-            self.reply = reply
-            self.volley.left -= 1
-            if not self.volley.left:
-                self.volley.end()
+    answer: asyncio.Future[None]
+    peer: Peer
+    security: Security
+    timeouts_s: Sequence[float]
+    from_any: bool
+    take: Take
+    replies: dict[Transaction, Answer | None] = field(default_factory=dict)
+    open: dict[Transaction, None] = field(default_factory=dict)
+    deadline_s: float = 0.0
+    timer: asyncio.TimerHandle | None = None
 
 
 class FloodWatch:

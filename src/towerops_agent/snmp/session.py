@@ -54,12 +54,23 @@ class Asker(Protocol):
         """As SnmpClient.ask."""
 
 
+Take = Callable[[list[Answer]], Sequence[Request]]
+"""What to ask next, after these answers; none: nothing more."""
+
+
 class TogetherAsker(Asker, Protocol):
     """An Asker that has several requests under way to one device."""
 
     async def ask_together(
-        self, peer: Peer, security: Security, requests: Sequence[Request], timeouts_s: Sequence[float], *, from_any: bool = False
-    ) -> list[Answer]:
+        self,
+        peer: Peer,
+        security: Security,
+        requests: Sequence[Request],
+        timeouts_s: Sequence[float],
+        take: Take,
+        *,
+        from_any: bool = False,
+    ) -> None:
         """As SnmpClient.ask_together."""
 
 

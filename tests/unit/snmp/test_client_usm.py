@@ -128,11 +128,10 @@ async def test_several_requests_are_under_way_to_a_device_that_is_known_and_a_re
     security = UsmSecurity(agent.user)
     async with asking.open_client() as (client, _), serve(agent.answer) as port:
         await ask(client, port, security)
-        peer = ("127.0.0.1", port)
-        replies = await client.ask_together(peer, security, [REQUEST] * 3, asking.PATIENT_S)
+        replies = await asking.ask_together(client, port, security, [REQUEST] * 3)
         assert [type(reply) for reply in replies] == [Reply] * 3
         agent.engine_id += b", new"
-        replies = await client.ask_together(peer, security, [REQUEST] * 3, (0.2,))
+        replies = await asking.ask_together(client, port, security, [REQUEST] * 3, (0.2,))
         assert [type(reply) for reply in replies] == [NoReply] * 3
         assert isinstance(await ask(client, port, security), Reply)
         assert client.is_idle

@@ -84,44 +84,72 @@ class PollProgress:
         return as_next(ask)
 
     def next_together(self) -> list[Ask]:
-        """The next requests, if several may be under way at once: planned ones, behind the first answer. Else none.
+        """The next requests, if several may be under way at once: planned ones. Else none.
 
-        Pass them to `take_together` with their answers. A request that proves what others have read is never among them.
+        Pass them to `take_together` with their answers. A request that proves what others have read is by itself.
         """
         most, queue = self._traits.together, self._queue
-        if most < 2 or not self.heard or self._probing is not None or self._doubted or self._blamed or self._shrunk:
+        if most < 2 or self._stumbled or self._probing is not None or self._doubted or self._blamed or self._shrunk:
             return []
         asks: list[Ask] = []
-        while queue and len(asks) < most and isinstance(queue[0].columns, range) and not (queue[0].proves or queue[0].again):
-            if len(queue[0].columns) > self._traits.max_varbinds:
+        while queue and len(asks) < most:
+            ask = queue[0]
+            if not isinstance(ask.columns, range) or ask.again or len(ask.columns) > self._traits.max_varbinds:
+                break
+            if ask.proves and asks:
                 break
             asks.append(queue.popleft())
-        if len(asks) > 1:
-            return asks
-        queue.extendleft(asks)
-        return []
+            if ask.proves:
+                break
+        return asks
 
     def take_together(self, asks: Sequence[Ask], answers: Sequence[Answer]) -> None:
         """Process the answers to `asks`. What is not answered as expected is asked again by itself, as if it had not been asked.
 
         So whatever else may be wrong is found out one request at a time, and the device is asked so from then on.
         """
-        again = []
+        traits, again, times_s, most = self._traits, [], [], 0
         for ask, answer in zip(asks, answers, strict=True):
-            if isinstance(answer, Reply) and self._is_clean(ask, answer.pdu):
-                self.take(ask, answer)
-            else:
+            if not isinstance(answer, Reply):
                 again.append(ask)
-        self._queue.extendleft(reversed(again))
-        times_s = [answer.rtt_s for answer in answers if isinstance(answer, Reply)]
-        if again or max(times_s) > max(SERIAL * min(times_s), SERIAL_S):
-            self._traits.stumbled()
+                continue
+            times_s.append(answer.rtt_s)
+            columns, pdu = ask.columns, answer.pdu
+            if not self._is_clean(ask, pdu):
+                again.append(ask)
+                continue
+            where, count = slice(columns[0], columns[-1] + 1), len(columns)
+            self.tags[where] = pdu.tags
+            self.values[where] = pdu.values
+            self.received_us[where] = [answer.received_us] * count
+            if self._unheard:
+                self._unheard.difference_update(columns)
+            most = max(most, count)
+            if count == 1:
+                self._singles += pdu.tags[0] not in _SAID_ABSENT
+        if most:
+            traits.note_answered(most)
+            self._many = self._many or most > 1
+        if times_s:
+            self.heard = traits.answers = True
+            traits.observe_rtt(max(times_s))
+        if again:
+            self._queue.extendleft(reversed(again))
             self._stumbled = True
+            if self.heard:  # else it may be down, and that is all
+                traits.stumbled()
+        elif max(times_s) > max(SERIAL * min(times_s), SERIAL_S):
+            self._stumbled = True  # for this poll: it may be us who were late
+            traits.clean_polls = 0
 
     def _is_clean(self, ask: Ask, pdu: Pdu) -> bool:
-        names = ask.request.names
-        as_asked = pdu.error_status == ErrorStatus.noError and (pdu.names is names or tuple(pdu.names) == names)
-        return as_asked and 0 not in pdu.tags and (self._traits.absence_holds or _SAID_ABSENT.isdisjoint(pdu.tags))
+        """Whether an answer is as expected: in order, without an error, with a value for each OID unless some may be absent."""
+        tags, names = pdu.tags, ask.request.names
+        if pdu.error_status or 0 in tags or (pdu.names is not names and tuple(pdu.names) != names):
+            return False
+        if (not tags.isascii() or ber.NULL in tags) and not self._traits.absence_holds and not _SAID_ABSENT.isdisjoint(tags):
+            return False
+        return ask.columns[0] != 0 or not self._is_echo(ask, pdu)
 
     def _is_by_next(self, ask: Ask) -> bool:
         by_next = self._traits.by_next
@@ -199,6 +227,8 @@ class PollProgress:
         if isinstance(answer, NoReply):
             self._silent(ask, probe, answer)
             return
+        if self._stumbled and not self.heard:
+            self._traits.stumbled()
         self.heard = self._traits.answers = True
         self._traits.observe_rtt(answer.rtt_s)
         if self._suspect is not None:
@@ -242,7 +272,7 @@ class PollProgress:
         if self.heard and not self._shrunk:
             self._traits.grow()
         if self.heard and not (self._shrunk or self._stumbled) and not _LOSSES.intersection(self.failures.values()):
-            self._traits.clean_polls += 1
+            self._traits.note_clean_poll()
         elif self._traits.clean_polls > 0:
             self._traits.clean_polls = 0
         if UNKNOWN in self._traits.widths and self.plan.if_indexes:

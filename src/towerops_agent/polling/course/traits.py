@@ -26,16 +26,22 @@ FIRST_TIMEOUT_S: Final = 1.0  # RFC 6298 §2.1
 MAXIMUM_TIMEOUT_S: Final = 5.0
 ATTEMPTS: Final = 3
 
-TOGETHER: Final = 3
-"""How many requests are under way to one device at most: a third of the wakeups, and still no burst."""
+TOGETHER: Final = 4
+"""How many requests are under way to one device at most: a poll of 308 values is three wakeups, and still no burst."""
 
 CLEAN_POLLS: Final = 3
-CLEAN_AGAIN: Final = 200
-"""After how many polls without a loss several requests are under way; and how many more, if that went wrong."""
+STUMBLED_FIRST: Final = 8
+STUMBLED_MOST: Final = 200
+"""After how many polls without a loss several requests are under way; and after how many more, if that went wrong: four times as
+many each time. So a loss now and then costs little, and a device that drops what comes at once is left in peace."""
 
-SERIAL_S: Final = 0.1
+STEADY_POLLS: Final = 100
+"""After so many polls without a loss it no longer counts that it has ever gone wrong."""
+
+SERIAL_S: Final = MINIMUM_TIMEOUT_S / 2
 SERIAL: Final = 2.0
-"""A device whose answers to several requests arrive this far apart, by the first and last round trip, answers one by one."""
+"""A device whose answers to several requests arrive this far apart, by the first and last round trip, answers one by one: it is
+asked so until it is known again."""
 
 UNKNOWN: Final = 0
 NARROW: Final = 32
@@ -129,7 +135,7 @@ class Traits:
     `answers`: whether the last poll got any answer; a silent device is probed before it is polled.
     `spacing`: how far apart it wants its requests, once that is suspected.
     `clean_polls`: how many polls in a row were answered whole; below 0: so many more are to be before several requests are under
-    way to it again.
+    way to it again. `stumbles`: how often that has gone wrong lately.
     """
 
     max_varbinds: int = STARTING_VARBINDS
@@ -162,6 +168,7 @@ class Traits:
     units: tuple[str, ...] = ()
     spacing: Spacing | None = None
     clean_polls: int = 0
+    stumbles: int = 0
 
     @property
     def together(self) -> int:
@@ -173,7 +180,14 @@ class Traits:
 
     def stumbled(self) -> None:
         """Note that the device did not answer several requests as it answers one: no more of that for a while."""
-        self.clean_polls = -CLEAN_AGAIN
+        self.clean_polls = -min(STUMBLED_FIRST << 2 * self.stumbles, STUMBLED_MOST)
+        self.stumbles += 1
+
+    def note_clean_poll(self) -> None:
+        """Note a poll without a loss."""
+        self.clean_polls += 1
+        if self.clean_polls >= STEADY_POLLS:
+            self.stumbles = 0
 
     def observe_rtt(self, rtt_s: float) -> None:
         """Note one round trip (RFC 6298 §2.2 and §2.3)."""

@@ -33,10 +33,12 @@ from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import (
     AWAY,
     BY_NAME,
-    CLEAN_AGAIN,
     CLEAN_POLLS,
     DOUBTED,
     NARROW,
+    STEADY_POLLS,
+    STUMBLED_FIRST,
+    STUMBLED_MOST,
     TOGETHER,
     WIDE,
     BootClock,
@@ -215,7 +217,23 @@ def test_a_device_that_has_started_again_has_one_request_under_way_until_it_is_k
     assert (traits.together, traits.clean_polls) == (1, 0)
     traits.stumbled()
     traits.begin_anew(NARROW)
-    assert traits.clean_polls == -CLEAN_AGAIN
+    assert traits.clean_polls == -STUMBLED_FIRST
+
+
+def test_a_device_that_stumbles_again_and_again_is_asked_one_by_one_for_longer_each_time():
+    """Until it has been steady for long, which forgives all."""
+    traits = Traits(clean_polls=CLEAN_POLLS, srtt_s=0.01)
+    waits = []
+    for _ in range(5):
+        traits.stumbled()
+        waits.append(-traits.clean_polls)
+        while traits.together == 1:
+            traits.note_clean_poll()
+    assert waits == [8, 32, 128, 200, STUMBLED_MOST]
+    for _ in range(STEADY_POLLS):
+        traits.note_clean_poll()
+    traits.stumbled()
+    assert traits.clean_polls == -STUMBLED_FIRST
 
 
 def test_the_layout_of_a_device_has_each_sensor_with_its_divisor_and_each_interface():
