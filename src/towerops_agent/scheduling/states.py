@@ -111,7 +111,8 @@ class States:
             self._store(poll_of_state(device.state, device.state_layout, at_us, result.rtt_s))
             if before is not None and before.state is not device.state.state:
                 self._changed()
-        self._tell(device, before, device.state, result)
+        if before is None or (before.state, before.reason) != (device.state.state, device.state.reason):
+            self._tell(device, before, device.state, result)
         self._note_changes(device.id, device.state, at_us, result)
 
     def _note_changes(self, device_id: str, now: DeviceState, at_us: int, result: PollResult) -> None:
@@ -127,18 +128,15 @@ class States:
         self._note(Event(at_us, EventKind.STATE, device_id, now.state.value, now.reason))
 
     def _tell(self, device: Device, before: DeviceState | None, now: DeviceState, result: PollResult) -> None:
-        """Log one line when a device's state changes, or the reason why it is down; nothing while it stays."""
+        """Log one line when a device's state changes, or the reason why it is down."""
         tell = log.bind(device=device.name, address=device.address)
         missing = {f"missing_{reason}": n for reason, n in sorted(result.missing.items())}
         changed = before is None or before.state is not now.state
+        detail = {"detail": result.detail} if result.detail else {}
         if now.state is State.DOWN:
-            if before is None or (before.state, before.reason) != (now.state, now.reason):
-                detail = {"detail": result.detail} if result.detail else {}
-                tell.warning("device does not answer, will be probed once each interval", reason=now.reason, **detail)
+            tell.warning("device does not answer, will be probed once each interval", reason=now.reason, **detail)
         elif now.state is State.DEGRADED and result.silence:
-            if before is None or (before.state, before.reason) != (now.state, now.reason):
-                detail = {"detail": result.detail} if result.detail else {}
-                tell.warning("device answers ping, not SNMP", reason=result.silence, **detail)
+            tell.warning("device answers ping, not SNMP", reason=result.silence, **detail)
         elif now.state is State.DEGRADED:
             if changed:
                 tell.warning("device answers in part", reason=now.reason, **missing)
