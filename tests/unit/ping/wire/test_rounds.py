@@ -86,3 +86,11 @@ def test_a_round_begins_with_echo_0_and_knows_when_it_heard_a_reply_last():
         begun.sent(WALL_NS, 50.0)
         assert rounds.receive(echo, PEER, None, 50.5 + sequence) is begun
         assert begun.heard_s == 50.5 + sequence
+
+
+def test_a_round_may_be_ended_again():
+    rounds = Rounds(lambda: b"8 octets")
+    begun = rounds.open(PEER)
+    begun.sent(WALL_NS, 50.0)
+    assert rounds.close(begun) == rounds.close(begun)
+    assert len(rounds) == 0

@@ -242,3 +242,10 @@ def test_an_answer_of_which_any_octet_is_another_reads_the_same_if_it_is_a_usual
             assert one.security.refuses(general) is None
             assert replace(usual[1], names=list(usual[1].names)) == general.pdu
             assert usual[1].names is names
+
+
+def test_a_community_is_like_another_of_its_version_and_name():
+    public = Community(Version.V2C, b"public")
+    assert public.is_like(Community(Version.V2C, b"public"))
+    assert not public.is_like(Community(Version.V1, b"public"))
+    assert not public.is_like(Community(Version.V2C, b"private"))

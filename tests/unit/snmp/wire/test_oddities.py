@@ -215,3 +215,12 @@ def test_no_datagram_is_the_reply_unless_the_devices_address_and_all_but_one_sec
         elif community != b"public":
             assert Oddity.OTHER_COMMUNITY in line.security.oddities.accepted
         transaction, request_id = line.ask(2)
+
+
+def test_a_request_id_of_more_than_16_bits_is_not_one_that_was_cut():
+    line = Line().accepts(Oddity.CUT_REQUEST_ID)
+    line.exchanges = Exchanges(lambda: 0x12340000)
+    line.ask()
+    for other in (0x10000, -0x10000):
+        assert line.hear(other) == Discard("unknown_id")
+    assert is_reply(line.hear(0))

@@ -6,13 +6,13 @@ import pytest
 
 from support import asking, usm_agent
 from support.usm_agent import UsmAgent, user
-from towerops_agent.reasons import Discard
+from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import DOUBT_S, MOST_REPEATS, Doubted, Exchanges, NoReply, Reply, Transaction
-from towerops_agent.snmp.wire.message import LOWEST_ID, Community, Message, Pdu, PduType, Version, encode_message
+from towerops_agent.snmp.wire.exchange import DOUBT_S, MOST_REPEATS, Doubted, Exchanges, NoReply, Reply, Transaction, V3Course
+from towerops_agent.snmp.wire.message import LOWEST_ID, Community, Message, Pdu, PduType, Version, decode_pdu, encode_message
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, PrivScheme
-from towerops_agent.snmp.wire.v3message import decode_v3, encode_v3
+from towerops_agent.snmp.wire.v3message import ENCRYPTED, context_name, decode_v3, encode_v3, scoped_pdu_at
 
 PEER = ("192.0.2.1", 161)
 WALL_US = 1_767_986_535_123_456
@@ -531,3 +531,47 @@ def test_two_devices_with_the_same_engine_id_keep_their_own_keys_and_times():
             assert isinstance(field.ask(), Reply)
     assert one.changes() == other.changes() == ["discovered"]
     assert one.agent.seen == other.agent.seen == [usm_agent.UNKNOWN_ENGINE, *[PduType.GET] * 3]
+
+
+def test_a_repeated_request_has_the_time_of_its_attempt_and_was_sent_now():
+    field = Field(UsmAgent(user()))
+    transaction, (datagram, timeout_s) = field.open((1.0, 2.0, 4.0))
+    assert timeout_s == 1.0
+    field.now += 0.25
+    _, verdict = field.receive(field.agent.answer(datagram, field.now))
+    assert isinstance(verdict, AskAgain)
+    usm_agent.equip(field.security)
+    assert field.exchanges.repeat(transaction, field.now)[1] == 1.0
+    assert sorted(transaction.sent_at.values()) == [100.0, 100.25]
+
+
+def test_the_examination_of_privacy_is_sent_at_the_time_that_it_is():
+    field = Field(UsmAgent(user()))
+    transaction, (datagram, _) = field.open((1.0,))
+    field.receive(field.agent.answer(datagram, field.now))
+    usm_agent.equip(field.security)
+    field.exchanges.repeat(transaction, field.now)
+    field.now += 1.0
+    examination, timeout_s = field.exchanges.attempt(transaction, field.now)
+    assert decode_v3(examination).flags & ENCRYPTED == 0
+    assert timeout_s == 1.0
+    assert sorted(transaction.sent_at.values()) == [100.0, 100.0, 101.0]
+
+
+def test_reports_of_the_engine_repeat_a_request_so_often_and_no_more():
+    field, transaction, *_ = ready()
+    transaction.v3 = V3Course(doubted=Reason.UNKNOWN_ENGINE_ID)
+    verdicts = [field.exchanges.believe(transaction) for _ in range(MOST_REPEATS + 1)]
+    assert verdicts == [AskAgain(Reason.UNKNOWN_ENGINE_ID, False)] * MOST_REPEATS + [NoReply("unknown_engine_id", 1)]
+
+
+@pytest.mark.parametrize("level", ["authNoPriv", "authPriv, AES"])
+def test_a_question_for_the_engines_time_names_engine_user_and_context_and_asks_for_nothing(level):
+    agent = UsmAgent(LEVELS[level], context=b"vlan-1030")
+    field = Field(agent, UsmSecurity(agent.user, b"vlan-1030"))
+    field.ask()
+    message = decode_v3(field.security.encode_synchronisation(LOWEST_ID))
+    assert (message.engine_id, message.user, message.boots, message.time_s) == (agent.engine_id, agent.user.name, 0, 0)
+    assert context_name(message.data) == b"vlan-1030"
+    pdu = decode_pdu(message.data, *scoped_pdu_at(message.data))
+    assert (pdu.type, pdu.request_id, pdu.names) == (PduType.GET, LOWEST_ID, [])
