@@ -16,6 +16,7 @@ from pathlib import Path
 from towerops_agent.buffer.format.codec import decode_layout
 from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.scheduling.timetable import phase, step
+from towerops_agent.telemetry.live_client import ask
 from towerops_agent.telemetry.views.snapshot import KEY, Snapshot, decode_snapshot
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -84,9 +85,13 @@ class AgentProcess:
         self._process.send_signal(number)
 
     def snapshot(self) -> Snapshot:
-        """What it says of itself: four times a minute, and at its stop."""
-        with DatabaseReader(self.database) as reader:
-            snapshot = decode_snapshot(reader.meta(KEY) or b"")
+        """What it says of itself: now, while it runs; once it has ended, what it left in the database."""
+        if self._process.poll() is None:
+            octets = ask(str(self.database), b"status")
+        else:
+            with DatabaseReader(self.database) as reader:
+                octets = reader.meta(KEY)
+        snapshot = decode_snapshot(octets or b"")
         assert snapshot is not None
         return snapshot
 

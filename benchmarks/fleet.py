@@ -51,7 +51,7 @@ def measure(folder: Path, devices: Devices, count: int, minutes: int) -> None:
         while_config_mb = max(while_config_mb, agent.peak_mb())
         time.sleep(1.5 * INTERVAL_S)
         _rest_of_a_turn(api)
-        before = agent.snapshot()  # at most 15 s old, and so of the time in which all polls are at their own times
+        before = agent.snapshot()
         agent.forget_peak()
         began_s, cpu_s, values = time.monotonic(), agent.cpu_s(), api.tally()["values"]
         time.sleep(60 * minutes)
