@@ -13,6 +13,7 @@ from cost.calls import Calls
 from cost.device308 import METRICS, VALUES, answering_elsewhere, device308, equipment308
 from support.devices import LAYOUT
 from towerops_agent.counters import Count, Counters
+from towerops_agent.polling.course import plan
 from towerops_agent.polling.course.device import make_device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import Poller
@@ -78,6 +79,21 @@ async def test_a_request_makes_few_system_calls(polled):
     assert calls.c["urandom"] <= 1
     assert calls.c["recvfrom"] <= 2 * REQUESTS  # 10 to 12
     assert calls.c["poll"] <= REQUESTS  # 3 to 5, of epoll; 14 one by one
+
+
+async def test_devices_of_a_kind_that_are_first_polled_one_after_another_need_the_plans_of_one(monkeypatch):
+    """Those of their values, and those that ask the names of their interfaces: each takes milliseconds, and a kilobyte for each
+    interface."""
+    made: list[object] = []
+    real = vars(plan)["_make_plan"]
+    monkeypatch.setattr(plan, "_make_plan", lambda *some, **more: (made.append(some), real(*some, **more))[1])
+    planner = Planner()
+    with answering_elsewhere() as port:
+        async with SnmpClient(Counters()) as client:
+            poller = Poller(client, planner)
+            results = [await poller.poll(device308(planner, port), 30.0) for _ in range(5)]
+    assert [len(result.poll.values) for result in results] == [VALUES] * 5
+    assert len(made) < 12  # 8, as of one device; 40 if each makes its own
 
 
 def test_a_device_keeps_little_memory():

@@ -22,7 +22,7 @@ from towerops_agent.polling.course.news import (
     News,
     Restarted,
 )
-from towerops_agent.polling.course.plan import Planner, make_plan
+from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.traits import (
     AMBIGUOUS,
@@ -71,7 +71,7 @@ class Verifier:
     def __init__(self, device: Device, planner: Planner, ask: Ask, is_over: Callable[[], bool], news: list[News]) -> None:
         self._device = device
         self._planner = planner
-        self._asker = _Asker(ask, device.security.version, device.traits, is_over)
+        self._asker = _Asker(ask, planner, device.security.version, device.traits, is_over)
         self._news = news
         self._unproven: list[int] = []
 
@@ -241,8 +241,9 @@ async def _find(course: Course, asker: "_Asker") -> Identities:
 class _Asker:
     """Asks the questions of identity.py. `is_over`: whether the time is over; the rest then stays unknown."""
 
-    def __init__(self, ask: Ask, version: Version, traits: Traits, is_over: Callable[[], bool]) -> None:
+    def __init__(self, ask: Ask, planner: Planner, version: Version, traits: Traits, is_over: Callable[[], bool]) -> None:
         self._ask = ask
+        self._planner = planner
         self._version = version
         self._traits = traits
         self.is_over = is_over
@@ -250,7 +251,7 @@ class _Asker:
     async def get(self, question: Get) -> Values:
         traits = self._traits
         question_columns = range(1, 1 + len(question.names))  # behind sysUpTime
-        progress = PollProgress(make_plan(question.names, (), b"", min(traits.max_varbinds, NAMES_AT_ONCE)), traits)
+        progress = PollProgress(self._planner.plan(question.names, (), b"", min(traits.max_varbinds, NAMES_AT_ONCE)), traits)
         sizes = traits.sizes
         lost = 0
         while (ask := progress.next_ask()) is not None:

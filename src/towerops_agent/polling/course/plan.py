@@ -6,6 +6,7 @@ Pure. Sizes in octets; a request and the answer that is expected to it stay with
 headers). Columns of ifTable and ifXTable: RFC 2863 §6.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -251,11 +252,16 @@ def _varbind_octets(name: Oid, value_octets: int) -> int:
     return (4 if len(name) + value_octets < 0x7B else 8) + len(name) + value_octets
 
 
+LATEST_PLANS: Final = 16
+"""How many plans stay in memory though no device has them: one that asks names is needed for a moment, by each device in turn."""
+
+
 class Planner:
     """Makes plans. Devices that need the same requests share one."""
 
     def __init__(self) -> None:
         self._plans: WeakValueDictionary[tuple[tuple[Oid, ...], tuple[int, ...], bytes, int, Watch], Plan] = WeakValueDictionary()
+        self._latest: deque[Plan] = deque(maxlen=LATEST_PLANS)  # so that they stay until the next device of the kind needs them
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def plan(
@@ -271,6 +277,7 @@ class Planner:
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = make_plan(*key[:4], watch=watch)
+            self._latest.append(plan)
         return plan
 
     def names(self, names: Iterable[str]) -> tuple[str, ...]:
