@@ -1,11 +1,14 @@
 """A guard against slow decay: what a configuration takes while it arrives, in octets that no machine's speed changes."""
 
 import json
+import os
 import tracemalloc
 from uuid import UUID
 
 from cost.device308 import INTERFACES, OIDS
-from towerops_agent.config.document.text import ConfigIntake
+from towerops_agent.config import seal, sealing
+from towerops_agent.config.document.text import ConfigIntake, ConfigText
+from towerops_agent.model import Secret
 
 DEVICES = 600
 CHUNK_OCTETS = 1 << 16
@@ -39,3 +42,17 @@ def test_a_configuration_takes_a_part_of_its_text_while_it_arrives_and_is_read()
     assert octets > 0.9 * len(text)
     assert len(config.packed) < 0.3 * len(text)  # 0.22
     assert peak < 0.75 * len(text)  # 0.51 (0.64 from 3.14 on): chunks and buffers of one size, and what is compressed twice
+
+
+async def test_a_configuration_is_sealed_with_few_copies_of_it_in_memory(monkeypatch):
+    """Its own octets, and beside them either what is to be sealed or what is sealed."""
+    monkeypatch.setattr(seal, "is_loaded", lambda: False)
+    config = ConfigText(bytes(16), {}, os.urandom(8 << 20))
+    tracemalloc.start()
+    try:
+        sealed = await sealing.seal(Secret("token"), config)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(sealed) > len(config.packed)
+    assert peak < 1.8 * len(config.packed)  # 1.2; beyond the configuration, which was there before

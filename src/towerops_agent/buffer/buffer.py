@@ -292,7 +292,7 @@ class Buffer:
         """The last good configuration as it was given to keep_config; None: none yet."""
         return await self.get_meta(_CONFIG)
 
-    async def keep_config(self, sealed: bytes) -> None:
+    async def keep_config(self, sealed: bytes | bytearray) -> None:
         """Keep the configuration, sealed by the caller, over restarts."""
         await self.put_meta(_CONFIG, sealed)
 
@@ -300,7 +300,7 @@ class Buffer:
         """What was put under `key`; None: nothing."""
         return await self.ask(lambda store: store.get_meta(key), sees_polls=False)
 
-    async def put_meta(self, key: str, value: bytes) -> None:
+    async def put_meta(self, key: str, value: bytes | bytearray) -> None:
         """Keep a small value under `key`, over restarts."""
         await self.ask(lambda store: store.put_meta(key, value), sees_polls=False)
 

@@ -264,7 +264,7 @@ class Store:
         """What has been kept under `key`; None if nothing has, or it is damaged."""
         return kept_value(self.connection, key)
 
-    def put_meta(self, key: str, value: bytes) -> None:
+    def put_meta(self, key: str, value: bytes | bytearray) -> None:
         """Keep `value` under `key`, in place of what was there."""
         with transaction(self.connection):
             self._do("INSERT OR REPLACE INTO meta (key, value, checksum) VALUES (?, ?, ?)", *(key, value, checksum(key, value)))

@@ -31,7 +31,7 @@ def unseal(token: Secret, sealed: bytes) -> ConfigText:
     return opened(cipher.unseal(token.reveal(), sealed))
 
 
-def opened(octets: bytes) -> ConfigText:
+def opened(octets: bytes | bytearray) -> ConfigText:
     """The configuration of unsealed octets. Raises InvalidConfig."""
     try:
         return decode_config(octets)

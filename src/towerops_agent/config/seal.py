@@ -8,7 +8,7 @@ Imports next to nothing but the cipher, which it loads when it is used: 9 MB tha
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from towerops_agent.errors import InvalidConfig
 
@@ -59,21 +59,24 @@ def _cipher(token: str, salt: bytes) -> "AESGCM":
     return AESGCM(HKDF(SHA256(), 32, salt, b"towerops-agent kept configuration").derive(token.encode()))
 
 
-def encode_request(what: bytes, token: str, octets: bytes) -> bytes:
-    """What the process reads: SEAL or UNSEAL, the token with its length, the octets."""
+def request_head(what: bytes, token: str) -> bytes:
+    """What the process reads before the octets: SEAL or UNSEAL, the token with its length."""
     text = token.encode()
-    return what + len(text).to_bytes(_LENGTH_OCTETS, "big") + text + octets
+    return what + len(text).to_bytes(_LENGTH_OCTETS, "big") + text
 
 
-def answer(request: bytes) -> bytes:
-    """What the process writes: DONE and the octets, or INVALID and why not."""
-    end = 1 + _LENGTH_OCTETS + int.from_bytes(request[1 : 1 + _LENGTH_OCTETS], "big")
-    work = seal if request[:1] == SEAL else unseal
+def answer(request: BinaryIO, to: BinaryIO) -> None:
+    """What the process does: writes DONE and the octets, or INVALID and why not."""
+    work = seal if request.read(1) == SEAL else unseal
+    token = request.read(int.from_bytes(request.read(_LENGTH_OCTETS), "big")).decode()
     try:
-        return DONE + work(request[1 + _LENGTH_OCTETS : end].decode(), request[end:])
+        octets = work(token, request.read())
     except InvalidConfig as error:
-        return INVALID + str(error).encode()
+        to.write(INVALID + str(error).encode())
+    else:
+        to.write(DONE)
+        to.write(octets)
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(answer(sys.stdin.buffer.read()))
+    answer(sys.stdin.buffer, sys.stdout.buffer)

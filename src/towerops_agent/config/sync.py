@@ -89,7 +89,6 @@ class ConfigSync:
         self.accepts = Accepts()
         self.version = ""
         self.refusals: tuple[Refusal, ...] = ()
-        self.last: ConfigOutcome[ConfigText] | None = None
         self.availability = Availability()
         self.clock_skew = ClockSkew()
 
@@ -103,8 +102,7 @@ class ConfigSync:
         if not self.has_config:
             await self.load_kept()
         while True:
-            outcome = await self.fetch_once()
-            await self._sleep(self._pause_s(outcome))
+            await self._sleep(self._pause_s(await self.fetch_once()))  # no name holds the outcome: a configuration may be in it
 
     async def load_kept(self) -> bool:
         """Whether the configuration kept by an earlier run is now in use."""
@@ -140,7 +138,6 @@ class ConfigSync:
             outcome = await self._take(outcome)
         elif isinstance(outcome, NotModified):
             self._counters.add(Count.CONFIG_FETCHES, "unchanged")
-        self.last = outcome
         now_us = self._now_us()
         if isinstance(outcome, ConfigFetched | NotModified):
             failures = self.availability.failures

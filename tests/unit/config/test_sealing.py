@@ -33,7 +33,7 @@ async def test_a_process_seals_and_opens_what_a_command_opens_and_seals(here):
     sealed = await sealing.seal(TOKEN, CONFIG)
     opened = await sealing.unseal(TOKEN, kept.seal(TOKEN, CONFIG))
     assert here == ["seal"]  # by kept.seal
-    assert (kept.unseal(TOKEN, sealed), opened) == (CONFIG, CONFIG)
+    assert (kept.unseal(TOKEN, bytes(sealed)), opened) == (CONFIG, CONFIG)
 
 
 async def test_another_token_opens_nothing(here):
@@ -82,7 +82,7 @@ async def test_no_secret_is_in_its_arguments_or_its_environment(monkeypatch, tmp
         "import os, sys, pathlib\n"
         f"pathlib.Path({str(seen)!r}).write_text(repr((sys.orig_argv, dict(os.environ))))\n"
         "from towerops_agent.config import seal\n"
-        "sys.stdout.buffer.write(seal.answer(sys.stdin.buffer.read()))"
+        "seal.answer(sys.stdin.buffer, sys.stdout.buffer)"
     )
     monkeypatch.setattr(sealing, "COMMAND", (sys.executable, "-c", look))
     for name in ("TOWEROPS_AGENT_TOKEN", "HTTPS_PROXY", "COLLECTORS_PASSWORD"):  # as the agent itself may have it

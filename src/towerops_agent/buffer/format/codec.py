@@ -189,7 +189,7 @@ def digest(layout_body: bytes) -> bytes:
     return blake2b(layout_body, digest_size=DIGEST_OCTETS).digest()
 
 
-def checksum(*columns: Column) -> int:
+def checksum(*columns: Column | bytearray) -> int:
     """The checksum of a row, -2^31..2^31-1, which takes 4 octets in SQLite: one damaged row in four billion passes.
 
     It is over the values that the row was written with, as msgpack, so a value that came back as another type does not match.

@@ -257,7 +257,7 @@ def encode_config(text: ConfigText) -> bytes:
     return msgspec.msgpack.encode(text)
 
 
-def decode_config(octets: bytes) -> ConfigText:
+def decode_config(octets: bytes | bytearray) -> ConfigText:
     """The inverse of encode_config. Raises msgspec.MsgspecError for other octets."""
     return _decode(octets)
 
