@@ -47,6 +47,7 @@ class SiteFiles:
         self._signature: Signature | None = None
         self._is_racy = False
         self._secret_files: set[Path] = set()
+        self._before: Compiled | None = None  # the last reading that could be used
 
     def has_changed(self) -> bool:
         """Whether a file, or a secret's, may differ from when it was read."""
@@ -59,7 +60,7 @@ class SiteFiles:
             before = self._look()
             names = self._names()
             documents = [(str(name), self._octets(name)) for name in names]
-            compiled = compile_site(documents, self._secret, self.additions)
+            compiled = compile_site(documents, self._secret, self.additions, self._before)
             compiled.warnings += [
                 Problem(Location(str(path)), "other users of this machine can read this secret: expected mode 600 or 640")
                 for path in sorted(self._secret_files)
@@ -69,6 +70,7 @@ class SiteFiles:
             if before[: 1 + len(names)] == after[: 1 + len(names)]:
                 self._signature = after
                 changed_ns = max((_changed_ns(path) for path in (*names, *self._secret_files)), default=0)
+                self._before = compiled if compiled.config is not None else self._before
                 self._is_racy = time.time_ns() - changed_ns < RACY_NS
                 return compiled
         raise SiteUnreadable(f"{self.path} changes while it is read: wait until whoever writes it is done")

@@ -12,24 +12,13 @@ from towerops_agent.config.document.text import ConfigIntake
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Counters
 from towerops_agent.polling.course.plan import Planner
+from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.scheduling.roster import Roster
+from towerops_agent.site.document import site as site_module
 from towerops_agent.site.files import SiteFiles
 from towerops_agent.site.source import SiteSource
 
 SITE = "devices:\n" + "".join(f"  - {{address: 10.{n >> 8}.{n & 255}.1, interfaces: [ether1]}}\n" for n in range(1000))
-
-
-class FleetOfNames:
-    """The part of the fleet that the roster needs."""
-
-    def __init__(self) -> None:
-        self.devices: dict = {}
-
-    def add(self, devices) -> None:
-        self.devices |= {device.id: device for device in devices}
-
-    def replace(self, devices) -> None:
-        self.devices = {device.id: device for device in devices}
 
 
 class Disk:
@@ -108,12 +97,18 @@ async def test_a_warning_is_logged_once(path):
     assert "hushhush" not in str(line)
 
 
-async def test_one_changed_line_of_a_thousand_changes_one_device(path, tmp_path):
-    """The others stay the objects that they are: their time, their layout and their learned traits."""
+@pytest.mark.parametrize(
+    ("changed", "keeps_its_time"), [("interfaces: [ether1, ether2]", True), ("interfaces: [ether1], interval: 30", False)]
+)
+async def test_one_changed_line_of_a_thousand_changes_one_device(path, tmp_path, monkeypatch, changed, keeps_its_time):
+    """The others are not read again, and stay the objects that they are, with their next time; so do layouts and traits."""
     source = SiteSource(SiteFiles(path))
-    fleet = FleetOfNames()
+    fleet = Fleet(None, Counters(), lambda _: None, now_us=lambda: 0)  # type: ignore[arg-type]  # it does not run
+    read = []
+    really = site_module.read_device
+    monkeypatch.setattr(site_module, "read_device", lambda section, *rest: read.append(section) or really(section, *rest))
     async with Buffer(tmp_path / "agent.db", Counters(), clock_us=lambda: 1) as buffer:
-        roster = Roster(fleet, buffer, Planner())  # type: ignore[arg-type]
+        roster = Roster(fleet, buffer, Planner())
 
         async def nothing(*_: object) -> None:
             return None
@@ -121,13 +116,17 @@ async def test_one_changed_line_of_a_thousand_changes_one_device(path, tmp_path)
         sync = ConfigSync(source, Counters(), apply=roster.apply, keep=nothing, kept=nothing)
         await sync.fetch_once()
         before = dict(fleet.devices)
-        assert len(before) == 1000
-        path.write_text(SITE.replace("10.0.7.1, interfaces: [ether1]", "10.0.7.1, interfaces: [ether1, ether2]"))
+        times = {key: (fleet.timetable.entry(key), fleet.timetable.entry(key).due_at) for key in before}
+        assert len(before) == len(times) == 1000
+        read.clear()
+        path.write_text(SITE.replace("10.0.7.1, interfaces: [ether1]", f"10.0.7.1, {changed}"))
         await sync.fetch_once()
-    changed = [device for device in fleet.devices.values() if before.get(device.id) is not device]
-    assert [device.host for device in changed] == ["10.0.7.1"]
-    assert len(fleet.devices) == 1000
+    (device,) = (device for device in fleet.devices.values() if before.get(device.id) is not device)
+    assert device.host == "10.0.7.1"
+    assert [section.text("address") for section in read] == ["10.0.7.1"]
     assert set(fleet.devices) == set(before)
+    moved = {key for key, (entry, due_at) in times.items() if fleet.timetable.entry(key) is not entry or entry.due_at != due_at}
+    assert moved == (set() if keeps_its_time else {device.id})
 
 
 class Discovering:

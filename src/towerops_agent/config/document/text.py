@@ -303,16 +303,32 @@ def config_text(octets: bytes) -> ConfigText:
     return intake.finish()
 
 
+class ConfigWriter:
+    """A configuration that is made here, device by device."""
+
+    def __init__(self) -> None:
+        self._digest = blake2b(digest_size=16)
+        self._compressor = stream_compressor(_LEVEL)
+        self._packed: list[bytes] = []
+
+    def add(self, item: bytes) -> None:
+        """The next device, as JSON."""
+        framed = len(item).to_bytes(_LENGTH_OCTETS, "big") + item
+        self._digest.update(framed)
+        self._packed.append(self._compressor.compress(framed))
+
+    def finish(self, members: dict[str, bytes]) -> ConfigText:
+        """The whole configuration. `members`: as JSON, by name."""
+        digest = blake2b(self._digest.digest(), digest_size=16)
+        for name, value in members.items():
+            digest.update(b"%d %s %d " % (len(name), name.encode(), len(value)) + value)
+        self._packed.append(self._compressor.flush())
+        return ConfigText(digest.digest(), members, b"".join(self._packed))
+
+
 def config_of(members: dict[str, bytes], items: Iterable[bytes]) -> ConfigText:
     """The configuration of these members and devices, each as JSON."""
-    digest = blake2b(digest_size=16)
-    compressor = stream_compressor(_LEVEL)
-    packed = []
-    for name, value in members.items():
-        digest.update(b"%d %s %d " % (len(name), name.encode(), len(value)) + value)
+    writer = ConfigWriter()
     for item in items:
-        framed = len(item).to_bytes(_LENGTH_OCTETS, "big") + item
-        digest.update(framed)
-        packed.append(compressor.compress(framed))
-    packed.append(compressor.flush())
-    return ConfigText(digest.digest(), members, b"".join(packed))
+        writer.add(item)
+    return writer.finish(members)

@@ -20,13 +20,15 @@ from towerops_agent.errors import InvalidConfig
 T = TypeVar("T")
 
 _OWN_TAG: Final = "tag:yaml.org,2002:"
+TEXT_TAG: Final = f"{_OWN_TAG}str"
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # one of two classes
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # one of two classes
     """libyaml's, if PyYAML was built with it, else Python's; which type a text would be is not asked, a third of the time."""
 
     def resolve(self, kind: type[yaml.Node], value: object, implicit: object) -> str:  # noqa: ARG002 - PyYAML's
-        return f"{_OWN_TAG}str"
+        """YAML's own text, whatever it looks like."""
+        return TEXT_TAG
 
 
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
@@ -70,8 +72,8 @@ class Mistake(InvalidConfig):
         self.problem = Problem(place, text)
 
 
-def compose(file: str, octets: bytes) -> yaml.Node:
-    """The file's one document. Raises Mistake."""
+def text_of(file: str, octets: bytes) -> str:
+    """The file's text, of which YAML can be made. Raises Mistake."""
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -83,8 +85,14 @@ def compose(file: str, octets: bytes) -> yaml.Node:
         line = text.count("\n", 0, control.start()) + 1
         column = control.start() - (text.rfind("\n", 0, control.start()) + 1) + 1
         raise Mistake(Location(file, line, column), "a control character, which YAML does not allow")
+    return text
+
+
+def compose(file: str, octets: bytes) -> yaml.Node:
+    """The file's one document. Raises Mistake."""
+    text = text_of(file, octets)
     try:
-        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+        node: yaml.Node | None = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Location(file) if mark is None else Location(file, mark.line + 1, mark.column + 1)

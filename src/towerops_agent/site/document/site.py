@@ -5,15 +5,15 @@ the whole unusable, as nobody knows what it would have meant for the devices; el
 Pure: secrets are read by what is passed in.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
 import yaml
 
 from towerops_agent.config.document.fields import shown
-from towerops_agent.config.document.text import SITE, ConfigText, config_of
+from towerops_agent.config.document.text import SITE, ConfigText, ConfigWriter
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.site.document.auto import Additions, AutoDevice, fill
 from towerops_agent.site.document.credentials import KEYS as CREDENTIALS_KEYS
@@ -22,7 +22,9 @@ from towerops_agent.site.document.destination import KEYS as DESTINATION_KEYS
 from towerops_agent.site.document.destination import Destination, read_destination
 from towerops_agent.site.document.device import INHERITED, Inherited, Refused, SiteDevice, inherited, read_device
 from towerops_agent.site.document.device import KEYS as DEVICE_KEYS
-from towerops_agent.site.document.nodes import Location, Mistake, Problem, Section, compose, place_of
+from towerops_agent.site.document.known import Earlier, KnownDevice
+from towerops_agent.site.document.nodes import Location, Mistake, Problem, Section
+from towerops_agent.site.document.pieces import Piece, SiteText
 
 KEYS: Final = ("credentials", "defaults", "destinations", "devices")
 
@@ -42,6 +44,7 @@ class Compiled:
 
     `credentials`: the sets that can be used, by name. `shown`: the configuration with HIDDEN in place of secrets.
     `auto`: the devices that are discovered. `warnings`: what is used, and deserves a word.
+    `known`: devices by the digest of their text, as long as `inherited` and `credentials` are the same.
     """
 
     config: ConfigText | None = None
@@ -54,16 +57,27 @@ class Compiled:
     devices: int = 0
     sensors: int = 0
     interfaces: int = 0
+    inherited: Inherited | None = None
+    known: dict[bytes, KnownDevice] = field(default_factory=dict)
 
 
-def compile_site(documents: Iterable[tuple[str, bytes]], secrets: Secrets, additions: Additions | None = None) -> Compiled:
-    """The configuration that the files describe. `additions`: what was found of devices that are discovered."""
-    return _Compiler(secrets, additions or {}).compile(documents)
+def compile_site(
+    documents: Iterable[tuple[str, bytes]],
+    secrets: Secrets,
+    additions: Additions | None = None,
+    before: Compiled | None = None,
+) -> Compiled:
+    """The configuration that the files describe. `additions`: what was found of devices that are discovered.
+
+    `before`: an earlier result, of which devices are taken whose text is the same. They are as if they had been compiled again.
+    """
+    return _Compiler(secrets, additions or {}, before or Compiled()).compile(documents)
 
 
 class _Compiler:
-    def __init__(self, secrets: Secrets, additions: Additions) -> None:
+    def __init__(self, secrets: Secrets, additions: Additions, before: Compiled) -> None:
         self._secrets = secrets
+        self._before = before
         self._additions = additions
         self._unusable: list[Problem] = []
         self._warnings: list[Problem] = []
@@ -72,7 +86,7 @@ class _Compiler:
         self._defaults: Section | None = None
         self._inherited = Inherited()
         self._destinations: dict[str, tuple[Destination, Location]] = {}
-        self._devices: list[tuple[str, yaml.Node]] = []
+        self._texts: list[tuple[str, SiteText]] = []
         self._refused: list[Refused] = []
         self._seen: dict[tuple[str, int], Location] = {}
         self._items = 0
@@ -88,21 +102,19 @@ class _Compiler:
                 self._inherited = inherited(self._defaults, self._inherited)
             except Mistake as mistake:
                 self._unusable.append(mistake.problem)
-        result = Compiled(warnings=self._warnings)
+        result = Compiled(warnings=self._warnings, inherited=self._inherited)
         result.credentials = {name: fields for name, (_, fields) in self._credentials.items() if fields is not None}
-        made, hidden = [], []
-        for device in self._read_devices():
-            if device.is_auto:
-                auto = AutoDevice(device.wire["id"], device.name, device.host, device.port)
-                result.auto.append(auto)
-                if auto.id in self._additions:
-                    fill(device.wire, self._additions[auto.id])
-            made.append(msgspec.json.encode(device.wire))
-            snmp = {name: HIDDEN if name in device.secret else value for name, value in device.wire["snmp"].items()}
-            hidden.append(msgspec.json.encode({**device.wire, "snmp": snmp}))
+        made, hidden = ConfigWriter(), ConfigWriter()
+        for piece, known, item, masked, is_whole in self._read_devices(result.credentials):
+            if known.is_auto:
+                result.auto.append(AutoDevice(known.id, known.name, known.host, known.port))
+            if piece.digest is not None and is_whole:
+                result.known[piece.digest] = replace(known, place=result.devices)
+            made.add(item)
+            hidden.add(masked)
             result.devices += 1
-            result.sensors += len(device.wire["sensors"])
-            result.interfaces += len(device.wire["interfaces"])
+            result.sensors += known.sensors
+            result.interfaces += known.interfaces
         problems = [*self._unusable, *self._credentials_problems, *(refused.problem for refused in self._refused)]
         result.problems = sorted(set(problems))
         if not self._unusable:
@@ -111,11 +123,12 @@ class _Compiler:
             result.destinations = tuple(destination for destination, _ in self._destinations.values())
             if result.destinations:  # so that other labels are another configuration
                 members["labels"] = msgspec.json.encode([(one.name, one.kind, one.labels) for one in result.destinations])
-            result.config, result.shown = config_of(members, made), config_of(members, hidden)
+            result.config, result.shown = made.finish(members), hidden.finish(members)
         return result
 
     def _read_file(self, file: str, octets: bytes) -> None:
-        top = Section(file, "a site file", compose(file, octets), KEYS)
+        text = SiteText(file, octets)
+        top = Section(file, "a site file", text.top, KEYS)
         for name, section in top.sections("credentials", CREDENTIALS_KEYS):
             self._read_credentials(name, section, Location(file) if isinstance(section, Mistake) else section.place)
         if "defaults" in top:
@@ -125,7 +138,8 @@ class _Compiler:
             self._defaults = section
         for node in top.items("destinations"):
             self._read_destination(Section(file, "a destination", node, DESTINATION_KEYS))
-        self._devices += [(file, node) for node in top.items("devices")]
+        top.items("devices")  # a mistake if it is not a list
+        self._texts.append((file, text))
 
     def _read_destination(self, section: Section) -> None:
         one = read_destination(section, self._secrets, self._warnings)
@@ -156,27 +170,71 @@ class _Compiler:
             raise InvalidConfig(f"credentials is {shown(name)}, which can't be used: see {place}")
         return fields
 
-    def _read_devices(self) -> Iterator[SiteDevice]:
-        for file, node in self._devices:
-            try:
-                device = read_device(Section(file, "a device", node, DEVICE_KEYS), self._inherited, self._named)
-                self._claim(device)
-            except Mistake as mistake:
-                self._refused.append(Refused("equipment", _called(node) or str(place_of(file, node)), "", mistake.problem))
-                continue
-            self._refused += device.refused
-            yield device
+    def _read_devices(self, credentials: Mapping[str, SnmpFields]) -> Iterator[tuple[Piece, KnownDevice, bytes, bytes, bool]]:
+        """Each device that can be polled, its JSON, with and without secrets, and whether nothing of it is refused."""
+        earlier = self._before
+        same = self._inherited == earlier.inherited and credentials == earlier.credentials
+        before = Earlier(earlier.config, earlier.shown, earlier.known if same else {})
+        for file, text in self._texts:
+            planned = [before.plan(piece.digest, self._additions) for piece in text.pieces]
+            nodes = text.nodes({place for place, known in enumerate(planned) if known is None})
+            for piece, known in zip(text.pieces, planned, strict=True):
+                if known is not None:
+                    item, masked = before.take(known)
+                    if self._may_claim(known, piece.place):
+                        yield piece, known, item, masked, True
+                    continue
+                node = next(nodes)
+                try:
+                    device = read_device(Section(file, "a device", node, DEVICE_KEYS), self._inherited, self._named)
+                except Mistake as mistake:
+                    self._refuse(_called(node) or str(piece.place), mistake)
+                    continue
+                made, item, masked = self._encoded(device, _called(node), piece.place.line)
+                if self._may_claim(made, piece.place):
+                    self._refused += device.refused
+                    yield piece, made, item, masked, not device.refused
 
-    def _claim(self, device: SiteDevice) -> None:
+    def _encoded(self, device: SiteDevice, called: str, line: int) -> tuple[KnownDevice, bytes, bytes]:
+        """The device, its JSON, and the same with HIDDEN in place of secrets."""
+        wire = device.wire
+        found = self._additions.get(wire["id"]) if device.is_auto else None
+        if found is not None:
+            fill(wire, found)
+        snmp = {name: HIDDEN if name in device.secret else value for name, value in wire["snmp"].items()}
+        known = KnownDevice(
+            place=0,
+            called=called,
+            lines=device.place.line - line,
+            column=device.place.column,
+            id=wire["id"],
+            name=device.name,
+            host=device.host,
+            port=device.port,
+            sensors=len(wire["sensors"]),
+            interfaces=len(wire["interfaces"]),
+            is_auto=device.is_auto,
+            found=found,
+        )
+        return known, msgspec.json.encode(wire), msgspec.json.encode({**wire, "snmp": snmp})
+
+    def _may_claim(self, device: KnownDevice, begin: Location) -> bool:
+        """Whether no other device has its address; else it is refused. `begin`: its first line."""
+        place = Location(begin.file, begin.line + device.lines, device.column)
         key = (device.host.casefold(), device.port)
+        self._items += 1 + device.sensors + device.interfaces
         if key in self._seen:
-            raise Mistake(
-                device.place, f"address is {device.host}, port {device.port}, which the device at {self._seen[key]} has"
-            )
-        self._seen[key] = device.place
-        self._items += 1 + len(device.wire["sensors"]) + len(device.wire["interfaces"])
-        if self._items > MOST_ITEMS:
-            raise Mistake(device.place, f"more than {MOST_ITEMS} sensors and interfaces: expected fewer")
+            text = f"address is {device.host}, port {device.port}, which the device at {self._seen[key]} has"
+        elif self._items > MOST_ITEMS:
+            text = f"more than {MOST_ITEMS} sensors and interfaces: expected fewer"
+        else:
+            self._seen[key] = place
+            return True
+        self._refuse(device.called, Mistake(place, text))
+        return False
+
+    def _refuse(self, called: str, mistake: Mistake) -> None:
+        self._refused.append(Refused("equipment", called, "", mistake.problem))
 
 
 def _called(node: yaml.Node) -> str:
