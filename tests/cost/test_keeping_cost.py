@@ -53,7 +53,7 @@ def test_a_metric_is_encoded_with_few_calls():
 
 
 async def test_a_batch_takes_two_jobs_of_the_thread_that_owns_the_database_and_no_other_thread(tmp_path, monkeypatch):
-    """One takes it with its polls, one acknowledges it. Each is a wake-up of that thread and one of the loop."""
+    """One takes it with its polls, one acknowledges it. Each is a wakeup of that thread and one of the loop."""
     counters = Counters()
     monkeypatch.setattr("asyncio.to_thread", None)  # whoever calls it fails
     async with Buffer(tmp_path / "agent.db", counters, clock_us=lambda: T0_US) as buffer:

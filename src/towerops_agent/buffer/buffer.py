@@ -1,6 +1,6 @@
 """The buffer as the event loop sees it: polls go in, batches come out.
 
-poller -> add -> [writer thread, SQLite] -> next_batch, read -> courier -> acknowledge.
+poller -> add -> [writer thread, SQLite] -> take_batch, or next_batch and read -> courier -> acknowledge.
 All but `add` waits for the writer thread (buffer.writer). Times are microseconds since 1970-01-01 UTC (`_us`).
 """
 
@@ -203,7 +203,7 @@ class Buffer:
     async def take_batch(
         self, max_metrics: int, lane: Lane = Lane.FRESH, exclude: Collection[int] = (), destination: str = ""
     ) -> tuple[Batch, list[StoredPoll]] | None:
-        """The batch of `next_batch` with what `read` returns of it, for one wake-up of each thread instead of two.
+        """The batch of `next_batch` with what `read` returns of it, for one wakeup of each thread instead of two.
 
         If the batch can't be read it stays open: BufferFailure.
         """

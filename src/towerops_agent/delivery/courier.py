@@ -55,9 +55,12 @@ from towerops_agent.errors import BufferFailure, SettingsError
 
 CLEANUP_INTERVAL_S = 300.0
 
-PACKED_AT_ONCE = 1_000
-"""A batch of so many metrics is packed on the loop, within a millisecond: a thread of its own would hold the interpreter just as
-long, and costs two wake-ups. Larger ones, and those to be compressed, go to a thread."""
+METRICS_AT_ONCE = 1_000
+POLLS_AT_ONCE = 100
+"""A batch of no more is packed on the loop, in a millisecond: a thread would hold the interpreter as long, and costs two wakeups.
+
+Larger ones, and those to be compressed, go to a thread.
+"""
 
 log = structlog.get_logger()
 
@@ -301,9 +304,8 @@ class Courier:
 
     async def _packed(self, batch: Batch, polls: Sequence[StoredPoll], accepts: Accepts) -> Parcel:
         packs = partial(pack, batch, polls, accepts, self.course.verdicts.exclusions.of(batch.id), for_others=self._for_others)
-        if batch.metric_count > PACKED_AT_ONCE or accepts.content_encodings:
-            return await asyncio.to_thread(packs)
-        return packs()
+        is_small = batch.metric_count <= METRICS_AT_ONCE and len(polls) <= POLLS_AT_ONCE
+        return packs() if is_small and not accepts.content_encodings else await asyncio.to_thread(packs)
 
     async def retry_refused(self) -> int:
         """Have the server asked about all series of which refused metrics are kept, from the next turn on; how many they are."""

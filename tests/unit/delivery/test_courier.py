@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from threading import get_ident
 
 import pytest
 import structlog
@@ -10,7 +12,9 @@ from support.patience import Done
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unauthorized, Unavailable
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count
+from towerops_agent.delivery import courier
 from towerops_agent.delivery.courier import Courier
+from towerops_agent.delivery.course.parcel import pack
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.model import Layout
 from unit.delivery.bench import BUSY, LAYOUT, NOW_US
@@ -32,6 +36,35 @@ async def test_only_the_first_delivery_waits_for_the_polls_that_follow_the_first
     await bench.run(pauses=1)
     assert bench.pauses == [1.0, 30.0]
     assert bench.sent[0][1] == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("polls", "accepts", "is_beside"),
+    [
+        (100, Accepts(), False),
+        (101, Accepts(), True),
+        (100, Accepts(("gzip",), is_stated=True), True),
+    ],
+)
+async def test_a_large_batch_and_one_to_be_compressed_are_packed_beside_the_loop(bench, monkeypatch, polls, accepts, is_beside):
+    monkeypatch.setattr("towerops_agent.delivery.courier.METRICS_AT_ONCE", 10 * polls)
+    await packed_beside(bench, monkeypatch, polls, accepts, is_beside=is_beside)
+
+
+@pytest.mark.parametrize(("metrics", "is_beside"), [(100, False), (99, True)])
+async def test_a_batch_of_many_metrics_is_packed_beside_the_loop(bench, monkeypatch, metrics, is_beside):
+    monkeypatch.setattr("towerops_agent.delivery.courier.METRICS_AT_ONCE", metrics)
+    await packed_beside(bench, monkeypatch, 10, Accepts(), is_beside=is_beside)
+
+
+async def packed_beside(bench, monkeypatch, polls, accepts, *, is_beside):
+    threads = []
+    monkeypatch.setattr(courier, "pack", lambda *args, **options: threads.append(get_ident()) or pack(*args, **options))
+    bench.accepts = replace(accepts, max_metrics=10 * polls)
+    await bench.add(polls)
+    await bench.run()
+    assert bench.delivered() == list(range(10 * polls))
+    assert [thread != get_ident() for thread in threads] == [is_beside]
 
 
 async def test_nothing_is_sent_before_anything_is_pending(bench):
