@@ -74,7 +74,7 @@ def cpu() -> None:
         best_s = {"encode": 1e9, "compress": 1e9}
         for _ in range(5):
             began = time.process_time()
-            body, _ = kind.encode((heads, of, list(samples_of(of, one))) for one in polls)
+            body, _ = kind.encode((heads, of, samples_of(of, one)) for one in polls)
             encoded = time.process_time()
             packed = kind.compress(body)
             ended = time.process_time()

@@ -14,6 +14,7 @@ from support.strict import Receiver
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.counters import Count
 from towerops_agent.destinations.course.late import Candidate, KnownLate, ahead, every, newest
+from towerops_agent.destinations.wire.samples import Samples
 from towerops_agent.model import Layout, Poll
 from towerops_agent.reasons import Loss
 
@@ -32,7 +33,7 @@ def candidate(place: int, device: int, has: tuple[bool, ...]) -> Candidate:
     values = tuple(float(place) if one else None for one in has)
     stored = StoredPoll(place, layout, Poll(device, 1000 * (place + 1), values, ((SENSORS, 0),), SENSORS), 0, sum(has))
     heads = [f"{device} {n}".encode() for n in range(SENSORS)]
-    samples = [(n, value, stored.poll.started_at_us) for n, value in enumerate(values) if value is not None]
+    samples = Samples.of((n, value, stored.poll.started_at_us) for n, value in enumerate(values) if value is not None)
     return Candidate(stored, (heads, layout, samples))
 
 
@@ -86,7 +87,7 @@ def test_how_far_another_writer_is_ahead_is_known_to_a_minute_and_never_too_much
         (asked,) = next(search)
         while True:
             questions += 1
-            (asked,) = search.send(asked.part[2][0][2] <= border_us)
+            (asked,) = search.send(asked.part[2].times_us[0] <= border_us)
     except StopIteration as ended:
         until_us = ended.value
     assert late.time_us <= until_us <= border_us

@@ -35,7 +35,7 @@ from towerops_agent.destinations.kinds import KINDS, ReceiverKind
 from towerops_agent.destinations.lateness import Lateness
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.destinations.wire.remote_write import is_writable
-from towerops_agent.destinations.wire.samples import Part, samples_of
+from towerops_agent.destinations.wire.samples import Part, Samples, samples_of
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.reasons import Loss
 from towerops_agent.site.document.destination import REMOTE_WRITE, Destination
@@ -429,8 +429,8 @@ def latest_of(kind: ReceiverKind, parts: Sequence[Part]) -> list[Part]:
     seen: set[bytes] = set()
     latest: list[Part] = []
     for heads, layout, samples in reversed(parts):
-        kept = [sample for sample in samples if kind.key_of(heads, sample[0]) not in seen]
-        seen.update(kind.key_of(heads, sample[0]) for sample in kept)
+        kept = Samples.of(sample for sample in samples if kind.key_of(heads, sample[0]) not in seen)
+        seen.update(kind.key_of(heads, slot) for slot in kept.slots)
         latest.append((heads, layout, kept))
     return latest[::-1]
 

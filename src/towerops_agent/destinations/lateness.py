@@ -16,7 +16,7 @@ from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge
 from towerops_agent.destinations.course.late import Candidate, KnownLate, Question, ahead, every, newest
 from towerops_agent.destinations.kinds import ReceiverKind
 from towerops_agent.destinations.wire.answers import PartlyTaken, TooLate, WriteOutcome
-from towerops_agent.destinations.wire.samples import Part
+from towerops_agent.destinations.wire.samples import Part, Samples
 from towerops_agent.model import Layout
 
 PROBE: Final = "towerops_agent_backlog_probe"
@@ -110,7 +110,7 @@ class Lateness:
 
     def _probe(self, nth: str, time_us: int) -> Part:
         heads = self._kind.heads_of(_LAYOUT, {PROBE: [(("__name__", PROBE), ("nth", nth))]})
-        return heads, _LAYOUT, [(0, 1.0, time_us)]
+        return heads, _LAYOUT, Samples([0], [1.0], [time_us])
 
     async def _find_bound(self, send: Send, polls: Sequence[Candidate]) -> None:
         """Find the newest poll of a late batch that is too late, whatever its series: with it all before are.

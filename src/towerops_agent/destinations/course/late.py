@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Final
 
 from towerops_agent.buffer.format.batch import StoredPoll
-from towerops_agent.destinations.wire.samples import Part
+from towerops_agent.destinations.wire.samples import Part, Samples
 
 RECENT_US: Final = 120_000_000
 """A writer that writes still has written since so long ago."""
@@ -49,14 +49,14 @@ class Candidate:
     def slots(self) -> int:
         """Which of the series it has samples of, a bit each."""
         found = 0
-        for slot, _, _ in self.part[2]:
+        for slot in self.part[2].slots:
             found |= 1 << slot
         return found
 
     def at(self, time_us: int) -> "Candidate":
         """The same series at another time."""
         heads, layout, samples = self.part
-        return Candidate(self.poll, (heads, layout, [(slot, value, time_us) for slot, value, _ in samples]))
+        return Candidate(self.poll, (heads, layout, Samples(samples.slots, samples.values, [time_us] * len(samples.slots))))
 
 
 Question = Sequence[Candidate]

@@ -13,7 +13,7 @@ Pure. Nanoseconds since 1970. Source: docs.influxdata.com/influxdb/v1/write_prot
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from towerops_agent.destinations.wire.samples import COLUMNS, Part, Sample
+from towerops_agent.destinations.wire.samples import COLUMNS, Part, Samples
 from towerops_agent.destinations.wire.series import PING_METRICS, SENSOR_METRIC, Labels, in_order
 from towerops_agent.model import INTERFACE_COLUMNS, Layout, LayoutKind, Number
 
@@ -73,10 +73,10 @@ def _interface(lines: list[bytes], heads: Sequence[bytes], item: int, fields: Se
         lines.append(b"%s%s %d000\n" % (heads[item], ",".join(fields).encode(), time_us))
 
 
-def _line(lines: list[bytes], head: bytes, fields: Sequence[tuple[str, Number]], samples: Sequence[Sample]) -> None:
+def _line(lines: list[bytes], head: bytes, fields: Sequence[tuple[str, Number]], samples: Samples) -> None:
     if head and fields:
         text = ",".join([f"{name}={value}i" if isinstance(value, int) else f"{name}={value!r}" for name, value in fields])
-        lines.append(b"%s%s %d000\n" % (head, text.encode(), samples[0][2]))
+        lines.append(b"%s%s %d000\n" % (head, text.encode(), samples.times_us[0]))
 
 
 def _head(measurement: str, labels: Labels) -> bytes:

@@ -13,20 +13,20 @@ What surrounds time and value is encoded once, when the labels are learned: prot
 Pure. Nanoseconds since 1970. Source: opentelemetry-proto 1.x, opentelemetry/proto/metrics/v1/metrics.proto.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
 from typing import Final
 
 from towerops_agent import __version__
-from towerops_agent.destinations.wire.protobuf import field, fields_of, varint
-from towerops_agent.destinations.wire.samples import Part
+from towerops_agent.destinations.wire.protobuf import eights, field, fields_of, varint
+from towerops_agent.destinations.wire.samples import Part, Samples
 from towerops_agent.destinations.wire.series import Labels, in_order, is_counter
-from towerops_agent.model import Layout
+from towerops_agent.model import Layout, LayoutKind
 
 SERVICE: Final = "towerops-agent"
 
-_DOUBLE: Final = Struct("<BQBd").pack
-_INTEGER: Final = Struct("<BQBq").pack
+_KEYS: Final = Struct("<BQB").pack
 _POINT_OCTETS: Final = 1 + 8 + 1 + 8  # time and value, with their keys
 _TIME, _AS_DOUBLE, _AS_INT = 3 << 3 | 1, 4 << 3 | 1, 6 << 3 | 1
 _END: Final = 1 << 63
@@ -53,22 +53,36 @@ def heads_of(layout: Layout, found: Mapping[str, list[Labels]]) -> list[bytes]:
 def export_request(parts: Iterable[Part]) -> bytes:
     """The body, not compressed. A counter of 2^63 or more, which is not an integer of protobuf's, is a double."""
     request: list[bytes] = []
-    for heads, _, samples in parts:
+    for heads, layout, samples in parts:
         resource, scope = heads[0], heads[1]
-        pieces = [scope]
-        for slot, value, time_us in samples:
-            before = heads[2 + 2 * slot]
-            if before:
-                if isinstance(value, int) and value < _END:
-                    middle = _INTEGER(_TIME, time_us * 1000, _AS_INT, value)
-                else:
-                    middle = _DOUBLE(_TIME, time_us * 1000, _AS_DOUBLE, value)
-                pieces += (before, middle, heads[3 + 2 * slot])
-        if len(pieces) > 1:
-            metrics = b"".join(pieces)
+        points = samples.pick(heads[2::2])
+        if not all(points):
+            samples = Samples.of(sample for sample, before in zip(samples, points, strict=True) if before)  # noqa: PLW2901
+            points = samples.pick(heads[2::2])
+        if points:
+            pieces = [b""] * 4 * len(points)
+            pieces[::4] = points
+            pieces[1::4], pieces[2::4] = _values(layout, samples)
+            pieces[3::4] = samples.pick(heads[3::2])
+            metrics = scope + b"".join(pieces)
             size = varint(len(metrics))
             request += (b"\x0a", varint(len(resource) + 1 + len(size) + len(metrics)), resource, b"\x12", size, metrics)
     return b"".join(request)
+
+
+def _values(layout: Layout, samples: Samples) -> tuple[list[bytes], tuple[bytes, ...]]:
+    """For each sample its time, with the key of its number, and its number."""
+    values, times_us = samples.values, samples.times_us
+    doubles, integers = (
+        {time_us: _KEYS(_TIME, time_us * 1000, key) for time_us in set(times_us)} for key in (_AS_DOUBLE, _AS_INT)
+    )
+    first = bisect_left(samples.slots, len(layout.sensors))  # of the counters, which are integers as sensors are not
+    if layout.kind is LayoutKind.READINGS and max(values[first:], default=0) < _END:
+        keys = [doubles[time_us] for time_us in times_us[:first]] + [integers[time_us] for time_us in times_us[first:]]
+        return keys, eights(f"{first}d{len(values) - first}q", values)
+    are_whole = [isinstance(value, int) and value < _END for value in values]
+    keys = [(integers if is_whole else doubles)[time_us] for time_us, is_whole in zip(times_us, are_whole, strict=True)]
+    return keys, eights("".join(["q" if is_whole else "d" for is_whole in are_whole]), values)
 
 
 def key_of(heads: Sequence[bytes], slot: int) -> bytes:

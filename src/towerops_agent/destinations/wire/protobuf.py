@@ -3,7 +3,9 @@
 Pure. Source: protobuf.dev/programming-guides/encoding.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from struct import Struct
 from typing import Final
 
 VARINT: Final = 0
@@ -22,6 +24,21 @@ def varint(number: int) -> bytes:
         number >>= 7
     octets.append(number)
     return bytes(octets)
+
+
+def eights(kinds: str, numbers: Sequence[float]) -> tuple[bytes, ...]:
+    """Each of the numbers as eight octets. `kinds`: `20d48q` for 20 of the type double, and then 48 of sfixed64.
+
+    All in two calls: one for each takes three times as long.
+    """
+    every, each = _structs(kinds, len(numbers))
+    octets: tuple[bytes, ...] = each.unpack(every.pack(*numbers))
+    return octets
+
+
+@lru_cache(8)
+def _structs(kinds: str, count: int) -> tuple[Struct, Struct]:
+    return Struct(f"<{kinds}"), Struct("8s" * count)
 
 
 def field(number: int, octets: bytes) -> bytes:

@@ -11,15 +11,12 @@ Pure. Source: the remote write 1.0 specification (prometheus.io/docs/specs/prw/r
 """
 
 from collections.abc import Iterable, Mapping
-from struct import Struct
 from typing import Final
 
-from towerops_agent.destinations.wire.protobuf import field, varint
-from towerops_agent.destinations.wire.samples import Part
+from towerops_agent.destinations.wire.protobuf import eights, field, varint
+from towerops_agent.destinations.wire.samples import Part, Samples
 from towerops_agent.destinations.wire.series import Labels, in_order
 from towerops_agent.model import Layout
-
-_DOUBLE: Final = Struct("<d").pack
 
 _TIME_OCTETS: Final = 6
 """Of a time in milliseconds from 1971 to 2109, as protobuf writes numbers."""
@@ -47,14 +44,17 @@ def write_request(parts: Iterable[Part]) -> bytes:
     Samples of series without labels are left out.
     """
     pieces: list[bytes] = []
-    tail, tail_us = b"", -1  # most samples of a poll came with the same reply
     for heads, _, samples in parts:
-        for slot, value, time_us in samples:
-            head = heads[slot]
-            if head:
-                if time_us != tail_us:
-                    tail, tail_us = b"\x10" + _time(time_us // 1000), time_us
-                pieces += (head, _DOUBLE(value), tail)
+        of_slots = samples.pick(heads)
+        if not all(of_slots):
+            samples = Samples.of(sample for sample, head in zip(samples, of_slots, strict=True) if head)  # noqa: PLW2901
+            of_slots = [head for head in of_slots if head]
+        tails = {time_us: b"\x10" + _time(time_us // 1000) for time_us in set(samples.times_us)}
+        piece = [b""] * 3 * len(of_slots)
+        piece[::3] = of_slots
+        piece[1::3] = eights(f"{len(of_slots)}d", samples.values)
+        piece[2::3] = [tails[time_us] for time_us in samples.times_us]
+        pieces += piece
     return b"".join(pieces)
 
 

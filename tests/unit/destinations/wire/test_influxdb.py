@@ -31,7 +31,7 @@ TAGS = r"agent=a1,device=north\ tower"
 
 def lines(values: tuple, layout: Layout = LAYOUT, heads: list[bytes] = HEADS) -> tuple[list[str], int]:
     poll = Poll(1, NOW_US, values, ((layout.item_count, 0),), 1)
-    octets, beyond = write_lines([(heads, layout, list(samples_of(layout, poll)))])
+    octets, beyond = write_lines([(heads, layout, samples_of(layout, poll))])
     return octets.decode().splitlines(), beyond
 
 

@@ -14,7 +14,7 @@ from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.destinations.wire.answers import PartlyTaken
 from towerops_agent.destinations.wire.otlp import export_request, heads_of, key_of, partial_success
 from towerops_agent.destinations.wire.protobuf import fields_of
-from towerops_agent.destinations.wire.samples import samples_of
+from towerops_agent.destinations.wire.samples import Samples, samples_of
 from towerops_agent.destinations.wire.series import Labels, in_order, series_of
 from towerops_agent.model import Layout, LayoutKind, Poll
 
@@ -67,7 +67,7 @@ def test_the_octets_are_those_of_an_independent_encoder_and_hold_each_value_once
         (LAYOUT, Poll(1, NOW_US, tuple(values), ((2, 1500), (2, 2999)), 1)),
         (STATE, Poll(2, NOW_US + 7, (state[0], 0, state[1]), ((1, 0),), 1)),
     ]
-    samples = [list(samples_of(layout, poll)) for layout, poll in polls]
+    samples = [samples_of(layout, poll) for layout, poll in polls]
     body = export_request((heads_of(layout, found), layout, some) for (layout, _), some in zip(polls, samples, strict=True))
     assert ExportMetricsServiceRequest.FromString(body).SerializeToString(deterministic=True) == body
     wanted = [
@@ -81,15 +81,13 @@ def test_the_octets_are_those_of_an_independent_encoder_and_hold_each_value_once
 def test_a_counter_of_2_to_the_63_and_more_is_a_double():
     found = series_of(device_of(), {})
     poll = Poll(1, NOW_US, (None, None, (1 << 63) - 1, 1 << 63, *([None] * 10)), ((4, 0),), 1)
-    values = [
-        value for _, value, _ in points(export_request([(heads_of(LAYOUT, found), LAYOUT, list(samples_of(LAYOUT, poll)))]))
-    ]
+    values = [value for _, value, _ in points(export_request([(heads_of(LAYOUT, found), LAYOUT, samples_of(LAYOUT, poll))]))]
     assert values == [(1 << 63) - 1, float(1 << 63)]
     assert [type(value) for value in values] == [int, float]
 
 
 def test_what_has_no_labels_is_left_out():
-    assert export_request([(heads_of(LAYOUT, {}), LAYOUT, [(0, 1.0, NOW_US)])]) == b""
+    assert export_request([(heads_of(LAYOUT, {}), LAYOUT, Samples.of([(0, 1.0, NOW_US)]))]) == b""
 
 
 def test_series_have_keys_of_their_own():

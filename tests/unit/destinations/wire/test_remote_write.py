@@ -18,7 +18,7 @@ from towerops_agent.destinations.wire.remote_write import (
     plain_snappy,
     write_request,
 )
-from towerops_agent.destinations.wire.samples import samples_of
+from towerops_agent.destinations.wire.samples import Samples, samples_of
 from towerops_agent.model import INTERFACE_COLUMNS, Layout, LayoutKind, Poll
 
 NOW_US = 1_767_986_535_123_000
@@ -34,7 +34,7 @@ times_ms = st.integers(1 << 35, (1 << 42) - 1)
 @given(st.lists(st.tuples(labels_of, values, times_ms), max_size=6))
 def test_the_octets_are_those_of_protobufs_own_library(series):
     body = write_request(
-        [([encode_labels(labels)], LAYOUT, [(0, value, time_ms * 1000 + 999)]) for labels, value, time_ms in series]
+        [([encode_labels(labels)], LAYOUT, Samples.of([(0, value, time_ms * 1000 + 999)])) for labels, value, time_ms in series]
     )
     read = WriteRequest.FromString(body)
     found = [
@@ -47,7 +47,7 @@ def test_the_octets_are_those_of_protobufs_own_library(series):
 
 
 def test_zero_is_a_value():
-    body = write_request([([encode_labels((("a", "b"),))], LAYOUT, [(0, 0.0, NOW_US)])])
+    body = write_request([([encode_labels((("a", "b"),))], LAYOUT, Samples.of([(0, 0.0, NOW_US)]))])
     assert struct.pack("<d", 0.0) in body
     assert WriteRequest.FromString(body).timeseries[0].samples[0].value == 0.0
 
@@ -90,7 +90,9 @@ def layouts_and_polls(draw) -> tuple[Layout, Poll, int, int | None]:
     sensors = tuple((f"s{n}", draw(st.sampled_from([1, 10, 0.5]))) for n in range(draw(st.integers(0, 4))))
     interfaces = tuple(f"i{n}" for n in range(draw(st.integers(0, 3))))
     layout = Layout("e", sensors, interfaces)
-    read = [draw(numbers) for _ in sensors] + [draw(st.none() | st.integers(0, 1 << 40)) for _ in range(6 * len(interfaces))]
+    counter = st.integers(0, 1 << 40)
+    counters = draw(st.sampled_from([counter, st.none() | counter]))
+    read = [draw(numbers) for _ in sensors] + [draw(counters) for _ in range(6 * len(interfaces))]
     times = tuple((1, draw(st.integers(0, 10_000_000))) for _ in range(layout.item_count))
     first = draw(st.integers(0, 4))
     stop = draw(st.none() | st.integers(first, 8))
@@ -146,15 +148,18 @@ def test_pings_are_counts_and_seconds():
 
 def test_a_series_without_labels_is_left_out_and_a_time_of_another_century_is_an_error():
     head = encode_labels((("a", "b"),))
-    assert write_request([([b"", head], LAYOUT, [(0, 1, NOW_US)])]) == encode_labels(()) == b""
+    assert write_request([([b"", head], LAYOUT, Samples.of([(0, 1, NOW_US)]))]) == encode_labels(()) == b""
     with pytest.raises(ValueError, match="not one from 1971 to 2109"):
-        write_request([([head], LAYOUT, [(0, 1.0, 5000)])])
+        write_request([([head], LAYOUT, Samples.of([(0, 1.0, 5000)]))])
 
 
 def test_the_latest_sample_of_each_series_is_found():
     a, b = encode_labels((("a", "1"),)), encode_labels((("b", "2"),))
-    parts = [([a, b], LAYOUT, [(0, 1.0, NOW_US), (1, 2.0, NOW_US)]), ([a], LAYOUT, [(0, 3.0, NOW_US + 9)])]
-    wanted = [([a, b], LAYOUT, [(1, 2.0, NOW_US)]), ([a], LAYOUT, [(0, 3.0, NOW_US + 9)])]
+    parts = [
+        ([a, b], LAYOUT, Samples.of([(0, 1.0, NOW_US), (1, 2.0, NOW_US)])),
+        ([a], LAYOUT, Samples.of([(0, 3.0, NOW_US + 9)])),
+    ]
+    wanted = [([a, b], LAYOUT, Samples.of([(1, 2.0, NOW_US)])), ([a], LAYOUT, Samples.of([(0, 3.0, NOW_US + 9)]))]
     assert latest_of(KINDS["remote_write"], parts) == wanted
 
 
