@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -37,6 +38,16 @@ class AgentProcess:
     async def logged(self, text: str, times: int = 1) -> None:
         """Wait until lines with this text were logged so many times; fails with the log if the agent ends before."""
         await self.until(lambda: sum(text in line for line in self.lines) >= times, text)
+
+    async def answered(self, devices: int = 1) -> None:
+        """Wait until so many devices have answered, be it after a silence; each has a line at level debug."""
+        answers = re.compile(r"device answers|device has recovered")
+        address = re.compile(r"\baddress=(\S+)")
+
+        def all_have() -> bool:
+            return len({address.findall(line)[0] for line in self.lines if answers.search(line)}) >= devices
+
+        await self.until(all_have, f"{devices} devices that answer")
 
     async def until(self, condition: Callable[[], bool], wanted: str) -> None:
         """Wait until the condition, which looks at `lines`, holds; fails with the log if the agent ends. `wanted`: its name."""

@@ -47,7 +47,7 @@ async def test_the_stop_submits_what_was_polled_since_the_last_delivery(tmp_path
         async with sandbox.serve() as url, running(env=environment(url, tmp_path / "a.db", LOG_LEVEL="debug")) as agent:
             await sandbox.store.wait_until(lambda store: len(store.batches) >= 1)
             before = sandbox.store.metric_count
-            await agent.logged("device answers", times=2)
+            await agent.answered(2)
             assert await agent.stop() == 0
             assert sandbox.store.metric_count >= before
         assert "pending_kept=0" in agent.log
@@ -97,7 +97,7 @@ async def test_a_restart_during_an_outage_polls_by_the_kept_configuration(tmp_pa
             before = sandbox.store.metric_count
             async with running(env=env) as second:
                 await second.logged("configuration not fetched")
-                await second.logged("device answers", times=2)
+                await second.answered(2)
                 assert sandbox.store.metric_count == before
                 proxy.come_up()
                 await sandbox.store.wait_until(lambda store: store.metric_count > before)

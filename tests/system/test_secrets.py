@@ -152,5 +152,5 @@ async def test_another_token_cannot_read_the_kept_configuration_and_says_so(tmp_
             assert "sealed with another token" in other.log
             assert "device answers" not in other.log
             async with running(env=env) as right:
-                await right.logged("device answers")
+                await right.answered()
                 await right.stop()

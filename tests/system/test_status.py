@@ -108,7 +108,7 @@ async def test_sighup_fetches_the_configuration_at_once_and_sigusr1_logs_the_sta
             await agent.logged("configuration applied")
             sandbox.store.set_config(config)
             agent.send(signal.SIGHUP)
-            await agent.logged("device answers", times=2)
+            await agent.answered(2)
             agent.send(signal.SIGUSR1)
             await agent.logged("msg=state")
             assert await agent.stop() == 0

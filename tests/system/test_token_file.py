@@ -31,5 +31,5 @@ async def test_a_power_cut_after_the_token_was_replaced_costs_no_poll_though_the
             proxy.go_down()
             async with running(env=env) as agent:
                 await agent.logged('msg="configuration applied"')
-                await agent.logged("device answers")
+                await agent.answered()
                 assert NEW_TOKEN not in agent.log
