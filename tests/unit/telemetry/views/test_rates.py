@@ -50,6 +50,28 @@ def test_a_wrap_at_an_absurd_rate_is_a_restart():
     assert told(100_000, 200_000, 5) == [(20_000.0,), (None,)]
 
 
+def test_a_64_bit_counter_in_place_of_a_32_bit_one_makes_no_spike():
+    """As when the configuration says version 2c in place of 1: the next rates are those of the line again."""
+    narrow, wide = 3_000_000_000, 5 << 32
+    points = (narrow, narrow + 1_000_000, wide, wide + 1_000_000)
+    assert told(*points) == [(2e5,), (None,), (2e5,)]
+    times = [n * EACH_S * SECOND for n in range(4)]
+    assert rates_of_columns(times, [points, (1, 2, 3, 4)], longest_us(EACH_S * SECOND)) == [[2e5, None, 2e5], [0.2, 0.2, 0.2]]
+
+
+def test_a_line_that_becomes_busy_just_then_is_shown():
+    assert told(WRAP - 2000, WRAP - 1000, WRAP + 2_000_000_000) == [(200.0,), (400_000_200.0,)]
+
+
+@pytest.mark.parametrize("each", [100_000, 1 << 30, 10 << 30])
+def test_a_64_bit_counter_that_grows_over_32_bits_goes_on(each):
+    values = [WRAP - each // 2 + each * n for n in range(-1, 5)] if each < WRAP else [each * n for n in range(6)]
+    expected = [(each / EACH_S,)] * 5
+    if each > WRAP:
+        expected[0] = (None,)  # it began with this step, and no rate is known before it
+    assert told(*values) == expected
+
+
 @pytest.mark.parametrize("missing", [0, 1, 2])
 def test_a_counter_that_was_not_given_leaves_its_rates_out(missing):
     values = [1000, 2000, 3000]
