@@ -4,6 +4,7 @@ A day of it at real receivers that accept any order, and meanwhile what comes in
 goes on by two seconds with each request, as if the receiver were slow: so what is fresh has to go beside the backlog.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -140,6 +141,8 @@ async def test_a_days_backlog_of_a_hundred_devices_is_complete_and_fresh_values_
         assert len(remote.outcomes) * REQUEST_S > 2 * FRESH_WITHIN_S  # else nothing had to wait
         assert course.oldest_s < FRESH_WITHIN_S
     total = sum(map(len, wanted.values()))
+    requests = len(remote.outcomes)
+    logging.getLogger(__name__).info("%d values, %d requests, the newest %.0f s old at most", total, requests, course.oldest_s)
     found = receiver.samples()
     while sum(map(len, found.values())) < total:  # VictoriaMetrics shows it a little later
         found = receiver.samples()

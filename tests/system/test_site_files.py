@@ -1,6 +1,8 @@
 """An agent with site files and no Towerops at all: it polls, keeps what it reads, reads the files again, and shows no secret."""
 
 import json
+import random
+import re
 import signal
 import ssl
 from pathlib import Path
@@ -134,3 +136,47 @@ async def test_what_is_shown_by_a_command_is_the_site_file_even_without_an_agent
     status, text = await command("config", "show", *words, env=site_environment(path, tmp_path / "x.db"))
     assert (status, COMMUNITY in text) == (0, False)
     assert json.loads(text)[0]["snmp"]["community"] == "********"
+
+
+PLANTED = (
+    ("{address: 10.0.0.300", "address is '10.0.0.300'"),
+    ("{adress: 10.9.9.9", "adress is not a key of a device: expected address"),
+    ("{address: 10.9.9.9, interval: 0", "interval is '0': expected a whole number"),
+    ("{address: 10.9.9.9, credentials: radio", "credentials is 'radio': expected one of the sets"),
+    ("{address: 10.9.9.9, transport: tpc", "transport is 'tpc': expected udp or tcp"),
+    ("{address: 10.9.9.9, labels: {device: x}", "label device is one that the agent"),
+    ("{address: 10.1.0.1", "address is 10.1.0.1, port 161, which the device at"),
+    ("{address: 10.9.9.9, ping: 7", "ping is '7': expected true or false"),
+    ("{name: mast", "address is missing"),
+    ("[10.9.9.9", "a device is a list: expected a mapping"),
+)
+"""The beginning of a device's line, and what is said of it."""
+
+
+async def test_thirty_mistakes_among_a_thousand_devices_are_each_found_in_their_line(tmp_path: Path):
+    """And nothing else, in two files, without a secret in what is printed."""
+    rng = random.Random(17)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "radios").write_text(COMMUNITY)
+    (tmp_path / "site" / "radios").chmod(0o600)
+    heads = [
+        ["credentials: {radios: {community_file: radios}, masts: {community: a-secret-that-is-written}}", "devices:"],
+        ["defaults: {credentials: radios}", "devices:"],
+    ]
+    expected = {}
+    for name, head in zip(("a.yaml", "b.yaml"), heads, strict=True):
+        net = 1 if name == "a.yaml" else 2
+        lines = [*head, *(f"  - {{address: 10.{net}.{n >> 8}.{n & 255}, interfaces: [ether1]}}" for n in range(500))]
+        for kind, place in enumerate(rng.sample(range(10, 500), 15), start=net):
+            begin, said = PLANTED[kind % len(PLANTED)]
+            lines[place] = f"  - {begin}{']' if begin.startswith('[') else '}'}"
+            expected[f"{tmp_path / 'site' / name}:{place + 1}"] = said
+        (tmp_path / "site" / name).write_text("\n".join(lines))
+    status, text = await command("config", "check", env=site_environment(tmp_path / "site", tmp_path / "x.db"))
+    lines = [line for line in text.splitlines() if "stands in the file" not in line]
+    found = {place: said for line in lines for place, said in re.findall(r"(/\S+\.yaml:\d+):\d+: (.*)", line)[:1]}
+    assert status == 1
+    assert {place: said[: len(expected.get(place, ""))] for place, said in found.items()} == expected
+    assert len(expected) == 30
+    assert COMMUNITY not in text
+    assert "a-secret-that-is-written" not in text
