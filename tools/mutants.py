@@ -36,15 +36,19 @@ BESIDE = {
 }
 """Tests of the module above that say what the pure part does, by directory."""
 
-QUICK_FIRST = """
+LONGEST_S = 3.0
+QUICK_FIRST = f"""
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     durations = Path("mutmut-stats.json")
     if durations.is_file():
         known = json.loads(durations.read_text())["duration_by_test"]
-        items.sort(key=lambda item: known.get(item.nodeid, 0.0))
+        slow = [item for item in items if known.get(item.nodeid, 0.0) > {LONGEST_S}]
+        items[:] = sorted((item for item in items if item not in slow), key=lambda item: known.get(item.nodeid, 0.0))
+        config.hook.pytest_deselected(items=slow)
 """
-"""For the copy's conftest: a mutant dies of the first test that fails, so that the quickest comes first."""
+"""For the copy's conftest: a mutant dies of the first test that fails, so that the quickest comes first; and one that survives
+has passed them all, so that those that take longest are left out."""
 
 SETTINGS = """
 [tool.mutmut]

@@ -39,16 +39,20 @@ def test_the_two_extensions_differ_if_a_key_is_extended_and_only_then():
     assert key(AuthScheme.SHA_256, PrivScheme.AES_256) == key(AuthScheme.SHA_256, PrivScheme.AES_256_C)
 
 
+WITHOUT_AUTH = "a user with privacy and without authentication: expected both, only authentication, or neither"
+EMPTY = "a protocol with an empty password: expected one"
+
+
 @pytest.mark.parametrize(
     ("what", "arguments"),
     [
-        ("privacy without authentication", (None, b"", PrivScheme.AES_128, b"priv-pass-1")),
-        ("no authentication password", (AuthScheme.SHA, b"")),
-        ("no privacy password", (AuthScheme.SHA, b"auth-pass-1", PrivScheme.AES_128, b"")),
+        (WITHOUT_AUTH, (None, b"", PrivScheme.AES_128, b"priv-pass-1")),
+        (EMPTY, (AuthScheme.SHA, b"")),
+        (EMPTY, (AuthScheme.SHA, b"auth-pass-1", PrivScheme.AES_128, b"")),
     ],
 )
 def test_a_user_who_can_t_be_is_refused(what, arguments):
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=f"^{what}$"):
         Principal(b"u", *arguments)
 
 
