@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.agent import TOKEN, environment, running
+from support.agent import TOKEN, environment, output_of, running
 from support.site import COMMUNITY, METRICS_A_POLL, site
 from towerops_agent import __version__
 from towerops_lab.sandbox.proxy import Proxy
@@ -97,6 +97,7 @@ async def test_a_restart_during_an_outage_polls_by_the_kept_configuration(tmp_pa
             before = sandbox.store.metric_count
             async with running(env=env) as second:
                 await second.logged("configuration not fetched")
+                assert "2 devices, kept from before" in await output_of("status", env=env)
                 await second.answered(2)
                 assert sandbox.store.metric_count == before
                 proxy.come_up()

@@ -95,6 +95,18 @@ def test_a_logfmt_value_is_bare_where_clear_else_quoted(log, stream, value, show
     assert stream.getvalue() == f"{START}m field={shown}\n"
 
 
+@pytest.mark.parametrize("log_format", LOG_FORMATS)
+def test_a_device_s_name_of_a_megabyte_is_logged_without_its_middle(stream, log_format):
+    logs.configure("debug", log_format, stream, now=lambda: NOON)
+    structlog.get_logger().info("device answers in part", device="north " + 1_000_000 * "x" + " south", address="192.0.2.1:161")
+    line = stream.getvalue()
+    assert len(line) < 2_200
+    assert "north xxx" in line
+    assert "xxx south" in line
+    assert "998012 characters" in line
+    assert "192.0.2.1:161" in line
+
+
 def test_a_name_that_would_break_logfmt_is_fixed(log, stream):
     log.info("m", **{"a b=": 1})
     assert stream.getvalue() == f"{START}m a_b_=1\n"

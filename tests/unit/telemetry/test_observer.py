@@ -1,5 +1,6 @@
 """What the observer sees of the parts, and the mark that it leaves for a delivery that has nothing to do."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from towerops_agent.telemetry.observer import Marks, Observer, boot_clock_s
 NOW_US = 1_800_000_000_000_000
 
 
-def observer(marks: Marks, seen: Pending) -> Observer:
+def observer(marks: Marks, seen: Pending, now_us: Callable[[], int] = lambda: NOW_US) -> Observer:
     """An observer of an agent without devices, whose buffer has this pending."""
 
     async def pending(_: str = "") -> Pending:
@@ -28,7 +29,7 @@ def observer(marks: Marks, seen: Pending) -> Observer:
         "courier": SimpleNamespace(availability=Availability(), backlog=None, delivers=True, lines=("",)),
         "dealings": {"configuration": Availability(), "metrics": Availability(), "heartbeat": Availability()},
     }
-    return Observer(**parts, counters=Counters(), marks=marks, database_octets=lambda: 4096, now_us=lambda: NOW_US)
+    return Observer(**parts, counters=Counters(), marks=marks, database_octets=lambda: 4096, now_us=now_us)
 
 
 @pytest.mark.parametrize(("polls", "moves"), [(0, True), (1, False)])
@@ -38,3 +39,11 @@ async def test_a_delivery_with_nothing_to_deliver_does_not_stand_still_and_one_w
     marks.move("delivery", -3600.0)
     snapshot = await observer(marks, Pending(polls, polls, NOW_US if polls else None)).take()
     assert (snapshot.due_s["delivery"] > boot_clock_s() - 1800.0) == moves
+
+
+async def test_an_agent_that_started_in_1970_runs_for_seconds_once_its_clock_is_set():
+    clock_us = [3_600_000_000, NOW_US]
+    watcher = observer(Marks(()), Pending(0, 0, None), lambda: clock_us[0])
+    for _ in range(2):
+        snapshot = await watcher.take()
+        assert clock_us[0] - 3_600_000_000 < snapshot.started_us <= snapshot.written_us == clock_us.pop(0)
