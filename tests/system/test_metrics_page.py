@@ -312,3 +312,19 @@ async def test_a_bug_in_the_text_is_reported_and_counted_and_the_page_goes_on(li
         assert counters.get(Count.BUGS, "metrics") == 1
         texts.append(b"fine again")
         assert (await get(address)).endswith(b"fine again")
+
+
+async def test_a_text_without_memory_for_it_is_not_a_bug_and_the_page_goes_on(lines: Lines):
+    counters = Counters()
+    errors: list[Exception] = [MemoryError()]
+
+    async def text() -> bytes:
+        if errors:
+            raise errors.pop()
+        return b"fine"
+
+    async with served(lines, text, counters=counters) as address:
+        assert await get(address) == b""
+        assert (await lines.get())[1]["event"] == "no memory to write the metrics, not answered"
+        assert (await get(address)).endswith(b"fine")
+    assert counters.total(Count.BUGS) == 0

@@ -24,7 +24,7 @@ from towerops_agent.discovery.library import Library
 from towerops_agent.discovery.reading import read_rest
 from towerops_agent.discovery.report.equipment import port_object, sensor_object
 from towerops_agent.discovery.report.summary import left_out_texts, what_it_is
-from towerops_agent.errors import BufferFailure
+from towerops_agent.errors import BufferFailure, is_out_of_memory
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.course.traits import USELESS
 from towerops_agent.site.document.auto import SEEN_AT, AutoDevice
@@ -182,12 +182,15 @@ class AutoDiscovery:
             )
         except BufferFailure as error:
             log.warning("what was discovered can't be stored", device=device.name, address=device.address, error=str(error))
-        except Exception:
-            self._counters.add(Count.BUGS, "discovery")
-            self.known[device_id] = failed(
-                self.known.get(device_id, KeptDevice()), "a bug in the agent, see the log", self._now_s()
-            )
-            log.exception("discovery failed because of a bug; please report it", device=device.name, address=device.address)
+        except Exception as error:
+            if is_out_of_memory(error):
+                why = "the agent had no memory for it"
+                log.error("no memory to discover a device, tried again later", device=device.name, address=device.address)
+            else:
+                why = "a bug in the agent, see the log"
+                self._counters.add(Count.BUGS, "discovery")
+                log.exception("discovery failed because of a bug; please report it", device=device.name, address=device.address)
+            self.known[device_id] = failed(self.known.get(device_id, KeptDevice()), why, self._now_s())
         finally:
             self._under_way.discard(device_id)
 

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from towerops_agent.counters import Count, Counters
+from towerops_agent.errors import is_out_of_memory
 from towerops_agent.telemetry.exposition import CONTENT_TYPE
 from towerops_agent.text import address, is_loopback
 
@@ -113,9 +114,12 @@ class MetricsPage:
             return
         try:
             answer = await self._answer(head)
-        except Exception:
-            self._counters.add(Count.BUGS, "metrics")
-            log.exception("metrics could not be written because of a bug; please report it")
+        except Exception as error:
+            if is_out_of_memory(error):
+                log.error("no memory to write the metrics, not answered")
+            else:
+                self._counters.add(Count.BUGS, "metrics")
+                log.exception("metrics could not be written because of a bug; please report it")
             return
         writer.transport.set_write_buffer_limits(0)  # so that drain waits until all has left
         with suppress(OSError):

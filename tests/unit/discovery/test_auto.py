@@ -244,6 +244,22 @@ def test_a_bug_costs_one_device_its_discovery_and_is_reported():
     assert world.counters.get(Count.BUGS, "discovery") == 1
 
 
+def test_a_discovery_without_memory_is_tried_again_and_not_a_bug(monkeypatch):
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    async def story(world: World) -> None:
+        monkeypatch.setattr("towerops_agent.discovery.auto.discover", no_memory)
+        await asyncio.sleep(5)
+        assert world.discovery.view.troubles == [("one", "the agent had no memory for it")]
+
+    with capture_logs() as lines:
+        world = during(story)
+    assert lines[0]["event"] == "no memory to discover a device, tried again later"
+    assert "exc_info" not in lines[0]
+    assert world.counters.total(Count.BUGS) == 0
+
+
 def test_a_device_that_is_removed_at_the_moment_at_which_it_is_due_costs_the_others_nothing():
     async def story(world: World) -> None:
         discovery = world.discovery
