@@ -13,7 +13,8 @@ from support.remote import Remote
 from support.strict import Receiver
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.counters import Count
-from towerops_agent.destinations.course.late import Candidate, KnownLate, ahead, every, newest
+from towerops_agent.destinations.course.fit import Candidate
+from towerops_agent.destinations.course.late import KnownLate, ahead, every, newest
 from towerops_agent.destinations.wire.samples import Samples
 from towerops_agent.model import Layout, Poll
 from towerops_agent.reasons import Loss

@@ -13,7 +13,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from math import inf
@@ -22,20 +22,19 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from towerops_agent.api.wire.outcomes import Accepted, Availability, Rejected, Repeats, TooLarge, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, Availability, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
+from towerops_agent.buffer.format.batch import Batch, Lane
 from towerops_agent.buffer.lanes import open_batches
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.parcel import metrics_of
 from towerops_agent.delivery.course.verdicts import backoff_s
-from towerops_agent.destinations.course.late import Candidate
+from towerops_agent.destinations.course.fit import Candidate, fit_of, latest_of
 from towerops_agent.destinations.heads import Heads
 from towerops_agent.destinations.kinds import KINDS, ReceiverKind
 from towerops_agent.destinations.lateness import Lateness
+from towerops_agent.destinations.losses import Losses
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
-from towerops_agent.destinations.wire.remote_write import is_writable
-from towerops_agent.destinations.wire.samples import Part, Samples, samples_of
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.reasons import Loss
 from towerops_agent.site.document.destination import REMOTE_WRITE, Destination
@@ -60,8 +59,6 @@ MOST_REFUSED: Final = 20
 
 NO_ANSWER: Final = frozenset({None, 408, 502, 504})
 """Not the receiver's own answer, if there was one at all: it may have stored the request."""
-
-LATE_LOGGED_EACH_US: Final = 60_000_000
 
 log = structlog.get_logger()
 
@@ -114,7 +111,6 @@ class RemoteCourier:
         self._lateness = Lateness(self._kind)  # of that
         self._client: WriteClient | None = None  # of `run`
         self._has_asked_time = False  # its time, with a request that holds nothing
-        self._partly = Repeats()
         self._part = False  # whether what waits is to be split off as backlog
         self._fresh_s = -inf  # when what had come in was last asked for, before the backlog
         self._round_began_s = inf  # when it began to deliver what is pending; inf: all is delivered
@@ -122,8 +118,7 @@ class RemoteCourier:
         self._looks = 0  # for labels
         self._doubtful: set[int] | None = None  # batches that the receiver may have already; None: those that are open now
         self._refused = 0  # single metrics, in a row
-        self._late: Counter[str] = Counter()
-        self._late_logged_us = 0
+        self._losses = Losses(line, counters, now_us)
 
     @property
     def is_behind(self) -> bool:
@@ -217,7 +212,7 @@ class RemoteCourier:
             self._part = False
             batch = await self._next(destination)
             if batch is None:
-                self._report_late()
+                self._losses.report()
                 self._lateness.forget()  # the receiver's settings may become others
                 self._round_began_s = inf
                 return None
@@ -253,13 +248,14 @@ class RemoteCourier:
             self._looks += 1
             return 1.0
         self._looks = 0
-        fit, lost = self._fit(polls, heads, client.ahead_s)
+        latest_us = self._now_us() + round((AHEAD_S - (client.ahead_s or 0.0)) * 1e6)
+        fit, lost = fit_of(polls, heads, latest_us, self._lateness.known.covers)
         if lost.get(Loss.TIME_AHEAD) and (client.ahead_s or 0.0) > AHEAD_S:
             wrong = f"this machine's clock is {client.ahead_s:.0f} s ahead of the destination's: set it"
             return self._fails(wrong, None, SLOW_S)
         if not fit:
             await self._buffer.acknowledge(batch)
-            self._lose_all(lost)
+            self._losses.add(lost)
             return None
         parts = [one.part for one in fit]
         packed = self._kind.pack(parts)
@@ -267,12 +263,12 @@ class RemoteCourier:
         self._in_doubt().add(batch.id)  # until there is an answer: a stop may come first
         outcome = await self._send(client, packed.body)
         if isinstance(outcome, TooLate) and not outcome.by_time and doubtful:
-            confirmed = await self._send(client, self._kind.pack(latest_of(self._kind, parts)).body)
+            confirmed = await self._send(client, self._kind.pack(latest_of(self._kind.key_of, parts)).body)
             outcome = outcome if isinstance(confirmed, TooLate) else confirmed
         if not (isinstance(outcome, Unavailable) and outcome.status in NO_ANSWER):
             self._in_doubt().discard(batch.id)
         if packed.beyond and isinstance(outcome, Accepted | PartlyTaken):
-            self._lose(packed.beyond, Loss.OUT_OF_RANGE)
+            self._losses.add({Loss.OUT_OF_RANGE: packed.beyond})
         return await self._follow(client, batch, fit, lost, outcome)
 
     async def _follow(
@@ -282,13 +278,11 @@ class RemoteCourier:
         match outcome:
             case Accepted() | PartlyTaken():
                 await self._buffer.acknowledge(batch)
-                sent = sum(_metrics(one.poll) for one in fit)
-                refused = min(outcome.refused, sent) if isinstance(outcome, PartlyTaken) else 0
+                sent = sum(one.metrics for one in fit)
+                refused = self._losses.partly(sent, outcome) if isinstance(outcome, PartlyTaken) else 0
                 self._counters.add(Count.METRICS_DELIVERED, self._name, sent - refused)
-                if refused:
-                    self._note_refused(refused, outcome)
                 self._counters.add(Count.BATCHES, "delivered")
-                self._lose_all(lost)
+                self._losses.add(lost)
                 self._works()
                 return None
             case TooLate():
@@ -307,51 +301,14 @@ class RemoteCourier:
                 poll = fit[0].poll
                 (metric,) = metrics_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric) or (None,)
                 await self._buffer.refuse(batch, msgspec.json.encode(metric), f"status {outcome.status}: {outcome.reason}")
-                self._counters.add(Count.METRICS_REFUSED, self._name)
-                self._counters.add(Count.BATCHES, "refused")
-                log.warning("metric refused, kept aside", destination=self._name, status=outcome.status, reason=outcome.reason)
+                self._losses.refused(outcome.status, outcome.reason)
                 return None
         self._counters.add(Count.BATCHES, "retried")
         return self._wait(outcome)
 
-    def _note_refused(self, metrics: int, outcome: WriteOutcome) -> None:
-        """Count metrics that the receiver did not take from a request that it took; which ones it does not say."""
-        self._counters.add(Count.METRICS_REFUSED, self._name, metrics)
-        unlogged = self._partly.due(self._now_us())
-        if unlogged is not None:
-            log.warning(
-                "destination refused some metrics of a batch",
-                destination=self._name,
-                metrics=metrics,
-                status=outcome.status,
-                reason=outcome.reason,
-                unlogged=unlogged,
-            )
-
     async def _halve(self, batch: Batch) -> None:
         self._counters.add(Count.BATCHES, "split")
         await self._buffer.split(batch)
-
-    def _fit(
-        self, polls: Iterable[StoredPoll], heads: Mapping[int, Sequence[bytes]], ahead_s: float | None
-    ) -> tuple[list[Candidate], Counter[Loss]]:
-        """The polls that can be sent, with their samples, and how many metrics of others can't, by reason."""
-        latest_us = self._now_us() + round((AHEAD_S - (ahead_s or 0.0)) * 1e6)
-        fit: list[Candidate] = []
-        lost: Counter[Loss] = Counter()
-        for poll in polls:
-            if poll.poll.layout not in heads:
-                lost[Loss.UNLABELLED] += _metrics(poll)
-            elif poll.poll.started_at_us > latest_us or not is_writable(poll.poll.started_at_us // 1000):
-                lost[Loss.TIME_AHEAD] += _metrics(poll)
-            else:
-                samples = samples_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric)
-                one = Candidate(poll, (heads[poll.poll.layout], poll.layout, samples))
-                if self._lateness.known.covers(one):
-                    lost[Loss.TOO_LATE] += _metrics(poll)
-                else:
-                    fit.append(one)
-        return fit, lost
 
     async def _send(self, client: WriteClient, body: bytes) -> WriteOutcome:
         self.in_flight = 1
@@ -364,24 +321,6 @@ class RemoteCourier:
         if self._doubtful is None:
             self._doubtful = set()
         return self._doubtful
-
-    def _lose_all(self, lost: Counter[Loss]) -> None:
-        for reason, metrics in lost.items():
-            self._lose(metrics, reason)
-
-    def _lose(self, metrics: int, reason: Loss) -> None:
-        self._counters.add(Count.METRICS_DROPPED, reason, metrics)
-        self._late[reason] += metrics
-        if abs(self._now_us() - self._late_logged_us) >= LATE_LOGGED_EACH_US:
-            self._report_late()
-
-    def _report_late(self) -> None:
-        """Log what was dropped since the last such line."""
-        for reason, metrics in self._late.items():
-            log.warning("metrics can't be delivered, dropped", destination=self._name, reason=reason, metrics=metrics)
-        if self._late:
-            self._late.clear()
-            self._late_logged_us = self._now_us()
 
     def _works(self) -> None:
         self._attempts = self._refused = 0
@@ -422,18 +361,3 @@ async def rest(pause: Awaitable[None], event: asyncio.Event) -> None:
     finally:
         for turn in turns:
             turn.cancel()
-
-
-def latest_of(kind: ReceiverKind, parts: Sequence[Part]) -> list[Part]:
-    """The last sample of each series of the parts."""
-    seen: set[bytes] = set()
-    latest: list[Part] = []
-    for heads, layout, samples in reversed(parts):
-        kept = Samples.of(sample for sample in samples if kind.key_of(heads, sample[0]) not in seen)
-        seen.update(kind.key_of(heads, slot) for slot in kept.slots)
-        latest.append((heads, layout, kept))
-    return latest[::-1]
-
-
-def _metrics(poll: StoredPoll) -> int:
-    return poll.stop_metric - poll.first_metric

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Final, TypeVar
 
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge
-from towerops_agent.destinations.course.late import Candidate, KnownLate, Question, ahead, every, newest
+from towerops_agent.destinations.course.fit import Candidate
+from towerops_agent.destinations.course.late import KnownLate, Question, ahead, every, newest
 from towerops_agent.destinations.kinds import ReceiverKind
 from towerops_agent.destinations.wire.answers import PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.destinations.wire.samples import Part, Samples

@@ -9,54 +9,16 @@ Source: Prometheus, tsdb/head_append.go: a sample is out of order if its series 
 """
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from towerops_agent.buffer.format.batch import StoredPoll
-from towerops_agent.destinations.wire.samples import Part, Samples
+from towerops_agent.destinations.course.fit import Candidate
 
 RECENT_US: Final = 120_000_000
 """A writer that writes still has written since so long ago."""
 
 CLOSE_US: Final = 60_000_000
 """How exactly it is searched for until when another writer has written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A poll that may be sent: as it is stored, and its samples."""
-
-    poll: StoredPoll
-    part: Part
-
-    @property
-    def time_us(self) -> int:
-        """The time of its last reply."""
-        return last_reply_us(self.poll)
-
-    @property
-    def device(self) -> str:
-        """Whose it is."""
-        return self.part[1].equipment_id
-
-    @property
-    def labels(self) -> int:
-        """A digest of its series' labels: by what is constant of them, and not by ids, which may become another layout's."""
-        return hash(tuple(self.part[0]))
-
-    @property
-    def slots(self) -> int:
-        """Which of the series it has samples of, a bit each."""
-        found = 0
-        for slot in self.part[2].slots:
-            found |= 1 << slot
-        return found
-
-    def at(self, time_us: int) -> "Candidate":
-        """The same series at another time."""
-        heads, layout, samples = self.part
-        return Candidate(self.poll, (heads, layout, Samples(samples.slots, samples.values, [time_us] * len(samples.slots))))
 
 
 Question = Sequence[Candidate]
@@ -139,11 +101,6 @@ def ahead(late: Candidate, now_us: int) -> Generator[Question, bool, int]:
         else:
             high = middle
     return low
-
-
-def last_reply_us(poll: StoredPoll) -> int:
-    """The time of its last reply."""
-    return poll.poll.started_at_us + max(offset_us for _, offset_us in poll.poll.times)
 
 
 def _last_late(order: Sequence[Candidate]) -> Generator[Question, bool, int]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.strict import WriteRequest
 from towerops_agent.api.wire.contract import SensorReading
 from towerops_agent.delivery.course.parcel import metrics_of
-from towerops_agent.destinations.courier import latest_of
+from towerops_agent.destinations.course.fit import latest_of
 from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.destinations.wire.remote_write import (
     encode_labels,
@@ -160,7 +160,7 @@ def test_the_latest_sample_of_each_series_is_found():
         ([a], LAYOUT, Samples.of([(0, 3.0, NOW_US + 9)])),
     ]
     wanted = [([a, b], LAYOUT, Samples.of([(1, 2.0, NOW_US)])), ([a], LAYOUT, Samples.of([(0, 3.0, NOW_US + 9)]))]
-    assert latest_of(KINDS["remote_write"], parts) == wanted
+    assert latest_of(KINDS["remote_write"].key_of, parts) == wanted
 
 
 @given(st.binary(max_size=300) | st.integers(65_530, 140_000).map(bytes))
