@@ -78,7 +78,7 @@ class Verifier:
     async def prepare(self) -> None:
         """Ask for unknown names before the counters are read, if the device is too slow for asking afterwards."""
         device, traits = self._device, self._device.traits
-        if not (traits.riding and traits.answers):
+        if not ((traits.riding or traits.hurried) and traits.answers):
             return
         if traits.check or any(traits.standings[i] in _UNKNOWN for i in named_of(device.if_names)):
             await self._identify(thorough=True, look=True)

@@ -158,7 +158,7 @@ class _Course:
         started_at_us = time.time_ns() // 1000
         self._deadline = asyncio.get_running_loop().time() + within_s
         device, traits = self._device, self._device.traits
-        learned = (traits.widths, traits.max_varbinds, traits.riding)
+        learned = (traits.widths, traits.max_varbinds, traits.riding, traits.hurried)
         by_next = (traits.by_next, traits.next_only)
         verifier = Verifier(device, self._planner, self._ask, self._is_over, self._news)
         await verifier.prepare()
@@ -171,7 +171,7 @@ class _Course:
         progress.finish()
         if (traits.by_next, traits.next_only) != by_next:
             self._news.append(ByNext(0 if traits.next_only else len(traits.by_next)))
-        if (traits.widths, traits.max_varbinds, traits.riding) != learned:
+        if (traits.widths, traits.max_varbinds, traits.riding, traits.hurried) != learned:
             replan(device, self._planner, device.plan.if_indexes)
         interpretation = interpret(progress, device.layout, started_at_us, withheld, traits.units)
         if interpretation.units != traits.units:
@@ -208,7 +208,7 @@ class _Course:
             elif self._rtt_s is None:
                 self._rtt_s = answer.rtt_s
             progress.take(ask, answer)
-        device.traits.riding |= Reason.DEADLINE in progress.failures.values()
+        device.traits.hurried |= Reason.DEADLINE in progress.failures.values()
         progress.settle()
         return progress
 

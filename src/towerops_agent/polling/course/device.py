@@ -161,7 +161,7 @@ def replan(device: Device, planner: Planner, if_indexes: Sequence[int]) -> None:
     last_change = traits.last_change is not None and traits.last_change != USELESS
     watch = NO_WATCH
     if last_change or any(names):
-        riding = traits.riding or has_passing(device.if_names)
+        riding = traits.riding or traits.hurried or has_passing(device.if_names)
         watch = Watch(names, octets_at_most(device.if_names), riding, last_change)
     device.plan = planner.plan(device.plan.sensors, if_indexes, traits.widths, traits.max_varbinds, watch)
 
@@ -270,6 +270,7 @@ class _Learned(msgspec.Struct, array_like=True):
     next_only: bool = False
     boot: bytes = b""
     ahead_us: int = 0
+    hurried: bool = False
 
 
 _KEPT: Final = tuple(name for name in _Learned.__struct_fields__ if name in {trait.name for trait in fields(Traits)})

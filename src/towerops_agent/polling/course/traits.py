@@ -118,7 +118,7 @@ class Traits:
     `false_changes`: how often in a row it has changed although no interface had moved.
     `bulk`: whether it supports GETBULK, as far as is known.
     `riding`: the names of its interfaces are asked in the requests of their counters, as interfaces have moved while it was
-    running, or a poll did not end in time.
+    running. `hurried`: so they are because a poll did not end in time, until CLEAN_POLLS in a row have.
     `check`: the interfaces' names are to be compared before a counter of theirs counts: the first time, and after a reboot.
     `booted_at_us`: when the device started, on our BootClock; below 0 if that was before our machine did.
     `uptime`: its last sysUpTime, in hundredths of a second.
@@ -149,6 +149,7 @@ class Traits:
     last_change: int | None = None
     false_changes: int = 0
     riding: bool = False
+    hurried: bool = False
     bulk: bool = True
     check: bool = True
     booted_at_us: int | None = None
@@ -186,6 +187,8 @@ class Traits:
     def note_clean_poll(self) -> None:
         """Note a poll without a loss."""
         self.clean_polls += 1
+        if self.clean_polls >= CLEAN_POLLS:
+            self.hurried = False
         if self.clean_polls >= STEADY_POLLS:
             self.stumbles = 0
 

@@ -128,7 +128,7 @@ def test_the_clock_of_what_an_earlier_version_kept_is_the_wall_clock():
     device = polled()
     version, packed = (octets := encode_memory([device], CLOCK))[:1], zlib.decompress(octets[1:])
     learned = msgspec.msgpack.decode(packed)
-    del learned[device.id][-2:]
+    del learned[device.id][-3:]  # boot, ahead_us and hurried
     fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
     decode_memory(version + zlib.compress(msgspec.msgpack.encode(learned))).recall(fresh, Planner(), CLOCK)
     assert fresh.traits.booted_at_us == LEARNED.booted_at_us - CLOCK.ahead_us
@@ -152,7 +152,7 @@ def test_what_an_earlier_version_kept_is_read_without_units():
     device = polled()
     version, packed = (octets := encode_memory([device], CLOCK))[:1], zlib.decompress(octets[1:])
     learned = msgspec.msgpack.decode(packed)
-    del learned[device.id][-7:]
+    del learned[device.id][-8:]
     fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
     decode_memory(version + zlib.compress(msgspec.msgpack.encode(learned))).recall(fresh, Planner(), CLOCK)
     started_us = LEARNED.booted_at_us - CLOCK.ahead_us
