@@ -11,10 +11,10 @@ import re
 from array import array
 from collections.abc import Sequence
 from functools import lru_cache
-from operator import lt
+from operator import le, lt
 from typing import Final
 
-from towerops_agent.polling.course.plan import PER_INTERFACE
+from towerops_agent.polling.course.plan import PER_INTERFACE, at
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.traits import CONFIRMED, UNVERIFIABLE
 from towerops_agent.snmp.wire import ber
@@ -100,7 +100,7 @@ def unproven(progress: PollProgress, standings: bytes, if_names: tuple[str, ...]
     What was right afterwards was right while the counters were read. `standings`: which are watched, as when the plan was made.
     """
     plan = progress.plan
-    if not plan.names or _all_proven(progress, if_names):
+    if not plan.names or _all_proven(progress, standings, if_names):
         return [], []
     silent, renamed = [], []
     for i, column in enumerate(plan.names):
@@ -120,15 +120,18 @@ def unproven(progress: PollProgress, standings: bytes, if_names: tuple[str, ...]
 _WATCHED: Final = CONFIRMED | {UNVERIFIABLE}
 
 
-def _all_proven(progress: PollProgress, if_names: tuple[str, ...]) -> bool:
-    """Whether the names follow all counters, and are the configured ones to the octet: the usual case of many interfaces."""
-    names, slots = progress.plan.names, progress.slots
-    if not isinstance(names, range) or not isinstance(slots, range):
+def _all_proven(progress: PollProgress, standings: bytes, if_names: tuple[str, ...]) -> bool:
+    """Whether each interface has the configured name to the octet, and it arrived behind its counters, or with them: as usual."""
+    names, slots, received_us = progress.plan.names, progress.slots, progress.received_us
+    if not CONFIRMED.issuperset(standings) or 0 in names or at(progress.values, names) != _in_octets(if_names):
         return False
-    received_us = progress.received_us
-    if min(received_us[names.start : names.stop]) < max(received_us[slots.start : slots.stop]):
+    if {*at(progress.tags, names)} != {ber.OCTET_STRING}:
         return False
-    return progress.values[names.start : names.stop] == _in_octets(if_names)
+    proven_us, first = at(received_us, names), progress.plan.sensor_count
+    if min(proven_us) >= max(at(received_us, slots[first:])):
+        return True
+    each = (at(received_us, slots[first + n :: PER_INTERFACE]) for n in range(PER_INTERFACE))
+    return all(all(map(le, read_us, proven_us)) for read_us in each)
 
 
 @lru_cache(maxsize=KINDS)
@@ -148,7 +151,7 @@ _LARGEST = (1 << 64) - 1
 def octets_of(progress: PollProgress, before: "array[int] | None" = None) -> "array[int]":
     """What a poll has read; of what was not answered, what the poll before had read, if there was one with the same plan."""
     received, sent = _columns(progress)
-    values = [*_at(progress.values, received), *_at(progress.values, sent)]
+    values = [*at(progress.values, received), *at(progress.values, sent)]
     now: array[int] = array("Q")
     try:
         now.extend(values)  # type: ignore[arg-type]  # the usual case: all are numbers
@@ -177,9 +180,3 @@ def has_gone_on(before: "array[int]", progress: PollProgress) -> bool:
 def _columns(progress: PollProgress) -> tuple[Sequence[int], Sequence[int]]:
     slots, first = progress.slots, progress.plan.sensor_count
     return slots[first::PER_INTERFACE], slots[first + 1 :: PER_INTERFACE]
-
-
-def _at(values: Sequence[Value], columns: Sequence[int]) -> Sequence[Value]:
-    if isinstance(columns, range):  # the usual case
-        return values[columns.start : columns.stop : columns.step]
-    return [values[column] for column in columns]

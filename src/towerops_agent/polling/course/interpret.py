@@ -16,7 +16,7 @@ from typing import Final
 
 from towerops_agent.model import Number, Poll
 from towerops_agent.polling.course.numeral import parse_numeral
-from towerops_agent.polling.course.plan import PER_INTERFACE, Plan
+from towerops_agent.polling.course.plan import PER_INTERFACE, Plan, at
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.units import conversion, is_nothing
 from towerops_agent.reasons import Reason
@@ -118,9 +118,8 @@ def interpret(
         for i in plan.interface_slots(interface):
             values[i], missing[i] = None, reason
     first = plan.sensor_count
-    if not missing and isinstance(slots, range):  # the usual case
-        received_us = progress.received_us[slots.start : slots.start + first]
-        received_us += progress.received_us[slots.start + first : slots.stop : PER_INTERFACE]
+    if not missing:  # the usual case
+        received_us = [*at(progress.received_us, slots[:first]), *at(progress.received_us, slots[first::PER_INTERFACE])]
         metric_count = len(received_us)
     else:
         metric_count, received_us = _count(progress, values)
@@ -143,8 +142,8 @@ def _count(progress: PollProgress, values: Sequence[Number | None]) -> tuple[int
 
 def _read_sensors(progress: PollProgress, scales: Scales, missing: dict[int, str]) -> list[Number | None]:
     slots = progress.slots[: progress.plan.sensor_count]
-    if isinstance(slots, range) and _INTEGERS.issuperset(progress.tags[slots.start : slots.stop]):  # the usual case
-        numbers: list[int] = progress.values[slots.start : slots.stop]  # type: ignore[assignment]  # of these tags
+    if _INTEGERS.issuperset(at(progress.tags, slots)):  # the usual case
+        numbers: list[int] = [*at(progress.values, slots)]  # type: ignore[list-item]  # of these tags
         if max(numbers, default=0) < _SIGN_UNKNOWN.start:
             return [*numbers]
     values: list[Number | None] = []
@@ -174,8 +173,8 @@ def _read_sensors(progress: PollProgress, scales: Scales, missing: dict[int, str
 def _read_counters(progress: PollProgress, values: list[Number | None], missing: dict[int, str]) -> None:
     """Append the interfaces' counters to `values`."""
     slots = progress.slots[len(values) :]
-    if isinstance(slots, range) and _COUNTERS.issuperset(progress.tags[slots.start : slots.stop]):  # the usual case
-        values.extend(progress.values[slots.start : slots.stop])  # type: ignore[arg-type]  # these tags have integers
+    if _COUNTERS.issuperset(at(progress.tags, slots)):  # the usual case
+        values.extend(at(progress.values, slots))  # type: ignore[arg-type]  # these tags have integers
         return
     for column in slots:
         tag = progress.tags[column]

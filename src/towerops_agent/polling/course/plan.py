@@ -9,13 +9,15 @@ headers). Columns of ifTable and ifXTable: RFC 2863 §6.
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 from towerops_agent.model import INTERFACE_COLUMNS
 from towerops_agent.polling.course.traits import ATTEMPTS, BY_DESCR, BY_NAME, NARROW, UNVERIFIABLE
 from towerops_agent.snmp.wire.ber import Oid, child, parse_oid
 from towerops_agent.snmp.wire.message import Request
+
+T = TypeVar("T")
 
 SYS_UP_TIME: Final = parse_oid("1.3.6.1.2.1.1.3.0")
 """First in each poll: it shows a reboot, and it is the smallest question."""
@@ -215,6 +217,13 @@ def _in_order(columns: list[int]) -> Sequence[int]:
     """As a range if it is one: it is smaller, and a slice of what was read."""
     run = range(columns[0], columns[0] + len(columns)) if columns else range(0)
     return run if columns == list(run) else tuple(columns)
+
+
+def at(read: Sequence[T], columns: Sequence[int]) -> Sequence[T]:
+    """What was read in these columns, in their order."""
+    if isinstance(columns, range):
+        return read[columns.start : columns.stop : columns.step]
+    return [read[column] for column in columns]
 
 
 _NAME_COLUMNS: Final = {BY_NAME: IF_NAME, BY_DESCR: IF_DESCR, UNVERIFIABLE: IF_DESCR}

@@ -1,9 +1,11 @@
 """What shows that a row is an interface: names as devices write them, and counters that go on."""
 
+import itertools
 from array import array
 
 import pytest
 
+from towerops_agent.polling.course import evidence
 from towerops_agent.polling.course.evidence import (
     folded,
     has_fallen,
@@ -176,6 +178,19 @@ def answered(
 def test_a_name_must_follow_the_counters_and_be_the_one_it_was(poll, silent, renamed):
     standings = bytes(poll.get("standings", (BY_NAME, BY_NAME)))
     assert unproven(answered(**poll), standings, NAMES) == (silent, renamed)
+
+
+def test_what_is_found_out_of_all_names_at_once_is_what_is_found_out_one_by_one(monkeypatch):
+    times = itertools.product((0, 10, 11), (10, 11), (9, 10, 11), (10, 11))
+    names = ((b"ether1", b"ether2"), (b"ether1", b"x"), (b"ETHER1", b"ether2"), (b"", b"ether2"), (None, b"ether2"))
+    standings = itertools.product((BY_NAME, BY_DESCR, UNVERIFIABLE, AWAY), (BY_NAME, UNVERIFIABLE))
+    polls = []
+    for (*counters_us, first_us, second_us), each, standing in itertools.product(times, names, standings):
+        progress = answered(standing, each, tuple(counters_us), (first_us, second_us))
+        polls.append((progress, bytes(standing), unproven(progress, bytes(standing), NAMES)))
+    monkeypatch.setattr(evidence, "_all_proven", lambda *_given: False)
+    for progress, standing, found in polls:
+        assert unproven(progress, standing, NAMES) == found
 
 
 def test_an_interface_that_is_not_watched_any_more_needs_no_proof():
