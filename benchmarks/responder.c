@@ -1,4 +1,4 @@
-/* The devices of the benchmarks: answers SNMP GETs (v1, v2c) at every address 127.x.y.z, as fast as loopback lets it.
+/* The devices of the benchmarks: answers SNMP requests (v1, v2c) at every address 127.x.y.z, as fast as loopback lets it.
  *
  *   gcc -O2 -o responder responder.c && ./responder PORT INTERFACES [SILENT_EVERY [ROUND_TRIP_MS]]
  *
@@ -6,7 +6,8 @@
  * counters of ifXTable are Counter64, all else in ifTable and ifXTable Counter32; any other OID is a Gauge32. An interface past
  * INTERFACES is noSuchInstance. SILENT_EVERY n: each n-th address never answers. ROUND_TRIP_MS n: each address answers after a
  * time of its own, 1 to n ms (at most 255), give or take one. Ends by itself after an hour.
- * What is no GET is not answered. Linux. Source: RFC 3416 §3, RFC 2863 §6.
+ * GETNEXT and GETBULK are answered in ifName's column, which the agent walks in a device's first poll; nowhere else.
+ * Linux. Source: RFC 3416 §3 and §4.2.3, RFC 2863 §6.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -111,26 +112,54 @@ missing:
     return to;
 }
 
+static uint8_t *put_varbind(uint8_t *to, struct span oid, uint32_t device)
+{
+    uint8_t value[32], *value_end = put_value(value, oid, device);
+    size_t of_oid = oid.end - oid.at, of_value = value_end - value;
+    *to++ = 0x30, to = put_length(to, 2 + of_oid + of_value);
+    *to++ = 6, *to++ = of_oid;
+    memcpy(to, oid.at, of_oid), to += of_oid;
+    memcpy(to, value, of_value);
+    return to + of_value;
+}
+
+/* Up to so many rows of ifName behind this OID, and the object behind the last one; NULL if it is in another column. */
+static uint8_t *put_rows(uint8_t *to, struct span oid, int most, uint32_t device)
+{
+    uint8_t name[sizeof IF_X_ENTRY + 3];
+    int index = 0;
+    if (oid.end - oid.at < (long)sizeof IF_X_ENTRY + 1 || memcmp(oid.at, IF_X_ENTRY, sizeof IF_X_ENTRY)) return NULL;
+    if (oid.at[sizeof IF_X_ENTRY] != 1) return NULL;
+    below(oid, IF_X_ENTRY, sizeof IF_X_ENTRY, &index);
+    memcpy(name, IF_X_ENTRY, sizeof IF_X_ENTRY);
+    for (; most > 0 && index <= interfaces; most--) {
+        uint8_t *n = name + sizeof IF_X_ENTRY;
+        int last = ++index > interfaces, row = last ? 1 : index;
+        *n++ = last ? 2 : 1;
+        if (row > 127) *n++ = 0x80 | row >> 7;
+        *n++ = row & 0x7f;
+        to = put_varbind(to, (struct span){name, n}, device);
+    }
+    return to;
+}
+
 /* The answer to one datagram, written so that it ends where it ends in `out`; its beginning, or NULL: there is none. */
 static uint8_t *answer(struct span in, uint8_t *out, uint8_t **end, uint32_t device)
 {
     struct span message = take(&in, 0x30), version = take(&message, 2), community = take(&message, 4);
-    struct span pdu = take(&message, 0xa0), id = take(&pdu, 2), status = take(&pdu, 2), place = take(&pdu, 2);
+    int type = message.at < message.end ? *message.at : 0;
+    struct span pdu = take(&message, type), id = take(&pdu, 2), status = take(&pdu, 2), place = take(&pdu, 2);
     struct span list = take(&pdu, 0x30);
     uint8_t *body = out + HEADROOM, *to = body, head[HEADROOM], *h = head;
     size_t octets, of_id = id.end - id.at, of_community = community.end - community.at;
     if (!version.at || !community.at || !status.at || !place.at || !list.at || of_id > 8 || of_community > 40) return NULL;
+    if (type != 0xa0 && type != 0xa1 && type != 0xa5) return NULL;
     while (list.at < list.end) {
         struct span varbind = take(&list, 0x30), oid = take(&varbind, 6);
-        uint8_t value[32], *value_end;
-        size_t of_oid = oid.end - oid.at, of_value;
-        if (!oid.at || of_oid < 2 || of_oid > 64 || to - body > MOST - 512) return NULL;
-        value_end = put_value(value, oid, device);
-        of_value = value_end - value;
-        *to++ = 0x30, to = put_length(to, 2 + of_oid + of_value);
-        *to++ = 6, *to++ = of_oid;
-        memcpy(to, oid.at, of_oid), to += of_oid;
-        memcpy(to, value, of_value), to += of_value;
+        size_t of_oid = oid.end - oid.at;
+        if (!oid.at || of_oid < 2 || of_oid > 64 || to - body > MOST - 2048) return NULL;
+        if (type == 0xa0) to = put_varbind(to, oid, device);
+        else if (!(to = put_rows(to, oid, type == 0xa1 ? 1 : place.end - place.at == 1 ? *place.at & 0x1f : 0x1f, device))) return NULL;
     }
     octets = to - body;
     *end = to;
