@@ -19,6 +19,9 @@ from towerops_agent.scheduling.timetable import phase, step
 from towerops_agent.telemetry.live_client import ask
 from towerops_agent.telemetry.views.snapshot import KEY, Snapshot, decode_snapshot
 
+AS_INSTALLED = "import sys; sys.modules['rich'] = sys.modules['greenlet'] = None"
+"""structlog loads these two if they are there, 8 MB: development tools bring them, the agent does not."""
+
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _MB = 1 << 20
 
@@ -149,7 +152,7 @@ def running(
         "BUFFER_MAX_MB": "65536",
         **settings,
     }
-    how = ["-c", f"{patch}\nfrom towerops_agent.__main__ import main\nmain()"] if patch else ["-m", "towerops_agent"]
+    how = ["-c", f"{AS_INSTALLED}\n{patch}\nfrom towerops_agent.__main__ import main\nmain()"]
     with (folder / "agent.log").open("wb") as log:
         began_s = time.monotonic()
         process = subprocess.Popen([*python, *how, "run"], env=environment, stdout=log, stderr=log)

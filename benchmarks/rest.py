@@ -22,9 +22,6 @@ from api import serving
 from devices import answering
 from machine import heading, note, row
 
-AS_INSTALLED = "import sys; sys.modules['rich'] = None"
-"""structlog loads rich if it is there, 6 MB: development tools bring it, the agent does not."""
-
 SETTLE_S = 60
 HEALTH_EACH_S = 30
 DAY_S = 86_400
@@ -36,7 +33,7 @@ def main(count: int, sensors: int, interfaces: int, minutes: float, directory: P
         oids = [f"1.3.6.1.4.1.99999.1.{i}.0" for i in range(1, sensors + 1)]
         devices = replace(all_of_them, sensors=oids, if_names=all_of_them.if_names[:interfaces])
         own = tempfile.TemporaryDirectory(dir=directory, prefix="rest-")
-        with own, serving(devices.config(count, 60)) as api, running(Path(own.name), api.url, AS_INSTALLED) as agent:
+        with own, serving(devices.config(count, 60)) as api, running(Path(own.name), api.url) as agent:
             wait_until(lambda: api.tally()["batches"] > 0, 120, 0.1)
             time.sleep(SETTLE_S)
             began_s, cpu_s, octets = time.monotonic(), agent.cpu_s(), _written(agent)
