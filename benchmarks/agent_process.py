@@ -150,6 +150,7 @@ def running(
         "DATABASE_PATH": str(folder / "agent.db"),
         "CONFIG_REFRESH_SECONDS": "3600",
         "BUFFER_MAX_MB": "65536",
+        "MALLOC_ARENA_MAX": "1",  # as the image and the unit have it
         **settings,
     }
     how = ["-c", f"{AS_INSTALLED}\n{patch}\nfrom towerops_agent.__main__ import main\nmain()"]
