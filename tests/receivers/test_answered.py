@@ -11,7 +11,7 @@ import pytest
 
 from support import influxdb, prometheus
 from support.agent import running
-from support.answered import UPTIME, Account, Answer, Series, Witness, account, answering, series_of, site_of
+from support.answered import UNDER_WAY, UPTIME, Account, Answer, Series, Witness, account, answering, series_of, site_of
 from support.site import site_environment
 from towerops_agent.snmp.wire.ber import parse_oid
 
@@ -69,7 +69,7 @@ async def test_each_answered_value_is_at_each_receiver_once_and_at_the_time_of_i
             )
             env = write(tmp_path / "site.yaml", site_of(devices, f"{first}, {second}"))
             async with running(env=env) as agent:
-                await until(lambda: all(len(witness.answers) > 20 for witness, _ in devices))
+                await until(lambda: all(len(witness.answers) > 60 for witness, _ in devices))
                 assert await agent.stop() == 0
             witnesses = [witness for witness, _ in devices]
             accounts = [account(witnesses, there) for there in (at_prometheus(one), at_influxdb(other))]
@@ -80,11 +80,15 @@ async def test_each_answered_value_is_at_each_receiver_once_and_at_the_time_of_i
 
 
 def witnessed(*answers: tuple[int, dict[str, int]]) -> Witness:
-    """A device that was asked by two requests a poll, and answered so at these milliseconds."""
+    """A device that answered so at these milliseconds, by two requests a poll. Others follow each, for nothing of interest."""
     witness = Witness(0)
     for place, (at_ms, values) in enumerate(answers):
         asked = (UPTIME,) if place % 2 == 0 else (parse_oid("1.3"),)
         witness.answers.append(Answer(at_ms * 1000 - 300, asked, values, at_ms * 1000))
+        for n in range(UNDER_WAY):  # one a millisecond
+            witness.answers.append(
+                Answer(at_ms * 1000 + 1000 * n + 500, (parse_oid(f"1.3.{n}"),), {}, at_ms * 1000 + 1000 * n + 600)
+            )
     return witness
 
 
@@ -108,8 +112,8 @@ TWO_POLLS = {series: samples[:2] for series, samples in WHOLE.items()}
         (WHOLE | {(0, "1.1"): [*WHOLE[0, "1.1"], (3000, 5.0)]}, [], "5 is there 2 times", 0),
         (WHOLE | {(0, "1.1"): [*WHOLE[0, "1.1"], (3001, 7.0)]}, [], "7 was never answered", 0),
         (WHOLE | {(0, "1.1"): [(999, 1.0), *WHOLE[0, "1.1"][1:]]}, [], "1 is dated 999", 0),
-        (WHOLE | {(0, "1.1"): [(1012, 1.0), *WHOLE[0, "1.1"][1:]]}, [], "1 is dated 1012", 0),
-        (WHOLE | {(0, "1.2"): [(2001, 2.0), *WHOLE[0, "1.2"][1:]]}, [], "2 is dated 2001", 0),
+        (WHOLE | {(0, "1.1"): [(1004, 1.0), *WHOLE[0, "1.1"][1:]]}, [], "1 is dated 1004", 0),
+        (WHOLE | {(0, "1.2"): [(1014, 2.0), *WHOLE[0, "1.2"][1:]]}, [], "2 is dated 1014", 0),
     ],
 )
 def test_the_account_sees_what_is_missing_made_up_double_or_wrongly_dated(there, kills_us, wrong, killed):

@@ -5,21 +5,36 @@ column, one that is invented, and one that comes twice, are each found by the va
 Times are microseconds of this machine's clock, which the agent has too.
 """
 
+import asyncio
+import itertools
+import socket
+import struct
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, parse_oid
 from towerops_agent.snmp.wire.message import decode_message
 from towerops_lab.simulator.device import SimulatedDevice, table
-from towerops_lab.simulator.server import serve
 
 COMMUNITY = "truth-community-90c4"
-SENSORS = tuple(f"1.3.6.1.4.1.99999.20261126.4000000000.4000000000.{n}.0" for n in range(100))
-"""So many, and such long ones, that their answers do not fit one datagram: each poll takes several requests."""
+SENSORS = tuple(f"1.3.6.1.4.1.99999.20261126.4000000000.4000000000.{n}.0" for n in range(250))
+"""So many, and such long ones, that each poll takes more requests than are under way at once."""
+
+UNDER_WAY = 4
+"""Requests to a device that are under way at once, at most."""
+
+LATE_US = 300_000
+"""An answer that leaves so long after its request arrived may come after the agent's timeout, which is half a second or more."""
+
+DISTURBED = 8
+"""So many answers after a late one may be the second ones to the same question."""
+
+_STAMP = 35
+"""SO_TIMESTAMPNS of Linux: when the kernel had a datagram, as seconds and nanoseconds."""
 
 COUNTERS = {
     "snmp_interface_in_octets_total": "1.3.6.1.2.1.31.1.1.1.6",
@@ -39,12 +54,12 @@ Series = tuple[int, str]
 
 @dataclass(slots=True)
 class Answer:
-    """One answer. `asked`: the request's OIDs. `values`: those of the answer that are readings, by OID."""
+    """One answer. `received_us`: the kernel's time of the request. `asked`: its OIDs. `values`: the answer's readings, by OID."""
 
     received_us: int
     asked: tuple[Oid, ...]
     values: dict[str, int]
-    sent_us: int = 0
+    sent_us: int
 
 
 class Witness:
@@ -53,6 +68,7 @@ class Witness:
     def __init__(self, number: int) -> None:
         self.number = number
         self.answers: list[Answer] = []
+        self._started_s = time.time()
         columns = [*SENSORS, *(f"{oid}.{at}" for at in range(1, len(INTERFACES) + 1) for oid in COUNTERS.values())]
         self._columns = {parse_oid(oid): (place, oid) for place, oid in enumerate(columns)}
         rows = [(UPTIME, ber.TIME_TICKS, lambda uptime_s: int(uptime_s * 100))]
@@ -65,32 +81,27 @@ class Witness:
     def _value(self, place: int) -> int:
         return (self.number + 1) * 100_000_000 + len(self.answers) * 1000 + place
 
-    def answer(self, datagram: bytes, uptime_s: float) -> bytes | None:
-        """As `serve` wants it. What is noted as sent is noted just before it is."""
-        received_us = time.time_ns() // 1000
+    def answer(self, datagram: bytes, received_us: int) -> bytes:
+        """Answer and note it: as sent just before it is."""
         asked = tuple(decode_message(datagram).pdu.names)
-        octets = self._device.answer(datagram, uptime_s)
+        octets = self._device.answer(datagram, received_us / 1e6 - self._started_s)
         assert octets is not None
         assert not decode_message(octets).pdu.error_status, "all that is asked fits an answer"
         values = {self._columns[oid][1]: self._value(self._columns[oid][0]) for oid in asked if oid in self._columns}
-        self.answers.append(Answer(received_us, asked, values))
-        self.answers[-1].sent_us = time.time_ns() // 1000
+        self.answers.append(Answer(received_us, asked, values, time.time_ns() // 1000))
         return octets
 
     def latest_us(self, place: int) -> int:
-        """When the agent had the answer at `place` at the latest: it asked for something that it asks for only then.
-
-        The first request of a poll, which has sysUpTime, is under way by itself; others may be together.
-        """
+        """When the agent had read the answer at `place` at the latest: it sent one request more than are under way at once."""
         own = self.answers[place].asked
-        for later in self.answers[place + 1 :]:
-            if later.asked != own and (UPTIME in own or UPTIME in later.asked):
-                return later.received_us
-        return time.time_ns() // 1000
+        later = (answer.received_us for answer in self.answers[place + 1 :] if answer.asked != own)
+        return next(itertools.islice(later, UNDER_WAY - 1, None), time.time_ns() // 1000)
 
-    def was_repeated(self, place: int) -> bool:
-        """Whether the same was asked again, as the answer came too late: one of the two is used."""
-        return place + 1 < len(self.answers) and self.answers[place + 1].asked == self.answers[place].asked
+    def may_be_late(self, place: int) -> bool:
+        """Whether the answer left late, or one shortly before it did: then the agent has asked again, and uses one of the two."""
+        return any(
+            answer.sent_us - answer.received_us >= LATE_US for answer in self.answers[max(0, place - DISTURBED) : place + 1]
+        )
 
     def runs(self, kills_us: Sequence[int]) -> list[list[list[int]]]:
         """The places of the answers, by the kills between them, and by polls: each begins with sysUpTime and values."""
@@ -98,8 +109,7 @@ class Witness:
         for place, answer in enumerate(self.answers):
             while len(runs) <= len(kills_us) and answer.received_us > kills_us[len(runs) - 1]:
                 runs.append([])
-            begins = UPTIME in answer.asked and answer.values and not (place and self.was_repeated(place - 1))
-            if begins or not runs[-1]:
+            if (UPTIME in answer.asked and answer.values) or not runs[-1]:
                 runs[-1].append([])
             runs[-1][-1].append(place)
         return runs
@@ -108,9 +118,31 @@ class Witness:
 @asynccontextmanager
 async def answering(count: int) -> AsyncIterator[list[tuple[Witness, int]]]:
     """So many devices, each with its port, until the block ends."""
-    async with AsyncExitStack() as stack:
+    with ExitStack() as stack:
         witnesses = [Witness(number) for number in range(count)]
-        yield [(one, await stack.enter_async_context(serve(one.answer))) for one in witnesses]
+        yield [(one, stack.enter_context(_served(one))) for one in witnesses]
+
+
+@contextmanager
+def _served(witness: Witness) -> Iterator[int]:
+    """Its port."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, _STAMP, 1)
+
+        def answer() -> None:
+            datagram, extra, _, peer = sock.recvmsg(2000, 64)
+            ((_, _, stamp),) = extra
+            seconds, nanoseconds = struct.unpack("@qq", stamp[:16])
+            sock.sendto(witness.answer(datagram, seconds * 1_000_000 + nanoseconds // 1000), peer)
+
+        loop.add_reader(sock, answer)
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            loop.remove_reader(sock)
 
 
 def site_of(devices: Sequence[tuple[Witness, int]], destinations: str) -> str:
@@ -150,7 +182,7 @@ class Account:
         near = sum(late <= 1 for late in self.late_ms)
         return (
             f"{self.answered} values answered: {self.delivered} delivered, each once, {near} of them within 1 ms; "
-            f"{self.repeated} asked again, as they came too late; {self.unfinished} of polls under way at the stop; "
+            f"{self.repeated} asked again, as their device was slow; {self.unfinished} of polls under way at the stop; "
             f"{self.killed} killed before they were stored, "
             f"the answers of {self.most_killed} polls of a device at most"
         )
@@ -202,7 +234,7 @@ def _find_missing(witness: Witness, polls: list[list[int]], there: set[float], r
             of_answer = list(witness.answers[place].values.values())
             missing = sum(value not in there for value in of_answer)
             result.answered += len(of_answer)
-            if missing and witness.was_repeated(place):
+            if missing and witness.may_be_late(place):
                 result.repeated += missing
             else:
                 values, lost = values + len(of_answer), lost + missing
