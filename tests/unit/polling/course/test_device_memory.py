@@ -30,6 +30,7 @@ from towerops_agent.polling.course.device import (
     recall_traits,
 )
 from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.course.spacing import Spacing
 from towerops_agent.polling.course.traits import (
     AWAY,
     BY_NAME,
@@ -195,6 +196,24 @@ def test_another_configuration_keeps_the_traits_of_the_interfaces_that_are_in_bo
     assert after.traits.standings == bytes([0, BY_NAME, BY_NAME])
     assert after.traits.check is True
     assert after.traits.max_varbinds == LEARNED.max_varbinds
+
+
+def test_the_widths_of_interfaces_in_another_order_stay_as_many_as_they_are():
+    planner = Planner()
+    before = devices.device(planner, interfaces=[1, 2, 3])
+    before.traits = replace(LEARNED, widths=bytes([WIDE, NARROW, NARROW, WIDE, WIDE, WIDE]), standings=bytes([BY_NAME] * 3))
+    after = devices.device(planner, before, interfaces=[2, 1, 3])
+    assert after.traits.widths == bytes([NARROW, WIDE, WIDE, NARROW, WIDE, WIDE])
+
+
+def test_how_far_apart_a_device_wants_its_requests_outlives_a_restart():
+    fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
+    before = polled(replace(LEARNED, spacing=Spacing.recalled(2.0)))
+    decode_memory(encode_memory([before], CLOCK)).recall(fresh, Planner(), CLOCK)
+    assert fresh.traits.gap_s == before.traits.gap_s == 2.0
+    other = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
+    decode_memory(encode_memory([polled()], CLOCK)).recall(other, Planner(), CLOCK)
+    assert other.traits.spacing is None
 
 
 def test_a_device_that_has_started_again_is_learned_from_the_start():

@@ -351,3 +351,27 @@ def test_of_names_that_differ_in_case_or_padding_the_one_to_the_octet_is_the_int
         (result,) = poll(configured({7: own}), box(ports, 500_000))
         assert result.missing == {}
         assert result.poll.values[0] == counter(own)
+
+
+def test_of_rows_with_one_name_what_is_not_a_number_says_nothing():
+    """ifOperStatus and ifLastChange as texts: nothing is known but the configured index, or nothing at all."""
+    standing = dict(twins({1: (2, 5, 100), 2: (2, 9, 200)}).values)
+    for column in (8, 9):
+        for index in (1, 2):
+            standing[parse_oid(f"1.3.6.1.2.1.2.2.1.{column}.{index}")] = (ber.OCTET_STRING, b"up")
+    odd = SimulatedDevice(standing)
+    for configured_at, expected in [(1, 100), (7, None)]:
+        (result,) = poll(configured({configured_at: "wan"}), odd)
+        assert octets_in(result) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "kept"), [(ber.TIME_TICKS, 7, 7), (ber.OCTET_STRING, b"7", None), (ber.INTEGER, 7, None), (None, None, None)]
+)
+def test_when_rows_came_or_went_last_is_known_only_from_time_ticks(tag, value, kept):
+    standing = dict(box(PORTS, 500_000).values)
+    if tag is not None:
+        standing[parse_oid("1.3.6.1.2.1.31.1.5.0")] = (tag, value)
+    device = configured(PORTS)
+    poll(device, SimulatedDevice(standing))
+    assert device.traits.last_change == kept
