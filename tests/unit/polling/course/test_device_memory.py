@@ -198,6 +198,16 @@ def test_another_configuration_keeps_the_traits_of_the_interfaces_that_are_in_bo
     assert after.traits.max_varbinds == LEARNED.max_varbinds
 
 
+def test_a_state_goes_on_under_another_configuration_unless_another_machine_is_asked():
+    planner = Planner()
+    before = devices.device(planner, host="192.0.2.1", interfaces=[1])
+    before.state, before.peer = DeviceState(State.DOWN, "timeout", 7), ("192.0.2.1", 161)
+    same = devices.device(planner, before, host="192.0.2.1", interfaces=[1, 2])
+    assert (same.state, same.peer) == (before.state, before.peer)
+    other = devices.device(planner, before, host="192.0.2.2", interfaces=[1])
+    assert (other.state, other.peer) == (None, None)
+
+
 def test_the_widths_of_interfaces_in_another_order_stay_as_many_as_they_are():
     planner = Planner()
     before = devices.device(planner, interfaces=[1, 2, 3])
