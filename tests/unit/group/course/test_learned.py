@@ -73,10 +73,26 @@ def test_what_is_not_understood_changes_nothing(octets):
 
 def test_devices_that_left_the_configuration_are_forgotten():
     shared, mine = SharedTraits("me", PLANNER), polled("mine")
-    shared.take(Learned("other", {"a": b"1", "b": b"2"}), {"a", "b"})
+    shared.take(Learned("other", {"a": b"1", "b": b"2", "c": b"3"}), {"a", "b", "c"})
     said(shared, mine)
-    shared.keep({"b", "mine"})
-    assert len(shared) == 1
+    shared.keep({"b", "c", "mine"})
+    assert len(shared) == 2
     assert said(shared, mine) == []
     shared.keep({"b"})
     assert said(shared, mine) == [("me", ["mine"])]
+
+
+HOUR_US = 3_600_000_000
+
+
+def test_when_a_device_started_is_on_the_clock_of_the_machine_that_takes_it_over():
+    """Theirs is seven hours behind the wall clock, mine two."""
+    theirs = polled("a")
+    theirs.traits.booted_at_us = -HOUR_US
+    sender, shared = SharedTraits("other", PLANNER), SharedTraits("me", PLANNER)
+    for learned in sender.news([theirs], BootClock(b"a", 7 * HOUR_US)):
+        shared.take(learned, {"a"})
+    mine = devices.device(PLANNER, equipment_id="a")
+    shared.recall([mine], BootClock(b"b", 2 * HOUR_US))
+    assert mine.traits.booted_at_us is not None
+    assert abs(mine.traits.booted_at_us - 4 * HOUR_US) <= 10_000_000

@@ -130,7 +130,7 @@ def test_while_the_engine_is_away_a_member_keeps_its_share_for_a_minute_and_then
     assert life.sharers == {"me"}
     life.engine = True
     assert kinds(life.pass_by(1)) == [Joined, EngineBack]
-    assert not life.membership.is_alone
+    assert life.membership.is_alone is False
     assert life.sharers == {"a", "me"}
 
 
