@@ -19,7 +19,10 @@ from machine import heading, note, row
 from towerops_agent.telemetry.views.snapshot import Snapshot
 
 INTERVAL_S = 60
-LEARNING_POLLS = 6
+LEARNING_POLLS = 10
+"""Of a device that is known after so many several requests are under way, and as much is asked at once as fits."""
+LEARNING_LEAST_S = 6
+"""Polls that follow each other faster do not end in time on a busy machine, and nothing is learned."""
 LEARNING_POLLS_A_SECOND = 500
 BUDGETS = {1000: "0.06 core, 96 MB", 10_000: "0.5 core, 256 MB"}
 
@@ -39,7 +42,7 @@ def main(fleets: list[int], minutes: int, round_trip_ms: int = 0) -> None:
 
 
 def measure(folder: Path, devices: Devices, count: int, minutes: int) -> None:
-    learning_s = max(2, count // LEARNING_POLLS_A_SECOND)
+    learning_s = max(LEARNING_LEAST_S, count // LEARNING_POLLS_A_SECOND)
     with serving(devices.config(count, learning_s)) as api, running(folder, api.url) as agent:
         agent.wait_for("configuration applied")
         while_config_mb = agent.peak_mb()

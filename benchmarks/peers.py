@@ -26,7 +26,7 @@ from typing import Protocol
 from agent_process import AgentProcess, cpu_s_of, running
 from api import Api, serving
 from devices import INTERFACES, SENSORS, VALUES, Devices, answering
-from fleet import LEARNING_POLLS, LEARNING_POLLS_A_SECOND
+from fleet import LEARNING_LEAST_S, LEARNING_POLLS, LEARNING_POLLS_A_SECOND
 from machine import heading, note, row
 
 from towerops_agent.scheduling.timetable import step
@@ -134,7 +134,7 @@ class Variant:
 @contextmanager
 def settled(folder: Path, devices: Devices, count: int, interval_s: int, variants: Sequence[Variant]) -> Iterator[list[Agent]]:
     """Agents, each with a server of its own, that know all the devices and poll each at its own time."""
-    learning_s = max(2, count // LEARNING_POLLS_A_SECOND)
+    learning_s = max(LEARNING_LEAST_S, count // LEARNING_POLLS_A_SECOND)
     with ExitStack() as stack:
         agents = []
         for n, variant in enumerate(variants):
