@@ -267,6 +267,24 @@ def test_a_device_that_answers_none_of_its_first_requests_has_stumbled_only_if_i
     assert bool(progress.failures) == is_down
 
 
+def test_a_device_that_lacks_some_oids_has_several_requests_under_way_all_the_same():
+    """Only one that has nothing but the first OID of a request is asked for the others by itself."""
+    device, plan, traits = known()
+    absent = {ask.columns[-1] for ask in plan.asks}
+    for column in absent:
+        device.held[plan.columns[column]] = hold("noSuchInstance", 0)
+    for _ in range(2):
+        progress, _ = run_poll(device, plan, traits, most_asks(plan))
+        assert {column for column, tag in enumerate(progress.tags) if tag in ABSENT} >= absent
+        assert (traits.together, traits.stumbles) == (TOGETHER, 0)
+    asks = (progress := PollProgress(plan, traits)).next_together()
+    answers = [device.answer(ask.request) for ask in asks]
+    count = len(asks[1].columns)
+    only = replace(answers[1].pdu, tags=answers[1].pdu.tags[:1] + bytes([ber.NO_SUCH_OBJECT]) * (count - 1))
+    progress.take_together(asks, [answers[0], replace(answers[1], pdu=only), *answers[2:]])
+    assert progress.next_ask() is asks[1]
+
+
 def test_a_device_that_gives_its_uptime_for_each_oid_of_its_first_request_is_found_out_all_the_same():
     device, plan, traits = known()
     progress = PollProgress(plan, traits)

@@ -8,6 +8,11 @@ from towerops_agent.polling.course import traits
 
 TIMEOUT_S = 30.0
 
-if __name__ == "__main__":
+
+def be_patient() -> None:
     vars(traits).update(MINIMUM_TIMEOUT_S=TIMEOUT_S, FIRST_TIMEOUT_S=TIMEOUT_S, MAXIMUM_TIMEOUT_S=TIMEOUT_S)
+
+
+if __name__ == "__main__":
+    be_patient()
     main()

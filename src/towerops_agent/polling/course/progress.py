@@ -143,11 +143,11 @@ class PollProgress:
             traits.clean_polls = 0
 
     def _is_clean(self, ask: Ask, pdu: Pdu) -> bool:
-        """Whether an answer is as expected: in order, without an error, with a value for each OID unless some may be absent."""
+        """Whether an answer is as expected: in order, without an error, and not of a device that answers only the first OID."""
         tags, names = pdu.tags, ask.request.names
         if pdu.error_status or 0 in tags or (pdu.names is not names and tuple(pdu.names) != names):
             return False
-        if (not tags.isascii() or ber.NULL in tags) and not self._traits.absence_holds and not _SAID_ABSENT.isdisjoint(tags):
+        if not self._traits.absence_holds and (not tags.isascii() or ber.NULL in tags) and _SAID_ABSENT.issuperset(tags[1:]):
             return False
         return ask.columns[0] != 0 or not self._is_echo(ask, pdu)
 
