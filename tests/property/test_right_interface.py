@@ -2,7 +2,7 @@
 
 import pytest
 import structlog
-from hypothesis import given, note, settings
+from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 
 from support import devices, virtual_time
@@ -73,6 +73,7 @@ def tables(draw):
     st.lists(st.integers(1, 9), unique=True, min_size=4, max_size=4),
     defects,
 )
+@example([({1: Row(2, b"eth1")}, False)], [0], [1, 2, 3, 4], Defects(get_next="genErr", denied=frozenset(NAME_COLUMNS)))
 def test_each_counter_is_of_the_interface_that_is_meant(states, configured, indexes, shortcomings):
     """Over polls between which the rows change, with a restart or without one. Each state is polled twice."""
     box = RenumberingDevice({}, shortcomings)

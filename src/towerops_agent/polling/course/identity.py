@@ -200,6 +200,10 @@ class _Search:
                 exact[index] = row
                 for text in texts:
                     indexes.setdefault(text, []).append(index)
+        for i in pending:
+            own, walked = child(column, self._configured(i)), exact.get(self._configured(i))
+            if walked is not None and self._known.get(own, (ber.NO_SUCH_INSTANCE, None))[0] in ber.ABSENT:
+                self._known[own] = walked.tag, walked.value  # some firmware denies by GET what a walk has
         self._complete[column] = answer.complete and not holes
         for i in (*pending, *suspects):
             taken = {self._found[other][0] for other in self._found if other != i and self._wanted[other] == self._wanted[i]}
