@@ -134,7 +134,7 @@ async def test_however_often_the_agent_is_killed_only_what_was_not_stored_yet_is
                 async with running(env=env) as agent:
                     await agent.logged("configuration applied")
                     await asyncio.sleep(random.uniform(0.0, 5.0))
-                    kills_us.append(time.time_ns() // 1000)
+                kills_us.append(time.time_ns() // 1000)  # after it: until then it may have asked
             async with running(env=env) as agent:
                 await agent.logged("configuration applied")
                 await until(lambda: at_prometheus(receiver))
