@@ -79,12 +79,15 @@ class Device:
     failed_checks: int = 0
     samples: Mapping[int, int] = field(default_factory=dict)
     octets: "array[int] | None" = None
+    _place: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._place = address(self.host, self.port) if self.has_snmp else self.host
 
     @property
     def address(self) -> str:
         """Its address, for people: its name and the address that is asked, if the name has several."""
-        place = address(self.host, self.port) if self.has_snmp else self.host
-        return f"{place} at {self.peer[0]}" if len(self.peers) > 1 and self.peer is not None else place
+        return f"{self._place} at {self.peer[0]}" if len(self.peers) > 1 and self.peer is not None else self._place
 
     @property
     def layouts(self) -> tuple[int, ...]:
