@@ -6,6 +6,7 @@ slow or failing server makes no limit: only an agent that is busy and starts its
 Pure: times are seconds on a monotonic clock, passed in.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from math import inf
 from typing import Final
@@ -24,6 +25,9 @@ LAG_S: Final = 0.01
 
 SHRINK: Final = 0.95
 GROW: Final = 1.05
+
+LOOKS: Final = 10
+"""The limit falls from the mean of so many looks: in one second the loop may stand still, or hardly a device be due."""
 
 BURST_S: Final = 0.1
 """Starts that were not used are allowed for so long: devices become due in bunches."""
@@ -53,6 +57,7 @@ class Throttle:
         """When the next poll may start."""
         self._looked_s: float | None = None
         self._cpu_s = 0.0
+        self._paces = deque[float](maxlen=LOOKS)
 
     def is_due(self, now_s: float) -> bool:
         """Whether it is time for `look`."""
@@ -65,9 +70,10 @@ class Throttle:
         if before_s is None or now_s <= before_s:
             return False
         gone_s, before = now_s - before_s, self.rate
+        self._paces.append(load.started / gone_s)
         is_busy = load.cpu_s - before_cpu_s >= BUSY * gone_s or load.lag_s >= LAG_S
         if load.behind and load.late and is_busy:
-            self.rate = max(min(before, load.started / gone_s) * SHRINK, LEAST)
+            self.rate = max(min(before, sum(self._paces) / len(self._paces)) * SHRINK, LEAST)
         elif not load.late:
             self.rate = inf  # all that is due has started
         else:

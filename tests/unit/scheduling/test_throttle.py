@@ -35,6 +35,15 @@ def test_while_delivery_is_behind_and_polls_are_late_the_limit_falls_from_what_h
     assert all(after < before for before, after in pairwise(limits))
 
 
+def test_a_second_in_which_hardly_a_poll_starts_does_not_stop_polling():
+    """The loop stood still in it, as while a configuration is applied: the limit falls as in any other second, more or less."""
+    throttle = Throttle()
+    for second in range(10):
+        throttle.look(Load(170, late=False, behind=False, cpu_s=float(second)), float(second))
+    throttle.look(Load(1, late=True, behind=True, cpu_s=10.0), 10.0)
+    assert throttle.rate > 140
+
+
 def test_some_polls_always_start():
     assert looks(Throttle(), [TOO_MUCH] * 100)[-1] == LEAST
 
