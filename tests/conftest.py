@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -19,6 +20,10 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],  # that a test fails is enough: the least example is not looked for
 )
 settings.load_profile("patient")  # a loaded machine is slow, and no reason to fail
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's `&` starts it; processes of tests would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

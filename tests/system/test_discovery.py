@@ -202,8 +202,16 @@ async def test_an_operators_profile_replaces_ours_of_its_name(tmp_path):
     assert "up" in {sensor["metadata"]["descr"] for sensor in sensors}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-async def test_what_was_sent_counts_though_the_sweep_is_ended_before_an_answer(tmp_path, number):
+def ignore_interrupts() -> None:
+    """As a script's `&` starts a process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize(
+    ("number", "before"),
+    [(signal.SIGINT, None), (signal.SIGTERM, None), (signal.SIGHUP, None), (signal.SIGTERM, ignore_interrupts)],
+)
+async def test_what_was_sent_counts_though_the_sweep_is_ended_before_an_answer(tmp_path, number, before):
     """Else a device would see more than three messages a day, of whoever starts again."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
@@ -214,6 +222,7 @@ async def test_what_was_sent_counts_though_the_sweep_is_ended_before_an_answer(t
             env={"PATH": "/usr/bin", "XDG_STATE_HOME": str(tmp_path), "SNMP_COMMUNITY": COMMUNITY},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            preexec_fn=before,
         )
         await asyncio.get_running_loop().sock_recv(silent, 2000)
         process.send_signal(number)

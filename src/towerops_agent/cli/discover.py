@@ -116,7 +116,7 @@ def _swept(hosts: list[str], sets: "Sets", profiles: Any, port: int) -> Any:  # 
     bar = _Bar()
     try:
         return asyncio.run(run.sweep(hosts, sets, profiles, port, os.environ, bar.show, complain))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise AgentError("interrupted: what was tried is remembered") from None
     finally:
         bar.clear()

@@ -3,6 +3,7 @@
 cli/discover.py -> here -> sweep.py. I/O: SNMP, the ledger. Times in seconds.
 """
 
+import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -51,11 +52,11 @@ async def sweep(
 
     `complain` is called if it can't be remembered: this run keeps to the limits all the same.
     """
-    interrupt = signal.getsignal(signal.SIGINT)
-    if callable(interrupt):
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores the second
-                signal.signal(number, interrupt)
+    sweeping = asyncio.current_task()
+    assert sweeping is not None  # noqa: S101 - this is a coroutine
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores the second
+            asyncio.get_running_loop().add_signal_handler(number, sweeping.cancel)
     tries = Tries()
     try:
         ledger: Path | None = ledger_path(environ)
