@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ ROUNDS = 20
 
 def committed_polls(database: Path) -> dict[int, int]:
     """What is in the database now: poll id -> how many metrics it makes."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection, connection:
         rows = connection.execute("SELECT id, metric_count FROM polls").fetchall()
     connection.close()
     return dict(rows)

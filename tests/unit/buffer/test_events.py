@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -93,7 +94,7 @@ async def test_a_damaged_one_is_left_out(bench):
     async with bench.buffer() as buffer:
         for number in range(3):
             buffer.note(event(number))
-    with sqlite3.connect(bench.path) as connection:
+    with closing(sqlite3.connect(bench.path)) as connection, connection:
         connection.execute("UPDATE events SET what = 'up' WHERE id = 2")
     assert kept(bench) == [event(0), event(2)]
 
@@ -103,7 +104,7 @@ async def test_a_corrupt_database_leaves_its_events_to_the_next(bench, lost):
     async with bench.buffer() as buffer:
         buffer.note(event(1))
         buffer.add(poll(await buffer.register(LAYOUT)))
-    with sqlite3.connect(bench.path) as connection:
+    with closing(sqlite3.connect(bench.path)) as connection, connection:
         connection.execute(f"DROP TABLE {lost}")
     connection.close()
     async with bench.buffer() as buffer:
@@ -119,7 +120,7 @@ async def test_a_database_without_the_table_gets_it(bench):
     async with bench.buffer() as buffer:
         buffer.add(poll(await buffer.register(LAYOUT)))
         await buffer.flush()
-    with sqlite3.connect(bench.path) as connection:
+    with closing(sqlite3.connect(bench.path)) as connection, connection:
         connection.executescript(f"DROP TABLE events; PRAGMA user_version = 6; PRAGMA application_id = {schema.APPLICATION + 6}")
     connection.close()
     async with bench.buffer() as buffer:

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,7 +97,7 @@ async def test_a_batch_is_on_the_disk_with_its_polls_before_it_is_sent(bench, tm
 
 def damage(path: Path, at: int) -> None:
     """Write over the tail's octets, in a file without a journal."""
-    with sqlite3.connect(path) as connection, connection.blobopen("tail", "body", 1) as blob:
+    with closing(sqlite3.connect(path)) as connection, connection, connection.blobopen("tail", "body", 1) as blob:
         blob.seek(at)
         blob.write(b"\xff" * 4)
     connection.close()
@@ -125,7 +126,7 @@ async def test_a_tail_whose_head_is_damaged_is_a_corrupt_database(bench, tmp_pat
 
 async def test_the_tail_of_a_corrupt_database_is_salvaged(bench, tmp_path):
     after = await killed(bench, tmp_path / "killed", held=5, stored=6)
-    with sqlite3.connect(after.path) as connection:
+    with closing(sqlite3.connect(after.path)) as connection, connection:
         connection.execute("UPDATE uncut SET checksum = 0")
     connection.close()
     async with after.buffer() as buffer:
@@ -142,7 +143,7 @@ async def test_the_tail_of_a_corrupt_database_is_salvaged(bench, tmp_path):
 async def test_a_wrong_id_in_the_tables_of_a_corrupt_database_does_not_hide_the_tail(bench, tmp_path, corrupt):
     """By that id the tables would have all that is in the tail."""
     after = await killed(bench, tmp_path / "killed", held=5, stored=6)
-    with sqlite3.connect(after.path) as connection:
+    with closing(sqlite3.connect(after.path)) as connection, connection:
         connection.execute("UPDATE polls SET id = 900 WHERE id = 3")
         connection.executescript(f"PRAGMA writable_schema = ON; {corrupt}")
     connection.close()
@@ -155,7 +156,7 @@ async def test_a_wrong_id_in_the_tables_of_a_corrupt_database_does_not_hide_the_
 
 async def test_a_last_id_that_is_not_a_number_is_a_corrupt_database(bench, tmp_path):
     after = await killed(bench, tmp_path / "killed", held=5, stored=6)
-    with sqlite3.connect(after.path) as connection:
+    with closing(sqlite3.connect(after.path)) as connection, connection:
         connection.execute("UPDATE sqlite_sequence SET seq = 'damaged' WHERE name = 'polls'")
     connection.close()
     async with after.buffer() as buffer:
@@ -209,7 +210,7 @@ async def test_a_stop_leaves_nothing_to_the_next_start(bench, held):
 
 async def test_a_damaged_name_of_the_tail_does_not_hide_what_is_in_it(bench, tmp_path):
     after = await killed(bench, tmp_path / "killed", held=4, stored=2)
-    with sqlite3.connect(after.path) as connection:  # as a flipped bit in its name would
+    with closing(sqlite3.connect(after.path)) as connection, connection:  # as a flipped bit in its name would
         connection.executescript(
             "PRAGMA writable_schema = ON; UPDATE sqlite_master SET name = 'tbil', tbl_name = 'tbil' WHERE name = 'tail'"
         )
