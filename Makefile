@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check mutants bench format clean test-pythons dist
+.PHONY: help demo test check mutants bench format clean test-receivers test-pythons dist
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -43,6 +43,11 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/dev.stamp
 	@tools/debian-packages snmpd=snmpd snmpget=snmp fping=fping chromium=chromium zsh=zsh fish=fish nats-server=nats-server prometheus=prometheus victoria-metrics=victoria-metrics influxd=influxdb
 	$(BIN)/python -m pytest -n 4 --dist loadfile $(PYTEST_ARGS)
+
+# The slow ones too: a day's backlog, twenty kills.
+test-receivers: $(VENV)/dev.stamp
+	@tools/debian-packages prometheus=prometheus victoria-metrics=victoria-metrics influxd=influxdb
+	$(BIN)/python -m pytest -m "slow or not slow" tests/receivers $(PYTEST_ARGS)
 
 test-pythons:
 	@tools/test-pythons $(RELEASES)
