@@ -7,7 +7,6 @@ where Docker keeps it. I/O: a Unix socket.
 import os
 import sys
 from _socket import AF_UNIX, SOCK_STREAM, socket  # what `socket` wraps, without the 10 ms of enum, selectors and collections
-from collections.abc import Mapping
 
 DATABASE_VARIABLE = "DATABASE_PATH"
 DEFAULT_DATABASE = "/data/towerops-agent.db"
@@ -68,6 +67,6 @@ def health(database: str) -> int | None:
     return int(status)
 
 
-def health_of(environ: Mapping[str, str] = os.environ) -> int | None:
+def health_of() -> int | None:
     """`health` for the database that the environment names, as the command without options has it."""
-    return health(environ.get(DATABASE_VARIABLE, "").strip() or DEFAULT_DATABASE)
+    return health(os.environ.get(DATABASE_VARIABLE, "").strip() or DEFAULT_DATABASE)
