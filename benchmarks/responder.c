@@ -5,7 +5,7 @@
  * There is no table of objects: what a value is follows from its OID. sysUpTime is TimeTicks; ifName is "Gi0/N"; the octet
  * counters of ifXTable are Counter64, all else in ifTable and ifXTable Counter32; any other OID is a Gauge32. An interface past
  * INTERFACES is noSuchInstance. SILENT_EVERY n: each n-th address never answers. ROUND_TRIP_MS n: each address answers after a
- * time of its own, 1 to n ms (at most 255), give or take one. Ends by itself after an hour.
+ * time of its own, 1 to n ms (at most 255), give or take one. Ends with the process that started it.
  * GETNEXT and GETBULK are answered in ifName's column, which the agent walks in a device's first poll; nowhere else.
  * Linux. Source: RFC 3416 §3 and §4.2.3, RFC 2863 §6.
  */
