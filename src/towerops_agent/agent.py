@@ -223,17 +223,27 @@ class Agent:
     async def reload(self) -> None:
         """Read the token's file and the certificates again, and fetch the configuration now."""
         log.info("reloading token, certificates and configuration")
+        wrong = []
         try:
             if self._token.reread():
                 log.info("token file holds a new token, in use from now on")
+        except SettingsError as error:
+            wrong.append(str(error))
+        try:
             await self.upstream.reread_certificates()
         except (SettingsError, BufferFailure) as error:
-            log.error("files could not all be read again, the previous ones stay in use", error=str(error))
+            wrong.append(str(error))
+        if wrong:
+            log.error("files could not all be read again, the previous ones stay in use", error="; ".join(wrong))
         self._reload.set()
 
     async def log_state(self) -> None:
         """Write the state into the log, as `status` shows it."""
-        snapshot = await self._observer.take()
+        try:
+            snapshot = await self._observer.take()
+        except BufferFailure as error:
+            log.error("state can't be logged", error=str(error))
+            return
         for line in render(snapshot, _wall_us()).splitlines():
             log.info("state", line=line)
 

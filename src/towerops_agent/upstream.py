@@ -26,7 +26,7 @@ from towerops_agent.config.sync import ConfigSource
 from towerops_agent.counters import Counters
 from towerops_agent.delivery.courier import Courier, Delivery
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
-from towerops_agent.errors import InvalidConfig, SettingsError
+from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
@@ -192,7 +192,7 @@ class ApiUpstream(Upstream):
         for reread in (self._client.reread_certificates, self._use_destinations):
             try:
                 await reread()
-            except SettingsError as error:
+            except (SettingsError, BufferFailure) as error:
                 wrong.append(str(error))
         if wrong:
             raise SettingsError("; ".join(wrong))

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from support.agent import TOKEN, environment
 from support.site import site
 from towerops_agent.api.wire.contract import CONFIG_PATH
+from towerops_agent.counters import Count, Counters
 from towerops_lab.sandbox.server import Sandbox
 from towerops_lab.sandbox.store import Store
 
@@ -115,7 +117,7 @@ async def test_an_errand_is_run_once_for_all_that_asked_before_it_began(asked):
         paused.set()
         await asyncio.Event().wait()
 
-    errand = Errand(work)
+    errand = Errand(work, Counters())
     task = asyncio.create_task(errand.run(pause))
     for _ in range(asked):
         errand.ask()
@@ -123,3 +125,28 @@ async def test_an_errand_is_run_once_for_all_that_asked_before_it_began(asked):
     errand.ask()
     assert len(runs) == 1
     task.cancel()
+
+
+async def test_an_errand_that_fails_says_so_and_is_run_when_it_is_asked_for_again():
+    from towerops_agent.cli.process import Errand
+
+    errors: list[Exception] = [ValueError("a bug"), MemoryError()]
+    counters, runs = Counters(), asyncio.Queue[bool]()
+
+    async def work() -> None:
+        runs.put_nowait(True)
+        if errors:
+            raise errors.pop(0)
+
+    errand = Errand(work, counters)
+    with structlog.testing.capture_logs() as lines:
+        task = asyncio.create_task(errand.run(lambda _seconds: asyncio.sleep(0)))
+        for _ in range(3):
+            errand.ask()
+            await runs.get()
+        task.cancel()
+    assert [line["event"] for line in lines] == [
+        "what a signal asks for failed because of a bug; please report it",
+        "no memory for what a signal asks for, not done",
+    ]
+    assert counters.by_reason(Count.BUGS) == {"signals": 1}

@@ -11,10 +11,12 @@ import structlog
 from support.agent import TOKEN
 from support.inside import polls_of, running
 from support.site import METRICS_A_POLL, site
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.api.client import ApiClient
 from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH
 from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified, Unavailable
 from towerops_agent.counters import Count
-from towerops_agent.errors import BufferFailure
+from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_lab.sandbox.server import Sandbox
 
 
@@ -69,6 +71,43 @@ async def test_destinations_that_the_database_can_not_note_leave_the_agent_to_be
             assert [line["error"] for line in lines if line["log_level"] == "error"] == ["disk full"]
             while agent.sync.version != "2":  # noqa: ASYNC110 - it is fetched all the same
                 await asyncio.sleep(0)
+
+
+async def test_a_token_file_that_can_not_be_read_leaves_no_other_file_unread(tmp_path: Path):
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(url, tmp_path) as agent:
+            await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+            token = patch.object(TokenSource, "reread", side_effect=SettingsError("the token file is empty"))
+            gone = AsyncMock(side_effect=SettingsError("ca_file is gone"))
+            certificates = patch.object(agent.upstream, "reread_certificates", gone)
+            with token, certificates, structlog.testing.capture_logs() as lines:
+                await agent.reload()
+            wrong = [line["error"] for line in lines if line["event"].startswith("files could not all be read again")]
+            assert wrong == ["the token file is empty; ca_file is gone"]
+
+
+async def test_a_client_certificate_is_said_to_be_bad_though_the_database_fails_too(tmp_path: Path):
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(url, tmp_path) as agent:
+            await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+            certificate = patch.object(ApiClient, "reread_certificates", AsyncMock(side_effect=SettingsError("no certificate")))
+            database = patch.object(agent.upstream, "_use_destinations", AsyncMock(side_effect=BufferFailure("disk full")))
+            with certificate, database, pytest.raises(SettingsError, match=r"^no certificate; disk full$"):
+                await agent.upstream.reread_certificates()
+
+
+async def test_a_state_that_the_database_can_not_say_is_one_line(tmp_path: Path):
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(url, tmp_path) as agent:
+            await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+            pending = patch.object(agent.buffer, "pending", AsyncMock(side_effect=BufferFailure("disk I/O error")))
+            with pending, structlog.testing.capture_logs() as lines:
+                await agent.log_state()
+            said = [(line["event"], line["error"]) for line in lines if line["log_level"] == "error"]
+            assert ("state can't be logged", "disk I/O error") in said
 
 
 async def test_the_same_configuration_is_asked_for_by_its_etag_and_changes_nothing(tmp_path: Path):

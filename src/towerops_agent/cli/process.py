@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING
 
 from towerops_agent.cli.ending import EXIT_FAILURE, complain, fail
-from towerops_agent.errors import AgentError, SettingsError
+from towerops_agent.errors import AgentError, SettingsError, is_out_of_memory
 from towerops_agent.given import read_settings
 from towerops_agent.settings import Settings
 
 if TYPE_CHECKING:
     from towerops_agent.agent import Agent
+    from towerops_agent.counters import Counters
     from towerops_agent.telemetry.logs import LogQueue
     from towerops_agent.telemetry.views.snapshot import SingleRun
 
@@ -104,10 +105,11 @@ class Errand:
     A storm of SIGHUP (a misconfigured logrotate, a loop in a script) is one reload a second, and polling goes on.
     """
 
-    def __init__(self, work: Callable[[], Coroutine[object, object, None]], pause_s: float = 1.0) -> None:
+    def __init__(self, work: Callable[[], Coroutine[object, object, None]], counters: "Counters", pause_s: float = 1.0) -> None:
         import asyncio
 
         self._work = work
+        self._counters = counters
         self._pause_s = pause_s
         self._asked = asyncio.Event()
 
@@ -116,13 +118,25 @@ class Errand:
         self._asked.set()
 
     async def run(self, sleep: "Callable[[float], Awaitable[None]] | None" = None) -> None:
-        """Do the work each time that it was asked for, for good."""
+        """Do the work each time that it was asked for, for good; a bug in it, or too little memory, costs only that time."""
         import asyncio
 
+        import structlog
+
+        from towerops_agent.counters import Count
+
+        log = structlog.get_logger()
         while True:
             await self._asked.wait()
             self._asked.clear()
-            await self._work()
+            try:
+                await self._work()
+            except Exception as error:
+                if is_out_of_memory(error):
+                    log.error("no memory for what a signal asks for, not done")
+                else:
+                    self._counters.add(Count.BUGS, "signals")
+                    log.exception("what a signal asks for failed because of a bug; please report it")
             await (sleep or asyncio.sleep)(self._pause_s)
 
 
@@ -132,7 +146,8 @@ async def _run_until_signalled(agent: "Agent") -> None:
 
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    errands = {signal.SIGHUP: Errand(agent.reload), signal.SIGUSR1: Errand(agent.log_state)}
+    works = {signal.SIGHUP: agent.reload, signal.SIGUSR1: agent.log_state}
+    errands = {number: Errand(work, agent.counters) for number, work in works.items()}
 
     def on_signal(number: int) -> None:
         if stop.is_set():
