@@ -1,5 +1,6 @@
 # make demo   a simulated tower and the agent, on a web page on loopback; GROUP=3: three agents that share it
 # make test   the whole test suite, four tests at once
+# make test-receivers  delivery to a real Prometheus, VictoriaMetrics and InfluxDB, the slow tests too
 # make test-pythons  the suite with each Python that the machine has; see tools/test-pythons for Debian's
 # make dist   the wheels and the source archive, into dist/, their metadata checked
 # make check  the gate: formatting, lint, types (of the page's JavaScript too, with npm), layers, words, workflows, metadata
