@@ -27,7 +27,8 @@ SHRINK: Final = 0.95
 GROW: Final = 1.05
 
 LOOKS: Final = 10
-"""The limit falls from the mean of so many looks: in one second the loop may stand still, or hardly a device be due."""
+"""The limit falls from the mean of so many looks, or from the last one if more has started then: in one second the loop may stand
+still, or hardly a device be due, and after many such ones much may be."""
 
 BURST_S: Final = 0.1
 """Starts that were not used are allowed for so long: devices become due in bunches."""
@@ -70,10 +71,12 @@ class Throttle:
         if before_s is None or now_s <= before_s:
             return False
         gone_s, before = now_s - before_s, self.rate
-        self._paces.append(load.started / gone_s)
+        pace = load.started / gone_s
+        self._paces.append(pace)
         is_busy = load.cpu_s - before_cpu_s >= BUSY * gone_s or load.lag_s >= LAG_S
         if load.behind and load.late and is_busy:
-            self.rate = max(min(before, sum(self._paces) / len(self._paces)) * SHRINK, LEAST)
+            pace = max(pace, sum(self._paces) / len(self._paces))
+            self.rate = max(min(before, pace) * SHRINK, LEAST)
         elif not load.late:
             self.rate = inf  # all that is due has started
         else:

@@ -44,6 +44,15 @@ def test_a_second_in_which_hardly_a_poll_starts_does_not_stop_polling():
     assert throttle.rate > 140
 
 
+def test_seconds_in_which_hardly_a_device_was_due_do_not_lower_the_limit_once_many_are():
+    """As a member of a group has few devices of its own until another one dies."""
+    throttle = Throttle()
+    for second in range(10):
+        throttle.look(Load(1, late=False, behind=False, cpu_s=float(second)), float(second))
+    throttle.look(Load(100, late=True, behind=True, cpu_s=10.0), 10.0)
+    assert throttle.rate == 95
+
+
 def test_some_polls_always_start():
     assert looks(Throttle(), [TOO_MUCH] * 100)[-1] == LEAST
 
