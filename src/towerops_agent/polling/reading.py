@@ -40,6 +40,7 @@ from towerops_agent.snmp.session import Session, TogetherAsker
 from towerops_agent.snmp.wire.ber import Oid, format_oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer, Reply
 from towerops_agent.snmp.wire.message import Community, Request
+from towerops_agent.snmp.wire.oddities import Oddity
 
 log = structlog.get_logger()
 
@@ -237,16 +238,17 @@ class _Course:
             asks = progress.next_together() if began_s < self._deadline else ()
             return [ask.request for ask in asks]
 
+        odd_before = self._odd
         requests, timeouts_s = [ask.request for ask in asks], self._device.traits.timeouts_s()
         await self._client.ask_together(session.peer, session.security, requests, timeouts_s, take, from_any=session.from_any)
+        self._note_odd(odd_before)
 
     def _is_over(self) -> bool:
         return asyncio.get_running_loop().time() >= self._deadline
 
     async def _ask(self, request: Request, attempts: int = ATTEMPTS) -> Answer:
         traits, session = self._device.traits, self._session
-        oddities = self._oddities
-        odd_before = None if oddities is None else oddities.accepted
+        odd_before = self._odd
         timeouts_s = self._timeouts_s or traits.timeouts_s(attempts)
         now_s = asyncio.get_running_loop().time()
         if traits.spacing is not None:
@@ -265,9 +267,18 @@ class _Course:
         if session.answers_from is not None and not traits.any_address:
             traits.any_address = True
             self._news.append(AnswersElsewhere(session.answers_from[0]))
-        if oddities is not None and odd_before is not None and oddities.accepted is not odd_before:
-            self._news += map(OddReplies, sorted(oddities.accepted - odd_before))
+        self._note_odd(odd_before)
         return answer
+
+    @property
+    def _odd(self) -> frozenset[Oddity]:
+        """What is odd about its replies, and accepted."""
+        return frozenset() if self._oddities is None else self._oddities.accepted
+
+    def _note_odd(self, before: frozenset[Oddity]) -> None:
+        """Note what has been accepted since it was `before`."""
+        if self._odd is not before:
+            self._news += map(OddReplies, sorted(self._odd - before))
 
     def _space(self, began_s: float, timeouts_s: Sequence[float], answer: Answer) -> None:
         """Note whether the device answered the attempts of a request, and when: it may want them further apart."""

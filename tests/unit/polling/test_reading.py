@@ -337,6 +337,25 @@ def odd(device, oddity):
     return answer
 
 
+@pytest.mark.parametrize("oddity", [Oddity.OTHER_COMMUNITY, Oddity.EXTRA_ZERO])
+async def test_that_the_replies_of_a_known_device_become_odd_is_said_too(oddity):
+    """As after an update of its firmware: several requests are under way to it by then."""
+    usual = simulated(SENSORS)
+    answers = [usual.answer]
+
+    def answer(datagram, now):
+        return answers[-1](datagram, now)
+
+    async with asking.open_client() as (client, _), serve(answer) as port:
+        device, reader = devices.device(port=port, sensors=SENSORS), Reader(client, Planner())
+        while device.traits.together == 1:
+            await reader.read(device, 60.0)
+        answers.append(odd(usual, oddity))
+        first, second = await reader.read(device, 60.0), await reader.read(device, 60.0)
+        assert [first.poll.values, second.poll.values] == [tuple(range(1, 101))] * 2
+        assert [list(first.news), list(second.news)] == [[OddReplies(oddity)], []]
+
+
 @pytest.mark.parametrize("oddity", Oddity)
 async def test_a_device_whose_replies_are_odd_is_read_and_that_is_said_once(oddity):
     """Once it is known, at the first attempt; and it is known after a restart of the agent."""
