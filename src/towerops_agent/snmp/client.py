@@ -218,7 +218,9 @@ class SnmpClient:
         volley.deadline_s = now + timeouts_s[0]
         if not volley.open:
             self._go_on(volley)
-        elif volley.timer is None:
+        elif volley.timer is None or volley.timer.when() > volley.deadline_s:
+            if volley.timer is not None:
+                volley.timer.cancel()  # of a repetition, which waits longer
             volley.timer = self._loop.call_at(volley.deadline_s, self._expire, volley)
 
     def _settle(self, volley: "_Volley", transaction: Transaction, reply: Answer) -> None:
@@ -237,15 +239,20 @@ class SnmpClient:
             elif not volley.answer.done():
                 volley.answer.set_result(None)
         except Exception as error:  # noqa: BLE001 -- it belongs to the task that asks
-            if not volley.answer.done():
-                volley.answer.set_exception(error)
+            _fail(volley, error)
 
     def _expire(self, volley: "_Volley") -> None:
         """At a volley's deadline, or at that of one before it."""
         volley.timer = None
-        now = self._loop.time()
         if volley.answer.done():
             return
+        try:
+            self._repeat_or_go_on(volley)
+        except Exception as error:  # noqa: BLE001 -- it belongs to the task that asks, which would wait for good
+            _fail(volley, error)
+
+    def _repeat_or_go_on(self, volley: "_Volley") -> None:
+        now = self._loop.time()
         if now < volley.deadline_s - _EARLY_S:
             volley.timer = self._loop.call_at(volley.deadline_s, self._expire, volley)
             return
@@ -278,6 +285,12 @@ class SnmpClient:
     def _attempt(self, transaction: Transaction, wait: "_Wait") -> None:
         if wait.answer.done():
             return
+        try:
+            self._attempt_or_give_up(transaction, wait)
+        except Exception as error:  # noqa: BLE001 -- it belongs to the task that asks, which would wait for good
+            _fail(wait, error)
+
+    def _attempt_or_give_up(self, transaction: Transaction, wait: "_Wait") -> None:
         step = self._exchanges.attempt(transaction, self._loop.time())
         if step is None:
             wait.answer.set_result(self._exchanges.give_up(transaction))
@@ -362,7 +375,7 @@ class SnmpClient:
                     self._settle(wait, transaction, reply)
                     if not wait.open:
                         self._go_on(wait)
-                        now, wall_us = self._loop.time(), time.time_ns() // 1000  # what it has sent may be answered already
+                        now = self._loop.time()  # what it has sent may be answered already
             elif isinstance(reply, Doubted):
                 if wait.timer is not None:
                     wait.timer.cancel()
@@ -408,8 +421,8 @@ class _Wait:
 class _Volley:
     """Requests that are under way together. `answer`: set once `take` has nothing more to ask.
 
-    `replies`: to each of them, None without one; `open`: those that await one. `timer` may fire before `deadline_s`, which is
-    later with each volley.
+    `replies`: to each of them, None without one; `open`: those that await one. `timer` may fire before `deadline_s`, and does not
+    after it.
     """
 
     answer: asyncio.Future[None]
@@ -422,6 +435,12 @@ class _Volley:
     open: dict[Transaction, None] = field(default_factory=dict)
     deadline_s: float = 0.0
     timer: asyncio.TimerHandle | None = None
+
+
+def _fail(wait: _Wait | _Volley, error: Exception) -> None:
+    """Raise `error` where this is awaited."""
+    if not wait.answer.done():
+        wait.answer.set_exception(error)
 
 
 class FloodWatch:

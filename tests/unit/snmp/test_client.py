@@ -381,6 +381,47 @@ async def test_an_answer_that_is_there_before_the_one_before_it_is_read_to_the_e
     assert [reply.received_us for reply in taken] == sorted(reply.received_us for reply in taken)
 
 
+async def test_a_request_that_follows_a_repeated_one_is_repeated_at_its_own_time():
+    seen, follow = [], [[REQUEST], []]
+
+    def peer(datagram, _uptime_s):
+        seen.append(datagram)
+        return answer(datagram) if len(seen) in (2, 4) else None
+
+    async with asking.open_client() as (client, counters), serve(peer) as port:
+        await client.ask_together(("127.0.0.1", port), asking.security(), [REQUEST], (0.3, 3600.0), lambda _: follow.pop(0))
+        assert counters.by_reason(Count.SNMP_REQUESTS) == {"sent": 2, "retried": 2}
+        assert client.is_idle
+
+
+class WithoutMemory:
+    """A socket that sends once."""
+
+    def __init__(self, real):
+        self.real, self.sent = real, 0
+
+    def sendto(self, datagram, peer):
+        self.sent += 1
+        if self.sent > 1:
+            raise MemoryError
+        return self.real.sendto(datagram, peer)
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_an_error_at_a_repetition_is_raised_by_who_asked_who_would_wait_for_good(together):
+    async with asking.open_client() as (client, _), serve(lambda _datagram, _uptime_s: None) as port:
+        client.sockets[socket.AF_INET] = WithoutMemory(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        timeouts_s = (0.01, 60.0)
+        how = asking.security()
+        asked = asking.ask_together(client, port, how, [REQUEST], timeouts_s) if together else ask(client, port, timeouts_s)
+        with pytest.raises(MemoryError):
+            await asked
+        assert client.is_idle
+
+
 async def test_a_single_request_is_given_up_after_all_its_attempts():
     async with asking.open_client() as (client, counters), serve(lambda _datagram, _uptime_s: None) as port:
         replies = await asking.ask_together(client, port, asking.security(), [REQUEST], (0.01, 0.01, 0.01))
