@@ -82,6 +82,7 @@ class ConfigSync:
         self._sleep = sleep
         self._now_us = now_us
         self._digest = b""
+        self._is_half_applied = False  # another one than that of the digest, in part
         self._etag: str | None = None
         self._sends_etag = True
         self._kept_rotation = 0
@@ -161,6 +162,7 @@ class ConfigSync:
         try:
             changed = await self._put_into_force(fetched.config)
         except BufferFailure as error:
+            self._is_half_applied, self._etag = True, None  # the next one is applied, also if it is the one before this
             return Unavailable(f"it was fetched, and can't be applied: {error}")
         self._etag = fetched.etag if self._sends_etag else None
         self._counters.add(Count.CONFIG_FETCHES, "updated" if changed else "unchanged")
@@ -194,11 +196,12 @@ class ConfigSync:
 
     async def _put_into_force(self, config: ConfigText) -> bool:
         """Whether `config` differs from the one in use; then it is applied."""
-        if config.digest == self._digest:
+        if config.digest == self._digest and not self._is_half_applied:
             return False
         read = read_config(config)
         self.accepts = read.accepts  # the limits hold at once: the first polls may be delivered meanwhile
         await self._apply(read)
+        self._is_half_applied = False
         self._digest, self.version = config.digest, read.version
         self._report(read)
         return True

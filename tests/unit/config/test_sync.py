@@ -263,8 +263,22 @@ async def test_a_configuration_that_the_buffer_has_no_room_for_is_a_failed_fetch
     bench.has_no_room = False
     await bench.sync.fetch_once()
     assert bench.applied == [["a"], ["b"]]
-    assert bench.etags == [None, "one", "one"]
+    assert bench.etags == [None, "one", None]
     assert bench.counters.by_reason(Count.CONFIG_FETCHES) == {"updated": 2, "failed": 1}
+
+
+async def test_a_configuration_is_applied_again_if_another_one_was_applied_in_part_meanwhile():
+    """The operator takes a change back of which the buffer had no room for all: devices and destinations are as before."""
+    one, two = ConfigFetched(config("a"), "one"), ConfigFetched(config("b"), "two")
+    bench = Bench(one, two, one, one)
+    await bench.sync.fetch_once()
+    bench.has_no_room = True
+    await bench.sync.fetch_once()
+    bench.has_no_room = False
+    for _ in range(2):
+        await bench.sync.fetch_once()
+    assert bench.applied == [["a"], ["a"]]
+    assert bench.etags == [None, "one", None, "one"]
 
 
 async def test_a_refusal_is_logged_once_and_counted_each_time():
