@@ -113,6 +113,8 @@ async def delivered(receiver: Receiver, made, of: dict[int, int], most: int) -> 
                 remote.add(device, now_s + place, 1000.0 + place)
             assert await remote.deliver()
             assert (await remote.buffer.pending("test")).metrics == 0
+        names = {dict(labels)["__name__"] for labels in receiver.stored}
+        assert names <= {"snmp_sensor"}, "no question is stored, whatever kind of receiver it is"
         return remote
 
 

@@ -107,7 +107,25 @@ async def test_a_batch_whose_older_half_is_too_late_is_settled_in_a_few_requests
     assert remote.counters.get(Count.METRICS_DROPPED, Loss.TOO_LATE) == late
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == (devices * SENSORS) + late
     assert len(remote.outcomes) - 1 <= 2 * math.log2(polls) + 1  # but for that which asks for the time
-    assert receiver.samples(f'{{__name__="{PROBE}"}}', now_s + 60, 86_400) == {}  # no question is stored
+    assert receiver.samples(f'{{__name__="{PROBE}"}}', now_s + 60, int(now_s)) == {}  # no question is stored, also in 1971
+
+
+async def test_a_prometheus_in_agent_mode_accepts_what_was_read_and_no_question(tmp_path: Path):
+    """It has no bound: it accepts a sample of 1971 by itself."""
+    with prometheus.running(tmp_path / "prometheus", is_agent=True) as receiver:
+        now_s = time.time()
+        async with Remote(tmp_path / "agent.db", receiver.write_url) as remote:
+            remote.add(0, now_s - 20, 7.0)
+            assert await remote.deliver()
+            remote.outcomes.clear()
+            for n in range(4):
+                remote.add(0, now_s - 30 + n, float(n))
+            assert await remote.deliver()
+            assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.TOO_LATE: 4 * SENSORS}
+    asked_time, *questions = remote.outcomes
+    assert isinstance(asked_time, Accepted)
+    assert questions
+    assert all(isinstance(outcome, TooLate) for outcome in questions)
 
 
 @pytest.mark.parametrize("fit", [0, 7, 32])

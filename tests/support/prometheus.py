@@ -32,9 +32,9 @@ def require_prometheus() -> str:
 
 
 class Prometheus:
-    """One that may be stopped and started again on the same data."""
+    """One that may be stopped and started again on the same data. `is_agent`: it is in agent mode."""
 
-    def __init__(self, folder: Path, out_of_order: str = "") -> None:
+    def __init__(self, folder: Path, out_of_order: str = "", is_agent: bool = False) -> None:
         self._path = require_prometheus()
         self._folder = folder
         self._keeper = reserved()
@@ -43,6 +43,8 @@ class Prometheus:
         window = f"storage: {{tsdb: {{out_of_order_time_window: {out_of_order}}}}}\n" if out_of_order else ""
         folder.mkdir(parents=True)
         (folder / "prometheus.yml").write_text(f"global: {{}}\n{window}")
+        data = folder / "data"
+        self._mode = ["--enable-feature=agent", f"--storage.agent.path={data}"] if is_agent else [f"--storage.tsdb.path={data}"]
 
     @property
     def url(self) -> str:
@@ -58,7 +60,7 @@ class Prometheus:
                 [
                     self._path,
                     f"--config.file={self._folder / 'prometheus.yml'}",
-                    f"--storage.tsdb.path={self._folder / 'data'}",
+                    *self._mode,
                     f"--web.listen-address=127.0.0.1:{self._port}",
                     "--web.enable-remote-write-receiver",
                 ],
@@ -111,9 +113,9 @@ class Prometheus:
 
 
 @contextmanager
-def running(folder: Path, out_of_order: str = "") -> Iterator[Prometheus]:
+def running(folder: Path, out_of_order: str = "", is_agent: bool = False) -> Iterator[Prometheus]:
     """One that is stopped at the end of the block."""
-    prometheus = Prometheus(folder, out_of_order)
+    prometheus = Prometheus(folder, out_of_order, is_agent)
     prometheus.start()
     try:
         yield prometheus

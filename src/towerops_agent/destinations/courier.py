@@ -327,6 +327,7 @@ class RemoteCourier:
         failures = self.availability.failures
         if self.availability.succeeded(self._now_us()) and failures:
             self._part = True  # what has gathered goes beside what comes in
+            self._lateness.forget()  # it may have been started again, with other settings
             log.info("destination accepts metrics again", destination=self._name, failures=failures)
 
     def _wait(self, outcome: WriteOutcome) -> float:

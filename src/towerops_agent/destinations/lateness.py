@@ -5,7 +5,9 @@
 Prometheus stores a request as a whole or not at all, and says of what kind the first sample is that it does not accept. So a
 question is a request that ends in a sample of 1971: it is always refused, nothing of it is stored, and the answer shows whether
 what comes before that sample is out of order. Without it, later samples that are accepted would make earlier ones too late.
-Other receivers store what they can of a request; they are not asked.
+Other receivers store what they can of a request; they are not asked. A Prometheus in agent mode has no bound, and would accept
+that sample: so before the first question of a search it is put before the refused batch, which is refused in any case. A
+time at which nothing was read has a staleness marker in place of a value, which no query returns.
 I/O: the receiver. Microseconds since 1970 (`_us`).
 """
 
@@ -17,6 +19,7 @@ from towerops_agent.destinations.course.fit import Candidate
 from towerops_agent.destinations.course.late import KnownLate, Question, ahead, every, newest
 from towerops_agent.destinations.kinds import ReceiverKind
 from towerops_agent.destinations.wire.answers import PartlyTaken, TooLate, WriteOutcome
+from towerops_agent.destinations.wire.remote_write import STALE
 from towerops_agent.destinations.wire.samples import Part, Samples
 from towerops_agent.model import Layout
 
@@ -49,8 +52,8 @@ class Lateness:
         self._last: tuple[int, Candidate] | None = None  # the batch last searched, and the newest poll of it that is too late
 
     def forget(self) -> None:
-        """The receiver's settings may become others."""
-        self.known, self._last = KnownLate(), None
+        """The receiver's settings may become others, or it may be another receiver."""
+        self.known, self._last, self._answers = KnownLate(), None, None
 
     async def learn(
         self, send: Send, batch: int, polls: Sequence[Candidate], refused: TooLate, now_us: int
@@ -64,11 +67,12 @@ class Lateness:
                 await self._find_bound(send, polls)
             elif len(polls) == 1:
                 self.known.note(polls[0])
-            elif not refused.is_prometheus or not self._kind.keeps_order or not await self._can_be_asked(send):
+            elif not refused.is_prometheus or not self._kind.keeps_order or not await self._can_be_asked(send, polls):
                 return False
             else:
                 await self._search(send, batch, polls, now_us)
         except _NotAnsweredError as error:
+            self._answers = None
             outcome = error.outcome
             return False if isinstance(outcome, Accepted | PartlyTaken | Rejected | TooLarge) else outcome
         return any(self.known.covers(one) for one in polls)
@@ -83,13 +87,14 @@ class Lateness:
             if self.known.note(late):  # some of these series were too late earlier: for as long as another writer goes on
                 self.known.note(late, await self._run(send, ahead(late, now_us)))
 
-    async def _can_be_asked(self, send: Send) -> bool:
-        """Whether the sample of 1971 is refused as too old: a Prometheus in agent mode has no bound."""
+    async def _can_be_asked(self, send: Send, refused: Sequence[Candidate]) -> bool:
+        """Whether the sample of 1971 is refused as too old. `refused`: behind it, so that nothing is stored if it is not."""
         if self._answers is None:
-            outcome = await send(self._body([]))
-            if not isinstance(outcome, TooLate | Accepted | PartlyTaken | Rejected):
+            parts = [self._probe("none", ANCIENT_US, STALE), *(one.part for one in refused)]
+            outcome = await send(self._kind.pack(parts).body)
+            if not isinstance(outcome, TooLate):
                 raise _NotAnsweredError(outcome)
-            self._answers = isinstance(outcome, TooLate) and outcome.by_time
+            self._answers = outcome.by_time
         return self._answers
 
     async def _run(self, send: Send, search: Generator[Question, bool, _Found]) -> _Found:
@@ -107,11 +112,11 @@ class Lateness:
 
     def _body(self, parts: Sequence[Part]) -> bytes:
         """A question whether one of these samples or more is out of order."""
-        return self._kind.pack([*parts, self._probe("none", ANCIENT_US)]).body
+        return self._kind.pack([*parts, self._probe("none", ANCIENT_US, STALE)]).body
 
-    def _probe(self, nth: str, time_us: int) -> Part:
+    def _probe(self, nth: str, time_us: int, value: float = 1.0) -> Part:
         heads = self._kind.heads_of(_LAYOUT, {PROBE: [(("__name__", PROBE), ("nth", nth))]})
-        return heads, _LAYOUT, Samples([0], [1.0], [time_us])
+        return heads, _LAYOUT, Samples([0], [value], [time_us])
 
     async def _find_bound(self, send: Send, polls: Sequence[Candidate]) -> None:
         """Find the newest poll of a late batch that is too late, whatever its series: with it all before are.

@@ -283,6 +283,34 @@ async def test_if_the_answer_to_what_was_left_of_a_batch_is_lost_nothing_is_coun
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == (1 + 4) * SENSORS
 
 
+async def test_what_a_receiver_has_refused_as_too_late_is_offered_again_if_it_was_away_meanwhile(scripted):
+    """The operator starts it again with a window for late values: the rest of the backlog is stored."""
+    remote, _ = scripted
+    remote.destination = type(remote.destination)("test", "http://127.0.0.1:9/", max_metrics=2 * SENSORS)
+    receiver = remote.client = Receiver()
+    remote.add(0, NOW_S - 5, 1.0)
+    assert await remote.deliver()
+    for n in range(6):
+        remote.add(0, NOW_S - 1000 + n, float(n))
+        remote.add(1, NOW_S - 1000 + n, float(n))
+    send, accepted = receiver.send, []
+
+    async def failing(body: bytes):
+        if len(accepted) == 2:  # two batches without what is too late of them
+            receiver.stored.clear()
+            return Unavailable("no connection")
+        answer = await send(body)
+        accepted.extend([answer] if isinstance(answer, Accepted) else [])
+        return answer
+
+    receiver.send = failing
+    assert not await remote.deliver()
+    receiver.send = send
+    assert await remote.deliver()
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.TOO_LATE: 3 * SENSORS}  # of the batch in doubt too
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == (1 + 2 + 1 + 3 * 2) * SENSORS
+
+
 async def test_the_order_of_time_is_kept_within_a_series_whatever_fails_between(scripted):
     remote, script = scripted
     remote.destination = type(remote.destination)("test", "http://127.0.0.1:9/", max_metrics=7)

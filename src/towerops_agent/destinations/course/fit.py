@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from towerops_agent.buffer.format.batch import StoredPoll
-from towerops_agent.destinations.wire.remote_write import is_writable
+from towerops_agent.destinations.wire.remote_write import STALE, is_writable
 from towerops_agent.destinations.wire.samples import Part, Samples, samples_of
 from towerops_agent.reasons import Loss
 
@@ -51,9 +51,10 @@ class Candidate:
         return found
 
     def at(self, time_us: int) -> "Candidate":
-        """The same series at another time."""
+        """The same series at another time, to ask about it: without a value, as nothing was read then."""
         heads, layout, samples = self.part
-        return Candidate(self.poll, (heads, layout, Samples(samples.slots, samples.values, [time_us] * len(samples.slots))))
+        count = len(samples.slots)
+        return Candidate(self.poll, (heads, layout, Samples(samples.slots, [STALE] * count, [time_us] * count)))
 
 
 def fit_of(

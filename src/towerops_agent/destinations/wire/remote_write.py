@@ -11,12 +11,16 @@ Pure. Source: the remote write 1.0 specification (prometheus.io/docs/specs/prw/r
 """
 
 from collections.abc import Iterable, Mapping
+from struct import unpack
 from typing import Final
 
 from towerops_agent.destinations.wire.protobuf import eights, field, varint
 from towerops_agent.destinations.wire.samples import Part, Samples
 from towerops_agent.destinations.wire.series import Labels, in_order
 from towerops_agent.model import Layout
+
+STALE: Final[float] = unpack("<d", bytes.fromhex("020000000000f07f"))[0]
+"""Prometheus' staleness marker: it stands for the absence of a value, and no query returns it."""
 
 _TIME_OCTETS: Final = 6
 """Of a time in milliseconds from 1971 to 2109, as protobuf writes numbers."""
