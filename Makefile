@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo test check mutants bench format clean test-receivers test-pythons dist
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^$$/q; s/^# //p' Makefile
 
 # Wheels if there are any, and no network beyond the package index that pip is set up with.
 $(VENV)/demo.stamp: pyproject.toml src/towerops_lab/pyproject.toml constraints.txt
