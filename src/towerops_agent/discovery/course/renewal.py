@@ -77,13 +77,14 @@ def due_at_s(device_id: str, kept: KeptDevice, changed_at_s: float | None) -> fl
 
     `changed_at_s`: when it was seen to be another, if so since the last discovery.
     """
-    if kept.failures:
-        most_s = MOST_PAUSE_S if kept.at_s == kept.failed_at_s else MOST_RETRY_S
-        return kept.failed_at_s + min(FIRST_RETRY_S * (1 << min(kept.failures - 1, 16)), most_s)
+    pause_s = FIRST_RETRY_S * (1 << min(max(kept.failures - 1, 0), 16))
+    if kept.failures and kept.at_s != kept.failed_at_s:  # it was silent
+        return kept.failed_at_s + min(pause_s, MOST_RETRY_S)
     if not kept.at_s:
         return 0.0
-    daily = kept.at_s + EACH_S + crc32(device_id.encode()) % int(SPREAD_S) - SPREAD_S / 2
-    return daily if changed_at_s is None else min(daily, changed_at_s + SETTLED_S)
+    daily_s = EACH_S + crc32(device_id.encode()) % int(SPREAD_S) - SPREAD_S / 2
+    due_s = kept.at_s + (min(pause_s, MOST_PAUSE_S) if kept.failures else daily_s)
+    return due_s if changed_at_s is None else min(due_s, changed_at_s + SETTLED_S)
 
 
 def renewed(

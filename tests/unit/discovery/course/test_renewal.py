@@ -85,6 +85,7 @@ def test_a_device_that_stops_answering_is_discovered_again_soon_and_then_later_a
     assert waits[:3] == [60, 120, 240]
     assert waits[-1] == MOST_PAUSE_S
     assert (ids(kept), kept.trouble) == (["s1"], "it stopped answering")
+    assert due_at_s("a", kept, NOW + 10) == NOW + 10 + SETTLED_S, "it has restarted since"
     whole = after(kept, NOW, sensor(1))
     assert (whole.trouble, whole.failures) == ("", 0)
     large = after(kept, NOW, sensor(1), broken="it is large")
