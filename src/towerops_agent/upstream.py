@@ -150,9 +150,9 @@ class ApiUpstream(Upstream):
         if self._couriers is None:
             await self._buffer.line_up([""])
         else:
-            await self._use_destinations()
+            await self.use_destinations()
 
-    async def _use_destinations(self) -> None:
+    async def use_destinations(self) -> None:
         """Read the file of destinations and those that it names again, and deliver to them. Raises SettingsError."""
         if self._couriers is not None and self._destinations is not None:
             from towerops_agent.destinations import beside  # noqa: PLC0415
@@ -189,7 +189,7 @@ class ApiUpstream(Upstream):
     async def reread_certificates(self) -> None:
         """Read the certificates' files and that of the destinations again. Raises SettingsError."""
         wrong = []
-        for reread in (self._client.reread_certificates, self._use_destinations):
+        for reread in (self._client.reread_certificates, self.use_destinations):
             try:
                 await reread()
             except (SettingsError, BufferFailure) as error:

@@ -85,8 +85,8 @@ async def test_devices_of_a_kind_that_are_first_polled_one_after_another_need_th
     """Those of their values, and those that ask the names of their interfaces: each takes milliseconds, and a kilobyte for each
     interface."""
     made: list[object] = []
-    real = vars(plan)["_make_plan"]
-    monkeypatch.setattr(plan, "_make_plan", lambda *some, **more: (made.append(some), real(*some, **more))[1])
+    real = vars(plan)["lay_out"]
+    monkeypatch.setattr(plan, "lay_out", lambda *some, **more: (made.append(some), real(*some, **more))[1])
     planner = Planner()
     with answering_elsewhere() as port:
         async with SnmpClient(Counters()) as client:

@@ -93,7 +93,7 @@ async def test_a_client_certificate_is_said_to_be_bad_though_the_database_fails_
         async with sandbox.serve() as url, running(url, tmp_path) as agent:
             await sandbox.store.wait_until(lambda store: store.metric_count > 0)
             certificate = patch.object(ApiClient, "reread_certificates", AsyncMock(side_effect=SettingsError("no certificate")))
-            database = patch.object(agent.upstream, "_use_destinations", AsyncMock(side_effect=BufferFailure("disk full")))
+            database = patch.object(agent.upstream, "use_destinations", AsyncMock(side_effect=BufferFailure("disk full")))
             with certificate, database, pytest.raises(SettingsError, match=r"^no certificate; disk full$"):
                 await agent.upstream.reread_certificates()
 

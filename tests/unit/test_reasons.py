@@ -36,7 +36,7 @@ OF_ANOTHER_MEANING = {
     ("delivery/courier.py", "delivered"),  # what came of a batch
     ("delivery/refused.py", "refused"),
     ("destinations/courier.py", "delivered"),
-    ("destinations/courier.py", "refused"),
+    ("destinations/losses.py", "refused"),
     ("site/document/credentials.py", "auth"),  # a key of a site file
     ("site/document/nodes.py", "null"),  # YAML's
     ("telemetry/exposition.py", "delivered"),

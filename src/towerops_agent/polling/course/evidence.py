@@ -100,7 +100,7 @@ def unproven(progress: PollProgress, standings: bytes, if_names: tuple[str, ...]
     What was right afterwards was right while the counters were read. `standings`: which are watched, as when the plan was made.
     """
     plan = progress.plan
-    if not plan.names or _all_proven(progress, standings, if_names):
+    if not plan.names or all_proven(progress, standings, if_names):
         return [], []
     silent, renamed = [], []
     for i, column in enumerate(plan.names):
@@ -120,7 +120,7 @@ def unproven(progress: PollProgress, standings: bytes, if_names: tuple[str, ...]
 _WATCHED: Final = CONFIRMED | {UNVERIFIABLE}
 
 
-def _all_proven(progress: PollProgress, standings: bytes, if_names: tuple[str, ...]) -> bool:
+def all_proven(progress: PollProgress, standings: bytes, if_names: tuple[str, ...]) -> bool:
     """Whether each interface has the configured name to the octet, and it arrived behind its counters, or with them: as usual."""
     names, slots, received_us = progress.plan.names, progress.slots, progress.received_us
     if not CONFIRMED.issuperset(standings) or 0 in names or at(progress.values, names) != _in_octets(if_names):

@@ -141,14 +141,14 @@ def make_plan(
     that costs no request, or if `watch` requires it; else the names follow all counters, in requests of their own unless that
     costs one.
     """
-    plan = _make_plan(sensors, if_indexes, widths, max_varbinds, max_octets, watch, riding=True)
+    plan = lay_out(sensors, if_indexes, widths, max_varbinds, max_octets, watch, riding=True)
     if not any(watch.names) or watch.riding or len(if_indexes) <= RIDING_AT_MOST:
         return plan
-    behind = _make_plan(sensors, if_indexes, widths, max_varbinds, max_octets, watch, riding=False)
+    behind = lay_out(sensors, if_indexes, widths, max_varbinds, max_octets, watch, riding=False)
     return behind if len(behind.asks) < len(plan.asks) else plan
 
 
-def _make_plan(
+def lay_out(
     sensors: Sequence[Oid],
     if_indexes: Sequence[int],
     widths: bytes,
@@ -158,6 +158,7 @@ def _make_plan(
     *,
     riding: bool,
 ) -> Plan:
+    """The same with names that share the requests of their counters (`riding`), or follow them."""
     position: dict[Oid, int] = {SYS_UP_TIME: 0}
     if watch.last_change:
         position[IF_TABLE_LAST_CHANGE] = 1

@@ -188,7 +188,7 @@ def test_what_is_found_out_of_all_names_at_once_is_what_is_found_out_one_by_one(
     for (*counters_us, first_us, second_us), each, standing in itertools.product(times, names, standings):
         progress = answered(standing, each, tuple(counters_us), (first_us, second_us))
         polls.append((progress, bytes(standing), unproven(progress, bytes(standing), NAMES)))
-    monkeypatch.setattr(evidence, "_all_proven", lambda *_given: False)
+    monkeypatch.setattr(evidence, "all_proven", lambda *_given: False)
     for progress, standing, found in polls:
         assert unproven(progress, standing, NAMES) == found
 
