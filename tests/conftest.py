@@ -22,8 +22,11 @@ settings.register_profile(
 settings.load_profile("patient")  # a loaded machine is slow, and no reason to fail
 
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's `&` starts it; processes of tests would ignore it too
+# As a shell's `&` and as nohup start a suite: processes of tests would ignore them too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
