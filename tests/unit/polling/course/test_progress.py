@@ -2,51 +2,14 @@
 
 import pytest
 
+from support.steps import SENSORS, SILENCE, finish, held, next_poll, refuse, reply, started
 from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.plan import NARROW_OCTETS, make_plan
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.traits import Traits
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import child, parse_oid
-from towerops_agent.snmp.wire.exchange import NoReply, Reply
-from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Pdu, PduType
-
-SENSORS = [child(parse_oid("1.3.6.1.4.1.99999"), n) for n in range(1, 30)]
-SILENCE = NoReply("timeout", 3)
-
-
-def started(sensors=5, interfaces=(), max_varbinds=24):
-    """A poll of so many sensors, and what is known of the device."""
-    traits = Traits(max_varbinds=max_varbinds, widths=bytes(2 * len(interfaces)))
-    return PollProgress(make_plan(SENSORS[:sensors], interfaces, traits.widths, max_varbinds), traits), traits
-
-
-def held(name):
-    """A value that is made of its OID."""
-    return int.from_bytes(name[-2:], "big")
-
-
-def reply(names, values=None, *, tags=None, status=0, index=0, received_us=5):
-    values = [held(name) for name in names] if values is None else values
-    tags = bytes([ber.GAUGE32]) * len(names) if tags is None else tags
-    return Reply(Pdu(PduType.RESPONSE, 1, status, index, list(names), tags, values), 0.01, received_us)
-
-
-def refuse(names, status, index=0):
-    return reply(names, [None] * len(names), tags=bytes([ber.NULL]) * len(names), status=status, index=index)
-
-
-def finish(progress, answer=reply):
-    """Answer all that is still asked by GET, and return it; nothing is there by GETNEXT."""
-    asked = []
-    while (ask := progress.next_ask()) is not None:
-        if ask.by_next:
-            progress.take(ask, reply(ask.request.names, [None] * len(ask.columns), tags=bytes([ber.NULL]) * len(ask.columns)))
-            continue
-        asked.append(list(ask.request.names))
-        progress.take(ask, answer(ask.request.names))
-    progress.finish()
-    return asked
+from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus
 
 
 def test_requests_are_asked_in_the_plan_s_order_and_cut_ones_too():
@@ -209,11 +172,6 @@ def test_one_oid_that_is_never_answered_costs_only_itself(answers):
     finish(progress, lambda names: SILENCE if SENSORS[3] in names else reply(names))
     result = interpret(progress, 1, 0)
     assert result.missing == {3: "timeout"}
-
-
-def next_poll(progress, traits):
-    plan = progress.plan
-    return PollProgress(make_plan(plan.sensors, plan.if_indexes, traits.widths, traits.max_varbinds), traits)
 
 
 def test_an_oid_that_is_never_answered_is_asked_last_and_by_itself_from_then_on_until_it_is_answered():
