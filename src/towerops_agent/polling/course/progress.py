@@ -122,8 +122,6 @@ class PollProgress:
             self.tags[where] = pdu.tags
             self.values[where] = pdu.values
             self.received_us[where] = [answer.received_us] * count
-            if self._unheard:
-                self._unheard.difference_update(columns)
             most = max(most, count)
             if count == 1:
                 self._singles += pdu.tags[0] not in _SAID_ABSENT
@@ -147,7 +145,7 @@ class PollProgress:
         tags, names = pdu.tags, ask.request.names
         if pdu.error_status or 0 in tags or (pdu.names is not names and tuple(pdu.names) != names):
             return False
-        if not self._traits.absence_holds and (not tags.isascii() or ber.NULL in tags) and _SAID_ABSENT.issuperset(tags[1:]):
+        if not self._traits.absence_holds and _gives_first_only(tags):
             return False
         return ask.columns[0] != 0 or not self._is_echo(ask, pdu)
 
@@ -381,7 +379,7 @@ class PollProgress:
             self._traits.refused(count)
             self._shrunk = True
             self._queue.extendleft(reversed(self._cut(ask, self._traits.max_varbinds)))
-        elif 1 <= pdu.error_index <= count and pdu.error_status != ErrorStatus.tooBig:
+        elif 1 <= pdu.error_index <= count:
             self._blame(ask, ask.columns[pdu.error_index - 1])
         elif pdu.error_status in _DENIED:
             for column in ask.columns:
@@ -424,7 +422,7 @@ class PollProgress:
                 self._traits.absence_holds = not is_there
                 if is_there:
                     self._take_one_at_a_time(doubted[1:])
-        elif not self._traits.absence_holds and pdu.tags[0] not in _SAID_ABSENT and _SAID_ABSENT.issuperset(pdu.tags[1:]):
+        elif not self._traits.absence_holds and _gives_first_only(pdu.tags):
             if not self._doubted:
                 self._doubted = tuple(ask.columns[1:])
                 self._queue.appendleft(self._ask([self._doubted[0]]))
@@ -510,6 +508,11 @@ class PollProgress:
 
     def _cut(self, ask: Ask, size: int) -> list[Ask]:
         return [self._ask(ask.columns[i : i + size], ask.again) for i in range(0, len(ask.columns), size)]
+
+
+def _gives_first_only(tags: bytes) -> bool:
+    """Whether an answer has a value for the first of several OIDs and says that all others are absent."""
+    return tags[-1] in _SAID_ABSENT and tags[0] not in _SAID_ABSENT and _SAID_ABSENT.issuperset(tags[1:])
 
 
 def _in_turn(plan: Plan, traits: Traits) -> Sequence[Ask]:

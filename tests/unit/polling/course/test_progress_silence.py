@@ -387,7 +387,7 @@ def test_a_poll_that_lost_nothing_counts(before, after):
 
 @pytest.mark.parametrize(("before", "after"), [(0, 0), (1, 0), (CLEAN_POLLS, 0), (-8, -8)])
 @pytest.mark.parametrize("loss", ["an OID that is never answered", "no time", "a larger request", "all"])
-def test_a_poll_with_a_loss_begins_the_count_anew(loss, before, after):
+def test_a_poll_with_a_loss_begins_the_count_again(loss, before, after):
     """One that had stumbled waits as long as before."""
     progress, traits = started()
     traits.clean_polls, traits.uptime = before, 1

@@ -1,0 +1,254 @@
+"""Several requests of a poll under way at once: which, and what their answers show of the device."""
+
+from dataclasses import replace
+
+import pytest
+
+from support.steps import SENSORS, SILENCE, absent, finish, refuse, reply
+from towerops_agent.polling.course.interpret import interpret
+from towerops_agent.polling.course.plan import SYS_UP_TIME, Watch, make_plan
+from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.spacing import Spacing
+from towerops_agent.polling.course.traits import (
+    BY_NAME,
+    CLEAN_POLLS,
+    SERIAL_S,
+    STUMBLED_FIRST,
+    TOGETHER,
+    WIDE,
+    Traits,
+)
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus
+
+
+def known(size=5, sensors=29, **traits):
+    """A poll of a device that is known, in small requests."""
+    known = Traits(**{"clean_polls": CLEAN_POLLS, "srtt_s": 0.01} | traits)
+    return PollProgress(make_plan(SENSORS[:sensors], (), b"", size), known), known
+
+
+def answer(progress, asks, *answers):
+    """Take the answers to `asks`: these, and honest ones to the rest."""
+    honest = [reply(ask.request.names) for ask in asks[len(answers) :]]
+    progress.take_together(asks, [*answers, *honest])
+
+
+def test_as_many_as_may_be_are_under_way_and_then_the_rest():
+    progress, traits = known()
+    first = progress.next_together()
+    assert [list(ask.columns) for ask in first] == [list(range(n, n + 5)) for n in (0, 5, 10, 15)]
+    answer(progress, first)
+    rest = progress.next_together()
+    assert [list(ask.columns) for ask in rest] == [list(range(n, n + 5)) for n in (20, 25)]
+    answer(progress, rest)
+    assert progress.next_together() == []
+    assert finish(progress) == []
+    assert interpret(progress, 1, 0).missing == {}
+    assert (progress.heard, traits.answers, traits.clean_polls) == (True, True, CLEAN_POLLS + 1)
+    assert traits.most_answered == 5
+    assert set(progress.received_us) == {5}
+
+
+def test_the_most_that_was_answered_at_once_is_known_whichever_request_it_was():
+    progress, traits = known(7)
+    for _ in range(2):
+        answer(progress, progress.next_together())
+    assert traits.most_answered == 7
+
+
+@pytest.mark.parametrize(
+    "traits",
+    [
+        {"clean_polls": CLEAN_POLLS - 1},
+        {"srtt_s": None},
+        {"refused_at": 40},
+        {"suspect_at": 40},
+        {"max_varbinds": 23},
+        {"spacing": Spacing(1.0)},
+        {"next_only": True},
+        {"index_lies": True},
+        {"mute": frozenset({SENSORS[0]})},
+        {"refused_names": frozenset({SENSORS[0]})},
+        {"suspects": frozenset({SENSORS[0]})},
+        {"by_next": frozenset({SENSORS[0]})},
+    ],
+    ids=str,
+)
+def test_a_device_of_which_anything_is_odd_is_asked_one_by_one(traits):
+    progress, _ = known(1, **traits)
+    assert progress.next_together() == []
+
+
+def test_a_request_that_is_larger_than_the_device_accepts_now_is_cut_first():
+    progress, _ = known(29, max_varbinds=24)
+    assert progress.next_together() == []
+    assert len(progress.next_ask().columns) == 24
+
+
+def test_a_device_that_was_silent_is_probed_before_several_requests_are_under_way():
+    progress, _ = known()
+    progress.take(progress.next_ask(), SILENCE)
+    assert progress.next_together() == []
+    assert list(progress.next_ask().request.names) == [SYS_UP_TIME]
+
+
+def test_after_a_request_that_was_lost_the_rest_of_the_poll_is_asked_one_by_one():
+    """Also if it has turned out that the silence was not a question of size."""
+    progress, traits = known()
+    progress.take(progress.next_ask(), SILENCE)
+    for _ in range(2):
+        progress.take(ask := progress.next_ask(), reply(ask.request.names))
+    traits.restore_size()
+    assert traits.together == TOGETHER
+    assert progress.next_together() == []
+
+
+def test_after_a_refusal_too():
+    progress, traits = known()
+    ask = progress.next_ask()
+    progress.take(ask, refuse(ask.request.names, ErrorStatus.genErr, 2))
+    for _ in range(2):
+        progress.take(ask := progress.next_ask(), reply(ask.request.names))
+    traits.index_lies = False
+    assert progress.next_together() == []
+    assert list(progress.next_ask().columns) == list(range(5, 10))
+
+
+def test_while_it_is_in_doubt_whether_the_device_gives_more_than_the_first_of_a_request_it_is_asked_one_by_one():
+    progress, traits = known()
+    ask = progress.next_ask()
+    progress.take(ask, absent(ask.request.names, SYS_UP_TIME))
+    progress.take(progress.next_ask(), SILENCE)
+    progress.take(probe := progress.next_ask(), reply(probe.request.names))
+    assert traits.together == TOGETHER
+    assert progress.next_together() == []
+
+
+def test_what_is_asked_once_more_is_under_way_by_itself():
+    progress, _ = known(1, sensors=5)
+    progress.take(ask := progress.next_ask(), reply(ask.request.names))
+    progress.take(progress.next_ask(), SILENCE)
+    progress.take(probe := progress.next_ask(), reply(probe.request.names))
+    asks = progress.next_together()
+    assert [list(ask.columns) for ask in asks] == [[2], [3], [4], [5]]
+    answer(progress, asks)
+    assert progress.next_together() == []
+    assert list(progress.next_ask().columns) == [1]
+
+
+def test_a_request_of_names_only_is_under_way_by_itself_also_behind_another_one():
+    """What the second has may be needed to prove the first."""
+    names = Watch(bytes([BY_NAME]) * 40, 10)
+    traits = Traits(widths=bytes([WIDE]) * 80, clean_polls=CLEAN_POLLS, srtt_s=0.01)
+    progress = PollProgress(make_plan((), range(1, 41), traits.widths, 6, watch=names), traits)
+    groups = []
+    while asks := progress.next_together():
+        groups.append([ask.proves for ask in asks])
+        answer(progress, asks)
+    of_names = [group for group in groups if any(group)]
+    assert len(of_names) > 1
+    assert of_names == [[True]] * len(of_names)
+
+
+# Answers
+
+
+def test_what_was_not_answered_is_asked_first_in_the_order_that_it_had():
+    progress, traits = known()
+    asks = progress.next_together()
+    answer(progress, asks, SILENCE, reply(asks[1].request.names), SILENCE)
+    assert [progress.next_ask() for _ in range(2)] == [asks[0], asks[2]]
+    assert list(progress.next_ask().columns) == list(range(20, 25))
+    assert traits.clean_polls == -STUMBLED_FIRST
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda names: refuse(names, ErrorStatus.genErr, 1),
+        lambda names: reply(names, status=ErrorStatus.tooBig),
+        lambda names: reply(names[::-1]),
+        lambda names: reply(names[:-1]),
+        lambda names: reply(names, tags=bytes([ber.GAUGE32] * (len(names) - 1) + [UNREADABLE])),
+        lambda names: absent(names, names[0]),
+    ],
+    ids=["an error", "tooBig", "another order", "fewer", "an unreadable one", "the first only"],
+)
+def test_what_is_odd_about_one_of_several_answers_is_found_out_by_asking_for_it_by_itself(odd):
+    """Nothing of that answer counts; all that comes now is asked one at a time."""
+    progress, traits = known()
+    asks = progress.next_together()
+    answer(progress, asks, reply(asks[0].request.names), odd(asks[1].request.names))
+    assert progress.next_together() == []
+    assert progress.next_ask() is asks[1]
+    assert not any(progress.tags[column] for column in asks[1].columns)
+    assert traits.clean_polls == -STUMBLED_FIRST
+    assert traits.most_answered == 5
+
+
+def test_an_odd_answer_s_round_trip_counts_as_that_of_an_answer():
+    progress, traits = known(sensors=4, srtt_s=0.08)
+    asks = progress.next_together()
+    answer(progress, asks, replace(refuse(asks[0].request.names, ErrorStatus.genErr, 1), rtt_s=0.16))
+    assert progress.heard
+    assert traits.srtt_s == pytest.approx(0.08 + 0.08 / 8)
+
+
+def test_the_last_of_several_round_trips_is_the_one_that_is_waited_for():
+    progress, traits = known(srtt_s=0.08)
+    asks = progress.next_together()
+    answer(
+        progress,
+        asks,
+        *(replace(reply(ask.request.names), rtt_s=rtt_s) for ask, rtt_s in zip(asks, (0.1, 0.16, 0.1, 0.1), strict=True)),
+    )
+    assert traits.srtt_s == pytest.approx(0.08 + 0.08 / 8)
+
+
+@pytest.mark.parametrize("lacks", ["all of a request", "one by itself"])
+def test_a_device_that_lacks_all_that_one_request_asks_has_several_under_way_all_the_same(lacks):
+    """It has not left out anything: only one that gives the first OID of several may take one at a time."""
+    progress, traits = known(5, sensors=10)
+    asks = progress.next_together()
+    lacking = asks[1] if lacks == "all of a request" else asks[2]
+    assert len(lacking.columns) == (5 if lacks == "all of a request" else 1)
+    answer(progress, asks, *(absent(ask.request.names, *(() if ask is lacking else ask.request.names)) for ask in asks))
+    finish(progress)
+    missing = [column - 1 for column in lacking.columns]
+    assert interpret(progress, 1, 0).missing == dict.fromkeys(missing, "noSuchInstance")
+    assert (traits.stumbles, traits.clean_polls) == (0, CLEAN_POLLS + 1)
+
+
+@pytest.mark.parametrize(
+    ("first_s", "last_s", "serial"),
+    [
+        (0.01, SERIAL_S, False),
+        (0.01, SERIAL_S + 0.01, True),
+        (0.2, 0.39, False),
+        (0.2, 0.41, True),
+        (0.13, SERIAL_S, False),
+    ],
+)
+def test_a_device_answers_one_by_one_if_its_last_answer_comes_late_and_much_later_than_its_first(first_s, last_s, serial):
+    progress, traits = known()
+    asks = progress.next_together()
+    answer(
+        progress,
+        asks,
+        *(replace(reply(ask.request.names), rtt_s=at) for ask, at in zip(asks, (last_s, *[first_s] * 3), strict=True)),
+    )
+    assert (progress.next_together() == []) is serial
+    assert traits.clean_polls == (0 if serial else CLEAN_POLLS)
+    assert traits.stumbles == 0
+
+
+def test_a_device_that_answers_several_is_not_one_that_takes_one_oid_a_request():
+    """Though one request is refused, by an error that names none of its varbinds."""
+    progress, traits = known()
+    answer(progress, progress.next_together())
+    answer(progress, asks := progress.next_together(), refuse(asks[0].request.names, ErrorStatus.genErr))
+    bad = asks[0].request.names[1]
+    finish(progress, lambda names: refuse(names, ErrorStatus.genErr) if bad in names else reply(names))
+    assert traits.refused_at is None
+    assert traits.max_varbinds > 1
