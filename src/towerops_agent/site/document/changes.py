@@ -38,16 +38,20 @@ def _called(device: dict[str, Any]) -> str:
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any]) -> Iterable[str]:
-    for key, new in after.items():
-        old = before.get(key)
+    for key in dict.fromkeys((*after, *before)):
+        old, new = before.get(key), after.get(key)
         if key in _ITEMS:
-            yield from _items(key, old or [], new)
-        elif isinstance(new, dict):
-            for name in sorted({*(old or {}), *new}):
-                if (old or {}).get(name) != new.get(name):
-                    yield f"{key}.{name} {_text((old or {}).get(name))} -> {_text(new.get(name))}"
+            yield from _items(key, before[key], after[key])
+        elif isinstance(old, dict) or isinstance(new, dict):
+            yield from _members(key, old or {}, new or {})
         elif old != new:
             yield f"{key} {_text(old)} -> {_text(new)}"
+
+
+def _members(key: str, before: dict[str, Any], after: dict[str, Any]) -> Iterable[str]:
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            yield f"{key}.{name} {_text(before.get(name))} -> {_text(after.get(name))}"
 
 
 def _items(key: str, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterable[str]:

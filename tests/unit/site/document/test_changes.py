@@ -39,5 +39,31 @@ def test_each_kind_of_change_is_a_line():
     ]
 
 
+def test_what_is_added_removed_and_changed_of_a_device_is_counted():
+    before = "devices:\n  - {address: 10.0.0.1, ping: {count: 2}, sensors: [{name: a, oid: 1.3.6.1.1}], interfaces: [a, b, c]}\n"
+    after = (
+        "devices:\n  - address: 10.0.0.1\n    name: one\n    ping: {count: 3, interval: 10}\n    transport: tcp\n"
+        "    sensors: [{name: a, oid: 1.3.6.1.2}, {name: b, oid: 1.3.6.1.3}]\n    interfaces: [{name: a, index: 2}, d]\n"
+    )
+    differences = [
+        *("name 10.0.0.1 -> one", "snmp.transport udp -> tcp", "sensors 2 added, 1 removed"),
+        *("interfaces 1 added, 2 removed, 1 changed", "ping.count 2 -> 3", "ping.interval_seconds (none) -> 10"),
+    ]
+    assert lines(before, after) == [f"~ one (10.0.0.1:161): {'; '.join(differences)}"]
+
+
+def test_what_a_device_no_longer_has_is_shown():
+    before = "devices: [{address: 10.0.0.1, ping: {count: 3}}]\n"
+    assert lines(before, "devices: [{address: 10.0.0.1}]\n") == [
+        "~ 10.0.0.1 (10.0.0.1:161): ping.count 3 -> (none); ping.enabled True -> (none)"
+    ]
+
+
+def test_a_new_device_is_shown_with_what_it_has_at_its_port():
+    new = "devices: [{address: '::1', port: 99, sensors: [{name: a, oid: 1.3.6.1}], interfaces: [a, b]}]"
+    assert lines("devices: []", new) == ["+ ::1 ([::1]:99): 1 sensor, 2 interfaces"]
+    assert lines(new, "devices: []") == ["- ::1 ([::1]:99)"]
+
+
 def test_a_changed_secret_is_not_seen():
     assert lines(BEFORE, BEFORE.replace("first", "second")) == []
