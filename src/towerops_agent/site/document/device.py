@@ -30,6 +30,7 @@ from towerops_agent.site.document.nodes import (
     one_of,
     place_of,
     scalar,
+    switch,
     whole,
 )
 
@@ -54,7 +55,6 @@ OWN_LABELS: Final = frozenset({"device", "ifIndex", "ifName", "instance", "job",
 """Labels that the agent makes, or that mean something else to Prometheus."""
 
 _TRANSPORTS: Final = {"udp": "udp", "tcp": "tcp"}
-_YES_OR_NO: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _PROFILES: Final = {AUTO: True, "none": False}
 
 
@@ -124,7 +124,7 @@ def inherited(section: Section, before: Inherited) -> Inherited:
         section.checked("transport", one_of(_TRANSPORTS, "udp or tcp")) or before.transport,
         {**before.labels, **labels_in(section)},
         _ping_in(section) or before.ping,
-        before.has_snmp if (has_snmp := section.checked("snmp", _yes_or_no)) is None else has_snmp,
+        before.has_snmp if (has_snmp := section.checked("snmp", switch)) is None else has_snmp,
         before.is_auto if (is_auto := section.checked("profile", one_of(_PROFILES, "auto or none"))) is None else is_auto,
     )
 
@@ -135,7 +135,7 @@ def _ping_in(section: Section) -> dict[str, Any] | None:
         return None
     node = section.nodes["ping"]
     if isinstance(node, yaml.ScalarNode):
-        return {"enabled": section.checked("ping", _yes_or_no)}
+        return {"enabled": section.checked("ping", switch)}
     ping = Section(section.file, "ping", node, _PING_KEYS)
     count = ping.checked("count", whole(1, MOST_PINGS))
     interval_s = ping.checked("interval", whole(1, MOST_INTERVAL_S))
@@ -292,13 +292,6 @@ def _states(section: Section) -> dict[str, dict[str, str]]:
         if not _STATE.fullmatch(key):
             raise Mistake(place, f"state {shown(key)}: expected a whole number")
     return {"states": {key: states.needed(key) for key in states.keys}}
-
-
-def _yes_or_no(field: str, text: str) -> bool:
-    found = _YES_OR_NO.get(text.casefold())
-    if found is None:
-        raise InvalidConfig(f"{field} is {shown(text)}: expected true or false")
-    return found
 
 
 def _oid(field: str, text: str) -> tuple[bytes, str]:

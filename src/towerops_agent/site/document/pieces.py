@@ -137,12 +137,12 @@ def _tag(event: Event) -> str:
     return TEXT_TAG if event.tag is None or event.tag == "!" else str(event.tag)
 
 
-def _sequence(begin: Event, items: list[yaml.Node], end: Event = None) -> yaml.Node:
-    return yaml.SequenceNode(_tag(begin), items, begin.start_mark, end and end.end_mark)
+def _sequence(begin: Event, items: list[yaml.Node]) -> yaml.Node:
+    return yaml.SequenceNode(_tag(begin), items, begin.start_mark)
 
 
-def _mapping(begin: Event, pairs: list[tuple[yaml.Node, yaml.Node]], end: Event = None) -> yaml.Node:
-    return yaml.MappingNode(_tag(begin), pairs, begin.start_mark, end and end.end_mark)
+def _mapping(begin: Event, pairs: list[tuple[yaml.Node, yaml.Node]]) -> yaml.Node:
+    return yaml.MappingNode(_tag(begin), pairs, begin.start_mark)
 
 
 def _skip(event: Event, following: Next) -> Event:
@@ -169,14 +169,14 @@ def _composed(event: Event, following: Next, depth: int = 0) -> yaml.Node:
         raise _NotPlain
     kind = type(event)
     if kind is events.ScalarEvent:
-        return yaml.ScalarNode(_tag(event), event.value, event.start_mark, event.end_mark, style=event.style)
+        return yaml.ScalarNode(_tag(event), event.value, event.start_mark, style=event.style)
     if kind is events.SequenceStartEvent:
         items = []
         while type(item := following()) is not events.SequenceEndEvent:
             items.append(_composed(item, following, depth + 1))
-        return _sequence(event, items, item)
+        return _sequence(event, items)
     pairs = []
     while type(item := following()) is not events.MappingEndEvent:
         key = _composed(item, following, depth + 1)
         pairs.append((key, _composed(following(), following, depth + 1)))
-    return _mapping(event, pairs, item)
+    return _mapping(event, pairs)
