@@ -11,7 +11,7 @@ from typing import Any, Final
 from towerops_agent.api.wire import contract
 from towerops_agent.config.document.credentials import read_credentials
 from towerops_agent.errors import InvalidConfig
-from towerops_agent.site.document.nodes import Mistake, Problem, Section
+from towerops_agent.site.document.nodes import Problem, Section
 
 Secrets = Callable[[str, str], str]
 """The secret that a file ("file", its path) or a variable ("env", its name) holds. Raises InvalidConfig."""
@@ -46,8 +46,14 @@ class SnmpFields:
 
 
 def secret_in(section: Section, name: str, secrets: Secrets, warnings: list[Problem]) -> str | None:
-    """The secret `name`, by `name_file`, by `name_env` or as it is written; None if it is not given. Raises Mistake."""
-    given = [key for key in (name, f"{name}_file", f"{name}_env") if key in section]
+    """The secret `name`, by `name_file`, by `name_env` or as it is written; None if it is not given. Raises Mistake.
+
+    One that is left empty is a mistake: the device would be asked with the community public.
+    """
+    ways = (name, f"{name}_file", f"{name}_env")
+    for key in ways:
+        section.must_not_be_empty(key)
+    given = [key for key in ways if key in section]
     if len(given) > 1:
         raise section.mistake(given[1], f"{given[0]} and {given[1]} are both given: expected one of them")
     if not given:
@@ -88,8 +94,8 @@ def _check(section: Section, wire: dict[str, Any]) -> None:
     except InvalidConfig as error:
         path, space, rest = str(error).partition(" ")
         name = _OURS.get(path.removeprefix("snmp."), path)
-        keys = [key for key in (name, f"{name}_file", f"{name}_env") if key in section]
-        raise Mistake(section.place_at(keys[0]) if keys else section.place, f"{name}{space}{rest}") from None
+        key = next((key for key in (name, f"{name}_file", f"{name}_env") if key in section), name)
+        raise section.mistake(key, f"{name}{space}{rest}") from None
     of_other = [name for name in wire if name not in _OF_COMMUNITIES] if credentials.user is None else ["community"]
     for name in of_other:
         if name in wire:

@@ -177,6 +177,7 @@ def _headers(section: Section, secrets: Secrets) -> tuple[tuple[tuple[str, str],
     plain: list[tuple[str, str]] = []
     hidden: list[tuple[str, Secret]] = []
     for key, place in headers.keys.items():
+        headers.must_not_be_empty(key)
         by = _BY.fullmatch(key)
         name = key if by is None else by["name"]
         own = _OWN_HEADERS if by is None else _OWN_HEADERS - {"authorization"}

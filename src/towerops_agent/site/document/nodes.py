@@ -110,8 +110,8 @@ def place_of(file: str, node: yaml.Node) -> Location:
 
 
 def is_null(node: yaml.Node) -> bool:
-    """Whether nothing is given: `name:`, `name: null`."""
-    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULLS
+    """Whether nothing is given: `name:`, `name: null`. In quotes that is a text; libyaml's style of none is ""."""
+    return isinstance(node, yaml.ScalarNode) and not node.style and node.value in _NULLS
 
 
 def items(file: str, what: str, node: yaml.Node) -> list[yaml.Node]:
@@ -197,10 +197,16 @@ class Section:
 
     def needed(self, key: str) -> str:
         """The text of `key`, which must be given. Raises Mistake."""
+        self.must_not_be_empty(key)
         text = self.text(key)
         if text is None:
             raise Mistake(self.place, f"{key} is missing: expected it in {self.what}")
         return text
+
+    def must_not_be_empty(self, key: str) -> None:
+        """Raises Mistake if `key` is there without a value; a key that is not there is fine."""
+        if key in self.keys and key not in self.nodes:
+            raise self.mistake(key, f"{key} is empty: expected a text")
 
     def items(self, key: str) -> list[yaml.Node]:
         """The items of the list at `key`; none if it is not given. Raises Mistake."""

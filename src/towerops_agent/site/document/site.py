@@ -23,7 +23,7 @@ from towerops_agent.site.document.destination import Destination, read_destinati
 from towerops_agent.site.document.device import INHERITED, Inherited, Refused, SiteDevice, inherited, read_device
 from towerops_agent.site.document.device import KEYS as DEVICE_KEYS
 from towerops_agent.site.document.known import Earlier, KnownDevice
-from towerops_agent.site.document.nodes import Location, Mistake, Problem, Section
+from towerops_agent.site.document.nodes import Location, Mistake, Problem, Section, is_null
 from towerops_agent.site.document.pieces import Piece, SiteText
 
 KEYS: Final = ("credentials", "defaults", "destinations", "devices")
@@ -241,6 +241,7 @@ def _called(node: yaml.Node) -> str:
     """The name of a device that is refused, or its address; "" if it has neither."""
     texts = {}
     for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
-        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode) and value.value.isprintable():
+        is_text = isinstance(value, yaml.ScalarNode) and not is_null(value)
+        if isinstance(key, yaml.ScalarNode) and is_text and value.value.isprintable():
             texts[key.value] = str(value.value)
     return texts.get("name") or texts.get("address") or ""

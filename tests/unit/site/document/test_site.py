@@ -172,10 +172,6 @@ D = "devices:\n  - address: 10.0.0.1\n"
 
 W = "remote_write: http://p.example/write"
 
-NO_URL = (
-    "there is no URL: expected remote_write: the receiver's URL, https://…/api/v1/write, "
-    "or influxdb: the server's URL, https://host:8086, or otlp: the receiver's URL, https://host:4318/v1/metrics"
-)
 WXYZ = (
     "wxyz is not a key of a device: expected one of "
     "address, name, credentials, interval, labels, ping, port, profile, snmp, transport, sensors, interfaces"
@@ -291,105 +287,12 @@ MISTAKES = [
     ),
     (D + "credentials:\n  a: {community: x}\n  a: {community: y}\n", "5:3", "a is given twice: it is at line 4 too", None),
     (
-        D + "destinations: [{name: x}]\n",
-        "3:16",
-        NO_URL,
-        None,
-    ),
-    (
-        D + "destinations: [{remote_write: ftp://x}]\n",
-        "3:31",
-        "remote_write is 'ftp://x': expected https://host/path or http://host/path, without user, query or fragment",
-        None,
-    ),
-    (
-        D + "destinations: [{remote_write: 'http://u:p@x/'}]\n",
-        "3:31",
-        "remote_write: expected https://host/path or http://host/path, without user, query or fragment",
-        None,
-    ),
-    (
-        D + f"destinations: [{{{W}, bearer_token: abc}}]\n",
-        "3:31",
-        "remote_write is http:// and there is a secret to send: expected https://",
-        None,
-    ),
-    (D + f"destinations: [{{{W}, username: u}}]\n", "3:16", "username and password: expected both, or neither", None),
-    (
-        D + f"destinations: [{{{W}, headers: {{Host: u}}}}]\n",
-        "3:65",
-        "header 'Host': expected a header's name that the agent does not make itself",
-        None,
-    ),
-    (
-        D + f"destinations: [{{{W}, max_metrics: 0}}]\n",
-        "3:68",
-        "max_metrics is '0': expected a whole number from 1 to 10000",
-        None,
-    ),
-    (
-        D + f"destinations: [{{{W}, database: x}}]\n",
-        "3:65",
-        "database is not a key of a destination of remote_write: expected it beside influxdb",
-        None,
-    ),
-    (
-        D + f"destinations: [{{{W}, otlp: 'https://b/'}}]\n",
-        "3:61",
-        "remote_write and otlp are both given: expected a destination each",
-        None,
-    ),
-    (
-        D + "destinations: [{influxdb: https://b}]\n",
-        "3:16",
-        "expected database, of InfluxDB 1, or org and bucket, of InfluxDB 2",
-        None,
-    ),
-    (D + "destinations: [{influxdb: https://b, org: o}]\n", "3:16", "bucket is missing: expected it in a destination", None),
-    (
-        D + "destinations: [{influxdb: https://b, org: o, database: d}]\n",
-        "3:56",
-        "database is for InfluxDB 1, org and bucket are for InfluxDB 2: expected one of them",
-        None,
-    ),
-    (
-        D + f"destinations: [{{{W}, name: {'x' * 65}}}]\n",
-        "3:61",
-        f"name is '{'x' * 65}': expected a name of 1 to 64 printable characters",
-        None,
-    ),
-    (
-        D + "destinations: [{otlp: http://b, headers: {X-K_env: CORE_PRIV}}]\n",
-        "3:23",
-        "otlp is http:// and there is a secret to send: expected https://",
-        None,
-    ),
-    (D + f"destinations: [{{{W}, order: fast}}]\n", "3:62", "order is 'fast': expected time or any", None),
-    (
-        D + f"destinations: [{{{W}, client_cert: a}}]\n",
-        "3:68",
-        "client_cert is given without client_key: expected both, or neither",
-        None,
-    ),
-    (
         D + f"destinations: [{{{W}}}, {{{W}}}]\n",
         "3:56",
         "the destination at a.yaml:3:16 is called 'p.example' too: expected a name for each",
         None,
     ),
     (D + "destinations: [7]\n", "3:16", "a destination is a text: expected a mapping, as in key: value", None),
-    (
-        D + "destinations: [{influxdb: https://b, bucket: b, database: d}]\n",
-        "3:59",
-        "database is for InfluxDB 1, org and bucket are for InfluxDB 2: expected one of them",
-        None,
-    ),
-    (
-        D + "destinations: [{remote_write: https://p, bearer_token_env: CORE_PRIV, headers: {Authorization_env: CORE_PRIV}}]\n",
-        "3:16",
-        "bearer_token and Authorization are both given: expected one of them",
-        None,
-    ),
     (D + "    interfaces: [{labels: {a: b}}]\n", "3:18", "an interface without name and index: expected one of them, or both", 1),
     (D + "    interfaces: [[1]]\n", "3:18", "an interface is a list: expected a mapping, as in key: value", 1),
     (
@@ -466,6 +369,65 @@ def test_credentials_that_cannot_be_used_cost_the_devices_that_have_them():
     read = read_config(result.config)  # type: ignore[arg-type]
     assert [(refusal.kind, refusal.equipment) for refusal in read.refusals] == [("equipment", "10.0.0.1")]
     assert read.refusals[0].reason.startswith("a.yaml:3:38: credentials is 'a'")
+
+
+@pytest.mark.parametrize(
+    ("device", "called"),
+    [
+        ("{name: mast, address: 1.2.3.400}", "mast"),
+        ("{address: 1.2.3.400}", "1.2.3.400"),
+        ("{name: , address: 1.2.3.400}", "1.2.3.400"),
+        ("{name: ~, address: 1.2.3.400}", "1.2.3.400"),
+        ("{name: [x], address: 1.2.3.400}", "1.2.3.400"),
+        ('{name: "a\\tb", address: 1.2.3.400}', "1.2.3.400"),
+        ("{? [name] : mast, address: 1.2.3.400}", "1.2.3.400"),
+        ("{labels: {name: mast}}", "a.yaml:1:11"),
+        ("{name: ''}", "a.yaml:1:11"),
+        ("mast", "a.yaml:1:11"),
+        ("[name, mast]", "a.yaml:1:11"),
+    ],
+)
+def test_a_device_that_is_refused_is_called_by_its_name_else_its_address_else_its_place(device, called):
+    result = compiled(f"devices: [{device}]")
+    (refusal,) = read_config(result.config).refusals  # type: ignore[arg-type]
+    assert (refusal.kind, refusal.equipment, refusal.item) == ("equipment", called, "")
+    assert refusal.reason == str(result.problems[0])
+
+
+def test_a_device_at_an_address_that_is_taken_is_refused_by_its_name_in_any_case_of_the_address():
+    text = "devices:\n  - {address: Mast.example}\n  - {name: b, address: mast.EXAMPLE}\n  - {address: mast.example, port: 1}\n"
+    result = compiled(text)
+    assert [str(problem) for problem in result.problems] == [
+        "a.yaml:3:24: address is mast.EXAMPLE, port 161, which the device at a.yaml:2:15 has"
+    ]
+    assert [device["snmp"]["port"] for device in devices(result)] == [161, 1]
+    assert [one.equipment for one in read_config(result.config).refusals] == ["b"]  # type: ignore[arg-type]
+
+
+def test_credentials_without_a_mapping_are_a_mistake_and_cost_the_devices_that_have_them():
+    result = compiled(
+        "credentials: {a: 5, b: }\ndevices: [{address: 10.0.0.1, credentials: a}, {address: 10.0.0.2, credentials: b}]\n"
+    )
+    assert [str(problem) for problem in result.problems] == [
+        "a.yaml:1:18: credentials 'a' is a text: expected a mapping, as in key: value",
+        "a.yaml:1:21: b is empty: expected a mapping, as in key: value",
+        "a.yaml:2:44: credentials is 'a', which can't be used: see a.yaml:1:18",
+        "a.yaml:2:81: credentials is 'b', which can't be used: see a.yaml:1:21",
+    ]
+    assert (result.devices, result.credentials) == (0, {})
+
+
+def test_credentials_that_are_not_there_are_a_mistake_that_names_those_that_are():
+    text = "credentials: {c: {community: public}, b: {version: 9}}\ndevices: [{address: 10.0.0.1, credentials: a}]\n"
+    assert str(compiled(text).problems[1]) == "a.yaml:2:44: credentials is 'a': expected one of the sets of credentials (b, c)"
+
+
+def test_a_mistake_in_one_file_does_not_hide_those_in_the_others():
+    result = compiled("defaults: {port: x}\n", "devices: 5\n", "- a\n")
+    assert [str(problem).partition(" ")[0] for problem in result.problems] == [
+        f"{file}.yaml:1:{at}:" for file, at in zip("abc", ("18", "10", "1"), strict=True)
+    ]
+    assert (result.config, result.shown, result.destinations) == (None, None, ())
 
 
 def test_a_name_that_two_files_give_is_an_error_that_names_both_places():
