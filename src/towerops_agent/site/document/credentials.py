@@ -69,7 +69,11 @@ def secret_in(section: Section, name: str, secrets: Secrets, warnings: list[Prob
 
 
 def snmp_fields(section: Section, secrets: Secrets, warnings: list[Problem]) -> SnmpFields:
-    """The fields, which the agent accepts. Raises Mistake at the first that it would not."""
+    """The fields, which the agent accepts. Raises Mistake at the first that it would not.
+
+    A protocol without its password is a mistake unless `level` is given: the device would be asked without authentication, or in
+    the clear.
+    """
     wire: dict[str, str] = {}
     hidden = set()
     for name, wire_name in _FIELDS.items():
@@ -85,6 +89,9 @@ def snmp_fields(section: Section, secrets: Secrets, warnings: list[Problem]) -> 
     if "version" not in wire and any(name.startswith("v3_") for name in wire):
         wire["version"] = "3"
     _check(section, wire)
+    for name in ("auth", "priv") if "level" not in section else ():
+        if name in section and _SECRETS[f"{name}_password"] not in wire:
+            raise section.mistake(name, f"{name} is given without {name}_password: expected both, or neither")
     return SnmpFields(wire, frozenset(hidden))
 
 
