@@ -34,13 +34,7 @@ from towerops_agent.polling.course.spacing import Spacing
 from towerops_agent.polling.course.traits import (
     AWAY,
     BY_NAME,
-    CLEAN_POLLS,
-    DOUBTED,
     NARROW,
-    STEADY_POLLS,
-    STUMBLED_FIRST,
-    STUMBLED_MOST,
-    TOGETHER,
     WIDE,
     BootClock,
     Traits,
@@ -224,45 +218,6 @@ def test_how_far_apart_a_device_wants_its_requests_outlives_a_restart():
     other = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
     decode_memory(encode_memory([polled()], CLOCK)).recall(other, Planner(), CLOCK)
     assert other.traits.spacing is None
-
-
-def test_a_device_that_has_started_again_is_learned_from_the_start():
-    traits = replace(
-        LEARNED, standings=bytes([BY_NAME, AWAY, 0]), index_lies=True, absence_holds=True, suspect_at=7, last_change=9
-    )
-    traits.begin_anew(NARROW)
-    assert traits.standings == bytes([DOUBTED, DOUBTED, 0])
-    assert traits.widths == bytes([NARROW] * 4)
-    assert traits.sizes == (24, 0, None, None)
-    assert (traits.check, traits.last_change, traits.index_lies, traits.absence_holds) == (True, None, False, False)
-    assert traits.mute == frozenset()
-
-
-def test_a_device_that_has_started_again_has_one_request_under_way_until_it_is_known():
-    """Three polls that are answered whole; one that had stumbled waits as long as before."""
-    traits = Traits(clean_polls=CLEAN_POLLS, srtt_s=0.01)
-    assert traits.together == TOGETHER
-    traits.begin_anew(NARROW)
-    assert (traits.together, traits.clean_polls) == (1, 0)
-    traits.stumbled()
-    traits.begin_anew(NARROW)
-    assert traits.clean_polls == -STUMBLED_FIRST
-
-
-def test_a_device_that_stumbles_again_and_again_is_asked_one_by_one_for_longer_each_time():
-    """Until it has been steady for long, which forgives all."""
-    traits = Traits(clean_polls=CLEAN_POLLS, srtt_s=0.01)
-    waits = []
-    for _ in range(5):
-        traits.stumbled()
-        waits.append(-traits.clean_polls)
-        while traits.together == 1:
-            traits.note_clean_poll()
-    assert waits == [8, 32, 128, 200, STUMBLED_MOST]
-    for _ in range(STEADY_POLLS):
-        traits.note_clean_poll()
-    traits.stumbled()
-    assert traits.clean_polls == -STUMBLED_FIRST
 
 
 def test_the_layout_of_a_device_has_each_sensor_with_its_divisor_and_each_interface():
