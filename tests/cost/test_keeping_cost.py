@@ -3,13 +3,18 @@
 Its bounds are as those of test_polling_cost.py.
 """
 
+from dataclasses import replace
+from pathlib import Path
+
 from cost.calls import Calls
 from cost.device308 import INTERFACES, METRICS, SENSORS
 from towerops_agent.api.wire.outcomes import Accepted
 from towerops_agent.buffer.buffer import Buffer, random_key
-from towerops_agent.buffer.database import Database
-from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.buffer.database import Database, transaction
+from towerops_agent.buffer.format.batch import Batch, Lane, Position
 from towerops_agent.buffer.format.codec import encode_poll
+from towerops_agent.buffer.lanes import insert_batch, stretches, write_batch, write_stretch
+from towerops_agent.buffer.retention import remove_sent
 from towerops_agent.buffer.store import Store
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
@@ -97,3 +102,39 @@ def test_a_poll_is_stored_with_two_statements_and_delivered_with_none_of_its_own
     assert batches == -(-POLLS * METRICS // METRICS_A_BATCH)
     assert to_store <= 2 * POLLS + 10  # 204
     assert to_deliver <= 18 * batches  # 95: 13 a batch
+
+
+def test_what_a_batch_costs_does_not_grow_with_the_batches_of_the_day(tmp_path):
+    """Sent ones are kept for a day: 98,000 of 1,000 devices. To cut one, to count what is pending, and to remove an old one."""
+    few, many = (steps_of_a_batch(tmp_path / f"{sent}.db", sent) for sent in (20, 2_000))
+    assert many <= 1.5 * few  # 512 and 512; 722 and 28,442 if SQLite goes through all that were sent
+
+
+def steps_of_a_batch(path: Path, sent: int) -> int:
+    """How many steps SQLite takes for one batch beside so many that are sent."""
+    store = Store(Database.open(path, T0_US), lambda: T0_US, lambda: T0_US)
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    try:
+        (layout,) = store.register([LAYOUT])
+        store.add_polls([encode_poll(poll(layout, n)) for n in range(sent + 2)])
+        with transaction(store.connection):
+            (stretch,) = stretches(store.connection)
+            write_stretch(store.connection, replace(stretch, first=Position(sent + 1, 0), polls=2, metrics=2 * METRICS))
+            for n in range(sent):
+                batch = Batch(0, random_key(), Position(n + 1, 0), Position(n + 2, 0), METRICS, T0_US)
+                write_batch(store.connection, insert_batch(store.connection, batch), 100 + n)
+        store.connection.set_progress_handler(step, 1)
+        batch = store.lanes.next_batch(METRICS_A_BATCH, Lane.FRESH, random_key, T0_US)
+        assert batch is not None
+        assert store.lanes.pending().metrics == batch.metric_count == 2 * METRICS
+        assert remove_sent(store.connection, 100).metrics == METRICS
+        store.connection.set_progress_handler(None, 1)
+    finally:
+        store.close()
+    return steps
