@@ -354,7 +354,11 @@ def test_a_poll_begins_with_what_there_was_no_time_for_in_the_one_before():
     assert traits.spacing.resume == second[0], "it is next in that poll's order"
 
 
-@pytest.mark.parametrize("resume", [None, SYS_UP_TIME, SENSORS[2], SENSORS[5], SENSORS[28]])
+@pytest.mark.parametrize(
+    "resume",
+    [None, SYS_UP_TIME, SENSORS[2], SENSORS[5], SENSORS[28]],
+    ids=["unknown", "sysUpTime", "in the first request", "the second request", "not in the plan"],
+)
 def test_a_poll_whose_start_was_read_or_is_not_known_begins_at_the_start(resume):
     """Also if the configuration lacks that OID now."""
     progress = PollProgress(PLAN, at_pace(resume))

@@ -73,7 +73,6 @@ def test_the_most_that_was_answered_at_once_is_known_whichever_request_it_was():
         {"suspects": frozenset({SENSORS[0]})},
         {"by_next": frozenset({SENSORS[0]})},
     ],
-    ids=str,
 )
 def test_a_device_of_which_anything_is_odd_is_asked_one_by_one(traits):
     progress, _ = known(1, **traits)

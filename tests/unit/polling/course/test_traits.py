@@ -216,7 +216,6 @@ def test_a_moment_is_the_same_in_the_same_boot_and_by_the_wall_clocks_in_another
         ({"by_next": frozenset({b""})}, 1),
         ({"once_by_next": frozenset({b""}), "not_by_next": frozenset({b""}), "absence_holds": True}, TOGETHER),
     ],
-    ids=str,
 )
 def test_several_requests_are_under_way_to_a_device_of_which_nothing_is_odd(known, under_way):
     assert Traits(**{"clean_polls": CLEAN_POLLS, "srtt_s": 0.1} | known).together == under_way
@@ -288,7 +287,6 @@ def test_silence_never_makes_requests_larger():
         (Spacing(2.0, dropped=2), 0.0, True),
         (Spacing(2.0, is_certain=True), 2.0, True),
     ],
-    ids=str,
 )
 def test_a_gap_is_kept_once_it_is_certain_and_is_the_likely_cause_of_a_silence_before(spacing, gap_s, is_paced):
     traits = Traits(spacing=spacing)
@@ -324,7 +322,6 @@ def test_if_silence_was_not_a_question_of_size_requests_are_as_large_as_can_be(b
         ({"max_varbinds": 39, "refused_at": 40}, 39),
         ({"max_varbinds": 5, "refused_at": 1}, 1),
     ],
-    ids=str,
 )
 def test_a_request_grows_by_an_interface_or_by_one_up_to_a_limit(known, after):
     traits = Traits(**known)
