@@ -14,6 +14,7 @@ MOST_ADDRESSES: Final = 4096
 """Of a range, unless larger ones are asked for: a /20."""
 
 MOST_ADDRESSES_AT_ALL: Final = 1 << 24
+"""A /8 of IPv4."""
 
 _WANTED: Final = "expected 10.0.0.0/24, 10.0.0.5, 10.0.0.10-10.0.0.20 or 10.0.0.10-20"
 
@@ -25,9 +26,9 @@ def addresses_in(texts: Iterable[str], *, large: bool = False) -> list[str]:
     found: dict[str, None] = {}
     for text in texts:
         count, addresses = _range(text.strip())
-        if count > (MOST_ADDRESSES_AT_ALL if large else MOST_ADDRESSES):
-            more = "" if large else ", or --large if it is meant"
-            raise SettingsError(f"the range {text} has {count:,} addresses: expected at most {MOST_ADDRESSES:,} (a /20){more}")
+        most, wanted = (MOST_ADDRESSES_AT_ALL, "(a /8)") if large else (MOST_ADDRESSES, "(a /20), or --large if it is meant")
+        if count > most:
+            raise SettingsError(f"the range {text} has {count:,} addresses: expected at most {most:,} {wanted}")
         found.update((str(address), None) for address in addresses)
     return list(found)
 
