@@ -210,13 +210,11 @@ class _Reader:
         if "when" not in section:
             return None
         when = Section(self._file, "when", section.nodes["when"], None)
-        if len(when.nodes) != 1:
-            raise Mistake(when.place, "when: expected one OID and a pattern, as in {1.4.0: v8}")
-        (key,) = when.nodes
-        pattern = when.checked(key, _pattern)
-        if pattern is None:
-            raise Mistake(when.place, "when: the pattern is missing")
-        return self._relative(when, key, key), pattern
+        for key in when.nodes if len(when.nodes) == 1 else ():
+            pattern = when.checked(key, _pattern)
+            if pattern is not None:
+                return self._relative(when, key, key), pattern
+        raise Mistake(when.place, "when: expected one OID and a pattern, as in {1.4.0: v8}")
 
     def _number(self, node: yaml.Node, what: str) -> float:
         text = scalar(self._file, what, node)

@@ -149,10 +149,12 @@ def sensor_or_not(oid: Oid, tag: int, value: Value, column: Column, name: str, s
 
 
 def apart(sensors: Iterable[FoundSensor]) -> list[FoundSensor]:
-    """The sensors, each OID once, with names that differ."""
-    first = {sensor.oid: sensor for sensor in reversed(list(sensors))}
+    """The sensors, of each OID the first, with names that differ."""
+    first: dict[Oid, FoundSensor] = {}
+    for sensor in sensors:
+        first.setdefault(sensor.oid, sensor)
     groups: dict[str, list[FoundSensor]] = {}
-    for sensor in reversed(first.values()):
+    for sensor in first.values():
         groups.setdefault(sensor.name, []).append(sensor)
     found: list[FoundSensor] = []
     for group in groups.values():

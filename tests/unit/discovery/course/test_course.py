@@ -11,7 +11,7 @@ from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import is_within, parse_oid
 from towerops_agent.snmp.wire.exchange import NoReply
-from towerops_agent.snmp.wire.message import Version
+from towerops_agent.snmp.wire.message import PduType, Version
 
 OURS = "1.3.6.1.4.1.99999"
 SILENCE = NoReply(Reason.TIMEOUT, 3)
@@ -304,6 +304,19 @@ def test_over_snmpv1_the_same_is_found():
     assert (first.sensors, first.ports, first.profiles) == (second.sensors, second.ports, second.profiles)
     assert [sensor.oid for sensor in first.sensors] == [parse_oid(f"{base}.{end}") for end in ("1.0", "2.1.1", "2.1.2")]
     assert first.ports[0].alias == "uplink"
+
+
+def test_a_v1_device_is_never_asked_by_getbulk():
+    """RFC 3584 §4.2.2.2: no device of SNMPv1 knows it."""
+    asked = set()
+    device = FewValues(port(1, "eth0") | {f"{OURS}.1.0": 5})
+
+    def answer(request):
+        asked.add(request.type)
+        return device.answer(request, Version.V1)
+
+    explore(answer, [made("  - {oid: 1.0, name: a}\n")], Version.V1)
+    assert asked == {PduType.GET_NEXT}
 
 
 def test_a_device_that_goes_silent_at_any_request_costs_only_what_it_did_not_say():

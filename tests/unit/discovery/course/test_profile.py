@@ -5,14 +5,10 @@ from typing import Any
 
 import pytest
 
-from towerops_agent.discovery.course.profile import Column, Profile, read_profile
+from towerops_agent.discovery.course.profile import Column, Profile, Rule, read_profile
 from towerops_agent.snmp.wire.ber import parse_oid
 
 HEAD = "profile: x\nvendor: X\nmatch: {sysObjectID: [1.3.6.1.4.1.7]}\nbase: 1.3.6.1.4.1.7\n"
-
-
-def problems(text: str) -> list[str]:
-    return [str(problem) for problem in read_profile("x.yaml", text.encode()).problems]
 
 
 def profile(text: str) -> Profile:
@@ -69,46 +65,155 @@ def test_rules_are_a_list_or_one_and_may_name_several_sysobjectids():
     ]
 
 
+def test_a_profile_is_all_that_it_says_and_nothing_else():
+    text = (
+        "profile: x-1\nvendor: Ex\nbase: 1.3.6.1.4.1.7\nmatch: {sysDescr: airOS, probe: 1.3.6.2}\ngeneral: yes\nwithout: [a, b]\n"
+        "model: [1.0, .1.3.6.1.9.0]\nmodel_in_sysDescr: 'OS (.+)'\ncolumns: [{oid: 4.1, name: y}]\n"
+    )
+    assert profile(text) == Profile(
+        name="x-1",
+        vendor="Ex",
+        rules=(Rule(None, re.compile("airOS", re.IGNORECASE), parse_oid("1.3.6.2")),),
+        columns=(Column(parse_oid("1.3.6.1.4.1.7.4.1"), "y"),),
+        model=(parse_oid("1.3.6.1.4.1.7.1.0"), parse_oid("1.3.6.1.9.0")),
+        model_pattern=re.compile("OS (.+)", re.IGNORECASE),
+        general=True,
+        without=frozenset(("a", "b")),
+    )
+    least = "profile: x\nvendor: X\nmatch: {sysObjectID: [1.3.6, 1.3.7], sysDescr: a}\n"
+    pattern = re.compile("a", re.IGNORECASE)
+    rules = tuple(Rule(parse_oid(oid), pattern, None) for oid in ("1.3.6", "1.3.7"))
+    assert profile(least) == Profile("x", "X", rules, ())
+    assert profile(least + "without: a\nmodel: 1.3.6.1.0\n") == Profile(
+        "x", "X", rules, (), model=(parse_oid("1.3.6.1.0"),), without=frozenset("a")
+    )
+
+
+def test_a_column_has_all_that_it_says_and_else_what_is_usual():
+    assert column("oid: 4.1, name: y") == Column(parse_oid("1.3.6.1.4.1.7.4.1"), "y")
+    assert column("oid: 4.1, name: y, type: t, unit: V, index: MAC, skip: 0.5, where: {4.2: 3}, when: {.1.3.1: a}") == Column(
+        parse_oid("1.3.6.1.4.1.7.4.1"),
+        "y",
+        type="t",
+        unit="V",
+        index="mac",
+        skip=frozenset((0.5,)),
+        where=(parse_oid("1.3.6.1.4.1.7.4.2"), frozenset((3,))),
+        when=(parse_oid("1.3.1"), re.compile("a", re.IGNORECASE)),
+    )
+
+
+ABSOLUTE = "expected an object identifier, as in 1.3.6.1.4.1.9"
+BELOW = "expected numbers with dots between, below base"
+MATCH = "profile: x\nvendor: X\nmatch: {probe: 1.3.6}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("vendor: X\n", "profile is missing"),
-        ("profile: X y\nvendor: X\nmatch: {probe: 1.3.6}\n", "profile is 'X y': expected small letters"),
-        ("profile: x\nvendor: X\n", "match is missing"),
-        ("profile: x\nvendor: X\nmatch: {}\n", "an empty rule would match each device"),
-        ("profile: x\nvendor: X\nmatch: {sysObjectID: mikrotik}\n", "sysObjectID is 'mikrotik': expected an object identifier"),
-        ("profile: x\nvendor: X\nmatch: {sysDescr: '('}\n", "expected a regular expression"),
-        ("profile: x\nvendor: X\nmatch: {probe: 1.3.6}\nmodel_in_sysDescr: RouterOS\n", "expected a group in it"),
-        ("profile: x\nvendor: X\nmatch: {probe: 1.3.6}\ncolums: []\n", "colums is not a key of a profile: expected columns"),
+        ("", "1:1: the file is empty: expected devices, credentials or defaults"),
+        ("[x]", "1:1: a profile is a list: expected a mapping, as in key: value"),
+        ("vendor: X\n", "1:1: profile is missing: expected it in a profile"),
+        (
+            "profile: X y\nvendor: X\nmatch: {probe: 1.3.6}\n",
+            "1:10: profile is 'X y': expected small letters, digits, - and _",
+        ),
+        ("profile: x\nmatch: {probe: 1.3.6}\n", "1:1: vendor is missing: expected it in a profile"),
+        ("profile: x\nvendor: X\n", "1:1: match is missing: expected sysObjectID, sysDescr or probe in it"),
+        ("profile: x\nvendor: X\nmatch: []\n", "1:1: match is missing: expected sysObjectID, sysDescr or probe in it"),
+        ("profile: x\nvendor: X\nmatch: [7]\n", "3:9: match is a text: expected a mapping, as in key: value"),
+        ("profile: x\nvendor: X\nmatch: {prob: 1}\n", "3:9: prob is not a key of match: expected probe"),
+        (
+            "profile: x\nvendor: X\nmatch: {}\n",
+            "3:8: an empty rule would match each device: expected sysObjectID, sysDescr or probe",
+        ),
+        (
+            "profile: x\nvendor: X\nmatch: [{probe: 1.3.6}, {sysObjectID: []}]\n",
+            "3:25: an empty rule would match each device: expected sysObjectID, sysDescr or probe",
+        ),
+        ("profile: x\nvendor: X\nmatch: {sysObjectID: mikrotik}\n", f"3:22: sysObjectID is 'mikrotik': {ABSOLUTE}"),
+        ("profile: x\nvendor: X\nmatch: {sysObjectID: [1.3, [2]]}\n", "3:28: sysObjectID is a list: expected a text"),
+        ("profile: x\nvendor: X\nmatch: {probe: x}\n", f"3:16: probe is 'x': {ABSOLUTE}"),
+        (
+            "profile: x\nvendor: X\nmatch: {sysDescr: '('}\n",
+            "3:19: sysDescr is '(': expected a regular expression (missing ), unterminated subpattern at position 0)",
+        ),
+        (
+            f"{MATCH}model_in_sysDescr: RouterOS\n",
+            "4:20: model_in_sysDescr is 'RouterOS': expected a group in it, as in 'RouterOS (.+)'",
+        ),
+        (f"{MATCH}colums: []\n", "4:1: colums is not a key of a profile: expected columns"),
+        (f"{MATCH}columns: {{}}\n", "4:10: columns is a mapping: expected a list"),
+        (f"{MATCH}base: x\n", f"4:7: base is 'x': {ABSOLUTE}"),
+        (f"{MATCH}base: 1.3.6.1\nmodel: x\n", f"5:8: model is 'x': {BELOW}"),
+        (f"{MATCH}base: 1.3.6.1\nmodel: .x\n", f"5:8: model is '.x': {ABSOLUTE}"),
+        (f"{MATCH}model: x\n", f"4:8: model is 'x': {ABSOLUTE}"),
+        (f"{MATCH}model: [[1.3]]\n", "4:9: model is a list: expected a text"),
+        (f"{MATCH}general: 1\n", "4:10: general is '1': expected true or false"),
+        (f"{MATCH}without: [[a]]\n", "4:11: without is a list: expected a text"),
     ],
 )
-def test_a_mistake_in_the_profile_itself_has_its_place(text: str, said: str):
+def test_a_mistake_in_the_profile_itself_is_one_sentence_at_its_place(text: str, said: str):
     read = read_profile("x.yaml", text.encode())
     assert read.profile is None
-    (problem,) = read.problems
-    assert str(problem).startswith("x.yaml:")
-    assert said in str(problem)
+    assert [str(problem) for problem in read.problems] == [f"x.yaml:{said}"]
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("name: x", "oid is missing"),
-        ("oid: volts, name: x", "oid is 'volts': expected numbers with dots between"),
-        ("oid: 4.1, name: x, divisor: 0", "divisor is '0': expected a number other than 0"),
-        ("oid: 4.1, name: x, index: ip", "index is 'ip': expected number, port, mac, text"),
-        ("oid: 4.1, name: x, states: {up: 1}", "state 'up': expected a whole number"),
-        ("oid: 4.1.0, name: x, label: 4.2", "a single value: expected no label"),
-        ("oid: 4.1, name: x, where: {4.2: [1], 4.3: [1]}", "expected one column and its values"),
-        ("oid: 4.1, name: x, when: {4.2: a, 4.3: b}", "expected one OID and a pattern"),
-        ("oid: 4.1, name: x, when: {4.2: '('}", "4.2"),
-        ("oid: 4.1, name: x, when: {4.x: a}", "expected numbers with dots between"),
-        ("oid: 4.1, name: x, skip: [none]", "skip is 'none': expected a number"),
-    ],
-)
-def test_a_mistake_in_a_column_costs_only_the_column(text: str, said: str):
-    read: Any = read_profile("x.yaml", f"{HEAD}columns:\n  - {{{text}}}\n  - {{oid: 5.0, name: good}}\n".encode())
+# The column, of its mistake the text at its place, and what is said.
+COLUMNS = {
+    "name: x": ("{", "oid is missing: expected it in a column"),
+    "oid: 4.1": ("{", "name is missing: expected it in a column"),
+    "oid: 4.1, nam: x": ("nam", "nam is not a key of a column: expected name"),
+    "oid: volts, name: x": ("volts", f"oid is 'volts': {BELOW}"),
+    "oid: .volts, name: x": (".volts", f"oid is '.volts': {ABSOLUTE}"),
+    "oid: 4.1, name: x, divisor: 0": ("0}", "divisor is '0': expected a number other than 0"),
+    "oid: 4.1, name: x, divisor: y": ("y}", "divisor is 'y': expected a number"),
+    "oid: 4.1, name: x, multiplier: 0": ("0}", "multiplier is '0': expected a number other than 0"),
+    "oid: 4.1, name: x, multiplier: 1e300, divisor: 1e-9": ("1e300", "multiplier is too large"),
+    "oid: 4.1, name: x, single: 1": ("1}", "single is '1': expected true or false"),
+    "oid: 4.1, name: x, index: ip": ("ip", "index is 'ip': expected number, port, mac, text"),
+    "oid: 4.1, name: x, label: y": ("y}", f"label is 'y': {BELOW}"),
+    "oid: 4.1, name: x, unless: y": ("y}", f"unless is 'y': {BELOW}"),
+    "oid: 4.1, name: x, states: [1]": ("[1]", "states is a list: expected a mapping, as in key: value"),
+    "oid: 4.1, name: x, states: {up: 1}": ("up", "state 'up': expected a whole number"),
+    "oid: 4.1, name: x, states: {12345678901: a}": ("123", "state '12345678901': expected a whole number"),
+    "oid: 4.1, name: x, states: {1: }": ("1: ", "1 is empty: expected a text"),
+    **{
+        f"oid: 4.1.0, name: x, {more}": ("{", "oid is a single value: expected no label, index or where")
+        for more in ("label: 4.2", "index: port", "where: {4.2: 1}")
+    },
+    "oid: 4.1, single: yes, name: x, label: 4.2": ("{", "oid is a single value: expected no label, index or where"),
+    "oid: 4.1, name: x, where: 4": ("4}", "where is a text: expected a mapping, as in key: value"),
+    "oid: 4.1, name: x, where: {}": ("{}", "where: expected one column and its values, as in {4: [1, 2]}"),
+    "oid: 4.1, name: x, where: {4.2: [1], 4.3: [1]}": ("{4.2", "where: expected one column and its values, as in {4: [1, 2]}"),
+    "oid: 4.1, name: x, where: {4.2: up}": ("up", "where is 'up': expected a number"),
+    "oid: 4.1, name: x, where: {4.2: [[1]]}": ("[1]", "where is a list: expected a text"),
+    "oid: 4.1, name: x, where: {up: 1}": ("1}", f"up is 'up': {BELOW}"),
+    "oid: 4.1, name: x, when: v8": ("v8", "when is a text: expected a mapping, as in key: value"),
+    "oid: 4.1, name: x, when: {}": ("{}", "when: expected one OID and a pattern, as in {1.4.0: v8}"),
+    "oid: 4.1, name: x, when: {4.2: }": ("{4.2", "when: expected one OID and a pattern, as in {1.4.0: v8}"),
+    "oid: 4.1, name: x, when: {4.2: a, 4.3: b}": ("{4.2", "when: expected one OID and a pattern, as in {1.4.0: v8}"),
+    "oid: 4.1, name: x, when: {4.2: '['}": (
+        "'['",
+        "4.2 is '[': expected a regular expression (unterminated character set at position 0)",
+    ),
+    "oid: 4.1, name: x, when: {4.x: a}": ("a}", f"4.x is '4.x': {BELOW}"),
+    "oid: 4.1, name: x, skip: [1, none]": ("none", "skip is 'none': expected a number"),
+    "oid: 4.1, name: x, skip: [[1]]": ("[1]", "skip is a list: expected a text"),
+}
+
+
+@pytest.mark.parametrize("text", COLUMNS)
+def test_a_mistake_in_a_column_is_one_sentence_at_its_place_and_costs_only_the_column(text: str):
+    line = f"  - {{{text}}}"
+    read: Any = read_profile("x.yaml", f"{HEAD}columns:\n{line}\n  - {{oid: 5.0, name: good}}\n".encode())
     assert [each.name for each in read.profile.columns] == ["good"]
     (problem,) = read.problems
-    assert problem.place.line == 6
-    assert said in str(problem)
+    begin, said = COLUMNS[text]
+    assert (problem.place.line, problem.text) == (6, said)
+    assert line[problem.place.column - 1 :].startswith(begin)
+
+
+def test_an_oid_of_thousands_of_digits_is_a_mistake():
+    read = read_profile("x.yaml", f"{HEAD}columns: [{{oid: {'9' * 5000}, name: x}}]\n".encode())
+    assert [problem.text.partition(":")[2] for problem in read.problems] == [f" {BELOW}"]

@@ -1,9 +1,11 @@
 """Which sensors come of a profile's columns: one that says the same worse is left out, a value without an instance is found."""
 
+import pytest
+
 from towerops_agent.discovery.course.asking import Questions
 from towerops_agent.discovery.course.findings import FoundSensor, NotTaken
-from towerops_agent.discovery.course.profile import Profile, read_profile
-from towerops_agent.discovery.course.sensors import columns_of, find_sensors, values_of
+from towerops_agent.discovery.course.profile import Column, Profile, read_profile
+from towerops_agent.discovery.course.sensors import apart, columns_of, find_sensors, label_at, sensor_or_not, text_of, values_of
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import format_oid, parse_oid
 from towerops_agent.snmp.wire.message import PduType, Version
@@ -82,3 +84,80 @@ def test_a_v1_device_is_asked_for_what_comes_before_a_single_value():
     request = next(Questions(Version.V1).ask_values([parse_oid(f"{BASE}.27.5.3"), parse_oid(f"{BASE}.1.0")]))
     assert request.type == PduType.GET_NEXT
     assert [format_oid(name) for name in request.names] == [f"{BASE}.27.5.2", f"{BASE}.1"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (7, "7"),
+        (-1, "-1"),
+        (b"a  b\n c ", "a b c"),
+        (b"a\0", "a"),
+        (b"", ""),
+        (b"\x01\x02", ""),
+        (None, ""),
+        ("caf\u00e9".encode(), "caf\u00e9"),
+    ],
+)
+def test_a_value_as_text_is_one_line_or_nothing(value, text):
+    assert text_of(value) == text
+
+
+def test_a_rows_label_is_its_own_else_that_of_the_row_it_belongs_to():
+    labels = {(1,): (ber.OCTET_STRING, b"outer"), (1, 2): (ber.OCTET_STRING, b"inner"), (3,): (ber.OCTET_STRING, b"")}
+    assert [label_at(labels, index) for index in ((1, 2), (1, 3), (1,), (2,), (3, 1))] == ["inner", "outer", "outer", "", ""]
+
+
+def test_what_a_profile_needs_is_its_values_and_columns_with_their_labels_and_conditions():
+    made = profile(
+        "oid: 1.0, name: a, when: {8.0: x}",
+        "oid: 4.1, name: b, label: 4.2, where: {4.3: 1}, when: {9.4: x}",
+        "oid: 5.1, name: c",
+    )
+    assert [format_oid(oid) for oid in values_of(made)] == [f"{BASE}.8.0", f"{BASE}.1.0"]
+    assert [format_oid(oid) for oid in columns_of(made)] == [f"{BASE}.{part}" for part in ("4.1", "4.2", "4.3", "5.1", "9.4")]
+
+
+def test_a_sensor_is_all_that_its_column_says():
+    column = Column(parse_oid(BASE), "x", unit="V", divisor=10.0, type="", states=None, skip=frozenset((0,)))
+    assert sensor_or_not(b"oid", ber.INTEGER, 5, column, "called", "of") == FoundSensor(
+        b"oid", "called", "count", "V", 10.0, 5, "of"
+    )
+    assert sensor_or_not(b"oid", ber.INTEGER, 0, column, "called", "of") == NotTaken("called", "0 means that there is nothing")
+    assert sensor_or_not(b"oid", ber.OCTET_STRING, b"n/a", column, "called", "of") == NotTaken("called", "not a number")
+
+
+@pytest.mark.parametrize(
+    ("unit", "type"),
+    [
+        *(
+            ("celsius", "temperature"),
+            ("Fahrenheit", "temperature"),
+            ("volts", "voltage"),
+            ("amperes", "current"),
+            ("watts", "power"),
+        ),
+        *(("hertz", "frequency"), ("dBm", "dbm"), ("percent", "percent"), ("RPM", "fanspeed"), ("seconds", "runtime")),
+        *(("minutes", "runtime"), ("", "count"), ("furlongs", "count")),
+    ],
+)
+def test_the_type_follows_from_the_unit(unit, type):  # noqa: A002 - as a sensor has it
+    one = sensor_or_not(b"oid", ber.INTEGER, 5, Column(b"", "x", unit=unit), "x", "of")
+    assert isinstance(one, FoundSensor)
+    assert (one.type, one.unit) == (type, unit)
+
+
+def sensor(oid: str, name: str) -> FoundSensor:
+    return FoundSensor(parse_oid(oid), name, "count", "", 1.0, 5, "of")
+
+
+def test_one_oid_is_one_sensor_the_first_and_names_differ_by_as_much_of_their_oids_as_it_takes():
+    given = [
+        *(sensor("1.3.1.7", "a"), sensor("1.3.2.7", "a"), sensor("1.3.1.8", "b"), sensor("1.3.1.7", "again")),
+        *(sensor("1.3.1.1", "c"), sensor("1.3.1.2", "c"), sensor("1.3.5.1", "c 1")),
+    ]
+    assert [(format_oid(one.oid), one.name) for one in apart(given)] == [
+        *(("1.3.1.7", "a 1.7"), ("1.3.2.7", "a 2.7"), ("1.3.1.8", "b")),
+        *(("1.3.1.1", "c 1.1"), ("1.3.1.2", "c 1.2"), ("1.3.5.1", "c 1")),
+    ]
+    assert apart([]) == []

@@ -74,6 +74,7 @@ def test_a_destination_is_what_its_section_says_and_nothing_else(text, expected)
         (f"{I2}, token_file: t", {"url": "https://i/api/v2/write?org=o&bucket=b&precision=ns", "token": Secret("hush-file")}),
         ("otlp: https://i", {"url": "https://i/v1/metrics", "kind": "otlp"}),
         ("otlp: https://i/", {"url": "https://i/v1/metrics", "kind": "otlp"}),
+        ("influxdb: https://i/X/, database: d", {"url": "https://i/X/write?db=d&precision=ns"}),
     ],
 )
 def test_an_influxdb_and_a_receiver_of_otlp_have_urls_of_their_own(text, expected):
