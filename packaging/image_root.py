@@ -110,14 +110,22 @@ class ImageRoot:
     def binaries(self) -> Iterator[Path]:
         """What was taken and links to shared libraries."""
         for path in self._root.rglob("*"):
-            if not path.is_symlink() and path.is_file() and path.open("rb").read(4) == b"\x7fELF":
-                yield path
+            if not path.is_symlink() and path.is_file():
+                with path.open("rb") as file:
+                    is_elf = file.read(4) == b"\x7fELF"
+                if is_elf:
+                    yield path
 
     def strip(self) -> None:
-        """Take the debug symbols out of the interpreter and of its libpython; Debian's own are stripped."""
+        """Take out the debug symbols."""
+        for binary in self.with_symbols():
+            subprocess.run(["strip", "--strip-unneeded", binary], check=True)
+
+    def with_symbols(self) -> Iterator[Path]:
+        """What may have debug symbols: an interpreter, its libpython, the wheels' libraries. Debian's own are stripped."""
         for binary in self.binaries():
-            if binary.name.startswith(("python3", "libpython3")):
-                subprocess.run(["strip", "--strip-unneeded", binary], check=True)
+            if binary.name.startswith(("python3", "libpython3")) or binary.is_relative_to(self._root / "opt"):
+                yield binary
 
     def _link(self, path: Path) -> None:
         here = self._here(path)

@@ -40,6 +40,18 @@ def test_a_diversion_is_not_a_package(load):
     assert load("image_root").owners(listing) == {"libc6:amd64", "libc6:arm64"}
 
 
+def test_the_interpreter_and_the_wheels_are_stripped_and_nothing_of_debians(load, tmp_path):
+    names = ["opt/towerops-agent/lib/a.so", "usr/local/bin/python3.13", "usr/local/lib/libpython3.13.so.1.0", "usr/lib/libz.so.1"]
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\x7fELF")
+    (tmp_path / "opt/towerops-agent/lib/a.py").write_text("")
+    load("sbom")
+    found = load("image_root").ImageRoot(tmp_path).with_symbols()
+    assert {str(path.relative_to(tmp_path)) for path in found} == set(names) - {"usr/lib/libz.so.1"}
+
+
 def test_the_bill_names_each_component_once_and_by_its_purl(load):
     sbom = load("sbom")
     components = [
