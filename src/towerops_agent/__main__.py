@@ -6,8 +6,13 @@ All else is cli/main.py's, which brings click and the options of all commands: 3
 import os
 import sys
 
+from towerops_agent.errors import is_out_of_memory
+
 COMPLETION = "_TOWEROPS_AGENT_COMPLETE"
 """The variable by which a shell asks click for what may follow on its command line."""
+
+ARENA_OCTETS = 1 << 20
+"""What Python asks the C library for when its own memory is used up."""
 
 
 def main() -> None:
@@ -15,9 +20,7 @@ def main() -> None:
     try:
         _command()
     except Exception as error:
-        from towerops_agent.errors import is_out_of_memory  # noqa: PLC0415
-
-        if not is_out_of_memory(error):
+        if not is_out_of_memory(error) and not (_came_of_an_import(error) and _nothing_is_left()):
             raise
         os.write(2, b"towerops-agent: out of memory; what is in the database stays there: give it more, or fewer devices\n")
         sys.exit(1)
@@ -35,6 +38,28 @@ def _command() -> None:
     else:
         from towerops_agent.cli.main import main as command  # noqa: PLC0415
     command()
+
+
+def _came_of_an_import(error: Exception) -> bool:
+    """Whether a module raised it while it was imported.
+
+    Without memory for that, CPython raises SystemError in many places ("error return without exception set", often from 3.13 on),
+    and ImportError if a library can't be mapped; neither says why, not by its cause either.
+    """
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_name == "<module>":
+            return True
+        step = step.tb_next
+    return isinstance(error, SystemError)
+
+
+def _nothing_is_left() -> bool:
+    try:
+        bytearray(ARENA_OCTETS)
+    except MemoryError:
+        return True
+    return False
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from support.agent import TOKEN, AgentProcess, environment, running
 from support.cgroup import memory_group
 from towerops_agent.buffer.buffer import Buffer
@@ -41,6 +43,47 @@ resource.setrlimit(resource.RLIMIT_DATA, ((taken << 10) + ({left_kb} << 10),) * 
 main()
 """
 
+TOO_LITTLE_TO_IMPORT_KB = [0, 300, 1_500, 2_000, 4_800, 5_000, 8_000, 12_000, 16_000]
+"""What a run may use beyond Python itself; all its modules take 20 MB."""
+
+NOTHING_IMPORTED = """
+import resource
+from pathlib import Path
+
+from towerops_agent.__main__ import main
+
+(taken,) = (int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData:"))
+resource.setrlimit(resource.RLIMIT_DATA, ((taken << 10) + ({left_kb} << 10),) * 2)
+main()
+"""
+
+ODD_IMPORT = """
+import resource, sys
+from importlib.machinery import ModuleSpec
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        return ModuleSpec(name, self) if name == "towerops_agent.cli.process" else None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        {limit}
+        exec(compile("raise {error}", "process.py", "exec"), module.__dict__)
+
+sys.meta_path.insert(0, Finder())
+from towerops_agent.__main__ import main
+main()
+"""
+"""A module that can't be imported, with an error that does not say why."""
+
+NO_MORE = "resource.setrlimit(resource.RLIMIT_DATA, (0, 0))"
+
+ODD_ERRORS = [
+    "SystemError('error return without exception set')",
+    "ImportError('a.so: failed to map segment from shared object')",
+]
 
 IN_GROUP = """
 from pathlib import Path
@@ -92,6 +135,31 @@ async def works_or_ends(agent: AgentProcess, sandbox: Sandbox, within_s: float |
     if not ended.done():
         await agent.stop()
     return await ended
+
+
+async def test_too_little_memory_for_its_modules_is_a_line_whatever_error_python_makes_of_it(tmp_path: Path):
+    for left in TOO_LITTLE_TO_IMPORT_KB:
+        env = environment("http://127.0.0.1:1", tmp_path / "agent.db")
+        async with running("run", env=env, code=NOTHING_IMPORTED.format(left_kb=left)) as agent:
+            status = await agent.ended()
+        assert (status, agent.lines[-1]) == (1, TOO_LITTLE), (left, agent.log)
+        assert "towerops_agent" not in agent.log.replace(TOO_LITTLE, ""), (
+            left,
+            agent.log,
+        )  # no traceback of ours; hashlib logs one
+
+
+@pytest.mark.parametrize("error", ODD_ERRORS)
+async def test_a_module_that_fails_for_want_of_memory_without_saying_so_is_the_same_line(tmp_path: Path, error: str):
+    """As CPython 3.13 does it; but if there is memory, it is a bug or a broken installation, and ends with its traceback."""
+    env = environment("http://127.0.0.1:1", tmp_path / "agent.db")
+    async with running("run", env=env, code=ODD_IMPORT.format(limit=NO_MORE, error=error)) as agent:
+        assert await agent.ended() == 1
+    assert agent.lines == [TOO_LITTLE]
+    async with running("run", env=env, code=ODD_IMPORT.format(limit="pass", error=error)) as agent:
+        assert await agent.ended() == 1
+    assert "Traceback" in agent.log
+    assert TOO_LITTLE not in agent.log
 
 
 async def test_whatever_memory_there_is_what_is_stored_is_delivered_in_the_end(tmp_path: Path):
