@@ -53,7 +53,7 @@ async def _apart(what: bytes, token: Secret, octets: Callable[[], bytes]) -> byt
             stdout=PIPE,
             stderr=DEVNULL,
             start_new_session=True,
-            env={name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)},
+            env=_environment(),
         )
     except OSError:  # too many processes, too little memory, no file of the interpreter
         return None
@@ -75,6 +75,12 @@ async def _apart(what: bytes, token: Secret, octets: Callable[[], bytes]) -> byt
     if is_invalid:
         raise InvalidConfig(answer.decode())
     return answer
+
+
+def _environment() -> dict[str, str]:
+    """For the process, which imports from where this one does: the Debian package's command has set its path itself."""
+    found = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
+    return found | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 async def _write(process: Process, head: bytes, octets: bytes) -> None:

@@ -1,6 +1,7 @@
 """The kept configuration is sealed by a process of its own; if there can be none, by the agent."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -92,3 +93,22 @@ async def test_no_secret_is_in_its_arguments_or_its_environment(monkeypatch, tmp
     assert "PATH" in text
     assert TOKEN.reveal() not in text
     assert "s3cret" not in text
+
+
+def test_the_process_imports_from_where_the_agent_does():
+    """As in the Debian package, whose command has set its own path: without it the agent would hold the cipher for good."""
+    program = f"""
+import subprocess
+import sys
+sys.path[:0] = {[path for path in sys.path if path]}
+import asyncio
+from towerops_agent.config import seal, sealing
+from towerops_agent.config.document.text import config_text
+from towerops_agent.model import Secret
+asyncio.run(sealing.seal(Secret("token"), config_text(b'{{"version":"7","equipment":[]}}')))
+print(seal.is_loaded())
+"""
+    base = os.path.realpath(sys.executable)  # that of the virtual environment does not know the agent
+    command = [base, "-I", "-S", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={})
+    assert (done.stdout, done.stderr) == ("False\n", "")
