@@ -61,12 +61,19 @@ GROUPS = "root:x:0:\ntowerops:x:10001:\n"
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
 
 COMMAND = """\
-#!{venv}/bin/python -IB
+#!{venv}/bin/python -ISB
+import sys
+
+sys.path.append("{packages}")
+
 from towerops_agent.container import main
 
 main()
 """
-"""The command in the image: it takes the volume and gives root up, if it is started as root."""
+"""The command in the image: it takes the volume and gives root up, if it is started as root.
+
+-S: without the module site, which is a third of a health check's CPU and finds only the one directory that is named here.
+"""
 
 
 class ImageRoot:
@@ -192,7 +199,8 @@ def main(venv: str, target: str) -> None:
     for name in installed:
         root.take(f"/usr/share/doc/{name.split(':')[0]}/copyright")
     root.write(BILL, bill_of_materials(venv, installed))
-    root.write(f"{venv}/bin/towerops-agent", COMMAND.format(venv=venv))
+    (site_packages,) = Path(venv).glob("lib/*/site-packages")
+    root.write(f"{venv}/bin/towerops-agent", COMMAND.format(venv=venv, packages=site_packages))
     root.write("/etc/passwd", USERS)
     root.write("/etc/group", GROUPS)
     root.write("/etc/nsswitch.conf", NSSWITCH)

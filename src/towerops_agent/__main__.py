@@ -28,11 +28,9 @@ def main() -> None:
 
 def _command() -> None:
     if sys.argv[1:] == ["health"]:
-        from towerops_agent.telemetry.live_client import health_of  # noqa: PLC0415 -- nothing else is to be imported for it
+        from towerops_agent.telemetry.live_client import end_with_health  # noqa: PLC0415 -- nothing else is to be imported for it
 
-        status = health_of()
-        if status is not None:
-            sys.exit(status)
+        end_with_health()  # or go on, if no agent answers
     if sys.argv[1:] in ([], ["run"]) and COMPLETION not in os.environ:
         from towerops_agent.cli.process import main as command  # noqa: PLC0415
     else:

@@ -3,13 +3,13 @@
 Docker makes the directory of `./data:/data` as root's, and starts an image that names no user as root. So `run` makes the volume
 the agent's; each command then becomes user 10001, for good and without a capability. As any other user (`--user`, Kubernetes'
 runAsUser) nothing of this happens. The command's own imports come after it, in a new program: nothing of it stays in memory.
-It imports next to nothing, as `health` runs twice a minute: no pathlib, no typing. Source: capabilities(7), prctl(2), capset(2).
+It imports next to nothing, as `health` runs once a minute: no pathlib, no typing, no collections.abc. Source: capabilities(7),
+prctl(2), capset(2).
 """
 
 import os
 import stat
 import sys
-from collections.abc import Sequence
 
 from towerops_agent.telemetry.live_client import DATABASE_VARIABLE, DEFAULT_DATABASE
 
@@ -27,7 +27,7 @@ def main() -> None:
     """Run the command line, as user 10001 if it was started as root."""
     if os.geteuid() == 0:
         words = sys.argv[1:]
-        if words == ["health"]:  # asked twice a minute, and ends at once: without a second start of Python
+        if words == ["health"]:  # asked each minute, and ends at once: without a second start of Python
             _become_user()
         else:
             refusal = take(VOLUME) if _is_run(words) else None
@@ -67,7 +67,7 @@ def take(volume: str) -> OSError | None:
     return None
 
 
-def _is_run(words: Sequence[str]) -> bool:
+def _is_run(words: list[str]) -> bool:
     """Whether the command is `run`: the bare command with or without options is too."""
     return not words or words[0] == "run" or words[0].startswith("-")
 
@@ -101,8 +101,8 @@ def _give_up_root() -> None:
         sys.exit(EXIT_FAILURE)
 
 
-def _start_again(words: Sequence[str]) -> None:
-    os.execv(sys.executable, [sys.executable, "-IB", sys.argv[0], *words])  # noqa: S606 -- this very command, without a shell
+def _start_again(words: list[str]) -> None:
+    os.execv(sys.executable, [sys.executable, "-ISB", sys.argv[0], *words])  # noqa: S606 -- this very command, without a shell
 
 
 def _say(text: str) -> None:

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from support.markdown import ROOT
 from support.skips import NOT_READABLE, NOT_ROOT
 from towerops_agent import container
 
@@ -155,24 +154,3 @@ def test_another_user_stays_that_user_and_takes_nothing(volume):
         pytest.skip(NOT_READABLE)
     assert done.returncode == 0, done.stderr
     assert owner(volume) == (0, 0)
-
-
-def test_health_imports_next_to_nothing():
-    """It is asked twice a minute for years: what it imports costs more than all else that it does."""
-    program = (
-        "import sys, towerops_agent.container, towerops_agent.__main__, towerops_agent.telemetry.live_client; print(*sys.modules)"
-    )
-    command = [sys.executable, "-S", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT / "src")})
-    assert not set(done.stdout.split()) & {
-        "asyncio",
-        "click",
-        "enum",
-        "json",
-        "msgspec",
-        "pathlib",
-        "re",
-        "socket",
-        "sqlite3",
-        "typing",
-    }

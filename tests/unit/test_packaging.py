@@ -75,6 +75,14 @@ def test_health_is_asked_by_a_command_that_there_is():
     assert unit_values("ExecStart")[0].split()[1] in commands()
 
 
+def test_health_is_asked_once_a_minute():
+    """As benchmarks/rest.py counts it."""
+    (interval,) = re.findall(r"^HEALTHCHECK --interval=(\d+)s", DOCKERFILE, re.MULTILINE)
+    (period,) = re.findall(r"livenessProbe:\n.*\n +periodSeconds: (\d+)", KUBERNETES)
+    (counted,) = re.findall(r"^HEALTH_EACH_S = (\d+)", read("benchmarks/rest.py"), re.MULTILINE)
+    assert {interval, period, counted} == {"60"}
+
+
 def test_the_database_lies_where_the_agent_may_write():
     default = next(setting.default for setting in SETTINGS if setting.variable == "DATABASE_PATH")
     assert re.findall(r"^VOLUME (.*)$", DOCKERFILE, re.MULTILINE) == ["/data"]

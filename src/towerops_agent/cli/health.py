@@ -26,8 +26,10 @@ def health(database: Path) -> None:
     from towerops_agent.telemetry import live_client
     from towerops_agent.telemetry.views.health import health_text, judge_left
 
-    status = live_client.health(str(database))
-    if status is not None:
+    answer = live_client.health(str(database))
+    if answer is not None:
+        status, text = answer
+        click.echo(text, nl=False)
         sys.exit(status)
     try:
         snapshot = left_snapshot(database)

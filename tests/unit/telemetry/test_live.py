@@ -50,15 +50,17 @@ async def test_a_second_agent_on_the_same_name_goes_on_without(tmp_path):
         assert await ask(tmp_path / "a.db") == b"0\nhealthy\n"
 
 
-async def test_an_agent_that_hangs_is_not_healthy(tmp_path, capsys, monkeypatch):
+async def test_an_agent_that_hangs_is_not_healthy(tmp_path, monkeypatch):
     monkeypatch.setattr(live_client, "ANSWER_WITHIN_S", 0.05)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as hung:
         hung.bind(live_address(str(tmp_path / "a.db")))
         hung.listen()
         with pytest.raises(TimeoutError):
             await ask(tmp_path / "a.db", within_s=0.05)
-        assert await asyncio.to_thread(live_client.health, str(tmp_path / "a.db")) == 1
-    assert "has not answered" in capsys.readouterr().out
+        assert await asyncio.to_thread(live_client.health, str(tmp_path / "a.db")) == (
+            1,
+            b"the agent runs, and has not answered for 0.05 s\n",
+        )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
@@ -73,15 +75,3 @@ sys.exit(0 if ask({str(tmp_path / "a.db")!r}, b"health") is None else 1)
     async with LiveSocket(tmp_path / "a.db", {b"health": said}):
         done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_health_imports_next_to_nothing():
-    """It is run twice a minute for years: neither click nor SQLite nor asyncio is loaded for it."""
-    code = (
-        "import sys; before = set(sys.modules); import towerops_agent.__main__, towerops_agent.telemetry.live_client; "
-        "print(*sorted(set(sys.modules) - before))"
-    )
-    found = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    heavy = {"asyncio", "click", "cryptography", "httpx2", "msgspec", "pathlib", "sqlite3", "structlog", "urllib", "zstandard"}
-    assert heavy & {name.partition(".")[0] for name in found} == set()
-    assert len(found) < 40
