@@ -123,8 +123,6 @@ class PollProgress:
             self.values[where] = pdu.values
             self.received_us[where] = [answer.received_us] * count
             most = max(most, count)
-            if count == 1:
-                self._singles += pdu.tags[0] not in _SAID_ABSENT
         if most:
             traits.note_answered(most)
             self._many = self._many or most > 1
@@ -147,7 +145,7 @@ class PollProgress:
             return False
         if not self._traits.absence_holds and _gives_first_only(tags):
             return False
-        return ask.columns[0] != 0 or not self._is_echo(ask, pdu)
+        return not self._is_echo(ask, pdu)
 
     def _is_by_next(self, ask: Ask) -> bool:
         by_next = self._traits.by_next
@@ -297,8 +295,7 @@ class PollProgress:
 
     def _may_be_shy(self, ask: Ask) -> bool:
         """Whether a device that did not answer for its sysUpTime never did, and may be asked for something else."""
-        is_first = self._suspect is not None and self._traits.uptime is None
-        return is_first and list(ask.columns) == [0] and len(self.names) > 1
+        return self._suspect is not None and self._traits.uptime is None and list(ask.columns) == [0]
 
     def _probe(self, attempts: int) -> Ask:
         """The smallest question: the device's sysUpTime. One that does not answer that is asked for the plan's first value.
@@ -441,7 +438,6 @@ class PollProgress:
         self._shrunk = True
         for column in columns:
             self.tags[column] = 0
-            self.failures.pop(column, None)
         self._queue.extendleft(self._ask([column]) for column in reversed(columns))
 
     def _store(self, ask: Ask, pdu: Pdu, received_us: int) -> None:

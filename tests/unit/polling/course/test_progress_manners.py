@@ -1,5 +1,7 @@
 """What a poll finds out of a device's manners: what it refuses, denies, leaves out or repeats, and what that changes later."""
 
+from dataclasses import replace
+
 import pytest
 
 from support.steps import SENSORS, SILENCE, absent, finish, held, next_poll, refuse, reply, started
@@ -215,7 +217,7 @@ def test_of_a_device_that_gives_the_first_oid_of_a_request_only_the_second_is_as
     assert not traits.absence_holds
     assert finish(progress) == [[name] for name in SENSORS[1:4]]
     assert interpret(progress, 1, 0).missing == {}
-    assert (traits.refused_at, traits.max_varbinds) == (2, 1)
+    assert (traits.refused_at, traits.max_varbinds, traits.clean_polls) == (2, 1, 0)
 
 
 def test_if_that_one_is_absent_by_itself_the_device_lacks_what_it_says():
@@ -310,6 +312,15 @@ def test_a_value_that_was_unreadable_in_a_planned_request_has_its_time_and_its_r
     tags = bytes([ber.TIME_TICKS, UNREADABLE, ber.GAUGE32])
     progress.take(ask, reply(ask.request.names, [1, None, 3], tags=tags, received_us=10))
     assert (progress.failures, progress.received_us) == ({1: "unreadable"}, [10, 10, 10])
+
+
+@pytest.mark.parametrize("lacking", ["tags", "values"])
+def test_an_answer_whose_varbinds_lack_a_part_is_a_bug_and_no_value_is_taken_for_another_s(lacking):
+    progress, _ = started(sensors=2)
+    ask = progress.next_ask()
+    whole = reply(ask.request.names[::-1])
+    with pytest.raises(ValueError, match="shorter"):
+        progress.take(ask, replace(whole, pdu=replace(whole.pdu, **{lacking: getattr(whole.pdu, lacking)[:-1]})))
 
 
 # What GETNEXT may give

@@ -4,11 +4,11 @@ import pytest
 
 from support.steps import SENSORS, SILENCE, absent, finish, next_poll, refuse, reply, started
 from towerops_agent.polling.course.interpret import interpret
-from towerops_agent.polling.course.plan import SYS_UP_TIME, make_plan
+from towerops_agent.polling.course.plan import SYS_UP_TIME, Watch, make_plan
 from towerops_agent.polling.course.progress import PATIENT_ATTEMPTS, PROBE_ATTEMPTS, PollProgress
 from towerops_agent.polling.course.spacing import Spacing
 from towerops_agent.polling.course.stepping import predecessor
-from towerops_agent.polling.course.traits import ATTEMPTS, CLEAN_POLLS, Traits
+from towerops_agent.polling.course.traits import ATTEMPTS, BY_NAME, CLEAN_POLLS, WIDE, Traits
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.exchange import NoReply
@@ -243,6 +243,35 @@ def test_a_device_that_was_never_heard_has_no_suspects():
     assert traits.suspects == frozenset()
 
 
+def test_of_a_device_that_answered_in_an_earlier_poll_all_that_it_was_silent_to_is_suspected():
+    progress, traits = started(sensors=29)
+    traits.most_answered, traits.uptime = 24, 17
+    fell_silent = lost(progress)
+    progress.take(progress.next_ask(), SILENCE)
+    assert traits.suspects == set(fell_silent.request.names)
+
+
+def test_so_it_is_of_one_that_was_only_heard_in_this_poll():
+    """Though no request of it was ever answered in order."""
+    progress, traits = started(sensors=29)
+    traits.uptime = 17
+    fell_silent = lost(progress, lambda names: reply(names[::-1]))
+    assert traits.most_answered == 0
+    progress.take(progress.next_ask(), SILENCE)
+    assert traits.suspects == set(fell_silent.request.names)
+
+
+def test_only_the_last_of_several_silences_is_the_one_that_did_not_end():
+    progress, traits = started(sensors=29)
+    traits.uptime = 17
+    lost(progress)
+    progress.take(probe := progress.next_ask(), uptime(probe.request.names))
+    last = progress.next_ask()
+    progress.take(last, SILENCE)
+    progress.take(progress.next_ask(), SILENCE)
+    assert traits.suspects == set(last.request.names)
+
+
 def test_what_was_met_with_silence_is_suspected_if_time_is_over_before_it_was_answered():
     """What has been answered meanwhile is not."""
     progress, traits = started(sensors=4)
@@ -271,6 +300,44 @@ def test_a_device_that_is_asked_at_its_pace_has_no_suspects_and_is_asked_for_the
     assert traits.suspects == frozenset()
 
 
+@pytest.mark.parametrize("how", ["answered in part", "cut", "blamed", "spoilt"])
+def test_all_parts_of_a_request_that_is_asked_again_are_asked_again(how):
+    """Each is halved if it is lost once more, and not asked as a whole for a third time."""
+    progress, traits = started(sensors=5)
+    traits.spacing = Spacing(2.0, is_certain=True)
+    lost(progress)
+    progress.take(probe := progress.next_ask(), uptime(probe.request.names))
+    again = progress.next_ask()
+    if how == "answered in part":
+        progress.take(again, reply(again.request.names[:2]))
+    elif how == "cut":
+        progress.take(again, refuse((), ErrorStatus.tooBig))
+    elif how == "blamed":
+        progress.take(again, refuse(again.request.names, ErrorStatus.genErr, 1))
+        progress.take(one := progress.next_ask(), refuse(one.request.names, ErrorStatus.genErr, 1))
+    else:
+        progress.take(again, SILENCE)
+        traits.refused_names = frozenset(SENSORS[:1])
+        progress.take(probe := progress.next_ask(), uptime(probe.request.names))
+    part = progress.next_ask()
+    assert len(part.columns) > 1
+    progress.take(part, SILENCE)
+    progress.take(probe := progress.next_ask(), uptime(probe.request.names))
+    parts = []
+    while (ask := progress.next_ask()) is not None:
+        parts.append(set(ask.columns))
+    assert set(part.columns) not in parts
+
+
+def test_a_suspect_that_is_silent_by_itself_is_given_up_at_once():
+    progress, traits = started(sensors=3)
+    traits.suspects = frozenset(SENSORS[:2])
+    asked = finish(progress, lambda names: SILENCE if SENSORS[1] in names else uptime(names))
+    assert asked == [[SYS_UP_TIME, SENSORS[2]], [SENSORS[0]], [SENSORS[1]], [SYS_UP_TIME]]
+    assert interpret(progress, 1, 0).missing == {1: "timeout"}
+    assert traits.mute == {SENSORS[1]}
+
+
 def test_an_oid_that_a_device_never_answers_costs_no_probe():
     """A probe would not show anything: it is silent to that one."""
     progress, traits = started(sensors=3)
@@ -297,6 +364,20 @@ def test_a_device_of_which_nothing_is_heard_ends_the_poll_at_the_first_of_such_o
 
 
 # The end of a poll
+
+
+def test_no_name_is_asked_once_more_after_a_poll_was_stopped():
+    plan = make_plan((), [1], bytes([WIDE, WIDE]), 24, watch=Watch(bytes([BY_NAME]), 10))
+    for is_stopped in (True, False):
+        progress = PollProgress(plan, Traits(widths=bytes([WIDE, WIDE])))
+        progress.take(
+            ask := progress.next_ask(), reply(ask.request.names[:1:-1], [b"x", *range(5)], tags=b"\4BBBBB", received_us=5)
+        )
+        progress.take(ask := progress.next_ask(), reply(ask.request.names, received_us=6))
+        if is_stopped:
+            progress.stop(Reason.DEADLINE)
+        ask = progress.next_ask()
+        assert (ask if is_stopped else list(ask.columns)) == (None if is_stopped else list(plan.names))
 
 
 @pytest.mark.parametrize("state", ["begun", "narrow", "by GETNEXT", "probe"])
@@ -364,6 +445,15 @@ def test_a_poll_whose_start_was_read_or_is_not_known_begins_at_the_start(resume)
     progress = PollProgress(PLAN, at_pace(resume))
     assert list(progress.next_ask().columns) == list(PLAN.asks[0].columns)
     assert list(progress.next_ask().columns) == list(PLAN.asks[1].columns)
+
+
+def test_a_poll_that_ended_in_time_after_all_has_no_such_start():
+    traits = at_pace(SENSORS[12])
+    progress = PollProgress(PLAN, traits)
+    for _ in PLAN.asks:
+        progress.take(ask := progress.next_ask(), uptime(ask.request.names))
+    progress.stop(Reason.DEADLINE)
+    assert traits.spacing.resume is None
 
 
 @pytest.mark.parametrize("reason", [Reason.TIMEOUT, Reason.UNREACHABLE])

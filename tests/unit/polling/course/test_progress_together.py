@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from support.steps import SENSORS, SILENCE, absent, finish, refuse, reply
+from support.steps import SENSORS, SILENCE, absent, finish, held, refuse, reply
 from towerops_agent.polling.course.interpret import interpret
-from towerops_agent.polling.course.plan import SYS_UP_TIME, Watch, make_plan
+from towerops_agent.polling.course.plan import SYS_UP_TIME, Ask, Watch, make_plan
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.spacing import Spacing
 from towerops_agent.polling.course.traits import (
@@ -19,7 +19,7 @@ from towerops_agent.polling.course.traits import (
     Traits,
 )
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus
+from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Request
 
 
 def known(size=5, sensors=29, **traits):
@@ -44,7 +44,7 @@ def test_as_many_as_may_be_are_under_way_and_then_the_rest():
     answer(progress, rest)
     assert progress.next_together() == []
     assert finish(progress) == []
-    assert interpret(progress, 1, 0).missing == {}
+    assert interpret(progress, 1, 0).poll.values == tuple(map(held, SENSORS))
     assert (progress.heard, traits.answers, traits.clean_polls) == (True, True, CLEAN_POLLS + 1)
     assert traits.most_answered == 5
     assert set(progress.received_us) == {5}
@@ -160,6 +160,8 @@ def test_what_was_not_answered_is_asked_first_in_the_order_that_it_had():
     assert [progress.next_ask() for _ in range(2)] == [asks[0], asks[2]]
     assert list(progress.next_ask().columns) == list(range(20, 25))
     assert traits.clean_polls == -STUMBLED_FIRST
+    finish(progress)
+    assert traits.clean_polls == -STUMBLED_FIRST, "that poll was not clean"
 
 
 @pytest.mark.parametrize(
@@ -238,16 +240,34 @@ def test_a_device_answers_one_by_one_if_its_last_answer_comes_late_and_much_late
         *(replace(reply(ask.request.names), rtt_s=at) for ask, at in zip(asks, (last_s, *[first_s] * 3), strict=True)),
     )
     assert (progress.next_together() == []) is serial
-    assert traits.clean_polls == (0 if serial else CLEAN_POLLS)
+    finish(progress)
+    assert traits.clean_polls == (0 if serial else CLEAN_POLLS + 1)
     assert traits.stumbles == 0
 
 
-def test_a_device_that_answers_several_is_not_one_that_takes_one_oid_a_request():
-    """Though one request is refused, by an error that names none of its varbinds."""
-    progress, traits = known()
+def in_requests_of(*sizes):
+    """A poll of a device that is known, in requests of these sizes."""
+    progress, traits = known(sensors=sum(sizes) - 1)
+    columns, asks, first = progress.plan.columns, [], 0
+    for size in sizes:
+        asks.append(Ask(Request(columns[first : first + size]), range(first, first + size)))
+        first += size
+    return PollProgress(replace(progress.plan, asks=tuple(asks)), traits), traits
+
+
+@pytest.mark.parametrize(("size", "one_at_a_time"), [(1, True), (2, False), (3, False)])
+def test_a_device_that_answers_several_at_once_is_not_one_that_takes_one_oid_a_request(size, one_at_a_time):
+    """Though it refuses another request, and its parts, by an error that names no varbind."""
+    progress, traits = in_requests_of(*[size] * 4, 3)
     answer(progress, progress.next_together())
-    answer(progress, asks := progress.next_together(), refuse(asks[0].request.names, ErrorStatus.genErr))
-    bad = asks[0].request.names[1]
-    finish(progress, lambda names: refuse(names, ErrorStatus.genErr) if bad in names else reply(names))
-    assert traits.refused_at is None
-    assert traits.max_varbinds > 1
+    ask = progress.next_ask()
+    progress.take(ask, refuse(ask.request.names, ErrorStatus.genErr))
+    finish(progress, lambda names: reply(names) if len(names) == 1 else refuse(names, ErrorStatus.genErr))
+    assert traits.refused_at == (2 if one_at_a_time else None)
+
+
+def test_answers_that_are_not_as_many_as_the_requests_are_a_bug_and_none_is_taken_for_another():
+    progress, _ = known()
+    asks = progress.next_together()
+    with pytest.raises(ValueError, match="shorter"):
+        progress.take_together(asks, [reply(asks[0].request.names)])
