@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from support.hang import HANG_S
+
 ARGUMENTS = (
     "--no-sandbox",  # the tests may run as root, where Chromium's sandbox does not
     "--disable-gpu",
@@ -44,7 +46,7 @@ async def browser_page(origin: str, **context: Any) -> AsyncIterator[Any]:
     executable = chromium_path()
     from playwright.async_api import async_playwright, expect
 
-    expect.set_options(timeout=90_000)  # against a hang, on however slow a machine
+    expect.set_options(timeout=HANG_S * 1000)
     asked: list[str] = []
     errors: list[str] = []
     async with async_playwright() as playwright:

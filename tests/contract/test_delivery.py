@@ -5,6 +5,7 @@ import time
 import pytest
 
 from contract.scripted_server import ScriptedServer, answer
+from support.hang import HANG_S
 from support.patience import Patience
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
@@ -32,6 +33,27 @@ def no_proxy(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
 
 
+class Impatient:
+    """An ApiClient for the courier. A request that the fault `held` will meet is given up after a moment; no other one is."""
+
+    def __init__(self, client, hasty):
+        self.held = None
+        self._client = client
+        self._hasty = hasty
+        self._given_up = 0
+
+    async def post_metrics(self, *batch):
+        if self.held is None or not self.held.fits(METRICS_PATH):
+            return await self._client.post_metrics(*batch)
+        outcome = await self._hasty.post_metrics(*batch)
+        self._given_up += 1
+        await self.held.met(self._given_up)  # though this process may have been too slow to read it before
+        return outcome
+
+    def reread_token(self):
+        return self._client.reread_token()
+
+
 class Agent:
     """What of the agent speaks with the API."""
 
@@ -39,12 +61,15 @@ class Agent:
         self.counters = Counters()
         self.applied = []
         self.time = Patience(lambda: self.courier.in_flight)
-        self.client = ApiClient(url, token or TokenSource(TOKEN), read_timeout_s=2.0)
+        token = token or TokenSource(TOKEN)
+        self.client = ApiClient(url, token, read_timeout_s=HANG_S)
+        self.hasty = ApiClient(url, token, read_timeout_s=0.05)
+        self.sink = Impatient(self.client, self.hasty)
         self.buffer = Buffer(path, self.counters, clock_us=lambda: time.time_ns() // 1000, commit_window_s=0.0)
         self.sync = ConfigSync(self.client, self.counters, apply=self.apply, keep=self.keep, kept=self.kept)
         self.courier = Courier(
             self.buffer,
-            self.client,
+            self.sink,
             self.counters,
             accepts=lambda: self.sync.accepts,
             sleep=self.time.sleep,
@@ -84,7 +109,7 @@ def sandbox():
 async def agent(sandbox, tmp_path):
     async with sandbox.serve() as url:
         made = Agent(url, tmp_path / "agent.db")
-        async with made.client, made.buffer:
+        async with made.client, made.hasty, made.buffer:
             yield made
 
 
@@ -152,7 +177,8 @@ FAULTS = {
 async def test_what_fails_is_sent_again_and_arrives_once(sandbox, agent, fault, waits_s):
     """The same batch under the same key, after the pauses of the contract."""
     await agent.add(2)
-    FAULTS[fault](sandbox.faults)
+    made = FAULTS[fault](sandbox.faults)
+    agent.sink.held = made if fault.startswith("hung") else None
     assert await agent.courier.deliver_pending(attempts=9) is True
     assert agent.waited_s == waits_s
     assert sandbox.store.metric_count == 44

@@ -14,22 +14,24 @@ V4, V6 = "2", "10"
 LOOPBACK = ["::1", *(f"127.1.0.{last}" for last in range(1, 40))]
 FAR = ["10.9.0.1", "fd09::1", "10.9.0.2", "fd09::2"]
 
+BUSY_S = 1.0
+
 BAD_LINK = {"loss": 0.2, "delay_ms": (20, 40), "seed": 1}
 
 
 @pytest.mark.parametrize("ping_group_range", [EVERYBODY_MAY_PING, NOBODY_MAY_PING], ids=["unprivileged", "raw"])
 def test_fping_says_the_same_of_hosts_on_the_loopback(ping_group_range):
-    """Equal counts; the least round trips are within 0.2 ms, as each is the kernel's time of arrival."""
+    """And a reply is timed by the kernel's arrival: it is read later, as this process is busy then for a second."""
     if shutil.which("fping") is None:
         pytest.skip("fping is missing")
-    wish = {"hosts": LOOPBACK, "count": 8, "gap_s": 0.02, "wait_s": 1.0, "fping": True}
+    wish = {"hosts": LOOPBACK, "count": 8, "gap_s": 0.02, "wait_s": 1.0, "fping": True, "busy_s": BUSY_S}
     found = run("support.pinging", wish, ping_group_range=ping_group_range)
     assert set(found["fping"]) == set(LOOPBACK)
     for host, theirs in found["fping"].items():
         ours = found["tallies"][host]
         assert (ours["sent"], ours["received"]) == (8, 8)
         assert None not in theirs
-        assert abs(ours["rtt_min_us"] / 1000 - min(theirs)) < 0.2
+        assert ours["rtt_max_us"] < BUSY_S * 1e6
     kind = Kind.UNPRIVILEGED if ping_group_range == EVERYBODY_MAY_PING else Kind.RAW
     assert found["socket"] == {V4: kind, V6: kind}
     assert found["kernel_times"] == {V4: True, V6: True}
@@ -88,8 +90,10 @@ def test_netem_loses_a_fifth_and_delays_by_30_ms_give_or_take_10():
         expected = 0.8 * 0.8
         assert abs(ours["received"] - expected * count) < 4 * math.sqrt(count * expected * (1 - expected))
         assert ours["rtt_min_us"] >= 40_000
-        # Two delays, each even between 20 and 40 ms: two such sums differ by 28/3 ms on average.
-        assert ours["jitter_us"] == pytest.approx(28_000 / 3, rel=0.25)
+        # Two delays, each even between 20 and 40 ms: two such sums differ by 28/3 ms on average. What a busy machine adds to
+        # the mean may change that by twice as much.
+        added_us = max(ours["rtt_avg_us"] - 60_000, 0)
+        assert ours["jitter_us"] == pytest.approx(28_000 / 3, abs=7_000 / 3 + 2 * added_us)
 
 
 def test_a_process_that_may_not_ping_has_the_reason_and_no_loss():

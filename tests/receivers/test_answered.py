@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support import influxdb, prometheus
-from support.agent import running
+from support.agent import UNHURRIED, running
 from support.answered import UNDER_WAY, UPTIME, Account, Answer, Series, Witness, account, answering, series_of, site_of
 from support.site import site_environment
 from towerops_agent.snmp.wire.ber import parse_oid
@@ -135,7 +135,7 @@ async def test_however_often_the_agent_is_killed_only_what_was_not_stored_yet_is
                     await agent.logged("configuration applied")
                     await asyncio.sleep(random.uniform(0.0, 5.0))
                 kills_us.append(time.time_ns() // 1000)  # after it: until then it may have asked
-            async with running(env=env) as agent:
+            async with running(env=env, code=UNHURRIED) as agent:
                 await agent.logged("configuration applied")
                 await until(lambda: at_prometheus(receiver))
                 assert await agent.stop() == 0

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from support import net_snmp
+from support.hang import HANG_S
 from support.skips import NO_IPV6
 from towerops_agent.cli.snmp import snmp
 from towerops_agent.snmp.wire import ber
@@ -96,7 +97,7 @@ def theirs(
             [path, *options, net_snmp.address(host, port), *(f".{oid}" for oid in oids)],
             env=net_snmp.environment(state),
             capture_output=True,
-            timeout=60,
+            timeout=HANG_S,
             check=False,
         )
 
@@ -248,7 +249,7 @@ def test_a_process_of_its_own_prints_the_same(snmpd):
         [sys.executable, "-W", "error", "-c", program, "walk", f"127.0.0.1:{snmpd.port}", BASE],
         env={"SNMP_COMMUNITY": "public", "LC_ALL": "C"},
         capture_output=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
     )
     assert got.stdout == theirs("snmpwalk", snmpd.port, BASE).stdout

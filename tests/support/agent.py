@@ -9,7 +9,20 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from support.hang import HANG_S
+
 TOKEN = "system-test-token-8c1f"
+
+UNHURRIED = f"""
+from towerops_agent import agent
+
+agent.STOP_WITHIN_S = {HANG_S}
+
+from towerops_agent.cli.main import main
+
+main()
+"""
+"""The agent, whose stop submits what is pending for as long as a loaded machine needs for it."""
 
 
 class AgentProcess:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
-from support.agent import TOKEN, AgentProcess, environment, start
+from support.agent import TOKEN, UNHURRIED, AgentProcess, environment, start
 from support.nats import Nats, nats_cluster
 from towerops_agent.api.wire.contract import Metric, SensorReading
 from towerops_agent.snmp.wire import ber
@@ -86,7 +86,7 @@ class GroupSite:
     async def start(self, *members: str, **more: str) -> None:
         """Start these members, and wait until each polls its share."""
         for member in members:
-            self.agents[member] = await start("run", env=self.environment(member, **more))
+            self.agents[member] = await start("run", env=self.environment(member, **more), code=UNHURRIED)
         for member in members:
             await self.agents[member].logged('msg="joined the group"')
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from support.agent import TOKEN
+from support.hang import HANG_S
 from towerops_agent.agent import Agent
 from towerops_agent.model import Secret
 from towerops_agent.polling.course.device import Device
@@ -16,15 +17,16 @@ from towerops_agent.settings import Settings
 
 @asynccontextmanager
 async def running(url: str, folder: Path) -> AsyncIterator[Agent]:
-    """An agent in this process, which fetches its configuration when it is asked to."""
+    """An agent in this process, which fetches its configuration when it is asked to. Its stop submits all that is pending."""
     agent = Agent(Settings(api_url=url, token=Secret(TOKEN), database_path=folder / "agent.db", config_refresh_s=86_400))
     stop = asyncio.Event()
-    task = asyncio.create_task(agent.run(stop))
-    try:
-        yield agent
-    finally:
-        stop.set()
-        await task
+    with patch("towerops_agent.agent.STOP_WITHIN_S", HANG_S):
+        task = asyncio.create_task(agent.run(stop))
+        try:
+            yield agent
+        finally:
+            stop.set()
+            await task
 
 
 async def polls_of(agent: Agent, key: str, more: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from support.hang import HANG_S
 from support.markdown import ROOT
 from support.skips import NO_NAMESPACE
 
@@ -56,7 +57,7 @@ def run(module: str, wish: object, *, before: str = "true", ping_group_range: st
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
     if ran.returncode in (96, 97):
         pytest.skip(NO_NAMESPACE)

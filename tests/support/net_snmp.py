@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 
+from support.hang import HANG_S
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import format_oid
 from towerops_agent.snmp.wire.message import Value
@@ -39,7 +40,7 @@ def run(command: str, *args: str) -> subprocess.CompletedProcess[str]:
     assert path is not None, f"{command} is not installed"
     with tempfile.TemporaryDirectory() as state:
         return subprocess.run(  # noqa: PLW1510 - the status is the caller's
-            [path, *args], env=environment(state), capture_output=True, text=True, encoding="latin-1", timeout=60
+            [path, *args], env=environment(state), capture_output=True, text=True, encoding="latin-1", timeout=HANG_S
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support import net_snmp
+from support.hang import HANG_S
 
 CONFIG = """\
 rocommunity public 127.0.0.1
@@ -76,7 +77,7 @@ def run_snmpd(directory: Path, extra_config: str = "") -> Iterator[Snmpd]:
                 return
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=HANG_S)
     pytest.fail(f"snmpd does not start:\n{log.read_text(errors='replace')}")
 
 
@@ -92,9 +93,7 @@ def _start(config: Path, log: Path, port: int, has_ipv6: bool) -> subprocess.Pop
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
     """Whether it answers; False if it has ended instead. snmpget itself waits, so nothing here sleeps."""
     where = net_snmp.address("127.0.0.1", port)
-    for _ in range(60):
-        if process.poll() is not None:
-            return False
+    while process.poll() is None:
         if net_snmp.run("snmpget", "-v2c", "-cpublic", "-t0.25", "-r1", "-Oqv", where, ".1.3.6.1.2.1.1.3.0").returncode == 0:
             return process.poll() is None  # else it was another one that has the port
     return False

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from support.agent import TOKEN, AgentProcess, environment, running
+from support.agent import TOKEN, UNHURRIED, AgentProcess, environment, running
 from support.site import COMMUNITY, equipment, simulated_device, site
 from towerops_agent.api.wire.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH
 from towerops_lab.sandbox.changes import Changes
@@ -19,18 +19,17 @@ NEW_TOKEN = "second-token-of-the-agent-b204"
 WRONG_COMMUNITY = "wrong-community-77e1"
 SECRETS = (TOKEN, NEW_TOKEN, COMMUNITY, WRONG_COMMUNITY)
 
-HASTY = """
+HASTY = (
+    """
 from towerops_agent.config import sync as config_sync
 from towerops_agent.delivery import courier, heartbeat
 
 config_sync.FIRST_RETRY_S = 0.5
 courier.Courier.__init__.__kwdefaults__["interval_s"] = 0.5
 heartbeat.INTERVAL_S = 0.5
-
-from towerops_agent.cli.main import main
-
-main()
 """
+    + UNHURRIED
+)
 """The agent with half seconds for its half minutes and minutes; how it deals with devices is as it is."""
 
 DOWN = "device does not answer, will be probed once each interval"
@@ -207,7 +206,8 @@ async def test_as_json_each_line_is_one_object_with_the_same_fields(tmp_path: Pa
     async with site(1) as config:
         config["equipment"][0]["sensors"][0]["oid"] = "bad"
         sandbox = Sandbox(config, TOKEN)
-        async with sandbox.serve() as url, running(env=environment(url, tmp_path / "agent.db", LOG_FORMAT="json")) as agent:
+        env = environment("", tmp_path / "agent.db", LOG_FORMAT="json")
+        async with sandbox.serve() as url, running(env={**env, "TOWEROPS_API_URL": url}, code=UNHURRIED) as agent:
             await agent.logged("API accepts metrics")
             assert await agent.stop() == 0
     lines = [json.loads(line) for line in agent.lines]

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from support.agent import TOKEN, environment, running
+from support.agent import TOKEN, UNHURRIED, environment, running
 from support.inside import polls_of
 from support.inside import running as running_inside
 from support.site import METRICS_A_POLL, site
@@ -57,7 +57,7 @@ async def test_a_backlog_of_an_earlier_run_is_reported_and_delivered_beside_fres
             assert "pending_kept=" in first.log
             assert sandbox.store.metric_count == known
             proxy.come_up()
-            async with running(env=env) as second:
+            async with running(env=env, code=UNHURRIED) as second:
                 await second.logged("lane=backlog")
                 await second.logged("lane=fresh")
                 assert await second.stop() == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 
 from support.agent import TOKEN, environment, output_of, running
+from support.hang import HANG_S
 from support.site import COMMUNITY, site
 from towerops_lab.sandbox.server import Sandbox
 
@@ -34,7 +35,7 @@ async def pages(env):
 
 async def until(client, url, condition):
     """The first answer that meets the condition."""
-    async with asyncio.timeout(120):  # against a hang
+    async with asyncio.timeout(HANG_S):
         while True:
             answer = await client.get(url)
             answer.raise_for_status()
@@ -50,7 +51,7 @@ def sockets_of(pid: int) -> set[str]:
 
 
 async def test_a_running_agents_site_is_seen_as_it_changes(tmp_path: Path):
-    async with site(2) as config, httpx2.AsyncClient(trust_env=False, timeout=60) as client:
+    async with site(2) as config, httpx2.AsyncClient(trust_env=False, timeout=HANG_S) as client:
         sandbox = Sandbox(config, TOKEN)
         database = tmp_path / "agent.db"
         async with sandbox.serve() as url:

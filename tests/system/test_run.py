@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.agent import TOKEN, environment, output_of, running
+from support.agent import TOKEN, UNHURRIED, environment, output_of, running
 from support.site import COMMUNITY, site
 from towerops_agent import __version__
 from towerops_lab.sandbox.proxy import Proxy
@@ -30,7 +30,7 @@ async def test_values_and_a_heartbeat_arrive_and_sigterm_ends_it_well(tmp_path: 
     """All metrics of each device arrive, a heartbeat with the version too; SIGTERM submits what is pending and exits with 0."""
     async with site(3) as config:
         sandbox = Sandbox(config, TOKEN)
-        async with sandbox.serve() as url, running(env=environment(url, tmp_path / "agent.db")) as agent:
+        async with sandbox.serve() as url, running(env=environment(url, tmp_path / "agent.db"), code=UNHURRIED) as agent:
             await sandbox.store.wait_until(lambda store: bool(store.heartbeats) and all_of_each_device(store, config))
             assert await agent.stop() == 0, agent.log
         assert sandbox.store.heartbeats[0].version == __version__
@@ -53,7 +53,8 @@ async def test_the_stop_submits_what_was_polled_since_the_last_delivery(tmp_path
     """All that is in the buffer at SIGTERM is at the server at the exit: the 30 s to the next delivery are not waited for."""
     async with site(2) as config:
         sandbox = Sandbox(config, TOKEN)
-        async with sandbox.serve() as url, running(env=environment(url, tmp_path / "a.db", LOG_LEVEL="debug")) as agent:
+        env = environment("", tmp_path / "a.db", LOG_LEVEL="debug")
+        async with sandbox.serve() as url, running(env={**env, "TOWEROPS_API_URL": url}, code=UNHURRIED) as agent:
             await sandbox.store.wait_until(lambda store: len(store.batches) >= 1)
             before = sandbox.store.metric_count
             await agent.answered(2)

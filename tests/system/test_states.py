@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from support.agent import TOKEN, environment, running
+from support.agent import TOKEN, UNHURRIED, environment, running
 from support.site import equipment, simulated_device, site
 from towerops_agent.api.wire.contract import Accepts
 from towerops_lab.sandbox.server import Sandbox
@@ -18,7 +18,7 @@ async def test_a_device_goes_down_with_its_reason_and_comes_up_again(tmp_path: P
     async with serve(lambda datagram, uptime_s: device.answer(datagram, uptime_s) if alive.is_set() else None) as port:
         sandbox = Sandbox({"version": "1", "equipment": [equipment("d", port)]}, TOKEN, Accepts(metric_types=TYPES))
         env = environment("", tmp_path / "agent.db", LOG_LEVEL="debug")
-        async with sandbox.serve() as url, running(env={**env, "TOWEROPS_API_URL": url}) as agent:
+        async with sandbox.serve() as url, running(env={**env, "TOWEROPS_API_URL": url}, code=UNHURRIED) as agent:
             await agent.answered()
             alive.clear()
             await agent.logged("device does not answer")
