@@ -1,6 +1,8 @@
 """Config sync, buffer, courier and client against the sandbox: each row of the answers' table, from end to end."""
 
+import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
@@ -210,6 +212,23 @@ async def test_a_refused_token_is_replaced_by_the_one_in_the_file(sandbox, tmp_p
             file.write_text("a-new-token\n")
             assert await made.courier.deliver_pending() is True
     assert sandbox.store.metric_count == 44
+
+
+async def test_certificates_that_are_read_again_cut_no_request_and_leave_no_connection(sandbox, agent):
+    """Each reload comes while the server holds a request back: it is answered then, and what it went over is closed."""
+    open_files = []
+    for _ in range(10):
+        hold = sandbox.faults.hold()
+        await agent.add(1)
+        delivered = asyncio.ensure_future(agent.courier.deliver_pending())
+        await hold.met()
+        await agent.client.reread_certificates()
+        hold.clear()
+        assert await delivered is True
+        open_files.append(len(list(Path("/proc/self/fd").iterdir())))
+    assert agent.waited_s == []
+    assert sandbox.store.metric_count == 220
+    assert open_files[-1] - open_files[0] < 5
 
 
 async def test_a_redirect_takes_the_token_to_no_other_host(sandbox, agent):

@@ -10,7 +10,9 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -97,6 +99,7 @@ class ApiClient:
         self._timeout = httpx2.Timeout(read_timeout_s, connect=connect_timeout_s)
         self.now = now
         self._http: httpx2.AsyncClient | None = None
+        self._under_way: Counter[httpx2.AsyncClient] = Counter()  # how many requests each has, one with earlier certificates too
         self._url = cache(lambda path: httpx2.URL(self._base_url + path))  # parsing one costs as much as the rest
 
     async def __aenter__(self) -> Self:
@@ -109,17 +112,37 @@ class ApiClient:
         return new_http(self._base_url, tls_context(*self._tls_files), self._timeout, {"Accept": "application/json"})
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._http is not None:
-            await self._http.aclose()
+        for http in {self._http, *self._under_way}:
+            if http is not None:
+                await http.aclose()
 
     async def reread_certificates(self) -> None:
-        """Use the current certificate files. A request under way is cut, and its caller sends it again.
+        """Use the current certificate files from the next request on; those under way go on as they began.
 
         Raises SettingsError, and then keeps the certificates in use.
         """
         before, self._http = self._http, self._new_http()
         if before is not None:
-            await before.aclose()
+            await self._close_unused(before)
+
+    async def _close_unused(self, http: httpx2.AsyncClient) -> None:
+        """Close this client if it has been replaced and its last request has ended."""
+        if http is not self._http and not self._under_way[http]:
+            del self._under_way[http]
+            await http.aclose()
+
+    @asynccontextmanager
+    async def _connections(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """The client for one request."""
+        if self._http is None:
+            raise RuntimeError("the client is not open: use it as `async with ApiClient(…)`")
+        http = self._http
+        self._under_way[http] += 1
+        try:
+            yield http
+        finally:
+            self._under_way[http] -= 1
+            await self._close_unused(http)
 
     @property
     def token_rotations(self) -> int:
@@ -188,14 +211,12 @@ class ApiClient:
 
         `intake`: receives the body instead if the status is 200. Raises what it raises.
         """
-        if self._http is None:
-            raise RuntimeError("the client is not open: use it as `async with ApiClient(…)`")
         headers = headers | {"Authorization": f"Bearer {self._token.token.reveal()}"}
-        request = self._http.build_request(method, self._url(path), headers=headers, content=body)
         sent = self.now()
         try:
-            async with asyncio.timeout(within_s):
-                response = await self._http.send(request, stream=True, auth=None)
+            async with self._connections() as http, asyncio.timeout(within_s):
+                request = http.build_request(method, self._url(path), headers=headers, content=body)
+                response = await http.send(request, stream=True, auth=None)
                 ahead = ahead_s(http_date(response.headers.get("Date")), sent, self.now())
                 try:
                     received = bytearray()
