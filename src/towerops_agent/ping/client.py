@@ -28,6 +28,9 @@ log = structlog.get_logger()
 DATAGRAMS_A_WAKEUP: Final = 64
 """How many replies are read before other tasks get their turn."""
 
+WAKEUPS_TO_CATCH_UP: Final = 64
+"""How many times as many before a round ends with echoes unanswered: more than a socket's buffer holds, unless it is flooded."""
+
 OPEN_AGAIN_S: Final = 60.0
 """How long a socket that could not be opened is not tried again: permissions are given while the agent runs."""
 
@@ -98,7 +101,7 @@ class PingClient:
         return not_sent
 
     def _send(self, round_: Round) -> NotSent | None:
-        sock = self._socket(socket.AF_INET if len(round_.peer) == 2 else socket.AF_INET6)
+        sock = self._socket(_family(round_.peer))
         if isinstance(sock, NotSent):
             return sock
         echo, now_s, wall_ns = round_.next_echo(), self._loop.time(), self._wall_ns()
@@ -117,6 +120,8 @@ class PingClient:
 
     def _close(self, round_: Round, unanswered: str) -> Tally:
         """`unanswered`: as what the echoes count that have not come back."""
+        if round_.received < round_.count and (sock := self.sockets.get(_family(round_.peer))) is not None:
+            self._catch_up(sock)
         self._first_replies.pop(round_, None)
         tally = self._rounds.close(round_)
         for result, count in (("answered", tally.received), (unanswered, tally.sent - tally.received)):
@@ -176,13 +181,20 @@ class PingClient:
         self.sockets[family] = sock
         return sock
 
-    def _read(self, sock: PingSocket) -> None:
+    def _catch_up(self, sock: PingSocket) -> None:
+        """Read all that has arrived: if the event loop was held up, replies that came in time are still to be read."""
+        for _ in range(WAKEUPS_TO_CATCH_UP):
+            if not self._read(sock):
+                break
+
+    def _read(self, sock: PingSocket) -> bool:
+        """Read some replies; whether there may be more."""
         now_s = self._loop.time()
         for _ in range(DATAGRAMS_A_WAKEUP):
             try:
                 arrival = sock.receive()
             except BlockingIOError:
-                break
+                return False
             except OSError:  # about an echo that was sent: it is lost
                 self._counters.add(Count.PINGS_DISCARDED, Stray.OS_ERROR)
                 continue
@@ -196,3 +208,8 @@ class PingClient:
                 self._counters.add(Count.PINGS_DISCARDED, found)
             elif (first := self._first_replies.get(found)) is not None and not first.done():
                 first.set_result(None)
+        return True
+
+
+def _family(peer: Peer) -> int:
+    return socket.AF_INET if len(peer) == 2 else socket.AF_INET6

@@ -32,6 +32,7 @@ class FakeSocket:
         self._failing = failing
         self._queue = []
         self.socket, self._other = socket.socketpair()
+        self.socket.setblocking(False)
         self.sent = []
 
     def send(self, echo, peer):
@@ -39,12 +40,13 @@ class FakeSocket:
             return not_sent
         self.sent.append((echo, peer))
         for after_s, what in self._reply(echo, peer):
-            asyncio.get_running_loop().call_later(after_s, self._arrive, what)
+            asyncio.get_running_loop().call_later(after_s, self.arrive, what)
         return None
 
-    def _arrive(self, what):
+    def arrive(self, what):
+        if not self._queue:
+            self._other.send(b"!")
         self._queue.append(what)
-        self._other.send(b"!")
 
     def receive(self):
         if not self._queue:
@@ -108,6 +110,19 @@ async def test_a_reply_after_the_round_is_late_and_its_echo_lost():
         await asyncio.sleep(3)
         assert at.counters.by_reason(Count.PINGS_DISCARDED) == {"late": 2}
         assert at.counters.by_reason(Count.PINGS) == {"lost": 2}
+
+
+@in_virtual_time
+async def test_what_has_come_back_before_the_end_is_not_lost_though_the_loop_was_held_up_and_read_none_of_it():
+    """However many replies there are: those of a thousand rounds that end together."""
+    async with bench() as at:
+        rounds = [at.client.begin(PEER) for _ in range(1000)]
+        for round_ in rounds:
+            at.client.send(round_)
+        for echo, peer in at.opened[0].sent:
+            at.opened[0].arrive(Arrival(echo, peer, None))
+        assert {at.client.end(round_).received for round_ in rounds} == {1}
+        assert at.counters.by_reason(Count.PINGS) == {"answered": 1000}
 
 
 @in_virtual_time
