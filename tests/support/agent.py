@@ -4,9 +4,10 @@ import asyncio
 import os
 import re
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from support.hang import HANG_S
@@ -121,6 +122,12 @@ async def running(*arguments: str, env: Mapping[str, str], code: str | None = No
         yield agent
     finally:
         await agent.kill()
+
+
+def committed_polls(database: Path) -> dict[int, int]:
+    """What is in the database now: poll id -> how many metrics it makes."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return dict(connection.execute("SELECT id, metric_count FROM polls").fetchall())
 
 
 async def output_of(*arguments: str, env: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from support.agent import environment
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_lab.sandbox.changes import Changes
 from towerops_lab.simulator.device import SimulatedDevice, table
 from towerops_lab.simulator.server import serve
 
@@ -30,6 +31,26 @@ def simulated_device() -> SimulatedDevice:
             rows.append((name, ber.COUNTER64, lambda uptime_s: (1 << 40) + int(uptime_s * 1e6)))
         rows += [(parse_oid(f"1.3.6.1.2.1.2.2.1.{column}.{if_index}"), ber.COUNTER32, 7) for column in (13, 14, 19, 20)]
     return SimulatedDevice(table(rows), COMMUNITY.encode())
+
+
+class Radio:
+    """A simulated device that can be switched off, and counts the requests that reach it."""
+
+    def __init__(self) -> None:
+        self.is_on = True
+        self._device = simulated_device()
+        self._requests = 0
+        self._changes = Changes()
+
+    def answer(self, datagram: bytes, uptime_s: float) -> bytes | None:
+        self._requests += 1
+        self._changes.tell()
+        return self._device.answer(datagram, uptime_s) if self.is_on else None
+
+    async def asked(self, times: int) -> None:
+        """Return when it has been asked so many times more."""
+        wanted = self._requests + times
+        await self._changes.until(lambda: self._requests >= wanted)
 
 
 def equipment(key: str, port: int, interval_s: int = 1, **snmp: object) -> dict[str, Any]:

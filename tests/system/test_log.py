@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from support.agent import TOKEN, UNHURRIED, AgentProcess, environment, running
-from support.site import COMMUNITY, equipment, simulated_device, site
+from support.site import COMMUNITY, Radio, equipment, site
 from towerops_agent.api.wire.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH
-from towerops_lab.sandbox.changes import Changes
 from towerops_lab.sandbox.server import Sandbox
 from towerops_lab.simulator.server import serve
 
@@ -55,26 +54,6 @@ LEVELS = {
 """All that may be logged in this run."""
 
 
-class Radio:
-    """A simulated device that can be switched off, and counts the requests that reach it."""
-
-    def __init__(self) -> None:
-        self.is_on = True
-        self._device = simulated_device()
-        self._requests = 0
-        self._changes = Changes()
-
-    def answer(self, datagram: bytes, uptime_s: float) -> bytes | None:
-        self._requests += 1
-        self._changes.tell()
-        return self._device.answer(datagram, uptime_s) if self.is_on else None
-
-    async def asked(self, times: int) -> None:
-        """Return when it has been asked so many times more."""
-        wanted = self._requests + times
-        await self._changes.until(lambda: self._requests >= wanted)
-
-
 def parse(line: str) -> dict[str, str]:
     """One line, logfmt or JSON, as field -> text. Fails if it is neither, or names a field twice."""
     if line.startswith("{"):
@@ -101,7 +80,7 @@ class Reader:
         """These messages have been logged since the last chapter, and nothing else: waits for those that are still to come."""
         wanted = Counter(messages)
         await self._agent.until(lambda: wanted <= self._news(), str(wanted))
-        assert self._news() == wanted
+        assert self._news() == wanted, "\n".join(self._agent.lines[self._read :])
         self._read = len(self._agent.lines)
 
 

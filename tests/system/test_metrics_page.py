@@ -13,6 +13,7 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.agent import TOKEN, AgentProcess, environment, running
+from support.hang import HANG_S
 from support.site import COMMUNITY, site
 from towerops_agent.counters import Count, Counters
 from towerops_agent.telemetry.metrics_page import MOST_CLIENTS, MetricsPage
@@ -41,7 +42,7 @@ def lines() -> Lines:
 @asynccontextmanager
 async def served(lines: Lines, text=greeting, **more) -> AsyncIterator[tuple[str, int]]:
     """A page in this process, at any free port of loopback; the block gets its address."""
-    page = MetricsPage(("127.0.0.1", 0), text, more.pop("counters", Counters()), **more)
+    page = MetricsPage(("127.0.0.1", 0), text, more.pop("counters", Counters()), **{"client_within_s": HANG_S, **more})
     task = asyncio.create_task(page.run())
     level, line = await lines.get()
     assert (level, line["event"]) == ("info", "metrics are served")
