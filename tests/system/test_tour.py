@@ -1,6 +1,7 @@
 """docs/tour.md is what a newcomer sees: its commands are run again, by the tool that wrote it."""
 
 import asyncio
+import difflib
 import importlib.util
 from types import ModuleType
 
@@ -24,7 +25,10 @@ TOUR = tool()
 async def test_the_tour_prints_what_its_page_shows():
     """If this differs and the new text is right: `.venv/bin/python tools/tour.py`."""
     page = read("docs/tour.md")
-    assert TOUR.steadied(await asyncio.to_thread(TOUR.taken, page)) == TOUR.steadied(page)
+    now = await asyncio.to_thread(TOUR.taken, page)
+    words = (TOUR.steadied(text).split() for text in (page, now))
+    if changed := " ".join(difflib.unified_diff(*words, "the page:", "now:", n=10, lineterm="")):
+        pytest.fail(changed)
 
 
 def test_a_command_that_prints_something_else_is_noticed():
