@@ -62,6 +62,15 @@ def sizes(requests: list[Request]) -> list[int]:
     return [len(request.names) for request in requests]
 
 
+def test_a_column_that_is_absent_costs_a_varbind_and_no_column_beside_it_a_request():
+    absent, there = oids("1", "2")
+    questions = Questions(Version.V2C)
+    sent = drive(questions.ask_columns([absent, there]), device("2.1", "2.2").answer)
+    assert [(request.names, request.second) for request in sent] == [((absent, there), 3)]
+    assert (questions.columns[absent], len(questions.columns[there])) == ({}, 2)
+    assert {absent, there} <= questions.read
+
+
 # Single values
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from support.mib import IF, IFX, FewValues, port
 from support.recordings import explore
-from towerops_agent.discovery.course.findings import Discovery, Neighbour
+from towerops_agent.discovery.course.asking import MOST_LOST
+from towerops_agent.discovery.course.findings import Discovery, Neighbour, System
 from towerops_agent.discovery.course.profile import Profile, read_profile
 from towerops_agent.discovery.library import load_profiles
 from towerops_agent.reasons import Reason
@@ -317,6 +318,20 @@ def test_a_v1_device_is_never_asked_by_getbulk():
 
     explore(answer, [made("  - {oid: 1.0, name: a}\n")], Version.V1)
     assert asked == {PduType.GET_NEXT}
+
+
+def test_of_a_device_that_never_answers_nothing_is_found():
+    found = explore(lambda request: SILENCE, [made("  - {oid: 1.0, name: a}\n")])
+    assert found == Discovery(
+        System(), left_out=found.left_out, requests=MOST_LOST, broken="it stopped answering: timeout", again=True
+    )
+
+
+def test_an_index_without_its_length_is_a_text_too():
+    """A table whose index is IMPLIED has no length before its octets (RFC 2578 §7.7)."""
+    device = FewValues({f"{OURS}.1.1.97.98.99": 1, f"{OURS}.1.1.3.100.101.102": 2, f"{OURS}.1.1.2.97": 3})
+    found = explore(device.answer, [made("  - {oid: 1.1, name: word, index: text}\n")])
+    assert set(sensors(found)) == {"word abc", "word def", "word 2.97"}
 
 
 def test_a_device_that_goes_silent_at_any_request_costs_only_what_it_did_not_say():

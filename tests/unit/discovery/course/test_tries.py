@@ -60,6 +60,18 @@ def test_two_runs_at_a_time_lose_nothing_of_each_other():
     assert Tries(merged).merged({}, NOW + DAY_S + 2) == {"10.0.0.2 161": Tried("b")}
 
 
+def test_a_try_is_permitted_again_exactly_a_day_after_the_third_message_before_it():
+    tries = Tries({PLACE: Tried("", [NOW, NOW + 1, NOW + 2])})
+    assert tries.free_again_s(PLACE, NOW + 2) == DAY_S - 2
+    assert tries.free_again_s(PLACE, NOW + DAY_S - 1) == 1
+    assert tries.free_again_s(PLACE, NOW + DAY_S) == 0
+    assert tries.following(PLACE, ["a"], NOW + DAY_S) == Try("a", 1, 0)
+    assert tries.following(PLACE, ["a"], NOW + DAY_S - 1) is None
+    four = Tries({PLACE: Tried("", [NOW, NOW + 1, NOW + 2, NOW + 3])})
+    assert four.free_again_s(PLACE, NOW + DAY_S) == 1, "however many there were"
+    assert Tries().free_again_s(PLACE, NOW) == 0
+
+
 def test_wrong_sets_are_rationed_across_runs_also_if_another_set_works():
     kept = {PLACE: Tried("radios")}
     for run in range(3):
