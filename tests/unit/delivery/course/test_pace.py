@@ -1,8 +1,12 @@
 """As much as the API accepts: more while it answers quickly, less if it is slow or fails, and nothing if it says so."""
 
+from math import inf
+
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.delivery.course.pace import (
+    DELIVERED_BEFORE_GROWTH,
     FIRST_IN_FLIGHT,
+    LEAST_FOR_SLOWNESS,
     MOST_IN_FLIGHT,
     QUICK_BEFORE_GROWTH,
     QUICK_S,
@@ -159,3 +163,99 @@ def test_after_a_slow_answer_a_whole_round_of_quick_ones_makes_it_one_more():
     assert pace.in_flight == MOST_IN_FLIGHT // 2
     pace.answered(pace.sent(20.0), 1000, 20.1)
     assert pace.in_flight == MOST_IN_FLIGHT // 2 + 1
+
+
+def test_nothing_is_known_of_an_api_that_was_not_asked_yet():
+    pace = Pace()
+    assert (pace.failures, pace.is_down, pace.down_since_s, pace.opens_at_s) == (0, False, None, -inf)
+    assert pace.size.within(ACCEPTS) == ACCEPTS.max_metrics
+    assert not pace.has_answered_since(pace.sent(0.0))
+
+
+def sizes_until(size: BatchSize, delivered: int) -> list[int]:
+    """The size after each of so many batches that were accepted."""
+    sizes = []
+    for _ in range(delivered):
+        size.delivered()
+        sizes.append(size.within(Accepts(is_stated=True, max_metrics=10_000)))
+    return sizes
+
+
+def test_a_size_that_was_too_large_is_doubled_after_a_hundred_batches_and_each_hundred_more():
+    size = BatchSize()
+    size.too_large(1000)
+    wait = DELIVERED_BEFORE_GROWTH
+    assert sizes_until(size, 2 * wait) == [500] * (wait - 1) + [1000] * wait + [2000]
+
+
+def test_a_size_that_took_long_is_doubled_after_ten_batches_and_one_more_that_is_slow_begins_again():
+    size = BatchSize()
+    size.slow(1000)
+    wait = QUICK_BEFORE_GROWTH
+    assert sizes_until(size, wait - 1) == [500] * (wait - 1)
+    size.slow(1000)
+    assert sizes_until(size, 2 * wait) == [500] * (wait - 1) + [1000] * wait + [2000]
+
+
+def test_a_single_metric_that_is_too_large_shows_nothing_about_the_others():
+    size = BatchSize()
+    size.too_large(2)
+    size.one_too_large()
+    assert size.within(ACCEPTS) == ACCEPTS.max_metrics
+    assert sizes_until(size, DELIVERED_BEFORE_GROWTH)[-1] == 10_000
+
+
+def test_a_batch_of_a_hundred_that_is_slow_shows_nothing_and_a_larger_one_makes_it_a_hundred_at_least():
+    size = BatchSize()
+    size.slow(LEAST_FOR_SLOWNESS)
+    assert size.within(ACCEPTS) == ACCEPTS.max_metrics
+    size.slow(LEAST_FOR_SLOWNESS + 1)
+    assert size.within(ACCEPTS) == LEAST_FOR_SLOWNESS
+
+
+def test_each_round_of_quick_answers_is_a_whole_one():
+    """One answer makes it two at once, two more three, three more four."""
+    pace = Pace()
+    in_flight = []
+    for _ in range(10):
+        pace.answered(pace.sent(0.0), 1000, 0.1)
+        in_flight.append(pace.in_flight)
+    assert in_flight == [2, 2, 3, 3, 3, 4, 4, 4, 4, 5]
+
+
+def test_halved_it_is_a_whole_number_and_one_at_least():
+    pace = grown()
+    in_flight = []
+    for second in range(5):
+        pace.unanswered(pace.sent(float(second)), 1000, second + 0.5)
+        in_flight.append(pace.in_flight)
+    assert in_flight == [6, 3, 1, 1, 1]
+    assert all(type(each) is int for each in in_flight)
+
+
+def test_an_answer_is_one_since_a_request_only_if_it_came_after_it_was_sent():
+    pace = Pace()
+    first = pace.sent(0.0)
+    pace.answered(pace.sent(0.0), 1, 1.0)
+    assert pace.has_answered_since(first)
+    assert not pace.has_answered_since(pace.sent(1.0))
+    assert not pace.has_answered_since(pace.sent(2.0))
+
+
+def test_a_single_attempt_ends_the_agents_own_back_off_and_begins_to_count_again():
+    pace = Pace()
+    pace.failed(pace.sent(0.0), 60.0, 1.0)
+    assert pace.opens_at_s == 61.0
+    assert pace.may_try_at_once(2.0)
+    assert (pace.opens_at_s, pace.failures, pace.is_down) == (-inf, 0, True)
+
+
+def test_the_api_is_down_since_the_first_failure_until_an_answer():
+    pace = Pace()
+    pace.failed(pace.sent(0.0), 1.0, 5.0)
+    pace.failed(pace.sent(6.0), 1.0, 7.0)
+    assert pace.down_since_s == 5.0
+    pace.answered(pace.sent(8.0), 1, 8.1)
+    assert pace.down_since_s is None
+    pace.failed(pace.sent(9.0), 1.0, 9.5)
+    assert (pace.down_since_s, pace.failures) == (9.5, 1)

@@ -97,3 +97,35 @@ def test_a_batch_that_says_nothing_of_its_age_leaves_the_backlog_as_old_as_it_wa
     catch_up.measured(1000, 60_000_000)
     catch_up.took(10, None, 0.0)
     assert catch_up.state(120_000_000, 0.0) == Backlog(990, 60.0)
+
+
+def test_before_anything_is_known_there_is_no_backlog():
+    catch_up = CatchUp()
+    assert (catch_up.delivered, catch_up.state(HOUR_US, 0.0), catch_up.report(HOUR_US, 0.0), catch_up.took_s(0.0)) == (
+        0,
+        None,
+        None,
+        None,
+    )
+    catch_up.took(10, 5, 0.0)
+    assert (catch_up.delivered, catch_up.state(HOUR_US, 0.0)) == (10, None), (
+        "not even by what was delivered before it was measured"
+    )
+
+
+def test_a_backlog_whose_age_is_not_known_is_not_shown():
+    catch_up = CatchUp()
+    catch_up.measured(1000, None)
+    assert catch_up.state(HOUR_US, 0.0) is None
+    catch_up.took(10, 0, 0.0)
+    assert catch_up.state(HOUR_US, 0.0) == Backlog(990, 3600.0)
+
+
+def test_how_long_it_took_is_counted_from_the_end_of_its_first_delivery_if_its_start_was_logged():
+    catch_up = CatchUp()
+    catch_up.measured(1000, 0)
+    catch_up.took(10, 0, 7.0)
+    assert catch_up.took_s(8.0) is None
+    assert catch_up.report(HOUR_US, 8.0) is not None
+    catch_up.took(10, 0, 9.0)
+    assert (catch_up.took_s(7.0), catch_up.took_s(19.5), catch_up.delivered) == (0.0, 12.5, 20)

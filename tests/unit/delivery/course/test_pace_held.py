@@ -151,3 +151,61 @@ def test_a_new_round_of_attempts_ends_the_widening_of_tries():
     for _ in range(TRIES):
         held.failed(batch(1))
     assert held.probe() is None, "and not only after six"
+
+
+def test_attempts_are_counted_whether_the_batch_or_the_api_failed():
+    held = Held()
+    counts = []
+    for _ in range(3):
+        held.failed(batch(1))
+        counts.append(held.attempts(batch(1)))
+    held.blame(batch(1), 0.0)
+    assert [*counts, held.attempts(batch(1))] == [1, 2, 3, 4]
+    assert held.attempts(batch(2)) == 0
+    assert list(held.ids) == [1]
+
+
+def test_one_that_is_held_without_a_failure_is_due_at_once_and_one_that_failed_keeps_its_count():
+    held = Held()
+    held.hold(batch(1))
+    assert (held.attempts(batch(1)), held.is_blamed(batch(1)), held.due(0.0, ())) == (0, False, batch(1))
+    held.failed(batch(1))
+    held.hold(batch(1))
+    assert held.attempts(batch(1)) == 1
+    assert list(held.ids) == [1]
+
+
+def test_one_that_is_not_held_can_be_forgotten():
+    held = Held()
+    held.hold(batch(1))
+    held.settled(batch(2))
+    held.settled(batch(1))
+    held.settled(batch(1))
+    assert (list(held.ids), held.due(0.0, ()), held.probe(), held.next_due_s(())) == ([], None, None, inf)
+
+
+def test_each_further_batch_is_tried_after_twice_as_many_attempts():
+    held = Held()
+    tries = []
+    for number in range(1, 5):
+        held.hold(batch(number))
+        count = 0
+        while held.probe() is not None:
+            probe = held.probe()
+            assert probe is not None
+            held.failed(probe)
+            count += 1
+        tries.append(count)
+    assert tries == [TRIES, 2 * 2 * TRIES - TRIES, 3 * 4 * TRIES - 2 * 2 * TRIES, 4 * 8 * TRIES - 3 * 4 * TRIES]
+
+
+def test_in_a_last_round_each_is_sent_so_often_and_no_more():
+    held = Held()
+    held.hold(batch(1))
+    held.forgive(2)
+    held.failed(batch(1))
+    assert (held.due(0.0, ()), held.probe(), held.any(), held.next_due_s(())) == (batch(1), batch(1), batch(1), 0.0)
+    held.failed(batch(1))
+    assert (held.due(0.0, ()), held.probe(), held.any(), held.next_due_s(())) == (None, None, None, inf)
+    held.forgive()
+    assert held.due(0.0, ()) == batch(1)
