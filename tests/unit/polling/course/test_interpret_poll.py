@@ -1,0 +1,213 @@
+"""What the answers of one poll come to: values, times, what is missing and why, and how many metrics that makes."""
+
+from fractions import Fraction
+
+import pytest
+
+from support.steps import SENSORS, absent, reply
+from towerops_agent.model import Poll
+from towerops_agent.polling.course.interpret import (
+    LARGEST_FLOAT,
+    LARGEST_INTEGER,
+    SMALLEST_INTEGER,
+    Interpretation,
+    Scales,
+    interpret,
+    lacking_items,
+    number,
+)
+from towerops_agent.polling.course.plan import make_plan
+from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.traits import WIDE, Traits
+from towerops_agent.polling.course.units import conversion
+from towerops_agent.reasons import Reason
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import child, parse_oid
+
+
+def answered(sensors=2, interfaces=(1, 2), size=24, *, lacks=(), at_us=(100, 200, 300, 400)):
+    """A poll of so much, whose requests are answered at these times; `lacks`: which of its values are absent, by place."""
+    widths = bytes([WIDE] * 2 * len(interfaces))
+    plan = make_plan(SENSORS[:sensors], interfaces, widths, size)
+    progress = PollProgress(plan, Traits(widths=widths, max_varbinds=size, absence_holds=True))
+    lacking = {plan.columns[plan.slots[slot]] for slot in lacks}
+    for ask, received_us in zip(plan.asks, at_us, strict=False):
+        answer = absent(ask.request.names, *(name for name in ask.request.names if name not in lacking))
+        taken = reply(answer.pdu.names, answer.pdu.values, tags=answer.pdu.tags, received_us=received_us)
+        progress.take(progress.next_ask(), taken)
+    return progress
+
+
+def test_a_poll_has_all_values_in_the_layout_s_order_with_the_time_since_its_start():
+    progress = answered()
+    result = interpret(progress, 7, 90)
+    values = tuple(progress.values[slot] for slot in progress.slots)
+    assert result == Interpretation(Poll(7, 90, values, ((4, 10),), 4), {}, ())
+    assert len(values) == 14
+
+
+def test_each_run_of_metrics_has_the_time_of_its_answer():
+    """A sensor's is its own, an interface's that of its octets."""
+    result = interpret(answered(size=6, interfaces=(1, 2)), 7, 90)
+    assert result.poll.times == ((2, 10), (1, 110), (1, 210))
+    assert result.poll.metric_count == 4
+
+
+def test_what_was_received_before_the_start_by_a_clock_that_was_set_back_is_dated_at_the_start():
+    assert interpret(answered(), 7, 1000).poll.times == ((4, 0),)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "metrics"),
+    [
+        ([0], 3),
+        ([0, 1], 2),
+        ([2], 4),  # octets in: those out are a metric all the same
+        ([3], 4),
+        ([2, 3], 3),
+        ([2, 3, 8, 9], 2),
+        ([4, 5, 6, 7], 4),
+        (range(14), 0),
+    ],
+)
+def test_a_metric_is_a_sensor_with_its_value_or_an_interface_with_octets(lacks, metrics):
+    result = interpret(answered(lacks=lacks), 7, 90)
+    assert result.poll.metric_count == metrics
+    assert result.missing == dict.fromkeys(lacks, "noSuchInstance")
+    assert [i for i, value in enumerate(result.poll.values) if value is None] == list(lacks)
+    assert sum(count for count, _ in result.poll.times) == 4
+
+
+def test_an_interface_without_octets_in_has_the_time_of_those_out():
+    progress = answered(sensors=1, interfaces=(1,), size=1, lacks=[1], at_us=range(100, 900, 100))
+    assert interpret(progress, 7, 0).poll.times == ((1, 200), (1, 400))
+    whole = answered(sensors=1, interfaces=(1,), size=1, at_us=range(100, 900, 100))
+    assert interpret(whole, 7, 0).poll.times == ((1, 200), (1, 300))
+
+
+def test_an_interface_whose_row_is_in_doubt_lacks_all_its_counters_for_that():
+    result = interpret(answered(), 7, 90, {1: Reason.UNVERIFIED})
+    assert result.missing == dict.fromkeys(range(8, 14), Reason.UNVERIFIED)
+    assert result.poll.values[8:] == (None,) * 6
+    assert None not in result.poll.values[:8]
+    assert result.poll.metric_count == 3
+
+
+def texts(*octets, units=()):
+    """What texts of a poll come to: values, why any is missing, and the units that are known then."""
+    progress = PollProgress(make_plan(SENSORS[: len(octets)], (), b"", 24), Traits())
+    ask = progress.next_ask()
+    tags = bytes([ber.TIME_TICKS, *(ber.OCTET_STRING if isinstance(each, bytes) else ber.GAUGE32 for each in octets)])
+    progress.take(ask, reply(ask.request.names, [1, *octets], tags=tags))
+    result = interpret(progress, 1, 0, units=units)
+    return list(result.poll.values), result.missing, result.units
+
+
+def test_the_first_unit_of_each_text_is_known_from_then_on():
+    assert texts(5, b"1.1 V", b"12 A") == ([5, 1.1, 12], {}, ("", "V", "A"))
+    assert texts(5, b"980 mV", b"12 A", units=("", "V", "A")) == ([5, 0.98, 12], {}, ("", "V", "A"))
+    assert texts(5, b"12 A", b"12 A", units=("", "V", "A")) == ([5, None, 12], {1: "unit_changed"}, ("", "V", "A"))
+    assert texts(5, b"7", units=()) == ([5, 7], {}, ("", "1"))
+    assert texts(5, 6) == ([5, 6], {}, ())
+
+
+def test_a_zero_without_a_unit_says_nothing_of_the_next_one():
+    scales = Scales(2)
+    assert scales.read(1, 0, "Mbps") == 0
+    assert scales.units == ()
+    assert scales.read(1, 0, "C") == 0
+    assert scales.units == ("", "C")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "first", "read"),
+    [
+        (2, "Gbps", "Mbps", 2000),
+        (1.5, "Gbps", "Mbps", 1500.0),
+        (2500, "Mbps", "Gbps", 2.5),
+        (1.1, "mV", "V", 0.0011),
+        (3, "min", "s", 180),
+    ],
+)
+def test_a_value_is_converted_exactly_and_an_integer_stays_one_if_it_can(value, unit, first, read):
+    got = Scales(1, (first,)).read(0, value, unit)
+    assert (got, type(got)) == (read, type(read))
+    assert Fraction(repr(value)) * conversion(unit, first) == Fraction(repr(read))
+
+
+EIGHT = b"12345678"
+BINARY = b"\x00\x09\x3e\xe3\xf6\xd5\x3b\x60"
+
+
+@pytest.mark.parametrize(
+    ("octets", "is_text"),
+    [(b"12345\x80\xff\t", True), (b"1234567\x7f", False), (b"1\x002345\x01\x02", False), (b"\x1f1234567", False)],
+    ids=["Latin-1", "DEL", "controls", "a control"],
+)
+def test_of_siblings_of_eight_octets_one_that_is_not_a_text_makes_the_others_doubtful(octets, is_text):
+    values, missing, _ = texts(EIGHT, octets)
+    assert values[0] == (12345678 if is_text else None)
+    assert missing.get(0) == (None if is_text else "ambiguous")
+
+
+def test_siblings_of_other_lengths_say_nothing():
+    assert texts(EIGHT, BINARY[:7])[0] == [12345678, None]
+    assert texts(b"1234567", BINARY)[0] == [1234567, None]
+
+
+def test_siblings_differ_in_their_last_number_however_many_octets_it_has():
+    names = [child(SENSORS[0], 300), child(SENSORS[0], 70_000), child(SENSORS[1], 300)]
+    progress = PollProgress(make_plan(names, (), b"", 24), Traits())
+    ask = progress.next_ask()
+    tags = bytes([ber.TIME_TICKS, *[ber.OCTET_STRING] * 3])
+    progress.take(ask, reply(ask.request.names, [1, EIGHT, BINARY, EIGHT], tags=tags))
+    assert interpret(progress, 1, 0).missing == {0: "ambiguous", 1: "not_a_number"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"%d" % LARGEST_INTEGER, LARGEST_INTEGER),
+        (b"%d" % SMALLEST_INTEGER, SMALLEST_INTEGER),
+        (b"%d" % (LARGEST_INTEGER + 1), 2.0**64),
+        (b"%d" % (SMALLEST_INTEGER - 1), -(2.0**63)),
+        (b"1e28", LARGEST_FLOAT),
+        (b"-1e28", -LARGEST_FLOAT),
+        (b"1.1e28", Reason.OUT_OF_RANGE),
+        (b"-1.1e28", Reason.OUT_OF_RANGE),
+        (b"1e400", Reason.NOT_FINITE),
+    ],
+    ids=range(9),
+)
+def test_a_number_in_a_text_is_one_that_can_be_kept_and_divided(text, value):
+    got = number(ber.OCTET_STRING, text)
+    assert (got, type(got)) == (value, type(value))
+
+
+def test_a_counter_of_a_fibre_channel_switch_is_a_number_of_eight_octets_only():
+    table = parse_oid("1.3.6.1.3.94.4.5.1.6")
+    for octets, value in [(BINARY, int.from_bytes(BINARY, "big")), (BINARY[:7], None), (b"7 V", 7)]:
+        progress = PollProgress(make_plan([child(table, 1)], (), b"", 24), Traits())
+        ask = progress.next_ask()
+        progress.take(ask, reply(ask.request.names, [1, octets], tags=bytes([ber.TIME_TICKS, ber.OCTET_STRING])))
+        assert interpret(progress, 1, 0).poll.values == (value,)
+
+
+@pytest.mark.parametrize(
+    ("missing", "items"),
+    [
+        ((), 0),
+        ((0,), 0b0001),
+        ((1,), 0b0010),
+        ((2,), 0),
+        ((3,), 0),
+        ((2, 3), 0b0100),
+        ((3, 4), 0),
+        ((8, 9), 0b1000),
+        ((7, 8), 0),
+        (range(14), 0b1111),
+    ],
+)
+def test_a_sensor_is_lacking_without_its_value_and_an_interface_without_both_octets(missing, items):
+    plan = make_plan(SENSORS[:2], (1, 2), bytes(4), 24)
+    assert lacking_items(plan, dict.fromkeys(missing, "timeout")) == items
