@@ -15,9 +15,11 @@ from towerops_agent.polling.course.plan import (
     Planner,
     Watch,
     interface_columns,
+    lay_out,
     make_plan,
+    turns,
 )
-from towerops_agent.polling.course.traits import BY_DESCR, BY_NAME, NARROW, UNKNOWN, UNVERIFIABLE, WIDE
+from towerops_agent.polling.course.traits import BY_DESCR, BY_NAME, NARROW, TOGETHER, UNKNOWN, UNVERIFIABLE, WIDE
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import child, parse_oid
 from towerops_agent.snmp.wire.message import Message, Pdu, PduType, encode_message
@@ -159,16 +161,47 @@ def test_each_name_is_asked_once_with_its_counters_or_after_all(sensors, interfa
             assert request_of[column] >= own
 
 
-def test_the_names_of_48_interfaces_cost_one_request():
+def test_the_names_of_48_interfaces_cost_one_request_and_no_turn():
+    """The last turn's interfaces have their names in the requests of their counters; there is room for those of the others."""
     oids = [parse_oid(f"1.3.6.1.4.1.99999.{n}") for n in range(20)]
     plain = make_plan(oids, range(1, 49), bytes(96), 48)
     named = make_plan(oids, range(1, 49), bytes(96), 48, watch=Watch(bytes([BY_NAME]) * 48, 10))
-    assert len(named.asks) == len(plain.asks) + 1
+    assert len(named.asks) == len(plain.asks) + 1 == 2 * TOGETHER
+    assert turns(named) == turns(plain) == 2
+    assert named.slots == plain.slots == range(1, 1 + 20 + 48 * 6), "values are one slice of what was read, in any plan"
     assert named.names == range(1 + 20 + 48 * 6, 1 + 20 + 48 * 7)
-    *others, last = named.asks
-    assert last.request.steady
-    assert list(last.columns) == list(named.names), "they are asked with nothing else, so that their answer stays the same"
-    assert not any(ask.request.steady for ask in others)
+    assert [any(column in named.names for column in ask.columns) for ask in named.asks] == [False] * 4 + [True] * 4
+
+
+@given(st.integers(0, 30), st.integers(13, 60), st.integers(7, 48))
+def test_names_never_cost_a_request_more_than_at_the_end_nor_a_turn_more(sensors, interfaces, max_varbinds):
+    oids = [parse_oid(f"1.3.6.1.4.1.99999.{n}") for n in range(sensors)]
+    want = (
+        oids,
+        range(1, interfaces + 1),
+        bytes(2 * interfaces),
+        max_varbinds,
+        MAX_OCTETS,
+        Watch(bytes([BY_NAME]) * interfaces, 18),
+    )
+    plan = make_plan(*want)
+    for riding_from in (0, interfaces):
+        other = lay_out(*want, riding_from)
+        assert (len(plan.asks), turns(plan)) <= (len(other.asks), turns(other))
+
+
+@given(wanted(), st.lists(st.sampled_from([0, BY_NAME, BY_DESCR, UNVERIFIABLE]), min_size=40, max_size=40), st.integers(0, 40))
+def test_what_is_asked_of_a_plan_is_in_its_columns(want, standings, riding_from):
+    """Each column once, ascending in each request, and as slices too; names behind all else in each, as they stay the same."""
+    indexes = want[1]
+    plan = lay_out(*want, Watch(bytes(standings[: len(indexes)]), 18), riding_from)
+    assert sorted(column for ask in plan.asks for column in ask.columns) == list(range(len(plan.columns)))
+    names = {column for column in plan.names if column and column not in plan.slots}
+    for ask in plan.asks:
+        assert [column for run in ask.runs for column in range(run.start, run.stop)] == sorted(ask.columns) == list(ask.columns)
+        assert ask.request.names == tuple(plan.columns[column] for column in ask.columns)
+        moving = [column for column in ask.columns if column not in names]
+        assert len(moving) == ask.request.steady_from
 
 
 def test_requests_leave_room_for_the_longest_name():

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from support.adversary import Adversary, devices, hold, names_of, replanned, run_poll
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.interpret import interpret, number
-from towerops_agent.polling.course.plan import NARROW_OCTETS, WIDE_OCTETS, Watch, make_plan
+from towerops_agent.polling.course.plan import NARROW_OCTETS, WIDE_OCTETS, Watch, make_plan, turns
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.traits import (
     BY_NAME,
     CLEAN_POLLS,
+    LARGEST_VARBINDS,
     NARROW,
     SERIAL_S,
     STARTING_VARBINDS,
@@ -312,21 +313,26 @@ def test_answers_that_come_one_after_the_other_are_of_a_device_that_does_one_thi
     assert traits.stumbles == 0, "the agent may have been late to read them"
 
 
-def test_a_request_that_proves_the_names_of_others_is_never_under_way_with_them():
-    """A name is true of the counters that were read before it: so it is asked when they are answered."""
-    oids = [child(parse_oid("1.3.6.1.4.1.99999.2"), n) for n in range(20)]
-    plan = make_plan(oids, range(1, 49), bytes(96), 24, watch=Watch(bytes([BY_NAME]) * 48, 10))
-    traits = Traits(widths=bytes(96), clean_polls=CLEAN_POLLS, srtt_s=0.01)
+@given(st.integers(0, 40), st.integers(13, 60), st.integers(STARTING_VARBINDS, LARGEST_VARBINDS))
+def test_a_name_is_asked_with_its_counters_or_when_they_are_answered(sensors, interfaces, max_varbinds):
+    """It is true of the counters that were read before it: so it is never under way with them in another request."""
+    oids = [child(parse_oid("1.3.6.1.4.1.99999.2"), n) for n in range(sensors)]
+    indexes = range(1, 1 + interfaces)
+    plan = make_plan(oids, indexes, bytes(2 * interfaces), max_varbinds, watch=Watch(bytes([BY_NAME]) * interfaces, 10))
+    traits = Traits(widths=bytes(2 * interfaces), clean_polls=CLEAN_POLLS, srtt_s=0.01, max_varbinds=max_varbinds)
     progress = PollProgress(plan, traits)
     device = Adversary({name: hold("counter", n) for n, name in enumerate(plan.columns)}, [("honest", 0, 0)])
-    groups = []
-    while True:
-        if not (asks := progress.next_together()):
-            break
-        groups.append([column for ask in asks for column in ask.columns])
+    asked: dict[int, tuple[int, int]] = {}  # by column, in which turn, and in which of its requests
+    taken = 0
+    while asks := progress.next_together():
+        assert len(asks) <= TOGETHER
+        asked |= {column: (taken, n) for n, ask in enumerate(asks) for column in ask.columns}
         progress.take_together(asks, [device.answer(ask.request) for ask in asks])
-    assert max(map(len, groups)) == TOGETHER * 24
-    of_names = [n for n, group in enumerate(groups) if set(group) & set(plan.names)]
-    of_counters = [n for n, group in enumerate(groups) if set(group) & set(plan.slots)]
-    assert of_names
-    assert max(of_counters) <= min(of_names)
+        taken += 1
+    assert len(asked) == len(plan.columns)
+    assert taken == turns(plan)
+    for i, name in enumerate(plan.names):
+        turn, request = asked[name]
+        for slot in plan.interface_slots(i):
+            of_counter = asked[plan.slots[slot]]
+            assert of_counter[0] < turn or of_counter == (turn, request)

@@ -127,11 +127,10 @@ def all_proven(progress: PollProgress, standings: bytes, if_names: tuple[str, ..
         return False
     if {*at(progress.tags, names)} != {ber.OCTET_STRING}:
         return False
-    proven_us, first = at(received_us, names), progress.plan.sensor_count
-    if min(proven_us) >= max(at(received_us, slots[first:])):
+    proven_us, read_us = at(received_us, names), at(received_us, slots[progress.plan.sensor_count :])
+    if min(proven_us) >= max(read_us):
         return True
-    each = (at(received_us, slots[first + n :: PER_INTERFACE]) for n in range(PER_INTERFACE))
-    return all(all(map(le, read_us, proven_us)) for read_us in each)
+    return all(map(le, map(max, *(read_us[n::PER_INTERFACE] for n in range(PER_INTERFACE))), proven_us))
 
 
 @lru_cache(maxsize=KINDS)

@@ -6,6 +6,7 @@ Pure. Sizes in octets; a request and the answer that is expected to it stay with
 headers). Columns of ifTable and ifXTable: RFC 2863 §6.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 from towerops_agent.model import INTERFACE_COLUMNS
-from towerops_agent.polling.course.traits import ATTEMPTS, BY_DESCR, BY_NAME, NARROW, UNVERIFIABLE
+from towerops_agent.polling.course.traits import ATTEMPTS, BY_DESCR, BY_NAME, NARROW, TOGETHER, UNVERIFIABLE
 from towerops_agent.snmp.wire.ber import Oid, child, parse_oid
 from towerops_agent.snmp.wire.message import Request
 
@@ -60,8 +61,10 @@ _VALUE_OCTETS: Final = 11
 class Ask:
     """One request of a poll, and the column of each of its varbinds.
 
+    `runs`: the columns of a planned request as slices, in its order; () of any other.
     `again`: it was asked before, and lost. `attempts`: how often it is sent before it counts as unanswered. `by_next`: it is sent
-    as a GETNEXT. `proves`: it has names of interfaces whose counters are in requests before it, which are to be answered by then.
+    as a GETNEXT. `proves`: it has names of interfaces whose counters are in requests before it; all columns below this one are to
+    be answered by then. 0: it has no such name.
     """
 
     request: Request
@@ -69,19 +72,20 @@ class Ask:
     again: bool = False
     attempts: int = ATTEMPTS
     by_next: bool = False
-    proves: bool = False
+    proves: int = 0
+    runs: tuple[slice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Plan:
     """The requests that read one kind of device.
 
-    `columns`: each OID that is asked, once; the first is sysUpTime.
+    `columns`: each OID that is asked, once; the first is sysUpTime, the last are the names of interfaces.
     `slots`: for each value of a Poll, in the layout's order, the column that it is in.
     `names`: for each interface, the column of its name, which is asked in the request of its counters or after all of them; 0 for
     none. Empty if none is asked.
     `last_change`: the column of ifTableLastChange, 0 if it is not asked.
-    `asks`: together they ask all columns, in order; the columns of each are a range.
+    `asks`: together they ask all columns; those of each are in order.
     """
 
     columns: tuple[Oid, ...]
@@ -138,14 +142,36 @@ def make_plan(
 
     `widths`: two octets per interface (see Traits.widths); a counter of UNKNOWN width is asked as the wide one.
     An interface's columns share a request if they fit, so that they have one time. Its name shares it too if there are few, if
-    that costs no request, or if `watch` requires it; else the names follow all counters, in requests of their own unless that
-    costs one.
+    that costs no request, or if `watch` requires it; else the names follow the counters, in requests of their own unless that
+    costs one: all of them, or those of the first interfaces if the device then answers in fewer turns (see turns).
     """
-    plan = lay_out(sensors, if_indexes, widths, max_varbinds, max_octets, watch, riding=True)
+
+    def lay_out_from(riding_from: int) -> Plan:
+        return lay_out(sensors, if_indexes, widths, max_varbinds, max_octets, watch, riding_from)
+
+    plan = lay_out_from(0)
     if not any(watch.names) or watch.riding or len(if_indexes) <= RIDING_AT_MOST:
         return plan
-    behind = lay_out(sensors, if_indexes, widths, max_varbinds, max_octets, watch, riding=False)
-    return behind if len(behind.asks) < len(plan.asks) else plan
+    behind = lay_out_from(len(if_indexes))
+    if len(behind.asks) >= len(plan.asks):
+        return plan
+    before_last = (len(behind.asks) - 1) // TOGETHER * TOGETHER  # so many requests are in the turns before the last
+    if turns(behind) <= before_last // TOGETHER + 1:
+        return behind
+    read = behind.asks[before_last].columns[0] if before_last else 0
+    ahead = sum(max(behind.slots[slot] for slot in behind.interface_slots(i)) < read for i in range(len(if_indexes)))
+    mixed = lay_out_from(ahead)
+    return min(behind, mixed, key=lambda plan: (len(plan.asks), turns(plan)))
+
+
+def turns(plan: Plan) -> int:
+    """How often a device answers that has TOGETHER requests under way: each turn is a wakeup, and a round trip."""
+    count = held = first = 0
+    for ask in plan.asks:
+        if held in (0, TOGETHER) or ask.proves > first:
+            count, held, first = count + 1, 0, ask.columns[0]
+        held += 1
+    return count
 
 
 def lay_out(
@@ -155,10 +181,9 @@ def lay_out(
     max_varbinds: int,
     max_octets: int,
     watch: Watch,
-    *,
-    riding: bool,
+    riding_from: int,
 ) -> Plan:
-    """The same with names that share the requests of their counters (`riding`), or follow them."""
+    """The same with names that share the requests of their counters, from this interface on; those of the others follow all."""
     position: dict[Oid, int] = {SYS_UP_TIME: 0}
     if watch.last_change:
         position[IF_TABLE_LAST_CHANGE] = 1
@@ -179,36 +204,41 @@ def lay_out(
     for oid in sensors:
         groups.append(place([oid]))
         slots.append(position[oid])
-    of_name: dict[Oid, list[Oid]] = {}
     for i, if_index in enumerate(if_indexes):
         oids = interface_columns(if_index, widths[2 * i], widths[2 * i + 1])
-        if names and names[i]:
-            of_name[names[i]] = oids
-        groups.append(place([*oids, names[i]] if riding and names and names[i] else oids))
+        groups.append(place(oids))
         slots += [position[oid] for oid in oids]
-    behind = [] if riding else [[name] for name in place(filter(None, names))]
-    all_columns = tuple(position)
-    asks, text_octets = [], dict.fromkeys(names, watch.name_octets)
-    first = 0
+    first_name, behind = len(position), []
+    for i, name in enumerate(names):
+        if name and place([name]):
+            if i < riding_from:
+                behind.append([name])
+            else:
+                groups[1 + len(sensors) + i].append(name)
+    read_before = {name: slots[len(sensors) + i * PER_INTERFACE :][:PER_INTERFACE] for i, name in enumerate(names) if name}
 
     def packed(groups: list[list[Oid]]) -> list[list[Oid]]:
         return list(_pack([group for group in groups if group], max_varbinds, max_octets, text_octets))
 
-    def counters_of(oids: Iterable[Oid]) -> set[Oid]:
-        """The counters of the interfaces whose names are among these."""
-        return {counter for oid in oids if oid in of_name for counter in of_name[oid]}
+    def ask_for(oids: list[Oid]) -> Ask:
+        columns = sorted(position[oid] for oid in oids)
+        request = Request(tuple(all_columns[column] for column in columns), steady_from=bisect_left(columns, first_name))
+        proven = {column for oid in oids for column in read_before.get(oid, ())}
+        return Ask(
+            request,
+            _in_order(columns),
+            proves=max(proven.difference(columns), default=-1) + 1,
+            runs=tuple(_runs(columns)),
+        )
 
+    all_columns, text_octets = tuple(position), dict.fromkeys(names, watch.name_octets)
     apart, together = packed(groups) + packed(behind), packed(groups + behind)
-    for oids in apart if len(apart) <= len(together) else together:
-        request = Request(tuple(oids), steady=text_octets.keys() >= set(oids))
-        asks.append(Ask(request, range(first, first + len(oids)), proves=not counters_of(oids) <= set(oids)))
-        first += len(oids)
     return Plan(
         all_columns,
         _in_order(slots),
         len(sensors),
         tuple(if_indexes),
-        tuple(asks),
+        tuple(map(ask_for, apart if len(apart) <= len(together) else together)),
         _in_order([position.get(name, 0) for name in names]) if any(names) else (),
         int(watch.last_change),
     )
@@ -218,6 +248,15 @@ def _in_order(columns: list[int]) -> Sequence[int]:
     """As a range if it is one: it is smaller, and a slice of what was read."""
     run = range(columns[0], columns[0] + len(columns)) if columns else range(0)
     return run if columns == list(run) else tuple(columns)
+
+
+def _runs(columns: list[int]) -> Iterator[slice]:
+    """Ascending columns as slices."""
+    first = 0
+    for i in range(1, 1 + len(columns)):
+        if i == len(columns) or columns[i] != columns[i - 1] + 1:
+            yield slice(columns[first], columns[i - 1] + 1)
+            first = i
 
 
 def at(read: Sequence[T], columns: Sequence[int]) -> Sequence[T]:

@@ -86,7 +86,7 @@ class PollProgress:
     def next_together(self) -> list[Ask]:
         """The next requests, if several may be under way at once: planned ones. Else none.
 
-        Pass them to `take_together` with their answers. A request that proves what others have read is by itself.
+        Pass them to `take_together` with their answers. A request that proves what others read is never under way with them.
         """
         most, queue = self._traits.together, self._queue
         if most < 2 or self._stumbled or self._probing is not None or self._doubted or self._blamed or self._shrunk:
@@ -94,13 +94,11 @@ class PollProgress:
         asks: list[Ask] = []
         while queue and len(asks) < most:
             ask = queue[0]
-            if not isinstance(ask.columns, range) or ask.again or len(ask.columns) > self._traits.max_varbinds:
+            if not ask.runs or ask.again or len(ask.columns) > self._traits.max_varbinds:
                 break
-            if ask.proves and asks:
+            if asks and ask.proves > asks[0].columns[0]:
                 break
             asks.append(queue.popleft())
-            if ask.proves:
-                break
         return asks
 
     def take_together(self, asks: Sequence[Ask], answers: Sequence[Answer]) -> None:
@@ -118,10 +116,8 @@ class PollProgress:
             if not self._is_clean(ask, pdu):
                 again.append(ask)
                 continue
-            where, count = slice(columns[0], columns[-1] + 1), len(columns)
-            self.tags[where] = pdu.tags
-            self.values[where] = pdu.values
-            self.received_us[where] = [answer.received_us] * count
+            count = len(columns)
+            self._store_runs(ask.runs, pdu, answer.received_us)
             most = max(most, count)
         if most:
             traits.note_answered(most)
@@ -316,7 +312,7 @@ class PollProgress:
     def _spare(self, ask: Ask) -> None:
         """The device is alive, so `ask` was lost, or is too much for it: ask once more, in halves, after all others."""
         if self._traits.is_paced and not ask.again:
-            self._queue.appendleft(Ask(ask.request, ask.columns, again=True))
+            self._queue.appendleft(Ask(ask.request, ask.columns, again=True, runs=ask.runs))
         elif len(ask.columns) > 1:
             self._traits.fell_silent(len(ask.columns))
             self._shrunk = True
@@ -325,7 +321,7 @@ class PollProgress:
             self._fail(ask.columns[0], Reason.TIMEOUT)
             self._traits.mute |= {ask.request.names[0]}
         else:
-            self._queue.append(Ask(ask.request, ask.columns, again=True))
+            self._queue.append(Ask(ask.request, ask.columns, again=True, runs=ask.runs))
 
     def _put_apart(self, ask: Ask) -> bool:
         """Put OIDs that are known to spoil a request behind all others; False if `ask` is without such OIDs, and is to be asked.
@@ -441,15 +437,21 @@ class PollProgress:
         self._queue.extendleft(self._ask([column]) for column in reversed(columns))
 
     def _store(self, ask: Ask, pdu: Pdu, received_us: int) -> None:
-        if isinstance(ask.columns, range):  # as planned: the usual case
-            where = slice(ask.columns.start, ask.columns.stop)
-            self.tags[where] = pdu.tags
-            self.values[where] = pdu.values
-            self.received_us[where] = [received_us] * len(pdu.tags)
+        if ask.runs:  # as planned: the usual case
+            self._store_runs(ask.runs, pdu, received_us)
             if 0 not in pdu.tags:
                 return
         for column, tag, value in zip(ask.columns, pdu.tags, pdu.values, strict=True):
             self._put(column, tag, value, received_us)
+
+    def _store_runs(self, runs: Sequence[slice], pdu: Pdu, received_us: int) -> None:
+        first = 0
+        for run in runs:
+            end = first + run.stop - run.start
+            self.tags[run] = pdu.tags[first:end]
+            self.values[run] = pdu.values[first:end]
+            self.received_us[run] = [received_us] * (end - first)
+            first = end
 
     def _sort(self, ask: Ask, pdu: Pdu, received_us: int) -> None:
         """Process an answer in another order: sort it by name, and ask again for omitted varbinds."""

@@ -37,8 +37,8 @@ _ID_OF_OURS: Final = b"\x02\x04"
 _NO_ERROR: Final = b"\x02\x01\x00\x02\x01\x00\x30"
 """What is behind them in a usual answer: error-status and error-index, both 0, and the tag of the varbinds."""
 
-STEADY_ANSWERS: Final = 1024
-"""How many answers that stay the same are remembered, 4 KB each: devices of a kind share theirs."""
+STEADY_ANSWERS: Final = 2048
+"""How many ends of answers that stay the same are remembered, 1 to 4 KB each: devices of a kind share theirs."""
 
 
 class Version(IntEnum):
@@ -105,22 +105,26 @@ class Varbind:
 class Request:
     """A question, ready to be sent to any device. For GET_BULK, `first` and `second` are non-repeaters and max-repetitions.
 
-    `steady`: its answer is expected to be the same each time, as that to a question for names.
-    `heads`: each name as it is encoded, in the request and in its answer. `around_id`: the PDU's octets before and behind
-    those of the request-id.
+    `steady_from`: the values from this varbind on are expected to be the same each time, as those of interfaces' names; None:
+    nothing is known of that.
+    `moving_heads`, `steady_heads`: each name as it is encoded, in the request and in its answer, of the varbinds before that one,
+    and from it on. `around_id`: the PDU's octets before and behind those of the request-id.
     """
 
     names: tuple[Oid, ...]
     type: PduType = PduType.GET
     first: int = 0
     second: int = 0
-    steady: bool = field(default=False, repr=False, compare=False)
-    heads: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
+    steady_from: int | None = field(default=None, repr=False, compare=False)
+    moving_heads: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
+    steady_heads: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
     around_id: tuple[bytes, bytes] = field(default=(b"", b""), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         heads = tuple(ber.encode(ber.OBJECT_IDENTIFIER, name) for name in self.names)
-        object.__setattr__(self, "heads", heads)
+        moving = len(heads) if self.steady_from is None else self.steady_from
+        object.__setattr__(self, "moving_heads", heads[:moving])
+        object.__setattr__(self, "steady_heads", heads[moving:])
         varbinds = b"".join(ber.encode(ber.SEQUENCE, head + b"\x05\x00") for head in heads)
         tail = ber.encode_integer(self.first) + ber.encode_integer(self.second) + ber.encode(ber.SEQUENCE, varbinds)
         head = bytes((self.type,)) + ber.encode_length(len(_ID_OF_OURS) + 4 + len(tail)) + _ID_OF_OURS
@@ -297,18 +301,22 @@ def decode_usual(data: bytes, awaiting: Mapping[int, AwaitingT]) -> tuple[Awaiti
     ):
         return None
     request = one.request
-    if request.steady:
-        as_asked = _decode_steady(data[varbinds:], request.heads)
-    else:
-        as_asked = _decode_as_asked(data, varbinds, octets, request.heads)
+    as_asked = _decode_as_asked(data, varbinds, request.moving_heads)
     if as_asked is None:
         return None
-    tags, values = as_asked
-    return one, Pdu(PduType.RESPONSE, request_id, 0, 0, request.names, tags, list(values) if request.steady else values)
+    tags, values, end = as_asked
+    if request.steady_heads:
+        steady = _decode_steady(data[end:], request.steady_heads)
+        if steady is None:
+            return None
+        tags, values = tags + steady[0], values + steady[1]
+    elif end != octets:
+        return None
+    return one, Pdu(PduType.RESPONSE, request_id, 0, 0, request.names, tags, values)
 
 
-def _decode_as_asked(data: bytes, offset: int, end: int, heads: Sequence[bytes]) -> tuple[bytes, list[Value]] | None:
-    """The tags and values of the varbinds from `offset` to `end`, if their names are these, in order; else None.
+def _decode_as_asked(data: bytes, offset: int, heads: Sequence[bytes]) -> tuple[bytes, list[Value], int] | None:
+    """The tags and values of the varbinds from `offset` on, if their names are these, in order, and where they end; else None.
 
     The agent spends most of its time here: hence one loop with only these two calls, and all numbers are converted at
     once. Unusual and malformed answers are left to decode_varbinds.
@@ -329,22 +337,21 @@ def _decode_as_asked(data: bytes, offset: int, end: int, heads: Sequence[bytes])
             at = stop
     except IndexError:
         return None
-    if at != end:
-        return None
     values: list[Any] = list(map(int.from_bytes, contents))  # big-endian
     if all(contents) and all(map(le, values, map(_MAXIMA.__getitem__, tags))):  # all are unsigned, or names: the usual case
         if ber.OCTET_STRING in tags:
             values = [octets if tag == ber.OCTET_STRING else n for tag, octets, n in zip(tags, contents, values, strict=True)]
-        return bytes(tags), values
+        return bytes(tags), values, at
     for i, octets in enumerate(contents):
         tags[i], values[i] = _decode_value(tags[i], octets)
-    return bytes(tags), values
+    return bytes(tags), values, at
 
 
 @lru_cache(maxsize=STEADY_ANSWERS)
 def _decode_steady(varbinds: bytes, heads: Sequence[bytes]) -> tuple[bytes, list[Value]] | None:
-    """As _decode_as_asked, without reading the same octets again. The list is not to be changed."""
-    return _decode_as_asked(varbinds, 0, len(varbinds), heads)
+    """As _decode_as_asked of all these octets, without reading the same ones again. The list is not to be changed."""
+    as_asked = _decode_as_asked(varbinds, 0, heads)
+    return None if as_asked is None or as_asked[2] != len(varbinds) else as_asked[:2]
 
 
 def decode_varbinds(data: bytes, offset: int, end: int) -> tuple[list[Oid], bytes, list[Value]]:

@@ -226,7 +226,7 @@ def framed(tag, contents, octets_of_length):
 def test_an_answer_of_which_any_octet_is_another_reads_the_same_if_it_is_a_usual_one(names, octets_of_length):
     """With one octet replaced by each other one, left out or put in, or more octets behind all."""
     request_id, one = 0x12345678, Awaiting(Request(names), Community(Version.V2C, b"public"))
-    varbinds = b"".join(ber.encode(0x30, head + b"\x43\x02\x01\x02") for head in one.request.heads)
+    varbinds = b"".join(ber.encode(0x30, head + b"\x43\x02\x01\x02") for head in one.request.moving_heads)
     of_message, of_pdu, of_list = octets_of_length
     body = b"\x02\x04" + request_id.to_bytes(4, "big") + b"\x02\x01\x00\x02\x01\x00" + framed(0x30, varbinds, of_list)
     octets = framed(0x30, one.security.head + framed(0xA2, body, of_pdu), of_message)
