@@ -39,6 +39,9 @@ RECEIVE_BUFFER_OCTETS: Final = 4 << 20
 DATAGRAMS_A_WAKEUP: Final = 64
 """How many datagrams are read before other tasks get their turn."""
 
+_CATCH_UP_WAKEUPS: Final = 16
+"""How many times as many before a silence counts: some 250 polls with four answers each may wait behind a busy moment."""
+
 _PASSING: Final = frozenset((errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EINTR))
 """Errors of sendto that may be temporary: they count as a lost datagram."""
 
@@ -256,6 +259,9 @@ class SnmpClient:
         if now < volley.deadline_s - _EARLY_S:
             volley.timer = self._loop.call_at(volley.deadline_s, self._expire, volley)
             return
+        self._catch_up(volley.peer)
+        if not volley.open or volley.timer is not None:
+            return  # it has ended, or has asked for more
         if len(volley.replies) == 1:
             (transaction,) = volley.open
             if transaction.attempts < len(volley.timeouts_s) and (step := self._exchanges.attempt(transaction, now)) is not None:
@@ -328,7 +334,7 @@ class SnmpClient:
             wait.answer.set_result(self._exchanges.believe(transaction))
 
     def _socket(self, peer: Peer) -> socket.socket:
-        family = socket.AF_INET if len(peer) == 2 else socket.AF_INET6
+        family = _family(peer)
         sock = self.sockets.get(family)
         if sock is None:
             sock = socket.socket(family, socket.SOCK_DGRAM)
@@ -342,10 +348,18 @@ class SnmpClient:
             self._floods[family] = FloodWatch(self._loop.time())
         return sock
 
-    def _read(self, sock: socket.socket) -> None:
+    def _catch_up(self, peer: Peer) -> None:
+        """Read what has arrived while the agent was busy: nobody is silent whose answer waits to be read."""
+        sock = self.sockets.get(_family(peer))
+        for _ in range(_CATCH_UP_WAKEUPS):
+            if sock is None or not self._read(sock):
+                return
+
+    def _read(self, sock: socket.socket) -> bool:
+        """Read what has arrived, up to DATAGRAMS_A_WAKEUP; whether there may be more."""
         now = self._loop.time()
         vain = 0
-        empty = True
+        empty, may_be_more = True, False
         for _ in range(DATAGRAMS_A_WAKEUP):
             try:
                 datagram, peer = sock.recvfrom(0xFFFF)
@@ -384,8 +398,12 @@ class SnmpClient:
                 wait.answer.set_result(reply)
             elif not isinstance(reply, AskAgain):
                 wait.passed = reply
+        else:
+            may_be_more = True
         if vain and self._floods[sock.family].read(vain, now):
             self._leave(sock)
+            return False
+        return may_be_more
 
     def _read_errors(self, sock: socket.socket) -> int:
         """Note ICMP errors for the requests to those addresses; how many there were."""
@@ -441,6 +459,10 @@ def _fail(wait: _Wait | _Volley, error: Exception) -> None:
     """Raise `error` where this is awaited."""
     if not wait.answer.done():
         wait.answer.set_exception(error)
+
+
+def _family(peer: Peer) -> socket.AddressFamily:
+    return socket.AF_INET if len(peer) == 2 else socket.AF_INET6
 
 
 class FloodWatch:
