@@ -57,8 +57,8 @@ def test_a_metric_is_encoded_with_few_calls():
     assert calls.python + calls.c.total() < 1.2 * 15 * METRICS  # 0.8
 
 
-async def test_a_batch_takes_two_jobs_of_the_thread_that_owns_the_database_and_no_other_thread(tmp_path, monkeypatch):
-    """One takes it with its polls, one acknowledges it. Each is a wakeup of that thread and one of the loop."""
+async def test_a_batch_takes_one_job_of_the_thread_that_owns_the_database_and_no_other_thread(tmp_path, monkeypatch):
+    """It takes the batch with its polls, and acknowledges the one before: a wakeup of that thread and one of the loop."""
     counters = Counters()
     monkeypatch.setattr("asyncio.to_thread", None)  # whoever calls it fails
     async with Buffer(tmp_path / "agent.db", counters, clock_us=lambda: T0_US) as buffer:
@@ -77,7 +77,7 @@ async def test_a_batch_takes_two_jobs_of_the_thread_that_owns_the_database_and_n
         assert await Courier(buffer, Accepting(), counters, accepts=Accepts).deliver_pending()
     batches = -(-POLLS * METRICS // METRICS_A_BATCH)
     assert counters.total(Count.METRICS_DELIVERED) == POLLS * METRICS
-    assert len(jobs) <= 2 * batches + 4  # 17: what the server refuses, and two that find the lanes empty
+    assert len(jobs) <= batches + 4  # 11: what the server refuses, and two that find the lanes empty
 
 
 def test_a_poll_is_stored_with_two_statements_and_delivered_with_none_of_its_own(tmp_path):

@@ -13,6 +13,7 @@ from towerops_agent.buffer import packer, retention
 from towerops_agent.buffer.database import Database
 from towerops_agent.buffer.format.batch import BELIEVED_STOP_US, Batch, Lane, Position, cut
 from towerops_agent.buffer.format.codec import Packing, PollRow, decode_layout, decode_poll, encode_layout, encode_poll
+from towerops_agent.buffer.lanes import open_batches
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
@@ -221,8 +222,9 @@ class Deliveries(RuleBasedStateMachine):
 
     def next_batch(self, max_metrics: int, lane: Lane) -> Batch | None:
         batch = self.store.lanes.next_batch(max_metrics, lane, self.new_key, self.wall_us)
-        if batch is None:
-            return None
+        return None if batch is None else self.checked(batch, max_metrics, lane)
+
+    def checked(self, batch: Batch, max_metrics: int, lane: Lane) -> Batch:
         assert batch.lane is lane
         found = self.members(batch)
         if batch.key in self.open:
@@ -275,6 +277,20 @@ class Deliveries(RuleBasedStateMachine):
         if batch := self.next_batch(max_metrics, lane):
             self.store.lanes.acknowledge(batch, self.store.age_s)
             self.done += self.close(batch.key)
+
+    @rule(max_metrics=st.integers(1, 9), lane=lanes, next_lane=lanes)
+    def deliver_with_the_next(self, max_metrics, lane, next_lane):
+        """A batch is marked sent by the transaction that cuts the next one."""
+        batch = self.next_batch(max_metrics, lane)
+        if batch is None:
+            return
+        taken = self.store.take_batch(
+            *(max_metrics, next_lane, self.new_key, self.wall_us), exclude=(), destination="", sent=[(batch, ())]
+        )
+        self.done += self.close(batch.key)
+        if taken is not None:
+            self.checked(taken[0], max_metrics, next_lane)
+        assert batch.id not in [one.id for one in open_batches(self.store.connection)]
 
     @rule(max_metrics=st.integers(2, 9), lane=lanes)
     def split(self, max_metrics, lane):

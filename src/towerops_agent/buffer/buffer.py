@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from uuid import uuid4
 
 from towerops_agent.buffer import events, refused, retention
-from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut, Pending, RefusedMetric, StoredPoll
+from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut, Pending, RefusedMetric, Sent, StoredPoll
 from towerops_agent.buffer.format.codec import PollRow, encode_poll
 from towerops_agent.buffer.format.event import Event
 from towerops_agent.buffer.opening import Opening
@@ -201,19 +201,24 @@ class Buffer:
         )
 
     async def take_batch(
-        self, max_metrics: int, lane: Lane = Lane.FRESH, exclude: Collection[int] = (), destination: str = ""
+        self,
+        max_metrics: int,
+        lane: Lane = Lane.FRESH,
+        exclude: Collection[int] = (),
+        destination: str = "",
+        sent: Sequence[Sent] = (),
     ) -> tuple[Batch, list[StoredPoll]] | None:
         """The batch of `next_batch` with what `read` returns of it, for one wakeup of each thread instead of two.
 
-        If the batch can't be read it stays open: BufferFailure.
+        `sent`: batches to `acknowledge`, in the commit that cuts this one. Raises BufferFailure: if this one can't be read it
+        stays open, and of `sent` either all are acknowledged or none, which may be repeated.
         """
         under_way = frozenset(exclude)
-
-        def job(store: Store) -> tuple[Batch, list[StoredPoll]] | None:
-            batch = store.lanes.next_batch(max_metrics, lane, self._new_key, self._clock_us(), under_way, destination)
-            return None if batch is None else (batch, store.read(batch))
-
-        return await self.ask(job)
+        return await self.ask(
+            lambda store: store.take_batch(
+                *(max_metrics, lane, self._new_key, self._clock_us()), exclude=under_way, destination=destination, sent=sent
+            )
+        )
 
     async def part_backlog(self, destination: str = "") -> None:
         """Make all that has been added so far and is undelivered backlog, so that the polls to come can go first.

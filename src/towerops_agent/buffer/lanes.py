@@ -128,31 +128,33 @@ class Lanes:
         now_us: int,
         exclude: Collection[int] = (),
         destination: str = "",
+        also: Callable[[], None] | None = None,
     ) -> Batch | None:
         """The lane's first open batch, whatever its size; else a new one of at most `max_metrics`; None: the lane is empty.
 
-        `exclude`: ids of batches that are not meant, as they are under way.
+        `exclude`: ids of batches that are not meant, as they are under way. `also`: is done in the same transaction.
         """
-        for batch in open_batches(self._connection, destination):
-            if batch.lane is lane and batch.id not in exclude:
-                return batch
-        for stretch in stretches(self._connection, destination):
-            if stretch.lane is not lane or not (stretch.metrics or self._first_head(stretch)):
-                continue
-            with transaction(self._connection):
+        line = open_batches(self._connection, destination)
+        found = next((batch for batch in line if batch.lane is lane and batch.id not in exclude), None)
+        uncut = [] if found else [one for one in stretches(self._connection, destination) if one.lane is lane]
+        uncut = [stretch for stretch in uncut if stretch.metrics or self._first_head(stretch)]
+        if not uncut and also is None:
+            return found
+        lost = 0
+        with transaction(self._connection):
+            if also is not None:
+                also()
+            for stretch in uncut:
                 piece = self._cut(stretch, max_metrics)
-                lost = 0
                 if piece is None:
-                    lost = self._end(stretch)
-                else:
-                    self._shorten(stretch, piece)
-                    batch = insert_batch(
-                        self._connection, Batch(0, new_key(), piece.start, piece.stop, piece.metrics, now_us, lane, destination)
-                    )
-            self.damaged += lost
-            if piece is not None:
-                return batch
-        return None
+                    lost += self._end(stretch)
+                    continue
+                self._shorten(stretch, piece)
+                new = Batch(0, new_key(), piece.start, piece.stop, piece.metrics, now_us, lane, destination)
+                found = insert_batch(self._connection, new)
+                break
+        self.damaged += lost
+        return found
 
     def _cut(self, stretch: Stretch, max_metrics: int) -> Cut | None:
         heads = self._heads(stretch.first.poll, stretch.end_poll or OPEN_END)

@@ -14,7 +14,7 @@ import structlog
 
 from towerops_agent.buffer import events, lanes, refused
 from towerops_agent.buffer.database import Corruption, Database, transaction
-from towerops_agent.buffer.format.batch import AgeClock, Batch, LeftOut, StoredPoll, cut
+from towerops_agent.buffer.format.batch import AgeClock, Batch, Lane, LeftOut, Sent, StoredPoll, cut
 from towerops_agent.buffer.format.codec import (
     HEAD,
     Packing,
@@ -149,6 +149,27 @@ class Store:
         if age_us >= self._clock_kept_us + CLOCK_KEPT_EVERY_US:
             self._write_clock(age_us)
 
+    def take_batch(
+        self,
+        max_metrics: int,
+        lane: Lane,
+        new_key: Callable[[], str],
+        now_us: int,
+        *,
+        exclude: Collection[int],
+        destination: str,
+        sent: Sequence[Sent],
+    ) -> tuple[Batch, list[StoredPoll]] | None:
+        """The batch of Lanes.next_batch with its polls. `sent`: batches to be marked sent, in the transaction that cuts it."""
+
+        def mark() -> None:
+            for one, left_out in sent:
+                self._mark_sent(one, left_out, now_us)
+
+        others = {*exclude, *(one.id for one, _ in sent)}
+        batch = self.lanes.next_batch(max_metrics, lane, new_key, now_us, others, destination, mark if sent else None)
+        return None if batch is None else (batch, self.read(batch))
+
     def read(self, batch: Batch) -> list[StoredPoll]:
         """The polls of the batch, without those that are damaged: their metrics are lost, and no longer in the batch."""
         polls, counted, reasons = self._read(batch)
@@ -222,15 +243,18 @@ class Store:
 
     def acknowledge(self, batch: Batch, left_out: Sequence[LeftOut], now_us: int) -> None:
         """Mark the batch sent, and keep what was left out of it; nothing happens if it is no longer open."""
-        age_s = self.age_s
         with transaction(self.connection):
-            now = lanes.open_batch(self.connection, batch.id)
-            if now is None:
-                return
-            lanes.write_batch(self.connection, now, age_s)
-            for one in left_out:
-                row = (one.poll, one.metric_index, one.equipment_id, one.metric, one.reason, now_us, age_s)
-                refused.keep(self.connection, row, batch.destination)
+            self._mark_sent(batch, left_out, now_us)
+
+    def _mark_sent(self, batch: Batch, left_out: Sequence[LeftOut], now_us: int) -> None:
+        age_s = self.age_s
+        now = lanes.open_batch(self.connection, batch.id)
+        if now is None:
+            return
+        lanes.write_batch(self.connection, now, age_s)
+        for one in left_out:
+            row = (one.poll, one.metric_index, one.equipment_id, one.metric, one.reason, now_us, age_s)
+            refused.keep(self.connection, row, batch.destination)
 
     # Upkeep
 

@@ -236,6 +236,8 @@ class Courier:
             self._has_exclusions = True
         while True:
             step = self.course.next(self._accepts(), self._now_us(), self._monotonic_s())
+            if not isinstance(step, CutBatch):  # which notes them by itself
+                await self._settlement.note_sent()
             if isinstance(step, Done):
                 return step.all_delivered
             await self._do(step)
@@ -250,7 +252,11 @@ class Courier:
             case RereadToken():
                 self._reread_token()
             case CutBatch(lane, most_metrics, exclude):
-                taken = await self._buffer.take_batch(most_metrics, lane, exclude)
+                sent = self._settlement.sent
+                taken = await self._buffer.take_batch(
+                    most_metrics, lane, exclude, sent=[(one.batch, one.left_out) for one in sent]
+                )
+                self._settlement.noted(sent)
                 self.course.cut(lane, None if taken is None else taken[0])
                 if taken is not None:
                     self._under_way.start(taken[0], self._attempt(*taken))
@@ -277,9 +283,6 @@ class Courier:
 
     async def _attempt(self, batch: Batch, polls: Sequence[StoredPoll] | None = None) -> None:
         """Send the batch once, and do what follows from the answer. `polls`: the batch's, if they have just been read."""
-        if await self._settlement.acknowledge_again(batch):
-            self.course.verdicts.emptied(batch)
-            return
         if polls is None:
             polls = await self._buffer.read(batch)
         if not polls:  # all of it is damaged, which the buffer has counted; or it has expired
@@ -316,6 +319,10 @@ class Courier:
     async def _call_off(self) -> None:
         await self._under_way.call_off()
         self.course.called_off()
+        try:
+            await self._settlement.note_sent()
+        except BufferFailure as error:
+            log.error("delivered batches can't be noted, the API may get them again", error=str(error))
 
     def _reread_token(self) -> None:
         try:
@@ -326,15 +333,20 @@ class Courier:
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
-    """What the server has of a batch. `left_out`: what it was not sent; `metrics`: how many it was."""
+class _Sent:
+    """A batch that the server has. `left_out`: what it was not sent; `metrics`: how many it was."""
 
+    batch: Batch
     left_out: Sequence[LeftOut]
     metrics: int
 
 
 class Settlement:
-    """Carries out the verdicts on batches. `availability`: whether the API accepts metrics, as far as their outcomes show."""
+    """Carries out verdicts on batches, but for one: that the server has a batch is noted with the next one, or by `note_sent`.
+
+    Whoever takes the next batch passes on `sent` to the buffer, and then calls `noted`: one commit and one wakeup of two threads
+    less. `availability`: whether the API accepts metrics, as far as their outcomes show.
+    """
 
     def __init__(
         self, buffer: Buffer, counters: Counters, verdicts: Verdicts, refused: RefusedSeries, *, now_us: Callable[[], int]
@@ -346,7 +358,7 @@ class Settlement:
         self._now_us = now_us
         self._has_said_short = False
         self._halves = Repeats()
-        self._taken: dict[str, _Taken] = {}  # by key: what the server has, and the buffer does not know yet
+        self._sent: dict[str, _Sent] = {}  # by key
         self.availability = Availability()
 
     async def settle(self, parcel: Parcel, outcome: Outcome, verdict: Verdict) -> None:
@@ -361,7 +373,7 @@ class Settlement:
         """Carry out the verdict on a batch that can't be sent at all."""
         match verdict:
             case Delivered():
-                await self._acknowledge(parcel, outcome)
+                self._keep_sent(parcel, outcome)
             case Halve():
                 await self._halve(parcel, outcome)
             case MetricRefused(reason):
@@ -369,31 +381,31 @@ class Settlement:
             case Kept():
                 self._keep(parcel, outcome, verdict)
 
-    async def _acknowledge(self, parcel: Parcel, outcome: Outcome) -> None:
+    @property
+    def sent(self) -> "list[_Sent]":
+        """The batches that the server has, and the buffer does not know yet."""
+        return [*self._sent.values()]
+
+    async def note_sent(self) -> None:
+        """Have the buffer know which batches the server has. Raises BufferFailure; it is then to be called again."""
+        for one in self.sent:
+            await self._buffer.acknowledge(one.batch, one.left_out)
+            self.noted([one])
+
+    def noted(self, sent: "Sequence[_Sent]") -> None:
+        """Count these as delivered, as the buffer knows of them now."""
+        for one in sent:
+            if self._sent.pop(one.batch.key, None) is not None:
+                self._counters.add(Count.BATCHES, "delivered")
+                self._counters.add(Count.METRICS_REFUSED, n=len(one.left_out))
+                self._counters.add(Count.METRICS_DELIVERED, n=one.metrics)
+
+    def _keep_sent(self, parcel: Parcel, outcome: Outcome) -> None:
         batch = parcel.batch
-        taken = self._taken[batch.key] = _Taken(parcel.left_out, parcel.metrics)
-        await self._note_taken(batch, taken)
+        self._sent[batch.key] = _Sent(batch, parcel.left_out, parcel.metrics)
         if isinstance(outcome, Accepted) and outcome.received is not None and outcome.received < parcel.metrics:
             self._confirm_short(parcel, max(0, outcome.received))
         log.debug("batch delivered", batch=parcel.label, lane=batch.lane, metrics=batch.metric_count, octets=len(parcel.body))
-
-    async def acknowledge_again(self, batch: Batch) -> bool:
-        """Whether the server has the batch already: the buffer could not note it before, and has now. Raises BufferFailure.
-
-        To send it again would be wrong: a server that refuses it by then would have it sent in halves, under other keys.
-        """
-        taken = self._taken.get(batch.key)
-        if taken is None:
-            return False
-        await self._note_taken(batch, taken)
-        return True
-
-    async def _note_taken(self, batch: Batch, taken: "_Taken") -> None:
-        await self._buffer.acknowledge(batch, taken.left_out)
-        del self._taken[batch.key]
-        self._counters.add(Count.BATCHES, "delivered")
-        self._counters.add(Count.METRICS_REFUSED, n=len(taken.left_out))
-        self._counters.add(Count.METRICS_DELIVERED, n=taken.metrics)
 
     def _confirm_short(self, parcel: Parcel, received: int) -> None:
         self._counters.add(Count.METRICS_UNCONFIRMED, n=parcel.metrics - received)

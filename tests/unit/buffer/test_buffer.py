@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from towerops_agent.buffer import lanes, refused
-from towerops_agent.buffer.format.batch import Lane, Pending, Position, RefusedMetric
+from towerops_agent.buffer.format.batch import Lane, LeftOut, Pending, Position, RefusedMetric
 from towerops_agent.buffer.format.codec import decode_tail, encode_poll
 from towerops_agent.buffer.lanes import Stretch
 from towerops_agent.buffer.tail import read_tail
@@ -91,6 +91,40 @@ async def test_a_batch_taken_with_its_polls_is_the_next_one_and_what_is_read_of_
         rest, polls = await buffer.take_batch(5, exclude=[batch.id])
         assert members(polls) == members(await buffer.read(rest))
         assert await buffer.take_batch(5, exclude=[batch.id, rest.id]) is None
+
+
+async def test_what_is_sent_is_noted_in_the_commit_that_cuts_the_next_batch(bench):
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for n in range(3):
+            buffer.add(poll(layout, T0_US + n))
+        first, _ = await buffer.take_batch(3)
+        second, _ = await buffer.take_batch(3, exclude=[first.id])
+        commits = []
+        await buffer.ask(lambda store: store.connection.set_trace_callback(commits.append))
+        left_out = LeftOut(2, 0, "eq-1", b"{}", "no")
+        third, _ = await buffer.take_batch(3, sent=[(first, ()), (second, [left_out])])
+        await buffer.ask(lambda store: store.connection.set_trace_callback(None))
+        assert commits.count("COMMIT") == 1
+        assert third.id not in (first.id, second.id)
+        assert await buffer.next_batch(3) == third, "the others are not open any more"
+        assert [one.metric for one in await buffer.refused()] == [b"{}"]
+        assert await buffer.take_batch(3, sent=[(second, [left_out]), (third, ())]) is None, "the lane is empty"
+        assert len(await buffer.refused()) == 1, "once"
+        assert (await buffer.pending()).metrics == 0
+
+
+async def test_nothing_is_noted_as_sent_if_the_next_batch_cannot_be_cut(bench):
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for n in range(3):
+            buffer.add(poll(layout, T0_US + n))
+        first, _ = await buffer.take_batch(3)
+        full = "CREATE TEMP TRIGGER full BEFORE INSERT ON batches BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        await buffer.ask(lambda store: store.connection.execute(full))
+        with pytest.raises(BufferFailure, match="no room"):
+            await buffer.take_batch(3, sent=[(first, ())])
+        assert await buffer.next_batch(3) == first, "it is still open"
 
 
 async def test_a_batch_of_which_a_poll_is_damaged_is_taken_without_it(bench):

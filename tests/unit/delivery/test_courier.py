@@ -282,19 +282,36 @@ async def test_a_batch_that_expires_during_an_outage_is_not_sent_any_more(bench)
     assert bench.counters.get(Count.METRICS_EXPIRED) == 10
 
 
+def fail_to_note(bench, monkeypatch, times: int) -> asyncio.Event:
+    """Have the buffer fail so often when it is to note what the server has, with the next batch or without; set at the first."""
+    left = [BufferFailure("disk full")] * times
+    failed = asyncio.Event()
+    acknowledge, take_batch = bench.buffer.acknowledge, bench.buffer.take_batch
+
+    def fail_if_any():
+        if left:
+            failed.set()
+            raise left.pop()
+
+    async def acknowledging(batch, left_out=()):
+        fail_if_any()
+        await acknowledge(batch, left_out)
+
+    async def taking(*arguments, sent=()):
+        if sent:
+            fail_if_any()
+        return await take_batch(*arguments, sent=sent)
+
+    monkeypatch.setattr(bench.buffer, "acknowledge", acknowledging)
+    monkeypatch.setattr(bench.buffer, "take_batch", taking)
+    return failed
+
+
 async def test_a_buffer_that_fails_ends_nothing(bench, monkeypatch):
     await bench.add(1)
-    failures = [BufferFailure("disk full")]
-    really = bench.buffer.acknowledge
-
-    async def acknowledge(batch, left_out=()):
-        if failures:
-            raise failures.pop()
-        await really(batch, left_out)
-
-    monkeypatch.setattr(bench.buffer, "acknowledge", acknowledge)
+    fail_to_note(bench, monkeypatch, 1)
     lines = await bench.run(pauses=1)
-    assert bench.pauses == [30.0, 30.0]
+    assert bench.pauses == [30.0], "until it is tried again; then nothing is pending"
     assert len({key for key, _ in bench.sent}) == 1
     assert bench.counters.get(Count.METRICS_DELIVERED) == 10
     assert any(line["event"].startswith("buffer") for line in lines)
@@ -305,15 +322,7 @@ async def test_what_the_server_has_is_not_sent_again_if_the_buffer_could_not_not
     """Else a server that refuses it by then would have it in halves, under other keys: twice."""
     await bench.add(4)
     bench.accepts = Accepts(is_stated=True, max_metrics=20)
-    left = [BufferFailure("disk full")] * failures
-    really = bench.buffer.acknowledge
-
-    async def acknowledge(batch, left_out=()):
-        if left:
-            raise left.pop()
-        await really(batch, left_out)
-
-    monkeypatch.setattr(bench.buffer, "acknowledge", acknowledge)
+    fail_to_note(bench, monkeypatch, failures)
     seen = set()
 
     def answer(values):
@@ -333,17 +342,7 @@ async def test_what_the_server_has_is_not_sent_again_if_the_buffer_could_not_not
 async def test_requests_under_way_when_the_buffer_fails_are_waited_for(bench, monkeypatch):
     await bench.add(4)
     bench.accepts = Accepts(is_stated=True, max_metrics=20)
-    left = [BufferFailure("disk full")]
-    failed = asyncio.Event()
-    really = bench.buffer.acknowledge
-
-    async def acknowledge(batch, left_out=()):
-        if left:
-            failed.set()
-            raise left.pop()
-        await really(batch, left_out)
-
-    monkeypatch.setattr(bench.buffer, "acknowledge", acknowledge)
+    failed = fail_to_note(bench, monkeypatch, 1)
 
     async def after_the_failure():
         await failed.wait()
@@ -353,6 +352,47 @@ async def test_requests_under_way_when_the_buffer_fails_are_waited_for(bench, mo
     await bench.run(pauses=1)
     assert bench.delivered() == list(range(40)), "each once"
     assert bench.counters.get(Count.METRICS_DELIVERED) == 40
+
+
+async def test_what_the_server_has_is_noted_at_the_stop(bench, monkeypatch):
+    """The delivery is cut off between the answer and the next batch, with which it would have been noted."""
+    bench.accepts = Accepts()
+    await bench.add(150)
+    await cut_off_after_the_first_answer(bench, monkeypatch)
+    assert bench.counters.get(Count.METRICS_DELIVERED) == 1000
+    assert (await bench.buffer.pending()).metrics == 500
+    assert await bench.new_courier().deliver_pending() is True
+    assert bench.delivered() == list(range(1500)), "each once"
+
+
+async def test_it_is_said_if_what_the_server_has_cannot_be_noted_at_the_stop(bench, monkeypatch):
+    await bench.add(150)
+    bench.accepts = Accepts()
+    fail_to_note(bench, monkeypatch, 1)
+    lines = await cut_off_after_the_first_answer(bench, monkeypatch)
+    (line,) = [line for line in lines if line["event"] == "delivered batches can't be noted, the API may get them again"]
+    assert line["error"] == "disk full"
+    assert bench.counters.get(Count.METRICS_DELIVERED) == 0
+
+
+async def cut_off_after_the_first_answer(bench, monkeypatch):
+    """Its log lines."""
+    is_answered, take_batch = asyncio.Event(), bench.buffer.take_batch
+
+    async def taking(*arguments, sent=()):
+        if sent:
+            is_answered.set()
+            await asyncio.Event().wait()
+        return await take_batch(*arguments, sent=sent)
+
+    with structlog.testing.capture_logs() as lines, monkeypatch.context() as patch:
+        patch.setattr(bench.buffer, "take_batch", taking)
+        delivery = asyncio.create_task(bench.courier.deliver_pending())
+        await is_answered.wait()
+        delivery.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await delivery
+    return lines
 
 
 async def test_cleaning_up_is_repeated_and_survives_a_failure(bench, monkeypatch):

@@ -83,8 +83,8 @@ async def test_fresh_values_go_before_the_backlog(bench):
     bench.answer = lambda values: Accepted()
     take_batch, lanes = bench.buffer.take_batch, []
 
-    async def noted(most_metrics, lane, exclude):
-        taken = await take_batch(most_metrics, lane, exclude)
+    async def noted(most_metrics, lane, exclude, sent):
+        taken = await take_batch(most_metrics, lane, exclude, sent=sent)
         lanes.extend(() if taken is None else [taken[0].lane])
         return taken
 

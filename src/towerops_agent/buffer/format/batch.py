@@ -6,7 +6,7 @@ Beside them the age clock, by which they grow old.
 Pure. Times are microseconds since 1970-01-01 UTC (`_us`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -106,6 +106,10 @@ class LeftOut:
     equipment_id: str
     metric: bytes
     reason: str
+
+
+Sent = tuple[Batch, Sequence[LeftOut]]
+"""A batch that its destination has, and what it was not sent of it."""
 
 
 @dataclass(frozen=True, slots=True)
