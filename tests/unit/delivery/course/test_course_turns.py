@@ -174,6 +174,25 @@ def test_a_batch_that_failed_beside_others_is_due_before_the_backlog():
     assert course.next(ACCEPTS, 0, 1002.2) == Send(bad)
 
 
+def test_a_batch_that_failed_beside_others_is_the_probe_if_there_is_no_other():
+    course = begun(0, 9)
+    deliver(course, cut(course, batch(1, Lane.BACKLOG)))
+    bad, good = cut(course, batch(2, Lane.BACKLOG)), cut(course, batch(3, Lane.BACKLOG))
+    assert course.verdicts.may_go(bad, 1000.0)
+    deliver(course, good, 1000.1)
+    course.verdicts.take(bad, Unavailable("bug", 500), 0, 0.0, 1000.2)
+    course.ended([bad])
+    gone = cut(course, batch(4, Lane.BACKLOG), 1000.3)
+    deliver(course, gone, 1000.3, BUSY)
+    course.verdicts.emptied(gone)
+    for lane in Lane:
+        step = course.next(ACCEPTS, 0, 1001.3)
+        assert isinstance(step, CutBatch)
+        assert step.lane is lane
+        course.cut(lane, None)
+    assert course.next(ACCEPTS, 0, 1001.3) == Send(bad)
+
+
 def test_the_halves_of_a_batch_are_sent_in_the_same_turn():
     for lane, course in ((Lane.FRESH, begun(1)), (Lane.BACKLOG, begun(0, 1))):
         one = cut(course, batch(1, lane))

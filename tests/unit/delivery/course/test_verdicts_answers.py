@@ -269,3 +269,18 @@ def test_a_run_that_is_over_as_the_api_fails_promises_nothing_to_a_batch_that_ot
     assert fail(verdicts, batch(3), BUSY).retry_in_s == 1.0
     assert fail(verdicts, batch(3), BUSY).retry_in_s is None
     assert answer(verdicts, slow, BUG, 1009.0) == Kept(None, 1, others_pass=True)
+
+
+def test_a_run_that_ends_sends_a_refused_metric_so_often_and_no_more():
+    verdicts = Verdicts()
+    verdicts.finish = Finish(2, inf)
+    one = batch(1, metrics=1)
+    assert fail(verdicts, one, REJECTED) == Kept(1.0, 1)
+    assert fail(verdicts, one, REJECTED) == Kept(None, 2)
+
+
+def test_a_run_that_ends_sends_nothing_again_after_its_end():
+    verdicts = Verdicts()
+    verdicts.finish = Finish(99, 1000.5)
+    assert fail(verdicts, batch(1, metrics=1), REJECTED) == Kept(None, 1)
+    assert fail(Verdicts(), batch(1, metrics=1), REJECTED) == Kept(1.0, 1)

@@ -71,6 +71,19 @@ def test_a_column_that_is_absent_costs_a_varbind_and_no_column_beside_it_a_reque
     assert {absent, there} <= questions.read
 
 
+def test_a_table_that_is_too_big_for_one_answer_is_asked_for_half_as_much():
+    (column,) = oids("1")
+    many = device(*(f"1.{n}" for n in range(1, 61)))
+    questions = Questions(Version.V2C)
+
+    def answer(request: Request) -> Answer:
+        return error(request, ErrorStatus.tooBig, 0) if request.second > 30 else many.answer(request)
+
+    sent = drive(questions.ask_columns([column]), answer)
+    assert [request.second for request in sent] == [3, 48, 24, 24, 24]
+    assert len(questions.columns[column]) == 60
+
+
 # Single values
 
 
