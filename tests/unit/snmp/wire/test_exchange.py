@@ -2,10 +2,10 @@
 
 import pytest
 
-from support import asking
-from towerops_agent.reasons import Discard
+from support import asking, usm_agent
+from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import Exchanges, Reply, Transaction
+from towerops_agent.snmp.wire.exchange import MOST_DISCARDS, MOST_REPEATS, Exchanges, NoReply, Reply, Stage, Transaction, V3Course
 from towerops_agent.snmp.wire.message import (
     LOWEST_ID,
     Community,
@@ -17,6 +17,7 @@ from towerops_agent.snmp.wire.message import (
     encode_message,
     response,
 )
+from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 
 PEER = ("192.0.2.1", 161)
 WALL_US = 1_767_986_535_123_456
@@ -178,3 +179,124 @@ def test_only_so_many_past_ids_are_remembered():
 def test_neither_a_community_nor_a_transaction_shows_its_secret():
     asked = transaction(community=b"s3cret")
     assert "s3cret" not in repr(asked.security) + str(asked.security) + repr(asked)
+
+
+def asked_v3() -> tuple[Exchanges, Transaction]:
+    """A transaction of SNMPv3 whose one attempt is sent."""
+    under_way = exchanges()
+    asked = Transaction(PEER, UsmSecurity(usm_agent.user(None, None)), UP_TIME, (3.0,))
+    assert under_way.attempt(asked, 10.0) is not None
+    return under_way, asked
+
+
+def test_an_attempt_is_counted_as_sent_retried_or_an_examination():
+    under_way, asked = exchanges(), transaction()
+    kinds = []
+    while under_way.attempt(asked, 0.0) is not None:
+        kinds.append(asked.kind)
+    assert kinds == ["sent", "retried", "retried"]
+    _, asked = asked_v3()
+    asked.v3 = V3Course()
+    assert asked.kind == "sent"
+    for stage in (Stage.EXAMINING_AUTH, Stage.EXAMINING_PRIV):
+        asked.v3.stage = stage
+        assert asked.kind == "examining"
+
+
+def test_one_that_is_given_up_has_timed_out_and_awaits_nothing_more():
+    under_way, asked = exchanges(), transaction()
+    datagram, _ = under_way.attempt(asked, 0.0)
+    under_way.attempt(asked, 1.0)
+    assert under_way.give_up(asked) == NoReply(Reason.TIMEOUT, 2)
+    assert len(under_way) == 0
+    assert under_way.receive(answered(datagram), PEER, 3.0, WALL_US) == Discard.LATE
+
+
+def test_what_icmp_says_is_why_nothing_came():
+    under_way, asked = exchanges(), transaction()
+    under_way.attempt(asked, 0.0)
+    asked.unreachable = Reason.REFUSED, "port unreachable"
+    assert under_way.give_up(asked) == NoReply(Reason.REFUSED, 1, "port unreachable")
+    other = transaction()
+    under_way.attempt(other, 0.0)
+    other.unreachable = Reason.REFUSED, "port unreachable"
+    assert under_way.give_up(other, Reason.UNREACHABLE, "no route") == NoReply(Reason.UNREACHABLE, 1, "no route")
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason"),
+    [(Stage.ASKING, Reason.TIMEOUT), (Stage.EXAMINING_AUTH, Reason.TIMEOUT), (Stage.EXAMINING_PRIV, Reason.WRONG_PRIV)],
+)
+def test_silence_to_a_small_encrypted_request_means_a_wrong_privacy_key(stage, reason):
+    under_way, asked = asked_v3()
+    asked.v3 = V3Course(stage=stage)
+    assert under_way.give_up(asked) == NoReply(reason, 1)
+    again_under_way, again = asked_v3()
+    again.v3 = V3Course(stage=stage)
+    assert again_under_way.give_up(again, Reason.UNREACHABLE, "lost") == NoReply(Reason.UNREACHABLE, 1, "lost")
+
+
+def test_a_timeout_says_as_what_the_devices_answers_were_discarded():
+    under_way, asked = exchanges(), transaction()
+    under_way.attempt(asked, 5.0)
+    under_way.attempt(asked, 6.0)
+    under_way.note_discard(PEER, Discard.WRONG_COMMUNITY, 5.0)
+    under_way.note_discard(("192.0.2.2", 161), Discard.MALFORMED, 5.5)
+    said = f"its answers are discarded as wrong_community: {Discard.WRONG_COMMUNITY.text}"
+    assert under_way.give_up(asked) == NoReply(Reason.TIMEOUT, 2, said)
+    again = transaction()
+    under_way.attempt(again, 7.0)
+    assert under_way.give_up(again) == NoReply(Reason.TIMEOUT, 1), "it is said once"
+
+
+@pytest.mark.parametrize(("discarded_s", "reason"), [(4.9, Reason.TIMEOUT), (5.5, Reason.UNREACHABLE)])
+def test_what_was_discarded_before_it_was_sent_or_does_not_explain_its_end_is_not_said(discarded_s, reason):
+    under_way, asked = exchanges(), transaction()
+    under_way.attempt(asked, 5.0)
+    under_way.note_discard(PEER, Discard.MALFORMED, discarded_s)
+    assert under_way.give_up(asked, reason, "why") == NoReply(reason, 1, "why")
+
+
+def test_discards_of_so_many_addresses_are_remembered_and_then_forgotten_together():
+    under_way = exchanges()
+    for number in range(MOST_DISCARDS):
+        under_way.note_discard((f"10.0.{number // 250}.{number % 250}", 161), Discard.MALFORMED, 1.0)
+    first, last = transaction(peer=("10.0.0.0", 161)), transaction(peer=("10.0.0.1", 161))
+    under_way.attempt(first, 0.0)
+    assert under_way.give_up(first).detail
+    for number in range(2):
+        under_way.note_discard((f"10.1.0.{number}", 161), Discard.MALFORMED, 1.0)
+    under_way.attempt(last, 0.0)
+    assert not under_way.give_up(last).detail
+
+
+def test_a_foreign_answer_with_the_right_id_and_community_says_where_the_device_answers_from():
+    under_way, asked = exchanges(), transaction()
+    datagram, _ = under_way.attempt(asked, 0.0)
+    foreign = ("192.0.2.9", 161)
+    assert under_way.receive(answered(datagram, community=b"x"), foreign, 0.1, WALL_US) == Discard.FOREIGN_PEER
+    assert asked.answered_from is None
+    assert under_way.receive(answered(datagram), foreign, 0.2, WALL_US) == Discard.FOREIGN_PEER
+    assert under_way.give_up(asked) == NoReply(Reason.TIMEOUT, 1, answered_from=foreign)
+
+
+def test_without_any_report_there_is_only_silence_to_believe():
+    under_way, asked = asked_v3()
+    assert under_way.believe(asked) == NoReply(Reason.TIMEOUT, 1)
+    assert len(under_way) == 0
+
+
+@pytest.mark.parametrize("reason", [Reason.UNKNOWN_ENGINE_ID, Reason.NOT_IN_TIME_WINDOW])
+def test_a_believed_report_of_the_engine_makes_it_ask_again_three_times_at_most(reason):
+    under_way, asked = asked_v3()
+    asked.v3 = V3Course(doubted=reason)
+    for repeats in range(1, MOST_REPEATS + 1):
+        assert under_way.believe(asked) == AskAgain(reason, False)
+        assert asked.v3.repeats == repeats
+    assert under_way.believe(asked) == NoReply(reason, 1)
+
+
+def test_any_other_report_that_is_believed_is_the_end():
+    under_way, asked = asked_v3()
+    asked.v3 = V3Course(doubted=Reason.UNKNOWN_USER)
+    assert under_way.believe(asked) == NoReply(Reason.UNKNOWN_USER, 1)

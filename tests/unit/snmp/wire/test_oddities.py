@@ -224,3 +224,11 @@ def test_a_request_id_of_more_than_16_bits_is_not_one_that_was_cut():
     for other in (0x10000, -0x10000):
         assert line.hear(other) == Discard("unknown_id")
     assert is_reply(line.hear(0))
+
+
+def test_each_oddity_is_said_behind_the_device():
+    assert {oddity.value: oddity.text for oddity in Oddity} == {
+        "other_community": "returns another community than the request's",
+        "cut_request_id": "cuts request-ids to 16 bits",
+        "extra_zero": "appends a 0 to OIDs",
+    }
