@@ -27,7 +27,7 @@ MAXIMUM_TIMEOUT_S: Final = 5.0
 ATTEMPTS: Final = 3
 
 TOGETHER: Final = 4
-"""How many requests are under way to one device at most: a poll of 308 values is three wakeups, and still no burst."""
+"""How many requests are under way to one device at most: a poll of 308 values is two turns, and still no burst."""
 
 CLEAN_POLLS: Final = 3
 STUMBLED_FIRST: Final = 8
