@@ -1,8 +1,8 @@
 """Which device is due when; and the time of polls that were made while this machine did not know it.
 
 Each device has a phase of its own within its interval, from its id: starts are spread evenly, and the same after a restart.
-Phases are multiples of a step, a second or a fraction of it, so that some devices start together: the agent wakes once for all
-of them (docs/decisions/0011-performance.md). The more devices, the shorter the step, so that few polls start together.
+Phases are multiples of a step, five seconds, a second or a fraction of it, so that some devices start together: the agent wakes
+once for all of them (docs/decisions/0011-performance.md). The more devices, the shorter the step: few polls start together.
 A poll that can't start in time is skipped, and the next one is at its own time: late polls never pile up. Of those that wait the
 device goes first that was skipped most often in a row, so that with too many polls due each device has its share of them.
 In a group of agents the phases are those of a clock that all of them share, so that a device keeps its time whoever polls it.
@@ -28,10 +28,14 @@ from towerops_agent.reasons import Loss
 
 MAXIMUM_LATENESS_S: Final = 10.0
 
-LONGEST_STEP_S: Final = 1.0
+LONGEST_STEP_S: Final = 5.0
+STARTS_A_LONGEST_STEP: Final = 8
+"""How many polls start together at most, on average, for a step so long: up to a hundred devices a minute, for a small box."""
+
+LONG_STEP_S: Final = 1.0
 SHORTEST_STEP_S: Final = 1 / 64
 STARTS_A_STEP: Final = 48
-"""How many polls start together at most, on average: their answers of 1.4 KB fit into a small socket buffer."""
+"""The same for the shorter steps: the answers of 1.4 KB fit into a small socket buffer."""
 
 MAXIMUM_REMOVED: Final = 64
 """How many removed devices may stay in the heap, beside as many as there are devices. This limits the memory for changes."""
@@ -76,7 +80,9 @@ class Entry:
 
 def step(starts_a_second: float) -> float:
     """The step of the phases, in seconds, for this many starts a second: the longest with few enough starts a step."""
-    step_s = LONGEST_STEP_S
+    if starts_a_second * LONGEST_STEP_S <= STARTS_A_LONGEST_STEP:
+        return LONGEST_STEP_S
+    step_s = LONG_STEP_S
     while step_s > SHORTEST_STEP_S and starts_a_second * step_s > STARTS_A_STEP:
         step_s /= 2
     return step_s
@@ -163,7 +169,7 @@ class Timetable:
         """Set the step of the phases for so many starts, and how far the clock that they are of is ahead of the monotonic one.
 
         None: as many starts as the current devices need; the clock as before. If the step changes, each device's times move by
-        less than a second, once.
+        less than a step, once.
         """
         if starts_a_second is None:
             starts_a_second = math.fsum(1 / entry.interval_s for entry in self._entries.values())
