@@ -136,18 +136,26 @@ def test_what_is_asked_once_more_is_under_way_by_itself():
     assert list(progress.next_ask().columns) == [1]
 
 
-def test_a_request_of_names_only_is_under_way_by_itself_also_behind_another_one():
-    """What the second has may be needed to prove the first."""
+def test_a_name_is_under_way_behind_the_counters_that_it_proves():
+    """In a later turn, or in their request: else the device may have answered for the name first."""
     names = Watch(bytes([BY_NAME]) * 40, 10)
     traits = Traits(widths=bytes([WIDE]) * 80, clean_polls=CLEAN_POLLS, srtt_s=0.01)
-    progress = PollProgress(make_plan((), range(1, 41), traits.widths, 6, watch=names), traits)
-    groups = []
+    plan = make_plan((), range(1, 41), traits.widths, 12, watch=names)
+    progress = PollProgress(plan, traits)
+    turn_of, request_of, turn = {}, {}, 0
     while asks := progress.next_together():
-        groups.append([ask.proves for ask in asks])
+        for n, ask in enumerate(asks):
+            turn_of |= dict.fromkeys(ask.columns, turn)
+            request_of |= dict.fromkeys(ask.columns, (turn, n))
         answer(progress, asks)
-    of_names = [group for group in groups if any(group)]
-    assert len(of_names) > 1
-    assert of_names == [[True]] * len(of_names)
+        turn += 1
+    behind = 0
+    for i, name in enumerate(plan.names):
+        for slot in plan.interface_slots(i):
+            column = plan.slots[slot]
+            assert turn_of[column] < turn_of[name] or request_of[column] == request_of[name]
+            behind += turn_of[column] < turn_of[name]
+    assert behind
 
 
 # Answers
@@ -250,7 +258,8 @@ def in_requests_of(*sizes):
     progress, traits = known(sensors=sum(sizes) - 1)
     columns, asks, first = progress.plan.columns, [], 0
     for size in sizes:
-        asks.append(Ask(Request(columns[first : first + size]), range(first, first + size)))
+        where = slice(first, first + size)
+        asks.append(Ask(Request(columns[where]), range(first, first + size), runs=(where,)))
         first += size
     return PollProgress(replace(progress.plan, asks=tuple(asks)), traits), traits
 
