@@ -178,10 +178,12 @@ def _known(word: str) -> str | None:
 
 def _degrees(word: str, more: str) -> tuple[str, str]:
     """`deg C`, `degrees Celsius`, `° C`, `degree.C`: the scale is the unit."""
-    if word.lower().rstrip(".") not in ("deg", "degree", "degrees", "°"):
+    degrees, _, scale = word.partition(".")
+    if degrees.lower() not in ("deg", "degree", "degrees", "°"):
         return word, more
-    match = re.match(r"\s*\.?\s*(celsius|centigrade|fahrenheit|kelvin|[cCfFK])(?![A-Za-z])", more, re.IGNORECASE)
-    return (word, more) if match is None else (match[1], more[match.end() :])
+    behind = scale + more
+    match = re.match(r"\s*\.?\s*(celsius|centigrade|fahrenheit|kelvin|[cCfFK])(?![A-Za-z])", behind, re.IGNORECASE)
+    return (word, more) if match is None else (match[1], behind[match.end() :])
 
 
 def _is_remark(more: str, unit: Unit | None, words: int = _MOST_WORDS) -> bool:

@@ -14,6 +14,15 @@ from towerops_agent.reasons import Reason
         ("45 deg", 45, "deg"),
         ("45 deg.", 45, "deg"),
         ("45 deg C", 45, "C"),
+        ("45 ° C", 45, "C"),
+        ("45 Degree F", 45, "F"),
+        ("45 degree.K", 45, "K"),
+        ("45deg.C (ok)", 45, "C"),
+        ("45 deg.foo", 45, "deg.foo"),
+        ("45 deg celsius (ok)", 45, "celsius"),
+        ("7 (x) y", 7, BARE),
+        ("7 (x) [y] z", 7, BARE),
+        ("7 V (x) am", 7, "V"),
         ("45 degrees Celsius (113 F)", 45, "Celsius"),
         ("5 degree K", 5, "K"),
         ("5 deg foo", 5, "deg"),
@@ -43,7 +52,7 @@ def test_a_number_and_its_unit(text, value, unit):
     "text",
     [
         *("7 - foo", "7 (2r)", "12 V/3 A", "12 V = 3 A", "7 C, 45 V", "1A: x", "10.0.0.1", "1 day, 2:03:04", "12 am", "716GE"),
-        *("4C:5E:0C", "2 of 5", "1.2.3", "7\x015", "x7", "", "7 V 8 A and more"),
+        *("4C:5E:0C", "2 of 5", "1.2.3", "7\x015", "x7", "7 (x) am", "7 (x)y", "7 V (x) a b c", "", "7 V 8 A and more"),
     ],
 )
 def test_a_text_that_is_not_a_number(text):
