@@ -290,6 +290,14 @@ def test_traits_for_another_agent_are_the_same_octets_though_a_start_differs_by_
     assert encode_traits(known(), CLOCK) != encode_traits(starts[0], CLOCK)
 
 
+def test_the_learned_oids_are_the_same_octets_in_whatever_order_they_came():
+    names = [b"%d" % n for n in range(500)]
+    one, other = (known(mute=frozenset(each)) for each in (names, names[::-1]))
+    assert list(one.traits.mute) != list(other.traits.mute), "they differ in nothing but this"
+    assert encode_traits(one, CLOCK) == encode_traits(other, CLOCK)
+    assert encode_memory([one], CLOCK) == encode_memory([other], CLOCK)
+
+
 def test_traits_from_another_agent_are_used_with_the_same_configuration_only():
     octets = encode_traits(known(index_lies=True, spacing=Spacing(2.0, is_certain=True)), CLOCK)
     fresh = made()

@@ -93,7 +93,7 @@ def test_a_device_that_was_heard_once_is_always_asked_for_its_sysuptime(heard):
 def test_a_device_that_does_not_say_its_sysuptime_is_asked_for_its_first_value_instead():
     """Unless that is all there is to ask."""
     traits = Traits(answers=False, uptime=17, mute=frozenset({SYS_UP_TIME}))
-    progress = PollProgress(make_plan(SENSORS[:3], (), b"", 24), traits)
+    progress = PollProgress(make_plan(SENSORS[:1], (), b"", 24), traits)
     assert asked_of(progress.next_ask()) == ([SENSORS[0]], [1], 1)
     nothing_else = PollProgress(make_plan([], (), b"", 24), traits)
     assert asked_of(nothing_else.next_ask()) == ([SYS_UP_TIME], [0], 1)
@@ -217,6 +217,28 @@ def test_the_one_oid_during_which_a_device_went_silent_for_good_is_suspected_of_
     progress.take(progress.next_ask(), SILENCE)
     assert progress.next_ask() is None
     assert traits.mute == traits.suspects == {SENSORS[1]}
+
+
+@pytest.mark.parametrize("how", ["asked twice", "silent for good", "no sysUpTime"])
+def test_what_a_device_was_never_heard_to_answer_is_known_beside_what_was_known_before(how):
+    progress, traits = started(sensors=1)
+    traits.max_varbinds, traits.mute = 1, frozenset({SENSORS[9]})
+    traits.uptime = None if how == "no sysUpTime" else 17
+    if how == "no sysUpTime":
+        traits.max_varbinds = 24
+        lost(progress)
+        progress.take(progress.next_ask(), SILENCE)
+        progress.take(ask := progress.next_ask(), reply(ask.request.names))
+        assert traits.mute == {SYS_UP_TIME, SENSORS[9]}
+        return
+    lost(progress, uptime)
+    if how == "asked twice":
+        progress.take(probe := progress.next_ask(), uptime(probe.request.names))
+        progress.take(progress.next_ask(), SILENCE)
+        progress.take(probe := progress.next_ask(), uptime(probe.request.names))
+    else:
+        progress.take(progress.next_ask(), SILENCE)
+    assert traits.mute == {SENSORS[0], SENSORS[9]}
 
 
 def test_of_several_none_is_given_up_for_that_but_all_are_suspected():

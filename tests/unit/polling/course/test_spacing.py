@@ -188,3 +188,58 @@ def test_attempts_are_unanswered_whose_time_had_passed_when_the_answered_one_was
     assume(all(abs(later - edge - 0.0) > 0.2 for edge in (0.5, 1.5, 3.5)))
     assert sent == [began + at for at, over in ((0, 0.5), (0.5, 1.5), (1.5, 3.5)) if over < later]
     assert unanswered(began, TIMEOUTS_S) == [began, began + 0.5, began + 1.5]
+
+
+@pytest.mark.parametrize(("late", "grown"), [(0, 0), (1, 1 / 6), (2, 1), (3, 3)])
+def test_a_gap_grows_by_attempts_that_kept_it_and_were_lost_the_more_in_a_row_the_faster(late, grown):
+    """One is likely loss."""
+    spacing = suspected(is_certain=True)
+    assert spacing.note([102.1 + n for n in range(late)], 110.0, 110.01, same=True)
+    assert spacing.gap_s == pytest.approx(2.0 * (1 + PRECISION * grown))
+    assert (spacing.heard, spacing.lost, spacing.sent_s, spacing.heard_s) == (1, late, 110.0, 110.01)
+
+
+def test_no_gap_grows_past_the_longest():
+    spacing = suspected(MOST_GAP_S - 0.1, is_certain=True)
+    assert spacing.note([112.0, 113.0, 114.0], 120.0, 120.01, same=True)
+    assert spacing.gap_s == MOST_GAP_S
+
+
+def test_an_attempt_that_came_too_soon_and_was_lost_shows_a_gap_longer_than_that():
+    spacing = suspected()
+    assert spacing.note([101.0, 100.5], 102.5, 102.51, same=True)
+    assert (spacing.floor_s, spacing.gap_s, spacing.heard, spacing.lost) == (1.0, 2.0, 1, 0)
+
+
+def test_an_answer_to_an_attempt_that_came_sooner_shows_a_shorter_gap():
+    """And what was thought too short may be none, if it is not shorter than that."""
+    spacing = suspected(floor_s=1.0)
+    assert spacing.note([], 101.5, 101.51, same=True)
+    assert (spacing.gap_s, spacing.floor_s, spacing.heard) == (1.5, 1.0, 0)
+    assert spacing.note([], 102.4, 102.41, same=True)
+    assert (spacing.gap_s, spacing.floor_s) == (pytest.approx(0.9), 0.0)
+
+
+def test_an_answer_at_once_refutes_a_gap():
+    assert not suspected().note([], 100.05, 100.06, same=True)
+
+
+def test_a_gap_below_the_least_is_not_one():
+    assert not suspected(0.3).note([], 100.2, 100.21, same=True)
+
+
+def test_only_the_same_request_lost_at_once_and_answered_later_counts_as_dropped():
+    spacing = suspected()
+    spacing.note([100.02], 102.5, 102.51, same=False)
+    assert (spacing.dropped, spacing.is_likely) == (0, False)
+    spacing.note([102.52], 105.0, 105.01, same=True)
+    assert (spacing.dropped, spacing.is_likely) == (1, False)
+    spacing.note([105.02], 107.5, 107.51, same=True)
+    assert (spacing.dropped, spacing.is_likely, spacing.is_certain) == (2, True, False)
+
+
+def test_a_gap_is_looked_for_between_what_was_too_short_and_what_was_answered():
+    assert suspected(floor_s=1.0).target_s == 1.5
+    assert suspected(floor_s=1.95).target_s == 2.0
+    recalled = Spacing.recalled(2.0)
+    assert (recalled.gap_s, recalled.floor_s, recalled.is_certain) == (2.0, 2.0 * TRY_BELOW, True)
