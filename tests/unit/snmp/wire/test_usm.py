@@ -425,6 +425,14 @@ def test_a_response_with_more_protection_than_the_user_has_is_discarded():
     assert field.receive(field.agent.respond(message.message_id, asked, field.now))[0] is transaction
 
 
+def test_a_response_with_a_digest_to_a_user_without_a_password_is_discarded():
+    """There is no key that it could be verified with."""
+    field, transaction, message, asked = ready("noAuthNoPriv")
+    octets = UsmAgent(user(AuthScheme.SHA, None)).respond(message.message_id, asked, field.now)
+    assert field.receive(octets) == Discard("foreign_engine")
+    assert field.receive(field.agent.respond(message.message_id, asked, field.now))[0] is transaction
+
+
 def test_an_authentic_response_that_can_t_be_decrypted_means_the_wrong_key():
     field, transaction, message, asked = ready()
     other = UsmAgent(user(priv_password=b"another-one"))
