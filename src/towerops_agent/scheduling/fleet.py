@@ -383,12 +383,12 @@ class Fleet:
         if not result.is_known:
             self._states.take_unknown(device)
             return
+        if result.poll is not None:
+            self._store(result.poll)  # first: a poll that can't be stored, for lack of memory, is a skipped one and nothing else
+            self._counters.add(Count.READINGS, n=result.poll.metric_count)
         for reason, count in result.missing.items():
             self._counters.add(Count.READINGS_MISSING, reason, count)
         self._counters.add(Count.POLLS, "silent" if result.silence else "partial" if result.missing else "complete")
-        if result.poll is not None:
-            self._counters.add(Count.READINGS, n=result.poll.metric_count)
-            self._store(result.poll)
         is_polled = device.id in self.timetable
         if is_polled or device.id not in self._devices:  # else another agent polls it since this poll began, and knows its state
             self._states.take(device, result, is_polled=is_polled)

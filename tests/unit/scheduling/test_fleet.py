@@ -197,6 +197,23 @@ def test_a_poll_without_memory_is_skipped_with_a_reason_and_one_line_a_minute():
     assert len(lines) + sum(line.get("unlogged", 0) for line in lines) >= failed - 2
 
 
+def test_readings_that_could_not_be_stored_for_lack_of_memory_are_not_counted_as_read():
+    poller = FakePoller()
+    bench = Bench(poller, 1)
+
+    def store(poll):
+        if len(poller.started) == 2:
+            raise MemoryError
+        bench.stored.append(poll)
+
+    bench.fleet = Fleet(poller, bench.counters, store, now_us=lambda: 0)
+    bench.run(300)
+    assert bench.counters.by_reason(Count.POLLS_SKIPPED) == {"no_memory": 1}
+    assert len(poller.started) == len(bench.stored) + 1
+    assert bench.counters.total(Count.READINGS) == sum(poll.metric_count for poll in bench.stored) > 0
+    assert bench.counters.total(Count.POLLS) == len(bench.stored)
+
+
 def test_a_bug_in_the_store_costs_only_that_poll():
     poller = FakePoller()
     bench = Bench(poller, 1)
