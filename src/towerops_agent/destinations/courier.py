@@ -142,8 +142,11 @@ class RemoteCourier:
         self._hurried.set()
 
     def reread_certificates(self) -> None:
-        """Use the current certificate files from the next request on. Raises SettingsError: those in use stay then."""
-        if self._client is not None:
+        """Use the current certificate files from the next request on. Raises SettingsError: those in use stay then.
+
+        Files of a destination that is another one by now, or gone, are not read: nothing more is sent to it.
+        """
+        if self._client is not None and self._destination() == self._opened:
             self._client.reread_certificates()
 
     async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:  # noqa: ARG002 - the caller's limit

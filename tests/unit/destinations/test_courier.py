@@ -32,6 +32,10 @@ class Script:
         self.hangs = False
         self.asked = asyncio.Event()
         self.fails: SettingsError | None = None
+        self.rereads = 0
+
+    def reread_certificates(self):
+        self.rereads += 1
 
     async def __aenter__(self):
         self.opened += 1
@@ -185,6 +189,21 @@ async def test_it_runs_on_and_goes_over_to_another_destination(scripted):
     remote.destination = Destination("test", "http://127.0.0.1:9/")
     await until_delivered(remote)
     assert script.opened == 2
+    running.cancel()
+
+
+async def test_certificates_of_a_destination_that_is_gone_or_another_one_are_not_read(scripted):
+    """Its files may be gone too, and an error that names them would mislead: the courier is only about to go over."""
+    remote, script = scripted
+    running = asyncio.create_task(remote.courier.run())
+    remote.add(0, NOW_S, 1.0)
+    await until_delivered(remote)
+    remote.courier.reread_certificates()
+    assert script.rereads == 1
+    for other in (None, Destination("test", "http://127.0.0.1:9/elsewhere")):
+        remote.destination = other
+        remote.courier.reread_certificates()
+    assert script.rereads == 1
     running.cancel()
 
 
