@@ -329,3 +329,18 @@ async def test_a_text_without_memory_for_it_is_not_a_bug_and_the_page_goes_on(li
         assert (await lines.get())[1]["event"] == "no memory to write the metrics, not answered"
         assert (await get(address)).endswith(b"fine")
     assert counters.total(Count.BUGS) == 0
+
+
+async def test_that_there_is_no_memory_for_the_page_is_said_once_a_minute_with_how_often(lines: Lines):
+    now_s = 0.0
+
+    async def text() -> bytes:
+        raise MemoryError
+
+    async with served(lines, text, monotonic_s=lambda: now_s) as address:
+        for _ in range(3):
+            assert await get(address) == b""
+        now_s = 61.0
+        assert await get(address) == b""
+        assert "unlogged" not in (await lines.get())[1]
+        assert (await lines.get())[1]["unlogged"] == 2

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from towerops_agent.api.wire.outcomes import Repeats
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import is_out_of_memory
 from towerops_agent.telemetry.exposition import CONTENT_TYPE
@@ -54,6 +55,7 @@ class MetricsPage:
         self._one_writes = asyncio.Lock()
         self._text = b""
         self._stale_at_s = 0.0
+        self._without_memory = Repeats()
 
     async def run(self) -> None:
         """Serve, for good. If the address is not available, log that once, and try again each minute."""
@@ -116,7 +118,7 @@ class MetricsPage:
             answer = await self._answer(head)
         except Exception as error:
             if is_out_of_memory(error):
-                log.error("no memory to write the metrics, not answered")
+                self._note_no_memory()
             else:
                 self._counters.add(Count.BUGS, "metrics")
                 log.exception("metrics could not be written because of a bug; please report it")
@@ -126,6 +128,11 @@ class MetricsPage:
             async with asyncio.timeout(self._client_within_s):
                 writer.write(answer)
                 await writer.drain()
+
+    def _note_no_memory(self) -> None:
+        unlogged = self._without_memory.due(int(self._monotonic_s() * 1e6))
+        if unlogged is not None:
+            log.error("no memory to write the metrics, not answered", **({"unlogged": unlogged} if unlogged else {}))
 
     async def _answer(self, head: bytes) -> bytes:
         match head.split(b"\r\n", 1)[0].split(b" "):
