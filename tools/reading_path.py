@@ -23,7 +23,7 @@ FUNCTION = 1
 """The flag of code that is a function's, not a module's or a class's (inspect.CO_OPTIMIZED)."""
 
 
-POLLING_BEGINS, DELIVERED = "Fleet.poll_all_once", "Store.acknowledge"
+POLLING_BEGINS, DELIVERED = "Fleet.poll_all_once", "Store._mark_sent"
 
 
 class Passed:
