@@ -22,7 +22,8 @@ from towerops_agent.model import Secret
 WITHIN_S: Final = 60.0
 """How long the process may take: a second or two on the slowest boxes."""
 
-COMMAND: Final = (sys.executable, "-P", "-m", cipher.__name__)  # -P: nothing is imported from the working directory
+COMMAND: Final = (sys.executable, "-P", "-s", "-m", cipher.__name__)
+"""Nothing is imported from the working directory (-P), nor from the user's own directory (-s) unless the agent does it too."""
 
 _PIECE_OCTETS: Final = 1 << 16
 
@@ -78,9 +79,17 @@ async def _apart(what: bytes, token: Secret, octets: Callable[[], bytes]) -> byt
 
 
 def _environment() -> dict[str, str]:
-    """For the process, which imports from where this one does: the Debian package's command has set its path itself."""
+    """For the process, which imports from where this one does: the Debian package's command has set its path itself.
+
+    But not from the working directory, where `python -m` looks first; and if this interpreter ignores Python's variables (-I), it
+    has no others of them.
+    """
     found = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
-    return found | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    if sys.flags.ignore_environment:
+        found = {name: value for name, value in found.items() if not name.startswith("PYTHON")}
+    here = os.getcwd()  # noqa: PTH109 -- as `python -m` has it in the path
+    path = [place for place in sys.path if os.path.isabs(place) and os.pathsep not in place and place != here]  # noqa: PTH117
+    return found | {"PYTHONPATH": os.pathsep.join(path)}
 
 
 async def _write(process: Process, head: bytes, octets: bytes) -> None:

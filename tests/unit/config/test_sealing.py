@@ -95,10 +95,7 @@ async def test_no_secret_is_in_its_arguments_or_its_environment(monkeypatch, tmp
     assert "s3cret" not in text
 
 
-def test_the_process_imports_from_where_the_agent_does():
-    """As in the Debian package, whose command has set its own path: without it the agent would hold the cipher for good."""
-    program = f"""
-import subprocess
+SEAL_APART = f"""
 import sys
 sys.path[:0] = {[path for path in sys.path if path]}
 import asyncio
@@ -108,7 +105,25 @@ from towerops_agent.model import Secret
 asyncio.run(sealing.seal(Secret("token"), config_text(b'{{"version":"7","equipment":[]}}')))
 print(seal.is_loaded())
 """
+"""It prints whether it holds the cipher: not if a process has sealed. It sets its path itself, as Debian's command does."""
+
+
+def test_the_process_imports_from_where_the_agent_does_and_from_nowhere_else(tmp_path):
+    """Whatever Python's variables are: as the agent's own interpreter ignores them (-I), or has no user's directory (-s)."""
+    user_site = tmp_path / f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    user_site.mkdir(parents=True)
+    (user_site / "usercustomize.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')")
     base = os.path.realpath(sys.executable)  # that of the virtual environment does not know the agent
-    command = [base, "-I", "-S", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={})
-    assert (done.stdout, done.stderr) == ("False\n", "")
+    user = {"PYTHONUSERBASE": str(tmp_path)}
+    for flags, variables in (("-IS", {}), ("-IS", {"PYTHONHOME": "/nowhere"}), ("-IS", user), ("-Ss", user)):
+        command = [base, flags, "-c", SEAL_APART]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
+        assert (done.stdout, done.stderr) == ("False\n", ""), (flags, variables)
+    assert not (tmp_path / "imported").exists()
+
+
+def test_the_working_directory_is_not_in_the_path_of_the_process(monkeypatch, tmp_path):
+    """Neither as `python -m` has it there, nor as what is left of a path that has the separator in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path), "relative", "/of:relative", "/absolute"])
+    assert sealing._environment()["PYTHONPATH"] == "/absolute"  # noqa: SLF001
