@@ -15,7 +15,10 @@ from towerops_agent.telemetry.live_client import live_address
 WITH_OS = {"_collections_abc", "_stat", "abc", "genericpath", "os", "os.path", "posixpath", "stat"}
 """All of them are in the interpreter's own file."""
 
-OURS = {"towerops_agent", "towerops_agent.__main__", "towerops_agent.telemetry", "towerops_agent.telemetry.live_client"}
+OURS = {
+    *("towerops_agent", "towerops_agent.__main__", "towerops_agent.telemetry", "towerops_agent.telemetry.live_client"),
+    *("towerops_agent.errors", "errno"),  # what to do without memory can't be imported then
+}
 
 
 def image_command() -> str:
