@@ -157,8 +157,8 @@ def test_the_version_of_a_datagram_is_read_without_the_rest():
 def test_an_answer_that_is_the_same_each_time_reads_as_any_other():
     for ticks in (0x0102, 0x0102, 0x0103):
         octets = reply(f"4302 {ticks:04x}")
-        for is_steady in (False, True):
-            one = Awaiting(Request((SYS_UP_TIME,), steady=is_steady), Community(Version.V2C, b"public"))
+        for steady_from in (None, 1, 0):
+            one = Awaiting(Request((SYS_UP_TIME,), steady_from=steady_from), Community(Version.V2C, b"public"))
             usual = decode_usual(octets, {0x12345678: one})
             assert usual is not None
             assert (usual[0], usual[1].values, usual[1].tags) == (one, [ticks], b"\x43")
