@@ -262,6 +262,7 @@ class SnmpClient:
         self._catch_up(volley.peer)
         if not volley.open or volley.timer is not None:
             return  # it has ended, or has asked for more
+        now = self._loop.time()  # reading takes its time, which is not the device's
         if len(volley.replies) == 1:
             (transaction,) = volley.open
             if transaction.attempts < len(volley.timeouts_s) and (step := self._exchanges.attempt(transaction, now)) is not None:
@@ -297,6 +298,11 @@ class SnmpClient:
             _fail(wait, error)
 
     def _attempt_or_give_up(self, transaction: Transaction, wait: "_Wait") -> None:
+        timer = wait.timer
+        if timer is not None:
+            self._catch_up(transaction.peer)
+            if wait.answer.done() or wait.timer is not timer:
+                return  # it is answered, or a report is doubted
         step = self._exchanges.attempt(transaction, self._loop.time())
         if step is None:
             wait.answer.set_result(self._exchanges.give_up(transaction))

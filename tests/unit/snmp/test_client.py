@@ -329,27 +329,29 @@ async def test_of_several_requests_one_that_is_lost_is_not_sent_again():
         assert client.is_idle
 
 
-async def test_an_answer_that_waits_to_be_read_when_its_time_is_over_counts(monkeypatch):
+@pytest.mark.parametrize("together", [False, True])
+async def test_an_answer_that_waits_to_be_read_when_its_time_is_over_counts(monkeypatch, together):
     """As after a moment in which the agent was busy: more answers have arrived than are read at one wakeup."""
     monkeypatch.setattr(snmp_client, "DATAGRAMS_A_WAKEUP", 1)
-    loop, seen = asyncio.get_running_loop(), []
+    loop = asyncio.get_running_loop()
 
     def answer_all_and_be_busy(timeout_s):
         """Within a callback of the loop, so that nothing is read until the time of the requests is over."""
-        seen.append(device.recvfrom(0xFFFF))
-        if len(seen) == 3:
-            for datagram, peer in seen:
-                device.sendto(answer(datagram), peer)
-            over_at = loop.time() + timeout_s
-            while loop.time() <= over_at:
-                pass
+        for datagram, peer in [device.recvfrom(0xFFFF) for _ in range(3)]:
+            device.sendto(answer(datagram), peer)
+        over_at = loop.time() + timeout_s
+        while loop.time() <= over_at:
+            pass
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
         device.bind(("127.0.0.1", 0))
         async with asking.open_client() as (client, counters):
             loop.add_reader(device, answer_all_and_be_busy, 0.3)
             port = device.getsockname()[1]
-            replies = await asking.ask_together(client, port, asking.security(), [REQUEST] * 3, (0.3,))
+            if together:
+                replies = await asking.ask_together(client, port, asking.security(), [REQUEST] * 3, (0.3,))
+            else:
+                replies = await asyncio.gather(*(ask(client, port, (0.3,)) for _ in range(3)))
             loop.remove_reader(device)
             assert [type(reply) for reply in replies] == [Reply] * 3
             assert counters.by_reason(Count.SNMP_DISCARDED) == {}
