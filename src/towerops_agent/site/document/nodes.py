@@ -110,8 +110,12 @@ def place_of(file: str, node: yaml.Node) -> Location:
 
 
 def is_null(node: yaml.Node) -> bool:
-    """Whether nothing is given: `name:`, `name: null`. In quotes that is a text; libyaml's style of none is ""."""
-    return isinstance(node, yaml.ScalarNode) and not node.style and node.value in _NULLS
+    """Whether nothing is given: `name:`, `name: null`. In quotes that is a text; libyaml's style of none is "".
+
+    `name: !north` is something: YAML makes a tag of it, with no value behind.
+    """
+    is_plain = isinstance(node, yaml.ScalarNode) and not node.style
+    return is_plain and node.value in _NULLS and node.tag.startswith(_OWN_TAG)
 
 
 def items(file: str, what: str, node: yaml.Node) -> list[yaml.Node]:

@@ -96,6 +96,13 @@ MISTAKES = {
     "community: ~": ("community", "community is empty: expected a text"),
     "community_file: ": ("community_file", "community_file is empty: expected a text"),
     "username: u, auth_password_env: null": ("auth_password_env", "auth_password_env is empty: expected a text"),
+    **{
+        f"username: u, {key}: !hush-hush ": (
+            "!hush",
+            f"{key} begins with !, which YAML takes for a tag: expected it in quotes",
+        )
+        for key in ("context", "auth_password", "priv_password_file")
+    },
     "community: [hush]": ("[hush", "community is a list: expected a text"),
     "community_file: lost": ("lost", "the file lost is not there"),
     "community_env: c": ("c}", "the env c is not there"),

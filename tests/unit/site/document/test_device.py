@@ -196,6 +196,11 @@ def test_a_device_without_snmp_is_only_pinged_and_never_discovered():
         ),
         ("{address: x, interval: 86401}", Inherited(), "1:24: interval is '86401': expected a whole number from 1 to 86400"),
         ("{address: x, port: 0}", Inherited(), "1:20: port is '0': expected a whole number from 1 to 65535"),
+        (
+            "{address: x, credentials: !a }",
+            Inherited(credentials="b"),
+            "1:27: credentials begins with !, which YAML takes for a tag: expected it in quotes",
+        ),
         ("{address: x, snmp: 1}", Inherited(), "1:20: snmp is '1': expected true or false"),
         ("{address: x, ping: {count: 0}}", Inherited(), "1:28: count is '0': expected a whole number from 1 to 20"),
         (
