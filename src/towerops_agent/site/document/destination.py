@@ -87,7 +87,7 @@ def read_destination(section: Section, secrets: Secrets, warnings: list[Problem]
     """The destination; names of files are relative to the site file's folder. Raises Mistake."""
     kind, base = _kind(section)
     given = {name: secret_in(section, name, secrets, warnings) for name in _SECRETS}
-    username = section.text("username")
+    username = section.checked("username", _username)
     if (username is None) != (given["password"] is None):
         raise Mistake(section.place, "username and password: expected both, or neither")
     headers, secret_headers = _headers(section, secrets)
@@ -199,6 +199,13 @@ def _headers(section: Section, secrets: Secrets) -> tuple[tuple[tuple[str, str],
 def _name(field: str, text: str) -> str:
     if not text.strip() or not text.isprintable() or len(text) > MOST_NAME:
         raise InvalidConfig(f"{field} is {shown(text)}: expected a name of 1 to {MOST_NAME} printable characters")
+    return text
+
+
+def _username(field: str, text: str) -> str:
+    """Of basic authentication, in which all behind a colon is the password (RFC 7617 §2)."""
+    if ":" in text:
+        raise InvalidConfig(f"{field} has a colon in it, behind which a receiver reads the password: expected one without")
     return text
 
 

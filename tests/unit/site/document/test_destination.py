@@ -131,6 +131,13 @@ MISTAKES: Mapping[str, tuple[str, str]] = {
         for url in ("https://u:hush@p/", "https://p/?hush", "https://p/#hush", "https://p/ hush")
     },
     f"{W}, username: u": ("{", "username and password: expected both, or neither"),
+    **{
+        f"{W}, username: '{name}', password_file: t": (
+            f"'{name}'",
+            "username has a colon in it, behind which a receiver reads the password: expected one without",
+        )
+        for name in ("u:hush", "u:", ":")
+    },
     f"{W}, password_file: t": ("{", "username and password: expected both, or neither"),
     f"{W}, username: u, password_file: t, bearer_token_file: t": ("{", f"bearer_token and password are both given: {ONE}"),
     f"{I2}, token_file: t, bearer_token_file: t": ("{", f"bearer_token and token are both given: {ONE}"),
