@@ -111,7 +111,7 @@ class SiteFiles:
         """The secret of a file, whose name is relative to the site files, or of a variable. Raises InvalidConfig."""
         if how == "env":
             text = self._environ.get(name, "")
-            if not text:
+            if not text.strip():
                 raise InvalidConfig(f"the variable {name} is not set, or empty: expected the secret in it")
             return text
         folder = self.path if self.path.is_dir() else self.path.parent
@@ -123,8 +123,9 @@ class SiteFiles:
             raise InvalidConfig(f"the file {path} can't be read ({error.strerror}): expected the secret in it") from None
         except UnicodeDecodeError:
             raise InvalidConfig(f"the file {path} is not text in UTF-8: expected the secret in it") from None
-        if not text or "\n" in text:
-            raise InvalidConfig(f"the file {path} {'has several lines' if text else 'is empty'}: expected the secret in one line")
+        wrong = "is empty" if not text.strip() else "has several lines" if "\n" in text else ""
+        if wrong:
+            raise InvalidConfig(f"the file {path} {wrong}: expected the secret in one line")
         return text
 
 

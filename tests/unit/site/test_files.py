@@ -36,8 +36,9 @@ def test_a_secret_is_read_from_the_file_beside_the_site_file(site):
 def test_a_secret_is_read_from_a_variable(site):
     site.write_text(SITE.replace("community_file: radios.community", "community_env: RADIOS"))
     assert b'"of the variable"' in community(SiteFiles(site, {"RADIOS": "of the variable"}))
-    (problem, _) = SiteFiles(site, {}).read().problems
-    assert problem.text == "the variable RADIOS is not set, or empty: expected the secret in it"
+    for environ in ({}, {"RADIOS": ""}, {"RADIOS": " "}):
+        (problem, _) = SiteFiles(site, environ).read().problems
+        assert problem.text == "the variable RADIOS is not set, or empty: expected the secret in it"
 
 
 def test_a_secret_that_others_can_read_is_used_with_a_warning(site):
@@ -51,6 +52,8 @@ def test_a_secret_that_others_can_read_is_used_with_a_warning(site):
     ("octets", "said"),
     [
         (b"", "is empty"),
+        (b" \t \n", "is empty"),
+        (b" \n \n", "is empty"),
         (b"two\nlines\n", "has several lines"),
         (b"\xff", "is not text in UTF-8"),
         (None, "can't be read (No such"),
