@@ -36,6 +36,9 @@ COLUMN_KEYS: Final = (
     *("oid", "single", "name", "type", "unit", "divisor", "multiplier"),
     *("label", "index", "states", "skip", "where", "unless", "when"),
 )
+_NEVER_EMPTY: Final = ("divisor", "multiplier", "skip", "where", "unless", "when")
+"""Left out by mistake, a value would be in another unit, or be taken of rows and devices that do not have it."""
+
 INDEXES: Final = {name: name for name in ("number", "port", "mac", "text")}
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -142,6 +145,7 @@ class _Reader:
         rules = []
         for node in nodes:
             section = Section(self._file, "match", node, RULE_KEYS)
+            _refuse_empty(section, RULE_KEYS)
             descr, probe = section.checked("sysDescr", _pattern), section.checked("probe", _absolute)
             object_ids = [self._oid(section, each, "sysObjectID") for each in _some(section, "sysObjectID")]
             if not object_ids and descr is None and probe is None:
@@ -159,6 +163,7 @@ class _Reader:
         return columns
 
     def _column(self, section: Section) -> Column:
+        _refuse_empty(section, _NEVER_EMPTY)
         oid = self._relative(section, "oid", section.needed("oid"))
         divisor = section.checked("divisor", _factor) or 1.0
         multiplier = section.checked("multiplier", _factor) or 1.0
@@ -243,6 +248,12 @@ class _Reader:
         except ValueError:  # InvalidOid, or a number of thousands of digits
             below = "numbers with dots between, below base" if base else "an object identifier, as in 1.3.6.1.4.1.9"
             raise section.mistake(key, f"{key} is {shown(text)}: expected {below}") from None
+
+
+def _refuse_empty(section: Section, keys: tuple[str, ...]) -> None:
+    """Raise Mistake if one of `keys` is there without a value."""
+    for key in keys:
+        section.must_not_be_empty(key, f"a value, or no {key}")
 
 
 def is_scalar(oid: Oid) -> bool:

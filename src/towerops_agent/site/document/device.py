@@ -232,6 +232,7 @@ class _Items:
                 oid = section.checked("oid", _oid) or (b"", "")
                 if oid[0] in oids:
                     raise section.mistake("oid", f"oid is {oid[1]}, which an earlier sensor of the device has")
+                section.must_not_be_empty("divisor", "a number")
                 divisor = section.checked("divisor", _divisor)
                 made = {
                     "id": sensor_id(*self._at, oid[1]),

@@ -207,10 +207,10 @@ class Section:
             raise Mistake(self.place, f"{key} is missing: expected it in {self.what}")
         return text
 
-    def must_not_be_empty(self, key: str) -> None:
+    def must_not_be_empty(self, key: str, wanted: str = "a text") -> None:
         """Raises Mistake if `key` is there without a value; a key that is not there is fine."""
         if key in self.keys and key not in self.nodes:
-            raise self.mistake(key, f"{key} is empty: expected a text")
+            raise self.mistake(key, f"{key} is empty: expected {wanted}")
 
     def items(self, key: str) -> list[yaml.Node]:
         """The items of the list at `key`; none if it is not given. Raises Mistake."""

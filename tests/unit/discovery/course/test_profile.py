@@ -131,6 +131,11 @@ MATCH = "profile: x\nvendor: X\nmatch: {probe: 1.3.6}\n"
             "profile: x\nvendor: X\nmatch: [{probe: 1.3.6}, {sysObjectID: []}]\n",
             "3:25: an empty rule would match each device: expected sysObjectID, sysDescr or probe",
         ),
+        ("profile: x\nvendor: X\nmatch: {probe: }\n", "3:9: probe is empty: expected a value, or no probe"),
+        *(
+            (f"profile: x\nvendor: X\nmatch: {{probe: 1.3.6, {key}: }}\n", f"3:23: {key} is empty: expected a value, or no {key}")
+            for key in ("sysObjectID", "sysDescr")
+        ),
         ("profile: x\nvendor: X\nmatch: {sysObjectID: mikrotik}\n", f"3:22: sysObjectID is 'mikrotik': {ABSOLUTE}"),
         ("profile: x\nvendor: X\nmatch: {sysObjectID: [1.3, [2]]}\n", "3:28: sysObjectID is a list: expected a text"),
         ("profile: x\nvendor: X\nmatch: {probe: x}\n", f"3:16: probe is 'x': {ABSOLUTE}"),
@@ -166,6 +171,11 @@ COLUMNS = {
     "oid: 4.1, nam: x": ("nam", "nam is not a key of a column: expected name"),
     "oid: volts, name: x": ("volts", f"oid is 'volts': {BELOW}"),
     "oid: .volts, name: x": (".volts", f"oid is '.volts': {ABSOLUTE}"),
+    **{
+        f"oid: 4.1, name: x, {key}: {word}": (f"{key}:", f"{key} is empty: expected a value, or no {key}")
+        for key in ("divisor", "multiplier", "skip", "where", "unless", "when")
+        for word in ("", "~")
+    },
     "oid: 4.1, name: x, divisor: 0": ("0}", "divisor is '0': expected a number other than 0"),
     "oid: 4.1, name: x, divisor: y": ("y}", "divisor is 'y': expected a number"),
     "oid: 4.1, name: x, multiplier: 0": ("0}", "multiplier is '0': expected a number other than 0"),

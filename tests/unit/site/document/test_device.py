@@ -256,6 +256,7 @@ ITEMS = {
         "m",
         "2:49: oid is 1.3.1, which an earlier sensor of the device has",
     ),
+    "sensors: [{name: n, oid: 1.3.1, divisor: }]": ("sensor", "n", "2:33: divisor is empty: expected a number"),
     "sensors: [{name: n, oid: 1.3.1, divisor: x}]": ("sensor", "n", "2:42: divisor is 'x': expected a number"),
     "sensors: [{name: n, oid: 1.3.1, divisor: -0.0}]": ("sensor", "n", "2:42: divisor is '-0.0': expected a number other than 0"),
     "sensors: [{name: n, oid: 1.3.1, unit: [m]}]": ("sensor", "n", "2:39: unit is a list: expected a text"),
