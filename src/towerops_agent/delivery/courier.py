@@ -236,8 +236,11 @@ class Courier:
             self._has_exclusions = True
         while True:
             step = self.course.next(self._accepts(), self._now_us(), self._monotonic_s())
-            if not isinstance(step, CutBatch):  # which notes them by itself
+            # A cut notes them by itself. The course counts the other three as done: a stop must not come between.
+            if self._settlement.sent and not isinstance(step, CutBatch | Send | RereadToken | Drained):
                 await self._settlement.note_sent()
+                if isinstance(step, Wait):
+                    continue  # it may be over sooner by now: `hurry` wakes only what rests already
             if isinstance(step, Done):
                 return step.all_delivered
             await self._do(step)

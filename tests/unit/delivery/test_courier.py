@@ -395,6 +395,80 @@ async def cut_off_after_the_first_answer(bench, monkeypatch):
     return lines
 
 
+async def test_a_stop_while_the_buffer_notes_what_the_server_has_ends_as_any_other(bench, monkeypatch):
+    """A batch that failed is due again just then: it is under way before a stop can come, which would else wait in vain."""
+    bench.accepts = Accepts(is_stated=True, max_metrics=10)
+    await bench.add(4)
+    others_pass, is_due = asyncio.Event(), asyncio.Event()
+    outcomes = [Unavailable("bug", 500), Accepted()]  # to the batch that fails
+
+    async def fails_beside_others():
+        await others_pass.wait()
+        return outcomes.pop(0)
+
+    async def accepts_beside_it():
+        bench.time.now_s += 0.1
+        others_pass.set()
+        return Accepted()
+
+    async def accepts_until_it_is_due():
+        await bench.buffer.pending()  # by then the delivery rests, as it has found nothing more
+        bench.time.now_s += 3
+        is_due.set()
+        return Accepted()
+
+    answers = {10: fails_beside_others, 20: accepts_beside_it, 30: accepts_until_it_is_due}
+    bench.answer = lambda values: answers[values[0]]() if values[0] in answers else Accepted()
+    acknowledge, take_batch = bench.buffer.acknowledge, bench.buffer.take_batch
+    hangs = asyncio.Event()
+
+    async def hang_if_due():
+        if is_due.is_set():
+            hangs.set()
+            await asyncio.Event().wait()
+
+    async def acknowledging(batch, left_out=()):
+        await hang_if_due()
+        await acknowledge(batch, left_out)
+
+    async def taking(*arguments, sent=()):
+        if sent:
+            await hang_if_due()
+        return await take_batch(*arguments, sent=sent)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.buffer, "acknowledge", acknowledging)
+        patch.setattr(bench.buffer, "take_batch", taking)
+        running = asyncio.create_task(bench.courier.run())
+        await hangs.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert await bench.courier.deliver_pending() is True
+    assert outcomes == []
+    assert (await bench.buffer.pending()).metrics == 0
+    assert bench.counters.get(Count.METRICS_DELIVERED) == 40
+
+
+async def test_what_is_urgent_while_the_buffer_notes_what_the_server_has_waits_for_no_turn(bench, monkeypatch):
+    """A device's state changes just then: five seconds after the turn, and not thirty."""
+    await bench.add(1)
+    await bench.run()
+    acknowledge = bench.buffer.acknowledge
+
+    async def acknowledging(batch, left_out=()):
+        await acknowledge(batch, left_out)
+        if bench.polls == 2:
+            await bench.add(1)
+            bench.courier.hurry()
+
+    monkeypatch.setattr(bench.buffer, "acknowledge", acknowledging)
+    await bench.add(1)
+    await bench.run(pauses=1)
+    assert bench.pauses == [30.0, 5.0, 30.0]
+    assert bench.delivered() == list(range(30))
+
+
 async def test_cleaning_up_is_repeated_and_survives_a_failure(bench, monkeypatch):
     calls = []
 
