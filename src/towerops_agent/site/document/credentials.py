@@ -11,7 +11,7 @@ from typing import Any, Final
 from towerops_agent.api.wire import contract
 from towerops_agent.config.document.credentials import read_credentials
 from towerops_agent.errors import InvalidConfig
-from towerops_agent.site.document.nodes import Problem, Section
+from towerops_agent.site.document.nodes import Mistake, Problem, Section
 
 Secrets = Callable[[str, str], str]
 """The secret that a file ("file", its path) or a variable ("env", its name) holds. Raises InvalidConfig."""
@@ -72,7 +72,7 @@ def snmp_fields(section: Section, secrets: Secrets, warnings: list[Problem]) -> 
     """The fields, which the agent accepts. Raises Mistake at the first that it would not.
 
     A protocol without its password is a mistake unless `level` is given: the device would be asked without authentication, or in
-    the clear.
+    the clear. So is a set in which each field is left empty: the device would be asked with the community public.
     """
     wire: dict[str, str] = {}
     hidden = set()
@@ -86,6 +86,8 @@ def snmp_fields(section: Section, secrets: Secrets, warnings: list[Problem]) -> 
             wire[wire_name] = text
             if text != PUBLIC or name != "community":
                 hidden.add(wire_name)
+    if section.keys and not wire:
+        raise Mistake(section.place, f"{section.what}: each field is empty: expected a community, or a username")
     if "version" not in wire and any(name.startswith("v3_") for name in wire):
         wire["version"] = "3"
     _check(section, wire)

@@ -25,6 +25,7 @@ def read(text: str, warnings: list[Problem] | None = None) -> SnmpFields:
     [
         ("", {}, set()),
         ("community: public", {"community": "public"}, set()),
+        ("community: public, username: , level: , auth: , priv: ", {"community": "public"}, set()),
         ("community_file: c", {"community": "hush-community"}, {"community"}),
         ("version: 1, community: x", {"version": "1", "community": "x"}, {"community"}),
         ("username: u", {"version": "3", "v3_username": "u"}, set()),
@@ -94,6 +95,10 @@ MISTAKES = {
     "version: 3": ("{", "username is absent: expected a text"),
     "community: ": ("community", "community is empty: expected a text"),
     "community: ~": ("community", "community is empty: expected a text"),
+    "version: , username: , context: ~": (
+        "{",
+        "credentials 'a': each field is empty: expected a community, or a username",
+    ),
     "community_file: ": ("community_file", "community_file is empty: expected a text"),
     "username: u, auth_password_env: null": ("auth_password_env", "auth_password_env is empty: expected a text"),
     **{
