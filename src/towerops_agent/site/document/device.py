@@ -54,6 +54,7 @@ _STATE: Final = re.compile(r"-?[0-9]{1,10}")
 OWN_LABELS: Final = frozenset({"device", "ifIndex", "ifName", "instance", "job", "le", "quantile", "sensor"})
 """Labels that the agent makes, or that mean something else to Prometheus."""
 
+_ADDRESS: Final = "an IPv4 address, an IPv6 address or a DNS name"
 _TRANSPORTS: Final = {"udp": "udp", "tcp": "tcp"}
 _PROFILES: Final = {AUTO: True, "none": False}
 
@@ -172,8 +173,9 @@ class SiteDevice:
 
 def read_device(section: Section, before: Inherited, credentials: Named) -> SiteDevice:
     """The device. Raises Mistake if it can't be polled as it is described."""
+    section.must_not_be_empty("address", _ADDRESS)
     if "address" not in section:
-        raise Mistake(section.place, "address is missing: expected an IPv4 address, an IPv6 address or a DNS name")
+        raise Mistake(section.place, f"address is missing: expected {_ADDRESS}")
     address = section.checked("address", host) or ""
     name = section.text("name") or address
     own = inherited(section, before)

@@ -175,6 +175,7 @@ def test_a_device_without_snmp_is_only_pinged_and_never_discovered():
     ("text", "before", "said"),
     [
         ("name: x", Inherited(), "1:1: address is missing: expected an IPv4 address, an IPv6 address or a DNS name"),
+        ("name: x\naddress: ", Inherited(), "2:1: address is empty: expected an IPv4 address, an IPv6 address or a DNS name"),
         ("address: x", Inherited(credentials="c"), "1:10: credentials is c: expected another one"),
         ("{credentials: c, address: x}", Inherited(), "1:15: credentials is c: expected another one"),
         ("address: x", Inherited(has_snmp=False), "1:10: snmp is false: expected ping: true, or nothing is asked"),
