@@ -115,7 +115,7 @@ def read_profile(file: str, octets: bytes) -> ProfileRead:
 class _Reader:
     def __init__(self, file: str, octets: bytes) -> None:
         self._file = file
-        self._top = Section(file, "a profile", compose(file, octets), KEYS)
+        self._top = Section(file, "a profile", compose(file, octets, "profile, vendor and match"), KEYS)
         self._problems: list[Problem] = []
         self._base = self._top.checked("base", _absolute) or b""
 

@@ -88,8 +88,8 @@ def text_of(file: str, octets: bytes) -> str:
     return text
 
 
-def compose(file: str, octets: bytes) -> yaml.Node:
-    """The file's one document. Raises Mistake."""
+def compose(file: str, octets: bytes, wanted: str = "devices, credentials or defaults") -> yaml.Node:
+    """The file's one document. `wanted`: what an empty one lacks. Raises Mistake."""
     text = text_of(file, octets)
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=Loader)
@@ -98,9 +98,9 @@ def compose(file: str, octets: bytes) -> yaml.Node:
         place = Location(file) if mark is None else Location(file, mark.line + 1, mark.column + 1)
         raise Mistake(place, f"not YAML: {_QUOTED.sub('…', error.problem or 'it ends too early')}") from None
     except RecursionError:
-        raise Mistake(Location(file), "not a site file: it is nested too deeply") from None
+        raise Mistake(Location(file), "nested too deeply") from None
     if node is None:
-        raise Mistake(Location(file, 1, 1), "the file is empty: expected devices, credentials or defaults")
+        raise Mistake(Location(file, 1, 1), f"the file is empty: expected {wanted}")
     return node
 
 

@@ -111,7 +111,7 @@ MATCH = "profile: x\nvendor: X\nmatch: {probe: 1.3.6}\n"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "1:1: the file is empty: expected devices, credentials or defaults"),
+        ("", "1:1: the file is empty: expected profile, vendor and match"),
         ("[x]", "1:1: a profile is a list: expected a mapping, as in key: value"),
         ("vendor: X\n", "1:1: profile is missing: expected it in a profile"),
         (

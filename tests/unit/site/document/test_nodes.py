@@ -91,7 +91,7 @@ def test_a_file_that_is_nested_too_deeply_for_python_is_a_mistake(monkeypatch, o
 
     monkeypatch.setattr(of, "get_single_node", too_deep)
     monkeypatch.setattr(nodes, "Loader", of)
-    assert mistake_of(lambda: compose("a.yaml", b"[]")) == "a.yaml: not a site file: it is nested too deeply"
+    assert mistake_of(lambda: compose("a.yaml", b"[]")) == "a.yaml: nested too deeply"
 
 
 @pytest.mark.parametrize("written", ["", " ~", " null", " Null", " NULL"])
