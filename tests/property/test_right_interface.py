@@ -1,19 +1,23 @@
 """Whatever a device does to its interfaces, and however it answers: a counter is that of the interface that is meant."""
 
+import asyncio
+
 import pytest
 import structlog
 from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 
 from support import devices, virtual_time
-from support.fake_client import FakeClient
+from support.fake_client import REQUEST_ID, FakeClient
 from support.renumbering import NAME_COLUMNS, NARROW_COLUMNS, WIDE_COLUMNS, Defects, RenumberingDevice, Row, owner
 from towerops_agent.model import Interface
 from towerops_agent.polling.course.device import make_device
 from towerops_agent.polling.course.plan import Planner
+from towerops_agent.polling.course.traits import CLEAN_POLLS, TOGETHER
 from towerops_agent.polling.reading import Poller
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.exchange import NoReply
+from towerops_agent.snmp.wire.exchange import NoReply, Reply
+from towerops_agent.snmp.wire.message import decode_message
 
 HOST = "192.0.2.1"
 NAMES = [b"eth0", b"eth1", b"pppoe-wan", b"B\xfcro", "Büro-2".encode(), b"lte1"]
@@ -237,3 +241,43 @@ def test_interfaces_that_swap_without_a_sign_are_delivered_in_the_same_poll(coun
     for result, _ in results:
         assert [owner(value) for value in result.poll.values[::6]] == list(range(1, count + 1))
         assert result.missing == {}
+
+
+class Restless(FakeClient):
+    """Its device moves its interfaces once it has read `moves_at` more requests.
+
+    Of those under way together it reads the ones for names first, and their answers arrive last: as if they proved the others.
+    """
+
+    moves_at = -1
+
+    async def reply(self, host, security, request, timeouts_s):
+        asks_names = any(name.startswith(NAME_COLUMNS) for name in request.names)
+        await asyncio.sleep(0.01 if asks_names else 0.02)
+        if self.moves_at == 0:
+            self.devices[host].rows = moved(self.devices[host].rows, "shift", 1, 2)
+        self.moves_at -= 1
+        octets = self.devices[host].answer(security.wrap(request.pdu(REQUEST_ID)), 100.0)
+        await asyncio.sleep(0.03 if asks_names else 0.01)
+        return Reply(decode_message(octets).pdu, 0.04, round(asyncio.get_running_loop().time() * 1e6))
+
+
+@pytest.mark.parametrize("count", [40, 46])
+@pytest.mark.parametrize("moves_at", range(9))
+def test_a_move_between_requests_that_are_under_way_together_delivers_no_other_interface_s_counter(count, moves_at):
+    box, device = many(count, Defects())
+
+    async def main():
+        client = Restless({HOST: box})
+        poller = Poller(client, Planner())
+        for _ in range(CLEAN_POLLS + 1):
+            await poller.poll(device, 600.0)
+        assert device.traits.together == TOGETHER
+        assert any(ask.proves for ask in device.plan.asks)
+        client.moves_at = moves_at
+        return await poller.poll(device, 600.0)
+
+    with structlog.testing.capture_logs():
+        result = virtual_time.run(main())
+    for n, first in zip(range(1, count + 1), range(0, 6 * count, 6), strict=True):
+        assert {owner(value) for value in result.poll.values[first : first + 6] if value is not None} <= {n}
