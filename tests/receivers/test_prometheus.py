@@ -111,7 +111,7 @@ async def test_a_batch_whose_older_half_is_too_late_is_settled_in_a_few_requests
 
 
 async def test_a_prometheus_in_agent_mode_accepts_what_was_read_and_no_question(tmp_path: Path):
-    """It has no bound: it accepts a sample of 1971 by itself."""
+    """It has no bound: it accepts a sample of 1971 by itself; some versions (2.53) accept samples in any order too."""
     with prometheus.running(tmp_path / "prometheus", is_agent=True) as receiver:
         now_s = time.time()
         async with Remote(tmp_path / "agent.db", receiver.write_url) as remote:
@@ -121,7 +121,13 @@ async def test_a_prometheus_in_agent_mode_accepts_what_was_read_and_no_question(
             for n in range(4):
                 remote.add(0, now_s - 30 + n, float(n))
             assert await remote.deliver()
-            assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.TOO_LATE: 4 * SENSORS}
+        dropped = remote.counters.by_reason(Count.METRICS_DROPPED).get(Loss.TOO_LATE, 0)
+        appended = receiver.appended()
+    if not dropped:
+        assert appended == (1 + 4) * SENSORS
+        assert all(isinstance(outcome, Accepted) for outcome in remote.outcomes)
+        return
+    assert dropped == 4 * SENSORS
     asked_time, *questions = remote.outcomes
     assert isinstance(asked_time, Accepted)
     assert questions

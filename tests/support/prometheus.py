@@ -31,6 +31,14 @@ def require_prometheus() -> str:
     return path
 
 
+def _major(path: str) -> int:
+    """The first number of its version."""
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"version (\d+)\.", done.stdout + done.stderr)
+    assert found is not None, done
+    return int(found[1])
+
+
 class Prometheus:
     """One that may be stopped and started again on the same data. `is_agent`: it is in agent mode."""
 
@@ -44,7 +52,8 @@ class Prometheus:
         folder.mkdir(parents=True)
         (folder / "prometheus.yml").write_text(f"global: {{}}\n{window}")
         data = folder / "data"
-        self._mode = ["--enable-feature=agent", f"--storage.agent.path={data}"] if is_agent else [f"--storage.tsdb.path={data}"]
+        agent = "--agent" if _major(self._path) >= 3 else "--enable-feature=agent"
+        self._mode = [agent, f"--storage.agent.path={data}"] if is_agent else [f"--storage.tsdb.path={data}"]
 
     @property
     def url(self) -> str:
@@ -91,6 +100,13 @@ class Prometheus:
         """Stop it for good."""
         self.stop()
         self._keeper.close()
+
+    def appended(self) -> int:
+        """How many samples one in agent mode has accepted, as it counts them itself, with those of requests that it refused."""
+        with _direct.open(f"{self.url}/metrics") as answer:
+            found = re.search(r'prometheus_agent_samples_appended_total(?:\{type="float"\})? ([0-9]+)\n', answer.read().decode())
+        assert found is not None
+        return int(found[1])
 
     def writes(self) -> dict[str, int]:
         """How many requests of remote write it has answered since its start, by status, as it counts them itself."""
