@@ -45,9 +45,15 @@ async def until(client, url, condition):
 
 
 def sockets_of(pid: int) -> set[str]:
-    """What the process has open: sockets, by their inode."""
-    targets = [str(descriptor.readlink()) for descriptor in Path(f"/proc/{pid}/fd").iterdir()]
-    return {target for target in targets if target.startswith("socket:")}
+    """What others may ask the process by: TCP sockets that listen, and sockets with a name and what is connected to them.
+
+    Its own connections to the API come and go.
+    """
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]]
+    named = {f"socket:[{row[6]}]" for row in rows if len(row) > 7}
+    tcp = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]]
+    listening = {f"socket:[{row[9]}]" for row in tcp if row[3] == "0A"}
+    return {str(descriptor.readlink()) for descriptor in Path(f"/proc/{pid}/fd").iterdir()} & (named | listening)
 
 
 async def test_a_running_agents_site_is_seen_as_it_changes(tmp_path: Path):
