@@ -12,8 +12,8 @@ from support.markdown import ROOT, read
 from support.skips import NOT_READABLE
 from towerops_agent.telemetry.live_client import live_address
 
-WITH_OS = {"_collections_abc", "_stat", "abc", "genericpath", "os", "os.path", "posixpath", "stat"}
-"""All of them are in the interpreter's own file."""
+WITH_OS = {"_abc", "_collections_abc", "_stat", "abc", "genericpath", "os", "os.path", "posixpath", "stat"}
+"""All of them are in the interpreter's own file; _abc is shown from 3.14 on."""
 
 OURS = {
     *("towerops_agent", "towerops_agent.__main__", "towerops_agent.telemetry", "towerops_agent.telemetry.live_client"),
