@@ -67,7 +67,7 @@ def health(database: str) -> tuple[int, bytes] | None:
 def end_with_health() -> None:
     """End the process with `health` of the database that the environment names, as the command without options has it.
 
-    Returns if there is no agent to ask. The process ends without Python's own end, a tenth of the CPU of it all: nothing is
+    Returns if no agent is there to ask. The process ends without Python's own end, a tenth of the CPU of it all: nothing is
     buffered, and no file is open.
     """
     answer = health(os.environ.get(DATABASE_VARIABLE, "").strip() or DEFAULT_DATABASE)

@@ -426,7 +426,7 @@ def test_a_response_with_more_protection_than_the_user_has_is_discarded():
 
 
 def test_a_response_with_a_digest_to_a_user_without_a_password_is_discarded():
-    """There is no key that it could be verified with."""
+    """It has no key to be verified with."""
     field, transaction, message, asked = ready("noAuthNoPriv")
     octets = UsmAgent(user(AuthScheme.SHA, None)).respond(message.message_id, asked, field.now)
     assert field.receive(octets) == Discard("foreign_engine")
