@@ -147,11 +147,12 @@ def settled(folder: Path, devices: Devices, count: int, interval_s: int, variant
         for agent in agents:
             agent.process.wait_for("configuration applied")
         time.sleep(count / 200 + LEARNING_POLLS * learning_s)
-        for agent in agents:
-            agent.api.configure(devices.config(count, interval_s))
-            agent.process.reload()
-        for agent in agents:
-            agent.process.wait_for("configuration applied", 2)
+        if learning_s < interval_s:
+            for agent in agents:
+                agent.api.configure(devices.config(count, interval_s))
+                agent.process.reload()
+            for agent in agents:
+                agent.process.wait_for("configuration applied", 2)
         time.sleep(max(1.5 * interval_s, 31))
         yield agents
 

@@ -1,6 +1,7 @@
 """An agent at rest: CPU with its health checks, memory, and what it writes, with few devices.
 
     python benchmarks/rest.py [--devices 50] [--sensors 20] [--interfaces 48] [--minutes 5] [--directory /var/tmp]
+                              [--python python3]
 
 Devices of 68 metrics (308 values) each minute, or as few as that says, answered by responder.c. `towerops-agent health` is called
 once a minute, as a container's health check is, by the Debian package's command; its CPU counts. What it writes is write_bytes of
@@ -11,10 +12,12 @@ of SQLite's shared memory.
 import argparse
 import os
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,14 +34,14 @@ COMMAND = Path(__file__).resolve().parent.parent / "packaging/debian/towerops-ag
 DAY_S = 86_400
 
 
-def main(count: int, sensors: int, interfaces: int, minutes: float, directory: Path) -> None:
+def main(count: int, sensors: int, interfaces: int, minutes: float, directory: Path, python: Sequence[str]) -> None:
     heading("rest: an agent that has little to do")
     with tempfile.TemporaryDirectory() as folder, answering(Path(folder)) as all_of_them:
         oids = [f"1.3.6.1.4.1.99999.1.{i}.0" for i in range(1, sensors + 1)]
         devices = replace(all_of_them, sensors=oids, if_names=all_of_them.if_names[:interfaces])
         own = tempfile.TemporaryDirectory(dir=directory, prefix="rest-")
         health = _health_command(Path(folder))
-        with own, serving(devices.config(count, 60)) as api, running(Path(own.name), api.url) as agent:
+        with own, serving(devices.config(count, 60)) as api, running(Path(own.name), api.url, python=python) as agent:
             wait_until(lambda: api.tally()["batches"] > 0, 120, 0.1)
             time.sleep(SETTLE_S)
             began_s, cpu_s, octets = time.monotonic(), agent.cpu_s(), _written(agent)
@@ -59,6 +62,7 @@ def main(count: int, sensors: int, interfaces: int, minutes: float, directory: P
         f"{peak_mb:.0f}",
         f"{octets / took_s * DAY_S / 1e6:.0f} MB",
     )
+    note(f"the agent's Python: {' '.join(python)}")
     note("budget: 0.15 % of a core with health checks, 45 MB, 0.2 GB a day")
 
 
@@ -91,5 +95,7 @@ if __name__ == "__main__":
     parser.add_argument("--interfaces", type=int, default=48)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--directory", type=Path, default=Path("/var/tmp"))
+    parser.add_argument("--python", default=sys.executable, help="the agent's interpreter, as a command")
     arguments = parser.parse_args()
-    main(arguments.devices, arguments.sensors, arguments.interfaces, arguments.minutes, arguments.directory)
+    what = arguments.devices, arguments.sensors, arguments.interfaces, arguments.minutes, arguments.directory
+    main(*what, shlex.split(arguments.python))
