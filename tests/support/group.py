@@ -2,18 +2,23 @@
 
 import asyncio
 import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from statistics import median_low
 from typing import Any, cast
 
 from support.agent import TOKEN, UNHURRIED, AgentProcess, environment, start
+from support.hang import HANG_S
 from support.nats import Nats, nats_cluster
 from towerops_agent.api.wire.contract import Metric, SensorReading
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_lab.sandbox.changes import Changes
 from towerops_lab.sandbox.server import Sandbox
 from towerops_lab.simulator.device import SimulatedDevice, table
 
@@ -24,23 +29,39 @@ OID = "1.3.6.1.4.1.99999.1.0"
 Answering = Callable[[bytes, float], bytes | list[bytes] | None]
 
 
-class _Endpoint(asyncio.DatagramProtocol):
-    """One device. It does not hear datagrams from `deaf_to`, ports of an agent that has lost its way to it."""
+class Ground:
+    """What the devices have in common. `answers`: how many requests each has answered.
 
-    def __init__(self, answers: Answering, deaf_to: set[int]) -> None:
+    `deaf_to`: they do not hear datagrams from these ports, those of an agent that has lost its way to them.
+    """
+
+    def __init__(self) -> None:
+        self.deaf_to: set[int] = set()
+        self.answers: Counter[str] = Counter()
+        self.answered = Changes()
+
+
+class _Endpoint(asyncio.DatagramProtocol):
+    """One device."""
+
+    def __init__(self, key: str, answers: Answering, ground: Ground) -> None:
+        self._key = key
         self._answers = answers
-        self._deaf_to = deaf_to
+        self._ground = ground
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)  # asyncio's promise
         self._began_at = asyncio.get_running_loop().time()
 
     def datagram_received(self, datagram: bytes, peer: tuple[str, int]) -> None:
-        if peer[1] in self._deaf_to:
+        if peer[1] in self._ground.deaf_to:
             return
         answer = self._answers(datagram, asyncio.get_running_loop().time() - self._began_at)
         for octets in [answer] if isinstance(answer, bytes) else answer or []:
             self._transport.sendto(octets, peer)
+        if answer:
+            self._ground.answers[self._key] += 1
+            self._ground.answered.tell()
 
 
 def device() -> SimulatedDevice:
@@ -65,14 +86,16 @@ def equipment(key: str, port: int, interval_s: int, **more: Any) -> dict[str, An
 
 
 class GroupSite:
-    """`agents`: by member. `nats`: one server beside each. `sandbox`: the API."""
+    """`agents`: by member. `nats`: one server beside each. `sandbox`: the API. `ground`: where the devices are."""
 
-    def __init__(self, url: str, sandbox: Sandbox, nats: list[Nats], folder: Path, devices: int, interval_s: int) -> None:
+    def __init__(
+        self, url: str, sandbox: Sandbox, nats: list[Nats], folder: Path, devices: int, interval_s: int, ground: "Ground"
+    ) -> None:
         self.sandbox = sandbox
         self.nats = nats
         self.devices = devices
         self.interval_s = interval_s
-        self.deaf_to: set[int] = set()
+        self.ground = ground
         self.agents: dict[str, AgentProcess] = {}
         self._url = url
         self._folder = folder
@@ -91,8 +114,17 @@ class GroupSite:
             await self.agents[member].logged('msg="joined the group"')
 
     async def all_polled(self) -> None:
-        """Wait until each device has been polled once, as far as the members' logs show."""
-        await self.quiet(self.interval_s + 1)
+        """Wait until each device has answered twice from now on."""
+        before = self.ground.answers.copy()
+
+        def waiting() -> list[str]:
+            return [key for key in before if self.ground.answers[key] < before[key] + 2]
+
+        try:
+            async with asyncio.timeout(HANG_S):
+                await self.ground.answered.until(lambda: not waiting())
+        except TimeoutError:
+            raise AssertionError(f"these are not polled any more: {waiting()}") from None
 
     async def logged(self, text: str, *members: str) -> None:
         """Wait until each of these members has logged it."""
@@ -134,21 +166,40 @@ class GroupSite:
                     times[metric.sensor_id.removesuffix("-s")].append((at_us - since_us) / 1e6)
         return {key: sorted(some) for key, some in times.items()}
 
-    def judge(self, since_us: int, until_us: int, *, gap_s: float, extra: float = 0.05) -> None:
-        """No device has a longer gap, nor a time twice; polls beyond the due ones are at most this share of them."""
+    def judge(self, since_us: int, until_us: int, *, rounds: int, extra: float = 0.05) -> None:
+        """No device is left out for more than so many rounds, nor has a time twice; polls beyond the due ones are at most this
+        share of them.
+
+        A gap is longer if its seconds say so, and if most other devices were polled more often meanwhile: on a machine that stood
+        still, or polls late, they were not.
+        """
         length_s = (until_us - since_us) / 1e6
         times = self.times(since_us, until_us)
         assert self.sandbox.store.duplicates() == {}
-        gaps = {key: max(after - before for before, after in pairwise([0.0, *some, length_s])) for key, some in times.items()}
-        long = {key: gap for key, gap in gaps.items() if gap > gap_s}
-        assert not long, f"{len(long)} gaps over {gap_s} s, up to {max(long.values()):.1f} s: {examples(times, long)}"
+        longest = {key: longest_wait(times, key, length_s, (rounds + 0.5) * self.interval_s) for key in times}
+        long = {key: waited for key, waited in longest.items() if waited > rounds}
+        assert not long, f"{len(long)} gaps over {rounds} rounds, up to {max(long.values())}: {examples(times, long)}"
         due = math.ceil(length_s / self.interval_s)
         beyond = sum(max(len(some) - due, 0) for some in times.values())
         assert beyond <= extra * due * self.devices, f"{beyond} polls beyond the due ones, which were {due * self.devices}"
 
 
-def examples(times: Mapping[str, list[float]], long: Mapping[str, float]) -> str:
-    """When the devices with the longest gaps were polled, for whoever has to find out why."""
+def longest_wait(times: Mapping[str, list[float]], key: str, length_s: float, short_s: float) -> int:
+    """How often most devices were polled at the most while this one was not, from 0 to `length_s`.
+
+    0 if none of its gaps is over `short_s`.
+    """
+    gaps = [(before, after) for before, after in pairwise([0.0, *times[key], length_s]) if after - before > short_s]
+    return max((rounds_between(times, before, after) for before, after in gaps), default=0)
+
+
+def rounds_between(times: Mapping[str, list[float]], before: float, after: float) -> int:
+    """How often at least half of the devices were polled between the two moments."""
+    return median_low(bisect_left(some, after) - bisect_right(some, before) for some in times.values())
+
+
+def examples(times: Mapping[str, list[float]], long: Mapping[str, int]) -> str:
+    """When the devices with the longest gaps were polled, in seconds, for whoever has to find out why."""
     worst = sorted(long, key=long.__getitem__, reverse=True)[:3]
     return "; ".join(f"{key} at " + " ".join(f"{at:.1f}" for at in times[key]) for key in worst)
 
@@ -169,22 +220,24 @@ async def group_site(
     """
     async with AsyncExitStack() as stack:
         nats = await stack.enter_async_context(nats_cluster(folder, members, by_links=by_links))
-        deaf_to: set[int] = set()
+        ground = Ground()
         loop = asyncio.get_running_loop()
 
-        async def serve(answers: Answering) -> int:
-            transport, _ = await loop.create_datagram_endpoint(lambda: _Endpoint(answers, deaf_to), local_addr=("127.0.0.1", 0))
+        async def serve(key: str, answers: Answering) -> int:
+            ground.answers[key] = 0
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: _Endpoint(key, answers, ground), local_addr=("127.0.0.1", 0)
+            )
             stack.callback(transport.close)
             return cast(int, transport.get_extra_info("sockname")[1])
 
-        items = [equipment(f"d{n}", await serve(device().answer), interval_s) for n in range(devices)]
+        items = [equipment(f"d{n}", await serve(f"d{n}", device().answer), interval_s) for n in range(devices)]
         items += [
-            equipment(key, await serve(one.answer), interval_s, sensors=[], **of) for key, (one, of) in (more or {}).items()
+            equipment(key, await serve(key, one.answer), interval_s, sensors=[], **of) for key, (one, of) in (more or {}).items()
         ]
         sandbox = Sandbox({"version": "1", "equipment": items}, TOKEN)
         url = await stack.enter_async_context(sandbox.serve())
-        site = GroupSite(url, sandbox, nats, folder, devices, interval_s)
-        site.deaf_to = deaf_to
+        site = GroupSite(url, sandbox, nats, folder, devices, interval_s, ground)
         try:
             yield site
         finally:
