@@ -14,7 +14,6 @@ from towerops_lab.simulator.profiles import PROFILES
 KINDS = list(PROFILES.values())
 V3 = ("-v3", "-utowerops", "-lauthPriv", "-aSHA-256", "-Atowerops-auth", "-xAES", "-Xtowerops-priv")
 SYS_NAME, IF_NAME = ".1.3.6.1.2.1.1.5.0", ".1.3.6.1.2.1.31.1.1.1.1.1"
-PATIENT = ("-t20", "-r1")
 """Waits on a machine that has other things to do; a device that does not answer is a failure all the same."""
 
 
@@ -38,9 +37,9 @@ async def test_net_snmp_walks_a_device_without_complaint(index):
     """All of it, by v1, v2c and v3; v1 lacks the 64-bit counters only."""
     async with fleet(len(KINDS)) as port:
         where = net_snmp.address(str(FIRST_ADDRESS + index), port)
-        bulk, bulk_says = await said("snmpbulkwalk", "-v2c", "-cpublic", *PATIENT, "-Onet", "-Cr40", where, ".1")
-        secure, secure_says = await said("snmpbulkwalk", *V3, *PATIENT, "-Onet", "-Cr30", where, ".1")
-        narrow, narrow_says = await said("snmpwalk", "-v1", "-cpublic", *PATIENT, "-Onet", where, ".1")
+        bulk, bulk_says = await said("snmpbulkwalk", "-v2c", "-cpublic", *net_snmp.PATIENT, "-Onet", "-Cr40", where, ".1")
+        secure, secure_says = await said("snmpbulkwalk", *V3, *net_snmp.PATIENT, "-Onet", "-Cr30", where, ".1")
+        narrow, narrow_says = await said("snmpwalk", "-v1", "-cpublic", *net_snmp.PATIENT, "-Onet", where, ".1")
     assert (bulk_says, secure_says, narrow_says) == ([], [], [])
     names = [name for name, _ in bulk]
     assert len(names) == len(KINDS[index].mib)
@@ -54,9 +53,9 @@ async def test_net_snmp_gets_each_sensor_and_a_reason_for_what_is_not_there(inde
     oids = [f".{sensor.oid}" for sensor in profile.sensors[:20]]
     async with fleet(len(KINDS)) as port:
         where = net_snmp.address(str(FIRST_ADDRESS + index), port)
-        plain, plain_says = await said("snmpget", "-v2c", "-cpublic", *PATIENT, "-On", where, *oids, ".1.3.6.1.9.9.0")
-        old, old_says = await said("snmpget", "-v1", "-cpublic", *PATIENT, "-On", where, *oids)
-        _, refused = await said("snmpget", "-v1", "-cpublic", *PATIENT, "-On", "-Cf", where, ".1.3.6.1.9.9.0")
+        plain, plain_says = await said("snmpget", "-v2c", "-cpublic", *net_snmp.PATIENT, "-On", where, *oids, ".1.3.6.1.9.9.0")
+        old, old_says = await said("snmpget", "-v1", "-cpublic", *net_snmp.PATIENT, "-On", where, *oids)
+        _, refused = await said("snmpget", "-v1", "-cpublic", *net_snmp.PATIENT, "-On", "-Cf", where, ".1.3.6.1.9.9.0")
     assert (plain_says, old_says) == ([], [])
     assert [name for name, _ in plain[:-1]] == [name for name, _ in old] == [oid.removeprefix(".") for oid in oids]
     assert not any("No Such" in value for _, value in plain[:-1])

@@ -90,7 +90,7 @@ def theirs(
     """What net-snmp's command prints with -On and no MIBs."""
     path = shutil.which(command, path=net_snmp.SEARCHED)
     assert path is not None, f"{command} is not installed"
-    options = [f"-v{version}", "-cpublic", "-t5", "-r1", "-On", "-m", ""]
+    options = [f"-v{version}", "-cpublic", *net_snmp.PATIENT, "-On", "-m", ""]
     with tempfile.TemporaryDirectory() as state:
         (Path(state) / "cert_indexes").mkdir()  # else each command says that it made it
         return subprocess.run(

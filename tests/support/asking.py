@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from support.hang import HANG_S
 from towerops_agent.counters import Counters
 from towerops_agent.snmp import session as sessions
 from towerops_agent.snmp.client import SnmpClient
@@ -12,7 +13,7 @@ from towerops_agent.snmp.wire.exchange import Answer, NoReply
 from towerops_agent.snmp.wire.message import Community, Pdu, Request, Version
 from towerops_agent.snmp.wire.usm import Security
 
-PATIENT_S = (5.0, 10.0)
+PATIENT_S = (HANG_S, HANG_S)
 """For a device that answers: no test waits that long."""
 
 VERSIONS = {"1": Version.V1, "2c": Version.V2C}

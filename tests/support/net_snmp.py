@@ -21,6 +21,9 @@ SEARCHED = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr
 
 COMMANDS = ("snmpd", "snmpget", "snmpgetnext", "snmpwalk", "snmpbulkwalk")
 
+PATIENT = (f"-t{HANG_S:.0f}", "-r0")
+"""For a device that answers: no command waits that long."""
+
 Row = tuple[str, str]
 
 
@@ -59,7 +62,7 @@ def ask(
     more: Sequence[str] = (),
 ) -> list[Row]:
     """What snmpget, snmpgetnext, snmpwalk or snmpbulkwalk print: OIDs without a leading dot, and "Type: value"."""
-    options = [f"-v{version}", "-c", community, "-t", "5", "-r", "1", "-Onetx", *more]
+    options = [f"-v{version}", "-c", community, *PATIENT, "-Onetx", *more]
     return rows(run(command, *options, address(host, port), *(f".{oid}" for oid in oids)).stdout)
 
 

@@ -38,7 +38,7 @@ class Snmpd:
     def get(self, oid: str, version: str = "2c") -> str:
         """Only the value that snmpget prints: `17`, `12.4 V`, `.1.3.6.1.4.1.8072.9999`."""
         where = net_snmp.address("127.0.0.1", self.port)
-        printed = net_snmp.run("snmpget", f"-v{version}", "-cpublic", "-t5", "-r1", "-On", "-Oqvte", where, f".{oid}")
+        printed = net_snmp.run("snmpget", f"-v{version}", "-cpublic", *net_snmp.PATIENT, "-On", "-Oqvte", where, f".{oid}")
         assert printed.returncode == 0, printed.stderr
         return printed.stdout.strip().strip('"')
 

@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from support.hang import HANG_S
 from towerops_agent.buffer import events, schema
 from towerops_agent.buffer.format.event import Event, EventKind
 from towerops_agent.buffer.reader import DatabaseReader
@@ -44,7 +45,7 @@ async def test_if_nothing_is_polled_they_are_written_by_themselves_and_at_the_st
     monkeypatch.setattr(Store, "add_polls", note)
     async with bench.buffer() as buffer:
         buffer.note(event(1))
-        assert written.wait(60)
+        assert written.wait(HANG_S)
         assert kept(bench) == [event(1)]
         monkeypatch.setattr("towerops_agent.buffer.writer.EVENTS_WITHIN_S", 3600.0)
         buffer.note(event(2))

@@ -11,6 +11,7 @@ import trustme
 
 from contract.scripted_server import ScriptedServer, answer
 from contract.test_tls import self_signed
+from support.hang import HANG_S
 from towerops_agent.api.tls import tls_context
 from towerops_agent.doctor.findings.check import Result
 from towerops_agent.doctor.network import check_network
@@ -48,7 +49,7 @@ def server_side(certificate, client_ca=None):
     return tls
 
 
-async def look(url, context, now=lambda: NOW, timeout_s=5.0):
+async def look(url, context, now=lambda: NOW, timeout_s=HANG_S):
     """The checks by name, and how far the clock is ahead."""
     network = await asyncio.to_thread(check_network, url, context, now, timeout_s)
     assert len({check.name for check in network.checks}) == len(network.checks)

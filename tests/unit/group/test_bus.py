@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from support import nats
+from support.hang import HANG_S
 from support.nats import nats_cluster, nats_server
 from towerops_agent.errors import EngineUnreachable
 from towerops_agent.group.bus import Bus
@@ -73,7 +74,7 @@ async def test_what_one_publishes_both_hear(tmp_path: Path):
             assert one.server == a.url
             while not ears[1].heard:  # until the route knows of the other's subscription
                 assert await one.publish(SUBJECT, b"hello")
-                assert await one.flush(5)
+                assert await one.flush(HANG_S)
                 await asyncio.sleep(0.02)
             assert set(ears[0].heard) == {b"hello"}
     assert not one.is_connected

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from support import asking
+from support.hang import HANG_S
 from towerops_agent.counters import Count
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp import client as snmp_client
@@ -51,7 +52,7 @@ async def ask(client, port, timeouts_s=PATIENT_S):
 async def test_a_request_is_sent_again_until_it_is_answered():
     peer, seen = answers_after(2)
     async with asking.open_client() as (client, counters), serve(peer) as port:
-        reply = await ask(client, port, (0.01, 0.01, 5.0))
+        reply = await ask(client, port, (0.01, 0.01, HANG_S))
         assert reply.pdu.values == [4711]
         assert len(seen) == len(set(seen)) == 3
         assert counters.by_reason(Count.SNMP_REQUESTS) == {"sent": 1, "retried": 2}
@@ -74,7 +75,7 @@ async def test_a_reply_to_the_first_attempt_is_taken_after_the_second_was_sent()
         return held if len(held) == 2 else None
 
     async with asking.open_client() as (client, counters), serve(peer) as port:
-        reply = await ask(client, port, (0.01, 5.0))
+        reply = await ask(client, port, (0.01, HANG_S))
         assert reply.pdu.values == [1]
         assert await counted(counters, "late") == {"late": 1}
 
@@ -238,7 +239,7 @@ async def test_a_full_send_buffer_is_like_a_datagram_lost(error):
         await ask(client, port)
         client.sockets[socket.AF_INET] = Refusing(client.sockets[socket.AF_INET], error)
         seen.clear()
-        assert isinstance(await ask(client, port, (0.01, 5.0)), Reply)
+        assert isinstance(await ask(client, port, (0.01, HANG_S)), Reply)
         assert len(seen) == 1
 
 

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from support import asking
+from support.hang import HANG_S
 from support.site import COMMUNITY, simulated_device
 from support.skips import NO_IPV6
 from towerops_agent.counters import Count
@@ -70,14 +71,25 @@ async def test_no_other_device_suffers_from_closed_ports():
 
 
 async def test_a_device_whose_port_opens_between_two_attempts_is_read(monkeypatch):
-    peer, refused = closed_port(), asyncio.Event()
-    read_errors = snmp_client.read_errors
-    monkeypatch.setattr(snmp_client, "read_errors", lambda sock: refused.set() or read_errors(sock))
-    async with asking.open_client() as (client, _):
-        asked = asyncio.create_task(ask(client, peer, (0.2, 5.0)))
-        await refused.wait()
-        async with serve(simulated_device(), port=peer[1]):
-            assert isinstance(await asked, Reply)
+    """It opens while the error of the first attempt is read."""
+    peer, read_errors = closed_port(), snmp_client.read_errors
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+
+        def answer():
+            datagram, asker = device.recvfrom(0xFFFF)
+            device.sendto(simulated_device().answer(datagram, 1.0), asker)
+
+        def opened(sock):
+            if device.getsockname() != peer:
+                device.bind(peer)
+            return read_errors(sock)
+
+        monkeypatch.setattr(snmp_client, "read_errors", opened)
+        asyncio.get_running_loop().add_reader(device, answer)
+        async with asking.open_client() as (client, counters):
+            assert isinstance(await ask(client, peer, (0.05, HANG_S)), Reply)
+            assert counters.by_reason(Count.SNMP_DISCARDED) == {"ECONNREFUSED": 1}
+        asyncio.get_running_loop().remove_reader(device)
 
 
 async def test_the_socket_does_not_go_on_waking_for_an_error_that_was_read():

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from support import asking, usm_agent
+from support.hang import HANG_S
 from support.usm_agent import UsmAgent, user
 from towerops_agent.counters import Count
 from towerops_agent.snmp import engines
@@ -103,7 +104,7 @@ async def test_a_request_cancelled_while_keys_are_made_leaves_nothing_behind(mon
 
     def slow(hash_name, password):
         loop.call_soon_threadsafe(begun.set)
-        go_on.wait(10)
+        go_on.wait(HANG_S)
         return usm_keys.password_to_key(hash_name, password)
 
     monkeypatch.setattr(engines, "password_to_key", slow)

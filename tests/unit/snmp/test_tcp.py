@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import asking, usm_agent
+from support.hang import HANG_S
 from support.usm_agent import UsmAgent
 from towerops_agent.counters import Count
 from towerops_agent.errors import MalformedMessage
@@ -130,7 +131,7 @@ async def test_a_kept_connection_that_is_dead_without_a_word_is_opened_again_aft
         await ask(client, port)
         first = device.writers[0]
         device.behave = lambda request, writer: None if writer is first else reply(request, writer)
-        assert isinstance(await ask(client, port, (0.01, 5.0)), Reply)
+        assert isinstance(await ask(client, port, (0.01, HANG_S)), Reply)
         assert device.opened == 2
 
 
