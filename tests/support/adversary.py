@@ -134,6 +134,7 @@ class Adversary:
             rows.append((name, ber.END_OF_MIB_VIEW, None) if after is None else (after, *self.held[after]))
             if after in wanted and after is not None:
                 self.given[after] = self.held[after]
+        self._refuse([name for name in wanted if name not in [row[0] for row in rows]], "noSuchInstance")
         columns = [row[0] for row in rows], bytes(row[1] for row in rows), [row[2] for row in rows]
         return Reply(Pdu(PduType.RESPONSE, 1, 0, 0, *columns), 0.01, 1)
 
