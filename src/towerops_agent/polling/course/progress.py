@@ -7,7 +7,7 @@ Pure: reading.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Ask, Plan
 from towerops_agent.polling.course.stepping import Steps, as_get, as_next
@@ -65,6 +65,7 @@ class PollProgress:
         self._is_baffled = False  # whether a request of several was refused without a true index
         self._shrunk = False
         self._stumbled = False
+        self._is_lossy = False  # whether anything was answered only when it was asked again
         self._plain: Ask | None = None  # the request that was sent as a GETNEXT
         self._steps: Steps | None = None  # what GET did not give asked by GETNEXT
         self._has_stepped = False
@@ -112,6 +113,7 @@ class PollProgress:
                 again.append(ask)
                 continue
             times_s.append(answer.rtt_s)
+            self._is_lossy |= answer.attempts > 1
             columns, pdu = ask.columns, answer.pdu
             if not self._is_clean(ask, pdu):
                 again.append(ask)
@@ -207,10 +209,14 @@ class PollProgress:
             ask = self._plain
             answer = as_get(ask, answer)
             if ask is self._step and self._steps is not None:
-                for column, tag, value in self._steps.take(ask, answer):
+                self._is_lossy |= isinstance(answer, Reply) and answer.attempts > 1
+                for column, tag, value in self._steps.take(ask, answer, self._is_lossy):
                     self.failures.pop(column, None)
                     self._put(column, tag, value, answer.received_us if isinstance(answer, Reply) else 0)
                 return
+        if ask is self._step and self._steps is not None:
+            self._steps.take_control(ask, answer)
+            return
         probe = ask is self._probing
         self._probing = None
         if isinstance(answer, NoReply) and ask is self._asks_get:
@@ -222,6 +228,7 @@ class PollProgress:
         if self._stumbled and not self.heard:
             self._traits.stumbled()
         self.heard = self._traits.answers = True
+        self._is_lossy |= answer.attempts > 1
         self._traits.observe_rtt(answer.rtt_s)
         if self._suspect is not None:
             if probe and list(ask.columns) != [0] and not self.tags[0]:
@@ -258,6 +265,8 @@ class PollProgress:
         """Note what this poll has shown, once it is over."""
         self.settle()
         self._traits.answers = self.heard
+        if self._traits.once_by_next:
+            self._traits.once_by_next = self._traits.once_by_next.difference(self._given_by_get())
         if self._is_baffled and not self._many and self._singles > 1:
             self._traits.refused(2)  # one at a time, however it says so
             self._shrunk = True
@@ -269,6 +278,12 @@ class PollProgress:
             self._traits.clean_polls = 0
         if UNKNOWN in self._traits.widths and self.plan.if_indexes:
             self._traits.widths = learned(self.plan, self._traits.widths, self.slots, self.tags, self.values)
+
+    def _given_by_get(self) -> Iterator[Oid]:
+        by_next = () if self._steps is None else self._steps.given
+        for column, tag in enumerate(self.tags):
+            if tag not in _SAID_ABSENT and tag and column not in by_next:
+                yield self.names[column]
 
     # Silence
 

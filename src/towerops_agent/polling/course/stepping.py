@@ -1,10 +1,11 @@
 """A GET that is sent as a GETNEXT: some firmware denies by GET what it gives by GETNEXT ("snmpwalk works, snmpget does not").
 
 Once all else is answered, what GET did not give is asked by GETNEXT, once. A value counts only if its name is the very OID that
-is wanted. Pure. Source: RFC 3416 §4.2.2.
+is wanted. An answer shows what the device has at once; its silence only in a poll in which nothing else was lost. Pure.
+Source: RFC 3416 §4.2.2.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -27,6 +28,9 @@ MOST_A_POLL: Final = 24
 
 MOST_THAT_HELP: Final = 500
 """And of one that has given some so: those of all its interfaces."""
+
+CONTROLS: Final = 12
+"""So many attempts by GET, of all OIDs together, are in vain before silence is believed to be a denial."""
 
 
 def predecessor(name: Oid) -> Oid:
@@ -52,7 +56,7 @@ def as_get(ask: Ask, answer: Answer) -> Answer:
     there = [wanted == name for wanted, name in zip(names, pdu.names, strict=False)]
     tags = bytes(tag if here else ber.NO_SUCH_INSTANCE for here, tag in zip(there, pdu.tags, strict=False))
     values = [value if here else None for here, value in zip(there, pdu.values, strict=False)]
-    return Reply(Pdu(pdu.type, pdu.request_id, 0, 0, names, tags, values), answer.rtt_s, answer.received_us)
+    return Reply(Pdu(pdu.type, pdu.request_id, 0, 0, names, tags, values), answer.rtt_s, answer.received_us, answer.attempts)
 
 
 class Steps:
@@ -61,6 +65,11 @@ class Steps:
     def __init__(self, traits: Traits) -> None:
         self._traits = traits
         self._queue: deque[Ask] = deque()
+        self._silent: frozenset[int] = frozenset()  # columns whose GET was not answered
+        self._controls = 0  # how often each of them is asked by GET again before it is believed that this is in vain
+        self._controlled: Counter[int] = Counter()  # and how often it has been, in vain
+        self.given: set[int] = set()
+        """Columns that GETNEXT gave."""
 
     def begin(self, columns: Iterable[int], names: Sequence[Oid], tags: bytearray, failures: Mapping[int, str]) -> None:
         """Ask for what was denied of these columns, and was not asked so before: MOST_A_POLL or MOST_THAT_HELP OIDs at most."""
@@ -72,19 +81,28 @@ class Steps:
             for column in columns
             if (tags[column] in ber.ABSENT or failures.get(column, Reason.DEADLINE) not in _NOT_DENIED)
             and names[column] not in traits.not_by_next
-        ][: MOST_THAT_HELP if traits.by_next or traits.once_by_next else MOST_A_POLL]
-        silent = [column for column in denied if failures.get(column) == Reason.TIMEOUT]
-        rest = [column for column in denied if column not in silent]
+        ]
+        most = MOST_THAT_HELP if traits.by_next or traits.once_by_next else MOST_A_POLL
+        rest = [column for column in denied if failures.get(column) != Reason.TIMEOUT][:most]
+        silent = [column for column in denied if failures.get(column) == Reason.TIMEOUT][: most - len(rest)]
+        self._silent = frozenset(silent)
+        suspected = sum(names[column] in traits.once_by_next for column in silent)
+        self._controls = CONTROLS // suspected - 1 if suspected else 0
         size = traits.max_varbinds
-        for part in [rest[i : i + size] for i in range(0, len(rest), size)] + [[column] for column in silent]:
+        for part in [rest[i : i + size] for i in range(0, len(rest), size)]:
             self._queue.append(Ask(Request(tuple(names[column] for column in part)), part, attempts=1, by_next=True))
+        for column in silent:  # twice: if this is lost as well, it is not tried again
+            self._queue.append(Ask(Request((names[column],)), (column,), attempts=2, by_next=True))
 
     def next(self) -> Ask | None:
         """The next of them."""
         return self._queue.popleft() if self._queue else None
 
-    def take(self, ask: Ask, answer: Answer) -> Iterator[tuple[int, int, Value]]:
-        """The column, tag and value of each OID that `answer`, as that to a GET, gives."""
+    def take(self, ask: Ask, answer: Answer, is_lossy: bool) -> Iterator[tuple[int, int, Value]]:
+        """The column, tag and value of each OID that `answer`, as that to a GET, gives.
+
+        `is_lossy`: whether something else was lost in this poll, so that silence to a GET, or to this one, shows nothing.
+        """
         names, count = ask.request.names, len(ask.columns)
         refused = isinstance(answer, Reply) and answer.pdu.error_status != ErrorStatus.noError
         if refused and count > 1:
@@ -95,6 +113,36 @@ class Steps:
         for i, column in enumerate(ask.columns):
             tag, value = (ber.NULL, None) if pdu is None or i >= len(pdu.tags) else (pdu.tags[i], pdu.values[i])
             gave = tag != ber.NULL and tag not in ber.ABSENT
-            self._traits.stepped(names[i], gave)
+            self._note(column, names[i], gave, answer, is_lossy)
             if gave:
+                self.given.add(column)
                 yield column, tag, value
+
+    def _note(self, column: int, name: Oid, gave: bool, answer: Answer, is_lossy: bool) -> None:
+        was_silent = column in self._silent if gave else isinstance(answer, NoReply)
+        if was_silent and (is_lossy or (not gave and name in self._traits.once_by_next)):
+            return
+        if was_silent and gave and name in self._traits.once_by_next and self._controlled[column] < self._controls:
+            self._control(column, name)
+        else:
+            self._traits.stepped(name, gave)
+
+    def _control(self, column: int, name: Oid) -> None:
+        self._queue.append(Ask(Request((name,)), (column,), attempts=1))
+
+    def take_control(self, ask: Ask, answer: Answer) -> None:
+        """Process the answer to a GET of what GETNEXT has just given.
+
+        If the device is silent to so many, and then answers a GETNEXT again, it is the GET that it does not answer.
+        """
+        (column,), (name,) = ask.columns, ask.request.names
+        if isinstance(answer, Reply):
+            self._traits.once_by_next -= {name}
+            return
+        if answer.reason != Reason.TIMEOUT:
+            return
+        self._controlled[column] += 1
+        if self._controlled[column] < self._controls:
+            self._control(column, name)
+        else:
+            self._queue.append(Ask(ask.request, ask.columns, attempts=1, by_next=True))

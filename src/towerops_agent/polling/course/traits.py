@@ -126,8 +126,8 @@ class Traits:
     `refused_names`: OIDs that it answers with an error even when asked singly: asked last, one by one, so that they spoil no
     other.
     `suspects`: OIDs that were asked when it fell silent for long: asked last, in halves, until the one that blocks it is found.
-    `by_next`: OIDs that it denies by GET and gives by GETNEXT, asked so from now on; `once_by_next`: seen once. `not_by_next`:
-    OIDs that it gives by neither. `next_only`: it answers no GET at all.
+    `by_next`: OIDs that it denies by GET and gives by GETNEXT, asked so from now on; `once_by_next`: seen once, and not given by
+    GET since. `not_by_next`: OIDs that it gives by neither. `next_only`: it answers no GET at all.
     `index_lies`: its error-index has named an OID that it has. `absence_holds`: what it says to be absent is.
     `probe_turn`: a device that was never heard is probed by its sysUpTime, by another OID, or by GETNEXT.
     `any_address`: it answers from another address than it is asked at.
@@ -286,7 +286,7 @@ class Traits:
             self.refused_names |= {name}
 
     def stepped(self, name: Oid, gave: bool) -> None:
-        """Note whether the device gave an OID by GETNEXT that it denied by GET: twice, and it is asked that way."""
+        """Note whether the device gave an OID by GETNEXT that it denied by GET: twice in a row, and it is asked that way."""
         if not gave:
             if len(self.not_by_next) < MOST_REFUSED:
                 self.not_by_next |= {name}

@@ -1,5 +1,6 @@
 """What a device denies by GET, and gives by GETNEXT."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -10,13 +11,14 @@ from support.adversary import Adversary, hold, run_poll
 from towerops_agent.polling.course.evidence import unproven
 from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Watch, make_plan
-from towerops_agent.polling.course.stepping import predecessor
+from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.stepping import CONTROLS, MOST_A_POLL, Steps, predecessor
 from towerops_agent.polling.course.traits import BY_NAME, Traits
 from towerops_agent.polling.course.widths import WIDE
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import encode_oid, format_oid, parse_oid, subidentifiers
-from towerops_agent.snmp.wire.exchange import NoReply
+from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, PduType
 
 SENSORS = [parse_oid(f"1.3.6.1.4.1.99999.{table}.{n}") for table in (1, 2) for n in (0, 1, 2, 7)]
@@ -215,3 +217,128 @@ def test_counters_that_are_not_there_either_way_cost_a_getnext_once_and_no_name_
     assert {request.type for request in again} == {PduType.GET}
     assert traits.by_next == frozenset()
     assert [name for request in first for name in request.names].count(NAMES[0]) == 1
+
+
+# Silence, on a link that loses
+
+
+class Lossy(Denying):
+    """A device behind a link that loses this share of attempts, as `seed` has it. `denied`: OIDs to whose GET it is silent."""
+
+    def __init__(self, names, loss=0.0, seed=1, denied=()):
+        super().__init__(denied, "silent", names)
+        self.loss, self.rng = loss, random.Random(seed)
+
+    def attempt(self, ask):
+        """The answer to the first attempt that is not lost."""
+        for attempts in range(1, ask.attempts + 1):
+            if self.rng.random() >= self.loss and isinstance(answer := self.answer(ask.request), Reply):
+                return replace(answer, attempts=attempts)
+        return NoReply(Reason.TIMEOUT, ask.attempts)
+
+    def poll(self, traits, size=None):
+        """One poll, to its end; and what was asked in it."""
+        names = list(self.held)[1:]
+        progress, asked = PollProgress(make_plan(names, [], b"", size or traits.max_varbinds), traits), []
+        while True:
+            if together := progress.next_together():
+                progress.take_together(together, [self.attempt(ask) for ask in together])
+                continue
+            if (ask := progress.next_ask()) is None:
+                break
+            asked.append(ask)
+            progress.take(ask, self.attempt(ask))
+        progress.finish()
+        return progress, asked
+
+
+def many(count):
+    return [parse_oid(f"1.3.6.1.4.1.99999.3.{n}") for n in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(("sensors", "loss", "day"), [(20, 0.3, 0), (20, 0.3, 1), (3, 0.3, 9), (3, 0.5, 1), (3, 0.5, 2)])
+def test_in_a_day_on_a_lossy_link_nothing_is_taken_for_given_by_getnext_only(sensors, loss, day):
+    device, traits = Lossy(many(sensors), loss, day), Traits()
+    for _ in range(1440):
+        device.poll(traits)
+        assert traits.by_next == frozenset()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_given_by_getnext_only_is_learned_on_a_link_that_loses_a_little_and_never_given_up(seed):
+    """In all polls but those in which its GETNEXT is lost there is a value."""
+    device, traits = Lossy(SENSORS, 0.05, seed, SENSORS[3:4]), Traits()
+    for _ in range(100):
+        device.poll(traits)
+    assert traits.by_next == frozenset(SENSORS[3:4])
+    assert traits.not_by_next == frozenset()
+
+
+def test_a_denial_that_a_later_get_contradicts_does_not_count():
+    """Here a row that is away when it is asked by GET, and is back when it is asked by GETNEXT, each second poll."""
+    device, traits = Denying([], "absent"), Traits()
+    plan = make_plan(SENSORS, [], b"", 24)
+    for n in range(6):
+        device.denied = set() if n % 2 else {SENSORS[2]}
+        run_poll(device, plan, traits, 100)
+        assert traits.once_by_next == (frozenset() if n % 2 else {SENSORS[2]})
+    assert traits.by_next == frozenset()
+
+
+def controlled(device, traits, lost):
+    """What is asked for an OID once GETNEXT has given it again and GET has not; `lost`: which of the requests after that."""
+    names = list(device.held)[1:]
+    progress, asks = PollProgress(make_plan(names, [], b"", traits.max_varbinds), traits), []
+    while (ask := progress.next_ask()) is not None:
+        if list(ask.columns) == [4]:
+            asks.append("GETNEXT" if ask.by_next else "GET")
+        late = len(asks) - 2  # behind the GET in vain and the GETNEXT
+        is_lost = list(ask.columns) == [4] and (late == -1 or late in lost)
+        progress.take(ask, NoReply(Reason.TIMEOUT, 1) if is_lost else device.attempt(ask))
+    progress.finish()
+    assert progress.tags[4] == ber.INTEGER
+    return asks
+
+
+def suspected():
+    """A device that has lost all GETs of an OID once."""
+    device, traits = Lossy(SENSORS), Traits(mute=frozenset(SENSORS[3:4]), once_by_next=frozenset(SENSORS[3:4]))
+    return device, traits
+
+
+def test_before_it_is_believed_that_silence_denies_it_is_asked_by_get_some_more_times_and_by_getnext_once():
+    device, traits = suspected()
+    assert controlled(device, traits, range(1, CONTROLS)) == ["GET", "GETNEXT", *["GET"] * (CONTROLS - 1), "GETNEXT"]
+    assert traits.by_next == frozenset(SENSORS[3:4])
+
+
+def test_if_one_of_these_is_answered_it_was_loss():
+    device, traits = suspected()
+    assert controlled(device, traits, [1, 2]) == ["GET", "GETNEXT", "GET", "GET", "GET"]
+    assert traits.by_next == traits.once_by_next == traits.not_by_next == frozenset()
+
+
+def test_if_the_last_getnext_is_not_answered_the_link_was_down():
+    device, traits = suspected()
+    controlled(device, traits, range(1, CONTROLS + 1))
+    assert (traits.by_next, traits.once_by_next, traits.not_by_next) == (frozenset(), {SENSORS[3]}, frozenset())
+
+
+def test_several_that_are_not_answered_confirm_each_other():
+    device, traits = Lossy(SENSORS, denied=SENSORS[:4]), Traits()
+    device.poll(traits)
+    _, asked = device.poll(traits)
+    assert traits.by_next == frozenset(SENSORS[:4])
+    by_get = [ask.columns[0] for ask in asked if not ask.by_next and set(ask.columns) <= {1, 2, 3, 4}]
+    assert sorted(by_get) == sorted([1, 2, 3, 4] * (CONTROLS // 4))
+
+
+def test_what_the_device_says_it_lacks_is_tried_before_what_it_is_silent_to():
+    columns = range(1, 2 * MOST_A_POLL + 1)
+    names = [b"", *many(len(columns))]
+    tags = bytearray(len(names))
+    failures = {column: Reason.TIMEOUT if column <= MOST_A_POLL else Reason.NO_SUCH_NAME for column in columns}
+    steps = Steps(Traits())
+    steps.begin(columns, names, tags, failures)
+    asks = list(iter(steps.next, None))
+    assert [column for ask in asks for column in ask.columns] == list(columns)[MOST_A_POLL:]

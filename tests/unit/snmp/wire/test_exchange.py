@@ -80,6 +80,7 @@ def test_a_reply_to_any_attempt_is_the_reply_and_its_round_trip_is_that_attempt_
     closed, reply = under_way.receive(answered(datagrams[answers]), PEER, 3.5, WALL_US)
     assert closed is asked
     assert reply.rtt_s == 3.5 - (0.0, 1.0, 3.0)[answers]
+    assert reply.attempts == 3
     assert [under_way.receive(answered(datagram), PEER, 4.0, WALL_US) for datagram in datagrams] == [Discard("late")] * 3
 
 
