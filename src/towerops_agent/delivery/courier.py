@@ -24,7 +24,6 @@ from towerops_agent.api.wire.outcomes import (
     NotFound,
     Outcome,
     Redirected,
-    Repeats,
     TooLarge,
     Unauthorized,
 )
@@ -52,6 +51,7 @@ from towerops_agent.delivery.course.parcel import Exclusions, Parcel, pack
 from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept, MetricRefused, Verdict, Verdicts
 from towerops_agent.delivery.refused import EXCLUSIONS_KEY, MetricsSink, RefusedSeries
 from towerops_agent.errors import BufferFailure, SettingsError
+from towerops_agent.repeats import Repeats
 
 CLEANUP_INTERVAL_S = 300.0
 

@@ -12,12 +12,13 @@ from typing import Literal, Protocol
 
 import structlog
 
-from towerops_agent.api.wire.outcomes import Accepted, Outcome, Repeats
+from towerops_agent.api.wire.outcomes import Accepted, Outcome
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import RefusedMetric
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.parcel import Parcel, series_of, series_of_json
 from towerops_agent.delivery.course.verdicts import Verdicts
+from towerops_agent.repeats import Repeats
 
 log = structlog.get_logger()
 

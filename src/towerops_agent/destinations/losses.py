@@ -9,10 +9,10 @@ from typing import Final
 
 import structlog
 
-from towerops_agent.api.wire.outcomes import Repeats
 from towerops_agent.counters import Count, Counters
 from towerops_agent.destinations.wire.answers import PartlyTaken
 from towerops_agent.reasons import Loss
+from towerops_agent.repeats import Repeats
 
 LOGGED_EACH_US: Final = 60_000_000
 

@@ -9,7 +9,6 @@ from typing import Final, Protocol
 
 import structlog
 
-from towerops_agent.api.wire.outcomes import Repeats
 from towerops_agent.buffer.format.event import Event
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import is_out_of_memory
@@ -17,6 +16,7 @@ from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.reading import PollResult
 from towerops_agent.reasons import Skip
+from towerops_agent.repeats import Repeats
 from towerops_agent.scheduling.ownership import Everything, Ownership
 from towerops_agent.scheduling.reach import DevicePoller
 from towerops_agent.scheduling.slots import Slots

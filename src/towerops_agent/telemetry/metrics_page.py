@@ -13,9 +13,9 @@ from typing import Final
 
 import structlog
 
-from towerops_agent.api.wire.outcomes import Repeats
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import is_out_of_memory
+from towerops_agent.repeats import Repeats
 from towerops_agent.telemetry.exposition import CONTENT_TYPE
 from towerops_agent.text import address, is_loopback
 

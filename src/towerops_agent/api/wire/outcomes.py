@@ -15,13 +15,13 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from towerops_agent.repeats import LOG_EACH_US
+
 MOST_RETRY_AFTER_S = 600.0
 """The longest wait that the agent obeys; a longer one is cut to it."""
 
 MOST_SKEW_S = 30.0
 """Between this machine's clock and the server's: readings carry this clock's time, and a wrong one misplaces them all."""
-
-LOG_EACH_US = 60_000_000
 
 Document_co = TypeVar("Document_co", covariant=True)
 """The configuration, in the form that the caller's intake returns."""
@@ -267,20 +267,4 @@ class Availability:
     def take_unlogged(self) -> int:
         """How many failures were not logged since the last line, for the next line."""
         unlogged, self.unlogged = self.unlogged, 0
-        return unlogged
-
-
-class Repeats:
-    """A log line that is due once a minute, however often what it reports happens."""
-
-    def __init__(self) -> None:
-        self._logged_us: int | None = None
-        self._unlogged = 0
-
-    def due(self, now_us: int) -> int | None:
-        """Note that it happened: how often it did unlogged since the last line, if a line is due; None if none is."""
-        if self._logged_us is not None and abs(now_us - self._logged_us) < LOG_EACH_US:
-            self._unlogged += 1
-            return None
-        self._logged_us, unlogged, self._unlogged = now_us, self._unlogged, 0
         return unlogged

@@ -1,6 +1,6 @@
 """One line a minute, which counts those that were not written."""
 
-from towerops_agent.api.wire.outcomes import LOG_EACH_US, Repeats
+from towerops_agent.repeats import LOG_EACH_US, Repeats
 
 
 def test_the_first_is_logged_and_then_one_a_minute_with_the_count_of_the_rest():
