@@ -23,6 +23,7 @@ BENCHMARKS = (
     "buffer",
     "wear",
     "rest",
+    "health",
     "catch_up",
     "delivery",
     "group",

@@ -4,16 +4,14 @@
                               [--python python3]
 
 Devices of 68 metrics (308 values) each minute, or as few as that says, answered by responder.c. `towerops-agent health` is called
-once a minute, as a container's health check is, by the Debian package's command; its CPU counts. What it writes is write_bytes of
-/proc/PID/io, as of a database on `--directory`, which is to be on a disk; the time is real, so it includes what the kernel writes
-of SQLite's shared memory.
+once a minute, as a container's health check is, by the Debian package's command (health.py); its CPU counts. What it writes is
+write_bytes of /proc/PID/io, as of a database on `--directory`, which is to be on a disk; the time is real, so it includes what
+the kernel writes of SQLite's shared memory.
 """
 
 import argparse
 import os
-import resource
 import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,13 +22,11 @@ from pathlib import Path
 from agent_process import AgentProcess, running, wait_until
 from api import serving
 from devices import answering
+from health import cpu_of, of_the_package
 from machine import heading, note, row
-
-import towerops_agent
 
 SETTLE_S = 120  # by then the agent has learned the sizes of requests
 HEALTH_EACH_S = 60  # as the Dockerfile and the manifest for Kubernetes have it
-COMMAND = Path(__file__).resolve().parent.parent / "packaging/debian/towerops-agent"
 DAY_S = 86_400
 
 
@@ -40,14 +36,14 @@ def main(count: int, sensors: int, interfaces: int, minutes: float, directory: P
         oids = [f"1.3.6.1.4.1.99999.1.{i}.0" for i in range(1, sensors + 1)]
         devices = replace(all_of_them, sensors=oids, if_names=all_of_them.if_names[:interfaces])
         own = tempfile.TemporaryDirectory(dir=directory, prefix="rest-")
-        health = _health_command(Path(folder))
+        health = of_the_package(Path(folder))
         with own, serving(devices.config(count, 60)) as api, running(Path(own.name), api.url, python=python) as agent:
             wait_until(lambda: api.tally()["batches"] > 0, 120, 0.1)
             time.sleep(SETTLE_S)
             began_s, cpu_s, octets = time.monotonic(), agent.cpu_s(), _written(agent)
             health_s: list[float] = []
             while time.monotonic() < began_s + minutes * 60:
-                health_s.append(_health_cpu_s(agent, health))
+                health_s.append(cpu_of(health, {"PATH": os.environ["PATH"], "DATABASE_PATH": str(agent.database)}))
                 time.sleep(HEALTH_EACH_S)
             took_s, cpu_s, octets = time.monotonic() - began_s, agent.cpu_s() - cpu_s, _written(agent) - octets
             resident_mb, peak_mb = agent.resident_mb(), agent.peak_mb()
@@ -69,23 +65,6 @@ def main(count: int, sensors: int, interfaces: int, minutes: float, directory: P
 def _written(agent: AgentProcess) -> int:
     fields = dict(line.split(": ") for line in Path(f"/proc/{agent.pid}/io").read_text().splitlines())
     return int(fields["write_bytes"])
-
-
-def _health_command(folder: Path) -> list[str]:
-    """The Debian package's command, which finds the agent where this process does. That of the image costs 0.3 ms more."""
-    text = COMMAND.read_text()
-    flags = text.partition("\n")[0].split()[1:]
-    path = folder / "towerops-agent"
-    path.write_text(text.replace("/usr/lib/towerops-agent", str(Path(towerops_agent.__file__).parent.parent)))
-    return [sys.executable, *flags, str(path), "health"]
-
-
-def _health_cpu_s(agent: AgentProcess, command: list[str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = {"PATH": os.environ["PATH"], "DATABASE_PATH": str(agent.database)}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 if __name__ == "__main__":
