@@ -127,6 +127,7 @@ class Course:
         self._turn_at_s = -inf
         self._turned_s = -inf
         self._hurry_at_s = inf
+        self._is_hurried = False  # whether something has hurried since the last look began, and so may not be in it
         self._settled_s: float | None = None  # None before the first split: values from an earlier run are backlog
         self._empty_lanes: set[Lane] = set()  # those found empty in the search for a probe
         self.parted_s = -inf
@@ -199,6 +200,7 @@ class Course:
         if self._is_idle:
             return self._next_of_idle(now_us, now_s)
         if self.verdicts.wants_look or (not self._fresh_left and now_s >= self._next_turn_s):
+            self._is_hurried = False
             return SeePending()
         if (step := self._launch(accepts, now_s)) is not None:
             return step
@@ -318,6 +320,7 @@ class Course:
 
     def hurry(self, now_s: float) -> None:
         """Note that something was stored that must not wait for the next turn: a device's change of state."""
+        self._is_hurried = True
         self._hurry_at_s = min(self._hurry_at_s, max(now_s + HURRY_GATHERS_S, self._turned_s + HURRY_EACH_S))
 
     def saw(self, pending: Pending, now_s: float) -> None:
@@ -325,7 +328,8 @@ class Course:
         self._fresh_left = self._fresh_of_turn = pending.metrics - pending.backlog_metrics
         self._has_backlog = pending.backlog_metrics > 0
         self._empty_lanes.clear()
-        self._turned_s, self._turn_at_s, self._hurry_at_s = now_s, now_s + self._interval_s, inf
+        self._turned_s, self._turn_at_s = now_s, now_s + self._interval_s
+        self._hurry_at_s = now_s + HURRY_EACH_S if self._is_hurried else inf
         self.verdicts.wants_look = False
         self._is_idle = not pending.metrics and not self._under_way
 

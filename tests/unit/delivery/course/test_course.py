@@ -8,6 +8,7 @@ from towerops_agent.api.wire.outcomes import Accepted, TooLarge, Unauthorized, U
 from towerops_agent.buffer.format.batch import Batch, Lane, Pending, Position
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.delivery.course.course import (
+    HURRY_EACH_S,
     HURRY_GATHERS_S,
     PART_AFTER_S,
     Course,
@@ -194,6 +195,25 @@ def test_what_hurries_again_and_again_has_a_turn_each_five_seconds():
             course.verdicts.take(one, Accepted(), 0, 0.0, now_s)
             course.ended([one])
     assert turns == [1005.0, 1010.0, 1015.0]
+
+
+@pytest.mark.parametrize("pending", [0, 1])
+def test_what_hurries_while_pending_is_counted_may_not_be_in_it_and_has_a_turn_of_its_own_soon(pending):
+    course = waiting()
+    assert course.next(ACCEPTS, 0, 1030.0) == SeePending()
+    course.hurry(1030.1)
+    course.saw(Pending(10 * pending, pending, 0, 0, 0), 1030.2)
+    if pending:
+        one = sent(course, 2, 1030.2)
+        course.verdicts.take(one, Accepted(), 0, 0.0, 1030.2)
+        course.ended([one])
+    else:
+        assert course.next(ACCEPTS, 0, 1030.2) == Done(all_delivered=True)
+    assert course.next(ACCEPTS, 0, 1030.2) == Wait(1030.2 + HURRY_EACH_S)
+    assert course.next(ACCEPTS, 0, 1035.2) == SeePending()
+    course.saw(Pending(0, 0, 0, 0, 0), 1035.3)
+    assert course.next(ACCEPTS, 0, 1035.3) == Done(all_delivered=True)
+    assert course.next(ACCEPTS, 0, 1035.3) == Wait(1065.3)
 
 
 def test_what_hurries_while_the_api_is_down_makes_no_attempt_more():
