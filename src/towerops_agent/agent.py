@@ -398,16 +398,23 @@ class Agent:
         await go_on(name, run, self.counters)
 
     async def _deliver_rest(self, within_s: float, attempts: int = 1) -> bool:
-        """Whether all that is pending was delivered within this time."""
+        """Whether all that is pending was delivered within this time; if it can't all be written, what is on the disk is."""
+        failure: BufferFailure | None = None
+        is_delivered = False
         try:
             async with asyncio.timeout(within_s):
-                await self.buffer.flush()
-                return await self.courier.deliver_pending(attempts, within_s)
+                try:
+                    await self.buffer.flush()
+                except BufferFailure as error:
+                    failure = error
+                is_delivered = await self.courier.deliver_pending(attempts, within_s)
         except TimeoutError:
-            return False
+            pass
         except BufferFailure as error:
-            log.error("buffer can't be read, what is pending stays for the next start", error=str(error))
-            return False
+            failure = failure or error
+        if failure is not None:
+            log.error("buffer can't be read, what is pending stays for the next start", error=str(failure))
+        return is_delivered and failure is None
 
     async def _pending_metrics(self) -> int | None:
         """How many metrics are pending; None if the buffer can't be read."""
