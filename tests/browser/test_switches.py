@@ -4,6 +4,7 @@ The tower's life is posted to the sandbox (demo/replay.py), so that minutes take
 agent, of a device that loses packets and of one that dies, are in test_demo.py as well.
 """
 
+import asyncio
 import re
 import time
 from contextlib import asynccontextmanager
@@ -109,6 +110,30 @@ async def test_with_the_api_cut_all_is_marked_as_last_known():
         await expect(told.page.locator("#detail-reason")).to_be_hidden()
         await expect(told.page.locator(".chart .waitband")).to_have_count(0)
         await expect(told.page.locator("#legend-wait")).to_be_hidden()
+
+
+async def test_a_switch_shows_as_on_once_the_sandbox_has_turned_it():
+    """What is polled after that is polled with it on."""
+    from playwright.async_api import expect
+
+    async with story() as told:
+        asked, go_on = asyncio.Event(), asyncio.Event()
+
+        async def hold(route) -> None:
+            asked.set()
+            await go_on.wait()
+            await route.continue_()
+
+        await told.page.route("**/page/switches/mains", hold)
+        switch = told.page.get_by_role("switch", name="Cut the mains")
+        await switch.click()
+        await asked.wait()
+        assert await switch.get_attribute("aria-checked") == "false"
+        go_on.set()
+        await expect(switch).to_be_checked()
+        await told.chosen("ups")
+        await told.goes_on(5)
+        await expect(told.chart("Output").locator("figcaption b")).to_have_text("on battery")
 
 
 async def test_with_the_token_refused_it_says_so_and_that_the_agent_asks():

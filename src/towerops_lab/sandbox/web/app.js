@@ -210,10 +210,10 @@ function makeSwitch(each) {
   element.dataset.switch = each.id;
   element.addEventListener("click", async () => {
     const on = each.momentary || element.getAttribute("aria-checked") !== "true";
-    if (!each.momentary) element.setAttribute("aria-checked", String(on));
     const answer = await fetch(`page/switches/${encodeURIComponent(each.id)}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ on }) }).catch(() => null);
     if (!answer?.ok) notice("The switch did not turn: the sandbox does not answer.");
     else if (each.momentary) $("live").textContent = `${each.label}: done`;
+    else element.setAttribute("aria-checked", String(on));
   });
   return { element, note };
 }
