@@ -40,6 +40,12 @@ _NO_ERROR: Final = b"\x02\x01\x00\x02\x01\x00\x30"
 STEADY_ANSWERS: Final = 2048
 """How many ends of answers that stay the same are remembered, 1 to 4 KB each: devices of a kind share theirs."""
 
+SHORT: Final = 9
+"""The octets of the largest Counter64: what is in front of longer values, which are texts, is put together each time."""
+
+SHARED_HEADS: Final = 8192
+"""How many OIDs share what is in front of their values, 0.3 KB each: devices of a kind have the same ones."""
+
 
 class Version(IntEnum):
     """The version field of a message."""
@@ -101,14 +107,47 @@ class Varbind:
     value: Value
 
 
+class Head(dict[int, bytes]):
+    """The octets of a varbind before its value's tag, by how many octets the value has, up to SHORT of them.
+
+    `size`: how many octets these are; as all lengths are in one octet, which is what is usual, it is the same for all values.
+    """
+
+    __slots__ = ("_name", "size")
+    __hash__ = object.__hash__  # type: ignore[assignment]  # _decode_steady needs it
+    __eq__ = object.__eq__
+
+    def __init__(self, name: bytes) -> None:
+        """`name`: as it is encoded."""
+        super().__init__()
+        self._name = name
+        self.size = 2 + len(name)
+
+    def __missing__(self, octets: int) -> bytes:
+        """These octets for a value of so many; b"" if a length would not fit into one octet."""
+        length = self.size + octets  # of the name, and of the value with its tag and length
+        if length > 0x7F:
+            return b""
+        head = bytes((0x30, length)) + self._name
+        if octets <= SHORT:
+            self[octets] = head
+        return head
+
+
+@lru_cache(maxsize=SHARED_HEADS)
+def head_of(name: Oid) -> Head:
+    """The Head of a name. One serves all requests with that name, while it is among the latest ones."""
+    return Head(ber.encode(ber.OBJECT_IDENTIFIER, name))
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A question, ready to be sent to any device. For GET_BULK, `first` and `second` are non-repeaters and max-repetitions.
 
     `steady_from`: the values from this varbind on are expected to be the same each time, as those of interfaces' names; None:
     nothing is known of that.
-    `moving_heads`, `steady_heads`: each name as it is encoded, in the request and in its answer, of the varbinds before that one,
-    and from it on. `around_id`: the PDU's octets before and behind those of the request-id.
+    `moving_heads`, `steady_heads`: of the varbinds before that one, and from it on. `around_id`: the PDU's octets before and
+    behind those of the request-id.
     """
 
     names: tuple[Oid, ...]
@@ -116,16 +155,17 @@ class Request:
     first: int = 0
     second: int = 0
     steady_from: int | None = field(default=None, repr=False, compare=False)
-    moving_heads: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
-    steady_heads: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
+    moving_heads: tuple[Head, ...] = field(default=(), repr=False, compare=False)
+    steady_heads: tuple[Head, ...] = field(default=(), repr=False, compare=False)
     around_id: tuple[bytes, bytes] = field(default=(b"", b""), repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        heads = tuple(ber.encode(ber.OBJECT_IDENTIFIER, name) for name in self.names)
+        heads = tuple(map(head_of, self.names))
         moving = len(heads) if self.steady_from is None else self.steady_from
         object.__setattr__(self, "moving_heads", heads[:moving])
         object.__setattr__(self, "steady_heads", heads[moving:])
-        varbinds = b"".join(ber.encode(ber.SEQUENCE, head + b"\x05\x00") for head in heads)
+        names = (ber.encode(ber.OBJECT_IDENTIFIER, name) for name in self.names)
+        varbinds = b"".join(ber.encode(ber.SEQUENCE, name + b"\x05\x00") for name in names)
         tail = ber.encode_integer(self.first) + ber.encode_integer(self.second) + ber.encode(ber.SEQUENCE, varbinds)
         head = bytes((self.type,)) + ber.encode_length(len(_ID_OF_OURS) + 4 + len(tail)) + _ID_OF_OURS
         object.__setattr__(self, "around_id", (head, tail))
@@ -315,11 +355,11 @@ def decode_usual(data: bytes, awaiting: Mapping[int, AwaitingT]) -> tuple[Awaiti
     return one, Pdu(PduType.RESPONSE, request_id, 0, 0, request.names, tags, values)
 
 
-def _decode_as_asked(data: bytes, offset: int, heads: Sequence[bytes]) -> tuple[bytes, list[Value], int] | None:
+def _decode_as_asked(data: bytes, offset: int, heads: Sequence[Head]) -> tuple[bytes, list[Value], int] | None:
     """The tags and values of the varbinds from `offset` on, if their names are these, in order, and where they end; else None.
 
-    The agent spends most of its time here: hence one loop with only these two calls, and all numbers are converted at
-    once. Unusual and malformed answers are left to decode_varbinds.
+    The agent spends most of its time here: hence one loop with only these two calls, each varbind's head compared as a whole, and
+    all numbers converted at once. Unusual and malformed answers are left to decode_varbinds.
     """
     tags = bytearray()
     contents: list[bytes] = []
@@ -327,14 +367,13 @@ def _decode_as_asked(data: bytes, offset: int, heads: Sequence[bytes]) -> tuple[
     at = offset
     try:
         for head in heads:
-            start = at + 2
-            place = start + len(head)  # of the value
-            stop = start + data[at + 1]
-            if data[start:place] != head or data[place + 1] != stop - place - 2 or data[at] != 0x30 or stop - start > 0x7F:
+            place = at + head.size  # of the value
+            length = data[place + 1]
+            if data[at:place] != head[length]:
                 return None
             add_tag(data[place])
-            add_contents(data[place + 2 : stop])
-            at = stop
+            at = place + 2 + length
+            add_contents(data[place + 2 : at])
     except IndexError:
         return None
     values: list[Any] = list(map(int.from_bytes, contents))  # big-endian
@@ -348,7 +387,7 @@ def _decode_as_asked(data: bytes, offset: int, heads: Sequence[bytes]) -> tuple[
 
 
 @lru_cache(maxsize=STEADY_ANSWERS)
-def _decode_steady(varbinds: bytes, heads: Sequence[bytes]) -> tuple[bytes, list[Value]] | None:
+def _decode_steady(varbinds: bytes, heads: Sequence[Head]) -> tuple[bytes, list[Value]] | None:
     """As _decode_as_asked of all these octets, without reading the same ones again. The list is not to be changed."""
     as_asked = _decode_as_asked(varbinds, 0, heads)
     return None if as_asked is None or as_asked[2] != len(varbinds) else as_asked[:2]

@@ -11,11 +11,14 @@ from towerops_agent.snmp.wire.ber import format_oid, parse_oid
 from towerops_agent.snmp.wire.message import (
     UNREADABLE,
     Community,
+    Pdu,
+    PduType,
     Request,
     Version,
     decode_message,
     decode_usual,
     decode_varbinds,
+    encode_pdu,
     error_name,
     message_version,
 )
@@ -250,6 +253,19 @@ def framed(tag, contents, octets_of_length):
     return bytes((tag, 0x80 | octets_of_length - 1)) + len(contents).to_bytes(octets_of_length - 1, "big") + contents
 
 
+@pytest.mark.parametrize("octets", [1, 100, 121, 122, 123, 124, 125, 127, 128, 300])
+def test_a_long_name_is_asked_as_it_is_and_its_answer_read_in_any_way(octets):
+    """A varbind of up to 127 octets has a length of one octet: the name's tag and length, and three of the value, are in it."""
+    request_id, name = 0x12345678, b"\x2b" + b"\x01" * (octets - 1)
+    request, community = Request((name,)), Community(Version.V2C, b"public")
+    assert decode_message(community.encode(request, request_id, 0.0)).pdu.names == [name]
+    pdu = Pdu(PduType.RESPONSE, request_id, 0, 0, [name], b"\x43", [5])
+    answer = community.wrap(encode_pdu(pdu))
+    usual = decode_usual(answer, {request_id: Awaiting(request, community)})
+    assert (usual is not None) == (octets <= 122)
+    assert decode_message(answer).pdu == pdu
+
+
 @pytest.mark.parametrize(
     "octets_of_length", [(1, 1, 1), (2, 2, 2), (3, 3, 3), (3, 2, 1), (1, 3, 2), (4, 1, 1), (1, 4, 1), (1, 1, 4)]
 )
@@ -257,7 +273,7 @@ def framed(tag, contents, octets_of_length):
 def test_an_answer_of_which_any_octet_is_another_reads_the_same_if_it_is_a_usual_one(names, octets_of_length):
     """With one octet replaced by each other one, left out or put in, or more octets behind all."""
     request_id, one = 0x12345678, Awaiting(Request(names), Community(Version.V2C, b"public"))
-    varbinds = b"".join(ber.encode(0x30, head + b"\x43\x02\x01\x02") for head in one.request.moving_heads)
+    varbinds = b"".join(ber.encode(0x30, ber.encode(0x06, name) + b"\x43\x02\x01\x02") for name in names)
     of_message, of_pdu, of_list = octets_of_length
     body = b"\x02\x04" + request_id.to_bytes(4, "big") + b"\x02\x01\x00\x02\x01\x00" + framed(0x30, varbinds, of_list)
     octets = framed(0x30, one.security.head + framed(0xA2, body, of_pdu), of_message)
