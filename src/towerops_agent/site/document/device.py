@@ -117,7 +117,11 @@ class Inherited:
 
 
 def inherited(section: Section, before: Inherited) -> Inherited:
-    """What is given in `section`, over `before`. Raises Mistake."""
+    """What is given in `section`, over `before`. Raises Mistake.
+
+    Empty credentials are a mistake: the device would be asked with others, or with the community public.
+    """
+    section.must_not_be_empty("credentials", "the name of a set of credentials")
     return Inherited(
         section.text("credentials") or before.credentials,
         section.checked("interval", whole(1, MOST_INTERVAL_S)) or before.interval_s,

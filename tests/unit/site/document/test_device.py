@@ -178,6 +178,16 @@ def test_a_device_without_snmp_is_only_pinged_and_never_discovered():
         ("name: x\naddress: ", Inherited(), "2:1: address is empty: expected an IPv4 address, an IPv6 address or a DNS name"),
         ("address: x", Inherited(credentials="c"), "1:10: credentials is c: expected another one"),
         ("{credentials: c, address: x}", Inherited(), "1:15: credentials is c: expected another one"),
+        (
+            "{address: x, credentials: }",
+            Inherited(),
+            "1:14: credentials is empty: expected the name of a set of credentials",
+        ),
+        (
+            "address: x\ncredentials: ~",
+            Inherited(credentials="c"),
+            "2:1: credentials is empty: expected the name of a set of credentials",
+        ),
         ("address: x", Inherited(has_snmp=False), "1:10: snmp is false: expected ping: true, or nothing is asked"),
         ("{address: x, snmp: no}", Inherited(), "1:20: snmp is false: expected ping: true, or nothing is asked"),
         (

@@ -186,6 +186,18 @@ MISTAKES = [
     ("device:\n  - address: 10.0.0.1\n", "1:1", "device is not a key of a site file: expected devices", None),
     ("devices:\n  address: 10.0.0.1\n", "2:3", "devices is a mapping: expected a list", None),
     (D + "defaults: {interval: soon}\n", "3:22", "interval is 'soon': expected a whole number from 1 to 86400", None),
+    (
+        D + "defaults:\n  credentials:\n",
+        "4:3",
+        "credentials is empty: expected the name of a set of credentials",
+        None,
+    ),
+    (
+        D + "  - address: 10.0.0.2\n    credentials: ~\n",
+        "4:5",
+        "credentials is empty: expected the name of a set of credentials",
+        1,
+    ),
     (D + "defaults:\n  interval: 60\n  intervall: 60\n", "5:3", "intervall is not a key of defaults: expected interval", None),
     (D + "devices: []\n", "3:1", "devices is given twice: it is at line 1 too", None),
     (D + "---\ndevices: []\n", "3:1", "not YAML", None),
