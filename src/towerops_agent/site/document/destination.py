@@ -35,7 +35,8 @@ KEYS: Final = (
     *(f"{name}{how}" for name in _SECRETS for how in ("", "_file", "_env")),
 )
 
-_OF_INFLUXDB: Final = ("database", "retention_policy", "org", "bucket", "token", "token_file", "token_env")
+_TOKENS: Final = ("token", "token_file", "token_env")
+_OF_INFLUXDB: Final = ("database", "retention_policy", "org", "bucket", *_TOKENS)
 
 MOST_METRICS: Final = 10_000
 DEFAULT_METRICS: Final = 2_000
@@ -144,7 +145,7 @@ def _kind(section: Section) -> tuple[str, str]:
         raise Mistake(section.place, f"there is no URL: expected {wanted}")
     (kind,) = kinds
     for key in _OF_INFLUXDB if kind != INFLUXDB else ():
-        if key in section:
+        if key in section or (key in section.keys and key in _TOKENS):
             raise section.mistake(key, f"{key} is not a key of a destination of {kind}: expected it beside influxdb")
     return kind, section.checked(kind, _url) or ""
 

@@ -112,6 +112,10 @@ MISTAKES: Mapping[str, tuple[str, str]] = {
         f"{W}, {key}: x": ("x}", f"{key} is not a key of a destination of remote_write: expected it beside influxdb")
         for key in ("database", "retention_policy", "org", "bucket", "token", "token_file", "token_env")
     },
+    **{
+        f"{W}, {key}: ": (key, f"{key} is not a key of a destination of remote_write: expected it beside influxdb")
+        for key in ("token", "token_file", "token_env")
+    },
     "otlp: https://i, database: d": ("d}", "database is not a key of a destination of otlp: expected it beside influxdb"),
     **{
         f"remote_write: '{url}'": (f"'{url}", f"remote_write is '{url}': expected {URL}")
