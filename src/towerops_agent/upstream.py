@@ -24,7 +24,8 @@ from towerops_agent.config.document.text import ConfigText
 from towerops_agent.config.kept import without_secrets
 from towerops_agent.config.sync import ConfigSource
 from towerops_agent.counters import Counters
-from towerops_agent.delivery.courier import Courier, Delivery
+from towerops_agent.delivery.courier import Courier
+from towerops_agent.delivery.delivery import Delivery
 from towerops_agent.delivery.heartbeat import HeartbeatLoop
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.scheduling.fleet import Fleet

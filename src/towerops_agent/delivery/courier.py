@@ -14,18 +14,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import structlog
 
 from towerops_agent.api.wire.outcomes import (
     Accepted,
     Availability,
-    NotFound,
     Outcome,
-    Redirected,
     TooLarge,
-    Unauthorized,
 )
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, LeftOut, StoredPoll
@@ -50,8 +47,8 @@ from towerops_agent.delivery.course.pace import Backlog
 from towerops_agent.delivery.course.parcel import Exclusions, Parcel, pack
 from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept, MetricRefused, Verdict, Verdicts
 from towerops_agent.delivery.refused import EXCLUSIONS_KEY, MetricsSink, RefusedSeries
+from towerops_agent.delivery.setbacks import Setbacks
 from towerops_agent.errors import BufferFailure, SettingsError
-from towerops_agent.repeats import Repeats
 
 CLEANUP_INTERVAL_S = 300.0
 
@@ -73,38 +70,6 @@ async def clean_up(buffer: Buffer, sleep: Callable[[float], Awaitable[None]]) ->
         except BufferFailure as error:
             log.error("buffer can't be cleaned up, will retry", error=str(error), retry_in_s=CLEANUP_INTERVAL_S)
         await sleep(CLEANUP_INTERVAL_S)
-
-
-class Delivery(Protocol):
-    """What the agent, its status and its metrics page need of a courier, whatever it delivers to."""
-
-    @property
-    def availability(self) -> Availability: ...  # noqa: D102  # as Courier's, all of them
-
-    @property
-    def delivers(self) -> bool: ...  # noqa: D102
-
-    @property
-    def lines(self) -> Sequence[str]: ...  # noqa: D102
-
-    @property
-    def in_flight(self) -> int: ...  # noqa: D102
-
-    @property
-    def is_behind(self) -> bool: ...  # noqa: D102
-
-    @property
-    def backlog(self) -> Backlog | None: ...  # noqa: D102
-
-    def hurry(self) -> None: ...  # noqa: D102
-
-    async def run(self) -> None: ...  # noqa: D102
-
-    async def run_cleanup(self) -> None: ...  # noqa: D102
-
-    async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool: ...  # noqa: D102
-
-    async def retry_refused(self) -> int: ...  # noqa: D102
 
 
 class Courier:
@@ -355,14 +320,13 @@ class Settlement:
         self, buffer: Buffer, counters: Counters, verdicts: Verdicts, refused: RefusedSeries, *, now_us: Callable[[], int]
     ) -> None:
         self._buffer = buffer
-        self._verdicts = verdicts
         self._refused = refused
         self._counters = counters
         self._now_us = now_us
         self._has_said_short = False
-        self._halves = Repeats()
         self._sent: dict[str, _Sent] = {}  # by key
         self.availability = Availability()
+        self._setbacks = Setbacks(buffer, counters, verdicts, self.availability, now_us=now_us)
 
     async def settle(self, parcel: Parcel, outcome: Outcome, verdict: Verdict) -> None:
         """Carry out the verdict on the outcome of a request."""
@@ -378,11 +342,11 @@ class Settlement:
             case Delivered():
                 self._keep_sent(parcel, outcome)
             case Halve():
-                await self._halve(parcel, outcome)
+                await self._setbacks.halve(parcel, outcome)
             case MetricRefused(reason):
                 await self._refused.keep(parcel, reason)
             case Kept():
-                self._keep(parcel, outcome, verdict)
+                self._setbacks.keep(parcel, outcome, verdict)
 
     @property
     def sent(self) -> "list[_Sent]":
@@ -416,51 +380,6 @@ class Settlement:
             return
         self._has_said_short = True
         log.warning("API received fewer metrics than were sent", batch=parcel.label, metrics=parcel.metrics, received=received)
-
-    def _keep(self, parcel: Parcel, outcome: Outcome, kept: Kept) -> None:
-        self._counters.add(Count.BATCHES, "retried")
-        if kept.is_search:
-            log.debug("batch refused, kept until the API accepts another", batch=parcel.label, metrics=parcel.batch.metric_count)
-            return
-        about = log.bind(
-            batch=parcel.label,
-            metrics=parcel.batch.metric_count,
-            status=outcome.status,
-            reason=outcome.reason,
-            attempt=kept.attempt,
-        )
-        if kept.others_pass:
-            if kept.retry_in_s is None:
-                about.warning("batch not delivered, others are; kept for the next run")
-            else:
-                about.warning("batch not delivered, others are; will retry", retry_in_s=round(kept.retry_in_s, 1))
-            return
-        if not self.availability.failed(outcome.reason, self._now_us()):
-            return
-        unlogged = self.availability.take_unlogged()
-        waits_for_operator = isinstance(outcome, Unauthorized | NotFound | Redirected)
-        if kept.retry_in_s is None:
-            (about.error if waits_for_operator else about.warning)(
-                "batch not delivered, kept for the next run", unlogged=unlogged
-            )
-        else:
-            (about.error if waits_for_operator else about.warning)(
-                "batch not delivered, will retry", retry_in_s=round(kept.retry_in_s, 1), unlogged=unlogged
-            )
-
-    async def _halve(self, parcel: Parcel, outcome: Outcome) -> None:
-        self._verdicts.split(parcel.batch, await self._buffer.split(parcel.batch))
-        self._counters.add(Count.BATCHES, "split")
-        unlogged = self._halves.due(self._now_us())
-        if unlogged is not None:
-            log.warning(
-                "batch refused, sent in halves",
-                batch=parcel.label,
-                metrics=parcel.batch.metric_count,
-                status=outcome.status,
-                reason=outcome.reason,
-                unlogged=unlogged,
-            )
 
 
 class UnderWay:

@@ -23,7 +23,7 @@ from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.courier import Delivery
+from towerops_agent.delivery.delivery import Delivery
 from towerops_agent.errors import BufferFailure
 from towerops_agent.reasons import DROPPED, EVICTED, Skip
 from towerops_agent.scheduling.fleet import Fleet

@@ -22,7 +22,7 @@ from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.courier import Delivery
+from towerops_agent.delivery.delivery import Delivery
 from towerops_agent.errors import BufferFailure
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.telemetry.views.group import GroupView, MemberView, group_remarks
