@@ -54,7 +54,7 @@ async def browser_page(origin: str, **context: Any) -> AsyncIterator[Any]:
         try:
             opened = await browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | context))
             page = await opened.new_page()
-            page.set_default_timeout(90_000)
+            page.set_default_timeout(HANG_S * 1000)
             page.on("request", lambda request: asked.append(request.url))
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
