@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from support.agent import TOKEN, UNHURRIED, environment, output_of, running
+from support.agent import TOKEN, UNHURRIED, committed_polls, environment, output_of, running
+from support.hang import HANG_S
 from support.site import COMMUNITY, site
 from towerops_agent import __version__
+from towerops_agent.api.wire.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH
 from towerops_lab.sandbox.proxy import Proxy
 from towerops_lab.sandbox.server import Sandbox
 from towerops_lab.sandbox.store import Store
@@ -91,6 +93,46 @@ async def test_a_stop_with_the_api_away_keeps_what_is_pending(tmp_path: Path):
             await agent.logged("configuration not fetched")
             assert await agent.stop() == 0
     assert 'msg="agent stopped"' in agent.log
+
+
+PATIENT = f"""
+from towerops_agent.api import client
+
+client.ANSWER_WITHIN_S = client.CONFIG_WITHIN_S = {2 * HANG_S}
+client.ApiClient.__init__.__kwdefaults__["read_timeout_s"] = {2 * HANG_S}
+
+from towerops_agent.cli.main import main
+
+main()
+"""
+"""The agent, which waits for an answer of the API longer than the test does: only the stop's own limit ends that."""
+
+
+async def test_a_stop_ends_although_the_api_hangs_and_keeps_what_is_pending(tmp_path: Path):
+    """The API accepts requests and answers none: of the configuration, of metrics, of the heartbeat. What it has not acknowledged
+    is on the disk, as many metrics as the log says, and the next agent delivers it, once."""
+    database = tmp_path / "agent.db"
+    async with site(2) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url:
+            env = environment(url, database, CONFIG_REFRESH_SECONDS="5")
+            hanging = [sandbox.faults.hold(path=path) for path in (METRICS_PATH, HEARTBEAT_PATH)]
+            async with running(env=env, code=PATIENT) as first, asyncio.timeout(HANG_S):
+                for hold in hanging:
+                    await hold.met()
+                await sandbox.faults.hold(path=CONFIG_PATH).met()
+                assert await first.stop() == 0, first.log
+            (stopped,) = [line for line in first.lines if 'msg="agent stopped"' in line]
+            kept = sum(committed_polls(database).values())
+            assert kept > 0
+            assert f"pending_kept={kept}" in stopped.split()
+            assert sandbox.store.metric_count == 0
+            sandbox.faults.clear()
+            async with running(env=env, code=UNHURRIED) as second:
+                await sandbox.store.wait_until(lambda store: store.metric_count > kept)
+                assert await second.stop() == 0, second.log
+        assert sandbox.store.duplicates() == {}
+        assert sandbox.store.metric_count == sum(committed_polls(database).values())
 
 
 async def test_a_restart_during_an_outage_polls_by_the_kept_configuration(tmp_path: Path):
