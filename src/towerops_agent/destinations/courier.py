@@ -183,6 +183,7 @@ class RemoteCourier:
             self._client = client
             try:
                 while self._destination() == destination:
+                    self._hurried.clear()  # what hurries from now on may come too late for this round
                     wait_s = await self._round(client, destination)
                     if wait_s is None:
                         await self._rest()
@@ -196,7 +197,6 @@ class RemoteCourier:
         if not self.availability.works:
             await self._sleep(SOON_S)
             return
-        self._hurried.clear()
         await rest(self._sleep(EACH_S), self._hurried)
         if self._hurried.is_set():
             await self._sleep(SOON_S)  # when a tower falls silent its devices do one after the other

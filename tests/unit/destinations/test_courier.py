@@ -9,8 +9,9 @@ import structlog
 from support.remote import SENSORS, Remote
 from support.strict import Receiver
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
+from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
-from towerops_agent.destinations.courier import EACH_S, LOOK_EACH_S, MOST_REFUSED
+from towerops_agent.destinations.courier import EACH_S, LOOK_EACH_S, MOST_REFUSED, SOON_S
 from towerops_agent.destinations.kinds import snappy
 from towerops_agent.destinations.wire.answers import Misconfigured, TooLate
 from towerops_agent.errors import SettingsError
@@ -226,6 +227,32 @@ async def test_a_change_of_state_is_delivered_soon(scripted):
     remote.courier.hurry()
     await until_delivered(remote)
     assert len(script.bodies) == 2
+    running.cancel()
+
+
+async def test_a_change_of_state_just_when_all_is_delivered_waits_for_no_turn(scripted, monkeypatch):
+    remote, script = scripted
+    pauses = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    next_batch = remote.buffer.next_batch
+
+    async def next_and_hurry(most, lane, *arguments):
+        batch = await next_batch(most, lane, *arguments)
+        if batch is None and lane is Lane.FRESH and len(script.bodies) == 1:
+            remote.add(0, NOW_S + 1, 1.0)
+            remote.courier.hurry()
+        return batch
+
+    monkeypatch.setattr(remote.buffer, "next_batch", next_and_hurry)
+    remote.pause = pause
+    running = asyncio.create_task(remote.courier.run())
+    remote.add(0, NOW_S, 1.0)
+    while len(script.bodies) < 2:  # noqa: ASYNC110 -- the script has no event
+        await asyncio.sleep(0)
+    assert pauses[:2] == [EACH_S, SOON_S]
     running.cancel()
 
 
