@@ -26,6 +26,9 @@ COMMUNITY = "group-community-77c1"
 OID = "1.3.6.1.4.1.99999.1.0"
 
 
+TICK_S = 0.1
+
+
 Answering = Callable[[bytes, float], bytes | list[bytes] | None]
 
 
@@ -99,6 +102,7 @@ class GroupSite:
         self.agents: dict[str, AgentProcess] = {}
         self._url = url
         self._folder = folder
+        self._ticks_us: list[int] = []
 
     def environment(self, member: str, **more: str) -> dict[str, str]:
         own = int(member[1:])
@@ -112,6 +116,12 @@ class GroupSite:
             self.agents[member] = await start("run", env=self.environment(member, **more), code=UNHURRIED)
         for member in members:
             await self.agents[member].logged('msg="joined the group"')
+
+    async def tick(self) -> None:
+        """Note for good when this process comes to run: not while the machine stands still."""
+        while True:
+            self._ticks_us.append(self.now_us())
+            await asyncio.sleep(TICK_S)
 
     async def all_polled(self) -> None:
         """Wait until each device has answered twice from now on."""
@@ -171,12 +181,14 @@ class GroupSite:
         share of them.
 
         A gap is longer if its seconds say so, and if most other devices were polled more often meanwhile: on a machine that stood
-        still, or polls late, they were not.
+        still, or polls late, they were not. If none is polled any more, it is longer once this process has run on for that time
+        and half of it.
         """
         length_s = (until_us - since_us) / 1e6
         times = self.times(since_us, until_us)
         assert self.sandbox.store.duplicates() == {}
-        longest = {key: longest_wait(times, key, length_s, (rounds + 0.5) * self.interval_s) for key in times}
+        ticks = [(at_us - since_us) / 1e6 for at_us in self._ticks_us]
+        longest = {key: longest_wait(times, key, length_s, rounds, self.interval_s, ticks) for key in times}
         long = {key: waited for key, waited in longest.items() if waited > rounds}
         assert not long, f"{len(long)} gaps over {rounds} rounds, up to {max(long.values())}: {examples(times, long)}"
         due = math.ceil(length_s / self.interval_s)
@@ -184,13 +196,19 @@ class GroupSite:
         assert beyond <= extra * due * self.devices, f"{beyond} polls beyond the due ones, which were {due * self.devices}"
 
 
-def longest_wait(times: Mapping[str, list[float]], key: str, length_s: float, short_s: float) -> int:
-    """How often most devices were polled at the most while this one was not, from 0 to `length_s`.
+def longest_wait(
+    times: Mapping[str, list[float]], key: str, length_s: float, rounds: int, interval_s: int, ticks: list[float]
+) -> int:
+    """For how many rounds this device was not polled at the most, from 0 to `length_s`; 0 if no gap has the seconds of more.
 
-    0 if none of its gaps is over `short_s`.
+    `ticks`: when this process ran on, each TICK_S.
     """
-    gaps = [(before, after) for before, after in pairwise([0.0, *times[key], length_s]) if after - before > short_s]
-    return max((rounds_between(times, before, after) for before, after in gaps), default=0)
+    waits = [0]
+    for before, after in pairwise([0.0, *times[key], length_s]):
+        if after - before > (rounds + 0.5) * interval_s:
+            ran_s = TICK_S * (bisect_left(ticks, after) - bisect_right(ticks, before))
+            waits.append(max(rounds_between(times, before, after), math.floor(ran_s / interval_s / 1.5)))
+    return max(waits)
 
 
 def rounds_between(times: Mapping[str, list[float]], before: float, after: float) -> int:
@@ -238,8 +256,10 @@ async def group_site(
         sandbox = Sandbox({"version": "1", "equipment": items}, TOKEN)
         url = await stack.enter_async_context(sandbox.serve())
         site = GroupSite(url, sandbox, nats, folder, devices, interval_s, ground)
+        ticking = asyncio.create_task(site.tick())
         try:
             yield site
         finally:
+            ticking.cancel()
             for agent in site.agents.values():
                 await agent.kill()
