@@ -306,8 +306,8 @@ class Group:
             self._lost_at.clear()
             return
         nobody_before = not self._share.weights
-        before = {device_id: self._share.owner(device_id) for device_id in self._devices} if self._lost_at else {}
-        lost_at, self._lost_at = self._lost_at, {}
+        lost_at, self._lost_at = {**self._unequal_at(weights), **self._lost_at}, {}
+        before = {device_id: self._share.owner(device_id) for device_id in self._devices} if lost_at else {}
         polled = len(self._fleet.polled)
         self._share.change(weights)
 
@@ -318,6 +318,12 @@ class Group:
         self._exchange.traits.recall(taken, boot_clock())
         given = polled + len(taken) - len(self._fleet.polled)
         self._chronicle.moved(len(weights), len(self._fleet.polled), len(taken), given)
+
+    def _unequal_at(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """When those were heard that have another configuration, and so get no share any more: they may be lost by now."""
+        dropped = [self.membership.members.get(name) for name in self._share.weights.keys() - weights.keys()]
+        ready = [member for member in dropped if member is not None and member.beat.presence is Presence.READY]
+        return {member.name: member.heard_at - LAST_POLLS_S for member in ready}
 
     def _note(self, news: list[Event]) -> None:
         for event in news:

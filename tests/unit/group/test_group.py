@@ -462,6 +462,24 @@ def test_a_member_with_another_configuration_only_doubles_polls():
     play(scene)
 
 
+@pytest.mark.parametrize("after_s", [1, 6, 8, 9])
+def test_devices_of_a_member_that_is_killed_with_another_configuration_go_on_within_the_bound(after_s: int):
+    """Its share may end because of that before it counts as lost."""
+
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        since = now() - INTERVAL_S
+        site.members["a"].configure(DEVICES + 1)
+        await asyncio.sleep(after_s)
+        await site.members["a"].kill()
+        await asyncio.sleep(60)
+        assert site.owners().total() == DEVICES
+        assert site.longest_gap(since) <= INTERVAL_S + 11 + DEVICES / 200
+
+    play(scene)
+
+
 def test_without_an_engine_a_member_polls_everything_after_ten_seconds():
     async def scene(site: Site) -> None:
         site.engine.cut = {frozenset(("a",))}
