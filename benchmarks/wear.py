@@ -3,11 +3,12 @@
 .venv/bin/python benchmarks/wear.py [--devices 50] [--values 68] [--commit 5] [--events 0] [--directory /var/tmp]
 
 Its clock is simulated: 24 hours go by first, so that deletions are part of the day that is measured. Each device is polled once a
-minute at a second of its own; polls are committed as BUFFER_COMMIT_SECONDS says, delivered each 30 s in batches of 1,000 and
-cleaned up each five minutes; a status of its usual size is written each ten; `--events`: so many changes of state an hour are
-noted. `written`: the octets of all writes (wchar of /proc/self/io), each counted in full; `to the disk`: what the kernel passes
-on of that (write_bytes), which is less, as days go by in seconds here and a page that is written again soon goes to the disk
-once. `--directory` is to be on a disk, not in memory.
+minute at a second of its own; polls are committed as BUFFER_COMMIT_SECONDS says, delivered each 30 s in batches of 1,000, each
+noted as sent by the commit that cuts the next, and cleaned up each five minutes; a status of its usual size is written each ten;
+`--events`: so many changes of state an hour are noted. `written`: the octets of all writes (wchar of /proc/self/io), each counted
+in full, much the same each time; `to the disk`: what the kernel passes on of that (write_bytes). That is less, as days go by in
+seconds here and a page that is written again soon goes to the disk once; it is more if they take minutes, on a busy machine.
+`--directory` is to be on a disk, not in memory.
 """
 
 import argparse
@@ -69,9 +70,9 @@ class Day:
             self.now_s += 1
             if self.now_s % BATCH_EACH_S == 0:
                 secured_s = None
-                while batch := await self.buffer.next_batch(MOST_METRICS):
-                    await self.buffer.read(batch)
-                    await self.buffer.acknowledge(batch)
+                taken = await self.buffer.take_batch(MOST_METRICS)
+                while taken:  # the courier's way
+                    taken = await self.buffer.take_batch(MOST_METRICS, sent=[(taken[0], ())])
             elif secured_s is not None and self.now_s >= secured_s:
                 await self.buffer.secure()
                 secured_s = None

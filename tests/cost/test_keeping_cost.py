@@ -3,17 +3,21 @@
 Its bounds are as those of test_polling_cost.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from cost.calls import Calls
 from cost.device308 import INTERFACES, METRICS, SENSORS
 from towerops_agent.api.wire.outcomes import Accepted
 from towerops_agent.buffer.buffer import Buffer, random_key
 from towerops_agent.buffer.database import Database, transaction
-from towerops_agent.buffer.format.batch import Batch, Lane, Position
+from towerops_agent.buffer.format.batch import Batch, Lane, Position, Sent
 from towerops_agent.buffer.format.codec import encode_poll
 from towerops_agent.buffer.lanes import insert_batch, stretches, write_batch, write_stretch
+from towerops_agent.buffer.place import PAGE_OCTETS
 from towerops_agent.buffer.retention import remove_sent
 from towerops_agent.buffer.store import Store
 from towerops_agent.config.document.accepts import Accepts
@@ -23,6 +27,7 @@ from towerops_agent.delivery.course.parcel import encode_metrics
 from towerops_agent.model import Layout, Poll
 
 POLLS = 100
+DEVICES = 50
 METRICS_A_BATCH = 1000
 T0_US = 1_767_986_535_123_456
 LAYOUT = Layout("eq-1", tuple((f"s-{i}", 10.0) for i in range(SENSORS)), tuple(f"i-{i}" for i in range(INTERFACES)))
@@ -108,6 +113,65 @@ def test_what_a_batch_costs_does_not_grow_with_the_batches_of_the_day(tmp_path):
     """Sent ones are kept for a day: 98,000 of 1,000 devices. To cut one, to count what is pending, and to remove an old one."""
     few, many = (steps_of_a_batch(tmp_path / f"{sent}.db", sent) for sent in (20, 2_000))
     assert many <= 1.5 * few  # 512 and 512; 722 and 28,442 if SQLite goes through all that were sent
+
+
+@pytest.mark.parametrize(
+    ("values", "most_pages"),
+    [
+        (68, 2.4),  # 2.2; 2.5 without the tail
+        (308, 6.3),  # 5.8; 6.8 if all polls go to the tail first
+    ],
+)
+async def test_a_poll_costs_the_disk_few_pages(tmp_path, values, most_pages):
+    """50 devices each minute, committed each 5 s, delivered each 30 s: what SQLite's journal grows by."""
+    minutes = 3
+    path = tmp_path / "agent.db"
+    layouts = [Layout(f"eq-{device}", tuple((f"s-{device}-{i}", 10.0) for i in range(values))) for device in range(DEVICES)]
+    async with Buffer(path, Counters(), clock_us=lambda: T0_US, monotonic_us=lambda: T0_US, commit_window_s=3_600) as buffer:
+        ids = await buffer.register_all(layouts)
+        await minute(buffer, ids, values)
+        before = journal_pages(path)
+        for _ in range(minutes):
+            await minute(buffer, ids, values)
+        pages = (journal_pages(path) - before) / (minutes * DEVICES)
+    assert 1 < pages < most_pages
+
+
+def test_a_batch_is_marked_sent_with_few_pages(tmp_path):
+    """Its row, and where the index by that time had it and has it now; not the index by where it starts."""
+    path = tmp_path / "agent.db"
+    store = Store(Database.open(path, T0_US), lambda: T0_US, lambda: T0_US)
+    try:
+        (layout,) = store.register([LAYOUT])
+        store.add_polls([encode_poll(poll(layout, n)) for n in range(POLLS)])
+        pages = 0
+        while (batch := store.lanes.next_batch(METRICS_A_BATCH // 4, Lane.FRESH, random_key, T0_US)) is not None:
+            before = journal_pages(path)
+            store.acknowledge(batch, (), T0_US)
+            pages += journal_pages(path) - before
+    finally:
+        store.close()
+    batches = -(-POLLS * METRICS // (METRICS_A_BATCH // 4))
+    assert batches < pages < 2.5 * batches  # 2; 3 if the other index is written, too
+
+
+async def minute(buffer: Buffer, ids: Sequence[int], values: int) -> None:
+    """Each device is polled once, at a second of its own."""
+    for second in range(60):
+        for layout in ids[second::60]:
+            levels = tuple(range(1_000 + second, 1_000 + second + values))
+            buffer.add(Poll(layout, T0_US + second * 1_000_000, levels, ((values, 20_000),), values))
+        if second % 30 == 29:
+            sent: list[Sent] = []
+            while taken := await buffer.take_batch(METRICS_A_BATCH, sent=sent):
+                sent = [(taken[0], ())]
+        elif second % 5 == 4:
+            await buffer.secure()
+
+
+def journal_pages(path: Path) -> int:
+    """How many pages have gone to the journal, which is folded in at 6 MB (https://sqlite.org/fileformat2.html, 4)."""
+    return (path.with_name(f"{path.name}-wal").stat().st_size - 32) // (24 + PAGE_OCTETS)
 
 
 def steps_of_a_batch(path: Path, sent: int) -> int:

@@ -253,6 +253,7 @@ def _rename(connection: sqlite3.Connection, before: str, name: str) -> None:
     for stretch in stretches(connection, before):
         write_stretch(connection, replace(stretch, destination=name))
     for batch, sent_age_s in _batches(connection, "destination = ?", before):
+        connection.execute("UPDATE batches SET destination = ? WHERE id = ?", (name, batch.id))
         write_batch(connection, replace(batch, destination=name), sent_age_s)
 
 
@@ -354,11 +355,11 @@ def insert_batch(connection: sqlite3.Connection, batch: Batch) -> Batch:
 
 
 def write_batch(connection: sqlite3.Connection, batch: Batch, sent_age_s: int | None) -> None:
-    """Write the batch in place of what its row was; `sent_age_s`: when it was sent, None: it is open."""
+    """Write the batch in place of what its row of this line was; `sent_age_s`: when it was sent, None: it is open."""
     checked = checksum(*with_destination(_columns(batch, sent_age_s), batch.destination))
-    connection.execute(
-        "UPDATE batches SET metric_count = ?, sent_age_s = ?, lane = ?, destination = ?, checksum = ? WHERE id = ?",
-        (batch.metric_count, sent_age_s, batch.lane, batch.destination, checked, batch.id),
+    connection.execute(  # without the columns of batches_by_start: SQLite rewrites its page if one of them is named
+        "UPDATE batches SET metric_count = ?, sent_age_s = ?, lane = ?, checksum = ? WHERE id = ?",
+        (batch.metric_count, sent_age_s, batch.lane, checked, batch.id),
     )
 
 

@@ -1,6 +1,6 @@
 """The latest polls, on the disk at the price of three small pages: they go to the tables together, each half minute.
 
-A row in each table would cost five to ten pages a poll, and flash cards wear. The tail is one row of a fixed size, written in
+A row in each table would cost five to ten pages a commit, and flash cards wear. The tail is one row of a fixed size, written in
 place: polls are put behind each other, and its head says how many. What the tables have by now, as the ids say, is void in it.
 Synchronous, for the writer's thread. Methods raise sqlite3.Error.
 """
@@ -19,6 +19,9 @@ from towerops_agent.buffer.format.codec import (
 )
 from towerops_agent.buffer.lanes import next_poll_id
 from towerops_agent.errors import BufferFailure
+
+OCTETS_AT_ONCE = 2_048
+"""If one commit has more, its polls go to the tables at once: the tables' own pages cost less than to write these twice."""
 
 
 class TailWriter:
@@ -47,9 +50,9 @@ class TailWriter:
         self.clear()
 
     def append(self, rows: Sequence[PollRow]) -> bool:
-        """Whether there was room for the polls, which are on the disk then."""
+        """Whether the polls are on the disk now; not so if the tail has no room for them, or they are not worth writing twice."""
         octets = encode_tail(rows)
-        if self._end + len(octets) > self._octets:
+        if len(octets) > OCTETS_AT_ONCE or self._end + len(octets) > self._octets:
             return False
         first = self._first or next_poll_id(self._connection)
         polls, metrics = self.polls + len(rows), self._metrics + sum(row[2] for row in rows)

@@ -14,6 +14,7 @@ from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.buffer.format.codec import TAIL_HEAD_OCTETS
 from towerops_agent.buffer.tail import read_tail
 from towerops_agent.counters import Count
+from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import LAYOUT, T0_US, Bench, members, poll
 
 
@@ -75,11 +76,29 @@ async def test_more_than_the_tail_holds_goes_to_the_tables(bench):
         stored = 0
         for i in range(2_000):
             buffer.add(poll(layout, T0_US + i))
-            if i % 50 == 49:
+            if i % 20 == 19:
                 await buffer.secure()
                 stored = max(stored, await rows_in_tables(buffer))
         assert 0 < stored <= 2_000
         assert await all_members(buffer) == metrics_of(range(2_000))
+
+
+async def test_many_octets_at_once_go_to_the_tables_with_what_was_held_before(bench):
+    """They would be written twice, and the table's own pages cost less."""
+    wide = Layout("eq-wide", tuple((f"s-{i}", 1.0) for i in range(500)))
+    async with bench.buffer(commit_window_s=3600) as buffer:
+        few, many = await buffer.register_all([LAYOUT, wide])
+        buffer.add(poll(few, T0_US))
+        await buffer.secure()
+        assert await rows_in_tables(buffer) == 0
+        buffer.add(Poll(many, T0_US + 1, tuple(range(1 << 20, (1 << 20) + 500)), ((500, 10),), 500))
+        await buffer.secure()
+        assert await rows_in_tables(buffer) == 2
+        buffer.add(poll(few, T0_US + 2))
+        await buffer.secure()
+        assert await rows_in_tables(buffer) == 2
+    async with bench.buffer() as buffer:
+        assert (await buffer.pending()).polls == 3
 
 
 async def test_a_batch_is_on_the_disk_with_its_polls_before_it_is_sent(bench, tmp_path):
