@@ -179,6 +179,8 @@ class PollProgress:
             if outrun := self._outrun_names():
                 self._queue.append(self._ask(outrun))
                 return self._next()
+        if self._step is None and self._steps is not None:
+            self._step = self._steps.next_control()
         return self._step
 
     def _outrun_names(self) -> list[int]:

@@ -65,6 +65,7 @@ class Steps:
     def __init__(self, traits: Traits) -> None:
         self._traits = traits
         self._queue: deque[Ask] = deque()
+        self._control_queue: deque[Ask] = deque()
         self._silent: frozenset[int] = frozenset()  # columns whose GET was not answered
         self._controls = 0  # how often each of them is asked by GET again before it is believed that this is in vain
         self._controlled: Counter[int] = Counter()  # and how often it has been, in vain
@@ -98,6 +99,10 @@ class Steps:
         """The next of them."""
         return self._queue.popleft() if self._queue else None
 
+    def next_control(self) -> Ask | None:
+        """The next of the requests that verify what was found. No value comes of them, so that they may wait for all others."""
+        return self._control_queue.popleft() if self._control_queue else None
+
     def take(self, ask: Ask, answer: Answer, is_lossy: bool) -> Iterator[tuple[int, int, Value]]:
         """The column, tag and value of each OID that `answer`, as that to a GET, gives.
 
@@ -114,11 +119,15 @@ class Steps:
             tag, value = (ber.NULL, None) if pdu is None or i >= len(pdu.tags) else (pdu.tags[i], pdu.values[i])
             gave = tag != ber.NULL and tag not in ber.ABSENT
             self._note(column, names[i], gave, answer, is_lossy)
-            if gave:
+            if gave and column not in self.given:
                 self.given.add(column)
                 yield column, tag, value
 
     def _note(self, column: int, name: Oid, gave: bool, answer: Answer, is_lossy: bool) -> None:
+        if isinstance(answer, NoReply) and answer.reason != Reason.TIMEOUT:
+            return  # the time was up, or the host did not pass it on: nothing of this OID
+        if gave and name in self._traits.by_next:
+            return  # its first GETNEXT was lost, and there is no GET to be verified
         was_silent = column in self._silent if gave else isinstance(answer, NoReply)
         if was_silent and (is_lossy or (not gave and name in self._traits.once_by_next)):
             return
@@ -128,7 +137,7 @@ class Steps:
             self._traits.stepped(name, gave)
 
     def _control(self, column: int, name: Oid) -> None:
-        self._queue.append(Ask(Request((name,)), (column,), attempts=1))
+        self._control_queue.append(Ask(Request((name,)), (column,), attempts=1))
 
     def take_control(self, ask: Ask, answer: Answer) -> None:
         """Process the answer to a GET of what GETNEXT has just given.
@@ -145,4 +154,4 @@ class Steps:
         if self._controlled[column] < self._controls:
             self._control(column, name)
         else:
-            self._queue.append(Ask(ask.request, ask.columns, attempts=1, by_next=True))
+            self._control_queue.append(Ask(ask.request, ask.columns, attempts=1, by_next=True))

@@ -333,6 +333,50 @@ def test_several_that_are_not_answered_confirm_each_other():
     assert sorted(by_get) == sorted([1, 2, 3, 4] * (CONTROLS // 4))
 
 
+def test_if_a_getnext_is_lost_of_what_is_known_to_be_given_so_it_is_asked_so_once_more_and_no_more_often():
+    """Poll after poll, and it stays what is known."""
+    device, traits = Lossy(SENSORS, denied=SENSORS[3:4]), Traits(by_next=frozenset(SENSORS[3:4]))
+    for _ in range(5):
+        progress, asked, lost = PollProgress(make_plan(SENSORS, [], b"", 24), traits), 0, 0
+        while (ask := progress.next_ask()) is not None:
+            is_it = list(ask.columns) == [4]
+            asked += is_it
+            assert asked <= 3
+            is_lost = is_it and not progress.failures
+            lost += is_lost
+            progress.take(ask, NoReply(Reason.TIMEOUT, ask.attempts) if is_lost else device.attempt(ask))
+        progress.finish()
+        assert asked == lost + 1
+        assert progress.tags[4] == ber.INTEGER
+        assert (traits.by_next, traits.once_by_next, traits.not_by_next) == (frozenset(SENSORS[3:4]), frozenset(), frozenset())
+
+
+@pytest.mark.parametrize("reason", [Reason.DEADLINE, Reason.UNREACHABLE])
+def test_a_getnext_that_has_not_reached_the_device_shows_nothing(reason):
+    """As when the time was up before it was its turn."""
+    traits, tags = Traits(), bytearray((ber.TIME_TICKS, ber.NO_SUCH_INSTANCE))
+    steps = Steps(traits)
+    steps.begin([1], [b"", SENSORS[0]], tags, {})
+    assert list(steps.take(steps.next(), NoReply(reason, 0), is_lossy=False)) == []
+    assert traits.not_by_next == frozenset()
+
+
+def test_if_the_time_is_up_before_a_finding_is_verified_nothing_is_missing():
+    """A counter that GETNEXT gave has its interface's name read behind it, and stays what it was."""
+    (counter,) = COUNTERS[1][:1]
+    device, traits = DenyingRows([counter], "silent"), Traits(once_by_next=frozenset([counter]), mute=frozenset([counter]))
+    progress, controls = PollProgress(PLAN, traits), 0
+    while (ask := progress.next_ask()) is not None:
+        controls += counter in ask.request.names and not ask.by_next
+        if controls == 3:
+            progress.stop(Reason.DEADLINE)
+            continue
+        progress.take(ask, device.answer(ask.request))
+    progress.finish()
+    assert interpret(progress, 1, 0).missing == {}
+    assert unproven(progress, bytes([BY_NAME]) * 3, IF_NAMES) == ([], [])
+
+
 def test_what_the_device_says_it_lacks_is_tried_before_what_it_is_silent_to():
     columns = range(1, 2 * MOST_A_POLL + 1)
     names = [b"", *many(len(columns))]
