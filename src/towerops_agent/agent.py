@@ -214,11 +214,12 @@ class Agent:
                 for loop in loops:
                     loop.cancel()
             self._dating.give_up()
-            delivered = await self._deliver_rest(STOP_WITHIN_S)
+            undelivered = await self._deliver_rest(STOP_WITHIN_S)
             await self._roster.remember()
             self._diary.end()
             await self._observer.write(stopped=True)
-            log.info("agent stopped", pending_kept=0 if delivered and self.courier.delivers else await self._pending_metrics())
+            kept = 0 if undelivered is None and self.courier.delivers else await self._pending_metrics()
+            log.info("agent stopped", pending_kept=kept)
 
     async def reload(self) -> None:
         """Read the token's file and the certificates again, and fetch the configuration now."""
@@ -300,11 +301,12 @@ class Agent:
             elif result.poll is not None and not result.poll.metric_count and device.plan.slots:
                 reasons = ", ".join(f"{count} {reason}" for reason, count in result.missing.most_common())
                 run.problems.append(f"{device.name} ({device.address}) answers, but gave no metric: {reasons}")
-        if not await self._deliver_rest(ONCE_WITHIN_S, ONCE_ATTEMPTS):
-            undelivered = await self._pending_metrics()
-            reason = self.courier.availability.last_failure or f"not done within {ONCE_WITHIN_S:g} s"
+        undelivered = await self._deliver_rest(ONCE_WITHIN_S, ONCE_ATTEMPTS)
+        if isinstance(undelivered, BufferFailure):
+            run.problems.append(f"not all metrics delivered, those that can't be written to the disk are lost: {undelivered}")
+        elif undelivered is not None:
             kept = "lost" if self.buffer.in_memory_because else "kept for the next run"
-            run.problems.append(f"{undelivered} metrics not delivered, {kept}: {reason}")
+            run.problems.append(f"{await self._pending_metrics()} metrics not delivered, {kept}: {undelivered}")
         run.metrics = self.counters.total(Count.METRICS_DELIVERED)
 
     def _layouts(self) -> dict[str, tuple[int, ...]]:
@@ -397,24 +399,27 @@ class Agent:
     async def _go_on(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         await go_on(name, run, self.counters)
 
-    async def _deliver_rest(self, within_s: float, attempts: int = 1) -> bool:
-        """Whether all that is pending was delivered within this time; if it can't all be written, what is on the disk is."""
+    async def _deliver_rest(self, within_s: float, attempts: int = 1) -> BufferFailure | str | None:
+        """Why not all that is pending was delivered within this time; None if it was.
+
+        If it can't all be written, what is on the disk is delivered.
+        """
         failure: BufferFailure | None = None
-        is_delivered = False
         try:
             async with asyncio.timeout(within_s):
                 try:
                     await self.buffer.flush()
                 except BufferFailure as error:
+                    log.error("last polls can't be written, what is on the disk is submitted", error=str(error))
                     failure = error
-                is_delivered = await self.courier.deliver_pending(attempts, within_s)
+                if await self.courier.deliver_pending(attempts, within_s):
+                    return failure
         except TimeoutError:
             pass
         except BufferFailure as error:
+            log.error("buffer can't be read, what is pending stays for the next start", error=str(error))
             failure = failure or error
-        if failure is not None:
-            log.error("buffer can't be read, what is pending stays for the next start", error=str(failure))
-        return is_delivered and failure is None
+        return failure or self.courier.availability.last_failure or f"not done within {within_s:g} s"
 
     async def _pending_metrics(self) -> int | None:
         """How many metrics are pending; None if the buffer can't be read."""
