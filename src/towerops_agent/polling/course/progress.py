@@ -168,20 +168,29 @@ class PollProgress:
     def _next_step(self) -> Ask | None:
         """What GET did not give asked by GETNEXT, once all else is answered."""
         if not self._has_stepped:
+            if self._proves():  # behind OIDs that the device is silent to, the time may be up
+                return self._next()
             self._has_stepped = True
             if self.heard and (self.failures or not ber.ABSENT.isdisjoint(self.tags)):
                 self._steps = Steps(self._traits)
                 columns = dict.fromkeys((0, *self._settled(), *filter(None, self.plan.names)))  # names prove what is before them
                 self._steps.begin(columns, self.names, self.tags, self.failures)
         self._step = None if self._steps is None else self._steps.next()
-        if self._step is None and self._is_out_of_turn and not self._has_proven:
-            self._has_proven = True
-            if outrun := self._outrun_names():
-                self._queue.append(self._ask(outrun))
-                return self._next()
+        if self._step is None and self._proves():
+            return self._next()
         if self._step is None and self._steps is not None:
             self._step = self._steps.next_control()
         return self._step
+
+    def _proves(self) -> bool:
+        """Whether names have to be asked once more, which are the next ones then: once, and again if GETNEXT has given values."""
+        if self._has_proven or not self._is_out_of_turn:
+            return False
+        self._has_proven = True
+        outrun = self._outrun_names()
+        if outrun:
+            self._queue.append(self._ask(outrun))
+        return bool(outrun)
 
     def _outrun_names(self) -> list[int]:
         """The names that came before a counter of their interface, and so prove nothing of it: they are asked once more."""
@@ -215,6 +224,7 @@ class PollProgress:
                 for column, tag, value in self._steps.take(ask, answer, self._is_lossy):
                     self.failures.pop(column, None)
                     self._put(column, tag, value, answer.received_us if isinstance(answer, Reply) else 0)
+                    self._has_proven = False
                 return
         if ask is self._step and self._steps is not None:
             self._steps.take_control(ask, answer)

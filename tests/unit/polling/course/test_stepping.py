@@ -377,6 +377,20 @@ def test_if_the_time_is_up_before_a_finding_is_verified_nothing_is_missing():
     assert unproven(progress, bytes([BY_NAME]) * 3, IF_NAMES) == ([], [])
 
 
+def test_if_the_time_is_up_while_silent_oids_are_asked_by_getnext_no_interface_is_missing():
+    """A counter that came late, as it was lost at first, has its interface's name read behind it by then."""
+    device, traits = DenyingRows([], "absent"), Traits(mute=frozenset([ROWS[0], ROWS[-1]]))
+    progress = PollProgress(PLAN, traits)
+    while (ask := progress.next_ask()) is not None:
+        if ask.by_next:
+            progress.stop(Reason.DEADLINE)
+            continue
+        progress.take(ask, NoReply(Reason.TIMEOUT, 1) if ROWS[-1] in ask.request.names else device.answer(ask.request))
+    progress.finish()
+    assert set(interpret(progress, 1, 0).missing.values()) == {Reason.TIMEOUT}
+    assert unproven(progress, bytes([BY_NAME]) * 3, IF_NAMES) == ([], [])
+
+
 def test_what_the_device_says_it_lacks_is_tried_before_what_it_is_silent_to():
     columns = range(1, 2 * MOST_A_POLL + 1)
     names = [b"", *many(len(columns))]
