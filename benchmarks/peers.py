@@ -157,9 +157,12 @@ def settled(folder: Path, devices: Devices, count: int, interval_s: int, variant
         yield agents
 
 
-def measure(contenders: Sequence[Contender], agents: Sequence[Agent], turns: int) -> None:
-    """Print a line for each; the first one's cost is 1. Each agent's time is so many whole turns of its own delivery."""
-    row("", "us CPU/value", "of the first's", "values", "cores", "MB peak", "polls failed")
+def measure(contenders: Sequence[Contender], agents: Sequence[Agent], turns: int, due_a_second: float) -> None:
+    """Print a line for each; the first one's cost is 1. Each agent's time is so many whole turns of its own delivery.
+
+    The cost is that of a value that is due, at `due_a_second`: how many just arrive in that time depends on when a turn begins.
+    """
+    row("", "us CPU/value", "of the first's", "due", "arrived", "cores", "MB peak", "polls failed")
     for agent in agents:
         agent.process.forget_peak()
     ends = _ends_of_turns(agents, contenders, turns)
@@ -167,9 +170,10 @@ def measure(contenders: Sequence[Contender], agents: Sequence[Agent], turns: int
     for each in contenders:
         of = each if isinstance(each, Agent) else agents[0]
         took_s, cpu_s, values, failed = (b - a for a, b in zip(ends[of][0][each], ends[of][-1][each], strict=True))
-        value_us = cpu_s / max(values, 1) * 1e6
+        due = due_a_second * took_s
+        value_us = cpu_s / due * 1e6
         first_us = first_us or value_us
-        cells = f"{value_us:.2f}", f"{value_us / first_us:.2f}", f"{values:,.0f}", f"{cpu_s / took_s:.3f}"
+        cells = f"{value_us:.2f}", f"{value_us / first_us:.2f}", f"{due:,.0f}", f"{values:,.0f}", f"{cpu_s / took_s:.3f}"
         row(each.name, *cells, f"{each.peak_mb():.0f}", f"{failed:.0f}")
 
 
@@ -211,7 +215,7 @@ def main(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name, answering(Path(name), 0, options.round_trip_ms) as devices:
         folder = Path(name)
         with looping(folder, devices, count, interval_s) as loop, settled(folder, devices, count, interval_s, variants) as agents:
-            measure([loop, *agents], agents, options.turns)
+            measure([loop, *agents], agents, options.turns, count * VALUES / interval_s)
     note(f"the agent's Python: {options.python}; devices: {devices.kind}")
 
 
