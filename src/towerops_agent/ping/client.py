@@ -16,7 +16,7 @@ from typing import Final, Self
 import structlog
 
 from towerops_agent.counters import Count, Counters
-from towerops_agent.ping.sockets import Arrival, Kind, NotSent, PingSocket
+from towerops_agent.ping.sockets import Arrival, Kind, NotSent, PingSocket, keep_times
 from towerops_agent.ping.wire.echo import TOKEN_OCTETS
 from towerops_agent.ping.wire.rounds import Round, Rounds
 from towerops_agent.ping.wire.tally import Tally
@@ -68,9 +68,11 @@ class PingClient:
         self._failed: dict[int, tuple[float, NotSent]] = {}  # by family: when it could not be opened, and why
         self.sockets: dict[int, PingSocket] = {}
         """The open sockets, by address family; each is opened by the first echo that needs it."""
+        self._timekeeper: socket.socket | None = None
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        self._timekeeper = keep_times()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -78,6 +80,9 @@ class PingClient:
             self._loop.remove_reader(sock.socket)
             sock.close()
         self.sockets.clear()
+        if self._timekeeper is not None:
+            self._timekeeper.close()
+            self._timekeeper = None
 
     @property
     def open_rounds(self) -> int:

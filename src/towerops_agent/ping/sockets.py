@@ -91,7 +91,7 @@ class PingSocket:
         try:
             self.socket.setblocking(False)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_OCTETS)
-            self.has_kernel_times = self._ask_for_times()
+            self.has_kernel_times = ask_for_times(self.socket)
         except BaseException:
             self.socket.close()
             raise
@@ -115,13 +115,6 @@ class PingSocket:
         self.kind = Kind.RAW
         self._identifier = int.from_bytes(os.urandom(2))
         return opened
-
-    def _ask_for_times(self) -> bool:
-        try:
-            self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS_NEW, 1)
-        except OSError:  # an older kernel: the time at which the reply is read counts
-            return False
-        return True
 
     def send(self, echo: Echo, peer: Peer) -> NotSent | None:
         """None if the echo request has gone out; else why not."""
@@ -153,3 +146,26 @@ class PingSocket:
     def close(self) -> None:
         """Close it."""
         self.socket.close()
+
+
+def ask_for_times(sock: socket.socket) -> bool:
+    """Whether the kernel notes when datagrams arrive at `sock`; if it can't, the time at which they are read counts.
+
+    It begins a moment after the first socket of the machine has asked for it (net_enable_timestamp in Linux's net/core/dev.c
+    leaves that to a worker); until then its time is that of the reading as well.
+    """
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS_NEW, 1)
+    except OSError:  # an older kernel
+        return False
+    return True
+
+
+def keep_times() -> socket.socket | None:
+    """A socket that has the kernel note times of arrival, so that it does once the first echo is sent; None without IPv4."""
+    try:
+        keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    except OSError:
+        return None
+    ask_for_times(keeper)
+    return keeper

@@ -2,9 +2,11 @@
 
 import asyncio
 import errno
+import os
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -222,6 +224,28 @@ async def test_a_question_that_is_given_up_leaves_nothing_behind():
         with pytest.raises(asyncio.CancelledError):
             await asking
         assert at.client.open_rounds == 0
+
+
+def timed_sockets():
+    """How many of this process's sockets have the kernel note when datagrams arrive (SO_TIMESTAMPNS_NEW)."""
+    count = 0
+    for open_file in Path("/proc/self/fd").iterdir():
+        try:
+            with socket.socket(fileno=os.dup(int(open_file.name))) as copy:
+                count += copy.getsockopt(socket.SOL_SOCKET, 64)
+        except OSError:  # no socket, or closed meanwhile
+            continue
+    return count
+
+
+@in_virtual_time
+async def test_the_kernel_is_asked_for_times_of_arrival_before_there_is_anything_to_send():
+    """It notes them only some time after it was asked: the first reply would have the time of its reading."""
+    before = timed_sockets()
+    async with PingClient(Counters()) as client:
+        assert not client.sockets
+        assert timed_sockets() == before + 1
+    assert timed_sockets() == before
 
 
 def test_tokens_are_as_long_as_they_should_be_and_never_the_same():
