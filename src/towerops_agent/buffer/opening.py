@@ -212,6 +212,7 @@ class Opening:
             self._salvage(source, database.connection, in_use=in_use)
             retention.checkpoint(database.connection)  # before the note goes: what was copied is on the disk
             quarantine.end(self.path, source)
+        database.keep_journal(self._room.journal_octets)
         return Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use, lines=self.lines)
 
     def _salvage(self, path: Path, target: sqlite3.Connection, *, in_use: bool) -> None:

@@ -25,6 +25,10 @@ log = structlog.get_logger()
 MIN_OCTETS = 2 * JOURNAL_OCTETS
 MEMORY_OCTETS = 64 << 20
 
+JOURNAL_SHARE = 32
+LARGE_JOURNAL_OCTETS = 32 << 20
+"""The journal has a 32nd of the bound, so much at most: each time it is folded in, some MB go to the disk in scattered blocks."""
+
 KEPT_FREE_OCTETS = 64 << 20
 KEPT_FREE_SHARE = 20  # a 20th: 5 %
 
@@ -59,6 +63,8 @@ class Room:
         if max_octets < MIN_OCTETS:
             raise ValueError(f"max_octets is {max_octets}: expected at least {MIN_OCTETS}, twice what SQLite's journal takes")
         self._max_octets = max_octets
+        self.journal_octets = max(min(max_octets // JOURNAL_SHARE, LARGE_JOURNAL_OCTETS), JOURNAL_OCTETS)
+        """How much is kept of the file's journal."""
         self._statvfs = statvfs
         self._felt: Loss | None = None
         self.commit_octets = OPEN_END
@@ -89,7 +95,8 @@ class Room:
         """Evict what has to go, or a part of it: each step's metrics as they go, also if a later step fails."""
         connection = store.connection
         journal = self._journal_octets(store)
-        limit = (MEMORY_OCTETS if store.database.path is None else self._max_octets) - max(journal, JOURNAL_OCTETS)
+        is_memory = store.database.path is None
+        limit = MEMORY_OCTETS - JOURNAL_OCTETS if is_memory else self._max_octets - max(journal, self.journal_octets)
         if _used_octets(connection) > limit:
             self._feel(Loss.BUFFER_FULL, store, max_octets=self._max_octets)
             for _ in range(STEPS):

@@ -55,6 +55,20 @@ def test_a_bound_that_the_journal_by_itself_would_fill_is_refused(bench):
         bench.buffer(max_octets=MEGABYTE)
 
 
+@pytest.mark.parametrize(
+    ("max_octets", "journal"), [(16 * MEGABYTE, 8 * MEGABYTE), (512 * MEGABYTE, 16 * MEGABYTE), (1 << 40, 32 * MEGABYTE)]
+)
+async def test_the_journal_has_a_part_of_the_bound_and_is_folded_in_at_three_quarters(bench, max_octets, journal):
+    async with bench.buffer(max_octets=max_octets) as buffer:
+        kept, pages, page = await buffer.ask(
+            lambda store: [
+                store.connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("journal_size_limit", "wal_autocheckpoint", "page_size")
+            ]
+        )
+    assert (kept, pages * page) == (journal, journal * 3 // 4)
+
+
 async def test_at_the_bound_the_oldest_undelivered_polls_are_evicted(bench):
     async with bench.buffer(max_octets=room.MIN_OCTETS) as buffer:
         with capture_logs() as logs:
@@ -146,6 +160,7 @@ async def test_on_a_low_disk_delivered_polls_are_given_back_to_it(bench):
         while batch := await buffer.next_batch(30_000):
             await buffer.acknowledge(batch)
         await add_wide(buffer, range(8_000, 8_010))
+        await buffer.ask(lambda store: retention.checkpoint(store.connection))
         size = bench.path.stat().st_size
         disk.free = room.KEPT_FREE_OCTETS - 1
         with capture_logs() as logs:
