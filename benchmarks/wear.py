@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--values", type=int, default=68)
     parser.add_argument("--commit", type=int, default=5, help="seconds")
     parser.add_argument("--events", type=int, default=0, help="an hour")
-    parser.add_argument("--measured", type=int, default=3, help="hours")
+    parser.add_argument("--measured", type=int, default=24, help="hours: the journal is folded in each two to five")
     parser.add_argument("--directory", type=Path, default=Path("/var/tmp"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.directory, prefix="wear-") as directory:

@@ -170,7 +170,7 @@ async def minute(buffer: Buffer, ids: Sequence[int], values: int) -> None:
 
 
 def journal_pages(path: Path) -> int:
-    """How many pages have gone to the journal, which is folded in at 6 MB (https://sqlite.org/fileformat2.html, 4)."""
+    """How many pages have gone to the journal, which is not folded in so soon (https://sqlite.org/fileformat2.html, 4)."""
     return (path.with_name(f"{path.name}-wal").stat().st_size - 32) // (24 + PAGE_OCTETS)
 
 
