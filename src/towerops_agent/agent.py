@@ -200,6 +200,7 @@ class Agent:
                     group.create_task(self._go_on("layouts", self._restore_layouts)),
                 ]
                 loops += [group.create_task(self._go_on(name, run)) for name, run in self.upstream.loops.items()]
+                loops.append(group.create_task(self.buffer.ended()))  # without it nothing is left to do
                 if systemd.watchdog_interval_s() is not None:
                     loops.append(group.create_task(self._go_on("watchdog", lambda: systemd.feed_watchdog(self._marks))))
                 if self._page is not None:

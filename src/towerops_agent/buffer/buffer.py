@@ -131,8 +131,12 @@ class Buffer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Commit what was added, close the database."""
+        """Commit what was added, close the database. Raises what `ended` does."""
         await self._writer.stop()
+
+    async def ended(self) -> None:
+        """Once nothing is written any more; raises why, if that is not because the block ends: too little memory, or a bug."""
+        await self._writer.ended()
 
     # In
 

@@ -92,8 +92,12 @@ class Writer:
                 self._wake.notify()
             raise
 
+    async def ended(self) -> None:
+        """Once the thread has ended; raises why, if it has by itself: no memory for what is done between jobs, or a bug."""
+        await asyncio.shield(self._stopped)
+
     async def stop(self) -> None:
-        """Run the jobs that are left, commit what is left, close the Store."""
+        """Run the jobs that are left, commit what is left, close the Store. Raises what ended the thread before, if anything."""
         with self._wake:
             self._stopping = True
             self._wake.notify()
@@ -168,12 +172,30 @@ class Writer:
             self._post(_settle, self._opened, None, error)
             return
         self._post(_settle, self._opened, None, None)
+        ended_by: BaseException | None = None
         try:
             while self._turn():
                 pass
-        finally:
+        except BaseException as error:  # noqa: BLE001 -- the thread's edge: it goes to whom awaits the end
+            ended_by = error
+        self._stopping = True
+        try:
             self._close()
-            self._post(_settle, self._stopped, None, None)
+        except BaseException as error:  # noqa: BLE001 -- as above
+            ended_by = ended_by or error
+        self._report_end(ended_by)
+
+    def _report_end(self, ended_by: BaseException | None) -> None:
+        """Have what awaits this thread end. Without memory for that it would wait for good, so it is tried until it is done."""
+        is_reported = False
+        while not (is_reported or self._stopped.done() or self._loop.is_closed()):
+            try:
+                self._post(self._note_end, ended_by)
+                is_reported = ended_by is None
+            except MemoryError:
+                pass
+            if not is_reported:
+                time.sleep(RETRY_S)
 
     @property
     def _store(self) -> Store:
@@ -365,10 +387,8 @@ class Writer:
     def _close(self) -> None:
         with self._wake:
             self._stopping = True
-            rows, jobs = self._waiting.not_held(), list(self._jobs)
+            rows = self._waiting.not_held()
             self._waiting.rows.clear()
-        for _, future, _ in jobs:  # some are left only if a bug ended the thread
-            self._post(_settle, future, None, BufferFailure("the buffer's writer has stopped"))
         lost = sum(row[2] for row in rows)
         try:
             if self._store.database.path is None:
@@ -390,6 +410,14 @@ class Writer:
     def _post(self, function: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self._loop.call_soon_threadsafe(function, *arguments)
+
+    # The loop's again.
+
+    def _note_end(self, ended_by: BaseException | None) -> None:
+        for _, future, _ in self._jobs:  # some are left only if it has ended by itself
+            _settle(future, None, BufferFailure("the buffer's writer has stopped"))
+        self._jobs.clear()
+        _settle(self._stopped, None, ended_by)
 
     # Either thread's.
 

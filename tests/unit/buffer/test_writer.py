@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import sqlite3
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
@@ -220,16 +221,46 @@ def end_the_thread(_store):
     raise KeyboardInterrupt
 
 
-async def test_if_the_thread_ends_nobody_waits_for_ever(bench, monkeypatch):
-    """A bug in the writer itself: who asks gets the error, what was to be stored is counted."""
-    async with bench.buffer() as buffer:
-        layout = await buffer.register(LAYOUT)
-        ended = []
-        monkeypatch.setattr("threading.excepthook", ended.append)
+async def test_if_the_thread_ends_nobody_waits_for_ever(bench):
+    """A bug in the writer itself: who asks gets the error, what was to be stored is counted, and whoever runs the buffer ends."""
+    opened = bench.buffer()
+    buffer = await opened.__aenter__()
+    layout = await buffer.register(LAYOUT)
+    with pytest.raises(BufferFailure, match="has stopped"):
+        await buffer.ask(end_the_thread)
+    with pytest.raises(RuntimeError):
+        buffer.add(poll(layout))
+    with pytest.raises(RuntimeError):
+        await buffer.pending()
+    with pytest.raises(KeyboardInterrupt):
+        await buffer.ended()
+    with pytest.raises(KeyboardInterrupt):
+        await opened.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_without_memory_to_pass_on_a_result_the_thread_ends_and_nobody_waits_for_ever(bench, monkeypatch, times):
+    """Also if its end can't be passed on at first."""
+    monkeypatch.setattr(writer, "RETRY_S", 0.0)
+    loop, left = asyncio.get_running_loop(), [True] * times
+    pass_on = loop.call_soon_threadsafe
+
+    def without_memory(*arguments):
+        if left and threading.current_thread() is not threading.main_thread():
+            left.pop()
+            raise MemoryError
+        return pass_on(*arguments)
+
+    opened = bench.buffer()
+    buffer = await opened.__aenter__()
+    ended = asyncio.create_task(buffer.ended())
+    await buffer.register(LAYOUT)
+    monkeypatch.setattr(loop, "call_soon_threadsafe", without_memory)
+    for job in [asyncio.create_task(buffer.pending()) for _ in range(2)]:
         with pytest.raises(BufferFailure, match="has stopped"):
-            await buffer.ask(end_the_thread)
-        with pytest.raises(RuntimeError):
-            buffer.add(poll(layout))
-        with pytest.raises(RuntimeError):
-            await buffer.pending()
-    assert [hook.exc_type for hook in ended] == [KeyboardInterrupt]
+            await job
+    with pytest.raises(MemoryError):
+        await ended
+    with pytest.raises(MemoryError):
+        await opened.__aexit__(None, None, None)
+    assert not left
