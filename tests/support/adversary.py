@@ -162,7 +162,8 @@ class Adversary:
             rows[at] = (rows[at][0], UNREADABLE, None)
             self.unreadable.add(rows[at][0])
         for name, tag, value in rows:
-            self.given[name] = (tag, value)
+            if name not in self.denied or name not in self.given:  # else it gave it by GETNEXT, and a GET only verifies that
+                self.given[name] = (tag, value)
         said = {name for name, _, _ in rows}
         self._refuse([name for name in names if name not in said], "omitted")
         return Reply(
