@@ -5,16 +5,13 @@ I/O: the log. Microseconds since 1970 (`_us`).
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final
 
 import structlog
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.destinations.wire.answers import PartlyTaken
 from towerops_agent.reasons import Loss
-from towerops_agent.repeats import Repeats
-
-LOGGED_EACH_US: Final = 60_000_000
+from towerops_agent.repeats import LOG_EACH_US, Repeats
 
 log = structlog.get_logger()
 
@@ -35,7 +32,7 @@ class Losses:
         for reason, metrics in lost.items():
             self._counters.add(Count.METRICS_DROPPED, reason, metrics)
             self._unlogged[reason] += metrics
-        if abs(self._now_us() - self._logged_us) >= LOGGED_EACH_US:
+        if abs(self._now_us() - self._logged_us) >= LOG_EACH_US:
             self.report()
 
     def report(self) -> None:
