@@ -97,6 +97,24 @@ main()
 """
 
 
+NO_TURN = """
+from towerops_agent.buffer.writer import Writer
+from towerops_agent.scheduling.fleet import Fleet
+from towerops_agent.__main__ import main
+polling, run, turn = [], Fleet.run, Writer._turn
+def noting(fleet):
+    polling.append(fleet)
+    return run(fleet)
+def failing(writer):
+    if polling:
+        raise MemoryError
+    return turn(writer)
+Fleet.run, Writer._turn = noting, failing
+main()
+"""
+"""No memory for what the thread that writes the database does between two jobs, once the agent has started."""
+
+
 async def fill(path: Path) -> None:
     """A backlog of an hour, in the tables, packed and in the tail."""
     now_us = time.time_ns() // 1000
@@ -170,6 +188,14 @@ async def test_a_module_that_fails_for_want_of_memory_without_saying_so_is_the_s
         assert await agent.ended() == 1
     assert "Traceback" in agent.log
     assert TOO_LITTLE not in agent.log
+
+
+async def test_without_memory_for_the_thread_that_writes_the_database_the_agent_ends(tmp_path: Path):
+    """All that waits for the database would wait for good, and a stop too."""
+    env = environment("http://127.0.0.1:1", tmp_path / "agent.db")
+    async with running("run", env=env, code=NO_TURN) as agent:
+        assert (await agent.ended(), agent.lines[-1]) == (1, TOO_LITTLE), agent.log
+    assert "agent started" in agent.log
 
 
 async def test_whatever_memory_there_is_what_is_stored_is_delivered_in_the_end(tmp_path: Path):
