@@ -12,18 +12,9 @@ import machine
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.codec import decode_message, encode_message
 from towerops_agent.snmp.wire.exchange import Transaction
-from towerops_agent.snmp.wire.message import (
-    Community,
-    Message,
-    Pdu,
-    PduType,
-    Request,
-    Version,
-    decode_message,
-    decode_usual,
-    encode_message,
-)
+from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, Version, decode_usual
 
 VARBINDS = 24
 REQUEST_ID = 0x12345678

@@ -15,8 +15,9 @@ from towerops_agent.polling.course.traits import UNKNOWN, Traits
 from towerops_agent.reasons import Discard
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.codec import encode_message
 from towerops_agent.snmp.wire.exchange import Exchanges, Reply, Transaction
-from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Message, Pdu, PduType, Request, Version, encode_message
+from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Message, Pdu, PduType, Request, Version
 
 PEER = ("192.0.2.1", 161)
 SENSORS = [parse_oid(f"1.3.6.1.4.1.99999.1.{n}.0") for n in range(8)]

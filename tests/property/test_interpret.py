@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.strategies import VALUES
 from towerops_agent.polling.course.interpret import LARGEST_FLOAT, number
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.message import decode_varbinds
+from towerops_agent.snmp.wire.codec import decode_varbinds
 
 
 @given(VALUES, st.binary(max_size=12))

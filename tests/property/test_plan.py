@@ -22,7 +22,8 @@ from towerops_agent.polling.course.plan import (
 from towerops_agent.polling.course.traits import BY_DESCR, BY_NAME, NARROW, TOGETHER, UNKNOWN, UNVERIFIABLE, WIDE
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import child, parse_oid
-from towerops_agent.snmp.wire.message import Message, Pdu, PduType, encode_message
+from towerops_agent.snmp.wire.codec import encode_message
+from towerops_agent.snmp.wire.message import Message, Pdu, PduType
 
 LONGEST_COMMUNITY = b"c" * 64
 SENSORS = st.lists(

@@ -16,8 +16,8 @@ from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import CLEAN_POLLS, TOGETHER
 from towerops_agent.polling.reading import Poller
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.codec import decode_message
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
-from towerops_agent.snmp.wire.message import decode_message
 
 HOST = "192.0.2.1"
 NAMES = [b"eth0", b"eth1", b"pppoe-wan", b"B\xfcro", "Büro-2".encode(), b"lte1"]

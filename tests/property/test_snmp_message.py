@@ -11,6 +11,14 @@ from hypothesis import strategies as st
 from support.strategies import VALUES, messages, mutated, oids
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.codec import (
+    decode_message,
+    decode_varbinds,
+    encode_message,
+    encode_pdu,
+    encode_value,
+    message_version,
+)
 from towerops_agent.snmp.wire.message import (
     HIGHEST_ID,
     LOWEST_ID,
@@ -20,13 +28,7 @@ from towerops_agent.snmp.wire.message import (
     PduType,
     Request,
     Version,
-    decode_message,
     decode_usual,
-    decode_varbinds,
-    encode_message,
-    encode_pdu,
-    encode_value,
-    message_version,
 )
 
 KNOWN = frozenset(range(ber.IP_ADDRESS, ber.UINTEGER32 + 1)) | {UNREADABLE, 0x02, 0x04, 0x05, 0x06, 0x80, 0x81, 0x82}

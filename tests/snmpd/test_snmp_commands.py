@@ -19,7 +19,8 @@ from support.skips import NO_IPV6
 from towerops_agent.cli.snmp import snmp
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import child, parse_oid
-from towerops_agent.snmp.wire.message import ErrorStatus, decode_message, encode_message, response
+from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
+from towerops_agent.snmp.wire.message import ErrorStatus
 from towerops_agent.snmp.wire.message import Message as SnmpMessage
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve

@@ -20,8 +20,9 @@ from towerops_agent.polling.reading import Poller
 from towerops_agent.snmp.session import Session, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import format_oid, parse_oid
+from towerops_agent.snmp.wire.codec import encode_pdu
 from towerops_agent.snmp.wire.exchange import NoReply
-from towerops_agent.snmp.wire.message import Pdu, PduType, encode_pdu
+from towerops_agent.snmp.wire.message import Pdu, PduType
 from towerops_agent.snmp.wire.v3message import AUTHENTICATED, decode_v3, encode_parameters, encode_scoped_pdu, encode_v3
 
 SYS_NAME = "1.3.6.1.2.1.1.5.0"

@@ -14,7 +14,8 @@ from ledger import VALUES, Ledger, code
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
-from towerops_agent.snmp.wire.message import PduType, decode_message
+from towerops_agent.snmp.wire.codec import decode_message
+from towerops_agent.snmp.wire.message import PduType
 from towerops_lab.simulator.device import SimulatedDevice, table
 
 FIRST = IPv4Address("127.1.0.1")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, parse_oid
-from towerops_agent.snmp.wire.message import decode_message
+from towerops_agent.snmp.wire.codec import decode_message
 from towerops_lab.simulator.device import SimulatedDevice, table
 
 COMMUNITY = "truth-community-90c4"

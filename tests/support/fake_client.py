@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from towerops_agent.snmp.session import Take
+from towerops_agent.snmp.wire.codec import decode_message
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer, Reply
-from towerops_agent.snmp.wire.message import Community, Request, decode_message
+from towerops_agent.snmp.wire.message import Community, Request
 from towerops_lab.simulator.device import SimulatedDevice
 
 REQUEST_ID = 0x01020304

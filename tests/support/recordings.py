@@ -22,8 +22,9 @@ from towerops_agent.discovery.course.profile import Profile
 from towerops_agent.polling.course.interpret import number
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, encode_oid, parse_oid, subidentifiers
+from towerops_agent.snmp.wire.codec import decode_varbinds
 from towerops_agent.snmp.wire.exchange import Answer, Reply
-from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value, Version, decode_varbinds
+from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value, Version
 
 MOST_OCTETS = 1400
 

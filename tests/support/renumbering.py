@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, child, parse_oid, subidentifiers
-from towerops_agent.snmp.wire.message import ErrorStatus, Message, PduType, decode_message, encode_message, response
+from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
+from towerops_agent.snmp.wire.message import ErrorStatus, Message, PduType
 
 IF_ENTRY, IF_X_ENTRY = parse_oid("1.3.6.1.2.1.2.2.1"), parse_oid("1.3.6.1.2.1.31.1.1.1")
 SYS_UP_TIME = parse_oid("1.3.6.1.2.1.1.3.0")

@@ -6,7 +6,8 @@ from functools import cache
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
-from towerops_agent.snmp.wire.message import Pdu, PduType, decode_pdu, encode_pdu, response
+from towerops_agent.snmp.wire.codec import decode_pdu, encode_pdu, response
+from towerops_agent.snmp.wire.message import Pdu, PduType
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme, derive_keys, password_to_key
 from towerops_agent.snmp.wire.usm_privacy import make_privacy
 from towerops_agent.snmp.wire.v3message import (

@@ -17,7 +17,7 @@ from towerops_agent.polling.course.traits import LARGEST_VARBINDS
 from towerops_agent.polling.reading import Poller
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
-from towerops_agent.snmp.wire.message import decode_message
+from towerops_agent.snmp.wire.codec import decode_message
 from towerops_lab.sandbox.server import Sandbox
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve

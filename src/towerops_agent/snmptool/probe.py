@@ -16,8 +16,9 @@ from towerops_agent.reasons import Reason
 from towerops_agent.snmp.session import WalkEndedEarly, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, parse_oid
+from towerops_agent.snmp.wire.codec import encode_pdu
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
-from towerops_agent.snmp.wire.message import Community, ErrorStatus, PduType, Request, Value, Varbind, encode_pdu, error_name
+from towerops_agent.snmp.wire.message import Community, ErrorStatus, PduType, Request, Value, Varbind, error_name
 from towerops_agent.snmptool.target import Target
 from towerops_agent.snmptool.tool import AskFailed, TargetSession, open_session
 from towerops_agent.snmptool.views.as_json import text_of

@@ -14,7 +14,8 @@ import httpx2
 from towerops_agent.api.wire.contract import HEARTBEAT_PATH, METRICS_PATH
 from towerops_agent.model import INTERFACE_COLUMNS
 from towerops_agent.snmp.wire.ber import parse_oid
-from towerops_agent.snmp.wire.message import Community, Request, Version, decode_message
+from towerops_agent.snmp.wire.codec import decode_message
+from towerops_agent.snmp.wire.message import Community, Request, Version
 from towerops_lab.demo.site import ACCEPTS, TOKEN
 from towerops_lab.demo.tower import COMMUNITY, Tower
 from towerops_lab.sandbox.server import Sandbox

@@ -12,7 +12,8 @@ from typing import Final
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
-from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Version, decode_pdu
+from towerops_agent.snmp.wire.codec import decode_pdu
+from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Version
 from towerops_agent.snmp.wire.usm_engine import TIME_WINDOW_S
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, LocalizedKeys, Principal, PrivScheme, derive_keys, password_to_key
 from towerops_agent.snmp.wire.usm_privacy import Privacy, make_privacy

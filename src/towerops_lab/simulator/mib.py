@@ -12,7 +12,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, subidentifiers
-from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Value, Version, decode_pdu, encode_value
+from towerops_agent.snmp.wire.codec import decode_pdu, encode_value
+from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Value, Version
 
 M = TypeVar("M")
 """What the values depend on: a Moment, or the seconds since the start."""

@@ -15,7 +15,8 @@ from towerops_agent.counters import Counters
 from towerops_agent.model import Secret
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid, subidentifiers
-from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
+from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
+from towerops_agent.snmp.wire.message import Message
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 

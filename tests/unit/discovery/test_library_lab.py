@@ -8,7 +8,8 @@ from towerops_agent.discovery.course.findings import Discovery
 from towerops_agent.discovery.library import load_profiles
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import format_oid, parse_oid
-from towerops_agent.snmp.wire.message import Community, PduType, Request, Value, Version, decode_message
+from towerops_agent.snmp.wire.codec import decode_message
+from towerops_agent.snmp.wire.message import Community, PduType, Request, Value, Version
 from towerops_lab.simulator.profiles import PROFILES
 from towerops_lab.simulator.station import Station
 from towerops_lab.simulator.world import World

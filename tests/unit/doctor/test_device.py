@@ -14,7 +14,8 @@ from towerops_agent.polling.course.traits import WIDE
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import child, parse_oid
-from towerops_agent.snmp.wire.message import ErrorStatus, Message, decode_message, encode_message, response
+from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
+from towerops_agent.snmp.wire.message import ErrorStatus, Message
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 

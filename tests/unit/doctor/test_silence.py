@@ -13,8 +13,9 @@ from towerops_agent.model import Credentials, Equipment, Secret, Sensor, SnmpVer
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.client import SnmpClient
 from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.codec import decode_message
 from towerops_agent.snmp.wire.exchange import NoReply
-from towerops_agent.snmp.wire.message import Version, decode_message
+from towerops_agent.snmp.wire.message import Version
 from towerops_lab.simulator.server import serve
 
 QUICK = Waits((0.05, 0.05), reading_s=(0.05, 0.05))

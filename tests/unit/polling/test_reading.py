@@ -18,8 +18,9 @@ from towerops_agent.polling.reading import Poller, Reader
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
 from towerops_agent.snmp.wire.exchange import NoReply
-from towerops_agent.snmp.wire.message import ErrorStatus, Message, decode_message, encode_message, response
+from towerops_agent.snmp.wire.message import ErrorStatus, Message
 from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_lab.simulator.device import SimulatedDevice, table
 from towerops_lab.simulator.server import serve

@@ -18,8 +18,8 @@ from towerops_agent.polling.reading import Poller, Reader
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.codec import decode_message
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
-from towerops_agent.snmp.wire.message import decode_message
 from towerops_lab.simulator.device import SimulatedDevice
 
 HOST = "192.0.2.1"

@@ -11,8 +11,9 @@ from towerops_agent.counters import Count
 from towerops_agent.reasons import Discard
 from towerops_agent.snmp.session import Session
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
 from towerops_agent.snmp.wire.exchange import Exchanges, NoReply, Reply, Transaction
-from towerops_agent.snmp.wire.message import LOWEST_ID, Message, decode_message, encode_message, response
+from towerops_agent.snmp.wire.message import LOWEST_ID, Message
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_lab.simulator.server import serve
 

@@ -6,7 +6,8 @@ from support import asking
 from towerops_agent.snmp.session import Session, WalkEndedEarly, walk
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import format_oid, parse_oid
-from towerops_agent.snmp.wire.message import ErrorStatus, Message, PduType, decode_message, encode_message, response
+from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
+from towerops_agent.snmp.wire.message import ErrorStatus, Message, PduType
 from towerops_lab.simulator.device import SimulatedDevice
 from towerops_lab.simulator.server import serve
 

@@ -15,8 +15,9 @@ from towerops_agent.counters import Count
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.snmp.tcp import MAX_MESSAGE_OCTETS, Framer
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
-from towerops_agent.snmp.wire.message import Message, decode_message, encode_message, response
+from towerops_agent.snmp.wire.message import Message
 from towerops_agent.snmp.wire.usm import UsmSecurity
 from towerops_lab.simulator.server import serve
 

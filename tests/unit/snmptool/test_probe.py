@@ -8,7 +8,8 @@ from support import virtual_time
 from towerops_agent.model import Credentials, Secret, SnmpVersion
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
-from towerops_agent.snmp.wire.message import PduType, Version, decode_message
+from towerops_agent.snmp.wire.codec import decode_message
+from towerops_agent.snmp.wire.message import PduType, Version
 from towerops_agent.snmptool.probe import most_accepted, probe
 from towerops_agent.snmptool.target import Place, target_at
 from towerops_agent.snmptool.tool import AskFailed

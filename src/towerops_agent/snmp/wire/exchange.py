@@ -25,7 +25,8 @@ from typing import Final
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire.ber import parse_oid
-from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, decode_message, decode_usual
+from towerops_agent.snmp.wire.codec import decode_message
+from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, decode_usual
 from towerops_agent.snmp.wire.oddities import Oddities, Oddity, without_extra_zeros
 from towerops_agent.snmp.wire.usm import AskAgain, Security, UsmSecurity
 from towerops_agent.snmp.wire.usm_engine import EngineChange  # noqa: TC001 - as all others

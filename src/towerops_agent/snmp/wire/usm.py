@@ -20,7 +20,8 @@ from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, parse_oid
-from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, Version, decode_pdu
+from towerops_agent.snmp.wire.codec import decode_pdu
+from towerops_agent.snmp.wire.message import Community, Message, Pdu, PduType, Request, Version
 from towerops_agent.snmp.wire.usm_engine import Engine, EngineChange
 from towerops_agent.snmp.wire.usm_keys import KeyOfPassword, LocalizedKeys, Principal, derive_keys
 from towerops_agent.snmp.wire.v3message import (

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from support.strategies import mutated, pdus
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import format_oid, parse_oid
-from towerops_agent.snmp.wire.message import ErrorStatus, Message, Pdu, PduType, Version, decode_message, encode_message
+from towerops_agent.snmp.wire.codec import decode_message, encode_message
+from towerops_agent.snmp.wire.message import ErrorStatus, Message, Pdu, PduType, Version
 from towerops_lab.simulator.device import SimulatedDevice
 
 V1, V2C = Version.V1, Version.V2C

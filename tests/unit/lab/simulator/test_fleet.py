@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from towerops_agent.snmp.wire.ber import parse_oid
-from towerops_agent.snmp.wire.message import Community, Request, Version, decode_message
+from towerops_agent.snmp.wire.codec import decode_message
+from towerops_agent.snmp.wire.message import Community, Request, Version
 from towerops_lab.simulator.fleet import FIRST_ADDRESS, FleetServer, fleet_config, make_fleet
 from towerops_lab.simulator.profiles import PROFILES
 

@@ -5,13 +5,8 @@ from hypothesis import strategies as st
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import encode_oid, parse_oid, subidentifiers
-from towerops_agent.snmp.wire.message import (
-    ErrorStatus,
-    PduType,
-    Request,
-    Version,
-    decode_pdu,
-)
+from towerops_agent.snmp.wire.codec import decode_pdu
+from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Request, Version
 from towerops_lab.simulator.mib import MAX_REPETITIONS, REMEMBERED, Mib
 from towerops_lab.simulator.world import World
 

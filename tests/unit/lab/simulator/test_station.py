@@ -7,7 +7,8 @@ import pytest
 
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
-from towerops_agent.snmp.wire.message import Community, Request, Version, decode_message
+from towerops_agent.snmp.wire.codec import decode_message
+from towerops_agent.snmp.wire.message import Community, Request, Version
 from towerops_lab.simulator.profiles import PROFILES
 from towerops_lab.simulator.station import BOOT_S, Station
 from towerops_lab.simulator.world import World

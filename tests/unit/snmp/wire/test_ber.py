@@ -6,6 +6,7 @@ import pytest
 
 from towerops_agent.errors import InvalidOid, MalformedMessage
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.ber import parse_oid
 
 
 @pytest.mark.parametrize(
@@ -176,3 +177,46 @@ def test_octets_that_are_not_an_oid_are_refused_and_shown(octets):
 
 def test_numbers_past_32_bits_that_a_device_sends_are_kept():
     assert ber.subidentifiers(bytes.fromhex("2b 9080808000")) == (1, 3, 1 << 32)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".",
+        "1",
+        "1.",
+        ".1",
+        "1..3",
+        "1.3.",
+        "a.b",
+        "1.3.x",
+        "1.3.-1",
+        "3.1",
+        "0.40",
+        "1.40",
+        "1.3.4294967296",
+        "1,3",
+        "1.3 .6",
+        "1" + ".1" * 128,
+    ],
+)
+def test_a_text_that_is_not_an_oid_is_refused(text):
+    with pytest.raises(InvalidOid):
+        parse_oid(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [
+        ("1.3", "2b"),
+        (".1.3.6.1", "2b0601"),
+        ("2.999.3", "883703"),
+        ("1.3.128", "2b8100"),
+        (" 1.3.6 ", "2b06"),
+        ("1.3.4294967295", "2b8fffffff7f"),
+        ("0.0", "00"),
+    ],
+)
+def test_an_oid_is_encoded_as_x_690_has_it(text, octets):
+    assert parse_oid(text).hex() == octets

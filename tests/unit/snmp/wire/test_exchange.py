@@ -5,18 +5,9 @@ import pytest
 from support import asking, usm_agent
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
 from towerops_agent.snmp.wire.exchange import MOST_DISCARDS, MOST_REPEATS, Exchanges, NoReply, Reply, Stage, Transaction, V3Course
-from towerops_agent.snmp.wire.message import (
-    LOWEST_ID,
-    Community,
-    Message,
-    Pdu,
-    PduType,
-    Version,
-    decode_message,
-    encode_message,
-    response,
-)
+from towerops_agent.snmp.wire.message import LOWEST_ID, Community, Message, Pdu, PduType, Version
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 
 PEER = ("192.0.2.1", 161)

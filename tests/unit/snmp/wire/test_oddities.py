@@ -8,8 +8,9 @@ from support import asking, usm_agent
 from towerops_agent.reasons import Discard
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.codec import encode_message
 from towerops_agent.snmp.wire.exchange import MOST_MISSES, Exchanges, Reply, Transaction
-from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Message, Pdu, PduType, Version, encode_message
+from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Message, Pdu, PduType, Version
 from towerops_agent.snmp.wire.oddities import Oddity, without_extra_zeros
 from towerops_agent.snmp.wire.usm import UsmSecurity
 

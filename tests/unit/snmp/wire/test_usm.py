@@ -8,8 +8,9 @@ from support import asking, usm_agent
 from support.usm_agent import UsmAgent, user
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.codec import decode_pdu, encode_message
 from towerops_agent.snmp.wire.exchange import DOUBT_S, MOST_REPEATS, Doubted, Exchanges, NoReply, Reply, Transaction, V3Course
-from towerops_agent.snmp.wire.message import LOWEST_ID, Community, Message, Pdu, PduType, Version, decode_pdu, encode_message
+from towerops_agent.snmp.wire.message import LOWEST_ID, Community, Message, Pdu, PduType, Version
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, PrivScheme
 from towerops_agent.snmp.wire.v3message import ENCRYPTED, context_name, decode_v3, encode_v3, scoped_pdu_at

@@ -12,7 +12,8 @@ import pytest
 from support.skips import NO_RECORDINGS, RECORDINGS
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import format_oid, parse_oid
-from towerops_agent.snmp.wire.message import Community, PduType, Request, Version, decode_message
+from towerops_agent.snmp.wire.codec import decode_message
+from towerops_agent.snmp.wire.message import Community, PduType, Request, Version
 from towerops_lab.simulator.profiles import PROFILES
 from towerops_lab.simulator.profiles.profile import BRIDGE, ETHERNET, IF_ENTRY, IF_X_ENTRY, LOOPBACK, RADIO, SYSTEM
 from towerops_lab.simulator.station import Station
