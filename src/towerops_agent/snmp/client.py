@@ -2,9 +2,8 @@
 
 The I/O around exchange.py: sockets, timers, the wall clock at a reply's arrival.
 A request costs one sendto, one timer and one future, several in a row only one sendto each (ask_together); all replies that have
-arrived are read at one wakeup.
-Linux queues ICMP errors at the socket, if asked to (IP_RECVERR), with the address that the datagram was for. Other systems do
-not, if a socket is shared by all devices. Source: ip(7), RFC 792, RFC 1812 §5.2.7, RFC 4443 §3.1.
+arrived are read at one wakeup. What ICMP says of a device (icmp_errors.py) is read if a wakeup brings no datagram, or a call on
+the socket fails.
 """
 
 import asyncio
@@ -25,6 +24,7 @@ import structlog
 from towerops_agent.counters import Count, Counters
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.engines import EngineLog, KeyDerivation, NameOf
+from towerops_agent.snmp.icmp_errors import RECVERR, read_errors
 from towerops_agent.snmp.session import Resolver, Take
 from towerops_agent.snmp.tcp import TcpConnections
 from towerops_agent.snmp.wire.exchange import Answer, Doubted, Exchanges, NoReply, Peer, Transaction
@@ -52,30 +52,8 @@ FLOOD: Final = 2_000
 MOVE_AGAIN_S: Final = 5.0
 """How long a socket is kept at least: a move loses the replies on their way, which then have to be requested again."""
 
-_OPTIONS: Final = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
-"""IP_RECVERR and IPV6_RECVERR of linux/in.h and linux/in6.h; Python names them from 3.14 on."""
-
-_EXTENDED_ERROR: Final = struct.Struct("=IBBB")
-"""The start of struct sock_extended_err (linux/errqueue.h): errno, origin, ICMP type and code."""
-
-_MOST_AT_ONCE: Final = 64
-
 _EARLY_S: Final = 0.002
 """A timer that fires so much before a deadline was for it."""
-
-Meaning = tuple[Reason, str]
-"""Why a device can't be reached, and the detail."""
-
-_MEANINGS: Final[dict[int, Meaning]] = {
-    errno.ECONNREFUSED: (Reason.REFUSED, "ICMP: port unreachable"),
-    errno.EHOSTUNREACH: (Reason.UNREACHABLE, "there is no such host (ICMP: host unreachable, or nobody answers ARP)"),
-    errno.EHOSTDOWN: (Reason.UNREACHABLE, "there is no such host (ICMP: host unknown)"),
-    errno.ENETUNREACH: (Reason.UNREACHABLE, "there is no route to its network (ICMP: network unreachable)"),
-    errno.EACCES: (Reason.UNREACHABLE, "a firewall on the way forbids it (ICMP: administratively prohibited)"),
-}
-
-_PROHIBITED: Final = frozenset(((2, 3, 9), (2, 3, 10), (2, 3, 13), (3, 1, 1), (3, 1, 5), (3, 1, 6)))
-"""Origin (2: ICMP, 3: ICMPv6), type and code of a filter on the way."""
 
 _IDS_AT_ONCE: Final = 256
 """A system call for each would be a twentieth of a poll's cost."""
@@ -348,7 +326,8 @@ class SnmpClient:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_OCTETS)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            report_errors(sock)
+            if sys.platform == "linux":
+                sock.setsockopt(*RECVERR[family], 1)
             self._loop.add_reader(sock, self._read, sock)
             self.sockets[family] = sock
             self._floods[family] = FloodWatch(self._loop.time())
@@ -486,29 +465,3 @@ class FloodWatch:
             self._window_s, self._vain = now_s, 0
         self._vain += vain
         return self._vain >= FLOOD and now_s - self._opened_s >= MOVE_AGAIN_S
-
-
-# ICMP errors about datagrams that a socket has sent
-
-
-def report_errors(sock: socket.socket) -> None:
-    """Have ICMP errors about what `sock` sends queued there, if the system does that."""
-    if sys.platform == "linux":
-        level, option = _OPTIONS[socket.AddressFamily(sock.family)]
-        sock.setsockopt(level, option, 1)
-
-
-def read_errors(sock: socket.socket) -> list[tuple[Peer, str, Meaning | None]]:
-    """Queued errors, some at a time: the address that the datagram was for, the errno's name, and what it means, if anything."""
-    errors: list[tuple[Peer, str, Meaning | None]] = []
-    while sys.platform == "linux" and len(errors) < _MOST_AT_ONCE:
-        try:
-            _, ancillary, _, peer = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
-        except OSError:  # BlockingIOError: there are no more
-            break
-        for level, kind, data in ancillary:
-            if (level, kind) in _OPTIONS.values() and len(data) >= _EXTENDED_ERROR.size:
-                number, *whence = _EXTENDED_ERROR.unpack_from(data)
-                meaning = _MEANINGS[errno.EACCES] if tuple(whence) in _PROHIBITED else _MEANINGS.get(number)
-                errors.append((peer, errno.errorcode.get(number, str(number)), meaning))
-    return errors
