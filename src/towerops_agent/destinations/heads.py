@@ -20,7 +20,7 @@ from towerops_agent.buffer.lanes import lines
 from towerops_agent.buffer.store import Store
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.destinations.kinds import KINDS
-from towerops_agent.destinations.wire.series import Labels, series_of
+from towerops_agent.destinations.wire.series import Item, Labels, series_of
 from towerops_agent.errors import BufferFailure
 from towerops_agent.site.document.destination import REMOTE_WRITE, Destination
 from towerops_agent.zstd import Frames
@@ -78,11 +78,11 @@ class Heads:
 
     def _next(
         self, texts: Iterable[bytes], destination: Destination, layouts: LayoutsOf
-    ) -> list[tuple[int, bytes, dict[str, list[Labels]]]]:
+    ) -> list[tuple[int, bytes, dict[Item, list[Labels]]]]:
         """The next layouts that are new or have new labels, with their series."""
         labels = dict(destination.labels)
         salt = msgspec.json.encode((destination.kind, labels), order="sorted")
-        found: list[tuple[int, bytes, dict[str, list[Labels]]]] = []
+        found: list[tuple[int, bytes, dict[Item, list[Labels]]]] = []
         for text in texts:
             known = blake2b(salt + text, digest_size=16).digest()
             device_id = msgspec.json.decode(text, type=_Identity).id
@@ -94,7 +94,7 @@ class Heads:
                 break
         return found
 
-    def _keep(self, store: Store, some: Sequence[tuple[int, bytes, dict[str, list[Labels]]]], destination: Destination) -> None:
+    def _keep(self, store: Store, some: Sequence[tuple[int, bytes, dict[Item, list[Labels]]]], destination: Destination) -> None:
         for layout_id, _, series in some:
             try:
                 layout = store.polls.layouts.read(layout_id)

@@ -16,7 +16,7 @@ from towerops_agent.destinations.wire import influxdb, otlp, remote_write
 from towerops_agent.destinations.wire.answers import PartlyTaken, WriteOutcome, outcome_of
 from towerops_agent.destinations.wire.remote_write import plain_snappy
 from towerops_agent.destinations.wire.samples import Part
-from towerops_agent.destinations.wire.series import Labels
+from towerops_agent.destinations.wire.series import Item, Labels
 from towerops_agent.model import Layout
 from towerops_agent.site.document.destination import INFLUXDB, OTLP, REMOTE_WRITE
 
@@ -25,7 +25,7 @@ try:
 except ImportError:
     _snappy = None  # type: ignore[assignment]  # the extra is not installed
 
-Heads = Callable[[Layout, Mapping[str, list[Labels]]], list[bytes]]
+Heads = Callable[[Layout, Mapping[Item, list[Labels]]], list[bytes]]
 
 _GZIP_LEVEL: Final = 1
 

@@ -115,7 +115,7 @@ class Lateness:
         return self._kind.pack([*parts, self._probe("none", ANCIENT_US, STALE)]).body
 
     def _probe(self, nth: str, time_us: int, value: float = 1.0) -> Part:
-        heads = self._kind.heads_of(_LAYOUT, {PROBE: [(("__name__", PROBE), ("nth", nth))]})
+        heads = self._kind.heads_of(_LAYOUT, {("sensor", PROBE): [(("__name__", PROBE), ("nth", nth))]})
         return heads, _LAYOUT, Samples([0], [value], [time_us])
 
     async def _find_bound(self, send: Send, polls: Sequence[Candidate]) -> None:

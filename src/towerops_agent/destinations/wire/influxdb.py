@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from towerops_agent.destinations.wire.samples import COLUMNS, Part, Samples
-from towerops_agent.destinations.wire.series import PING_METRICS, SENSOR_METRIC, Labels, in_order
+from towerops_agent.destinations.wire.series import PING_METRICS, SENSOR_METRIC, Item, Labels, in_order
 from towerops_agent.model import INTERFACE_COLUMNS, Layout, LayoutKind, Number
 
 MEASUREMENTS: Final = ("sensor", "interface", "device", "ping")
@@ -30,7 +30,7 @@ _WHOLE: Final = {
 _ESCAPES: Final = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\=", "\n": "\\n", "\r": "\\r"})
 
 
-def heads_of(layout: Layout, found: Mapping[str, list[Labels]]) -> list[bytes]:
+def heads_of(layout: Layout, found: Mapping[Item, list[Labels]]) -> list[bytes]:
     """What the line of each item of the layout begins with; b"" if its labels are not known."""
     series = in_order(layout, found)
     if layout.kind in _WHOLE:

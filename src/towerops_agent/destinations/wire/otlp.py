@@ -21,7 +21,7 @@ from typing import Final
 from towerops_agent import __version__
 from towerops_agent.destinations.wire.protobuf import eights, field, fields_of, varint
 from towerops_agent.destinations.wire.samples import Part, Samples
-from towerops_agent.destinations.wire.series import Labels, in_order, is_counter
+from towerops_agent.destinations.wire.series import Item, Labels, in_order, is_counter
 from towerops_agent.model import Layout, LayoutKind
 
 SERVICE: Final = "towerops-agent"
@@ -34,7 +34,7 @@ _END: Final = 1 << 63
 _CUMULATIVE_MONOTONIC: Final = bytes((2 << 3, 2, 3 << 3, 1))
 
 
-def heads_of(layout: Layout, found: Mapping[str, list[Labels]]) -> list[bytes]:
+def heads_of(layout: Layout, found: Mapping[Item, list[Labels]]) -> list[bytes]:
     """The resource and the scope, and for each value what goes before its time, and what goes behind its value.
 
     Those of a value are b"" if its labels are not known.

@@ -16,7 +16,7 @@ from typing import Final
 
 from towerops_agent.destinations.wire.protobuf import eights, field, varint
 from towerops_agent.destinations.wire.samples import Part, Samples
-from towerops_agent.destinations.wire.series import Labels, in_order
+from towerops_agent.destinations.wire.series import Item, Labels, in_order
 from towerops_agent.model import Layout
 
 STALE: Final[float] = unpack("<d", bytes.fromhex("020000000000f07f"))[0]
@@ -37,7 +37,7 @@ def encode_labels(labels: Labels) -> bytes:
     return b"\x0a" + varint(len(fields) + len(_SAMPLE) - 1 + _SAMPLE_OCTETS) + fields + _SAMPLE
 
 
-def heads_of(layout: Layout, found: Mapping[str, list[Labels]]) -> list[bytes]:
+def heads_of(layout: Layout, found: Mapping[Item, list[Labels]]) -> list[bytes]:
     """What the sample of each value of the layout begins with."""
     return [encode_labels(labels) for labels in in_order(layout, found)]
 

@@ -1,14 +1,15 @@
 """The series of a device's polls: a metric's name and labels for each value of a layout.
 
-A device of the configuration, as JSON -> the labels of each of its items, by id. No two series of a device have the same
-labels: items whose labels would be the same have an `index`, as those of the API may. An empty label is left out.
+A device of the configuration, as JSON -> the labels of each of its items, by kind and id: a server may count each kind from 1.
+No two series of a device have the same labels: items whose labels would be the same have an `index`, as those of the API may. An
+empty label is left out.
 Pure. Names are neutral as to the width of a counter, which a stored poll does not say.
 """
 
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from towerops_agent.config.document.fields import host as normal_host
 from towerops_agent.config.document.names import description, objects
@@ -18,6 +19,9 @@ from towerops_agent.text import address
 
 Labels = tuple[tuple[str, str], ...]
 """Names and values, sorted by name, as remote write wants them; `__name__` is the metric's."""
+
+Item = tuple[Literal["state", "pings", "sensor", "interface"], str]
+"""What has series: its kind, and its id; of the first two the device's."""
 
 SNMP_PORT: Final = 161
 
@@ -51,8 +55,8 @@ _UNITS: Final = {
 """Short units, as words."""
 
 
-def series_of(device: Mapping[str, Any], external: Mapping[str, str]) -> dict[str, list[Labels]]:
-    """The series of each item, by its id; under the device's own id those of its state.
+def series_of(device: Mapping[str, Any], external: Mapping[str, str]) -> dict[Item, list[Labels]]:
+    """The series of each item. Of items of one kind that share an id the first one counts: the others are refused.
 
     `external`: labels of the destination. `device`: one of the configuration's that can be used; what is not of its type within
     it is left out.
@@ -62,9 +66,9 @@ def series_of(device: Mapping[str, Any], external: Mapping[str, str]) -> dict[st
     host = normal_host("ip_address", device["ip_address"])
     instance = host if port in (SNMP_PORT, None) else address(host, port)
     own = {**external, **_labels_in(device), "device": _text(device.get("name")) or device["id"], "instance": instance}
-    found = {_pings_of(device["id"]): [_labels(name, own) for name in PING_METRICS]}
+    found: dict[Item, list[Labels]] = {("pings", device["id"]): [_labels(name, own) for name in PING_METRICS]}
     if not (isinstance(snmp, dict) and snmp.get("enabled") is False):  # then nothing is known of it by SNMP
-        found[device["id"]] = [_labels(name, own) for name in STATE_METRICS]
+        found["state", device["id"]] = [_labels(name, own) for name in STATE_METRICS]
     sensors = [
         (item, sensor_metric(_text(item.get("unit"))), {"sensor": _sensor_name(item)}) for item in objects(device.get("sensors"))
     ]
@@ -75,8 +79,9 @@ def series_of(device: Mapping[str, Any], external: Mapping[str, str]) -> dict[st
         if alike[metric, *sorted({**_labels_in(item), **labels}.items())] > 1:
             oid = _text(item.get("oid"))
             labels["index"] = oid if oids[oid] == 1 else item["id"]
+        kind: Literal["sensor", "interface"] = "sensor" if metric else "interface"
         names = (metric,) if metric else _INTERFACE_METRICS
-        found[item["id"]] = [_labels(name, {**own, **_labels_in(item), **labels}) for name in names]
+        found.setdefault((kind, item["id"]), [_labels(name, {**own, **_labels_in(item), **labels}) for name in names])
     return found
 
 
@@ -87,20 +92,15 @@ def sensor_metric(unit: str) -> str:
     return f"{SENSOR_METRIC}_{word}" if word else SENSOR_METRIC
 
 
-def in_order(layout: Layout, found: Mapping[str, list[Labels]]) -> list[Labels]:
+def in_order(layout: Layout, found: Mapping[Item, list[Labels]]) -> list[Labels]:
     """The series of the layout's values, in their order; one that `found` lacks is empty."""
     if layout.kind is LayoutKind.STATE:
-        return found.get(layout.equipment_id, [(), ()])
+        return found.get(("state", layout.equipment_id), [(), ()])
     if layout.kind is LayoutKind.PINGS:
-        return found.get(_pings_of(layout.equipment_id), [()] * len(PING_METRICS))
-    sensors = [labels for sensor, _ in layout.sensors for labels in found.get(sensor, [()])]
+        return found.get(("pings", layout.equipment_id), [()] * len(PING_METRICS))
+    sensors = [labels for sensor, _ in layout.sensors for labels in found.get(("sensor", sensor), [()])]
     nothing: list[Labels] = [()] * len(INTERFACE_COLUMNS)
-    return sensors + [labels for interface in layout.interfaces for labels in found.get(interface, nothing)]
-
-
-def _pings_of(equipment_id: str) -> str:
-    """Under what the series of its pings are found; not an id of anything."""
-    return f"{equipment_id} pings"
+    return sensors + [labels for interface in layout.interfaces for labels in found.get(("interface", interface), nothing)]
 
 
 def is_counter(metric: str) -> bool:

@@ -67,7 +67,7 @@ def test_a_state_has_two_series_and_a_port_of_its_own_is_in_the_instance():
 
 def test_a_port_of_its_own_behind_a_name():
     device = devices()[2]
-    (labels, _) = series_of(device, {})[device["id"]]
+    (labels, _) = series_of(device, {})["state", device["id"]]
     assert dict(labels)["instance"] == "radio.example:162"
 
 
@@ -111,17 +111,51 @@ def test_a_device_of_the_api_has_labels_of_the_same_kind_and_items_alike_are_tol
     found = {item: dict(series[0]) for item, series in series_of(API_DEVICE, {"agent": "a1"}).items()}
     own = {"agent": "a1", "device": "North Tower", "instance": "2001:db8::1"}
     assert found == {
-        "e1": {**own, "__name__": "snmp_up"},
-        "e1 pings": {**own, "__name__": "ping_sent"},
-        "s1": {**own, "__name__": "snmp_sensor_celsius", "sensor": "board", "index": "1.2.1"},
-        "s2": {**own, "__name__": "snmp_sensor_celsius", "sensor": "board", "index": "1.2.2"},
-        "s3": {**own, "__name__": "snmp_sensor", "sensor": "voltage"},
-        "s4": {**own, "__name__": "snmp_sensor", "sensor": "1.2.4", "index": "s4"},
-        "s5": {**own, "__name__": "snmp_sensor", "sensor": "1.2.4", "index": "s5"},
-        "i1": {**own, "__name__": "snmp_interface_in_octets_total", "ifName": "ether1", "ifIndex": "3", "index": "i1"},
-        "i2": {**own, "__name__": "snmp_interface_in_octets_total", "ifName": "ether1", "ifIndex": "3", "index": "i2"},
-        "i3": {**own, "__name__": "snmp_interface_in_octets_total"},
+        ("state", "e1"): {**own, "__name__": "snmp_up"},
+        ("pings", "e1"): {**own, "__name__": "ping_sent"},
+        ("sensor", "s1"): {**own, "__name__": "snmp_sensor_celsius", "sensor": "board", "index": "1.2.1"},
+        ("sensor", "s2"): {**own, "__name__": "snmp_sensor_celsius", "sensor": "board", "index": "1.2.2"},
+        ("sensor", "s3"): {**own, "__name__": "snmp_sensor", "sensor": "voltage"},
+        ("sensor", "s4"): {**own, "__name__": "snmp_sensor", "sensor": "1.2.4", "index": "s4"},
+        ("sensor", "s5"): {**own, "__name__": "snmp_sensor", "sensor": "1.2.4", "index": "s5"},
+        ("interface", "i1"): {
+            **own,
+            "__name__": "snmp_interface_in_octets_total",
+            "ifName": "ether1",
+            "ifIndex": "3",
+            "index": "i1",
+        },
+        ("interface", "i2"): {
+            **own,
+            "__name__": "snmp_interface_in_octets_total",
+            "ifName": "ether1",
+            "ifIndex": "3",
+            "index": "i2",
+        },
+        ("interface", "i3"): {**own, "__name__": "snmp_interface_in_octets_total"},
     }
+
+
+def test_a_device_a_sensor_and_an_interface_may_have_the_same_id():
+    """As on a server that counts each kind from 1: an interface's counters never stand under a sensor's name."""
+    device = {
+        "id": "1",
+        "name": "tower",
+        "ip_address": "10.0.0.1",
+        "sensors": [{"id": str(n), "oid": f"1.2.{n}", "unit": "C"} for n in (1, 2)],
+        "interfaces": [{"id": str(n), "if_index": n, "if_name": f"ether{n}"} for n in (2, 1)],
+    }
+    found = [dict(labels) for labels in in_order(Layout("1", (("1", 1), ("2", 1)), ("2", "1")), series_of(device, {}))]
+    assert [labels.get("sensor") for labels in found] == ["1.2.1", "1.2.2"] + [None] * 12
+    assert [labels.get("ifName") for labels in found] == [None] * 2 + ["ether2"] * 6 + ["ether1"] * 6
+    state = in_order(Layout("1", kind=LayoutKind.STATE), series_of(device, {}))
+    assert [dict(labels)["__name__"] for labels in state] == ["snmp_up", "snmp_response_seconds"]
+
+
+def test_of_items_that_share_an_id_the_polled_one_gives_the_labels():
+    sensors = [{"id": "s1", "oid": "1.2.1", "type": "first"}, {"id": "s1", "oid": "1.2.2", "type": "second"}]
+    (labels,) = series_of({**API_DEVICE, "sensors": sensors}, {})["sensor", "s1"]
+    assert dict(labels)["sensor"] == "first"
 
 
 @given(
