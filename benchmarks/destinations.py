@@ -17,6 +17,7 @@ import msgspec
 from towerops_agent.api.wire.outcomes import Accepted, Outcome
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.accepts import Accepts
+from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.text import config_of
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
@@ -140,7 +141,8 @@ async def memory_of(kind: str) -> None:
                     client=lambda _: Sink(),
                 )
                 await deliver.use([Destination("d", "http://127.0.0.1:9/", kind=kind)])  # type: ignore[attr-defined]
-                layouts = {f"e{number}": (one,) for number, one in enumerate(ids)}
+                parts = [digest for digest, _ in read_config(config).equipment]
+                layouts = {digest: (one,) for digest, one in zip(parts, ids, strict=True)}
                 await deliver.learn(config, layouts)  # type: ignore[attr-defined]
             for n in range(ROUNDS):
                 for first in range(0, DEVICES, 500):

@@ -310,9 +310,9 @@ class Agent:
             run.problems.append(f"{await self._pending_metrics()} metrics not delivered, {kept}: {undelivered}")
         run.metrics = self.counters.total(Count.METRICS_DELIVERED)
 
-    def _layouts(self) -> dict[str, tuple[int, ...]]:
-        """The ids of the layouts of each device."""
-        return {device.id: device.layouts for device in self.fleet.devices.values()}
+    def _layouts(self) -> dict[bytes, tuple[int, ...]]:
+        """The ids of the layouts of each device, by the digest of its part of the configuration."""
+        return {device.digest: device.layouts for device in self.fleet.devices.values()}
 
     def _join(self) -> "Group":
         try:

@@ -106,9 +106,9 @@ class ApiUpstream(Upstream):
         marks: Marks,
         *,
         accepts: Callable[[], Accepts],
-        layouts: Callable[[], dict[str, tuple[int, ...]]],
+        layouts: Callable[[], dict[bytes, tuple[int, ...]]],
     ) -> None:
-        """`layouts`: returns the ids of the layouts of each device, by the device's id."""
+        """`layouts`: returns the ids of the layouts of each device, by the digest of its part of the configuration."""
         self._token = token
         self._buffer = buffer
         self._client = ApiClient(
@@ -209,7 +209,7 @@ class ApiUpstream(Upstream):
 class SiteUpstream(Upstream):
     """Site files, and the destinations that they name. Nothing is sealed, and nobody awaits a heartbeat.
 
-    `layouts`: returns the ids of the layouts of each device, by the device's id.
+    `layouts`: returns the ids of the layouts of each device, by the digest of its part of the configuration.
     `snmp`, `fleet`: by which devices are discovered.
     """
 
@@ -223,7 +223,7 @@ class SiteUpstream(Upstream):
         counters: Counters,
         marks: Marks,
         *,
-        layouts: Callable[[], dict[str, tuple[int, ...]]],
+        layouts: Callable[[], dict[bytes, tuple[int, ...]]],
         snmp: SnmpClient,
         fleet: Callable[[], Fleet],
     ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from support import prometheus
 from support.markdown import ROOT
-from support.remote import Remote
+from support.remote import Remote, digests_of
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.model import Layout, LayoutKind, Poll
 from towerops_agent.polling.course.device import layout_of
@@ -45,7 +45,9 @@ async def fill(remote: Remote, now_s: float) -> None:
     layouts = await remote.buffer.register_all([layout_of(one) for _, one in read_config(config).equipment])
     states = await remote.buffer.register_all([Layout(one, kind=LayoutKind.STATE) for one in ids])
     await remote.heads.learn(
-        config, remote.destinations, {one: (layout, state) for one, layout, state in zip(ids, layouts, states, strict=True)}
+        config,
+        remote.destinations,
+        {one: (layout, state) for one, layout, state in zip(digests_of(config), layouts, states, strict=True)},
     )
     for minute in range(10):
         at_us = round((now_s - 60 * (10 - minute)) * 1e6)

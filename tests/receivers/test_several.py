@@ -3,11 +3,10 @@
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from support import influxdb, otlp, prometheus
-from support.remote import SENSORS, Remote
+from support.remote import SENSORS, Remote, digests_of
 from towerops_agent.counters import Count
 from towerops_agent.destinations.couriers import Couriers
 from towerops_agent.site.document.destination import Destination
@@ -46,8 +45,8 @@ async def test_one_is_down_for_a_day_and_the_others_are_never_behind(tmp_path: P
                     Destination("o", collector.url, kind="otlp", fresh_first=True),
                 ]
             )
-            ids = [msgspec.json.decode(text)["id"] for text in remote.config.items()]
-            layouts = {one: (layout,) for one, layout in zip(ids, remote.layouts, strict=True)}
+            parts = digests_of(remote.config)
+            layouts = {one: (layout,) for one, layout in zip(parts, remote.layouts, strict=True)}
             await couriers.learn(remote.config, layouts)
             for n, at_s in enumerate(times_s):
                 for device in range(2):

@@ -54,6 +54,11 @@ class Recording(DestinationClient):
         return outcome
 
 
+def digests_of(config: ConfigText) -> list[bytes]:
+    """Of each device's part of the configuration."""
+    return [digest for digest, _ in read_config(config).equipment]
+
+
 class Remote:
     """`outcomes`: of all requests so far; `before_each` is called before one. `layouts`: the ids of the devices' layouts."""
 
@@ -117,9 +122,9 @@ class Remote:
         await self.buffer.line_up(["test"])
         equipment = [one for _, one in read_config(self.config).equipment]
         self.layouts = await self.buffer.register_all([layout_of(one) for one in equipment])
-        ids = [msgspec.json.decode(text)["id"] for text in self.config.items()]
+        parts = digests_of(self.config)
         await self.heads.learn(
-            self.config, self.destinations, {one: (layout,) for one, layout in zip(ids, self.layouts, strict=True)}
+            self.config, self.destinations, {one: (layout,) for one, layout in zip(parts, self.layouts, strict=True)}
         )
         return self
 
@@ -130,7 +135,8 @@ class Remote:
         """The ids of layouts for the states of the devices, whose labels are known then."""
         ids = [msgspec.json.decode(text)["id"] for text in self.config.items()]
         states = await self.buffer.register_all([Layout(one, kind=LayoutKind.STATE) for one in ids])
-        layouts = {one: (layout, state) for one, layout, state in zip(ids, self.layouts, states, strict=True)}
+        parts = digests_of(self.config)
+        layouts = {one: (layout, state) for one, layout, state in zip(parts, self.layouts, states, strict=True)}
         await self.heads.learn(self.config, self.destinations, layouts)
         return states
 

@@ -18,6 +18,8 @@ from towerops_agent.buffer.database import transaction
 from towerops_agent.buffer.format.batch import Batch, StoredPoll
 from towerops_agent.buffer.lanes import lines
 from towerops_agent.buffer.store import Store
+from towerops_agent.config.document.equipment import part_digest, read_config
+from towerops_agent.config.document.fields import readable
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.destinations.wire.series import Item, Labels, series_of
@@ -37,12 +39,8 @@ CACHED: Final = 32
 
 MOST_OCTETS: Final = 64 << 20
 
-LayoutsOf = Mapping[str, tuple[int, ...]]
-"""The ids of a device's layouts in the buffer, by the device's id."""
-
-
-class _Identity(msgspec.Struct):
-    id: str
+LayoutsOf = Mapping[bytes, tuple[int, ...]]
+"""The ids of a device's layouts in the buffer, by the digest of its part of the configuration (part_digest)."""
 
 
 class Heads:
@@ -67,8 +65,9 @@ class Heads:
         if destinations and not self._has_adopted:
             await self._buffer.ask(partial(_adopt, destinations=destinations))
             self._has_adopted = True
+        interval_s = read_config(config).interval_s
         for one in destinations:
-            texts = config.items()
+            texts = ((part_digest(interval_s, text), text) for text in config.items())
             while some := await asyncio.to_thread(self._next, texts, one, layouts):
                 await self._buffer.ask(partial(self._keep, some=some, destination=one))
                 self._known |= {(one.name, layout): known for layout, known, _ in some}
@@ -77,18 +76,20 @@ class Heads:
         await self._buffer.ask(partial(_forget, prefixes=frozenset(map(_prefix, destinations))))
 
     def _next(
-        self, texts: Iterable[bytes], destination: Destination, layouts: LayoutsOf
+        self, texts: Iterable[tuple[bytes, bytes]], destination: Destination, layouts: LayoutsOf
     ) -> list[tuple[int, bytes, dict[Item, list[Labels]]]]:
-        """The next layouts that are new or have new labels, with their series."""
+        """The next layouts that are new or have new labels, with their series; of devices that are in use only.
+
+        `texts`: the devices' parts of the configuration, with their digests.
+        """
         labels = dict(destination.labels)
         salt = msgspec.json.encode((destination.kind, labels), order="sorted")
         found: list[tuple[int, bytes, dict[Item, list[Labels]]]] = []
-        for text in texts:
+        for digest, text in texts:
             known = blake2b(salt + text, digest_size=16).digest()
-            device_id = msgspec.json.decode(text, type=_Identity).id
-            fresh = [layout for layout in layouts.get(device_id, ()) if self._known.get((destination.name, layout)) != known]
+            fresh = [layout for layout in layouts.get(digest, ()) if self._known.get((destination.name, layout)) != known]
             if fresh:
-                series = series_of(msgspec.json.decode(text), labels)
+                series = series_of(readable(text), labels)
                 found += [(layout, known, series) for layout in fresh]
             if len(found) >= AT_ONCE:
                 break

@@ -5,11 +5,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 import structlog
 
-from support.remote import SENSORS, Remote
+from support.remote import SENSORS, Remote, digests_of
 from towerops_agent.api.wire.outcomes import Accepted, Unavailable
 from towerops_agent.counters import Count
 from towerops_agent.destinations.couriers import Couriers
@@ -72,8 +71,8 @@ class Site:
     async def use(self, *names: str) -> None:
         for name in names:
             self.receivers.setdefault(name, Receiver())
-        ids = [msgspec.json.decode(text)["id"] for text in self.remote.config.items()]
-        layouts = {one: (layout,) for one, layout in zip(ids, self.remote.layouts, strict=True)}
+        parts = digests_of(self.remote.config)
+        layouts = {one: (layout,) for one, layout in zip(parts, self.remote.layouts, strict=True)}
         kinds = {"i": "influxdb", "o": "otlp"}
         wanted = [Destination(name, "http://127.0.0.1:9/", kind=kinds.get(name, "remote_write")) for name in names]
         await self.couriers.use(wanted)
@@ -186,8 +185,8 @@ async def test_another_url_or_secret_under_the_same_name_is_in_use_at_once(site:
         client=client,
     )
     await couriers.use(latest)
-    ids = [msgspec.json.decode(text)["id"] for text in remote.config.items()]
-    await couriers.learn(remote.config, {one: (layout,) for one, layout in zip(ids, remote.layouts, strict=True)})
+    parts = digests_of(remote.config)
+    await couriers.learn(remote.config, {one: (layout,) for one, layout in zip(parts, remote.layouts, strict=True)})
     running = asyncio.create_task(couriers.run())
     remote.add(0, NOW_S, 1.0)
     await site.until_delivered_to("p")

@@ -3,10 +3,14 @@
 from dataclasses import replace
 
 import msgspec
+import pytest
 
-from support.remote import Remote, site_of
+from support.remote import Remote, digests_of, site_of
+from towerops_agent.config.document.equipment import read_config
+from towerops_agent.config.document.text import ConfigText, config_text
 from towerops_agent.destinations.heads import KEY, Heads
 from towerops_agent.model import Layout, Poll
+from towerops_agent.polling.course.device import layout_of
 
 
 async def stored(remote: Remote) -> int:
@@ -39,8 +43,8 @@ async def test_another_process_finds_them(tmp_path):
 
 async def test_labels_that_change_are_those_of_what_waits_too(tmp_path):
     async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
-        ids = [msgspec.json.decode(text)["id"] for text in remote.config.items()]
-        places = {one: (layout,) for one, layout in zip(ids, remote.layouts, strict=True)}
+        parts = digests_of(remote.config)
+        places = {one: (layout,) for one, layout in zip(parts, remote.layouts, strict=True)}
         add_polls(remote)
         before = await found(remote, remote.heads)
         north = replace(remote.destination, labels=(("agent", "north"),))
@@ -51,11 +55,57 @@ async def test_labels_that_change_are_those_of_what_waits_too(tmp_path):
     assert not any(b"north" in head for heads in before.values() for head in heads)
 
 
+GOOD = {"id": "e1", "name": "north", "ip_address": "10.0.0.1", "sensors": [{"id": "s1", "oid": "1.3.6.1.2"}]}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"null",
+        b'{"name": "without an id"}',
+        b'{"id": 5, "ip_address": "10.0.0.2"}',
+        b'{"id": "e1", "name": "the same id, without an address"}',
+        b'{"id": "e2", "sensors": ' + b"[" * 3000 + b"]" * 3000 + b"}",
+    ],
+)
+async def test_a_device_of_the_api_that_is_refused_costs_the_others_no_labels(tmp_path, bad):
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
+        config = config_text(b'{"equipment": [%b, %b]}' % (bad, msgspec.json.encode(GOOD)))
+        (head,) = await learned(remote, config)
+    assert b"north" in head
+
+
+@pytest.mark.parametrize("metadata", [b'{"limit": 1e400, "descr": "board"}', b'{"descr": "\xff"}'])
+async def test_what_can_not_be_decoded_costs_a_device_only_that(tmp_path, metadata):
+    north = msgspec.json.encode(GOOD).replace(b'"oid"', b'"type": "voltage", "metadata": %b, "oid"' % metadata)
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
+        (head,) = await learned(remote, config_text(b'{"equipment": [%b]}' % north))
+    assert b"north" in head
+    assert b"voltage" in head
+
+
+async def test_of_devices_that_share_an_id_the_polled_one_gives_the_labels(tmp_path):
+    other = msgspec.json.encode({**GOOD, "name": "south", "ip_address": "10.0.0.2"})
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
+        (head,) = await learned(remote, config_text(b'{"equipment": [%b, %b]}' % (msgspec.json.encode(GOOD), other)))
+    assert b"north" in head
+    assert b"south" not in head
+
+
+async def learned(remote: Remote, config: ConfigText) -> list[bytes]:
+    """The heads of the one device in the configuration that can be used."""
+    ((digest, equipment),) = read_config(config).equipment
+    (layout,) = await remote.buffer.register_all([layout_of(equipment)])
+    await remote.heads.learn(config, remote.destinations, {digest: (layout,)})
+    remote.buffer.add(Poll(layout, 1_767_986_535_000_000, (1,), ((1, 0),), 1))
+    return (await found(remote, remote.heads))[layout]
+
+
 async def test_those_of_a_device_that_is_gone_stay_as_long_as_its_layout(tmp_path):
     async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
         add_polls(remote)
         fewer = site_of(1)
-        (one,) = [msgspec.json.decode(text)["id"] for text in fewer.items()]
+        (one,) = digests_of(fewer)
         await remote.heads.learn(fewer, remote.destinations, {one: (remote.layouts[0],)})
         assert set(await found(remote, remote.heads)) == set(remote.layouts)
         await remote.buffer.ask(lambda store: store.connection.execute("DELETE FROM layouts WHERE id <> 1"))
@@ -66,8 +116,8 @@ async def test_those_of_a_device_that_is_gone_stay_as_long_as_its_layout(tmp_pat
 async def test_those_of_a_destination_that_was_gone_for_long_are_kept_again(tmp_path):
     """By then nothing of its line is left, and its labels went with it."""
     async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
-        ids = [msgspec.json.decode(text)["id"] for text in remote.config.items()]
-        places = {one: (layout,) for one, layout in zip(ids, remote.layouts, strict=True)}
+        parts = digests_of(remote.config)
+        places = {one: (layout,) for one, layout in zip(parts, remote.layouts, strict=True)}
         await remote.buffer.line_up(["other"])
         await remote.heads.learn(remote.config, [replace(remote.destination, name="other")], places)
         await remote.buffer.line_up([remote.destination.name])

@@ -98,6 +98,11 @@ _NO_SNMP = contract.Snmp()
 _decode_equipment = msgspec.json.Decoder(_Equipment).decode
 
 
+def part_digest(interval_s: int, text: bytes) -> bytes:
+    """16 octets, equal if a device's part of the configuration, with the inherited interval, is the same octet for octet."""
+    return blake2b(b"%d %b" % (interval_s, text), digest_size=16).digest()
+
+
 def read_config(config: ConfigText) -> "ConfigRead":
     """A configuration whose equipment is yet to be read."""
     return ConfigRead({name: Raw(value) for name, value in config.members.items()}, map(Raw, config.items()))
@@ -107,8 +112,7 @@ class ConfigRead:
     """One configuration.
 
     `equipment` is a one-shot iterator of (digest, Equipment) that decodes one device a step; until it is exhausted,
-    `refusals`, `refused` and `disabled` cover the devices so far. The digest, 16 octets, is equal if a device's part of the
-    configuration, with the inherited interval, is the same octet for octet.
+    `refusals`, `refused` and `disabled` cover the devices so far. The digest is part_digest's.
 
     `refusals`: the first MOST_REFUSALS; `refused`: how many there are, by kind; `disabled`: devices with SNMP
     switched off that are not pinged either.
@@ -150,7 +154,6 @@ class ConfigRead:
     def _read(self, raws: Iterable[Raw]) -> Iterator[tuple[bytes, Equipment]]:
         seen: set[str] = set()
         oids: dict[str, bytes] = {}  # most devices share theirs: parsed once, and one object for all
-        inherited = f"{self.interval_s} ".encode()
         for place, raw in enumerate(raws, start=1):
             shown_as = f"#{place}"
             try:
@@ -162,7 +165,7 @@ class ConfigRead:
                 continue
             if equipment:
                 seen.add(equipment.id)
-                yield blake2b(inherited + bytes(raw), digest_size=16).digest(), equipment
+                yield part_digest(self.interval_s, bytes(raw)), equipment
 
     def _equipment(self, wire: _Equipment, shown_as: str, seen: set[str], oids: dict[str, bytes]) -> Equipment | None:
         """The device in `wire`; None if it is not to be polled. Raises InvalidConfig."""

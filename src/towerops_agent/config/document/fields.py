@@ -60,6 +60,22 @@ def value_of(raw: msgspec.Raw | None) -> Any:  # noqa: ANN401  # any JSON value 
         return UNREADABLE
 
 
+def readable(raw: msgspec.Raw | bytes, levels: int = 3) -> Any:  # noqa: ANN401  # as value_of
+    """The decoded value of `raw`; what can't be decoded within its objects and lists is UNREADABLE, down to so many levels."""
+    try:
+        return msgspec.json.decode(raw)
+    except UNDECODABLE:
+        if not levels:
+            return UNREADABLE
+    try:
+        parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
+    except UNDECODABLE:
+        return UNREADABLE
+    if isinstance(parts, list):
+        return [readable(part, levels - 1) for part in parts]
+    return {name: readable(part, levels - 1) for name, part in parts.items()}
+
+
 def shown(value: object) -> str:
     """`value` for an error: one short printable line."""
     match value:

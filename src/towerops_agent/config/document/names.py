@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
-
+from towerops_agent.config.document.fields import readable
 from towerops_agent.config.document.text import ConfigText
 
 _DESCRIPTIONS: Final = ("descr", "description", "name", "label")
@@ -36,7 +35,7 @@ def names_of(config: ConfigText, equipment_id: str) -> Names:
     """The names in the configuration of the device with this id; none if it is not there."""
     for octets in config.items():
         if equipment_id.encode() in octets or b"\\" in octets:  # decoding each of 10,000 devices would take seconds
-            equipment = _decoded(octets)
+            equipment = readable(octets)
             if isinstance(equipment, dict) and equipment.get("id") == equipment_id:
                 return _names(equipment)
     return Names()
@@ -93,10 +92,3 @@ def _words(metadata: object) -> dict[str, str]:
 def text(value: object) -> str:
     """`value` in one line without control characters, if it is a text."""
     return " ".join("".join(c if c.isprintable() else " " for c in value).split()) if isinstance(value, str) else ""
-
-
-def _decoded(octets: bytes) -> object:
-    try:
-        return msgspec.json.decode(octets)
-    except (msgspec.MsgspecError, RecursionError):
-        return None
