@@ -85,6 +85,7 @@ class ConfigSync:
         self._is_half_applied = False  # another one than that of the digest, in part
         self._etag: str | None = None
         self._sends_etag = True
+        self._is_kept = True  # whether what is in use is kept, or nothing has to be
         self._kept_rotation = 0
         self._token_error = ""
         self.accepts = Accepts()
@@ -166,18 +167,21 @@ class ConfigSync:
             return Unavailable(f"it was fetched, and can't be applied: {error}")
         self._etag = fetched.etag if self._sends_etag else None
         self._counters.add(Count.CONFIG_FETCHES, "updated" if changed else "unchanged")
-        if changed or self._client.token_rotations != self._kept_rotation:
+        if changed or not self._is_kept or self._client.token_rotations != self._kept_rotation:
             await self._keep_sealed(fetched.config)
         return fetched
 
     async def _keep_sealed(self, config: ConfigText) -> None:
-        rotation = self._client.token_rotations
+        rotation, was_kept = self._client.token_rotations, self._is_kept
+        self._is_kept = False  # until it is, whatever ends it
         try:
             await self._keep(config)
         except BufferFailure as error:
-            log.warning("configuration could not be kept, a restart will need the API", reason=str(error))
+            self._etag = None  # the whole of it comes again, to be kept then
+            if was_kept:
+                log.warning("configuration could not be kept, a restart will need the API", reason=str(error))
         else:
-            self._kept_rotation = rotation
+            self._is_kept, self._kept_rotation = True, rotation
 
     async def _seal_anew(self) -> None:
         """The token has changed: encrypt the kept configuration with the new one, even if the API does not accept it yet.
@@ -270,7 +274,7 @@ class ConfigSync:
     def _pause_s(self, outcome: ConfigOutcome[ConfigText]) -> float:
         """How long until the next fetch."""
         if isinstance(outcome, ConfigFetched | NotModified):
-            return self._refresh_s
+            return self._refresh_s if self._is_kept else min(self._refresh_s, MOST_RETRY_S)
         if isinstance(outcome, Unavailable) and outcome.retry_after_s is not None:
             return max(outcome.retry_after_s, FIRST_RETRY_S)
         doubled = FIRST_RETRY_S * (1 << min(max(self.availability.failures - 1, 0), 10))

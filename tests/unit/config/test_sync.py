@@ -36,6 +36,7 @@ class Bench:
         self.token_rotations = 0
         self.now_us = 0
         self.full = False
+        self.refuse_to_keep = 0  # how often
         self.has_no_room = False
         self.counters = Counters()
         self.sync = ConfigSync(
@@ -63,7 +64,8 @@ class Bench:
         self.applied.append([equipment.id for _, equipment in read.equipment])
 
     async def keep(self, config):
-        if self.full:
+        self.refuse_to_keep -= 1
+        if self.full or self.refuse_to_keep >= 0:
             raise BufferFailure("disk full")
         self.kept = config
         self.kept_with.append(config)
@@ -252,6 +254,18 @@ async def test_a_buffer_that_cant_keep_it_does_not_keep_it_from_being_in_use():
         await bench.sync.fetch_once()
     assert bench.applied == [["a"]]
     assert any("could not be kept" in line["event"] for line in lines)
+
+
+async def test_what_could_not_be_kept_is_kept_soon_though_the_server_would_say_that_it_is_unchanged():
+    """Else it would never be, and destinations beside the API would have no labels for its devices."""
+    bench = Bench(*[ConfigFetched(config("a"), "one")] * 3, NotModified())
+    bench.refuse_to_keep = 2
+    lines = await bench.run()
+    assert sum("could not be kept" in line["event"] for line in lines) == 1
+    assert bench.kept_with == [config("a")]
+    assert bench.etags == [None, None, None, "one"]
+    assert bench.pauses == [60.0, 60.0, 300.0, 300.0]
+    assert bench.applied == [["a"]]
 
 
 async def test_a_configuration_that_the_buffer_has_no_room_for_is_a_failed_fetch_and_applied_later():
