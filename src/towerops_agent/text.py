@@ -60,6 +60,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
+def is_ip_address(host: str) -> bool:
+    """Whether `host` is an IPv4 or IPv6 address, without brackets, and not a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(host: str) -> bool:
     """Whether what is sent to `host`, an address without brackets or a name, stays on this machine (RFC 6761 §6.3, RFC 6890)."""
     if host.lower() == "localhost":

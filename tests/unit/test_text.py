@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.source import modules
-from towerops_agent.text import address, counted, duration, is_loopback, moment, printable, size
+from towerops_agent.text import address, counted, duration, is_ip_address, is_loopback, moment, printable, size
 
 SECONDS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
 
@@ -106,6 +106,16 @@ def test_another_host_is_not_loopback(host):
 @given(st.ip_addresses(v=4))
 def test_an_ipv4_address_is_loopback_alike_when_mapped_into_ipv6(ip: IPv4Address):
     assert is_loopback(str(ip)) == is_loopback(f"::ffff:{ip}") == ip.is_loopback
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "::1", "fe80::1%eth0"])
+def test_an_address_is_one(host):
+    assert is_ip_address(host)
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "192.0.2", "192.0.2.1.", "[::1]", "192.0.2.1:161"])
+def test_a_name_or_what_has_more_than_an_address_is_not_one(host):
+    assert not is_ip_address(host)
 
 
 def test_nothing_else_in_the_source_writes_an_address_or_asks_for_loopback():

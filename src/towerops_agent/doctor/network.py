@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,7 +20,7 @@ from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.proxy import Proxy, ask_tunnel, find_proxy
 from towerops_agent.doctor.tls import NAME as TLS
 from towerops_agent.doctor.tls import ask_date, check_tls
-from towerops_agent.text import address
+from towerops_agent.text import address, is_ip_address
 
 _RESOLUTION: Final = "name"
 _TCP: Final = "TCP"
@@ -116,7 +115,7 @@ def _resolve(host: str, port: int, proxy: Proxy | None, network: Network) -> tup
         return ()
     took_ms = (time.monotonic() - began) * 1000
     addresses = tuple(dict.fromkeys((family, where) for family, _, _, _, where in found))[:MOST_ADDRESSES]
-    if _is_address(host):
+    if is_ip_address(host):
         network.checks.append(Check(_RESOLUTION, Result.SKIPPED, f"{whose} is an address"))
     else:
         all_of_them = ", ".join(str(where[0]) for _, where in addresses)
@@ -208,11 +207,3 @@ def _plain_date(way: _Way) -> datetime | None:
             return ask_date(connection, way.host, way.path).date
     except OSError:
         return None
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

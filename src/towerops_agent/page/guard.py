@@ -9,14 +9,13 @@ import binascii
 import hmac
 import socket
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from towerops_agent.api.bearer import read_regular
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
-from towerops_agent.text import is_loopback
+from towerops_agent.text import is_ip_address, is_loopback
 
 LEAST_PASSWORD = 12
 """The fewest characters of a password: whoever reaches the page may try a great many."""
@@ -29,7 +28,7 @@ def problem_of_host(headers: Mapping[str, str]) -> str:
         host = (urlsplit(f"//{asked}").hostname or "").rstrip(".")
     except ValueError:
         host = ""
-    if is_loopback(host) or host.endswith(".localhost") or _is_address(host) or host in _own_names():
+    if is_loopback(host) or host.endswith(".localhost") or is_ip_address(host) or host in _own_names():
         return ""
     return f"Host is {asked!r}: expected an address, localhost or this machine's name"
 
@@ -57,14 +56,6 @@ def is_admitted(password: Secret, authorization: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return hmac.compare_digest(given, password.reveal().encode())
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _own_names() -> tuple[str, ...]:

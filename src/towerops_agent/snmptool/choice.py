@@ -6,13 +6,13 @@ I/O through what is passed in.
 
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import ip_address
 
 from towerops_agent.config.kept import is_at, is_called
 from towerops_agent.errors import AgentError, SettingsError
 from towerops_agent.model import Equipment, Transport
 from towerops_agent.snmptool.credentials import CredentialSource
 from towerops_agent.snmptool.target import Place, Target, parse_place, target_at, target_of
+from towerops_agent.text import is_ip_address
 
 Devices = Callable[[Callable[[Equipment], bool]], list[Equipment]]
 """The configured devices that match; raises AgentError if the kept configuration can't be read."""
@@ -33,7 +33,7 @@ def choose_target(
         if isinstance(place, SettingsError):
             raise place
         return target_at(place, source.of_options(), transport)
-    if isinstance(place, Place) and _is_ip(place.host) and source.suffices:
+    if isinstance(place, Place) and is_ip_address(place.host) and source.suffices:
         return target_at(place, source.of_options(), transport)
     found, doubt = _configured(text, place, source, devices)
     if found is not None:
@@ -81,11 +81,3 @@ def _configured(
 
 def _with(doubt: str, error: str) -> str:
     return f"{error}\n{doubt}".rstrip()
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
