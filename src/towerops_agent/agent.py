@@ -10,7 +10,7 @@ import socket
 import time
 from collections import ChainMap
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -227,8 +227,7 @@ class Agent:
         log.info("reloading token, certificates and configuration")
         wrong = []
         try:
-            if self._token.reread():
-                log.info("token file holds a new token, in use from now on")
+            self._token.reread()
         except SettingsError as error:
             wrong.append(str(error))
         try:
@@ -346,11 +345,8 @@ class Agent:
         return all(works) if works else None
 
     def _reread_token(self) -> None:
-        try:
-            if self._token.reread():
-                log.info("token file holds a new token, in use from now on")
-        except SettingsError:
-            pass  # said at the next fetch
+        with suppress(SettingsError):  # said at the next fetch
+            self._token.reread()
 
     def _metrics_page(self, listen: tuple[str, int]) -> "MetricsPage":
         # Without the page, prometheus_client and the HTTP server that it brings stay out of memory: 4 MB.

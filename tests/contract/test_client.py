@@ -259,9 +259,11 @@ async def test_a_token_file_is_read_again_on_demand(tmp_path):
     server = ScriptedServer([answer(401), OK])
     async with server.serve() as url, ApiClient(url, TokenSource(path=file)) as client:
         await client.post_metrics(b"{}", "key-1")
-        assert client.reread_token() is False
+        client.reread_token()
+        assert client.token_rotations == 0
         file.write_text(" second ")
-        assert client.reread_token() is True
+        client.reread_token()
+        assert client.token_rotations == 1
         await client.post_metrics(b"{}", "key-1")
         file.write_text("two words")
         with pytest.raises(SettingsError, match="without spaces") as raised:

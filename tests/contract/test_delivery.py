@@ -53,7 +53,7 @@ class Impatient:
         return outcome
 
     def reread_token(self):
-        return self._client.reread_token()
+        self._client.reread_token()
 
 
 class Agent:

@@ -40,7 +40,7 @@ class Accepting:
         return Accepted()
 
     def reread_token(self):
-        return False
+        pass
 
 
 def poll(layout: int, n: int) -> Poll:

@@ -1,6 +1,6 @@
 """The token that the agent shows to the API: given once, or kept in a file that is read again before each fetch.
 
-I/O: reads the file.
+I/O: reads the file, logs that it holds another token.
 """
 
 import errno
@@ -10,8 +10,12 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
+
+log = structlog.get_logger()
 
 
 class TokenSource:
@@ -37,19 +41,19 @@ class TokenSource:
             self._token = self._read()
         return self._token
 
-    def reread(self) -> bool:
-        """Whether the file holds a new token, which is in use from now on.
+    def reread(self) -> None:
+        """Read the file again: if it holds a new token, that is in use from now on.
 
         Raises SettingsError if the file can't be used; the old token stays in use.
         """
         if self._path is None:
-            return False
+            return
         token = self._read()
         if token == self._token:
-            return False
+            return
         self.previous, self._token = self._token, token
         self.rotations += 1
-        return True
+        log.info("token file holds a new token, in use from now on")
 
     def _read(self) -> Secret:
         if self._path is None:

@@ -149,9 +149,9 @@ class ApiClient:
         """How often the token has changed."""
         return self._token.rotations
 
-    def reread_token(self) -> bool:
-        """Whether the token's file holds a new one. Raises SettingsError if the file can't be used."""
-        return self._token.reread()
+    def reread_token(self) -> None:
+        """Read the token's file again. Raises SettingsError if it can't be used."""
+        self._token.reread()
 
     async def get_config(self, intake: Intake[Document_co], etag: str | None = None) -> ConfigOutcome[Document_co]:
         """The configuration as `intake` returns it; NotModified if it is still the one that `etag` names.

@@ -48,7 +48,7 @@ class ConfigSource(Protocol):
         self, intake: Intake[ConfigText], etag: str | None = None
     ) -> ConfigOutcome[ConfigText]: ...
 
-    def reread_token(self) -> bool: ...  # noqa: D102
+    def reread_token(self) -> None: ...  # noqa: D102
 
 
 class ConfigSync:
@@ -262,8 +262,7 @@ class ConfigSync:
 
     def _reread_token(self) -> None:
         try:
-            if self._client.reread_token():
-                log.info("token file holds a new token, in use from now on")
+            self._client.reread_token()
         except SettingsError as error:
             if str(error) != self._token_error:
                 log.error("token file can't be used, the old token stays in use", error=str(error))

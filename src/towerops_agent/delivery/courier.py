@@ -294,8 +294,7 @@ class Courier:
 
     def _reread_token(self) -> None:
         try:
-            if self._client.reread_token():
-                log.info("token file holds a new token, in use from now on")
+            self._client.reread_token()
         except SettingsError as error:
             log.error("token file can't be used, the old token stays in use", error=str(error))
 

@@ -33,7 +33,7 @@ class MetricsSink(Protocol):
 
     async def post_metrics(self, body: bytes, key: str, encoding: Literal["gzip"] | None = None) -> Outcome: ...  # noqa: D102
 
-    def reread_token(self) -> bool: ...  # noqa: D102  # both as ApiClient's
+    def reread_token(self) -> None: ...  # noqa: D102  # both as ApiClient's
 
 
 class RefusedSeries:

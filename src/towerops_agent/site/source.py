@@ -51,9 +51,8 @@ class SiteSource:
         self.compiled = Compiled()
         self.token_rotations = 0
 
-    def reread_token(self) -> bool:
-        """Whether there is a new token: there is none at all."""
-        return False
+    def reread_token(self) -> None:
+        """There is no token."""
 
     async def get_config(self, intake: Intake[ConfigText], etag: str | None = None) -> ConfigOutcome[ConfigText]:  # noqa: ARG002 - ConfigSource's
         """The configuration of the files; NotModified if it is the one that `etag` names."""

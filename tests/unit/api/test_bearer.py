@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from structlog.testing import capture_logs
 
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.errors import SettingsError
@@ -11,8 +12,8 @@ from towerops_agent.model import Secret
 
 def test_a_given_token_stays():
     source = TokenSource(Secret("t0ken"))
-    assert source.token == Secret("t0ken")
-    assert source.reread() is False
+    source.reread()
+    assert (source.token, source.rotations) == (Secret("t0ken"), 0)
 
 
 @pytest.mark.parametrize("content", [b"t0ken", b" t0ken\r\n", b"\xef\xbb\xbft0ken\n"])
@@ -73,8 +74,11 @@ def test_each_change_is_counted_and_a_bad_file_changes_nothing(tmp_path):
     source = TokenSource(path=file)
     assert source.token == Secret("one")
     file.write_text("two")
-    assert source.reread() is True
-    file.write_text("")
-    with pytest.raises(SettingsError):
+    with capture_logs() as lines:
         source.reread()
+        source.reread()
+        file.write_text("")
+        with pytest.raises(SettingsError):
+            source.reread()
+    assert [line["event"] for line in lines] == ["token file holds a new token, in use from now on"]
     assert (source.token, source.rotations) == (Secret("two"), 1)

@@ -56,7 +56,6 @@ class Bench:
 
     def reread_token(self):
         self.rereads += 1
-        return False
 
     async def apply(self, read):
         if self.has_no_room:

@@ -76,7 +76,6 @@ class Bench:
         self.rereads += 1
         if self.token_error:
             raise self.token_error
-        return True
 
     async def add(self, polls, layout=LAYOUT):
         """Store polls of ten sensors each, whose values count from 0."""
