@@ -254,9 +254,9 @@ class Buffer:
         """The refused metrics, the latest first; 10,000 are kept, for 7 days."""
         return await self.ask(lambda store: refused.latest(store.connection, limit), sees_polls=False)
 
-    async def refused_of(self, series_id: str, limit: int) -> list[tuple[int, RefusedMetric]]:
-        """The metrics that the server refused of what has this id, the latest first, each with its number."""
-        return await self.ask(lambda store: refused.of_series(store.connection, series_id, limit), sees_polls=False)
+    async def refused_of(self, beginning: bytes, limit: int, before: int | None = None) -> list[tuple[int, RefusedMetric]]:
+        """The metrics that the server refused whose JSON begins so, the latest first, each with its number, below `before`."""
+        return await self.ask(lambda store: refused.of_series(store.connection, beginning, limit, before), sees_polls=False)
 
     async def release(self, numbers: Sequence[int]) -> None:
         """The server has the refused metrics with these numbers after all."""

@@ -4,13 +4,12 @@ Synchronous, for the writer's thread and for other processes (reader.py). Functi
 caller's transaction. Rows that do not match their checksum are left out.
 """
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from towerops_agent.buffer.database import transaction
-from towerops_agent.buffer.format.batch import RefusedMetric
+from towerops_agent.buffer.format.batch import OPEN_END, RefusedMetric
 from towerops_agent.buffer.format.codec import checksum, is_intact
 from towerops_agent.buffer.lanes import with_destination
 from towerops_agent.buffer.retention import Step
@@ -36,12 +35,14 @@ def latest(connection: sqlite3.Connection, limit: int) -> list[RefusedMetric]:
     return [RefusedMetric(row[2], row[3], row[4], row[5], row[7]) for row in rows if _is_whole(row)]
 
 
-def of_series(connection: sqlite3.Connection, series_id: str, limit: int) -> list[tuple[int, RefusedMetric]]:
-    """The metrics with this id that the API refused, the latest first, each with the id of its row."""
+def of_series(
+    connection: sqlite3.Connection, beginning: bytes, limit: int, before: int | None = None
+) -> list[tuple[int, RefusedMetric]]:
+    """The metrics beginning so that the API refused, the latest first, each with the id of its row, which is below `before`."""
     rows = connection.execute(
         f"SELECT id, {_COLUMNS} FROM refused"  # noqa: S608 -- our names
-        " WHERE destination = '' AND instr(metric, CAST(? AS BLOB)) > 0 ORDER BY id DESC LIMIT ?",
-        (json.dumps(series_id, ensure_ascii=False), limit),
+        " WHERE destination = '' AND substr(metric, 1, ?) = ? AND id < ? ORDER BY id DESC LIMIT ?",
+        (len(beginning), beginning, OPEN_END if before is None else before, limit),
     ).fetchall()
     return [(row[0], RefusedMetric(*row[3:7])) for row in rows if _is_whole(row[1:])]
 

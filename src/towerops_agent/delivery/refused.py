@@ -12,11 +12,11 @@ from typing import Literal, Protocol
 
 import structlog
 
-from towerops_agent.api.wire.outcomes import Accepted, Outcome
+from towerops_agent.api.wire.outcomes import Accepted, Outcome, Rejected, TooLarge
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import RefusedMetric
 from towerops_agent.counters import Count, Counters
-from towerops_agent.delivery.course.parcel import Parcel, series_of, series_of_json
+from towerops_agent.delivery.course.parcel import Parcel, beginning_of, series_of, series_of_json
 from towerops_agent.delivery.course.verdicts import Verdicts
 from towerops_agent.repeats import Repeats
 
@@ -26,6 +26,9 @@ EXCLUSIONS_KEY = "refused_series"
 """The key of the learned exclusions: series that the server refuses."""
 
 ALL_REFUSED = 1_000_000
+
+MOST_REFUSED_AGAIN = 20
+"""So many single metrics of a series refused again: the others are left for the operator to have tried."""
 
 
 class MetricsSink(Protocol):
@@ -83,21 +86,39 @@ class RefusedSeries:
         return len(series)
 
     async def ask_about(self, series: str, most_metrics: int, now_s: float) -> None:
-        """Send one refused metric of the series; if it is accepted, all of them."""
-        series_id = series.split(" ", 1)[1]
-        newest = await self._buffer.refused_of(series_id, 1)
-        if not newest:  # removed by now, and none has been polled since: the next batch shows whether it is accepted
-            outcome: Outcome = Accepted()
-        else:
-            outcome = await self._send(newest)
+        """Send one refused metric of the series; if it is accepted, all of them.
+
+        It is accepted again once the rest has been sent too: after a stop or a failure in between it is asked about again.
+        """
+        newest = await self._buffer.refused_of(beginning_of(series), 1)
+        # None: removed by now, and none has been polled since: the next batch shows whether it is accepted.
+        outcome = await self._send(newest) if newest else Accepted()
+        if isinstance(outcome, Accepted):
+            outcome = await self._send_rest(series, most_metrics)
         is_accepted = self._verdicts.asked(series, outcome, self._now_us(), now_s)
         await self._remember()
-        if not is_accepted:
-            return
-        log.info("API accepts what it has refused", series=series)
-        while rest := await self._buffer.refused_of(series_id, most_metrics):
-            if not isinstance(await self._send(rest), Accepted):
-                break
+        if is_accepted:
+            log.info("API accepts what it has refused", series=series)
+
+    async def _send_rest(self, series: str, most: int) -> Outcome:
+        """Accepted once all refused metrics of the series were sent, even if some are refused again; else what went wrong.
+
+        At most so many metrics at once; what is refused is sent in halves, and single ones that are stay.
+        """
+        before: int | None = None
+        refused = 0
+        while refused < MOST_REFUSED_AGAIN and (rows := await self._buffer.refused_of(beginning_of(series), most, before)):
+            outcome = await self._send(rows)
+            match outcome:
+                case Accepted():
+                    pass
+                case Rejected() | TooLarge() if len(rows) > 1:
+                    most = len(rows) // 2
+                case Rejected() | TooLarge():
+                    before, refused = rows[0][0], refused + 1
+                case _:
+                    return outcome
+        return Accepted()
 
     async def _send(self, rows: Sequence[tuple[int, RefusedMetric]]) -> Outcome:
         """What came of sending these refused metrics: accepted, they are delivered. The same ones have the same key."""

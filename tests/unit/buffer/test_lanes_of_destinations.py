@@ -206,7 +206,7 @@ async def test_a_refused_metric_is_its_destinations(bench):
             batch = await buffer.next_batch(1, destination=destination)
             await buffer.refuse(batch, b'{"sensor_id":"s-1"}', "no")
         assert [metric.destination for metric in await buffer.refused()] == ["a", ""]
-        assert len(await buffer.refused_of("s-1", 10)) == 1
+        assert len(await buffer.refused_of(b'{"sensor_id":"s-1"', 10)) == 1
 
 
 operations = st.lists(

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from towerops_agent.api.wire.outcomes import Accepted, Rejected, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unauthorized, Unavailable
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count
 from unit.delivery.bench import BUSY
@@ -159,6 +159,50 @@ async def test_if_the_api_is_down_it_is_tried_again_until_it_answers(learned):
     await learned.run(pauses=20)
     assert [values for _, values in learned.sent] == [[23], [23], [23], [13, 3]]
     assert 120 <= learned.time.now_s - began_s < 200, "a minute after each failure"
+
+
+@pytest.mark.parametrize("failure", [BUSY, Unavailable("no connection"), Unauthorized(401)])
+async def test_if_the_api_goes_down_before_the_rest_the_rest_follows_later(learned, failure):
+    """Nothing else would ask for it again: batches have the series by then."""
+    answers = iter([Accepted(), failure])
+    learned.answer = lambda values: next(answers, Accepted())
+    assert await learned.courier.retry_refused() == 1
+    await learned.run(pauses=20)
+    assert [values for _, values in learned.sent] == [[23], [13, 3], [13], [3]]
+    assert await learned.buffer.refused() == []
+
+
+async def test_after_a_stop_before_the_rest_the_next_run_asks_for_it(learned):
+    def stop(values):
+        if values == [23, 13, 3]:
+            raise asyncio.CancelledError
+        return refuses_s3([] if len(values) == 1 else values)
+
+    learned.answer = stop
+    learned.time.now_s += HOUR_S
+    await learned.add(1)
+    with pytest.raises(asyncio.CancelledError):
+        await learned.courier.run()
+    assert len(await learned.buffer.refused()) == 3
+    learned.answer = lambda values: Accepted()
+    learned.courier = learned.new_courier()
+    learned.time.now_s += HOUR_S
+    await polled(learned)
+    await polled(learned)
+    assert await learned.buffer.refused() == []
+
+
+@pytest.mark.parametrize("refusal", [TooLarge(), Rejected(422, "one is bad")])
+async def test_the_rest_is_sent_in_halves_if_it_is_refused_and_what_is_bad_stays(bench, refusal):
+    bench.accepts = Accepts(is_stated=True, max_metrics=1000)
+    bench.answer = refuses_s3
+    await bench.add(9)
+    await bench.run()
+    bench.answer = lambda values: refusal if len(values) > 4 or 43 in values else Accepted()
+    assert await bench.courier.retry_refused() == 1
+    await bench.run(pauses=3)
+    assert [json.loads(item.metric)["value"] for item in await bench.buffer.refused()] == [43]
+    assert {3, 13, 23, 33, 53, 63, 73, 83} <= {value for _, values in bench.sent for value in values}
 
 
 async def test_a_courier_that_waits_for_polls_hears_of_it(learned):

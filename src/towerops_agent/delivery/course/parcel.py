@@ -73,6 +73,21 @@ def series_of(metric: Metric) -> str:
             return f"sensor_reading {metric.sensor_id}"
 
 
+_IDS: Final = {
+    "sensor_reading": "sensor_id",
+    "interface_stat": "interface_id",
+    "equipment_status": "equipment_id",
+    "reachability": "equipment_id",
+}
+"""The field that says what a metric was read of, by its type."""
+
+
+def beginning_of(series: str) -> bytes:
+    """How each metric of the series begins as JSON, and no other."""
+    kind, _, series_id = series.partition(" ")
+    return msgspec.json.encode({"type": kind, _IDS[kind]: series_id}).removesuffix(b"}") + b","
+
+
 class Exclusions:
     """The learned exclusions, by series."""
 

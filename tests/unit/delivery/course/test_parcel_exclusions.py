@@ -5,9 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Reachability
+from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, Reachability, SensorReading
 from towerops_agent.delivery.course import parcel
-from towerops_agent.delivery.course.parcel import ASK_AGAIN_US, ASK_EACH_US, KEPT_US, REFUSALS, Exclusions, series_of_json
+from towerops_agent.delivery.course.parcel import (
+    ASK_AGAIN_US,
+    ASK_EACH_US,
+    KEPT_US,
+    REFUSALS,
+    Exclusions,
+    beginning_of,
+    series_of_json,
+)
 
 COLUMNS = ("if_in_octets", "if_out_octets", "if_in_errors", "if_out_errors", "if_in_discards", "if_out_discards")
 TIMES = ("rtt_min_ms", "rtt_avg_ms", "rtt_max_ms", "jitter_ms")
@@ -159,6 +167,17 @@ def test_of_several_the_one_that_was_not_asked_about_for_longest_is_due():
 )
 def test_a_series_is_the_kind_of_metric_and_the_id_of_what_it_was_read_of(metric, series):
     assert series_of_json(metric) == series
+    assert series is None or metric.startswith(beginning_of(series))
+
+
+@given(st.text(), st.text())
+def test_a_metric_begins_as_its_series_and_as_no_other(one, other):
+    """Whatever is in the ids. A server may count its sensors from 1, and its interfaces too."""
+    sensor = msgspec.json.encode(SensorReading(sensor_id=one, value=1, timestamp="t"))
+    interface = msgspec.json.encode(InterfaceStat(one, *[1] * len(COLUMNS), "t"))
+    for metric in (sensor, interface):
+        for series in (f"{kind} {an_id}" for kind in ("sensor_reading", "interface_stat") for an_id in (one, other)):
+            assert metric.startswith(beginning_of(series)) == (series_of_json(metric) == series)
 
 
 def test_in_how_many_seconds_something_that_an_operator_wants_is_due():
