@@ -1,7 +1,7 @@
 """SNMP over UDP: one socket per address family, shared by all devices. tcp.py does the same over TCP, behind the same interface.
 
 The I/O around exchange.py: sockets, timers, the wall clock at a reply's arrival.
-A request costs one sendto, one timer and one future, several in a row only one sendto each (ask_together); all replies that have
+A request costs one sendto, one timer and one future, several in a row only one sendto each (volley.py); all replies that have
 arrived are read at one wakeup. What ICMP says of a device (icmp_errors.py) is read if a wakeup brings no datagram, or a call on
 the socket fails.
 """
@@ -15,7 +15,6 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
@@ -27,6 +26,7 @@ from towerops_agent.snmp.engines import EngineLog, KeyDerivation, NameOf
 from towerops_agent.snmp.icmp_errors import RECVERR, read_errors
 from towerops_agent.snmp.session import Resolver, Take
 from towerops_agent.snmp.tcp import TcpConnections
+from towerops_agent.snmp.volley import Link, Volley
 from towerops_agent.snmp.wire.exchange import Answer, Doubted, Exchanges, NoReply, Peer, Transaction
 from towerops_agent.snmp.wire.message import HIGHEST_ID, LOWEST_ID, Request
 from towerops_agent.snmp.wire.usm import AskAgain, Security, UsmSecurity
@@ -51,9 +51,6 @@ FLOOD: Final = 2_000
 
 MOVE_AGAIN_S: Final = 5.0
 """How long a socket is kept at least: a move loses the replies on their way, which then have to be requested again."""
-
-_EARLY_S: Final = 0.002
-"""A timer that fires so much before a deadline was for it."""
 
 _IDS_AT_ONCE: Final = 256
 """A system call for each would be a twentieth of a poll's cost."""
@@ -86,7 +83,7 @@ class SnmpClient:
         self._exchanges = Exchanges(draw_id)
         self._keys = KeyDerivation(draw)
         self._tcp = TcpConnections(counters, Exchanges(draw_id), self._keys, self._engine_log)
-        self._waiting: dict[Transaction, _Wait | _Volley] = {}
+        self._waiting: dict[Transaction, _Wait | Volley] = {}
         self._resolver = Resolver()
         self._floods: dict[int, FloodWatch] = {}
         self.sockets: dict[int, socket.socket] = {}
@@ -94,6 +91,7 @@ class SnmpClient:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        self._link = Link(self._loop, self._exchanges, self._waiting, self._counters, self._send_octets, self._catch_up)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -171,87 +169,12 @@ class SnmpClient:
         Of several requests each is sent once, and all are waited for until `timeouts_s[0]` has passed; a single one is repeated
         as by `ask`. An SNMPv3 report counts as no reply: `ask` does what follows from it. The keys are to be there.
         """
-        volley = _Volley(self._loop.create_future(), peer, security, timeouts_s, from_any, take)
+        volley = Volley(self._link, peer, security, timeouts_s, from_any, take)
         try:
-            self._launch(volley, requests)
+            volley.launch(requests)
             await volley.answer
         finally:
-            if volley.timer is not None:
-                volley.timer.cancel()
-            for transaction in volley.open:
-                self._exchanges.close(transaction)
-                del self._waiting[transaction]
-
-    def _launch(self, volley: "_Volley", requests: Sequence[Request]) -> None:
-        """Send the requests."""
-        now, exchanges = self._loop.time(), self._exchanges
-        peer, security, timeouts_s, from_any = volley.peer, volley.security, volley.timeouts_s, volley.from_any
-        transactions = [Transaction(peer, security, request, timeouts_s, from_any) for request in requests]
-        volley.replies = dict.fromkeys(transactions)
-        volley.open.update(dict.fromkeys(transactions))
-        self._waiting.update(dict.fromkeys(transactions, volley))
-        self._counters.add(Count.SNMP_REQUESTS, "sent", len(transactions))
-        for transaction in transactions:
-            step = exchanges.attempt(transaction, now)
-            failure = None if step is None else self._send_octets(transaction, step[0])
-            if failure is not None:
-                self._settle(volley, transaction, failure)
-        volley.deadline_s = now + timeouts_s[0]
-        if not volley.open:
-            self._go_on(volley)
-        elif volley.timer is None or volley.timer.when() > volley.deadline_s:
-            if volley.timer is not None:
-                volley.timer.cancel()  # of a repetition, which waits longer
-            volley.timer = self._loop.call_at(volley.deadline_s, self._expire, volley)
-
-    def _settle(self, volley: "_Volley", transaction: Transaction, reply: Answer) -> None:
-        volley.replies[transaction] = reply
-        del volley.open[transaction]
-        del self._waiting[transaction]
-
-    def _go_on(self, volley: "_Volley") -> None:
-        """Pass on what was answered, and send what follows from it."""
-        for transaction in list(volley.open):
-            self._settle(volley, transaction, self._exchanges.give_up(transaction))
-        try:
-            requests = volley.take([reply for reply in volley.replies.values() if reply is not None])
-            if requests:
-                self._launch(volley, requests)
-            elif not volley.answer.done():
-                volley.answer.set_result(None)
-        except Exception as error:  # noqa: BLE001 -- it belongs to the task that asks
-            _fail(volley, error)
-
-    def _expire(self, volley: "_Volley") -> None:
-        """At a volley's deadline, or at that of one before it."""
-        volley.timer = None
-        if volley.answer.done():
-            return
-        try:
-            self._repeat_or_go_on(volley)
-        except Exception as error:  # noqa: BLE001 -- it belongs to the task that asks, which would wait for good
-            _fail(volley, error)
-
-    def _repeat_or_go_on(self, volley: "_Volley") -> None:
-        now = self._loop.time()
-        if now < volley.deadline_s - _EARLY_S:
-            volley.timer = self._loop.call_at(volley.deadline_s, self._expire, volley)
-            return
-        self._catch_up(volley.peer)
-        if not volley.open or volley.timer is not None:
-            return  # it has ended, or has asked for more
-        now = self._loop.time()  # reading takes its time, which is not the device's
-        if len(volley.replies) == 1:
-            (transaction,) = volley.open
-            if transaction.attempts < len(volley.timeouts_s) and (step := self._exchanges.attempt(transaction, now)) is not None:
-                self._counters.add(Count.SNMP_REQUESTS, transaction.kind)
-                failure = self._send_octets(transaction, step[0])
-                if failure is None:
-                    volley.deadline_s = now + step[1]
-                    volley.timer = self._loop.call_at(volley.deadline_s, self._expire, volley)
-                    return
-                self._settle(volley, transaction, failure)
-        self._go_on(volley)
+            volley.close()
 
     async def _repeat(self, transaction: Transaction, wait: "_Wait") -> Answer | AskAgain:
         """Ask again at once after a report. The timeout stops while keys are made; a late reply may still arrive."""
@@ -273,7 +196,8 @@ class SnmpClient:
         try:
             self._attempt_or_give_up(transaction, wait)
         except Exception as error:  # noqa: BLE001 -- it belongs to the task that asks, which would wait for good
-            _fail(wait, error)
+            if not wait.answer.done():
+                wait.answer.set_exception(error)
 
     def _attempt_or_give_up(self, transaction: Transaction, wait: "_Wait") -> None:
         timer = wait.timer
@@ -369,11 +293,11 @@ class SnmpClient:
                 continue
             transaction, reply = outcome
             wait = self._waiting[transaction]
-            if isinstance(wait, _Volley):
+            if isinstance(wait, Volley):
                 if not isinstance(reply, AskAgain | Doubted):
-                    self._settle(wait, transaction, reply)
+                    wait.settle(transaction, reply)
                     if not wait.open:
-                        self._go_on(wait)
+                        wait.go_on()
                         now = self._loop.time()  # what it has sent may be answered already
             elif isinstance(reply, Doubted):
                 if wait.timer is not None:
@@ -418,32 +342,6 @@ class _Wait:
         self.answer = answer
         self.timer: asyncio.TimerHandle | None = None
         self.passed: Answer | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _Volley:
-    """Requests that are under way together. `answer`: set once `take` has nothing more to ask.
-
-    `replies`: to each of them, None without one; `open`: those that await one. `timer` may fire before `deadline_s`, and does not
-    after it.
-    """
-
-    answer: asyncio.Future[None]
-    peer: Peer
-    security: Security
-    timeouts_s: Sequence[float]
-    from_any: bool
-    take: Take
-    replies: dict[Transaction, Answer | None] = field(default_factory=dict)
-    open: dict[Transaction, None] = field(default_factory=dict)
-    deadline_s: float = 0.0
-    timer: asyncio.TimerHandle | None = None
-
-
-def _fail(wait: _Wait | _Volley, error: Exception) -> None:
-    """Raise `error` where this is awaited."""
-    if not wait.answer.done():
-        wait.answer.set_exception(error)
 
 
 def _family(peer: Peer) -> socket.AddressFamily:

@@ -6,25 +6,18 @@ import socket
 import pytest
 
 from support import asking, usm_agent
+from support.answers import answer
 from support.usm_agent import UsmAgent
 from towerops_agent.counters import Count
 from towerops_agent.reasons import Discard
 from towerops_agent.snmp.session import Session
-from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
 from towerops_agent.snmp.wire.exchange import Exchanges, NoReply, Reply, Transaction
-from towerops_agent.snmp.wire.message import LOWEST_ID, Message
+from towerops_agent.snmp.wire.message import LOWEST_ID
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 from towerops_lab.simulator.server import serve
 
 PEER, OTHER = ("192.0.2.1", 161), ("192.0.2.2", 161)
 REQUEST = asking.request("1.3.6.1.2.1.1.3.0")
-
-
-def answer(datagram, ticks=4711, community=None):
-    message = decode_message(datagram)
-    pdu = response(message.pdu, message.pdu.names, bytes([ber.TIME_TICKS]), [ticks])
-    return encode_message(Message(message.version, community or message.community, pdu))
 
 
 class Crooked:

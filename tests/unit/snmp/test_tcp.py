@@ -9,26 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import asking, usm_agent
+from support.answers import answer
 from support.hang import HANG_S
 from support.usm_agent import UsmAgent
 from towerops_agent.counters import Count
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.snmp.tcp import MAX_MESSAGE_OCTETS, Framer
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
-from towerops_agent.snmp.wire.message import Message
 from towerops_agent.snmp.wire.usm import UsmSecurity
 from towerops_lab.simulator.server import serve
 
 REQUEST = asking.request("1.3.6.1.2.1.1.3.0")
 PATIENT_S = asking.PATIENT_S
-
-
-def answer(octets, ticks=4711):
-    message = decode_message(octets)
-    pdu = response(message.pdu, message.pdu.names, bytes([ber.TIME_TICKS]), [ticks])
-    return encode_message(Message(message.version, message.community, pdu))
 
 
 class Server:
