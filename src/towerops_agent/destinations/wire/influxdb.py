@@ -80,13 +80,16 @@ def _line(lines: list[bytes], head: bytes, fields: Sequence[tuple[str, Number]],
 
 
 def _head(measurement: str, labels: Labels) -> bytes:
-    """The measurement and the tags, which are the labels; a sensor's unit, which its metric's name has, is one."""
+    """The measurement and the tags, which are the labels; a sensor's unit, which its metric's name has, is one.
+
+    It stands in place of an operator's label `unit`: sensors of one name and of two units would else be one series.
+    """
     if not labels:
         return b""
     tags = dict(labels)
     unit = tags.pop("__name__").removeprefix(SENSOR_METRIC).removeprefix("_")
     if measurement == "sensor" and unit:
-        tags.setdefault("unit", unit)
+        tags["unit"] = unit
     pairs = [f"{_escaped(name)}={_escaped(value)}" for name, value in sorted(tags.items()) if value]
     return ",".join((measurement, *pairs)).encode() + b" "
 

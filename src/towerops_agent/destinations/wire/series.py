@@ -69,20 +69,31 @@ def series_of(device: Mapping[str, Any], external: Mapping[str, str]) -> dict[It
     found: dict[Item, list[Labels]] = {("pings", device["id"]): [_labels(name, own) for name in PING_METRICS]}
     if not (isinstance(snmp, dict) and snmp.get("enabled") is False):  # then nothing is known of it by SNMP
         found["state", device["id"]] = [_labels(name, own) for name in STATE_METRICS]
-    sensors = [
-        (item, sensor_metric(_text(item.get("unit"))), {"sensor": _sensor_name(item)}) for item in objects(device.get("sensors"))
-    ]
-    interfaces = [(item, "", _interface_labels(item)) for item in objects(device.get("interfaces"))]
-    alike = Counter((metric, *sorted({**_labels_in(item), **labels}.items())) for item, metric, labels in (*sensors, *interfaces))
-    oids = Counter(_text(item.get("oid")) for item, *_ in sensors)
-    for item, metric, labels in (*sensors, *interfaces):
-        if alike[metric, *sorted({**_labels_in(item), **labels}.items())] > 1:
-            oid = _text(item.get("oid"))
-            labels["index"] = oid if oids[oid] == 1 else item["id"]
-        kind: Literal["sensor", "interface"] = "sensor" if metric else "interface"
-        names = (metric,) if metric else _INTERFACE_METRICS
-        found.setdefault((kind, item["id"]), [_labels(name, {**own, **_labels_in(item), **labels}) for name in names])
+    sensors = {item["id"]: item for item in reversed(list(objects(device.get("sensors"))))}
+    interfaces = {item["id"]: item for item in reversed(list(objects(device.get("interfaces"))))}
+    oids = Counter(_text(item.get("oid")) for item in sensors.values())
+    labels: dict[Item, dict[str, str]] = {}
+    for sensor, item in sensors.items():
+        metric = sensor_metric(_text(item.get("unit")))
+        labels["sensor", sensor] = {**own, **_labels_in(item), "sensor": _sensor_name(item), "__name__": metric}
+    for interface, item in interfaces.items():
+        labels["interface", interface] = {**own, **_labels_in(item), **_interface_labels(item)}
+    for one in _alike(labels):
+        oid = _text(sensors[one[1]].get("oid")) if one[0] == "sensor" else ""
+        labels[one]["index"] = oid if oids[oid] == 1 else one[1]
+    for one in _alike(labels):  # the operator's own index is another's OID
+        labels[one]["index"] = one[1]
+    for one, its in labels.items():
+        names = (its["__name__"],) if one[0] == "sensor" else _INTERFACE_METRICS
+        found[one] = [_labels(name, its) for name in names]
     return found
+
+
+def _alike(labels: Mapping[Item, Mapping[str, str]]) -> list[Item]:
+    """Those whose labels another one has too; an empty label does not count."""
+    of_each = {item: frozenset(pair for pair in its.items() if pair[1]) for item, its in labels.items()}
+    counts = Counter(of_each.values())
+    return [item for item, its in of_each.items() if counts[its] > 1]
 
 
 def sensor_metric(unit: str) -> str:

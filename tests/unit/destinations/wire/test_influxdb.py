@@ -35,6 +35,13 @@ def lines(values: tuple, layout: Layout = LAYOUT, heads: list[bytes] = HEADS) ->
     return octets.decode().splitlines(), beyond
 
 
+def test_sensors_of_one_name_and_two_units_are_two_series_whatever_labels_there_are():
+    layout = Layout("e1", (("s1", 1), ("s2", 1)))
+    sensors = [{"id": f"s{n}", "oid": f"1.2.{n}", "type": "battery", "unit": unit} for n, unit in ((1, "V"), (2, "A"))]
+    heads = heads_of(layout, series_of({**DEVICE, "sensors": sensors, "labels": {"unit": "3"}}, {}))
+    assert len(set(heads)) == 2
+
+
 def test_an_interface_is_one_line_and_what_was_not_read_is_absent():
     octets = "in_octets=1099511627776i,out_octets=5i,in_errors=0i,in_discards=3i,out_discards=4i"
     found, beyond = lines((415, None, 2, *(1 << 40, 5, 0, None, 3, 4), *(None, None, 1, 1, 1, 1)))

@@ -158,22 +158,34 @@ def test_of_items_that_share_an_id_the_polled_one_gives_the_labels():
     assert dict(labels)["sensor"] == "first"
 
 
+its_labels = st.dictionaries(st.sampled_from(["site", "where", "index"]), st.sampled_from(["", "x", "1"]))
+
+
 @given(
     st.lists(
         st.fixed_dictionaries(
             {"oid": st.sampled_from(["1", "2"])},
             optional={
+                "labels": its_labels,
                 "type": st.sampled_from(["a", ""]),
                 "unit": st.sampled_from(["", "C", "c"]),
                 "metadata": st.just({"name": "a"}),
             },
         ),
         max_size=6,
-    )
+    ),
+    st.lists(its_labels, max_size=4),
+    its_labels,
 )
-def test_no_two_series_of_a_device_have_the_same_labels(sensors):
-    device = {**API_DEVICE, "sensors": [{**sensor, "id": f"s{n}"} for n, sensor in enumerate(sensors)]}
-    series = [labels for some in series_of(device, {}).values() for labels in some]
+def test_no_two_series_of_a_device_have_the_same_labels(sensors, interfaces, own):
+    """Whatever labels the operator gives to the device, and to some of its items once more."""
+    device = {
+        **API_DEVICE,
+        "labels": own,
+        "sensors": [{**sensor, "id": f"s{n}"} for n, sensor in enumerate(sensors)],
+        "interfaces": [{"id": f"i{n}", "if_index": 1, "labels": labels} for n, labels in enumerate(interfaces)],
+    }
+    series = [labels for some in series_of(device, {"site": "x"}).values() for labels in some]
     assert len(set(series)) == len(series)
 
 
