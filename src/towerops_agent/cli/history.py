@@ -103,14 +103,14 @@ def _print_csv(series: "list[Series]", names: "Names") -> None:
     writer.writerow(("time", "id", "what", "value", "name", "unit"))
     for one in series:
         if one.what in PINGS:
-            what, unit = one.what.replace(" ", "_"), PINGS[one.what]
+            what, unit, labels = one.what.replace(" ", "_"), PINGS[one.what], {}
         elif one.what == "sensor":
-            what, unit = one.what, names.units.get(one.id, "")
+            what, unit, labels = one.what, names.units.get(one.id, ""), names.sensors
         else:
-            what, unit = f"{one.what}_bit_s", "bit/s"
+            what, unit, labels = f"{one.what}_bit_s", "bit/s", names.interfaces
         for at_us, value in one.points:
             if value is not None:
-                writer.writerow((timestamp(at_us), one.id, what, value, names.labels.get(one.id, ""), unit))
+                writer.writerow((timestamp(at_us), one.id, what, value, labels.get(one.id, ""), unit))
 
 
 def _print_sparklines(series: "list[Series]", names: "Names", since_us: int, until_us: int) -> None:

@@ -5,7 +5,7 @@ Pure. What is not of its type has no name: the configuration's other readers say
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,12 +21,13 @@ SHORT_ID: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """By the id of a sensor or interface. `labels`: `temperature, board`; `units`: as configured, of sensors that have one.
+    """By the id of a sensor, or of an interface, which may be the same. `sensors`: `temperature, board`; `interfaces`: `ether1`.
 
-    `words`: of sensors whose values stand for states, the word of each value.
+    `units`: as configured, of sensors that have one. `words`: of sensors whose values stand for states, the word of each value.
     """
 
-    labels: dict[str, str] = field(default_factory=dict)
+    sensors: dict[str, str] = field(default_factory=dict)
+    interfaces: dict[str, str] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     words: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -46,23 +47,27 @@ def _names(equipment: dict[str, Any]) -> Names:
     for sensor in objects(equipment.get("sensors")):
         label = ", ".join(filter(None, (text(sensor.get("type")), description(sensor.get("metadata")))))
         if label:
-            names.labels[sensor["id"]] = label
+            names.sensors[sensor["id"]] = label
         if unit := text(sensor.get("unit")):
             names.units[sensor["id"]] = unit
         if words := _words(sensor.get("metadata")):
             names.words[sensor["id"]] = words
     for interface in objects(equipment.get("interfaces")):
         if name := text(interface.get("if_name")):
-            names.labels[interface["id"]] = name
+            names.interfaces[interface["id"]] = name
         elif isinstance(interface.get("if_index"), int):
-            names.labels[interface["id"]] = f"interface {interface['if_index']}"
-    return Names(_distinct(names.labels), names.units, names.words)
+            names.interfaces[interface["id"]] = f"interface {interface['if_index']}"
+    every = [*names.sensors.items(), *names.interfaces.items()]
+    return Names(_distinct(names.sensors, every), _distinct(names.interfaces, every), names.units, names.words)
 
 
-def _distinct(labels: dict[str, str]) -> dict[str, str]:
-    """The labels, those that several have with the beginning of the id behind them, or the whole id if that is not enough."""
-    shared = {label for label, count in Counter(labels.values()).items() if count > 1}
-    short = Counter((label, item[:SHORT_ID]) for item, label in labels.items() if label in shared)
+def _distinct(labels: dict[str, str], every: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The labels, those that several have with the beginning of the id behind them, or the whole id if that is not enough.
+
+    `every`: ids and labels of all of which there are.
+    """
+    shared = {label for label, count in Counter(label for _, label in every).items() if count > 1}
+    short = Counter((label, item[:SHORT_ID]) for item, label in every if label in shared)
     return {
         item: label if label not in shared else f"{label} ({item[:SHORT_ID] if short[label, item[:SHORT_ID]] == 1 else item})"
         for item, label in labels.items()

@@ -52,11 +52,11 @@ def charts_of(series: Sequence[Series], names: Names, window: Window) -> list[Ch
     """The charts, in the order of the series; only those with a value in this window."""
     edges_us = window.edges_us
     found = []
-    for item, alike in groupby(series, key=lambda one: one.id):
+    for (item, kind), alike in groupby(series, key=lambda one: (one.id, _kind(one))):
         lines = {one.what: _line(one, edges_us) for one in alike}
-        if SENSOR in lines:
+        if kind == SENSOR:
             found.append(_of_sensor(item, lines[SENSOR], names))
-        elif lines.keys() <= PINGS.keys():
+        elif kind == "pings":
             found += [Chart(what, "sensor", what, [line], PINGS[what]) for what, line in lines.items()]
         else:
             found += _of_interface(item, lines, names)
@@ -65,8 +65,14 @@ def charts_of(series: Sequence[Series], names: Names, window: Window) -> list[Ch
 
 def unread(series: Iterable[Series], names: Names) -> list[str]:
     """The names of the sensors and interfaces of the configuration of which there is no value at all."""
-    read = {one.id for one in series}
-    return [label for item, label in names.labels.items() if item not in read]
+    read = {(_kind(one), one.id) for one in series}
+    every = ((SENSOR, names.sensors), ("interface", names.interfaces))
+    return [label for kind, labels in every for item, label in labels.items() if (kind, item) not in read]
+
+
+def _kind(series: Series) -> str:
+    """Of what the series is: things of two kinds may have one id."""
+    return SENSOR if series.what == SENSOR else "pings" if series.what in PINGS else "interface"
 
 
 def _of_sensor(sensor: str, line: ChartLine, names: Names) -> Chart:
@@ -74,12 +80,12 @@ def _of_sensor(sensor: str, line: ChartLine, names: Names) -> Chart:
     if words:  # nothing is between two of them
         line = ChartLine(line.high or line.low, None, line.last)
     return Chart(
-        sensor, "state" if words else "sensor", names.labels.get(sensor, sensor), [line], names.units.get(sensor, ""), words
+        sensor, "state" if words else "sensor", names.sensors.get(sensor, sensor), [line], names.units.get(sensor, ""), words
     )
 
 
 def _of_interface(interface: str, lines: dict[str, ChartLine], names: Names) -> Iterable[Chart]:
-    label = names.labels.get(interface, interface)
+    label = names.interfaces.get(interface, interface)
     trouble = {what: line for what, line in lines.items() if what in TROUBLE}
     noted = [name for name in ("errors", "discards") if (pair := _pair(trouble, name)) and not _any(pair)]
     note = f"no {' and no '.join(noted)}" if noted else ""

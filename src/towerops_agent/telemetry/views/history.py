@@ -70,9 +70,9 @@ def chart(
 def _label(series: Series, names: Names) -> str:
     if series.what in PINGS:
         return f"{series.what} [{PINGS[series.what]}]"
-    label = names.labels.get(series.id, series.id)
     if series.what != "sensor":
-        return f"{label} {series.what} [bit/s]"
+        return f"{names.interfaces.get(series.id, series.id)} {series.what} [bit/s]"
+    label = names.sensors.get(series.id, series.id)
     unit = names.units.get(series.id)
     return f"{label} [{unit}]" if unit else label
 

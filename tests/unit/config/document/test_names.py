@@ -27,24 +27,25 @@ def names(*devices, wanted="d1") -> Names:
 def test_a_sensor_is_called_by_type_and_description_an_interface_by_name_or_index():
     other = {"id": "d2", "sensors": [{"id": "s1", "type": "other, of d1"}]}
     found = names(other, {"id": "d1", "sensors": SENSORS, "interfaces": INTERFACES})
-    assert found.labels == {
-        "s1": "temperature, board",
-        "s2": "voltage",
-        "s3": "fan 2 [31m",
-        "i1": "sfp1",
-        "i2": "interface 4",
-    }
+    assert found.sensors == {"s1": "temperature, board", "s2": "voltage", "s3": "fan 2 [31m"}
+    assert found.interfaces == {"i1": "sfp1", "i2": "interface 4"}
     assert found.units == {"s1": "C"}
 
 
 def test_two_sensors_of_one_name_are_told_apart_by_their_ids():
     sensors = [{"id": i, "type": "fan"} for i in ("5b1f0c9e-0d8e", "5b1f0c9f-0d8e", "5b1f0c9e-ffff")]
-    assert names({"id": "d1", "sensors": [*sensors, {"id": "t", "type": "temperature"}]}).labels == {
+    assert names({"id": "d1", "sensors": [*sensors, {"id": "t", "type": "temperature"}]}).sensors == {
         "5b1f0c9e-0d8e": "fan (5b1f0c9e-0d8e)",
         "5b1f0c9f-0d8e": "fan (5b1f0c9f)",
         "5b1f0c9e-ffff": "fan (5b1f0c9e-ffff)",
         "t": "temperature",
     }
+
+
+def test_a_sensor_and_an_interface_of_one_id_have_a_name_each():
+    sensors, interfaces = [{"id": "7", "type": "fan"}], [{"id": "7", "if_index": 7, "if_name": "ether7"}]
+    found = names({"id": "d1", "sensors": sensors, "interfaces": interfaces})
+    assert (found.sensors, found.interfaces) == ({"7": "fan"}, {"7": "ether7"})
 
 
 def test_a_device_that_is_not_there_has_no_names():
@@ -53,7 +54,7 @@ def test_a_device_that_is_not_there_has_no_names():
 
 def test_an_id_is_found_in_whatever_way_it_is_escaped():
     text = b'{"equipment": [{"id": "\\u0064\\u0031", "sensors": [{"id": "s", "type": "t"}]}]}'
-    assert names_of(config_text(text), "d1").labels == {"s": "t"}
+    assert names_of(config_text(text), "d1").sensors == {"s": "t"}
 
 
 json_values = st.recursive(
@@ -66,12 +67,12 @@ json_values = st.recursive(
 @given(json_values, json_values)
 def test_whatever_the_server_sends_names_are_texts_of_one_line(sensors, interfaces):
     found = names({"id": "d1", "sensors": sensors, "interfaces": interfaces})
-    assert all(label.isprintable() for label in (*found.labels.values(), *found.units.values()))
+    assert all(label.isprintable() for label in (*found.sensors.values(), *found.units.values()))
 
 
 @pytest.mark.parametrize("metadata", [None, [], "board", {"descr": 7}, {"descr": ""}])
 def test_metadata_without_words_adds_none(metadata):
-    assert names({"id": "d1", "sensors": [{"id": "s", "type": "t", "metadata": metadata}]}).labels == {"s": "t"}
+    assert names({"id": "d1", "sensors": [{"id": "s", "type": "t", "metadata": metadata}]}).sensors == {"s": "t"}
 
 
 def test_two_of_one_name_are_enough_to_have_their_ids_shown_and_states_have_words():
@@ -79,5 +80,5 @@ def test_two_of_one_name_are_enough_to_have_their_ids_shown_and_states_have_word
         {"id": i, "type": "fan", "metadata": {"states": {"1": "on", "2": 7, "3": ""}}} for i in ("5b1f0c9e-0d8e", "5b1f0c9f-0d8e")
     ]
     found = names({"id": "d1", "sensors": sensors})
-    assert found.labels == {"5b1f0c9e-0d8e": "fan (5b1f0c9e)", "5b1f0c9f-0d8e": "fan (5b1f0c9f)"}
+    assert found.sensors == {"5b1f0c9e-0d8e": "fan (5b1f0c9e)", "5b1f0c9f-0d8e": "fan (5b1f0c9f)"}
     assert found.words == {"5b1f0c9e-0d8e": {"1": "on"}, "5b1f0c9f-0d8e": {"1": "on"}}

@@ -6,7 +6,7 @@ from towerops_agent.page.views.columns import Window
 from towerops_agent.telemetry.views.series import Series
 
 WINDOW = Window(0, 4, 2)
-NAMES = Names({"t": "temperature, board", "f": "fan", "e": "ether1", "x": "voltage"}, {"t": "°C"}, {"f": {"1": "runs"}})
+NAMES = Names({"t": "temperature, board", "f": "fan", "x": "voltage"}, {"e": "ether1"}, {"t": "°C"}, {"f": {"1": "runs"}})
 
 
 def made(item, what, *readings):
@@ -22,6 +22,13 @@ def test_a_sensor_has_its_name_its_unit_and_its_newest_value_in_full():
 
 def test_without_names_things_are_called_by_their_ids():
     assert [chart.label for chart in charts_of([made("t", "sensor", 1), made("e", "in", 1.0)], Names(), WINDOW)] == ["t", "e"]
+
+
+def test_a_sensor_an_interface_and_the_device_may_have_the_same_id():
+    names = Names({"1": "board"}, {"1": "ether1", "2": "ether2"})
+    series = [made("1", "sensor", 1), made("1", "in", 1.0), made("1", "ping loss", 0)]
+    assert [chart.label for chart in charts_of(series, names, WINDOW)] == ["board", "ether1", "ping loss"]
+    assert unread(series[1:], names) == ["board", "ether2"]
 
 
 def test_a_value_that_stands_for_a_state_has_its_word_and_is_never_between_two():
@@ -42,7 +49,7 @@ def test_an_interface_without_errors_says_so_and_one_with_errors_has_a_chart_of_
 def test_what_has_no_value_in_the_window_has_no_chart():
     late = Series("t", "sensor", [9], [1])
     assert charts_of([late], NAMES, WINDOW) == []
-    assert unread([late], NAMES) == ["fan", "ether1", "voltage"]
+    assert unread([late], NAMES) == ["fan", "voltage", "ether1"]
 
 
 def test_pings_have_a_chart_each():

@@ -68,7 +68,7 @@ def test_a_sparkline_is_drawn_from_its_own_beginning():
     assert history.sparkline(made("a", "sensor", ((0, 1e9),)), 0, 10, width=1) == "▁"
 
 
-NAMES = Names({"temp": "temperature, board of the radio on the northern mast", "eth0": "sfp-sfpplus1"}, {"temp": "C"})
+NAMES = Names({"temp": "temperature, board of the radio on the northern mast"}, {"eth0": "sfp-sfpplus1"}, {"temp": "C"})
 
 
 def test_a_chart_calls_things_by_the_names_of_the_configuration():
@@ -115,7 +115,7 @@ def test_ids_and_directions_can_be_told_apart_in_a_narrow_chart():
     ],
 )
 def test_a_label_keeps_its_unit_and_an_id_both_its_ends(item, what, bars, cut):
-    names = Names({item: item}, {item: "C"} if what == "sensor" and "the" in item else {})
+    names = Names({item: item}, {item: item}, {item: "C"} if what == "sensor" and "the" in item else {})
     series = [made(item, "sensor" if what == "none" else what, ((0, 1.0), (1, 1.0)))]
     (line,) = history.chart(series, names, 0, 2, bars, width=60)
     assert line[:21] == cut
