@@ -1,7 +1,8 @@
-"""The state of a running agent as a value, kept in its database: what `status` and `health` show.
+"""The state of a running agent as a value: what `status` and `health` show.
 
-observer.py writes a Snapshot each 15 s and at the stop; the commands read it, also after the agent has stopped, without a socket.
-The metrics page does not: exposition.py reads the live parts, and shares count_states with this.
+observer.py takes a Snapshot when a command asks (live.py), and writes one into the database each ten minutes and at the stop, for
+commands once the agent is gone. The metrics page uses no snapshot: exposition.py reads the live parts, and shares count_states
+with this.
 Pure. `_us`: microseconds since 1970 by the wall clock; `_s`: seconds; `_ms`: milliseconds.
 """
 
