@@ -1,1 +1,1 @@
-"""Where values go without the Towerops API, or beside it: today Prometheus remote write."""
+"""Where values go without the Towerops API, or beside it: Prometheus remote write, InfluxDB, OTLP."""

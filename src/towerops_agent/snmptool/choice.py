@@ -1,6 +1,6 @@
 """Which device HOST means: a configured one by its id or name, an address with credentials given, or a configured address.
 
-Used by cli/snmp.py. The kept configuration is read only if it can matter: that needs a key and some time.
+Used by run.py. The kept configuration is read only if it can matter: that needs a key and some time.
 I/O through what is passed in.
 """
 

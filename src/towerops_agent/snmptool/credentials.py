@@ -1,7 +1,7 @@
 """The operator's options and environment -> Credentials.
 
 Secrets come from the environment, a file or a prompt; also from an argument, which every user of the machine can read: there
-cli/snmp.py warns.
+cli/credentials.py warns.
 The command line wins over a configured device's own credentials, and those win over the environment.
 I/O: reads files; environment and prompt are passed in.
 """

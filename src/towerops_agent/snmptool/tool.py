@@ -1,6 +1,6 @@
 """Ask one device for an operator: GET and walks as net-snmp's commands do them, errors that say what to do next.
 
-cli/snmp.py -> here -> snmp.client. views/ makes the printed text.
+run.py, draft.py, probe.py -> here -> snmp/session.py. views/ makes the printed text.
 I/O: SNMP. Times in seconds.
 """
 

@@ -4,7 +4,7 @@
 
 courier.py packs a large batch in a thread, as it takes some 10 ms. The same batch makes the same body each time, so it need not
 be kept from one attempt to the next: whether it leaves a series out depends on its id only, and the exclusions are kept over
-restarts (courier.py).
+restarts (refused.py).
 Pure. Octets, and microseconds since 1970-01-01 UTC (`_us`). The wire's Structs are made of a poll's columns, and a second is
 formatted once; text put together by hand costs no less (decision 0011).
 """

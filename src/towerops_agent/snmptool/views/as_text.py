@@ -1,6 +1,6 @@
 """Varbinds as net-snmp 5.9 prints them with -On and no MIB files, octet for octet.
 
-tool.py reads, cli/snmp.py prints. Odd lines are net-snmp's: a hexadecimal line ends with a space, a
+tool.py asks, run.py prints. Odd lines are net-snmp's: a hexadecimal line ends with a space, a
 Double is called Float, a UInteger32 has no name, and an NsapAddress is a bad type. tests/snmpd compares the two.
 Pure. Source: net-snmp's snmplib/mib.c (print functions), snmplib/snmp_api.c (error texts).
 """
