@@ -191,8 +191,8 @@ class _Course:
 
     async def _read_all(self) -> PollProgress:
         """Read everything in the device's plan."""
-        device = self._device
-        progress = PollProgress(device.plan, device.traits)
+        device, traits = self._device, self._device.traits
+        progress = PollProgress(device.plan, traits)
         while True:
             if self._may_ask_together(progress) and not self._is_over() and (asks := progress.next_together()):
                 await self._ask_together(progress, asks)
@@ -202,6 +202,8 @@ class _Course:
             if self._is_over():
                 progress.stop(Reason.DEADLINE if progress.heard else Reason.TIMEOUT)
                 break
+            if progress.is_verifying and not ask.by_next and self._is_over(2 * sum(self._timeouts_s or traits.timeouts_s(1))):
+                break  # a GET in vain shows nothing without the GETNEXT behind it
             answer = await self._ask(ask.request, ask.attempts)
             if isinstance(answer, NoReply):
                 self._detail = answer.detail
@@ -209,7 +211,7 @@ class _Course:
             elif self._rtt_s is None:
                 self._rtt_s = answer.rtt_s
             progress.take(ask, answer)
-        device.traits.hurried |= Reason.DEADLINE in progress.failures.values()
+        traits.hurried |= Reason.DEADLINE in progress.failures.values()
         progress.settle()
         return progress
 
@@ -243,8 +245,8 @@ class _Course:
         await self._client.ask_together(session.peer, session.security, requests, timeouts_s, take, from_any=session.from_any)
         self._note_odd(odd_before)
 
-    def _is_over(self) -> bool:
-        return asyncio.get_running_loop().time() >= self._deadline
+    def _is_over(self, in_s: float = 0.0) -> bool:
+        return asyncio.get_running_loop().time() + in_s >= self._deadline
 
     async def _ask(self, request: Request, attempts: int = ATTEMPTS) -> Answer:
         traits, session = self._device.traits, self._session

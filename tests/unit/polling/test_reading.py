@@ -20,7 +20,7 @@ from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
 from towerops_agent.snmp.wire.exchange import NoReply
-from towerops_agent.snmp.wire.message import ErrorStatus, Message
+from towerops_agent.snmp.wire.message import ErrorStatus, Message, PduType
 from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_lab.simulator.device import SimulatedDevice, table
 from towerops_lab.simulator.server import serve
@@ -86,6 +86,36 @@ def test_a_device_that_comes_back_is_read_in_full_by_the_poll_that_found_it():
     *_, (result, _) = poll(client, device, times=3, between=plug_in)
     assert result.missing == {}
     assert result.poll.values == tuple(range(1, 101))
+
+
+class Mute(FakeClient):
+    """Its device does not answer a GET of one OID, whose value it gives by GETNEXT."""
+
+    async def reply(self, host, security, request, timeouts_s):
+        if request.type is PduType.GET and parse_oid(SENSORS[7]) in request.names:
+            await asyncio.sleep(sum(timeouts_s))
+            return NoReply("timeout", len(timeouts_s))
+        return await super().reply(host, security, request, timeouts_s)
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "rtt_s", "isolated", "found"), [(60, 0.01, 1, 4), (5, 0.01, 4, 8), (20, 2.0, 3, 8), (10, 0.5, 3, 7)]
+)
+def test_what_only_getnext_gives_is_found_in_few_polls_and_none_goes_on_beyond_its_time_for_that(
+    interval_s, rtt_s, isolated, found
+):
+    """In intervals of few seconds, or from a slow device.
+
+    `isolated`: after how many polls it is known which OID is not answered; from then on its value is there.
+    """
+    client, device = Mute({HOST: simulated(SENSORS[:10])}), devices.device(sensors=SENSORS[:10])
+    client.rtt_s[HOST] = rtt_s
+    known = []
+    results = poll(client, device, found + 1, lambda _: known.append(bool(device.traits.by_next)), 0.9 * interval_s)
+    assert known == [False] * found + [True]
+    assert [result.missing for result, _ in results[isolated:]] == [{}] * (found + 1 - isolated)
+    assert max(took_s for _, took_s in results[isolated:]) <= 0.9 * interval_s
+    assert results[-1][1] < 3 * rtt_s + 0.1
 
 
 def test_a_device_that_dies_within_a_poll_keeps_what_was_read():

@@ -39,6 +39,7 @@ class PollProgress:
     `names`, `tags`, `values`, `received_us`: by column, from the device's answers; a tag of 0 without one.
     `failures`: why, for each column that has no value of the device's own: timeout, tooBig, omitted, an error-status, …
     `slots`: the plan's, changed if a narrow counter replaces a wide one.
+    `is_verifying`: all is there that can be, and what is asked now only verifies a finding about the device. It may be left out.
     """
 
     def __init__(self, plan: Plan, traits: Traits) -> None:
@@ -51,6 +52,7 @@ class PollProgress:
         self.received_us = [0] * size
         self.failures: dict[int, str] = {}
         self.heard = False
+        self.is_verifying = False
         self._traits = traits
         self._queue = deque(_in_turn(plan, traits))
         self._probing: Ask | None = None
@@ -180,6 +182,7 @@ class PollProgress:
             return self._next()
         if self._step is None and self._steps is not None:
             self._step = self._steps.next_control()
+            self.is_verifying = self._step is not None
         return self._step
 
     def _proves(self) -> bool:
@@ -257,7 +260,9 @@ class PollProgress:
         """End the poll: all unanswered columns fail for `reason`."""
         self._queue.clear()
         self._fallen_back = self._has_stepped = True
-        self._steps, self._has_proven = None, True
+        self._has_proven = True
+        if self._steps is not None:
+            self._steps.stop()
         if self.heard or self._traits.most_answered:
             suspects = self._suspect.columns if self._suspect is not None else self._unheard
             fell_silent = () if self._traits.is_paced else suspects  # else they only came too soon
@@ -278,7 +283,7 @@ class PollProgress:
         self.settle()
         self._traits.answers = self.heard
         if self._traits.once_by_next:
-            self._traits.once_by_next = self._traits.once_by_next.difference(self._given_by_get())
+            self._traits.unsuspect(frozenset(self._given_by_get()))
         if self._is_baffled and not self._many and self._singles > 1:
             self._traits.refused(2)  # one at a time, however it says so
             self._shrunk = True

@@ -5,7 +5,7 @@ is wanted. An answer shows what the device has at once; its silence only in a po
 Source: RFC 3416 §4.2.2.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -15,7 +15,7 @@ from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, encode_oid, subidentifiers
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
-from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value
+from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value, error_name
 
 _NOT_DENIED: Final = frozenset(
     (*(Reason.DEADLINE, Reason.UNREADABLE, Reason.OMITTED, Reason.TOO_BIG), *(Reason.NO_ACCESS, Reason.AUTHORIZATION_ERROR))
@@ -30,7 +30,10 @@ MOST_THAT_HELP: Final = 500
 """And of one that has given some so: those of all its interfaces."""
 
 CONTROLS: Final = 12
-"""So many attempts by GET, of all OIDs together, are in vain before silence is believed to be a denial."""
+"""So many attempts by GET, of all OIDs together, are in vain before silence is believed to be a denial: counted over polls."""
+
+CONTROLS_A_POLL: Final = 3
+"""So many of them at most are sent in one poll only for that, so that it does not take long. One is sent in each anyway."""
 
 
 def predecessor(name: Oid) -> Oid:
@@ -59,16 +62,23 @@ def as_get(ask: Ask, answer: Answer) -> Answer:
     return Reply(Pdu(pdu.type, pdu.request_id, 0, 0, names, tags, values), answer.rtt_s, answer.received_us, answer.attempts)
 
 
+def _denies(pdu: Pdu, name: Oid) -> bool:
+    """Whether this answer to a GET of `name` says that the device does not have it, or does not give it."""
+    if pdu.error_status != ErrorStatus.noError:
+        return error_name(pdu.error_status) not in _NOT_DENIED
+    return tuple(pdu.names) == (name,) and pdu.tags[0] in ber.ABSENT
+
+
 class Steps:
-    """The requests by GETNEXT of one poll."""
+    """The requests by GETNEXT of one poll, and those that verify what they find."""
 
     def __init__(self, traits: Traits) -> None:
         self._traits = traits
         self._queue: deque[Ask] = deque()
         self._control_queue: deque[Ask] = deque()
-        self._silent: frozenset[int] = frozenset()  # columns whose GET was not answered
-        self._controls = 0  # how often each of them is asked by GET again before it is believed that this is in vain
-        self._controlled: Counter[int] = Counter()  # and how often it has been, in vain
+        self._silent: set[int] = set()  # columns whose GET was not answered
+        self._counts: dict[Oid, int] = {}  # how many GETs of those that GETNEXT gave were in vain, in all polls
+        self._controls: dict[int, int] = {}  # how often each column may still be asked by GET again
         self.given: set[int] = set()
         """Columns that GETNEXT gave."""
 
@@ -86,9 +96,9 @@ class Steps:
         most = MOST_THAT_HELP if traits.by_next or traits.once_by_next else MOST_A_POLL
         rest = [column for column in denied if failures.get(column) != Reason.TIMEOUT][:most]
         silent = [column for column in denied if failures.get(column) == Reason.TIMEOUT][: most - len(rest)]
-        self._silent = frozenset(silent)
+        self._silent = set(silent)
         suspected = sum(names[column] in traits.once_by_next for column in silent)
-        self._controls = CONTROLS // suspected - 1 if suspected else 0
+        self._controls = dict.fromkeys(silent, CONTROLS_A_POLL // suspected if suspected else 0)
         size = traits.max_varbinds
         for part in [rest[i : i + size] for i in range(0, len(rest), size)]:
             self._queue.append(Ask(Request(tuple(names[column] for column in part)), part, attempts=1, by_next=True))
@@ -101,7 +111,16 @@ class Steps:
 
     def next_control(self) -> Ask | None:
         """The next of the requests that verify what was found. No value comes of them, so that they may wait for all others."""
-        return self._control_queue.popleft() if self._control_queue else None
+        while self._control_queue:
+            ask = self._control_queue.popleft()
+            if ask.request.names[0] not in self._traits.by_next:
+                return ask
+        return None
+
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        self._queue.clear()
+        self._control_queue.clear()
 
     def take(self, ask: Ask, answer: Answer, is_lossy: bool) -> Iterator[tuple[int, int, Value]]:
         """The column, tag and value of each OID that `answer`, as that to a GET, gives.
@@ -129,29 +148,40 @@ class Steps:
         if gave and name in self._traits.by_next:
             return  # its first GETNEXT was lost, and there is no GET to be verified
         was_silent = column in self._silent if gave else isinstance(answer, NoReply)
-        if was_silent and (is_lossy or (not gave and name in self._traits.once_by_next)):
+        is_suspected = name in self._traits.once_by_next
+        if was_silent and (is_lossy or (is_suspected and not gave)):
             return
-        if was_silent and gave and name in self._traits.once_by_next and self._controlled[column] < self._controls:
-            self._control(column, name)
+        if was_silent and is_suspected:
+            self._count(column, name)
         else:
             self._traits.stepped(name, gave)
 
-    def _control(self, column: int, name: Oid) -> None:
-        self._control_queue.append(Ask(Request((name,)), (column,), attempts=1))
+    def _count(self, column: int, name: Oid) -> None:
+        """Count a GET of this OID that was in vain, as a GETNEXT behind it was answered: so the link was there.
+
+        Those of other OIDs confirm it, as long as they are as many of each: it is the GET that the device does not answer.
+        """
+        traits, counts = self._traits, self._counts
+        counts[name] = traits.count_in_vain(name)
+        for one, count in counts.items():
+            if one in traits.once_by_next and sum(min(count, other) for other in counts.values()) >= CONTROLS:
+                traits.stepped(one, gave=True)
+        if name in traits.once_by_next and self._controls[column]:
+            self._controls[column] -= 1
+            self._control_queue.append(Ask(Request((name,)), (column,), attempts=1))
 
     def take_control(self, ask: Ask, answer: Answer) -> None:
         """Process the answer to a GET of what GETNEXT has just given.
 
-        If the device is silent to so many, and then answers a GETNEXT again, it is the GET that it does not answer.
+        Silence and a denial count only if a GETNEXT behind them is answered: the link may be down, or the row gone.
         """
         (column,), (name,) = ask.columns, ask.request.names
-        if isinstance(answer, Reply):
-            self._traits.once_by_next -= {name}
+        if isinstance(answer, NoReply) and answer.reason != Reason.TIMEOUT:
             return
-        if answer.reason != Reason.TIMEOUT:
-            return
-        self._controlled[column] += 1
-        if self._controlled[column] < self._controls:
-            self._control(column, name)
-        else:
+        if isinstance(answer, NoReply) or _denies(answer.pdu, name):
+            if isinstance(answer, Reply):
+                self._silent.discard(column)
             self._control_queue.append(Ask(ask.request, ask.columns, attempts=1, by_next=True))
+        else:
+            self._counts.pop(name, None)
+            self._traits.unsuspect((name,))

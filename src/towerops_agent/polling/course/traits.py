@@ -4,9 +4,10 @@ Pure values, changed only by progress.py and reading.py; one per device, so slot
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from towerops_agent.polling.course.spacing import Spacing
@@ -69,6 +70,8 @@ CLOCK_SLACK_US: Final = 60_000_000
 MOST_REFUSED: Final = 1000
 """Of how many OIDs it is remembered that the device refuses them."""
 
+_NO_OIDS: Final[Mapping[Oid, int]] = MappingProxyType({})
+
 UPTIME_WRAP_US: Final = (1 << 32) * 10_000
 """After this time sysUpTime starts at 0 again: 497 days."""
 
@@ -126,8 +129,9 @@ class Traits:
     `refused_names`: OIDs that it answers with an error even when asked singly: asked last, one by one, so that they spoil no
     other.
     `suspects`: OIDs that were asked when it fell silent for long: asked last, in halves, until the one that blocks it is found.
-    `by_next`: OIDs that it denies by GET and gives by GETNEXT, asked so from now on; `once_by_next`: seen once, and not given by
-    GET since. `not_by_next`: OIDs that it gives by neither. `next_only`: it answers no GET at all.
+    `by_next`: OIDs that it denies by GET and gives by GETNEXT, asked so from now on. `once_by_next`: seen once, and not given by
+    GET since; with how many GETs it has not answered since then, while it answered a GETNEXT behind them. `not_by_next`: OIDs
+    that it gives by neither. `next_only`: it answers no GET at all.
     `index_lies`: its error-index has named an OID that it has. `absence_holds`: what it says to be absent is.
     `probe_turn`: a device that was never heard is probed by its sysUpTime, by another OID, or by GETNEXT.
     `any_address`: it answers from another address than it is asked at.
@@ -161,7 +165,7 @@ class Traits:
     absence_holds: bool = False
     probe_turn: int = 0
     by_next: frozenset[Oid] = frozenset()
-    once_by_next: frozenset[Oid] = frozenset()
+    once_by_next: Mapping[Oid, int] = field(default_factory=lambda: _NO_OIDS)
     not_by_next: frozenset[Oid] = frozenset()
     next_only: bool = False
     any_address: bool = False
@@ -288,15 +292,28 @@ class Traits:
     def stepped(self, name: Oid, gave: bool) -> None:
         """Note whether the device gave an OID by GETNEXT that it denied by GET: twice in a row, and it is asked that way."""
         if not gave:
+            if name in self.once_by_next:
+                self.unsuspect((name,))
             if len(self.not_by_next) < MOST_REFUSED:
                 self.not_by_next |= {name}
         elif name not in self.once_by_next:
-            self.once_by_next |= {name}
+            if len(self.once_by_next) < MOST_REFUSED:
+                self.once_by_next = {**self.once_by_next, name: 0}
         else:
-            self.once_by_next -= {name}
+            self.unsuspect((name,))
             self.by_next |= {name}
             self.mute -= {name}
             self.refused_names -= {name}
+
+    def count_in_vain(self, name: Oid) -> int:
+        """Note that one more GET of an OID in `once_by_next` was not answered; how many that are in all."""
+        count = self.once_by_next[name] + 1
+        self.once_by_next = {**self.once_by_next, name: count}
+        return count
+
+    def unsuspect(self, names: Container[Oid]) -> None:
+        """Note that GET gave these, or that GETNEXT did not: they have to be seen twice again."""
+        self.once_by_next = {name: count for name, count in self.once_by_next.items() if name not in names} or _NO_OIDS
 
     def clear(self, names: Sequence[Oid], alone: bool) -> None:
         """Note that these were answered. `alone`: a single one, with a value."""
@@ -327,7 +344,8 @@ class Traits:
         self.widths = bytes([width]) * len(self.widths)
         self.sizes = STARTING_VARBINDS, 0, None, None
         self.mute = self.refused_names = self.suspects = frozenset()
-        self.by_next = self.once_by_next = self.not_by_next = frozenset()
+        self.by_next = self.not_by_next = frozenset()
+        self.once_by_next = _NO_OIDS
         self.index_lies = self.absence_holds = self.next_only = False
         self.spacing = None
         self.clean_polls = min(self.clean_polls, 0)

@@ -344,7 +344,7 @@ def test_a_memory_has_each_trait_that_is_kept_and_odd_replies():
         index_lies=True,
         absence_holds=True,
         by_next=name,
-        once_by_next=name,
+        once_by_next=dict.fromkeys(name, 3),
         not_by_next=name,
         next_only=True,
         any_address=True,
@@ -359,7 +359,7 @@ def test_a_memory_has_each_trait_that_is_kept_and_odd_replies():
         "suspect_at": None,
         "srtt_s": None,
         "suspects": frozenset(),
-        "once_by_next": frozenset(),
+        "once_by_next": {},
         "not_by_next": frozenset(),
     }
     assert fresh.traits == replace(before.traits, **this_run, clean_polls=0, stumbles=0)

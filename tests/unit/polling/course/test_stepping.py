@@ -1,6 +1,7 @@
 """What a device denies by GET, and gives by GETNEXT."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -12,14 +13,14 @@ from towerops_agent.polling.course.evidence import unproven
 from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Watch, make_plan
 from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.polling.course.stepping import CONTROLS, MOST_A_POLL, Steps, predecessor
+from towerops_agent.polling.course.stepping import CONTROLS, CONTROLS_A_POLL, MOST_A_POLL, Steps, predecessor
 from towerops_agent.polling.course.traits import BY_NAME, Traits
 from towerops_agent.polling.course.widths import WIDE
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import encode_oid, format_oid, parse_oid, subidentifiers
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
-from towerops_agent.snmp.wire.message import ErrorStatus, PduType
+from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType
 
 SENSORS = [parse_oid(f"1.3.6.1.4.1.99999.{table}.{n}") for table in (1, 2) for n in (0, 1, 2, 7)]
 
@@ -92,7 +93,7 @@ def test_each_value_is_there_from_the_first_poll_on(manner, denied):
 @pytest.mark.parametrize("manner", MANNERS)
 def test_what_was_given_so_twice_is_no_longer_asked_by_get(manner):
     device = Denying(SENSORS[2:5], manner)
-    *_, (_, asked, traits) = polls(device, 3)
+    *_, (_, asked, traits) = polls(device, 4 if manner == "silent" else 3)
     assert traits.by_next == frozenset(SENSORS[2:5])
     by_get = {name for request in asked if request.type is PduType.GET for name in request.names}
     by_next = [name for request in asked if request.type is PduType.GET_NEXT for name in request.names]
@@ -236,15 +237,15 @@ class Lossy(Denying):
                 return replace(answer, attempts=attempts)
         return NoReply(Reason.TIMEOUT, ask.attempts)
 
-    def poll(self, traits, size=None):
-        """One poll, to its end; and what was asked in it."""
+    def poll(self, traits, size=None, *, has_time=True):
+        """One poll, to its end; and what was asked in it. `has_time`: to verify what was found."""
         names = list(self.held)[1:]
         progress, asked = PollProgress(make_plan(names, [], b"", size or traits.max_varbinds), traits), []
         while True:
             if together := progress.next_together():
                 progress.take_together(together, [self.attempt(ask) for ask in together])
                 continue
-            if (ask := progress.next_ask()) is None:
+            if (ask := progress.next_ask()) is None or (progress.is_verifying and not has_time):
                 break
             asked.append(ask)
             progress.take(ask, self.attempt(ask))
@@ -281,56 +282,204 @@ def test_a_denial_that_a_later_get_contradicts_does_not_count():
     for n in range(6):
         device.denied = set() if n % 2 else {SENSORS[2]}
         run_poll(device, plan, traits, 100)
-        assert traits.once_by_next == (frozenset() if n % 2 else {SENSORS[2]})
+        assert traits.once_by_next == ({} if n % 2 else {SENSORS[2]: 0})
     assert traits.by_next == frozenset()
 
 
-def controlled(device, traits, lost):
-    """What is asked for an OID once GETNEXT has given it again and GET has not; `lost`: which of the requests after that."""
+def controlled(device, traits, lost=range(100), denial=None, ends=100):
+    """What is asked for an OID once GETNEXT has given it again and GET has not; `lost`: which of the requests after that.
+
+    `denial`: the answer to the GETs among these. `ends`: the number of the request for which there is no time.
+    """
     names = list(device.held)[1:]
     progress, asks = PollProgress(make_plan(names, [], b"", traits.max_varbinds), traits), []
     while (ask := progress.next_ask()) is not None:
+        late = None
         if list(ask.columns) == [4]:
+            late = len(asks) - 2  # behind the GET in vain and the GETNEXT
+            assert progress.is_verifying is (late >= 0)
+            if late >= ends:
+                break
             asks.append("GETNEXT" if ask.by_next else "GET")
-        late = len(asks) - 2  # behind the GET in vain and the GETNEXT
-        is_lost = list(ask.columns) == [4] and (late == -1 or late in lost)
-        progress.take(ask, NoReply(Reason.TIMEOUT, 1) if is_lost else device.attempt(ask))
+        if late == -2 or (late in lost and not ask.by_next) or (late, True) in lost:
+            progress.take(ask, NoReply(Reason.TIMEOUT, 1))
+        elif denial is not None and late is not None and late >= 0 and not ask.by_next:
+            progress.take(ask, denial(ask.request))
+        else:
+            progress.take(ask, device.attempt(ask))
     progress.finish()
     assert progress.tags[4] == ber.INTEGER
     return asks
 
 
-def suspected():
-    """A device that has lost all GETs of an OID once."""
-    device, traits = Lossy(SENSORS), Traits(mute=frozenset(SENSORS[3:4]), once_by_next=frozenset(SENSORS[3:4]))
+def suspected(gets=0):
+    """A device that has lost all GETs of an OID once, and so many since."""
+    device, traits = Lossy(SENSORS), Traits(mute=frozenset(SENSORS[3:4]), once_by_next={SENSORS[3]: gets})
     return device, traits
 
 
-def test_before_it_is_believed_that_silence_denies_it_is_asked_by_get_some_more_times_and_by_getnext_once():
+def test_before_it_is_believed_that_silence_denies_it_is_asked_by_get_some_more_times_a_poll_and_by_getnext_behind_each():
+    """And no more often than is still needed."""
     device, traits = suspected()
-    assert controlled(device, traits, range(1, CONTROLS)) == ["GET", "GETNEXT", *["GET"] * (CONTROLS - 1), "GETNEXT"]
+    a_poll = 1 + CONTROLS_A_POLL
+    for gets in range(a_poll, CONTROLS, a_poll):
+        assert controlled(device, traits) == ["GET", "GETNEXT"] * a_poll
+        assert traits.by_next == frozenset()
+        assert traits.once_by_next == {SENSORS[3]: gets}
+    traits.once_by_next = {SENSORS[3]: CONTROLS - 2}
+    assert controlled(device, traits) == ["GET", "GETNEXT"] * 2
+    assert (traits.by_next, traits.once_by_next) == (frozenset(SENSORS[3:4]), {})
+
+
+def test_without_time_for_that_it_is_found_by_the_gets_that_are_sent_anyway():
+    device, traits = suspected()
+    for _ in range(CONTROLS):
+        assert traits.by_next == frozenset()
+        assert controlled(device, traits, ends=0) == ["GET", "GETNEXT"]
     assert traits.by_next == frozenset(SENSORS[3:4])
 
 
-def test_if_one_of_these_is_answered_it_was_loss():
+@pytest.mark.parametrize("ends", range(2 * CONTROLS_A_POLL))
+def test_a_get_behind_which_there_is_no_time_for_a_getnext_does_not_count(ends):
+    """Perhaps the link went down."""
     device, traits = suspected()
-    assert controlled(device, traits, [1, 2]) == ["GET", "GETNEXT", "GET", "GET", "GET"]
-    assert traits.by_next == traits.once_by_next == traits.not_by_next == frozenset()
+    controlled(device, traits, ends=ends)
+    assert traits.once_by_next == {SENSORS[3]: 1 + ends // 2}
 
 
-def test_if_the_last_getnext_is_not_answered_the_link_was_down():
-    device, traits = suspected()
-    controlled(device, traits, range(1, CONTROLS + 1))
-    assert (traits.by_next, traits.once_by_next, traits.not_by_next) == (frozenset(), {SENSORS[3]}, frozenset())
+@pytest.mark.parametrize("gets", [0, CONTROLS - 3])
+def test_if_one_of_these_is_answered_it_was_loss(gets):
+    """All that was counted before is forgotten."""
+    device, traits = suspected(gets)
+    assert controlled(device, traits, [0]) == ["GET", "GETNEXT", "GET", "GETNEXT", "GET"]
+    assert traits.by_next == traits.not_by_next == frozenset()
+    assert traits.once_by_next == {}
 
 
-def test_several_that_are_not_answered_confirm_each_other():
-    device, traits = Lossy(SENSORS, denied=SENSORS[:4]), Traits()
+def test_a_get_that_is_answered_in_a_poll_in_between_makes_the_count_start_again():
+    device, traits = suspected(CONTROLS - 1)
     device.poll(traits)
-    _, asked = device.poll(traits)
-    assert traits.by_next == frozenset(SENSORS[:4])
-    by_get = [ask.columns[0] for ask in asked if not ask.by_next and set(ask.columns) <= {1, 2, 3, 4}]
-    assert sorted(by_get) == sorted([1, 2, 3, 4] * (CONTROLS // 4))
+    assert traits.once_by_next == {}
+
+
+@pytest.mark.parametrize("gets", [0, CONTROLS - 3])
+def test_if_the_getnext_behind_a_get_is_not_answered_the_link_was_down(gets):
+    device, traits = suspected(gets)
+    assert controlled(device, traits, [0, 2, (3, True)]) == ["GET", "GETNEXT"] * 3
+    assert (traits.by_next, traits.once_by_next, traits.not_by_next) == (frozenset(), {SENSORS[3]: gets + 2}, frozenset())
+
+
+def denied(request):
+    return Reply(Pdu(PduType.RESPONSE, 1, 0, 0, list(request.names), bytes([ber.NO_SUCH_OBJECT]), [None]), 0.01, 1)
+
+
+def refused(status):
+    def answer(request):
+        return Reply(Pdu(PduType.RESPONSE, 1, status, 1, list(request.names), bytes([ber.NULL]), [None]), 0.01, 1)
+
+    return answer
+
+
+@pytest.mark.parametrize("denial", [denied, refused(ErrorStatus.noSuchName), refused(ErrorStatus.genErr)])
+def test_a_denial_in_place_of_a_value_is_what_was_suspected(denial):
+    """The GET is answered, and what GETNEXT gives before and behind it is not what it says."""
+    device, traits = suspected()
+    assert controlled(device, traits, [0], denial) == ["GET", "GETNEXT"] * 3
+    assert (traits.by_next, traits.once_by_next) == (frozenset(SENSORS[3:4]), {})
+
+
+def test_a_denial_behind_which_getnext_denies_it_too_is_true():
+    """The row has gone while the poll was under way."""
+    device, traits = suspected()
+
+    def gone(request):
+        device.held[SENSORS[3]] = hold("noSuchInstance", 0)
+        return denied(request)
+
+    assert controlled(device, traits, (), gone) == ["GET", "GETNEXT"] * 2
+    assert traits.by_next == frozenset()
+    assert traits.once_by_next == {}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused(ErrorStatus.noAccess),
+        refused(ErrorStatus.authorizationError),
+        refused(ErrorStatus.tooBig),
+        lambda request: denied(replace(request, names=SENSORS[:1])),
+        lambda request: Reply(Pdu(PduType.RESPONSE, 1, 0, 0, [], b"", []), 0.01, 1),
+    ],
+    ids=["noAccess", "authorizationError", "tooBig", "of another OID", "without varbinds"],
+)
+def test_an_answer_that_denies_nothing_is_an_answer_to_a_get(answer):
+    device, traits = suspected(CONTROLS - 2)
+    assert controlled(device, traits, (), answer) == ["GET", "GETNEXT", "GET"]
+    assert traits.by_next == traits.not_by_next == frozenset()
+    assert traits.once_by_next == {}
+
+
+def test_what_getnext_has_given_stays_suspected_if_the_time_is_up_behind_it():
+    """It is not what GET has given."""
+    device, traits = Lossy(SENSORS, denied=SENSORS[2:4]), Traits(mute=frozenset(SENSORS[2:4]))
+    progress, steps = PollProgress(make_plan(SENSORS, [], b"", 24), traits), 0
+    while (ask := progress.next_ask()) is not None:
+        steps += ask.by_next
+        if steps == 2:
+            progress.stop(Reason.DEADLINE)
+            continue
+        progress.take(ask, device.attempt(ask))
+    progress.finish()
+    assert traits.once_by_next == {SENSORS[2]: 0}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, CONTROLS, MOST_A_POLL])
+def test_several_that_are_not_answered_confirm_each_other(count):
+    """All are found together, and in few polls; each poll asks for each of them as often, and together not many times more."""
+    names = many(count)
+    device, traits = Lossy([*SENSORS, *names], denied=names), Traits()
+    gets = 0
+    for n in range(5):
+        assert traits.by_next == (frozenset(names) if gets >= CONTROLS else frozenset())
+        _, asked = device.poll(traits)
+        by_get = Counter(ask.request.names[0] for ask in asked if not ask.by_next and set(ask.request.names) <= set(names))
+        if n and gets < CONTROLS:
+            assert set(by_get) == set(names)
+            assert sum(by_get.values()) <= count + CONTROLS_A_POLL
+            gets += sum(by_get.values())
+    assert gets >= CONTROLS
+    assert traits.by_next == frozenset(names)
+
+
+def test_one_that_a_link_has_lost_is_not_confirmed_by_one_that_is_never_answered():
+    """However often that was."""
+    device, traits = Lossy(SENSORS, denied=SENSORS[2:4]), Traits(mute=frozenset(SENSORS[2:4]))
+    traits.once_by_next = {SENSORS[2]: CONTROLS - 3, SENSORS[3]: 0}
+    device.poll(traits)
+    assert traits.by_next == {SENSORS[2]}
+    assert traits.once_by_next == {SENSORS[3]: 2}
+
+
+class Flaky(Lossy):
+    """A device on a sound link that leaves a third of the attempts by GET of one OID unanswered."""
+
+    def attempt(self, ask):
+        self.loss = 1 / 3 if SENSORS[3] in ask.request.names and ask.request.type is PduType.GET else 0.0
+        return super().attempt(ask)
+
+
+@pytest.mark.parametrize("has_time", [True, False])
+def test_an_oid_whose_get_is_not_always_answered_is_suspected_and_never_taken_for_given_by_getnext_only(has_time):
+    """In a day, asked once in each poll, as if it had been lost before. `has_time`: to verify a suspicion."""
+    device, traits, suspicions, most = Flaky(SENSORS), Traits(), 0, 0
+    for _ in range(1440):
+        before, traits.mute = traits.once_by_next, frozenset(SENSORS[3:4])
+        device.poll(traits, has_time=has_time)
+        assert traits.by_next == frozenset()
+        suspicions += bool(traits.once_by_next) and not before
+        most = max(most, *traits.once_by_next.values(), 0)
+    assert suspicions > 100
+    assert most > 1
 
 
 def test_if_a_getnext_is_lost_of_what_is_known_to_be_given_so_it_is_asked_so_once_more_and_no_more_often():
@@ -348,7 +497,7 @@ def test_if_a_getnext_is_lost_of_what_is_known_to_be_given_so_it_is_asked_so_onc
         progress.finish()
         assert asked == lost + 1
         assert progress.tags[4] == ber.INTEGER
-        assert (traits.by_next, traits.once_by_next, traits.not_by_next) == (frozenset(SENSORS[3:4]), frozenset(), frozenset())
+        assert (traits.by_next, traits.once_by_next, traits.not_by_next) == (frozenset(SENSORS[3:4]), {}, frozenset())
 
 
 @pytest.mark.parametrize("reason", [Reason.DEADLINE, Reason.UNREACHABLE])
@@ -364,7 +513,7 @@ def test_a_getnext_that_has_not_reached_the_device_shows_nothing(reason):
 def test_if_the_time_is_up_before_a_finding_is_verified_nothing_is_missing():
     """A counter that GETNEXT gave has its interface's name read behind it, and stays what it was."""
     (counter,) = COUNTERS[1][:1]
-    device, traits = DenyingRows([counter], "silent"), Traits(once_by_next=frozenset([counter]), mute=frozenset([counter]))
+    device, traits = DenyingRows([counter], "silent"), Traits(once_by_next={counter: 0}, mute=frozenset([counter]))
     progress, controls = PollProgress(PLAN, traits), 0
     while (ask := progress.next_ask()) is not None:
         controls += counter in ask.request.names and not ask.by_next
