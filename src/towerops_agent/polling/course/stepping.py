@@ -35,6 +35,10 @@ CONTROLS: Final = 12
 CONTROLS_A_POLL: Final = 3
 """So many of them at most are sent in one poll only for that, so that it does not take long. One is sent in each anyway."""
 
+TRY_AGAIN_POLLS: Final = 100
+"""Once in so many polls what the device gives neither way is asked by GETNEXT again: what is missing because two datagrams were
+lost, or because a module was not plugged in, is not missing for good."""
+
 
 def predecessor(name: Oid) -> Oid:
     """An OID before `name` whose next is `name`, if the device has it: of an instance .0 the object, else the instance before."""
@@ -88,11 +92,9 @@ class Steps:
         if traits.next_only:
             return
         denied = [
-            column
-            for column in columns
-            if (tags[column] in ber.ABSENT or failures.get(column, Reason.DEADLINE) not in _NOT_DENIED)
-            and names[column] not in traits.not_by_next
+            column for column in columns if tags[column] in ber.ABSENT or failures.get(column, Reason.DEADLINE) not in _NOT_DENIED
         ]
+        denied = self._to_be_tried(denied, names, failures)
         most = MOST_THAT_HELP if traits.by_next or traits.once_by_next else MOST_A_POLL
         rest = [column for column in denied if failures.get(column) != Reason.TIMEOUT][:most]
         silent = [column for column in denied if failures.get(column) == Reason.TIMEOUT][: most - len(rest)]
@@ -102,8 +104,21 @@ class Steps:
         size = traits.max_varbinds
         for part in [rest[i : i + size] for i in range(0, len(rest), size)]:
             self._queue.append(Ask(Request(tuple(names[column] for column in part)), part, attempts=1, by_next=True))
-        for column in silent:  # twice: if this is lost as well, it is not tried again
+        for column in silent:  # twice: if this is lost as well, it is not tried again soon
             self._queue.append(Ask(Request((names[column],)), (column,), attempts=2, by_next=True))
+
+    def _to_be_tried(self, denied: Sequence[int], names: Sequence[Oid], failures: Mapping[int, str]) -> list[int]:
+        """Those of these columns of which it is not known that GETNEXT does not give them, or not since long ago.
+
+        Those that GET is silent to are tried again in different polls, as each may take some seconds; the others in one request.
+        """
+        traits = self._traits
+        traits.lacking_polls += 1
+        if traits.not_by_next:
+            turns = {column: column if failures.get(column) == Reason.TIMEOUT else 0 for column in denied}
+            again = {names[column] for column in denied if (traits.lacking_polls + turns[column]) % TRY_AGAIN_POLLS == 0}
+            traits.not_by_next -= again
+        return [column for column in denied if names[column] not in traits.not_by_next]
 
     def next(self) -> Ask | None:
         """The next of them."""

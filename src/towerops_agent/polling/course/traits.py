@@ -131,7 +131,8 @@ class Traits:
     `suspects`: OIDs that were asked when it fell silent for long: asked last, in halves, until the one that blocks it is found.
     `by_next`: OIDs that it denies by GET and gives by GETNEXT, asked so from now on. `once_by_next`: seen once, and not given by
     GET since; with how many GETs it has not answered since then, while it answered a GETNEXT behind them. `not_by_next`: OIDs
-    that it gives by neither. `next_only`: it answers no GET at all.
+    that it gives by neither; they are tried again by the count of `lacking_polls`, in which something was not given by GET.
+    `next_only`: it answers no GET at all.
     `index_lies`: its error-index has named an OID that it has. `absence_holds`: what it says to be absent is.
     `probe_turn`: a device that was never heard is probed by its sysUpTime, by another OID, or by GETNEXT.
     `any_address`: it answers from another address than it is asked at.
@@ -167,6 +168,7 @@ class Traits:
     by_next: frozenset[Oid] = frozenset()
     once_by_next: Mapping[Oid, int] = field(default_factory=lambda: _NO_OIDS)
     not_by_next: frozenset[Oid] = frozenset()
+    lacking_polls: int = 0
     next_only: bool = False
     any_address: bool = False
     answers: bool = True

@@ -13,7 +13,7 @@ from towerops_agent.polling.course.evidence import unproven
 from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Watch, make_plan
 from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.polling.course.stepping import CONTROLS, CONTROLS_A_POLL, MOST_A_POLL, Steps, predecessor
+from towerops_agent.polling.course.stepping import CONTROLS, CONTROLS_A_POLL, MOST_A_POLL, TRY_AGAIN_POLLS, Steps, predecessor
 from towerops_agent.polling.course.traits import BY_NAME, Traits
 from towerops_agent.polling.course.widths import WIDE
 from towerops_agent.reasons import Reason
@@ -480,6 +480,47 @@ def test_an_oid_whose_get_is_not_always_answered_is_suspected_and_never_taken_fo
         most = max(most, *traits.once_by_next.values(), 0)
     assert suspicions > 100
     assert most > 1
+
+
+# Tried again
+
+
+def test_what_getnext_did_not_give_as_it_was_lost_twice_is_not_missing_for_good():
+    device, traits = Lossy(SENSORS, denied=SENSORS[3:4]), Traits()
+    traits.not_by_next = traits.mute = frozenset(SENSORS[3:4])
+    read = [device.poll(traits)[0].tags[4] != 0 for _ in range(TRY_AGAIN_POLLS)]
+    assert read.index(True) == TRY_AGAIN_POLLS - 1 - 4  # in turn, by its column
+    assert all(read[read.index(True) :])
+
+
+@pytest.mark.parametrize("manner", ["absent", ErrorStatus.noSuchName])
+def test_what_was_given_neither_way_and_is_there_later_is_found(manner):
+    """A module that is plugged in while the agent runs."""
+    device = Denying(SENSORS[2:4], manner, [name for name in SENSORS if name not in SENSORS[2:4]])
+    for n, (result, asked, traits) in enumerate(polls(device, TRY_AGAIN_POLLS + 3), 1):
+        if n == 2:
+            assert traits.not_by_next == frozenset(SENSORS[2:4])
+            device.held |= {name: hold("integer", 50) for name in SENSORS[2:4]}
+        assert result.missing.keys() == ({2, 3} if n < TRY_AGAIN_POLLS else set())
+        assert sum(request.type is PduType.GET_NEXT for request in asked) == (n == 1 or n >= TRY_AGAIN_POLLS)
+
+
+def test_what_is_given_neither_way_costs_a_getnext_once_in_many_polls():
+    """Those that the device is silent to each in a poll of its own, as each takes some timeouts."""
+    names = many(MOST_A_POLL)
+    device, traits = Lossy(SENSORS, denied=names[::2]), Traits()
+    device.held |= {name: hold("noSuchInstance", 0) for name in names}
+    steps = []
+    for _ in range(2 * TRY_AGAIN_POLLS):
+        _, asked = device.poll(traits)
+        steps.append([ask for ask in asked if ask.by_next])
+    later = steps[len(names) + len(SENSORS) :]  # the turn of some comes soon
+    tried = Counter([*device.held][column] for asks in later for ask in asks for column in ask.columns)
+    assert set(tried) == set(names)
+    assert set(tried.values()) <= {1, 2}
+    assert sum(map(len, later)) == sum(tried[name] for name in names[::2]) + 2
+    assert max(map(len, later)) <= 2
+    assert traits.not_by_next == frozenset(names)
 
 
 def test_if_a_getnext_is_lost_of_what_is_known_to_be_given_so_it_is_asked_so_once_more_and_no_more_often():
