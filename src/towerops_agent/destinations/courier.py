@@ -54,6 +54,9 @@ LEARN_WITHIN: Final = 60
 AHEAD_S: Final = 300.0
 """Prometheus accepts samples of the future, and then refuses those of other series: nothing of more than this is sent."""
 
+CLOCK_SET_S: Final = 60.0
+"""If this machine's clock has moved so much more or less than time has passed, it was set: what is known of it is void."""
+
 MOST_REFUSED: Final = 20
 """So many single metrics refused in a row, with nothing accepted between: the receiver refuses everything, and is failing."""
 
@@ -110,7 +113,7 @@ class RemoteCourier:
         self._opened: Destination | None = None  # the last one
         self._lateness = Lateness(self._kind)  # of that
         self._client: WriteClient | None = None  # of `run`
-        self._has_asked_time = False  # its time, with a request that holds nothing
+        self._asked_time_at: float | None = None  # `_clock_s` when its time was asked; None: not yet
         self._part = False  # whether what waits is to be split off as backlog
         self._fresh_s = -inf  # when what had come in was last asked for, before the backlog
         self._round_began_s = inf  # when it began to deliver what is pending; inf: all is delivered
@@ -168,7 +171,7 @@ class RemoteCourier:
 
     def _open(self, destination: Destination) -> AbstractAsyncContextManager[WriteClient]:
         self._kind = KINDS[destination.kind]
-        self._has_asked_time = False
+        self._asked_time_at = None
         if destination != self._opened:
             self._opened, self._lateness = destination, Lateness(self._kind)
         return self._new_client(destination)
@@ -242,11 +245,12 @@ class RemoteCourier:
         if not polls:
             await self._buffer.acknowledge(batch)
             return None
-        if client.ahead_s is None and not self._has_asked_time:
+        if client.ahead_s is None if self._asked_time_at is None else abs(self._clock_s - self._asked_time_at) >= CLOCK_SET_S:
+            clock_s = self._clock_s
             outcome = await self._send(client, self._kind.pack([]).body)
             if not (isinstance(outcome, Accepted) or (isinstance(outcome, Rejected) and self._kind.refuses_nothing)):
                 return self._wait(outcome)
-            self._has_asked_time = True
+            self._asked_time_at = clock_s
         if any(poll.poll.layout not in heads for poll in polls) and self._looks < LEARN_WITHIN:
             self._looks += 1
             return 1.0
@@ -254,6 +258,7 @@ class RemoteCourier:
         latest_us = self._now_us() + round((AHEAD_S - (client.ahead_s or 0.0)) * 1e6)
         fit, lost = fit_of(polls, heads, latest_us, self._lateness.known.covers)
         if lost.get(Loss.TIME_AHEAD) and (client.ahead_s or 0.0) > AHEAD_S:
+            self._asked_time_at = inf  # either clock may be right by then
             wrong = f"this machine's clock is {client.ahead_s:.0f} s ahead of the destination's: set it"
             return self._fails(wrong, None, SLOW_S)
         if not fit:
@@ -312,6 +317,11 @@ class RemoteCourier:
     async def _halve(self, batch: Batch) -> None:
         self._counters.add(Count.BATCHES, "split")
         await self._buffer.split(batch)
+
+    @property
+    def _clock_s(self) -> float:
+        """How far this machine's clock is ahead of the time since its start: the same until somebody sets it."""
+        return self._now_us() / 1e6 - self._monotonic_s()
 
     async def _send(self, client: WriteClient, body: bytes) -> WriteOutcome:
         self.in_flight = 1
