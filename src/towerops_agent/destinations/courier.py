@@ -268,16 +268,17 @@ class RemoteCourier:
         parts = [one.part for one in fit]
         packed = self._kind.pack(parts)
         doubtful = batch.id in self._in_doubt()
-        self._in_doubt().add(batch.id)  # until there is an answer: a stop may come first
+        self._in_doubt().add(batch.id)  # until there is an answer, and the buffer has it: a stop may come first
         outcome = await self._send(client, packed.body)
         if isinstance(outcome, TooLate) and not outcome.by_time and doubtful:
             confirmed = await self._send(client, self._kind.pack(latest_of(self._kind.key_of, parts)).body)
             outcome = outcome if isinstance(confirmed, TooLate) else confirmed
-        if not (isinstance(outcome, Unavailable) and outcome.status in NO_ANSWER):
-            self._in_doubt().discard(batch.id)
         if packed.beyond and isinstance(outcome, Accepted | PartlyTaken):
             self._losses.add({Loss.OUT_OF_RANGE: packed.beyond})
-        return await self._follow(client, batch, fit, lost, outcome)
+        wait_s = await self._follow(client, batch, fit, lost, outcome)
+        if not (isinstance(outcome, Unavailable) and outcome.status in NO_ANSWER):
+            self._in_doubt().discard(batch.id)
+        return wait_s
 
     async def _follow(
         self, client: WriteClient, batch: Batch, fit: Sequence[Candidate], lost: Counter[Loss], outcome: WriteOutcome

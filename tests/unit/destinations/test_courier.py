@@ -14,7 +14,7 @@ from towerops_agent.counters import Count
 from towerops_agent.destinations.courier import EACH_S, LOOK_EACH_S, MOST_REFUSED, SOON_S
 from towerops_agent.destinations.kinds import snappy
 from towerops_agent.destinations.wire.answers import Misconfigured, TooLate
-from towerops_agent.errors import SettingsError
+from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.model import Layout, Poll
 from towerops_agent.reasons import Loss
 from towerops_agent.site.document.destination import Destination
@@ -158,6 +158,27 @@ async def test_while_this_machines_clock_is_ahead_nothing_is_sent(scripted):
     script.ahead_s = 0.4
     assert await remote.deliver()
     assert len(script.bodies) == 1
+
+
+async def test_a_batch_that_was_stored_and_could_not_be_acknowledged_is_not_counted_as_too_late(scripted, monkeypatch):
+    """The receiver refuses the second request as out of order, and has all of it."""
+    remote, _ = scripted
+    receiver = remote.client = Receiver()
+    for n in range(3):
+        remote.add(0, NOW_S - 30 + n, float(n))
+    acknowledge = remote.buffer.acknowledge
+
+    async def full(batch):
+        monkeypatch.setattr(remote.buffer, "acknowledge", acknowledge)
+        raise BufferFailure("disk full")
+
+    monkeypatch.setattr(remote.buffer, "acknowledge", full)
+    with pytest.raises(BufferFailure):
+        await remote.deliver()
+    assert await remote.deliver()
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 3 * SENSORS
+    assert sum(map(len, receiver.stored.values())) == 3 * SENSORS
 
 
 async def test_polls_of_which_no_labels_are_known_are_waited_for_and_then_counted(scripted):
