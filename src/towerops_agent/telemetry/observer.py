@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from towerops_agent import __version__
 from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.delivery import Delivery
@@ -148,12 +149,22 @@ class Observer:
 
     async def _look(self) -> None:
         """Leave the delivery's mark if it is idle, and take a sample for the rates."""
+        lines = self._courier.lines
         try:
-            if not (await self._buffer.pending()).polls:
-                self._marks.move("delivery")
+            self._most_of(await self._waiting([""] if "" in lines else lines))
         except BufferFailure:
             return  # write() says it
         self._a_minute()
+
+    async def _waiting(self, lines: Iterable[str]) -> dict[str, Pending]:
+        return {line: await self._buffer.pending(line) for line in lines}
+
+    def _most_of(self, waiting: Mapping[str, Pending]) -> Pending:
+        """What waits for the API, or for the destination that most waits for. If nothing does, delivery's mark moves."""
+        pending = waiting[""] if "" in waiting else max(waiting.values(), key=lambda one: one.metrics)
+        if not pending.polls:
+            self._marks.move("delivery")
+        return pending
 
     def vitals(self) -> Vitals:
         """What health is judged by: from memory, so that a disk that hangs does not make the agent look dead."""
@@ -187,10 +198,8 @@ class Observer:
 
     async def take(self, stopped: bool = False) -> Snapshot:
         """The state of all parts now. Raises BufferFailure if the buffer can't say what is pending."""
-        waiting = {line: await self._buffer.pending(line) for line in self._courier.lines}
-        pending = waiting[""] if "" in waiting else max(waiting.values(), key=lambda one: one.metrics)
-        if not pending.polls:
-            self._marks.move("delivery")  # it waits for something to deliver
+        waiting = await self._waiting(self._courier.lines)
+        pending = self._most_of(waiting)
         behind = self._courier.backlog
         late = None
         if pending.backlog_metrics:
