@@ -430,10 +430,12 @@ class Agent:
         while True:
             await self.buffer.layouts_lost.wait()
             self.buffer.layouts_lost.clear()
-            self._roster.forget_layouts()
-            self.upstream.forget_layouts()
-            await self.sync.apply_again()
+            await self.sync.apply_again(self._forget_layouts)
             self._reload.set()
+
+    def _forget_layouts(self) -> None:
+        self._roster.forget_layouts()
+        self.upstream.forget_layouts()
 
     async def _apply(self, read: ConfigRead) -> None:
         await self.upstream.prepare()

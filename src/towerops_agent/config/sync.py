@@ -81,6 +81,7 @@ class ConfigSync:
         self._refresh_s = refresh_s
         self._sleep = sleep
         self._now_us = now_us
+        self._turn = asyncio.Lock()  # one configuration is applied at a time
         self._digest = b""
         self._is_half_applied = False  # another one than that of the digest, in part
         self._etag: str | None = None
@@ -101,8 +102,9 @@ class ConfigSync:
 
     async def run(self) -> None:
         """Keep in step, for good: the kept configuration first, then a fetch every `refresh_s`, sooner after a failure."""
-        if not self.has_config:
-            await self.load_kept()
+        async with self._turn:
+            if not self.has_config:
+                await self.load_kept()
         while True:
             await self._sleep(self._pause_s(await self.fetch_once()))  # no name holds the outcome: a configuration may be in it
 
@@ -121,10 +123,15 @@ class ConfigSync:
             return False
         return True
 
-    async def apply_again(self) -> None:
-        """Apply the kept configuration once more. In any case the next fetch requests the whole configuration."""
-        self._digest, self._etag = b"", None
-        await self.load_kept()
+    async def apply_again(self, forget: Callable[[], None]) -> None:
+        """Apply the kept configuration once more. In any case the next fetch requests the whole configuration.
+
+        `forget` has all devices made again. Not called while another configuration is being applied: some of its would not be.
+        """
+        async with self._turn:
+            forget()
+            self._digest, self._etag = b"", None
+            await self.load_kept()
 
     async def fetch_once(self, *, is_last: bool = False) -> ConfigOutcome[ConfigText]:
         """The outcome of one fetch; by then a new configuration is applied and kept. `is_last`: no other fetch follows."""
@@ -137,7 +144,8 @@ class ConfigSync:
         if isinstance(outcome, ConfigFetched | NotModified):
             self._compare_clocks(outcome.ahead_s)
         if isinstance(outcome, ConfigFetched):
-            outcome = await self._take(outcome)
+            async with self._turn:
+                outcome = await self._take(outcome)
         elif isinstance(outcome, NotModified):
             self._counters.add(Count.CONFIG_FETCHES, "unchanged")
         now_us = self._now_us()

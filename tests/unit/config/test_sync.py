@@ -1,5 +1,6 @@
 """The configuration in use is the last good one, whatever the API does."""
 
+import asyncio
 import gc
 import json
 
@@ -294,6 +295,33 @@ async def test_a_configuration_is_applied_again_if_another_one_was_applied_in_pa
         await bench.sync.fetch_once()
     assert bench.applied == [["a"], ["a"]]
     assert bench.etags == [None, "one", None, "one"]
+
+
+async def test_devices_are_made_again_only_after_a_configuration_that_is_being_applied():
+    """Else some of its devices would keep what is void, for as long as the configuration stays the same."""
+    bench = Bench(ConfigFetched(config("b"), "b"), ConfigFetched(config("b"), "b"), kept=config("a"))
+    goes_on, begun, steps = asyncio.Event(), asyncio.Event(), []
+    apply = bench.apply
+
+    async def slow(read):
+        begun.set()
+        await goes_on.wait()
+        await apply(read)
+        steps.append("applied")
+
+    bench.sync._apply = slow  # noqa: SLF001
+    fetching = asyncio.create_task(bench.sync.fetch_once())
+    await begun.wait()
+    again = asyncio.create_task(bench.sync.apply_again(lambda: steps.append("forgotten")))
+    await asyncio.sleep(0)
+    assert steps == []
+    goes_on.set()
+    await fetching
+    await again
+    await bench.sync.fetch_once()
+    assert steps == ["applied", "forgotten", "applied"]
+    assert bench.applied[-1] == ["b"]
+    assert bench.etags == [None, None]
 
 
 async def test_a_refusal_is_logged_once_and_counted_each_time():
