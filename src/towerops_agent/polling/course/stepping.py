@@ -87,7 +87,10 @@ class Steps:
         """Columns that GETNEXT gave."""
 
     def begin(self, columns: Iterable[int], names: Sequence[Oid], tags: bytearray, failures: Mapping[int, str]) -> None:
-        """Ask for what was denied of these columns, and was not asked so before: MOST_A_POLL or MOST_THAT_HELP OIDs at most."""
+        """Ask for what was denied of these columns, and was not asked so before: MOST_A_POLL or MOST_THAT_HELP OIDs at most.
+
+        Each in up to two attempts: what is lost in both is not tried again soon.
+        """
         traits = self._traits
         if traits.next_only:
             return
@@ -103,8 +106,8 @@ class Steps:
         self._controls = dict.fromkeys(silent, CONTROLS_A_POLL // suspected if suspected else 0)
         size = traits.max_varbinds
         for part in [rest[i : i + size] for i in range(0, len(rest), size)]:
-            self._queue.append(Ask(Request(tuple(names[column] for column in part)), part, attempts=1, by_next=True))
-        for column in silent:  # twice: if this is lost as well, it is not tried again soon
+            self._queue.append(Ask(Request(tuple(names[column] for column in part)), part, attempts=2, by_next=True))
+        for column in silent:
             self._queue.append(Ask(Request((names[column],)), (column,), attempts=2, by_next=True))
 
     def _to_be_tried(self, denied: Sequence[int], names: Sequence[Oid], failures: Mapping[int, str]) -> list[int]:
@@ -146,7 +149,7 @@ class Steps:
         refused = isinstance(answer, Reply) and answer.pdu.error_status != ErrorStatus.noError
         if refused and count > 1:
             for part in (slice(count // 2, None), slice(count // 2)):
-                self._queue.appendleft(Ask(Request(names[part]), ask.columns[part], attempts=1, by_next=True))
+                self._queue.appendleft(Ask(Request(names[part]), ask.columns[part], attempts=2, by_next=True))
             return
         pdu = None if isinstance(answer, NoReply) or refused else answer.pdu
         for i, column in enumerate(ask.columns):

@@ -148,6 +148,25 @@ def test_an_error_to_the_getnext_of_several_costs_none_of_the_others():
     assert result.missing == {7: "noSuchInstance"}
 
 
+@pytest.mark.parametrize("manner", MANNERS)
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_getnext_that_is_lost_is_sent_once_more(manner, broken):
+    """Of several as of one. `broken`: one of them is an error, so that the others are asked in halves."""
+    device, traits = Denying(SENSORS[:7], manner, SENSORS[:7]), Traits()
+    device.broken = predecessor(SENSORS[7]) if broken else b""
+    progress = PollProgress(make_plan(SENSORS, [], b"", 24), traits)
+    while (ask := progress.next_ask()) is not None:
+        answer = device.answer(ask.request)
+        if ask.by_next:  # the first attempt is lost
+            answer = (
+                NoReply(Reason.TIMEOUT, 1) if ask.attempts == 1 or isinstance(answer, NoReply) else replace(answer, attempts=2)
+            )
+        progress.take(ask, answer)
+    progress.finish()
+    assert interpret(progress, 1, 0).missing == {7: "noSuchInstance"}
+    assert traits.not_by_next.isdisjoint(SENSORS[:7])
+
+
 # Interfaces
 
 IF_NAMES = ("ether1", "ether2", "ether3")
