@@ -99,7 +99,8 @@ class Mute(FakeClient):
 
 
 @pytest.mark.parametrize(
-    ("interval_s", "rtt_s", "isolated", "found"), [(60, 0.01, 1, 4), (5, 0.01, 4, 8), (20, 2.0, 3, 8), (10, 0.5, 3, 7)]
+    ("interval_s", "rtt_s", "isolated", "found"),
+    [(60, 0.01, 1, 4), (5, 0.01, 4, 8), (3, 0.01, 5, 12), (2, 0.01, 5, 17), (20, 2.0, 3, 8), (10, 0.5, 3, 7)],
 )
 def test_what_only_getnext_gives_is_found_in_few_polls_and_none_goes_on_beyond_its_time_for_that(
     interval_s, rtt_s, isolated, found

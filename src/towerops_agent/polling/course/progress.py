@@ -267,6 +267,8 @@ class PollProgress:
             suspects = self._suspect.columns if self._suspect is not None else self._unheard
             fell_silent = () if self._traits.is_paced else suspects  # else they only came too soon
             self._traits.suspects = frozenset(self.names[column] for column in fell_silent)
+            if reason == Reason.DEADLINE and self._suspect is not None and self._suspect.again and len(fell_silent) == 1:
+                self._traits.mute |= self._traits.suspects  # it takes up the time of each poll
         for column, tag in enumerate(self.tags):
             if not tag:
                 self.failures.setdefault(column, reason)

@@ -306,6 +306,31 @@ def test_what_was_met_with_silence_is_suspected_if_time_is_over_before_it_was_an
     assert interpret(progress, 1, 0).missing == dict.fromkeys((1, 2, 3), "deadline")
 
 
+@pytest.mark.parametrize(
+    ("suspects", "reason", "is_paced", "size", "mute"),
+    [
+        (SENSORS[:1], Reason.DEADLINE, False, 24, SENSORS[:1]),
+        (SENSORS[:3], Reason.DEADLINE, False, 24, []),
+        ([], Reason.DEADLINE, False, 1, []),
+        (SENSORS[:1], Reason.TIMEOUT, False, 24, []),
+        (SENSORS[:1], Reason.DEADLINE, True, 24, []),
+    ],
+    ids=["one", "two of three", "by itself, not suspected", "not for the time", "paced"],
+)
+def test_one_that_was_suspected_and_takes_up_the_time_of_a_poll_by_itself_is_never_answered(
+    suspects, reason, is_paced, size, mute
+):
+    """So it is asked once in each poll from then on, and what is behind it has its time."""
+    progress, traits = started(sensors=5, max_varbinds=size)
+    traits.uptime, traits.suspects = 17, frozenset(suspects)
+    traits.spacing = Spacing(2.0, is_certain=True) if is_paced else None
+    while (ask := progress.next_ask()) is not None and SENSORS[0] not in ask.request.names:
+        progress.take(ask, uptime(ask.request.names))
+    progress.take(ask, SILENCE)
+    progress.stop(reason)
+    assert traits.mute == frozenset(mute)
+
+
 def test_a_device_that_is_asked_at_its_pace_has_no_suspects_and_is_asked_for_the_whole_request_again():
     """What is lost only came too soon; only a second time it may be too large."""
     progress, traits = started(sensors=5)
