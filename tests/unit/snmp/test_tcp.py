@@ -1,8 +1,9 @@
 """SNMP over TCP, with real connections: kept, re-opened, and cut into messages whatever comes."""
 
 import asyncio
+import errno
 import socket
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from hypothesis import given
@@ -56,6 +57,23 @@ async def listening(behave):
         for writer in device.writers:
             writer.close()
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def listening_with_datagrams(behave):
+    """A Server, its port, and a socket for datagrams at the same port: another program may have that of the first one tried."""
+    async with AsyncExitStack() as stack:
+        while True:
+            device, port = await stack.enter_async_context(listening(behave))
+            same = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            try:
+                same.bind(("127.0.0.1", port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                yield device, port, same
+                return
 
 
 async def ask(client, port, timeouts_s=PATIENT_S, security=None):
@@ -187,21 +205,19 @@ async def test_a_datagram_does_not_answer_what_was_asked_over_tcp():
 
     async with (
         asking.open_client() as (client, counters),
-        listening(lambda *_: arrived.set()) as (device, port),
+        listening_with_datagrams(lambda *_: arrived.set()) as (device, port, same),
         serve(lambda datagram, _: answer(datagram)) as udp_port,
     ):
         await client.ask(("127.0.0.1", udp_port), asking.security(), REQUEST, PATIENT_S)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as same:
-            same.bind(("127.0.0.1", port))
-            task = asyncio.create_task(ask(client, port))
-            await arrived.wait()
-            _, own_port = client.sockets[socket.AF_INET].getsockname()
-            same.sendto(answer(device.requests[0]), ("127.0.0.1", own_port))
-            while not counters.total(Count.SNMP_DISCARDED):  # noqa: ASYNC110 - counters tell nobody
-                await asyncio.sleep(0)
-            assert counters.by_reason(Count.SNMP_DISCARDED) == {"unknown_id": 1}
-            reply(device.requests[0], device.writers[0])
-            assert isinstance(await task, Reply)
+        task = asyncio.create_task(ask(client, port))
+        await arrived.wait()
+        _, own_port = client.sockets[socket.AF_INET].getsockname()
+        same.sendto(answer(device.requests[0]), ("127.0.0.1", own_port))
+        while not counters.total(Count.SNMP_DISCARDED):  # noqa: ASYNC110 - counters tell nobody
+            await asyncio.sleep(0)
+        assert counters.by_reason(Count.SNMP_DISCARDED) == {"unknown_id": 1}
+        reply(device.requests[0], device.writers[0])
+        assert isinstance(await task, Reply)
 
 
 async def test_a_cancelled_request_and_a_closed_client_leave_nothing_behind():
