@@ -32,6 +32,11 @@ def test_no_test_imports_or_replaces_what_is_private():
     assert found == {}
 
 
+def test_no_test_is_excused():
+    excuse = "noqa: " + "SLF001"
+    assert [str(path) for path in sorted((ROOT / "tests").rglob("*.py")) if excuse in path.read_text(encoding="utf-8")] == []
+
+
 def test_the_ways_around_are_seen():
     planted = """
 from a.b import _c, d

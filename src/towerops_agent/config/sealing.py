@@ -54,7 +54,7 @@ async def _apart(what: bytes, token: Secret, octets: Callable[[], bytes]) -> byt
             stdout=PIPE,
             stderr=DEVNULL,
             start_new_session=True,
-            env=_environment(),
+            env=process_environment(),
         )
     except OSError:  # too many processes, too little memory, no file of the interpreter
         return None
@@ -78,8 +78,8 @@ async def _apart(what: bytes, token: Secret, octets: Callable[[], bytes]) -> byt
     return answer
 
 
-def _environment() -> dict[str, str]:
-    """For the process, which imports from where this one does: the Debian package's command has set its path itself.
+def process_environment() -> dict[str, str]:
+    """The variables of the process, which imports from where this one does: the Debian package's command has set its path itself.
 
     But not from the working directory, where `python -m` looks first; and if this interpreter ignores Python's variables (-I), it
     has no others of them.

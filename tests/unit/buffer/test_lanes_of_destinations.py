@@ -136,7 +136,9 @@ async def test_what_was_delivered_to_one_stays_for_the_other(bench):
         assert await take_all(buffer, "a") == list(range(10))
 
         def forget_a(store):
-            for batch, _ in list(lanes._batches(store.connection, "destination = 'a'")):  # noqa: SLF001
+            sent = lanes.sent_batches(store.connection, 1 << 40, 100)
+            assert {batch.destination for batch in sent} == {"a"}
+            for batch in sent:
                 lanes.drop_batch(store.connection, batch)
                 lanes.remove_polls(store.connection, batch.start.poll, batch.last_poll)
 

@@ -126,4 +126,4 @@ def test_the_working_directory_is_not_in_the_path_of_the_process(monkeypatch, tm
     """Neither as `python -m` has it there, nor as what is left of a path that has the separator in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", str(tmp_path), "relative", "/of:relative", "/absolute"])
-    assert sealing._environment()["PYTHONPATH"] == "/absolute"  # noqa: SLF001
+    assert sealing.process_environment()["PYTHONPATH"] == "/absolute"

@@ -55,13 +55,13 @@ class Site:
             remote.buffer,
             remote.counters,
             loop="delivery",
-            sleeper=self._sleeper,
+            sleeper=self.sleeper,
             forget=self.loops.discard,
             beside=beside,
             client=lambda destination: self.receivers.setdefault(destination.name, Receiver()),
         )
 
-    def _sleeper(self, loop: str):
+    def sleeper(self, loop: str):
         async def sleep(seconds: float) -> None:
             self.loops.add(loop)
             await asyncio.sleep(0)
@@ -179,7 +179,7 @@ async def test_another_url_or_secret_under_the_same_name_is_in_use_at_once(site:
         remote.buffer,
         remote.counters,
         loop="delivery",
-        sleeper=site._sleeper,  # noqa: SLF001
+        sleeper=site.sleeper,
         forget=site.loops.discard,
         latest=lambda: latest,
         client=client,

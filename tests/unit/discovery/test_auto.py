@@ -41,25 +41,29 @@ class World:
         self.device.traits.answers = True
         self.devices = {self.device.id: self.device}
         self.is_polled = True
+        self.fleet: World | Fleet = self
         self.discovery = self.made()
 
     def made(self) -> AutoDiscovery:
         async def no_profiles() -> Library:
             return Library()
 
-        async def sleep(seconds: float) -> None:
-            """After an hour a minute at least: weeks pass here."""
-            await asyncio.sleep(seconds if asyncio.get_running_loop().time() < 5000 else max(seconds, 60.0))
-
         made = AutoDiscovery(
             *(self, self, self.counters),
-            fleet=lambda: self,
+            fleet=lambda: self.fleet,
             profiles=no_profiles,
-            sleep=sleep,
+            sleep=self.sleep_as_it_is_now,
             now_s=lambda: START_S + asyncio.get_running_loop().time(),
         )
         made.want([AutoDevice(self.device.id, "one", "192.0.2.1", 161)])
         return made
+
+    async def sleep_as_it_is_now(self, seconds: float) -> None:
+        await self.sleep(seconds)  # a test may have put another one in its place
+
+    async def sleep(self, seconds: float) -> None:
+        """After an hour a minute at least: weeks pass here."""
+        await asyncio.sleep(seconds if asyncio.get_running_loop().time() < 5000 else max(seconds, 60.0))
 
     async def ask(self, peer: object, security: object, request: Request, timeouts_s: object, **_: object) -> Answer:
         self.asked.append(asyncio.get_running_loop().time())
@@ -269,7 +273,7 @@ def test_a_device_that_is_removed_at_the_moment_at_which_it_is_due_costs_the_oth
             world.devices.clear()
             await asyncio.Event().wait()
 
-        discovery._sleep = sleep  # noqa: SLF001 - between two steps of the loop
+        world.sleep = sleep  # between two steps of the loop
         await asyncio.sleep(5)
         assert discovery.view.troubles == []
         assert world.interfaces == [("ether1", 0), ("ether2", 0)]
@@ -286,7 +290,7 @@ def test_a_device_that_another_member_of_the_group_polls_by_now_is_not_asked():
         fleet.replace(world.devices.values())
         fleet.ownership = Nothing()
         fleet.share(lambda _: None)
-        world.discovery._fleet = lambda: fleet  # noqa: SLF001
+        world.fleet = fleet
         loop = asyncio.create_task(world.discovery.run())
         await asyncio.sleep(60)
         assert world.asked == []
