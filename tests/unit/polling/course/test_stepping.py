@@ -11,16 +11,26 @@ from hypothesis import strategies as st
 from support.adversary import Adversary, hold, run_poll
 from towerops_agent.polling.course.evidence import unproven
 from towerops_agent.polling.course.interpret import interpret
-from towerops_agent.polling.course.plan import SYS_UP_TIME, Watch, make_plan
+from towerops_agent.polling.course.plan import SYS_UP_TIME, Ask, Watch, make_plan
 from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.polling.course.stepping import CONTROLS, CONTROLS_A_POLL, MOST_A_POLL, TRY_AGAIN_POLLS, Steps, predecessor
+from towerops_agent.polling.course.stepping import (
+    CONTROLS,
+    CONTROLS_A_POLL,
+    MOST_A_POLL,
+    MOST_THAT_HELP,
+    TRY_AGAIN_POLLS,
+    Steps,
+    as_get,
+    as_next,
+    predecessor,
+)
 from towerops_agent.polling.course.traits import BY_NAME, Traits
 from towerops_agent.polling.course.widths import WIDE
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import encode_oid, format_oid, parse_oid, subidentifiers
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
-from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType
+from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Pdu, PduType, Request
 
 SENSORS = [parse_oid(f"1.3.6.1.4.1.99999.{table}.{n}") for table in (1, 2) for n in (0, 1, 2, 7)]
 
@@ -39,10 +49,35 @@ def test_nothing_but_its_own_subtree_is_between_an_oid_and_its_predecessor(rest)
         ("1.3.6.1.2.1.1.3.0", "1.3.6.1.2.1.1.3"),
         ("1.3.6.1.2.1.2.2.1.10.128", "1.3.6.1.2.1.2.2.1.10.127"),
         ("1.3.6.1.4.1.9.10.0.0.1", "1.3.6.1.4.1.9.10.0.0.0"),
+        ("1.0", "1.0"),  # there is none: an OID has two parts at least
     ],
 )
 def test_it_is_the_object_or_the_instance_before(name, before):
     assert format_oid(predecessor(parse_oid(name))) == before
+
+
+def given_next(*rows):
+    """The answer to a GETNEXT: names, tags and values."""
+    names, tags, values = zip(*rows, strict=True)
+    return Reply(Pdu(PduType.RESPONSE, 1, 0, 0, list(names), bytes(tags), list(values)), 0.25, 77, 2)
+
+
+def test_an_answer_to_a_getnext_is_one_to_the_get_in_whose_place_it_was_sent():
+    """What has another name is not there, and what is beyond the end of the answer was not answered."""
+    ask = Ask(Request(tuple(SENSORS[:3])), (4, 5, 6), again=True, attempts=2)
+    sent = as_next(ask)
+    assert sent.request.type is PduType.GET_NEXT
+    assert sent.request.names == tuple(map(predecessor, SENSORS[:3]))
+    assert (sent.columns, sent.again, sent.attempts, sent.by_next) == ((4, 5, 6), True, 2, True)
+    answer = as_get(ask, given_next((SENSORS[0], ber.INTEGER, 7), (SENSORS[5], ber.INTEGER, 8)))
+    assert (answer.rtt_s, answer.received_us, answer.attempts) == (0.25, 77, 2)
+    pdu = answer.pdu
+    assert (pdu.names, pdu.tags, pdu.values) == (tuple(SENSORS[:2]), bytes([ber.INTEGER, ber.NO_SUCH_INSTANCE]), [7, None])
+
+
+@pytest.mark.parametrize("answer", [NoReply(Reason.TIMEOUT, 2), Reply(Pdu(PduType.RESPONSE, 1, 5, 1), 0.25, 77, 2)])
+def test_silence_and_an_error_are_the_same_to_both(answer):
+    assert as_get(Ask(Request(tuple(SENSORS[:1])), (1,)), answer) is answer
 
 
 class Denying(Adversary):
@@ -610,3 +645,85 @@ def test_what_the_device_says_it_lacks_is_tried_before_what_it_is_silent_to():
     steps.begin(columns, names, tags, failures)
     asks = list(iter(steps.next, None))
     assert [column for ask in asks for column in ask.columns] == list(columns)[MOST_A_POLL:]
+
+
+def begun(failures, traits=None, tags=None):
+    """The steps of a poll in which these columns have failed, and the requests that they are tried by."""
+    names = [b"", *many(len(failures))]
+    steps = Steps(Traits() if traits is None else traits)
+    steps.begin(range(len(names)), names, bytearray(len(names)) if tags is None else tags, failures)
+    return steps, list(iter(steps.next, None))
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_tried"),
+    [
+        (Reason.TIMEOUT, True),
+        (Reason.NO_SUCH_NAME, True),
+        (Reason.GEN_ERR, True),
+        ("error-99", True),
+        (Reason.DEADLINE, False),
+        (Reason.UNREADABLE, False),
+        (Reason.OMITTED, False),
+        (Reason.TOO_BIG, False),
+        (Reason.NO_ACCESS, False),
+        (Reason.AUTHORIZATION_ERROR, False),
+    ],
+)
+def test_what_getnext_would_not_give_either_is_not_tried(reason, is_tried):
+    _, asks = begun({1: reason})
+    assert [list(ask.columns) for ask in asks] == [[1]] * is_tried
+
+
+@pytest.mark.parametrize(
+    ("traits", "most"),
+    [
+        (Traits(), MOST_A_POLL),
+        (Traits(not_by_next=frozenset([b"\x2b"])), MOST_A_POLL),
+        (Traits(by_next=frozenset([b"\x2b"])), MOST_THAT_HELP),
+        (Traits(once_by_next={b"\x2b": 0}), MOST_THAT_HELP),
+        (Traits(next_only=True), 0),
+    ],
+)
+@pytest.mark.parametrize("silent", [0, 5, MOST_THAT_HELP + 2])
+def test_more_is_tried_of_a_device_of_which_it_is_known_that_this_helps(traits, most, silent):
+    """One that answers no GET was asked so for all. What it was silent to comes last."""
+    columns = range(1, MOST_THAT_HELP + 3)
+    failures = {column: Reason.TIMEOUT if column <= silent else Reason.NO_SUCH_NAME for column in columns}
+    _, asks = begun(failures, replace(traits))
+    assert [column for ask in asks for column in ask.columns] == [*columns[silent:], *columns[:silent]][:most]
+    assert max((len(ask.columns) for ask in asks), default=1) <= traits.max_varbinds
+
+
+@pytest.mark.parametrize(("tag", "gives"), [(ber.NULL, []), (ber.NO_SUCH_OBJECT, []), (UNREADABLE, [(1, UNREADABLE, None)])])
+def test_a_name_without_a_value_is_not_given_and_one_with_an_unreadable_one_is(tag, gives):
+    """The reason is then that."""
+    traits = Traits()
+    steps, (ask,) = begun({1: Reason.NO_SUCH_NAME}, traits)
+    answer = as_get(ask, given_next((*many(1), tag, None)))
+    assert list(steps.take(ask, answer, is_lossy=False)) == gives
+    assert (traits.not_by_next, set(traits.once_by_next)) == (frozenset(many(1 - len(gives))), set(many(len(gives))))
+
+
+def test_a_value_that_getnext_gives_once_more_is_the_one_that_it_gave_first():
+    """That one has its interface's name read behind it."""
+    (name,), traits = many(1), Traits(once_by_next=dict.fromkeys(many(1), 0))
+    steps, (ask,) = begun({1: Reason.TIMEOUT}, traits)
+    assert list(steps.take(ask, as_get(ask, given_next((name, ber.COUNTER32, 7))), is_lossy=False)) == [(1, ber.COUNTER32, 7)]
+    control = steps.next_control()
+    assert (control.request.names, control.by_next, control.attempts) == ((name,), False, 1)
+    steps.take_control(control, NoReply(Reason.TIMEOUT, 1))
+    behind = steps.next_control()
+    assert (behind.request.names, behind.by_next, behind.attempts) == ((name,), True, 1)
+    assert list(steps.take(behind, as_get(behind, given_next((name, ber.COUNTER32, 8))), is_lossy=False)) == []
+    assert traits.once_by_next == {name: 2}
+
+
+@pytest.mark.parametrize("reason", [Reason.DEADLINE, Reason.UNREACHABLE])
+def test_a_get_that_has_not_reached_the_device_verifies_nothing(reason):
+    (name,), traits = many(1), Traits(once_by_next=dict.fromkeys(many(1), 0))
+    steps, (ask,) = begun({1: Reason.TIMEOUT}, traits)
+    list(steps.take(ask, as_get(ask, given_next((name, ber.COUNTER32, 7))), is_lossy=False))
+    steps.take_control(steps.next_control(), NoReply(reason, 0))
+    assert steps.next_control() is None
+    assert traits.once_by_next == {name: 1}
