@@ -116,13 +116,16 @@ def test_unsigned_numbers_are_read_with_and_without_leading_zeros(held, zeros):
     st.integers(LOWEST_ID, HIGHEST_ID),
     st.binary(max_size=64),
     st.sampled_from((Version.V1, Version.V2C)),
+    st.tuples(st.integers(0, 300), st.integers(0, 300)),
 )
-def test_a_request_is_what_it_says_with_any_id(names, kind, request_id, community, version):
-    request = Request(tuple(names), kind, 0, 20 if kind == PduType.GET_BULK else 0)
+def test_a_request_is_what_it_says_with_any_id(names, kind, request_id, community, version, bulk):
+    """Of a GETBULK, non-repeaters and max-repetitions too (RFC 3416 §3)."""
+    request = Request(tuple(names), kind, *(bulk if kind == PduType.GET_BULK else ()))
     message = decode_message(Community(version, community).wrap(request.pdu(request_id)))
     assert (message.version, message.community) == (version, community)
     pdu = message.pdu
-    assert (pdu.type, pdu.request_id, pdu.error_status, pdu.error_index) == (kind, request_id, 0, request.second)
+    assert (pdu.type, pdu.request_id) == (kind, request_id)
+    assert (pdu.error_status, pdu.error_index) == (bulk if kind == PduType.GET_BULK else (0, 0))
     assert pdu.names == names
     assert pdu.tags == bytes([ber.NULL]) * len(names)
 

@@ -196,7 +196,7 @@ class Message:
     """An SNMPv1 or v2c message (RFC 1157 §4, RFC 1901 §3)."""
 
     version: int
-    community: bytes
+    community: bytes = field(repr=False)
     pdu: Pdu
 
 

@@ -8,7 +8,7 @@ import pytest
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.codec import decode_message, encode_pdu
-from towerops_agent.snmp.wire.message import Community, Pdu, PduType, Request, Version, decode_usual, error_name
+from towerops_agent.snmp.wire.message import SHORT, Community, Pdu, PduType, Request, Version, decode_usual, error_name
 
 PUBLIC = Community(Version.V2C, b"public")
 SYS_UP_TIME = parse_oid("1.3.6.1.2.1.1.3.0")
@@ -89,6 +89,34 @@ def test_an_answer_of_which_any_octet_is_another_reads_the_same_if_it_is_a_usual
             assert one.security.refuses(general) is None
             assert replace(usual[1], names=list(usual[1].names)) == general.pdu
             assert usual[1].names is names
+
+
+def test_what_becomes_of_an_answer_changes_no_other_answer():
+    """The list of values of one that stays the same is remembered, and each poll has its own."""
+    octets = PUBLIC.wrap(encode_pdu(Pdu(PduType.RESPONSE, 0x12345678, 0, 0, [SYS_UP_TIME], b"\x43", [5])))
+    one = Awaiting(Request((SYS_UP_TIME,), steady_from=0), PUBLIC)
+    for _ in range(3):
+        _, pdu = decode_usual(octets, {0x12345678: one})
+        assert pdu.values == [5]
+        pdu.values[0] = None
+
+
+def test_what_is_in_front_of_values_is_shared_by_requests_and_remembered_for_short_ones_only():
+    """Texts have many lengths, and there are 100,000s of names."""
+    (head,), (same,) = (Request((SYS_UP_TIME,)).moving_heads for _ in range(2))
+    assert head is same
+    for octets in range(300):
+        length = len(SYS_UP_TIME) + 4 + octets
+        expected = bytes((0x30, length)) + b"\x06\x08" + SYS_UP_TIME if length < 0x80 else b""
+        assert head[octets] == expected
+    assert len(head) <= SHORT + 1
+
+
+def test_a_message_does_not_show_its_community():
+    message = decode_message(Community(Version.V2C, b"s3cret").wrap(encode_pdu(Pdu(PduType.RESPONSE, 77))))
+    assert message.community == b"s3cret"
+    assert "77" in repr(message)
+    assert "s3cret" not in repr(message)
 
 
 def test_a_community_is_like_another_of_its_version_and_name():
