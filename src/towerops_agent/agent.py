@@ -82,6 +82,7 @@ class Agent:
         self._planner = Planner()
         kind = ApiUpstream if settings.site is None else SiteUpstream
         self._marks = Marks(("config", "polling", "pings", "delivery", *kind.marks))
+        knows_accepts = asyncio.Event()
         self.upstream: Upstream
         if settings.site is None:
             self.upstream = ApiUpstream(
@@ -91,6 +92,7 @@ class Agent:
                 self.counters,
                 self._marks,
                 accepts=lambda: self.sync.accepts,
+                known=knows_accepts,
                 layouts=self._layouts,
             )
         else:
@@ -140,6 +142,7 @@ class Agent:
             keep=self.upstream.keep,
             kept=self.upstream.kept,
             restored=self.upstream.restored,
+            known=knows_accepts,
             refresh_s=self.upstream.refresh_s,
             sleep=self._sleep_or_reload,
         )

@@ -106,9 +106,10 @@ class ApiUpstream(Upstream):
         marks: Marks,
         *,
         accepts: Callable[[], Accepts],
+        known: asyncio.Event,
         layouts: Callable[[], dict[bytes, tuple[int, ...]]],
     ) -> None:
-        """`layouts`: returns the ids of the layouts of each device, by the digest of its part of the configuration."""
+        """`layouts`: returns the ids of each device's layouts, by the digest of its part of the configuration."""
         self._token = token
         self._buffer = buffer
         self._client = ApiClient(
@@ -121,6 +122,7 @@ class ApiUpstream(Upstream):
             self._client,
             counters,
             accepts=accepts,
+            known=known,
             settle_s=FIRST_DELIVERY_AFTER_S,
             for_others=settings.destinations is not None,
             sleep=marks.sleeper("delivery", ANSWER_WITHIN_S),

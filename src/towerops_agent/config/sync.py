@@ -56,7 +56,8 @@ class ConfigSync:
 
     `apply` consumes the ConfigRead's equipment; equipment that it has not read when it returns is never read. `keep` then gets
     the whole, and `kept` returns it at the next start; it may raise InvalidConfig. `restored` gets the kept one
-    once it is applied: if the API's is the same, `keep` is not called.
+    once it is applied: if the API's is the same, `keep` is not called. `known`: is set once it is known what the server accepts,
+    or that it does not say for now.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ConfigSync:
         keep: Callable[[ConfigText], Awaitable[None]],
         kept: Callable[[], Awaitable[ConfigText | None]],
         restored: Callable[[ConfigText], Awaitable[None]] | None = None,
+        known: asyncio.Event | None = None,
         refresh_s: float = 300.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
@@ -78,6 +80,7 @@ class ConfigSync:
         self._keep = keep
         self._kept = kept
         self._restored = restored
+        self._known = known or asyncio.Event()
         self._refresh_s = refresh_s
         self._sleep = sleep
         self._now_us = now_us
@@ -212,6 +215,7 @@ class ConfigSync:
             return False
         read = read_config(config)
         self.accepts = read.accepts  # the limits hold at once: the first polls may be delivered meanwhile
+        self._known.set()
         await self._apply(read)
         self._is_half_applied = False
         self._digest, self.version = config.digest, read.version
@@ -254,6 +258,7 @@ class ConfigSync:
             log.info("clock agrees with the server's again", ahead_s=ahead_s)
 
     def _failed(self, failure: Failure, now_us: int, is_last: bool) -> None:
+        self._known.set()
         self._counters.add(Count.CONFIG_FETCHES, "failed")
         if not self.availability.failed(failure.reason, now_us):
             return

@@ -75,8 +75,9 @@ async def clean_up(buffer: Buffer, sleep: Callable[[float], Awaitable[None]]) ->
 class Courier:
     """Delivers fresh values every 30 s, and a backlog without a pause. `course`: the decisions, readable.
 
-    `accepts`: returns what the server accepts, now. `settle_s`: how long the very first delivery waits for the polls after
-    the first one, which would else wait for the second delivery.
+    `accepts`: returns what the server accepts, now. `known`: set once that is known; nothing is sent before, as a batch of an
+    earlier run may be larger than most servers accept, or have metrics that few do. `settle_s`: how long the very first delivery
+    waits for the polls after the first one, which would else wait for the second delivery.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Courier:
         counters: Counters,
         *,
         accepts: Callable[[], Accepts],
+        known: asyncio.Event | None = None,
         interval_s: float = INTERVAL_S,
         settle_s: float = 0.0,
         for_others: bool = False,
@@ -98,6 +100,9 @@ class Courier:
         self._client = client
         self._counters = counters
         self._accepts = accepts
+        self._known = known or asyncio.Event()
+        if known is None:
+            self._known.set()
         self._interval_s = interval_s
         self._for_others = for_others
         self._sleep = sleep
@@ -146,6 +151,7 @@ class Courier:
 
         If it is cancelled, deliver_pending handles the requests under way.
         """
+        await self._known.wait()
         while True:
             try:
                 await self._wait_for_work()
@@ -188,6 +194,8 @@ class Courier:
         idempotency keys gets them once. No attempt starts after `within_s`; the caller cancels a request that is still
         under way, and a batch not acknowledged stays open. Raises BufferFailure if the buffer can't be read.
         """
+        if not self._known.is_set():
+            return False
         try:
             now_s = self._monotonic_s()
             return self.course.finish(attempts, now_s + within_s, now_s) and await self._follow()

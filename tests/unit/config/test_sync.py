@@ -327,6 +327,23 @@ async def test_devices_are_made_again_only_after_a_configuration_that_is_being_a
     assert bench.etags == [None, None]
 
 
+@pytest.mark.parametrize(
+    "bench", [Bench(ConfigFetched(config("a"))), Bench(Unavailable("no connection")), Bench(Unauthorized(401), kept=config("a"))]
+)
+async def test_what_the_server_accepts_is_known_before_a_configuration_is_applied_or_once_there_is_none(bench):
+    known, seen = asyncio.Event(), []
+
+    async def apply(read):
+        seen.append(known.is_set())
+
+    nothing = bench.sync._keep  # noqa: SLF001
+    sync = ConfigSync(bench, Counters(), apply=apply, keep=nothing, kept=bench.load, known=known, sleep=bench.sleep)
+    with pytest.raises(Done):
+        await sync.run()
+    assert known.is_set()
+    assert all(seen)
+
+
 async def test_a_refusal_is_logged_once_and_counted_each_time():
     bench = Bench(*[ConfigFetched(config("a", "", version=version)) for version in ("1", "1", "2")])
     lines = await bench.run()

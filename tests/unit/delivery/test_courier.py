@@ -16,7 +16,7 @@ from towerops_agent.delivery import courier
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.course.parcel import pack
 from towerops_agent.errors import BufferFailure, SettingsError
-from towerops_agent.model import Layout
+from towerops_agent.model import Layout, LayoutKind, Poll
 from unit.delivery.bench import BUSY, LAYOUT, NOW_US
 
 
@@ -645,3 +645,34 @@ async def test_a_change_of_state_is_delivered_before_the_next_turn(bench):
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_nothing_is_sent_before_it_is_known_what_the_server_accepts(bench):
+    """Else what an earlier run has left would be split, or lose what a server without the extension does not accept."""
+    known, arrived, sent = asyncio.Event(), asyncio.Event(), []
+
+    async def post_metrics(body, key, encoding=None):
+        sent.extend(json.loads(body)["metrics"])
+        arrived.set()
+        return Accepted()
+
+    bench.post_metrics = post_metrics
+    bench.accepts = Accepts()
+    bench.courier = Courier(
+        bench.buffer, bench, bench.counters, accepts=lambda: bench.accepts, known=known, for_others=True, sleep=bench.time.sleep
+    )
+    layout = await bench.buffer.register(Layout("e1", kind=LayoutKind.STATE))
+    bench.buffer.add(Poll(layout, NOW_US, (1, 1, None), ((1, 0),), 1))
+    assert not await bench.courier.deliver_pending()
+    running = asyncio.create_task(bench.courier.run())
+    await bench.buffer.flush()
+    await bench.buffer.flush()
+    assert (await bench.buffer.pending()).metrics == 1
+    bench.accepts = Accepts(is_stated=True, metric_types=("sensor_reading", "interface_stat", "equipment_status"))
+    known.set()
+    waiting = asyncio.create_task(arrived.wait())
+    await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+    for task in (running, waiting):
+        task.cancel()
+    await asyncio.wait([running, waiting])
+    assert [(metric["type"], metric["equipment_id"]) for metric in sent] == [("equipment_status", "e1")]
