@@ -8,19 +8,17 @@ support.distant makes them. Prints JSON: `socket` by family, `tallies` and `fpin
 import asyncio
 import json
 import re
-import socket
-import struct
 import subprocess
 import sys
 import time
 from dataclasses import asdict
 from typing import Any
 
+from support.arrivals import kept_times
 from support.distant import Distant
 from support.hang import HANG_S
 from towerops_agent.counters import Count, Counters
 from towerops_agent.ping.client import PingClient
-from towerops_agent.ping.sockets import ask_for_times
 from towerops_agent.ping.wire.tally import Tally
 from towerops_agent.snmp.session import Resolver
 
@@ -43,21 +41,6 @@ async def pinged(wish: dict[str, Any]) -> dict[str, Any]:
     }
     counts = {str(count): counters.by_reason(count) for count in (Count.PINGS, Count.PINGS_UNSENT, Count.PINGS_DISCARDED)}
     return {"tallies": tallies, "socket": sockets, "kernel_times": timed, "counters": counts}
-
-
-async def kept_times() -> None:
-    """Once the kernel notes when datagrams arrive, also at a socket that did not ask for it at the time: the client did."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
-            own.bind(("127.0.0.1", 0))
-            own.sendto(b"", own.getsockname())
-            await asyncio.sleep(0.01)
-            assert ask_for_times(own)
-            before_ns = time.time_ns()
-            _, ((_, _, timespec),), _, _ = own.recvmsg(1, 256)
-            seconds, nanoseconds = struct.unpack("=qq", timespec)
-            if seconds * 1_000_000_000 + nanoseconds < before_ns:
-                return
 
 
 def by_fping(wish: dict[str, Any]) -> dict[str, list[float | None]]:

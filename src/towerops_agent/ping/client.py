@@ -16,11 +16,12 @@ from typing import Final, Self
 import structlog
 
 from towerops_agent.counters import Count, Counters
-from towerops_agent.ping.sockets import Arrival, Kind, NotSent, PingSocket, keep_times
+from towerops_agent.ping.sockets import Arrival, Kind, NotSent, PingSocket
 from towerops_agent.ping.wire.echo import TOKEN_OCTETS
 from towerops_agent.ping.wire.rounds import Round, Rounds
 from towerops_agent.ping.wire.tally import Tally
 from towerops_agent.reasons import Stray, Unsent
+from towerops_agent.snmp.arrival import keep_times
 from towerops_agent.snmp.wire.exchange import Peer
 
 log = structlog.get_logger()

@@ -3,7 +3,7 @@
 It is an unprivileged one if net.ipv4.ping_group_range allows the process's group (which counts for IPv6 too), else a raw one, for
 which it takes CAP_NET_RAW. A raw socket receives all ICMP of the machine: the kernel keeps all but echo replies from it, and
 those to other programs are left out here.
-I/O: sockets. Source: icmp(7), raw(7), RFC 3542 §3.2; linux/icmp.h, linux/icmpv6.h, asm-generic/socket.h.
+I/O: sockets. Source: icmp(7), raw(7), RFC 3542 §3.2; linux/icmp.h, linux/icmpv6.h.
 """
 
 import errno
@@ -17,17 +17,13 @@ from typing import Final, Self
 
 from towerops_agent.ping.wire.echo import Echo, decode_reply, encode_request, without_ip_header
 from towerops_agent.reasons import Stray, Unsent
+from towerops_agent.snmp.arrival import ANCILLARY_OCTETS, TIMES, TIMESPEC, ask_for_times
 from towerops_agent.snmp.wire.exchange import Peer
 
 RECEIVE_BUFFER_OCTETS: Final = 1 << 20
 
 GROUP_RANGE: Final = Path("/proc/sys/net/ipv4/ping_group_range")
 
-_SO_TIMESTAMPNS_NEW: Final = 64
-"""The kernel's time of arrival as two 64-bit numbers, from Linux 5.1 on; Python has no name for it."""
-
-_TIMESPEC: Final = struct.Struct("=qq")
-_ANCILLARY_OCTETS: Final = socket.CMSG_SPACE(_TIMESPEC.size)
 _MESSAGE_OCTETS: Final = 2048
 
 _SOL_RAW: Final = 255
@@ -128,7 +124,7 @@ class PingSocket:
 
     def receive(self) -> Arrival | Stray | None:
         """The next reply, or why it does not count; None if it is another program's. Raises BlockingIOError at the end."""
-        packet, ancillary, _, source = self.socket.recvmsg(_MESSAGE_OCTETS, _ANCILLARY_OCTETS)
+        packet, ancillary, _, source = self.socket.recvmsg(_MESSAGE_OCTETS, ANCILLARY_OCTETS)
         is_raw = self.kind is Kind.RAW
         found = decode_reply(without_ip_header(packet) if is_raw and not self.is_v6 else packet, is_v6=self.is_v6)
         if found is None:
@@ -138,34 +134,11 @@ class PingSocket:
             return None
         arrived_ns = None
         for level, kind, data in ancillary:
-            if (level, kind, len(data)) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS_NEW, _TIMESPEC.size):
-                seconds, nanoseconds = _TIMESPEC.unpack(data)
+            if (level, kind) == TIMES and len(data) == TIMESPEC.size:
+                seconds, nanoseconds = TIMESPEC.unpack(data)
                 arrived_ns = seconds * 1_000_000_000 + nanoseconds
         return Arrival(echo, source, arrived_ns)
 
     def close(self) -> None:
         """Close it."""
         self.socket.close()
-
-
-def ask_for_times(sock: socket.socket) -> bool:
-    """Whether the kernel notes when datagrams arrive at `sock`; if it can't, the time at which they are read counts.
-
-    It begins a moment after the first socket of the machine has asked for it (net_enable_timestamp in Linux's net/core/dev.c
-    leaves that to a worker); until then its time is that of the reading as well.
-    """
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS_NEW, 1)
-    except OSError:  # an older kernel
-        return False
-    return True
-
-
-def keep_times() -> socket.socket | None:
-    """A socket that has the kernel note times of arrival, so that it does once the first echo is sent; None without IPv4."""
-    try:
-        keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    except OSError:
-        return None
-    ask_for_times(keeper)
-    return keeper

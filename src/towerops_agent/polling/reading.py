@@ -287,7 +287,9 @@ class _Course:
         if isinstance(answer, NoReply):
             self._vain += unanswered(began_s, timeouts_s)
             return
-        traits, heard_s = self._device.traits, asyncio.get_running_loop().time()
+        traits, heard_s = self._device.traits, answer.arrived_s
+        if heard_s is None:
+            heard_s = asyncio.get_running_loop().time()
         sent_s = heard_s - answer.rtt_s
         spacing, before, same = traits.spacing, self._answered, not self._vain
         self._answered = sent_s, heard_s

@@ -1,9 +1,9 @@
 """SNMP over UDP: one socket per address family, shared by all devices. tcp.py does the same over TCP, behind the same interface.
 
-The I/O around exchange.py: sockets, timers, the wall clock at a reply's arrival.
+The I/O around exchange.py: sockets, timers, the time of a reply's arrival, which the kernel notes (arrival.py).
 A request costs one sendto, one timer and one future, several in a row only one sendto each (volley.py); all replies that have
-arrived are read at one wakeup. What ICMP says of a device (icmp_errors.py) is read if a wakeup brings no datagram, or a call on
-the socket fails.
+arrived are read at one wakeup, and of many that are awaited some at a time (lull.py). What ICMP says of a device (icmp_errors.py)
+is read if a wakeup brings no datagram, or a call on the socket fails.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -22,8 +24,10 @@ import structlog
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.reasons import Discard, Reason
+from towerops_agent.snmp.arrival import ANCILLARY_OCTETS, TIMES, TIMESPEC, keep_times
 from towerops_agent.snmp.engines import EngineLog, KeyDerivation, NameOf
 from towerops_agent.snmp.icmp_errors import RECVERR, read_errors
+from towerops_agent.snmp.lull import ANSWER_OCTETS, FEWEST, Lull
 from towerops_agent.snmp.session import Resolver, Take
 from towerops_agent.snmp.tcp import TcpConnections
 from towerops_agent.snmp.volley import Link, Volley
@@ -41,6 +45,12 @@ DATAGRAMS_A_WAKEUP: Final = 64
 
 _CATCH_UP_WAKEUPS: Final = 16
 """How many times as many before a silence counts: some 250 polls with four answers each may wait behind a busy moment."""
+
+_CLOCKS_APART_US: Final = 1000
+"""The wall clock and the loop's are not read at once."""
+
+_LONG_READING_US: Final = 1_000_000
+"""What arrives while others are read arrived after the reading had begun, but not so long."""
 
 _PASSING: Final = frozenset((errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EINTR))
 """Errors of sendto that may be temporary: they count as a lost datagram."""
@@ -85,22 +95,26 @@ class SnmpClient:
         self._tcp = TcpConnections(counters, Exchanges(draw_id), self._keys, self._engine_log)
         self._waiting: dict[Transaction, _Wait | Volley] = {}
         self._resolver = Resolver()
-        self._floods: dict[int, FloodWatch] = {}
+        self._timekeeper: socket.socket | None = None
         self.sockets: dict[int, socket.socket] = {}
         """The open sockets, by address family; each is opened by the first request that needs it."""
+        self._inboxes: dict[int, _Inbox] = {}  # how each of them is read
+        self._lulls: dict[int, Lull] = {}  # of those that are not read now
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        self._timekeeper = keep_times()
         self._link = Link(self._loop, self._exchanges, self._waiting, self._counters, self._send_octets, self._catch_up)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for wait in self._waiting.values():
             wait.answer.cancel()  # else it would wait until its timeout, and open a socket again for the next attempt
-        for sock in self.sockets.values():
-            self._loop.remove_reader(sock)
-            sock.close()
-        self.sockets.clear()
+        for family in list(self.sockets):
+            self._close(family)
+        if self._timekeeper is not None:
+            self._timekeeper.close()
+            self._timekeeper = None
         self._tcp.close()
 
     @property
@@ -225,6 +239,8 @@ class SnmpClient:
     def _send_octets(self, transaction: Transaction, datagram: bytes) -> NoReply | None:
         """None if the datagram was sent, or lost by the system for now; else the system's error."""
         sock, peer = self._socket(transaction.peer), transaction.peer
+        if self._lulls:
+            self._end_crowded_lull(peer)
         try:
             try:
                 sock.sendto(datagram, peer)
@@ -252,44 +268,93 @@ class SnmpClient:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             if sys.platform == "linux":
                 sock.setsockopt(*RECVERR[family], 1)
-            self._loop.add_reader(sock, self._read, sock)
-            self.sockets[family] = sock
-            self._floods[family] = FloodWatch(self._loop.time())
+            has_times = self._timekeeper is not None
+            if has_times:
+                sock.setsockopt(*TIMES, 1)
+            room = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // ANSWER_OCTETS
+            now_s = self._loop.time()
+            inbox = _Inbox(sock, family, FloodWatch(now_s), now_s, room if has_times else 0)
+            self._loop.add_reader(sock, self._woken, inbox)
+            self.sockets[family], self._inboxes[family] = sock, inbox
         return sock
+
+    def _close(self, family: int) -> None:
+        sock, lull = self.sockets.pop(family), self._lulls.pop(family, None)
+        if lull is not None:
+            lull.cancel()
+        self._inboxes.pop(family, None)
+        self._loop.remove_reader(sock)
+        sock.close()
 
     def _catch_up(self, peer: Peer) -> None:
         """Read what has arrived while the agent was busy: nobody is silent whose answer waits to be read."""
-        sock = self.sockets.get(_family(peer))
         for _ in range(_CATCH_UP_WAKEUPS):
-            if sock is None or not self._read(sock):
+            inbox = self._inboxes.get(_family(peer))
+            if inbox is None or self._read(inbox) < DATAGRAMS_A_WAKEUP:
                 return
 
-    def _read(self, sock: socket.socket) -> bool:
-        """Read what has arrived, up to DATAGRAMS_A_WAKEUP; whether there may be more."""
-        now = self._loop.time()
-        vain = 0
-        empty, may_be_more = True, False
-        for _ in range(DATAGRAMS_A_WAKEUP):
+    def _woken(self, inbox: "_Inbox") -> None:
+        """Read what has arrived; what comes next is read some at a time if it is much."""
+        if self._read(inbox) < DATAGRAMS_A_WAKEUP and self._is_lull_worth(inbox):
+            read, listen = partial(self._read_on, inbox), partial(self._listen, inbox)
+            self._lulls[inbox.family] = Lull(self._loop, inbox.sock, read, listen)
+
+    def _is_lull_worth(self, inbox: "_Inbox") -> bool:
+        """Whether many answers are awaited, and not more than the socket has room for while nothing is read."""
+        return FEWEST <= len(self._waiting) <= inbox.room and self._inboxes.get(inbox.family) is inbox
+
+    def _read_on(self, inbox: "_Inbox") -> bool:
+        """Read what has arrived during a lull; whether there was any, and there is to be another one."""
+        return 0 < self._read(inbox) < DATAGRAMS_A_WAKEUP and self._is_lull_worth(inbox)
+
+    def _listen(self, inbox: "_Inbox") -> None:
+        """From now on read what arrives as it arrives."""
+        if self._inboxes.get(inbox.family) is inbox:
+            self._lulls.pop(inbox.family, None)
+            self._loop.add_reader(inbox.sock, self._woken, inbox)
+
+    def _end_crowded_lull(self, peer: Peer) -> None:
+        """If more answers are awaited by now than there is room for, read what arrives."""
+        lull, inbox = self._lulls.get(_family(peer)), self._inboxes.get(_family(peer))
+        if lull is not None and inbox is not None and len(self._waiting) > inbox.room:
+            lull.end()
+
+    def _read(self, inbox: "_Inbox") -> int:
+        """Read what has arrived, each with its own time; how many datagrams that were, DATAGRAMS_A_WAKEUP at most."""
+        sock, now_us, now_s = inbox.sock, time.time_ns() // 1000, self._loop.time()
+        most_late_us = (now_s - inbox.emptied_s) * 1e6 + _CLOCKS_APART_US
+        vain = count = 0
+        while count < DATAGRAMS_A_WAKEUP:
             try:
-                datagram, peer = sock.recvfrom(0xFFFF)
+                datagram, ancillary, _, peer = sock.recvmsg(0xFFFF, ANCILLARY_OCTETS)
             except BlockingIOError:
-                if empty:  # woken by an error
+                if not count:  # woken by an error
                     self._read_errors(sock)
+                inbox.emptied_s = now_s
                 break
             except OSError as error:
                 if not self._read_errors(sock):
                     self._counters.add(Count.SNMP_DISCARDED, errno.errorcode.get(error.errno or 0, Discard.OS_ERROR))
+                count += 1
                 continue
-            empty = False
-            wall_us = time.time_ns() // 1000  # of each: one that comes while others are read is not dated before it was sent
-            outcome = self._exchanges.receive(datagram, peer, now, wall_us)
+            count += 1
+            late_us = most_late_us
+            if ancillary:  # nothing but TIMES is asked for
+                seconds, nanoseconds = TIMESPEC.unpack(ancillary[0][2])
+                at_us = seconds * 1_000_000 + nanoseconds // 1000
+                late_us = now_us - at_us
+            if -_LONG_READING_US < late_us < most_late_us:
+                at_s = now_s - late_us / 1e6
+            else:  # the kernel does not say, or the wall clock was set meanwhile
+                at_s, at_us = self._loop.time(), time.time_ns() // 1000
+            outcome = self._exchanges.receive(datagram, peer, at_s, at_us)
             if self._exchanges.changes:
                 self._engine_log.take(self._exchanges)
             if isinstance(outcome, Discard):
                 self._counters.add(Count.SNMP_DISCARDED, outcome)
                 if outcome is not Discard.LATE:
                     vain += 1
-                    self._exchanges.note_discard(peer, outcome, now)
+                    self._exchanges.note_discard(peer, outcome, at_s)
                 continue
             transaction, reply = outcome
             wait = self._waiting[transaction]
@@ -298,7 +363,6 @@ class SnmpClient:
                     wait.settle(transaction, reply)
                     if not wait.open:
                         wait.go_on()
-                        now = self._loop.time()  # what it has sent may be answered already
             elif isinstance(reply, Doubted):
                 if wait.timer is not None:
                     wait.timer.cancel()
@@ -307,12 +371,10 @@ class SnmpClient:
                 wait.answer.set_result(reply)
             elif not isinstance(reply, AskAgain):
                 wait.passed = reply
-        else:
-            may_be_more = True
-        if vain and self._floods[sock.family].read(vain, now):
-            self._leave(sock)
-            return False
-        return may_be_more
+        if vain and inbox.flood.read(vain, now_s):
+            self._leave(inbox)
+            return 0
+        return count
 
     def _read_errors(self, sock: socket.socket) -> int:
         """Note ICMP errors for the requests to those addresses; how many there were."""
@@ -325,12 +387,10 @@ class SnmpClient:
                         transaction.unreachable = meaning
         return len(errors)
 
-    def _leave(self, sock: socket.socket) -> None:
+    def _leave(self, inbox: "_Inbox") -> None:
         """Close a flooded socket: the next request opens another one, and open requests are sent again there."""
-        log.warning("SNMP socket is flooded, another port is used from now on", port=sock.getsockname()[1])
-        self._loop.remove_reader(sock)
-        del self.sockets[sock.family]
-        sock.close()
+        log.warning("SNMP socket is flooded, another port is used from now on", port=inbox.sock.getsockname()[1])
+        self._close(inbox.family)
 
 
 class _Wait:
@@ -342,6 +402,20 @@ class _Wait:
         self.answer = answer
         self.timer: asyncio.TimerHandle | None = None
         self.passed: Answer | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Inbox:
+    """A socket as it is read. `emptied_s`: when it was last read to its end, or a little before that.
+
+    `room`: for how many answers its buffer is large enough, if each has its own time, else 0.
+    """
+
+    sock: socket.socket
+    family: int
+    flood: "FloodWatch"
+    emptied_s: float
+    room: int
 
 
 def _family(peer: Peer) -> socket.AddressFamily:

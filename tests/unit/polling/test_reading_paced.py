@@ -3,6 +3,7 @@
 import asyncio
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -87,6 +88,22 @@ def test_the_pace_of_a_device_that_begins_to_drop_requests_of_three_is_not_taken
     assert device.traits.together == 1
     assert device.traits.spacing is not None
     assert device.traits.spacing.gap_s >= 2.0
+
+
+def test_an_agent_that_reads_an_answer_late_does_not_take_the_device_for_one_that_drops_requests():
+    """The answer's own time counts, and not that of its turn at a busy agent."""
+
+    class ReadLate(Limited):
+        async def reply(self, host, security, request, timeouts_s):
+            reply = await super().reply(host, security, request, timeouts_s)
+            arrived_s = asyncio.get_running_loop().time()
+            await asyncio.sleep(max(timeouts_s))
+            return replace(reply, arrived_s=arrived_s)
+
+    client, device = ReadLate(names(100), 0.0), devices.device(sensors=names(100), host=HOST)
+    (result,) = poll(client, device, 1)
+    assert not result.missing
+    assert device.traits.spacing is None
 
 
 @pytest.mark.parametrize("gap_s", [1.0, 2.0, 5.0])

@@ -72,8 +72,9 @@ async def test_a_reply_to_the_first_attempt_is_taken_after_the_second_was_sent()
         assert await counted(counters, "late") == {"late": 1}
 
 
-async def test_replies_that_are_read_at_one_wakeup_have_a_time_each(monkeypatch):
-    """Else one that comes while another is read would be dated before it was sent."""
+async def test_replies_without_a_time_of_arrival_that_are_read_at_one_wakeup_have_a_time_each(monkeypatch):
+    """Else one that comes while another is read would be dated before it was sent. Nor does the kernel's time count here, as the
+    wall clock was set in between."""
     ticks = itertools.count(1_000_000, 1000)
     monkeypatch.setattr(snmp_client, "time", SimpleNamespace(time_ns=lambda: next(ticks), monotonic=time.monotonic))
     with ExitStack() as stack:
@@ -86,7 +87,8 @@ async def test_replies_that_are_read_at_one_wakeup_have_a_time_each(monkeypatch)
             for peer, (datagram, sender) in zip(peers, requests, strict=True):
                 peer.sendto(answer(datagram), sender)
             replies = await asyncio.gather(*waiting)
-    assert [reply.received_us for reply in replies] == [1000, 1001]
+    first, second = (reply.received_us for reply in replies)
+    assert 1000 < first < second < 2000
 
 
 async def counted(counters, reason, n=1):

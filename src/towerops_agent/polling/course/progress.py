@@ -135,7 +135,7 @@ class PollProgress:
             if self.heard:  # else it may be down, and that is all
                 traits.stumbled()
         elif max(times_s) > max(SERIAL * min(times_s), SERIAL_S):
-            self._stumbled = True  # for this poll: it may be us who were late
+            self._stumbled = True  # for this poll: it may have been busy for once
             traits.clean_polls = 0
 
     def _is_clean(self, ask: Ask, pdu: Pdu) -> bool:

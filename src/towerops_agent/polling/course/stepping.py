@@ -7,6 +7,7 @@ Source: RFC 3416 §4.2.2.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from towerops_agent.polling.course.plan import Ask
@@ -63,7 +64,7 @@ def as_get(ask: Ask, answer: Answer) -> Answer:
     there = [wanted == name for wanted, name in zip(names, pdu.names, strict=False)]
     tags = bytes(tag if here else ber.NO_SUCH_INSTANCE for here, tag in zip(there, pdu.tags, strict=False))
     values = [value if here else None for here, value in zip(there, pdu.values, strict=False)]
-    return Reply(Pdu(pdu.type, pdu.request_id, 0, 0, names, tags, values), answer.rtt_s, answer.received_us, answer.attempts)
+    return replace(answer, pdu=Pdu(pdu.type, pdu.request_id, 0, 0, names, tags, values))
 
 
 def _denies(pdu: Pdu, name: Oid) -> bool:

@@ -56,12 +56,13 @@ _SMALL: Final = Request((parse_oid("1.3.6.1.2.1.1.3.0"),))  # sysUpTime
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A device's reply. `received_us`: the wall clock at its arrival; `rtt_s`: from the attempt that it answers; `attempts`: how
-    many there were until then."""
+    many there were until then; `arrived_s`: as `received_us`, on the clock of the exchanges; None: just now."""
 
     pdu: Pdu
     rtt_s: float
     received_us: int
     attempts: int = 1
+    arrived_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,7 @@ class Exchanges:
                 transaction.security.oddities.see_none(True)
             rtt_s = now - transaction.sent_at[pdu.request_id]
             self.close(transaction)
-            return transaction, Reply(pdu, rtt_s, wall_us, transaction.attempts)
+            return transaction, Reply(pdu, rtt_s, wall_us, transaction.attempts, now)
         return self._receive_unusual(datagram, peer, now, wall_us)
 
     def _receive_unusual(
@@ -259,7 +260,7 @@ class Exchanges:
             return refusal
         rtt_s = now - transaction.sent_at[pdu.request_id]
         self.close(transaction)
-        return transaction, Reply(pdu, rtt_s, wall_us, transaction.attempts)
+        return transaction, Reply(pdu, rtt_s, wall_us, transaction.attempts, now)
 
     def _listen(self, transaction: Transaction) -> None:
         """From now on `transaction` may be answered with its request-id cut to 16 bits. The usual ones never get here."""
@@ -321,7 +322,7 @@ class Exchanges:
             return transaction, self._end(transaction, Reason.TIMEOUT)  # privacy works: it did not answer this one request
         rtt_s = now - transaction.sent_at[message.message_id]
         self.close(transaction)
-        return transaction, Reply(verdict, rtt_s, wall_us, transaction.attempts)
+        return transaction, Reply(verdict, rtt_s, wall_us, transaction.attempts, now)
 
     def _refused(
         self, transaction: Transaction, reason: Reason, certain: bool

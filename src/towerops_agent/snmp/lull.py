@@ -1,0 +1,58 @@
+"""A lull in the reading of a socket: while many answers are on their way, they are read some at a time.
+
+Devices answer after a time of their own each, so that their answers arrive one by one, and a wakeup for each costs more than what
+is done in it. What is late by that is the next request of a poll, and nothing else: arrival.py has each answer's own time, and
+before a time is over the socket is read. Called by client.py.
+I/O: the event loop's reader and timers. Seconds (`_s`) on its clock.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final
+
+LULL_S: Final = 0.02
+"""How long nothing is read: twice the gain of 5 ms, and half as long as would gain a tenth more (docs/decisions/0011)."""
+
+FEWEST: Final = 16
+"""How many answers have to be awaited for one: fewer cost more by the timer than they save."""
+
+ANSWER_OCTETS: Final = 4608
+"""What an answer takes at most of the socket's buffer, by the kernel's own count: no more are awaited than it has room for."""
+
+
+class Lull:
+    """One lull of a socket, from when it was read to its end until few answers are awaited, or none has come."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        read: Callable[[], bool],
+        resume: Callable[[], None],
+    ) -> None:
+        """`read`: reads what has arrived; whether to go on, with more to be awaited. `resume`: called at the end."""
+        self._loop = loop
+        self._read = read
+        self._resume = resume
+        loop.remove_reader(sock)
+        self._timer = loop.call_later(LULL_S, self._look)
+
+    def _look(self) -> None:
+        goes_on = False
+        try:
+            goes_on = self._read()
+        finally:
+            if goes_on:
+                self._timer = self._loop.call_later(LULL_S, self._look)
+            else:
+                self._resume()
+
+    def end(self) -> None:
+        """End it, before its time."""
+        self._timer.cancel()
+        self._resume()
+
+    def cancel(self) -> None:
+        """Forget it, as its socket is closed."""
+        self._timer.cancel()
