@@ -29,7 +29,7 @@ from towerops_agent.doctor.settings import Prepared, check_settings
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.model import Equipment, Secret
 from towerops_agent.ping.client import PingClient
-from towerops_agent.polling.course.device import MEMORY_KEY, decode_memory
+from towerops_agent.polling.course.memory import MEMORY_KEY, decode_memory
 from towerops_agent.settings import Settings
 from towerops_agent.site.document.site import Compiled
 from towerops_agent.site.files import SiteFiles, SiteUnreadable

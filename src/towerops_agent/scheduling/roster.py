@@ -15,7 +15,8 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Equipment, Layout, LayoutKind
-from towerops_agent.polling.course.device import MEMORY_KEY, Device, Memory, decode_memory, encode_memory, layout_of, make_device
+from towerops_agent.polling.course.device import Device, layout_of, make_device
+from towerops_agent.polling.course.memory import MEMORY_KEY, Memory, decode_memory, encode_memory
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.interfaces import boot_clock
 from towerops_agent.scheduling.fleet import Fleet

@@ -8,7 +8,7 @@ from towerops_agent.counters import Counters
 from towerops_agent.doctor.examination import with_units
 from towerops_agent.doctor.findings.fetch import Configured
 from towerops_agent.model import DeviceState, State
-from towerops_agent.polling.course.device import MEMORY_KEY, encode_memory
+from towerops_agent.polling.course.memory import MEMORY_KEY, encode_memory
 from towerops_agent.polling.course.traits import BootClock
 
 

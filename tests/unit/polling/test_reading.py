@@ -10,7 +10,7 @@ import structlog
 from support import asking, devices, virtual_time
 from support.fake_client import FakeClient
 from towerops_agent.model import DeviceState, Interface, State
-from towerops_agent.polling.course.device import decode_memory, encode_memory
+from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.news import OddReplies
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner, interface_columns
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE, BootClock

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from support import devices, virtual_time
 from support.fake_client import REQUEST_ID, FakeClient
 from towerops_agent.model import DeviceState, State
-from towerops_agent.polling.course.device import PACED_SHARE, SHARE_OF_INTERVAL, decode_memory, encode_memory
+from towerops_agent.polling.course.device import PACED_SHARE, SHARE_OF_INTERVAL
+from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.news import Paced
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner
 from towerops_agent.polling.course.traits import CLEAN_POLLS, LARGEST_VARBINDS, STARTING_VARBINDS, BootClock

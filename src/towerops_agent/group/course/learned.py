@@ -9,7 +9,8 @@ from itertools import islice
 from typing import Final
 
 from towerops_agent.group.course.wire import Learned
-from towerops_agent.polling.course.device import Device, encode_traits, recall_traits
+from towerops_agent.polling.course.device import Device
+from towerops_agent.polling.course.memory import encode_traits, recall_traits
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import BootClock
 

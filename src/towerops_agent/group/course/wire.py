@@ -83,7 +83,7 @@ class Wanted(msgspec.Struct, frozen=True, array_like=True, tag="wanted"):
 
 
 class Learned(msgspec.Struct, frozen=True, array_like=True, tag="learned"):
-    """What a member has learned of some of its devices: their traits as polling/course/device.py encodes them, by id."""
+    """What a member has learned of some of its devices: their traits as polling/course/memory.py encodes them, by id."""
 
     member: Name
     devices: dict[str, bytes]

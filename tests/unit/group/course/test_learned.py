@@ -6,7 +6,7 @@ from support import devices
 from towerops_agent.group.course.learned import AT_ONCE, SharedTraits
 from towerops_agent.group.course.wire import Learned
 from towerops_agent.model import DeviceState, State
-from towerops_agent.polling.course.device import encode_traits
+from towerops_agent.polling.course.memory import encode_traits
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import BootClock
 

@@ -10,7 +10,9 @@ from towerops_agent.model import (
     Credentials,
     DeviceState,
     Interface,
+    Layout,
     PingPlan,
+    PrivProtocol,
     Secret,
     Sensor,
     SnmpVersion,
@@ -22,12 +24,10 @@ from towerops_agent.polling.course.device import (
     PACED_SHARE,
     SHARE_OF_INTERVAL,
     Device,
-    decode_memory,
-    encode_memory,
-    encode_traits,
     first_width,
+    layout_of,
     make_device,
-    recall_traits,
+    make_security,
     replan,
 )
 from towerops_agent.polling.course.evidence import octets_at_most
@@ -42,12 +42,12 @@ from towerops_agent.polling.course.traits import (
     UNVERIFIABLE,
     USELESS,
     WIDE,
-    BootClock,
     Traits,
 )
 from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.message import Community, Version
 from towerops_agent.snmp.wire.oddities import Oddity
+from towerops_agent.snmp.wire.usm_keys import AuthScheme, Principal, PrivScheme
 
 OIDS = ("1.3.6.1.4.1.99999.1.0", "1.3.6.1.4.1.99999.2.0")
 EQUIPMENT = replace(
@@ -278,95 +278,24 @@ def test_a_plan_follows_the_learned_widths_and_sizes():
     assert device.plan == make_plan([parse_oid(oid) for oid in OIDS], (3, 4), device.traits.widths, 5)
 
 
-# Traits for another agent
-
-CLOCK = BootClock(b"boot", 1_000_000_000)
-
-
-def test_traits_for_another_agent_are_the_same_octets_though_a_start_differs_by_milliseconds():
-    starts = [known(booted_at_us=at) for at in (5_000_000, 5_700_000)]
-    assert encode_traits(starts[0], CLOCK) == encode_traits(starts[1], CLOCK)
-    assert encode_traits(known(booted_at_us=35_000_000), CLOCK) != encode_traits(starts[0], CLOCK)
-    assert encode_traits(known(), CLOCK) != encode_traits(starts[0], CLOCK)
-
-
-def test_the_learned_oids_are_the_same_octets_in_whatever_order_they_came():
-    names = [b"%d" % n for n in range(500)]
-    one, other = (known(mute=frozenset(each)) for each in (names, names[::-1]))
-    assert list(one.traits.mute) != list(other.traits.mute), "they differ in nothing but this"
-    assert encode_traits(one, CLOCK) == encode_traits(other, CLOCK)
-    assert encode_memory([one], CLOCK) == encode_memory([other], CLOCK)
-
-
-def test_traits_from_another_agent_are_used_with_the_same_configuration_only():
-    octets = encode_traits(known(index_lies=True, spacing=Spacing(2.0, is_certain=True)), CLOCK)
-    fresh = made()
-    assert recall_traits(fresh, Planner(), octets, CLOCK)
-    assert (fresh.traits.index_lies, fresh.traits.most_answered, fresh.traits.gap_s) == (True, 9, 2.0)
-    for other in ({"digest": b"other"}, {"if_indexes": (3,)}):
-        fresh = made()
-        for name, value in other.items():
-            setattr(fresh, name, value)
-        assert recall_traits(fresh, Planner(), octets, CLOCK)
-        assert fresh.traits == made().traits
-
-
-@pytest.mark.parametrize("octets", [b"", b"\x02", b"\x02x", b"\x01", b"\xff"])
-def test_octets_that_are_not_traits_are_not_understood(octets):
-    fresh = made()
-    assert not recall_traits(fresh, Planner(), octets, CLOCK)
-    assert fresh.traits == made().traits
-
-
-def test_traits_of_another_version_are_not_understood():
-    octets = encode_traits(known(), CLOCK)
-    assert not recall_traits(made(), Planner(), bytes([octets[0] + 1]) + octets[1:], CLOCK)
-
-
-def test_a_memory_has_each_trait_that_is_kept_and_odd_replies():
-    """What is only of this run is not kept: sizes that are suspected, round trips, stumbles."""
-    name = frozenset({b"\x2b\x01"})
-    before = known(
-        max_varbinds=11,
-        refused_at=12,
-        suspect_at=10,
-        srtt_s=0.3,
-        widths=bytes([WIDE, NARROW, WIDE, NARROW]),
-        standings=bytes([BY_NAME, AWAY]),
-        last_change=5,
-        riding=True,
-        hurried=True,
-        bulk=False,
-        check=False,
-        mute=name,
-        refused_names=name,
-        suspects=name,
-        index_lies=True,
-        absence_holds=True,
-        by_next=name,
-        once_by_next=dict.fromkeys(name, 3),
-        not_by_next=name,
-        next_only=True,
-        any_address=True,
-        units=("V", ""),
-        clean_polls=7,
-        stumbles=2,
+def test_the_layout_of_a_device_has_each_sensor_with_its_divisor_and_each_interface():
+    equipment = replace(
+        devices.equipment(equipment_id="e", interfaces=[3, 4]),
+        sensors=(Sensor("s", b"\x2b\x01", 10.0), Sensor("t", b"\x2b\x02")),
     )
-    before.accept_odd([Oddity.CUT_REQUEST_ID])
-    fresh = made()
-    decode_memory(encode_memory([before], CLOCK)).recall(fresh, Planner(), CLOCK)
-    this_run = {
-        "suspect_at": None,
-        "srtt_s": None,
-        "suspects": frozenset(),
-        "once_by_next": {},
-        "not_by_next": frozenset(),
-    }
-    assert fresh.traits == replace(before.traits, **this_run, clean_polls=0, stumbles=0)
-    assert fresh.odd_replies == {Oddity.CUT_REQUEST_ID}
-    assert fresh.traits.spacing is None
+    assert layout_of(equipment) == Layout("e", (("s", 10.0), ("t", 1)), ("i3", "i4"))
 
 
-def test_units_of_devices_that_are_not_in_the_memory_or_have_no_units_are_not_there():
-    memory = decode_memory(encode_memory([known()], CLOCK))
-    assert memory.units({"eq-1": b"digest", "another": b"digest"}) == {}
+def test_the_security_of_a_v3_device_has_its_user_with_protocols_and_passwords_as_octets():
+    user = UsmUser("ö", (AuthProtocol.SHA_256, Secret("äuth")), (PrivProtocol.AES_256_C, Secret("prïv")))
+    credentials = Credentials(SnmpVersion.V3, user=user, context_name="vlan-7")
+    security = make_security(credentials)
+    octets = [text.encode() for text in ("ö", "äuth", "prïv")]
+    assert security.user == Principal(octets[0], AuthScheme.SHA_256, octets[1], PrivScheme.AES_256_C, octets[2])
+    assert security.context == b"vlan-7"
+    assert make_security(credentials, security) is security
+    assert make_security(replace(credentials, context_name=""), security) is not security
+    bare = make_security(Credentials(SnmpVersion.V3, user=UsmUser("u")))
+    assert bare.user == Principal(b"u", None, b"", None, b"")
+    with pytest.raises(ValueError, match="without a user"):
+        make_security(Credentials(SnmpVersion.V3))
