@@ -118,6 +118,7 @@ class RemoteCourier:
         self._fresh_s = -inf  # when what had come in was last asked for, before the backlog
         self._round_began_s = inf  # when it began to deliver what is pending; inf: all is delivered
         self._attempts = 0
+        self._until_s = inf  # before then the next attempt of this run has to begin; -inf: there is none
         self._looks = 0  # for labels
         self._doubtful: set[int] | None = None  # batches that the receiver may have already; None: those that are open now
         self._refused = 0  # single metrics, in a row
@@ -152,22 +153,35 @@ class RemoteCourier:
         if self._client is not None and self._destination() == self._opened:
             self._client.reread_certificates()
 
-    async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:  # noqa: ARG002 - the caller's limit
-        """Whether all that is pending was delivered; False once it has failed so many times in a row."""
+    async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:
+        """Whether all that is pending was delivered; False once it has failed so many times in a row.
+
+        No attempt starts after `within_s`; the caller cancels a request that is still under way then.
+        """
         destination = self._destination()
         if destination is None:
             return True
+        ends_s = self._monotonic_s() + within_s
         try:
             async with self._open(destination) as client:
                 for attempt in range(attempts):
+                    self._until_s = -inf if attempt == attempts - 1 else ends_s
                     wait_s = await self._round(client, destination)
                     if wait_s is None:
                         return True
-                    if attempt < attempts - 1:
-                        await self._sleep(wait_s)
+                    if not self._may_wait(wait_s):
+                        break
+                    await self._sleep(wait_s)
         except SettingsError as error:
+            self._until_s = -inf
             self._fails(str(error), None, SLOW_S)
+        finally:
+            self._until_s = inf
         return False
+
+    def _may_wait(self, wait_s: float) -> bool:
+        """Whether another attempt follows after so long."""
+        return self._monotonic_s() + wait_s < self._until_s
 
     def _open(self, destination: Destination) -> AbstractAsyncContextManager[WriteClient]:
         self._kind = KINDS[destination.kind]
@@ -358,13 +372,11 @@ class RemoteCourier:
 
     def _fails(self, reason: str, status: int | None, wait_s: float) -> float:
         if self.availability.failed(reason, self._now_us()):
-            log.warning(
-                "destination does not accept metrics, will retry",
-                destination=self._name,
-                reason=reason,
-                status=status,
-                retry_in_s=round(wait_s, 1),
-            )
+            about = log.bind(destination=self._name, reason=reason, status=status)
+            if self._may_wait(wait_s):
+                about.warning("destination does not accept metrics, will retry", retry_in_s=round(wait_s, 1))
+            else:
+                about.warning("destination does not accept metrics, kept for the next run")
         return wait_s
 
 

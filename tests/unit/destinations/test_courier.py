@@ -86,6 +86,30 @@ async def test_a_failing_receiver_is_tried_again_and_nothing_is_lost(scripted):
     assert await pending(remote) == 0
 
 
+@pytest.mark.parametrize("in_settings", [False, True])
+async def test_at_the_last_attempt_of_a_run_it_is_not_said_that_another_one_follows(scripted, in_settings):
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    reasons = iter(["busy", "gone"])
+    script.answer = lambda body: Unavailable(next(reasons), 503)
+    script.fails = SettingsError("no such file") if in_settings else None
+    with structlog.testing.capture_logs() as lines:
+        assert not await remote.deliver(attempts=2)
+    said = [(line["reason"], line["event"].rpartition(", ")[2], "retry_in_s" in line) for line in lines]
+    kept = "kept for the next run"
+    assert said == ([("no such file", kept, False)] if in_settings else [("busy", "will retry", True), ("gone", kept, False)])
+
+
+async def test_a_run_does_not_wait_for_an_attempt_that_would_begin_after_its_end(scripted):
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    script.answer = lambda body: Unavailable("busy", 503, retry_after_s=60.0)
+    with structlog.testing.capture_logs() as lines:
+        assert not await remote.courier.deliver_pending(3, within_s=59.0)
+    assert [line["event"] for line in lines] == ["destination does not accept metrics, kept for the next run"]
+    assert remote.pauses == []
+
+
 async def test_one_bad_metric_is_kept_aside_with_the_reason_and_the_rest_is_delivered(scripted):
     remote, script = scripted
     for device in range(3):
