@@ -28,6 +28,7 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, LeftOut, StoredPoll
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
+from towerops_agent.delivery.course.backlog import Backlog
 from towerops_agent.delivery.course.course import (
     INTERVAL_S,
     Course,
@@ -43,7 +44,6 @@ from towerops_agent.delivery.course.course import (
     TryRefused,
     Wait,
 )
-from towerops_agent.delivery.course.pace import Backlog
 from towerops_agent.delivery.course.parcel import Exclusions, Parcel, pack
 from towerops_agent.delivery.course.verdicts import Delivered, Halve, Kept, MetricRefused, Verdict, Verdicts
 from towerops_agent.delivery.refused import EXCLUSIONS_KEY, MetricsSink, RefusedSeries

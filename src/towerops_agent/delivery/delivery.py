@@ -8,7 +8,7 @@ from math import inf
 from typing import Protocol
 
 from towerops_agent.api.wire.outcomes import Availability
-from towerops_agent.delivery.course.pace import Backlog
+from towerops_agent.delivery.course.backlog import Backlog
 
 
 class Delivery(Protocol):

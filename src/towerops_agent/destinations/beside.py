@@ -19,7 +19,7 @@ from towerops_agent.site.files import SiteFiles, SiteUnreadable
 from towerops_agent.site.source import unusable
 
 if TYPE_CHECKING:
-    from towerops_agent.delivery.course.pace import Backlog
+    from towerops_agent.delivery.course.backlog import Backlog
 
 log = structlog.get_logger()
 

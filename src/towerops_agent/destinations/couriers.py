@@ -26,7 +26,7 @@ from towerops_agent.loops import go_on
 from towerops_agent.site.document.destination import Destination
 
 if TYPE_CHECKING:
-    from towerops_agent.delivery.course.pace import Backlog
+    from towerops_agent.delivery.course.backlog import Backlog
 
 LOOK_EACH_S: Final = 5.0
 """How often the loop moves if nothing changes."""

@@ -15,7 +15,7 @@ from math import inf
 
 from towerops_agent.buffer.format.batch import Batch, Lane, Pending
 from towerops_agent.config.document.accepts import Accepts
-from towerops_agent.delivery.course.pace import Backlog, CatchUp
+from towerops_agent.delivery.course.backlog import Backlog, CatchUp
 from towerops_agent.delivery.course.verdicts import Finish, Verdicts
 
 INTERVAL_S = 30.0

@@ -20,7 +20,8 @@ from towerops_agent.api.wire.outcomes import (
     Unavailable,
 )
 from towerops_agent.buffer.format.batch import Batch, Lane
-from towerops_agent.delivery.course.pace import CatchUp, Held, Pace, Sent
+from towerops_agent.delivery.course.backlog import CatchUp
+from towerops_agent.delivery.course.pace import Held, Pace, Sent
 from towerops_agent.delivery.course.parcel import Exclusions
 
 LEAST_S = 1.0

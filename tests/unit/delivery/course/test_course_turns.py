@@ -7,6 +7,7 @@ import pytest
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.format.batch import Batch, Lane, Pending, Position
 from towerops_agent.config.document.accepts import Accepts
+from towerops_agent.delivery.course.backlog import Backlog
 from towerops_agent.delivery.course.course import (
     Course,
     CutBatch,
@@ -19,7 +20,6 @@ from towerops_agent.delivery.course.course import (
     TryRefused,
     Wait,
 )
-from towerops_agent.delivery.course.pace import Backlog
 from towerops_agent.delivery.course.parcel import REFUSALS
 
 ACCEPTS = Accepts(is_stated=True, max_metrics=10)

@@ -1,6 +1,6 @@
 """How far a backlog is, as the log and the status say it."""
 
-from towerops_agent.delivery.course.pace import Backlog, CatchUp
+from towerops_agent.delivery.course.backlog import Backlog, CatchUp
 
 HOUR_US = 3_600_000_000
 
