@@ -10,6 +10,8 @@ AgentError
 └── BufferFailure          the database can't be opened or written
     ├── DatabaseBusy       another agent has it open
     └── DatabaseTooNew     a later version of the agent wrote it
+
+What only one module raises is defined there, below one of these: SiteUnreadable, NotWritten, WalkEndedEarly and others.
 """
 
 import errno
