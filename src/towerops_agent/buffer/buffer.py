@@ -108,7 +108,7 @@ class Buffer:
             on_layouts_lost=self._note_layouts_lost,
         )
         self.layouts_lost = asyncio.Event()
-        """Set when the ids of layouts have become void, with a database that was corrupt: register them all again."""
+        """Set when layouts, or what was kept beside them, are lost with a database that was corrupt: register all again."""
 
     @property
     def in_memory_because(self) -> str:

@@ -28,6 +28,9 @@ CACHED_OCTETS = 4 << 20
 ENTRY_OCTETS = 150
 """What a layout in memory takes beside its octets."""
 
+BESIDE_LAYOUTS = "series "
+"""How the keys begin of values that are kept beside layouts, and go with them."""
+
 
 class StoredLayouts:
     """Reads layouts by their ids. Their octets stay in memory, up to a bound; decoded they would take three times as much."""

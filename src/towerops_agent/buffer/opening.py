@@ -31,6 +31,8 @@ RENEWED_EVERY_US = 60_000_000
 """A disk that spoils each new file at once gets one a minute: each is copied, and quarantined."""
 REOPEN_S = 5.0
 """How often a file that could not be opened is tried again."""
+WITH_LAYOUTS = frozenset({"layouts", "meta"})
+"""The tables of the layouts and of what is kept beside them."""
 LOOK_EACH_S = 5.0
 """How often to check that the file is still the one at its path."""
 
@@ -39,7 +41,7 @@ class Opening:
     """Opens the database at `path`, again and again if need be.
 
     `store`: the one to work on, once it was opened. Until somebody resets them: `lost_metrics`, how many were lost with the
-    databases before it, and `layouts_lost`, whether the ids of layouts have become void. `due_s`: when to call `look` again.
+    databases before it, and `layouts_lost`, whether layouts have, or what is kept beside them. `due_s`: when `look` is due.
     """
 
     store: Store
@@ -101,7 +103,8 @@ class Opening:
         except BufferFailure:
             return
         try:
-            copied = salvage(memory.connection, store.connection, age_lead_s=store.age_s - memory.age_s, in_use=True).copied
+            lead_s = store.age_s - memory.age_s
+            copied = salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True).copied
         except FAILURES as error:
             log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
             store.database.close()
@@ -137,7 +140,7 @@ class Opening:
         self.in_memory_because = f"the database {self.path} is gone: {change}"
         memory, salvaged = self._passing_copy(store)
         self._note_losses(salvaged, self.path)
-        self.layouts_lost = self.layouts_lost or "layouts" not in salvaged.whole
+        self.layouts_lost = self.layouts_lost or not salvaged.whole >= WITH_LAYOUTS
         # Before there is another: with the file SQLite removes the journal that has its name.
         with suppress(*FAILURES):
             store.database.close()
@@ -227,7 +230,8 @@ class Opening:
         if "layouts" not in salvaged.whole:
             # Devices go on with ids that are lost: no other layout may get one of them.
             begin_ids_at(target, self._id_beyond(last_id(target)))
-            self.layouts_lost = self.layouts_lost or in_use
+        if in_use and not salvaged.whole >= WITH_LAYOUTS:
+            self.layouts_lost = True
         log.info(
             "readable part of the corrupt database is in the new one",
             path=str(path),

@@ -6,7 +6,7 @@ that is there. Can be run again: rows that are there already stay as they are. S
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from towerops_agent.buffer.database import FAILURES, is_corruption, transaction
 from towerops_agent.buffer.format.batch import OPEN_END, Lane, Position
 from towerops_agent.buffer.format.codec import DIGEST_OCTETS, checksum, digest, is_head
 from towerops_agent.buffer.lanes import Stretch, next_poll_id
+from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
 from towerops_agent.buffer.tail import copy_tail
 
 ROWS_PER_STEP = 1_000
@@ -68,14 +69,22 @@ class Salvaged:
     knows_losses: bool = False
 
 
-def salvage(source: sqlite3.Connection, target: sqlite3.Connection, *, age_lead_s: int = 0, in_use: bool = False) -> Salvaged:
+def salvage(
+    source: sqlite3.Connection,
+    target: sqlite3.Connection,
+    *,
+    age_lead_s: int = 0,
+    in_use: bool = False,
+    is_later: bool = False,
+) -> Salvaged:
     """Copy all that can be read. Raises sqlite3.Error if `target` can't be written.
 
     `age_lead_s`: by how much the age clock of `target` is ahead of that of `source`. `in_use`: the tail is in memory too.
+    `is_later`: of two values kept under one key that of `source` is the later one.
     """
     salvaged = Salvaged()
     for table in _COPIED:
-        _copy(source, target, table, age_lead_s, salvaged)
+        _copy(source, target, table, age_lead_s, salvaged, replaces=is_later and table == "meta")
     _copy_clock(source, target)
     first = _go_on_after(source, target)
     ledger_whole: set[str] = {"batches"} & salvaged.whole
@@ -95,8 +104,9 @@ def salvage(source: sqlite3.Connection, target: sqlite3.Connection, *, age_lead_
 
 
 def copy_layouts(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """Copy the layouts only, with their ids."""
+    """Copy the layouts only, with their ids, and the values kept beside them."""
     _copy(source, target, "layouts", 0, Salvaged())
+    _copy(source, target, "meta", 0, Salvaged(), only=lambda row: row[0].startswith(BESIDE_LAYOUTS))
 
 
 def last_id(connection: sqlite3.Connection) -> int:
@@ -170,12 +180,22 @@ def _metrics_between(connection: sqlite3.Connection, begin: Position, end_poll: 
     return first or 0, polls, (metrics or 0) - (begin.metric if polls and first == begin.poll else 0)
 
 
-def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str, age_lead_s: int, salvaged: Salvaged) -> None:
+def _copy(
+    source: sqlite3.Connection,
+    target: sqlite3.Connection,
+    table: str,
+    age_lead_s: int,
+    salvaged: Salvaged,
+    *,
+    replaces: bool = False,
+    only: Callable[[Sequence[Any]], bool] = lambda _: True,
+) -> None:
     names = [name for name, _ in _COLUMNS[table]]
-    insert = f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 -- our names
+    what = "REPLACE" if replaces else "IGNORE"
+    insert = f"INSERT OR {what} INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 -- our names
     ages = [i for i, name in enumerate(names) if name in ("age_s", "sent_age_s")]
     copied = 0
-    rows = _rows(source, table, salvaged.whole)
+    rows = filter(only, _rows(source, table, salvaged.whole))
     while some := list(islice(rows, ROWS_PER_STEP)):
         with transaction(target):
             for row in some:

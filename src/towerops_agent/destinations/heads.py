@@ -16,7 +16,9 @@ import msgspec
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.database import transaction
 from towerops_agent.buffer.format.batch import Batch, StoredPoll
+from towerops_agent.buffer.format.codec import DIGEST_OCTETS
 from towerops_agent.buffer.lanes import lines
+from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
 from towerops_agent.buffer.store import Store
 from towerops_agent.config.document.equipment import part_digest, read_config
 from towerops_agent.config.document.fields import readable
@@ -27,7 +29,7 @@ from towerops_agent.errors import BufferFailure
 from towerops_agent.site.document.destination import REMOTE_WRITE, Destination
 from towerops_agent.zstd import Frames
 
-KEY: Final = "series "
+KEY: Final = BESIDE_LAYOUTS
 AT_ONCE: Final = 20
 """How many devices' are made and written in one job of the buffer's thread, between two of which polls are stored.
 
@@ -131,7 +133,12 @@ def _prefix(destination: Destination) -> str:
 def _key(store: Store, layout_id: int, destination: Destination) -> str:
     """By the digest of the layout's content; one that is gone has no row under its key."""
     row = store.connection.execute("SELECT digest FROM layouts WHERE id = ?", (layout_id,)).fetchone()
-    return f"{_prefix(destination)}{'' if row is None else row[0].hex()}"
+    return f"{_prefix(destination)}{'' if row is None else _content(row[0])}"
+
+
+def _content(digest: bytes) -> str:
+    """By what labels are kept: a layout that is there under another id too has a longer digest."""
+    return digest[:DIGEST_OCTETS].hex()
 
 
 def _adopt(store: Store, destinations: Sequence[Destination]) -> None:
@@ -150,7 +157,7 @@ def _forget(store: Store, prefixes: Collection[str]) -> None:
     A destination that is gone may come back for what waits in its line.
     """
     waiting = set(lines(store.connection))
-    used = {digest.hex() for (digest,) in store.connection.execute("SELECT digest FROM layouts")}
+    used = {_content(digest) for (digest,) in store.connection.execute("SELECT digest FROM layouts")}
     keys = [key for (key,) in store.connection.execute("SELECT key FROM meta WHERE substr(key, 1, ?) = ?", (len(KEY), KEY))]
     gone = []
     for key in keys:

@@ -124,6 +124,25 @@ async def test_what_the_file_had_and_what_was_in_memory_are_both_delivered(bench
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
+async def test_a_value_that_was_kept_in_memory_takes_the_place_of_the_earlier_one_in_the_file(bench, monkeypatch):
+    """A restart without the API would else go on with a configuration of before."""
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    async with bench.buffer() as buffer:
+        await buffer.keep_config(b"earlier")
+        await buffer.put_meta("other", b"stays")
+    away = bench.path.with_name("away")
+    bench.path.rename(away)
+    bench.path.mkdir()
+    async with bench.buffer() as buffer:
+        await buffer.keep_config(b"later")
+        bench.path.rmdir()
+        away.rename(bench.path)
+        await until_in_file(buffer)
+    async with bench.buffer() as buffer:
+        assert await buffer.kept_config() == b"later"
+        assert await buffer.get_meta("other") == b"stays"
+
+
 async def test_what_waits_in_the_file_is_pending_once_it_can_be_opened_though_no_poll_comes(bench, monkeypatch):
     monkeypatch.setattr(opening, "REOPEN_S", 0.001)
     async with bench.buffer() as buffer:
