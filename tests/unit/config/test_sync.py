@@ -336,8 +336,7 @@ async def test_what_the_server_accepts_is_known_before_a_configuration_is_applie
     async def apply(read):
         seen.append(known.is_set())
 
-    nothing = bench.sync._keep  # noqa: SLF001
-    sync = ConfigSync(bench, Counters(), apply=apply, keep=nothing, kept=bench.load, known=known, sleep=bench.sleep)
+    sync = ConfigSync(bench, Counters(), apply=apply, keep=bench.keep, kept=bench.load, known=known, sleep=bench.sleep)
     with pytest.raises(Done):
         await sync.run()
     assert known.is_set()
