@@ -30,6 +30,8 @@ from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 
 FIRST_RETRY_S = 5.0
 MOST_RETRY_S = 60.0
+KEEP_AGAIN_S = 30.0
+"""After a configuration that could not be kept: destinations wait a minute for the labels of new devices."""
 MOST_REFUSAL_LINES = 50
 
 ETAG_REFUSED: Final = frozenset({400, 413, 431, 494})
@@ -286,7 +288,7 @@ class ConfigSync:
     def _pause_s(self, outcome: ConfigOutcome[ConfigText]) -> float:
         """How long until the next fetch."""
         if isinstance(outcome, ConfigFetched | NotModified):
-            return self._refresh_s if self._is_kept else min(self._refresh_s, MOST_RETRY_S)
+            return self._refresh_s if self._is_kept else min(self._refresh_s, KEEP_AGAIN_S)
         if isinstance(outcome, Unavailable) and outcome.retry_after_s is not None:
             return max(outcome.retry_after_s, FIRST_RETRY_S)
         doubled = FIRST_RETRY_S * (1 << min(max(self.availability.failures - 1, 0), 10))

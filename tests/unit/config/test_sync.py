@@ -267,7 +267,7 @@ async def test_what_could_not_be_kept_is_kept_soon_though_the_server_would_say_t
     assert sum("could not be kept" in line["event"] for line in lines) == 1
     assert bench.kept_with == [config("a")]
     assert bench.etags == [None, None, None, "one"]
-    assert bench.pauses == [60.0, 60.0, 300.0, 300.0]
+    assert bench.pauses == [30.0, 30.0, 300.0, 300.0]
     assert bench.applied == [["a"]]
 
 
