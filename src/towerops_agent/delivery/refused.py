@@ -27,8 +27,11 @@ EXCLUSIONS_KEY = "refused_series"
 
 ALL_REFUSED = 1_000_000
 
-MOST_REFUSED_AGAIN = 20
-"""So many single metrics of a series refused again: the others are left for the operator to have tried."""
+MOST_REFUSED_AGAIN = 5
+"""So many single metrics of a series refused again: the others are left for the operator to have tried.
+
+Each costs some ten requests, and nothing else is sent meanwhile.
+"""
 
 
 class MetricsSink(Protocol):
@@ -106,14 +109,14 @@ class RefusedSeries:
         At most so many metrics at once; what is refused is sent in halves, and single ones that are stay.
         """
         before: int | None = None
-        refused = 0
-        while refused < MOST_REFUSED_AGAIN and (rows := await self._buffer.refused_of(beginning_of(series), most, before)):
+        refused, at_once = 0, most
+        while refused < MOST_REFUSED_AGAIN and (rows := await self._buffer.refused_of(beginning_of(series), at_once, before)):
             outcome = await self._send(rows)
             match outcome:
                 case Accepted():
-                    pass
+                    at_once = min(2 * at_once, most)
                 case Rejected() | TooLarge() if len(rows) > 1:
-                    most = len(rows) // 2
+                    at_once = len(rows) // 2
                 case Rejected() | TooLarge():
                     before, refused = rows[0][0], refused + 1
                 case _:

@@ -205,6 +205,19 @@ async def test_the_rest_is_sent_in_halves_if_it_is_refused_and_what_is_bad_stays
     assert {3, 13, 23, 33, 53, 63, 73, 83} <= {value for _, values in bench.sent for value in values}
 
 
+async def test_a_single_one_that_stays_refused_makes_no_request_for_each_of_the_others(bench):
+    bench.accepts = Accepts(is_stated=True, max_metrics=1000)
+    bench.answer = refuses_s3
+    await bench.add(100)
+    await bench.run()
+    bench.answer = lambda values: Rejected(422, "one is bad") if 983 in values else Accepted()
+    bench.sent.clear()
+    assert await bench.courier.retry_refused() == 1
+    await bench.run(pauses=3)
+    assert [json.loads(item.metric)["value"] for item in await bench.buffer.refused()] == [983]
+    assert len(bench.sent) < 25
+
+
 async def test_a_courier_that_waits_for_polls_hears_of_it(learned):
     asked = asyncio.Event()
 
