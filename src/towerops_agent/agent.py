@@ -237,6 +237,7 @@ class Agent:
             await self.upstream.reread_certificates()
         except (SettingsError, BufferFailure) as error:
             wrong.append(str(error))
+            self.sync.keep_again()  # a destination that is new may have no labels yet
         if wrong:
             log.error("files could not all be read again, the previous ones stay in use", error="; ".join(wrong))
         self._reload.set()

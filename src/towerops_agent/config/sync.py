@@ -138,6 +138,10 @@ class ConfigSync:
             self._digest, self._etag = b"", None
             await self.load_kept()
 
+    def keep_again(self) -> None:
+        """Fetch the whole configuration next, and keep it, also if it is the one in use."""
+        self._is_kept, self._etag = False, None
+
     async def fetch_once(self, *, is_last: bool = False) -> ConfigOutcome[ConfigText]:
         """The outcome of one fetch; by then a new configuration is applied and kept. `is_last`: no other fetch follows."""
         self._reread_token()

@@ -300,6 +300,18 @@ async def test_a_configuration_is_applied_again_if_another_one_was_applied_in_pa
     assert bench.etags == [None, "one", None, "one"]
 
 
+async def test_what_is_to_be_kept_again_is_though_it_is_the_same():
+    """Destinations that a reload has brought have their labels by it."""
+    bench = Bench(*[ConfigFetched(config("a"), "one")] * 2, NotModified())
+    await bench.sync.fetch_once()
+    bench.sync.keep_again()
+    await bench.sync.fetch_once()
+    await bench.sync.fetch_once()
+    assert bench.etags == [None, None, "one"]
+    assert bench.kept_with == [config("a")] * 2
+    assert bench.applied == [["a"]]
+
+
 async def test_devices_are_made_again_only_after_a_configuration_that_is_being_applied():
     """Else some of its devices would keep what is void, for as long as the configuration stays the same."""
     bench = Bench(ConfigFetched(config("b"), "b"), ConfigFetched(config("b"), "b"), kept=config("a"))
