@@ -141,6 +141,8 @@ class Bus:
                     await self._connect(client, url, lost, login, tls)
             except (OSError, Error, ValueError) as error:
                 raise EngineUnreachable(self._reason(error)) from None
+            except AttributeError:  # nats-py's, if the JSON of INFO is not an object
+                raise EngineUnreachable("the server does not speak NATS as it should") from None
             self._client, self.server = client, url
             self._changed()
             yield lost

@@ -179,7 +179,7 @@ async def test_a_password_is_never_sent_without_tls_if_the_url_says_tls(tmp_path
     assert b"secret" not in b"".join(lines)
 
 
-@pytest.mark.parametrize("says", [b"", b"220 mail.example ESMTP\r\n", b"INFO nonsense\r\n", b"\xff\xff\r\n"])
+@pytest.mark.parametrize("says", [b"", b"220 mail.example ESMTP\r\n", b"INFO nonsense\r\n", b"INFO []\r\n", b"\xff\xff\r\n"])
 async def test_what_is_not_a_nats_server_is_a_reason(says: bytes):
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(says)
