@@ -35,6 +35,7 @@ class Lull:
         self._loop = loop
         self._read = read
         self._resume = resume
+        self._is_over = False
         loop.remove_reader(sock)
         self._timer = loop.call_later(LULL_S, self._look)
 
@@ -43,16 +44,18 @@ class Lull:
         try:
             goes_on = self._read()
         finally:
-            if goes_on:
-                self._timer = self._loop.call_later(LULL_S, self._look)
-            else:
-                self._resume()
+            if not self._is_over:  # else what followed from the answers has ended it
+                if goes_on:
+                    self._timer = self._loop.call_later(LULL_S, self._look)
+                else:
+                    self._resume()
 
     def end(self) -> None:
         """End it, before its time."""
-        self._timer.cancel()
+        self.cancel()
         self._resume()
 
     def cancel(self) -> None:
         """Forget it, as its socket is closed."""
+        self._is_over = True
         self._timer.cancel()

@@ -167,11 +167,51 @@ def test_no_more_answers_are_awaited_in_a_lull_than_the_socket_has_room_for(monk
         assert device.answered == [0, 1, 2]  # and there is no other lull
         await device.ends()
 
+    has_room_for(40, monkeypatch)
+    assert played(scene)[0] == []
+
+
+def test_a_lull_that_ended_as_too_many_were_awaited_does_not_go_on(monkeypatch):
+    """Also if few enough are again once all has been read: what is read then would end the next lull early."""
+
+    async def scene(client, device):
+        follow = [[REQUEST] * 4, []]
+        place = ("127.0.0.1", device.socket.getsockname()[1])
+        await device.is_asked(23)
+        wanted = client.ask_together(place, asking.security(), [REQUEST], asking.PATIENT_S, lambda _: follow.pop(0))
+        task = asyncio.create_task(wanted)
+        await turns()
+        datagram, sender = device.socket.recvfrom(2000)
+        device.answers(0)
+        await turns()
+        device.socket.sendto(answer(datagram), sender)
+        device.answers(1, 2, 3)
+        await asyncio.sleep(LULL_S * 1.1)
+        assert device.answered == [0, 1, 2, 3]
+        device.answers(4)
+        await turns()
+        assert device.answered == [0, 1, 2, 3, 4]  # at once, and another lull begins
+        device.answers(5)
+        await asyncio.sleep(LULL_S * 0.95)
+        assert device.answered == [0, 1, 2, 3, 4]
+        await asyncio.sleep(LULL_S * 0.1)
+        assert device.answered == [0, 1, 2, 3, 4, 5]
+        for _ in range(4):
+            datagram, sender = device.socket.recvfrom(2000)
+            device.socket.sendto(answer(datagram), sender)
+        await task
+        await device.ends()
+
+    has_room_for(24, monkeypatch)
+    assert played(scene)[0] == []
+
+
+def has_room_for(count, monkeypatch):
+    """So many answers may be awaited in a lull."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, snmp_client.RECEIVE_BUFFER_OCTETS)
         granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    monkeypatch.setattr(snmp_client, "ANSWER_OCTETS", granted // 40)
-    assert played(scene)[0] == []
+    monkeypatch.setattr(snmp_client, "ANSWER_OCTETS", granted // count)
 
 
 def test_the_buffer_that_linux_grants_holds_as_many_answers_as_may_be_awaited():
