@@ -348,6 +348,8 @@ class Refusals:
         first_at = self._first_at.pop(batch.id, None)
         if first_at is not None:
             self._first_at[left.id] = self._first_at[right.id] = first_at
+        if self._is_right_of_all(batch):  # it was too large to be sent as it was
+            self._right_of_all = right
         if self._is_searching and batch.id == self._halved_id:
             if self._target_id is None:
                 self._right_of_all = right
@@ -389,3 +391,8 @@ class Refusals:
     def forget(self, batch: Batch) -> None:
         """Take in that the batch is no more."""
         self._first_at.pop(batch.id, None)
+        if self._is_right_of_all(batch):
+            self._right_of_all = None
+
+    def _is_right_of_all(self, batch: Batch) -> bool:
+        return self._right_of_all is not None and self._right_of_all.id == batch.id

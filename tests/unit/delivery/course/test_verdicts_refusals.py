@@ -50,6 +50,24 @@ def test_after_the_first_metric_it_goes_on_to_the_last_one():
     assert not refusals.goes_on()
 
 
+def test_a_half_that_was_too_large_is_not_sent_again_whole():
+    """Its parts are in the buffer in its place: they would be delivered twice."""
+    refusals = searched()
+    assert refusals.next_part(()) == batch(3)
+    refusals.split(batch(3), (batch(4), batch(5)))
+    assert refusals.next_part(()) == batch(2)
+    assert refusals.goes_on()
+    assert refusals.next_part(()) == batch(5)
+
+
+def test_a_half_that_is_no_more_is_not_sent_again():
+    refusals = searched()
+    assert refusals.next_part(()) == batch(3)
+    refusals.forget(batch(3))
+    assert refusals.next_part(()) == batch(2)
+    assert not refusals.goes_on()
+
+
 def test_what_becomes_backlog_is_sent_as_such():
     refusals = searched()
     refusals.part_backlog()
