@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -205,10 +205,12 @@ class SnmpClient:
         return await wait.answer
 
     def _attempt(self, transaction: Transaction, wait: "_Wait") -> None:
-        if wait.answer.done():
-            return
+        if not wait.answer.done():
+            self._guarded(self._attempt_or_give_up, transaction, wait)
+
+    def _guarded(self, step: Callable[[Transaction, "_Wait"], None], transaction: Transaction, wait: "_Wait") -> None:
         try:
-            self._attempt_or_give_up(transaction, wait)
+            step(transaction, wait)
         except Exception as error:  # noqa: BLE001 -- it belongs to the task that asks, which would wait for good
             if not wait.answer.done():
                 wait.answer.set_exception(error)
@@ -254,6 +256,11 @@ class SnmpClient:
         return None
 
     def _believe(self, transaction: Transaction, wait: "_Wait") -> None:
+        if not wait.answer.done():
+            self._guarded(self._believe_unless_answered, transaction, wait)
+
+    def _believe_unless_answered(self, transaction: Transaction, wait: "_Wait") -> None:
+        self._catch_up(transaction.peer)
         if not wait.answer.done():
             wait.answer.set_result(self._exchanges.believe(transaction))
 

@@ -1,17 +1,18 @@
 """The client over UDP, with devices that speak v3: keys are made off the loop, once; reports and replies may cross."""
 
 import asyncio
+import socket
 import threading
 
 import pytest
 
-from support import asking, usm_agent
+from support import asking, usm_agent, virtual_time
 from support.hang import HANG_S
 from support.usm_agent import UsmAgent, user
 from towerops_agent.counters import Count
 from towerops_agent.snmp import engines
 from towerops_agent.snmp.wire import usm_keys
-from towerops_agent.snmp.wire.exchange import NoReply, Reply
+from towerops_agent.snmp.wire.exchange import DOUBT_S, Exchanges, NoReply, Reply, Transaction
 from towerops_agent.snmp.wire.message import Pdu, PduType
 from towerops_agent.snmp.wire.usm import UsmSecurity
 from towerops_agent.snmp.wire.usm_keys import AuthScheme, PrivScheme
@@ -136,3 +137,29 @@ async def test_several_requests_are_under_way_to_a_device_that_is_known_and_a_re
         assert [type(reply) for reply in replies] == [NoReply] * 3
         assert isinstance(await ask(client, port, security), Reply)
         assert client.is_idle
+
+
+def test_a_report_that_anybody_could_have_sent_is_not_believed_if_an_authentic_answer_waits_to_be_read():
+    """It arrives in the very moment in which it would be too late, in virtual time."""
+    agent, start_s = UsmAgent(user()), 1000.0
+    security = UsmSecurity(agent.user)
+    exchanges, place = Exchanges(lambda: 12_345_678), ("192.0.2.1", 161)
+    datagram, _ = exchanges.attempt(Transaction(place, security, REQUEST, (1.0,)), start_s)
+    exchanges.receive(agent.answer(datagram, start_s), place, start_s, 0)
+    usm_agent.equip(security)
+
+    async def play():
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+            device.bind(("127.0.0.1", 0))
+            async with asking.open_client() as (client, _):
+                task = asyncio.create_task(ask(client, device.getsockname()[1], security, (60.0,)))
+                await asyncio.sleep(0)
+                datagram, sender = device.recvfrom(2000)
+                device.sendto(agent.report(decode_v3(datagram), usm_agent.UNKNOWN_USER, start_s), sender)
+                loop.call_later(DOUBT_S, lambda: device.sendto(agent.answer(datagram, start_s), sender))
+                return await task
+
+    reply = virtual_time.run(play())
+    assert isinstance(reply, Reply)
+    assert reply.attempts == 1
