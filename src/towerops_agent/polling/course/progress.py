@@ -55,6 +55,7 @@ class PollProgress:
         self.is_verifying = False
         self._traits = traits
         self._queue = deque(_in_turn(plan, traits))
+        self._together = 0  # how many planned requests were answered as expected, each time all of those under way
         self._probing: Ask | None = None
         self._suspect: Ask | None = None  # the request during which the device fell silent
         self._fallen_back = not plan.if_indexes
@@ -134,7 +135,9 @@ class PollProgress:
             self._stumbled = True
             if self.heard:  # else it may be down, and that is all
                 traits.stumbled()
-        elif max(times_s) > max(SERIAL * min(times_s), SERIAL_S):
+            return
+        self._together += len(asks)
+        if max(times_s) > max(SERIAL * min(times_s), SERIAL_S):
             self._stumbled = True  # for this poll: it may have been busy for once
             traits.clean_polls = 0
 
@@ -205,6 +208,11 @@ class PollProgress:
             and self.tags[column] == ber.OCTET_STRING
             and received_us[column] < max(received_us[slots[slot]] for slot in self.plan.interface_slots(i))
         ]
+
+    @property
+    def is_as_planned(self) -> bool:
+        """Whether all was answered as expected, in the plan's order: a request was sent once all were answered that it proves."""
+        return self._together == len(self.plan.asks) and not self._is_out_of_turn
 
     @property
     def has_uptime(self) -> bool:

@@ -5,6 +5,7 @@ from array import array
 
 import pytest
 
+from support.steps import reply
 from towerops_agent.polling.course import evidence
 from towerops_agent.polling.course.evidence import (
     folded,
@@ -178,6 +179,19 @@ def answered(
 def test_a_name_must_follow_the_counters_and_be_the_one_it_was(poll, silent, renamed):
     standings = bytes(poll.get("standings", (BY_NAME, BY_NAME)))
     assert unproven(answered(**poll), standings, NAMES) == (silent, renamed)
+
+
+def test_names_that_were_answered_as_planned_need_no_times():
+    """Their order is known: the wall clock may have been set back."""
+    progress = answered(names_us=(9, 9))
+    assert unproven(progress, bytes((BY_NAME, BY_NAME)), NAMES) == ([0, 1], [])
+    as_planned = answered(names_us=(9, 9))
+    asks = as_planned.plan.asks
+    as_planned.take_together(asks, [reply(ask.request.names, received_us=10) for ask in asks])
+    for i, column in enumerate(as_planned.plan.names):
+        as_planned.tags[column], as_planned.values[column] = TEXT, NAMES[i].encode()
+        as_planned.received_us[column] = 9
+    assert unproven(as_planned, bytes((BY_NAME, BY_NAME)), NAMES) == ([], [])
 
 
 def test_what_is_found_out_of_all_names_at_once_is_what_is_found_out_one_by_one(monkeypatch):

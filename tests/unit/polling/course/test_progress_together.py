@@ -15,6 +15,7 @@ from towerops_agent.polling.course.traits import (
     SERIAL_S,
     STUMBLED_FIRST,
     TOGETHER,
+    UNKNOWN,
     WIDE,
     Traits,
 )
@@ -280,3 +281,40 @@ def test_answers_that_are_not_as_many_as_the_requests_are_a_bug_and_none_is_take
     asks = progress.next_together()
     with pytest.raises(ValueError, match="shorter"):
         progress.take_together(asks, [reply(asks[0].request.names)])
+
+
+def with_names(widths=(WIDE, WIDE)):
+    """A poll of twelve interfaces with their names, in small requests."""
+    plan = make_plan((), range(1, 13), bytes(widths) * 12, 12, watch=Watch(bytes((BY_NAME,)) * 12, 10))
+    return PollProgress(plan, Traits(clean_polls=CLEAN_POLLS, srtt_s=0.01, widths=bytes(widths) * 12))
+
+
+def test_what_is_answered_whole_in_the_plan_s_order_is_as_planned_whatever_the_clock_does():
+    """A clock that is set back meanwhile makes no name older than what it proves."""
+    progress = with_names()
+    received_us = 1000
+    while asks := progress.next_together():
+        assert not progress.is_as_planned
+        progress.take_together(asks, [reply(ask.request.names, received_us=received_us) for ask in asks])
+        received_us -= 100
+    assert received_us < 900
+    assert progress.is_as_planned
+
+
+def test_what_had_to_be_asked_again_by_itself_is_not_as_planned():
+    progress = with_names()
+    answer(progress, progress.next_together(), SILENCE)
+    while (ask := progress.next_ask()) is not None:
+        progress.take(ask, reply(ask.request.names))
+    assert all(progress.tags)
+    assert not progress.is_as_planned
+
+
+def test_counters_that_stand_in_for_others_behind_the_names_are_not_as_planned():
+    """The wide ones stand at 0: the narrow ones are asked last, and the names have to be asked again for them."""
+    progress = with_names((UNKNOWN, UNKNOWN))
+    while asks := progress.next_together():
+        progress.take_together(asks, [reply(ask.request.names, [0] * len(ask.columns)) for ask in asks])
+    assert progress.is_as_planned
+    progress.take(ask := progress.next_ask(), reply(ask.request.names))
+    assert not progress.is_as_planned
