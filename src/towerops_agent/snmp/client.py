@@ -350,6 +350,8 @@ class SnmpClient:
                 seconds, nanoseconds = TIMESPEC.unpack(ancillary[0][2])
                 at_us = seconds * 1_000_000 + nanoseconds // 1000
                 late_us = now_us - at_us
+            else:
+                inbox.room = 0  # emulated kernels accept options that they lack
             if -_LONG_READING_US < late_us < most_late_us:
                 at_s = now_s - late_us / 1e6
             else:  # the kernel does not say, or the wall clock was set meanwhile

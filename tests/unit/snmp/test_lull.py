@@ -230,7 +230,12 @@ def test_the_buffer_that_linux_grants_holds_as_many_answers_as_may_be_awaited():
         assert sum(len(receiver.recv(2000)) for _ in range(room)) == room * 1472
 
 
-def test_without_times_of_arrival_answers_are_read_as_they_come(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "replacement"),
+    [("keep_times", lambda: None), ("TIMES", (socket.SOL_SOCKET, socket.SO_BROADCAST))],
+    ids=["refused", "accepted, and not done"],
+)
+def test_without_times_of_arrival_answers_are_read_as_they_come(monkeypatch, name, replacement):
     """They would have the time at which they are read."""
 
     async def scene(_, device):
@@ -241,7 +246,7 @@ def test_without_times_of_arrival_answers_are_read_as_they_come(monkeypatch):
             assert device.answered == list(range(place + 1))
         await device.ends()
 
-    monkeypatch.setattr(snmp_client, "keep_times", lambda: None)
+    monkeypatch.setattr(snmp_client, name, replacement)
     assert played(scene)[0] == []
 
 
