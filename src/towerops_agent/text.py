@@ -60,6 +60,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
+def no_devices(host: str) -> str:
+    """Why no device can have this IP address; "" if one can.
+
+    What is sent to 0.0.0.0 or :: is answered by this machine, and what is sent to a group by whoever is in it.
+    """
+    address = ip_address(host)
+    if address.is_multicast:
+        return "a multicast address, which is not a device's"
+    return "an address that no device can have" if address.is_unspecified or host == "255.255.255.255" else ""
+
+
 def is_ip_address(host: str) -> bool:
     """Whether `host` is an IPv4 or IPv6 address, without brackets, and not a name."""
     try:

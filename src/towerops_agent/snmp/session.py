@@ -23,6 +23,7 @@ from towerops_agent.snmp.wire.exchange import Answer, NoReply, Peer
 from towerops_agent.snmp.wire.message import Request, Varbind
 from towerops_agent.snmp.wire.usm import Security
 from towerops_agent.snmp.wire.walking import WalkCourse, WalkEnd
+from towerops_agent.text import no_devices
 
 _NOBODY_THERE: Final = frozenset((Reason.TIMEOUT, Reason.UNREACHABLE, Reason.REFUSED))
 
@@ -186,7 +187,8 @@ class Resolver:
         """The socket addresses of `host`, at least one and MOST_ADDRESSES at most, in the system's order: of an address at once,
         of a name when the system has answered.
 
-        Raises OSError (socket.gaierror) if there is none. A question that was given up holds its place until
+        Raises OSError (socket.gaierror) if there is none, or none that a device can have: a name server that blocks a name
+        says that it is 0.0.0.0, where this machine would answer. A question that was given up holds its place until
         the system has answered it, so that a dead name server does not pile up threads.
         """
         try:
@@ -207,7 +209,11 @@ class Resolver:
             if isinstance(found, OSError):
                 answer.set_exception(found)
             else:
-                answer.set_result(list(dict.fromkeys(map(_plain, found)))[:MOST_ADDRESSES])
+                peers = [peer for peer in dict.fromkeys(map(_plain, found)) if not no_devices(peer[0])]
+                if peers:
+                    answer.set_result(peers[:MOST_ADDRESSES])
+                else:
+                    answer.set_exception(socket.gaierror(socket.EAI_NONAME, f"its address is {found[0][0]}, no device's"))
 
         def ask() -> None:
             found: list[Peer] | OSError

@@ -14,6 +14,7 @@ import msgspec
 
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.snmp.wire.ber import Oid, parse_oid
+from towerops_agent.text import no_devices
 
 T = TypeVar("T")
 
@@ -120,7 +121,9 @@ def host(field: str, value: object) -> str:
     """The IPv4 address, IPv6 address or DNS name in `value`, without the blanks, brackets or dot that people write around one.
 
     An IPv4-mapped IPv6 address is the IPv4 address. A DNS name keeps its dot, which says that it is complete (RFC 1034 §3.1).
+    An address that stands for "unknown", or for many, is refused: this machine would answer, or anybody.
     """
+    wrong = shown(value)
     if isinstance(value, str):
         written = value.strip()
         bare = written[1:-1] if written.startswith("[") and written.endswith("]") else written
@@ -131,8 +134,12 @@ def host(field: str, value: object) -> str:
                 return written
         else:
             mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-            return str(mapped) if mapped else bare.removesuffix(".")
-    raise InvalidConfig(f"{field} is {shown(value)}: expected an IPv4 address, an IPv6 address or a DNS name")
+            found = str(mapped) if mapped else bare.removesuffix(".")
+            why = no_devices(found)
+            if not why:
+                return found
+            wrong += f", {why}"
+    raise InvalidConfig(f"{field} is {wrong}: expected an IPv4 address, an IPv6 address or a DNS name")
 
 
 def object_identifier(field: str, written: str) -> Oid:

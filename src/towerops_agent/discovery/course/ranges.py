@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final
 
 from towerops_agent.errors import SettingsError
+from towerops_agent.text import no_devices
 
 MOST_ADDRESSES: Final = 4096
 """Of a range, unless larger ones are asked for: a /20."""
@@ -77,15 +78,11 @@ def _prefix(text: str) -> tuple[int, Iterator[Address]]:
 
 def _usable(address: Address, text: str) -> Address:
     """The address. Raises SettingsError if no device can have it."""
-    why = ""
-    if address.is_multicast:
-        why = "a multicast address, which is not a device's"
-    elif isinstance(address, IPv4Address) and (address.is_reserved or int(address) >> 24 == 0):
-        why = "an address that no device can have"
+    why = no_devices(str(address))
+    if isinstance(address, IPv4Address) and not why and (address.is_reserved or int(address) >> 24 == 0):
+        why = "an address that no device is likely to have"
     elif isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         why = "an IPv4 address, written as one of IPv6"
-    elif address.is_unspecified:
-        why = "no address"
     if why:
         raise SettingsError(f"the range is {text!r}, in which {address} is {why}: {_WANTED}")
     return address

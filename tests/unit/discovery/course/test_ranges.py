@@ -34,6 +34,7 @@ def test_an_address_is_asked_once_however_many_ranges_have_it():
 
 WANTED = "expected 10.0.0.0/24, 10.0.0.5, 10.0.0.10-10.0.0.20 or 10.0.0.10-20"
 NOBODYS = "an address that no device can have"
+UNLIKELY = "an address that no device is likely to have"
 MULTICAST = "a multicast address, which is not a device's"
 MAPPED = "an IPv4 address, written as one of IPv6"
 SCOPES = "whose addresses have a scope: expected one address with a scope at a time"
@@ -60,11 +61,11 @@ SCOPES = "whose addresses have a scope: expected one address with a scope at a t
                 ("224.0.0.0/24", "224.0.0.0", MULTICAST),
                 ("ff02::1", "ff02::1", MULTICAST),
                 ("255.255.255.255", "255.255.255.255", NOBODYS),
-                ("240.0.0.1-5", "240.0.0.1", NOBODYS),
+                ("240.0.0.1-5", "240.0.0.1", UNLIKELY),
                 ("223.0.0.1-224.0.0.5", "224.0.0.5", MULTICAST),
                 ("0.0.0.0/24", "0.0.0.0", NOBODYS),
-                ("0.255.255.255", "0.255.255.255", NOBODYS),
-                ("::", "::", "no address"),
+                ("0.255.255.255", "0.255.255.255", UNLIKELY),
+                ("::", "::", NOBODYS),
                 ("::ffff:10.0.0.1", "::ffff:10.0.0.1", MAPPED),
                 ("::ffff:10.0.0.0/120", "::ffff:10.0.0.0", MAPPED),
             )
