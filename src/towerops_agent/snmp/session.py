@@ -228,5 +228,9 @@ class Resolver:
             except RuntimeError:  # the loop has ended meanwhile
                 return
 
-        threading.Thread(target=ask, name=f"resolve {host}", daemon=True).start()
+        try:
+            threading.Thread(target=ask, name=f"resolve {host}", daemon=True).start()
+        except BaseException:  # no memory for it, or no more threads: nobody would return its place
+            self._places.release()
+            raise
         return await answer

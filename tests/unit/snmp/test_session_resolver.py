@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from support.hang import HANG_S
 from towerops_agent.snmp.session import MOST_ADDRESSES, MOST_AT_ONCE, Resolver, system_lookup
 
 
@@ -55,6 +56,22 @@ async def test_a_name_that_does_not_resolve_is_an_os_error(lookup):
 
     with pytest.raises(OSError, match=r"."):
         await Resolver(fail).resolve("tower.example", 161)
+
+
+async def test_threads_that_could_not_be_started_hold_no_place(monkeypatch):
+    """A machine that has no threads left for a while costs these questions, and none of those that follow."""
+
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    resolver = Resolver(lambda host, port: [("192.0.2.1", port)])
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", start)
+        for _ in range(MOST_AT_ONCE):
+            with pytest.raises(RuntimeError):
+                await resolver.resolve("tower.example", 161)
+    async with asyncio.timeout(HANG_S):
+        assert await resolver.resolve("tower.example", 161) == [("192.0.2.1", 161)]
 
 
 async def test_a_dead_name_server_holds_a_few_threads_and_no_asker():
