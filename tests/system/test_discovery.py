@@ -82,6 +82,18 @@ async def test_what_is_written_is_a_site_file_and_the_community_stands_beside_it
         assert "mistake" not in out
 
 
+async def test_an_address_of_a_link_that_is_not_there_costs_no_other(tmp_path):
+    async with FleetServer(make_fleet([PROFILES["mikrotik"]], 1, COMMUNITY, time.time())).serve() as port:
+        words = ("fe80::1%nolink0", str(FIRST_ADDRESS), "--port", str(port))
+        status, out, err = await discover(tmp_path, *words)
+        alone = await discover(tmp_path, *words[:1])
+    assert (status, err) == (0, ""), err
+    assert "1 device" in out
+    assert "unresolved" in out
+    assert alone[0] == 1
+    assert "Traceback" not in alone[2]
+
+
 async def test_a_device_that_is_silent_sees_three_messages_a_day(tmp_path):
     """However often the command is run; another address is asked all the same."""
     seen: list[bytes] = []

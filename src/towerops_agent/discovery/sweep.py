@@ -28,7 +28,7 @@ TIMEOUTS_S: Final = (1.0, 2.0, 4.0)
 AT_ONCE: Final = 64
 """How many devices are read at the same time."""
 
-_NOT_SEEN: Final = frozenset((Reason.REFUSED, Reason.UNREACHABLE))
+_NOT_SEEN: Final = frozenset((Reason.REFUSED, Reason.UNREACHABLE, Reason.UNRESOLVED))
 """The device has seen no credentials."""
 
 _ORDER: Final = {SnmpVersion.V3: 0, SnmpVersion.V2C: 1, SnmpVersion.V1: 2}
@@ -140,7 +140,11 @@ class Sweep:
 
     async def _try(self, visited: Visited, place: str, chosen: CredentialSet, following: Try) -> bool:
         """Whether the device answers to this set; it is read then."""
-        peer = (await self.client.resolve(visited.host, self.port))[0]
+        try:
+            peer = (await self.client.resolve(visited.host, self.port))[0]
+        except OSError:  # an address of IPv6 with the scope of a link that this machine does not have
+            visited.silence = Reason.UNRESOLVED
+            return False
         security = make_security(chosen.credentials)
         session = Session(self.client, peer, security, timeouts_s=FIRST_TIMEOUTS_S[: following.attempts])
         course = discover(security.version, self.profiles)
