@@ -44,6 +44,8 @@ def write_site(
         for key, secret in secrets_of(credentials).items():
             if key not in at:
                 own = path.with_name(f"{path.stem}.{_safe(name)}.{key}")
+                while own in secrets:  # `core.1` and `core 1` are two sets
+                    own = own.with_name(f"{own.stem}_{own.suffix}")
                 secrets[own] = secret
                 at[key] = ("file", own.name)
         sets[name] = keys_of(credentials, at)

@@ -10,6 +10,7 @@ from towerops_agent.discovery.course.findings import Discovery, System
 from towerops_agent.discovery.report.entry import Discovered
 from towerops_agent.discovery.writing import NotWritten, write_site
 from towerops_agent.model import Credentials, Secret
+from towerops_agent.site.files import SiteFiles
 
 OLD = "what was there before, and is longer than what is written now\n" * 100
 
@@ -40,6 +41,19 @@ def test_a_file_that_everybody_could_read_is_closed_to_them_before_a_secret_is_i
     assert (mode(site), mode(secret)) == (0o640, 0o660)
     assert secret.read_text() == "hushhush\n"
     assert OLD[:40] not in site.read_text()
+
+
+def test_sets_whose_names_differ_only_by_what_no_file_s_name_may_have_keep_their_secrets(tmp_path):
+    """Else one set's devices would get the other's community."""
+    names = ("core.1", "core 1", "core_1")
+    entries = [
+        Discovered(f"10.0.0.{n}", 161, name, Credentials(community=Secret(f"of-{name}")), Discovery(System()))
+        for n, name in enumerate(names)
+    ]
+    site, *files = write_site(tmp_path / "site.yaml", "by a test", entries, {})
+    assert len(set(files)) == len(names)
+    compiled = SiteFiles(site).read()
+    assert {name: compiled.credentials[name].wire["community"] for name in names} == {name: f"of-{name}" for name in names}
 
 
 def test_nothing_is_overwritten_unasked(tmp_path):
