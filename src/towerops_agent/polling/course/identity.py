@@ -7,6 +7,8 @@ not there, in the whole column. The result for an interface is one of:
   changed last, or else whose counters move is the interface; if none stands out, it is left out;
 - the device has another name at its index, or had its name before, and has it nowhere: it is left out;
 - the device has no name at its index, and nowhere the configured one: there is nothing to compare, so it is read as configured;
+- it is configured by its name only, and the row with that name as its ifDescr has another interface's name as its ifName: it is
+  left out;
 - it is configured by its name only (index 0), which the device has nowhere: it is left out;
 - the device did not say: a column that could not be walked to its end proves nothing. It is left out until the device answers.
 Pure: `identify` is a generator that yields questions and receives the answers (interfaces.py asks).
@@ -306,17 +308,24 @@ class _Search:
         )
 
     def _shared(self, places: Sequence[int], standings: bytes) -> list[int]:
-        """Interfaces that share a row with another one: two are configured with one name, and only one exists."""
+        """Interfaces that share a row with another one, whose row it is.
+
+        Two are configured with one name, and only one exists; or the row has the name of one as its ifName, and that of the
+        other, which is gone, as its ifDescr.
+        """
         owners: dict[int, list[int]] = {}
         for i, standing in enumerate(standings):
             if standing in CONFIRMED:
                 owners.setdefault(places[i], []).append(i)
-        return [
-            i
-            for place, several in owners.items()
-            for i in several
-            if self._configured(i) != place and len({self._configured(other) for other in several}) > 1
-        ]
+        return [i for place, several in owners.items() if len(several) > 1 for i in several if self._is_others(i, place, several)]
+
+    def _is_others(self, i: int, place: int, several: Sequence[int]) -> bool:
+        """Whether of the interfaces that share this row another one than `i` has it."""
+        configured = {self._configured(other) for other in several}
+        if len(configured) > 1:
+            return self._configured(i) != place
+        by_name = any(self._found[other][1] == IF_NAME for other in several)
+        return configured == {0} and by_name and self._found[i][1] == IF_DESCR
 
     def _configured(self, i: int) -> int:
         return self._interfaces.if_indexes[i]

@@ -106,6 +106,28 @@ def test_an_interface_that_is_gone_is_left_out_and_read_again_when_it_is_back():
     assert told == ["interface is gone", "interface is back"]
 
 
+@pytest.mark.parametrize("index", [2, 1], ids=["in its place", "moved to where the other one was"])
+def test_an_interface_that_is_gone_is_not_the_one_that_has_its_name_as_a_description(index: int):
+    """As on firewalls, whose ifDescr is what the operator writes: the port of the bridge `lan`, which is removed, says `lan`.
+
+    Both are known by their names only. The port has its own name as its ifName, and so it is the port.
+    """
+    equipment = devices.equipment(host=HOST, sensors=[])
+    interfaces = (Interface("i1", 0, "lan"), Interface("i2", 0, "port5"))
+    device = make_device(type(equipment)(**{**fields(equipment), "interfaces": interfaces}), devices.LAYOUT, b"", Planner())
+
+    def firewall(ports: dict[int, str], uptime: int) -> SimulatedDevice:
+        standing = box(ports, uptime)
+        for if_index in ports:
+            standing.put(parse_oid(f"1.3.6.1.2.1.2.2.1.2.{if_index}"), ber.OCTET_STRING, b"lan")
+        return standing
+
+    results = poll(device, firewall({1: "lan", 2: "port5"}, 500_000), *(firewall({index: "port5"}, at) for at in (900, 6_900)))
+    assert octets_in(results[0]) == [counter("lan"), counter("port5")]
+    assert [octets_in(result) for result in results[1:3]] == [[None, counter("port5")]] * 2
+    assert results[1].missing == {Reason.INTERFACE_AMBIGUOUS: 6}
+
+
 def test_an_interface_whose_name_the_device_does_not_have_is_left_out_and_the_others_are_read():
     """Its index has another name: whose counters they are is known, and they are not those that are meant."""
     device = configured({1: "Uplink to North", 2: "ether2"})
