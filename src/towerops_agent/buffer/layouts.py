@@ -15,7 +15,7 @@ from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
 
 IDLE_S = 120
-"""How long a layout must be unused before no more polls are expected of it: one that was under way may still come in."""
+"""How long a layout must be unused before no more polls are expected of it: one that has just ended may still come in."""
 
 FEW = 100
 """So many unused layouts wait for their polls to go, a day at most; more are worth a look at each poll."""

@@ -113,6 +113,7 @@ class Fleet:
         """Which of them are polled here. After a change call `share`."""
         self._states = States(store, now_us=now_us, changed=changed, note=note, doubts=self._doubts)
         self._devices: dict[str, Device] = {}
+        self._under_way: set[Device] = set()  # as they were when their poll began
         self._lent: set[str] = set()  # devices that somebody else asks
         self._begun_at = 0.0
         self._wake = asyncio.Event()
@@ -133,6 +134,11 @@ class Fleet:
         if len(self.timetable) == len(self._devices):
             return self._devices.values()
         return [device for device in self._devices.values() if device.id in self.timetable]
+
+    @property
+    def layouts(self) -> set[int]:
+        """Those of which polls may still come: of the devices, and of polls under way, whose devices may have been replaced."""
+        return {layout for device in (*self._devices.values(), *self._under_way) for layout in device.layouts}
 
     @property
     def answering(self) -> tuple[int, int]:
@@ -345,9 +351,11 @@ class Fleet:
 
     async def _poll_in_slot(self, device: Device) -> None:
         """Poll `device`, which holds a place until the poll has ended."""
+        self._under_way.add(device)
         try:
             await self._poll(device, device.interval_s * device.share)
         finally:
+            self._under_way.discard(device)
             now = asyncio.get_running_loop().time()
             if self._slots.is_full(now):
                 self._wake.set()

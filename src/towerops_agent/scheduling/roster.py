@@ -70,7 +70,7 @@ class Roster:
                 self._fleet.replace(())
             raise
         self._fleet.replace(devices)
-        await self._buffer.use_layouts({layout for device in devices for layout in device.layouts})
+        await self._buffer.use_layouts(self._fleet.layouts)
 
     async def _make(self, some: Iterable[tuple[bytes, Equipment]]) -> list[Device]:
         """The devices of these, each kept as it is if its part of the configuration is the same."""

@@ -168,6 +168,39 @@ def test_devices_that_are_replaced_are_freed_without_the_garbage_collector():
     bench.run(apply)
 
 
+def test_a_poll_that_is_under_way_while_its_device_changes_keeps_its_layout():
+    """It may last for most of its interval, long after a layout that nobody uses is freed."""
+    bench, results = Bench(), []
+    bench.fleet = Fleet(bench, Counters(), results.append, now_us=lambda: 0)
+    bench.roster = Roster(bench.fleet, bench.buffer, Planner())
+    release = asyncio.Event()
+    at_once = bench.poll
+
+    async def poll_slowly(device, within_s):
+        result = await at_once(device, within_s)
+        if device.name != "renamed":
+            await release.wait()
+        return result
+
+    bench.poll = poll_slowly
+
+    async def change():
+        await bench.roster.apply(config(1, poll_interval_seconds=300))
+        (before,) = bench.fleet.devices.values()
+        await asyncio.sleep(300)
+        assert len(bench.started) == 1
+        await bench.roster.apply(config(1, name="renamed", poll_interval_seconds=300))
+        (now,) = bench.fleet.devices.values()
+        assert bench.buffer.in_use == {before.layout, now.layout}
+        release.set()
+        await asyncio.sleep(300)
+        assert results[0].layout == before.layout
+        await bench.roster.apply(config(1, name="renamed", poll_interval_seconds=300))
+        assert bench.buffer.in_use == {now.layout}
+
+    bench.run(change)
+
+
 def test_rounds_of_pings_are_stored_of_those_that_are_pinged_if_the_server_takes_them():
     bench = Bench()
 
