@@ -11,6 +11,7 @@ import time
 from collections import ChainMap
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -21,6 +22,7 @@ from towerops_agent.api.client import CONFIG_WITHIN_S
 from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.database import octets_on_disk
+from towerops_agent.buffer.upkeep import keep_clean
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
@@ -40,7 +42,8 @@ from towerops_agent.snmp.wire.exchange import Peer
 from towerops_agent.telemetry import collector, logs, systemd
 from towerops_agent.telemetry.diary import Diary
 from towerops_agent.telemetry.live import LiveSocket
-from towerops_agent.telemetry.observer import Marks, Observer, boot_clock_s
+from towerops_agent.telemetry.marks import DATABASE_WITHIN_S, Marks, boot_clock_s
+from towerops_agent.telemetry.observer import Observer
 from towerops_agent.telemetry.views.health import health_text, judge
 from towerops_agent.telemetry.views.snapshot import SingleRun, encode_snapshot
 from towerops_agent.telemetry.views.status import render
@@ -71,6 +74,10 @@ class Agent:
         self._settings = settings
         self.counters = Counters()
         self._token = TokenSource(settings.token, settings.token_file, on_token=logs.hide)
+        self._marks = Marks()
+        self._config_moved = self._marks.mover("config", CONFIG_WITHIN_S)
+        self._cleanup_moved = self._marks.mover("cleanup", DATABASE_WITHIN_S)
+        self._memory_sleep = self._marks.sleeper("memory", DATABASE_WITHIN_S)
         self.buffer = Buffer(
             settings.database_path,
             self.counters,
@@ -80,8 +87,6 @@ class Agent:
         )
         self._snmp = SnmpClient(self.counters, name_of=self._name_at)
         self._planner = Planner()
-        kind = ApiUpstream if settings.site is None else SiteUpstream
-        self._marks = Marks(("config", "polling", "pings", "delivery", *kind.marks))
         knows_accepts = asyncio.Event()
         self.upstream: Upstream
         if settings.site is None:
@@ -120,7 +125,7 @@ class Agent:
             self.counters,
             self._dating.take,
             now_us=_wall_us,
-            moved=lambda again_within_s: self._marks.move("pings", again_within_s),
+            moved=self._marks.mover("pings", 0.0),
         )
         self._diary = Diary(self.buffer.note, _wall_us)
         self.fleet = Fleet(
@@ -128,7 +133,7 @@ class Agent:
             self.counters,
             self._dating.take,
             now_us=_wall_us,
-            moved=lambda again_within_s: self._marks.move("polling", again_within_s),
+            moved=self._marks.mover("polling", 0.0),
             changed=self.courier.hurry,
             note=self._diary.note,
             pings=self._echoes,
@@ -180,6 +185,8 @@ class Agent:
         settings = self._settings
         async with AsyncExitStack() as parts:
             await self._open(parts)
+            self.buffer.watch(self._marks.mover("database", DATABASE_WITHIN_S))
+            self._marks.begin()
             await parts.enter_async_context(self._live)
             log.info(
                 "agent started",
@@ -197,8 +204,8 @@ class Agent:
                     group.create_task(self._go_on("polling", self.fleet.run)),
                     group.create_task(self._go_on("pings", self._echoes.run)),
                     group.create_task(self._go_on("delivery", self.courier.run)),
-                    group.create_task(self._go_on("cleanup", self.courier.run_cleanup)),
-                    group.create_task(self._go_on("memory", self._roster.remember_for_good)),
+                    group.create_task(self._go_on("cleanup", partial(keep_clean, self.buffer, self._cleanup_moved))),
+                    group.create_task(self._go_on("memory", partial(self._roster.remember_for_good, self._memory_sleep))),
                     group.create_task(self._go_on("status", self._observer.run)),
                     group.create_task(self._go_on("layouts", self._restore_layouts)),
                 ]
@@ -332,7 +339,7 @@ class Agent:
             condition=lambda: (backlog.metrics if (backlog := self.courier.backlog) else 0, self._api_works()),
             refresh=self._reload.set,
             reread_token=self._reread_token,
-            moved=lambda again_within_s: self._marks.move("group", again_within_s),
+            moved=self._marks.mover("group", 0.0),
             now_us=_wall_us,
         )
 
@@ -389,7 +396,7 @@ class Agent:
 
     async def _sleep_or_reload(self, seconds: float) -> None:
         """Sleep, unless the operator wants the configuration now."""
-        self._marks.move("config", seconds + CONFIG_WITHIN_S)
+        self._config_moved(seconds)
         try:
             async with asyncio.timeout(seconds):
                 await self._reload.wait()

@@ -31,7 +31,7 @@ from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
-from towerops_agent.telemetry.observer import Marks
+from towerops_agent.telemetry.marks import Marks
 
 if TYPE_CHECKING:
     from towerops_agent.destinations.couriers import Couriers
@@ -49,8 +49,6 @@ FIRST_DELIVERY_AFTER_S: Final = 0.5
 class Upstream(ABC):
     """What the agent needs of either."""
 
-    marks: ClassVar[tuple[str, ...]] = ()
-    """The marks of `loops`."""
     source_name: ClassVar[str]
     """What the configuration comes from, for the operator."""
 
@@ -94,7 +92,6 @@ class Upstream(ABC):
 class ApiUpstream(Upstream):
     """The Towerops API: configuration, metrics, heartbeat."""
 
-    marks = ("heartbeat",)
     source_name = "configuration"
 
     def __init__(
@@ -125,7 +122,7 @@ class ApiUpstream(Upstream):
             known=known,
             settle_s=FIRST_DELIVERY_AFTER_S,
             for_others=settings.destinations is not None,
-            sleep=marks.sleeper("delivery", ANSWER_WITHIN_S),
+            moved=marks.mover("delivery", ANSWER_WITHIN_S),
         )
         self.courier = courier
         self._heartbeat = HeartbeatLoop(
@@ -141,7 +138,12 @@ class ApiUpstream(Upstream):
             from towerops_agent.destinations import beside, couriers  # noqa: PLC0415
 
             self._couriers = couriers.Couriers(
-                buffer, counters, loop="destinations", sleeper=_sleeper(marks), forget=marks.forget, beside=("",)
+                *(buffer, counters),
+                loop="destinations",
+                sleeper=_sleeper(marks),
+                moved=_mover(marks),
+                forget=marks.forget,
+                beside=("",),
             )
             self.courier = beside.Beside(courier, self._couriers)
             self.dealings = ChainMap(self._couriers.dealings, dealings)
@@ -215,7 +217,6 @@ class SiteUpstream(Upstream):
     `snmp`, `fleet`: by which devices are discovered.
     """
 
-    marks = ("discovery",)
     source_name = "site files"
 
     def __init__(
@@ -254,6 +255,7 @@ class SiteUpstream(Upstream):
             counters,
             loop="delivery",
             sleeper=_sleeper(marks),
+            moved=_mover(marks),
             forget=marks.forget,
             latest=lambda: self._site.compiled.destinations,
         )
@@ -287,3 +289,7 @@ class SiteUpstream(Upstream):
 
 def _sleeper(marks: Marks) -> Callable[[str], Callable[[float], Awaitable[None]]]:
     return lambda loop: marks.sleeper(loop, ANSWER_WITHIN_S)
+
+
+def _mover(marks: Marks) -> Callable[[str], Callable[[float], None]]:
+    return lambda loop: marks.mover(loop, ANSWER_WITHIN_S)

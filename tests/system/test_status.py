@@ -11,6 +11,9 @@ from support.site import COMMUNITY, equipment, site
 from towerops_lab.sandbox.proxy import Proxy
 from towerops_lab.sandbox.server import Sandbox
 
+LOOPS = {"config", "polling", "pings", "delivery", "heartbeat", "database", "cleanup", "memory", "status"}
+"""Those that leave a mark, in an agent without more than the API."""
+
 
 async def command(*arguments: str, database: Path, **env: str) -> tuple[int, str]:
     """What `towerops-agent` prints with these arguments, both streams, and its exit status."""
@@ -68,7 +71,8 @@ async def test_health_is_good_while_it_runs_also_without_the_api_and_bad_when_it
         async with sandbox.serve() as target, proxy.serve(target) as url:
             async with running(env=environment(url, database, CONFIG_REFRESH_SECONDS="5")) as agent:
                 await sandbox.store.wait_until(lambda store: store.metric_count > 0)
-                await snapshot_when(database, lambda snapshot: True)
+                snapshot = await snapshot_when(database, lambda snapshot: True)
+                assert snapshot["due_s"].keys() == LOOPS
                 assert await command("health", database=database) == (0, "healthy\n")
                 proxy.go_down()
                 await agent.logged("configuration not fetched")

@@ -21,7 +21,7 @@ IMPORTED = {
     "page/views/columns.py": ("socket", "import socket\nsocket.gethostname()"),
     "polling/course/traits.py": ("os", "import os\nos.urandom(4)"),
     "snmp/wire/ber.py": ("secrets", "import secrets\nsecrets.token_bytes(4)"),
-    "telemetry/views/history.py": ("asyncio", "from towerops_agent.telemetry.observer import boot_clock_s\nboot_clock_s()"),
+    "telemetry/views/history.py": ("asyncio", "from towerops_agent.telemetry.marks import boot_clock_s\nboot_clock_s()"),
 }
 """Where what is planted, and which module's import the gate is to name; the last one comes in by another module of ours."""
 

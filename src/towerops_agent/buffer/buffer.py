@@ -134,6 +134,10 @@ class Buffer:
         """Commit what was added, close the database. Raises what `ended` does."""
         await self._writer.stop()
 
+    def watch(self, moved: Callable[[float], None]) -> None:
+        """From now on call this at each turn of the writer's thread, on it, with the seconds until the next one at most."""
+        self._writer.moved = moved
+
     async def ended(self) -> None:
         """Once nothing is written any more; raises why, if that is not because the block ends: too little memory, or a bug."""
         await self._writer.ended()
@@ -283,14 +287,16 @@ class Buffer:
 
     # Upkeep
 
-    async def clean_up(self) -> None:
+    async def clean_up(self, moved: Callable[[float], None] = lambda _again_within_s: None) -> None:
         """Remove what was sent a day ago, what could not be sent for a day (counted as expired), what is unused; pack the rest.
 
-        In small steps, so that polls are written in between. For a call each few minutes.
+        In small steps, so that polls are written in between. For a call each few minutes. `moved` is called before each step, of
+        which there may be thousands after a long stop.
         """
         for step in _UPKEEP:
             done = False
             while not done:
+                moved(0.0)
                 result = await self.ask(step)
                 if step in _EXPIRING:
                     for line, metrics in result.of_lines.items():

@@ -66,6 +66,8 @@ class Writer:
         self._cap_polls = cap_polls
         self._on_polls = on_polls
         self._on_layouts_lost = on_layouts_lost
+        self.moved: Callable[[float], None] = lambda _again_within_s: None
+        """Called on the thread at each of its turns, with the seconds until the next one at the latest."""
         self._thread = threading.Thread(target=self._run, name="buffer-writer", daemon=True)
         self._wake = threading.Condition()
         self._waiting = Waiting(window_s, cap_polls)  # this and the next four are guarded by _wake
@@ -218,9 +220,11 @@ class Writer:
                 timeout_s = self._waits_s()
                 if timeout_s <= 0:
                     break
+                self.moved(timeout_s)
                 self._wake.wait(timeout_s)
             job = self._jobs[0] if self._jobs else None
             stopping = self._stopping
+        self.moved(0.0)
         before, now_s = self._store, time.monotonic()
         at_end = stopping and job is None
         if now_s >= self._opening.due_s or (at_end and self._store.database.path is None):
@@ -280,6 +284,7 @@ class Writer:
     def _commit(self) -> None:
         folded = False
         while any(taken := self._take()):
+            self.moved(0.0)
             try:
                 self._store.add_polls(*taken)
             except Exception as error:  # noqa: BLE001 -- the thread's edge: whatever it is, polling goes on

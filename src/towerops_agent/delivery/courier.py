@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import assert_never
+from typing import Final, assert_never
 
 import structlog
 
@@ -50,7 +50,11 @@ from towerops_agent.delivery.refused import EXCLUSIONS_KEY, MetricsSink, Refused
 from towerops_agent.delivery.setbacks import Setbacks
 from towerops_agent.errors import BufferFailure, SettingsError
 
-CLEANUP_INTERVAL_S = 300.0
+IDLE_S: Final = 60.0
+"""The longest wait while nothing is pending: then it looks again, so that whatever it missed is not waited for for good."""
+
+HANGS_AFTER_S: Final = 150.0
+"""A request that takes longer than any answer may (api/client.py) hangs, and with it delivery, however often its loop turns."""
 
 METRICS_AT_ONCE = 1_000
 POLLS_AT_ONCE = 100
@@ -62,22 +66,13 @@ Larger ones, and those to be compressed, go to a thread.
 log = structlog.get_logger()
 
 
-async def clean_up(buffer: Buffer, sleep: Callable[[float], Awaitable[None]]) -> None:
-    """Clean the buffer up, for good: now and every 5 minutes."""
-    while True:
-        try:
-            await buffer.clean_up()
-        except BufferFailure as error:
-            log.error("buffer can't be cleaned up, will retry", error=str(error), retry_in_s=CLEANUP_INTERVAL_S)
-        await sleep(CLEANUP_INTERVAL_S)
-
-
 class Courier:
     """Delivers fresh values every 30 s, and a backlog without a pause. `course`: the decisions, readable.
 
     `accepts`: returns what the server accepts, now. `known`: set once that is known; nothing is sent before, as a batch of an
     earlier run may be larger than most servers accept, or have metrics that few do. `settle_s`: how long the very first delivery
-    waits for the polls after the first one, which would else wait for the second delivery.
+    waits for the polls after the first one, which would else wait for the second delivery. `moved` is called at each step, with
+    the seconds until the next one at the latest.
     """
 
     def __init__(
@@ -92,6 +87,7 @@ class Courier:
         settle_s: float = 0.0,
         for_others: bool = False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        moved: Callable[[float], None] = lambda _again_within_s: None,
         jitter: Callable[[], float] = random.random,
         monotonic_s: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
@@ -106,6 +102,7 @@ class Courier:
         self._interval_s = interval_s
         self._for_others = for_others
         self._sleep = sleep
+        self._moved = moved
         self._jitter = jitter
         self._monotonic_s = monotonic_s
         self._now_us = now_us
@@ -113,7 +110,7 @@ class Courier:
         self._has_wanted = asyncio.Event()
         self._has_exclusions = False
         self.course = Course(interval_s=interval_s, settle_s=settle_s)
-        self._refused = RefusedSeries(buffer, client, counters, self.course.verdicts, now_us=now_us)
+        self._refused = RefusedSeries(buffer, client, counters, self.course.verdicts, now_us=now_us, moved=moved)
         self._settlement = Settlement(buffer, counters, self.course.verdicts, self._refused, now_us=now_us)
 
     @property
@@ -151,15 +148,16 @@ class Courier:
 
         If it is cancelled, deliver_pending handles the requests under way.
         """
-        await self._known.wait()
+        await self._idle_until(self._known.wait)
         while True:
             try:
                 await self._wait_for_work()
-                await self._follow()
+                await self._follow(self._mark)
             except BufferFailure as error:
                 await self._under_way.finish()
                 self.course.called_off()
                 log.error("buffer can't be read, delivery waits", error=str(error), retry_in_s=self._interval_s)
+                self._moved(self._interval_s)
                 await self._sleep(self._interval_s)
             except Exception:
                 await self._call_off()
@@ -168,24 +166,27 @@ class Courier:
     async def _wait_for_work(self) -> None:
         """Return once anything is pending, or is wanted of the refused series."""
         if not self._has_wanted.is_set():
-            waiting = [asyncio.ensure_future(wait) for wait in (self._buffer.wait_for_pending(), self._has_wanted.wait())]
+            await self._idle_until(self._buffer.wait_for_pending, self._has_wanted.wait)
+        self._has_wanted.clear()
+
+    async def _idle_until(self, *waits: Callable[[], Awaitable[object]]) -> None:
+        """Return once one of these has returned; begun again each minute, so that nothing missed is waited for for good."""
+        ended: set[asyncio.Future[object]] = set()
+        while not ended:
+            self._moved(IDLE_S)
+            waiting = [asyncio.ensure_future(wait()) for wait in waits]
             try:
-                ended, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                ended, _ = await asyncio.wait(waiting, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
                 for one in ended:
                     one.result()
             finally:
                 for one in waiting:
                     one.cancel()
-        self._has_wanted.clear()
 
     def hurry(self) -> None:
         """Deliver soon, and not only at the next turn: a device's state has changed."""
         self.course.hurry(self._monotonic_s())
         self._under_way.wake()
-
-    async def run_cleanup(self) -> None:
-        """Clean the buffer up, for good: now and every 5 minutes."""
-        await clean_up(self._buffer, self._sleep)
 
     async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:
         """Whether all pending metrics are delivered; False once the API, or a batch, has failed `attempts` times in a row.
@@ -202,13 +203,20 @@ class Courier:
         finally:
             await self._call_off()
 
-    async def _follow(self) -> bool:
-        """Do what the course says until it is done; whether all is delivered."""
+    def _mark(self, step: Step) -> None:
+        """Leave a mark for this step, but while a request hangs: then nothing moves, however often the loop turns."""
+        if self._under_way.longest_s < HANGS_AFTER_S:
+            waits_s = step.until_s - self._monotonic_s() if isinstance(step, Wait) and step.until_s < inf else 0.0
+            self._moved(max(waits_s, 0.0))
+
+    async def _follow(self, mark: Callable[[Step], None] = lambda _step: None) -> bool:
+        """Do what the course says until it is done; whether all is delivered. `mark` is called before each step."""
         if not self._has_exclusions:
             self.course.verdicts.exclusions = Exclusions(await self._buffer.get_meta(EXCLUSIONS_KEY))
             self._has_exclusions = True
         while True:
             step = self.course.next(self._accepts(), self._now_us(), self._monotonic_s())
+            mark(step)
             # A cut notes them by itself. The course counts the other three as done: a stop must not come between.
             if self._settlement.sent and not isinstance(step, CutBatch | Send | RereadToken | Drained):
                 await self._settlement.note_sent()
@@ -395,12 +403,17 @@ class UnderWay:
     def __init__(self, sleep: Callable[[float], Awaitable[None]], monotonic_s: Callable[[], float]) -> None:
         self._sleep = sleep
         self._monotonic_s = monotonic_s
-        self._tasks: dict[asyncio.Task[None], Batch] = {}
+        self._tasks: dict[asyncio.Task[None], tuple[Batch, float]] = {}  # when it began
         self._timer: asyncio.Future[None] | None = None
 
     def start(self, batch: Batch, attempt: Coroutine[None, None, None]) -> None:
         """Begin one."""
-        self._tasks[asyncio.create_task(attempt)] = batch
+        self._tasks[asyncio.create_task(attempt)] = batch, self._monotonic_s()
+
+    @property
+    def longest_s(self) -> float:
+        """How long the oldest one has been under way."""
+        return max((self._monotonic_s() - began_s for _, began_s in self._tasks.values()), default=0.0)
 
     async def rest(self, until_s: float) -> list[Batch]:
         """The ended ones, once there is one, at that time, or once it is woken. Raises what a task raised."""
@@ -415,7 +428,7 @@ class UnderWay:
             if timer is not None:
                 timer.cancel()
         done = [task for task in self._tasks if task.done()]
-        ended = [self._tasks.pop(task) for task in done]
+        ended = [self._tasks.pop(task)[0] for task in done]
         for task in done:
             task.result()
         return ended

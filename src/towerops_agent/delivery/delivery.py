@@ -36,8 +36,6 @@ class Delivery(Protocol):
 
     async def run(self) -> None: ...  # noqa: D102
 
-    async def run_cleanup(self) -> None: ...  # noqa: D102
-
     async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool: ...  # noqa: D102
 
     async def retry_refused(self) -> int: ...  # noqa: D102

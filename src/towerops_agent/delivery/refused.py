@@ -43,11 +43,19 @@ class MetricsSink(Protocol):
 
 
 class RefusedSeries:
-    """What the server refuses, for the courier. `verdicts`: holds the exclusions."""
+    """What the server refuses, for the courier. `verdicts`: holds the exclusions. `moved`: as the courier's."""
 
     def __init__(
-        self, buffer: Buffer, client: MetricsSink, counters: Counters, verdicts: Verdicts, *, now_us: Callable[[], int]
+        self,
+        buffer: Buffer,
+        client: MetricsSink,
+        counters: Counters,
+        verdicts: Verdicts,
+        *,
+        now_us: Callable[[], int],
+        moved: Callable[[float], None],
     ) -> None:
+        self._moved = moved
         self._buffer = buffer
         self._client = client
         self._counters = counters
@@ -125,6 +133,7 @@ class RefusedSeries:
 
     async def _send(self, rows: Sequence[tuple[int, RefusedMetric]]) -> Outcome:
         """What came of sending these refused metrics: accepted, they are delivered. The same ones have the same key."""
+        self._moved(0.0)  # each may take long, and there may be many
         body = b'{"metrics":[' + b",".join(row.metric for _, row in rows) + b"]}"
         outcome = await self._client.post_metrics(body, f"refused-{sha256(body).hexdigest()[:32]}")
         if isinstance(outcome, Accepted):

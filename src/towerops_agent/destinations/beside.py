@@ -85,10 +85,6 @@ class Beside:
         """Deliver to the API, for good; the destinations have a loop of their own."""
         await self._courier.run()
 
-    async def run_cleanup(self) -> None:
-        """Clean the buffer up, for good."""
-        await self._courier.run_cleanup()
-
     async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:
         """Whether all pending metrics are delivered, to all."""
         both = (self._courier.deliver_pending(attempts, within_s), self._couriers.deliver_pending(attempts, within_s))

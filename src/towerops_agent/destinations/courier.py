@@ -79,7 +79,8 @@ class WriteClient(Protocol):
 class RemoteCourier:
     """Delivers to whatever `destination` returns now; None: to nobody, and what is read stays in the buffer for a day.
 
-    `line`: its line in the buffer, the destination's name. `heads`: the labels.
+    `line`: its line in the buffer, the destination's name. `heads`: the labels. `moved` is called at each step, as a backlog is
+    delivered without a pause for hours.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class RemoteCourier:
         destination: Callable[[], Destination | None],
         client: Callable[[Destination], AbstractAsyncContextManager[WriteClient]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        moved: Callable[[float], None] = lambda _again_within_s: None,
         jitter: Callable[[], float] = random.random,
         monotonic_s: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
@@ -103,6 +105,7 @@ class RemoteCourier:
         self._destination = destination
         self._new_client = client
         self._sleep = sleep
+        self._moved = moved
         self._jitter = jitter
         self._monotonic_s = monotonic_s
         self._now_us = now_us
@@ -227,6 +230,7 @@ class RemoteCourier:
             )
             self._part = True
         while True:
+            self._moved(0.0)
             if destination.fresh_first and self._part:
                 await self._buffer.part_backlog(self._name)
             self._part = False
@@ -339,6 +343,7 @@ class RemoteCourier:
         return self._now_us() / 1e6 - self._monotonic_s()
 
     async def _send(self, client: WriteClient, body: bytes) -> WriteOutcome:
+        self._moved(0.0)
         self.in_flight = 1
         try:
             return await client.send(body)

@@ -17,7 +17,6 @@ from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.counters import Counters
-from towerops_agent.delivery.courier import clean_up
 from towerops_agent.destinations.client import DestinationClient
 from towerops_agent.destinations.courier import RemoteCourier, WriteClient, rest
 from towerops_agent.destinations.heads import Heads, LayoutsOf
@@ -38,8 +37,9 @@ class Couriers:
     """Delivers to the destinations of the last `use`; none: to nobody, and what is read stays in the buffer for a day.
 
     `beside`: lines of the buffer that others deliver. `latest`: the destinations as they are now, by the same names:
-    another URL or secret is in use at once. `sleeper`: returns the sleep of the loop with this name, and `forget` ends
-    it. `dealings`: whether each destination accepts metrics, by the operator's name of it, at any time.
+    another URL or secret is in use at once. `sleeper`: returns the sleep of the loop with this name, `moved` what the loop
+    calls at each step beside, and `forget` ends it. `dealings`: whether each destination accepts metrics, by the operator's
+    name of it, at any time.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Couriers:
         loop: str,
         sleeper: Callable[[str], Sleep],
         forget: Callable[[str], None],
+        moved: Callable[[str], Callable[[float], None]] = lambda _loop: lambda _again_within_s: None,
         beside: Sequence[str] = (),
         latest: Callable[[], Iterable[Destination]] | None = None,
         client: Callable[[Destination], AbstractAsyncContextManager[WriteClient]] = DestinationClient,
@@ -59,6 +60,7 @@ class Couriers:
         self._sleep = sleeper(loop)
         self._sleeper = sleeper
         self._forget = forget
+        self._moved = moved
         self._beside = tuple(beside)
         self._latest = latest or self._used
         self._client = client
@@ -103,6 +105,7 @@ class Couriers:
         self._destinations = wanted
         for name in self.couriers.keys() - wanted.keys():
             del self.couriers[name], self.dealings[_dealing(name)]
+            self._forget(_loop(name))  # one that runs leaves another mark perhaps, until `run` has ended it
         for name in wanted:
             if name not in self.couriers:
                 courier = self.couriers[name] = self._new(name)
@@ -125,6 +128,7 @@ class Couriers:
             destination=lambda: next((one for one in self._latest() if one.name == name), None),
             client=self._client,
             sleep=self._sleeper(_loop(name)),
+            moved=self._moved(_loop(name)),
         )
 
     def reread_certificates(self) -> None:
@@ -155,7 +159,8 @@ class Couriers:
                     if self.couriers.get(name) is not courier:  # gone, or gone and named again since the last look
                         del tasks[name]
                         await _ended(task)
-                        self._forget(_loop(name))
+                        if name not in self.couriers:  # else it is the mark of the new one
+                            self._forget(_loop(name))
                     elif task.done():
                         task.result()
                 for name, courier in self.couriers.items():
@@ -170,10 +175,6 @@ class Couriers:
         """Deliver soon, and not only at the next turn: a device's state has changed."""
         for courier in self.couriers.values():
             courier.hurry()
-
-    async def run_cleanup(self) -> None:
-        """Clean the buffer up, for good."""
-        await clean_up(self._buffer, self._sleep)
 
     async def deliver_pending(self, attempts: int = 1, within_s: float = inf) -> bool:
         """Whether all that is pending was delivered to all; False once one has failed so many times in a row."""

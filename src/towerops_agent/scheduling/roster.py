@@ -5,7 +5,7 @@ object, with its time, its layout and its learned traits. Equipment is read, pla
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 from typing import Final
 
@@ -136,8 +136,8 @@ class Roster:
         except BufferFailure as error:
             log.warning("learned traits of the devices could not be stored, a restart learns them again", reason=str(error))
 
-    async def remember_for_good(self) -> None:
+    async def remember_for_good(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Write them down again and again. Runs for good."""
         while True:
-            await asyncio.sleep(REMEMBER_EACH_S)
+            await sleep(REMEMBER_EACH_S)
             await self.remember()

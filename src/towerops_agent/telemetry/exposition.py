@@ -27,7 +27,7 @@ from towerops_agent.delivery.delivery import Delivery
 from towerops_agent.errors import BufferFailure
 from towerops_agent.reasons import DROPPED, EVICTED, Skip
 from towerops_agent.scheduling.fleet import Fleet
-from towerops_agent.telemetry.observer import Marks, boot_clock_s
+from towerops_agent.telemetry.marks import Marks, boot_clock_s
 from towerops_agent.telemetry.views.snapshot import count_states
 
 if TYPE_CHECKING:

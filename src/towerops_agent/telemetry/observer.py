@@ -1,9 +1,6 @@
 """Watches the agent's parts: a Snapshot for whoever asks (live.py), and each ten minutes one for the database.
 
-No part knows that it is there. It reads them, and the marks of the agent's loops: each says by when it moves again, so that one
-past its mark is stuck, whatever the process looks like from outside. It moves one mark itself: delivery that has nothing to
-deliver is not standing still. Marks are seconds on the boot clock (CLOCK_BOOTTIME), which all processes of a machine share and
-nobody sets. It goes on while the machine is suspended.
+No part knows that it is there. It reads them, and the marks of the agent's loops (marks.py).
 """
 
 import asyncio
@@ -11,7 +8,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -26,6 +23,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.delivery import Delivery
 from towerops_agent.errors import BufferFailure
 from towerops_agent.scheduling.fleet import Fleet
+from towerops_agent.telemetry.marks import DATABASE_WITHIN_S, Marks, boot_clock_s
 from towerops_agent.telemetry.views.group import GroupView, MemberView, group_remarks
 from towerops_agent.telemetry.views.health import Vitals
 from towerops_agent.telemetry.views.snapshot import (
@@ -65,41 +63,6 @@ WRITE_EACH_S: Final = 600.0
 MINUTE_S: Final = 60.0
 
 
-def boot_clock_s() -> float:
-    """Seconds since the machine was started."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-class Marks:
-    """By when each loop moves again, as it says itself."""
-
-    def __init__(self, loops: Iterable[str]) -> None:
-        """`loops`: their names; each has health.SLACK_S to leave its first mark."""
-        self._due_s = dict.fromkeys(loops, boot_clock_s())
-
-    def move(self, loop: str, again_within_s: float = 0.0) -> None:
-        """Note that `loop` has moved, and moves again within this time."""
-        self._due_s[loop] = boot_clock_s() + again_within_s
-
-    def sleeper(self, loop: str, working_s: float) -> Callable[[float], Awaitable[None]]:
-        """A sleep for `loop` that leaves a mark: the loop moves again after it, within `working_s` at most."""
-
-        async def sleep(seconds: float) -> None:
-            self.move(loop, seconds + working_s)
-            await asyncio.sleep(seconds)
-
-        return sleep
-
-    def forget(self, loop: str) -> None:
-        """The loop has ended for good."""
-        self._due_s.pop(loop, None)
-
-    @property
-    def due_s(self) -> dict[str, float]:
-        """By when each loop moves again, on the boot clock."""
-        return dict(self._due_s)
-
-
 class Observer:
     """Observes all parts of one agent. `dealings`: those with the API, by their names in `status`.
 
@@ -129,6 +92,7 @@ class Observer:
         self._dealings = dealings
         self._counters = counters
         self._marks = marks
+        self._moved = marks.mover("status", DATABASE_WITHIN_S)
         self._database_octets = database_octets
         self._now_us = now_us
         self._started_s = time.monotonic()
@@ -136,35 +100,19 @@ class Observer:
         self._failing = False
 
     async def run(self) -> None:
-        """Look at the parts now and each 15 s, for good; write what is seen each ten minutes."""
+        """Take a sample for the rates now and each 15 s, for good; write a snapshot now and each ten minutes."""
         written_s = -WRITE_EACH_S
         while True:
             now_s = time.monotonic()
             if now_s - written_s >= WRITE_EACH_S:
                 written_s = now_s
                 await self.write()
-            else:
-                await self._look()
+            self._a_minute()  # a sample for the rates
+            self._moved(EACH_S)
             await asyncio.sleep(EACH_S)
-
-    async def _look(self) -> None:
-        """Leave the delivery's mark if it is idle, and take a sample for the rates."""
-        lines = self._courier.lines
-        try:
-            self._most_of(await self._waiting([""] if "" in lines else lines))
-        except BufferFailure:
-            return  # write() says it
-        self._a_minute()
 
     async def _waiting(self, lines: Iterable[str]) -> dict[str, Pending]:
         return {line: await self._buffer.pending(line) for line in lines}
-
-    def _most_of(self, waiting: Mapping[str, Pending]) -> Pending:
-        """What waits for the API, or for the destination that most waits for. If nothing does, delivery's mark moves."""
-        pending = waiting[""] if "" in waiting else max(waiting.values(), key=lambda one: one.metrics)
-        if not pending.polls:
-            self._marks.move("delivery")
-        return pending
 
     def vitals(self) -> Vitals:
         """What health is judged by: from memory, so that a disk that hangs does not make the agent look dead."""
@@ -199,7 +147,7 @@ class Observer:
     async def take(self, stopped: bool = False) -> Snapshot:
         """The state of all parts now. Raises BufferFailure if the buffer can't say what is pending."""
         waiting = await self._waiting(self._courier.lines)
-        pending = self._most_of(waiting)
+        pending = waiting[""] if "" in waiting else max(waiting.values(), key=lambda one: one.metrics)
         behind = self._courier.backlog
         late = None
         if pending.backlog_metrics:

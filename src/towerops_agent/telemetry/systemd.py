@@ -1,6 +1,6 @@
 """Notify systemd that the agent is ready, alive, or stopping: the protocol of sd_notify(3).
 
-Does nothing if NOTIFY_SOCKET is not set. The watchdog is fed as long as all loops are in time (observer.py).
+Does nothing if NOTIFY_SOCKET is not set. The watchdog is fed as long as all loops are in time (marks.py).
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from towerops_agent.telemetry.observer import Marks, boot_clock_s
+from towerops_agent.telemetry.marks import Marks, boot_clock_s
 from towerops_agent.telemetry.views.health import standing_still
 
 log = structlog.get_logger()

@@ -264,3 +264,28 @@ async def test_without_memory_to_pass_on_a_result_the_thread_ends_and_nobody_wai
     with pytest.raises(MemoryError):
         await opened.__aexit__(None, None, None)
     assert not left
+
+
+async def test_the_thread_says_when_it_turns_again_and_says_nothing_while_it_hangs(bench):
+    """Also with nothing to do: it looks at its file each 5 s."""
+    moves: list[float] = []
+    entered, released = threading.Event(), threading.Event()
+
+    def hang(_store: Store) -> None:
+        entered.set()
+        released.wait()
+
+    async with bench.buffer() as buffer:
+        buffer.watch(moves.append)
+        await buffer.ask(lambda _: None)
+        assert moves
+        hanging = asyncio.ensure_future(buffer.ask(hang))
+        await asyncio.to_thread(entered.wait)
+        seen = len(moves)
+        later = asyncio.ensure_future(buffer.ask(lambda _: len(moves)))
+        await asyncio.sleep(0)
+        assert len(moves) == seen
+        released.set()
+        await hanging
+        assert await later > seen
+    assert all(0.0 <= move <= 5.0 for move in moves)

@@ -41,6 +41,7 @@ class Bench:
         self.rereads = 0
         self.token_error = None
         self.polls = 0
+        self.moves = []  # (when, seconds until it moves again)
         self.courier = self.new_courier()
 
     @property
@@ -59,6 +60,7 @@ class Bench:
             accepts=lambda: self.accepts,
             settle_s=settle_s,
             sleep=self.time.sleep,
+            moved=lambda again_within_s: self.moves.append((self.time.now_s, again_within_s)),
             jitter=lambda: 0.0,
             monotonic_s=self.time.monotonic_s,
             now_us=lambda: self.now_us,

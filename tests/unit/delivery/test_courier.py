@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from itertools import pairwise
 from threading import get_ident
 
 import pytest
@@ -469,22 +470,6 @@ async def test_what_is_urgent_while_the_buffer_notes_what_the_server_has_waits_f
     assert bench.delivered() == list(range(30))
 
 
-async def test_cleaning_up_is_repeated_and_survives_a_failure(bench, monkeypatch):
-    calls = []
-
-    async def clean_up():
-        calls.append(1)
-        if len(calls) == 1:
-            raise BufferFailure("disk full")
-
-    monkeypatch.setattr(bench.buffer, "clean_up", clean_up)
-    bench.time.left = 2
-    with pytest.raises(Done):
-        await bench.courier.run_cleanup()
-    assert len(calls) == 3
-    assert bench.pauses == [300.0] * 3
-
-
 async def test_a_single_run_promises_no_attempt_that_it_does_not_make(bench):
     """The last line of a failure says that the batch waits for the next run, and the number of attempts before it."""
     await bench.add(1)
@@ -676,3 +661,35 @@ async def test_nothing_is_sent_before_it_is_known_what_the_server_accepts(bench)
         task.cancel()
     await asyncio.wait([running, waiting])
     assert [(metric["type"], metric["equipment_id"]) for metric in sent] == [("equipment_status", "e1")]
+
+
+async def test_each_mark_holds_until_the_next_one(bench):
+    """Whatever the server answers: the loop says for how long it waits, and then moves."""
+    await bench.add(3)
+    outcomes = [BUSY, Unavailable("busy", 503, 600.0), Unauthorized(401), BUSY]
+    bench.answer = lambda values: outcomes.pop(0) if outcomes else Accepted()
+    await bench.run(pauses=8)
+    assert max(bench.pauses) == 60.0
+    moves = [*bench.moves, (bench.time.now_s, 0.0)]
+    assert all(again - at <= within_s for (at, within_s), (again, _) in pairwise(moves))
+    assert max(within_s for _, within_s in moves) == 60.0
+
+
+async def test_delivery_leaves_no_mark_while_a_request_hangs_however_often_its_loop_turns(bench):
+    """A client whose time limit does not work: nothing is delivered any more, and each turn comes in time."""
+    asked = asyncio.Event()
+
+    async def hang():
+        asked.set()
+        await asyncio.Event().wait()
+
+    bench.answer = lambda values: hang()
+    bench.time.hurried = True
+    bench.time.left = 40
+    await bench.add(1)
+    with pytest.raises(Done):
+        await bench.courier.run()
+    assert asked.is_set()
+    assert bench.time.now_s - 1000.0 > 600.0
+    assert max(at for at, _ in bench.moves) - 1000.0 <= courier.HANGS_AFTER_S
+    assert len(bench.moves) > 4

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,15 +52,25 @@ class Site:
         self.remote = remote
         self.receivers: dict[str, Receiver] = {}
         self.loops: set[str] = set()
+        self.moves: Counter[str] = Counter()
         self.couriers = Couriers(
             remote.buffer,
             remote.counters,
             loop="delivery",
             sleeper=self.sleeper,
+            moved=self.mover,
             forget=self.loops.discard,
             beside=beside,
             client=lambda destination: self.receivers.setdefault(destination.name, Receiver()),
         )
+
+    def mover(self, loop: str):
+        def move(_again_within_s: float) -> None:
+            self.loops.add(loop)
+            self.moves[loop] += 1
+
+        self.loops.add(loop)
+        return move
 
     def sleeper(self, loop: str):
         async def sleep(seconds: float) -> None:
@@ -163,6 +174,29 @@ async def test_destinations_come_and_go_while_it_runs(site: Site):
     assert delivered(site)["p"] >= 2 * SENSORS
     assert list(site.couriers.dealings) == ["destination i"]
     running.cancel()
+
+
+async def test_a_backlog_leaves_a_mark_with_each_batch(site: Site):
+    """It goes without a pause, for hours perhaps, and is not stuck."""
+    for n in range(20):
+        site.remote.add(0, NOW_S + n, 1.0)
+    site.receivers["p"] = Receiver()
+    await site.use("p")
+    for n in range(20):
+        site.remote.add(0, NOW_S + 20 + n, 1.0)
+    await site.couriers.use([Destination("p", "http://127.0.0.1:9/", max_metrics=SENSORS)])
+    assert await site.couriers.deliver_pending()
+    assert site.receivers["p"].bodies >= 20
+    assert site.moves["delivery to p"] >= 2 * site.receivers["p"].bodies
+
+
+async def test_a_destination_has_a_mark_from_its_first_moment_and_none_when_it_is_gone(site: Site):
+    """One that goes before its loop has begun, too: a mark that nobody moves would make the agent unhealthy for good."""
+    await site.use("p")
+    assert "delivery to p" in site.loops
+    await site.use("i")
+    assert "delivery to i" in site.loops
+    assert "delivery to p" not in site.loops
 
 
 async def test_another_url_or_secret_under_the_same_name_is_in_use_at_once(site: Site):

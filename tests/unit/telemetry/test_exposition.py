@@ -17,7 +17,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import DeviceState, State
 from towerops_agent.telemetry.exposition import COUNTED, GAUGES, PREFIX, Exposition, Parts
-from towerops_agent.telemetry.observer import Marks, boot_clock_s
+from towerops_agent.telemetry.marks import Marks, boot_clock_s
 
 DOCS = sections(read("docs/operations.md"))["Prometheus metrics"]
 NOW_US = 1_800_000_000_000_000

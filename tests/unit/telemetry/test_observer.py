@@ -1,17 +1,16 @@
-"""What the observer sees of the parts, and the mark that it leaves for a delivery that has nothing to do."""
+"""What the observer sees of the parts."""
 
-import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from support import virtual_time
 from towerops_agent.api.wire.outcomes import Availability, ClockSkew
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.counters import Counters
-from towerops_agent.telemetry.observer import Marks, Observer, boot_clock_s
+from towerops_agent.telemetry.marks import Marks, boot_clock_s
+from towerops_agent.telemetry.observer import Observer
 
 NOW_US = 1_800_000_000_000_000
 
@@ -39,30 +38,14 @@ def observer(
     return Observer(**parts, counters=Counters(), marks=marks, database_octets=lambda: 4096, now_us=now_us)
 
 
-@pytest.mark.parametrize(("polls", "moves"), [(0, True), (1, False)])
-async def test_a_delivery_with_nothing_to_deliver_does_not_stand_still_and_one_with_polls_may(polls, moves):
-    """A site whose devices are all down delivers nothing for hours, and is healthy; polls that wait are for delivery to move."""
+@pytest.mark.parametrize("lines", [("",), ("", "beside"), ("first", "second")])
+async def test_it_leaves_no_mark_but_its_own(lines):
+    """A delivery that hangs while nothing is pending is noticed by its own mark."""
     marks = Marks(("delivery",))
     marks.move("delivery", -3600.0)
-    snapshot = await observer(marks, Pending(polls, polls, NOW_US if polls else None)).take()
-    assert (snapshot.due_s["delivery"] > boot_clock_s() - 1800.0) == moves
-
-
-@pytest.mark.parametrize("lines", [("",), ("", "beside"), ("first", "second")])
-@pytest.mark.parametrize(("polls", "moves"), [(0, True), (1, False)])
-def test_it_looks_for_that_more_often_than_it_writes(polls, moves, lines):
-    """Health gives a loop a minute."""
-    marks = Marks(("delivery",))
-
-    async def main() -> None:
-        running = asyncio.create_task(observer(marks, Pending(polls, polls, NOW_US if polls else None), lines=lines).run())
-        await asyncio.sleep(1.0)
-        marks.move("delivery", -3600.0)
-        await asyncio.sleep(30.0)
-        running.cancel()
-
-    virtual_time.run(main())
-    assert (marks.due_s["delivery"] > boot_clock_s() - 1800.0) == moves
+    snapshot = await observer(marks, Pending(0, 0, None), lines=lines).take()
+    assert snapshot.due_s["delivery"] < boot_clock_s() - 1800.0
+    assert set(snapshot.due_s) == {"delivery", "status"}
 
 
 async def test_an_agent_that_started_in_1970_runs_for_seconds_once_its_clock_is_set():
