@@ -7,8 +7,8 @@ not there, in the whole column. The result for an interface is one of:
   changed last, or else whose counters move is the interface; if none stands out, it is left out;
 - the device has another name at its index, or had its name before, and has it nowhere: it is left out;
 - the device has no name at its index, and nowhere the configured one: there is nothing to compare, so it is read as configured;
-- it is configured by its name only, and the row with that name as its ifDescr has another interface's name as its ifName: it is
-  left out;
+- it is configured by its name only and was there, and now only another interface, by its ifName, has that name as its ifDescr: it
+  is left out;
 - it is configured by its name only (index 0), which the device has nowhere: it is left out;
 - the device did not say: a column that could not be walked to its end proves nothing. It is left out until the device answers.
 Pure: `identify` is a generator that yields questions and receives the answers (interfaces.py asks).
@@ -311,7 +311,7 @@ class _Search:
         """Interfaces that share a row with another one, whose row it is.
 
         Two are configured with one name, and only one exists; or the row has the name of one as its ifName, and that of the
-        other, which is gone, as its ifDescr.
+        other, which was elsewhere and is gone, as its ifDescr.
         """
         owners: dict[int, list[int]] = {}
         for i, standing in enumerate(standings):
@@ -324,8 +324,12 @@ class _Search:
         configured = {self._configured(other) for other in several}
         if len(configured) > 1:
             return self._configured(i) != place
-        by_name = any(self._found[other][1] == IF_NAME for other in several)
-        return configured == {0} and by_name and self._found[i][1] == IF_DESCR
+        named = [other for other in several if self._found[other][1] == IF_NAME]
+        before = self._interfaces
+        if configured != {0} or i in named or not named or before.standings[i] not in ONCE_CONFIRMED:
+            return False
+        by_descr = before.standings[i] in (BY_DESCR, DOUBTED) and all(before.places[other] == before.places[i] for other in named)
+        return not by_descr  # they were one row before, given under both of its names
 
     def _configured(self, i: int) -> int:
         return self._interfaces.if_indexes[i]

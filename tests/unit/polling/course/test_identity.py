@@ -112,20 +112,30 @@ def test_an_interface_that_is_gone_is_not_the_one_that_has_its_name_as_a_descrip
 
     Both are known by their names only. The port has its own name as its ifName, and so it is the port.
     """
-    equipment = devices.equipment(host=HOST, sensors=[])
-    interfaces = (Interface("i1", 0, "lan"), Interface("i2", 0, "port5"))
-    device = make_device(type(equipment)(**{**fields(equipment), "interfaces": interfaces}), devices.LAYOUT, b"", Planner())
-
-    def firewall(ports: dict[int, str], uptime: int) -> SimulatedDevice:
-        standing = box(ports, uptime)
-        for if_index in ports:
-            standing.put(parse_oid(f"1.3.6.1.2.1.2.2.1.2.{if_index}"), ber.OCTET_STRING, b"lan")
-        return standing
-
-    results = poll(device, firewall({1: "lan", 2: "port5"}, 500_000), *(firewall({index: "port5"}, at) for at in (900, 6_900)))
+    device = by_name("lan", "port5")
+    after = [described({index: ("port5", "lan")}, uptime) for uptime in (900, 6_900)]
+    results = poll(device, described({1: ("lan", "lan"), 2: ("port5", "lan")}, 500_000), *after)
     assert octets_in(results[0]) == [counter("lan"), counter("port5")]
     assert [octets_in(result) for result in results[1:3]] == [[None, counter("port5")]] * 2
     assert results[1].missing == {Reason.INTERFACE_AMBIGUOUS: 6}
+
+
+def test_one_interface_may_be_given_under_both_of_its_names():
+    """Also after a restart that moves it."""
+    device = by_name("GigabitEthernet0/1", "Gi0/1")
+    boxes = [
+        described({index: ("Gi0/1", "GigabitEthernet0/1")}, at)
+        for index, at in ((1, 500_000), (1, 506_000), (7, 900), (7, 6_900))
+    ]
+    assert [octets_in(result) for result in poll(device, *boxes)] == [[counter("Gi0/1")] * 2] * 4
+
+
+def described(ports: dict[int, tuple[str, str]], uptime: int) -> SimulatedDevice:
+    """A device with these interfaces, by ifIndex: ifName and ifDescr."""
+    standing = box({if_index: name for if_index, (name, _) in ports.items()}, uptime)
+    for if_index, (_, descr) in ports.items():
+        standing.put(parse_oid(f"1.3.6.1.2.1.2.2.1.2.{if_index}"), ber.OCTET_STRING, descr.encode())
+    return standing
 
 
 def test_an_interface_whose_name_the_device_does_not_have_is_left_out_and_the_others_are_read():
