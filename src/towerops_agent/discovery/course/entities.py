@@ -11,6 +11,7 @@ from towerops_agent.discovery.course.asking import Questions
 from towerops_agent.discovery.course.findings import NotTaken
 from towerops_agent.discovery.course.profile import Column
 from towerops_agent.discovery.course.sensors import Found, label_at, sensor_or_not
+from towerops_agent.polling.course.interpret import is_beyond
 from towerops_agent.snmp.wire.ber import Oid, child, parse_oid
 
 ENTITY: Final = parse_oid("1.3.6.1.2.1.99.1.1.1")
@@ -64,6 +65,9 @@ def find_entity_sensors(table: Oid, questions: Questions) -> Iterator[Found]:
         status = statuses.get(index, (0, _OK))[1]
         if isinstance(status, int) and status in _STATUSES:
             yield NotTaken(name, _STATUSES[status])
+            continue
+        if is_beyond(child(table, _VALUE, *index), value):
+            yield NotTaken(name, "the device says that it is beyond what the sensor can measure")
             continue
         if not isinstance(kind, int) or not isinstance(scale, int) or not isinstance(precision, int):
             yield NotTaken(name, "the device does not say what it measures")

@@ -4,7 +4,7 @@ A reading is a number that the device sent, or it is missing with a reason; neve
 polls keep raw readings, and delivery divides (docs/decisions/0005-raw-readings.md). A sensor's text is read in the
 unit in which it was first read, or it is missing, rather than wrong by a factor of a thousand.
 Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/ber.py; FCMGMT-MIB (Fibre Channel switches: all
-statistics of a port are OCTET STRING (SIZE (8)), most significant octet first).
+statistics of a port are OCTET STRING (SIZE (8)), most significant octet first); RFC 3433 §4 (EntitySensorValue).
 """
 
 import math
@@ -43,6 +43,11 @@ LARGEST_INTEGER: Final = (1 << 64) - 1
 _SIGN_UNKNOWN: Final = range(1 << 31, 1 << 32)
 """An INTEGER has 32 bits and a sign (RFC 2578 §7.1.1). Firmware that sends one of these means an unsigned number, or a negative
 one that lost its sign in five octets; it is not known which."""
+
+
+_BEYOND: Final = frozenset((-1_000_000_000, 1_000_000_000))
+_MEASURED: Final = (parse_oid("1.3.6.1.2.1.99.1.1.1.4"), parse_oid("1.3.6.1.4.1.9.9.91.1.1.1.1.4"))
+"""entPhySensorValue, and Cisco's entSensorValue: of these two numbers they are errors, underflow and overflow."""
 
 
 class Scales:
@@ -144,7 +149,7 @@ def _read_sensors(progress: PollProgress, scales: Scales, missing: dict[int, str
     slots = progress.slots[: progress.plan.sensor_count]
     if _INTEGERS.issuperset(at(progress.tags, slots)):  # the usual case
         numbers: list[int] = [*at(progress.values, slots)]  # type: ignore[list-item]  # of these tags
-        if max(numbers, default=0) < _SIGN_UNKNOWN.start:
+        if max(numbers, default=0) < _SIGN_UNKNOWN.start and _BEYOND.isdisjoint(numbers):
             return [*numbers]
     values: list[Number | None] = []
     texts: list[tuple[int, Oid, bytes]] = []
@@ -158,7 +163,7 @@ def _read_sensors(progress: PollProgress, scales: Scales, missing: dict[int, str
             if counter is None:
                 texts.append((i, name, held))
         else:
-            value = number(tag, held)
+            value = Reason.OUT_OF_RANGE if is_beyond(progress.names[column], held) else number(tag, held)
         if isinstance(value, Reason):
             missing[i] = progress.failures.get(column, value)
             values.append(None)
@@ -207,6 +212,11 @@ def number(tag: int, value: int | bytes | None) -> Number | Reason:
         if tag == ber.OPAQUE:
             return _number_in_opaque(value)
     return _MISSING.get(tag, Reason.NOT_A_NUMBER)
+
+
+def is_beyond(name: Oid, value: int | bytes | None) -> bool:
+    """Whether a varbind's value says, by its MIB, that there is more or less to measure than the sensor can."""
+    return value in _BEYOND and any(is_within(name, column) for column in _MEASURED)
 
 
 def _number_in_text(octets: bytes, place: int, scales: Scales) -> Number | Reason:

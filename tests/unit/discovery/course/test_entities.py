@@ -87,6 +87,7 @@ def test_a_sensor_is_called_by_its_name_else_its_description_else_its_index():
     [
         ((8, 9, 0, 41, 2), "the device says that the sensor is unavailable"),
         ((8, 9, 0, 41, 3), "the device says that the sensor is broken"),
+        *(((8, 9, 3, error, 1), "the device says that it is beyond what the sensor can measure") for error in (-(10**9), 10**9)),
         ((None, None, None, 41, 3), "the device says that the sensor is broken"),
         *(
             (row, "the device does not say what it measures")
