@@ -46,17 +46,16 @@ def find_ports(questions: Questions) -> tuple[list[FoundPort], list[NotTaken]]:
     indexes = sorted({index for index in (*descrs, *names, *octets) if len(index) == 1 and 1 <= index[0] <= MAX_IF_INDEX})
     counts = [Counter(folded(_text(column, index)) for index in indexes) for column in (names, descrs)]
     found, left_out = [], []
-    taken: set[str] = set()
     for index in indexes:
-        called = [
-            (text, count[folded(text)])
-            for column, count in zip((names, descrs), counts, strict=True)
-            if (text := _text(column, index))
-        ]
-        name = next((text for text, count in called if count == 1 and folded(text) not in taken), "")
-        taken.add(folded(name))
-        label = name or (called[0][0] if called else "")
-        why = _why_not(index, [text for text, _ in called], columns, octets)
+        named, described = _text(names, index), _text(descrs, index)
+        called = [text for text in (named, described) if text]
+        name = ""
+        if folded(named) and counts[0][folded(named)] == 1:
+            name = named
+        elif folded(described) and counts[1][folded(described)] == 1 and not counts[0][folded(described)]:
+            name = described  # else it would be looked for, and found, among the ifNames: that is another interface
+        label = name or next(iter(called), "")
+        why = _why_not(index, called, columns, octets)
         if why:
             left_out.append(NotTaken(f"interface {label or index[0]}", why))
         else:

@@ -83,10 +83,16 @@ def test_ports_of_one_name_are_told_apart_by_ifdescr_or_else_by_index():
     ]
 
 
-def test_a_name_that_another_port_has_in_another_column_is_not_used_twice():
+def test_the_one_port_without_a_name_has_its_description():
+    nameless = {oid: value for oid, value in port(2, "").items() if oid != f"{IFX}.1.2"} | {f"{IF}.2.2": "radio"}
+    found = explore(FewValues(port(1, "lan") | nameless | port(3, "wan", descr=" ")).answer, [])
+    assert [(each.if_index, each.name) for each in found.ports] == [(1, "lan"), (2, "radio"), (3, "wan")]
+
+
+def test_a_description_that_is_another_port_s_name_names_only_that_one():
+    """By that name the agent finds the other port, and would report its counters as the first one's."""
     found = explore(FewValues(port(1, "lan", descr="wan") | port(2, "lan", descr="x") | port(3, "wan", descr="y")).answer, [])
-    names = [each.name for each in found.ports if each.name]
-    assert len(names) == len(set(names))
+    assert [(each.if_index, each.name, each.label) for each in found.ports] == [(1, "", "lan"), (2, "x", "x"), (3, "wan", "wan")]
 
 
 # The standard MIBs
