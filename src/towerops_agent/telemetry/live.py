@@ -1,7 +1,8 @@
 """A running agent's answers to `health` and `status`: over a Unix socket of this machine, from memory, without the database.
 
 So they are right while the disk is full, read-only or gone, cost the disk nothing, and show this moment, not one of the last ten
-minutes. A question is a line, its answer all that follows until the end. Only the agent's own user and root are answered.
+minutes. A question is a line, its answer all that follows until the end. Only the agent's own user and root are answered;
+whether it is the agent that answers, the other side checks (live_client.py).
 I/O: a Unix socket in the abstract namespace.
 """
 

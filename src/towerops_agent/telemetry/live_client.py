@@ -5,7 +5,10 @@ where Docker keeps it. I/O: a Unix socket.
 """
 
 import os
-from _socket import AF_UNIX, SOCK_STREAM, socket  # what `socket` wraps, without the 10 ms of enum, selectors and collections
+import sys
+from _socket import AF_UNIX, SO_PEERCRED, SOCK_STREAM, SOL_SOCKET, socket  # without the 10 ms of enum, selectors and collections
+
+from towerops_agent.errors import AgentError
 
 DATABASE_VARIABLE = "DATABASE_PATH"
 DEFAULT_DATABASE = "/data/towerops-agent.db"
@@ -30,15 +33,20 @@ ANSWER_WITHIN_S = 8.0
 """Shorter than the 10 s that Docker and Kubernetes give: what is said after that nobody hears."""
 
 
+class ForeignAnswer(AgentError):
+    """A process of another user has the agent's address: an address in the abstract namespace is whoever's takes it first."""
+
+
 def ask(database: str, question: bytes, within_s: float = ANSWER_WITHIN_S) -> bytes | None:
     """The running agent's answer; None if no agent works on this database, or it does not answer this user.
 
-    Raises TimeoutError if there is one, and it does not answer in time.
+    Raises TimeoutError if there is one, and it does not answer in time; ForeignAnswer if what is there can't be it.
     """
     sock = socket(AF_UNIX, SOCK_STREAM)
     sock.settimeout(within_s)
     try:
         sock.connect(live_address(database))
+        _check_owner(sock, database)
         sock.sendall(question + b"\n")
         pieces = []
         while piece := sock.recv(1 << 16):
@@ -52,12 +60,35 @@ def ask(database: str, question: bytes, within_s: float = ANSWER_WITHIN_S) -> by
     return b"".join(pieces) or None
 
 
+def _check_owner(sock: socket, database: str) -> None:
+    """Raise ForeignAnswer unless the other side is root's, of this process's user, or of the user whose the database is."""
+    credentials = sock.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)  # pid, uid, gid: see socket(7)
+    pid, user = (int.from_bytes(credentials[at : at + 4], sys.byteorder) for at in (0, 4))
+    if user not in (0, os.geteuid(), _owner(database)):
+        raise ForeignAnswer(
+            f"process {pid} of user {user} answers in the agent's place and is not believed, as the database {database} "
+            "belongs to another user: end that process, then restart the agent"
+        )
+
+
+def _owner(database: str) -> int | None:
+    """Whose the database is; if there is none, whose folder it belongs in."""
+    for path in (database, os.path.dirname(os.path.abspath(database))):  # noqa: PTH100, PTH120
+        try:
+            return os.stat(path).st_uid  # noqa: PTH116
+        except OSError:
+            pass
+    return None
+
+
 def health(database: str) -> tuple[int, bytes] | None:
     """The exit status and the text that say how the running agent is; None if there is none to ask."""
     try:
         answer = ask(database, b"health", ANSWER_WITHIN_S)
     except TimeoutError:
         return 1, f"the agent runs, and has not answered for {ANSWER_WITHIN_S:g} s\n".encode()
+    except ForeignAnswer as error:
+        return 1, f"{error}\n".encode(errors="backslashreplace")
     if answer is None:
         return None
     status, _, text = answer.partition(b"\n")

@@ -11,7 +11,7 @@ import pytest
 
 from towerops_agent.telemetry import live_client
 from towerops_agent.telemetry.live import LiveSocket
-from towerops_agent.telemetry.live_client import live_address
+from towerops_agent.telemetry.live_client import ForeignAnswer, live_address
 
 
 async def said() -> bytes:
@@ -75,3 +75,39 @@ sys.exit(0 if ask({str(tmp_path / "a.db")!r}, b"health") is None else 1)
     async with LiveSocket(tmp_path / "a.db", {b"health": said}):
         done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+@pytest.mark.parametrize("exists", [True, False])
+async def test_a_process_of_another_user_is_not_believed_to_be_the_agent(tmp_path, exists):
+    """Whoever takes the address first has it: neither `health` nor `status` says what he wants root to read."""
+    database = tmp_path / "a.db"
+    tmp_path.chmod(0o755)
+    if exists:
+        database.touch()
+    code = f"""
+import os, socket
+sock = socket.socket(socket.AF_UNIX)
+os.setresuid(65534, 65534, 65534)
+sock.bind({live_address(str(database))!r})
+sock.listen()
+print("listens", flush=True)
+while True:
+    asker, _ = sock.accept()
+    if asker.recv(100):
+        asker.sendall(b"0\\nhealthy\\x1b[2J\\n")
+    asker.close()
+"""
+    squatter = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=subprocess.PIPE)
+    try:
+        assert squatter.stdout is not None
+        assert await squatter.stdout.readline() == b"listens\n"
+        with pytest.raises(ForeignAnswer, match=f"process {squatter.pid} of user 65534 answers in the agent's place"):
+            await ask(database)
+        status, text = await asyncio.to_thread(live_client.health, str(database)) or (0, b"")
+        assert (status, b"is not believed" in text, b"\x1b" in text) == (1, True, False)
+        os.chown(database if exists else tmp_path, 65534, 65534)  # then it may be the agent
+        assert await ask(database) == b"0\nhealthy\x1b[2J\n"
+    finally:
+        squatter.kill()
+        await squatter.wait()
