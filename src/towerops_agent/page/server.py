@@ -6,6 +6,7 @@ I/O: sockets. Source: RFC 9110 §9.3 and §15, RFC 7617.
 """
 
 import gzip
+import io
 import socket
 import socketserver
 import ssl
@@ -29,10 +30,13 @@ from towerops_agent.page.site import SPANS_H, Site
 
 MOST_CLIENTS: Final = 16
 CLIENT_WITHIN_S: Final = 15.0
+"""How long a client may take for its handshake, until it asks, and to ask: else an octet now and then holds a place for days."""
+
 FRESH_S: Final = 2.0
 WRONG_PASSWORD_S: Final = 1.0
 """What a wrong password costs, one after the other: 86,000 a day can be tried."""
 
+_CHALLENGE: Final = 'Basic realm="Towerops agent", charset="UTF-8"'
 _LEVEL: Final = 3
 _LEAST_COMPRESSED: Final = 500
 
@@ -78,7 +82,7 @@ class Pages:
                 with self._one_errs:
                     time.sleep(WRONG_PASSWORD_S)
             refused = _problem(HTTPStatus.UNAUTHORIZED, "expected the page's password, with any user name")
-            return Answer(refused.status, refused.media_type, refused.body, {"WWW-Authenticate": 'Basic realm="Towerops agent"'})
+            return Answer(refused.status, refused.media_type, refused.body, {"WWW-Authenticate": _CHALLENGE})
         try:
             url = urlsplit(target)
             asked = parse_qs(url.query, keep_blank_values=True, max_num_fields=8)
@@ -125,9 +129,17 @@ class PageServer(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, listen: tuple[str, int], pages: Pages, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        listen: tuple[str, int],
+        pages: Pages,
+        tls: ssl.SSLContext | None = None,
+        *,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Raises OSError if the address can't be had."""
         self.pages = pages
+        self.monotonic_s = monotonic_s
         self._tls = tls
         self._places = threading.BoundedSemaphore(MOST_CLIENTS)
         self.address_family = socket.AF_INET6 if ":" in listen[0] else socket.AF_INET
@@ -172,12 +184,55 @@ class PageServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+class _RequestReader(io.RawIOBase):
+    """What a client sends. TimeoutError, which http.server expects, if a request is not there CLIENT_WITHIN_S after it began."""
+
+    def __init__(self, connection: socket.socket, monotonic_s: Callable[[], float]) -> None:
+        super().__init__()
+        self._connection = connection
+        self._monotonic_s = monotonic_s
+        self._ends_at_s: float | None = None
+
+    def begin(self) -> None:
+        """The request before has been answered."""
+        self._ends_at_s = None
+
+    def readable(self) -> bool:
+        """Yes, as BufferedReader asks."""
+        return True
+
+    def readinto(self, room: Any) -> int:  # noqa: ANN401 -- a buffer
+        """What has arrived, as soon as anything has."""
+        left_s = CLIENT_WITHIN_S if self._ends_at_s is None else self._ends_at_s - self._monotonic_s()
+        if left_s <= 0:
+            raise TimeoutError("the request takes too long")
+        self._connection.settimeout(left_s)
+        try:
+            return self._connection.recv_into(room)
+        finally:
+            self._connection.settimeout(CLIENT_WITHIN_S)
+            if self._ends_at_s is None:
+                self._ends_at_s = self._monotonic_s() + CLIENT_WITHIN_S
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "towerops-agent"
     sys_version = ""
     timeout = CLIENT_WITHIN_S
     server: PageServer
+
+    def setup(self) -> None:
+        """As http.server's, with a reader that a slow client can't hold up."""
+        super().setup()
+        self.rfile.close()
+        self._reader = _RequestReader(self.connection, self.server.monotonic_s)
+        self.rfile = io.BufferedReader(self._reader)
+
+    def handle_one_request(self) -> None:
+        """The next request of the connection."""
+        self._reader.begin()
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
@@ -199,6 +254,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing: somebody looked at the page."""
 
     def _answer(self, *, with_body: bool) -> None:
+        if (
+            self.headers.defects or self.headers.get_payload()
+        ):  # a line that is not a header (RFC 9112 §5.1): what follows is lost
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
         if "content-length" in self.headers or "transfer-encoding" in self.headers:
             self.close_connection = True  # a body that nobody reads is not the next request
         headers = {name.lower(): value for name, value in self.headers.items()}

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import http.client
+import itertools
 import json
 import socket
 import ssl
@@ -35,8 +36,8 @@ def pages(path, **options) -> Pages:
 
 
 @contextmanager
-def served(made: Pages, **options):
-    server = PageServer(("127.0.0.1", 0), made, **options)
+def served(made: Pages, tls: ssl.SSLContext | None = None, **options):
+    server = PageServer(("127.0.0.1", 0), made, tls, **options)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -106,10 +107,17 @@ def test_without_the_password_nothing_is_served(database, target):
     made = pages(database, password=Secret(PASSWORD))
     with served(made) as port:
         status, headers, body = ask(port, target)
-        assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="Towerops agent"')
+        assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="Towerops agent", charset="UTF-8"')
         assert b"Router" not in body
         assert ask(port, target, Authorization=basic("wrong" + PASSWORD))[0] == 401
         assert ask(port, target, Authorization=basic(PASSWORD))[0] != 401
+
+
+def test_a_password_of_any_language_is_what_a_browser_sends_that_goes_by_the_charset(database):
+    password = "Übergrößenträger"
+    with served(pages(database, password=Secret(password))) as port:
+        assert 'charset="UTF-8"' in ask(port, "/")[1]["WWW-Authenticate"]
+        assert ask(port, "/", Authorization=basic(password))[0] == 200
 
 
 def test_with_the_password_the_page_has_any_name_as_its_certificate_may(database):
@@ -175,3 +183,47 @@ def test_many_clients_are_served_side_by_side_and_one_that_says_nothing_holds_up
         for connection in idle:
             connection.close()
     assert found == [200] * (MOST_CLIENTS // 2)
+
+
+def said_to(port: int, request: bytes, rest: bytes = b"") -> bytes:
+    """What is answered to `request` and then to `rest`, an octet at a time, as far as that can be sent."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        answer = b""
+        try:
+            connection.sendall(request)
+            for octet in rest:
+                connection.sendall(bytes([octet]))
+            while piece := connection.recv(65536):
+                answer += piece
+        except OSError:
+            pass
+        return answer
+
+
+def test_a_client_that_asks_an_octet_at_a_time_does_not_keep_its_place(database):
+    """Each octet is in time; all of them together are not. A place is one of sixteen."""
+    clock = itertools.count(0, 10)
+    with served(pages(database), monotonic_s=lambda: next(clock)) as port:
+        assert said_to(port, b"GET / HTTP/1.0\r\nHost: localhost\r\nX: ", b"x" * 10_000 + b"\r\n\r\n") == b""
+
+
+def test_the_time_to_ask_begins_anew_with_each_request_of_a_connection(database):
+    clock = itertools.count(0, 10)
+    with served(pages(database), monotonic_s=lambda: next(clock)) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.connect()
+        connection.auto_open = 0  # one that is closed is not opened again
+        for _ in range(3):
+            connection.request("GET", "/none")
+            answer = connection.getresponse()
+            assert (answer.status, bool(answer.read())) == (404, True)
+        connection.close()
+
+
+@pytest.mark.parametrize("line", [b"Content-Length : 29", b"no header at all", b"\x00: 1"])
+def test_a_request_with_a_line_that_is_no_header_is_the_last_of_its_connection(database, line):
+    """Its body could be read as another request (RFC 9112 §5.1 and §11.2)."""
+    with served(pages(database)) as port:
+        answer = said_to(port, b"GET /none HTTP/1.1\r\nHost: localhost\r\n" + line + b"\r\n\r\nGET /site.json HTTP/1.1\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
