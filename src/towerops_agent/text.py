@@ -71,6 +71,11 @@ def no_devices(host: str) -> str:
     return "an address that no device can have" if address.is_unspecified or host == "255.255.255.255" else ""
 
 
+def as_argument(text: str) -> str:
+    """`text` in quotation marks, as a shell reads it back: in a command to be copied, whatever a device is called."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
 def is_ip_address(host: str) -> bool:
     """Whether `host` is an IPv4 or IPv6 address, without brackets, and not a name."""
     try:

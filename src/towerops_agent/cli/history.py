@@ -96,9 +96,12 @@ def _reported_id(device: str, database: Path) -> str:
 def _print_csv(series: "list[Series]", names: "Names") -> None:
     import csv
 
+    from towerops_agent.cli.terminal import on_terminal
     from towerops_agent.delivery.course.parcel import timestamp
     from towerops_agent.telemetry.views.series import PINGS
+    from towerops_agent.text import printable
 
+    shown = printable if on_terminal() else str  # a program gets an id as it is
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("time", "id", "what", "value", "name", "unit"))
     for one in series:
@@ -110,7 +113,7 @@ def _print_csv(series: "list[Series]", names: "Names") -> None:
             what, unit, labels = f"{one.what}_bit_s", "bit/s", names.interfaces
         for at_us, value in one.points:
             if value is not None:
-                writer.writerow((timestamp(at_us), one.id, what, value, labels.get(one.id, ""), unit))
+                writer.writerow((timestamp(at_us), shown(one.id), what, value, labels.get(one.id, ""), unit))
 
 
 def _print_sparklines(series: "list[Series]", names: "Names", since_us: int, until_us: int) -> None:

@@ -11,7 +11,7 @@ from towerops_agent.reasons import Reason, reason_of
 from towerops_agent.telemetry.views.lines import Line, Tone, hanging, section
 from towerops_agent.telemetry.views.snapshot import DeviceReport, PingReport
 from towerops_agent.telemetry.views.status import TONES, by_reason, limits
-from towerops_agent.text import counted, duration, printable
+from towerops_agent.text import as_argument, counted, duration, printable
 
 STATES: Final = (*(state.value for state in State), NOT_POLLED)
 
@@ -86,7 +86,7 @@ def _with_why(cells: str, why: str, indent: int, width: int | None) -> list[str]
     whole = f"{cells}{_GAP}{why}".rstrip()
     if width is None or len(whole) <= width:
         return [whole]
-    below = [] if why == _HEADING[-1] else hanging(" " * indent + _GAP, why, width)
+    below = [] if why in ("", _HEADING[-1]) else hanging(" " * indent + _GAP, why, width)
     return [_cut(cells.rstrip(), width), *below]
 
 
@@ -132,7 +132,7 @@ def device_lines(device: DeviceReport, now_us: int) -> list[Line]:
         lines += section("pings", [Line(_pings(device.pings))])
     if device.missing:
         lines += section("lacks", [line for word, count in device.missing.items() for line in _lack(word, count)])
-        lines += section("", [Line(f"`towerops-agent doctor --device '{device.name}'` names each of them")])
+        lines += section("", [Line(f"`{_doctor(device)}` names each of them")])
     return lines
 
 
@@ -147,8 +147,13 @@ def _pings(pings: PingReport) -> str:
 def _advice(device: DeviceReport) -> list[Line]:
     """What to do about its state. Silence has many causes, which the doctor distinguishes."""
     if device.state == State.DOWN and device.reason == Reason.TIMEOUT:
-        return [Line(f"`towerops-agent doctor --device '{device.name}'` looks for the cause", indent=2)]
+        return [Line(f"`{_doctor(device)}` looks for the cause", indent=2)]
     return _hint(device.reason)
+
+
+def _doctor(device: DeviceReport) -> str:
+    """The command that examines it. By its id, if a terminal can't show its name as it is."""
+    return f"towerops-agent doctor --device {as_argument(device.name if device.name.isprintable() else device.id)}"
 
 
 def _lack(word: str, count: int) -> list[Line]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from towerops_agent.config.document.names import Names
 from towerops_agent.telemetry.views.series import PINGS, SENSOR, TRAFFIC, Series
+from towerops_agent.text import printable
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 PLAIN_BARS: Final = "_.-=+*#@"
@@ -54,7 +55,7 @@ def chart(
     A sensor is called by its type and description with its unit, an interface by its name;
     by the id if there is no such name.
     """
-    labels = [_label(one, names) for one in series]
+    labels = [printable(_label(one, names)) for one in series]
     amounts = [f"{amount(min(one.values))} to {amount(max(one.values))}, last {amount(one.values[-1])}" for one in series]
     label_width, line_width = max(map(len, labels)), WIDTH
     if width is not None:

@@ -1,6 +1,10 @@
 """The list of devices: filtered, sorted, as wide as the terminal; and one device with all that is known of it."""
 
+import re
+import shlex
+
 import pytest
+from msgspec.structs import replace
 
 from support import devices
 from support.snapshots import MINUTE_US, NOW_US
@@ -99,6 +103,28 @@ def test_a_name_that_would_control_the_terminal_is_shown_without():
     (device,) = report_devices([made("b\x1b[2J\nup", State.DOWN, reason="timeout")])
     for text in (table([device], NOW_US, 80)[1][0], plain(device_lines(device, NOW_US))):
         assert r"name of b\x1b[2J\nup" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("North Tower", "North Tower"),
+        ("x'; touch owned #", "x'; touch owned #"),
+        ("$(touch owned)`", "$(touch owned)`"),
+        ("a\nb", "b"),
+    ],
+)
+def test_a_command_to_be_copied_has_the_device_s_name_as_one_argument(name, argument):
+    """A shell runs nothing of it; one that can't be copied from a terminal has its id instead."""
+    (device,) = [replace(device, name=name) for device in FLEET if device.id == "b"]
+    commands = [text for line in device_lines(device, NOW_US) for text in re.findall(r"`(.*)`", line.text)]
+    assert [shlex.split(command) for command in commands] == [["towerops-agent", "doctor", "--device", argument]]
+
+
+def test_a_device_that_is_up_has_no_empty_line_below_it_however_narrow_the_terminal_is():
+    lines = [line for line, _ in table([device for device in FLEET if not device.reason and not device.missing], NOW_US, 20)]
+    assert len(lines) == 3
+    assert all(lines)
 
 
 def test_a_device_is_found_by_id_name_and_address_with_or_without_its_port():

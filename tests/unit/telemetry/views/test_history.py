@@ -90,6 +90,12 @@ def test_a_chart_fits_the_terminal_and_keeps_units_and_amounts(width):
     assert lines[0].endswith("41 to 42, last 42")
 
 
+def test_an_id_that_would_control_the_terminal_is_shown_without():
+    """Names are cleaned as they are read; an id is what is left if the configuration can't be read."""
+    (line,) = history.chart([made("s\x1b[2J\r\n\x9b1m", "sensor", [(0, 1.0)])], Names(), 0, 9)
+    assert line.startswith(r"s\x1b[2J\r\n\x9b1m  ")
+
+
 def test_the_span_is_from_the_first_value_to_the_last():
     series = read([stored(3, 410, 0), stored(9, 420, 7500), stored(12, None, 0)])
     assert history.span(series[:1]) == (3 * MINUTE_US, 9 * MINUTE_US + 1)
