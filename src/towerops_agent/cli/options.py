@@ -95,7 +95,12 @@ def token_of_environment() -> "Secret | None":
 
 
 def indented(value: object) -> str:
-    """`value` as JSON, as all commands print it."""
+    """`value` as JSON, as all commands print it: escaped is also what controls a terminal and JSON would leave (U+009B)."""
+    import json
+
     import msgspec
 
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)

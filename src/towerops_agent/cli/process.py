@@ -5,6 +5,7 @@ Without click: an agent that is started by its environment only, as a container'
 Exit status: 0 success · 1 failure, with the reason on standard error · 2 a bad setting.
 """
 
+import io
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ def hold_standard_streams() -> None:
     """Open /dev/null as each of standard input, output and error that is closed (`2>&-`).
 
     Else the next file to be opened, the database, would get that number, and output to standard error would go into it.
+    What the terminal's encoding lacks (a device's name in Latin-1) is escaped: no command ends for it.
     """
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -44,6 +46,8 @@ def hold_standard_streams() -> None:
                 os.dup2(opened, descriptor)
                 os.close(opened)
             setattr(sys, name, os.fdopen(descriptor, mode))
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # as Python has it for standard error
 
 
 def make_room_for_files() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import pty
 import re
@@ -10,15 +11,18 @@ import struct
 import subprocess
 import sys
 import termios
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from support.snapshots import NOW_US, report, snapshot
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.cli import terminal
+from towerops_agent.cli.devices import devices
 from towerops_agent.counters import Counters
 from towerops_agent.telemetry.views.lines import Line, Tone
-from towerops_agent.telemetry.views.snapshot import KEY, encode_snapshot
+from towerops_agent.telemetry.views.snapshot import DEVICES_KEY, KEY, encode_devices, encode_snapshot
 
 LINES = [Line("word " * 30, Tone.BAD, "agent"), Line("fine", Tone.GOOD)]
 
@@ -104,3 +108,32 @@ def test_what_is_shown_for_good_fits_the_screen_and_begins_at_its_top_each_time(
     assert first.count("\n") == 9
     assert first.endswith("… and 42 more lines: make the window higher\x1b[K\n\x1b[J")
     assert second == "short\x1b[K\n\x1b[J"
+
+
+async def left_devices(database: Path, name: str) -> None:
+    """What a stopped agent left: a device of this name."""
+    async with Buffer(database, Counters(), clock_us=lambda: NOW_US) as buffer:
+        await buffer.put_meta(DEVICES_KEY, encode_devices([report("e1", name, "10.0.0.1:161")]))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("latin-1", b"\\u5854 B\xfc"), ("ascii", "塔 Bü".encode()), ("utf-8", "塔 Bü".encode())]
+)
+async def test_a_name_that_the_encoding_of_the_terminal_lacks_ends_no_command(tmp_path, encoding, shown):
+    """Latin-1 is that of many an old locale. What says ASCII is an environment without any, which click knows to be UTF-8."""
+    await left_devices(tmp_path / "a.db", "塔 Bü")
+    command = [sys.executable, "-m", "towerops_agent", "devices", "--database-path", str(tmp_path / "a.db")]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert shown in done.stdout
+
+
+async def test_json_holds_nothing_that_controls_a_terminal(tmp_path):
+    """JSON itself asks only for the first 32 characters to be escaped: U+009B is a CSI too, and U+202E turns a line around."""
+    name = "a\x1b[2J\x9b2J\x7f\u202e\U000e0001塔"
+    await left_devices(tmp_path / "a.db", name)
+    done = CliRunner().invoke(devices, ["--json", "--database-path", str(tmp_path / "a.db")])
+    assert done.stdout.replace("\n", "").isprintable()
+    assert "塔" in done.stdout
+    assert json.loads(done.stdout)[0]["name"] == name
