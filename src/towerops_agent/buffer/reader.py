@@ -5,6 +5,7 @@ Times are microseconds since 1970-01-01 UTC (`_us`).
 """
 
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from towerops_agent.buffer import events, refused, schema
-from towerops_agent.buffer.database import FAILURES, Corruption, as_text
+from towerops_agent.buffer.database import FAILURES, Corruption, as_text, is_corruption
 from towerops_agent.buffer.format.batch import Pending, RefusedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import PollRow, decode_layout, decode_poll, is_intact
 from towerops_agent.buffer.format.event import Event
@@ -41,6 +42,15 @@ class Sizes:
     free_octets: int
 
 
+def _advice(version: int) -> str:
+    """What to do about a database of another version."""
+    if version > schema.VERSION:
+        return "use the version of the agent that wrote it"
+    if version:
+        return "start this version of the agent, which brings it up, or use the version that wrote it"
+    return "no agent has written to it yet: start the agent, or correct DATABASE_PATH"
+
+
 class DatabaseReader:
     """The database at `path`, read-only. A context manager; each method sees it as it is at the time."""
 
@@ -48,9 +58,8 @@ class DatabaseReader:
         self._path = path
 
     def __enter__(self) -> Self:
-        """Open it. Raises NotReadable if there is none, or of another version."""
-        if not self._path.is_file():
-            raise NotReadable(f"there is no database {self._path}: give the agent's with DATABASE_PATH or --database-path")
+        """Open it. Raises NotReadable if there is none, this user may not look at it, or it has another version."""
+        self._check_place()
         # Without a -wal file nobody writes: immutable lays no files beside the database, and needs no right to.
         at_rest = not beside(self._path, "-wal").exists()
         uri = f"file:{quote(str(self._path.absolute()))}?mode=ro{'&immutable=1' if at_rest else ''}"
@@ -62,8 +71,7 @@ class DatabaseReader:
                 (version,) = self._one("PRAGMA user_version")
             if version != schema.VERSION:
                 raise NotReadable(
-                    f"the database {self._path} has version {version}: expected {schema.VERSION}; "
-                    "use the version of the agent that writes it, or start this one, which brings an earlier database up"
+                    f"the database {self._path} has version {version}: expected {schema.VERSION}; {_advice(version)}"
                 )
         except BaseException:
             self.connection.close()
@@ -74,6 +82,20 @@ class DatabaseReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         """Close it."""
         self.connection.close()
+
+    def _check_place(self) -> None:
+        try:
+            mode = self._path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotReadable(
+                f"there is no database {self._path}: give the agent's with DATABASE_PATH or --database-path"
+            ) from None
+        except OSError as error:  # a folder that only the agent's user may enter, as systemd makes it
+            raise NotReadable(
+                f"the database {self._path} can't be looked at ({error.strerror}): run this as the agent's user"
+            ) from error
+        if not stat.S_ISREG(mode):
+            raise NotReadable(f"the database {self._path} is not a file: give the path of the file itself in DATABASE_PATH")
 
     def pending(self) -> Pending:
         """What is not delivered: to the API; without it, to the destination that lacks most."""
@@ -195,9 +217,11 @@ class DatabaseReader:
         try:
             yield
         except FAILURES as error:
-            raise NotReadable(
-                f"the database {self._path} can't be read ({error}): check its mode, or run this as the agent's user"
-            ) from error
+            corrupt = not isinstance(error, sqlite3.Error) or is_corruption(error)
+            hint = (
+                "the agent quarantines it and saves what it can" if corrupt else "check its mode, or run this as the agent's user"
+            )
+            raise NotReadable(f"the database {self._path} can't be read ({error}): {hint}") from error
 
     def _one(self, sql: str, *parameters: object) -> Any:  # noqa: ANN401 -- a row is what the SQL says
         return self.connection.execute(sql, parameters).fetchone()

@@ -1,5 +1,6 @@
 """What another process reads, while the agent runs and after."""
 
+import os
 import sqlite3
 
 import pytest
@@ -94,15 +95,42 @@ def test_no_database_is_an_error_that_names_the_place(bench):
         DatabaseReader(bench.path).__enter__()
 
 
-@pytest.mark.parametrize("version", [0, 1, schema.VERSION - 1, schema.VERSION + 1])
-async def test_another_version_is_an_error_that_names_both(bench, version):
+@pytest.mark.parametrize(
+    ("version", "advice"),
+    [
+        (0, "no agent has written to it yet"),
+        (1, "start this version of the agent"),
+        (schema.VERSION - 1, "start this version of the agent"),
+        (schema.VERSION + 1, "use the version of the agent that wrote it$"),
+    ],
+)
+async def test_another_version_is_an_error_that_names_both_and_what_to_do(bench, version, advice):
     async with bench.buffer() as buffer:
         await buffer.ask(lambda store: store.connection.execute(f"PRAGMA user_version = {version}").fetchall())
-    with pytest.raises(NotReadable, match=f"has version {version}: expected {schema.VERSION}"):
+    with pytest.raises(NotReadable, match=f"has version {version}: expected {schema.VERSION}; {advice}"):
+        DatabaseReader(bench.path).__enter__()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_a_folder_that_this_user_may_not_enter_is_an_error_that_says_so(bench):
+    """As systemd's /var/lib/private is: without sudo there is a line with what to do, not a traceback."""
+    bench.path.parent.chmod(0o700)
+    bench.path.touch()
+    os.seteuid(65534)
+    try:
+        with pytest.raises(NotReadable, match=r"can't be looked at \(Permission denied\): run this as the agent's user"):
+            DatabaseReader(bench.path).__enter__()
+    finally:
+        os.seteuid(0)
+
+
+def test_a_directory_is_an_error_that_says_so(bench):
+    bench.path.mkdir()
+    with pytest.raises(NotReadable, match="is not a file"):
         DatabaseReader(bench.path).__enter__()
 
 
 def test_what_is_not_a_database_is_an_error_that_says_so(bench):
     bench.path.write_bytes(b"no database" * 1_000)
-    with pytest.raises(NotReadable, match="not a database"):
+    with pytest.raises(NotReadable, match=r"not a database.*quarantines it"):
         DatabaseReader(bench.path).__enter__()

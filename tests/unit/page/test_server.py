@@ -207,7 +207,7 @@ def test_a_client_that_asks_an_octet_at_a_time_does_not_keep_its_place(database)
         assert said_to(port, b"GET / HTTP/1.0\r\nHost: localhost\r\nX: ", b"x" * 10_000 + b"\r\n\r\n") == b""
 
 
-def test_the_time_to_ask_begins_anew_with_each_request_of_a_connection(database):
+def test_the_time_to_ask_begins_again_with_each_request_of_a_connection(database):
     clock = itertools.count(0, 10)
     with served(pages(database), monotonic_s=lambda: next(clock)) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port)
@@ -220,8 +220,8 @@ def test_the_time_to_ask_begins_anew_with_each_request_of_a_connection(database)
         connection.close()
 
 
-@pytest.mark.parametrize("line", [b"Content-Length : 29", b"no header at all", b"\x00: 1"])
-def test_a_request_with_a_line_that_is_no_header_is_the_last_of_its_connection(database, line):
+@pytest.mark.parametrize("line", [b"Content-Length : 29", b"not a header", b"\x00: 1"])
+def test_a_request_with_a_line_that_is_not_a_header_is_the_last_of_its_connection(database, line):
     """Its body could be read as another request (RFC 9112 §5.1 and §11.2)."""
     with served(pages(database)) as port:
         answer = said_to(port, b"GET /none HTTP/1.1\r\nHost: localhost\r\n" + line + b"\r\n\r\nGET /site.json HTTP/1.1\r\n\r\n")
