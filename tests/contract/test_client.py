@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import zlib
+from base64 import b64encode
 from datetime import UTC, datetime
 
 import pytest
@@ -251,6 +252,24 @@ async def test_a_token_that_the_server_echoes_is_not_passed_on():
     outcome = await posted(answer(400, f"bad header Authorization: Bearer {TOKEN}".encode()))
     assert outcome == Rejected(400, "bad header Authorization: Bearer ***")
     assert await posted(answer(302, Location=f"https://x/?t={TOKEN}")) == Redirected(302, "https://x/?t=***")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        TOKEN.replace("-", "\\u002d"),
+        TOKEN.replace("-", "\\-"),
+        TOKEN.replace("-", "%2d"),
+        TOKEN.replace("-", "&#45;"),
+        b64encode(f"Bearer {TOKEN}".encode()).decode(),
+    ],
+)
+async def test_nor_is_one_that_the_server_escapes_or_encodes(written):
+    outcome = await posted(answer(503, f'{{"error": "no upstream for {written}"}}'.encode()))
+    assert isinstance(outcome, Unavailable)
+    assert written not in outcome.reason
+    assert "***" in outcome.reason
+    assert TOKEN.partition("-")[2] not in outcome.reason
 
 
 async def test_a_token_file_is_read_again_on_demand(tmp_path):

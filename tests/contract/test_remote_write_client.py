@@ -161,6 +161,9 @@ async def test_a_receiver_that_echoes_the_credentials_shows_them_to_nobody():
     server = ScriptedServer([answer(400, f"out of order sample from Bearer {TOKEN}\r\n\x1b[31m".encode())])
     outcome = await sent(server, bearer=Secret(TOKEN))
     assert outcome == TooLate(400, "out of order sample from Bearer *** [31m", by_time=False)
+    server = ScriptedServer([answer(400, f"out of order sample from Bearer {TOKEN.replace('-', '%2D')}".encode())])
+    outcome = await sent(server, bearer=Secret(TOKEN))
+    assert outcome == TooLate(400, "out of order sample from Bearer ***", by_time=False)
 
 
 async def test_a_long_answer_is_cut_and_an_answer_that_is_cut_is_not_one():

@@ -51,6 +51,7 @@ from towerops_agent.api.wire.outcomes import (
     retry_after_s,
 )
 from towerops_agent.errors import InvalidConfig, SettingsError
+from towerops_agent.masking import masked
 
 MOST_CONFIG_OCTETS = 256 << 20
 MOST_ANSWER_OCTETS = 1 << 20
@@ -258,7 +259,7 @@ class ApiClient:
     def _cleaned(self, text: str) -> str:
         """`text` in one printable line of at most 300 characters, and without the token that a server may echo."""
         token = self._token.token.reveal()
-        line = " ".join("".join(c if c.isprintable() else " " for c in text.replace(token, "***")).split())
+        line = " ".join("".join(c if c.isprintable() else " " for c in masked(text, [token])).split())
         return line if len(line) <= MOST_REASON_CHARACTERS else f"{line[: MOST_REASON_CHARACTERS - 1]}…"
 
 

@@ -22,6 +22,7 @@ from towerops_agent.api.wire.outcomes import Unavailable, ahead_s, http_date, re
 from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.destinations.wire.answers import PartlyTaken, WriteOutcome
 from towerops_agent.errors import SettingsError
+from towerops_agent.masking import masked
 from towerops_agent.site.document.destination import Destination
 
 MOST_ANSWER_OCTETS: Final = 1 << 16
@@ -136,9 +137,7 @@ class DestinationClient:
         secrets = [secret.reveal() for secret in (one.bearer, one.token, *dict(one.secret_headers).values()) if secret]
         if one.user is not None:
             secrets += [_basic(one.user[0], one.user[1].reveal()), one.user[1].reveal()]
-        for secret in secrets:
-            text = text.replace(secret, "***")
-        return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return " ".join("".join(c if c.isprintable() else " " for c in masked(text, secrets)).split())
 
 
 def _basic(user: str, password: str) -> str:

@@ -23,6 +23,7 @@ from typing import Final, TextIO, cast
 
 import structlog
 
+from towerops_agent.masking import masked
 from towerops_agent.model import Secret
 from towerops_agent.setting import LogFormat
 
@@ -129,9 +130,7 @@ MOST_CHARACTERS = 2_000
 
 MOST_OF_TRACEBACK = 20_000
 
-_hidden: list[
-    str
-] = []  # process-wide, as logging is; the longest first, so that no end of a secret is left when a shorter one is its beginning
+_hidden: set[str] = set()  # process-wide, as logging is
 
 
 def unhide() -> None:
@@ -142,12 +141,11 @@ def unhide() -> None:
 def hide(*secrets: Secret) -> None:
     """Replace these texts by *** in every line from now on: a last resort, for texts that are no longer in a Secret.
 
-    Each costs a search through each line: use it for the token and the communities, not for thousands of texts.
+    However they are written there (masking.py). Each costs a search through each line: use it for the token and the communities,
+    not for thousands of texts.
     """
     texts = {secret.reveal() for secret in secrets}
-    fit = {text for text in texts if len(text) >= SHORTEST_HIDDEN and text not in _WELL_KNOWN}
-    quoted = {repr(text)[1:-1] for text in fit}  # as tracebacks and messages quote it
-    _hidden[:] = sorted({*_hidden, *fit, *quoted}, key=len, reverse=True)
+    _hidden.update(text for text in texts if len(text) >= SHORTEST_HIDDEN and text not in _WELL_KNOWN)
 
 
 def configure(
@@ -248,10 +246,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def _without_secrets(text: str) -> str:
-    for hidden in _hidden:
-        if hidden in text:
-            text = text.replace(hidden, "***")
-    return text
+    return masked(text, _hidden) if _hidden else text
 
 
 def _logfmt_line(line: Mapping[str, object]) -> str:

@@ -1,0 +1,79 @@
+"""A secret is found however a server has written it, and nothing else is hidden."""
+
+import base64
+import html
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from towerops_agent.masking import masked
+
+TOKEN = 'a/b+c="d" e\\f&<g>é—🗼'
+SPELLINGS = {
+    "as it is": str,
+    "JSON": json.dumps,
+    "JSON with all slashes escaped": lambda text: json.dumps(text).replace("/", "\\/"),
+    "JSON of UTF-8": lambda text: json.dumps(text, ensure_ascii=False),
+    "JSON within JSON": lambda text: json.dumps(json.dumps(text)[1:-1]),
+    "each character escaped": lambda text: "".join(f"\\u{ord(c):04X}" if ord(c) < 0x10000 else c for c in text),
+    "percent": lambda text: quote(text, safe=""),
+    "percent, in small letters": lambda text: "".join(f"%{octet:02x}" for octet in text.encode()),
+    "a form": quote_plus,
+    "percent twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "HTML": html.escape,
+    "HTML by numbers": lambda text: "".join(f"&#{ord(c)};" if ord(c) % 2 else f"&#x{ord(c):X};" for c in text),
+    "repr": repr,
+    "ascii": ascii,
+}
+IN_BASE64 = {
+    "by itself": lambda text: base64.b64encode(text.encode()).decode(),
+    "for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "behind a name": lambda text: base64.b64encode(b"n:" + text.encode()).decode(),
+    "between others": lambda text: base64.b64encode(b"user:" + text.encode() + b":more").decode(),
+}
+SECRETS = st.one_of(st.just(TOKEN), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*"), min_size=6))
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+@given(secret=SECRETS)
+def test_a_secret_is_masked_however_it_is_written(spelling, secret):
+    """Nothing of it is left, and all that is around it."""
+    sent = spelling(secret)
+    quoted = len(sent) > 1 and sent[0] == sent[-1] and sent[0] in "\"'" and spelling in QUOTING
+    left = f"{sent[0]}***{sent[0]}" if quoted else "***"
+    assert masked(f"refused: ‖{sent}‖ ok", [secret]) == f"refused: ‖{left}‖ ok"
+
+
+QUOTING = {json.dumps, repr, ascii, *(SPELLINGS[name] for name in SPELLINGS if name.startswith("JSON"))}
+
+
+@pytest.mark.parametrize("spelling", IN_BASE64.values(), ids=IN_BASE64)
+@given(secret=SECRETS)
+def test_a_secret_is_masked_within_what_is_base64(spelling, secret):
+    """But for what is around it there."""
+    beside, _, behind = masked(f"‖{spelling(secret)}‖", [secret]).strip("‖").partition("***")
+    assert len(beside) <= 6
+    assert len(behind) <= 9
+
+
+@given(
+    text=st.text(st.characters(max_codepoint=0x7F), max_size=60),
+    secret=st.text(st.sampled_from("xyz0"), min_size=6, max_size=9),
+)
+def test_what_is_not_the_secret_stays(text, secret):
+    if not set("xyz0XYZ0") & set(text):
+        assert masked(text, [secret]) == text
+
+
+def test_no_end_of_a_longer_secret_is_left_by_a_shorter_one_and_a_short_one_hides_no_base64():
+    assert masked("abcdefgh", ["abcdef", "abcdefgh", ""]) == "***"
+    assert masked("abc YWJj", ["abc"]) == "*** YWJj"
+
+
+@pytest.mark.parametrize("text", ["\\" * 200_000, "%" * 200_000, "%25" * 70_000, "&amp;" * 40_000, "&#" + "0" * 200_000])
+def test_no_text_takes_long_to_be_searched(text):
+    """What could begin an escape, many times: a search that tried each length would take hours, and the suite's limit ends it."""
+    assert masked(text, ["\\\\\\%%%&&&" + TOKEN]) == text
