@@ -18,7 +18,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.discovery.course.course import discover
 from towerops_agent.discovery.course.findings import Discovery
 from towerops_agent.discovery.course.profile import Profile
-from towerops_agent.discovery.course.renewal import KeptDevice, Signs, due_at_s, failed, renewed
+from towerops_agent.discovery.course.renewal import KeptDevice, Signs, failed, is_due, renewed
 from towerops_agent.discovery.kept import KEY, decode_known
 from towerops_agent.discovery.library import Library
 from towerops_agent.discovery.reading import read_rest
@@ -157,7 +157,7 @@ class AutoDiscovery:
                 continue  # it is polled by another member, or not yet; or its last poll was not answered: the fleet looks for it
             self._look_at(device, now_s)
             kept = self.known.get(device_id, KeptDevice())
-            if due_at_s(device_id, kept, self._changed_at_s.get(device_id)) <= now_s:
+            if is_due(device_id, kept, self._changed_at_s.get(device_id), now_s):
                 due.append(device)
         return due[: max(AT_ONCE - len(self._under_way), 0)]
 

@@ -72,6 +72,15 @@ class KeptDevice:
     failed_at_s: float = 0.0
 
 
+def is_due(device_id: str, kept: KeptDevice, changed_at_s: float | None, now_s: float) -> bool:
+    """Whether the device is to be discovered now. `changed_at_s`: as for due_at_s.
+
+    It is if it was discovered at a time that is yet to come: the clock was wrong then, and it may be years until it is due again.
+    """
+    is_ahead = max(kept.at_s, kept.failed_at_s) > now_s + _SLACK_S
+    return is_ahead or due_at_s(device_id, kept, changed_at_s) <= now_s
+
+
 def due_at_s(device_id: str, kept: KeptDevice, changed_at_s: float | None) -> float:
     """When the device is to be discovered next.
 
@@ -139,7 +148,7 @@ def _with_gone(
     for item in before:
         if item["id"] in ids:
             continue
-        since_s = gone.get(item["id"], now_s)
+        since_s = min(gone.get(item["id"], now_s), now_s)  # later than now by a clock that was wrong
         if name(item) in names or (now_s - since_s >= KEPT_S and not broken):
             gone.pop(item["id"], None)
             continue

@@ -16,6 +16,7 @@ from towerops_agent.discovery.course.renewal import (
     Signs,
     due_at_s,
     failed,
+    is_due,
     renewed,
 )
 
@@ -47,6 +48,19 @@ def test_a_device_is_discovered_at_once_then_each_day_at_a_time_of_its_own():
 def test_a_device_that_has_changed_is_discovered_once_it_has_settled():
     kept = after(KeptDevice(), NOW, sensor(1))
     assert due_at_s("a", kept, NOW + 10) == NOW + 10 + SETTLED_S
+
+
+def test_a_clock_that_was_years_ahead_does_not_put_the_next_discovery_off_for_years():
+    """Nor does it keep for years what is not there any more."""
+    ahead_s = NOW + 3_650 * DAY_S
+    found = after(after(KeptDevice(), ahead_s, sensor(1), sensor(2)), ahead_s, sensor(1))
+    assert found.gone == {"s2": ahead_s}
+    for kept in (found, failed(KeptDevice(), "no answer", ahead_s)):
+        assert is_due("a", kept, None, NOW)
+    now = after(found, NOW, sensor(1))
+    assert not is_due("a", now, None, NOW)
+    assert not is_due("a", now, None, NOW - 30)
+    assert ids(after(now, NOW + KEPT_S, sensor(1))) == ["s1"]
 
 
 def test_a_device_that_does_not_answer_is_asked_later_and_later():
