@@ -47,16 +47,16 @@ class Tries:
         tried = self.known.get(place, Tried())
         if tried.worked in names:
             return Try(tried.worked, MOST_ATTEMPTS, 0)
-        recent = [at for at in tried.sent if now - DAY_S < at <= now]
+        recent = _recent(tried.sent, now)
         left = MOST_MESSAGES - len(recent)
         if left <= 0:
             return None
-        wait_s = max(0.0, max(recent) + APART_S - now) if recent else 0.0
-        return Try(names[0], min(MOST_ATTEMPTS, max(1, left - (len(names) - 1))), wait_s)
+        wait_s = max((at + APART_S - now for at in recent if at <= now), default=0.0)
+        return Try(names[0], min(MOST_ATTEMPTS, max(1, left - (len(names) - 1))), max(0.0, wait_s))
 
     def free_again_s(self, place: str, now: float) -> float:
         """In how many seconds the next try is permitted at `place`."""
-        recent = sorted(at for at in self.known.get(place, Tried()).sent if now - DAY_S < at <= now)
+        recent = sorted(_recent(self.known.get(place, Tried()).sent, now))
         return max(0.0, recent[-MOST_MESSAGES] + DAY_S - now) if len(recent) >= MOST_MESSAGES else 0.0
 
     def succeeded(self, place: str, name: str) -> None:
@@ -68,7 +68,7 @@ class Tries:
         tried = self.known.setdefault(place, Tried())
         if tried.worked == name:
             tried.worked = ""
-        tried.sent = [*(at for at in tried.sent if now - DAY_S < at <= now), *[now] * messages]
+        tried.sent = [*_recent(tried.sent, now), *[now] * messages]
 
     def merged(self, other: Mapping[str, Tried], now: float) -> dict[str, Tried]:
         """With what another run noted meanwhile; what is older than a day is left out."""
@@ -77,9 +77,14 @@ class Tries:
         for place in places:
             mine, theirs = self.known.get(place, Tried()), other.get(place, Tried())
             worked = mine.worked or ("" if place in self.known else theirs.worked)
-            sent = sorted({at for at in (*mine.sent, *theirs.sent) if now - DAY_S < at <= now})
+            sent = sorted(set(_recent((*mine.sent, *theirs.sent), now)))
             counts = {at: max(mine.sent.count(at), theirs.sent.count(at)) for at in sent}
             kept = Tried(worked, [at for at in sent for _ in range(counts[at])])
             if kept.worked or kept.sent:
                 found[place] = kept
         return found
+
+
+def _recent(sent: Iterable[float], now: float) -> list[float]:
+    """Those within a day. If the clock was set back since, they seem to be yet to come: the device has seen them all the same."""
+    return [at for at in sent if abs(now - at) < DAY_S]

@@ -47,6 +47,18 @@ def test_each_address_has_its_own_three():
     assert tries.free_again_s("10.0.0.2 161", NOW) == 0
 
 
+def test_a_clock_that_is_set_back_permits_no_more_than_three():
+    """The device has seen them, whatever this machine's clock says; a clock of another year is not heeded."""
+    tries = Tries()
+    tries.failed(PLACE, "a", 2, NOW + 3600)
+    assert tries.following(PLACE, ["b"], NOW) == Try("b", 1, 0)
+    tries.failed(PLACE, "b", 1, NOW)
+    assert tries.following(PLACE, ["c"], NOW + 120) is None
+    assert tries.free_again_s(PLACE, NOW + 120) == DAY_S - 120
+    assert len(tries.merged({}, NOW)[PLACE].sent) == MOST_MESSAGES
+    assert tries.following(PLACE, ["c"], NOW - 400 * DAY_S) == Try("c", 2, 0)
+
+
 def test_two_runs_at_a_time_lose_nothing_of_each_other():
     mine, theirs = Tries(), Tries()
     mine.failed(PLACE, "a", 1, NOW)
