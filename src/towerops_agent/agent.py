@@ -147,6 +147,7 @@ class Agent:
             keep=self.upstream.keep,
             kept=self.upstream.kept,
             restored=self.upstream.restored,
+            kept_accepts=self.upstream.kept_accepts,
             known=knows_accepts,
             refresh_s=self.upstream.refresh_s,
             sleep=self._sleep_or_reload,

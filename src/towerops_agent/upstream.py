@@ -19,7 +19,8 @@ from towerops_agent.api.client import ANSWER_WITHIN_S, ApiClient
 from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config import sealing
-from towerops_agent.config.document.accepts import Accepts
+from towerops_agent.config.document.accepts import Accepts, decode_accepts, encode_accepts
+from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.config.kept import without_secrets
 from towerops_agent.config.sync import ConfigSource
@@ -41,6 +42,9 @@ log = structlog.get_logger()
 
 DISCOVERED_WITHIN_S: Final = 60.0
 """How long the loop of discovery works between two sleeps at most."""
+
+ACCEPTS_KEY: Final = "accepts"
+"""Under which it is kept what the server accepts."""
 
 FIRST_DELIVERY_AFTER_S: Final = 0.5
 """How long after the first poll the first delivery begins: by then 100 devices have been polled."""
@@ -72,6 +76,10 @@ class Upstream(ABC):
 
     async def restored(self, config: ConfigText) -> None:  # noqa: B027
         """The kept configuration is in use; the source's may be the same, and is not kept again then. Raises BufferFailure."""
+
+    async def kept_accepts(self) -> Accepts | None:
+        """What the server accepted in an earlier run; None: not known. Raises BufferFailure."""
+        return None
 
     async def prepare(self) -> None:  # noqa: B027
         """Have all in place for the polls of the configuration that is about to be applied. Raises BufferFailure."""
@@ -186,9 +194,15 @@ class ApiUpstream(Upstream):
             self._config = config
             await self._couriers.learn(config, self._layouts())
 
+    async def kept_accepts(self) -> Accepts | None:
+        """As the last configuration that was kept has it: no secret, so that it can be read with any token."""
+        octets = await self._buffer.get_meta(ACCEPTS_KEY)
+        return None if octets is None else decode_accepts(octets)
+
     async def keep(self, config: ConfigText) -> None:
-        """Keep the configuration, sealed, and the labels of its devices if there are destinations."""
+        """Keep the configuration, sealed, what the server accepts, and the labels of the devices if there are destinations."""
         await self.restored(config)
+        await self._buffer.put_meta(ACCEPTS_KEY, encode_accepts(read_config(config).accepts))
         await self._buffer.keep_config(await sealing.seal(self._token.token, config))
 
     async def reread_certificates(self) -> None:

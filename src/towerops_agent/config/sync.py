@@ -59,7 +59,7 @@ class ConfigSync:
     `apply` consumes the ConfigRead's equipment; equipment that it has not read when it returns is never read. `keep` then gets
     the whole, and `kept` returns it at the next start; it may raise InvalidConfig. `restored` gets the kept one
     once it is applied: if the API's is the same, `keep` is not called. `known`: is set once it is known what the server accepts,
-    or that it does not say for now.
+    or that it does not say for now: then what it accepted before holds, which `kept_accepts` returns.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class ConfigSync:
         keep: Callable[[ConfigText], Awaitable[None]],
         kept: Callable[[], Awaitable[ConfigText | None]],
         restored: Callable[[ConfigText], Awaitable[None]] | None = None,
+        kept_accepts: Callable[[], Awaitable[Accepts | None]] | None = None,
         known: asyncio.Event | None = None,
         refresh_s: float = 300.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -82,6 +83,7 @@ class ConfigSync:
         self._keep = keep
         self._kept = kept
         self._restored = restored
+        self._kept_accepts = kept_accepts
         self._known = known or asyncio.Event()
         self._refresh_s = refresh_s
         self._sleep = sleep
@@ -118,6 +120,7 @@ class ConfigSync:
         try:
             config = await self._kept()
             if config is None:
+                await self._restore_accepts()
                 return False
             await self._put_into_force(config)
             if self._restored is not None:
@@ -125,8 +128,18 @@ class ConfigSync:
         except (InvalidConfig, BufferFailure) as error:
             self._digest = b""  # the API's is applied and kept, also if it is the same
             log.warning("kept configuration can't be used, waiting for the API's", reason=str(error))
+            await self._restore_accepts()
             return False
         return True
+
+    async def _restore_accepts(self) -> None:
+        """There is no configuration for now: what waits from an earlier run is delivered as the server accepted it then."""
+        if self._kept_accepts is None or self._known.is_set():
+            return
+        try:
+            self.accepts = await self._kept_accepts() or self.accepts
+        except BufferFailure as error:
+            log.warning("kept limits of the server can't be read, the least are used", reason=str(error))
 
     async def apply_again(self, forget: Callable[[], None]) -> None:
         """Apply the kept configuration once more. In any case the next fetch requests the whole configuration.

@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified, Rejected, TooLarge, Unauthorized, Unavailable
+from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.config.document.text import ConfigText, config_text
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
@@ -34,6 +35,7 @@ class Bench:
         self.rereads = 0
         self.kept_with = []
         self.restored = []
+        self.kept_accepts = None
         self.token_rotations = 0
         self.now_us = 0
         self.full = False
@@ -47,6 +49,7 @@ class Bench:
             keep=self.keep,
             kept=self.load,
             restored=self.restore,
+            kept_accepts=self.load_accepts,
             sleep=self.sleep,
             now_us=lambda: self.now_us,
         )
@@ -72,6 +75,11 @@ class Bench:
             raise BufferFailure("disk full")
         self.kept = config
         self.kept_with.append(config)
+
+    async def load_accepts(self):
+        if isinstance(self.kept_accepts, Exception):
+            raise self.kept_accepts
+        return self.kept_accepts
 
     async def load(self):
         if isinstance(self.kept, Exception):
@@ -392,3 +400,28 @@ async def test_a_server_that_refuses_without_an_etag_too_is_one_failure():
     assert bench.etags == [None, "1", None, None, "2"]
     assert bench.pauses == [300.0, 5.0, 300.0, 300.0]
     assert not any(line["event"].startswith("server refuses the ETag") for line in lines)
+
+
+ACCEPTED = Accepts(("gzip",), 5000, 1 << 22, ("sensor_reading", "interface_stat", "equipment_status"), is_stated=True)
+
+
+@pytest.mark.parametrize("kept", [None, InvalidConfig("sealed with another token"), BufferFailure("disk I/O error")])
+@pytest.mark.parametrize(
+    ("known", "accepts"), [(ACCEPTED, ACCEPTED), (None, Accepts()), (BufferFailure("disk I/O error"), Accepts())]
+)
+async def test_while_there_is_no_configuration_what_waits_is_delivered_as_the_server_accepted_it(kept, known, accepts):
+    """States that wait for the API would else be taken for those of other destinations, and dropped."""
+    bench = Bench(Unavailable("status 503: busy", 503), kept=kept)
+    bench.kept_accepts = known
+    with structlog.testing.capture_logs(), pytest.raises(Done):
+        await bench.sync.run()
+    assert not bench.sync.has_config
+    assert bench.sync.accepts == accepts
+
+
+async def test_a_configuration_says_what_the_server_accepts_whatever_it_accepted_before():
+    bench = Bench(ConfigFetched(config("e1"), None))
+    bench.kept_accepts = ACCEPTED
+    with pytest.raises(Done):
+        await bench.sync.run()
+    assert bench.sync.accepts == Accepts()

@@ -7,6 +7,7 @@ Pure. Sizes in octets.
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from towerops_agent.config.document.fields import members, shown, value_of
@@ -67,3 +68,18 @@ def read_accepts(raw: Raw) -> tuple[Accepts, list[InvalidConfig]]:
         is_stated,
     )
     return accepts, wrong
+
+
+def encode_accepts(accepts: Accepts) -> bytes:
+    """The limits as JSON, for the next start."""
+    return msgspec.json.encode(accepts)
+
+
+def decode_accepts(octets: bytes) -> Accepts | None:
+    """The limits that encode_accepts was given; None if they can't be read."""
+    try:
+        kept = msgspec.json.decode(octets, type=Accepts)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    is_sound = 1 <= kept.max_metrics <= MOST_METRICS and LEAST_BODY_OCTETS <= kept.max_body_octets <= MOST_BODY_OCTETS
+    return kept if is_sound else None

@@ -1,0 +1,38 @@
+"""What the upstream of the API keeps of a configuration for the next start."""
+
+import asyncio
+import json
+
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.config.document.accepts import Accepts
+from towerops_agent.config.document.text import config_text
+from towerops_agent.counters import Counters
+from towerops_agent.model import Secret
+from towerops_agent.settings import Settings
+from towerops_agent.telemetry.marks import Marks
+from towerops_agent.upstream import ACCEPTS_KEY, ApiUpstream
+
+TYPES = ["sensor_reading", "interface_stat", "equipment_status", "reachability"]
+
+
+def upstream(buffer: Buffer, token: str) -> ApiUpstream:
+    settings = Settings(api_url="http://127.0.0.1:9", token=Secret(token))
+    return ApiUpstream(
+        *(settings, TokenSource(Secret(token)), buffer, Counters(), Marks()),
+        accepts=Accepts,
+        known=asyncio.Event(),
+        layouts=dict,
+    )
+
+
+async def test_what_the_server_accepts_is_known_at_the_next_start_with_another_token_too(tmp_path):
+    config = config_text(json.dumps({"equipment": [], "accepts": {"metric_types": TYPES, "max_metrics": 5000}}).encode())
+    async with Buffer(tmp_path / "agent.db", Counters(), clock_us=lambda: 1_800_000_000_000_000) as buffer:
+        assert await upstream(buffer, "the-first-token").kept_accepts() is None
+        await upstream(buffer, "the-first-token").keep(config)
+        after = upstream(buffer, "another-token")
+        assert await after.kept_accepts() == Accepts((), 5000, 1 << 20, tuple(TYPES), is_stated=True)
+        for damaged in (b"{", b"\xff", b'{"max_metrics": 0}', b'{"max_body_octets": 1}'):
+            await buffer.put_meta(ACCEPTS_KEY, damaged)
+            assert await after.kept_accepts() is None
