@@ -6,10 +6,12 @@ pulled for a day.
 Pure: times are seconds of the wall clock, passed in.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from zlib import crc32
+
+from towerops_agent.site.document.auto import SEEN_AT
 
 EACH_S: Final = 86_400.0
 SPREAD_S: Final = 3_600.0
@@ -109,15 +111,16 @@ def renewed(
 ) -> KeptDevice:
     """What is known after a discovery, of which these items were made. `broken`: why it was cut short, "" if it was not.
 
-    An item that it lacks stays for seven days, and for as long as discoveries are cut short; unless another one has its name.
+    An item that it lacks stays for seven days, and for as long as discoveries are cut short; unless another one has its name,
+    or stands at its index if that is all that it is known by.
     One that may say more another time (`again`) is repeated as if nobody had answered.
     """
     gone, is_broken = dict(before.gone), bool(broken)
     return KeptDevice(
         at_s=now_s,
         what=what,
-        sensors=_with_gone(before.sensors, sensors, gone, now_s, broken=is_broken, name=_sensor_name),
-        interfaces=_with_gone(before.interfaces, interfaces, gone, now_s, broken=is_broken, name=_interface_name),
+        sensors=_with_gone(before.sensors, sensors, gone, now_s, broken=is_broken, names_of=_sensor_names),
+        interfaces=_with_gone(before.interfaces, interfaces, gone, now_s, broken=is_broken, names_of=_interface_names),
         gone=gone,
         left_out=left_out,
         trouble=broken if again else "",
@@ -139,9 +142,9 @@ def _with_gone(
     now_s: float,
     *,
     broken: bool,
-    name: Any,  # noqa: ANN401
+    names_of: Callable[[Item], tuple[object, ...]],
 ) -> list[Item]:
-    ids, names = {item["id"] for item in now}, {name(item) for item in now}
+    ids, names = {item["id"] for item in now}, {each for item in now for each in names_of(item)}
     for item in now:
         gone.pop(item["id"], None)
     kept = list(now)
@@ -149,7 +152,7 @@ def _with_gone(
         if item["id"] in ids:
             continue
         since_s = min(gone.get(item["id"], now_s), now_s)  # later than now by a clock that was wrong
-        if name(item) in names or (now_s - since_s >= KEPT_S and not broken):
+        if names_of(item)[0] in names or (now_s - since_s >= KEPT_S and not broken):
             gone.pop(item["id"], None)
             continue
         if not broken:
@@ -158,9 +161,10 @@ def _with_gone(
     return kept
 
 
-def _sensor_name(item: Item) -> object:
-    return item["metadata"]["descr"]
+def _sensor_names(item: Item) -> tuple[object, ...]:
+    return (item["metadata"]["descr"],)
 
 
-def _interface_name(item: Item) -> object:
-    return item.get("if_name") or item["if_index"]
+def _interface_names(item: Item) -> tuple[object, ...]:
+    """Its name, if it has one, and its index: one that was known by this index only would be read where it is."""
+    return item.get("if_name") or item["if_index"], item.get(SEEN_AT)

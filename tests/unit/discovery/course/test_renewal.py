@@ -158,6 +158,9 @@ def test_an_interface_that_is_gone_stays_unless_another_one_has_its_name_or_else
     assert found(first, interface(3, 9, "eth0")) == ["i3", "i2"], "a name that another one has now"
     assert found(first, interface(3, 7, "eth9")) == ["i3", "i1", "i2"], "an index is not a name"
     assert found(first, interface(3, 8)) == ["i3", "i1"]
+    here = interface(3, 0, "eth9") | {"seen_at": 8}
+    assert found(first, here) == ["i3", "i1"], "by its index only, it would be read as another one"
+    assert found(KeptDevice(interfaces=[interface(2, 7)]), here) == ["i3", "i2"]
 
 
 def test_what_the_device_is_and_what_was_left_out_are_as_found_last():
