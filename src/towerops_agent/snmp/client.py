@@ -27,7 +27,7 @@ from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.arrival import ANCILLARY_OCTETS, TIMES, TIMESPEC, keep_times
 from towerops_agent.snmp.engines import EngineLog, KeyDerivation, NameOf
 from towerops_agent.snmp.icmp_errors import RECVERR, read_errors
-from towerops_agent.snmp.lull import ANSWER_OCTETS, FEWEST, Lull
+from towerops_agent.snmp.lull import ANSWER_OCTETS, FEW_AT_ONCE, FEWEST, Lull
 from towerops_agent.snmp.session import Resolver, Take
 from towerops_agent.snmp.tcp import TcpConnections
 from towerops_agent.snmp.volley import Link, Volley
@@ -301,8 +301,8 @@ class SnmpClient:
                 return
 
     def _woken(self, inbox: "_Inbox") -> None:
-        """Read what has arrived; what comes next is read some at a time if it is much."""
-        if self._read(inbox) < DATAGRAMS_A_WAKEUP and self._is_lull_worth(inbox):
+        """Read what has arrived; if that was little, and much is to come, what comes next is read some at a time."""
+        if 0 < self._read(inbox) <= FEW_AT_ONCE and self._is_lull_worth(inbox):
             read, listen = partial(self._read_on, inbox), partial(self._listen, inbox)
             self._lulls[inbox.family] = Lull(self._loop, inbox.sock, read, listen)
 

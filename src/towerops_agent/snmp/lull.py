@@ -17,6 +17,9 @@ LULL_S: Final = 0.02
 FEWEST: Final = 16
 """How many answers have to be awaited for one: fewer cost more by the timer than they save."""
 
+FEW_AT_ONCE: Final = 8
+"""As long as one wakeup brings more than so many, they arrive together by themselves."""
+
 ANSWER_OCTETS: Final = 4608
 """What an answer takes at most of the socket's buffer, by the kernel's own count: no more are awaited than it has room for."""
 

@@ -13,7 +13,7 @@ from support.arrivals import kept_times
 from towerops_agent.counters import Count
 from towerops_agent.snmp import client as snmp_client
 from towerops_agent.snmp import lull
-from towerops_agent.snmp.lull import FEWEST, LULL_S
+from towerops_agent.snmp.lull import FEW_AT_ONCE, FEWEST, LULL_S
 from towerops_agent.snmp.wire.exchange import Exchanges, Reply
 
 REQUEST = asking.request("1.3.6.1.2.1.1.3.0")
@@ -113,6 +113,25 @@ def test_few_answers_are_read_as_they_come():
             device.answers(place)
             await turns()
             assert device.answered == list(range(place + 1))
+
+    assert played(scene)[0] == []
+
+
+def test_answers_that_come_together_by_themselves_are_read_as_they_come():
+    async def scene(_, device):
+        await device.is_asked(FEWEST + 3 * FEW_AT_ONCE)
+        device.answers(*range(FEW_AT_ONCE + 1))
+        await turns()
+        device.answers(FEW_AT_ONCE + 1)
+        await turns()
+        assert device.answered == list(range(FEW_AT_ONCE + 2))
+        await asyncio.sleep(LULL_S * 1.1)  # of the last one
+        device.answers(*range(FEW_AT_ONCE + 2, 2 * FEW_AT_ONCE + 2))
+        await turns()
+        device.answers(2 * FEW_AT_ONCE + 2)
+        await turns()
+        assert device.answered == list(range(2 * FEW_AT_ONCE + 2))
+        await device.ends()
 
     assert played(scene)[0] == []
 
