@@ -106,6 +106,7 @@ class Agent:
                 layouts=self._layouts,
                 snmp=self._snmp,
                 fleet=lambda: self.fleet,
+                keep_again=self._keep_again,
             )
         self.courier = self.upstream.courier
         self._reload = asyncio.Event()
@@ -385,6 +386,10 @@ class Agent:
         await parts.enter_async_context(self._snmp)
         await parts.enter_async_context(self._ping)
         await self._roster.recall()
+
+    def _keep_again(self) -> None:
+        self.sync.keep_again()
+        self._reload.set()
 
     def _name_at(self, peer: Peer) -> str:
         """The configured name of the device at this address; rarely needed."""

@@ -151,6 +151,7 @@ class ApiUpstream(Upstream):
                 sleeper=_sleeper(marks),
                 moved=_mover(marks),
                 forget=marks.forget,
+                learn_again=self._learn_again,
                 beside=("",),
             )
             self.courier = beside.Beside(courier, self._couriers)
@@ -172,9 +173,12 @@ class ApiUpstream(Upstream):
 
             destinations = await asyncio.to_thread(beside.read_destinations, self._destinations)
             await self._couriers.use(destinations)
-            if self._config is not None:
-                await self._couriers.learn(self._config, self._layouts())
+            await self._learn_again()
             self._couriers.reread_certificates()
+
+    async def _learn_again(self) -> None:
+        if self._couriers is not None and self._config is not None:
+            await self._couriers.learn(self._config, self._layouts())
 
     async def kept(self) -> ConfigText | None:
         """The configuration that was sealed with this token, or with the one before it."""
@@ -192,7 +196,7 @@ class ApiUpstream(Upstream):
         """Keep the labels of its devices: there may be destinations that the run before did not have."""
         if self._couriers is not None:
             self._config = config
-            await self._couriers.learn(config, self._layouts())
+            await self._learn_again()
 
     async def kept_accepts(self) -> Accepts | None:
         """As the last configuration that was kept has it: no secret, so that it can be read with any token."""
@@ -228,7 +232,7 @@ class SiteUpstream(Upstream):
     """Site files, and the destinations that they name. Nothing is sealed, and nobody awaits a heartbeat.
 
     `layouts`: returns the ids of the layouts of each device, by the digest of its part of the configuration.
-    `snmp`, `fleet`: by which devices are discovered.
+    `snmp`, `fleet`: by which devices are discovered. `keep_again` has the files read now, and `keep` called.
     """
 
     source_name = "site files"
@@ -243,6 +247,7 @@ class SiteUpstream(Upstream):
         layouts: Callable[[], dict[bytes, tuple[int, ...]]],
         snmp: SnmpClient,
         fleet: Callable[[], Fleet],
+        keep_again: Callable[[], None],
     ) -> None:
         from towerops_agent.destinations import couriers  # noqa: PLC0415
         from towerops_agent.discovery import auto, library  # noqa: PLC0415
@@ -253,6 +258,7 @@ class SiteUpstream(Upstream):
         site = settings.site
         self._buffer = buffer
         self._layouts = layouts
+        self._keep_again = keep_again
         self.discovery = self._discovery = auto.AutoDiscovery(
             snmp,
             buffer,
@@ -271,10 +277,14 @@ class SiteUpstream(Upstream):
             sleeper=_sleeper(marks),
             moved=_mover(marks),
             forget=marks.forget,
+            learn_again=self._read_again,
             latest=lambda: self._site.compiled.destinations,
         )
         self.dealings = self._couriers.dealings
         self.loops = {"discovery": self.discovery.run}
+
+    async def _read_again(self) -> None:
+        self._keep_again()
 
     async def kept(self) -> None:
         """Nothing: the files are at hand. What was discovered earlier is used from the first reading on."""

@@ -13,6 +13,8 @@ from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from towerops_agent.api.wire.outcomes import Availability
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.text import ConfigText
@@ -20,12 +22,14 @@ from towerops_agent.counters import Counters
 from towerops_agent.destinations.client import DestinationClient
 from towerops_agent.destinations.courier import RemoteCourier, WriteClient, rest
 from towerops_agent.destinations.heads import Heads, LayoutsOf
-from towerops_agent.errors import SettingsError
+from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.loops import go_on
 from towerops_agent.site.document.destination import Destination
 
 if TYPE_CHECKING:
     from towerops_agent.delivery.course.backlog import Backlog
+
+log = structlog.get_logger()
 
 LOOK_EACH_S: Final = 5.0
 """How often the loop moves if nothing changes."""
@@ -33,13 +37,17 @@ LOOK_EACH_S: Final = 5.0
 Sleep = Callable[[float], Awaitable[None]]
 
 
+async def _nothing() -> None:
+    pass
+
+
 class Couriers:
     """Delivers to the destinations of the last `use`; none: to nobody, and what is read stays in the buffer for a day.
 
     `beside`: lines of the buffer that others deliver. `latest`: the destinations as they are now, by the same names:
     another URL or secret is in use at once. `sleeper`: returns the sleep of the loop with this name, `moved` what the loop
-    calls at each step beside, and `forget` ends it. `dealings`: whether each destination accepts metrics, by the operator's
-    name of it, at any time.
+    calls at each step beside, and `forget` ends it. `learn_again` has `learn` called with the configuration in use, soon.
+    `dealings`: whether each destination accepts metrics, by the operator's name of it, at any time.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class Couriers:
         moved: Callable[[str], Callable[[float], None]] = lambda _loop: lambda _again_within_s: None,
         beside: Sequence[str] = (),
         latest: Callable[[], Iterable[Destination]] | None = None,
+        learn_again: Callable[[], Awaitable[None]] = _nothing,
         client: Callable[[Destination], AbstractAsyncContextManager[WriteClient]] = DestinationClient,
     ) -> None:
         self._buffer = buffer
@@ -64,6 +73,7 @@ class Couriers:
         self._beside = tuple(beside)
         self._latest = latest or self._used
         self._client = client
+        self._learn_again = learn_again
         self._heads = Heads(buffer)
         self._destinations: dict[str, Destination] = {}
         self._changed = asyncio.Event()
@@ -166,10 +176,21 @@ class Couriers:
                 for name, courier in self.couriers.items():
                     if name not in tasks:
                         tasks[name] = courier, asyncio.create_task(go_on(_loop(name), courier.run, self._counters))
+                if self._heads.lost.is_set():
+                    await self._find_labels()
                 await rest(self._sleep(LOOK_EACH_S), self._changed)
         finally:
             for _, task in tasks.values():
                 await _ended(task)
+
+    async def _find_labels(self) -> None:
+        log.warning("labels in the database are damaged, they are learned again")
+        self._heads.lost.clear()
+        try:
+            await self._learn_again()
+        except BufferFailure as error:
+            self._heads.lost.set()
+            log.warning("labels could not be learned, will retry", reason=str(error), retry_in_s=LOOK_EACH_S)
 
     def hurry(self) -> None:
         """Deliver soon, and not only at the next turn: a device's state has changed."""

@@ -46,7 +46,7 @@ LayoutsOf = Mapping[bytes, tuple[int, ...]]
 
 
 class Heads:
-    """The heads in `buffer`'s database."""
+    """The heads in `buffer`'s database. `lost`: set once some that were learned are not there any more: learn them again."""
 
     def __init__(self, buffer: Buffer) -> None:
         self._buffer = buffer
@@ -54,6 +54,7 @@ class Heads:
         self._known: dict[tuple[str, int], bytes] = {}  # by destination and layout, a digest of what it was learned from
         self._has_adopted = False  # the labels of a version that knew one destination only
         self._unpacked = lru_cache(CACHED)(self._unpack)
+        self.lost = asyncio.Event()
 
     def forget(self) -> None:
         """The ids of layouts have become void: learn all again."""
@@ -120,6 +121,9 @@ class Heads:
             return polls, {layout: store.get_meta(_key(store, layout, destination)) for layout in layouts}
 
         polls, packed = await self._buffer.ask(job)
+        for layout, octets in packed.items():
+            if octets is None and self._known.pop((destination.name, layout), None) is not None:
+                self.lost.set()
         return polls, {layout: self._unpacked(octets) for layout, octets in packed.items() if octets is not None}
 
     def _unpack(self, packed: bytes) -> list[bytes]:
