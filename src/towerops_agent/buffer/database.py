@@ -168,9 +168,12 @@ class Database:
 
 
 def octets_on_disk(path: Path) -> int:
-    """Octets of the database and its journal; 0 if there is none."""
-    files = (path, Path(f"{path}-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())
+    """Octets of the database and its journal; of a file that is not there or can't be looked at (a dead disk), 0."""
+    octets = 0
+    for file in (path, beside(path, "-wal")):
+        with suppress(OSError):
+            octets += file.stat().st_size
+    return octets
 
 
 def _passing(place: str) -> sqlite3.Connection:

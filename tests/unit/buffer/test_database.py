@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from towerops_agent.buffer import schema
-from towerops_agent.buffer.database import is_corruption
+from towerops_agent.buffer.database import is_corruption, octets_on_disk
 from towerops_agent.errors import DatabaseBusy, DatabaseTooNew
 
 
@@ -94,3 +94,14 @@ def test_a_file_that_is_shorter_than_it_says_is_corrupt():
     assert is_corruption(error)
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
     assert not is_corruption(error)
+
+
+def test_the_size_of_a_file_that_cannot_be_looked_at_is_none(tmp_path):
+    """An error of the file system, as of a dead card or of a folder that is another user's: `status` still answers."""
+    unfit = tmp_path / ("x" * 300)
+    with pytest.raises(OSError, match="too long"):
+        unfit.stat()
+    assert octets_on_disk(unfit) == 0
+    (tmp_path / "a.db").write_bytes(b"12")
+    (tmp_path / "a.db-wal").write_bytes(b"345")
+    assert octets_on_disk(tmp_path / "a.db") == 5
