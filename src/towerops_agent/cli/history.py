@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from towerops_agent.cli.ending import EXIT_FAILURE, complain, fail
-from towerops_agent.cli.options import FILE, TOKEN_FILE, database_option, token_of_environment
+from towerops_agent.cli.options import FILE, TOKEN_FILE, NumberRange, database_option, token_of_environment
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     TOKEN_FILE.flag, "token_file", envvar=TOKEN_FILE.variable, type=FILE, help="To read the names in the configuration."
 )
-@click.option("--hours", type=click.FloatRange(0.01, 48), help="How far back; without it, all that there is.")
+@click.option("--hours", type=NumberRange(0.01, 48), help="How far back; without it, all that there is.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print time,id,what,value,name,unit lines.")
 def history(device: str, database: Path, token_file: Path | None, hours: float | None, as_csv: bool) -> None:
     """Show the last hours of a device as small charts.

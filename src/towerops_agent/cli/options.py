@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
     from towerops_agent.model import Secret
 
 Command = TypeVar("Command", bound=Callable[..., None])
+
+
+class NumberRange(click.FloatRange):
+    """A number from one to another; nan, which compares with neither end, is not in it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's
+        """The number. Raises click.BadParameter."""
+        number: float = super().convert(value, param, ctx)
+        if isnan(number):
+            self.fail(f"nan is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 

@@ -7,14 +7,13 @@ Exit status as in main.py: 0, or 1 with the reason on standard error, or 2 for b
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from math import isnan
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from towerops_agent.cli.credentials import CREDENTIAL_OPTIONS, credential_options, source_of
 from towerops_agent.cli.ending import fail
-from towerops_agent.cli.options import FILE
+from towerops_agent.cli.options import FILE, NumberRange
 from towerops_agent.errors import AgentError
 from towerops_agent.model import SnmpVersion, Transport
 from towerops_agent.settings import SETTINGS
@@ -51,7 +50,7 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
         help="Default: the configured device's, else udp.",
     ),
     click.option(
-        "-t", "--timeout", default=2.0, show_default=True, type=click.FloatRange(0.05, 60), help="Seconds to wait, each attempt."
+        "-t", "--timeout", default=2.0, show_default=True, type=NumberRange(0.05, 60), help="Seconds to wait, each attempt."
     ),
     click.option("-r", "--retries", default=2, show_default=True, type=click.IntRange(0, 10), help="Attempts after the first."),
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
@@ -142,8 +141,6 @@ def _parse_oids(texts: Sequence[str]) -> list["Oid"]:
 
 
 def _timeouts_s(timeout_s: float, retries: int) -> tuple[float, ...]:
-    if isnan(timeout_s):  # which lies in every range
-        raise click.UsageError("--timeout is nan: expected seconds from 0.05 to 60")
     return (timeout_s,) * (1 + retries)
 
 

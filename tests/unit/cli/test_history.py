@@ -6,6 +6,7 @@ import time
 from io import StringIO
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from support.snapshots import report
@@ -92,3 +93,9 @@ async def test_a_device_is_found_by_its_name_without_the_token_too(tmp_path: Pat
         assert shown.stdout.splitlines()[1].startswith("s0  "), shown.output
     unknown = CliRunner().invoke(history, ["East", "--database-path", str(database)], env={"TOWEROPS_AGENT_TOKEN": ""})
     assert "no device with the id East, and names can't be looked up" in unknown.stderr
+
+
+@pytest.mark.parametrize("hours", ["nan", "inf", "-1", "0"])
+def test_a_span_that_is_not_one_is_refused(tmp_path, hours):
+    done = CliRunner().invoke(history, ["e1", "--hours", hours, "--database-path", str(tmp_path / "a.db")])
+    assert (done.exit_code, "is not in the range" in done.output) == (2, True)
