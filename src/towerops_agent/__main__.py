@@ -16,9 +16,12 @@ ARENA_OCTETS = 1 << 20
 
 
 def main() -> None:
-    """Run the command line. If memory runs out, wherever that is, it ends with a line and exit status 1."""
+    """Run the command line. If memory runs out, wherever that is, it ends with a line and exit status 1; so at Ctrl-C."""
     try:
         _command()
+    except KeyboardInterrupt:  # before there is an agent to be stopped, or while all is imported: as click has it afterwards
+        os.write(2, b"Aborted!\n")
+        sys.exit(1)
     except Exception as error:
         if not is_out_of_memory(error) and not (_came_of_an_import(error) and _nothing_is_left()):
             raise

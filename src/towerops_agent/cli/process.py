@@ -70,11 +70,7 @@ def make_room_for_files() -> None:
 def main() -> None:
     """`towerops-agent run` without options."""
     hold_standard_streams()
-    try:
-        run(once=False, flags={})
-    except KeyboardInterrupt:  # before there is an agent to be stopped: as click, which other commands have, does it
-        sys.stderr.write("Aborted!\n")
-        sys.exit(EXIT_FAILURE)
+    run(once=False, flags={})
 
 
 def run(once: bool, flags: Mapping[str, object]) -> None:

@@ -96,7 +96,7 @@ def test_a_file_that_is_shorter_than_it_says_is_corrupt():
     assert not is_corruption(error)
 
 
-def test_the_size_of_a_file_that_cannot_be_looked_at_is_none(tmp_path):
+def test_a_file_that_cannot_be_looked_at_counts_nothing(tmp_path):
     """An error of the file system, as of a dead card or of a folder that is another user's: `status` still answers."""
     unfit = tmp_path / ("x" * 300)
     with pytest.raises(OSError, match="too long"):

@@ -1,5 +1,6 @@
 """The command line as a whole: completion in a shell, options before the command, the bare command."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -160,3 +161,22 @@ def test_a_problem_is_a_line_that_cannot_control_the_terminal(capsys):
     """A name in the configuration may hold anything."""
     assert report(SingleRun(1, 0, ["radio \x1b[2J\nall works returned nothing: timeout"])) == 1
     assert capsys.readouterr().err == "towerops-agent: radio \\x1b[2J\\nall works returned nothing: timeout\n"
+
+
+@pytest.mark.parametrize(("words", "module"), [(["status"], "cli.status"), (["run"], "cli.process"), (["run"], "agent")])
+def test_ctrl_c_while_all_is_imported_shows_no_traceback(words, module):
+    """On a small box that takes seconds: just when somebody notices a wrong command."""
+    code = f"""
+import sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "towerops_agent.{module}":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+sys.argv = ["towerops-agent", *{words!r}]
+from towerops_agent.__main__ import main
+main()
+"""
+    environment = {**os.environ, "TOWEROPS_API_URL": "http://127.0.0.1:9", "TOWEROPS_AGENT_TOKEN": "t0ken-7f"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "Aborted!\n")
