@@ -213,7 +213,9 @@ class Resolver:
                 if peers:
                     answer.set_result(peers[:MOST_ADDRESSES])
                 else:
-                    answer.set_exception(socket.gaierror(socket.EAI_NONAME, f"its address is {found[0][0]}, no device's"))
+                    answer.set_exception(
+                        socket.gaierror(socket.EAI_NONAME, f"its address is {found[0][0]}, which no device can have")
+                    )
 
         def ask() -> None:
             found: list[Peer] | OSError
