@@ -119,6 +119,43 @@ async def test_sighup_fetches_the_configuration_at_once_and_sigusr1_logs_the_sta
         assert sandbox.store.readings("d1-s0")
 
 
+SIGNALLED_WHILE_IT_CLOSES = """
+import asyncio
+import os
+import signal
+
+from towerops_agent.buffer.writer import Writer
+from towerops_agent.cli.main import main
+
+stop = Writer.stop
+
+async def stopping(self):
+    stopped = asyncio.ensure_future(stop(self))
+    await asyncio.sleep(0)
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        os.kill(os.getpid(), number)
+    for _ in range(100):  # turns of the loop, in which the signals are seen
+        await asyncio.sleep(0)
+    await stopped
+
+Writer.stop = stopping
+main()
+"""
+
+
+async def test_a_signal_while_the_database_is_being_closed_does_nothing(tmp_path: Path):
+    """A reload of all services that stops some of them, and an operator who asks a slow one what it does."""
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url:
+            env = environment(url, tmp_path / "agent.db")
+            async with running(env=env, code=SIGNALLED_WHILE_IT_CLOSES) as agent:
+                await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+                assert await agent.stop() == 0
+    assert "agent stopped" in agent.log
+    assert "because of a bug" not in agent.log
+
+
 async def test_systemd_is_notified_when_it_is_ready_alive_and_stopping(tmp_path: Path):
     """As sd_notify(3) has it, by the socket that systemd gives; the watchdog is fed while the loops move."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

@@ -153,12 +153,14 @@ async def _run_until_signalled(agent: "Agent") -> None:
         if stop.is_set():
             os._exit(128 + number)  # the second one: ends whatever hangs
         stop.set()
+        for task in running:  # the database is closed soon, and a reload is for nobody
+            task.cancel()
 
+    running = [asyncio.create_task(errand.run()) for errand in errands.values()]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     for number, errand in errands.items():
         loop.add_signal_handler(number, errand.ask)
-    running = [asyncio.create_task(errand.run()) for errand in errands.values()]
     try:
         await agent.run(stop)
     finally:
