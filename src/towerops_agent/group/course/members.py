@@ -134,9 +134,12 @@ class Members:
             del self._members[member.name]
         return lost
 
-    def pass_over(self, seconds: float) -> None:
-        """This process stood still for so long: it could not hear anything, and nobody is to blame."""
-        self.echo_at += seconds
+    def pass_over(self, seconds: float, now: float) -> None:
+        """This process stood still for so long: it could not hear anything, and nobody is to blame.
+
+        It may have heard itself again since: who is silent from now on is, as at any time.
+        """
+        self.echo_at = min(self.echo_at + seconds, now)
 
     def forget(self) -> None:
         """Nobody is there until heard again."""

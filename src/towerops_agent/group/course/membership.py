@@ -162,7 +162,7 @@ class Membership:
         if self.presence is Presence.LEAVING:
             return []
         if now - self._ticked_at > ECHO_WITHIN_S:
-            self.members.pass_over(now - self._ticked_at)  # this process stood still, not the engine
+            self.members.pass_over(now - self._ticked_at, now)  # this process stood still, not the engine
         self._ticked_at = now
         events = self._watch_engine(now)
         for member in self.members.take_lost(now):

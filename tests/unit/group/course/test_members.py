@@ -99,10 +99,24 @@ def test_another_agent_with_the_same_name_is_found_out():
 def test_time_in_which_the_process_stood_still_does_not_count():
     members = listening(0)
     members.hear(beat("a", 1), 0.0)
-    members.pass_over(100.0)
+    members.pass_over(100.0, 101.0)
     assert members.listened_s(101.0) == 1
     assert not members.engine_is_away(101.0)
     assert members.take_lost(101.0) == []
+
+
+def test_who_heard_itself_before_it_saw_that_it_had_stood_still_finds_the_dead_as_soon_as_at_any_time():
+    """After a pause the messages that wait are read first, or the clock is: both happen."""
+    members = listening(0)
+    members.hear(beat("a", 1), 0.0)
+    assert members.hear(beat("me", 1, boot="mine"), 101.0) is Heard.OWN
+    listened_s = members.listened_s(101.0)
+    members.pass_over(100.0, 101.0)
+    assert members.listened_s(101.0) == listened_s
+    for second in range(102, 110):
+        members.hear(beat("me", second, boot="mine"), float(second))
+    assert [member.name for member in members.take_lost(109.0)] == ["a"]
+    assert members.engine_is_away(112.0)
 
 
 def test_all_are_forgotten():
