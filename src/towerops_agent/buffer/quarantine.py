@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from glob import escape
 from pathlib import Path
 from struct import pack_into, unpack_from
 
@@ -42,7 +43,9 @@ def begin(path: Path, now_us: int, reason: str) -> Path:
     _write(path, [*named, replaced.name])
     _move(path, replaced)
     log.error("corrupt database quarantined, a new one begins", path=str(path), kept_as=str(replaced), reason=reason)
-    kept = sorted(other for other in path.parent.glob(f"{path.name}.corrupt-*") if not other.name.endswith(("-wal", "-shm")))
+    kept = sorted(
+        other for other in path.parent.glob(f"{escape(path.name)}.corrupt-*") if not other.name.endswith(("-wal", "-shm"))
+    )
     for old in kept[:-CORRUPT_KEPT]:
         if old.name not in named:
             for suffix in SUFFIXES:

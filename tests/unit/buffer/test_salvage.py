@@ -158,6 +158,22 @@ async def test_three_corrupt_files_are_kept(bench):
     assert left == names[2:]
 
 
+@pytest.mark.parametrize("name", ["agent[1].db", "a*.db"])
+async def test_no_more_than_three_are_kept_and_nobody_elses_are_removed_whatever_the_name_is(bench, name):
+    """A name that is a pattern to a shell: it matches no file of its own, or those of others too."""
+    others = bench.path.with_name("another.db.corrupt-20200101T000000Z")
+    others.write_bytes(b"of another agent")
+    bench.path = bench.path.with_name(name)
+    for _ in range(5):
+        bench.path.write_bytes(JUNK)
+        async with bench.buffer():
+            pass
+        bench.now_us += HOUR_US
+    assert others.exists()
+    left = [path for path in bench.path.parent.iterdir() if path.name.startswith(f"{name}.corrupt-") and path.name.endswith("Z")]
+    assert len(left) == 3
+
+
 async def test_two_corrupt_files_of_one_second_are_both_kept(bench):
     for content in (JUNK + b"one", JUNK + b"two"):
         bench.path.write_bytes(content)
