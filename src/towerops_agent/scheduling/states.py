@@ -72,11 +72,15 @@ class States:
         self._held.pop(device.id, None)
 
     def take(self, device: Device, result: PollResult, *, is_polled: bool) -> None:
-        """Take the result of a poll that has just ended. `is_polled`: whether the device is still polled here."""
+        """Take the result of a poll that has just ended. `is_polled`: whether the device is still polled here.
+
+        If not, it is its last one: nothing is noted of it, as nothing would be of its recovery.
+        """
         if is_polled:
             self._answering[device.id] = result.is_heard
-        if not self._hold(device, result):
-            self._settle(device, result, self._now_us())
+        if (is_polled or result.is_heard) and self._hold(device, result):
+            return
+        self._settle(device, result, self._now_us(), is_polled=is_polled)
 
     def _hold(self, device: Device, result: PollResult) -> bool:
         """Whether it is not known yet that a silent device is down, as this agent may reach none of them.
@@ -100,7 +104,7 @@ class States:
             self._held[device.id] = replace(before, polls=before.polls + 1)
         return True
 
-    def _settle(self, device: Device, result: PollResult, at_us: int) -> None:
+    def _settle(self, device: Device, result: PollResult, at_us: int, *, is_polled: bool = True) -> None:
         """The state of `device` after a poll that ended at this time."""
         before = device.state
         answers_ping = result.answers_ping is True
@@ -111,6 +115,8 @@ class States:
             self._store(poll_of_state(device.state, device.state_layout, at_us, result.rtt_s))
             if before is not None and before.state is not device.state.state:
                 self._changed()
+        if not is_polled:
+            return
         if before is None or (before.state, before.reason) != (device.state.state, device.state.reason):
             self._tell(device, before, device.state, result)
         self._note_changes(device.id, device.state, at_us, result)

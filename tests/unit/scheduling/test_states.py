@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from support import devices
-from towerops_agent.model import Poll, State
+from towerops_agent.model import NOT_POLLED, Poll, State
 from towerops_agent.polling.reading import PollResult
 from towerops_agent.scheduling.states import HELD_POLLS, States
 
@@ -72,6 +72,22 @@ def test_a_poll_that_ends_after_its_device_is_gone_is_not_counted_among_those_th
     bench = Bench()
     assert bench.take(devices.device(), ANSWERED, is_polled=False).state is State.UP
     assert bench.states.answering == (0, 0)
+
+
+@pytest.mark.parametrize("doubts", [False, True])
+def test_a_dead_device_that_is_removed_while_it_is_polled_stays_forgotten(doubts):
+    """Else it would be down from then on, for as long as it is gone: no later poll would say otherwise."""
+    bench = Bench()
+    device = devices.device()
+    bench.take(device, SILENT)
+    bench.states.forget(device.id)
+    bench.doubtful = doubts
+    with capture_logs() as logs:
+        bench.take(device, PollResult(None, silence="refused"), is_polled=False)
+    assert [event.what for event in bench.noted] == [State.DOWN, NOT_POLLED]
+    assert logs == []
+    bench.take(devices.device(), ANSWERED)
+    assert [event.what for event in bench.noted] == [State.DOWN, NOT_POLLED], "added again, and up from the first poll on"
 
 
 def test_a_device_that_is_forgotten_while_it_is_held_is_not_down_later():
