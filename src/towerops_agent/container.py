@@ -46,7 +46,8 @@ def main() -> None:
 def take(volume: str) -> OSError | None:
     """Make `volume` and the database's files in it the agent's; the error if that failed.
 
-    Other files stay as they are, and so does what is linked from elsewhere: neither is the agent's to take.
+    Other files stay as they are, and so does what is linked from elsewhere: neither is the agent's to take. A path that ends in
+    a slash names no database.
     """
     path = os.environ.get(DATABASE_VARIABLE, "").strip() or DEFAULT_DATABASE
     database = path.rpartition("/")[2]
@@ -58,7 +59,7 @@ def take(volume: str) -> OSError | None:
             for name in os.listdir(folder):  # noqa: PTH208 -- of the directory that is open, whatever is at its path by now
                 seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 sole = stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1
-                if name.startswith(database) and sole and seen.st_uid != UID:
+                if database and name.startswith(database) and sole and seen.st_uid != UID:
                     os.chown(name, UID, UID, dir_fd=folder, follow_symlinks=False)
         finally:
             os.close(folder)

@@ -80,6 +80,15 @@ def test_what_is_linked_from_elsewhere_is_not_taken(volume, tmp_path):
     assert owner(foreign) == (0, 0)
 
 
+@ROOT_ONLY
+def test_no_file_is_taken_if_the_path_names_a_directory(volume, monkeypatch):
+    """Each name begins with no name: all that lies in the volume would become the agent's."""
+    monkeypatch.setenv("DATABASE_PATH", f"{volume}/")
+    (volume / "ca.pem").touch()
+    assert container.take(volume) is None
+    assert owner(volume / "ca.pem") == (0, 0)
+
+
 def test_a_volume_that_is_not_there_is_an_error_that_is_returned(tmp_path):
     assert isinstance(container.take(tmp_path / "none"), FileNotFoundError)
 
