@@ -18,6 +18,7 @@ from towerops_agent.api.wire.outcomes import (
     NotFound,
     NotModified,
     Redirected,
+    Rejected,
     Unauthorized,
     Unavailable,
 )
@@ -44,6 +45,13 @@ _REFUSED: Final = {
         "is the agent switched off in Towerops, or is it a token for something else? A proxy or firewall may say 403, too",
     ),
 }
+_NOT_GIVEN: Final = (
+    "the server refuses to give the configuration: is TOWEROPS_API_URL right? "
+    "A proxy or firewall on the way may answer in its place"
+)
+_PASSING: Final = frozenset((408, 425, 429))
+"""Of the refusals, those that pass by themselves."""
+
 _UNKNOWN: Final = Check(_TOKEN, Result.SKIPPED, "not known: the API did not say")
 
 
@@ -70,6 +78,10 @@ def check_api(outcome: ConfigOutcome[object], network_works: bool, took_s: float
         case Unavailable(reason, status) if status is not None and 200 <= status < 300:
             hint = "is it the API that answers, or a login page (captive portal) or a proxy on the way?"
             return [Check(_API, Result.FAILED, reason, hint), _UNKNOWN]
+        case Rejected(status, reason):
+            return [Check(_API, Result.FAILED, f"status {status}: {reason}", _NOT_GIVEN), _UNKNOWN]
+        case _ if 400 <= (outcome.status or 0) < 500 and outcome.status not in _PASSING:
+            return [Check(_API, Result.FAILED, outcome.reason, _NOT_GIVEN), _UNKNOWN]
         case _:
             hint = "the server has a problem of its own: the agent tries again by itself, and loses nothing"
             return [Check(_API, Result.FAILED, outcome.reason, hint), _UNKNOWN]

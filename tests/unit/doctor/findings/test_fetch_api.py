@@ -54,6 +54,10 @@ ANSWERS = Check("API", Result.OK, "answers in 1500 ms")
 UNKNOWN = Check("token", Result.SKIPPED, "not known: the API did not say")
 LOGIN_PAGE = "is it the API that answers, or a login page (captive portal) or a proxy on the way?"
 OF_ITS_OWN = "the server has a problem of its own: the agent tries again by itself, and loses nothing"
+NOT_GIVEN = (
+    "the server refuses to give the configuration: is TOWEROPS_API_URL right? "
+    "A proxy or firewall on the way may answer in its place"
+)
 
 
 def failed(found, hint):
@@ -82,6 +86,10 @@ def failed(found, hint):
         (Unavailable("a page", 299), failed("a page", LOGIN_PAGE)),
         (Unavailable("busy", 300), failed("busy", OF_ITS_OWN)),
         (Unavailable("busy", 199), failed("busy", OF_ITS_OWN)),
+        (Unavailable("status 429: slow down", 429), failed("status 429: slow down", OF_ITS_OWN)),
+        (Unavailable("status 405: no GET", 405), failed("status 405: no GET", NOT_GIVEN)),
+        (Rejected(422, "no"), failed("status 422: no", NOT_GIVEN)),
+        (TooLarge(), failed("more than the server accepts in one request (413)", NOT_GIVEN)),
     ],
 )
 def test_each_answer_has_its_line_and_its_hint(outcome, checks):
