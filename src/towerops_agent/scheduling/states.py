@@ -78,8 +78,10 @@ class States:
         """
         if is_polled:
             self._answering[device.id] = result.is_heard
-        if (is_polled or result.is_heard) and self._hold(device, result):
-            return
+            if self._hold(device, result):
+                return
+        elif not result.is_heard and self._doubts():
+            return  # it is not known whether it is down, and no later poll will show it
         self._settle(device, result, self._now_us(), is_polled=is_polled)
 
     def _hold(self, device: Device, result: PollResult) -> bool:

@@ -81,11 +81,12 @@ def test_a_dead_device_that_is_removed_while_it_is_polled_stays_forgotten(doubts
     device = devices.device()
     bench.take(device, SILENT)
     bench.states.forget(device.id)
-    bench.doubtful = doubts
+    bench.doubtful, device.state_layout = doubts, 7
     with capture_logs() as logs:
         bench.take(device, PollResult(None, silence="refused"), is_polled=False)
     assert [event.what for event in bench.noted] == [State.DOWN, NOT_POLLED]
     assert logs == []
+    assert len(bench.stored) == (0 if doubts else 1), "what its last poll found out, if anything"
     bench.take(devices.device(), ANSWERED)
     assert [event.what for event in bench.noted] == [State.DOWN, NOT_POLLED], "added again, and up from the first poll on"
 
