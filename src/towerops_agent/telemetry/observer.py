@@ -25,7 +25,7 @@ from towerops_agent.errors import BufferFailure
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.telemetry.marks import DATABASE_WITHIN_S, Marks, boot_clock_s
 from towerops_agent.telemetry.views.group import GroupView, MemberView, group_remarks
-from towerops_agent.telemetry.views.health import Vitals
+from towerops_agent.telemetry.views.health import BUGS_WITHIN_S, Vitals
 from towerops_agent.telemetry.views.snapshot import (
     DEVICES_KEY,
     KEY,
@@ -97,6 +97,7 @@ class Observer:
         self._now_us = now_us
         self._started_s = time.monotonic()
         self._samples = deque([(self._started_s, 0, 0)])  # (monotonic seconds, polls, metrics)
+        self._bugs: deque[tuple[float, Mapping[str, int]]] = deque([(self._started_s, {})])  # counts by part of the agent
         self._failing = False
 
     async def run(self) -> None:
@@ -108,6 +109,8 @@ class Observer:
                 written_s = now_s
                 await self.write()
             self._a_minute()  # a sample for the rates
+            self._bugs.append((now_s, self._counters.by_reason(Count.BUGS)))
+            self._bugs_lately()  # drops those of long ago, if nobody asks
             self._moved(EACH_S)
             await asyncio.sleep(EACH_S)
 
@@ -122,7 +125,17 @@ class Observer:
             devices=len(self._fleet.devices),
             in_memory_because=self._buffer.in_memory_because,
             group=() if self._group is None else tuple(group_remarks(view_of(self._group), self._now_us())),
+            bugs=self._bugs_lately(),
         )
+
+    def _bugs_lately(self) -> dict[str, int]:
+        """How many bugs were met in the last BUGS_WITHIN_S, by the part of the agent."""
+        since_s = time.monotonic() - BUGS_WITHIN_S
+        while len(self._bugs) > 1 and self._bugs[1][0] <= since_s:
+            self._bugs.popleft()
+        before = self._bugs[0][1]
+        now = self._counters.by_reason(Count.BUGS)
+        return {part: count - before.get(part, 0) for part, count in now.items() if count > before.get(part, 0)}
 
     async def write(self, stopped: bool = False, single_run: SingleRun | None = None) -> None:
         """Write a snapshot. If that fails it is logged once, until it works again."""

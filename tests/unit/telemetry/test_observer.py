@@ -1,14 +1,16 @@
 """What the observer sees of the parts."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from support import virtual_time
 from towerops_agent.api.wire.outcomes import Availability, ClockSkew
 from towerops_agent.buffer.format.batch import Pending
-from towerops_agent.counters import Counters
+from towerops_agent.counters import Count, Counters
 from towerops_agent.telemetry.marks import Marks, boot_clock_s
 from towerops_agent.telemetry.observer import Observer
 
@@ -16,7 +18,12 @@ NOW_US = 1_800_000_000_000_000
 
 
 def observer(
-    marks: Marks, seen: Pending, now_us: Callable[[], int] = lambda: NOW_US, *, lines: tuple[str, ...] = ("",)
+    marks: Marks,
+    seen: Pending,
+    now_us: Callable[[], int] = lambda: NOW_US,
+    *,
+    lines: tuple[str, ...] = ("",),
+    counters: Counters | None = None,
 ) -> Observer:
     """An observer of an agent without devices, whose buffer has this pending in each of these lines."""
 
@@ -35,7 +42,7 @@ def observer(
         "courier": SimpleNamespace(availability=Availability(), backlog=None, delivers=True, lines=lines),
         "dealings": {"configuration": Availability(), "metrics": Availability(), "heartbeat": Availability()},
     }
-    return Observer(**parts, counters=Counters(), marks=marks, database_octets=lambda: 4096, now_us=now_us)
+    return Observer(**parts, counters=counters or Counters(), marks=marks, database_octets=lambda: 4096, now_us=now_us)
 
 
 @pytest.mark.parametrize("lines", [("",), ("", "beside"), ("first", "second")])
@@ -46,6 +53,28 @@ async def test_it_leaves_no_mark_but_its_own(lines):
     snapshot = await observer(marks, Pending(0, 0, None), lines=lines).take()
     assert snapshot.due_s["delivery"] < boot_clock_s() - 1800.0
     assert set(snapshot.due_s) == {"delivery", "status"}
+
+
+def test_a_loop_that_fails_each_time_it_starts_again_is_a_remark_until_five_minutes_after(monkeypatch):
+    """It moves, and does nothing: by its mark it is healthy."""
+    counters = Counters()
+    seen: list[Mapping[str, int]] = []
+
+    async def main() -> None:
+        monkeypatch.setattr("towerops_agent.telemetry.observer.time", SimpleNamespace(monotonic=asyncio.get_running_loop().time))
+        watcher = observer(Marks(()), Pending(0, 0, None), counters=counters)
+        running = asyncio.create_task(watcher.run())
+        for minute in range(20):
+            if minute in (5, 6, 7):
+                counters.add(Count.BUGS, "delivery", 12)
+            seen.append(watcher.vitals().bugs)
+            await asyncio.sleep(60.0)
+        running.cancel()
+
+    virtual_time.run(main())
+    assert seen[:5] == [{}] * 5
+    assert [bugs.get("delivery") for bugs in seen[5:10]] == [12, 24, 36, 36, 36]
+    assert seen[14:] == [{}] * 6
 
 
 async def test_an_agent_that_started_in_1970_runs_for_seconds_once_its_clock_is_set():

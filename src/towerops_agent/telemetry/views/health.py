@@ -6,17 +6,20 @@ Pure: both clocks are passed in.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from towerops_agent.telemetry.views.snapshot import SingleRun, Snapshot
-from towerops_agent.text import duration, printable
+from towerops_agent.text import counted, duration, printable
 
 SLACK_S: Final = 60.0
 """How much later than its mark a loop may move: a loaded machine, a slow disk."""
 
 SINGLE_RUN_WITHIN_S: Final = 90_000.0
 """How often it must be run to be healthy: each day, as what it could not deliver is kept for a day; with an hour of grace."""
+
+BUGS_WITHIN_S: Final = 300.0
+"""For how long a bug is a remark: a loop that fails each time that it starts again moves, and does nothing."""
 
 MOST_PROBLEMS: Final = 5
 """How many of a single run's are shown."""
@@ -36,6 +39,7 @@ class Vitals:
 
     `due_s`: its loops' marks, on the boot clock. `failing`: why which dealing with the API fails. `devices`: how many are polled.
     `in_memory_because`: why polls are kept in memory only; "" if they are on disk. `group`: what is wrong with its group.
+    `bugs`: how many were met in the last BUGS_WITHIN_S, by the part of the agent.
     """
 
     due_s: Mapping[str, float]
@@ -43,6 +47,7 @@ class Vitals:
     devices: int
     in_memory_because: str = ""
     group: tuple[str, ...] = ()
+    bugs: Mapping[str, int] = field(default_factory=dict)
 
 
 def judge(vitals: Vitals, boot_clock_s: float) -> Health:
@@ -54,6 +59,10 @@ def judge(vitals: Vitals, boot_clock_s: float) -> Health:
     remarks = [f"degraded: {name} fails: {reason}" for name, reason in vitals.failing.items()]
     if vitals.in_memory_because:
         remarks.append(f"degraded: polls are kept in memory only: {vitals.in_memory_because}")
+    remarks += [
+        f"degraded: {part} met {counted(count, 'bug')} in the last {duration(BUGS_WITHIN_S)}: see the log, and please report it"
+        for part, count in sorted(vitals.bugs.items())
+    ]
     remarks += vitals.group
     if not vitals.devices:
         remarks.append("degraded: no device is polled, as there is no configuration or it names none")
