@@ -11,6 +11,11 @@ from towerops_agent.errors import AgentError
 if TYPE_CHECKING:
     from towerops_agent.telemetry.views.snapshot import DeviceReport, Snapshot
 
+_NOT_UNDERSTOOD = (
+    "the answer of the running agent can't be read: it ended meanwhile, or is of another version; "
+    "ask again, and after an upgrade restart it"
+)
+
 
 def read_snapshot(database: Path) -> "tuple[Snapshot | None, bool]":
     """What the running agent says of itself now, or what it left in `database`, and whether it runs. Raises AgentError.
@@ -20,7 +25,12 @@ def read_snapshot(database: Path) -> "tuple[Snapshot | None, bool]":
     from towerops_agent.telemetry.views.snapshot import decode_snapshot
 
     answer = ask_agent(database, b"status")
-    return (left_snapshot(database), False) if answer is None else (decode_snapshot(answer), True)
+    if answer is None:
+        return left_snapshot(database), False
+    snapshot = decode_snapshot(answer)
+    if snapshot is None:
+        raise AgentError(_NOT_UNDERSTOOD)
+    return snapshot, True
 
 
 def ask_agent(database: Path, question: bytes) -> bytes | None:
@@ -48,11 +58,13 @@ def read_devices(database: Path) -> "list[DeviceReport]":
     from towerops_agent.buffer.reader import DatabaseReader
     from towerops_agent.telemetry.views.snapshot import DEVICES_KEY, decode_devices
 
-    octets = ask_agent(database, b"devices")
+    octets = answer = ask_agent(database, b"devices")
     if octets is None:
         with DatabaseReader(database) as reader:
             octets = reader.meta(DEVICES_KEY)
     found = None if octets is None else decode_devices(octets)
+    if found is None and answer is not None:
+        raise AgentError(_NOT_UNDERSTOOD)
     if found is None:
         raise AgentError(f"no agent runs on the database {database}, and none left a list of its devices there: start it")
     return found
