@@ -110,19 +110,21 @@ class Bus:
 
     async def run(self) -> None:
         """Stay connected to one of the servers, for good."""
+        clock_s = asyncio.get_running_loop().time
         while True:
-            reached = False
+            lasted = False  # a server that ends each connection at once (its account has too many) is not asked without a pause
             for url in self._urls:
                 try:
                     async with self.connected(url) as lost:
-                        reached = True
+                        began_s = clock_s()
                         self.failures.clear()
                         await lost.wait()
+                        lasted = lasted or clock_s() - began_s >= TRY_AGAIN_S
                     self.failures[url] = self._reason(None)
                 except EngineUnreachable as error:
                     self.failures[url] = str(error)
                     self._changed()
-            if not reached:
+            if not lasted:
                 await asyncio.sleep(TRY_AGAIN_S)
 
     @asynccontextmanager

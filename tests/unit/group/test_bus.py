@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from support import nats
+from support import nats, virtual_time
 from support.hang import HANG_S
 from support.nats import nats_cluster, nats_server
 from towerops_agent.errors import EngineUnreachable
@@ -188,3 +188,27 @@ async def test_what_is_not_a_nats_server_is_a_reason(says: bytes):
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         assert await why(bus(Ear(), url), url)
+
+
+@pytest.mark.parametrize(("lasts_s", "most", "least"), [(0.001, 41, 30), (60.0, 3, 2)])
+def test_servers_that_end_each_connection_at_once_are_not_asked_without_a_pause(lasts_s, most, least):
+    """As one does whose account has too many connections. One that has lasted is left for the next at once. In virtual time."""
+    began: list[float] = []
+
+    class Kicked(Bus):
+        @asynccontextmanager
+        async def connected(self, url: str) -> AsyncIterator[asyncio.Event]:
+            began.append(asyncio.get_running_loop().time())
+            lost = asyncio.Event()
+            asyncio.get_running_loop().call_later(lasts_s, lost.set)
+            yield lost
+
+    async def main() -> None:
+        ear = Ear()
+        member = Kicked(["nats://a", "nats://b"], [SUBJECT], ear.hear, name="test", changed=ear.news.set)
+        async with running(member):
+            await asyncio.sleep(max(10.0, 2.5 * lasts_s))
+
+    virtual_time.run(main())
+    assert least <= len(began) <= most
+    assert not any(after - before > lasts_s + 0.01 for before, after in zip(began[::2], began[1::2], strict=False))
