@@ -66,8 +66,8 @@ def _check_owner(sock: socket, database: str) -> None:
     pid, user = (int.from_bytes(credentials[at : at + 4], sys.byteorder) for at in (0, 4))
     if user not in (0, os.geteuid(), _owner(database)):
         raise ForeignAnswer(
-            f"process {pid} of user {user} answers in the agent's place and is not believed, as the database {database} "
-            "belongs to another user: end that process, then restart the agent"
+            f"process {pid} of user {user} answers in the agent's place, and is not believed: the database {database} is not "
+            "that user's. If it is the agent, correct the file's owner, or ask as that user; else end it, and restart the agent"
         )
 
 
