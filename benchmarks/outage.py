@@ -22,10 +22,9 @@ INTERVAL_S = 60
 FASTER_S = 2
 TIMES = INTERVAL_S / FASTER_S
 PATCH = f"""
-from towerops_agent.buffer import packer
-from towerops_agent.delivery import courier
+from towerops_agent.buffer import packer, upkeep
 packer.PLAIN_S /= {TIMES}
-courier.CLEANUP_INTERVAL_S /= {TIMES}
+upkeep.CLEANUP_INTERVAL_S /= {TIMES}
 """
 MOST_S = 600.0
 SLOWEST = 20_000  # metrics a second

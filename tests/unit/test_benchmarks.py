@@ -35,3 +35,19 @@ def test_the_readme_has_each_of_them():
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
     for name in constant("BENCHMARKS"):
         assert f"`python benchmarks/{name}.py`" in page
+
+
+def test_what_a_benchmark_patches_is_there():
+    """PATCH runs in the agent's process, with whatever is in its braces replaced: each name that it sets has to exist before."""
+    tree = ast.parse((FOLDER / "outage.py").read_text(encoding="utf-8"))
+    (patch,) = (node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PATCH")
+    assert isinstance(patch, ast.JoinedStr)
+    text = "".join(part.value if isinstance(part, ast.Constant) else "1" for part in patch.values)
+    imports = [ast.unparse(node) for node in ast.parse(text).body if isinstance(node, ast.ImportFrom)]
+    names = {name.id for name in ast.walk(ast.parse(text)) if isinstance(name, ast.Name)}
+    modules: dict[str, object] = {}
+    exec("\n".join(imports), modules)
+    assert names <= modules.keys()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.AugAssign):
+            eval(ast.unparse(node.target), modules)
