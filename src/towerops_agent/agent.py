@@ -73,7 +73,7 @@ class Agent:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.counters = Counters()
-        self._token = TokenSource(settings.token, settings.token_file, on_token=logs.hide)
+        self._token = TokenSource(settings.token, settings.token_file, on_token=logs.hider())
         self._marks = Marks()
         self._config_moved = self._marks.mover("config", CONFIG_WITHIN_S)
         self._cleanup_moved = self._marks.mover("cleanup", DATABASE_WITHIN_S)
@@ -335,7 +335,7 @@ class Agent:
         return Group(
             joining.seat_of(self._settings, socket.gethostname()),
             joining.make_seal(self._settings, self._token),
-            lambda subjects, hear, changed: joining.make_bus(self._settings, subjects, hear, changed, logs.hide),
+            lambda subjects, hear, changed: joining.make_bus(self._settings, subjects, hear, changed, logs.hider()),
             self._planner,
             self.counters,
             condition=lambda: (backlog.metrics if (backlog := self.courier.backlog) else 0, self._api_works()),

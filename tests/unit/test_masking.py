@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import tracemalloc
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -77,3 +78,17 @@ def test_no_end_of_a_longer_secret_is_left_by_a_shorter_one_and_a_short_one_hide
 def test_no_text_takes_long_to_be_searched(text):
     """What could begin an escape, many times: a search that tried each length would take hours, and the suite's limit ends it."""
     assert masked(text, ["\\\\\\%%%&&&" + TOKEN]) == text
+
+
+def test_long_tokens_take_little_memory_unless_one_is_there():
+    """A token that an identity provider issues has a thousand characters, and is another one each hour."""
+    tokens = [f"eyJhbGciOiJSUzI1NiJ9{n}" + "".join(chr(97 + (i * i + n) % 26) for i in range(1000)) for n in range(5)]
+    tracemalloc.start()
+    try:
+        for token in tokens:
+            assert masked("5 % of it\n", [token]) == "5 % of it\n"
+        octets, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert octets < 1 << 20
+    assert masked(f"5 %, {tokens[0]}, {quote('%' + tokens[1])}", tokens) == "5 %, ***, %25***"

@@ -57,7 +57,7 @@ async def _run(devices: tuple[str, ...], as_json: bool, timeout_s: float, flags:
     show = _Show(as_json)
     patience = max(timeout_s, 1.0)
     waits = Waits((timeout_s, 2 * timeout_s), read_s=20 * patience, all_s=40 * patience)
-    orders = Orders(devices, waits, begin_devices=show.begin_devices, on_token=logs.hide)
+    orders = Orders(devices, waits, begin_devices=show.begin_devices, on_token=logs.hider())
     try:
         async with aclosing(examine(os.environ, flags, orders)) as checks:
             async for check in checks:

@@ -121,6 +121,9 @@ class LogQueue:
 SHORTEST_HIDDEN = 6
 """Characters. A shorter secret is not searched for: it would match parts of ordinary words."""
 
+MOST_OF_ONE_PLACE = 5
+"""Secrets that replace each other: the one in use, and some before it, which a request under way may have."""
+
 _WELL_KNOWN = frozenset({"public", "private"})  # default communities: not secret, and ordinary words
 _FIRST = ("time", "level", "msg")
 _traceback = structlog.processors.format_exc_info
@@ -141,11 +144,30 @@ def unhide() -> None:
 def hide(*secrets: Secret) -> None:
     """Replace these texts by *** in every line from now on: a last resort, for texts that are no longer in a Secret.
 
-    However they are written there (masking.py). Each costs a search through each line: use it for the token and the communities,
-    not for thousands of texts.
+    However they are written there (masking.py). Each costs a search through each line, for good: use it for a few.
     """
     texts = {secret.reveal() for secret in secrets}
     _hidden.update(text for text in texts if len(text) >= SHORTEST_HIDDEN and text not in _WELL_KNOWN)
+
+
+def hider() -> Callable[[Secret], None]:
+    """How what comes from one place one after the other, the tokens of a file, is hidden: the latest MOST_OF_ONE_PLACE of them.
+
+    Nobody holds the earlier ones any more. With a token each hour, lines would cost more and more.
+    """
+    latest: dict[str, None] = {}
+
+    def hide_next(secret: Secret) -> None:
+        text = secret.reveal()
+        latest.pop(text, None)
+        latest[text] = None
+        hide(secret)
+        if len(latest) > MOST_OF_ONE_PLACE:
+            earliest = next(iter(latest))
+            del latest[earliest]
+            _hidden.discard(earliest)
+
+    return hide_next
 
 
 def configure(

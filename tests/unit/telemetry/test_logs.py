@@ -208,6 +208,18 @@ def test_a_secret_that_holds_another_leaves_no_tail(log, stream):
     assert stream.getvalue() == f"{START}***\n"
 
 
+def test_of_tokens_that_replace_each_other_the_latest_are_hidden_and_what_is_hidden_elsewhere_stays(log, stream):
+    """So that a token of an hour's life does not make each line cost more for good."""
+    hide_next, hide_other = logs.hider(), logs.hider()
+    logs.hide(Secret("configured"))
+    hide_other(Secret("password"))
+    for n in range(1, logs.MOST_OF_ONE_PLACE + 2):
+        hide_next(Secret(f"token-{n}"))
+        hide_next(Secret("token-1"))  # is in use still: each is read again and again
+    log.info("configured password token-1 token-2 token-3 token-%d", logs.MOST_OF_ONE_PLACE + 1)
+    assert stream.getvalue() == f'{START}"*** *** *** token-2 *** ***"\n'
+
+
 def test_short_and_well_known_texts_are_not_hidden(log, stream):
     logs.hide(Secret(""), Secret("level"), Secret("public"), Secret("private"))
     log.info("level public private")
