@@ -1,8 +1,8 @@
 """By when each of the agent's loops moves again, as it says itself: one past its mark is stuck, whatever the process looks like.
 
 loops -> Marks -> health (views/health.py), systemd's watchdog, the metrics page. Nobody but the loop itself moves its mark, also
-while it has nothing to do. Marks are seconds on the boot clock (CLOCK_BOOTTIME), which all processes of a machine share and
-nobody sets. It goes on while the machine is suspended.
+while it has nothing to do. Marks are seconds on the clock by which the loops sleep (CLOCK_MONOTONIC), which all processes of a
+machine share and nobody sets. It stands still while the machine is suspended: what a loop had left to sleep, it has after that.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ DATABASE_WITHIN_S: Final = 120.0
 
 
 def boot_clock_s() -> float:
-    """Seconds since the machine was started."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    """Seconds since the machine was started, without those for which it was suspended."""
+    return time.monotonic()
 
 
 class Marks:
@@ -60,5 +60,5 @@ class Marks:
 
     @property
     def due_s(self) -> dict[str, float]:
-        """By when each loop moves again, on the boot clock."""
+        """By when each loop moves again, by `boot_clock_s`."""
         return dict(self._due_s)

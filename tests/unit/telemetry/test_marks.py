@@ -1,6 +1,7 @@
 """Each long-lived loop is noticed when it stops, and no other is; those of an idle agent stay in time. In virtual time."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Self
@@ -28,7 +29,7 @@ from towerops_agent.polling.course.plan import Planner
 from towerops_agent.scheduling.echoes import Echoes
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.site.document.destination import Destination
-from towerops_agent.telemetry.marks import DATABASE_WITHIN_S, Marks
+from towerops_agent.telemetry.marks import DATABASE_WITHIN_S, Marks, boot_clock_s
 from towerops_agent.telemetry.observer import Observer
 from towerops_agent.telemetry.views.health import SLACK_S, standing_still
 
@@ -277,3 +278,18 @@ def test_what_was_before_the_loops_began_does_not_count(monkeypatch):
     assert not standing_still(marks.due_s, now_s + SLACK_S)
     assert set(standing_still(marks.due_s, now_s + CONFIG_WITHIN_S + SLACK_S)) == {"polling"}
     assert set(standing_still(marks.due_s, now_s + CONFIG_WITHIN_S + SLACK_S + 1)) == {"polling", "config"}
+
+
+def test_a_loop_that_sleeps_is_not_stuck_after_the_machine_was_suspended(monkeypatch):
+    """It has as much left to sleep as before, so its mark is to be as far away."""
+    marks = Marks(("polling",))
+    marks.move("polling", 300.0)
+    before_s, read = boot_clock_s(), time.clock_gettime
+
+    def after_suspend(clock: int) -> float:
+        return read(clock) + (8 * HOUR_S if clock in (time.CLOCK_BOOTTIME, time.CLOCK_REALTIME) else 0.0)
+
+    monkeypatch.setattr(time, "clock_gettime", after_suspend)
+    assert boot_clock_s() - before_s < HOUR_S
+    assert not standing_still(marks.due_s, boot_clock_s())
+    assert boot_clock_s() == pytest.approx(read(time.CLOCK_MONOTONIC), abs=HOUR_S)  # by which asyncio sleeps

@@ -37,8 +37,8 @@ class Health:
 class Vitals:
     """What the health of a running agent is judged by; all of it is in memory.
 
-    `due_s`: its loops' marks, on the boot clock. `failing`: why which dealing with the API fails. `devices`: how many are polled.
-    `in_memory_because`: why polls are kept in memory only; "" if they are on disk. `group`: what is wrong with its group.
+    `due_s`: its loops' marks, on the clock of marks.py. `failing`: why which dealing with the API fails. `devices`: how many are
+    polled. `in_memory_because`: why polls are kept in memory only; "" if they are on disk. `group`: what is wrong with its group.
     `bugs`: how many were met in the last BUGS_WITHIN_S, by the part of the agent.
     """
 

@@ -156,7 +156,7 @@ class DiscoverySummary(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """All of it. `due_s`: the loops' marks; like `written_boot_s`, on the boot clock. `counters`: name -> reason -> count.
+    """All of it. `due_s`: the loops' marks; like `written_boot_s`, on the clock of marks.py. `counters`: name -> reason -> count.
 
     `single_run`: what came of it, if it was `run --once`.
     `in_memory_because`: why polls are in memory only; "" if they are on disk. `delivers`: whether there is a destination.
