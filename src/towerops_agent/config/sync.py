@@ -226,7 +226,9 @@ class ConfigSync:
         if config is None:
             self._etag = None
         else:
+            is_in_use = self._is_kept  # else it is an earlier one, and that in use is yet to be kept
             await self._keep_sealed(config)
+            self._is_kept &= is_in_use
 
     async def _put_into_force(self, config: ConfigText) -> bool:
         """Whether `config` differs from the one in use; then it is applied."""

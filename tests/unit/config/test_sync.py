@@ -279,6 +279,21 @@ async def test_what_could_not_be_kept_is_kept_soon_though_the_server_would_say_t
     assert bench.applied == [["a"]]
 
 
+async def test_what_could_not_be_kept_is_kept_also_if_the_one_before_is_sealed_with_a_new_token_meanwhile():
+    """Else a restart without the API would go on with the one before."""
+    bench = Bench(ConfigFetched(config("a"), "one"), *[ConfigFetched(config("a", "b"), "two")] * 2, NotModified())
+    await bench.sync.fetch_once()
+    bench.refuse_to_keep = 1
+    with structlog.testing.capture_logs():
+        await bench.sync.fetch_once()
+    bench.token_rotations = 1
+    await bench.sync.fetch_once()
+    assert bench.kept_with == [config("a"), config("a"), config("a", "b")]
+    await bench.sync.fetch_once()
+    assert bench.etags == [None, "one", None, "two"]
+    assert bench.applied == [["a"], ["a", "b"]]
+
+
 async def test_a_configuration_that_the_buffer_has_no_room_for_is_a_failed_fetch_and_applied_later():
     bench = Bench(ConfigFetched(config("a"), "one"), ConfigFetched(config("b"), "two"), ConfigFetched(config("b"), "two"))
     await bench.sync.fetch_once()
