@@ -78,6 +78,7 @@ class Agent:
         self._config_moved = self._marks.mover("config", CONFIG_WITHIN_S)
         self._cleanup_moved = self._marks.mover("cleanup", DATABASE_WITHIN_S)
         self._memory_sleep = self._marks.sleeper("memory", DATABASE_WITHIN_S)
+        self._layouts_wait = self._marks.waiter("layouts", CONFIG_WITHIN_S)
         self.buffer = Buffer(
             settings.database_path,
             self.counters,
@@ -378,7 +379,7 @@ class Agent:
             now_us=_wall_us,
             group=self.group,
         )
-        return MetricsPage(listen, Exposition(parts).render, self.counters)
+        return MetricsPage(listen, Exposition(parts).render, self.counters, sleep=self._marks.sleeper("metrics", 0.0))
 
     async def _open(self, parts: AsyncExitStack) -> None:
         await parts.enter_async_context(self.buffer)
@@ -445,7 +446,7 @@ class Agent:
     async def _restore_layouts(self) -> None:
         """Each time the buffer had to start a new file without the old layouts: register each device again. Runs for good."""
         while True:
-            await self.buffer.layouts_lost.wait()
+            await self._layouts_wait(self.buffer.layouts_lost)
             self.buffer.layouts_lost.clear()
             await self.sync.apply_again(self._forget_layouts)
             self._reload.set()

@@ -153,6 +153,8 @@ async def test_an_address_that_is_free_again_is_served_and_a_lasting_failure_is_
     pauses = []
 
     async def sleep(seconds: float) -> None:
+        if len(pauses) == 3:  # it is served
+            await asyncio.Event().wait()
         pauses.append(seconds)
         if len(pauses) == 3:
             taken.close()

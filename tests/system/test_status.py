@@ -11,7 +11,7 @@ from support.site import COMMUNITY, equipment, site
 from towerops_lab.sandbox.proxy import Proxy
 from towerops_lab.sandbox.server import Sandbox
 
-LOOPS = {"config", "polling", "pings", "delivery", "heartbeat", "database", "cleanup", "memory", "status"}
+LOOPS = {"config", "polling", "pings", "delivery", "heartbeat", "database", "cleanup", "memory", "status", "layouts"}
 """Those that leave a mark, in an agent without more than the API."""
 
 
@@ -165,10 +165,13 @@ async def test_systemd_is_notified_when_it_is_ready_alive_and_stopping(tmp_path:
         async with site(1) as config:
             sandbox = Sandbox(config, TOKEN)
             async with sandbox.serve() as url:
-                env = environment(url, tmp_path / "agent.db", NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="200000")
+                given = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000", "METRICS_LISTEN": "127.0.0.1:0"}
+                env = environment(url, tmp_path / "agent.db", **given)
                 async with running(env=env) as agent:
                     told = [await loop.sock_recv(manager, 100) for _ in range(3)]
                     assert sorted(set(told)) == [b"READY=1", b"WATCHDOG=1"]
+                    snapshot = await snapshot_when(tmp_path / "agent.db", lambda _: True)
+                    assert snapshot["due_s"].keys() == LOOPS | {"watchdog", "metrics"}, "these loops leave their marks too"
                     agent.send(signal.SIGTERM)
                     while told[-1] != b"STOPPING=1":
                         told.append(await loop.sock_recv(manager, 100))

@@ -8,10 +8,14 @@ machine share and nobody sets. It stands still while the machine is suspended: w
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 DATABASE_WITHIN_S: Final = 120.0
 """How long the database may take for what is asked of it at once: a flash card that is worn out stalls for half a minute."""
+
+LOOK_EACH_S: Final = 60.0
+"""How often a loop moves that waits for what may never happen."""
 
 
 def boot_clock_s() -> float:
@@ -52,6 +56,21 @@ class Marks:
             await asyncio.sleep(seconds)
 
         return sleep
+
+    def waiter(self, loop: str, working_s: float) -> Callable[[asyncio.Event], Awaitable[None]]:
+        """A wait for `loop` that leaves a mark, however long it takes until the event is set."""
+
+        move = self.mover(loop, working_s)
+
+        async def wait(event: asyncio.Event) -> None:
+            while not event.is_set():
+                move(LOOK_EACH_S)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_EACH_S):
+                        await event.wait()
+            move(0.0)
+
+        return wait
 
     def forget(self, loop: str) -> None:
         """The loop has ended for good."""

@@ -17,6 +17,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import is_out_of_memory
 from towerops_agent.repeats import Repeats
 from towerops_agent.telemetry.exposition import CONTENT_TYPE
+from towerops_agent.telemetry.marks import LOOK_EACH_S
 from towerops_agent.text import address, is_loopback
 
 log = structlog.get_logger()
@@ -62,7 +63,8 @@ class MetricsPage:
         server = await self._listen()
         try:
             self._tell(server)
-            await asyncio.Event().wait()
+            while True:
+                await self._sleep(LOOK_EACH_S)
         finally:
             server.close()
             clients = list(self._clients)

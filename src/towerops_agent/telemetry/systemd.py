@@ -3,10 +3,10 @@
 Does nothing if NOTIFY_SOCKET is not set. The watchdog is fed as long as all loops are in time (marks.py).
 """
 
-import asyncio
 import os
 import socket
 from collections.abc import Mapping
+from typing import Final
 
 import structlog
 
@@ -14,6 +14,9 @@ from towerops_agent.telemetry.marks import Marks, boot_clock_s
 from towerops_agent.telemetry.views.health import standing_still
 
 log = structlog.get_logger()
+
+NOTIFIED_WITHIN_S: Final = 0.5
+"""How long systemd may take to accept a notification: all else waits, and its queue is full only if it stands still."""
 
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
@@ -24,6 +27,7 @@ def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
     address = "\0" + path[1:] if path.startswith("@") else path
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(NOTIFIED_WITHIN_S)
             sock.connect(address)
             sock.sendall(state.encode())
     except OSError as error:
@@ -49,10 +53,11 @@ async def feed_watchdog(marks: Marks) -> None:
     interval_s = watchdog_interval_s()
     if interval_s is None:
         return
+    sleep = marks.sleeper("watchdog", NOTIFIED_WITHIN_S)
     while True:
         still = standing_still(marks.due_s, boot_clock_s())
         if still:
             log.error("loops are stuck, the watchdog is not fed", loops=",".join(sorted(still)))
         else:
             notify("WATCHDOG=1")
-        await asyncio.sleep(interval_s)
+        await sleep(interval_s)

@@ -30,7 +30,9 @@ from towerops_agent.scheduling.echoes import Echoes
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.site.document.destination import Destination
 from towerops_agent.telemetry.marks import DATABASE_WITHIN_S, Marks, boot_clock_s
+from towerops_agent.telemetry.metrics_page import MetricsPage
 from towerops_agent.telemetry.observer import Observer
+from towerops_agent.telemetry.systemd import feed_watchdog
 from towerops_agent.telemetry.views.health import SLACK_S, standing_still
 
 HOUR_S = 3600.0
@@ -170,6 +172,9 @@ class IdleAgent:
             reread_token=lambda: None,
             moved=marks.mover("group", 0.0),
         )
+        page = MetricsPage(("127.0.0.1", 0), self.nothing, counters, sleep=marks.sleeper("metrics", 0.0))  # type: ignore[arg-type]
+        self.layouts_lost = asyncio.Event()
+        wait_for_layouts = marks.waiter("layouts", CONFIG_WITHIN_S)
         cleanup_moved = marks.mover("cleanup", DATABASE_WITHIN_S)
         self.loops = {
             "config": sync.run,
@@ -182,6 +187,9 @@ class IdleAgent:
             "group": group.run,
             "status": observer.run,
             "cleanup": lambda: keep_clean(self.outside, cleanup_moved),
+            "layouts": lambda: wait_for_layouts(self.layouts_lost),
+            "metrics": page.run,
+            "watchdog": lambda: feed_watchdog(marks),
         }
 
     @staticmethod
@@ -200,6 +208,9 @@ def stuck(
 
     async def main() -> list[set[str]]:
         patch.setattr("towerops_agent.telemetry.marks.boot_clock_s", asyncio.get_running_loop().time)
+        patch.setattr("towerops_agent.telemetry.systemd.boot_clock_s", asyncio.get_running_loop().time)
+        patch.setenv("WATCHDOG_USEC", "120000000")
+        patch.delenv("NOTIFY_SOCKET", raising=False)
         agent = IdleAgent()
         await agent.couriers.use([Destination("p", "http://127.0.0.1:9/")])
         await asyncio.sleep(HOUR_S)  # as if the database had been opened for so long
@@ -221,7 +232,10 @@ def stuck(
     return virtual_time.run(main())
 
 
-NAMES = ["config", "polling", "pings", "delivery", "destinations", "heartbeat", "discovery", "group", "status", "cleanup"]
+NAMES = [
+    *("config", "polling", "pings", "delivery", "destinations", "heartbeat", "discovery", "group", "status", "cleanup"),
+    *("layouts", "metrics", "watchdog"),
+]
 
 
 def test_no_loop_of_an_idle_agent_is_ever_stuck(monkeypatch):
