@@ -8,6 +8,7 @@ is read if a wakeup brings no datagram, or a call on the socket fails.
 
 import asyncio
 import errno
+import math
 import os
 import random
 import socket
@@ -47,7 +48,8 @@ _CATCH_UP_WAKEUPS: Final = 16
 """How many times as many before a silence counts: some 250 polls with four answers each may wait behind a busy moment."""
 
 _CLOCKS_APART_US: Final = 1000
-"""The wall clock and the loop's are not read at once."""
+"""The wall clock and the loop's are not read at once. If one moves further than this against the other, the wall clock was set,
+or the machine was suspended: the loop's clock stands still meanwhile."""
 
 _LONG_READING_US: Final = 1_000_000
 """What arrives while others are read arrived after the reading had begun, but not so long."""
@@ -280,7 +282,8 @@ class SnmpClient:
                 sock.setsockopt(*TIMES, 1)
             room = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // ANSWER_OCTETS
             now_s = self._loop.time()
-            inbox = _Inbox(sock, family, FloodWatch(now_s), now_s, room if has_times else 0)
+            ahead_us, asleep_us = time.time_ns() // 1000 - now_s * 1e6, _asleep_us(now_s)
+            inbox = _Inbox(sock, family, FloodWatch(now_s), now_s, ahead_us, asleep_us, room if has_times else 0)
             self._loop.add_reader(sock, self._woken, inbox)
             self.sockets[family], self._inboxes[family] = sock, inbox
         return sock
@@ -329,7 +332,12 @@ class SnmpClient:
     def _read(self, inbox: "_Inbox") -> int:
         """Read what has arrived, each with its own time; how many datagrams that were, DATAGRAMS_A_WAKEUP at most."""
         sock, now_us, now_s = inbox.sock, time.time_ns() // 1000, self._loop.time()
-        most_late_us = (now_s - inbox.emptied_s) * 1e6 + _CLOCKS_APART_US
+        most_late_us, ahead_us = (now_s - inbox.emptied_s) * 1e6 + _CLOCKS_APART_US, now_us - now_s * 1e6
+        slept_us, moved_us = 0.0, ahead_us - inbox.ahead_us
+        if abs(moved_us) > _CLOCKS_APART_US:
+            slept_us = _asleep_us(now_s) - inbox.asleep_us
+            if abs(moved_us - slept_us) > _CLOCKS_APART_US:
+                most_late_us = -math.inf
         vain = count = 0
         while count < DATAGRAMS_A_WAKEUP:
             try:
@@ -337,7 +345,8 @@ class SnmpClient:
             except BlockingIOError:
                 if not count:  # woken by an error
                     self._read_errors(sock)
-                inbox.emptied_s = now_s
+                inbox.emptied_s, inbox.ahead_us = now_s, ahead_us
+                inbox.asleep_us += slept_us
                 break
             except OSError as error:
                 if not self._read_errors(sock):
@@ -350,6 +359,8 @@ class SnmpClient:
                 seconds, nanoseconds = TIMESPEC.unpack(ancillary[0][2])
                 at_us = seconds * 1_000_000 + nanoseconds // 1000
                 late_us = now_us - at_us
+                if late_us >= slept_us:
+                    late_us -= slept_us  # it arrived before
             else:
                 inbox.room = 0  # emulated kernels accept options that they lack
             if -_LONG_READING_US < late_us < most_late_us:
@@ -415,7 +426,8 @@ class _Wait:
 
 @dataclass(slots=True, eq=False)
 class _Inbox:
-    """A socket as it is read. `emptied_s`: when it was last read to its end, or a little before that.
+    """A socket as it is read. `emptied_s`: when it was last read to its end, or a little before that. `ahead_us`: how far the
+    wall clock was ahead of the loop's then; `asleep_us`: how long the machine had been suspended until then.
 
     `room`: for how many answers its buffer is large enough, if each has its own time, else 0.
     """
@@ -424,7 +436,14 @@ class _Inbox:
     family: int
     flood: "FloodWatch"
     emptied_s: float
+    ahead_us: float
+    asleep_us: float
     room: int
+
+
+def _asleep_us(now_s: float) -> float:
+    """How long the machine has been suspended since it was started. `now_s`: the loop's clock."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) / 1000 - now_s * 1e6
 
 
 def _family(peer: Peer) -> socket.AddressFamily:

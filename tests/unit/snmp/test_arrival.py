@@ -4,7 +4,6 @@ import asyncio
 import socket
 import time
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 
 import pytest
 
@@ -17,8 +16,9 @@ REQUEST = asking.request("1.3.6.1.2.1.1.3.0")
 
 
 @asynccontextmanager
-async def answered(family, host):
-    """A request that is answered, and the answer not read yet: the task that has it, and when it was asked."""
+async def asking_a_device(family=socket.AF_INET, host="127.0.0.1"):
+    """A function that asks a device: then the answer has arrived, and is not read yet. It returns the task that has it, and when
+    the device was asked."""
     with socket.socket(family, socket.SOCK_DGRAM) as device:
         try:
             device.bind((host, 0))
@@ -26,35 +26,91 @@ async def answered(family, host):
             pytest.skip("this machine has no IPv6")
         async with asking.open_client() as (client, _):
             await kept_times()
-            asked_s = time.monotonic()
-            task = asyncio.create_task(client.ask(device.getsockname(), asking.security(), REQUEST, asking.PATIENT_S))
-            await asyncio.sleep(0)
-            datagram, sender = device.recvfrom(2000)
-            device.sendto(answer(datagram), sender)
-            yield task, asked_s
+
+            async def ask():
+                asked_s = time.monotonic()
+                task = asyncio.create_task(client.ask(device.getsockname(), asking.security(), REQUEST, asking.PATIENT_S))
+                await asyncio.sleep(0)
+                datagram, sender = device.recvfrom(2000)
+                device.sendto(answer(datagram), sender)
+                return task, asked_s
+
+            yield ask
+
+
+def be_busy(for_s):
+    until_s = time.monotonic() + for_s
+    while time.monotonic() < until_s:
+        pass
 
 
 @pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")], ids=["IPv4", "IPv6"])
 async def test_an_answer_has_the_time_of_its_arrival_however_late_it_is_read(family, host):
     before_us = time.time_ns() // 1000
-    async with answered(family, host) as (task, asked_s):
+    async with asking_a_device(family, host) as ask:
+        task, asked_s = await ask()
         arrived_us, arrived_s = time.time_ns() // 1000, time.monotonic()
-        while time.time_ns() // 1000 <= arrived_us + 5000:
-            pass  # the loop is busy
+        be_busy(0.005)
         reply = await task
     assert before_us < reply.received_us <= arrived_us
     assert 0 < reply.rtt_s < arrived_s - asked_s + 0.001
 
 
-@pytest.mark.parametrize("set_s", [-3600, 3600])
+class Clocks:
+    """The client's clocks, of which the wall clock can be set, and the machine suspended."""
+
+    CLOCK_BOOTTIME = time.CLOCK_BOOTTIME
+    monotonic = time.monotonic
+
+    def __init__(self, monkeypatch):
+        self.ahead_ns = self.asleep_ns = 0
+        monkeypatch.setattr(snmp_client, "time", self)
+
+    def time_ns(self):
+        return time.time_ns() + self.ahead_ns + self.asleep_ns
+
+    def clock_gettime_ns(self, clock):
+        return time.clock_gettime_ns(clock) + self.asleep_ns
+
+
+@pytest.mark.parametrize("set_s", [-3600, -0.5, 0.02, 3600])
 async def test_an_answer_that_arrived_before_the_wall_clock_was_set_has_the_time_at_which_it_is_read(monkeypatch, set_s):
-    """By the clock as it is then; and its round trip is as long as it was."""
-    ahead_ns = 0
-    clock = SimpleNamespace(time_ns=lambda: time.time_ns() + ahead_ns, monotonic=time.monotonic)
-    monkeypatch.setattr(snmp_client, "time", clock)
-    async with answered(socket.AF_INET, "127.0.0.1") as (task, asked_s):
-        ahead_ns = set_s * 1_000_000_000
-        before_us = clock.time_ns() // 1000
+    """By the clock as it is then; and its round trip is as long as it was, however long the socket was quiet before."""
+    clocks = Clocks(monkeypatch)
+    async with asking_a_device() as ask:
+        await (await ask())[0]
+        be_busy(0.05)
+        task, asked_s = await ask()
+        clocks.ahead_ns = int(set_s * 1_000_000_000)
+        before_us = clocks.time_ns() // 1000
         reply = await task
-        assert before_us <= reply.received_us <= clock.time_ns() // 1000
+        assert before_us <= reply.received_us <= clocks.time_ns() // 1000
         assert 0 < reply.rtt_s <= time.monotonic() - asked_s
+
+
+@pytest.mark.parametrize("slept_s", [0.02, 3600])
+async def test_an_answer_that_arrived_before_the_machine_was_suspended_has_the_time_of_its_arrival(monkeypatch, slept_s):
+    clocks = Clocks(monkeypatch)
+    async with asking_a_device() as ask:
+        await (await ask())[0]
+        be_busy(0.05)
+        before_us = clocks.time_ns() // 1000
+        task, asked_s = await ask()
+        arrived_us = clocks.time_ns() // 1000
+        clocks.asleep_ns = int(slept_s * 1_000_000_000)
+        reply = await task
+        assert before_us <= reply.received_us <= arrived_us
+        assert 0 < reply.rtt_s <= time.monotonic() - asked_s
+
+
+async def test_answers_have_the_times_of_their_arrival_again_once_the_clock_that_was_set_was_read(monkeypatch):
+    clocks = Clocks(monkeypatch)
+    async with asking_a_device() as ask:
+        for set_s in (3600, 0):
+            task, _ = await ask()
+            clocks.ahead_ns = set_s * 1_000_000_000
+            await task
+        task, _ = await ask()
+        arrived_us = time.time_ns() // 1000
+        be_busy(0.005)
+        assert (await task).received_us <= arrived_us

@@ -76,7 +76,8 @@ async def test_replies_without_a_time_of_arrival_that_are_read_at_one_wakeup_hav
     """Else one that comes while another is read would be dated before it was sent. Nor does the kernel's time count here, as the
     wall clock was set in between."""
     ticks = itertools.count(1_000_000, 1000)
-    monkeypatch.setattr(snmp_client, "time", SimpleNamespace(time_ns=lambda: next(ticks), monotonic=time.monotonic))
+    clocks = {name: getattr(time, name) for name in ("monotonic", "clock_gettime_ns", "CLOCK_BOOTTIME")}
+    monkeypatch.setattr(snmp_client, "time", SimpleNamespace(time_ns=lambda: next(ticks), **clocks))
     with ExitStack() as stack:
         peers = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
         for peer in peers:
