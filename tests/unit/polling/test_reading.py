@@ -528,6 +528,38 @@ def test_a_wide_counter_that_stands_at_0_while_the_narrow_one_begins_to_move_is_
     assert octets == [(0, 0), (0, 0), (12, 12), (12, 12)]
 
 
+class Starting(FakeClient):
+    """Interface 1 counts its first octets once its wide counters were read, by both widths alike. `loses`: what is not
+    answered."""
+
+    def __init__(self, loses=lambda _request: False):
+        super().__init__({HOST: counting((ber.COUNTER64, 0), (ber.COUNTER32, 0))})
+        self.loses = loses
+
+    async def reply(self, host, security, request, timeouts_s):
+        self.wall_us += 10_000
+        answer = await super().reply(host, security, request, timeouts_s)
+        if interface_columns(1, WIDE, WIDE)[0] in request.names:
+            self.devices[HOST] = counting((ber.COUNTER64, 1500), (ber.COUNTER32, 1500))
+        return NoReply("timeout", 3) if self.loses(request) else answer
+
+
+def test_an_interface_that_begins_to_count_within_a_poll_is_read_by_its_wide_counters():
+    device = devices.device(host=HOST, interfaces=[1])
+    (result, _), *_ = poll(Starting(), device)
+    assert (result.poll.values[:2], device.traits.widths) == ((1500, 1500), bytes([WIDE, WIDE]))
+
+
+def test_a_wide_counter_at_0_that_is_not_answered_again_is_not_given_up():
+    device, wide = devices.device(host=HOST, interfaces=[1]), interface_columns(1, WIDE, WIDE)[0]
+    client = Starting(loses=lambda request: wide in request.names and SYS_UP_TIME not in request.names)
+    poll(client, device)
+    assert device.traits.widths == bytes([UNKNOWN, UNKNOWN])
+    client.loses = lambda _request: False
+    (result, _), *_ = poll(client, device)
+    assert (result.poll.values[:2], device.traits.widths) == ((1500, 1500), bytes([WIDE, WIDE]))
+
+
 def test_idle_interfaces_of_a_device_whose_wide_counters_count_are_not_asked_for_narrow_ones():
     device = devices.device(host=HOST, interfaces=[1, 2])
     polled(device, *[counting((ber.COUNTER64, 0), (ber.COUNTER32, 0))] * 2)

@@ -60,6 +60,7 @@ class PollProgress:
         self._suspect: Ask | None = None  # the request during which the device fell silent
         self._fallen_back = not plan.if_indexes
         self._narrow: Narrow | None = None  # the narrow counters asked as well
+        self._has_looked_twice = False
         self._blamed: set[int] = set()  # columns that an error-index named, asked one by one to verify it
         self._doubted: tuple[int, ...] = ()  # columns that were said to be absent, while the first of them is asked by itself
         self._unheard: set[int] = set()  # columns of requests that were met with silence
@@ -159,6 +160,8 @@ class PollProgress:
             return self._probing
         if not self._queue and not self._fallen_back:
             self._fall_back()
+        if not self._queue and self._narrow is not None and not self._has_looked_twice:
+            self._look_twice(self._narrow)
         if not self._queue:
             return self._next_step()
         ask = self._queue.popleft()
@@ -267,7 +270,7 @@ class PollProgress:
     def stop(self, reason: str) -> None:
         """End the poll: all unanswered columns fail for `reason`."""
         self._queue.clear()
-        self._fallen_back = self._has_stepped = True
+        self._fallen_back = self._has_looked_twice = self._has_stepped = True
         self._has_proven = True
         if self._steps is not None:
             self._steps.stop()
@@ -304,7 +307,7 @@ class PollProgress:
         elif self._traits.clean_polls > 0:
             self._traits.clean_polls = 0
         if UNKNOWN in self._traits.widths and self.plan.if_indexes:
-            self._traits.widths = learned(self.plan, self._traits.widths, self.slots, self.tags, self.values)
+            self._traits.widths = learned(self.plan, self._traits.widths, self.slots, self.tags, self.values, self.received_us)
 
     def _given_by_get(self) -> Iterator[Oid]:
         by_next = () if self._steps is None else self._steps.given
@@ -535,6 +538,13 @@ class PollProgress:
         self.received_us.extend([0] * len(extra))
         if extra:
             self._queue.append(self._ask(extra))
+
+    def _look_twice(self, narrow: Narrow) -> None:
+        """Ask wide counters at 0 once more, behind narrow ones that count: their interface may have begun to count in between."""
+        self._has_looked_twice = True
+        idle = narrow.idle_beside_counting(self.tags, self.values)
+        if idle:
+            self._queue.append(self._ask(idle))
 
     def settle(self) -> None:
         """Have the narrow counters of an interface stand in for its wide ones, if these are of no use and those are."""

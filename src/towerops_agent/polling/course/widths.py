@@ -1,7 +1,8 @@
 """Which octet counters of an interface count: those of 64 bits, or those of 32 on a device that lacks the others.
 
 If the width is not known yet, the wide counters are asked first, and once all else is answered the narrow ones as well, unless
-the wide ones have counted. The width that a poll shows is kept from then on (`Traits.widths`).
+the wide ones have counted. A wide one at 0 beside a narrow one that counts is asked once more behind it: a device that has just
+started counts its first octets between two requests. The width that a poll shows is kept from then on (`Traits.widths`).
 Called by progress.py. Pure. Source: RFC 2863 §3.1.6.
 """
 
@@ -38,6 +39,15 @@ class Narrow:
                 narrow.append(position[name])
             self._columns[i] = tuple(narrow)
 
+    def idle_beside_counting(self, tags: bytearray, values: Sequence[Value]) -> list[int]:
+        """The columns of wide counters at 0 whose narrow ones have counted."""
+        return [
+            wide
+            for i, narrow in self._columns.items()
+            for wide, other in zip(_octet_columns(self._plan, i), narrow, strict=True)
+            if _is_idle_beside(wide, other, tags, values)
+        ]
+
     def stand_in(self, slots: Sequence[int], tags: bytearray, values: Sequence[Value]) -> Sequence[int]:
         """The slots, with the narrow counters of an interface in place of its wide ones if these are of no use and those are."""
         changed = list(slots)
@@ -52,10 +62,18 @@ class Narrow:
         return slots if changed == list(slots) else changed
 
 
-def learned(plan: Plan, before: bytes, slots: Sequence[int], tags: bytearray, values: Sequence[Value]) -> bytes:
+def learned(
+    plan: Plan,
+    before: bytes,
+    slots: Sequence[int],
+    tags: bytearray,
+    values: Sequence[Value],
+    received_us: Sequence[int],
+) -> bytes:
     """The widths after a poll. A width is learned from a counter that was read; an absent interface shows no width.
 
-    Nor does a wide counter at 0, as those of some devices stand there for good; unless all that have counted are wide.
+    Nor does a wide counter at 0, as those of some devices stand there for good; unless all that have counted are wide. Nor one at
+    0 that was read before the narrow one that counts.
     """
     widths = bytearray(before)
     idle = []
@@ -63,8 +81,11 @@ def learned(plan: Plan, before: bytes, slots: Sequence[int], tags: bytearray, va
         interface, direction = divmod(i, 2)
         if width != UNKNOWN:
             continue
-        planned = _octet_columns(plan, interface)[direction]
-        column = slots[plan.interface_slots(interface)[direction]]
+        chosen = [slots[slot] for slot in plan.interface_slots(interface)[:2]]
+        pairs = list(zip(_octet_columns(plan, interface), chosen, strict=True))
+        planned, column = pairs[direction]
+        if any(_is_idle_beside(*pair, tags, values) and received_us[pair[0]] < received_us[pair[1]] for pair in pairs):
+            continue
         if column == planned and values[column] == 0:
             idle.append(i)
         elif _counts(tags[column], values[column]):
@@ -79,7 +100,12 @@ def _is_useless(wide: int, narrow: int, tags: bytearray, values: Sequence[Value]
     """Whether the narrow counter counts, and the wide one does not: it can't be read, or it stands at 0."""
     if not _counts(tags[narrow], values[narrow]):
         return False
-    return not _counts(tags[wide], values[wide]) or (values[wide] == 0 and values[narrow] != 0)
+    return not _counts(tags[wide], values[wide]) or values[wide] == 0 != values[narrow]
+
+
+def _is_idle_beside(wide: int, narrow: int, tags: bytearray, values: Sequence[Value]) -> bool:
+    """Whether the wide counter stands at 0, and the narrow one has counted."""
+    return values[wide] == 0 != values[narrow] and _counts(tags[narrow], values[narrow])
 
 
 def _octet_columns(plan: Plan, interface: int) -> tuple[int, int]:

@@ -388,11 +388,13 @@ def answer_narrow(has_wide):
 def test_narrow_counters_are_asked_in_one_request_if_wide_ones_do_not_count_and_the_width_is_not_known(
     has_wide, asks_narrow, width
 ):
+    """And behind them the wide ones once more, if they are at 0."""
     traits = Traits(widths=bytes([width] * 4), absence_holds=True)
     progress = PollProgress(make_plan(SENSORS[:1], [1, 2], traits.widths, 24), traits)
     asked = finish(progress, answer_narrow(has_wide))
     narrow = [child(column, index) for index in (1, 2) for column in NARROW_OCTETS]
-    assert asked[1:] == ([narrow] if asks_narrow and width == UNKNOWN else [])
+    again = [[child(column, index) for index in (1, 2) for column in WIDE_OCTETS]] if has_wide == 0 else []
+    assert asked[1:] == ([narrow, *again] if asks_narrow and width == UNKNOWN else [])
     learned = NARROW if asks_narrow else WIDE
     assert traits.widths == bytes([learned if width == UNKNOWN else WIDE] * 4)
     octets = [interpret(progress, 1, 0).poll.values[slot] for slot in (1, 2, 7, 8)]

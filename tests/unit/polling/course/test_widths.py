@@ -28,7 +28,7 @@ def tag_of(value):
 class Answered:
     """A poll of interfaces 1, 2, …: each with what it has of (wide in, wide out, narrow in, narrow out)."""
 
-    def __init__(self, *interfaces, widths=BOTH, sensors=()):
+    def __init__(self, *interfaces, widths=BOTH, sensors=(), looks_twice=True):
         self.widths = widths if len(widths) == 2 * len(interfaces) else widths * len(interfaces)
         self.has = {
             child(column, i): value
@@ -42,6 +42,10 @@ class Answered:
         self.asked = self.narrow.names[len(self.names) :]
         self.names = self.narrow.names
         self._read()
+        self.twice = self.narrow.idle_beside_counting(self.tags, self.values)
+        self.received_us = [1] * len(self.plan.columns) + [2] * len(self.asked)
+        for column in self.twice if looks_twice else ():
+            self.received_us[column] = 3
         self.slots = self.narrow.stand_in(self.plan.slots, self.tags, self.values)
 
     def _read(self):
@@ -59,7 +63,7 @@ class Answered:
 
     @property
     def learned(self):
-        return list(learned(self.plan, self.widths, self.slots, self.tags, self.values))
+        return list(learned(self.plan, self.widths, self.slots, self.tags, self.values, self.received_us))
 
 
 OPAQUE_42 = bytes.fromhex("9f760142")  # an Opaque Counter64 of net-snmp: 0x42
@@ -150,3 +154,22 @@ def test_each_interface_has_its_own_widths():
     assert poll.asked == [child(column, i) for i in (2, 4) for column in NARROW_OCTETS]
     assert poll.chosen == [W, W, W, W, N, W, N, N, W, N]
     assert poll.learned == [W, W, U, W, N, W, N, N, W, N]
+
+
+@pytest.mark.parametrize(
+    ("has", "twice", "widths"),
+    [
+        ((0, 0, 7, 8), [0, 1], [U, U]),
+        ((0, 6, 7, 8), [0], [U, U]),
+        ((5, 0, 7, 8), [1], [U, U]),
+        ((0, 0, 0, 8), [1], [U, U]),
+        ((0, ABSENT, 7, 8), [0], [U, U]),
+        ((0, 6, 0, 8), [], [W, W]),
+        ((ABSENT, 6, 7, 8), [], [N, N]),
+        ((0, 0, 0, 0), [], [U, U]),
+    ],
+)
+def test_a_wide_counter_at_0_is_given_up_only_if_it_was_read_behind_the_narrow_one_that_counts(has, twice, widths):
+    poll = Answered(has, looks_twice=False)
+    assert poll.twice == [poll.plan.slots[direction] for direction in twice]
+    assert poll.learned == widths
