@@ -16,7 +16,8 @@ from support.agent import TOKEN, AgentProcess, environment, running
 from support.hang import HANG_S
 from support.site import COMMUNITY, site
 from towerops_agent.counters import Count, Counters
-from towerops_agent.telemetry.metrics_page import MOST_CLIENTS, MetricsPage
+from towerops_agent.places import MOST_CLIENTS
+from towerops_agent.telemetry.metrics_page import MetricsPage
 from towerops_lab.sandbox.server import Sandbox
 
 Lines = asyncio.Queue[tuple[str, dict[str, Any]]]
@@ -269,6 +270,28 @@ async def test_idle_clients_keep_nobody_out(lines: Lines):
             assert (await get(address)).startswith(b"HTTP/1.1 200 ")
         assert await idle[0].read() == b""
         assert not any(reader.at_eof() for reader in idle[1:])
+
+
+async def test_a_client_whose_page_is_being_written_is_not_closed_for_others(lines: Lines):
+    """Idle ones that connect again and again would else keep the metrics from whoever asks for them."""
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def text() -> bytes:
+        begun.set()
+        await goes_on.wait()
+        return await greeting()
+
+    async with served(lines, text) as address, AsyncExitStack() as stack:
+        asked = asyncio.create_task(get(address))
+        await begun.wait()
+        idle = []
+        for _ in range(2 * MOST_CLIENTS):
+            reader, writer = await asyncio.open_connection(*address)
+            stack.callback(writer.close)
+            idle.append(reader)
+        assert await idle[MOST_CLIENTS].read() == b"", "by then all have been let in"
+        goes_on.set()
+        assert (await asked).endswith(await greeting())
 
 
 async def test_the_stop_ends_all_connections(lines: Lines):

@@ -1,7 +1,8 @@
 """Serves the page: GET and HEAD of three paths, to browsers of this machine, or by TLS to whoever has the password.
 
-request -> Host or password -> Pages.answer -> Answer, compressed. One thread a connection, at most MOST_CLIENTS; the database is
-read by one of them at a time, and the overview at most each FRESH_S, however many look. What is asked for is in no log.
+request -> Host or password -> Pages.answer -> Answer, compressed. One thread a connection, as many as there are places
+(places.py); the database is read by one of them at a time, and the overview at most each FRESH_S, however many look. What is
+asked for is in no log.
 I/O: sockets. Source: RFC 9110 §9.3 and §15, RFC 7617.
 """
 
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -27,8 +29,8 @@ from towerops_agent.model import Secret
 from towerops_agent.page.document import document
 from towerops_agent.page.guard import is_admitted, problem_of_host
 from towerops_agent.page.site import SPANS_H, Site
+from towerops_agent.places import Doing, Places
 
-MOST_CLIENTS: Final = 16
 CLIENT_WITHIN_S: Final = 15.0
 """How long a client may take for its handshake, until it asks, and to ask: else an octet now and then holds a place for days."""
 
@@ -141,7 +143,7 @@ class PageServer(ThreadingHTTPServer):
         self.pages = pages
         self.monotonic_s = monotonic_s
         self._tls = tls
-        self._places = threading.BoundedSemaphore(MOST_CLIENTS)
+        self.places: Places[socket.socket] = Places()
         self.address_family = socket.AF_INET6 if ":" in listen[0] else socket.AF_INET
         super().__init__(listen, _Handler)
 
@@ -159,22 +161,16 @@ class PageServer(ThreadingHTTPServer):
         return connection, client
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- socketserver's
-        """Serve the connection on a thread of its own; close it if too many are open."""
-        if not self._places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        try:
+        """Serve the connection on a thread of its own; close it if there is no place for it."""
+        if self.places.enter(request, partial(_hang_up, request)):
             super().process_request(request, client_address)
-        except BaseException:
-            self._places.release()
-            raise
+        else:
+            self.shutdown_request(request)
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- socketserver's
-        """Serve the connection, on its thread."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 -- socketserver's
+        """Close the connection, and free its place first: what is closed must not be hung up, as its number may be another's."""
+        self.places.leave(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- socketserver's
         """A client that is gone, or speaks no TLS, is nobody's fault; anything else is a bug, with its traceback."""
@@ -182,6 +178,12 @@ class PageServer(ThreadingHTTPServer):
 
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """Have whatever its thread does with it fail. By TLS too: SSLSocket's own would have it go on without."""
+    with suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class _RequestReader(io.RawIOBase):
@@ -232,6 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         """The next request of the connection."""
         self._reader.begin()
+        self.server.places.does(self.connection, Doing.ASKS)
         super().handle_one_request()
 
     def do_GET(self) -> None:
@@ -261,6 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if "content-length" in self.headers or "transfer-encoding" in self.headers:
             self.close_connection = True  # a body that nobody reads is not the next request
+        self.server.places.does(self.connection, Doing.WAITS)
         headers = {name.lower(): value for name, value in self.headers.items()}
         self._send(self.server.pages.answer(self.path, headers), with_body=with_body)
 
@@ -272,6 +276,7 @@ class _Handler(BaseHTTPRequestHandler):
             if "gzip" in accepted:
                 body = gzip.compress(body, _LEVEL, mtime=0)
                 headers["Content-Encoding"] = "gzip"
+        self.server.places.does(self.connection, Doing.READS)
         with suppress(OSError):  # whoever asked is gone
             self.send_response(answer.status)
             for name, value in {**headers, "Content-Length": str(len(body))}.items():

@@ -1,7 +1,7 @@
 """Serves one page, /metrics, to Prometheus: a few dozen lines of HTTP/1.1, one request a connection.
 
-exposition.py writes the text. A client can't hold anything up: it has 5 s to ask and to read, and the oldest of 16 clients
-is closed when another one connects. The text is made at most once a second, however many clients ask.
+exposition.py writes the text. A client can't hold anything up: it has 5 s to ask and to read, and leaves earlier if another one
+needs its place (places.py). The text is made at most once a second, however many clients ask.
 I/O. Seconds. Source: RFC 9112 §2 and §3.
 """
 
@@ -15,6 +15,7 @@ import structlog
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import is_out_of_memory
+from towerops_agent.places import Doing, Places
 from towerops_agent.repeats import Repeats
 from towerops_agent.telemetry.exposition import CONTENT_TYPE
 from towerops_agent.telemetry.marks import LOOK_EACH_S
@@ -22,7 +23,6 @@ from towerops_agent.text import address, is_loopback
 
 log = structlog.get_logger()
 
-MOST_CLIENTS: Final = 16
 CLIENT_WITHIN_S: Final = 5.0
 HEAD_OCTETS: Final = 8192
 FRESH_S: Final = 1.0
@@ -52,7 +52,8 @@ class MetricsPage:
         self._client_within_s = client_within_s
         self._sleep = sleep
         self._monotonic_s = monotonic_s
-        self._clients: dict[asyncio.Task[None], None] = {}  # in the order in which they came
+        self._clients: set[asyncio.Task[None]] = set()
+        self._places: Places[asyncio.Task[None]] = Places()
         self._one_writes = asyncio.Lock()
         self._text = b""
         self._stale_at_s = 0.0
@@ -67,10 +68,9 @@ class MetricsPage:
                 await self._sleep(LOOK_EACH_S)
         finally:
             server.close()
-            clients = list(self._clients)
-            for client in clients:
+            for client in self._clients:
                 client.cancel()
-            await asyncio.gather(*clients, return_exceptions=True)
+            await asyncio.gather(*self._clients, return_exceptions=True)
 
     async def _listen(self) -> asyncio.Server:
         reason = None
@@ -97,25 +97,27 @@ class MetricsPage:
 
     def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A client has connected. The task is kept here, since asyncio keeps only a weak reference."""
-        if len(self._clients) >= MOST_CLIENTS:
-            oldest = next(iter(self._clients))
-            del self._clients[oldest]
-            oldest.cancel()
 
         def left(task: asyncio.Task[None]) -> None:
-            self._clients.pop(task, None)
+            self._clients.discard(task)
+            self._places.leave(task)
             writer.transport.abort()  # the answer has left this process, or never will
 
         task = asyncio.create_task(self._serve(reader, writer))
-        self._clients[task] = None
+        self._clients.add(task)
         task.add_done_callback(left)
+        if not self._places.enter(task, task.cancel):
+            task.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 -- _take makes one
         try:
             async with asyncio.timeout(self._client_within_s):
                 head = await reader.readuntil(b"\r\n\r\n")
         except (OSError, EOFError, asyncio.LimitOverrunError):  # gone, late (TimeoutError is an OSError), endless
             return
+        self._places.does(task, Doing.WAITS)
         try:
             answer = await self._answer(head)
         except Exception as error:
@@ -125,6 +127,7 @@ class MetricsPage:
                 self._counters.add(Count.BUGS, "metrics")
                 log.exception("metrics could not be written because of a bug; please report it")
             return
+        self._places.does(task, Doing.READS)
         writer.transport.set_write_buffer_limits(0)  # so that drain waits until all has left
         with suppress(OSError):
             async with asyncio.timeout(self._client_within_s):

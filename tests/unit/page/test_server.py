@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from support.recorded import END_US, SECRETS, TOKEN, left, record
 from towerops_agent.model import Secret
-from towerops_agent.page.server import MOST_CLIENTS, Pages, PageServer
+from towerops_agent.page.server import Pages, PageServer
 from towerops_agent.page.site import Site
+from towerops_agent.places import MOST_CLIENTS
 
 PASSWORD = "correct horse battery"
 
@@ -183,6 +184,56 @@ def test_many_clients_are_served_side_by_side_and_one_that_says_nothing_holds_up
         for connection in idle:
             connection.close()
     assert found == [200] * (MOST_CLIENTS // 2)
+
+
+@pytest.mark.parametrize("by_tls", [False, True])
+def test_clients_that_say_nothing_keep_nobody_out_however_many_they_are(database, by_tls):
+    """Also those whose TLS handshake does not come. Each could be opened again as soon as its time is over."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority = trustme.CA()
+    authority.issue_cert("localhost").configure_cert(tls)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    with served(pages(database), tls if by_tls else None) as port:
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(MOST_CLIENTS)]
+        for turn in range(3):
+            connection = (
+                http.client.HTTPSConnection("localhost", port, context=trust)
+                if by_tls
+                else http.client.HTTPConnection("127.0.0.1", port)
+            )
+            connection.request("GET", "/site.json")
+            assert connection.getresponse().status == 200
+            assert idle[turn].recv(100) == b"", "it had the place"
+            idle.append(connection.sock)
+        for connection in idle:
+            connection.close()
+
+
+def test_a_client_whose_answer_is_being_made_keeps_its_place(database):
+    begun, goes_on = threading.Semaphore(0), threading.Event()
+    made = pages(database)
+    answer = made.answer
+
+    def slowly(target, headers):
+        begun.release()
+        goes_on.wait()
+        return answer(target, headers)
+
+    made.answer = slowly
+    with served(made) as port:
+        found = []
+        threads = [threading.Thread(target=lambda: found.append(ask(port, "/site.json")[0])) for _ in range(MOST_CLIENTS)]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            begun.acquire()
+        assert said_to(port, b"GET /site.json HTTP/1.0\r\nHost: localhost\r\n\r\n") == b""
+        goes_on.set()
+        for thread in threads:
+            thread.join()
+        assert found == [200] * MOST_CLIENTS
+        assert ask(port, "/site.json")[0] == 200
 
 
 def said_to(port: int, request: bytes, rest: bytes = b"") -> bytes:
