@@ -131,7 +131,9 @@ class Verifier:
             return dict.fromkeys(named, Reason.UNVERIFIED)
         withheld: dict[int, str] = {i: _WITHHELD[standings[i]] for i in named if standings[i] in _WITHHELD}
         for i in [i for i in withheld if standings[i] == NOTHING]:
-            if all(progress.tags[progress.slots[slot]] in (0, *ber.ABSENT) for slot in progress.plan.interface_slots(i)):
+            tags = {progress.tags[progress.slots[slot]] for slot in progress.plan.interface_slots(i)}
+            has_the_column = not device.if_indexes[i] and ber.NO_SUCH_INSTANCE in tags  # then it lacks only a row of that name
+            if tags.issubset((0, *ber.ABSENT)) and not has_the_column:
                 del withheld[i]  # nothing to withhold: the device's own answer counts
         return withheld | dict.fromkeys(self._unproven, Reason.UNVERIFIED)
 

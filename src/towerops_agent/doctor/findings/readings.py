@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from towerops_agent.doctor.findings.check import Result
-from towerops_agent.model import Equipment
+from towerops_agent.model import Equipment, Interface
 from towerops_agent.polling.course.news import AnswersElsewhere, ByNext, Gone, Moved, News, OddReplies, Paced, WorksAt
 from towerops_agent.polling.course.plan import PER_INTERFACE
 from towerops_agent.reasons import HIDDEN, Reason, reason_of
@@ -76,9 +76,15 @@ def find_gaps(equipment: Equipment, missing: Mapping[int, str]) -> Gaps:
     for i, interface in enumerate(equipment.interfaces):
         octets_in = first + i * PER_INTERFACE
         if octets_in in missing and octets_in + 1 in missing:
-            called = f" ({interface.if_name})" if interface.if_name else ""
-            gaps.append(Gap(f"interface {interface.if_index}{called}", missing[octets_in]))
+            gaps.append(Gap(f"interface {_called(interface)}", missing[octets_in]))
     return Gaps(tuple(gaps), len(equipment.sensors) + len(equipment.interfaces))
+
+
+def _called(interface: Interface) -> str:
+    """Its index and its name, as far as it is configured with them."""
+    if not interface.if_index:
+        return interface.if_name
+    return f"{interface.if_index} ({interface.if_name})" if interface.if_name else str(interface.if_index)
 
 
 def shown(news: Iterable[News]) -> list[str]:

@@ -33,6 +33,11 @@ def test_an_interface_lacks_what_both_its_octets_lack():
     assert find_gaps(DEVICE, {9: "noSuchName"}) == Gaps((), 4)
 
 
+def test_an_interface_that_is_configured_by_its_name_only_is_called_by_that():
+    by_name = Equipment("eq", "North", "10.0.0.1", interfaces=(Interface("i0", 0, "sfp1"),))
+    assert find_gaps(by_name, {0: "interface_away", 1: "interface_away"}).gaps == (Gap("interface sfp1", "interface_away"),)
+
+
 @pytest.mark.parametrize(
     ("found", "mark", "text"),
     [

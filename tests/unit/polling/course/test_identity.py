@@ -299,6 +299,20 @@ def test_a_name_that_no_interface_has_is_never_read_from_the_row_with_index_0(ve
     assert device.plan.if_indexes == (1, 0)
 
 
+@pytest.mark.parametrize(
+    ("standing", "version", "reason"),
+    [
+        (box({1: "ether1"}, 500_000), "2c", Reason.INTERFACE_AWAY),
+        (box({1: "ether1"}, 500_000, wide=False), "2c", Reason.INTERFACE_AWAY),
+        (box({1: "ether1"}, 500_000), "1", Reason.NO_SUCH_NAME),  # all that SNMPv1 can say
+        (box({}, 500_000), "2c", Reason.NO_SUCH_OBJECT),  # it shows no interfaces at all: a view may hide them
+    ],
+)
+def test_a_name_that_the_device_does_not_have_is_missing_as_that(standing: SimulatedDevice, version: str, reason: Reason):
+    device = by_name("none", version=version)
+    assert [result.missing for result in poll(device, standing, standing)] == [{reason: 6}] * 2
+
+
 def by_name(*names: str, version: str = "2c") -> Device:
     equipment = devices.equipment(host=HOST, version=version, sensors=[])
     interfaces = tuple(Interface(f"i {name}", 0, name) for name in names)
