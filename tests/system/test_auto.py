@@ -22,6 +22,7 @@ async def test_devices_are_discovered_polled_shown_and_known_after_a_restart(tmp
             f"devices: [{{address: {FIRST_ADDRESS}, name: router}}, {{address: {FIRST_ADDRESS + 1}, name: radio}}]\n"
         )
         env = site_environment(path, tmp_path / "agent.db", RADIO_COMMUNITY=COMMUNITY, LOG_LEVEL="info")
+        before = await command("doctor", "--device", "router", "--json", env=env)
         async with running(env=env) as agent:
             await agent.logged("device is discovered", 2)
             await agent.until(lambda: sum("configuration applied" in line for line in agent.lines) >= 2, "what was found")
@@ -36,6 +37,7 @@ async def test_devices_are_discovered_polled_shown_and_known_after_a_restart(tmp
             while not json.loads((await command("status", "--json", env=env))[1])["snapshot"]["counters"].get("readings"):
                 pass
             (first,) = json.loads((await command("devices", "router", "--json", env=env))[1])
+            doctor = await command("doctor", "--device", "router", "--json", env=env)
             assert await agent.stop() == 0
             assert "device is discovered" not in agent.log
     assert "2 of 2 devices discovered" in status[1], status[1]
@@ -43,6 +45,10 @@ async def test_devices_are_discovered_polled_shown_and_known_after_a_restart(tmp
     assert {"ether1"} <= {interface.get("if_name") for interface in router["interfaces"]}
     assert (first["sensors"], first["interfaces"]) == (len(router["sensors"]), len(router["interfaces"]))
     assert first["sensors"] > 5
+    (undiscovered,), (examined,) = json.loads(before[1])["checks"], json.loads(doctor[1])["checks"]
+    assert "its profile is auto, and nothing that was discovered of it is in the database" in undiscovered["found"]
+    assert (undiscovered["result"], "a running agent discovers it" in undiscovered["hint"]) == ("warning", True)
+    assert f"all {first['sensors'] + first['interfaces']} can be read" in examined["found"], examined
     assert same == (0, "no difference\n")
     assert COMMUNITY not in "".join((agent.log, history[1], status[1], shown[1]))
     assert COMMUNITY.encode() not in (tmp_path / "agent.db").read_bytes()

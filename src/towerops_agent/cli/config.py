@@ -153,14 +153,12 @@ def _compiled(site: Path | None, database: Path | None = None) -> "Compiled":
     if site is None:
         complain(f"{_SITE.variable} is not set: expected a site file or a directory, or {_SITE.flag}")
         sys.exit(EXIT_SETTINGS)
+    files = SiteFiles(site)
     try:
-        files = SiteFiles(site)
-        compiled = files.read()
-        if database is not None and compiled.auto:
-            from towerops_agent.discovery.kept import read_known
+        if database is None:
+            return files.read()
+        from towerops_agent.discovery.kept import read_site
 
-            files.additions = read_known(database)
-            compiled = files.read()
+        return read_site(files, database)
     except SiteUnreadable as error:
         fail(error)
-    return compiled

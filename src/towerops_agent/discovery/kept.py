@@ -1,15 +1,21 @@
 """What a running agent has discovered, among the buffer's kept values: read by itself, and by commands.
 
+Site files with it are the configuration that the agent polls by.
+
 I/O: SQLite, read-only.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from towerops_agent.buffer.reader import DatabaseReader, NotReadable
 from towerops_agent.discovery.course.renewal import KeptDevice
+
+if TYPE_CHECKING:
+    from towerops_agent.site.document.site import Compiled
+    from towerops_agent.site.files import SiteFiles
 
 KEY: Final = "discovered"
 
@@ -29,3 +35,12 @@ def read_known(database: Path) -> dict[str, KeptDevice]:
         return {} if octets is None else decode_known(octets)
     except (NotReadable, msgspec.MsgspecError):
         return {}
+
+
+def read_site(files: "SiteFiles", database: Path) -> "Compiled":
+    """What the site files say, with what the agent of this database has discovered (`files.additions`). Raises SiteUnreadable."""
+    compiled = files.read()
+    if compiled.auto:
+        files.additions = read_known(database)
+        compiled = files.read()
+    return compiled

@@ -7,12 +7,12 @@ I/O: SNMP. Times in seconds.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from towerops_agent.doctor.findings.check import Check, Result
+from towerops_agent.doctor.findings.fetch import Configured
 from towerops_agent.doctor.findings.readings import Gaps, find_gaps, shown
 from towerops_agent.doctor.ping import pinged, shown_tally
 from towerops_agent.doctor.silence import Cause, explain_silence
@@ -53,32 +53,40 @@ class Waits:
 
 async def check_devices(
     client: SnmpClient,
-    devices: Iterable[Equipment],
+    configured: Configured,
     waits: Waits,
     checked: Callable[[], None] = lambda: None,
-    refused: Mapping[str, int] = MappingProxyType({}),
-    units: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ping: PingClient | None = None,
 ) -> list[Check]:
-    """A check of each, in their order, AT_ONCE at a time.
+    """A check of each device of `configured`, in their order, AT_ONCE at a time.
 
-    `checked`: called after each. `refused`: how many sensors and interfaces of a device the agent does not use, by its id.
-    `units`: in which units the agent has first read the texts of a device's sensors, by its id. `ping`: None: without pings.
+    `checked`: called after each. `ping`: None: without pings.
     """
-    numbered = enumerate(devices)  # consumed as tasks become free: they need not all be in memory
+    numbered = enumerate(configured.devices())  # consumed as tasks become free: they need not all be in memory
     planner = Planner()
     checks: dict[int, Check] = {}
 
     async def work() -> None:
         for number, equipment in numbered:
-            check = await check_device(client, equipment, waits, planner, units.get(equipment.id, ()), ping)
-            checks[number] = _with_refused(check, refused.get(equipment.id, 0))
+            check = await check_device(client, equipment, waits, planner, configured.units.get(equipment.id, ()), ping)
+            if equipment.id in configured.undiscovered:
+                check = _undiscovered(check)
+            checks[number] = _with_refused(check, configured.refused.get(equipment.id, 0))
             checked()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
             group.create_task(work())
     return [checks[number] for number in sorted(checks)]
+
+
+def _undiscovered(check: Check) -> Check:
+    """`check` of a device with `profile: auto`, of which nothing was discovered: the agent polls only what the file has of it."""
+    found = f"{check.found}; its profile is auto, and nothing that was discovered of it is in the database"
+    if check.result is Result.FAILED:
+        return Check(check.name, check.result, found, check.hint)
+    hint = "a running agent discovers it: `towerops-agent status` shows how far that is, and what failed"
+    return Check(check.name, Result.WARNING, found, hint)
 
 
 def _with_refused(check: Check, refused: int) -> Check:

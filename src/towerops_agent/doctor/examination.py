@@ -18,6 +18,7 @@ from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.config.document.text import ConfigIntake, ConfigText
 from towerops_agent.config.kept import NoKeptDevices, is_at, is_called, read_devices
 from towerops_agent.counters import Counters
+from towerops_agent.discovery.kept import read_site
 from towerops_agent.doctor.database import check_database
 from towerops_agent.doctor.destination import NO_DESTINATION, check_destinations, check_path
 from towerops_agent.doctor.device import Waits, check_devices
@@ -31,6 +32,7 @@ from towerops_agent.model import Equipment, Secret
 from towerops_agent.ping.client import PingClient
 from towerops_agent.polling.course.memory import MEMORY_KEY, decode_memory
 from towerops_agent.settings import Settings
+from towerops_agent.site.document.auto import Additions
 from towerops_agent.site.document.site import Compiled
 from towerops_agent.site.files import SiteFiles, SiteUnreadable
 from towerops_agent.site.source import unusable
@@ -95,8 +97,7 @@ async def examine(environ: Mapping[str, str], flags: Mapping[str, object], order
         if configured.pinged:
             yield check_sockets(ping, configured.pinged)
         checked = orders.begin_devices(configured.total)
-        devices, refused = configured.devices(), configured.refused
-        for check in await check_devices(client, devices, orders.waits, checked, refused, configured.units, ping):
+        for check in await check_devices(client, configured, orders.waits, checked, ping):
             yield check
 
 
@@ -115,13 +116,14 @@ async def _agent_checks(
     for check in check_database(settings.database_path, settings.buffer_max_mb << 20):
         yield check
     if settings.site is not None:
-        compiled = await asyncio.to_thread(_compiled, settings.site)
+        files = SiteFiles(settings.site)
+        compiled = await asyncio.to_thread(_compiled, files, settings.database_path)
         destinations = compiled.destinations if isinstance(compiled, Compiled) else ()
         checks, ahead_s = await check_destinations(destinations) if destinations else ([NO_DESTINATION], None)
         yield check_clock(orders.now(), ahead_s)
         for check in checks:
             yield check
-        configured = await asyncio.to_thread(_of_site, compiled, orders)
+        configured = await asyncio.to_thread(_of_site, compiled, files.additions, orders)
         for check in configured.checks:
             yield check
         for check in await _group_checks(settings, prepared, None):
@@ -174,21 +176,23 @@ async def _group_checks(settings: Settings, prepared: Prepared, config: ConfigTe
     return await check_group(settings, token, config)
 
 
-def _compiled(site: Path) -> Compiled | SiteUnreadable:
+def _compiled(files: SiteFiles, database: Path) -> Compiled | SiteUnreadable:
     try:
-        return SiteFiles(site).read()
+        return read_site(files, database)
     except SiteUnreadable as error:
         return error
 
 
-def _of_site(compiled: Compiled | SiteUnreadable, orders: Orders) -> Configured:
-    """The configuration that the site files make."""
+def _of_site(compiled: Compiled | SiteUnreadable, found: Additions, orders: Orders) -> Configured:
+    """The configuration that the site files make, with what was found of the devices that are discovered."""
     if isinstance(compiled, SiteUnreadable):
-        found, wanted = split_expected(str(compiled))
-        return Configured([Check(CONFIG, Result.FAILED, found, f"expected {wanted}" if wanted else "")])
+        wrong, wanted = split_expected(str(compiled))
+        return Configured([Check(CONFIG, Result.FAILED, wrong, f"expected {wanted}" if wanted else "")])
     if compiled.config is None:
         return Configured([Check(CONFIG, Result.FAILED, unusable(compiled), "the agent goes on with the configuration before")])
-    return check_config(compiled.config, orders.wants, orders.wants_name, place="the site file")
+    configured = check_config(compiled.config, orders.wants, orders.wants_name, place="the site file")
+    configured.undiscovered = frozenset(device.id for device in compiled.auto if device.id not in found)
+    return configured
 
 
 async def _fetch(settings: Settings, token: TokenSource) -> ConfigOutcome[ConfigText] | SettingsError:

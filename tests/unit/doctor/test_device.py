@@ -8,6 +8,7 @@ from towerops_agent.counters import Counters
 from towerops_agent.doctor import device as module
 from towerops_agent.doctor.device import Waits, check_device, check_devices
 from towerops_agent.doctor.findings.check import Result
+from towerops_agent.doctor.findings.fetch import Configured
 from towerops_agent.model import Credentials, Equipment, Interface, Secret, Sensor, SnmpVersion
 from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, interface_columns
 from towerops_agent.polling.course.traits import WIDE
@@ -62,6 +63,7 @@ async def test_a_device_with_nothing_to_read_is_a_warning():
     check = await examined(simulated_device(), sensors=0, interfaces=())
     assert check.result is Result.WARNING
     assert "no readings are configured" in check.found
+    assert "add sensors or interfaces" in check.hint
 
 
 async def test_sensors_that_do_not_exist_are_named():
@@ -191,7 +193,7 @@ async def test_many_devices_are_checked_at_once_within_bounds_and_reported_in_or
     monkeypatch.setattr(module, "check_device", counted)
     async with serve(simulated_device()) as port, SnmpClient(Counters()) as client:
         devices = (equipment(port, id=f"d{i}", name=f"d{i}") for i in range(10))
-        checks = await check_devices(client, devices, PATIENT, lambda: done.append(1))
+        checks = await check_devices(client, Configured([], devices=lambda: devices), PATIENT, lambda: done.append(1))
     assert [check.name for check in checks] == [f"d{i}" for i in range(10)]
     assert {check.result for check in checks} == {Result.OK}
     assert most == 3
@@ -288,8 +290,8 @@ async def test_a_text_in_another_unit_than_the_agent_first_read_is_missing_for_t
     values = {parse_oid(SYS_UP_TIME): (ber.TIME_TICKS, 7), parse_oid(f"{BASE}.0.0"): (ber.OCTET_STRING, b"12.1 A")}
     async with serve(SimulatedDevice(values, COMMUNITY.encode())) as port, SnmpClient(Counters()) as client:
         device = equipment(port, sensors=1, interfaces=())
-        (fresh,) = await check_devices(client, [device], PATIENT)
-        (known,) = await check_devices(client, [device], PATIENT, units={device.id: ("V",)})
+        (fresh,) = await check_devices(client, Configured([], devices=lambda: [device]), PATIENT)
+        (known,) = await check_devices(client, Configured([], devices=lambda: [device], units={device.id: ("V",)}), PATIENT)
     assert fresh.result is Result.OK
     assert known.result is Result.FAILED
     assert "a text in another unit than at first" in known.found

@@ -122,7 +122,8 @@ class Configured:
 
     `refused`: how many sensors and interfaces of a device are refused, by its id. `of_devices`: those of `checks` that are about
     the devices that are to be checked. `digests`: of each of those, by its id, equal as long as its configuration is.
-    `units`: see Memory.units. `pinged`: how many of them are to be pinged.
+    `units`: see Memory.units. `pinged`: how many of them are to be pinged. `undiscovered`: the ids of those whose sensors and
+    interfaces the agent is to discover, and has not.
     """
 
     checks: list[Check]
@@ -133,6 +134,7 @@ class Configured:
     digests: Mapping[str, bytes] = field(default_factory=dict)
     units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pinged: int = 0
+    undiscovered: frozenset[str] = frozenset()
 
     @property
     def is_there(self) -> bool:

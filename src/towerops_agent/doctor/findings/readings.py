@@ -61,6 +61,8 @@ class Gaps:
     @property
     def hint(self) -> str:
         """What to do about it."""
+        if not self.total:
+            return "only whether it answers is reported: add sensors or interfaces to its configuration"
         reasons = dict.fromkeys(reason_of(gap.reason) or Reason.OTHER for gap in self.gaps)
         return "; ".join(dict.fromkeys(reason.hint for reason in reasons if reason.hint))
 
