@@ -37,16 +37,16 @@ class _Word(StrEnum):
 
 _HIDDEN_HINT: Final = (
     "such sensors or interfaces do not exist on this device (another model or firmware, a part not fitted), or a view hides "
-    "them: correct them in Towerops"
+    "them: correct them in the configuration"
 )
-_NUMBER_HINT: Final = "correct the sensors in Towerops: a reading is a number"
+_NUMBER_HINT: Final = "correct the sensors in the configuration: a reading is a number"
 _FIRMWARE_HINT: Final = "the device's own fault: look for newer firmware"
 _SLOW_HINT: Final = "it is slow, or loses much: look at the link to it; `towerops-agent snmp probe` measures it"
 _ROUTE_HINT: Final = "check the route to it (ip route get …), and at its address"
-_SAME_HINT: Final = "give it the same password and protocol at the device and in Towerops"
+_SAME_HINT: Final = "give it the same password and protocol at the device and in the configuration"
 _AWAY_HINT: Final = (
-    "it is read again once it is back; if it is gone for good, remove it in Towerops; if its name there is only your own label, "
-    "write the device's name in its place, or none"
+    "it is read again once it is back; if it is gone for good, remove it from the configuration; if its name there is only your "
+    "own label, write the device's name in its place, or none"
 )
 _TWO_HINT: Final = "two devices at one address? Else restart its SNMP"
 
@@ -71,7 +71,7 @@ class Reason(_Word):
     )
     UNIT_CHANGED = (
         *("unit_changed", Fault.CONFIGURATION, "a text in another unit than at first, which can't be converted"),
-        "if it is to stay so, remove the sensor in Towerops, and add it again once the agent has that configuration",
+        "if it is to stay so, remove the sensor from the configuration, and add it again once the agent has that configuration",
     )
 
     # It may not be seen
@@ -116,11 +116,11 @@ class Reason(_Word):
     )
     UNSUPPORTED_SECURITY_LEVEL = (
         *("unsupported_security_level", Fault.CONFIGURATION, "this SNMPv3 user has no such security level at the device"),
-        "give the user authentication and privacy there, or lower the level in Towerops to what it has",
+        "give the user authentication and privacy there, or lower the level in the configuration to what it has",
     )
     UNKNOWN_CONTEXT = (
         *("unknown_context", Fault.CONFIGURATION, "the device has no such SNMPv3 context"),
-        "correct its v3_context_name in Towerops, or give the user a view there: a VLAN or a VRF may have a context of its own",
+        "correct its context in the configuration, or give the user a view there: a VLAN or a VRF may have a context of its own",
     )
     NOT_IN_TIME_WINDOW = (
         *("not_in_time_window", Fault.DEVICE, "the device accepts no request as timely, even by its own clock"),

@@ -154,3 +154,8 @@ def test_no_reason_is_a_bare_text_in_the_source():
 
 def test_each_exception_to_that_is_needed():
     assert OF_ANOTHER_MEANING - bare_words() == set()
+
+
+def test_no_hint_sends_the_operator_of_site_files_to_towerops():
+    """There the configuration is a file, and nothing can be corrected in Towerops."""
+    assert [reason for reason in ALL if "Towerops" in getattr(reason, "hint", "")] == []

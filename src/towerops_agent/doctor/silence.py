@@ -72,7 +72,7 @@ async def explain_silence(
         whose = "the default community" if version is SnmpVersion.V3 else "the same community"
         return Cause(
             f"silent over SNMPv{version}, but answers over SNMPv{answering[0]} with {whose}",
-            f"set its version to {answering[0]} in Towerops, or switch SNMPv{version} on at the device",
+            f"set its version to {answering[0]} in the configuration, or switch SNMPv{version} on at the device",
         )
     for answer in (engine, *answers):
         if isinstance(answer, NoReply) and answer.reason in _NOBODY_THERE:
