@@ -31,7 +31,7 @@ from towerops_agent.group.course.membership import (
     Membership,
     Unequal,
 )
-from towerops_agent.group.course.phase import PhaseClock
+from towerops_agent.group.course.phase import SAMPLES, PhaseClock
 from towerops_agent.group.course.share import Share, digest_of
 from towerops_agent.group.course.wire import Beat, Learned, Message, Presence, Seat, Wanted, decode_message, encode_message
 from towerops_agent.group.exchange import Exchange
@@ -244,6 +244,7 @@ class Group:
             down=sight.down,
             backlog=backlog,
             api_works=api_works,
+            clock_sets=self._clock.sets,
         )
 
     def _next_beat(self) -> Beat:
@@ -283,9 +284,10 @@ class Group:
             case Heard.OLD:
                 self._chronicle.refused("old", now)
             case Heard.NEWS:
-                self._clock.hear(beat.member, beat.clock_s, now)
-                self.ahead_us[beat.member] = beat.wall_us - self._now_us()
-                self._note(news)
+                self._note(news)  # first: what was known of the clock of one that has joined is forgotten with it
+                if self.membership.members.get(beat.member) is not None:
+                    self._clock.hear(beat.member, beat.clock_s, beat.clock_sets, now)
+                    self.ahead_us[beat.member] = beat.wall_us - self._now_us()
             case Heard.OWN:
                 pass
         if news:
@@ -297,10 +299,7 @@ class Group:
         """Have the fleet poll what this member owns by now; one that leaves goes on until the end of its goodbye."""
         if self.membership.presence is Presence.LEAVING and not leaving:
             return
-        leader = self.membership.leader
-        if leader != self.seat.member and self._clock.follow(leader) and self._fleet is not None:
-            self._fleet.set_clock(self._clock.offset_s)
-            log.debug("group's clock is followed", member=leader)
+        self._follow(self.membership.leader)
         weights = self.membership.weights(now)
         if self._fleet is None or weights == self._share.weights:
             self._lost_at.clear()
@@ -318,6 +317,16 @@ class Group:
         self._exchange.traits.recall(taken, boot_clock())
         given = polled + len(taken) - len(self._fleet.polled)
         self._chronicle.moved(len(weights), len(self._fleet.polled), len(taken), given)
+
+    def _follow(self, leader: str) -> None:
+        """Keep to the phase clock of this member. Who does not poll by the group's clock yet takes it from its first beat."""
+        if leader == self.seat.member:
+            return
+        if self._clock.follow(leader, SAMPLES if self.membership.is_in_step else 1) and self._fleet is not None:
+            self._fleet.set_clock(self._clock.offset_s)
+            log.debug("group's clock is followed", member=leader)
+        if self._clock.has_heard(leader):
+            self.membership.followed()
 
     def _unequal_at(self, weights: Mapping[str, float]) -> dict[str, float]:
         """When those were heard that have another configuration, and so get no share any more: they may be lost by now."""

@@ -159,7 +159,9 @@ class Fleet:
 
         The step of the times is that of all devices, wherever they are polled: so each has the same times everywhere.
         """
-        self.timetable.align(math.fsum(1 / device.interval_s for device in self._devices.values()), ahead_s)
+        starts_a_second = math.fsum(1 / device.interval_s for device in self._devices.values())
+        self.timetable.align(starts_a_second, ahead_s, asyncio.get_running_loop().time())
+        self._wake.set()
 
     def _drop(self, device_id: str) -> None:
         """Poll this device no more."""

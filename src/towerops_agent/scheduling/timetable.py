@@ -28,6 +28,12 @@ from towerops_agent.reasons import Loss
 
 MAXIMUM_LATENESS_S: Final = 10.0
 
+NEAREST: Final = 0.5
+"""How near to a poll at any other time the next tick may be, in intervals."""
+
+NEAREST_AFTER_SET: Final = 0.1
+"""The same once the clock of the phases was set: rather one poll too many than a long gap."""
+
 LONGEST_STEP_S: Final = 5.0
 STARTS_A_LONGEST_STEP: Final = 8
 """How many polls start together at most, on average, for a step so long: up to a hundred devices a minute, for a small box."""
@@ -50,7 +56,8 @@ MOST_HELD: Final = 2_000
 @dataclass(slots=True, eq=False)
 class Entry:
     """When a device is polled. Seconds on the monotonic clock; `due_at`: the next time. `missed`: how many polls in a row were
-    skipped; `ticket`: a number while it is due, and has neither started nor been skipped; else 0."""
+    skipped; `ticket`: a number while it is due, and has neither started nor been skipped; else 0. `nearest`: how near the tick
+    after it may be, in intervals."""
 
     key: str
     interval_s: float
@@ -58,10 +65,22 @@ class Entry:
     due_at: float
     missed: int = 0
     ticket: int = 0
+    nearest: float = NEAREST
 
     def align(self, step_s: float, ahead_s: float) -> None:
         """Move the phase to this step of a clock that is so far ahead of the monotonic one, from the next poll on."""
         self.phase_s = (phase(self.key, self.interval_s, step_s) - ahead_s) % self.interval_s
+
+    def hasten(self, now: float) -> None:
+        """The phase is that of another clock: wait for no more than an interval and a tenth, neither now nor after that poll."""
+        self.nearest = NEAREST_AFTER_SET
+        if self.due_at <= now:
+            return
+        tick = self.next_after(now)
+        near_s = self.interval_s * NEAREST_AFTER_SET
+        if tick - now < near_s and self.due_at - now > self.interval_s - near_s:
+            tick += self.interval_s  # it has just been polled
+        self.due_at = min(self.due_at, tick)
 
     def __lt__(self, other: "Entry") -> bool:
         return self.due_at < other.due_at
@@ -165,20 +184,25 @@ class Timetable:
         entry.align(self._step_s, self._ahead_s)
         return entry.next_after(moment) - interval_s
 
-    def align(self, starts_a_second: float | None = None, ahead_s: float | None = None) -> None:
+    def align(self, starts_a_second: float | None = None, ahead_s: float | None = None, now: float = math.inf) -> None:
         """Set the step of the phases for so many starts, and how far the clock that they are of is ahead of the monotonic one.
 
         None: as many starts as the current devices need; the clock as before. If the step changes, each device's times move by
-        less than a step, once.
+        less than a step, once. If the clock is set, `now` is when: no device waits longer for that than Entry.hasten says.
         """
         if starts_a_second is None:
             starts_a_second = math.fsum(1 / entry.interval_s for entry in self._entries.values())
         step_s = step(starts_a_second)
         ahead_s = self._ahead_s if ahead_s is None else ahead_s
         if (step_s, ahead_s) != (self._step_s, self._ahead_s):
+            is_set = ahead_s != self._ahead_s
             self._step_s, self._ahead_s = step_s, ahead_s
             for entry in self._entries.values():
                 entry.align(step_s, ahead_s)
+                if is_set:
+                    entry.hasten(now)
+            if is_set:
+                heapq.heapify(self._heap)
 
     def remove(self, key: str) -> None:
         """Stop polling `key`; it may be absent."""
@@ -214,7 +238,8 @@ class Timetable:
         entry.ticket = 0
         late_s = now - entry.due_at
         skipped = late_s > entry.patience_s
-        following = entry.next_after(entry.due_at + entry.interval_s / 2)  # the first poll may be anywhere in the phase
+        following = entry.next_after(entry.due_at + entry.interval_s * entry.nearest)  # this poll may be anywhere in the phase
+        entry.nearest = NEAREST
         missed = 1 if skipped else 0
         if following <= now:
             missed += math.floor((now - following) / entry.interval_s) + 1

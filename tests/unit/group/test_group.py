@@ -41,7 +41,9 @@ class Member:
         group: str = "g",
         count: int = DEVICES,
         key: str = "",
+        ahead_s: float = 0.0,
     ) -> None:
+        """`ahead_s`: how far its wall clock is off."""
         self.site, self.name = site, key or name
         self.counters, self.planner = Counters(), Planner()
         self.fleet = Fleet(self, self.counters, lambda _: None, now_us=site.now_us)  # type: ignore[arg-type]  # it is its poller
@@ -57,7 +59,7 @@ class Member:
             condition=lambda: (0, True),
             refresh=self._refresh,
             reread_token=self._reread,
-            now_us=site.now_us,
+            now_us=lambda: site.now_us() + round(ahead_s * 1e6),
         )
         self.group.attach(self.fleet)
         self.fleet.ownership = self.group
@@ -262,6 +264,62 @@ def test_a_rolling_restart_misses_no_poll():
             await asyncio.sleep(10)
         assert site.longest_gap(since) <= INTERVAL_S + 0.1
         assert site.extra(since) <= 0.05 * DEVICES * (now() - since) / INTERVAL_S
+
+    play(scene)
+
+
+@pytest.mark.parametrize("name", ["a", "c"])
+@pytest.mark.parametrize("ahead_s", [-7.0, 9.0, -1.764e9])
+def test_a_member_that_returns_with_a_wrong_clock_takes_the_others(name: str, ahead_s: float):
+    """Its name may be the lowest, so that the others follow it as soon as it polls."""
+
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        since = now()
+        await site.members[name].stop()
+        await asyncio.sleep(3)
+        await site.start(name, ahead_s=ahead_s)
+        await asyncio.sleep(60)
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
+        assert site.extra(since) <= 0.05 * DEVICES * (now() - since) / INTERVAL_S
+
+    play(scene)
+
+
+@pytest.mark.parametrize("ahead_s", [9.0, 12.0])
+def test_who_had_a_wrong_clock_at_its_start_is_followed_once_it_has_the_lowest_name(ahead_s: float):
+    async def scene(site: Site) -> None:
+        await site.start("a", "c")
+        await site.start("b", ahead_s=ahead_s)
+        await asyncio.sleep(60)
+        before = {key: times[-1] % INTERVAL_S for key, times in site.times(now() - 25).items()}
+        since = now()
+        await site.members["a"].stop()
+        await asyncio.sleep(60)
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
+        after = {key: times[-1] % INTERVAL_S for key, times in site.times(now() - 25).items()}
+        assert all(abs(before[key] - after[key]) < 0.06 for key in before)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("ahead_s", [-7.0, 9.0])
+def test_a_member_that_began_without_an_engine_and_with_a_wrong_clock_takes_the_others_once_it_finds_them(ahead_s: float):
+    """As one does whose wrong clock shows a certificate that is not valid yet."""
+
+    async def scene(site: Site) -> None:
+        await site.start("b", "c")
+        await asyncio.sleep(60)
+        since = now()
+        site.engine.cut = {frozenset(("a",))}
+        await site.start("a", ahead_s=ahead_s)
+        await asyncio.sleep(13)
+        assert site.owners() == {"a": DEVICES, "b": site.owners()["b"], "c": DEVICES - site.owners()["b"]}
+        site.engine.heal()
+        await asyncio.sleep(60)
+        assert site.owners().total() == DEVICES
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
 
     play(scene)
 

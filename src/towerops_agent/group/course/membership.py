@@ -110,6 +110,8 @@ class Membership:
         self.presence = Presence.LISTENING
         self.is_alone = False
         """Whether it polls everything, as the engine is away."""
+        self.is_in_step = False
+        """Whether its phase clock may be the group's: it has listened, or has followed another one since it polls."""
 
     def begin(self, now: float) -> None:
         """It starts to listen."""
@@ -171,6 +173,7 @@ class Membership:
         if self.presence is Presence.LISTENING:
             if self._configuration and self.members.listened_s(now) >= LISTEN_S:
                 self.presence = Presence.READY
+                self.is_in_step = True
                 events.append(Listened())
         elif self.presence is Presence.READY and not self.is_alone:
             peers = [member.sight for member in self.members if member.beat.presence is Presence.READY]
@@ -202,6 +205,10 @@ class Membership:
         if self.presence is Presence.BLIND:
             self.presence = Presence.READY
 
+    def followed(self) -> None:
+        """This member's phase clock is the leader's by now."""
+        self.is_in_step = self.is_in_step or self.presence is not Presence.LISTENING
+
     def leave(self) -> None:
         """This member stops."""
         self.presence = Presence.LEAVING
@@ -226,9 +233,12 @@ class Membership:
 
     @property
     def leader(self) -> str:
-        """The member with the lowest name, of those that are there: all follow its phase clock."""
+        """The member with the lowest name, of those that are there: all follow its phase clock.
+
+        One that has not been in step yet, as it listens or had no engine at its start, follows the others.
+        """
         names = [member.name for member in self.members if member.beat.presence is not Presence.LISTENING]
-        return min([self._me, *names]) if self.presence is not Presence.LISTENING or not names else min(names)
+        return min([self._me, *names]) if self.is_in_step or not names else min(names)
 
     @property
     def sends_heartbeat(self) -> bool:

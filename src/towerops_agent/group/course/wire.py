@@ -58,6 +58,7 @@ class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat"):
     `boot`: drawn at its start. `sequence`: grows with each beat of a boot. `clock_s`, `wall_us`: its phase clock (phase.py) and
     its wall clock, when it was sent. `configuration`: a digest of its devices. `owned`: how many devices it polls; `up`, `down`:
     how many of them have answered or were silent last. `backlog`: its metrics that are late. `api_works`: None: not tried yet.
+    `clock_sets`: how often its phase clock was set; an earlier version does not say it.
     """
 
     member: Name
@@ -74,6 +75,7 @@ class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat"):
     down: Number
     backlog: Number
     api_works: bool | None
+    clock_sets: Number = 0
 
 
 class Wanted(msgspec.Struct, frozen=True, array_like=True, tag="wanted"):

@@ -286,6 +286,27 @@ def test_a_member_that_listens_follows_those_that_poll():
     assert life.membership.sends_heartbeat
 
 
+def test_a_member_that_began_without_an_engine_follows_those_that_it_finds_once_and_leads_then():
+    life = Life("a")
+    life.engine = False
+    life.pass_by(11)
+    assert life.membership.leader == "a"
+    life.engine = True
+    life.peers["b"] = {}
+    life.pass_by(1)
+    assert life.membership.leader == "b"
+    life.membership.followed()
+    assert life.membership.leader == "a"
+
+
+def test_a_member_that_listens_leads_nobody_though_it_follows():
+    life = Life("a")
+    life.peers["b"] = {}
+    life.pass_by(1)
+    life.membership.followed()
+    assert life.membership.leader == "b"
+
+
 def test_a_member_that_leaves_owns_nothing_and_watches_nothing():
     life = joined("a")
     life.membership.leave()
