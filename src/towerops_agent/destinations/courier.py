@@ -208,9 +208,15 @@ class RemoteCourier:
                     if wait_s is None:
                         await self._rest()
                     else:
-                        await self._sleep(wait_s)
+                        await self._pause(wait_s, destination)
             finally:
                 self._client = None
+
+    async def _pause(self, seconds: float, destination: Destination) -> None:
+        """Wait, if it is for more than SLOW_S only as long as the destination is this one."""
+        while seconds > 0 and self._destination() == destination:
+            await self._sleep(min(seconds, SLOW_S))
+            seconds -= SLOW_S
 
     async def _rest(self) -> None:
         """Wait for the next turn; not for long before the first one, nor if a device's state changes."""
@@ -222,14 +228,14 @@ class RemoteCourier:
             await self._sleep(SOON_S)  # when a tower falls silent its devices do one after the other
 
     async def _round(self, client: WriteClient, destination: Destination) -> float | None:
-        """Deliver what is pending: None if all is done, else the seconds to wait."""
+        """Deliver what is pending: None if all is done, else the seconds to wait; 0 if the destination has become another one."""
         self._round_began_s = min(self._round_began_s, self._monotonic_s())
         if self._doubtful is None:
             self._doubtful = await self._buffer.ask(
                 lambda store: {batch.id for batch in open_batches(store.connection, self._name)}
             )
             self._part = True
-        while True:
+        while self._destination() == destination:
             self._moved(0.0)
             if destination.fresh_first and self._part:
                 await self._buffer.part_backlog(self._name)
@@ -243,6 +249,7 @@ class RemoteCourier:
             wait_s = await self._deliver(client, batch, destination)
             if wait_s is not None:
                 return wait_s
+        return 0.0
 
     async def _next(self, destination: Destination) -> Batch | None:
         """The batch to send now: the oldest; or, if the order may be any, each 10 s all that came in, else the backlog."""

@@ -238,6 +238,50 @@ async def test_it_runs_on_and_goes_over_to_another_destination(scripted):
     running.cancel()
 
 
+async def test_the_rest_of_a_backlog_goes_to_what_the_destination_has_become(scripted):
+    """A URL, or a token, that was corrected is in use from the next request on, however much waits."""
+    remote, script = scripted
+    for n in range(5):
+        remote.add(0, NOW_S - 10 + n, float(n))
+    await remote.buffer.flush()
+    remote.destination = Destination("test", "http://before/", max_metrics=SENSORS)
+    after = Script()
+
+    def change(body: bytes):
+        if len(script.bodies) == 2:
+            remote.destination = Destination("test", "http://after/", max_metrics=SENSORS)
+            remote.client = after
+        return Accepted()
+
+    script.answer = change
+    task = asyncio.create_task(remote.courier.run())
+    await until_delivered(remote)
+    task.cancel()
+    await asyncio.wait([task])
+    assert (len(script.bodies), len(after.bodies)) == (2, 3)
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 5 * SENSORS
+
+
+async def test_what_one_receiver_has_asked_to_wait_for_is_not_waited_for_if_it_is_another_one(scripted):
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    after = Script()
+
+    def change(body: bytes):
+        if body:
+            remote.destination = Destination("test", "http://after/")
+            remote.client = after
+        return Unavailable("busy", 503, retry_after_s=600.0) if body else Accepted()
+
+    script.answer = change
+    task = asyncio.create_task(remote.courier.run())
+    await until_delivered(remote)
+    task.cancel()
+    await asyncio.wait([task])
+    assert (len(script.bodies), len(after.bodies)) == (1, 1)
+    assert sum(remote.pauses) < 600.0
+
+
 async def test_certificates_of_a_destination_that_is_gone_or_another_one_are_not_read(scripted):
     """Its files may be gone too, and an error that names them would mislead: the courier is only about to go over."""
     remote, script = scripted
