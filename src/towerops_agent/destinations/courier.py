@@ -123,6 +123,7 @@ class RemoteCourier:
         self._attempts = 0
         self._until_s = inf  # before then the next attempt of this run has to begin; -inf: there is none
         self._looks = 0  # for labels
+        self._unlabelled: set[int] = set()  # by hash, layouts of a backlog whose labels did not come
         self._doubtful: set[int] | None = None  # batches that the receiver may have already; None: those that are open now
         self._refused = 0  # single metrics, in a row
         self._losses = Losses(line, counters, now_us)
@@ -243,6 +244,7 @@ class RemoteCourier:
             batch = await self._next(destination)
             if batch is None:
                 self._losses.report()
+                self._unlabelled.clear()
                 self._lateness.forget()  # the receiver's settings may become others
                 self._round_began_s = inf
                 return None
@@ -276,10 +278,13 @@ class RemoteCourier:
             if not (isinstance(outcome, Accepted) or (isinstance(outcome, Rejected) and self._kind.refuses_nothing)):
                 return self._wait(outcome)
             self._asked_time_at = clock_s
-        if any(poll.poll.layout not in heads for poll in polls) and self._looks < LEARN_WITHIN:
+        lacking = {hash(poll.layout) for poll in polls if poll.poll.layout not in heads}
+        if lacking - self._unlabelled:
             self._looks += 1
-            return 1.0
+            if self._looks <= LEARN_WITHIN:
+                return 1.0
         self._looks = 0
+        self._unlabelled |= lacking
         latest_us = self._now_us() + round((AHEAD_S - (client.ahead_s or 0.0)) * 1e6)
         fit, lost = fit_of(polls, heads, latest_us, self._lateness.known.covers)
         if lost.get(Loss.TIME_AHEAD) and (client.ahead_s or 0.0) > AHEAD_S:

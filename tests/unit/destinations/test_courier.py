@@ -11,7 +11,7 @@ from support.strict import Receiver
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
-from towerops_agent.destinations.courier import EACH_S, LOOK_EACH_S, MOST_REFUSED, SOON_S
+from towerops_agent.destinations.courier import EACH_S, LEARN_WITHIN, LOOK_EACH_S, MOST_REFUSED, SOON_S
 from towerops_agent.destinations.kinds import snappy
 from towerops_agent.destinations.wire.answers import Misconfigured, TooLate
 from towerops_agent.errors import BufferFailure, SettingsError
@@ -214,6 +214,20 @@ async def test_polls_of_which_no_labels_are_known_are_waited_for_and_then_counte
     assert set(remote.pauses) == {1.0}
     assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.UNLABELLED: 1}
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == SENSORS
+
+
+async def test_labels_that_did_not_come_are_not_waited_for_again_with_each_batch(scripted):
+    """A day of a device that is not configured any more would take a minute a batch, and all others' values with it."""
+    remote, _ = scripted
+    remote.destination = Destination("test", "http://127.0.0.1:9/", max_metrics=1 + SENSORS)
+    gone, other = await remote.buffer.register_all([Layout(name, (("s", 1),)) for name in ("gone", "other")])
+    for n, layout in enumerate((gone, gone, gone, other)):
+        remote.buffer.add(Poll(layout, round(NOW_S * 1e6) + n, (1,), ((1, 0),), 1))
+        remote.add(0, NOW_S + n, 1.0)
+    assert await remote.deliver(attempts=500)
+    assert remote.pauses == [1.0] * LEARN_WITHIN * 2, "once for each layout"
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.UNLABELLED: 4}
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 4 * SENSORS
 
 
 async def until_delivered(remote: Remote) -> None:
