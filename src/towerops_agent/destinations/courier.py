@@ -24,7 +24,7 @@ import structlog
 
 from towerops_agent.api.wire.outcomes import Accepted, Availability, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.batch import Batch, Lane
+from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
 from towerops_agent.buffer.lanes import open_batches
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.parcel import metrics_of
@@ -34,6 +34,7 @@ from towerops_agent.destinations.heads import Heads
 from towerops_agent.destinations.kinds import KINDS, ReceiverKind
 from towerops_agent.destinations.lateness import Lateness
 from towerops_agent.destinations.losses import Losses
+from towerops_agent.destinations.others import oldest_of_others
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.reasons import Loss
@@ -58,7 +59,7 @@ CLOCK_SET_S: Final = 60.0
 """If this machine's clock has moved so much more or less than time has passed, it was set: what is known of it is void."""
 
 MOST_REFUSED: Final = 20
-"""So many single metrics refused in a row, with nothing accepted between: the receiver refuses everything, and is failing."""
+"""So many single metrics refused in a row, with nothing accepted between: the receiver is failing, unless it takes others."""
 
 NO_ANSWER: Final = frozenset({None, 408, 502, 504})
 """Not the receiver's own answer, if there was one at all: it may have stored the request."""
@@ -285,8 +286,7 @@ class RemoteCourier:
                 return 1.0
         self._looks = 0
         self._unlabelled |= lacking
-        latest_us = self._now_us() + round((AHEAD_S - (client.ahead_s or 0.0)) * 1e6)
-        fit, lost = fit_of(polls, heads, latest_us, self._lateness.known.covers)
+        fit, lost = fit_of(polls, heads, self._latest_us(client), self._lateness.known.covers)
         if lost.get(Loss.TIME_AHEAD) and (client.ahead_s or 0.0) > AHEAD_S:
             self._asked_time_at = inf  # either clock may be right by then
             wrong = f"this machine's clock is {client.ahead_s:.0f} s ahead of the destination's: set it"
@@ -335,7 +335,7 @@ class RemoteCourier:
             case TooLarge() | Rejected() if batch.metric_count > 1:
                 await self._halve(batch)
                 return None
-            case TooLarge() | Rejected() if self._refused < MOST_REFUSED:
+            case TooLarge() | Rejected() if self._refused < MOST_REFUSED or await self._takes_others(client, batch, fit[0]):
                 self._refused += 1
                 poll = fit[0].poll
                 (metric,) = metrics_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric) or (None,)
@@ -344,6 +344,28 @@ class RemoteCourier:
                 return None
         self._counters.add(Count.BATCHES, "retried")
         return self._wait(outcome)
+
+    async def _takes_others(self, client: WriteClient, batch: Batch, refused: Candidate) -> bool:
+        """Whether the receiver accepts a poll of another device. If it does, what is refused is so for what it is."""
+        destination = self._opened
+        assert destination is not None  # noqa: S101 -- its client is open
+        latest_us = self._latest_us(client)
+
+        def fit(polls: list[StoredPoll], heads: dict[int, list[bytes]]) -> list[Candidate]:
+            return fit_of(polls, heads, latest_us, self._lateness.known.covers)[0]
+
+        async for one in oldest_of_others(self._buffer, self._heads, destination, batch, refused, fit):
+            outcome = await self._send(client, self._kind.pack([one.part]).body)
+            if isinstance(outcome, Accepted):
+                self._refused = 0
+                return True
+            if not isinstance(outcome, Rejected | TooLarge):
+                return False
+        return False
+
+    def _latest_us(self, client: WriteClient) -> int:
+        """What is later is not sent."""
+        return self._now_us() + round((AHEAD_S - (client.ahead_s or 0.0)) * 1e6)
 
     async def _halve(self, batch: Batch) -> None:
         self._counters.add(Count.BATCHES, "split")

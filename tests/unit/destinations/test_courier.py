@@ -143,6 +143,68 @@ async def test_a_receiver_that_refuses_everything_is_failing_and_most_is_kept(sc
     assert remote.courier.availability.last_failure == "no"
 
 
+class Limited(Receiver):
+    """At its limit of series: refuses those of these devices."""
+
+    def __init__(self, *devices: str) -> None:
+        super().__init__()
+        self.devices = devices
+
+    async def send(self, body: bytes):
+        plainly = plain(body)
+        if any(f"\x06device\x12\x02{device}".encode() in plainly for device in self.devices):
+            return Rejected(400, "per-user series limit exceeded (err-mimir-max-series-per-user)")
+        return await super().send(body)
+
+
+async def test_a_device_whose_every_series_is_refused_holds_up_no_other(scripted):
+    """A receiver at its limit of series refuses those of a new switch, however many they are, and stores all else."""
+    remote, _ = scripted
+    remote.client = Limited("d1")
+    for n in range(10):
+        for device in range(3):
+            remote.add(device, NOW_S + n, 1.0)
+    assert await remote.deliver()
+    assert remote.counters.get(Count.METRICS_REFUSED, "test") == 10 * SENSORS
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 20 * SENSORS
+    assert await pending(remote) == 0
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+async def test_what_shows_that_a_receiver_works_is_the_oldest_poll_of_another_device(scripted, refused):
+    """So nothing of it is too late afterwards, also if the receiver wants the order of time."""
+    remote, _ = scripted
+    receiver = remote.client = Limited(*(f"d{number}" for number in range(refused)))
+    for n in range(2 * MOST_REFUSED):
+        remote.add(0, NOW_S + n - 300, 1.0)
+    for n in range(3):
+        for device in range(1, 3):
+            remote.add(device, NOW_S - 200 + 10 * n + device, 1.0)
+    assert await remote.deliver()
+    assert all(len(values) == 3 for values in receiver.stored.values())
+    assert len(receiver.stored) == (3 - refused) * SENSORS
+    assert not remote.counters.by_reason(Count.METRICS_DROPPED)
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 3 * (3 - refused) * SENSORS
+    assert await pending(remote) == 0
+
+
+async def test_a_receiver_that_refuses_several_devices_and_then_answers_nothing_is_failing(scripted):
+    remote, script = scripted
+    for n in range(10):
+        for device in range(3):
+            remote.add(device, NOW_S + n, 1.0)
+
+    def answer(body: bytes):
+        if remote.counters.get(Count.METRICS_REFUSED, "test") == MOST_REFUSED:
+            return Unavailable("gone", 503)
+        return Rejected(400, "no") if body else Accepted()
+
+    script.answer = answer
+    assert not await remote.deliver()
+    assert remote.counters.get(Count.METRICS_REFUSED, "test") == MOST_REFUSED
+    assert await pending(remote) == 30 * SENSORS - MOST_REFUSED
+
+
 async def test_a_request_that_is_too_large_is_halved(scripted):
     remote, script = scripted
     for device in range(3):

@@ -1,0 +1,49 @@
+"""What shows whether a receiver fails, or refuses a device only: the oldest polls that wait of other devices, one of each.
+
+    a batch that is refused, metric by metric -> polls of other devices behind it -> courier.py sends them by themselves
+
+A receiver at its limit of series refuses all of a new device, and nothing else. What is sent so goes once more with its batch: a
+receiver accepts a sample again that equals its latest one, and each is the first of its device, so that none is too late by it.
+I/O: the buffer. Microseconds since 1970 (`_us`).
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
+
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.format.batch import Batch, StoredPoll
+from towerops_agent.destinations.course.fit import Candidate
+from towerops_agent.destinations.heads import Heads
+from towerops_agent.site.document.destination import Destination
+
+MOST_DEVICES: Final = 10
+MOST_BATCHES: Final = 30
+"""How many are looked through. The halves of a batch of 10,000 metrics are fourteen."""
+
+WITHIN_US: Final = 1_800_000_000
+"""Nothing later is sent: a Prometheus would have no place for what is older than it by an hour."""
+
+Fit = Callable[[list[StoredPoll], dict[int, list[bytes]]], Sequence[Candidate]]
+"""Which of these polls can be sent, with the labels by layout."""
+
+
+async def oldest_of_others(
+    buffer: Buffer, heads: Heads, destination: Destination, batch: Batch, refused: Candidate, fit: Fit
+) -> AsyncIterator[Candidate]:
+    """The first poll behind `batch`, to which `refused` belongs, of each of some other devices, in the order of time.
+
+    Raises BufferFailure.
+    """
+    seen = {refused.device}
+    passed = [batch.id]
+    while len(passed) <= MOST_BATCHES:
+        behind = await buffer.next_batch(destination.max_metrics, batch.lane, passed, batch.destination)
+        if behind is None:
+            return
+        passed.append(behind.id)
+        for one in fit(*await heads.read(behind, destination)):
+            if one.time_us > refused.time_us + WITHIN_US or len(seen) > MOST_DEVICES:
+                return
+            if one.device not in seen:
+                seen.add(one.device)
+                yield one
