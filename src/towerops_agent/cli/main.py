@@ -14,8 +14,10 @@ from towerops_agent.cli.config import config
 from towerops_agent.cli.devices import devices
 from towerops_agent.cli.discover import discover
 from towerops_agent.cli.doctor import doctor
+from towerops_agent.cli.ending import EXIT_FAILURE, fail
 from towerops_agent.cli.health import health
 from towerops_agent.cli.history import history
+from towerops_agent.cli.output import OutputLost, check_output
 from towerops_agent.cli.page import page
 from towerops_agent.cli.process import hold_standard_streams
 from towerops_agent.cli.profile import profile
@@ -117,4 +119,13 @@ for command in (run, doctor, status, devices, health, history, page, refused, sn
 def main() -> None:
     """Run the command line."""
     hold_standard_streams()
-    cli(prog_name="towerops-agent")
+    check_output()
+    try:
+        try:
+            cli(prog_name="towerops-agent")
+        finally:
+            sys.stdout.flush()
+    except OutputLost as error:
+        fail(error)
+    except BrokenPipeError:  # nobody reads any more, as behind `| head`
+        sys.exit(EXIT_FAILURE)
