@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
+from towerops_agent import __version__
 from towerops_agent.counters import Count, Counters
 from towerops_agent.discovery.course.course import discover
 from towerops_agent.discovery.course.findings import Discovery
@@ -157,7 +158,7 @@ class AutoDiscovery:
                 continue  # it is polled by another member, or not yet; or its last poll was not answered: the fleet looks for it
             self._look_at(device, now_s)
             kept = self.known.get(device_id, KeptDevice())
-            if is_due(device_id, kept, self._changed_at_s.get(device_id), now_s):
+            if is_due(device_id, kept, self._changed_at_s.get(device_id), now_s, __version__):
                 due.append(device)
         return due[: max(AT_ONCE - len(self._under_way), 0)]
 
@@ -239,6 +240,7 @@ class AutoDiscovery:
             left_out=left_out_texts(found),
             broken=found.broken,
             again=found.again,
+            by=__version__,
         )
         self.known[wanted.id] = now
         if (now.sensors, now.interfaces) != (before.sensors, before.interfaces):

@@ -1,6 +1,7 @@
 """When a device is discovered again, and what then becomes of what is polled.
 
-Each 24 hours; after a restart; if its table of interfaces has changed; if nobody answered, or not to the end, later and later.
+Each 24 hours; after a restart; if its table of interfaces has changed; if another version of the agent found it, with other
+profiles; if nobody answered, or not to the end, later and later.
 What a discovery does not find any more is polled for seven days: a radio whose link is down has no stations, and a module is
 pulled for a day.
 Pure: times are seconds of the wall clock, passed in.
@@ -59,8 +60,8 @@ class Signs:
 class KeptDevice:
     """What is known of one device. `at_s`: when it was found, 0 if it never was.
 
-    `gone`: since when an item, by its id, is not there. `what`: vendor and model; `left_out`: a text for each reason.
-    `trouble`: why the last discovery failed, and `failures` how often.
+    `by`: the version of the agent that found it. `gone`: since when an item, by its id, is not there. `what`: vendor and model;
+    `left_out`: a text for each reason. `trouble`: why the last discovery failed, and `failures` how often.
     """
 
     at_s: float = 0.0
@@ -72,26 +73,27 @@ class KeptDevice:
     trouble: str = ""
     failures: int = 0
     failed_at_s: float = 0.0
+    by: str = ""
 
 
-def is_due(device_id: str, kept: KeptDevice, changed_at_s: float | None, now_s: float) -> bool:
-    """Whether the device is to be discovered now. `changed_at_s`: as for due_at_s.
+def is_due(device_id: str, kept: KeptDevice, changed_at_s: float | None, now_s: float, by: str = "") -> bool:
+    """Whether the device is to be discovered now. `changed_at_s`, `by`: as for due_at_s.
 
     It is if it was discovered at a time that is yet to come: the clock was wrong then, and it may be years until it is due again.
     """
     is_ahead = max(kept.at_s, kept.failed_at_s) > now_s + _SLACK_S
-    return is_ahead or due_at_s(device_id, kept, changed_at_s) <= now_s
+    return is_ahead or due_at_s(device_id, kept, changed_at_s, by) <= now_s
 
 
-def due_at_s(device_id: str, kept: KeptDevice, changed_at_s: float | None) -> float:
+def due_at_s(device_id: str, kept: KeptDevice, changed_at_s: float | None, by: str = "") -> float:
     """When the device is to be discovered next.
 
-    `changed_at_s`: when it was seen to be another, if so since the last discovery.
+    `changed_at_s`: when it was seen to be another, if so since the last discovery. `by`: the version of the agent.
     """
     pause_s = FIRST_RETRY_S * (1 << min(max(kept.failures - 1, 0), 16))
     if kept.failures and kept.at_s != kept.failed_at_s:  # it was silent
         return kept.failed_at_s + min(pause_s, MOST_RETRY_S)
-    if not kept.at_s:
+    if not kept.at_s or kept.by != by:
         return 0.0
     daily_s = EACH_S + crc32(device_id.encode()) % int(SPREAD_S) - SPREAD_S / 2
     due_s = kept.at_s + (min(pause_s, MOST_PAUSE_S) if kept.failures else daily_s)
@@ -108,6 +110,7 @@ def renewed(
     left_out: list[str],
     broken: str,
     again: bool,
+    by: str = "",
 ) -> KeptDevice:
     """What is known after a discovery, of which these items were made. `broken`: why it was cut short, "" if it was not.
 
@@ -126,6 +129,7 @@ def renewed(
         trouble=broken if again else "",
         failures=before.failures + 1 if again else 0,
         failed_at_s=now_s if again else 0.0,
+        by=by,
     )
 
 

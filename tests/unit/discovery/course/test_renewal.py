@@ -50,6 +50,13 @@ def test_a_device_that_has_changed_is_discovered_once_it_has_settled():
     assert due_at_s("a", kept, NOW + 10) == NOW + 10 + SETTLED_S
 
 
+def test_what_another_version_of_the_agent_found_is_discovered_again_at_once():
+    kept = renewed(KeptDevice(), NOW, sensors=[], interfaces=[], what="", left_out=[], broken="", again=False, by="1.0")
+    assert not is_due("a", kept, None, NOW + 1, "1.0")
+    assert is_due("a", kept, None, NOW + 1, "1.1")
+    assert not is_due("a", failed(kept, "timeout", NOW + 2), None, NOW + 3, "1.1"), "later and later, as any that is silent"
+
+
 def test_a_clock_that_was_years_ahead_does_not_put_the_next_discovery_off_for_years():
     """Nor does it keep for years what is not there any more."""
     ahead_s = NOW + 3_650 * DAY_S
