@@ -93,13 +93,20 @@ class Credentials:
     context_name: str = ""
 
 
+Number = int | float
+
+
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """One reading to take. `oid`: its encoded octets (snmp/wire/ber.py); `divisor`: never 0, and 1 means "as read"."""
+    """One reading to take. `oid`: its encoded octets (snmp/wire/ber.py); `divisor`: never 0, and 1 means "as read".
+
+    `skip`: numbers, not divided, by which the device says that there is nothing to read.
+    """
 
     id: str
     oid: bytes
     divisor: float = 1
+    skip: frozenset[Number] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +211,6 @@ class Layout:
         if self.kind is not LayoutKind.READINGS:
             return 1
         return len(self.sensors) + len(self.interfaces)
-
-
-Number = int | float
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,10 @@ class Reason(_Word):
         *("unit_changed", Fault.CONFIGURATION, "a text in another unit than at first, which can't be converted"),
         "if it is to stay so, remove the sensor from the configuration, and add it again once the agent has that configuration",
     )
+    NOTHING_THERE = (
+        *("nothing_there", Fault.DEVICE, "a number by which the device says that there is nothing to read"),
+        "nothing, if that is so: a link is down, a probe is not plugged in. It is read again once there is a value",
+    )
 
     # It may not be seen
     NO_ACCESS = "noAccess", Fault.CONFIGURATION, "not there (noAccess)", _HIDDEN_HINT
@@ -157,9 +161,10 @@ ABSENT: Final = frozenset(
     (
         *(Reason.NO_SUCH_OBJECT, Reason.NO_SUCH_INSTANCE, Reason.END_OF_MIB_VIEW, Reason.NO_SUCH_NAME),
         *(Reason.NULL, Reason.NOT_A_NUMBER, Reason.NOT_A_COUNTER, Reason.AMBIGUOUS, Reason.UNIT_CHANGED),
+        Reason.NOTHING_THERE,
     )
 )
-"""A reading may lack so on a healthy device: it never had it, or has it as a text. A matter of the configuration."""
+"""A reading may lack so on a healthy device: it never had it, has it as a text, or has nothing to read now."""
 
 HIDDEN: Final = frozenset(
     (

@@ -135,6 +135,12 @@ def usable(found: Discovery) -> None:
     (same,) = [msgspec.json.decode(octets) for octets in compiled.config.items()]
     assert [each["id"] for each in same["sensors"]] == [each["id"] for each in device["sensors"]]
     assert [each.get("divisor", 1) for each in same["sensors"]] == [each["divisor"] for each in device["sensors"]]
+    assert [each.get("skip", []) for each in same["sensors"]] == [sorted(each.skip) for each in found.sensors]
+    assert [each["metadata"].get("skip", []) for each in device["sensors"]] == [sorted(each.skip) for each in found.sensors]
+    assert not any("skip" in each for each in device["sensors"]), "it is not a field of the contract"
+    assert [sensor.skip for _, polled in read_config(compiled.config).equipment for sensor in polled.sensors] == [
+        each.skip for each in found.sensors
+    ]
     assert [each["id"] for each in same["interfaces"]] == [each["id"] for each in device["interfaces"]]
     assert len({each["metadata"]["descr"] for each in same["sensors"]}) == len(found.sensors)
     assert all(line.isprintable() for line in report_lines(entries, ["timeout"]))

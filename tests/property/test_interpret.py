@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.steps import SENSORS, reply
 from support.strategies import VALUES
-from towerops_agent.polling.course.interpret import LARGEST_FLOAT, number
+from towerops_agent.polling.course.interpret import LARGEST_FLOAT, interpret, means_nothing, number
+from towerops_agent.polling.course.plan import make_plan
+from towerops_agent.polling.course.progress import PollProgress
+from towerops_agent.polling.course.traits import Traits
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.codec import decode_varbinds
 
@@ -110,3 +114,30 @@ def test_what_is_absent_says_how(tag, reason):
 @pytest.mark.parametrize("tag", [ber.IP_ADDRESS, ber.OBJECT_IDENTIFIER, ber.NSAP_ADDRESS])
 def test_addresses_and_oids_are_not_numbers_whatever_their_octets(tag):
     assert number(tag, b"1234") == "not_a_number"
+
+
+SENTINELS = st.sampled_from([0, 1, -1, 65535, -1000, 2**64 - 1, -(2**31), 0.5])
+
+
+@given(
+    st.lists(
+        st.one_of(VALUES, st.tuples(st.just(ber.INTEGER), st.sampled_from([0, 1, -1, 65535, -1000]))), min_size=1, max_size=5
+    ),
+    st.data(),
+)
+def test_numbers_that_mean_nothing_are_missing_and_change_no_other_value(held, data):
+    plan = make_plan(SENSORS[: len(held)], (), b"", 24)
+    progress = PollProgress(plan, Traits())
+    ask = progress.next_ask()
+    tags = bytes([ber.TIME_TICKS, *(tag for tag, _ in held)])
+    progress.take(ask, reply(ask.request.names, [1, *(value for _, value in held)], tags=tags))
+    skips = [(place, data.draw(st.frozensets(SENTINELS, min_size=1))) for place in range(len(held)) if data.draw(st.booleans())]
+    plain, result = interpret(progress, 1, 0), interpret(progress, 1, 0, skips=tuple(skips))
+    nothing = {place for place, skip in skips if number(*held[place]) in skip}
+    assert nothing == {place for place, reason in result.missing.items() if reason == "nothing_there"}
+    for place, value in enumerate(plain.poll.values):
+        assert result.poll.values[place] == (None if place in nothing else value)
+        if place not in nothing:
+            assert result.missing.get(place) == plain.missing.get(place)
+    assert result.poll.metric_count == sum(value is not None for value in result.poll.values)
+    assert all(means_nothing(SENSORS[place], *held[place], skip) == (place in nothing) for place, skip in skips)

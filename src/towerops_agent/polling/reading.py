@@ -174,9 +174,9 @@ class _Course:
             self._news.append(ByNext(0 if traits.next_only else len(traits.by_next)))
         if (traits.widths, traits.max_varbinds, traits.riding, traits.hurried) != learned:
             replan(device, self._planner, device.plan.if_indexes)
-        interpretation = interpret(progress, device.layout, started_at_us, withheld, traits.units)
+        interpretation = interpret(progress, device.layout, started_at_us, withheld, traits.units, device.skips)
         if interpretation.units != traits.units:
-            traits.units = self._planner.names(interpretation.units)
+            traits.units = self._planner.shared(interpretation.units)
         silence = "" if progress.heard else progress.failures.get(0, Reason.TIMEOUT)
         return Reading(
             interpretation.poll if progress.heard else None,

@@ -33,7 +33,7 @@ from towerops_agent.config.document.fields import (
 )
 from towerops_agent.config.document.text import SITE, ConfigText
 from towerops_agent.errors import InvalidConfig
-from towerops_agent.model import Equipment, Interface, PingPlan, Sensor, Transport
+from towerops_agent.model import Equipment, Interface, Number, PingPlan, Sensor, Transport
 
 DEFAULT_INTERVAL_S = 60
 LEAST_DIVISOR = 1e-280
@@ -73,6 +73,7 @@ class _Sensor(Struct, gc=False):
     id: str
     oid: str
     divisor: float | None = None
+    skip: Any = None  # of site files: in the API's contract there is no such field, and any unknown one is ignored
 
 
 class _Interface(Struct, gc=False):
@@ -193,7 +194,7 @@ class ConfigRead:
             else choice("snmp.transport", snmp.transport, _TRANSPORTS, '"udp" or "tcp"'),
             credentials=read_credentials(snmp),
             interval_s=interval_s,
-            sensors=self._items("sensor", shown_as, wire.sensors, lambda wire, seen: _sensor(wire, seen, oids)),
+            sensors=self._items("sensor", shown_as, wire.sensors, lambda wire, seen: self._sensor(wire, seen, oids)),
             interfaces=self._items("interface", shown_as, wire.interfaces, self._interface),
             ping=ping,
         )
@@ -213,6 +214,16 @@ class ConfigRead:
         except InvalidConfig as error:
             self.refuse("ping", equipment, "", str(error))
             return None
+
+    def _sensor(self, wire: _Sensor, seen: set[str], oids: dict[str, bytes]) -> Sensor:
+        sensor_id = _unseen(wire.id, seen)
+        oid_text = text("oid", wire.oid)
+        oid = oids.get(oid_text)
+        if oid is None:
+            oid = oids[oid_text] = object_identifier("oid", oid_text)
+        if self._of_site and wire.skip is not None:
+            return Sensor(sensor_id, oid, _divisor(wire.divisor), _numbers("skip", wire.skip))
+        return Sensor(sensor_id, oid, _divisor(wire.divisor))
 
     def _interface(self, wire: _Interface, seen: set[str]) -> Interface:
         name = "" if wire.if_name in (None, "") else text("if_name", wire.if_name)
@@ -238,15 +249,6 @@ class ConfigRead:
         return tuple(items)
 
 
-def _sensor(wire: _Sensor, seen: set[str], oids: dict[str, bytes]) -> Sensor:
-    sensor_id = _unseen(wire.id, seen)
-    oid_text = text("oid", wire.oid)
-    oid = oids.get(oid_text)
-    if oid is None:
-        oid = oids[oid_text] = object_identifier("oid", oid_text)
-    return Sensor(sensor_id, oid, _divisor(wire.divisor))
-
-
 def _divisor(value: object) -> float:
     if value is None:
         return 1
@@ -260,6 +262,16 @@ def _divisor(value: object) -> float:
         if isfinite(divisor) and abs(divisor) >= LEAST_DIVISOR:
             return divisor
     raise InvalidConfig(f"divisor is {shown(value)}: expected a finite number, at least {LEAST_DIVISOR} away from 0, or 0")
+
+
+def _numbers(field: str, value: object) -> frozenset[Number]:
+    """The numbers of a list."""
+    if not isinstance(value, list):
+        raise InvalidConfig(f"{field} is {shown(value)}: expected a list of numbers")
+    for each in value:
+        if not isinstance(each, int | float) or isinstance(each, bool):
+            raise InvalidConfig(f"{field} has {shown(each)}: expected numbers")
+    return frozenset(value)
 
 
 def _unseen(value: object, seen: set[str]) -> str:

@@ -221,7 +221,8 @@ MEMBERS: Final = ("version", "poll_interval_seconds", "accepts")
 
 SITE: Final = "site"
 """The member of a configuration that was compiled from site files, and of none that arrived: the items that are refused already,
-each as [kind, equipment, item, reason]. In such a configuration an interface may have the index 0: it is where its name is."""
+each as [kind, equipment, item, reason]. In such a configuration an interface may have the index 0: it is where its name is; and a
+sensor may have `skip`."""
 
 _LEVEL: Final = 1
 """0.2 s for 80 MB; level 3 takes twice as long for 4 % less."""

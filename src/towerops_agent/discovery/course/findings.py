@@ -23,7 +23,10 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class FoundSensor:
-    """One value that can be polled. `value`: as it was read, not divided. `source`: the profile or the MIB that it is of."""
+    """One value that can be polled. `value`: as it was read, not divided. `source`: the profile or the MIB that it is of.
+
+    `skip`: the numbers by which the device says that there is nothing.
+    """
 
     oid: Oid
     name: str
@@ -33,6 +36,7 @@ class FoundSensor:
     value: Number
     source: str
     states: Mapping[int, str] | None = None
+    skip: frozenset[Number] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,33 +16,23 @@ import yaml
 from towerops_agent.config.document.equipment import LEAST_DIVISOR
 from towerops_agent.config.document.fields import shown
 from towerops_agent.errors import InvalidConfig
-from towerops_agent.site.document.nodes import (
-    Mistake,
-    Problem,
-    Section,
-    compose,
-    items,
-    number,
-    one_of,
-    place_of,
-    scalar,
-    switch,
-)
+from towerops_agent.model import Number
+from towerops_agent.site.document.meanings import numbers_in, skip_in, states_in
+from towerops_agent.site.document.nodes import Mistake, Problem, Section, compose, number, one_of, scalar, some, switch
 from towerops_agent.snmp.wire.ber import Oid, parse_oid, subidentifiers
 
 KEYS: Final = ("profile", "vendor", "model", "model_in_sysDescr", "match", "general", "without", "base", "columns")
 RULE_KEYS: Final = ("sysObjectID", "sysDescr", "probe")
 COLUMN_KEYS: Final = (
     *("oid", "single", "name", "type", "unit", "divisor", "multiplier"),
-    *("label", "index", "states", "skip", "where", "unless", "when"),
+    *("label", "index", "states", "skip", "unused", "where", "unless", "when"),
 )
-_NEVER_EMPTY: Final = ("divisor", "multiplier", "skip", "where", "unless", "when")
+_NEVER_EMPTY: Final = ("divisor", "multiplier", "skip", "unused", "where", "unless", "when")
 """Left out by mistake, a value would be in another unit, or be taken of rows and devices that do not have it."""
 
 INDEXES: Final = {name: name for name in ("number", "port", "mac", "text")}
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_INTEGER: Final = re.compile(r"-?[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +50,9 @@ class Column:
 
     A sensor is called `name`, behind it the text that the column `label` has for the row, or the row's index, read as `index`
     says. A raw value over `divisor` is in `unit`. `states`: what each value means, if it is a state. `skip`: raw values that mean
-    that there is nothing. `where`: only rows in which that column has one of these values. `when`: only on a device that has, at
-    that OID or below, a text in which the pattern is found.
+    that there is nothing, whenever they come. `unused`: raw values of what is not in use, and true ones if they come later: only
+    a discovery leaves such a sensor out. `where`: only rows in which that column has one of these values. `when`: only on a
+    device that has, at that OID or below, a text in which the pattern is found.
     """
 
     oid: Oid
@@ -73,7 +64,8 @@ class Column:
     label: Oid | None = None
     index: str = "number"
     states: Mapping[int, str] | None = None
-    skip: frozenset[float] = frozenset()
+    skip: frozenset[Number] = frozenset()
+    unused: frozenset[Number] = frozenset()
     where: tuple[Oid, frozenset[int]] | None = None
     unless: Oid | None = None
     when: tuple[Oid, re.Pattern[str]] | None = None
@@ -147,7 +139,7 @@ class _Reader:
             section = Section(self._file, "match", node, RULE_KEYS)
             _refuse_empty(section, RULE_KEYS)
             descr, probe = section.checked("sysDescr", _pattern), section.checked("probe", _absolute)
-            object_ids = [self._oid(section, each, "sysObjectID") for each in _some(section, "sysObjectID")]
+            object_ids = [self._oid(section, each, "sysObjectID") for each in some(section, "sysObjectID")]
             if not object_ids and descr is None and probe is None:
                 raise Mistake(section.place, "an empty rule would match each device: expected sysObjectID, sysDescr or probe")
             rules += [Rule(object_id, descr, probe) for object_id in object_ids] or [Rule(None, descr, probe)]
@@ -171,6 +163,7 @@ class _Reader:
             raise section.mistake("multiplier", "multiplier is too large")
         label, unless = section.text("label"), section.text("unless")
         single = section.checked("single", switch) or False
+        states = states_in(section)
         column = Column(
             oid=oid,
             name=section.needed("name"),
@@ -180,8 +173,9 @@ class _Reader:
             divisor=divisor / multiplier,
             label=None if label is None else self._relative(section, "label", label),
             index=section.checked("index", one_of(INDEXES, ", ".join(INDEXES))) or "number",
-            states=self._states(section),
-            skip=frozenset(self._number(node, "skip") for node in _some(section, "skip")),
+            states=states or None,
+            skip=skip_in(section, states),
+            unused=numbers_in(section, "unused"),
             where=self._where(section),
             unless=None if unless is None else self._relative(section, "unless", unless),
             when=self._when(section),
@@ -190,17 +184,6 @@ class _Reader:
             raise Mistake(section.place, "oid is a single value: expected no label, index or where")
         return column
 
-    def _states(self, section: Section) -> dict[int, str] | None:
-        if "states" not in section:
-            return None
-        states = Section(self._file, "states", section.nodes["states"], None)
-        found = {}
-        for key, place in states.keys.items():
-            if not _INTEGER.fullmatch(key):
-                raise Mistake(place, f"state {shown(key)}: expected a whole number")
-            found[int(key)] = states.needed(key)
-        return found
-
     def _where(self, section: Section) -> tuple[Oid, frozenset[int]] | None:
         if "where" not in section:
             return None
@@ -208,8 +191,7 @@ class _Reader:
         if len(where.nodes) != 1:
             raise Mistake(where.place, "where: expected one column and its values, as in {4: [1, 2]}")
         (key,) = where.nodes
-        values = frozenset(int(self._number(node, "where")) for node in _some(where, key))
-        return self._relative(where, key, key), values
+        return self._relative(where, key, key), frozenset(map(int, numbers_in(where, key, "where")))
 
     def _when(self, section: Section) -> tuple[Oid, re.Pattern[str]] | None:
         if "when" not in section:
@@ -221,19 +203,12 @@ class _Reader:
                 return self._relative(when, key, key), pattern
         raise Mistake(when.place, "when: expected one OID and a pattern, as in {1.4.0: v8}")
 
-    def _number(self, node: yaml.Node, what: str) -> float:
-        text = scalar(self._file, what, node)
-        try:
-            return number(what, text)
-        except InvalidConfig as error:
-            raise Mistake(place_of(self._file, node), str(error)) from None
-
     def _oids(self, key: str) -> list[Oid]:
-        return [self._relative(self._top, key, scalar(self._file, key, node)) for node in _some(self._top, key)]
+        return [self._relative(self._top, key, scalar(self._file, key, node)) for node in some(self._top, key)]
 
     def _list(self, key: str) -> list[yaml.Node]:
         """The items of the list at `key`, or its one value."""
-        return _some(self._top, key)
+        return some(self._top, key)
 
     def _oid(self, section: Section, node: yaml.Node, key: str) -> Oid:
         return self._checked(section, key, scalar(self._file, key, node), b"")
@@ -259,14 +234,6 @@ def _refuse_empty(section: Section, keys: tuple[str, ...]) -> None:
 def is_scalar(oid: Oid) -> bool:
     """Whether the OID as a profile has it is a single value's, not a column's."""
     return subidentifiers(oid)[-1] == 0
-
-
-def _some(section: Section, key: str) -> list[yaml.Node]:
-    """The nodes of the list at `key`; of a single value, that one; none if it is not given."""
-    if key not in section:
-        return []
-    node = section.nodes[key]
-    return list(items(section.file, key, node)) if isinstance(node, yaml.SequenceNode) else [node]
 
 
 def _absolute(field: str, text: str) -> Oid:

@@ -12,7 +12,7 @@ from towerops_agent.discovery.course.asking import Index, Questions, Rows
 from towerops_agent.discovery.course.findings import FoundSensor, NotTaken
 from towerops_agent.discovery.course.profile import Column, Profile, is_scalar
 from towerops_agent.polling.course.evidence import shown
-from towerops_agent.polling.course.interpret import number
+from towerops_agent.polling.course.interpret import means_nothing, number
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire.ber import MAX_SUBIDENTIFIERS, Oid, child, subidentifiers
 from towerops_agent.snmp.wire.message import Value
@@ -142,10 +142,12 @@ def sensor_or_not(oid: Oid, tag: int, value: Value, column: Column, name: str, s
     raw = number(tag, value)
     if isinstance(raw, Reason):
         return NotTaken(name, f"{raw.text}")
-    if raw in column.skip:
-        return NotTaken(name, f"{raw:g} means that there is nothing")
+    if means_nothing(oid, tag, value, column.skip):
+        return NotTaken(name, f"{raw} means that there is nothing")
+    if raw in column.unused:
+        return NotTaken(name, f"{raw} means that it is not in use")
     kind = column.type or ("state" if column.states else _TYPES.get(column.unit.casefold(), "count"))
-    return FoundSensor(oid, name, kind, column.unit, column.divisor, raw, source, column.states)
+    return FoundSensor(oid, name, kind, column.unit, column.divisor, raw, source, column.states, column.skip)
 
 
 def apart(sensors: Iterable[FoundSensor]) -> list[FoundSensor]:

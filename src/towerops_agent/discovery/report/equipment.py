@@ -10,6 +10,7 @@ from towerops_agent.discovery.course.findings import Discovery, FoundPort, Found
 from towerops_agent.discovery.report.credentials import wire_of
 from towerops_agent.discovery.report.entry import Discovered
 from towerops_agent.site.document.device import interface_id, sensor_id, site_id
+from towerops_agent.site.document.meanings import states_member
 from towerops_agent.snmp.wire.ber import format_oid
 
 
@@ -52,19 +53,23 @@ def equipment_of(found: Discovery, host: str, port: int, snmp: Mapping[str, Any]
         "ip_address": host,
         "snmp": dict(snmp),
         "poll_interval_seconds": interval_s,
-        "sensors": [sensor_object(sensor, host, port) for sensor in found.sensors],
+        "sensors": [_of_contract(sensor_object(sensor, host, port)) for sensor in found.sensors],
         "interfaces": [port_object(each, host, port) for each in found.ports],
     }
 
 
 def sensor_object(sensor: FoundSensor, host: str, port: int) -> dict[str, Any]:
-    """One sensor. The words of its states are in `metadata.states`, by their numbers."""
+    """One sensor, as the configuration of a site file has it. The words of its states are in `metadata.states`."""
     oid = format_oid(sensor.oid)
-    metadata: dict[str, Any] = {"descr": sensor.name, "source": sensor.source}
-    if sensor.states:
-        metadata["states"] = {str(number): word for number, word in sensor.states.items()}
+    metadata = {"descr": sensor.name, "source": sensor.source, **states_member(sensor.states or {})}
     made = {"id": sensor_id(host, port, oid), "type": sensor.type, "oid": oid, "divisor": sensor.divisor, "metadata": metadata}
-    return made | ({"unit": sensor.unit} if sensor.unit else {})
+    return made | ({"unit": sensor.unit} if sensor.unit else {}) | ({"skip": sorted(sensor.skip)} if sensor.skip else {})
+
+
+def _of_contract(sensor: dict[str, Any]) -> dict[str, Any]:
+    """The same without a field that the contract does not have: `skip` is metadata there, kept and not interpreted."""
+    skip = sensor.pop("skip", None)
+    return sensor if skip is None else sensor | {"metadata": sensor["metadata"] | {"skip": skip}}
 
 
 def port_object(found: FoundPort, host: str, port: int) -> dict[str, Any]:

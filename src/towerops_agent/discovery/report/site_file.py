@@ -10,6 +10,7 @@ from typing import Final
 from towerops_agent.discovery.course.findings import FoundPort, FoundSensor
 from towerops_agent.discovery.report.entry import Discovered
 from towerops_agent.discovery.report.summary import left_out_texts, what_it_is
+from towerops_agent.model import Number
 from towerops_agent.snmp.wire.ber import format_oid
 
 _INDENT: Final = "      "
@@ -78,11 +79,15 @@ def _sensor(sensor: FoundSensor) -> str:
         parts.append(f"unit: {_text(sensor.unit)}")
     if sensor.states:
         parts.append("states: {" + ", ".join(f"{number}: {_text(word)}" for number, word in sensor.states.items()) + "}")
+    if sensor.skip:
+        parts.append(f"skip: [{', '.join(map(_number, sorted(sensor.skip)))}]")
     return "{" + ", ".join(parts) + "}"
 
 
-def _number(value: float) -> str:
+def _number(value: Number) -> str:
     """Exactly."""
+    if isinstance(value, int):
+        return str(value)
     return str(int(value)) if value == int(value) and abs(value) < _LARGEST_EXACT else repr(value)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from towerops_agent.model import Credentials, DeviceState, Equipment, Layout, PingPlan, Secret, SnmpVersion, Transport, UsmUser
 from towerops_agent.ping.wire.tally import Tally
 from towerops_agent.polling.course.evidence import has_passing, octets_at_most
-from towerops_agent.polling.course.interpret import carry_over
+from towerops_agent.polling.course.interpret import Skips, carry_over
 from towerops_agent.polling.course.plan import NO_WATCH, Plan, Planner, Watch
 from towerops_agent.polling.course.traits import CONFIRMED, NARROW, UNCHECKED, UNKNOWN, UNVERIFIABLE, USELESS, Traits
 from towerops_agent.snmp.wire.exchange import Peer
@@ -43,6 +43,7 @@ class Device:
     `lacking`: which of its sensors and interfaces each poll has lacked since `lacking_since_s`, as bits in the layout's order.
     `failed_checks`: how often in a row that has left some unknown. `samples`: see identity.Interfaces.
     `octets`: the octet counters of its interfaces in the last poll, for what was read with the same plan; see evidence.py.
+    `skips`: which of its sensors' numbers mean that there is nothing; one object for all devices of a kind.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Device:
     failed_checks: int = 0
     samples: Mapping[int, int] = field(default_factory=dict)
     octets: "array[int] | None" = None
+    skips: Skips = ()
     _place: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -123,14 +125,14 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
     security = make_security(equipment.credentials, before.security if before is not None and there else None)
     version = security.version
     if_indexes = tuple(interface.if_index for interface in equipment.interfaces)
-    if_names = planner.names(interface.if_name for interface in equipment.interfaces)
+    if_names = planner.shared(interface.if_name for interface in equipment.interfaces)
     same = before is not None and there and before.security.version == version
     traits = _fresh_traits(version, len(if_indexes))
     if before is not None and same:
         traits = _carried_over(before, if_indexes, if_names, traits)
     sensors = [sensor.oid for sensor in equipment.sensors]
     if before is not None:  # the series go on, whichever device is asked
-        traits.units = planner.names(carry_over(before.traits.units, before.plan.sensors, sensors))
+        traits.units = planner.shared(carry_over(before.traits.units, before.plan.sensors, sensors))
     return Device(
         id=equipment.id,
         name=equipment.name,
@@ -149,6 +151,7 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
         state=before.state if before is not None and same else None,
         ping=equipment.ping,
         has_snmp=equipment.has_snmp,
+        skips=planner.shared((i, sensor.skip) for i, sensor in enumerate(equipment.sensors) if sensor.skip),
     )
 
 

@@ -2,13 +2,14 @@
 
 A reading is a number that the device sent, or it is missing with a reason; never a substitute. The divisor is not applied here:
 polls keep raw readings, and delivery divides (docs/decisions/0005-raw-readings.md). A sensor's text is read in the
-unit in which it was first read, or it is missing, rather than wrong by a factor of a thousand.
+unit in which it was first read, or it is missing, rather than wrong by a factor of a thousand. A number by which a device says
+that there is nothing is not a reading (docs/decisions/0029-nothing-there.md).
 Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/ber.py; FCMGMT-MIB (Fibre Channel switches: all
 statistics of a port are OCTET STRING (SIZE (8)), most significant octet first); RFC 3433 §4 (EntitySensorValue).
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -48,6 +49,10 @@ one that lost its sign in five octets; it is not known which."""
 _BEYOND: Final = frozenset((-1_000_000_000, 1_000_000_000))
 _MEASURED: Final = (parse_oid("1.3.6.1.2.1.99.1.1.1.4"), parse_oid("1.3.6.1.4.1.9.9.91.1.1.1.1.4"))
 """entPhySensorValue, and Cisco's entSensorValue: of these two numbers they are errors, underflow and overflow."""
+
+
+Skips = tuple[tuple[int, frozenset[Number]], ...]
+"""By the place of each sensor that has any: the numbers by which the device says that there is nothing (Sensor.skip)."""
 
 
 class Scales:
@@ -108,16 +113,17 @@ def interpret(
     started_at_us: int,
     withheld: Mapping[int, str] | None = None,
     units: tuple[str, ...] = (),
+    skips: Skips = (),
 ) -> Interpretation:
     """The poll that `progress` has read, in the order of the layout with this id.
 
     `withheld`: the interfaces, by their place in the plan, whose counters can't be trusted, and why.
-    `units`: from earlier polls.
+    `units`: from earlier polls. `skips`: of the plan's sensors.
     """
     missing: dict[int, str] = {}
     slots, plan = progress.slots, progress.plan
     scales = Scales(plan.sensor_count, units)
-    values = _read_sensors(progress, scales, missing)
+    values = _read_sensors(progress, scales, _nothing_at(progress, skips), missing)
     _read_counters(progress, values, missing)
     for interface, reason in (withheld or {}).items():
         for i in plan.interface_slots(interface):
@@ -145,9 +151,27 @@ def _count(progress: PollProgress, values: Sequence[Number | None]) -> tuple[int
     return count, received_us
 
 
-def _read_sensors(progress: PollProgress, scales: Scales, missing: dict[int, str]) -> list[Number | None]:
+def _nothing_at(progress: PollProgress, skips: Skips) -> Collection[int]:
+    """The places of the sensors whose answers say that there is nothing."""
+    if not skips:
+        return ()  # the usual case
+    names, tags, values, slots = progress.names, progress.tags, progress.values, progress.slots
+    return {place for place, skip in skips if means_nothing(names[i := slots[place]], tags[i], values[i], skip)}
+
+
+def means_nothing(name: Oid, tag: int, value: int | bytes | None, skip: Collection[Number]) -> bool:
+    """Whether a varbind has one of these numbers, as it was sent: neither divided nor converted to another unit."""
+    octets = value if tag == ber.OCTET_STRING and isinstance(value, bytes) else b""
+    counter = _octet_number(name, octets)
+    return (number(tag, value) if counter is None else counter) in skip
+
+
+def _read_sensors(
+    progress: PollProgress, scales: Scales, nothing: Collection[int], missing: dict[int, str]
+) -> list[Number | None]:
+    """The values; none at the places `nothing`, of which not even the unit counts: a bare -1 in place of `12.4 V` has another."""
     slots = progress.slots[: progress.plan.sensor_count]
-    if _INTEGERS.issuperset(at(progress.tags, slots)):  # the usual case
+    if not nothing and _INTEGERS.issuperset(at(progress.tags, slots)):  # the usual case
         numbers: list[int] = [*at(progress.values, slots)]  # type: ignore[list-item]  # of these tags
         if max(numbers, default=0) < _SIGN_UNKNOWN.start and _BEYOND.isdisjoint(numbers):
             return [*numbers]
@@ -156,7 +180,9 @@ def _read_sensors(progress: PollProgress, scales: Scales, missing: dict[int, str
     for i in range(progress.plan.sensor_count):
         column = progress.slots[i]
         tag, held = progress.tags[column], progress.values[column]
-        if tag == ber.OCTET_STRING and isinstance(held, bytes):
+        if i in nothing:
+            value: Number | Reason = Reason.NOTHING_THERE
+        elif tag == ber.OCTET_STRING and isinstance(held, bytes):
             name = progress.names[column]
             counter = _octet_number(name, held)
             value = _number_in_text(held, i, scales) if counter is None else counter

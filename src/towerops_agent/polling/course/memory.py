@@ -86,7 +86,7 @@ def _recall(device: Device, planner: Planner, learned: _Learned, clock: BootCloc
     device.traits = Traits(**{name: getattr(learned, name) for name in _KEPT})
     if learned.booted_at_us is not None:
         device.traits.booted_at_us = clock.of_another(learned.booted_at_us, BootClock(learned.boot, learned.ahead_us))
-    device.traits.units = planner.names(learned.units)
+    device.traits.units = planner.shared(learned.units)
     if learned.gap_s:
         device.traits.spacing = Spacing.recalled(learned.gap_s)
     device.accept_odd(Oddity(word) for word in learned.odd_replies if word in _ODDITIES)

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from towerops_agent.model import INTERFACE_COLUMNS
@@ -311,7 +311,7 @@ class Planner:
     def __init__(self) -> None:
         self._plans: WeakValueDictionary[tuple[tuple[Oid, ...], tuple[int, ...], bytes, int, Watch], Plan] = WeakValueDictionary()
         self._latest: deque[Plan] = deque(maxlen=LATEST_PLANS)  # so that they stay until the next device of the kind needs them
-        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._shared: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
     def plan(
         self,
@@ -329,7 +329,7 @@ class Planner:
             self._latest.append(plan)
         return plan
 
-    def names(self, names: Iterable[str]) -> tuple[str, ...]:
-        """These names, in one tuple for all devices with the same names: two switches of a kind have the same ports."""
-        fresh = tuple(names)
-        return self._names.setdefault(fresh, fresh)
+    def shared(self, items: Iterable[T]) -> tuple[T, ...]:
+        """These, in one tuple for all devices that have the same: two switches of a kind have ports of the same names."""
+        fresh = tuple(items)
+        return self._shared.setdefault(fresh, fresh)

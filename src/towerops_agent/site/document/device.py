@@ -20,6 +20,7 @@ from towerops_agent.errors import InvalidConfig
 from towerops_agent.polling.course.evidence import folded
 from towerops_agent.site.document.auto import AUTO
 from towerops_agent.site.document.credentials import SnmpFields
+from towerops_agent.site.document.meanings import skip_in, states_in, states_member
 from towerops_agent.site.document.nodes import (
     Location,
     Mistake,
@@ -41,7 +42,7 @@ INHERITED: Final = ("credentials", "interval", "labels", "ping", "port", "profil
 """What `defaults` may have."""
 
 KEYS: Final = ("address", "name", *INHERITED, "sensors", "interfaces")
-_SENSOR_KEYS: Final = ("name", "oid", "type", "divisor", "unit", "states", "labels")
+_SENSOR_KEYS: Final = ("name", "oid", "type", "divisor", "unit", "states", "skip", "labels")
 _PING_KEYS: Final = ("count", "interval")
 _INTERFACE_KEYS: Final = ("name", "index", "labels")
 
@@ -50,7 +51,6 @@ SNMP_PORT: Final = 161
 DEFAULT_INTERVAL_S: Final = 60
 
 _LABEL: Final = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
-_STATE: Final = re.compile(r"-?[0-9]{1,10}")
 OWN_LABELS: Final = frozenset({"device", "ifIndex", "ifName", "instance", "job", "le", "quantile", "sensor"})
 """Labels that the agent makes, or that mean something else to Prometheus."""
 
@@ -240,13 +240,15 @@ class _Items:
                     raise section.mistake("oid", f"oid is {oid[1]}, which an earlier sensor of the device has")
                 section.must_not_be_empty("divisor", "a number")
                 divisor = section.checked("divisor", _divisor)
+                states = states_in(section)
                 made = {
                     "id": sensor_id(*self._at, oid[1]),
                     "type": section.text("type"),
                     "oid": oid[1],
                     "divisor": divisor,
                     "unit": section.text("unit"),
-                    "metadata": {"descr": name, **_states(section)},
+                    "skip": sorted(skip_in(section, states)),
+                    "metadata": {"descr": name, **states_member(states)},
                     "labels": labels_in(section),
                 }
             except Mistake as mistake:
@@ -254,7 +256,7 @@ class _Items:
                 continue
             names.add(name)
             oids.add(oid[0])
-            yield {key: value for key, value in made.items() if value not in (None, {})}
+            yield {key: value for key, value in made.items() if value not in (None, {}, [])}
 
     def interfaces(self) -> Iterator[dict[str, Any]]:
         """Those that can be read. Index 0: wherever its name is."""
@@ -288,17 +290,6 @@ class _Items:
         if name is None and index is None:
             raise Mistake(section.place, "an interface without name and index: expected one of them, or both")
         return name or "", index or 0, labels_in(section)
-
-
-def _states(section: Section) -> dict[str, dict[str, str]]:
-    """What each value of a state means, in words, by the number. Raises Mistake."""
-    if "states" not in section:
-        return {}
-    states = Section(section.file, "states", section.nodes["states"], None)
-    for key, place in states.keys.items():
-        if not _STATE.fullmatch(key):
-            raise Mistake(place, f"state {shown(key)}: expected a whole number")
-    return {"states": {key: states.needed(key) for key in states.keys}}
 
 
 def _oid(field: str, text: str) -> tuple[bytes, str]:

@@ -125,21 +125,29 @@ def items(file: str, what: str, node: yaml.Node) -> list[yaml.Node]:
     raise Mistake(place_of(file, node), f"{what} is {_kind(node)}: expected a list")
 
 
+def some(section: "Section", key: str) -> list[yaml.Node]:
+    """The nodes of the list at `key`; of a single value, that one; none if it is not given. Raises Mistake."""
+    if key not in section:
+        return []
+    node = section.nodes[key]
+    return items(section.file, key, node) if isinstance(node, yaml.SequenceNode) else [node]
+
+
 def _kind(node: yaml.Node) -> str:
     if is_null(node):
         return "empty"
     return "a mapping" if isinstance(node, yaml.MappingNode) else "a list" if isinstance(node, yaml.SequenceNode) else "a text"
 
 
-def scalar(file: str, what: str, node: yaml.Node, *, secret: bool = False) -> str:
-    """The text of `node`, as it is written. Raises Mistake."""
+def scalar(file: str, what: str, node: yaml.Node, *, secret: bool = False, wanted: str = "a text") -> str:
+    """The text of `node`, as it is written. `wanted`: what it should be, if it is not a text at all. Raises Mistake."""
     text = node.value
     if not isinstance(node, yaml.ScalarNode):
-        wrong = f"{what} is {_kind(node)}: expected a text"
+        wrong = f"{what} is {_kind(node)}: expected {wanted}"
     elif not node.tag.startswith(_OWN_TAG):
         wrong = f"{what} begins with !, which YAML takes for a tag: expected it in quotes"
     elif is_null(node) or not text.strip():
-        wrong = f"{what} is empty: expected a text"
+        wrong = f"{what} is empty: expected {wanted}"
     elif not secret and not text.isprintable():
         wrong = f"{what} is {shown(text)}: expected one line of printable characters"
     else:

@@ -6,7 +6,7 @@ import pytest
 
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.config.document.equipment import MOST_REFUSALS, Refusal, read_config
-from towerops_agent.config.document.text import config_text
+from towerops_agent.config.document.text import SITE, config_of, config_text
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import (
     AuthProtocol,
@@ -292,6 +292,36 @@ def test_equipment_with_snmp_switched_off_is_skipped_and_no_refusal():
 @pytest.mark.parametrize(("divisor", "read_as"), [(None, 1), (0, 1), (0.0, 1), (-0.0, 1), (1, 1), (10, 10), (0.1, 0.1), (-2, -2)])
 def test_a_divisor_of_0_null_or_1_means_as_read(divisor, read_as):
     assert read_one(sensors=[{"id": "s", "oid": TEMPERATURE, "divisor": divisor}]).sensors[0].divisor == read_as
+
+
+def read_site(*sensors: dict[str, object]) -> tuple[Equipment, list[Refusal]]:
+    """The device of a site file that has these sensors."""
+    result = read_config(config_of({SITE: b"[]"}, [json.dumps(LEAST | {"sensors": sensors}).encode()]))
+    ((_, device),) = result.equipment
+    return device, result.refusals
+
+
+def test_of_a_site_file_a_sensor_has_the_numbers_that_mean_nothing():
+    sensors = (
+        {"id": "a", "oid": TEMPERATURE, "skip": [-1, 2**64 - 1, 0.5]},
+        {"id": "b", "oid": TEMPERATURE, "skip": []},
+        {"id": "c", "oid": TEMPERATURE},
+    )
+    device, refusals = read_site(*sensors)
+    assert refusals == []
+    assert [sensor.skip for sensor in device.sensors] == [frozenset({-1, 2**64 - 1, 0.5}), frozenset(), frozenset()]
+
+
+@pytest.mark.parametrize("skip", [-1, "n/a", {}, [None], ["1"], [True], [10**400], None])
+def test_skip_is_not_a_field_of_the_contract_and_ignored_whatever_it_is(skip):
+    assert read_one(sensors=[{"id": "s", "oid": TEMPERATURE, "skip": skip}]).sensors[0].skip == frozenset()
+
+
+@pytest.mark.parametrize("skip", [-1, "n/a", {}, [None], ["1"], [True]])
+def test_of_a_site_file_a_sensor_is_refused_whose_skip_can_not_be_read(skip):
+    device, (refusal,) = read_site({"id": "s", "oid": TEMPERATURE, "skip": skip})
+    assert device.sensors == ()
+    assert refusal.reason.startswith("skip ")
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ COLUMNS = {
     "oid: .volts, name: x": (".volts", f"oid is '.volts': {ABSOLUTE}"),
     **{
         f"oid: 4.1, name: x, {key}: {word}": (f"{key}:", f"{key} is empty: expected a value, or no {key}")
-        for key in ("divisor", "multiplier", "skip", "where", "unless", "when")
+        for key in ("divisor", "multiplier", "skip", "unused", "where", "unless", "when")
         for word in ("", "~")
     },
     "oid: 4.1, name: x, divisor: 0": ("0}", "divisor is '0': expected a number other than 0"),
@@ -197,7 +197,7 @@ COLUMNS = {
     "oid: 4.1, name: x, where: {}": ("{}", "where: expected one column and its values, as in {4: [1, 2]}"),
     "oid: 4.1, name: x, where: {4.2: [1], 4.3: [1]}": ("{4.2", "where: expected one column and its values, as in {4: [1, 2]}"),
     "oid: 4.1, name: x, where: {4.2: up}": ("up", "where is 'up': expected a number"),
-    "oid: 4.1, name: x, where: {4.2: [[1]]}": ("[1]", "where is a list: expected a text"),
+    "oid: 4.1, name: x, where: {4.2: [[1]]}": ("[1]", "where is a list: expected a number"),
     "oid: 4.1, name: x, where: {up: 1}": ("1}", f"up is 'up': {BELOW}"),
     "oid: 4.1, name: x, when: v8": ("v8", "when is a text: expected a mapping, as in key: value"),
     "oid: 4.1, name: x, when: {}": ("{}", "when: expected one OID and a pattern, as in {1.4.0: v8}"),
@@ -209,7 +209,13 @@ COLUMNS = {
     ),
     "oid: 4.1, name: x, when: {4.x: a}": ("a}", f"4.x is '4.x': {BELOW}"),
     "oid: 4.1, name: x, skip: [1, none]": ("none", "skip is 'none': expected a number"),
-    "oid: 4.1, name: x, skip: [[1]]": ("[1]", "skip is a list: expected a text"),
+    "oid: 4.1, name: x, skip: [1, 4], states: {4: off}": (
+        "[1, 4]",
+        "skip has 4, which is the state 'off': expected a number that is not a state",
+    ),
+    "oid: 4.1, name: x, unused: [1, none]": ("none", "unused is 'none': expected a number"),
+    "oid: 4.1, name: x, states: {1: a, 01: b}": ("01", "state '01' is given twice: expected each number once"),
+    "oid: 4.1, name: x, skip: [[1]]": ("[1]", "skip is a list: expected a number"),
 }
 
 

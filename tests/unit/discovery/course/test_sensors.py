@@ -1,5 +1,7 @@
 """Which sensors come of a profile's columns: one that says the same worse is left out, a value without an instance is found."""
 
+from dataclasses import replace
+
 import pytest
 
 from towerops_agent.discovery.course.asking import Questions
@@ -121,10 +123,20 @@ def test_what_a_profile_needs_is_its_values_and_columns_with_their_labels_and_co
 def test_a_sensor_is_all_that_its_column_says():
     column = Column(parse_oid(BASE), "x", unit="V", divisor=10.0, type="", states=None, skip=frozenset((0,)))
     assert sensor_or_not(b"oid", ber.INTEGER, 5, column, "called", "of") == FoundSensor(
-        b"oid", "called", "count", "V", 10.0, 5, "of"
+        b"oid", "called", "count", "V", 10.0, 5, "of", skip=frozenset((0,))
     )
     assert sensor_or_not(b"oid", ber.INTEGER, 0, column, "called", "of") == NotTaken("called", "0 means that there is nothing")
     assert sensor_or_not(b"oid", ber.OCTET_STRING, b"n/a", column, "called", "of") == NotTaken("called", "not a number")
+    assert sensor_or_not(b"oid", ber.OCTET_STRING, b"0.0 V", column, "called", "of") == NotTaken(
+        "called", "0.0 means that there is nothing"
+    )
+    sleeping = replace(column, skip=frozenset(), unused=frozenset((-2147483648,)))
+    assert sensor_or_not(b"oid", ber.INTEGER, -2147483648, sleeping, "called", "of") == NotTaken(
+        "called", "-2147483648 means that it is not in use"
+    )
+    found = sensor_or_not(b"oid", ber.INTEGER, 0, sleeping, "called", "of")
+    assert isinstance(found, FoundSensor)
+    assert found.skip == frozenset(), "what is not in use now may deliver the same number later"
 
 
 @pytest.mark.parametrize(

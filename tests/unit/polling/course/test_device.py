@@ -136,6 +136,17 @@ def test_devices_with_the_same_names_share_them():
     assert made(planner=planner).if_names is made(planner=planner).if_names
 
 
+def test_numbers_that_mean_nothing_are_by_place_and_one_object_for_all_devices_of_a_kind():
+    planner = Planner()
+    skips = [frozenset(), frozenset({-1, 65535}), frozenset(), frozenset({0})]
+    sensors = tuple(Sensor(f"s{i}", parse_oid(f"1.3.6.1.{i}"), 1, skip) for i, skip in enumerate(skips))
+    equipment = [replace(EQUIPMENT, id=each, sensors=sensors) for each in "ab"]
+    first, second = (made(each, planner=planner) for each in equipment)
+    assert first.skips == ((1, skips[1]), (3, skips[3]))
+    assert first.skips is second.skips
+    assert made(planner=planner).skips == ()
+
+
 # Security
 
 

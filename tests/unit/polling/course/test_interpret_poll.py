@@ -14,6 +14,7 @@ from towerops_agent.polling.course.interpret import (
     Scales,
     interpret,
     lacking_items,
+    means_nothing,
     number,
 )
 from towerops_agent.polling.course.plan import make_plan
@@ -93,14 +94,51 @@ def test_an_interface_whose_row_is_in_doubt_lacks_all_its_counters_for_that():
     assert result.poll.metric_count == 3
 
 
-def texts(*octets, units=()):
+def test_a_number_that_means_nothing_is_missing_and_no_metric():
+    progress = answered(sensors=3, interfaces=(1,))
+    plain = interpret(progress, 7, 90)
+    first, second, third, *counters = plain.poll.values
+    result = interpret(progress, 7, 90, skips=((0, frozenset({third})), (1, frozenset({-1, second}))))
+    assert result.poll.values == (first, None, third, *counters), (
+        "the third sensor's number is the first one's sentinel, not its own"
+    )
+    assert result.missing == {1: "nothing_there"}
+    assert result.poll.metric_count == plain.poll.metric_count - 1
+    assert interpret(progress, 7, 90, skips=((1, frozenset({second + 1, str(second)})),)) == plain
+
+
+def texts(*octets, units=(), skips=()):
     """What texts of a poll come to: values, why any is missing, and the units that are known then."""
     progress = PollProgress(make_plan(SENSORS[: len(octets)], (), b"", 24), Traits())
     ask = progress.next_ask()
     tags = bytes([ber.TIME_TICKS, *(ber.OCTET_STRING if isinstance(each, bytes) else ber.GAUGE32 for each in octets)])
     progress.take(ask, reply(ask.request.names, [1, *octets], tags=tags))
-    result = interpret(progress, 1, 0, units=units)
+    result = interpret(progress, 1, 0, units=units, skips=skips)
     return list(result.poll.values), result.missing, result.units
+
+
+def test_what_means_nothing_is_the_number_as_it_was_sent_and_shows_nothing_about_the_unit():
+    nothing = ((0, frozenset({-1})),)
+    assert texts(b"-1", b"5", skips=nothing) == ([None, 5], {0: "nothing_there"}, ("", "1"))
+    assert texts(b"-1", units=("V",), skips=nothing) == ([None], {0: "nothing_there"}, ("V",)), "not a changed unit"
+    assert texts(b"-1000 mV", units=("V",), skips=nothing) == ([-1], {}, ("V",)), "a reading, converted"
+    assert texts(b"-1.0 V", skips=nothing) == ([None], {0: "nothing_there"}, ())
+    assert texts(b"n/a", skips=nothing) == ([None], {0: "not_a_number"}, ())
+
+
+@pytest.mark.parametrize("number", [-(1 << 31), 65535, (1 << 32) - 1, (1 << 64) - 1, 0])
+def test_a_number_of_any_type_may_mean_nothing(number):
+    for tag in (ber.INTEGER, ber.GAUGE32, ber.COUNTER64) if number < (1 << 31) else (ber.GAUGE32, ber.COUNTER64):
+        assert means_nothing(SENSORS[0], tag, number, frozenset({number}))
+        assert not means_nothing(SENSORS[0], tag, number, frozenset({number - 1, number + 1}))
+        assert not means_nothing(SENSORS[0], tag, number, frozenset())
+    assert not means_nothing(SENSORS[0], ber.NO_SUCH_OBJECT, None, frozenset({number}))
+
+
+def test_a_counter_of_octets_may_mean_nothing():
+    statistic = parse_oid("1.3.6.1.3.94.4.5.1.4.1")
+    assert means_nothing(statistic, ber.OCTET_STRING, b"\xff" * 8, frozenset({(1 << 64) - 1}))
+    assert not means_nothing(statistic, ber.OCTET_STRING, b"\0" * 8, frozenset({(1 << 64) - 1}))
 
 
 def test_the_first_unit_of_each_text_is_known_from_then_on():

@@ -158,7 +158,7 @@ def test_a_plan_that_watches_is_another_one():
 
 def test_names_that_are_the_same_are_one_tuple():
     planner = Planner()
-    names = planner.names(iter(["ether1", "ether2"]))
+    names = planner.shared(iter(["ether1", "ether2"]))
     assert names == ("ether1", "ether2")
-    assert planner.names(["ether1", "ether2"]) is names
-    assert planner.names(["ether1"]) == ("ether1",)
+    assert planner.shared(["ether1", "ether2"]) is names
+    assert planner.shared(["ether1"]) == ("ether1",)

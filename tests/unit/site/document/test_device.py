@@ -91,7 +91,7 @@ profile: auto
 labels: {z: '1', a: x}
 ping: {count: 3, interval: 10}
 sensors:
-  - {name: tank, oid: .1.3.6.1.9, type: level, divisor: 10, unit: m, labels: {at: top}, states: {1: ok, -2: bad}}
+  - {name: tank, oid: .1.3.6.1.9, type: level, divisor: 10, unit: m, labels: {at: top}, states: {1: ok, -2: bad}, skip: [7, -1]}
   - {name: bare, oid: 1.3.6.1.8}
 interfaces: [ether1, {name: sfp1, index: 7, labels: {to: south}}, {index: 9}]
 """
@@ -117,6 +117,7 @@ def test_a_device_has_all_that_it_says():
                 "oid": "1.3.6.1.9",
                 "divisor": 10.0,
                 "unit": "m",
+                "skip": [-1, 7],
                 "metadata": {"descr": "tank", "states": {"1": "ok", "-2": "bad"}},
                 "labels": {"at": "top"},
             },
@@ -287,6 +288,16 @@ ITEMS = {
         "sensor",
         "n",
         "2:42: state '12345678901': expected a whole number",
+    ),
+    "sensors: [{name: n, oid: 1.3.1, skip: }]": ("sensor", "n", "2:33: skip is empty: expected a number, or a list of numbers"),
+    "sensors: [{name: n, oid: 1.3.1, skip: [1, ~]}]": ("sensor", "n", "2:43: skip is empty: expected a number"),
+    "sensors: [{name: n, oid: 1.3.1, skip: n/a}]": ("sensor", "n", "2:39: skip is 'n/a': expected a number"),
+    "sensors: [{name: n, oid: 1.3.1, skip: [1, inf]}]": ("sensor", "n", "2:43: skip is 'inf': expected a number"),
+    "sensors: [{name: n, oid: 1.3.1, skip: {1: off}}]": ("sensor", "n", "2:39: skip is a mapping: expected a number"),
+    "sensors: [{name: n, oid: 1.3.1, skip: 4, states: {4: off}}]": (
+        "sensor",
+        "n",
+        "2:39: skip has 4, which is the state 'off': expected a number that is not a state",
     ),
     "sensors: [{name: n, oid: 1.3.1, states: {1: }}]": ("sensor", "n", "2:42: 1 is empty: expected a text"),
     "interfaces: [[a]]": ("interface", "#1", "2:14: an interface is a list: expected a mapping, as in key: value"),
