@@ -9,7 +9,7 @@ statistics of a port are OCTET STRING (SIZE (8)), most significant octet first);
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -134,8 +134,10 @@ def interpret(
         metric_count = len(received_us)
     else:
         metric_count, received_us = _count(progress, values)
-    times = tuple(_runs(received_us, started_at_us))
-    return Interpretation(Poll(layout, started_at_us, tuple(values), times, metric_count), missing, scales.units)
+    runs = [(at_us, len(list(run))) for at_us, run in groupby(received_us)]
+    began_us = min([started_at_us, *(at_us for at_us, _ in runs if at_us)])  # the clock may have been set back since
+    times = tuple((items, max(at_us - began_us, 0)) for at_us, items in runs)
+    return Interpretation(Poll(layout, began_us, tuple(values), times, metric_count), missing, scales.units)
 
 
 def _count(progress: PollProgress, values: Sequence[Number | None]) -> tuple[int, list[int]]:
@@ -221,11 +223,6 @@ def _read_counters(progress: PollProgress, values: list[Number | None], missing:
             reason = _MISSING.get(tag, Reason.NOT_A_COUNTER)
         missing[len(values)] = progress.failures.get(column, reason)
         values.append(None)
-
-
-def _runs(received_us: Sequence[int], started_at_us: int) -> Iterator[tuple[int, int]]:
-    for at_us, run in groupby(received_us):
-        yield len(list(run)), max(at_us - started_at_us, 0)
 
 
 def number(tag: int, value: int | bytes | None) -> Number | Reason:

@@ -54,8 +54,17 @@ def test_each_run_of_metrics_has_the_time_of_its_answer():
     assert result.poll.metric_count == 4
 
 
-def test_what_was_received_before_the_start_by_a_clock_that_was_set_back_is_dated_at_the_start():
-    assert interpret(answered(), 7, 1000).poll.times == ((4, 0),)
+@pytest.mark.parametrize(("started_us", "began_us"), [(1000, 100), (140, 100), (50, 50)])
+def test_each_value_keeps_the_time_of_its_arrival_if_the_clock_is_set_back_within_the_poll(started_us, began_us):
+    poll = interpret(answered(size=6, at_us=(150, 200, 100)), 7, started_us).poll
+    assert (poll.started_at_us, list(poll.item_times_us())) == (began_us, [150, 150, 200, 100])
+
+
+def test_what_did_not_arrive_sets_back_no_start():
+    progress = answered(size=6, at_us=(100, 200))
+    progress.stop(Reason.DEADLINE)
+    poll = interpret(progress, 7, 90).poll
+    assert (poll.started_at_us, list(poll.item_times_us())[:3], poll.metric_count) == (90, [100, 100, 200], 3)
 
 
 @pytest.mark.parametrize(
