@@ -57,6 +57,11 @@ class Network(RuleBasedStateMachine):
         assert found is not None
         return found[1]
 
+    @property
+    def clocks(self):
+        """The wall clock in nanoseconds, and the monotonic one in seconds."""
+        return (self.now_us + self.ahead_us) * 1000, self.now_us / 1e6
+
     @rule(passed_us=st.integers(0, 3_000_000))
     def time_passes(self, passed_us):
         self.now_us += passed_us
@@ -73,7 +78,7 @@ class Network(RuleBasedStateMachine):
         of, place, echo, sent_us = sent
         arrived_us, self.now_us = self.now_us, self.now_us + read_after_us
         arrived_ns = (arrived_us + self.ahead_us) * 1000 if by_kernel else None
-        got = self.open_ones.receive(echo, of.peer, arrived_ns, self.now_us / 1e6)
+        got = self.open_ones.receive(echo, of.peer, arrived_ns, *self.clocks)
         if of in self.closed:
             assert got is Stray.LATE
         elif self.sent[of][place] is not None:
@@ -86,19 +91,19 @@ class Network(RuleBasedStateMachine):
     def another_device_has_the_octets(self, sent, source):
         of, _, echo, _ = sent
         if source != of.peer and of not in self.closed:
-            assert self.open_ones.receive(echo, source, None, self.now_us / 1e6) is Stray.FOREIGN_PEER
+            assert self.open_ones.receive(echo, source, None, *self.clocks) is Stray.FOREIGN_PEER
 
     @rule(sent=echoes, token=st.binary(min_size=8, max_size=8), number=st.integers(0, 20), sequence=st.integers(0, 0xFFFF))
     def somebody_forges_a_reply(self, sent, token, number, sequence):
         of, _, echo, _ = sent
         if token != echo.token:
             for forged in (replace(echo, token=token), replace(echo, token=token, number=number, sequence=sequence)):
-                assert isinstance(self.open_ones.receive(forged, of.peer, None, self.now_us / 1e6), Stray)
+                assert isinstance(self.open_ones.receive(forged, of.peer, None, *self.clocks), Stray)
 
     @rule(of=rounds)
     def a_reply_to_an_echo_that_was_never_sent(self, of):
         if of not in self.closed:
-            assert self.open_ones.receive(of.next_echo(), of.peer, None, self.now_us / 1e6) is Stray.FORGED
+            assert self.open_ones.receive(of.next_echo(), of.peer, None, *self.clocks) is Stray.FORGED
 
     @rule(of=consumes(rounds))
     def a_round_ends(self, of):

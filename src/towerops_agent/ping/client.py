@@ -195,7 +195,7 @@ class PingClient:
 
     def _read(self, sock: PingSocket) -> bool:
         """Read some replies; whether there may be more."""
-        now_s = self._loop.time()
+        now_s, wall_ns = self._loop.time(), self._wall_ns()
         for _ in range(DATAGRAMS_A_WAKEUP):
             try:
                 arrival = sock.receive()
@@ -205,7 +205,7 @@ class PingClient:
                 self._counters.add(Count.PINGS_DISCARDED, Stray.OS_ERROR)
                 continue
             if isinstance(arrival, Arrival):
-                found = self._rounds.receive(arrival.echo, arrival.source, arrival.arrived_ns, now_s)
+                found = self._rounds.receive(arrival.echo, arrival.source, arrival.arrived_ns, wall_ns, now_s)
             elif arrival is None:
                 continue
             else:

@@ -18,7 +18,7 @@ _NUMBERS: Final = 1 << 32
 _SEQUENCES: Final = 1 << 16
 
 CLOCK_SLACK_US: Final = 1000
-"""How much longer than by the monotonic clock a round trip by the wall clock may seem: they are not read at the same moment."""
+"""How far the wall clock may seem to move against the monotonic one: they are not read at the same moment."""
 
 
 class Round:
@@ -58,7 +58,7 @@ class Round:
         self._moments.append((wall_ns, now_s))
         self._trips_us.append(None)
 
-    def accept(self, sequence: int, arrived_ns: int | None, now_s: float) -> Stray | None:
+    def accept(self, sequence: int, arrived_ns: int | None, wall_ns: int, now_s: float) -> Stray | None:
         """Note the reply to the echo of this sequence number; None, or why it does not count."""
         place = (sequence - self._sequence) % _SEQUENCES
         if place >= self.count:
@@ -66,7 +66,7 @@ class Round:
         if self._trips_us[place] is not None:
             return Stray.DOUBLE
         self.heard_s = now_s
-        self._trips_us[place] = _round_trip_us(*self._moments[place], arrived_ns, now_s)
+        self._trips_us[place] = _round_trip_us(*self._moments[place], arrived_ns, wall_ns, now_s)
         return None
 
     def tally(self) -> Tally:
@@ -91,10 +91,10 @@ class Rounds:
         begun = self._open[self._number] = Round(peer, self._number, self._draw_token(), sequence % _SEQUENCES)
         return begun
 
-    def receive(self, echo: Echo, source: Peer, arrived_ns: int | None, now_s: float) -> Round | Stray:
+    def receive(self, echo: Echo, source: Peer, arrived_ns: int | None, wall_ns: int, now_s: float) -> Round | Stray:
         """The round that this reply from `source` belongs to, in which it is noted; or why it is not the reply to an echo.
 
-        `arrived_ns`: when the kernel received it, None if it does not say. `now_s`: when it was read.
+        `arrived_ns`: when the kernel received it, None if it does not say. `wall_ns`, `now_s`: when it was read.
         """
         of = self._open.get(echo.number)
         if of is None:
@@ -103,7 +103,7 @@ class Rounds:
             return Stray.FORGED
         if source[0] != of.peer[0]:
             return Stray.FOREIGN_PEER
-        stray = of.accept(echo.sequence, arrived_ns, now_s)
+        stray = of.accept(echo.sequence, arrived_ns, wall_ns, now_s)
         return of if stray is None else stray
 
     def close(self, round_: Round) -> Tally:
@@ -112,10 +112,10 @@ class Rounds:
         return round_.tally()
 
 
-def _round_trip_us(sent_ns: int, sent_s: float, arrived_ns: int | None, now_s: float) -> int:
+def _round_trip_us(sent_ns: int, sent_s: float, arrived_ns: int | None, wall_ns: int, now_s: float) -> int:
     """By the kernel's time of arrival; by the monotonic clock if there is none, or if the wall clock was set in between."""
     most_us = max(round((now_s - sent_s) * 1_000_000), 0)
-    if arrived_ns is not None:
+    if arrived_ns is not None and abs((wall_ns - sent_ns) / 1000 - most_us) <= CLOCK_SLACK_US:
         trip_us = (arrived_ns - sent_ns) // 1000
         if 0 <= trip_us <= most_us + CLOCK_SLACK_US:
             return trip_us

@@ -10,14 +10,18 @@ PEER = ("192.0.2.1", 0)
 WALL_NS = 1_700_000_000 * 10**9
 
 
-def trip_us(*, read_after_s: float, arrived_after_ms: float | None) -> int:
-    """The round trip of an echo whose reply is read so long after it was sent, with this time of arrival by the wall clock."""
+def trip_us(*, read_after_s: float, arrived_after_ms: float | None, set_by_s: float = 0.0) -> int:
+    """The round trip of an echo whose reply is read so long after it was sent, with this time of arrival by the wall clock.
+
+    `set_by_s`: by how much the wall clock was set in between.
+    """
     rounds = Rounds(lambda: b"8 octets")
     begun = rounds.open(PEER)
     echo = begun.next_echo()
     begun.sent(WALL_NS, 50.0)
     arrived_ns = None if arrived_after_ms is None else WALL_NS + round(arrived_after_ms * 1e6)
-    assert rounds.receive(echo, PEER, arrived_ns, 50.0 + read_after_s) is begun
+    read_ns = WALL_NS + round((read_after_s + set_by_s) * 1e9)
+    assert rounds.receive(echo, PEER, arrived_ns, read_ns, 50.0 + read_after_s) is begun
     trip = rounds.close(begun).rtt_min_us
     assert trip is not None
     return trip
@@ -42,6 +46,12 @@ def test_a_wall_clock_that_was_set_meanwhile_is_not_used(arrived_after_ms):
     assert trip_us(read_after_s=0.5, arrived_after_ms=arrived_after_ms) == pytest.approx(500_000, abs=1)
 
 
+@pytest.mark.parametrize(("set_by_s", "arrived_after_ms"), [(-0.2, 100), (-0.2, 300), (0.1, 400), (-3600, 300), (3600, 300)])
+def test_nor_is_one_that_was_set_by_less_than_the_round_trip(set_by_s, arrived_after_ms):
+    """Before the reply or behind it: the time of its arrival may be by either clock."""
+    assert trip_us(read_after_s=0.5, arrived_after_ms=arrived_after_ms, set_by_s=set_by_s) == pytest.approx(500_000, abs=1)
+
+
 def test_rounds_to_one_device_go_on_counting_and_a_number_wraps_around():
     rounds = Rounds(lambda: b"8 octets")
     begun = rounds.open(PEER, 0xFFFF)
@@ -49,15 +59,15 @@ def test_rounds_to_one_device_go_on_counting_and_a_number_wraps_around():
     begun.sent(WALL_NS, 50.0)
     second = begun.next_echo()
     assert second == Echo(1, b"8 octets", 0)
-    assert rounds.receive(second, PEER, None, 50.1) is Stray.FORGED
+    assert rounds.receive(second, PEER, None, WALL_NS, 50.1) is Stray.FORGED
     begun.sent(WALL_NS, 50.1)
-    assert rounds.receive(second, PEER, None, 50.2) is begun
+    assert rounds.receive(second, PEER, None, WALL_NS, 50.2) is begun
 
 
 def test_a_number_that_was_never_used_is_forged():
     rounds = Rounds(lambda: b"8 octets")
     rounds.open(PEER)
-    assert rounds.receive(Echo(2, b"8 octets", 0), PEER, None, 50.0) is Stray.FORGED
+    assert rounds.receive(Echo(2, b"8 octets", 0), PEER, None, WALL_NS, 50.0) is Stray.FORGED
 
 
 def test_a_reply_from_another_address_does_not_count_and_a_port_makes_no_other_address():
@@ -65,15 +75,15 @@ def test_a_reply_from_another_address_does_not_count_and_a_port_makes_no_other_a
     begun = rounds.open(("192.0.2.1", 161))
     echo = begun.next_echo()
     begun.sent(WALL_NS, 50.0)
-    assert rounds.receive(echo, ("192.0.2.9", 0), None, 50.1) is Stray.FOREIGN_PEER
-    assert rounds.receive(echo, ("192.0.2.1", 0), None, 50.1) is begun
+    assert rounds.receive(echo, ("192.0.2.9", 0), None, WALL_NS, 50.1) is Stray.FOREIGN_PEER
+    assert rounds.receive(echo, ("192.0.2.1", 0), None, WALL_NS, 50.1) is begun
 
 
 def test_a_number_counts_as_used_for_half_of_all_numbers():
     rounds = Rounds(lambda: b"8 octets")
     number = rounds.open(PEER).number
     for ago, stray in [(1, Stray.LATE), (2**31 - 1, Stray.LATE), (2**31, Stray.FORGED), (2**32 - 1, Stray.FORGED)]:
-        assert rounds.receive(Echo((number - ago) % 2**32, b"8 octets", 0), PEER, None, 50.0) is stray
+        assert rounds.receive(Echo((number - ago) % 2**32, b"8 octets", 0), PEER, None, WALL_NS, 50.0) is stray
 
 
 def test_a_round_begins_with_echo_0_and_knows_when_it_heard_a_reply_last():
@@ -84,7 +94,7 @@ def test_a_round_begins_with_echo_0_and_knows_when_it_heard_a_reply_last():
         echo = begun.next_echo()
         assert echo.sequence == sequence
         begun.sent(WALL_NS, 50.0)
-        assert rounds.receive(echo, PEER, None, 50.5 + sequence) is begun
+        assert rounds.receive(echo, PEER, None, WALL_NS, 50.5 + sequence) is begun
         assert begun.heard_s == 50.5 + sequence
 
 
