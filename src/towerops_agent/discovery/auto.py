@@ -163,13 +163,14 @@ class AutoDiscovery:
         return due[: max(AT_ONCE - len(self._under_way), 0)]
 
     def _look_at(self, device: Device, now_s: float) -> None:
-        """Note whether the device has restarted, or its interfaces have changed, since it was discovered."""
-        signs, before = _signs_of(device), self._signs.get(device.id)
-        if before is not None:
-            if signs.differs_from(before):
-                self._changed_at_s[device.id] = now_s
-            signs = signs.after(before)
-        self._signs[device.id] = signs
+        """Note whether the device has restarted, or its interfaces have changed, since it was discovered, or last looked at.
+
+        A restart while the agent was down is found in the first poll, before the device is looked at.
+        """
+        signs, before = _signs_of(device), self._signs.get(device.id, Signs())
+        if signs.differs_from(before):
+            self._changed_at_s[device.id] = now_s
+        self._signs[device.id] = signs.after(before)
 
     async def _discover(self, device: Device, wanted: AutoDevice) -> None:
         device_id = wanted.id
@@ -265,5 +266,4 @@ def _by_name(interface: dict[str, object]) -> dict[str, object]:
 
 def _signs_of(device: Device) -> Signs:
     traits = device.traits
-    started_s = None if traits.booted_at_us is None else traits.booted_at_us / 1e6
-    return Signs(started_s, None if traits.last_change in (None, USELESS) else traits.last_change)
+    return Signs(traits.starts, None if traits.last_change in (None, USELESS) else traits.last_change)

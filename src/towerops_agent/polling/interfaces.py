@@ -20,6 +20,7 @@ from towerops_agent.polling.course.news import (
     Gone,
     Moved,
     News,
+    Replaced,
     Restarted,
 )
 from towerops_agent.polling.course.plan import Planner
@@ -35,6 +36,7 @@ from towerops_agent.polling.course.traits import (
     UNCHECKED,
     USELESS,
     BootClock,
+    Start,
     Traits,
 )
 from towerops_agent.reasons import Reason
@@ -90,17 +92,21 @@ class Verifier:
         """
         device, traits = self._device, self._device.traits
         device.check_in -= 1
-        restarts = self._seems_to_restart(progress)
+        start = self._start(progress)
         for _ in range(MOST_ROUNDS):
             changed = self._has_changed(progress)
             due = device.check_in <= 0
             plan, standings = device.plan, traits.standings
-            matters = restarts or not plan.names  # whether counters have fallen
+            matters = start or not plan.names  # whether counters have fallen
             fallen = matters and device.octets is not None and has_fallen(device.octets, progress)
             silent, renamed = unproven(progress, standings, device.if_names)
-            if restarts and (device.octets is None or fallen or not has_gone_on(device.octets, progress)):
-                self._restart()
-            elif not (traits.check or changed or restarts or silent or renamed):
+            if device.octets is None:
+                begins = start is Start.AGAIN
+            else:
+                begins = bool(start) and (fallen or not has_gone_on(device.octets, progress))
+            if begins:
+                self._begin_anew(Restarted() if start is Start.AGAIN else Replaced())
+            elif not (traits.check or changed or start or silent or renamed):
                 if plan.names and due and not _is_unsettled(device):
                     device.check_in = LOOK_AGAIN_POLLS  # the names came with the counters
                     return progress
@@ -108,7 +114,7 @@ class Verifier:
                     return progress
             if self._asker.is_over():
                 break
-            begun_anew, restarts = traits.check and restarts, False
+            begun_anew, start = traits.check and bool(start), Start.SAME
             every = changed or due or traits.check
             await self._identify(thorough=changed or traits.check or (due and has_passing(device.if_names)), look=every)
             self._learn_from(plan.if_indexes, standings, changed)
@@ -137,10 +143,10 @@ class Verifier:
                 del withheld[i]  # nothing to withhold: the device's own answer counts
         return withheld | dict.fromkeys(self._unproven, Reason.UNVERIFIED)
 
-    def _seems_to_restart(self, progress: PollProgress) -> bool:
-        """Whether the device's sysUpTime shows that it has restarted. If its counters went on since the last poll, it has not."""
+    def _start(self, progress: PollProgress) -> Start:
+        """What the device's sysUpTime shows of its start. If its counters went on since the last poll, it is the same."""
         uptime = progress.uptime
-        return uptime is not None and self._device.traits.observe_uptime(uptime, steady_us())
+        return Start.SAME if uptime is None else self._device.traits.observe_uptime(uptime, steady_us())
 
     def _learn_from(self, if_indexes: tuple[int, ...], standings: bytes, changed: bool) -> None:
         """Compare the interfaces before and after they were looked up."""
@@ -149,7 +155,7 @@ class Verifier:
             standing in CONFIRMED and (now not in CONFIRMED or if_indexes[i] != device.plan.if_indexes[i])
             for i, (standing, now) in enumerate(zip(standings, traits.standings, strict=True))
         )
-        traits.riding |= moved and not any(isinstance(news, Restarted) for news in self._news)
+        traits.riding |= moved and not any(isinstance(news, Restarted | Replaced) for news in self._news)
         traits.false_changes = traits.false_changes + 1 if changed and not moved else 0
         if traits.false_changes >= LAST_CHANGE_PATIENCE:
             traits.last_change = USELESS
@@ -164,9 +170,9 @@ class Verifier:
             return False
         return True
 
-    def _restart(self) -> None:
+    def _begin_anew(self, news: News) -> None:
         device = self._device
-        self._news.append(Restarted())
+        self._news.append(news)
         device.octets, device.samples = None, {}
         device.traits.begin_anew(first_width(device.security.version))
         replan(device, self._planner, device.plan.if_indexes)

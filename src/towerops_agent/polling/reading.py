@@ -27,6 +27,7 @@ from towerops_agent.polling.course.news import (
     News,
     OddReplies,
     Paced,
+    Replaced,
     Restarted,
     WorksAt,
 )
@@ -388,6 +389,8 @@ def _log(device: Device, news: News) -> None:
             line.warning("device gives by GETNEXT what it denies by GET, asked that way from now on", oids=oids or "all")
         case Restarted():
             line.info("device has restarted, its interfaces are looked up again")
+        case Replaced():
+            line.warning("device's counters and sysUpTime are neither as before nor of a restart since, it may be another device")
         case Gone(name, if_index, there):
             line.warning("interface is gone, left out until it is back", if_name=name, if_index=if_index, named_there=there)
         case Ambiguous(name, if_indexes):

@@ -10,6 +10,7 @@ import structlog
 from support import asking, devices, virtual_time
 from support.fake_client import FakeClient
 from towerops_agent.model import DeviceState, Interface, State
+from towerops_agent.polling import interfaces
 from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.news import OddReplies
 from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner, interface_columns
@@ -614,3 +615,54 @@ def test_a_device_that_stumbles_over_requests_at_once_is_asked_one_by_one_again_
     assert most_under_way(client, device, 8) == [1, 1, 1, 3, 1, 1, 1, 1]
     assert device.traits.together == 1
     assert device.traits.spacing is None
+
+
+def read_at(monkeypatch, device, *polls):
+    """What is logged of polls at these times, in hours, of devices with these sysUpTimes, in hours, at the device's address."""
+    at_us = 0
+
+    async def main():
+        nonlocal at_us
+        client = FakeClient()
+        poller = Poller(client, Planner())
+        for at_h, uptime_h, counted in polls:
+            at_us = round(at_h * 3_600_000_000)
+            standing = simulated(sensors=[SENSOR], wide=[1])
+            standing.put(SYS_UP_TIME, ber.TIME_TICKS, round(uptime_h * 360_000))
+            for name in interface_columns(1, WIDE, WIDE)[:2]:
+                standing.put(name, ber.COUNTER64, counted)
+            client.devices = {HOST: standing}
+            await poller.poll(device, 54.0)
+
+    monkeypatch.setattr(interfaces, "steady_us", lambda: at_us)
+    with structlog.testing.capture_logs() as lines:
+        virtual_time.run(main())
+    return [line["event"] for line in lines if "restart" in line["event"]]
+
+
+RESTARTED = "device has restarted, its interfaces are looked up again"
+ANOTHER = "device's counters and sysUpTime are neither as before nor of a restart since, it may be another device"
+
+
+@pytest.mark.parametrize("ports", [[], [1]])
+def test_a_device_whose_sysuptime_counts_seconds_has_not_restarted_at_each_poll(monkeypatch, ports):
+    """Its start seems to move, by nearly all of the time between two polls."""
+    device = devices.device(host=HOST, interfaces=ports)
+    polls = [(n / 12, 12 + n / 1200, 1000 + n) for n in range(20)]
+    assert read_at(monkeypatch, device, *polls) == []
+    assert device.traits.starts == 0
+
+
+@pytest.mark.parametrize(("ports", "said"), [([], []), ([1], [ANOTHER])])
+def test_a_device_in_place_of_one_that_was_up_for_longer_has_not_restarted(monkeypatch, ports, said):
+    """It was up while the other one was read: it is another one, if its counters show it."""
+    device = devices.device(host=HOST, interfaces=ports)
+    assert read_at(monkeypatch, device, (0, 500, 1000), (1, 501, 1100), (2, 70, 50), (3, 71, 60)) == said
+    assert device.traits.starts == len(said)
+
+
+@pytest.mark.parametrize("ports", [[], [1]])
+def test_a_device_that_was_off_for_a_while_has_restarted(monkeypatch, ports):
+    device = devices.device(host=HOST, interfaces=ports)
+    assert read_at(monkeypatch, device, (0, 20, 1000), (1, 21, 1100), (50, 30, 50), (51, 31, 60)) == [RESTARTED]
+    assert device.traits.starts == 1

@@ -34,26 +34,24 @@ Item = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What shows that a device may be another than it was: when it started, when its interfaces changed.
+    """What shows that a device may be another than it was: how often it was seen to have started again, when its interfaces
+    changed.
 
-    None: not known. `started_s` may move by some seconds between polls.
+    `starts`: since the agent has started, or since it polls the device. `interfaces`: None if that is not known.
     """
 
-    started_s: float | None = None
+    starts: int = 0
     interfaces: int | None = None
 
     def differs_from(self, before: "Signs") -> bool:
         """Whether the device has restarted since, or its interfaces have changed."""
-        restarted = self.started_s is not None and before.started_s is not None and self.started_s - before.started_s > _SLACK_S
+        restarted = self.starts > (before.starts if self.starts >= before.starts else 0)
         changed = self.interfaces is not None and before.interfaces is not None and self.interfaces != before.interfaces
         return restarted or changed
 
     def after(self, before: "Signs") -> "Signs":
         """These, and what was known before of those that are not known now."""
-        return Signs(
-            before.started_s if self.started_s is None else self.started_s,
-            before.interfaces if self.interfaces is None else self.interfaces,
-        )
+        return Signs(self.starts, before.interfaces if self.interfaces is None else self.interfaces)
 
 
 @dataclass(slots=True)

@@ -49,6 +49,11 @@ class Restarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """The device's counters began again, and its sysUpTime did before it was last read: it may be another."""
+
+
+@dataclass(frozen=True, slots=True)
 class Moved:
     """An interface was found at another ifIndex, and is read there from now on."""
 
@@ -82,4 +87,4 @@ class Back:
     if_index: int
 
 
-News = AnswersElsewhere | WorksAt | OddReplies | Paced | ByNext | Restarted | Moved | Gone | Ambiguous | Back
+News = AnswersElsewhere | WorksAt | OddReplies | Paced | ByNext | Restarted | Replaced | Moved | Gone | Ambiguous | Back

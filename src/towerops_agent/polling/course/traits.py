@@ -6,6 +6,7 @@ Pure values, changed only by progress.py and reading.py; one per device, so slot
 import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -82,6 +83,17 @@ LAST_CHANGE_PATIENCE: Final = 3
 """How often in a row ifTableLastChange may have changed for nothing, until it is no longer asked."""
 
 
+class Start(IntEnum):
+    """What a sysUpTime shows of the device's start: false if it has not started again.
+
+    `OTHER`: it is not that of the same start, and too large for a start since the device was last read.
+    """
+
+    SAME = 0
+    AGAIN = 1
+    OTHER = 2
+
+
 _TIMEOUTS_A_SECOND: Final = 64
 """They are rounded up to a part of a second, so that there are few different ones: each is computed once."""
 
@@ -125,6 +137,7 @@ class Traits:
     `check`: the interfaces' names are to be compared before a counter of theirs counts: the first time, and after a reboot.
     `booted_at_us`: when the device started, on our BootClock; below 0 if that was before our machine did.
     `uptime`: its last sysUpTime, in hundredths of a second.
+    `starts`: how often it has started again, or was found to be another, since the agent has started.
     `mute`: OIDs that the device never answers, even one at a time: asked last, once, so that they cost little.
     `refused_names`: OIDs that it answers with an error even when asked singly: asked last, one by one, so that they spoil no
     other.
@@ -159,6 +172,7 @@ class Traits:
     check: bool = True
     booted_at_us: int | None = None
     uptime: int | None = None
+    starts: int = 0
     mute: frozenset[Oid] = frozenset()
     refused_names: frozenset[Oid] = frozenset()
     suspects: frozenset[Oid] = frozenset()
@@ -262,24 +276,30 @@ class Traits:
         limit = LARGEST_VARBINDS if self.refused_at is None else min(LARGEST_VARBINDS, self.refused_at - 1)
         self.max_varbinds = max(min(self.max_varbinds + (1 if fell_short else GROWTH), limit), 1)
 
-    def observe_uptime(self, uptime: int, now_us: int) -> bool:
+    def observe_uptime(self, uptime: int, now_us: int) -> Start:
         """Note a sysUpTime, read now: whether the device seems to have restarted since the last one.
 
         It has if sysUpTime fell, or if the device's start has moved forward: it may have restarted long ago, unnoticed. It
-        has not if sysUpTime has wrapped or stands still.
+        has not if sysUpTime has wrapped or stands still. If it has been up for longer than since it was last read, then it is
+        another device, or counts slower than time passes.
         """
         booted_at_us = now_us - uptime * 10_000
         before_us, before, self.uptime = self.booted_at_us, self.uptime, uptime
         if uptime == before:
-            return False
+            return Start.SAME
         self.booted_at_us = booted_at_us
         if before_us is None:
-            return False
+            return Start.SAME
         later_us = booted_at_us - before_us
         wraps = round(later_us / UPTIME_WRAP_US)
         if wraps and abs(later_us - wraps * UPTIME_WRAP_US) <= CLOCK_SLACK_US:
-            return False
-        return (before is not None and uptime < before) or later_us > CLOCK_SLACK_US
+            return Start.SAME
+        if before is None:
+            return Start.AGAIN if later_us > CLOCK_SLACK_US else Start.SAME
+        if uptime > before and later_us <= CLOCK_SLACK_US:
+            return Start.SAME
+        read_us = before_us + before * 10_000
+        return Start.AGAIN if booted_at_us > read_us - CLOCK_SLACK_US else Start.OTHER
 
     @property
     def apart(self) -> bool:
@@ -341,6 +361,7 @@ class Traits:
         `width`: the counter width of a device that was never asked.
         """
         self.check = True
+        self.starts += 1
         self.doubt()
         self.last_change = None
         self.widths = bytes([width]) * len(self.widths)

@@ -129,14 +129,21 @@ def test_a_name_that_another_has_now_is_that_ones():
 
 
 def test_a_restart_and_changed_interfaces_are_signs():
-    before = Signs(1000.0, 7)
-    assert not Signs(1030.0, 7).differs_from(before)
-    assert Signs(1100.0, 7).differs_from(before)
-    assert Signs(1000.0, 8).differs_from(before)
-    assert not Signs(500.0, 7).differs_from(before)
-    assert not Signs(None, None).differs_from(before)
-    assert Signs(None, None).after(before) == before
-    assert not Signs(1000.0, 7).differs_from(Signs())
+    before = Signs(2, 7)
+    assert not Signs(2, 7).differs_from(before)
+    assert Signs(3, 7).differs_from(before)
+    assert Signs(2, 8).differs_from(before)
+    assert not Signs(2, None).differs_from(before)
+    assert Signs(3, None).after(before) == Signs(3, 7)
+    assert not Signs(0, 7).differs_from(Signs())
+
+
+def test_a_device_whose_restarts_are_counted_from_the_start_has_restarted_if_there_are_any():
+    """As after another agent has polled it."""
+    before = Signs(2, 7)
+    assert not Signs(0, 7).differs_from(before)
+    assert Signs(1, 7).differs_from(before)
+    assert Signs(1, 7).differs_from(Signs(0, 7).after(before))
 
 
 @given(st.lists(st.tuples(st.sets(st.integers(1, 5)), st.floats(0, 3 * DAY_S), st.booleans()), max_size=12))

@@ -9,6 +9,7 @@ from towerops_agent.polling.course.traits import (
     BY_DESCR,
     BY_NAME,
     CLEAN_POLLS,
+    CLOCK_SLACK_US,
     DOUBTED,
     LARGEST_VARBINDS,
     MOST_REFUSED,
@@ -24,6 +25,7 @@ from towerops_agent.polling.course.traits import (
     UPTIME_WRAP_US,
     WIDE,
     BootClock,
+    Start,
     Traits,
 )
 
@@ -183,8 +185,25 @@ def test_a_sysuptime_that_stands_still_says_nothing_of_the_device_s_start():
 def test_a_sysuptime_that_starts_at_0_after_497_days_is_not_a_restart(times, later_us, restarted):
     traits = seen(UPTIME_WRAP_US - HOUR_US, UPTIME_WRAP_US)
     at_us = UPTIME_WRAP_US * times + 2 * HOUR_US
-    assert traits.observe_uptime((HOUR_US - later_us) // 10_000, at_us) is restarted
+    assert bool(traits.observe_uptime((HOUR_US - later_us) // 10_000, at_us)) is restarted
     assert traits.booted_at_us == UPTIME_WRAP_US * times + HOUR_US + later_us
+
+
+@pytest.mark.parametrize(
+    ("uptime_us", "start"),
+    [
+        (0, Start.AGAIN),
+        (2 * HOUR_US, Start.AGAIN),
+        (2 * HOUR_US + CLOCK_SLACK_US - 10_000, Start.AGAIN),
+        (2 * HOUR_US + CLOCK_SLACK_US, Start.OTHER),
+        (5 * HOUR_US - 10_000, Start.OTHER),
+        (5 * HOUR_US + 10_000, Start.OTHER),
+        (7 * HOUR_US - CLOCK_SLACK_US - 10_000, Start.OTHER),
+        (7 * HOUR_US - CLOCK_SLACK_US, Start.SAME),
+    ],
+)
+def test_a_device_that_was_up_two_hours_ago_has_restarted_since_only_if_it_is_up_for_less(uptime_us, start):
+    assert seen(5 * HOUR_US, 7 * HOUR_US).observe_uptime(uptime_us // 10_000, 9 * HOUR_US) is start
 
 
 def test_a_moment_is_the_same_in_the_same_boot_and_by_the_wall_clocks_in_another():
@@ -389,7 +408,7 @@ def test_a_start_that_seems_to_move_by_up_to_a_minute_is_the_clocks_doing(later_
     """An hour after the last look sysUpTime has not fallen; but the device says that it started later than it said before."""
     traits = Traits()
     assert not traits.observe_uptime(360_000, 0)
-    assert traits.observe_uptime(720_000, (3600 + later_s) * 1_000_000) is restarted
+    assert bool(traits.observe_uptime(720_000, (3600 + later_s) * 1_000_000)) is restarted
 
 
 def test_a_device_that_has_started_again_is_learned_from_the_start():
@@ -420,7 +439,12 @@ def test_a_device_that_has_started_again_is_learned_from_the_start():
     )
     traits.begin_anew(NARROW)
     assert traits == Traits(
-        srtt_s=0.1, widths=bytes([NARROW] * 4), standings=bytes([DOUBTED, DOUBTED, 0]), any_address=True, units=("Mbps",)
+        srtt_s=0.1,
+        widths=bytes([NARROW] * 4),
+        standings=bytes([DOUBTED, DOUBTED, 0]),
+        starts=1,
+        any_address=True,
+        units=("Mbps",),
     )
 
 
