@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from towerops_agent.model import INTERFACE_COLUMNS
 from towerops_agent.polling.course.traits import ATTEMPTS, BY_DESCR, BY_NAME, NARROW, TOGETHER, UNVERIFIABLE
-from towerops_agent.snmp.wire.ber import Oid, child, parse_oid
+from towerops_agent.snmp.wire.ber import Oid, child, is_within, parse_oid
 from towerops_agent.snmp.wire.message import Request
 
 T = TypeVar("T")
@@ -55,6 +55,9 @@ _MESSAGE_OCTETS: Final = 64 + 32 + USM_OCTETS
 
 _VALUE_OCTETS: Final = 11
 """The expected size of a value in the answer: a Counter64 with all its octets, or a short text."""
+
+_COUNTER32_OCTETS: Final = 7
+"""The size of the largest Counter32: five octets behind a header of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,7 @@ def lay_out(
         position[IF_TABLE_LAST_CHANGE] = 1
     slots: list[int] = []
     groups: list[list[Oid]] = [list(position)]
+    value_octets: dict[Oid, int] = {}  # of what is not expected to take _VALUE_OCTETS
     names = [
         child(_NAME_COLUMNS[standing], if_index) if standing in _NAME_COLUMNS else b""
         for if_index, standing in zip(if_indexes, watch.names, strict=False)
@@ -207,6 +211,7 @@ def lay_out(
     for i, if_index in enumerate(if_indexes):
         oids = interface_columns(if_index, widths[2 * i], widths[2 * i + 1])
         groups.append(place(oids))
+        value_octets.update((oid, _COUNTER32_OCTETS) for oid in oids if is_within(oid, _IF_ENTRY))
         slots += [position[oid] for oid in oids]
     first_name, behind = len(position), []
     for i, name in enumerate(names):
@@ -218,7 +223,7 @@ def lay_out(
     read_before = {name: slots[len(sensors) + i * PER_INTERFACE :][:PER_INTERFACE] for i, name in enumerate(names) if name}
 
     def packed(groups: list[list[Oid]]) -> list[list[Oid]]:
-        return list(_pack([group for group in groups if group], max_varbinds, max_octets, text_octets))
+        return list(_pack([group for group in groups if group], max_varbinds, max_octets, value_octets))
 
     def ask_for(oids: list[Oid]) -> Ask:
         columns = sorted(position[oid] for oid in oids)
@@ -231,7 +236,8 @@ def lay_out(
             runs=tuple(_runs(columns)),
         )
 
-    all_columns, text_octets = tuple(position), dict.fromkeys(names, watch.name_octets)
+    all_columns = tuple(position)
+    value_octets.update(dict.fromkeys(names, watch.name_octets))
     apart, together = packed(groups) + packed(behind), packed(groups + behind)
     return Plan(
         all_columns,
@@ -275,11 +281,11 @@ def interface_columns(if_index: int, in_width: int, out_width: int) -> list[Oid]
     return [child(column, if_index) for column in (*octets, *_OTHERS)]
 
 
-def _pack(groups: list[list[Oid]], max_varbinds: int, max_octets: int, text_octets: Mapping[Oid, int]) -> Iterator[list[Oid]]:
-    """Requests of whole groups if they fit, else of parts of them. `text_octets`: the size of the values that are texts."""
+def _pack(groups: list[list[Oid]], max_varbinds: int, max_octets: int, value_octets: Mapping[Oid, int]) -> Iterator[list[Oid]]:
+    """Requests of whole groups if they fit, else of parts of them. `value_octets`: the size of unusual values."""
 
     def octets_of(oids: Iterable[Oid]) -> int:
-        return sum(_varbind_octets(oid, text_octets.get(oid, _VALUE_OCTETS)) for oid in oids)
+        return sum(_varbind_octets(oid, value_octets.get(oid, _VALUE_OCTETS)) for oid in oids)
 
     names: list[Oid] = []
     octets = _MESSAGE_OCTETS

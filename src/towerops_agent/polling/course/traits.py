@@ -17,8 +17,8 @@ from towerops_agent.snmp.wire.ber import Oid
 STARTING_VARBINDS: Final = 24
 """Varbinds in a first request: an answer of some 700 octets, which nearly all devices can send."""
 
-LARGEST_VARBINDS: Final = 48
-"""The most in one request: eight interfaces. By plan.py's estimate more does not fit into one datagram."""
+LARGEST_VARBINDS: Final = 54
+"""The most in one request: nine interfaces. By plan.py's estimate more does not fit into one datagram."""
 
 GROWTH: Final = 6
 """By how many a request grows past STARTING_VARBINDS: one interface more. A smaller step would not save requests."""

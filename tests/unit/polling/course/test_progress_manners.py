@@ -9,7 +9,7 @@ from towerops_agent.polling.course.interpret import interpret
 from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, WIDE_OCTETS, Watch, make_plan
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.stepping import MOST_A_POLL
-from towerops_agent.polling.course.traits import BY_NAME, LARGEST_VARBINDS, NARROW, STARTING_VARBINDS, UNKNOWN, WIDE, Traits
+from towerops_agent.polling.course.traits import BY_NAME, GROWTH, NARROW, STARTING_VARBINDS, UNKNOWN, WIDE, Traits
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import child
@@ -128,7 +128,7 @@ def test_a_device_that_refuses_one_of_two_oids_is_not_one_that_takes_one_at_a_ti
     progress, traits = started(sensors=1)
     finish(progress, lambda names: refuse(names, ErrorStatus.genErr) if SENSORS[0] in names else reply(names))
     assert progress.failures == {1: "genErr"}
-    assert (traits.refused_at, traits.max_varbinds) == (None, LARGEST_VARBINDS - 18)
+    assert (traits.refused_at, traits.max_varbinds) == (None, STARTING_VARBINDS + GROWTH)
 
 
 def test_a_device_that_gives_two_values_by_themselves_and_never_several_takes_one_at_a_time():
@@ -260,7 +260,7 @@ def test_a_device_echoes_its_sysuptime_if_all_of_several_values_are_it(sensors, 
     progress.take(ask, ticks(ask.request.names, values))
     asked = finish(progress)
     assert asked == ([[name] for name in progress.plan.columns] if echoes else [])
-    assert traits.max_varbinds == (1 if echoes else LARGEST_VARBINDS - 18)
+    assert traits.max_varbinds == (1 if echoes else STARTING_VARBINDS + GROWTH)
     assert interpret(progress, 1, 0).missing == {}
 
 
