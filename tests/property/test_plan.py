@@ -198,11 +198,14 @@ def test_what_is_asked_of_a_plan_is_in_its_columns(want, standings, riding_from)
     plan = lay_out(*want, Watch(bytes(standings[: len(indexes)]), 18), riding_from)
     assert sorted(column for ask in plan.asks for column in ask.columns) == list(range(len(plan.columns)))
     names = {column for column in plan.names if column and column not in plan.slots}
+    errors = {plan.slots[i] for n in range(len(indexes)) for i in plan.interface_slots(n)[2:]}
     for ask in plan.asks:
         assert [column for run in ask.runs for column in range(run.start, run.stop)] == sorted(ask.columns) == list(ask.columns)
         assert ask.request.names == tuple(plan.columns[column] for column in ask.columns)
         moving = [column for column in ask.columns if column not in names]
         assert len(moving) == ask.request.steady_from
+        idle = {name for run in ask.request.idle for name in ask.request.names[run]}
+        assert idle == {plan.columns[column] for column in moving if column in errors}
 
 
 def test_requests_leave_room_for_the_longest_name():

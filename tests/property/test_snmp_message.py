@@ -138,6 +138,16 @@ class Awaiting(NamedTuple):
 
 
 @st.composite
+def requests_for(draw, names):
+    """A request for these names: the values of some are expected to stay the same, those of others to be 0."""
+    steady_from = draw(st.integers(0, len(names)) | st.none())
+    ends = st.lists(st.integers(0, len(names) if steady_from is None else steady_from), max_size=8, unique=True)
+    bounds = sorted(draw(ends))
+    idle = tuple(slice(*pair) for pair in zip(bounds[::2], bounds[1::2], strict=False))
+    return Request(tuple(names), steady_from=steady_from, idle=idle)
+
+
+@st.composite
 def answers(draw):
     """A request, its id, and an answer to it: in order or not, whole or not, with an error or not, mutated or not."""
     message, request_id = draw(messages()), draw(st.integers(LOWEST_ID, HIGHEST_ID))
@@ -147,8 +157,7 @@ def answers(draw):
     names = draw(st.just(names) | st.permutations(names) | st.just(names[1:]) | st.just([*names, b"\x2b"]))
     version = draw(st.just(message.version) | st.sampled_from((0, 1)))
     community = draw(st.just(message.community) | st.binary(max_size=10))
-    request = Request(tuple(names), steady_from=draw(st.integers(0, len(names)) | st.none()))
-    one = Awaiting(request, Community(Version(version), community))
+    one = Awaiting(draw(requests_for(names)), Community(Version(version), community))
     octets = encode_message(message)
     return request_id, one, draw(st.just(octets) | mutated(st.just(octets)))
 
@@ -175,10 +184,7 @@ def test_an_answer_as_it_was_asked_for_is_a_usual_one(rows, data):
     request_id = data.draw(st.integers(LOWEST_ID, HIGHEST_ID))
     names, held = zip(*rows, strict=True)
     tags, values = zip(*held, strict=True)
-    request, community = (
-        Request(names, steady_from=data.draw(st.integers(0, len(names)) | st.none())),
-        Community(Version.V2C, data.draw(st.binary(max_size=64))),
-    )
+    request, community = data.draw(requests_for(names)), Community(Version.V2C, data.draw(st.binary(max_size=64)))
     pdu = Pdu(PduType.RESPONSE, request_id, 0, 0, list(names), bytes(tags), list(values))
     octets = community.wrap(encode_pdu(pdu))
     usual = decode_usual(octets, {request_id: Awaiting(request, community)})

@@ -193,6 +193,7 @@ def lay_out(
     slots: list[int] = []
     groups: list[list[Oid]] = [list(position)]
     value_octets: dict[Oid, int] = {}  # of what is not expected to take _VALUE_OCTETS
+    others: set[int] = set()  # the columns of errors and discards, which are 0 mostly
     names = [
         child(_NAME_COLUMNS[standing], if_index) if standing in _NAME_COLUMNS else b""
         for if_index, standing in zip(if_indexes, watch.names, strict=False)
@@ -213,6 +214,7 @@ def lay_out(
         groups.append(place(oids))
         value_octets.update((oid, _COUNTER32_OCTETS) for oid in oids if is_within(oid, _IF_ENTRY))
         slots += [position[oid] for oid in oids]
+        others.update(slots[-len(_OTHERS) :])
     first_name, behind = len(position), []
     for i, name in enumerate(names):
         if name and place([name]):
@@ -227,7 +229,11 @@ def lay_out(
 
     def ask_for(oids: list[Oid]) -> Ask:
         columns = sorted(position[oid] for oid in oids)
-        request = Request(tuple(all_columns[column] for column in columns), steady_from=bisect_left(columns, first_name))
+        request = Request(
+            tuple(all_columns[column] for column in columns),
+            steady_from=bisect_left(columns, first_name),
+            idle=tuple(_runs([i for i, column in enumerate(columns) if column in others])),
+        )
         proven = {column for oid in oids for column in read_before.get(oid, ())}
         return Ask(
             request,
@@ -257,7 +263,7 @@ def _in_order(columns: list[int]) -> Sequence[int]:
 
 
 def _runs(columns: list[int]) -> Iterator[slice]:
-    """Ascending columns as slices."""
+    """Ascending numbers as slices."""
     first = 0
     for i in range(1, 1 + len(columns)):
         if i == len(columns) or columns[i] != columns[i - 1] + 1:

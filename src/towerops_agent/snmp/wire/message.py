@@ -36,6 +36,9 @@ _ID_OF_OURS: Final = b"\x02\x04"
 _NO_ERROR: Final = b"\x02\x01\x00\x02\x01\x00\x30"
 """What is behind them in a usual answer: error-status and error-index, both 0, and the tag of the varbinds."""
 
+_OCTETS_OF_0: Final = 1
+_COUNTER_AT_0: Final = bytes((ber.COUNTER32, _OCTETS_OF_0, 0))
+
 STEADY_ANSWERS: Final = 2048
 """How many ends of answers that stay the same are remembered, 1 to 4 KB each: devices of a kind share theirs."""
 
@@ -113,8 +116,6 @@ class Head(dict[int, bytes]):
     """
 
     __slots__ = ("_name", "size")
-    __hash__ = object.__hash__  # type: ignore[assignment]  # _decode_steady needs it
-    __eq__ = object.__eq__
 
     def __init__(self, name: bytes) -> None:
         """`name`: as it is encoded."""
@@ -139,14 +140,36 @@ def head_of(name: Oid) -> Head:
     return Head(ber.encode(ber.OBJECT_IDENTIFIER, name))
 
 
+@lru_cache(maxsize=64)
+def _counters_at_0(count: int) -> tuple[bytes, tuple[int, ...]]:
+    """Tags and values of so many Counter32 of 0."""
+    return bytes((ber.COUNTER32,)) * count, (0,) * count
+
+
+class Strip:
+    """Adjacent varbinds of a request. `idle`: they are Counter32 that mostly are 0, as the errors and discards of an interface.
+
+    `first`: the number of its first varbind. `octets`: what an answer has for an idle strip of which each counter is 0, so that
+    it is compared as one; b"" if it is not idle. `tags`, `values`: what they are then.
+    """
+
+    __slots__ = ("first", "heads", "octets", "tags", "values")
+
+    def __init__(self, first: int, heads: tuple[Head, ...], idle: bool = False) -> None:
+        self.first, self.heads = first, heads
+        befores = [head[_OCTETS_OF_0] for head in heads] if idle else []
+        self.octets = b"".join(before + _COUNTER_AT_0 for before in befores) if all(befores) else b""
+        self.tags, self.values = _counters_at_0(len(heads))
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A question, ready to be sent to any device. For GET_BULK, `first` and `second` are non-repeaters and max-repetitions.
 
     `steady_from`: the values from this varbind on are expected to be the same each time, as those of interfaces' names; None:
-    nothing is known of that.
-    `moving_heads`, `steady_heads`: of the varbinds before that one, and from it on. `around_id`: the PDU's octets before and
-    behind those of the request-id.
+    nothing is known of that. `idle`: which of the varbinds before that are expected to be 0, as slices in their order.
+    `moving`, `steady`: the varbinds before that one, and from it on. `around_id`: the PDU's octets before and behind those of the
+    request-id.
     """
 
     names: tuple[Oid, ...]
@@ -154,15 +177,21 @@ class Request:
     first: int = 0
     second: int = 0
     steady_from: int | None = field(default=None, repr=False, compare=False)
-    moving_heads: tuple[Head, ...] = field(default=(), repr=False, compare=False)
-    steady_heads: tuple[Head, ...] = field(default=(), repr=False, compare=False)
+    idle: tuple[slice, ...] = field(default=(), repr=False, compare=False)
+    moving: tuple[Strip, ...] = field(default=(), repr=False, compare=False)
+    steady: tuple[Strip, ...] = field(default=(), repr=False, compare=False)
     around_id: tuple[bytes, bytes] = field(default=(b"", b""), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         heads = tuple(map(head_of, self.names))
-        moving = len(heads) if self.steady_from is None else self.steady_from
-        object.__setattr__(self, "moving_heads", heads[:moving])
-        object.__setattr__(self, "steady_heads", heads[moving:])
+        steady_from = len(heads) if self.steady_from is None else self.steady_from
+        moving, at = [], 0
+        for run in self.idle:
+            moving += [Strip(at, heads[at : run.start]), Strip(run.start, heads[run], idle=True)]
+            at = run.stop
+        moving.append(Strip(at, heads[at:steady_from]))
+        object.__setattr__(self, "moving", tuple(strip for strip in moving if strip.heads))
+        object.__setattr__(self, "steady", (Strip(0, heads[steady_from:]),) if heads[steady_from:] else ())
         names = (ber.encode(ber.OBJECT_IDENTIFIER, name) for name in self.names)
         varbinds = b"".join(ber.encode(ber.SEQUENCE, name + b"\x05\x00") for name in names)
         tail = ber.encode_integer(self.first) + ber.encode_integer(self.second) + ber.encode(ber.SEQUENCE, varbinds)
@@ -307,12 +336,12 @@ def decode_usual(data: bytes, awaiting: Mapping[int, AwaitingT]) -> tuple[Awaiti
     ):
         return None
     request = one.request
-    as_asked = _decode_as_asked(data, varbinds, request.moving_heads)
+    as_asked = _decode_as_asked(data, varbinds, request.moving)
     if as_asked is None:
         return None
     tags, values, end = as_asked
-    if request.steady_heads:
-        steady = _decode_steady(data[end:], request.steady_heads)
+    if request.steady:
+        steady = _decode_steady(data[end:], request.steady)
         if steady is None:
             return None
         tags, values = tags + steady[0], values + steady[1]
@@ -321,41 +350,52 @@ def decode_usual(data: bytes, awaiting: Mapping[int, AwaitingT]) -> tuple[Awaiti
     return one, Pdu(PduType.RESPONSE, request_id, 0, 0, request.names, tags, values)
 
 
-def _decode_as_asked(data: bytes, offset: int, heads: Sequence[Head]) -> tuple[bytes, list[Value], int] | None:
+def _decode_as_asked(data: bytes, offset: int, strips: Sequence[Strip]) -> tuple[bytes, list[Value], int] | None:
     """The tags and values of the varbinds from `offset` on, if their names are these, in order, and where they end; else None.
 
-    The agent spends most of its time here: hence one loop with only these two calls, each varbind's head compared as a whole, and
-    all numbers converted at once. Unusual and malformed answers are left to codec.py.
+    The agent spends most of its time here: hence few calls, each varbind's head compared as a whole, and an idle strip with all
+    its values, and all numbers converted at once. Unusual and malformed answers are left to codec.py.
     """
     tags = bytearray()
     contents: list[bytes] = []
-    add_tag, add_contents = tags.append, contents.append
+    all_at_0: list[Strip] = []
+    add_tag, add_contents, add_at_0 = tags.append, contents.append, all_at_0.append
     at = offset
     try:
-        for head in heads:
-            place = at + head.size  # of the value
-            length = data[place + 1]
-            if data[at:place] != head[length]:
-                return None
-            add_tag(data[place])
-            at = place + 2 + length
-            add_contents(data[place + 2 : at])
+        for strip in strips:
+            zeros = strip.octets
+            end = at + len(zeros)
+            if zeros and data[at:end] == zeros:
+                at = end
+                add_at_0(strip)
+                continue
+            for head in strip.heads:
+                place = at + head.size  # of the value
+                length = data[place + 1]
+                if data[at:place] != head[length]:
+                    return None
+                add_tag(data[place])
+                at = place + 2 + length
+                add_contents(data[place + 2 : at])
     except IndexError:
         return None
     values: list[Any] = list(map(int.from_bytes, contents))  # big-endian
     if all(contents) and all(map(le, values, map(_MAXIMA.__getitem__, tags))):  # all are unsigned, or names: the usual case
         if ber.OCTET_STRING in tags:
             values = [octets if tag == ber.OCTET_STRING else n for tag, octets, n in zip(tags, contents, values, strict=True)]
-        return bytes(tags), values, at
-    for i, octets in enumerate(contents):
-        tags[i], values[i] = decode_value(tags[i], octets)
+    else:
+        for i, octets in enumerate(contents):
+            tags[i], values[i] = decode_value(tags[i], octets)
+    for strip in all_at_0:
+        first = strip.first
+        tags[first:first], values[first:first] = strip.tags, strip.values
     return bytes(tags), values, at
 
 
 @lru_cache(maxsize=STEADY_ANSWERS)
-def _decode_steady(varbinds: bytes, heads: Sequence[Head]) -> tuple[bytes, list[Value]] | None:
+def _decode_steady(varbinds: bytes, strips: Sequence[Strip]) -> tuple[bytes, list[Value]] | None:
     """As _decode_as_asked of all these octets, without reading the same ones again. The list is not to be changed."""
-    as_asked = _decode_as_asked(varbinds, 0, heads)
+    as_asked = _decode_as_asked(varbinds, 0, strips)
     return None if as_asked is None or as_asked[2] != len(varbinds) else as_asked[:2]
 
 

@@ -103,13 +103,37 @@ def test_what_becomes_of_an_answer_changes_no_other_answer():
 
 def test_what_is_in_front_of_values_is_shared_by_requests_and_remembered_for_short_ones_only():
     """Texts have many lengths, and there are 100,000s of names."""
-    (head,), (same,) = (Request((SYS_UP_TIME,)).moving_heads for _ in range(2))
+    ((head,),), ((same,),) = ((strip.heads for strip in Request((SYS_UP_TIME,)).moving) for _ in range(2))
     assert head is same
     for octets in range(300):
         length = len(SYS_UP_TIME) + 4 + octets
         expected = bytes((0x30, length)) + b"\x06\x08" + SYS_UP_TIME if length < 0x80 else b""
         assert head[octets] == expected
     assert len(head) <= SHORT + 1
+
+
+IN_ERRORS, OUT_ERRORS = (ber.parse_oid(f"1.3.6.1.2.1.2.2.1.{column}.7") for column in (14, 20))
+
+
+@pytest.mark.parametrize("tag", [ber.COUNTER32, ber.GAUGE32, ber.INTEGER, ber.COUNTER64])
+@pytest.mark.parametrize("value", [0, 1])
+@pytest.mark.parametrize("which", [0, 1])
+def test_counters_that_were_expected_to_be_0_are_what_the_device_sent(tag, value, which):
+    tags, values = [ber.TIME_TICKS, ber.COUNTER32, ber.COUNTER32], [5, 0, 0]
+    tags[1 + which], values[1 + which] = tag, value
+    names = (SYS_UP_TIME, IN_ERRORS, OUT_ERRORS)
+    octets = PUBLIC.wrap(encode_pdu(Pdu(PduType.RESPONSE, 0x12345678, 0, 0, names, bytes(tags), values)))
+    for idle in ((), (slice(1, 3),), (slice(1, 2), slice(2, 3)), (slice(0, 3),)):
+        one = Awaiting(Request(names, idle=idle), PUBLIC)
+        _, pdu = decode_usual(octets, {0x12345678: one})
+        assert (pdu.tags, pdu.values) == (bytes(tags), values)
+
+
+def test_counters_of_0_under_other_names_are_not_those_that_were_asked():
+    pdu = Pdu(PduType.RESPONSE, 0x12345678, 0, 0, (SYS_UP_TIME, OUT_ERRORS, IN_ERRORS), b"\x43\x41\x41", [5, 0, 0])
+    octets = PUBLIC.wrap(encode_pdu(pdu))
+    one = Awaiting(Request((SYS_UP_TIME, IN_ERRORS, OUT_ERRORS), idle=(slice(1, 3),)), PUBLIC)
+    assert decode_usual(octets, {0x12345678: one}) is None
 
 
 def test_a_message_does_not_show_its_community():
