@@ -67,6 +67,8 @@ MOVE_AGAIN_S: Final = 5.0
 _IDS_AT_ONCE: Final = 256
 """A system call for each would be a twentieth of a poll's cost."""
 
+_REPORTS: Final = (AskAgain, Doubted)
+
 _drawn: list[int] = []
 
 
@@ -242,9 +244,11 @@ class SnmpClient:
 
     def _send_octets(self, transaction: Transaction, datagram: bytes) -> NoReply | None:
         """None if the datagram was sent, or lost by the system for now; else the system's error."""
-        sock, peer = self._socket(transaction.peer), transaction.peer
+        peer = transaction.peer
+        family = _family(peer)
+        sock = self.sockets.get(family) or self._open(family)
         if self._lulls:
-            self._end_crowded_lull(peer)
+            self._end_crowded_lull(family)
         try:
             try:
                 sock.sendto(datagram, peer)
@@ -266,26 +270,23 @@ class SnmpClient:
         if not wait.answer.done():
             wait.answer.set_result(self._exchanges.believe(transaction))
 
-    def _socket(self, peer: Peer) -> socket.socket:
-        family = _family(peer)
-        sock = self.sockets.get(family)
-        if sock is None:
-            sock = socket.socket(family, socket.SOCK_DGRAM)
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_OCTETS)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            if sys.platform == "linux":
-                sock.setsockopt(*RECVERR[family], 1)
-            has_times = self._timekeeper is not None
-            if has_times:
-                sock.setsockopt(*TIMES, 1)
-            room = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // ANSWER_OCTETS
-            now_s = self._loop.time()
-            ahead_us, asleep_us = time.time_ns() // 1000 - now_s * 1e6, _asleep_us(now_s)
-            inbox = _Inbox(sock, family, FloodWatch(now_s), now_s, ahead_us, asleep_us, room if has_times else 0)
-            self._loop.add_reader(sock, self._woken, inbox)
-            self.sockets[family], self._inboxes[family] = sock, inbox
+    def _open(self, family: socket.AddressFamily) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_OCTETS)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if sys.platform == "linux":
+            sock.setsockopt(*RECVERR[family], 1)
+        has_times = self._timekeeper is not None
+        if has_times:
+            sock.setsockopt(*TIMES, 1)
+        room = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // ANSWER_OCTETS
+        now_s = self._loop.time()
+        ahead_us, asleep_us = time.time_ns() // 1000 - now_s * 1e6, _asleep_us(now_s)
+        inbox = _Inbox(sock, family, FloodWatch(now_s), now_s, ahead_us, asleep_us, room if has_times else 0)
+        self._loop.add_reader(sock, self._woken, inbox)
+        self.sockets[family], self._inboxes[family] = sock, inbox
         return sock
 
     def _close(self, family: int) -> None:
@@ -323,9 +324,9 @@ class SnmpClient:
             self._lulls.pop(inbox.family, None)
             self._loop.add_reader(inbox.sock, self._woken, inbox)
 
-    def _end_crowded_lull(self, peer: Peer) -> None:
+    def _end_crowded_lull(self, family: socket.AddressFamily) -> None:
         """If more answers are awaited by now than there is room for, read what arrives."""
-        lull, inbox = self._lulls.get(_family(peer)), self._inboxes.get(_family(peer))
+        lull, inbox = self._lulls.get(family), self._inboxes.get(family)
         if lull is not None and inbox is not None and len(self._waiting) > inbox.room:
             lull.end()
 
@@ -379,7 +380,7 @@ class SnmpClient:
             transaction, reply = outcome
             wait = self._waiting[transaction]
             if isinstance(wait, Volley):
-                if not isinstance(reply, AskAgain | Doubted):
+                if not isinstance(reply, _REPORTS):
                     wait.settle(transaction, reply)
                     if not wait.open:
                         wait.go_on()

@@ -53,7 +53,7 @@ _OF_THE_ENGINE: Final = frozenset((Reason.UNKNOWN_ENGINE_ID, Reason.NOT_IN_TIME_
 _SMALL: Final = Request((parse_oid("1.3.6.1.2.1.1.3.0"),))  # sysUpTime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen ones take twice as long to make, and there are eight a poll
 class Reply:
     """A device's reply. `received_us`: the wall clock at its arrival; `rtt_s`: from the attempt that it answers; `attempts`: how
     many there were until then; `arrived_s`: as `received_us`, on the clock of the exchanges; None: just now."""
