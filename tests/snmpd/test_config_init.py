@@ -47,6 +47,18 @@ async def test_the_community_is_named_by_its_place(snmpd: Snmpd, tmp_path: Path)
     assert '{version: 2c, community_env: "SNMP_COMMUNITY"}' in text
 
 
+async def test_a_file_of_the_community_is_read_as_the_agent_reads_it(snmpd: Snmpd, tmp_path: Path):
+    """Editors of Windows write a mark before the text, and another line end. What is not one secret is a mistake, not sent."""
+    secret = tmp_path / "community"
+    secret.write_bytes(b"\xef\xbb\xbfpublic\r\n")
+    status, text, said = await init(f"127.0.0.1:{snmpd.port}", "-C", str(secret))
+    assert (status, f'community_file: "{secret}"' in text, said) == (0, True, "")
+    secret.write_bytes(b"public\nprivate\n")
+    status, text, said = await init(f"127.0.0.1:{snmpd.port}", "-C", str(secret))
+    assert (status, text) == (2, "")
+    assert said == f"towerops-agent: --community-file is '{secret}': expected a file that holds only the secret, in one line\n"
+
+
 async def test_a_device_that_does_not_answer_gives_no_file(snmpd: Snmpd):
     status, text, said = await init(f"127.0.0.1:{snmpd.port}", SNMP_COMMUNITY="wrong-5d1f")
     assert (status, text) == (1, "")

@@ -6,6 +6,8 @@ from typing import Any
 
 from support.agent import TOKEN, environment, output_of, running
 from support.site import site
+from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.counters import Counters
 from towerops_lab.sandbox.server import Sandbox
 
 TURNS_EACH_SECOND = """
@@ -55,4 +57,6 @@ async def kept_metrics(env: dict[str, str]) -> list[dict[str, Any]]:
 
 async def test_a_retry_without_a_running_agent_says_so(tmp_path: Path):
     env = environment("http://127.0.0.1:9", tmp_path / "agent.db")
+    async with Buffer(tmp_path / "agent.db", Counters(), clock_us=lambda: 0):
+        pass
     assert "no agent runs on the database" in await output_of("refused", "--retry", env=env)

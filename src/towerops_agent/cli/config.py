@@ -54,6 +54,7 @@ def init(host: str, version: str, community_file: Path | None, remote_write: str
     import os
 
     from towerops_agent.model import Credentials, Secret, SnmpVersion
+    from towerops_agent.snmptool.credentials import read_secret
     from towerops_agent.snmptool.draft import draft_site
     from towerops_agent.snmptool.target import parse_place, target_at
 
@@ -61,13 +62,11 @@ def init(host: str, version: str, community_file: Path | None, remote_write: str
         community, text = ("community", "public"), "public"
         if community_file is not None:
             community = ("community_file", str(community_file.absolute()))
-            text = community_file.read_text(encoding="utf-8").rstrip("\r\n")
+            text = read_secret(community_file, "--community-file").reveal()
         elif os.environ.get("SNMP_COMMUNITY"):
             community, text = ("community_env", "SNMP_COMMUNITY"), os.environ["SNMP_COMMUNITY"]
         target = target_at(parse_place(host), Credentials(SnmpVersion(version), Secret(text)), None)
         click.echo(asyncio.run(draft_site(target, community, remote_write, (2.0, 2.0, 2.0))), nl=False)
-    except (OSError, UnicodeDecodeError) as error:
-        fail(AgentError(f"the file {community_file} can't be read: {error}"))
     except AgentError as error:
         fail(error)
 

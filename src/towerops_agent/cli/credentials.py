@@ -25,7 +25,7 @@ CREDENTIAL_OPTIONS: Sequence[Callable[[Any], Any]] = (
     click.option(
         "-C",
         "--community-file",
-        type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+        type=click.Path(dir_okay=False, readable=False, path_type=Path, allow_dash=True),
         help="A file that holds the community; - prompts for it. Else: SNMP_COMMUNITY.",
     ),
     click.option("-u", "--user", help="The SNMPv3 user."),

@@ -30,7 +30,8 @@ class NumberRange(click.FloatRange):
         return number
 
 
-FILE = click.Path(dir_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, readable=False, path_type=Path)
+"""Whether it can be read is found out by whoever reads it, who says what to do if not."""
 
 
 class _SettingType(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no arguments for it

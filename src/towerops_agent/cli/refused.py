@@ -43,6 +43,7 @@ def refused(database: Path, as_json: bool, retry: bool) -> None:
 
 
 def _retry(database: Path) -> str:
+    from towerops_agent.buffer.reader import DatabaseReader
     from towerops_agent.telemetry import live_client
 
     try:
@@ -50,7 +51,8 @@ def _retry(database: Path) -> str:
     except TimeoutError:
         raise AgentError("the agent runs, and does not answer: see its log, and the load of this machine") from None
     if answer is None:
-        raise AgentError(f"no agent runs on the database {database}: start it, then ask again, as its user")
+        with DatabaseReader(database):  # a user who can't read it can't see the agent either, and learns that instead
+            raise AgentError(f"no agent runs on the database {database}: start it, then ask again, as its user")
     return (
         f"the agent sends the newest metric of {answer.decode()} series by itself within a minute; "
         "what the server accepts is followed by the rest of its series"

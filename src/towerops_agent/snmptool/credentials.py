@@ -120,7 +120,7 @@ class CredentialSource:
         if options.community_file == PROMPT:
             return Credentials(version, Secret(self._prompt("Community")))
         if options.community_file is not None:
-            return Credentials(version, _read_secret(options.community_file, "--community-file"))
+            return Credentials(version, read_secret(options.community_file, "--community-file"))
         community = self._prompt("Community") if options.ask else self._environ.get(COMMUNITY_VARIABLE, "")
         if not community:
             raise SettingsError(
@@ -159,7 +159,7 @@ class CredentialSource:
 
     def _password(self, file: Path | None, option: str, variable: str, wanted: bool) -> Secret | None:
         if file is not None:
-            return _read_secret(file, option)
+            return read_secret(file, option)
         if self._options.ask and wanted:
             return Secret(self._prompt("Authentication password" if variable == AUTH_VARIABLE else "Privacy password"))
         text = self._environ.get(variable)
@@ -170,8 +170,8 @@ class CredentialSource:
             raise SettingsError(f"{', '.join(misplaced)} without --user: expected --user, since they belong to SNMPv3")
 
 
-def _read_secret(path: Path, option: str) -> Secret:
-    """The file's text without its line end."""
+def read_secret(path: Path, option: str) -> Secret:
+    """The text of the file that `option` names, without its line end. Raises SettingsError."""
     try:
         with path.open("rb") as file:
             octets = file.read(_MOST_OCTETS + 1)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import pytest
@@ -180,3 +181,37 @@ main()
     environment = {**os.environ, "TOWEROPS_API_URL": "http://127.0.0.1:9", "TOWEROPS_AGENT_TOKEN": "t0ken-7f"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "Aborted!\n")
+
+
+TWICE = """
+import os
+from towerops_agent.__main__ import _command
+try:
+    _command()
+except SystemExit:
+    pass
+os.write(1, b"as nobody:")
+os.write(2, b"as nobody:")
+os.setresuid(65534, 65534, 65534)
+_command()
+"""
+"""The command as root, so that what it imports need not be readable for others, then as another user."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+@pytest.mark.parametrize(
+    "words", [("status",), ("health",), ("devices",), ("history", "North"), ("page", "--output", "-"), ("refused", "--retry")]
+)
+def test_a_database_that_is_another_users_is_said_to_be_so(words: tuple[str, ...]):
+    """Not as a wrong option, and not as an agent that does not run: the command has to be given as the agent's user."""
+    with TemporaryDirectory() as folder:  # pytest's own folders are closed to others, each time that a pytest starts
+        Path(folder).chmod(0o755)
+        database = Path(folder, "agent.db")
+        database.touch(mode=0o600)
+        command = [sys.executable, "-c", TWICE, *words]
+        done = subprocess.run(command, env={"DATABASE_PATH": str(database)}, capture_output=True, text=True, check=False)
+    output = "".join(text.partition("as nobody:")[2] for text in (done.stdout, done.stderr))
+    said = (
+        f"the database {database} can't be read (unable to open database file): check its mode, or run this as the agent's user"
+    )
+    assert (done.returncode, output.removeprefix("towerops-agent: ")) == (1, f"{said}\n")

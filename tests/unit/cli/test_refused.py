@@ -63,6 +63,11 @@ async def test_with_nothing_refused_it_says_so(tmp_path):
     assert run("--database-path", str(tmp_path / "agent.db")) == (0, "no metric is kept that the server refused\n")
 
 
+def test_a_retry_for_a_database_that_is_not_there_names_that(tmp_path):
+    status, text = run("--database-path", str(tmp_path / "agent.db"), "--retry")
+    assert (status, text.startswith(f"towerops-agent: there is no database {tmp_path}")) == (1, True)
+
+
 async def test_a_retry_is_for_the_running_agent(database):
     status, text = run("--database-path", str(database), "--retry")
     assert status == 1
