@@ -60,6 +60,11 @@ LAST_POLLS_S: Final = 3.0
 On a machine with a load of 13 on two cores, 1.4 s of them were not.
 """
 
+OVERLAP_S: Final = 0.25
+"""How much of the time before it takes a device over counts as silent: its owner has dropped it when it heard of that, maybe just
+before its time. Clocks may be 0.1 s apart, twice phase.TOLERANCE_S, and a busy loop starts polls late.
+"""
+
 TOKEN_AGAIN_S: Final = 10.0
 """How often the token's file is read again at most, if messages can't be opened."""
 
@@ -76,7 +81,7 @@ class SharedFleet(Protocol):
     @property
     def answering(self) -> tuple[int, int]: ...  # noqa: D102
 
-    def share(self, since: Callable[[str], float | None]) -> list[Device]: ...  # noqa: D102
+    def share(self, since: Callable[[str], float]) -> list[Device]: ...  # noqa: D102
 
     def set_clock(self, ahead_s: float | None) -> None: ...  # noqa: D102
 
@@ -305,13 +310,13 @@ class Group:
             self._lost_at.clear()
             return
         nobody_before = not self._share.weights
-        lost_at, self._lost_at = {**self._unequal_at(weights), **self._lost_at}, {}
+        lost_at, self._lost_at = {**self._unequal(weights), **self._lost_at}, {}
         before = {device_id: self._share.owner(device_id) for device_id in self._devices} if lost_at else {}
         polled = len(self._fleet.polled)
         self._share.change(weights)
 
-        def silent_since(device_id: str) -> float | None:
-            return float("-inf") if nobody_before else lost_at.get(before.get(device_id) or "")
+        def silent_since(device_id: str) -> float:
+            return float("-inf") if nobody_before else lost_at.get(before.get(device_id) or "", now - OVERLAP_S)
 
         taken = self._fleet.share(silent_since)
         self._exchange.traits.recall(taken, boot_clock())
@@ -328,11 +333,11 @@ class Group:
         if self._clock.has_heard(leader):
             self.membership.followed()
 
-    def _unequal_at(self, weights: Mapping[str, float]) -> dict[str, float]:
-        """When those were heard that have another configuration, and so get no share any more: they may be lost by now."""
+    def _unequal(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """Those that have another configuration, and so get no share any more: they may never have polled their devices."""
         dropped = [self.membership.members.get(name) for name in self._share.weights.keys() - weights.keys()]
         ready = [member for member in dropped if member is not None and member.beat.presence is Presence.READY]
-        return {member.name: member.heard_at - LAST_POLLS_S for member in ready}
+        return {member.name: float("-inf") for member in ready}
 
     def _note(self, news: list[Event]) -> None:
         for event in news:

@@ -170,11 +170,11 @@ class Fleet:
         self._slots.forget(device_id)
         self._states.forget(device_id)
 
-    def share(self, since: Callable[[str], float | None]) -> list[Device]:
+    def share(self, since: Callable[[str], float]) -> list[Device]:
         """Poll the devices that are owned by now, and no others. Returns the ones that are new here.
 
-        `since`: from when on nobody has polled a device of this id, on the loop's clock; None: another agent still does. If it
-        has missed its time since then it starts at once, at a limited rate; else at its next time.
+        `since`: from when on maybe nobody has polled a device of this id, on the loop's clock. If its time has come since then it
+        starts at once, at a limited rate; else at its next time.
         """
         now = asyncio.get_running_loop().time()
         taken, at_once = [], []
@@ -189,8 +189,7 @@ class Fleet:
             device.distrust()
             taken.append(device)
             self._pings.follow(device)
-            silent_since = since(device.id)
-            if silent_since is not None and self.timetable.last_before(device.id, device.interval_s, now) >= silent_since:
+            if self.timetable.last_before(device.id, device.interval_s, now) >= since(device.id):
                 at_once.append(device)
             else:
                 self.timetable.resume(device.id, device.interval_s, now)

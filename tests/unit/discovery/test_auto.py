@@ -1,6 +1,7 @@
 """Devices of a running agent that have `profile: auto`: discovered when they are due, and what was found is handed on."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -307,7 +308,7 @@ def test_a_device_that_another_member_of_the_group_polls_by_now_is_not_asked():
         fleet = Fleet(None, Counters(), lambda _: None, now_us=lambda: 0)  # type: ignore[arg-type]  # it does not run
         fleet.replace(world.devices.values())
         fleet.ownership = Nothing()
-        fleet.share(lambda _: None)
+        fleet.share(lambda _: math.inf)
         world.fleet = fleet
         loop = asyncio.create_task(world.discovery.run())
         await asyncio.sleep(60)

@@ -538,6 +538,51 @@ def test_devices_of_a_member_that_is_killed_with_another_configuration_go_on_wit
     play(scene)
 
 
+@pytest.mark.parametrize("after_s", [n / 32 for n in range(32)])
+def test_a_member_that_joins_while_its_clock_already_shows_the_time_of_devices_misses_none(after_s: float):
+    """Clocks are nearly the same: to one of the members the time has just been, to the other it would come just after."""
+
+    async def scene(site: Site) -> None:
+        await site.start("b", "c")
+        await asyncio.sleep(60 + after_s)
+        since = now()
+        await site.start("a", ahead_s=0.045)
+        await asyncio.sleep(2 * INTERVAL_S)
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
+
+    play(scene)
+
+
+def test_devices_that_only_one_has_are_polled_after_ten_seconds_though_another_one_would_own_them():
+    """The other's configuration changes all the time, and never to the same one."""
+
+    async def scene(site: Site) -> None:
+        await site.start("a", "b")
+        await asyncio.sleep(30)
+        site.members["a"].configure(2 * DEVICES)
+        since = now()
+        for n in range(20):
+            site.members["b"].configure(DEVICES - n)
+            await asyncio.sleep(0.6)
+        polled = {device_id for at, device_id, by in site.polls if at >= since and by == "a"}
+        assert {f"d{n}" for n in range(DEVICES, 2 * DEVICES)} <= polled
+
+    play(scene)
+
+
+def test_a_member_that_joins_later_has_the_same_configuration_once_it_has_one():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b")
+        Member(site, "c").group.membership.configure("")
+        await asyncio.sleep(5)
+        site.members["c"].configure(DEVICES)
+        await asyncio.sleep(5)
+        assert site.owners().total() == DEVICES
+        assert [member.refreshed for member in site.members.values()] == [0, 0, 0]
+
+    assert "member has another configuration, fetched again here" not in play(scene)
+
+
 def test_without_an_engine_a_member_polls_everything_after_ten_seconds():
     async def scene(site: Site) -> None:
         site.engine.cut = {frozenset(("a",))}

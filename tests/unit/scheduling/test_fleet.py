@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import itertools
+import math
 from collections import Counter
 from itertools import pairwise
 
@@ -432,7 +433,7 @@ def test_a_device_that_another_agent_has_polled_goes_on_at_its_time():
 
     def take():
         owned.ids = {"dev-1"}
-        taken.extend(bench.fleet.share(lambda _: None))
+        taken.extend(bench.fleet.share(lambda _: math.inf))
 
     bench.run(600, then={300.5: take})
     assert [device.id for device in taken] == ["dev-1"]
@@ -472,7 +473,7 @@ def test_a_device_that_is_taken_over_is_not_trusted_and_its_state_is_sent_again(
 
     def move(*ids):
         owned.ids = set(ids)
-        bench.fleet.share(lambda _: None)
+        bench.fleet.share(lambda _: math.inf)
         states.append(bench.fleet.devices["dev-0"].state)
 
     states = []
@@ -491,7 +492,7 @@ def test_a_poll_that_ends_after_its_device_has_moved_is_kept_and_says_nothing_of
 
     def give_away():
         owned.ids = set()
-        bench.fleet.share(lambda _: None)
+        bench.fleet.share(lambda _: math.inf)
 
     bench.run(100, devices_=device, then={10: give_away})
     assert [poll.layout for poll in bench.stored] == [POLL.layout]
@@ -551,7 +552,7 @@ def test_polls_under_way_are_awaited_at_the_end_and_no_longer_than_that():
         running = asyncio.create_task(bench.fleet.run())
         await asyncio.sleep(1)
         owned.ids = set()
-        bench.fleet.share(lambda _: None)
+        bench.fleet.share(lambda _: math.inf)
         began = asyncio.get_running_loop().time()
         await bench.fleet.finish(10)
         assert 9.9 < asyncio.get_running_loop().time() - began < 10.1

@@ -149,15 +149,14 @@ class Membership:
         return heard, events
 
     def _compare(self, beat: Beat, now: float) -> bool:
-        """Whether this member was not known to have another configuration than ours, and has."""
-        if beat.configuration == self._configuration:
+        """Whether this member was not known to have this configuration, which is another one than ours."""
+        it_has_none_yet = beat.presence is Presence.LISTENING and not beat.configuration
+        if it_has_none_yet or not self._configuration or beat.configuration == self._configuration:
             self._unequal.pop(beat.member, None)
             return False
-        known, _ = self._unequal.get(beat.member, ("", 0.0))
-        if known == beat.configuration:
-            return False
-        self._unequal[beat.member] = (beat.configuration, now)
-        return True
+        known, since = self._unequal.get(beat.member, (None, now))
+        self._unequal[beat.member] = (beat.configuration, since)  # not from now on, however often it changes
+        return known != beat.configuration
 
     def tick(self, own: Sight, now: float) -> list[Event]:
         """What has changed with time. `own`: how this member's devices do."""
@@ -171,7 +170,9 @@ class Membership:
             self._unequal.pop(member.name, None)
             events.append(Lost(member))
         if self.presence is Presence.LISTENING:
-            if self._configuration and self.members.listened_s(now) >= LISTEN_S:
+            if self._configuration and self.is_alone:
+                self.presence = Presence.READY
+            elif self._configuration and self.members.listened_s(now) >= LISTEN_S:
                 self.presence = Presence.READY
                 self.is_in_step = True
                 events.append(Listened())
@@ -194,7 +195,7 @@ class Membership:
             self.is_alone = False
         elif not self.is_alone and silent_s > (START_ALONE_AFTER_S if listens else ALONE_AFTER_S):
             self.is_alone = True
-            self.presence = Presence.READY
+            self.see_again()
             self.members.forget()  # who is there when the engine is back is heard then
             self._unequal.clear()
             events.append(Alone())

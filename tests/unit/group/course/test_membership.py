@@ -248,6 +248,32 @@ def test_a_member_with_another_configuration_is_relied_on_for_ten_seconds():
     assert life.sharers == {"a", "b", "me"}
 
 
+def test_a_member_whose_configuration_keeps_changing_is_relied_on_for_ten_seconds_too():
+    """As while it discovers devices: it may lack one of ours all that time."""
+    life = joined("a")
+    for n in range(12):
+        life.peers["a"]["configuration"] = f"c{n + 2}"
+        assert kinds(life.pass_by(1)) == [Unequal]
+    assert life.sharers == {"me"}
+    life.peers["a"]["configuration"] = "c1"
+    life.pass_by(1)
+    assert life.sharers == {"a", "me"}
+    life.peers["a"]["configuration"] = "c2"
+    assert kinds(life.pass_by(1)) == [Unequal]
+    assert life.sharers == {"a", "me"}
+
+
+def test_a_member_that_has_no_configuration_yet_does_not_have_another_one():
+    life = joined("b")
+    life.peers["a"] = {"presence": Presence.LISTENING, "configuration": ""}
+    assert kinds(life.pass_by(12)) == [Joined]
+    life.peers["a"] = {"presence": Presence.READY, "configuration": "c1"}
+    assert kinds(life.pass_by(1)) == [Changed]
+    assert life.sharers == {"a", "b", "me"}
+    life.peers["a"] = {"presence": Presence.READY, "configuration": ""}
+    assert kinds(life.pass_by(1)) == [Unequal], "one that polls has to have it"
+
+
 def test_a_lost_members_configuration_is_forgotten():
     life = joined("a")
     life.peers["a"]["configuration"] = "c2"
@@ -329,6 +355,34 @@ def test_a_member_without_a_configuration_does_not_join():
     assert life.pass_by(30) == []
     life.membership.configure("c1")
     assert kinds(life.pass_by(1)) == [Listened]
+
+
+def test_a_member_without_engine_and_configuration_listens_again_once_the_engine_is_there():
+    life = Life()
+    life.membership.configure("")
+    life.engine = False
+    assert kinds(life.pass_by(15)) == [EngineAway, Alone]
+    assert life.sharers == {"me"}
+    life.engine = True
+    life.peers["a"] = {}
+    life.pass_by(20)
+    assert life.membership.presence is Presence.LISTENING
+    assert life.sharers == {"a"}
+    life.membership.configure("c1")
+    assert kinds(life.pass_by(1)) == [Listened]
+
+
+def test_a_member_without_engine_polls_once_it_has_its_configuration_and_says_so_once_the_engine_is_there():
+    life = Life()
+    life.membership.configure("")
+    life.engine = False
+    life.pass_by(15)
+    life.membership.configure("c1")
+    assert life.pass_by(1) == []
+    life.engine = True
+    life.pass_by(1)
+    assert life.membership.presence is Presence.READY
+    assert life.sharers == {"me"}
 
 
 def test_time_before_it_listens_does_not_count():
