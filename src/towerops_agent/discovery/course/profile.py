@@ -25,9 +25,9 @@ KEYS: Final = ("profile", "vendor", "model", "model_in_sysDescr", "match", "gene
 RULE_KEYS: Final = ("sysObjectID", "sysDescr", "probe")
 COLUMN_KEYS: Final = (
     *("oid", "single", "name", "type", "unit", "divisor", "multiplier"),
-    *("label", "index", "states", "skip", "unused", "where", "unless", "when"),
+    *("label", "index", "states", "skip", "unused", "away", "where", "unless", "when"),
 )
-_NEVER_EMPTY: Final = ("divisor", "multiplier", "skip", "unused", "where", "unless", "when")
+_NEVER_EMPTY: Final = ("divisor", "multiplier", "skip", "unused", "away", "where", "unless", "when")
 """Left out by mistake, a value would be in another unit, or be taken of rows and devices that do not have it."""
 
 INDEXES: Final = {name: name for name in ("number", "port", "mac", "text")}
@@ -51,8 +51,9 @@ class Column:
     A sensor is called `name`, behind it the text that the column `label` has for the row, or the row's index, read as `index`
     says. A raw value over `divisor` is in `unit`. `states`: what each value means, if it is a state. `skip`: raw values that mean
     that there is nothing, whenever they come. `unused`: raw values of what is not in use, and true ones if they come later: only
-    a discovery leaves such a sensor out. `where`: only rows in which that column has one of these values. `when`: only on a
-    device that has, at that OID or below, a text in which the pattern is found.
+    a discovery leaves such a sensor out. `away`: raw values that mean that there is nothing for the time being; the sensor is
+    found all the same. `where`: only rows in which that column has one of these values. `when`: only on a device that has, at
+    that OID or below, a text in which the pattern is found.
     """
 
     oid: Oid
@@ -66,6 +67,7 @@ class Column:
     states: Mapping[int, str] | None = None
     skip: frozenset[Number] = frozenset()
     unused: frozenset[Number] = frozenset()
+    away: frozenset[Number] = frozenset()
     where: tuple[Oid, frozenset[int]] | None = None
     unless: Oid | None = None
     when: tuple[Oid, re.Pattern[str]] | None = None
@@ -176,6 +178,7 @@ class _Reader:
             states=states or None,
             skip=skip_in(section, states),
             unused=numbers_in(section, "unused"),
+            away=skip_in(section, states, "away"),
             where=self._where(section),
             unless=None if unless is None else self._relative(section, "unless", unless),
             when=self._when(section),

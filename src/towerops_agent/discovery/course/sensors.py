@@ -147,7 +147,7 @@ def sensor_or_not(oid: Oid, tag: int, value: Value, column: Column, name: str, s
     if raw in column.unused:
         return NotTaken(name, f"{raw} means that it is not in use")
     kind = column.type or ("state" if column.states else _TYPES.get(column.unit.casefold(), "count"))
-    return FoundSensor(oid, name, kind, column.unit, column.divisor, raw, source, column.states, column.skip)
+    return FoundSensor(oid, name, kind, column.unit, column.divisor, raw, source, column.states, column.skip | column.away)
 
 
 def apart(sensors: Iterable[FoundSensor]) -> list[FoundSensor]:

@@ -25,6 +25,8 @@ def trial_lines(profile: Profile, usual: Discovery, found: Discovery) -> Iterato
         for sensor in ours:
             word = (sensor.states or {}).get(int(sensor.value), "")
             value = f"{sensor.value / sensor.divisor:g} {sensor.unit}{f'({word})' if word else ''}"
+            if sensor.value in sensor.skip:
+                value = "nothing now"
             rows.append((sensor.name, value.strip(), format_oid(sensor.oid)))
         yield from aligned(rows)
     nothing = [column for column in profile.columns if not any(is_within(sensor.oid, column.oid) for sensor in ours)]

@@ -37,13 +37,13 @@ def states_member(states: Mapping[int, str]) -> dict[str, dict[str, str]]:
     return {"states": {str(number): word for number, word in states.items()}} if states else {}
 
 
-def skip_in(section: Section, states: Mapping[int, str]) -> frozenset[Number]:
+def skip_in(section: Section, states: Mapping[int, str], key: str = "skip") -> frozenset[Number]:
     """The numbers that mean that there is nothing, as the device sends them. Raises Mistake, also of one that is a state."""
-    section.must_not_be_empty("skip", "a number, or a list of numbers")
-    found = numbers_in(section, "skip")
+    section.must_not_be_empty(key, "a number, or a list of numbers")
+    found = numbers_in(section, key)
     for each in sorted(found & states.keys()):
         word = shown(states[int(each)])
-        raise section.mistake("skip", f"skip has {each}, which is the state {word}: expected a number that is not a state")
+        raise section.mistake(key, f"{key} has {each}, which is the state {word}: expected a number that is not a state")
     return found
 
 

@@ -173,7 +173,7 @@ COLUMNS = {
     "oid: .volts, name: x": (".volts", f"oid is '.volts': {ABSOLUTE}"),
     **{
         f"oid: 4.1, name: x, {key}: {word}": (f"{key}:", f"{key} is empty: expected a value, or no {key}")
-        for key in ("divisor", "multiplier", "skip", "unused", "where", "unless", "when")
+        for key in ("divisor", "multiplier", "skip", "unused", "away", "where", "unless", "when")
         for word in ("", "~")
     },
     "oid: 4.1, name: x, divisor: 0": ("0}", "divisor is '0': expected a number other than 0"),
@@ -212,6 +212,10 @@ COLUMNS = {
     "oid: 4.1, name: x, skip: [1, 4], states: {4: off}": (
         "[1, 4]",
         "skip has 4, which is the state 'off': expected a number that is not a state",
+    ),
+    "oid: 4.1, name: x, away: 4, states: {4: off}": (
+        "4, states",
+        "away has 4, which is the state 'off': expected a number that is not a state",
     ),
     "oid: 4.1, name: x, unused: [1, none]": ("none", "unused is 'none': expected a number"),
     "oid: 4.1, name: x, states: {1: a, 01: b}": ("01", "state '01' is given twice: expected each number once"),

@@ -1,0 +1,94 @@
+"""What our profiles make of what devices say, known from recordings: in which unit, and what means that there is nothing."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from support.mib import FewValues
+from support.recordings import explore
+from towerops_agent.discovery.course.findings import Discovery, FoundSensor
+from towerops_agent.discovery.library import load_profiles
+from towerops_agent.discovery.report.trial import trial_lines
+from towerops_agent.snmp.wire.message import Version
+
+PROFILES = list(load_profiles().profiles.values())
+ENTERPRISES = "1.3.6.1.4.1"
+
+SFP = f"{ENTERPRISES}.14988.1.1.19.1.1"
+EMS = f"{ENTERPRISES}.318.1.1.10.3"
+MODULES = f"{ENTERPRISES}.318.1.1.10.4.2"
+SENTRY4 = f"{ENTERPRISES}.1718.4.1"
+COMWARE = f"{ENTERPRISES}.25506.2.6.1.1.1.1"
+NAMES = "1.3.6.1.2.1.47.1.1.1.1.7"
+
+
+def discovered(object_id: str, values: Mapping[str, int | str]) -> Discovery:
+    device = FewValues(values, f"{ENTERPRISES}.{object_id}")
+    discovery = explore(lambda request: device.answer(request, Version.V2C), PROFILES, Version.V2C)
+    assert discovery.broken == ""
+    return discovery
+
+
+def found(object_id: str, values: Mapping[str, int | str]) -> dict[str, FoundSensor]:
+    """The sensors of a device with these values, by name."""
+    return {sensor.name: sensor for sensor in discovered(object_id, values).sensors}
+
+
+def readings(sensors: Mapping[str, FoundSensor], kind: str) -> dict[str, tuple[float, str]]:
+    return {name: (sensor.value / sensor.divisor, sensor.unit) for name, sensor in sensors.items() if kind in name}
+
+
+def test_a_cage_without_a_module_delivers_nothing_until_one_is_there():
+    row = {6: 41, 7: 3312, 8: 7, 9: -2296, 10: -5031}
+    there = {f"{SFP}.{column}.1": value for column, value in row.items()} | {f"{SFP}.2.1": "sfp1", f"{SFP}.2.2": "sfp2"}
+    sensors = found("14988.1", there | {f"{SFP}.{column}.2": 0 for column in row})
+    assert readings(sensors, "sfp1") == {
+        "SFP temperature sfp1": (41, "celsius"),
+        "SFP voltage sfp1": (3.312, "volts"),
+        "SFP tx bias sfp1": (0.007, "amperes"),
+        "SFP tx power sfp1": (-2.296, "dBm"),
+        "SFP rx power sfp1": (-5.031, "dBm"),
+    }
+    measured = ("temperature", "voltage", "tx power", "rx power")
+    assert {name for name in sensors if "sfp2" in name} == {f"SFP {what} sfp2" for what in (*measured, "tx bias")}
+    assert {name for name, sensor in sensors.items() if sensor.skip == {0}} == {
+        f"SFP {what} {cage}" for what in measured for cage in ("sfp1", "sfp2")
+    }, "without a module there is no current either"
+    nothing = discovered("14988.1", {f"{SFP}.2.2": "sfp2", f"{SFP}.7.2": 0})
+    (profile,) = (each for each in PROFILES if each.name == "mikrotik")
+    (line,) = (line for line in trial_lines(profile, nothing, nothing) if line.startswith("SFP voltage sfp2"))
+    assert "nothing now" in line, "a profile that is tried shows no made-up 0 V"
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(0, "celsius"), (1, "fahrenheit"), (7, None), (None, None)])
+def test_a_sentry4_says_in_which_unit_its_probes_are_and_which_are_not_found(scale: int | None, unit: str | None):
+    values: dict[str, int | str] = {f"{SENTRY4}.9.3.1.1.1.1": 239, f"{SENTRY4}.9.3.1.1.1.2": -410}
+    values |= {f"{SENTRY4}.9.2.1.3.1.{probe}": f"T{probe}" for probe in (1, 2)}
+    values |= {f"{SENTRY4}.10.3.1.1.1.1": 37, f"{SENTRY4}.10.3.1.1.1.2": -1}
+    values |= {f"{SENTRY4}.10.2.1.3.1.{probe}": f"H{probe}" for probe in (1, 2)}
+    sensors = found("1718.4", values if scale is None else values | {f"{SENTRY4}.9.1.10.0": scale})
+    assert readings(sensors, "temperature") == ({"probe temperature T1": (23.9, unit)} if unit else {}), "nothing is guessed"
+    assert readings(sensors, "humidity") == {"probe humidity H1": (37, "percent")}
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(1, "celsius"), (2, "fahrenheit")])
+def test_an_environment_monitor_says_in_which_unit_its_probes_are_and_which_it_has_heard(scale: int, unit: str):
+    """Of a recording: 81 of a probe that is there, in Fahrenheit, and 0 of those that were never heard."""
+    row = EMS + ".13.1.1"
+    values: dict[str, int | str] = {f"{row}.2.1": "P1", f"{row}.3.1": 81, f"{row}.6.1": 40, f"{row}.10.1": 2}
+    values |= {f"{row}.2.3": "P3", f"{row}.3.3": 0, f"{row}.6.3": -1, f"{row}.10.3": 1}
+    values |= {f"{EMS}.12.11.0": scale, f"{MODULES}.1.0": scale, f"{MODULES}.3.1.3.0.1": "M1", f"{MODULES}.3.1.5.0.1": 69}
+    sensors = found("318.1.3.8", values)
+    assert readings(sensors, "probe") == {
+        "EMS probe temperature P1": (81, unit),
+        "EMS probe humidity P1": (40, "percent"),
+        "module probe temperature M1": (69, unit),
+    }
+
+
+def test_of_a_switch_with_comware_a_part_without_a_processor_is_left_out_and_an_idle_one_is_at_0_percent():
+    values: dict[str, int | str] = {f"{NAMES}.1": "board", f"{NAMES}.2": "fan", f"{NAMES}.3": "port"}
+    values |= {f"{COMWARE}.6.1": 7, f"{COMWARE}.6.2": 0, f"{COMWARE}.12.1": 44, f"{COMWARE}.12.2": 65535, f"{COMWARE}.12.3": 0}
+    sensors = found("25506.11.1", values)
+    assert readings(sensors, "") == {"CPU load board": (7, "percent"), "temperature board": (44, "celsius")}
+    assert [sorted(sensors[name].skip) for name in sorted(sensors)] == [[], [65535]], "0 % and 0 °C are readings from then on"
