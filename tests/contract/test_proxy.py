@@ -123,3 +123,14 @@ async def test_requests_over_plain_http_go_through_its_proxy(monkeypatch):
         async with ApiClient("http://api.invalid", TokenSource(Secret(TOKEN))) as client:
             assert await client.post_metrics(b"{}", "key-1") == Accepted(received=0)
     assert server.asked[0].path == "http://api.invalid/api/v1/agent/metrics"
+
+
+@pytest.mark.parametrize("said", ["p@ss/word", "p%40ss%2Fword", "dXNlcjpwQHNzL3dvcmQ="])
+async def test_a_password_that_a_proxy_sends_back_is_masked(monkeypatch, site, tmp_path, said):
+    """As it is, as the variable has it, or as the header had it, which has the user's name too."""
+    _, proxy = site
+    proxy.refusal = f"407 {said} is wrong"
+    async with proxy.serve() as address:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:p%40ss%2Fword@{address}")
+        outcome = await posted(tmp_path)
+        assert outcome in [Unavailable(f"the proxy {address} refused: 407 {name}*** is wrong") for name in ("", "dXNlcj")]

@@ -2,8 +2,10 @@
 
 import base64
 import html
+import itertools
 import json
 import tracemalloc
+from html.entities import codepoint2name
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from towerops_agent.masking import masked
 
 TOKEN = 'a/b+c="d" e\\f&<g>é—🗼'
+GO = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}
 SPELLINGS = {
     "as it is": str,
     "JSON": json.dumps,
@@ -25,7 +28,11 @@ SPELLINGS = {
     "a form": quote_plus,
     "percent twice": lambda text: quote(quote(text, safe=""), safe=""),
     "HTML": html.escape,
+    "HTML with all names": lambda text: "".join(f"&{codepoint2name[ord(c)]};" if ord(c) in codepoint2name else c for c in text),
     "HTML by numbers": lambda text: "".join(f"&#{ord(c)};" if ord(c) % 2 else f"&#x{ord(c):X};" for c in text),
+    "JSON as Go writes it": lambda text: json.dumps(text, ensure_ascii=False).translate(GO),
+    "a header, read as Latin-1": lambda text: text.encode().decode("latin-1"),
+    "octets, as Python shows them": lambda text: repr(text.encode())[1:],
     "repr": repr,
     "ascii": ascii,
 }
@@ -48,7 +55,34 @@ def test_a_secret_is_masked_however_it_is_written(spelling, secret):
     assert masked(f"refused: ‖{sent}‖ ok", [secret]) == f"refused: ‖{left}‖ ok"
 
 
-QUOTING = {json.dumps, repr, ascii, *(SPELLINGS[name] for name in SPELLINGS if name.startswith("JSON"))}
+@pytest.mark.parametrize(("first", "then"), [*itertools.product(SPELLINGS, SPELLINGS)])
+def test_a_secret_is_masked_in_one_spelling_of_another(first, then):
+    """A proxy's page that shows an answer in JSON, a URL with a page in it."""
+    sent = SPELLINGS[then](SPELLINGS[first](TOKEN))
+    assert not set(masked(f"refused: ‖{sent}‖ ok", [TOKEN]).partition("‖")[2]) & set("bdfg")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "  \n\t", "\\\n", "\\n", "\\r\\n"])
+@pytest.mark.parametrize("spelling", [str, json.dumps, lambda text: base64.b64encode(text.encode()).decode()])
+@given(at=st.integers(2, len(TOKEN) - 1))
+def test_a_secret_is_masked_if_a_line_ends_within_it(spelling, end, at):
+    """As base64 by MIME, which ends one after 76 characters."""
+    sent = spelling(TOKEN.replace(" ", ""))
+    at = min(at, len(sent) - 2)
+    while "\\" in sent[at - 5 : at]:  # within an escape no line ends
+        at -= 1
+    assert len(masked(f"‖{sent[:at]}{end}{sent[at:]}‖", [TOKEN.replace(" ", "")])) <= len('‖"***="‖')
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+def test_a_secret_is_masked_within_what_is_base64_however_that_is_written(spelling):
+    secret = "s>>??>>??>>??>>??cret"
+    sent = spelling(base64.b64encode(b"user:" + secret.encode()).decode())
+    assert "/" in base64.b64encode(b"user:" + secret.encode()).decode()
+    assert masked(sent, [secret]).strip("\"'") == spelling("dXNlcj").strip("\"'") + "***", "but for what is the user's"
+
+
+QUOTING = {json.dumps, repr, ascii, *(SPELLINGS[name] for name in SPELLINGS if name.startswith(("JSON", "octets")))}
 
 
 @pytest.mark.parametrize("spelling", IN_BASE64.values(), ids=IN_BASE64)
@@ -74,7 +108,10 @@ def test_no_end_of_a_longer_secret_is_left_by_a_shorter_one_and_a_short_one_hide
     assert masked("abc YWJj", ["abc"]) == "*** YWJj"
 
 
-@pytest.mark.parametrize("text", ["\\" * 200_000, "%" * 200_000, "%25" * 70_000, "&amp;" * 40_000, "&#" + "0" * 200_000])
+@pytest.mark.parametrize(
+    "text",
+    ["\\" * 200_000, "%" * 200_000, "%25" * 70_000, "&amp;" * 40_000, "&#" + "0" * 200_000, " " * 200_000, "\\\n" * 100_000],
+)
 def test_no_text_takes_long_to_be_searched(text):
     """What could begin an escape, many times: a search that tried each length would take hours, and the suite's limit ends it."""
     assert masked(text, ["\\\\\\%%%&&&" + TOKEN]) == text

@@ -26,7 +26,7 @@ import msgspec
 
 from towerops_agent import __version__
 from towerops_agent.api.bearer import TokenSource
-from towerops_agent.api.proxy import is_local, proxy_of
+from towerops_agent.api.proxy import is_local, proxy_of, proxy_passwords
 from towerops_agent.api.tls import describe_tls_failure, tls_context
 from towerops_agent.api.wire import contract
 from towerops_agent.api.wire.outcomes import (
@@ -257,9 +257,9 @@ class ApiClient:
         return self._cleaned(answer.body[:65536].decode(errors="replace"))
 
     def _cleaned(self, text: str) -> str:
-        """`text` in one printable line of at most 300 characters, and without the token that a server may echo."""
-        token = self._token.token.reveal()
-        line = " ".join("".join(c if c.isprintable() else " " for c in masked(text, [token])).split())
+        """`text` in one printable line of at most 300 characters, without the token and the password that somebody may echo."""
+        secrets = [secret.reveal() for secret in (self._token.token, *proxy_passwords())]
+        line = " ".join("".join(c if c.isprintable() else " " for c in masked(text, secrets)).split())
         return line if len(line) <= MOST_REASON_CHARACTERS else f"{line[: MOST_REASON_CHARACTERS - 1]}…"
 
 

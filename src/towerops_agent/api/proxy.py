@@ -4,10 +4,15 @@ httpx2 reads the environment itself; this module is for messages about a proxy t
 I/O: reads the environment.
 """
 
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from towerops_agent.model import Secret
 from towerops_agent.text import is_loopback
+
+LEAST_HIDDEN: Final = 6
+"""Characters. A shorter password would hide parts of ordinary words."""
 
 
 def is_local(url: str) -> bool:
@@ -23,3 +28,15 @@ def proxy_of(url: str) -> str | None:
     if not proxy or is_local(url) or proxy_bypass(parts.hostname or ""):
         return None
     return urlsplit(proxy if "://" in proxy else f"http://{proxy}").netloc.rpartition("@")[2]
+
+
+def proxy_passwords() -> list[Secret]:
+    """The passwords of all of the environment's proxies: one of them may send its own back."""
+    found = set()
+    for proxy in getproxies().values():
+        try:
+            password = urlsplit(proxy if "://" in proxy else f"http://{proxy}").password
+        except ValueError:  # not a URL, and used by nobody
+            continue
+        found.add(unquote(password or ""))
+    return [Secret(password) for password in sorted(found) if len(password) >= LEAST_HIDDEN]

@@ -172,6 +172,7 @@ def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Setti
     """The settings, with the log set up by them. Exits if they are bad."""
     import structlog
 
+    from towerops_agent.api.proxy import proxy_passwords
     from towerops_agent.misnamed import unknown_variables
     from towerops_agent.telemetry import logs
 
@@ -182,7 +183,8 @@ def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Setti
         fail(error)
     if flags.get("token") is not None:
         complain("warning: --token can be read by other users of this machine; prefer --token-file")
-    logs.configure(settings.log_level, settings.log_format, log_stream, secrets=[settings.token] if settings.token else [])
+    secrets = [*([settings.token] if settings.token else ()), *proxy_passwords()]
+    logs.configure(settings.log_level, settings.log_format, log_stream, secrets=secrets)
     for unknown in unknown_variables(os.environ):
         log.warning("variable is not a setting, ignored", variable=unknown.name, meant=unknown.meant or None)
     return settings

@@ -17,6 +17,7 @@ from typing import Final, Self
 import httpx2
 
 from towerops_agent.api.client import ANSWER_WITHIN_S, MOST_REASON_CHARACTERS, new_http, no_answer
+from towerops_agent.api.proxy import proxy_passwords
 from towerops_agent.api.tls import tls_context
 from towerops_agent.api.wire.outcomes import Unavailable, ahead_s, http_date, retry_after_s
 from towerops_agent.destinations.kinds import KINDS
@@ -135,6 +136,7 @@ class DestinationClient:
         """`text` in one printable line, however long, without the credentials."""
         one = self._destination
         secrets = [secret.reveal() for secret in (one.bearer, one.token, *dict(one.secret_headers).values()) if secret]
+        secrets += [secret.reveal() for secret in proxy_passwords()]
         if one.user is not None:
             secrets += [_basic(one.user[0], one.user[1].reveal()), one.user[1].reveal()]
         return " ".join("".join(c if c.isprintable() else " " for c in masked(text, secrets)).split())
