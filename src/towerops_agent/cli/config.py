@@ -74,7 +74,10 @@ def init(host: str, version: str, community_file: Path | None, remote_write: str
 @config.command()
 @site_option
 def check(site: Path | None) -> None:
-    """Check the site files: a line for each mistake, as FILE:LINE:COLUMN, and what is in them. Exit status 1 if there is one."""
+    """Check the site files: a line for each mistake, as FILE:LINE:COLUMN, and what is in them. Exit status 1 if there is one.
+
+    Of a device, a sensor or a set of credentials with several mistakes the first one is shown.
+    """
     from towerops_agent.text import counted
 
     compiled = _compiled(site)

@@ -181,6 +181,8 @@ def _headers(section: Section, secrets: Secrets) -> tuple[tuple[tuple[str, str],
         headers.must_not_be_empty(key)
         by = _BY.fullmatch(key)
         name = key if by is None else by["name"]
+        if by is None and name.lower() == "authorization":
+            raise Mistake(place, f"header {name} is a secret: expected {name}_file or {name}_env")
         own = _OWN_HEADERS if by is None else _OWN_HEADERS - {"authorization"}
         if not name.replace("-", "").isalnum() or not name.isascii() or name.lower() in own:
             raise Mistake(place, f"header {shown(key)}: expected a header's name that the agent does not make itself")

@@ -88,7 +88,7 @@ def text_of(file: str, octets: bytes) -> str:
     return text
 
 
-def compose(file: str, octets: bytes, wanted: str = "devices, credentials or defaults") -> yaml.Node:
+def compose(file: str, octets: bytes, wanted: str = "devices, credentials, defaults or destinations") -> yaml.Node:
     """The file's one document. `wanted`: what an empty one lacks. Raises Mistake."""
     text = text_of(file, octets)
     try:
@@ -96,12 +96,21 @@ def compose(file: str, octets: bytes, wanted: str = "devices, credentials or def
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Location(file) if mark is None else Location(file, mark.line + 1, mark.column + 1)
-        raise Mistake(place, f"not YAML: {_QUOTED.sub('…', error.problem or 'it ends too early')}") from None
+        raise Mistake(place, f"not YAML: {_wrong(error.problem or 'it ends too early', text, mark)}") from None
     except RecursionError:
         raise Mistake(Location(file), "nested too deeply") from None
     if node is None:
         raise Mistake(Location(file, 1, 1), f"the file is empty: expected {wanted}")
     return node
+
+
+def _wrong(problem: str, text: str, mark: yaml.Mark | None) -> str:
+    """`problem`, with what to write instead if a character may not stand there; by libyaml PyYAML does not say which it is."""
+    if mark is None or not problem.endswith("cannot start any token"):
+        return _QUOTED.sub("…", problem)
+    if text[mark.index : mark.index + 1] == "\t":
+        return "a tab: expected spaces"
+    return f"{problem}: expected the text in quotes"
 
 
 def place_of(file: str, node: yaml.Node) -> Location:

@@ -169,8 +169,12 @@ MISTAKES: Mapping[str, tuple[str, str]] = {
     f"{W}, headers: [x]": ("[x]", "headers is a list: expected a mapping, as in key: value"),
     **{
         f"{W}, headers: {{{name}: x}}": (f"{name}: x", f"header '{name.encode('unicode_escape').decode()}': {HEADER}")
-        for name in ("X A", "Xé", "-", "X_A", "Authorization", "HOST", "Content-Type", "X-Prometheus-Remote-Write-Version")
+        for name in ("X A", "Xé", "-", "X_A", "HOST", "Content-Type", "X-Prometheus-Remote-Write-Version")
     },
+    f"{W}, headers: {{authorization: Bearer x}}": (
+        "authorization",
+        "header authorization is a secret: expected authorization_file or authorization_env",
+    ),
     f"{W}, headers: {{Host_file: t}}": ("Host_file", f"header 'Host_file': {HEADER}"),
     f"{W}, headers: {{X-A: ü}}": ("ü", "header X-A: expected printable ASCII characters"),
     f"{W}, headers: {{X-A_file: line}}": ("line", "header X-A_file: expected printable ASCII characters"),

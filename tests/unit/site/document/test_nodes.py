@@ -71,11 +71,15 @@ def pythons() -> type:
 @pytest.mark.parametrize("loader", [Loader, pythons()])
 def test_an_empty_file_and_one_that_is_not_yaml_are_mistakes(loader, monkeypatch):
     monkeypatch.setattr(nodes, "Loader", loader)
-    empty = "a.yaml:1:1: the file is empty: expected devices, credentials or defaults"
+    empty = "a.yaml:1:1: the file is empty: expected devices, credentials, defaults or destinations"
     assert [mistake_of(lambda text=text: compose("a.yaml", text)) for text in (b"", b"# only this\n")] == [empty, empty]
     assert mistake_of(lambda: compose("a.yaml", b"a: b\nc: [d\n")).startswith("a.yaml:3:1: not YAML: ")
     undefined = "a.yaml:1:4: not YAML: found undefined alias"  # of libyaml; Python's loader quotes the name, which is left out
     assert mistake_of(lambda: compose("a.yaml", b"a: *lost")) in (undefined, f"{undefined} …")
+    assert mistake_of(lambda: compose("a.yaml", "é: ☃\nb:\n\tc: d\n".encode())) == "a.yaml:3:1: not YAML: a tab: expected spaces"
+    quotes = mistake_of(lambda: compose("a.yaml", b"\xef\xbb\xbfb: c\na: `d`\n"))
+    assert quotes.startswith("a.yaml:2:4: not YAML: found character ")
+    assert quotes.endswith("cannot start any token: expected the text in quotes")
 
 
 def test_what_yaml_quotes_of_a_text_is_not_shown_as_it_may_be_a_password(monkeypatch):
@@ -83,7 +87,7 @@ def test_what_yaml_quotes_of_a_text_is_not_shown_as_it_may_be_a_password(monkeyp
     assert [mistake_of(lambda text=text: compose("a.yaml", text)) for text in (b"a: !hush!x y", b"a: *hush", b"a: @hush")] == [
         "a.yaml:1:4: not YAML: found undefined tag handle …",
         "a.yaml:1:4: not YAML: found undefined alias …",
-        "a.yaml:1:4: not YAML: found character '@' that cannot start any token",
+        "a.yaml:1:4: not YAML: found character '@' that cannot start any token: expected the text in quotes",
     ]
 
 

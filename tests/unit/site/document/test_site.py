@@ -178,10 +178,11 @@ WXYZ = (
 )
 MISTAKES = [
     # the text, where the mistake is, what is said of it, how many devices are left (None: the files can't be used)
-    ("", "1:1", "the file is empty: expected devices, credentials or defaults", None),
+    ("", "1:1", "the file is empty: expected devices, credentials, defaults or destinations", None),
     ("- a\n- b\n", "1:1", "a site file is a list: expected a mapping, as in key: value", None),
     ("devices:\n  - address: [10.0.0.1\n", "3:1", "not YAML", None),
-    ("devices:\n\t- address: 10.0.0.1\n", "2:1", "not YAML", None),
+    ("devices:\n\t- address: 10.0.0.1\n", "2:1", "not YAML: a tab: expected spaces", None),
+    ("\ufeff# é ☃\r\ndevices:\r\n  - address: 10.0.0.1\r\n\tname: x\n", "4:1", "not YAML: a tab: expected spaces", None),
     ("devices:\n  - address: 10.0.0.1\n   name: x\n", "3:4", "not YAML", None),
     ("device:\n  - address: 10.0.0.1\n", "1:1", "device is not a key of a site file: expected devices", None),
     ("devices:\n  address: 10.0.0.1\n", "2:3", "devices is a mapping: expected a list", None),
