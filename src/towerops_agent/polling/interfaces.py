@@ -183,11 +183,15 @@ class Verifier:
         if not any(device.if_names):
             traits.check, device.check_in = False, LOOK_AGAIN_POLLS
             return
-        interfaces = Interfaces(device.if_indexes, device.if_names, device.plan.if_indexes, traits.standings, device.samples)
+        interfaces = Interfaces(
+            *(device.if_indexes, device.if_names, device.plan.if_indexes),
+            *(traits.standings, device.samples, traits.by_if_name),
+        )
         course = identify(interfaces, thorough=thorough, look=look)
         found = await _find(course, self._asker)
         self._compare(found)
         traits.check, traits.standings, device.samples = False, found.standings, found.samples
+        traits.by_if_name = found.by_if_name
         if found.last_change is not None and traits.last_change != USELESS:
             traits.last_change = found.last_change
         if found.settled:

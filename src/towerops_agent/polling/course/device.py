@@ -180,13 +180,14 @@ def _fresh_traits(version: Version, interfaces: int) -> Traits:
 def _carried_over(before: Device, if_indexes: tuple[int, ...], if_names: tuple[str, ...], fresh: Traits) -> Traits:
     """The traits learned under another configuration: all of the device, and those of each interface that is in both."""
     places = {place: i for i, place in enumerate(zip(before.if_indexes, before.if_names, strict=True))}
-    widths, standings = bytearray(fresh.widths), bytearray(fresh.standings)
+    widths, standings, by_if_name = bytearray(fresh.widths), bytearray(fresh.standings), 0
     for i, place in enumerate(zip(if_indexes, if_names, strict=True)):
         old = places.get(place)
         if old is not None:
             widths[2 * i : 2 * i + 2] = before.traits.widths[2 * old : 2 * old + 2]
             standings[i] = before.traits.standings[old]
-    return replace(before.traits, widths=bytes(widths), standings=bytes(standings), check=True)
+            by_if_name |= (before.traits.by_if_name >> old & 1) << i
+    return replace(before.traits, widths=bytes(widths), standings=bytes(standings), by_if_name=by_if_name, check=True)
 
 
 def layout_of(equipment: Equipment) -> Layout:

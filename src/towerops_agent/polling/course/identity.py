@@ -7,8 +7,8 @@ not there, in the whole column. The result for an interface is one of:
   changed last, or else whose counters move is the interface; if none stands out, it is left out;
 - the device has another name at its index, or had its name before, and has it nowhere: it is left out;
 - the device has no name at its index, and nowhere the configured one: there is nothing to compare, so it is read as configured;
-- it is configured by its name only and was there, and now only another interface, by its ifName, has that name as its ifDescr: it
-  is left out;
+- its name was a row's ifName, and now only rows with another ifName have it as their ifDescr, which an operator may write: it is
+  left out;
 - it is configured by its name only (index 0), which the device has nowhere: it is left out;
 - the device did not say: a column that could not be walked to its end proves nothing. It is left out until the device answers.
 Pure: `identify` is a generator that yields questions and receives the answers (interfaces.py asks).
@@ -86,7 +86,7 @@ class Interfaces:
     """The interfaces to identify. `if_indexes`, `if_names`: as configured, "" for one without a name.
 
     `places`: the ifIndex at which each is read now. `standings`: see Traits.standings. `samples`: the octet counters of rows
-    that had one name, by ifIndex, when they were last looked at.
+    that had one name, by ifIndex, when they were last looked at. `by_if_name`: see Traits.by_if_name.
     """
 
     if_indexes: Sequence[int]
@@ -94,6 +94,7 @@ class Interfaces:
     places: Sequence[int]
     standings: bytes
     samples: Mapping[int, int] = field(default_factory=dict)
+    by_if_name: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ class Identities:
     settled: bool
     last_change: int | None
     rows: int
+    by_if_name: int
 
 
 def identify(interfaces: Interfaces, *, thorough: bool, look: bool) -> Course:
@@ -169,9 +171,19 @@ class _Search:
         for i in pending:
             for place in (interfaces.places[i], interfaces.if_indexes[i]):
                 found = values.get(child(column, place))
-                if found is not None and is_name(*found, self._wanted[i]):
+                if found is not None and is_name(*found, self._wanted[i]) and not self._is_called_otherwise(i, place, column):
                     self._found[i] = (place, column)
                     break
+
+    def _is_called_otherwise(self, i: int, place: int, column: Oid) -> bool:
+        """Whether a row's ifDescr is of no account for an interface that was known by its ifName: the row has another ifName."""
+        if column == IF_NAME or not self._was_by_if_name(i):
+            return False
+        known = self._known.get(child(IF_NAME, place))
+        return known is not None and bool(readings(*known))
+
+    def _was_by_if_name(self, i: int) -> bool:
+        return bool(self._interfaces.by_if_name >> i & 1) or self._interfaces.standings[i] == BY_NAME
 
     def look_for_life(self) -> Generator[Question, Values | Rows, None]:
         """Suspect those that are not up: theirs may be an old row, unless several interfaces are configured with that name."""
@@ -200,6 +212,8 @@ class _Search:
             holes |= index is None or not (texts or (row.tag == ber.OCTET_STRING))
             if index is not None:
                 exact[index] = row
+                if column == IF_NAME and texts:
+                    self._known[child(IF_NAME, index)] = row.tag, row.value
                 for text in texts:
                     indexes.setdefault(text, []).append(index)
         for i in pending:
@@ -209,7 +223,8 @@ class _Search:
         self._complete[column] = answer.complete and not holes
         for i in (*pending, *suspects):
             taken = {self._found[other][0] for other in self._found if other != i and self._wanted[other] == self._wanted[i]}
-            places = [n for n in indexes.get(self._wanted[i], []) if n not in taken]
+            named = indexes.get(self._wanted[i], [])
+            places = [n for n in named if n not in taken and not self._is_called_otherwise(i, n, column)]
             if len(places) > 1:
                 name = self._interfaces.if_names[i]
                 places = [n for n in places if is_exactly(exact[n].tag, exact[n].value, name)] or places
@@ -302,9 +317,14 @@ class _Search:
         for i in self._shared(places, bytes(standings)):
             standings[i] = AMBIGUOUS
             self._ambiguous[i] = (places[i],)
+        by_if_name = interfaces.by_if_name
+        for i, standing in enumerate(standings):
+            if standing in CONFIRMED:
+                by_if_name = by_if_name & ~(1 << i) | (standing == BY_NAME) << i
         settled = not any(standings[i] in (UNCHECKED, DOUBTED, AMBIGUOUS) for i in self._named)
         return Identities(
-            tuple(places), bytes(standings), there, self._ambiguous, self._samples, settled, self._last_change, self._rows
+            *(tuple(places), bytes(standings), there, self._ambiguous, self._samples),
+            *(settled, self._last_change, self._rows, by_if_name),
         )
 
     def _shared(self, places: Sequence[int], standings: bytes) -> list[int]:
@@ -322,13 +342,13 @@ class _Search:
     def _is_others(self, i: int, place: int, several: Sequence[int]) -> bool:
         """Whether of the interfaces that share this row another one than `i` has it."""
         configured = {self._configured(other) for other in several}
-        if len(configured) > 1:
-            return self._configured(i) != place
         named = [other for other in several if self._found[other][1] == IF_NAME]
+        if len(configured) > 1:
+            return i not in named if len(named) == 1 else self._configured(i) != place
         before = self._interfaces
         if configured != {0} or i in named or not named or before.standings[i] not in ONCE_CONFIRMED:
             return False
-        by_descr = before.standings[i] in (BY_DESCR, DOUBTED) and all(before.places[other] == before.places[i] for other in named)
+        by_descr = not self._was_by_if_name(i) and all(before.places[other] == before.places[i] for other in named)
         return not by_descr  # they were one row before, given under both of its names
 
     def _configured(self, i: int) -> int:

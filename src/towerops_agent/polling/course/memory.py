@@ -57,6 +57,7 @@ class _Learned(msgspec.Struct, array_like=True):
     boot: bytes = b""
     ahead_us: int = 0
     hurried: bool = False
+    by_if_name: int = 0
 
 
 _KEPT: Final = tuple(name for name in _Learned.__struct_fields__ if name in {trait.name for trait in fields(Traits)})

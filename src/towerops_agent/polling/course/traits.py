@@ -129,6 +129,7 @@ class Traits:
     `srtt_s`, `rttvar_s`: the smoothed round trip and its variation (RFC 6298 §2); None before the first reply.
     `widths`: two octets per interface of the plan, for its octets in and out: UNKNOWN, NARROW or WIDE.
     `standings`: one octet per interface, what is known of its row in the tables: see UNCHECKED and the others.
+    `by_if_name`: of its interfaces, as bits, those that were a row's ifName when they were last confirmed.
     `last_change`: ifTableLastChange when the names were compared; None: not known, or not there; USELESS: not reliable.
     `false_changes`: how often in a row it has changed although no interface had moved.
     `bulk`: whether it supports GETBULK, as far as is known.
@@ -164,6 +165,7 @@ class Traits:
     rttvar_s: float = 0.0
     widths: bytes = b""
     standings: bytes = b""
+    by_if_name: int = 0
     last_change: int | None = None
     false_changes: int = 0
     riding: bool = False

@@ -96,7 +96,7 @@ def test_over_snmpv1_there_are_no_wide_counters(version, width):
 
 
 def test_the_same_machine_is_known_under_another_configuration():
-    before = known(widths=bytes([WIDE] * 4), standings=bytes([BY_NAME, AWAY]), check=False, units=("V", "A"))
+    before = known(widths=bytes([WIDE] * 4), standings=bytes([BY_NAME, AWAY]), by_if_name=0b10, check=False, units=("V", "A"))
     after = made(replace(EQUIPMENT, name="mast", interval_s=60, sensors=(EQUIPMENT.sensors[1], Sensor("n", b"\x2b\x07"))), before)
     assert after.traits == replace(before.traits, check=True, units=("A", ""))
     assert (after.peer, after.state, after.security) == (before.peer, before.state, before.security)
@@ -125,8 +125,9 @@ def test_another_machine_or_way_is_not_known_but_its_series_go_on(other):
 
 
 def test_an_interface_that_is_renamed_in_the_configuration_is_another_one():
-    before = known(widths=bytes([WIDE] * 4), standings=bytes([BY_NAME, BY_NAME]))
+    before = known(widths=bytes([WIDE] * 4), standings=bytes([BY_NAME, BY_NAME]), by_if_name=0b11)
     after = made(replace(EQUIPMENT, interfaces=(Interface("a", 3, "other"), Interface("b", 4))), before)
+    assert after.traits.by_if_name == 0b10
     assert after.traits.widths == bytes([UNKNOWN, UNKNOWN, WIDE, WIDE])
     assert after.traits.standings == bytes([0, BY_NAME])
 

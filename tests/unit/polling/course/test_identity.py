@@ -117,7 +117,7 @@ def test_an_interface_that_is_gone_is_not_the_one_that_has_its_name_as_a_descrip
     results = poll(device, described({1: ("lan", "lan"), 2: ("port5", "lan")}, 500_000), *after)
     assert octets_in(results[0]) == [counter("lan"), counter("port5")]
     assert [octets_in(result) for result in results[1:3]] == [[None, counter("port5")]] * 2
-    assert results[1].missing == {Reason.INTERFACE_AMBIGUOUS: 6}
+    assert results[1].missing == {Reason.INTERFACE_AWAY: 6}
 
 
 def test_one_interface_may_be_given_under_both_of_its_names():
@@ -136,6 +136,57 @@ def described(ports: dict[int, tuple[str, str]], uptime: int) -> SimulatedDevice
     for if_index, (_, descr) in ports.items():
         standing.put(parse_oid(f"1.3.6.1.2.1.2.2.1.2.{if_index}"), ber.OCTET_STRING, descr.encode())
     return standing
+
+
+BRIDGE = {1: ("lan", "lan"), 2: ("port5", "lan")}
+
+
+@pytest.mark.parametrize("uptime", [506_000, 900], ids=["while it runs", "with a restart"])
+@pytest.mark.parametrize("names", [{1: "lan", 2: "port5"}, {1: "lan"}], ids=["both", "one"])
+@pytest.mark.parametrize(
+    ("after", "lan"),
+    [
+        ({1: ("port5", "lan"), 2: ("lan", "lan")}, counter("lan")),
+        ({1: ("port5", "lan"), 2: ("port6", "lan")}, None),
+        ({1: ("port5", "lan")}, None),
+    ],
+    ids=["moved", "gone", "gone, the last one"],
+)
+def test_an_interface_that_was_known_by_its_ifname_is_not_another_one_that_has_that_name_as_a_description(
+    uptime: int, names: dict[int, str], after: dict[int, tuple[str, str]], lan: int | None
+):
+    """Also if that one stands at its index now."""
+    device = configured(names)
+    results = poll(
+        device, described(BRIDGE, 500_000), *(described(after, uptime + 6000 * n) for n in range(LOOK_AGAIN_POLLS + 2))
+    )
+    port5 = [counter("port5")][: len(names) - 1]
+    assert octets_in(results[0]) == [counter("lan"), *port5]
+    assert [octets_in(result) for result in results[1:]] == [[lan, *port5]] * (LOOK_AGAIN_POLLS + 2)
+
+
+def test_a_row_that_has_the_ifname_of_one_interface_is_not_the_one_that_is_configured_there_by_its_description():
+    """At first sight: both have moved since they were configured."""
+    device = configured({1: "lan", 2: "port5"})
+    (result,) = poll(device, described({1: ("port5", "lan"), 2: ("lan", "lan")}, 500_000))
+    assert octets_in(result) == [None, counter("port5")]
+
+
+def test_an_interface_that_was_known_by_its_ifname_may_be_known_by_its_description_if_there_is_no_ifname_any_more():
+    device = configured({1: "lan"})
+    nameless = described({1: ("", "lan")}, 900)
+    nameless.put(parse_oid("1.3.6.1.2.1.31.1.1.1.6.1"), ber.COUNTER64, counter("lan"))
+    _, after = poll(device, described(BRIDGE, 500_000), nameless)
+    assert octets_in(after) == [counter("lan")]
+
+
+def test_an_interface_that_is_given_under_both_of_its_names_is_back_under_both_of_them():
+    device = by_name("GigabitEthernet0/1", "Gi0/1")
+    there, away = {1: ("Gi0/1", "GigabitEthernet0/1")}, {2: ("Gi0/2", "GigabitEthernet0/2")}
+    boxes = [described(there, 500_000), described(away, 506_000), *(described(there, 512_000 + 6000 * n) for n in range(12))]
+    results = poll(device, *boxes)
+    assert octets_in(results[1]) == [None, None]
+    assert octets_in(results[-1]) == [counter("Gi0/1")] * 2
 
 
 def test_an_interface_whose_name_the_device_does_not_have_is_left_out_and_the_others_are_read():

@@ -33,6 +33,7 @@ LEARNED = Traits(
     refused_at=11,
     widths=bytes([WIDE, WIDE, NARROW, NARROW]),
     standings=bytes([BY_NAME, AWAY]),
+    by_if_name=0b11,
     check=False,
     booted_at_us=1_700_000_000_000_000,
     mute=frozenset({b"\x2b\x06\x01"}),
@@ -109,7 +110,7 @@ def test_the_clock_of_what_an_earlier_version_kept_is_the_wall_clock():
     device = polled()
     version, packed = (octets := encode_memory([device], CLOCK))[:1], zlib.decompress(octets[1:])
     learned = msgspec.msgpack.decode(packed)
-    del learned[device.id][-3:]  # boot, ahead_us and hurried
+    del learned[device.id][-4:]  # boot, ahead_us, hurried and by_if_name
     fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
     decode_memory(version + zlib.compress(msgspec.msgpack.encode(learned))).recall(fresh, Planner(), CLOCK)
     assert fresh.traits.booted_at_us == LEARNED.booted_at_us - CLOCK.ahead_us
@@ -133,11 +134,11 @@ def test_what_an_earlier_version_kept_is_read_without_units():
     device = polled()
     version, packed = (octets := encode_memory([device], CLOCK))[:1], zlib.decompress(octets[1:])
     learned = msgspec.msgpack.decode(packed)
-    del learned[device.id][-8:]
+    del learned[device.id][-9:]
     fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
     decode_memory(version + zlib.compress(msgspec.msgpack.encode(learned))).recall(fresh, Planner(), CLOCK)
     started_us = LEARNED.booted_at_us - CLOCK.ahead_us
-    assert fresh.traits == replace(LEARNED, units=(), by_next=frozenset(), next_only=False, booted_at_us=started_us)
+    assert fresh.traits == replace(LEARNED, units=(), by_next=frozenset(), next_only=False, by_if_name=0, booted_at_us=started_us)
 
 
 def test_nothing_is_kept_of_a_device_that_was_never_polled_and_nothing_new_is_the_same_octets():
