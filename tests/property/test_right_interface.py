@@ -14,10 +14,12 @@ from towerops_agent.model import Interface
 from towerops_agent.polling.course.device import make_device
 from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import CLEAN_POLLS, TOGETHER
+from towerops_agent.polling.interfaces import LOOK_AGAIN_POLLS
 from towerops_agent.polling.reading import Poller
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.codec import decode_message
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
+from towerops_agent.snmp.wire.message import Version
 
 HOST = "192.0.2.1"
 NAMES = [b"eth0", b"eth1", b"pppoe-wan", b"B\xfcro", "Büro-2".encode(), b"lte1"]
@@ -109,6 +111,47 @@ def test_each_counter_is_of_the_interface_that_is_meant(states, configured, inde
             for value in result.poll.values[first : first + 6]:
                 assert value is None or owner(value) == n + 1 or (shortcomings.wide_as and value == shortcomings.wide_as[1])
                 assert value is None or n + 1 in there
+
+
+@given(
+    st.lists(
+        st.tuples(st.permutations(range(1, 5)), st.integers(0, 4), st.lists(st.sampled_from(NAMES), min_size=4, max_size=4)),
+        min_size=1,
+        max_size=4,
+    ),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([Version.V1, Version.V2C]),
+)
+def test_whatever_an_operator_writes_into_descriptions_each_counter_is_of_the_interface_with_the_ifname(
+    states, restarts, by_name, version
+):
+    """Of interfaces that were there once; and each that is there is delivered from the poll on in which it is looked for."""
+    box = RenumberingDevice({n + 1: Row(n + 1, NAMES[n]) for n in range(4)}, Defects(wide=version is not Version.V1))
+    interfaces = tuple(Interface(f"i{n}", 0 if by_name else n + 1, text(NAMES[n])) for n in range(4))
+    equipment = devices.equipment(host=HOST, version={Version.V1: "1", Version.V2C: "2c"}[version])
+    fields = {name: getattr(equipment, name) for name in equipment.__slots__}
+    device = make_device(type(equipment)(**{**fields, "interfaces": interfaces}), devices.LAYOUT, b"", Planner())
+
+    async def main():
+        poller = Poller(FakeClient({HOST: box}), Planner())
+        for order, there, descriptions in [((1, 2, 3, 4), 4, NAMES), *states]:
+            rows = zip(order[:there], range(4), descriptions, strict=False)
+            box.rows = {index: Row(n + 1, NAMES[n], descr=descr) for index, n, descr in rows}
+            box.ticks = 100 if restarts else box.ticks
+            for _ in range(LOOK_AGAIN_POLLS + 1):
+                box.polls += 1
+                box.ticks += 6000
+                results.append(((await poller.poll(device, 600.0)).poll.values[::6], there))
+
+    results = []
+    with structlog.testing.capture_logs():
+        virtual_time.run(main())
+    for i, (octets, there) in enumerate(results):
+        owners = [None if value is None else owner(value) for value in octets]
+        whole = [n if n <= there else None for n in (1, 2, 3, 4)]
+        assert owners == whole or (i + 1) % (LOOK_AGAIN_POLLS + 1)
+        assert all(is_owner in (None, n) for is_owner, n in zip(owners, whole, strict=True))
 
 
 def test_a_device_without_shortcomings_delivers_all_that_it_has():

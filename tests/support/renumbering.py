@@ -30,11 +30,15 @@ def _column(name: Oid) -> Oid:
 
 @dataclass
 class Row:
-    """An interface in the device's tables. `number`: which one it is, over all moves. `up`: its ifOperStatus is 1."""
+    """An interface in the device's tables. `number`: which one it is, over all moves. `up`: its ifOperStatus is 1.
+
+    `descr`: its ifDescr, if that is not its name.
+    """
 
     number: int
     name: bytes
     up: bool = True
+    descr: bytes | None = None
 
 
 @dataclass
@@ -111,9 +115,9 @@ class RenumberingDevice:
             table[LAST_CHANGE] = (ber.TIME_TICKS, self.changed)
         for index, row in self.rows.items():
             odd = ((ber.NULL, None), (ber.INTEGER, 7), (ber.NO_SUCH_INSTANCE, None))[index % 3]
-            for column in NAME_COLUMNS:
+            for column, name in zip(NAME_COLUMNS, (row.name, row.name if row.descr is None else row.descr), strict=True):
                 if column not in self.defects.without:
-                    table[child(column, index)] = odd if index in self.defects.odd_names else (ber.OCTET_STRING, row.name)
+                    table[child(column, index)] = odd if index in self.defects.odd_names else (ber.OCTET_STRING, name)
             table[child(IF_ENTRY, 8, index)] = (ber.INTEGER, 1 if row.up else 2)
             value = row.number * SPAN + self.polls
             for column in NARROW_COLUMNS:
