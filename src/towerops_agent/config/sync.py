@@ -93,6 +93,8 @@ class ConfigSync:
         self._is_half_applied = False  # another one than that of the digest, in part
         self._etag: str | None = None
         self._sends_etag = True
+        self._is_loaded = False  # whether the kept one has been looked for
+        self._keeps_asked = 0  # how often keep_again was called
         self._is_kept = True  # whether what is in use is kept, or nothing has to be
         self._kept_rotation = 0
         self._token_error = ""
@@ -110,7 +112,8 @@ class ConfigSync:
     async def run(self) -> None:
         """Keep in step, for good: the kept configuration first, then a fetch every `refresh_s`, sooner after a failure."""
         async with self._turn:
-            if not self.has_config:
+            if not self._is_loaded:
+                self._is_loaded = True  # once: if it meets a bug the API's may be another one
                 await self.load_kept()
         while True:
             await self._sleep(self._pause_s(await self.fetch_once()))  # no name holds the outcome: a configuration may be in it
@@ -154,6 +157,7 @@ class ConfigSync:
     def keep_again(self) -> None:
         """Fetch the whole configuration next, and keep it, also if it is the one in use."""
         self._is_kept, self._etag = False, None
+        self._keeps_asked += 1
 
     async def fetch_once(self, *, is_last: bool = False) -> ConfigOutcome[ConfigText]:
         """The outcome of one fetch; by then a new configuration is applied and kept. `is_last`: no other fetch follows."""
@@ -193,7 +197,6 @@ class ConfigSync:
         try:
             changed = await self._put_into_force(fetched.config)
         except BufferFailure as error:
-            self._is_half_applied, self._etag = True, None  # the next one is applied, also if it is the one before this
             return Unavailable(f"it was fetched, and can't be applied: {error}")
         self._etag = fetched.etag if self._sends_etag else None
         self._counters.add(Count.CONFIG_FETCHES, "updated" if changed else "unchanged")
@@ -202,7 +205,7 @@ class ConfigSync:
         return fetched
 
     async def _keep_sealed(self, config: ConfigText) -> None:
-        rotation, was_kept = self._client.token_rotations, self._is_kept
+        rotation, was_kept, asked = self._client.token_rotations, self._is_kept, self._keeps_asked
         self._is_kept = False  # until it is, whatever ends it
         try:
             await self._keep(config)
@@ -211,7 +214,7 @@ class ConfigSync:
             if was_kept:
                 log.warning("configuration could not be kept, a restart will need the API", reason=str(error))
         else:
-            self._is_kept, self._kept_rotation = True, rotation
+            self._is_kept, self._kept_rotation = asked == self._keeps_asked, rotation
 
     async def _seal_anew(self) -> None:
         """The token has changed: encrypt the kept configuration with the new one, even if the API does not accept it yet.
@@ -237,6 +240,7 @@ class ConfigSync:
         read = read_config(config)
         self.accepts = read.accepts  # the limits hold at once: the first polls may be delivered meanwhile
         self._known.set()
+        self._is_half_applied, self._etag = True, None  # if that fails the next one is applied, also if it is the one before this
         await self._apply(read)
         self._is_half_applied = False
         self._digest, self.version = config.digest, read.version

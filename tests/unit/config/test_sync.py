@@ -46,7 +46,7 @@ class Bench:
             self,
             self.counters,
             apply=self.apply_as_it_is_now,
-            keep=self.keep,
+            keep=self.keep_as_it_is_now,
             kept=self.load,
             restored=self.restore,
             kept_accepts=self.load_accepts,
@@ -63,6 +63,9 @@ class Bench:
 
     async def apply_as_it_is_now(self, read):
         await self.apply(read)  # a test may have put another one in its place
+
+    async def keep_as_it_is_now(self, config):
+        await self.keep(config)
 
     async def apply(self, read):
         if self.has_no_room:
@@ -321,6 +324,55 @@ async def test_a_configuration_is_applied_again_if_another_one_was_applied_in_pa
         await bench.sync.fetch_once()
     assert bench.applied == [["a"], ["a"]]
     assert bench.etags == [None, "one", None, "one"]
+
+
+async def test_a_configuration_is_applied_again_if_a_bug_ended_another_one_in_its_midst():
+    """The loop begins again after it; the server has gone back to the first one, and would say that it is unchanged."""
+    bench = Bench(ConfigFetched(config("a"), '"a"'), ConfigFetched(config("b"), '"b"'), ConfigFetched(config("a"), '"a"'))
+    await bench.sync.fetch_once()
+
+    async def fail(read):
+        raise ZeroDivisionError
+
+    apply, bench.apply = bench.apply, fail
+    with pytest.raises(ZeroDivisionError):
+        await bench.sync.fetch_once()
+    bench.apply = apply
+    await bench.sync.fetch_once()
+    assert bench.etags == [None, '"a"', None]
+    assert bench.applied == [["a"], ["a"]]
+
+
+async def test_a_kept_configuration_that_meets_a_bug_does_not_keep_the_apis_away():
+    bench = Bench(ConfigFetched(config("b")), kept=config("a"))
+    apply = bench.apply
+
+    async def fail(read):
+        bench.apply = apply
+        raise ZeroDivisionError
+
+    bench.apply = fail
+    with pytest.raises(ZeroDivisionError):
+        await bench.sync.run()
+    await bench.run()
+    assert bench.applied == [["b"]]
+
+
+async def test_what_is_to_be_kept_again_while_it_is_being_kept_is_kept_once_more():
+    """A destination that is new since then has no labels by it."""
+    bench = Bench(ConfigFetched(config("a"), '"a"'), ConfigFetched(config("a"), '"a"'))
+    keep = bench.keep
+
+    async def keep_and_ask(kept):
+        await keep(kept)
+        if len(bench.kept_with) == 1:
+            bench.sync.keep_again()
+
+    bench.keep = keep_and_ask
+    await bench.run()
+    assert bench.etags == [None, None]
+    assert bench.kept_with == [config("a")] * 2
+    assert bench.pauses == [30.0, 300.0]
 
 
 async def test_what_is_to_be_kept_again_is_though_it_is_the_same():
