@@ -62,19 +62,33 @@ class Questions:
         self.read: set[Oid] = set()
         self.requests = 0
         self._v1 = version is Version.V1
+        self._by_next = self._v1  # single values too: over SNMPv1 one that is not there would cost the others
         self._bulk = not self._v1
         self._room = MOST_VARBINDS
         self._names = MOST_NAMES
         self._lost = 0
 
+    def ask_by_next(self, names: Iterable[Oid]) -> Asking:
+        """Ask for single values that were denied, by GETNEXT, and all others by GETNEXT from then on. Raises AskingEnded."""
+        if self._by_next or self._lost:
+            return
+        self._by_next, self._names = True, MOST_NAMES
+        for name in (wanted := list(names)):
+            self.unread.pop(name, None)
+        yield from self.ask_values(wanted)
+
     def ask_values(self, names: Iterable[Oid]) -> Asking:
         """Ask for single values, and keep those that are there. Raises AskingEnded."""
-        left = [name for name in dict.fromkeys(names) if name not in self.values]
+        left, is_cut = [name for name in dict.fromkeys(names) if name not in self.values], False
         while left:
             asked = left[: self._names]
             answer = yield from self._ask(
-                Request(tuple(map(_before, asked)), PduType.GET_NEXT) if self._v1 else Request(tuple(asked))
+                Request(tuple(map(_before, asked)), PduType.GET_NEXT) if self._by_next else Request(tuple(asked))
             )
+            if is_cut and isinstance(answer, Reply) and not answer.pdu.error_status and not answer.pdu.names:
+                self.read.update(asked)  # it leaves out what is not there
+                left = left[len(asked) :]
+                continue
             refused = self._refused(answer, asked)
             if refused is not None:
                 self.read.update(set(refused) - self.unread.keys())
@@ -82,11 +96,19 @@ class Questions:
                 continue
             assert isinstance(answer, Reply)  # noqa: S101 - else it is refused
             pdu = answer.pdu
-            self.read.update(asked[: len(pdu.names)])
             for name, tag, value in zip(pdu.names, pdu.tags, pdu.values, strict=True):
                 if name in asked and tag not in ber.ABSENT:
                     self.values[name] = tag, value
-            left = left[len(asked) :]
+            answered, is_cut = self._answered(pdu, asked), len(pdu.names) < len(asked)
+            self.read.update(asked[:answered])
+            left = left[answered:]
+
+    def _answered(self, pdu: Pdu, asked: Sequence[Oid]) -> int:
+        """How many of these, from the first on, an answer is about: one that is cut short says nothing about the rest."""
+        if len(pdu.names) >= len(asked):
+            return len(asked)
+        last = max((place for place, name in enumerate(asked) if name in pdu.names), default=0)
+        return len(pdu.names) if self._by_next else last + 1
 
     def ask_whether(self, subtrees: Iterable[Oid]) -> Asking:
         """Ask whether the device has anything below each of these; `present` has those. Raises AskingEnded."""
@@ -100,10 +122,10 @@ class Questions:
                 continue
             assert isinstance(answer, Reply)  # noqa: S101 - else it is refused
             pdu = answer.pdu
-            for subtree, name, tag in zip(asked, pdu.names, pdu.tags, strict=False):
-                if tag not in ber.ABSENT and is_within(name, subtree):
-                    self.present.add(subtree)
-            left = left[len(asked) :]
+            next_ones = zip(asked, pdu.names, pdu.tags, strict=False)
+            there = [name for question, name, tag in next_ones if tag not in ber.ABSENT and name != question]
+            self.present.update(subtree for subtree in asked if any(is_within(name, subtree) for name in there))
+            left = left[len(pdu.names[: len(asked)]) :]
 
     def ask_columns(self, columns: Iterable[Oid]) -> Asking:
         """Read whole columns, and keep their rows. Raises AskingEnded."""

@@ -54,6 +54,8 @@ class _Discoverer:
     def _ask(self) -> Generator[Request, Answer, None]:
         questions = self._questions
         yield from questions.ask_values(SYSTEM)
+        if not questions.values:  # it may answer no GET at all, as some do that are polled all the same
+            yield from questions.ask_by_next(SYSTEM)
         self._system = _system(questions)
         candidates = could_match(self._profiles, self._system)
         probes = [rule.probe for _, rule in candidates if rule.probe is not None]

@@ -353,3 +353,81 @@ def test_no_device_is_asked_for_ever():
         drive(questions.ask_columns([column]), full.answer)
     assert not ended.value.again
     assert len(rows(questions, column)) == MOST_REQUESTS
+
+
+def without(request: Request, whole: Reply, is_gone: Callable[[int, int], bool]) -> Reply:
+    """The answer without some varbinds, by their place and tag; an error as it is."""
+    pdu = whole.pdu
+    if pdu.error_status:
+        return whole
+    kept = [place for place, tag in enumerate(pdu.tags) if not is_gone(place, tag)]
+    names, values = [pdu.names[place] for place in kept], [pdu.values[place] for place in kept]
+    return Reply(Pdu(PduType.RESPONSE, 1, 0, 0, names, bytes(pdu.tags[place] for place in kept), values), 0.01, 0)
+
+
+@pytest.mark.parametrize("version", Version)
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_what_an_answer_that_is_cut_short_lacks_is_asked_again(version: Version, most: int):
+    ends = [f"{n}.0" for n in range(1, 8)]
+    radio = device(*ends)
+
+    def answer(request: Request) -> Answer:
+        return without(request, radio.answer(request, version), lambda place, _: place >= most)
+
+    questions = Questions(version)
+    drive(questions.ask_values(oids(*ends)), answer)
+    assert [*questions.values] == oids(*ends)
+    assert questions.read == {*oids(*ends)}
+    drive(questions.ask_whether(oids("3", "9", "1", "7", "5")), answer)
+    assert questions.present == {*oids("3", "1", "7", "5")}
+
+
+def test_values_that_a_device_leaves_out_are_not_there_and_cost_few_requests():
+    radio = device("1.0", "3.0")
+
+    def answer(request: Request) -> Answer:
+        return without(request, radio.answer(request), lambda _, tag: tag in ber.ABSENT)
+
+    questions = Questions(Version.V2C)
+    sent = drive(questions.ask_values(oids(*(f"{n}.0" for n in range(1, 31)))), answer)
+    assert [*questions.values] == oids("1.0", "3.0")
+    assert questions.read == {*oids(*(f"{n}.0" for n in range(1, 31)))}
+    assert questions.unread == {}
+    assert len(sent) == 2
+
+
+@pytest.mark.parametrize("denial", ["absent", "genErr", "first blamed"])
+def test_a_device_that_answers_no_get_is_asked_by_getnext(denial: str):
+    """As the poller does."""
+    radio = device("1.0", "3.0", "4.5")
+
+    def answer(request: Request) -> Answer:
+        if request.type is not PduType.GET:
+            return radio.answer(request)
+        if denial == "absent":
+            return reply(*((name, ber.NO_SUCH_OBJECT, None) for name in request.names))
+        return error(request, ErrorStatus.genErr, int(denial == "first blamed"))
+
+    questions, wanted = Questions(Version.V2C), oids("1.0", "2.0", "3.0", "4.5")
+    drive(questions.ask_values(wanted), answer)
+    assert questions.values == {}
+    drive(questions.ask_by_next(wanted), answer)
+    assert [*questions.values] == oids("1.0", "3.0", "4.5")
+    assert questions.unread == {}
+    (last,) = drive(questions.ask_values(oids("2.0", "3.0", "6.0")), answer)
+    assert last.type is PduType.GET_NEXT
+
+
+def test_a_device_that_is_silent_is_not_asked_by_getnext_too():
+    questions = Questions(Version.V2C)
+    drive(questions.ask_values(oids("1.0")), lambda _: SILENCE)
+    assert drive(questions.ask_by_next(oids("1.0")), lambda _: SILENCE) == []
+
+
+def test_a_device_that_sends_the_question_back_has_nothing_there():
+    questions = Questions(Version.V2C)
+    drive(questions.ask_whether(oids("1", "1.3.0")), device("1.3.0").answer)
+    assert questions.present == {*oids("1")}, "the value itself is not below itself"
+    questions = Questions(Version.V2C)
+    drive(questions.ask_whether(oids("1", "1.2")), lambda request: reply(*((name, ber.NULL, None) for name in request.names)))
+    assert questions.present == set()

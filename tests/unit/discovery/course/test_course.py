@@ -11,8 +11,8 @@ from towerops_agent.discovery.library import load_profiles
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import is_within, parse_oid
-from towerops_agent.snmp.wire.exchange import NoReply
-from towerops_agent.snmp.wire.message import PduType, Version
+from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
+from towerops_agent.snmp.wire.message import Pdu, PduType, Request, Version
 
 OURS = "1.3.6.1.4.1.99999"
 SILENCE = NoReply(Reason.TIMEOUT, 3)
@@ -410,3 +410,17 @@ def test_a_value_that_another_says_better_is_left_out_with_that_reason():
     columns = "  - {oid: 1.0, name: rounded, unless: 2.0}\n  - {oid: 2.0, name: fine}\n"
     found = explore(FewValues({f"{OURS}.1.0": 23, f"{OURS}.2.0": 231}).answer, [made(columns)])
     assert left_out(found) == {"rounded": "another value of the device says the same better"}
+
+
+def test_a_device_that_answers_no_get_is_found_by_getnext():
+    device = FewValues(port(1, "ether1") | {f"{OURS}.1.0": 7, "1.3.6.1.2.1.1.5.0": "north"}, OURS)
+
+    def answer(request: Request) -> Answer:
+        if request.type is not PduType.GET:
+            return device.answer(request)
+        count = len(request.names)
+        return Reply(Pdu(PduType.RESPONSE, 1, 0, 0, request.names, bytes([ber.NO_SUCH_OBJECT]) * count, [None] * count), 0.1, 0)
+
+    found = explore(answer, [made("  - {oid: 1.0, name: x}")])
+    assert (found.system.name, found.profiles, sensors(found)) == ("north", ("x",), {"x": (7, "")})
+    assert [each.name for each in found.ports] == ["ether1"]
