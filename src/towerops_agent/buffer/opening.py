@@ -18,7 +18,7 @@ from towerops_agent.buffer import quarantine, retention
 from towerops_agent.buffer.database import FAILURES, Corruption, Database, as_text, is_corruption, tables_of
 from towerops_agent.buffer.format.batch import OPEN_END
 from towerops_agent.buffer.room import Room
-from towerops_agent.buffer.salvage import SKIPPED_IDS, Salvaged, begin_ids_at, copy_layouts, last_id, salvage
+from towerops_agent.buffer.salvage import SKIPPED_IDS, Salvage, begin_ids_at, last_id
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure, DatabaseBusy, DatabaseTooNew
 
@@ -104,14 +104,15 @@ class Opening:
             return
         try:
             lead_s = store.age_s - memory.age_s
-            copied = salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True).copied
+            salvage = Salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True)
+            salvage.run()
         except FAILURES as error:
             log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
             store.database.close()
             return
         memory.database.close()
         self.in_memory_because = ""
-        log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=copied["polls"])
+        log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=salvage.copied.get("polls", 0))
         self.store = store
 
     def leave_full_disk(self, now_s: float) -> bool:
@@ -125,7 +126,7 @@ class Opening:
         self.in_memory_because = f"disk full: the database {self.path} can't be written"
         log.error("disk is full, polls stay in memory until it has room", path=str(self.path))
         memory = self._in_memory(last_id(store.connection))
-        copy_layouts(store.connection, memory.connection)
+        Salvage(store.connection, memory.connection).copy_layouts()
         with suppress(*FAILURES):
             store.close()
         self.store = memory
@@ -138,9 +139,9 @@ class Opening:
         log.error("database file is gone from its place, its polls are copied", path=str(self.path), change=change)
         store = self.store
         self.in_memory_because = f"the database {self.path} is gone: {change}"
-        memory, salvaged = self._passing_copy(store)
-        self._note_losses(salvaged, self.path)
-        self.layouts_lost = self.layouts_lost or not salvaged.whole >= WITH_LAYOUTS
+        memory, salvage = self._passing_copy(store)
+        self._note_losses(salvage, self.path)
+        self.layouts_lost = self.layouts_lost or salvage is None or bool(salvage.damaged & WITH_LAYOUTS)
         # Before there is another: with the file SQLite removes the journal that has its name.
         with suppress(*FAILURES):
             store.database.close()
@@ -148,21 +149,26 @@ class Opening:
         self._reopen_s = now_s + REOPEN_S
         self._reopen()
 
-    def _passing_copy(self, store: Store) -> tuple[Store, Salvaged]:
-        """A Store that needs no file at the path, with all that is in the other: on the disk if it can be, as it may be large."""
+    def _passing_copy(self, store: Store) -> tuple[Store, Salvage | None]:
+        """A Store that needs no file at the path, with all that is in the other: on the disk if it can be, as it may be large.
+
+        And how it was copied; None: it could not be.
+        """
         last = last_id(store.connection)
         try:
             memory = self._without_file(Database.without_name(self.path), last)
         except (*FAILURES, OSError):
             memory = self._in_memory(last)
-        try:
-            return memory, salvage(store.connection, memory.connection, in_use=True)
-        except FAILURES:
-            memory.database.close()
-        memory = self._in_memory(last)
-        with suppress(*FAILURES):
-            return memory, salvage(store.connection, memory.connection, in_use=True)
-        return memory, Salvaged()
+        for _ in range(2):
+            salvage = Salvage(store.connection, memory.connection, in_use=True, lines=self.lines)
+            try:
+                salvage.run()
+            except FAILURES:
+                memory.database.close()
+                memory = self._in_memory(last)
+            else:
+                return memory, salvage
+        return memory, None
 
     def renew(self, error: BaseException, now_s: float) -> bool:
         """Whether there is a new file in place of one that the error shows to be corrupt, or, if there can be none, memory."""
@@ -219,40 +225,44 @@ class Opening:
         return Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use, lines=self.lines)
 
     def _salvage(self, path: Path, target: sqlite3.Connection, *, in_use: bool) -> None:
+        salvage = None
         try:
-            salvaged = self._copy(path, target, in_use=in_use)
+            salvage = self._copy(path, target, in_use=in_use)
         except (*FAILURES, OSError) as error:
             if isinstance(error, sqlite3.Error) and not is_corruption(error):
                 raise  # the new one can't be written
-            salvaged = Salvaged()
             log.warning("nothing could be read of the corrupt database", path=str(path), reason=str(error))
-        self._note_losses(salvaged, path)
-        if "layouts" not in salvaged.whole:
-            # Devices go on with ids that are lost: no other layout may get one of them.
             begin_ids_at(target, self._id_beyond(last_id(target)))
-        if in_use and not salvaged.whole >= WITH_LAYOUTS:
+        self._note_losses(salvage, path)
+        if in_use and (salvage is None or salvage.damaged & WITH_LAYOUTS):
             self.layouts_lost = True
         log.info(
             "readable part of the corrupt database is in the new one",
             path=str(path),
-            lost_metrics=salvaged.lost_metrics,
-            **salvaged.copied,
+            lost_metrics=salvage.lost_metrics if salvage else 0,
+            **(salvage.copied if salvage else {}),
         )
 
-    def _note_losses(self, salvaged: Salvaged, path: Path) -> None:
-        self.lost_metrics += max(salvaged.lost_metrics, not salvaged.knows_losses)
-        if not salvaged.knows_losses:
+    def _note_losses(self, salvage: Salvage | None, path: Path) -> None:
+        self.lost_metrics += 1 if salvage is None else max(salvage.lost_metrics, not salvage.knows_losses)
+        if salvage is None or not salvage.knows_losses:
             log.error("more metrics may be lost with the corrupt database than are counted", path=str(path))
 
-    def _copy(self, path: Path, target: sqlite3.Connection, *, in_use: bool) -> Salvaged:
+    def _copy(self, path: Path, target: sqlite3.Connection, *, in_use: bool) -> Salvage:
         """What could be copied, from behind another schema if the file's own does not lead to the tables."""
         with _reading(path) as source:
             if source is not None:
-                return salvage(source, target, in_use=in_use)
+                return self._copied(path, source, target, in_use=in_use)
         with quarantine.another_schema(path), _reading(path) as source:
             if source is None:
                 raise Corruption("it lacks the agent's tables")
-            return salvage(source, target, in_use=in_use)
+            return self._copied(path, source, target, in_use=in_use)
+
+    def _copied(self, path: Path, source: sqlite3.Connection, target: sqlite3.Connection, *, in_use: bool) -> Salvage:
+        salvage = Salvage(source, target, name=path.name, in_use=in_use, lines=self.lines, beyond=self._id_beyond)
+        salvage.run()
+        salvage.forget()
+        return salvage
 
     def _in_memory(self, last: int = 0) -> Store:
         """A Store in memory, with ids beyond those in the file: `last`, as far as it is known."""

@@ -1,112 +1,431 @@
-"""Copy what can be read of one database into another: of a corrupt one into its successor, of memory into the file.
+"""Copies what can be read of one database into another that is in use meanwhile, step by step.
 
-Row by row, each checked: if a page is bad, the rows after it are still found. What was not cut into a batch becomes backlog,
-worked out again from polls and batches, so that nothing is delivered twice that is known to be delivered, and nothing is left out
-that is there. Can be run again: rows that are there already stay as they are. Synchronous, for the writer's thread.
+A corrupt file into its successor, memory into the file. What is copied is seen by nobody before the last step: then what no batch
+has becomes backlog, so that nothing is delivered twice that is known to be delivered, and nothing is left out that is there. What
+is undelivered is copied first. Each step is a transaction, and how far it came is in it: a start after a kill goes on there. Rows
+that are there already stay as they are.
+Synchronous, for the writer's thread. Methods raise sqlite3.Error if the target can't be written.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice, pairwise
 from typing import Any
+from uuid import uuid4
+
+import msgspec
 
 from towerops_agent.buffer import lanes
-from towerops_agent.buffer.database import FAILURES, is_corruption, transaction
-from towerops_agent.buffer.format.batch import OPEN_END, Lane, Position
-from towerops_agent.buffer.format.codec import DIGEST_OCTETS, checksum, digest, is_head
+from towerops_agent.buffer.database import Corruption, transaction
+from towerops_agent.buffer.format.batch import OPEN_END, Batch, Lane, Position
+from towerops_agent.buffer.format.codec import checksum, is_intact
 from towerops_agent.buffer.lanes import Stretch, next_poll_id
 from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
+from towerops_agent.buffer.ledger import Ledger, Uncut, left_of
+from towerops_agent.buffer.remains import COLUMNS, Remains, Row, row_checksum
 from towerops_agent.buffer.tail import copy_tail
 
 ROWS_PER_STEP = 1_000
+OCTETS_PER_STEP = 256 << 10
 
 SKIPPED_IDS = 1_000_000
-"""How many ids are left out after a salvage: the latest that were given out may be among what could not be read."""
+"""How many ids are left out before the target's own: the latest that were given out may be among what can't be read."""
 
-_COLUMNS: dict[str, tuple[tuple[str, type], ...]] = {
-    "layouts": (("id", int), ("digest", bytes), ("body", bytes), ("checksum", int)),
-    "batches": (
-        *(("id", int), ("key", str), ("start_poll", int), ("start_metric", int), ("stop_poll", int), ("stop_metric", int)),
-        *(("metric_count", int), ("cut_at_us", int), ("sent_age_s", int), ("lane", str)),
-        *(("destination", str), ("checksum", int)),
-    ),
-    "refused": (
-        *(("id", int), ("poll_id", int), ("metric_index", int), ("equipment_id", str)),
-        *(("metric", bytes), ("reason", str), ("at_us", int), ("age_s", int), ("destination", str), ("checksum", int)),
-    ),
-    "events": (
-        *(("id", int), ("at_us", int), ("kind", str), ("subject", str), ("what", str), ("why", str), ("age_s", int)),
-        ("checksum", int),
-    ),
-    "polls": (("id", int), ("layout_id", int), ("started_at_us", int), ("metric_count", int), ("age_s", int)),
-    "ranges": (("end_poll", int), ("first_poll", int)),
-    "packs": (("end_poll", int), ("layout_id", int), ("body", bytes)),
-    "bodies": (("poll", int), ("body", bytes)),
-    "meta": (("key", str), ("value", bytes), ("checksum", int)),
-    "clock": (("age_us", int), ("wall_us", int), ("checksum", int)),
-    "uncut": (
-        *(("first_poll", int), ("first_metric", int), ("end_poll", int), ("polls", int), ("metrics", int), ("lane", str)),
-        *(("destination", str), ("checksum", int)),
-    ),
-}
-_COPIED = ("layouts", "batches", "refused", "events", "polls", "ranges", "packs", "bodies", "meta")
-_NULLABLE = {("batches", "sent_age_s"), ("uncut", "end_poll")}
-_LANES = frozenset(Lane)
+ROW_OCTETS = 40
+"""What a row takes in the file beside its values of variable size."""
+
+CLOCK_BEHIND_S = 60
+"""How much older than the clock's row a poll can be: store.CLOCK_KEPT_EVERY_US."""
+
+PROGRESS = "salvage "
+"""How the keys begin under which a target keeps how far it came with a file. They mean nothing in another target."""
+
 _COUNTED = ("layouts", "polls", "batches", "refused", "events")
+_EDGES = ("layouts", "polls", "batches", "refused", "events", "bodies", "ranges")
 
 
-@dataclass(slots=True)
-class Salvaged:
-    """How many rows of each table were copied, the tables wholly readable, and how many metrics are known to be lost.
+class SalvageProgress(msgspec.Struct):
+    """How far a salvage came. `first_own`: the ids from here on are the target's own. `after`: the last row's id, in `phase`.
 
-    `knows_losses`: no others are.
+    `octets`: how many were copied. `damaged`: tables of which something could not be read. `is_done`: all is copied.
+    `has_tail`: the tail's polls are stored, by an agent that had them in memory. `leaves_delivered`: what is delivered is left
+    behind, for want of room; `left_metrics`: so much of it was counted.
     """
 
-    copied: dict[str, int] = field(default_factory=dict)
-    whole: set[str] = field(default_factory=set)
-    lost_metrics: int = 0
-    knows_losses: bool = False
+    first_own: int
+    phase: int = 0
+    after: int = -1
+    octets: int = 0
+    damaged: list[str] = []
+    copied: dict[str, int] = {}
+    is_done: bool = False
+    has_tail: bool = False
+    leaves_delivered: bool = False
+    left_metrics: int = 0
 
 
-def salvage(
-    source: sqlite3.Connection,
-    target: sqlite3.Connection,
-    *,
-    age_lead_s: int = 0,
-    in_use: bool = False,
-    is_later: bool = False,
-) -> Salvaged:
-    """Copy all that can be read. Raises sqlite3.Error if `target` can't be written.
+_decoder = msgspec.json.Decoder(SalvageProgress)
 
-    `age_lead_s`: by how much the age clock of `target` is ahead of that of `source`. `in_use`: the tail is in memory too.
-    `is_later`: of two values kept under one key that of `source` is the later one.
+_PHASES = (
+    *(("refused", None), ("events", None), ("polls", True), ("ranges", None), ("packs", True), ("bodies", True)),
+    # The polls last, by which the rest is found: one of which only a part was copied is not there at all.
+    *(("packs", False), ("bodies", False), ("polls", False)),
+)
+"""Tables in the order of copying; True: what is undelivered in them, False: the rest of them, None: all."""
+
+
+class Salvage:
+    """The copying of `source` into `target`. `in_use`: the tail is in memory too.
+
+    `sent`: batches of the source that were delivered meanwhile, with the age then.
+
+    Once it is done: `lost_metrics`, how many are known to be lost; `knows_losses`: no others are.
     """
-    salvaged = Salvaged()
-    for table in _COPIED:
-        _copy(source, target, table, age_lead_s, salvaged, replaces=is_later and table == "meta")
-    _copy_clock(source, target)
-    first = _go_on_after(source, target)
-    ledger_whole: set[str] = {"batches"} & salvaged.whole
-    salvaged.lost_metrics = _lost_metrics(source, target, first, ledger_whole)
-    salvaged.knows_losses = "polls" in salvaged.whole or {"batches", "uncut"} <= ledger_whole
-    if not in_use:
-        try:
-            polls, lost = copy_tail(source, target, _first_uncut(source, target))
-            salvaged.copied["polls"] += polls
-            salvaged.lost_metrics += lost
-        except FAILURES as error:
-            if not is_corruption(error):
+
+    def __init__(
+        self,
+        source: sqlite3.Connection,
+        target: sqlite3.Connection,
+        *,
+        name: str = "",
+        age_lead_s: int = 0,
+        in_use: bool = False,
+        is_later: bool = False,
+        lines: Collection[str] = (),
+        beyond: Callable[[int], int] = lambda last: last + SKIPPED_IDS,
+    ) -> None:
+        """`name`: of the corrupt file, under which its progress is kept; "": it is not a file that may be damaged.
+
+        `age_lead_s`: by how much the age clock of `target` is ahead of that of `source`.
+        `is_later`: of two values kept under one key that of `source` is the later one. `lines`: the destinations that there are.
+        `beyond`: an id that no row has, of a source whose last one can't be read.
+        """
+        self._source, self._target = source, target
+        self._name = name
+        self._age_lead_s = age_lead_s
+        self.in_use = in_use
+        self._is_later = is_later
+        self._lines = lines
+        self._beyond = beyond
+        self.sent: dict[int, int] = {}
+        self.lost_metrics = 0
+        self.knows_losses = False
+        self.progress = SalvageProgress(0)
+        self._remains = Remains(source)
+        self._rows: Iterator[tuple[int, Row] | None] | None = None
+        self._most_age_s = OPEN_END
+
+    @property
+    def damaged(self) -> set[str]:
+        """The tables of which something could not be read so far."""
+        return self._remains.damaged
+
+    @property
+    def copied(self) -> dict[str, int]:
+        """How many rows of each table were copied."""
+        return self.progress.copied
+
+    def run(self, moved: Callable[[], None] = lambda: None) -> None:
+        """Copy all. `moved` is called after each step."""
+        self.begin()
+        while self.step():
+            moved()
+
+    def begin(self) -> None:
+        """Copy what the target can't be used without: layouts and kept values. Its own ids begin behind the source's."""
+        found = self._kept()
+        if found is not None:
+            self.progress = found
+            self._remains.damaged |= set(found.damaged)
+        else:
+            self._copy_small("layouts")
+            self._copy_small("meta")
+        self._ledger = Ledger(self._remains)
+        self._copy_clock()
+        if found is None:
+            with transaction(self._target):
+                self._give_ids()
+                self._keep()
+        self._undelivered = self._ledger.undelivered(self._lines, self.progress.first_own)
+
+    def copy_layouts(self) -> None:
+        """Copy the layouts only, with their ids, and the values kept beside them."""
+        self._copy_small("layouts")
+        self._copy_small("meta", only=lambda row: row[0].startswith(BESIDE_LAYOUTS))
+
+    def leave_delivered(self) -> None:
+        """Leave behind what is delivered, and is not copied yet, as there is no room for it."""
+        self.progress.leaves_delivered = True
+        self._rows = None
+
+    def note_tail(self) -> None:
+        """Note that the tail's polls are stored, if they were in memory too."""
+        if self.in_use and not self.progress.has_tail:
+            self.progress.has_tail = True
+            try:
+                with transaction(self._target):
+                    self._keep()
+            except BaseException:
+                self.progress.has_tail = False
                 raise
-            salvaged.knows_losses = False
-    rebuild_stretches(target, _begins(source, target) if "uncut" in ledger_whole else {})
-    return salvaged
 
+    @property
+    def is_at_delivered(self) -> bool:
+        """Whether all that is left to be copied is delivered."""
+        return self.progress.phase < len(_PHASES) and _PHASES[self.progress.phase][1] is False
 
-def copy_layouts(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """Copy the layouts only, with their ids, and the values kept beside them."""
-    _copy(source, target, "layouts", 0, Salvaged())
-    _copy(source, target, "meta", 0, Salvaged(), only=lambda row: row[0].startswith(BESIDE_LAYOUTS))
+    def step(self) -> bool:
+        """Whether there is more to be done. If it raises, the next one does the same again."""
+        progress = self.progress
+        if progress.is_done:
+            return False
+        if progress.phase == len(_PHASES):
+            self._finish()
+            return False
+        self.progress = msgspec.structs.replace(progress, copied=dict(progress.copied))
+        try:
+            with transaction(self._target):
+                self._copy_some()
+                self._keep()
+        except BaseException:
+            self.progress, self._rows = progress, None
+            raise
+        return True
+
+    def _copy_some(self) -> None:
+        progress = self.progress
+        table, undelivered = _PHASES[progress.phase]
+        if progress.leaves_delivered and undelivered is False and table != "polls":
+            self._next_phase()
+            return
+        if self._rows is None:
+            self._rows = self._rows_of(table, undelivered)
+        octets = 0
+        for count, found in enumerate(self._rows):
+            if found is None:
+                return
+            progress.after, row = found
+            if progress.leaves_delivered and undelivered is False:
+                progress.left_metrics += row[3]
+            else:
+                octets += self._copy_row(table, row)
+            if count + 1 == ROWS_PER_STEP or octets >= OCTETS_PER_STEP:
+                return
+        self._next_phase()
+
+    def _next_phase(self) -> None:
+        self.progress.phase += 1
+        self.progress.after = -1
+        self._rows = None
+
+    def _rows_of(self, table: str, undelivered: bool | None) -> Iterator[tuple[int, Row] | None]:
+        after = self.progress.after
+        if undelivered is None:
+            yield from self._remains.rows(table, after, self.progress.first_own)
+        elif table == "packs":
+            self._source.create_function("is_copied_now", 1, self._filter_of_packs(undelivered), deterministic=True)
+            yield from self._remains.rows(table, after, where="is_copied_now(end_poll)")
+        else:
+            ranges = self._undelivered if undelivered else _between(self._undelivered, self.progress.first_own)
+            for first, stop in ranges:
+                if stop > after:
+                    yield from self._remains.rows(table, max(after, first - 1), stop)
+
+    def _filter_of_packs(self, undelivered: bool) -> Callable[[object], bool]:
+        known = [end for (end,) in self._target.execute("SELECT end_poll FROM ranges ORDER BY end_poll")]
+        needed = set()
+        parts = iter(self._undelivered)
+        first, stop = next(parts, (OPEN_END, OPEN_END))
+        for begin, end in pairwise([0, *known]):
+            while stop <= begin:
+                first, stop = next(parts, (OPEN_END, OPEN_END))
+            if first < end:
+                needed.add(end)
+        needless = {*known} - needed  # a pack whose range is lost may have anything
+        return lambda end: (end not in needless) is undelivered
+
+    def _copy_small(self, table: str, only: Callable[[Row], bool] = lambda row: not str(row[0]).startswith(PROGRESS)) -> None:
+        rows = filter(only, self._remains.all(table))
+        while some := list(islice(rows, ROWS_PER_STEP)):
+            with transaction(self._target):
+                for row in some:
+                    self._copy_row(table, row)
+
+    def _copy_row(self, table: str, row: Row) -> int:
+        """Insert the row, unless it is there. How many octets it has."""
+        names = [name for name, _ in COLUMNS[table]]
+        for i, name in enumerate(names):
+            if name in ("age_s", "sent_age_s") and row[i] is not None:
+                row[i] = min(max(row[i] + self._age_lead_s, 0), self._most_age_s)
+        if names[-1] == "checksum":
+            row[-1] = row_checksum(table, row)
+        what = "REPLACE" if table == "meta" and self._is_later else "IGNORE"
+        values = ", ".join("?" * len(names))
+        insert = f"INSERT OR {what} INTO {table} ({', '.join(names)}) VALUES ({values})"  # noqa: S608 -- our names
+        inserted = self._target.execute(insert, row).rowcount
+        if table == "layouts" and not inserted:
+            inserted = self._insert_namesake(row)
+        copied, octets = self.progress.copied, sum(len(value) for value in row if isinstance(value, bytes)) + ROW_OCTETS
+        copied[table] = copied.get(table, 0) + max(inserted, 0)
+        self.progress.octets += octets
+        return octets
+
+    def _insert_namesake(self, row: Sequence[Any]) -> int:
+        # The same layout is there under another id. Polls have both, so both must lead to it; nobody asks for a longer digest.
+        layout, digest, body, sum_ = row
+        return self._target.execute(
+            "INSERT OR IGNORE INTO layouts (id, digest, body, checksum) VALUES (?, ?, ?, ?)",
+            (layout, digest + b"%d" % layout, body, sum_),
+        ).rowcount
+
+    # Ids and lines
+
+    def _give_ids(self) -> None:
+        """Have the target give out ids behind all of the source's, and begin its lines there, with those of the source."""
+        target = self._target
+        edges = [last_id(self._source), *(self._remains.edge(table) for table in _EDGES)]
+        edges += [row[4] for row in self._ledger.batches] + [row[0] for row in self._ledger.stretches]
+        first = max(*edges, last_id(target)) + SKIPPED_IDS + 1
+        if not edges[0] or "layouts" in self.damaged:  # devices may go on with ids that are lost: no other layout may get one
+            first = self._beyond(first) + 1
+        self.progress.first_own = first
+        wanted = self._ledger.open_lines(self._lines)
+        is_new = next_poll_id(target) == 1 and lanes.lines(target) == [""]
+        for line in lanes.open_lines(target):
+            if is_new and line not in wanted:
+                lanes.drop_stretch(target, lanes.open_stretch(target, line))
+            else:
+                _begin_line_at(target, line, first)
+        for line in wanted - {*lanes.open_lines(target)}:
+            lanes.write_stretch(target, Stretch(None, Position(first, 0), None, 0, 0, Lane.FRESH, line))
+        _give_ids_from(target, first)
+
+    # The age clock
+
+    def _copy_clock(self) -> None:
+        kept = next(iter(self._remains.all("clock")), None)
+        if self._name:
+            # No poll is older than the clock: one wrong age, of which there is no checksum, must not make all others old.
+            self._most_age_s = self._oldest_s() if kept is None else kept[0] // 1_000_000 + CLOCK_BEHIND_S
+        if self._target.execute("SELECT 1 FROM clock").fetchone():
+            return
+        with transaction(self._target):
+            if kept is None:  # its time stands still from the last poll to now
+                kept = [(self._most_age_s if self._name else self._oldest_s()) * 1_000_000, OPEN_END]
+            row = (kept[0], kept[1])
+            self._target.execute("INSERT INTO clock (id, age_us, wall_us, checksum) VALUES (1, ?, ?, ?)", (*row, checksum(*row)))
+
+    def _oldest_s(self) -> int:
+        """The greatest age of a poll that another one beside it has reached too."""
+        oldest = before = 0
+        for row in self._remains.all("polls"):
+            oldest, before = max(oldest, min(before, row[4])), row[4]
+        return oldest
+
+    # The end
+
+    def _finish(self) -> None:
+        """Have all that was copied seen: in one transaction."""
+        with transaction(self._target):
+            for row in self._ledger.batches:
+                if row[8] is None and row[0] in self.sent:
+                    row[8] = self.sent[row[0]] - self._age_lead_s
+                self._copy_batch(row)
+            lost = self._lost_metrics()
+            knows_losses = self._ledger.is_whole or "polls" not in self.damaged
+            if not (self.in_use or self.progress.has_tail):
+                try:
+                    polls, damaged = copy_tail(self._source, self._target, self._ledger.first_uncut, self.progress.first_own)
+                except Corruption:
+                    knows_losses = False
+                else:
+                    self.progress.copied["polls"] = self.progress.copied.get("polls", 0) + polls
+                    lost += damaged
+            self._open_parts()
+            self.progress.is_done = True
+            self._keep()
+        self.lost_metrics, self.knows_losses = lost, knows_losses
+
+    def _copy_batch(self, row: Row) -> None:
+        row = [row[0] if row[0] < self.progress.first_own else None, *row[1:]]  # the id is not in the checksum
+        octets = self.progress.copied.get("batches", 0)
+        self._copy_row("batches", row)
+        if row[8] is not None and octets == self.progress.copied["batches"]:  # it was open in an earlier state of the source
+            self._target.execute(
+                "UPDATE batches SET metric_count = ?, sent_age_s = ?, lane = ?, checksum = ?"
+                " WHERE id = ? AND key = ? AND start_poll = ? AND start_metric = ? AND sent_age_s IS NULL",
+                (row[6], row[8], row[9], row[-1], row[0], row[1], row[2], row[3]),
+            )
+
+    def _open_parts(self) -> None:
+        """Make backlog, line by line, of what the source and the target say is not cut, but for what a batch has by now."""
+        parts: dict[str, list[Uncut]] = {line: [] for line in lanes.lines(self._target)}
+        for line, found in parts.items():
+            for stretch in lanes.stretches(self._target, line):
+                if stretch.end_poll is not None:  # of a target that is an earlier state of the source: of the same polls
+                    found.append(Uncut(line, stretch.first, Position(stretch.end_poll, 0)))
+                    lanes.drop_stretch(self._target, stretch)
+        for part in self._ledger.uncut(self._lines, self.progress.first_own):
+            parts.setdefault(part.line, []).append(part)
+        for line, found in parts.items():
+            taken = self._target.execute(
+                "SELECT start_poll, start_metric, stop_poll, stop_metric FROM batches WHERE destination = ?"
+                " ORDER BY start_poll, start_metric",
+                (line,),
+            ).fetchall()
+            for part in left_of(found, [(Position(*row[:2]), Position(*row[2:])) for row in taken]):
+                self._insert_part(part)
+
+    def _insert_part(self, part: Uncut) -> None:
+        begin, target = part.begin, self._target
+        first, polls, metrics = _metrics_between(target, begin, part.end.poll)
+        if metrics > 0:
+            begin = begin if first == begin.poll else Position(first, 0)
+            lanes.write_stretch(target, Stretch(None, begin, part.end.poll, polls, metrics, Lane.BACKLOG, part.line))
+        begin = max(part.begin, Position(part.end.poll, 0))
+        if begin < part.end and target.execute("SELECT 1 FROM polls WHERE id = ?", (begin.poll,)).fetchone():
+            # A stretch ends with a whole poll.
+            count = part.end.metric - begin.metric
+            lanes.insert_batch(target, Batch(0, uuid4().hex, begin, part.end, count, 0, Lane.BACKLOG, part.line))
+
+    def _lost_metrics(self) -> int:
+        """How many undelivered metrics the source's stretches and open batches speak of whose polls could not be copied."""
+        lost = 0
+        for first_poll, first_metric, end_poll, _, metrics, *_ in self._ledger.stretches:
+            end = self.progress.first_own if end_poll is None else end_poll
+            lost += max(metrics - _metrics_between(self._target, Position(first_poll, first_metric), end)[2], 0)
+        for row in self._ledger.open_batches:
+            start, stop, count = Position(row[2], row[3]), Position(row[4], row[5]), row[6]
+            found = _metrics_between(self._target, start, stop.poll)[2]
+            if stop.metric and self._target.execute("SELECT 1 FROM polls WHERE id = ?", (stop.poll,)).fetchone():
+                found += stop.metric - (start.metric if start.poll == stop.poll else 0)
+            lost += max(count - found, 0)
+        return lost
+
+    # SalvageProgress
+
+    def _kept(self) -> SalvageProgress | None:
+        key = PROGRESS + self._name
+        row = self._target.execute("SELECT key, value, checksum FROM meta WHERE key = ?", (key,)).fetchone()
+        if not self._name or row is None or not is_intact(*row):
+            return None
+        try:
+            return _decoder.decode(row[1])
+        except msgspec.MsgspecError:
+            return None
+
+    def _keep(self) -> None:
+        if self._name:
+            self.progress.damaged = sorted(self._remains.damaged)
+            key, value = PROGRESS + self._name, msgspec.json.encode(self.progress)
+            row = (key, value, checksum(key, value))
+            self._target.execute("INSERT OR REPLACE INTO meta (key, value, checksum) VALUES (?, ?, ?)", row)
+
+    def forget(self) -> None:
+        """Remove what was kept of its progress, once nobody begins it again."""
+        with transaction(self._target):
+            self._target.execute("DELETE FROM meta WHERE key = ?", (PROGRESS + self._name,))
 
 
 def last_id(connection: sqlite3.Connection) -> int:
@@ -119,57 +438,36 @@ def last_id(connection: sqlite3.Connection) -> int:
 
 
 def begin_ids_at(connection: sqlite3.Connection, first: int) -> None:
-    """Have the database give out ids from `first` on; nothing in it is undelivered, or its stretches are all closed."""
+    """Have the database give out ids from `first` on; what is not cut in it yet becomes backlog."""
     with transaction(connection):
-        for table in _COUNTED:
-            connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
-            connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, first - 1))
         for line in lanes.open_lines(connection):
-            lanes.write_stretch(connection, replace(lanes.open_stretch(connection, line), first=Position(first, 0)))
+            _begin_line_at(connection, line, first)
+        _give_ids_from(connection, first)
 
 
-def rebuild_stretches(connection: sqlite3.Connection, begins: Mapping[str, Position]) -> None:
-    """Make backlog of all polls that no batch covers, line by line, and begin the open stretches after the last poll.
-
-    `begins`: where lines begin, as far as it is known; the others have all polls. Without any there is the API's line.
-    """
-    with transaction(connection):
-        names = {*lanes.lines(connection)} - {""} | set(begins)
-        if not begins or connection.execute("SELECT 1 FROM batches WHERE destination = ''").fetchone():
-            names.add("")
-        connection.execute("DELETE FROM uncut")
-        next_poll = next_poll_id(connection)
-        for name in names:
-            begin = begins.get(name, Position(0, 0)) if name else Position(0, 0)
-            batches = connection.execute(
-                "SELECT start_poll, start_metric, stop_poll, stop_metric FROM batches WHERE destination = ?"
-                " ORDER BY start_poll, start_metric",
-                (name,),
-            ).fetchall()
-            for start_poll, start_metric, stop_poll, stop_metric in [*batches, (next_poll, 0, next_poll, 0)]:
-                # Of a poll that a batch has the end of, the beginning was in a batch that is gone, since delivered long ago.
-                _insert_stretch(connection, begin, start_poll, name)
-                begin = max(begin, Position(start_poll, start_metric), Position(stop_poll, stop_metric))
-            lanes.write_stretch(connection, Stretch(None, Position(next_poll, 0), None, 0, 0, Lane.FRESH, name))
+def _begin_line_at(connection: sqlite3.Connection, line: str, first: int) -> None:
+    last = lanes.open_stretch(connection, line)
+    if last.metrics or last.polls:
+        closed = replace(last, id=None, end_poll=next_poll_id(connection), lane=Lane.BACKLOG)
+        lanes.write_stretch(connection, closed)
+    lanes.write_stretch(connection, replace(last, first=Position(first, 0), polls=0, metrics=0))
 
 
-def _begins(*databases: sqlite3.Connection) -> dict[str, Position]:
-    """The beginning of each line of the databases, by its stretches and batches. A line that has nothing yet is left out."""
-    found: dict[str, Position] = {}
-    for database in databases:
-        stretches = _rows(database, "uncut", set())
-        rows = [(row[0], row[1], row[-2]) for row in stretches if row[2] is not None or row[3] or row[0] > 1]
-        rows += [(row[2], row[3], row[-2]) for row in _rows(database, "batches", set())]
-        for poll, metric, name in rows:
-            found[name] = min(found.get(name, Position(OPEN_END, 0)), Position(poll, metric))
-    return found
+def _give_ids_from(connection: sqlite3.Connection, first: int) -> None:
+    for table in _COUNTED:
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+        connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, first - 1))
 
 
-def _insert_stretch(connection: sqlite3.Connection, begin: Position, end_poll: int, destination: str) -> None:
-    first, polls, metrics = _metrics_between(connection, begin, end_poll)
-    if metrics > 0:
-        begin = begin if first == begin.poll else Position(first, 0)
-        lanes.write_stretch(connection, Stretch(None, begin, end_poll, polls, metrics, Lane.BACKLOG, destination))
+def _between(ranges: Sequence[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
+    """What the ranges leave out, up to `end`."""
+    begin = 0
+    for first, stop in ranges:
+        if begin < first:
+            yield begin, first
+        begin = stop
+    if begin < end:
+        yield begin, end
 
 
 def _metrics_between(connection: sqlite3.Connection, begin: Position, end_poll: int) -> tuple[int, int, int]:
@@ -178,214 +476,3 @@ def _metrics_between(connection: sqlite3.Connection, begin: Position, end_poll: 
         "SELECT min(id), count(*), sum(metric_count) FROM polls WHERE id >= ? AND id < ?", (begin.poll, end_poll)
     ).fetchone()
     return first or 0, polls, (metrics or 0) - (begin.metric if polls and first == begin.poll else 0)
-
-
-def _copy(
-    source: sqlite3.Connection,
-    target: sqlite3.Connection,
-    table: str,
-    age_lead_s: int,
-    salvaged: Salvaged,
-    *,
-    replaces: bool = False,
-    only: Callable[[Sequence[Any]], bool] = lambda _: True,
-) -> None:
-    names = [name for name, _ in _COLUMNS[table]]
-    what = "REPLACE" if replaces else "IGNORE"
-    insert = f"INSERT OR {what} INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 -- our names
-    ages = [i for i, name in enumerate(names) if name in ("age_s", "sent_age_s")]
-    copied = 0
-    rows = filter(only, _rows(source, table, salvaged.whole))
-    while some := list(islice(rows, ROWS_PER_STEP)):
-        with transaction(target):
-            for row in some:
-                values = list(row)
-                for i in ages:
-                    values[i] = None if values[i] is None else max(values[i] + age_lead_s, 0)
-                if names[-1] == "checksum":
-                    values[-1] = checksum(*_checked(table, values))
-                inserted = target.execute(insert, values).rowcount
-                if table == "layouts" and not inserted:
-                    inserted = _insert_namesake(target, values)
-                copied += max(inserted, 0)
-    salvaged.copied[table] = copied
-
-
-def _checked(table: str, row: Sequence[Any]) -> Sequence[Any]:
-    """The columns of a row that its checksum is of."""
-    match table:
-        case "layouts":
-            return row[0], row[2]
-        case "batches" | "refused":
-            return lanes.with_destination(row[1:-2], row[-2])
-        case "uncut":
-            return lanes.with_destination(row[:-2], row[-2])
-        case "events":
-            return row[1:-1]
-        case _:
-            return row[:-1]
-
-
-def _insert_namesake(target: sqlite3.Connection, values: Sequence[Any]) -> int:
-    # The same layout is there under another id. Polls have both ids, so both must lead to it; a longer digest is not looked up.
-    layout, digest_, body, sum_ = values
-    return target.execute(
-        "INSERT OR IGNORE INTO layouts (id, digest, body, checksum) VALUES (?, ?, ?, ?)",
-        (layout, digest_ + b"%d" % layout, body, sum_),
-    ).rowcount
-
-
-def _lost_metrics(source: sqlite3.Connection, target: sqlite3.Connection, first: int, whole: set[str]) -> int:
-    """How many undelivered metrics the source's stretches and open batches speak of whose polls could not be copied.
-
-    `first`: the first id that none of these polls can have. "uncut" into `whole` if all stretches could be read.
-    """
-    lost = 0
-    is_open = False
-    for first_poll, first_metric, end_poll, _, metrics, *_ in _rows(source, "uncut", whole):
-        is_open = is_open or end_poll is None
-        found = _metrics_between(target, Position(first_poll, first_metric), first if end_poll is None else end_poll)[2]
-        lost += max(metrics - found, 0)
-    if not is_open:  # there is always one
-        whole.discard("uncut")
-    for _, _, start_poll, start_metric, stop_poll, stop_metric, count, _, sent_age_s, *_ in _rows(source, "batches", set()):
-        if sent_age_s is not None:
-            continue
-        found = _metrics_between(target, Position(start_poll, start_metric), stop_poll)[2]
-        if stop_metric and target.execute("SELECT 1 FROM polls WHERE id = ?", (stop_poll,)).fetchone():
-            found += stop_metric - (start_metric if start_poll == stop_poll else 0)
-        lost += max(count - found, 0)
-    return lost
-
-
-def _first_uncut(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
-    """From which poll on none is in a batch: by the batches and the open stretch, which have checksums."""
-    (stop,) = target.execute("SELECT coalesce(max(stop_poll), 1) FROM batches").fetchone()
-    open_from: list[int] = [row[0] for row in _rows(source, "uncut", set()) if row[2] is None]
-    return max([int(stop), *open_from])
-
-
-def _copy_clock(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    if target.execute("SELECT 1 FROM clock").fetchone():
-        return
-    kept = next(_rows(source, "clock", set()), None)
-    with transaction(target):
-        (oldest_us,) = target.execute("SELECT coalesce(max(age_s), 0) * 1000000 FROM polls WHERE age_s < 1 << 40").fetchone()
-        # If it is lost, its time stands still from the last poll to now.
-        row = (oldest_us, OPEN_END) if kept is None else (max(kept[0], oldest_us), kept[1])
-        target.execute("INSERT INTO clock (id, age_us, wall_us, checksum) VALUES (1, ?, ?, ?)", (*row, checksum(*row)))
-
-
-def _rows(source: sqlite3.Connection, table: str, whole: set[str]) -> Iterator[list[Any]]:
-    """The readable and sound rows; the table's name into `whole` if it has no other."""
-    columns = _COLUMNS[table]
-    has_checksums = columns[-1][0] == "checksum" and _has_column(source, table, "checksum")
-    if columns[-1][0] == "checksum" and not has_checksums:  # of an earlier version
-        columns = columns[:-1]
-    lacks_destination = ("destination", str) in columns and not _has_column(source, table, "destination")
-    names = ", ".join("''" if name == "destination" and lacks_destination else name for name, _ in columns)
-    if table == "meta":  # it has no rowid
-        select = f"SELECT key > ?, {names} FROM meta ORDER BY key"  # noqa: S608 -- our names
-    else:
-        select = f"SELECT rowid, {names} FROM {table} WHERE rowid > ? ORDER BY rowid"  # noqa: S608 -- our names
-    nullable = [(table, name) in _NULLABLE for name, _ in columns]
-    types = [kind for _, kind in columns]
-    after: int | None = -1
-    sound = True
-    while after is not None:
-        try:
-            for rowid, *row in source.execute(select, (after,)):
-                if table != "meta":
-                    if rowid <= after:
-                        break  # the page reports rows that are not its own
-                    after = rowid
-                if not has_checksums and len(columns) < len(_COLUMNS[table]):
-                    row.append(None)
-                if _is_sound(table, row, types, nullable, has_checksums=has_checksums):
-                    yield row
-                else:
-                    sound = False
-            else:
-                if sound:
-                    whole.add(table)
-                return
-        except sqlite3.DatabaseError as error:
-            if table == "meta" or not is_corruption(error):
-                return  # no such table, or the disk itself does not answer
-        sound = False
-        after = _behind_gap(source, select, after)
-
-
-def _behind_gap(source: sqlite3.Connection, select: str, bad: int) -> int | None:
-    """After which rowid rows are readable again, where the next after `bad` is not; None: none is.
-
-    Steps that double find the far side, halving finds its edge: some 30 looks a gap.
-    """
-
-    def is_good(after: int) -> bool | None:
-        try:
-            row = source.execute(select, (after,)).fetchone()
-        except sqlite3.DatabaseError:
-            return False
-        return None if row is None else bool(row[0] > after)
-
-    step = 1
-    while (good := is_good(bad + step)) is False:
-        step *= 2
-        if bad + step > OPEN_END:
-            return None
-    if good is None:
-        return None
-    low, high = bad + step // 2, bad + step
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if is_good(middle) else (middle, high)
-    return high
-
-
-def _has_column(source: sqlite3.Connection, table: str, column: str) -> bool:
-    try:
-        source.execute(f"SELECT {column} FROM {table} LIMIT 0")  # noqa: S608 -- our names
-    except sqlite3.OperationalError:
-        return False
-    except sqlite3.DatabaseError:
-        return True
-    return True
-
-
-def _is_sound(table: str, row: Sequence[Any], types: Sequence[type], nullable: Sequence[bool], *, has_checksums: bool) -> bool:
-    for value, kind, may_be_null in zip(row, types, nullable, strict=False):
-        if not (type(value) is kind or (value is None and may_be_null)):
-            return False
-    match table:
-        case "polls":
-            return is_head(row[:4]) and 0 <= row[4] < OPEN_END >> 20
-        case "ranges" | "packs":
-            return bool(0 < row[0] < OPEN_END >> 1)
-        case "layouts" if digest(row[2]) != row[1][:DIGEST_OCTETS]:
-            return False
-        case "batches" | "uncut" if row[-3] not in _LANES:
-            return False
-    return not has_checksums or bool(row[-1] == checksum(*_checked(table, row)))
-
-
-def _go_on_after(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
-    """The id that the source would have given to its next poll, as far as can be read. Those of the target are far beyond."""
-    next_poll = 1
-    try:
-        known = dict(source.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
-    except sqlite3.Error:
-        known = {}
-    with transaction(target):
-        for table in _COUNTED:
-            seq = known.get(table)
-            after = seq if isinstance(seq, int) and seq < OPEN_END >> 1 else 0
-            (highest,) = target.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()  # noqa: S608 -- our names
-            (own,) = target.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-            if table == "polls":
-                (stop,) = target.execute("SELECT coalesce(max(stop_poll), 0) FROM batches").fetchone()
-                next_poll = max(after + 1, highest + 1, stop)
-            target.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
-            after = max(after, highest, own) + SKIPPED_IDS
-            target.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, after))
-    return next_poll

@@ -8,7 +8,7 @@ Synchronous, for the writer's thread. Methods raise sqlite3.Error.
 import sqlite3
 from collections.abc import Container, Sequence
 
-from towerops_agent.buffer.database import Corruption, tables_of, transaction
+from towerops_agent.buffer.database import FAILURES, Corruption, tables_of, transaction
 from towerops_agent.buffer.format.codec import (
     TAIL_HEAD_OCTETS,
     PollRow,
@@ -86,25 +86,40 @@ def left_behind(tail: Tail, next_poll: int, stored: Container[int] = ()) -> tupl
     return [(poll, row) for poll, row in left if row is not None], max(lost, 0)
 
 
-def copy_tail(source: sqlite3.Connection, target: sqlite3.Connection, uncut: int) -> tuple[int, int]:
+def copy_tail(source: sqlite3.Connection, target: sqlite3.Connection, uncut: int, end: int) -> tuple[int, int]:
     """Copy what is left behind in the tail, with its ids: how many polls, and how many metrics are lost. Raises Corruption.
 
     `uncut`: no poll from this id on is in a batch. Which ids the tables of a corrupt database have is not to be believed: a
-    single wrong one would make all of the tail void.
+    single wrong one would make all of the tail void. `end`: ids from here on are the target's own. Those that it has stored of
+    the same polls, as an agent that was killed had them in memory too, are not copied. Takes part in the caller's transaction.
     """
+    try:
+        tail = _tail_of(source)
+    except FAILURES as error:
+        raise Corruption(str(error)) from error
+    if tail is None:
+        return 0, 0
+    stored = {poll for (poll,) in target.execute("SELECT id FROM polls WHERE id >= ? AND id < ?", (uncut, end))}
+    found, lost = left_behind(tail, uncut, stored)
+    own = {*target.execute("SELECT layout_id, started_at_us, metric_count FROM polls WHERE id >= ?", (end,))} if found else set()
+    (age_s,) = target.execute("SELECT coalesce(max(age_us), 0) / 1000000 FROM clock").fetchone()
+    copied = 0
+    for poll, (*columns, body) in found:
+        if tuple(columns) in own:
+            continue
+        copied += target.execute(
+            "INSERT OR IGNORE INTO polls (id, layout_id, started_at_us, metric_count, age_s) VALUES (?, ?, ?, ?, ?)",
+            (poll, *columns, age_s),
+        ).rowcount
+        target.execute("INSERT OR IGNORE INTO bodies (poll, body) VALUES (?, ?)", (poll, body))
+    return copied, lost
+
+
+def _tail_of(source: sqlite3.Connection) -> Tail | None:
+    """The tail of a database that may be damaged; None if its version had no tail."""
     if source.execute("SELECT 1 FROM sqlite_master WHERE name = 'tail'").fetchone() is None:
         (version,) = source.execute("PRAGMA user_version").fetchone()
         if "tail" not in tables_of(version):
-            return 0, 0
+            return None
         raise Corruption("the tail is missing")
-    stored = {poll for (poll,) in target.execute("SELECT id FROM polls WHERE id >= ?", (uncut,))}
-    found, lost = left_behind(read_tail(source), uncut, stored)
-    with transaction(target):
-        (age_s,) = target.execute("SELECT coalesce(max(age_s), 0) FROM polls").fetchone()
-        for poll, (*columns, body) in found:
-            target.execute(
-                "INSERT OR IGNORE INTO polls (id, layout_id, started_at_us, metric_count, age_s) VALUES (?, ?, ?, ?, ?)",
-                (poll, *columns, age_s),
-            )
-            target.execute("INSERT OR IGNORE INTO bodies (poll, body) VALUES (?, ?)", (poll, body))
-    return len(found), lost
+    return read_tail(source)

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import opening
+from towerops_agent.buffer import opening, quarantine
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
@@ -188,13 +188,11 @@ async def test_a_salvage_that_was_cut_short_is_taken_up_at_the_next_start(bench,
     content = bench.path.read_bytes()
     bench.path.write_bytes(content[: len(content) // PAGE * 3 // 4 * PAGE])
 
-    def stop(*arguments, **options):
-        salvage(*arguments, **options)
+    def stop(*_):
         raise KeyboardInterrupt
 
-    salvage = opening.salvage
     with monkeypatch.context() as patch:
-        patch.setattr(opening, "salvage", stop)
+        patch.setattr(quarantine, "end", stop)
         with pytest.raises(KeyboardInterrupt):
             await bench.buffer().__aenter__()
     async with bench.buffer() as buffer:
