@@ -287,6 +287,8 @@ class Agent:
             await self._run_round(run)
             if self.buffer.in_memory_because:
                 run.problems.append(self.buffer.in_memory_because)
+            if self.buffer.salvaging:
+                run.problems.append(self.buffer.salvaging)
             await self._roster.remember()
             await self._observer.write(stopped=True, single_run=run)
         return run
@@ -304,6 +306,7 @@ class Agent:
         if pinged := [device for device in self.fleet.devices.values() if device.ping is not None]:
             await self._echoes.once(pinged)
         self._dating.give_up()
+        await self.buffer.salvage()
         run.devices = len(results)
         for device in self.fleet.devices.values():
             result = results.get(device.id)

@@ -53,9 +53,9 @@ _UPKEEP: tuple[Callable[[Store], Step], ...] = (
     lambda store: retention.remove_sent(store.connection, store.age_s - DAY_S),
     lambda store: events.expire(store.connection, store.age_s),
     lambda store: refused.expire(store.connection, store.age_s - REFUSED_KEPT_S),
-    lambda store: store.layouts.remove(store.age_s),
+    Store.remove_layouts,
     Store.pack,
-    lambda store: retention.remove_packs(store.connection),
+    Store.remove_packs,
     _keep_clock,
     lambda store: retention.vacuum(store.connection),
 )
@@ -114,6 +114,16 @@ class Buffer:
     def in_memory_because(self) -> str:
         """Why polls are kept in memory only; "" if they are in the database file."""
         return self._opening.in_memory_because
+
+    @property
+    def salvaging(self) -> str:
+        """How far the copying of a corrupt database has come, in words; "" if none is being copied."""
+        return self._opening.salvaging
+
+    async def salvage(self) -> None:
+        """Return once nothing is left to be copied of a corrupt database, or what is left has to wait."""
+        while await self.ask(lambda _: self._opening.recovery_due_s <= time.monotonic(), sees_polls=False):
+            pass
 
     @property
     def replaced(self) -> Path | None:

@@ -1,22 +1,21 @@
 """Which Store the writer works on: the file's; a new file's if that is corrupt; one in memory while neither can be had.
 
-Opening -> Store, one after the other. What a corrupt file still has is copied into its successor, what gathered in memory into
-the file, and ids stay valid through both. A salvage that was cut short, which the note of quarantine.py says, is completed at the
-next opening.
+Opening -> Store, one after the other. What a corrupt file still has is copied into its successor (recovery.py), what gathered in
+memory into the file, and ids stay valid through both.
 Synchronous, for the writer's thread. Microseconds (`_us`), or seconds on the monotonic clock (`_s`), which are passed in.
 """
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
 from pathlib import Path
-from urllib.parse import quote
 
 import structlog
 
-from towerops_agent.buffer import quarantine, retention
-from towerops_agent.buffer.database import FAILURES, Corruption, Database, as_text, is_corruption, tables_of
+from towerops_agent.buffer import retention
+from towerops_agent.buffer.database import FAILURES, Database, is_corruption
 from towerops_agent.buffer.format.batch import OPEN_END
+from towerops_agent.buffer.recovery import WITH_LAYOUTS, Recovery
 from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.salvage import SKIPPED_IDS, Salvage, begin_ids_at, last_id
 from towerops_agent.buffer.store import Store
@@ -31,8 +30,6 @@ RENEWED_EVERY_US = 60_000_000
 """A disk that spoils each new file at once gets one a minute: each is copied, and quarantined."""
 REOPEN_S = 5.0
 """How often a file that could not be opened is tried again."""
-WITH_LAYOUTS = frozenset({"layouts", "meta"})
-"""The tables of the layouts and of what is kept beside them."""
 LOOK_EACH_S = 5.0
 """How often to check that the file is still the one at its path."""
 
@@ -41,7 +38,8 @@ class Opening:
     """Opens the database at `path`, again and again if need be.
 
     `store`: the one to work on, once it was opened. Until somebody resets them: `lost_metrics`, how many were lost with the
-    databases before it, and `layouts_lost`, whether layouts have, or what is kept beside them. `due_s`: when `look` is due.
+    databases before it, `left_metrics`, how many that were delivered are left there, and `layouts_lost`, whether layouts have, or
+    what is kept beside them. `due_s`: when `look` is due, and `recovery_due_s`, when `go_on_recovering` is.
     """
 
     store: Store
@@ -58,7 +56,10 @@ class Opening:
         self._left_full_disk = False
         self.replaced: Path | None = None
         self.layouts_lost = False
-        self.lost_metrics = 0
+        self.lost_metrics = self.left_metrics = 0
+        self.moved: Callable[[], None] = lambda: None  # called at each step of what may take long
+        self._recovery: Recovery | None = None
+        self.recovery_due_s = inf
         self.in_memory_because = ""
         self.lines: tuple[str, ...] = ()  # the destinations' lines; none: those that a database has
 
@@ -105,9 +106,10 @@ class Opening:
         try:
             lead_s = store.age_s - memory.age_s
             salvage = Salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True)
-            salvage.run()
+            salvage.run(self.moved)
         except FAILURES as error:
             log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
+            self._end_recovery()
             store.database.close()
             return
         memory.database.close()
@@ -127,6 +129,7 @@ class Opening:
         log.error("disk is full, polls stay in memory until it has room", path=str(self.path))
         memory = self._in_memory(last_id(store.connection))
         Salvage(store.connection, memory.connection).copy_layouts()
+        self._end_recovery()
         with suppress(*FAILURES):
             store.close()
         self.store = memory
@@ -140,14 +143,21 @@ class Opening:
         store = self.store
         self.in_memory_because = f"the database {self.path} is gone: {change}"
         memory, salvage = self._passing_copy(store)
-        self._note_losses(salvage, self.path)
+        if salvage is None or not salvage.knows_losses:
+            log.error("more metrics may be lost with the corrupt database than are counted", path=str(self.path))
+        self.lost_metrics += max(salvage.lost_metrics, not salvage.knows_losses) if salvage else 1
         self.layouts_lost = self.layouts_lost or salvage is None or bool(salvage.damaged & WITH_LAYOUTS)
+        is_recovering = self._recovery is not None
+        self._end_recovery()
         # Before there is another: with the file SQLite removes the journal that has its name.
         with suppress(*FAILURES):
             store.database.close()
         self.store = memory
         self._reopen_s = now_s + REOPEN_S
         self._reopen()
+        if is_recovering and self._recovery is None and self.store.database.path is not None:  # the note is gone too
+            self.lost_metrics += 1
+            log.error("more metrics may be lost with the corrupt database than are counted", path=str(self.path))
 
     def _passing_copy(self, store: Store) -> tuple[Store, Salvage | None]:
         """A Store that needs no file at the path, with all that is in the other: on the disk if it can be, as it may be large.
@@ -162,7 +172,7 @@ class Opening:
         for _ in range(2):
             salvage = Salvage(store.connection, memory.connection, in_use=True, lines=self.lines)
             try:
-                salvage.run()
+                salvage.run(self.moved)
             except FAILURES:
                 memory.database.close()
                 memory = self._in_memory(last)
@@ -181,6 +191,7 @@ class Opening:
             return False
         self._renewed_us = now_us
         last = last_id(self.store.connection)
+        self._end_recovery()
         try:
             self.store = self._prepare(self.store.database.begin_anew(self._wall_us(), str(error)), in_use=True)
         except BufferFailure as failure:
@@ -199,70 +210,91 @@ class Opening:
         try:
             return self._complete(database, in_use=in_use)
         except FAILURES as error:
+            self._end_recovery()
             if not is_corruption(error):
                 database.close()
                 raise BufferFailure(f"the database {self.path} can't be used: {error}") from error
             database = database.begin_anew(self._wall_us(), str(error))
         except BaseException:
+            self._end_recovery()
             database.close()
             raise
         try:
             return self._complete(database, in_use=in_use)
         except (*FAILURES, OSError) as error:
+            self._end_recovery()
             database.close()
             raise BufferFailure(f"the new database {self.path} can't be used: {error}") from error
         except BaseException:
+            self._end_recovery()
             database.close()
             raise
 
     def _complete(self, database: Database, *, in_use: bool) -> Store:
-        for source in database.unread:
-            self.replaced = source
-            self._salvage(source, database.connection, in_use=in_use)
-            retention.checkpoint(database.connection)  # before the note goes: what was copied is on the disk
-            quarantine.end(self.path, source)
+        """The Store of the database. What its predecessors in quarantine have comes into it, now or while it is used."""
+        recovery = None
+        if database.unread:
+            self.replaced = database.unread[-1]
+            recovery = self._recovery = Recovery(database, self._room, self.lines, self._id_beyond)
+            recovery.begin(database.unread, in_use=in_use)
         database.keep_journal(self._room.journal_octets)
-        return Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use, lines=self.lines)
+        store = Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use, lines=self.lines)
+        if recovery is not None:
+            store.sent_unseen = recovery.sent
+            recovery.end_small(store)
+            self._note_recovery(store, in_use=in_use)
+        return store
 
-    def _salvage(self, path: Path, target: sqlite3.Connection, *, in_use: bool) -> None:
-        salvage = None
-        try:
-            salvage = self._copy(path, target, in_use=in_use)
-        except (*FAILURES, OSError) as error:
-            if isinstance(error, sqlite3.Error) and not is_corruption(error):
-                raise  # the new one can't be written
-            log.warning("nothing could be read of the corrupt database", path=str(path), reason=str(error))
-            begin_ids_at(target, self._id_beyond(last_id(target)))
-        self._note_losses(salvage, path)
-        if in_use and (salvage is None or salvage.damaged & WITH_LAYOUTS):
-            self.layouts_lost = True
-        log.info(
-            "readable part of the corrupt database is in the new one",
-            path=str(path),
-            lost_metrics=salvage.lost_metrics if salvage else 0,
-            **(salvage.copied if salvage else {}),
-        )
+    # What is copied from quarantine while the Store is used
 
-    def _note_losses(self, salvage: Salvage | None, path: Path) -> None:
-        self.lost_metrics += 1 if salvage is None else max(salvage.lost_metrics, not salvage.knows_losses)
-        if salvage is None or not salvage.knows_losses:
-            log.error("more metrics may be lost with the corrupt database than are counted", path=str(path))
+    @property
+    def salvaging(self) -> str:
+        """What of a corrupt file is still to be copied, for the operator; "": nothing."""
+        recovery = self._recovery
+        return "" if recovery is None else recovery.state
 
-    def _copy(self, path: Path, target: sqlite3.Connection, *, in_use: bool) -> Salvage:
-        """What could be copied, from behind another schema if the file's own does not lead to the tables."""
-        with _reading(path) as source:
-            if source is not None:
-                return self._copied(path, source, target, in_use=in_use)
-        with quarantine.another_schema(path), _reading(path) as source:
-            if source is None:
-                raise Corruption("it lacks the agent's tables")
-            return self._copied(path, source, target, in_use=in_use)
+    @property
+    def needs_tail(self) -> bool:
+        """Whether it has to be noted once all polls that are in memory now are stored."""
+        return self._recovery is not None and self._recovery.needs_tail
 
-    def _copied(self, path: Path, source: sqlite3.Connection, target: sqlite3.Connection, *, in_use: bool) -> Salvage:
-        salvage = Salvage(source, target, name=path.name, in_use=in_use, lines=self.lines, beyond=self._id_beyond)
-        salvage.run()
-        salvage.forget()
-        return salvage
+    def note_tail(self) -> None:
+        """Note that they are."""
+        if self._recovery is not None:
+            self._recovery.note_tail()
+
+    def go_on_recovering(self, now_s: float) -> bool:
+        """Copy a bounded part of what is in quarantine. Whether something can be delivered since. Raises FAILURES: corruption."""
+        if self._recovery is None:
+            return False
+        self._recovery.step(self.store, now_s)
+        return self._note_recovery(self.store, in_use=False)
+
+    def _note_recovery(self, store: Store, *, in_use: bool) -> bool:
+        """Note what the recovery came to so far, and whether it has ended."""
+        recovery = self._recovery
+        if recovery is None:
+            return False
+        self.lost_metrics += recovery.lost_metrics
+        self.left_metrics += recovery.left_metrics
+        recovery.lost_metrics = recovery.left_metrics = 0
+        self.layouts_lost = self.layouts_lost or (in_use and recovery.layouts_lost)
+        if recovery.is_done:
+            store.sent_unseen = None
+            self._end_recovery()
+            return True
+        self.recovery_due_s = recovery.due_s
+        return False
+
+    def _end_recovery(self) -> None:
+        if self._recovery is not None:
+            self._recovery.close()
+            self._recovery, self.recovery_due_s = None, inf
+
+    def close(self) -> None:
+        """Close the Store; what is still to be copied into it is left to the next start. Raises FAILURES."""
+        self._end_recovery()
+        self.store.close()
 
     def _in_memory(self, last: int = 0) -> Store:
         """A Store in memory, with ids beyond those in the file: `last`, as far as it is known."""
@@ -277,20 +309,3 @@ class Opening:
         """An id that no row has: a database has had less than one a microsecond. The clock may have been set back since then."""
         wall_us = self._wall_us()
         return max(wall_us if wall_us >= CLOCKLESS_IDS else CLOCKLESS_IDS + wall_us, last + SKIPPED_IDS)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """The file at `path` to be read; None if its tables can't be found."""
-    connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
-    connection.text_factory = as_text
-    try:
-        try:
-            connection.execute("PRAGMA writable_schema = ON")  # else SQLite looks at nothing in a file that is cut short
-            names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-        except FAILURES:
-            names, version = set(), 0
-        yield connection if names >= tables_of(version) else None
-    finally:
-        connection.close()

@@ -43,13 +43,9 @@ def begin(path: Path, now_us: int, reason: str) -> Path:
     _write(path, [*named, replaced.name])
     _move(path, replaced)
     log.error("corrupt database quarantined, a new one begins", path=str(path), kept_as=str(replaced), reason=reason)
-    kept = sorted(
-        other for other in path.parent.glob(f"{escape(path.name)}.corrupt-*") if not other.name.endswith(("-wal", "-shm"))
-    )
-    for old in kept[:-CORRUPT_KEPT]:
+    for old in _kept(path)[:-CORRUPT_KEPT]:
         if old.name not in named:
-            for suffix in SUFFIXES:
-                beside(old, suffix).unlink(missing_ok=True)
+            _remove(old)
     return replaced
 
 
@@ -98,16 +94,45 @@ def another_schema(path: Path) -> Iterator[None]:
             (_SIZE_AT, size // PAGE_OCTETS),
         ):
             pack_into(">I", first, at, value)
-        before = {page: os.pread(place, PAGE_OCTETS, page * PAGE_OCTETS) for page in pages if (page + 1) * PAGE_OCTETS <= size}
+        before = {page: _page(place, page) for page in pages if (page + 1) * PAGE_OCTETS <= size}
         for page in before:
             os.pwrite(place, pages[page], page * PAGE_OCTETS)
         try:
             yield
         finally:
             for page, octets in before.items():
-                os.pwrite(place, octets, page * PAGE_OCTETS)
+                if octets:
+                    os.pwrite(place, octets, page * PAGE_OCTETS)
     finally:
         os.close(place)
+
+
+def remove_copied(path: Path) -> bool:
+    """Whether a quarantined file of which all has been copied, as there is no room for it, was removed: the oldest one."""
+    named = _named(path)
+    for old in _kept(path):
+        if old.name not in named:
+            _remove(old)
+            log.warning("corrupt database removed for want of room, all of it was copied before", path=str(old))
+            return True
+    return False
+
+
+def _page(place: int, page: int) -> bytes:
+    try:
+        return os.pread(place, PAGE_OCTETS, page * PAGE_OCTETS)
+    except OSError:  # that part of the disk does not answer
+        return b""
+
+
+def _kept(path: Path) -> list[Path]:
+    found = path.parent.glob(f"{escape(path.name)}.corrupt-*")
+    return sorted(other for other in found if not other.name.endswith(("-wal", "-shm")))
+
+
+def _remove(replaced: Path) -> None:
+    for suffix in SUFFIXES:
+        beside(replaced, suffix).unlink(missing_ok=True)
 
 
 def _named(path: Path) -> list[str]:

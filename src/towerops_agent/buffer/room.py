@@ -95,28 +95,28 @@ class Room:
         """Evict what has to go, or a part of it: each step's metrics as they go, also if a later step fails."""
         connection = store.connection
         journal = self._journal_octets(store)
-        is_memory = store.database.path is None
-        limit = MEMORY_OCTETS - JOURNAL_OCTETS if is_memory else self._max_octets - max(journal, self.journal_octets)
-        if _used_octets(connection) > limit:
+        limit = self._limit(store)
+        if _used_octets(connection) > limit and store.is_filled:  # the oldest, which would have to go first, are not there yet
             self._feel(Loss.BUFFER_FULL, store, max_octets=self._max_octets)
             for _ in range(STEPS):
                 if _used_octets(connection) <= limit:
                     break
-                yield from _evict(connection, Loss.BUFFER_FULL)
+                yield from _evict(store, Loss.BUFFER_FULL)
         elif (missing := self._missing_on_disk(store, journal)) > 0:
             self._feel(Loss.DISK_LOW, store, missing_octets=missing)
-            yield from self._give_way(connection)
+            yield from self._give_way(store)
         elif self._felt and _used_octets(connection) <= limit * 4 // 5 and missing < -POOL_PAGES * PAGE_OCTETS:
             log.info("buffer has room again", path=str(store.database), was=self._felt)
             self._felt = None
             self._reserved_pages = 0
 
-    def _give_way(self, connection: sqlite3.Connection) -> Iterator[Evicted]:
+    def _give_way(self, store: Store) -> Iterator[Evicted]:
         """Give free pages back to a disk that is low, and more by removing what was delivered.
 
         Should the pool run out, undelivered polls go for it, and what they leave is kept for those that come. If they are few, a
         pool can't be had for them: they stay, and new ones are kept in memory once the disk is full.
         """
+        connection = store.connection
         for _ in range(STEPS):
             free = _pragma(connection, "freelist_count")
             self._reserved_pages = min(self._reserved_pages, free)
@@ -125,16 +125,29 @@ class Room:
                 retention.give_back(connection, min(excess, retention.PAGES_PER_STEP))
                 retention.checkpoint(connection)
                 break
-            if not retention.remove_packs(connection).done:  # of polls that went before
+            if not store.remove_packs().done:  # of polls that went before
                 self._reserved_pages = _pragma(connection, "freelist_count") if self._reserved_pages else 0
                 continue
             if delivered := retention.remove_sent(connection, OPEN_END).metrics:
                 yield Loss.DELIVERED, delivered
             elif free < POOL_PAGES // 2 and _pragma(connection, "page_count") - free > POOL_PAGES:
-                yield from _evict(connection, Loss.DISK_LOW)
+                yield from _evict(store, Loss.DISK_LOW)
                 self._reserved_pages = _pragma(connection, "freelist_count")
             else:
                 break
+
+    def missing_on_disk(self, store: Store) -> int:
+        """How much less of the file system is free than is to be kept free; below 0: how much more."""
+        return self._missing_on_disk(store, self._journal_octets(store))
+
+    def is_over(self, store: Store) -> bool:
+        """Whether the file has more than it may."""
+        return _used_octets(store.connection) > self._limit(store)
+
+    def _limit(self, store: Store) -> int:
+        if store.database.path is None:
+            return MEMORY_OCTETS - JOURNAL_OCTETS
+        return self._max_octets - max(self._journal_octets(store), self.journal_octets)
 
     def _journal_octets(self, store: Store) -> int:
         size = 0
@@ -179,9 +192,10 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(value)
 
 
-def _evict(connection: sqlite3.Connection, reason: Loss) -> Iterator[Evicted]:
+def _evict(store: Store, reason: Loss) -> Iterator[Evicted]:
     """One step: of what was delivered, else of what is not cut into a batch, else of batches."""
-    if not retention.remove_packs(connection).done:
+    connection = store.connection
+    if not store.remove_packs().done:
         return
     if delivered := retention.remove_sent(connection, OPEN_END).metrics:
         yield Loss.DELIVERED, delivered

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from towerops_agent.buffer import events, lanes, refused
+from towerops_agent.buffer import events, lanes, refused, retention
 from towerops_agent.buffer.database import Corruption, Database, transaction
 from towerops_agent.buffer.format.batch import AgeClock, Batch, Lane, LeftOut, Sent, StoredPoll, cut
 from towerops_agent.buffer.format.codec import (
@@ -58,6 +58,8 @@ class Store:
         """
         self.database = database
         self.connection = database.connection
+        self.sent_unseen: dict[int, int] | None = None
+        """While a corrupt file is copied into this: its batches that were sent and are not here yet, with the age; else None."""
         self.lanes = Lanes(self.connection)
         self.layouts = Layouts(self.connection)
         self.polls = Polls(self.connection)
@@ -73,6 +75,11 @@ class Store:
             self.line_up(lines)
         if not layouts_in_use:
             self.layouts.retire_all()
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether all rows that belong together are here: not while a corrupt file is still copied into it (recovery.py)."""
+        return self.sent_unseen is None
 
     @property
     def age_s(self) -> int:
@@ -250,6 +257,8 @@ class Store:
         age_s = self.age_s
         now = lanes.open_batch(self.connection, batch.id)
         if now is None:
+            if self.sent_unseen is not None:
+                self.sent_unseen[batch.id] = age_s
             return
         lanes.write_batch(self.connection, now, age_s)
         for one in left_out:
@@ -260,11 +269,21 @@ class Store:
 
     def pack(self) -> Step:
         """Pack a bounded part of the polls that are no longer young."""
+        if not self.is_filled:
+            return Step()
         packer = self._packer or Packer(self.connection)
         self._packer = None  # should it fail, a new one finds in the database what is done
         step = packer.step(self.age_s)
         self._packer = packer
         return step
+
+    def remove_layouts(self) -> Step:
+        """Remove a part of the layouts that no poll belongs to, and none will."""
+        return self.layouts.remove(self.age_s) if self.is_filled else Step()
+
+    def remove_packs(self) -> Step:
+        """Remove a part of the packs of which no poll is left."""
+        return retention.remove_packs(self.connection) if self.is_filled else Step()
 
     def keep_clock(self) -> None:
         """Write the age clock: what has passed counts after a restart."""

@@ -68,6 +68,7 @@ class Writer:
         self._on_layouts_lost = on_layouts_lost
         self.moved: Callable[[float], None] = lambda _again_within_s: None
         """Called on the thread at each of its turns, with the seconds until the next one at the latest."""
+        opening.moved = lambda: self.moved(0.0)
         self._thread = threading.Thread(target=self._run, name="buffer-writer", daemon=True)
         self._wake = threading.Condition()
         self._waiting = Waiting(window_s, cap_polls)  # this and the next four are guarded by _wake
@@ -206,12 +207,16 @@ class Writer:
     def _report(self) -> None:
         """Have counted, on the loop, what turned out to be lost."""
         opening, lanes = self._opening, self._store.lanes
-        for reason, metrics in ((Loss.CORRUPT, opening.lost_metrics), (Loss.DAMAGED, lanes.damaged)):
+        for count, reason, metrics in (
+            (Count.METRICS_DROPPED, Loss.CORRUPT, opening.lost_metrics),
+            (Count.METRICS_DROPPED, Loss.DAMAGED, lanes.damaged),
+            (Count.METRICS_EVICTED, Loss.DELIVERED, opening.left_metrics),
+        ):
             if metrics:
-                self._post(self._counters.add, Count.METRICS_DROPPED, reason, metrics)
+                self._post(self._counters.add, count, reason, metrics)
         if opening.layouts_lost:
             self._post(self._on_layouts_lost)
-        opening.lost_metrics, opening.layouts_lost, lanes.damaged = 0, False, 0
+        opening.lost_metrics, opening.left_metrics, opening.layouts_lost, lanes.damaged = 0, 0, False, 0
 
     def _turn(self) -> bool:
         """Wait, commit what is due, run at most one job. False: it is time to stop."""
@@ -239,15 +244,34 @@ class Writer:
         ):
             self._commit()
         self._report()
-        if job is None:
-            return not stopping
-        self._run_job(*job[:2])
-        with self._wake:
-            self._jobs.popleft()
+        if job is not None:
+            self._run_job(*job[:2])
+            with self._wake:
+                self._jobs.popleft()
+        elif stopping:
+            return False
+        if now_s >= self._opening.recovery_due_s:
+            self._go_on_recovering()
         return True
 
+    def _go_on_recovering(self) -> None:
+        self.moved(0.0)
+        self._opening.recovery_due_s = time.monotonic() + RETRY_S  # if this fails
+        try:
+            if self._opening.needs_tail:
+                if not self._hold():
+                    self._commit()
+                if self._failure is None:
+                    self._opening.note_tail()
+            if self._opening.go_on_recovering(time.monotonic()):
+                self._post(self._on_polls)
+        except FAILURES as error:  # if it is not corruption, it is tried again
+            self._renew(error)
+        self._report()
+
     def _waits_s(self) -> float:
-        return min(self._opening.due_s, self._waiting.due_s, self._waiting.store_s, self._events_due_s) - time.monotonic()
+        due_s = min(self._opening.due_s, self._waiting.due_s, self._waiting.store_s, self._events_due_s)
+        return min(due_s, self._opening.recovery_due_s) - time.monotonic()
 
     def _fold(self) -> bool:
         """Whether the journal was folded into the file, so that it need not grow; not so if there was nothing in it."""
@@ -398,7 +422,7 @@ class Writer:
         try:
             if self._store.database.path is None:
                 lost += max(self._store.lanes.pending(line).metrics for line in self._store.lines)
-            self._store.close()
+            self._opening.close()
         except FAILURES as error:
             log.warning("the database did not close cleanly", path=str(self._store.database), error=str(error))
         if lost:

@@ -124,6 +124,7 @@ class Observer:
             failing={name: dealing.last_failure for name, dealing in self._dealings.items() if dealing.works is False},
             devices=len(self._fleet.devices),
             in_memory_because=self._buffer.in_memory_because,
+            salvaging=self._buffer.salvaging,
             group=() if self._group is None else tuple(group_remarks(view_of(self._group), self._now_us())),
             bugs=self._bugs_lately(),
         )
@@ -189,6 +190,7 @@ class Observer:
             backlog=late,
             database_octets=self._database_octets(),
             in_memory_because=self._buffer.in_memory_because,
+            salvaging=self._buffer.salvaging,
             latest_s=round(self._fleet.latest_s, 3),
             a_minute=self._a_minute(),
             counters={name.value: self._counters.by_reason(name) for name in Count if self._counters.total(name)},

@@ -38,7 +38,7 @@ def observer(
             availability=Availability(), clock_skew=ClockSkew(), refusals=(), version="1", has_config=True, last=None
         ),
         "fleet": SimpleNamespace(devices={}, polled=[], latest_s=0.0),
-        "buffer": SimpleNamespace(pending=pending, put_meta=put_meta, in_memory_because=""),
+        "buffer": SimpleNamespace(pending=pending, put_meta=put_meta, in_memory_because="", salvaging=""),
         "courier": SimpleNamespace(availability=Availability(), backlog=None, delivers=True, lines=lines),
         "dealings": {"configuration": Availability(), "metrics": Availability(), "heartbeat": Availability()},
     }

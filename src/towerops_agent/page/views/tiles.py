@@ -97,6 +97,8 @@ def _backlog(snapshot: Snapshot | None, pending: Pending, now_us: int) -> Tile:
     if snapshot is not None and not snapshot.delivers:
         return Tile("Kept here", note="there is no destination: values stay in this database for a day")
     where = "" if snapshot is None or not snapshot.in_memory_because else "; newer ones are in the agent's memory only"
+    if snapshot is not None and snapshot.salvaging:
+        where += "; what a corrupt database had is still being copied"
     if pending.backlog_metrics:
         oldest_us = pending.backlog_oldest_started_at_us
         age = "" if oldest_us is None else f", the oldest {_ago(oldest_us, now_us)} old"

@@ -38,7 +38,8 @@ class Vitals:
     """What the health of a running agent is judged by; all of it is in memory.
 
     `due_s`: its loops' marks, on the clock of marks.py. `failing`: why which dealing with the API fails. `devices`: how many are
-    polled. `in_memory_because`: why polls are kept in memory only; "" if they are on disk. `group`: what is wrong with its group.
+    polled. `in_memory_because`: why polls are kept in memory only; "" if they are on disk. `salvaging`: how far the copying
+    of a corrupt database is; "" if there is none. `group`: what is wrong with its group.
     `bugs`: how many were met in the last BUGS_WITHIN_S, by the part of the agent.
     """
 
@@ -46,6 +47,7 @@ class Vitals:
     failing: Mapping[str, str]
     devices: int
     in_memory_because: str = ""
+    salvaging: str = ""
     group: tuple[str, ...] = ()
     bugs: Mapping[str, int] = field(default_factory=dict)
 
@@ -59,6 +61,8 @@ def judge(vitals: Vitals, boot_clock_s: float) -> Health:
     remarks = [f"degraded: {name} fails: {reason}" for name, reason in vitals.failing.items()]
     if vitals.in_memory_because:
         remarks.append(f"degraded: polls are kept in memory only: {vitals.in_memory_because}")
+    if vitals.salvaging:
+        remarks.append(f"degraded: {vitals.salvaging}")
     remarks += [
         f"degraded: {part} met {counted(count, 'bug')} in the last {duration(BUGS_WITHIN_S)}: see the log, and please report it"
         for part, count in sorted(vitals.bugs.items())

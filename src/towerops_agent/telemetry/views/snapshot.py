@@ -160,6 +160,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     `single_run`: what came of it, if it was `run --once`.
     `in_memory_because`: why polls are in memory only; "" if they are on disk. `delivers`: whether there is a destination.
+    `salvaging`: how far the copying of a corrupt database is; "" if there is none.
     `group`: None if the agent is not in one. `destinations`: what waits for each of them, by name; `pending`: for the API, or for
     the destination that most waits for.
     `discovery`: None if no device is to be discovered.
@@ -192,6 +193,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     stopped_us: int | None = None
     single_run: SingleRun | None = None
     in_memory_because: str = ""
+    salvaging: str = ""
     delivers: bool = True
     group: GroupView | None = None
     destinations: dict[str, Destined] = {}

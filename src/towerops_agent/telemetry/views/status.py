@@ -56,6 +56,8 @@ def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str
     database = [Line(size(snapshot.database_octets))]
     if snapshot.in_memory_because:
         database.append(Line(f"polls are in memory only: {snapshot.in_memory_because}", Tone.BAD))
+    if snapshot.salvaging:
+        database.append(Line(snapshot.salvaging, Tone.WARNING))
     yield "database", database
     losses = _losses(snapshot)
     if losses:

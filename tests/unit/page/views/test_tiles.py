@@ -51,6 +51,8 @@ def test_a_backlog_has_its_size_and_its_age():
     assert (found.figure, found.note) == ("1,230 values", "kept until they can be delivered, the oldest 1 h old")
     assert tile("backlog", snapshot(delivers=False), pending=Pending(9, 1, 0)).figure == "Kept here"
     assert tile("backlog", snapshot(in_memory_because="the disk is full")).kind == "warn"
+    found = tile("backlog", snapshot(salvaging="a corrupt database is being copied"))
+    assert (found.kind, found.note) == ("warn", "all is delivered; what a corrupt database had is still being copied")
 
 
 def test_the_configuration_has_its_age_and_what_of_it_is_refused():

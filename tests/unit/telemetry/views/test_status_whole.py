@@ -42,6 +42,7 @@ WRONG = snapshot(
     counters={"metrics_expired": {"": 7}, "polls_skipped": {"late": 2, "still_running": 5}, "bugs": {}},
     clock_skew_s=-31.5,
     in_memory_because="the disk is full",
+    salvaging="the corrupt database a.db.corrupt is being copied",
 )
 LINES = [
     ("agent", "0.1.0 on poller-1, running for 1 h 30 min (pid 812)", GOOD, 0),
@@ -66,6 +67,7 @@ LINES = [
     ("backlog", "81,600 metrics late, the oldest 1 h 12 min old, delivered in about 40 s", WARNING, 0),
     ("database", "12.3 MB", PLAIN, 0),
     ("", "polls are in memory only: the disk is full", BAD, 0),
+    ("", "the corrupt database a.db.corrupt is being copied", WARNING, 0),
     ("lost", "polls skipped since the start: 5 still_running, 2 late", BAD, 0),
     ("", "metrics expired since the start: 7", BAD, 0),
     ("slowest", "  812.5 ms  West (10.0.0.4:161), 9 at once", PLAIN, 0),

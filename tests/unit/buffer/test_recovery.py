@@ -1,0 +1,294 @@
+"""A large corrupt file is copied beside the polling: step by step, over kills, as far as there is room."""
+
+import shutil
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from towerops_agent.buffer import recovery, salvage
+from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.counters import Count
+from towerops_agent.errors import BufferFailure
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, corrupt_error, members, poll
+
+SENT, POLLS = 30, 120
+"""Metrics that were delivered before the file was found corrupt, and polls of three metrics in it."""
+PIECES = [".corrupt-20260109T192215Z", ".salvage", "-wal", "-shm", ""]
+
+
+class Disk:
+    """A disk that has room for so many looks at it; then it is full until it gets more."""
+
+    def __init__(self, looks: float = 0) -> None:
+        self.looks = looks
+
+    def __call__(self, _: Path) -> SimpleNamespace:
+        self.looks -= 1
+        free = 1 << 20 if self.looks >= 0 else 0
+        return SimpleNamespace(f_blocks=1 << 21, f_bavail=free, f_frsize=4096)
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch):
+    """Each file counts as large, and a step copies a few rows."""
+    monkeypatch.setattr(recovery, "AT_ONCE_OCTETS", 0)
+    monkeypatch.setattr(recovery, "AGAIN_S", 0.0005)
+    monkeypatch.setattr(salvage, "ROWS_PER_STEP", 7)
+
+
+async def fill(bench: Bench, *, packed: bool = False) -> None:
+    """Polls numbered from 0, the first metrics of which are sent; of the next five there is an open batch."""
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for number in range(POLLS):
+            buffer.add(poll(layout, T0_US + number))
+        await buffer.acknowledge(await buffer.next_batch(SENT))
+        await buffer.next_batch(5)
+        await buffer.keep_config(b"sealed")
+        if packed:
+            bench.now_us += HOUR_US
+            await buffer.clean_up()
+            bench.now_us -= HOUR_US
+
+
+DAMAGES = {
+    "the clock": "UPDATE clock SET checksum = 0",
+    "the ledger": "UPDATE clock SET checksum = 0; UPDATE uncut SET checksum = 0",
+    "the last id": "UPDATE sqlite_sequence SET seq = 'damaged' WHERE name = 'polls'",
+}
+
+
+def make_corrupt(path: Path, damage: str = "the clock") -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(DAMAGES[damage])
+
+
+def expected(*numbers: range) -> list[tuple[int, int]]:
+    """The metrics of the polls with these numbers that are not delivered."""
+    every = [(number, metric) for some in numbers for number in some for metric in range(3)]
+    return every[SENT:] if numbers[0].start == 0 else every
+
+
+async def take(buffer, lanes=tuple(Lane)) -> list[tuple[int, int]]:
+    found = []
+    for lane in lanes:
+        while batch := await buffer.next_batch(1_000, lane):
+            found += members(await buffer.read(batch))
+            await buffer.acknowledge(batch)
+    return found
+
+
+async def all_copied(buffer) -> None:
+    while buffer.salvaging:
+        await buffer.salvage()
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_polls_are_stored_and_delivered_while_a_corrupt_file_is_copied(bench, packed, damage):
+    """And the writer's thread says at each step that it moves: no step takes as long as the whole."""
+    await fill(bench, packed=packed)
+    make_corrupt(bench.path, damage)
+    disk = Disk()
+    async with bench.buffer(statvfs=disk) as buffer:
+        moves = Counter()
+        buffer.watch(lambda again_within_s: moves.update([again_within_s == 0.0]))
+        assert buffer.salvaging.startswith("the corrupt database agent.db.corrupt-20260109T192215Z is being copied")
+        assert await buffer.kept_config() == b"sealed"
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US + POLLS))
+        assert await take(buffer) == expected(range(POLLS, POLLS + 1))
+        disk.looks = float("inf")
+        await all_copied(buffer)
+        assert buffer.salvaging == ""
+        assert moves[True] > 20
+        assert sorted(await take(buffer)) == expected(range(POLLS))
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+    assert list(bench.path.parent.glob("*.salvage*")) == []
+    assert bench.rows("SELECT key FROM meta WHERE key LIKE 'salvage%'") == []
+    async with bench.buffer() as buffer:
+        assert await take(buffer) == []
+
+
+async def test_what_is_to_be_delivered_comes_though_no_poll_does(bench):
+    await fill(bench)
+    make_corrupt(bench.path)
+    async with bench.buffer() as buffer:
+        await buffer.wait_for_pending()
+        assert sorted(await take(buffer)) == expected(range(POLLS))
+
+
+async def test_a_file_found_corrupt_in_use_is_copied_beside_the_polling(bench):
+    """A batch under way is not sent again if the server has it; layouts keep their ids; what was in memory is there once."""
+    await fill(bench)
+    disk = Disk(float("inf"))
+    async with bench.buffer(statvfs=disk, commit_window_s=3600) as buffer:
+        layout = await buffer.register(LAYOUT)
+        batch = await buffer.next_batch(5)
+        buffer.add(poll(layout, T0_US + POLLS))
+        await buffer.secure()
+        disk.looks = 0
+        with pytest.raises(BufferFailure):
+            await buffer.ask(corrupt_error, sees_polls=False)
+        assert buffer.salvaging
+        await buffer.acknowledge(batch)
+        buffer.add(poll(layout, T0_US + POLLS + 1))
+        assert await take(buffer) == expected(range(POLLS, POLLS + 2))
+        disk.looks = float("inf")
+        await all_copied(buffer)
+        assert not buffer.layouts_lost.is_set()
+        assert sorted(await take(buffer)) == expected(range(POLLS))[5:]
+
+
+async def test_nothing_that_belongs_together_is_removed_while_a_part_of_it_is_not_copied_yet(bench):
+    """The upkeep of that time sees polls without their readings, and packs and layouts without their polls."""
+    await fill(bench, packed=True)
+    make_corrupt(bench.path)
+    disk = Disk()
+    async with bench.buffer(statvfs=disk) as buffer:
+        while buffer.salvaging:
+            disk.looks += 6
+            for _ in range(3):
+                await buffer.pending()
+            await buffer.clean_up()
+            bench.now_us += 60_000_000
+        assert sorted(await take(buffer)) == expected(range(POLLS))
+    assert bench.counters.total(Count.METRICS_DROPPED) == bench.counters.total(Count.METRICS_EXPIRED) == 0
+
+
+async def test_a_full_disk_stops_the_copying_which_says_so_and_goes_on_once_there_is_room(bench):
+    await fill(bench)
+    make_corrupt(bench.path)
+    disk = Disk(20)
+    with capture_logs() as logs:
+        async with bench.buffer(statvfs=disk) as buffer:
+            while "it waits" not in buffer.salvaging:
+                await buffer.pending()
+            assert "it waits: the disk has no room for it, " in buffer.salvaging
+            buffer.add(poll(await buffer.register(LAYOUT), T0_US + POLLS))
+            assert await take(buffer) == expected(range(POLLS, POLLS + 1))
+            disk.looks = float("inf")
+            await all_copied(buffer)
+            assert sorted(await take(buffer)) == expected(range(POLLS))
+    assert [line["event"] for line in logs].count("the corrupt database can't be copied now, will retry") >= 1
+
+
+async def test_corrupt_files_that_were_copied_before_make_room_for_one_that_is_not(bench):
+    old = bench.path.with_name("agent.db.corrupt-20250101T000000Z")
+    old.write_bytes(b"copied long ago")
+    await fill(bench)
+    make_corrupt(bench.path)
+    async with bench.buffer(statvfs=Disk()) as buffer:
+        while old.exists():
+            await buffer.pending()
+        assert bench.path.with_name("agent.db.corrupt-20260109T192215Z").exists()
+
+
+async def test_what_was_delivered_is_left_behind_and_counted_if_there_is_no_room_for_it(bench):
+    """All that is undelivered is copied before; what is left of a delivered poll is nothing."""
+    await fill(bench)
+    make_corrupt(bench.path)
+    disk = Disk(float("inf"))
+    is_low = []
+
+    class Room(recovery.Room):
+        def is_over(self, store):
+            return bool(is_low)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("towerops_agent.buffer.buffer.Room", Room)
+        is_low.append(True)
+        async with bench.buffer(statvfs=disk) as buffer:
+            await all_copied(buffer)
+            assert sorted(await take(buffer)) == expected(range(POLLS))
+    delivered = SENT // 3
+    assert bench.counters.by_reason(Count.METRICS_EVICTED) == {"delivered": SENT}
+    assert bench.rows("SELECT count(*) FROM polls") == bench.rows("SELECT count(*) FROM bodies") == [(POLLS - delivered,)]
+
+
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("steps"), st.integers(1, 30)),
+        st.tuples(st.just("add"), st.integers(1, 3)),
+        st.tuples(st.just("take"), st.just(0)),
+        st.tuples(st.just("clean up"), st.just(0)),
+        st.tuples(st.just("kill"), st.just(0)),
+        st.tuples(st.just("corrupt"), st.just(0)),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=40)
+@given(operations, st.booleans(), st.sampled_from(sorted(DAMAGES)))
+async def test_nothing_is_lost_or_delivered_twice_whatever_happens_during_the_copying(tmp_path_factory, steps, packed, damage):
+    """Kills, among others, and the new file is found corrupt too. A batch that is delivered twice has its key again."""
+    place = tmp_path_factory.mktemp("recovery")
+    bench, disk, number, kills = Bench(place / "0" / "agent.db"), Disk(), POLLS, 0
+    bench.path.parent.mkdir()
+    delivered: dict[tuple[int, int], set[str]] = {}
+    await fill(bench, packed=packed)
+    make_corrupt(bench.path, damage)
+    buffer = await bench.buffer(statvfs=disk, commit_window_s=3600).__aenter__()
+
+    async def deliver(*, is_acknowledged: bool = True) -> None:
+        for lane in Lane:
+            while batch := await buffer.next_batch(50, lane):
+                for metric in members(await buffer.read(batch)):
+                    delivered.setdefault(metric, set()).add(batch.key)
+                if not is_acknowledged:
+                    break
+                await buffer.acknowledge(batch)
+
+    try:
+        for what, argument in steps:
+            match what:
+                case "steps":
+                    disk.looks = argument
+                    for _ in range(argument):
+                        await buffer.ask(lambda _: None, sees_polls=False)
+                case "add":
+                    layout = await buffer.register(LAYOUT)
+                    for _ in range(argument):
+                        buffer.add(poll(layout, T0_US + number))
+                        number += 1
+                    await buffer.secure()
+                case "take":
+                    await deliver()
+                case "clean up":
+                    await buffer.clean_up()
+                case "kill":
+                    await deliver(is_acknowledged=False)
+                    kills += 1
+                    after = Bench(place / str(kills) / "agent.db", bench.now_us, keys=bench.keys + 1000 * kills)
+                    await buffer.ask(lambda _, after=after, before=bench: copy(before.path, after.path), sees_polls=False)
+                    await buffer.__aexit__(None, None, None)
+                    bench, disk = after, Disk()
+                    buffer = await bench.buffer(statvfs=disk, commit_window_s=3600).__aenter__()
+                case "corrupt":
+                    bench.now_us += 61_000_000
+                    with pytest.raises(BufferFailure):
+                        await buffer.ask(corrupt_error, sees_polls=False)
+        disk.looks = float("inf")
+        await all_copied(buffer)
+        await deliver()
+    finally:
+        await buffer.__aexit__(None, None, None)
+    every = expected(range(POLLS)) + expected(range(POLLS, number))
+    assert sorted(delivered) == every
+    assert [metric for metric, keys in delivered.items() if len(keys) > 1] == []
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+def copy(before: Path, after: Path) -> None:
+    """All files as they are now: what a killed agent leaves."""
+    after.parent.mkdir()
+    for file in before.parent.iterdir():
+        if not file.name.endswith(".lock") and file.is_file():
+            shutil.copy(file, after.parent)
