@@ -124,7 +124,9 @@ class Questions:
             pdu = answer.pdu
             next_ones = zip(asked, pdu.names, pdu.tags, strict=False)
             there = [name for question, name, tag in next_ones if tag not in ber.ABSENT and name != question]
-            self.present.update(subtree for subtree in asked if any(is_within(name, subtree) for name in there))
+            self.present.update(
+                subtree for subtree in asked if any(is_within(name, subtree) and name != subtree for name in there)
+            )
             left = left[len(pdu.names[: len(asked)]) :]
 
     def ask_columns(self, columns: Iterable[Oid]) -> Asking:
