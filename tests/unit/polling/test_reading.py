@@ -617,6 +617,22 @@ def test_a_device_that_stumbles_over_requests_at_once_is_asked_one_by_one_again_
     assert device.traits.spacing is None
 
 
+@pytest.mark.parametrize("sensors", [1, 2, 5])
+def test_a_device_that_gives_the_first_value_for_each_oid_of_a_request_is_asked_for_one_at_a_time(sensors):
+    """However few there are: the sysUpTime is not a temperature."""
+    device = devices.device(host=HOST, sensors=SENSORS[:sensors])
+    standing = simulated(SENSORS[:sensors])
+
+    def answer(datagram, uptime_s):
+        message = decode_message(standing.answer(datagram, uptime_s))
+        pdu = message.pdu
+        pdu.tags, pdu.values = pdu.tags[:1] * len(pdu.tags), pdu.values[:1] * len(pdu.values)
+        return encode_message(message)
+
+    for result in polled(device, *[SimpleNamespace(answer=answer)] * 3):
+        assert result.poll.values == tuple(range(1, 1 + sensors))
+
+
 def read_at(monkeypatch, device, *polls):
     """What is logged of polls at these times, in hours, of devices with these sysUpTimes, in hours, at the device's address."""
     at_us = 0

@@ -468,8 +468,11 @@ class PollProgress:
             self._many = True
 
     def _is_echo(self, ask: Ask, pdu: Pdu) -> bool:
-        """Whether the sysUpTime was given for each OID of a request: by a device that takes one OID at a time."""
-        if len(ask.columns) < 3 or ask.columns[0] != 0 or pdu.tags[0] != ber.TIME_TICKS:
+        """Whether the sysUpTime was given for each OID of a request: by a device that takes one OID at a time.
+
+        A single sensor that is the sysUpTime is asked by itself then, too, which costs a request.
+        """
+        if ask.columns[0] != 0 or pdu.tags[0] != ber.TIME_TICKS or len(ask.columns) < (3 if self.plan.last_change else 2):
             return False
         return set(pdu.tags) == {ber.TIME_TICKS} and len(set(pdu.values)) == 1
 

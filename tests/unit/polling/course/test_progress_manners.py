@@ -251,10 +251,9 @@ def ticks(names, values):
 
 
 @pytest.mark.parametrize(
-    ("sensors", "values", "echoes"), [(2, [7, 7, 7], True), (2, [7, 7, 8], False), (1, [7, 7], False), (2, [8, 7, 7], False)]
+    ("sensors", "values", "echoes"), [(2, [7, 7, 7], True), (2, [7, 7, 8], False), (1, [7, 7], True), (2, [8, 7, 7], False)]
 )
 def test_a_device_echoes_its_sysuptime_if_all_of_several_values_are_it(sensors, values, echoes):
-    """Two may be the same by chance, as a sensor may be the sysUpTime."""
     progress, traits = started(sensors)
     ask = progress.next_ask()
     progress.take(ask, ticks(ask.request.names, values))
