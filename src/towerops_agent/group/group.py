@@ -187,6 +187,7 @@ class Group:
             self._fleet.set_clock(self._clock.offset_s)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.bus.run())
+            tasks.create_task(self._exchange.ask(self.membership))
             tasks.create_task(self._exchange.run(self.membership, lambda: self._polled))
             tasks.create_task(self._probe())
             await self._beat()
@@ -274,12 +275,15 @@ class Group:
             case Wanted(member) if member != self.seat.member:
                 self._exchange.wanted.set()
             case Learned(member) as learned if member != self.seat.member:
-                wanted = {key for key in learned.devices if key in self._devices and not self.owns(key)}
-                self._exchange.traits.take(learned, wanted)
+                self._exchange.traits.take(learned, {key for key in learned.devices if self._may_take_over(key)})
             case None:
                 self._chronicle.refused("not_understood", now)
             case _:
                 pass  # this member's own, or the doctor's
+
+    def _may_take_over(self, device_id: str) -> bool:
+        """Whether what others learn of a device may be of use here; before there is a configuration, of any device."""
+        return not self.membership.configuration or (device_id in self._devices and not self.owns(device_id))
 
     def _hear_beat(self, beat: Beat, now: float) -> None:
         heard, news = self.membership.hear(beat, now)
@@ -290,9 +294,12 @@ class Group:
                 self._chronicle.refused("old", now)
             case Heard.NEWS:
                 self._note(news)  # first: what was known of the clock of one that has joined is forgotten with it
-                if self.membership.members.get(beat.member) is not None:
-                    self._clock.hear(beat.member, beat.clock_s, beat.clock_sets, now)
-                    self.ahead_us[beat.member] = beat.wall_us - self._now_us()
+                member = self.membership.members.get(beat.member)
+                if member is not None:
+                    self._clock.hear(member.name, beat.clock_s, beat.clock_sets, now)
+                    self.ahead_us[member.name] = beat.wall_us - self._now_us()
+                    if member.missed and beat.presence is not Presence.LISTENING:
+                        self._exchange.missed.set()  # what it has learned meanwhile was not heard either
             case Heard.OWN:
                 pass
         if news:

@@ -370,6 +370,90 @@ def test_a_member_that_joins_gets_what_the_others_have_learned():
     play(scene)
 
 
+def learn(member: Member) -> None:
+    """How many varbinds each of its devices can answer: 7."""
+    for device in member.fleet.polled:
+        device.traits.max_varbinds = 7
+
+
+@pytest.mark.parametrize("part", [True, False], ids=["one is cut off", "the engine is away"])
+def test_traits_learned_while_members_did_not_hear_each_other_are_known_to_all_after_it(part: bool):
+    """For less than a silence: nobody counted as lost, and nobody has polled the others' devices."""
+
+    async def scene(site: Site) -> None:
+        await site.start("a", "b")
+        a, b = site.members["a"], site.members["b"]
+        await asyncio.sleep(56)
+        if part:
+            site.engine.part("a")
+        else:
+            site.engine.stop()
+        learn(a)
+        await asyncio.sleep(6)  # a minute after its start it sends what is new
+        site.engine.heal()
+        await asyncio.sleep(10)
+        theirs = [device.id for device in a.fleet.polled]
+        assert all(b.fleet.devices[device_id].traits.max_varbinds != 7 for device_id in theirs)
+        await a.kill()
+        await asyncio.sleep(12)
+        assert all(b.fleet.devices[device_id].traits.max_varbinds == 7 for device_id in theirs)
+
+    assert play(scene).count("member of the group is lost, its devices are taken over") == 1
+
+
+def test_a_member_that_began_without_an_engine_gets_what_the_others_have_learned_too():
+    async def scene(site: Site) -> None:
+        await site.start("a")
+        await asyncio.sleep(30)
+        learn(site.members["a"])
+        await asyncio.sleep(60)
+        site.engine.cut = {frozenset(("b",))}
+        await site.start("b")
+        b = site.members["b"]
+        await asyncio.sleep(20)
+        site.engine.heal()
+        await asyncio.sleep(10)
+        theirs = [device.id for device in site.members["a"].fleet.polled]
+        await site.members["a"].kill()
+        await asyncio.sleep(12)
+        assert all(b.fleet.devices[device_id].traits.max_varbinds == 7 for device_id in theirs)
+
+    play(scene)
+
+
+def test_a_member_that_has_no_configuration_yet_keeps_what_it_hears_of_the_devices():
+    async def scene(site: Site) -> None:
+        await site.start("a")
+        await asyncio.sleep(30)
+        learn(site.members["a"])
+        b = Member(site, "b", count=0)
+        b.group.membership.configure("")
+        await asyncio.sleep(3.8)
+        b.configure(DEVICES)
+        await asyncio.sleep(1)
+        assert len(b.fleet.polled) > 10
+        assert all(device.traits.max_varbinds == 7 for device in b.fleet.polled)
+
+    play(scene)
+
+
+def test_who_misses_messages_all_the_time_asks_each_minute():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b")
+        await asyncio.sleep(60)
+        asked = site.members["a"].asked = []
+        site.members["a"].group._exchange.wanted.set = lambda: asked.append(now())  # noqa: SLF001
+        since = now()
+        for _ in range(100):
+            site.engine.part("a")
+            await asyncio.sleep(1.5)
+            site.engine.heal()
+            await asyncio.sleep(1.5)
+        assert 4 <= len(asked) <= (now() - since) / 60 + 1
+
+    play(scene)
+
+
 def test_while_the_engine_is_away_nothing_is_missed_and_after_a_minute_all_poll_everything():
     async def scene(site: Site) -> None:
         await site.start("a", "b", "c")

@@ -5,7 +5,6 @@ Pure.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
 from typing import Final
 
 from towerops_agent.group.course.wire import Learned
@@ -15,7 +14,10 @@ from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.course.traits import BootClock
 
 AT_ONCE: Final = 200
-"""Devices in one message: some 60 KB, where the engine accepts 1 MB."""
+"""Devices in one message: some 60 KB."""
+
+MOST_OCTETS: Final = 256 * 1024
+"""Of their traits: the engine accepts 1 MB, and one device with thousands of interfaces has 10 KB for each thousand."""
 
 
 class SharedTraits:
@@ -48,8 +50,15 @@ class SharedTraits:
 
     def news(self, polled: Iterable[Device], clock: BootClock, *, all_of_it: bool = False) -> Iterator[Learned]:
         """What this member has learned of the devices that it polls, and has not sent; `all_of_it`: sent or not."""
-        fresh = self._fresh(polled, clock, all_of_it)
-        while some := dict(islice(fresh, AT_ONCE)):
+        some: dict[str, bytes] = {}
+        size = 0
+        for device_id, octets in self._fresh(polled, clock, all_of_it):
+            if some and (len(some) >= AT_ONCE or size + len(octets) > MOST_OCTETS):
+                yield Learned(self._me, some)
+                some, size = {}, 0
+            some[device_id] = octets
+            size += len(octets)
+        if some:
             yield Learned(self._me, some)
 
     def _fresh(self, polled: Iterable[Device], clock: BootClock, all_of_it: bool) -> Iterator[tuple[str, bytes]]:

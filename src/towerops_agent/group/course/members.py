@@ -38,11 +38,15 @@ class Heard(Enum):
 
 @dataclass(slots=True)
 class Member:
-    """`beat`: its last one. `heard_at`: when, `listened_s`: when on the clock that only runs while own beats are heard."""
+    """`beat`: its last one. `heard_at`: when, `listened_s`: when on the clock that only runs while own beats are heard.
+
+    `missed`: how many of its beats before that one were not heard.
+    """
 
     beat: Beat
     heard_at: float
     listened_s: float
+    missed: int
 
     @property
     def name(self) -> str:
@@ -100,11 +104,13 @@ class Members:
         if beat.member == self._me:
             return self._hear_own(beat, now)
         known = self._boots.get(beat.member)
+        missed = beat.sequence - 1
         if known is None:
             self._boots[beat.member] = _Boots(beat.boot, beat.sequence)
         elif beat.boot == known.boot:
             if beat.sequence <= known.sequence:
                 return Heard.OLD
+            missed -= known.sequence
             known.sequence = beat.sequence
         elif beat.boot in known.earlier:
             return Heard.OLD
@@ -114,7 +120,7 @@ class Members:
         if beat.presence is Presence.LEAVING:
             self._members.pop(beat.member, None)
         else:
-            self._members[beat.member] = Member(beat, now, self.listened_s(now))
+            self._members[beat.member] = Member(beat, now, self.listened_s(now), missed)
         return Heard.NEWS
 
     def _hear_own(self, beat: Beat, now: float) -> Heard:

@@ -3,8 +3,8 @@
 import pytest
 
 from support import devices
-from towerops_agent.group.course.learned import AT_ONCE, SharedTraits
-from towerops_agent.group.course.wire import Learned
+from towerops_agent.group.course.learned import AT_ONCE, MOST_OCTETS, SharedTraits
+from towerops_agent.group.course.wire import Learned, encode_message
 from towerops_agent.model import DeviceState, State
 from towerops_agent.polling.course.memory import encode_traits
 from towerops_agent.polling.course.plan import Planner
@@ -46,6 +46,17 @@ def test_what_was_not_polled_here_yet_is_not_sent_and_holds_up_nothing():
 def test_a_message_is_of_so_many_devices():
     many = [polled(f"dev-{n}") for n in range(AT_ONCE + 1)]
     assert [len(ids) for _, ids in said(SharedTraits("me", PLANNER), *many)] == [AT_ONCE, 1]
+
+
+def test_a_message_of_devices_with_thousands_of_interfaces_is_one_that_the_engine_accepts():
+    """1 MB, with what is around it."""
+    many = [polled(f"dev-{n}") for n in range(100)]
+    for device in many:
+        device.traits.widths = device.traits.standings = bytes(10_000)
+    messages = list(SharedTraits("me", PLANNER).news(many, CLOCK))
+    assert [device_id for learned in messages for device_id in learned.devices] == [device.id for device in many]
+    assert all(len(encode_message(learned)) <= MOST_OCTETS + 20_000 for learned in messages)
+    assert len(messages) < 12
 
 
 def test_a_device_that_is_taken_over_has_what_others_learned_and_once_only():

@@ -80,6 +80,18 @@ def test_a_beat_of_an_earlier_start_revives_nobody():
     assert members.hear(beat("a", 7, boot="first"), 0.0) is Heard.NEWS, "so many are not remembered"
 
 
+def test_beats_that_were_not_heard_are_counted():
+    """Of a member that is new here too, as of the first one of its start."""
+    members = listening(0)
+
+    def missed(sequence: int, boot: str = "first") -> int:
+        assert members.hear(beat("a", sequence, boot=boot), 0.0) is Heard.NEWS
+        return members.get("a").missed  # type: ignore[union-attr]  # it is there
+
+    assert [missed(3), missed(4), missed(7), missed(8)] == [2, 0, 2, 0]
+    assert [missed(1, "second"), missed(2, "second"), missed(5, "third")] == [0, 0, 4]
+
+
 def test_a_member_that_says_goodbye_is_gone_at_once():
     members = listening(0)
     members.hear(beat("a", 1), 0.0)
