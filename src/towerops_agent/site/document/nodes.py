@@ -106,11 +106,11 @@ def compose(file: str, octets: bytes, wanted: str = "devices, credentials, defau
 
 def _wrong(problem: str, text: str, mark: yaml.Mark | None) -> str:
     """`problem`, with what to write instead if a character may not stand there; by libyaml PyYAML does not say which it is."""
-    if mark is None or not problem.endswith("cannot start any token"):
-        return _QUOTED.sub("…", problem)
-    if text[mark.index : mark.index + 1] == "\t":
+    is_misplaced = problem.endswith("cannot start any token")
+    is_at_tab = mark is not None and text[mark.index : mark.index + 1] == "\t"
+    if "tab character" in problem or (is_misplaced and is_at_tab):
         return "a tab: expected spaces"
-    return f"{problem}: expected the text in quotes"
+    return f"{problem}: expected the text in quotes" if is_misplaced else _QUOTED.sub("…", problem)
 
 
 def place_of(file: str, node: yaml.Node) -> Location:
