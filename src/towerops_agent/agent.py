@@ -153,6 +153,7 @@ class Agent:
             known=knows_accepts,
             refresh_s=self.upstream.refresh_s,
             sleep=self._sleep_or_reload,
+            moved=self._config_moved,
         )
         self._dealings = ChainMap(self.upstream.dealings, {self.upstream.source_name: self.sync.availability})
         self.group = self._join() if settings.group_nats_urls else None

@@ -40,6 +40,14 @@ ETAG_REFUSED: Final = frozenset({400, 413, 431, 494})
 log = structlog.get_logger()
 
 
+Moved = Callable[[float], None]
+"""Called at each step of what takes long."""
+
+
+def _unnoticed(_again_within_s: float) -> None:
+    pass
+
+
 class ConfigSource(Protocol):
     """The part of ApiClient that is needed."""
 
@@ -75,6 +83,7 @@ class ConfigSync:
         known: asyncio.Event | None = None,
         refresh_s: float = 300.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        moved: Moved = _unnoticed,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._client = client
@@ -87,6 +96,7 @@ class ConfigSync:
         self._known = known or asyncio.Event()
         self._refresh_s = refresh_s
         self._sleep = sleep
+        self._moved = moved
         self._now_us = now_us
         self._turn = asyncio.Lock()  # one configuration is applied at a time
         self._digest = b""
@@ -114,19 +124,21 @@ class ConfigSync:
         async with self._turn:
             if not self._is_loaded:
                 self._is_loaded = True  # once: if it meets a bug the API's may be another one
-                await self.load_kept()
+                await self.load_kept(self._moved)
         while True:
             await self._sleep(self._pause_s(await self.fetch_once()))  # no name holds the outcome: a configuration may be in it
 
-    async def load_kept(self) -> bool:
-        """Whether the configuration kept by an earlier run is now in use."""
+    async def load_kept(self, moved: Moved = _unnoticed) -> bool:
+        """Whether the configuration kept by an earlier run is now in use. `moved`: of the loop that calls this."""
         try:
+            moved(0.0)
             config = await self._kept()
             if config is None:
                 await self._restore_accepts()
                 return False
-            await self._put_into_force(config)
+            await self._put_into_force(config, moved)
             if self._restored is not None:
+                moved(0.0)
                 await self._restored(config)
         except (InvalidConfig, BufferFailure) as error:
             self._digest = b""  # the API's is applied and kept, also if it is the same
@@ -164,6 +176,7 @@ class ConfigSync:
         self._reread_token()
         if self._client.token_rotations != self._kept_rotation:
             await self._seal_anew()
+        self._moved(0.0)
         outcome = await self._client.get_config(ConfigIntake(), self._etag)
         if self._etag is not None and isinstance(outcome, Failure) and outcome.status in ETAG_REFUSED:
             outcome = await self._fetch_without_etag(outcome.reason)
@@ -186,6 +199,7 @@ class ConfigSync:
     async def _fetch_without_etag(self, reason: str) -> ConfigOutcome[ConfigText]:
         """What came of a fetch without the ETag, which may be more than the server accepts back: if it is, none is sent again."""
         self._etag = None
+        self._moved(0.0)
         outcome = await self._client.get_config(ConfigIntake(), None)
         if isinstance(outcome, ConfigFetched):
             self._sends_etag = False
@@ -195,7 +209,7 @@ class ConfigSync:
     async def _take(self, fetched: ConfigFetched[ConfigText]) -> ConfigOutcome[ConfigText]:
         """Apply and keep it, if it differs from the one in use; a failure if the buffer has no room for what that needs."""
         try:
-            changed = await self._put_into_force(fetched.config)
+            changed = await self._put_into_force(fetched.config, self._moved)
         except BufferFailure as error:
             return Unavailable(f"it was fetched, and can't be applied: {error}")
         self._etag = fetched.etag if self._sends_etag else None
@@ -208,6 +222,7 @@ class ConfigSync:
         rotation, was_kept, asked = self._client.token_rotations, self._is_kept, self._keeps_asked
         self._is_kept = False  # until it is, whatever ends it
         try:
+            self._moved(0.0)
             await self._keep(config)
         except BufferFailure as error:
             self._etag = None  # the whole of it comes again, to be kept then
@@ -233,7 +248,7 @@ class ConfigSync:
             await self._keep_sealed(config)
             self._is_kept &= is_in_use
 
-    async def _put_into_force(self, config: ConfigText) -> bool:
+    async def _put_into_force(self, config: ConfigText, moved: Moved) -> bool:
         """Whether `config` differs from the one in use; then it is applied."""
         if config.digest == self._digest and not self._is_half_applied:
             return False
@@ -241,6 +256,7 @@ class ConfigSync:
         self.accepts = read.accepts  # the limits hold at once: the first polls may be delivered meanwhile
         self._known.set()
         self._is_half_applied, self._etag = True, None  # if that fails the next one is applied, also if it is the one before this
+        moved(0.0)
         await self._apply(read)
         self._is_half_applied = False
         self._digest, self.version = config.digest, read.version

@@ -11,10 +11,11 @@ import pytest
 from support import virtual_time
 from support.engine import Engine
 from towerops_agent.api.client import ANSWER_WITHIN_S, CONFIG_WITHIN_S
-from towerops_agent.api.wire.outcomes import Accepted, Availability, ClockSkew, NotModified
+from towerops_agent.api.wire.outcomes import Accepted, Availability, ClockSkew, ConfigFetched, NotModified, Rejected
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.buffer.upkeep import keep_clean
 from towerops_agent.config.document.accepts import Accepts
+from towerops_agent.config.document.text import ConfigText, config_text
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Counters
 from towerops_agent.delivery.courier import Courier
@@ -51,6 +52,8 @@ class Outside:
         self.arrived = asyncio.Event()
         self.token_rotations = 0
         self.ahead_s = 0.0
+        self.config: ConfigText | None = None
+        self.config_takes_s = 0.0
 
     async def _called(self, name: str) -> None:
         self.calls[name] = self.calls.get(name, 0) + 1
@@ -97,9 +100,15 @@ class Outside:
     def reread_token(self) -> None:
         pass
 
-    async def get_config(self, _intake: object, _etag: object) -> NotModified:
+    async def get_config(self, _intake: object, etag: object) -> ConfigFetched[ConfigText] | NotModified | Rejected:
         await self._called("get_config")
-        return NotModified(None)
+        await asyncio.sleep(self.config_takes_s)
+        if self.config is None:
+            return NotModified(None)
+        return Rejected(431, "too large") if etag else ConfigFetched(self.config, "etag")
+
+    async def take_config(self, _config: object) -> None:
+        await asyncio.sleep(self.config_takes_s)
 
     async def post_heartbeat(self, _heartbeat: object) -> Accepted:
         await self._called("post_heartbeat")
@@ -138,10 +147,11 @@ class IdleAgent:
         echoes = Echoes(None, None, counters, lambda _poll: None, now_us=lambda: NOW_US, moved=marks.mover("pings", 0.0))  # type: ignore[arg-type]
         sync = ConfigSync(
             *(self.outside, counters),
-            apply=self.nothing,
-            keep=self.nothing,
+            apply=self.outside.take_config,
+            keep=self.outside.take_config,
             kept=self.nothing,
             sleep=marks.sleeper("config", CONFIG_WITHIN_S),
+            moved=marks.mover("config", CONFIG_WITHIN_S),
         )
         observer = Observer(
             sync=SimpleNamespace(availability=Availability(), clock_skew=ClockSkew(), refusals=(), version="1"),  # type: ignore[arg-type]
@@ -242,6 +252,19 @@ NAMES = [
 
 def test_no_loop_of_an_idle_agent_is_ever_stuck(monkeypatch):
     assert not any(stuck(lambda _agent, _tasks: None, monkeypatch, 3 * HOUR_S))
+
+
+def test_a_configuration_of_which_each_step_takes_long_is_not_a_loop_that_is_stuck(monkeypatch):
+    """10,000 devices over a slow uplink, and then onto a slow card. A restart would begin it again, for good."""
+    agents: list[IdleAgent] = []
+
+    def slow(agent: IdleAgent, _tasks: object) -> None:
+        agents.append(agent)
+        agent.outside.config = config_text(b'{"equipment": []}')
+        agent.outside.config_takes_s = CONFIG_WITHIN_S - 1.0
+
+    assert not any(stuck(slow, monkeypatch, 3 * HOUR_S))
+    assert agents[0].outside.calls["get_config"] > 4
 
 
 @pytest.mark.parametrize("name", NAMES)
