@@ -153,6 +153,7 @@ class SnmpClient:
         """
         if over_tcp:
             return await self._tcp.ask(peer, security, request, timeouts_s)
+        self._make_room(peer, 1)
         transaction = Transaction(peer, security, request, timeouts_s, from_any)
         wait = self._waiting[transaction] = _Wait(self._loop.create_future())
         try:
@@ -187,6 +188,7 @@ class SnmpClient:
         Of several requests each is sent once, and all are waited for until `timeouts_s[0]` has passed; a single one is repeated
         as by `ask`. An SNMPv3 report counts as no reply: `ask` does what follows from it. The keys are to be there.
         """
+        self._make_room(peer, len(requests))
         volley = Volley(self._link, peer, security, timeouts_s, from_any, take)
         try:
             volley.launch(requests)
@@ -247,6 +249,8 @@ class SnmpClient:
         peer = transaction.peer
         family = _family(peer)
         sock = self.sockets.get(family) or self._open(family)
+        if (inbox := self._inboxes.get(family)) is not None:
+            inbox.asked += 1
         if self._lulls:
             self._end_crowded_lull(family)
         try:
@@ -281,10 +285,10 @@ class SnmpClient:
         has_times = self._timekeeper is not None
         if has_times:
             sock.setsockopt(*TIMES, 1)
-        room = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // ANSWER_OCTETS
+        holds = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // ANSWER_OCTETS
         now_s = self._loop.time()
         ahead_us, asleep_us = time.time_ns() // 1000 - now_s * 1e6, _asleep_us(now_s)
-        inbox = _Inbox(sock, family, FloodWatch(now_s), now_s, ahead_us, asleep_us, room if has_times else 0)
+        inbox = _Inbox(sock, family, FloodWatch(now_s), now_s, ahead_us, asleep_us, holds, has_times)
         self._loop.add_reader(sock, self._woken, inbox)
         self.sockets[family], self._inboxes[family] = sock, inbox
         return sock
@@ -296,6 +300,16 @@ class SnmpClient:
         self._inboxes.pop(family, None)
         self._loop.remove_reader(sock)
         sock.close()
+
+    def _make_room(self, peer: Peer, requests: int) -> None:
+        """Read what has arrived if the socket might not hold it together with the answers to so many requests more.
+
+        Many polls may start together, of devices that answer at once: an answer that finds no room would count as the device's
+        silence.
+        """
+        inbox = self._inboxes.get(_family(peer))
+        if inbox is not None and inbox.asked + requests > inbox.holds:
+            self._catch_up(peer)
 
     def _catch_up(self, peer: Peer) -> None:
         """Read what has arrived while the agent was busy: nobody is silent whose answer waits to be read."""
@@ -312,7 +326,7 @@ class SnmpClient:
 
     def _is_lull_worth(self, inbox: "_Inbox") -> bool:
         """Whether many answers are awaited, and not more than the socket has room for while nothing is read."""
-        return FEWEST <= len(self._waiting) <= inbox.room and self._inboxes.get(inbox.family) is inbox
+        return inbox.has_times and FEWEST <= len(self._waiting) <= inbox.holds and self._inboxes.get(inbox.family) is inbox
 
     def _read_on(self, inbox: "_Inbox") -> bool:
         """Read what has arrived during a lull; whether there was any, and there is to be another one."""
@@ -327,7 +341,7 @@ class SnmpClient:
     def _end_crowded_lull(self, family: socket.AddressFamily) -> None:
         """If more answers are awaited by now than there is room for, read what arrives."""
         lull, inbox = self._lulls.get(family), self._inboxes.get(family)
-        if lull is not None and inbox is not None and len(self._waiting) > inbox.room:
+        if lull is not None and inbox is not None and len(self._waiting) > inbox.holds:
             lull.end()
 
     def _read(self, inbox: "_Inbox") -> int:
@@ -348,6 +362,7 @@ class SnmpClient:
                     self._read_errors(sock)
                 inbox.emptied_s, inbox.ahead_us = now_s, ahead_us
                 inbox.asleep_us += slept_us
+                inbox.asked = 0
                 break
             except OSError as error:
                 if not self._read_errors(sock):
@@ -363,7 +378,7 @@ class SnmpClient:
                 if late_us >= slept_us:
                     late_us -= slept_us  # it arrived before
             else:
-                inbox.room = 0  # emulated kernels accept options that they lack
+                inbox.has_times = False  # emulated kernels accept options that they lack
             if -_LONG_READING_US < late_us < most_late_us:
                 at_s = now_s - late_us / 1e6
             else:  # the kernel does not say, or the wall clock was set meanwhile
@@ -430,7 +445,8 @@ class _Inbox:
     """A socket as it is read. `emptied_s`: when it was last read to its end, or a little before that. `ahead_us`: how far the
     wall clock was ahead of the loop's then; `asleep_us`: how long the machine had been suspended until then.
 
-    `room`: for how many answers its buffer is large enough, if each has its own time, else 0.
+    `holds`: for how many answers its buffer is large enough. `has_times`: each has its own time. `asked`: how many requests have
+    been sent since it was read to its end.
     """
 
     sock: socket.socket
@@ -439,7 +455,9 @@ class _Inbox:
     emptied_s: float
     ahead_us: float
     asleep_us: float
-    room: int
+    holds: int
+    has_times: bool
+    asked: int = 0
 
 
 def _asleep_us(now_s: float) -> float:

@@ -362,3 +362,33 @@ async def test_each_of_several_requests_that_can_t_be_sent_is_reported_at_once()
         replies = await asking.ask_together(client, 161, asking.security(), [REQUEST] * 3, (60.0,))
         assert replies == [NoReply("unreachable", 1, "as the system says it")] * 3
         assert client.is_idle
+
+
+@pytest.mark.parametrize("together", [1, 4])
+async def test_many_that_are_asked_at_once_and_answer_at_once_find_room_in_the_socket_s_buffer(monkeypatch, together):
+    """None of their answers is lost by the agent itself, which would take it for the device's silence.
+
+    Each is sent while the request is being sent, as fast as a device can be, and the buffer is for a tenth of them.
+    """
+    devices = 400 // together
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        device.bind(("127.0.0.1", 0))
+        port = device.getsockname()[1]
+
+        class Quick(socket.socket):
+            def sendto(self, datagram, peer):
+                sent = super().sendto(datagram, peer)
+                device.sendto(answer(*device.recvfrom(2000)[:1]), self.getsockname())
+                return sent
+
+        monkeypatch.setattr(snmp_client, "RECEIVE_BUFFER_OCTETS", 16_384)
+        monkeypatch.setattr(snmp_client.socket, "socket", Quick)
+        async with asking.open_client() as (client, counters):
+            if together == 1:
+                replies = await asyncio.gather(*(ask(client, port, (0.05,)) for _ in range(devices)))
+            else:
+                how, wanted = asking.security(), [REQUEST] * together
+                each = (asking.ask_together(client, port, how, wanted, (0.05,)) for _ in range(devices))
+                replies = [reply for several in await asyncio.gather(*each) for reply in several]
+            assert [reply.pdu.values for reply in replies] == [[4711]] * 400
+            assert counters.by_reason(Count.SNMP_REQUESTS) == {"sent": 400}
