@@ -44,7 +44,7 @@ class Bus:
 
     `urls`: its servers, this machine's own first. `hear` is called with the subject and the octets of each message on `subjects`,
     on the loop's thread. `login`: user and password, read again for each connection. `tls`: for URLs that begin with tls://.
-    `changed` is called when a connection is there, lost or refused. Inert until run.
+    `changed` is called when a connection is there, lost or refused, or a permission turns out to be missing. Inert until run.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Bus:
         self._tls = tls
         self._changed = changed
         self._client: Client | None = None
-        self._errors: list[Exception] = []
+        self._error: Exception | None = None  # the latest of the connection
         self.server = ""
         """The server in use, "" without one."""
         self.failures: dict[str, str] = {}
@@ -136,7 +136,7 @@ class Bus:
         except SettingsError as error:
             raise EngineUnreachable(str(error)) from None
         client, lost = _Client(over_tls), asyncio.Event()
-        self._errors, self.refused = [], ""
+        self._error, self.refused = None, ""
         try:
             try:
                 async with asyncio.timeout(CONNECT_WITHIN_S):
@@ -163,9 +163,10 @@ class Bus:
             lost.set()
 
         async def failed(error: Exception) -> None:
-            self._errors.append(error)
-            if "permissions violation" in str(error).lower():
-                self.refused = str(error).removeprefix("nats: ")
+            self._error = error
+            text = str(error).removeprefix("nats: ")
+            if "permissions violation" in text.lower() and text != self.refused:  # else it is said to each message
+                self.refused = text
                 self._changed()
 
         async def heard(message: Msg) -> None:
@@ -195,8 +196,8 @@ class Bus:
         """Why there is no connection, for the operator."""
         if isinstance(error, TimeoutError):
             return "no answer in time"
-        if (error is None or isinstance(error, NoServersError)) and self._errors:
-            error = self._errors[-1]
+        if error is None or isinstance(error, NoServersError):
+            error = self._error or error
         match error:
             case None:
                 return "the connection was closed"

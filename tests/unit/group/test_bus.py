@@ -142,6 +142,29 @@ async def test_a_permission_that_is_missing_is_noticed(tmp_path: Path):
             assert "permissions violation" in member.reasons
 
 
+async def test_a_permission_that_is_missing_is_news_once_however_often_the_server_says_so(tmp_path: Path):
+    """It says so to each message; a member that answers news with a message would never rest."""
+    async with nats_server(tmp_path, USERS) as server:
+        ear, news = Ear(), []
+
+        def changed() -> None:
+            news.append(member.refused)
+            ear.news.set()
+
+        member = Bus([server.url], [SUBJECT], ear.hear, name="test", login=lambda: ("agent", "right"), changed=changed)
+        async with member.connected(server.url):
+            for _ in range(20):
+                assert await member.publish("towerops.other.here", b"beat")
+                assert await member.flush(HANG_S)
+            await member.publish("towerops.other.learned", b"traits")
+            await ear.until(lambda: "towerops.other.learned" in member.refused)
+            first, *refused = news
+            assert first == ""
+            assert [text.rpartition(" ")[2] for text in refused] == ['"towerops.other.here"', '"towerops.other.learned"']
+            assert await member.publish(SUBJECT, b"hello")
+            await ear.until(lambda: ear.heard == [b"hello"])
+
+
 async def test_over_tls_the_certificate_is_verified(tmp_path: Path):
     ca, other = trustme.CA(), trustme.CA()
     certificate = ca.issue_cert("127.0.0.1")
