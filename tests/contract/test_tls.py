@@ -121,6 +121,19 @@ def test_a_ca_file_that_cant_be_used_is_the_operators_to_know(tmp_path, content)
         tls_context(file)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "can't be read: No such file or directory"), ("not PEM", "holds no certificate: expected PEM")]
+)
+def test_a_file_in_place_of_the_systems_authorities_that_cant_be_used_is_a_bad_setting(tmp_path, monkeypatch, content, said):
+    """As if TOWEROPS_CA_FILE were such a file: no traceback, and no trust in anybody else."""
+    file = tmp_path / "system.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SettingsError, match=f"SSL_CERT_FILE {file} {said}"):
+        tls_context()
+
+
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 

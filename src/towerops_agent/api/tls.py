@@ -6,6 +6,7 @@ system's store. A CA file adds to it. A client certificate is presented to serve
 I/O: reads certificates.
 """
 
+import os
 import ssl
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def tls_context(ca_file: Path | None = None, client_cert: Path | None = None, cl
 
     The files are PEM. Raises SettingsError if one can't be used.
     """
-    context = httpx2.create_ssl_context()
+    context = _trusting_the_system()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is not None:
         _check_readable("TOWEROPS_CA_FILE", ca_file)
@@ -56,6 +57,17 @@ def tls_context(ca_file: Path | None = None, client_cert: Path | None = None, cl
     if client_cert is not None and client_key is not None:
         _load_client_certificate(context, client_cert, client_key)
     return context
+
+
+def _trusting_the_system() -> ssl.SSLContext:
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as error:  # ssl.SSLError is one: there is no certificate in it
+        file = os.environ.get("SSL_CERT_FILE")
+        if not file:
+            raise SettingsError(f"the system's certificate authorities can't be read: {error.strerror or error}") from None
+        _check_readable("SSL_CERT_FILE", Path(file))
+        raise SettingsError(f"SSL_CERT_FILE {file} holds no certificate: expected PEM, -----BEGIN CERTIFICATE-----") from None
 
 
 def _load_client_certificate(context: ssl.SSLContext, cert: Path, key: Path) -> None:

@@ -29,7 +29,7 @@ _PROXY: Final = "proxy"
 MOST_ADDRESSES: Final = 4
 
 _TCP_HINTS: Final = {
-    errno.ECONNREFUSED: "the host answers, but nothing listens on this port: is the port in TOWEROPS_API_URL right?",
+    errno.ECONNREFUSED: "the host answers, but nothing listens on this port: is the port in {variable} right?",
     errno.EHOSTUNREACH: "no route to that host: check the routes (ip route) and the gateway",
     errno.ENETUNREACH: "no route to that network: check the routes (ip route) and the gateway",
     errno.EACCES: "this machine's own firewall forbids it",
@@ -108,7 +108,7 @@ def _resolve(host: str, port: int, proxy: Proxy | None, network: Network) -> tup
         hint = (
             "no DNS server answers: check /etc/resolv.conf, and that the firewall allows DNS"
             if no_server
-            else f"is {'HTTPS_PROXY' if proxy else 'TOWEROPS_API_URL'} right?"
+            else f"is {_variable(proxy)} right?"
         )
         reason = getattr(error, "strerror", None) or str(error)
         network.checks.append(Check(_RESOLUTION, Result.FAILED, f"{whose} was not found: {reason}", hint))
@@ -123,11 +123,17 @@ def _resolve(host: str, port: int, proxy: Proxy | None, network: Network) -> tup
     return addresses  # type: ignore[return-value]  # typeshed allows for families other than IP
 
 
+def _variable(proxy: Proxy | None) -> str:
+    """The variable that names the host which is connected to."""
+    return "HTTPS_PROXY" if proxy else "TOWEROPS_API_URL"
+
+
 def _check_tcp(way: _Way, network: Network) -> bool:
     """Try each address. One that works is enough; one that does not is reported anyway."""
     works: list[str] = []
     broken: list[str] = []
     hint = ""
+    variable = _variable(way.proxy)
     for family, where in way.addresses:
         began = time.monotonic()
         place = address(where[0], where[1])
@@ -136,7 +142,7 @@ def _check_tcp(way: _Way, network: Network) -> bool:
         except OSError as error:
             number = error.errno or 0
             broken.append(f"{place} {os.strerror(number) if number else f'silent for {way.timeout_s:g} s'}")
-            hint = _TCP_HINTS.get(number, _SILENT)
+            hint = _TCP_HINTS.get(number, _SILENT).format(variable=variable)
         else:
             works.append(f"{place} connects in {(time.monotonic() - began) * 1000:.0f} ms")
     result = Result.FAILED if not works else Result.WARNING if broken else Result.OK

@@ -288,3 +288,13 @@ async def test_a_proxy_that_cant_be_read_is_reported_without_its_password(contex
     checks, _ = await look("https://api.example.net", context)
     assert [check.result for check in checks.values()] == [Result.FAILED]
     assert "hush" not in str(checks)
+
+
+async def test_a_proxy_at_whose_port_nothing_listens_is_to_be_corrected_in_its_variable(context, monkeypatch):
+    """The port in the API's URL may be right."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+    checks, _ = await look("https://api.example", context)
+    assert checks["TCP"].result is Result.FAILED
+    assert checks["TCP"].hint == "the host answers, but nothing listens on this port: is the port in HTTPS_PROXY right?"
