@@ -7,13 +7,13 @@ import pytest
 import structlog
 
 from support.remote import SENSORS, Remote
-from support.strict import Receiver
+from support.strict import Receiver, WriteRequest
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.destinations.courier import EACH_S, LEARN_WITHIN, LOOK_EACH_S, MOST_REFUSED, SOON_S
 from towerops_agent.destinations.kinds import snappy
-from towerops_agent.destinations.wire.answers import Misconfigured, TooLate
+from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, outcome_of
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.model import Layout, Poll
 from towerops_agent.reasons import Loss
@@ -203,6 +203,26 @@ async def test_a_receiver_that_refuses_several_devices_and_then_answers_nothing_
     assert not await remote.deliver()
     assert remote.counters.get(Count.METRICS_REFUSED, "test") == MOST_REFUSED
     assert await pending(remote) == 30 * SENSORS - MOST_REFUSED
+
+
+async def test_values_before_those_of_a_clock_that_went_ahead_are_delivered(scripted):
+    """The receiver has no Date in its answers, so that only its refusal shows which clock is wrong; then ours is set."""
+    remote, script = scripted
+    script.ahead_s = 0.0
+    receiver, good = Receiver(), 4
+    for n in range(good + 2):
+        remote.add(0, NOW_S - 100 + n + (200 if n >= good else 0), 1.0)
+
+    async def send(body: bytes):
+        request = WriteRequest.FromString(plain(body))
+        if any(sample.timestamp > NOW_S * 1000 for one in request.timeseries for sample in one.samples):
+            return outcome_of(400, "out of bounds: timestamp is too far in the future")
+        return await receiver.send(body)
+
+    script.send = send
+    await remote.deliver()
+    assert [len(values) for values in receiver.stored.values()] == [good] * SENSORS
+    assert not remote.counters.by_reason(Count.METRICS_DROPPED)
 
 
 async def test_a_request_that_is_too_large_is_halved(scripted):

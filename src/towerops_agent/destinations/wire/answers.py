@@ -46,6 +46,9 @@ class PartlyTaken:
 WriteOutcome = Accepted | PartlyTaken | TooLate | TooLarge | Rejected | Misconfigured | Unavailable
 
 _BY_TIME: Final = re.compile(r"out of bounds|too old|too-old|too far in the past", re.IGNORECASE)
+_AHEAD: Final = re.compile(r"too far in (the )?future", re.IGNORECASE)
+"""A newer Prometheus says "out of bounds" of that too (write_handler.go, timeLimitAppender). Nothing is late by it."""
+
 _OF_SERIES: Final = re.compile(r"out[ -]of[ -]order|duplicate sample|sample-duplicate|duplicate-timestamp", re.IGNORECASE)
 _PROMETHEUS: Final = re.compile("out of order sample|duplicate sample for timestamp.*")
 _OF_DATA: Final = re.compile(r"label name .* is not unique|invalid (label|metric|sample)|duplicate label", re.IGNORECASE)
@@ -74,7 +77,7 @@ def outcome_of(
         if _PARTIAL in said:  # InfluxDB counts none of the lines that it can't read
             dropped = _DROPPED.match(said)
             return PartlyTaken(status, said, (int(dropped[1]) if dropped else 0) or said.count(_UNPARSABLE) or 1)
-        if _BY_TIME.search(said):
+        if _BY_TIME.search(said) and not _AHEAD.search(said):
             return TooLate(status, said, by_time=True)
         if _OF_SERIES.search(said):
             return TooLate(status, said, by_time=False)

@@ -29,6 +29,12 @@ def test_bad_data_is_refused_also_with_a_500():
     assert outcome_of(500, said) == Rejected(500, said)
 
 
+def test_what_is_ahead_of_the_receivers_time_is_not_too_late():
+    """If it were, all before it would be: a receiver without a Date in its answers does not show that our clock is wrong."""
+    said = "out of bounds: timestamp is too far in the future"
+    assert outcome_of(400, said) == Rejected(400, said)
+
+
 def test_a_failing_receiver_is_waited_for():
     assert outcome_of(500, "disk full") == Unavailable("status 500: disk full", 500)
     assert outcome_of(429, "", retry_after_s=7.0) == Unavailable("status 429: an empty body", 429, 7.0)
