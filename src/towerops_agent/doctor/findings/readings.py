@@ -39,24 +39,29 @@ class Gaps:
 
     @property
     def result(self) -> Result:
-        """How bad it is."""
-        if not self.gaps:
+        """How bad it is. It is not that a device says that there is nothing."""
+        if not self._unread:
             return Result.OK
-        return Result.FAILED if len(self.gaps) == self.total else Result.WARNING
+        return Result.FAILED if self._unread == self.total else Result.WARNING
+
+    @property
+    def _unread(self) -> int:
+        """How many can't be read; those can at which there is nothing."""
+        return sum(gap.reason != Reason.NOTHING_THERE for gap in self.gaps)
 
     @property
     def found(self) -> str:
         """How much can be read, and what can't: the first few of each reason."""
-        read = self.total - len(self.gaps)
         if not self.total:
             return "no readings are configured"
-        if not self.gaps:
-            return f"all {self.total} can be read" if self.total > 1 else "the configured reading can be read"
+        read = f"{self.total - self._unread} of {self.total} can be read"
+        if not self._unread:
+            read = f"all {self.total} can be read" if self.total > 1 else "the configured reading can be read"
         by_reason: dict[str, list[str]] = {}
         for gap in self.gaps:
             by_reason.setdefault(gap.reason, []).append(gap.item)
         parts = [f"{_text(reason)}: {_some(items)}" for reason, items in by_reason.items()]
-        return f"{read} of {self.total} can be read; {'; '.join(parts)}"
+        return "; ".join((read, *parts))
 
     @property
     def hint(self) -> str:

@@ -299,11 +299,14 @@ def _parent(name: Oid) -> Oid:
 
 
 def lacking_items(plan: Plan, missing: Mapping[int, str]) -> int:
-    """The sensors that lack their value, and the interfaces that lack both octets, as bits in the layout's order."""
+    """The sensors that lack their value, and the interfaces that lack both octets, as bits in the layout's order.
+
+    A sensor whose device says that there is nothing lacks none.
+    """
     lacking, first = 0, plan.sensor_count
-    for i in missing:
+    for i, reason in missing.items():
         if i < first:
-            lacking |= 1 << i
+            lacking |= (reason != Reason.NOTHING_THERE) << i
         elif (i - first) % PER_INTERFACE == 0 and i + 1 in missing:
             lacking |= 1 << first + (i - first) // PER_INTERFACE
     return lacking

@@ -258,3 +258,9 @@ def test_a_counter_of_a_fibre_channel_switch_is_a_number_of_eight_octets_only():
 def test_a_sensor_is_lacking_without_its_value_and_an_interface_without_both_octets(missing, items):
     plan = make_plan(SENSORS[:2], (1, 2), bytes(4), 24)
     assert lacking_items(plan, dict.fromkeys(missing, "timeout")) == items
+
+
+def test_a_sensor_at_which_there_is_nothing_is_not_lacking():
+    """An empty cage is nothing to repair: no line in the log each day."""
+    plan = make_plan(SENSORS[:3], (), b"", 24)
+    assert lacking_items(plan, {0: "nothing_there", 1: "timeout", 2: "nothing_there"}) == 0b010
