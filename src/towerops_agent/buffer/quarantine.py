@@ -1,13 +1,13 @@
 """A corrupt file put beside its place, and the note of what is still to be copied of it: both are states on disk.
 
-The note names the file before the file is moved, and goes when its successor has all that could be read (opening.py). So the
-next start goes on wherever this one was killed.
+The note names the file before the file is moved, says that it is once it is, and goes when its successor has all that could be
+read (recovery.py). So the next start goes on wherever this one was killed.
 Synchronous, for the writer's thread. Microseconds since 1970-01-01 UTC (`_us`); octets.
 """
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from glob import escape
@@ -24,6 +24,8 @@ log = structlog.get_logger()
 CORRUPT_KEPT = 3
 
 _NOTE = ".salvage"
+_MOVED = " moved"
+"""Behind a name in the note: there was such a file. If it is gone then somebody has removed it; else it is yet to be moved."""
 _NAME_OCTETS = 255
 """What a file's name may have on the usual file systems."""
 
@@ -36,34 +38,41 @@ def begin(path: Path, now_us: int, reason: str) -> Path:
     """Quarantine the corrupt database at `path`: where it is now. Raises OSError; then another try goes on."""
     time = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=now_us)
     replaced = beside(path, f".corrupt-{time:%Y%m%dT%H%M%SZ}")
-    named = _named(path)
+    named = _noted(path)
     while replaced.exists() or replaced.name in named:  # two within a second, or a clock that was set back
         time += timedelta(seconds=1)
         replaced = beside(path, f".corrupt-{time:%Y%m%dT%H%M%SZ}")
-    _write(path, [*named, replaced.name])
+    _write(path, {**named, replaced.name: False})
     _move(path, replaced)
+    _write(path, {**named, replaced.name: True})
     log.error("corrupt database quarantined, a new one begins", path=str(path), kept_as=str(replaced), reason=reason)
     for old in _kept(path)[:-CORRUPT_KEPT]:
-        if old.name not in named:
+        if old.name not in named and old != replaced:  # which is the oldest by its name if the clock was set back
             _remove(old)
     return replaced
 
 
 def resume(path: Path) -> list[Path]:
-    """The quarantined files that are still to be copied, the oldest first; a move that was cut short is completed."""
-    found = []
-    for name in _named(path):
+    """The quarantined files that are still to be copied, the oldest first; a move that was cut short is completed.
+
+    One that has been removed since it was moved is among them.
+    """
+    found = {}
+    noted = _noted(path)
+    for name, was_moved in noted.items():
         replaced = path.with_name(name)
-        if not replaced.exists():
+        if not was_moved and not replaced.exists():
             _move(path, replaced)
-        if replaced.exists():
-            found.append(replaced)
-    return found
+        if was_moved or replaced.exists():
+            found[name] = True
+    if found != noted:
+        _write(path, found)
+    return [path.with_name(name) for name in found]
 
 
 def end(path: Path, replaced: Path) -> None:
     """Note that all that can be read of the quarantined file has been copied."""
-    left = [name for name in _named(path) if name != replaced.name]
+    left = {name: was_moved for name, was_moved in _noted(path).items() if name != replaced.name}
     if left:
         _write(path, left)
     else:
@@ -109,7 +118,7 @@ def another_schema(path: Path) -> Iterator[None]:
 
 def remove_copied(path: Path) -> bool:
     """Whether a quarantined file of which all has been copied, as there is no room for it, was removed: the oldest one."""
-    named = _named(path)
+    named = _noted(path)
     for old in _kept(path):
         if old.name not in named:
             _remove(old)
@@ -135,19 +144,24 @@ def _remove(replaced: Path) -> None:
         beside(replaced, suffix).unlink(missing_ok=True)
 
 
-def _named(path: Path) -> list[str]:
+def _noted(path: Path) -> dict[str, bool]:
+    """The names in the note, and whether the file has been moved there."""
     try:
         lines = beside(path, _NOTE).read_bytes()[: 100 * _NAME_OCTETS].decode("utf-8", "replace").splitlines()
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        return {}
     # Whatever else is in the note is damage, or somebody's way to other files.
-    return [line for line in lines if line.startswith(f"{path.name}.corrupt-") and "/" not in line and len(line) <= _NAME_OCTETS]
+    names = {line.removesuffix(_MOVED): line.endswith(_MOVED) for line in lines}
+    begin = f"{path.name}.corrupt-"
+    return {
+        name: moved for name, moved in names.items() if name.startswith(begin) and "/" not in name and len(name) <= _NAME_OCTETS
+    }
 
 
-def _write(path: Path, names: list[str]) -> None:
+def _write(path: Path, noted: Mapping[str, bool]) -> None:
     note, new = beside(path, _NOTE), beside(path, f"{_NOTE}-new")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
-        file.writelines(f"{name}\n" for name in names)
+        file.writelines(f"{name}{_MOVED if moved else ''}\n" for name, moved in noted.items())
         file.flush()
         os.fsync(file.fileno())
     new.rename(note)

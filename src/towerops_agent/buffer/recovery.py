@@ -18,6 +18,7 @@ import structlog
 
 from towerops_agent.buffer import quarantine, retention
 from towerops_agent.buffer.database import FAILURES, Database, as_text, is_corruption, octets_on_disk, tables_of
+from towerops_agent.buffer.lanes import next_poll_id
 from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.salvage import OCTETS_PER_STEP, Salvage, begin_ids_at, last_id
 from towerops_agent.buffer.store import Store
@@ -189,7 +190,9 @@ class Recovery:
             os.close(place)
 
     def _give_up(self, file: Path) -> None:
-        begin_ids_at(self._database.connection, self._beyond(last_id(self._database.connection)))
+        connection = self._database.connection
+        if next_poll_id(connection) == 1:  # else it is in use since then
+            begin_ids_at(connection, self._beyond(last_id(connection)))
         self.layouts_lost = True
         self._note_losses(file, 0, knows_losses=False)
         quarantine.end(self.path, file)

@@ -1,12 +1,14 @@
 """A corrupt file is quarantined at once, a new one begun, and what can be read of the old one is in it."""
 
+import asyncio
 import sqlite3
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import opening, quarantine
+from towerops_agent.buffer import opening, quarantine, recovery
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
@@ -213,3 +215,37 @@ async def test_a_disk_that_spoils_each_file_gets_one_new_one_a_minute(bench):
         with pytest.raises(BufferFailure):
             await buffer.ask(corrupt_error)
         assert len(list(bench.path.parent.glob("*.corrupt-*Z"))) == 2
+
+
+async def test_a_file_that_is_corrupt_while_the_clock_is_behind_is_not_removed_before_it_is_copied(bench):
+    """A power cut spoils the file, and the machine starts in 1970: the earlier ones have later names."""
+    for hour in range(3):
+        bench.path.with_name(f"agent.db.corrupt-20260109T0{hour}0000Z").write_bytes(b"copied before")
+    await fill(bench)
+    content = bench.path.read_bytes()
+    bench.path.write_bytes(content[: len(content) // PAGE * 3 // 4 * PAGE])
+    bench.now_us = 60_000_000
+    async with bench.buffer() as buffer:
+        assert buffer.replaced == bench.path.with_name("agent.db.corrupt-19700101T000100Z")
+        assert buffer.replaced.exists()
+        assert len(await delivered(buffer)) > POLLS
+
+
+async def test_a_corrupt_file_that_somebody_removes_before_it_is_copied_costs_the_new_one_nothing(bench, monkeypatch):
+    """For room, say. The new file is not taken for one whose move was cut short."""
+    monkeypatch.setattr(recovery, "AT_ONCE_OCTETS", 0)
+    await fill(bench)
+    content = bench.path.read_bytes()
+    bench.path.write_bytes(content[: len(content) // PAGE * 3 // 4 * PAGE])
+    async with bench.buffer(statvfs=lambda _: SimpleNamespace(f_blocks=1 << 20, f_bavail=0, f_frsize=4096)) as buffer:
+        assert buffer.salvaging
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US + POLLS))
+        buffer.replaced.unlink()
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            assert not buffer.salvaging
+            assert await delivered(buffer) == [(POLLS, 0), (POLLS, 1), (POLLS, 2)]
+    assert "nothing could be read of the corrupt database" in [line["event"] for line in logs]
+    await asyncio.sleep(0)
+    assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"corrupt": 1}
+    assert [path.name for path in bench.path.parent.glob("agent.db.[cs]*[Ze]")] == []
