@@ -17,7 +17,7 @@ from typing import Final
 MASK: Final = "***"
 
 LEAST_IN_BASE64: Final = 6
-"""Octets. What a shorter secret comes to would match parts of other words."""
+"""Octets. What a shorter secret comes to would match parts of other words; so would one with a blank for a plus."""
 
 LEAST_DECODED: Final = 4
 """Characters. A secret that is mostly escapes is sought as it is only."""
@@ -45,6 +45,10 @@ _OCTETS: Final = re.compile("[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\
 """What is UTF-8, an octet a character."""
 
 _END_OF_LINE: Final = re.compile(r"\\?[ \t]{0,99}[\r\n][ \t\r\n]*")
+
+
+_Sought = tuple[str, bool, bool]
+"""A text; whether it is Base64; whether it has a blank for each plus, which stands for one in forms."""
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
@@ -141,18 +145,19 @@ def _of_octets(match: re.Match[str]) -> str:
     return match[0].encode("latin-1").decode(errors="surrogateescape")
 
 
-def _found(text: str, sought: Iterable[tuple[str, bool]]) -> Iterator[tuple[int, int]]:
-    """Where these are in `text`; of what is in Base64, with the characters beside that have some of its bits."""
-    folded = text.replace("+", " ")
-    for one, is_base64 in sought:
-        start = folded.find(one)
+def _found(text: str, sought: Iterable[_Sought]) -> Iterator[tuple[int, int]]:
+    """The places of these in `text`; of what is in Base64, with the characters beside that have some of its bits."""
+    with_blanks = text.replace("+", " ")
+    for one, is_base64, has_blanks in sought:
+        found_in = with_blanks if has_blanks else text
+        start = found_in.find(one)
         while start >= 0:
             end = start + len(one)
             if is_base64:
                 yield start - (text[start - 1 : start] in _OF_BASE64), _end_of_base64(text, end)
             else:
                 yield start, end
-            start = folded.find(one, end)
+            start = found_in.find(one, end)
 
 
 def _end_of_base64(text: str, end: int) -> int:
@@ -173,18 +178,19 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
 
 
 @lru_cache(maxsize=_CACHED)
-def _sought(secret: str) -> tuple[tuple[str, bool], ...]:
-    """What is sought of a secret, with a blank for a plus, which stands for one in forms; and whether it is Base64."""
+def _sought(secret: str) -> tuple[_Sought, ...]:
+    """What is sought of a secret."""
     octets = secret.encode("utf-8", "surrogateescape")
     plain = {secret, octets.decode("latin-1")}  # as it is read by octets, of escapes or of a header
     plain |= {one for one in map(_fully_decoded, plain) if len(one) >= max(LEAST_DECODED, len(secret) // 2)}
-    found = {(one.replace("+", " "), False) for one in plain}
-    if len(octets) >= LEAST_IN_BASE64:
+    is_long = len(octets) >= LEAST_IN_BASE64
+    found = {(one.replace("+", " "), False, True) if is_long else (one, False, False) for one in plain}
+    if is_long:
         for before in range(3):
             encoded = b64encode(bytes(before) + octets).decode().rstrip("=")
             first = -(-before * 8 // 6)  # the first character with nothing of what is before it
             core = encoded[first : (before + len(octets)) * 8 // 6]
-            found |= {(spelled.replace("+", " "), True) for spelled in (core, core.replace("+", "-").replace("/", "_"))}
+            found |= {(spelled.replace("+", " "), True, True) for spelled in (core, core.replace("+", "-").replace("/", "_"))}
     return tuple(sorted(found))
 
 

@@ -94,6 +94,23 @@ def test_a_secret_is_masked_within_what_is_base64(spelling, secret):
     assert len(behind) <= 9
 
 
+BESIDE = st.lists(st.sampled_from(["%20", "\\n", '\\"', "&amp;", "&#39;", "\n  ", "+", "Ã©", "\\u00e9", "%25", "a", " "])).map(
+    "".join
+)
+
+
+@given(before=BESIDE, after=BESIDE, first=st.sampled_from([*SPELLINGS.values()]), then=st.sampled_from([*SPELLINGS.values()]))
+def test_what_is_beside_a_secret_stays_however_that_is_written(before, after, first, then):
+    sent = first(TOKEN).strip("\"'"), then("0123456789").strip("\"'")
+    text = f"{before}‖{sent[0]}‖{after}‖{sent[1]}‖{before}"
+    assert masked(text, [TOKEN, "0123456789"]) == f"{before}‖***‖{after}‖***‖{before}"
+
+
+def test_a_short_secret_with_a_plus_hides_no_words():
+    assert masked("a bad one, a+b, a%2Bb", ["a+b", "+"]) == "a bad one, ***, ***"
+    assert masked("my+pass+word in a form, my pass word decoded", ["my+pass+word", "my pass"]) == "*** in a form, *** decoded"
+
+
 @given(
     text=st.text(st.characters(max_codepoint=0x7F), max_size=60),
     secret=st.text(st.sampled_from("xyz0"), min_size=6, max_size=9),
