@@ -18,6 +18,7 @@ from towerops_agent.buffer.database import is_corruption, octets_on_disk
 from towerops_agent.buffer.place import beside
 from towerops_agent.buffer.room import KEPT_FREE_OCTETS, KEPT_FREE_SHARE
 from towerops_agent.doctor.findings.check import Check, Result
+from towerops_agent.telemetry.live_client import ForeignAnswer, ask
 from towerops_agent.text import size
 
 _DATABASE: Final = "database"
@@ -49,6 +50,9 @@ def check_agent(path: Path) -> Check:
     try:
         lock = os.open(beside(path, ".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
+        if _runs_in_memory(path):
+            found = "an agent runs, and keeps its polls in memory: it can't use this database"
+            return Check(_AGENT, Result.WARNING, found, "`towerops-agent status` says why")
         return Check(_AGENT, Result.SKIPPED, "no agent has used this database yet")
     except OSError as error:
         hint = "run this as the agent's user"
@@ -65,6 +69,16 @@ def check_agent(path: Path) -> Check:
     finally:
         os.close(lock)
     return Check(_AGENT, Result.SKIPPED, "no agent runs on this database now")
+
+
+def _runs_in_memory(path: Path) -> bool:
+    """Whether an agent answers that was given this path, at which it has locked nothing."""
+    try:
+        return ask(str(path), b"health") is not None
+    except TimeoutError:
+        return True
+    except ForeignAnswer:
+        return False
 
 
 def _check_file(path: Path, in_use: bool) -> Check:

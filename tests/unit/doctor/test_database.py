@@ -1,5 +1,6 @@
 """The doctor's look at the database: beside an agent and without, good and bad, and nothing is touched."""
 
+import asyncio
 import os
 import sqlite3
 import stat
@@ -13,6 +14,7 @@ from towerops_agent.buffer import schema
 from towerops_agent.buffer.database import Database
 from towerops_agent.doctor.database import check_database
 from towerops_agent.doctor.findings.check import Result
+from towerops_agent.telemetry.live import LiveSocket
 from towerops_agent.text import size
 
 MB = 1 << 20
@@ -64,6 +66,21 @@ def test_the_size_of_a_database_includes_its_journal(tmp_path):
         whole = size(path.stat().st_size + path.with_name("agent.db-wal").stat().st_size)
         assert f", {whole}, version " in checked(path)[0].found
         assert whole != size(path.stat().st_size)
+
+
+async def test_an_agent_that_can_not_use_its_database_is_not_said_to_be_away(tmp_path):
+    """As on a volume that is read-only: it has locked nothing, and answers from memory."""
+    database = tmp_path / "agent.db"
+
+    async def healthy() -> bytes:
+        return b"0\n"
+
+    async with LiveSocket(database, {b"health": healthy}):
+        _, agent, _ = await asyncio.to_thread(check_database, database, 1)
+    assert (agent.result, agent.hint) == (Result.WARNING, "`towerops-agent status` says why")
+    assert agent.found == "an agent runs, and keeps its polls in memory: it can't use this database"
+    _, agent, _ = check_database(database, 1)
+    assert agent.found == "no agent has used this database yet"
 
 
 def test_the_doctor_keeps_no_agent_from_its_database(tmp_path):
