@@ -92,12 +92,16 @@ class ErrorStatus(IntEnum):
     inconsistentName = 18  # noqa: N815
 
 
+LARGEST_ERROR: Final = 255
+"""Larger error-statuses, which no RFC has, share a name: each name is a counter, and a device could make up any number."""
+
+
 def error_name(status: int) -> str:
-    """The RFC's name of an error-status, or `error-N` for one that it lacks."""
+    """The RFC's name of an error-status; of one that it lacks `error-N`, and `error-other` past LARGEST_ERROR and below 0."""
     try:
         return ErrorStatus(status).name
     except ValueError:
-        return f"error-{status}"
+        return f"error-{status}" if 0 <= status <= LARGEST_ERROR else "error-other"
 
 
 @dataclass(frozen=True, slots=True)
