@@ -264,7 +264,7 @@ class _Asker:
         traits = self._traits
         question_columns = range(1, 1 + len(question.names))  # behind sysUpTime
         progress = PollProgress(self._planner.plan(question.names, (), b"", min(traits.max_varbinds, NAMES_AT_ONCE)), traits)
-        sizes = traits.sizes
+        sizes, resume = traits.sizes, traits.resume
         lost = 0
         while (ask := progress.next_ask()) is not None:
             if self.is_over() or lost > MOST_LOST:
@@ -276,6 +276,7 @@ class _Asker:
             elif any(column in question_columns for column in ask.columns):
                 lost = 0
             progress.take(ask, answer)
+        traits.resume = resume  # it is that of the values
         if not any(progress.tags[column] for column in question_columns):
             traits.sizes = sizes  # the size is not the reason for the silence
         found: dict[bytes, tuple[int, Value]] = {}

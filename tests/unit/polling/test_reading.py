@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -11,14 +13,15 @@ from support import asking, devices, virtual_time
 from support.fake_client import FakeClient
 from towerops_agent.model import DeviceState, Interface, State
 from towerops_agent.polling import interfaces
+from towerops_agent.polling.course.device import make_device
 from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.news import OddReplies
-from towerops_agent.polling.course.plan import SYS_UP_TIME, Planner, interface_columns
+from towerops_agent.polling.course.plan import IF_NAME, SYS_UP_TIME, Planner, interface_columns
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE, BootClock
 from towerops_agent.polling.reading import Poller, Reader
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.ber import child, parse_oid
 from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
 from towerops_agent.snmp.wire.exchange import NoReply
 from towerops_agent.snmp.wire.message import ErrorStatus, Message, PduType
@@ -631,6 +634,42 @@ def test_a_device_that_gives_the_first_value_for_each_oid_of_a_request_is_asked_
 
     for result in polled(device, *[SimpleNamespace(answer=answer)] * 3):
         assert result.poll.values == tuple(range(1, 1 + sensors))
+
+
+class OneByOne(FakeClient):
+    """A device that answers one request after the other, each after a time of its own."""
+
+    def __init__(self, devices, rtt_s):
+        super().__init__(devices)
+        self.rtt_s[HOST] = rtt_s
+        self.turn = asyncio.Lock()
+
+    async def reply(self, host, security, request, timeouts_s):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with self.turn:
+            answer = await super().reply(host, security, request, (60.0,))
+        self.wall_us = round(loop.time() * 1e6)
+        took_s = loop.time() - began
+        if took_s > sum(timeouts_s):
+            return NoReply("timeout", len(timeouts_s))
+        return replace(answer, rtt_s=took_s, received_us=self.wall_us)
+
+
+@pytest.mark.parametrize("rtt_s", [1.5, 3.0])
+def test_each_value_of_a_device_that_is_too_slow_for_its_interval_is_read_in_its_turn(rtt_s):
+    """Not only what is asked first; and no counter without its name."""
+    names = {index: f"port{index}" for index in range(1, 41)}
+    standing = simulated(SENSORS, wide=names)
+    for index, name in names.items():
+        standing.put(child(IF_NAME, index), ber.OCTET_STRING, name.encode())
+    equipment = devices.equipment(host=HOST, sensors=SENSORS)
+    interfaces = tuple(Interface(f"i{index}", index, name) for index, name in names.items())
+    device = make_device(replace(equipment, interfaces=interfaces), devices.LAYOUT, b"", Planner())
+    read = poll(OneByOne({HOST: standing}, rtt_s), device, times=60, within_s=12.0)[20:]
+    for place in range(len(SENSORS) + 6 * len(names)):
+        polls = [n for n, (result, _) in enumerate(read) if result.poll.values[place] is not None]
+        assert max(later - earlier for earlier, later in pairwise([-1, *polls, len(read)])) <= 10, place
 
 
 def read_at(monkeypatch, device, *polls):

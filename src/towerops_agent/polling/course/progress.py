@@ -54,7 +54,8 @@ class PollProgress:
         self.heard = False
         self.is_verifying = False
         self._traits = traits
-        self._queue = deque(_in_turn(plan, traits))
+        turn = _in_turn(plan, traits)
+        self._queue = deque(turn)
         self._together = 0  # how many planned requests were answered as expected, each time all of those under way
         self._probing: Ask | None = None
         self._suspect: Ask | None = None  # the request during which the device fell silent
@@ -74,7 +75,7 @@ class PollProgress:
         self._steps: Steps | None = None  # what GET did not give asked by GETNEXT
         self._has_stepped = False
         self._step: Ask | None = None
-        self._is_out_of_turn = False  # whether anything came in another order than that of the plan
+        self._is_out_of_turn = turn is not plan.asks  # whether anything came in another order than that of the plan
         self._has_proven = False
         self._asks_get: Ask | None = None  # the question whether a device that answered a GETNEXT answers no GET
         if not traits.answers:
@@ -283,8 +284,8 @@ class PollProgress:
         for column, tag in enumerate(self.tags):
             if not tag:
                 self.failures.setdefault(column, reason)
-        if reason == Reason.DEADLINE and self._traits.spacing is not None:
-            self._traits.spacing.resume = self._next_time()
+        if reason == Reason.DEADLINE:
+            self._traits.resume = self._next_time()
 
     def _next_time(self) -> Oid | None:
         """The OID to begin with in the next poll: the first, in this poll's order, for which there was no time."""
@@ -302,8 +303,13 @@ class PollProgress:
             self._shrunk = True
         if self.heard and not self._shrunk:
             self._traits.grow()
-        if self.heard and not (self._shrunk or self._stumbled) and not _LOSSES.intersection(self.failures.values()):
+        lost = _LOSSES.intersection(self.failures.values())
+        if self.heard and not lost:
+            self._traits.resume = None
+        if self.heard and not (self._shrunk or self._stumbled or lost):
             self._traits.note_clean_poll()
+        elif self.heard and not (self._shrunk or self._stumbled or self._is_lossy) and Reason.TIMEOUT not in lost:
+            self._traits.note_short_poll()
         elif self._traits.clean_polls > 0:
             self._traits.clean_polls = 0
         if UNKNOWN in self._traits.widths and self.plan.if_indexes:
@@ -569,11 +575,13 @@ def _gives_first_only(tags: bytes) -> bool:
 
 
 def _in_turn(plan: Plan, traits: Traits) -> Sequence[Ask]:
-    """The plan's requests. If there was no time for all of them the last time, those go ahead, behind the first one."""
-    resume = None if traits.spacing is None else traits.spacing.resume
-    if resume is None or resume not in plan.columns:
+    """The plan's requests. If there was no time for all of them the last time, those go ahead, behind the first one.
+
+    Not if several are under way: names are then asked behind the counters that they prove.
+    """
+    if traits.resume is None or traits.together > 1 or traits.resume not in plan.columns:
         return plan.asks
-    column = plan.columns.index(resume)
+    column = plan.columns.index(traits.resume)
     first, *rest = plan.asks
     turn = next((i for i, ask in enumerate(rest) if column in ask.columns), 0)
     return (first, *rest[turn:], *rest[:turn])

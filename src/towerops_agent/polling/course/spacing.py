@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from towerops_agent.snmp.wire.ber import Oid
-
 LEAST_GAP_S: Final = 0.25
 """A device that answers after so short a time is not asked at a pace: a repetition comes later anyway."""
 
@@ -42,7 +40,7 @@ class Spacing:
     `gap_s`: the shortest after which an answer came; `floor_s`: the longest below it after which none did.
     `heard`, `lost`: attempts that kept the gap, answered or not. `dropped`: requests in a row that were lost when sent at once,
     and answered later. `sent_s`, `heard_s`: when the last answered attempt was sent, and when its answer arrived.
-    `resume`: the OID to begin with, as there was no time for it. `asked`: requests since it became certain.
+    `asked`: requests since it became certain.
     """
 
     gap_s: float
@@ -53,7 +51,6 @@ class Spacing:
     is_certain: bool = False
     sent_s: float = -math.inf
     heard_s: float = -math.inf
-    resume: Oid | None = None
     asked: int = 0
 
     @classmethod

@@ -37,6 +37,9 @@ STUMBLED_MOST: Final = 200
 """After how many polls without a loss several requests are under way; and after how many more, if that went wrong: four times as
 many each time. So a loss now and then costs little, and a device that drops what comes at once is left in peace."""
 
+HURRIED_POLLS: Final = 2 * CLEAN_POLLS
+"""After so many polls without a loss that ended in time a device is no longer hurried."""
+
 STEADY_POLLS: Final = 100
 """After so many polls without a loss it no longer counts that it has ever gone wrong."""
 
@@ -134,7 +137,7 @@ class Traits:
     `false_changes`: how often in a row it has changed although no interface had moved.
     `bulk`: whether it supports GETBULK, as far as is known.
     `riding`: the names of its interfaces are asked in the requests of their counters, as interfaces have moved while it was
-    running. `hurried`: so they are because a poll did not end in time, until CLEAN_POLLS in a row have.
+    running. `hurried`: so they are because a poll did not end in time, until HURRIED_POLLS in a row have.
     `check`: the interfaces' names are to be compared before a counter of theirs counts: the first time, and after a reboot.
     `booted_at_us`: when the device started, on our BootClock; below 0 if that was before our machine did.
     `uptime`: its last sysUpTime, in hundredths of a second.
@@ -153,8 +156,9 @@ class Traits:
     `units`: the unit in which each sensor's text was first read; see interpret.Scales.
     `answers`: whether the last poll got any answer; a silent device is probed before it is polled.
     `spacing`: how far apart it wants its requests, once that is suspected.
-    `clean_polls`: how many polls in a row were answered whole; below 0: so many more are to be before several requests are under
-    way to it again. `stumbles`: how often that has gone wrong lately.
+    `resume`: the OID to begin with, as there was no time for it in the poll before.
+    `clean_polls`: how many polls in a row were answered without a loss; below 0: so many more are to be before several requests
+    are under way to it again. `stumbles`: how often that has gone wrong lately.
     """
 
     max_varbinds: int = STARTING_VARBINDS
@@ -190,6 +194,7 @@ class Traits:
     answers: bool = True
     units: tuple[str, ...] = ()
     spacing: Spacing | None = None
+    resume: Oid | None = None
     clean_polls: int = 0
     stumbles: int = 0
 
@@ -209,10 +214,14 @@ class Traits:
     def note_clean_poll(self) -> None:
         """Note a poll without a loss."""
         self.clean_polls += 1
-        if self.clean_polls >= CLEAN_POLLS:
+        if self.clean_polls >= HURRIED_POLLS:
             self.hurried = False
         if self.clean_polls >= STEADY_POLLS:
             self.stumbles = 0
+
+    def note_short_poll(self) -> None:
+        """Note a poll without a loss that did not end in time: several requests under way may be what it takes."""
+        self.clean_polls = min(self.clean_polls + 1, CLEAN_POLLS)
 
     def observe_rtt(self, rtt_s: float) -> None:
         """Note one round trip (RFC 6298 §2.2 and §2.3)."""

@@ -457,7 +457,7 @@ def test_what_failed_for_a_reason_of_its_own_keeps_it_when_time_is_over():
 
 
 def at_pace(resume=None):
-    return Traits(max_varbinds=6, uptime=1, spacing=Spacing(2.0, is_certain=True, resume=resume))
+    return Traits(max_varbinds=6, uptime=1, spacing=Spacing(2.0, is_certain=True), resume=resume)
 
 
 PLAN = make_plan(SENSORS[:23], (), b"", 6)
@@ -472,14 +472,14 @@ def test_a_poll_begins_with_what_there_was_no_time_for_in_the_one_before():
     for _ in range(2):
         progress.take(ask := progress.next_ask(), uptime(ask.request.names))
     progress.stop(Reason.DEADLINE)
-    assert traits.spacing.resume == third[0]
+    assert traits.resume == third[0]
     progress = PollProgress(PLAN, traits)
     assert [list(progress.next_ask().request.names) for _ in range(4)] == [first, third, fourth, second]
     progress = PollProgress(PLAN, traits)
     for _ in range(3):
         progress.take(ask := progress.next_ask(), uptime(ask.request.names))
     progress.stop(Reason.DEADLINE)
-    assert traits.spacing.resume == second[0], "it is next in that poll's order"
+    assert traits.resume == second[0], "it is next in that poll's order"
 
 
 @pytest.mark.parametrize(
@@ -500,20 +500,43 @@ def test_a_poll_that_ended_in_time_after_all_has_no_such_start():
     for _ in PLAN.asks:
         progress.take(ask := progress.next_ask(), uptime(ask.request.names))
     progress.stop(Reason.DEADLINE)
-    assert traits.spacing.resume is None
+    assert traits.resume is None
 
 
 @pytest.mark.parametrize("reason", [Reason.TIMEOUT, Reason.UNREACHABLE])
 def test_only_a_lack_of_time_changes_where_the_next_poll_begins(reason):
     traits = at_pace(SENSORS[12])
     PollProgress(PLAN, traits).stop(reason)
-    assert traits.spacing.resume == SENSORS[12]
+    assert traits.resume == SENSORS[12]
 
 
-def test_a_device_without_a_pace_has_no_such_start():
+def test_a_poll_without_a_loss_that_ended_in_time_begins_at_the_start_the_next_time():
     progress, traits = started()
+    traits.resume = SENSORS[12]
+    finish(progress)
+    assert traits.resume is None
+
+
+def test_a_device_that_is_asked_for_several_requests_at_once_is_asked_in_the_plan_s_order():
+    """Names prove what was asked before them."""
+    traits = Traits(clean_polls=CLEAN_POLLS, srtt_s=0.1, resume=SENSORS[12])
+    assert traits.together > 1
+    assert [ask.columns for ask in PollProgress(PLAN, traits).next_together()] == [ask.columns for ask in PLAN.asks]
+
+
+@pytest.mark.parametrize(
+    ("before", "lost", "after"),
+    [(0, (), 1), (CLEAN_POLLS, (), CLEAN_POLLS), (-8, (), -7), (1, ("timeout",), 0), (-8, ("timeout",), -8)],
+)
+def test_a_poll_that_lost_nothing_and_was_only_short_of_time_counts_up_to_a_point(before, lost, after):
+    traits = at_pace()
+    traits.spacing, traits.clean_polls = None, before
+    progress = PollProgress(PLAN, traits)
+    progress.take(ask := progress.next_ask(), uptime(ask.request.names))
+    progress.failures |= dict.fromkeys([7][: len(lost)], Reason.TIMEOUT)
     progress.stop(Reason.DEADLINE)
-    assert traits.spacing is None
+    progress.finish()
+    assert traits.clean_polls == after
 
 
 @pytest.mark.parametrize(
@@ -527,7 +550,7 @@ def test_a_poll_that_lost_nothing_counts(before, after):
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 0), (1, 0), (CLEAN_POLLS, 0), (-8, -8)])
-@pytest.mark.parametrize("loss", ["an OID that is never answered", "no time", "a larger request", "all"])
+@pytest.mark.parametrize("loss", ["an OID that is never answered", "a larger request", "all"])
 def test_a_poll_with_a_loss_begins_the_count_again(loss, before, after):
     """One that had stumbled waits as long as before."""
     progress, traits = started()
@@ -535,10 +558,6 @@ def test_a_poll_with_a_loss_begins_the_count_again(loss, before, after):
     if loss == "an OID that is never answered":
         traits.mute = frozenset({SENSORS[0]})
         finish(progress, lambda names: SILENCE if SENSORS[0] in names else uptime(names))
-    elif loss == "no time":
-        progress.take(ask := progress.next_ask(), uptime(ask.request.names[:2]))
-        progress.stop(Reason.DEADLINE)
-        progress.finish()
     elif loss == "a larger request":
         finish(progress, lambda names: SILENCE if len(names) > 3 else uptime(names))
         assert interpret(progress, 1, 0).missing == {}

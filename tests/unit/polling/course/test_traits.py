@@ -11,6 +11,7 @@ from towerops_agent.polling.course.traits import (
     CLEAN_POLLS,
     CLOCK_SLACK_US,
     DOUBTED,
+    HURRIED_POLLS,
     LARGEST_VARBINDS,
     MOST_REFUSED,
     NARROW,
@@ -243,10 +244,23 @@ def test_several_requests_are_under_way_to_a_device_of_which_nothing_is_odd(know
 def test_names_ride_no_longer_once_polls_are_clean():
     traits = Traits(hurried=True)
     rode = []
-    for _ in range(CLEAN_POLLS):
+    for _ in range(HURRIED_POLLS):
         traits.note_clean_poll()
         rode.append(traits.hurried)
-    assert rode == [*[True] * (CLEAN_POLLS - 1), False]
+    assert rode == [*[True] * (HURRIED_POLLS - 1), False]
+
+
+def test_a_device_that_was_only_short_of_time_is_asked_for_several_requests_at_once_and_stays_hurried():
+    traits = Traits(hurried=True, srtt_s=0.5)
+    under_way = []
+    for _ in range(2 * HURRIED_POLLS):
+        traits.note_short_poll()
+        under_way.append(traits.together)
+    assert under_way == [1] * (CLEAN_POLLS - 1) + [TOGETHER] * (2 * HURRIED_POLLS - CLEAN_POLLS + 1)
+    for _ in range(CLEAN_POLLS):
+        assert traits.hurried
+        traits.note_clean_poll()
+    assert not traits.hurried
 
 
 def test_that_a_device_has_stumbled_is_forgotten_after_so_many_clean_polls_and_not_before():
