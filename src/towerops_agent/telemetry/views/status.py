@@ -6,6 +6,7 @@ Pure: the time is passed in. `_us`: microseconds since 1970.
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.telemetry.views.group import group_lines
 from towerops_agent.telemetry.views.lines import Line, Tone, plain, section
@@ -172,7 +173,8 @@ def _polling(snapshot: Snapshot, now_us: int) -> list[Line]:
     lines = [Line(f"{done}; started at most {snapshot.latest_s:.1f} s late")]
     if snapshot.missing:
         where = f"{by_reason(snapshot.missing)}, of {counted(snapshot.lacking, 'device')}"
-        lines.append(Line(f"missing in the last polls: {where} (`towerops-agent devices --lacking`)", Tone.WARNING))
+        tone = Tone.WARNING if snapshot.missing.keys() - {Reason.NOTHING_THERE} else Tone.PLAIN
+        lines.append(Line(f"missing in the last polls: {where} (`towerops-agent devices --lacking`)", tone))
     return lines
 
 

@@ -217,6 +217,21 @@ def test_rates_that_are_not_known_are_not_shown():
     assert "missing" not in lines(counters={})
 
 
+@pytest.mark.parametrize(
+    ("missing", "tone"),
+    [
+        ({"nothing_there": 9}, Tone.PLAIN),
+        ({"nothing_there": 9, "timeout": 1}, Tone.WARNING),
+        ({"noSuchName": 1}, Tone.WARNING),
+    ],
+)
+def test_what_is_not_there_is_shown_and_no_warning(missing, tone):
+    shown = status_lines(snapshot(missing=missing, lacking=1), NOW_US)
+    (line,) = [line for line in shown if line.text.startswith("missing in the last polls")]
+    assert all(f"{count} {reason}" in line.text for reason, count in missing.items())
+    assert line.tone is tone
+
+
 def test_a_backlog_without_an_age_shows_no_age():
     text = lines(backlog=Late(7, None, None), pending=Undelivered(7, 2, None))
     assert "7 metrics late" in text
