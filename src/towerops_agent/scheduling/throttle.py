@@ -23,7 +23,7 @@ BUSY: Final = 0.4
 LAG_S: Final = 0.01
 """An agent that has used this part of a core, or whose loop comes round this late, has enough to do; else it waits for others."""
 
-SHRINK: Final = 0.95
+SHRINK: Final = 0.97
 GROW: Final = 1.05
 
 LOOKS: Final = 10

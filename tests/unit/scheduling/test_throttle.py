@@ -31,7 +31,7 @@ def test_without_too_much_to_do_there_is_no_limit():
 
 def test_while_delivery_is_behind_and_polls_are_late_the_limit_falls_from_what_has_started():
     limits = looks(Throttle(), [TOO_MUCH] * 3)
-    assert limits[0] == 95
+    assert limits[0] == 97
     assert all(after < before for before, after in pairwise(limits))
 
 
@@ -50,7 +50,7 @@ def test_seconds_in_which_hardly_a_device_was_due_do_not_lower_the_limit_once_ma
     for second in range(10):
         throttle.look(Load(1, late=False, behind=False, cpu_s=float(second)), float(second))
     throttle.look(Load(100, late=True, behind=True, cpu_s=10.0), 10.0)
-    assert throttle.rate == 95
+    assert throttle.rate == 97
 
 
 def test_some_polls_always_start():
@@ -91,7 +91,7 @@ def test_polls_start_at_the_rate_and_those_that_were_not_used_are_allowed_for_a_
             starts += 1
         else:
             now_s = throttle.opens_at_s
-    assert 10 * 95 <= starts <= (10 + BURST_S) * 95 + 2
+    assert 10 * 97 <= starts <= (10 + BURST_S) * 97 + 2
 
 
 @pytest.mark.parametrize(("devices", "interval_s"), [(50, 60), (100, 60), (590, 60), (50, 10)])

@@ -31,7 +31,7 @@ PART_AFTER_S = 60.0
 """How long the API is down, or delivery behind, before what has gathered is backlog: what is fresh is never older by much."""
 
 BEHIND_AFTER_S = 5.0
-TURN_MAY_LAST = 0.8
+TURN_MAY_LAST = 0.9
 """A turn of fresh values that began 5 s ago should be on its way to an end within this part of the time until the next one."""
 
 
