@@ -17,7 +17,8 @@ from typing import Final, Self
 
 import structlog
 
-from towerops_agent.telemetry.live_client import live_address
+from towerops_agent.errors import AgentError, is_out_of_memory
+from towerops_agent.telemetry.live_client import NO_ANSWER, live_address
 
 log = structlog.get_logger()
 
@@ -60,12 +61,25 @@ class LiveSocket:
                     return
                 answer = self._answers.get((await reader.readline()).strip())
                 if answer is not None:
-                    writer.write(await answer())
+                    writer.write(await _answer_or_reason(answer))
                     await writer.drain()
         except (TimeoutError, OSError, ValueError):  # ValueError: a question that is too long
             return
         finally:
             writer.close()
+
+
+async def _answer_or_reason(answer: Callable[[], Awaitable[bytes]]) -> bytes:
+    """The answer, or why there is none: without a word whoever asks would believe that the agent does not run."""
+    try:
+        return await answer()
+    except AgentError as error:
+        return NO_ANSWER + str(error).encode(errors="backslashreplace")
+    except Exception as error:
+        if is_out_of_memory(error):
+            return NO_ANSWER + b"it has no memory for that"
+        log.exception("question could not be answered because of a bug; please report it")
+        return NO_ANSWER + b"a bug in the agent, see its log"
 
 
 def _is_one_of_us(sock: socket.socket) -> bool:

@@ -33,6 +33,14 @@ ANSWER_WITHIN_S = 8.0
 """Shorter than the 10 s that Docker and Kubernetes give: what is said after that nobody hears."""
 
 
+NO_ANSWER = b"can't answer: "
+"""How the agent's word begins that it can't answer; behind it is the reason."""
+
+
+class CannotAnswer(AgentError):
+    """The agent runs, and can't answer this question."""
+
+
 class ForeignAnswer(AgentError):
     """A process of another user has the agent's address: an address in the abstract namespace is whoever's takes it first."""
 
@@ -40,7 +48,8 @@ class ForeignAnswer(AgentError):
 def ask(database: str, question: bytes, within_s: float = ANSWER_WITHIN_S) -> bytes | None:
     """The running agent's answer; None if no agent works on this database, or it does not answer this user.
 
-    Raises TimeoutError if there is one, and it does not answer in time; ForeignAnswer if what is there can't be it.
+    Raises TimeoutError if there is one, and it does not answer in time; CannotAnswer if it says so; ForeignAnswer if what is
+    there can't be it.
     """
     sock = socket(AF_UNIX, SOCK_STREAM)
     sock.settimeout(within_s)
@@ -57,7 +66,10 @@ def ask(database: str, question: bytes, within_s: float = ANSWER_WITHIN_S) -> by
         return None
     finally:
         sock.close()
-    return b"".join(pieces) or None
+    answer = b"".join(pieces)
+    if answer.startswith(NO_ANSWER):
+        raise CannotAnswer(f"the agent runs, and {answer.decode(errors='replace')}")
+    return answer or None
 
 
 def _check_owner(sock: socket, database: str) -> None:
@@ -87,7 +99,7 @@ def health(database: str) -> tuple[int, bytes] | None:
         answer = ask(database, b"health", ANSWER_WITHIN_S)
     except TimeoutError:
         return 1, f"the agent runs, and has not answered for {ANSWER_WITHIN_S:g} s\n".encode()
-    except ForeignAnswer as error:
+    except (ForeignAnswer, CannotAnswer) as error:
         return 1, f"{error}\n".encode(errors="backslashreplace")
     if answer is None:
         return None

@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
+from towerops_agent.cli.reports import read_snapshot
+from towerops_agent.errors import AgentError, BufferFailure
 from towerops_agent.telemetry import live_client
 from towerops_agent.telemetry.live import LiveSocket
 from towerops_agent.telemetry.live_client import ForeignAnswer, live_address
@@ -30,6 +33,35 @@ async def test_a_question_is_answered_while_the_agent_runs_and_not_afterwards(tm
         assert await ask(database, b"nonsense") is None
         assert await ask(database, b"x" * 1000) is None
     assert await ask(database) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (BufferFailure("disk I/O error"), "disk I/O error"),
+        (MemoryError(), "it has no memory for that"),
+        (ZeroDivisionError(), "a bug in the agent, see its log"),
+    ],
+)
+async def test_an_agent_that_runs_and_cannot_answer_is_not_taken_for_one_that_was_stopped(tmp_path, error, reason):
+    """Else `status` would show what it wrote ten minutes ago, and that it was killed since."""
+    database = tmp_path / "agent.db"
+
+    async def fail() -> bytes:
+        raise error
+
+    async with LiveSocket(database, {b"status": fail, b"health": fail}):
+        with (
+            structlog.testing.capture_logs() as lines,
+            pytest.raises(AgentError, match=f"the agent runs, and can't answer: {reason}"),
+        ):
+            await asyncio.to_thread(read_snapshot, database)
+        assert [line["event"] for line in lines] == [BUG] * isinstance(error, ZeroDivisionError)
+        status, text = await asyncio.to_thread(live_client.health, str(database)) or (None, b"")
+        assert (status, text.decode()) == (1, f"the agent runs, and can't answer: {reason}\n")
+
+
+BUG = "question could not be answered because of a bug; please report it"
 
 
 async def test_each_database_has_an_address_of_its_own_however_its_path_is_written(tmp_path, monkeypatch):
