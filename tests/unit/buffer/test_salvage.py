@@ -2,14 +2,14 @@
 
 import asyncio
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import opening, quarantine, recovery
-from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.buffer import opening, quarantine, recovery, retention
+from towerops_agent.buffer.format.batch import OPEN_END, Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
@@ -249,3 +249,80 @@ async def test_a_corrupt_file_that_somebody_removes_before_it_is_copied_costs_th
     await asyncio.sleep(0)
     assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"corrupt": 1}
     assert [path.name for path in bench.path.parent.glob("agent.db.[cs]*[Ze]")] == []
+
+
+def change(path, sql: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(sql)
+
+
+CLOCK = "UPDATE clock SET checksum = 0"
+LAST_ID = "UPDATE sqlite_sequence SET seq = 'damaged' WHERE name = 'polls'"
+
+
+@pytest.mark.parametrize("corrupt", [CLOCK, LAST_ID], ids=["the clock is lost", "the clock is there"])
+@pytest.mark.parametrize("age_s", [1 << 20, 1 << 35])
+async def test_a_poll_of_a_wrong_age_in_a_corrupt_file_does_not_make_the_others_old(bench, corrupt, age_s):
+    """By it the age clock would have gone on for years, and all that waits would be a day old."""
+    await fill(bench)
+    change(bench.path, f"{corrupt}; UPDATE polls SET age_s = {age_s} WHERE id = 50")
+    async with bench.buffer() as buffer:
+        assert buffer.replaced is not None
+        await buffer.clean_up()
+        assert len(await delivered(buffer)) == 3 * POLLS - 3
+    assert bench.counters.total(Count.METRICS_EXPIRED) == 0
+
+
+@pytest.mark.parametrize("corrupt", [CLOCK, LAST_ID])
+async def test_what_another_destination_waits_for_is_not_sent_to_the_api_again(bench, corrupt):
+    """Its batches were removed early, for room; the polls are there for the other one."""
+    async with bench.buffer() as buffer:
+        await buffer.line_up(["", "dead"])
+        layout = await buffer.register(LAYOUT)
+        for i in range(10):
+            buffer.add(poll(layout, T0_US + i))
+        assert len(await delivered(buffer)) == 30
+        await buffer.ask(lambda store: retention.remove_sent(store.connection, OPEN_END))
+        buffer.add(poll(layout, T0_US + 10))
+        await buffer.flush()
+    change(bench.path, corrupt)
+    async with bench.buffer() as buffer:
+        assert buffer.replaced is not None
+        assert await delivered(buffer) == [(10, metric) for metric in range(3)]
+        await buffer.line_up(["", "dead"])
+        batch = await buffer.next_batch(1_000, Lane.BACKLOG, destination="dead")
+        assert members(await buffer.read(batch)) == [(i, metric) for i in range(11) for metric in range(3)]
+
+
+async def test_the_metrics_of_a_damaged_batch_between_two_that_were_sent_are_delivered(bench):
+    """The middle of a poll is a batch of its own then, as what is not cut begins and ends otherwise."""
+    async with bench.buffer() as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT)))
+        first = await buffer.next_batch(1)
+        second = await buffer.next_batch(1, exclude=[first.id])
+        third = await buffer.next_batch(1, exclude=[first.id, second.id])
+        await buffer.acknowledge(first)
+        await buffer.acknowledge(third)
+    change(bench.path, f"{CLOCK}; UPDATE batches SET checksum = 0 WHERE id = {second.id}")
+    async with bench.buffer() as buffer:
+        assert await delivered(buffer) == [(0, 1)]
+    async with bench.buffer() as buffer:
+        assert await delivered(buffer) == []
+
+
+async def test_a_destination_whose_first_batch_is_damaged_gets_what_was_in_it(bench):
+    async with bench.buffer() as buffer:
+        await buffer.line_up(["a"])
+        layout = await buffer.register(LAYOUT)
+        for i in range(4):
+            buffer.add(poll(layout, T0_US + i))
+        first = await buffer.next_batch(6, destination="a")
+    change(bench.path, f"{CLOCK}; UPDATE batches SET checksum = 0 WHERE id = {first.id}")
+    async with bench.buffer() as buffer:
+        await buffer.line_up(["a"])
+        found = []
+        for lane in Lane:
+            while batch := await buffer.next_batch(1_000, lane, destination="a"):
+                found += members(await buffer.read(batch))
+                await buffer.acknowledge(batch)
+        assert sorted(found) == [(i, metric) for i in range(4) for metric in range(3)]
