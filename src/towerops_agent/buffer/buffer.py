@@ -35,11 +35,11 @@ _CONFIG = "config"
 
 
 def _expire_open(store: Store) -> Step:
-    return retention.remove_open(store.connection, store.age_s - DAY_S)
+    return retention.remove_open(store.connection, store.age_s - DAY_S, now_s=store.age_s)
 
 
 def _expire_uncut(store: Store) -> Step:
-    return retention.remove_uncut(store.connection, store.age_s - DAY_S)
+    return retention.remove_uncut(store.connection, store.age_s - DAY_S, now_s=store.age_s)
 
 
 def _keep_clock(store: Store) -> Step:

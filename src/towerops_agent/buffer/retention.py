@@ -32,10 +32,11 @@ class Step:
     of_lines: Mapping[str, int] = field(default_factory=dict)
 
 
-def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | None = None) -> Step:
+def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | None = None, *, now_s: int = OPEN_END) -> Step:
     """Remove polls, at most `limit`, that were stored before `before_s` and of which metrics have never been cut into a batch.
 
-    From the front of each line on, up to the first poll that is younger.
+    From the front of each line on, up to the first poll that is younger. One that was stored later than `now_s` is damaged, and
+    not younger.
     """
     limit = min(POLLS_PER_STEP, limit or POLLS_PER_STEP)
     metrics: Counter[str] = Counter()
@@ -49,7 +50,7 @@ def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | Non
                 "SELECT id, metric_count, age_s FROM polls WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
                 (stretch.first.poll, stretch.end_poll or OPEN_END, limit),
             ).fetchall()
-            old = list(takewhile(lambda row: type(row[2]) is not int or row[2] < before_s, found))
+            old = list(takewhile(lambda row: type(row[2]) is not int or not before_s <= row[2] <= now_s, found))
             if not old:
                 if found:
                     young.add(stretch.destination)
@@ -82,11 +83,14 @@ def _all_stretches(connection: sqlite3.Connection) -> list[lanes.Stretch]:
     return sorted(found, key=lambda stretch: (stretch.first, stretch.destination))
 
 
-def remove_open(connection: sqlite3.Connection, before_s: int, limit: int | None = None) -> Step:
-    """Remove the open batches, at most `limit`, all of whose polls were stored before `before_s`, and those polls."""
+def remove_open(connection: sqlite3.Connection, before_s: int, limit: int | None = None, *, now_s: int = OPEN_END) -> Step:
+    """Remove the open batches, at most `limit`, all of whose polls were stored before `before_s`, and those polls.
+
+    A poll that was stored later than `now_s` is damaged.
+    """
     metrics: Counter[str] = Counter()
     with transaction(connection):
-        old = (batch for batch in lanes.open_batches(connection) if _is_old(connection, batch, before_s))
+        old = (batch for batch in lanes.open_batches(connection) if _is_old(connection, batch, before_s, now_s))
         for batch in islice(old, limit):
             lanes.drop_batch(connection, batch)
             lanes.remove_polls(connection, batch.start.poll, batch.last_poll)
@@ -94,9 +98,9 @@ def remove_open(connection: sqlite3.Connection, before_s: int, limit: int | None
     return Step(metrics.total(), of_lines=metrics)
 
 
-def _is_old(connection: sqlite3.Connection, batch: Batch, before_s: int) -> bool:
-    young = "SELECT 1 FROM polls WHERE id BETWEEN ? AND ? AND age_s >= ? LIMIT 1"
-    return connection.execute(young, (batch.start.poll, batch.last_poll, before_s)).fetchone() is None
+def _is_old(connection: sqlite3.Connection, batch: Batch, before_s: int, now_s: int) -> bool:
+    young = "SELECT 1 FROM polls WHERE id BETWEEN ? AND ? AND age_s BETWEEN ? AND ? LIMIT 1"
+    return connection.execute(young, (batch.start.poll, batch.last_poll, before_s, now_s)).fetchone() is None
 
 
 def remove_sent(connection: sqlite3.Connection, until_s: int) -> Step:
@@ -113,18 +117,21 @@ def remove_packs(connection: sqlite3.Connection) -> Step:
     """Remove the packs of one stretch of which no poll is left, or a part of them."""
     with transaction(connection):
         row = connection.execute(
-            "SELECT end_poll FROM ranges r WHERE NOT EXISTS"
-            " (SELECT 1 FROM polls WHERE id >= r.first_poll AND id < r.end_poll) ORDER BY end_poll LIMIT 1"
+            # A range goes on where the one before it ends. That its first poll says so too is not believed: it has no checksum.
+            "SELECT end_poll, coalesce((SELECT max(b.end_poll) FROM ranges b WHERE b.end_poll < r.end_poll), 0) AS begin"
+            " FROM ranges r WHERE NOT EXISTS (SELECT 1 FROM polls WHERE id >= begin AND id < r.end_poll)"
+            " ORDER BY end_poll LIMIT 1"
         ).fetchone()
         if row is None:
             return Step()
-        removed = connection.execute(
-            "DELETE FROM packs WHERE id IN (SELECT id FROM packs WHERE end_poll = ? LIMIT ?)", (row[0], PACKS_PER_STEP)
+        removed = connection.execute(  # with those of a range before it whose row is lost
+            "DELETE FROM packs WHERE id IN (SELECT id FROM packs WHERE end_poll <= ? AND end_poll > ? LIMIT ?)",
+            (*row, PACKS_PER_STEP),
         ).rowcount
         # The packer goes on after the last range: it stays until there is another.
         if removed < PACKS_PER_STEP:
             gone = connection.execute(
-                "DELETE FROM ranges WHERE end_poll = ? AND end_poll < (SELECT max(end_poll) FROM ranges)", row
+                "DELETE FROM ranges WHERE end_poll = ? AND end_poll < (SELECT max(end_poll) FROM ranges)", row[:1]
             )
             return Step(done=gone.rowcount == 0)
     return Step(done=False)

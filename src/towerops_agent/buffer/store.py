@@ -374,6 +374,13 @@ class Polls:
                 packs[key] = self._unpacked(*key)
             if poll in packs[key]:
                 return packs[key][poll]
+        for (end,) in self._connection.execute(  # the range is damaged, which has no checksum, or the pack
+            "SELECT end_poll FROM packs WHERE end_poll > ? AND layout_id = ? ORDER BY end_poll LIMIT 2", (poll, layout)
+        ).fetchall():
+            if (end, layout) not in packs:
+                packs[end, layout] = self._unpacked(end, layout)
+            if poll in packs[end, layout]:
+                return packs[end, layout][poll]
         raise BufferFailure("the readings of a stored poll are missing")
 
     def _unpacked(self, end_poll: int, layout: int) -> Mapping[int, bytes]:

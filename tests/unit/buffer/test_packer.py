@@ -226,3 +226,69 @@ def bad_packs() -> list[bytes]:
 def test_a_damaged_pack_is_a_buffer_failure(pack):
     with pytest.raises(BufferFailure):
         Packing().unpack(pack)
+
+
+def flips_of_ranges() -> list[tuple[str, int, int | None]]:
+    """A column of one of three ranges, and what of it is flipped; None: its row is gone."""
+    bits = [(column, which, bit) for column in ("end_poll", "first_poll") for which in range(3) for bit in (0, 4, 5, 6, 12, 40)]
+    return [*bits, *(("end_poll", which, None) for which in range(3))]
+
+
+@pytest.mark.parametrize(("column", "which", "bit"), flips_of_ranges())
+async def test_a_damaged_range_costs_no_reading(bench, column, which, bit):
+    """It has no checksum. Neither plain readings are removed for it, nor packs, nor are these out of reach."""
+    async with bench.buffer() as buffer:
+        await add_minutely(bench, buffer, 60)
+        before = await all_stored(buffer)
+        await buffer.clean_up()
+        ranges = bench.rows("SELECT end_poll, first_poll FROM ranges ORDER BY end_poll")
+        assert len(ranges) == 3
+
+        def damage(store) -> None:
+            end, first = ranges[which]
+            value = None if bit is None else (end if column == "end_poll" else first) ^ (1 << bit)
+            sql = (
+                "DELETE FROM ranges WHERE end_poll = ?"
+                if value is None
+                else f"UPDATE ranges SET {column} = {value} WHERE end_poll = ?"
+            )
+            store.connection.execute(sql, (end,))
+
+        await buffer.ask(damage)
+        assert await all_stored(buffer) == before
+        await buffer.clean_up()
+        assert await all_stored(buffer) == before
+    async with bench.buffer() as buffer:
+        for _ in range(3):
+            await buffer.clean_up()
+            bench.now_us += 20 * MINUTE_US
+            await add_minutely(bench, buffer, 2)
+            assert (await all_stored(buffer))[: len(before)] == before
+
+
+async def test_readings_that_are_not_octets_by_damage_cost_no_other_of_their_pack(bench):
+    """One bit makes a text of them."""
+    async with bench.buffer() as buffer:
+        await add_minutely(bench, buffer, 40)
+        before = await all_stored(buffer)
+        await buffer.ask(
+            lambda store: store.connection.execute("UPDATE bodies SET body = CAST(body AS TEXT) WHERE poll = 7").rowcount
+        )
+        await buffer.clean_up()
+        found = await all_stored(buffer)
+        assert isinstance(found[6], BufferFailure)
+        assert found[:6] + found[7:] == before[:6] + before[7:]
+
+
+@pytest.mark.parametrize("age_s", [1 << 32, 1 << 40])
+async def test_a_poll_of_an_age_that_it_cannot_have_stops_no_packing_and_no_expiry(bench, age_s):
+    """Its row has no checksum: by its age it would be young for good, and all behind it kept."""
+    async with bench.buffer() as buffer:
+        await add_minutely(bench, buffer, 40)
+        await buffer.ask(lambda store: store.connection.execute("UPDATE polls SET age_s = ? WHERE id = 5", (age_s,)).rowcount)
+        await buffer.clean_up()
+        assert [row[0] for row in bench.rows(PLAIN)] == list(range(49, 121))
+        bench.now_us += 25 * HOUR_US
+        await buffer.clean_up()
+        assert bench.rows("SELECT count(*) FROM polls") == [(0,)]
+        assert (await buffer.pending()).metrics == 0

@@ -191,10 +191,10 @@ async def test_polls_added_during_a_clean_up_are_written_between_its_steps(bench
         seen = []
         remove_uncut = retention.remove_uncut
 
-        def spy(connection, before_s):
+        def spy(connection, before_s, **options):
             buffer.add(poll(layout, bench.now_us))
             seen.append(connection.execute("SELECT max(id) FROM polls").fetchone()[0])
-            return remove_uncut(connection, before_s)
+            return remove_uncut(connection, before_s, **options)
 
         monkeypatch.setattr(retention, "remove_uncut", spy)
         bench.now_us += 2 * DAY_US
