@@ -40,10 +40,14 @@ class Devices:
     sensors: list[str]
     if_names: list[str]
 
-    def config(self, count: int, interval_s: int) -> bytes:
-        """The API's configuration for so many of them: 7.8 KB each, with ids as the API has them."""
+    def config(self, count: int, interval_s: int, most_metrics: int | None = None) -> bytes:
+        """The API's configuration for so many of them: 7.8 KB each, with ids as the API has them.
+
+        `most_metrics`: what the API says that it accepts in a request; None: it does not say.
+        """
         equipment = [self._equipment(n, interval_s) for n in range(count)]
-        return msgspec.json.encode({"version": f"{count}/{interval_s}", "equipment": equipment})
+        accepts = {} if most_metrics is None else {"accepts": {"max_metrics": most_metrics, "max_body_bytes": 4 << 20}}
+        return msgspec.json.encode({"version": f"{count}/{interval_s}", "equipment": equipment, **accepts})
 
     def _equipment(self, n: int, interval_s: int) -> dict[str, object]:
         name = f"Tower {n // 20} switch {n % 20}"

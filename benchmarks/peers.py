@@ -5,7 +5,8 @@
 The loop is peers.go: it asks by gosnmp and keeps nothing. The agent polls, keeps, delivers, and is acknowledged. Both have the
 same devices, the same interval, and starts in bunches of the same size; both run all the time, so whatever else the machine does
 meets both. An interval of 60 s is paced, one of 5 s dense. `--beside` adds the agent of another source tree, for a change to be
-measured beside what was before. Needs gcc, Go and gosnmp (Debian: golang-go, golang-github-gosnmp-gosnmp-dev).
+measured beside what was before. A request has 1,000 metrics, or what the server says that it accepts (`--most-metrics`).
+Needs gcc, Go and gosnmp (Debian: golang-go, golang-github-gosnmp-gosnmp-dev).
 """
 
 import argparse
@@ -132,15 +133,20 @@ class Variant:
 
 
 @contextmanager
-def settled(folder: Path, devices: Devices, count: int, interval_s: int, variants: Sequence[Variant]) -> Iterator[list[Agent]]:
-    """Agents, each with a server of its own, that know all the devices and poll each at its own time."""
+def settled(
+    folder: Path, devices: Devices, count: int, interval_s: int, variants: Sequence[Variant], most_metrics: int | None = None
+) -> Iterator[list[Agent]]:
+    """Agents, each with a server of its own, that know all the devices and poll each at its own time.
+
+    `most_metrics`: how many the servers say that they accept in a request, if they do.
+    """
     learning_s = max(LEARNING_LEAST_S, count // LEARNING_POLLS_A_SECOND)
     with ExitStack() as stack:
         agents = []
         for n, variant in enumerate(variants):
             own = folder / str(n)
             own.mkdir()
-            api = stack.enter_context(serving(devices.config(count, min(learning_s, interval_s))))
+            api = stack.enter_context(serving(devices.config(count, min(learning_s, interval_s), most_metrics)))
             python = shlex.split(variant.python)
             how = running(own, api.url, variant.patch, python=python, PYTHONPATH=variant.source)
             agents.append(Agent(variant.name, stack.enter_context(how), api))
@@ -149,7 +155,7 @@ def settled(folder: Path, devices: Devices, count: int, interval_s: int, variant
         time.sleep(count / 200 + LEARNING_POLLS * learning_s)
         if learning_s < interval_s:
             for agent in agents:
-                agent.api.configure(devices.config(count, interval_s))
+                agent.api.configure(devices.config(count, interval_s, most_metrics))
                 agent.process.reload()
             for agent in agents:
                 agent.process.wait_for("configuration applied", 2)
@@ -214,7 +220,8 @@ def main(options: argparse.Namespace) -> None:
     variants += [Variant(f"agent of {source}", source, python=options.python) for source in options.beside]
     with tempfile.TemporaryDirectory() as name, answering(Path(name), 0, options.round_trip_ms) as devices:
         folder = Path(name)
-        with looping(folder, devices, count, interval_s) as loop, settled(folder, devices, count, interval_s, variants) as agents:
+        settling = settled(folder, devices, count, interval_s, variants, options.most_metrics)
+        with looping(folder, devices, count, interval_s) as loop, settling as agents:
             measure([loop, *agents], agents, options.turns, count * VALUES / interval_s)
     note(f"the agent's Python: {options.python}; devices: {devices.kind}")
 
@@ -226,5 +233,8 @@ if __name__ == "__main__":
     parser.add_argument("--round-trip-ms", type=int, default=0, help="each device answers after 1 to so many ms of its own")
     parser.add_argument("--turns", type=int, default=2, help="of delivery, 30 s each")
     parser.add_argument("--python", default=sys.executable, help="the interpreter of the agent, as a command")
+    parser.add_argument(
+        "--most-metrics", type=int, help="what the server says that it accepts in a request; else it does not say"
+    )
     parser.add_argument("--beside", action="append", default=[], metavar="SRC", help="also the agent of this source tree")
     main(parser.parse_args())

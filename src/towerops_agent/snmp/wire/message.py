@@ -368,9 +368,8 @@ def _decode_as_asked(data: bytes, offset: int, strips: Sequence[Strip]) -> tuple
     try:
         for strip in strips:
             zeros = strip.octets
-            end = at + len(zeros)
-            if zeros and data[at:end] == zeros:
-                at = end
+            if zeros and data.startswith(zeros, at):
+                at += len(zeros)
                 add_at_0(strip)
                 continue
             for head in strip.heads:
