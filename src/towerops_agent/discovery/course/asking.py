@@ -68,14 +68,32 @@ class Questions:
         self._names = MOST_NAMES
         self._lost = 0
 
-    def ask_by_next(self, names: Iterable[Oid]) -> Asking:
-        """Ask for single values that were denied, by GETNEXT, and all others by GETNEXT from then on. Raises AskingEnded."""
-        if self._by_next or self._lost:
-            return
-        self._by_next, self._names = True, MOST_NAMES
-        for name in (wanted := list(names)):
+    def ask_otherwise(self, names: Sequence[Oid], sign: Oid) -> Asking:
+        """Ask for these values in ways that devices need which deny `sign`, though they have it: one at a time, or by GETNEXT.
+
+        The way in which it is there is the one for all others from then on. Raises AskingEnded.
+        """
+        for most, by_next in ((1, False), (MOST_NAMES, True), (1, True)):
+            if self._v1 or self._lost:
+                return
+            before = self._names, self._by_next
+            self._names, self._by_next = most, by_next
+            yield from self._ask_again([sign])
+            if sign in self.values:
+                yield from self._ask_again(names)
+                return
+            self._names, self._by_next = before
+
+    def _ask_again(self, names: Iterable[Oid]) -> Asking:
+        """Ask for those that are not there, or empty."""
+        left = [name for name in names if self.values.get(name, (ber.NULL, None))[0] == ber.NULL]
+        for name in left:
+            self.values.pop(name, None)
             self.unread.pop(name, None)
-        yield from self.ask_values(wanted)
+        yield from self.ask_values(left)
+        for name in left:
+            if self.values.get(name, (0, None))[0] == ber.NULL:
+                del self.values[name]
 
     def ask_values(self, names: Iterable[Oid]) -> Asking:
         """Ask for single values, and keep those that are there. Raises AskingEnded."""

@@ -13,6 +13,7 @@ from towerops_agent.discovery.course.asking import AskingEnded, Questions
 from towerops_agent.discovery.course.findings import Discovery, FoundSensor, NotTaken, System
 from towerops_agent.discovery.course.matching import could_match, matching
 from towerops_agent.discovery.course.profile import Profile
+from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, format_oid, parse_oid
 from towerops_agent.snmp.wire.exchange import Answer
 from towerops_agent.snmp.wire.message import Request, Version
@@ -54,8 +55,8 @@ class _Discoverer:
     def _ask(self) -> Generator[Request, Answer, None]:
         questions = self._questions
         yield from questions.ask_values(SYSTEM)
-        if not questions.values:  # it may answer no GET at all, as some do that are polled all the same
-            yield from questions.ask_by_next(SYSTEM)
+        if questions.values.get(SYS_OBJECT_ID, (0, None))[0] != ber.OBJECT_IDENTIFIER:  # each device has one
+            yield from questions.ask_otherwise(SYSTEM, SYS_OBJECT_ID)
         self._system = _system(questions)
         candidates = could_match(self._profiles, self._system)
         probes = [rule.probe for _, rule in candidates if rule.probe is not None]

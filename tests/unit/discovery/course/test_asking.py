@@ -396,32 +396,50 @@ def test_values_that_a_device_leaves_out_are_not_there_and_cost_few_requests():
     assert len(sent) == 2
 
 
-@pytest.mark.parametrize("denial", ["absent", "genErr", "first blamed"])
-def test_a_device_that_answers_no_get_is_asked_by_getnext(denial: str):
-    """As the poller does."""
-    radio = device("1.0", "3.0", "4.5")
+def denied(request: Request, radio: FewValues, how: str) -> Answer:
+    """What a device answers that denies what it has."""
+    if request.type is not PduType.GET:
+        return radio.answer(request)
+    one_at_a_time = {"first only": ber.NO_SUCH_INSTANCE, "others NULL": ber.NULL}
+    if how in one_at_a_time:
+        given = [(*request.names,), [*radio.answer(request).pdu.tags], radio.answer(request).pdu.values]
+        rows = [row if not place else (row[0], one_at_a_time[how], None) for place, row in enumerate(zip(*given, strict=True))]
+        return reply(*rows)
+    if how == "error 1" and len(request.names) == 1:
+        return radio.answer(request)
+    if how == "no GET":
+        return reply(*((name, ber.NO_SUCH_OBJECT, None) for name in request.names))
+    return error(request, ErrorStatus.genErr, int(how == "error 1"))
 
-    def answer(request: Request) -> Answer:
-        if request.type is not PduType.GET:
-            return radio.answer(request)
-        if denial == "absent":
-            return reply(*((name, ber.NO_SUCH_OBJECT, None) for name in request.names))
-        return error(request, ErrorStatus.genErr, int(denial == "first blamed"))
 
-    questions, wanted = Questions(Version.V2C), oids("1.0", "2.0", "3.0", "4.5")
-    drive(questions.ask_values(wanted), answer)
-    assert questions.values == {}
-    drive(questions.ask_by_next(wanted), answer)
-    assert [*questions.values] == oids("1.0", "3.0", "4.5")
+@pytest.mark.parametrize("how", ["no GET", "GET fails", "first only", "others NULL", "error 1"])
+def test_a_device_that_denies_what_it_has_is_asked_otherwise(how: str):
+    """One at a time, or by GETNEXT: as the poller does."""
+    radio, wanted = device("1.0", "3.0", "4.5", "6.0"), oids("1.0", "2.0", "3.0", "4.5")
+    questions = Questions(Version.V2C)
+    drive(questions.ask_values(wanted), lambda request: denied(request, radio, how))
+    assert [name for name, (tag, _) in questions.values.items() if tag == ber.INTEGER] != oids("1.0", "3.0", "4.5")
+    drive(questions.ask_otherwise(wanted, wanted[2]), lambda request: denied(request, radio, how))
+    assert sorted(questions.values) == oids("1.0", "3.0", "4.5")
     assert questions.unread == {}
-    (last,) = drive(questions.ask_values(oids("2.0", "3.0", "6.0")), answer)
-    assert last.type is PduType.GET_NEXT
+    drive(questions.ask_values(oids("2.0", "6.0")), lambda request: denied(request, radio, how))
+    assert questions.values[oids("6.0")[0]] == (ber.INTEGER, 7)
 
 
-def test_a_device_that_is_silent_is_not_asked_by_getnext_too():
+def test_what_a_device_does_not_have_is_not_there_otherwise_and_it_is_asked_as_before():
+    radio, (name,) = device("1.0"), oids("2.0")
+    questions = Questions(Version.V2C)
+    assert len(drive(questions.ask_otherwise([name], name), radio.answer)) == 3
+    assert questions.values == {}
+    (last,) = drive(questions.ask_values(oids("1.0", "3.0")), radio.answer)
+    assert last.type is PduType.GET
+    assert drive(Questions(Version.V1).ask_otherwise([name], name), radio.answer) == []
+
+
+def test_a_device_that_is_silent_is_not_asked_otherwise():
     questions = Questions(Version.V2C)
     drive(questions.ask_values(oids("1.0")), lambda _: SILENCE)
-    assert drive(questions.ask_by_next(oids("1.0")), lambda _: SILENCE) == []
+    assert drive(questions.ask_otherwise(oids("1.0"), oids("1.0")[0]), lambda _: SILENCE) == []
 
 
 def test_a_device_that_sends_the_question_back_has_nothing_there():
