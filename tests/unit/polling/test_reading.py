@@ -636,6 +636,17 @@ def test_a_device_that_gives_the_first_value_for_each_oid_of_a_request_is_asked_
         assert result.poll.values == tuple(range(1, 1 + sensors))
 
 
+def test_so_is_each_value_of_a_device_that_answers_several_requests_at_once_and_has_no_time_for_more():
+    sensors = [f"1.3.6.1.4.1.99999.2.{n}" for n in range(400)]
+    client = FakeClient({HOST: simulated(sensors)})
+    client.rtt_s[HOST] = 0.9
+    device = devices.device(host=HOST, sensors=sensors)
+    read = poll(client, device, times=30, within_s=0.9)[10:]
+    assert device.traits.together > 1
+    for place in range(len(sensors)):
+        assert sum(result.poll.values[place] is not None for result, _ in read) >= len(read) // 3
+
+
 class OneByOne(FakeClient):
     """A device that answers one request after the other, each after a time of its own."""
 

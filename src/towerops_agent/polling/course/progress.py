@@ -577,9 +577,11 @@ def _gives_first_only(tags: bytes) -> bool:
 def _in_turn(plan: Plan, traits: Traits) -> Sequence[Ask]:
     """The plan's requests. If there was no time for all of them the last time, those go ahead, behind the first one.
 
-    Not if several are under way: names are then asked behind the counters that they prove.
+    Not if several are under way, and names have to be asked behind the counters that they prove.
     """
-    if traits.resume is None or traits.together > 1 or traits.resume not in plan.columns:
+    if traits.resume is None or traits.resume not in plan.columns:
+        return plan.asks
+    if traits.together > 1 and any(ask.proves for ask in plan.asks):
         return plan.asks
     column = plan.columns.index(traits.resume)
     first, *rest = plan.asks

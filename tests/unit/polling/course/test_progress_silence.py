@@ -517,11 +517,15 @@ def test_a_poll_without_a_loss_that_ended_in_time_begins_at_the_start_the_next_t
     assert traits.resume is None
 
 
-def test_a_device_that_is_asked_for_several_requests_at_once_is_asked_in_the_plan_s_order():
-    """Names prove what was asked before them."""
-    traits = Traits(clean_polls=CLEAN_POLLS, srtt_s=0.1, resume=SENSORS[12])
-    assert traits.together > 1
-    assert [ask.columns for ask in PollProgress(PLAN, traits).next_together()] == [ask.columns for ask in PLAN.asks]
+@pytest.mark.parametrize(("riding", "first"), [(True, 2), (False, 1)])
+def test_names_that_prove_what_was_asked_before_them_stay_behind_it_if_several_requests_are_under_way(riding, first):
+    """If each rides with its counters, the requests may be in any order."""
+    ports, watch = range(1, 31), Watch(bytes([BY_NAME] * 30), 12, riding=riding)
+    plan = make_plan([], ports, bytes([WIDE] * 60), 24, watch=watch)
+    assert any(ask.proves for ask in plan.asks) is not riding
+    resume = plan.columns[plan.asks[2].columns[0]]
+    progress = PollProgress(plan, Traits(clean_polls=CLEAN_POLLS, srtt_s=0.1, resume=resume, standings=bytes([BY_NAME] * 30)))
+    assert [ask.columns for ask in progress.next_together()][1] == plan.asks[first].columns
 
 
 @pytest.mark.parametrize(
