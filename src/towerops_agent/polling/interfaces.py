@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from towerops_agent.polling.course.device import Device, first_width, replan
-from towerops_agent.polling.course.evidence import has_fallen, has_gone_on, has_passing, named_of, unproven
+from towerops_agent.polling.course.evidence import has_fallen, has_fallen_for_sure, has_gone_on, has_passing, named_of, unproven
 from towerops_agent.polling.course.identity import MOST_ROWS, Course, Get, Identities, Interfaces, Rows, Values, Walk, identify
 from towerops_agent.polling.course.news import (
     Ambiguous,
@@ -100,11 +100,7 @@ class Verifier:
             matters = start or not plan.names  # whether counters have fallen
             fallen = matters and device.octets is not None and has_fallen(device.octets, progress)
             silent, renamed = unproven(progress, standings, device.if_names)
-            if device.octets is None:
-                begins = start is Start.AGAIN
-            else:
-                begins = bool(start) and (fallen or not has_gone_on(device.octets, progress))
-            if begins:
+            if start and self._begins(start, fallen, progress):
                 self._begin_anew(Restarted() if start is Start.AGAIN else Replaced())
             elif not (traits.check or changed or start or silent or renamed):
                 if plan.names and due and not _is_unsettled(device):
@@ -169,6 +165,14 @@ class Verifier:
             traits.false_changes = 0
             return False
         return True
+
+    def _begins(self, start: Start, fallen: bool, progress: PollProgress) -> bool:
+        """Whether the device's counters have begun again, if its sysUpTime shows this of its start. `fallen`: has_fallen."""
+        octets, is_again = self._device.octets, start is Start.AGAIN
+        if octets is None:
+            return is_again
+        fell = fallen if is_again else has_fallen_for_sure(octets, progress, self._device.traits.widths)
+        return fell or not has_gone_on(octets, progress)
 
     def _begin_anew(self, news: News) -> None:
         device = self._device

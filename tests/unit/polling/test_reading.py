@@ -683,7 +683,7 @@ def test_each_value_of_a_device_that_is_too_slow_for_its_interval_is_read_in_its
         assert max(later - earlier for earlier, later in pairwise([-1, *polls, len(read)])) <= 10, place
 
 
-def read_at(monkeypatch, device, *polls):
+def read_at(monkeypatch, device, *polls, width=WIDE):
     """What is logged of polls at these times, in hours, of devices with these sysUpTimes, in hours, at the device's address."""
     at_us = 0
 
@@ -693,10 +693,11 @@ def read_at(monkeypatch, device, *polls):
         poller = Poller(client, Planner())
         for at_h, uptime_h, counted in polls:
             at_us = round(at_h * 3_600_000_000)
-            standing = simulated(sensors=[SENSOR], wide=[1])
+            standing = simulated(sensors=[SENSOR])
             standing.put(SYS_UP_TIME, ber.TIME_TICKS, round(uptime_h * 360_000))
-            for name in interface_columns(1, WIDE, WIDE)[:2]:
-                standing.put(name, ber.COUNTER64, counted)
+            received, sent, *_ = interface_columns(1, width, width)
+            standing.put(received, ber.COUNTER64 if width == WIDE else ber.COUNTER32, counted % (1 << width))
+            standing.put(sent, ber.COUNTER64 if width == WIDE else ber.COUNTER32, round(at_h * 1000) + 1)
             client.devices = {HOST: standing}
             await poller.poll(device, 54.0)
 
@@ -717,6 +718,13 @@ def test_a_device_whose_sysuptime_counts_seconds_has_not_restarted_at_each_poll(
     polls = [(n / 12, 12 + n / 1200, 1000 + n) for n in range(20)]
     assert read_at(monkeypatch, device, *polls) == []
     assert device.traits.starts == 0
+
+
+def test_a_counter_of_32_bits_that_wraps_is_not_another_device_s(monkeypatch):
+    device = devices.device(host=HOST, interfaces=[1])
+    polls = [(n / 12, 12 + n / 1200, n << 31) for n in range(1, 20)]
+    assert read_at(monkeypatch, device, *polls, width=NARROW) == []
+    assert device.traits.widths == bytes([NARROW] * 2)
 
 
 @pytest.mark.parametrize(("ports", "said"), [([], []), ([1], [ANOTHER])])

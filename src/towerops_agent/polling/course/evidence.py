@@ -16,7 +16,7 @@ from typing import Final
 
 from towerops_agent.polling.course.plan import PER_INTERFACE, at
 from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.polling.course.traits import CONFIRMED, UNVERIFIABLE
+from towerops_agent.polling.course.traits import CONFIRMED, UNVERIFIABLE, WIDE
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.message import Value
 
@@ -172,6 +172,12 @@ def has_fallen(before: "array[int]", progress: PollProgress) -> bool:
     if not any(map(lt, now, before)):
         return False
     return any(map(lt, octets_of(progress, before), before))
+
+
+def has_fallen_for_sure(before: "array[int]", progress: PollProgress, widths: bytes) -> bool:
+    """Whether a counter of 64 bits is less than it was: one of 32 bits may have wrapped. `widths`: as Traits.widths."""
+    wide = [width == WIDE for width in (*widths[::2], *widths[1::2])]
+    return any(now < was and is_wide for was, now, is_wide in zip(before, octets_of(progress, before), wide, strict=True))
 
 
 def has_gone_on(before: "array[int]", progress: PollProgress) -> bool:
