@@ -19,7 +19,8 @@ log = structlog.get_logger()
 
 
 async def go_on(name: str, run: Callable[[], Awaitable[None]], counters: Counters) -> None:
-    """Run a loop for good. `name`: for the operator."""
+    """Run a loop until it is cancelled. `name`: for the operator."""
+    task = asyncio.current_task()
     while True:
         try:
             await run()
@@ -28,4 +29,6 @@ async def go_on(name: str, run: Callable[[], Awaitable[None]], counters: Counter
                 raise
             counters.add(Count.BUGS, name)
             log.exception("loop failed because of a bug, starts again; please report it", loop=name, in_s=BEGIN_AGAIN_S)
+            if task is not None and task.cancelling():  # the bug took the place of the cancellation, as in a TaskGroup
+                raise asyncio.CancelledError from None
         await asyncio.sleep(BEGIN_AGAIN_S)
