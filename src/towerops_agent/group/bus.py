@@ -25,6 +25,8 @@ PING_EACH_S: Final = 2
 TRY_AGAIN_S: Final = 0.5
 """How long to wait when no server has accepted a connection. Most refuse at once, and they are few."""
 
+NOT_NATS: Final = "the server does not speak NATS as it should"
+
 
 class _Client(Client):
     """nats-py's, which sends its credentials to a server that does not use TLS even if the URL says tls://."""
@@ -143,8 +145,10 @@ class Bus:
                     await self._connect(client, url, lost, login, tls)
             except (OSError, Error, ValueError) as error:
                 raise EngineUnreachable(self._reason(error)) from None
-            except AttributeError:  # nats-py's, if the JSON of INFO is not an object
-                raise EngineUnreachable("the server does not speak NATS as it should") from None
+            except (AttributeError, TypeError):  # nats-py's, if the JSON of INFO is not an object, or has fields of other types
+                raise EngineUnreachable(NOT_NATS) from None
+            if not isinstance(client.max_payload, int):  # the size of each message is compared with it
+                raise EngineUnreachable(NOT_NATS)
             self._client, self.server = client, url
             self._changed()
             yield lost

@@ -181,8 +181,8 @@ class Group:
     async def run(self) -> None:
         """Be a member, for good."""
         now = asyncio.get_running_loop().time()
-        self.membership.begin(now)
-        self._clock = PhaseClock(self._now_us() / 1e6 - now)
+        if self.membership.begin(now):
+            self._clock = PhaseClock(self._now_us() / 1e6 - now)
         if self._fleet is not None:
             self._fleet.set_clock(self._clock.offset_s)
         async with asyncio.TaskGroup() as tasks:

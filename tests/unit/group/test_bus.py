@@ -213,6 +213,20 @@ async def test_what_is_not_a_nats_server_is_a_reason(says: bytes):
         assert await why(bus(Ear(), url), url)
 
 
+@pytest.mark.parametrize("field", ['"max_payload":null', '"max_payload":"1 MB"', '"max_payload":[]', '"connect_urls":5'])
+async def test_a_server_that_sends_something_else_in_place_of_numbers_is_not_used(field: str):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.9.10","max_payload":1048576,%s}\r\n' % field.encode())
+        async for line in reader:
+            if line.startswith(b"PING"):
+                writer.write(b"PONG\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        assert await why(bus(Ear(), url), url) == "the server does not speak NATS as it should"
+
+
 @pytest.mark.parametrize(("lasts_s", "most", "least"), [(0.001, 41, 30), (60.0, 3, 2)])
 def test_servers_that_end_each_connection_at_once_are_not_asked_without_a_pause(lasts_s, most, least):
     """As one does whose account has too many connections. One that has lasted is left for the next at once. In virtual time."""

@@ -102,6 +102,7 @@ class Membership:
         self._me = me
         self.boot = boot
         self._weight = weight
+        self._has_begun = False
         self._ticked_at = 0.0
         self._engine_is_away = False
         self._unequal: dict[str, tuple[str, float]] = {}  # member -> (its configuration, when first heard beside ours)
@@ -113,9 +114,14 @@ class Membership:
         self.is_in_step = False
         """Whether its phase clock may be the group's: it has listened, or has followed another one since it polls."""
 
-    def begin(self, now: float) -> None:
-        """It starts to listen."""
-        self._ticked_at = self.members.echo_at = now
+    def begin(self, now: float) -> bool:
+        """Whether it starts to listen; else it goes on after a bug: the time for which it has not heard itself goes on too."""
+        is_first = not self._has_begun
+        if is_first:
+            self._has_begun = True
+            self.members.echo_at = now
+        self._ticked_at = now
+        return is_first
 
     @property
     def configuration(self) -> str:
