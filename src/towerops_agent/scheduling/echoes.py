@@ -1,11 +1,13 @@
 """The devices that are pinged: sends each echo at its time, and stores what came of a round.
 
-Fleet -> follow, drop -> an echo each interval / count -> at the next round's first echo: the round before as a Poll -> buffer.
+Fleet -> follow, drop -> an echo each interval / count -> at the next round's first echo, or LAST_WAIT_S after the last one of the
+round: the round as a Poll -> buffer.
 A round under way when its device goes, or the agent stops, is not reported: it is not known what would have come back.
 I/O: names, ICMP. Seconds on the monotonic clock (`_s`), microseconds on the wall clock (`_us`).
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +29,9 @@ IDLE_S: Final = 60.0
 
 RESOLVE_AGAIN_S: Final = 300.0
 
+LAST_WAIT_S: Final = 2.0
+"""How long the last echo of a round has at least, however soon the next round begins: longer than over a satellite."""
+
 CHECKS: Final = 3
 CHECK_GAP_S: Final = 0.5
 CHECK_WAIT_S: Final = 2.0
@@ -40,13 +45,17 @@ Resolve = Callable[[str, int], Awaitable[list[Peer]]]
 
 
 class _Target:
-    """One device that is pinged. `beats`: how many echoes of its round were due so far."""
+    """One device that is pinged. `beats`: how many echoes of its round were due so far.
 
-    __slots__ = ("beats", "device", "heard_s", "is_resolving", "peer", "resolved_s", "round", "sequence")
+    `ended`: rounds behind which another one has begun, some of whose echoes may still come back, with the time of their end.
+    """
+
+    __slots__ = ("beats", "device", "ended", "heard_s", "is_resolving", "peer", "resolved_s", "round", "sequence")
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self.round: Round | None = None
+        self.ended: deque[tuple[Round, int]] = deque()
         self.beats = 0
         self.sequence = 0
         self.heard_s = float("-inf")  # the last reply of an earlier round
@@ -57,7 +66,8 @@ class _Target:
     @property
     def last_heard_s(self) -> float:
         """When its last reply came."""
-        return self.heard_s if self.round is None else max(self.heard_s, self.round.heard_s)
+        rounds = [round_ for round_, _ in self.ended] + ([] if self.round is None else [self.round])
+        return max([self.heard_s, *(round_.heard_s for round_ in rounds)])
 
 
 class Echoes:
@@ -114,8 +124,9 @@ class Echoes:
             return
         self._timetable.remove(device_id)
         self._has_changed = True
-        if target.round is not None:
-            self._client.abandon(target.round)
+        for round_ in (*(ended for ended, _ in target.ended), target.round):
+            if round_ is not None:
+                self._client.abandon(round_)
 
     async def run(self) -> None:
         """Send each echo at its time. Runs for good."""
@@ -145,7 +156,7 @@ class Echoes:
                 peer = await self._peer_of(_Target(device))
                 found = await self._client.ask(peer, count, ONCE_GAP_S, ONCE_WAIT_S) if isinstance(peer, tuple) else peer
             if isinstance(found, Tally):
-                self._keep(device, found)
+                self._keep(device, found, self._now_us())
 
         await asyncio.gather(*(ping(device, device.ping.count) for device in devices if device.ping is not None))
 
@@ -165,6 +176,7 @@ class Echoes:
         assert target.device.ping is not None  # noqa: S101 - only such devices are followed
         if target.beats >= target.device.ping.count:
             self._end(target)
+        self._settle(target)
         if due.missed:
             self._counters.add(Count.PINGS_UNSENT, Unsent.LATE, due.missed)
         target.beats += due.missed
@@ -218,21 +230,31 @@ class Echoes:
         return target.peer
 
     def _end(self, target: _Target) -> None:
-        """Store what came of the round; a round of which nothing was sent does not count."""
+        """Begin another round; one of which nothing was sent does not count."""
         ended, target.round, target.beats = target.round, None, 0
         if ended is None:
             return
-        target.heard_s = max(target.heard_s, ended.heard_s)
         target.sequence += ended.count
-        self._keep(target.device, self._client.end(ended))
+        target.ended.append((ended, self._now_us()))
 
-    def _keep(self, device: Device, tally: Tally) -> None:
+    def _settle(self, target: _Target) -> None:
+        """Store what came of the rounds that have ended, once their last echoes had their time."""
+        now_s = asyncio.get_running_loop().time()
+        while target.ended:
+            ended, at_us = target.ended[0]
+            if ended.received < ended.count and now_s < ended.sent_s + LAST_WAIT_S:
+                return
+            target.ended.popleft()
+            target.heard_s = max(target.heard_s, ended.heard_s)
+            self._keep(target.device, self._client.end(ended), at_us)
+
+    def _keep(self, device: Device, tally: Tally, at_us: int) -> None:
         if not tally.sent:
             return
         device.pings = tally
         if device.ping_layout is not None:
             self._counters.add(Count.READINGS)
-            self._store(poll_of_pings(tally, device.ping_layout, self._now_us()))
+            self._store(poll_of_pings(tally, device.ping_layout, at_us))
 
 
 def poll_of_pings(tally: Tally, layout: int, at_us: int) -> Poll:

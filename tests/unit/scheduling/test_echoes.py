@@ -106,6 +106,28 @@ def test_a_lost_echo_is_lost_and_a_late_one_counts_until_the_next_round():
     assert bench.counters.by_reason(Count.PINGS_DISCARDED) == {"late": 1}
 
 
+@pytest.mark.parametrize("rtt_s", [0.6, 1.9])
+@pytest.mark.parametrize("count", [1, 5, 20])
+def test_no_echo_of_a_short_round_is_lost_only_because_the_next_round_has_begun(count, rtt_s):
+    """Each round is dated at its end, and stored once its last echoes had two seconds."""
+    bench = Bench()
+    bench.network.delays = lambda _n: rtt_s
+    bench.run(20, follow=[bench.device(ping=PingPlan(count, 1))])
+    assert {(one["sent"], one["received"]) for one in bench.rounds()} == {(count, count)}
+    ends = [poll.started_at_us / 1e6 for poll in bench.stored]
+    assert [later - earlier for earlier, later in pairwise(ends)] == pytest.approx([1.0] * (len(ends) - 1))
+    assert len(ends) >= 16
+    assert bench.counters.by_reason(Count.PINGS_DISCARDED) == {}
+
+
+def test_what_does_not_come_back_within_two_seconds_of_the_last_echo_of_a_short_round_is_lost():
+    bench = Bench()
+    bench.network.delays = lambda n: None if n == 7 else 2.5
+    bench.run(20, follow=[bench.device(ping=PingPlan(5, 1))])
+    assert max(one["received"] for one in bench.rounds()) in range(1, 5)
+    assert bench.counters.get(Count.PINGS_DISCARDED, "late") > 0
+
+
 @pytest.mark.parametrize("reason", [Unsent.NO_PERMISSION, Unsent.NO_ROUTE])
 def test_a_round_of_which_nothing_could_be_sent_does_not_count(reason):
     bench = Bench()

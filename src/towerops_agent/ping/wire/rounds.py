@@ -45,6 +45,11 @@ class Round:
         return len(self._moments)
 
     @property
+    def sent_s(self) -> float:
+        """When the last one was sent; before all times if none was."""
+        return self._moments[-1][1] if self._moments else float("-inf")
+
+    @property
     def received(self) -> int:
         """How many of them have come back so far."""
         return sum(trip_us is not None for trip_us in self._trips_us)
