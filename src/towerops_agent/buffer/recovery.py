@@ -33,6 +33,8 @@ AGAIN_S = 5.0
 """How soon a step that failed, or lacks room, is tried again."""
 NEEDED_OCTETS = 4 * OCTETS_PER_STEP
 """What is to be free for a step, beyond what is kept free for others: the journal and the file both get it."""
+ATTEMPTS = 3
+"""How often to look for the tables of a file."""
 WITH_LAYOUTS = frozenset({"layouts", "meta"})
 """The tables of the layouts and of what is kept beside them."""
 
@@ -222,19 +224,32 @@ class Recovery:
 
 
 def _readable(file: Path) -> sqlite3.Connection | None:
-    """The file to be read; None if its tables can't be found."""
-    connection = sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode=ro", uri=True, isolation_level=None)
-    try:
-        connection.text_factory = as_text
-        connection.execute("PRAGMA writable_schema = ON")  # else SQLite looks at nothing in a file that is cut short
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if names >= tables_of(version):
-            return connection
-    except FAILURES:
-        pass
-    except BaseException:
-        connection.close()
-        raise
-    connection.close()
+    """The file to be read; None if its tables can't be found.
+
+    Tried again if only some are, as a look at the schema that fails once leaves the connection with what it had seen before.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        with ExitStack() as failed:
+            try:
+                uri = f"file:{quote(str(file.absolute()))}?mode=ro"
+                connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+                failed.callback(connection.close)
+                connection.text_factory = as_text
+                connection.execute("PRAGMA writable_schema = ON")  # else SQLite looks at nothing in a file that is cut short
+                names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                tables = tables_of(version)
+                if names >= tables and (attempt == ATTEMPTS or all(_knows(connection, table) for table in tables)):
+                    failed.pop_all()
+                    return connection
+            except FAILURES:
+                continue
     return None
+
+
+def _knows(connection: sqlite3.Connection, table: str) -> bool:
+    try:
+        connection.execute(f"SELECT 1 FROM {table} LIMIT 0")  # noqa: S608 -- our names
+    except FAILURES:
+        return False
+    return True

@@ -74,8 +74,9 @@ class Remains:
             f"{where and ' AND '}{where} ORDER BY rowid"
         )
         next_after: int | None = after
+        tried_again = -2  # after which id a second look was taken: it may have been the disk
         while next_after is not None:
-            after = next_after
+            after = max(after, next_after)
             try:
                 for rowid, *row in self.source.execute(select, (after, end)):
                     if rowid <= after:
@@ -92,8 +93,12 @@ class Remains:
                 if not _is_bad_page(error):  # no such table
                     self.damaged.add(table)
                     return
-            self.damaged.add(table)
-            next_after = yield from self._behind_gap(select, after, end)
+            if tried_again != after:
+                tried_again = after
+                yield None
+            else:
+                self.damaged.add(table)
+                next_after = yield from self._behind_gap(select, after, end)
 
     def edge(self, table: str) -> int:
         """The id of the table's last row, as far as that can be read; 0 if not."""
@@ -117,9 +122,9 @@ class Remains:
                         seen.add(row[0])
                         yield 0, row
             except FAILURES:
-                self.damaged.add("meta")
-            else:
-                return
+                continue
+            return
+        self.damaged.add("meta")
 
     def _columns(self, table: str) -> Sequence[tuple[str, type]]:
         columns = COLUMNS[table]
