@@ -360,7 +360,7 @@ class Group:
                 case Unequal():
                     self._refresh()
                 case Blinded():
-                    self._probed = [device.id for device in self._polled][:: max(self.sight.owned // PROBES, 1)][:PROBES]
+                    self._probed = _some(self._polled)
                 case EngineAway():
                     self.away_us = self._now_us()
                 case EngineBack():
@@ -379,8 +379,15 @@ class Group:
         while True:
             await asyncio.sleep(PROBE_EACH_S)
             if self.membership.presence is Presence.BLIND and self._fleet is not None:
+                probed = [device_id for device_id in self._probed if device_id in self._devices]
+                self._probed = probed if 2 * len(probed) > len(self._probed) else _some(self._devices.values())
                 answered = await self._fleet.probe(self._probed)
                 if sees_again(len(self._probed), answered):
                     self._chronicle.sees_again(answered, len(self._probed))
                     self.membership.see_again()
                     self._news.set()
+
+
+def _some(devices: Collection[Device]) -> list[str]:
+    """The ids of PROBES of these devices, or of all."""
+    return [device.id for device in devices][:: max(len(devices) // PROBES, 1)][:PROBES]

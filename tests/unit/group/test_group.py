@@ -68,9 +68,10 @@ class Member:
         self.tasks = [asyncio.create_task(self.group.run()), asyncio.create_task(self.fleet.run())]
         site.members[self.name] = self
 
-    def configure(self, count: int) -> None:
+    def configure(self, count: int, first: int = 0) -> None:
+        of = range(first, first + count)
         self.fleet.replace(
-            [devices.device(self.planner, equipment_id=f"d{n}", host=f"192.0.2.{n}", interval_s=INTERVAL_S) for n in range(count)]
+            [devices.device(self.planner, equipment_id=f"d{n}", host=f"192.0.2.{n}", interval_s=INTERVAL_S) for n in of]
         )
         self.group.configured()
 
@@ -550,6 +551,26 @@ def test_a_member_that_loses_its_way_to_the_devices_leaves_them_to_the_others_an
     assert lines.count("devices are silent only here, others poll them from now on") == 1
     assert lines.count("devices answer here again, a share of them is polled here again") == 1
     assert "device does not answer, will be probed once each interval" not in lines
+
+
+def test_a_blind_member_returns_though_the_devices_that_it_asked_are_no_longer_configured():
+    async def scene(site: Site) -> None:
+        await site.start("a", "b")
+        await asyncio.sleep(60)
+        a = site.members["a"]
+        a.sees = False
+        await asyncio.sleep(2 * INTERVAL_S + 2)
+        assert a.group.membership.presence is Presence.BLIND
+        a.configure(0)
+        await asyncio.sleep(12)
+        for member in site.members.values():
+            member.configure(DEVICES, first=1000)
+        a.sees = True
+        await asyncio.sleep(12)
+        assert a.group.membership.presence is Presence.READY
+        assert site.owners()["a"] > 10
+
+    play(scene)
 
 
 def test_if_nobody_reaches_the_devices_nobody_is_blind_and_they_are_down():
