@@ -34,8 +34,10 @@ _IFX_COLUMNS: Final = (
 )
 _SYSTEM: Final = ("sysDescr", "sysObjectID", "sysUpTime", "sysContact", "sysName", "sysLocation", "sysServices")
 
+_ISO: Final = "iso"
+
 OIDS: Final = {
-    "iso": "1.3",
+    _ISO: "1.3",  # by itself; 1 is not an OID of SNMP
     "internet": "1.3.6.1",
     "mib-2": "1.3.6.1.2.1",
     "enterprises": "1.3.6.1.4.1",
@@ -81,4 +83,6 @@ def named_oid(text: str) -> Oid:
         raise InvalidOid(
             f"OID {text[:80]!r}: {meant}expected numbers with dots between, or a common name such as sysName.0 or ifTable"
         )
+    if match["name"].casefold() == _ISO and match["rest"]:
+        oid = "1"  # as net-snmp without MIBs prints each OID: iso.3.6.1.2.1.1.5.0
     return parse_oid(oid + match["rest"])

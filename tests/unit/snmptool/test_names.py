@@ -22,6 +22,9 @@ from towerops_agent.snmptool.names import OIDS, named_oid
         ("ifAlias", "1.3.6.1.2.1.31.1.1.1.18"),
         ("mib-2", "1.3.6.1.2.1"),
         (".1.3.6.1.2.1.1.5.0", "1.3.6.1.2.1.1.5.0"),
+        ("iso.3.6.1.2.1.1.5.0", "1.3.6.1.2.1.1.5.0"),  # as net-snmp prints it without MIBs
+        ("iso.0.8802.1.1.2.1.3.3.0", "1.0.8802.1.1.2.1.3.3.0"),
+        ("iso", "1.3"),
     ],
 )
 def test_a_name_is_its_oid_in_any_case_with_what_is_behind_it(text, oid):
