@@ -40,13 +40,14 @@ def render(snapshot: Snapshot, now_us: int, *, runs: bool = True) -> str:
 
 
 def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str, list[Line]]]:
+    seen_us = now_us if runs else snapshot.written_us if snapshot.stopped_us is None else snapshot.stopped_us
     yield "agent", [_agent(snapshot, now_us, runs), *_single_run(snapshot)]
-    yield "site" if "site files" in snapshot.dealings else "API", _dealings(snapshot, now_us)
+    yield "site" if "site files" in snapshot.dealings else "API", _dealings(snapshot, seen_us, now_us)
     if snapshot.group is not None:
         yield "group", group_lines(snapshot.group, now_us)
     yield "config", _config(snapshot, now_us)
-    yield "devices", _devices(snapshot, now_us)
-    yield "polling", _polling(snapshot, now_us)
+    yield "devices", _devices(snapshot, seen_us)
+    yield "polling", _polling(snapshot, seen_us)
     own = [] if "metrics" in snapshot.dealings else [*snapshot.destinations]
     if len(own) < 2:
         yield "delivery", [_waiting(snapshot, runs)]
@@ -98,15 +99,17 @@ def _single_run(snapshot: Snapshot) -> list[Line]:
     return [Line(f"{head}, with problems:", Tone.WARNING), *problems, *more]
 
 
-def _dealings(snapshot: Snapshot, now_us: int) -> list[Line]:
+def _dealings(snapshot: Snapshot, seen_us: int, now_us: int) -> list[Line]:
     tones = {True: Tone.GOOD, False: Tone.BAD, None: Tone.PLAIN}
-    return [Line(f"{name}: {_dealing(dealing, now_us)}", tones[dealing.works]) for name, dealing in snapshot.dealings.items()]
+    named = snapshot.dealings.items()
+    return [Line(f"{name}: {_dealing(dealing, seen_us, now_us)}", tones[dealing.works]) for name, dealing in named]
 
 
-def _dealing(dealing: Dealing, now_us: int) -> str:
+def _dealing(dealing: Dealing, seen_us: int, now_us: int) -> str:
+    """`seen_us`: until when that was so: an agent that does not run sees nothing of what followed."""
     if dealing.works is None:
         return "not tried yet"
-    since = _since(dealing.since_us or now_us, now_us)
+    since = _since(dealing.since_us or seen_us, seen_us)
     if dealing.works:
         last = _since(dealing.last_success_us or now_us, now_us)
         return f"works for {since}, last {last} ago"
@@ -117,6 +120,8 @@ def _dealing(dealing: Dealing, now_us: int) -> str:
 def _config(snapshot: Snapshot, now_us: int) -> list[Line]:
     config = snapshot.configuration
     age = "kept from before" if config.fetched_us is None else f"fetched {_since(config.fetched_us, now_us)} ago"
+    if config.fetched_us is None and not (config.devices or config.refused or config.version):
+        age = "none applied yet"
     version = f"version {config.version}, " if config.version else ""
     lines = [Line(f"{version}{counted(config.devices, 'device')}, {age}")]
     if config.refused:
@@ -141,7 +146,7 @@ def _discovered(discovery: DiscoverySummary, now_us: int) -> Iterator[Line]:
     yield from (Line(trouble, Tone.WARNING, indent=2) for trouble in discovery.troubles[:SHOWN_REFUSALS])
 
 
-def _devices(snapshot: Snapshot, now_us: int) -> list[Line]:
+def _devices(snapshot: Snapshot, seen_us: int) -> list[Line]:
     states = snapshot.states
     unknown = f", {states['unknown']} not polled yet" if states.get("unknown") else ""
     tone = Tone.BAD if states["down"] else Tone.WARNING if states["degraded"] else Tone.GOOD
@@ -149,7 +154,7 @@ def _devices(snapshot: Snapshot, now_us: int) -> list[Line]:
     shown = snapshot.troubled[:SHOWN_DEVICES]
     lines += [
         Line(
-            f"{device.state:<8}  {_named(device)}  {device.reason}, for {_since(device.since_us or now_us, now_us)}"
+            f"{device.state:<8}  {_named(device)}  {device.reason}, for {_since(device.since_us or seen_us, seen_us)}"
             f"{'; ' if device.detail else ''}{device.detail}",
             TONES[device.state],
             indent=2,
@@ -162,14 +167,13 @@ def _devices(snapshot: Snapshot, now_us: int) -> list[Line]:
     return lines
 
 
-def _polling(snapshot: Snapshot, now_us: int) -> list[Line]:
+def _polling(snapshot: Snapshot, seen_us: int) -> list[Line]:
     rates = snapshot.a_minute
     if rates:
         done = f"{rates['polls']:,.0f} polls, {rates['metrics']:,.0f} metrics a minute"
     else:
         polls, metrics = (sum(snapshot.counters.get(name, {}).values()) for name in ("polls", "readings"))
-        ended_us = now_us if snapshot.stopped_us is None else snapshot.stopped_us
-        done = f"{counted(polls, 'poll')}, {counted(metrics, 'metric')} in the first {_since(snapshot.started_us, ended_us)}"
+        done = f"{counted(polls, 'poll')}, {counted(metrics, 'metric')} in the first {_since(snapshot.started_us, seen_us)}"
     lines = [Line(f"{done}; started at most {snapshot.latest_s:.1f} s late")]
     if snapshot.missing:
         where = f"{by_reason(snapshot.missing)}, of {counted(snapshot.lacking, 'device')}"

@@ -141,6 +141,32 @@ def test_an_agent_that_was_killed_and_one_that_was_stopped():
     assert ("polling", "0 polls, 0 metrics in the first 1 h 29 min; started at most 0.0 s late", PLAIN, 0) in stopped
 
 
+@pytest.mark.parametrize("ended", ["written_us", "stopped_us"])
+def test_what_an_agent_that_does_not_run_has_seen_lasted_until_it_last_looked(ended):
+    """Not until now: nobody knows what the API and the devices have done since. How long ago something was is another thing."""
+    dealings = {
+        "configuration": Dealing(True, NOW_US - 65 * MINUTE_US, NOW_US - 61 * MINUTE_US, 0, ""),
+        "metrics": Dealing(False, NOW_US - 62 * MINUTE_US, None, 3, "no connection"),
+    }
+    down = report("d", "South", "10.0.0.2:161", state="down", reason="timeout", since_us=NOW_US - 63 * MINUTE_US)
+    left = snapshot(
+        **{ended: NOW_US - 60 * MINUTE_US},
+        started_us=NOW_US - 70 * MINUTE_US,
+        a_minute={},
+        dealings=dealings,
+        troubled=[down],
+    )
+    said = [text for _, text, _, _ in lines(left, runs=False)]
+    assert "configuration: works for 5 min, last 1 h 1 min ago" in said
+    assert "metrics: fails for 2 min (3 times): no connection" in said
+    assert "down      South (10.0.0.2:161)  timeout, for 3 min" in said
+    assert "0 polls, 0 metrics in the first 10 min; started at most 0.0 s late" in said
+
+
+def test_a_configuration_that_was_never_there_is_not_kept_from_before():
+    assert ("config", "0 devices, none applied yet", PLAIN, 0) in lines(snapshot(configuration=Configuration("", None, 0, 0, [])))
+
+
 @pytest.mark.parametrize(("count", "more"), [(10, []), (12, [("", "and 2 more", PLAIN, 2)])])
 def test_a_single_run_with_its_problems(count, more):
     run = SingleRun(3, 1612, [f"radio {i} returned nothing" for i in range(count)])
