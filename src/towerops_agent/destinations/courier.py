@@ -50,7 +50,7 @@ LOOK_EACH_S: Final = 5.0
 
 SLOW_S: Final = 60.0
 LEARN_WITHIN: Final = 60
-"""For how many looks, a second apart, the labels of a new layout are waited for."""
+"""For how many looks, a second apart, the labels of a new layout are waited for, while none are being learned."""
 
 AHEAD_S: Final = 300.0
 """Prometheus accepts samples of the future, and then refuses those of other series: nothing of more than this is sent."""
@@ -280,10 +280,9 @@ class RemoteCourier:
                 return self._wait(outcome)
             self._asked_time_at = clock_s
         lacking = {hash(poll.layout) for poll in polls if poll.poll.layout not in heads}
-        if lacking - self._unlabelled:
-            self._looks += 1
-            if self._looks <= LEARN_WITHIN:
-                return 1.0
+        if lacking - self._unlabelled and (self._heads.is_learning or self._looks < LEARN_WITHIN):
+            self._looks += not self._heads.is_learning
+            return 1.0
         self._looks = 0
         self._unlabelled |= lacking
         fit, lost = fit_of(polls, heads, self._latest_us(client), self._lateness.known.covers)

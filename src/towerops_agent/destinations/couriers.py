@@ -34,6 +34,9 @@ log = structlog.get_logger()
 LOOK_EACH_S: Final = 5.0
 """How often the loop moves if nothing changes."""
 
+LEARNED_WITHIN_S: Final = 600.0
+"""How long it may take to learn all labels again: a minute for each destination of 10,000 devices, and more on a slow machine."""
+
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -67,6 +70,7 @@ class Couriers:
         self._buffer = buffer
         self._counters = counters
         self._sleep = sleeper(loop)
+        self._move = moved(loop)
         self._sleeper = sleeper
         self._forget = forget
         self._moved = moved
@@ -186,6 +190,7 @@ class Couriers:
     async def _find_labels(self) -> None:
         log.warning("labels in the database are damaged, they are learned again")
         self._heads.lost.clear()
+        self._move(LEARNED_WITHIN_S)
         try:
             await self._learn_again()
         except BufferFailure as error:

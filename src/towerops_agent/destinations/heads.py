@@ -54,7 +54,13 @@ class Heads:
         self._known: dict[tuple[str, int], bytes] = {}  # by destination and layout, a digest of what it was learned from
         self._has_adopted = False  # the labels of a version that knew one destination only
         self._unpacked = lru_cache(CACHED)(self._unpack)
+        self._learning = 0  # how many are at it
         self.lost = asyncio.Event()
+
+    @property
+    def is_learning(self) -> bool:
+        """Whether labels that are not known may be so soon."""
+        return self._learning > 0
 
     def forget(self) -> None:
         """The ids of layouts have become void: learn all again."""
@@ -65,6 +71,13 @@ class Heads:
 
         Raises BufferFailure.
         """
+        self._learning += 1
+        try:
+            await self._learn(config, destinations, layouts)
+        finally:
+            self._learning -= 1
+
+    async def _learn(self, config: ConfigText, destinations: Sequence[Destination], layouts: LayoutsOf) -> None:
         if destinations and not self._has_adopted:
             await self._buffer.ask(partial(_adopt, destinations=destinations))
             self._has_adopted = True

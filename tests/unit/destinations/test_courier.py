@@ -1,21 +1,26 @@
 """Delivery to a receiver that is played by a script: what is refused, what waits, and what is counted."""
 
 import asyncio
+import threading
 import time
 
 import pytest
 import structlog
 
-from support.remote import SENSORS, Remote
+from support.hang import HANG_S
+from support.remote import SENSORS, Remote, digests_of, site_of
 from support.strict import Receiver, WriteRequest
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.config.document.equipment import read_config
+from towerops_agent.config.document.text import ConfigText
 from towerops_agent.counters import Count
 from towerops_agent.destinations.courier import EACH_S, LEARN_WITHIN, LOOK_EACH_S, MOST_REFUSED, SOON_S
 from towerops_agent.destinations.kinds import snappy
 from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, outcome_of
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.model import Layout, Poll
+from towerops_agent.polling.course.device import layout_of
 from towerops_agent.reasons import Loss
 from towerops_agent.site.document.destination import Destination
 
@@ -310,6 +315,47 @@ async def test_labels_that_did_not_come_are_not_waited_for_again_with_each_batch
     assert remote.pauses == [1.0] * LEARN_WITHIN * 2, "once for each layout"
     assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.UNLABELLED: 4}
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 4 * SENSORS
+
+
+class Slow:
+    """A configuration whose devices can't be read until `goes_on` is set."""
+
+    def __init__(self, config: ConfigText) -> None:
+        self._config = config
+        self.goes_on = threading.Event()
+
+    def __getattr__(self, name: str):
+        return getattr(self._config, name)
+
+    def items(self):
+        assert self.goes_on.wait(HANG_S)
+        yield from self._config.items()
+
+
+async def test_while_labels_are_being_learned_they_are_waited_for_however_long_that_takes(scripted):
+    """Those of 10,000 devices take a minute for each destination, or more."""
+    remote, _ = scripted
+    slow = Slow(site_of(4))
+    (digest,) = digests_of(site_of(4))[3:]
+    (equipment,) = [one for _, one in read_config(site_of(4)).equipment][3:]
+    (layout,) = await remote.buffer.register_all([layout_of(equipment)])
+    remote.buffer.add(Poll(layout, round(NOW_S * 1e6), (1,) * SENSORS, ((SENSORS, 0),), SENSORS))
+    learning = asyncio.create_task(remote.heads.learn(slow, remote.destinations, {digest: (layout,)}))  # type: ignore[arg-type]
+
+    async def pause(_seconds: float) -> None:
+        if len(remote.pauses) == 3 * LEARN_WITHIN:
+            slow.goes_on.set()
+            await learning
+        await asyncio.sleep(0)
+
+    remote.pause = pause
+    try:
+        assert await remote.deliver(attempts=500)
+    finally:
+        slow.goes_on.set()
+        await learning
+    assert not remote.counters.by_reason(Count.METRICS_DROPPED)
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == SENSORS
 
 
 async def until_delivered(remote: Remote) -> None:

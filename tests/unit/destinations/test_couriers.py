@@ -12,7 +12,7 @@ import structlog
 from support.remote import SENSORS, Remote, digests_of
 from towerops_agent.api.wire.outcomes import Accepted, Unavailable
 from towerops_agent.counters import Count
-from towerops_agent.destinations.couriers import Couriers
+from towerops_agent.destinations.couriers import LEARNED_WITHIN_S, Couriers
 from towerops_agent.errors import BufferFailure
 from towerops_agent.site.document.destination import Destination
 
@@ -58,6 +58,8 @@ class Site:
         self.gate.set()
         self.failures: list[BufferFailure] = []
         self.moves: Counter[str] = Counter()
+        self.marks: dict[str, float] = {}
+        self.mark_at_learning = 0.0
         self.couriers = Couriers(
             remote.buffer,
             remote.counters,
@@ -71,8 +73,9 @@ class Site:
         )
 
     def mover(self, loop: str):
-        def move(_again_within_s: float) -> None:
+        def move(again_within_s: float) -> None:
             self.loops.add(loop)
+            self.marks[loop] = again_within_s
             self.moves[loop] += 1
 
         self.loops.add(loop)
@@ -99,6 +102,7 @@ class Site:
 
     async def learn_again(self) -> None:
         self.learned += 1
+        self.mark_at_learning = self.marks.get("delivery", 0.0)
         if self.failures:
             raise self.failures.pop()
         await self.use(*self.receivers)
@@ -232,6 +236,7 @@ async def test_labels_that_are_damaged_in_the_database_are_learned_again_while_i
     assert delivered(site) == {"p": devices * SENSORS}
     assert site.remote.counters.total(Count.METRICS_DROPPED) == 0
     assert site.learned == 2
+    assert site.mark_at_learning == LEARNED_WITHIN_S, "10,000 devices take a minute for each destination"
 
 
 async def test_another_url_or_secret_under_the_same_name_is_in_use_at_once(site: Site):
