@@ -60,6 +60,7 @@ class Recovery:
         self._lines = lines
         self._beyond = beyond
         self._open = ExitStack()
+        self._has_waited = False
         self._salvages: list[tuple[Path, Salvage, int]] = []
 
     def begin(self, files: Sequence[Path], *, in_use: bool) -> None:
@@ -147,14 +148,11 @@ class Recovery:
         return False
 
     def _wait(self, now_s: float, reason: str) -> None:
-        if not self._is_waiting:
+        if not self._has_waited:  # once: with little room it may wait after each step
+            self._has_waited = True
             log.warning("the corrupt database can't be copied now, will retry", path=str(self.path), reason=reason)
         self.due_s = now_s + AGAIN_S
         self._describe(reason)
-
-    @property
-    def _is_waiting(self) -> bool:
-        return "it waits: " in self.state
 
     def _describe(self, waits_because: str = "") -> None:
         if not self._salvages:

@@ -101,7 +101,13 @@ def copy_tail(source: sqlite3.Connection, target: sqlite3.Connection, uncut: int
         return 0, 0
     stored = {poll for (poll,) in target.execute("SELECT id FROM polls WHERE id >= ? AND id < ?", (uncut, end))}
     found, lost = left_behind(tail, uncut, stored)
-    own = {*target.execute("SELECT layout_id, started_at_us, metric_count FROM polls WHERE id >= ?", (end,))} if found else set()
+    times = [row[1] for _, row in found] or [0]
+    own = set(
+        target.execute(
+            "SELECT layout_id, started_at_us, metric_count FROM polls WHERE id >= ? AND started_at_us BETWEEN ? AND ?",
+            (end, min(times), max(times)),
+        )
+    )
     (age_s,) = target.execute("SELECT coalesce(max(age_us), 0) / 1000000 FROM clock").fetchone()
     copied = 0
     for poll, (*columns, body) in found:
