@@ -10,7 +10,7 @@ import click
 
 from towerops_agent.cli.ending import fail
 from towerops_agent.cli.options import database_option, indented
-from towerops_agent.cli.reports import read_devices
+from towerops_agent.cli.reports import devices_to_show
 from towerops_agent.errors import AgentError
 
 STATES = ("up", "degraded", "down", "unknown")
@@ -34,7 +34,7 @@ def devices(text: str, database: Path, states: tuple[str, ...], lacking: bool, s
     from towerops_agent.telemetry.views.devices import select, table
 
     try:
-        found = select(read_devices(database), states=states, lacking=lacking, text=text, order=sort)
+        found = select(devices_to_show(database), states=states, lacking=lacking, text=text, order=sort)
     except AgentError as error:
         fail(error)
     if as_json:

@@ -6,6 +6,7 @@ Imports are lazy, as in main.py. I/O: a Unix socket, SQLite.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from towerops_agent.cli.ending import complain
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -53,8 +54,21 @@ def left_snapshot(database: Path) -> "Snapshot | None":
     return None if octets is None else decode_snapshot(octets)
 
 
+def devices_to_show(database: Path) -> "list[DeviceReport]":
+    """All devices; if no agent runs, a line on standard error says that their states are old. Raises AgentError."""
+    found, runs = _devices(database)
+    if not runs:
+        complain("the agent does not run: this is what it knew of its devices when it was stopped")
+    return found
+
+
 def read_devices(database: Path) -> "list[DeviceReport]":
     """All devices, as the running agent reports them, or as a stopped one left them. Raises AgentError."""
+    return _devices(database)[0]
+
+
+def _devices(database: Path) -> "tuple[list[DeviceReport], bool]":
+    """All devices, and whether an agent runs that said so."""
     from towerops_agent.buffer.reader import DatabaseReader
     from towerops_agent.telemetry.views.snapshot import DEVICES_KEY, decode_devices
 
@@ -67,4 +81,4 @@ def read_devices(database: Path) -> "list[DeviceReport]":
         raise AgentError(_NOT_UNDERSTOOD)
     if found is None:
         raise AgentError(f"no agent runs on the database {database}, and none left a list of its devices there: start it")
-    return found
+    return found, answer is not None

@@ -11,7 +11,7 @@ import click
 
 from towerops_agent.cli.ending import fail
 from towerops_agent.cli.options import database_option, indented
-from towerops_agent.cli.reports import read_devices, read_snapshot
+from towerops_agent.cli.reports import devices_to_show, read_snapshot
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _device_json(database: Path, name: str) -> list[str]:
 def _devices_named(database: Path, name: str) -> "list[DeviceReport]":
     from towerops_agent.telemetry.views.devices import is_named
 
-    found = [device for device in read_devices(database) if is_named(device, name)]
+    found = [device for device in devices_to_show(database) if is_named(device, name)]
     if not found:
         raise AgentError(f"no device has the name, id or address {name}: `towerops-agent devices` lists them")
     return found
