@@ -38,6 +38,9 @@ ROW_OCTETS = 40
 CLOCK_BEHIND_S = 60
 """How much older than the clock's row a poll can be: store.CLOCK_KEPT_EVERY_US."""
 
+LAST_POLLS = 10_000
+"""So many are looked at for the age clock, if that is lost: ages rise with ids."""
+
 PROGRESS = "salvage "
 """How the keys begin under which a target keeps how far it came with a file. They mean nothing in another target."""
 
@@ -318,9 +321,14 @@ class Salvage:
 
     def _oldest_s(self) -> int:
         """The greatest age of a poll that another one beside it has reached too."""
-        oldest = before = 0
-        for row in self._remains.all("polls"):
-            oldest, before = max(oldest, min(before, row[4])), row[4]
+        oldest = 0
+        for after in (self._remains.edge("polls") - LAST_POLLS, -1):  # all, of which there may be millions, only if need be
+            before = 0
+            for found in self._remains.rows("polls", max(after, -1)):
+                if found is not None:
+                    oldest, before = max(oldest, min(before, found[1][4])), found[1][4]
+            if oldest:
+                break
         return oldest
 
     # The end
