@@ -98,6 +98,7 @@ class SnmpClient:
         self._keys = KeyDerivation(draw)
         self._tcp = TcpConnections(counters, Exchanges(draw_id), self._keys, self._engine_log)
         self._waiting: dict[Transaction, _Wait | Volley] = {}
+        self._single = 0  # how many of them have one request under way at a time
         self._resolver = Resolver()
         self._timekeeper: socket.socket | None = None
         self.sockets: dict[int, socket.socket] = {}
@@ -156,6 +157,7 @@ class SnmpClient:
         self._make_room(peer, 1)
         transaction = Transaction(peer, security, request, timeouts_s, from_any)
         wait = self._waiting[transaction] = _Wait(self._loop.create_future())
+        self._single += 1
         try:
             if security.wants_keys and isinstance(security, UsmSecurity):
                 await self._keys.equip(security)
@@ -169,6 +171,7 @@ class SnmpClient:
                 wait.timer.cancel()
             self._exchanges.close(transaction)
             del self._waiting[transaction]
+            self._single -= 1
 
     async def ask_together(
         self,
@@ -325,8 +328,9 @@ class SnmpClient:
             self._lulls[inbox.family] = Lull(self._loop, inbox.sock, read, listen)
 
     def _is_lull_worth(self, inbox: "_Inbox") -> bool:
-        """Whether many answers are awaited, and not more than the socket has room for while nothing is read."""
-        return inbox.has_times and FEWEST <= len(self._waiting) <= inbox.holds and self._inboxes.get(inbox.family) is inbox
+        """Whether many answers to volleys are awaited, and not more in all than the socket has room for while nothing is read."""
+        many, fit = len(self._waiting) - self._single >= FEWEST, len(self._waiting) <= inbox.holds
+        return inbox.has_times and many and fit and self._inboxes.get(inbox.family) is inbox
 
     def _read_on(self, inbox: "_Inbox") -> bool:
         """Read what has arrived during a lull; whether there was any, and there is to be another one."""

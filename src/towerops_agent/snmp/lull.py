@@ -11,11 +11,12 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-LULL_S: Final = 0.02
-"""How long nothing is read: twice the gain of 5 ms, and half as long as would gain a tenth more (docs/decisions/0011)."""
+LULL_S: Final = 0.04
+"""How long nothing is read: most devices answer within that, so that a turn of requests is read at once (docs/decisions/0011)."""
 
 FEWEST: Final = 16
-"""How many answers have to be awaited for one: fewer cost more by the timer than they save."""
+"""How many answers to volleys have to be awaited for one: fewer cost more by the timer than they save. Who asks one request after
+another, as a discovery does, would wait for each."""
 
 FEW_AT_ONCE: Final = 8
 """As long as one wakeup brings more than so many, they arrive together by themselves."""

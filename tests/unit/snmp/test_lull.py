@@ -28,13 +28,17 @@ class Device:
         self.socket = sock
         self._got = []
 
-    async def is_asked(self, count):
-        """Have so many more requests under way."""
-        port = self.socket.getsockname()[1]
-        wanted = (asking.ask_together(self._client, port, asking.security(), [REQUEST]) for _ in range(count))
-        self.tasks += map(asyncio.create_task, wanted)
+    async def is_asked(self, count, *, single=False):
+        """Have so many more requests under way; `single`: of those who ask one after another."""
+        self.tasks += [asyncio.create_task(self._ask(single)) for _ in range(count)]
         await turns()
         self._got += [self.socket.recvfrom(2000) for _ in range(count)]
+
+    async def _ask(self, single):
+        port, how = self.socket.getsockname()[1], asking.security()
+        if single:
+            return [await self._client.ask(("127.0.0.1", port), how, REQUEST, asking.PATIENT_S)]
+        return await asking.ask_together(self._client, port, how, [REQUEST])
 
     def answers(self, *places):
         for place in places:
@@ -113,6 +117,22 @@ def test_few_answers_are_read_as_they_come():
             device.answers(place)
             await turns()
             assert device.answered == list(range(place + 1))
+
+    assert played(scene)[0] == []
+
+
+@pytest.mark.parametrize("volleys", [0, FEWEST - 1])
+def test_answers_to_single_requests_are_read_as_they_come_however_many_are_awaited(volleys):
+    """Who asks one request after another, as a discovery does, would wait for each of them."""
+
+    async def scene(_, device):
+        await device.is_asked(2 * FEWEST, single=True)
+        await device.is_asked(volleys)
+        for place in range(FEWEST):
+            device.answers(place)
+            await turns()
+            assert device.answered == list(range(place + 1))
+        await device.ends()
 
     assert played(scene)[0] == []
 
