@@ -298,7 +298,7 @@ class Group:
                 if member is not None:
                     self._clock.hear(member.name, beat.clock_s, beat.clock_sets, now)
                     self.ahead_us[member.name] = beat.wall_us - self._now_us()
-                    if member.missed and beat.presence is not Presence.LISTENING:
+                    if member.missed > 0 and beat.presence is not Presence.LISTENING:
                         self._exchange.missed.set()  # what it has learned meanwhile was not heard either
             case Heard.OWN:
                 pass
