@@ -29,7 +29,8 @@ _BOOT_STEP_US: Final = 10_000_000  # less than CLOCK_SLACK_US
 class _Learned(msgspec.Struct, array_like=True):
     """One device. `digest`: of the configuration in use when it was learned; with another one it is not used.
 
-    `boot`, `ahead_us`: the BootClock of `booted_at_us`; of an earlier version's memory it is the wall clock.
+    `boot`, `ahead_us`: the BootClock of `booted_at_us`; of an earlier version's memory it is the wall clock. `by_its_if_name`:
+    Traits.by_if_name as octets, the lowest first: an integer of MessagePack has 64 bits, and a device may have more interfaces.
     """
 
     digest: bytes
@@ -57,7 +58,7 @@ class _Learned(msgspec.Struct, array_like=True):
     boot: bytes = b""
     ahead_us: int = 0
     hurried: bool = False
-    by_if_name: int = 0
+    by_its_if_name: bytes = b""
 
 
 _KEPT: Final = tuple(name for name in _Learned.__struct_fields__ if name in {trait.name for trait in fields(Traits)})
@@ -85,6 +86,7 @@ def _recall(device: Device, planner: Planner, learned: _Learned, clock: BootCloc
     if learned.digest != device.digest or len(learned.standings) != len(device.if_indexes):
         return
     device.traits = Traits(**{name: getattr(learned, name) for name in _KEPT})
+    device.traits.by_if_name = int.from_bytes(learned.by_its_if_name, "little")
     if learned.booted_at_us is not None:
         device.traits.booted_at_us = clock.of_another(learned.booted_at_us, BootClock(learned.boot, learned.ahead_us))
     device.traits.units = planner.shared(learned.units)
@@ -95,6 +97,7 @@ def _recall(device: Device, planner: Planner, learned: _Learned, clock: BootCloc
 
 
 def _learned_of(device: Device, clock: BootClock) -> _Learned:
+    by_if_name = device.traits.by_if_name
     return _Learned(
         digest=device.digest,
         if_indexes=device.plan.if_indexes,
@@ -102,6 +105,7 @@ def _learned_of(device: Device, clock: BootClock) -> _Learned:
         gap_s=device.traits.gap_s,
         boot=clock.boot,
         ahead_us=clock.ahead_us,
+        by_its_if_name=by_if_name.to_bytes((by_if_name.bit_length() + 7) // 8, "little"),
         **{name: getattr(device.traits, name) for name in _KEPT},
     )
 

@@ -106,11 +106,24 @@ def test_over_a_start_of_the_machine_the_wall_clock_as_it_is_when_written_and_wh
     assert seems_restarted(kept_by, read_by, (0, machine), HOUR_US)
 
 
+@pytest.mark.parametrize("count", [64, 65, 6000])
+def test_more_interfaces_than_an_integer_has_bits_are_remembered_and_passed_on(count):
+    """As those of a stack of switches, or of an access concentrator."""
+    named = (1 << count) - 1 - (1 << 7)
+    device, kept, other = (devices.device(interfaces=range(1, count + 1)) for _ in range(3))
+    device.traits = replace(device.traits, standings=bytes([BY_NAME] * count), by_if_name=named)
+    device.state = DeviceState(State.UP, "", 0)
+    decode_memory(encode_memory([device], CLOCK)).recall(kept, Planner(), CLOCK)
+    assert recall_traits(other, Planner(), encode_traits(device, CLOCK), CLOCK)
+    for recalled in (kept, other):
+        assert (recalled.traits.standings, recalled.traits.by_if_name) == (bytes([BY_NAME] * count), named)
+
+
 def test_the_clock_of_what_an_earlier_version_kept_is_the_wall_clock():
     device = polled()
     version, packed = (octets := encode_memory([device], CLOCK))[:1], zlib.decompress(octets[1:])
     learned = msgspec.msgpack.decode(packed)
-    del learned[device.id][-4:]  # boot, ahead_us, hurried and by_if_name
+    del learned[device.id][-4:]  # boot, ahead_us, hurried and by_its_if_name
     fresh = devices.device(interfaces=[1, 2], sensors=["1.3.6.1.4.1.99999.1.0"])
     decode_memory(version + zlib.compress(msgspec.msgpack.encode(learned))).recall(fresh, Planner(), CLOCK)
     assert fresh.traits.booted_at_us == LEARNED.booted_at_us - CLOCK.ahead_us
