@@ -16,8 +16,8 @@ from towerops_agent.polling import interfaces
 from towerops_agent.polling.course.device import make_device
 from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.news import OddReplies
-from towerops_agent.polling.course.plan import IF_NAME, SYS_UP_TIME, Planner, interface_columns
-from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE, BootClock
+from towerops_agent.polling.course.plan import IF_NAME, IF_TABLE_LAST_CHANGE, SYS_UP_TIME, Planner, interface_columns
+from towerops_agent.polling.course.traits import LARGEST_VARBINDS, NARROW, UNKNOWN, WIDE, BootClock
 from towerops_agent.polling.reading import Poller, Reader
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
@@ -234,7 +234,7 @@ def test_a_poll_ends_at_its_deadline_with_what_was_read():
     assert len(client.requests) == 3
 
 
-def test_names_that_ride_because_a_poll_did_not_end_in_time_do_so_until_three_were_answered_whole():
+def test_names_that_ride_because_a_poll_did_not_end_in_time_do_so_until_six_were_answered_whole():
     """Else one bad minute would cost more requests for good."""
     rows = [("1.3.6.1.2.1.1.3.0", ber.TIME_TICKS, 100)]
     for n in range(1, 45):
@@ -634,6 +634,21 @@ def test_a_device_that_gives_the_first_value_for_each_oid_of_a_request_is_asked_
 
     for result in polled(device, *[SimpleNamespace(answer=answer)] * 3):
         assert result.poll.values == tuple(range(1, 1 + sensors))
+
+
+def test_a_device_whose_interfaces_seem_to_change_at_each_moment_is_asked_for_as_much_as_any_other():
+    """Its ifTableLastChange is its sysUpTime."""
+    standing = simulated(SENSORS[:5], wide=[1])
+    standing.put(child(IF_NAME, 1), ber.OCTET_STRING, b"port1")
+    client, device = FakeClient({HOST: standing}), devices.device_of(HOST, (Interface("i1", 1, "port1"),))
+
+    def grow_old(n):
+        for name in (SYS_UP_TIME, IF_TABLE_LAST_CHANGE):
+            standing.put(name, ber.TIME_TICKS, 100 + 6000 * n)
+
+    for result, _ in poll(client, device, times=6, between=grow_old):
+        assert result.missing == {}
+    assert (device.traits.refused_at, device.traits.max_varbinds) == (None, LARGEST_VARBINDS)
 
 
 def test_so_is_each_value_of_a_device_that_answers_several_requests_at_once_and_has_no_time_for_more():

@@ -9,7 +9,7 @@ Pure: reading.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from towerops_agent.polling.course.plan import SYS_UP_TIME, Ask, Plan
+from towerops_agent.polling.course.plan import IF_TABLE_LAST_CHANGE, SYS_UP_TIME, Ask, Plan
 from towerops_agent.polling.course.stepping import Steps, as_get, as_next
 from towerops_agent.polling.course.traits import SERIAL, SERIAL_S, UNKNOWN, Traits
 from towerops_agent.polling.course.widths import Narrow, learned
@@ -25,6 +25,9 @@ _DENIED = frozenset((ErrorStatus.authorizationError, ErrorStatus.noAccess))
 """Errors about the requester: if they name no varbind, asking for fewer would be refused too (RFC 3416 §4.2.1)."""
 
 _LOSSES = frozenset((Reason.TIMEOUT, Reason.DEADLINE))
+
+_UPTIMES = frozenset((SYS_UP_TIME, IF_TABLE_LAST_CHANGE))
+"""Some firmware gives its sysUpTime for both."""
 
 _PROBE = Request((SYS_UP_TIME,))
 PROBE_ATTEMPTS = 2
@@ -64,6 +67,7 @@ class PollProgress:
         self._has_looked_twice = False
         self._blamed: set[int] = set()  # columns that an error-index named, asked one by one to verify it
         self._doubted: tuple[int, ...] = ()  # columns that were said to be absent, while the first of them is asked by itself
+        self._twin = 0  # the column of the one OID beside sysUpTime, if both values were the same, while it is asked by itself
         self._unheard: set[int] = set()  # columns of requests that were met with silence
         self._many = False  # whether a request of several varbinds was answered with values
         self._singles = 0  # how many of one varbind were
@@ -410,7 +414,7 @@ class PollProgress:
         if pdu.error_status == ErrorStatus.noError:
             if pdu.names is ask.request.names or tuple(pdu.names) == ask.request.names:
                 if self._is_echo(ask, pdu):
-                    self._take_one_at_a_time(ask.columns)
+                    self._doubt_echo(ask, pdu, reply.received_us)
                     return
                 self._traits.note_answered(count)
                 self._store(ask, pdu, reply.received_us)
@@ -458,6 +462,10 @@ class PollProgress:
         count = len(ask.columns)
         if count == 1:
             column, is_there = ask.columns[0], pdu.tags[0] not in _SAID_ABSENT
+            if column == self._twin != 0:
+                self._twin = 0
+                if pdu.tags[0] != ber.TIME_TICKS:
+                    self._take_one_at_a_time(())
             self._singles += is_there
             if column in self._blamed and is_there:
                 self._traits.index_lies = self._is_baffled = True
@@ -474,13 +482,21 @@ class PollProgress:
             self._many = True
 
     def _is_echo(self, ask: Ask, pdu: Pdu) -> bool:
-        """Whether the sysUpTime was given for each OID of a request: by a device that takes one OID at a time.
-
-        A single sensor that is the sysUpTime is asked by itself then, too, which costs a request.
-        """
-        if ask.columns[0] != 0 or pdu.tags[0] != ber.TIME_TICKS or len(ask.columns) < (3 if self.plan.last_change else 2):
+        """Whether the sysUpTime was given for each OID of a request: by a device that takes one OID at a time."""
+        if ask.columns[0] != 0 or pdu.tags[0] != ber.TIME_TICKS or _UPTIMES.issuperset(ask.request.names):
             return False
         return set(pdu.tags) == {ber.TIME_TICKS} and len(set(pdu.values)) == 1
+
+    def _doubt_echo(self, ask: Ask, pdu: Pdu, received_us: int) -> None:
+        """Ask again, one at a time. One value may be the sysUpTime by right, as the hrSystemUptime of RouterOS: if it is a time
+        by itself as well, the device takes several OIDs."""
+        if len(ask.columns) > 2:
+            self._take_one_at_a_time(ask.columns)
+            return
+        self._put(0, pdu.tags[0], pdu.values[0], received_us)
+        self._twin = ask.columns[1]
+        self._stumbled = True  # for this poll
+        self._queue.appendleft(self._ask([self._twin]))
 
     def _take_one_at_a_time(self, columns: Sequence[int]) -> None:
         """The device answers only the first OID of a request: ask for these one at a time, and so from now on."""

@@ -6,7 +6,7 @@ import pytest
 
 from support.steps import SENSORS, SILENCE, absent, finish, held, next_poll, refuse, reply, started
 from towerops_agent.polling.course.interpret import interpret
-from towerops_agent.polling.course.plan import NARROW_OCTETS, SYS_UP_TIME, WIDE_OCTETS, Watch, make_plan
+from towerops_agent.polling.course.plan import IF_TABLE_LAST_CHANGE, NARROW_OCTETS, SYS_UP_TIME, WIDE_OCTETS, Watch, make_plan
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.stepping import MOST_A_POLL
 from towerops_agent.polling.course.traits import BY_NAME, GROWTH, NARROW, STARTING_VARBINDS, UNKNOWN, WIDE, Traits
@@ -258,9 +258,28 @@ def test_a_device_echoes_its_sysuptime_if_all_of_several_values_are_it(sensors, 
     ask = progress.next_ask()
     progress.take(ask, ticks(ask.request.names, values))
     asked = finish(progress)
-    assert asked == ([[name] for name in progress.plan.columns] if echoes else [])
+    first = int(sensors == 1)  # the sysUpTime itself may be right
+    assert asked == ([[name] for name in progress.plan.columns[first:]] if echoes else [])
     assert traits.max_varbinds == (1 if echoes else STARTING_VARBINDS + GROWTH)
     assert interpret(progress, 1, 0).missing == {}
+
+
+def test_one_value_that_is_the_sysuptime_by_itself_too_is_that_by_right():
+    """As the hrSystemUptime of RouterOS: it is read in each poll, and the device is asked for as much as any other."""
+    progress, traits = started(sensors=1)
+    for uptime in range(1, 6):
+        asked = finish(progress, lambda names, uptime=uptime: ticks(names, [uptime] * len(names)))
+        assert asked == [[*progress.plan.columns], [SENSORS[0]]]
+        assert interpret(progress, 1, 0).poll.values == (uptime,)
+        assert (traits.refused_at, traits.max_varbinds >= STARTING_VARBINDS, traits.stumbles) == (None, True, 0)
+        progress = next_poll(progress, traits)
+
+
+def test_a_sysuptime_that_is_the_time_of_the_interfaces_last_change_too_shows_nothing():
+    plan = make_plan([IF_TABLE_LAST_CHANGE], (), b"", STARTING_VARBINDS)
+    progress = PollProgress(plan, traits := Traits())
+    assert finish(progress, lambda names: ticks(names, [7] * len(names))) == [[SYS_UP_TIME, IF_TABLE_LAST_CHANGE]]
+    assert traits.refused_at is None
 
 
 def test_equal_times_without_the_sysuptime_among_them_are_values():
