@@ -248,13 +248,18 @@ class Buffer:
     async def read(self, batch: Batch) -> list[StoredPoll]:
         """The polls that the batch has metrics of, the same ones each time.
 
-        Damaged polls are left out, counted as dropped, and no longer in the batch. One with none left is to be acknowledged.
+        Damaged polls are left out, counted as dropped, and no longer in the batch. None are left of a batch that has expired, or
+        that is in a corrupt file and not copied yet: then `close_empty` is to be called.
         """
         return await self.ask(lambda store: store.read(batch), sees_polls=False)
 
     async def acknowledge(self, batch: Batch, left_out: Sequence[LeftOut] = ()) -> None:
         """The server has the batch, but for what was left out, which is kept. Nothing happens if it is no longer open."""
         await self.ask(lambda store: store.acknowledge(batch, left_out, self._clock_us()), sees_polls=False)
+
+    async def close_empty(self, batch: Batch) -> None:
+        """No poll of the batch could be read: close it, unless it comes from a corrupt file later."""
+        await self.ask(lambda store: store.close_empty(batch), sees_polls=False)
 
     async def split(self, batch: Batch) -> tuple[Batch, Batch]:
         """Two open batches with keys of their own in place of the batch. Raises BufferFailure if it is no longer open."""

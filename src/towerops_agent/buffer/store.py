@@ -178,9 +178,14 @@ class Store:
         return None if batch is None else (batch, self.read(batch))
 
     def read(self, batch: Batch) -> list[StoredPoll]:
-        """The polls of the batch, without those that are damaged: their metrics are lost, and no longer in the batch."""
-        polls, counted, reasons = self._read(batch)
+        """The polls of the batch, without those that are damaged: their metrics are lost, and no longer in the batch.
+
+        None of a batch that is yet to be copied from a corrupt file: of its polls a part may be here.
+        """
         now = lanes.open_batch(self.connection, batch.id)
+        if now is None and not self.is_filled:
+            return []
+        polls, counted, reasons = self._read(batch)
         found = sum(poll.stop_metric - poll.first_metric for poll in polls)
         if now is not None and found < now.metric_count:
             with transaction(self.connection):
@@ -253,14 +258,22 @@ class Store:
         with transaction(self.connection):
             self._mark_sent(batch, left_out, now_us)
 
+    def close_empty(self, batch: Batch) -> None:
+        """Close the batch, as none of its polls can be read; nothing happens if one can, or it is not here, or no longer open."""
+        with transaction(self.connection):
+            now = lanes.open_batch(self.connection, batch.id)
+            if now is not None and not self._read(now)[0]:
+                lanes.write_batch(self.connection, now, self.age_s)
+
     def _mark_sent(self, batch: Batch, left_out: Sequence[LeftOut], now_us: int) -> None:
         age_s = self.age_s
         now = lanes.open_batch(self.connection, batch.id)
-        if now is None:
-            if self.sent_unseen is not None:
-                self.sent_unseen[batch.id] = age_s
+        if now is not None:
+            lanes.write_batch(self.connection, now, age_s)
+        elif self.sent_unseen is None or batch.id in self.sent_unseen:
             return
-        lanes.write_batch(self.connection, now, age_s)
+        else:
+            self.sent_unseen[batch.id] = age_s
         for one in left_out:
             row = (one.poll, one.metric_index, one.equipment_id, one.metric, one.reason, now_us, age_s)
             refused.keep(self.connection, row, batch.destination)

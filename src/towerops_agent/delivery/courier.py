@@ -269,8 +269,8 @@ class Courier:
         """Send the batch once, and do what follows from the answer. `polls`: the batch's, if they have just been read."""
         if polls is None:
             polls = await self._buffer.read(batch)
-        if not polls:  # all of it is damaged, which the buffer has counted; or it has expired
-            await self._buffer.acknowledge(batch)
+        if not polls:  # all of it is damaged, which the buffer has counted; or it has expired, or is not copied yet
+            await self._buffer.close_empty(batch)
             self.course.verdicts.emptied(batch)
             return
         accepts = self._accepts()

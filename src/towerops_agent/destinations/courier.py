@@ -271,7 +271,7 @@ class RemoteCourier:
         """One step with the first batch: None if it is acknowledged or split, else the seconds until it is tried again."""
         polls, heads = await self._heads.read(batch, destination)
         if not polls:
-            await self._buffer.acknowledge(batch)
+            await self._buffer.close_empty(batch)
             return None
         if client.ahead_s is None if self._asked_time_at is None else abs(self._clock_s - self._asked_time_at) >= CLOCK_SET_S:
             clock_s = self._clock_s

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from towerops_agent.buffer import recovery, salvage
-from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.buffer.format.batch import Lane, LeftOut
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, corrupt_error, members, poll
@@ -210,6 +210,40 @@ async def test_what_was_delivered_is_left_behind_and_counted_if_there_is_no_room
     delivered = SENT // 3
     assert bench.counters.by_reason(Count.METRICS_EVICTED) == {"delivered": SENT}
     assert bench.rows("SELECT count(*) FROM polls") == bench.rows("SELECT count(*) FROM bodies") == [(POLLS - delivered,)]
+
+
+async def test_a_batch_that_is_not_copied_yet_is_not_closed_as_one_of_which_nothing_is_left(bench):
+    """Some of its polls are there already: that is not all of it."""
+    await fill(bench)
+    disk = Disk(float("inf"))
+    async with bench.buffer(statvfs=disk) as buffer:
+        batch = await buffer.next_batch(5)
+        disk.looks = 0
+        with pytest.raises(BufferFailure):
+            await buffer.ask(corrupt_error, sees_polls=False)
+        while buffer.salvaging:
+            disk.looks = 1
+            polls = await buffer.read(batch)
+            assert members(polls) in ([], expected(range(POLLS))[:5])
+            if not polls:
+                await buffer.close_empty(batch)
+        assert sorted(await take(buffer)) == expected(range(POLLS))
+
+
+async def test_what_was_left_out_of_a_batch_is_kept_though_the_batch_is_not_copied_yet(bench):
+    await fill(bench)
+    disk = Disk(float("inf"))
+    async with bench.buffer(statvfs=disk) as buffer:
+        batch = await buffer.next_batch(5)
+        disk.looks = 0
+        with pytest.raises(BufferFailure):
+            await buffer.ask(corrupt_error, sees_polls=False)
+        for _ in range(2):
+            await buffer.acknowledge(batch, [LeftOut(11, 0, "eq-1", b"{}", "no such sensor")])
+        disk.looks = float("inf")
+        await all_copied(buffer)
+        assert [(one.metric, one.reason) for one in await buffer.refused()] == [(b"{}", "no such sensor")]
+        assert sorted(await take(buffer)) == expected(range(POLLS))[5:]
 
 
 operations = st.lists(

@@ -11,6 +11,8 @@ import structlog
 
 from support.patience import Done
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unauthorized, Unavailable
+from towerops_agent.buffer import recovery
+from towerops_agent.buffer.room import Room
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count
 from towerops_agent.delivery import courier
@@ -18,6 +20,7 @@ from towerops_agent.delivery.courier import Courier
 from towerops_agent.delivery.course.parcel import pack
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.model import Layout, LayoutKind, Poll
+from unit.buffer.samples import corrupt_error
 from unit.delivery.bench import BUSY, LAYOUT, NOW_US
 
 
@@ -693,3 +696,31 @@ async def test_delivery_leaves_no_mark_while_a_request_hangs_however_often_its_l
     assert bench.time.now_s - 1000.0 > 600.0
     assert max(at for at, _ in bench.moves) - 1000.0 <= courier.HANGS_AFTER_S
     assert len(bench.moves) > 4
+
+
+async def test_a_batch_that_is_tried_again_while_a_corrupt_file_is_copied_is_delivered_afterwards(bench, monkeypatch):
+    """Its polls are not all there meanwhile, and none at first. That is not taken for a batch that is done with."""
+    missing = [1 << 20]
+    monkeypatch.setattr(recovery, "AT_ONCE_OCTETS", 0)
+    monkeypatch.setattr(recovery, "AGAIN_S", 0.0005)
+    monkeypatch.setattr(Room, "missing_on_disk", lambda *_: missing[0] - (2 << 20))
+    await bench.add(3)
+    accepted = []
+
+    async def fail(_):
+        if not bench.buffer.salvaging:
+            missing[0] = 4 << 20
+            with pytest.raises(BufferFailure):
+                await bench.buffer.ask(corrupt_error, sees_polls=False)
+        return BUSY
+
+    bench.answer = fail
+    await bench.run(pauses=3)
+    assert bench.buffer.salvaging
+    missing[0] = 0
+    while bench.buffer.salvaging:
+        await bench.buffer.salvage()
+    bench.answer = lambda values: accepted.extend(values) or Accepted()
+    await bench.run(pauses=3)
+    assert sorted(accepted) == list(range(30))
+    assert len({key for key, _ in bench.sent}) == 1
