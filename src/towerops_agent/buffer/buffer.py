@@ -35,11 +35,11 @@ _CONFIG = "config"
 
 
 def _expire_open(store: Store) -> Step:
-    return retention.remove_open(store.connection, store.age_s - DAY_S, now_s=store.age_s)
+    return retention.remove_open(store.connection, store.age_s - DAY_S, latest_s=store.latest_s)
 
 
 def _expire_uncut(store: Store) -> Step:
-    return retention.remove_uncut(store.connection, store.age_s - DAY_S, now_s=store.age_s)
+    return retention.remove_uncut(store.connection, store.age_s - DAY_S, latest_s=store.latest_s)
 
 
 def _keep_clock(store: Store) -> Step:

@@ -32,11 +32,11 @@ class Step:
     of_lines: Mapping[str, int] = field(default_factory=dict)
 
 
-def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | None = None, *, now_s: int = OPEN_END) -> Step:
+def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | None = None, *, latest_s: int = OPEN_END) -> Step:
     """Remove polls, at most `limit`, that were stored before `before_s` and of which metrics have never been cut into a batch.
 
-    From the front of each line on, up to the first poll that is younger. One that was stored later than `now_s` is damaged, and
-    not younger.
+    From the front of each line on, up to the first poll that is younger. One that was stored later than `latest_s` is damaged,
+    and not younger.
     """
     limit = min(POLLS_PER_STEP, limit or POLLS_PER_STEP)
     metrics: Counter[str] = Counter()
@@ -50,7 +50,7 @@ def remove_uncut(connection: sqlite3.Connection, before_s: int, limit: int | Non
                 "SELECT id, metric_count, age_s FROM polls WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
                 (stretch.first.poll, stretch.end_poll or OPEN_END, limit),
             ).fetchall()
-            old = list(takewhile(lambda row: type(row[2]) is not int or not before_s <= row[2] <= now_s, found))
+            old = list(takewhile(lambda row: type(row[2]) is not int or not before_s <= row[2] <= latest_s, found))
             if not old:
                 if found:
                     young.add(stretch.destination)
@@ -83,14 +83,14 @@ def _all_stretches(connection: sqlite3.Connection) -> list[lanes.Stretch]:
     return sorted(found, key=lambda stretch: (stretch.first, stretch.destination))
 
 
-def remove_open(connection: sqlite3.Connection, before_s: int, limit: int | None = None, *, now_s: int = OPEN_END) -> Step:
+def remove_open(connection: sqlite3.Connection, before_s: int, limit: int | None = None, *, latest_s: int = OPEN_END) -> Step:
     """Remove the open batches, at most `limit`, all of whose polls were stored before `before_s`, and those polls.
 
-    A poll that was stored later than `now_s` is damaged.
+    A poll that was stored later than `latest_s` is damaged.
     """
     metrics: Counter[str] = Counter()
     with transaction(connection):
-        old = (batch for batch in lanes.open_batches(connection) if _is_old(connection, batch, before_s, now_s))
+        old = (batch for batch in lanes.open_batches(connection) if _is_old(connection, batch, before_s, latest_s))
         for batch in islice(old, limit):
             lanes.drop_batch(connection, batch)
             lanes.remove_polls(connection, batch.start.poll, batch.last_poll)
@@ -98,9 +98,9 @@ def remove_open(connection: sqlite3.Connection, before_s: int, limit: int | None
     return Step(metrics.total(), of_lines=metrics)
 
 
-def _is_old(connection: sqlite3.Connection, batch: Batch, before_s: int, now_s: int) -> bool:
+def _is_old(connection: sqlite3.Connection, batch: Batch, before_s: int, latest_s: int) -> bool:
     young = "SELECT 1 FROM polls WHERE id BETWEEN ? AND ? AND age_s BETWEEN ? AND ? LIMIT 1"
-    return connection.execute(young, (batch.start.poll, batch.last_poll, before_s, now_s)).fetchone() is None
+    return connection.execute(young, (batch.start.poll, batch.last_poll, before_s, latest_s)).fetchone() is None
 
 
 def remove_sent(connection: sqlite3.Connection, until_s: int) -> Step:

@@ -24,6 +24,7 @@ from towerops_agent.buffer.lanes import Stretch, next_poll_id
 from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
 from towerops_agent.buffer.ledger import Ledger, Uncut, left_of
 from towerops_agent.buffer.remains import COLUMNS, Remains, Row, row_checksum
+from towerops_agent.buffer.store import CLOCK_BEHIND_S
 from towerops_agent.buffer.tail import copy_tail
 
 ROWS_PER_STEP = 1_000
@@ -34,9 +35,6 @@ SKIPPED_IDS = 1_000_000
 
 ROW_OCTETS = 40
 """What a row takes in the file beside its values of variable size."""
-
-CLOCK_BEHIND_S = 60
-"""How much older than the clock's row a poll can be: store.CLOCK_KEPT_EVERY_US."""
 
 LAST_POLLS = 10_000
 """So many are looked at for the age clock, if that is lost: ages rise with ids."""

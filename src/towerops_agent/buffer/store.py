@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 CLOCK_KEPT_EVERY_US = 60_000_000
 """How often the age clock is written, within a commit: its row is a page of its own, and flash cards wear."""
+CLOCK_BEHIND_S = CLOCK_KEPT_EVERY_US // 1_000_000
+"""How much older than the clock's row a poll can be."""
 
 
 class Store:
@@ -85,6 +87,11 @@ class Store:
     def age_s(self) -> int:
         """What the age clock shows."""
         return self._clock.age_us(self._monotonic_us()) // 1_000_000
+
+    @property
+    def latest_s(self) -> int:
+        """The greatest age at which a poll can have been stored: after a kill the age clock may go on from before it."""
+        return self.age_s + CLOCK_BEHIND_S
 
     def close(self) -> None:
         """Close the database; what SQLite keeps beside it is folded in."""

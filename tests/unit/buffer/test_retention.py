@@ -1,5 +1,8 @@
 """What is removed, when, and what is not."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from towerops_agent.buffer import retention
@@ -201,3 +204,26 @@ async def test_polls_added_during_a_clean_up_are_written_between_its_steps(bench
         await buffer.clean_up()
         assert seen == list(range(100, 111))
         assert (await buffer.pending()).polls == 11
+
+
+async def test_what_was_stored_just_before_a_kill_does_not_expire_though_the_clock_was_set_back_since(bench, tmp_path):
+    """The age clock goes on with what was written last, up to a minute before."""
+    after = replace(bench, path=tmp_path / "killed.db")
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout, T0_US))
+        await buffer.acknowledge(await buffer.next_batch(3))
+        bench.now_us += 59 * SECOND_US
+        for i in (1, 2):
+            buffer.add(poll(layout, T0_US + i))
+        await buffer.next_batch(3)
+        for part in ("", "-wal"):
+            shutil.copy(f"{bench.path}{part}", f"{after.path}{part}")
+    after.step(-DAY_US)
+    async with after.buffer() as buffer:
+        await buffer.clean_up()
+        for i in (1, 2):
+            batch = await buffer.next_batch(3)
+            assert members(await buffer.read(batch)) == [(i, metric) for metric in range(3)]
+            await buffer.acknowledge(batch)
+    assert after.counters.total(Count.METRICS_EXPIRED) == 0
