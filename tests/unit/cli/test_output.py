@@ -53,6 +53,15 @@ def test_a_pipe_that_nobody_reads_ends_the_command_without_a_word(words: list[st
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@each_way
+@pytest.mark.parametrize("words", [["--version"], ["config", "check", "--site", "site.yaml"]], ids=" ".join)
+def test_output_that_nobody_wants_does_not_fail(words: list[str], environment: dict[str, str]):
+    """Standard output is closed. No file that is opened later may get its number: the output would go into that."""
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *AGENT, *words]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, env=environment, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_can_be_written_arrives_whole():
     """Also what one write of the system does not take at once: a pipe holds 64 kB."""
     code = (
