@@ -18,7 +18,7 @@ from towerops_agent.buffer.database import is_corruption, octets_on_disk
 from towerops_agent.buffer.place import beside
 from towerops_agent.buffer.room import KEPT_FREE_OCTETS, KEPT_FREE_SHARE
 from towerops_agent.doctor.findings.check import Check, Result
-from towerops_agent.telemetry.live_client import ForeignAnswer, ask
+from towerops_agent.telemetry.live_client import CannotAnswer, ForeignAnswer, ask
 from towerops_agent.text import size
 
 _DATABASE: Final = "database"
@@ -75,7 +75,7 @@ def _runs_in_memory(path: Path) -> bool:
     """Whether an agent answers that was given this path, at which it has locked nothing."""
     try:
         return ask(str(path), b"health") is not None
-    except TimeoutError:
+    except (TimeoutError, CannotAnswer):
         return True
     except ForeignAnswer:
         return False

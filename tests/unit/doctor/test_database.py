@@ -14,6 +14,7 @@ from towerops_agent.buffer import schema
 from towerops_agent.buffer.database import Database
 from towerops_agent.doctor.database import check_database
 from towerops_agent.doctor.findings.check import Result
+from towerops_agent.errors import BufferFailure
 from towerops_agent.telemetry.live import LiveSocket
 from towerops_agent.text import size
 
@@ -81,6 +82,16 @@ async def test_an_agent_that_can_not_use_its_database_is_not_said_to_be_away(tmp
     assert agent.found == "an agent runs, and keeps its polls in memory: it can't use this database"
     _, agent, _ = check_database(database, 1)
     assert agent.found == "no agent has used this database yet"
+
+
+async def test_an_agent_that_can_not_even_say_how_it_is_runs(tmp_path):
+    async def fails() -> bytes:
+        raise BufferFailure("disk I/O error")
+
+    database = tmp_path / "agent.db"
+    async with LiveSocket(database, {b"health": fails}):
+        _, agent, _ = await asyncio.to_thread(check_database, database, 1)
+    assert agent.found == "an agent runs, and keeps its polls in memory: it can't use this database"
 
 
 def test_the_doctor_keeps_no_agent_from_its_database(tmp_path):
