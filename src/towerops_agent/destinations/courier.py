@@ -280,8 +280,10 @@ class RemoteCourier:
                 return self._wait(outcome)
             self._asked_time_at = clock_s
         lacking = {hash(poll.layout) for poll in polls if poll.poll.layout not in heads}
-        if lacking - self._unlabelled and (self._heads.is_learning or self._looks < LEARN_WITHIN):
-            self._looks += not self._heads.is_learning
+        if lacking and self._heads.is_learning:
+            return 1.0
+        if lacking - self._unlabelled and self._looks < LEARN_WITHIN:
+            self._looks += 1
             return 1.0
         self._looks = 0
         self._unlabelled |= lacking
@@ -358,7 +360,7 @@ class RemoteCourier:
             if isinstance(outcome, Accepted):
                 self._refused = 0
                 return True
-            if not isinstance(outcome, Rejected | TooLarge):
+            if isinstance(outcome, Misconfigured | Unavailable):
                 return False
         return False
 

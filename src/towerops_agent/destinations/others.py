@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.batch import Batch, StoredPoll
+from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
 from towerops_agent.destinations.course.fit import Candidate
 from towerops_agent.destinations.heads import Heads
 from towerops_agent.site.document.destination import Destination
@@ -36,10 +36,12 @@ async def oldest_of_others(
     """
     seen = {refused.device}
     passed = [batch.id]
-    while len(passed) <= MOST_BATCHES:
-        behind = await buffer.next_batch(destination.max_metrics, batch.lane, passed, batch.destination)
+    lanes = [batch.lane] if batch.lane is Lane.FRESH else [batch.lane, Lane.FRESH]  # what is fresh is later than any backlog
+    while lanes and len(passed) <= MOST_BATCHES:
+        behind = await buffer.next_batch(destination.max_metrics, lanes[0], passed, batch.destination)
         if behind is None:
-            return
+            del lanes[0]
+            continue
         passed.append(behind.id)
         for one in fit(*await heads.read(behind, destination)):
             if one.time_us > refused.time_us + WITHIN_US or len(seen) > MOST_DEVICES:

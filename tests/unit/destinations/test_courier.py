@@ -193,6 +193,38 @@ async def test_what_shows_that_a_receiver_works_is_the_oldest_poll_of_another_de
     assert await pending(remote) == 0
 
 
+async def test_a_device_that_is_too_late_does_not_show_that_a_receiver_is_failing(scripted):
+    """Another writer has later values of d1. Else the refused device would hold up all others for a day."""
+    remote, _ = scripted
+    receiver = remote.client = Limited("d0")
+    remote.add(1, NOW_S, 1.0)
+    assert await remote.deliver()
+    for n in range(2 * MOST_REFUSED):
+        remote.add(0, NOW_S + n - 300, 1.0)
+    for device in (1, 2):
+        remote.add(device, NOW_S - 200 + device, 1.0)
+    assert await remote.deliver()
+    assert remote.counters.get(Count.METRICS_REFUSED, "test") == 2 * MOST_REFUSED * SENSORS
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.TOO_LATE: SENSORS}
+    assert len(receiver.stored) == 2 * SENSORS
+    assert await pending(remote) == 0
+
+
+async def test_a_device_that_is_refused_at_the_end_of_a_backlog_holds_up_nothing_behind_it(scripted):
+    """What was copied of a corrupt database is backlog, also if the receiver wants the order of time."""
+    remote, _ = scripted
+    receiver = remote.client = Limited("d0")
+    for n in range(2 * MOST_REFUSED):
+        remote.add(0, NOW_S + n - 300, 1.0)
+    await remote.buffer.flush()
+    await remote.buffer.part_backlog("test")
+    remote.add(1, NOW_S - 200, 1.0)
+    assert await remote.deliver()
+    assert remote.counters.get(Count.METRICS_REFUSED, "test") == 2 * MOST_REFUSED * SENSORS
+    assert len(receiver.stored) == SENSORS
+    assert await pending(remote) == 0
+
+
 async def test_a_receiver_that_refuses_several_devices_and_then_answers_nothing_is_failing(scripted):
     remote, script = scripted
     for n in range(10):
@@ -378,6 +410,42 @@ async def test_it_runs_on_and_goes_over_to_another_destination(scripted):
     await until_delivered(remote)
     assert script.opened == 2
     running.cancel()
+
+
+async def test_labels_that_did_not_come_are_waited_for_once_they_are_being_learned(scripted, monkeypatch):
+    """A large configuration may take longer to apply than labels are waited for; they are learned after that."""
+    remote, _ = scripted
+    remote.destination = Destination("test", "http://127.0.0.1:9/", max_metrics=SENSORS)
+    slow = Slow(site_of(4))
+    (digest,) = digests_of(site_of(4))[3:]
+    (equipment,) = [one for _, one in read_config(site_of(4)).equipment][3:]
+    (layout,) = await remote.buffer.register_all([layout_of(equipment)])
+    for n in range(3):
+        remote.buffer.add(Poll(layout, round(NOW_S * 1e6) + n, (1,) * SENSORS, ((SENSORS, 0),), SENSORS))
+    learning: list[asyncio.Task[None]] = []
+    acknowledge = remote.buffer.acknowledge
+
+    async def acknowledge_and_learn(batch) -> None:
+        await acknowledge(batch)
+        if not learning:
+            layouts = {digest: (layout,)}
+            learning.append(asyncio.create_task(remote.heads.learn(slow, remote.destinations, layouts)))  # type: ignore[arg-type]
+            await asyncio.sleep(0)
+
+    async def pause(_seconds: float) -> None:
+        if learning:
+            slow.goes_on.set()
+            await asyncio.wait(learning)
+
+    monkeypatch.setattr(remote.buffer, "acknowledge", acknowledge_and_learn)
+    remote.pause = pause
+    try:
+        assert await remote.deliver(attempts=500)
+    finally:
+        slow.goes_on.set()
+        await asyncio.gather(*learning)
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.UNLABELLED: SENSORS}
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 2 * SENSORS
 
 
 async def test_the_rest_of_a_backlog_goes_to_what_the_destination_has_become(scripted):
