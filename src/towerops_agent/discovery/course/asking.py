@@ -68,25 +68,30 @@ class Questions:
         self._names = MOST_NAMES
         self._lost = 0
 
-    def ask_otherwise(self, names: Sequence[Oid], sign: Oid) -> Asking:
+    def ask_otherwise(self, names: Sequence[Oid], sign: Oid, tag: int) -> Asking:
         """Ask for these values in ways that devices need which deny `sign`, though they have it: one at a time, or by GETNEXT.
 
-        The way in which it is there is the one for all others from then on. Raises AskingEnded.
+        `tag`: its type; a value of another one is that of another OID, and so may those of the others be. The way in which it is
+        there is the one for all others from then on. Raises AskingEnded.
         """
+        said = self.values.get(sign, (ber.NULL, None))
+        denied = said[0] == ber.NULL
         for most, by_next in ((1, False), (MOST_NAMES, True), (1, True)):
             if self._v1 or self._lost:
                 return
             before = self._names, self._by_next
             self._names, self._by_next = most, by_next
-            yield from self._ask_again([sign])
-            if sign in self.values:
-                yield from self._ask_again(names)
+            yield from self._ask_again([sign], all_of_them=True)
+            if self.values.get(sign, (ber.NULL, None))[0] == tag:
+                yield from self._ask_again(names, all_of_them=not denied)
                 return
             self._names, self._by_next = before
+            if not denied:
+                self.values[sign] = said  # it is what the device has there
 
-    def _ask_again(self, names: Iterable[Oid]) -> Asking:
-        """Ask for those that are not there, or empty."""
-        left = [name for name in names if self.values.get(name, (ber.NULL, None))[0] == ber.NULL]
+    def _ask_again(self, names: Iterable[Oid], *, all_of_them: bool) -> Asking:
+        """Ask for those that are not there, or empty; or for all."""
+        left = [name for name in names if all_of_them or self.values.get(name, (ber.NULL, None))[0] == ber.NULL]
         for name in left:
             self.values.pop(name, None)
             self.unread.pop(name, None)

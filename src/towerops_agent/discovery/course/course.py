@@ -56,7 +56,7 @@ class _Discoverer:
         questions = self._questions
         yield from questions.ask_values(SYSTEM)
         if questions.values.get(SYS_OBJECT_ID, (0, None))[0] != ber.OBJECT_IDENTIFIER:  # each device has one
-            yield from questions.ask_otherwise(SYSTEM, SYS_OBJECT_ID)
+            yield from questions.ask_otherwise(SYSTEM, SYS_OBJECT_ID, ber.OBJECT_IDENTIFIER)
         self._system = _system(questions)
         candidates = could_match(self._profiles, self._system)
         probes = [rule.probe for _, rule in candidates if rule.probe is not None]

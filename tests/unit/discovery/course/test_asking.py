@@ -419,7 +419,7 @@ def test_a_device_that_denies_what_it_has_is_asked_otherwise(how: str):
     questions = Questions(Version.V2C)
     drive(questions.ask_values(wanted), lambda request: denied(request, radio, how))
     assert [name for name, (tag, _) in questions.values.items() if tag == ber.INTEGER] != oids("1.0", "3.0", "4.5")
-    drive(questions.ask_otherwise(wanted, wanted[2]), lambda request: denied(request, radio, how))
+    drive(questions.ask_otherwise(wanted, wanted[2], ber.INTEGER), lambda request: denied(request, radio, how))
     assert sorted(questions.values) == oids("1.0", "3.0", "4.5")
     assert questions.unread == {}
     drive(questions.ask_values(oids("2.0", "6.0")), lambda request: denied(request, radio, how))
@@ -429,17 +429,17 @@ def test_a_device_that_denies_what_it_has_is_asked_otherwise(how: str):
 def test_what_a_device_does_not_have_is_not_there_otherwise_and_it_is_asked_as_before():
     radio, (name,) = device("1.0"), oids("2.0")
     questions = Questions(Version.V2C)
-    assert len(drive(questions.ask_otherwise([name], name), radio.answer)) == 3
+    assert len(drive(questions.ask_otherwise([name], name, ber.INTEGER), radio.answer)) == 3
     assert questions.values == {}
     (last,) = drive(questions.ask_values(oids("1.0", "3.0")), radio.answer)
     assert last.type is PduType.GET
-    assert drive(Questions(Version.V1).ask_otherwise([name], name), radio.answer) == []
+    assert drive(Questions(Version.V1).ask_otherwise([name], name, ber.INTEGER), radio.answer) == []
 
 
 def test_a_device_that_is_silent_is_not_asked_otherwise():
     questions = Questions(Version.V2C)
     drive(questions.ask_values(oids("1.0")), lambda _: SILENCE)
-    assert drive(questions.ask_otherwise(oids("1.0"), oids("1.0")[0]), lambda _: SILENCE) == []
+    assert drive(questions.ask_otherwise(oids("1.0"), oids("1.0")[0], ber.INTEGER), lambda _: SILENCE) == []
 
 
 def test_a_device_that_sends_the_question_back_has_nothing_there():

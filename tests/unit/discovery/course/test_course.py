@@ -424,3 +424,32 @@ def test_a_device_that_answers_no_get_is_found_by_getnext():
     found = explore(answer, [made("  - {oid: 1.0, name: x}")])
     assert (found.system.name, found.profiles, sensors(found)) == ("north", ("x",), {"x": (7, "")})
     assert [each.name for each in found.ports] == ["ether1"]
+
+
+SAYS = {"1.3.6.1.2.1.1.1.0": "radio 7", "1.3.6.1.2.1.1.5.0": "north", "1.3.6.1.2.1.1.6.0": "the mast"}
+
+
+def test_a_device_that_gives_the_first_value_for_each_oid_is_asked_one_at_a_time():
+    """Its description is not its name, nor the OID by which its profile is found."""
+    device = FewValues(port(1, "ether1") | {f"{OURS}.1.0": 7} | SAYS, OURS)
+
+    def answer(request: Request) -> Answer:
+        pdu = device.answer(request).pdu
+        if request.type is not PduType.GET:
+            return Reply(pdu, 0.1, 0)
+        count = len(request.names)
+        return Reply(Pdu(PduType.RESPONSE, 1, 0, 0, request.names, pdu.tags[:1] * count, pdu.values[:1] * count), 0.1, 0)
+
+    found = explore(answer, [made("  - {oid: 1.0, name: x}")])
+    assert (found.system.descr, found.system.name, found.system.location) == ("radio 7", "north", "the mast")
+    assert (found.profiles, sensors(found)) == (("x",), {"x": (7, "")})
+
+
+def test_a_device_whose_sysobjectid_is_a_text_is_asked_for_as_much_as_any_other():
+    values = SAYS | {f"{OURS}.{n}.0": n for n in range(1, 30)}
+    columns = "".join(f"  - {{oid: {n}.0, name: n{n}}}\n" for n in range(1, 30))
+    wanted = made(columns, match="{sysDescr: radio}")
+    usual = explore(FewValues(values).answer, [wanted])
+    odd = explore(FewValues(values | {"1.3.6.1.2.1.1.2.0": "1.3.6.1.4.1.99999"}).answer, [wanted])
+    assert (odd.system.name, odd.sensors) == ("north", usual.sensors)
+    assert odd.requests == usual.requests + 3
