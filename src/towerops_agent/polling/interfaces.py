@@ -172,7 +172,7 @@ class Verifier:
         if octets is None:
             return is_again
         fell = fallen if is_again else has_fallen_for_sure(octets, progress, self._device.traits.widths)
-        return fell or not has_gone_on(octets, progress)
+        return fell or ((is_again or any(octets)) and not has_gone_on(octets, progress))
 
     def _begin_anew(self, news: News) -> None:
         device = self._device

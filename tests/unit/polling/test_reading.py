@@ -698,8 +698,11 @@ def test_each_value_of_a_device_that_is_too_slow_for_its_interval_is_read_in_its
         assert max(later - earlier for earlier, later in pairwise([-1, *polls, len(read)])) <= 10, place
 
 
-def read_at(monkeypatch, device, *polls, width=WIDE):
-    """What is logged of polls at these times, in hours, of devices with these sysUpTimes, in hours, at the device's address."""
+def read_at(monkeypatch, device, *polls, width=WIDE, sends=True):
+    """What is logged of polls at these times, in hours, of devices with these sysUpTimes, in hours, at the device's address.
+
+    `sends`: the interface counts what it sends.
+    """
     at_us = 0
 
     async def main():
@@ -712,7 +715,7 @@ def read_at(monkeypatch, device, *polls, width=WIDE):
             standing.put(SYS_UP_TIME, ber.TIME_TICKS, round(uptime_h * 360_000))
             received, sent, *_ = interface_columns(1, width, width)
             standing.put(received, ber.COUNTER64 if width == WIDE else ber.COUNTER32, counted % (1 << width))
-            standing.put(sent, ber.COUNTER64 if width == WIDE else ber.COUNTER32, round(at_h * 1000) + 1)
+            standing.put(sent, ber.COUNTER64 if width == WIDE else ber.COUNTER32, round(at_h * 1000) + 1 if sends else 0)
             client.devices = {HOST: standing}
             await poller.poll(device, 54.0)
 
@@ -732,6 +735,13 @@ def test_a_device_whose_sysuptime_counts_seconds_has_not_restarted_at_each_poll(
     device = devices.device(host=HOST, interfaces=ports)
     polls = [(n / 12, 12 + n / 1200, 1000 + n) for n in range(20)]
     assert read_at(monkeypatch, device, *polls) == []
+    assert device.traits.starts == 0
+
+
+def test_nor_has_one_whose_interface_counts_nothing(monkeypatch):
+    """As a port without a cable. It shows neither that it is the same device, nor that it is another one."""
+    device = devices.device(host=HOST, interfaces=[1])
+    assert read_at(monkeypatch, device, *((n / 12, 12 + n / 1200, 0) for n in range(20)), sends=False) == []
     assert device.traits.starts == 0
 
 
