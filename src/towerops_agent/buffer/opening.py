@@ -59,6 +59,7 @@ class Opening:
         self.lost_metrics = self.left_metrics = 0
         self.moved: Callable[[], None] = lambda: None  # called at each step of what may take long
         self._recovery: Recovery | None = None
+        self._tails: dict[str, bool] = {}  # by quarantined file: whether this run had in memory what is in its tail
         self.recovery_due_s = inf
         self.in_memory_because = ""
         self.lines: tuple[str, ...] = ()  # the destinations' lines; none: those that a database has
@@ -236,7 +237,9 @@ class Opening:
         if database.unread:
             self.replaced = database.unread[-1]
             recovery = self._recovery = Recovery(database, self._room, self.lines, self._id_beyond)
-            recovery.begin(database.unread, in_use=in_use)
+            for file in database.unread:
+                self._tails.setdefault(file.name, in_use)
+            recovery.begin(database.unread, in_memory={name for name, was in self._tails.items() if was and in_use})
         database.keep_journal(self._room.journal_octets)
         store = Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use, lines=self.lines)
         if recovery is not None:

@@ -63,8 +63,8 @@ class Recovery:
         self._has_waited = False
         self._salvages: list[tuple[Path, Salvage, int]] = []
 
-    def begin(self, files: Sequence[Path], *, in_use: bool) -> None:
-        """Copy what the database can't be used without. `in_use`: the tails of the files are in memory too.
+    def begin(self, files: Sequence[Path], *, in_memory: Collection[str]) -> None:
+        """Copy what the database can't be used without. `in_memory`: names of files whose tails are in memory too.
 
         Raises FAILURES if the database can't be written, BufferFailure if a file can't be read just now.
         """
@@ -76,7 +76,7 @@ class Recovery:
             salvage = Salvage(
                 *(source, self._database.connection),
                 name=file.name,
-                in_use=in_use,
+                in_use=file.name in in_memory,
                 lines=self._lines,
                 beyond=self._beyond,
             )

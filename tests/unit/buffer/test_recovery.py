@@ -246,6 +246,26 @@ async def test_what_was_left_out_of_a_batch_is_kept_though_the_batch_is_not_copi
         assert sorted(await take(buffer)) == expected(range(POLLS))[5:]
 
 
+async def test_a_tail_that_is_in_a_corrupt_file_only_comes_over_though_the_new_file_is_corrupt_too(bench, tmp_path):
+    """What is in the tail of a file that was in use is in memory; of one that was corrupt at the start it is not."""
+    await fill(bench)
+    after = Bench(tmp_path / "killed" / "agent.db", bench.now_us, keys=1000)
+    async with bench.buffer(commit_window_s=3600) as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US + POLLS))
+        await buffer.secure()
+        await buffer.ask(lambda _: copy(bench.path, after.path), sees_polls=False)
+    make_corrupt(after.path)
+    disk = Disk()
+    async with after.buffer(statvfs=disk, commit_window_s=3600) as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US + POLLS + 1))
+        await buffer.secure()
+        with pytest.raises(BufferFailure):
+            await buffer.ask(corrupt_error, sees_polls=False)
+        disk.looks = float("inf")
+        await all_copied(buffer)
+        assert sorted(await take(buffer)) == expected(range(POLLS + 2))
+
+
 operations = st.lists(
     st.one_of(
         st.tuples(st.just("steps"), st.integers(1, 30)),
