@@ -55,6 +55,7 @@ _UPKEEP: tuple[Callable[[Store], Step], ...] = (
     lambda store: refused.expire(store.connection, store.age_s - REFUSED_KEPT_S),
     Store.remove_layouts,
     Store.pack,
+    Store.remove_unreached,
     Store.remove_packs,
     _keep_clock,
     lambda store: retention.vacuum(store.connection),

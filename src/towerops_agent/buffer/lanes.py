@@ -344,6 +344,16 @@ def reach_before(connection: sqlite3.Connection, destination: str, poll: int) ->
     return next((batch.stop for batch, _ in _batches(connection, where, destination, poll)), None)
 
 
+def first_poll(connection: sqlite3.Connection) -> int:
+    """The first poll that a batch or a stretch of any line may have a part of. Raises Corruption."""
+    found = [batch.start.poll for batch in open_batches(connection)]
+    where = "destination = ? ORDER BY start_poll, start_metric LIMIT 1"
+    for name in lines(connection):
+        found += [stretch.first.poll for stretch in stretches(connection, name)]
+        found += [batch.start.poll for batch, _ in _batches(connection, where, name)]
+    return min(found, default=0)
+
+
 def insert_batch(connection: sqlite3.Connection, batch: Batch) -> Batch:
     """The batch, open, with the id that it got."""
     row = _columns(batch, None)

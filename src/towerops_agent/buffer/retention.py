@@ -113,6 +113,20 @@ def remove_sent(connection: sqlite3.Connection, until_s: int) -> Step:
     return Step(sum(batch.metric_count for batch in batches), len(batches) < BATCHES_PER_STEP)
 
 
+def remove_unreached(connection: sqlite3.Connection) -> Step:
+    """Remove polls before all lines, or a part of them: a corrupt file that was removed while it was copied leaves them."""
+    with transaction(connection):
+        first = lanes.first_poll(connection)
+        removed = [
+            connection.execute(
+                f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {key} < ? ORDER BY {key} LIMIT ?)",  # noqa: S608 -- our names
+                (first, POLLS_PER_STEP),
+            ).rowcount
+            for table, key in (("polls", "id"), ("bodies", "poll"))
+        ]
+    return Step(done=max(removed) < POLLS_PER_STEP)
+
+
 def remove_packs(connection: sqlite3.Connection) -> Step:
     """Remove the packs of one stretch of which no poll is left, or a part of them."""
     with transaction(connection):

@@ -301,6 +301,10 @@ class Store:
         """Remove a part of the layouts that no poll belongs to, and none will."""
         return self.layouts.remove(self.age_s) if self.is_filled else Step()
 
+    def remove_unreached(self) -> Step:
+        """Remove a part of the polls that nobody can get any more."""
+        return retention.remove_unreached(self.connection) if self.is_filled else Step()
+
     def remove_packs(self) -> Step:
         """Remove a part of the packs of which no poll is left."""
         return retention.remove_packs(self.connection) if self.is_filled else Step()

@@ -266,6 +266,24 @@ async def test_a_tail_that_is_in_a_corrupt_file_only_comes_over_though_the_new_f
         assert sorted(await take(buffer)) == expected(range(POLLS + 2))
 
 
+async def test_what_was_copied_of_a_corrupt_file_that_is_removed_meanwhile_does_not_stay_for_good(bench):
+    await fill(bench)
+    make_corrupt(bench.path)
+    async with bench.buffer(statvfs=Disk(30)) as buffer:
+        while "it waits" not in buffer.salvaging:
+            await buffer.pending()
+    for file in bench.path.parent.glob("*.corrupt-*"):
+        file.unlink()
+    assert bench.rows("SELECT count(*) FROM polls") != [(0,)]
+    async with bench.buffer() as buffer:
+        assert not buffer.salvaging
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US + POLLS))
+        await buffer.clean_up()
+        assert bench.rows("SELECT count(*) FROM polls") == bench.rows("SELECT count(*) FROM bodies") == [(1,)]
+        assert await take(buffer) == expected(range(POLLS, POLLS + 1))
+    assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"corrupt": 1}
+
+
 operations = st.lists(
     st.one_of(
         st.tuples(st.just("steps"), st.integers(1, 30)),
