@@ -109,9 +109,7 @@ def another_schema(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            for page, octets in before.items():
-                if octets:
-                    os.pwrite(place, octets, page * PAGE_OCTETS)
+            _put_back(path, place, before)
     finally:
         os.close(place)
 
@@ -125,6 +123,15 @@ def remove_copied(path: Path) -> bool:
             log.warning("corrupt database removed for want of room, all of it was copied before", path=str(old))
             return True
     return False
+
+
+def _put_back(path: Path, place: int, pages: Mapping[int, bytes]) -> None:
+    try:
+        for page, octets in pages.items():
+            if octets:
+                os.pwrite(place, octets, page * PAGE_OCTETS)
+    except OSError as error:  # a disk that is read-only by now; the file can be read as it is
+        log.warning("corrupt database keeps the pages with which it was read", path=str(path), error=str(error))
 
 
 def _page(place: int, page: int) -> bytes:
