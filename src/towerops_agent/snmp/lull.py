@@ -16,7 +16,7 @@ LULL_S: Final = 0.04
 
 FEWEST: Final = 16
 """How many answers to volleys have to be awaited for one: fewer cost more by the timer than they save. Who asks one request after
-another, as a discovery does, would wait for each."""
+another, as a discovery does, would wait for each: so single requests begin none, though they wait during those of others."""
 
 FEW_AT_ONCE: Final = 8
 """As long as one wakeup brings more than so many, they arrive together by themselves."""
