@@ -21,7 +21,7 @@ from towerops_agent.ping.wire.echo import TOKEN_OCTETS
 from towerops_agent.ping.wire.rounds import Round, Rounds
 from towerops_agent.ping.wire.tally import Tally
 from towerops_agent.reasons import Stray, Unsent
-from towerops_agent.snmp.arrival import keep_times
+from towerops_agent.snmp.arrival import both_now, keep_times
 from towerops_agent.snmp.wire.exchange import Peer
 
 log = structlog.get_logger()
@@ -110,7 +110,8 @@ class PingClient:
         sock = self._socket(_family(round_.peer))
         if isinstance(sock, NotSent):
             return sock
-        echo, now_s, wall_ns = round_.next_echo(), self._loop.time(), self._wall_ns()
+        echo = round_.next_echo()
+        now_s, wall_ns = both_now(self._loop.time, self._wall_ns)
         not_sent = sock.send(echo, round_.peer)
         if not_sent is None:
             round_.sent(wall_ns, now_s)
@@ -195,7 +196,7 @@ class PingClient:
 
     def _read(self, sock: PingSocket) -> bool:
         """Read some replies; whether there may be more."""
-        now_s, wall_ns = self._loop.time(), self._wall_ns()
+        now_s, wall_ns = both_now(self._loop.time, self._wall_ns)
         for _ in range(DATAGRAMS_A_WAKEUP):
             try:
                 arrival = sock.receive()

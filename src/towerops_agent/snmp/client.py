@@ -25,7 +25,7 @@ import structlog
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.reasons import Discard, Reason
-from towerops_agent.snmp.arrival import ANCILLARY_OCTETS, TIMES, TIMESPEC, keep_times
+from towerops_agent.snmp.arrival import ANCILLARY_OCTETS, TIMES, TIMESPEC, both_now, keep_times
 from towerops_agent.snmp.engines import EngineLog, KeyDerivation, NameOf
 from towerops_agent.snmp.icmp_errors import RECVERR, read_errors
 from towerops_agent.snmp.lull import ANSWER_OCTETS, FEW_AT_ONCE, FEWEST, Lull
@@ -289,8 +289,8 @@ class SnmpClient:
         if has_times:
             sock.setsockopt(*TIMES, 1)
         holds = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // ANSWER_OCTETS
-        now_s = self._loop.time()
-        ahead_us, asleep_us = time.time_ns() // 1000 - now_s * 1e6, _asleep_us(now_s)
+        now_s, now_ns = both_now(self._loop.time, time.time_ns)
+        ahead_us, asleep_us = now_ns // 1000 - now_s * 1e6, _asleep_us(now_s)
         inbox = _Inbox(sock, family, FloodWatch(now_s), now_s, ahead_us, asleep_us, holds, has_times)
         self._loop.add_reader(sock, self._woken, inbox)
         self.sockets[family], self._inboxes[family] = sock, inbox
@@ -350,7 +350,8 @@ class SnmpClient:
 
     def _read(self, inbox: "_Inbox") -> int:
         """Read what has arrived, each with its own time; how many datagrams that were, DATAGRAMS_A_WAKEUP at most."""
-        sock, now_us, now_s = inbox.sock, time.time_ns() // 1000, self._loop.time()
+        now_s, now_ns = both_now(self._loop.time, time.time_ns)
+        sock, now_us = inbox.sock, now_ns // 1000
         most_late_us, ahead_us = (now_s - inbox.emptied_s) * 1e6 + _CLOCKS_APART_US, now_us - now_s * 1e6
         slept_us, moved_us = 0.0, ahead_us - inbox.ahead_us
         if abs(moved_us) > _CLOCKS_APART_US:

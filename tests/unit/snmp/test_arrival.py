@@ -11,6 +11,7 @@ from support import asking
 from support.answers import answer
 from support.arrivals import kept_times
 from towerops_agent.snmp import client as snmp_client
+from towerops_agent.snmp.arrival import both_now
 
 REQUEST = asking.request("1.3.6.1.2.1.1.3.0")
 
@@ -64,10 +65,15 @@ class Clocks:
 
     def __init__(self, monkeypatch):
         self.ahead_ns = self.asleep_ns = 0
+        self.holds_up = 0  # so many times, behind a look at the wall clock
         monkeypatch.setattr(snmp_client, "time", self)
 
     def time_ns(self):
-        return time.time_ns() + self.ahead_ns + self.asleep_ns
+        now_ns = time.time_ns() + self.ahead_ns + self.asleep_ns
+        if self.holds_up:
+            self.holds_up -= 1
+            be_busy(0.005)
+        return now_ns
 
     def clock_gettime_ns(self, clock):
         return time.clock_gettime_ns(clock) + self.asleep_ns
@@ -114,3 +120,32 @@ async def test_answers_have_the_times_of_their_arrival_again_once_the_clock_that
         arrived_us = time.time_ns() // 1000
         be_busy(0.005)
         assert (await task).received_us <= arrived_us
+
+
+async def test_an_agent_that_is_held_up_between_two_clocks_does_not_take_one_for_set(monkeypatch):
+    """As any process is on a busy machine."""
+    clocks = Clocks(monkeypatch)
+    async with asking_a_device() as ask:
+        await (await ask())[0]
+        for holds_up in (3, 0):
+            task, _ = await ask()
+            arrived_us = time.time_ns() // 1000
+            be_busy(0.005)
+            clocks.holds_up = holds_up
+            assert (await task).received_us <= arrived_us
+
+
+def test_two_clocks_are_read_at_one_moment_unless_the_process_is_always_held_up():
+    now_s = 0.0
+
+    def wall_ns():
+        nonlocal now_s
+        at_ns = round(now_s * 1e9)
+        now_s += next(held_up_s)
+        return at_ns
+
+    held_up_s = iter([1.0, 0.002, 0.0001])
+    assert both_now(lambda: now_s, wall_ns) == (pytest.approx(1.0021), 1_002_000_000)
+    held_up_s = iter([1.0] * 100)
+    both_now(lambda: now_s, wall_ns)
+    assert len(list(held_up_s)) > 80
