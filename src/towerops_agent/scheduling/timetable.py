@@ -40,8 +40,8 @@ STARTS_A_LONGEST_STEP: Final = 8
 
 LONG_STEP_S: Final = 1.0
 SHORTEST_STEP_S: Final = 1 / 64
-STARTS_A_STEP: Final = 48
-"""The same for the shorter steps: the answers of 1.4 KB fit into a small socket buffer."""
+STARTS_A_STEP: Final = 23
+"""The same for the shorter steps: their answers, four requests each, fit into the socket's buffer (lull.py counts 92)."""
 
 MAXIMUM_REMOVED: Final = 64
 """How many removed devices may stay in the heap, beside as many as there are devices. This limits the memory for changes."""
