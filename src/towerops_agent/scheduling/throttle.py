@@ -2,7 +2,7 @@
 
 The loop of fleet.py starts whatever is due, and delivery is a few steps among many: without a limit the agent polls several times
 as much as it can deliver, and the rest expires. So the rate falls while delivery is behind, and rises again when it is not. A
-slow or failing server makes no limit: only an agent that is busy and starts its polls late has too much to do.
+slow or failing server makes no limit: only an agent that is busy has too much to do.
 Pure: times are seconds on a monotonic clock, passed in.
 """
 
@@ -19,9 +19,13 @@ LOOK_EACH_S: Final = 1.0
 LATE_S: Final = 0.1
 """A poll that starts this much after its time waited for others."""
 
-BUSY: Final = 0.4
+FULL: Final = 0.9
 LAG_S: Final = 0.01
-"""An agent that has used this part of a core, or whose loop comes round this late, has enough to do; else it waits for others."""
+"""An agent that has used this part of a core, or whose loop comes round this late, does all that it can. Its polls may all start
+in time, and leave too little to delivery."""
+
+BUSY: Final = 0.4
+"""The part that is enough if polls start late: of a core that others use too."""
 
 SHRINK: Final = 0.97
 GROW: Final = 1.05
@@ -73,8 +77,9 @@ class Throttle:
         gone_s, before = now_s - before_s, self.rate
         pace = load.started / gone_s
         self._paces.append(pace)
-        is_busy = load.cpu_s - before_cpu_s >= BUSY * gone_s or load.lag_s >= LAG_S
-        if load.behind and load.late and is_busy:
+        used, is_lagging = (load.cpu_s - before_cpu_s) / gone_s, load.lag_s >= LAG_S
+        is_full = used >= FULL or is_lagging
+        if load.behind and (is_full or (load.late and used >= BUSY)):
             pace = max(pace, sum(self._paces) / len(self._paces))
             self.rate = max(min(before, pace) * SHRINK, LEAST)
         elif not load.late:

@@ -26,13 +26,18 @@ def looks(throttle, loads, started=100):
 
 
 def test_without_too_much_to_do_there_is_no_limit():
-    assert looks(Throttle(), [{}, {"late": True}, {"behind": True}]) == [inf] * 3
+    assert looks(Throttle(), [{}, {"late": True}, {"behind": True, "busy": 0.8}]) == [inf] * 3
 
 
 def test_while_delivery_is_behind_and_polls_are_late_the_limit_falls_from_what_has_started():
     limits = looks(Throttle(), [TOO_MUCH] * 3)
     assert limits[0] == 97
     assert all(after < before for before, after in pairwise(limits))
+
+
+def test_polls_that_start_in_time_and_leave_delivery_too_little_of_the_core_are_limited():
+    assert looks(Throttle(), [{"behind": True}] * 2) == [97, 97 * 0.97]
+    assert looks(Throttle(), [{"behind": True, "busy": 0.1, "lag_s": 0.05}]) == [97]
 
 
 def test_a_second_in_which_hardly_a_poll_starts_does_not_stop_polling():
@@ -164,6 +169,20 @@ def test_at_any_overload_four_fifths_of_the_most_that_could_be_delivered_is(over
     """In a model of a core: the most is what polling and delivering as much take together."""
     core, throttle = Core(capacity), Throttle()
     most = capacity / (core.poll_s + core.deliver_s)
+    core.due = overload * most
+    for second in range(1200):
+        if second == 300:
+            core.polled = core.delivered = 0.0
+        throttle.look(core.second(float(second), throttle.rate), float(second))
+    assert core.delivered / 900 >= 0.8 * most
+    assert core.delivered >= 0.9 * core.polled
+
+
+@given(st.floats(1.02, 1.5))
+def test_a_little_too_much_is_delivered_too_though_no_poll_is_late(overload):
+    """Polling by itself takes less than the core."""
+    core, throttle = Core(1.0), Throttle()
+    most = 1 / (core.poll_s + core.deliver_s)
     core.due = overload * most
     for second in range(1200):
         if second == 300:
