@@ -246,6 +246,8 @@ class SnmpClient:
         if wait.timer is not None:
             wait.timer.cancel()  # of a doubted report
         wait.timer = self._loop.call_later(timeout_s, self._attempt, transaction, wait)
+        if (lull := self._lulls.get(_family(transaction.peer))) is not None:
+            lull.hurry()
 
     def _send_octets(self, transaction: Transaction, datagram: bytes) -> NoReply | None:
         """None if the datagram was sent, or lost by the system for now; else the system's error."""

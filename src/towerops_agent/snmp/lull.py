@@ -16,7 +16,10 @@ LULL_S: Final = 0.04
 
 FEWEST: Final = 16
 """How many answers to volleys have to be awaited for one: fewer cost more by the timer than they save. Who asks one request after
-another, as a discovery does, would wait for each: so single requests begin none, though they wait during those of others."""
+another, as a discovery does, would wait for each: so single requests begin none, and hurry those of others."""
+
+HURRIED_S: Final = 0.01
+"""How long a lull goes on at most once a single request is sent."""
 
 FEW_AT_ONCE: Final = 8
 """As long as one wakeup brings more than so many, they arrive together by themselves."""
@@ -53,6 +56,13 @@ class Lull:
                     self._timer = self._loop.call_later(LULL_S, self._look)
                 else:
                     self._resume()
+
+    def hurry(self) -> None:
+        """Read soon what has arrived: somebody waits for each answer."""
+        soon_s = self._loop.time() + HURRIED_S
+        if not self._is_over and self._timer.when() > soon_s:
+            self._timer.cancel()
+            self._timer = self._loop.call_at(soon_s, self._look)
 
     def end(self) -> None:
         """End it, before its time."""

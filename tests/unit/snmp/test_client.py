@@ -286,9 +286,10 @@ async def test_a_request_under_way_when_a_flooded_socket_is_left_is_asked_again_
         asked = asyncio.create_task(ask(client, port, (0.3, *PATIENT_S)))
         while not seen:  # noqa: ASYNC110 -- the peer notifies nobody
             await asyncio.sleep(0)
-        address = next(iter(client.sockets.values())).getsockname()
+        (flooded,) = client.sockets.values()
+        address = flooded.getsockname()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flooder:
-            while client.sockets:
+            while flooded in client.sockets.values():
                 for _ in range(100):
                     flooder.sendto(b"junk", ("127.0.0.1", address[1]))
                 await asyncio.sleep(0)

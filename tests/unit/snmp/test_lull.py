@@ -13,7 +13,7 @@ from support.arrivals import kept_times
 from towerops_agent.counters import Count
 from towerops_agent.snmp import client as snmp_client
 from towerops_agent.snmp import lull
-from towerops_agent.snmp.lull import FEW_AT_ONCE, FEWEST, LULL_S
+from towerops_agent.snmp.lull import FEW_AT_ONCE, FEWEST, HURRIED_S, LULL_S
 from towerops_agent.snmp.wire.exchange import Exchanges, Reply
 
 REQUEST = asking.request("1.3.6.1.2.1.1.3.0")
@@ -132,6 +132,26 @@ def test_answers_to_single_requests_are_read_as_they_come_however_many_are_await
             device.answers(place)
             await turns()
             assert device.answered == list(range(place + 1))
+        await device.ends()
+
+    assert played(scene)[0] == []
+
+
+def test_a_single_request_waits_only_a_little_during_a_lull_of_others():
+    async def scene(_, device):
+        await device.is_asked(FEWEST + 4)
+        device.answers(0)
+        await turns()
+        device.answers(1)
+        for n in range(3):
+            await device.is_asked(1, single=True)
+            single = FEWEST + 4 + n
+            device.answers(single)
+            await asyncio.sleep(HURRIED_S * 0.9)
+            assert single not in device.answered
+            await asyncio.sleep(HURRIED_S * 0.2)
+            assert {1, single} <= {*device.answered}
+            await asyncio.sleep(LULL_S * 0.1)
         await device.ends()
 
     assert played(scene)[0] == []
