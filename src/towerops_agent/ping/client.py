@@ -21,7 +21,8 @@ from towerops_agent.ping.wire.echo import TOKEN_OCTETS
 from towerops_agent.ping.wire.rounds import Round, Rounds
 from towerops_agent.ping.wire.tally import Tally
 from towerops_agent.reasons import Stray, Unsent
-from towerops_agent.snmp.arrival import both_now, keep_times
+from towerops_agent.snmp.arrival import keep_times
+from towerops_agent.snmp.client import both_now
 from towerops_agent.snmp.wire.exchange import Peer
 
 log = structlog.get_logger()

@@ -7,7 +7,6 @@ I/O: options of sockets. Source: socket(7), asm-generic/socket.h.
 import socket
 import struct
 import sys
-from collections.abc import Callable
 from typing import Final
 
 TIMES: Final = (socket.SOL_SOCKET, 64)
@@ -17,21 +16,6 @@ TIMESPEC: Final = struct.Struct("=qq")
 """That message: seconds and nanoseconds of the wall clock."""
 
 ANCILLARY_OCTETS: Final = socket.CMSG_SPACE(TIMESPEC.size)
-
-_HELD_UP_S: Final = 0.0005
-_TRIES: Final = 10
-
-
-def both_now(time_s: Callable[[], float], wall_ns: Callable[[], int]) -> tuple[float, int]:
-    """A monotonic clock in seconds and the wall clock in nanoseconds, of one moment, to half a millisecond.
-
-    They are read again if the process was held up between the two: that would look as if the wall clock had been set.
-    """
-    for _ in range(_TRIES):
-        before_s, now_ns, now_s = time_s(), wall_ns(), time_s()
-        if now_s - before_s <= _HELD_UP_S:
-            break
-    return now_s, now_ns
 
 
 def ask_for_times(sock: socket.socket) -> bool:

@@ -25,7 +25,7 @@ import structlog
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.reasons import Discard, Reason
-from towerops_agent.snmp.arrival import ANCILLARY_OCTETS, TIMES, TIMESPEC, both_now, keep_times
+from towerops_agent.snmp.arrival import ANCILLARY_OCTETS, TIMES, TIMESPEC, keep_times
 from towerops_agent.snmp.engines import EngineLog, KeyDerivation, NameOf
 from towerops_agent.snmp.icmp_errors import RECVERR, read_errors
 from towerops_agent.snmp.lull import ANSWER_OCTETS, FEW_AT_ONCE, FEWEST, Lull
@@ -53,6 +53,9 @@ or the machine was suspended: the loop's clock stands still meanwhile."""
 
 _LONG_READING_US: Final = 1_000_000
 """What arrives while others are read arrived after the reading had begun, but not so long."""
+
+_HELD_UP_S: Final = 0.0005
+_TRIES: Final = 10
 
 _PASSING: Final = frozenset((errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EINTR))
 """Errors of sendto that may be temporary: they count as a lost datagram."""
@@ -470,6 +473,18 @@ class _Inbox:
 def _asleep_us(now_s: float) -> float:
     """How long the machine has been suspended since it was started. `now_s`: the loop's clock."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) / 1000 - now_s * 1e6
+
+
+def both_now(time_s: Callable[[], float], wall_ns: Callable[[], int]) -> tuple[float, int]:
+    """A monotonic clock in seconds and the wall clock in nanoseconds, of one moment, to half a millisecond.
+
+    They are read again if the process was held up between the two: that would look as if the wall clock had been set.
+    """
+    for _ in range(_TRIES):
+        before_s, now_ns, now_s = time_s(), wall_ns(), time_s()
+        if now_s - before_s <= _HELD_UP_S:
+            break
+    return now_s, now_ns
 
 
 def _family(peer: Peer) -> socket.AddressFamily:

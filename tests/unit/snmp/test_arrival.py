@@ -11,7 +11,7 @@ from support import asking
 from support.answers import answer
 from support.arrivals import kept_times
 from towerops_agent.snmp import client as snmp_client
-from towerops_agent.snmp.arrival import both_now
+from towerops_agent.snmp.client import both_now
 
 REQUEST = asking.request("1.3.6.1.2.1.1.3.0")
 
