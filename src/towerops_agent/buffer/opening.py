@@ -59,7 +59,8 @@ class Opening:
         self.lost_metrics = self.left_metrics = 0
         self.moved: Callable[[], None] = lambda: None  # called at each step of what may take long
         self._recovery: Recovery | None = None
-        self._tails: dict[str, bool] = {}  # by quarantined file: whether this run had in memory what is in its tail
+        # By quarantined file: whether this run had in memory what is in its tail, or it is stored in the file that came after it.
+        self._tails: dict[str, bool] = {}
         self.recovery_due_s = inf
         self.in_memory_because = ""
         self.lines: tuple[str, ...] = ()  # the destinations' lines; none: those that a database has
@@ -291,6 +292,7 @@ class Opening:
 
     def _end_recovery(self) -> None:
         if self._recovery is not None:
+            self._tails |= dict.fromkeys(self._recovery.stored_tails, True)
             self._recovery.close()
             self._recovery, self.recovery_due_s = None, inf
 

@@ -96,6 +96,11 @@ class Recovery:
         """Whether the tails' polls are in memory, and nobody has noted yet that they are stored."""
         return any(salvage.in_use and not salvage.progress.has_tail for _, salvage, _ in self._salvages)
 
+    @property
+    def stored_tails(self) -> list[str]:
+        """The names of the files of which it is noted that the polls of their tails are stored in the database."""
+        return [file.name for file, salvage, _ in self._salvages if salvage.progress.has_tail]
+
     def note_tail(self) -> None:
         """Note that the polls that were in memory too are stored: no other agent is to copy them. Raises FAILURES."""
         for _, salvage, _ in self._salvages:

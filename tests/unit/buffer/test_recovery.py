@@ -284,6 +284,35 @@ async def test_what_was_copied_of_a_corrupt_file_that_is_removed_meanwhile_does_
     assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"corrupt": 1}
 
 
+async def test_a_tail_that_was_stored_before_a_kill_is_not_delivered_twice_if_its_new_file_is_corrupt_later(bench, tmp_path):
+    """The killed agent had it in memory, and noted that the new file has it: it comes over with that one."""
+    await fill(bench)
+    make_corrupt(bench.path)
+    after = Bench(tmp_path / "killed" / "agent.db", bench.now_us + 122_000_000, keys=1000)
+    async with bench.buffer(statvfs=Disk(), commit_window_s=3600) as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US + POLLS))
+        await buffer.secure()
+        bench.now_us += 61_000_000
+        with pytest.raises(BufferFailure):
+            await buffer.ask(corrupt_error, sees_polls=False)
+        batch = await buffer.next_batch(50, Lane.FRESH)  # which the server may have
+        await buffer.ask(lambda _: copy(bench.path, after.path), sees_polls=False)
+    disk = Disk()
+    async with after.buffer(statvfs=disk, commit_window_s=3600) as buffer:
+        with pytest.raises(BufferFailure):
+            await buffer.ask(corrupt_error, sees_polls=False)
+        disk.looks = float("inf")
+        await all_copied(buffer)
+        keys = {}
+        for lane in Lane:
+            while again := await buffer.next_batch(50, lane):
+                for metric in members(await buffer.read(again)):
+                    keys.setdefault(metric, []).append(again.key)
+                await buffer.acknowledge(again)
+        assert sorted(keys) == expected(range(POLLS + 1))
+        assert {*map(tuple, (keys[metric] for metric in expected(range(POLLS, POLLS + 1))))} == {(batch.key,)}
+
+
 operations = st.lists(
     st.one_of(
         st.tuples(st.just("steps"), st.integers(1, 30)),
