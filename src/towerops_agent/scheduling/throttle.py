@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
+from towerops_agent.scheduling.timetable import STARTS_A_STEP
+
 LEAST: Final = 10.0
 """Starts a second that are always allowed: those of 600 devices each minute. A small site has no second with enough starts to
 measure by, and its polls are not what keeps a weak machine busy."""
@@ -34,8 +36,12 @@ LOOKS: Final = 10
 """The limit falls from the mean of so many looks, or from the last one if more has started then: in one second the loop may stand
 still, or hardly a device be due, and after many such ones much may be."""
 
-BURST_S: Final = 0.1
+BURST_S: Final = 0.2
 """Starts that were not used are allowed for so long: devices become due in bunches."""
+
+GATHER_S: Final = 0.1
+"""Starts gather for so long at most, until there are enough for polls to start together, as they do without a limit: a poll that
+starts by itself costs a wakeup of its own, and so does each of its answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Throttle:
         self.rate = inf
         self.opens_at_s = -inf
         """When the next poll may start."""
+        self._next_s = -inf  # when it might if starts did not gather
         self._looked_s: float | None = None
         self._cpu_s = 0.0
         self._paces = deque[float](maxlen=LOOKS)
@@ -90,4 +97,6 @@ class Throttle:
 
     def started(self, now_s: float) -> None:
         """Note that a poll starts now."""
-        self.opens_at_s = max(self.opens_at_s, now_s - BURST_S) + 1 / self.rate
+        self._next_s = max(self._next_s, now_s - BURST_S) + 1 / self.rate
+        gathers_s = min((STARTS_A_STEP - 1) / self.rate, GATHER_S)
+        self.opens_at_s = self._next_s if self._next_s <= now_s else self._next_s + gathers_s

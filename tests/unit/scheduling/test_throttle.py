@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towerops_agent.delivery.course.course import TURN_MAY_LAST
-from towerops_agent.scheduling.throttle import BURST_S, LEAST, Load, Throttle
-from towerops_agent.scheduling.timetable import Timetable
+from towerops_agent.scheduling.throttle import BURST_S, GATHER_S, LEAST, Load, Throttle
+from towerops_agent.scheduling.timetable import STARTS_A_STEP, Timetable
 
 TOO_MUCH = {"late": True, "behind": True}
 
@@ -87,17 +87,34 @@ def test_the_begin_of_a_limit_is_reported_once():
     assert [throttle.look(load, float(n)) for n, load in enumerate(loads)] == [False, True, False, False]
 
 
-def test_polls_start_at_the_rate_and_those_that_were_not_used_are_allowed_for_a_moment():
-    throttle = Throttle()
-    looks(throttle, [TOO_MUCH])
-    now_s, starts = 100.0, 0
-    while now_s < 110.0:
+def starts_of(throttle, seconds, late_s=0.0):
+    """How many polls start at each wakeup, if as many as may are always due, and each wakeup comes so late."""
+    now_s, bunches = 100.0, [0]
+    while now_s < 100.0 + seconds:
         if throttle.opens_at_s <= now_s:
             throttle.started(now_s)
-            starts += 1
+            bunches[-1] += 1
         else:
-            now_s = throttle.opens_at_s
-    assert 10 * 97 <= starts <= (10 + BURST_S) * 97 + 2
+            now_s = throttle.opens_at_s + late_s
+            bunches.append(0)
+    return bunches
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.05])
+def test_polls_start_at_the_rate_and_those_that_were_not_used_are_allowed_for_a_moment(late_s):
+    throttle = Throttle()
+    looks(throttle, [TOO_MUCH])
+    assert 10 * 97 - 97 * GATHER_S - 1 <= sum(starts_of(throttle, 10, late_s)) <= (10 + BURST_S) * 97 + 2
+
+
+@pytest.mark.parametrize("rate", [100, 250, 1000, 4000])
+def test_polls_start_together_as_they_do_without_a_limit(rate):
+    """One by one each would cost a wakeup, and each of its answers another one."""
+    throttle = Throttle()
+    looks(throttle, [TOO_MUCH], started=rate)
+    _, _, *bunches = starts_of(throttle, 10)
+    assert min(bunches[:-1]) >= min(STARTS_A_STEP - 1, int(GATHER_S * throttle.rate))
+    assert max(bunches) <= STARTS_A_STEP + 1
 
 
 @pytest.mark.parametrize(("devices", "interval_s"), [(50, 60), (100, 60), (590, 60), (50, 10)])
