@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 BENCHMARKS = (
+    "yardstick",
     "codec",
     "engine",
     "site_files",
