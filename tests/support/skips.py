@@ -17,9 +17,10 @@ NO_NAMESPACE: Final = "no right to a network namespace, or the kernel lacks what
 NO_CGROUP: Final = "no right to a memory cgroup"
 NO_PING: Final = "this process may not ping"
 NO_SYSTEMD: Final = "no systemd-analyze"
+NO_DEBIAN: Final = "no deb-systemd-helper: this is not Debian, nor one of its kind"
 
 PERMITTED: Final = frozenset(
-    {NO_RECORDINGS, NO_IPV6, NO_MOUNT, AS_ROOT, NOT_ROOT, NOT_READABLE, NO_NAMESPACE, NO_CGROUP, NO_PING, NO_SYSTEMD}
+    {NO_RECORDINGS, NO_IPV6, NO_MOUNT, AS_ROOT, NOT_ROOT, NOT_READABLE, NO_NAMESPACE, NO_CGROUP, NO_PING, NO_SYSTEMD, NO_DEBIAN}
 )
 """Reasons that no package to be installed removes."""
 
