@@ -11,6 +11,7 @@ from support.markdown import ROOT, read
 from support.skips import NO_SYSTEMD
 from towerops_agent import __version__, container
 from towerops_agent.cli.main import cli
+from towerops_agent.discovery.ledger import ledger_path
 from towerops_agent.settings import SETTINGS
 
 DOCKERFILE = read("packaging/Dockerfile")
@@ -39,7 +40,7 @@ def commands() -> list[str]:
 )
 def test_each_variable_is_a_setting_of_the_agent_or_of_what_it_runs_on(named):
     assert named
-    assert named - {"PATH", "PYTHONDONTWRITEBYTECODE", "MALLOC_ARENA_MAX"} <= {setting.variable for setting in SETTINGS}
+    assert named - {"PATH", "HOME", "PYTHONDONTWRITEBYTECODE", "MALLOC_ARENA_MAX"} <= {setting.variable for setting in SETTINGS}
 
 
 def test_the_threads_share_one_heap():
@@ -103,6 +104,13 @@ def test_the_image_is_made_of_what_the_context_lets_in():
 def test_docker_finds_the_file_without_being_reported():
     """The other way round, a link out of packaging/, BuildKit refuses to follow."""
     assert (ROOT / "Dockerfile").readlink().as_posix() == "packaging/Dockerfile"
+
+
+def test_what_discover_remembers_in_the_image_is_in_the_volume():
+    """Whoever `docker exec` starts it as: a run that has forgotten the last one tries wrong credentials again."""
+    home = dict(word.split("=", 1) for word in re.search(r"^ENV (.*)$", DOCKERFILE, re.MULTILINE)[1].split())
+    assert ledger_path(home).is_relative_to(container.VOLUME)
+    assert f"towerops:x:{UID}:{UID}:Towerops agent:{container.VOLUME}:" in read("packaging/image_root.py")
 
 
 def test_the_root_can_be_read_only_everywhere():
