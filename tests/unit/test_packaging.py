@@ -1,6 +1,7 @@
 """The files under which the agent is deployed name settings, commands, users and versions that there are."""
 
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -12,6 +13,7 @@ from support.skips import NO_SYSTEMD
 from towerops_agent import __version__, container
 from towerops_agent.cli.main import cli
 from towerops_agent.discovery.ledger import ledger_path
+from towerops_agent.given import read_settings
 from towerops_agent.settings import SETTINGS
 
 DOCKERFILE = read("packaging/Dockerfile")
@@ -126,6 +128,23 @@ def test_the_stop_may_take_as_long_as_the_agent_needs():
     allowed += re.findall(r"terminationGracePeriodSeconds: (\d+)", KUBERNETES)
     assert len(allowed) == 3
     assert all(int(seconds) >= 2 * STOP_WITHIN_S for seconds in allowed)
+
+
+def test_a_command_beside_the_service_has_its_settings_and_its_token(tmp_path):
+    """Both ways of docs/deployment.md, the package's and the unit's; packaging/check-deb runs the package's as it stands."""
+    (tmp_path / "agent.env").write_text("# settings\nTOWEROPS_API_URL=https://towerops.example\n")
+    (tmp_path / "token").write_text("a-token\n")
+    of_package, of_unit = re.findall(r"^sudo (sh -ac .*)$", read("docs/deployment.md"), re.MULTILINE)
+    found = []
+    for command in (of_package, of_unit):
+        shown = re.sub(r"exec .* doctor'$", "exec env'", command).replace("/etc/towerops-agent", str(tmp_path))
+        done = subprocess.run(shlex.split(shown), check=True, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+        given = dict(line.split("=", 1) for line in done.stdout.splitlines())
+        found.append(read_settings(given, {}))
+    assert [settings.api_url for settings in found] == ["https://towerops.example"] * 2
+    assert found[0].token.reveal() == "a-token"
+    assert found[1].token_file == tmp_path / "token"
+    assert [f"DATABASE_PATH={found[1].database_path}"] == [v for v in unit_values("Environment") if "DATABASE_PATH" in v]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason=NO_SYSTEMD)

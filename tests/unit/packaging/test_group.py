@@ -35,6 +35,16 @@ def test_the_configuration_in_the_docs_is_one(tmp_path: Path):
     check(config.replace("/etc/nats/", f"{tmp_path}/"), tmp_path)
 
 
+def test_the_agent_may_read_the_files_that_the_docs_give_it():
+    """The servers' directory is closed to it."""
+    text = read("docs/group.md")
+    (closed,) = re.findall(r"^install -d -o nats .*-m 700 (\S+)$", text, re.MULTILINE)
+    named = re.findall(r"^\w+_FILE=(\S+)$", text, re.MULTILINE)
+    made = re.findall(r"^install (?:-m 644|-o towerops-agent -m 400) \S+ (\S+)", text, re.MULTILINE)
+    assert [path for path in named if path.startswith(f"{closed}/")] == []
+    assert sorted(named) == sorted(made)
+
+
 def test_the_one_in_the_manifest_is_one(tmp_path: Path):
     variables = {"POD_NAME": "towerops-agent-0", "PASSWORD": "n0123456789abcdef"}
     for item in CONTAINERS["nats"]["env"]:
