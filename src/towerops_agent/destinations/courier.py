@@ -61,8 +61,8 @@ CLOCK_SET_S: Final = 60.0
 MOST_REFUSED: Final = 20
 """So many single metrics refused in a row, with nothing accepted between: the receiver is failing, unless it takes others."""
 
-NO_ANSWER: Final = frozenset({None, 408, 502, 504})
-"""Not the receiver's own answer, if there was one at all: it may have stored the request."""
+NO_ANSWER: Final = frozenset({None, 408, 502, 504, *range(200, 300)})
+"""Not the receiver's own answer, if there was one at all, as of a page with 200: it may have stored the request."""
 
 log = structlog.get_logger()
 

@@ -242,6 +242,18 @@ async def test_a_receiver_that_refuses_several_devices_and_then_answers_nothing_
     assert await pending(remote) == 30 * SENSORS - MOST_REFUSED
 
 
+async def test_values_that_a_login_page_has_answered_are_kept_for_the_receiver(scripted):
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    script.answer = lambda body: outcome_of(200, "<html> sign in </html>") if body else Accepted()
+    assert not await remote.deliver()
+    assert await pending(remote) == SENSORS
+    assert remote.courier.availability.last_failure.startswith("status 200 with a web page: ")
+    script.answer = lambda body: Accepted()
+    assert await remote.deliver()
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == SENSORS
+
+
 async def test_values_before_those_of_a_clock_that_went_ahead_are_delivered(scripted):
     """The receiver has no Date in its answers, so that only its refusal shows which clock is wrong; then ours is set."""
     remote, script = scripted
@@ -590,7 +602,9 @@ async def test_a_stop_while_a_request_is_under_way_counts_nothing_as_lost(script
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 2 * SENSORS
 
 
-@pytest.mark.parametrize("answer", [Unavailable("the connection broke"), Unavailable("status 504: no", 504)])
+@pytest.mark.parametrize(
+    "answer", [Unavailable("the connection broke"), Unavailable("status 504: no", 504), outcome_of(200, "<html> sign in </html>")]
+)
 async def test_a_batch_in_doubt_stays_so_if_there_is_no_answer_to_the_question_either(scripted, answer):
     remote, script = scripted
     remote.add(0, NOW_S, 1.0)

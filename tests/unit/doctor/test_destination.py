@@ -55,6 +55,15 @@ async def test_what_is_to_be_corrected_is_said_and_no_secret():
     assert check.hint == "are they right, and may they write?"
 
 
+async def test_a_page_in_place_of_the_receiver_is_not_a_receiver_that_accepts():
+    page = b"<html>Sign in</html>"
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(page)
+    async with receiver(head + page) as (url, _):
+        (check,), _ = await check_destination(Destination("p", url))
+    assert (check.result, check.found) == (Result.FAILED, f"p, {url}: status 200 with a web page")
+    assert check.hint == "is the URL right, or does a login page or a proxy answer? It says: <html>Sign in</html>"
+
+
 async def test_nobody_there_and_a_missing_certificate():
     (check,), _ = await check_destination(Destination("p", "http://127.0.0.1:9/write"))
     assert (check.result, check.found) == (Result.FAILED, "p, http://127.0.0.1:9/write: no connection")

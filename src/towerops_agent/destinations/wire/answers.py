@@ -59,6 +59,11 @@ _UNPARSABLE: Final = "unable to parse '"
 
 _DATA_STATUSES: Final = frozenset({400, 409, 422, 500})
 
+_MARKUP: Final = re.compile("<[!?a-z]", re.IGNORECASE)
+"""How a web page begins: no receiver says with one that it has something, and one that is "out of order" is about no sample."""
+
+_PAGE: Final = "with a web page: is the URL right, or does a login page or a proxy answer? It says: "
+
 
 def outcome_of(
     status: int,
@@ -71,9 +76,10 @@ def outcome_of(
 
     `lacking`: what to correct if there is no such path.
     """
+    is_page = _MARKUP.match(said) is not None
     if 200 <= status < 300:
-        return Accepted(status)
-    if status in _DATA_STATUSES:
+        return Unavailable(f"status {status} {_PAGE}{said}", status, retry_after_s) if is_page else Accepted(status)
+    if status in _DATA_STATUSES and not (is_page and status == 500):
         if _PARTIAL in said:  # InfluxDB counts none of the lines that it can't read
             dropped = _DROPPED.match(said)
             return PartlyTaken(status, said, (int(dropped[1]) if dropped else 0) or said.count(_UNPARSABLE) or 1)

@@ -72,6 +72,28 @@ def test_the_rest():
     assert outcome_of(413, "") == TooLarge()
 
 
+PAGE = "<!DOCTYPE html> <html><title>Sign in</title> This service is out of order, your browser is too old </html>"
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("page", [PAGE, "<html>", '<?xml version="1.0"?>'])
+def test_a_page_that_answers_in_place_of_the_receiver_is_not_an_acknowledgement(kind, page):
+    """A proxy, a login page, or a server that has the same page for whatever URL."""
+    outcome = kind.outcome_of(200, page.encode(), page, "", None)
+    assert isinstance(outcome, Unavailable)
+    assert outcome.reason.startswith("status 200 with a web page: is the URL right")
+    assert outcome.reason.endswith(page)
+    assert outcome_of(500, PAGE) == Unavailable(f"status 500: {PAGE}", 500)
+
+
+def test_a_warning_of_an_otlp_receiver_is_not_a_page_whatever_its_length():
+    """The length of a message is an octet, and 60 is "<"."""
+    answer = b"\x0a<\x12:" + b"w" * 58
+    said = " ".join("".join(c if c.isprintable() else " " for c in answer.decode()).split())
+    assert said.startswith("<")
+    assert KINDS["otlp"].outcome_of(200, answer, said, "", None) == Accepted(200)
+
+
 PARTLY = [
     ('{"error":"partial write: points beyond retention policy dropped=3"}', 3),
     ('partial write: field type conflict: input field "value" on measurement "sensor" is type integer dropped=1', 1),
