@@ -300,6 +300,13 @@ async def test_a_proxy_that_cant_be_used_is_the_operators_to_know(monkeypatch):
     assert "s3cret" not in str(raised.value)
 
 
+async def test_an_address_that_is_not_one_is_the_operators_to_know():
+    """10.0.0.256 would be a name to urllib, by which settings are read; each request would end in a bug."""
+    with pytest.raises(SettingsError, match=r"^the URL https://10\.0\.0\.256 can't be used \(.*10\.0\.0\.256.*\): expected "):
+        async with client_of("https://10.0.0.256"):
+            pass
+
+
 def test_nothing_of_a_client_shows_the_token():
     token = TokenSource(Secret(TOKEN))
     client = ApiClient("https://localhost", token)

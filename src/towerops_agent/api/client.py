@@ -52,6 +52,7 @@ from towerops_agent.api.wire.outcomes import (
 )
 from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.masking import masked
+from towerops_agent.text import printable
 
 MOST_CONFIG_OCTETS = 256 << 20
 MOST_ANSWER_OCTETS = 1 << 20
@@ -265,6 +266,11 @@ class ApiClient:
 
 def new_http(url: str, context: ssl.SSLContext, timeout: httpx2.Timeout, headers: dict[str, str]) -> httpx2.AsyncClient:
     """A client of the server at `url` that sends these headers, follows no redirect and keeps no cookie. Raises SettingsError."""
+    try:
+        httpx2.URL(url)
+    except httpx2.InvalidURL as error:  # at each request else: it refuses addresses that urllib takes for names
+        found = f"the URL {printable(url)} can't be used ({printable(str(error))})"
+        raise SettingsError(f"{found}: expected the name of a host in it, or its address") from None
     try:
         return httpx2.AsyncClient(
             verify=context,

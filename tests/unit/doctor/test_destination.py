@@ -69,3 +69,8 @@ async def test_nobody_there_and_a_missing_certificate():
     assert (check.result, check.found) == (Result.FAILED, "p, http://127.0.0.1:9/write: no connection")
     (check,), _ = await check_destination(Destination("p", "https://127.0.0.1:9/write", ca_file="/none.pem"))
     assert (check.result, "ca_file /none.pem can't be read" in check.found) == (Result.FAILED, True)
+
+
+async def test_an_address_that_is_not_one_is_said():
+    (check,), _ = await check_destination(Destination("p", "https://10.0.0.256/write"))
+    assert (check.result, "the URL https://10.0.0.256/write can't be used" in check.found) == (Result.FAILED, True)
