@@ -127,6 +127,7 @@ class RemoteCourier:
         self._unlabelled: set[int] = set()  # by hash, layouts of a backlog whose labels did not come
         self._doubtful: set[int] | None = None  # batches that the receiver may have already; None: those that are open now
         self._refused = 0  # single metrics, in a row
+        self._refused_of: set[str] = set()  # devices that were asked about in vain
         self._losses = Losses(line, counters, now_us)
 
     @property
@@ -193,6 +194,7 @@ class RemoteCourier:
         self._asked_time_at = None
         if destination != self._opened:
             self._opened, self._lateness = destination, Lateness(self._kind)
+            self._refused_of.clear()
         return self._new_client(destination)
 
     async def _serve(self) -> None:
@@ -347,7 +349,10 @@ class RemoteCourier:
         return self._wait(outcome)
 
     async def _takes_others(self, client: WriteClient, batch: Batch, refused: Candidate) -> bool:
-        """Whether the receiver accepts a poll of another device. If it does, what is refused is so for what it is."""
+        """Whether the receiver accepts a poll of another device. If it does, what is refused is so for what it is.
+
+        Each attempt asks about devices that earlier ones have not asked about in vain, until none is left; then about all again.
+        """
         destination = self._opened
         assert destination is not None  # noqa: S101 -- its client is open
         latest_us = self._latest_us(client)
@@ -355,13 +360,17 @@ class RemoteCourier:
         def fit(polls: list[StoredPoll], heads: dict[int, list[bytes]]) -> list[Candidate]:
             return fit_of(polls, heads, latest_us, self._lateness.known.covers)[0]
 
-        async for one in oldest_of_others(self._buffer, self._heads, destination, batch, refused, fit):
+        before = len(self._refused_of)
+        async for one in oldest_of_others(self._buffer, self._heads, destination, batch, refused, {*self._refused_of}, fit):
             outcome = await self._send(client, self._kind.pack([one.part]).body)
             if isinstance(outcome, Accepted):
                 self._refused = 0
                 return True
             if isinstance(outcome, Misconfigured | Unavailable):
                 return False
+            self._refused_of.add(one.device)
+        if len(self._refused_of) == before:
+            self._refused_of.clear()
         return False
 
     def _latest_us(self, client: WriteClient) -> int:

@@ -17,6 +17,7 @@ from towerops_agent.config.document.text import ConfigText
 from towerops_agent.counters import Count
 from towerops_agent.destinations.courier import EACH_S, LEARN_WITHIN, LOOK_EACH_S, MOST_REFUSED, SOON_S
 from towerops_agent.destinations.kinds import snappy
+from towerops_agent.destinations.others import MOST_DEVICES
 from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, outcome_of
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.model import Layout, Poll
@@ -157,7 +158,7 @@ class Limited(Receiver):
 
     async def send(self, body: bytes):
         plainly = plain(body)
-        if any(f"\x06device\x12\x02{device}".encode() in plainly for device in self.devices):
+        if any(f"\x06device\x12{chr(len(device))}{device}".encode() in plainly for device in self.devices):
             return Rejected(400, "per-user series limit exceeded (err-mimir-max-series-per-user)")
         return await super().send(body)
 
@@ -223,6 +224,37 @@ async def test_a_device_that_is_refused_at_the_end_of_a_backlog_holds_up_nothing
     assert remote.counters.get(Count.METRICS_REFUSED, "test") == 2 * MOST_REFUSED * SENSORS
     assert len(receiver.stored) == SENSORS
     assert await pending(remote) == 0
+
+
+async def test_a_refused_device_holds_up_no_other_whose_polls_are_hours_later(scripted):
+    """The agent was stopped when only those of the refused device were left, and started again much later."""
+    remote, _ = scripted
+    receiver = remote.client = Limited("d0")
+    for n in range(2 * MOST_REFUSED):
+        remote.add(0, NOW_S + n - 7200, 1.0)
+    remote.add(1, NOW_S - 60, 1.0)
+    assert await remote.deliver()
+    assert remote.counters.get(Count.METRICS_REFUSED, "test") == 2 * MOST_REFUSED * SENSORS
+    assert len(receiver.stored) == SENSORS
+    assert await pending(remote) == 0
+
+
+async def test_however_many_devices_are_refused_one_that_is_not_is_found(tmp_path):
+    """Each attempt asks about some that the one before has not, and again about the first ones after the last one."""
+    many = MOST_DEVICES + 2
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", devices=many + 1) as remote:
+        receiver = remote.client = Limited(*(f"d{number}" for number in range(many + 1)))
+        for n in range(2 * MOST_REFUSED):
+            remote.add(0, NOW_S + n - 300, 1.0)
+        for device in range(1, many + 1):
+            remote.add(device, NOW_S - 200 + device, 1.0)
+        assert not await remote.deliver(attempts=3)  # the third one finds nobody that was not asked
+        assert not receiver.stored
+        receiver.devices = receiver.devices[:-1]
+        assert not await remote.deliver(attempts=1)
+        assert await remote.deliver(attempts=1)
+        assert {dict(labels)["device"] for labels in receiver.stored} == {f"d{many}"}
+        assert await pending(remote) == 0
 
 
 async def test_a_receiver_that_refuses_several_devices_and_then_answers_nothing_is_failing(scripted):
