@@ -278,7 +278,7 @@ class RemoteCourier:
         if client.ahead_s is None if self._asked_time_at is None else abs(self._clock_s - self._asked_time_at) >= CLOCK_SET_S:
             clock_s = self._clock_s
             outcome = await self._send(client, self._kind.pack([]).body)
-            if not (isinstance(outcome, Accepted) or (isinstance(outcome, Rejected) and self._kind.refuses_nothing)):
+            if not isinstance(outcome, Accepted | Rejected):  # refused: for having no values, and it has said its time
                 return self._wait(outcome)
             self._asked_time_at = clock_s
         lacking = {hash(poll.layout) for poll in polls if poll.poll.layout not in heads}

@@ -54,7 +54,7 @@ class ReceiverKind:
     lacking: str
     key_of: Callable[[Sequence[bytes], int], bytes] = field(default=lambda heads, slot: heads[slot])
     refuses_nothing: bool = False
-    """Whether a request without values may be answered with 400, as it has nothing to read."""
+    """Whether a request without values is as a rule answered with 400, as it has nothing to read."""
     keeps_order: bool = False
     """Whether receivers look at values in the order in which a request has them."""
     says_partly: Callable[[bytes], tuple[int, str]] = field(default=lambda answer: (0, ""))  # noqa: ARG005

@@ -55,5 +55,9 @@ async def check_destination(destination: Destination) -> tuple[list[Check], floa
     took_ms = (time.monotonic() - began) * 1000
     if isinstance(outcome, Accepted) or (isinstance(outcome, Rejected) and kind.refuses_nothing):
         return [Check(NAME, Result.OK, f"{about} accepts {kind.title}, {took_ms:.0f} ms")], client.ahead_s
+    if isinstance(outcome, Rejected):  # some receivers of the other kinds do so too
+        found = f"{about} refuses a request without values ({outcome.status}: {outcome.reason})"
+        hint = "does it accept those with values? `towerops-agent status` shows it"
+        return [Check(NAME, Result.WARNING, found, hint)], client.ahead_s
     found, _, hint = outcome.reason.partition(": ")
     return [Check(NAME, Result.FAILED, f"{about}: {found}", hint)], client.ahead_s

@@ -327,6 +327,15 @@ async def test_what_the_operator_has_to_correct_is_tried_slowly(scripted):
     assert script.bodies == []  # asked for its time first
 
 
+async def test_a_receiver_that_refuses_a_request_without_values_gets_the_values(scripted):
+    """It is asked for its time with such a request, which some receivers answer with 400."""
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    script.answer = lambda body: Accepted() if body else Rejected(400, "received a request with zero timeseries")
+    assert await remote.deliver()
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == SENSORS
+
+
 async def test_certificates_that_cannot_be_used_are_a_failure_and_no_end(scripted):
     remote, script = scripted
     remote.add(0, NOW_S, 1.0)

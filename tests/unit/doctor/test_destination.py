@@ -64,6 +64,17 @@ async def test_a_page_in_place_of_the_receiver_is_not_a_receiver_that_accepts():
     assert check.hint == "is the URL right, or does a login page or a proxy answer? It says: <html>Sign in</html>"
 
 
+async def test_one_that_refuses_a_request_without_values_may_accept_others():
+    said = b"no time series"
+    head = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(said)
+    async with receiver(head + said) as (url, _):
+        (check,), _ = await check_destination(Destination("p", url))
+        (of_influxdb,), _ = await check_destination(Destination("p", url, kind="influxdb"))
+    assert check.result is Result.WARNING
+    assert check.found == f"p, {url} refuses a request without values (400: no time series)"
+    assert of_influxdb.result is Result.OK
+
+
 async def test_nobody_there_and_a_missing_certificate():
     (check,), _ = await check_destination(Destination("p", "http://127.0.0.1:9/write"))
     assert (check.result, check.found) == (Result.FAILED, "p, http://127.0.0.1:9/write: no connection")
