@@ -323,7 +323,7 @@ class Parcel:
 
 
 METRIC_TYPES: Final = {LayoutKind.STATE: "equipment_status", LayoutKind.PINGS: "reachability"}
-"""Of layouts whose metrics not every server accepts."""
+"""Of layouts whose metrics not every server accepts. Readings are sent to each, whatever it lists beside them."""
 
 
 def pack(
@@ -341,7 +341,7 @@ def pack(
     """
     oldest_us = min(stored.poll.started_at_us for stored in polls)
     if for_others:
-        polls = [stored for stored in polls if METRIC_TYPES.get(stored.layout.kind, "sensor_reading") in accepts.metric_types]
+        polls = [stored for stored in polls if METRIC_TYPES.get(stored.layout.kind) in (None, *accepts.metric_types)]
     batch = replace(batch, metric_count=sum(stored.stop_metric - stored.first_metric for stored in polls))
     metrics = metrics_in((stored.layout, stored.poll, stored.first_metric, stored.stop_metric) for stored in polls)
     left_out: tuple[LeftOut, ...] = ()

@@ -42,6 +42,13 @@ def test_a_compressed_body_is_the_same_each_time():
     assert "gzip" not in PLAIN.content_encodings
 
 
+@pytest.mark.parametrize("listed", [(), ("equipment_status",), ("sensor_reading", "interface_stat")])
+def test_readings_are_sent_to_a_server_that_lists_other_types_only(listed):
+    """As they are without destinations: left out, they would count as delivered."""
+    parcel = pack(BATCH, POLLS, Accepts(metric_types=listed, is_stated=True), for_others=True)
+    assert parcel.body == pack(BATCH, POLLS, PLAIN).body
+
+
 def test_what_was_damaged_is_not_counted():
     parcel = pack(BATCH, POLLS[1:], PLAIN)
     assert parcel.batch == replace(BATCH, metric_count=2)
