@@ -120,7 +120,9 @@ class RemoteCourier:
         self._asked_time_at: float | None = None  # `_clock_s` when its time was asked; None: not yet
         self._part = False  # whether what waits is to be split off as backlog
         self._fresh_s = -inf  # when what had come in was last asked for, before the backlog
-        self._round_began_s = inf  # when it began to deliver what is pending; inf: all is delivered
+        self._round_began_s = inf  # when it began to deliver what is pending; inf: all is delivered, or it fails
+        self._round_from_us: int | None = None  # when the first poll was made that was sent since; None: none was
+        self._reached_us = 0  # and the last one
         self._attempts = 0
         self._until_s = inf  # before then the next attempt of this run has to begin; -inf: there is none
         self._looks = 0  # for labels
@@ -132,8 +134,17 @@ class RemoteCourier:
 
     @property
     def is_behind(self) -> bool:
-        """Whether what is pending takes long although the destination works."""
-        return self.availability.works is True and self._monotonic_s() - self._round_began_s >= EACH_S
+        """Whether what is pending takes long although the destination works: polls come faster than they are delivered.
+
+        Not for the backlog of an outage, if that becomes shorter, or fresh values go before it.
+        """
+        now_s = self._monotonic_s()
+        gone_s = now_s - self._round_began_s
+        if self.availability.works is not True or self._opened is None or gone_s < EACH_S:
+            return False
+        if self._opened.fresh_first:
+            return min(gone_s, now_s - self._fresh_s) >= 2 * EACH_S
+        return self._round_from_us is None or self._reached_us - self._round_from_us <= gone_s * 1e6
 
     async def run(self) -> None:
         """Deliver, for good."""
@@ -233,7 +244,8 @@ class RemoteCourier:
 
     async def _round(self, client: WriteClient, destination: Destination) -> float | None:
         """Deliver what is pending: None if all is done, else the seconds to wait; 0 if the destination has become another one."""
-        self._round_began_s = min(self._round_began_s, self._monotonic_s())
+        if self._round_began_s == inf:
+            self._round_began_s, self._round_from_us = self._monotonic_s(), None
         if self._doubtful is None:
             self._doubtful = await self._buffer.ask(
                 lambda store: {batch.id for batch in open_batches(store.connection, self._name)}
@@ -275,6 +287,9 @@ class RemoteCourier:
         if not polls:
             await self._buffer.close_empty(batch)
             return None
+        self._reached_us = polls[0].poll.started_at_us
+        if self._round_from_us is None:
+            self._round_from_us = self._reached_us
         if client.ahead_s is None if self._asked_time_at is None else abs(self._clock_s - self._asked_time_at) >= CLOCK_SET_S:
             clock_s = self._clock_s
             outcome = await self._send(client, self._kind.pack([]).body)
@@ -420,6 +435,7 @@ class RemoteCourier:
         return self._fails(outcome.reason, outcome.status, wait_s)
 
     def _fails(self, reason: str, status: int | None, wait_s: float) -> float:
+        self._round_began_s = inf  # what gathers meanwhile is the backlog of an outage
         if self.availability.failed(reason, self._now_us()):
             about = log.bind(destination=self._name, reason=reason, status=status)
             if self._may_wait(wait_s):

@@ -788,3 +788,53 @@ def value_of(n: int) -> bytes:
         octets.append(time_ms & 0x7F | 0x80)
         time_ms >>= 7
     return bytes([0x10, *octets, time_ms])
+
+
+@pytest.mark.parametrize("order", ["time", "any"])
+async def test_the_backlog_of_an_outage_does_not_make_the_agent_poll_less(tmp_path, order):
+    """While delivery is behind polls are skipped if the agent is busy: they would be lost for the sake of what is older."""
+    kept = {"max_metrics": SENSORS, "fresh_first": order == "any"}
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", **kept) as remote:
+        script = remote.client = Script()
+        remote.add(0, NOW_S - 3600, 1.0)
+        assert await remote.deliver()
+        for n in range(100):
+            remote.add(0, NOW_S - 3000 + 30 * n, 1.0)
+        script.answer = lambda body: Unavailable("gone", 503)
+        assert not await remote.deliver()
+        behind = []
+
+        def answer(body: bytes):
+            remote.now_s += 1.0
+            behind.append(remote.courier.is_behind)
+            return Accepted()
+
+        script.answer = answer
+        assert await remote.deliver()
+        assert len(behind) >= 100
+        assert not any(behind)
+
+
+@pytest.mark.parametrize("order", ["time", "any"])
+async def test_polls_that_come_faster_than_they_are_delivered_are_too_many(tmp_path, order):
+    kept = {"max_metrics": SENSORS, "fresh_first": order == "any"}
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", **kept) as remote:
+        script = remote.client = Script()
+        remote.add(0, NOW_S - 1000, 1.0)
+        assert await remote.deliver()
+        behind = []
+
+        async def send(body: bytes):
+            remote.now_s += 2.0
+            for n in range(4):
+                remote.add(0, NOW_S + remote.now_s - 2000 + n / 2, 1.0)
+            await remote.buffer.flush()
+            behind.append(remote.courier.is_behind)
+            return Accepted() if len(behind) < 20 else Unavailable("gone", 503)
+
+        script.send = send
+        remote.add(0, NOW_S - 1000, 1.0)
+        assert not await remote.deliver()
+        assert behind[0] is False
+        assert behind[-1] is True
+        assert not remote.courier.is_behind
