@@ -221,7 +221,13 @@ async def test_the_configuration_comes_with_its_etag_and_the_difference_of_the_c
     assert server.asked[1].headers["if-none-match"] == '"1"'
 
 
-@pytest.mark.parametrize("bad", [b"", b"[]", b"<html>", b'{"equipment": 5}', b'{"equipment": [{"id": "a"}'])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *(b"", b"[]", b"<html>", b'{"equipment": 5}', b'{"equipment": [{"id": "a"}'),
+        b'{"status": "Error", "message": "the database is away"}',  # else all devices would be forgotten until the next fetch
+    ],
+)
 async def test_a_body_that_is_not_a_configuration_is_not_an_answer(bad):
     async with ScriptedServer([answer(200, bad, ETag='"1"')]).serve() as url, client_of(url) as client:
         outcome = await client.get_config(ConfigIntake())

@@ -272,6 +272,7 @@ class ConfigIntake:
         self._members: dict[str, bytes] = {}
         self._compressor = stream_compressor(_LEVEL)
         self._packed: list[bytes] = []
+        self._has_items = self._is_error = False
 
     def write(self, chunk: bytes) -> None:
         """Receive the next octets. Raises InvalidConfig if they can't belong to a configuration."""
@@ -279,8 +280,13 @@ class ConfigIntake:
         self._keep(self._cutter.feed(chunk))
 
     def finish(self) -> ConfigText:
-        """The whole configuration. Raises InvalidConfig if it is not a JSON object, or its equipment is not a list."""
+        """The whole configuration. Raises InvalidConfig if it is not a JSON object, or its equipment is not a list.
+
+        So it does if there is no equipment, but a word that the server failed: that is not a configuration without devices.
+        """
         self._keep(self._cutter.close())
+        if self._is_error and not self._has_items:
+            raise InvalidConfig("the configuration can't be used: it has no equipment, and its status is an error")
         self._packed.append(self._compressor.flush())
         return ConfigText(self._digest.digest(), self._members, b"".join(self._packed))
 
@@ -291,9 +297,12 @@ class ConfigIntake:
                 items += len(piece).to_bytes(_LENGTH_OCTETS, "big") + piece
             elif name in MEMBERS:
                 self._members[name] = piece
+            elif name == "status":
+                self._is_error = _text_of(piece).lower() == "error"
             elif name == LIST and piece != b"null":
                 raise InvalidConfig(f"the configuration can't be used: {LIST} is not a list")
         if items:
+            self._has_items = True
             self._packed.append(self._compressor.compress(items))
 
 

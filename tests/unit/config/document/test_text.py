@@ -124,6 +124,17 @@ def test_equipment_that_is_not_a_list_is_refused(octets):
         config_text(octets)
 
 
+@pytest.mark.parametrize("octets", [b'{"status": "error"}', b'{"equipment": [], "version": "1", "status": "ERROR"}'])
+def test_a_word_that_the_server_failed_is_not_a_configuration_without_devices(octets):
+    with pytest.raises(InvalidConfig, match=r"^the configuration can.t be used: it has no equipment, and .* an error$"):
+        config_text(octets)
+
+
+@pytest.mark.parametrize("status", [b'"ok"', b"null", b"5", b'{"status": "error"}', b'"error", "equipment": [1]'])
+def test_any_other_status_is_ignored_as_all_that_is_not_known(status):
+    assert config_text(b'{"status": %s}' % status).members == {}
+
+
 def test_an_intake_refuses_as_soon_as_it_can():
     intake = ConfigIntake()
     intake.write(b'{"version":"7",')
