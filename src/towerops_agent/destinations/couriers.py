@@ -108,8 +108,9 @@ class Couriers:
 
     @property
     def is_behind(self) -> bool:
-        """Whether no destination gets what is pending in time, although they work: one that is slow is late by itself."""
-        return bool(self.couriers) and all(courier.is_behind for courier in self.couriers.values())
+        """Whether none of the destinations that work gets what is pending in time: one that is slow is late by itself."""
+        working = [courier for courier in self.couriers.values() if courier.availability.works]
+        return bool(working) and all(courier.is_behind for courier in working)
 
     async def use(self, destinations: Iterable[Destination]) -> None:
         """Deliver to these from now on; their names differ. Their labels are to be learned. Raises BufferFailure."""

@@ -173,6 +173,19 @@ async def test_while_one_fails_it_is_the_one_that_is_shown(site: Site):
     assert line["destination"] == "i"
 
 
+async def test_one_that_is_down_does_not_hide_that_all_others_are_behind(site: Site, monkeypatch):
+    """The agent would poll more than it can deliver to those that work."""
+    await site.use("a", "b")
+    a, b = site.couriers.couriers.values()
+    monkeypatch.setattr(type(a), "is_behind", property(lambda courier: courier is a))
+    assert not site.couriers.is_behind
+    a.availability.succeeded(0)
+    b.availability.failed("gone", 0)
+    assert site.couriers.is_behind
+    b.availability.succeeded(0)
+    assert not site.couriers.is_behind
+
+
 async def test_destinations_come_and_go_while_it_runs(site: Site):
     running = asyncio.create_task(site.couriers.run())
     assert (site.couriers.delivers, site.couriers.lines) == (False, ("",))
