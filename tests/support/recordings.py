@@ -217,7 +217,7 @@ def measure(
             measured.ports += 1
             measured.no_ports.append(f"{label}: {reason}")
     for sensor in found.sensors:
-        if number(*recording.values[subidentifiers(sensor.oid)]) != sensor.value:
+        if number(*recording.values[subidentifiers(sensor.oid)], sensor.oid) != sensor.value:
             measured.wrong.append(sensor.name)
     measured.alike = len(found.sensors) - len({sensor.name for sensor in found.sensors})
     return measured

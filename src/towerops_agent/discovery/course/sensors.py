@@ -139,7 +139,7 @@ _INDEX_NAMES: Final = {"port": _port, "mac": _mac, "text": _text}
 
 def sensor_or_not(oid: Oid, tag: int, value: Value, column: Column, name: str, source: str) -> Found:
     """The sensor, or why it is not one."""
-    raw = number(tag, value)
+    raw = value if isinstance(value, int) and value in column.away else number(tag, value, oid)
     if isinstance(raw, Reason):
         return NotTaken(name, f"{raw.text}")
     if means_nothing(oid, tag, value, column.skip):

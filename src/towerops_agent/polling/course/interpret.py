@@ -5,7 +5,8 @@ polls keep raw readings, and delivery divides (docs/decisions/0005-raw-readings.
 unit in which it was first read, or it is missing, rather than wrong by a factor of a thousand. A number by which a device says
 that there is nothing is not a reading (docs/decisions/0029-nothing-there.md).
 Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/ber.py; FCMGMT-MIB (Fibre Channel switches: all
-statistics of a port are OCTET STRING (SIZE (8)), most significant octet first); RFC 3433 §4 (EntitySensorValue).
+statistics of a port are OCTET STRING (SIZE (8)), most significant octet first); RFC 3433 §4 (EntitySensorValue); MIKROTIK-MIB,
+LM-SENSORS-MIB and RFC 2790 §4.3 (types that do not fit their values).
 """
 
 import math
@@ -45,6 +46,19 @@ _SIGN_UNKNOWN: Final = range(1 << 31, 1 << 32)
 """An INTEGER has 32 bits and a sign (RFC 2578 §7.1.1). Firmware that sends one of these means an unsigned number, or a negative
 one that lost its sign in five octets; it is not known which."""
 
+_SMALL: Final = 1_000_000
+"""So far below 0 is what devices send in a type that has no sign: in 32 bits it is as far below 2^32."""
+
+_PLAIN: Final = range(-_SMALL, _SIGN_UNKNOWN.start)
+"""The integers that mean what they say, of whatever type."""
+
+_GAUGES: Final = frozenset((ber.GAUGE32, ber.UINTEGER32))
+
+_BELOW_0: Final = (parse_oid("1.3.6.1.4.1.14988.1.1.3.100.1.3"), parse_oid("1.3.6.1.4.1.2021.13.16.2.1.3"))
+"""mtxrGaugeValue and lmTempSensorsValue: a Gauge32, by which RouterOS and net-snmp send degrees below 0 all the same."""
+
+_NEVER_BELOW_0: Final = tuple(parse_oid(f"1.3.6.1.2.1.25.2.3.1.{column}") for column in (5, 6))
+"""hrStorageSize and hrStorageUsed: an Integer32, in which Windows sends what has overflowed, nobody knows how often."""
 
 _BEYOND: Final = frozenset((-1_000_000_000, 1_000_000_000))
 _MEASURED: Final = (parse_oid("1.3.6.1.2.1.99.1.1.1.4"), parse_oid("1.3.6.1.4.1.9.9.91.1.1.1.1.4"))
@@ -165,7 +179,7 @@ def means_nothing(name: Oid, tag: int, value: int | bytes | None, skip: Collecti
     """Whether a varbind has one of these numbers, as it was sent: neither divided nor converted to another unit."""
     octets = value if tag == ber.OCTET_STRING and isinstance(value, bytes) else b""
     counter = _octet_number(name, octets)
-    return (number(tag, value) if counter is None else counter) in skip
+    return value in skip or (number(tag, value, name) if counter is None else counter) in skip
 
 
 def _read_sensors(
@@ -175,7 +189,7 @@ def _read_sensors(
     slots = progress.slots[: progress.plan.sensor_count]
     if not nothing and _INTEGERS.issuperset(at(progress.tags, slots)):  # the usual case
         numbers: list[int] = [*at(progress.values, slots)]  # type: ignore[list-item]  # of these tags
-        if max(numbers, default=0) < _SIGN_UNKNOWN.start and _BEYOND.isdisjoint(numbers):
+        if max(numbers, default=0) < _PLAIN.stop and min(numbers, default=0) >= _PLAIN.start and _BEYOND.isdisjoint(numbers):
             return [*numbers]
     values: list[Number | None] = []
     texts: list[tuple[int, Oid, bytes]] = []
@@ -191,7 +205,8 @@ def _read_sensors(
             if counter is None:
                 texts.append((i, name, held))
         else:
-            value = Reason.OUT_OF_RANGE if is_beyond(progress.names[column], held) else number(tag, held)
+            name = progress.names[column]
+            value = Reason.OUT_OF_RANGE if is_beyond(name, held) else number(tag, held, name)
         if isinstance(value, Reason):
             missing[i] = progress.failures.get(column, value)
             values.append(None)
@@ -225,10 +240,10 @@ def _read_counters(progress: PollProgress, values: list[Number | None], missing:
         values.append(None)
 
 
-def number(tag: int, value: int | bytes | None) -> Number | Reason:
-    """The number in a varbind's value, or the reason why it is not a number."""
+def number(tag: int, value: int | bytes | None, name: Oid = b"") -> Number | Reason:
+    """The number in a varbind's value, or the reason why it is not a number. `name`: its OID, as a MIB may say what it means."""
     if isinstance(value, int):
-        return Reason.AMBIGUOUS if tag == ber.INTEGER and value in _SIGN_UNKNOWN else value
+        return value if value in _PLAIN else _integer(tag, value, name)
     if isinstance(value, bytes):
         if tag == ber.OCTET_STRING:
             return _number_in_text(value, 0, Scales(1))
@@ -237,9 +252,24 @@ def number(tag: int, value: int | bytes | None) -> Number | Reason:
     return _MISSING.get(tag, Reason.NOT_A_NUMBER)
 
 
+def _integer(tag: int, value: int, name: Oid) -> int | Reason:
+    """An integer that may have lost its sign, or have one that it should not have."""
+    if tag in _GAUGES:
+        if _is_in(name, _BELOW_0):
+            return value - (1 << 32)
+        return Reason.AMBIGUOUS if value >= (1 << 32) - _SMALL else value
+    if tag != ber.INTEGER:
+        return value
+    return Reason.AMBIGUOUS if value in _SIGN_UNKNOWN or (value < 0 and _is_in(name, _NEVER_BELOW_0)) else value
+
+
 def is_beyond(name: Oid, value: int | bytes | None) -> bool:
     """Whether a varbind's value says, by its MIB, that there is more or less to measure than the sensor can."""
-    return value in _BEYOND and any(is_within(name, column) for column in _MEASURED)
+    return value in _BEYOND and _is_in(name, _MEASURED)
+
+
+def _is_in(name: Oid, columns: Iterable[Oid]) -> bool:
+    return any(is_within(name, column) for column in columns)
 
 
 def _number_in_text(octets: bytes, place: int, scales: Scales) -> Number | Reason:
@@ -276,7 +306,7 @@ _TEXT_OCTETS: Final = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x100)) - {0x
 
 def _octet_number(name: Oid, octets: bytes) -> int | None:
     """The number in the string under this OID, if its MIB says that it is one; else None."""
-    if len(octets) == _NUMBER_OCTETS and any(is_within(name, table) for table in _TABLES_OF_NUMBERS):
+    if len(octets) == _NUMBER_OCTETS and _is_in(name, _TABLES_OF_NUMBERS):
         return int.from_bytes(octets, "big")
     return None
 

@@ -56,6 +56,16 @@ def test_a_finer_value_that_means_nothing_does_not_replace_one():
     assert found(both, {f"{BASE}.1.0": 23, f"{BASE}.2.0": -1}) == (["rounded"], ["fine"])
 
 
+def test_a_gauge_is_found_with_the_sign_that_it_means_and_without_one_as_what_shows_that_there_is_nothing():
+    plain, away = profile("oid: 1.0, name: t"), profile("oid: 1.0, name: t, away: 4294967295")
+    gauge, none = parse_oid("1.3.6.1.4.1.14988.1.1.3.100.1.3.14"), parse_oid(f"{BASE}.1.0")
+    below_0 = sensor_or_not(gauge, ber.GAUGE32, (1 << 32) - 3, plain.columns[0], "t", "x")
+    assert isinstance(below_0, FoundSensor)
+    assert below_0.value == -3
+    assert isinstance(sensor_or_not(none, ber.GAUGE32, (1 << 32) - 1, plain.columns[0], "t", "x"), NotTaken)
+    assert isinstance(sensor_or_not(none, ber.GAUGE32, (1 << 32) - 1, away.columns[0], "t", "x"), FoundSensor)
+
+
 def test_a_row_is_left_out_only_if_the_finer_column_has_that_row():
     both = profile("oid: 4.1, name: rounded, unless: 4.2", "oid: 4.2, name: fine")
     assert found(both, {f"{BASE}.4.1.7": 23, f"{BASE}.4.1.8": 24, f"{BASE}.4.2.8": 241}) == (

@@ -34,17 +34,48 @@ def reading(tag: int, value: int, other: int, sensor: str = SENSOR) -> PollResul
         (ber.INTEGER, (1 << 32) - 1, None),
         (ber.INTEGER, 1 << 32, 1 << 32),
         (ber.INTEGER, -(1 << 31), -(1 << 31)),
-        (ber.GAUGE32, (1 << 32) - 1, (1 << 32) - 1),
+        (ber.GAUGE32, 1 << 31, 1 << 31),
+        (ber.GAUGE32, 3_108_320_294, 3_108_320_294),
+        (ber.GAUGE32, (1 << 32) - 1_000_001, (1 << 32) - 1_000_001),
+        (ber.GAUGE32, (1 << 32) - 1_000_000, None),
+        (ber.GAUGE32, (1 << 32) - 3, None),
+        (ber.GAUGE32, (1 << 32) - 1, None),
+        (ber.UINTEGER32, (1 << 32) - 40_000, None),
+        (ber.COUNTER32, (1 << 32) - 3, (1 << 32) - 3),
+        (ber.TIME_TICKS, (1 << 32) - 3, (1 << 32) - 3),
     ],
 )
 @pytest.mark.parametrize("other", [5, -5, (1 << 31) - 1])
-def test_an_integer_that_may_have_lost_its_sign_is_missing_whatever_is_beside_it(
+def test_a_number_that_may_have_lost_its_sign_is_missing_whatever_is_beside_it(
     tag: int, value: int, read: int | None, other: int
 ):
     result = reading(tag, value, other)
     assert result.poll is not None
     assert list(result.poll.values) == [read, other]
     assert result.missing == ({} if read is not None else {"ambiguous": 1})
+
+
+@pytest.mark.parametrize("column", ["1.3.6.1.4.1.14988.1.1.3.100.1.3", "1.3.6.1.4.1.2021.13.16.2.1.3"])
+@pytest.mark.parametrize("other", [5, -5, 1 << 31])
+def test_a_temperature_below_0_in_a_type_without_a_sign_is_what_the_mib_s_column_measures(column: str, other: int):
+    """A MikroTik at -3 degrees says 4294967293, and net-snmp's lm-sensors at -5 say 4294962296 thousandths."""
+    beside = None if other == 1 << 31 else other
+    for degrees in (-1, -3, -5000, -(1 << 31), 0, 45, (1 << 31) - 1):
+        result = reading(ber.GAUGE32, degrees % (1 << 32), other, f"{column}.14")
+        assert result.poll is not None
+        assert list(result.poll.values) == [degrees, beside]
+
+
+@pytest.mark.parametrize("column", ["1.3.6.1.2.1.25.2.3.1.5", "1.3.6.1.2.1.25.2.3.1.6"])
+def test_a_storage_whose_size_has_overflowed_is_missing_and_not_negative(column: str):
+    for blocks, read in ((-1_610_629_377, None), (-(1 << 31), None), ((1 << 31) - 1, (1 << 31) - 1), (-1, -1), (0, 0)):
+        result = reading(ber.INTEGER, blocks, 5, f"{column}.2")
+        assert result.poll is not None
+        assert list(result.poll.values) == [read, 5]
+        assert result.missing == ({} if read is not None else {"ambiguous": 1})
+    result = reading(ber.INTEGER, -1_610_629_377, 5)
+    assert result.poll is not None
+    assert list(result.poll.values) == [-1_610_629_377, 5], "elsewhere it is a number like any other"
 
 
 @pytest.mark.parametrize("column", ["1.3.6.1.2.1.99.1.1.1.4", "1.3.6.1.4.1.9.9.91.1.1.1.1.4"])

@@ -144,6 +144,12 @@ def test_a_number_of_any_type_may_mean_nothing(number):
     assert not means_nothing(SENSORS[0], ber.NO_SUCH_OBJECT, None, frozenset({number}))
 
 
+def test_a_number_that_lost_its_sign_means_nothing_by_what_it_is():
+    gauge = parse_oid("1.3.6.1.4.1.14988.1.1.3.100.1.3.14")
+    assert means_nothing(gauge, ber.GAUGE32, (1 << 32) - 273, frozenset({-273}))
+    assert not means_nothing(SENSORS[0], ber.GAUGE32, (1 << 32) - 273, frozenset({-273}))
+
+
 def test_a_counter_of_octets_may_mean_nothing():
     statistic = parse_oid("1.3.6.1.3.94.4.5.1.4.1")
     assert means_nothing(statistic, ber.OCTET_STRING, b"\xff" * 8, frozenset({(1 << 64) - 1}))
