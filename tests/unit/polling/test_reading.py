@@ -508,6 +508,8 @@ def counting(wide, narrow, others=((ber.COUNTER64, 1 << 40), (ber.COUNTER32, 9))
         ((ber.OCTET_STRING, b""), 0),
         ((ber.INTEGER, -1), 0),
         ((ber.COUNTER64, 0), 0),
+        ((ber.COUNTER64, (1 << 64) - 1), 0),
+        ((ber.COUNTER64, (1 << 64) - 384), 0),
         ((ber.COUNTER64, 7), ErrorStatus.genErr),
         ((ber.COUNTER64, 7), ErrorStatus.noAccess),
         ((ber.COUNTER64, 7), ErrorStatus.authorizationError),
@@ -521,6 +523,17 @@ def test_for_whatever_reason_a_wide_counter_can_not_be_read_the_narrow_one_stand
     for poll in polled(device, standing, standing, standing):
         assert poll.poll.values[:2] == (4711, 4711)
         assert poll.poll.values[6:8] == (1 << 40, 1 << 40)
+
+
+@pytest.mark.parametrize("counted", [(1 << 64) - 1, (1 << 64) - 384, (1 << 64) - (1 << 31)])
+def test_a_wide_counter_that_says_nearly_its_largest_number_now_and_then_is_missing_then_and_no_other_with_it(counted):
+    """As of a port that goes down. It is not a spike of 10^19 octets, and not a reason to count with 32 bits from then on."""
+    device = devices.device(host=HOST, interfaces=[1, 2])
+    well, odd = (counting((ber.COUNTER64, n), (ber.COUNTER32, n)) for n in (4711, counted))
+    results = polled(device, well, odd, well)
+    assert [result.poll.values[:2] for result in results] == [(4711, 4711), (None, None), (4711, 4711)]
+    assert [result.missing["out_of_range"] for result in results] == [0, 2, 0]
+    assert {result.poll.values[6:8] for result in results} == {(1 << 40, 1 << 40)}
 
 
 def test_a_wide_counter_that_stands_at_0_while_the_narrow_one_begins_to_move_is_given_up():

@@ -21,6 +21,7 @@ from towerops_agent.polling.course.numeral import parse_numeral
 from towerops_agent.polling.course.plan import PER_INTERFACE, Plan, at
 from towerops_agent.polling.course.progress import PollProgress
 from towerops_agent.polling.course.units import conversion, is_nothing
+from towerops_agent.polling.course.widths import LARGEST_COUNT
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, is_within, parse_oid
@@ -201,7 +202,7 @@ def _read_sensors(
         elif tag == ber.OCTET_STRING and isinstance(held, bytes):
             name = progress.names[column]
             counter = _octet_number(name, held)
-            value = _number_in_text(held, i, scales) if counter is None else counter
+            value = _number_in_text(held, i, scales) if counter is None else _unsigned(counter)
             if counter is None:
                 texts.append((i, name, held))
         else:
@@ -222,14 +223,16 @@ def _read_counters(progress: PollProgress, values: list[Number | None], missing:
     """Append the interfaces' counters to `values`."""
     slots = progress.slots[len(values) :]
     if _COUNTERS.issuperset(at(progress.tags, slots)):  # the usual case
-        values.extend(at(progress.values, slots))  # type: ignore[arg-type]  # these tags have integers
-        return
+        counters: Sequence[int] = at(progress.values, slots)  # type: ignore[arg-type]  # these tags have integers
+        if max((*counters[::PER_INTERFACE], *counters[1::PER_INTERFACE]), default=0) <= LARGEST_COUNT:
+            values.extend(counters)
+            return
     for column in slots:
         tag = progress.tags[column]
         value: Number | bytes | None = progress.values[column]
         if tag == ber.OPAQUE and isinstance(value, bytes) and (wrapped := ber.opaque_number(value)) is not None:
             value = wrapped[1]  # a counter of 64 bits, from before there was Counter64
-        if isinstance(value, int) and 0 <= value <= LARGEST_INTEGER:
+        if isinstance(value, int) and 0 <= value <= LARGEST_COUNT:
             values.append(value)
             continue
         if isinstance(value, int):
@@ -259,8 +262,13 @@ def _integer(tag: int, value: int, name: Oid) -> int | Reason:
             return value - (1 << 32)
         return Reason.AMBIGUOUS if value >= (1 << 32) - _SMALL else value
     if tag != ber.INTEGER:
-        return value
+        return _unsigned(value)
     return Reason.AMBIGUOUS if value in _SIGN_UNKNOWN or (value < 0 and _is_in(name, _NEVER_BELOW_0)) else value
+
+
+def _unsigned(value: int) -> int | Reason:
+    """A number of 64 bits without a sign; it may have lost one."""
+    return Reason.AMBIGUOUS if value > LARGEST_COUNT else value
 
 
 def is_beyond(name: Oid, value: int | bytes | None) -> bool:
@@ -285,7 +293,10 @@ def _number_in_text(octets: bytes, place: int, scales: Scales) -> Number | Reaso
 
 def _number_in_opaque(octets: bytes) -> Number | Reason:
     wrapped = ber.opaque_number(octets)
-    return Reason.NOT_A_NUMBER if wrapped is None else _checked(wrapped[1])
+    if wrapped is None:
+        return Reason.NOT_A_NUMBER
+    value = wrapped[1]
+    return _unsigned(value) if isinstance(value, int) and abs(value) <= LARGEST_INTEGER else _checked(value)
 
 
 def _checked(value: Number) -> Number | Reason:

@@ -7,12 +7,17 @@ Called by progress.py. Pure. Source: RFC 2863 §3.1.6.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from towerops_agent.polling.course.plan import NARROW_OCTETS, Plan
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, child
 from towerops_agent.snmp.wire.message import Value
+
+LARGEST_COUNT: Final = (1 << 64) - (1 << 44) - 1
+"""A larger one was not counted: firmware without a counter says 2^64 - 1, and others send negative ones, or 32 bits with their
+sign. A link that really got there would be through after 17.6 TB."""
 
 
 class Narrow:
@@ -118,4 +123,4 @@ def _counts(tag: int, value: Value) -> bool:
     if isinstance(value, bytes) and tag == ber.OPAQUE:
         wrapped = ber.opaque_number(value)
         value = wrapped[1] if wrapped is not None and isinstance(wrapped[1], int) else None
-    return isinstance(value, int) and 0 <= value < 1 << 64
+    return isinstance(value, int) and 0 <= value <= LARGEST_COUNT

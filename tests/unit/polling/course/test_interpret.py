@@ -42,6 +42,10 @@ def reading(tag: int, value: int, other: int, sensor: str = SENSOR) -> PollResul
         (ber.GAUGE32, (1 << 32) - 1, None),
         (ber.UINTEGER32, (1 << 32) - 40_000, None),
         (ber.COUNTER32, (1 << 32) - 3, (1 << 32) - 3),
+        (ber.COUNTER64, 1 << 63, 1 << 63),
+        (ber.COUNTER64, (1 << 64) - (1 << 44) - 1, (1 << 64) - (1 << 44) - 1),
+        (ber.COUNTER64, (1 << 64) - (1 << 44), None),
+        (ber.COUNTER64, (1 << 64) - 1_242_228, None),
         (ber.TIME_TICKS, (1 << 32) - 3, (1 << 32) - 3),
     ],
 )

@@ -274,6 +274,8 @@ def test_a_counter_of_another_integer_s_type_counts(tag, value, expected):
     ("tag", "value", "reason"),
     [
         (ber.INTEGER, -1, "negative_counter"),
+        (ber.COUNTER64, (1 << 64) - 1, "out_of_range"),
+        (ber.COUNTER64, (1 << 64) - (1 << 44), "out_of_range"),
         (ber.OPAQUE, bytes.fromhex("9f7a01ff"), "negative_counter"),
         (ber.OPAQUE, bytes.fromhex("9f7b09010000000000000000"), "out_of_range"),
         (ber.OPAQUE, bytes.fromhex("9f780440200000"), "not_a_counter"),

@@ -4,7 +4,7 @@ import pytest
 
 from towerops_agent.polling.course.plan import NARROW_OCTETS, WIDE_OCTETS, make_plan
 from towerops_agent.polling.course.traits import NARROW, UNKNOWN, WIDE
-from towerops_agent.polling.course.widths import Narrow, learned
+from towerops_agent.polling.course.widths import LARGEST_COUNT, Narrow, learned
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import child
 
@@ -83,7 +83,10 @@ CASES = {
     "a narrow counter at 0 counts": ((0, ABSENT, 0, 8), True, [N, N], [N, N]),
     "the interface is away": ((ABSENT,) * 4, True, [W, W], [U, U]),
     "only wide ones at 0 are there": ((0, 0, ABSENT, ABSENT), True, [W, W], [U, U]),
-    "the largest counter": (((1 << 64) - 1, 1, 7, 8), False, [W, W], [W, W]),
+    "the largest counter": ((LARGEST_COUNT, 1, 7, 8), False, [W, W], [W, W]),
+    "all ones, as of firmware without a counter": (((1 << 64) - 1, (1 << 64) - 1, 7, 8), True, [N, N], [N, N]),
+    "a negative counter": (((1 << 64) - 1_242_228, 6, 7, 8), True, [N, N], [N, N]),
+    "32 bits with their sign": (((1 << 64) - (1 << 31), 6, 7, 8), True, [N, N], [N, N]),
     "larger than a counter": ((1 << 64, 6, 7, 8), True, [N, N], [N, N]),
     "below 0": ((-1, 6, 7, 8), True, [N, N], [N, N]),
     "a counter in an Opaque": ((OPAQUE_42, 6, 7, 8), False, [W, W], [W, W]),
