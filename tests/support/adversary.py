@@ -198,7 +198,10 @@ def devices(draw: st.DrawFn, behaviours: st.SearchStrategy[Behaviour] = BEHAVIOU
     held = {name: hold(draw(kinds), n) for n, name in enumerate(names_of(sensors, if_indexes))}
     held[FOREIGN] = hold("counter", 99_999)
     traits = Traits(
-        max_varbinds=draw(st.integers(1, 24)), widths=bytes([UNKNOWN]) * (2 * len(if_indexes)), answers=draw(st.booleans())
+        max_varbinds=draw(st.integers(1, 24)),
+        widths=bytes([UNKNOWN]) * (2 * len(if_indexes)),
+        answers=draw(st.booleans()),
+        hurried=draw(st.booleans()),
     )
     most = traits.max_varbinds
     if draw(st.booleans()):  # it is known, and has several requests under way

@@ -696,12 +696,16 @@ class OneByOne(FakeClient):
 
 
 @pytest.mark.parametrize("rtt_s", [1.5, 3.0])
-def test_each_value_of_a_device_that_is_too_slow_for_its_interval_is_read_in_its_turn(rtt_s):
-    """Not only what is asked first; and no counter without its name."""
+@pytest.mark.parametrize(("wide", "narrow"), [(True, False), (False, True), (0, True)])
+def test_each_value_of_a_device_that_is_too_slow_for_its_interval_is_read_in_its_turn(rtt_s, wide, narrow):
+    """Not only what is asked first; and no counter without its name. Nor do octets wait for the time once all else is answered, if
+    it is the 32-bit counters that count: as the device has no others, or as those stand at 0."""
     names = {index: f"port{index}" for index in range(1, 41)}
-    standing = simulated(SENSORS, wide=names)
+    standing = simulated(SENSORS, wide=() if wide is False else names, narrow=names if narrow else ())
     for index, name in names.items():
         standing.put(child(IF_NAME, index), ber.OCTET_STRING, name.encode())
+        for column in interface_columns(index, WIDE, WIDE)[:2] if wide == 0 and wide is not False else ():
+            standing.put(column, ber.COUNTER64, 0)
     equipment = devices.equipment(host=HOST, sensors=SENSORS)
     interfaces = tuple(Interface(f"i{index}", index, name) for index, name in names.items())
     device = make_device(replace(equipment, interfaces=interfaces), devices.LAYOUT, b"", Planner())
@@ -709,6 +713,9 @@ def test_each_value_of_a_device_that_is_too_slow_for_its_interval_is_read_in_its
     for place in range(len(SENSORS) + 6 * len(names)):
         polls = [n for n, (result, _) in enumerate(read) if result.poll.values[place] is not None]
         assert max(later - earlier for earlier, later in pairwise([-1, *polls, len(read)])) <= 10, place
+    for index in names:
+        octets = {result.poll.values[len(SENSORS) + 6 * (index - 1)] for result, _ in read}
+        assert octets <= {None, 10 * index}
 
 
 def read_at(monkeypatch, device, *polls, width=WIDE, sends=True):

@@ -64,6 +64,9 @@ class PollProgress:
         self._suspect: Ask | None = None  # the request during which the device fell silent
         self._fallen_back = not plan.if_indexes
         self._narrow: Narrow | None = None  # the narrow counters asked as well
+        if plan.if_indexes and UNKNOWN in traits.widths:
+            self._narrow = Narrow(plan, traits.widths, plan.columns)
+        self._hurries = traits.hurried and self._narrow is not None
         self._has_looked_twice = False
         self._blamed: set[int] = set()  # columns that an error-index named, asked one by one to verify it
         self._doubted: tuple[int, ...] = ()  # columns that were said to be absent, while the first of them is asked by itself
@@ -101,6 +104,8 @@ class PollProgress:
         most, queue = self._traits.together, self._queue
         if most < 2 or self._stumbled or self._probing is not None or self._doubted or self._blamed or self._shrunk:
             return []
+        if self._hurries:
+            self._fall_back_at_once()
         asks: list[Ask] = []
         while queue and len(asks) < most:
             ask = queue[0]
@@ -163,6 +168,8 @@ class PollProgress:
     def _next(self) -> Ask | None:
         if self._probing is not None:
             return self._probing
+        if self._hurries and not self._doubted:
+            self._fall_back_at_once()
         if not self._queue and not self._fallen_back:
             self._fall_back()
         if not self._queue and self._narrow is not None and not self._has_looked_twice:
@@ -553,16 +560,30 @@ class PollProgress:
     def _fall_back(self) -> None:
         """Once all else is answered: ask the narrow octet counters if the wide ones are of no use, or stand at 0."""
         self._fallen_back = True
-        if UNKNOWN not in self._traits.widths:
+        if self._narrow is not None:
+            self._narrow.add(self.tags, self.values)
+            extra = self._extend(self._narrow)
+            if extra:
+                self._queue.append(self._ask(extra))
+
+    def _fall_back_at_once(self) -> None:
+        """The same of each interface as soon as its wide counters are answered: the time may be over once all else is."""
+        if self._narrow is None or self._fallen_back:
             return
-        self._narrow = Narrow(self.plan, self._traits.widths, self.names, self.tags, self.values)
-        extra = range(len(self.names), len(self._narrow.names))
-        self.names = self._narrow.names
+        added = self._narrow.add(self.tags, self.values, self.failures)
+        if added:
+            self._extend(self._narrow)
+            columns = dict.fromkeys(column for i in added for column in self._narrow.at_once(i, self.values))
+            self._queue.appendleft(self._ask(tuple(columns)))
+
+    def _extend(self, narrow: Narrow) -> range:
+        """The columns that `narrow` has and the poll has not, which it has from now on."""
+        extra = range(len(self.tags), len(narrow.names))
+        self.names = narrow.names
         self.tags.extend(bytes(len(extra)))
         self.values.extend([None] * len(extra))
         self.received_us.extend([0] * len(extra))
-        if extra:
-            self._queue.append(self._ask(extra))
+        return extra
 
     def _look_twice(self, narrow: Narrow) -> None:
         """Ask wide counters at 0 once more, behind narrow ones that count: their interface may have begun to count in between."""

@@ -3,10 +3,11 @@
 If the width is not known yet, the wide counters are asked first, and once all else is answered the narrow ones as well, unless
 the wide ones have counted. A wide one at 0 beside a narrow one that counts is asked once more behind it: a device that has just
 started counts its first octets between two requests. The width that a poll shows is kept from then on (`Traits.widths`).
+A device that has no time for all is asked for the narrow ones at once, with its wide ones at 0 and its names once more.
 Called by progress.py. Pure. Source: RFC 2863 §3.1.6.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 from towerops_agent.polling.course.plan import NARROW_OCTETS, Plan
@@ -23,26 +24,44 @@ sign. A link that really got there would be through after 17.6 TB."""
 class Narrow:
     """The narrow counters of one poll that are asked beside the wide ones. `names`: of all columns of the poll, with theirs."""
 
-    def __init__(self, plan: Plan, widths: bytes, names: Sequence[Oid], tags: bytearray, values: Sequence[Value]) -> None:
-        """`widths`: the learned ones. `names`, `tags`, `values`: of the poll's columns, once the plan is answered."""
+    def __init__(self, plan: Plan, widths: bytes, names: Sequence[Oid]) -> None:
+        """`widths`: the learned ones. `names`: of the plan's columns."""
         self.names = list(names)
         self._plan = plan
         self._widths = widths
         self._columns: dict[int, tuple[int, ...]] = {}  # by interface
-        position = {name: column for column, name in enumerate(names)}
-        for i, if_index in enumerate(plan.if_indexes):
-            if UNKNOWN not in widths[2 * i : 2 * i + 2]:
-                continue
-            if all(_counts(tags[column], values[column]) and values[column] for column in _octet_columns(plan, i)):
-                continue
-            narrow = []
-            for direction in (0, 1):
-                name = child(NARROW_OCTETS[direction], if_index)
-                if name not in position:
-                    position[name] = len(self.names)
-                    self.names.append(name)
-                narrow.append(position[name])
-            self._columns[i] = tuple(narrow)
+        self._position = {name: column for column, name in enumerate(names)}
+        self._left = [i for i in range(len(plan.if_indexes)) if UNKNOWN in widths[2 * i : 2 * i + 2]]
+
+    def add(self, tags: bytearray, values: Sequence[Value], failures: Container[int] | None = None) -> list[int]:
+        """Ask for the narrow counters of these interfaces too, as their wide ones have not counted.
+
+        `tags`, `values`: of the poll's columns so far. `failures`: the columns that have failed; the interfaces whose wide
+        counters neither have, nor were answered, are left for later. None: there is no later.
+        """
+        added, left = [], []
+        for i in self._left:
+            wide = _octet_columns(self._plan, i)
+            if failures is not None and not all(tags[column] or column in failures for column in wide):
+                left.append(i)
+            elif not all(_counts(tags[column], values[column]) and values[column] for column in wide):
+                self._columns[i] = tuple(map(self._place, NARROW_OCTETS, [self._plan.if_indexes[i]] * 2))
+                added.append(i)
+        self._left = left
+        return added
+
+    def _place(self, column: Oid, if_index: int) -> int:
+        name = child(column, if_index)
+        if name not in self._position:
+            self._position[name] = len(self.names)
+            self.names.append(name)
+        return self._position[name]
+
+    def at_once(self, interface: int, values: Sequence[Value]) -> list[int]:
+        """The columns that decide in one request which counters of an interface count, and that they are its own."""
+        idle = [column for column in _octet_columns(self._plan, interface) if values[column] == 0]
+        name = self._plan.names[interface] if self._plan.names else 0
+        return [*self._columns[interface], *idle, *([name] if name else [])]
 
     def idle_beside_counting(self, tags: bytearray, values: Sequence[Value]) -> list[int]:
         """The columns of wide counters at 0 whose narrow ones have counted."""

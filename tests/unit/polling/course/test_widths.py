@@ -38,7 +38,8 @@ class Answered:
         self.plan = make_plan(sensors, range(1, len(interfaces) + 1), self.widths, 24)
         self.names = self.plan.columns
         self._read()
-        self.narrow = Narrow(self.plan, self.widths, self.names, self.tags, self.values)
+        self.narrow = Narrow(self.plan, self.widths, self.names)
+        self.narrow.add(self.tags, self.values)
         self.asked = self.narrow.names[len(self.names) :]
         self.names = self.narrow.names
         self._read()
