@@ -76,9 +76,11 @@ class Verifier:
         self._asker = _Asker(ask, planner, device.security.version, device.traits, is_over)
         self._news = news
         self._unproven: list[int] = []
+        self._began_us = 0
 
     async def prepare(self) -> None:
         """Ask for unknown names before the counters are read, if the device is too slow for asking afterwards."""
+        self._began_us = steady_us()
         device, traits = self._device, self._device.traits
         if not ((traits.riding or traits.hurried) and traits.answers):
             return
@@ -142,7 +144,11 @@ class Verifier:
     def _start(self, progress: PollProgress) -> Start:
         """What the device's sysUpTime shows of its start. If its counters went on since the last poll, it is the same."""
         uptime = progress.uptime
-        return Start.SAME if uptime is None else self._device.traits.observe_uptime(uptime, steady_us())
+        if uptime is None:
+            return Start.SAME
+        now_us = steady_us()
+        ago_us = time.time_ns() // 1000 - progress.received_us[0]  # the rest of the poll may have taken minutes
+        return self._device.traits.observe_uptime(uptime, max(now_us - max(ago_us, 0), self._began_us))
 
     def _learn_from(self, if_indexes: tuple[int, ...], standings: bytes, changed: bool) -> None:
         """Compare the interfaces before and after they were looked up."""

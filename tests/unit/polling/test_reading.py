@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
@@ -698,8 +699,8 @@ class OneByOne(FakeClient):
 @pytest.mark.parametrize("rtt_s", [1.5, 3.0])
 @pytest.mark.parametrize(("wide", "narrow"), [(True, False), (False, True), (0, True)])
 def test_each_value_of_a_device_that_is_too_slow_for_its_interval_is_read_in_its_turn(rtt_s, wide, narrow):
-    """Not only what is asked first; and no counter without its name. Nor do octets wait for the time once all else is answered, if
-    it is the 32-bit counters that count: as the device has no others, or as those stand at 0."""
+    """Not only what is asked first; and no counter without its name. Nor do the octets of 32-bit counters, of a device without
+    others or with others at 0, wait until all else is answered."""
     names = {index: f"port{index}" for index in range(1, 41)}
     standing = simulated(SENSORS, wide=() if wide is False else names, narrow=names if narrow else ())
     for index, name in names.items():
@@ -755,6 +756,53 @@ def test_a_device_whose_sysuptime_counts_seconds_has_not_restarted_at_each_poll(
     device = devices.device(host=HOST, interfaces=ports)
     polls = [(n / 12, 12 + n / 1200, 1000 + n) for n in range(20)]
     assert read_at(monkeypatch, device, *polls) == []
+    assert device.traits.starts == 0
+
+
+@pytest.mark.parametrize("ports", [[], [1]])
+@pytest.mark.parametrize("every_s", [61, 300, 3600])
+def test_nor_has_it_soon_after_it_has_really_started(monkeypatch, ports, every_s):
+    """Then its sysUpTime would be that of a device that has started since the last poll."""
+    device = devices.device(host=HOST, interfaces=ports)
+    polls = [(n * every_s / 3600, (7 + n * every_s) / 360_000, 1000 + n) for n in range(20)]
+    assert read_at(monkeypatch, device, *polls) == []
+    assert device.traits.starts == 0
+
+
+def test_a_device_that_really_starts_between_two_polls_has_restarted_however_it_counts(monkeypatch):
+    device = devices.device(host=HOST)
+    assert read_at(monkeypatch, device, (0, 100 / 3600, 0), (1, 120 / 3600, 0), (2, 3720 / 3600, 0)) == [RESTARTED]
+
+
+class Leisurely(FakeClient):
+    """Its devices answer for their sysUpTime at once, and for the rest after `rest_s`; the wall clock is the loop's."""
+
+    rest_s = 0.0
+
+    async def reply(self, host, security, request, timeouts_s):
+        answer = await super().reply(host, security, request, timeouts_s)
+        if SYS_UP_TIME not in request.names:
+            await asyncio.sleep(self.rest_s)
+        return replace(answer, received_us=round(asyncio.get_running_loop().time() * 1e6))
+
+
+def test_a_device_that_has_just_started_has_not_started_again_when_a_poll_takes_long(monkeypatch):
+    """Its sysUpTime is that of the moment at which it was read, and not of the poll's end."""
+    device = devices.device(host=HOST, sensors=SENSORS)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(time, "time_ns", lambda: round(loop.time() * 1e9))
+        monkeypatch.setattr(interfaces, "steady_us", lambda: round(loop.time() * 1e6))
+        standing, began_s = simulated(SENSORS), loop.time()
+        client = Leisurely({HOST: standing})
+        poller = Poller(client, Planner())
+        for n, client.rest_s in enumerate((0.0, 30.0, 0.0)):
+            await asyncio.sleep(began_s + 300 * n - loop.time())
+            standing.put(SYS_UP_TIME, ber.TIME_TICKS, round((loop.time() - began_s + 10) * 100))
+            await poller.poll(device, 270.0)
+
+    virtual_time.run(main())
     assert device.traits.starts == 0
 
 

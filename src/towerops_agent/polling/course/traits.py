@@ -76,6 +76,9 @@ MOST_REFUSED: Final = 1000
 
 _NO_OIDS: Final[Mapping[Oid, int]] = MappingProxyType({})
 
+SECONDS_SLACK_US: Final = 2_000_000
+"""How far a sysUpTime that counts seconds may be off between two polls: by the second that has just begun, and by the way."""
+
 UPTIME_WRAP_US: Final = (1 << 32) * 10_000
 """After this time sysUpTime starts at 0 again: 497 days."""
 
@@ -291,8 +294,8 @@ class Traits:
         """Note a sysUpTime, read now: whether the device seems to have restarted since the last one.
 
         It has if sysUpTime fell, or if the device's start has moved forward: it may have restarted long ago, unnoticed. It
-        has not if sysUpTime has wrapped or stands still. If it has been up for longer than since it was last read, then it is
-        another device, or counts slower than time passes.
+        has not if sysUpTime has wrapped, stands still, or has gone on by one for each second. If it has been up for longer than
+        since it was last read, then it is another device, or counts slower than time passes.
         """
         booted_at_us = now_us - uptime * 10_000
         before_us, before, self.uptime = self.booted_at_us, self.uptime, uptime
@@ -307,9 +310,10 @@ class Traits:
             return Start.SAME
         if before is None:
             return Start.AGAIN if later_us > CLOCK_SLACK_US else Start.SAME
-        if uptime > before and later_us <= CLOCK_SLACK_US:
-            return Start.SAME
         read_us = before_us + before * 10_000
+        counts_seconds = abs((uptime - before) * 1_000_000 - (now_us - read_us)) <= SECONDS_SLACK_US
+        if uptime > before and (later_us <= CLOCK_SLACK_US or counts_seconds):
+            return Start.SAME
         return Start.AGAIN if booted_at_us > read_us - CLOCK_SLACK_US else Start.OTHER
 
     @property
