@@ -45,7 +45,9 @@ class PartlyTaken:
 
 WriteOutcome = Accepted | PartlyTaken | TooLate | TooLarge | Rejected | Misconfigured | Unavailable
 
-_BY_TIME: Final = re.compile(r"out of bounds|too old|too-old|too far in the past", re.IGNORECASE)
+_BY_TIME: Final = re.compile(r"(?<!index )out of bounds(?! for length)|too old|too-old|too far in the past", re.IGNORECASE)
+"""But not a receiver's own fault with an index, in the words of Java (Elasticsearch) or Rust."""
+
 _AHEAD: Final = re.compile(r"too far in (the )?future", re.IGNORECASE)
 """A newer Prometheus says "out of bounds" of that too (write_handler.go, timeLimitAppender). Nothing is late by it."""
 

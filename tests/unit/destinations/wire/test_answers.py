@@ -35,6 +35,17 @@ def test_what_is_ahead_of_the_receivers_time_is_not_too_late():
     assert outcome_of(400, said) == Rejected(400, said)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"error":{"type":"array_index_out_of_bounds_exception","reason":"Index 5 out of bounds for length 5"}}',
+        "panicked: index out of bounds: the len is 5 but the index is 5",
+    ],
+)
+def test_a_receivers_fault_with_an_index_is_not_about_the_time_of_a_sample(said):
+    assert outcome_of(500, said) == Unavailable(f"status 500: {said}", 500)
+
+
 def test_a_failing_receiver_is_waited_for():
     assert outcome_of(500, "disk full") == Unavailable("status 500: disk full", 500)
     assert outcome_of(429, "", retry_after_s=7.0) == Unavailable("status 429: an empty body", 429, 7.0)
