@@ -211,7 +211,7 @@ class Opening:
         """The Store of the database, or of a new one if this turns out to be corrupt. Raises BufferFailure; then it is closed."""
         try:
             return self._complete(database, in_use=in_use)
-        except FAILURES as error:
+        except (*FAILURES, OSError) as error:
             self._end_recovery()
             if not is_corruption(error):
                 database.close()

@@ -94,7 +94,18 @@ def change(path: Path, journal: Path, place: int) -> str | None:
         return "another file is in its place"
     if not there.st_size:
         return "it was emptied"
-    return None if journal.exists() else "its journal was removed"
+    return "its journal was removed" if _is_gone(journal) else None
+
+
+def _is_gone(path: Path) -> bool:
+    """Whether nothing is at the path; not so if nobody can see."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _lock(path: Path, place: int) -> None:

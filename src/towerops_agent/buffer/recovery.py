@@ -199,8 +199,8 @@ class Recovery:
         if next_poll_id(connection) == 1:  # else it is in use since then
             begin_ids_at(connection, self._beyond(last_id(connection)))
         self.layouts_lost = True
-        self._note_losses(file, 0, knows_losses=False)
         quarantine.end(self.path, file)
+        self._note_losses(file, 0, knows_losses=False)
 
     def _note_losses(self, file: Path, metrics: int, *, knows_losses: bool) -> None:
         self.lost_metrics += max(metrics, not knows_losses)

@@ -89,6 +89,25 @@ async def test_once_the_file_can_be_opened_it_takes_what_was_in_memory(bench, ob
     assert bench.rows("SELECT count(*) FROM polls") == [(4,)]
 
 
+async def test_a_note_of_a_corrupt_file_that_cannot_be_written_yet_ends_nothing(bench, monkeypatch):
+    """Nothing can be read of two files that are to be copied; the disk refuses what says that they are done with."""
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    names = [f"{bench.path.name}.corrupt-20260109T19221{second}Z" for second in (5, 6)]
+    bench.path.with_name("agent.db.salvage").write_text("".join(f"{name} moved\n" for name in names))
+    obstacle = bench.path.with_name("agent.db.salvage-new")
+    obstacle.mkdir()
+    async with bench.buffer() as buffer:
+        assert "Is a directory" in buffer.in_memory_because
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout, T0_US))
+        batch = await buffer.next_batch(5)
+        assert members(await buffer.read(batch)) == [(0, 0), (0, 1), (0, 2)]
+        obstacle.rmdir()
+        await until_in_file(buffer)
+        assert await buffer.next_batch(5) == batch
+    assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"corrupt": len(names)}
+
+
 async def until_in_file(buffer) -> None:
     while await buffer.ask(lambda store: store.database.path) is None:
         pass

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import opening
+from towerops_agent.buffer import opening, place
 from towerops_agent.buffer.database import Database
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
@@ -125,6 +125,14 @@ async def test_a_file_that_goes_away_is_noticed_and_what_was_in_it_goes_on_in_an
     assert stat.S_IMODE(bench.path.stat().st_mode) == 0o600
     assert [line["event"] for line in logs if line["log_level"] == "error"] == [GONE]
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+def test_a_journal_that_nobody_can_look_at_is_not_taken_for_a_removed_one(tmp_path):
+    file = tmp_path / "agent.db"
+    file.write_bytes(b"octets")
+    with file.open("rb") as opened:
+        assert place.change(file, tmp_path / ("long" * 100), opened.fileno()) is None
+        assert place.change(file, tmp_path / "agent.db-wal", opened.fileno()) == "its journal was removed"
 
 
 async def test_a_file_that_is_emptied_is_noticed_and_its_losses_are_counted(bench, monkeypatch):
