@@ -103,13 +103,20 @@ class Layouts:
         execute("UPDATE layouts SET checksum = ? WHERE id = ?", (checksum(layout_id, body), layout_id))
         return layout_id
 
+    def in_use(self) -> list[int]:
+        """The ids of the layouts that are in use."""
+        return [layout for (layout,) in self._connection.execute("SELECT id FROM layouts WHERE last_poll IS NULL")]
+
+    def use_too(self, ids: Collection[int]) -> None:
+        """Note that these are in use, as they were in a database whose content is in this one by now."""
+        with transaction(self._connection):
+            self._connection.executemany("UPDATE layouts SET last_poll = NULL WHERE id = ?", [(layout,) for layout in ids])
+
     def use_only(self, ids: Collection[int], now_s: int) -> None:
         """Note that the other layouts are idle from now on."""
         with transaction(self._connection):
-            in_use = self._connection.execute("SELECT id FROM layouts WHERE last_poll IS NULL").fetchall()
-            self._connection.executemany(
-                "UPDATE layouts SET last_poll = ? WHERE id = ?", [(-1 - now_s, row[0]) for row in in_use if row[0] not in ids]
-            )
+            idle = [(-1 - now_s, layout) for layout in self.in_use() if layout not in ids]
+            self._connection.executemany("UPDATE layouts SET last_poll = ? WHERE id = ?", idle)
 
     def retire_all(self) -> None:
         """Note that no more polls come of any: whoever used them is gone."""

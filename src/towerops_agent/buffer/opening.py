@@ -109,6 +109,7 @@ class Opening:
             lead_s = store.age_s - memory.age_s
             salvage = Salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True)
             salvage.run(self.moved)
+            store.layouts.use_too(memory.layouts.in_use())
         except FAILURES as error:
             log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
             self._end_recovery()

@@ -1,10 +1,14 @@
 """Layouts that nothing uses are freed, within a run too."""
 
-from towerops_agent.buffer import layouts
+from contextlib import suppress
+from types import SimpleNamespace
+
+from towerops_agent.buffer import layouts, opening
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.buffer.format.codec import encode_layout
+from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
-from unit.buffer.samples import LAYOUT, T0_US, members, poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, limit_growth, members, poll
 
 COUNT = "SELECT count(*) FROM layouts"
 
@@ -77,3 +81,28 @@ async def test_layouts_are_looked_up_once_as_many_as_the_bound_allows(bench, mon
         await buffer.use_layouts(ids[2:])
         assert [await buffer.ask(looked_up) for _ in range(2)] == [4, 2]
         assert await buffer.ask(lambda store: len(store.polls.layouts)) == 4
+
+
+async def test_layouts_stay_in_use_over_a_time_in_which_the_disk_was_full(bench, monkeypatch):
+    """Once all polls of before are gone, those that come can still be read, in a later run and by other processes too."""
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    free, number = 1 << 20, 0
+    async with bench.buffer(statvfs=lambda _: SimpleNamespace(f_blocks=1 << 21, f_bavail=free, f_frsize=4096)) as buffer:
+        layout = await buffer.register(LAYOUT)
+        await limit_growth(buffer, 0)
+        free = 0
+        while not buffer.in_memory_because:
+            buffer.add(poll(layout, T0_US + number))
+            number += 1
+            with suppress(BufferFailure):
+                await buffer.flush()
+        free = 1 << 20
+        while buffer.in_memory_because:
+            await buffer.pending()
+        bench.now_us += 49 * HOUR_US
+        buffer.add(poll(layout, T0_US + number))
+        await buffer.flush()
+        await buffer.clean_up()
+    assert bench.rows("SELECT id FROM layouts") == [(layout,)]
+    async with bench.buffer() as buffer:
+        assert members(await buffer.read(await buffer.next_batch(9))) == [(number, metric) for metric in range(3)]
