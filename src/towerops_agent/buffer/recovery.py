@@ -87,8 +87,10 @@ class Recovery:
         self._describe()
 
     def end_small(self, store: Store) -> None:
-        """Copy the files that are small, as far as there is room."""
+        """Copy the files that are small, as far as there is room; not to the end before the tails' polls are stored."""
         while self._salvages and self._salvages[0][2] <= AT_ONCE_OCTETS and self.due_s <= 0.0:
+            if self.needs_tail and self._salvages[0][1].is_at_end:
+                return
             self.step(store, 0.0)
 
     @property

@@ -176,12 +176,17 @@ class Salvage:
         """Whether all that is left to be copied is delivered."""
         return self.progress.phase < len(_PHASES) and _PHASES[self.progress.phase][1] is False
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all rows are copied, and the last step makes them seen."""
+        return self.progress.phase == len(_PHASES)
+
     def step(self) -> bool:
         """Whether there is more to be done. If it raises, the next one does the same again."""
         progress = self.progress
         if progress.is_done:
             return False
-        if progress.phase == len(_PHASES):
+        if self.is_at_end:
             self._finish()
             return False
         self.progress = msgspec.structs.replace(progress, copied=dict(progress.copied))

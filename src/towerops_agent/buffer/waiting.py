@@ -66,6 +66,11 @@ class Waiting:
         self.held += count
         self.due_s = inf if self.is_held else seen_s + self._window_s
 
+    def unhold(self) -> None:
+        """Note that the tail is gone with its file: what was in it is to be on the disk at once."""
+        if self.held:
+            self.held, self.due_s = 0, 0.0
+
     def leave_held(self) -> None:
         """Drop those in the tail, which is left for later."""
         for _ in range(self.held):

@@ -235,6 +235,7 @@ class Writer:
         if now_s >= self._opening.due_s or (at_end and self._store.database.path is None):
             self._opening.look(now_s, at_stop=at_end)
         if self._store is not before:
+            self._follow_store()
             self._post(self._on_polls)  # what waits there may be delivered, though no poll comes
         if (
             at_end
@@ -244,6 +245,8 @@ class Writer:
         ):
             self._commit()
         self._report()
+        if now_s >= self._opening.recovery_due_s and self._opening.needs_tail:
+            self._go_on_recovering()  # that commit has met a corrupt file: the job is to see what a small one has
         if job is not None:
             self._run_job(*job[:2])
             with self._wake:
@@ -303,7 +306,7 @@ class Writer:
         if self._store is not self._held_in:
             self._held_in = self._store
             with self._wake:
-                self._waiting.held = 0
+                self._waiting.unhold()
 
     def _commit(self) -> None:
         folded = False

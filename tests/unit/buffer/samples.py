@@ -1,5 +1,6 @@
 """A buffer on a real file, a clock that stands still until it is set, polls that differ by their time."""
 
+import shutil
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,3 +93,11 @@ def corrupt_error(store: Store) -> None:
     error = sqlite3.DatabaseError("database disk image is malformed")
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     raise error
+
+
+def copy_files(before: Path, after: Path) -> None:
+    """All files beside the database as they are now: what a killed agent leaves."""
+    after.parent.mkdir()
+    for file in before.parent.iterdir():
+        if not file.name.endswith(".lock") and file.is_file():
+            shutil.copy(file, after.parent)

@@ -14,7 +14,7 @@ from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import DatabaseBusy
 from towerops_agent.model import Layout, Poll
-from unit.buffer.samples import LAYOUT, T0_US, members, poll
+from unit.buffer.samples import LAYOUT, T0_US, Bench, copy_files, members, poll
 
 GONE = "database file is gone from its place, its polls are copied"
 
@@ -125,6 +125,22 @@ async def test_a_file_that_goes_away_is_noticed_and_what_was_in_it_goes_on_in_an
     assert stat.S_IMODE(bench.path.stat().st_mode) == 0o600
     assert [line["event"] for line in logs if line["log_level"] == "error"] == [GONE]
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+async def test_polls_that_are_in_the_tail_of_a_file_that_goes_away_are_on_the_disk_at_once(bench, tmp_path, monkeypatch):
+    """Nobody asks for them, and the agent is killed."""
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
+    after = Bench(tmp_path / "killed" / "agent.db", bench.now_us)
+    with capture_logs() as logs:
+        async with bench.buffer(commit_window_s=3600) as buffer:
+            buffer.add(poll(await buffer.register(LAYOUT)))
+            await buffer.secure()
+            removed(bench.path)
+            while not any(line["event"] == "buffer opened, the polls in memory are stored" for line in logs):
+                await buffer.ask(lambda _: None, sees_polls=False)
+            await buffer.ask(lambda _: copy_files(bench.path, after.path), sees_polls=False)
+    async with after.buffer() as buffer:
+        assert members(await buffer.read(await buffer.next_batch(9))) == [(0, 0), (0, 1), (0, 2)]
 
 
 def test_a_journal_that_nobody_can_look_at_is_not_taken_for_a_removed_one(tmp_path):

@@ -1,9 +1,8 @@
 """A large corrupt file is copied beside the polling: step by step, over kills, as far as there is room."""
 
-import shutil
 import sqlite3
 from collections import Counter
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import recovery, salvage
+from towerops_agent.buffer import quarantine, recovery, salvage
 from towerops_agent.buffer.format.batch import Lane, LeftOut
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
-from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, corrupt_error, members, poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, copy_files, corrupt_error, members, poll
 
 SENT, POLLS = 30, 120
 """Metrics that were delivered before the file was found corrupt, and polls of three metrics in it."""
@@ -212,8 +211,9 @@ async def test_what_was_delivered_is_left_behind_and_counted_if_there_is_no_room
     assert bench.rows("SELECT count(*) FROM polls") == bench.rows("SELECT count(*) FROM bodies") == [(POLLS - delivered,)]
 
 
-async def test_a_batch_that_is_not_copied_yet_is_not_closed_as_one_of_which_nothing_is_left(bench):
-    """Some of its polls are there already: that is not all of it."""
+@asynccontextmanager
+async def sent_before_its_file_was_found_corrupt(bench: Bench):
+    """A buffer, a batch that is under way and not in the new file yet, and the disk, which has no room for the copy so far."""
     await fill(bench)
     disk = Disk(float("inf"))
     async with bench.buffer(statvfs=disk) as buffer:
@@ -221,6 +221,12 @@ async def test_a_batch_that_is_not_copied_yet_is_not_closed_as_one_of_which_noth
         disk.looks = 0
         with pytest.raises(BufferFailure):
             await buffer.ask(corrupt_error, sees_polls=False)
+        yield buffer, batch, disk
+
+
+async def test_a_batch_that_is_not_copied_yet_is_not_closed_as_one_of_which_nothing_is_left(bench):
+    """Some of its polls are there already: that is not all of it."""
+    async with sent_before_its_file_was_found_corrupt(bench) as (buffer, batch, disk):
         while buffer.salvaging:
             disk.looks = 1
             polls = await buffer.read(batch)
@@ -231,13 +237,7 @@ async def test_a_batch_that_is_not_copied_yet_is_not_closed_as_one_of_which_noth
 
 
 async def test_what_was_left_out_of_a_batch_is_kept_though_the_batch_is_not_copied_yet(bench):
-    await fill(bench)
-    disk = Disk(float("inf"))
-    async with bench.buffer(statvfs=disk) as buffer:
-        batch = await buffer.next_batch(5)
-        disk.looks = 0
-        with pytest.raises(BufferFailure):
-            await buffer.ask(corrupt_error, sees_polls=False)
+    async with sent_before_its_file_was_found_corrupt(bench) as (buffer, batch, disk):
         for _ in range(2):
             await buffer.acknowledge(batch, [LeftOut(11, 0, "eq-1", b"{}", "no such sensor")])
         disk.looks = float("inf")
@@ -253,7 +253,7 @@ async def test_a_tail_that_is_in_a_corrupt_file_only_comes_over_though_the_new_f
     async with bench.buffer(commit_window_s=3600) as buffer:
         buffer.add(poll(await buffer.register(LAYOUT), T0_US + POLLS))
         await buffer.secure()
-        await buffer.ask(lambda _: copy(bench.path, after.path), sees_polls=False)
+        await buffer.ask(lambda _: copy_files(bench.path, after.path), sees_polls=False)
     make_corrupt(after.path)
     disk = Disk()
     async with after.buffer(statvfs=disk, commit_window_s=3600) as buffer:
@@ -264,6 +264,29 @@ async def test_a_tail_that_is_in_a_corrupt_file_only_comes_over_though_the_new_f
         disk.looks = float("inf")
         await all_copied(buffer)
         assert sorted(await take(buffer)) == expected(range(POLLS + 2))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_kill_after_the_copy_costs_nothing_of_what_was_in_the_tail(bench, tmp_path, monkeypatch, at_once):
+    """The copy leaves the tail out, as its polls are in memory too: they are on the disk before the note of the copy goes."""
+    monkeypatch.setattr(recovery, "AT_ONCE_OCTETS", (1 << 30) * at_once)
+    await fill(bench)
+    after = Bench(tmp_path / "killed" / "agent.db", bench.now_us, keys=1000)
+    end = quarantine.end
+
+    def end_and_be_killed(path, file):
+        end(path, file)
+        copy_files(bench.path, after.path)
+
+    monkeypatch.setattr(quarantine, "end", end_and_be_killed)
+    async with bench.buffer(statvfs=Disk(float("inf")), commit_window_s=3600) as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT), T0_US + POLLS))
+        await buffer.secure()
+        with pytest.raises(BufferFailure):
+            await buffer.ask(corrupt_error, sees_polls=False)
+        await all_copied(buffer)
+    async with after.buffer(statvfs=Disk(float("inf"))) as buffer:
+        assert sorted(await take(buffer)) == expected(range(POLLS + 1))
 
 
 async def test_what_was_copied_of_a_corrupt_file_that_is_removed_meanwhile_does_not_stay_for_good(bench):
@@ -296,7 +319,7 @@ async def test_a_tail_that_was_stored_before_a_kill_is_not_delivered_twice_if_it
         with pytest.raises(BufferFailure):
             await buffer.ask(corrupt_error, sees_polls=False)
         batch = await buffer.next_batch(50, Lane.FRESH)  # which the server may have
-        await buffer.ask(lambda _: copy(bench.path, after.path), sees_polls=False)
+        await buffer.ask(lambda _: copy_files(bench.path, after.path), sees_polls=False)
     disk = Disk()
     async with after.buffer(statvfs=disk, commit_window_s=3600) as buffer:
         with pytest.raises(BufferFailure):
@@ -368,7 +391,7 @@ async def test_nothing_is_lost_or_delivered_twice_whatever_happens_during_the_co
                     await deliver(is_acknowledged=False)
                     kills += 1
                     after = Bench(place / str(kills) / "agent.db", bench.now_us, keys=bench.keys + 1000 * kills)
-                    await buffer.ask(lambda _, after=after, before=bench: copy(before.path, after.path), sees_polls=False)
+                    await buffer.ask(lambda _, after=after, before=bench: copy_files(before.path, after.path), sees_polls=False)
                     await buffer.__aexit__(None, None, None)
                     bench, disk = after, Disk()
                     buffer = await bench.buffer(statvfs=disk, commit_window_s=3600).__aenter__()
@@ -385,11 +408,3 @@ async def test_nothing_is_lost_or_delivered_twice_whatever_happens_during_the_co
     assert sorted(delivered) == every
     assert [metric for metric, keys in delivered.items() if len(keys) > 1] == []
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
-
-
-def copy(before: Path, after: Path) -> None:
-    """All files as they are now: what a killed agent leaves."""
-    after.parent.mkdir()
-    for file in before.parent.iterdir():
-        if not file.name.endswith(".lock") and file.is_file():
-            shutil.copy(file, after.parent)
