@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from towerops_agent.buffer import retention
+from towerops_agent.buffer import quarantine, retention
 from towerops_agent.buffer.database import FAILURES, Database, is_corruption
 from towerops_agent.buffer.format.batch import OPEN_END
 from towerops_agent.buffer.recovery import WITH_LAYOUTS, Recovery
@@ -53,7 +53,8 @@ class Opening:
         self._reopen_s = 0.0
         self._look_s = 0.0
         self.due_s = 0.0
-        self._left_full_disk = False
+        self._left_file = False
+        self._not_stored_because = ""
         self.replaced: Path | None = None
         self.layouts_lost = False
         self.lost_metrics = self.left_metrics = 0
@@ -90,13 +91,13 @@ class Opening:
         self.due_s = self._look_s if self.store.database.path is not None else min(self._look_s, self._reopen_s)
 
     def _return_to_file(self, *, at_stop: bool) -> None:
-        if self._left_full_disk:
+        if self._left_file:
             while not retention.remove_sent(self.store.connection, OPEN_END).done:
                 pass
             if not at_stop and not self._room.fits(self.store, self.path):
                 return
         self._reopen()
-        self._left_full_disk = self._left_full_disk and self.store.database.path is None
+        self._left_file = self._left_file and self.store.database.path is None
 
     def _reopen(self) -> None:
         """Work on the file, with all that is in memory, if it can be opened."""
@@ -111,12 +112,14 @@ class Opening:
             salvage.run(self.moved)
             store.layouts.use_too(memory.layouts.in_use())
         except FAILURES as error:
-            log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
+            if str(error) != self._not_stored_because:  # each 5 s
+                log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
+            self._not_stored_because = str(error)
             self._end_recovery()
             store.database.close()
             return
         memory.database.close()
-        self.in_memory_because = ""
+        self.in_memory_because = self._not_stored_because = ""
         log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=salvage.copied.get("polls", 0))
         self.store = store
 
@@ -125,20 +128,35 @@ class Opening:
 
         What is in the file waits there.
         """
-        store = self.store
-        if store.database.path is None or not self._room.is_out(store.database.path):
+        path = self.store.database.path
+        while path is not None and self._room.is_out(path):
+            if not quarantine.remove_copied(path):
+                log.error("disk is full, polls stay in memory until it has room", path=str(self.path))
+                self._leave_file(f"disk full: the database {self.path} can't be written", now_s)
+                return True
+        return False
+
+    def leave_unwritable(self, error: BaseException, now_s: float) -> bool:
+        """Whether polls go on in memory as by `leave_full_disk`, as the disk accepts no writes, for this reason."""
+        if self.store.database.path is None:
             return False
-        self.in_memory_because = f"disk full: the database {self.path} can't be written"
-        log.error("disk is full, polls stay in memory until it has room", path=str(self.path))
+        log.error("buffer still can't be written, polls go on in memory until it can", path=str(self.path), error=str(error))
+        self._leave_file(f"the database {self.path} can't be written: {error}", now_s)
+        return True
+
+    def _leave_file(self, reason: str, now_s: float) -> None:
+        store = self.store
+        self.in_memory_because = reason
         memory = self._in_memory(last_id(store.connection))
-        Salvage(store.connection, memory.connection).copy_layouts()
+        salvage = Salvage(store.connection, memory.connection)
+        salvage.copy_layouts()
+        self.layouts_lost = self.layouts_lost or bool(salvage.damaged & WITH_LAYOUTS)
         self._end_recovery()
         with suppress(*FAILURES):
             store.close()
         self.store = memory
         self._reopen_s = self.due_s = now_s + REOPEN_S
-        self._left_full_disk = True
-        return True
+        self._left_file = True
 
     def _follow(self, change: str, now_s: float) -> None:
         """Work on the file that is now at the path, or in memory, with all that was in the file that is gone from there."""

@@ -35,6 +35,9 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 RETRY_S = 1.0
+LEAVES_AFTER_S = 10.0
+"""How long the file can't be written until polls go on in memory, and are delivered from there. One that is gone from its
+place is noticed before (opening.LOOK_EACH_S)."""
 POLLS_PER_COMMIT = 1_024
 POLLS_AT_LEAST = 16
 EVENTS_WITHIN_S = 60.0
@@ -76,7 +79,8 @@ class Writer:
         self._events: deque[Event] = deque(maxlen=EVENTS_WAITING)
         self._events_due_s = inf
         self._stopping = False
-        self._failure: Exception | None = None  # of the last try to commit; this and the next two are the thread's own
+        self._failure: Exception | None = None  # of the last try to commit; this and the next three are the thread's own
+        self._failing_since_s = 0.0
         self._held_in: Store | None = None
         self._at_once = POLLS_PER_COMMIT
 
@@ -323,9 +327,11 @@ class Writer:
                     folded = True
                     continue
                 if not is_full(error):
+                    if self._leave_unwritable(error):
+                        continue
                     return
                 if not self._make_room() and self._at_once == POLLS_AT_LEAST:
-                    if self._leave_full_disk():
+                    if self._leave_full_disk() or self._leave_unwritable(error):
                         continue
                     return
                 self._at_once = max(self._at_once // 2, POLLS_AT_LEAST)  # a smaller commit has to find less room
@@ -355,11 +361,22 @@ class Writer:
         return self._opening.renew(error, time.monotonic())
 
     def _leave_full_disk(self) -> bool:
-        if not self._opening.leave_full_disk(time.monotonic()):
+        self._follow_store()
+        return self._opening.leave_full_disk(time.monotonic()) and self._has_left()
+
+    def _leave_unwritable(self, error: Exception) -> bool:
+        now_s = time.monotonic()
+        if not isinstance(error, FAILURES) or is_corruption(error) or now_s < self._failing_since_s + LEAVES_AFTER_S:
             return False
+        self._follow_store()
+        return self._opening.leave_unwritable(error, now_s) and self._has_left()
+
+    def _has_left(self) -> bool:
         with self._wake:  # what is in the tail waits there, with the rest of the file
             self._waiting.leave_held()
         self._follow_store()
+        self._failure = None
+        self._post(self._on_polls)
         return True
 
     def _take(self) -> tuple[list[PollRow], list[Event]]:
@@ -381,6 +398,8 @@ class Writer:
 
     def _note_failure(self, error: Exception) -> None:
         expected = isinstance(error, (*FAILURES, MemoryError))
+        if self._failure is None:
+            self._failing_since_s = time.monotonic()
         if self._failure is None and not is_corruption(error):
             log.error(
                 "buffer can't be written, polls stay in memory; will retry each second",

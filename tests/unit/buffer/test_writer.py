@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import writer
+from towerops_agent.buffer import opening, writer
+from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.buffer.store import Store
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
@@ -30,6 +31,17 @@ async def full_file_system(bench, buffer):
     """The kernel refuses to let any file grow."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@asynccontextmanager
+async def no_writes(bench, buffer):
+    """The kernel refuses each write to a file, as to a disk that it has made read-only."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
         yield
     finally:
@@ -80,6 +92,41 @@ async def test_polls_wait_in_memory_while_the_database_cannot_be_written(bench, 
             "buffer can't be written, polls stay in memory; will retry each second",
             "buffer writable again",
         ]
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+@pytest.mark.parametrize("fault", [no_writes, read_only, locked_by_another_program])
+async def test_fresh_polls_are_delivered_from_memory_if_the_database_cannot_be_written_for_long(bench, fault, monkeypatch):
+    """What is in the file, and in its tail, waits there."""
+    monkeypatch.setattr(writer, "LEAVES_AFTER_S", 0.0)
+    monkeypatch.setattr(opening, "REOPEN_S", 3600.0)
+    async with bench.buffer(commit_window_s=3600) as buffer:
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout, T0_US))
+        await buffer.flush()
+        buffer.add(poll(layout, T0_US + 1))
+        await buffer.secure()
+        with capture_logs() as logs:
+            async with fault(bench, buffer):
+                buffer.add(poll(layout, T0_US + 2))
+                batch = await buffer.next_batch(100)
+                assert members(await buffer.read(batch)) == [(2, 0), (2, 1), (2, 2)]
+                await buffer.acknowledge(batch)
+                assert buffer.in_memory_because.startswith(f"the database {bench.path} can't be written: ")
+                buffer.add(poll(layout, T0_US + 3))
+                await buffer.flush()
+        assert [entry["event"] for entry in logs] == [
+            "buffer can't be written, polls stay in memory; will retry each second",
+            "buffer still can't be written, polls go on in memory until it can",
+        ]
+    assert bench.rows(f"{IDS} DESC LIMIT 1") == [(T0_US + 3,)]
+    found = []
+    async with bench.buffer() as buffer:
+        for lane in Lane:
+            while batch := await buffer.next_batch(100, lane):
+                found += members(await buffer.read(batch))
+                await buffer.acknowledge(batch)
+    assert sorted(found) == [(number, metric) for number in (0, 1, 3) for metric in range(3)]
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
