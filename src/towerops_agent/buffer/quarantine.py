@@ -116,13 +116,17 @@ def another_schema(path: Path) -> Iterator[None]:
 
 def remove_copied(path: Path) -> bool:
     """Whether a quarantined file of which all has been copied, as there is no room for it, was removed: the oldest one."""
-    named = _noted(path)
-    for old in _kept(path):
-        if old.name not in named:
+    try:
+        named = _noted(path)
+        old = next((file for file in _kept(path) if file.name not in named), None)
+        if old is not None:
             _remove(old)
-            log.warning("corrupt database removed for want of room, all of it was copied before", path=str(old))
-            return True
-    return False
+    except OSError as error:
+        log.debug("corrupt database can't be removed for want of room", path=str(path), error=str(error))
+        return False
+    if old is not None:
+        log.warning("corrupt database removed for want of room, all of it was copied before", path=str(old))
+    return old is not None
 
 
 def _put_back(path: Path, place: int, pages: Mapping[int, bytes]) -> None:

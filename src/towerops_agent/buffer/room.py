@@ -1,5 +1,7 @@
 """Keeps the database within its bounds, and some of the disk free: delivered polls go first, then the oldest undelivered.
 
+Before them corrupt files go of which all has been copied, on a disk that is low.
+
 Asked after each commit; what it does at a time is bounded, so that commits go on. On a disk that is low only delivered polls are
 given back; undelivered ones make room only for newer polls, else a neighbour that fills the disk would empty the buffer.
 Synchronous, for the writer's thread. Octets.
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from towerops_agent.buffer import retention
+from towerops_agent.buffer import quarantine, retention
 from towerops_agent.buffer.database import JOURNAL_OCTETS
 from towerops_agent.buffer.format.batch import OPEN_END
 from towerops_agent.buffer.place import PAGE_OCTETS
@@ -103,6 +105,8 @@ class Room:
                     break
                 yield from _evict(store, Loss.BUFFER_FULL)
         elif (missing := self._missing_on_disk(store, journal)) > 0:
+            if store.database.path is not None and quarantine.remove_copied(store.database.path):
+                return  # what is missing still is seen after the next commit
             self._feel(Loss.DISK_LOW, store, missing_octets=missing)
             yield from self._give_way(store)
         elif self._felt and _used_octets(connection) <= limit * 4 // 5 and missing < -POOL_PAGES * PAGE_OCTETS:

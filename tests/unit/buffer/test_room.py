@@ -4,6 +4,7 @@ import itertools
 import os
 import random
 import sqlite3
+from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,8 +12,9 @@ from structlog.testing import capture_logs
 from towerops_agent.buffer import packer, retention, room
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
+from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
-from unit.buffer.samples import HOUR_US, T0_US
+from unit.buffer.samples import HOUR_US, T0_US, limit_growth
 
 MEGABYTE = 1 << 20
 WIDE = Layout("wide", tuple((f"s-{i}", 1.0) for i in range(300)))
@@ -252,3 +254,35 @@ async def test_a_disk_that_says_nothing_is_taken_for_free(bench):
     async with bench.buffer(statvfs=silent) as buffer:
         await add_wide(buffer, range(10))
         assert (await buffer.pending()).polls == 10
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["low", "full"])
+async def test_corrupt_files_that_were_copied_go_before_anything_else_on_a_disk_that_is_low(bench, full):
+    """Two of them have the room that is missing; the third one stays, and so does what was delivered."""
+    olds = [bench.path.with_name(f"agent.db.corrupt-2025010{day}T000000Z") for day in (1, 2, 3)]
+    disk, low = Disk(), Disk()
+    low.free = 0 if full else 50 * MEGABYTE
+
+    def kept():
+        return [old for old in olds if old.exists()]
+
+    def statvfs(path):
+        return (low if len(kept()) > 1 else disk).statvfs(path)
+
+    async with bench.buffer(statvfs=statvfs) as buffer:
+        await add_wide(buffer, range(100))
+        await buffer.acknowledge(await buffer.next_batch(300 * 50))
+        for old in olds:
+            old.write_bytes(b"copied long ago")
+        if full:
+            await limit_growth(buffer, 0)
+            with suppress(BufferFailure):
+                await buffer.put_meta("large", bytes(MEGABYTE))
+            await limit_growth(buffer, None)
+        for number in range(100, 105):
+            buffer.add(wide_poll(1, number))
+            await buffer.flush()
+        assert kept() == olds[2:]
+        assert not buffer.in_memory_because
+        assert (await buffer.pending()).metrics == 300 * 55
+    assert bench.counters.total(Count.METRICS_EVICTED) == 0
