@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from towerops_agent.cli.ending import EXIT_FAILURE, EXIT_SETTINGS, complain, fail
-from towerops_agent.cli.options import FILE, database_option, indented, setting
+from towerops_agent.cli.options import FILE, database_option, indented, remote_write_option, setting
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def config() -> None:
     type=FILE,
     help="A file that holds the community, which the site file then names. Else: SNMP_COMMUNITY, else public.",
 )
-@click.option("--remote-write", metavar="URL", help="The Prometheus to deliver to, as in http://127.0.0.1:9090/api/v1/write.")
+@remote_write_option("The Prometheus to deliver to, as in http://127.0.0.1:9090/api/v1/write.")
 def init(host: str, version: str, community_file: Path | None, remote_write: str | None) -> None:
     """Print a first site file for HOST: asks the device for its name and its interfaces, over SNMPv1 or v2c.
 

@@ -15,7 +15,7 @@ import click
 from towerops_agent.cli.config import site_option
 from towerops_agent.cli.credentials import credential_options, source_of, with_credentials
 from towerops_agent.cli.ending import EXIT_FAILURE, complain, fail
-from towerops_agent.cli.options import FILE, indented
+from towerops_agent.cli.options import FILE, indented, remote_write_option
 from towerops_agent.errors import AgentError, SettingsError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _LOOK_AT: Final = "check the range, the credentials, and that SNMP is on and all
 @click.option("--secrets", is_flag=True, help="With the communities and passwords in the JSON, in place of asterisks.")
 @click.option("--write", type=FILE, metavar="FILE", help="Write a site file that polls what was found.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
-@click.option("--remote-write", metavar="URL", help="The Prometheus that the site file delivers to.")
+@remote_write_option("The Prometheus that the site file delivers to.")
 @click.option(
     "--profiles", "directory", type=click.Path(file_okay=False, path_type=Path), help="A directory of your own profiles."
 )

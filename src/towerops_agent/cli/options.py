@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from towerops_agent.cli.ending import fail
+from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.setting import Setting
 from towerops_agent.settings import SETTINGS
 
@@ -98,6 +100,20 @@ database_option = click.option(
     type=FILE,
     help=f"The agent's database. [{DATABASE.variable}]",
 )
+
+
+def _receiver(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    from towerops_agent.site.document.destination import receiver_url
+
+    try:
+        return None if text is None else receiver_url("--remote-write", text)
+    except InvalidConfig as error:
+        fail(SettingsError(str(error)))
+
+
+def remote_write_option(text: str) -> Callable[[Command], Command]:
+    """The URL of a site file's Prometheus: one that the site file could not have ends the command."""
+    return click.option("--remote-write", metavar="URL", callback=_receiver, help=text)
 
 
 def token_of_environment() -> "Secret | None":

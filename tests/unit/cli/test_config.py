@@ -56,6 +56,17 @@ def test_show_prints_the_devices_without_secrets(site):
     assert (absent.exit_code, absent.output) == (1, "towerops-agent: no device has the name, id or address two\n")
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [("ftp://x", " is 'ftp://x'"), ("localhost:9090", " is 'localhost:9090'"), ("", " is ''"), ("https://me:hushhush-77@x/", "")],
+)
+@pytest.mark.parametrize("command", [("config", "init", "127.0.0.1:1"), ("discover", "127.0.0.1")])
+def test_a_url_that_no_site_file_could_have_is_bad_usage_before_any_device_is_asked(command, url, shown):
+    result = CliRunner().invoke(cli, [*command, "--remote-write", url])
+    wanted = "expected https://host/path or http://host/path, without user, query or fragment"
+    assert (result.exit_code, result.output) == (2, f"towerops-agent: --remote-write{shown}: {wanted}\n")
+
+
 def test_without_a_site_it_is_bad_usage_and_a_missing_one_a_failure(tmp_path, monkeypatch):
     monkeypatch.delenv("SITE_PATH", raising=False)
     result = run("check")

@@ -147,7 +147,7 @@ def _kind(section: Section) -> tuple[str, str]:
     for key in _OF_INFLUXDB if kind != INFLUXDB else ():
         if key in section or (key in section.keys and key in _TOKENS):
             raise section.mistake(key, f"{key} is not a key of a destination of {kind}: expected it beside influxdb")
-    return kind, section.checked(kind, _url) or ""
+    return kind, section.checked(kind, receiver_url) or ""
 
 
 def _full_url(section: Section, kind: str, base: str) -> str:
@@ -212,7 +212,8 @@ def _username(field: str, text: str) -> str:
     return text
 
 
-def _url(field: str, text: str) -> str:
+def receiver_url(field: str, text: str) -> str:
+    """`text`, if it can be a receiver's URL. Raises InvalidConfig."""
     wanted = "https://host/path or http://host/path, without user, query or fragment"
     if any(c.isspace() or c in "@?#" for c in text):
         raise InvalidConfig(f"{field}: expected {wanted}")  # it may hold a password
