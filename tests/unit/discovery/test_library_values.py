@@ -19,6 +19,7 @@ EMS = f"{ENTERPRISES}.318.1.1.10.3"
 MODULES = f"{ENTERPRISES}.318.1.1.10.4.2"
 SENTRY4 = f"{ENTERPRISES}.1718.4.1"
 COMWARE = f"{ENTERPRISES}.25506.2.6.1.1.1.1"
+ENTITY = "1.3.6.1.2.1.99.1.1.1"
 NAMES = "1.3.6.1.2.1.47.1.1.1.1.7"
 
 
@@ -92,3 +93,16 @@ def test_of_a_switch_with_comware_a_part_without_a_processor_is_left_out_and_an_
     sensors = found("25506.11.1", values)
     assert readings(sensors, "") == {"CPU load board": (7, "percent"), "temperature board": (44, "celsius")}
     assert [sorted(sensors[name].skip) for name in sorted(sensors)] == [[], [65535]], "0 % and 0 °C are readings from then on"
+
+
+@pytest.mark.parametrize(
+    ("scale", "precision", "raw", "volts"), [(9, 3, 47_058, 47.058), (8, 3, 53_703, 53.703), (8, 0, 53_703, 53.703)]
+)
+def test_an_aviat_radio_s_volts_are_right_if_it_says_twice_how_small_they_are(scale: int, precision: int, raw: int, volts: float):
+    row = {1: 4, 2: scale, 3: precision, 4: raw, 5: 1}
+    values = {f"{ENTITY}.{part}.7": value for part, value in row.items()} | {f"{NAMES}.7": "DC input"}
+    assert readings(found("2509.8.22.2.1", values), "DC input") == {"DC input voltage": (volts, "volts")}
+    if scale == 8:
+        assert readings(found("99999", values), "DC input") == {
+            "DC input voltage": (pytest.approx(volts / 10**precision), "volts")
+        }, "any other device means what RFC 3433 says"

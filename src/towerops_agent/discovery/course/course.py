@@ -83,7 +83,7 @@ class _Discoverer:
         names = {port.if_index: port.label for port in found_ports}
         found = [each for profile in self._used for each in sensors.find_sensors(profile, questions, names)]
         for table in self._of(entities.TABLES):
-            found += entities.find_entity_sensors(table, questions)
+            found += entities.find_entity_sensors(table, questions, self._system.object_id)
         if storage.HR_STORAGE in self._there:
             found += storage.find_storage(questions)
         kept = sensors.apart(each for each in found if isinstance(each, FoundSensor))

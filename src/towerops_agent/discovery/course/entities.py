@@ -12,7 +12,7 @@ from towerops_agent.discovery.course.findings import NotTaken
 from towerops_agent.discovery.course.profile import Column
 from towerops_agent.discovery.course.sensors import Found, label_at, sensor_or_not
 from towerops_agent.polling.course.interpret import is_beyond
-from towerops_agent.snmp.wire.ber import Oid, child, parse_oid
+from towerops_agent.snmp.wire.ber import Oid, child, is_within, parse_oid
 
 ENTITY: Final = parse_oid("1.3.6.1.2.1.99.1.1.1")
 CISCO: Final = parse_oid("1.3.6.1.4.1.9.9.91.1.1.1.1")
@@ -45,6 +45,9 @@ _NAMES: Final = {
 }
 _OK: Final = 1
 _STATUSES: Final = {2: "the device says that the sensor is unavailable", 3: "the device says that the sensor is broken"}
+_TWICE: Final = parse_oid("1.3.6.1.4.1.2509")
+"""Aviat: its newer firmware says of 53,703 mV that they are millivolts, and have three decimals, which would be 54 mV."""
+
 _YOCTO, _UNITS_SCALE, _YOTTA, _STEP = 1, 9, 17, 3
 
 
@@ -56,9 +59,10 @@ def columns_of(tables: list[Oid]) -> list[Oid]:
     return [_NAME, _DESCR, *(child(table, part) for table in tables for part in parts)]
 
 
-def find_entity_sensors(table: Oid, questions: Questions) -> Iterator[Found]:
-    """The sensors of this table."""
+def find_entity_sensors(table: Oid, questions: Questions, object_id: Oid = b"") -> Iterator[Found]:
+    """The sensors of this table. `object_id`: the device's sysObjectID."""
     types, scales, precisions, values, statuses = (questions.columns[child(table, part)] for part in range(_TYPE, _STATUS + 1))
+    is_twice = is_within(object_id, _TWICE)
     for index, (tag, value) in values.items():
         name = label_at(questions.columns[_NAME], index) or label_at(questions.columns[_DESCR], index) or f"sensor {index[-1]}"
         kind, scale, precision = (column.get(index, (0, None))[1] for column in (types, scales, precisions))
@@ -81,7 +85,7 @@ def find_entity_sensors(table: Oid, questions: Questions) -> Iterator[Found]:
             child(table, _VALUE),
             name,
             unit=unit,
-            divisor=_divisor(scale, precision),
+            divisor=_divisor(scale, 0 if is_twice and scale != _UNITS_SCALE else precision),
             states=_TRUE_OR_FALSE if kind == 12 else None,
         )
         called = name if not quantity or quantity in name.casefold() else f"{name} {quantity}"
