@@ -79,6 +79,20 @@ async def test_names_that_fall_back_end_the_walk():
     assert "does not grow" in problem
 
 
+async def test_a_table_in_an_order_of_the_devices_own_is_walked_to_its_end():
+    """As of switches whose VLANs come behind their ports, and have smaller indexes."""
+    order = [272646331, 272646335, 268435456, 268435460]
+    names = [*map(parse_oid, (TABLE, *(f"{TABLE}.2.{row}" for row in order), "1.3.6.1.2.1.2.2.2.0"))]
+
+    def next_one(pdu):
+        at = names.index(pdu.names[0]) + 1
+        count = pdu.error_index if pdu.type == PduType.GET_BULK else 1
+        return names[at : at + count], bytes([ber.INTEGER]) * len(names[at : at + count]), [1] * len(names[at : at + count])
+
+    found, problem = await walked(replying(next_one))
+    assert ([format_oid(varbind.name) for varbind in found], problem) == ([f"{TABLE}.2.{row}" for row in order], "")
+
+
 @pytest.mark.parametrize(
     ("reply", "says"),
     [

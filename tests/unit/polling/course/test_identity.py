@@ -14,7 +14,9 @@ from towerops_agent.polling.reading import Poller, PollResult
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
 from towerops_agent.snmp.wire.exchange import NoReply
+from towerops_agent.snmp.wire.message import Message, PduType
 from towerops_lab.simulator.device import SimulatedDevice, table
 
 HOST = "192.0.2.1"
@@ -339,6 +341,39 @@ def test_an_interface_that_is_configured_by_its_name_only_is_looked_for_and_foll
     assert octets_in(before) == octets_in(after) == [counter("ether2"), counter("wlan1")]
     moved = [(line["if_name"], line["if_index_before"], line["if_index"]) for line in lines if "has moved" in line["event"]]
     assert moved == [("ether2", 2, 3), ("wlan1", 3, 4)]
+
+
+class InItsOwnOrder:
+    """A device that walks its names in the order in which they are given, not in that of their indexes."""
+
+    def __init__(self, ports: dict[int, str]) -> None:
+        self._device = box(ports, 500_000)
+        column = "1.3.6.1.2.1.31.1.1.1.1"
+        self._rows = [
+            (parse_oid(column), b""),
+            *((parse_oid(f"{column}.{index}"), name.encode()) for index, name in ports.items()),
+        ]
+        self._rows.append((parse_oid("1.3.6.1.2.1.31.1.1.1.6.1"), b"7"))
+
+    def answer(self, datagram: bytes, uptime_s: float) -> bytes | list[bytes] | None:
+        message = decode_message(datagram)
+        asked, names = message.pdu, [name for name, _ in self._rows]
+        if asked.type == PduType.GET or asked.names[0] not in names:
+            return self._device.answer(datagram, uptime_s)
+        at = names.index(asked.names[0]) + 1
+        found = self._rows[at : at + (asked.error_index if asked.type == PduType.GET_BULK else 1)]
+        reply = response(asked, [name for name, _ in found], bytes([ber.OCTET_STRING] * len(found)), [name for _, name in found])
+        return encode_message(Message(message.version, message.community, reply))
+
+
+@pytest.mark.parametrize("version", ["1", "2c"])
+def test_an_interface_is_found_by_its_name_in_a_table_in_an_order_of_the_devices_own(version: str):
+    """As VLANs of a switch, whose small indexes come behind the ports' large ones. That a name is not there is not known."""
+    ports = {101: "ether1", 102: "ether2", 7: "vlan7", 9: "vlan9"}
+    device = configured({101: "ether1", 1: "vlan9", 2: "vlan8"}, version)
+    (result,) = poll(device, InItsOwnOrder(ports))
+    assert octets_in(result) == [counter("ether1"), counter("vlan9"), None]
+    assert result.missing == {"unverified": 6}
 
 
 @pytest.mark.parametrize("version", ["1", "2c"])

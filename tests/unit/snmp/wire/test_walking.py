@@ -3,13 +3,14 @@
 import pytest
 
 from towerops_agent.reasons import Reason
-from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire import ber, walking
 from towerops_agent.snmp.wire.ber import child, parse_oid
 from towerops_agent.snmp.wire.exchange import NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Varbind, Version
 from towerops_agent.snmp.wire.walking import MAX_REPETITIONS, WalkCourse, WalkEnd
 
 TABLE = parse_oid("1.3.6.1.2.1.2.2.1.2")
+BEFORE = parse_oid("1.3.6.1.2.1.1.1.0")
 BEHIND = parse_oid("1.3.6.1.2.1.2.2.1.3.1")
 SILENCE = NoReply(Reason.TIMEOUT, 3)
 
@@ -85,7 +86,8 @@ def test_what_getbulk_does_not_bring_is_asked_by_getnext_from_the_last_row_on(an
         (error(ErrorStatus.genErr), "genErr after 1.3.6.1.2.1.2.2.1.2.2", False),
         (error(ErrorStatus.tooBig), "tooBig after 1.3.6.1.2.1.2.2.1.2.2", False),
         (rows(), "an empty answer after 1.3.6.1.2.1.2.2.1.2.2", False),
-        (rows(row(1)), "1.3.6.1.2.1.2.2.1.2.1 after 1.3.6.1.2.1.2.2.1.2.2: the device's MIB does not grow", False),
+        (rows(TABLE), "1.3.6.1.2.1.2.2.1.2 after 1.3.6.1.2.1.2.2.1.2.2: the device's MIB does not grow", False),
+        (rows(BEFORE), "1.3.6.1.2.1.1.1.0 after 1.3.6.1.2.1.2.2.1.2.2: the device's MIB does not grow", False),
         (rows(row(2)), "1.3.6.1.2.1.2.2.1.2.2 after 1.3.6.1.2.1.2.2.1.2.2: the device's MIB does not grow", False),
     ],
 )
@@ -141,3 +143,64 @@ def test_just_as_many_rows_as_are_wanted_are_a_complete_walk():
     course = WalkCourse(TABLE, Version.V2C, most_rows=2)
     assert len(course.take(rows(row(1), row(2), BEHIND))) == 2
     assert course.end is WalkEnd.COMPLETE
+
+
+# Rows in an order of the device's own, as the interfaces of some switches
+
+
+def unordered(order, version=Version.V2C):
+    """A walk of a device with rows in this order, and what lies behind them: its rows, and how it was asked."""
+    names = [TABLE, *map(row, order), BEHIND]
+    course = WalkCourse(TABLE, version)
+    found, sent = [], []
+    while (request := course.next_request()) is not None:
+        sent.append(request.type)
+        at = names.index(request.names[0]) + 1
+        found += [each.name for each in course.take(rows(*names[at : at + max(request.second, 1)]))]
+    return course, found, sent
+
+
+@pytest.mark.parametrize("version", [Version.V1, Version.V2C])
+def test_rows_out_of_order_are_rows_and_prove_no_absence(version):
+    course, found, _ = unordered([7, 9, 3, 1 << 28, 5, 8], version)
+    assert found == list(map(row, [7, 9, 3, 1 << 28, 5, 8]))
+    assert (course.end, course.why) == (WalkEnd.UNORDERED, "")
+
+
+def test_an_order_that_getnext_confirms_is_followed_by_getbulk():
+    order = [*range(100, 200), *range(1, 100)]
+    course, found, sent = unordered(order)
+    assert found == list(map(row, order))
+    assert sent == [*[PduType.GET_BULK] * 5, PduType.GET_BULK, PduType.GET_NEXT, *[PduType.GET_BULK] * 5]
+    assert course.end is WalkEnd.UNORDERED
+
+
+@pytest.mark.parametrize("again", [7, 9, 3])
+def test_a_row_that_comes_again_breaks_a_walk_out_of_order(again):
+    course = WalkCourse(TABLE, Version.V2C, bulk=False)
+    for name in (7, 9, 3, 4):
+        assert len(course.take(rows(row(name)))) == 1
+    assert course.take(rows(row(again))) == []
+    assert (course.end, course.why) == (
+        WalkEnd.BROKEN,
+        f"1.3.6.1.2.1.2.2.1.2.{again} after 1.3.6.1.2.1.2.2.1.2.4: the device's MIB does not grow",
+    )
+
+
+def test_what_only_getbulk_has_out_of_order_is_asked_by_getnext_to_the_end():
+    course = WalkCourse(TABLE, Version.V2C)
+    assert len(course.take(rows(row(5), row(3)))) == 1
+    for name in (6, 7):
+        assert course.next_request().type == PduType.GET_NEXT
+        course.take(rows(row(name)))
+    course.take(rows(BEHIND))
+    assert course.end is WalkEnd.COMPLETE
+
+
+def test_rows_out_of_order_are_followed_among_so_many_only(monkeypatch):
+    monkeypatch.setattr(walking, "MOST_REMEMBERED", 3)
+    course = WalkCourse(TABLE, Version.V2C, bulk=False)
+    for name in (6, 7, 8, 9):
+        course.take(rows(row(name)))
+    course.take(rows(row(5)))
+    assert course.end is WalkEnd.BROKEN
