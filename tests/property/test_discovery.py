@@ -23,7 +23,7 @@ from towerops_agent.model import Credentials
 from towerops_agent.reasons import Reason
 from towerops_agent.site.document.site import compile_site
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import child, subidentifiers
+from towerops_agent.snmp.wire.ber import child, is_within, subidentifiers
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import Pdu, PduType, Request, Value, Version
 
@@ -184,3 +184,29 @@ def test_a_device_that_answers_few_varbinds_is_found_as_any_other(seed: int, ver
     many = explore(lambda request: device.answer(request, version), PROFILES, version)
     if not few.broken:
         assert (few.sensors, few.ports, few.left_out) == (many.sensors, many.ports, many.left_out)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 1 << 64), st.sampled_from((Version.V2C, Version.V3)), st.booleans())
+def test_a_device_that_leaves_out_what_has_ended_is_found_as_any_other(seed: int, version: Version, each_table: bool):
+    """The rest is not in its place then. `each_table`: a table ends by itself, else only the MIB does."""
+    device = AnyMib(random.Random(seed))
+    tables = {column: column for column in COLUMNS}
+
+    def answer(request: Request) -> Answer:
+        reply = device.answer(request, version)
+        if request.type != PduType.GET_BULK and (request.type != PduType.GET_NEXT or reply.pdu.error_status):
+            return reply
+        asked = [next((column for column in tables if is_within(name, column)), name) for name in request.names]
+        kept = [
+            (name, tag, value)
+            for place, (name, tag, value) in enumerate(zip(reply.pdu.names, reply.pdu.tags, reply.pdu.values, strict=True))
+            if tag not in ber.ABSENT and not (each_table and not is_within(name, asked[place % len(asked)]))
+        ]
+        names, tags, values = ([*each] for each in zip(*kept, strict=True)) if kept else ([], [], [])
+        return Reply(Pdu(PduType.RESPONSE, 1, 0, 0, names, bytes(tags), values), 0.1, 0)
+
+    less = explore(answer, PROFILES, version)
+    whole = explore(lambda request: device.answer(request, version), PROFILES, version)
+    if not less.broken:
+        assert (less.sensors, less.ports) == (whole.sensors, whole.ports)

@@ -11,7 +11,7 @@ from typing import Final
 
 from towerops_agent.errors import InvalidOid
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import Oid, encode_oid, is_within, subidentifiers
+from towerops_agent.snmp.wire.ber import Oid, child, encode_oid, is_within, subidentifiers
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value, Version, error_name
 
@@ -67,6 +67,7 @@ class Questions:
         self._room = MOST_VARBINDS
         self._names = MOST_NAMES
         self._lost = 0
+        self._omits = False  # it has answered fewer columns than were asked
 
     def ask_otherwise(self, names: Sequence[Oid], sign: Oid, tag: int) -> Asking:
         """Ask for these values in ways that devices need which deny `sign`, though they have it: one at a time, or by GETNEXT.
@@ -108,7 +109,7 @@ class Questions:
             answer = yield from self._ask(
                 Request(tuple(map(_before, asked)), PduType.GET_NEXT) if self._by_next else Request(tuple(asked))
             )
-            if is_cut and isinstance(answer, Reply) and not answer.pdu.error_status and not answer.pdu.names:
+            if is_cut and _is_empty(answer):
                 self.read.update(asked)  # it leaves out what is not there
                 left = left[len(asked) :]
                 continue
@@ -166,6 +167,10 @@ class Questions:
                 repetitions = min(repetitions, 3)  # most columns are absent, or short
             request = Request(names, PduType.GET_BULK, 0, repetitions) if self._bulk else Request(names, PduType.GET_NEXT)
             answer = yield from self._ask(request)
+            if self._omits and len(batch) == 1 and _is_empty(answer):
+                self.read.update(batch)  # it leaves out what has ended
+                del reached[batch[0]]
+                continue
             refused = self._refused(answer, batch, bulk=repetitions if self._bulk else 0)
             if refused is not None:
                 self.read.update(set(refused) - self.unread.keys())
@@ -175,8 +180,19 @@ class Questions:
             assert isinstance(answer, Reply)  # noqa: S101 - else it is refused
             self._take(answer.pdu, batch, reached)
 
+    def ask_rows(self, column: Oid, indexes: Iterable[Index]) -> Asking:
+        """Ask for these rows of a column one by one, and keep those that are there. Raises AskingEnded."""
+        names = {child(column, *index): index for index in indexes}
+        yield from self.ask_values(names)
+        for name, index in names.items():
+            if self.values.get(name, (ber.NULL, None))[0] != ber.NULL:
+                self.columns[column][index] = self.values[name]
+
     def _take(self, pdu: Pdu, batch: Sequence[Oid], reached: dict[Oid, Oid]) -> None:
         """Keep the rows of an answer, and note how far each column was read."""
+        if self._is_shifted(pdu, batch):
+            self._omits, self._names = True, 1  # what it says is not known: each column by itself
+            return
         heard = set()
         for place, (name, tag, value) in enumerate(zip(pdu.names, pdu.tags, pdu.values, strict=True)):
             column = batch[place % len(batch)]
@@ -188,12 +204,12 @@ class Questions:
                 del reached[column]
                 continue
             try:
-                index, before = subidentifiers(name)[len(subidentifiers(column)) :], subidentifiers(reached[column])
-                grows = subidentifiers(name) > before
+                index = subidentifiers(name)[len(subidentifiers(column)) :]
             except InvalidOid:
-                grows = False
-            if not grows:
-                self._give_up(column, reached, "its rows do not grow")
+                self._give_up(column, reached, "a row's name is not an OID")
+                continue
+            if index in self.columns[column]:  # rows out of order are rows, as long as each comes once
+                self._give_up(column, reached, "its rows come again")
                 continue
             if len(self.columns[column]) >= MOST_ROWS:
                 self._give_up(column, reached, f"more than {MOST_ROWS} rows")
@@ -204,7 +220,24 @@ class Questions:
             if column == batch[0]:  # not even the first: nothing of it would follow
                 self._give_up(column, reached, "an empty answer")
             else:
-                self._names = max(1, min(self._names, len(heard)))
+                self._omits, self._names = True, max(1, min(self._names, len(heard)))
+
+    def _is_shifted(self, pdu: Pdu, batch: Sequence[Oid]) -> bool:
+        """Whether an answer leaves out columns that have ended, so that the others are not in their places.
+
+        In the place of a column that has ended is what comes next. That may be the first row of another column that was asked,
+        and is never a later one.
+        """
+        firsts = {column: child(column, *next(iter(self.columns[column]))) for column in batch if self.columns[column]}
+        strays: dict[Oid, Oid] = {}  # what stands where the column would go on
+        for place, (name, tag) in enumerate(zip(pdu.names, pdu.tags, strict=True)):
+            column = batch[place % len(batch)]
+            if is_within(name, column):
+                firsts.setdefault(column, name)
+            elif tag not in ber.ABSENT:
+                strays.setdefault(column, name)
+        heard = batch[: len(pdu.names)]
+        return any(is_within(name, column) and firsts.get(column) != name for name in strays.values() for column in heard)
 
     def _give_up(self, column: Oid, reached: dict[Oid, Oid], why: str) -> None:
         self.unread[column] = why
@@ -256,6 +289,10 @@ class Questions:
     def _note(self, name: Oid, why: str) -> Oid:
         self.unread[name] = why
         return name
+
+
+def _is_empty(answer: Answer) -> bool:
+    return isinstance(answer, Reply) and not answer.pdu.error_status and not answer.pdu.names
 
 
 def _before(name: Oid) -> Oid:

@@ -17,7 +17,7 @@ from towerops_agent.discovery.course.asking import (
 )
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import Oid, child, encode_oid, format_oid, parse_oid
+from towerops_agent.snmp.wire.ber import Oid, child, encode_oid, format_oid, is_within, parse_oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Version
 
@@ -265,21 +265,108 @@ def test_one_row_of_one_column_that_is_refused_is_unread():
     assert column not in questions.read
 
 
-def test_a_column_whose_rows_do_not_grow_is_given_up_and_the_others_are_read():
+def test_rows_out_of_order_are_read_as_others():
+    """Some switches give their interfaces in an order of their own."""
+    first, second = oids("1", "2")
+    for version in (Version.V1, Version.V2C):
+        questions = Questions(version)
+        drive(questions.ask_columns([first, second]), in_order([5, 9, 4, 6], first, second))
+        assert rows(questions, first) == rows(questions, second) == [(5,), (9,), (4,), (6,)]
+        assert (questions.read, questions.unread) == ({first, second}, {})
+
+
+def in_order(order: list[int], *columns: Oid) -> Callable[[Request], Answer]:
+    """A device with these rows in each of these columns, in this order, and something behind them."""
+    names = [*(child(column, row) for column in columns for row in order), encode_oid((1, 3, 7))]
+
+    def answer(request: Request) -> Answer:
+        found = []
+        asked = list(request.names)
+        for _ in range(request.second if request.type == PduType.GET_BULK else 1):
+            asked = [names[columns.index(name) * len(order)] if name in columns else after(name) for name in asked]
+            found += [(name, ber.INTEGER, 7) for name in asked]
+        return reply(*found)
+
+    def after(name: Oid) -> Oid:
+        return names[min(names.index(name) + 1, len(names) - 1)]
+
+    return answer
+
+
+def test_a_column_whose_rows_come_again_is_given_up_and_the_others_are_read():
     first, second = oids("1", "2")
     questions = Questions(Version.V1)
     answers = iter(
         [
             reply((child(first, 5), ber.INTEGER, 7), (child(second, 1), ber.INTEGER, 7)),
             reply((child(first, 4), ber.INTEGER, 7), (child(second, 2), ber.INTEGER, 7)),
+            reply((child(first, 5), ber.INTEGER, 7), (child(second, 3), ber.INTEGER, 7)),
             reply((encode_oid((1, 3, 7)), ber.INTEGER, 7)),
         ]
     )
     drive(questions.ask_columns([first, second]), lambda _: next(answers))
-    assert questions.unread == {first: "its rows do not grow"}
-    assert rows(questions, first) == [(5,)]
-    assert rows(questions, second) == [(1,), (2,)]
+    assert questions.unread == {first: "its rows come again"}
+    assert rows(questions, first) == [(5,), (4,)]
+    assert rows(questions, second) == [(1,), (2,), (3,)]
     assert questions.read == {second}
+
+
+def test_a_row_whose_name_is_not_an_oid_costs_the_rest_of_its_column_only():
+    first, second = oids("1", "2")
+    questions = Questions(Version.V1)
+    answers = iter(
+        [
+            reply((first + b"\x81", ber.INTEGER, 7), (child(second, 1), ber.INTEGER, 7)),
+            reply((encode_oid((1, 3, 7)), ber.INTEGER, 7)),
+        ]
+    )
+    drive(questions.ask_columns([first, second]), lambda _: next(answers))
+    assert questions.unread == {first: "a row's name is not an OID"}
+    assert (rows(questions, second), questions.read) == ([(1,)], {second})
+
+
+# Columns that an answer leaves out
+
+
+def leaving_out(device: FewValues, columns: list[Oid]) -> Callable[[Request], Answer]:
+    """The device, but that it leaves out of each answer what is not of the columns that were asked."""
+
+    def answer(request: Request) -> Answer:
+        pdu = device.answer(request).pdu
+        asked = [next(column for column in columns if is_within(name, column)) for name in request.names]
+        kept = [
+            (name, tag, value)
+            for place, (name, tag, value) in enumerate(zip(pdu.names, pdu.tags, pdu.values, strict=True))
+            if is_within(name, asked[place % len(asked)]) and tag not in ber.ABSENT
+        ]
+        return reply(*kept) if kept else EMPTY
+
+    return answer
+
+
+@pytest.mark.parametrize("version", [Version.V1, Version.V2C])
+@pytest.mark.parametrize("lengths", [(1, 4, 9), (9, 4, 1), (0, 3, 3), (3, 0, 3), (3, 3, 0), (0, 0, 2), (5, 0, 0), (2, 1, 2)])
+def test_a_device_that_leaves_out_the_columns_that_have_ended_is_read_to_the_end(version: Version, lengths: tuple[int, ...]):
+    """Its rows are not in the places of their columns then. Columns of one table, of two, and with a gap between."""
+    for ends in (("1.1", "1.2", "1.3"), ("1.1", "1.2", "4.1"), ("1.1", "1.5", "1.9")):
+        columns = oids(*ends)
+        there = device(*(f"{end}.{row}" for end, length in zip(ends, lengths, strict=True) for row in range(1, length + 1)))
+        questions = Questions(version)
+        drive(questions.ask_columns(columns), leaving_out(there, columns))
+        assert [len(questions.columns[column]) for column in columns] == list(lengths)
+        assert questions.unread == {}
+
+
+def test_the_row_of_the_next_column_in_the_place_of_one_that_has_ended_moves_nothing():
+    """Neighbouring columns: what comes behind the one is the first row of the other."""
+    columns = oids("1", "2", "3")
+    for lengths in ((1, 2, 3), (0, 2, 5), (3, 0, 1), (2, 2, 2)):
+        there = device(*(f"{n}.{row}" for n, length in enumerate(lengths, 1) for row in range(1, length + 1)))
+        questions = Questions(Version.V2C)
+        requests = drive(questions.ask_columns(columns), there.answer)
+        assert sizes(requests)[0] == 3
+        assert len(requests) <= 2
+        assert [len(questions.columns[column]) for column in columns] == list(lengths)
 
 
 def test_a_column_without_an_end_is_given_up_and_the_others_are_read():
