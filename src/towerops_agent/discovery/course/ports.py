@@ -4,7 +4,7 @@ ifTable and ifXTable -> ports, and those that are left out. Pure. Source: RFC 28
 """
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import Final
 
 from towerops_agent.config.document.fields import MAX_IF_INDEX
@@ -26,6 +26,9 @@ IF_PHYS_ADDRESS: Final = parse_oid("1.3.6.1.2.1.2.2.1.6")
 
 COLUMNS: Final = (IF_DESCR, IF_TYPE, IF_PHYS_ADDRESS, IF_ADMIN_STATUS, IF_NAME, IF_ALIAS, WIDE)
 
+MOST_BEHIND: Final = 256
+"""How many rows are asked for one by one: they are as many values of a GET."""
+
 LOOPBACK: Final = 24
 _DOWN: Final = 2
 _MAC_OCTETS: Final = 6
@@ -33,9 +36,19 @@ _VIRTUAL: Final = ("veth", "ifb", "dummy", "docker", "null", "sit0", "gre0", "gr
 
 
 def ask_rest(questions: Questions) -> Generator[Request, Answer, None]:
-    """Ask for the narrow octets, if a row has no wide ones."""
-    if set(questions.columns[IF_DESCR]) - set(questions.columns[WIDE]) or not questions.columns[IF_DESCR]:
+    """Ask for the narrow octets, if a row has no wide ones; then for those of each row behind the end of the column.
+
+    Some firmware ends a column at the first row without a value, and answers a GET for the rows behind it.
+    """
+    columns = questions.columns
+    if set(columns[IF_DESCR]) - set(columns[WIDE]) or not columns[IF_DESCR]:
         yield from questions.ask_columns([NARROW])
+    octets = set(columns[WIDE]) | set(columns[NARROW])
+    column = WIDE if columns[WIDE] and not columns[NARROW] else NARROW
+    last = max(columns[column], default=())
+    missing = [each for each in _indexes(columns) if each not in octets and (each > last or column in questions.unread)]
+    wanted = [each for each in missing if not _unwanted(each, columns)]
+    yield from questions.ask_rows(column, wanted[:MOST_BEHIND])
 
 
 def find_ports(questions: Questions) -> tuple[list[FoundPort], list[NotTaken]]:
@@ -43,7 +56,7 @@ def find_ports(questions: Questions) -> tuple[list[FoundPort], list[NotTaken]]:
     columns = questions.columns
     names, descrs = columns[IF_NAME], columns[IF_DESCR]
     octets = set(columns[WIDE]) | set(columns.get(NARROW, ()))
-    indexes = sorted({index for index in (*descrs, *names, *octets) if len(index) == 1 and 1 <= index[0] <= MAX_IF_INDEX})
+    indexes = _indexes(columns)
     counts = [Counter(folded(_text(column, index)) for index in indexes) for column in (names, descrs)]
     found, left_out = [], []
     for index in indexes:
@@ -55,7 +68,7 @@ def find_ports(questions: Questions) -> tuple[list[FoundPort], list[NotTaken]]:
         elif folded(described) and counts[1][folded(described)] == 1 and not counts[0][folded(described)]:
             name = described  # else it would be looked for, and found, among the ifNames: that is another interface
         label = name or next(iter(called), "")
-        why = _why_not(index, called, columns, octets)
+        why = _unwanted(index, columns) or ("" if index in octets else "without octet counters")
         if why:
             left_out.append(NotTaken(f"interface {label or index[0]}", why))
         else:
@@ -70,8 +83,15 @@ def hardware(questions: Questions) -> frozenset[bytes]:
     return frozenset(value for value in values if isinstance(value, bytes) and len(value) == _MAC_OCTETS and any(value))
 
 
-def _why_not(index: Index, called: Sequence[str], columns: dict[Oid, Rows], octets: set[Index]) -> str:
-    names = [folded(text) for text in called]
+def _indexes(columns: dict[Oid, Rows]) -> list[Index]:
+    """Those of all rows, in their order."""
+    rows = {index for column in (IF_DESCR, IF_NAME, WIDE, NARROW) for index in columns.get(column, ())}
+    return sorted(index for index in rows if len(index) == 1 and 1 <= index[0] <= MAX_IF_INDEX)
+
+
+def _unwanted(index: Index, columns: dict[Oid, Rows]) -> str:
+    """Why an interface is not polled, whatever it counts; "" if nothing speaks against it."""
+    names = [folded(text) for column in (IF_NAME, IF_DESCR) if (text := _text(columns[column], index))]
     if _number(columns[IF_TYPE], index) == LOOPBACK or "lo" in names:
         return "loopback"
     if _number(columns[IF_ADMIN_STATUS], index) == _DOWN:
@@ -80,7 +100,7 @@ def _why_not(index: Index, called: Sequence[str], columns: dict[Oid, Rows], octe
         return "a session that comes and goes"
     if any(name.startswith(_VIRTUAL) for name in names):
         return "virtual, within the device"
-    return "" if index in octets else "without octet counters"
+    return ""
 
 
 def _text(column: Rows, index: Index) -> str:

@@ -14,7 +14,7 @@ from towerops_agent.discovery.course.profile import Column, Profile, is_scalar
 from towerops_agent.polling.course.evidence import shown
 from towerops_agent.polling.course.interpret import means_nothing, number
 from towerops_agent.reasons import Reason
-from towerops_agent.snmp.wire.ber import MAX_SUBIDENTIFIERS, Oid, child, subidentifiers
+from towerops_agent.snmp.wire.ber import MAX_SUBIDENTIFIER, MAX_SUBIDENTIFIERS, Oid, child, subidentifiers
 from towerops_agent.snmp.wire.message import Value
 
 _TYPES: Final = {
@@ -139,6 +139,8 @@ _INDEX_NAMES: Final = {"port": _port, "mac": _mac, "text": _text}
 
 def sensor_or_not(oid: Oid, tag: int, value: Value, column: Column, name: str, source: str) -> Found:
     """The sensor, or why it is not one."""
+    if max(subidentifiers(oid)) > MAX_SUBIDENTIFIER:
+        return NotTaken(name, "its index is over 32 bits, which no OID may have")
     raw = value if isinstance(value, int) and value in column.away else number(tag, value, oid)
     if isinstance(raw, Reason):
         return NotTaken(name, f"{raw.text}")

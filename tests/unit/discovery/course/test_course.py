@@ -10,7 +10,7 @@ from towerops_agent.discovery.course.profile import Profile, read_profile
 from towerops_agent.discovery.library import load_profiles
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import is_within, parse_oid
+from towerops_agent.snmp.wire.ber import is_within, parse_oid, subidentifiers
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
 from towerops_agent.snmp.wire.message import Pdu, PduType, Request, Version
 
@@ -69,6 +69,52 @@ def test_ports_are_kept_and_what_is_not_worth_polling_has_its_reason():
 def test_a_port_without_wide_counters_is_kept_for_its_narrow_ones():
     found = explore(FewValues(port(1, "eth0", wide=False) | port(2, "eth1")).answer, [])
     assert [each.name for each in found.ports] == ["eth0", "eth1"]
+
+
+class Cut(FewValues):
+    """A device that ends a column at the first row without a value, and answers a GET for the rows behind it."""
+
+    def __init__(self, values, ends: dict[str, int]) -> None:
+        super().__init__(values)
+        self._cut = {subidentifiers(parse_oid(column)): index for column, index in ends.items()}
+
+    def _next(self, oid):
+        found = super()._next(oid)
+        while found is not None and found[-1] > self._cut.get(found[:-1], found[-1]):
+            found = super()._next(found)
+        return found
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_ports_behind_a_row_without_counters_are_found_though_the_columns_end_there(wide):
+    ports = port(1, "Ethernet0", wide=wide) | port(2, "Ethernet4", wide=wide) | port(1001, "PortChannel1", wide=wide)
+    for counter in (f"{IFX}.6.2", f"{IF}.10.2"):
+        ports.pop(counter, None)
+    device = Cut(ports, {f"{IFX}.6": 1, f"{IF}.10": 1})
+    found = explore(device.answer, [])
+    assert [(each.if_index, each.name) for each in found.ports] == [(1, "Ethernet0"), (1001, "PortChannel1")]
+    assert left_out(found) == {"interface Ethernet4": "without octet counters"}
+
+
+def test_a_port_that_has_only_wide_counters_is_found_behind_their_end():
+    ports = {oid: value for oid, value in (port(1, "a") | port(3, "b")).items() if not oid.startswith(f"{IF}.10.")}
+    found = explore(Cut(ports, {f"{IFX}.6": 1}).answer, [])
+    assert [each.name for each in found.ports] == ["a", "b"]
+
+
+def test_only_rows_behind_the_end_of_the_counters_are_asked_for_one_by_one():
+    """A row that is skipped is not there. What is not polled anyway is not asked for."""
+    sent = []
+    device = FewValues(
+        port(1, "a") | {f"{IF}.2.2": "vlan", f"{IF}.2.5": "x", f"{IF}.2.6": "y", f"{IF}.2.7": "veth1"} | port(3, "b")
+    )
+
+    def answer(request: Request) -> Answer:
+        sent.append(request)
+        return device.answer(request)
+
+    explore(answer, [])
+    assert sent[-1] == Request((parse_oid(f"{IF}.10.5"), parse_oid(f"{IF}.10.6")))
 
 
 def test_ports_of_one_name_are_told_apart_by_ifdescr_or_else_by_index():

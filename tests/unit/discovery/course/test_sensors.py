@@ -74,6 +74,15 @@ def test_a_row_is_left_out_only_if_the_finer_column_has_that_row():
     )
 
 
+def test_a_row_whose_index_is_over_32_bits_is_left_out():
+    """As of firmware that writes -1 in 64 bits: a site file could not name it."""
+    values = {f"{BASE}.4.1.{index}": 23 for index in (7, (1 << 32) - 1, 1 << 32, (1 << 64) - 1)}
+    assert found(profile("oid: 4.1, name: x"), values) == (
+        ["x 7", "x 4294967295"],
+        ["x 4294967296", "x 18446744073709551615"],
+    )
+
+
 def test_a_value_is_there_only_when_a_text_of_the_device_says_so():
     old = profile("oid: 1.0, name: old, when: {9.0: 'v8[.]7'}", "oid: 4.1, name: other, when: {9.0: 'v9'}")
     assert found(old, {f"{BASE}.1.0": 23, f"{BASE}.4.1.1": 1, f"{BASE}.9.0": "XC.v8.7.6"}) == (["old"], [])
