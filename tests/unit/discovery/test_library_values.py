@@ -9,7 +9,8 @@ from support.recordings import explore
 from towerops_agent.discovery.course.findings import Discovery, FoundSensor
 from towerops_agent.discovery.library import load_profiles
 from towerops_agent.discovery.report.trial import trial_lines
-from towerops_agent.snmp.wire.message import Version
+from towerops_agent.snmp.wire import ber
+from towerops_agent.snmp.wire.message import Value, Version
 
 PROFILES = list(load_profiles().profiles.values())
 ENTERPRISES = "1.3.6.1.4.1"
@@ -23,14 +24,14 @@ ENTITY = "1.3.6.1.2.1.99.1.1.1"
 NAMES = "1.3.6.1.2.1.47.1.1.1.1.7"
 
 
-def discovered(object_id: str, values: Mapping[str, int | str]) -> Discovery:
+def discovered(object_id: str, values: Mapping[str, int | str | tuple[int, Value]]) -> Discovery:
     device = FewValues(values, f"{ENTERPRISES}.{object_id}")
     discovery = explore(lambda request: device.answer(request, Version.V2C), PROFILES, Version.V2C)
     assert discovery.broken == ""
     return discovery
 
 
-def found(object_id: str, values: Mapping[str, int | str]) -> dict[str, FoundSensor]:
+def found(object_id: str, values: Mapping[str, int | str | tuple[int, Value]]) -> dict[str, FoundSensor]:
     """The sensors of a device with these values, by name."""
     return {sensor.name: sensor for sensor in discovered(object_id, values).sensors}
 
@@ -52,7 +53,7 @@ def test_a_cage_without_a_module_delivers_nothing_until_one_is_there():
     }
     measured = ("temperature", "voltage", "tx power", "rx power")
     assert {name for name in sensors if "sfp2" in name} == {f"SFP {what} sfp2" for what in (*measured, "tx bias")}
-    assert {name for name, sensor in sensors.items() if sensor.skip == {0}} == {
+    assert {name for name, sensor in sensors.items() if 0 in sensor.skip} == {
         f"SFP {what} {cage}" for what in measured for cage in ("sfp1", "sfp2")
     }, "without a module there is no current either"
     nothing = discovered("14988.1", {f"{SFP}.2.2": "sfp2", f"{SFP}.7.2": 0})
@@ -93,6 +94,17 @@ def test_of_a_switch_with_comware_a_part_without_a_processor_is_left_out_and_an_
     sensors = found("25506.11.1", values)
     assert readings(sensors, "") == {"CPU load board": (7, "percent"), "temperature board": (44, "celsius")}
     assert [sorted(sensors[name].skip) for name in sorted(sensors)] == [[], [65535]], "0 % and 0 °C are readings from then on"
+
+
+@pytest.mark.parametrize("said", [-128, (ber.GAUGE32, (1 << 32) - 128)])
+def test_an_empty_cage_of_which_routeros_says_minus_128_degrees_delivers_nothing_until_a_module_is_there(
+    said: int | tuple[int, int],
+):
+    """In a Gauge32, which has no sign."""
+    sensors = found("14988.1", {f"{SFP}.2.1": "sfp1", f"{SFP}.6.1": said})
+    assert sensors["SFP temperature sfp1"].skip == {0, -128}
+    (frost,) = readings(found("14988.1", {f"{SFP}.2.1": "sfp1", f"{SFP}.6.1": (ber.GAUGE32, (1 << 32) - 7)}), "SFP").values()
+    assert frost == (-7, "celsius")
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,11 @@ _PLAIN: Final = range(-_SMALL, _SIGN_UNKNOWN.start)
 
 _GAUGES: Final = frozenset((ber.GAUGE32, ber.UINTEGER32))
 
-_BELOW_0: Final = (parse_oid("1.3.6.1.4.1.14988.1.1.3.100.1.3"), parse_oid("1.3.6.1.4.1.2021.13.16.2.1.3"))
-"""mtxrGaugeValue and lmTempSensorsValue: a Gauge32, by which RouterOS and net-snmp send degrees below 0 all the same."""
+_BELOW_0: Final = tuple(
+    map(parse_oid, ("1.3.6.1.4.1.14988.1.1.3.100.1.3", "1.3.6.1.4.1.14988.1.1.19.1.1.6", "1.3.6.1.4.1.2021.13.16.2.1.3"))
+)
+"""mtxrGaugeValue, mtxrOpticalTemperature and lmTempSensorsValue: a Gauge32, by which RouterOS and net-snmp send degrees below 0
+all the same."""
 
 _NEVER_BELOW_0: Final = tuple(parse_oid(f"1.3.6.1.2.1.25.2.3.1.{column}") for column in (5, 6))
 """hrStorageSize and hrStorageUsed: an Integer32, in which Windows sends what has overflowed, nobody knows how often."""

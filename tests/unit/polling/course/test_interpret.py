@@ -59,7 +59,9 @@ def test_a_number_that_may_have_lost_its_sign_is_missing_whatever_is_beside_it(
     assert result.missing == ({} if read is not None else {"ambiguous": 1})
 
 
-@pytest.mark.parametrize("column", ["1.3.6.1.4.1.14988.1.1.3.100.1.3", "1.3.6.1.4.1.2021.13.16.2.1.3"])
+@pytest.mark.parametrize(
+    "column", ["1.3.6.1.4.1.14988.1.1.3.100.1.3", "1.3.6.1.4.1.14988.1.1.19.1.1.6", "1.3.6.1.4.1.2021.13.16.2.1.3"]
+)
 @pytest.mark.parametrize("other", [5, -5, 1 << 31])
 def test_a_temperature_below_0_in_a_type_without_a_sign_is_what_the_mib_s_column_measures(column: str, other: int):
     """A MikroTik at -3 degrees says 4294967293, and net-snmp's lm-sensors at -5 say 4294962296 thousandths."""
