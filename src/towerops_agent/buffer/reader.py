@@ -122,6 +122,25 @@ class DatabaseReader:
             row = self._one("SELECT started_at_us FROM polls ORDER BY id DESC LIMIT 1")
         return row[0] if row is not None and type(row[0]) is int else None
 
+    def last_poll_us(self, before_us: int) -> int | None:
+        """When the last poll before this time was started; None: there is none. By halves: ids go with the time of a poll.
+
+        Of the latest polls, which the tables do not have yet, none counts.
+        """
+        found = None
+        with self._mapped(), self._snapshot():
+            low, high = self._one("SELECT (SELECT min(id) FROM polls), (SELECT max(id) FROM polls)")
+            while low is not None and low <= high:
+                middle = (low + high) // 2
+                poll, at_us = self._one("SELECT id, started_at_us FROM polls WHERE id <= ? ORDER BY id DESC LIMIT 1", middle)
+                if poll < low:
+                    low = middle + 1
+                elif type(at_us) is int and at_us < before_us:
+                    found, low = at_us, middle + 1
+                else:
+                    high = poll - 1
+        return found
+
     def latest(self, most_polls: int) -> dict[int, tuple[int, float]]:
         """By layout, of its polls among the last so many of all: when the newest was started, and the mean distance of them.
 
@@ -152,8 +171,8 @@ class DatabaseReader:
                 ranges += [(one.first.poll, one.end_poll or end) for one in stretches(self.connection, line)]
         return sorted((first, stop) for first, stop in ranges if first < stop)
 
-    def equipment(self, *, readings_only: bool = False) -> dict[str, list[int]]:
-        """The equipment of which there are layouts: its id -> the layouts' ids; all of them, or those of readings."""
+    def equipment(self, kind: LayoutKind | None = None) -> dict[str, list[int]]:
+        """The equipment of which there are layouts: its id -> the layouts' ids; all of them, or those of this kind with items."""
         found: dict[str, list[int]] = {}
         with self._mapped():
             for layout, body, checksum in self.connection.execute("SELECT id, body, checksum FROM layouts ORDER BY id"):
@@ -163,7 +182,7 @@ class DatabaseReader:
                     decoded = decode_layout(body)
                 except BufferFailure:
                     continue
-                if not (readings_only and decoded.kind is not LayoutKind.READINGS):
+                if kind is None or (decoded.kind is kind and decoded.item_count):
                     found.setdefault(decoded.equipment_id, []).append(layout)
         return found
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from towerops_agent.buffer.events import KEPT
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.buffer.format.event import Event, EventKind
 from towerops_agent.buffer.reader import DatabaseReader
@@ -24,6 +25,7 @@ from towerops_agent.model import NOT_POLLED, LayoutKind, Secret, State
 from towerops_agent.page.views.charts import Chart, charts_of, unread
 from towerops_agent.page.views.columns import HOUR_US, Window
 from towerops_agent.page.views.overview import Known, Overview, happenings, line_of
+from towerops_agent.page.views.runs import completed
 from towerops_agent.page.views.standing import Standing, does_run, ending_us, standings
 from towerops_agent.page.views.strips import Span, runs_over, states_over, works_over
 from towerops_agent.page.views.tiles import tiles
@@ -83,13 +85,14 @@ class Site:
         now_us = self._now_us()
         with DatabaseReader(self._path) as reader:
             snapshot, events, newest_us = self._look(reader)
+            runs = does_run(snapshot, events, newest_us, now_us)
+            told = _told(reader, snapshot, events, None if runs else newest_us)
             devices = self._devices(reader)
             pending = reader.pending()
         as_of_us = ending_us(newest_us, now_us)
         newest = {device.id: (device.newest_us, device.holds_us) for device in devices}
         standing = standings(newest, snapshot, events, newest, as_of_us)
         names = {device.id: device.name for device in devices}
-        runs = does_run(snapshot, events, newest_us, now_us)
         since_us = as_of_us - DAY_H * HOUR_US
         return Overview(
             now_us,
@@ -100,8 +103,8 @@ class Site:
             notes=[self._doubt] if self._doubt else [],
             tiles=tiles(snapshot, events, list(standing.values()), pending, runs, newest_us, now_us),
             devices=[line_of(device, standing[device.id]) for device in devices],
-            agent=runs_over(events, newest_us, runs, since_us, as_of_us),
-            api=works_over(events, since_us, as_of_us),
+            agent=runs_over(told, since_us, as_of_us),
+            api=works_over(told, since_us, as_of_us),
             events=happenings(events, names),
         )
 
@@ -111,6 +114,7 @@ class Site:
         with DatabaseReader(self._path) as reader:
             snapshot, events, newest_us = self._look(reader)
             as_of_us = ending_us(newest_us, now_us)
+            told = _told(reader, snapshot, events, None if does_run(snapshot, events, newest_us, now_us) else newest_us)
             layouts = reader.equipment()
             known = self._known_devices(reader, layouts).get(device_id)
             if known is None:
@@ -119,7 +123,7 @@ class Site:
             undelivered = [] if snapshot is not None and not snapshot.delivers else reader.undelivered()
         series = series_of(polls)
         names = Names() if self._config is None else names_of(self._config, device_id)
-        about = [event for event in events if event.kind is EventKind.AGENT or event.subject == device_id]
+        about = [event for event in told if event.kind is EventKind.AGENT or event.subject == device_id]
         newest = {
             device_id: (
                 max((stored.poll.started_at_us for stored in polls if stored.layout.kind is LayoutKind.READINGS), default=0),
@@ -173,7 +177,7 @@ class Site:
 
     def _devices(self, reader: DatabaseReader) -> list[Known]:
         """The devices, each with its newest poll."""
-        layouts = reader.equipment(readings_only=True)
+        layouts = reader.equipment(LayoutKind.READINGS)
         latest = reader.latest(max(LATEST_AT_LEAST, LATEST_POLLS * len(layouts)))
         found = []
         for device in self._known_devices(reader, layouts).values():
@@ -184,6 +188,12 @@ class Site:
             )
             found.append(replace(device, newest_us=newest_us, holds_us=holds_us))
         return found
+
+
+def _told(reader: DatabaseReader, snapshot: Snapshot | None, events: Sequence[Event], silent_since_us: int | None) -> list[Event]:
+    """The events, with those that are missing. `silent_since_us`: when the agent wrote last, if it does not run."""
+    since_us = events[0].at_us if len(events) >= KEPT else 0
+    return completed(events, snapshot, reader.last_poll_us, silent_since_us=silent_since_us, since_us=since_us)
 
 
 def _view(

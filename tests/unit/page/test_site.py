@@ -7,12 +7,13 @@ import pytest
 
 from support.recorded import END_US, HOUR_US, LAYOUTS, MINUTE_US, SECRETS, SPIKE_AGO, TOKEN, is_down, left, record
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.event import Event, EventKind
-from towerops_agent.buffer.reader import NotReadable
+from towerops_agent.buffer.format.event import STARTED, WORKS, Event, EventKind
+from towerops_agent.buffer.reader import DatabaseReader, NotReadable
 from towerops_agent.counters import Counters
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Poll
 from towerops_agent.page.site import SPANS_H, Site
+from towerops_agent.telemetry.views.snapshot import KEY, Dealing, encode_snapshot
 
 
 def site(path, now_us=END_US, token=lambda: TOKEN):
@@ -59,6 +60,57 @@ async def test_a_device_that_is_down_without_an_event_was_up_before(database):
     (view,) = site(database).device("radio/ü", (1,))
     assert [(span.state, span.reason) for span in view.states] == [("up", ""), ("down", "timeout")]
     assert view.states[1].from_us == since_us
+
+
+def minutes_ago(spans):
+    return [((END_US - span.from_us) // MINUTE_US, (END_US - span.to_us) // MINUTE_US, span.state) for span in spans]
+
+
+async def test_a_power_cut_is_seen_though_the_agent_has_run_since(database):
+    """Killed 300 minutes ago, it is started again 60 minutes ago. The radio was down when it was killed."""
+    now_us = END_US - 400 * MINUTE_US
+
+    async def run(until_us: int, *events: Event) -> None:
+        nonlocal now_us
+        async with Buffer(database, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+            (router, *_) = await buffer.register_all(LAYOUTS)
+            buffer.note(Event(now_us, EventKind.AGENT, "", STARTED))
+            for event in events:
+                buffer.note(event)
+            while now_us < until_us:
+                buffer.add(Poll(router, now_us, (415, 1, None, 0, 0, 0, 0, 0, 0), ((4, 1_000),), 3))
+                now_us += MINUTE_US
+                await buffer.secure()
+
+    radio = Event(now_us + MINUTE_US, EventKind.STATE, "radio/ü", "down", "timeout")
+    await run(END_US - 300 * MINUTE_US, Event(now_us, EventKind.API, "metrics", WORKS), radio)
+    now_us = END_US - 60 * MINUTE_US
+    await run(END_US)
+    shown = site(database).overview()
+    assert minutes_ago(shown.agent)[1:] == [(400, 301, "runs"), (301, 60, "does not run"), (60, 0, "runs")]
+    assert minutes_ago(shown.api)[1:] == [(400, 301, "works"), (301, 0, "unknown")]
+    (view,) = site(database).device("radio/ü", (6,))
+    assert minutes_ago(view.states) == [(360, 301, "down"), (301, 60, "unknown"), (60, 0, "unknown")]
+    assert [span.reason for span in view.states] == ["timeout", "the agent did not run", ""]
+
+
+async def test_an_agent_that_has_run_for_longer_than_events_are_kept_is_not_unknown(database):
+    now_us = END_US - 50 * HOUR_US
+    works = Dealing(True, now_us, END_US, 0, "")
+    async with Buffer(database, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        buffer.note(Event(now_us, EventKind.AGENT, "", STARTED))
+        buffer.note(Event(now_us, EventKind.API, "metrics", WORKS))
+        await buffer.flush()
+        for _ in range(50):
+            now_us += HOUR_US
+            await buffer.ask(lambda store: store.keep_clock())
+        await buffer.put_meta(KEY, encode_snapshot(left(started_us=END_US - 50 * HOUR_US, dealings={"metrics": works})))
+        await buffer.clean_up()
+    with DatabaseReader(database) as reader:
+        assert reader.events() == []
+    shown = site(database).overview()
+    assert [(span.state, span.to_us - span.from_us) for span in shown.agent] == [("runs", 24 * HOUR_US)]
+    assert [(span.state, span.to_us - span.from_us) for span in shown.api] == [("works", 24 * HOUR_US)]
 
 
 async def test_each_span_has_as_many_columns(database):

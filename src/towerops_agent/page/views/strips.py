@@ -1,6 +1,6 @@
 """Strips of states over time: of one device, of the agent, of the API. Without a hole; what is not known is "unknown".
 
-Events + polls -> Span. Pure. Times in microseconds since 1970 (`_us`).
+Events, completed (runs.py), + polls -> Span. Pure. Times in microseconds since 1970 (`_us`).
 """
 
 from bisect import bisect_left
@@ -39,15 +39,13 @@ def states_over(
     return _joined(piece for span in spans for piece in _proven(span, polls_us, holds_us))
 
 
-def runs_over(events: Iterable[Event], newest_us: int, runs: bool, from_us: int, to_us: int) -> list[Span]:
-    """When the agent ran: "runs", "does not run". `newest_us`: when it wrote last; `runs`: whether it does now."""
+def runs_over(events: Iterable[Event], from_us: int, to_us: int) -> list[Span]:
+    """When the agent ran: "runs", "does not run"."""
     changes = [
         (event.at_us, "runs" if event.what == STARTED else "does not run", "")
         for event in events
         if event.kind is EventKind.AGENT
     ]
-    if changes and changes[-1][1] == "runs" and not runs:  # it was killed
-        changes.append((newest_us, "does not run", ""))
     return _spans(changes, from_us, to_us)
 
 

@@ -55,20 +55,17 @@ def test_one_failing_dealing_is_enough_for_the_api_not_to_work():
     assert spans[2].reason == "heartbeat: 503"
 
 
-def test_an_agent_that_was_killed_ran_until_it_last_wrote():
-    assert shown(runs_over([agent(10, STARTED)], 60, False, 0, 100)) == [
+def test_an_agent_ran_from_its_start_to_its_stop():
+    assert shown(runs_over([agent(10, STARTED), agent(60, STOPPED)], 0, 100)) == [
         *((0, 10, "unknown"), (10, 60, "runs"), (60, 100, "does not run"))
     ]
-    assert shown(runs_over([agent(10, STARTED)], 60, True, 0, 100)) == [(0, 10, "unknown"), (10, 100, "runs")]
+    assert shown(runs_over([agent(10, STARTED)], 0, 100)) == [(0, 10, "unknown"), (10, 100, "runs")]
 
 
 @given(events, st.lists(moments, max_size=10).map(sorted), st.integers(0, 30), st.integers(0, 60), st.integers(1, 60))
 def test_a_strip_covers_its_time_once(told, polls, holds, begin, length):
     end = begin + length
-    for spans in (
-        *(states_over(told, polls, holds, begin, end), works_over(told, begin, end)),
-        *(runs_over(told, begin, False, begin, end), runs_over(told, begin, True, begin, end)),
-    ):
+    for spans in (states_over(told, polls, holds, begin, end), works_over(told, begin, end), runs_over(told, begin, end)):
         assert (spans[0].from_us, spans[-1].to_us) == (begin, end)
         assert [span.to_us for span in spans[:-1]] == [span.from_us for span in spans[1:]]
         assert all(span.from_us < span.to_us for span in spans)
