@@ -5,7 +5,7 @@ token is asked for then. No secret leaves this module: of the configuration only
 I/O: SQLite. Synchronous, for one thread at a time. Times in microseconds since 1970 (`_us`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -21,7 +21,7 @@ from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.names import Names, names_of
 from towerops_agent.config.kept import CONFIG_KEY, open_kept, unseal
 from towerops_agent.errors import AgentError
-from towerops_agent.model import NOT_POLLED, LayoutKind, Secret, State
+from towerops_agent.model import NOT_POLLED, PING_VALUES, Equipment, LayoutKind, Secret, State
 from towerops_agent.page.views.charts import Chart, charts_of, unread
 from towerops_agent.page.views.columns import HOUR_US, Window
 from towerops_agent.page.views.overview import Known, Overview, happenings, line_of
@@ -115,8 +115,7 @@ class Site:
             snapshot, events, newest_us = self._look(reader)
             as_of_us = ending_us(newest_us, now_us)
             told = _told(reader, snapshot, events, None if does_run(snapshot, events, newest_us, now_us) else newest_us)
-            layouts = reader.equipment()
-            known = self._known_devices(reader, layouts).get(device_id)
+            known = self._known_devices(reader).get(device_id)
             if known is None:
                 return []
             polls = list(reader.polls(device_id, as_of_us - DAY_H * HOUR_US - max(known.holds_us, _MINUTE_US)))
@@ -124,15 +123,12 @@ class Site:
         series = series_of(polls)
         names = Names() if self._config is None else names_of(self._config, device_id)
         about = [event for event in told if event.kind is EventKind.AGENT or event.subject == device_id]
-        newest = {
-            device_id: (
-                max((stored.poll.started_at_us for stored in polls if stored.layout.kind is LayoutKind.READINGS), default=0),
-                known.holds_us,
-            )
-        }
+        answered_us = _answered_us(polls, known)
+        newest = {device_id: (answered_us[-1] if answered_us else 0, known.holds_us)}
         standing = standings([device_id], snapshot, events, newest, as_of_us)[device_id]
         about, before = _history(about, standing)
-        return [_view(device_id, hours, as_of_us, series, names, polls, about, before, undelivered) for hours in spans_h]
+        spans = [Window(as_of_us - hours * HOUR_US, as_of_us) for hours in spans_h]
+        return [_view(device_id, span, series, names, polls, answered_us, about, before, undelivered) for span in spans]
 
     def _look(self, reader: DatabaseReader) -> tuple[Snapshot | None, list[Event], int]:
         """The last snapshot, the events, and when anything was written last."""
@@ -158,29 +154,29 @@ class Site:
             self._doubt = f"Devices, sensors and interfaces are shown by their ids: {error}."
             return
         for _, equipment in read_config(self._config).equipment:
-            self._known[equipment.id] = Known(
-                equipment.id,
-                equipment.name,
-                address(equipment.host, equipment.port),
-                f"v{equipment.credentials.version}",
-                equipment.interval_s,
-                longest_us(equipment.interval_s * 1_000_000),
-            )
+            self._known[equipment.id] = _known(equipment)
 
-    def _known_devices(self, reader: DatabaseReader, layouts: Mapping[str, Sequence[int]]) -> dict[str, Known]:
+    def _known_devices(self, reader: DatabaseReader) -> dict[str, Known]:
         """The devices of the configuration, by id; if it can't be read, those with polls."""
         if self._config is not None:
             return self._known
         octets = reader.meta(DEVICES_KEY)
         intervals = {report.id: report.interval_s for report in (decode_devices(octets) or [] if octets else [])}
-        return {device: Known(device, device, interval_s=intervals.get(device, 0)) for device in layouts}
+        polled, pinged = reader.equipment(LayoutKind.READINGS), reader.equipment(LayoutKind.PINGS)
+        return {
+            device: Known(device, device, interval_s=intervals.get(device, 0), has_snmp=device in polled)
+            for device in {**polled, **pinged}
+        }
 
     def _devices(self, reader: DatabaseReader) -> list[Known]:
         """The devices, each with its newest poll."""
-        layouts = reader.equipment(LayoutKind.READINGS)
-        latest = reader.latest(max(LATEST_AT_LEAST, LATEST_POLLS * len(layouts)))
+        known = self._known_devices(reader).values()
+        polled = reader.equipment(LayoutKind.READINGS)
+        pinged = {} if all(device.has_snmp for device in known) else reader.equipment(LayoutKind.PINGS)
+        latest = reader.latest(max(LATEST_AT_LEAST, LATEST_POLLS * len({**polled, **pinged})))
         found = []
-        for device in self._known_devices(reader, layouts).values():
+        for device in known:
+            layouts = polled if device.has_snmp else pinged
             polls = [latest[layout] for layout in layouts.get(device.id, []) if layout in latest]
             newest_us = max((at_us for at_us, _ in polls), default=0)
             holds_us = device.holds_us or longest_us(
@@ -196,28 +192,46 @@ def _told(reader: DatabaseReader, snapshot: Snapshot | None, events: Sequence[Ev
     return completed(events, snapshot, reader.last_poll_us, silent_since_us=silent_since_us, since_us=since_us)
 
 
+def _known(equipment: Equipment) -> Known:
+    if not equipment.has_snmp:
+        interval_s = equipment.interval_s if equipment.ping is None else equipment.ping.interval_s
+        place, snmp = equipment.host, ""
+    else:
+        interval_s = equipment.interval_s
+        place, snmp = address(equipment.host, equipment.port), f"v{equipment.credentials.version}"
+    holds_us = longest_us(interval_s * 1_000_000)
+    return Known(equipment.id, equipment.name, place, snmp, interval_s, holds_us, has_snmp=equipment.has_snmp)
+
+
+def _answered_us(polls: Iterable[StoredPoll], known: Known) -> list[int]:
+    """When the polls were started that show that it is up, sorted; if it is only pinged, its rounds of which any came back."""
+    if known.has_snmp:
+        return sorted(stored.poll.started_at_us for stored in polls if stored.layout.kind is LayoutKind.READINGS)
+    rounds = (stored.poll for stored in polls if stored.layout.kind is LayoutKind.PINGS)
+    received = PING_VALUES.index("received")
+    return sorted(poll.started_at_us for poll in rounds if poll.values[received])
+
+
 def _view(
     device_id: str,
-    hours: int,
-    as_of_us: int,
+    window: Window,
     series: Sequence[Series],
     names: Names,
     polls: Sequence[StoredPoll],
+    answered_us: Sequence[int],
     events: Sequence[Event],
     before: str,
     undelivered: Sequence[tuple[int, int]],
 ) -> DeviceView:
-    window = Window(as_of_us - hours * HOUR_US, as_of_us)
-    polls_us = sorted(stored.poll.started_at_us for stored in polls if stored.layout.kind is LayoutKind.READINGS)
-    gap_us = longest_us(usual_us(polls_us) or _MINUTE_US)
+    gap_us = longest_us(usual_us(answered_us) or _MINUTE_US)
     return DeviceView(
         device_id,
-        hours,
+        (window.to_us - window.from_us) // HOUR_US,
         window.from_us,
         window.to_us,
         window.count,
         gap_us,
-        states_over(events, polls_us, gap_us, window.from_us, window.to_us, before),
+        states_over(events, answered_us, gap_us, window.from_us, window.to_us, before),
         list(_pending(polls, undelivered, window, gap_us)),
         [event.at_us for event in events if event.kind is EventKind.RESTART and event.at_us >= window.from_us],
         charts_of(series, names, window),

@@ -9,15 +9,21 @@ from support.recorded import END_US, HOUR_US, LAYOUTS, MINUTE_US, SECRETS, SPIKE
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.event import STARTED, WORKS, Event, EventKind
 from towerops_agent.buffer.reader import DatabaseReader, NotReadable
+from towerops_agent.config.document.text import config_text
+from towerops_agent.config.kept import seal
 from towerops_agent.counters import Counters
 from towerops_agent.errors import SettingsError
-from towerops_agent.model import Poll
+from towerops_agent.model import Layout, LayoutKind, Poll
 from towerops_agent.page.site import SPANS_H, Site
 from towerops_agent.telemetry.views.snapshot import KEY, Dealing, encode_snapshot
 
 
 def site(path, now_us=END_US, token=lambda: TOKEN):
     return Site(path, token, lambda: now_us)
+
+
+def missing():
+    raise SettingsError("no token: set TOWEROPS_AGENT_TOKEN or TOWEROPS_AGENT_TOKEN_FILE")
 
 
 @pytest.fixture
@@ -113,6 +119,36 @@ async def test_an_agent_that_has_run_for_longer_than_events_are_kept_is_not_unkn
     assert [(span.state, span.to_us - span.from_us) for span in shown.api] == [("works", 24 * HOUR_US)]
 
 
+PINGED = {"id": "cam", "name": "Camera", "ip_address": "10.0.0.3", "snmp": {"enabled": False}, "ping": {"enabled": True}}
+
+
+async def test_a_device_that_is_only_pinged_is_up_as_long_as_it_answers(database):
+    """An hour of rounds, of which ten in the middle are lost: it is down until one comes back."""
+    now_us = END_US - HOUR_US
+    async with Buffer(database, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        await buffer.keep_config(seal(TOKEN, config_text(msgspec.json.encode({"equipment": [PINGED]}))))
+        _, pings = await buffer.register_all([Layout("cam"), Layout("cam", kind=LayoutKind.PINGS)])
+        buffer.note(Event(now_us, EventKind.AGENT, "", STARTED))
+        for minute in range(60, 0, -1):
+            is_lost = 20 < minute <= 30
+            values = (5, 0, None, None, None, None) if is_lost else (5, 5, 900, 1_000, 1_100, 20)
+            buffer.add(Poll(pings, now_us, values, ((1, 0),), 1))
+            if minute in (30, 20):
+                buffer.note(Event(now_us, EventKind.STATE, "cam", "down" if is_lost else "up", "timeout" if is_lost else ""))
+            now_us += MINUTE_US
+        await buffer.flush()
+    shown = site(database).overview()
+    (camera,) = shown.devices
+    assert (camera.state, camera.since_us, camera.newest_us) == ("up", END_US - 20 * MINUTE_US, END_US - MINUTE_US)
+    assert (camera.address, camera.meta) == ("10.0.0.3", "only pinged, every 1 min")
+    assert shown.tiles["devices"].figure == "1 of 1 up"
+    (view,) = site(database).device("cam", (1,))
+    assert minutes_ago(view.states) == [(60, 30, "up"), (30, 20, "down"), (20, 0, "up")]
+    nameless = site(database, token=missing)
+    assert [(device.id, device.state) for device in nameless.overview().devices] == [("cam", "up")]
+    assert minutes_ago(nameless.device("cam", (1,))[0].states) == [(60, 30, "up"), (30, 20, "down"), (20, 0, "up")]
+
+
 async def test_each_span_has_as_many_columns(database):
     await record(database, 120)
     views = site(database).device("radio/ü", SPANS_H)
@@ -123,9 +159,6 @@ async def test_each_span_has_as_many_columns(database):
 
 
 async def test_without_the_token_ids_are_shown_and_a_line_says_why(database):
-    def missing():
-        raise SettingsError("no token: set TOWEROPS_AGENT_TOKEN or TOWEROPS_AGENT_TOKEN_FILE")
-
     await record(database, 60)
     blind = site(database, token=missing)
     shown = blind.overview()

@@ -26,7 +26,10 @@ _WORDS: Final = {State.UP.value: "up", State.DEGRADED.value: "degraded", State.D
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A device of the configuration, or one that is known only by its id. `holds_us`: for how long a poll says that it is up."""
+    """A device of the configuration, or one that is known only by its id. `holds_us`: for how long a poll says that it is up.
+
+    `has_snmp`: False if it is only pinged: then rounds of pings say so, and `interval_s` is theirs.
+    """
 
     id: str
     name: str
@@ -35,6 +38,7 @@ class Known:
     interval_s: int = 0
     holds_us: int = 0
     newest_us: int = 0
+    has_snmp: bool = True
 
 
 class DeviceLine(msgspec.Struct, frozen=True):
@@ -82,7 +86,7 @@ def line_of(device: Known, standing: Standing) -> DeviceLine:
     """The device in a line."""
     asked = [f"SNMP {device.snmp}"] if device.snmp else []
     if device.interval_s:
-        asked.append(f"polled every {duration(device.interval_s)}")
+        asked.append(f"{'polled' if device.has_snmp else 'only pinged,'} every {duration(device.interval_s)}")
     reason = "" if standing.state == State.UP else in_words(standing.reason)
     return DeviceLine(
         *(device.id, device.name, device.address, ", ".join(asked)),
