@@ -1,14 +1,18 @@
 """The agent's page, as a person sees it: served, and as a file, of a database that the agent's own buffer has written."""
 
+import asyncio
 import re
 import threading
 from contextlib import asynccontextmanager
+from itertools import count
 
 import pytest
 
 from browser.chromium import browser_page
 from support.recorded import END_US, MINUTE_US, TOKEN, is_down, left, record
+from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.cli.page import write
+from towerops_agent.counters import Counters
 from towerops_agent.page.server import Pages, PageServer
 from towerops_agent.page.site import Site
 
@@ -16,16 +20,19 @@ DOWN = left(troubled=[is_down(since_us=END_US - 9 * MINUTE_US)])
 
 
 @asynccontextmanager
-async def opened(folder, **context):
-    """The page in a browser, of a day in which the radio has died in the end."""
+async def opened(folder, *, with_clock=False, **context):
+    """The page in a browser, of a day in which the radio has died in the end. `with_clock`: the test may run its timers."""
     database = folder / "agent.db"
     await record(database, silent=10, snapshot=DOWN)
-    server = PageServer(("127.0.0.1", 0), Pages(Site(database, lambda: TOKEN, lambda: END_US)))
+    site = Site(database, lambda: TOKEN, lambda: END_US)
+    server = PageServer(("127.0.0.1", 0), Pages(site, monotonic_s=count(0, 10).__next__))  # each answer is a fresh one
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     url = f"http://127.0.0.1:{server.server_address[1]}/"
     try:
         async with browser_page(url, **context) as page:
+            if with_clock:
+                await page.clock.install()
             await page.goto(url)
             yield page
     finally:
@@ -124,6 +131,64 @@ async def test_a_page_whose_server_has_gone_says_so_and_keeps_what_it_shows(tmp_
         await page.route("**/*.json*", lambda route: route.abort("connectionrefused"))
         await expect(page.locator("#notice")).to_have_text(re.compile("does not answer"))
         await expect(page.locator("#tile-devices")).to_have_text("1 of 2 up")
+
+
+async def test_a_server_that_never_answers_is_noticed_as_one_that_has_gone(tmp_path):
+    """As by a tunnel that is cut: what was asked neither comes nor fails. The page's clock is the test's."""
+    from playwright.async_api import expect
+
+    async with opened(tmp_path, with_clock=True) as page:
+        await expect(chart(page, "signal")).to_be_visible()
+        asked = asyncio.Event()
+        await page.route("**/site.json", lambda _route: asked.set())
+        await page.clock.run_for(15_000)
+        await asked.wait()
+        await expect(page.locator("#notice")).to_be_hidden()
+        await page.clock.run_for(60_000)
+        await expect(page.locator("#notice")).to_have_text(re.compile("`towerops-agent page` does not answer"))
+        await page.unroute("**/site.json")
+        await page.clock.run_for(15_000)
+        await expect(page.locator("#notice")).to_be_hidden()
+
+
+async def test_until_a_device_has_been_read_no_other_ones_charts_are_below_its_name(tmp_path):
+    from playwright.async_api import expect
+
+    async with opened(tmp_path) as page:
+        await choose_router(page)
+        await expect(page.locator("#silent")).to_be_visible()
+        held, asked = [], asyncio.Event()
+
+        def hold(route):
+            held.append(route)
+            asked.set()
+
+        await page.route("**/device.json?id=radio*", hold)
+        await page.locator('[data-device="radio/ü"]').click()
+        await asked.wait()
+        await expect(page.locator("#detail-title")).to_have_text("Radio")
+        await expect(page.locator("#charts")).to_have_text("Reading …")
+        await expect(page.locator("#silent")).to_be_hidden()
+        assert await page.locator("#strips .strip").count() == 0
+        for route in held:
+            await route.continue_()
+        await page.unroute("**/device.json?id=radio*")
+        await expect(chart(page, "signal")).to_be_visible()
+
+
+async def test_of_a_database_that_was_replaced_by_an_empty_one_no_device_is_left(tmp_path):
+    from playwright.async_api import expect
+
+    async with opened(tmp_path, with_clock=True) as page:
+        await expect(chart(page, "signal")).to_be_visible()
+        (tmp_path / "agent.db").unlink()
+        async with Buffer(tmp_path / "agent.db", Counters(), clock_us=lambda: END_US):
+            pass
+        await page.clock.run_for(15_000)
+        await expect(page.locator("#tile-devices")).to_have_text("None yet")
+        await expect(page.locator("#detail-title")).to_have_text("No device yet")
+        await expect(page.locator("#detail-state")).to_be_hidden()
+        assert await page.locator(".chart").count() == 0
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 1280)])

@@ -11,6 +11,7 @@ import { clock, duration, plural } from "./format.js";
 /** @typedef {{device: string, hours: number, from_us: number, to_us: number, columns: number, gap_us: number, states: Stretch[], pending: [number, number][], restarts: number[], charts: import("./columns.js").Columns[], silent: string[]}} View */
 
 const AGAIN_MS = 15_000;
+const ANSWER_MS = 60_000; // longer than the largest site takes: a tunnel that is cut never answers, and never fails
 const MOST_CARDS = 200; // in the list at once: the filter finds the others
 const ORDER = ["down", "degraded", "unknown", "up"];
 
@@ -32,6 +33,8 @@ let chosen = null;
 let hours = 24;
 /** @type {View | null} */
 let view = null;
+/** Whose charts are shown, or why there are none. @type {string | null} */
+let charted = null;
 /** @type {import("./chart.js").Chart[]} */
 let drawn = [];
 /** @type {Map<string, HTMLAnchorElement>} */
@@ -43,10 +46,19 @@ let cards = new Map();
  * @returns {Promise<T>}
  */
 async function ask(url) {
-  const answer = await fetch(url);
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.error);
-  return body;
+  const giving = new AbortController();
+  const late = setTimeout(() => giving.abort(), ANSWER_MS);
+  try {
+    const answer = await fetch(url, { signal: giving.signal });
+    const body = await answer.json();
+    if (!answer.ok) throw new Error(body.error);
+    return body;
+  } catch (error) {
+    if (giving.signal.aborted || error instanceof TypeError) throw new Error("`towerops-agent page` does not answer", { cause: error });
+    throw error;
+  } finally {
+    clearTimeout(late);
+  }
 }
 
 /** @returns {Promise<Overview>} */
@@ -80,7 +92,7 @@ async function refresh() {
     site = await readSite();
     notice("");
   } catch (error) {
-    notice(`Nothing new can be shown: ${error instanceof TypeError ? "`towerops-agent page` does not answer" : /** @type {Error} */ (error).message}. Trying again …`);
+    notice(`Nothing new can be shown: ${/** @type {Error} */ (error).message}. Trying again …`);
     return;
   }
   drawSite();
@@ -157,14 +169,36 @@ function mark() {
 /** @param {string} id */
 function choose(id) {
   chosen = id;
-  view = null;
   mark();
   showDevice();
 }
 
+/**
+ * No charts, and why.
+ * @param {string | null} id
+ * @param {string} why
+ */
+function uncharted(id, why) {
+  charted = id;
+  view = null;
+  drawn = [];
+  $("strips").replaceChildren();
+  $("charts").replaceChildren(html("p", { className: "meta", textContent: why }));
+  $("legend").hidden = true;
+  $("silent").hidden = true;
+}
+
 async function showDevice() {
   const device = site?.devices.find((each) => each.id === chosen);
-  if (!device) return;
+  if (!device) {
+    uncharted(null, "");
+    $("detail-title").textContent = "No device yet";
+    $("detail-meta").textContent = "";
+    $("detail-state").hidden = true;
+    $("detail-reason").hidden = true;
+    return;
+  }
+  if (charted !== device.id) uncharted(device.id, "Reading …");
   $("detail-title").textContent = device.name;
   $("detail-meta").textContent = [device.address, device.meta, device.newest_us ? `last read ${dated(device.newest_us)}` : "never read"].filter(Boolean).join(", ");
   $("detail-state").hidden = false;
@@ -182,9 +216,7 @@ async function showDevice() {
     if (device.id !== chosen || asked !== hours) return;
     view = read;
   } catch (error) {
-    view = null;
-    $("strips").replaceChildren();
-    $("charts").replaceChildren(html("p", { className: "meta", textContent: `No charts: ${/** @type {Error} */ (error).message}.` }));
+    if (device.id === chosen && asked === hours) uncharted(device.id, `No charts: ${/** @type {Error} */ (error).message}.`);
     return;
   }
   drawView();
@@ -270,5 +302,12 @@ addEventListener("resize", () => {
   }, 120);
 });
 narrow.addEventListener("change", mark);
-refresh();
-if (!kept) setInterval(refresh, AGAIN_MS);
+// The next round begins once this one has ended: a slow server is asked one thing at a time.
+async function follow() {
+  try {
+    await refresh();
+  } finally {
+    if (!kept) setTimeout(follow, AGAIN_MS);
+  }
+}
+follow();
