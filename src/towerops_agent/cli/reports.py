@@ -3,6 +3,7 @@
 Imports are lazy, as in main.py. I/O: a Unix socket, SQLite.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,11 +55,11 @@ def left_snapshot(database: Path) -> "Snapshot | None":
     return None if octets is None else decode_snapshot(octets)
 
 
-def devices_to_show(database: Path) -> "list[DeviceReport]":
-    """All devices; if no agent runs, a line on standard error says that their states are old. Raises AgentError."""
+def devices_to_show(database: Path, note: Callable[[str], None] = complain) -> "list[DeviceReport]":
+    """All devices; if no agent runs, `note` is called with a line that says that their states are old. Raises AgentError."""
     found, runs = _devices(database)
     if not runs:
-        complain("the agent does not run: this is what it knew of its devices when it was stopped")
+        note("the agent does not run: this is what it knew of its devices when it was stopped")
     return found
 
 

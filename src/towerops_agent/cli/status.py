@@ -4,12 +4,13 @@ Imports are lazy, as in main.py. Exit status: 0, or 1 with the reason on standar
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from towerops_agent.cli.ending import fail
+from towerops_agent.cli.ending import complain, fail
 from towerops_agent.cli.options import database_option, indented
 from towerops_agent.cli.reports import devices_to_show, read_snapshot
 from towerops_agent.errors import AgentError
@@ -30,12 +31,16 @@ def status(database: Path, device: str | None, as_json: bool, watch: bool) -> No
 
     API, configuration, failing devices, backlog, losses. It need not be running.
     """
-    from towerops_agent.cli.terminal import show_for_good
+    from towerops_agent.cli.terminal import fitted, on_terminal, show_for_good
+    from towerops_agent.telemetry.views.lines import Line, Tone
 
     def texts() -> list[str]:
-        if device is not None:
-            return _device_json(database, device) if as_json else _device_texts(database, device)
-        return _status_json(database) if as_json else _status_texts(database)
+        if device is None:
+            return _status_json(database) if as_json else _status_texts(database)
+        notes: list[str] = []
+        in_place = watch and on_terminal()  # which would overwrite what standard error has
+        shown = (_device_json if as_json else _device_texts)(database, device, notes.append if in_place else complain)
+        return [*fitted(Line(note, Tone.WARNING, "note") for note in notes), *shown]
 
     try:
         if watch:
@@ -56,22 +61,22 @@ def _status_texts(database: Path) -> list[str]:
     return fitted(status_lines(snapshot, time.time_ns() // 1000, runs=runs))
 
 
-def _device_texts(database: Path, name: str) -> list[str]:
+def _device_texts(database: Path, name: str, note: Callable[[str], None]) -> list[str]:
     from towerops_agent.cli.terminal import fitted
     from towerops_agent.telemetry.views.devices import device_lines
 
     now_us = time.time_ns() // 1000
-    return [text for device in _devices_named(database, name) for text in fitted(device_lines(device, now_us))]
+    return [text for device in _devices_named(database, name, note) for text in fitted(device_lines(device, now_us))]
 
 
-def _device_json(database: Path, name: str) -> list[str]:
-    return [indented(_devices_named(database, name))]
+def _device_json(database: Path, name: str, note: Callable[[str], None]) -> list[str]:
+    return [indented(_devices_named(database, name, note))]
 
 
-def _devices_named(database: Path, name: str) -> "list[DeviceReport]":
+def _devices_named(database: Path, name: str, note: Callable[[str], None]) -> "list[DeviceReport]":
     from towerops_agent.telemetry.views.devices import is_named
 
-    found = [device for device in devices_to_show(database) if is_named(device, name)]
+    found = [device for device in devices_to_show(database, note) if is_named(device, name)]
     if not found:
         raise AgentError(f"no device has the name, id or address {name}: `towerops-agent devices` lists them")
     return found

@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from towerops_agent.errors import AgentError
 from towerops_agent.telemetry.views.lines import Line, Tone, laid_out
 
 _COLOURS: Final = {Tone.GOOD: "green", Tone.WARNING: "yellow", Tone.BAD: "red"}
@@ -51,12 +52,21 @@ def fitted(lines: Iterable[Line]) -> list[str]:
 
 
 def show_for_good(lines: Callable[[], list[str]], pause: Callable[[], None]) -> None:
-    """Show `lines()` again after each `pause()`, until Ctrl-C: on a terminal, as much as it has room for, in place."""
+    """Show `lines()` again after each `pause()`, until Ctrl-C: on a terminal, as much as it has room for, in place.
+
+    Raises AgentError if the first `lines()` does; a later one's reason is shown in its place.
+    """
     if in_place := on_terminal():
         click.clear()
+    texts: list[str] | None = None
     try:
         while True:
-            texts = lines()
+            try:
+                texts = lines()
+            except AgentError as error:
+                if texts is None:
+                    raise
+                texts = fitted([Line(str(error), Tone.BAD, "error")])
             if in_place:
                 texts = _cut_to_height(texts, shutil.get_terminal_size().lines - 1)
                 text = _HOME + "".join(f"{text}{_TO_END_OF_LINE}\n" for text in texts) + _TO_END_OF_SCREEN

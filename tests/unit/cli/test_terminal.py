@@ -20,7 +20,9 @@ from support.snapshots import NOW_US, report, snapshot
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.cli import terminal
 from towerops_agent.cli.devices import devices
+from towerops_agent.cli.status import status
 from towerops_agent.counters import Counters
+from towerops_agent.errors import AgentError
 from towerops_agent.telemetry.views.lines import Line, Tone
 from towerops_agent.telemetry.views.snapshot import DEVICES_KEY, KEY, encode_devices, encode_snapshot
 
@@ -114,6 +116,47 @@ async def left_devices(database: Path, name: str) -> None:
     """What a stopped agent left: a device of this name."""
     async with Buffer(database, Counters(), clock_us=lambda: NOW_US) as buffer:
         await buffer.put_meta(DEVICES_KEY, encode_devices([report("e1", name, "10.0.0.1:161")]))
+
+
+@pytest.mark.usefixtures("tty")
+def test_what_is_shown_for_good_goes_on_after_a_round_that_failed(capsys):
+    """As while the agent is restarted. What has never worked ends the command."""
+    rounds = iter([["one"], AgentError("the agent does not answer"), ["two"]])
+
+    def lines():
+        made = next(rounds)
+        if isinstance(made, AgentError):
+            raise made
+        return made
+
+    def pause():
+        if rounds.__length_hint__() == 0:
+            raise KeyboardInterrupt
+
+    terminal.show_for_good(lines, pause)
+    first, second, third = capsys.readouterr().out.split("\x1b[H")[-3:]
+    assert first == "one\x1b[K\n\x1b[J"
+    assert "the agent does not answer" in second
+    assert third == "two\x1b[K\n\x1b[J"
+    rounds = iter([AgentError("there is no database")])
+    with pytest.raises(AgentError, match="no database"):
+        terminal.show_for_good(lines, pause)
+
+
+@pytest.mark.usefixtures("tty")
+async def test_a_device_that_is_watched_keeps_the_note_that_its_state_is_old(tmp_path, monkeypatch, capsys):
+    await left_devices(tmp_path / "a.db", "North")
+
+    def pause(_seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("towerops_agent.cli.status.time.sleep", pause)
+    status.callback(tmp_path / "a.db", "North", False, True)
+    said = capsys.readouterr()
+    screen = said.out.rpartition("\x1b[H")[2]
+    assert "the agent does not run" in screen.replace("\n           ", " ")
+    assert "North (10.0.0.1:161)" in screen
+    assert said.err == ""
 
 
 @pytest.mark.parametrize(
