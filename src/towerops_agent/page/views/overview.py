@@ -1,6 +1,7 @@
 """The site at a glance: the agent, its API, what waits, and each device in a line.
 
 Snapshot + events + the newest polls + the configuration's names -> Overview, as the page's JavaScript draws it.
+Names are shown without what controls a line: U+202E would turn around all that follows.
 Pure. Times in microseconds since 1970 (`_us`).
 """
 
@@ -11,6 +12,7 @@ from typing import Final
 import msgspec
 
 from towerops_agent.buffer.format.event import Event, EventKind
+from towerops_agent.config.document.names import text as in_line
 from towerops_agent.model import State
 from towerops_agent.page.views.standing import Standing
 from towerops_agent.page.views.strips import Span
@@ -89,7 +91,7 @@ def line_of(device: Known, standing: Standing) -> DeviceLine:
         asked.append(f"{'polled' if device.has_snmp else 'only pinged,'} every {duration(device.interval_s)}")
     reason = "" if standing.state == State.UP else in_words(standing.reason)
     return DeviceLine(
-        *(device.id, device.name, device.address, ", ".join(asked)),
+        *(device.id, in_line(device.name) or device.id, device.address, ", ".join(asked)),
         *(standing.state, reason, standing.since_us, device.newest_us),
     )
 
@@ -123,4 +125,4 @@ def _happening(event: Event, names: Mapping[str, str]) -> Happening:
         case EventKind.API:
             text = f"{event.subject.capitalize()}: {event.what}{f', {event.why}' if event.why else ''}"
     kind = event.what if event.kind is EventKind.STATE else event.kind.value
-    return Happening(event.at_us, text, kind, device)
+    return Happening(event.at_us, in_line(text), kind, device)

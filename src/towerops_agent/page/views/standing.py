@@ -54,7 +54,10 @@ def standings(
     troubled = {report.id: report for report in snapshot.troubled} if snapshot is not None and is_of_run else {}
     found = {}
     for device in devices:
-        standing = _stated(changes.get(device), troubled.get(device))
+        change, report = changes.get(device), troubled.get(device)
+        if change is not None and snapshot is not None and change.at_us > snapshot.written_us:
+            report = None  # what changed since then counts, also if nothing is known of it from then on
+        standing = _stated(change, report)
         polled_us, holds_us = newest.get(device, (0, 0))
         if standing is None and polled_us >= begun_us and polled_us:
             standing = Standing(State.UP.value)

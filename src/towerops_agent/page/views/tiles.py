@@ -87,9 +87,11 @@ def _api(snapshot: Snapshot | None, events: Sequence[Event], runs: bool, now_us:
     if failing:
         name, (why, since_us) = next(iter(failing.items()))
         return Tile("Fails", BAD if runs else STALE, f"{name}, for {_ago(since_us, now_us)}: {why}")
-    if any(well for well, _, _ in works.values()):
-        since_us = max(since_us for well, _, since_us in works.values() if well)
-        return Tile("Works", PLAIN if runs else STALE, f"all of {', '.join(works)}, for {_ago(since_us, now_us)}")
+    working = {name: since_us for name, (well, _, since_us) in works.items() if well}
+    if working:
+        untried = [name for name in works if name not in working]
+        named = f"{'' if untried else 'all of '}{', '.join(working)}, for {_ago(max(working.values()), now_us)}"
+        return Tile("Works", PLAIN if runs else STALE, "; ".join([named, *(f"{name} not tried yet" for name in untried)]))
     return Tile(NOTHING, note="not asked yet")
 
 

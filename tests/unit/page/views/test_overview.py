@@ -13,6 +13,16 @@ def test_a_device_in_a_line_has_its_reason_in_words():
     assert line_of(Known("r", "r"), Standing("up")).meta == ""
 
 
+def test_a_name_can_turn_no_line_around():
+    name = "a\u202eb\x1b[2J\nc塔"
+    assert line_of(Known("r", name), Standing("up")).name == "a b [2J c塔"
+    assert line_of(Known("r", "\u202e"), Standing("up")).name == "r"
+    told = [Event(1, EventKind.STATE, "r", "down", "timeout"), Event(2, EventKind.API, "metrics", FAILS, "no\u2066")]
+    assert [one.text for one in happenings(told, {"r": name})] == [
+        *("Metrics: fails, no", "a b [2J c塔 is down: met with silence"),
+    ]
+
+
 def test_events_are_the_newest_first_and_name_the_device():
     told = [
         Event(1, EventKind.AGENT, "", STARTED, "version 0.1.0"),

@@ -44,6 +44,14 @@ def test_without_a_change_the_snapshot_counts():
     assert standing(agent(1, STARTED), of=snapshot(troubled=[down], written_us=NOW_US - 2 * MINUTE_US)) == Standing("up")
 
 
+def test_a_snapshot_says_nothing_of_a_device_that_was_given_away_since():
+    """To another agent of its group, or as it left the configuration; a device that comes back up makes no event."""
+    down = snapshot(troubled=[report("a", "A", "10.0.0.1", state="down", since_us=5)], written_us=NOW_US - 8 * MINUTE_US)
+    given = (agent(60, STARTED), state(20, "down", "timeout"), state(5, "unknown"))
+    assert standing(*given, of=down, polled_ago_min=30).state == "unknown"
+    assert standing(*given, of=down) == Standing("up")
+
+
 def test_up_is_believed_only_while_there_are_polls():
     old = standing(agent(60, STARTED), state(40, "up"), polled_ago_min=3)
     assert old == Standing("unknown", "nothing has been read lately", NOW_US - 3 * MINUTE_US)

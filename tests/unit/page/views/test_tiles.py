@@ -7,6 +7,7 @@ from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.buffer.format.event import FAILS, STARTED, WORKS, Event, EventKind
 from towerops_agent.page.views.standing import Standing
 from towerops_agent.page.views.tiles import NOTHING, tiles
+from towerops_agent.telemetry.views.snapshot import Dealing
 
 UP, DOWN = Standing("up"), Standing("down", "timeout", NOW_US)
 NONE = Pending(0, 0, None)
@@ -42,6 +43,12 @@ def test_the_api_fails_as_soon_as_one_dealing_does_whoever_says_so_last():
     assert tile("api", old, events=(failed, works)).figure == "Works"
     assert tile("api", old, events=(failed, Event(NOW_US, EventKind.AGENT, "", STARTED))).figure == "Works"
     assert tile("api", snapshot(), events=(failed,)).figure == "Works"
+
+
+def test_of_the_api_only_what_was_tried_is_said_to_work():
+    assert tile("api").note == "all of configuration, metrics, for 5 min"
+    untried = {**snapshot().dealings, "metrics": Dealing(None, None, None, 0, "")}
+    assert tile("api", snapshot(dealings=untried)).note == "configuration, for 5 min; metrics not tried yet"
 
 
 def test_a_backlog_has_its_size_and_its_age():
