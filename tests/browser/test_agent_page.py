@@ -13,17 +13,33 @@ from support.recorded import END_US, MINUTE_US, TOKEN, is_down, left, record
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.cli.page import write
 from towerops_agent.counters import Counters
+from towerops_agent.model import Layout, Poll
 from towerops_agent.page.server import Pages, PageServer
 from towerops_agent.page.site import Site
 
 DOWN = left(troubled=[is_down(since_us=END_US - 9 * MINUTE_US)])
 
 
+async def record_day(path) -> None:
+    """A day in which the radio has died in the end."""
+    await record(path, silent=10, snapshot=DOWN)
+
+
+async def record_few_errors(path) -> None:
+    """Two hours of an interface with an error each five minutes, the time between two polls."""
+    now_us = END_US - 24 * 5 * MINUTE_US
+    async with Buffer(path, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        layout = await buffer.register(Layout("router-1", (), ("ether",)))
+        for errors in range(24):
+            buffer.add(Poll(layout, now_us, (0, 0, errors, 0, 0, 0), ((1, 1_000),), 1))
+            now_us += 5 * MINUTE_US
+
+
 @asynccontextmanager
-async def opened(folder, *, with_clock=False, **context):
-    """The page in a browser, of a day in which the radio has died in the end. `with_clock`: the test may run its timers."""
+async def opened(folder, *, recorded=record_day, with_clock=False, **context):
+    """The page in a browser, of what was recorded. `with_clock`: the test may run its timers."""
     database = folder / "agent.db"
-    await record(database, silent=10, snapshot=DOWN)
+    await recorded(database)
     site = Site(database, lambda: TOKEN, lambda: END_US)
     server = PageServer(("127.0.0.1", 0), Pages(site, monotonic_s=count(0, 10).__next__))  # each answer is a fresh one
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -87,6 +103,16 @@ async def test_an_hour_shows_each_poll(tmp_path):
         await expect(chart(page, "board")).to_have_attribute("data-points", "60")
         await expect(page.get_by_role("button", name="1 hour")).to_have_attribute("aria-pressed", "true")
         await expect(chart(page, "board").locator("path.line")).to_have_count(1)
+
+
+async def test_a_few_errors_an_hour_are_not_none(tmp_path):
+    from playwright.async_api import expect
+
+    async with opened(tmp_path, recorded=record_few_errors) as page:
+        errors = chart(page, "ether errors")
+        await expect(errors.locator("b.in")).to_have_text("in 0.0033 packets/s")
+        await expect(errors.locator("b.out")).to_have_text("out 0 packets/s")
+        await expect(errors.locator("svg > text").get_by_text("0.004", exact=True)).to_have_count(1)
 
 
 async def test_a_device_is_found_and_read_from_the_keyboard(tmp_path):

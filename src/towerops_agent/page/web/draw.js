@@ -53,7 +53,7 @@ export function hatch() {
 
 /** The least span of an axis, by unit, so that a value that hardly moves is not drawn as a mountain range. */
 /** @type {Record<string, number>} */
-const LEAST = { "%": 10, "dBm": 5, "dB": 5, "°C": 5, "V": 2, "bit/s": 1000, "ms": 2 };
+const LEAST = { "%": 10, "dBm": 5, "dB": 5, "°C": 5, "V": 2, "bit/s": 1000, "ms": 2, "packets/s": 0.001 };
 
 /**
  * The ends of an axis and its ticks. It begins at zero for rates, and for values that come near it.

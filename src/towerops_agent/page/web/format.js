@@ -10,6 +10,7 @@ const MINUS = "\u2212";
 export function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   const amount = Math.abs(value);
+  if (amount > 0 && amount < 0.1) return `${value < 0 ? MINUS : ""}${amount < 1e-4 ? amount.toExponential(1) : Number(amount.toPrecision(2))}`;
   const decimals = amount === 0 || Number.isInteger(value) ? 0 : Math.max(0, Math.min(3, digits - 1 - Math.floor(Math.log10(amount))));
   const text = amount.toLocaleString("en", { maximumFractionDigits: Math.min(decimals, amount >= 10 ? 1 : 2) });
   return value < 0 && text !== "0" ? MINUS + text : text;
