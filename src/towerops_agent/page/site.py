@@ -84,12 +84,12 @@ class Site:
         """The site at a glance. Raises NotReadable."""
         now_us = self._now_us()
         with DatabaseReader(self._path) as reader:
-            snapshot, events, newest_us = self._look(reader)
+            snapshot, events, newest_us = self._look(reader, now_us)
             runs = does_run(snapshot, events, newest_us, now_us)
-            told = _told(reader, snapshot, events, None if runs else newest_us)
+            as_of_us = ending_us(newest_us, now_us)
+            told = _told(reader, snapshot, events, None if runs else newest_us, as_of_us)
             devices = self._devices(reader)
             pending = reader.pending()
-        as_of_us = ending_us(newest_us, now_us)
         newest = {device.id: (device.newest_us, device.holds_us) for device in devices}
         standing = standings(newest, snapshot, events, newest, as_of_us)
         names = {device.id: device.name for device in devices}
@@ -112,9 +112,10 @@ class Site:
         """The device over these spans; none if neither the database nor the configuration has it. Raises NotReadable."""
         now_us = self._now_us()
         with DatabaseReader(self._path) as reader:
-            snapshot, events, newest_us = self._look(reader)
+            snapshot, events, newest_us = self._look(reader, now_us)
             as_of_us = ending_us(newest_us, now_us)
-            told = _told(reader, snapshot, events, None if does_run(snapshot, events, newest_us, now_us) else newest_us)
+            runs = does_run(snapshot, events, newest_us, now_us)
+            told = _told(reader, snapshot, events, None if runs else newest_us, as_of_us)
             known = self._known_devices(reader).get(device_id)
             if known is None:
                 return []
@@ -130,14 +131,18 @@ class Site:
         spans = [Window(as_of_us - hours * HOUR_US, as_of_us) for hours in spans_h]
         return [_view(device_id, span, series, names, polls, answered_us, about, before, undelivered) for span in spans]
 
-    def _look(self, reader: DatabaseReader) -> tuple[Snapshot | None, list[Event], int]:
-        """The last snapshot, the events, and when anything was written last."""
+    def _look(self, reader: DatabaseReader, now_us: int) -> tuple[Snapshot | None, list[Event], int]:
+        """The last snapshot, the events, and when anything was written last.
+
+        What was written while the clock was ahead says nothing of that, if anything was written since.
+        """
         self._follow_config(reader)
         octets = reader.meta(KEY)
         snapshot = None if octets is None else decode_snapshot(octets)
         events = reader.events()
-        written_us = 0 if snapshot is None else snapshot.written_us
-        return snapshot, events, max(reader.newest_poll_us() or 0, written_us, events[-1].at_us if events else 0)
+        written_us = [0 if snapshot is None else snapshot.written_us, events[-1].at_us if events else 0]
+        written_us.append(reader.newest_poll_us() or 0)
+        return snapshot, events, max([at_us for at_us in written_us if 0 < at_us <= now_us] or written_us)
 
     def _follow_config(self, reader: DatabaseReader) -> None:
         """Read the kept configuration, if another one is kept than before."""
@@ -186,10 +191,16 @@ class Site:
         return found
 
 
-def _told(reader: DatabaseReader, snapshot: Snapshot | None, events: Sequence[Event], silent_since_us: int | None) -> list[Event]:
-    """The events, with those that are missing. `silent_since_us`: when the agent wrote last, if it does not run."""
+def _told(
+    reader: DatabaseReader, snapshot: Snapshot | None, events: Sequence[Event], silent_since_us: int | None, as_of_us: int
+) -> list[Event]:
+    """The events up to `as_of_us`, with those that are missing. Later ones were noted while the clock was ahead.
+
+    `silent_since_us`: when the agent wrote last, if it does not run.
+    """
     since_us = events[0].at_us if len(events) >= KEPT else 0
-    return completed(events, snapshot, reader.last_poll_us, silent_since_us=silent_since_us, since_us=since_us)
+    noted = [event for event in events if event.at_us <= as_of_us]
+    return completed(noted, snapshot, reader.last_poll_us, silent_since_us=silent_since_us, since_us=since_us)
 
 
 def _known(equipment: Equipment) -> Known:

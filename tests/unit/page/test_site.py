@@ -100,6 +100,20 @@ async def test_a_power_cut_is_seen_though_the_agent_has_run_since(database):
     assert [span.reason for span in view.states] == ["timeout", "the agent did not run", ""]
 
 
+async def test_an_agent_whose_clock_was_ahead_at_its_start_runs(database):
+    """Its start was noted with a time of tomorrow; its polls have the right one."""
+    now_us = END_US - 10 * MINUTE_US
+    async with Buffer(database, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        (router, *_) = await buffer.register_all(LAYOUTS)
+        buffer.note(Event(END_US + 24 * HOUR_US, EventKind.AGENT, "", STARTED))
+        while now_us < END_US:
+            buffer.add(Poll(router, now_us, (415, 1, None, 0, 0, 0, 0, 0, 0), ((4, 1_000),), 3))
+            now_us += MINUTE_US
+    shown = site(database).overview()
+    assert (shown.runs, shown.as_of_us, shown.tiles["agent"].figure) == (True, END_US, "Running")
+    assert {device.id: device.state for device in shown.devices}["router-1"] == "up"
+
+
 async def test_an_agent_that_has_run_for_longer_than_events_are_kept_is_not_unknown(database):
     now_us = END_US - 50 * HOUR_US
     works = Dealing(True, now_us, END_US, 0, "")

@@ -49,6 +49,7 @@ def standings(
     """
     run = since_start(events)
     begun_us = run[0].at_us if run and run[0].kind is EventKind.AGENT else 0
+    begun_us = 0 if begun_us > as_of_us else begun_us  # the clock was ahead at its start
     changes = {event.subject: event for event in run if event.kind is EventKind.STATE}
     is_of_run = snapshot is not None and snapshot.written_us >= begun_us
     troubled = {report.id: report for report in snapshot.troubled} if snapshot is not None and is_of_run else {}

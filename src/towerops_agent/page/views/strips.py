@@ -5,6 +5,7 @@ Events, completed (runs.py), + polls -> Span. Pure. Times in microseconds since 
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -85,10 +86,15 @@ def _proven(span: Span, polls_us: Sequence[int], holds_us: int) -> list[Span]:
 
 
 def _spans(changes: Iterable[tuple[int, str, str]], from_us: int, to_us: int, before: str = NOT_POLLED) -> list[Span]:
-    """Changes, each with its time, state and reason, as spans. One that is earlier than the one before it counts from that on."""
+    """Changes, each with its time, state and reason, as spans. One that is later than the one behind it counts from that on.
+
+    So whatever was noted while the clock was ahead takes no time from what was noted after it was set.
+    """
     spans = []
     state, why, at_us = before, "", from_us
-    for change_us, *now in changes:
+    noted = list(changes)
+    times_us = [*accumulate((change_us for change_us, _, _ in reversed(noted)), min)]
+    for change_us, (_, *now) in zip(reversed(times_us), noted, strict=True):
         until_us = min(max(change_us, at_us), to_us)
         spans.append(Span(at_us, until_us, state, why))
         (state, why), at_us = now, until_us

@@ -62,6 +62,16 @@ def test_an_agent_ran_from_its_start_to_its_stop():
     assert shown(runs_over([agent(10, STARTED)], 0, 100)) == [(0, 10, "unknown"), (10, 100, "runs")]
 
 
+def test_what_was_noted_while_the_clock_was_ahead_takes_no_time_from_what_followed():
+    ahead = [agent(10, STARTED), changed(900, "down"), agent(30, STOPPED), agent(40, STARTED), changed(50, "down")]
+    assert shown(states_over(ahead, [10, 20, 40], 10, 0, 100)) == [
+        *((0, 10, "unknown"), (10, 30, "up"), (30, 40, "unknown"), (40, 50, "up"), (50, 100, "down"))
+    ]
+    assert shown(runs_over([agent(900, STARTED), agent(40, STOPPED), agent(60, STARTED)], 0, 100)) == [
+        *((0, 40, "unknown"), (40, 60, "does not run"), (60, 100, "runs"))
+    ]
+
+
 @given(events, st.lists(moments, max_size=10).map(sorted), st.integers(0, 30), st.integers(0, 60), st.integers(1, 60))
 def test_a_strip_covers_its_time_once(told, polls, holds, begin, length):
     end = begin + length
