@@ -295,6 +295,8 @@ class RemoteCourier:
             outcome = await self._send(client, self._kind.pack([]).body)
             if not isinstance(outcome, Accepted | Rejected):  # refused: for having no values, and it has said its time
                 return self._wait(outcome)
+            if isinstance(outcome, Rejected) and not self._kind.refuses_nothing:
+                self._refused = MOST_REFUSED  # it may refuse all: nothing is kept aside before it has accepted something
             self._asked_time_at = clock_s
         lacking = {hash(poll.layout) for poll in polls if poll.poll.layout not in heads}
         if lacking and self._heads.is_learning:

@@ -336,6 +336,19 @@ async def test_a_receiver_that_refuses_a_request_without_values_gets_the_values(
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == SENSORS
 
 
+async def test_nothing_is_kept_aside_of_a_receiver_that_refuses_all_from_the_start(scripted):
+    """As one does that has nothing to write to at this URL, and says so with 400: VictoriaMetrics for one."""
+    remote, script = scripted
+    for n in range(MOST_REFUSED + 1):
+        remote.add(0, NOW_S + n, 1.0)
+    script.answer = lambda body: Rejected(400, "unsupported path requested")
+    assert not await remote.deliver(attempts=2)
+    assert remote.counters.total(Count.METRICS_REFUSED) == 0
+    assert await pending(remote) == (MOST_REFUSED + 1) * SENSORS
+    script.answer = lambda body: Accepted()
+    assert await remote.deliver()
+
+
 async def test_certificates_that_cannot_be_used_are_a_failure_and_no_end(scripted):
     remote, script = scripted
     remote.add(0, NOW_S, 1.0)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.doctor.destination import check_destination
 from towerops_agent.doctor.findings.check import Result
 from towerops_agent.model import Secret
@@ -73,6 +74,15 @@ async def test_one_that_refuses_a_request_without_values_may_accept_others():
     assert check.result is Result.WARNING
     assert check.found == f"p, {url} refuses a request without values (400: no time series)"
     assert of_influxdb.result is Result.OK
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_port_that_expects_tls_accepts_nothing(kind):
+    said = b"Client sent an HTTP request to an HTTPS server."
+    async with receiver(b"HTTP/1.0 400 Bad Request\r\n\r\n" + said) as (url, _):
+        (check,), _ = await check_destination(Destination("p", url, kind=kind))
+    assert (check.result, check.found) == (Result.FAILED, f"p, {url}: it expects TLS (400)")
+    assert check.hint == "is the URL right? It begins with http://"
 
 
 async def test_nobody_there_and_a_missing_certificate():

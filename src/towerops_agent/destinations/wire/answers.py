@@ -64,6 +64,9 @@ _DATA_STATUSES: Final = frozenset({400, 409, 422, 500})
 _MARKUP: Final = re.compile("<[!?a-z]", re.IGNORECASE)
 """How a web page begins: no receiver says with one that it has something, and one that is "out of order" is about no sample."""
 
+_NOT_TLS: Final = re.compile("HTTP request (was sent )?to (an )?HTTPS|plain HTTP to an SSL", re.IGNORECASE)
+"""What Go's servers, nginx and Apache answer with 400 to whatever is sent without TLS to a port that expects it."""
+
 _PAGE: Final = "with a web page: is the URL right, or does a login page or a proxy answer? It says: "
 
 
@@ -81,6 +84,8 @@ def outcome_of(
     is_page = _MARKUP.match(said) is not None
     if 200 <= status < 300:
         return Unavailable(f"status {status} {_PAGE}{said}", status, retry_after_s) if is_page else Accepted(status)
+    if status == 400 and _NOT_TLS.search(said):
+        return Misconfigured(status, f"it expects TLS ({status}): is the URL right? It begins with http://")
     if status in _DATA_STATUSES and not (is_page and status == 500):
         if _PARTIAL in said:  # InfluxDB counts none of the lines that it can't read
             dropped = _DROPPED.match(said)

@@ -46,6 +46,19 @@ def test_a_receivers_fault_with_an_index_is_not_about_the_time_of_a_sample(said)
     assert outcome_of(500, said) == Unavailable(f"status 500: {said}", 500)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Client sent an HTTP request to an HTTPS server.",
+        "<html> <head><title>400 The plain HTTP request was sent to HTTPS port</title></head>",
+        "<!DOCTYPE HTML> Reason: You're speaking plain HTTP to an SSL-enabled server port.",
+    ],
+)
+def test_a_port_that_expects_tls_is_the_operators_to_know(said):
+    """Taken for a refusal it would cost values, and the doctor would call it an InfluxDB that accepts."""
+    assert outcome_of(400, said) == Misconfigured(400, "it expects TLS (400): is the URL right? It begins with http://")
+
+
 def test_a_failing_receiver_is_waited_for():
     assert outcome_of(500, "disk full") == Unavailable("status 500: disk full", 500)
     assert outcome_of(429, "", retry_after_s=7.0) == Unavailable("status 429: an empty body", 429, 7.0)
