@@ -100,17 +100,20 @@ class Opening:
         self._left_file = self._left_file and self.store.database.path is None
 
     def _reopen(self) -> None:
-        """Work on the file, with all that is in memory, if it can be opened."""
+        """Work on the file, with all that is in memory, if it can be opened; in a new one if it turns out to be corrupt now."""
         memory = self.store
         try:
             store = self._open_file()
+            try:
+                polls = self._store_memory(store)
+            except FAILURES as error:
+                if not is_corruption(error) or not self._may_renew():
+                    raise
+                self._end_recovery()
+                store = self._prepare(store.database.begin_anew(self._wall_us(), str(error)), in_use=False)
+                polls = self._store_memory(store)
         except BufferFailure:
             return
-        try:
-            lead_s = store.age_s - memory.age_s
-            salvage = Salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True)
-            salvage.run(self.moved)
-            store.layouts.use_too(memory.layouts.in_use())
         except FAILURES as error:
             if str(error) != self._not_stored_because:  # each 5 s
                 log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
@@ -120,8 +123,25 @@ class Opening:
             return
         memory.database.close()
         self.in_memory_because = self._not_stored_because = ""
-        log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=salvage.copied.get("polls", 0))
+        log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=polls)
         self.store = store
+
+    def _store_memory(self, store: Store) -> int:
+        """Copy all that is in memory into the file's Store: how many polls. Raises FAILURES, which are the file's."""
+        memory = self.store
+        lead_s = store.age_s - memory.age_s
+        salvage = Salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True)
+        salvage.run(self.moved)
+        store.layouts.use_too(memory.layouts.in_use())
+        return salvage.copied.get("polls", 0)
+
+    def _may_renew(self) -> bool:
+        """Whether a corrupt file may be replaced, which is noted: one a minute."""
+        now_us = self._monotonic_us()
+        if self._renewed_us is not None and now_us < self._renewed_us + RENEWED_EVERY_US:
+            return False
+        self._renewed_us = now_us
+        return True
 
     def leave_full_disk(self, now_s: float) -> bool:
         """Whether polls go on in memory, with the layouts in use, as the disk has no room at all: there they can be delivered.
@@ -203,14 +223,8 @@ class Opening:
 
     def renew(self, error: BaseException, now_s: float) -> bool:
         """Whether there is a new file in place of one that the error shows to be corrupt, or, if there can be none, memory."""
-        now_us = self._monotonic_us()
-        if (
-            not is_corruption(error)
-            or self.store.database.path is None
-            or (self._renewed_us is not None and now_us < self._renewed_us + RENEWED_EVERY_US)
-        ):
+        if not is_corruption(error) or self.store.database.path is None or not self._may_renew():
             return False
-        self._renewed_us = now_us
         last = last_id(self.store.connection)
         self._end_recovery()
         try:

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import opening, room
+from towerops_agent.buffer import opening, room, writer
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.model import Layout
@@ -214,3 +214,31 @@ async def test_a_start_in_memory_leaves_no_lock_behind(bench):
     remove()
     async with bench.buffer() as buffer:
         assert await buffer.ask(lambda store: store.database.path) == bench.path
+
+
+async def test_a_file_that_turns_out_to_be_corrupt_as_it_takes_what_was_in_memory_is_replaced(bench, monkeypatch):
+    """A disk that accepted no writes for a while may have damaged what it had."""
+    monkeypatch.setattr(writer, "LEAVES_AFTER_S", 0.0)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout, T0_US))
+        await buffer.flush()
+        await buffer.ask(lambda store: store.connection.execute("PRAGMA busy_timeout = 0").fetchall())
+        other = sqlite3.connect(bench.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        buffer.add(poll(layout, T0_US + 1))
+        await buffer.flush()
+        assert buffer.in_memory_because.startswith(f"the database {bench.path} can't be written: ")
+        other.execute("UPDATE uncut SET metrics = metrics + 64")
+        other.execute("COMMIT")
+        other.close()
+        await until_in_file(buffer)
+        numbers = []
+        for lane in (Lane.BACKLOG, Lane.FRESH):
+            while batch := await buffer.next_batch(9, lane):
+                numbers += [stored.poll.started_at_us - T0_US for stored in await buffer.read(batch)]
+                await buffer.acknowledge(batch)
+        assert sorted(numbers) == [0, 1]
+    assert len([*bench.path.parent.glob("*.corrupt-*Z")]) == 1
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
