@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from towerops_agent.cli.ending import complain
 from towerops_agent.errors import AgentError
 from towerops_agent.telemetry.views.lines import Line, Tone, laid_out
 
@@ -54,7 +55,8 @@ def fitted(lines: Iterable[Line]) -> list[str]:
 def show_for_good(lines: Callable[[], list[str]], pause: Callable[[], None]) -> None:
     """Show `lines()` again after each `pause()`, until Ctrl-C: on a terminal, as much as it has room for, in place.
 
-    Raises AgentError if the first `lines()` does; a later one's reason is shown in its place.
+    Raises AgentError if the first `lines()` does. A later one's reason is shown in its place, but in a pipe on standard
+    error: whoever reads the lines, as JSON perhaps, gets nothing else.
     """
     if in_place := on_terminal():
         click.clear()
@@ -66,12 +68,14 @@ def show_for_good(lines: Callable[[], list[str]], pause: Callable[[], None]) -> 
             except AgentError as error:
                 if texts is None:
                     raise
-                texts = fitted([Line(str(error), Tone.BAD, "error")])
+                texts = fitted([Line(str(error), Tone.BAD, "error")]) if in_place else []
+                if not in_place:
+                    complain(str(error))
             if in_place:
                 texts = _cut_to_height(texts, shutil.get_terminal_size().lines - 1)
                 text = _HOME + "".join(f"{text}{_TO_END_OF_LINE}\n" for text in texts) + _TO_END_OF_SCREEN
                 click.echo(text, nl=False, color=True)
-            else:
+            elif texts:
                 click.echo("\n".join(texts))
             pause()
     except KeyboardInterrupt:

@@ -143,6 +143,24 @@ def test_what_is_shown_for_good_goes_on_after_a_round_that_failed(capsys):
         terminal.show_for_good(lines, pause)
 
 
+def test_a_round_that_failed_leaves_nothing_among_lines_that_a_program_reads(capsys):
+    """As `status --json --watch` in a pipe."""
+    rounds = iter([["{}"], AgentError("the agent does not answer"), ["{}"]])
+
+    def lines():
+        made = next(rounds)
+        if isinstance(made, AgentError):
+            raise made
+        return made
+
+    def pause():
+        if rounds.__length_hint__() == 0:
+            raise KeyboardInterrupt
+
+    terminal.show_for_good(lines, pause)
+    assert capsys.readouterr() == ("{}\n{}\n", "towerops-agent: the agent does not answer\n")
+
+
 @pytest.mark.usefixtures("tty")
 async def test_a_device_that_is_watched_keeps_the_note_that_its_state_is_old(tmp_path, monkeypatch, capsys):
     await left_devices(tmp_path / "a.db", "North")
