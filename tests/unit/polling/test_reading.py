@@ -710,13 +710,14 @@ def test_each_value_of_a_device_that_is_too_slow_for_its_interval_is_read_in_its
     equipment = devices.equipment(host=HOST, sensors=SENSORS)
     interfaces = tuple(Interface(f"i{index}", index, name) for index, name in names.items())
     device = make_device(replace(equipment, interfaces=interfaces), devices.LAYOUT, b"", Planner())
-    read = poll(OneByOne({HOST: standing}, rtt_s), device, times=60, within_s=12.0)[20:]
+    from_the_first = poll(OneByOne({HOST: standing}, rtt_s), device, times=60, within_s=12.0)
+    read = from_the_first[20:]
     for place in range(len(SENSORS) + 6 * len(names)):
         polls = [n for n, (result, _) in enumerate(read) if result.poll.values[place] is not None]
         assert max(later - earlier for earlier, later in pairwise([-1, *polls, len(read)])) <= 10, place
     for index in names:
-        octets = {result.poll.values[len(SENSORS) + 6 * (index - 1)] for result, _ in read}
-        assert octets <= {None, 10 * index}
+        octets = {result.poll.values[len(SENSORS) + 6 * (index - 1)] for result, _ in from_the_first if result.poll}
+        assert octets <= {None, 10 * index}  # no 0 of a counter that does not count either, while there is no time for the other
 
 
 def read_at(monkeypatch, device, *polls, width=WIDE, sends=True):

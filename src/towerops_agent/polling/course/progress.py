@@ -297,6 +297,16 @@ class PollProgress:
                 self.failures.setdefault(column, reason)
         if reason == Reason.DEADLINE:
             self._traits.resume = self._next_time()
+        if self._narrow is not None:
+            self._withhold_idle(self._narrow, reason)
+
+    def _withhold_idle(self, narrow: Narrow, reason: str) -> None:
+        """Drop wide counters at 0 that may not count: it is not known, as the narrow ones beside them were not answered."""
+        widths = learned(self.plan, self._traits.widths, self._settled(), self.tags, self.values, self.received_us)
+        unanswered = {column for column, why in self.failures.items() if why == reason and not self.tags[column]}
+        for column in narrow.undecided(widths, self.tags, self.values, unanswered):
+            self.tags[column], self.values[column] = 0, None
+            self.failures[column] = reason
 
     def _next_time(self) -> Oid | None:
         """The OID to begin with in the next poll: the first, in this poll's order, for which there was no time."""

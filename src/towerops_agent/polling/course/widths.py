@@ -72,6 +72,21 @@ class Narrow:
             if _is_idle_beside(wide, other, tags, values)
         ]
 
+    def undecided(self, widths: bytes, tags: bytearray, values: Sequence[Value], unanswered: Container[int]) -> list[int]:
+        """The columns of wide counters at 0 whose narrow ones were not asked, or are among `unanswered`.
+
+        `widths`: with what this poll has shown.
+        """
+        return [
+            wide
+            for i in range(len(self._plan.if_indexes))
+            for direction, wide in enumerate(_octet_columns(self._plan, i))
+            if widths[2 * i + direction] == UNKNOWN
+            and tags[wide]
+            and values[wide] == 0
+            and (i not in self._columns or self._columns[i][direction] in unanswered)
+        ]
+
     def stand_in(self, slots: Sequence[int], tags: bytearray, values: Sequence[Value]) -> Sequence[int]:
         """The slots, with the narrow counters of an interface in place of its wide ones if these are of no use and those are."""
         changed = list(slots)
