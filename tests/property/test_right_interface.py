@@ -215,7 +215,7 @@ class Lossy(FakeClient):
 
 def moved(rows, how, by, part):
     """The rows after a move that nothing signals: each counter of the new rows is larger than that of the old."""
-    most = max(2 * len(rows), *(row.number for row in rows.values()))
+    most = len(rows) + max(row.number for row in rows.values())
     named = {number: Row(number, f"eth{number}".encode()) for number in range(1, most + by + 2)}
     if how == "shift":
         return {index: named[row.number + by] for index, row in rows.items()}
