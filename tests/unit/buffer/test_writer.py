@@ -4,7 +4,7 @@ import asyncio
 import resource
 import sqlite3
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from structlog.testing import capture_logs
@@ -26,26 +26,29 @@ async def full_disk(bench, buffer):
     await limit_growth(buffer, None)
 
 
-@asynccontextmanager
-async def full_file_system(bench, buffer):
-    """The kernel refuses to let any file grow."""
+@contextmanager
+def files_of(octets):
+    """The kernel refuses to let any file grow beyond so many octets, or to be written there."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@asynccontextmanager
+async def full_file_system(bench, buffer):
+    """No file can grow."""
+    with files_of(4096):
+        yield
 
 
 @asynccontextmanager
 async def no_writes(bench, buffer):
-    """The kernel refuses each write to a file, as to a disk that it has made read-only."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
+    """Each write to a file is refused, as to a disk that the kernel has made read-only."""
+    with files_of(0):
         yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @asynccontextmanager

@@ -118,46 +118,38 @@ async def left_devices(database: Path, name: str) -> None:
         await buffer.put_meta(DEVICES_KEY, encode_devices([report("e1", name, "10.0.0.1:161")]))
 
 
-@pytest.mark.usefixtures("tty")
-def test_what_is_shown_for_good_goes_on_after_a_round_that_failed(capsys):
-    """As while the agent is restarted. What has never worked ends the command."""
-    rounds = iter([["one"], AgentError("the agent does not answer"), ["two"]])
+def show_rounds(*rounds):
+    """Show these lines, or failures, one after the other, and then Ctrl-C."""
+    left = list(rounds)
 
     def lines():
-        made = next(rounds)
+        made = left.pop(0)
         if isinstance(made, AgentError):
             raise made
         return made
 
     def pause():
-        if rounds.__length_hint__() == 0:
+        if not left:
             raise KeyboardInterrupt
 
     terminal.show_for_good(lines, pause)
+
+
+@pytest.mark.usefixtures("tty")
+def test_what_is_shown_for_good_goes_on_after_a_round_that_failed(capsys):
+    """As while the agent is restarted. What has never worked ends the command."""
+    show_rounds(["one"], AgentError("the agent does not answer"), ["two"])
     first, second, third = capsys.readouterr().out.split("\x1b[H")[-3:]
     assert first == "one\x1b[K\n\x1b[J"
     assert "the agent does not answer" in second
     assert third == "two\x1b[K\n\x1b[J"
-    rounds = iter([AgentError("there is no database")])
     with pytest.raises(AgentError, match="no database"):
-        terminal.show_for_good(lines, pause)
+        show_rounds(AgentError("there is no database"))
 
 
 def test_a_round_that_failed_leaves_nothing_among_lines_that_a_program_reads(capsys):
     """As `status --json --watch` in a pipe."""
-    rounds = iter([["{}"], AgentError("the agent does not answer"), ["{}"]])
-
-    def lines():
-        made = next(rounds)
-        if isinstance(made, AgentError):
-            raise made
-        return made
-
-    def pause():
-        if rounds.__length_hint__() == 0:
-            raise KeyboardInterrupt
-
-    terminal.show_for_good(lines, pause)
+    show_rounds(["{}"], AgentError("the agent does not answer"), ["{}"])
     assert capsys.readouterr() == ("{}\n{}\n", "towerops-agent: the agent does not answer\n")
 
 
