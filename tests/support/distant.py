@@ -10,6 +10,7 @@ import ipaddress
 import os
 import random
 import select
+import socket
 import struct
 import subprocess
 import threading
@@ -17,8 +18,25 @@ import time
 from collections import defaultdict
 from typing import Any
 
+from support.hang import HANG_S
+
 _TUNSETIFF = 0x400454CA
 _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
+
+
+def _wait_for_route(host: str) -> None:
+    """Until the kernel can send there: an IPv6 address and its route are ready a moment after the interface is up."""
+    deadline_s = time.monotonic() + HANG_S
+    while True:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.connect((host, 9))  # sends nothing
+            except OSError:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
 
 def checksum(octets: bytes) -> int:
@@ -38,6 +56,7 @@ class Distant:
         fcntl.ioctl(self._tun, _TUNSETIFF, struct.pack("16sH", b"far0", _IFF_TUN | _IFF_NO_PI))
         for command in ("addr add 10.9.0.254/24 dev far0", "-6 addr add fd09::ffff/64 dev far0 nodad", "link set far0 up"):
             subprocess.run(["ip", *command.split()], check=True)
+        _wait_for_route("fd09::1")
         self.begin_again()
         threading.Thread(target=self._serve, daemon=True).start()
 
