@@ -13,8 +13,8 @@ class Clients:
         self.places: Places[int] = Places(3)
         self.gone: list[int] = []
 
-    def enters(self, number: int) -> bool:
-        return self.places.enter(number, lambda: self.gone.append(number))
+    def enters(self, number: int, address: str = "") -> bool:
+        return self.places.enter(number, lambda: self.gone.append(number), address)
 
 
 def test_the_client_that_has_not_asked_for_the_longest_leaves_for_the_next_one():
@@ -49,6 +49,17 @@ def test_who_reads_leaves_if_nobody_is_still_to_ask_and_who_waits_stays():
     clients.places.leave(1)
     assert clients.enters(6)
     assert clients.gone == [0, 3, 2]
+
+
+def test_an_address_that_takes_all_places_that_it_can_get_has_its_own_clients_leave():
+    clients = Clients()
+    assert clients.enters(0, "operator")
+    assert [clients.enters(number, "guesser") for number in range(1, 6)] == [True] * 5
+    assert clients.gone == [1, 2, 3]
+    assert clients.enters(6, "other")
+    clients.places.does(5, Doing.READS)
+    assert clients.enters(7, "guesser")
+    assert clients.gone == [1, 2, 3, 4, 5]
 
 
 DEEDS = st.one_of(st.just("enter"), st.just("leave"), st.sampled_from(Doing))

@@ -1,8 +1,8 @@
 """Serves the page: GET and HEAD of three paths, to browsers of this machine, or by TLS to whoever has the password.
 
 request -> Host or password -> Pages.answer -> Answer, compressed. One thread a connection, as many as there are places
-(places.py); the database is read by one of them at a time, and the overview at most each FRESH_S, however many look. What is
-asked for is in no log.
+(places.py), of which an address that guesses the password takes few; the database is read by one of them at a time, and the
+overview at most each FRESH_S, however many look. What is asked for is in no log.
 I/O: sockets. Source: RFC 9110 §9.3 and §15, RFC 7617.
 """
 
@@ -13,6 +13,7 @@ import socketserver
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ CLIENT_WITHIN_S: Final = 15.0
 FRESH_S: Final = 2.0
 WRONG_PASSWORD_S: Final = 1.0
 """What a wrong password costs, one after the other: 86,000 a day can be tried."""
+
+MOST_GUESSES: Final = 4
+"""How many wrong passwords of one address wait for that at once. Until there are fewer no password from there is looked at."""
 
 _CHALLENGE: Final = 'Basic realm="Towerops agent", charset="UTF-8"'
 _LEVEL: Final = 3
@@ -64,27 +68,33 @@ class Answer:
 class Pages:
     """What there is to see. For any thread."""
 
-    def __init__(self, site: Site, password: Secret | None = None, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        site: Site,
+        password: Secret | None = None,
+        *,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._site = site
         self._password = password
         self._monotonic_s = monotonic_s
+        self._sleep = sleep
         self._one_reads = threading.Lock()
         self._one_errs = threading.Lock()
+        self._one_guesses = threading.Lock()
+        self._guesses: Counter[str] = Counter()  # wrong passwords that are yet to be answered, by address
         self._document = document()
         self._overview = b""
         self._stale_at_s = 0.0
 
-    def answer(self, target: str, headers: Mapping[str, str]) -> Answer:
-        """The answer to a GET of this target; `headers` by their names in lower case."""
+    def answer(self, target: str, headers: Mapping[str, str], client: str = "") -> Answer:
+        """The answer to a GET of this target; `headers` by their names in lower case. `client`: the address that asks."""
         if self._password is None:  # else no other site has it, and the name is the certificate's
             if problem := problem_of_host(headers):
                 return _problem(HTTPStatus.FORBIDDEN, problem)
-        elif not is_admitted(self._password, headers.get("authorization", "")):
-            if "authorization" in headers:
-                with self._one_errs:
-                    time.sleep(WRONG_PASSWORD_S)
-            refused = _problem(HTTPStatus.UNAUTHORIZED, "expected the page's password, with any user name")
-            return Answer(refused.status, refused.media_type, refused.body, {"WWW-Authenticate": _CHALLENGE})
+        elif refused := self._refusal(self._password, headers.get("authorization"), client):
+            return refused
         try:
             url = urlsplit(target)
             asked = parse_qs(url.query, keep_blank_values=True, max_num_fields=8)
@@ -101,6 +111,24 @@ class Pages:
         except AgentError as error:
             return _problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         return _problem(HTTPStatus.NOT_FOUND, "expected /, /site.json or /device.json")
+
+    def _refusal(self, password: Secret, authorization: str | None, client: str) -> Answer | None:
+        """What is answered to who has not given the password; None if it was given."""
+        if authorization is not None:
+            with self._one_guesses:
+                if self._guesses[client] >= MOST_GUESSES:
+                    said = "too many wrong passwords from this address: try again in some seconds"
+                    return _problem(HTTPStatus.TOO_MANY_REQUESTS, said, {"Retry-After": str(MOST_GUESSES)})
+                if is_admitted(password, authorization):
+                    return None
+                self._guesses[client] += 1
+            with self._one_errs:
+                self._sleep(WRONG_PASSWORD_S)
+            with self._one_guesses:
+                self._guesses[client] -= 1
+                self._guesses = +self._guesses  # without zeros
+        said = "expected the page's password, with any user name"
+        return _problem(HTTPStatus.UNAUTHORIZED, said, {"WWW-Authenticate": _CHALLENGE})
 
     def _fresh_overview(self) -> bytes:
         with self._one_reads:
@@ -120,8 +148,8 @@ class Pages:
         return Answer(HTTPStatus.OK, "application/json", msgspec.json.encode(views[0]))
 
 
-def _problem(status: HTTPStatus, text: str) -> Answer:
-    return Answer(status, "application/json", msgspec.json.encode({"error": text}))
+def _problem(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, "application/json", msgspec.json.encode({"error": text}), headers or {})
 
 
 class PageServer(ThreadingHTTPServer):
@@ -162,7 +190,7 @@ class PageServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- socketserver's
         """Serve the connection on a thread of its own; close it if there is no place for it."""
-        if self.places.enter(request, partial(_hang_up, request)):
+        if self.places.enter(request, partial(_hang_up, request), client_address[0]):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
@@ -266,7 +294,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # a body that nobody reads is not the next request
         self.server.places.does(self.connection, Doing.WAITS)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self._send(self.server.pages.answer(self.path, headers), with_body=with_body)
+        self._send(self.server.pages.answer(self.path, headers, self.client_address[0]), with_body=with_body)
 
     def _send(self, answer: Answer, *, with_body: bool) -> None:
         body, headers = answer.body, {**_HEADERS, **answer.headers, "Content-Type": answer.media_type}

@@ -106,7 +106,8 @@ class MetricsPage:
         task = asyncio.create_task(self._serve(reader, writer))
         self._clients.add(task)
         task.add_done_callback(left)
-        if not self._places.enter(task, task.cancel):
+        peer = writer.get_extra_info("peername")
+        if not self._places.enter(task, task.cancel, peer[0] if peer else ""):
             task.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -6,6 +6,7 @@ import gzip
 import http.client
 import itertools
 import json
+import queue
 import socket
 import ssl
 import threading
@@ -16,9 +17,10 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.hang import HANG_S
 from support.recorded import END_US, SECRETS, TOKEN, left, record
 from towerops_agent.model import Secret
-from towerops_agent.page.server import Pages, PageServer
+from towerops_agent.page.server import MOST_GUESSES, Pages, PageServer
 from towerops_agent.page.site import Site
 from towerops_agent.places import MOST_CLIENTS
 
@@ -49,8 +51,8 @@ def served(made: Pages, tls: ssl.SSLContext | None = None, **options):
         thread.join()
 
 
-def ask(port, target, method="GET", body=None, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", port)
+def ask(port, target, method="GET", body=None, *, at="127.0.0.1", **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, source_address=(at, 0))
     try:
         connection.request(method, target, body, headers)
         answer = connection.getresponse()
@@ -112,6 +114,32 @@ def test_without_the_password_nothing_is_served(database, target):
         assert b"Router" not in body
         assert ask(port, target, Authorization=basic("wrong" + PASSWORD))[0] == 401
         assert ask(port, target, Authorization=basic(PASSWORD))[0] != 401
+
+
+def test_one_address_that_guesses_the_password_keeps_nobody_else_out(database):
+    """With as many guesses at once as there are places. Those that it has to wait for are few; no other one is looked at."""
+    goes_on, answers = threading.Event(), queue.SimpleQueue()
+    made = pages(database, password=Secret(PASSWORD), sleep=lambda _s: goes_on.wait())
+    with served(made) as port:
+
+        def guess():
+            answers.put(ask(port, "/", at="127.0.0.2", Authorization=basic("wrong" + PASSWORD))[0])
+
+        threads = [threading.Thread(target=guess) for _ in range(MOST_CLIENTS)]
+        for thread in threads:
+            thread.start()
+        try:
+            at_once = [answers.get(timeout=HANG_S) for _ in range(MOST_CLIENTS - MOST_GUESSES)]
+            assert set(at_once) == {429}
+            assert ask(port, "/", Authorization=basic(PASSWORD))[0] == 200
+            assert ask(port, "/", at="127.0.0.2", Authorization=basic(PASSWORD))[0] == 429
+            assert ask(port, "/", at="127.0.0.2")[0] == 401
+        finally:
+            goes_on.set()
+            for thread in threads:
+                thread.join()
+        assert {answers.get() for _ in range(MOST_GUESSES)} == {401}
+        assert ask(port, "/", at="127.0.0.2", Authorization=basic(PASSWORD))[0] == 200
 
 
 def test_a_password_of_any_language_is_what_a_browser_sends_that_goes_by_the_charset(database):
@@ -215,10 +243,10 @@ def test_a_client_whose_answer_is_being_made_keeps_its_place(database):
     made = pages(database)
     answer = made.answer
 
-    def slowly(target, headers):
+    def slowly(*asked):
         begun.release()
         goes_on.wait()
-        return answer(target, headers)
+        return answer(*asked)
 
     made.answer = slowly
     with served(made) as port:
