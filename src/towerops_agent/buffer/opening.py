@@ -15,16 +15,14 @@ import structlog
 from towerops_agent.buffer import quarantine, retention
 from towerops_agent.buffer.database import FAILURES, Database, is_corruption
 from towerops_agent.buffer.format.batch import OPEN_END
+from towerops_agent.buffer.ids import begin_ids_at, id_beyond, last_id
 from towerops_agent.buffer.recovery import WITH_LAYOUTS, Recovery
 from towerops_agent.buffer.room import Room
-from towerops_agent.buffer.salvage import SKIPPED_IDS, Salvage, begin_ids_at, last_id
+from towerops_agent.buffer.salvage import Salvage
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure, DatabaseBusy, DatabaseTooNew
 
 log = structlog.get_logger()
-
-CLOCKLESS_IDS = 1 << 50
-"""In memory ids begin behind this on a machine that started in 1970: a file has had fewer polls."""
 
 RENEWED_EVERY_US = 60_000_000
 """A disk that spoils each new file at once gets one a minute: each is copied, and quarantined."""
@@ -344,6 +342,4 @@ class Opening:
         return store
 
     def _id_beyond(self, last: int) -> int:
-        """An id that no row has: a database has had less than one a microsecond. The clock may have been set back since then."""
-        wall_us = self._wall_us()
-        return max(wall_us if wall_us >= CLOCKLESS_IDS else CLOCKLESS_IDS + wall_us, last + SKIPPED_IDS)
+        return id_beyond(last, self._wall_us())

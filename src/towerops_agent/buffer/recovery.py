@@ -18,9 +18,10 @@ import structlog
 
 from towerops_agent.buffer import quarantine, retention
 from towerops_agent.buffer.database import FAILURES, Database, as_text, is_corruption, octets_on_disk, tables_of
+from towerops_agent.buffer.ids import begin_ids_at, last_id
 from towerops_agent.buffer.lanes import next_poll_id
 from towerops_agent.buffer.room import Room
-from towerops_agent.buffer.salvage import OCTETS_PER_STEP, Salvage, begin_ids_at, last_id
+from towerops_agent.buffer.salvage import OCTETS_PER_STEP, Salvage
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure
 from towerops_agent.text import size

@@ -9,29 +9,25 @@ Synchronous, for the writer's thread. Methods raise sqlite3.Error if the target 
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice, pairwise
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
-from towerops_agent.buffer import lanes
+from towerops_agent.buffer import lanes, reckoning
 from towerops_agent.buffer.database import Corruption, transaction
-from towerops_agent.buffer.format.batch import OPEN_END, Batch, Lane, Position
+from towerops_agent.buffer.format.batch import OPEN_END, Lane, Position
 from towerops_agent.buffer.format.codec import checksum, is_intact
+from towerops_agent.buffer.ids import SKIPPED_IDS, begin_line_at, give_ids_from, last_id
 from towerops_agent.buffer.lanes import Stretch, next_poll_id
 from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
-from towerops_agent.buffer.ledger import Ledger, Uncut, left_of
+from towerops_agent.buffer.ledger import Ledger
 from towerops_agent.buffer.remains import COLUMNS, Remains, Row, row_checksum
 from towerops_agent.buffer.store import CLOCK_BEHIND_S
 from towerops_agent.buffer.tail import copy_tail
 
 ROWS_PER_STEP = 1_000
 OCTETS_PER_STEP = 256 << 10
-
-SKIPPED_IDS = 1_000_000
-"""How many ids are left out before the target's own: the latest that were given out may be among what can't be read."""
 
 ROW_OCTETS = 40
 """What a row takes in the file beside its values of variable size."""
@@ -42,7 +38,6 @@ LAST_POLLS = 10_000
 PROGRESS = "salvage "
 """How the keys begin under which a target keeps how far it came with a file. They mean nothing in another target."""
 
-_COUNTED = ("layouts", "polls", "batches", "refused", "events")
 _EDGES = ("layouts", "polls", "batches", "refused", "events", "bodies", "ranges")
 
 
@@ -302,10 +297,10 @@ class Salvage:
             if is_new and line not in wanted:
                 lanes.drop_stretch(target, lanes.open_stretch(target, line))
             else:
-                _begin_line_at(target, line, first)
+                begin_line_at(target, line, first)
         for line in wanted - {*lanes.open_lines(target)}:
             lanes.write_stretch(target, Stretch(None, Position(first, 0), None, 0, 0, Lane.FRESH, line))
-        _give_ids_from(target, first)
+        give_ids_from(target, first)
 
     # The age clock
 
@@ -343,7 +338,7 @@ class Salvage:
                 if row[8] is None and row[0] in self.sent:
                     row[8] = self.sent[row[0]] - self._age_lead_s
                 self._copy_batch(row)
-            lost = self._lost_metrics()
+            lost = reckoning.lost_metrics(self._target, self._ledger, self.progress.first_own)
             knows_losses = self._ledger.is_whole or "polls" not in self.damaged
             if not (self.in_use or self.progress.has_tail):
                 try:
@@ -353,7 +348,7 @@ class Salvage:
                 else:
                     self.progress.copied["polls"] = self.progress.copied.get("polls", 0) + polls
                     lost += damaged
-            self._open_parts()
+            reckoning.open_parts(self._target, self._ledger, self._lines, self.progress.first_own)
             self.progress.is_done = True
             self._keep()
         self.lost_metrics, self.knows_losses = lost, knows_losses
@@ -368,51 +363,6 @@ class Salvage:
                 " WHERE id = ? AND key = ? AND start_poll = ? AND start_metric = ? AND sent_age_s IS NULL",
                 (row[6], row[8], row[9], row[-1], row[0], row[1], row[2], row[3]),
             )
-
-    def _open_parts(self) -> None:
-        """Make backlog, line by line, of what the source and the target say is not cut, but for what a batch has by now."""
-        parts: dict[str, list[Uncut]] = {line: [] for line in lanes.lines(self._target)}
-        for line, found in parts.items():
-            for stretch in lanes.stretches(self._target, line):
-                if stretch.end_poll is not None:  # of a target that is an earlier state of the source: of the same polls
-                    found.append(Uncut(line, stretch.first, Position(stretch.end_poll, 0)))
-                    lanes.drop_stretch(self._target, stretch)
-        for part in self._ledger.uncut(self._lines, self.progress.first_own):
-            parts.setdefault(part.line, []).append(part)
-        for line, found in parts.items():
-            taken = self._target.execute(
-                "SELECT start_poll, start_metric, stop_poll, stop_metric FROM batches WHERE destination = ?"
-                " ORDER BY start_poll, start_metric",
-                (line,),
-            ).fetchall()
-            for part in left_of(found, [(Position(*row[:2]), Position(*row[2:])) for row in taken]):
-                self._insert_part(part)
-
-    def _insert_part(self, part: Uncut) -> None:
-        begin, target = part.begin, self._target
-        first, polls, metrics = _metrics_between(target, begin, part.end.poll)
-        if metrics > 0:
-            begin = begin if first == begin.poll else Position(first, 0)
-            lanes.write_stretch(target, Stretch(None, begin, part.end.poll, polls, metrics, Lane.BACKLOG, part.line))
-        begin = max(part.begin, Position(part.end.poll, 0))
-        if begin < part.end and target.execute("SELECT 1 FROM polls WHERE id = ?", (begin.poll,)).fetchone():
-            # A stretch ends with a whole poll.
-            count = part.end.metric - begin.metric
-            lanes.insert_batch(target, Batch(0, uuid4().hex, begin, part.end, count, 0, Lane.BACKLOG, part.line))
-
-    def _lost_metrics(self) -> int:
-        """How many undelivered metrics the source's stretches and open batches speak of whose polls could not be copied."""
-        lost = 0
-        for first_poll, first_metric, end_poll, _, metrics, *_ in self._ledger.stretches:
-            end = self.progress.first_own if end_poll is None else end_poll
-            lost += max(metrics - _metrics_between(self._target, Position(first_poll, first_metric), end)[2], 0)
-        for row in self._ledger.open_batches:
-            start, stop, count = Position(row[2], row[3]), Position(row[4], row[5]), row[6]
-            found = _metrics_between(self._target, start, stop.poll)[2]
-            if stop.metric and self._target.execute("SELECT 1 FROM polls WHERE id = ?", (stop.poll,)).fetchone():
-                found += stop.metric - (start.metric if start.poll == stop.poll else 0)
-            lost += max(count - found, 0)
-        return lost
 
     # SalvageProgress
 
@@ -439,37 +389,6 @@ class Salvage:
             self._target.execute("DELETE FROM meta WHERE key = ?", (PROGRESS + self._name,))
 
 
-def last_id(connection: sqlite3.Connection) -> int:
-    """The highest id that a table of the database has given out; 0 if that can't be read."""
-    try:
-        (seq,) = connection.execute("SELECT max(seq) FROM sqlite_sequence").fetchone()
-    except sqlite3.Error:
-        return 0
-    return seq if isinstance(seq, int) and seq < OPEN_END >> 1 else 0
-
-
-def begin_ids_at(connection: sqlite3.Connection, first: int) -> None:
-    """Have the database give out ids from `first` on; what is not cut in it yet becomes backlog."""
-    with transaction(connection):
-        for line in lanes.open_lines(connection):
-            _begin_line_at(connection, line, first)
-        _give_ids_from(connection, first)
-
-
-def _begin_line_at(connection: sqlite3.Connection, line: str, first: int) -> None:
-    last = lanes.open_stretch(connection, line)
-    if last.metrics or last.polls:
-        closed = replace(last, id=None, end_poll=next_poll_id(connection), lane=Lane.BACKLOG)
-        lanes.write_stretch(connection, closed)
-    lanes.write_stretch(connection, replace(last, first=Position(first, 0), polls=0, metrics=0))
-
-
-def _give_ids_from(connection: sqlite3.Connection, first: int) -> None:
-    for table in _COUNTED:
-        connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
-        connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, first - 1))
-
-
 def _between(ranges: Sequence[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
     """What the ranges leave out, up to `end`."""
     begin = 0
@@ -479,11 +398,3 @@ def _between(ranges: Sequence[tuple[int, int]], end: int) -> Iterator[tuple[int,
         begin = stop
     if begin < end:
         yield begin, end
-
-
-def _metrics_between(connection: sqlite3.Connection, begin: Position, end_poll: int) -> tuple[int, int, int]:
-    """Of the polls from `begin` to `end_poll`, exclusive: the first one's id, how many they are, how many metrics they make."""
-    first, polls, metrics = connection.execute(
-        "SELECT min(id), count(*), sum(metric_count) FROM polls WHERE id >= ? AND id < ?", (begin.poll, end_poll)
-    ).fetchone()
-    return first or 0, polls, (metrics or 0) - (begin.metric if polls and first == begin.poll else 0)

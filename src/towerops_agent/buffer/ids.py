@@ -1,0 +1,63 @@
+"""The ids that a database gives out to its rows: how far it has come, and from where on it goes on.
+
+A database that takes another one's place, or what is in memory, gives out ids that no row of the other one has: layouts and
+batches keep theirs as they are copied.
+Synchronous, for the writer's thread. Microseconds since 1970-01-01 UTC (`_us`).
+"""
+
+import sqlite3
+from dataclasses import replace
+
+from towerops_agent.buffer import lanes
+from towerops_agent.buffer.database import transaction
+from towerops_agent.buffer.format.batch import OPEN_END, Lane, Position
+from towerops_agent.buffer.lanes import next_poll_id
+
+SKIPPED_IDS = 1_000_000
+"""How many ids are left out before the target's own: the latest that were given out may be among what can't be read."""
+
+CLOCKLESS_IDS = 1 << 50
+"""In memory ids begin behind this on a machine that started in 1970: a file has had fewer polls."""
+
+_COUNTED = ("layouts", "polls", "batches", "refused", "events")
+
+
+def id_beyond(last: int, wall_us: int) -> int:
+    """An id that no row has, as far as it is known which was the `last` one.
+
+    A database has had less than one a microsecond. The clock may have been set back since then.
+    """
+    return max(wall_us if wall_us >= CLOCKLESS_IDS else CLOCKLESS_IDS + wall_us, last + SKIPPED_IDS)
+
+
+def last_id(connection: sqlite3.Connection) -> int:
+    """The highest id that a table of the database has given out; 0 if that can't be read."""
+    try:
+        (seq,) = connection.execute("SELECT max(seq) FROM sqlite_sequence").fetchone()
+    except sqlite3.Error:
+        return 0
+    return seq if isinstance(seq, int) and seq < OPEN_END >> 1 else 0
+
+
+def begin_ids_at(connection: sqlite3.Connection, first: int) -> None:
+    """Have the database give out ids from `first` on; what is not cut in it yet becomes backlog."""
+    with transaction(connection):
+        for line in lanes.open_lines(connection):
+            begin_line_at(connection, line, first)
+        give_ids_from(connection, first)
+
+
+def begin_line_at(connection: sqlite3.Connection, line: str, first: int) -> None:
+    """Have the polls to come of a line begin with that id; takes part in the caller's transaction."""
+    last = lanes.open_stretch(connection, line)
+    if last.metrics or last.polls:
+        closed = replace(last, id=None, end_poll=next_poll_id(connection), lane=Lane.BACKLOG)
+        lanes.write_stretch(connection, closed)
+    lanes.write_stretch(connection, replace(last, first=Position(first, 0), polls=0, metrics=0))
+
+
+def give_ids_from(connection: sqlite3.Connection, first: int) -> None:
+    """Have each table give out ids from `first` on; takes part in the caller's transaction."""
+    for table in _COUNTED:
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+        connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, first - 1))
