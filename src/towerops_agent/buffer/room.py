@@ -118,7 +118,8 @@ class Room:
         """Give free pages back to a disk that is low, and more by removing what was delivered.
 
         Should the pool run out, undelivered polls go for it, and what they leave is kept for those that come. If they are few, a
-        pool can't be had for them: they stay, and new ones are kept in memory once the disk is full.
+        pool can't be had for them: they stay, and new ones are kept in memory once the disk is full. So do all while a
+        corrupt file is copied, as those of it are older.
         """
         connection = store.connection
         for _ in range(STEPS):
@@ -134,7 +135,7 @@ class Room:
                 continue
             if delivered := retention.remove_sent(connection, OPEN_END).metrics:
                 yield Loss.DELIVERED, delivered
-            elif free < POOL_PAGES // 2 and _pragma(connection, "page_count") - free > POOL_PAGES:
+            elif store.is_filled and free < POOL_PAGES // 2 and _pragma(connection, "page_count") - free > POOL_PAGES:
                 yield from _evict(store, Loss.DISK_LOW)
                 self._reserved_pages = _pragma(connection, "freelist_count")
             else:

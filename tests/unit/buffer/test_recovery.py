@@ -15,6 +15,7 @@ from towerops_agent.buffer import quarantine, recovery, salvage
 from towerops_agent.buffer.format.batch import Lane, LeftOut
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
+from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, copy_files, corrupt_error, members, poll
 
 SENT, POLLS = 30, 120
@@ -176,6 +177,24 @@ async def test_a_full_disk_stops_the_copying_which_says_so_and_goes_on_once_ther
             await all_copied(buffer)
             assert sorted(await take(buffer)) == expected(range(POLLS))
     assert [line["event"] for line in logs].count("the corrupt database can't be copied now, will retry") >= 1
+
+
+async def test_new_polls_do_not_go_for_room_while_older_ones_of_a_corrupt_file_wait_for_it(bench):
+    await fill(bench)
+    make_corrupt(bench.path)
+    disk, wide = Disk(), Layout("wide", tuple((f"s-{i}", 1.0) for i in range(300)))
+    async with bench.buffer(statvfs=disk) as buffer:
+        layout = await buffer.register(wide)
+        for number in range(2_000):
+            buffer.add(Poll(layout, T0_US + POLLS + number, tuple(range(1 << 31, (1 << 31) + 300)), ((300, 0),), 300))
+            if number % 100 == 99:
+                await buffer.flush()
+        assert "it waits" in buffer.salvaging
+        assert (await buffer.pending()).polls == 2_000
+        disk.looks = float("inf")
+        await all_copied(buffer)
+        assert (await buffer.pending()).polls == 2_000 + POLLS - SENT // 3
+    assert bench.counters.total(Count.METRICS_EVICTED) == 0
 
 
 async def test_corrupt_files_that_were_copied_before_make_room_for_one_that_is_not(bench):
