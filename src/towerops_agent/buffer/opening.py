@@ -60,6 +60,7 @@ class Opening:
         self._recovery: Recovery | None = None
         # By quarantined file: whether this run had in memory what is in its tail, or it is stored in the file that came after it.
         self._tails: dict[str, bool] = {}
+        self._has_tail = False  # whether what is in memory has the tail of a corrupt file that is not replaced yet
         self.recovery_due_s = inf
         self.in_memory_because = ""
         self.lines: tuple[str, ...] = ()  # the destinations' lines; none: those that a database has
@@ -121,6 +122,7 @@ class Opening:
             return
         memory.database.close()
         self.in_memory_because = self._not_stored_because = ""
+        self._has_tail = False  # by their ids, those that are still in the tail are void now
         log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=polls)
         self.store = store
 
@@ -164,17 +166,25 @@ class Opening:
 
     def _leave_file(self, reason: str, now_s: float) -> None:
         store = self.store
-        self.in_memory_because = reason
-        memory = self._in_memory(last_id(store.connection))
-        salvage = Salvage(store.connection, memory.connection)
-        salvage.copy_layouts()
-        self.layouts_lost = self.layouts_lost or bool(salvage.damaged & WITH_LAYOUTS)
+        memory, layouts_lost = self._with_layouts_of(store)
         self._end_recovery()
         with suppress(*FAILURES):
             store.close()
-        self.store = memory
-        self._reopen_s = self.due_s = now_s + REOPEN_S
+        self._go_on_in(memory, layouts_lost, reason, now_s)
         self._left_file = True
+
+    def _go_on_in(self, memory: Store, layouts_lost: bool, reason: str, now_s: float) -> None:
+        self.store = memory
+        self.layouts_lost = self.layouts_lost or layouts_lost
+        self.in_memory_because = reason
+        self._reopen_s = self.due_s = now_s + REOPEN_S
+
+    def _with_layouts_of(self, store: Store) -> tuple[Store, bool]:
+        """A Store in memory that has the layouts of the other one, so that its polls can be delivered; and if some are lost."""
+        memory = self._in_memory(last_id(store.connection))
+        salvage = Salvage(store.connection, memory.connection)
+        salvage.copy_layouts()
+        return memory, bool(salvage.damaged & WITH_LAYOUTS)
 
     def _follow(self, change: str, now_s: float) -> None:
         """Work on the file that is now at the path, or in memory, with all that was in the file that is gone from there."""
@@ -220,19 +230,22 @@ class Opening:
         return memory, None
 
     def renew(self, error: BaseException, now_s: float) -> bool:
-        """Whether there is a new file in place of one that the error shows to be corrupt, or, if there can be none, memory."""
+        """Whether there is a new file in place of one that the error shows to be corrupt, or, if there can be none, memory.
+
+        What has not been stored in the tables goes on there, and so what is in the corrupt file's tail.
+        """
         if not is_corruption(error) or self.store.database.path is None or not self._may_renew():
             return False
-        last = last_id(self.store.connection)
+        memory, layouts_lost = self._with_layouts_of(self.store)  # beforehand: then it is closed
         self._end_recovery()
         try:
             self.store = self._prepare(self.store.database.begin_anew(self._wall_us(), str(error)), in_use=True)
         except BufferFailure as failure:
             log.error("no new buffer can be created, polls stay in memory; will retry", reason=str(failure))
-            self.in_memory_because = str(failure)
-            self.layouts_lost = True
-            self.store = self._in_memory(last)
-            self._reopen_s = self.due_s = now_s + REOPEN_S
+            self._has_tail = True
+            self._go_on_in(memory, layouts_lost, str(failure), now_s)
+        else:
+            memory.database.close()
         return True
 
     def _open_file(self) -> Store:
@@ -270,10 +283,15 @@ class Opening:
             self.replaced = database.unread[-1]
             recovery = self._recovery = Recovery(database, self._room, self.lines, self._id_beyond)
             for file in database.unread:
-                self._tails.setdefault(file.name, in_use)
-            recovery.begin(database.unread, in_memory={name for name, was in self._tails.items() if was and in_use})
+                self._tails.setdefault(file.name, in_use or self._has_tail)
+            recovery.begin(database.unread, in_memory={name for name, was in self._tails.items() if was})
         database.keep_journal(self._room.journal_octets)
-        store = Store(database, self._wall_us, self._monotonic_us, layouts_in_use=in_use, lines=self.lines)
+        store = Store(
+            *(database, self._wall_us, self._monotonic_us),
+            layouts_in_use=in_use,
+            tail_in_use=self._has_tail,
+            lines=self.lines,
+        )
         if recovery is not None:
             store.sent_unseen = recovery.sent
             recovery.end_small(store)

@@ -52,10 +52,12 @@ class Store:
         monotonic_us: Callable[[], int],
         *,
         layouts_in_use: bool = False,
+        tail_in_use: bool = False,
         lines: Sequence[str] = (),
     ) -> None:
         """`layouts_in_use`: some that are in the database go on being used, it is a salvaged one.
 
+        `tail_in_use`: the polls in its tail are in memory too, and come from there.
         `lines`: the destinations; none: those that it has.
         """
         self.database = database
@@ -72,7 +74,8 @@ class Store:
         self._packer: Packer | None = None
         self._tail = TailWriter(self.connection)
         self.lines = lanes.open_lines(self.connection) or [""]
-        self._take_in_tail()
+        if not tail_in_use:
+            self._take_in_tail()
         if lines:
             self.line_up(lines)
         if not layouts_in_use:

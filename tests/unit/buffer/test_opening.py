@@ -2,15 +2,17 @@
 
 import asyncio
 import sqlite3
+from contextlib import asynccontextmanager, closing
 
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import opening, room, writer
+from towerops_agent.buffer import opening, quarantine, recovery, room, writer
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
+from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
-from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, members, poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, corrupt_error, members, poll
 
 NOTICED = "buffer can't be opened, polls stay in memory; will retry"
 
@@ -132,12 +134,7 @@ async def test_what_the_file_had_and_what_was_in_memory_are_both_delivered(bench
         await until_in_file(buffer)
         buffer.add(poll(layout, T0_US + 2))
         buffer.add(poll(await buffer.register(LAYOUT), T0_US + 3))
-        numbers = []
-        for lane in (Lane.BACKLOG, Lane.FRESH):
-            while batch := await buffer.next_batch(9, lane):
-                numbers += [stored.poll.started_at_us - T0_US for stored in await buffer.read(batch)]
-                await buffer.acknowledge(batch)
-        assert numbers == [0, 1, 2, 3]
+        assert await take(buffer) == [0, 1, 2, 3]
         ages = bench.rows("SELECT age_s FROM polls ORDER BY id")
         assert ages == [(0,), (3600,), (3600,), (3600,)]
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
@@ -224,21 +221,83 @@ async def test_a_file_that_turns_out_to_be_corrupt_as_it_takes_what_was_in_memor
         layout = await buffer.register(LAYOUT)
         buffer.add(poll(layout, T0_US))
         await buffer.flush()
-        await buffer.ask(lambda store: store.connection.execute("PRAGMA busy_timeout = 0").fetchall())
-        other = sqlite3.connect(bench.path, isolation_level=None)
+        async with unwritable(bench, buffer, layout) as other:
+            other.execute("UPDATE uncut SET metrics = metrics + 64")
+        await until_in_file(buffer)
+        assert sorted(await take(buffer)) == [0, 1]
+    assert len([*bench.path.parent.glob("*.corrupt-*Z")]) == 1
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+def the_note_cannot_be_written(bench, monkeypatch):
+    """As on a full disk, or one that is read-only by now: the corrupt file stays where it is."""
+    obstacle = bench.path.with_name("agent.db.salvage-new")
+    obstacle.mkdir()
+    return obstacle.rmdir
+
+
+def nothing_can_be_created_in_its_place(bench, monkeypatch):
+    begin = quarantine.begin
+
+    def begin_and_be_in_the_way(path, now_us, reason):
+        replaced = begin(path, now_us, reason)
+        monkeypatch.undo()
+        path.mkdir()
+        return replaced
+
+    monkeypatch.setattr(quarantine, "begin", begin_and_be_in_the_way)
+    return bench.path.rmdir
+
+
+@pytest.mark.parametrize("obstacle", [the_note_cannot_be_written, nothing_can_be_created_in_its_place])
+@pytest.mark.parametrize("at_once", [True, False], ids=["small", "large"])
+async def test_polls_that_no_table_had_when_a_file_was_found_corrupt_are_delivered_once_though_no_new_one_can_be_created(
+    bench, monkeypatch, obstacle, at_once
+):
+    """One in the tail, one in memory only: both from memory, under the layout that they have, and none of them from the file."""
+    monkeypatch.setattr(opening, "REOPEN_S", 3600.0)
+    monkeypatch.setattr(recovery, "AT_ONCE_OCTETS", (1 << 30) * at_once)
+    with pytest.MonkeyPatch.context() as hindrance:
+        async with bench.buffer(commit_window_s=3600) as buffer:
+            layout = await buffer.register(LAYOUT)
+            buffer.add(poll(layout, T0_US))
+            await buffer.flush()
+            buffer.add(poll(layout, T0_US + 1))
+            await buffer.secure()
+            buffer.add(poll(layout, T0_US + 2))
+            remove = obstacle(bench, hindrance)
+            with pytest.raises(BufferFailure):
+                await buffer.ask(corrupt_error, sees_polls=False)
+            assert buffer.in_memory_because
+            assert await take(buffer) == [1, 2]
+            assert not buffer.layouts_lost.is_set()
+            buffer.add(poll(layout, T0_US + 3))
+            remove()
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+    async with bench.buffer() as buffer:
+        while buffer.salvaging:
+            await buffer.salvage()
+        assert sorted(await take(buffer)) == [0, 3]
+
+
+@asynccontextmanager
+async def unwritable(bench, buffer, layout: int):
+    """Within, polls go on in memory, the next one too, as another process writes the file; given that one's connection."""
+    await buffer.ask(lambda store: store.connection.execute("PRAGMA busy_timeout = 0").fetchall())
+    with closing(sqlite3.connect(bench.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         buffer.add(poll(layout, T0_US + 1))
         await buffer.flush()
         assert buffer.in_memory_because.startswith(f"the database {bench.path} can't be written: ")
-        other.execute("UPDATE uncut SET metrics = metrics + 64")
+        yield other
         other.execute("COMMIT")
-        other.close()
-        await until_in_file(buffer)
-        numbers = []
-        for lane in (Lane.BACKLOG, Lane.FRESH):
-            while batch := await buffer.next_batch(9, lane):
-                numbers += [stored.poll.started_at_us - T0_US for stored in await buffer.read(batch)]
-                await buffer.acknowledge(batch)
-        assert sorted(numbers) == [0, 1]
-    assert len([*bench.path.parent.glob("*.corrupt-*Z")]) == 1
-    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+async def take(buffer) -> list[int]:
+    """The numbers of the polls that are undelivered, which are delivered then."""
+    numbers = []
+    for lane in (Lane.BACKLOG, Lane.FRESH):
+        while batch := await buffer.next_batch(9, lane):
+            numbers += [stored.poll.started_at_us - T0_US for stored in await buffer.read(batch)]
+            await buffer.acknowledge(batch)
+    return numbers
