@@ -133,6 +133,8 @@ class Opening:
         salvage = Salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True)
         salvage.run(self.moved)
         store.layouts.use_too(memory.layouts.in_use())
+        for batch, age_s in (memory.sent_unseen or {}).items():
+            store.note_sent(batch, age_s + lead_s)
         return salvage.copied.get("polls", 0)
 
     def _may_renew(self) -> bool:
@@ -180,8 +182,13 @@ class Opening:
         self._reopen_s = self.due_s = now_s + REOPEN_S
 
     def _with_layouts_of(self, store: Store) -> tuple[Store, bool]:
-        """A Store in memory that has the layouts of the other one, so that its polls can be delivered; and if some are lost."""
+        """A Store in memory that has the layouts of the other one, so that its polls can be delivered; and if some are lost.
+
+        It also notes which batches of the other one are sent meanwhile.
+        """
         memory = self._in_memory(last_id(store.connection))
+        lead_s = store.age_s - memory.age_s
+        memory.sent_unseen = {batch: age_s - lead_s for batch, age_s in (store.sent_unseen or {}).items()}
         salvage = Salvage(store.connection, memory.connection)
         salvage.copy_layouts()
         return memory, bool(salvage.damaged & WITH_LAYOUTS)

@@ -63,7 +63,8 @@ class Store:
         self.database = database
         self.connection = database.connection
         self.sent_unseen: dict[int, int] | None = None
-        """While a corrupt file is copied into this: its batches that were sent and are not here yet, with the age; else None."""
+        """Batches that were sent and are not here yet, with the age: of a corrupt file while it is copied into this, of the file
+        while this is in memory in its place; else None."""
         self.lanes = Lanes(self.connection)
         self.layouts = Layouts(self.connection)
         self.polls = Polls(self.connection)
@@ -84,7 +85,7 @@ class Store:
     @property
     def is_filled(self) -> bool:
         """Whether all rows that belong together are here: not while a corrupt file is still copied into it (recovery.py)."""
-        return self.sent_unseen is None
+        return self.sent_unseen is None or self.database.path is None
 
     @property
     def age_s(self) -> int:
@@ -274,6 +275,15 @@ class Store:
             now = lanes.open_batch(self.connection, batch.id)
             if now is not None and not self._read(now)[0]:
                 lanes.write_batch(self.connection, now, self.age_s)
+
+    def note_sent(self, batch_id: int, age_s: int) -> None:
+        """Note that the batch was sent at that age, while another Store was in use. It is here, or is yet to be copied."""
+        with transaction(self.connection):
+            now = lanes.open_batch(self.connection, batch_id)
+            if now is not None:
+                lanes.write_batch(self.connection, now, age_s)
+        if self.sent_unseen is not None:
+            self.sent_unseen[batch_id] = age_s
 
     def _mark_sent(self, batch: Batch, left_out: Sequence[LeftOut], now_us: int) -> None:
         age_s = self.age_s
