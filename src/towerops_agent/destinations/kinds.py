@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from towerops_agent.api.wire.outcomes import is_page
 from towerops_agent.destinations.wire import influxdb, otlp, remote_write
 from towerops_agent.destinations.wire.answers import PartlyTaken, WriteOutcome, outcome_of
 from towerops_agent.destinations.wire.remote_write import plain_snappy
@@ -70,7 +71,7 @@ class ReceiverKind:
             refused, reason = self.says_partly(answer)
             if refused:
                 return PartlyTaken(status, reason, refused)
-        return outcome_of(status, said, location, retry_after_s, self.lacking)
+        return outcome_of(status, said, location, retry_after_s, self.lacking, is_page=is_page(answer))
 
 
 def snappy(body: bytes) -> bytes:

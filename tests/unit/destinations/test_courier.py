@@ -16,9 +16,9 @@ from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.counters import Count
 from towerops_agent.destinations.courier import EACH_S, LEARN_WITHIN, LOOK_EACH_S, MOST_REFUSED, SOON_S
-from towerops_agent.destinations.kinds import snappy
+from towerops_agent.destinations.kinds import KINDS, snappy
 from towerops_agent.destinations.others import MOST_DEVICES
-from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, outcome_of
+from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, WriteOutcome, outcome_of
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.model import Layout, Poll
 from towerops_agent.polling.course.device import layout_of
@@ -274,13 +274,20 @@ async def test_a_receiver_that_refuses_several_devices_and_then_answers_nothing_
     assert await pending(remote) == 30 * SENSORS - MOST_REFUSED
 
 
-async def test_values_that_a_login_page_has_answered_are_kept_for_the_receiver(scripted):
+def page(status: int) -> WriteOutcome:
+    """A login page in place of a receiver."""
+    said = "<html> sign in: this browser is too old </html>"
+    return KINDS["remote_write"].outcome_of(status, said.encode(), said, "", None)
+
+
+@pytest.mark.parametrize("status", [200, 400, 409, 422])
+async def test_values_that_a_login_page_has_answered_are_kept_for_the_receiver(scripted, status):
     remote, script = scripted
     remote.add(0, NOW_S, 1.0)
-    script.answer = lambda body: outcome_of(200, "<html> sign in </html>") if body else Accepted()
+    script.answer = lambda body: page(status) if body else Accepted()
     assert not await remote.deliver()
     assert await pending(remote) == SENSORS
-    assert remote.courier.availability.last_failure.startswith("status 200 with a web page: ")
+    assert remote.courier.availability.last_failure.startswith(f"status {status} with a web page: ")
     script.answer = lambda body: Accepted()
     assert await remote.deliver()
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == SENSORS
@@ -656,9 +663,7 @@ async def test_a_stop_while_a_request_is_under_way_counts_nothing_as_lost(script
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 2 * SENSORS
 
 
-@pytest.mark.parametrize(
-    "answer", [Unavailable("the connection broke"), Unavailable("status 504: no", 504), outcome_of(200, "<html> sign in </html>")]
-)
+@pytest.mark.parametrize("answer", [Unavailable("the connection broke"), Unavailable("status 504: no", 504), page(200)])
 async def test_a_batch_in_doubt_stays_so_if_there_is_no_answer_to_the_question_either(scripted, answer):
     remote, script = scripted
     remote.add(0, NOW_S, 1.0)

@@ -59,10 +59,8 @@ _PARTIAL: Final = "partial write: "
 _DROPPED: Final = re.compile(r".* dropped=(\d+)")
 _UNPARSABLE: Final = "unable to parse '"
 
-_DATA_STATUSES: Final = frozenset({400, 409, 422, 500})
-
-_MARKUP: Final = re.compile("<[!?a-z]", re.IGNORECASE)
-"""How a web page begins: no receiver says with one that it has something, and one that is "out of order" is about no sample."""
+_REFUSALS: Final = frozenset({400, 409, 422})
+_DATA_STATUSES: Final = _REFUSALS | {500}
 
 _NOT_TLS: Final = re.compile("HTTP request (was sent )?to (an )?HTTPS|plain HTTP to an SSL", re.IGNORECASE)
 """What Go's servers, nginx and Apache answer with 400 to whatever is sent without TLS to a port that expects it."""
@@ -76,17 +74,21 @@ def outcome_of(
     location: str = "",
     retry_after_s: float | None = None,
     lacking: str = "nothing at this URL ({status})",
+    *,
+    is_page: bool = False,
 ) -> WriteOutcome:
     """The outcome of an answer. `said`: its text in one line, all of it, as what counts may stand at its end.
 
-    `lacking`: what to correct if there is no such path.
+    `lacking`: what to correct if there is no such path. `is_page`: whether it is a web page, with which no receiver says that it
+    has something, or refuses it: one that is "out of order" is about no sample.
     """
-    is_page = _MARKUP.match(said) is not None
-    if 200 <= status < 300:
-        return Unavailable(f"status {status} {_PAGE}{said}", status, retry_after_s) if is_page else Accepted(status)
     if status == 400 and _NOT_TLS.search(said):
         return Misconfigured(status, f"it expects TLS ({status}): is the URL right? It begins with http://")
-    if status in _DATA_STATUSES and not (is_page and status == 500):
+    if is_page and (200 <= status < 300 or status in _REFUSALS):
+        return Unavailable(f"status {status} {_PAGE}{said}", status, retry_after_s)
+    if 200 <= status < 300:
+        return Accepted(status)
+    if status in _DATA_STATUSES and not is_page:
         if _PARTIAL in said:  # InfluxDB counts none of the lines that it can't read
             dropped = _DROPPED.match(said)
             return PartlyTaken(status, said, (int(dropped[1]) if dropped else 0) or said.count(_UNPARSABLE) or 1)

@@ -56,7 +56,8 @@ def test_a_receivers_fault_with_an_index_is_not_about_the_time_of_a_sample(said)
 )
 def test_a_port_that_expects_tls_is_the_operators_to_know(said):
     """Taken for a refusal it would cost values, and the doctor would call it an InfluxDB that accepts."""
-    assert outcome_of(400, said) == Misconfigured(400, "it expects TLS (400): is the URL right? It begins with http://")
+    expected = Misconfigured(400, "it expects TLS (400): is the URL right? It begins with http://")
+    assert KINDS["influxdb"].outcome_of(400, said.encode(), said, "", None) == expected
 
 
 def test_a_failing_receiver_is_waited_for():
@@ -101,13 +102,15 @@ PAGE = "<!DOCTYPE html> <html><title>Sign in</title> This service is out of orde
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize("page", [PAGE, "<html>", '<?xml version="1.0"?>'])
-def test_a_page_that_answers_in_place_of_the_receiver_is_not_an_acknowledgement(kind, page):
+@pytest.mark.parametrize("status", [200, 400, 409, 422])
+def test_a_page_that_answers_in_place_of_the_receiver_neither_acknowledges_nor_refuses(kind, status, page):
     """A proxy, a login page, or a server that has the same page for whatever URL."""
-    outcome = kind.outcome_of(200, page.encode(), page, "", None)
+    outcome = kind.outcome_of(status, page.encode(), page, "", 7.0)
     assert isinstance(outcome, Unavailable)
-    assert outcome.reason.startswith("status 200 with a web page: is the URL right")
+    assert (outcome.status, outcome.retry_after_s) == (status, 7.0)
+    assert outcome.reason.startswith(f"status {status} with a web page: is the URL right")
     assert outcome.reason.endswith(page)
-    assert outcome_of(500, PAGE) == Unavailable(f"status 500: {PAGE}", 500)
+    assert kind.outcome_of(500, PAGE.encode(), PAGE, "", None) == Unavailable(f"status 500: {PAGE}", 500)
 
 
 def test_a_warning_of_an_otlp_receiver_is_not_a_page_whatever_its_length():
@@ -116,6 +119,12 @@ def test_a_warning_of_an_otlp_receiver_is_not_a_page_whatever_its_length():
     said = " ".join("".join(c if c.isprintable() else " " for c in answer.decode()).split())
     assert said.startswith("<")
     assert KINDS["otlp"].outcome_of(200, answer, said, "", None) == Accepted(200)
+
+
+def test_nor_is_a_refusal_of_an_otlp_receiver():
+    """A Status of its code and its message."""
+    said = "<" + "i" * 60
+    assert KINDS["otlp"].outcome_of(400, b"\x08\x03\x12" + said.encode(), said, "", None) == Rejected(400, said)
 
 
 PARTLY = [
