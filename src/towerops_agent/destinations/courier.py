@@ -326,7 +326,8 @@ class RemoteCourier:
         if packed.beyond and isinstance(outcome, Accepted | PartlyTaken):
             self._losses.add({Loss.OUT_OF_RANGE: packed.beyond})
         wait_s = await self._follow(client, batch, fit, lost, outcome)
-        if not (isinstance(outcome, Unavailable) and outcome.status in NO_ANSWER):
+        says_nothing_of_it = isinstance(outcome, Unavailable | Misconfigured)
+        if not (says_nothing_of_it and (doubtful or outcome.status in NO_ANSWER)):
             self._in_doubt().discard(batch.id)
         return wait_s
 

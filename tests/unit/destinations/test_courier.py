@@ -678,6 +678,23 @@ async def test_a_batch_in_doubt_stays_so_if_there_is_no_answer_to_the_question_e
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 2 * SENSORS
 
 
+@pytest.mark.parametrize(
+    "answer", [Unavailable("status 503: Service Unavailable", 503), Misconfigured(404, "nothing at this URL (404)"), page(400)]
+)
+async def test_a_batch_in_doubt_stays_so_until_the_receiver_says_something_of_it(scripted, answer):
+    """A Prometheus that is started again, after it has stored a batch, answers 503 until it has read its own log."""
+    remote, script = scripted
+    remote.add(0, NOW_S, 1.0)
+    remote.add(0, NOW_S + 1, 2.0)
+    answers = iter([Unavailable("the connection broke"), answer])
+    script.answer = lambda body: next(answers) if body else Accepted()
+    assert not await remote.deliver(attempts=2)
+    strict(script)
+    assert await remote.deliver()
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 2 * SENSORS
+
+
 async def test_if_the_answer_to_what_was_left_of_a_batch_is_lost_nothing_is_counted_as_too_late_that_is_not(scripted):
     """Another writer has made some polls of it too late: the rest is stored, and refused the second time."""
     remote, _ = scripted
