@@ -34,7 +34,7 @@ from towerops_agent.destinations.heads import Heads
 from towerops_agent.destinations.kinds import KINDS, ReceiverKind
 from towerops_agent.destinations.lateness import Lateness
 from towerops_agent.destinations.losses import Losses
-from towerops_agent.destinations.others import oldest_of_others
+from towerops_agent.destinations.others import AskedInVain, oldest_of_others
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.reasons import Loss
@@ -129,7 +129,7 @@ class RemoteCourier:
         self._unlabelled: set[int] = set()  # by hash, layouts of a backlog whose labels did not come
         self._doubtful: set[int] | None = None  # batches that the receiver may have already; None: those that are open now
         self._refused = 0  # single metrics, in a row
-        self._refused_of: set[str] = set()  # devices that were asked about in vain
+        self._asked = AskedInVain()
         self._losses = Losses(line, counters, now_us)
 
     @property
@@ -205,7 +205,7 @@ class RemoteCourier:
         self._asked_time_at = None
         if destination != self._opened:
             self._opened, self._lateness = destination, Lateness(self._kind)
-            self._refused_of.clear()
+            self._asked.forget()
         return self._new_client(destination)
 
     async def _serve(self) -> None:
@@ -378,17 +378,14 @@ class RemoteCourier:
         def fit(polls: list[StoredPoll], heads: dict[int, list[bytes]]) -> list[Candidate]:
             return fit_of(polls, heads, latest_us, self._lateness.known.covers)[0]
 
-        before = len(self._refused_of)
-        async for one in oldest_of_others(self._buffer, self._heads, destination, batch, refused, {*self._refused_of}, fit):
+        async for one in oldest_of_others(self._buffer, self._heads, destination, batch, refused, self._asked, fit):
             outcome = await self._send(client, self._kind.pack([one.part]).body)
             if isinstance(outcome, Accepted):
                 self._refused = 0
                 return True
             if isinstance(outcome, Misconfigured | Unavailable):
                 return False
-            self._refused_of.add(one.device)
-        if len(self._refused_of) == before:
-            self._refused_of.clear()
+            self._asked.devices.add(one.device)
         return False
 
     def _latest_us(self, client: WriteClient) -> int:

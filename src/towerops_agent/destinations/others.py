@@ -4,11 +4,13 @@
 
 A receiver at its limit of series refuses all of new devices, and nothing else. What is sent so goes once more with its batch: a
 receiver accepts a sample again that equals its latest one, and each is the first of its device, so that none is too late by it.
-Some devices are asked about at each attempt, then the next ones: however many are refused, the first one that is not is found.
+Some devices are asked about at each attempt, then the next ones: however many are refused, the first one that is not is found, if
+it is within MOST_PASSED batches.
 I/O: the buffer. Microseconds since 1970 (`_us`).
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from towerops_agent.buffer.buffer import Buffer
@@ -21,7 +23,10 @@ MOST_DEVICES: Final = 10
 """So many at one attempt."""
 
 MOST_BATCHES: Final = 30
-"""How many are looked through. The halves of a batch of 10,000 metrics are fourteen."""
+"""How many are looked through at one attempt. The halves of a batch of 10,000 metrics are fourteen."""
+
+MOST_PASSED: Final = 1_000
+"""How many are passed over at the next attempts: each is an open batch, and each look at the line reads all of them."""
 
 WITHIN_US: Final = 1_800_000_000
 """A Prometheus has no place for what is older by an hour than what it has: what is later is sent if all before it is refused."""
@@ -30,23 +35,39 @@ Fit = Callable[[list[StoredPoll], dict[int, list[bytes]]], Sequence[Candidate]]
 """Which of these polls can be sent, with the labels by layout."""
 
 
+@dataclass(slots=True)
+class AskedInVain:
+    """Devices, and the ids of batches that have polls of no others."""
+
+    devices: set[str] = field(default_factory=set)
+    batches: set[int] = field(default_factory=set)
+
+    def forget(self) -> None:
+        """Ask about all again."""
+        self.devices.clear()
+        self.batches.clear()
+
+
 async def oldest_of_others(
-    buffer: Buffer, heads: Heads, destination: Destination, batch: Batch, refused: Candidate, asked: Collection[str], fit: Fit
+    buffer: Buffer, heads: Heads, destination: Destination, batch: Batch, refused: Candidate, asked: AskedInVain, fit: Fit
 ) -> AsyncIterator[Candidate]:
     """The first poll behind `batch`, to which `refused` belongs, of each of some other devices, in the order of time.
 
-    `asked`: devices that were asked about in vain earlier. Raises BufferFailure.
+    `asked`: goes on from earlier attempts; the caller adds the devices, and once none is left all is forgotten. Raises
+    BufferFailure.
     """
-    known = {refused.device, *asked}
-    found = 0
-    passed = [batch.id]
+    known = {refused.device, *asked.devices}
+    found = looked = 0
+    passed = {batch.id, *asked.batches}
     lanes = [batch.lane] if batch.lane is Lane.FRESH else [batch.lane, Lane.FRESH]  # what is fresh is later than any backlog
-    while lanes and len(passed) <= MOST_BATCHES:
+    while lanes and looked < MOST_BATCHES:
         behind = await buffer.next_batch(destination.max_metrics, lanes[0], passed, batch.destination)
         if behind is None:
             del lanes[0]
             continue
-        passed.append(behind.id)
+        looked += 1
+        passed.add(behind.id)
+        before = found
         for one in fit(*await heads.read(behind, destination)):
             if one.device in known:
                 continue
@@ -55,3 +76,7 @@ async def oldest_of_others(
             known.add(one.device)
             found += 1
             yield one
+        if found == before:
+            asked.batches.add(behind.id)
+    if not found and (not lanes or len(asked.batches) > MOST_PASSED):
+        asked.forget()

@@ -17,7 +17,7 @@ from towerops_agent.config.document.text import ConfigText
 from towerops_agent.counters import Count
 from towerops_agent.destinations.courier import EACH_S, LEARN_WITHIN, LOOK_EACH_S, MOST_REFUSED, SOON_S
 from towerops_agent.destinations.kinds import KINDS, snappy
-from towerops_agent.destinations.others import MOST_DEVICES
+from towerops_agent.destinations.others import MOST_BATCHES, MOST_DEVICES
 from towerops_agent.destinations.wire.answers import Misconfigured, TooLate, WriteOutcome, outcome_of
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.model import Layout, Poll
@@ -255,6 +255,21 @@ async def test_however_many_devices_are_refused_one_that_is_not_is_found(tmp_pat
         assert await remote.deliver(attempts=1)
         assert {dict(labels)["device"] for labels in receiver.stored} == {f"d{many}"}
         assert await pending(remote) == 0
+
+
+async def test_however_much_waits_of_a_refused_device_one_that_is_not_is_found(scripted):
+    """The only device was refused for half a day; then there is another one."""
+    remote, _ = scripted
+    remote.destination = Destination("test", "http://127.0.0.1:9/", max_metrics=SENSORS)
+    receiver = remote.client = Limited("d0")
+    for n in range(2 * MOST_BATCHES):
+        remote.add(0, NOW_S + n - 300, 1.0)
+    remote.add(1, NOW_S - 60, 1.0)
+    assert not await remote.deliver()
+    assert await remote.deliver()
+    assert remote.counters.get(Count.METRICS_REFUSED, "test") == 2 * MOST_BATCHES * SENSORS
+    assert len(receiver.stored) == SENSORS
+    assert await pending(remote) == 0
 
 
 async def test_a_receiver_that_refuses_several_devices_and_then_answers_nothing_is_failing(scripted):
