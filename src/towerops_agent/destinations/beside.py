@@ -73,8 +73,11 @@ class Beside:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the API gets values later than they come; a destination that is slow is late by itself."""
-        return self._courier.is_behind
+        """Whether the API gets values later than they come; a destination that is slow is late by itself.
+
+        While the API is down, whether the destinations do: what is polled beyond what they get is delivered nowhere.
+        """
+        return self._couriers.is_behind if self._courier.availability.works is False else self._courier.is_behind
 
     def hurry(self) -> None:
         """Deliver soon, and not only at the next turn."""
