@@ -41,9 +41,9 @@ async def sent(server: ScriptedServer, tls: ssl.SSLContext | None = None, **more
         return await client.send(b"snappy's octets")
 
 
-def server_side(ca: trustme.CA, *, asks: bool = False) -> ssl.SSLContext:
+def server_side(ca: trustme.CA, *, asks: bool = False, host: str = "localhost") -> ssl.SSLContext:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("localhost").configure_cert(tls)
+    ca.issue_cert(host).configure_cert(tls)
     if asks:
         ca.configure_trust(tls)
         tls.verify_mode = ssl.CERT_REQUIRED
@@ -105,6 +105,13 @@ async def test_a_private_authority_is_trusted_if_it_is_named_and_else_the_site_f
     assert isinstance(outcome, Unavailable)
     assert outcome.reason.endswith("if it is yours, name it with ca_file")
     assert server.asked == []
+
+
+async def test_a_certificate_of_another_host_is_not_one_of_the_apis(ca, ca_file):
+    """An agent of site files has no TOWEROPS_API_URL; with an API beside it the operator would look there."""
+    outcome = await sent(ScriptedServer([OK]), server_side(ca, host="elsewhere.example"), ca_file=ca_file)
+    wrong = "TLS: the server's certificate is for another host name than the one in the destination's URL"
+    assert outcome == Unavailable(wrong)
 
 
 async def test_a_client_certificate_is_presented(ca, ca_file, tmp_path):

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +16,10 @@ from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
 from towerops_agent.api.tls import tls_context
 from towerops_agent.api.wire.outcomes import Accepted, Unavailable
+from towerops_agent.destinations.client import DestinationClient
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Secret
+from towerops_agent.site.document.destination import Destination
 
 OK = answer(200, {"status": "accepted", "received": 0})
 
@@ -143,8 +147,9 @@ async def test_a_client_certificate_is_shown_to_a_server_that_asks(ca, ca_file, 
     assert await posted(ca.issue_cert("localhost"), ca_file, asks_for=ca, version=version, **files) == (Accepted(received=0), 1)
 
 
-async def refused(certificate: trustme.LeafCert, ca: trustme.CA, version: ssl.TLSVersion, **files) -> str:
-    """What is said of a server that insists on a certificate of `ca`, and ends the handshake with an alert.
+@asynccontextmanager
+async def insisting(certificate: trustme.LeafCert, ca: trustme.CA, version: ssl.TLSVersion) -> AsyncIterator[str]:
+    """The URL of a server that insists on a certificate of `ca`, and ends one handshake with an alert.
 
     By a thread: asyncio's own TLS server hangs up before its alert is sent.
     """
@@ -165,10 +170,14 @@ async def refused(certificate: trustme.LeafCert, ca: trustme.CA, version: ssl.TL
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(asyncio.to_thread(serve_once))
-        url = f"https://localhost:{listener.getsockname()[1]}"
-        async with ApiClient(url, TokenSource(Secret("t0ken")), **files) as client:
-            outcome = await client.post_metrics(b"{}", "key-1")
+        yield f"https://localhost:{listener.getsockname()[1]}"
         await serving
+
+
+async def refused(certificate: trustme.LeafCert, ca: trustme.CA, version: ssl.TLSVersion, **files) -> str:
+    """What is said of a server that insists on a certificate of `ca`."""
+    async with insisting(certificate, ca, version) as url, ApiClient(url, TokenSource(Secret("t0ken")), **files) as client:
+        outcome = await client.post_metrics(b"{}", "key-1")
     assert isinstance(outcome, Unavailable)
     return outcome.reason
 
@@ -178,6 +187,13 @@ async def test_a_server_that_wants_a_client_certificate_is_reported(ca, ca_file,
     """In TLS 1.3 the refusal comes after the handshake, with the first answer."""
     reason = await refused(ca.issue_cert("localhost"), ca, version, ca_file=ca_file)
     assert "TOWEROPS_CLIENT_CERT" in reason
+
+
+async def test_of_a_destination_it_is_reported_by_the_keys_of_a_site_file(ca, ca_file):
+    server = insisting(ca.issue_cert("localhost"), ca, ssl.TLSVersion.TLSv1_3)
+    async with server as url, DestinationClient(Destination("p", url, ca_file=str(ca_file))) as client:
+        outcome = await client.send(b"")
+    assert outcome == Unavailable("TLS: the server wants a client certificate: expected client_cert and client_key")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -28,7 +28,13 @@ from towerops_agent.site.document.destination import Destination
 
 MOST_ANSWER_OCTETS: Final = 1 << 16
 
-_SETTINGS: Final = {"TOWEROPS_CA_FILE": "ca_file", "TOWEROPS_CLIENT_CERT": "client_cert", "TOWEROPS_CLIENT_KEY": "client_key"}
+_SETTINGS: Final = {
+    "TOWEROPS_CLIENT_CERT and …_KEY": "client_cert and client_key",
+    "TOWEROPS_CA_FILE": "ca_file",
+    "TOWEROPS_CLIENT_CERT": "client_cert",
+    "TOWEROPS_CLIENT_KEY": "client_key",
+    "the one in TOWEROPS_API_URL": "the one in the destination's URL",
+}
 """What a site file calls what the API's settings call otherwise."""
 
 
