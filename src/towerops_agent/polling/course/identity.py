@@ -34,7 +34,7 @@ from towerops_agent.polling.course.traits import (
     UNVERIFIABLE,
 )
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import Oid, child, parse_oid, subidentifiers
+from towerops_agent.snmp.wire.ber import MAX_SUBIDENTIFIER, Oid, child, parse_oid, subidentifiers
 from towerops_agent.snmp.wire.message import Value, Varbind
 
 IF_OPER_STATUS: Final = parse_oid("1.3.6.1.2.1.2.2.1.8")
@@ -208,6 +208,8 @@ class _Search:
         holes = False
         for row in answer.rows:
             index = _index(row.name, column)
+            if index is not None and index > MAX_SUBIDENTIFIER:
+                continue  # no OID may have it: it could be neither asked for nor kept
             texts = readings(row.tag, row.value)
             holes |= index is None or not (texts or (row.tag == ber.OCTET_STRING))
             if index is not None:

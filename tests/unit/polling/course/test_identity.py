@@ -7,13 +7,14 @@ from support import devices, virtual_time
 from support.fake_client import FakeClient
 from towerops_agent.model import Interface
 from towerops_agent.polling.course.device import Device, make_device
+from towerops_agent.polling.course.memory import encode_traits, recall_traits
 from towerops_agent.polling.course.plan import IF_DESCR, IF_NAME, Planner
-from towerops_agent.polling.course.traits import AWAY, BY_NAME, NARROW, UNVERIFIABLE, WIDE
+from towerops_agent.polling.course.traits import AWAY, BY_NAME, NARROW, NOTHING, UNVERIFIABLE, WIDE, BootClock
 from towerops_agent.polling.interfaces import LOOK_AGAIN_POLLS
 from towerops_agent.polling.reading import Poller, PollResult
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import parse_oid
+from towerops_agent.snmp.wire.ber import child, parse_oid
 from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
 from towerops_agent.snmp.wire.exchange import NoReply
 from towerops_agent.snmp.wire.message import Message, PduType
@@ -26,11 +27,11 @@ def box(ports: dict[int, str], uptime: int, column: str = "1.3.6.1.2.1.31.1.1.1.
     """A device with these interfaces, by ifIndex; each one's counters tell by their value whose they are."""
     rows = [(parse_oid("1.3.6.1.2.1.1.3.0"), ber.TIME_TICKS, uptime)]
     for if_index, name in ports.items():
-        rows.append((parse_oid(f"{column}.{if_index}"), ber.OCTET_STRING, name.encode()))
+        rows.append((child(parse_oid(column), if_index), ber.OCTET_STRING, name.encode()))
         octets = [("1.3.6.1.2.1.31.1.1.1.6", ber.COUNTER64), ("1.3.6.1.2.1.31.1.1.1.10", ber.COUNTER64)] if wide else []
         octets += [("1.3.6.1.2.1.2.2.1.10", ber.COUNTER32), ("1.3.6.1.2.1.2.2.1.16", ber.COUNTER32)]
-        rows += [(parse_oid(f"{oid}.{if_index}"), tag, counter(name)) for oid, tag in octets]
-        rows += [(parse_oid(f"1.3.6.1.2.1.2.2.1.{other}.{if_index}"), ber.COUNTER32, 0) for other in (13, 14, 19, 20)]
+        rows += [(child(parse_oid(oid), if_index), tag, counter(name)) for oid, tag in octets]
+        rows += [(child(parse_oid(f"1.3.6.1.2.1.2.2.1.{other}"), if_index), ber.COUNTER32, 0) for other in (13, 14, 19, 20)]
     return SimulatedDevice(table(rows))
 
 
@@ -207,6 +208,16 @@ def test_interfaces_of_a_device_without_names_are_read_at_their_configured_place
     (result,) = poll(device, nameless)
     assert octets_in(result) == [counter("ether1"), counter("ether2")]
     assert device.traits.standings == bytes([UNVERIFIABLE, UNVERIFIABLE])
+
+
+def test_a_row_at_an_index_that_no_oid_may_have_costs_neither_the_learned_traits_nor_the_other_interfaces():
+    """Those of all devices are kept together, with numbers of 64 bits at most."""
+    device = configured({1: "ether1", 2: "ether2"})
+    (result,) = poll(device, box({1 << 70: "ether1", 2: "ether2"}, 5))
+    assert octets_in(result) == [None, counter("ether2")]
+    fresh = configured({1: "ether1", 2: "ether2"})
+    assert recall_traits(fresh, Planner(), encode_traits(device, BootClock()), BootClock())
+    assert fresh.traits.standings == bytes([NOTHING, BY_NAME])
 
 
 def test_names_are_compared_without_their_case_and_padding():

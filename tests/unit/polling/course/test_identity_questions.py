@@ -192,6 +192,13 @@ def test_a_row_that_is_not_one_of_a_column_of_names_leaves_a_hole(row):
     assert result(find(device, ("gone",), [3])) == ((3,), [UNCHECKED])
 
 
+def test_a_row_at_an_index_that_no_oid_may_have_is_not_an_interface_and_not_a_hole():
+    device = Device({IF_NAME: {**PORTS, 1 << 32: b"wan", 1 << 70: b"lan"}})
+    assert result(find(device, ("wan", "lan", "ether1"), [5, 6, 1])) == ((5, 6, 1), [NOTHING, NOTHING, BY_NAME])
+    top = Device({IF_NAME: {(1 << 32) - 1: b"wan"}})
+    assert result(find(top, ("wan",), [5])) == (((1 << 32) - 1,), [BY_NAME])
+
+
 def test_an_empty_name_in_a_column_is_not_a_hole():
     device = Device({IF_NAME: {**PORTS, 4: b""}})
     assert result(find(device, ("gone",), [3])) == ((3,), [AWAY])
