@@ -80,7 +80,7 @@ class _Discoverer:
     def _result(self, end: AskingEnded | None) -> Discovery:
         questions = self._questions
         found_ports, no_ports = interfaces.find_ports(questions)
-        names = {port.if_index: port.label for port in found_ports}
+        names = interfaces.port_names(questions, found_ports)
         found = [each for profile in self._used for each in sensors.find_sensors(profile, questions, names)]
         for table in self._of(entities.TABLES):
             found += entities.find_entity_sensors(table, questions, self._system.object_id)

@@ -1,10 +1,11 @@
 """The interfaces worth polling: Ethernet, radio, tunnel, link aggregation, and all others that carry traffic.
 
-ifTable and ifXTable -> ports, and those that are left out. Pure. Source: RFC 2863 §6, IANAifType-MIB.
+ifTable and ifXTable -> ports, and those that are left out. Some switches number the two apart (a port is 1 in one and 1000001 in
+the other): a port is then its row of ifXTable, which has the 64-bit counters. Pure. Source: RFC 2863 §6, IANAifType-MIB.
 """
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping
 from typing import Final
 
 from towerops_agent.config.document.fields import MAX_IF_INDEX
@@ -25,6 +26,9 @@ NARROW: Final = NARROW_OCTETS[0]
 IF_PHYS_ADDRESS: Final = parse_oid("1.3.6.1.2.1.2.2.1.6")
 
 COLUMNS: Final = (IF_DESCR, IF_TYPE, IF_PHYS_ADDRESS, IF_ADMIN_STATUS, IF_NAME, IF_ALIAS, WIDE)
+
+_TABLES: Final = ((IF_DESCR, NARROW), (IF_NAME, WIDE))
+_FEWEST_TWINS: Final = 2
 
 MOST_BEHIND: Final = 256
 """How many rows are asked for one by one: they are as many values of a GET."""
@@ -56,25 +60,36 @@ def find_ports(questions: Questions) -> tuple[list[FoundPort], list[NotTaken]]:
     columns = questions.columns
     names, descrs = columns[IF_NAME], columns[IF_DESCR]
     octets = set(columns[WIDE]) | set(columns.get(NARROW, ()))
-    indexes = _indexes(columns)
+    indexes, twins = _indexes(columns), _twins(columns)
+    elsewhere = {twin: index for index, twin in twins.items() if index in columns[WIDE]}
     counts = [Counter(folded(_text(column, index)) for index in indexes) for column in (names, descrs)]
     found, left_out = [], []
     for index in indexes:
-        named, described = _text(names, index), _text(descrs, index)
+        own = twins.get(index, index)  # its row of ifTable
+        named, described = _text(names, index), _text(descrs, own)
         called = [text for text in (named, described) if text]
         name = ""
         if folded(named) and counts[0][folded(named)] == 1:
             name = named
-        elif folded(described) and counts[1][folded(described)] == 1 and not counts[0][folded(described)]:
+        elif own == index and folded(described) and counts[1][folded(described)] == 1 and not counts[0][folded(described)]:
             name = described  # else it would be looked for, and found, among the ifNames: that is another interface
         label = name or next(iter(called), "")
-        why = _unwanted(index, columns) or ("" if index in octets else "without octet counters")
+        why = _unwanted(own, columns) or _unwanted(index, columns) or ("" if index in octets else "without octet counters")
+        if index in elsewhere:
+            why = f"it is number {elsewhere[index][0]} of ifXTable, which has its 64-bit counters"
         if why:
             left_out.append(NotTaken(f"interface {label or index[0]}", why))
         else:
             alias = _text(columns[IF_ALIAS], index)
-            found.append(FoundPort(index[0], name, label or f"interface {index[0]}", alias, _number(columns[IF_TYPE], index)))
+            found.append(FoundPort(index[0], name, label or f"interface {index[0]}", alias, _number(columns[IF_TYPE], own)))
     return found, left_out
+
+
+def port_names(questions: Questions, ports: Iterable[FoundPort]) -> dict[int, str]:
+    """What each port is called, by its index, and by that of its row of ifTable if it has another one there."""
+    twins = _twins(questions.columns)
+    labels = {index: port.label for port in ports for index in {port.if_index, *twins.get((port.if_index,), ())}}
+    return dict(sorted(labels.items()))
 
 
 def hardware(questions: Questions) -> frozenset[bytes]:
@@ -87,6 +102,20 @@ def _indexes(columns: dict[Oid, Rows]) -> list[Index]:
     """Those of all rows, in their order."""
     rows = {index for column in (IF_DESCR, IF_NAME, WIDE, NARROW) for index in columns.get(column, ())}
     return sorted(index for index in rows if len(index) == 1 and 1 <= index[0] <= MAX_IF_INDEX)
+
+
+def _twins(columns: Mapping[Oid, Rows]) -> dict[Index, Index]:
+    """The row of ifTable of each row of ifXTable, on a device that numbers them apart; none of any other.
+
+    The two have no number in common, and all of ifXTable's are as far from one of ifTable's, which is so in one way only.
+    """
+    rows = [{index[0] for column in table for index in columns[column] if len(index) == 1} for table in _TABLES]
+    own, others = rows
+    if len(others) < _FEWEST_TWINS or own & others:
+        return {}
+    first = min(others)
+    steps = [first - index for index in own if all(other - first + index in own for other in others)]
+    return {(other,): (other - steps[0],) for other in others} if len(steps) == 1 else {}
 
 
 def _unwanted(index: Index, columns: dict[Oid, Rows]) -> str:

@@ -1,5 +1,7 @@
 """What is found of a device, and what is left out."""
 
+from collections.abc import Callable, Mapping
+
 import pytest
 
 from support.mib import IF, IFX, FewValues, port
@@ -139,6 +141,50 @@ def test_a_description_that_is_another_port_s_name_names_only_that_one():
     """By that name the agent finds the other port, and would report its counters as the first one's."""
     found = explore(FewValues(port(1, "lan", descr="wan") | port(2, "lan", descr="x") | port(3, "wan", descr="y")).answer, [])
     assert [(each.if_index, each.name, each.label) for each in found.ports] == [(1, "", "lan"), (2, "x", "x"), (3, "wan", "wan")]
+
+
+def numbered_apart(
+    numbers: Mapping[int, int], named: Callable[[int], str] = "0/{}".format
+) -> dict[str, int | str | tuple[int, int]]:
+    """Ports by their numbers in ifTable and in ifXTable, as of a UniFi USC-8."""
+    rows: dict[str, int | str | tuple[int, int]] = {}
+    for own, other in numbers.items():
+        rows |= {f"{IF}.2.{own}": f"Port {own}", f"{IF}.3.{own}": 6, f"{IF}.7.{own}": 1, f"{IF}.10.{own}": (ber.COUNTER32, 7)}
+        rows |= {f"{IFX}.6.{other}": (ber.COUNTER64, 7)} | ({f"{IFX}.1.{other}": named(own)} if named(own) else {})
+    return rows
+
+
+def test_a_port_that_has_another_number_in_each_table_is_one_port_with_its_wide_counters():
+    rows = numbered_apart({n: 1_000_000 + n for n in range(1, 5)}) | {f"{IF}.7.3": 2}
+    found = explore(FewValues(rows | {f"{IF}.2.9": "CPU", f"{IF}.10.9": (ber.COUNTER32, 7)}).answer, [])
+    assert [(each.if_index, each.name, each.type) for each in found.ports] == [
+        (9, "CPU", 0),
+        (1_000_001, "0/1", 6),
+        (1_000_002, "0/2", 6),
+        (1_000_004, "0/4", 6),
+    ]
+    assert left_out(found)["interface 0/3"] == "administratively down"
+    assert left_out(found)["interface Port 1"] == "it is number 1000001 of ifXTable, which has its 64-bit counters"
+
+
+@pytest.mark.parametrize("named", [lambda _: "", "Port {}".format], ids=["nameless", "called alike"])
+def test_of_ports_with_two_numbers_the_label_is_known_and_a_value_at_the_port_has_it(named: Callable[[int], str]):
+    rows = numbered_apart({1: 101, 2: 102, 3: 103}, named) | {f"{OURS}.7.2": 30}
+    found = explore(FewValues(rows).answer, [made("  - {oid: 7, name: PoE, index: port}\n")])
+    assert [(each.if_index, each.name, each.label) for each in found.ports] == [
+        (100 + n, named(n), f"Port {n}") for n in (1, 2, 3)
+    ], "by ifDescr the agent would find the other row"
+    assert [sensor.name for sensor in found.sensors] == ["PoE Port 2"]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [{1: 101, 2: 102, 3: 104}, {1: 2, 2: 3, 3: 4}, {1: 101}],
+    ids=["not all as far", "some in common", "only one"],
+)
+def test_ports_of_which_it_is_not_certain_which_is_which_are_all_polled(numbers: Mapping[int, int]):
+    found = explore(FewValues(numbered_apart(numbers)).answer, [])
+    assert {each.if_index for each in found.ports} == {*numbers, *numbers.values()}
 
 
 # The standard MIBs
