@@ -227,7 +227,7 @@ def _read_counters(progress: PollProgress, values: list[Number | None], missing:
     slots = progress.slots[len(values) :]
     if _COUNTERS.issuperset(at(progress.tags, slots)):  # the usual case
         counters: Sequence[int] = at(progress.values, slots)  # type: ignore[arg-type]  # these tags have integers
-        if max((*counters[::PER_INTERFACE], *counters[1::PER_INTERFACE]), default=0) <= LARGEST_COUNT:
+        if max(counters, default=0) <= LARGEST_COUNT:
             values.extend(counters)
             return
     for column in slots:

@@ -270,6 +270,18 @@ def test_a_counter_of_another_integer_s_type_counts(tag, value, expected):
     assert interpret(progress, 1, 0).poll.values == (expected,) * 6
 
 
+@pytest.mark.parametrize("octets", [7, (1 << 64) - 1])
+def test_errors_and_discards_that_were_not_counted_are_missing_whatever_the_octets_are(octets):
+    progress, _ = started(sensors=0, interfaces=[1])
+    ask = progress.next_ask()
+    values = [1, octets, 8, (1 << 64) - 1, 0, (1 << 64) - (1 << 44), 5]
+    progress.take(ask, reply(ask.request.names, values, tags=bytes([ber.TIME_TICKS, *[ber.COUNTER64] * 6])))
+    finish(progress, lambda names: reply(names, [None] * len(names), tags=bytes([ber.NO_SUCH_INSTANCE]) * len(names)))
+    interpretation = interpret(progress, 1, 0)
+    assert interpretation.poll.values[1:] == (8, None, 0, None, 5)
+    assert interpretation.missing.keys() - {0} == {2, 4}
+
+
 @pytest.mark.parametrize(
     ("tag", "value", "reason"),
     [
