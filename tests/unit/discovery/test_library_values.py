@@ -118,3 +118,27 @@ def test_an_aviat_radio_s_volts_are_right_if_it_says_twice_how_small_they_are(sc
         assert readings(found("99999", values), "DC input") == {
             "DC input voltage": (pytest.approx(volts / 10**precision), "volts")
         }, "any other device means what RFC 3433 says"
+
+
+HEALTH = f"{ENTERPRISES}.14988.1.1.3"
+
+
+@pytest.mark.parametrize("single", ["5", "6", "7", "10", "11"])
+def test_of_a_mikrotik_at_absolute_zero_the_temperature_is_read_again_later(single: str):
+    """RouterOS says -273 degrees while it can't read its sensors."""
+    (sensor,) = found("14988.1", {f"{HEALTH}.{single}.0": -2730}).values()
+    assert sensor.skip == {-2730}
+    gauges = {f"{HEALTH}.100.1.2.14": "temperature", f"{HEALTH}.100.1.4.14": 1}
+    (sensor,) = found("14988.1", {**gauges, f"{HEALTH}.100.1.3.14": (ber.GAUGE32, (1 << 32) - 273)}).values()
+    assert (sensor.value, sensor.skip) == (-273, {-273})
+    (cold,) = found("14988.1", {f"{HEALTH}.{single}.0": -273}).values()
+    assert readings({"cold": cold}, "cold") == {"cold": (-27.3, "celsius")}
+
+
+def test_of_an_airmax_radio_whose_temperature_may_be_either_of_two_numbers_it_is_left_out():
+    host = f"{ENTERPRISES}.41112.1.4"
+    radio = {f"{host}.1.1.4.1": 5745, f"{host}.8.4.0": 20 << 24}
+    discovery = discovered("10002.1", radio)
+    assert [sensor.name for sensor in discovery.sensors] == ["frequency 1"]
+    assert [(left.what, left.why) for left in discovery.left_out] == [("temperature", "it may mean either of two numbers")]
+    assert found("10002.1", {**radio, f"{host}.8.4.0": 20})["temperature"].value == 20

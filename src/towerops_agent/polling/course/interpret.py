@@ -6,7 +6,7 @@ unit in which it was first read, or it is missing, rather than wrong by a factor
 that there is nothing is not a reading (docs/decisions/0029-nothing-there.md).
 Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/ber.py; FCMGMT-MIB (Fibre Channel switches: all
 statistics of a port are OCTET STRING (SIZE (8)), most significant octet first); RFC 3433 §4 (EntitySensorValue); MIKROTIK-MIB,
-LM-SENSORS-MIB and RFC 2790 §4.3 (types that do not fit their values).
+LM-SENSORS-MIB and RFC 2790 §4.3 (types that do not fit their values); UBNT-AirMAX-MIB (ubntHostTemperature, in degrees).
 """
 
 import math
@@ -67,6 +67,13 @@ _NEVER_BELOW_0: Final = tuple(parse_oid(f"1.3.6.1.2.1.25.2.3.1.{column}") for co
 _BEYOND: Final = frozenset((-1_000_000_000, 1_000_000_000))
 _MEASURED: Final = (parse_oid("1.3.6.1.2.1.99.1.1.1.4"), parse_oid("1.3.6.1.4.1.9.9.91.1.1.1.1.4"))
 """entPhySensorValue, and Cisco's entSensorValue: of these two numbers they are errors, underflow and overflow."""
+
+_TURNED: Final = frozenset(number for n in range(1, 128) for number in (n << 24, -n << 24, -n << 24 | 0xFFFFFF)) - {-1}
+"""Small numbers of 32 bits whose octets have been turned around, or only the last one moved to the front. -1 stays itself."""
+_MAY_BE_TURNED: Final = (parse_oid("1.3.6.1.4.1.41112.1.4.8.4"),)
+"""ubntHostTemperature: of airOS 8.7.4 to 8.7.6 it is 335544320, which is 20 turned around, or 33.55 in ten-millionths."""
+
+_UNUSUAL: Final = _BEYOND | _TURNED
 
 
 Skips = tuple[tuple[int, frozenset[Number]], ...]
@@ -193,7 +200,7 @@ def _read_sensors(
     slots = progress.slots[: progress.plan.sensor_count]
     if not nothing and _INTEGERS.issuperset(at(progress.tags, slots)):  # the usual case
         numbers: list[int] = [*at(progress.values, slots)]  # type: ignore[list-item]  # of these tags
-        if max(numbers, default=0) < _PLAIN.stop and min(numbers, default=0) >= _PLAIN.start and _BEYOND.isdisjoint(numbers):
+        if max(numbers, default=0) < _PLAIN.stop and min(numbers, default=0) >= _PLAIN.start and _UNUSUAL.isdisjoint(numbers):
             return [*numbers]
     values: list[Number | None] = []
     texts: list[tuple[int, Oid, bytes]] = []
@@ -249,6 +256,8 @@ def _read_counters(progress: PollProgress, values: list[Number | None], missing:
 def number(tag: int, value: int | bytes | None, name: Oid = b"") -> Number | Reason:
     """The number in a varbind's value, or the reason why it is not a number. `name`: its OID, as a MIB may say what it means."""
     if isinstance(value, int):
+        if value in _TURNED and _is_in(name, _MAY_BE_TURNED):
+            return Reason.AMBIGUOUS
         return value if value in _PLAIN else _integer(tag, value, name)
     if isinstance(value, bytes):
         if tag == ber.OCTET_STRING:

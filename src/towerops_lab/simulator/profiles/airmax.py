@@ -81,11 +81,11 @@ AIRMAX_876 = replace(
     AIRMAX,
     name="airmax-8.7.6",
     title="Ubiquiti airMAX sector, firmware 8.7.6",
-    sensors=(*AIRMAX.sensors[:-1], replace(AIRMAX.sensors[-1], divisor=10_000_000)),
+    sensors=AIRMAX.sensors[:-1],
     values=(
         *(row for row in _VALUES if row[0] not in (_TEMPERATURE, f"{_RESOURCE}.4.5")),
         (f"{_RESOURCE}.4.5", ber.OCTET_STRING, b"XC.qca955x.v8.7.6.45680.211214.1142"),
-        (_TEMPERATURE, ber.INTEGER, whole(lambda m: 10_000_000 * round(_degrees(m)))),
+        (_TEMPERATURE, ber.INTEGER, whole(lambda m: round(_degrees(m)) << 24)),
     ),
 )
-"""As firmware 8.7.4 to 8.7.6: 160000000 is 16 °C."""
+"""As firmware 8.7.4 to 8.7.6: for 41 °C it says 687865856, the octets of 41 turned around, which the agent does not read."""

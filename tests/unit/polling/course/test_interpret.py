@@ -97,3 +97,21 @@ def test_an_entity_sensor_that_is_beyond_its_range_is_missing(column: str, other
         result = reading(ber.INTEGER, value, other, oid)
         assert result.poll is not None
         assert list(result.poll.values) == [value, other]
+
+
+AIROS_TEMPERATURE = "1.3.6.1.4.1.41112.1.4.8.4.0"
+
+
+@pytest.mark.parametrize("other", [5, -5, 1 << 24])
+def test_a_temperature_of_airos_whose_octets_are_turned_around_is_missing(other: int):
+    """Of airOS 8.7.4 to 8.7.6: 335544320 for some degrees, which are 20 or 33.55. At -5 degrees the other octets are all ones."""
+    below_0 = [int.from_bytes((-n).to_bytes(4, "little", signed=True), "big", signed=True) for n in (2, 5, 40)]
+    for value in (335544320, 385875968, *below_0, -(5 << 24)):
+        result = reading(ber.INTEGER, value, other, AIROS_TEMPERATURE)
+        assert result.poll is not None
+        assert list(result.poll.values) == [None, other]
+        assert result.missing == {"ambiguous": 1}
+    for value, oid in (*((value, AIROS_TEMPERATURE) for value in (66, 0, -1, -5)), (1 << 28, SENSOR)):
+        result = reading(ber.INTEGER, value, other, oid)
+        assert result.poll is not None
+        assert list(result.poll.values) == [value, other]

@@ -111,7 +111,7 @@ FACTS = {
         False,
         9,
         {"lo": LOOPBACK},
-        (*AIRMAX_VALUES, Fact(f"{AIRMAX}.8.4.0", INTEGER, 10_000_000, -20, 90)),
+        (*AIRMAX_VALUES, Fact(f"{AIRMAX}.8.4.0", INTEGER, 1 << 24, -20, 90)),
     ),
     "epmp": Facts(
         r"Linux \S+ \d[\d.]+ #1 SMP PREEMPT .* armv7l",
