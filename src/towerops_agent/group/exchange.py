@@ -73,6 +73,6 @@ class Exchange:
 
     async def send(self, polled: Collection[Device], *, all_of_it: bool = False) -> None:
         """Send the others what is new of these devices, or all of it."""
-        for message in self.traits.news(polled, boot_clock(), all_of_it=all_of_it):
+        for message in self.traits.news(list(polled), boot_clock(), all_of_it=all_of_it):  # it may change meanwhile
             await self._publish(message)
             await asyncio.sleep(0)  # polls go on meanwhile

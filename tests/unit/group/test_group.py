@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from support import devices, virtual_time
 from support.engine import Engine
 from towerops_agent.counters import Count, Counters
+from towerops_agent.group.course.learned import AT_ONCE
 from towerops_agent.group.course.wire import Presence, Seat, Wanted, decode_message
 from towerops_agent.group.group import Group
 from towerops_agent.group.seal import Seal
@@ -680,6 +681,30 @@ def test_devices_that_only_one_has_are_polled_after_ten_seconds_though_another_o
             await asyncio.sleep(0.6)
         polled = {device_id for at, device_id, by in site.polls if at >= since and by == "a"}
         assert {f"d{n}" for n in range(DEVICES, 2 * DEVICES)} <= polled
+
+    play(scene)
+
+
+def test_a_configuration_that_is_applied_while_learned_traits_are_sent_stops_nothing():
+    """That of many devices are several messages, and polls and all else go on between them."""
+
+    async def scene(site: Site) -> None:
+        await site.start("a")
+        a, bus = site.members["a"], site.engine.buses["a"]
+        a.configure(3 * AT_ONCE)
+        await asyncio.sleep(30)
+        publish, learned = bus.publish, []
+
+        async def publish_and_configure(subject: str, octets: bytes) -> bool:
+            if subject == a.group.seat.learned:
+                learned.append(octets)
+                a.configure(3 * AT_ONCE + len(learned))
+            return await publish(subject, octets)
+
+        bus.publish = publish_and_configure  # type: ignore[method-assign]
+        await site.start("b")
+        assert len(learned) >= 3
+        assert not a.tasks[0].done()
 
     play(scene)
 
