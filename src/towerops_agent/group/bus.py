@@ -2,13 +2,13 @@
 
 Publishes octets on subjects, and passes on what others publish. One connection at a time, to the first server that accepts one;
 after its loss to the next. nats-py's own reconnecting is not used: it ends for good at some errors, and publishes what is old.
-A server that is frozen is noticed by its missing pongs, 4 s at most.
+A server that is frozen is noticed by its missing pongs, 4 s at most, and left at once: not after a goodbye that it never answers.
 """
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -29,11 +29,27 @@ NOT_NATS: Final = "the server does not speak NATS as it should"
 
 
 class _Client(Client):
-    """nats-py's, which sends its credentials to a server that does not use TLS even if the URL says tls://."""
+    """nats-py's, which sends its credentials to a server that does not use TLS even if the URL says tls://.
 
-    def __init__(self, over_tls: bool) -> None:
+    It calls back about a loss only once the connection is closed: with a server that is frozen, half a minute later over TLS, and
+    never if something waits to be sent. `lost` is called before that, with the reason if it is known; `abort` ends it.
+    """
+
+    def __init__(self, over_tls: bool, lost: Callable[[Exception | None], None]) -> None:
         super().__init__()
         self._over_tls = over_tls
+        self._lost = lost
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        self._lost(self.last_error)
+        with suppress(OSError):  # of what could not be sent any more
+            await super()._close(status, do_cbs)
+
+    def abort(self) -> None:
+        """End the connection without a word to the server; it may have ended."""
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
 
     def _connect_command(self) -> bytes:
         if self._over_tls and not self._server_info.get("tls_required"):
@@ -137,12 +153,18 @@ class Bus:
             login, tls = self._login(), self._tls() if over_tls and self._tls is not None else None
         except SettingsError as error:
             raise EngineUnreachable(str(error)) from None
-        client, lost = _Client(over_tls), asyncio.Event()
+        lost = asyncio.Event()
+
+        def ended(error: Exception | None) -> None:
+            self._error = error or self._error
+            lost.set()
+
+        client = _Client(over_tls, ended)
         self._error, self.refused = None, ""
         try:
             try:
                 async with asyncio.timeout(CONNECT_WITHIN_S):
-                    await self._connect(client, url, lost, login, tls)
+                    await self._connect(client, url, login, tls)
             except (OSError, Error, ValueError) as error:
                 raise EngineUnreachable(self._reason(error)) from None
             except (AttributeError, TypeError):  # nats-py's, if the JSON of INFO is not an object, or has fields of other types
@@ -158,13 +180,8 @@ class Bus:
                 self._changed()
             await _close(client)
 
-    async def _connect(
-        self, client: Client, url: str, lost: asyncio.Event, login: tuple[str, str] | None, tls: ssl.SSLContext | None
-    ) -> None:
+    async def _connect(self, client: Client, url: str, login: tuple[str, str] | None, tls: ssl.SSLContext | None) -> None:
         user, password = login or (None, None)
-
-        async def ended() -> None:
-            lost.set()
 
         async def failed(error: Exception) -> None:
             self._error = error
@@ -179,13 +196,12 @@ class Bus:
         await client.connect(
             [url],
             error_cb=failed,
-            closed_cb=ended,
-            disconnected_cb=ended,
             name=self._name,
             allow_reconnect=False,
             connect_timeout=int(CONNECT_WITHIN_S),
             max_reconnect_attempts=1,
             reconnect_time_wait=0,
+            flush_timeout=PING_EACH_S,  # else a publisher waits for good if what it waits for is never sent
             ping_interval=PING_EACH_S,
             max_outstanding_pings=1,
             user=user,
@@ -217,9 +233,11 @@ class Bus:
                 return str(error).removeprefix("nats: ").strip("'\" \r\n") or type(error).__name__
 
 
-async def _close(client: Client) -> None:
+async def _close(client: _Client) -> None:
     try:
         async with asyncio.timeout(CLOSE_WITHIN_S):
             await client.close()
     except (OSError, Error):
         pass  # it was of no use any more
+    finally:
+        client.abort()

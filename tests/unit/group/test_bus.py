@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from asyncio import constants
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,6 +42,10 @@ class Ear:
             self.news.clear()
             await self.news.wait()
 
+    async def within_limit(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(HANG_S):
+            await self.until(condition)
+
 
 def bus(ear: Ear, *urls: str, **options) -> Bus:
     return Bus(urls, [SUBJECT], ear.hear, name="test", changed=ear.news.set, **options)
@@ -54,6 +59,21 @@ async def running(member: Bus) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+def trusting(authority: trustme.CA) -> Callable[[], ssl.SSLContext]:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return lambda: context
+
+
+def with_tls(folder: Path) -> tuple[str, Callable[[], ssl.SSLContext]]:
+    """What a server's configuration says of TLS, and who trusts it."""
+    ca = trustme.CA()
+    certificate = ca.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    return f'tls {{ cert_file: "{folder}/cert.pem", key_file: "{folder}/key.pem" }}', trusting(ca)
 
 
 async def why(member: Bus, url: str) -> str:
@@ -108,6 +128,55 @@ async def test_a_frozen_server_is_left_for_another_and_its_queue_is_not_used(tmp
             await ear.until(lambda: member.server == b.url)
             a.thaw()
             assert member.is_connected
+
+
+async def test_a_frozen_server_is_left_though_it_never_ends_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """asyncio waits for half a minute for the word with which a peer ends TLS; a server that is frozen, or cut off, says none."""
+    monkeypatch.setattr(constants, "SSL_SHUTDOWN_TIMEOUT", 2 * HANG_S)
+    config, trusted = with_tls(tmp_path)
+    async with nats_server(tmp_path, config, scheme="tls") as a, nats_server(tmp_path, config, scheme="tls") as b:
+        ear = Ear()
+        member = bus(ear, a.url, b.url, tls=trusted)
+        async with running(member):
+            await ear.until(lambda: member.server == a.url)
+            a.freeze()
+            await ear.within_limit(lambda: member.server == b.url)
+            assert await member.publish(SUBJECT, b"again")
+            await ear.until(lambda: ear.heard == [b"again"])
+
+
+async def test_a_server_that_reads_no_more_is_left_though_octets_wait_for_it():
+    """What waits to be sent is given up with it: a server that is frozen would never read it."""
+    asked = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.9.10","max_payload":1048576}\r\n')
+        pings = 0
+        async for line in reader:
+            pings += line.startswith(b"PING")
+            if line.startswith(b"PING"):
+                writer.write(b"PONG\r\n")
+            if pings == 2:  # of the connection, and of its subscriptions
+                break
+        await asked.wait()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        ear = Ear()
+        member = bus(ear, url)
+        async with member.connected(url) as lost:
+            publishing = asyncio.create_task(publish_much(member))
+            async with asyncio.timeout(HANG_S):
+                await lost.wait()
+                await publishing
+        asked.set()
+
+
+async def publish_much(member: Bus) -> None:
+    """More than the buffers of a socket hold, as what members learn of 10,000 devices may be."""
+    for _ in range(30):
+        await member.publish(SUBJECT, bytes(1 << 20))
 
 
 async def test_it_waits_for_servers_that_are_not_there_yet(tmp_path: Path):
@@ -166,24 +235,15 @@ async def test_a_permission_that_is_missing_is_news_once_however_often_the_serve
 
 
 async def test_over_tls_the_certificate_is_verified(tmp_path: Path):
-    ca, other = trustme.CA(), trustme.CA()
-    certificate = ca.issue_cert("127.0.0.1")
-    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
-    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-
-    def trusting(authority: trustme.CA) -> Callable[[], ssl.SSLContext]:
-        context = ssl.create_default_context()
-        authority.configure_trust(context)
-        return lambda: context
-
-    config = f'tls {{ cert_file: "{tmp_path}/cert.pem", key_file: "{tmp_path}/key.pem" }}'
+    config, trusted = with_tls(tmp_path)
+    other = trusting(trustme.CA())
     async with nats_server(tmp_path, config, scheme="tls") as server:
         ear = Ear()
-        member = bus(ear, server.url, tls=trusting(ca))
+        member = bus(ear, server.url, tls=trusted)
         async with member.connected(server.url):
             await member.publish(SUBJECT, b"sealed")
             await ear.until(lambda: ear.heard == [b"sealed"])
-        assert "signed by an unknown CA" in await why(bus(Ear(), server.url, tls=trusting(other)), server.url)
+        assert "signed by an unknown CA" in await why(bus(Ear(), server.url, tls=other), server.url)
 
 
 async def test_a_password_is_never_sent_without_tls_if_the_url_says_tls(tmp_path: Path):
