@@ -1,6 +1,7 @@
-"""Checks the agent's database: its path, permissions, version and disk, and whether an agent runs on it.
+"""Checks the agent's database: its path, permissions, version and disk, and whether an agent runs on it, and is healthy.
 
-Only reads, also beside a running agent: it creates and changes no file. I/O: SQLite (read-only), the file system. Octets.
+Only reads, also beside a running agent: it creates and changes no file. I/O: SQLite (read-only), the file system,
+the agent's Unix socket. Octets.
 """
 
 import fcntl
@@ -18,7 +19,8 @@ from towerops_agent.buffer.database import is_corruption, octets_on_disk
 from towerops_agent.buffer.place import beside
 from towerops_agent.buffer.room import KEPT_FREE_OCTETS, KEPT_FREE_SHARE
 from towerops_agent.doctor.findings.check import Check, Result
-from towerops_agent.telemetry.live_client import CannotAnswer, ForeignAnswer, ask
+from towerops_agent.telemetry.live_client import CannotAnswer, ForeignAnswer, ask, health
+from towerops_agent.telemetry.views.health import HEALTHY
 from towerops_agent.text import size
 
 _DATABASE: Final = "database"
@@ -38,9 +40,11 @@ class _Contents:
 def check_database(path: Path, max_octets: int, statvfs: Callable[[Path], os.statvfs_result] = os.statvfs) -> list[Check]:
     """The database, the agent on it, the disk under it. `max_octets`: the maximum size of the file."""
     agent = check_agent(path)
+    runs = agent.result is Result.OK
     return [
-        _check_file(path, agent.result is Result.OK),
+        _check_file(path, runs),
         agent,
+        *(_check_health(path) if runs else ()),
         _check_disk(path, max_octets, statvfs),
     ]
 
@@ -69,6 +73,21 @@ def check_agent(path: Path) -> Check:
     finally:
         os.close(lock)
     return Check(_AGENT, Result.SKIPPED, "no agent runs on this database now")
+
+
+def _check_health(path: Path) -> list[Check]:
+    """What is wrong with the agent that runs, by its own word; nothing if it can't be asked from here, as before it is ready."""
+    answer = health(str(path))
+    if answer is None:
+        return []
+    status, text = answer
+    lines = text.decode(errors="replace").splitlines()
+    if not status:
+        hint = "`towerops-agent status` shows more"
+        return [Check(_AGENT, Result.WARNING, line, hint) for line in lines if line != HEALTHY]
+    return [
+        Check(_AGENT, Result.FAILED, line, "restart it, and keep its log: it says what it did last") for line in lines[:1]
+    ] + [Check(_AGENT, Result.WARNING, line) for line in lines[1:]]
 
 
 def _runs_in_memory(path: Path) -> bool:

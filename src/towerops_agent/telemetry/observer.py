@@ -127,6 +127,8 @@ class Observer:
             salvaging=self._buffer.salvaging,
             group=() if self._group is None else tuple(group_remarks(view_of(self._group), self._now_us())),
             bugs=self._bugs_lately(),
+            states=count_states(self._fleet.polled),
+            clock_off_s=(self._sync.clock_skew.ahead_s or 0.0) if self._sync.clock_skew.is_wrong else 0.0,
         )
 
     def _bugs_lately(self) -> dict[str, int]:

@@ -60,6 +60,52 @@ def test_an_agent_on_the_database_is_reported_and_is_not_a_failure(tmp_path):
     assert f"an agent runs on this database (process {os.getpid()})" in agent.found
 
 
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (b"0\nhealthy\n", []),
+        (
+            b"0\ndegraded: metrics fails: 503\ngroup: engine is away\n",
+            [(Result.WARNING, "degraded: metrics fails: 503"), (Result.WARNING, "group: engine is away")],
+        ),
+        (
+            b"1\nthe polling loop is stuck, 2 min past its time\ndegraded: metrics fails: 503\n",
+            [
+                (Result.FAILED, "the polling loop is stuck, 2 min past its time"),
+                (Result.WARNING, "degraded: metrics fails: 503"),
+            ],
+        ),
+    ],
+)
+async def test_an_agent_that_runs_and_does_not_work_is_not_said_to_be_all_right(tmp_path, answer, shown):
+    path = tmp_path / "agent.db"
+
+    async def health() -> bytes:
+        return answer
+
+    with closing(Database.open(path, 0)):
+        async with LiveSocket(path, {b"health": health}):
+            _, agent, *more, _ = await asyncio.to_thread(check_database, path, 1)
+    assert agent.result is Result.OK
+    assert [(check.name, check.result, check.found) for check in more] == [("agent", *line) for line in shown]
+
+
+async def test_an_agent_that_hangs_is_a_failure(tmp_path, monkeypatch):
+    """As one that was stopped by a signal, and never goes on."""
+    monkeypatch.setattr("towerops_agent.telemetry.live_client.ANSWER_WITHIN_S", 0.05)
+    path, ends = tmp_path / "agent.db", asyncio.Event()
+
+    async def health() -> bytes:
+        await ends.wait()
+        return b"0\nhealthy\n"
+
+    with closing(Database.open(path, 0)):
+        async with LiveSocket(path, {b"health": health}):
+            _, _, hangs, _ = await asyncio.to_thread(check_database, path, 1)
+            ends.set()
+    assert (hangs.result, hangs.found) == (Result.FAILED, "the agent runs, and has not answered for 0.05 s")
+
+
 def test_the_size_of_a_database_includes_its_journal(tmp_path):
     """As in `status`; most of a young database is in the journal."""
     path = tmp_path / "agent.db"

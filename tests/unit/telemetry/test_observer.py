@@ -11,6 +11,7 @@ from support import virtual_time
 from towerops_agent.api.wire.outcomes import Availability, ClockSkew
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.counters import Count, Counters
+from towerops_agent.model import DeviceState, State
 from towerops_agent.telemetry.marks import Marks, boot_clock_s
 from towerops_agent.telemetry.observer import Observer
 
@@ -24,8 +25,10 @@ def observer(
     *,
     lines: tuple[str, ...] = ("",),
     counters: Counters | None = None,
+    states: tuple[State, ...] = (),
+    ahead_s: float | None = None,
 ) -> Observer:
-    """An observer of an agent without devices, whose buffer has this pending in each of these lines."""
+    """An observer of an agent with devices in these states, whose buffer has this pending in each of these lines."""
 
     async def pending(line: str = "") -> Pending:
         return seen if line in lines else Pending(0, 0, None)
@@ -33,11 +36,14 @@ def observer(
     async def put_meta(_key: str, _value: bytes) -> None:
         pass
 
+    skew = ClockSkew()
+    skew.measured(ahead_s)
+    polled = [SimpleNamespace(state=DeviceState(state, "timeout", NOW_US)) for state in states]
     parts: dict[str, Any] = {
         "sync": SimpleNamespace(
-            availability=Availability(), clock_skew=ClockSkew(), refusals=(), version="1", has_config=True, last=None
+            availability=Availability(), clock_skew=skew, refusals=(), version="1", has_config=True, last=None
         ),
-        "fleet": SimpleNamespace(devices={}, polled=[], latest_s=0.0),
+        "fleet": SimpleNamespace(devices={}, polled=polled, latest_s=0.0),
         "buffer": SimpleNamespace(pending=pending, put_meta=put_meta, in_memory_because="", salvaging=""),
         "courier": SimpleNamespace(availability=Availability(), backlog=None, delivers=True, lines=lines),
         "dealings": {"configuration": Availability(), "metrics": Availability(), "heartbeat": Availability()},
@@ -75,6 +81,12 @@ def test_a_loop_that_fails_each_time_it_starts_again_is_a_remark_until_five_minu
     assert seen[:5] == [{}] * 5
     assert [bugs.get("delivery") for bugs in seen[5:10]] == [12, 24, 36, 36, 36]
     assert seen[14:] == [{}] * 6
+
+
+def test_health_is_judged_by_the_devices_and_the_clock_too():
+    for states, ahead_s, off_s in (((), None, 0.0), ((), 20.0, 0.0), ((State.DOWN, State.UP), -31.0, -31.0)):
+        seen = observer(Marks(()), Pending(0, 0, None), states=states, ahead_s=ahead_s).vitals()
+        assert (seen.states["down"], seen.clock_off_s) == (len(states) // 2, off_s)
 
 
 async def test_an_agent_that_started_in_1970_runs_for_seconds_once_its_clock_is_set():

@@ -1,7 +1,8 @@
 """Whether a running agent makes progress, for Docker's HEALTHCHECK and Kubernetes' probes.
 
-Healthy: each loop has moved when it said it would. An API that cannot be reached, a disk that cannot be written and a
-configuration without devices are remarks, not failures: a restart would not help, and would lose what is kept in memory.
+Healthy: each loop has moved when it said it would. An API that cannot be reached, a disk that cannot be written, devices of which
+none answers, a wrong clock and a configuration without devices are remarks, not failures: a restart would not help, and would
+lose what is kept in memory.
 Pure: both clocks are passed in.
 """
 
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from towerops_agent.model import NOT_POLLED, State
 from towerops_agent.telemetry.views.snapshot import SingleRun, Snapshot
 from towerops_agent.text import counted, duration, printable
 
@@ -20,6 +22,9 @@ SINGLE_RUN_WITHIN_S: Final = 90_000.0
 
 BUGS_WITHIN_S: Final = 300.0
 """For how long a bug is a remark: a loop that fails each time that it starts again moves, and does nothing."""
+
+HEALTHY: Final = "healthy"
+"""All that is said if there is neither a problem nor a remark."""
 
 MOST_PROBLEMS: Final = 5
 """How many of a single run's are shown."""
@@ -41,6 +46,8 @@ class Vitals:
     polled. `in_memory_because`: why polls are kept in memory only; "" if they are on disk. `salvaging`: how far the copying
     of a corrupt database is; "" if there is none. `group`: what is wrong with its group.
     `bugs`: how many were met in the last BUGS_WITHIN_S, by the part of the agent.
+    `states`: how many of the devices that are polled here are in which state. `clock_off_s`: how far this machine's clock is
+    ahead of the server's, if that is too much; else 0.
     """
 
     due_s: Mapping[str, float]
@@ -50,6 +57,8 @@ class Vitals:
     salvaging: str = ""
     group: tuple[str, ...] = ()
     bugs: Mapping[str, int] = field(default_factory=dict)
+    states: Mapping[str, int] = field(default_factory=dict)
+    clock_off_s: float = 0.0
 
 
 def judge(vitals: Vitals, boot_clock_s: float) -> Health:
@@ -69,8 +78,21 @@ def judge(vitals: Vitals, boot_clock_s: float) -> Health:
     ]
     remarks += vitals.group
     if not vitals.devices:
-        remarks.append("degraded: no device is polled, as there is no configuration or it names none")
+        remarks.append("degraded: no device is polled, as there is no configuration, or none in it can be used")
+    remarks += _of_devices(vitals.states)
+    if vitals.clock_off_s:
+        way = "ahead of" if vitals.clock_off_s > 0 else "behind"
+        off = duration(abs(vitals.clock_off_s))
+        remarks.append(f"degraded: this machine's clock is {off} {way} the server's: readings carry a wrong time")
     return Health(tuple(problems), tuple(remarks))
+
+
+def _of_devices(states: Mapping[str, int]) -> list[str]:
+    """If none of the devices answers. Of one that is not polled yet nothing is known, as in the first seconds."""
+    down = states.get(State.DOWN, 0)
+    if not down or sum(states.values()) > down + states.get(NOT_POLLED, 0):
+        return []
+    return [f"degraded: no device answers: {counted(down, 'device')} down"]
 
 
 def judge_left(snapshot: Snapshot | None, now_us: int) -> Health:
@@ -96,7 +118,7 @@ def _of_single_run(run: SingleRun, ago_s: float) -> Health:
 
 def health_text(health: Health) -> str:
     """A line for each problem and remark, or one that says that there is none."""
-    return "".join(f"{printable(line)}\n" for line in (*health.problems, *health.remarks) or ("healthy",))
+    return "".join(f"{printable(line)}\n" for line in (*health.problems, *health.remarks) or (HEALTHY,))
 
 
 def standing_still(due_s: Mapping[str, float], now_s: float) -> dict[str, float]:

@@ -33,13 +33,23 @@ def test_a_loop_that_stands_still_is_a_failure():
             {"bugs": {"delivery": 12}},
             "degraded: delivery met 12 bugs in the last 5 min: see the log, and please report it",
         ),
-        ({"devices": 0}, "degraded: no device is polled, as there is no configuration or it names none"),
+        ({"devices": 0}, "degraded: no device is polled, as there is no configuration, or none in it can be used"),
+        ({"states": {"up": 0, "degraded": 0, "down": 3, "unknown": 1}}, "degraded: no device answers: 3 devices down"),
+        (
+            {"clock_off_s": -7200.0},
+            "degraded: this machine's clock is 2 h behind the server's: readings carry a wrong time",
+        ),
     ],
 )
 def test_what_a_restart_would_not_help_is_a_line_and_not_a_failure(changes, said):
     found = judge(replace(WORKING, **changes), 1000.0)
     assert found.problems == ()
     assert health_text(found) == f"{said}\n"
+
+
+@pytest.mark.parametrize("states", [{"up": 1, "down": 2}, {"degraded": 1, "down": 2}, {"down": 0, "unknown": 3}, {}])
+def test_while_a_device_answers_or_none_has_been_asked_yet_nothing_is_said_of_them(states):
+    assert judge(replace(WORKING, states=states), 1000.0).remarks == ()
 
 
 @pytest.mark.parametrize(
