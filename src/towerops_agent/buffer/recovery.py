@@ -10,7 +10,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -111,6 +111,9 @@ class Recovery:
 
     def close(self) -> None:
         """Leave the rest to the next start."""
+        for _, salvage, _ in self._salvages:
+            with suppress(*FAILURES):
+                salvage.note_sent()
         self._open.close()
         self._salvages.clear()
 
@@ -124,6 +127,7 @@ class Recovery:
         file, salvage, _ = self._salvages[0]
         self.due_s = now_s
         try:
+            salvage.note_sent()
             if not self._has_room(store, salvage, now_s):
                 return
             if salvage.step():

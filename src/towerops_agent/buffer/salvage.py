@@ -46,7 +46,8 @@ class SalvageProgress(msgspec.Struct):
 
     `octets`: how many were copied. `damaged`: tables of which something could not be read. `is_done`: all is copied.
     `has_tail`: the tail's polls are stored, by an agent that had them in memory. `leaves_delivered`: what is delivered is left
-    behind, for want of room; `left_metrics`: so much of it was counted.
+    behind, for want of room; `left_metrics`: so much of it was counted. `sent`: batches of the source that were delivered
+    meanwhile, with the age then.
     """
 
     first_own: int
@@ -59,6 +60,7 @@ class SalvageProgress(msgspec.Struct):
     has_tail: bool = False
     leaves_delivered: bool = False
     left_metrics: int = 0
+    sent: dict[int, int] = {}
 
 
 _decoder = msgspec.json.Decoder(SalvageProgress)
@@ -134,6 +136,7 @@ class Salvage:
         if found is not None:
             self.progress = found
             self._remains.damaged |= set(found.damaged)
+            self.sent |= found.sent
         else:
             self._copy_small("layouts")
             self._copy_small("meta")
@@ -164,6 +167,17 @@ class Salvage:
                     self._keep()
             except BaseException:
                 self.progress.has_tail = False
+                raise
+
+    def note_sent(self) -> None:
+        """Note which batches have been delivered meanwhile, so that the next start knows it."""
+        noted = self.progress.sent
+        if self.sent != noted:
+            try:
+                with transaction(self._target):
+                    self._keep()
+            except BaseException:
+                self.progress.sent = noted
                 raise
 
     @property
@@ -378,7 +392,7 @@ class Salvage:
 
     def _keep(self) -> None:
         if self._name:
-            self.progress.damaged = sorted(self._remains.damaged)
+            self.progress.damaged, self.progress.sent = sorted(self._remains.damaged), dict(self.sent)
             key, value = PROGRESS + self._name, msgspec.json.encode(self.progress)
             row = (key, value, checksum(key, value))
             self._target.execute("INSERT OR REPLACE INTO meta (key, value, checksum) VALUES (?, ?, ?)", row)

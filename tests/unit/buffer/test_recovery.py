@@ -255,6 +255,21 @@ async def test_a_batch_that_is_not_copied_yet_is_not_closed_as_one_of_which_noth
         assert sorted(await take(buffer)) == expected(range(POLLS))
 
 
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_a_batch_that_was_sent_while_it_was_not_copied_yet_is_not_sent_again_after(bench, tmp_path, end):
+    """A server without idempotency keys would have it twice."""
+    after = Bench(tmp_path / "after" / "agent.db", bench.now_us, keys=1000)
+    async with sent_before_its_file_was_found_corrupt(bench) as (buffer, batch, _):
+        await buffer.acknowledge(batch)
+        while end == "kill" and bench.rows("SELECT 1 FROM meta WHERE key LIKE 'salvage %' AND instr(value, '\"sent\":{}')"):
+            await buffer.pending()
+        if end == "kill":
+            await buffer.ask(lambda _: copy_files(bench.path, after.path), sees_polls=False)
+    async with (after if end == "kill" else bench).buffer(statvfs=Disk(float("inf"))) as buffer:
+        await all_copied(buffer)
+        assert sorted(await take(buffer)) == expected(range(POLLS))[5:]
+
+
 async def test_what_was_left_out_of_a_batch_is_kept_though_the_batch_is_not_copied_yet(bench):
     async with sent_before_its_file_was_found_corrupt(bench) as (buffer, batch, disk):
         for _ in range(2):
