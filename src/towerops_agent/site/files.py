@@ -1,7 +1,7 @@
 """The site files on the disk: read as one, looked at for changes, with the secrets that they name.
 
-A path, of a file or of a directory of *.yaml files -> Compiled. A directory is read until two looks at it agree, so that a
-half-written set is never used.
+A path, of a file or of a directory of *.yaml files -> Compiled. What has changed is used once two looks at it, a second apart,
+agree: a file, or a set of them, that is still being written is not.
 I/O: reads files and the environment. Octets.
 """
 
@@ -23,6 +23,9 @@ MOST_OCTETS: Final = 64 << 20
 """Of one file: 10,000 devices with 68 items each take 30 MB."""
 
 READINGS: Final = 5
+SETTLE_S: Final = 1.0
+"""How long what has changed is left alone before it is read: a copy over the network comes in pieces, and a set file by file."""
+
 RACY_NS: Final = 5_000_000_000
 """A file that changed so recently may change again without a trace in its times: it is read again."""
 
@@ -34,14 +37,22 @@ class SiteUnreadable(AgentError):
 
 
 class SiteFiles:
-    """The files at `path`. Inert until `read`. `read_file`: the octets of a site file, as many as are wanted."""
+    """The files at `path`. Inert until `read`. `read_file`: the octets of a site file, as many as are wanted.
+
+    `pause`: waits for so many seconds.
+    """
 
     def __init__(
-        self, path: Path, environ: Mapping[str, str] = os.environ, read_file: Callable[[Path, int], bytes] = read_regular
+        self,
+        path: Path,
+        environ: Mapping[str, str] = os.environ,
+        read_file: Callable[[Path, int], bytes] = read_regular,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.path = path
         self._environ = environ
         self._read_file = read_file
+        self._pause = pause
         self.additions: Additions = {}
         """What was found of the devices that are discovered, by id: the next reading has it."""
         self._signature: Signature | None = None
@@ -54,11 +65,14 @@ class SiteFiles:
         return self._is_racy or self._signature is None or self._look() != self._signature
 
     def read(self) -> Compiled:
-        """What the files say now. Raises SiteUnreadable."""
+        """What the files say now; the first time at once, later once they have settled. Blocks. Raises SiteUnreadable."""
         for _ in range(READINGS):
+            has_changed = self._signature is not None and self._look() != self._signature
             self._secret_files = set()
             before = self._look()
             names = self._names()
+            if has_changed:
+                self._pause(SETTLE_S)
             documents = [(str(name), self._octets(name)) for name in names]
             compiled = compile_site(documents, self._secret, self.additions, self._before)
             compiled.warnings += [

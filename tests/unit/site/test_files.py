@@ -144,6 +144,27 @@ def test_a_set_that_is_half_written_is_never_used(site):
     assert SiteFiles(folder, read_file=slowly).read().devices == 3
 
 
+def test_a_file_that_is_written_in_pieces_is_read_once_it_is_whole(site):
+    """Each piece of it may be YAML: the devices that are still to come would be given up, and start again."""
+    pieces = ["devices:\n  - {address: 10.0.0.1}\n", "  - {address: 10.0.0.2}\n", "  - {address: 10.0.0.3}\n"]
+    pauses: list[float] = []
+
+    def write(seconds: float) -> None:
+        pauses.append(seconds)
+        if pieces:
+            with site.open("a") as file:
+                file.write(pieces.pop(0))
+
+    files = SiteFiles(site, pause=write)
+    assert files.read().devices == 1
+    assert pauses == [], "the first time there is nothing that could be given up"
+    site.write_text("")
+    assert files.read().devices == 3
+    assert pauses == [files_module.SETTLE_S] * 4
+    assert files.read().devices == 3
+    assert len(pauses) == 4, "what has not changed is not waited for"
+
+
 def test_files_that_change_all_the_time_are_not_used(site):
     def changing(path: Path, most: int) -> bytes:
         octets = path.read_bytes()

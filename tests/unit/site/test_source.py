@@ -2,6 +2,7 @@
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -39,12 +40,17 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+def still(path: Path, **how: Any) -> SiteFiles:
+    """The files at `path`, which nobody is still writing."""
+    return SiteFiles(path, pause=lambda _seconds: None, **how)
+
+
 async def fetch(source: SiteSource, etag: str | None = None):
     return await source.get_config(ConfigIntake(), etag)
 
 
 async def test_the_files_are_fetched_and_then_are_not_modified(path):
-    source = SiteSource(SiteFiles(path))
+    source = SiteSource(still(path))
     fetched = await fetch(source)
     assert isinstance(fetched, ConfigFetched)
     assert isinstance(await fetch(source, fetched.etag), NotModified)
@@ -59,7 +65,7 @@ async def test_the_files_are_fetched_and_then_are_not_modified(path):
 
 async def test_files_that_were_read_and_could_not_be_applied_are_fetched_again(path, monkeypatch):
     monkeypatch.setattr("towerops_agent.site.files.RACY_NS", -1)
-    source = SiteSource(SiteFiles(path))
+    source = SiteSource(still(path))
     before = await fetch(source)
     assert isinstance(before, ConfigFetched)
     path.write_text(SITE.replace("10.0.7.1", "10.0.7.2"))
@@ -69,7 +75,7 @@ async def test_files_that_were_read_and_could_not_be_applied_are_fetched_again(p
 
 async def test_broken_files_are_a_failure_until_they_are_repaired(path, monkeypatch):
     monkeypatch.setattr("towerops_agent.site.files.RACY_NS", -1)
-    source = SiteSource(SiteFiles(path))
+    source = SiteSource(still(path))
     fetched = await fetch(source)
     assert isinstance(fetched, ConfigFetched)
     path.write_text(SITE + "defaults: {intervall: 3, x: y}\n")
@@ -87,7 +93,7 @@ async def test_broken_files_are_a_failure_until_they_are_repaired(path, monkeypa
 
 
 async def test_a_warning_is_logged_once(path):
-    source = SiteSource(SiteFiles(path))
+    source = SiteSource(still(path))
     path.write_text("credentials: {a: {community: hushhush}}\n" + SITE)
     with structlog.testing.capture_logs() as lines:
         await fetch(source)
@@ -102,7 +108,7 @@ async def test_a_warning_is_logged_once(path):
 )
 async def test_one_changed_line_of_a_thousand_changes_one_device(path, tmp_path, monkeypatch, changed, keeps_its_time):
     """The others are not read again, and stay the objects that they are, with their next time; so do layouts and traits."""
-    source = SiteSource(SiteFiles(path))
+    source = SiteSource(still(path))
     fleet = Fleet(None, Counters(), lambda _: None, now_us=lambda: 0)  # type: ignore[arg-type]  # it does not run
     read = []
     really = site_module.read_device
@@ -149,7 +155,7 @@ class Supply:
 async def test_what_was_discovered_is_a_new_configuration_though_the_files_are_the_same(path):
     path.write_text("devices: [{address: 192.0.2.1, profile: auto}, {address: 192.0.2.2}]\n")
     auto = Discovering()
-    source = SiteSource(SiteFiles(path), auto)
+    source = SiteSource(still(path), auto)
     first = await fetch(source)
     assert auto.wanted == ["192.0.2.1"]
     (device,) = source.compiled.auto
@@ -166,7 +172,7 @@ async def test_what_was_discovered_while_the_files_could_not_be_read_is_used_onc
     monkeypatch.setattr("towerops_agent.site.files.RACY_NS", -1)
     path.write_text("devices: [{address: 192.0.2.1, profile: auto}]\n")
     auto, disk = Discovering(), Disk()
-    source = SiteSource(SiteFiles(path, read_file=disk.read), auto)
+    source = SiteSource(still(path, read_file=disk.read), auto)
     first = await fetch(source)
     auto.known, auto.revision = {source.compiled.auto[0].id: Supply()}, 1
     disk.fails = True
