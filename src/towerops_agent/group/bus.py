@@ -85,6 +85,7 @@ class Bus:
         self._changed = changed
         self._client: Client | None = None
         self._error: Exception | None = None  # the latest of the connection
+        self._bug: Exception | None = None  # of `hear`
         self.server = ""
         """The server in use, "" without one."""
         self.failures: dict[str, str] = {}
@@ -127,7 +128,7 @@ class Bus:
         return True
 
     async def run(self) -> None:
-        """Stay connected to one of the servers, for good."""
+        """Stay connected to one of the servers, for good. Raises what `hear` has raised."""
         clock_s = asyncio.get_running_loop().time
         while True:
             lasted = False  # a server that ends each connection at once (its account has too many) is not asked without a pause
@@ -137,6 +138,8 @@ class Bus:
                         began_s = clock_s()
                         self.failures.clear()
                         await lost.wait()
+                        if self._bug is not None:
+                            raise self._bug
                         lasted = lasted or clock_s() - began_s >= TRY_AGAIN_S
                     self.failures[url] = self._reason(None)
                 except EngineUnreachable as error:
@@ -160,11 +163,11 @@ class Bus:
             lost.set()
 
         client = _Client(over_tls, ended)
-        self._error, self.refused = None, ""
+        self._error, self._bug, self.refused = None, None, ""
         try:
             try:
                 async with asyncio.timeout(CONNECT_WITHIN_S):
-                    await self._connect(client, url, login, tls)
+                    await self._connect(client, url, lost, login, tls)
             except (OSError, Error, ValueError) as error:
                 raise EngineUnreachable(self._reason(error)) from None
             except (AttributeError, TypeError):  # nats-py's, if the JSON of INFO is not an object, or has fields of other types
@@ -180,7 +183,9 @@ class Bus:
                 self._changed()
             await _close(client)
 
-    async def _connect(self, client: Client, url: str, login: tuple[str, str] | None, tls: ssl.SSLContext | None) -> None:
+    async def _connect(
+        self, client: Client, url: str, lost: asyncio.Event, login: tuple[str, str] | None, tls: ssl.SSLContext | None
+    ) -> None:
         user, password = login or (None, None)
 
         async def failed(error: Exception) -> None:
@@ -191,7 +196,11 @@ class Bus:
                 self._changed()
 
         async def heard(message: Msg) -> None:
-            self._hear(message.subject, message.data)
+            try:
+                self._hear(message.subject, message.data)
+            except Exception as error:  # noqa: BLE001 - raised by `run`; nats-py would take it for an error of the connection
+                self._bug = error
+                lost.set()
 
         await client.connect(
             [url],

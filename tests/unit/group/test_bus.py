@@ -118,6 +118,24 @@ async def test_the_first_server_is_used_and_the_next_one_after_its_loss(tmp_path
             await ear.until(lambda: ear.heard == [b"again"])
 
 
+async def test_a_bug_in_what_hears_messages_is_not_kept_from_the_operator(tmp_path: Path):
+    """Whoever runs the bus logs and counts it (loops.py)."""
+
+    def hear(_subject: str, _octets: bytes) -> None:
+        raise TypeError("a bug")
+
+    async with nats_server(tmp_path) as server:
+        connected = asyncio.Event()
+        member = Bus([server.url], [SUBJECT], hear, name="test", changed=connected.set)
+        running = asyncio.create_task(member.run())
+        await connected.wait()
+        assert await member.publish(SUBJECT, b"hello")
+        with pytest.raises(TypeError, match="a bug"):
+            async with asyncio.timeout(HANG_S):
+                await running
+        assert not member.is_connected
+
+
 async def test_a_frozen_server_is_left_for_another_and_its_queue_is_not_used(tmp_path: Path):
     async with nats_cluster(tmp_path, 2) as (a, b):
         ear = Ear()
