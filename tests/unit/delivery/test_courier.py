@@ -286,28 +286,34 @@ async def test_a_batch_that_expires_during_an_outage_is_not_sent_any_more(bench)
     assert bench.counters.get(Count.METRICS_EXPIRED) == 10
 
 
-def fail_to_note(bench, monkeypatch, times: int) -> asyncio.Event:
-    """Have the buffer fail so often when it is to note what the server has, with the next batch or without; set at the first."""
-    left = [BufferFailure("disk full")] * times
-    failed = asyncio.Event()
+def before_noting(bench, patch, does) -> None:
+    """Have the buffer await this each time before it notes what the server has, with the next batch or without."""
     acknowledge, take_batch = bench.buffer.acknowledge, bench.buffer.take_batch
 
-    def fail_if_any():
-        if left:
-            failed.set()
-            raise left.pop()
-
     async def acknowledging(batch, left_out=()):
-        fail_if_any()
+        await does()
         await acknowledge(batch, left_out)
 
     async def taking(*arguments, sent=()):
         if sent:
-            fail_if_any()
+            await does()
         return await take_batch(*arguments, sent=sent)
 
-    monkeypatch.setattr(bench.buffer, "acknowledge", acknowledging)
-    monkeypatch.setattr(bench.buffer, "take_batch", taking)
+    patch.setattr(bench.buffer, "acknowledge", acknowledging)
+    patch.setattr(bench.buffer, "take_batch", taking)
+
+
+def fail_to_note(bench, monkeypatch, times: int) -> asyncio.Event:
+    """Have the buffer fail so often when it is to note what the server has, with the next batch or without; set at the first."""
+    left = [BufferFailure("disk full")] * times
+    failed = asyncio.Event()
+
+    async def fail_if_any():
+        if left:
+            failed.set()
+            raise left.pop()
+
+    before_noting(bench, monkeypatch, fail_if_any)
     return failed
 
 
@@ -423,7 +429,6 @@ async def test_a_stop_while_the_buffer_notes_what_the_server_has_ends_as_any_oth
 
     answers = {10: fails_beside_others, 20: accepts_beside_it, 30: accepts_until_it_is_due}
     bench.answer = lambda values: answers[values[0]]() if values[0] in answers else Accepted()
-    acknowledge, take_batch = bench.buffer.acknowledge, bench.buffer.take_batch
     hangs = asyncio.Event()
 
     async def hang_if_due():
@@ -431,18 +436,8 @@ async def test_a_stop_while_the_buffer_notes_what_the_server_has_ends_as_any_oth
             hangs.set()
             await asyncio.Event().wait()
 
-    async def acknowledging(batch, left_out=()):
-        await hang_if_due()
-        await acknowledge(batch, left_out)
-
-    async def taking(*arguments, sent=()):
-        if sent:
-            await hang_if_due()
-        return await take_batch(*arguments, sent=sent)
-
     with monkeypatch.context() as patch:
-        patch.setattr(bench.buffer, "acknowledge", acknowledging)
-        patch.setattr(bench.buffer, "take_batch", taking)
+        before_noting(bench, patch, hang_if_due)
         running = asyncio.create_task(bench.courier.run())
         await hangs.wait()
         running.cancel()

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 import structlog
@@ -452,15 +453,23 @@ class Slow:
         yield from self._config.items()
 
 
-async def test_while_labels_are_being_learned_they_are_waited_for_however_long_that_takes(scripted):
-    """Those of 10,000 devices take a minute for each destination, or more."""
-    remote, _ = scripted
+async def polled_before_it_is_learned(remote: Remote, polls: int) -> tuple[Slow, Callable[[], asyncio.Task[None]]]:
+    """A device of a new configuration is polled so often: the configuration, and what begins to learn its labels."""
     slow = Slow(site_of(4))
     (digest,) = digests_of(site_of(4))[3:]
     (equipment,) = [one for _, one in read_config(site_of(4)).equipment][3:]
     (layout,) = await remote.buffer.register_all([layout_of(equipment)])
-    remote.buffer.add(Poll(layout, round(NOW_S * 1e6), (1,) * SENSORS, ((SENSORS, 0),), SENSORS))
-    learning = asyncio.create_task(remote.heads.learn(slow, remote.destinations, {digest: (layout,)}))  # type: ignore[arg-type]
+    for n in range(polls):
+        remote.buffer.add(Poll(layout, round(NOW_S * 1e6) + n, (1,) * SENSORS, ((SENSORS, 0),), SENSORS))
+    layouts = {digest: (layout,)}
+    return slow, lambda: asyncio.create_task(remote.heads.learn(slow, remote.destinations, layouts))  # type: ignore[arg-type]
+
+
+async def test_while_labels_are_being_learned_they_are_waited_for_however_long_that_takes(scripted):
+    """Those of 10,000 devices take a minute for each destination, or more."""
+    remote, _ = scripted
+    slow, learn = await polled_before_it_is_learned(remote, 1)
+    learning = learn()
 
     async def pause(_seconds: float) -> None:
         if len(remote.pauses) == 3 * LEARN_WITHIN:
@@ -504,20 +513,14 @@ async def test_labels_that_did_not_come_are_waited_for_once_they_are_being_learn
     """A large configuration may take longer to apply than labels are waited for; they are learned after that."""
     remote, _ = scripted
     remote.destination = Destination("test", "http://127.0.0.1:9/", max_metrics=SENSORS)
-    slow = Slow(site_of(4))
-    (digest,) = digests_of(site_of(4))[3:]
-    (equipment,) = [one for _, one in read_config(site_of(4)).equipment][3:]
-    (layout,) = await remote.buffer.register_all([layout_of(equipment)])
-    for n in range(3):
-        remote.buffer.add(Poll(layout, round(NOW_S * 1e6) + n, (1,) * SENSORS, ((SENSORS, 0),), SENSORS))
+    slow, learn = await polled_before_it_is_learned(remote, 3)
     learning: list[asyncio.Task[None]] = []
     acknowledge = remote.buffer.acknowledge
 
     async def acknowledge_and_learn(batch) -> None:
         await acknowledge(batch)
         if not learning:
-            layouts = {digest: (layout,)}
-            learning.append(asyncio.create_task(remote.heads.learn(slow, remote.destinations, layouts)))  # type: ignore[arg-type]
+            learning.append(learn())
             await asyncio.sleep(0)
 
     async def pause(_seconds: float) -> None:
@@ -783,11 +786,8 @@ async def test_the_order_of_time_is_kept_within_a_series_whatever_fails_between(
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 20 * SENSORS
 
 
-@pytest.mark.parametrize(("fresh_first", "place"), [(True, 5), (False, 20)])
-async def test_after_an_outage_fresh_values_go_beside_the_backlog_if_the_receiver_accepts_any_order(scripted, fresh_first, place):
-    """Each ten seconds: here the clock goes on by two with each request."""
-    remote, script = scripted
-    remote.destination = Destination("test", "http://127.0.0.1:9/", max_metrics=SENSORS, fresh_first=fresh_first)
+async def delivered_after_an_outage(remote: Remote, script: Script, comes_in: int) -> list[list[bool]]:
+    """Of each poll that comes in while twenty are delivered, which requests it was in; the clock goes on by two with each."""
     for n in range(20):
         remote.add(0, NOW_S + n, 1.0)
     script.answer = lambda body: Unavailable("down") if body else Accepted()
@@ -797,13 +797,22 @@ async def test_after_an_outage_fresh_values_go_beside_the_backlog_if_the_receive
     def answer(body: bytes):
         remote.now_s += 2.0
         if len(script.bodies) == 2:  # in the middle of the backlog
-            remote.add(1, NOW_S + 50, 1.0)
+            for n in range(comes_in):
+                remote.add(1, NOW_S + 50 + n, 1.0)
         return Accepted()
 
     script.answer = answer
     assert await remote.deliver()
-    assert len(script.bodies) == 21
-    assert [value_of(50) in plain(body) for body in script.bodies].index(True) == place
+    return [[value_of(50 + n) in plain(body) for body in script.bodies] for n in range(comes_in)]
+
+
+@pytest.mark.parametrize(("fresh_first", "place"), [(True, 5), (False, 20)])
+async def test_after_an_outage_fresh_values_go_beside_the_backlog_if_the_receiver_accepts_any_order(scripted, fresh_first, place):
+    """Each ten seconds."""
+    remote, script = scripted
+    remote.destination = Destination("test", "http://127.0.0.1:9/", max_metrics=SENSORS, fresh_first=fresh_first)
+    (fresh,) = await delivered_after_an_outage(remote, script, 1)
+    assert (len(script.bodies), fresh.index(True)) == (21, place)
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 21 * SENSORS
 
 
@@ -811,22 +820,8 @@ async def test_all_that_has_come_in_goes_before_the_rest_of_the_backlog_also_if_
     """With one request of it each ten seconds a receiver that is slow would be ever further behind."""
     remote, script = scripted
     remote.destination = Destination("test", "http://127.0.0.1:9/", max_metrics=SENSORS, fresh_first=True)
-    for n in range(20):
-        remote.add(0, NOW_S + n, 1.0)
-    script.answer = lambda body: Unavailable("down") if body else Accepted()
-    assert not await remote.deliver()
-    script.bodies.clear()
-
-    def answer(body: bytes):
-        remote.now_s += 2.0
-        if len(script.bodies) == 2:
-            for n in range(4):
-                remote.add(1, NOW_S + 50 + n, 1.0)
-        return Accepted()
-
-    script.answer = answer
-    assert await remote.deliver()
-    assert [[value_of(50 + n) in plain(body) for body in script.bodies].index(True) for n in range(4)] == [5, 6, 7, 8]
+    fresh = await delivered_after_an_outage(remote, script, 4)
+    assert [requests.index(True) for requests in fresh] == [5, 6, 7, 8]
     assert len(script.bodies) == 24
 
 

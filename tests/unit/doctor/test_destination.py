@@ -31,6 +31,11 @@ async def receiver(answer: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/v1/write", asked
 
 
+def says(status: str, body: bytes) -> bytes:
+    """An answer."""
+    return f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
@@ -48,27 +53,21 @@ async def test_one_that_accepts_is_ok_and_its_clock_is_compared():
 
 
 async def test_what_is_to_be_corrected_is_said_and_no_secret():
-    body = f"no {TOKEN}".encode()
-    head = b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
-    async with receiver(head + body) as (url, _):
+    async with receiver(says("401 Unauthorized", f"no {TOKEN}".encode())) as (url, _):
         (check,), _ = await check_destination(Destination("p", url, bearer=Secret(TOKEN)))
     assert (check.result, check.found) == (Result.FAILED, f"p, {url}: the credentials are refused (401)")
     assert check.hint == "are they right, and may they write?"
 
 
 async def test_a_page_in_place_of_the_receiver_is_not_a_receiver_that_accepts():
-    page = b"<html>Sign in</html>"
-    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(page)
-    async with receiver(head + page) as (url, _):
+    async with receiver(says("200 OK", b"<html>Sign in</html>")) as (url, _):
         (check,), _ = await check_destination(Destination("p", url))
     assert (check.result, check.found) == (Result.FAILED, f"p, {url}: status 200 with a web page")
     assert check.hint == "is the URL right, or does a login page or a proxy answer? It says: <html>Sign in</html>"
 
 
 async def test_one_that_refuses_a_request_without_values_may_accept_others():
-    said = b"no time series"
-    head = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(said)
-    async with receiver(head + said) as (url, _):
+    async with receiver(says("400 Bad Request", b"no time series")) as (url, _):
         (check,), _ = await check_destination(Destination("p", url))
         (of_influxdb,), _ = await check_destination(Destination("p", url, kind="influxdb"))
     assert check.result is Result.WARNING
@@ -78,8 +77,7 @@ async def test_one_that_refuses_a_request_without_values_may_accept_others():
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_port_that_expects_tls_accepts_nothing(kind):
-    said = b"Client sent an HTTP request to an HTTPS server."
-    async with receiver(b"HTTP/1.0 400 Bad Request\r\n\r\n" + said) as (url, _):
+    async with receiver(says("400 Bad Request", b"Client sent an HTTP request to an HTTPS server.")) as (url, _):
         (check,), _ = await check_destination(Destination("p", url, kind=kind))
     assert (check.result, check.found) == (Result.FAILED, f"p, {url}: it expects TLS (400)")
     assert check.hint == "is the URL right? It begins with http://"
