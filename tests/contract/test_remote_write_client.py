@@ -111,7 +111,7 @@ async def test_a_certificate_of_another_host_is_not_one_of_the_apis(ca, ca_file)
     """An agent of site files has no TOWEROPS_API_URL; with an API beside it the operator would look there."""
     outcome = await sent(ScriptedServer([OK]), server_side(ca, host="elsewhere.example"), ca_file=ca_file)
     wrong = "TLS: the server's certificate is for another host name than the one in the destination's URL"
-    assert outcome == Unavailable(wrong)
+    assert outcome == Unavailable(wrong, not_sent=True)
 
 
 async def test_a_client_certificate_is_presented(ca, ca_file, tmp_path):
@@ -154,6 +154,19 @@ async def test_renewed_certificates_are_presented_from_the_next_request_on_and_b
 async def test_a_file_that_is_not_there_is_said_by_the_site_files_key():
     with pytest.raises(SettingsError, match=r"^ca_file /none\.pem can't be read: No such file"):
         await sent(ScriptedServer([OK]), ca_file="/none.pem")
+
+
+async def test_a_request_that_no_connection_was_made_for_was_not_sent(ca):
+    async with ScriptedServer([OK]).serve() as url:
+        pass
+    async with DestinationClient(Destination("p", url)) as client:
+        assert await client.send(b"") == Unavailable("no connection: Connection refused", not_sent=True)
+    untrusted = await sent(ScriptedServer([OK]), server_side(ca))
+    assert isinstance(untrusted, Unavailable)
+    assert untrusted.not_sent
+    cut = await sent(ScriptedServer(["cut"]))
+    assert isinstance(cut, Unavailable)
+    assert not cut.not_sent
 
 
 async def test_a_redirect_is_not_followed():

@@ -120,6 +120,7 @@ class DestinationClient:
             return Unavailable(
                 _ours(self._cleaned(no_answer(error, self._destination.url, self._timeout, "of the destination"))),
                 timed_out=timed_out,
+                not_sent=isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError),
             )
         date = http_date(response.headers.get("Date"))
         ahead = ahead_s(date, sent, self._now())

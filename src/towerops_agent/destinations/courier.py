@@ -326,8 +326,7 @@ class RemoteCourier:
         if packed.beyond and isinstance(outcome, Accepted | PartlyTaken):
             self._losses.add({Loss.OUT_OF_RANGE: packed.beyond})
         wait_s = await self._follow(client, batch, fit, lost, outcome)
-        says_nothing_of_it = isinstance(outcome, Unavailable | Misconfigured)
-        if not (says_nothing_of_it and (doubtful or outcome.status in NO_ANSWER)):
+        if not _leaves_in_doubt(outcome, doubtful=doubtful):
             self._in_doubt().discard(batch.id)
         return wait_s
 
@@ -443,6 +442,16 @@ class RemoteCourier:
             else:
                 about.warning("destination does not accept metrics, kept for the next run")
         return wait_s
+
+
+def _leaves_in_doubt(outcome: WriteOutcome, *, doubtful: bool) -> bool:
+    """Whether the receiver may have the batch that it was, or was not, sent. `doubtful`: whether it may have had it before."""
+    match outcome:
+        case Unavailable():
+            return doubtful or (outcome.status in NO_ANSWER and not outcome.not_sent)
+        case Misconfigured():
+            return doubtful
+    return False
 
 
 async def rest(pause: Awaitable[None], event: asyncio.Event) -> None:

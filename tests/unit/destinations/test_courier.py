@@ -713,6 +713,26 @@ async def test_a_batch_in_doubt_stays_so_until_the_receiver_says_something_of_it
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 2 * SENSORS
 
 
+async def test_a_batch_that_was_never_sent_is_not_in_doubt(scripted):
+    """Another agent has delivered a part of the same outage meanwhile: what is later than that is not taken for stored."""
+    remote, script = scripted
+    receiver = remote.client = Receiver()
+    remote.add(0, NOW_S - 60, 1.0)
+    assert await remote.deliver()
+    for n in range(10):
+        remote.add(0, NOW_S - 10 + n, float(n))
+    remote.client = script
+    script.answer = lambda body: Unavailable("no connection: Connection refused", not_sent=True) if body else Accepted()
+    assert not await remote.deliver()
+    for values in receiver.stored.values():
+        values.append((round(NOW_S * 1000) - 4500, 7.0))
+    remote.client = receiver
+    assert await remote.deliver()
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {Loss.TOO_LATE: 6 * SENSORS}
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == (1 + 4) * SENSORS
+    assert all(len(values) == 2 + 4 for values in receiver.stored.values())
+
+
 async def test_if_the_answer_to_what_was_left_of_a_batch_is_lost_nothing_is_counted_as_too_late_that_is_not(scripted):
     """Another writer has made some polls of it too late: the rest is stored, and refused the second time."""
     remote, _ = scripted

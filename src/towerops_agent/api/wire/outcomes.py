@@ -127,13 +127,15 @@ class Unavailable:
     """No valid answer, but perhaps later: 408, 429, 5xx, no connection, no TLS, no JSON, a web page in place of a refusal.
 
     `status`: None if there was no answer at all. `retry_after_s`: None if the server did not say. `timed_out`: the
-    server was reached, but its answer did not arrive in time.
+    server was reached, but its answer did not arrive in time. `not_sent`: no connection was made, so that
+    the server has nothing of the request.
     """
 
     reason: str
     status: int | None = None
     retry_after_s: float | None = None
     timed_out: bool = False
+    not_sent: bool = False
 
 
 Failure = Unauthorized | NotFound | TooLarge | Rejected | Redirected | Unavailable
