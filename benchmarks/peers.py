@@ -1,11 +1,14 @@
 """The whole agent beside a bare loop: CPU a value of both, in one window, against the same devices.
 
-    python benchmarks/peers.py [--devices 1000] [--interval-s 60] [--round-trip-ms 0] [--python python3] [--beside SRC ...]
+    python benchmarks/peers.py [--devices 1000] [--interval-s 60] [--round-trip-ms 0] [--apart]
+        [--python python3] [--beside SRC ...]
 
 The loop is peers.go: it asks by gosnmp and keeps nothing. The agent polls, keeps, delivers, and is acknowledged. Both have the
 same devices, the same interval, and starts in bunches of the same size; both run all the time, so whatever else the machine does
 meets both. An interval of 60 s is paced, one of 5 s dense. `--beside` adds the agent of another source tree, for a change to be
 measured beside what was before. A request has 1,000 metrics, or what the server says that it accepts (`--most-metrics`).
+The devices and the servers are processes of this machine too, and take the CPU from what is measured as often as it sends
+something, which those of a network do not; `--apart` keeps them on a CPU of their own.
 Needs gcc, Go and gosnmp (Debian: golang-go, golang-github-gosnmp-gosnmp-dev).
 """
 
@@ -17,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import inf
@@ -105,6 +108,17 @@ class Agent:
 
 
 @contextmanager
+def on(cpus: Collection[int]) -> Iterator[None]:
+    """What is started in the block runs on these CPUs only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
 def looping(folder: Path, devices: Devices, count: int, interval_s: int) -> Iterator[Loop]:
     """The loop, until the block ends."""
     binary = folder / "loop"
@@ -134,11 +148,17 @@ class Variant:
 
 @contextmanager
 def settled(
-    folder: Path, devices: Devices, count: int, interval_s: int, variants: Sequence[Variant], most_metrics: int | None = None
+    folder: Path,
+    devices: Devices,
+    count: int,
+    interval_s: int,
+    variants: Sequence[Variant],
+    most_metrics: int | None = None,
+    servers_on: Collection[int] = (),
 ) -> Iterator[list[Agent]]:
     """Agents, each with a server of its own, that know all the devices and poll each at its own time.
 
-    `most_metrics`: how many the servers say that they accept in a request, if they do.
+    `most_metrics`: how many the servers say that they accept in a request, if they do. `servers_on`: their CPUs; none: all.
     """
     learning_s = max(LEARNING_LEAST_S, count // LEARNING_POLLS_A_SECOND)
     with ExitStack() as stack:
@@ -146,7 +166,8 @@ def settled(
         for n, variant in enumerate(variants):
             own = folder / str(n)
             own.mkdir()
-            api = stack.enter_context(serving(devices.config(count, min(learning_s, interval_s), most_metrics)))
+            with on(servers_on or os.sched_getaffinity(0)):
+                api = stack.enter_context(serving(devices.config(count, min(learning_s, interval_s), most_metrics)))
             python = shlex.split(variant.python)
             how = running(own, api.url, variant.patch, python=python, PYTHONPATH=variant.source)
             agents.append(Agent(variant.name, stack.enter_context(how), api))
@@ -218,11 +239,20 @@ def main(options: argparse.Namespace) -> None:
         return
     variants = [Variant("agent", python=options.python)]
     variants += [Variant(f"agent of {source}", source, python=options.python) for source in options.beside]
-    with tempfile.TemporaryDirectory() as name, answering(Path(name), 0, options.round_trip_ms) as devices:
+    cpus = sorted(os.sched_getaffinity(0))
+    if options.apart and len(cpus) < 2:
+        note("there is one CPU only")
+        return
+    theirs, ours = (cpus[-1:], cpus[:-1]) if options.apart else (cpus, cpus)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        settling = settled(folder, devices, count, interval_s, variants, options.most_metrics)
-        with looping(folder, devices, count, interval_s) as loop, settling as agents:
-            measure([loop, *agents], agents, options.turns, count * VALUES / interval_s)
+        with on(theirs):
+            devices = stack.enter_context(answering(folder, 0, options.round_trip_ms))
+        with on(ours):
+            loop = stack.enter_context(looping(folder, devices, count, interval_s))
+            settling = settled(folder, devices, count, interval_s, variants, options.most_metrics, theirs)
+            agents = stack.enter_context(settling)
+        measure([loop, *agents], agents, options.turns, count * VALUES / interval_s)
     note(f"the agent's Python: {options.python}; devices: {devices.kind}")
 
 
@@ -236,5 +266,6 @@ if __name__ == "__main__":
     parser.add_argument(
         "--most-metrics", type=int, help="what the server says that it accepts in a request; else it does not say"
     )
+    parser.add_argument("--apart", action="store_true", help="devices and servers have the last CPU, what is measured the others")
     parser.add_argument("--beside", action="append", default=[], metavar="SRC", help="also the agent of this source tree")
     main(parser.parse_args())
