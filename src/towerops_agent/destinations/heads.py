@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -21,10 +21,10 @@ from towerops_agent.buffer.lanes import lines
 from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
 from towerops_agent.buffer.store import Store
 from towerops_agent.config.document.equipment import part_digest, read_config
-from towerops_agent.config.document.fields import readable
+from towerops_agent.config.document.fields import UNDECODABLE, readable
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.destinations.kinds import KINDS
-from towerops_agent.destinations.wire.series import Item, Labels, series_of
+from towerops_agent.destinations.wire.series import Item, Labels, labels_of, series_of
 from towerops_agent.errors import BufferFailure
 from towerops_agent.site.document.destination import REMOTE_WRITE, Destination
 from towerops_agent.zstd import Frames
@@ -82,9 +82,10 @@ class Heads:
             await self._buffer.ask(partial(_adopt, destinations=destinations))
             self._has_adopted = True
         interval_s = read_config(config).interval_s
+        alike = await asyncio.to_thread(_alike, config, interval_s, layouts) if destinations else frozenset()
         for one in destinations:
             texts = ((part_digest(interval_s, text), text) for text in config.items())
-            while some := await asyncio.to_thread(self._next, texts, one, layouts):
+            while some := await asyncio.to_thread(self._next, texts, one, layouts, alike):
                 await self._buffer.ask(partial(self._keep, some=some, destination=one))
                 self._known |= {(one.name, layout): known for layout, known, _ in some}
         names = {one.name for one in destinations}
@@ -92,20 +93,22 @@ class Heads:
         await self._buffer.ask(partial(_forget, prefixes=frozenset(map(_prefix, destinations))))
 
     def _next(
-        self, texts: Iterable[tuple[bytes, bytes]], destination: Destination, layouts: LayoutsOf
+        self, texts: Iterable[tuple[bytes, bytes]], destination: Destination, layouts: LayoutsOf, alike: Collection[bytes]
     ) -> list[tuple[int, bytes, dict[Item, list[Labels]]]]:
         """The next layouts that are new or have new labels, with their series; of devices that are in use only.
 
-        `texts`: the devices' parts of the configuration, with their digests.
+        `texts`: the devices' parts of the configuration, with their digests; `alike`: the digests of those whose labels would be
+        another's.
         """
         labels = dict(destination.labels)
         salt = msgspec.json.encode((destination.kind, labels), order="sorted")
         found: list[tuple[int, bytes, dict[Item, list[Labels]]]] = []
         for digest, text in texts:
-            known = blake2b(salt + text, digest_size=16).digest()
+            is_alike = digest in alike
+            known = blake2b(salt + text, digest_size=16, salt=b"alike" if is_alike else b"").digest()
             fresh = [layout for layout in layouts.get(digest, ()) if self._known.get((destination.name, layout)) != known]
             if fresh:
-                series = series_of(readable(text), labels)
+                series = series_of(readable(text), labels, alike=is_alike)
                 found += [(layout, known, series) for layout in fresh]
             if len(found) >= AT_ONCE:
                 break
@@ -141,6 +144,32 @@ class Heads:
 
     def _unpack(self, packed: bytes) -> list[bytes]:
         return msgspec.msgpack.decode(self._unpacker.unpack(packed, MOST_OCTETS), type=list[bytes])
+
+
+class _Named(msgspec.Struct):
+    """What a device's labels are made of, without decoding its sensors and interfaces."""
+
+    id: Any = None
+    name: Any = None
+    ip_address: Any = None
+    snmp: Any = None
+    labels: Any = None
+
+
+def _alike(config: ConfigText, interval_s: int, used: Collection[bytes]) -> frozenset[bytes]:
+    """The digests of the devices whose labels another one has as well. `used`: the digests of those that are polled."""
+    found: dict[frozenset[tuple[str, str]], dict[str, bytes]] = {}
+    decode = msgspec.json.Decoder(_Named).decode
+    for text in config.items():
+        digest = part_digest(interval_s, text)
+        if digest not in used:
+            continue
+        try:
+            named = msgspec.structs.asdict(decode(text))
+        except UNDECODABLE:
+            named = readable(text)
+        found.setdefault(frozenset(labels_of(named).items()), {}).setdefault(named["id"], digest)
+    return frozenset(digest for several in found.values() if len(several) > 1 for digest in several.values())
 
 
 def _prefix(destination: Destination) -> str:

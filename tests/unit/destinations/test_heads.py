@@ -92,6 +92,35 @@ async def test_of_devices_that_share_an_id_the_polled_one_gives_the_labels(tmp_p
     assert b"south" not in head
 
 
+async def test_devices_of_the_api_that_share_their_name_and_address_have_series_of_their_own(tmp_path):
+    """As of two SNMPv3 contexts: else values of both would be one series. Any other device's labels stay as they were."""
+    there = [{**GOOD, "id": each, "snmp": {"v3_context_name": each}} for each in ("e1", "e2")]
+    others = [{**GOOD, "id": "e3", "name": "south"}, {**GOOD, "id": "e4", "ip_address": "10.0.0.2"}]
+    others += [{**GOOD, "id": "e5", "snmp": {"port": 1161}}, {**GOOD, "id": "e6", "snmp": {"enabled": False}}]
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/") as remote:
+        heads = await all_learned(remote, [*there, *others])
+        assert {each: b"device_id" in octets for each, octets in heads.items()} == {
+            **dict.fromkeys(("e1", "e2"), True),
+            **dict.fromkeys(("e3", "e4", "e5"), False),
+        }
+        assert heads["e1"] != heads["e2"]
+        alone = await all_learned(remote, [there[0], *others])
+        assert b"device_id" not in alone["e1"]
+
+
+async def all_learned(remote: Remote, devices: list[dict]) -> dict[str, bytes]:
+    """What is known of the sensors of these devices, by id, without those that are not polled."""
+    config = config_text(msgspec.json.encode({"equipment": devices}))
+    places = {}
+    for digest, equipment in read_config(config).equipment:
+        (layout,) = await remote.buffer.register_all([layout_of(equipment)])
+        places[digest] = equipment.id, layout
+        remote.buffer.add(Poll(layout, 1_767_986_535_000_000, (1,), ((1, 0),), 1))
+    await remote.heads.learn(config, remote.destinations, {digest: (layout,) for digest, (_, layout) in places.items()})
+    there = await found(remote, remote.heads)
+    return {device_id: b"".join(there[layout]) for device_id, layout in places.values()}
+
+
 async def learned(remote: Remote, config: ConfigText) -> list[bytes]:
     """The heads of the one device in the configuration that can be used."""
     ((digest, equipment),) = read_config(config).equipment

@@ -1,8 +1,8 @@
 """The series of a device's polls: a metric's name and labels for each value of a layout.
 
 A device of the configuration, as JSON -> the labels of each of its items, by kind and id: a server may count each kind from 1.
-No two series of a device have the same labels: items whose labels would be the same have an `index`, as those of the API may. An
-empty label is left out.
+No two series have the same labels: items of a device whose labels would be the same have an `index`, and devices a `device_id`.
+Only those of the API may need it. An empty label is left out.
 Pure. Names are neutral as to the width of a counter, which a stored poll does not say.
 """
 
@@ -55,17 +55,23 @@ _UNITS: Final = {
 """Short units, as words."""
 
 
-def series_of(device: Mapping[str, Any], external: Mapping[str, str]) -> dict[Item, list[Labels]]:
-    """The series of each item. Of items of one kind that share an id the first one counts: the others are refused.
-
-    `external`: labels of the destination. `device`: one of the configuration's that can be used; what is not of its type within
-    it is left out.
-    """
+def labels_of(device: Mapping[str, Any]) -> dict[str, str]:
+    """The labels that all series of a device have. `device`: as for series_of."""
     snmp = device.get("snmp")
     port = snmp.get("port") if isinstance(snmp, dict) else None
     host = normal_host("ip_address", device["ip_address"])
     instance = host if port in (SNMP_PORT, None) else address(host, port)
-    own = {**external, **_labels_in(device), "device": _text(device.get("name")) or device["id"], "instance": instance}
+    return {**_labels_in(device), "device": _text(device.get("name")) or device["id"], "instance": instance}
+
+
+def series_of(device: Mapping[str, Any], external: Mapping[str, str], *, alike: bool = False) -> dict[Item, list[Labels]]:
+    """The series of each item. Of items of one kind that share an id the first one counts: the others are refused.
+
+    `external`: labels of the destination. `device`: one of the configuration's that can be used; what is not of its type within
+    it is left out. `alike`: another device of the configuration has the same labels, so that it has its id as well.
+    """
+    snmp = device.get("snmp")
+    own = {**external, **labels_of(device), **({"device_id": device["id"]} if alike else {})}
     found: dict[Item, list[Labels]] = {("pings", device["id"]): [_labels(name, own) for name in PING_METRICS]}
     if not (isinstance(snmp, dict) and snmp.get("enabled") is False):  # then nothing is known of it by SNMP
         found["state", device["id"]] = [_labels(name, own) for name in STATE_METRICS]
