@@ -142,3 +142,13 @@ def test_of_an_airmax_radio_whose_temperature_may_be_either_of_two_numbers_it_is
     assert [sensor.name for sensor in discovery.sensors] == ["frequency 1"]
     assert [(left.what, left.why) for left in discovery.left_out] == [("temperature", "it may mean either of two numbers")]
     assert found("10002.1", {**radio, f"{host}.8.4.0": 20})["temperature"].value == 20
+
+
+@pytest.mark.parametrize(
+    "odd", [(ber.OBJECT_IDENTIFIER, b"\x2b\x86"), (ber.OBJECT_IDENTIFIER, b""), (ber.OCTET_STRING, b"a\xff")]
+)
+def test_a_sys_object_id_that_is_not_an_oid_costs_nothing_of_what_a_profile_finds(odd: tuple[int, bytes]):
+    values = {"1.3.6.1.2.1.1.2.0": odd, f"{ENTERPRISES}.14988.1.1.3.10.0": 330}
+    usual = discovered("14988.1", values)
+    (profile,) = (each for each in PROFILES if each.name == "mikrotik")
+    assert next(trial_lines(profile, usual, usual)).endswith("sysObjectID none")

@@ -13,10 +13,11 @@ from towerops_agent.discovery.course.asking import AskingEnded, Questions
 from towerops_agent.discovery.course.findings import Discovery, FoundSensor, NotTaken, System
 from towerops_agent.discovery.course.matching import could_match, matching
 from towerops_agent.discovery.course.profile import Profile
+from towerops_agent.errors import InvalidOid
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.ber import Oid, format_oid, parse_oid
+from towerops_agent.snmp.wire.ber import Oid, format_oid, parse_oid, subidentifiers
 from towerops_agent.snmp.wire.exchange import Answer
-from towerops_agent.snmp.wire.message import Request, Version
+from towerops_agent.snmp.wire.message import Request, Value, Version
 
 Course = Generator[Request, Answer, Discovery]
 
@@ -116,11 +117,22 @@ class _Discoverer:
 
 
 def _system(questions: Questions) -> System:
-    descr, object_id, uptime, name, location = (questions.values.get(oid, (0, None))[1] for oid in SYSTEM)
+    descr, _, uptime, name, location = (questions.values.get(oid, (0, None))[1] for oid in SYSTEM)
     return System(
         name=sensors.text_of(name),
         descr=sensors.text_of(descr),
-        object_id=object_id if isinstance(object_id, bytes) else b"",
+        object_id=_oid_of(*questions.values.get(SYS_OBJECT_ID, (0, None))),
         location=sensors.text_of(location),
         uptime=uptime if isinstance(uptime, int) else None,
     )
+
+
+def _oid_of(tag: int, value: Value) -> Oid:
+    """The OID in a varbind; b"" if it is not one."""
+    if tag != ber.OBJECT_IDENTIFIER or not isinstance(value, bytes):
+        return b""
+    try:
+        subidentifiers(value)
+    except InvalidOid:
+        return b""
+    return value
