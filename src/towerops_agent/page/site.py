@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from towerops_agent.buffer.events import KEPT
+from towerops_agent.buffer.events import KEPT, KEPT_S
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.buffer.format.event import Event, EventKind
 from towerops_agent.buffer.reader import DatabaseReader
@@ -91,9 +91,10 @@ class Site:
             devices = self._devices(reader)
             pending = reader.pending()
         newest = {device.id: (device.newest_us, device.holds_us) for device in devices}
-        standing = standings(newest, snapshot, events, newest, as_of_us)
+        standing = standings(newest, snapshot, events, newest, as_of_us, newest_us)
         names = {device.id: device.name for device in devices}
         since_us = as_of_us - DAY_H * HOUR_US
+        latest = [event for event in events if event.at_us > as_of_us - KEPT_S * 1_000_000]  # a state that lasts may be older
         return Overview(
             now_us,
             as_of_us,
@@ -105,7 +106,7 @@ class Site:
             devices=[line_of(device, standing[device.id]) for device in devices],
             agent=runs_over(told, since_us, as_of_us),
             api=works_over(told, since_us, as_of_us),
-            events=happenings(events, names),
+            events=happenings(latest, names),
         )
 
     def device(self, device_id: str, spans_h: Sequence[int] = (DAY_H,)) -> list[DeviceView]:
@@ -126,7 +127,7 @@ class Site:
         about = [event for event in told if event.kind is EventKind.AGENT or event.subject == device_id]
         answered_us = _answered_us(polls, known)
         newest = {device_id: (answered_us[-1] if answered_us else 0, known.holds_us)}
-        standing = standings([device_id], snapshot, events, newest, as_of_us)[device_id]
+        standing = standings([device_id], snapshot, events, newest, as_of_us, newest_us)[device_id]
         about, before = _history(about, standing)
         spans = [Window(as_of_us - hours * HOUR_US, as_of_us) for hours in spans_h]
         return [_view(device_id, span, series, names, polls, answered_us, about, before, undelivered) for span in spans]

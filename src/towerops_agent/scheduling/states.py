@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from towerops_agent.buffer.format.event import Event, EventKind
+from towerops_agent.buffer.format.event import NOT_KEPT, Event, EventKind
 from towerops_agent.model import NOT_POLLED, DeviceState, Poll, State, next_state, poll_of_state
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.reading import PollResult
@@ -48,7 +48,7 @@ class States:
         self._changed = changed
         self._note = note
         self._doubts = doubts
-        self._noted: dict[str, State] = {}  # the state of which it was last noted, of devices that were not up then
+        self._noted: dict[str, State] = {}  # as it was last noted, but for devices that are up and whose polls show that
         self._answering: dict[str, bool] = {}  # of those polled here, whether the last poll was answered
         self._held: dict[str, _Held] = {}
 
@@ -68,8 +68,7 @@ class States:
     def take_unknown(self, device: Device) -> None:
         """Take a result from which nothing is known: what was known of the device no longer counts."""
         device.state, device.detail = None, ""
-        self._answering.pop(device.id, None)
-        self._held.pop(device.id, None)
+        self.forget(device.id)
 
     def take(self, device: Device, result: PollResult, *, is_polled: bool) -> None:
         """Take the result of a poll that has just ended. `is_polled`: whether the device is still polled here.
@@ -121,19 +120,20 @@ class States:
             return
         if before is None or (before.state, before.reason) != (device.state.state, device.state.reason):
             self._tell(device, before, device.state, result)
-        self._note_changes(device.id, device.state, at_us, result)
+        self._note_changes(device, device.state, at_us, result)
 
-    def _note_changes(self, device_id: str, now: DeviceState, at_us: int, result: PollResult) -> None:
-        """Note what is not as it was noted last; a device of which nothing was noted is up."""
+    def _note_changes(self, device: Device, now: DeviceState, at_us: int, result: PollResult) -> None:
+        """Note what is not as it was noted last; a device of which nothing was noted is up, as its polls show."""
         if result.restarted:
-            self._note(Event(at_us, EventKind.RESTART, device_id))
-        if now.state is self._noted.get(device_id, State.UP):
+            self._note(Event(at_us, EventKind.RESTART, device.id))
+        shows = now.state is not State.UP or _is_kept(device, result)
+        if now.state is self._noted.get(device.id, State.UP if shows else None):
             return
-        if now.state is State.UP:
-            del self._noted[device_id]
+        if now.state is State.UP and shows:
+            del self._noted[device.id]
         else:
-            self._noted[device_id] = now.state
-        self._note(Event(at_us, EventKind.STATE, device_id, now.state.value, now.reason))
+            self._noted[device.id] = now.state
+        self._note(Event(at_us, EventKind.STATE, device.id, now.state.value, now.reason if shows else NOT_KEPT))
 
     def _tell(self, device: Device, before: DeviceState | None, now: DeviceState, result: PollResult) -> None:
         """Log one line when a device's state changes, or the reason why it is down."""
@@ -154,3 +154,10 @@ class States:
             tell.debug("device answers")
         elif changed:
             tell.info("device has recovered", after=before.state, reason_before=before.reason)
+
+
+def _is_kept(device: Device, result: PollResult) -> bool:
+    """Whether what a device answered is stored: its readings, or of one that is only pinged its rounds."""
+    if not device.has_snmp:
+        return device.ping_layout is not None
+    return result.poll is not None and result.poll.metric_count > 0

@@ -78,17 +78,53 @@ async def test_only_the_latest_are_kept(bench, monkeypatch):
     assert kept(bench) == [event(2), event(3), event(4)]
 
 
+async def after_two_days(bench, buffer, *noted: Event) -> None:
+    for one in noted:
+        buffer.note(one)
+    await buffer.flush()
+    for _ in range(49):
+        bench.now_us += HOUR_US
+        await buffer.ask(lambda store: store.keep_clock())
+    await buffer.clean_up()
+
+
+def state(subject: str, what: str, why: str = "") -> Event:
+    return Event(T0_US, EventKind.STATE, subject, what, why)
+
+
+def started(number: int) -> Event:
+    return Event(T0_US + number, EventKind.AGENT, "", "started")
+
+
 async def test_after_two_days_they_are_removed(bench):
+    old = [started(0), Event(T0_US, EventKind.API, "metrics", "works"), Event(T0_US, EventKind.RESTART, "eq-1")]
     async with bench.buffer() as buffer:
-        buffer.note(event(1))
-        await buffer.flush()
-        for _ in range(49):
-            bench.now_us += HOUR_US
-            await buffer.ask(lambda store: store.keep_clock())
+        await after_two_days(bench, buffer, *old)
         buffer.note(event(2))
         await buffer.flush()
         await buffer.clean_up()
     assert kept(bench) == [event(2)]
+
+
+async def test_the_last_state_of_a_device_stays_for_as_long_as_it_lasts(bench):
+    """But not up, which needs no event, and not what was before the agent's start, which says nothing of what followed."""
+    stays = [state("b", "degraded", "genErr"), state("c", "down", "timeout"), state("e", "up", "no value of it is kept")]
+    old = [
+        state("z", "down"),
+        started(1),
+        state("a", "down"),
+        state("a", "up"),
+        state("b", "down"),
+        *stays,
+        state("d", "unknown"),
+    ]
+    async with bench.buffer() as buffer:
+        await after_two_days(bench, buffer, *old)
+        assert kept(bench) == stays
+        await after_two_days(bench, buffer, state("c", "up"))
+        assert kept(bench) == [stays[0], stays[2]]
+        await after_two_days(bench, buffer, started(2))
+        assert kept(bench) == [], "the agent was started since"
 
 
 async def test_a_damaged_one_is_left_out(bench):

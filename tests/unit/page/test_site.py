@@ -7,7 +7,7 @@ import pytest
 
 from support.recorded import END_US, HOUR_US, LAYOUTS, MINUTE_US, SECRETS, SPIKE_AGO, TOKEN, is_down, left, record
 from towerops_agent.buffer.buffer import Buffer
-from towerops_agent.buffer.format.event import STARTED, WORKS, Event, EventKind
+from towerops_agent.buffer.format.event import NOT_KEPT, STARTED, WORKS, Event, EventKind
 from towerops_agent.buffer.reader import DatabaseReader, NotReadable
 from towerops_agent.config.document.text import config_text
 from towerops_agent.config.kept import seal
@@ -161,6 +161,43 @@ async def test_a_device_that_is_only_pinged_is_up_as_long_as_it_answers(database
     nameless = site(database, token=missing)
     assert [(device.id, device.state) for device in nameless.overview().devices] == [("cam", "up")]
     assert minutes_ago(nameless.device("cam", (1,))[0].states) == [(60, 30, "up"), (30, 20, "down"), (20, 0, "up")]
+
+
+async def test_a_device_of_which_nothing_is_stored_is_up_by_what_the_agent_noted(database):
+    """Only pinged, and nobody accepts that. Half an hour after the agent was killed nothing is known of it."""
+    now_us = END_US - HOUR_US
+    async with Buffer(database, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        await buffer.keep_config(seal(TOKEN, config_text(msgspec.json.encode({"equipment": [PINGED]}))))
+        await buffer.register_all([Layout("cam")])
+        buffer.note(Event(now_us, EventKind.AGENT, "", STARTED))
+        buffer.note(Event(now_us + MINUTE_US, EventKind.STATE, "cam", "up", NOT_KEPT))
+        await buffer.put_meta(KEY, encode_snapshot(left(started_us=now_us)))
+    shown = site(database).overview()
+    assert [(one.state, one.reason, one.since_us) for one in shown.devices] == [("up", NOT_KEPT, now_us + MINUTE_US)]
+    assert shown.tiles["devices"].figure == "1 of 1 up"
+    (view,) = site(database).device("cam", (1,))
+    assert minutes_ago(view.states) == [(60, 59, "unknown"), (59, 0, "up")]
+    assert [one.state for one in site(database, now_us=END_US + 30 * MINUTE_US).overview().devices] == ["unknown"]
+
+
+async def test_a_device_that_was_degraded_for_days_was_not_up_before_it_recovered(database):
+    now_us = END_US - 60 * HOUR_US
+    async with Buffer(database, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        (router, *_) = await buffer.register_all(LAYOUTS)
+        buffer.note(Event(now_us, EventKind.AGENT, "", STARTED))
+        buffer.note(Event(now_us, EventKind.STATE, "router-1", "degraded", "genErr"))
+        while now_us < END_US:
+            if now_us == END_US - 2 * HOUR_US:
+                buffer.note(Event(now_us, EventKind.STATE, "router-1", "up"))
+            buffer.add(Poll(router, now_us, (415, 1, None, 0, 0, 0, 0, 0, 0), ((4, 1_000),), 3))
+            now_us += 10 * MINUTE_US
+            await buffer.ask(lambda store: store.keep_clock())
+        await buffer.put_meta(KEY, encode_snapshot(left(started_us=END_US - 60 * HOUR_US)))
+        await buffer.clean_up()
+    (view,) = site(database).device("router-1", (6,))
+    assert minutes_ago(view.states) == [(360, 120, "degraded"), (120, 0, "up")]
+    assert view.states[0].reason == "genErr"
+    assert [one.text for one in site(database).overview().events] == ["router-1 is up"], "the others are older than two days"
 
 
 async def test_each_span_has_as_many_columns(database):

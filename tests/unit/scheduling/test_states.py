@@ -1,12 +1,14 @@
 """What one result after another makes of a device's state, with the time that it is of."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
 from support import devices
-from towerops_agent.model import NOT_POLLED, Poll, State
+from towerops_agent.buffer.format.event import NOT_KEPT
+from towerops_agent.model import NOT_POLLED, PingPlan, Poll, State
 from towerops_agent.polling.reading import PollResult
 from towerops_agent.scheduling.states import HELD_POLLS, States
 
@@ -66,6 +68,30 @@ def test_a_result_from_which_nothing_is_known_leaves_no_state_and_no_count():
     assert (device.state.state, device.detail, bench.states.answering) == (State.DOWN, "said why", (0, 1))
     bench.states.take_unknown(device)
     assert (device.state, device.detail, bench.states.answering) == (None, "", (0, 0))
+
+
+def test_a_device_that_is_up_and_leaves_no_poll_is_noted_as_it_is_and_one_whose_polls_show_it_is_not():
+    """Only pinged, without anybody who accepts that; or all of its sensors have nothing to read."""
+    bench = Bench()
+    empty = PollResult(replace(POLL, values=(None,), metric_count=0), missing=Counter(nothing_there=1))
+    camera = replace(devices.device(equipment_id="camera"), has_snmp=False, ping=PingPlan(5, 60))
+    bench.take(camera, PollResult(None), PollResult(None), SILENT, PollResult(None))
+    bench.take(replace(camera, id="kept", ping_layout=9), PollResult(None), SILENT, PollResult(None))
+    bench.take(devices.device(equipment_id="cage"), ANSWERED, empty, ANSWERED, empty)
+    bench.states.take_unknown(camera)
+    assert [(event.at_us, event.subject, event.what, event.why) for event in bench.noted] == [
+        *((1, "camera", "up", NOT_KEPT), (3, "camera", "down", "timeout"), (4, "camera", "up", NOT_KEPT)),
+        *((6, "kept", "down", "timeout"), (7, "kept", "up", "")),
+        *((9, "cage", "up", NOT_KEPT), (11, "camera", NOT_POLLED, "")),
+    ]
+
+
+def test_a_device_of_which_nothing_is_known_any_more_is_not_down_on_the_page():
+    """As when the agent can't ping any more."""
+    bench, device = Bench(), devices.device()
+    bench.take(device, SILENT)
+    bench.states.take_unknown(device)
+    assert [event.what for event in bench.noted] == [State.DOWN, NOT_POLLED]
 
 
 def test_a_poll_that_ends_after_its_device_is_gone_is_not_counted_among_those_that_answer():

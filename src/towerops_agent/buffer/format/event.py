@@ -25,6 +25,9 @@ class EventKind(StrEnum):
 STARTED, STOPPED = "started", "stopped"
 WORKS, FAILS = "works", "fails"
 
+NOT_KEPT = "no value of it is kept"
+"""Why a device's being up is an event: no poll of it is stored, which would show that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

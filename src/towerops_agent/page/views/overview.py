@@ -89,10 +89,9 @@ def line_of(device: Known, standing: Standing) -> DeviceLine:
     asked = [f"SNMP {device.snmp}"] if device.snmp else []
     if device.interval_s:
         asked.append(f"{'polled' if device.has_snmp else 'only pinged,'} every {duration(device.interval_s)}")
-    reason = "" if standing.state == State.UP else in_words(standing.reason)
     return DeviceLine(
         *(device.id, in_line(device.name) or device.id, device.address, ", ".join(asked)),
-        *(standing.state, reason, standing.since_us, device.newest_us),
+        *(standing.state, in_words(standing.reason), standing.since_us, device.newest_us),
     )
 
 

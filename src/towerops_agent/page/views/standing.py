@@ -1,7 +1,8 @@
 """The state of each device, and of the agent, as far as the database shows them: events, the last snapshot, and polls.
 
 A change of state is an event; a device that answers from its first poll on makes no event. So after a start of the agent a
-device is up as long as there are polls of it and no event says otherwise.
+device is up as long as there are polls of it and no event says otherwise. One of which no poll is stored makes an event that says
+so.
 An agent that was killed leaves no word of it: it is taken for silent if it has written nothing for longer than it ever does not.
 Pure. Times in microseconds since 1970 (`_us`).
 """
@@ -42,10 +43,12 @@ def standings(
     events: Sequence[Event],
     newest: Mapping[str, tuple[int, int]],
     as_of_us: int,
+    written_us: int = 0,
 ) -> dict[str, Standing]:
     """The state of each of these devices at `as_of_us`, by id.
 
     `newest`: when the newest poll that read something was started, and for how long such a poll says that the device is up.
+    `written_us`: when the agent wrote last: until then a device is up that leaves no polls.
     """
     run = since_start(events)
     begun_us = run[0].at_us if run and run[0].kind is EventKind.AGENT else 0
@@ -64,7 +67,9 @@ def standings(
             standing = Standing(State.UP.value)
         if standing is None:
             standing = UNKNOWN
-        elif standing.state == State.UP and as_of_us - polled_us > holds_us:
+        elif standing.state == State.UP and as_of_us - polled_us <= holds_us:
+            standing = Standing(State.UP.value, "", standing.since_us)
+        elif standing.state == State.UP and not (standing.reason and as_of_us - written_us <= QUIET_US):
             standing = Standing(NOT_POLLED, "nothing has been read lately", polled_us or None)
         found[device] = standing
     return found

@@ -28,7 +28,8 @@ def states_over(
     """The states of one device from `from_us` to `to_us`.
 
     `events`: of this device and of the agent, in their order. `polls_us`: when polls that read something were started, sorted;
-    each says for `holds_us` that the device is up. `before`: the state before the first event.
+    each says for `holds_us` that the device is up; one of which none is stored is up by its event. `before`: the state before the
+    first event.
     """
     changes = []
     for event in events:
@@ -72,7 +73,7 @@ def _proven(span: Span, polls_us: Sequence[int], holds_us: int) -> list[Span]:
     """The span; if it may be one in which the device was up, cut into those that polls show and those that nothing shows."""
     if span.state not in (State.UP, NOT_POLLED):
         return [span]
-    unknown = span.reason if span.state == NOT_POLLED else ""
+    between = (NOT_POLLED, "") if span.state == State.UP and not span.reason else (span.state, span.reason)
     found: list[Span] = []
     at_us = span.from_us
     for poll_us in polls_us[bisect_left(polls_us, span.from_us - holds_us) :]:
@@ -80,9 +81,9 @@ def _proven(span: Span, polls_us: Sequence[int], holds_us: int) -> list[Span]:
         if poll_us >= span.to_us:
             break
         if end_us > begin_us:
-            found += [Span(at_us, begin_us, NOT_POLLED, unknown), Span(begin_us, end_us, State.UP.value)]
+            found += [Span(at_us, begin_us, *between), Span(begin_us, end_us, State.UP.value)]
             at_us = end_us
-    return [*found, Span(at_us, span.to_us, NOT_POLLED, unknown)]
+    return [*found, Span(at_us, span.to_us, *between)]
 
 
 def _spans(changes: Iterable[tuple[int, str, str]], from_us: int, to_us: int, before: str = NOT_POLLED) -> list[Span]:

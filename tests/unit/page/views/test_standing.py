@@ -58,6 +58,15 @@ def test_up_is_believed_only_while_there_are_polls():
     assert standing(polled_ago_min=None) == Standing("unknown")
 
 
+def test_a_device_that_leaves_no_polls_is_up_by_its_event_while_the_agent_writes():
+    told = (agent(60, STARTED), state(50, "up", "no value of it is kept"))
+    newest = {"a": (0, HOLDS_US)}
+    up = Standing("up", "no value of it is kept", told[1].at_us)
+    assert standings(["a"], None, told, newest, NOW_US, NOW_US - MINUTE_US) == {"a": up}
+    assert standings(["a"], None, told, newest, NOW_US, NOW_US - 20 * MINUTE_US)["a"].state == "unknown"
+    assert standing(*told) == Standing("up", "", told[1].at_us), "it leaves some again"
+
+
 def test_the_agent_runs_if_it_has_written_lately_and_has_not_stopped():
     assert does_run(snapshot(), [], NOW_US - MINUTE_US, NOW_US)
     assert not does_run(snapshot(), [], NOW_US - 20 * MINUTE_US, NOW_US)

@@ -36,6 +36,13 @@ def test_a_device_was_up_where_polls_are_and_down_from_the_change_on():
     assert spans[1].reason == "timeout"
 
 
+def test_a_device_that_leaves_no_polls_is_up_by_its_event():
+    told = [agent(0, STARTED), Event(10, EventKind.STATE, "a", "up", "no value of it is kept"), agent(80, STOPPED)]
+    spans = states_over(told, [40], 15, 0, 100)
+    assert shown(spans) == [(0, 10, "unknown"), (10, 40, "up"), (40, 55, "up"), (55, 80, "up"), (80, 100, "unknown")]
+    assert [span.reason for span in spans[1:4]] == ["no value of it is kept", "", "no value of it is kept"]
+
+
 def test_nothing_is_known_while_no_agent_ran():
     spans = states_over([agent(30, STOPPED), agent(60, STARTED)], [0, 10, 20, 60, 70, 80, 90], 15, 0, 100)
     assert shown(spans) == [(0, 35, "up"), (35, 60, "unknown"), (60, 100, "up")]
