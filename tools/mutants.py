@@ -28,6 +28,9 @@ ROOT = Path(__file__).parents[1]
 PLACE = ROOT / ".mutants"
 MUTMUT = Path(sys.executable).parent / "mutmut"
 PURE = "Pure directories do no I/O, keep no log and read no clock, nor does what they import"
+NO_MUTANT = "Filtered for specific mutants, but nothing matches"
+"""mutmut's, if it gets as far as to look for mutants by name."""
+
 SHOW = "import sys; from mutmut.__main__ import show; [show.callback(name) for name in sys.argv[1:]]"
 """`mutmut show` for many at once; each by itself takes seconds."""
 
@@ -131,9 +134,9 @@ def copy_tree(target: Path) -> None:
             shutil.copy2(ROOT / name, target / name)
 
 
-def mutmut(place: Path, names: list[str], minutes: float | None) -> int | None:
+def mutmut(place: Path, names: list[str], minutes: float | None, log_name: str = "mutmut.log") -> int | None:
     """Its exit status; None if it was stopped after so many minutes. It runs the mutants with the quickest tests first."""
-    with (place / "mutmut.log").open("a") as log:
+    with (place / log_name).open("w") as log:
         process = subprocess.Popen(
             [MUTMUT, "run", "--max-children", "2", *names], cwd=place, stdout=log, stderr=log, start_new_session=True
         )
@@ -147,7 +150,10 @@ def mutmut(place: Path, names: list[str], minutes: float | None) -> int | None:
 
 def made(place: Path) -> list[str]:
     """The names of the directory's mutants, which are made here and not run yet."""
-    mutmut(place, ["none"], None)  # no mutant is so named: it makes them all, times the tests, and runs none
+    # No mutant is so named: mutmut makes them all, times the tests, and ends with the complaint that there is none.
+    mutmut(place, ["none"], None, "made.log")
+    if NO_MUTANT not in (place / "made.log").read_text(encoding="utf-8"):
+        raise SystemExit(f"no mutants were made in {place}: does a test fail without a change? see {place / 'made.log'}")
     files = (json.loads(path.read_text()) for path in (place / "mutants").rglob("*.meta"))
     return sorted(name for file in files for name in file["exit_code_by_key"])
 
