@@ -103,3 +103,10 @@ def test_nothing_is_of_1970_nothing_is_lost_uncounted_and_no_time_is_off(steps):
     assert all(poll.started_at_us >= KNOWN_FROM_US for poll in bench.stored)
     assert len(bench.stored) * 2 + bench.counters.get(Count.METRICS_DROPPED, "clock_unset") == len(began) * 2
     assert {poll.started_at_us for poll in bench.stored} <= set(began)
+
+
+def test_a_poll_that_began_while_a_known_clock_was_wrong_for_a_moment_is_of_its_end():
+    bench = Bench(wrong_us=0)
+    bench.dating.take(Poll(1, 5 * SECOND_US, (1,), ((1, 0),), 1))
+    assert [poll.started_at_us for poll in bench.stored] == [bench.true_us]
+    assert bench.heard == []
