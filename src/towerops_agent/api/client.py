@@ -48,7 +48,6 @@ from towerops_agent.api.wire.outcomes import (
     acknowledgement,
     ahead_s,
     http_date,
-    is_page,
     retry_after_s,
 )
 from towerops_agent.errors import InvalidConfig, SettingsError
@@ -246,7 +245,7 @@ class ApiClient:
                 return NotFound(path)
             case 413:
                 return TooLarge()
-            case 400 | 422 if not is_page(answer.body):
+            case 400 | 422:
                 return Rejected(status, self._said(answer) or "no reason given")
             case _ if 300 <= status < 400:
                 return Redirected(status, self._cleaned(answer.headers.get("Location", "")))

@@ -7,12 +7,11 @@ Pure: the clock is passed in. Seconds (`_s`), microseconds since 1970 (`_us`). T
 the token.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -23,8 +22,6 @@ MOST_RETRY_AFTER_S = 600.0
 
 MOST_SKEW_S = 30.0
 """Between this machine's clock and the server's: readings carry this clock's time, and a wrong one misplaces them all."""
-
-_MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?a-z]", re.IGNORECASE)
 
 Document_co = TypeVar("Document_co", covariant=True)
 """The configuration, in the form that the caller's intake returns."""
@@ -103,7 +100,7 @@ class TooLarge:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """400 or 422 in the server's own words: it can't use what was sent. `reason`: the beginning of its answer."""
+    """400 or 422: the server can't use what was sent. `reason`: the beginning of its answer."""
 
     status: int
     reason: str
@@ -124,7 +121,7 @@ class Redirected:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """No valid answer, but perhaps later: 408, 429, 5xx, no connection, no TLS, no JSON, a web page in place of a refusal.
+    """No valid answer, but perhaps later: 408, 429, 5xx, no connection, no TLS, no JSON.
 
     `status`: None if there was no answer at all. `retry_after_s`: None if the server did not say. `timed_out`: the
     server was reached, but its answer did not arrive in time. `not_sent`: no connection was made, so that
@@ -169,14 +166,6 @@ def acknowledgement(body: bytes) -> Acknowledgement | str:
         return "a body that reports an error"
     received = said.get("received")
     return Acknowledgement(received if isinstance(received, int) and not isinstance(received, bool) else None)
-
-
-def is_page(body: bytes) -> bool:
-    """Whether the body of an answer begins as a web page does.
-
-    Neither the API nor a receiver of values says anything with one: a proxy, a login page or another server has answered.
-    """
-    return _MARKUP.match(body) is not None
 
 
 def http_date(value: str | None) -> datetime | None:

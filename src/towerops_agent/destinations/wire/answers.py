@@ -62,10 +62,17 @@ _UNPARSABLE: Final = "unable to parse '"
 _REFUSALS: Final = frozenset({400, 409, 422})
 _DATA_STATUSES: Final = _REFUSALS | {500}
 
+_MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?a-z]", re.IGNORECASE)
+
 _NOT_TLS: Final = re.compile("HTTP request (was sent )?to (an )?HTTPS|plain HTTP to an SSL", re.IGNORECASE)
 """What Go's servers, nginx and Apache answer with 400 to whatever is sent without TLS to a port that expects it."""
 
 _PAGE: Final = "with a web page: is the URL right, or does a login page or a proxy answer? It says: "
+
+
+def is_page(body: bytes) -> bool:
+    """Whether the body of an answer begins as a web page does: a proxy, a login page or another server has answered."""
+    return _MARKUP.match(body) is not None
 
 
 def outcome_of(
