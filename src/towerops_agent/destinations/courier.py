@@ -321,14 +321,22 @@ class RemoteCourier:
         self._in_doubt().add(batch.id)  # until there is an answer, and the buffer has it: a stop may come first
         outcome = await self._send(client, packed.body)
         if isinstance(outcome, TooLate) and not outcome.by_time and doubtful:
-            confirmed = await self._send(client, self._kind.pack(latest_of(self._kind.key_of, parts)).body)
-            outcome = outcome if isinstance(confirmed, TooLate) else confirmed
+            outcome = await self._settled(client, fit, outcome)
         if packed.beyond and isinstance(outcome, Accepted | PartlyTaken):
             self._losses.add({Loss.OUT_OF_RANGE: packed.beyond})
         wait_s = await self._follow(client, batch, fit, lost, outcome)
         if not _leaves_in_doubt(outcome, doubtful=doubtful):
             self._in_doubt().discard(batch.id)
         return wait_s
+
+    async def _settled(self, client: WriteClient, fit: Sequence[Candidate], late: TooLate) -> WriteOutcome:
+        """The outcome of a batch that is refused, and may be so because the receiver has it: Accepted if it has."""
+        latest = latest_of(self._kind.key_of, [one.part for one in fit])
+        lacks = await self._lateness.lacks(partial(self._send, client), latest, fit, late)
+        if not isinstance(lacks, bool):
+            return lacks
+        confirmed = late if lacks else await self._send(client, self._kind.pack(latest).body)
+        return late if isinstance(confirmed, TooLate) else confirmed
 
     async def _follow(
         self, client: WriteClient, batch: Batch, fit: Sequence[Candidate], lost: Counter[Loss], outcome: WriteOutcome

@@ -14,11 +14,11 @@ I/O: the receiver. Microseconds since 1970 (`_us`).
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Final, TypeVar
 
-from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge
+from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
 from towerops_agent.destinations.course.fit import Candidate
 from towerops_agent.destinations.course.late import KnownLate, Question, ahead, every, newest
 from towerops_agent.destinations.kinds import ReceiverKind
-from towerops_agent.destinations.wire.answers import PartlyTaken, TooLate, WriteOutcome
+from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.destinations.wire.remote_write import STALE
 from towerops_agent.destinations.wire.samples import Part, Samples
 from towerops_agent.model import Layout
@@ -76,6 +76,29 @@ class Lateness:
             outcome = error.outcome
             return False if isinstance(outcome, Accepted | PartlyTaken | Rejected | TooLarge) else outcome
         return any(self.known.covers(one) for one in polls)
+
+    async def lacks(
+        self, send: Send, latest: Sequence[Part], polls: Sequence[Candidate], refused: TooLate
+    ) -> bool | WriteOutcome:
+        """Whether the receiver does not have one of the batch's latest samples, nor a later one, and so not the batch.
+
+        False if it can't be asked, or has some; an outcome if it does not answer. Asked without their values: what has a sample
+        at its time refuses another one.
+        """
+        if not refused.is_prometheus or not self._kind.keeps_order:
+            return False
+        valueless = [(heads, layout, Samples(one.slots, [STALE] * len(one.slots), one.times_us)) for heads, layout, one in latest]
+        self._answers = None  # it has been away, and may have been started again with other settings
+        try:
+            if not await self._can_be_asked(send, polls):
+                return False
+            outcome = await send(self._body(valueless))
+        except _NotAnsweredError as error:
+            self._answers = None
+            outcome = error.outcome
+        if isinstance(outcome, Misconfigured | Unavailable):
+            return outcome
+        return isinstance(outcome, TooLate) and outcome.by_time
 
     async def _search(self, send: Send, batch: int, polls: Sequence[Candidate], now_us: int) -> None:
         if self._last is None or self._last[0] != batch:

@@ -713,8 +713,9 @@ async def test_a_batch_in_doubt_stays_so_until_the_receiver_says_something_of_it
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 2 * SENSORS
 
 
-async def test_a_batch_that_was_never_sent_is_not_in_doubt(scripted):
-    """Another agent has delivered a part of the same outage meanwhile: what is later than that is not taken for stored."""
+@pytest.mark.parametrize("not_sent", [True, False])
+async def test_a_batch_that_was_not_stored_is_not_taken_for_stored_because_what_is_late_of_it_is_not_all(scripted, not_sent):
+    """Another agent has delivered a part of the same outage meanwhile."""
     remote, script = scripted
     receiver = remote.client = Receiver()
     remote.add(0, NOW_S - 60, 1.0)
@@ -722,7 +723,7 @@ async def test_a_batch_that_was_never_sent_is_not_in_doubt(scripted):
     for n in range(10):
         remote.add(0, NOW_S - 10 + n, float(n))
     remote.client = script
-    script.answer = lambda body: Unavailable("no connection: Connection refused", not_sent=True) if body else Accepted()
+    script.answer = lambda body: Unavailable("no connection: Connection refused", not_sent=not_sent) if body else Accepted()
     assert not await remote.deliver()
     for values in receiver.stored.values():
         values.append((round(NOW_S * 1000) - 4500, 7.0))
