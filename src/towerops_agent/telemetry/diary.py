@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from towerops_agent.api.wire.outcomes import Availability
-from towerops_agent.buffer.format.event import FAILS, STARTED, STOPPED, WORKS, Event, EventKind
+from towerops_agent.buffer.format.event import FAILS, GONE, STARTED, STOPPED, WORKS, Event, EventKind
 from towerops_agent.text import counted
 
 
@@ -18,6 +18,7 @@ class Diary:
     def __init__(self, note: Callable[[Event], None], now_us: Callable[[], int]) -> None:
         self._note = note
         self._now_us = now_us
+        self._followed: dict[str, Availability] = {}
         self.is_kept = False
         """Whether it has begun."""
 
@@ -42,7 +43,13 @@ class Diary:
         self.note(Event(self._now_us(), EventKind.CONFIG, "", f"{named}{counted(devices, 'device')}"))
 
     def follow(self, dealings: Mapping[str, Availability]) -> None:
-        """Note from now on when one of these dealings begins to work, or to fail."""
+        """Note from now on when one of these dealings, and no other, begins to work, or to fail."""
+        for name, dealing in self._followed.items():
+            if name not in dealings:
+                dealing.on_change = None
+                if dealing.works is False:
+                    self.note(Event(self._now_us(), EventKind.API, name, GONE))
+        self._followed = dict(dealings)
         for name, dealing in dealings.items():
             dealing.on_change = partial(self._changed, name)
 

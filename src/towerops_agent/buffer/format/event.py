@@ -12,7 +12,8 @@ class EventKind(StrEnum):
     """What an event is about.
 
     `AGENT`: the agent, "started" or "stopped". `STATE`: a device, its state. `RESTART`: a device has restarted.
-    `CONFIG`: a configuration was applied, its version. `API`: one of the dealings with the API, "works" or "fails".
+    `CONFIG`: a configuration was applied, its version. `API`: one of the dealings with the API or a destination, "works" or
+    "fails", or "no longer used" if it failed until it was removed.
     """
 
     AGENT = "agent"
@@ -23,7 +24,7 @@ class EventKind(StrEnum):
 
 
 STARTED, STOPPED = "started", "stopped"
-WORKS, FAILS = "works", "fails"
+WORKS, FAILS, GONE = "works", "fails", "no longer used"
 
 NOT_KEPT = "no value of it is kept"
 """Why a device's being up is an event: no poll of it is stored, which would show that."""

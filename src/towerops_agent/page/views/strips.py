@@ -9,7 +9,7 @@ from itertools import accumulate
 
 import msgspec
 
-from towerops_agent.buffer.format.event import STARTED, STOPPED, WORKS, Event, EventKind
+from towerops_agent.buffer.format.event import FAILS, STARTED, STOPPED, WORKS, Event, EventKind
 from towerops_agent.model import NOT_POLLED, State
 
 
@@ -55,17 +55,20 @@ def works_over(events: Iterable[Event], from_us: int, to_us: int) -> list[Span]:
     """When the API worked: "works", or "fails" if one of the dealings with it did."""
     changes = []
     failing: dict[str, str] = {}
+    working: set[str] = set()
     for event in events:
         if event.kind is EventKind.AGENT:
-            failing = {}
+            failing, working = {}, set()
             changes.append((event.at_us, NOT_POLLED, ""))
         elif event.kind is EventKind.API:
+            failing.pop(event.subject, None)
+            working.discard(event.subject)
             if event.what == WORKS:
-                failing.pop(event.subject, None)
-            else:
+                working.add(event.subject)
+            elif event.what == FAILS:
                 failing[event.subject] = event.why
             why = "; ".join(f"{name}: {reason}" for name, reason in failing.items())
-            changes.append((event.at_us, "fails" if failing else "works", why))
+            changes.append((event.at_us, "fails" if failing else "works" if working else NOT_POLLED, why))
     return _spans(changes, from_us, to_us)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from towerops_agent.buffer.format.batch import Pending
-from towerops_agent.buffer.format.event import WORKS, Event, EventKind
+from towerops_agent.buffer.format.event import GONE, WORKS, Event, EventKind
 from towerops_agent.model import NOT_POLLED
 from towerops_agent.page.views.standing import Standing, since_start
 from towerops_agent.telemetry.views.snapshot import Snapshot
@@ -43,7 +43,7 @@ def tiles(
         "agent": _agent(snapshot, runs, newest_us, now_us),
         "api": _api(snapshot, events, runs, now_us),
         "backlog": _backlog(snapshot, pending, now_us),
-        "config": _config(snapshot, now_us),
+        "config": _config(snapshot, events, now_us),
     }
 
 
@@ -81,7 +81,9 @@ def _api(snapshot: Snapshot | None, events: Sequence[Event], runs: bool, now_us:
             works[name] = (dealing.works, dealing.last_failure, dealing.since_us or 0)
     written_us = 0 if snapshot is None else snapshot.written_us
     for event in since_start(events):
-        if event.kind is EventKind.API and event.at_us >= written_us:
+        if event.kind is EventKind.API and event.at_us >= written_us and event.what == GONE:
+            works.pop(event.subject, None)
+        elif event.kind is EventKind.API and event.at_us >= written_us:
             works[event.subject] = (event.what == WORKS, event.why, event.at_us)
     failing = {name: (why, since_us) for name, (well, why, since_us) in works.items() if well is False}
     if failing:
@@ -109,15 +111,30 @@ def _backlog(snapshot: Snapshot | None, pending: Pending, now_us: int) -> Tile:
     return Tile("None", WARN if where else PLAIN, waiting + where)
 
 
-def _config(snapshot: Snapshot | None, now_us: int) -> Tile:
+def _config(snapshot: Snapshot | None, events: Sequence[Event], now_us: int) -> Tile:
+    """As the snapshot has it, which may be ten minutes old, or as it was applied since."""
     if snapshot is None:
         return Tile(NOTHING, note="the agent has not written about it yet")
+    since = [event for event in since_start(events) if event.at_us > snapshot.written_us]
+    applied = next((event for event in reversed(since) if event.kind is EventKind.CONFIG), None)
+    if applied is not None:
+        version, _, devices = applied.what.rpartition(", ")
+        note = f"{f'{version}, ' if version else ''}applied {_ago(applied.at_us, now_us)} ago"
+        return Tile(devices, note=f"{note}; database {size(snapshot.database_octets)}")
     config = snapshot.configuration
-    kept = "kept from before" if config.fetched_us is None else f"fetched {_ago(config.fetched_us, now_us)} ago"
+    kept = "kept from before" if config.fetched_us is None else _fetched(config.fetched_us, snapshot, since, now_us)
     refused = f"; {counted(config.refused, 'item')} refused" if config.refused else ""
     version = f"version {config.version}, " if config.version else ""
     note = f"{version}{kept}{refused}; database {size(snapshot.database_octets)}"
     return Tile(counted(config.devices, "device"), WARN if config.refused else PLAIN, note)
+
+
+def _fetched(then_us: int, snapshot: Snapshot, since: Sequence[Event], now_us: int) -> str:
+    """When it was last fetched. While that works the agent has done it again since its snapshot, and has not written so."""
+    fails = any(dealing.works is False and dealing.last_success_us == then_us for dealing in snapshot.dealings.values())
+    if snapshot.stopped_us is not None or (fails and not any(event.kind is EventKind.API for event in since)):
+        return f"fetched {_ago(then_us, now_us)} ago"
+    return f"fetched in the last {_ago(then_us, now_us)}"
 
 
 def _ago(then_us: int, now_us: int) -> str:

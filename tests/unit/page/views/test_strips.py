@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.buffer.format.event import FAILS, STARTED, STOPPED, WORKS, Event, EventKind
+from towerops_agent.buffer.format.event import FAILS, GONE, STARTED, STOPPED, WORKS, Event, EventKind
 from towerops_agent.page.views.strips import runs_over, states_over, works_over
 
 moments = st.integers(0, 100)
@@ -60,6 +60,16 @@ def test_one_failing_dealing_is_enough_for_the_api_not_to_work():
     spans = works_over(told, 0, 50)
     assert shown(spans) == [(0, 10, "unknown"), (10, 20, "works"), (20, 40, "fails"), (40, 50, "works")]
     assert spans[2].reason == "heartbeat: 503"
+
+
+def test_what_was_removed_fails_no_longer():
+    told = [Event(at, EventKind.API, name, what, why) for at, name, what, why in (
+        (10, "old", FAILS, "503"), (20, "new", WORKS, ""), (30, "old", GONE, ""), (40, "new", FAILS, "504"),
+        (50, "new", GONE, ""),
+    )]  # fmt: skip
+    assert shown(works_over(told, 0, 60)) == [
+        *((0, 10, "unknown"), (10, 30, "fails"), (30, 40, "works"), (40, 50, "fails"), (50, 60, "unknown"))
+    ]
 
 
 def test_an_agent_ran_from_its_start_to_its_stop():

@@ -4,7 +4,7 @@ import msgspec
 
 from support.snapshots import MINUTE_US, NOW_US, snapshot
 from towerops_agent.buffer.format.batch import Pending
-from towerops_agent.buffer.format.event import FAILS, STARTED, WORKS, Event, EventKind
+from towerops_agent.buffer.format.event import FAILS, GONE, STARTED, WORKS, Event, EventKind
 from towerops_agent.page.views.standing import Standing
 from towerops_agent.page.views.tiles import NOTHING, tiles
 from towerops_agent.telemetry.views.snapshot import Dealing
@@ -63,10 +63,33 @@ def test_a_backlog_has_its_size_and_its_age():
 
 
 def test_the_configuration_has_its_age_and_what_of_it_is_refused():
-    assert tile("config").note == "version 7, fetched 1 min ago; database 12.3 MB"
+    assert tile("config", snapshot(stopped_us=NOW_US)).note == "version 7, fetched 1 min ago; database 12.3 MB"
     refused = msgspec.structs.replace(snapshot().configuration, refused=2, fetched_us=None)
     found = tile("config", snapshot(configuration=refused))
     assert (found.kind, found.note) == ("warn", "version 7, kept from before; 2 items refused; database 12.3 MB")
+
+
+def test_the_configuration_is_the_one_in_use_and_was_fetched_since_the_snapshot_if_that_works():
+    old = snapshot(written_us=NOW_US - 9 * MINUTE_US)
+    applied = [Event(NOW_US - ago * MINUTE_US, EventKind.CONFIG, "", what) for ago, what in ((10, "1 device"), (2, "4 devices"))]
+    assert tile("config", old, events=applied[:1]).note == "version 7, fetched in the last 1 min; database 12.3 MB"
+    found = tile("config", old, events=applied)
+    assert (found.figure, found.note) == ("4 devices", "applied 2 min ago; database 12.3 MB")
+    named = Event(NOW_US - MINUTE_US, EventKind.CONFIG, "", "version 8, b, 1,234 devices")
+    assert tile("config", old, events=[named]).figure == "1,234 devices"
+    assert tile("config", old, events=[named]).note == "version 8, b, applied 1 min ago; database 12.3 MB"
+    fetched_us = old.configuration.fetched_us
+    fails = snapshot(dealings={"configuration": Dealing(False, NOW_US, fetched_us, 3, "503")}, written_us=old.written_us)
+    assert tile("config", fails).note == "version 7, fetched 1 min ago; database 12.3 MB"
+    works = Event(NOW_US, EventKind.API, "configuration", WORKS)
+    assert tile("config", fails, events=[works]).note == "version 7, fetched in the last 1 min; database 12.3 MB"
+
+
+def test_a_destination_that_was_removed_does_not_fail():
+    failed = Event(NOW_US - MINUTE_US, EventKind.API, "destination old", FAILS, "503")
+    gone = Event(NOW_US, EventKind.API, "destination old", GONE)
+    assert tile("api", snapshot(written_us=0), events=(failed,)).figure == "Fails"
+    assert tile("api", snapshot(written_us=0), events=(failed, gone)).figure == "Works"
 
 
 def test_an_empty_database_says_so():
