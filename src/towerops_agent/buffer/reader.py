@@ -127,31 +127,36 @@ class DatabaseReader:
 
         Of the latest polls, which the tables do not have yet, none counts.
         """
-        found = None
         with self._mapped(), self._snapshot():
-            low, high = self._one("SELECT (SELECT min(id) FROM polls), (SELECT max(id) FROM polls)")
-            while low is not None and low <= high:
-                middle = (low + high) // 2
-                poll, at_us = self._one("SELECT id, started_at_us FROM polls WHERE id <= ? ORDER BY id DESC LIMIT 1", middle)
-                if poll < low:
-                    low = middle + 1
-                elif type(at_us) is int and at_us < before_us:
-                    found, low = at_us, middle + 1
-                else:
-                    high = poll - 1
+            return self._last_before(before_us)[1]
+
+    def _last_before(self, before_us: int) -> tuple[int, int | None]:
+        """The id of that poll, and its time; 0 and None if there is none."""
+        found: tuple[int, int | None] = 0, None
+        low, high = self._one("SELECT (SELECT min(id) FROM polls), (SELECT max(id) FROM polls)")
+        while low is not None and low <= high:
+            middle = (low + high) // 2
+            poll, at_us = self._one("SELECT id, started_at_us FROM polls WHERE id <= ? ORDER BY id DESC LIMIT 1", middle)
+            if poll < low:
+                low = middle + 1
+            elif type(at_us) is int and at_us < before_us:
+                found, low = (poll, at_us), middle + 1
+            else:
+                high = poll - 1
         return found
 
-    def latest(self, most_polls: int) -> dict[int, tuple[int, float]]:
-        """By layout, of its polls among the last so many of all: when the newest was started, and the mean distance of them.
+    def latest(self, most_polls: int, since_us: int) -> dict[int, tuple[int, float]]:
+        """By layout, of its polls among the last ones of all: when the newest was started, and the mean distance of them.
 
-        Microseconds; the distance is 0 if there is only one.
+        The last ones: so many, and more if there are more since that time. Microseconds; the distance is 0 if there is only one.
         """
         found: dict[int, tuple[int, float]] = {}
         with self._mapped(), self._snapshot():
+            before, _ = self._last_before(since_us)
             rows = self._all(
                 "SELECT layout_id, max(started_at_us), min(started_at_us), count(*) FROM polls"
-                " WHERE id > (SELECT coalesce(max(id), 0) FROM polls) - ? GROUP BY layout_id",
-                most_polls,
+                " WHERE id > min((SELECT coalesce(max(id), 0) FROM polls) - ?, ?) GROUP BY layout_id",
+                *(most_polls, before),
             )
             for layout, newest_us, oldest_us, count in rows:
                 if type(newest_us) is int and type(oldest_us) is int:

@@ -43,7 +43,10 @@ SPANS_H: Final = (1, 6, DAY_H)
 
 LATEST_POLLS: Final = 100
 LATEST_AT_LEAST: Final = 100_000
-"""Among how many of the latest polls the newest of each device is looked for: so many a device, and so many in all at least."""
+"""Among how many of the latest polls the newest of each device is looked for: so many a device, and so many in all at least.
+
+And among all of the time for which a poll of any device says that it is up.
+"""
 
 _MINUTE_US: Final = 60_000_000
 
@@ -88,7 +91,7 @@ class Site:
             runs = does_run(snapshot, events, newest_us, now_us)
             as_of_us = ending_us(newest_us, now_us)
             told = _told(reader, snapshot, events, None if runs else newest_us, as_of_us)
-            devices = self._devices(reader)
+            devices = self._devices(reader, as_of_us)
             pending = reader.pending()
         newest = {device.id: (device.newest_us, device.holds_us) for device in devices}
         standing = standings(newest, snapshot, events, newest, as_of_us, newest_us)
@@ -174,12 +177,13 @@ class Site:
             for device in {**polled, **pinged}
         }
 
-    def _devices(self, reader: DatabaseReader) -> list[Known]:
-        """The devices, each with its newest poll."""
+    def _devices(self, reader: DatabaseReader, as_of_us: int) -> list[Known]:
+        """The devices, each with its newest poll: also of one that is polled seldom, among others that are polled often."""
         known = self._known_devices(reader).values()
         polled = reader.equipment(LayoutKind.READINGS)
         pinged = {} if all(device.has_snmp for device in known) else reader.equipment(LayoutKind.PINGS)
-        latest = reader.latest(max(LATEST_AT_LEAST, LATEST_POLLS * len({**polled, **pinged})))
+        longest_hold_us = max((device.holds_us or longest_us(device.interval_s * 1_000_000) for device in known), default=0)
+        latest = reader.latest(max(LATEST_AT_LEAST, LATEST_POLLS * len({**polled, **pinged})), as_of_us - longest_hold_us)
         found = []
         for device in known:
             layouts = polled if device.has_snmp else pinged

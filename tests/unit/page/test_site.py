@@ -5,7 +5,7 @@ import threading
 import msgspec
 import pytest
 
-from support.recorded import END_US, HOUR_US, LAYOUTS, MINUTE_US, SECRETS, SPIKE_AGO, TOKEN, is_down, left, record
+from support.recorded import END_US, HOUR_US, LAYOUTS, MINUTE_US, RADIO, ROUTER, SECRETS, SPIKE_AGO, TOKEN, is_down, left, record
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.event import NOT_KEPT, STARTED, WORKS, Event, EventKind
 from towerops_agent.buffer.reader import DatabaseReader, NotReadable
@@ -198,6 +198,26 @@ async def test_a_device_that_was_degraded_for_days_was_not_up_before_it_recovere
     assert minutes_ago(view.states) == [(360, 120, "degraded"), (120, 0, "up")]
     assert view.states[0].reason == "genErr"
     assert [one.text for one in site(database).overview().events] == ["router-1 is up"], "the others are older than two days"
+
+
+async def test_a_device_that_is_polled_seldom_among_others_is_up(database, monkeypatch):
+    """Its newest poll is the last but fifty."""
+    monkeypatch.setattr("towerops_agent.page.site.LATEST_AT_LEAST", 10)
+    monkeypatch.setattr("towerops_agent.page.site.LATEST_POLLS", 1)
+    now_us = END_US - HOUR_US
+    config = {"equipment": [ROUTER, RADIO | {"poll_interval_seconds": 3600}]}
+    async with Buffer(database, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        await buffer.keep_config(seal(TOKEN, config_text(msgspec.json.encode(config))))
+        router, radio = await buffer.register_all(LAYOUTS)
+        for minute in range(60):
+            buffer.add(Poll(router, now_us, (415, 1, None, 0, 0, 0, 0, 0, 0), ((4, 1_000),), 3))
+            if minute == 10:
+                buffer.add(Poll(radio, now_us, (-60,), ((1, 2_000),), 1))
+            now_us += MINUTE_US
+        await buffer.flush()
+    assert [(one.state, one.newest_us) for one in site(database).overview().devices] == [
+        *(("up", END_US - MINUTE_US), ("up", END_US - 50 * MINUTE_US)),
+    ]
 
 
 async def test_each_span_has_as_many_columns(database):
