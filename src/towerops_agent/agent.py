@@ -115,7 +115,7 @@ class Agent:
             self.buffer.add,
             self.counters,
             wall_us=_wall_us,
-            steady_us=lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
+            steady_us=_steady_us,
             ahead_us=self._ahead_us,
             on_unset=lambda: log.warning("clock is not set, readings wait for the time"),
             on_set=lambda polls: log.info("time is known, readings that waited for it are stored", polls=polls),
@@ -135,6 +135,7 @@ class Agent:
             self.counters,
             self._dating.take,
             now_us=_wall_us,
+            steady_us=_steady_us,
             moved=self._marks.mover("polling", 0.0),
             changed=self.courier.hurry,
             note=self._diary.note,
@@ -472,3 +473,7 @@ class Agent:
 
 def _wall_us() -> int:
     return time.time_ns() // 1000
+
+
+def _steady_us() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000

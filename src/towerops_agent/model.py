@@ -240,7 +240,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """`reason`: "" if it is up. `since_us`: when the state (not the reason) last changed."""
+    """`reason`: "" if it is up. `since_us`: when the state (not the reason) last changed, by a clock that is never set."""
 
     state: State
     reason: str

@@ -75,6 +75,7 @@ class Fleet:
         store: Callable[[Poll], None],
         *,
         now_us: Callable[[], int],
+        steady_us: Callable[[], int] | None = None,
         moved: Callable[[float], None] = lambda _again_within_s: None,
         changed: Callable[[], None] = lambda: None,
         note: Callable[[Event], None] = lambda _event: None,
@@ -84,7 +85,7 @@ class Fleet:
         pings: Pings | None = None,
     ) -> None:
         """`store` is called with each poll that read something, on the loop's thread; it must not block. `now_us`: the wall
-        clock.
+        clock; `steady_us`: one that goes on evenly and is never set, by which it is known for how long a device is up or down.
 
         `moved` is called in each round of the loop, with the seconds until the next round at the latest; `changed` once a
         device's change of state is stored. `note`: with each change of state, and each restart, of a device.
@@ -111,7 +112,7 @@ class Fleet:
         """Which device is due when."""
         self.ownership: Ownership = Everything()
         """Which of them are polled here. After a change call `share`."""
-        self._states = States(store, now_us=now_us, changed=changed, note=note, doubts=self._doubts)
+        self._states = States(store, now_us=now_us, steady_us=steady_us, changed=changed, note=note, doubts=self._doubts)
         self._devices: dict[str, Device] = {}
         self._under_way: set[Device] = set()  # as they were when their poll began
         self._lent: set[str] = set()  # devices that somebody else asks
@@ -139,6 +140,11 @@ class Fleet:
     def layouts(self) -> set[int]:
         """Those of which polls may still come: of the devices, and of polls under way, whose devices may have been replaced."""
         return {layout for device in (*self._devices.values(), *self._under_way) for layout in device.layouts}
+
+    @property
+    def ahead_us(self) -> int:
+        """How far the wall clock is ahead of the one that DeviceState.since_us is of."""
+        return self._states.ahead_us
 
     @property
     def answering(self) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """The states of the devices that are polled here: what follows from each result, in the log, as an event, and to be delivered.
 
-Fleet -> result -> here -> Device.state, log, diary, buffer. Times in microseconds since 1970 (`_us`).
+Fleet -> result -> here -> Device.state, log, diary, buffer. Times in microseconds since 1970 (`_us`), or on the steady clock.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,20 @@ HELD_POLLS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
+class _Moment:
+    """A time on the wall clock, and on the steady one."""
+
+    us: int
+    steady_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Held:
-    """A silent device that may not be down. `result`, `at_us`: of its first silent poll; `polls`: how many there were."""
+    """A silent device that may not be down. `result`, `at`: of its first silent poll; `polls`: how many there were."""
 
     device: Device
     result: PollResult
-    at_us: int
+    at: _Moment
     polls: int
 
 
@@ -38,19 +46,26 @@ class States:
         store: Callable[[Poll], None],
         *,
         now_us: Callable[[], int],
+        steady_us: Callable[[], int] | None = None,
         changed: Callable[[], None],
         note: Callable[[Event], None],
         doubts: Callable[[], bool],
     ) -> None:
-        """`store`, `now_us`, `changed` and `note`: as Fleet's. `doubts`: as Ownership.doubts."""
+        """`store`, `now_us`, `steady_us`, `changed` and `note`: as Fleet's. `doubts`: as Ownership.doubts."""
         self._store = store
         self._now_us = now_us
+        self._steady_us = steady_us or now_us
         self._changed = changed
         self._note = note
         self._doubts = doubts
         self._noted: dict[str, State] = {}  # as it was last noted, but for devices that are up and whose polls show that
         self._answering: dict[str, bool] = {}  # of those polled here, whether the last poll was answered
         self._held: dict[str, _Held] = {}
+
+    @property
+    def ahead_us(self) -> int:
+        """How far the wall clock is ahead of the one that DeviceState.since_us is of."""
+        return self._now_us() - self._steady_us()
 
     @property
     def answering(self) -> tuple[int, int]:
@@ -81,7 +96,7 @@ class States:
                 return
         elif not result.is_heard and self._doubts():
             return  # it is not known whether it is down, and no later poll will show it
-        self._settle(device, result, self._now_us(), is_polled=is_polled)
+        self._settle(device, result, self._now(), is_polled=is_polled)
 
     def _hold(self, device: Device, result: PollResult) -> bool:
         """Whether it is not known yet that a silent device is down, as this agent may reach none of them.
@@ -90,37 +105,40 @@ class States:
         """
         if result.is_heard:
             for held in self._held.values():
-                self._settle(held.device, held.result, held.at_us)
+                self._settle(held.device, held.result, held.at)
             self._held.clear()
             return False
         before = self._held.pop(device.id, None)
         is_down = device.state is not None and device.state.state is State.DOWN
         if is_down or not self._doubts() or (before is not None and before.polls >= HELD_POLLS - 1):
             if before is not None:
-                self._settle(before.device, before.result, before.at_us)
+                self._settle(before.device, before.result, before.at)
             return False
         if before is None:
-            self._held[device.id] = _Held(device, result, self._now_us(), 1)
+            self._held[device.id] = _Held(device, result, self._now(), 1)
         else:
             self._held[device.id] = replace(before, polls=before.polls + 1)
         return True
 
-    def _settle(self, device: Device, result: PollResult, at_us: int, *, is_polled: bool = True) -> None:
+    def _now(self) -> _Moment:
+        return _Moment(self._now_us(), self._steady_us())
+
+    def _settle(self, device: Device, result: PollResult, at: _Moment, *, is_polled: bool = True) -> None:
         """The state of `device` after a poll that ended at this time."""
         before = device.state
         answers_ping = result.answers_ping is True
-        device.state = next_state(before, result.silence, result.missing, at_us, answers_ping=answers_ping)
+        device.state = next_state(before, result.silence, result.missing, at.steady_us, answers_ping=answers_ping)
         device.lacks = () if result.poll is None else tuple(sorted(result.missing.items()))  # a silent device lacks all
         device.detail = result.detail
         if device.state_layout is not None:
-            self._store(poll_of_state(device.state, device.state_layout, at_us, result.rtt_s))
+            self._store(poll_of_state(device.state, device.state_layout, at.us, result.rtt_s))
             if before is not None and before.state is not device.state.state:
                 self._changed()
         if not is_polled:
             return
         if before is None or (before.state, before.reason) != (device.state.state, device.state.reason):
             self._tell(device, before, device.state, result)
-        self._note_changes(device, device.state, at_us, result)
+        self._note_changes(device, device.state, at.us, result)
 
     def _note_changes(self, device: Device, now: DeviceState, at_us: int, result: PollResult) -> None:
         """Note what is not as it was noted last; a device of which nothing was noted is up, as its polls show."""

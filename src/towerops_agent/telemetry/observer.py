@@ -158,7 +158,7 @@ class Observer:
 
     def devices(self) -> bytes:
         """A report of each device, as `devices` reads it."""
-        return encode_devices(report_devices(self._fleet.polled))
+        return encode_devices(report_devices(self._fleet.polled, self._fleet.ahead_us))
 
     async def take(self, stopped: bool = False) -> Snapshot:
         """The state of all parts now. Raises BufferFailure if the buffer can't say what is pending."""
@@ -170,7 +170,7 @@ class Observer:
             drained_in_s = None if behind is None else behind.drained_in_s
             late = Late(pending.backlog_metrics, pending.backlog_oldest_started_at_us, drained_in_s)
         now_us = self._now_us()
-        polled = list(self._fleet.polled)
+        polled, ahead_us = list(self._fleet.polled), self._fleet.ahead_us
         missing, lacking = missing_now(polled)
         return Snapshot(
             version=__version__,
@@ -183,9 +183,9 @@ class Observer:
             dealings={name: _dealing(availability) for name, availability in self._dealings.items()},
             configuration=self._configuration(len(self._fleet.devices)),
             states=count_states(polled),
-            troubled=troubled_devices(polled),
-            slowest=slowest_devices(polled),
-            limited=limited_devices(polled),
+            troubled=troubled_devices(polled, ahead_us),
+            slowest=slowest_devices(polled, ahead_us),
+            limited=limited_devices(polled, ahead_us),
             missing=missing,
             lacking=lacking,
             pending=Undelivered(pending.metrics, pending.polls, pending.oldest_started_at_us),

@@ -11,6 +11,7 @@ from towerops_agent.buffer.format.event import NOT_KEPT
 from towerops_agent.model import NOT_POLLED, PingPlan, Poll, State
 from towerops_agent.polling.reading import PollResult
 from towerops_agent.scheduling.states import HELD_POLLS, States
+from towerops_agent.telemetry.views.snapshot import report_devices, troubled_devices
 
 POLL = Poll(devices.LAYOUT, 0, (1,), ((1, 0),), 1)
 ANSWERED = PollResult(POLL)
@@ -48,6 +49,25 @@ def test_a_device_that_was_held_is_down_since_its_first_silent_poll():
     bench.take(other, ANSWERED)
     assert (silent.state.state, silent.state.since_us) == (State.DOWN, 1)
     assert bench.states.answering == (1, 1)
+
+
+def test_a_device_is_down_for_as_long_as_it_is_whatever_was_done_to_the_clock():
+    """A box without a clock of its own starts in 1970; without this its devices were up for 56 years once NTP had set it."""
+    steady_us, wall_us, device = 0, 0, devices.device()
+    states = States(
+        lambda _: None,
+        now_us=lambda: wall_us,
+        steady_us=lambda: steady_us,
+        changed=lambda: None,
+        note=lambda _: None,
+        doubts=lambda: False,
+    )
+    states.take(device, SILENT, is_polled=True)
+    steady_us, wall_us = 60_000_000, 1_800_000_000_000_000
+    states.take(device, SILENT, is_polled=True)
+    (report,) = report_devices([device], states.ahead_us)
+    assert wall_us - report.since_us == 60_000_000
+    assert [one.since_us for one in troubled_devices([device], states.ahead_us)] == [report.since_us]
 
 
 def test_it_is_down_after_so_many_silent_polls_and_then_held_no_more():

@@ -43,7 +43,7 @@ def observer(
         "sync": SimpleNamespace(
             availability=Availability(), clock_skew=skew, refusals=(), version="1", has_config=True, last=None
         ),
-        "fleet": SimpleNamespace(devices={}, polled=polled, latest_s=0.0),
+        "fleet": SimpleNamespace(devices={}, polled=polled, latest_s=0.0, ahead_us=0),
         "buffer": SimpleNamespace(pending=pending, put_meta=put_meta, in_memory_because="", salvaging=""),
         "courier": SimpleNamespace(availability=Availability(), backlog=None, delivers=True, lines=lines),
         "dealings": {"configuration": Availability(), "metrics": Availability(), "heartbeat": Availability()},

@@ -218,12 +218,12 @@ def decode_snapshot(octets: bytes) -> Snapshot | None:
         return None
 
 
-def report_devices(devices: Iterable[Device]) -> list[DeviceReport]:
-    """A report of each."""
-    return [_report(device) for device in devices]
+def report_devices(devices: Iterable[Device], ahead_us: int = 0) -> list[DeviceReport]:
+    """A report of each. `ahead_us`: how far the wall clock is ahead of the one by which their states are dated."""
+    return [_report(device, ahead_us) for device in devices]
 
 
-def _report(device: Device) -> DeviceReport:
+def _report(device: Device, ahead_us: int) -> DeviceReport:
     traits, state = device.traits, device.state
     return DeviceReport(
         id=device.id,
@@ -231,7 +231,7 @@ def _report(device: Device) -> DeviceReport:
         address=device.address,
         state=NOT_POLLED if state is None else state.state.value,
         reason="" if state is None else state.reason,
-        since_us=None if state is None else state.since_us,
+        since_us=None if state is None else state.since_us + ahead_us,
         rtt_ms=None if traits.srtt_s is None else round(traits.srtt_s * 1000, 1),
         interval_s=device.interval_s,
         sensors=device.plan.sensor_count,
@@ -289,14 +289,14 @@ def missing_now(devices: Iterable[Device]) -> tuple[dict[str, int], int]:
     return dict(missing), lacking
 
 
-def troubled_devices(devices: Iterable[Device]) -> list[DeviceReport]:
+def troubled_devices(devices: Iterable[Device], ahead_us: int = 0) -> list[DeviceReport]:
     """The devices that are not up: down before degraded, the longest first; MOST_DEVICES at most."""
     troubled = [(state, device) for device in devices if (state := device.state) is not None and state.state is not State.UP]
     troubled.sort(key=lambda pair: (pair[0].state is State.DEGRADED, pair[0].since_us))
-    return report_devices(device for _, device in troubled[:MOST_DEVICES])
+    return report_devices((device for _, device in troubled[:MOST_DEVICES]), ahead_us)
 
 
-def slowest_devices(devices: Iterable[Device]) -> list[DeviceReport]:
+def slowest_devices(devices: Iterable[Device], ahead_us: int = 0) -> list[DeviceReport]:
     """The devices with the longest round trips, the slowest first; not one that is down."""
     timed = [
         (device.traits.srtt_s, device)
@@ -304,13 +304,13 @@ def slowest_devices(devices: Iterable[Device]) -> list[DeviceReport]:
         if device.traits.srtt_s is not None and not (device.state and device.state.state is State.DOWN)
     ]
     timed.sort(key=lambda pair: -pair[0])
-    return report_devices(device for _, device in timed[:SLOWEST])
+    return report_devices((device for _, device in timed[:SLOWEST]), ahead_us)
 
 
-def limited_devices(devices: Iterable[Device]) -> list[DeviceReport]:
+def limited_devices(devices: Iterable[Device], ahead_us: int = 0) -> list[DeviceReport]:
     """The devices with learned limits that cost more requests; MOST_DEVICES at most."""
     limited = (device for device in devices if _is_limited(device))
-    return report_devices(islice(limited, MOST_DEVICES))
+    return report_devices(islice(limited, MOST_DEVICES), ahead_us)
 
 
 def _is_limited(device: Device) -> bool:
