@@ -75,7 +75,7 @@ class Beside:
     def is_behind(self) -> bool:
         """Whether the API gets values later than they come; a destination that is slow is late by itself.
 
-        While the API is down, whether the destinations do: what is polled beyond what they get is delivered nowhere.
+        While the API is down, whether the destinations do: polls beyond what they get would reach nobody before it works again.
         """
         return self._couriers.is_behind if self._courier.availability.works is False else self._courier.is_behind
 
