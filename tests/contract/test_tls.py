@@ -1,6 +1,8 @@
 """TLS against a real server: who is trusted, and that a refusal says why."""
 
 import asyncio
+import errno
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -40,6 +42,17 @@ def ca_file(ca, tmp_path):
     file = tmp_path / "ca.pem"
     ca.cert_pem.write_to_path(str(file))
     return file
+
+
+def test_too_little_memory_for_the_systems_authorities_is_not_a_bad_setting(monkeypatch):
+    """There is no room for what OpenSSL reads: nobody can correct a variable."""
+
+    def load() -> ssl.SSLContext:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr("httpx2.create_ssl_context", load)
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        tls_context()
 
 
 async def posted(certificate: trustme.LeafCert, ca_file=None, *, asks_for: trustme.CA | None = None, version=None, **files):

@@ -30,6 +30,7 @@ ALL = list(chain(Reason, Discard, Skip, Loss, Unsent, Stray))
 
 OF_ANOTHER_MEANING = {
     ("buffer/database.py", "refused"),  # a table's name
+    ("buffer/ids.py", "refused"),
     ("buffer/remains.py", "refused"),
     ("buffer/salvage.py", "refused"),
     ("discovery/course/ports.py", "null"),  # how an interface's name begins

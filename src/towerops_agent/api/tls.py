@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 
-from towerops_agent.errors import SettingsError
+from towerops_agent.errors import SettingsError, is_out_of_memory
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h
 _FAILURES = {
@@ -42,7 +42,7 @@ _ALERTS = {
 def tls_context(ca_file: Path | None = None, client_cert: Path | None = None, client_key: Path | None = None) -> ssl.SSLContext:
     """A context that trusts the system's CAs and those in `ca_file`, and presents `client_cert` with its key. TLS 1.2 at least.
 
-    The files are PEM. Raises SettingsError if one can't be used.
+    The files are PEM. Raises SettingsError if one can't be used, OSError if there is too little memory for it.
     """
     context = _trusting_the_system()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -63,6 +63,8 @@ def _trusting_the_system() -> ssl.SSLContext:
     try:
         return httpx2.create_ssl_context()
     except OSError as error:  # ssl.SSLError is one: there is no certificate in it
+        if is_out_of_memory(error):
+            raise
         file = os.environ.get("SSL_CERT_FILE")
         if not file:
             raise SettingsError(f"the system's certificate authorities can't be read: {error.strerror or error}") from None
@@ -98,6 +100,8 @@ def _check_readable(variable: str, file: Path) -> None:
         with file.open("rb"):
             pass
     except OSError as error:
+        if is_out_of_memory(error):
+            raise
         raise SettingsError(f"{variable} {file} can't be read: {error.strerror}") from None
 
 
