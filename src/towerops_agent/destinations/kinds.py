@@ -70,7 +70,7 @@ class ReceiverKind:
             refused, reason = self.says_partly(answer)
             if refused:
                 return PartlyTaken(status, reason, refused)
-        return outcome_of(status, said, location, retry_after_s, self.lacking, is_page=is_page(answer))
+        return outcome_of(status, said, location, retry_after_s, self.lacking, from_page=is_page(answer))
 
 
 def snappy(body: bytes) -> bytes:

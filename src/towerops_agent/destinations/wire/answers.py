@@ -82,20 +82,20 @@ def outcome_of(
     retry_after_s: float | None = None,
     lacking: str = "nothing at this URL ({status})",
     *,
-    is_page: bool = False,
+    from_page: bool = False,
 ) -> WriteOutcome:
     """The outcome of an answer. `said`: its text in one line, all of it, as what counts may stand at its end.
 
-    `lacking`: what to correct if there is no such path. `is_page`: whether it is a web page, with which no receiver says that it
-    has something, or refuses it: one that is "out of order" is about no sample.
+    `lacking`: what to correct if there is no such path. `from_page`: whether it is a web page's, with which no receiver says that
+    it has something, or refuses it: one that is "out of order" is about no sample.
     """
     if status == 400 and _NOT_TLS.search(said):
         return Misconfigured(status, f"it expects TLS ({status}): is the URL right? It begins with http://")
-    if is_page and (200 <= status < 300 or status in _REFUSALS):
+    if from_page and (200 <= status < 300 or status in _REFUSALS):
         return Unavailable(f"status {status} {_PAGE}{said}", status, retry_after_s)
     if 200 <= status < 300:
         return Accepted(status)
-    if status in _DATA_STATUSES and not is_page:
+    if status in _DATA_STATUSES and not from_page:
         if _PARTIAL in said:  # InfluxDB counts none of the lines that it can't read
             dropped = _DROPPED.match(said)
             return PartlyTaken(status, said, (int(dropped[1]) if dropped else 0) or said.count(_UNPARSABLE) or 1)
