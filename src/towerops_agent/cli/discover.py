@@ -104,7 +104,9 @@ def discover(
     except AgentError as error:
         fail(error)
     if not entries:
-        complain(f"no device found: {_tried(sets, port)}; {_LOOK_AT}")
+        sent = {name for each in visited for name in each.tried}
+        tried = [each for each in sets if each.name in sent]
+        complain(f"no device found: {f'{_tried(tried, port)}; {_LOOK_AT}' if tried else 'no address was asked, see above'}")
         sys.exit(EXIT_FAILURE)
 
 
@@ -163,7 +165,10 @@ def _plan(addresses: int, sets: "Sets") -> list[str]:
     plural = "" if addresses == 1 else "es"
     asked = f"{addresses:,} address{plural} with {counted(len(sets), 'set')} of credentials: {names}"
     most = f"at most {counted(addresses * messages, 'datagram')} to addresses that do not answer, in about {lasting}"
-    return [asked, f"{most}; a device that answers is asked some 10 to 40 times"]
+    plan = [asked, f"{most}; a device that answers is asked some 10 to 40 times"]
+    if len(sets) > MOST_MESSAGES:
+        plan.append(f"an address that does not answer is asked as {MOST_MESSAGES} of them a day: as the others another day")
+    return plan
 
 
 def _tried(sets: "Sets", port: int) -> str:

@@ -53,14 +53,14 @@ class CredentialSet:
 class Visited:
     """One address. `found`: None if nobody answered; `credentials`: the set that was answered.
 
-    `silence`: why nobody did, the last reason; `sent`: how many sets were tried.
+    `silence`: why nobody did, the last reason; `tried`: the names of the sets that were sent.
     """
 
     host: str
     found: Discovery | None = None
     credentials: CredentialSet | None = None
     silence: str = ""
-    sent: int = 0
+    tried: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -133,10 +133,19 @@ class Sweep:
             if answered or visited.silence in _NOT_SEEN:
                 break
         else:
-            if left and not visited.sent:
-                again = duration(self.tries.free_again_s(place, self.clock()))
-                visited.silence = f"not asked: {MOST_MESSAGES} messages without an answer today; the next one in {again}"
+            if left:
+                self._note_left(visited, place, list(left))
         return visited
+
+    def _note_left(self, visited: Visited, place: str, names: list[str]) -> None:
+        """Say that no message was left for these sets, and when there is one."""
+        again = duration(self.tries.free_again_s(place, self.clock()))
+        why = f"{MOST_MESSAGES} messages without an answer today; the next one in {again}, or at once with `discover --forget`"
+        if visited.tried:
+            self.tries.owe(place, names)
+            visited.silence += f"; not asked as {', '.join(names)}: {why}"
+        else:
+            visited.silence = f"not asked: {why}"
 
     async def _try(self, visited: Visited, place: str, chosen: CredentialSet, following: Try) -> bool:
         """Whether the device answers to this set; it is read then."""
@@ -153,7 +162,7 @@ class Sweep:
         except asyncio.CancelledError:
             self.tries.failed(place, chosen.name, following.attempts, self.clock())  # the device may have seen them
             raise
-        visited.sent += 1
+        visited.tried.append(chosen.name)
         if isinstance(answer, NoReply):
             visited.silence = answer.reason
             # Nobody who is silent over v3 has seen a user: the engine is asked for first.

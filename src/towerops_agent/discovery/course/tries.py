@@ -1,8 +1,8 @@
 """Which credentials may be tried at an address, and when: some devices lock out whoever sends them wrong ones.
 
 What has worked at an address is tried first and as often as needed. Of what has not, at most three messages a day reach an
-address, and two sets of credentials are a minute apart. A closed port or an unreachable address has seen none. Pure: times are
-seconds of the wall clock, passed in.
+address, and two sets of credentials are a minute apart; of more sets than that the others go first another day. A closed port or
+an unreachable address has seen none. Pure: times are seconds of the wall clock, passed in.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,10 +19,11 @@ MOST_ATTEMPTS: Final = 2
 @dataclass(slots=True)
 class Tried:
     """What is known of one address. `worked`: the name of the set that its device answers to; `sent`: when each message without
-    an answer was sent."""
+    an answer was sent; `owed`: the names of sets for which no message was left, and which go first another day."""
 
     worked: str = ""
     sent: list[float] = field(default_factory=list)
+    owed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Tries:
         if left <= 0:
             return None
         wait_s = max((at + APART_S - now for at in recent if at <= now), default=0.0)
-        return Try(names[0], min(MOST_ATTEMPTS, max(1, left - (len(names) - 1))), max(0.0, wait_s))
+        name = next((name for name in names if name in tried.owed), names[0])
+        return Try(name, min(MOST_ATTEMPTS, max(1, left - (len(names) - 1))), max(0.0, wait_s))
 
     def free_again_s(self, place: str, now: float) -> float:
         """In how many seconds the next try is permitted at `place`."""
@@ -69,9 +71,14 @@ class Tries:
         if tried.worked == name:
             tried.worked = ""
         tried.sent = [*_recent(tried.sent, now), *[now] * messages]
+        tried.owed = [owed for owed in tried.owed if owed != name]
+
+    def owe(self, place: str, names: Iterable[str]) -> None:
+        """No message was left for these sets: they go first at `place` another day."""
+        self.known.setdefault(place, Tried()).owed = list(names)
 
     def merged(self, other: Mapping[str, Tried], now: float) -> dict[str, Tried]:
-        """With what another run noted meanwhile; what is older than a day is left out."""
+        """With what another run noted meanwhile; messages that are older than a day are left out."""
         places: Iterable[str] = {**other, **self.known}
         found = {}
         for place in places:
@@ -79,8 +86,9 @@ class Tries:
             worked = mine.worked or ("" if place in self.known else theirs.worked)
             sent = sorted(set(_recent((*mine.sent, *theirs.sent), now)))
             counts = {at: max(mine.sent.count(at), theirs.sent.count(at)) for at in sent}
-            kept = Tried(worked, [at for at in sent for _ in range(counts[at])])
-            if kept.worked or kept.sent:
+            owed = mine.owed if place in self.known else theirs.owed
+            kept = Tried(worked, [at for at in sent for _ in range(counts[at])], owed)
+            if kept.worked or kept.sent or kept.owed:
                 found[place] = kept
         return found
 

@@ -103,6 +103,36 @@ def test_a_set_that_works_does_not_give_the_wrong_ones_three_messages_more():
     assert tries.following(PLACE, ["guess"], NOW + 60) == Try("guess", 1, 0)
 
 
+def test_of_more_sets_than_a_day_has_messages_each_is_tried_within_days():
+    names, tries, seen = ["a", "b", "c", "d", "e"], Tries(), []
+    for day in range(3):
+        now, left = NOW + day * (DAY_S + 600), list(names)
+        while (following := tries.following(PLACE, left, now)) is not None:
+            now += following.wait_s
+            left.remove(following.name)
+            seen.append(following.name)
+            tries.failed(PLACE, following.name, following.attempts, now)
+        tries.owe(PLACE, left)
+        assert tries.known[PLACE].owed == left
+        tries = Tries(tries.merged({}, now))
+    assert seen == ["a", "b", "c", "d", "e", "a", "b", "c", "a"]
+
+
+def test_what_is_owed_is_remembered_over_runs_until_it_is_sent_or_another_set_works():
+    tries = Tries()
+    tries.owe(PLACE, ["c", "d"])
+    kept = tries.merged({}, NOW + 9 * DAY_S)
+    assert kept == {PLACE: Tried("", [], ["c", "d"])}
+    assert Tries().merged(kept, NOW) == kept
+    assert Tries({PLACE: Tried("", [NOW])}).merged(kept, NOW) == {PLACE: Tried("", [NOW])}, "this run knows better"
+    later = Tries(kept)
+    later.failed(PLACE, "c", 1, NOW)
+    assert later.known[PLACE] == Tried("", [NOW], ["d"])
+    later.succeeded(PLACE, "a")
+    assert later.known[PLACE] == Tried("a", [NOW])
+    assert Tries({PLACE: Tried("a", [], ["b"])}).following(PLACE, ["a", "b"], NOW) == Try("a", 2, 0)
+
+
 @given(st.lists(st.tuples(st.floats(0, 20_000), st.integers(1, 5)), max_size=60))
 def test_a_device_that_never_answers_sees_three_messages_a_day_and_sets_a_minute_apart(runs: list[tuple[float, int]]):
     """Whatever runs when, with however many sets."""
