@@ -93,15 +93,13 @@ class SiteFiles:
         try:
             if not self.path.is_dir():
                 return [self.path]
-            names = sorted(
-                path
-                for path in self.path.iterdir()
-                if path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
-            )
+            names = sorted(path for path in self.path.iterdir() if path.suffix in SUFFIXES and not path.name.startswith("."))
         except OSError as error:
             raise SiteUnreadable(f"{self.path} can't be read: {error.strerror}") from None
         if not names:
-            raise SiteUnreadable(f"{self.path} holds no file that ends in .yaml or .yml: expected one at least")
+            raise SiteUnreadable(
+                f"{self.path} is a directory, and holds no file that ends in .yaml or .yml: expected one at least"
+            )
         return names
 
     def _look(self) -> Signature:
@@ -116,7 +114,7 @@ class SiteFiles:
         try:
             octets = self._read_file(path, MOST_OCTETS + 1)
         except OSError as error:
-            raise SiteUnreadable(f"{path} can't be read: {error.strerror}") from None
+            raise SiteUnreadable(f"{path} can't be read: {_why(path, error)}") from None
         if len(octets) > MOST_OCTETS:
             raise SiteUnreadable(f"{path} is larger than {MOST_OCTETS >> 20} MB: expected several files in a directory")
         return octets
@@ -141,6 +139,17 @@ class SiteFiles:
         if wrong:
             raise InvalidConfig(f"the file {path} {wrong}: expected the secret in one line")
         return text
+
+
+def _why(path: Path, error: OSError) -> str:
+    """Why the file can't be read, and what to do about what is named like a site file, and is not one."""
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return f"it is a link to {path.readlink()}, which is not there: expected that, or no link"
+    if path.is_dir():
+        return (
+            f"{error.strerror}: expected a file, or another name (Docker makes a directory for a volume whose file is not there)"
+        )
+    return error.strerror or str(error)
 
 
 def _version(path: Path) -> object:

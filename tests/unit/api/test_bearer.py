@@ -1,6 +1,7 @@
 """The token: given, or in a file; never shown."""
 
 import os
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -49,6 +50,15 @@ def test_a_fifo_is_not_a_token_file_and_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(SettingsError, match="not a regular file"):
         _ = TokenSource(path=tmp_path / "fifo").token
+
+
+def test_a_directory_is_not_a_token_file_and_does_not_stay_open(tmp_path):
+    """It is read again before each fetch: a descriptor each time would use them up."""
+    before = len([*Path("/proc/self/fd").iterdir()])
+    for _ in range(3):
+        with pytest.raises(SettingsError, match="it is a directory"):
+            _ = TokenSource(path=tmp_path).token
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
 
 
 def test_no_token_at_all_names_the_settings():

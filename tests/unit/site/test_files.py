@@ -85,6 +85,63 @@ def test_a_directory_is_read_as_one_without_hidden_and_other_files(site):
     assert SiteFiles(folder).read().devices == 2
 
 
+def nothing_behind_it(path: Path) -> None:
+    path.symlink_to("gone/north.yaml")
+
+
+def itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (nothing_behind_it, "it is a link to gone/north.yaml, which is not there: expected that, or no link"),
+        (itself, "Too many levels of symbolic links"),
+        (os.mkfifo, "it is not a regular file"),
+        (
+            Path.mkdir,
+            "it is a directory: expected a file, or another name (Docker makes a directory for a volume whose file is not there)",
+        ),
+    ],
+)
+def test_what_is_named_like_a_site_file_and_is_not_one_is_said_and_costs_no_device(site, make, said):
+    """Left out without a word, its devices would no longer be polled."""
+    north = site.with_name("north.yaml")
+    north.write_text("devices: [{address: 10.0.0.7}]\n")
+    files = SiteFiles(site.parent, pause=lambda _: None)
+    assert files.read().devices == 2
+    north.unlink()
+    make(north)
+    for _ in range(2):
+        assert files.has_changed()
+        with pytest.raises(SiteUnreadable) as caught:
+            files.read()
+        assert str(caught.value) == f"{north} can't be read: {said}"
+    north.rmdir() if north.is_dir() else north.unlink()
+    assert files.read().devices == 1, "who takes it out means it"
+
+
+def test_links_that_are_swapped_as_kubernetes_does_are_read_as_one(tmp_path):
+    """`..data` is a link to a directory of the time; all files are links through it, which change at once."""
+    folder = tmp_path / "site"
+    for number in (1, 2):
+        (folder / f"..2026_{number}").mkdir(parents=True)
+        for name in ("a", "b"):
+            (folder / f"..2026_{number}" / f"{name}.yaml").write_text(f"devices: [{{address: {name}-{number}.example}}]\n")
+    (folder / "..data").symlink_to("..2026_1")
+    for name in ("a", "b"):
+        (folder / f"{name}.yaml").symlink_to(f"..data/{name}.yaml")
+    files = SiteFiles(folder, pause=lambda _: None)
+    assert files.read().devices == 2
+    (folder / "..new").symlink_to("..2026_2")
+    (folder / "..new").rename(folder / "..data")
+    assert files.has_changed()
+    compiled = files.read()
+    assert compiled.config is not None
+    assert b"".join(compiled.config.items()).count(b"-2.example") == 4, "name and address of both"
+
+
 def test_a_directory_without_site_files_is_refused_and_so_is_a_path_to_nothing(tmp_path):
     with pytest.raises(SiteUnreadable, match=r"holds no file that ends in \.yaml"):
         SiteFiles(tmp_path).read()
