@@ -19,6 +19,7 @@ from towerops_agent.config.document.fields import MAX_IF_INDEX, host, object_ide
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.polling.course.evidence import folded
 from towerops_agent.site.document.auto import AUTO
+from towerops_agent.site.document.credentials import KEYS as CREDENTIALS_KEYS
 from towerops_agent.site.document.credentials import SnmpFields
 from towerops_agent.site.document.meanings import skip_in, states_in, states_member
 from towerops_agent.site.document.nodes import (
@@ -42,6 +43,12 @@ INHERITED: Final = ("credentials", "interval", "labels", "ping", "port", "profil
 """What `defaults` may have."""
 
 KEYS: Final = ("address", "name", *INHERITED, "sensors", "interfaces")
+_OF_CREDENTIALS: Final = "expected it in a set of credentials, and the set's name here: credentials: NAME"
+ELSEWHERE: Final = dict.fromkeys(CREDENTIALS_KEYS, _OF_CREDENTIALS) | dict.fromkeys(
+    ("host", "hostname", "ip"), "expected address"
+)
+"""What is expected in place of keys that a device does not have."""
+
 _SENSOR_KEYS: Final = ("name", "oid", "type", "divisor", "unit", "states", "skip", "labels")
 _PING_KEYS: Final = ("count", "interval")
 _INTERFACE_KEYS: Final = ("name", "index", "labels")

@@ -37,8 +37,39 @@ _SWITCHES: Final = {
     **dict.fromkeys(("false", "no", "off"), False),
 }
 
-_QUOTED: Final = re.compile(r"'(?!<)[^']{2,}'")
+_NEXT: Final = "the next key, or -, below the one before it, and nothing behind quotes, ] or }"
+_STRAIGHT: Final = "'…' in place of \"…\", in which a \\ means something"
+_EXPECTED: Final = (
+    # a part of what YAML says, by libyaml or by Python's reader; what to write instead
+    ("cannot start any token", "the text in quotes"),
+    ("scanning a tag", "a text that begins with ! in quotes"),
+    ("found undefined tag handle", "a text that begins with ! in quotes"),
+    ("scanning an alias", "a text that begins with * in quotes"),
+    ("found undefined alias", "a text that begins with * in quotes"),
+    ("scanning an anchor", "a text that begins with & in quotes"),
+    ("scanning a block scalar", "a text that begins with | or > in quotes"),
+    ("found unexpected end of stream", "a quotation mark at the end of the text that begins here"),
+    ("-quoted scalar", _STRAIGHT),
+    ("parsing a quoted scalar", _STRAIGHT),
+    ("did not find expected key", _NEXT),
+    ("did not find expected '-'", _NEXT),
+    ("expected <block end>", _NEXT),
+    (
+        "mapping values are not allowed",
+        "one key: value a line, its keys below each other, and a text with a colon in it in quotes",
+    ),
+    ("sequence entries are not allowed", "the - in a line of its own below the key, or the text in quotes"),
+    ("could not find expected ':'", "a key, a colon, a space and its value"),
+    ("',' or ']'", "a comma between two items, and ] behind the last one"),
+    ("',' or '}'", "a comma between two keys with their values, and } behind the last one"),
+    ("node content", "a value, or the text in quotes"),
+    ("but found another document", "one document, without a line --- in it"),
+)
+
+_QUOTED: Final = re.compile(r"(?<=[a-z] )'(?!<)[^']{2,}'")
 """What PyYAML quotes of a text; it may be a part of a password."""
+
+_NOWHERE: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,9 +125,12 @@ def compose(file: str, octets: bytes, wanted: str = "devices, credentials, defau
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
+        problem = error.problem or "it ends too early"
         mark = error.problem_mark or error.context_mark
+        if "end of stream" in problem:  # where the text begins; where the file ends shows nothing
+            mark = error.context_mark or mark
         place = Location(file) if mark is None else Location(file, mark.line + 1, mark.column + 1)
-        raise Mistake(place, f"not YAML: {_wrong(error.problem or 'it ends too early', text, mark)}") from None
+        raise Mistake(place, f"not YAML: {_wrong(problem, error.context or '', text, mark)}") from None
     except RecursionError:
         raise Mistake(Location(file), "nested too deeply") from None
     if node is None:
@@ -104,13 +138,14 @@ def compose(file: str, octets: bytes, wanted: str = "devices, credentials, defau
     return node
 
 
-def _wrong(problem: str, text: str, mark: yaml.Mark | None) -> str:
-    """`problem`, with what to write instead if a character may not stand there; by libyaml PyYAML does not say which it is."""
-    is_misplaced = problem.endswith("cannot start any token")
+def _wrong(problem: str, context: str, text: str, mark: yaml.Mark | None) -> str:
+    """`problem`, with what to write instead; which character may not stand there PyYAML does not say by libyaml."""
     is_at_tab = mark is not None and text[mark.index : mark.index + 1] == "\t"
-    if "tab character" in problem or (is_misplaced and is_at_tab):
+    if "tab character" in problem or ("cannot start any token" in problem and is_at_tab):
         return "a tab: expected spaces"
-    return f"{problem}: expected the text in quotes" if is_misplaced else _QUOTED.sub("…", problem)
+    said = f"{problem} {context}"
+    wanted = next((f": expected {wanted}" for part, wanted in _EXPECTED if part in said), "")
+    return f"{problem if 'cannot start' in problem else _QUOTED.sub('…', problem)}{wanted}"
 
 
 def place_of(file: str, node: yaml.Node) -> Location:
@@ -170,8 +205,10 @@ class Section:
     Raises Mistake if it is not a mapping; its duplicate and unknown keys are Mistakes too, of which the first is raised.
     """
 
-    def __init__(self, file: str, what: str, node: yaml.Node, known: Iterable[str] | None) -> None:
-        """`known`: the keys that it may have; None: any names."""
+    def __init__(
+        self, file: str, what: str, node: yaml.Node, known: Iterable[str] | None, elsewhere: Mapping[str, str] = _NOWHERE
+    ) -> None:
+        """`known`: the keys that it may have; None: any names. `elsewhere`: what is expected in place of some others."""
         self.file = file
         self.what = what
         self.place = place_of(file, node)
@@ -186,7 +223,7 @@ class Section:
             if key in self.keys:
                 raise Mistake(place, f"{key} is given twice: it is at line {self.keys[key].line} too")
             if names is not None and key not in names:
-                raise Mistake(place, f"{key} is not a key of {what}: {_meant(key, names)}")
+                raise Mistake(place, f"{key} is not a key of {what}: {elsewhere.get(key) or _meant(key, names)}")
             self.keys[key] = place
             if not is_null(value):
                 self.nodes[key] = value

@@ -20,7 +20,7 @@ from towerops_agent.site.document.credentials import KEYS as CREDENTIALS_KEYS
 from towerops_agent.site.document.credentials import Secrets, SnmpFields, snmp_fields
 from towerops_agent.site.document.destination import KEYS as DESTINATION_KEYS
 from towerops_agent.site.document.destination import Destination, read_destination
-from towerops_agent.site.document.device import INHERITED, Inherited, Refused, SiteDevice, inherited, read_device
+from towerops_agent.site.document.device import ELSEWHERE, INHERITED, Inherited, Refused, SiteDevice, inherited, read_device
 from towerops_agent.site.document.device import KEYS as DEVICE_KEYS
 from towerops_agent.site.document.known import Earlier, KnownDevice
 from towerops_agent.site.document.nodes import Location, Mistake, Problem, Section, is_null
@@ -28,6 +28,9 @@ from towerops_agent.site.document.pieces import Piece, SiteText
 
 KEYS: Final = ("credentials", "defaults", "destinations", "devices")
 
+_ELSEWHERE: Final = dict.fromkeys(INHERITED, "expected it in defaults, or in a device") | dict.fromkeys(
+    CREDENTIALS_KEYS, "expected it in a set of credentials: credentials: {NAME: {…}}"
+)
 MOST_ITEMS: Final = 5_000_000
 """Of YAML's aliases a short file could make more than any memory holds."""
 
@@ -128,11 +131,11 @@ class _Compiler:
 
     def _read_file(self, file: str, octets: bytes) -> None:
         text = SiteText(file, octets)
-        top = Section(file, "a site file", text.top, KEYS)
+        top = Section(file, "a site file", text.top, KEYS, _ELSEWHERE)
         for name, section in top.sections("credentials", CREDENTIALS_KEYS):
             self._read_credentials(name, section, Location(file) if isinstance(section, Mistake) else section.place)
         if "defaults" in top:
-            section = Section(file, "defaults", top.nodes["defaults"], INHERITED)
+            section = Section(file, "defaults", top.nodes["defaults"], INHERITED, ELSEWHERE)
             if self._defaults is not None:
                 raise Mistake(top.keys["defaults"], f"defaults are given twice: they are at {self._defaults.place} too")
             self._defaults = section
@@ -186,7 +189,7 @@ class _Compiler:
                     continue
                 node = next(nodes)
                 try:
-                    device = read_device(Section(file, "a device", node, DEVICE_KEYS), self._inherited, self._named)
+                    device = read_device(Section(file, "a device", node, DEVICE_KEYS, ELSEWHERE), self._inherited, self._named)
                 except Mistake as mistake:
                     self._refuse(_called(node) or str(piece.place), mistake)
                     continue

@@ -75,7 +75,8 @@ def test_an_empty_file_and_one_that_is_not_yaml_are_mistakes(loader, monkeypatch
     assert [mistake_of(lambda text=text: compose("a.yaml", text)) for text in (b"", b"# only this\n")] == [empty, empty]
     assert mistake_of(lambda: compose("a.yaml", b"a: b\nc: [d\n")).startswith("a.yaml:3:1: not YAML: ")
     undefined = "a.yaml:1:4: not YAML: found undefined alias"  # of libyaml; Python's loader quotes the name, which is left out
-    assert mistake_of(lambda: compose("a.yaml", b"a: *lost")) in (undefined, f"{undefined} …")
+    wanted = ": expected a text that begins with * in quotes"
+    assert mistake_of(lambda: compose("a.yaml", b"a: *lost")) in (f"{undefined}{wanted}", f"{undefined} …{wanted}")
     assert mistake_of(lambda: compose("a.yaml", "é: ☃\nb:\n\tc: d\n".encode())) == "a.yaml:3:1: not YAML: a tab: expected spaces"
     quotes = mistake_of(lambda: compose("a.yaml", b"\xef\xbb\xbfb: c\na: `d`\n"))
     assert quotes.startswith("a.yaml:2:4: not YAML: found character ")
@@ -85,10 +86,52 @@ def test_an_empty_file_and_one_that_is_not_yaml_are_mistakes(loader, monkeypatch
 def test_what_yaml_quotes_of_a_text_is_not_shown_as_it_may_be_a_password(monkeypatch):
     monkeypatch.setattr(nodes, "Loader", pythons())
     assert [mistake_of(lambda text=text: compose("a.yaml", text)) for text in (b"a: !hush!x y", b"a: *hush", b"a: @hush")] == [
-        "a.yaml:1:4: not YAML: found undefined tag handle …",
-        "a.yaml:1:4: not YAML: found undefined alias …",
+        "a.yaml:1:4: not YAML: found undefined tag handle …: expected a text that begins with ! in quotes",
+        "a.yaml:1:4: not YAML: found undefined alias …: expected a text that begins with * in quotes",
         "a.yaml:1:4: not YAML: found character '@' that cannot start any token: expected the text in quotes",
     ]
+
+
+NEXT = "the next key, or -, below the one before it, and nothing behind quotes, ] or }"
+COLON = "one key: value a line, its keys below each other, and a text with a colon in it in quotes"
+STRAIGHT = "'…' in place of \"…\", in which a \\ means something"
+
+SLIPS = [
+    # what a beginner writes; where that is, by one reader or the other; what is expected
+    ("devices:\n  - address: b\n   name: x\n", "3:4", NEXT),
+    ("devices:\n  - address: b\n  address: c\n", "3:3", NEXT),
+    ("devices:\n  - address: b\n - address: c\n", "3:2", NEXT),
+    ("a: 'b' c\n", "1:8", NEXT),
+    ("a: [b]]\n", "1:7", NEXT),
+    ("devices:\n  - address: b\n      name: x\n", "3:11", COLON),
+    ("name: north: backhaul\n", "1:12", COLON),
+    ("address:10.0.0.1\nname: x\n", "2:5", COLON),
+    ("a: b\nname x\nc: d\n", "3:1", "a key, a colon, a space and its value"),
+    ("devices: - address: b\n", "1:10", "the - in a line of its own below the key, or the text in quotes"),
+    ("a: {unit: %}\n", "1:11", "the text in quotes"),
+    ("a: *$x\n", "1:5", "a text that begins with * in quotes"),
+    ("a: &$x\n", "1:5", "a text that begins with & in quotes"),
+    ("a: !x<y\n", "1:6", "a text that begins with ! in quotes"),
+    ("a: |x\n", "1:5", "a text that begins with | or > in quotes"),
+    ('a: b\nc: "d\ne: f\ng: h\n', "2:4", "a quotation mark at the end of the text that begins here"),
+    ('a: "C:\\path"\n', "1:7 1:8", STRAIGHT),
+    ('a: "\\xyz"\n', "1:5 1:7", STRAIGHT),
+    ("a: [b c\nd: e\n", "2:2", "a comma between two items, and ] behind the last one"),
+    ("a: {b: c\nd: e\n", "2:2", "a comma between two keys with their values, and } behind the last one"),
+    ("a: [b,,c]\n", "1:7", "a value, or the text in quotes"),
+    ("a: b\n---\nc: d\n", "2:1", "one document, without a line --- in it"),
+]
+
+
+@pytest.mark.parametrize("loader", [Loader, pythons()])
+@pytest.mark.parametrize(("text", "where", "expected"), SLIPS)
+def test_a_slip_in_yaml_itself_says_what_to_write(monkeypatch, loader, text, where, expected):
+    monkeypatch.setattr(nodes, "Loader", loader)
+    said = mistake_of(lambda: compose("a.yaml", text.encode()))
+    assert said.partition(": ")[0] in [f"a.yaml:{place}" for place in where.split()]
+    assert said.partition(": ")[2].startswith("not YAML: ")
+    assert said.rpartition(": expected ")[2] == expected
+    assert "…" not in said.rpartition(": expected ")[0]
 
 
 @pytest.mark.parametrize("of", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])

@@ -176,6 +176,7 @@ WXYZ = (
     "wxyz is not a key of a device: expected one of "
     "address, name, credentials, interval, labels, ping, port, profile, snmp, transport, sensors, interfaces"
 )
+IN_A_SET = "expected it in a set of credentials, and the set's name here: credentials: NAME"
 MISTAKES = [
     # the text, where the mistake is, what is said of it, how many devices are left (None: the files can't be used)
     ("", "1:1", "the file is empty: expected devices, credentials, defaults or destinations", None),
@@ -327,6 +328,18 @@ MISTAKES = [
 @pytest.mark.parametrize(("text", "where", "said", "left"), MISTAKES)
 def test_a_mistake_is_said_with_its_line_and_column_and_costs_no_more_than_it_must(text, where, said, left):
     result = compiled(text)
+    (D + "    community: x\n", "3:5", f"community is not a key of a device: {IN_A_SET}", 0),
+    (D + "    username: x\n", "3:5", f"username is not a key of a device: {IN_A_SET}", 0),
+    (D + "    auth_password_file: x\n", "3:5", f"auth_password_file is not a key of a device: {IN_A_SET}", 0),
+    (D + "defaults: {version: 2c}\n", "3:12", f"version is not a key of defaults: {IN_A_SET}", None),
+    ("devices:\n  - hostname: 10.0.0.1\n", "2:5", "hostname is not a key of a device: expected address", 0),
+    (D + "interval: 30\n", "3:1", "interval is not a key of a site file: expected it in defaults, or in a device", None),
+    (
+        D + "community: x\n",
+        "3:1",
+        "community is not a key of a site file: expected it in a set of credentials: credentials: {NAME: {…}}",
+        None,
+    ),
     assert [str(problem) for problem in result.problems][:1] == [f"a.yaml:{where}: {result.problems[0].text}"]
     text = result.problems[0].text
     assert text == said or (said == "not YAML" and text.startswith("not YAML: ")), "what is wrong with YAML, its reader says"
