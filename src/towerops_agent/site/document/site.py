@@ -7,6 +7,7 @@ Pure: secrets are read by what is passed in.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import Final
 
 import msgspec
@@ -27,10 +28,10 @@ from towerops_agent.site.document.nodes import Location, Mistake, Problem, Secti
 from towerops_agent.site.document.pieces import Piece, SiteText
 
 KEYS: Final = ("credentials", "defaults", "destinations", "devices")
-
 _ELSEWHERE: Final = dict.fromkeys(INHERITED, "expected it in defaults, or in a device") | dict.fromkeys(
     CREDENTIALS_KEYS, "expected it in a set of credentials: credentials: {NAME: {…}}"
 )
+
 MOST_ITEMS: Final = 5_000_000
 """Of YAML's aliases a short file could make more than any memory holds."""
 
@@ -224,7 +225,7 @@ class _Compiler:
     def _may_claim(self, device: KnownDevice, begin: Location) -> bool:
         """Whether no other device has its address; else it is refused. `begin`: its first line."""
         place = Location(begin.file, begin.line + device.lines, device.column)
-        key = (device.host.casefold(), device.port)
+        key = (_written_once(device.host), device.port)
         self._items += 1 + device.sensors + device.interfaces
         if key in self._seen:
             text = f"address is {device.host}, port {device.port}, which the device at {self._seen[key]} has"
@@ -238,6 +239,11 @@ class _Compiler:
 
     def _refuse(self, called: str, mistake: Mistake) -> None:
         self._refused.append(Refused("equipment", called, "", mistake.problem))
+
+
+def _written_once(host: str) -> str:
+    """The address or name, the same however it is written: 2001:db8::1 for 2001:DB8:0::1 (RFC 5952)."""
+    return str(ip_address(host)) if ":" in host else host.casefold()
 
 
 def _called(node: yaml.Node) -> str:

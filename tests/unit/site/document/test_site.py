@@ -212,6 +212,12 @@ MISTAKES = [
         1,
     ),
     (D + "  - address: 10.0.0.1\n", "3:14", "address is 10.0.0.1, port 161, which the device at a.yaml:2:14 has", 1),
+    (
+        "devices:\n  - address: 2001:db8::1\n  - address: '[2001:DB8:0::1]'\n",
+        "3:14",
+        "address is 2001:DB8:0::1, port 161, which the device at a.yaml:2:14 has",
+        1,
+    ),
     (D + "    port: 70000\n", "3:11", "port is '70000': expected a whole number from 1 to 65535", 0),
     (D + "    transport: sctp\n", "3:16", "transport is 'sctp': expected udp or tcp", 0),
     (D + "    ping: maybe\n", "3:11", "ping is 'maybe': expected true or false", 0),
@@ -322,12 +328,6 @@ MISTAKES = [
         1,
     ),
     (D + "    wxyz: 1\n", "3:5", WXYZ, 0),
-]
-
-
-@pytest.mark.parametrize(("text", "where", "said", "left"), MISTAKES)
-def test_a_mistake_is_said_with_its_line_and_column_and_costs_no_more_than_it_must(text, where, said, left):
-    result = compiled(text)
     (D + "    community: x\n", "3:5", f"community is not a key of a device: {IN_A_SET}", 0),
     (D + "    username: x\n", "3:5", f"username is not a key of a device: {IN_A_SET}", 0),
     (D + "    auth_password_file: x\n", "3:5", f"auth_password_file is not a key of a device: {IN_A_SET}", 0),
@@ -340,6 +340,12 @@ def test_a_mistake_is_said_with_its_line_and_column_and_costs_no_more_than_it_mu
         "community is not a key of a site file: expected it in a set of credentials: credentials: {NAME: {…}}",
         None,
     ),
+]
+
+
+@pytest.mark.parametrize(("text", "where", "said", "left"), MISTAKES)
+def test_a_mistake_is_said_with_its_line_and_column_and_costs_no_more_than_it_must(text, where, said, left):
+    result = compiled(text)
     assert [str(problem) for problem in result.problems][:1] == [f"a.yaml:{where}: {result.problems[0].text}"]
     text = result.problems[0].text
     assert text == said or (said == "not YAML" and text.startswith("not YAML: ")), "what is wrong with YAML, its reader says"
