@@ -27,7 +27,7 @@ def profile() -> None:
 @profile.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 def check(paths: tuple[Path, ...]) -> None:
-    """Check the profiles in PATH, a file or a directory of *.yaml files; without one, those that come with the agent.
+    """Check the profiles in PATH, a file or a directory of *.yaml and *.yml files; without one, those that come with the agent.
 
     Prints a line for each mistake, as FILE:LINE:COLUMN.
     """

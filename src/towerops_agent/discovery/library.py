@@ -1,6 +1,7 @@
 """The profiles: ours, and the operator's beside them.
 
-A directory of *.yaml -> Profiles, with what is wrong with them. An operator's profile replaces ours of the same name.
+A directory of *.yaml and *.yml files -> Profiles, with what is wrong with them. An operator's profile replaces ours of the same
+name.
 I/O: reads files.
 """
 
@@ -14,6 +15,7 @@ from towerops_agent.site.document.nodes import Location, Problem
 
 OURS: Final = Path(__file__).parent.parent / "profiles"
 MOST_OCTETS: Final = 1 << 20
+SUFFIXES: Final = (".yaml", ".yml")
 
 
 @dataclass(slots=True)
@@ -33,14 +35,23 @@ def load_profiles(*paths: Path) -> Library:
 
 
 def read_profiles(paths: Iterable[Path]) -> Library:
-    """The profiles of these files and directories. Those of later ones come first, and replace earlier ones of the same name."""
+    """The profiles of these files and directories. Those of later ones come first, and replace earlier ones of the same name.
+
+    Of two files of one directory with the same name the second is a mistake, as nobody knows which is meant.
+    """
     library = Library()
     for path in paths:
         found: dict[str, Profile] = {}
+        places: dict[str, Path] = {}
         for file in _files(path, library.problems):
             profile = _read(file, library.problems)
-            if profile is not None:
-                found[profile.name] = profile
+            if profile is None:
+                continue
+            if (other := places.setdefault(profile.name, file)) is not file:
+                text = f"profile is '{profile.name}', as that of {other} is, which is used: expected another name"
+                library.problems.append(Problem(Location(str(file)), text))
+                continue
+            found[profile.name] = profile
         library.profiles = found | {name: each for name, each in library.profiles.items() if name not in found}
     return library
 
@@ -50,7 +61,7 @@ def _files(path: Path, problems: list[Problem]) -> list[Path]:
     if path.is_file():
         return [path]
     try:
-        return sorted(each for each in path.iterdir() if each.suffix == ".yaml" and not each.name.startswith("."))
+        return sorted(each for each in path.iterdir() if each.suffix in SUFFIXES and not each.name.startswith("."))
     except OSError as error:
         problems.append(Problem(Location(str(path)), f"can't be read: {error.strerror}"))
         return []
