@@ -43,7 +43,8 @@ async def test_the_community_is_named_by_its_place(snmpd: Snmpd, tmp_path: Path)
     secret.write_text("public\n")
     _, text, _ = await init(f"127.0.0.1:{snmpd.port}", "-C", str(secret))
     assert f'{{version: 2c, community_file: "{secret}"}}' in text
-    _, text, _ = await init(f"127.0.0.1:{snmpd.port}", SNMP_COMMUNITY="public")
+    _, text, said = await init(f"127.0.0.1:{snmpd.port}", SNMP_COMMUNITY="public")
+    assert said == "the file names the variable SNMP_COMMUNITY: set it for the agent too\n"
     assert '{version: 2c, community_env: "SNMP_COMMUNITY"}' in text
 
 

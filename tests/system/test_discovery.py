@@ -66,6 +66,7 @@ async def test_what_is_written_is_a_site_file_and_the_community_stands_beside_it
         again = await discover(tmp_path, *words, "--write", "site.yaml")
         other = await discover(tmp_path, *words, "-c", COMMUNITY, "--write", "other.yaml", "--force", community=None)
     assert written[0] == 0, written
+    assert "variable" not in written[2] + other[2], "the file names files"
     assert again[0] == 2
     assert "site.yaml exists: expected another name, or --force to overwrite it" in again[2]
     assert other[0] == 0, other
@@ -80,6 +81,19 @@ async def test_what_is_written_is_a_site_file_and_the_community_stands_beside_it
         assert (status, err) == (0, ""), out
         assert out.startswith(f"{len(stations)} devices, ")
         assert "mistake" not in out
+
+
+async def test_the_variable_that_the_file_names_is_said_as_the_agent_needs_it_too(tmp_path):
+    """README's command sets it for discover only: the agent then refused each device."""
+    async with FleetServer(make_fleet([PROFILES["mikrotik"]], 1, COMMUNITY, time.time())).serve() as port:
+        status, _, err = await discover(tmp_path, str(FIRST_ADDRESS), "--port", str(port), "--write", "site.yaml")
+    assert status == 0
+    assert err.splitlines() == [
+        "wrote site.yaml",
+        "site.yaml names the variable SNMP_COMMUNITY: set it for the agent too",
+    ]
+    status, out, _ = await discover(tmp_path, "check", "--site", "site.yaml", command="config", community=None)
+    assert (status, "the variable SNMP_COMMUNITY is not set, or empty" in out) == (1, True)
 
 
 async def test_an_address_of_a_link_that_is_not_there_costs_no_other(tmp_path):

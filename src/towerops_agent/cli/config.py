@@ -67,6 +67,8 @@ def init(host: str, version: str, community_file: Path | None, remote_write: str
             community, text = ("community_env", "SNMP_COMMUNITY"), os.environ["SNMP_COMMUNITY"]
         target = target_at(parse_place(host), Credentials(SnmpVersion(version), Secret(text)), None)
         click.echo(asyncio.run(draft_site(target, community, remote_write, (2.0, 2.0, 2.0))), nl=False)
+        if community[0] == "community_env":
+            click.echo(f"the file names the variable {community[1]}: set it for the agent too", err=True)
     except AgentError as error:
         fail(error)
 

@@ -101,6 +101,8 @@ def discover(
             )
             for one in written:
                 click.echo(f"wrote {one}", err=True)
+            for variable in _variables(places, {entry.credentials for entry in entries}):
+                click.echo(f"{write} names the variable {variable}: set it for the agent too", err=True)
     except AgentError as error:
         fail(error)
     if not entries:
@@ -146,6 +148,11 @@ def _sets(given: "CredentialOptions", names: tuple[str, ...], site: Path | None)
         elif file is None and getattr(given, key) is None and not given.ask and os.environ.get(variable):
             places[key] = ("env", variable)
     return sets, {_OF_OPTIONS: places}
+
+
+def _variables(places: "dict[str, Places]", used: set[str]) -> list[str]:
+    """The variables that a site file with these sets names."""
+    return [name for each in sorted(used & places.keys()) for how, name in places[each].values() if how == "env"]
 
 
 def _is_beside(file: Path, site: Path | None) -> bool:
