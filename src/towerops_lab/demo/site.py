@@ -64,7 +64,13 @@ async def run_demo(seconds: float | None = None, port: int = PORT, group: int = 
         page = sandbox.page
         assert page is not None  # noqa: S101 - it has a site
         page.add(site.switches())
-        url, is_wanted = await serve_at(parts, lambda port: sandbox.serve(port=port), port)
+        try:
+            url, is_wanted = await serve_at(parts, lambda port: sandbox.serve(port=port), port)
+        except OSError as error:
+            click.echo(
+                f"the page can't be at port {port}: {error.strerror or error}; expected another one, as in --port 8700", err=True
+            )
+            return 1
         if not is_wanted:
             click.echo(f"Port {port} is in use; the page is at another one.")
         if site.elsewhere:

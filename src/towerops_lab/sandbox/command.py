@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import sqlite3
+import ssl
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -21,7 +23,10 @@ def run(
         raise click.UsageError("--certificate and --key go together")
     tls = (certificate, key) if certificate is not None and key is not None else None
     document = b'{"equipment":[]}' if config is None else config.read_bytes()
-    sandbox = Sandbox(document, token, path=database or ":memory:", site=Site())
+    try:
+        sandbox = Sandbox(document, token, path=database or ":memory:", site=Site())
+    except sqlite3.Error as error:
+        raise click.ClickException(f"--database is {database}: {error}; expected a file of a sandbox, or a new one") from None
     try:
         asyncio.run(_serve(sandbox, host, port, tls))
     finally:
@@ -36,8 +41,11 @@ async def _serve(sandbox: Sandbox, host: str, port: int, tls: tuple[Path, Path] 
     async with AsyncExitStack() as parts:
         try:
             url, is_wanted = await serve_at(parts, lambda port: sandbox.serve(host, port, tls), port)
+        except ssl.SSLError:
+            wanted = "expected PEM files of a certificate chain and of its key, without a passphrase"
+            raise click.ClickException(f"--certificate and --key can't be used together: {wanted}") from None
         except OSError as error:
-            raise click.ClickException(f"--host is {host}: {error}") from None
+            raise click.ClickException(f"--host is {host}, --port {port}: {error.strerror or error}") from None
         if not is_wanted:
             click.echo(f"port {port} is in use; another one is used", err=True)
         click.echo(f"serving {url}")

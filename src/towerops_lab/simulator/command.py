@@ -32,7 +32,10 @@ def run(
     def ready(bound: int) -> None:
         if write_config is not None:
             document = fleet_config(profiles, count, community, bound, interval_s, version)
-            write_config.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1))
+            try:
+                write_config.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1))
+            except OSError as error:
+                raise click.ClickException(f"--write-config is {write_config}: {error.strerror}") from None
         click.echo(f"serving {count} devices at {FIRST_ADDRESS} to {FIRST_ADDRESS + count - 1}, port {bound}")
 
     server = FleetServer(make_fleet(profiles, count, community, time.time()))
@@ -48,7 +51,7 @@ async def _serve(server: FleetServer, port: int, ready: Callable[[int], None]) -
         try:
             bound, is_wanted = await serve_at(parts, server.serve, port)
         except OSError as error:
-            raise click.ClickException(f"no UDP port on the loopback interface: {error}") from None
+            raise click.ClickException(f"--port is {port}, of UDP on the loopback interface: {error.strerror or error}") from None
         if not is_wanted:
             click.echo(f"port {port} is in use; another one is used", err=True)
         ready(bound)

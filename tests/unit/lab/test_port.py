@@ -1,5 +1,6 @@
 """A port that is taken is not a reason to stop: another one is used, and that is known."""
 
+import errno
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -39,3 +40,19 @@ async def test_what_can_be_served_at_no_port_is_an_error():
         for port in (0, 8700):
             with pytest.raises(OSError, match="no such address"):
                 await serve_at(parts, refusing, port)
+
+
+async def test_a_port_that_is_only_for_root_is_an_error_and_not_taken():
+    """Else the commands say that it is in use."""
+    asked = []
+
+    @asynccontextmanager
+    async def for_root(port: int):
+        asked.append(port)
+        raise PermissionError(errno.EACCES, "Permission denied")
+        yield
+
+    async with AsyncExitStack() as parts:
+        with pytest.raises(PermissionError):
+            await serve_at(parts, for_root, 161)
+    assert asked == [161]
