@@ -6,7 +6,7 @@ Times are microseconds since 1970-01-01 UTC (`_us`).
 
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from towerops_agent.buffer.format.batch import Pending, RefusedMetric, StoredPol
 from towerops_agent.buffer.format.codec import PollRow, decode_layout, decode_poll, is_intact
 from towerops_agent.buffer.format.event import Event
 from towerops_agent.buffer.lanes import Lanes, next_poll_id, open_batches, open_lines, stretches
+from towerops_agent.buffer.lookup import Newest, newest, polls_of
 from towerops_agent.buffer.place import beside
 from towerops_agent.buffer.store import Polls, kept_value
 from towerops_agent.buffer.tail import left_behind, read_tail
@@ -127,44 +128,33 @@ class DatabaseReader:
 
         Of the latest polls, which the tables do not have yet, none counts.
         """
+        found = None
         with self._mapped(), self._snapshot():
-            return self._last_before(before_us)[1]
-
-    def _last_before(self, before_us: int) -> tuple[int, int | None]:
-        """The id of that poll, and its time; 0 and None if there is none."""
-        found: tuple[int, int | None] = 0, None
-        low, high = self._one("SELECT (SELECT min(id) FROM polls), (SELECT max(id) FROM polls)")
-        while low is not None and low <= high:
-            middle = (low + high) // 2
-            poll, at_us = self._one("SELECT id, started_at_us FROM polls WHERE id <= ? ORDER BY id DESC LIMIT 1", middle)
-            if poll < low:
-                low = middle + 1
-            elif type(at_us) is int and at_us < before_us:
-                found, low = (poll, at_us), middle + 1
-            else:
-                high = poll - 1
+            low, high = self._one("SELECT (SELECT min(id) FROM polls), (SELECT max(id) FROM polls)")
+            while low is not None and low <= high:
+                middle = (low + high) // 2
+                poll, at_us = self._one("SELECT id, started_at_us FROM polls WHERE id <= ? ORDER BY id DESC LIMIT 1", middle)
+                if poll < low:
+                    low = middle + 1
+                elif type(at_us) is int and at_us < before_us:
+                    found, low = at_us, middle + 1
+                else:
+                    high = poll - 1
         return found
 
-    def latest(self, most_polls: int, since_us: int) -> dict[int, tuple[int, float]]:
-        """By layout, of its polls among the last ones of all: when the newest was started, and the mean distance of them.
+    def latest(self, layouts: Mapping[str, Sequence[int]], paced: Collection[str] = ()) -> dict[str, Newest]:
+        """By device, its newest poll, of those that have one. `layouts`: of each device.
 
-        The last ones: so many, and more if there are more since that time. Microseconds; the distance is 0 if there is only one.
+        `paced`: the devices of which two polls are looked for, so that their distance is known.
         """
-        found: dict[int, tuple[int, float]] = {}
+        devices = {layout: device for device, some in layouts.items() for layout in some}
         with self._mapped(), self._snapshot():
-            before, _ = self._last_before(since_us)
-            rows = self._all(
-                "SELECT layout_id, max(started_at_us), min(started_at_us), count(*) FROM polls"
-                " WHERE id > min((SELECT coalesce(max(id), 0) FROM polls) - ?, ?) GROUP BY layout_id",
-                *(most_polls, before),
-            )
-            for layout, newest_us, oldest_us, count in rows:
-                if type(newest_us) is int and type(oldest_us) is int:
-                    found[layout] = newest_us, (newest_us - oldest_us) / max(count - 1, 1)
+            found: dict[str, Newest] = {}
             for _, (layout, started_at_us, _, _) in self._tail():
-                newest_us, distance_us = found.get(layout, (0, 0.0))
-                found[layout] = max(newest_us, started_at_us), distance_us
-        return found
+                if (device := devices.get(layout)) is not None:
+                    one = Newest(started_at_us, started_at_us)
+                    found[device] = found[device].with_others(one) if device in found else one
+            return newest(self.connection, devices, found, paced)
 
     def undelivered(self) -> list[tuple[int, int]]:
         """The polls of which not all is delivered everywhere: [first id, end), sorted; they may overlap."""
@@ -194,12 +184,11 @@ class DatabaseReader:
     def polls(self, equipment_id: str, since_us: int) -> Iterator[StoredPoll]:
         """The equipment's polls that were started from `since_us` on, in the order of their arrival; damaged ones are left out.
 
-        Costs a look at the head of each poll there is: 0.3 s for a million.
+        Costs a look at each pack of it, and at the heads of all polls that are not packed yet.
         """
         layouts = self.equipment().get(equipment_id, [])
         with self._mapped(), self._snapshot():
-            where = f"started_at_us >= ? AND layout_id IN ({', '.join('?' * len(layouts))})"
-            for _, poll in self._polls.decode(self._polls.found(where, since_us, *layouts)):
+            for _, poll in self._polls.decode(polls_of(self.connection, self._polls, layouts, since_us)):
                 if isinstance(poll, StoredPoll):
                     yield poll
             for poll_id, row in self._tail():

@@ -16,6 +16,7 @@ import msgspec
 from towerops_agent.buffer.events import KEPT, KEPT_S
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.buffer.format.event import Event, EventKind
+from towerops_agent.buffer.lookup import Newest
 from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.names import Names, names_of
@@ -40,13 +41,6 @@ if TYPE_CHECKING:
 DAY_H: Final = 24
 SPANS_H: Final = (1, 6, DAY_H)
 """The spans of the charts, in hours."""
-
-LATEST_POLLS: Final = 100
-LATEST_AT_LEAST: Final = 100_000
-"""Among how many of the latest polls the newest of each device is looked for: so many a device, and so many in all at least.
-
-And among all of the time for which a poll of any device says that it is up.
-"""
 
 _MINUTE_US: Final = 60_000_000
 
@@ -91,7 +85,7 @@ class Site:
             runs = does_run(snapshot, events, newest_us, now_us)
             as_of_us = ending_us(newest_us, now_us)
             told = _told(reader, snapshot, events, None if runs else newest_us, as_of_us)
-            devices = self._devices(reader, as_of_us)
+            devices = self._devices(reader)
             pending = reader.pending()
         newest = {device.id: (device.newest_us, device.holds_us) for device in devices}
         standing = standings(newest, snapshot, events, newest, as_of_us, newest_us)
@@ -177,22 +171,20 @@ class Site:
             for device in {**polled, **pinged}
         }
 
-    def _devices(self, reader: DatabaseReader, as_of_us: int) -> list[Known]:
-        """The devices, each with its newest poll: also of one that is polled seldom, among others that are polled often."""
+    def _devices(self, reader: DatabaseReader) -> list[Known]:
+        """The devices, each with its newest poll, however long ago that was."""
         known = self._known_devices(reader).values()
         polled = reader.equipment(LayoutKind.READINGS)
         pinged = {} if all(device.has_snmp for device in known) else reader.equipment(LayoutKind.PINGS)
-        longest_hold_us = max((device.holds_us or longest_us(device.interval_s * 1_000_000) for device in known), default=0)
-        latest = reader.latest(max(LATEST_AT_LEAST, LATEST_POLLS * len({**polled, **pinged})), as_of_us - longest_hold_us)
+        layouts = {device.id: (polled if device.has_snmp else pinged).get(device.id, []) for device in known}
+        unpaced = {device.id for device in known if not (device.holds_us or device.interval_s)}
+        latest = reader.latest(layouts, unpaced)
         found = []
         for device in known:
-            layouts = polled if device.has_snmp else pinged
-            polls = [latest[layout] for layout in layouts.get(device.id, []) if layout in latest]
-            newest_us = max((at_us for at_us, _ in polls), default=0)
-            holds_us = device.holds_us or longest_us(
-                device.interval_s * 1_000_000 or max((distance_us for _, distance_us in polls), default=0.0)
-            )
-            found.append(replace(device, newest_us=newest_us, holds_us=holds_us))
+            newest = latest.get(device.id, Newest(0, 0))
+            distance_us = (newest.newest_us - newest.oldest_us) / max(newest.polls - 1, 1)
+            holds_us = device.holds_us or longest_us(device.interval_s * 1_000_000 or distance_us)
+            found.append(replace(device, newest_us=newest.newest_us, holds_us=holds_us))
         return found
 
 

@@ -200,12 +200,11 @@ async def test_a_device_that_was_degraded_for_days_was_not_up_before_it_recovere
     assert [one.text for one in site(database).overview().events] == ["router-1 is up"], "the others are older than two days"
 
 
-async def test_a_device_that_is_polled_seldom_among_others_is_up(database, monkeypatch):
-    """Its newest poll is the last but fifty."""
-    monkeypatch.setattr("towerops_agent.page.site.LATEST_AT_LEAST", 10)
-    monkeypatch.setattr("towerops_agent.page.site.LATEST_POLLS", 1)
+@pytest.mark.parametrize(("interval_s", "state"), [(3600, "up"), (60, "unknown")])
+async def test_the_newest_poll_of_a_device_is_known_however_many_others_were_made_since(database, interval_s, state):
+    """Its newest poll is the last but fifty. It is up if it is polled seldom, and was read, not never, if it is not up."""
     now_us = END_US - HOUR_US
-    config = {"equipment": [ROUTER, RADIO | {"poll_interval_seconds": 3600}]}
+    config = {"equipment": [ROUTER, RADIO | {"poll_interval_seconds": interval_s}]}
     async with Buffer(database, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
         await buffer.keep_config(seal(TOKEN, config_text(msgspec.json.encode(config))))
         router, radio = await buffer.register_all(LAYOUTS)
@@ -216,7 +215,7 @@ async def test_a_device_that_is_polled_seldom_among_others_is_up(database, monke
             now_us += MINUTE_US
         await buffer.flush()
     assert [(one.state, one.newest_us) for one in site(database).overview().devices] == [
-        *(("up", END_US - MINUTE_US), ("up", END_US - 50 * MINUTE_US)),
+        *(("up", END_US - MINUTE_US), (state, END_US - 50 * MINUTE_US)),
     ]
 
 
