@@ -141,7 +141,8 @@ def sensor_or_not(oid: Oid, tag: int, value: Value, column: Column, name: str, s
     """The sensor, or why it is not one."""
     if max(subidentifiers(oid)) > MAX_SUBIDENTIFIER:
         return NotTaken(name, "its index is over 32 bits, which no OID may have")
-    raw = value if isinstance(value, int) and value in column.away else number(tag, value, oid)
+    meant = column.away | column.skip | column.unused  # the profile says what these mean
+    raw = value if isinstance(value, int) and value in meant else number(tag, value, oid)
     if isinstance(raw, Reason):
         return NotTaken(name, f"{raw.text}")
     if means_nothing(oid, tag, value, column.skip):

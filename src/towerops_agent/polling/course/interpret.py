@@ -47,10 +47,14 @@ _SIGN_UNKNOWN: Final = range(1 << 31, 1 << 32)
 """An INTEGER has 32 bits and a sign (RFC 2578 §7.1.1). Firmware that sends one of these means an unsigned number, or a negative
 one that lost its sign in five octets; it is not known which."""
 
+_EXTREMES: Final = frozenset(((1 << 31) - 1, -(1 << 31)))
+"""The largest and the smallest INTEGER: with these, firmware says that there is nothing (a transceiver that measures nothing, a
+probe that is not there), or that there is more than fits. Neither is a number."""
+
 _SMALL: Final = 1_000_000
 """So far below 0 is what devices send in a type that has no sign: in 32 bits it is as far below 2^32."""
 
-_PLAIN: Final = range(-_SMALL, _SIGN_UNKNOWN.start)
+_PLAIN: Final = range(-_SMALL, max(_EXTREMES))
 """The integers that mean what they say, of whatever type."""
 
 _GAUGES: Final = frozenset((ber.GAUGE32, ber.UINTEGER32))
@@ -268,14 +272,16 @@ def number(tag: int, value: int | bytes | None, name: Oid = b"") -> Number | Rea
 
 
 def _integer(tag: int, value: int, name: Oid) -> int | Reason:
-    """An integer that may have lost its sign, or have one that it should not have."""
+    """An integer that may have lost its sign, have one that it should not have, or be at the end of its type."""
     if tag in _GAUGES:
         if _is_in(name, _BELOW_0):
-            return value - (1 << 32)
+            return value - (1 << 32) if value in _SIGN_UNKNOWN else value
         return Reason.AMBIGUOUS if value >= (1 << 32) - _SMALL else value
     if tag != ber.INTEGER:
         return _unsigned(value)
-    return Reason.AMBIGUOUS if value in _SIGN_UNKNOWN or (value < 0 and _is_in(name, _NEVER_BELOW_0)) else value
+    if value in _SIGN_UNKNOWN or value in _EXTREMES:
+        return Reason.AMBIGUOUS
+    return Reason.AMBIGUOUS if value < 0 and _is_in(name, _NEVER_BELOW_0) else value
 
 
 def _unsigned(value: int) -> int | Reason:

@@ -153,6 +153,8 @@ def test_a_sensor_is_all_that_its_column_says():
     assert sensor_or_not(b"oid", ber.INTEGER, -2147483648, sleeping, "called", "of") == NotTaken(
         "called", "-2147483648 means that it is not in use"
     )
+    found = sensor_or_not(b"oid", ber.INTEGER, -2147483648, replace(column, skip=frozenset((-2147483648,))), "called", "of")
+    assert found == NotTaken("called", "-2147483648 means that there is nothing")
     found = sensor_or_not(b"oid", ber.INTEGER, 0, sleeping, "called", "of")
     assert isinstance(found, FoundSensor)
     assert found.skip == frozenset(), "what is not in use now may deliver the same number later"
