@@ -137,7 +137,10 @@ def test_a_width_is_learned_from_a_counter_that_was_read_and_then_kept(drawn):
 
 
 class LimitedDevice(Adversary):
-    """A sane device that accepts so many varbinds a request, and says of more that they are too big, or nothing, or a part."""
+    """A sane device that accepts so many varbinds a request, and says of more that they are too big, or nothing, or a part.
+
+    Or it answers, and what is too much for it can't be read.
+    """
 
     def __init__(self, held, limit, manner):
         super().__init__(held, [("honest", 0, 0)])
@@ -149,7 +152,7 @@ class LimitedDevice(Adversary):
         return super().answer(request)
 
 
-MANNERS = ("too_big", "too_big_with_varbinds", "silent", "cut", "empty")
+MANNERS = ("too_big", "too_big_with_varbinds", "silent", "cut", "empty", "spoilt")
 
 
 def limited(limit, manner, sensors=20, interfaces=3):
@@ -174,9 +177,9 @@ def test_a_device_is_read_completely_whatever_it_accepts(limit, manner):
 
 
 @pytest.mark.parametrize("limit", range(1, STARTING_VARBINDS + 1))
-@pytest.mark.parametrize("manner", ["too_big", "too_big_with_varbinds", "silent"])
+@pytest.mark.parametrize("manner", ["too_big", "too_big_with_varbinds", "silent", "spoilt"])
 def test_the_size_settles_at_the_most_that_the_device_accepts(limit, manner):
-    """Whether it says what is too big or is silent then: in the end nothing is asked in vain any more."""
+    """Whether it says what is too big, is silent then, or gives values without octets: in the end nothing is asked in vain."""
     device, plan, traits = limited(limit, manner, sensors=60, interfaces=0)
     for _ in range(3 * STARTING_VARBINDS):
         run_poll(device, plan, traits, most_asks(plan))

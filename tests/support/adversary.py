@@ -76,6 +76,7 @@ BEHAVIOURS: st.SearchStrategy[Behaviour] = st.one_of(
                 "renamed",
                 "empty",
                 "unreadable",
+                "spoilt",
             )
         ),
         st.integers(0, 30),
@@ -161,6 +162,9 @@ class Adversary:
         elif kind == "unreadable":
             rows[at] = (rows[at][0], UNREADABLE, None)
             self.unreadable.add(rows[at][0])
+        elif kind == "spoilt":
+            self.unreadable.update(name for name, _, _ in rows[n:])
+            rows[n:] = [(name, UNREADABLE, None) for name, _, _ in rows[n:]]
         for name, tag, value in rows:
             if name not in self.denied or name not in self.given:  # else it gave it by GETNEXT, and a GET only verifies that
                 self.given[name] = (tag, value)

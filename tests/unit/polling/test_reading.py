@@ -414,6 +414,70 @@ async def test_a_device_whose_replies_are_odd_is_read_and_that_is_said_once(oddi
         assert devices.device(before=device, port=port, version="1", sensors=SENSORS[:2]).odd_replies == frozenset()
 
 
+def without_octets(device, is_bad):
+    """How `device` answers if the numbers at some places of an answer have no octets, by `is_bad` of the place and the name."""
+
+    def answer(datagram, now):
+        message = decode_message(device.answer(datagram, now))
+        bad = [is_bad(place, name) for place, name in enumerate(message.pdu.names)]
+        message.pdu.tags = bytes(ber.INTEGER if is_ else tag for is_, tag in zip(bad, message.pdu.tags, strict=True))
+        message.pdu.values = [b"" if is_ else value for is_, value in zip(bad, message.pdu.values, strict=True)]
+        return encode_message(message)
+
+    return answer
+
+
+async def sizes_of_polls(device, answer, polls):
+    """The readings of so many polls, and how many OIDs each of their requests had."""
+    sizes = []
+
+    def counted(datagram, now):
+        sizes[-1].append(len(decode_message(datagram).pdu.names))
+        return answer(datagram, now)
+
+    readings = []
+    async with asking.open_client() as (client, _), serve(counted) as port:
+        device.port, device.peer = port, None
+        for _ in range(polls):
+            sizes.append([])
+            readings.append(await Reader(client, Planner()).read(device, 60.0, (60.0,)))
+    return readings, sizes
+
+
+@pytest.mark.parametrize("most", [1, 5, 11, 23])
+async def test_a_device_that_fills_a_large_answer_with_empty_values_is_read_whole_and_asked_for_fewer_in_time(most):
+    """As PDUs do: `02 00` in place of each number behind the first ones. By itself each of them has its octets."""
+    device = devices.device(sensors=SENSORS[:40])
+    answer = without_octets(simulated(SENSORS[:40]), lambda place, _name: place >= most)
+    readings, sizes = await sizes_of_polls(device, answer, 60)
+    assert {reading.poll.values for reading in readings} == {tuple(range(1, 41))}
+    assert max(sizes[0]) > most
+    assert max(sizes[-1]) == most
+
+
+async def test_a_value_that_can_not_be_read_by_itself_either_is_asked_for_once_more_and_not_in_each_poll():
+    """Nor does it make the requests smaller, in which all else can be read; once it can be read, it is."""
+    bad = {parse_oid(SENSORS[7])}
+    device = devices.device(sensors=SENSORS[:10])
+    readings, sizes = await sizes_of_polls(device, without_octets(simulated(SENSORS[:10]), lambda _, name: name in bad), 4)
+    assert [reading.missing for reading in readings] == [{7: "unreadable"}] * 4
+    assert sizes == [[11, 1], [11], [11], [11]]
+    (healed,), _ = await sizes_of_polls(device, simulated(SENSORS[:10]).answer, 1)
+    assert healed.poll.values == tuple(range(1, 11))
+    assert device.traits.unreadable == frozenset()
+
+
+async def test_a_value_that_could_not_be_read_once_costs_a_request_and_no_size_for_long():
+    once = [parse_oid(SENSORS[7])]
+    device = devices.device(sensors=SENSORS[:20])
+    answer = without_octets(simulated(SENSORS[:20]), lambda _, name: name in once and once.remove(name) is None)
+    readings, sizes = await sizes_of_polls(device, answer, 20)
+    assert {reading.poll.values for reading in readings} == {tuple(range(1, 21))}
+    assert sizes[0] == [21, 1]
+    assert sizes[-1] == [21]
+    assert device.traits.suspect_at is device.traits.refused_at is None
+
+
 def test_odd_replies_are_logged_with_what_is_odd():
     class Odd(FakeClient):
         async def ask(self, peer, security, request, timeouts_s, *, over_tcp=False, from_any=False):

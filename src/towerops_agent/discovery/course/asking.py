@@ -13,7 +13,7 @@ from towerops_agent.errors import InvalidOid
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, child, encode_oid, is_within, subidentifiers
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
-from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Value, Version, error_name
+from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Pdu, PduType, Request, Value, Version, error_name
 
 MOST_REQUESTS: Final = 600
 """Of one device. A router of 1,000 interfaces needs some 200."""
@@ -27,6 +27,13 @@ MOST_VARBINDS: Final = 48
 MOST_NAMES: Final = 32
 """In a request."""
 
+FEW: Final = 4
+"""How many values that could not be read are asked at once: some firmware fills an answer that is too big with empty ones."""
+
+MOST_READ_AGAIN: Final = 400
+IN_VAIN: Final = 5 * FEW
+"""How many of them are asked again at most, and how many until one could be read: else they are encoded wrong in any answer."""
+
 MOST_LOST: Final = 5
 """How many requests in a row may be lost, all attempts of them, until the device counts as gone."""
 
@@ -35,6 +42,8 @@ Rows = dict[Index, tuple[int, Value]]
 """The rows of a column: a tag and a value each, in the MIB's order."""
 
 Asking = Generator[Request, Answer, None]
+
+_NOTHING_READ: Final = ber.ABSENT | {UNREADABLE}
 
 
 class AskingEnded(Exception):
@@ -103,7 +112,8 @@ class Questions:
 
     def ask_values(self, names: Iterable[Oid]) -> Asking:
         """Ask for single values, and keep those that are there. Raises AskingEnded."""
-        left, is_cut = [name for name in dict.fromkeys(names) if name not in self.values], False
+        fresh = [name for name in dict.fromkeys(names) if name not in self.values]
+        left, is_cut = fresh, False
         while left:
             asked = left[: self._names]
             answer = yield from self._ask(
@@ -126,6 +136,24 @@ class Questions:
             answered, is_cut = self._answered(pdu, asked), len(pdu.names) < len(asked)
             self.read.update(asked[:answered])
             left = left[answered:]
+        unread = [name for name in fresh if self.values.get(name, (ber.NULL, None))[0] == UNREADABLE]
+        self.values.update((yield from self._read_again(unread)))
+
+    def _read_again(self, names: Sequence[Oid]) -> Generator[Request, Answer, dict[Oid, tuple[int, Value]]]:
+        """Ask for values that could not be read, few at once; those that can be now. Raises AskingEnded."""
+        found: dict[Oid, tuple[int, Value]] = {}
+        few = min(FEW, self._names)
+        for first in range(0, min(len(names), MOST_READ_AGAIN), few):
+            if first >= IN_VAIN and not found:
+                break
+            asked = names[first : first + few]
+            answer = yield from self._ask(
+                Request(tuple(map(_before, asked)), PduType.GET_NEXT) if self._by_next else Request(tuple(asked))
+            )
+            if isinstance(answer, Reply) and answer.pdu.error_status == ErrorStatus.noError:
+                said = zip(answer.pdu.names, answer.pdu.tags, answer.pdu.values, strict=True)
+                found |= {name: (tag, value) for name, tag, value in said if name in asked and tag not in _NOTHING_READ}
+        return found
 
     def _answered(self, pdu: Pdu, asked: Sequence[Oid]) -> int:
         """How many of these, from the first on, an answer is about: one that is cut short says nothing about the rest."""
@@ -155,10 +183,9 @@ class Questions:
 
     def ask_columns(self, columns: Iterable[Oid]) -> Asking:
         """Read whole columns, and keep their rows. Raises AskingEnded."""
-        reached: dict[Oid, Oid] = {}
-        for column in columns:
-            if column not in self.columns:
-                self.columns[column], reached[column] = {}, column
+        fresh = [column for column in dict.fromkeys(columns) if column not in self.columns]
+        self.columns.update((column, {}) for column in fresh)
+        reached = {column: column for column in fresh}
         while reached:
             batch = list(reached)[: self._names]
             names = tuple(reached[column] for column in batch)
@@ -179,6 +206,12 @@ class Questions:
                 continue
             assert isinstance(answer, Reply)  # noqa: S101 - else it is refused
             self._take(answer.pdu, batch, reached)
+        rows = ((column, index, tag) for column in fresh for index, (tag, _) in self.columns[column].items())
+        bad = ((column, index) for column, index, tag in rows if tag == UNREADABLE and max(index) <= ber.MAX_SUBIDENTIFIER)
+        unread = {child(column, *index): (column, index) for column, index in bad}
+        for name, held in (yield from self._read_again([*unread])).items():
+            column, index = unread[name]
+            self.columns[column][index] = held
 
     def ask_rows(self, column: Oid, indexes: Iterable[Index]) -> Asking:
         """Ask for these rows of a column one by one, and keep those that are there. Raises AskingEnded."""

@@ -1,8 +1,9 @@
 """The course of one poll: what to ask next, given what was answered so far.
 
 All failures of a device to answer everything in order are handled here: a request with too big an answer is sent again in
-halves, a refused varbind is left out and the rest asked again, omitted varbinds are asked again, and one small probe
-distinguishes a lost answer from a dead device. Every missing value has a reason; nothing is made up or asked without end.
+halves, a refused varbind is left out and the rest asked again, omitted varbinds and unreadable ones are asked again, and one
+small probe distinguishes a lost answer from a dead device. Every missing value has a reason; nothing is made up or asked for
+without end.
 Pure: reading.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest), RFC 1157 §4.1.2 (error-index in SNMPv1).
 """
 
@@ -72,6 +73,8 @@ class PollProgress:
         self._doubted: tuple[int, ...] = ()  # columns that were said to be absent, while the first of them is asked by itself
         self._twin = 0  # the column of the one OID beside sysUpTime, if both values were the same, while it is asked by itself
         self._unheard: set[int] = set()  # columns of requests that were met with silence
+        self._spoilt: dict[int, int] = {}  # columns of unreadable values, and how many varbinds their request had
+        self._spoils_at: int | None = None  # the fewest varbinds of which some were unreadable, and were not among fewer
         self._many = False  # whether a request of several varbinds was answered with values
         self._singles = 0  # how many of one varbind were
         self._is_baffled = False  # whether a request of several was refused without a true index
@@ -319,6 +322,8 @@ class PollProgress:
         self._traits.answers = self.heard
         if self._traits.once_by_next:
             self._traits.unsuspect(frozenset(self._given_by_get()))
+        if self._traits.unreadable:
+            self._traits.unreadable -= {name for name, tag in zip(self.names, self.tags, strict=True) if tag}
         if self._is_baffled and not self._many and self._singles > 1:
             self._traits.refused(2)  # one at a time, however it says so
             self._shrunk = True
@@ -433,11 +438,18 @@ class PollProgress:
                 if self._is_echo(ask, pdu):
                     self._doubt_echo(ask, pdu, reply.received_us)
                     return
-                self._traits.note_answered(count)
                 self._store(ask, pdu, reply.received_us)
+                unread = self._unread(ask, pdu)
+                if not unread:
+                    self._traits.note_answered(count)
                 self._count(ask, pdu)
             else:
                 self._sort(ask, pdu, reply.received_us)
+                unread = self._unread(ask, pdu)
+            if self._spoilt:
+                self._note_spoilt(ask)
+            if unread:
+                self._ask_fewer(ask, unread)
         elif count == 1:
             self._refuse(ask.columns[0], pdu.error_status)
         elif pdu.error_status == ErrorStatus.tooBig:
@@ -563,6 +575,37 @@ class PollProgress:
         self.received_us[column] = received_us
         if not tag:
             self.failures[column] = Reason.UNREADABLE
+        elif column in self._spoilt:
+            self.failures.pop(column, None)
+
+    def _unread(self, ask: Ask, pdu: Pdu) -> list[int]:
+        """The columns whose values in this answer can't be read, and may be among fewer ones."""
+        if 0 not in pdu.tags:
+            return []  # the usual case
+        bad = {name for name, tag in zip(pdu.names, pdu.tags, strict=True) if not tag} - self._traits.unreadable
+        return [column for column in ask.columns if self.names[column] in bad and not self.tags[column]]
+
+    def _ask_fewer(self, ask: Ask, unread: Sequence[int]) -> None:
+        """Ask again, in smaller requests, for what could not be read: some firmware fills a large answer with empty values.
+
+        What can't be read by itself either is encoded wrong, and is not asked again for that.
+        """
+        count = len(ask.columns)
+        if count == 1:
+            self._traits.note_unreadable(ask.request.names[0])
+            return
+        self._spoilt.update(dict.fromkeys(unread, count))
+        size = len(unread) if len(unread) < count else (count + 1) // 2
+        parts = [self._ask(unread[i : i + size], ask.again) for i in range(0, len(unread), size)]
+        self._queue.extendleft(reversed(parts))
+
+    def _note_spoilt(self, ask: Ask) -> None:
+        """Note that values that could not be read among many were read among fewer: they were too many for the device."""
+        sizes = [self._spoilt.pop(column) for column in ask.columns if column in self._spoilt and self.tags[column]]
+        if sizes and (self._spoils_at is None or min(sizes) < self._spoils_at):
+            self._spoils_at = min(sizes)
+            self._traits.fell_silent(self._spoils_at)
+            self._shrunk = True
 
     def _fail(self, column: int, reason: str) -> None:
         self.failures[column] = reason

@@ -118,6 +118,8 @@ class Steps:
         """
         traits = self._traits
         traits.lacking_polls += 1
+        if traits.lacking_polls % TRY_AGAIN_POLLS == 0:
+            traits.unreadable = frozenset()
         if traits.not_by_next:
             turns = {column: column if failures.get(column) == Reason.TIMEOUT else 0 for column in denied}
             again = {names[column] for column in denied if (traits.lacking_polls + turns[column]) % TRY_AGAIN_POLLS == 0}

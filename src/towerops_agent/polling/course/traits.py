@@ -148,6 +148,7 @@ class Traits:
     `mute`: OIDs that the device never answers, even one at a time: asked last, once, so that they cost little.
     `refused_names`: OIDs that it answers with an error even when asked singly: asked last, one by one, so that they spoil no
     other.
+    `unreadable`: OIDs whose values it encodes wrong also if they are asked singly: not asked again for that.
     `suspects`: OIDs that were asked when it fell silent for long: asked last, in halves, until the one that blocks it is found.
     `by_next`: OIDs that it denies by GET and gives by GETNEXT, asked so from now on. `once_by_next`: seen once, and not given by
     GET since; with how many GETs it has not answered since then, while it answered a GETNEXT behind them. `not_by_next`: OIDs
@@ -184,6 +185,7 @@ class Traits:
     starts: int = 0
     mute: frozenset[Oid] = frozenset()
     refused_names: frozenset[Oid] = frozenset()
+    unreadable: frozenset[Oid] = frozenset()
     suspects: frozenset[Oid] = frozenset()
     index_lies: bool = False
     absence_holds: bool = False
@@ -252,7 +254,7 @@ class Traits:
         self.max_varbinds = max(varbinds // 2, self.most_answered, 1)
 
     def fell_silent(self, varbinds: int) -> None:
-        """Note that the device did not answer this many varbinds, but answers fewer.
+        """Note that the device did not answer this many varbinds, or wrong, but answers fewer.
 
         The first time the cause may be size or loss: it is asked for half for now. If it happens again before this
         many have been answered, the cause is the size.
@@ -326,6 +328,11 @@ class Traits:
         if len(self.refused_names) < MOST_REFUSED:
             self.refused_names |= {name}
 
+    def note_unreadable(self, name: Oid) -> None:
+        """Note that the value of this OID can't be read, though it was asked by itself."""
+        if len(self.unreadable) < MOST_REFUSED:
+            self.unreadable |= {name}
+
     def stepped(self, name: Oid, gave: bool) -> None:
         """Note whether the device gave an OID by GETNEXT that it denied by GET: twice in a row, and it is asked that way."""
         if not gave:
@@ -381,7 +388,7 @@ class Traits:
         self.last_change = None
         self.widths = bytes([width]) * len(self.widths)
         self.sizes = STARTING_VARBINDS, 0, None, None
-        self.mute = self.refused_names = self.suspects = frozenset()
+        self.mute = self.refused_names = self.unreadable = self.suspects = frozenset()
         self.by_next = self.not_by_next = frozenset()
         self.once_by_next = _NO_OIDS
         self.index_lies = self.absence_holds = self.next_only = False

@@ -6,6 +6,8 @@ import pytest
 
 from support.mib import FewValues
 from towerops_agent.discovery.course.asking import (
+    FEW,
+    IN_VAIN,
     MOST_LOST,
     MOST_NAMES,
     MOST_REQUESTS,
@@ -19,7 +21,7 @@ from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, child, encode_oid, format_oid, is_within, parse_oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
-from towerops_agent.snmp.wire.message import ErrorStatus, Pdu, PduType, Request, Version
+from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus, Pdu, PduType, Request, Version
 
 BASE = parse_oid("1.3.6.1.4.1.99999")
 SILENCE = NoReply(Reason.TIMEOUT, 3)
@@ -82,6 +84,47 @@ def test_a_table_that_is_too_big_for_one_answer_is_asked_for_half_as_much():
     sent = drive(questions.ask_columns([column]), answer)
     assert [request.second for request in sent] == [3, 48, 24, 24, 24]
     assert len(questions.columns[column]) == 60
+
+
+# Values that can't be read
+
+
+def empty_behind(full: FewValues, most: int) -> Callable[[Request], Answer]:
+    """How a device answers that fills an answer of more values than this with empty ones."""
+
+    def answer(request: Request) -> Answer:
+        said = full.answer(request)
+        if isinstance(said, Reply):
+            pdu = said.pdu
+            kept = [place < most or tag in ber.ABSENT for place, tag in enumerate(pdu.tags)]
+            pdu.tags = bytes(tag if is_ else UNREADABLE for is_, tag in zip(kept, pdu.tags, strict=True))
+            pdu.values = [value if is_ else None for is_, value in zip(kept, pdu.values, strict=True)]
+        return said
+
+    return answer
+
+
+@pytest.mark.parametrize("version", [Version.V1, Version.V2C])
+@pytest.mark.parametrize("most", [FEW, FEW + 3, 40])
+def test_what_could_not_be_read_among_many_values_is_asked_again_with_few(version: Version, most: int):
+    """A GETBULK of a PDU's outlets has numbers without octets behind the first ones; asked for four at once, all have theirs."""
+    (column,) = oids("20")
+    wanted = oids(*(f"{n}.0" for n in range(1, 12)))
+    full = device(*(f"{n}.0" for n in range(1, 12)), *(f"20.{n}" for n in range(1, 41)))
+    questions = Questions(version)
+    drive(questions.ask_values(wanted), empty_behind(full, most))
+    drive(questions.ask_columns([column]), empty_behind(full, most))
+    assert questions.values == dict.fromkeys(wanted, (ber.INTEGER, 7))
+    assert questions.columns[column] == {(n,): (ber.INTEGER, 7) for n in range(1, 41)}
+
+
+def test_what_can_not_be_read_with_few_either_stays_so_and_is_not_asked_without_end():
+    (column,) = oids("9")
+    questions = Questions(Version.V2C)
+    sent = drive(questions.ask_columns([column]), empty_behind(device(*(f"9.{n}" for n in range(1, 301))), 0))
+    assert {tag for tag, _ in questions.columns[column].values()} == {UNREADABLE}
+    again = [request for request in sent if request.type is PduType.GET]
+    assert sizes(again) == [FEW] * (IN_VAIN // FEW)
 
 
 # Single values
