@@ -70,7 +70,7 @@ class Reason(_Word):
         "take another OID of the same reading, if the device has one; else look for newer firmware",
     )
     UNIT_CHANGED = (
-        *("unit_changed", Fault.CONFIGURATION, "a text in another unit than at first, which can't be converted"),
+        *("unit_changed", Fault.CONFIGURATION, "in another unit than its first text, and can't be converted"),
         "if it is to stay so, remove the sensor from the configuration, and add it again once the agent has that configuration",
     )
     NOTHING_THERE = (

@@ -294,4 +294,4 @@ async def test_a_text_in_another_unit_than_the_agent_first_read_is_missing_for_t
         (known,) = await check_devices(client, Configured([], devices=lambda: [device], units={device.id: ("V",)}), PATIENT)
     assert fresh.result is Result.OK
     assert known.result is Result.FAILED
-    assert "a text in another unit than at first" in known.found
+    assert "in another unit than its first text" in known.found

@@ -20,7 +20,7 @@ from towerops_agent.model import Number, Poll
 from towerops_agent.polling.course.numeral import parse_numeral
 from towerops_agent.polling.course.plan import PER_INTERFACE, Plan, at
 from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.polling.course.units import conversion, is_nothing
+from towerops_agent.polling.course.units import BARE, conversion, is_nothing
 from towerops_agent.polling.course.widths import LARGEST_COUNT
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
@@ -117,6 +117,10 @@ class Scales:
             return Reason.UNIT_CHANGED
         return value if ratio == 1 else _scaled(value, ratio)
 
+    def read_number(self, place: int, value: Number) -> Number | Reason:
+        """A number that the device sent without a text: behind texts with a unit it is one whose unit was left out."""
+        return self.read(place, value, BARE) if self.units and self.units[place] else value
+
 
 def _scaled(value: Number, ratio: Fraction) -> Number:
     """As exact as the text's decimals: 1.1 mV are 0.0011 V."""
@@ -202,7 +206,7 @@ def _read_sensors(
 ) -> list[Number | None]:
     """The values; none at the places `nothing`, of which not even the unit counts: a bare -1 in place of `12.4 V` has another."""
     slots = progress.slots[: progress.plan.sensor_count]
-    if not nothing and _INTEGERS.issuperset(at(progress.tags, slots)):  # the usual case
+    if not nothing and not scales.units and _INTEGERS.issuperset(at(progress.tags, slots)):  # the usual case
         numbers: list[int] = [*at(progress.values, slots)]  # type: ignore[list-item]  # of these tags
         if max(numbers, default=0) < _PLAIN.stop and min(numbers, default=0) >= _PLAIN.start and _UNUSUAL.isdisjoint(numbers):
             return [*numbers]
@@ -222,6 +226,7 @@ def _read_sensors(
         else:
             name = progress.names[column]
             value = Reason.OUT_OF_RANGE if is_beyond(name, held) else number(tag, held, name)
+            value = value if isinstance(value, Reason) else scales.read_number(i, value)
         if isinstance(value, Reason):
             missing[i] = progress.failures.get(column, value)
             values.append(None)

@@ -164,6 +164,14 @@ def test_the_first_unit_of_each_text_is_known_from_then_on():
     assert texts(5, 6) == ([5, 6], {}, ())
 
 
+def test_a_number_in_place_of_a_text_is_one_without_its_unit():
+    """After an update of the firmware: 980 may be Mbit/s as before, or bit/s. Volts without a prefix are volts."""
+    assert texts(980_000_000, 12, units=("Mbps", "V")) == ([None, 12], {0: "unit_changed"}, ("Mbps", "V"))
+    assert texts(0, -61, units=("Mbps", "dBm")) == ([0, -61], {}, ("Mbps", "dBm"))
+    assert texts(7, b"1.2 Gbps", units=("", "Mbps")) == ([7, 1200], {}, ("", "Mbps"))
+    assert texts(7, 8, units=("1", "users")) == ([7, 8], {}, ("1", "users"))
+
+
 def test_a_zero_without_a_unit_says_nothing_of_the_next_one():
     scales = Scales(2)
     assert scales.read(1, 0, "Mbps") == 0
