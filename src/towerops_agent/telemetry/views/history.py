@@ -91,8 +91,8 @@ def _cut(label: str, width: int, bars: str) -> str:
 
 
 def amount(value: float) -> str:
-    """A number for people: four significant digits, with k, M or G from ten thousand on."""
-    unit, *larger = ("", "k", "M", "G")
+    """A number for people: four significant digits, with k, M, G, T, P or E from ten thousand on."""
+    unit, *larger = ("", "k", "M", "G", "T", "P", "E")
     while abs(value) >= _TEN_THOUSAND and larger:
         unit, *larger = larger
         value /= 1000

@@ -38,7 +38,8 @@ def test_a_sparkline_goes_from_least_to_most_and_leaves_gaps():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0"), (12.345678, "12.35"), (9999, "9999"), (10_000, "10k"), (1.25e9, "1250M"), (-5e12, "-5000G")]
+    ("value", "text"),
+    [(0.0, "0"), (12.345678, "12.35"), (9999, "9999"), (10_000, "10k"), (1.25e9, "1250M"), (-5e12, "-5000G"), (5e13, "50T")],
 )
 def test_amounts_are_short(value, text):
     assert history.amount(value) == text
@@ -46,7 +47,15 @@ def test_amounts_are_short(value, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(-9999.9, "-10k"), (9999.4, "9999"), (10_000_000, "10M"), (9_999_000, "9999k"), (2e10, "20G"), (0.00123456, "0.001235")],
+    [
+        (-9999.9, "-10k"),
+        (9999.4, "9999"),
+        (10_000_000, "10M"),
+        (9_999_000, "9999k"),
+        (2e10, "20G"),
+        (2**64, "18.45E"),
+        (0.00123456, "0.001235"),
+    ],
 )
 def test_amounts_have_four_digits(value, text):
     assert history.amount(value) == text
