@@ -105,6 +105,26 @@ async def test_an_hour_shows_each_poll(tmp_path):
         await expect(chart(page, "board").locator("path.line")).to_have_count(1)
 
 
+async def test_a_value_that_is_old_is_not_shown_as_the_present_one(tmp_path):
+    """The radio is down for ten minutes; the router is not."""
+    from playwright.async_api import expect
+
+    async with opened(tmp_path) as page:
+        signal = chart(page, "signal")
+        await expect(signal).to_have_attribute("data-points", "143")
+        await page.get_by_role("button", name="1 hour").click()
+        await expect(signal.locator("svg")).to_have_attribute(
+            "aria-label", re.compile("last 60 minutes: last .6[0-2] dBm,.*Nothing was read since")
+        )
+        await expect(signal).to_have_class(re.compile("stale"))
+        await expect(signal.locator(".gapband")).to_have_count(1)
+        await expect(signal.locator("figcaption")).to_have_text(re.compile(r"\d\d:\d\d  .6[0-2] dBm"))
+        await expect(page.locator("#legend-gap")).to_be_visible()
+        await page.locator('[data-device="router-1"]').click()
+        await expect(chart(page, "board").locator("svg")).to_have_attribute("aria-label", re.compile("minutes: now 41.5 °C"))
+        await expect(chart(page, "board").locator("figcaption span").last).to_have_text("41.5 °C")
+
+
 async def test_a_few_errors_an_hour_are_not_none(tmp_path):
     from playwright.async_api import expect
 

@@ -230,7 +230,7 @@ async def test_a_dead_radio_s_values_are_old_and_its_charts_hatched():
         assert await value.evaluate("each => getComputedStyle(each).color") != black
         await told.says("#detail-reason", re.compile(rf"No answer; last value {CLOCK}\."))
         await expect(told.chart("CPU load").locator(".gapband")).to_have_count(1)
-        await expect(told.chart("CPU load").locator("svg")).to_have_attribute("aria-label", re.compile("No answer since"))
+        await expect(told.chart("CPU load").locator("svg")).to_have_attribute("aria-label", re.compile("Nothing was read since"))
         await expect(told.page.locator("#legend-gap")).to_be_visible()
 
         await told.turn("Switch it off", False)

@@ -54,7 +54,8 @@ def _devices(standings: Sequence[Standing], runs: bool) -> Tile:
     others = [f"{states[state]} {word}" for state, word in (("down", "down"), ("degraded", "degraded")) if states[state]]
     if states[NOT_POLLED]:
         others.append(f"{states[NOT_POLLED]} unknown")
-    kind = BAD if states["down"] else WARN if states["degraded"] else PLAIN
+    silent = any(standing.state == NOT_POLLED and standing.reason for standing in standings)  # it should have been read by now
+    kind = BAD if states["down"] else WARN if states["degraded"] or silent else PLAIN
     note = ", ".join(others) or "each answers as it should"
     return Tile(
         f"{states['up']:,} of {len(standings):,} up", kind if runs else STALE, note if runs else f"when last seen; {note}"

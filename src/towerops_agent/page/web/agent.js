@@ -241,9 +241,10 @@ function drawView() {
   const seen = { spread: false, gap: false, wait: view.pending.length > 0 };
   drawn.forEach((chart, i) => {
     const points = pointsOf(/** @type {View} */ (view).charts[i], from_us, to_us, columns);
-    chart.update(span, points);
+    const ended = points.length > 0 && to_us - points[points.length - 1][0] > span.gap_us;
+    chart.update({ ...span, ending: ended ? "gapband" : "" }, points);
     seen.spread ||= points.some((point) => point[3]?.some((value, line) => value !== point[1][line]));
-    seen.gap ||= points.some((point, at) => at > 0 && point[0] - points[at - 1][0] > span.gap_us);
+    seen.gap ||= ended || points.some((point, at) => at > 0 && point[0] - points[at - 1][0] > span.gap_us);
     if (chart.item.id === focused) chart.svg.focus();
   });
   if (!drawn.length) $("charts").replaceChildren(html("p", { className: "meta", textContent: "Nothing was read from this device in this time." }));

@@ -173,11 +173,12 @@ export class Chart {
       const values = [...points, ...greatest(points)].map((point) => point[1][column]).filter((value) => value !== null);
       if (!values.length) return "no values";
       const now = item.last?.[column] ?? values[values.length - 1];
-      if (item.kind === "state") return `now ${this.word(now)}`;
-      return `now ${quantity(now, item.unit)}, from ${quantity(Math.min(...values), item.unit)} to ${quantity(Math.max(...values), item.unit)}`;
+      const when = span?.ending ? "last" : "now";
+      if (item.kind === "state") return `${when} ${this.word(now)}`;
+      return `${when} ${quantity(now, item.unit)}, from ${quantity(Math.min(...values), item.unit)} to ${quantity(Math.max(...values), item.unit)}`;
     };
     const minutes = span ? Math.round((span.to_us - span.from_us) / 60e6) : 0;
-    const ending = { gapband: " No answer since the last of them.", waitband: " Nothing has been delivered since the last of them." }[span?.ending ?? ""] ?? "";
+    const ending = { gapband: " Nothing was read since the last of them.", waitband: " Nothing has been delivered since the last of them." }[span?.ending ?? ""] ?? "";
     const words = item.kind === "interface" ? `in ${spread(0)}; out ${spread(1)}` : spread(0);
     return `${item.label}, last ${minutes > 120 ? `${Math.round(minutes / 60)} hours` : `${minutes} minutes`}: ${words}.${ending} Arrow keys read single values.`;
   }
@@ -222,7 +223,7 @@ export class Chart {
     const [time, least, , most] = point;
     const values = at === null && this.item.last ? this.item.last : least;
     const tops = at === null || !most ? values : most;
-    const when = at === null ? [] : [`${clock(time, !most)}  `];
+    const when = at === null && !this.span?.ending ? [] : [`${clock(time, !most)}  `]; // what is old is not taken for the present
     const read = (/** @type {number} */ column) => (tops[column] === values[column] ? this.word(values[column]) : `${this.word(values[column])} to ${this.word(tops[column])}`);
     if (this.item.kind === "interface") this.readout.replaceChildren(...when, html("b", { className: "in", textContent: `in ${read(0)}` }), ", ", html("b", { className: "out", textContent: `out ${read(1)}` }));
     else this.readout.replaceChildren(...when, html("b", { textContent: read(0) }));

@@ -24,6 +24,13 @@ def test_devices_that_are_down_are_counted_first():
     assert (tile("devices", runs=False).kind, tile("devices", states=()).figure) == ("stale", "None yet")
 
 
+def test_a_device_that_has_not_been_read_lately_is_a_warning_and_one_that_is_another_agents_is_not():
+    late = Standing("unknown", "nothing has been read lately", NOW_US)
+    assert (tile("devices", states=(late, late)).figure, tile("devices", states=(late, late)).kind) == ("0 of 2 up", "warn")
+    assert tile("devices", states=(UP, Standing("unknown"))).kind == ""
+    assert tile("devices", states=(late,), runs=False).kind == "stale"
+
+
 def test_an_agent_runs_was_stopped_or_is_silent():
     assert tile("agent").note == "version 0.1.0 on poller-1, for 1 h 30 min"
     stopped = tile("agent", snapshot(stopped_us=NOW_US - 3 * MINUTE_US), runs=False)
