@@ -17,7 +17,7 @@ from towerops_agent.buffer.events import KEPT, KEPT_S
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.buffer.format.event import Event, EventKind
 from towerops_agent.buffer.lookup import Newest
-from towerops_agent.buffer.reader import DatabaseReader
+from towerops_agent.buffer.reader import DatabaseReader, KnownLayouts
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.names import Names, names_of
 from towerops_agent.config.kept import CONFIG_KEY, open_kept, unseal
@@ -76,11 +76,12 @@ class Site:
         self._config: ConfigText | None = None
         self._known: dict[str, Known] = {}
         self._doubt = ""
+        self._layouts: KnownLayouts = {}
 
     def overview(self) -> Overview:
         """The site at a glance. Raises NotReadable."""
         now_us = self._now_us()
-        with DatabaseReader(self._path) as reader:
+        with DatabaseReader(self._path, self._layouts) as reader:
             snapshot, events, newest_us = self._look(reader, now_us)
             runs = does_run(snapshot, events, newest_us, now_us)
             as_of_us = ending_us(newest_us, now_us)
@@ -109,7 +110,7 @@ class Site:
     def device(self, device_id: str, spans_h: Sequence[int] = (DAY_H,)) -> list[DeviceView]:
         """The device over these spans; none if neither the database nor the configuration has it. Raises NotReadable."""
         now_us = self._now_us()
-        with DatabaseReader(self._path) as reader:
+        with DatabaseReader(self._path, self._layouts) as reader:
             snapshot, events, newest_us = self._look(reader, now_us)
             as_of_us = ending_us(newest_us, now_us)
             runs = does_run(snapshot, events, newest_us, now_us)

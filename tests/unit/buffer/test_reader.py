@@ -7,8 +7,8 @@ import pytest
 
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.format.batch import Pending, RefusedMetric
-from towerops_agent.buffer.reader import DatabaseReader, NotReadable
-from towerops_agent.model import Layout, Poll
+from towerops_agent.buffer.reader import DatabaseReader, KnownLayouts, NotReadable
+from towerops_agent.model import Layout, LayoutKind, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, poll
 
 OTHER = Layout("eq-2", LAYOUT.sensors, LAYOUT.interfaces)
@@ -82,6 +82,38 @@ async def test_polls_of_all_layouts_of_an_equipment_are_found_and_damaged_ones_l
             abandoned = reader.polls("eq-1", 0)
             next(abandoned)
         abandoned.close()
+
+
+async def test_layouts_that_are_known_are_not_read_again_and_those_of_another_file_are(bench):
+    known: KnownLayouts = {}
+
+    def whose() -> tuple[dict[str, list[int]], int]:
+        """Whose layouts there are, and how many were read for that."""
+        read: list[str] = []
+        with DatabaseReader(bench.path, known) as reader:
+            reader.connection.set_trace_callback(read.append)
+            found = reader.equipment()
+        return found, sum("body" in sql for sql in read)
+
+    async with bench.buffer() as buffer:
+        await fill(bench, buffer)
+        assert whose() == ({"eq-1": [1], "eq-2": [2]}, 2)
+        assert whose() == ({"eq-1": [1], "eq-2": [2]}, 0)
+        await buffer.register_all([CHANGED, Layout("eq-2", kind=LayoutKind.PINGS)])
+        assert whose() == ({"eq-1": [1, 3], "eq-2": [2, 4]}, 2)
+        with DatabaseReader(bench.path, known) as reader:
+            assert reader.equipment(LayoutKind.READINGS) == {"eq-1": [1, 3], "eq-2": [2]}
+            assert reader.equipment(LayoutKind.PINGS) == {"eq-2": [4]}
+        await buffer.ask(lambda store: store.connection.execute("UPDATE layouts SET checksum = 0 WHERE id = 4").rowcount)
+        known.clear()
+        assert whose() == ({"eq-1": [1, 3], "eq-2": [2]}, 4)
+        await buffer.ask(lambda store: store.connection.execute("DELETE FROM layouts WHERE id = 1").rowcount)
+        assert whose() == ({"eq-1": [3], "eq-2": [2]}, 1)
+    bench.path.unlink()
+    async with bench.buffer() as buffer:
+        await buffer.register_all([OTHER, LAYOUT])
+        assert whose() == ({"eq-2": [1], "eq-1": [2]}, 2)
+        assert len(known) == 2
 
 
 async def test_nothing_can_be_written(bench):
