@@ -13,7 +13,9 @@ from pathlib import Path
 import structlog
 
 from towerops_agent.buffer import quarantine, retention
+from towerops_agent.buffer.absence import Absence, Away
 from towerops_agent.buffer.database import FAILURES, Database, is_corruption
+from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.format.batch import OPEN_END
 from towerops_agent.buffer.ids import begin_ids_at, id_beyond, last_id
 from towerops_agent.buffer.recovery import WITH_LAYOUTS, Recovery
@@ -51,8 +53,8 @@ class Opening:
         self._reopen_s = 0.0
         self._look_s = 0.0
         self.due_s = 0.0
-        self._left_file = False
-        self._not_stored_because = ""
+        self._absence: Absence | None = None  # while the Store is not the file's
+        self._elsewhere = Elsewhere()
         self.replaced: Path | None = None
         self.layouts_lost = False
         self.lost_metrics = self.left_metrics = 0
@@ -60,22 +62,41 @@ class Opening:
         self._recovery: Recovery | None = None
         # By quarantined file: whether this run had in memory what is in its tail, or it is stored in the file that came after it.
         self._tails: dict[str, bool] = {}
-        self._has_tail = False  # whether what is in memory has the tail of a corrupt file that is not replaced yet
         self.recovery_due_s = inf
-        self.in_memory_because = ""
         self.lines: tuple[str, ...] = ()  # the destinations' lines; none: those that a database has
+
+    @property
+    def in_memory_because(self) -> str:
+        """Why polls go on in memory, for the operator; "": they do not."""
+        absence = self._absence  # asked for by other threads too
+        return "" if absence is None else absence.because
+
+    @property
+    def _has_tail(self) -> bool:
+        """Whether what is in memory has the tail of the file that is at the path."""
+        return self._absence is not None and self._absence.why is Away.CORRUPT
+
+    def _use(self, store: Store, absence: Absence | None = None) -> None:
+        """Work on this Store from now on: the file's, or one in memory during its absence."""
+        self.store, self._absence = store, absence
+        self._note_what_is_here()
+
+    def _note_what_is_here(self) -> None:
+        """If the file is in use, and has all of its predecessors, no batch that somebody may have under way is elsewhere."""
+        if self._absence is None and self._recovery is None:
+            self.store.elsewhere = None
+            self._elsewhere.sent.clear()
 
     def open(self, now_s: float) -> None:
         """Work on the file, or in memory if it can't be opened. Raises DatabaseBusy and DatabaseTooNew."""
         self._reopen_s = now_s + REOPEN_S
         try:
-            self.store = self._open_file()
+            self._use(self._open_file())
         except (DatabaseBusy, DatabaseTooNew):
             raise
         except BufferFailure as error:
             log.error("buffer can't be opened, polls stay in memory; will retry", reason=str(error))
-            self.in_memory_because = str(error)
-            self.store = self._in_memory()
+            self._use(self._in_memory(), Absence(Away.UNOPENED, str(error)))
 
     def look(self, now_s: float, *, at_stop: bool) -> None:
         """See whether the file is still in its place, and follow if it is not; if in memory, try to open it when due."""
@@ -84,21 +105,20 @@ class Opening:
             change = self.store.database.change()
             if change is not None:  # nobody would find what is written into it
                 self._follow(change, now_s)
-        if self.store.database.path is None and (now_s >= self._reopen_s or at_stop):
+        if self._absence is not None and (now_s >= self._reopen_s or at_stop):
             self._reopen_s = now_s + REOPEN_S
-            self._return_to_file(at_stop=at_stop)
-        self.due_s = self._look_s if self.store.database.path is not None else min(self._look_s, self._reopen_s)
+            self._return_to_file(self._absence, at_stop=at_stop)
+        self.due_s = self._look_s if self._absence is None else min(self._look_s, self._reopen_s)
 
-    def _return_to_file(self, *, at_stop: bool) -> None:
-        if self._left_file:
+    def _return_to_file(self, absence: Absence, *, at_stop: bool) -> None:
+        if absence.why is Away.UNWRITABLE:
             while not retention.remove_sent(self.store.connection, OPEN_END).done:
                 pass
             if not at_stop and not self._room.fits(self.store, self.path):
                 return
-        self._reopen()
-        self._left_file = self._left_file and self.store.database.path is None
+        self._reopen(absence)
 
-    def _reopen(self) -> None:
+    def _reopen(self, absence: Absence) -> None:
         """Work on the file, with all that is in memory, if it can be opened; in a new one if it turns out to be corrupt now."""
         memory = self.store
         try:
@@ -114,17 +134,15 @@ class Opening:
         except BufferFailure:
             return
         except FAILURES as error:
-            if str(error) != self._not_stored_because:  # each 5 s
+            if str(error) != absence.not_stored_because:  # each 5 s
                 log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
-            self._not_stored_because = str(error)
+            absence.not_stored_because = str(error)
             self._end_recovery()
             store.database.close()
             return
         memory.database.close()
-        self.in_memory_because = self._not_stored_because = ""
-        self._has_tail = False  # by their ids, those that are still in the tail are void now
         log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=polls)
-        self.store = store
+        self._use(store)  # by their ids, polls that are still in its tail and were in memory are void now
 
     def _store_memory(self, store: Store) -> int:
         """Copy all that is in memory into the file's Store: how many polls. Raises FAILURES, which are the file's."""
@@ -133,7 +151,7 @@ class Opening:
         salvage = Salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True)
         salvage.run(self.moved)
         store.layouts.use_too(memory.layouts.in_use())
-        for batch, age_s in (memory.sent_unseen or {}).items():
+        for batch, age_s in self._elsewhere.sent.items():
             store.note_sent(batch, age_s + lead_s)
         return salvage.copied.get("polls", 0)
 
@@ -172,23 +190,16 @@ class Opening:
         self._end_recovery()
         with suppress(*FAILURES):
             store.close()
-        self._go_on_in(memory, layouts_lost, reason, now_s)
-        self._left_file = True
+        self._go_on_in(memory, layouts_lost, Absence(Away.UNWRITABLE, reason), now_s)
 
-    def _go_on_in(self, memory: Store, layouts_lost: bool, reason: str, now_s: float) -> None:
-        self.store = memory
+    def _go_on_in(self, memory: Store, layouts_lost: bool, absence: Absence, now_s: float) -> None:
+        self._use(memory, absence)
         self.layouts_lost = self.layouts_lost or layouts_lost
-        self.in_memory_because = reason
         self._reopen_s = self.due_s = now_s + REOPEN_S
 
     def _with_layouts_of(self, store: Store) -> tuple[Store, bool]:
-        """A Store in memory that has the layouts of the other one, so that its polls can be delivered; and if some are lost.
-
-        It also notes which batches of the other one are sent meanwhile.
-        """
+        """A Store in memory that has the layouts of the other one, so that its polls can be delivered; and if some are lost."""
         memory = self._in_memory(last_id(store.connection))
-        lead_s = store.age_s - memory.age_s
-        memory.sent_unseen = {batch: age_s - lead_s for batch, age_s in (store.sent_unseen or {}).items()}
         salvage = Salvage(store.connection, memory.connection)
         salvage.copy_layouts()
         return memory, bool(salvage.damaged & WITH_LAYOUTS)
@@ -197,7 +208,6 @@ class Opening:
         """Work on the file that is now at the path, or in memory, with all that was in the file that is gone from there."""
         log.error("database file is gone from its place, its polls are copied", path=str(self.path), change=change)
         store = self.store
-        self.in_memory_because = f"the database {self.path} is gone: {change}"
         memory, salvage = self._passing_copy(store)
         if salvage is None or not salvage.knows_losses:
             log.error("more metrics may be lost with the corrupt database than are counted", path=str(self.path))
@@ -208,10 +218,11 @@ class Opening:
         # Before there is another: with the file SQLite removes the journal that has its name.
         with suppress(*FAILURES):
             store.database.close()
-        self.store = memory
+        absence = Absence(Away.GONE, f"the database {self.path} is gone: {change}")
+        self._use(memory, absence)
         self._reopen_s = now_s + REOPEN_S
-        self._reopen()
-        if is_recovering and self._recovery is None and self.store.database.path is not None:  # the note is gone too
+        self._reopen(absence)
+        if is_recovering and self._recovery is None and self._absence is None:  # the note is gone too
             self.lost_metrics += 1
             log.error("more metrics may be lost with the corrupt database than are counted", path=str(self.path))
 
@@ -246,13 +257,13 @@ class Opening:
         memory, layouts_lost = self._with_layouts_of(self.store)  # beforehand: then it is closed
         self._end_recovery()
         try:
-            self.store = self._prepare(self.store.database.begin_anew(self._wall_us(), str(error)), in_use=True)
+            store = self._prepare(self.store.database.begin_anew(self._wall_us(), str(error)), in_use=True)
         except BufferFailure as failure:
             log.error("no new buffer can be created, polls stay in memory; will retry", reason=str(failure))
-            self._has_tail = True
-            self._go_on_in(memory, layouts_lost, str(failure), now_s)
+            self._go_on_in(memory, layouts_lost, Absence(Away.CORRUPT, str(failure)), now_s)
         else:
             memory.database.close()
+            self._use(store)
         return True
 
     def _open_file(self) -> Store:
@@ -288,7 +299,7 @@ class Opening:
         recovery = None
         if database.unread:
             self.replaced = database.unread[-1]
-            recovery = self._recovery = Recovery(database, self._room, self.lines, self._id_beyond)
+            recovery = self._recovery = Recovery(database, self._room, self.lines, self._id_beyond, self._elsewhere)
             for file in database.unread:
                 self._tails.setdefault(file.name, in_use or self._has_tail)
             recovery.begin(database.unread, in_memory={name for name, was in self._tails.items() if was})
@@ -298,9 +309,10 @@ class Opening:
             layouts_in_use=in_use,
             tail_in_use=self._has_tail,
             lines=self.lines,
+            elsewhere=self._elsewhere,
         )
         if recovery is not None:
-            store.sent_unseen = recovery.sent
+            store.is_filled = False
             recovery.end_small(store)
             self._note_recovery(store, in_use=in_use)
         return store
@@ -328,7 +340,9 @@ class Opening:
         if self._recovery is None:
             return False
         self._recovery.step(self.store, now_s)
-        return self._note_recovery(self.store, in_use=False)
+        is_done = self._note_recovery(self.store, in_use=False)
+        self._note_what_is_here()
+        return is_done
 
     def _note_recovery(self, store: Store, *, in_use: bool) -> bool:
         """Note what the recovery came to so far, and whether it has ended."""
@@ -340,7 +354,7 @@ class Opening:
         recovery.lost_metrics = recovery.left_metrics = 0
         self.layouts_lost = self.layouts_lost or (in_use and recovery.layouts_lost)
         if recovery.is_done:
-            store.sent_unseen = None
+            store.is_filled = True
             self._end_recovery()
             return True
         self.recovery_due_s = recovery.due_s
@@ -362,7 +376,7 @@ class Opening:
         return self._without_file(Database.in_memory(), last)
 
     def _without_file(self, database: Database, last: int) -> Store:
-        store = Store(database, self._wall_us, self._monotonic_us, lines=self.lines)
+        store = Store(database, self._wall_us, self._monotonic_us, lines=self.lines, elsewhere=self._elsewhere)
         begin_ids_at(store.connection, self._id_beyond(last))
         return store
 

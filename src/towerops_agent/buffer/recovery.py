@@ -18,6 +18,7 @@ import structlog
 
 from towerops_agent.buffer import quarantine, retention
 from towerops_agent.buffer.database import FAILURES, Database, as_text, is_corruption, octets_on_disk, tables_of
+from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.ids import begin_ids_at, last_id
 from towerops_agent.buffer.lanes import next_poll_id
 from towerops_agent.buffer.room import Room
@@ -47,19 +48,29 @@ class Recovery:
     `layouts_lost`: whether layouts are lost, or what is kept beside them. `state`: for the operator; "" if nothing is to be done.
     """
 
-    def __init__(self, database: Database, room: Room, lines: Collection[str], beyond: Callable[[int], int]) -> None:
-        """`lines`: the destinations that there are. `beyond`: an id that no row has, and that is greater than this one."""
+    def __init__(
+        self,
+        database: Database,
+        room: Room,
+        lines: Collection[str],
+        beyond: Callable[[int], int],
+        elsewhere: Elsewhere,
+    ) -> None:
+        """`lines`: the destinations that there are. `beyond`: an id that no row has, and that is greater than this one.
+
+        `elsewhere`: what is delivered of the files' batches.
+        """
         assert database.path is not None, "memory has no predecessor"  # noqa: S101
         self.path = database.path
         self.state = ""
         self.lost_metrics = self.left_metrics = 0
         self.layouts_lost = False
-        self.sent: dict[int, int] = {}
         self.due_s = 0.0
         self._database = database
         self._room = room
         self._lines = lines
         self._beyond = beyond
+        self._elsewhere = elsewhere
         self._open = ExitStack()
         self._has_waited = False
         self._salvages: list[tuple[Path, Salvage, int]] = []
@@ -80,12 +91,20 @@ class Recovery:
                 in_use=file.name in in_memory,
                 lines=self._lines,
                 beyond=self._beyond,
+                elsewhere=self._elsewhere,
             )
-            salvage.sent = self.sent
             salvage.begin()
             self.layouts_lost = self.layouts_lost or bool(salvage.damaged & WITH_LAYOUTS)
             self._salvages.append((file, salvage, octets_on_disk(file)))
+        self._follow_earlier()
         self._describe()
+
+    def _follow_earlier(self) -> None:
+        """Of files that were being copied into one that is corrupt by now too: that one knew what is delivered of them."""
+        earlier = [salvage.of_predecessors() for _, salvage, _ in self._salvages]
+        for file, salvage, _ in self._salvages:
+            for progress in (known[file.name] for known in earlier if file.name in known):
+                salvage.follow(progress)
 
     def end_small(self, store: Store) -> None:
         """Copy the files that are small, as far as there is room; not to the end before the tails' polls are stored."""

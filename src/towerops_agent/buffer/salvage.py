@@ -16,6 +16,7 @@ import msgspec
 
 from towerops_agent.buffer import lanes, reckoning
 from towerops_agent.buffer.database import Corruption, transaction
+from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.format.batch import OPEN_END, Lane, Position
 from towerops_agent.buffer.format.codec import checksum, is_intact
 from towerops_agent.buffer.ids import SKIPPED_IDS, begin_line_at, give_ids_from, last_id
@@ -76,8 +77,6 @@ _PHASES = (
 class Salvage:
     """The copying of `source` into `target`. `in_use`: the tail is in memory too.
 
-    `sent`: batches of the source that were delivered meanwhile, with the age then.
-
     Once it is done: `lost_metrics`, how many are known to be lost; `knows_losses`: no others are.
     """
 
@@ -92,12 +91,14 @@ class Salvage:
         is_later: bool = False,
         lines: Collection[str] = (),
         beyond: Callable[[int], int] = lambda last: last + SKIPPED_IDS,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """`name`: of the corrupt file, under which its progress is kept; "": it is not a file that may be damaged.
 
         `age_lead_s`: by how much the age clock of `target` is ahead of that of `source`.
         `is_later`: of two values kept under one key that of `source` is the later one. `lines`: the destinations that there are.
         `beyond`: an id that no row has, of a source whose last one can't be read.
+        `elsewhere`: what is delivered meanwhile of the source's batches.
         """
         self._source, self._target = source, target
         self._name = name
@@ -106,7 +107,7 @@ class Salvage:
         self._is_later = is_later
         self._lines = lines
         self._beyond = beyond
-        self.sent: dict[int, int] = {}
+        self._sent = (elsewhere or Elsewhere()).sent
         self.lost_metrics = 0
         self.knows_losses = False
         self.progress = SalvageProgress(0)
@@ -136,7 +137,7 @@ class Salvage:
         if found is not None:
             self.progress = found
             self._remains.damaged |= set(found.damaged)
-            self.sent |= found.sent
+            self._sent |= found.sent
         else:
             self._copy_small("layouts")
             self._copy_small("meta")
@@ -147,6 +148,16 @@ class Salvage:
                 self._give_ids()
                 self._keep()
         self._undelivered = self._ledger.undelivered(self._lines, self.progress.first_own)
+
+    def of_predecessors(self) -> dict[str, SalvageProgress]:
+        """By their names: how far corrupt files that came before the source were copied into it, as far as it says so."""
+        rows = [row for row in self._remains.all("meta") if row[0].startswith(PROGRESS)]
+        found = {row[0].removeprefix(PROGRESS): _decoded(row[1]) for row in rows}
+        return {name: progress for name, progress in found.items() if progress is not None}
+
+    def follow(self, earlier: SalvageProgress) -> None:
+        """Note what was delivered of the source while it was copied into an earlier target."""
+        self._sent |= earlier.sent
 
     def copy_layouts(self) -> None:
         """Copy the layouts only, with their ids, and the values kept beside them."""
@@ -172,7 +183,7 @@ class Salvage:
     def note_sent(self) -> None:
         """Note which batches have been delivered meanwhile, so that the next start knows it."""
         noted = self.progress.sent
-        if self.sent != noted:
+        if self._sent != noted:
             try:
                 with transaction(self._target):
                     self._keep()
@@ -349,8 +360,8 @@ class Salvage:
         """Have all that was copied seen: in one transaction."""
         with transaction(self._target):
             for row in self._ledger.batches:
-                if row[8] is None and row[0] in self.sent:
-                    row[8] = self.sent[row[0]] - self._age_lead_s
+                if row[8] is None and row[0] in self._sent:
+                    row[8] = self._sent[row[0]] - self._age_lead_s
                 self._copy_batch(row)
             lost = reckoning.lost_metrics(self._target, self._ledger, self.progress.first_own)
             knows_losses = self._ledger.is_whole or "polls" not in self.damaged
@@ -385,14 +396,11 @@ class Salvage:
         row = self._target.execute("SELECT key, value, checksum FROM meta WHERE key = ?", (key,)).fetchone()
         if not self._name or row is None or not is_intact(*row):
             return None
-        try:
-            return _decoder.decode(row[1])
-        except msgspec.MsgspecError:
-            return None
+        return _decoded(row[1])
 
     def _keep(self) -> None:
         if self._name:
-            self.progress.damaged, self.progress.sent = sorted(self._remains.damaged), dict(self.sent)
+            self.progress.damaged, self.progress.sent = sorted(self._remains.damaged), dict(self._sent)
             key, value = PROGRESS + self._name, msgspec.json.encode(self.progress)
             row = (key, value, checksum(key, value))
             self._target.execute("INSERT OR REPLACE INTO meta (key, value, checksum) VALUES (?, ?, ?)", row)
@@ -401,6 +409,13 @@ class Salvage:
         """Remove what was kept of its progress, once nobody begins it again."""
         with transaction(self._target):
             self._target.execute("DELETE FROM meta WHERE key = ?", (PROGRESS + self._name,))
+
+
+def _decoded(kept: bytes) -> SalvageProgress | None:
+    try:
+        return _decoder.decode(kept)
+    except msgspec.MsgspecError:
+        return None
 
 
 def _between(ranges: Sequence[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:

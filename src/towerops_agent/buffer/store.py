@@ -14,6 +14,7 @@ import structlog
 
 from towerops_agent.buffer import events, lanes, refused, retention
 from towerops_agent.buffer.database import Corruption, Database, transaction
+from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.format.batch import AgeClock, Batch, Lane, LeftOut, Sent, StoredPoll, cut
 from towerops_agent.buffer.format.codec import (
     HEAD,
@@ -54,17 +55,19 @@ class Store:
         layouts_in_use: bool = False,
         tail_in_use: bool = False,
         lines: Sequence[str] = (),
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """`layouts_in_use`: some that are in the database go on being used, it is a salvaged one.
 
         `tail_in_use`: the polls in its tail are in memory too, and come from there.
         `lines`: the destinations; none: those that it has.
+        `elsewhere`: where to note what is delivered of batches that are not here; None: all that there are, are here.
         """
         self.database = database
         self.connection = database.connection
-        self.sent_unseen: dict[int, int] | None = None
-        """Batches that were sent and are not here yet, with the age: of a corrupt file while it is copied into this, of the file
-        while this is in memory in its place; else None."""
+        self.elsewhere = elsewhere
+        self.is_filled = True
+        """Whether all rows that belong together are here: not while a corrupt file is still copied into it (recovery.py)."""
         self.lanes = Lanes(self.connection)
         self.layouts = Layouts(self.connection)
         self.polls = Polls(self.connection)
@@ -81,11 +84,6 @@ class Store:
             self.line_up(lines)
         if not layouts_in_use:
             self.layouts.retire_all()
-
-    @property
-    def is_filled(self) -> bool:
-        """Whether all rows that belong together are here: not while a corrupt file is still copied into it (recovery.py)."""
-        return self.sent_unseen is None or self.database.path is None
 
     @property
     def age_s(self) -> int:
@@ -277,23 +275,19 @@ class Store:
                 lanes.write_batch(self.connection, now, self.age_s)
 
     def note_sent(self, batch_id: int, age_s: int) -> None:
-        """Note that the batch was sent at that age, while another Store was in use. It is here, or is yet to be copied."""
+        """Mark the batch sent, as it was at that age, while another Store was in use; nothing happens if it is not open here."""
         with transaction(self.connection):
             now = lanes.open_batch(self.connection, batch_id)
             if now is not None:
                 lanes.write_batch(self.connection, now, age_s)
-        if self.sent_unseen is not None:
-            self.sent_unseen[batch_id] = age_s
 
     def _mark_sent(self, batch: Batch, left_out: Sequence[LeftOut], now_us: int) -> None:
         age_s = self.age_s
         now = lanes.open_batch(self.connection, batch.id)
         if now is not None:
             lanes.write_batch(self.connection, now, age_s)
-        elif self.sent_unseen is None or batch.id in self.sent_unseen:
+        elif self.elsewhere is None or not self.elsewhere.note(batch.id, age_s):
             return
-        else:
-            self.sent_unseen[batch.id] = age_s
         for one in left_out:
             row = (one.poll, one.metric_index, one.equipment_id, one.metric, one.reason, now_us, age_s)
             refused.keep(self.connection, row, batch.destination)

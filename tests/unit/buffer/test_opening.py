@@ -293,7 +293,20 @@ async def unwritable(bench, buffer, layout: int):
         other.execute("COMMIT")
 
 
-async def test_a_batch_that_was_under_way_when_the_file_was_left_is_not_sent_again(bench, monkeypatch):
+@asynccontextmanager
+async def irreplaceable(bench, buffer, layout: int):
+    """Within, polls go on in memory, the next one too: the file was found corrupt, and no new one can be created in its place."""
+    with pytest.MonkeyPatch.context() as hindrance:
+        remove = nothing_can_be_created_in_its_place(bench, hindrance)
+        with pytest.raises(BufferFailure):
+            await buffer.ask(corrupt_error, sees_polls=False)
+        buffer.add(poll(layout, T0_US + 1))
+        yield
+        remove()
+
+
+@pytest.mark.parametrize("away", [unwritable, irreplaceable])
+async def test_a_batch_that_was_under_way_when_the_file_was_left_is_not_sent_again(bench, monkeypatch, away):
     """A server without idempotency keys would have it twice. What was left out of it is kept."""
     monkeypatch.setattr(writer, "LEAVES_AFTER_S", 0.0)
     monkeypatch.setattr(opening, "REOPEN_S", 0.001)
@@ -301,29 +314,13 @@ async def test_a_batch_that_was_under_way_when_the_file_was_left_is_not_sent_aga
         layout = await buffer.register(LAYOUT)
         buffer.add(poll(layout, T0_US))
         batch = await buffer.next_batch(9)
-        async with unwritable(bench, buffer, layout):
+        async with away(bench, buffer, layout):
             await buffer.acknowledge(batch, [LeftOut(1, 0, "eq-1", b"{}", "no such sensor")])
         await until_in_file(buffer)
+        while buffer.salvaging:
+            await buffer.salvage()
         assert await take(buffer) == [1]
         assert [one.reason for one in await buffer.refused()] == ["no such sensor"]
-
-
-async def test_a_batch_that_was_under_way_when_a_file_was_found_corrupt_is_not_sent_again(bench, monkeypatch):
-    """No new file could be created in its place, so that it was copied only later."""
-    monkeypatch.setattr(opening, "REOPEN_S", 3600.0)
-    with pytest.MonkeyPatch.context() as hindrance:
-        async with bench.buffer() as buffer:
-            layout = await buffer.register(LAYOUT)
-            buffer.add(poll(layout, T0_US))
-            batch = await buffer.next_batch(9)
-            remove = nothing_can_be_created_in_its_place(bench, hindrance)
-            with pytest.raises(BufferFailure):
-                await buffer.ask(corrupt_error, sees_polls=False)
-            await buffer.acknowledge(batch)
-            buffer.add(poll(layout, T0_US + 1))
-            remove()
-    async with bench.buffer() as buffer:
-        assert await take(buffer) == [1]
 
 
 async def take(buffer) -> list[int]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import quarantine, recovery, salvage
+from towerops_agent.buffer import opening, quarantine, recovery, salvage
 from towerops_agent.buffer.format.batch import Lane, LeftOut
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
@@ -255,16 +255,28 @@ async def test_a_batch_that_is_not_copied_yet_is_not_closed_as_one_of_which_noth
         assert sorted(await take(buffer)) == expected(range(POLLS))
 
 
-@pytest.mark.parametrize("end", ["stop", "kill"])
-async def test_a_batch_that_was_sent_while_it_was_not_copied_yet_is_not_sent_again_after(bench, tmp_path, end):
+@pytest.mark.parametrize("end", ["stop", "kill", "new file removed", "new file corrupt", "new file corrupt at the start"])
+async def test_a_batch_that_was_sent_while_it_was_not_copied_yet_is_not_sent_again_after(bench, tmp_path, monkeypatch, end):
     """A server without idempotency keys would have it twice."""
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
     after = Bench(tmp_path / "after" / "agent.db", bench.now_us, keys=1000)
     async with sent_before_its_file_was_found_corrupt(bench) as (buffer, batch, _):
         await buffer.acknowledge(batch)
-        while end == "kill" and bench.rows("SELECT 1 FROM meta WHERE key LIKE 'salvage %' AND instr(value, '\"sent\":{}')"):
-            await buffer.pending()
-        if end == "kill":
-            await buffer.ask(lambda _: copy_files(bench.path, after.path), sees_polls=False)
+        match end:
+            case "kill":
+                while bench.rows("SELECT 1 FROM meta WHERE key LIKE 'salvage %' AND instr(value, '\"sent\":{}')"):
+                    await buffer.pending()
+                await buffer.ask(lambda _: copy_files(bench.path, after.path), sees_polls=False)
+            case "new file removed":
+                bench.path.unlink()
+                while not bench.path.exists():
+                    await buffer.pending()
+            case "new file corrupt":
+                bench.now_us += 61_000_000
+                with pytest.raises(BufferFailure):
+                    await buffer.ask(corrupt_error, sees_polls=False)
+    if end == "new file corrupt at the start":
+        make_corrupt(bench.path)
     async with (after if end == "kill" else bench).buffer(statvfs=Disk(float("inf"))) as buffer:
         await all_copied(buffer)
         assert sorted(await take(buffer)) == expected(range(POLLS))[5:]
