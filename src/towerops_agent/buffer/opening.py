@@ -16,7 +16,7 @@ from towerops_agent.buffer import quarantine, retention
 from towerops_agent.buffer.absence import Absence, Away
 from towerops_agent.buffer.database import FAILURES, Database, is_corruption
 from towerops_agent.buffer.elsewhere import Elsewhere
-from towerops_agent.buffer.format.batch import OPEN_END
+from towerops_agent.buffer.format.batch import OPEN_END, AgeClock
 from towerops_agent.buffer.ids import begin_ids_at, id_beyond, last_id
 from towerops_agent.buffer.recovery import WITH_LAYOUTS, Recovery
 from towerops_agent.buffer.room import Room
@@ -55,6 +55,7 @@ class Opening:
         self.due_s = 0.0
         self._absence: Absence | None = None  # while the Store is not the file's
         self._elsewhere = Elsewhere()
+        self._clock: AgeClock | None = None  # of the Store
         self.replaced: Path | None = None
         self.layouts_lost = False
         self.lost_metrics = self.left_metrics = 0
@@ -78,7 +79,7 @@ class Opening:
 
     def _use(self, store: Store, absence: Absence | None = None) -> None:
         """Work on this Store from now on: the file's, or one in memory during its absence."""
-        self.store, self._absence = store, absence
+        self.store, self._absence, self._clock = store, absence, store.clock
         self._note_what_is_here()
 
     def _note_what_is_here(self) -> None:
@@ -310,6 +311,7 @@ class Opening:
             tail_in_use=self._has_tail,
             lines=self.lines,
             elsewhere=self._elsewhere,
+            clock=self._clock,
         )
         if recovery is not None:
             store.is_filled = False
@@ -376,7 +378,9 @@ class Opening:
         return self._without_file(Database.in_memory(), last)
 
     def _without_file(self, database: Database, last: int) -> Store:
-        store = Store(database, self._wall_us, self._monotonic_us, lines=self.lines, elsewhere=self._elsewhere)
+        store = Store(
+            *(database, self._wall_us, self._monotonic_us), lines=self.lines, elsewhere=self._elsewhere, clock=self._clock
+        )
         begin_ids_at(store.connection, self._id_beyond(last))
         return store
 

@@ -56,12 +56,14 @@ class Store:
         tail_in_use: bool = False,
         lines: Sequence[str] = (),
         elsewhere: Elsewhere | None = None,
+        clock: AgeClock | None = None,
     ) -> None:
         """`layouts_in_use`: some that are in the database go on being used, it is a salvaged one.
 
         `tail_in_use`: the polls in its tail are in memory too, and come from there.
         `lines`: the destinations; none: those that it has.
         `elsewhere`: where to note what is delivered of batches that are not here; None: all that there are, are here.
+        `clock`: of the Store before this one in this run, which goes on if the database does not have one of its own.
         """
         self.database = database
         self.connection = database.connection
@@ -73,7 +75,8 @@ class Store:
         self.polls = Polls(self.connection)
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
-        self._clock = AgeClock(self._kept_clock(), wall_us(), monotonic_us())
+        kept = self._kept_clock()
+        self.clock = clock if clock is not None and kept is None else AgeClock(kept, wall_us(), monotonic_us())
         self._clock_kept_us = -CLOCK_KEPT_EVERY_US
         self._packer: Packer | None = None
         self._tail = TailWriter(self.connection)
@@ -88,7 +91,7 @@ class Store:
     @property
     def age_s(self) -> int:
         """What the age clock shows."""
-        return self._clock.age_us(self._monotonic_us()) // 1_000_000
+        return self.clock.age_us(self._monotonic_us()) // 1_000_000
 
     @property
     def latest_s(self) -> int:
@@ -161,7 +164,7 @@ class Store:
             stretch = lanes.open_stretch(self.connection, line)
             grown = replace(stretch, polls=stretch.polls + len(rows), metrics=stretch.metrics + metrics)
             lanes.write_stretch(self.connection, grown)
-        age_us = self._clock.age_us(self._monotonic_us())
+        age_us = self.clock.age_us(self._monotonic_us())
         if age_us >= self._clock_kept_us + CLOCK_KEPT_EVERY_US:
             self._write_clock(age_us)
 
@@ -319,7 +322,7 @@ class Store:
     def keep_clock(self) -> None:
         """Write the age clock: what has passed counts after a restart."""
         with transaction(self.connection):
-            self._write_clock(self._clock.age_us(self._monotonic_us()))
+            self._write_clock(self.clock.age_us(self._monotonic_us()))
 
     def _write_clock(self, age_us: int) -> None:
         row = (age_us, self._wall_us())

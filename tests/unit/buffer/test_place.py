@@ -14,7 +14,7 @@ from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import DatabaseBusy
 from towerops_agent.model import Layout, Poll
-from unit.buffer.samples import LAYOUT, T0_US, Bench, copy_files, members, poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, copy_files, members, poll
 
 GONE = "database file is gone from its place, its polls are copied"
 
@@ -124,6 +124,33 @@ async def test_a_file_that_goes_away_is_noticed_and_what_was_in_it_goes_on_in_an
             assert bench.rows("SELECT count(*) FROM polls WHERE started_at_us = " + str(T0_US + 5)) == [(1,)]
     assert stat.S_IMODE(bench.path.stat().st_mode) == 0o600
     assert [line["event"] for line in logs if line["log_level"] == "error"] == [GONE]
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_what_was_in_a_file_that_goes_away_expires_after_a_day_and_not_before(bench, monkeypatch, change):
+    """By an age clock that begins at 0, as that of a new file, all that was stored before would be of later, and damaged."""
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            layout = await buffer.register(LAYOUT)
+            bench.now_us += 30 * HOUR_US
+            for number in range(4):
+                buffer.add(poll(layout, T0_US + number))
+                await buffer.flush()
+                bench.now_us += HOUR_US
+            await buffer.acknowledge(await buffer.next_batch(3))
+            await buffer.next_batch(3)
+            change(bench.path)
+            while not any(line["event"] == GONE for line in logs):
+                await buffer.pending()
+            buffer.add(poll(layout, T0_US + 4))
+            await buffer.flush()
+            for hours, left in ((0, 12), (21, 12), (1, 9), (1, 6)):
+                bench.now_us += hours * HOUR_US
+                await buffer.clean_up()
+                assert (await buffer.pending()).metrics == left
+    assert bench.counters.total(Count.METRICS_EXPIRED) == 6
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
