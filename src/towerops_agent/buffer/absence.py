@@ -22,11 +22,12 @@ class Away(Enum):
 
 @dataclass
 class Absence:
-    """A time in which the file is not in use. `because`: why, for the operator.
-
-    `not_stored_because`: why the file did not take what is in memory, when it could be opened; "": it was not tried.
-    """
+    """A time in which the file is not in use. `because`: why it is not; `still_because`: why not at the last try, or ""."""
 
     why: Away
     because: str
-    not_stored_because: str = ""
+    still_because: str = ""
+
+    def __str__(self) -> str:
+        """Both reasons, for the operator: the disk may be full no longer, and the file read-only since."""
+        return self.because if self.still_because in ("", self.because) else f"{self.because}; now: {self.still_because}"

@@ -70,7 +70,7 @@ class Opening:
     def in_memory_because(self) -> str:
         """Why polls go on in memory, for the operator; "": they do not."""
         absence = self._absence  # asked for by other threads too
-        return "" if absence is None else absence.because
+        return "" if absence is None else str(absence)
 
     @property
     def _has_tail(self) -> bool:
@@ -132,18 +132,23 @@ class Opening:
                 self._end_recovery()
                 store = self._prepare(store.database.begin_anew(self._wall_us(), str(error)), in_use=False)
                 polls = self._store_memory(store)
-        except BufferFailure:
+        except BufferFailure as error:
+            self._stay_away(absence, error)
             return
         except FAILURES as error:
-            if str(error) != absence.not_stored_because:  # each 5 s
-                log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=str(error))
-            absence.not_stored_because = str(error)
+            self._stay_away(absence, error)
             self._end_recovery()
             store.database.close()
             return
         memory.database.close()
         log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=polls)
         self._use(store)  # by their ids, polls that are still in its tail and were in memory are void now
+
+    def _stay_away(self, absence: Absence, error: BaseException) -> None:
+        reason = str(error)
+        if reason not in (absence.because, absence.still_because):  # each 5 s
+            log.warning("buffer can't store the polls in memory; will retry", path=str(self.path), reason=reason)
+        absence.still_because = reason
 
     def _store_memory(self, store: Store) -> int:
         """Copy all that is in memory into the file's Store: how many polls. Raises FAILURES, which are the file's."""

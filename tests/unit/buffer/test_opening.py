@@ -293,6 +293,27 @@ async def unwritable(bench, buffer, layout: int):
         other.execute("COMMIT")
 
 
+async def test_another_reason_why_polls_are_still_in_memory_is_shown_beside_the_first(bench, monkeypatch):
+    """Whoever has made room on a full disk is to see that the file is read-only by now."""
+    monkeypatch.setattr(writer, "LEAVES_AFTER_S", 0.0)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        with capture_logs() as logs:
+            async with unwritable(bench, buffer, layout):
+                away = bench.path.with_name("away")
+                bench.path.rename(away)
+                bench.path.mkdir()
+                while "; now: " not in buffer.in_memory_because or "is a directory" not in buffer.in_memory_because:
+                    await buffer.pending()
+                assert buffer.in_memory_because.startswith(f"the database {bench.path} can't be written: ")
+                bench.path.rmdir()
+                away.rename(bench.path)
+            await until_in_file(buffer)
+        assert not buffer.in_memory_because
+    assert len([line for line in logs if "is a directory" in line.get("reason", "")]) == 1
+
+
 @asynccontextmanager
 async def irreplaceable(bench, buffer, layout: int):
     """Within, polls go on in memory, the next one too: the file was found corrupt, and no new one can be created in its place."""
