@@ -28,6 +28,9 @@ log = structlog.get_logger()
 
 RENEWED_EVERY_US = 60_000_000
 """A disk that spoils each new file at once gets one a minute: each is copied, and quarantined."""
+AT_ONCE_US = 30_000_000
+"""How long small corrupt files are copied before the database is in use. A failing disk may take that long for a few looks, and
+whoever starts the agent waits for some minutes only."""
 REOPEN_S = 5.0
 """How often a file that could not be opened is tried again."""
 LOOK_EACH_S = 5.0
@@ -320,9 +323,16 @@ class Opening:
         )
         if recovery is not None:
             store.is_filled = False
-            recovery.end_small(store)
+            recovery.end_small(store, self._until(self._monotonic_us() + AT_ONCE_US))
             self._note_recovery(store, in_use=in_use)
         return store
+
+    def _until(self, end_us: int) -> Callable[[], bool]:
+        def is_in_time() -> bool:
+            self.moved()
+            return self._monotonic_us() < end_us
+
+        return is_in_time
 
     # What is copied from quarantine while the Store is used
 

@@ -30,7 +30,7 @@ from towerops_agent.text import size
 log = structlog.get_logger()
 
 AT_ONCE_OCTETS = 16 << 20
-"""Files of so much are copied before the database is in use: seconds, on a flash card too."""
+"""Files of so much are copied before the database is in use: seconds, on a flash card too, unless it is failing."""
 AGAIN_S = 5.0
 """How soon a step that failed, or lacks room, is tried again."""
 NEEDED_OCTETS = 4 * OCTETS_PER_STEP
@@ -106,9 +106,12 @@ class Recovery:
             for progress in (known[file.name] for known in earlier if file.name in known):
                 salvage.follow(progress)
 
-    def end_small(self, store: Store) -> None:
-        """Copy the files that are small, as far as there is room; not to the end before the tails' polls are stored."""
-        while self._salvages and self._salvages[0][2] <= AT_ONCE_OCTETS and self.due_s <= 0.0:
+    def end_small(self, store: Store, is_in_time: Callable[[], bool]) -> None:
+        """Copy the files that are small, as far as there is room and time; not to the end before the tails' polls are stored.
+
+        `is_in_time` is asked before each step.
+        """
+        while self._salvages and self._salvages[0][2] <= AT_ONCE_OCTETS and self.due_s <= 0.0 and is_in_time():
             if self.needs_tail and self._salvages[0][1].is_at_end:
                 return
             self.step(store, 0.0)

@@ -116,6 +116,24 @@ async def test_polls_are_stored_and_delivered_while_a_corrupt_file_is_copied(ben
         assert await take(buffer) == []
 
 
+@pytest.mark.parametrize(("look_us", "is_copied"), [(0, True), (opening.AT_ONCE_US // 10, False)], ids=["fast", "slow"])
+async def test_a_small_file_is_copied_before_the_start_ends_unless_the_disk_is_slow(bench, monkeypatch, look_us, is_copied):
+    """Else whoever waits for the start ends the agent, and the next one: a failing disk may take seconds for each look."""
+    monkeypatch.setattr(recovery, "AT_ONCE_OCTETS", 1 << 30)
+    await fill(bench)
+    make_corrupt(bench.path)
+    buffer = bench.buffer(statvfs=Disk(float("inf")))
+
+    def look(_again_within_s: float) -> None:
+        bench.now_us += look_us
+
+    buffer.watch(look)
+    async with buffer:
+        assert (buffer.salvaging == "") == is_copied
+        await all_copied(buffer)
+        assert sorted(await take(buffer)) == expected(range(POLLS))
+
+
 async def test_what_is_to_be_delivered_comes_though_no_poll_does(bench):
     await fill(bench)
     make_corrupt(bench.path)
