@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from towerops_agent.buffer import opening, quarantine, recovery, salvage
-from towerops_agent.buffer.format.batch import Lane, LeftOut
+from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
@@ -41,6 +41,7 @@ def small_steps(monkeypatch):
     monkeypatch.setattr(recovery, "AT_ONCE_OCTETS", 0)
     monkeypatch.setattr(recovery, "AGAIN_S", 0.0005)
     monkeypatch.setattr(salvage, "ROWS_PER_STEP", 7)
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
 
 
 async def fill(bench: Bench, *, packed: bool = False) -> None:
@@ -274,9 +275,8 @@ async def test_a_batch_that_is_not_copied_yet_is_not_closed_as_one_of_which_noth
 
 
 @pytest.mark.parametrize("end", ["stop", "kill", "new file removed", "new file corrupt", "new file corrupt at the start"])
-async def test_a_batch_that_was_sent_while_it_was_not_copied_yet_is_not_sent_again_after(bench, tmp_path, monkeypatch, end):
+async def test_a_batch_that_was_sent_while_it_was_not_copied_yet_is_not_sent_again_after(bench, tmp_path, end):
     """A server without idempotency keys would have it twice."""
-    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
     after = Bench(tmp_path / "after" / "agent.db", bench.now_us, keys=1000)
     async with sent_before_its_file_was_found_corrupt(bench) as (buffer, batch, _):
         await buffer.acknowledge(batch)
@@ -405,9 +405,12 @@ operations = st.lists(
         st.tuples(st.just("steps"), st.integers(1, 30)),
         st.tuples(st.just("add"), st.integers(1, 3)),
         st.tuples(st.just("take"), st.just(0)),
+        st.tuples(st.just("send"), st.integers(0, 1)),
+        st.tuples(st.just("answer"), st.just(0)),
         st.tuples(st.just("clean up"), st.just(0)),
         st.tuples(st.just("kill"), st.just(0)),
         st.tuples(st.just("corrupt"), st.just(0)),
+        st.tuples(st.just("remove"), st.just(0)),
     ),
     max_size=14,
 )
@@ -416,23 +419,41 @@ operations = st.lists(
 @settings(max_examples=40)
 @given(operations, st.booleans(), st.sampled_from(sorted(DAMAGES)))
 async def test_nothing_is_lost_or_delivered_twice_whatever_happens_during_the_copying(tmp_path_factory, steps, packed, damage):
-    """Kills, among others, and the new file is found corrupt too. A batch that is delivered twice has its key again."""
+    """Kills, among others; and the new file is found corrupt too, or removed, while batches are under way.
+
+    What is sent again, as a kill came before it was acknowledged, has its key again; what was acknowledged is not sent again.
+    """
     place = tmp_path_factory.mktemp("recovery")
     bench, disk, number, kills = Bench(place / "0" / "agent.db"), Disk(), POLLS, 0
     bench.path.parent.mkdir()
     delivered: dict[tuple[int, int], set[str]] = {}
+    acknowledged: set[tuple[int, int]] = set()
+    under_way: list[tuple[Batch, list[tuple[int, int]]]] = []
     await fill(bench, packed=packed)
     make_corrupt(bench.path, damage)
     buffer = await bench.buffer(statvfs=disk, commit_window_s=3600).__aenter__()
 
-    async def deliver(*, is_acknowledged: bool = True) -> None:
+    async def send(lane: Lane) -> bool:
+        batch = await buffer.next_batch(50, lane, {one.id for one, _ in under_way})
+        if batch is None:
+            return False
+        found = members(await buffer.read(batch))
+        assert acknowledged.isdisjoint(found)
+        for metric in found:
+            delivered.setdefault(metric, set()).add(batch.key)
+        under_way.append((batch, found))
+        return True
+
+    async def answer() -> None:
+        for batch, found in under_way:
+            await buffer.acknowledge(batch)
+            acknowledged.update(found)
+        under_way.clear()
+
+    async def deliver() -> None:
         for lane in Lane:
-            while batch := await buffer.next_batch(50, lane):
-                for metric in members(await buffer.read(batch)):
-                    delivered.setdefault(metric, set()).add(batch.key)
-                if not is_acknowledged:
-                    break
-                await buffer.acknowledge(batch)
+            while await send(lane):
+                await answer()
 
     try:
         for what, argument in steps:
@@ -449,10 +470,17 @@ async def test_nothing_is_lost_or_delivered_twice_whatever_happens_during_the_co
                     await buffer.secure()
                 case "take":
                     await deliver()
+                case "send":
+                    await send((Lane.FRESH, Lane.BACKLOG)[argument])
+                case "answer":
+                    await answer()
                 case "clean up":
                     await buffer.clean_up()
                 case "kill":
-                    await deliver(is_acknowledged=False)
+                    for lane in Lane:
+                        await send(lane)
+                    under_way.clear()
+                    acknowledged.clear()  # the last of it may not be on the disk
                     kills += 1
                     after = Bench(place / str(kills) / "agent.db", bench.now_us, keys=bench.keys + 1000 * kills)
                     await buffer.ask(lambda _, after=after, before=bench: copy_files(before.path, after.path), sees_polls=False)
@@ -463,7 +491,12 @@ async def test_nothing_is_lost_or_delivered_twice_whatever_happens_during_the_co
                     bench.now_us += 61_000_000
                     with pytest.raises(BufferFailure):
                         await buffer.ask(corrupt_error, sees_polls=False)
+                case "remove":
+                    bench.path.unlink()
+                    while not bench.path.exists():
+                        await buffer.pending()
         disk.looks = float("inf")
+        await answer()
         await all_copied(buffer)
         await deliver()
     finally:
