@@ -65,6 +65,7 @@ class Database:
         self.connection = connection
         self.unread = tuple(unread)
         self._locks = list(locks)
+        self._journal_stat = _stat(self.journal)
 
     @classmethod
     def open(cls, path: Path, now_us: int) -> Self:
@@ -133,9 +134,20 @@ class Database:
     def close(self) -> None:
         """Close the file, then let others at it."""
         try:
+            self._take_journal_away()
             self.connection.close()
         finally:
             _close_all(self._locks)
+
+    def _take_journal_away(self) -> None:
+        """Remove the journal if another file is at the path by now: SQLite leaves it, and reads it with that file."""
+        file, journal = _stat(self.path), _stat(self.journal)
+        if self.path is None or file is None or journal is None or self._journal_stat is None or not self._locks:
+            return
+        if os.path.samestat(journal, self._journal_stat) and not os.path.samestat(file, os.fstat(self._locks[-1])):
+            for suffix in SUFFIXES[:2]:
+                with suppress(OSError):
+                    beside(self.path, suffix).unlink()
 
     def keep_journal(self, octets: int) -> None:
         """Keep so many octets of the -wal file in place of JOURNAL_OCTETS, and fold it in at three quarters. Raises FAILURES."""
@@ -174,6 +186,15 @@ def octets_on_disk(path: Path) -> int:
         with suppress(OSError):
             octets += file.stat().st_size
     return octets
+
+
+def _stat(path: Path | None) -> os.stat_result | None:
+    if path is None:
+        return None
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def _passing(place: str) -> sqlite3.Connection:

@@ -19,6 +19,12 @@ SKIPPED_IDS = 1_000_000
 CLOCKLESS_IDS = 1 << 50
 """In memory ids begin behind this on a machine that started in 1970: a file has had fewer polls."""
 
+COMPARED_ROWS = 10_000
+"""How many of each table `agree` looks at. Databases that went on by themselves differ in the last ones that both have."""
+
+_STANDS_FOR = {"layouts": "body", "batches": "key", "polls": "layout_id, started_at_us"}
+"""What a row has under its id for good."""
+
 _COUNTED = ("layouts", "polls", "batches", "refused", "events")
 
 
@@ -28,6 +34,24 @@ def id_beyond(last: int, wall_us: int) -> int:
     A database has had less than one a microsecond. The clock may have been set back since then.
     """
     return max(wall_us if wall_us >= CLOCKLESS_IDS else CLOCKLESS_IDS + wall_us, last + SKIPPED_IDS)
+
+
+def agree(one: sqlite3.Connection, other: sqlite3.Connection) -> bool:
+    """Whether an id that both databases have stands for the same in both, as far as the last ones show. Raises sqlite3.Error.
+
+    It does not in the databases of two agents, or of two places: each begins with 1.
+    """
+    for table, columns in _STANDS_FOR.items():
+        (last,) = other.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()  # noqa: S608 -- our names
+        rows = one.execute(
+            f"SELECT id, {columns} FROM {table} WHERE id <= ? ORDER BY id DESC LIMIT ?",  # noqa: S608 -- our names
+            (last, COMPARED_ROWS),
+        )
+        for row_id, *found in rows.fetchall():
+            there = other.execute(f"SELECT {columns} FROM {table} WHERE id = ?", (row_id,)).fetchone()  # noqa: S608 -- our names
+            if there is not None and list(there) != found:
+                return False
+    return True
 
 
 def last_id(connection: sqlite3.Connection) -> int:

@@ -17,7 +17,7 @@ from towerops_agent.buffer.absence import Absence, Away
 from towerops_agent.buffer.database import FAILURES, Database, is_corruption
 from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.format.batch import OPEN_END, AgeClock
-from towerops_agent.buffer.ids import begin_ids_at, id_beyond, last_id
+from towerops_agent.buffer.ids import agree, begin_ids_at, id_beyond, last_id
 from towerops_agent.buffer.recovery import WITH_LAYOUTS, Recovery
 from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.salvage import Salvage
@@ -125,6 +125,7 @@ class Opening:
     def _reopen(self, absence: Absence) -> None:
         """Work on the file, with all that is in memory, if it can be opened; in a new one if it turns out to be corrupt now."""
         memory = self.store
+        store = None
         try:
             store = self._open_file()
             try:
@@ -135,13 +136,11 @@ class Opening:
                 self._end_recovery()
                 store = self._prepare(store.database.begin_anew(self._wall_us(), str(error)), in_use=False)
                 polls = self._store_memory(store)
-        except BufferFailure as error:
-            self._stay_away(absence, error)
-            return
-        except FAILURES as error:
+        except (BufferFailure, *FAILURES) as error:
             self._stay_away(absence, error)
             self._end_recovery()
-            store.database.close()
+            if store is not None:
+                store.database.close()
             return
         memory.database.close()
         log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=polls)
@@ -154,8 +153,15 @@ class Opening:
         absence.still_because = reason
 
     def _store_memory(self, store: Store) -> int:
-        """Copy all that is in memory into the file's Store: how many polls. Raises FAILURES, which are the file's."""
+        """Copy all that is in memory into the file's Store: how many polls. Raises FAILURES, which are the file's.
+
+        Raises BufferFailure if the file is another one, in which the layouts and batches in use would be other ones.
+        """
         memory = self.store
+        if not agree(memory.connection, store.connection):
+            raise BufferFailure(
+                f"the database {self.path} is another agent's, or went on by itself: restart this agent to use it"
+            )
         lead_s = store.age_s - memory.age_s
         salvage = Salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True)
         salvage.run(self.moved)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,64 @@ async def test_another_file_in_its_place_is_left_alone(bench, monkeypatch):
         buffer.add(poll(layout, T0_US + 1))
         assert (await buffer.pending()).metrics == 6
         assert bench.path.read_bytes() == content
+
+
+async def put_another_agents_database_in_its_place(bench: Bench, equipment: str, count: int) -> None:
+    other = Bench(bench.path.with_name("other.db"), bench.now_us + 1)
+    async with other.buffer() as buffer:
+        layout = await buffer.register(replace(LAYOUT, equipment_id=equipment))
+        for number in range(count):
+            buffer.add(poll(layout, T0_US + 100 + number))
+    other.path.rename(bench.path)
+
+
+@pytest.mark.parametrize(("equipment", "count"), [("eq-2", 0), ("eq-1", 1)], ids=["its layouts", "its polls"])
+async def test_another_agents_database_in_its_place_is_not_mixed_with_it(bench, monkeypatch, equipment, count):
+    """Both give out ids from 1 on: what is polled of one device would be delivered as another's."""
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            layout = await buffer.register(LAYOUT)
+            buffer.add(poll(layout))
+            await buffer.flush()
+            await put_another_agents_database_in_its_place(bench, equipment, count)
+            while not any(line["event"] == GONE for line in logs):
+                await buffer.pending()
+            buffer.add(poll(layout, T0_US + 1))
+            found = []
+            for lane in Lane:
+                while batch := await buffer.next_batch(9, lane):
+                    found += await buffer.read(batch)
+                    await buffer.acknowledge(batch)
+            assert sorted(members(found)) == [(number, metric) for number in range(2) for metric in range(3)]
+            assert {stored.layout for stored in found} == {LAYOUT}
+            assert "restart this agent to use it" in buffer.in_memory_because
+    assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US + 100,)] * count
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+async def test_an_earlier_copy_of_it_in_its_place_goes_on_with_what_was_in_it(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
+    copy = tmp_path / "copy.db"
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            layout = await buffer.register(LAYOUT)
+            buffer.add(poll(layout))
+            await buffer.flush()
+            await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+            shutil.copy(bench.path, copy)
+            buffer.add(poll(layout, T0_US + 1))
+            await buffer.acknowledge(await buffer.next_batch(4))
+            copy.rename(bench.path)
+            while not any(line["event"] == GONE for line in logs):
+                await buffer.pending()
+            assert not buffer.in_memory_because
+            batch = await buffer.next_batch(9, Lane.BACKLOG)
+            assert members(await buffer.read(batch)) == [(1, 1), (1, 2)]
+            await buffer.acknowledge(batch)
+            assert (await buffer.pending()).metrics == 0
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
 PEAK = Path("/proc/self/clear_refs")
