@@ -15,7 +15,7 @@ from towerops_agent.errors import is_out_of_memory
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.reading import PollResult
-from towerops_agent.reasons import Skip
+from towerops_agent.reasons import Skip, Unsent
 from towerops_agent.repeats import Repeats
 from towerops_agent.scheduling.ownership import Everything, Ownership
 from towerops_agent.scheduling.reach import DevicePoller
@@ -396,7 +396,9 @@ class Fleet:
 
     def _take(self, device: Device, result: PollResult) -> None:
         if not result.is_known:
-            self._states.take_unknown(device)
+            why = result.silence.text if isinstance(result.silence, Unsent) else result.silence
+            system = f" ({result.detail})" if result.detail else ""
+            self._states.take_unknown(device, f"it can't be pinged: {why}{system}")
             return
         if result.poll is not None:
             self._store(result.poll)  # first: a poll that can't be stored, for lack of memory, is a skipped one and nothing else

@@ -80,9 +80,9 @@ class States:
         if self._noted.pop(device_id, None):
             self._note(Event(self._now_us(), EventKind.STATE, device_id, NOT_POLLED))
 
-    def take_unknown(self, device: Device) -> None:
-        """Take a result from which nothing is known: what was known of the device no longer counts."""
-        device.state, device.detail = None, ""
+    def take_unknown(self, device: Device, why: str = "") -> None:
+        """Take a result from which nothing is known: what was known of the device no longer counts. `why`: it is so."""
+        device.state, device.detail = None, why
         self.forget(device.id)
 
     def take(self, device: Device, result: PollResult, *, is_polled: bool) -> None:

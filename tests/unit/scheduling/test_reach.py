@@ -170,6 +170,8 @@ def test_a_device_without_snmp_has_no_state_any_more_once_it_cant_be_pinged(answ
     bench.ping.result = NotSent(Unsent.NO_ROUTE, "Network is unreachable")
     assert bench.poll() == []
     assert (bench.state, bench.fleet.answering, len(bench.stored)) == (None, (0, 0), 1)
+    why = "it can't be pinged: this machine has no route to the device (Network is unreachable)"
+    assert bench.device.detail == why
     bench.ping.result = answers
     bench.poll()
     assert bench.state[0] is state

@@ -110,7 +110,8 @@ def _cut(text: str, width: int | None) -> str:
 
 def device_lines(device: DeviceReport, now_us: int) -> list[Line]:
     """All that is known of one device."""
-    state = "not polled yet" if device.since_us is None else f"{device.state} for {duration((now_us - device.since_us) / 1e6)}"
+    unknown = "unknown" if device.detail else "not polled yet"
+    state = unknown if device.since_us is None else f"{device.state} for {duration((now_us - device.since_us) / 1e6)}"
     why = "; ".join(filter(None, (state, _said(device.reason), device.detail)))
     lines = [
         *section("device", [Line(f"{device.name} ({device.address}), id {device.id}")]),

@@ -54,7 +54,8 @@ class DeviceReport(msgspec.Struct, frozen=True):
 
     The rest as in Device and in Traits. `max_varbinds`: how many it is asked at once; `refused_at`: the fewest that it refuses.
     `mute`: OIDs never answered. `odd_replies`: what is odd about its replies, and accepted (snmp/wire/oddities.py).
-    `detail`: more about why it is down. `gap_s`: it answers one request in this time, and drops the others.
+    `detail`: more about why it is down, or why nothing is known of it.
+    `gap_s`: it answers one request in this time, and drops the others.
     `by_next`: OIDs that only GETNEXT gives.
     `next_only`: it answers no GET. `pings`: None if it is not pinged, or no round has ended.
     """

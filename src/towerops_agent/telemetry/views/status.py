@@ -148,7 +148,7 @@ def _discovered(discovery: DiscoverySummary, now_us: int) -> Iterator[Line]:
 
 def _devices(snapshot: Snapshot, seen_us: int) -> list[Line]:
     states = snapshot.states
-    unknown = f", {states['unknown']} not polled yet" if states.get("unknown") else ""
+    unknown = f", {states['unknown']} unknown" if states.get("unknown") else ""
     tone = Tone.BAD if states["down"] else Tone.WARNING if states["degraded"] else Tone.GOOD
     lines = [Line(f"{states['up']} up, {states['degraded']} degraded, {states['down']} down{unknown}", tone)]
     shown = snapshot.troubled[:SHOWN_DEVICES]

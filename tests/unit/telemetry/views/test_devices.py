@@ -233,6 +233,16 @@ def test_addresses_are_sorted_by_their_numbers_whatever_is_around_them():
     ]
 
 
+def test_a_device_of_which_nothing_is_known_says_why():
+    """It is only pinged, and its name is wrong: before, it was "not polled yet" for good."""
+    device = made("g", None)
+    device.detail = "it can't be pinged: the device's name was not found"
+    (report,) = report_devices([device])
+    assert plain(device_lines(report, NOW_US)).splitlines()[1] == f"state      unknown; {device.detail}"
+    (_, line) = (text for text, _ in table([report], NOW_US))
+    assert line.endswith(device.detail)
+
+
 def test_one_device_at_length_of_which_everything_is_known():
     device = made("f", State.DOWN, reason="timeout", rtt_s=0.004)
     device.detail = "discarded as unknown_id"

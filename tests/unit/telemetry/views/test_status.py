@@ -78,7 +78,7 @@ def test_what_is_wrong_is_reported_with_its_reason_and_since_when():
         "metrics: fails for 12 min (9 times): status 503: busy",
         "3 devices, kept from before",
         "sensor North s1: oid is 'x'",
-        "1 up, 0 degraded, 42 down, 1 not polled yet",
+        "1 up, 0 degraded, 42 down, 1 unknown",
         "down      South (10.0.0.2:161)  timeout, for 1 d 2 h",
         "and 22 more",
         "West (10.0.0.3:161): asked for 9 at once, as it refuses 10; 2 OIDs are never answered; answers from another address",

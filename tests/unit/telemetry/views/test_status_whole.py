@@ -53,7 +53,7 @@ LINES = [
     ("", "2 refused:", WARNING, 0),
     ("", "sensor North s1: oid is 'x'", PLAIN, 2),
     ("", "equipment Far: no address", PLAIN, 2),
-    ("devices", "1 up, 1 degraded, 3 down, 2 not polled yet", BAD, 0),
+    ("devices", "1 up, 1 degraded, 3 down, 2 unknown", BAD, 0),
     ("", "down      South (10.0.0.2:161)  timeout, for 3 min", BAD, 2),
     ("", "degraded  East (10.0.0.3:161)  interface_away, for 1 min", WARNING, 2),
     ("", "and 2 more: `towerops-agent devices` lists all", PLAIN, 2),
