@@ -47,14 +47,14 @@ _SIGN_UNKNOWN: Final = range(1 << 31, 1 << 32)
 """An INTEGER has 32 bits and a sign (RFC 2578 §7.1.1). Firmware that sends one of these means an unsigned number, or a negative
 one that lost its sign in five octets; it is not known which."""
 
-_EXTREMES: Final = frozenset(((1 << 31) - 1, -(1 << 31)))
-"""The largest and the smallest INTEGER: with these, firmware says that there is nothing (a transceiver that measures nothing, a
-probe that is not there), or that there is more than fits. Neither is a number."""
+_LARGEST: Final = (1 << 31) - 1
+"""The largest INTEGER: with it, firmware says that there is nothing (a transceiver that measures nothing, a probe that is not
+there), or that there is more than fits. Neither is a number."""
 
 _SMALL: Final = 1_000_000
 """So far below 0 is what devices send in a type that has no sign: in 32 bits it is as far below 2^32."""
 
-_PLAIN: Final = range(-_SMALL, max(_EXTREMES))
+_PLAIN: Final = range(-_SMALL, _LARGEST)
 """The integers that mean what they say, of whatever type."""
 
 _GAUGES: Final = frozenset((ber.GAUGE32, ber.UINTEGER32))
@@ -284,7 +284,7 @@ def _integer(tag: int, value: int, name: Oid) -> int | Reason:
         return Reason.AMBIGUOUS if value >= (1 << 32) - _SMALL else value
     if tag != ber.INTEGER:
         return _unsigned(value)
-    if value in _SIGN_UNKNOWN or value in _EXTREMES:
+    if value in _SIGN_UNKNOWN or value == _LARGEST:
         return Reason.AMBIGUOUS
     return Reason.AMBIGUOUS if value < 0 and _is_in(name, _NEVER_BELOW_0) else value
 
