@@ -255,3 +255,32 @@ async def test_the_least_number_of_file_descriptors_is_enough(tmp_path: Path):
             await sandbox.store.wait_until(lambda store: all(store.readings(f"d{i}-s0") for i in range(3)))
             assert await agent.stop() == 0
     assert "Too many open files" not in agent.log
+
+
+DEAD_NAME_SERVER = """
+import socket, sys, threading
+
+known = socket.getaddrinfo
+
+def getaddrinfo(host, *more, **options):
+    if host not in ("api.example", b"api.example"):
+        return known(host, *more, **options)
+    print("asked by a daemon" if threading.current_thread().daemon else "asked by a thread that is waited for", file=sys.stderr)
+    if not threading.current_thread().daemon:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    threading.Event().wait()
+
+socket.getaddrinfo = getaddrinfo
+
+from towerops_agent.cli.main import main
+
+main()
+"""
+"""The agent on a machine whose name server never answers; a thread for which the end would wait is spared that."""
+
+
+async def test_a_name_server_that_does_not_answer_holds_up_no_stop(tmp_path: Path):
+    async with running("run", env=environment("https://api.example", tmp_path / "agent.db"), code=DEAD_NAME_SERVER) as agent:
+        await agent.logged("asked by")
+        assert await agent.stop() == 0
+    assert "asked by a thread" not in agent.log

@@ -79,6 +79,7 @@ def run(once: bool, flags: Mapping[str, object]) -> None:
 
     from towerops_agent.agent import Agent
     from towerops_agent.counters import Count
+    from towerops_agent.lookups import ResolvingLoop
     from towerops_agent.telemetry.logs import LogQueue
 
     make_room_for_files()
@@ -87,11 +88,13 @@ def run(once: bool, flags: Mapping[str, object]) -> None:
     try:
         agent = Agent(settings)
         log_queue.count = lambda lines: agent.counters.add(Count.LOG_LINES_DROPPED, n=lines)
-        if once:
-            result = asyncio.run(agent.run_once())
-            log_queue.close()  # so that the report comes after the log lines
-            sys.exit(report(result))
-        asyncio.run(_run_until_signalled(agent))
+        with asyncio.Runner(loop_factory=ResolvingLoop) as runner:
+            if not once:
+                runner.run(_run_until_signalled(agent))
+                return
+            result = runner.run(agent.run_once())
+        log_queue.close()  # so that the report comes after the log lines
+        sys.exit(report(result))
     except AgentError as error:
         log_queue.close()
         fail(error)

@@ -4,18 +4,18 @@ A device with several addresses may answer from another one than it is asked at.
 keeps accepting it; `answers_from` shows it. A name may have several addresses, of which not all work, as one of IPv6 without a
 route: each is tried, and the one that works is kept in `peer`.
 
-Names are looked up by the system's resolver, which blocks: each question has its own daemon thread, few at once. The event loop's
-own executor is not used: a stop waits for its threads, and a dead name server holds each for half a minute.
+Names are looked up by the system's resolver, which blocks: each question has its own daemon thread (lookups.py), few at once.
 I/O: threads that resolve; SNMP through client.py. Times in seconds.
 """
 
 import asyncio
 import ipaddress
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
+from towerops_agent import lookups
 from towerops_agent.errors import SnmpError
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire.ber import Oid
@@ -199,40 +199,19 @@ class Resolver:
             numeric = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
             return [_plain(numeric[0][4])]  # type: ignore[arg-type]  # only IP
         await self._places.acquire()
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[list[Peer]] = loop.create_future()
-
-        def settle(found: list[Peer] | OSError) -> None:
-            self._places.release()
-            if answer.done():
-                return
-            if isinstance(found, OSError):
-                answer.set_exception(found)
-            else:
-                peers = [peer for peer in dict.fromkeys(map(_plain, found)) if not no_devices(peer[0])]
-                if peers:
-                    answer.set_result(peers[:MOST_ADDRESSES])
-                else:
-                    answer.set_exception(
-                        socket.gaierror(socket.EAI_NONAME, f"its address is {found[0][0]}, which no device can have")
-                    )
-
-        def ask() -> None:
-            found: list[Peer] | OSError
-            try:
-                found = self._lookup(host, port) or socket.gaierror(socket.EAI_NONAME, "no address")
-            except OSError as error:
-                found = error
-            except UnicodeError:  # getaddrinfo's exception for a label that is too long
-                found = socket.gaierror(socket.EAI_NONAME, "no name that can be asked for")
-            try:
-                loop.call_soon_threadsafe(settle, found)
-            except RuntimeError:  # the loop has ended meanwhile
-                return
-
         try:
-            threading.Thread(target=ask, name=f"resolve {host}", daemon=True).start()
+            asked = lookups.ask(partial(self._lookup, host, port), f"resolve {host}")
         except BaseException:  # no memory for it, or no more threads: nobody would return its place
             self._places.release()
             raise
-        return await answer
+        asked.add_done_callback(lambda _: self._places.release())
+        try:
+            found = await lookups.answer(asked)
+        except UnicodeError:  # getaddrinfo's exception for a label that is too long
+            raise socket.gaierror(socket.EAI_NONAME, "no name that can be asked for") from None
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "no address")
+        peers = [peer for peer in dict.fromkeys(map(_plain, found)) if not no_devices(peer[0])]
+        if not peers:
+            raise socket.gaierror(socket.EAI_NONAME, f"its address is {found[0][0]}, which no device can have")
+        return peers[:MOST_ADDRESSES]
