@@ -14,6 +14,8 @@ from support.inside import polls_of, running
 from support.site import METRICS_A_POLL, site
 from towerops_agent.api.wire.contract import CONFIG_PATH, METRICS_PATH
 from towerops_agent.counters import Count
+from towerops_agent.telemetry.live_client import ask
+from towerops_agent.telemetry.views.snapshot import decode_snapshot
 from towerops_lab.sandbox.server import Sandbox
 
 HOUR_S = 3600
@@ -117,3 +119,18 @@ async def test_a_box_that_starts_in_1970_delivers_what_it_read_as_of_when_it_rea
         assert len(stamps) >= 5
         assert began_s - 1 <= min(stamps) <= max(stamps) <= ended_s + 1
         assert sandbox.store.metric_count == agent.counters.get(Count.READINGS)
+
+
+async def test_the_configuration_works_for_as_long_as_it_does_though_the_clock_was_set(tmp_path: Path, wall: WallClock):
+    """On a machine whose clock starts in the past: the first fetch is not older than the agent itself."""
+    sandbox = Sandbox({}, TOKEN)
+    async with sandbox.serve() as url, running(url, tmp_path) as agent:
+        await sandbox.store.wait_until(lambda store: bool(store.exchanges))
+        await agent.sync.fetch_once()
+        wall.step_ns = 30 * HOUR_NS
+        seen = decode_snapshot(await asyncio.to_thread(ask, str(tmp_path / "agent.db"), b"status") or b"")
+        assert seen is not None
+        works = seen.dealings["configuration"]
+        for time_us in (works.since_us, works.last_success_us, seen.configuration.fetched_us):
+            assert time_us is not None
+            assert seen.started_us <= time_us <= seen.written_us

@@ -85,6 +85,7 @@ class ConfigSync:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         moved: Moved = _unnoticed,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        steady_us: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
     ) -> None:
         self._client = client
         self._counters = counters
@@ -111,7 +112,7 @@ class ConfigSync:
         self.accepts = Accepts()
         self.version = ""
         self.refusals: tuple[Refusal, ...] = ()
-        self.availability = Availability()
+        self.availability = Availability(steady_us=steady_us)
         self.clock_skew = ClockSkew()
 
     @property

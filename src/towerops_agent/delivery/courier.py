@@ -91,6 +91,7 @@ class Courier:
         jitter: Callable[[], float] = random.random,
         monotonic_s: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        steady_us: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
     ) -> None:
         self._buffer = buffer
         self._client = client
@@ -111,7 +112,7 @@ class Courier:
         self._has_exclusions = False
         self.course = Course(interval_s=interval_s, settle_s=settle_s)
         self._refused = RefusedSeries(buffer, client, counters, self.course.verdicts, now_us=now_us, moved=moved)
-        self._settlement = Settlement(buffer, counters, self.course.verdicts, self._refused, now_us=now_us)
+        self._settlement = Settlement(buffer, counters, self.course.verdicts, self._refused, now_us=now_us, steady_us=steady_us)
 
     @property
     def availability(self) -> Availability:
@@ -332,7 +333,14 @@ class Settlement:
     """
 
     def __init__(
-        self, buffer: Buffer, counters: Counters, verdicts: Verdicts, refused: RefusedSeries, *, now_us: Callable[[], int]
+        self,
+        buffer: Buffer,
+        counters: Counters,
+        verdicts: Verdicts,
+        refused: RefusedSeries,
+        *,
+        now_us: Callable[[], int],
+        steady_us: Callable[[], int],
     ) -> None:
         self._buffer = buffer
         self._refused = refused
@@ -340,7 +348,7 @@ class Settlement:
         self._now_us = now_us
         self._has_said_short = False
         self._sent: dict[str, _Sent] = {}  # by key
-        self.availability = Availability()
+        self.availability = Availability(steady_us=steady_us)
         self._setbacks = Setbacks(buffer, counters, verdicts, self.availability, now_us=now_us)
 
     async def settle(self, parcel: Parcel, outcome: Outcome, verdict: Verdict) -> None:

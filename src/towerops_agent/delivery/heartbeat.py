@@ -38,6 +38,7 @@ class HeartbeatLoop:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic_s: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        steady_us: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
     ) -> None:
         self._client = client
         self._counters = counters
@@ -46,7 +47,7 @@ class HeartbeatLoop:
         self._monotonic_s = monotonic_s
         self._started_s = monotonic_s()
         self._now_us = now_us
-        self.availability = Availability(repeat_us=None)
+        self.availability = Availability(repeat_us=None, steady_us=steady_us)
         self.is_wanted: Callable[[], bool] = lambda: True
         """Whether this agent is to send them: of a group, one does."""
 

@@ -98,6 +98,7 @@ class RemoteCourier:
         jitter: Callable[[], float] = random.random,
         monotonic_s: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        steady_us: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
     ) -> None:
         self._buffer = buffer
         self._heads = heads
@@ -110,7 +111,7 @@ class RemoteCourier:
         self._jitter = jitter
         self._monotonic_s = monotonic_s
         self._now_us = now_us
-        self.availability = Availability()
+        self.availability = Availability(steady_us=steady_us)
         self.in_flight = 0
         self._hurried = asyncio.Event()
         self._kind: ReceiverKind = KINDS[REMOTE_WRITE]

@@ -132,9 +132,9 @@ class Group:
         self._lost_at: dict[str, float] = {}
         self._probed: list[str] = []
         self._reread_at = float("-inf")
-        self.away_us: int | None = None
-        """Since when this member does not hear itself, by the wall clock; None: it does."""
-        self.alone_us: int | None = None
+        self.away_at: float | None = None
+        """Since when this member does not hear itself; None: it does."""
+        self.alone_at: float | None = None
         """Since when it polls everything, without the others; None: it does not."""
         self.ahead_us: dict[str, int] = {}
         """How far each member's wall clock is ahead of this one's."""
@@ -362,11 +362,11 @@ class Group:
                 case Blinded():
                     self._probed = _some(self._polled)
                 case EngineAway():
-                    self.away_us = self._now_us()
+                    self.away_at = asyncio.get_running_loop().time()
                 case EngineBack():
-                    self.away_us = self.alone_us = None
+                    self.away_at = self.alone_at = None
                 case Alone():
-                    self.alone_us = self._now_us()
+                    self.alone_at = asyncio.get_running_loop().time()
                 case _:
                     pass
 

@@ -143,7 +143,7 @@ class Fleet:
 
     @property
     def ahead_us(self) -> int:
-        """How far the wall clock is ahead of the one that DeviceState.since_us is of."""
+        """How far the wall clock is ahead of the steady one, which DeviceState.since_us and Availability's times are of."""
         return self._states.ahead_us
 
     @property

@@ -155,7 +155,9 @@ def _api_works(look: Look) -> Mapping[str, float]:
 
 
 def _api_successes_s(look: Look) -> Mapping[str, float]:
-    return {name: last_us / 1e6 for name, dealing in look.parts.dealings.items() if (last_us := dealing.last_success_us)}
+    ahead_us = look.parts.fleet.ahead_us
+    last = {name: dealing.last_success_us for name, dealing in look.parts.dealings.items()}
+    return {name: (last_us + ahead_us) / 1e6 for name, last_us in last.items() if last_us is not None}
 
 
 def _clock_ahead_s(look: Look) -> Mapping[str, float]:
@@ -179,7 +181,7 @@ def _engine_away_s(look: Look) -> Mapping[str, float]:
     group = look.parts.group
     if group is None:
         return {}
-    return {"": 0.0 if group.away_us is None else max(look.parts.now_us() - group.away_us, 0) / 1e6}
+    return {"": 0.0 if group.away_at is None else asyncio.get_running_loop().time() - group.away_at}
 
 
 GAUGES: Final = (

@@ -119,13 +119,14 @@ class Observer:
 
     def vitals(self) -> Vitals:
         """What health is judged by: from memory, so that a disk that hangs does not make the agent look dead."""
+        now_us = self._now_us()
         return Vitals(
             due_s=self._marks.due_s,
             failing={name: dealing.last_failure for name, dealing in self._dealings.items() if dealing.works is False},
             devices=len(self._fleet.devices),
             in_memory_because=self._buffer.in_memory_because,
             salvaging=self._buffer.salvaging,
-            group=() if self._group is None else tuple(group_remarks(view_of(self._group), self._now_us())),
+            group=() if self._group is None else tuple(group_remarks(view_of(self._group, now_us), now_us)),
             bugs=self._bugs_lately(),
             states=count_states(self._fleet.polled),
             clock_off_s=(self._sync.clock_skew.ahead_s or 0.0) if self._sync.clock_skew.is_wrong else 0.0,
@@ -180,8 +181,8 @@ class Observer:
             written_us=now_us,
             written_boot_s=boot_clock_s(),
             due_s=self._marks.due_s,
-            dealings={name: _dealing(availability) for name, availability in self._dealings.items()},
-            configuration=self._configuration(len(self._fleet.devices)),
+            dealings={name: _dealing(availability, ahead_us) for name, availability in self._dealings.items()},
+            configuration=self._configuration(len(self._fleet.devices), ahead_us),
             states=count_states(polled),
             troubled=troubled_devices(polled, ahead_us),
             slowest=slowest_devices(polled, ahead_us),
@@ -197,7 +198,7 @@ class Observer:
             a_minute=self._a_minute(),
             counters={name.value: self._counters.by_reason(name) for name in Count if self._counters.total(name)},
             delivers=self._courier.delivers,
-            group=None if self._group is None else view_of(self._group),
+            group=None if self._group is None else view_of(self._group, now_us),
             destinations={line: Destined(one.metrics, one.oldest_started_at_us) for line, one in waiting.items() if line},
             discovery=self._view_of_discovery(),
             clock_skew_s=self._sync.clock_skew.ahead_s,
@@ -211,11 +212,11 @@ class Observer:
         troubles = [f"{name}: {why}" for name, why in view.troubles]
         return DiscoverySummary(view.devices, view.found, view.oldest_us, view.gone, troubles)
 
-    def _configuration(self, devices: int) -> Configuration:
+    def _configuration(self, devices: int, ahead_us: int) -> Configuration:
         refusals = self._sync.refusals
         return Configuration(
             version=self._sync.version,
-            fetched_us=self._sync.availability.last_success_us,
+            fetched_us=_on_the_wall(self._sync.availability.last_success_us, ahead_us),
             devices=devices,
             refused=len(refusals),
             refusals=[RefusedItem(item.kind, item.equipment, item.item, item.reason) for item in refusals[:MOST_REFUSALS]],
@@ -235,17 +236,21 @@ class Observer:
         return {"polls": (polls - first_polls) / minutes, "metrics": (metrics - first_metrics) / minutes}
 
 
-def _dealing(availability: Availability) -> Dealing:
+def _dealing(availability: Availability, ahead_us: int) -> Dealing:
     return Dealing(
         availability.works,
-        availability.since_us,
-        availability.last_success_us,
+        _on_the_wall(availability.since_us, ahead_us),
+        _on_the_wall(availability.last_success_us, ahead_us),
         availability.failures,
         availability.last_failure if availability.works is False else "",
     )
 
 
-def view_of(group: "Group") -> GroupView:
+def _on_the_wall(steady_us: int | None, ahead_us: int) -> int | None:
+    return None if steady_us is None else steady_us + ahead_us
+
+
+def view_of(group: "Group", now_us: int) -> GroupView:
     """The group as its member sees it now."""
     now_s = asyncio.get_running_loop().time()
     members = [
@@ -258,8 +263,8 @@ def view_of(group: "Group") -> GroupView:
         server=group.bus.server,
         reasons=group.bus.reasons,
         refused=group.bus.refused,
-        away_us=group.away_us,
-        alone_us=group.alone_us,
+        away_us=None if group.away_at is None else now_us - round((now_s - group.away_at) * 1e6),
+        alone_us=None if group.alone_at is None else now_us - round((now_s - group.alone_at) * 1e6),
         members=[_view_of_beat(group.own_beat(), None, 0.0), *members],
     )
 

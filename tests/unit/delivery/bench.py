@@ -64,6 +64,7 @@ class Bench:
             jitter=lambda: 0.0,
             monotonic_s=self.time.monotonic_s,
             now_us=lambda: self.now_us,
+            steady_us=lambda: self.now_us,
         )
 
     async def post_metrics(self, body, key, encoding=None):

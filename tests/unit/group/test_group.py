@@ -474,15 +474,15 @@ def test_while_the_engine_is_away_nothing_is_missed_and_after_a_minute_all_poll_
         await asyncio.sleep(55)
         assert site.owners().total() == DEVICES
         assert site.extra(since) == 0
-        assert site.members["a"].group.away_us is not None
+        assert site.members["a"].group.away_at is not None
         await asyncio.sleep(10)
         assert site.owners() == dict.fromkeys("abc", DEVICES)
-        assert site.members["a"].group.alone_us is not None
+        assert site.members["a"].group.alone_at is not None
         site.engine.heal()
         await asyncio.sleep(2)
         assert site.owners().total() == DEVICES
-        assert site.members["a"].group.away_us is None
-        assert site.members["a"].group.alone_us is None
+        assert site.members["a"].group.away_at is None
+        assert site.members["a"].group.alone_at is None
         await asyncio.sleep(60)
         assert site.longest_gap(since) <= INTERVAL_S + 0.1
 

@@ -27,14 +27,14 @@ async def nothing_pending(_: str = "") -> Pending:
     return Pending(0, 0, None)
 
 
-def parts(*, devices=(), pending=nothing_pending, counters: Counters | None = None) -> Parts:
-    """An agent's parts, with these devices and this answer of the buffer."""
+def parts(*, devices=(), pending=nothing_pending, counters: Counters | None = None, ahead_us: int = 0) -> Parts:
+    """An agent's parts, with these devices and this answer of the buffer; its wall clock is so far ahead of the steady one."""
     marks = Marks(("polling", "delivery"))
     marks.move("polling", 3600)
     stands_in: dict = {
         "counters": counters or Counters(),
         "sync": SimpleNamespace(availability=Availability(), clock_skew=ClockSkew()),
-        "fleet": SimpleNamespace(devices={one.id: one for one in devices}, polled=devices, latest_s=0.25),
+        "fleet": SimpleNamespace(devices={one.id: one for one in devices}, polled=devices, latest_s=0.25, ahead_us=ahead_us),
         "buffer": SimpleNamespace(pending=pending),
         "courier": SimpleNamespace(availability=Availability(), in_flight=3, lines=("",)),
     }
@@ -164,6 +164,13 @@ async def test_the_state_of_the_other_parts_is_there():
     assert page["loop_overdue_seconds", "polling"] == 0
     assert 0 <= page["loop_overdue_seconds", "delivery"] <= boot_clock_s()
     assert page["process_resident_memory_bytes", ""] > 0
+
+
+async def test_the_api_has_worked_when_it_did_though_the_clock_was_set_since():
+    of = parts(ahead_us=NOW_US - 90_000_000)
+    of.sync.availability.steady_us = lambda: 88_000_000
+    of.sync.availability.succeeded(3_600_000_000)
+    assert (await seen(of))["api_last_success_timestamp_seconds", "configuration"] == NOW_US / 1e6 - 2
 
 
 async def test_a_clock_that_was_set_back_makes_nothing_younger_than_new():

@@ -224,9 +224,11 @@ class ClockSkew:
 class Availability:
     """Whether one of the agent's dealings with the API works, since when, and which of its failures deserve a log line.
 
-    `works`: None before the first outcome; `since_us`: when it last changed. Times are None until they are known.
+    `works`: None before the first outcome; `since_us`: when it last changed. Times are None until they are known; they are on
+    `steady_us`, a clock that goes on evenly and is never set, or without one on that of the calls.
     """
 
+    steady_us: Callable[[], int] | None = None
     repeat_us: int | None = LOG_EACH_US  # None: the same failure is logged once
     works: bool | None = None
     since_us: int | None = None
@@ -236,35 +238,38 @@ class Availability:
     failures: int = 0  # since it last worked
     unlogged: int = 0  # failures since the last one that was logged
     on_change: Callable[[bool, str, int], None] | None = None
-    """Called with each change of `works`: the new one, why it is not, when."""
+    """Called with each change of `works`: the new one, why it is not, when by the clock of the calls."""
     _logged_us: int = 0
 
     def succeeded(self, now_us: int) -> bool:
         """Note a success: whether it is a change of state."""
-        changed = self.works is not True
+        changed, steady_us = self.works is not True, self._steady(now_us)
         if changed:
-            self.works, self.since_us = True, now_us
+            self.works, self.since_us = True, steady_us
             if self.on_change is not None:
                 self.on_change(True, "", now_us)
-        self.last_success_us = now_us
+        self.last_success_us = steady_us
         return changed
 
     def failed(self, reason: str, now_us: int) -> bool:
         """Note a failure: whether to log it."""
-        first = self.works is not False
+        first, steady_us = self.works is not False, self._steady(now_us)
         if first:
-            self.works, self.since_us, self.failures, self.unlogged = False, now_us, 0, 0
+            self.works, self.since_us, self.failures, self.unlogged = False, steady_us, 0, 0
             if self.on_change is not None:
                 self.on_change(False, reason, now_us)
         again = self.repeat_us is not None and abs(now_us - self._logged_us) >= self.repeat_us
         log = first or reason != self.last_failure or again
-        self.last_failure_us, self.last_failure = now_us, reason
+        self.last_failure_us, self.last_failure = steady_us, reason
         self.failures += 1
         if log:
             self._logged_us = now_us
         else:
             self.unlogged += 1
         return log
+
+    def _steady(self, now_us: int) -> int:
+        return now_us if self.steady_us is None else self.steady_us()
 
     def take_unlogged(self) -> int:
         """How many failures were not logged since the last line, for the next line."""

@@ -43,3 +43,15 @@ def test_an_outage_counts_the_failures_that_it_did_not_log_itself():
     state.failed("503", 3)
     assert state.take_unlogged() == 0
     assert state.failures == 1
+
+
+def test_since_when_it_works_or_fails_is_by_the_clock_that_nobody_sets():
+    """The clock of the calls, which is set from 1970 to now between the two, is that of what is noted elsewhere."""
+    steady = iter([5, 8])
+    noted = []
+    state = Availability(steady_us=lambda: next(steady), on_change=lambda *change: noted.append(change))
+    state.succeeded(1)
+    assert (state.since_us, state.last_success_us) == (5, 5)
+    state.failed("503", 10**15)
+    assert (state.since_us, state.last_success_us) == (8, 5)
+    assert noted == [(True, "", 1), (False, "503", 10**15)]
