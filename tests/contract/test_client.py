@@ -104,6 +104,16 @@ async def test_answers_with_an_outcome_of_their_own(status, expected):
     assert await posted(answer(status, {"error": "no"})) == expected
 
 
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refusal_with_a_web_page_may_be_another_s_and_is_shown(status):
+    """A web application firewall says 403 to whatever it does not like: to look for another token does not help then."""
+    outcome = await posted(answer(status, b"\n<html><title>Request blocked by Acme</title>"))
+    assert isinstance(outcome, Unauthorized)
+    assert f"({status}): does a proxy or a firewall on the way answer" in outcome.reason
+    assert "Request blocked by Acme" in outcome.reason
+    assert "blocked" not in Unauthorized(status).reason
+
+
 @pytest.mark.parametrize("status", [400, 422])
 async def test_a_rejection_carries_the_beginning_of_the_servers_reason(status):
     assert await posted(answer(status, b"value: \x1b[31mnot finite\r\n\x00")) == Rejected(status, "value: [31mnot finite")

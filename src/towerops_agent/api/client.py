@@ -48,6 +48,7 @@ from towerops_agent.api.wire.outcomes import (
     acknowledgement,
     ahead_s,
     http_date,
+    is_page,
     retry_after_s,
 )
 from towerops_agent.errors import InvalidConfig, SettingsError
@@ -240,7 +241,7 @@ class ApiClient:
         status = answer.status
         match status:
             case 401 | 403:
-                return Unauthorized(status)
+                return Unauthorized(status, self._said(answer) if is_page(answer.body) else "")
             case 404:
                 return NotFound(path)
             case 413:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from towerops_agent.api.wire.outcomes import is_page
 from towerops_agent.destinations.wire import influxdb, otlp, remote_write
-from towerops_agent.destinations.wire.answers import PartlyTaken, WriteOutcome, is_page, outcome_of
+from towerops_agent.destinations.wire.answers import PartlyTaken, WriteOutcome, outcome_of
 from towerops_agent.destinations.wire.remote_write import plain_snappy
 from towerops_agent.destinations.wire.samples import Part
 from towerops_agent.destinations.wire.series import Item, Labels

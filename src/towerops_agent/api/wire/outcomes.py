@@ -7,11 +7,12 @@ Pure: the clock is passed in. Seconds (`_s`), microseconds since 1970 (`_us`). T
 the token.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -22,6 +23,8 @@ MOST_RETRY_AFTER_S = 600.0
 
 MOST_SKEW_S = 30.0
 """Between this machine's clock and the server's: readings carry this clock's time, and a wrong one misplaces them all."""
+
+_MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?a-z]", re.IGNORECASE)
 
 Document_co = TypeVar("Document_co", covariant=True)
 """The configuration, in the form that the caller's intake returns."""
@@ -67,13 +70,17 @@ class NotModified:
 
 @dataclass(frozen=True, slots=True)
 class Unauthorized:
-    """401 or 403: the server refuses the token."""
+    """401 or 403: the server refuses the token. `page`: the beginning of a web page that says so, which may be another's."""
 
     status: int
+    page: str = ""
 
     @property
     def reason(self) -> str:
         """What happened, and the next step."""
+        if self.page:
+            who = "does a proxy or a firewall on the way answer, or is the token revoked?"
+            return f"refused with a web page ({self.status}): {who} It says: {self.page}"
         return f"the token is refused ({self.status}): is it the agent's, and not revoked?"
 
 
@@ -145,6 +152,11 @@ class Acknowledgement:
     """The server has it. `received`: how many metrics it says it received; None if it does not say."""
 
     received: int | None = None
+
+
+def is_page(body: bytes) -> bool:
+    """Whether the body of an answer begins as a web page does: a proxy, a login page or another server may have answered."""
+    return _MARKUP.match(body) is not None
 
 
 def acknowledgement(body: bytes) -> Acknowledgement | str:

@@ -62,17 +62,10 @@ _UNPARSABLE: Final = "unable to parse '"
 _REFUSALS: Final = frozenset({400, 409, 422})
 _DATA_STATUSES: Final = _REFUSALS | {500}
 
-_MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?a-z]", re.IGNORECASE)
-
 _NOT_TLS: Final = re.compile("HTTP request (was sent )?to (an )?HTTPS|plain HTTP to an SSL", re.IGNORECASE)
 """What Go's servers, nginx and Apache answer with 400 to whatever is sent without TLS to a port that expects it."""
 
 _PAGE: Final = "with a web page: is the URL right, or does a login page or a proxy answer? It says: "
-
-
-def is_page(body: bytes) -> bool:
-    """Whether the body of an answer begins as a web page does: a proxy, a login page or another server has answered."""
-    return _MARKUP.match(body) is not None
 
 
 def outcome_of(
@@ -106,6 +99,8 @@ def outcome_of(
         if status != 500 or _OF_DATA.search(said):
             return Rejected(status, said or "no reason given")
     match status:
+        case 401 | 403 if from_page:
+            return Misconfigured(status, f"refused ({status}) {_PAGE}{said}")
         case 401 | 403:
             return Misconfigured(status, f"the credentials are refused ({status}): are they right, and may they write?")
         case 404 | 405:

@@ -60,6 +60,8 @@ def check_api(outcome: ConfigOutcome[object], network_works: bool, took_s: float
     match outcome:
         case ConfigFetched() | NotModified():
             return [Check(_API, Result.OK, f"answers in {took_s * 1000:.0f} ms"), Check(_TOKEN, Result.OK, "accepted")]
+        case Unauthorized(page=page) if page:
+            return [Check(_API, Result.FAILED, outcome.reason, _NOT_GIVEN), _UNKNOWN]
         case Unauthorized(status):
             return [Check(_API, Result.OK, f"answers in {took_s * 1000:.0f} ms"), _REFUSED[status]]
         case NotFound(path):

@@ -60,6 +60,16 @@ def test_a_port_that_expects_tls_is_the_operators_to_know(said):
     assert KINDS["influxdb"].outcome_of(400, said.encode(), said, "", None) == expected
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_web_page_that_refuses_is_shown(status):
+    """It may be a firewall's: other credentials would not help then."""
+    page = "<html><title>Request blocked by Acme</title>"
+    outcome = KINDS["remote_write"].outcome_of(status, page.encode(), page, "", None)
+    assert isinstance(outcome, Misconfigured)
+    assert "does a login page or a proxy answer" in outcome.reason
+    assert outcome.reason.endswith(page)
+
+
 def test_a_failing_receiver_is_waited_for():
     assert outcome_of(500, "disk full") == Unavailable("status 500: disk full", 500)
     assert outcome_of(429, "", retry_after_s=7.0) == Unavailable("status 429: an empty body", 429, 7.0)

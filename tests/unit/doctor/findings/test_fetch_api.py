@@ -24,6 +24,7 @@ from towerops_agent.doctor.findings.fetch import check_api
         (NotModified(), (Result.OK, Result.OK), "accepted"),
         (Unauthorized(401), (Result.OK, Result.FAILED), "the API does not know it"),
         (Unauthorized(403), (Result.OK, Result.FAILED), "known, but not allowed"),
+        (Unauthorized(403, "<html>Blocked"), (Result.FAILED, Result.SKIPPED), "A proxy or firewall on the way"),
         (NotFound("/api/v1/agent/config"), (Result.FAILED, Result.SKIPPED), "is TOWEROPS_API_URL right"),
         (Redirected(301, "https://other.example"), (Result.FAILED, Result.SKIPPED), "redirects to https://other.example (301)"),
         (Unavailable("no connection"), (Result.FAILED, Result.SKIPPED), "no connection"),
