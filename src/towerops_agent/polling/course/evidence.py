@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Sequence
 from functools import lru_cache
 from operator import le, lt
-from typing import Final
+from typing import Any, Final
 
 from towerops_agent.polling.course.plan import PER_INTERFACE, at
 from towerops_agent.polling.course.progress import PollProgress
@@ -153,10 +153,9 @@ _LARGEST = (1 << 64) - 1
 def octets_of(progress: PollProgress, before: "array[int] | None" = None) -> "array[int]":
     """What a poll has read; of what was not answered, what the poll before had read, if there was one with the same plan."""
     received, sent = _columns(progress)
-    values = [*at(progress.values, received), *at(progress.values, sent)]
-    now: array[int] = array("Q")
+    values: list[Any] = [*at(progress.values, received), *at(progress.values, sent)]
     try:
-        now.extend(values)  # type: ignore[arg-type]  # the usual case: all are numbers
+        now: array[int] = array("Q", values)  # the usual case: all are numbers
     except (TypeError, OverflowError):
         now = array("Q", [value if isinstance(value, int) and 0 <= value <= _LARGEST else 0 for value in values])
     if before is not None and 0 in progress.tags:

@@ -26,8 +26,8 @@ from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, is_within, parse_oid
 
-_COUNTERS: Final = frozenset((ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32))
-_INTEGERS: Final = _COUNTERS | {ber.INTEGER}
+_COUNTERS: Final = bytes((ber.COUNTER32, ber.COUNTER64, ber.GAUGE32, ber.TIME_TICKS, ber.UINTEGER32))
+_INTEGERS: Final = _COUNTERS + bytes((ber.INTEGER,))
 
 _MISSING: Final = {
     ber.NO_SUCH_OBJECT: Reason.NO_SUCH_OBJECT,
@@ -206,7 +206,7 @@ def _read_sensors(
 ) -> list[Number | None]:
     """The values; none at the places `nothing`, of which not even the unit counts: a bare -1 in place of `12.4 V` has another."""
     slots = progress.slots[: progress.plan.sensor_count]
-    if not nothing and not scales.units and _INTEGERS.issuperset(at(progress.tags, slots)):  # the usual case
+    if not (nothing or scales.units or bytes(at(progress.tags, slots)).translate(None, _INTEGERS)):  # the usual case
         numbers: list[int] = [*at(progress.values, slots)]  # type: ignore[list-item]  # of these tags
         if max(numbers, default=0) < _PLAIN.stop and min(numbers, default=0) >= _PLAIN.start and _UNUSUAL.isdisjoint(numbers):
             return [*numbers]
@@ -241,9 +241,9 @@ def _read_sensors(
 def _read_counters(progress: PollProgress, values: list[Number | None], missing: dict[int, str]) -> None:
     """Append the interfaces' counters to `values`."""
     slots = progress.slots[len(values) :]
-    if _COUNTERS.issuperset(at(progress.tags, slots)):  # the usual case
+    if not bytes(at(progress.tags, slots)).translate(None, _COUNTERS):  # the usual case
         counters: Sequence[int] = at(progress.values, slots)  # type: ignore[arg-type]  # these tags have integers
-        if max(counters, default=0) <= LARGEST_COUNT:
+        if sum(counters) <= LARGEST_COUNT or max(counters) <= LARGEST_COUNT:  # none is below 0, and a sum is made faster
             values.extend(counters)
             return
     for column in slots:

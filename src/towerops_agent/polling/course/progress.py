@@ -194,7 +194,7 @@ class PollProgress:
             if self._proves():  # behind OIDs that the device is silent to, the time may be up
                 return self._next()
             self._has_stepped = True
-            if self.heard and (self.failures or not ber.ABSENT.isdisjoint(self.tags)):
+            if self.heard and (self.failures or any(tag in self.tags for tag in ber.ABSENT)):
                 self._steps = Steps(self._traits)
                 columns = dict.fromkeys((0, *self._settled(), *filter(None, self.plan.names)))  # names prove what is before them
                 self._steps.begin(columns, self.names, self.tags, self.failures)

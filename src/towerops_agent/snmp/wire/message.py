@@ -128,10 +128,10 @@ class Head(dict[int, bytes]):
         self.size = 2 + len(name)
 
     def __missing__(self, octets: int) -> bytes:
-        """These octets for a value of so many; b"" if a length would not fit into one octet."""
+        """These octets for a value of so many. Raises KeyError if a length would not fit into one octet."""
         length = self.size + octets  # of the name, and of the value with its tag and length
         if length > 0x7F:
-            return b""
+            raise KeyError(octets)
         head = bytes((0x30, length)) + self._name
         if octets <= SHORT:
             self[octets] = head
@@ -161,8 +161,10 @@ class Strip:
 
     def __init__(self, first: int, heads: tuple[Head, ...], idle: bool = False) -> None:
         self.first, self.heads = first, heads
-        befores = [head[_OCTETS_OF_0] for head in heads] if idle else []
-        self.octets = b"".join(before + _COUNTER_AT_0 for before in befores) if all(befores) else b""
+        try:
+            self.octets = b"".join([head[_OCTETS_OF_0] + _COUNTER_AT_0 for head in heads]) if idle else b""
+        except KeyError:
+            self.octets = b""
         self.tags, self.values = _counters_at_0(len(heads))
 
 
@@ -363,24 +365,24 @@ def _decode_as_asked(data: bytes, offset: int, strips: Sequence[Strip]) -> tuple
     tags = bytearray()
     contents: list[bytes] = []
     all_at_0: list[Strip] = []
-    add_tag, add_contents, add_at_0 = tags.append, contents.append, all_at_0.append
+    add_tag, add_contents, add_at_0, starts_with = tags.append, contents.append, all_at_0.append, data.startswith
     at = offset
     try:
         for strip in strips:
             zeros = strip.octets
-            if zeros and data.startswith(zeros, at):
+            if zeros and starts_with(zeros, at):
                 at += len(zeros)
                 add_at_0(strip)
                 continue
             for head in strip.heads:
                 place = at + head.size  # of the value
                 length = data[place + 1]
-                if data[at:place] != head[length]:
+                if not starts_with(head[length], at):
                     return None
                 add_tag(data[place])
                 at = place + 2 + length
                 add_contents(data[place + 2 : at])
-    except IndexError:
+    except LookupError:  # it ends before, or a length takes more than an octet
         return None
     values: list[Any] = list(map(int.from_bytes, contents))  # big-endian
     if all(contents) and all(map(le, values, map(_MAXIMA.__getitem__, tags))):  # all are unsigned, or names: the usual case

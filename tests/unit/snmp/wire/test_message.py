@@ -12,6 +12,7 @@ from towerops_agent.snmp.wire.message import SHORT, Community, Pdu, PduType, Req
 
 PUBLIC = Community(Version.V2C, b"public")
 SYS_UP_TIME = parse_oid("1.3.6.1.2.1.1.3.0")
+SYS_NAME = parse_oid("1.3.6.1.2.1.1.5.0")
 GET_SYS_UP_TIME = bytes.fromhex(
     "30 29 020101 0406 7075626c6963 a0 1c 0204 12345678 020100 020100 30 0e 30 0c 0608 2b06010201010300 0500"
 )
@@ -111,11 +112,29 @@ def test_what_is_in_front_of_values_is_shared_by_requests_and_remembered_for_sho
     """Texts have many lengths, and there are 100,000s of names."""
     ((head,),), ((same,),) = ((strip.heads for strip in Request((SYS_UP_TIME,)).moving) for _ in range(2))
     assert head is same
-    for octets in range(300):
-        length = len(SYS_UP_TIME) + 4 + octets
-        expected = bytes((0x30, length)) + b"\x06\x08" + SYS_UP_TIME if length < 0x80 else b""
-        assert head[octets] == expected
+    longest = 0x7F - len(SYS_UP_TIME) - 4
+    for octets in range(longest + 1):
+        assert head[octets] == bytes((0x30, len(SYS_UP_TIME) + 4 + octets)) + b"\x06\x08" + SYS_UP_TIME
+    for octets in range(longest + 1, 300):
+        with pytest.raises(KeyError):
+            head[octets]
     assert len(head) <= SHORT + 1
+
+
+@pytest.mark.parametrize("octets", [0, 1, 113, 114, 115, 116, 127, 128, 255, 256])
+def test_a_text_of_any_length_is_read_as_the_general_decoder_reads_it_or_left_to_it(octets):
+    names, values = (SYS_NAME, SYS_UP_TIME), [b"x" * octets, 7]
+    pdu = Pdu(PduType.RESPONSE, 0x12345678, 0, 0, names, bytes((ber.OCTET_STRING, ber.TIME_TICKS)), values)
+    usual = decode_usual(PUBLIC.wrap(encode_pdu(pdu)), {0x12345678: Awaiting(Request(names), PUBLIC)})
+    assert (usual is not None) == (len(SYS_NAME) + 4 + octets < 0x80)
+    assert usual is None or usual[1] == pdu
+
+
+@pytest.mark.parametrize("subidentifiers", [100, 128])
+def test_counters_under_a_name_that_is_too_long_for_one_octet_of_length_may_be_expected_to_be_0_too(subidentifiers):
+    names = (ber.encode_oid((1, 3, *range(1000, 1000 + subidentifiers - 2))),)
+    octets = PUBLIC.wrap(encode_pdu(Pdu(PduType.RESPONSE, 0x12345678, 0, 0, names, bytes((ber.COUNTER32,)), [0])))
+    assert decode_usual(octets, {0x12345678: Awaiting(Request(names, idle=(slice(0, 1),)), PUBLIC)}) is None
 
 
 IN_ERRORS, OUT_ERRORS = (ber.parse_oid(f"1.3.6.1.2.1.2.2.1.{column}.7") for column in (14, 20))
