@@ -1,10 +1,18 @@
 """The polls of some layouts are found without a look at all others, whatever the packer, a salvage or damage has left."""
 
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
-from towerops_agent.buffer import lookup, packer
+from towerops_agent.buffer import lookup, packer, recovery, salvage
+from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.buffer.lookup import Newest
 from towerops_agent.buffer.reader import DatabaseReader
+from towerops_agent.buffer.store import Polls
 from towerops_agent.model import Layout
 from unit.buffer.samples import LAYOUT, T0_US, poll
 
@@ -33,6 +41,14 @@ def shown(bench) -> tuple[dict[str, int], dict[str, list[int]]]:
     with DatabaseReader(bench.path) as reader:
         newest = {device: one.newest_us for device, one in reader.latest(LAYOUTS).items()}
         return newest, {device: [one.poll.started_at_us for one in reader.polls(device, 0)] for device in LAYOUTS}
+
+
+def readable(bench) -> dict[str, int]:
+    """How many polls of each device can be read, by a look at all of them."""
+    with DatabaseReader(bench.path) as reader:
+        polls = Polls(reader.connection)
+        found = Counter(head[1] for head, one in polls.decode(polls.found("id > 0")) if isinstance(one, StoredPoll))
+    return {device: sum(found[layout] for layout in layouts) for device, layouts in LAYOUTS.items()}
 
 
 def expected(rounds: int, *seldom: int, first: int = 0) -> tuple[dict[str, int], dict[str, list[int]]]:
@@ -84,6 +100,41 @@ async def test_polls_that_stay_plain_before_packed_ones_are_found(bench):
         await buffer.clean_up()
         assert bench.rows("SELECT count(*) FROM packs") != [(0,)]
         assert shown(bench) == expected(60, 15)
+
+
+async def test_it_is_the_same_once_a_corrupt_file_has_been_copied_back_and_what_can_be_read_is_found_meanwhile(
+    bench, monkeypatch
+):
+    """A look at each step of the copying, compared with one through all polls that are there."""
+    monkeypatch.setattr(recovery, "AT_ONCE_OCTETS", 0)
+    monkeypatch.setattr(recovery, "AGAIN_S", 0.0005)
+    monkeypatch.setattr(salvage, "ROWS_PER_STEP", 7)
+    async with bench.buffer() as buffer:
+        await fill(bench, buffer)
+        await buffer.clean_up()
+    with closing(sqlite3.connect(bench.path)) as connection, connection:
+        connection.execute("UPDATE clock SET checksum = 0")
+    looks_with_room = 0
+
+    def disk(_: Path) -> SimpleNamespace:
+        nonlocal looks_with_room
+        looks_with_room -= 1
+        return SimpleNamespace(f_blocks=1 << 21, f_bavail=1 << 20 if looks_with_room >= 0 else 0, f_frsize=4096)
+
+    seen = set()
+    async with bench.buffer(statvfs=disk) as buffer:
+        buffer.add(poll(3, at(60)))
+        await buffer.flush()
+        while buffer.salvaging:
+            before, found, after = readable(bench), {device: len(shown(bench)[1][device]) for device in LAYOUTS}, readable(bench)
+            if before == after:  # else the writer's thread has gone on meanwhile
+                assert found == before
+                seen.add(sum(found.values()))
+            looks_with_room = 1  # for a step
+            await buffer.salvage()
+        assert len(seen) > 5
+        newest, polls = expected(60, 3)
+        assert shown(bench) == (newest | {"eq-2": at(60)}, polls | {"eq-2": [*polls["eq-2"], at(60)]})
 
 
 @pytest.mark.parametrize(
