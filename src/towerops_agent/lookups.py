@@ -10,8 +10,11 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import Any, TypeVar
+from functools import partial, partialmethod
+from typing import Any, Final, TypeVar
+
+NEXT_ADDRESS_S: Final = 0.25
+"""How long an address of a name may be silent before the next one is tried beside it (RFC 8305 §5)."""
 
 T = TypeVar("T")
 
@@ -44,11 +47,16 @@ async def answer(asked: asyncio.Future[T]) -> T:
 
 
 class ResolvingLoop(asyncio.SelectorEventLoop):
-    """asyncio's, in which a dead name server holds a thread for each name, and no stop: all clients of servers resolve by it."""
+    """asyncio's, in which a dead name server holds a thread for each name, and no stop: all clients of servers resolve by it.
+
+    Nor does a silent address of a name, as one of IPv6 without a way there, hold up its others.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._lookups: dict[tuple[object, ...], asyncio.Future[list[Any]]] = {}
+
+    create_connection = partialmethod(asyncio.SelectorEventLoop.create_connection, happy_eyeballs_delay=NEXT_ADDRESS_S)
 
     async def getaddrinfo(  # noqa: D102 -- asyncio's
         self,

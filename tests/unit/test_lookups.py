@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.hang import HANG_S
 from towerops_agent.lookups import ResolvingLoop
 
 
@@ -101,3 +102,30 @@ def test_a_failure_that_nobody_waits_for_any_more_is_not_logged(server: DeadName
 
     run(main())
     assert caplog.records == []
+
+
+class HalfSilentLoop(ResolvingLoop):
+    """Whoever connects to 127.0.0.2 hears nothing, for good."""
+
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        if address[0] == "127.0.0.2":
+            await asyncio.Event().wait()
+        await super().sock_connect(sock, address)
+
+
+def test_a_server_is_reached_though_the_first_address_of_its_name_is_silent(server: DeadNameServer):
+    """asyncio tries one after the other, each for as long as the system does: the group's client gives up before."""
+    reached = []
+
+    async def main() -> None:
+        async with asyncio.timeout(HANG_S):
+            _, writer = await asyncio.open_connection("nats.example", port)
+        reached.append(writer.get_extra_info("peername"))
+        writer.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, asyncio.Runner(loop_factory=HalfSilentLoop) as runner:
+        port = listening.getsockname()[1]
+        server.found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.2", "127.0.0.1")]
+        server.answer.set()
+        runner.run(main())
+    assert reached == [("127.0.0.1", port)]
