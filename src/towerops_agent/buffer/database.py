@@ -134,17 +134,25 @@ class Database:
     def close(self) -> None:
         """Close the file, then let others at it."""
         try:
-            self._take_journal_away()
+            self._leave_journal()
             self.connection.close()
         finally:
             _close_all(self._locks)
 
-    def _take_journal_away(self) -> None:
-        """Remove the journal if another file is at the path by now: SQLite leaves it, and reads it with that file."""
+    def _leave_journal(self) -> None:
+        """Fold the journal in if the file is no longer at its path, and remove it if another one is there.
+
+        SQLite leaves it, and reads it with that one. What is in it is in no other place, and the file may be kept elsewhere.
+        """
         file, journal = _stat(self.path), _stat(self.journal)
-        if self.path is None or file is None or journal is None or self._journal_stat is None or not self._locks:
+        if self.path is None or journal is None or self._journal_stat is None or not self._locks:
             return
-        if os.path.samestat(journal, self._journal_stat) and not os.path.samestat(file, os.fstat(self._locks[-1])):
+        is_in_place = file is not None and os.path.samestat(file, os.fstat(self._locks[-1]))
+        if is_in_place or not os.path.samestat(journal, self._journal_stat):
+            return
+        with suppress(*FAILURES):
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if file is not None:
             for suffix in SUFFIXES[:2]:
                 with suppress(OSError):
                     beside(self.path, suffix).unlink()

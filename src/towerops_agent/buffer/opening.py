@@ -160,7 +160,8 @@ class Opening:
         memory = self.store
         if not agree(memory.connection, store.connection):
             raise BufferFailure(
-                f"the database {self.path} is another agent's, or went on by itself: restart this agent to use it"
+                f"the database {self.path} is another agent's, or went on by itself: put this agent's own back, "
+                "or restart this agent to use it, without what is in memory"
             )
         lead_s = store.age_s - memory.age_s
         salvage = Salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True)

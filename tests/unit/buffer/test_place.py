@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -213,12 +214,15 @@ async def test_another_file_in_its_place_is_left_alone(bench, monkeypatch):
         assert bench.path.read_bytes() == content
 
 
-async def put_another_agents_database_in_its_place(bench: Bench, equipment: str, count: int) -> None:
+async def put_another_agents_database_in_its_place(bench: Bench, equipment: str, count: int, away: Path | None = None) -> None:
+    """`away`: where to move the file that is there; None: it is removed."""
     other = Bench(bench.path.with_name("other.db"), bench.now_us + 1)
     async with other.buffer() as buffer:
         layout = await buffer.register(replace(LAYOUT, equipment_id=equipment))
         for number in range(count):
             buffer.add(poll(layout, T0_US + 100 + number))
+    if away is not None:
+        bench.path.rename(away)
     other.path.rename(bench.path)
 
 
@@ -245,6 +249,51 @@ async def test_another_agents_database_in_its_place_is_not_mixed_with_it(bench, 
             assert {stored.layout for stored in found} == {LAYOUT}
             assert "restart this agent to use it" in buffer.in_memory_because
     assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US + 100,)] * count
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+@pytest.mark.parametrize("is_noticed", [False, True])
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_a_file_that_is_moved_away_has_the_polls_of_its_journal(bench, monkeypatch, is_replaced, is_noticed):
+    """They are in no other place if the agent is stopped before it looks, or has them in memory only, as another's is there."""
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001 if is_noticed else 3600.0)
+    away = bench.path.with_name("away.db")
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            layout = await buffer.register(LAYOUT)
+            await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+            buffer.add(poll(layout))
+            await buffer.flush()
+            if is_replaced:
+                await put_another_agents_database_in_its_place(bench, "eq-2", 1, away)
+            else:
+                bench.path.rename(away)
+            while is_noticed and not any(line["event"] == GONE for line in logs):
+                await buffer.pending()
+    found = sqlite3.connect(away)
+    assert found.execute("SELECT started_at_us FROM polls").fetchall() == [(T0_US,)]
+    found.close()
+    if is_replaced:
+        assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US + 100,)]
+
+
+async def test_its_own_file_put_back_in_place_of_another_agents_goes_on_with_what_is_in_memory(bench, monkeypatch):
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    away = bench.path.with_name("away.db")
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout))
+        await buffer.flush()
+        await put_another_agents_database_in_its_place(bench, "eq-2", 1, away)
+        while "put this agent's own back" not in buffer.in_memory_because:
+            await buffer.pending()
+        buffer.add(poll(layout, T0_US + 1))
+        away.rename(bench.path)
+        while buffer.in_memory_because:
+            await buffer.pending()
+        assert (await buffer.pending()).metrics == 6
+    assert bench.rows("SELECT started_at_us FROM polls ORDER BY id") == [(T0_US,), (T0_US + 1,)]
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
