@@ -127,7 +127,7 @@ class Opening:
         memory = self.store
         store = None
         try:
-            store = self._open_file()
+            store = self._open_file(memory)
             try:
                 polls = self._store_memory(store)
             except FAILURES as error:
@@ -158,11 +158,7 @@ class Opening:
         Raises BufferFailure if the file is another one, in which the layouts and batches in use would be other ones.
         """
         memory = self.store
-        if not agree(memory.connection, store.connection):
-            raise BufferFailure(
-                f"the database {self.path} is another agent's, or went on by itself: put this agent's own back, "
-                "or restart this agent to use it, without what is in memory"
-            )
+        self._check_agreement(memory, store.database)
         lead_s = store.age_s - memory.age_s
         salvage = Salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True)
         salvage.run(self.moved)
@@ -282,8 +278,24 @@ class Opening:
             self._use(store)
         return True
 
-    def _open_file(self) -> Store:
-        return self._prepare(Database.open(self.path, self._wall_us()), in_use=False)
+    def _check_agreement(self, memory: Store, database: Database) -> None:
+        if not agree(memory.connection, database.connection):
+            raise BufferFailure(
+                f"the database {self.path} is another agent's, or went on by itself: put this agent's own back, "
+                "or restart this agent to use it, without what is in memory"
+            )
+
+    def _open_file(self, memory: Store | None = None) -> Store:
+        """The Store of the file. `memory`: what is to go into it; nothing is written into a file that is another agent's."""
+        database = Database.open(self.path, self._wall_us())
+        if memory is not None:
+            try:
+                with suppress(*FAILURES):  # whoever works on it meets that too
+                    self._check_agreement(memory, database)
+            except BufferFailure:
+                database.close()
+                raise
+        return self._prepare(database, in_use=False)
 
     def _prepare(self, database: Database, *, in_use: bool) -> Store:
         """The Store of the database, or of a new one if this turns out to be corrupt. Raises BufferFailure; then it is closed."""

@@ -233,6 +233,7 @@ async def test_another_agents_database_in_its_place_is_not_mixed_with_it(bench, 
     monkeypatch.setattr(opening, "REOPEN_S", 0.001)
     with capture_logs() as logs:
         async with bench.buffer() as buffer:
+            await buffer.line_up(["graphs"])
             layout = await buffer.register(LAYOUT)
             buffer.add(poll(layout))
             await buffer.flush()
@@ -242,13 +243,15 @@ async def test_another_agents_database_in_its_place_is_not_mixed_with_it(bench, 
             buffer.add(poll(layout, T0_US + 1))
             found = []
             for lane in Lane:
-                while batch := await buffer.next_batch(9, lane):
+                while batch := await buffer.next_batch(9, lane, destination="graphs"):
                     found += await buffer.read(batch)
                     await buffer.acknowledge(batch)
             assert sorted(members(found)) == [(number, metric) for number in range(2) for metric in range(3)]
             assert {stored.layout for stored in found} == {LAYOUT}
-            assert "restart this agent to use it" in buffer.in_memory_because
+            while "restart this agent to use it" not in buffer.in_memory_because:
+                await buffer.pending()
     assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US + 100,)] * count
+    assert bench.rows("SELECT destination FROM uncut") == [("",)], "what waits in it is not given to this agent's destinations"
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
