@@ -6,12 +6,15 @@ import threading
 from contextlib import asynccontextmanager
 from itertools import count
 
+import msgspec
 import pytest
 
 from browser.chromium import browser_page
 from support.recorded import END_US, MINUTE_US, TOKEN, is_down, left, record
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.cli.page import write
+from towerops_agent.config.document.text import config_text
+from towerops_agent.config.kept import seal
 from towerops_agent.counters import Counters
 from towerops_agent.model import Layout, Poll
 from towerops_agent.page.server import Pages, PageServer
@@ -33,6 +36,28 @@ async def record_few_errors(path) -> None:
         for errors in range(24):
             buffer.add(Poll(layout, now_us, (0, 0, errors, 0, 0, 0), ((1, 1_000),), 1))
             now_us += 5 * MINUTE_US
+
+
+LARGE = {  # two values of a sensor that follow each other, by its id
+    "as good as one": (1 << 62, (1 << 62) + 1024),
+    "the largest of 64 bits": ((1 << 64) - 1, (1 << 64) - 1),
+    "the smallest": (-(1 << 63), -(1 << 63)),
+    "as far apart as can be": (-1.7e308, 1.7e308),
+}
+
+
+async def record_large_values(path) -> None:
+    """An hour of what a broken device may give: values of which the next larger one is a thousand away."""
+    now_us = END_US - 60 * MINUTE_US
+    sensors = [{"id": name, "oid": "1.3.6.1.1.0", "unit": "V"} for name in LARGE]
+    config = {"equipment": [{"id": "ups", "name": "UPS", "ip_address": "10.0.0.1", "sensors": sensors}]}
+    async with Buffer(path, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        await buffer.keep_config(seal(TOKEN, config_text(msgspec.json.encode(config))))
+        layout = await buffer.register(Layout("ups", tuple((name, 1.0) for name in LARGE)))
+        for minute in range(60):
+            values = tuple(pair[minute % 2] for pair in LARGE.values())
+            buffer.add(Poll(layout, now_us, values, ((len(LARGE), 1_000),), len(LARGE)))
+            now_us += MINUTE_US
 
 
 @asynccontextmanager
@@ -133,6 +158,18 @@ async def test_a_few_errors_an_hour_are_not_none(tmp_path):
         await expect(errors.locator("b.in")).to_have_text("in 0.0033 packets/s")
         await expect(errors.locator("b.out")).to_have_text("out 0 packets/s")
         await expect(errors.locator("svg > text").get_by_text("0.004", exact=True)).to_have_count(1)
+
+
+async def test_values_whose_neighbours_are_far_apart_have_an_axis_and_do_not_stop_the_page(tmp_path):
+    from playwright.async_api import expect
+
+    async with opened(tmp_path, recorded=record_large_values) as page:
+        for item in LARGE:
+            await expect(chart(page, item)).to_have_attribute("data-points", "6")
+            heights = [float(await line.get_attribute("y1")) for line in await chart(page, item).locator(".grid").all()]
+            assert 2 <= len({*heights}) == len(heights) <= 6, item
+        await page.get_by_role("button", name="1 hour").click()
+        await expect(chart(page, "as good as one")).to_have_attribute("data-points", "60")
 
 
 async def test_a_device_is_found_and_read_from_the_keyboard(tmp_path):

@@ -55,15 +55,22 @@ export function hatch() {
 /** @type {Record<string, number>} */
 const LEAST = { "%": 10, "dBm": 5, "dB": 5, "°C": 5, "V": 2, "bit/s": 1000, "ms": 2, "packets/s": 0.001 };
 
+/** And as a part of its ends: of numbers beyond 2^53 not each is a number of its own, and ticks must be apart. */
+const FINEST = 1e-9;
+
+/** What is beyond it, either way, is beyond the axis: from end to end it must be a number. */
+const FURTHEST = 1e300;
+
 /**
  * The ends of an axis and its ticks. It begins at zero for rates, and for values that come near it.
  * @param {number[]} values
  * @param {string} unit
  */
 export function scale(values, unit) {
-  let low = values.length ? Math.min(...values) : 0, high = values.length ? Math.max(...values) : 1;
+  const within = (/** @type {number} */ value) => Math.max(-FURTHEST, Math.min(FURTHEST, value));
+  let low = within(values.length ? Math.min(...values) : 0), high = within(values.length ? Math.max(...values) : 1);
   if (unit === "bit/s" || (low > 0 && low < high / 2)) low = 0;
-  const least = LEAST[unit] ?? Math.max(Math.abs(high) * 0.1, 1);
+  const least = Math.max(LEAST[unit] ?? Math.max(Math.abs(high) * 0.1, 1), FINEST * Math.max(Math.abs(low), Math.abs(high)));
   if (high - low < least) {
     const middle = (high + low) / 2;
     const lowest = low >= 0 ? Math.max(0, middle - least / 2) : middle - least / 2;
@@ -75,16 +82,17 @@ export function scale(values, unit) {
 }
 
 /**
+ * Round numbers, three or four of them; fewer if the ends are as good as one.
  * @param {number} low
  * @param {number} high
  * @returns {number[]}
  */
 export function niceTicks(low, high) {
-  const rough = (high - low) / 3;
+  const rough = Math.max((high - low) / 3, (FINEST / 10) * Math.max(Math.abs(low), Math.abs(high)), 1 / FURTHEST);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((each) => each >= rough * 0.999) ?? 10 * power;
   const ticks = [];
-  for (let tick = Math.floor(low / step + 1e-9) * step; tick < high + step * 0.999; tick += step) ticks.push(Number(tick.toPrecision(12)));
+  for (let i = Math.floor(low / step + 1e-9); i * step < high + step * 0.999; i += 1) ticks.push(Number((i * step).toPrecision(12)));
   return ticks;
 }
 
