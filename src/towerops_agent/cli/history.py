@@ -34,14 +34,17 @@ def history(device: str, database: Path, token_file: Path | None, hours: float |
     """
     from towerops_agent.buffer.reader import DatabaseReader
     from towerops_agent.telemetry.views.history import SHOWN, span
-    from towerops_agent.telemetry.views.series import series_of
+    from towerops_agent.telemetry.views.series import DeviceSeries
 
     until_us = time.time_ns() // 1000
     since_us = 0 if hours is None else until_us - round(hours * 3_600_000_000)
     try:
         with DatabaseReader(database) as reader:
             equipment_id, names, doubt = _find(device, database, token_file, set(reader.equipment()))
-            series = [one for one in series_of(reader.polls(equipment_id, since_us)) if one.what in SHOWN]
+            device_series = DeviceSeries()
+            for stored in reader.polls(equipment_id, since_us):
+                device_series.add(stored)
+        series = [one for alike in device_series.items() for one in alike if one.what in SHOWN]
     except AgentError as error:
         fail(error)
     if not series:

@@ -5,11 +5,11 @@ token is asked for then. No secret leaves this module: of the configuration only
 I/O: SQLite. Synchronous, for one thread at a time. Times in microseconds since 1970 (`_us`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -23,7 +23,7 @@ from towerops_agent.config.document.names import Names, names_of
 from towerops_agent.config.kept import CONFIG_KEY, open_kept, unseal
 from towerops_agent.errors import AgentError
 from towerops_agent.model import NOT_POLLED, PING_VALUES, Equipment, LayoutKind, Secret, State
-from towerops_agent.page.views.charts import Chart, charts_of, unread
+from towerops_agent.page.views.charts import Chart, Thing, charts_of, things, unread
 from towerops_agent.page.views.columns import HOUR_US, Window
 from towerops_agent.page.views.overview import Known, Overview, happenings, line_of
 from towerops_agent.page.views.runs import completed
@@ -31,7 +31,7 @@ from towerops_agent.page.views.standing import Standing, does_run, ending_us, st
 from towerops_agent.page.views.strips import Span, runs_over, states_over, works_over
 from towerops_agent.page.views.tiles import tiles
 from towerops_agent.telemetry.views.rates import longest_us
-from towerops_agent.telemetry.views.series import Series, series_of, usual_us
+from towerops_agent.telemetry.views.series import DeviceSeries, usual_us
 from towerops_agent.telemetry.views.snapshot import DEVICES_KEY, KEY, Snapshot, decode_devices, decode_snapshot
 from towerops_agent.text import address
 
@@ -62,6 +62,14 @@ class DeviceView(msgspec.Struct, frozen=True):
     restarts: list[int]
     charts: list[Chart]
     silent: list[str]
+
+
+class _Look(NamedTuple):
+    """What of a poll is kept until its device is shown. `has_answered`: it shows that the device is up."""
+
+    id: int
+    started_at_us: int
+    has_answered: bool
 
 
 class Site:
@@ -118,17 +126,29 @@ class Site:
             known = self._known_devices(reader).get(device_id)
             if known is None:
                 return []
-            polls = list(reader.polls(device_id, as_of_us - DAY_H * HOUR_US - max(known.holds_us, _MINUTE_US)))
+            day, polls = DeviceSeries(), []
+            for stored in reader.polls(device_id, as_of_us - DAY_H * HOUR_US - max(known.holds_us, _MINUTE_US)):
+                day.add(stored)
+                polls.append(_Look(stored.id, stored.poll.started_at_us, _has_answered(stored, known)))
             undelivered = [] if snapshot is not None and not snapshot.delivers else reader.undelivered()
-        series = series_of(polls)
         names = Names() if self._config is None else names_of(self._config, device_id)
         about = [event for event in told if event.kind is EventKind.AGENT or event.subject == device_id]
-        answered_us = _answered_us(polls, known)
+        answered_us = sorted(poll.started_at_us for poll in polls if poll.has_answered)
         newest = {device_id: (answered_us[-1] if answered_us else 0, known.holds_us)}
         standing = standings([device_id], snapshot, events, newest, as_of_us, newest_us)[device_id]
         about, before = _history(about, standing)
         spans = [Window(as_of_us - hours * HOUR_US, as_of_us) for hours in spans_h]
-        return [_view(device_id, span, series, names, polls, answered_us, about, before, undelivered) for span in spans]
+        charts: list[list[Chart]] = [[] for _ in spans]
+        read: set[Thing] = set()
+        for alike in day.items():  # and dropped at once: all readings of a day may be more than the machine's memory
+            read |= things(alike)
+            for shown, span in zip(charts, spans, strict=True):
+                shown.extend(charts_of(alike, names, span))
+        silent = unread(read, names)
+        return [
+            _view(device_id, span, found, silent, polls, answered_us, about, before, undelivered)
+            for span, found in zip(spans, charts, strict=True)
+        ]
 
     def _look(self, reader: DatabaseReader, now_us: int) -> tuple[Snapshot | None, list[Event], int]:
         """The last snapshot, the events, and when anything was written last.
@@ -212,21 +232,19 @@ def _known(equipment: Equipment) -> Known:
     return Known(equipment.id, equipment.name, place, snmp, interval_s, holds_us, has_snmp=equipment.has_snmp)
 
 
-def _answered_us(polls: Iterable[StoredPoll], known: Known) -> list[int]:
-    """When the polls were started that show that it is up, sorted; if it is only pinged, its rounds of which any came back."""
+def _has_answered(stored: StoredPoll, known: Known) -> bool:
+    """Whether the poll shows that the device is up; if it is only pinged, that is a round of which any came back."""
     if known.has_snmp:
-        return sorted(stored.poll.started_at_us for stored in polls if stored.layout.kind is LayoutKind.READINGS)
-    rounds = (stored.poll for stored in polls if stored.layout.kind is LayoutKind.PINGS)
-    received = PING_VALUES.index("received")
-    return sorted(poll.started_at_us for poll in rounds if poll.values[received])
+        return stored.layout.kind is LayoutKind.READINGS
+    return stored.layout.kind is LayoutKind.PINGS and bool(stored.poll.values[PING_VALUES.index("received")])
 
 
 def _view(
     device_id: str,
     window: Window,
-    series: Sequence[Series],
-    names: Names,
-    polls: Sequence[StoredPoll],
+    charts: list[Chart],
+    silent: list[str],
+    polls: Sequence[_Look],
     answered_us: Sequence[int],
     events: Sequence[Event],
     before: str,
@@ -243,8 +261,8 @@ def _view(
         states_over(events, answered_us, gap_us, window.from_us, window.to_us, before),
         list(_pending(polls, undelivered, window, gap_us)),
         [event.at_us for event in events if event.kind is EventKind.RESTART and event.at_us >= window.from_us],
-        charts_of(series, names, window),
-        unread(series, names),
+        charts,
+        silent,
     )
 
 
@@ -264,7 +282,7 @@ def _history(events: list[Event], standing: Standing) -> tuple[list[Event], str]
 
 
 def _pending(
-    polls: Sequence[StoredPoll], undelivered: Sequence[tuple[int, int]], window: Window, gap_us: int
+    polls: Sequence[_Look], undelivered: Sequence[tuple[int, int]], window: Window, gap_us: int
 ) -> Iterator[tuple[int, int]]:
     """From when to when the polls are that are not delivered, neighbours joined."""
     ends = list(accumulate((end for _, end in undelivered), max))
@@ -273,7 +291,7 @@ def _pending(
         while at < len(ends) and ends[at] <= stored.id:
             at += 1
         waits = at < len(ends) and undelivered[at][0] <= stored.id
-        at_us = stored.poll.started_at_us
+        at_us = stored.started_at_us
         if begun_us and (not waits or at_us - last_us > gap_us):
             yield max(begun_us, window.from_us), last_us
             begun_us = 0

@@ -5,7 +5,7 @@ only if there were any: `note` says so otherwise.
 Pure. Times in microseconds since 1970 (`_us`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -63,9 +63,17 @@ def charts_of(series: Sequence[Series], names: Names, window: Window) -> list[Ch
     return [chart for chart in found if any(value is not None for line in chart.lines for value in line.low)]
 
 
-def unread(series: Iterable[Series], names: Names) -> list[str]:
+Thing = tuple[str, str]
+"""A sensor, an interface or the pings of the device: what of the three, and its id."""
+
+
+def things(series: Iterable[Series]) -> set[Thing]:
+    """Of what the series are."""
+    return {(_kind(one), one.id) for one in series}
+
+
+def unread(read: Collection[Thing], names: Names) -> list[str]:
     """The names of the sensors and interfaces of the configuration of which there is no value at all."""
-    read = {(_kind(one), one.id) for one in series}
     every = ((SENSOR, names.sensors), ("interface", names.interfaces))
     return [label for kind, labels in every for item, label in labels.items() if (kind, item) not in read]
 

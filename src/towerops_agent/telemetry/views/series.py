@@ -6,14 +6,15 @@ in bits, of errors and discards in packets. Times in microseconds since 1970 (`_
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from statistics import median
 from typing import Final
 
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.delivery.course.parcel import quotient
-from towerops_agent.model import INTERFACE_COLUMNS, LayoutKind, Number, Poll
+from towerops_agent.model import INTERFACE_COLUMNS, Layout, LayoutKind, Number, Poll
 from towerops_agent.telemetry.views.rates import longest_us, rates_of_columns
+from towerops_agent.telemetry.views.shelf import Entry, Shelf
 
 SENSOR: Final = "sensor"
 TRAFFIC: Final = ("in", "out")
@@ -23,6 +24,9 @@ RATES: Final = (*TRAFFIC, *TROUBLE)
 
 PINGS: Final = {"ping loss": "%", "ping round trip": "ms", "ping jitter": "ms"}
 """What is shown of a device's rounds of pings, with the units. The round trip is a round's mean."""
+
+VALUES_AT_ONCE: Final = 200_000
+"""So many values of polls wait, some 8 MB, until they are turned round and put away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,41 +52,88 @@ class Series:
         return [reading for reading in self.readings if reading is not None]
 
 
-def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
-    """The series of these polls of one device, in the layouts' order: sensors, interfaces, pings. Only those with a value."""
-    sensors: dict[str, tuple[list[int], list[Number | None]]] = {}
-    counters: dict[str, tuple[list[int], list[list[int | None]]]] = {}
-    readings: list[StoredPoll] = []
-    pings: dict[str, list[Poll]] = {}
-    for one in polls:
-        if one.layout.kind is LayoutKind.READINGS:
-            readings.append(one)
-        elif one.layout.kind is LayoutKind.PINGS:
-            pings.setdefault(one.layout.equipment_id, []).append(one.poll)
-    for layout, alike in groupby(readings, key=lambda one: one.layout):
-        made = [stored.poll for stored in alike]
-        times = list(zip(*(poll.item_times_us() for poll in made), strict=True))
-        columns = list(zip(*(poll.values for poll in made), strict=True))
-        for i, (sensor_id, divisor) in enumerate(layout.sensors):
-            times_us, values = sensors.setdefault(sensor_id, ([], []))
-            times_us += times[i]
-            values += [None if raw is None else quotient(raw, divisor) for raw in columns[i]]
+class DeviceSeries:
+    """What was read of one device, of which its series are made. Small: a poll's values are in the open only as it is added."""
+
+    def __init__(self) -> None:
+        self._sensors, self._interfaces = Shelf(), Shelf()
+        self._pings: dict[str, list[Poll]] = {}
+        self._layout: Layout | None = None
+        self._polls: list[Poll] = []
+        self._values = 0
+
+    def add(self, stored: StoredPoll) -> None:
+        """Take in a poll, later than those before it."""
+        layout, poll = stored.layout, stored.poll
+        if layout.kind is LayoutKind.PINGS:
+            self._pings.setdefault(layout.equipment_id, []).append(poll)
+        elif layout.kind is LayoutKind.READINGS:
+            if self._values >= VALUES_AT_ONCE or layout != self._layout:
+                self._put_away()
+            self._layout = layout
+            self._polls.append(poll)
+            self._values += len(poll.values)
+
+    def items(self) -> Iterator[list[Series]]:
+        """The series, those of an item at a time, in the layouts' order: sensors, interfaces, pings. Only those with a value."""
+        self._put_away()
+        for sensor_id, stretches in self._sensors.items():
+            yield _known([_of_sensor(sensor_id, stretches)])
+        for interface_id, stretches in self._interfaces.items():
+            yield _known(_of_interface(interface_id, stretches))
+        for equipment_id, rounds in self._pings.items():
+            yield _known(_pings_of(equipment_id, rounds))
+
+    def _put_away(self) -> None:
+        layout, polls = self._layout, self._polls
+        self._polls, self._values = [], 0
+        if layout is None or not polls:
+            return
+        times = list(zip(*(poll.item_times_us() for poll in polls), strict=True))
+        columns = list(zip(*(poll.values for poll in polls), strict=True))
         at = len(layout.sensors)
-        for i, interface_id in enumerate(layout.interfaces, at):
-            times_us, counted = counters.setdefault(interface_id, ([], [[] for _ in INTERFACE_COLUMNS]))
-            times_us += times[i]
-            for counts, raws in zip(counted, columns[at : at + len(INTERFACE_COLUMNS)], strict=True):
-                counts += [None if raw is None else int(raw) for raw in raws]
-            at += len(INTERFACE_COLUMNS)
-    found = [Series(sensor_id, SENSOR, *pair) for sensor_id, pair in sensors.items()]
-    for interface_id, (times_us, counted) in counters.items():
-        made_of = rates_of_columns(times_us, counted, longest_us(usual_us(times_us)))
-        for what, column in zip(RATES, made_of, strict=True):
-            bits = [octets and 8 * octets for octets in column] if what in TRAFFIC else column
-            found.append(Series(interface_id, what, times_us[1:], bits))
-    for equipment_id, rounds in pings.items():
-        found += _pings_of(equipment_id, rounds)
+        self._sensors.add(
+            (sensor_id, divisor, times[i], columns[i : i + 1]) for i, (sensor_id, divisor) in enumerate(layout.sensors)
+        )
+        each = len(INTERFACE_COLUMNS)
+        self._interfaces.add(
+            (interface_id, 1.0, times[at + i], columns[at + each * i : at + each * (i + 1)])
+            for i, interface_id in enumerate(layout.interfaces)
+        )
+
+
+def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
+    """The series of these polls of one device, as DeviceSeries has them, all at once."""
+    device = DeviceSeries()
+    for stored in polls:
+        device.add(stored)
+    return [series for alike in device.items() for series in alike]
+
+
+def _known(found: Iterable[Series]) -> list[Series]:
     return [series for series in found if any(reading is not None for reading in series.readings)]
+
+
+def _of_sensor(sensor_id: str, stretches: Iterable[Entry]) -> Series:
+    times_us: list[int] = []
+    values: list[Number | None] = []
+    for _, divisor, some_us, (raws,) in stretches:
+        times_us += some_us
+        values += [None if raw is None else quotient(raw, divisor) for raw in raws]
+    return Series(sensor_id, SENSOR, times_us, values)
+
+
+def _of_interface(interface_id: str, stretches: Iterable[Entry]) -> Iterator[Series]:
+    times_us: list[int] = []
+    counted: list[list[int | None]] = [[] for _ in INTERFACE_COLUMNS]
+    for _, _, some_us, columns in stretches:
+        times_us += some_us
+        for counts, raws in zip(counted, columns, strict=True):
+            counts += [None if raw is None else int(raw) for raw in raws]
+    made_of = rates_of_columns(times_us, counted, longest_us(usual_us(times_us)))
+    for what, column in zip(RATES, made_of, strict=True):
+        bits = [octets and 8 * octets for octets in column] if what in TRAFFIC else column
+        yield Series(interface_id, what, times_us[1:], bits)
 
 
 def _pings_of(equipment_id: str, rounds: Sequence[Poll]) -> Iterator[Series]:

@@ -1,7 +1,7 @@
 """Charts have the names of the configuration, all that was read, and errors only if there were any."""
 
 from towerops_agent.config.document.names import Names
-from towerops_agent.page.views.charts import charts_of, unread
+from towerops_agent.page.views.charts import charts_of, things, unread
 from towerops_agent.page.views.columns import Window
 from towerops_agent.telemetry.views.series import Series
 
@@ -28,7 +28,7 @@ def test_a_sensor_an_interface_and_the_device_may_have_the_same_id():
     names = Names({"1": "board"}, {"1": "ether1", "2": "ether2"})
     series = [made("1", "sensor", 1), made("1", "in", 1.0), made("1", "ping loss", 0)]
     assert [chart.label for chart in charts_of(series, names, WINDOW)] == ["board", "ether1", "ping loss"]
-    assert unread(series[1:], names) == ["board", "ether2"]
+    assert unread(things(series[1:]), names) == ["board", "ether2"]
 
 
 def test_a_value_that_stands_for_a_state_has_its_word_and_is_never_between_two():
@@ -49,7 +49,7 @@ def test_an_interface_without_errors_says_so_and_one_with_errors_has_a_chart_of_
 def test_what_has_no_value_in_the_window_has_no_chart():
     late = Series("t", "sensor", [9], [1])
     assert charts_of([late], NAMES, WINDOW) == []
-    assert unread([late], NAMES) == ["fan", "voltage", "ether1"]
+    assert unread(things([late]), NAMES) == ["fan", "voltage", "ether1"]
 
 
 def test_pings_have_a_chart_each():
