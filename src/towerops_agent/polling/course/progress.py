@@ -10,6 +10,7 @@ Pure: reading.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+from towerops_agent.polling.course.fewer import Fewer
 from towerops_agent.polling.course.plan import IF_TABLE_LAST_CHANGE, SYS_UP_TIME, Ask, Plan
 from towerops_agent.polling.course.stepping import Steps, as_get, as_next
 from towerops_agent.polling.course.traits import SERIAL, SERIAL_S, UNKNOWN, Traits
@@ -73,8 +74,7 @@ class PollProgress:
         self._doubted: tuple[int, ...] = ()  # columns that were said to be absent, while the first of them is asked by itself
         self._twin = 0  # the column of the one OID beside sysUpTime, if both values were the same, while it is asked by itself
         self._unheard: set[int] = set()  # columns of requests that were met with silence
-        self._spoilt: dict[int, int] = {}  # columns of unreadable values, and how many varbinds their request had
-        self._spoils_at: int | None = None  # the fewest varbinds of which some were unreadable, and were not among fewer
+        self._fewer: Fewer | None = None  # what could not be read, asked again among fewer
         self._many = False  # whether a request of several varbinds was answered with values
         self._singles = 0  # how many of one varbind were
         self._is_baffled = False  # whether a request of several was refused without a true index
@@ -434,22 +434,23 @@ class PollProgress:
         if self._traits.apart:
             self._traits.clear(ask.request.names, count == 1 and pdu.error_status == ErrorStatus.noError)
         if pdu.error_status == ErrorStatus.noError:
-            if pdu.names is ask.request.names or tuple(pdu.names) == ask.request.names:
-                if self._is_echo(ask, pdu):
-                    self._doubt_echo(ask, pdu, reply.received_us)
-                    return
+            is_in_order = pdu.names is ask.request.names or tuple(pdu.names) == ask.request.names
+            if is_in_order and self._is_echo(ask, pdu):
+                self._doubt_echo(ask, pdu, reply.received_us)
+                return
+            if is_in_order:
                 self._store(ask, pdu, reply.received_us)
-                unread = self._unread(ask, pdu)
+            else:
+                self._sort(ask, pdu, reply.received_us)
+            if self._fewer is None and 0 in pdu.tags:
+                self._fewer = Fewer(self._traits)
+            unread = () if self._fewer is None else self._fewer.unread(ask, pdu, self.tags)
+            if is_in_order:
                 if not unread:
                     self._traits.note_answered(count)
                 self._count(ask, pdu)
-            else:
-                self._sort(ask, pdu, reply.received_us)
-                unread = self._unread(ask, pdu)
-            if self._spoilt:
-                self._note_spoilt(ask)
-            if unread:
-                self._ask_fewer(ask, unread)
+            if self._fewer is not None:
+                self._ask_fewer(self._fewer, ask, unread)
         elif count == 1:
             self._refuse(ask.columns[0], pdu.error_status)
         elif pdu.error_status == ErrorStatus.tooBig:
@@ -575,37 +576,14 @@ class PollProgress:
         self.received_us[column] = received_us
         if not tag:
             self.failures[column] = Reason.UNREADABLE
-        elif column in self._spoilt:
+        elif self._fewer is not None and column in self._fewer:
             self.failures.pop(column, None)
 
-    def _unread(self, ask: Ask, pdu: Pdu) -> list[int]:
-        """The columns whose values in this answer can't be read, and may be among fewer ones."""
-        if 0 not in pdu.tags:
-            return []  # the usual case
-        bad = {name for name, tag in zip(pdu.names, pdu.tags, strict=True) if not tag} - self._traits.unreadable
-        return [column for column in ask.columns if self.names[column] in bad and not self.tags[column]]
-
-    def _ask_fewer(self, ask: Ask, unread: Sequence[int]) -> None:
-        """Ask again, in smaller requests, for what could not be read: some firmware fills a large answer with empty values.
-
-        What can't be read by itself either is encoded wrong, and is not asked again for that.
-        """
-        count = len(ask.columns)
-        if count == 1:
-            self._traits.note_unreadable(ask.request.names[0])
-            return
-        self._spoilt.update(dict.fromkeys(unread, count))
-        size = len(unread) if len(unread) < count else (count + 1) // 2
-        parts = [self._ask(unread[i : i + size], ask.again) for i in range(0, len(unread), size)]
-        self._queue.extendleft(reversed(parts))
-
-    def _note_spoilt(self, ask: Ask) -> None:
-        """Note that values that could not be read among many were read among fewer: they were too many for the device."""
-        sizes = [self._spoilt.pop(column) for column in ask.columns if column in self._spoilt and self.tags[column]]
-        if sizes and (self._spoils_at is None or min(sizes) < self._spoils_at):
-            self._spoils_at = min(sizes)
-            self._traits.fell_silent(self._spoils_at)
-            self._shrunk = True
+    def _ask_fewer(self, fewer: Fewer, ask: Ask, unread: Sequence[int]) -> None:
+        """Ask again, among fewer, for what this answer has in vain; note what it has read of an earlier one."""
+        self._shrunk |= fewer.has_read(ask, self.tags)
+        parts = fewer.parts(ask, unread)
+        self._queue.extendleft(self._ask(part, ask.again) for part in reversed(parts))
 
     def _fail(self, column: int, reason: str) -> None:
         self.failures[column] = reason
