@@ -22,6 +22,9 @@ from towerops_agent.telemetry.views.snapshot import KEY, Snapshot, decode_snapsh
 AS_INSTALLED = "import sys; sys.modules['rich'] = sys.modules['greenlet'] = None"
 """structlog loads these two if they are there, 8 MB: development tools bring them, the agent does not."""
 
+MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""How the image and the unit set the C library's allocator."""
+
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _MB = 1 << 20
 
@@ -150,7 +153,7 @@ def running(
         "DATABASE_PATH": str(folder / "agent.db"),
         "CONFIG_REFRESH_SECONDS": "3600",
         "BUFFER_MAX_MB": "65536",
-        "MALLOC_ARENA_MAX": "1",  # as the image and the unit have it
+        **MALLOC,
         **settings,
     }
     how = ["-c", f"{AS_INSTALLED}\n{patch}\nfrom towerops_agent.__main__ import main\nmain()"]

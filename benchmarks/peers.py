@@ -190,8 +190,6 @@ def measure(contenders: Sequence[Contender], agents: Sequence[Agent], turns: int
     The cost is that of a value that is due, at `due_a_second`: how many just arrive in that time depends on when a turn begins.
     """
     row("", "us CPU/value", "of the first's", "due", "arrived", "cores", "MB peak", "polls failed")
-    for agent in agents:
-        agent.process.forget_peak()
     ends = _ends_of_turns(agents, contenders, turns)
     first_us = 0.0
     for each in contenders:

@@ -4,6 +4,8 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -28,6 +30,11 @@ def unit_values(name: str) -> list[str]:
     return re.findall(rf"^{name}=(.*)$", UNIT, re.MULTILINE)
 
 
+def image_variables() -> dict[str, str]:
+    """The variables that the image sets."""
+    return dict(word.split("=", 1) for line in re.findall(r"^ENV (.*)$", DOCKERFILE, re.MULTILINE) for word in line.split())
+
+
 def commands() -> list[str]:
     return cli.list_commands(click.Context(cli))
 
@@ -35,20 +42,50 @@ def commands() -> list[str]:
 @pytest.mark.parametrize(
     "named",
     [
-        pytest.param(set(re.findall(r"([A-Z_]+)=", re.search(r"^ENV (.*)$", DOCKERFILE, re.MULTILINE)[1])), id="Dockerfile"),
+        pytest.param(set(image_variables()), id="Dockerfile"),
         pytest.param(set(re.findall(r"name: ([A-Z_]+)", KUBERNETES)), id="kubernetes"),
         pytest.param({value.partition("=")[0] for value in unit_values("Environment")}, id="systemd"),
     ],
 )
 def test_each_variable_is_a_setting_of_the_agent_or_of_what_it_runs_on(named):
     assert named
-    assert named - {"PATH", "HOME", "PYTHONDONTWRITEBYTECODE", "MALLOC_ARENA_MAX"} <= {setting.variable for setting in SETTINGS}
+    assert named - {"PATH", "HOME", "PYTHONDONTWRITEBYTECODE", *ALLOCATOR} <= {setting.variable for setting in SETTINGS}
 
 
-def test_the_threads_share_one_heap():
-    """glibc's malloc(3) of up to eight heaps a core: 5 MB more at 1,000 devices, and nothing for it."""
-    assert "MALLOC_ARENA_MAX=1" in re.search(r"^ENV (.*)$", DOCKERFILE, re.MULTILINE)[1].split()
-    assert "MALLOC_ARENA_MAX=1" in unit_values("Environment")
+ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""Of glibc. One heap, not up to eight a core; no hole of 17 MB in it after a configuration of 10,000 devices; of huge pages."""
+
+
+def test_image_and_unit_set_the_allocator_alike():
+    assert ALLOCATOR.items() <= image_variables().items()
+    assert ALLOCATOR.items() <= dict(value.split("=", 1) for value in unit_values("Environment")).items()
+
+
+WHERE_OCTETS_ARE = """
+large = bytes(20 << 20)
+del large
+octets = bytes(8 << 20)
+heap = next(line for line in open("/proc/self/maps") if line.endswith("[heap]\\n")).split()[0]
+begin, end = (int(each, 16) for each in heap.split("-"))
+print("heap" if begin <= id(octets) < end else "apart")
+inside = False
+for line in open("/proc/self/smaps"):
+    if line.split("-")[0] == heap.split("-")[0]:
+        inside = True
+    elif inside and line.startswith("VmFlags:"):
+        print("huge" if "hg" in line.split() else "small")
+        break
+"""
+"""Whether 8 MB are in the heap after 20 were freed, and whether the heap's pages are to be huge."""
+
+
+@pytest.mark.parametrize(("variables", "found"), [({}, ["heap", "small"]), (ALLOCATOR, ["apart", "huge"])], ids=["none", "set"])
+def test_the_allocator_knows_these_variables(variables, found):
+    huge = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not huge.is_file() or "[madvise]" not in huge.read_text():
+        found = found[:1]  # the kernel grants them to all, or to none: then nobody asks
+    done = subprocess.run([sys.executable, "-c", WHERE_OCTETS_ARE], env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[: len(found)] == found
 
 
 def test_all_run_as_the_same_user():
@@ -110,7 +147,7 @@ def test_docker_finds_the_file_without_being_reported():
 
 def test_what_discover_remembers_in_the_image_is_in_the_volume():
     """Whoever `docker exec` starts it as: a run that has forgotten the last one tries wrong credentials again."""
-    home = dict(word.split("=", 1) for word in re.search(r"^ENV (.*)$", DOCKERFILE, re.MULTILINE)[1].split())
+    home = image_variables()
     assert ledger_path(home).is_relative_to(container.VOLUME)
     assert f"towerops:x:{UID}:{UID}:Towerops agent:{container.VOLUME}:" in read("packaging/image_root.py")
 
