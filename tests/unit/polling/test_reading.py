@@ -15,6 +15,7 @@ from support.fake_client import FakeClient
 from towerops_agent.model import DeviceState, Interface, State
 from towerops_agent.polling import interfaces
 from towerops_agent.polling.course.device import make_device
+from towerops_agent.polling.course.fewer import MOST_IN_VAIN
 from towerops_agent.polling.course.memory import decode_memory, encode_memory
 from towerops_agent.polling.course.news import OddReplies
 from towerops_agent.polling.course.plan import IF_NAME, IF_TABLE_LAST_CHANGE, SYS_UP_TIME, Planner, interface_columns
@@ -476,6 +477,33 @@ async def test_a_value_that_could_not_be_read_once_costs_a_request_and_no_size_f
     assert sizes[0] == [21, 1]
     assert sizes[-1] == [21]
     assert device.traits.suspect_at is device.traits.refused_at is None
+
+
+MANY = [f"1.3.6.1.4.1.99999.2.{n}" for n in range(300)]
+
+
+async def test_hundreds_of_values_that_can_not_be_read_cost_few_requests_more():
+    """Some in the first poll, in which it is found out, and then some in each: no value is given up for good."""
+    device = devices.device(sensors=MANY)
+    readings, sizes = await sizes_of_polls(device, without_octets(simulated(MANY), lambda _, name: name != SYS_UP_TIME), 102)
+    assert {tuple(reading.missing.values()) for reading in readings} == {("unreadable",) * 300}
+    planned = -(-301 // sizes[0][0])
+    assert len(sizes[0]) <= planned + MOST_IN_VAIN + 6
+    later = [[size for size in each if size == 1] for each in sizes[1:]]
+    assert max(map(len, later)) <= 4
+    assert sum(map(len, later[:100])) >= 300
+    (healed, again), _ = await sizes_of_polls(device, simulated(MANY).answer, 2)
+    assert healed.poll.values == again.poll.values == tuple(range(1, 301))
+
+
+async def test_what_was_given_up_beside_values_that_can_never_be_read_is_read_in_a_few_polls():
+    """Thirty are encoded wrong, also by themselves; of the others each is, behind the fifth of an answer."""
+    broken = {parse_oid(name) for name in MANY[:30]}
+    device = devices.device(sensors=MANY[:130])
+    answer = without_octets(simulated(MANY[:130]), lambda place, name: name in broken or place >= 5)
+    readings, _ = await sizes_of_polls(device, answer, 20)
+    assert set(readings[-1].missing) == set(range(30))
+    assert readings[-1].poll.values[30:] == tuple(range(31, 131))
 
 
 def test_odd_replies_are_logged_with_what_is_odd():

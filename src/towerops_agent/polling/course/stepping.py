@@ -38,7 +38,7 @@ CONTROLS_A_POLL: Final = 3
 
 TRY_AGAIN_POLLS: Final = 100
 """Once in so many polls what the device gives neither way is asked by GETNEXT again: what is missing because two datagrams were
-lost, or because a module was not plugged in, is not missing for good."""
+lost, or because a module was not plugged in, is not missing for good. What can't be read is asked for by itself as seldom."""
 
 
 def predecessor(name: Oid) -> Oid:
@@ -93,6 +93,10 @@ class Steps:
         Each in up to two attempts: what is lost in both is not tried again soon.
         """
         traits = self._traits
+        traits.lacking_polls += 1
+        if traits.unreadable:
+            turn = (names[column] for column in failures if (traits.lacking_polls + column) % TRY_AGAIN_POLLS == 0)
+            traits.unreadable = traits.unreadable.difference(turn)
         if traits.next_only:
             return
         denied = [
@@ -117,9 +121,6 @@ class Steps:
         Those that GET is silent to are tried again in different polls, as each may take some seconds; the others in one request.
         """
         traits = self._traits
-        traits.lacking_polls += 1
-        if traits.lacking_polls % TRY_AGAIN_POLLS == 0:
-            traits.unreadable = frozenset()
         if traits.not_by_next:
             turns = {column: column if failures.get(column) == Reason.TIMEOUT else 0 for column in denied}
             again = {names[column] for column in denied if (traits.lacking_polls + turns[column]) % TRY_AGAIN_POLLS == 0}

@@ -148,7 +148,7 @@ class Traits:
     `mute`: OIDs that the device never answers, even one at a time: asked last, once, so that they cost little.
     `refused_names`: OIDs that it answers with an error even when asked singly: asked last, one by one, so that they spoil no
     other.
-    `unreadable`: OIDs whose values it encodes wrong also if they are asked singly: not asked again for that.
+    `unreadable`: OIDs whose values it encodes wrong also if they are asked singly, or most likely: not asked again for that.
     `suspects`: OIDs that were asked when it fell silent for long: asked last, in halves, until the one that blocks it is found.
     `by_next`: OIDs that it denies by GET and gives by GETNEXT, asked so from now on. `once_by_next`: seen once, and not given by
     GET since; with how many GETs it has not answered since then, while it answered a GETNEXT behind them. `not_by_next`: OIDs
