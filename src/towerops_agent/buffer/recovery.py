@@ -149,7 +149,8 @@ class Recovery:
         file, salvage, _ = self._salvages[0]
         self.due_s = now_s
         try:
-            salvage.note_sent()
+            for _, one, _ in self._salvages:  # what is noted with this one only goes with its note
+                one.note_sent()
             if not self._has_room(store, salvage, now_s):
                 return
             if salvage.step():

@@ -1,8 +1,13 @@
 """A large corrupt file is copied beside the polling: step by step, over kills, as far as there is room."""
 
+import asyncio
+import errno
+import os
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -296,6 +301,37 @@ async def test_a_batch_that_was_sent_while_it_was_not_copied_yet_is_not_sent_aga
     if end == "new file corrupt at the start":
         make_corrupt(bench.path)
     async with (after if end == "kill" else bench).buffer(statvfs=Disk(float("inf"))) as buffer:
+        await all_copied(buffer)
+        assert sorted(await take(buffer)) == expected(range(POLLS))[5:]
+
+
+async def test_a_kill_after_the_first_of_two_corrupt_files_is_copied_sends_no_batch_of_the_other_again(
+    bench, tmp_path, monkeypatch
+):
+    """It was under way when its file was found corrupt, and delivered while the first one was copied."""
+    after = Bench(tmp_path / "killed" / "agent.db", bench.now_us, keys=1000)
+    end = quarantine.end
+
+    def end_and_be_killed(path: Path, replaced: Path) -> None:
+        end(path, replaced)
+        if not after.path.exists():
+            copy_files(bench.path, after.path)
+
+    async with sent_before_its_file_was_found_corrupt(bench) as (buffer, first, disk):
+        layout = await buffer.register(LAYOUT)
+        for number in range(POLLS, POLLS + 5):
+            buffer.add(poll(layout, T0_US + number))
+        second = await buffer.next_batch(15)
+        assert members(await buffer.read(second)) == expected(range(POLLS, POLLS + 5))
+        bench.now_us += 61_000_000
+        with pytest.raises(BufferFailure):
+            await buffer.ask(corrupt_error, sees_polls=False)
+        await buffer.acknowledge(first)
+        await buffer.acknowledge(second)
+        monkeypatch.setattr(quarantine, "end", end_and_be_killed)
+        disk.looks = float("inf")
+        await all_copied(buffer)
+    async with after.buffer(statvfs=Disk(float("inf"))) as buffer:
         await all_copied(buffer)
         assert sorted(await take(buffer)) == expected(range(POLLS))[5:]
 
