@@ -93,6 +93,9 @@ class Recovery:
                 beyond=self._beyond,
                 elsewhere=self._elsewhere,
             )
+            if salvage.is_foreign():
+                log.error("corrupt database is not copied into another agent's", path=str(self.path), corrupt=str(file))
+                continue
             salvage.begin()
             self.layouts_lost = self.layouts_lost or bool(salvage.damaged & WITH_LAYOUTS)
             self._salvages.append((file, salvage, octets_on_disk(file)))

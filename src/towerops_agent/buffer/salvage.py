@@ -149,6 +149,13 @@ class Salvage:
                 self._keep()
         self._undelivered = self._ledger.undelivered(self._lines, self.progress.first_own)
 
+    def is_foreign(self) -> bool:
+        """Whether the target is another agent's, put in this one's place: an id of the source is another layout's there."""
+        if self._kept() is not None:
+            return False
+        there = "SELECT 1 FROM layouts WHERE id = ? AND body != ?"
+        return any(self._target.execute(there, (row[0], row[2])).fetchone() for row in self._remains.all("layouts"))
+
     def of_predecessors(self) -> dict[str, SalvageProgress]:
         """By their names: how far corrupt files that came before the source were copied into it, as far as it says so."""
         rows = [row for row in self._remains.all("meta") if row[0].startswith(PROGRESS)]

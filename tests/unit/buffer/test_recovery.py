@@ -336,6 +336,33 @@ async def test_a_kill_after_the_first_of_two_corrupt_files_is_copied_sends_no_ba
         assert sorted(await take(buffer)) == expected(range(POLLS))[5:]
 
 
+async def test_a_corrupt_file_is_not_copied_into_another_agents_database_that_was_put_there(bench):
+    """Ids are alike in both: its polls would be delivered as those of the other one's devices."""
+    await fill(bench)
+    make_corrupt(bench.path)
+    async with bench.buffer(statvfs=Disk()) as buffer:
+        assert buffer.salvaging
+    own = {suffix: bench.path.with_name(f"agent.db{suffix}") for suffix in ("", "-wal", "-shm")}
+    kept = {file: file.read_bytes() for file in own.values() if file.exists()}
+    other = Bench(bench.path.with_name("other.db"), bench.now_us)
+    async with other.buffer() as buffer:
+        await buffer.register(replace(LAYOUT, equipment_id="eq-2"))
+    other.path.rename(bench.path)
+    with capture_logs() as logs:
+        async with bench.buffer(statvfs=Disk(float("inf"))) as buffer:
+            await all_copied(buffer)
+            assert await take(buffer) == []
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == [
+        "corrupt database is not copied into another agent's"
+    ]
+    for file, octets in kept.items():
+        file.write_bytes(octets)
+    async with bench.buffer(statvfs=Disk(float("inf"))) as buffer:
+        await all_copied(buffer)
+        assert sorted(await take(buffer)) == expected(range(POLLS))
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
 async def test_what_was_left_out_of_a_batch_is_kept_though_the_batch_is_not_copied_yet(bench):
     async with sent_before_its_file_was_found_corrupt(bench) as (buffer, batch, disk):
         for _ in range(2):
