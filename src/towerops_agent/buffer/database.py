@@ -240,7 +240,9 @@ def is_corruption(error: BaseException | None) -> bool:
     code = getattr(error, "sqlite_errorcode", None)  # not set if the sqlite3 module itself raised
     if code is None:
         return isinstance(error, UnicodeDecodeError)
-    if code == sqlite3.SQLITE_IOERR_SHORT_READ:  # the file is shorter than it says: earlier SQLite calls it corrupt
+    if code in (sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS):
+        # The file is shorter than it says, or a part of the disk does not answer. SQLite calls both corrupt, but for the looks by
+        # which it opens a file.
         return True
     # Our statements are right: if a name in them is not known, the names in the file are damaged.
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error).startswith("no such ")
@@ -317,7 +319,7 @@ def _version(path: Path, connection: sqlite3.Connection) -> int:
 
 def _check_header(file: int) -> None:
     """Raise Corruption if SQLite would hold that it must not write the file (https://sqlite.org/fileformat2.html, 1.3.3)."""
-    header = os.pread(file, 20, 0)
+    header = place.octets_at(file, 0, 20) or b""
     if header[:16] == place.MAGIC and max(header[18:], default=1) > 2:
         raise Corruption("its header speaks of another journal")
 

@@ -5,6 +5,7 @@ process: with a file's descriptor go the process's POSIX locks on it, which are 
 Synchronous, for the writer's thread. Octets.
 """
 
+import errno
 import fcntl
 import os
 import stat
@@ -19,6 +20,11 @@ SUFFIXES = ("-wal", "-shm", "")
 
 PAGE_OCTETS = 512
 """Small ones: a commit rewrites whole pages, and flash cards wear. A file that version 3 began keeps its own of 4,096."""
+
+DOES_NOT_ANSWER = frozenset({errno.EIO, errno.ENXIO, errno.ERANGE})
+"""With these a disk reports a part of it that can't be read. SQLite takes such a page for a damaged one."""
+
+_HAS_NO_MODE = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
 
 _PAGES_SEEN = 64
 _KINDS = {
@@ -129,12 +135,28 @@ def _busy(path: Path) -> DatabaseBusy:
     )
 
 
+def octets_at(place: int, at: int, count: int) -> bytes | None:
+    """What the file has there; None if that part of the disk does not answer."""
+    try:
+        return os.pread(place, count, at)
+    except OSError as error:
+        if error.errno not in DOES_NOT_ANSWER:
+            raise
+        return None
+
+
 def _is_foreign(place: int) -> bool:
-    """Whether nothing of the file looks like a database, not even like one whose beginning is damaged."""
-    head = os.pread(place, len(MAGIC), 0)
-    if not head.strip(b"\0") or head == MAGIC:  # a power cut leaves zeros
+    """Whether nothing of the file looks like a database, not even like one whose beginning is damaged or can't be read.
+
+    Raises OSError if nothing of it can be read.
+    """
+    head = octets_at(place, 0, len(MAGIC))
+    if head is not None and (not head.strip(b"\0") or head == MAGIC):  # a power cut leaves zeros
         return False
-    return not any(_is_table_page(os.pread(place, 8, page * PAGE_OCTETS)) for page in range(1, _PAGES_SEEN))
+    pages = [octets_at(place, page * PAGE_OCTETS, 8) for page in range(1, _PAGES_SEEN)]
+    if head is None and not any(pages):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return not any(_is_table_page(page) for page in pages if page is not None)
 
 
 def _is_table_page(head: bytes) -> bool:

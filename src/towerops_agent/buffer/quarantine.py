@@ -16,12 +16,15 @@ from struct import pack_into, unpack_from
 
 import structlog
 
-from towerops_agent.buffer import schema
-from towerops_agent.buffer.place import PAGE_OCTETS, SUFFIXES, beside
+from towerops_agent.buffer import roots, schema
+from towerops_agent.buffer.place import PAGE_OCTETS, SUFFIXES, beside, octets_at
 
 log = structlog.get_logger()
 
 CORRUPT_KEPT = 3
+
+BLOCK_OCTETS = 4_096
+"""What the usual disks and file systems read and write as a whole."""
 
 _NOTE = ".salvage"
 _MOVED = " moved"
@@ -103,15 +106,39 @@ def another_schema(path: Path) -> Iterator[None]:
             (_SIZE_AT, size // PAGE_OCTETS),
         ):
             pack_into(">I", first, at, value)
-        before = {page: _page(place, page) for page in pages if (page + 1) * PAGE_OCTETS <= size}
-        for page in before:
-            os.pwrite(place, pages[page], page * PAGE_OCTETS)
-        try:
+        with _other_pages(path, place, pages):
             yield
-        finally:
-            _put_back(path, place, before)
     finally:
         os.close(place)
+
+
+@contextmanager
+def other_roots(path: Path, tables: Mapping[str, int]) -> Iterator[None]:
+    """While within, the roots of these tables lead to their rows, as far as that can be found out. Raises OSError.
+
+    `tables`: by name, the number of the root, from 1 on.
+    """
+    place = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        found = roots.rebuilt(place, tables, os.fstat(place).st_size)
+        with _other_pages(path, place, {root - 1: page for root, page in found.items()}):
+            yield
+    finally:
+        os.close(place)
+
+
+@contextmanager
+def _other_pages(path: Path, place: int, pages: Mapping[int, bytes | bytearray]) -> Iterator[None]:
+    size = os.fstat(place).st_size
+    before = {page: _page(place, page) for page in pages if (page + 1) * PAGE_OCTETS <= size}
+    for block in {page * PAGE_OCTETS // BLOCK_OCTETS for page, octets in before.items() if not octets}:
+        _write_block(place, block, size)
+    for page in before:
+        os.pwrite(place, pages[page], page * PAGE_OCTETS)
+    try:
+        yield
+    finally:
+        _put_back(path, place, before)
 
 
 def remove_copied(path: Path) -> bool:
@@ -138,11 +165,37 @@ def _put_back(path: Path, place: int, pages: Mapping[int, bytes]) -> None:
         log.warning("corrupt database keeps the pages with which it was read", path=str(path), error=str(error))
 
 
-def _page(place: int, page: int) -> bytes:
+def cut_journal(path: Path) -> bool:
+    """Whether the journal of the quarantined file has a part that does not answer, where it ends now. Raises OSError.
+
+    SQLite reads a journal from its beginning, and none of one that it can't read to its end. Behind such a part it would believe
+    nothing: each commit's checksum is of all before it.
+    """
     try:
-        return os.pread(place, PAGE_OCTETS, page * PAGE_OCTETS)
-    except OSError:  # that part of the disk does not answer
-        return b""
+        place = os.open(beside(path, "-wal"), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        ends = range(0, os.fstat(place).st_size, BLOCK_OCTETS)
+        bad = next((at for at in ends if octets_at(place, at, BLOCK_OCTETS) is None), None)
+        if bad is not None:
+            os.ftruncate(place, bad)
+    finally:
+        os.close(place)
+    return bad is not None
+
+
+def _page(place: int, page: int) -> bytes:
+    """The page; nothing if that part of the disk does not answer."""
+    return octets_at(place, page * PAGE_OCTETS, PAGE_OCTETS) or b""
+
+
+def _write_block(place: int, block: int, size: int) -> None:
+    """Write a block of which a part does not answer, with zeros for that: the rest of it could not be written by itself."""
+    begin = block * BLOCK_OCTETS
+    end = min(begin + BLOCK_OCTETS, size)
+    pages = range(begin // PAGE_OCTETS, end // PAGE_OCTETS)
+    os.pwrite(place, b"".join(_page(place, page) or bytes(PAGE_OCTETS) for page in pages), begin)
 
 
 def _kept(path: Path) -> list[Path]:

@@ -12,15 +12,15 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from urllib.parse import quote
 
 import structlog
 
 from towerops_agent.buffer import quarantine, retention
-from towerops_agent.buffer.database import FAILURES, Database, as_text, is_corruption, octets_on_disk, tables_of
+from towerops_agent.buffer.database import FAILURES, Database, is_corruption, octets_on_disk
 from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.ids import begin_ids_at, last_id
 from towerops_agent.buffer.lanes import next_poll_id
+from towerops_agent.buffer.remains import lacks_roots, readable, roots_of
 from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.salvage import OCTETS_PER_STEP, Salvage
 from towerops_agent.buffer.store import Store
@@ -35,8 +35,6 @@ AGAIN_S = 5.0
 """How soon a step that failed, or lacks room, is tried again."""
 NEEDED_OCTETS = 4 * OCTETS_PER_STEP
 """What is to be free for a step, beyond what is kept free for others: the journal and the file both get it."""
-ATTEMPTS = 3
-"""How often to look for the tables of a file."""
 WITH_LAYOUTS = frozenset({"layouts", "meta"})
 """The tables of the layouts and of what is kept beside them."""
 
@@ -243,10 +241,19 @@ class Recovery:
     def _source(self, file: Path) -> sqlite3.Connection | None:
         """The file to be read, from behind another schema if its own does not lead to its tables; None: nothing can be read."""
         try:
-            source = _readable(file)
+            source = readable(file)
+            if source is None and quarantine.cut_journal(file):
+                log.warning("journal of the corrupt database can't be read to its end, what follows is left out", path=str(file))
+                self._note_losses(file, 0, knows_losses=False)
+                source = readable(file)
             if source is None:
                 self._open.enter_context(quarantine.another_schema(file))
-                source = _readable(file)
+                source = readable(file)
+            if source is not None and lacks_roots(source):
+                tables = roots_of(source)
+                source.close()
+                self._open.enter_context(quarantine.other_roots(file, tables))
+                source = readable(file)
             reason = "it lacks the agent's tables"
         except (*FAILURES, OSError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -257,35 +264,3 @@ class Recovery:
         else:
             self._open.callback(source.close)
         return source
-
-
-def _readable(file: Path) -> sqlite3.Connection | None:
-    """The file to be read; None if its tables can't be found.
-
-    Tried again if only some are, as a look at the schema that fails once leaves the connection with what it had seen before.
-    """
-    for attempt in range(1, ATTEMPTS + 1):
-        with ExitStack() as failed:
-            try:
-                uri = f"file:{quote(str(file.absolute()))}?mode=ro"
-                connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-                failed.callback(connection.close)
-                connection.text_factory = as_text
-                connection.execute("PRAGMA writable_schema = ON")  # else SQLite looks at nothing in a file that is cut short
-                names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-                (version,) = connection.execute("PRAGMA user_version").fetchone()
-                tables = tables_of(version)
-                if names >= tables and (attempt == ATTEMPTS or all(_knows(connection, table) for table in tables)):
-                    failed.pop_all()
-                    return connection
-            except FAILURES:
-                continue
-    return None
-
-
-def _knows(connection: sqlite3.Connection, table: str) -> bool:
-    try:
-        connection.execute(f"SELECT 1 FROM {table} LIMIT 0")  # noqa: S608 -- our names
-    except FAILURES:
-        return False
-    return True

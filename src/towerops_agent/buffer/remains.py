@@ -7,12 +7,20 @@ Synchronous, for the writer's thread. Raises nothing that the source is the caus
 
 import sqlite3
 from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from towerops_agent.buffer.database import FAILURES, is_corruption
+from towerops_agent.buffer.database import FAILURES, as_text, is_corruption, tables_of
 from towerops_agent.buffer.format.batch import OPEN_END, Lane
 from towerops_agent.buffer.format.codec import DIGEST_OCTETS, checksum, digest, is_head
+from towerops_agent.buffer.ids import last_id
 from towerops_agent.buffer.lanes import with_destination
+from towerops_agent.buffer.place import PAGE_OCTETS, beside
+
+ATTEMPTS = 3
+"""How often to look for the tables of a file."""
 
 COLUMNS: dict[str, tuple[tuple[str, type], ...]] = {
     "layouts": (("id", int), ("digest", bytes), ("body", bytes), ("checksum", int)),
@@ -190,6 +198,68 @@ class Remains:
             case "batches" | "uncut" if row[-3] not in _LANES:
                 return False
         return not has_checksum or bool(row[-1] == row_checksum(table, row))
+
+
+def readable(file: Path, *, immutable: bool = False) -> sqlite3.Connection | None:
+    """The file to be read; None if its tables can't be found. `immutable`: without its journal, and without a trace beside it.
+
+    Tried again if only some are, as a look at the schema that fails once leaves the connection with what it had seen before.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        with ExitStack() as failed:
+            try:
+                uri = f"file:{quote(str(file.absolute()))}?mode=ro{'&immutable=1' if immutable else ''}"
+                connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+                failed.callback(connection.close)
+                connection.text_factory = as_text
+                connection.execute("PRAGMA writable_schema = ON")  # else SQLite looks at nothing in a file that is cut short
+                names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                tables = tables_of(version)
+                if names >= tables and (attempt == ATTEMPTS or all(_knows(connection, table) for table in tables)):
+                    failed.pop_all()
+                    return connection
+            except FAILURES:
+                continue
+    return None
+
+
+def lacks_roots(source: sqlite3.Connection) -> bool:
+    """Whether a table has a first page that leads to none of its rows, in a file whose pages are PAGE_OCTETS. Raises FAILURES."""
+    (page_octets,) = source.execute("PRAGMA page_size").fetchone()
+    if page_octets != PAGE_OCTETS:
+        return False
+    return not all(_knows(source, table, rows=1) or _knows(source, table, rows=1) for table in COLUMNS)
+
+
+def roots_of(source: sqlite3.Connection) -> dict[str, int]:
+    """The numbers of the tables' first pages. Raises FAILURES."""
+    return dict(source.execute("SELECT name, rootpage FROM sqlite_master WHERE type = 'table'").fetchall())
+
+
+def _knows(connection: sqlite3.Connection, table: str, rows: int = 0) -> bool:
+    try:
+        connection.execute(f"SELECT 1 FROM {table} NOT INDEXED LIMIT {rows}").fetchall()  # noqa: S608 -- our names
+    except FAILURES:
+        return False
+    return True
+
+
+def kept_in(file: Path) -> tuple[dict[str, bytes], int]:
+    """What a database keeps that can't be used, by key, and the last id that it has given out; as far as it can be read."""
+    try:
+        if not file.is_file():
+            return {}, 0
+        at_rest = not beside(file, "-wal").exists()
+    except OSError:
+        return {}, 0
+    source = None if at_rest else readable(file)
+    if source is None:  # a disk that is read-only gets no index of a journal: what is only in there is left out
+        source = readable(file, immutable=True)
+    if source is None:
+        return {}, 0
+    with closing(source):
+        return {row[0]: row[1] for row in Remains(source).all("meta")}, last_id(source)
 
 
 def row_checksum(table: str, row: Sequence[Any]) -> int:

@@ -1,9 +1,11 @@
 """What is at DATABASE_PATH: a database, something else that is left alone, or nothing any more."""
 
+import errno
 import os
 import shutil
 import sqlite3
 import stat
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +15,9 @@ from structlog.testing import capture_logs
 from towerops_agent.buffer import opening, place
 from towerops_agent.buffer.database import Database
 from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.counters import Count
-from towerops_agent.errors import DatabaseBusy
+from towerops_agent.errors import BufferFailure, DatabaseBusy
 from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, copy_files, members, poll
 
@@ -352,3 +355,69 @@ async def test_a_large_backlog_is_not_copied_through_memory(bench, monkeypatch):
     assert grown_kb < 10_000
     assert sorted(path.name for path in bench.path.parent.glob("agent.db*")) == ["agent.db", "agent.db.lock"]
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+FIRST = 4_096
+"""Octets of a file that lie in one block of a disk."""
+
+
+def unreadable_below(end: int, file: Path, monkeypatch) -> None:
+    """The disk does not answer for the first octets of the file, wherever it is moved, as far as Python reads them.
+
+    Until a block is written as a whole, as disks have it: they put it elsewhere then.
+    """
+    pread, pwrite, inode = os.pread, os.pwrite, file.stat().st_ino
+    bad = set(range(0, end, FIRST))
+
+    def read(place: int, count: int, at: int) -> bytes:
+        if at // FIRST * FIRST in bad and at < end and os.fstat(place).st_ino == inode:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(place, count, at)
+
+    def write(place: int, octets: bytes, at: int) -> int:
+        if at in bad and len(octets) == FIRST:
+            bad.remove(at)
+        elif at // FIRST * FIRST in bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pwrite(place, octets, at)
+
+    monkeypatch.setattr(os, "pread", read)
+    monkeypatch.setattr(os, "pwrite", write)
+
+
+async def test_a_file_whose_first_block_does_not_answer_is_replaced_and_what_can_be_read_of_it_is_used(bench, monkeypatch):
+    """Before, the agent stayed in memory for as long as the disk was as it was."""
+    async with bench.buffer() as buffer:
+        await buffer.keep_config(b"sealed")
+        layout = await buffer.register(LAYOUT)
+        await buffer.register_all([Layout(f"eq-{number}", LAYOUT.sensors) for number in range(2, 50)])
+        for number in range(300):
+            buffer.add(poll(layout, T0_US + number))
+    content = bench.path.read_bytes()
+    bench.path.write_bytes(bytes(FIRST) + content[FIRST:])  # what SQLite is to see of it
+    unreadable_below(FIRST, bench.path, monkeypatch)
+    async with bench.buffer() as buffer:
+        assert not buffer.in_memory_because
+        assert buffer.replaced is not None
+        assert await buffer.kept_config() == b"sealed"
+        batch = await buffer.next_batch(1_000, Lane.BACKLOG)
+        assert len(members(await buffer.read(batch))) == 300 * 3
+
+
+def test_a_file_of_which_nothing_can_be_read_is_not_moved(tmp_path, monkeypatch):
+    """As of a disk that was pulled out: it may be back later."""
+    file = tmp_path / "agent.db"
+    Database.open(file, T0_US).close()
+    unreadable_below(1 << 24, file, monkeypatch)
+    with pytest.raises(BufferFailure, match="Input/output error"):
+        Database.open(file, T0_US)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["agent.db", "agent.db.lock"]
+
+
+def test_what_looks_like_no_database_behind_a_block_that_does_not_answer_is_left_alone(tmp_path, monkeypatch):
+    file = tmp_path / "agent.db"
+    a_text(file)
+    unreadable_below(16, file, monkeypatch)
+    with pytest.raises(BufferFailure, match="is not a database"):
+        Database.open(file, T0_US)
+    assert file.exists()

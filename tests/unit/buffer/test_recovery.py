@@ -363,6 +363,49 @@ async def test_a_corrupt_file_is_not_copied_into_another_agents_database_that_wa
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
+def journal_ends_for(readable: Callable[..., object], bad: int) -> Callable[..., object]:
+    """SQLite reads nothing of a file with a journal that it can't read to its end."""
+
+    def read(file: Path, **options: bool) -> object:
+        journal = file.with_name(f"{file.name}-wal")
+        return None if journal.exists() and journal.stat().st_size > bad else readable(file, **options)
+
+    return read
+
+
+async def test_a_part_of_the_journal_that_does_not_answer_costs_what_is_behind_it_only(bench, tmp_path, monkeypatch):
+    after = Bench(tmp_path / "killed" / "agent.db", bench.now_us)
+    async with bench.buffer() as buffer:
+        await buffer.keep_config(b"sealed")
+        layout = await buffer.register(LAYOUT)
+        for number in range(POLLS):
+            buffer.add(poll(layout, T0_US + number))
+            await buffer.flush()
+        await buffer.ask(lambda _: copy_files(bench.path, after.path))
+    name = "agent.db.corrupt-20260109T192215Z"
+    for suffix in ("", "-wal", "-shm"):
+        after.path.with_name(f"agent.db{suffix}").rename(after.path.with_name(name + suffix))
+    after.path.with_name("agent.db.salvage").write_text(f"{name} moved\n")
+    bad = after.path.with_name(f"{name}-wal").stat().st_size // 2 // quarantine.BLOCK_OCTETS * quarantine.BLOCK_OCTETS
+    pread = os.pread
+
+    def read(place: int, count: int, at: int) -> bytes:
+        if Path(f"/proc/self/fd/{place}").readlink().name.endswith("-wal") and at <= bad < at + count:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(place, count, at)
+
+    monkeypatch.setattr(os, "pread", read)
+    monkeypatch.setattr(recovery, "readable", journal_ends_for(recovery.readable, bad))
+    async with after.buffer(statvfs=Disk(float("inf"))) as buffer:
+        await all_copied(buffer)
+        assert await buffer.kept_config() == b"sealed"
+        found = sorted(await take(buffer))
+    assert found == [(number, metric) for number in range(len(found) // 3) for metric in range(3)]
+    assert POLLS > len(found) // 3 > POLLS // 4
+    await asyncio.sleep(0)
+    assert after.counters.get(Count.METRICS_DROPPED, "corrupt")
+
+
 async def test_what_was_left_out_of_a_batch_is_kept_though_the_batch_is_not_copied_yet(bench):
     async with sent_before_its_file_was_found_corrupt(bench) as (buffer, batch, disk):
         for _ in range(2):
