@@ -5,11 +5,13 @@ Needs the right to mount; skipped without.
 
 import os
 import random
+import shutil
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from support.skips import NO_MOUNT
 from towerops_agent.buffer import opening
@@ -17,7 +19,7 @@ from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
-from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, members, poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, copy_files, members, poll
 
 WIDE = Layout("wide", tuple((f"s-{i}", 1.0) for i in range(300)))
 NOISE = tuple(random.Random(4).choices(range(1 << 31, 1 << 32), k=10_000))
@@ -199,6 +201,36 @@ async def test_a_place_that_is_read_only_at_the_start_is_used_once_it_can_be(sma
         while await buffer.ask(lambda store: store.database.path) is None:
             pass
         assert sorted(await delivered(buffer)) == [0, 1]
+
+
+@pytest.mark.parametrize("left", [(), ("-wal", "-shm"), ("-wal",)], ids=["stopped", "killed", "without the journal's index"])
+async def test_what_a_file_on_a_read_only_disk_keeps_is_used_at_the_start(small_disk, tmp_path, monkeypatch, left):
+    """The configuration, above all: without the API nothing would be polled. What is kept meanwhile is later than what it has."""
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    before = Bench(tmp_path / "before" / "agent.db")
+    async with before.buffer() as buffer:
+        await buffer.keep_config(b"sealed")
+        await buffer.put_meta("accepts", b"before")
+        if left:
+            await buffer.ask(lambda _: copy_files(before.path, small_disk / "left" / "agent.db"))
+    for suffix in ("", *left):
+        shutil.copy((small_disk / "left" if left else before.path.parent) / f"agent.db{suffix}", small_disk)
+    remount(small_disk, "ro")
+    bench = Bench(small_disk / "agent.db", before.now_us)
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            assert buffer.in_memory_because
+            assert await buffer.kept_config() == (None if left == ("-wal",) else b"sealed")
+            await buffer.put_meta("accepts", b"later")
+            buffer.add(poll(await buffer.register(LAYOUT), T0_US + 1))
+            assert await buffer.get_meta("accepts") == b"later"
+            remount(small_disk, "rw")
+            await until_in_file(buffer)
+            assert await buffer.get_meta("accepts") == b"later"
+            assert await buffer.kept_config() == b"sealed"
+            assert await delivered(buffer) == [1]
+    said = [line["event"] for line in logs]
+    assert ("database can be read: what it keeps is used, as the last configuration is" in said) == (left != ("-wal",))
 
 
 async def test_a_disk_without_room_at_the_start_is_used_once_there_is(small_disk, monkeypatch):

@@ -18,9 +18,11 @@ from towerops_agent.buffer.database import FAILURES, Database, is_corruption
 from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.format.batch import OPEN_END, AgeClock
 from towerops_agent.buffer.ids import agree, begin_ids_at, id_beyond, last_id
+from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
 from towerops_agent.buffer.recovery import WITH_LAYOUTS, Recovery
+from towerops_agent.buffer.remains import kept_in
 from towerops_agent.buffer.room import Room
-from towerops_agent.buffer.salvage import Salvage
+from towerops_agent.buffer.salvage import PROGRESS, Salvage
 from towerops_agent.buffer.store import Store
 from towerops_agent.errors import BufferFailure, DatabaseBusy, DatabaseTooNew
 
@@ -100,7 +102,17 @@ class Opening:
             raise
         except BufferFailure as error:
             log.error("buffer can't be opened, polls stay in memory; will retry", reason=str(error))
-            self._use(self._in_memory(), Absence(Away.UNOPENED, str(error)))
+            self._use(self._with_values_of_file(), Absence(Away.UNOPENED, str(error)))
+
+    def _with_values_of_file(self) -> Store:
+        """A Store in memory that knows what the file keeps, if that can be read: the configuration is among it."""
+        kept, last = kept_in(self.path)
+        memory = self._in_memory(last)
+        # Without what says how far a copy into the file has come, and what goes with layouts, which are others in memory.
+        memory.earlier = {key: value for key, value in kept.items() if not key.startswith((PROGRESS, BESIDE_LAYOUTS))}
+        if memory.earlier:
+            log.info("database can be read: what it keeps is used, as the last configuration is", path=str(self.path))
+        return memory
 
     def look(self, now_s: float, *, at_stop: bool) -> None:
         """See whether the file is still in its place, and follow if it is not; if in memory, try to open it when due."""

@@ -68,6 +68,8 @@ class Store:
         self.database = database
         self.connection = database.connection
         self.elsewhere = elsewhere
+        self.earlier: Mapping[str, bytes] = {}
+        """What a file keeps that can't be used, and is not here: values of which none are kept here are those."""
         self.is_filled = True
         """Whether all rows that belong together are here: not while a corrupt file is still copied into it (recovery.py)."""
         self.lanes = Lanes(self.connection)
@@ -339,7 +341,8 @@ class Store:
 
     def get_meta(self, key: str) -> bytes | None:
         """What has been kept under `key`; None if nothing has, or it is damaged."""
-        return kept_value(self.connection, key)
+        kept = kept_value(self.connection, key)
+        return self.earlier.get(key) if kept is None else kept
 
     def put_meta(self, key: str, value: bytes | bytearray) -> None:
         """Keep `value` under `key`, in place of what was there."""
