@@ -140,9 +140,10 @@ class Database:
             _close_all(self._locks)
 
     def _leave_journal(self) -> None:
-        """Fold the journal in if the file is no longer at its path, and remove it if another one is there.
+        """Fold the journal in if the file is no longer at its path, and let no other file that is there have it.
 
-        SQLite leaves it, and reads it with that one. What is in it is in no other place, and the file may be kept elsewhere.
+        SQLite leaves it, and reads it with that one. What is in it is in no other place, and the file may be kept elsewhere: what
+        could not be folded in stays beside it.
         """
         file, journal = _stat(self.path), _stat(self.journal)
         if self.path is None or journal is None or self._journal_stat is None or not self._locks:
@@ -150,12 +151,21 @@ class Database:
         is_in_place = file is not None and os.path.samestat(file, os.fstat(self._locks[-1]))
         if is_in_place or not os.path.samestat(journal, self._journal_stat):
             return
-        with suppress(*FAILURES):
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        if file is not None:
+        if not self._fold() and os.fstat(self._locks[-1]).st_nlink:
+            moved, kept = place.take_along(self.path, self._locks[-1])
+            log.error("journal could not be merged into the database that was moved away", path=str(moved), kept_as=str(kept))
+        elif file is not None:
             for suffix in SUFFIXES[:2]:
                 with suppress(OSError):
                     beside(self.path, suffix).unlink()
+
+    def _fold(self) -> bool:
+        """Whether all of the journal is in the file; not so while somebody reads an earlier state of it."""
+        try:
+            is_busy, pages, folded = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except FAILURES:
+            return False
+        return not is_busy or 0 <= pages == folded
 
     def keep_journal(self, octets: int) -> None:
         """Keep so many octets of the -wal file in place of JOURNAL_OCTETS, and fold it in at three quarters. Raises FAILURES."""

@@ -87,6 +87,45 @@ def take(path: Path) -> int:
     return place
 
 
+def make_private(file: Path | int) -> None:
+    """Set the mode to 0600, if it can be: a file of another user, and each on FAT, keeps its own. Raises OSError."""
+    try:
+        os.chmod(file, 0o600)  # noqa: PTH101 -- or a descriptor
+    except OSError as error:
+        if error.errno not in _HAS_NO_MODE:
+            raise
+
+
+def others_rights(place: int) -> int:
+    """The mode of the file, if others than its owner may read or write it; 0 if not."""
+    mode = stat.S_IMODE(os.fstat(place).st_mode)
+    return mode if mode & 0o077 else 0
+
+
+def take_along(path: Path, place: int) -> tuple[Path | None, Path]:
+    """Put the journal beside the opened file, which was moved away from `path`, so that SQLite reads it with that file.
+
+    Where the file is, None if nobody can say, and where the journal is: under a name of its own if the file has another one there
+    already, and still at `path` if the disk accepts no change.
+    """
+    moved, journal = _whereabouts(place), beside(path, "-wal")
+    kept = beside(path, "-wal.left") if moved is None or beside(moved, "-wal").exists() else beside(moved, "-wal")
+    try:
+        journal.rename(kept)
+        beside(path, "-shm").unlink(missing_ok=True)
+    except OSError:
+        return moved, journal
+    return moved, kept
+
+
+def _whereabouts(place: int) -> Path | None:
+    try:
+        found = Path(os.readlink(f"/proc/self/fd/{place}"))  # noqa: PTH115 -- readlink of a descriptor's name
+        return found if os.path.samestat(found.stat(), os.fstat(place)) else None
+    except OSError:
+        return None
+
+
 def change(path: Path, journal: Path, place: int) -> str | None:
     """What has become of the file that was taken, for the operator; None: it is where it was, or nobody can see."""
     try:

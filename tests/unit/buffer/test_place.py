@@ -421,3 +421,33 @@ def test_what_looks_like_no_database_behind_a_block_that_does_not_answer_is_left
     with pytest.raises(BufferFailure, match="is not a database"):
         Database.open(file, T0_US)
     assert file.exists()
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_a_journal_that_cannot_be_folded_into_a_file_that_is_moved_away_goes_with_it(bench, monkeypatch, is_replaced):
+    """Somebody reads an earlier state of the file just then. Before, what was in the journal only was removed with it."""
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 3600.0)
+    away = bench.path.with_name("away.db")
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            layout = await buffer.register(LAYOUT)
+            buffer.add(poll(layout))
+            await buffer.flush()
+            await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+            reader = sqlite3.connect(bench.path, isolation_level=None)
+            reader.execute("BEGIN")
+            assert reader.execute("SELECT count(*) FROM polls").fetchone() == (1,)
+            buffer.add(poll(layout, T0_US + 1))
+            await buffer.flush()
+            if is_replaced:
+                await put_another_agents_database_in_its_place(bench, "eq-2", 1, away)
+            else:
+                bench.path.rename(away)
+    reader.close()
+    found = sqlite3.connect(away)
+    assert found.execute("SELECT started_at_us FROM polls").fetchall() == [(T0_US,), (T0_US + 1,)]
+    found.close()
+    (line,) = [line for line in logs if line["event"].startswith("journal could not be merged")]
+    assert line["path"] == str(away)
+    if is_replaced:
+        assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US + 100,)]
