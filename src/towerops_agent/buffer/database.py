@@ -109,6 +109,8 @@ class Database:
             os.close(file)
             raise
         locks.append(file)
+        if mode := place.others_rights(file):
+            log.warning("others may look into the database, as its mode can't be changed", path=str(path), mode=f"{mode:04o}")
         return cls(path, locks, connection, unread)
 
     @classmethod
@@ -287,7 +289,7 @@ def _connect(path: Path, file: int) -> sqlite3.Connection:
     _check_header(file)
     for suffix in SUFFIXES:  # SQLite gives new ones the rights of the file itself
         with suppress(FileNotFoundError):
-            beside(path, suffix).chmod(0o600)
+            place.make_private(beside(path, suffix))
     connection = sqlite3.connect(path, isolation_level=None)
     connection.text_factory = as_text
     try:

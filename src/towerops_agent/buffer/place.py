@@ -52,7 +52,7 @@ def lock(path: Path) -> int:
         ) from error
     try:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.fchmod(place, 0o600)
+        make_private(place)
         os.truncate(place, 0)
         os.write(place, f"{os.getpid()}\n".encode())
     except BlockingIOError as error:
@@ -80,7 +80,7 @@ def take(path: Path) -> int:
         _lock(path, place)
         if _is_foreign(place):
             raise BufferFailure(f"the file {path} is not a database and stays as it is: choose another DATABASE_PATH")
-        os.fchmod(place, 0o600)
+        make_private(place)
     except BaseException:
         os.close(place)
         raise

@@ -423,6 +423,31 @@ def test_what_looks_like_no_database_behind_a_block_that_does_not_answer_is_left
     assert file.exists()
 
 
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, None], ids=["another user's", "no modes", "mode ignored"])
+async def test_a_file_system_without_modes_has_a_database_and_a_warning(bench, monkeypatch, number):
+    """FAT: all files have one mode, which is changed by nobody, and by others than their owner with an error."""
+
+    def change_mode(*_, **__) -> None:
+        if number is not None:
+            raise OSError(number, os.strerror(number))
+
+    before = os.umask(0)
+    try:
+        for name in ("agent.db", "agent.db.lock"):
+            bench.path.with_name(name).touch(0o777)
+    finally:
+        os.umask(before)
+    monkeypatch.setattr(os, "chmod", change_mode)
+    monkeypatch.setattr(os, "fchmod", change_mode)
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            assert not buffer.in_memory_because
+            buffer.add(poll(await buffer.register(LAYOUT)))
+    (line,) = [line for line in logs if line["log_level"] == "warning" and "others" in line["event"]]
+    assert line["mode"] == "0777"
+    assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US,)]
+
+
 @pytest.mark.parametrize("is_replaced", [False, True])
 async def test_a_journal_that_cannot_be_folded_into_a_file_that_is_moved_away_goes_with_it(bench, monkeypatch, is_replaced):
     """Somebody reads an earlier state of the file just then. Before, what was in the journal only was removed with it."""
