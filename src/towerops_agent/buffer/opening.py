@@ -19,6 +19,7 @@ from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.format.batch import OPEN_END, AgeClock
 from towerops_agent.buffer.ids import agree, begin_ids_at, id_beyond, last_id
 from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
+from towerops_agent.buffer.place import followed
 from towerops_agent.buffer.recovery import WITH_LAYOUTS, Recovery
 from towerops_agent.buffer.remains import kept_in
 from towerops_agent.buffer.room import Room
@@ -50,7 +51,7 @@ class Opening:
     store: Store
 
     def __init__(self, path: Path, room: Room, wall_us: Callable[[], int], monotonic_us: Callable[[], int]) -> None:
-        self.path = path
+        self.path = followed(path)
         self._room = room
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us

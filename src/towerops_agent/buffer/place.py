@@ -36,8 +36,17 @@ _KINDS = {
 }
 
 
+def followed(path: Path) -> Path:
+    """Where the file is: elsewhere than at `path` if that is a symbolic link to it. SQLite puts its own files there, too."""
+    if not os.path.islink(path):  # noqa: PTH114 -- raises nothing where this user may not look
+        return path
+    file = Path(os.path.realpath(path))
+    return file if os.path.isfile(file) or not os.path.lexists(file) else path  # noqa: PTH113 -- as above
+
+
 def beside(path: Path, suffix: str) -> Path:
     """The file at `path` with `suffix` after its whole name."""
+    path = followed(path)
     return path.with_name(path.name + suffix)
 
 

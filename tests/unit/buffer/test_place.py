@@ -476,3 +476,31 @@ async def test_a_journal_that_cannot_be_folded_into_a_file_that_is_moved_away_go
     assert line["path"] == str(away)
     if is_replaced:
         assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US + 100,)]
+
+
+async def test_a_path_that_is_a_symbolic_link_is_followed(bench, monkeypatch):
+    """Before, its journal was looked for beside the link, and taken for removed: all was copied again each five seconds."""
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
+    file = bench.path.with_name("stick") / "polls.db"
+    file.parent.mkdir()
+    bench.path.symlink_to(file)
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            layout = await buffer.register(LAYOUT)
+            for number in range(20):
+                buffer.add(poll(layout, T0_US + number))
+                await buffer.flush()
+                with DatabaseReader(bench.path) as reader:
+                    assert reader.newest_poll_us() == T0_US + number
+            await buffer.acknowledge(await buffer.next_batch(3))
+    assert not [line for line in logs if line["log_level"] == "error"]
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE clock SET checksum = 0")
+    async with bench.buffer() as buffer:
+        assert buffer.replaced is not None
+        assert buffer.replaced.parent == file.parent
+        batch = await buffer.next_batch(100, Lane.BACKLOG)
+        assert len(members(await buffer.read(batch))) == 19 * 3
+    assert bench.path.is_symlink()
+    assert not file.is_symlink()
+    assert [path.name for path in bench.path.parent.iterdir() if not path.is_dir()] == ["agent.db"]
