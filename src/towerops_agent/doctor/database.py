@@ -8,7 +8,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -54,10 +54,7 @@ def check_agent(path: Path) -> Check:
     try:
         lock = os.open(beside(path, ".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        if _runs_in_memory(path):
-            found = "an agent runs, and keeps its polls in memory: it can't use this database"
-            return Check(_AGENT, Result.WARNING, found, "`towerops-agent status` says why")
-        return Check(_AGENT, Result.SKIPPED, "no agent has used this database yet")
+        return _agent_in_memory(path) or Check(_AGENT, Result.SKIPPED, "no agent has used this database yet")
     except OSError as error:
         hint = "run this as the agent's user"
         return Check(_AGENT, Result.WARNING, f"whether one runs on this database can't be seen: {error.strerror}", hint)
@@ -72,7 +69,7 @@ def check_agent(path: Path) -> Check:
         return Check(_AGENT, Result.WARNING, f"whether one runs on this database can't be seen: {error.strerror}")
     finally:
         os.close(lock)
-    return Check(_AGENT, Result.SKIPPED, "no agent runs on this database now")
+    return _agent_in_memory(path) or Check(_AGENT, Result.SKIPPED, "no agent runs on this database now")
 
 
 def _check_health(path: Path) -> list[Check]:
@@ -90,14 +87,17 @@ def _check_health(path: Path) -> list[Check]:
     ] + [Check(_AGENT, Result.WARNING, line) for line in lines[1:]]
 
 
-def _runs_in_memory(path: Path) -> bool:
-    """Whether an agent answers that was given this path, at which it has locked nothing."""
+def _agent_in_memory(path: Path) -> Check | None:
+    """An agent that answers and was given this path, at which it has locked nothing; None if there is none."""
     try:
-        return ask(str(path), b"health") is not None
+        if ask(str(path), b"health") is None:
+            return None
     except (TimeoutError, CannotAnswer):
-        return True
+        pass
     except ForeignAnswer:
-        return False
+        return None
+    found = "an agent runs, and keeps its polls in memory: it can't use this database"
+    return Check(_AGENT, Result.WARNING, found, "`towerops-agent status` says why")
 
 
 def _check_file(path: Path, in_use: bool) -> Check:
@@ -118,7 +118,7 @@ def _check_file(path: Path, in_use: bool) -> Check:
         if is_corruption(error):
             hint = "the agent quarantines it at its next start, saves what it can and starts a new one; check the disk"
             return failed(f"{path} is corrupt or not a database: {error}", hint)
-        return failed(f"{path} can't be read: {error}", f"check its mode, or run this as the agent's user ({_owner(path)})")
+        return failed(f"{path} can't be read: {error}", _access_hint(path))
     if contents.version > schema.VERSION:
         return failed(
             f"{path} has version {contents.version}, written by a later agent; this one has {schema.VERSION}",
@@ -127,7 +127,7 @@ def _check_file(path: Path, in_use: bool) -> Check:
     if contents.tables and not contents.tables >= _TABLES:
         return failed(f"{path} is the database of another program", "choose another DATABASE_PATH")
     if not in_use and (lacking := _unwritable(path)):
-        return failed(f"{lacking} can't be written", f"check its mode, or run this as the agent's user ({_owner(path)})")
+        return failed(f"{lacking} can't be written", _access_hint(path))
     if not contents.tables:
         return Check(_DATABASE, Result.OK, f"{path}, empty: the agent starts with it")
     upgrade = "" if contents.version == schema.VERSION else f", upgraded to {schema.VERSION} at the agent's next start"
@@ -165,6 +165,14 @@ def _unwritable(path: Path) -> Path | None:
     if not os.access(path, os.R_OK | os.W_OK):
         return path
     return None if os.access(path.absolute().parent, os.W_OK | os.X_OK) else path.absolute().parent
+
+
+def _access_hint(path: Path) -> str:
+    """What to do about a file that can't be read or written."""
+    with suppress(OSError):
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            return "its file system is read-only: `dmesg` says whether the kernel made it so; mount it for writing"
+    return f"check its mode, or run this as the agent's user ({_owner(path)})"
 
 
 def _owner(path: Path) -> str:

@@ -115,9 +115,12 @@ def test_the_size_of_a_database_includes_its_journal(tmp_path):
         assert whole != size(path.stat().st_size)
 
 
-async def test_an_agent_that_can_not_use_its_database_is_not_said_to_be_away(tmp_path):
-    """As on a volume that is read-only: it has locked nothing, and answers from memory."""
+@pytest.mark.parametrize("has_run", [False, True], ids=["first run", "after others"])
+async def test_an_agent_that_can_not_use_its_database_is_not_said_to_be_away(tmp_path, has_run):
+    """As on a volume that is read-only, or full by now: it has locked nothing, and answers from memory."""
     database = tmp_path / "agent.db"
+    if has_run:
+        Database.open(database, 0).close()
 
     async def healthy() -> bytes:
         return b"0\n"
@@ -127,7 +130,7 @@ async def test_an_agent_that_can_not_use_its_database_is_not_said_to_be_away(tmp
     assert (agent.result, agent.hint) == (Result.WARNING, "`towerops-agent status` says why")
     assert agent.found == "an agent runs, and keeps its polls in memory: it can't use this database"
     _, agent, _ = check_database(database, 1)
-    assert agent.found == "no agent has used this database yet"
+    assert agent.found == ("no agent runs on this database now" if has_run else "no agent has used this database yet")
 
 
 async def test_an_agent_that_can_not_even_say_how_it_is_runs(tmp_path):
@@ -224,6 +227,16 @@ def test_what_cant_be_written_by_access_is_reported(tmp_path, monkeypatch):
     new, _, _ = checked(tmp_path / "other.db")
     assert new.result is Result.FAILED
     assert "mount a volume" in new.hint
+
+
+def test_a_file_system_that_is_read_only_is_named_as_such(tmp_path, monkeypatch):
+    path = tmp_path / "agent.db"
+    Database.open(path, 0).close()
+    monkeypatch.setattr(os, "access", lambda _, mode: not mode & os.W_OK)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+    file, _, _ = checked(path)
+    assert file.found == f"{path} can't be written"
+    assert "read-only" in file.hint
 
 
 @pytest.mark.parametrize(
