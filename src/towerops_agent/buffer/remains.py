@@ -200,18 +200,21 @@ class Remains:
         return not has_checksum or bool(row[-1] == row_checksum(table, row))
 
 
-def readable(file: Path, *, immutable: bool = False) -> sqlite3.Connection | None:
-    """The file to be read; None if its tables can't be found. `immutable`: without its journal, and without a trace beside it.
+def readable(file: Path, *, lays_files: bool = True) -> sqlite3.Connection | None:
+    """The file to be read; None if its tables can't be found. `lays_files`: SQLite may lay an index of the journal beside it.
 
     Tried again if only some are, as a look at the schema that fails once leaves the connection with what it had seen before.
     """
+    how = "" if lays_files else "&vfs=unix-none" if beside(file, "-wal").exists() else "&immutable=1"
     for attempt in range(1, ATTEMPTS + 1):
         with ExitStack() as failed:
             try:
-                uri = f"file:{quote(str(file.absolute()))}?mode=ro{'&immutable=1' if immutable else ''}"
+                uri = f"file:{quote(str(file.absolute()))}?mode=ro{how}"
                 connection = sqlite3.connect(uri, uri=True, isolation_level=None)
                 failed.callback(connection.close)
                 connection.text_factory = as_text
+                if not lays_files:
+                    connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()  # the index is in memory then
                 connection.execute("PRAGMA writable_schema = ON")  # else SQLite looks at nothing in a file that is cut short
                 names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -254,8 +257,8 @@ def kept_in(file: Path) -> tuple[dict[str, bytes], int]:
     except OSError:
         return {}, 0
     source = None if at_rest else readable(file)
-    if source is None:  # a disk that is read-only gets no index of a journal: what is only in there is left out
-        source = readable(file, immutable=True)
+    if source is None:  # a disk that is read-only or full has no place for an index of the journal
+        source = readable(file, lays_files=False)
     if source is None:
         return {}, 0
     with closing(source):
