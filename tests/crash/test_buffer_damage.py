@@ -18,6 +18,7 @@ from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, T0_US, Bench
 
 PAGE = 512
+BLOCK = 4_096
 POLLS = 900
 HELD = 40
 """Polls that are in the tail only: the agent was killed."""
@@ -86,6 +87,12 @@ async def read(buffer, batch) -> list[tuple[Metric, bool]]:
 def zeroed_page(rng: random.Random, content: bytearray) -> None:
     at = PAGE * rng.randrange(len(content) // PAGE)
     content[at : at + PAGE] = bytes(PAGE)
+
+
+def destroyed_block(rng: random.Random, content: bytearray) -> None:
+    """Of the size that disks have, and often the first one, in which the roots of the tables are."""
+    at = BLOCK * (rng.randrange(2) and rng.randrange(len(content) // BLOCK))
+    content[at : at + BLOCK] = rng.choice([bytes(BLOCK), rng.randbytes(BLOCK)])
 
 
 def swapped_pages(rng: random.Random, content: bytearray) -> None:
@@ -158,10 +165,10 @@ async def register(bench: Bench, buffer) -> None:
             bench.now_us += 60_000_000
 
 
-async def check(path: Path, filled: tuple[bytes, set[Metric]], seed: int, *, in_use: bool) -> None:
+async def check(path: Path, filled: tuple[bytes, set[Metric]], seed: int, *, in_use: bool, damages=DAMAGES) -> None:
     content, pending = filled
     rng = random.Random(seed)
-    how = rng.choice(DAMAGES)
+    how = rng.choice(damages)
     logging.getLogger(__name__).warning("seed %d: %s", seed, how.__name__)  # shown with a failure
 
     def damage() -> None:
@@ -202,6 +209,12 @@ async def check(path: Path, filled: tuple[bytes, set[Metric]], seed: int, *, in_
 async def test_of_100_damages_each_is_survived_and_its_losses_are_counted(tmp_path, filled, some, in_use):
     for seed in range(10):
         await check(tmp_path / f"{seed}.db", filled, 1_000 * some + seed, in_use=in_use)
+
+
+@pytest.mark.parametrize("in_use", [False, True], ids=["at_rest", "in_use"])
+async def test_of_20_destroyed_blocks_each_is_survived_and_its_losses_are_counted(tmp_path, filled, in_use):
+    for seed in range(10):
+        await check(tmp_path / f"{seed}.db", filled, seed, in_use=in_use, damages=[destroyed_block])
 
 
 async def test_a_poll_whose_age_is_a_text_by_damage_does_not_stop_the_packing(tmp_path, filled):
