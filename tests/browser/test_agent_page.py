@@ -43,6 +43,9 @@ LARGE = {  # two values of a sensor that follow each other, by its id
     "the largest of 64 bits": ((1 << 64) - 1, (1 << 64) - 1),
     "the smallest": (-(1 << 63), -(1 << 63)),
     "as far apart as can be": (-1.7e308, 1.7e308),
+    "millions": (1_234_500, 7_654_300),
+    "a little more than a thousand": (1000, 1007),
+    "nearly nothing": (1e-9, 2e-9),
 }
 
 
@@ -170,6 +173,26 @@ async def test_values_whose_neighbours_are_far_apart_have_an_axis_and_do_not_sto
             assert 2 <= len({*heights}) == len(heights) <= 6, item
         await page.get_by_role("button", name="1 hour").click()
         await expect(chart(page, "as good as one")).to_have_attribute("data-points", "60")
+
+
+async def test_the_numbers_of_an_axis_are_whole_and_what_they_are_beside(tmp_path):
+    """None is cut off by the chart's edge, none is there twice, and each is that of its line."""
+    from playwright.async_api import expect
+
+    texts = {
+        "as good as one": ["4.611686016E", "4.611686018E", "4.61168602E", "4.611686022E"],
+        "millions": ["0", "5M", "10M"],
+        "a little more than a thousand": ["1,000", "1,002.5", "1,005", "1,007.5"],
+    }
+    async with opened(tmp_path, recorded=record_large_values) as page:
+        await expect(chart(page, "the smallest")).to_be_visible()
+        for item in LARGE:
+            shown = chart(page, item).locator("svg > text[text-anchor=end]")
+            assert min(await shown.evaluate_all("all => all.map((each) => each.getBBox().x)")) >= 0, item
+            found = [text.replace("\u202f", "") for text in await shown.all_text_contents()]
+            assert len({*found}) == len(found) > 1, (item, found)
+            if item in texts:
+                assert found == texts[item]
 
 
 async def test_a_device_is_found_and_read_from_the_keyboard(tmp_path):

@@ -2,7 +2,7 @@
 // Read by pointer, keys and ear.
 
 import { BOTTOM, LEFT, RIGHT, TOP, bands, hatch, html, label, niceTicks, runs, scale, svg, timeTicks } from "./draw.js";
-import { clock, quantity, shortRate } from "./format.js";
+import { axisTexts, clock, quantity } from "./format.js";
 
 /** @typedef {import("./draw.js").Point} Point */
 /** @typedef {{id: string, kind: string, label: string, unit: string, states: Record<string, string>, points: Point[], last?: (number | null)[]}} Item  `last`: the newest values, if the points stand for several. */
@@ -24,6 +24,7 @@ export class Chart {
     this.element = html("figure", { className: "chart" }, html("figcaption", {}, html("span", { textContent: item.label }), this.readout), this.svg);
     this.element.dataset.item = item.id;
     this.marks = svg("g");
+    this.left = LEFT;
     /** @type {(time: number) => number} */
     this.x = (time) => time;
     /** @type {(value: number) => number} */
@@ -52,13 +53,15 @@ export class Chart {
     const width = this.svg.clientWidth || 340, height = this.svg.clientHeight || 128;
     const floor = height - BOTTOM;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.x = (time) => LEFT + ((time - span.from_us) / (span.to_us - span.from_us)) * (width - LEFT - RIGHT);
+    const axis = item.kind === "state" ? null : this.axis();
+    const left = this.left = Math.max(LEFT, ...(axis?.texts ?? []).map((text) => 8 + widthOf(text)));
+    this.x = (time) => left + ((time - span.from_us) / (span.to_us - span.from_us)) * (width - left - RIGHT);
     const parts = [hatch()];
     for (const time of timeTicks(span.from_us, span.to_us)) {
       const x = this.x(time);
-      if (x > LEFT + 10 && x < width - RIGHT - 14) parts.push(label(clock(time, span.to_us - span.from_us < 6 * 60e6), x, height - 5, "middle"));
+      if (x > left + 10 && x < width - RIGHT - 14) parts.push(label(clock(time, span.to_us - span.from_us < 6 * 60e6), x, height - 5, "middle"));
     }
-    parts.push(...(item.kind === "state" ? this.words(floor) : this.lines(floor, width)));
+    parts.push(...(axis ? this.lines(floor, width, axis) : this.words(floor)));
     for (const time of span.restarts ?? [span.restarted_us]) {
       if (time <= span.from_us) continue;
       const x = this.x(time);
@@ -86,22 +89,30 @@ export class Chart {
     });
   }
 
+  /** The ends of the axis, its ticks and their texts. */
+  axis() {
+    const values = this.points.flatMap((point) => [...point[1], ...(point[3] ?? [])]).filter((value) => value !== null);
+    const found = scale(values, this.item.unit);
+    return { ...found, texts: axisTexts(found.ticks, this.item.unit) };
+  }
+
   /**
    * @param {number} floor
    * @param {number} width
+   * @param {ReturnType<Chart["axis"]>} axis
    */
-  lines(floor, width) {
+  lines(floor, width, axis) {
     const { points, item, span } = this;
     if (!span) return [];
     const two = item.kind === "interface";
-    const { low, high, ticks } = scale(points.flatMap((point) => [...point[1], ...(point[3] ?? [])]).filter((value) => value !== null), item.unit);
+    const { low, high, ticks, texts } = axis;
     this.y = (value) => floor - ((value - low) / (high - low)) * (floor - TOP);
     const parts = [];
-    for (const tick of ticks) {
+    ticks.forEach((tick, i) => {
       const y = this.y(tick);
-      parts.push(svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }));
-      parts.push(label(item.unit === "bit/s" ? shortRate(tick) : quantity(tick, ""), LEFT - 6, y + 4, "end"));
-    }
+      parts.push(svg("line", { class: "grid", x1: this.left, x2: width - RIGHT, y1: y, y2: y }));
+      parts.push(label(texts[i], this.left - 6, y + 4, "end"));
+    });
     parts.push(...this.background(floor));
     for (const column of two ? [1, 0] : [0]) {
       const tops = runs(greatest(points), column, span.gap_us);
@@ -235,6 +246,15 @@ export class Chart {
       if (value !== null) this.marks.append(svg("circle", { class: column ? "dot second" : "dot", cx: x, cy: this.y(value), r: 3.5 }));
     });
   }
+}
+
+/**
+ * How many pixels a number of an axis takes at most, of any usual font.
+ * @param {string} text
+ */
+function widthOf(text) {
+  const narrow = text.replace(/[^,.\u202f]/g, "").length;
+  return 7.2 * (text.length - narrow) + 4 * narrow;
 }
 
 /**

@@ -10,10 +10,20 @@ const MINUS = "\u2212";
 export function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   const amount = Math.abs(value);
+  if (amount > Number.MAX_SAFE_INTEGER) return `${value < 0 ? MINUS : ""}${scientific(amount)}`; // its last digits are nobody's
   if (amount > 0 && amount < 0.1) return `${value < 0 ? MINUS : ""}${amount < 1e-4 ? amount.toExponential(1) : Number(amount.toPrecision(2))}`;
   const decimals = amount === 0 || Number.isInteger(value) ? 0 : Math.max(0, Math.min(3, digits - 1 - Math.floor(Math.log10(amount))));
   const text = amount.toLocaleString("en", { maximumFractionDigits: Math.min(decimals, amount >= 10 ? 1 : 2) });
   return value < 0 && text !== "0" ? MINUS + text : text;
+}
+
+/**
+ * Twelve digits at most, and a power of ten.
+ * @param {number} amount
+ * @returns {string}
+ */
+function scientific(amount) {
+  return Number(amount.toPrecision(12)).toExponential().replace("+", "");
 }
 
 /**
@@ -22,10 +32,10 @@ export function number(value, digits = 4) {
  */
 export function rate(bps) {
   if (bps === null || bps === undefined) return "–";
-  const units = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"];
+  const units = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s", "Pbit/s", "Ebit/s"];
   let unit = 0;
   let amount = bps;
-  while (amount >= 1000 && unit < 3) {
+  while (amount >= 1000 && unit < units.length - 1) {
     amount /= 1000;
     unit += 1;
   }
@@ -39,6 +49,38 @@ export function rate(bps) {
  */
 export function shortRate(bps) {
   return bps === 0 ? "0" : rate(bps).replace("bit/s", "").replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ").replace(" ", "\u202f");
+}
+
+/**
+ * The numbers of an axis, at a like distance from each other: each with all its digits, with k, M, G … if they are many.
+ * @param {number[]} ticks
+ * @param {string} unit
+ * @returns {string[]}
+ */
+export function axisTexts(ticks, unit) {
+  if (unit === "bit/s") return ticks.map(shortRate);
+  const plain = withDigits(ticks, 1, "");
+  if (plain.every((text) => text.length <= 7)) return plain;
+  const most = Math.max(...ticks.map(Math.abs));
+  if (most < 1000 || most >= 1e21) return ticks.map((tick) => (tick < 0 ? MINUS : "") + (tick ? scientific(Math.abs(tick)) : "0"));
+  const thousands = Math.min(6, Math.floor(Math.log10(most) / 3));
+  return withDigits(ticks, 1000 ** thousands, `\u202f${" kMGTPE"[thousands]}`);
+}
+
+/**
+ * @param {number[]} ticks
+ * @param {number} one
+ * @param {string} suffix
+ * @returns {string[]}
+ */
+function withDigits(ticks, one, suffix) {
+  const step = (ticks[1] - ticks[0]) / one;
+  let digits = 0;
+  while (digits < 12 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > step * 10 ** digits * 1e-6) digits += 1;
+  return ticks.map((tick) => {
+    const text = Math.abs(tick / one).toLocaleString("en", { maximumFractionDigits: digits });
+    return text === "0" ? text : (tick < 0 ? MINUS : "") + text + suffix;
+  });
 }
 
 /**
