@@ -16,7 +16,7 @@ from towerops_agent.cli.page import write
 from towerops_agent.config.document.text import config_text
 from towerops_agent.config.kept import seal
 from towerops_agent.counters import Counters
-from towerops_agent.model import Layout, Poll
+from towerops_agent.model import Layout, LayoutKind, Poll
 from towerops_agent.page.server import Pages, PageServer
 from towerops_agent.page.site import Site
 
@@ -36,6 +36,19 @@ async def record_few_errors(path) -> None:
         for errors in range(24):
             buffer.add(Poll(layout, now_us, (0, 0, errors, 0, 0, 0), ((1, 1_000),), 1))
             now_us += 5 * MINUTE_US
+
+
+async def record_slow_pings(path) -> None:
+    """Two hours of polls each minute, and of a round of pings each ten."""
+    now_us = END_US - 120 * MINUTE_US
+    async with Buffer(path, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        layouts = Layout("router-1", (("board", 1.0),)), Layout("router-1", kind=LayoutKind.PINGS)
+        router, pings = await buffer.register_all(layouts)
+        for minute in range(120):
+            buffer.add(Poll(router, now_us, (41,), ((1, 1_000),), 1))
+            if minute % 10 == 0:
+                buffer.add(Poll(pings, now_us, (5, 5, 900, 1_000, 1_100, 20), ((1, 0),), 1))
+            now_us += MINUTE_US
 
 
 LARGE = {  # two values of a sensor that follow each other, by its id
@@ -193,6 +206,17 @@ async def test_the_numbers_of_an_axis_are_whole_and_what_they_are_beside(tmp_pat
             assert len({*found}) == len(found) > 1, (item, found)
             if item in texts:
                 assert found == texts[item]
+
+
+async def test_pings_that_are_made_less_often_than_polls_have_no_gap(tmp_path):
+    from playwright.async_api import expect
+
+    async with opened(tmp_path, recorded=record_slow_pings) as page:
+        await page.get_by_role("button", name="1 hour").click()
+        await expect(chart(page, "board")).to_have_attribute("data-points", "60")
+        await expect(chart(page, "ping loss")).to_have_attribute("data-points", "6")
+        await expect(chart(page, "ping loss").locator("path.line")).to_have_count(1)
+        assert await page.locator(".gapband").count() == 0
 
 
 async def test_a_device_is_found_and_read_from_the_keyboard(tmp_path):

@@ -30,8 +30,9 @@ from towerops_agent.page.views.runs import completed
 from towerops_agent.page.views.standing import Standing, does_run, ending_us, standings
 from towerops_agent.page.views.strips import Span, runs_over, states_over, works_over
 from towerops_agent.page.views.tiles import tiles
+from towerops_agent.telemetry.views.pace import longest_each_us, slowest_us
 from towerops_agent.telemetry.views.rates import longest_us
-from towerops_agent.telemetry.views.series import DeviceSeries, usual_us
+from towerops_agent.telemetry.views.series import DeviceSeries
 from towerops_agent.telemetry.views.snapshot import DEVICES_KEY, KEY, Snapshot, decode_devices, decode_snapshot
 from towerops_agent.text import address
 
@@ -46,7 +47,7 @@ _MINUTE_US: Final = 60_000_000
 
 
 class DeviceView(msgspec.Struct, frozen=True):
-    """A device over some hours. `gap_us`: neighbours further apart are not joined. `pending`: times of what is not delivered.
+    """A device over some hours. `gap_us`: its polls further apart are not joined. `pending`: times of what is not delivered.
 
     `silent`: sensors and interfaces of the configuration of which there is no value in 24 hours.
     """
@@ -126,7 +127,8 @@ class Site:
             known = self._known_devices(reader).get(device_id)
             if known is None:
                 return []
-            day, polls = DeviceSeries(), []
+            interval_us = known.interval_s * 1_000_000
+            day, polls = DeviceSeries(interval_us), []
             for stored in reader.polls(device_id, as_of_us - DAY_H * HOUR_US - max(known.holds_us, _MINUTE_US)):
                 day.add(stored)
                 polls.append(_Look(stored.id, stored.poll.started_at_us, _has_answered(stored, known)))
@@ -134,6 +136,9 @@ class Site:
         names = Names() if self._config is None else names_of(self._config, device_id)
         about = [event for event in told if event.kind is EventKind.AGENT or event.subject == device_id]
         answered_us = sorted(poll.started_at_us for poll in polls if poll.has_answered)
+        holds_us = longest_each_us(answered_us, interval_us)
+        if answered_us:
+            holds_us.append(known.holds_us or (holds_us[-1] if holds_us else longest_us(_MINUTE_US)))
         newest = {device_id: (answered_us[-1] if answered_us else 0, known.holds_us)}
         standing = standings([device_id], snapshot, events, newest, as_of_us, newest_us)[device_id]
         about, before = _history(about, standing)
@@ -146,7 +151,7 @@ class Site:
                 shown.extend(charts_of(alike, names, span))
         silent = unread(read, names)
         return [
-            _view(device_id, span, found, silent, polls, answered_us, about, before, undelivered)
+            _view(device_id, span, found, silent, polls, answered_us, holds_us, about, before, undelivered)
             for span, found in zip(spans, charts, strict=True)
         ]
 
@@ -246,11 +251,12 @@ def _view(
     silent: list[str],
     polls: Sequence[_Look],
     answered_us: Sequence[int],
+    holds_us: Sequence[int],
     events: Sequence[Event],
     before: str,
     undelivered: Sequence[tuple[int, int]],
 ) -> DeviceView:
-    gap_us = longest_us(usual_us(answered_us) or _MINUTE_US)
+    gap_us = slowest_us(answered_us, holds_us, window.from_us) or longest_us(_MINUTE_US)
     return DeviceView(
         device_id,
         (window.to_us - window.from_us) // HOUR_US,
@@ -258,7 +264,7 @@ def _view(
         window.to_us,
         window.count,
         gap_us,
-        states_over(events, answered_us, gap_us, window.from_us, window.to_us, before),
+        states_over(events, answered_us, holds_us, window.from_us, window.to_us, before),
         list(_pending(polls, undelivered, window, gap_us)),
         [event.at_us for event in events if event.kind is EventKind.RESTART and event.at_us >= window.from_us],
         charts,

@@ -15,6 +15,7 @@ from towerops_agent.counters import Counters
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Layout, LayoutKind, Poll
 from towerops_agent.page.site import SPANS_H, Site
+from towerops_agent.telemetry.views.series import PINGS
 from towerops_agent.telemetry.views.snapshot import KEY, Dealing, encode_snapshot
 
 
@@ -198,6 +199,46 @@ async def test_a_device_that_was_degraded_for_days_was_not_up_before_it_recovere
     assert minutes_ago(view.states) == [(360, 120, "degraded"), (120, 0, "up")]
     assert view.states[0].reason == "genErr"
     assert [one.text for one in site(database).overview().events] == ["router-1 is up"], "the others are older than two days"
+
+
+async def test_a_device_that_is_polled_less_often_now_is_up_and_has_rates(database):
+    """Each minute for three hours, each five for the last one: no poll is missing."""
+    now_us = END_US - 4 * HOUR_US
+    config = {"equipment": [ROUTER | {"poll_interval_seconds": 300}]}
+    async with Buffer(database, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        await buffer.keep_config(seal(TOKEN, config_text(msgspec.json.encode(config))))
+        (router, *_) = await buffer.register_all(LAYOUTS)
+        buffer.note(Event(now_us, EventKind.AGENT, "", STARTED))
+        while now_us < END_US:
+            octets = (now_us - END_US + 4 * HOUR_US) // MINUTE_US * 7_500_000
+            buffer.add(Poll(router, now_us, (415, 1, None, octets, octets, 0, 0, 0, 0), ((4, 1_000),), 3))
+            now_us += (1 if now_us < END_US - HOUR_US else 5) * MINUTE_US
+        await buffer.flush()
+    (view,) = site(database).device("router-1", (1,))
+    assert minutes_ago(view.states) == [(60, 0, "up")]
+    assert 5 * MINUTE_US < view.gap_us < 15 * MINUTE_US
+    (ether,) = [chart for chart in view.charts if chart.id == "ether"]
+    assert [value for value in ether.lines[0].low if value is not None] == [1e6] * 12
+
+
+@pytest.mark.parametrize(("polled", "pinged"), [(1, 10), (10, 1)])
+async def test_pings_have_a_pace_of_their_own(database, polled, pinged):
+    """None was missed: neither chart has a gap, and one of either is a gap at its own pace."""
+    now_us = END_US - 6 * HOUR_US
+    async with Buffer(database, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        router, pings = await buffer.register_all([LAYOUTS[0], Layout("router-1", kind=LayoutKind.PINGS)])
+        for minute in range(6 * 60):
+            if minute % polled == 0:
+                buffer.add(Poll(router, now_us, (415, 1, None, 0, 0, 0, 0, 0, 0), ((4, 1_000),), 3))
+            if minute % pinged == 0:
+                buffer.add(Poll(pings, now_us, (5, 5, 900, 1_000, 1_100, 20), ((1, 0),), 1))
+            now_us += MINUTE_US
+        await buffer.flush()
+    (view,) = site(database).device("router-1", (6,))
+    assert 2 * polled * MINUTE_US < view.gap_us < 3 * polled * MINUTE_US
+    gaps = {chart.label: chart.gap_us for chart in view.charts if chart.gap_us}
+    assert set(gaps) == set(PINGS)
+    assert all(2 * pinged * MINUTE_US < gap_us < 3 * pinged * MINUTE_US for gap_us in gaps.values())
 
 
 @pytest.mark.parametrize(("interval_s", "state"), [(3600, "up"), (60, "unknown")])

@@ -14,6 +14,7 @@ import msgspec
 from towerops_agent.config.document.names import Names
 from towerops_agent.model import Number
 from towerops_agent.page.views.columns import Window, extremes
+from towerops_agent.telemetry.views.pace import longest_each_us, slowest_us
 from towerops_agent.telemetry.views.series import PINGS, RATES, SENSOR, TRAFFIC, TROUBLE, Series
 
 _DIGITS: Final = 4
@@ -36,7 +37,7 @@ class ChartLine(msgspec.Struct, omit_defaults=True, frozen=True):
 class Chart(msgspec.Struct, omit_defaults=True, frozen=True):
     """`kind`: "sensor", "state" if its values are words, or "interface": two lines, in and out. `states`: the word of each value.
 
-    `note`: more about it, "" for nothing.
+    `note`: more about it, "" for nothing. `gap_us`: neighbours further apart are not joined; 0: those of the device's polls.
     """
 
     id: str
@@ -46,18 +47,22 @@ class Chart(msgspec.Struct, omit_defaults=True, frozen=True):
     unit: str = ""
     states: dict[str, str] = {}
     note: str = ""
+    gap_us: int = 0
 
 
 def charts_of(series: Sequence[Series], names: Names, window: Window) -> list[Chart]:
     """The charts, in the order of the series; only those with a value in this window."""
     edges_us = window.edges_us
     found = []
-    for (item, kind), alike in groupby(series, key=lambda one: (one.id, _kind(one))):
-        lines = {one.what: _line(one, edges_us) for one in alike}
+    for (item, kind), group in groupby(series, key=lambda one: (one.id, _kind(one))):
+        alike = list(group)
+        lines = _lines(alike, edges_us)
         if kind == SENSOR:
             found.append(_of_sensor(item, lines[SENSOR], names))
         elif kind == "pings":
-            found += [Chart(what, "sensor", what, [line], PINGS[what]) for what, line in lines.items()]
+            rounds_us = sorted(alike[0].times_us)
+            gap_us = slowest_us(rounds_us, longest_each_us(rounds_us), window.from_us)
+            found += [Chart(what, "sensor", what, [line], PINGS[what], gap_us=gap_us) for what, line in lines.items()]
         else:
             found += _of_interface(item, lines, names)
     return [chart for chart in found if any(value is not None for line in chart.lines for value in line.low)]
@@ -111,6 +116,17 @@ def _pair(trouble: dict[str, ChartLine], name: str) -> list[ChartLine]:
 
 def _any(lines: Iterable[ChartLine]) -> bool:
     return any(value for line in lines for value in line.high or line.low)
+
+
+def _lines(alike: Iterable[Series], edges_us: Sequence[int]) -> dict[str, ChartLine]:
+    """The lines, by what they are of. Rates that are one list are one line: as of all counters that stand still."""
+    lines: dict[str, ChartLine] = {}
+    known: list[tuple[Series, ChartLine]] = []
+    for one in alike:
+        same = (line for other, line in known if one.readings is other.readings and one.times_us is other.times_us)
+        lines[one.what] = line = next(same, None) or _line(one, edges_us)
+        known.append((one, line))
+    return lines
 
 
 def _line(series: Series, edges_us: Sequence[int]) -> ChartLine:

@@ -6,6 +6,7 @@ Pure. Times in microseconds since 1970 (`_us`).
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from operator import le
 from typing import Final
@@ -48,17 +49,26 @@ Extremes = tuple[list[Number | None], list[Number | None]]
 
 def extremes(series: Series, edges_us: Sequence[int]) -> Extremes:
     """The least and the greatest value of each column."""
-    times, readings = series.times_us, series.readings
-    if not all(map(le, times, times[1:])):  # the clock was set back
+    readings = series.readings
+    ends = _ends(tuple(series.times_us), tuple(edges_us))
+    if ends is None:
         in_order = sorted(series.points, key=_time_of)
-        times, readings = [at_us for at_us, _ in in_order], [reading for _, reading in in_order]
-    ends = [bisect_left(times, edge_us) for edge_us in edges_us]
+        readings = [reading for _, reading in in_order]
+        ends = [bisect_left(in_order, edge_us, key=_time_of) for edge_us in edges_us]
     columns = [readings[first:end] for first, end in pairwise(ends)]
     known: list[Sequence[Number]] = [
         [reading for reading in column if reading is not None] if None in column else column  # type: ignore[misc]
         for column in columns
     ]
     return [min(column, default=None) for column in known], [max(column, default=None) for column in known]
+
+
+@lru_cache(1)  # what is read by one reply has the same times
+def _ends(times_us: tuple[int, ...], edges_us: tuple[int, ...]) -> Sequence[int] | None:
+    """How many of the times are before each edge; None if they are not in their order: the clock was set back."""
+    if not all(map(le, times_us, times_us[1:])):
+        return None
+    return [bisect_left(times_us, edge_us) for edge_us in edges_us]
 
 
 def _time_of(point: tuple[int, Number | None]) -> int:

@@ -23,13 +23,13 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
 
 
 def states_over(
-    events: Iterable[Event], polls_us: Sequence[int], holds_us: int, from_us: int, to_us: int, before: str = NOT_POLLED
+    events: Iterable[Event], polls_us: Sequence[int], holds_us: Sequence[int], from_us: int, to_us: int, before: str = NOT_POLLED
 ) -> list[Span]:
     """The states of one device from `from_us` to `to_us`.
 
     `events`: of this device and of the agent, in their order. `polls_us`: when polls that read something were started, sorted;
-    each says for `holds_us` that the device is up; one of which none is stored is up by its event. `before`: the state before the
-    first event.
+    `holds_us`: for how long each of them says that the device is up; one of which none is stored is up by its event.
+    `before`: the state before the first event.
     """
     changes = []
     for event in events:
@@ -72,15 +72,16 @@ def works_over(events: Iterable[Event], from_us: int, to_us: int) -> list[Span]:
     return _spans(changes, from_us, to_us)
 
 
-def _proven(span: Span, polls_us: Sequence[int], holds_us: int) -> list[Span]:
+def _proven(span: Span, polls_us: Sequence[int], holds_us: Sequence[int]) -> list[Span]:
     """The span; if it may be one in which the device was up, cut into those that polls show and those that nothing shows."""
     if span.state not in (State.UP, NOT_POLLED):
         return [span]
     between = (NOT_POLLED, "") if span.state == State.UP and not span.reason else (span.state, span.reason)
     found: list[Span] = []
     at_us = span.from_us
-    for poll_us in polls_us[bisect_left(polls_us, span.from_us - holds_us) :]:
-        begin_us, end_us = max(poll_us, at_us), min(poll_us + holds_us, span.to_us)
+    first = bisect_left(polls_us, span.from_us - max(holds_us, default=0))
+    for poll_us, hold_us in zip(polls_us[first:], holds_us[first:], strict=True):
+        begin_us, end_us = max(poll_us, at_us), min(poll_us + hold_us, span.to_us)
         if poll_us >= span.to_us:
             break
         if end_us > begin_us:

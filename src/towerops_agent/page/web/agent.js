@@ -234,17 +234,19 @@ function drawView() {
   }
   waiting.push([at_us, to_us, "delivered", ""]);
   $("strips").replaceChildren(strip("State", view.states, from_us, to_us), ...(view.pending.length ? [strip("Delivery", waiting, from_us, to_us)] : []), stripAxis(from_us, to_us));
-  const span = { from_us, to_us, gap_us: gap_us + (to_us - from_us) / columns, restarted_us: 0, restarts: view.restarts, ending: "" };
+  const span = { from_us, to_us, restarted_us: 0, restarts: view.restarts };
   const focused = document.activeElement?.closest?.(".chart")?.getAttribute("data-item");
   drawn = view.charts.map(columnChart);
   $("charts").replaceChildren(...drawn.map((chart) => chart.element));
   const seen = { spread: false, gap: false, wait: view.pending.length > 0 };
   drawn.forEach((chart, i) => {
-    const points = pointsOf(/** @type {View} */ (view).charts[i], from_us, to_us, columns);
-    const ended = points.length > 0 && to_us - points[points.length - 1][0] > span.gap_us;
-    chart.update({ ...span, ending: ended ? "gapband" : "" }, points);
+    const item = /** @type {View} */ (view).charts[i];
+    const points = pointsOf(item, from_us, to_us, columns);
+    const longest_us = (item.gap_us ?? gap_us) + (to_us - from_us) / columns;
+    const ended = points.length > 0 && to_us - points[points.length - 1][0] > longest_us;
+    chart.update({ ...span, gap_us: longest_us, ending: ended ? "gapband" : "" }, points);
     seen.spread ||= points.some((point) => point[3]?.some((value, line) => value !== point[1][line]));
-    seen.gap ||= ended || points.some((point, at) => at > 0 && point[0] - points[at - 1][0] > span.gap_us);
+    seen.gap ||= ended || points.some((point, at) => at > 0 && point[0] - points[at - 1][0] > longest_us);
     if (chart.item.id === focused) chart.svg.focus();
   });
   if (!drawn.length) $("charts").replaceChildren(html("p", { className: "meta", textContent: "Nothing was read from this device in this time." }));

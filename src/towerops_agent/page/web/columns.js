@@ -5,7 +5,7 @@ import { html, label, svg, timeTicks } from "./draw.js";
 import { clock, duration } from "./format.js";
 
 /** @typedef {{low: (number | null)[], high?: (number | null)[], last?: number | null}} Line */
-/** @typedef {{id: string, kind: string, label: string, lines: Line[], unit?: string, states?: Record<string, string>, note?: string}} Columns */
+/** @typedef {{id: string, kind: string, label: string, lines: Line[], unit?: string, states?: Record<string, string>, note?: string, gap_us?: number}} Columns  `gap_us`: if it is not the device's. */
 /** @typedef {[number, number, string, string]} Stretch  From, to, the state, and why. */
 
 /**

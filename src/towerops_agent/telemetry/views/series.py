@@ -1,19 +1,19 @@
 """Stored polls of one device -> its series: the values of each sensor, the rates of each interface, its pings, over time.
 
-Pure. Values as delivered (the raw reading over the divisor); rates a second between two polls, by the rule of rates.py: of octets
-in bits, of errors and discards in packets. Times in microseconds since 1970 (`_us`).
+Pure. Values as delivered (the raw reading over the divisor); rates a second between two polls, by the rules of rates.py and
+pace.py: of octets in bits, of errors and discards in packets. Times in microseconds since 1970 (`_us`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from statistics import median
+from functools import lru_cache
 from typing import Final
 
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.delivery.course.parcel import quotient
 from towerops_agent.model import INTERFACE_COLUMNS, Layout, LayoutKind, Number, Poll
-from towerops_agent.telemetry.views.rates import longest_us, rates_of_columns
+from towerops_agent.telemetry.views.pace import longest_each_us
+from towerops_agent.telemetry.views.rates import rates_of_columns
 from towerops_agent.telemetry.views.shelf import Entry, Shelf
 
 SENSOR: Final = "sensor"
@@ -55,7 +55,9 @@ class Series:
 class DeviceSeries:
     """What was read of one device, of which its series are made. Small: a poll's values are in the open only as it is added."""
 
-    def __init__(self) -> None:
+    def __init__(self, interval_us: float = 0) -> None:
+        """`interval_us`: at which it is polled now, 0 if that is not known."""
+        self._interval_us = interval_us
         self._sensors, self._interfaces = Shelf(), Shelf()
         self._pings: dict[str, list[Poll]] = {}
         self._layout: Layout | None = None
@@ -79,8 +81,10 @@ class DeviceSeries:
         self._put_away()
         for sensor_id, stretches in self._sensors.items():
             yield _known([_of_sensor(sensor_id, stretches)])
+        # What is read by one reply has the same times.
+        longest_us = lru_cache(1)(lambda times_us: longest_each_us(times_us, self._interval_us))
         for interface_id, stretches in self._interfaces.items():
-            yield _known(_of_interface(interface_id, stretches))
+            yield _known(_of_interface(interface_id, stretches, longest_us))
         for equipment_id, rounds in self._pings.items():
             yield _known(_pings_of(equipment_id, rounds))
 
@@ -89,7 +93,7 @@ class DeviceSeries:
         self._polls, self._values = [], 0
         if layout is None or not polls:
             return
-        times = list(zip(*(poll.item_times_us() for poll in polls), strict=True))
+        times = _item_times_us(polls)
         columns = list(zip(*(poll.values for poll in polls), strict=True))
         at = len(layout.sensors)
         self._sensors.add(
@@ -110,6 +114,18 @@ def series_of(polls: Iterable[StoredPoll]) -> list[Series]:
     return [series for alike in device.items() for series in alike]
 
 
+def _item_times_us(polls: Sequence[Poll]) -> Sequence[Sequence[int]]:
+    """Of each item of these polls, whose layout is one, when its replies were received. Items of one reply have the same."""
+    counts = [count for count, _ in polls[0].times]
+    if any([count for count, _ in poll.times] != counts for poll in polls):
+        return list(zip(*(poll.item_times_us() for poll in polls), strict=True))
+    replies = zip(*(poll.times for poll in polls), strict=True)
+    times: list[Sequence[int]] = []
+    for count, runs in zip(counts, replies, strict=True):
+        times += [[poll.started_at_us + offset_us for poll, (_, offset_us) in zip(polls, runs, strict=True)]] * count
+    return times
+
+
 def _known(found: Iterable[Series]) -> list[Series]:
     return [series for series in found if any(reading is not None for reading in series.readings)]
 
@@ -123,17 +139,20 @@ def _of_sensor(sensor_id: str, stretches: Iterable[Entry]) -> Series:
     return Series(sensor_id, SENSOR, times_us, values)
 
 
-def _of_interface(interface_id: str, stretches: Iterable[Entry]) -> Iterator[Series]:
+def _of_interface(
+    interface_id: str, stretches: Iterable[Entry], longest_us: Callable[[tuple[int, ...]], Sequence[int]]
+) -> Iterator[Series]:
     times_us: list[int] = []
-    counted: list[list[int | None]] = [[] for _ in INTERFACE_COLUMNS]
+    counted: list[list[Number | None]] = [[] for _ in INTERFACE_COLUMNS]
     for _, _, some_us, columns in stretches:
         times_us += some_us
         for counts, raws in zip(counted, columns, strict=True):
-            counts += [None if raw is None else int(raw) for raw in raws]
-    made_of = rates_of_columns(times_us, counted, longest_us(usual_us(times_us)))
+            counts.extend(raws)
+    made_of = rates_of_columns(times_us, counted, longest_us(tuple(times_us)))
+    later_us = times_us[1:]
     for what, column in zip(RATES, made_of, strict=True):
-        bits = [octets and 8 * octets for octets in column] if what in TRAFFIC else column
-        yield Series(interface_id, what, times_us[1:], bits)
+        bits = [octets and 8 * octets for octets in column] if what in TRAFFIC and any(column) else column
+        yield Series(interface_id, what, later_us, bits)
 
 
 def _pings_of(equipment_id: str, rounds: Sequence[Poll]) -> Iterator[Series]:
@@ -147,9 +166,3 @@ def _of_round(poll: Poll) -> tuple[Number | None, ...]:
     sent, received, _, mean_us, _, jitter_us = poll.values
     loss = None if not sent or received is None else 100 * (sent - received) / sent
     return loss, mean_us and mean_us / 1000, jitter_us and jitter_us / 1000
-
-
-def usual_us(times: Sequence[int]) -> float:
-    """The usual distance of neighbours, 0 if there is none."""
-    spans = [later - earlier for earlier, later in pairwise(times) if later > earlier]
-    return median(spans) if spans else 0

@@ -40,7 +40,7 @@ def test_a_run_that_was_killed_ended_with_its_last_poll_though_another_followed(
     ]
     assert shown(works_over(events, 0, 100)) == [(0, 12, "unknown"), (12, 40, "works"), (40, 100, "unknown")]
     about = [event for event in events if event.kind is not EventKind.API]
-    assert shown(states_over(about, [70, 80], 15, 0, 90)) == [
+    assert shown(states_over(about, [70, 80], [15, 15], 0, 90)) == [
         *((0, 20, "unknown"), (20, 40, "down"), (40, 70, "unknown"), (70, 90, "up"))
     ]
 
@@ -54,7 +54,7 @@ def test_a_run_without_polls_ended_with_its_last_event():
 def test_the_last_run_ended_when_the_agent_last_wrote():
     events = told(agent(10, STARTED), down(20), silent_since_us=60)
     assert shown(runs_over(events, 0, 100)) == [(0, 10, "unknown"), (10, 60, "runs"), (60, 100, "does not run")]
-    assert shown(states_over(events, [], 15, 0, 100)) == [(0, 20, "unknown"), (20, 60, "down"), (60, 100, "unknown")]
+    assert shown(states_over(events, [], [], 0, 100)) == [(0, 20, "unknown"), (20, 60, "down"), (60, 100, "unknown")]
     assert shown(runs_over(told(agent(10, STARTED)), 0, 100)) == [(0, 10, "unknown"), (10, 100, "runs")]
 
 

@@ -31,26 +31,32 @@ def shown(spans):
 
 def test_a_device_was_up_where_polls_are_and_down_from_the_change_on():
     polls = [0, 10, 20, 30, 70, 80, 90]
-    spans = states_over([agent(0, STARTED), changed(42, "down"), changed(71, "up")], polls, 15, 0, 100)
+    spans = states_over([agent(0, STARTED), changed(42, "down"), changed(71, "up")], polls, [15] * 7, 0, 100)
     assert shown(spans) == [(0, 42, "up"), (42, 71, "down"), (71, 100, "up")]
     assert spans[1].reason == "timeout"
 
 
+def test_each_poll_holds_as_long_as_its_interval_says():
+    spans = states_over([agent(0, STARTED)], [0, 10, 20, 60], [15, 15, 45, 45], 0, 120)
+    assert shown(spans) == [(0, 105, "up"), (105, 120, "unknown")]
+    assert shown(states_over([agent(0, STARTED)], [20, 60], [45, 10], 30, 100)) == [(30, 70, "up"), (70, 100, "unknown")]
+
+
 def test_a_device_that_leaves_no_polls_is_up_by_its_event():
     told = [agent(0, STARTED), Event(10, EventKind.STATE, "a", "up", "no value of it is kept"), agent(80, STOPPED)]
-    spans = states_over(told, [40], 15, 0, 100)
+    spans = states_over(told, [40], [15], 0, 100)
     assert shown(spans) == [(0, 10, "unknown"), (10, 40, "up"), (40, 55, "up"), (55, 80, "up"), (80, 100, "unknown")]
     assert [span.reason for span in spans[1:4]] == ["no value of it is kept", "", "no value of it is kept"]
 
 
 def test_nothing_is_known_while_no_agent_ran():
-    spans = states_over([agent(30, STOPPED), agent(60, STARTED)], [0, 10, 20, 60, 70, 80, 90], 15, 0, 100)
+    spans = states_over([agent(30, STOPPED), agent(60, STARTED)], [0, 10, 20, 60, 70, 80, 90], [15] * 7, 0, 100)
     assert shown(spans) == [(0, 35, "up"), (35, 60, "unknown"), (60, 100, "up")]
 
 
 def test_a_device_that_was_down_before_is_down_from_the_beginning():
-    assert shown(states_over([], [], 15, 0, 100, "down")) == [(0, 100, "down")]
-    assert shown(states_over([changed(-50, "down")], [], 15, 0, 100)) == [(0, 100, "down")]
+    assert shown(states_over([], [], [], 0, 100, "down")) == [(0, 100, "down")]
+    assert shown(states_over([changed(-50, "down")], [], [], 0, 100)) == [(0, 100, "down")]
 
 
 def test_one_failing_dealing_is_enough_for_the_api_not_to_work():
@@ -81,7 +87,7 @@ def test_an_agent_ran_from_its_start_to_its_stop():
 
 def test_what_was_noted_while_the_clock_was_ahead_takes_no_time_from_what_followed():
     ahead = [agent(10, STARTED), changed(900, "down"), agent(30, STOPPED), agent(40, STARTED), changed(50, "down")]
-    assert shown(states_over(ahead, [10, 20, 40], 10, 0, 100)) == [
+    assert shown(states_over(ahead, [10, 20, 40], [10] * 3, 0, 100)) == [
         *((0, 10, "unknown"), (10, 30, "up"), (30, 40, "unknown"), (40, 50, "up"), (50, 100, "down"))
     ]
     assert shown(runs_over([agent(900, STARTED), agent(40, STOPPED), agent(60, STARTED)], 0, 100)) == [
@@ -89,9 +95,13 @@ def test_what_was_noted_while_the_clock_was_ahead_takes_no_time_from_what_follow
     ]
 
 
-@given(events, st.lists(moments, max_size=10).map(sorted), st.integers(0, 30), st.integers(0, 60), st.integers(1, 60))
-def test_a_strip_covers_its_time_once(told, polls, holds, begin, length):
+polls = st.lists(st.tuples(moments, st.integers(0, 30)), max_size=10).map(sorted)
+
+
+@given(events, polls, st.integers(0, 60), st.integers(1, 60))
+def test_a_strip_covers_its_time_once(told, polls, begin, length):
     end = begin + length
+    polls, holds = [at for at, _ in polls], [hold for _, hold in polls]
     for spans in (states_over(told, polls, holds, begin, end), works_over(told, begin, end), runs_over(told, begin, end)):
         assert (spans[0].from_us, spans[-1].to_us) == (begin, end)
         assert [span.to_us for span in spans[:-1]] == [span.from_us for span in spans[1:]]

@@ -90,18 +90,19 @@ rows = st.integers(1, 3).flatmap(
 )
 
 
-@given(rows, st.booleans())
-def test_rates_of_columns_are_those_of_rows(rows, rising):
-    """Of counters that fall, are missing, or rise as most do."""
+@given(rows, st.booleans(), st.lists(st.integers(0, 30), min_size=5, max_size=5))
+def test_rates_of_columns_are_those_of_rows(rows, rising, longest_s):
+    """Of counters that fall, are missing, or rise as most do, by one longest distance and by that of each two neighbours."""
     width = len(rows[0][1])
     if rising:
         rows = [(at_s, tuple(i * (at_s + column) for column in range(width))) for i, (at_s, _) in enumerate(rows)]
         rows.sort()
     points = [(at_s * SECOND, row) for at_s, row in rows]
-    expected = [rate for _, rate in rates(points, longest_us(EACH_S * SECOND))]
     times, columns = zip(*points, strict=True)
-    found = rates_of_columns(times, list(zip(*columns, strict=True)), longest_us(EACH_S * SECOND))
-    assert found == [[row[column] for row in expected] for column in range(width)]
+    for most_us in (longest_us(EACH_S * SECOND), [longest * SECOND for longest in longest_s[: len(rows) - 1]]):
+        expected = [rate for _, rate in rates(points, most_us)]
+        found = rates_of_columns(times, list(zip(*columns, strict=True)), most_us)
+        assert found == [[row[column] for row in expected] for column in range(width)]
 
 
 def test_the_bounds_of_a_gap_are_the_same_for_counters_in_columns():

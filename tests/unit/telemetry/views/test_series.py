@@ -56,6 +56,13 @@ def test_a_rate_is_shown_over_one_missing_poll_and_not_over_two():
     assert rates(0, 1, 1, 2) == [1000.0, None, 1000.0]
 
 
+def test_an_interval_that_is_longer_now_has_rates():
+    """Of polls each five minutes, after many that were made each minute."""
+    minutes = [*range(60), *range(60, 120, 5)]
+    (eth0,) = read([stored(minute, None, minute * 7500) for minute in minutes])
+    assert eth0.readings == [1000.0] * (len(minutes) - 1)
+
+
 def test_a_counter_that_stands_still_is_a_rate_of_nothing():
     (eth0,) = read([stored(0, None, 5), stored(1, None, 5)])
     assert eth0.values == [0.0]
