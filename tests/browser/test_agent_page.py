@@ -219,6 +219,25 @@ async def test_pings_that_are_made_less_often_than_polls_have_no_gap(tmp_path):
         assert await page.locator(".gapband").count() == 0
 
 
+async def test_charts_that_are_older_than_the_page_say_so(tmp_path):
+    from playwright.async_api import expect
+
+    async def delay(route):
+        answer = await route.fetch()
+        view = await answer.json()
+        await route.fulfill(response=answer, json=view | {"to_us": view["to_us"] - MINUTE_US})
+
+    async with opened(tmp_path, with_clock=True) as page:
+        await expect(chart(page, "signal")).to_be_visible()
+        await expect(page.locator("#age")).to_be_hidden()
+        await page.route("**/device.json*", delay)
+        await page.clock.run_for(15_000)
+        await expect(page.locator("#age")).to_have_text(re.compile(r"Charts as of .*\d\d:\d\d:\d\d\."))
+        await page.unroute("**/device.json*")
+        await page.clock.run_for(15_000)
+        await expect(page.locator("#age")).to_be_hidden()
+
+
 async def test_a_device_is_found_and_read_from_the_keyboard(tmp_path):
     from playwright.async_api import expect
 

@@ -1,8 +1,8 @@
 """Serves the page: GET and HEAD of three paths, to browsers of this machine, or by TLS to whoever has the password.
 
 request -> Host or password -> Pages.answer -> Answer, compressed. One thread a connection, as many as there are places
-(places.py), of which an address that guesses the password takes few; the database is read by one of them at a time, and the
-overview at most each FRESH_S, however many look. What is asked for is in no log.
+(places.py), of which an address that guesses the password takes few; the database is read by one of them at a time. An answer
+serves for some time, however many look: the more it took, the longer. What is asked for is in no log.
 I/O: sockets. Source: RFC 9110 §9.3 and §15, RFC 7617.
 """
 
@@ -36,6 +36,17 @@ CLIENT_WITHIN_S: Final = 15.0
 """How long a client may take for its handshake, until it asks, and to ask: else an octet now and then holds a place for days."""
 
 FRESH_S: Final = 2.0
+"""How long the overview serves, at least."""
+
+TIMES_ITS_COST: Final = 10
+"""An answer serves for so many times the CPU that it took: a device that is looked at takes a tenth of a core at most.
+
+Each answer has the time in it that it is of, so none is taken for newer than it is.
+"""
+
+MOST_KEPT_OCTETS: Final = 1 << 24
+"""Of the answers about devices. That of 1,000 interfaces has 4 MB."""
+
 WRONG_PASSWORD_S: Final = 1.0
 """What a wrong password costs, one after the other: 86,000 a day can be tried."""
 
@@ -53,6 +64,14 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "frame-ancestors 'none'",  # the document has the rest of its policy in it
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer, and until when it serves."""
+
+    body: bytes
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +93,21 @@ class Pages:
         password: Secret | None = None,
         *,
         monotonic_s: Callable[[], float] = time.monotonic,
+        cpu_s: Callable[[], float] = time.thread_time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._site = site
         self._password = password
         self._monotonic_s = monotonic_s
+        self._cpu_s = cpu_s
         self._sleep = sleep
         self._one_reads = threading.Lock()
         self._one_errs = threading.Lock()
         self._one_guesses = threading.Lock()
         self._guesses: Counter[str] = Counter()  # wrong passwords that are yet to be answered, by address
         self._document = document()
-        self._overview = b""
-        self._stale_at_s = 0.0
+        self._overview = _Kept(b"", 0.0)
+        self._devices: dict[tuple[str, int], _Kept] = {}  # the latest last
 
     def answer(self, target: str, headers: Mapping[str, str], client: str = "") -> Answer:
         """The answer to a GET of this target; `headers` by their names in lower case. `client`: the address that asks."""
@@ -132,20 +153,33 @@ class Pages:
 
     def _fresh_overview(self) -> bytes:
         with self._one_reads:
-            if self._monotonic_s() >= self._stale_at_s:
-                self._overview = msgspec.json.encode(self._site.overview())
-                self._stale_at_s = self._monotonic_s() + FRESH_S
-            return self._overview
+            if self._monotonic_s() >= self._overview.until_s:
+                begun_s = self._cpu_s()
+                body = msgspec.json.encode(self._site.overview())
+                self._overview = self._kept(body, begun_s, FRESH_S)
+            return self._overview.body
 
     def _device(self, asked: Mapping[str, list[str]]) -> Answer:
         hours = {str(span_h): span_h for span_h in SPANS_H}.get(asked.get("hours", ["24"])[0])
         if hours is None:
             return _problem(HTTPStatus.BAD_REQUEST, f"hours: expected one of {', '.join(map(str, SPANS_H))}")
+        key = asked.get("id", [""])[0], hours
         with self._one_reads:
-            views = self._site.device(asked.get("id", [""])[0], (hours,))
-        if not views:
-            return _problem(HTTPStatus.NOT_FOUND, "no device has this id")
-        return Answer(HTTPStatus.OK, "application/json", msgspec.json.encode(views[0]))
+            now_s = self._monotonic_s()
+            self._devices = {one: kept for one, kept in self._devices.items() if now_s < kept.until_s}
+            if (kept := self._devices.get(key)) is None:
+                begun_s = self._cpu_s()
+                views = self._site.device(key[0], (hours,))
+                if not views:
+                    return _problem(HTTPStatus.NOT_FOUND, "no device has this id")
+                kept = self._devices[key] = self._kept(msgspec.json.encode(views[0]), begun_s)
+                while sum(len(one.body) for one in self._devices.values()) > MOST_KEPT_OCTETS:
+                    del self._devices[next(iter(self._devices))]
+        return Answer(HTTPStatus.OK, "application/json", kept.body)
+
+    def _kept(self, body: bytes, begun_s: float, least_s: float = 0.0) -> _Kept:
+        """The answer, to serve from now on. `begun_s`: `cpu_s` before it was made."""
+        return _Kept(body, self._monotonic_s() + max(least_s, TIMES_ITS_COST * (self._cpu_s() - begun_s)))
 
 
 def _problem(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> Answer:

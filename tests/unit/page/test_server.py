@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from support.hang import HANG_S
 from support.recorded import END_US, SECRETS, TOKEN, left, record
 from towerops_agent.model import Secret
+from towerops_agent.page import server
 from towerops_agent.page.server import MOST_GUESSES, Pages, PageServer
 from towerops_agent.page.site import Site
 from towerops_agent.places import MOST_CLIENTS
@@ -34,8 +35,8 @@ def database(tmp_path_factory):
     return path
 
 
-def pages(path, **options) -> Pages:
-    return Pages(Site(path, lambda: TOKEN, lambda: END_US), **options)
+def pages(path, *, site=None, **options) -> Pages:
+    return Pages(site or Site(path, lambda: TOKEN, lambda: END_US), **options)
 
 
 @contextmanager
@@ -195,6 +196,42 @@ def test_a_database_that_is_gone_is_said_in_one_line_and_the_page_stays(tmp_path
         status, _, body = ask(port, "/site.json")
         assert (status, json.loads(body)["error"].count("\n")) == (503, 0)
         assert "there is no database" in json.loads(body)["error"]
+
+
+def test_an_answer_serves_for_ten_times_the_cpu_that_it_took_however_many_ask(database):
+    """Each takes 7 seconds of CPU here. It has its own time in it, which is later each time the database is read."""
+    clock, looks, cpu = [0.0], itertools.count(END_US, 1_000_000), itertools.count(0, 7)
+    site = Site(database, lambda: TOKEN, lambda: next(looks))
+    made = pages(database, site=site, monotonic_s=lambda: clock[0], cpu_s=lambda: next(cpu))
+
+    def asked(target):
+        return json.loads(made.answer(target, {"host": "localhost"}).body)
+
+    first, hour = asked("/site.json"), asked("/device.json?id=router-1&hours=1")
+    clock[0] = 69.9
+    assert (asked("/site.json"), asked("/device.json?id=router-1&hours=1")) == (first, hour)
+    assert asked("/device.json?id=router-1&hours=6")["to_us"] > hour["to_us"]
+    assert asked("/device.json?id=nobody") == asked("/device.json?id=nobody") == {"error": "no device has this id"}
+    clock[0] = 70.0
+    assert asked("/site.json")["as_of_us"] > first["as_of_us"]
+    assert asked("/device.json?id=router-1&hours=1")["to_us"] > hour["to_us"]
+
+
+def test_what_serves_longer_is_a_part_of_the_memory(database, monkeypatch):
+    """One answer, not two: the latest is kept."""
+    looks, cpu = itertools.count(END_US, 1_000_000), itertools.count(0, 7)
+    site = Site(database, lambda: TOKEN, lambda: next(looks))
+    made = pages(database, site=site, monotonic_s=lambda: 0.0, cpu_s=lambda: next(cpu))
+
+    def asked(hours):
+        return made.answer(f"/device.json?id=router-1&hours={hours}", {"host": "localhost"}).body
+
+    monkeypatch.setattr(server, "MOST_KEPT_OCTETS", len(asked(1)) * 3 // 2)
+    six = asked(6)
+    assert asked(6) == six
+    one = asked(1)
+    assert asked(1) == one
+    assert asked(6) != six
 
 
 def test_many_clients_are_served_side_by_side_and_one_that_says_nothing_holds_up_nobody(database):

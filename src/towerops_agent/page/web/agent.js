@@ -12,6 +12,7 @@ import { clock, duration, plural } from "./format.js";
 
 const AGAIN_MS = 15_000;
 const ANSWER_MS = 60_000; // longer than the largest site takes: a tunnel that is cut never answers, and never fails
+const OLD_US = 5e6; // an answer that is older says so: of a large device one serves for a while
 const MOST_CARDS = 200; // in the list at once: the filter finds the others
 const ORDER = ["down", "degraded", "unknown", "up"];
 
@@ -186,6 +187,7 @@ function uncharted(id, why) {
   $("charts").replaceChildren(html("p", { className: "meta", textContent: why }));
   $("legend").hidden = true;
   $("silent").hidden = true;
+  $("age").hidden = true;
 }
 
 async function showDevice() {
@@ -214,6 +216,9 @@ async function showDevice() {
   try {
     const read = await readDevice(device.id);
     if (device.id !== chosen || asked !== hours) return;
+    $("age").textContent = site && site.as_of_us - read.to_us > OLD_US ? `Charts as of ${dated(read.to_us)}.` : "";
+    $("age").hidden = !$("age").textContent;
+    if (view && site?.runs && view.to_us === read.to_us && view.hours === read.hours && view.device === read.device) return; // the same
     view = read;
   } catch (error) {
     if (device.id === chosen && asked === hours) uncharted(device.id, `No charts: ${/** @type {Error} */ (error).message}.`);
