@@ -7,10 +7,11 @@ Pure. Lines and columns from 1. Messages never hold a value that may be a secret
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 
@@ -71,6 +72,11 @@ _QUOTED: Final = re.compile(r"(?<=[a-z] )'(?!<)[^']{2,}'")
 
 _NOWHERE: Final[Mapping[str, str]] = {}
 
+DEEPEST: Final = 50
+"""How many lists and mappings may be in each other; a site file has six levels. PyYAML's composer calls itself for each of them:
+libyaml's ends the whole process at some thousands.
+"""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
@@ -122,6 +128,7 @@ def text_of(file: str, octets: bytes) -> str:
 def compose(file: str, octets: bytes, wanted: str = "devices, credentials, defaults or destinations") -> yaml.Node:
     """The file's one document. `wanted`: what an empty one lacks. Raises Mistake."""
     text = text_of(file, octets)
+    _refuse_depth(file, text)
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
@@ -129,13 +136,24 @@ def compose(file: str, octets: bytes, wanted: str = "devices, credentials, defau
         mark = error.problem_mark or error.context_mark
         if "end of stream" in problem:  # where the text begins; where the file ends shows nothing
             mark = error.context_mark or mark
-        place = Location(file) if mark is None else Location(file, mark.line + 1, mark.column + 1)
-        raise Mistake(place, f"not YAML: {_wrong(problem, error.context or '', text, mark)}") from None
-    except RecursionError:
-        raise Mistake(Location(file), "nested too deeply") from None
+        raise Mistake(_at(file, mark), f"not YAML: {_wrong(problem, error.context or '', text, mark)}") from None
     if node is None:
         raise Mistake(Location(file, 1, 1), f"the file is empty: expected {wanted}")
     return node
+
+
+def _refuse_depth(file: str, text: str) -> None:
+    """Raises Mistake if more than DEEPEST lists and mappings are in each other. The parser, which shows it, needs no stack."""
+    depth = 0
+    with suppress(yaml.YAMLError):  # the composer comes to it, and finds no more levels before it
+        for event in yaml.parse(text, Loader=Loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > DEEPEST:
+                    wanted = "expected a text that begins with [ or { in quotes"
+                    raise Mistake(_at(file, event.start_mark), f"nested more than {DEEPEST} levels deep: {wanted}")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
 
 
 def _wrong(problem: str, context: str, text: str, mark: yaml.Mark | None) -> str:
@@ -150,7 +168,11 @@ def _wrong(problem: str, context: str, text: str, mark: yaml.Mark | None) -> str
 
 def place_of(file: str, node: yaml.Node) -> Location:
     """Where `node` begins."""
-    return Location(file, node.start_mark.line + 1, node.start_mark.column + 1)
+    return _at(file, node.start_mark)
+
+
+def _at(file: str, mark: Any) -> Location:  # noqa: ANN401 - one of two classes
+    return Location(file) if mark is None else Location(file, mark.line + 1, mark.column + 1)
 
 
 def is_null(node: yaml.Node) -> bool:

@@ -15,13 +15,10 @@ from typing import Any, Final
 import yaml
 from yaml import events
 
-from towerops_agent.site.document.nodes import TEXT_TAG, Loader, Location, compose, place_of, text_of
+from towerops_agent.site.document.nodes import DEEPEST, TEXT_TAG, Loader, Location, compose, place_of, text_of
 
 LIST: Final = "devices"
 """The list at a file's top whose items are cut out."""
-
-DEEPEST: Final = 50
-"""A site file has six levels. One that has more than so many is left to `compose`."""
 
 _BEGINS: Final = (events.MappingStartEvent, events.SequenceStartEvent)
 _ENDS: Final = (events.MappingEndEvent, events.SequenceEndEvent)

@@ -8,6 +8,7 @@ import yaml
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.site.document import nodes, pieces
 from towerops_agent.site.document.nodes import (
+    DEEPEST,
     Loader,
     Location,
     Mistake,
@@ -134,14 +135,19 @@ def test_a_slip_in_yaml_itself_says_what_to_write(monkeypatch, loader, text, whe
     assert "…" not in said.rpartition(": expected ")[0]
 
 
-@pytest.mark.parametrize("of", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
-def test_a_file_that_is_nested_too_deeply_for_python_is_a_mistake(monkeypatch, of):
-    def too_deep(*_: object, **__: object) -> yaml.Node:
-        raise RecursionError
+@pytest.mark.parametrize("loader", [Loader, pythons()])
+@pytest.mark.parametrize("levels", [DEEPEST + 1, 200_000])
+@pytest.mark.parametrize(("begin", "column"), [("[", DEEPEST + 1), ("{a: ", 4 * DEEPEST + 1), ("- ", 2 * DEEPEST + 1)])
+def test_a_file_that_is_nested_too_deeply_is_a_mistake_and_not_the_end_of_the_process(monkeypatch, loader, levels, begin, column):
+    """The composers call themselves for each level; libyaml's has no guard of the stack."""
+    monkeypatch.setattr(nodes, "Loader", loader)
+    said = f"a.yaml:1:{column}: nested more than {DEEPEST} levels deep: expected a text that begins with [ or {{ in quotes"
+    assert mistake_of(lambda: compose("a.yaml", begin.encode() * levels)) == said
 
-    monkeypatch.setattr(of, "get_single_node", too_deep)
-    monkeypatch.setattr(nodes, "Loader", of)
-    assert mistake_of(lambda: compose("a.yaml", b"[]")) == "a.yaml: nested too deeply"
+
+def test_a_file_may_be_nested_as_deeply_as_is_said():
+    assert isinstance(compose("a.yaml", b"[" * DEEPEST + b"]" * DEEPEST), yaml.SequenceNode)
+    assert isinstance(compose("a.yaml", b"[" + b"[], " * 99 + b"]"), yaml.SequenceNode)
 
 
 @pytest.mark.parametrize("written", ["", " ~", " null", " Null", " NULL"])
