@@ -94,20 +94,19 @@ class Sweep:
     async def run(self, hosts: Sequence[str], on_progress: Callable[[Progress], None] = lambda _: None) -> list[Visited]:
         """All addresses, in their order."""
         self.progress = Progress(len(hosts))
+        found: dict[str, Visited] = {}
 
-        async def visit(host: str) -> Visited:
-            visited = await self._visit(host, on_progress)
+        async def visit(host: str) -> None:
+            visited = found[host] = await self._visit(host, on_progress)
             self.progress.visited += 1
             self.progress.found += visited.found is not None
             on_progress(self.progress)
-            return visited
 
-        async with asyncio.TaskGroup() as group:
-            tasks = []
+        async with asyncio.TaskGroup() as group:  # which keeps no task that is done
             for host in hosts:
                 await self._turn()
-                tasks.append(group.create_task(visit(host)))
-        return [task.result() for task in tasks]
+                group.create_task(visit(host))
+        return [found[host] for host in hosts]
 
     async def _turn(self) -> None:
         """Wait until the next address may be begun."""

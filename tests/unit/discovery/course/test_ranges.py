@@ -95,10 +95,21 @@ def test_a_range_over_a_20_is_asked_for():
 
 
 def test_no_range_is_larger_than_any_memory():
-    """A prefix of IPv6 is not even counted out."""
-    said = "the range 2001:db8::/64 has 18,446,744,073,709,551,616 addresses: expected at most 16,777,216 (a /8)"
-    assert said_of("2001:db8::/64", large=True) == said
-    assert "has 16,777,217 addresses" in said_of("10.0.0.0-11.0.0.0", large=True)
+    """A prefix of IPv6 is not even counted out; nor is one of IPv4 that would be swept for days, and be in memory."""
+    wanted = "expected at most 262,144 (a /14) at a time, as in several runs"
+    for large in (False, True):
+        said = f"the range 2001:db8::/64 has 18,446,744,073,709,551,616 addresses: {wanted}"
+        assert said_of("2001:db8::/64", large=large) == said
+        assert said_of("10.0.0.0/8", large=large) == f"the range 10.0.0.0/8 has 16,777,214 addresses: {wanted}"
+    assert "has 262,145 addresses" in said_of("10.0.0.0-10.4.0.0", large=True)
+    assert len(addresses_in(["10.0.0.0-10.3.255.255"], large=True)) == 1 << 18
+
+
+def test_nor_are_several_ranges_together():
+    with pytest.raises(SettingsError) as raised:
+        addresses_in(["10.0.0.0/14", "10.9.0.0/29"], large=True)
+    wanted = "expected at most 262,144 (a /14) at a time, as in several runs"
+    assert str(raised.value) == f"the ranges have 262,148 addresses together: {wanted}"
 
 
 def test_prefixes_of_ipv6_have_all_their_addresses_but_the_routers():
