@@ -9,12 +9,14 @@ from towerops_agent.ping.sockets import Arrival, Kind
 class FakeNetwork:
     """`delays`: after how long the n-th echo comes back, None: never. `failure`: a NotSent for whatever is sent.
 
-    `sent`: (when, echo, peer) of each echo.
+    `silent`: hosts that do not answer; `unsent`: a NotSent for what is sent to a host. `sent`: (when, echo, peer) of each echo.
     """
 
     def __init__(self):
         self.delays = lambda _n: 0.01
         self.failure = None
+        self.silent = set()
+        self.unsent = {}
         self.sent = []
 
     def open(self, _family):
@@ -36,12 +38,13 @@ class FakeSocket:
 
     def send(self, echo, peer):
         network = self._network
-        if network.failure is not None:
-            return network.failure
+        failure = network.failure or network.unsent.get(peer[0])
+        if failure is not None:
+            return failure
         loop = asyncio.get_running_loop()
         delay_s = network.delays(len(network.sent))
         network.sent.append((loop.time(), echo, peer))
-        if delay_s is not None:
+        if delay_s is not None and peer[0] not in network.silent:
             loop.call_later(delay_s, self._arrive, Arrival(echo, peer, None))
         return None
 

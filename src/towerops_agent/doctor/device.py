@@ -14,7 +14,7 @@ from typing import Final
 from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.findings.fetch import Configured
 from towerops_agent.doctor.findings.readings import Gaps, find_gaps, shown
-from towerops_agent.doctor.ping import pinged, shown_tally
+from towerops_agent.doctor.ping import pinged, pinged_at, shown_tally
 from towerops_agent.doctor.silence import Cause, explain_silence
 from towerops_agent.model import Equipment
 from towerops_agent.ping.client import PingClient
@@ -156,11 +156,11 @@ async def _check_by_ping(client: SnmpClient, equipment: Equipment, ping: PingCli
     if ping is None:
         return Check(equipment.name, Result.SKIPPED, f"{equipment.host} has SNMP switched off, and is not pinged here")
     try:
-        peer = (await client.resolve(equipment.host, 0))[0]
+        peers = await client.resolve(equipment.host, 0)
     except OSError as error:
         found = f"{equipment.host} was not found: {error.strerror or error}"
         return Check(equipment.name, Result.FAILED, found, Unsent.UNRESOLVED.hint)
-    tally = await pinged(ping, peer)
+    tally = await pinged_at(ping, peers)
     if isinstance(tally, NotSent):
         return Check(equipment.name, Result.SKIPPED, f"{equipment.host} can't be pinged: {tally.reason.text}", tally.reason.hint)
     found = f"{equipment.host} {shown_tally(tally)}; SNMP is switched off"

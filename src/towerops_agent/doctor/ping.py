@@ -5,6 +5,7 @@ I/O: ICMP. Times in seconds.
 
 import os
 import socket
+from collections.abc import Sequence
 from typing import Final
 
 from towerops_agent.doctor.findings.check import Check, Result
@@ -27,6 +28,18 @@ _FAMILIES: Final = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
 async def pinged(client: PingClient, peer: Peer, *, until_first: bool = False) -> Tally | NotSent:
     """What came of ECHOES pings of `peer`; or why they could not be sent. `until_first`: one reply is enough."""
     return await client.ask((peer[0], 0, *peer[2:]), ECHOES, GAP_S, WAIT_S, until_first=until_first)
+
+
+async def pinged_at(client: PingClient, peers: Sequence[Peer]) -> Tally | NotSent:
+    """As `pinged`, of the first of a name's addresses that answers; if none does, of the first that could be pinged."""
+    tally = await pinged(client, peers[0])
+    for peer in peers[1:]:
+        if isinstance(tally, Tally) and tally.received:
+            break
+        other = await pinged(client, peer)
+        if isinstance(other, Tally) and (other.received or isinstance(tally, NotSent)):
+            tally = other
+    return tally
 
 
 def check_sockets(client: PingClient, devices: int) -> Check:

@@ -8,8 +8,10 @@ I/O: names, ICMP. Seconds on the monotonic clock (`_s`), microseconds on the wal
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from towerops_agent.counters import Count, Counters
 from towerops_agent.model import Poll
@@ -43,14 +45,17 @@ AT_ONCE: Final = 1000
 
 Resolve = Callable[[str, int], Awaitable[list[Peer]]]
 
+log = structlog.get_logger()
+
 
 class _Target:
     """One device that is pinged. `beats`: how many echoes of its round were due so far.
 
     `ended`: rounds behind which another one has begun, some of whose echoes may still come back, with the time of their end.
+    `peer`: the address of its name that is pinged; `peers`: all of them.
     """
 
-    __slots__ = ("beats", "device", "ended", "heard_s", "is_resolving", "peer", "resolved_s", "round", "sequence")
+    __slots__ = ("beats", "device", "ended", "heard_s", "is_resolving", "peer", "peers", "resolved_s", "round", "sequence")
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -60,6 +65,7 @@ class _Target:
         self.sequence = 0
         self.heard_s = float("-inf")  # the last reply of an earlier round
         self.peer: Peer | None = None
+        self.peers: Sequence[Peer] = ()
         self.resolved_s = float("-inf")
         self.is_resolving = False
 
@@ -168,8 +174,40 @@ class Echoes:
         peer = await self._peer_of(target)
         if isinstance(peer, NotSent):
             return peer
+        found = await self._check(peer)
+        if found is True or peer != target.peer:
+            return found
+        other = await self._answering(target.peers, peer)
+        if other is None:
+            return found
+        self._move(target, other)
+        return True
+
+    async def _check(self, peer: Peer) -> bool | NotSent:
+        """Whether this address answers ping now; or why it can't be asked."""
         found = await self._client.ask(peer, CHECKS, CHECK_GAP_S, CHECK_WAIT_S, until_first=True)
         return found if isinstance(found, NotSent) else found.received > 0
+
+    async def _answering(self, peers: Iterable[Peer], but: Peer | None = None) -> Peer | None:
+        """The first of these addresses that answers ping, without asking `but`; None if none does."""
+        for peer in peers:
+            if peer != but and await self._check(peer) is True:
+                return peer
+        return None
+
+    def _move(self, target: _Target, peer: Peer) -> None:
+        """Ping the device at this address of its name from now on: what is under way to the silent one is not waited for."""
+        target.peer = peer
+        log.info(
+            "device answers ping at another address of its name, pinged there from now on",
+            device=target.device.name,
+            address=target.device.address,
+            answers_at=peer[0],
+        )
+        if target.round is not None and self._targets.get(target.device.id) is target:
+            target.sequence += target.round.count
+            self._client.abandon(target.round)
+            target.round = None
 
     def _beat(self, target: _Target, due: Due) -> None:
         """An echo of the device is due."""
@@ -213,13 +251,19 @@ class Echoes:
         return target.peer if is_fresh else None
 
     async def _peer_of(self, target: _Target) -> Peer | NotSent:
-        """The address to ping, looked up if need be; a name that is not found any more keeps the address that it had."""
+        """The address to ping, looked up if need be; a name that is not found any more keeps the address that it had.
+
+        Of several addresses it is the one that is pinged so far, else the first one that answers, else the first.
+        """
         peer = self._known_peer(target)
         if peer is not None:
             return peer
         target.is_resolving = True
         try:
-            target.peer = (await self._resolve(target.device.host, 0))[0]
+            target.peers = await self._resolve(target.device.host, 0)
+            if target.peer not in target.peers:
+                first = target.peers[0]
+                target.peer = (await self._answering(target.peers) or first) if len(target.peers) > 1 else first
         except OSError as error:
             if target.peer is None:
                 self._counters.add(Count.PINGS_UNSENT, Unsent.UNRESOLVED)

@@ -12,7 +12,7 @@ from towerops_agent.counters import Counters
 from towerops_agent.doctor import ping as doctor_ping
 from towerops_agent.doctor.device import Waits, check_device
 from towerops_agent.doctor.findings.check import Result
-from towerops_agent.doctor.ping import check_sockets, pinged, shown_tally
+from towerops_agent.doctor.ping import check_sockets, pinged, pinged_at, shown_tally
 from towerops_agent.doctor.silence import explain_silence
 from towerops_agent.model import Credentials, Equipment, PingPlan, SnmpVersion, UsmUser
 from towerops_agent.ping.client import PingClient
@@ -57,6 +57,34 @@ def test_a_device_that_is_only_pinged_is_checked_by_ping():
     assert (check.result, check.found) == (Result.WARNING, "127.0.0.1 answers ping in 1.2 ms (2 of 3); SNMP is switched off")
     check = checked(network(NEVER), ONLY_PING)
     assert (check.result, check.found) == (Result.FAILED, "127.0.0.1 does not answer ping; SNMP is switched off")
+
+
+ONE, OTHER = ("192.0.2.1", 0), ("192.0.2.2", 0)
+
+
+@pytest.mark.parametrize(
+    ("silent", "unsent", "expected"),
+    [
+        ((), (), (3, 3, [ONE])),
+        ((ONE,), (), (3, 3, [ONE, OTHER])),
+        ((), (ONE,), (3, 3, [OTHER])),
+        ((ONE,), (OTHER,), (3, 0, [ONE])),
+        ((OTHER,), (ONE,), (3, 0, [OTHER])),
+        ((ONE, OTHER), (), (3, 0, [ONE, OTHER])),
+        ((), (ONE, OTHER), FORBIDDEN),
+    ],
+)
+def test_a_name_is_pinged_at_its_addresses_until_one_answers(silent, unsent, expected):
+    made = network()
+    made.silent, made.unsent = {host for host, _ in silent}, {host: FORBIDDEN for host, _ in unsent}
+
+    async def main():
+        async with PingClient(Counters(), open_socket=made.open) as ping:
+            return await pinged_at(ping, [ONE, OTHER])
+
+    found = virtual_time.run(main())
+    asked = list(dict.fromkeys(peer for _, _, peer in made.sent))
+    assert (found if isinstance(found, NotSent) else (found.sent, found.received, asked)) == expected
 
 
 def test_a_device_that_cant_be_pinged_is_not_said_to_be_away():

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
+import structlog
 
 from support import devices, virtual_time
 from support.pings import FakeNetwork
@@ -40,7 +41,7 @@ class Bench:
         found = self.names.get(host, host)
         if isinstance(found, OSError):
             raise found
-        return [(found, port)]
+        return [(one, port) for one in ([found] if isinstance(found, str) else found)]
 
     def run(self, for_s, *, then=None, follow=None):
         async def main():
@@ -165,6 +166,72 @@ def test_a_name_is_looked_up_for_a_round_and_one_that_is_not_found_does_not_coun
     assert [later - earlier for earlier, later in pairwise(looked_up)] == [pytest.approx(RESOLVE_AGAIN_S, abs=61)] * (
         len(looked_up) - 1
     )
+
+
+ONE, OTHER = "198.51.100.1", "198.51.100.2"
+
+
+@pytest.mark.parametrize("unsent", [False, True])
+def test_of_a_name_s_addresses_the_first_that_answers_is_pinged_from_the_first_round_on(unsent):
+    """The device loses nothing by a silent one, as of IPv6 without a way there."""
+    bench = Bench()
+    bench.names["192.0.2.0"] = [ONE, OTHER]
+    if unsent:
+        bench.network.unsent[ONE] = NotSent(Unsent.NO_ROUTE)
+    else:
+        bench.network.silent.add(ONE)
+    bench.run(60 * 4)
+    assert len(bench.rounds()) >= 2
+    assert {(one["sent"], one["received"]) for one in bench.rounds()} == {(5, 5)}
+    assert bench.network.sent[-1][2][0] == OTHER
+
+
+def test_an_address_that_falls_silent_is_left_for_one_that_answers_and_not_for_one_that_does_not():
+    bench, found = Bench(), []
+    device = bench.device(0)
+    bench.names[device.host] = [ONE, OTHER]
+
+    async def ask():
+        now = asyncio.get_running_loop().time()
+        found.append((await bench.echoes.answers(device, now), bench.network.sent[-1][2][0]))
+
+    def silence(*hosts):
+        bench.network.silent = set(hosts)
+
+    steps = {100: lambda: silence(ONE), 101: ask, 200: ask, 250: lambda: silence(ONE, OTHER), 260: ask, 300: lambda: silence(ONE)}
+    with structlog.testing.capture_logs() as lines:
+        bench.run(60 * 10, follow=[device], then={**steps, 310: ask})
+    assert found == [(True, OTHER), (True, OTHER), (False, ONE), (True, OTHER)]
+    assert [(line["event"], line["answers_at"]) for line in lines] == [
+        ("device answers ping at another address of its name, pinged there from now on", OTHER)
+    ]
+    assert {peer[0] for at, _, peer in bench.network.sent if at > 1000 + 310} == {OTHER}
+    assert bench.rounds()[-1]["received"] == 5
+    assert 0 < min(one["sent"] for one in bench.rounds()) <= 5
+    assert bench.open_rounds <= 2
+
+
+def test_an_address_that_answers_is_kept_though_the_name_server_changes_their_order():
+    bench = Bench()
+    bench.names["192.0.2.0"] = [ONE, OTHER]
+
+    def turn():
+        bench.names["192.0.2.0"] = [OTHER, ONE]
+
+    def change():
+        bench.names["192.0.2.0"] = [OTHER]
+
+    bench.run(1800, then={100: turn, 1000: change})
+    assert {peer[0] for at, _, peer in bench.network.sent if at < 2000} == {ONE}
+    assert {peer[0] for at, _, peer in bench.network.sent if at > 2400} == {OTHER}
+
+
+def test_a_single_run_pings_the_address_that_answers():
+    bench = Bench()
+    bench.names["192.0.2.0"] = [ONE, OTHER]
+    bench.network.silent.add(ONE)
+    bench.run(10, follow=[], then={1: lambda: bench.echoes.once([bench.device(0)])})
+    assert [(one["sent"], one["received"]) for one in bench.rounds()] == [(5, 5)]
 
 
 def test_a_device_is_pinged_where_snmp_asks_it():
