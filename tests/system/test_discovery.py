@@ -162,6 +162,27 @@ async def test_bad_usage_is_said_before_anything_is_sent(tmp_path, words, said):
     assert said in err
 
 
+@pytest.mark.parametrize(
+    ("command", "words", "said"),
+    [
+        ("discover", ("10.0.0.1",), "--community-file or --ask, or name a set of the site file (--credentials)\n"),
+        (
+            "discover",
+            ("10.0.0.1", "-v", "3"),
+            "no user for SNMPv3: give --user, or name a set of the site file (--credentials)\n",
+        ),
+        ("profile", ("try", "mine.yaml", "10.0.0.1"), "no community: set SNMP_COMMUNITY, or give --community-file or --ask\n"),
+        ("snmp", ("get", "10.0.0.1", "1.3.6.1.2.1.1.3.0"), "--community-file or --ask, or name a configured device\n"),
+    ],
+)
+async def test_without_credentials_each_command_says_what_it_takes(tmp_path, command, words, said):
+    """A device that is configured is what `snmp get` may be given, and not what `discover` looks for."""
+    (tmp_path / "mine.yaml").write_text(PROFILE)
+    status, _, err = await discover(tmp_path, *words, community=None, command=command)
+    assert status != 0
+    assert said in err
+
+
 async def test_a_set_of_the_site_file_is_named_and_not_copied(tmp_path):
     """A file that is written beside the others refers to it."""
     stations = make_fleet(list(PROFILES.values()), 2, COMMUNITY, time.time())

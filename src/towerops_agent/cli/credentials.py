@@ -75,11 +75,11 @@ def credential_options(options: dict[str, Any]) -> "CredentialOptions":
     return CredentialOptions(version=None if version is None else SnmpVersion(version), **taken)
 
 
-def source_of(given: "CredentialOptions") -> "CredentialSource":
-    """What makes credentials of them, of the environment and of prompts."""
+def source_of(given: "CredentialOptions", otherwise: str = "") -> "CredentialSource":
+    """What makes credentials of them, of the environment and of prompts. `otherwise`: as CredentialSource's."""
     from towerops_agent.snmptool.credentials import CredentialSource
 
-    return CredentialSource(given, os.environ, _prompt)
+    return CredentialSource(given, os.environ, _prompt, otherwise)
 
 
 def _prompt(text: str) -> str:

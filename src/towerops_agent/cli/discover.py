@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _OF_OPTIONS: Final = "discovered"
 """What the set of credentials of the command line is called in a site file."""
 
+_OTHERWISE: Final = "name a set of the site file (--credentials)"
+
 _BAR_WIDTH: Final = 30
 _LOOK_AT: Final = "check the range, the credentials, and that SNMP is on and allows this machine"
 
@@ -139,7 +141,7 @@ def _sets(given: "CredentialOptions", names: tuple[str, ...], site: Path | None)
         sets += named_sets(site, dict.fromkeys(names))
     if names and not given.has_credentials:
         return sets, {}
-    sets.append(CredentialSet(_OF_OPTIONS, source_of(given).of_options()))
+    sets.append(CredentialSet(_OF_OPTIONS, source_of(given, _OTHERWISE).of_options()))
     places: dict[str, tuple[str, str]] = {}
     for key, variable in (("community", COMMUNITY_VARIABLE), ("auth_password", AUTH_VARIABLE), ("priv_password", PRIV_VARIABLE)):
         file = getattr(given, f"{key}_file")

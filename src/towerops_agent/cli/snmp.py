@@ -126,7 +126,7 @@ def _target(host: str, options: dict[str, Any]) -> "Target":
     port, transport = options.pop("port"), options.pop("transport")
     direct = options.pop("direct")
     database, token_file = options.pop("database_path"), options.pop("token_file")
-    source = source_of(credential_options(options))
+    source = source_of(credential_options(options), "name a configured device")
     devices = snmp_run.kept_devices(os.environ, database, token_file)
     return snmp_run.choose_target(host, port, None if transport is None else Transport(transport), source, devices, direct=direct)
 

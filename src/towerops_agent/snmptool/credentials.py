@@ -77,12 +77,18 @@ class CredentialOptions:
 
 
 class CredentialSource:
-    """Makes credentials from the options. `prompt(text)`: the operator's input, not echoed."""
+    """Makes credentials from the options. `prompt(text)`: the operator's input, not echoed.
 
-    def __init__(self, options: CredentialOptions, environ: Mapping[str, str], prompt: Callable[[str], str]) -> None:
+    `otherwise`: what else the operator may do if there are none; "": nothing.
+    """
+
+    def __init__(
+        self, options: CredentialOptions, environ: Mapping[str, str], prompt: Callable[[str], str], otherwise: str = ""
+    ) -> None:
         self._options = options
         self._environ = environ
         self._prompt = prompt
+        self._otherwise = f", or {otherwise}" if otherwise else ""
 
     @property
     def suffices(self) -> bool:
@@ -123,9 +129,7 @@ class CredentialSource:
             return Credentials(version, read_secret(options.community_file, "--community-file"))
         community = self._prompt("Community") if options.ask else self._environ.get(COMMUNITY_VARIABLE, "")
         if not community:
-            raise SettingsError(
-                f"no community: set {COMMUNITY_VARIABLE}, or give --community-file or --ask, or name a configured device"
-            )
+            raise SettingsError(f"no community: set {COMMUNITY_VARIABLE}, or give --community-file or --ask{self._otherwise}")
         return Credentials(version, Secret(community))
 
     def _user(self) -> Credentials:
@@ -133,7 +137,7 @@ class CredentialSource:
         if options.community is not None or options.community_file is not None:
             raise SettingsError("a community goes with SNMPv1 and v2c, and the version is 3: expected --user and passwords")
         if options.user is None:
-            raise SettingsError("no user for SNMPv3: give --user, or name a configured device that has one")
+            raise SettingsError(f"no user for SNMPv3: give --user{self._otherwise}")
         level = (options.level or "").casefold()
         auth = options.auth_password or self._password(
             options.auth_password_file, "--auth-password-file", AUTH_VARIABLE, level != "noauthnopriv"
