@@ -40,14 +40,18 @@ WriteRequest = write_request_class()
 class Receiver:
     """Answers as Prometheus does (tests/receivers compares). `stored`: by series, in the order of arrival.
 
-    `bounded`: False: in agent mode, without a bound. `whole`: False: it stores what it can of a request, as Mimir and Thanos do.
+    `bounded`: False: in agent mode, without a bound. `whole`: False: it stores what it can of a request, as Mimir and Thanos do;
+    `partly`: the status and the text with which it says so, with `{}` for Prometheus' words.
     """
 
     ahead_s = 0.0
 
-    def __init__(self, bounded: bool = True, whole: bool = True) -> None:
+    def __init__(
+        self, bounded: bool = True, whole: bool = True, partly: tuple[int, str] = (400, "{} (err-mimir-sample-out-of-order)")
+    ) -> None:
         self.bounded = bounded
         self.whole = whole
+        self.partly = partly
         self.stored: dict[Labels, list[tuple[int, float]]] = {}
         self.requests = 0
 
@@ -80,7 +84,7 @@ class Receiver:
             values = self.stored.setdefault(labels, [])
             if not values or time_ms > values[-1][0]:
                 values.append((time_ms, value))
-        return outcome_of(400, f"{said} (err-mimir-sample-out-of-order)") if said else Accepted()
+        return outcome_of(self.partly[0], self.partly[1].format(said)) if said else Accepted()
 
     def _wrong(self, labels: Labels, time_ms: int, value: float, newest_ms: int) -> str:
         if self.bounded and newest_ms and time_ms < newest_ms - HOUR_MS:

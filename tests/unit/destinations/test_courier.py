@@ -763,6 +763,32 @@ async def test_if_the_answer_to_what_was_left_of_a_batch_is_lost_nothing_is_coun
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == (1 + 4) * SENSORS
 
 
+async def test_a_thanos_that_has_a_batch_whose_answer_was_lost_is_not_taken_to_refuse_it(scripted):
+    """It says no more than that there is a conflict: taken for a refusal, each metric was sent by itself, and kept aside."""
+    remote, _ = scripted
+    receiver = remote.client = Receiver(whole=False, partly=(409, "store locally for endpoint 127.0.0.1:10901: conflict"))
+    send, lost = receiver.send, []
+
+    async def losing(body: bytes):
+        outcome = await send(body)
+        if lost or not receiver.stored:
+            return outcome
+        lost.append(outcome)
+        return Unavailable("the answer was lost")
+
+    receiver.send = losing
+    for n in range(5):
+        for device in range(3):
+            remote.add(device, NOW_S - 100 + n, float(n))
+    assert not await remote.deliver()
+    receiver.requests = 0
+    assert await remote.deliver()
+    assert receiver.requests <= 3
+    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 15 * SENSORS}
+    assert remote.counters.total(Count.METRICS_REFUSED) == 0
+    assert await remote.buffer.refused() == []
+
+
 async def test_what_a_receiver_has_refused_as_too_late_is_offered_again_if_it_was_away_meanwhile(scripted):
     """The operator starts it again with a window for late values: the rest of the backlog is stored."""
     remote, _ = scripted

@@ -1,8 +1,8 @@
 """What a receiver's answer means: among others, samples that are too late, which no retry makes earlier, or some refused.
 
 Status and text -> an outcome. Receivers say it with 400, 409, 422 and 500, so their words decide.
-Pure. Sources: Prometheus 2.42 (storage/remote/write_handler.go), Mimir's errors catalogue, VictoriaMetrics 1.79, InfluxDB 1.6
-(services/httpd/handler.go, tsdb/store.go) and 2.7, the OTLP specification 1.x.
+Pure. Sources: Prometheus 2.42 (storage/remote/write_handler.go), Mimir's errors catalogue, Thanos 0.28 (pkg/receive/handler.go),
+VictoriaMetrics 1.79, InfluxDB 1.6 (services/httpd/handler.go, tsdb/store.go) and 2.7, the OTLP specification 1.x.
 """
 
 import re
@@ -52,6 +52,9 @@ _AHEAD: Final = re.compile(r"too far in (the )?future", re.IGNORECASE)
 """A newer Prometheus says "out of bounds" of that too (write_handler.go, timeLimitAppender). Nothing is late by it."""
 
 _OF_SERIES: Final = re.compile(r"out[ -]of[ -]order|duplicate sample|sample-duplicate|duplicate-timestamp", re.IGNORECASE)
+_CONFLICT: Final = re.compile(r"(.*: )?conflict\b", re.IGNORECASE)
+"""All that a Thanos such as 0.28 says, with 409, of samples that are out of order or doubled."""
+
 _PROMETHEUS: Final = re.compile("out of order sample|duplicate sample for timestamp.*")
 _OF_DATA: Final = re.compile(r"label name .* is not unique|invalid (label|metric|sample)|duplicate label", re.IGNORECASE)
 
@@ -94,7 +97,7 @@ def outcome_of(
             return PartlyTaken(status, said, (int(dropped[1]) if dropped else 0) or said.count(_UNPARSABLE) or 1)
         if _BY_TIME.search(said) and not _AHEAD.search(said):
             return TooLate(status, said, by_time=True)
-        if _OF_SERIES.search(said):
+        if _OF_SERIES.search(said) or (status == 409 and _CONFLICT.match(said)):
             return TooLate(status, said, by_time=False)
         if status != 500 or _OF_DATA.search(said):
             return Rejected(status, said or "no reason given")

@@ -14,6 +14,15 @@ LATE = [
     (409, "err-mimir-sample-out-of-order", False),
     (422, "the sample has been rejected because its timestamp is too old (err-mimir-sample-timestamp-too-old)", True),
     (500, "out of order sample", False),
+    (409, "conflict", False),
+    (409, "store locally for endpoint 10.0.0.1:10901: conflict", False),
+    (
+        409,
+        "forwarding request to endpoint a:10901: rpc error: code = AlreadyExists desc = store locally for endpoint : conflict",
+        False,
+    ),
+    (409, "2 errors: store locally for endpoint a:10901: conflict; forwarding request to endpoint b:10901: rpc error", False),
+    (409, "store locally for endpoint 127.0.0.1:12907: add 1 samples: out of order sample", False),
 ]
 
 
@@ -27,6 +36,13 @@ def test_bad_data_is_refused_also_with_a_500():
     assert outcome_of(422, "") == Rejected(422, "no reason given")
     said = 'label name "sensor" is not unique: invalid sample'
     assert outcome_of(500, said) == Rejected(500, said)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(400, "conflict"), (422, "type: conflict"), (409, "a conflicting label"), (409, "type conflict")]
+)
+def test_another_conflict_is_a_refusal(status, said):
+    assert outcome_of(status, said) == Rejected(status, said)
 
 
 def test_what_is_ahead_of_the_receivers_time_is_not_too_late():
