@@ -50,7 +50,7 @@ class Recording(DestinationClient):
         self.outcomes.append(outcome)
         if self.lose[0] and body != KINDS[self._destination.kind].pack([]).body:  # not the empty request for the time
             self.lose[0] -= 1
-            return Unavailable("the answer was lost")
+            return self.remote.lost
         return outcome
 
 
@@ -60,7 +60,10 @@ def digests_of(config: ConfigText) -> list[bytes]:
 
 
 class Remote:
-    """`outcomes`: of all requests so far; `before_each` is called before one. `layouts`: the ids of the devices' layouts."""
+    """`outcomes`: of all requests so far; `before_each` is called before one. `layouts`: the ids of the devices' layouts.
+
+    `lost`: what the courier gets in place of an answer that is lost.
+    """
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Remote:
         self.counters = Counters()
         self.outcomes: list[WriteOutcome] = []
         self.lose = [0]
+        self.lost = Unavailable("the answer was lost")
         self.pauses: list[float] = []
         self.now_s = 1000.0
         self.before_each = lambda: None

@@ -3,7 +3,7 @@
     buffer -> samples -> client -> outcome -> buffer
 
 A strict Prometheus refuses a whole request for one sample that is older than what it has of that series, so nothing overtakes.
-A receiver that accepts any order (`order: any`) gets what comes in beside the backlog.
+A receiver that accepts any order (`order: any`) gets what comes in beside the backlog. Over a slow link requests become smaller.
 A batch keeps its members until it is acknowledged, over restarts too: at least once. A receiver that stored a batch, and whose
 answer was lost, refuses it the second time as too late; the latest sample of each series then shows that it has them all.
 I/O: the buffer, the client, the log. Seconds (`_s`), microseconds since 1970 (`_us`).
@@ -27,6 +27,8 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
 from towerops_agent.buffer.lanes import open_batches
 from towerops_agent.counters import Count, Counters
+from towerops_agent.delivery.course.pace import SLOW_S as TOOK_LONG_S
+from towerops_agent.delivery.course.pace import BatchSize
 from towerops_agent.delivery.course.parcel import metrics_of
 from towerops_agent.delivery.course.verdicts import backoff_s
 from towerops_agent.destinations.course.fit import Candidate, fit_of, latest_of
@@ -36,6 +38,7 @@ from towerops_agent.destinations.lateness import Lateness
 from towerops_agent.destinations.losses import Losses
 from towerops_agent.destinations.others import AskedInVain, oldest_of_others
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
+from towerops_agent.destinations.wire.samples import Part
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.reasons import Loss
 from towerops_agent.site.document.destination import REMOTE_WRITE, Destination
@@ -120,6 +123,7 @@ class RemoteCourier:
         self._kind: ReceiverKind = KINDS[REMOTE_WRITE]
         self._opened: Destination | None = None  # the last one
         self._lateness = Lateness(self._kind)  # of that
+        self._size = BatchSize()
         self._client: WriteClient | None = None  # of `run`
         self._asked_time_at: float | None = None  # `_clock_s` when its time was asked; None: not yet
         self._part = False  # whether what waits is to be split off as backlog
@@ -132,6 +136,7 @@ class RemoteCourier:
         self._looks = 0  # for labels
         self._unlabelled: set[int] = set()  # by hash, layouts of a backlog whose labels did not come
         self._doubtful: set[int] | None = None  # batches that the receiver may have already; None: those that are open now
+        self._behind: dict[int, Batch] = {}  # by a batch in doubt the one behind it, if both were sent as one
         self._refused = 0  # single metrics, in a row
         self._asked = AskedInVain()
         self._losses = Losses(line, counters, now_us)
@@ -208,7 +213,7 @@ class RemoteCourier:
         self._kind = KINDS[destination.kind]
         self._asked_time_at = None
         if destination != self._opened:
-            self._opened, self._lateness = destination, Lateness(self._kind)
+            self._opened, self._lateness, self._size = destination, Lateness(self._kind), BatchSize()
             self._asked.forget()
         return self._new_client(destination)
 
@@ -277,9 +282,10 @@ class RemoteCourier:
         lanes = [Lane.BACKLOG, Lane.FRESH]
         if destination.fresh_first and self._monotonic_s() >= self._fresh_s + EACH_S:
             lanes.reverse()
+        most = self._size.within(destination.max_metrics)
         for lane in lanes:
-            batch = await self._buffer.next_batch(destination.max_metrics, lane, (), self._name)
-            if lane is Lane.FRESH and (batch is None or batch.metric_count < destination.max_metrics):
+            batch = await self._buffer.next_batch(most, lane, (), self._name)
+            if lane is Lane.FRESH and (batch is None or batch.metric_count < most):
                 self._fresh_s = self._monotonic_s()  # this is all; what comes in meanwhile waits, or the backlog would
             if batch is not None:
                 return batch
@@ -290,6 +296,10 @@ class RemoteCourier:
         polls, heads = await self._heads.read(batch, destination)
         if not polls:
             await self._buffer.close_empty(batch)
+            return None
+        metrics = sum(poll.stop_metric - poll.first_metric for poll in polls)
+        if metrics > self._size.within(destination.max_metrics) + 1:  # it was cut before; of halves one may have one more
+            await self._halve(batch, in_doubt=batch.id in self._in_doubt())
             return None
         self._reached_us = polls[0].poll.started_at_us
         if self._round_from_us is None:
@@ -323,24 +333,74 @@ class RemoteCourier:
         packed = self._kind.pack(parts)
         doubtful = batch.id in self._in_doubt()
         self._in_doubt().add(batch.id)  # until there is an answer, and the buffer has it: a stop may come first
+        sent_s = self._monotonic_s()
         outcome = await self._send(client, packed.body)
+        self._learn_size(metrics, outcome, self._monotonic_s() - sent_s)
         if isinstance(outcome, TooLate) and not outcome.by_time and doubtful:
-            outcome = await self._settled(client, fit, outcome)
+            outcome = await self._settled(client, destination, batch, fit, outcome)
         if packed.beyond and isinstance(outcome, Accepted | PartlyTaken):
             self._losses.add({Loss.OUT_OF_RANGE: packed.beyond})
         wait_s = await self._follow(client, batch, fit, lost, outcome)
         if not _leaves_in_doubt(outcome, doubtful=doubtful):
             self._in_doubt().discard(batch.id)
+            self._behind.pop(batch.id, None)
         return wait_s
 
-    async def _settled(self, client: WriteClient, fit: Sequence[Candidate], late: TooLate) -> WriteOutcome:
-        """The outcome of a batch that is refused, and may be so because the receiver has it: Accepted if it has."""
-        latest = latest_of(self._kind.key_of, [one.part for one in fit])
-        lacks = await self._lateness.lacks(partial(self._send, client), latest, fit, late)
-        if not isinstance(lacks, bool):
-            return lacks
-        confirmed = late if lacks else await self._send(client, self._kind.pack(latest).body)
-        return late if isinstance(confirmed, TooLate) else confirmed
+    def _learn_size(self, metrics: int, outcome: WriteOutcome, took_s: float) -> None:
+        """How large batches may be, by what came of one of so many metrics."""
+        match outcome:
+            case Accepted() | PartlyTaken() if took_s >= TOOK_LONG_S:
+                self._size.slow(metrics)
+            case Accepted() | PartlyTaken():
+                self._size.delivered()
+            case TooLarge() if metrics > 1:
+                self._size.too_large(metrics)
+            case TooLarge():
+                self._size.one_too_large()
+            case Unavailable(timed_out=True):
+                self._size.slow(metrics)
+
+    async def _settled(
+        self, client: WriteClient, destination: Destination, batch: Batch, refused: Sequence[Candidate], late: TooLate
+    ) -> WriteOutcome:
+        """The outcome of a batch that is refused, and may be so because the receiver has it: Accepted if it has.
+
+        Or because it has all of a larger one that the batch was a part of: then it has what is behind it too.
+        """
+        own = [one.part for one in refused]
+        behind = await self._parts_behind(client, destination, batch)
+        if late.is_prometheus:
+            for place, parts in enumerate([*behind[::-1], own]):
+                latest = latest_of(self._kind.key_of, parts)
+                lacks = await self._lateness.lacks(partial(self._send, client), latest, refused, late, again=place > 0)
+                if not isinstance(lacks, bool):
+                    return lacks
+                if lacks or (parts is not own and not self._lateness.can_ask):
+                    continue
+                confirmed = await self._send(client, self._kind.pack(latest).body)
+                if not isinstance(confirmed, TooLate):
+                    return confirmed
+            return late
+        for parts in (own, *behind):
+            if parts is not own:  # the receiver has stored what it can of those before, and may be offered the next ones
+                offered = await self._send(client, self._kind.pack(parts).body)
+                if not isinstance(offered, TooLate):
+                    return late if isinstance(offered, Accepted | PartlyTaken) else offered
+            confirmed = await self._send(client, self._kind.pack(latest_of(self._kind.key_of, parts)).body)
+            if not isinstance(confirmed, TooLate):
+                return confirmed
+        return late
+
+    async def _parts_behind(self, client: WriteClient, destination: Destination, batch: Batch) -> list[list[Part]]:
+        """The samples of the batches behind this one, each, that were sent as one with it."""
+        found = []
+        behind = self._behind.get(batch.id)
+        while behind is not None:
+            polls, heads = await self._heads.read(behind, destination)
+            fit, _ = fit_of(polls, heads, self._latest_us(client), self._lateness.known.covers)
+            found.append([one.part for one in fit])
+            behind = self._behind.get(behind.id)
+        return [parts for parts in found if parts]
 
     async def _follow(
         self, client: WriteClient, batch: Batch, fit: Sequence[Candidate], lost: Counter[Loss], outcome: WriteOutcome
@@ -403,9 +463,17 @@ class RemoteCourier:
         """What is later is not sent."""
         return self._now_us() + round((AHEAD_S - (client.ahead_s or 0.0)) * 1e6)
 
-    async def _halve(self, batch: Batch) -> None:
+    async def _halve(self, batch: Batch, *, in_doubt: bool = False) -> None:
+        """`in_doubt`: the receiver may have it."""
         self._counters.add(Count.BATCHES, "split")
-        await self._buffer.split(batch)
+        older, newer = await self._buffer.split(batch)
+        behind = self._behind.pop(batch.id, None)
+        if in_doubt:
+            self._in_doubt().discard(batch.id)
+            self._in_doubt().update((older.id, newer.id))
+            self._behind[older.id] = newer
+            if behind is not None:
+                self._behind[newer.id] = behind
 
     @property
     def _clock_s(self) -> float:

@@ -51,6 +51,11 @@ class Lateness:
         self._answers: bool | None = None  # whether the receiver can be asked; None: not known
         self._last: tuple[int, Candidate] | None = None  # the batch last searched, and the newest poll of it that is too late
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether the receiver answers questions, as the last one has shown."""
+        return self._answers is True
+
     def forget(self) -> None:
         """The receiver's settings may become others, or it may be another receiver."""
         self.known, self._last, self._answers = KnownLate(), None, None
@@ -78,17 +83,18 @@ class Lateness:
         return any(self.known.covers(one) for one in polls)
 
     async def lacks(
-        self, send: Send, latest: Sequence[Part], polls: Sequence[Candidate], refused: TooLate
+        self, send: Send, latest: Sequence[Part], polls: Sequence[Candidate], refused: TooLate, *, again: bool = False
     ) -> bool | WriteOutcome:
         """Whether the receiver does not have one of the batch's latest samples, nor a later one, and so not the batch.
 
         False if it can't be asked, or has some; an outcome if it does not answer. Asked without their values: what has a sample
-        at its time refuses another one.
+        at its time refuses another one. `polls`: those refused; `again`: it was asked about others of them just now.
         """
         if not refused.is_prometheus or not self._kind.keeps_order:
             return False
         valueless = [(heads, layout, Samples(one.slots, [STALE] * len(one.slots), one.times_us)) for heads, layout, one in latest]
-        self._answers = None  # it has been away, and may have been started again with other settings
+        if not again:
+            self._answers = None  # it has been away, and may have been started again with other settings
         try:
             if not await self._can_be_asked(send, polls):
                 return False

@@ -268,7 +268,7 @@ class Course:
         return None if batch is None else self._send(batch)
 
     def _cut(self, lane: Lane, accepts: Accepts) -> CutBatch:
-        return CutBatch(lane, self._pace.size.within(accepts), frozenset((*self._under_way, *self._held.ids)))
+        return CutBatch(lane, self._pace.size.within(accepts.max_metrics), frozenset((*self._under_way, *self._held.ids)))
 
     def _send(self, batch: Batch) -> Send:
         self._begin(batch)

@@ -2,7 +2,8 @@
 
 course.py asks before a batch is sent, and reports the result. A server that answers quickly gets one more request
 after each round; one that is slow, or fails, gets half as many. While the API is down there is one at a time: the probe.
-A batch has as many metrics as the server says that it accepts, or a smaller number that it accepted, or accepted quickly.
+A batch has as many metrics as the server says that it accepts, or a smaller number that it accepted, or accepted quickly; so
+have those to other destinations (destinations/courier.py).
 While the API is down the same batch is its probe; if that fails again and again, others take turns with it, since the batch
 may be the cause. A batch that fails while others pass waits longer each time, and delays no other.
 Pure: the clock is passed in. Seconds (`_s`) on the monotonic clock.
@@ -13,7 +14,6 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from towerops_agent.buffer.format.batch import Batch, Lane
-from towerops_agent.config.document.accepts import Accepts
 
 DELIVERED_BEFORE_GROWTH = 100
 """After a batch that was too large: limits change, and to test one costs a request."""
@@ -33,9 +33,9 @@ class BatchSize:
         self._delivered = 0
         self._delivered_before_growth = DELIVERED_BEFORE_GROWTH
 
-    def within(self, accepts: Accepts) -> int:
-        """The most metrics of the next batch."""
-        return accepts.max_metrics if self._limit is None else min(self._limit, accepts.max_metrics)
+    def within(self, most_metrics: int) -> int:
+        """The most metrics of the next batch, if the server accepts so many."""
+        return most_metrics if self._limit is None else min(self._limit, most_metrics)
 
     def too_large(self, metric_count: int) -> None:
         """Note that a batch of this many metrics was too large."""
@@ -49,6 +49,7 @@ class BatchSize:
         """Note that a batch of this many metrics took long, or was never answered."""
         if metric_count > LEAST_FOR_SLOWNESS:
             self._shrink(max(LEAST_FOR_SLOWNESS, metric_count // 2), QUICK_BEFORE_GROWTH)
+        self._delivered = 0  # one of the least size has been delivered, but not quickly
 
     def delivered(self) -> None:
         """Note that a batch was accepted."""

@@ -40,7 +40,7 @@ def test_answers_that_are_neither_quick_nor_slow_change_nothing():
     for _ in range(50):
         pace.answered(pace.sent(0.0), 1000, QUICK_S)
     assert pace.in_flight == FIRST_IN_FLIGHT
-    assert pace.size.within(ACCEPTS) == 1000
+    assert pace.size.within(ACCEPTS.max_metrics) == 1000
 
 
 def test_slow_answers_halve_both_and_once_for_all_that_were_under_way():
@@ -49,25 +49,25 @@ def test_slow_answers_halve_both_and_once_for_all_that_were_under_way():
     for sent in together:
         pace.answered(sent, 1000, 10.0 + SLOW_S)
     assert pace.in_flight == MOST_IN_FLIGHT // 2
-    assert pace.size.within(ACCEPTS) == 500
+    assert pace.size.within(ACCEPTS.max_metrics) == 500
     pace.answered(pace.sent(20.0), 500, 30.0)
-    assert (pace.in_flight, pace.size.within(ACCEPTS)) == (MOST_IN_FLIGHT // 4, 250)
+    assert (pace.in_flight, pace.size.within(ACCEPTS.max_metrics)) == (MOST_IN_FLIGHT // 4, 250)
 
 
 def test_an_answer_that_never_came_makes_the_batches_smaller():
     pace = grown()
     pace.unanswered(pace.sent(0.0), 1000, 30.0)
-    assert (pace.in_flight, pace.size.within(ACCEPTS)) == (MOST_IN_FLIGHT // 2, 500)
+    assert (pace.in_flight, pace.size.within(ACCEPTS.max_metrics)) == (MOST_IN_FLIGHT // 2, 500)
     for _ in range(10):
         pace.size.delivered()
-    assert pace.size.within(ACCEPTS) == 1000
+    assert pace.size.within(ACCEPTS.max_metrics) == 1000
 
 
 def test_slowness_makes_no_batch_smaller_than_a_hundred():
     pace = Pace()
     for second in range(20):
-        pace.unanswered(pace.sent(float(second)), pace.size.within(ACCEPTS), second + 0.5)
-    assert pace.size.within(ACCEPTS) == 100
+        pace.unanswered(pace.sent(float(second)), pace.size.within(ACCEPTS.max_metrics), second + 0.5)
+    assert pace.size.within(ACCEPTS.max_metrics) == 100
 
 
 def test_requests_that_fail_together_count_as_one_failure():
@@ -113,28 +113,28 @@ def test_what_was_sent_before_a_size_was_learned_makes_it_no_larger_again():
     size = BatchSize()
     size.too_large(200)
     size.too_large(1000)
-    assert size.within(ACCEPTS) == 100
+    assert size.within(ACCEPTS.max_metrics) == 100
     size.slow(800)
-    assert size.within(ACCEPTS) == 100
+    assert size.within(ACCEPTS.max_metrics) == 100
 
 
 def test_a_size_is_a_whole_number_and_at_least_one():
     size = BatchSize()
     size.slow(255)
-    assert size.within(ACCEPTS) == 127
-    assert isinstance(size.within(ACCEPTS), int)
+    assert size.within(ACCEPTS.max_metrics) == 127
+    assert isinstance(size.within(ACCEPTS.max_metrics), int)
     size.too_large(3)
-    assert size.within(ACCEPTS) == 1
+    assert size.within(ACCEPTS.max_metrics) == 1
     size.too_large(1)
-    assert size.within(ACCEPTS) == 1
+    assert size.within(ACCEPTS.max_metrics) == 1
 
 
 def test_two_slow_answers_at_one_moment_are_of_two_rounds_if_one_was_sent_at_the_end_of_the_other():
     pace = grown()
     pace.answered(pace.sent(10.0), 1000, 10.0 + SLOW_S)
-    assert pace.size.within(ACCEPTS) == 500
+    assert pace.size.within(ACCEPTS.max_metrics) == 500
     pace.answered(pace.sent(10.0 + SLOW_S), 500, 10.0 + 2 * SLOW_S)
-    assert pace.size.within(ACCEPTS) == 250
+    assert pace.size.within(ACCEPTS.max_metrics) == 250
 
 
 def test_a_size_that_is_known_already_keeps_the_patience_with_which_it_grows():
@@ -143,7 +143,7 @@ def test_a_size_that_is_known_already_keeps_the_patience_with_which_it_grows():
     size.slow(200)
     for _ in range(QUICK_BEFORE_GROWTH):
         size.delivered()
-    assert size.within(ACCEPTS) == 100
+    assert size.within(ACCEPTS.max_metrics) == 100
 
 
 def test_requests_that_fail_together_count_once_in_each_round():
@@ -168,7 +168,7 @@ def test_after_a_slow_answer_a_whole_round_of_quick_ones_makes_it_one_more():
 def test_nothing_is_known_of_an_api_that_was_not_asked_yet():
     pace = Pace()
     assert (pace.failures, pace.is_down, pace.down_since_s, pace.opens_at_s) == (0, False, None, -inf)
-    assert pace.size.within(ACCEPTS) == ACCEPTS.max_metrics
+    assert pace.size.within(ACCEPTS.max_metrics) == ACCEPTS.max_metrics
     assert not pace.has_answered_since(pace.sent(0.0))
 
 
@@ -177,7 +177,7 @@ def sizes_until(size: BatchSize, delivered: int) -> list[int]:
     sizes = []
     for _ in range(delivered):
         size.delivered()
-        sizes.append(size.within(Accepts(is_stated=True, max_metrics=10_000)))
+        sizes.append(size.within(10_000))
     return sizes
 
 
@@ -201,16 +201,16 @@ def test_a_single_metric_that_is_too_large_shows_nothing_about_the_others():
     size = BatchSize()
     size.too_large(2)
     size.one_too_large()
-    assert size.within(ACCEPTS) == ACCEPTS.max_metrics
+    assert size.within(ACCEPTS.max_metrics) == ACCEPTS.max_metrics
     assert sizes_until(size, DELIVERED_BEFORE_GROWTH)[-1] == 10_000
 
 
 def test_a_batch_of_a_hundred_that_is_slow_shows_nothing_and_a_larger_one_makes_it_a_hundred_at_least():
     size = BatchSize()
     size.slow(LEAST_FOR_SLOWNESS)
-    assert size.within(ACCEPTS) == ACCEPTS.max_metrics
+    assert size.within(ACCEPTS.max_metrics) == ACCEPTS.max_metrics
     size.slow(LEAST_FOR_SLOWNESS + 1)
-    assert size.within(ACCEPTS) == LEAST_FOR_SLOWNESS
+    assert size.within(ACCEPTS.max_metrics) == LEAST_FOR_SLOWNESS
 
 
 def test_each_round_of_quick_answers_is_a_whole_one():
@@ -259,3 +259,13 @@ def test_the_api_is_down_since_the_first_failure_until_an_answer():
     assert pace.down_since_s is None
     pace.failed(pace.sent(9.0), 1.0, 9.5)
     assert (pace.down_since_s, pace.failures) == (9.5, 1)
+
+
+def test_batches_of_the_least_size_that_take_long_are_not_followed_by_larger_ones():
+    """They are delivered, but not quickly."""
+    pace = Pace()
+    pace.size.slow(2 * LEAST_FOR_SLOWNESS)
+    for second in range(0, 300, 10):
+        pace.answered(pace.sent(float(second)), LEAST_FOR_SLOWNESS, second + SLOW_S)
+        pace.size.delivered()
+        assert pace.size.within(1000) == LEAST_FOR_SLOWNESS

@@ -39,14 +39,14 @@ def test_waiting_doubles_from_1_s_to_60_s():
 def test_a_smaller_size_is_remembered_and_tried_out_again_later():
     size = BatchSize()
     accepts = Accepts(is_stated=True, max_metrics=1000)
-    assert size.within(accepts) == 1000
+    assert size.within(accepts.max_metrics) == 1000
     size.too_large(1000)
     size.too_large(500)
-    assert size.within(accepts) == 250
-    assert size.within(Accepts(is_stated=True, max_metrics=100)) == 100
+    assert size.within(accepts.max_metrics) == 250
+    assert size.within(100) == 100
     for _ in range(DELIVERED_BEFORE_GROWTH):
-        assert size.within(accepts) == 250
+        assert size.within(accepts.max_metrics) == 250
         size.delivered()
-    assert size.within(accepts) == 500
+    assert size.within(accepts.max_metrics) == 500
     size.one_too_large()
-    assert size.within(accepts) == 1000
+    assert size.within(accepts.max_metrics) == 1000

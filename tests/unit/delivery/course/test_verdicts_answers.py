@@ -96,7 +96,7 @@ def test_a_batch_that_is_never_answered_makes_smaller_ones():
     for timed_out, most in ((True, 200), (False, 1000)):
         verdicts = Verdicts()
         fail(verdicts, batch(1, 400), Unavailable("silence", timed_out=timed_out))
-        assert verdicts.pace.size.within(ACCEPTS) == most
+        assert verdicts.pace.size.within(ACCEPTS.max_metrics) == most
 
 
 def test_what_waited_while_the_api_was_down_is_due_once_it_answers():
@@ -133,7 +133,7 @@ def test_what_is_too_large_is_halved_and_what_is_left_of_it_stays():
     one = send(verdicts, batch(1, 400))
     assert verdicts.take(one, TooLarge(), 0, 0.0, 1000.0) == Halve(too_large=True)
     assert verdicts.under_way[1].stays
-    assert verdicts.pace.size.within(ACCEPTS) == 200
+    assert verdicts.pace.size.within(ACCEPTS.max_metrics) == 200
     assert not verdicts.pace.is_down
 
 
@@ -141,10 +141,10 @@ def test_a_batch_larger_than_the_stated_limit_is_halved_unsent_and_a_single_metr
     verdicts = Verdicts()
     verdicts.begin(batch(1, 400))
     assert verdicts.take_unsent(batch(1, 400), TooLarge()) == Halve(too_large=True)
-    assert verdicts.pace.size.within(ACCEPTS) == 200
+    assert verdicts.pace.size.within(ACCEPTS.max_metrics) == 200
     verdicts.begin(batch(2, 1))
     assert verdicts.take_unsent(batch(2, 1), TooLarge("5000 octets")) == MetricRefused("5000 octets")
-    assert verdicts.pace.size.within(ACCEPTS) == 1000, "one large metric says nothing of the others"
+    assert verdicts.pace.size.within(ACCEPTS.max_metrics) == 1000, "one large metric says nothing of the others"
 
 
 def test_a_metric_is_refused_for_good_only_if_something_was_taken_since():

@@ -1,0 +1,176 @@
+"""How large a destination's requests are: smaller over a slow link; and what becomes of one whose answer did not come."""
+
+import time
+
+import pytest
+
+from support.remote import SENSORS, Remote
+from support.strict import Receiver, WriteRequest
+from towerops_agent.api.wire.outcomes import TooLarge, Unavailable
+from towerops_agent.counters import Count
+from towerops_agent.delivery.course.pace import DELIVERED_BEFORE_GROWTH, LEAST_FOR_SLOWNESS, QUICK_BEFORE_GROWTH, SLOW_S
+from towerops_agent.destinations.wire.answers import WriteOutcome
+from towerops_agent.reasons import Loss
+
+NOW_S = time.time()
+MOST = 800
+TIMED_OUT = Unavailable("no answer within 30 s", timed_out=True)
+
+
+class Narrow(Receiver):
+    """A strict Prometheus behind a link: a request of n samples takes `seconds_of(n)` seconds; from 30 on it times out.
+
+    `stores_late`: whether it gets, and stores, what the agent has given up. `sizes`: samples of each request but questions.
+    """
+
+    def __init__(self, remote: Remote) -> None:
+        super().__init__()
+        self.remote = remote
+        self.seconds_of = lambda samples: 0.1
+        self.most = MOST
+        self.stores_late = False
+        self.sizes: list[int] = []
+
+    async def send(self, body: bytes) -> WriteOutcome:
+        cramjam = pytest.importorskip("cramjam")
+        request = WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(body)))
+        samples = sum(len(one.samples) for one in request.timeseries)
+        if samples and not any(label.value == "none" for one in request.timeseries for label in one.labels):
+            self.sizes.append(samples)
+        if samples > self.most:
+            return TooLarge()
+        took_s = self.seconds_of(samples)
+        self.remote.now_s += min(took_s, 30.0)
+        if took_s < 30:
+            return await super().send(body)
+        if self.stores_late:
+            await super().send(body)
+        return TIMED_OUT
+
+
+@pytest.fixture
+async def narrow(tmp_path):
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", devices=4, max_metrics=MOST) as remote:
+        remote.client = Narrow(remote)
+        yield remote, remote.client
+
+
+def add(remote: Remote, polls: int, since_s: float = NOW_S - 3000, each_s: float = 10) -> int:
+    """So many polls of each device; how many metrics."""
+    for n in range(polls):
+        for device in range(4):
+            remote.add(device, since_s + each_s * n + device, float(n))
+    return polls * 4 * SENSORS
+
+
+def stored(receiver: Receiver) -> int:
+    return sum(map(len, receiver.stored.values()))
+
+
+async def test_a_batch_that_times_out_goes_in_smaller_ones_until_they_get_through(narrow):
+    """At 30 s for 250 samples, no request of 800 would ever be answered."""
+    remote, receiver = narrow
+    receiver.seconds_of = lambda samples: samples * 30 / 250
+    metrics = add(remote, 50)
+    assert await remote.deliver(attempts=4)
+    assert stored(receiver) == metrics
+    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": metrics}
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
+    assert receiver.sizes[:3] == [800, 400, 200]
+    assert max(receiver.sizes[2:]) <= 200
+
+
+async def test_batches_that_take_long_are_followed_by_smaller_ones_and_quick_ones_by_larger_ones(narrow):
+    remote, receiver = narrow
+    receiver.seconds_of = lambda samples: SLOW_S
+    add(remote, 200)
+    assert await remote.deliver()
+    assert receiver.sizes[:4] == [800, 400, 200, 100]
+    assert set(receiver.sizes[4:]) == {LEAST_FOR_SLOWNESS}
+    receiver.sizes.clear()
+    receiver.seconds_of = lambda samples: 0.1
+    add(remote, 400, NOW_S - 900, 2)
+    assert await remote.deliver()
+    *sizes, _the_rest = receiver.sizes
+    assert [sizes.count(size) for size in (100, 200, 400)] == [QUICK_BEFORE_GROWTH] * 3
+    assert sizes == sorted(sizes)
+
+
+async def test_the_size_that_is_not_too_large_is_remembered_for_a_while(narrow):
+    remote, receiver = narrow
+    receiver.most = 300
+    add(remote, 200)
+    assert await remote.deliver()
+    assert receiver.sizes[:2] == [800, 400]
+    assert set(receiver.sizes[2:]) == {200}
+    assert len(receiver.sizes) - 2 == 20
+    for n in range(DELIVERED_BEFORE_GROWTH):
+        add(remote, 1, NOW_S - 900 + n)
+        assert await remote.deliver()
+    receiver.sizes.clear()
+    add(remote, 20, NOW_S - 700)
+    assert await remote.deliver()
+    assert receiver.sizes == [400, 200, 200]
+
+
+async def test_a_single_metric_that_is_too_large_makes_the_others_no_smaller(narrow):
+    remote, receiver = narrow
+    large = b"\x00\x00\x00\x00\x00\x00\x28@"  # 12
+    strict = receiver.send
+
+    async def send(body: bytes) -> WriteOutcome:
+        cramjam = pytest.importorskip("cramjam")
+        return TooLarge() if large in bytes(cramjam.snappy.decompress_raw(body)) else await strict(body)
+
+    receiver.send = send
+    remote.add(0, NOW_S - 3000, 8.0)  # its last sensor reads 12
+    assert await remote.deliver()
+    assert remote.counters.get(Count.METRICS_REFUSED, "test") == 1
+    receiver.sizes.clear()
+    for n in range(20):
+        remote.add(0, NOW_S - 2000 + n, 100.0)
+    assert await remote.deliver()
+    assert receiver.sizes == [20 * SENSORS]
+
+
+@pytest.mark.parametrize("slowest", [300, 150])
+async def test_what_was_stored_though_it_timed_out_is_delivered_and_not_too_late(narrow, slowest):
+    """The receiver has the whole batch: of its older parts it has later samples, from the part behind them."""
+    remote, receiver = narrow
+    receiver.seconds_of = lambda samples: 30.0 if samples > slowest else 1.0
+    receiver.stores_late = True
+    metrics = add(remote, 40)
+    assert await remote.deliver(attempts=6)
+    assert stored(receiver) == metrics
+    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": metrics}
+    assert remote.counters.get(Count.METRICS_DROPPED, Loss.TOO_LATE) == 0
+    assert max(receiver.sizes[3:]) <= slowest
+
+
+async def test_what_another_writer_has_made_too_late_is_not_taken_for_stored_because_it_timed_out(narrow):
+    """It has later samples than the older half, of half of the devices; the receiver has nothing of the batch."""
+    remote, receiver = narrow
+    for device in range(2):
+        remote.add(device, NOW_S - 3000 + 10 * 20 - 5, 7.0)
+    assert await remote.deliver()
+    receiver.sizes.clear()
+    receiver.seconds_of = lambda samples: 30.0 if samples > 400 else 1.0
+    metrics = add(remote, 40)
+    assert await remote.deliver(attempts=6)
+    late = 20 * 2 * SENSORS
+    assert remote.counters.get(Count.METRICS_DROPPED, Loss.TOO_LATE) == late
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 2 * SENSORS + metrics - late
+    assert stored(receiver) == 2 * SENSORS + metrics - late
+
+
+async def test_what_is_open_of_an_earlier_run_is_as_small_as_the_operator_wants_by_now(tmp_path):
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", devices=4, max_metrics=100) as remote:
+        receiver = remote.client = Narrow(remote)
+        metrics = add(remote, 40)
+        await remote.buffer.flush()
+        batch = await remote.buffer.next_batch(MOST, destination="test")
+        assert batch is not None
+        assert batch.metric_count == MOST
+        assert await remote.deliver()
+        assert receiver.sizes == [100] * 8
+        assert stored(receiver) == metrics
