@@ -154,7 +154,7 @@ async def test_what_another_writer_has_made_too_late_is_not_taken_for_stored_bec
         remote.add(device, NOW_S - 3000 + 10 * 20 - 5, 7.0)
     assert await remote.deliver()
     receiver.sizes.clear()
-    receiver.seconds_of = lambda samples: 30.0 if samples > 400 else 1.0
+    receiver.seconds_of = lambda samples: 30.0 if samples > 450 else 1.0
     metrics = add(remote, 40)
     assert await remote.deliver(attempts=6)
     late = 20 * 2 * SENSORS
