@@ -9,7 +9,7 @@ import pytest
 
 from support import prometheus
 from support.remote import SENSORS, Remote
-from towerops_agent.api.wire.outcomes import Accepted
+from towerops_agent.api.wire.outcomes import Accepted, Unavailable
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.config.document.text import config_of
 from towerops_agent.counters import Count
@@ -63,6 +63,20 @@ async def test_a_lost_answer_loses_and_doubles_nothing(remote: Remote, receiver:
     assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 3 * 3 * SENSORS}
     assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
     assert [type(outcome) for outcome in remote.outcomes[-2:]] == [TooLate, Accepted]
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_what_it_stored_though_it_timed_out_goes_in_halves_and_none_is_too_late(
+    remote: Remote, receiver: prometheus.Prometheus, lost: int
+):
+    """It refuses the older half, as it has the newer one."""
+    now_s = time.time()
+    wanted = add_series(remote, 3, [now_s - 10 * n for n in range(40, 0, -1)])
+    remote.lose[0], remote.lost = lost, Unavailable("no answer within 30 s", timed_out=True)
+    assert await remote.deliver(attempts=lost + 1)
+    assert found(receiver) == wanted
+    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 40 * 3 * SENSORS}
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
 
 
 async def test_a_batch_that_is_half_too_late_has_its_good_half_stored_and_the_rest_counted(
