@@ -70,7 +70,9 @@ class Reason(_Word):
         "take another OID of the same reading, if the device has one; else look for newer firmware",
     )
     UNIT_CHANGED = (
-        *("unit_changed", Fault.CONFIGURATION, "in another unit than its first text, and can't be converted"),
+        "unit_changed",
+        Fault.CONFIGURATION,
+        "in another unit than its first text, or no longer a whole number, or one now, and can't be converted",
         "if it is to stay so, remove the sensor from the configuration, and add it again once the agent has that configuration",
     )
     NOTHING_THERE = (

@@ -35,6 +35,7 @@ HOST = "127.0.0.1"
 SENSOR = "1.3.6.1.4.1.99999.1.0"
 SENSORS = [f"1.3.6.1.4.1.99999.1.{n}" for n in range(100)]
 INTERVAL_S = 60
+INTEGER_280, TEXT_28 = (ber.INTEGER, 280), (ber.OCTET_STRING, b"28.0 centigrade")
 
 
 def simulated(sensors=(), wide=(), narrow=()):
@@ -504,6 +505,25 @@ async def test_what_was_given_up_beside_values_that_can_never_be_read_is_read_in
     readings, _ = await sizes_of_polls(device, answer, 20)
     assert set(readings[-1].missing) == set(range(30))
     assert readings[-1].poll.values[30:] == tuple(range(31, 131))
+
+
+def test_a_sensor_that_new_firmware_makes_a_text_is_missing_and_not_a_tenth_of_what_it_was():
+    """280 was 28.0 degrees by its divisor of 10. That it was a whole number is known after a restart of the agent too."""
+    before, now = ({SYS_UP_TIME: (ber.TIME_TICKS, 100), parse_oid(SENSOR): value} for value in (INTEGER_280, TEXT_28))
+    device = devices.device(host=HOST, sensors=[SENSOR])
+    client = FakeClient({HOST: SimulatedDevice(before)})
+    ((result, _),) = poll(client, device)
+    assert result.poll.values == (280,)
+    device.state = DeviceState(State.UP, "", 0)
+    restarted = devices.device(host=HOST, sensors=[SENSOR])
+    decode_memory(encode_memory([device], BootClock())).recall(restarted, Planner(), BootClock())
+    client.devices[HOST] = SimulatedDevice(now)
+    for known in (device, restarted):
+        ((result, _),) = poll(client, known)
+        assert (result.poll.values, dict(result.missing)) == ((None,), {"unit_changed": 1})
+    fresh = devices.device(host=HOST, sensors=[SENSOR])
+    ((result, _),) = poll(client, fresh)
+    assert result.poll.values == (28.0,), "as the contract has it: the divisor may be meant for the text"
 
 
 def test_odd_replies_are_logged_with_what_is_odd():

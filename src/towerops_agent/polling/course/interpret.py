@@ -2,8 +2,9 @@
 
 A reading is a number that the device sent, or it is missing with a reason; never a substitute. The divisor is not applied here:
 polls keep raw readings, and delivery divides (docs/decisions/0005-raw-readings.md). A sensor's text is read in the
-unit in which it was first read, or it is missing, rather than wrong by a factor of a thousand. A number by which a device says
-that there is nothing is not a reading (docs/decisions/0029-nothing-there.md).
+unit in which it was first read, or it is missing, rather than wrong by a factor of a thousand; so is one with a unit or decimals
+of a sensor that was an integer, which may have been tenths. A number by which a device says that there is nothing is not a
+reading (docs/decisions/0029-nothing-there.md).
 Pure. Sources: RFC 2578 §7.1 (types), RFC 2863 §6 (counters), snmp/wire/ber.py; FCMGMT-MIB (Fibre Channel switches: all
 statistics of a port are OCTET STRING (SIZE (8)), most significant octet first); RFC 3433 §4 (EntitySensorValue); MIKROTIK-MIB,
 LM-SENSORS-MIB and RFC 2790 §4.3 (types that do not fit their values); UBNT-AirMAX-MIB (ubntHostTemperature, in degrees).
@@ -20,7 +21,7 @@ from towerops_agent.model import Number, Poll
 from towerops_agent.polling.course.numeral import parse_numeral
 from towerops_agent.polling.course.plan import PER_INTERFACE, Plan, at
 from towerops_agent.polling.course.progress import PollProgress
-from towerops_agent.polling.course.units import BARE, conversion, is_nothing
+from towerops_agent.polling.course.units import BARE, conversion, find_unit, is_nothing
 from towerops_agent.polling.course.widths import LARGEST_COUNT
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
@@ -84,11 +85,17 @@ Skips = tuple[tuple[int, frozenset[Number]], ...]
 """By the place of each sensor that has any: the numbers by which the device says that there is nothing (Sensor.skip)."""
 
 
+INTEGRAL: Final = "#"
+"""In place of a unit: the sensor was an integer of the device's, not a text. How much 1 is of it only the configuration knows."""
+
+_NO_UNITS: Final = frozenset(("", INTEGRAL))
+
+
 class Scales:
     """The unit in which each sensor's text was first read, and later readings converted to that unit.
 
-    `units`: a word of units.py per sensor of the plan, "" while none is known; () while none is known of any. Devices of a
-    kind share them.
+    `units`: a word of units.py per sensor of the plan, or INTEGRAL, "" while none is known; () while none is known of any.
+    Devices of a kind share them.
     """
 
     __slots__ = ("_sensors", "units")
@@ -108,18 +115,37 @@ class Scales:
         if value == 0 and is_nothing(unit) and is_nothing(first):
             return value  # zero is zero in any unit, and shows nothing about the next reading's unit
         if not first:
-            units = list(self.units or [""] * self._sensors)
-            units[place] = unit
-            self.units = tuple(units)
+            self._note(place, unit)
             return value
+        if first == INTEGRAL:  # `28.0 C` after 280
+            return value if unit == BARE and isinstance(value, int) else Reason.UNIT_CHANGED
         ratio = conversion(unit, first)
         if ratio is None:
             return Reason.UNIT_CHANGED
         return value if ratio == 1 else _scaled(value, ratio)
 
     def read_number(self, place: int, value: Number) -> Number | Reason:
-        """A number that the device sent without a text: behind texts with a unit it is one whose unit was left out."""
-        return self.read(place, value, BARE) if self.units and self.units[place] else value
+        """A number that the device sent without a text; a float is read as a text without a unit would be."""
+        if not isinstance(value, int) or value == 0:
+            return self.read(place, value, BARE)
+        first = self.units[place] if self.units else ""
+        if not first:
+            self._note(place, INTEGRAL)
+        return value if first == BARE or find_unit(first) is None else Reason.UNIT_CHANGED  # 280 after `28.0 C`
+
+    def note_integers(self, values: Sequence[int]) -> None:
+        """Note that all sensors were integers. Those that are 0 may have any unit yet."""
+        units = self.units
+        if not units or "" in units:
+            known = units or ("",) * len(values)
+            noted = tuple([unit or (INTEGRAL if value else "") for unit, value in zip(known, values, strict=True)])
+            if INTEGRAL in noted:
+                self.units = noted
+
+    def _note(self, place: int, unit: str) -> None:
+        units = list(self.units or [""] * self._sensors)
+        units[place] = unit
+        self.units = tuple(units)
 
 
 def _scaled(value: Number, ratio: Fraction) -> Number:
@@ -206,9 +232,11 @@ def _read_sensors(
 ) -> list[Number | None]:
     """The values; none at the places `nothing`, of which not even the unit counts: a bare -1 in place of `12.4 V` has another."""
     slots = progress.slots[: progress.plan.sensor_count]
-    if not (nothing or scales.units or bytes(at(progress.tags, slots)).translate(None, _INTEGERS)):  # the usual case
+    are_integers = not (nothing or bytes(at(progress.tags, slots)).translate(None, _INTEGERS))
+    if are_integers and _NO_UNITS.issuperset(scales.units):  # the usual case
         numbers: list[int] = [*at(progress.values, slots)]  # type: ignore[list-item]  # of these tags
         if max(numbers, default=0) < _PLAIN.stop and min(numbers, default=0) >= _PLAIN.start and _UNUSUAL.isdisjoint(numbers):
+            scales.note_integers(numbers)
             return [*numbers]
     values: list[Number | None] = []
     texts: list[tuple[int, Oid, bytes]] = []

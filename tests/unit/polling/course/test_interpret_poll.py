@@ -7,6 +7,7 @@ import pytest
 from support.steps import SENSORS, absent, reply
 from towerops_agent.model import Poll
 from towerops_agent.polling.course.interpret import (
+    INTEGRAL,
     LARGEST_FLOAT,
     LARGEST_INTEGER,
     SMALLEST_INTEGER,
@@ -43,7 +44,7 @@ def test_a_poll_has_all_values_in_the_layout_s_order_with_the_time_since_its_sta
     progress = answered()
     result = interpret(progress, 7, 90)
     values = tuple(progress.values[slot] for slot in progress.slots)
-    assert result == Interpretation(Poll(7, 90, values, ((4, 10),), 4), {}, ())
+    assert result == Interpretation(Poll(7, 90, values, ((4, 10),), 4), {}, (INTEGRAL, INTEGRAL))
     assert len(values) == 14
 
 
@@ -157,19 +158,70 @@ def test_a_counter_of_octets_may_mean_nothing():
 
 
 def test_the_first_unit_of_each_text_is_known_from_then_on():
-    assert texts(5, b"1.1 V", b"12 A") == ([5, 1.1, 12], {}, ("", "V", "A"))
-    assert texts(5, b"980 mV", b"12 A", units=("", "V", "A")) == ([5, 0.98, 12], {}, ("", "V", "A"))
-    assert texts(5, b"12 A", b"12 A", units=("", "V", "A")) == ([5, None, 12], {1: "unit_changed"}, ("", "V", "A"))
-    assert texts(5, b"7", units=()) == ([5, 7], {}, ("", "1"))
-    assert texts(5, 6) == ([5, 6], {}, ())
+    assert texts(0, b"1.1 V", b"12 A") == ([0, 1.1, 12], {}, ("", "V", "A"))
+    assert texts(0, b"980 mV", b"12 A", units=("", "V", "A")) == ([0, 0.98, 12], {}, ("", "V", "A"))
+    assert texts(0, b"12 A", b"12 A", units=("", "V", "A")) == ([0, None, 12], {1: "unit_changed"}, ("", "V", "A"))
+    assert texts(0, b"7", units=()) == ([0, 7], {}, ("", "1"))
+    assert texts(0, 0) == ([0, 0], {}, ())
 
 
 def test_a_number_in_place_of_a_text_is_one_without_its_unit():
-    """After an update of the firmware: 980 may be Mbit/s as before, or bit/s. Volts without a prefix are volts."""
-    assert texts(980_000_000, 12, units=("Mbps", "V")) == ([None, 12], {0: "unit_changed"}, ("Mbps", "V"))
-    assert texts(0, -61, units=("Mbps", "dBm")) == ([0, -61], {}, ("Mbps", "dBm"))
-    assert texts(7, b"1.2 Gbps", units=("", "Mbps")) == ([7, 1200], {}, ("", "Mbps"))
+    """After an update of the firmware: 980 may be Mbit/s as before, or bit/s, and 124 tenths of a volt. A count is a count."""
+    assert texts(980_000_000, 124, units=("Mbps", "V")) == ([None, None], {0: "unit_changed", 1: "unit_changed"}, ("Mbps", "V"))
+    assert texts(0, -61, units=("Mbps", "dBm")) == ([0, None], {1: "unit_changed"}, ("Mbps", "dBm"))
+    assert texts(7, b"1.2 Gbps", units=("1", "Mbps")) == ([7, 1200], {}, ("1", "Mbps"))
     assert texts(7, 8, units=("1", "users")) == ([7, 8], {}, ("1", "users"))
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (b"28.0 centigrade", None),
+        (b"28 C", None),
+        (b"28.0", None),
+        (b"980 Mbps", None),
+        (b"281", 281),
+        (b"281 (ok)", 281),
+        (b"0", 0),
+        (b"0.0", 0),
+        (b"0 V", 0),
+        (b"0 C", None),
+    ],
+)
+@pytest.mark.parametrize("beside", [5, b"7", 0])
+def test_a_text_with_a_unit_or_decimals_in_place_of_a_whole_number_is_missing(text, read, beside):
+    """After an update of the firmware: 280 were tenths of a degree, which the divisor makes 28, and would make 2.8 of `28.0`."""
+    before, _, units = texts(280, beside)
+    assert before[0] == 280
+    values, missing, after = texts(text, beside, units=units)
+    assert (values[0], missing) == (read, {} if read is not None else {0: "unit_changed"})
+    assert after == units
+    assert texts(281, beside, units=units)[0][0] == 281, "and goes on, should it be one again"
+
+
+def test_a_whole_number_is_known_from_then_on_and_0_shows_nothing():
+    assert texts(5, 0, 7) == ([5, 0, 7], {}, (INTEGRAL, "", INTEGRAL))
+    assert texts(5, 6, 0, units=(INTEGRAL, "", "")) == ([5, 6, 0], {}, (INTEGRAL, INTEGRAL, ""))
+    assert texts(5, 0, b"1.1 V", units=("", INTEGRAL, "")) == ([5, 0, 1.1], {}, (INTEGRAL, INTEGRAL, "V"))
+    assert texts(0, 0, units=(INTEGRAL, "")) == ([0, 0], {}, (INTEGRAL, ""))
+
+
+@pytest.mark.parametrize(("before", "now"), [(280, b"\x9f\x78\x04\x41\xe0\x00\x00"), (280, b"28.0")])
+def test_a_float_in_place_of_a_whole_number_is_missing(before, now):
+    """28.0, as an Opaque and as a text."""
+    tag = ber.OPAQUE if now.startswith(b"\x9f") else ber.OCTET_STRING
+    scales = Scales(1)
+    assert scales.read_number(0, before) == before
+    value = number(tag, now)
+    assert value == 28.0
+    assert scales.read_number(0, value) is Reason.UNIT_CHANGED
+
+
+def test_whole_numbers_and_floats_by_turns_are_numbers():
+    """As of a script that writes 28 and 28.5, if the first one is a float, or a text without a unit."""
+    scales = Scales(1)
+    assert [scales.read_number(0, value) for value in (28.5, 28, 29.5)] == [28.5, 28, 29.5]
+    assert scales.read(0, 28.5, "C") == 28.5
 
 
 def test_a_zero_without_a_unit_says_nothing_of_the_next_one():
