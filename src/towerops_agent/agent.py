@@ -7,7 +7,6 @@ starts again: a bug in one loop does not stop the others.
 
 import asyncio
 import socket
-import time
 from collections import ChainMap
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -23,6 +22,7 @@ from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.database import octets_on_disk
 from towerops_agent.buffer.upkeep import keep_clean
+from towerops_agent.clocks import steady_us, wall_us
 from towerops_agent.config.document.equipment import ConfigRead
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
@@ -33,8 +33,8 @@ from towerops_agent.polling.course.plan import Planner
 from towerops_agent.polling.reading import Poller
 from towerops_agent.scheduling.echoes import Echoes
 from towerops_agent.scheduling.fleet import Fleet
-from towerops_agent.scheduling.reach import ReachPoller
 from towerops_agent.scheduling.roster import Roster
+from towerops_agent.scheduling.states import ReachPoller
 from towerops_agent.scheduling.timetable import Dating
 from towerops_agent.settings import Settings
 from towerops_agent.snmp.client import SnmpClient
@@ -82,7 +82,7 @@ class Agent:
         self.buffer = Buffer(
             settings.database_path,
             self.counters,
-            clock_us=_wall_us,
+            clock_us=wall_us,
             max_octets=settings.buffer_max_mb << 20,
             commit_window_s=settings.commit_window_s,
         )
@@ -114,8 +114,8 @@ class Agent:
         self._dating = Dating(
             self.buffer.add,
             self.counters,
-            wall_us=_wall_us,
-            steady_us=_steady_us,
+            wall_us=wall_us,
+            steady_us=steady_us,
             ahead_us=self._ahead_us,
             on_unset=lambda: log.warning("clock is not set, readings wait for the time"),
             on_set=lambda polls: log.info("time is known, readings that waited for it are stored", polls=polls),
@@ -126,16 +126,16 @@ class Agent:
             self._snmp.resolve,
             self.counters,
             self._dating.take,
-            now_us=_wall_us,
+            now_us=wall_us,
             moved=self._marks.mover("pings", 0.0),
         )
-        self._diary = Diary(self.buffer.note, _wall_us)
+        self._diary = Diary(self.buffer.note, wall_us)
         self.fleet = Fleet(
             ReachPoller(Poller(self._snmp, self._planner), self._echoes),
             self.counters,
             self._dating.take,
-            now_us=_wall_us,
-            steady_us=_steady_us,
+            now_us=wall_us,
+            steady_us=steady_us,
             moved=self._marks.mover("polling", 0.0),
             changed=self.courier.hurry,
             note=self._diary.note,
@@ -167,7 +167,7 @@ class Agent:
             counters=self.counters,
             marks=self._marks,
             database_octets=lambda: octets_on_disk(settings.database_path),
-            now_us=_wall_us,
+            now_us=wall_us,
             group=self.group,
             discovery=self.upstream.discovery,
         )
@@ -261,7 +261,7 @@ class Agent:
         except BufferFailure as error:
             log.error("state can't be logged", error=str(error))
             return
-        for line in render(snapshot, _wall_us()).splitlines():
+        for line in render(snapshot, wall_us()).splitlines():
             log.info("state", line=line)
 
     async def _health_answer(self) -> bytes:
@@ -348,7 +348,7 @@ class Agent:
             refresh=self._reload.set,
             reread_token=self._reread_token,
             moved=self._marks.mover("group", 0.0),
-            now_us=_wall_us,
+            now_us=wall_us,
         )
 
     def _take_part(self, group: "Group") -> Callable[[], Awaitable[None]]:
@@ -381,7 +381,7 @@ class Agent:
             dealings=self._dealings,
             marks=self._marks,
             database_octets=lambda: octets_on_disk(self._settings.database_path),
-            now_us=_wall_us,
+            now_us=wall_us,
             group=self.group,
         )
         return MetricsPage(listen, Exposition(parts).render, self.counters, sleep=self._marks.sleeper("metrics", 0.0))
@@ -469,11 +469,3 @@ class Agent:
             self._diary.configured(read.version, len(self.fleet.devices))
         if self.group is not None:
             self.group.configured()
-
-
-def _wall_us() -> int:
-    return time.time_ns() // 1000
-
-
-def _steady_us() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000

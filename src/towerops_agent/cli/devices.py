@@ -3,7 +3,6 @@
 Imports are lazy, as in main.py. Exit status: 0, or 1 with the reason on standard error.
 """
 
-import time
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 from towerops_agent.cli.ending import fail
 from towerops_agent.cli.options import database_option, indented
 from towerops_agent.cli.reports import devices_to_show
+from towerops_agent.clocks import wall_us
 from towerops_agent.errors import AgentError
 
 STATES = ("up", "degraded", "down", "unknown")
@@ -40,5 +40,5 @@ def devices(text: str, database: Path, states: tuple[str, ...], lacking: bool, s
     if as_json:
         click.echo(indented(found))
         return
-    for line, tone in table(found, time.time_ns() // 1000, width()):
+    for line, tone in table(found, wall_us(), width()):
         click.echo(painted(line, tone))

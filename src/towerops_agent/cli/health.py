@@ -4,13 +4,13 @@ Imports are lazy, as in main.py. Exit status: 0, or 1 with the reason on standar
 """
 
 import sys
-import time
 from pathlib import Path
 
 import click
 
 from towerops_agent.cli.ending import EXIT_FAILURE
 from towerops_agent.cli.options import database_option
+from towerops_agent.clocks import wall_us
 from towerops_agent.errors import AgentError
 
 
@@ -36,6 +36,6 @@ def health(database: Path) -> None:
     except AgentError as error:
         click.echo(str(error))
         sys.exit(EXIT_FAILURE)
-    left = judge_left(snapshot, time.time_ns() // 1000)
+    left = judge_left(snapshot, wall_us())
     click.echo(health_text(left), nl=False)
     sys.exit(EXIT_FAILURE if left.problems else 0)

@@ -4,7 +4,6 @@ Imports are lazy, as in main.py. Exit status: 0, or 1 with the reason on standar
 """
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 
 from towerops_agent.cli.ending import EXIT_FAILURE, complain, fail
 from towerops_agent.cli.options import FILE, TOKEN_FILE, NumberRange, database_option, token_of_environment
+from towerops_agent.clocks import wall_us
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def history(device: str, database: Path, token_file: Path | None, hours: float |
     from towerops_agent.telemetry.views.history import SHOWN, span
     from towerops_agent.telemetry.views.series import DeviceSeries
 
-    until_us = time.time_ns() // 1000
+    until_us = wall_us()
     since_us = 0 if hours is None else until_us - round(hours * 3_600_000_000)
     try:
         with DatabaseReader(database) as reader:

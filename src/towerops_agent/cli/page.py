@@ -7,7 +7,6 @@ import os
 import signal
 import stat
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -16,6 +15,7 @@ import click
 
 from towerops_agent.cli.ending import fail
 from towerops_agent.cli.options import FILE, TOKEN_FILE, database_option, token_of_environment
+from towerops_agent.clocks import wall_us
 from towerops_agent.errors import AgentError, SettingsError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def page(
     from towerops_agent.page.site import Site
 
     secret = token_of_environment()
-    site = Site(database, lambda: TokenSource(secret, token_file).token, lambda: time.time_ns() // 1000)
+    site = Site(database, lambda: TokenSource(secret, token_file).token, wall_us)
     try:
         if output is not None:
             _refuse_with_output(listen, password_file, certificate, key)

@@ -13,6 +13,7 @@ import click
 from towerops_agent.cli.ending import complain, fail
 from towerops_agent.cli.options import database_option, indented
 from towerops_agent.cli.reports import devices_to_show, read_snapshot
+from towerops_agent.clocks import wall_us
 from towerops_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -58,14 +59,14 @@ def _status_texts(database: Path) -> list[str]:
     snapshot, runs = read_snapshot(database)
     if snapshot is None:
         raise AgentError(f"no agent of this version has run on the database {database} yet: start it, then ask again")
-    return fitted(status_lines(snapshot, time.time_ns() // 1000, runs=runs))
+    return fitted(status_lines(snapshot, wall_us(), runs=runs))
 
 
 def _device_texts(database: Path, name: str, note: Callable[[str], None]) -> list[str]:
     from towerops_agent.cli.terminal import fitted
     from towerops_agent.telemetry.views.devices import device_lines
 
-    now_us = time.time_ns() // 1000
+    now_us = wall_us()
     return [text for device in _devices_named(database, name, note) for text in fitted(device_lines(device, now_us))]
 
 

@@ -6,12 +6,12 @@ I/O through what is passed in. Seconds.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import structlog
 
+from towerops_agent import clocks
 from towerops_agent.api.wire.outcomes import (
     Availability,
     ClockSkew,
@@ -84,8 +84,8 @@ class ConfigSync:
         refresh_s: float = 300.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         moved: Moved = _unnoticed,
-        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
-        steady_us: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
+        now_us: Callable[[], int] = clocks.wall_us,
+        steady_us: Callable[[], int] = clocks.steady_us,
     ) -> None:
         self._client = client
         self._counters = counters

@@ -18,6 +18,7 @@ from typing import Final, assert_never
 
 import structlog
 
+from towerops_agent import clocks
 from towerops_agent.api.wire.outcomes import (
     Accepted,
     Availability,
@@ -90,8 +91,8 @@ class Courier:
         moved: Callable[[float], None] = lambda _again_within_s: None,
         jitter: Callable[[], float] = random.random,
         monotonic_s: Callable[[], float] = time.monotonic,
-        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
-        steady_us: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
+        now_us: Callable[[], int] = clocks.wall_us,
+        steady_us: Callable[[], int] = clocks.steady_us,
     ) -> None:
         self._buffer = buffer
         self._client = client

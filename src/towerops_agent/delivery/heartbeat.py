@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from towerops_agent import __version__
+from towerops_agent import __version__, clocks
 from towerops_agent.api.wire.contract import Heartbeat
 from towerops_agent.api.wire.outcomes import Accepted, Availability, Outcome
 from towerops_agent.counters import Count, Counters
@@ -37,8 +37,8 @@ class HeartbeatLoop:
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic_s: Callable[[], float] = time.monotonic,
-        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
-        steady_us: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
+        now_us: Callable[[], int] = clocks.wall_us,
+        steady_us: Callable[[], int] = clocks.steady_us,
     ) -> None:
         self._client = client
         self._counters = counters

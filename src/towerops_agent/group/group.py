@@ -7,13 +7,12 @@ I/O: through the bus. Seconds on the loop's clock, unless a name says otherwise.
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol
 
 import structlog
 
-from towerops_agent import __version__
+from towerops_agent import __version__, clocks
 from towerops_agent.counters import Counters
 from towerops_agent.group.bus import Bus
 from towerops_agent.group.chronicle import Chronicle
@@ -105,7 +104,7 @@ class Group:
         refresh: Callable[[], None],
         reread_token: Callable[[], None],
         moved: Callable[[float], None] = lambda _again_within_s: None,
-        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        now_us: Callable[[], int] = clocks.wall_us,
     ) -> None:
         """`bus` makes the bus, of its subjects, what hears their messages, and what is called when it is connected or not.
 

@@ -1,16 +1,16 @@
 """Know which interface is which: names compared after the counters were read, and the questions of identity.py sent.
 
 One request in flight, as in a poll, and with the poll's knowledge of the device: sizes, OIDs that it refuses or never answers
-(progress.py). The clock by which it is known when devices have started is the machine's, which nobody sets (CLOCK_BOOTTIME): who
+(progress.py). The clock by which it is known when devices have started is the machine's, which nobody sets (clocks.py): who
 keeps learned traits, or sends them to another machine, keeps them with its `boot_clock`.
 I/O: through the session's `ask`; clocks, and the kernel's word for this boot. Times in seconds; of the clock in microseconds.
 """
 
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+from towerops_agent.clocks import steady_us, wall_us
 from towerops_agent.polling.course.device import Device, first_width, replan
 from towerops_agent.polling.course.evidence import has_fallen, has_fallen_for_sure, has_gone_on, has_passing, named_of, unproven
 from towerops_agent.polling.course.identity import MOST_ROWS, Course, Get, Identities, Interfaces, Rows, Values, Walk, identify
@@ -147,7 +147,7 @@ class Verifier:
         if uptime is None:
             return Start.SAME
         now_us = steady_us()
-        ago_us = time.time_ns() // 1000 - progress.received_us[0]  # the rest of the poll may have taken minutes
+        ago_us = wall_us() - progress.received_us[0]  # the rest of the poll may have taken minutes
         return self._device.traits.observe_uptime(uptime, max(now_us - max(ago_us, 0), self._began_us))
 
     def _learn_from(self, if_indexes: tuple[int, ...], standings: bytes, changed: bool) -> None:
@@ -310,17 +310,9 @@ class _Asker:
         return Rows(rows, course.end is WalkEnd.COMPLETE, course.silent)
 
 
-# The clock by which it is known when devices have started
-
-
-def steady_us() -> int:
-    """The time since the machine was started; it goes on while the machine is suspended."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
-
-
 def boot_clock() -> BootClock:
-    """What this clock is now, compared with others."""
-    return BootClock(_boot(), time.time_ns() // 1000 - steady_us())
+    """What the clock is now by which it is known when devices have started, compared with others."""
+    return BootClock(_boot(), wall_us() - steady_us())
 
 
 def _boot() -> bytes:

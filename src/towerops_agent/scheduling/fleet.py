@@ -18,9 +18,8 @@ from towerops_agent.polling.reading import PollResult
 from towerops_agent.reasons import Skip, Unsent
 from towerops_agent.repeats import Repeats
 from towerops_agent.scheduling.ownership import Everything, Ownership
-from towerops_agent.scheduling.reach import DevicePoller
 from towerops_agent.scheduling.slots import Slots
-from towerops_agent.scheduling.states import States
+from towerops_agent.scheduling.states import DevicePoller, States
 from towerops_agent.scheduling.throttle import LATE_S, LOOK_EACH_S, Load, Throttle
 from towerops_agent.scheduling.timetable import Timetable
 

@@ -1,23 +1,65 @@
-"""The states of the devices that are polled here: what follows from each result, in the log, as an event, and to be delivered.
+"""Whether the devices that are polled here are up: asked in each way that they have, by SNMP, by ping, or both; and what follows.
 
-Fleet -> result -> here -> Device.state, log, diary, buffer. Times in microseconds since 1970 (`_us`), or on the steady clock.
+Fleet -> ReachPoller -> Poller (SNMP), Echoes (ping) -> result: a device is down only if neither is answered.
+Fleet -> result -> States -> Device.state, log, diary, buffer.
+I/O: through these. Times in microseconds since 1970 (`_us`), or on the steady clock; seconds on the loop's (`_s`).
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from towerops_agent.buffer.format.event import NOT_KEPT, Event, EventKind
 from towerops_agent.model import NOT_POLLED, DeviceState, Poll, State, next_state, poll_of_state
+from towerops_agent.ping.sockets import NotSent
 from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.reading import PollResult
+from towerops_agent.reasons import Reason
+from towerops_agent.scheduling.echoes import CHECK_WAIT_S, Echoes
 
 log = structlog.get_logger()
 
 HELD_POLLS: Final = 3
 """After how many silent polls a device is down for sure, whatever else is silent."""
+
+
+class DevicePoller(Protocol):
+    """What polls a device once: a Poller, a ReachPoller."""
+
+    async def poll(self, device: Device, within_s: float) -> PollResult:
+        """As Poller.poll."""
+
+
+_NO_SNMP: Final = PollResult(None)
+
+
+class ReachPoller:
+    """Polls devices, any number at once."""
+
+    def __init__(self, poller: DevicePoller, echoes: Echoes) -> None:
+        self._poller = poller
+        self._echoes = echoes
+
+    async def poll(self, device: Device, within_s: float) -> PollResult:
+        """Poll `device` once. If it has no SNMP, or is silent over SNMP, and is to be pinged: does it answer ping?"""
+        began_s = asyncio.get_running_loop().time()
+        if not device.has_snmp:
+            return await self._by_ping(device, began_s)
+        result = await self._poller.poll(device, within_s)
+        if device.ping is None or result.silence in ("", Reason.UNRESOLVED):
+            return result
+        answers = await self._echoes.answers(device, began_s)
+        return result if isinstance(answers, NotSent) else replace(result, answers_ping=answers)
+
+    async def _by_ping(self, device: Device, began_s: float) -> PollResult:
+        gap_s = 0.0 if device.ping is None else min(device.ping.interval_s / device.ping.count, device.interval_s)
+        answers = await self._echoes.answers(device, began_s - gap_s - CHECK_WAIT_S)
+        if isinstance(answers, NotSent):
+            return PollResult(None, silence=answers.reason, detail=answers.detail, is_known=False)
+        return _NO_SNMP if answers else PollResult(None, silence=Reason.TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ Received messages go through exchange.py, as over UDP. I/O: TCP sockets, timers,
 import asyncio
 import os
 import socket
-import time
 from collections.abc import Sequence
 from typing import Final, cast
 
+from towerops_agent.clocks import wall_us
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.reasons import Discard, Reason
@@ -151,7 +151,7 @@ class TcpConnections:
 
     def receive(self, message: bytes, peer: Peer) -> None:
         """Pass a message from `peer` to its waiter."""
-        outcome = self._exchanges.receive(message, peer, asyncio.get_running_loop().time(), time.time_ns() // 1000)
+        outcome = self._exchanges.receive(message, peer, asyncio.get_running_loop().time(), wall_us())
         self._engine_log.take(self._exchanges)
         if isinstance(outcome, Discard):
             self.discard(outcome)

@@ -21,11 +21,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from towerops_agent.api.wire.contract import Accepts
+from towerops_agent.clocks import wall_us
 from towerops_lab.sandbox.app import make_app
 from towerops_lab.sandbox.changes import Changes
 from towerops_lab.sandbox.faults import Faults
 from towerops_lab.sandbox.page import Page, Site
-from towerops_lab.sandbox.store import Store, wall_us
+from towerops_lab.sandbox.store import Store
 
 IDLE_S = 75  # how long an idle connection is kept, as nginx does: longer than the agent's 60 s from heartbeat to heartbeat
 

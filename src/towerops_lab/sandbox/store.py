@@ -4,7 +4,6 @@ app.py reads and fills it; tests, the page and a live table read it. Received da
 requests are in memory. Used on one event loop's thread.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import cast
 import msgspec
 
 from towerops_agent.api.wire.contract import Accepts, EquipmentStatus, Heartbeat, InterfaceStat, Metric, SensorReading
+from towerops_agent.clocks import wall_us
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.text import config_text
 from towerops_agent.errors import InvalidConfig
@@ -23,11 +23,6 @@ from towerops_lab.sandbox.records import MAX_HEARTBEATS, MAX_METRICS, Batches, R
 MAX_EXCHANGES = 20_000
 
 __all__ = ["Batch", "Exchange", "MetricIdentity", "Store"]
-
-
-def wall_us() -> int:
-    """This machine's time since 1970, in microseconds."""
-    return time.time_ns() // 1000
 
 
 class Store:

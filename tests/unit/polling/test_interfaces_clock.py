@@ -5,8 +5,7 @@ import time
 from towerops_agent.polling import interfaces as clock
 
 
-def test_it_goes_on_and_knows_how_far_the_wall_clock_is_ahead(monkeypatch):
-    assert clock.steady_us() <= clock.steady_us()
+def test_it_knows_how_far_the_wall_clock_is_ahead(monkeypatch):
     before = clock.boot_clock()
     real = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600_000_000_000)

@@ -12,7 +12,7 @@ from towerops_agent.ping.sockets import NotSent
 from towerops_agent.polling.reading import PollResult
 from towerops_agent.reasons import Reason, Unsent, word_of
 from towerops_agent.scheduling.fleet import Fleet
-from towerops_agent.scheduling.reach import ReachPoller
+from towerops_agent.scheduling.states import ReachPoller
 
 COMPLETE = PollResult(Poll(devices.LAYOUT, 0, (1,), ((1, 0),), 1), rtt_s=0.01)
 SILENT = PollResult(None, silence=Reason.TIMEOUT)
