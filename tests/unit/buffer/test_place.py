@@ -5,16 +5,18 @@ import os
 import shutil
 import sqlite3
 import stat
+from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from towerops_agent.buffer import opening, place
+from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.database import Database
-from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.buffer.format.batch import Batch, Lane
 from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure, DatabaseBusy
@@ -100,63 +102,71 @@ def journal_removed(path: Path) -> None:
 CHANGES = [removed, the_file_only_removed, directory_removed, moved_away, replaced_by_an_empty_file, journal_removed]
 
 
-@pytest.mark.parametrize("change", CHANGES)
-async def test_a_file_that_goes_away_is_noticed_and_what_was_in_it_goes_on_in_another(bench, monkeypatch, change):
-    """With the ids of layouts and the open batch, and nothing twice; what comes after is in the file that is at the path."""
+@dataclass(frozen=True, slots=True)
+class FileGone:
+    """A buffer whose file is gone from its place. Of each of its five polls, an hour apart, three metrics.
+
+    `layout`: of all polls. `batch`: the open one, of the 4 metrics behind the 4 that are delivered; the other 7 are in none.
+    """
+
+    buffer: Buffer
+    layout: int
+    batch: Batch
+
+
+@pytest.fixture(params=CHANGES)
+async def gone(request, bench, monkeypatch) -> AsyncIterator[FileGone]:
+    """A day after the database began, and noticed; in the end the agent has a file of its own again, and nothing is lost."""
     monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
     with capture_logs() as logs:
         async with bench.buffer() as buffer:
             layout = await buffer.register(LAYOUT)
             await buffer.keep_config(b"sealed")
+            bench.now_us += 30 * HOUR_US
             for number in range(5):
                 buffer.add(poll(layout, T0_US + number))
+                await buffer.flush()
+                bench.now_us += HOUR_US
             await buffer.acknowledge(await buffer.next_batch(4))
             batch = await buffer.next_batch(4)
-            change(bench.path)
+            request.param(bench.path)
             while not any(line["event"] == GONE for line in logs):
                 await buffer.pending()
-            buffer.add(poll(layout, T0_US + 5))
-            assert (await buffer.next_batch(4)).key == batch.key
-            found = []
-            for lane in Lane:
-                while some := await buffer.next_batch(100, lane):
-                    found += members(await buffer.read(some))
-                    await buffer.acknowledge(some)
-            assert sorted(found) == [(number, metric) for number in range(6) for metric in range(3)][4:]
-            assert await buffer.kept_config() == b"sealed"
-            assert not buffer.layouts_lost.is_set()
-            # The file at the path is the one that is written.
-            assert bench.rows("SELECT count(*) FROM polls WHERE started_at_us = " + str(T0_US + 5)) == [(1,)]
+            yield FileGone(buffer, layout, batch)
     assert stat.S_IMODE(bench.path.stat().st_mode) == 0o600
     assert [line["event"] for line in logs if line["log_level"] == "error"] == [GONE]
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
-@pytest.mark.parametrize("change", CHANGES)
-async def test_what_was_in_a_file_that_goes_away_expires_after_a_day_and_not_before(bench, monkeypatch, change):
-    """By an age clock that begins at 0, as that of a new file, all that was stored before would be of later, and damaged."""
-    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
-    with capture_logs() as logs:
-        async with bench.buffer() as buffer:
-            layout = await buffer.register(LAYOUT)
-            bench.now_us += 30 * HOUR_US
-            for number in range(4):
-                buffer.add(poll(layout, T0_US + number))
-                await buffer.flush()
-                bench.now_us += HOUR_US
-            await buffer.acknowledge(await buffer.next_batch(3))
-            await buffer.next_batch(3)
-            change(bench.path)
-            while not any(line["event"] == GONE for line in logs):
-                await buffer.pending()
-            buffer.add(poll(layout, T0_US + 4))
-            await buffer.flush()
-            for hours, left in ((0, 12), (21, 12), (1, 9), (1, 6)):
-                bench.now_us += hours * HOUR_US
-                await buffer.clean_up()
-                assert (await buffer.pending()).metrics == left
-    assert bench.counters.total(Count.METRICS_EXPIRED) == 6
-    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+async def test_what_was_in_a_file_that_goes_away_goes_on_in_another(bench, gone):
+    """With the ids of layouts and the open batch, and nothing twice; what comes after is in the file that is at the path."""
+    buffer = gone.buffer
+    buffer.add(poll(gone.layout, T0_US + 5))
+    assert (await buffer.next_batch(4)).key == gone.batch.key
+    found = []
+    for lane in Lane:
+        while some := await buffer.next_batch(100, lane):
+            found += members(await buffer.read(some))
+            await buffer.acknowledge(some)
+    assert sorted(found) == [(number, metric) for number in range(6) for metric in range(3)][4:]
+    assert await buffer.kept_config() == b"sealed"
+    assert not buffer.layouts_lost.is_set()
+    # The file at the path is the one that is written.
+    assert bench.rows("SELECT count(*) FROM polls WHERE started_at_us = " + str(T0_US + 5)) == [(1,)]
+
+
+async def test_what_was_in_a_file_that_goes_away_expires_after_a_day_and_not_before(bench, gone):
+    """By an age clock that begins at 0, as that of a new file, all that was stored before would be of later, and damaged.
+
+    The open batch expires as a whole, with its latest poll.
+    """
+    gone.buffer.add(poll(gone.layout, T0_US + 5))
+    await gone.buffer.flush()
+    for hours, left in ((0, 14), (20, 14), (1, 14), (1, 9), (1, 6)):
+        bench.now_us += hours * HOUR_US
+        await gone.buffer.clean_up()
+        assert (await gone.buffer.pending()).metrics == left
+    assert bench.counters.total(Count.METRICS_EXPIRED) == 8
 
 
 async def test_polls_that_are_in_the_tail_of_a_file_that_goes_away_are_on_the_disk_at_once(bench, tmp_path, monkeypatch):
