@@ -50,6 +50,15 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
+def sync(path: Path) -> None:
+    """Have the disk hold all of a file, or the names in a directory. Raises OSError."""
+    place = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
+
+
 def lock(path: Path) -> int:
     """The lock file beside the database, locked, with our process's id in it. Raises DatabaseBusy or BufferFailure."""
     lock_path = beside(path, ".lock")

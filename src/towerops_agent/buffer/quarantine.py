@@ -17,7 +17,7 @@ from struct import pack_into, unpack_from
 import structlog
 
 from towerops_agent.buffer import roots, schema
-from towerops_agent.buffer.place import PAGE_OCTETS, SUFFIXES, beside, octets_at
+from towerops_agent.buffer.place import PAGE_OCTETS, SUFFIXES, beside, octets_at, sync
 
 log = structlog.get_logger()
 
@@ -81,7 +81,7 @@ def end(path: Path, replaced: Path) -> None:
     else:
         with suppress(FileNotFoundError):
             beside(path, _NOTE).unlink()
-        _sync(path.parent)
+        sync(path.parent)
 
 
 @contextmanager
@@ -229,22 +229,14 @@ def _write(path: Path, noted: Mapping[str, bool]) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.rename(note)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _move(path: Path, replaced: Path) -> None:
     for suffix in SUFFIXES:
         with suppress(FileNotFoundError):
             beside(path, suffix).rename(beside(replaced, suffix))
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(place)
-    finally:
-        os.close(place)
+    sync(path.parent)
 
 
 def _schema_pages() -> dict[int, bytearray]:

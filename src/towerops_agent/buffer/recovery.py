@@ -7,7 +7,6 @@ Synchronous, for the writer's thread. Seconds on the monotonic clock (`_s`); oct
 """
 
 import errno
-import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
@@ -20,6 +19,7 @@ from towerops_agent.buffer.database import FAILURES, Database, is_corruption, oc
 from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.ids import begin_ids_at, last_id
 from towerops_agent.buffer.lanes import next_poll_id
+from towerops_agent.buffer.place import sync
 from towerops_agent.buffer.remains import lacks_roots, readable, roots_of
 from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.salvage import OCTETS_PER_STEP, Salvage
@@ -219,11 +219,7 @@ class Recovery:
     def _sync(self) -> None:
         """Have the journal on the disk: it is not folded in while somebody reads an earlier state of the database."""
         assert self._database.journal is not None, "a file has one"  # noqa: S101
-        place = os.open(self._database.journal, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(place)
-        finally:
-            os.close(place)
+        sync(self._database.journal)
 
     def _give_up(self, file: Path) -> None:
         connection = self._database.connection

@@ -18,7 +18,7 @@ from towerops_agent.config.document.fields import shown
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Number
 from towerops_agent.site.document.meanings import numbers_in, skip_in, states_in
-from towerops_agent.site.document.nodes import Mistake, Problem, Section, compose, number, one_of, scalar, some, switch
+from towerops_agent.site.document.nodes import Mistake, Problem, Section, compose, factor, one_of, scalar, some, switch
 from towerops_agent.snmp.wire.ber import Oid, parse_oid, subidentifiers
 
 KEYS: Final = ("profile", "vendor", "model", "model_in_sysDescr", "match", "general", "without", "base", "columns")
@@ -159,8 +159,8 @@ class _Reader:
     def _column(self, section: Section) -> Column:
         _refuse_empty(section, _NEVER_EMPTY)
         oid = self._relative(section, "oid", section.needed("oid"))
-        divisor = section.checked("divisor", _factor) or 1.0
-        multiplier = section.checked("multiplier", _factor) or 1.0
+        divisor = section.checked("divisor", factor) or 1.0
+        multiplier = section.checked("multiplier", factor) or 1.0
         if abs(divisor / multiplier) < LEAST_DIVISOR:
             raise section.mistake("multiplier", "multiplier is too large")
         label, unless = section.text("label"), section.text("unless")
@@ -258,10 +258,3 @@ def _pattern_with_group(field: str, text: str) -> re.Pattern[str]:
     if not pattern.groups:
         raise InvalidConfig(f"{field} is {shown(text)}: expected a group in it, as in 'RouterOS (.+)'")
     return pattern
-
-
-def _factor(field: str, text: str) -> float:
-    value = number(field, text)
-    if abs(value) < LEAST_DIVISOR:
-        raise InvalidConfig(f"{field} is {shown(text)}: expected a number other than 0")
-    return value

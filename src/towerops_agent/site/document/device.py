@@ -14,7 +14,7 @@ from uuid import UUID
 
 import yaml
 
-from towerops_agent.config.document.equipment import LEAST_DIVISOR, MOST_PINGS
+from towerops_agent.config.document.equipment import MOST_PINGS
 from towerops_agent.config.document.fields import MAX_IF_INDEX, host, object_identifier, shown
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.polling.course.evidence import folded
@@ -27,8 +27,8 @@ from towerops_agent.site.document.nodes import (
     Mistake,
     Problem,
     Section,
+    factor,
     is_null,
-    number,
     one_of,
     place_of,
     scalar,
@@ -246,7 +246,7 @@ class _Items:
                 if oid[0] in oids:
                     raise section.mistake("oid", f"oid is {oid[1]}, which an earlier sensor of the device has")
                 section.must_not_be_empty("divisor", "a number")
-                divisor = section.checked("divisor", _divisor)
+                divisor = section.checked("divisor", factor)
                 states = states_in(section)
                 made = {
                     "id": sensor_id(*self._at, oid[1]),
@@ -302,10 +302,3 @@ class _Items:
 def _oid(field: str, text: str) -> tuple[bytes, str]:
     """Its octets, and its text without a leading dot."""
     return object_identifier(field, text), text.strip().removeprefix(".")
-
-
-def _divisor(field: str, text: str) -> float:
-    value = number(field, text)
-    if abs(value) < LEAST_DIVISOR:
-        raise InvalidConfig(f"{field} is {shown(text)}: expected a number other than 0")
-    return value

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import yaml
 
+from towerops_agent.config.document.equipment import LEAST_DIVISOR
 from towerops_agent.config.document.fields import shown
 from towerops_agent.errors import InvalidConfig
 
@@ -331,6 +332,14 @@ def number(field: str, text: str) -> float:
         value = float("nan")
     if not isfinite(value):
         raise InvalidConfig(f"{field} is {shown(text)}: expected a number")
+    return value
+
+
+def factor(field: str, text: str) -> float:
+    """A number to multiply a reading by, or to divide it by."""
+    value = number(field, text)
+    if abs(value) < LEAST_DIVISOR:
+        raise InvalidConfig(f"{field} is {shown(text)}: expected a number other than 0")
     return value
 
 
