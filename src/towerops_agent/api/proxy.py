@@ -4,6 +4,7 @@ httpx2 reads the environment itself; this module is for messages about a proxy t
 I/O: reads the environment.
 """
 
+import os
 from typing import Final
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -22,12 +23,25 @@ def is_local(url: str) -> bool:
 
 def proxy_of(url: str) -> str | None:
     """Host and port of the proxy for `url`, without the password that it may have; None if there is none."""
+    named = named_proxy(url)
+    return None if named is None else urlsplit(named[1]).netloc.rpartition("@")[2]
+
+
+def named_proxy(url: str) -> tuple[str, str] | None:
+    """The variable that names the proxy for `url`, as it is in the environment, and the proxy's URL, in which a password may be.
+
+    None if there is none.
+    """
     parts = urlsplit(url)
     proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    scheme = parts.scheme if proxies.get(parts.scheme) else "all"
+    proxy = proxies.get(scheme)
     if not proxy or is_local(url) or proxy_bypass(parts.hostname or ""):
         return None
-    return urlsplit(proxy if "://" in proxy else f"http://{proxy}").netloc.rpartition("@")[2]
+    variable = f"{scheme}_proxy"
+    if variable not in os.environ:  # urllib takes any case, and small letters before others
+        variable = next((name for name in os.environ if name.lower() == variable), variable)
+    return variable, proxy if "://" in proxy else f"http://{proxy}"
 
 
 def proxy_passwords() -> list[Secret]:

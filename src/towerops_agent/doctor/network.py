@@ -125,7 +125,7 @@ def _resolve(host: str, port: int, proxy: Proxy | None, network: Network) -> tup
 
 def _variable(proxy: Proxy | None) -> str:
     """The variable that names the host which is connected to."""
-    return "HTTPS_PROXY" if proxy else "TOWEROPS_API_URL"
+    return proxy.variable if proxy else "TOWEROPS_API_URL"
 
 
 def _check_tcp(way: _Way, network: Network) -> bool:

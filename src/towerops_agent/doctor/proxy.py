@@ -9,16 +9,17 @@ import time
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies
 
-from towerops_agent.api.proxy import proxy_of
+from towerops_agent.api.proxy import named_proxy
 from towerops_agent.model import Secret
 from towerops_agent.text import address
 
 MOST_HEAD_OCTETS: Final = 65_536
 
+_KINDS: Final = ("http", "https", "socks5", "socks5h")
+
 _REFUSALS: Final = {
-    407: "it wants a user and a password: http://user:password@host:port in HTTPS_PROXY",
+    407: "it wants a user and a password: http://user:password@host:port in {variable}",
     403: "it does not allow this host: allow it there, or name the host in NO_PROXY",
     502: "it can't reach the API: is the host right, and does the proxy know its name?",
     503: "it can't reach the API: is the host right, and does the proxy know its name?",
@@ -28,11 +29,15 @@ _REFUSALS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """The proxy's address. `tunnels`: whether it is plain HTTP, so that this module can send it a CONNECT."""
+    """The proxy's address. `variable`: the environment's that names it.
+
+    `tunnels`: whether it is plain HTTP, so that this module can send it a CONNECT.
+    """
 
     host: str
     port: int
     scheme: str
+    variable: str
     authorization: Secret | None = None
 
     @property
@@ -46,19 +51,19 @@ class Proxy:
 
 def find_proxy(url: str) -> Proxy | None:
     """The proxy for `url`; None if there is none. Raises ValueError where the environment's can't be read."""
-    if proxy_of(url) is None:
+    named = named_proxy(url)
+    if named is None:
         return None
-    proxies = getproxies()
-    text = proxies.get(urlsplit(url).scheme) or proxies.get("all") or ""
-    parts = urlsplit(text if "://" in text else f"http://{text}")
-    if not parts.hostname:
-        raise ValueError("no host in it")
+    variable, text = named
+    parts = urlsplit(text)
+    if not parts.hostname or parts.scheme not in _KINDS:
+        raise ValueError("no host in it, or another kind than those that httpx2 knows")
     authorization = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = Secret("Basic " + base64.b64encode(pair.encode()).decode())
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 1080)
-    return Proxy(parts.hostname, port, parts.scheme, authorization)
+    return Proxy(parts.hostname, port, parts.scheme, variable, authorization)
 
 
 def ask_tunnel(connection: socket.socket, proxy: Proxy, host: str, port: int) -> str:
@@ -73,7 +78,8 @@ def ask_tunnel(connection: socket.socket, proxy: Proxy, host: str, port: int) ->
         return ""
     if not status:
         return "its answer is not HTTP: is it an HTTP proxy?"
-    return f"status {status}: {_REFUSALS.get(status, 'it does not forward this')}"
+    refusal = _REFUSALS.get(status, "it does not forward this")
+    return f"status {status}: {refusal.format(variable=proxy.variable)}"
 
 
 def read_head(connection: socket.socket) -> bytes:

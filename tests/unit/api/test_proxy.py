@@ -2,7 +2,7 @@
 
 import pytest
 
-from towerops_agent.api.proxy import is_local, proxy_of
+from towerops_agent.api.proxy import is_local, named_proxy, proxy_of
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +29,21 @@ def test_the_proxy_for_a_url(monkeypatch, variables, proxy):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert proxy_of("https://api.example.net/x") == proxy
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "HTTPS_PROXY"),
+        ({"HTTPS_PROXY": "http://other:3128", "https_proxy": "http://proxy:3128"}, "https_proxy"),
+        ({"HTTPS_PROXY": "", "ALL_PROXY": "http://proxy:3128"}, "ALL_PROXY"),
+        ({"Https_Proxy": "http://proxy:3128"}, "Https_Proxy"),
+    ],
+)
+def test_the_variable_that_names_a_proxy_is_called_as_it_is_in_the_environment(monkeypatch, variables, named):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert named_proxy("https://api.example.net/x") == (named, "http://proxy:3128")
 
 
 @pytest.mark.parametrize("url", ["http://localhost:80", "http://127.0.0.9", "http://[::1]:8700"])

@@ -282,7 +282,7 @@ async def test_a_proxy_of_another_kind_is_left_to_the_request(context, monkeypat
     assert checks["TLS"].result is Result.SKIPPED
 
 
-@pytest.mark.parametrize("proxy", ["http://ops:hush@proxy:port", "http://"])
+@pytest.mark.parametrize("proxy", ["http://ops:hush@proxy:port", "http://", "ftp://ops:hush@127.0.0.1:9"])
 async def test_a_proxy_that_cant_be_read_is_reported_without_its_password(context, monkeypatch, proxy):
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     checks, _ = await look("https://api.example.net", context)
@@ -290,11 +290,27 @@ async def test_a_proxy_that_cant_be_read_is_reported_without_its_password(contex
     assert "hush" not in str(checks)
 
 
-async def test_a_proxy_at_whose_port_nothing_listens_is_to_be_corrected_in_its_variable(context, monkeypatch):
+@pytest.mark.parametrize(
+    ("url", "variable"),
+    [
+        ("https://api.example", "HTTPS_PROXY"),
+        ("https://api.example", "https_proxy"),
+        ("https://api.example", "ALL_PROXY"),
+        ("http://api.example", "HTTP_PROXY"),
+    ],
+)
+async def test_a_proxy_at_whose_port_nothing_listens_is_to_be_corrected_in_its_variable(context, monkeypatch, url, variable):
     """The port in the API's URL may be right."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
-    checks, _ = await look("https://api.example", context)
+    monkeypatch.setenv(variable, f"http://127.0.0.1:{port}")
+    checks, _ = await look(url, context)
     assert checks["TCP"].result is Result.FAILED
-    assert checks["TCP"].hint == "the host answers, but nothing listens on this port: is the port in HTTPS_PROXY right?"
+    assert checks["TCP"].hint == f"the host answers, but nothing listens on this port: is the port in {variable} right?"
+
+
+async def test_a_proxy_that_wants_a_password_is_to_be_given_it_in_its_variable(context, monkeypatch):
+    async with ScriptedServer([answer(407, b"")]).serve() as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy)
+        checks, _ = await look("https://api.example.net", context)
+    assert checks["proxy"].hint == "it wants a user and a password: http://user:password@host:port in ALL_PROXY"
