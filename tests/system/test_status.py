@@ -61,6 +61,29 @@ async def test_status_reports_failing_devices_and_what_was_refused(tmp_path: Pat
     assert not any(secret in text for secret in (COMMUNITY, TOKEN, "another-secret-9"))
 
 
+async def test_an_agent_whose_database_is_a_directory_says_so_itself(tmp_path: Path):
+    """As Docker makes one for the volume of a file that is not there."""
+    database = tmp_path / "agent.db"
+    database.mkdir()
+    said = f"{database} is a directory: expected a file, choose another DATABASE_PATH"
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running(env=environment(url, database)) as agent:
+            await sandbox.store.wait_until(lambda store: store.metric_count > 0)
+            status, text = await command("status", database=database)
+            assert (status, f"polls are in memory only: {said}" in text) == (0, True), text
+            status, text = await command("status", "--json", database=database)
+            note, _, document = text.partition("\n")
+            assert status == 0
+            assert note.startswith("towerops-agent: without the metrics that the server refused: ")
+            assert json.loads(document)["snapshot"]["in_memory_because"] == said
+            assert json.loads(document)["refused_metrics"] == []
+            await agent.stop()
+    for name in ("status", "devices", "health", "refused"):
+        status, text = await command(name, database=database)
+        assert (status, f"{database} is not a file: give the path of the file itself in DATABASE_PATH" in text) == (1, True), text
+
+
 async def test_health_is_good_while_it_runs_also_without_the_api_and_bad_when_it_is_gone(tmp_path: Path):
     database = tmp_path / "agent.db"
     status, text = await command("health", database=database)

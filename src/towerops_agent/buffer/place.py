@@ -202,6 +202,18 @@ def octets_at(place: int, at: int, count: int) -> bytes | None:
         return None
 
 
+def is_foreign(path: Path) -> bool:
+    """Whether the file at `path` is one that `take` refuses: not a database, and not one whose beginning is damaged.
+
+    Not so if it can't be looked at.
+    """
+    try:
+        with path.open("rb") as file:
+            return _is_foreign(file.fileno())
+    except OSError:
+        return False
+
+
 def _is_foreign(place: int) -> bool:
     """Whether nothing of the file looks like a database, not even like one whose beginning is damaged or can't be read.
 

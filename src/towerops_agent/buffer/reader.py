@@ -21,7 +21,7 @@ from towerops_agent.buffer.format.codec import PollRow, decode_poll
 from towerops_agent.buffer.format.event import Event
 from towerops_agent.buffer.lanes import Lanes, next_poll_id, open_batches, open_lines, stretches
 from towerops_agent.buffer.lookup import Newest, newest, polls_of
-from towerops_agent.buffer.place import beside
+from towerops_agent.buffer.place import beside, is_foreign
 from towerops_agent.buffer.store import Polls, kept_value
 from towerops_agent.buffer.tail import left_behind, read_tail
 from towerops_agent.errors import BufferFailure
@@ -245,6 +245,9 @@ class DatabaseReader:
             yield
         except FAILURES as error:
             corrupt = not isinstance(error, sqlite3.Error) or is_corruption(error)
+            if corrupt and is_foreign(self._path):
+                wanted = "give the agent's with DATABASE_PATH or --database-path"
+                raise NotReadable(f"{self._path} is not a database: {wanted}") from error
             hint = (
                 "the agent quarantines it and saves what it can" if corrupt else "check its mode, or run this as the agent's user"
             )

@@ -97,7 +97,7 @@ database_option = click.option(
     "database",
     envvar=DATABASE.variable,
     default=DATABASE.default,
-    type=FILE,
+    type=click.Path(readable=False, path_type=Path),  # a directory too: the agent then runs without it, and says why
     help=f"The agent's database. [{DATABASE.variable}]",
 )
 

@@ -36,11 +36,12 @@ def status(database: Path, device: str | None, as_json: bool, watch: bool) -> No
     from towerops_agent.telemetry.views.lines import Line, Tone
 
     def texts() -> list[str]:
-        if device is None:
-            return _status_json(database) if as_json else _status_texts(database)
         notes: list[str] = []
-        in_place = watch and on_terminal()  # which would overwrite what standard error has
-        shown = (_device_json if as_json else _device_texts)(database, device, notes.append if in_place else complain)
+        note = notes.append if watch and on_terminal() else complain  # in place it would overwrite what standard error has
+        if device is not None:
+            shown = (_device_json if as_json else _device_texts)(database, device, note)
+        else:
+            shown = _status_json(database, note) if as_json else _status_texts(database)
         return [*fitted(Line(note, Tone.WARNING, "note") for note in notes), *shown]
 
     try:
@@ -83,20 +84,26 @@ def _devices_named(database: Path, name: str, note: Callable[[str], None]) -> "l
     return found
 
 
-def _status_json(database: Path) -> list[str]:
+def _status_json(database: Path, note: Callable[[str], None]) -> list[str]:
     import msgspec
 
     from towerops_agent.buffer.reader import DatabaseReader
 
-    snapshot, _ = read_snapshot(database)
-    with DatabaseReader(database) as reader:
-        refused = [
-            {
-                "metric": msgspec.Raw(metric.metric),
-                "reason": metric.reason,
-                "at_us": metric.at_us,
-                "destination": metric.destination,
-            }
-            for metric in reader.refused()
-        ]
+    snapshot, runs = read_snapshot(database)
+    refused: list[dict[str, object]] = []
+    try:
+        with DatabaseReader(database) as reader:
+            refused += (
+                {
+                    "metric": msgspec.Raw(metric.metric),
+                    "reason": metric.reason,
+                    "at_us": metric.at_us,
+                    "destination": metric.destination,
+                }
+                for metric in reader.refused()
+            )
+    except AgentError as error:
+        if not runs:
+            raise
+        note(f"without the metrics that the server refused: {error}")
     return [indented({"snapshot": snapshot, "refused_metrics": refused})]

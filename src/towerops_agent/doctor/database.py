@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from towerops_agent.buffer import schema
 from towerops_agent.buffer.database import is_corruption, octets_on_disk
-from towerops_agent.buffer.place import beside
+from towerops_agent.buffer.place import beside, is_foreign
 from towerops_agent.buffer.room import KEPT_FREE_OCTETS, KEPT_FREE_SHARE
 from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.telemetry.live_client import CannotAnswer, ForeignAnswer, ask, health
@@ -115,9 +115,12 @@ def _check_file(path: Path, in_use: bool) -> Check:
     try:
         contents = _read(path)
     except sqlite3.Error as error:
+        if is_corruption(error) and is_foreign(path):
+            hint = "the agent leaves it as it is, and its polls in memory only: choose another DATABASE_PATH"
+            return failed(f"{path} is not a database", hint)
         if is_corruption(error):
             hint = "the agent quarantines it at its next start, saves what it can and starts a new one; check the disk"
-            return failed(f"{path} is corrupt or not a database: {error}", hint)
+            return failed(f"{path} is corrupt: {error}", hint)
         return failed(f"{path} can't be read: {error}", _access_hint(path))
     if contents.version > schema.VERSION:
         return failed(
@@ -136,7 +139,11 @@ def _check_file(path: Path, in_use: bool) -> Check:
 
 def _check_place(path: Path) -> Check:
     """Whether a database can be created, if there is none yet."""
-    place = _nearest(path)
+    try:
+        place = _nearest(path)
+    except FileNotFoundError:
+        hint = "go to another one, or give the whole path in DATABASE_PATH"
+        return Check(_DATABASE, Result.FAILED, f"there is no {path}: the current directory was removed", hint)
     if not place.is_dir():
         return Check(_DATABASE, Result.FAILED, f"{place} is not a directory", "correct DATABASE_PATH")
     if not os.access(place, os.W_OK | os.X_OK):

@@ -164,5 +164,14 @@ def test_a_directory_is_an_error_that_says_so(bench):
 
 def test_what_is_not_a_database_is_an_error_that_says_so(bench):
     bench.path.write_bytes(b"no database" * 1_000)
-    with pytest.raises(NotReadable, match=r"not a database.*quarantines it"):
+    with pytest.raises(NotReadable, match=r"agent\.db is not a database: give the agent's with DATABASE_PATH"):
+        DatabaseReader(bench.path).__enter__()
+
+
+async def test_a_database_whose_beginning_is_damaged_is_one_that_the_agent_quarantines(bench):
+    async with bench.buffer() as buffer:
+        await buffer.register(LAYOUT)
+    with bench.path.open("r+b") as file:
+        file.write(b"\x5a" * 100)
+    with pytest.raises(NotReadable, match=r"can't be read .*: the agent quarantines it and saves what it can"):
         DatabaseReader(bench.path).__enter__()

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -174,7 +175,18 @@ def test_a_file_that_is_not_a_database_is_reported(tmp_path):
     path.write_bytes(b"no database, but long enough to look like a file" * 100)
     file, _, _ = checked(path)
     assert file.result is Result.FAILED
-    assert "corrupt" in file.found
+    assert file.found == f"{path} is not a database"
+    assert file.hint == "the agent leaves it as it is, and its polls in memory only: choose another DATABASE_PATH"
+
+
+def test_a_database_whose_beginning_is_damaged_is_corrupt(tmp_path):
+    path = tmp_path / "agent.db"
+    Database.open(path, 0).close()
+    with path.open("r+b") as file:
+        file.write(b"\x5a" * 100)
+    file, _, _ = checked(path)
+    assert file.result is Result.FAILED
+    assert file.found.startswith(f"{path} is corrupt: ")
     assert "quarantines it" in file.hint
 
 
@@ -195,6 +207,15 @@ def test_a_place_below_a_file_is_refused(tmp_path):
     (tmp_path / "data").touch()
     file, _, _ = checked(tmp_path / "data" / "agent.db")
     assert file.result is Result.FAILED
+
+
+def test_a_directory_that_was_removed_while_the_operator_is_in_it_is_named(tmp_path, monkeypatch):
+    (tmp_path / "removed").mkdir()
+    monkeypatch.chdir(tmp_path / "removed")
+    (tmp_path / "removed").rmdir()
+    file, _, disk = checked(Path("agent.db"))
+    assert (file.result, file.found) == (Result.FAILED, "there is no agent.db: the current directory was removed")
+    assert disk.result is Result.SKIPPED
 
 
 def test_a_directory_is_not_a_database(tmp_path):
