@@ -84,6 +84,19 @@ async def test_bad_settings_are_reported_a_line_each_and_exit_with_2(tmp_path: P
     assert "TOWEROPS_AGENT_TOKEN is not set" in agent.log
 
 
+async def test_beside_a_setting_that_is_missing_stands_the_variable_that_is_nearly_it(tmp_path: Path):
+    env = environment("", tmp_path / "agent.db", TOWEROPS_AGENT_TOKEN="", TOWEROPS_TOKEN="token-by-another-name", TOWEROPS_X="1")
+    async with running(env=env) as agent:
+        assert await agent.ended() == 2
+    assert len(agent.lines) == 4
+    assert "TOWEROPS_AGENT_TOKEN is not set" in agent.log
+    assert agent.lines[2:] == [
+        "towerops-agent: the variable TOWEROPS_TOKEN is not a setting, ignored: did you mean TOWEROPS_AGENT_TOKEN?",
+        "towerops-agent: the variable TOWEROPS_X is not a setting, ignored",
+    ]
+    assert "token-by-another-name" not in agent.log
+
+
 async def test_a_token_on_the_command_line_works_with_a_warning(tmp_path: Path):
     async with site(1) as config:
         sandbox = Sandbox(config, TOKEN)

@@ -183,7 +183,11 @@ def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Setti
     try:
         settings = read_settings(os.environ, flags)
     except SettingsError as error:
-        fail(error)
+        slips = (
+            f"the variable {unknown.name} is not a setting, ignored{f': did you mean {unknown.meant}?' if unknown.meant else ''}"
+            for unknown in unknown_variables(os.environ)
+        )
+        fail(SettingsError("\n".join((str(error), *slips))))  # the setting that is missing may be there by another name
     if flags.get("token") is not None:
         complain("warning: --token can be read by other users of this machine; prefer --token-file")
     secrets = [*([settings.token] if settings.token else ()), *proxy_passwords()]
