@@ -1,11 +1,13 @@
 """`run --once`: one round, everything submitted, and an exit status that says how it went."""
 
 import re
+import signal
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
-from support.agent import TOKEN, environment, running
+from support.agent import TOKEN, committed_polls, environment, running
 from support.site import METRICS_A_POLL, equipment, site
 from towerops_agent.cli.main import cli
 from towerops_lab.sandbox.proxy import Proxy
@@ -146,3 +148,65 @@ async def test_status_and_health_know_of_a_single_run(tmp_path: Path):
     for command, exit_code in (("status", 0), ("health", 1)):
         result = CliRunner().invoke(cli, [command, "--database-path", str(database)])
         assert (result.exit_code, "no configuration from http://127.0.0.1:9" in result.output) == (exit_code, True), result.output
+
+
+LINGERING = """
+import asyncio
+
+from towerops_agent.scheduling.fleet import Fleet
+
+poll_all_once = Fleet.poll_all_once
+
+
+async def poll_and_stay(fleet):
+    await poll_all_once(fleet)
+    await asyncio.Event().wait()
+
+
+Fleet.poll_all_once = poll_and_stay
+
+from towerops_agent.cli.main import main
+
+main()
+"""
+"""A single run of which the last device never comes to an end."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_and_what_was_polled_is_kept(tmp_path: Path, number: signal.Signals):
+    """As when the machine is shut down: the next run delivers it."""
+    async with site(1) as config:
+        env = {"BUFFER_COMMIT_SECONDS": "60", "LOG_LEVEL": "debug"}
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url:
+            env = environment(url, tmp_path / "agent.db", **env)
+            async with running("run", "--once", env=env, code=LINGERING) as agent:
+                await agent.answered()
+                agent.send(number)
+                assert await agent.ended() == 128 + number
+            assert list(committed_polls(tmp_path / "agent.db").values()) == [METRICS_A_POLL]
+    said = f"{number.name} before the run was done: what was polled by then waits in the database for the next one"
+    assert agent.lines[-1] == f"towerops-agent: {said}"
+
+
+STUBBORN = LINGERING.replace(
+    "    await asyncio.Event().wait()",
+    """    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            os.write(2, b"stays\\n")""",
+).replace("import asyncio", "import asyncio, os")
+
+
+async def test_a_second_signal_ends_a_single_run_at_once(tmp_path: Path):
+    async with site(1) as config:
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url:
+            env = environment(url, tmp_path / "agent.db", LOG_LEVEL="debug")
+            async with running("run", "--once", env=env, code=STUBBORN) as agent:
+                await agent.answered()
+                agent.send(signal.SIGTERM)
+                await agent.logged("stays")
+                agent.send(signal.SIGTERM)
+                assert await agent.ended() == 128 + signal.SIGTERM

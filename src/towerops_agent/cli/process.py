@@ -92,8 +92,11 @@ def run(once: bool, flags: Mapping[str, object]) -> None:
             if not once:
                 runner.run(_run_until_signalled(agent))
                 return
-            result = runner.run(agent.run_once())
+            result = runner.run(_run_once_unless_signalled(agent))
         log_queue.close()  # so that the report comes after the log lines
+        if isinstance(result, signal.Signals):
+            complain(f"{result.name} before the run was done: what was polled by then waits in the database for the next one")
+            sys.exit(128 + result)
         sys.exit(report(result))
     except AgentError as error:
         log_queue.close()
@@ -169,6 +172,30 @@ async def _run_until_signalled(agent: "Agent") -> None:
     finally:
         for task in running:
             task.cancel()
+
+
+async def _run_once_unless_signalled(agent: "Agent") -> "SingleRun | signal.Signals":
+    """What came of the run, or the SIGTERM or SIGINT that ended it: what was polled is in the database then."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    running = asyncio.create_task(agent.run_once())
+    received: list[signal.Signals] = []
+
+    def on_signal(number: signal.Signals) -> None:
+        if received:
+            os._exit(128 + number)  # the second one: ends whatever hangs
+        received.append(number)
+        running.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        return received[0]
 
 
 def _read_settings(flags: Mapping[str, object], log_stream: "LogQueue") -> Settings:
