@@ -100,6 +100,18 @@ async def test_an_unknown_ca_is_refused(ca):
     assert seen == 0
 
 
+async def test_a_url_without_tls_of_a_port_that_expects_it_says_so(ca):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(tls)
+    async with (
+        ScriptedServer([OK]).serve(tls) as url,
+        ApiClient(url.replace("https://", "http://"), TokenSource(Secret("t0ken"))) as client,
+    ):
+        outcome = await client.post_metrics(b"{}", "key-1")
+    assert isinstance(outcome, Unavailable)
+    assert outcome.reason.endswith("(RemoteProtocolError): does this port expect https://?")
+
+
 async def test_a_self_signed_certificate_is_refused(tmp_path):
     outcome, seen = await posted(self_signed("localhost"))
     assert isinstance(outcome, Unavailable)

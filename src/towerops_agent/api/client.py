@@ -311,7 +311,9 @@ def no_answer(error: Exception, url: str, timeout: httpx2.Timeout, whose: str) -
                 return f"the host name {name} was not found: {cause.strerror}"
             case OSError(errno=int(number)):
                 return f"no connection{to_whom}: {os.strerror(number)}"
-    return f"{str(error) or 'the connection broke'} ({type(error).__name__})"
+    is_cut = url.startswith("http://") and isinstance(error, httpx2.RemoteProtocolError)
+    hint = ": does this port expect https://?" if is_cut else ""
+    return f"{str(error) or 'the connection broke'} ({type(error).__name__}){hint}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -94,7 +94,7 @@ class NotFound:
     @property
     def reason(self) -> str:
         """What happened, and the next step."""
-        return f"no {self.path} at this base URL (404): is TOWEROPS_API_URL right?"
+        return f"no {self.path} at this base URL (404): is TOWEROPS_API_URL right? It ends before /api/v1"
 
 
 @dataclass(frozen=True, slots=True)

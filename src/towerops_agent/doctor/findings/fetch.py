@@ -66,7 +66,8 @@ def check_api(outcome: ConfigOutcome[object], network_works: bool, took_s: float
             return [Check(_API, Result.OK, f"answers in {took_s * 1000:.0f} ms"), _REFUSED[status]]
         case NotFound(path):
             found = f"something answers, but has no {path} (404)"
-            return [Check(_API, Result.FAILED, found, "is TOWEROPS_API_URL right, with its path?"), _UNKNOWN]
+            hint = "is TOWEROPS_API_URL right, with its path? It ends before /api/v1, which the agent adds"
+            return [Check(_API, Result.FAILED, found, hint), _UNKNOWN]
         case Redirected(status, target):
             found = f"redirects to {target or 'nowhere'} ({status}); the token follows no redirect"
             return [

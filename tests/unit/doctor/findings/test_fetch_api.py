@@ -69,7 +69,13 @@ def failed(found, hint):
     ("outcome", "checks"),
     [
         (NotModified(), [ANSWERS, Check("token", Result.OK, "accepted")]),
-        (NotFound("/x"), failed("something answers, but has no /x (404)", "is TOWEROPS_API_URL right, with its path?")),
+        (
+            NotFound("/x"),
+            failed(
+                "something answers, but has no /x (404)",
+                "is TOWEROPS_API_URL right, with its path? It ends before /api/v1, which the agent adds",
+            ),
+        ),
         (
             Redirected(302, "https://other.example"),
             failed(
