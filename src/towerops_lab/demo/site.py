@@ -9,13 +9,14 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
 from towerops_agent.api.wire.contract import Accepts
+from towerops_agent.cli.output import OutputLost
 from towerops_agent.cli.terminal import on_terminal, width
 from towerops_agent.settings import SETTINGS
 from towerops_lab.demo.arrivals import table
@@ -151,7 +152,8 @@ def _show(glance: Glance) -> Callable[[Batch], None]:
         lines = [f"a batch of {len(batch.metrics)} metrics has arrived", *table(glance.glance(batch.arrived_us))]
         columns = width()
         above = f"\x1b[{drawn}A\x1b[J" if in_place and drawn else ""
-        click.echo(above + "\n".join(line[:columns] for line in lines))
+        with suppress(BrokenPipeError, OutputLost):  # nobody reads it, as behind `| head`: no reason to answer the agent with 500
+            click.echo(above + "\n".join(line[:columns] for line in lines))
         drawn = len(lines)
 
     return show

@@ -4,11 +4,12 @@ import asyncio
 import signal
 import sqlite3
 import ssl
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import click
 
+from towerops_agent.cli.output import OutputLost
 from towerops_lab.port import serve_at
 from towerops_lab.sandbox.batch import Batch
 from towerops_lab.sandbox.page import Site
@@ -54,4 +55,5 @@ async def _serve(sandbox: Sandbox, host: str, port: int, tls: tuple[Path, Path] 
 
 
 def _say(batch: Batch) -> None:
-    click.echo(f"accepted {len(batch.metrics)} metrics ({batch.size_octets} octets)")
+    with suppress(BrokenPipeError, OutputLost):  # nobody reads it, as behind `| head`: no reason to answer the agent with 500
+        click.echo(f"accepted {len(batch.metrics)} metrics ({batch.size_octets} octets)")

@@ -1,10 +1,18 @@
 """The commands say what they offer, and what is missing."""
 
+import asyncio
+import os
+import sys
+
 import click
 import pytest
 from click.testing import CliRunner
 
+from towerops_agent.api.bearer import TokenSource
+from towerops_agent.api.client import ApiClient
+from towerops_agent.api.wire.outcomes import Accepted
 from towerops_agent.cli.main import cli
+from towerops_agent.model import Secret
 from towerops_lab.commands import demo, sandbox, simulate
 
 
@@ -50,3 +58,20 @@ def test_a_file_that_can_not_be_used_is_said_by_its_option(tmp_path):
         result = CliRunner().invoke(command, words)
         assert (result.exit_code, type(result.exception)) == (1, SystemExit), result.output
         assert f"Error: {said}" in result.output
+
+
+async def test_a_sandbox_whose_output_nobody_reads_accepts_all_the_same():
+    """As behind `| head -1`, for its URL: what it would print of a batch can't be printed."""
+    reading, writing = os.pipe()
+    sandbox = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "towerops_agent", "sandbox", "--port", "0"), stdout=writing
+    )
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as lines:
+            url = (await asyncio.to_thread(lines.readline)).split()[-1]
+        async with ApiClient(url, TokenSource(Secret("sandbox-token"))) as client:
+            assert await client.post_metrics(b'{"metrics": []}', "key-1") == Accepted(received=0)
+    finally:
+        sandbox.terminate()
+        assert await sandbox.wait() == 0
