@@ -9,6 +9,7 @@ Synchronous, for the writer's thread. Methods raise sqlite3.Error if the target 
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice, pairwise
 from typing import Any
 
@@ -24,7 +25,7 @@ from towerops_agent.buffer.lanes import Stretch, next_poll_id
 from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
 from towerops_agent.buffer.ledger import Ledger
 from towerops_agent.buffer.remains import COLUMNS, Remains, Row, row_checksum
-from towerops_agent.buffer.store import CLOCK_BEHIND_S
+from towerops_agent.buffer.store import CLOCK_BEHIND_S, LAYOUTS_KEY
 from towerops_agent.buffer.tail import copy_tail
 
 ROWS_PER_STEP = 1_000
@@ -65,6 +66,7 @@ class SalvageProgress(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(SalvageProgress)
+_layouts_decoder = msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes, int]])
 
 _PHASES = (
     *(("refused", None), ("events", None), ("polls", True), ("ranges", None), ("packs", True), ("bodies", True)),
@@ -139,7 +141,7 @@ class Salvage:
             self._remains.damaged |= set(found.damaged)
             self._sent |= found.sent
         else:
-            self._copy_small("layouts")
+            self._copy_layouts()
             self._copy_small("meta")
         self._ledger = Ledger(self._remains)
         self._copy_clock()
@@ -168,8 +170,18 @@ class Salvage:
 
     def copy_layouts(self) -> None:
         """Copy the layouts only, with their ids, and the values kept beside them."""
-        self._copy_small("layouts")
+        self._copy_layouts()
         self._copy_small("meta", only=lambda row: row[0].startswith(BESIDE_LAYOUTS))
+
+    def _copy_layouts(self) -> None:
+        self._copy_small("layouts")
+        if "layouts" in self.damaged:
+            with transaction(self._target):
+                for _, kept, _ in (row for row in self._remains.all("meta") if row[0] == LAYOUTS_KEY):
+                    with suppress(msgspec.MsgspecError):  # of another version
+                        for layout, *row, checked in _layouts_decoder.decode(kept):
+                            if is_intact(layout, row[1], checked):
+                                self._copy_row("layouts", [layout, *row, checked])
 
     def leave_delivered(self) -> None:
         """Leave behind what is delivered, and is not copied yet, as there is no room for it."""

@@ -12,7 +12,7 @@ from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.buffer.place import PAGE_OCTETS
 from towerops_agent.buffer.roots import rebuilt
 from towerops_agent.counters import Count
-from towerops_agent.model import Layout
+from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, members, poll
 
 BLOCK = quarantine.BLOCK_OCTETS
@@ -64,6 +64,21 @@ async def test_all_of_a_file_whose_first_block_is_destroyed_is_delivered(bench, 
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
+@pytest.mark.parametrize("layouts", [1, 2, 5, 9, 12, 16, 17])
+async def test_a_few_layouts_which_the_destroyed_block_had_are_kept_in_another(bench, layouts):
+    """A root that has its table's rows itself can't be made again, and without its layout no poll can be delivered."""
+    async with bench.buffer() as buffer:
+        ids = await buffer.register_all([Layout(f"eq-{number}", LAYOUT.sensors) for number in range(layouts)])
+        for number in range(POLLS):
+            buffer.add(Poll(ids[number % layouts], T0_US + number, (7, 2.5, -1), ((3, 1_000),), 3))
+    overwrite(bench.path, 0, bytes(BLOCK))
+    async with bench.buffer() as buffer:
+        batch = await buffer.next_batch(3 * POLLS, Lane.BACKLOG)
+        polls = await buffer.read(batch)
+        assert len(members(polls)) == 3 * POLLS
+        assert all(one.layout.equipment_id == f"eq-{(one.poll.started_at_us - T0_US) % layouts}" for one in polls)
+
+
 @pytest.mark.parametrize("with_maps", [True, False], ids=["maps", "first map lost"])
 @pytest.mark.parametrize("table", TABLES)
 async def test_a_root_that_is_made_again_leads_to_the_same_rows(bench, table, with_maps):
@@ -106,3 +121,20 @@ async def test_of_pages_with_anything_in_them_no_exception_comes(bench):
             assert all(len(page) == PAGE_OCTETS for page in rebuilt(place, roots, len(damaged)).values())
         finally:
             os.close(place)
+
+
+async def test_a_layout_that_is_damaged_does_not_take_the_place_of_the_sound_one_that_is_kept(bench):
+    """A made-up one would be what polls mean."""
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for number in range(300):
+            buffer.add(poll(layout, T0_US + number))
+    with closing(sqlite3.connect(bench.path)) as connection, connection:
+        connection.execute("UPDATE layouts SET body = CAST(replace(body, 's-1', 's-9') AS BLOB)")
+        assert connection.execute("SELECT instr(body, 's-9') FROM layouts").fetchone() > (0,)
+    async with bench.buffer() as buffer:
+        await buffer.register(Layout("eq-2"))
+    overwrite(bench.path, 0, bytes(BLOCK))
+    async with bench.buffer() as buffer:
+        batch = await buffer.next_batch(900, Lane.BACKLOG)
+        assert [one.layout for one in await buffer.read(batch)] == [LAYOUT] * 300
