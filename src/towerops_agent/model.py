@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from towerops_agent.reasons import ABSENT, MUTE, Reason, code_of
+from towerops_agent.reasons import HARMLESS, MUTE, Reason, code_of
 
 
 class Secret:
@@ -254,7 +254,7 @@ def next_state(
 
     `answers_ping`: it did, while SNMP was silent.
     """
-    troubles = [reason for reason in missing if reason not in ABSENT]
+    troubles = [reason for reason in missing if reason not in HARMLESS]
     if silence and answers_ping:
         state, reason = State.DEGRADED, Reason.PING_ONLY if silence in MUTE else silence
     elif silence:
