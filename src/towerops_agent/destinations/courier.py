@@ -68,9 +68,6 @@ MOST_REFUSED: Final = 20
 NO_ANSWER: Final = frozenset({None, 408, 502, 504, *range(200, 300)})
 """Not the receiver's own answer, if there was one at all, as of a page with 200: it may have stored the request."""
 
-CUT_OFF: Final = "reset before headers"
-"""Nor is Envoy's 503, as in a service mesh, if its connection to the receiver ended after it had passed the request on."""
-
 log = structlog.get_logger()
 
 
@@ -529,7 +526,7 @@ def _leaves_in_doubt(outcome: WriteOutcome, *, doubtful: bool) -> bool:
     """Whether the receiver may have the batch that it was, or was not, sent. `doubtful`: whether it may have had it before."""
     match outcome:
         case Unavailable():
-            answered = outcome.status not in NO_ANSWER and CUT_OFF not in outcome.reason
+            answered = outcome.status not in NO_ANSWER and not outcome.cut_off
             return doubtful or not (answered or outcome.not_sent)
         case Misconfigured():
             return doubtful

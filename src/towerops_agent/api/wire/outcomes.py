@@ -132,7 +132,8 @@ class Unavailable:
 
     `status`: None if there was no answer at all. `retry_after_s`: None if the server did not say. `timed_out`: the
     server was reached, but its answer did not arrive in time. `not_sent`: no connection was made, so that
-    the server has nothing of the request.
+    the server has nothing of the request. `cut_off`: a proxy answered, as its connection to the server ended after it
+    had passed the request on.
     """
 
     reason: str
@@ -140,6 +141,7 @@ class Unavailable:
     retry_after_s: float | None = None
     timed_out: bool = False
     not_sent: bool = False
+    cut_off: bool = False
 
 
 Failure = Unauthorized | NotFound | TooLarge | Rejected | Redirected | Unavailable

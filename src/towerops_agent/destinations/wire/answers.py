@@ -68,6 +68,9 @@ _DATA_STATUSES: Final = _REFUSALS | {500}
 _NOT_TLS: Final = re.compile("HTTP request (was sent )?to (an )?HTTPS|plain HTTP to an SSL", re.IGNORECASE)
 """What Go's servers, nginx and Apache answer with 400 to whatever is sent without TLS to a port that expects it."""
 
+_CUT_OFF: Final = "reset before headers"
+"""In Envoy's 503, as in a service mesh, if its connection to the receiver ended after it had passed the request on."""
+
 _PAGE: Final = "with a web page: is the URL right, or does a login page or a proxy answer? It says: "
 
 
@@ -112,4 +115,4 @@ def outcome_of(
             return TooLarge()
         case _ if 300 <= status < 400:
             return Misconfigured(status, f"redirected to {location or 'nowhere'} ({status}), not followed: is the URL right?")
-    return Unavailable(f"status {status}: {said or 'an empty body'}", status, retry_after_s)
+    return Unavailable(f"status {status}: {said or 'an empty body'}", status, retry_after_s, cut_off=_CUT_OFF in said)

@@ -86,6 +86,14 @@ def test_a_web_page_that_refuses_is_shown(status):
     assert outcome.reason.endswith(page)
 
 
+@pytest.mark.parametrize("before", ["", "no healthy upstream. " * 20])
+def test_a_proxy_that_lost_the_receiver_s_answer_is_not_the_receiver(before):
+    """Wherever its words are, in a text of which people are shown the beginning."""
+    lost = f"{before}upstream connect error or disconnect/reset before headers. reset reason: connection termination"
+    assert outcome_of(503, lost) == Unavailable(f"status 503: {lost}", 503, cut_off=True)
+    assert outcome_of(503, before) == Unavailable(f"status 503: {before or 'an empty body'}", 503)
+
+
 def test_a_failing_receiver_is_waited_for():
     assert outcome_of(500, "disk full") == Unavailable("status 500: disk full", 500)
     assert outcome_of(429, "", retry_after_s=7.0) == Unavailable("status 429: an empty body", 429, 7.0)
