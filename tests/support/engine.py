@@ -5,13 +5,17 @@ from collections.abc import Callable
 
 
 class Engine:
-    """`buses`: by member. `cut`: pairs of members of which neither hears the other; a member with itself: it has no engine."""
+    """`buses`: by member. `cut`: pairs of members of which neither hears the other; a member with itself: it has no engine.
+
+    `late_s`: how long what a member says is on its way, if not LATENCY_S.
+    """
 
     LATENCY_S = 0.002
 
     def __init__(self) -> None:
         self.buses: dict[str, FakeBus] = {}
         self.cut: set[frozenset[str]] = set()
+        self.late_s: dict[str, float] = {}
 
     def bus_of(self, member: str) -> Callable[[list[str], Callable[[str, bytes], None], Callable[[], None]], "FakeBus"]:
         def make(subjects, hear, changed):
@@ -61,7 +65,8 @@ class FakeBus:
             return False
         for member, bus in self._engine.buses.items():
             if self._engine.reaches(self._member, member):
-                asyncio.get_running_loop().call_later(Engine.LATENCY_S, self._deliver, bus, subject, octets)
+                latency_s = self._engine.late_s.get(self._member, Engine.LATENCY_S)
+                asyncio.get_running_loop().call_later(latency_s, self._deliver, bus, subject, octets)
         return True
 
     @staticmethod

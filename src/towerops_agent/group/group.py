@@ -17,7 +17,7 @@ from towerops_agent.counters import Counters
 from towerops_agent.group.bus import Bus
 from towerops_agent.group.chronicle import Chronicle
 from towerops_agent.group.course.blindness import LEAST_DEVICES, PROBES, Sight, sees_again
-from towerops_agent.group.course.members import BEAT_EACH_S, Heard
+from towerops_agent.group.course.members import BEAT_EACH_S, SILENCE_S, Heard
 from towerops_agent.group.course.membership import (
     Alone,
     Blinded,
@@ -292,6 +292,8 @@ class Group:
             case Heard.OLD:
                 self._chronicle.refused("old", now)
             case Heard.NEWS:
+                if beat.presence is Presence.LEAVING:
+                    self._lost_at[beat.member] = now - OVERLAP_S - self._late_s(beat, now)
                 self._note(news)  # first: what was known of the clock of one that has joined is forgotten with it
                 member = self.membership.members.get(beat.member)
                 if member is not None:
@@ -303,6 +305,14 @@ class Group:
                 pass
         if news:
             self._take_share(now)
+
+    def _late_s(self, goodbye: Beat, now: float) -> float:
+        """For how long its sender has not polled any more: it goes on for GOODBYE_S, and a goodbye may be long on its way.
+
+        By the clock that all share; one that is off by more than a silence is not that.
+        """
+        gone_s = self._clock.read(now) - goodbye.clock_s
+        return max(gone_s - GOODBYE_S, 0.0) if gone_s <= SILENCE_S else 0.0
 
     # What follows from them.
 

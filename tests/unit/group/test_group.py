@@ -255,6 +255,41 @@ def test_a_goodbye_misses_no_poll():
     assert lines.count("member has left the group, its devices are taken over") == 2
 
 
+@pytest.mark.parametrize("late_s", [0.4, 1.0, 3.0, 8.0])
+def test_a_goodbye_that_is_late_costs_a_device_no_poll(late_s: float):
+    """Over a link that loses packets, or to a busy member: a device whose time came meanwhile is polled as soon as it is heard."""
+
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        since = now()
+        await asyncio.sleep(INTERVAL_S)
+        site.engine.late_s["b"] = late_s
+        await site.members["b"].stop()
+        await asyncio.sleep(100)
+        assert site.longest_gap(since) <= INTERVAL_S + late_s + 0.1
+        assert site.extra(since) <= 3
+
+    assert play(scene).count("member has left the group, its devices are taken over") == 2
+
+
+def test_a_goodbye_by_a_clock_that_is_not_the_groups_is_taken_as_it_comes():
+    """What it says of the time when it was sent would have all devices polled at once, or none."""
+
+    async def scene(site: Site) -> None:
+        await site.start("a", "b", "c")
+        await asyncio.sleep(60)
+        since = now()
+        await asyncio.sleep(INTERVAL_S)
+        site.members["b"].group._clock.offset_s -= 3600.0  # noqa: SLF001 -- as a bug would
+        await site.members["b"].stop()
+        await asyncio.sleep(100)
+        assert site.longest_gap(since) <= INTERVAL_S + 0.1
+        assert site.extra(since) <= 3
+
+    play(scene)
+
+
 def test_a_rolling_restart_misses_no_poll():
     async def scene(site: Site) -> None:
         await site.start("a", "b", "c")
