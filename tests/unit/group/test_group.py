@@ -257,7 +257,7 @@ def test_a_goodbye_misses_no_poll():
 
 @pytest.mark.parametrize("late_s", [0.4, 1.0, 3.0, 8.0])
 def test_a_goodbye_that_is_late_costs_a_device_no_poll(late_s: float):
-    """Over a link that loses packets, or to a busy member: a device whose time came meanwhile is polled as soon as it is heard."""
+    """Over a link that loses packets, or to a busy member: a device whose time came meanwhile is polled once it is heard."""
 
     async def scene(site: Site) -> None:
         await site.start("a", "b", "c")
