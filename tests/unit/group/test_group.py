@@ -8,13 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from support import devices, virtual_time
 from support.engine import Engine
 from towerops_agent.counters import Count, Counters
 from towerops_agent.group.course.learned import AT_ONCE
-from towerops_agent.group.course.wire import Presence, Seat, Wanted, decode_message
+from towerops_agent.group.course.wire import Presence, Seat, Wanted, decode_message, encode_message
 from towerops_agent.group.group import Group
 from towerops_agent.group.seal import Seal
 from towerops_agent.loops import go_on
@@ -281,8 +282,12 @@ def test_a_goodbye_by_a_clock_that_is_not_the_groups_is_taken_as_it_comes():
         await asyncio.sleep(60)
         since = now()
         await asyncio.sleep(INTERVAL_S)
-        site.members["b"].group._clock.offset_s -= 3600.0  # noqa: SLF001 -- as a bug would
-        await site.members["b"].stop()
+        seat, beat = site.members["b"].group.seat, site.members["b"].group.own_beat()
+        goodbye = replace(beat, presence=Presence.LEAVING, sequence=beat.sequence + 100, clock_s=beat.clock_s - 3600)
+        sealed = Seal(seat.group, lambda: [TOKEN]).seal(seat.here, encode_message(goodbye))
+        for name in "ac":
+            site.engine.buses[name].hear(seat.here, sealed)
+        await site.members["b"].kill()
         await asyncio.sleep(100)
         assert site.longest_gap(since) <= INTERVAL_S + 0.1
         assert site.extra(since) <= 3
