@@ -300,6 +300,7 @@ class Opening:
 
     def _open_file(self, memory: Store | None = None) -> Store:
         """The Store of the file. `memory`: what is to go into it; nothing is written into a file that is another agent's."""
+        self.path = followed(self.path)  # by now it may lead somewhere
         database = Database.open(self.path, self._wall_us())
         if memory is not None:
             try:

@@ -37,11 +37,15 @@ _KINDS = {
 
 
 def followed(path: Path) -> Path:
-    """Where the file is: elsewhere than at `path` if that is a symbolic link to it. SQLite puts its own files there, too."""
+    """Where the file is: elsewhere than at `path` if that is a symbolic link to it. SQLite puts its own files there, too.
+
+    A link into a directory that is not there, as on a disk that is not mounted yet, is not followed: nobody is to make that.
+    """
     if not os.path.islink(path):  # noqa: PTH114 -- raises nothing where this user may not look
         return path
     file = Path(os.path.realpath(path))
-    return file if os.path.isfile(file) or not os.path.lexists(file) else path  # noqa: PTH113 -- as above
+    can_be_made = not os.path.lexists(file) and os.path.isdir(file.parent)  # noqa: PTH112 -- as above
+    return file if can_be_made or os.path.isfile(file) else path  # noqa: PTH113 -- as above
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -514,3 +514,21 @@ async def test_a_path_that_is_a_symbolic_link_is_followed(bench, monkeypatch):
     assert bench.path.is_symlink()
     assert not file.is_symlink()
     assert [path.name for path in bench.path.parent.iterdir() if not path.is_dir()] == ["agent.db"]
+
+
+async def test_a_symbolic_link_to_a_disk_that_is_not_mounted_yet_is_followed_once_it_is(bench, monkeypatch):
+    """What is made in its place would be under the mounted disk later, or in the way of whoever mounts it."""
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    file = bench.path.with_name("stick") / "polls.db"
+    bench.path.symlink_to(file)
+    async with bench.buffer() as buffer:
+        assert "No such file or directory" in buffer.in_memory_because
+        assert not file.parent.exists()
+        buffer.add(poll(await buffer.register(LAYOUT)))
+        file.parent.mkdir()
+        while buffer.in_memory_because:
+            await buffer.pending()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        assert connection.execute("SELECT started_at_us FROM polls").fetchall() == [(T0_US,)]
+    assert bench.path.is_symlink()
+    assert {path.name for path in bench.path.parent.iterdir()} == {"agent.db", "agent.db.lock", "stick"}
