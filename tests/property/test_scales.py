@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from towerops_agent.polling.course.interpret import Scales, carry_over
+from towerops_agent.polling.course.interpret import INTEGRAL, Scales, carry_over
 from towerops_agent.polling.course.numeral import parse_numeral
 from towerops_agent.polling.course.units import BARE, conversion, find_unit
 from towerops_agent.reasons import Reason
@@ -106,3 +106,9 @@ def test_units_stay_with_their_oids_when_the_configuration_changes():
     assert carry_over(("V", "", "A"), [b"\1", b"\2", b"\3"], [b"\3", b"\4", b"\1", b"\2"]) == ("A", "", "V", "")
     assert carry_over(("V",), [b"\1"], [b"\2"]) == ()
     assert carry_over((), [b"\1"], [b"\1"]) == ()
+
+
+def test_a_whole_number_whose_divisor_has_changed_need_not_go_on_as_one():
+    """As after an update of the firmware that made it a text. Of a text the unit stays."""
+    oids = [b"\1", b"\2", b"\3"]
+    assert carry_over((INTEGRAL, "V", INTEGRAL), oids, oids, {b"\1", b"\2"}) == ("", "V", INTEGRAL)

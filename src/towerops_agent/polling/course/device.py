@@ -43,7 +43,8 @@ class Device:
     `lacking`: which of its sensors and interfaces each poll has lacked since `lacking_since_s`, as bits in the layout's order.
     `failed_checks`: how often in a row that has left some unknown. `samples`: see identity.Interfaces.
     `octets`: the octet counters of its interfaces in the last poll, for what was read with the same plan; see evidence.py.
-    `skips`: which of its sensors' numbers mean that there is nothing; one object for all devices of a kind.
+    `skips`: which of its sensors' numbers mean that there is nothing; `divisors`: those of its sensors. One object for all
+    devices of a kind.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Device:
     samples: Mapping[int, int] = field(default_factory=dict)
     octets: "array[int] | None" = None
     skips: Skips = ()
+    divisors: tuple[float, ...] = ()
     _place: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,8 +133,12 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
     if before is not None and same:
         traits = _carried_over(before, if_indexes, if_names, traits)
     sensors = [sensor.oid for sensor in equipment.sensors]
+    divisors = planner.shared(sensor.divisor for sensor in equipment.sensors)
     if before is not None:  # the series go on, whichever device is asked
-        traits.units = planner.shared(carry_over(before.traits.units, before.plan.sensors, sensors))
+        old = before.plan.sensors
+        as_before = set(zip(old, before.divisors, strict=True))
+        rescaled = {oid for oid, divisor in zip(sensors, divisors, strict=True) if (oid, divisor) not in as_before}
+        traits.units = planner.shared(carry_over(before.traits.units, old, sensors, rescaled))
     return Device(
         id=equipment.id,
         name=equipment.name,
@@ -152,6 +158,7 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
         ping=equipment.ping,
         has_snmp=equipment.has_snmp,
         skips=planner.shared((i, sensor.skip) for i, sensor in enumerate(equipment.sensors) if sensor.skip),
+        divisors=divisors,
     )
 
 

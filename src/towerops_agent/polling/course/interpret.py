@@ -11,7 +11,7 @@ LM-SENSORS-MIB and RFC 2790 §4.3 (types that do not fit their values); UBNT-Air
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -404,8 +404,14 @@ def lacking_items(plan: Plan, missing: Mapping[int, str]) -> int:
     return lacking
 
 
-def carry_over(units: Sequence[str], before: Sequence[Oid], now: Sequence[Oid]) -> tuple[str, ...]:
-    """The units of the sensors `now`, of which some were there `before` with these units."""
-    known = dict(zip(before, units, strict=False))
+def carry_over(
+    units: Sequence[str], before: Sequence[Oid], now: Sequence[Oid], rescaled: Container[Oid] = frozenset()
+) -> tuple[str, ...]:
+    """The units of the sensors `now`, of which some were there `before` with these units.
+
+    `rescaled`: those that have another divisor. Somebody has looked at what the device sends: what was a whole number need not go
+    on as one.
+    """
+    known = {oid: unit for oid, unit in zip(before, units, strict=False) if unit != INTEGRAL or oid not in rescaled}
     carried = tuple(known.get(oid, "") for oid in now)
     return carried if any(carried) else ()

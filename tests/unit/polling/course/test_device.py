@@ -31,6 +31,7 @@ from towerops_agent.polling.course.device import (
     replan,
 )
 from towerops_agent.polling.course.evidence import octets_at_most
+from towerops_agent.polling.course.interpret import INTEGRAL
 from towerops_agent.polling.course.plan import NO_WATCH, Planner, Watch, make_plan
 from towerops_agent.polling.course.spacing import Spacing
 from towerops_agent.polling.course.traits import (
@@ -63,9 +64,9 @@ def made(equipment=EQUIPMENT, before: Device | None = None, planner: Planner | N
     return make_device(equipment, 7, b"digest", planner or Planner(), before)
 
 
-def known(**traits) -> Device:
+def known(equipment=EQUIPMENT, **traits) -> Device:
     """A device that has been polled, with these traits."""
-    device = made()
+    device = made(equipment)
     device.traits = replace(device.traits, most_answered=9, **traits)
     device.peer, device.peers = ("192.0.2.1", 1161), (("192.0.2.1", 1161), ("192.0.2.2", 1161))
     device.state = DeviceState(State.UP, "", 0)
@@ -102,6 +103,15 @@ def test_the_same_machine_is_known_under_another_configuration():
     assert (after.peer, after.state, after.security) == (before.peer, before.state, before.security)
     assert (after.name, after.interval_s) == ("mast", 60)
     assert after.plan.if_indexes == (3, 4)
+
+
+@pytest.mark.parametrize(("divisor", "units"), [(10.0, (INTEGRAL, "V")), (1.0, ("", "V"))])
+def test_a_sensor_with_another_divisor_is_no_longer_held_to_be_a_whole_number(divisor, units):
+    """It was tenths; now it may be a text, and the operator has seen that. All else is as it was."""
+    first, second = EQUIPMENT.sensors
+    before = known(units=(INTEGRAL, "V"), equipment=replace(EQUIPMENT, sensors=(replace(first, divisor=10.0), second)))
+    after = made(replace(EQUIPMENT, sensors=(replace(first, divisor=divisor), second)), before)
+    assert after.traits.units == units
 
 
 @pytest.mark.parametrize(
