@@ -73,7 +73,10 @@ class Reason(_Word):
         "unit_changed",
         Fault.CONFIGURATION,
         "in another unit than its first text, or no longer a whole number, or one now, and can't be converted",
-        "if it is to stay so, remove the sensor from the configuration, and add it again once the agent has that configuration",
+        (
+            "if it was a whole number, correct its divisor; else, if it is to stay so, remove the sensor from the configuration, "
+            "and add it again once the agent has that configuration"
+        ),
     )
     NOTHING_THERE = (
         *("nothing_there", Fault.DEVICE, "a number by which the device says that there is nothing to read"),
