@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from towerops_agent.buffer import opening, quarantine, recovery, salvage
 from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut
+from towerops_agent.buffer.store import PIECE_OCTETS
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
@@ -120,6 +121,17 @@ async def test_polls_are_stored_and_delivered_while_a_corrupt_file_is_copied(ben
     assert bench.rows("SELECT key FROM meta WHERE key LIKE 'salvage%'") == []
     async with bench.buffer() as buffer:
         assert await take(buffer) == []
+
+
+async def test_a_configuration_that_is_kept_in_pieces_comes_over_from_a_corrupt_file(bench):
+    config = bytes(range(251)) * (3 * PIECE_OCTETS // 251)
+    await fill(bench)
+    async with bench.buffer() as buffer:
+        await buffer.keep_config(config)
+    make_corrupt(bench.path)
+    async with bench.buffer() as buffer:
+        assert await buffer.kept_config() == config
+    assert [*bench.path.parent.glob("*.corrupt-*")]
 
 
 @pytest.mark.parametrize(("look_us", "is_copied"), [(0, True), (opening.AT_ONCE_US // 10, False)], ids=["fast", "slow"])
