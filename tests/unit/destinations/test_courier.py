@@ -789,6 +789,46 @@ async def test_a_thanos_that_has_a_batch_whose_answer_was_lost_is_not_taken_to_r
     assert await remote.buffer.refused() == []
 
 
+class OfTwo(Receiver):
+    """A Thanos of two, each of which has half of the series; the second one may be away."""
+
+    def __init__(self) -> None:
+        super().__init__(whole=False)
+        self.is_away = True
+        self.said: set[str] = set()
+
+    def _wrong(self, labels, time_ms, value, newest_ms):
+        is_away = self.is_away and sum(map(ord, str(labels))) % 2 > 0
+        wrong = "backing off forward request for endpoint b:10901: target not available" if is_away else ""
+        wrong = wrong or (super()._wrong(labels, time_ms, value, newest_ms) and "store locally for endpoint a:10901: conflict")
+        self.said |= {wrong} - {""}
+        return wrong
+
+    async def send(self, body: bytes):
+        self.said = set()
+        outcome = await super().send(body)
+        if len(self.said) == 2:
+            return outcome_of(409, f"2 errors: {'; '.join(sorted(self.said))}")
+        for said in self.said:
+            return outcome_of(503 if "available" in said else 409, said)
+        return outcome
+
+
+async def test_what_one_of_two_stored_while_the_other_one_was_away_costs_that_one_no_value(scripted):
+    """Of a batch that is sent again the first one has later samples: as too late the other one's were dropped with its own."""
+    remote, _ = scripted
+    receiver = remote.client = OfTwo()
+    for n in range(5):
+        for device in range(3):
+            remote.add(device, NOW_S - 100 + n, float(n))
+    assert not await remote.deliver(attempts=3)
+    receiver.is_away = False
+    assert await remote.deliver()
+    assert sum(map(len, receiver.stored.values())) == 15 * SENSORS
+    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 15 * SENSORS}
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
+
+
 async def test_what_a_receiver_has_refused_as_too_late_is_offered_again_if_it_was_away_meanwhile(scripted):
     """The operator starts it again with a window for late values: the rest of the backlog is stored."""
     remote, _ = scripted

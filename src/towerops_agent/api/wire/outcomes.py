@@ -133,7 +133,7 @@ class Unavailable:
     `status`: None if there was no answer at all. `retry_after_s`: None if the server did not say. `timed_out`: the
     server was reached, but its answer did not arrive in time. `not_sent`: no connection was made, so that
     the server has nothing of the request. `cut_off`: a proxy answered, as its connection to the server ended after it
-    had passed the request on.
+    had passed the request on; or a server of several, of which one did not.
     """
 
     reason: str

@@ -55,6 +55,10 @@ _OF_SERIES: Final = re.compile(r"out[ -]of[ -]order|duplicate sample|sample-dupl
 _CONFLICT: Final = re.compile(r"(.*: )?conflict\b", re.IGNORECASE)
 """All that a Thanos such as 0.28 says, with 409, of samples that are out of order or doubled."""
 
+_OF_PARTS: Final = re.compile(r"\d+ errors: .*(not available|not ready|unavailable|deadline ?exceeded|connection)", re.IGNORECASE)
+"""A Thanos of several, each of which has a part of the series, says so of all of them: 409 too if one has later samples and
+another one is away, or has not answered (pkg/receive/handler.go, determineWriteErrorCause)."""
+
 _PROMETHEUS: Final = re.compile("out of order sample|duplicate sample for timestamp.*")
 _OF_DATA: Final = re.compile(r"label name .* is not unique|invalid (label|metric|sample)|duplicate label", re.IGNORECASE)
 
@@ -94,6 +98,8 @@ def outcome_of(
         return Unavailable(f"status {status} {_PAGE}{said}", status, retry_after_s)
     if 200 <= status < 300:
         return Accepted(status)
+    if status == 409 and not from_page and _OF_PARTS.match(said):
+        return Unavailable(f"status {status}: {said}", status, retry_after_s, cut_off=True)
     if status in _DATA_STATUSES and not from_page:
         if _PARTIAL in said:  # InfluxDB counts none of the lines that it can't read
             dropped = _DROPPED.match(said)

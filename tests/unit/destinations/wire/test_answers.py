@@ -31,6 +31,21 @@ def test_late_is_distinguished_from_bad_whatever_the_status(status, said, by_tim
     assert outcome_of(status, said) == TooLate(status, said, by_time)
 
 
+@pytest.mark.parametrize(
+    "away",
+    [
+        "backing off forward request for endpoint b:10901: target not available",
+        'forwarding request to endpoint b:10901: rpc error: code = Unavailable desc = connection error: "refused"',
+        "forwarding request to endpoint b:10901: rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+    ],
+)
+def test_what_one_thanos_of_several_has_is_not_too_late_for_another_one_that_is_away(away):
+    """Taken for too late, the other one's series were dropped for as long as it was away."""
+    for errors in (f"store locally for endpoint a:10901: conflict; {away}", f"{away}; store locally: out of order sample"):
+        said = f"2 errors: {errors}"
+        assert outcome_of(409, said) == Unavailable(f"status 409: {said}", 409, cut_off=True)
+
+
 def test_bad_data_is_refused_also_with_a_500():
     assert outcome_of(400, "x") == Rejected(400, "x")
     assert outcome_of(422, "") == Rejected(422, "no reason given")
