@@ -10,7 +10,7 @@ Synchronous, for the writer's thread. Methods raise sqlite3.Error if the target 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import msgspec
@@ -156,7 +156,8 @@ class Salvage:
         if self._kept() is not None:
             return False
         there = "SELECT 1 FROM layouts WHERE id = ? AND body != ?"
-        return any(self._target.execute(there, (row[0], row[2])).fetchone() for row in self._remains.all("layouts"))
+        layouts = chain(self._remains.all("layouts"), self._layouts_in_second_place())
+        return any(self._target.execute(there, (row[0], row[2])).fetchone() for row in layouts)
 
     def of_predecessors(self) -> dict[str, SalvageProgress]:
         """By their names: how far corrupt files that came before the source were copied into it, as far as it says so."""
@@ -177,11 +178,13 @@ class Salvage:
         self._copy_small("layouts")
         if "layouts" in self.damaged:
             with transaction(self._target):
-                for _, kept, _ in (row for row in self._remains.all("meta") if row[0] == LAYOUTS_KEY):
-                    with suppress(msgspec.MsgspecError):  # of another version
-                        for layout, *row, checked in _layouts_decoder.decode(kept):
-                            if is_intact(layout, row[1], checked):
-                                self._copy_row("layouts", [layout, *row, checked])
+                for row in self._layouts_in_second_place():
+                    self._copy_row("layouts", row)
+
+    def _layouts_in_second_place(self) -> Iterator[Row]:
+        for _, kept, _ in (row for row in self._remains.all("meta") if row[0] == LAYOUTS_KEY):
+            with suppress(msgspec.MsgspecError):  # of another version
+                yield from (list(row) for row in _layouts_decoder.decode(kept) if is_intact(row[0], row[2], row[3]))
 
     def leave_delivered(self) -> None:
         """Leave behind what is delivered, and is not copied yet, as there is no room for it."""

@@ -348,10 +348,14 @@ async def test_a_kill_after_the_first_of_two_corrupt_files_is_copied_sends_no_ba
         assert sorted(await take(buffer)) == expected(range(POLLS))[5:]
 
 
-async def test_a_corrupt_file_is_not_copied_into_another_agents_database_that_was_put_there(bench):
+@pytest.mark.parametrize("damage", [0, 4_096], ids=["its layouts can be read", "their block is destroyed"])
+async def test_a_corrupt_file_is_not_copied_into_another_agents_database_that_was_put_there(bench, damage):
     """Ids are alike in both: its polls would be delivered as those of the other one's devices."""
     await fill(bench)
     make_corrupt(bench.path)
+    if damage:
+        content = bench.path.read_bytes()
+        bench.path.write_bytes(bytes(damage) + content[damage:])
     async with bench.buffer(statvfs=Disk()) as buffer:
         assert buffer.salvaging
     own = {suffix: bench.path.with_name(f"agent.db{suffix}") for suffix in ("", "-wal", "-shm")}
