@@ -40,8 +40,15 @@ def followed(path: Path) -> Path:
     """Where the file is: elsewhere than at `path` if that is a symbolic link to it. SQLite puts its own files there, too.
 
     A link into a directory that is not there, as on a disk that is not mounted yet, is not followed: nobody is to make that.
+    Nor is one that the kernel follows for nobody, as another user has put it into a directory like /tmp.
     """
     if not os.path.islink(path):  # noqa: PTH114 -- raises nothing where this user may not look
+        return path
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except OSError:
         return path
     file = Path(os.path.realpath(path))
     can_be_made = not os.path.lexists(file) and os.path.isdir(file.parent)  # noqa: PTH112 -- as above
@@ -128,16 +135,20 @@ def take_along(path: Path, place: int) -> tuple[Path | None, Path]:
     """Put the journal beside the opened file, which was moved away from `path`, so that SQLite reads it with that file.
 
     Where the file is, None if nobody can say, and where the journal is: under a name of its own if the file has another one there
-    already, and still at `path` if the disk accepts no change.
+    already, or is where this user may put nothing, and still at `path` if the disk accepts no change.
     """
     moved, journal = _whereabouts(place), beside(path, "-wal")
-    kept = beside(path, "-wal.left") if moved is None or beside(moved, "-wal").exists() else beside(moved, "-wal")
-    try:
-        journal.rename(kept)
-        beside(path, "-shm").unlink(missing_ok=True)
-    except OSError:
-        return moved, journal
-    return moved, kept
+    names = [beside(path, "-wal.left")]
+    if moved is not None and not beside(moved, "-wal").exists():
+        names.insert(0, beside(moved, "-wal"))
+    for kept in names:
+        try:
+            journal.rename(kept)
+            beside(path, "-shm").unlink(missing_ok=True)
+        except OSError:
+            continue
+        return moved, kept
+    return moved, journal
 
 
 def _whereabouts(place: int) -> Path | None:

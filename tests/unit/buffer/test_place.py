@@ -532,3 +532,65 @@ async def test_a_symbolic_link_to_a_disk_that_is_not_mounted_yet_is_followed_onc
         assert connection.execute("SELECT started_at_us FROM polls").fetchall() == [(T0_US,)]
     assert bench.path.is_symlink()
     assert {path.name for path in bench.path.parent.iterdir()} == {"agent.db", "agent.db.lock", "stick"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's link")
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_link_of_another_user_in_a_directory_of_all_is_followed_only_if_the_kernel_does(tmp_path, is_there):
+    """Else anybody on the machine decides which file the agent writes, by a link in /tmp."""
+    shared, file = tmp_path / "shared", tmp_path / "own" / "agent.db"
+    shared.mkdir()
+    file.parent.mkdir()
+    if is_there:
+        file.touch()
+    link = shared / "agent.db"
+    link.symlink_to(file)
+    os.chown(link, 4_001, 4_001, follow_symlinks=False)
+    assert place.followed(link) == file
+    shared.chmod(0o1777)
+    os.chown(shared, 4_002, 4_002)
+    try:
+        link.stat()
+        refuses = False
+    except FileNotFoundError:
+        refuses = False
+    except PermissionError:
+        refuses = True
+    assert (place.followed(link) == link) == refuses
+    if refuses:
+        with pytest.raises(BufferFailure, match="Permission denied"):
+            Database.open(link, T0_US)
+        assert file.exists() == is_there
+
+
+async def test_a_journal_is_not_left_to_another_file_though_nobody_may_write_beside_the_one_it_is_of(bench, monkeypatch):
+    """As root has moved the file into a directory of its own: SQLite would write the journal into whatever is in its place."""
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 3600.0)
+    away = bench.path.with_name("backup") / "away.db"
+    away.parent.mkdir()
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name.endswith("-wal") and Path(target).parent == away.parent:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return rename(path, target)
+
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout))
+        await buffer.flush()
+        await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        reader = sqlite3.connect(bench.path, isolation_level=None)
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM polls").fetchone() == (1,)
+        buffer.add(poll(layout, T0_US + 1))
+        await buffer.flush()
+        await put_another_agents_database_in_its_place(bench, "eq-2", 1, away)
+        monkeypatch.setattr(Path, "rename", refuse)
+    reader.close()
+    assert not bench.path.with_name("agent.db-wal").exists()
+    assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US + 100,)]
+    kept = bench.path.with_name("agent.db-wal.left")
+    rename(kept, away.with_name("away.db-wal"))
+    with closing(sqlite3.connect(away)) as found:
+        assert found.execute("SELECT started_at_us FROM polls").fetchall() == [(T0_US,), (T0_US + 1,)]
