@@ -390,14 +390,16 @@ class RemoteCourier:
         return late
 
     async def _parts_behind(self, client: WriteClient, destination: Destination, batch: Batch) -> list[list[Part]]:
-        """The samples of the batches behind this one, each, that were sent as one with it."""
-        found = []
-        behind = self._behind.get(batch.id)
-        while behind is not None:
+        """The samples of the batches behind this one, each, that were sent as one with it; they are made small enough."""
+        found, before = [], batch
+        while (behind := self._behind.get(before.id)) is not None:
+            if behind.metric_count > self._size.within(destination.max_metrics) + 1:  # to ask about it would take as long again
+                self._behind[before.id] = await self._halve(behind, in_doubt=True)
+                continue
             polls, heads = await self._heads.read(behind, destination)
             fit, _ = fit_of(polls, heads, self._latest_us(client), self._lateness.known.covers)
             found.append([one.part for one in fit])
-            behind = self._behind.get(behind.id)
+            before = behind
         return [parts for parts in found if parts]
 
     async def _follow(
@@ -461,8 +463,8 @@ class RemoteCourier:
         """What is later is not sent."""
         return self._now_us() + round((AHEAD_S - (client.ahead_s or 0.0)) * 1e6)
 
-    async def _halve(self, batch: Batch, *, in_doubt: bool = False) -> None:
-        """`in_doubt`: the receiver may have it."""
+    async def _halve(self, batch: Batch, *, in_doubt: bool = False) -> Batch:
+        """The older half. `in_doubt`: the receiver may have it."""
         self._counters.add(Count.BATCHES, "split")
         older, newer = await self._buffer.split(batch)
         behind = self._behind.pop(batch.id, None)
@@ -472,6 +474,7 @@ class RemoteCourier:
             self._behind[older.id] = newer
             if behind is not None:
                 self._behind[newer.id] = behind
+        return older
 
     @property
     def _clock_s(self) -> float:

@@ -147,6 +147,20 @@ async def test_what_was_stored_though_it_timed_out_is_delivered_and_not_too_late
     assert max(receiver.sizes[3:]) <= slowest
 
 
+async def test_a_question_about_what_is_behind_gets_through_too(tmp_path):
+    """Of 80 devices, each polled twice in a batch, the part behind has as many series as the part that did not get through."""
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", devices=80, max_metrics=MOST) as remote:
+        receiver = remote.client = Narrow(remote)
+        receiver.seconds_of = lambda samples: 30.0 if samples > 150 else 1.0
+        receiver.stores_late = True
+        for n in range(2):
+            for device in range(80):
+                remote.add(device, NOW_S - 3000 + 60 * n + device / 10, float(n))
+        assert await remote.deliver(attempts=8)
+        assert stored(receiver) == 160 * SENSORS
+        assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 160 * SENSORS}
+
+
 async def test_what_another_writer_has_made_too_late_is_not_taken_for_stored_because_it_timed_out(narrow):
     """It has later samples than the older half, of half of the devices; the receiver has nothing of the batch."""
     remote, receiver = narrow
