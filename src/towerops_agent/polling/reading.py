@@ -177,7 +177,7 @@ class _Course:
             replan(device, self._planner, device.plan.if_indexes)
         interpretation = interpret(progress, device.layout, started_at_us, withheld, traits.units, device.skips)
         if interpretation.units != traits.units:
-            traits.units = self._planner.shared(interpretation.units)
+            traits.units = self._planner.shared_units(interpretation.units)
         silence = "" if progress.heard else progress.failures.get(0, Reason.TIMEOUT)
         return Reading(
             interpretation.poll if progress.heard else None,

@@ -138,7 +138,7 @@ def make_device(equipment: Equipment, layout: int, digest: bytes, planner: Plann
         old = before.plan.sensors
         as_before = set(zip(old, before.divisors, strict=True))
         rescaled = {oid for oid, divisor in zip(sensors, divisors, strict=True) if (oid, divisor) not in as_before}
-        traits.units = planner.shared(carry_over(before.traits.units, old, sensors, rescaled))
+        traits.units = planner.shared_units(carry_over(before.traits.units, old, sensors, rescaled))
     return Device(
         id=equipment.id,
         name=equipment.name,

@@ -89,7 +89,7 @@ def _recall(device: Device, planner: Planner, learned: _Learned, clock: BootCloc
     device.traits.by_if_name = int.from_bytes(learned.by_its_if_name, "little")
     if learned.booted_at_us is not None:
         device.traits.booted_at_us = clock.of_another(learned.booted_at_us, BootClock(learned.boot, learned.ahead_us))
-    device.traits.units = planner.shared(learned.units)
+    device.traits.units = planner.shared_units(learned.units)
     if learned.gap_s:
         device.traits.spacing = Spacing.recalled(learned.gap_s)
     device.accept_odd(Oddity(word) for word in learned.odd_replies if word in _ODDITIES)

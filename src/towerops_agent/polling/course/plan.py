@@ -345,3 +345,7 @@ class Planner:
         """These, in one tuple for all devices that have the same: two switches of a kind have ports of the same names."""
         fresh = tuple(items)
         return self._shared.setdefault(fresh, fresh)
+
+    def shared_units(self, units: tuple[str, ...]) -> tuple[str, ...]:
+        """These, in one tuple for all devices that have the same, once all are known: until then each device has its own ones."""
+        return units if "" in units else self.shared(units)

@@ -162,3 +162,15 @@ def test_names_that_are_the_same_are_one_tuple():
     assert names == ("ether1", "ether2")
     assert planner.shared(["ether1", "ether2"]) is names
     assert planner.shared(["ether1"]) == ("ether1",)
+
+
+def test_units_are_kept_once_all_are_known():
+    """They become known one by one: each step of 10,000 devices was kept for as long as the agent ran."""
+    planner = Planner()
+    whole, again = ((*"#V",) for _ in range(2))
+    assert planner.shared_units(whole) is whole
+    assert planner.shared_units(again) is whole
+    part, again = ((*"#", "") for _ in range(2))
+    assert planner.shared_units(part) is part
+    assert planner.shared_units(again) is again
+    assert part is not again
