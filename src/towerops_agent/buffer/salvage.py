@@ -25,7 +25,7 @@ from towerops_agent.buffer.lanes import Stretch, next_poll_id
 from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
 from towerops_agent.buffer.ledger import Ledger
 from towerops_agent.buffer.remains import COLUMNS, Remains, Row, row_checksum
-from towerops_agent.buffer.store import CLOCK_BEHIND_S, LAYOUTS_KEY
+from towerops_agent.buffer.store import CLOCK_BEHIND_S, LAYOUTS_KEY, whole
 from towerops_agent.buffer.tail import copy_tail
 
 ROWS_PER_STEP = 1_000
@@ -182,9 +182,10 @@ class Salvage:
                     self._copy_row("layouts", row)
 
     def _layouts_in_second_place(self) -> Iterator[Row]:
-        for _, kept, _ in (row for row in self._remains.all("meta") if row[0] == LAYOUTS_KEY):
-            with suppress(msgspec.MsgspecError):  # of another version
-                yield from (list(row) for row in _layouts_decoder.decode(kept) if is_intact(row[0], row[2], row[3]))
+        rows = {row[0]: row[1] for row in self._remains.all("meta") if str(row[0]).startswith(LAYOUTS_KEY)}
+        with suppress(msgspec.MsgspecError):  # of another version
+            found = _layouts_decoder.decode(whole(LAYOUTS_KEY, rows.get) or b"\x90")
+            yield from (list(row) for row in found if is_intact(row[0], row[2], row[3]))
 
     def leave_delivered(self) -> None:
         """Leave behind what is delivered, and is not copied yet, as there is no room for it."""

@@ -4,13 +4,16 @@ import os
 import random
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from towerops_agent.buffer import quarantine
 from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.buffer.format.codec import encode_layout
 from towerops_agent.buffer.place import PAGE_OCTETS
 from towerops_agent.buffer.roots import rebuilt
+from towerops_agent.buffer.store import PIECE_OCTETS
 from towerops_agent.counters import Count
 from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, members, poll
@@ -77,6 +80,23 @@ async def test_a_few_layouts_which_the_destroyed_block_had_are_kept_in_another(b
         polls = await buffer.read(batch)
         assert len(members(polls)) == 3 * POLLS
         assert all(one.layout.equipment_id == f"eq-{(one.poll.started_at_us - T0_US) % layouts}" for one in polls)
+
+
+async def test_large_layouts_which_are_kept_in_pieces_are_found_in_their_second_place(bench):
+    """Of some switches with a thousand ports: more than a row of kept values may have."""
+    large = Layout(
+        "eq-1", tuple(replace(LAYOUT.sensors[0], id=f"s-{number}-{'x' * 100}") for number in range(PIECE_OCTETS // 100))
+    )
+    assert len(encode_layout(large)) > PIECE_OCTETS
+    async with bench.buffer() as buffer:
+        await buffer.register(large)
+        layout = await buffer.register(LAYOUT)
+        for number in range(POLLS):
+            buffer.add(poll(layout, T0_US + number))
+    overwrite(bench.path, 0, bytes(BLOCK))
+    async with bench.buffer() as buffer:
+        batch = await buffer.next_batch(3 * POLLS, Lane.BACKLOG)
+        assert len(members(await buffer.read(batch))) == 3 * POLLS
 
 
 @pytest.mark.parametrize("with_maps", [True, False], ids=["maps", "first map lost"])
