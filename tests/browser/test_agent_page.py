@@ -12,6 +12,7 @@ import pytest
 from browser.chromium import browser_page
 from support.recorded import END_US, MINUTE_US, TOKEN, is_down, left, record
 from towerops_agent.buffer.buffer import Buffer
+from towerops_agent.buffer.format.event import Event, EventKind
 from towerops_agent.cli.page import write
 from towerops_agent.config.document.text import config_text
 from towerops_agent.config.kept import seal
@@ -236,6 +237,47 @@ async def test_charts_that_are_older_than_the_page_say_so(tmp_path):
         await page.unroute("**/device.json*")
         await page.clock.run_for(15_000)
         await expect(page.locator("#age")).to_be_hidden()
+
+
+ODD = {
+    "long": {"name": "Name-of-a-radio-in-which-there-is-no-blank-" * 3, "unit": "steps-of-a-scale-of-its-own-" * 3},
+    "a member of all objects": {"name": "of all", "unit": "constructor"},
+}
+
+
+async def record_odd_names(path) -> None:
+    """Ten minutes of a device whose sensors have the names and units above."""
+    now_us = END_US - 10 * MINUTE_US
+    sensors = [
+        {"id": item, "oid": "1.3.6.1.1.0", "type": odd["name"], "unit": odd["unit"], "metadata": {"states": {}}}
+        for item, odd in ODD.items()
+    ]
+    device = {"id": "odd", "name": ODD["long"]["name"], "ip_address": "2001:db8::1", "sensors": sensors}
+    config = {"equipment": [device]}
+    async with Buffer(path, Counters(), clock_us=lambda: now_us, monotonic_us=lambda: now_us) as buffer:
+        await buffer.keep_config(seal(TOKEN, config_text(msgspec.json.encode(config))))
+        layout = await buffer.register(Layout("odd", tuple((item, 1.0) for item in ODD)))
+        buffer.note(Event(now_us, EventKind.RESTART, "odd"))
+        for _ in range(10):
+            buffer.add(Poll(layout, now_us, (5,) * len(ODD), ((len(ODD), 1_000),), len(ODD)))
+            now_us += MINUTE_US
+
+
+async def test_what_somebody_has_called_things_is_read_in_full_on_a_phone(tmp_path):
+    from playwright.async_api import expect
+
+    async with opened(tmp_path, recorded=record_odd_names, viewport={"width": 390, "height": 800}) as page:
+        await page.get_by_role("button", name="1 hour").click()
+        for item in ODD:
+            await expect(chart(page, item)).to_have_attribute("data-points", "10")
+            await expect(chart(page, item).locator("svg > text[text-anchor=end]").first).to_have_text("4.5")
+        rights = (
+            "all => all.map((each) => each.getBoundingClientRect().right - each.closest('.panel').getBoundingClientRect().right)"
+        )
+        for texts in (".chart figcaption span", ".chart figcaption b", "#detail-meta", ".events td"):
+            assert max(await page.locator(texts).evaluate_all(rights)) <= 0, texts
+        times = page.locator("#strips .axis text")
+        assert min(await times.evaluate_all("all => all.map((each) => each.getBoundingClientRect().height)")) > 10
 
 
 async def test_a_device_is_found_and_read_from_the_keyboard(tmp_path):

@@ -68,11 +68,10 @@ export function strip(name, stretches, from_us, to_us) {
  * @param {number} to_us
  */
 export function stripAxis(from_us, to_us) {
-  const width = 640;
-  const drawing = svg("svg", { viewBox: `0 0 ${width} 16`, "aria-hidden": "true" });
+  const drawing = svg("svg", { "aria-hidden": "true" }); // without a viewBox: the texts are as large on a narrow screen
   for (const time of timeTicks(from_us, to_us)) {
-    const x = ((time - from_us) / (to_us - from_us)) * width;
-    if (x > 16 && x < width - 16) drawing.append(label(clock(time, false), x, 12, "middle"));
+    const share = (time - from_us) / (to_us - from_us);
+    if (share > 0.05 && share < 0.95) drawing.append(label(clock(time, false), `${100 * share}%`, 12, "middle"));
   }
   return html("div", { className: "strip axis" }, html("span"), drawing);
 }

@@ -35,7 +35,7 @@ export function html(name, properties = {}, ...children) {
 
 /**
  * @param {string} text
- * @param {number} x
+ * @param {number | string} x
  * @param {number} y
  * @param {string} anchor
  * @param {string} [className]
@@ -52,8 +52,8 @@ export function hatch() {
 }
 
 /** The least span of an axis, by unit, so that a value that hardly moves is not drawn as a mountain range. */
-/** @type {Record<string, number>} */
-const LEAST = { "%": 10, "dBm": 5, "dB": 5, "°C": 5, "V": 2, "bit/s": 1000, "ms": 2, "packets/s": 0.001 };
+/** @type {Map<string, number>} A map: an object has a "constructor", which somebody may call a unit. */
+const LEAST = new Map(Object.entries({ "%": 10, "dBm": 5, "dB": 5, "°C": 5, "V": 2, "bit/s": 1000, "ms": 2, "packets/s": 0.001 }));
 
 /** And as a part of its ends: of numbers beyond 2^53 not each is a number of its own, and ticks must be apart. */
 const FINEST = 1e-9;
@@ -70,7 +70,7 @@ export function scale(values, unit) {
   const within = (/** @type {number} */ value) => Math.max(-FURTHEST, Math.min(FURTHEST, value));
   let low = within(values.length ? Math.min(...values) : 0), high = within(values.length ? Math.max(...values) : 1);
   if (unit === "bit/s" || (low > 0 && low < high / 2)) low = 0;
-  const least = Math.max(LEAST[unit] ?? Math.max(Math.abs(high) * 0.1, 1), FINEST * Math.max(Math.abs(low), Math.abs(high)));
+  const least = Math.max(LEAST.get(unit) ?? Math.max(Math.abs(high) * 0.1, 1), FINEST * Math.max(Math.abs(low), Math.abs(high)));
   if (high - low < least) {
     const middle = (high + low) / 2;
     const lowest = low >= 0 ? Math.max(0, middle - least / 2) : middle - least / 2;
