@@ -4,7 +4,6 @@ import os
 import random
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 
@@ -84,9 +83,7 @@ async def test_a_few_layouts_which_the_destroyed_block_had_are_kept_in_another(b
 
 async def test_large_layouts_which_are_kept_in_pieces_are_found_in_their_second_place(bench):
     """Of some switches with a thousand ports: more than a row of kept values may have."""
-    large = Layout(
-        "eq-1", tuple(replace(LAYOUT.sensors[0], id=f"s-{number}-{'x' * 100}") for number in range(PIECE_OCTETS // 100))
-    )
+    large = Layout("eq-1", tuple((f"s-{number}-{'x' * 100}", 1.0) for number in range(PIECE_OCTETS // 100)))
     assert len(encode_layout(large)) > PIECE_OCTETS
     async with bench.buffer() as buffer:
         await buffer.register(large)
