@@ -94,5 +94,5 @@ async def test_another_token_is_reported(tmp_path):
 def test_a_file_that_is_not_a_database_is_reported(tmp_path):
     path = tmp_path / "agent.db"
     path.write_bytes(b"no database, but long enough to look like a file" * 100)
-    with pytest.raises(NoKeptDevices, match="can't be read"):
+    with pytest.raises(NoKeptDevices, match="is not a database"):
         read_devices(path, token, everything)

@@ -355,7 +355,7 @@ async def test_it_is_read_while_the_agent_writes_delivers_packs_and_removes(data
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(None, "there is no database"), (b"x" * 9000, "can't be read"), (b"", "has version 0")]
+    ("content", "why"), [(None, "there is no database"), (b"x" * 9000, "is not a database"), (b"", "has version 0")]
 )
 def test_a_file_of_another_kind_says_so_in_one_line(database, content, why):
     if content is not None:

@@ -1,4 +1,4 @@
-"""Values kept under a key, small ones and such as are kept in pieces."""
+"""Values kept under a key by the store, small ones and such as are kept in pieces."""
 
 import sqlite3
 from contextlib import closing
