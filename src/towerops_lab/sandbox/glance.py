@@ -60,12 +60,13 @@ _PINGS = (
 class _Device:
     """`newest_us`: the time of its newest value, not after its arrival; `response`: the response times of its polls.
 
-    `pings`: what came of its rounds of pings.
+    `pings`: what came of its rounds of pings. `awaited_us`: the others' newest value when it was first known to have none.
     """
 
     shown: ShownDevice
     items: dict[str, _Item]
     newest_us: int = 0
+    awaited_us: int = 0
     status: EquipmentStatus | None = None
     status_us: int = 0
     ping: Reachability | None = None
@@ -117,6 +118,9 @@ class Glance:
             late += is_late
             oldest_us = min(oldest_us, time_us)
             self._take(metric, min(time_us, batch.arrived_us), is_late)
+        for device in self._devices.values():
+            if not device.newest_us:
+                device.awaited_us = device.awaited_us or self._newest_us
         self.late_count += late
         age_s = (batch.arrived_us - oldest_us) / 1e6
         self.arrivals.append(_Arrival(batch.arrived_us, len(batch.metrics), batch.size_octets, late, age_s, batch.key or ""))
@@ -160,8 +164,13 @@ class Glance:
 
     def glance(self, now_us: int) -> list[dict[str, Any]]:
         """Each device in short: its state and reason, its values, a small chart of the first."""
-        newest_us = max((device.newest_us for device in self._devices.values()), default=0)
+        newest_us = self._newest_us
         return [self._short(device, newest_us, now_us) for device in self._devices.values()]
+
+    @property
+    def _newest_us(self) -> int:
+        """The time of the newest value of all; 0: there is none."""
+        return max((device.newest_us for device in self._devices.values()), default=0)
 
     def charts(self, device_id: str, now_us: int) -> dict[str, Any] | None:
         """All charts of one device; None if it is not shown."""
@@ -224,7 +233,8 @@ def _state(device: _Device, newest_us: int) -> tuple[str, str]:
         if not silent:
             return status.state, "" if status.state == "up" else _in_words(status.reason)
     if device.newest_us == 0:
-        return ("down", "no values yet, while others answer") if newest_us else ("unknown", "no values yet")
+        is_silent = device.awaited_us and newest_us - device.awaited_us > _longest_us(device)
+        return ("down", "no values yet, while others answer") if is_silent else ("unknown", "no values yet")
     if behind_us > _longest_us(device):
         return "down", f"no values for {behind_us / 1e6:.0f} s"
     return "up", ""

@@ -85,9 +85,21 @@ def test_a_device_that_is_silent_while_others_are_not_is_down_and_comes_back():
 
 
 def test_a_device_that_never_answered_while_others_did_is_down():
+    """Not yet when the first values arrive: its own may be in the next batch."""
     of = glance()
     take(of, reading("a", 0), at=1)
+    assert states(of) == [("up", ""), ("unknown", "no values yet")]
+    take(of, *(reading("a", second) for second in (5, 10, 15, 20)), at=21)
     assert states(of) == [("up", ""), ("down", "no values yet, while others answer")]
+
+
+def test_a_device_that_is_new_is_not_down_though_the_others_have_answered_for_long():
+    of = glance()
+    take(of, *(reading("a", second) for second in (0, 5, 10, 15, 20)), *(reading("b", second) for second in (0, 5, 10, 15, 20)))
+    more = {**CONFIG, "equipment": [*CONFIG["equipment"], {**CONFIG["equipment"][1], "id": "c", "sensors": [], "interfaces": []}]}
+    of.configure(encoded(more))
+    take(of, reading("a", 25), reading("b", 25))
+    assert states(of)[2] == ("unknown", "no values yet")
 
 
 def test_silence_of_all_says_nothing_of_one():
