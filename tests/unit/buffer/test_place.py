@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -458,27 +458,33 @@ async def test_a_file_system_without_modes_has_a_database_and_a_warning(bench, m
     assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US,)]
 
 
+@asynccontextmanager
+async def a_poll_that_only_the_journal_has(bench) -> AsyncIterator[None]:
+    """It can't be folded in until the end, not even as the buffer is closed: somebody reads an earlier state of the file."""
+    with closing(sqlite3.connect(bench.path, isolation_level=None)) as reader:
+        async with bench.buffer() as buffer:
+            layout = await buffer.register(LAYOUT)
+            buffer.add(poll(layout))
+            await buffer.flush()
+            await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+            reader.execute("BEGIN")
+            assert reader.execute("SELECT count(*) FROM polls").fetchone() == (1,)
+            buffer.add(poll(layout, T0_US + 1))
+            await buffer.flush()
+            yield
+
+
 @pytest.mark.parametrize("is_replaced", [False, True])
 async def test_a_journal_that_cannot_be_folded_into_a_file_that_is_moved_away_goes_with_it(bench, monkeypatch, is_replaced):
     """Somebody reads an earlier state of the file just then. Before, what was in the journal only was removed with it."""
     monkeypatch.setattr(opening, "LOOK_EACH_S", 3600.0)
     away = bench.path.with_name("away.db")
     with capture_logs() as logs:
-        async with bench.buffer() as buffer:
-            layout = await buffer.register(LAYOUT)
-            buffer.add(poll(layout))
-            await buffer.flush()
-            await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
-            reader = sqlite3.connect(bench.path, isolation_level=None)
-            reader.execute("BEGIN")
-            assert reader.execute("SELECT count(*) FROM polls").fetchone() == (1,)
-            buffer.add(poll(layout, T0_US + 1))
-            await buffer.flush()
+        async with a_poll_that_only_the_journal_has(bench):
             if is_replaced:
                 await put_another_agents_database_in_its_place(bench, "eq-2", 1, away)
             else:
                 bench.path.rename(away)
-    reader.close()
     found = sqlite3.connect(away)
     assert found.execute("SELECT started_at_us FROM polls").fetchall() == [(T0_US,), (T0_US + 1,)]
     found.close()
@@ -575,19 +581,9 @@ async def test_a_journal_is_not_left_to_another_file_though_nobody_may_write_bes
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return rename(path, target)
 
-    async with bench.buffer() as buffer:
-        layout = await buffer.register(LAYOUT)
-        buffer.add(poll(layout))
-        await buffer.flush()
-        await buffer.ask(lambda store: store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
-        reader = sqlite3.connect(bench.path, isolation_level=None)
-        reader.execute("BEGIN")
-        assert reader.execute("SELECT count(*) FROM polls").fetchone() == (1,)
-        buffer.add(poll(layout, T0_US + 1))
-        await buffer.flush()
+    async with a_poll_that_only_the_journal_has(bench):
         await put_another_agents_database_in_its_place(bench, "eq-2", 1, away)
         monkeypatch.setattr(Path, "rename", refuse)
-    reader.close()
     assert not bench.path.with_name("agent.db-wal").exists()
     assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US + 100,)]
     kept = bench.path.with_name("agent.db-wal.left")
