@@ -43,12 +43,12 @@ def longest_each_us(times_us: Sequence[int], interval_us: float = 0) -> list[int
     return found
 
 
-def slowest_us(times_us: Sequence[int], longest_us: Sequence[int], from_us: int) -> int:
+def slowest_us(times_us: Sequence[int], each_us: Sequence[int], from_us: int) -> int:
     """The largest of these longest distances from `from_us` on, that of the stretch over it too; 0 if there is none.
 
-    `times_us`: sorted. `longest_us`: of each time to its next one, and of the last one, if it is known.
+    `times_us`: sorted. `each_us`: of each time to its next one, and of the last one, if it is known.
     """
-    return max(longest_us[max(bisect_left(times_us, from_us) - 1, 0) :], default=0)
+    return max(each_us[max(bisect_left(times_us, from_us) - 1, 0) :], default=0)
 
 
 def _median_us(spans_us: Sequence[int]) -> float:
