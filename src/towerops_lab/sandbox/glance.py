@@ -60,7 +60,7 @@ _PINGS = (
 class _Device:
     """`newest_us`: the time of its newest value, not after its arrival; `response`: the response times of its polls.
 
-    `pings`: what came of its rounds of pings. `awaited_us`: the others' newest value when it was first known to have none.
+    `pings`: what came of its rounds of pings. `awaited_us`: the others' newest value when it was first seen without a value.
     """
 
     shown: ShownDevice
