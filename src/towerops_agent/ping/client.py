@@ -207,6 +207,8 @@ class PingClient:
                 self._counters.add(Count.PINGS_DISCARDED, Stray.OS_ERROR)
                 continue
             if isinstance(arrival, Arrival):
+                if arrival.arrived_ns is None or arrival.arrived_ns > wall_ns:  # it came since, while this process was held up
+                    now_s, wall_ns = both_now(self._loop.time, self._wall_ns)
                 found = self._rounds.receive(arrival.echo, arrival.source, arrival.arrived_ns, wall_ns, now_s)
             elif arrival is None:
                 continue

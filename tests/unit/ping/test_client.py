@@ -105,6 +105,29 @@ async def test_each_echo_has_its_own_round_trip():
         assert at.counters.by_reason(Count.PINGS) == {"answered": 3}
 
 
+@pytest.mark.parametrize("has_kernel_times", [True, False])
+def test_what_comes_while_the_process_is_held_up_as_it_reads_has_taken_as_long_as_it_has(has_kernel_times):
+    """Between its look at the clocks and the reading: by that look a reply would be back sooner than it was sent by its host."""
+
+    async def held_up():
+        loop = asyncio.get_running_loop()
+        async with bench() as at:
+            round_ = at.client.begin(PEER)
+            at.client.send(round_)
+            (sock,) = at.opened
+            receive = sock.receive
+
+            def receive_later():
+                sock.receive = receive
+                loop.now += 0.1
+                return Arrival(sock.sent[0][0], PEER, round(loop.now * 1e9) if has_kernel_times else None)
+
+            sock.receive = receive_later
+            assert at.client.end(round_) == Tally(1, 1, 100_000, 100_000, 100_000)
+
+    virtual_time.run(held_up())
+
+
 @in_virtual_time
 async def test_a_reply_after_the_round_is_late_and_its_echo_lost():
     async with bench(lambda echo, peer: [(2.0, Arrival(echo, peer, None))]) as at:
