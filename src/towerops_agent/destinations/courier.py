@@ -4,8 +4,7 @@
 
 A strict Prometheus refuses a whole request for one sample that is older than what it has of that series, so nothing overtakes.
 A receiver that accepts any order (`order: any`) gets what comes in beside the backlog. Over a slow link requests become smaller.
-A batch keeps its members until it is acknowledged, over restarts too: at least once. A receiver that stored a batch, and whose
-answer was lost, refuses it the second time as too late; the latest sample of each series then shows that it has them all.
+A batch keeps its members until it is acknowledged, over restarts too: at least once; doubt.py settles what was sent twice so.
 I/O: the buffer, the client, the log. Seconds (`_s`), microseconds since 1970 (`_us`).
 """
 
@@ -26,13 +25,13 @@ from towerops_agent import clocks
 from towerops_agent.api.wire.outcomes import Accepted, Availability, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
-from towerops_agent.buffer.lanes import open_batches
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.pace import SLOW_S as TOOK_LONG_S
 from towerops_agent.delivery.course.pace import BatchSize
 from towerops_agent.delivery.course.parcel import metrics_of
 from towerops_agent.delivery.course.verdicts import backoff_s
-from towerops_agent.destinations.course.fit import Candidate, fit_of, latest_of
+from towerops_agent.destinations.course.fit import Candidate, fit_of
+from towerops_agent.destinations.doubt import Doubt, settle
 from towerops_agent.destinations.heads import Heads
 from towerops_agent.destinations.kinds import KINDS, ReceiverKind
 from towerops_agent.destinations.lateness import Lateness
@@ -64,9 +63,6 @@ CLOCK_SET_S: Final = 60.0
 
 MOST_REFUSED: Final = 20
 """So many single metrics refused in a row, with nothing accepted between: the receiver is failing, unless it takes others."""
-
-NO_ANSWER: Final = frozenset({None, 408, 502, 504, *range(200, 300)})
-"""Not the receiver's own answer, if there was one at all, as of a page with 200: it may have stored the request."""
 
 log = structlog.get_logger()
 
@@ -133,8 +129,7 @@ class RemoteCourier:
         self._until_s = inf  # before then the next attempt of this run has to begin; -inf: there is none
         self._looks = 0  # for labels
         self._unlabelled: set[int] = set()  # by hash, layouts of a backlog whose labels did not come
-        self._doubtful: set[int] | None = None  # batches that the receiver may have already; None: those that are open now
-        self._behind: dict[int, Batch] = {}  # by a batch in doubt the one behind it, if both were sent as one
+        self._doubt = Doubt(buffer, line, counters)
         self._refused = 0  # single metrics, in a row
         self._asked = AskedInVain()
         self._losses = Losses(line, counters, now_us)
@@ -253,11 +248,7 @@ class RemoteCourier:
         """Deliver what is pending: None if all is done, else the seconds to wait; 0 if the destination has become another one."""
         if self._round_began_s == inf:
             self._round_began_s, self._round_from_us = self._monotonic_s(), None
-        if self._doubtful is None:
-            self._doubtful = await self._buffer.ask(
-                lambda store: {batch.id for batch in open_batches(store.connection, self._name)}
-            )
-            self._part = True
+        self._part |= await self._doubt.begin()
         while self._destination() == destination:
             self._moved(0.0)
             if destination.fresh_first and self._part:
@@ -280,7 +271,7 @@ class RemoteCourier:
         lanes = [Lane.BACKLOG, Lane.FRESH]
         if destination.fresh_first and self._monotonic_s() >= self._fresh_s + EACH_S:
             lanes.reverse()
-        most = self._size.within(destination.max_metrics)
+        most = self._most(destination)
         for lane in lanes:
             batch = await self._buffer.next_batch(most, lane, (), self._name)
             if lane is Lane.FRESH and (batch is None or batch.metric_count < most):
@@ -296,8 +287,8 @@ class RemoteCourier:
             await self._buffer.close_empty(batch)
             return None
         metrics = sum(poll.stop_metric - poll.first_metric for poll in polls)
-        if metrics > self._size.within(destination.max_metrics) + 1:  # it was cut before; of halves one may have one more
-            await self._halve(batch, in_doubt=batch.id in self._in_doubt())
+        if metrics > self._most(destination) + 1:  # it was cut before; of halves one may have one more
+            await self._doubt.split_unanswered(batch)
             return None
         self._reached_us = polls[0].poll.started_at_us
         if self._round_from_us is None:
@@ -329,20 +320,27 @@ class RemoteCourier:
             return None
         parts = [one.part for one in fit]
         packed = self._kind.pack(parts)
-        doubtful = batch.id in self._in_doubt()
-        self._in_doubt().add(batch.id)  # until there is an answer, and the buffer has it: a stop may come first
+        doubtful = self._doubt.sends(batch)
         sent_s = self._monotonic_s()
         outcome = await self._send(client, packed.body)
         self._learn_size(metrics, outcome, self._monotonic_s() - sent_s)
         if isinstance(outcome, TooLate) and not outcome.by_time and doubtful:
-            outcome = await self._settled(client, destination, batch, fit, outcome)
+            behind = [
+                await self._parts_now(client, destination, one)
+                async for one in self._doubt.behind(batch, self._most(destination))
+            ]
+            outcome = await settle(
+                partial(self._send, client), self._kind, self._lateness, fit, [parts for parts in behind if parts], outcome
+            )
         if packed.beyond and isinstance(outcome, Accepted | PartlyTaken):
             self._losses.add({Loss.OUT_OF_RANGE: packed.beyond})
         wait_s = await self._follow(client, batch, fit, lost, outcome)
-        if not _leaves_in_doubt(outcome, doubtful=doubtful):
-            self._in_doubt().discard(batch.id)
-            self._behind.pop(batch.id, None)
+        self._doubt.answered(batch, outcome, before=doubtful)
         return wait_s
+
+    def _most(self, destination: Destination) -> int:
+        """Of a request, as far as is known: the most metrics."""
+        return self._size.within(destination.max_metrics)
 
     def _learn_size(self, metrics: int, outcome: WriteOutcome, took_s: float) -> None:
         """How large batches may be, by what came of one of so many metrics."""
@@ -358,49 +356,10 @@ class RemoteCourier:
             case Unavailable(timed_out=True):
                 self._size.slow(metrics)
 
-    async def _settled(
-        self, client: WriteClient, destination: Destination, batch: Batch, refused: Sequence[Candidate], late: TooLate
-    ) -> WriteOutcome:
-        """The outcome of a batch that is refused, and may be so because the receiver has it: Accepted if it has.
-
-        Or because it has all of a larger one that the batch was a part of: then it has what is behind it too.
-        """
-        own = [one.part for one in refused]
-        behind = await self._parts_behind(client, destination, batch)
-        if late.is_prometheus:
-            for place, parts in enumerate([*behind[::-1], own]):
-                latest = latest_of(self._kind.key_of, parts)
-                lacks = await self._lateness.lacks(partial(self._send, client), latest, refused, late, again=place > 0)
-                if not isinstance(lacks, bool):
-                    return lacks
-                if lacks or (parts is not own and not self._lateness.can_ask):
-                    continue
-                confirmed = await self._send(client, self._kind.pack(latest).body)
-                if not isinstance(confirmed, TooLate):
-                    return confirmed
-            return late
-        for parts in (own, *behind):
-            if parts is not own:  # the receiver has stored what it can of those before, and may be offered the next ones
-                offered = await self._send(client, self._kind.pack(parts).body)
-                if not isinstance(offered, TooLate):
-                    return late if isinstance(offered, Accepted | PartlyTaken) else offered
-            confirmed = await self._send(client, self._kind.pack(latest_of(self._kind.key_of, parts)).body)
-            if not isinstance(confirmed, TooLate):
-                return confirmed
-        return late
-
-    async def _parts_behind(self, client: WriteClient, destination: Destination, batch: Batch) -> list[list[Part]]:
-        """The samples of the batches behind this one, each, that were sent as one with it; they are made small enough."""
-        found, before = [], batch
-        while (behind := self._behind.get(before.id)) is not None:
-            if behind.metric_count > self._size.within(destination.max_metrics) + 1:  # to ask about it would take as long again
-                self._behind[before.id] = await self._halve(behind, in_doubt=True)
-                continue
-            polls, heads = await self._heads.read(behind, destination)
-            fit, _ = fit_of(polls, heads, self._latest_us(client), self._lateness.known.covers)
-            found.append([one.part for one in fit])
-            before = behind
-        return [parts for parts in found if parts]
+    async def _parts_now(self, client: WriteClient, destination: Destination, batch: Batch) -> list[Part]:
+        """The samples of a batch that can be sent now."""
+        fit, _ = fit_of(*await self._heads.read(batch, destination), self._latest_us(client), self._lateness.known.covers)
+        return [one.part for one in fit]
 
     async def _follow(
         self, client: WriteClient, batch: Batch, fit: Sequence[Candidate], lost: Counter[Loss], outcome: WriteOutcome
@@ -422,10 +381,10 @@ class RemoteCourier:
                 if not isinstance(learned, bool):
                     return self._wait(learned)
                 if not learned:
-                    await self._halve(batch)
+                    await self._doubt.split(batch)
                 return None
             case TooLarge() | Rejected() if batch.metric_count > 1:
-                await self._halve(batch)
+                await self._doubt.split(batch)
                 return None
             case TooLarge() | Rejected() if self._refused < MOST_REFUSED or await self._takes_others(client, batch, fit[0]):
                 self._refused += 1
@@ -463,19 +422,6 @@ class RemoteCourier:
         """What is later is not sent."""
         return self._now_us() + round((AHEAD_S - (client.ahead_s or 0.0)) * 1e6)
 
-    async def _halve(self, batch: Batch, *, in_doubt: bool = False) -> Batch:
-        """The older half. `in_doubt`: the receiver may have it."""
-        self._counters.add(Count.BATCHES, "split")
-        older, newer = await self._buffer.split(batch)
-        behind = self._behind.pop(batch.id, None)
-        if in_doubt:
-            self._in_doubt().discard(batch.id)
-            self._in_doubt().update((older.id, newer.id))
-            self._behind[older.id] = newer
-            if behind is not None:
-                self._behind[newer.id] = behind
-        return older
-
     @property
     def _clock_s(self) -> float:
         """How far this machine's clock is ahead of the time since its start: the same until somebody sets it."""
@@ -488,11 +434,6 @@ class RemoteCourier:
             return await client.send(body)
         finally:
             self.in_flight = 0
-
-    def _in_doubt(self) -> set[int]:
-        if self._doubtful is None:
-            self._doubtful = set()
-        return self._doubtful
 
     def _works(self) -> None:
         self._attempts = self._refused = 0
@@ -523,17 +464,6 @@ class RemoteCourier:
             else:
                 about.warning("destination does not accept metrics, kept for the next run")
         return wait_s
-
-
-def _leaves_in_doubt(outcome: WriteOutcome, *, doubtful: bool) -> bool:
-    """Whether the receiver may have the batch that it was, or was not, sent. `doubtful`: whether it may have had it before."""
-    match outcome:
-        case Unavailable():
-            answered = outcome.status not in NO_ANSWER and not outcome.cut_off
-            return doubtful or not (answered or outcome.not_sent)
-        case Misconfigured():
-            return doubtful
-    return False
 
 
 async def rest(pause: Awaitable[None], event: asyncio.Event) -> None:

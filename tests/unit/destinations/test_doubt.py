@@ -1,0 +1,229 @@
+"""Which batches a receiver may have although it has not said so, and what shows whether it has one."""
+
+import time
+
+import pytest
+
+from support.remote import SENSORS, Remote
+from support.strict import Receiver
+from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
+from towerops_agent.buffer.format.batch import Batch
+from towerops_agent.counters import Count
+from towerops_agent.destinations.course.fit import Candidate, fit_of
+from towerops_agent.destinations.doubt import Doubt, settle
+from towerops_agent.destinations.kinds import KINDS
+from towerops_agent.destinations.lateness import Lateness
+from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate
+from towerops_agent.site.document.destination import REMOTE_WRITE
+
+NOW_S = time.time()
+KIND = KINDS[REMOTE_WRITE]
+LATE = TooLate(400, "out of order sample", by_time=False)
+LATE_OF_MIMIR = TooLate(400, "out of order sample (err-mimir-sample-out-of-order)", by_time=False)
+GONE = Unavailable("the connection broke")
+
+
+@pytest.fixture
+async def remote(tmp_path):
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", devices=1) as remote:
+        yield remote
+
+
+@pytest.fixture
+def doubt(remote: Remote) -> Doubt:
+    return Doubt(remote.buffer, "test", remote.counters)
+
+
+async def batch_of(remote: Remote, polls: int, since_s: float = NOW_S - 100) -> Batch:
+    """An open batch of so many polls of one device, a second apart."""
+    for n in range(polls):
+        remote.add(0, since_s + n, 100.0 + n)
+    await remote.buffer.flush()
+    batch = await remote.buffer.next_batch(2000, destination="test")
+    assert batch is not None
+    return batch
+
+
+async def polls_of(remote: Remote, batch: Batch) -> list[Candidate]:
+    assert remote.destination is not None
+    return fit_of(*await remote.heads.read(batch, remote.destination), round((NOW_S + 300) * 1e6), lambda _: False)[0]
+
+
+async def behind(doubt: Doubt, batch: Batch, most_metrics: int = 2000) -> list[Batch]:
+    return [one async for one in doubt.behind(batch, most_metrics)]
+
+
+# Which are in doubt.
+
+
+async def test_what_an_earlier_run_left_open_is_in_doubt_and_what_is_cut_later_is_not(remote, doubt):
+    earlier = await batch_of(remote, 2)
+    assert await doubt.begin()
+    assert not await doubt.begin()
+    await remote.buffer.acknowledge(earlier)
+    later = await batch_of(remote, 2)
+    assert (earlier in doubt, later in doubt) == (True, False)
+
+
+async def test_what_is_sent_is_in_doubt_until_it_is_answered(remote, doubt):
+    await doubt.begin()
+    batch = await batch_of(remote, 2)
+    assert not doubt.sends(batch)
+    assert batch in doubt
+    assert doubt.sends(batch)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "first", "again"),
+    [
+        (GONE, True, True),
+        (Unavailable("no answer within 30 s", timed_out=True), True, True),
+        (Unavailable("status 504: no", 504), True, True),
+        (Unavailable("status 200 with a web page", 200), True, True),
+        (Unavailable("status 503: reset before headers", 503, cut_off=True), True, True),
+        (Unavailable("status 503: not ready", 503), False, True),
+        (Unavailable("connection refused", not_sent=True), False, True),
+        (Misconfigured(404, "nothing at this URL"), False, True),
+        (Accepted(), False, False),
+        (PartlyTaken(200, "some", 1), False, False),
+        (LATE, False, False),
+        (TooLarge(), False, False),
+        (Rejected(400, "no"), False, False),
+    ],
+)
+async def test_whether_it_is_in_doubt_afterwards(remote, doubt, outcome, first, again):
+    """`first`: if it was sent for the first time, and the receiver can't have it from before; `again`: if it may."""
+    await doubt.begin()
+    batch = await batch_of(remote, 2)
+    doubt.sends(batch)
+    doubt.answered(batch, outcome, before=False)
+    assert (batch in doubt) is first
+    doubt.sends(batch)
+    doubt.answered(batch, outcome, before=True)
+    assert (batch in doubt) is again
+
+
+# Halves.
+
+
+async def test_the_halves_of_what_was_refused_are_not_in_doubt(remote, doubt):
+    batch = await batch_of(remote, 4)
+    await doubt.begin()
+    older = await doubt.split(batch)
+    assert older.metric_count == 2 * SENSORS
+    assert older not in doubt
+    assert await behind(doubt, older) == []
+    assert remote.counters.get(Count.BATCHES, "split") == 1
+
+
+async def test_the_halves_of_what_was_never_sent_are_not_in_doubt_either(remote, doubt):
+    await doubt.begin()
+    older = await doubt.split_unanswered(await batch_of(remote, 4))
+    assert older not in doubt
+    assert await behind(doubt, older) == []
+
+
+async def test_halves_of_what_is_in_doubt_are_in_doubt_and_know_what_is_behind_them(remote, doubt):
+    batch = await batch_of(remote, 8)
+    await doubt.begin()
+    half = await doubt.split_unanswered(batch)
+    quarter = await doubt.split_unanswered(half)
+    assert (batch in doubt, half in doubt, quarter in doubt) == (False, False, True)
+    parts = await behind(doubt, quarter)
+    assert [one.metric_count for one in (quarter, *parts)] == [2 * SENSORS, 2 * SENSORS, 4 * SENSORS]
+    assert [one.start for one in parts] == [quarter.stop, half.stop]
+    assert all(one in doubt for one in parts)
+    doubt.answered(quarter, Accepted(), before=True)
+    assert await behind(doubt, quarter) == []
+    assert await behind(doubt, parts[0]) == parts[1:]
+
+
+async def test_what_is_behind_is_made_as_small_as_what_gets_through(remote, doubt):
+    batch = await batch_of(remote, 16)
+    await doubt.begin()
+    half = await doubt.split_unanswered(batch)
+    parts = await behind(doubt, half, 2 * SENSORS)
+    assert [one.metric_count for one in parts] == [2 * SENSORS] * 4
+    assert all(one in doubt for one in parts)
+    assert await behind(doubt, half, 2 * SENSORS) == parts
+
+
+# Whether the receiver has it.
+
+
+async def settled(remote: Remote, receiver, doubt: Doubt, batch: Batch, late: TooLate = LATE):
+    parts = [[one.part for one in await polls_of(remote, each)] for each in await behind(doubt, batch)]
+    return await settle(receiver.send, KIND, Lateness(KIND), await polls_of(remote, batch), parts, late)
+
+
+async def stores(receiver: Receiver, polls: list[Candidate]) -> None:
+    assert isinstance(await receiver.send(KIND.pack([one.part for one in polls]).body), Accepted)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_receiver_that_has_the_batch_has_it(remote, doubt, whole):
+    receiver = Receiver(whole=whole)
+    batch = await batch_of(remote, 4)
+    await doubt.begin()
+    await stores(receiver, await polls_of(remote, batch))
+    assert isinstance(await settled(remote, receiver, doubt, batch, LATE if whole else LATE_OF_MIMIR), Accepted)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_half_of_what_it_has_is_known_by_the_part_behind(remote, doubt, whole):
+    receiver = Receiver(whole=whole)
+    batch = await batch_of(remote, 8)
+    await doubt.begin()
+    await stores(receiver, await polls_of(remote, batch))
+    quarter = await doubt.split_unanswered(await doubt.split_unanswered(batch))
+    assert isinstance(await settled(remote, receiver, doubt, quarter, LATE if whole else LATE_OF_MIMIR), Accepted)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_what_another_writer_has_made_too_late_is_too_late(remote, doubt, whole):
+    """It has later values of the series than the older half, and earlier ones than the newer half, which the receiver lacks."""
+    receiver = Receiver(whole=whole)
+    batch = await batch_of(remote, 8)
+    await doubt.begin()
+    older = await doubt.split_unanswered(batch)
+    (newer,) = await behind(doubt, older)
+    await stores(receiver, await polls_of(remote, newer))
+    for values in receiver.stored.values():
+        values[:] = [(values[0][0] - 500, 7.0)]
+    late = LATE if whole else LATE_OF_MIMIR
+    assert await settled(remote, receiver, doubt, older, late) == late
+    stored = sum(len(values) for values in receiver.stored.values())
+    assert stored == SENSORS * (1 if whole else 5)  # Prometheus was only asked; one that stores what it can was offered the next
+
+
+async def test_of_a_receiver_that_can_not_be_asked_only_the_batch_itself_shows_something(remote, doubt):
+    """A Prometheus in agent mode has no bound: a sample of the part behind would make the batch too late if it lacks it."""
+    receiver = Receiver(bounded=False)
+    batch = await batch_of(remote, 8)
+    await doubt.begin()
+    await stores(receiver, await polls_of(remote, batch))
+    before = {labels: list(values) for labels, values in receiver.stored.items()}
+    assert isinstance(await settled(remote, receiver, doubt, batch), Accepted)
+    older = await doubt.split_unanswered(batch)
+    assert await settled(remote, receiver, doubt, older) == LATE
+    assert receiver.stored == before
+
+
+@pytest.mark.parametrize("late", [LATE, LATE_OF_MIMIR])
+@pytest.mark.parametrize("answered", range(3))
+async def test_a_question_without_an_answer_is_the_outcome(remote, doubt, late, answered):
+    """However many are answered before."""
+    receiver = Receiver(whole=late is LATE)
+    batch = await batch_of(remote, 8)
+    await doubt.begin()
+    await stores(receiver, await polls_of(remote, batch))
+    older = await doubt.split_unanswered(batch)
+    send, asked = receiver.send, []
+
+    async def breaking(body: bytes):
+        asked.append(body)
+        return GONE if len(asked) > answered else await send(body)
+
+    receiver.send = breaking
+    assert await settled(remote, receiver, doubt, older, late) == GONE
+    assert len(asked) == answered + 1
