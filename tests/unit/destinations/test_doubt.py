@@ -147,13 +147,19 @@ async def test_what_is_behind_is_made_as_small_as_what_gets_through(remote, doub
     assert all(one in doubt for one in parts)
     assert await behind(doubt, half, 2 * SENSORS) == parts
 
+    assert await behind(doubt, half, 2 * SENSORS - 1) == parts, "of halves one may have one metric more"
+
 
 # Whether the receiver has it.
 
 
 async def settled(remote: Remote, receiver, doubt: Doubt, batch: Batch, late: TooLate = LATE):
+    return await asked(remote, receiver, doubt, batch, Lateness(KIND), late)
+
+
+async def asked(remote: Remote, receiver, doubt: Doubt, batch: Batch, lateness: Lateness, late: TooLate = LATE):
     parts = [[one.part for one in await polls_of(remote, each)] for each in await behind(doubt, batch)]
-    return await settle(receiver.send, KIND, Lateness(KIND), await polls_of(remote, batch), parts, late)
+    return await settle(receiver.send, KIND, lateness, await polls_of(remote, batch), parts, late)
 
 
 async def stores(receiver: Receiver, polls: list[Candidate]) -> None:
@@ -177,6 +183,30 @@ async def test_a_half_of_what_it_has_is_known_by_the_part_behind(remote, doubt, 
     await stores(receiver, await polls_of(remote, batch))
     quarter = await doubt.split_unanswered(await doubt.split_unanswered(batch))
     assert isinstance(await settled(remote, receiver, doubt, quarter, LATE if whole else LATE_OF_MIMIR), Accepted)
+
+
+async def test_of_a_prometheus_the_last_part_is_asked_about_first_as_it_shows_all_the_others(remote, doubt):
+    receiver = Receiver()
+    batch = await batch_of(remote, 8)
+    await doubt.begin()
+    await stores(receiver, await polls_of(remote, batch))
+    quarter = await doubt.split_unanswered(await doubt.split_unanswered(batch))
+    receiver.requests = 0
+    assert isinstance(await settled(remote, receiver, doubt, quarter), Accepted)
+    assert receiver.requests == 3  # whether it can be asked, whether it lacks the last part, and whether it has it
+
+
+async def test_whether_a_receiver_can_be_asked_is_found_out_for_each_batch(remote, doubt):
+    """It was away, and may have been started again with other settings."""
+    receiver = Receiver(bounded=False)
+    batch = await batch_of(remote, 8)
+    await doubt.begin()
+    await stores(receiver, await polls_of(remote, batch))
+    older = await doubt.split_unanswered(batch)
+    lateness = Lateness(KIND)
+    assert await asked(remote, receiver, doubt, older, lateness) == LATE
+    receiver.bounded = True
+    assert isinstance(await asked(remote, receiver, doubt, older, lateness), Accepted)
 
 
 @pytest.mark.parametrize("whole", [True, False])
