@@ -132,7 +132,7 @@ class ApiUpstream(Upstream):
             for_others=settings.destinations is not None,
             moved=marks.mover("delivery", ANSWER_WITHIN_S),
         )
-        self.courier = courier
+        self.courier = self._courier = courier
         self._heartbeat = HeartbeatLoop(
             self._client, counters, socket.gethostname(), sleep=marks.sleeper("heartbeat", ANSWER_WITHIN_S)
         )
@@ -161,6 +161,7 @@ class ApiUpstream(Upstream):
     async def open(self, parts: AsyncExitStack) -> None:
         """Open the client, and read which destinations there are beside the API. Raises SettingsError."""
         await parts.enter_async_context(self._client)
+        await self._courier.recall()
         if self._couriers is None:
             await self._buffer.line_up([""])
         else:

@@ -1,13 +1,17 @@
-"""What the upstream of the API keeps of a configuration for the next start."""
+"""What the upstream of the API knows at its next start: what it kept of a configuration, and what the server refused."""
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.config.document.text import config_text
 from towerops_agent.counters import Counters
+from towerops_agent.delivery.courier import Courier
+from towerops_agent.delivery.course.parcel import REFUSALS, Exclusions
+from towerops_agent.delivery.refused import EXCLUSIONS_KEY
 from towerops_agent.model import Secret
 from towerops_agent.settings import Settings
 from towerops_agent.telemetry.marks import Marks
@@ -36,3 +40,16 @@ async def test_what_the_server_accepts_is_known_at_the_next_start_with_another_t
         for damaged in (b"{", b"\xff", b'{"max_metrics": 0}', b'{"max_body_octets": 1}'):
             await buffer.put_meta(ACCEPTS_KEY, damaged)
             assert await after.kept_accepts() is None
+
+
+async def test_what_the_server_refused_is_known_before_anything_is_delivered(tmp_path):
+    exclusions = Exclusions()
+    for _ in range(REFUSALS):
+        exclusions.learn("sensor_reading s", "unknown", 0, 0)
+    async with Buffer(tmp_path / "agent.db", Counters(), clock_us=lambda: 1_800_000_000_000_000) as buffer:
+        await buffer.put_meta(EXCLUSIONS_KEY, exclusions.encode())
+        after = upstream(buffer, "the-token")
+        async with AsyncExitStack() as parts:
+            await after.open(parts)
+            assert isinstance(after.courier, Courier)
+            assert after.courier.course.verdicts.exclusions.of(1) == {"sensor_reading s": "unknown"}

@@ -22,8 +22,9 @@ from towerops_agent.buffer.format.event import Event
 from towerops_agent.buffer.lanes import Lanes, next_poll_id, open_batches, open_lines, stretches
 from towerops_agent.buffer.lookup import Newest, newest, polls_of
 from towerops_agent.buffer.place import beside, is_foreign
-from towerops_agent.buffer.store import Polls, kept_value
+from towerops_agent.buffer.store import Polls
 from towerops_agent.buffer.tail import left_behind, read_tail
+from towerops_agent.buffer.values import kept_value
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import LayoutKind
 

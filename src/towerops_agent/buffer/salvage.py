@@ -25,8 +25,9 @@ from towerops_agent.buffer.lanes import Stretch, next_poll_id
 from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
 from towerops_agent.buffer.ledger import Ledger
 from towerops_agent.buffer.remains import COLUMNS, Remains, Row, row_checksum
-from towerops_agent.buffer.store import CLOCK_BEHIND_S, LAYOUTS_KEY, whole
+from towerops_agent.buffer.store import CLOCK_BEHIND_S, LAYOUTS_KEY
 from towerops_agent.buffer.tail import copy_tail
+from towerops_agent.buffer.values import whole
 
 ROWS_PER_STEP = 1_000
 OCTETS_PER_STEP = 256 << 10

@@ -110,7 +110,6 @@ class Courier:
         self._now_us = now_us
         self._under_way = UnderWay(sleep, monotonic_s)
         self._has_wanted = asyncio.Event()
-        self._has_exclusions = False
         self.course = Course(interval_s=interval_s, settle_s=settle_s)
         self._refused = RefusedSeries(buffer, client, counters, self.course.verdicts, now_us=now_us, moved=moved)
         self._settlement = Settlement(buffer, counters, self.course.verdicts, self._refused, now_us=now_us, steady_us=steady_us)
@@ -144,6 +143,10 @@ class Courier:
     def backlog(self) -> Backlog | None:
         """The backlog; None if there is none, or it is not known yet."""
         return self.course.backlog(self._now_us(), self._monotonic_s())
+
+    async def recall(self) -> None:
+        """Read what the server refused in an earlier run. Raises BufferFailure."""
+        self.course.verdicts.exclusions = Exclusions(await self._buffer.get_meta(EXCLUSIONS_KEY))
 
     async def run(self) -> None:
         """Deliver, for good: as soon as anything is pending, then every 30 s.
@@ -213,9 +216,6 @@ class Courier:
 
     async def _follow(self, mark: Callable[[Step], None] = lambda _step: None) -> bool:
         """Do what the course says until it is done; whether all is delivered. `mark` is called before each step."""
-        if not self._has_exclusions:
-            self.course.verdicts.exclusions = Exclusions(await self._buffer.get_meta(EXCLUSIONS_KEY))
-            self._has_exclusions = True
         while True:
             step = self.course.next(self._accepts(), self._now_us(), self._monotonic_s())
             mark(step)

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from towerops_agent.buffer import opening, quarantine, recovery, salvage
 from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut
-from towerops_agent.buffer.store import PIECE_OCTETS
+from towerops_agent.buffer.values import PIECE_OCTETS
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll

@@ -12,7 +12,7 @@ from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.buffer.format.codec import encode_layout
 from towerops_agent.buffer.place import PAGE_OCTETS
 from towerops_agent.buffer.roots import rebuilt
-from towerops_agent.buffer.store import PIECE_OCTETS
+from towerops_agent.buffer.values import PIECE_OCTETS
 from towerops_agent.counters import Count
 from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, members, poll

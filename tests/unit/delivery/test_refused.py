@@ -80,6 +80,7 @@ async def test_when_it_is_accepted_again_all_that_was_kept_arrives_and_batches_h
 
 async def test_a_restart_knows_it(learned):
     learned.courier = learned.new_courier()
+    await learned.courier.recall()
     await learned.add(1)
     await learned.run(pauses=1)
     assert [len(values) for _, values in learned.sent] == [9]
@@ -186,6 +187,7 @@ async def test_after_a_stop_before_the_rest_the_next_run_asks_for_it(learned):
     assert len(await learned.buffer.refused()) == 3
     learned.answer = lambda values: Accepted()
     learned.courier = learned.new_courier()
+    await learned.courier.recall()
     learned.time.now_s += HOUR_S
     await polled(learned)
     await polled(learned)

@@ -1,4 +1,4 @@
-"""Values kept under a key by the store, small ones and such as are kept in pieces."""
+"""Values kept under a key, small ones and such as are kept in pieces."""
 
 import sqlite3
 from contextlib import closing
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towerops_agent.buffer.reader import DatabaseReader
-from towerops_agent.buffer.store import PIECE_OCTETS, keep_value, kept_value
+from towerops_agent.buffer.values import PIECE_OCTETS, keep_value, kept_value
 
 TABLE = "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID"
 LARGE = bytes(range(251)) * (3 * PIECE_OCTETS // 251)
