@@ -1,5 +1,6 @@
 """What a receiver of OTLP has, by opentelemetry-proto: each value once, and those that it rejects are counted in its words."""
 
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +8,15 @@ from pathlib import Path
 import pytest
 import structlog
 
-from support import otlp
-from support.remote import SENSORS, Remote
+from support import otlp, prometheus
+from support.remote import SENSORS, Recording, Remote
+from support.strict import translated
 from towerops_agent.api.wire.outcomes import Accepted, Unavailable
 from towerops_agent.counters import Count
 from towerops_agent.destinations.wire.answers import PartlyTaken
 from towerops_agent.model import Poll
+from towerops_agent.reasons import Loss
+from towerops_agent.site.document.destination import Destination
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +84,38 @@ async def test_a_failing_receiver_is_waited_for(tmp_path: Path, receiver):
         receiver.status = 200
         assert await remote.deliver()
     assert receiver.received == SENSORS
+
+
+class Translating(Recording):
+    """Sends to a Prometheus by remote write what its own receiver of OTLP would make of a request, which Debian's lacks."""
+
+    def __init__(self, remote: Remote, url: str) -> None:
+        super().__init__(Destination("test", url))
+        self.outcomes, self.lose, self.remote = remote.outcomes, remote.lose, remote
+        self.order = random.Random(1)
+
+    async def send(self, body: bytes):
+        return await super().send(translated(body, self.order))
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_prometheus_behind_it_has_each_value_once_though_an_answer_was_lost(tmp_path: Path, refused: bool):
+    """`refused`: that answer said that another writer has later values of one device than the older half."""
+    now_s = time.time()
+    with prometheus.running(tmp_path / "prometheus") as receiver:
+        async with Remote(tmp_path / "agent.db", receiver.write_url, devices=4, kind="otlp") as remote:
+            remote.client = Translating(remote, receiver.write_url)
+            if refused:
+                remote.add(0, now_s - 1000 + 10 * 10 - 5, 7.0)
+                assert await remote.deliver()
+            for n in range(20):
+                for device in range(4):
+                    remote.add(device, now_s - 1000 + 10 * n + device / 10, float(n))
+            remote.lose[0] = 1 if refused else 2  # the batch; before the first one of all an empty request, for the time
+            assert await remote.deliver(attempts=3)
+            late = 10 * SENSORS * refused
+            stored = (refused + 80) * SENSORS - late
+            assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": stored}
+            assert remote.counters.get(Count.METRICS_DROPPED, Loss.TOO_LATE) == late
+        found = receiver.samples('{__name__="snmp_sensor"}', now_s + 60)
+        assert sum(len(values) for values in found.values()) == stored

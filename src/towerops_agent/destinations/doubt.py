@@ -18,12 +18,15 @@ from towerops_agent.buffer.lanes import open_batches
 from towerops_agent.counters import Count, Counters
 from towerops_agent.destinations.course.fit import Candidate, latest_of
 from towerops_agent.destinations.kinds import ReceiverKind
-from towerops_agent.destinations.lateness import Lateness, Send
+from towerops_agent.destinations.lateness import Lateness, Send, valueless
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.destinations.wire.samples import Part
 
 NO_ANSWER: Final = frozenset({None, 408, 502, 504, *range(200, 300)})
 """Not the receiver's own answer, if there was one at all, as of a page with 200: it may have stored the request."""
+
+MOST_QUESTIONS: Final = 3
+"""A Prometheus that goes through values in an order of its own names one fault of two: asked so often, hardly the same."""
 
 
 class Doubt:
@@ -113,6 +116,8 @@ async def settle(
     of the batch that were sent; `late`: with what they were refused. `late` again: what is too late is to be found out.
     """
     own = [one.part for one in refused]
+    if late.is_prometheus and not kind.keeps_order:
+        return await _settle_by_the_first(send, kind, refused, [*behind[::-1], own], late)
     if late.is_prometheus:
         for place, parts in enumerate([*behind[::-1], own]):
             latest = latest_of(kind.key_of, parts)
@@ -134,6 +139,43 @@ async def settle(
         if not isinstance(confirmed, TooLate):
             return confirmed
     return late
+
+
+async def _settle_by_the_first(
+    send: Send, kind: ReceiverKind, refused: Sequence[Candidate], parts: Sequence[Sequence[Part]], late: TooLate
+) -> WriteOutcome:
+    """As `settle`, for a Prometheus that looks at values in an order of its own, and so can't be asked what it lacks.
+
+    The first poll of a series that the batch has more of is refused if it has the batch; if it is accepted all else of the batch
+    is still to be sent. Beside it, which makes it refuse the whole request, the latest samples are sent without their values:
+    what has them says so of one of them, or of that poll. `parts`: where to look for them, the last ones first.
+    """
+    first = _first_of_several(refused)
+    if first is None:  # each is the latest of its series, and one is refused
+        return late
+    outcome = await send(kind.pack([first.part]).body)
+    if not isinstance(outcome, TooLate):
+        return late if isinstance(outcome, Accepted | PartlyTaken) else outcome
+    for some in parts:
+        question = kind.pack([*(valueless(part) for part in latest_of(kind.key_of, some)), first.part]).body
+        for _ in range(MOST_QUESTIONS):
+            outcome = await send(question)
+            if not isinstance(outcome, TooLate):
+                return late if isinstance(outcome, Accepted | PartlyTaken) else outcome
+            if outcome.is_doubled:
+                return Accepted()
+    return late
+
+
+def _first_of_several(polls: Sequence[Candidate]) -> Candidate | None:
+    """The earliest poll of which a later one has some of the series."""
+    later: dict[int, int] = {}
+    found = None
+    for one in sorted(polls, key=lambda one: one.time_us, reverse=True):
+        slots = later.get(one.labels, 0)
+        found = one if slots & one.slots else found
+        later[one.labels] = slots | one.slots
+    return found
 
 
 def _leaves_in_doubt(outcome: WriteOutcome, *, before: bool) -> bool:

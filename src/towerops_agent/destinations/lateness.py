@@ -92,13 +92,12 @@ class Lateness:
         """
         if not refused.is_prometheus or not self._kind.keeps_order:
             return False
-        valueless = [(heads, layout, Samples(one.slots, [STALE] * len(one.slots), one.times_us)) for heads, layout, one in latest]
         if not again:
             self._answers = None  # it has been away, and may have been started again with other settings
         try:
             if not await self._can_be_asked(send, polls):
                 return False
-            outcome = await send(self._body(valueless))
+            outcome = await send(self._body([valueless(part) for part in latest]))
         except _NotAnsweredError as error:
             self._answers = None
             outcome = error.outcome
@@ -165,3 +164,9 @@ class Lateness:
                 break
             guess = (late + fit) // 2
         self.known.until_us = max(self.known.until_us, times_us[late])
+
+
+def valueless(part: Part) -> Part:
+    """The same series at the same times, to ask about them: what has a sample at its time refuses another one."""
+    heads, layout, samples = part
+    return heads, layout, Samples(samples.slots, [STALE] * len(samples.slots), samples.times_us)

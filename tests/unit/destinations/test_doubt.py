@@ -5,7 +5,7 @@ import time
 import pytest
 
 from support.remote import SENSORS, Remote
-from support.strict import Receiver
+from support.strict import OtlpReceiver, Receiver
 from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.format.batch import Batch
 from towerops_agent.counters import Count
@@ -14,7 +14,8 @@ from towerops_agent.destinations.doubt import Doubt, settle
 from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.destinations.lateness import Lateness
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate
-from towerops_agent.site.document.destination import REMOTE_WRITE
+from towerops_agent.reasons import Loss
+from towerops_agent.site.document.destination import OTLP, REMOTE_WRITE
 
 NOW_S = time.time()
 KIND = KINDS[REMOTE_WRITE]
@@ -257,3 +258,101 @@ async def test_a_question_without_an_answer_is_the_outcome(remote, doubt, late, 
     receiver.send = breaking
     assert await settled(remote, receiver, doubt, older, late) == GONE
     assert len(asked) == answered + 1
+
+
+# A Prometheus that is sent OTLP.
+
+
+@pytest.fixture(params=[False, True], ids=["names-one", "names-all"])
+def prometheus(request) -> OtlpReceiver:
+    """Each looks at what it is sent in an order of its own; a newer one says of each sample what is wrong."""
+    receiver = OtlpReceiver()
+    receiver.names_all = request.param
+    return receiver
+
+
+@pytest.fixture
+async def otlp(tmp_path, prometheus: OtlpReceiver):
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", devices=4, kind="otlp") as remote:
+        remote.client = prometheus
+        yield remote
+
+
+def losing(receiver: Receiver, answers: int, lost: Unavailable = GONE) -> None:
+    """What it says is lost so often; empty requests, which ask for its time, apart."""
+    send, left = receiver.send, [answers]
+
+    async def some(body: bytes):
+        outcome = await send(body)
+        if body != KINDS[OTLP].pack([]).body and left[0]:
+            left[0] -= 1
+            return lost
+        return outcome
+
+    receiver.send = some
+
+
+def count(receiver: Receiver) -> int:
+    return sum(len(values) for values in receiver.stored.values())
+
+
+@pytest.mark.parametrize("lost", [GONE, Unavailable("no answer within 30 s", timed_out=True)])
+async def test_what_a_prometheus_has_by_otlp_is_delivered_though_its_answer_was_lost(otlp, prometheus, lost):
+    """If it took too long it is sent again in halves, of which the older ones are refused."""
+    for n in range(20):
+        for device in range(4):
+            otlp.add(device, NOW_S - 1000 + 10 * n + device / 10, float(n))
+    losing(prometheus, 1, lost)
+    assert await otlp.deliver(attempts=2)
+    assert count(prometheus) == 80 * SENSORS
+    assert otlp.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 80 * SENSORS}
+    assert otlp.counters.by_reason(Count.METRICS_DROPPED) == {}
+
+
+@pytest.mark.parametrize("others", [1, 4])
+@pytest.mark.parametrize("lost", [GONE, Unavailable("no answer within 30 s", timed_out=True)])
+async def test_what_a_prometheus_has_refused_by_otlp_is_not_taken_for_stored(otlp, prometheus, others, lost):
+    """Another writer has later values of some devices than the older half; the answer that said so was lost."""
+    for device in range(others):
+        otlp.add(device, NOW_S - 1000 + 10 * 10 - 5, 7.0)
+    assert await otlp.deliver()
+    for n in range(20):
+        for device in range(4):
+            otlp.add(device, NOW_S - 1000 + 10 * n + device / 10, float(n))
+    losing(prometheus, 1, lost)
+    assert await otlp.deliver(attempts=2)
+    stored = (others + 80 - 10 * others) * SENSORS
+    assert count(prometheus) == stored
+    assert otlp.counters.by_reason(Count.METRICS_DELIVERED) == {"test": stored}
+    assert otlp.counters.by_reason(Count.METRICS_DROPPED) == {Loss.TOO_LATE: 10 * others * SENSORS}
+
+
+async def test_by_otlp_too_a_batch_of_one_poll_of_each_device_is_settled(otlp, prometheus):
+    """Each is the latest of its series: none of them is refused because the receiver has it."""
+    otlp.add(0, NOW_S - 500, 7.0)
+    assert await otlp.deliver()
+    for device in range(4):
+        otlp.add(device, NOW_S - 1000, 1.0)
+    losing(prometheus, 1)
+    assert await otlp.deliver(attempts=2)
+    assert count(prometheus) == 4 * SENSORS
+    assert otlp.counters.by_reason(Count.METRICS_DROPPED) == {Loss.TOO_LATE: SENSORS}
+
+
+async def test_by_otlp_too_a_question_without_an_answer_leaves_the_batch_in_doubt(otlp, prometheus):
+    for n in range(20):
+        for device in range(4):
+            otlp.add(device, NOW_S - 1000 + 10 * n + device / 10, float(n))
+    send, asked = prometheus.send, []
+
+    async def breaking(body: bytes):
+        if body != KINDS[OTLP].pack([]).body:
+            asked.append(body)
+        outcome = await send(body)
+        return GONE if len(asked) in (1, 3, 6) else outcome  # the batch, the first poll of it, the latest of each series
+
+    prometheus.send = breaking
+    assert await otlp.deliver(attempts=4)
+    assert count(prometheus) == 80 * SENSORS
+    assert otlp.counters.by_reason(Count.METRICS_DELIVERED) == {"test": 80 * SENSORS}
+    assert len(asked) == 1 + 2 + 3 + 3

@@ -23,7 +23,12 @@ class TooLate:
     @property
     def is_prometheus(self) -> bool:
         """Whether the words are Prometheus' own: it has stored nothing of the request then, where others store the rest."""
-        return self.status == 400 and _PROMETHEUS.fullmatch(self.reason) is not None
+        return self.status == 400 and _PROMETHEUS.match(self.reason) is not None
+
+    @property
+    def is_doubled(self) -> bool:
+        """Whether it has another value of a series at the very time of one that was sent."""
+        return _DOUBLED.search(self.reason) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,10 @@ _OF_PARTS: Final = re.compile(r"\d+ errors: .*(not available|not ready|unavailab
 """A Thanos of several, each of which has a part of the series, says so of all of them: 409 too if one has later samples and
 another one is away, or has not answered (pkg/receive/handler.go, determineWriteErrorCause)."""
 
-_PROMETHEUS: Final = re.compile("out of order sample|duplicate sample for timestamp.*")
+_PROMETHEUS: Final = re.compile("out of order sample(; | out| dup|…|$)|duplicate sample for timestamp")
+"""For OTLP a newer one says so of each sample in turn (otlptranslator, FromMetrics), and may be cut short."""
+
+_DOUBLED: Final = re.compile("duplicate sample for timestamp")
 _OF_DATA: Final = re.compile(r"label name .* is not unique|invalid (label|metric|sample)|duplicate label", re.IGNORECASE)
 
 _PARTIAL: Final = "partial write: "

@@ -32,6 +32,28 @@ def test_late_is_distinguished_from_bad_whatever_the_status(status, said, by_tim
 
 
 @pytest.mark.parametrize(
+    ("said", "whole", "doubled"),
+    [
+        ("out of order sample", True, False),
+        ("duplicate sample for timestamp", True, True),
+        ("duplicate sample for timestamp 1767986535123; overrides not allowed: existing 1, new value 2", True, True),
+        ("out of order sample; out of order sample", True, False),
+        ("out of order sample; duplicate sample for timestamp 1767986535123", True, True),
+        ("out of order sample out of order sample", True, False),
+        ("out of order sample; out of order sam…", True, False),
+        ("out of order sample (err-mimir-sample-out-of-order)", False, False),
+        ("out of order sample. timestamp=2026-01-09T19:22:15Z, series=snmp_up", False, False),
+        ("user=1: err: out of order sample", False, False),
+    ],
+)
+def test_prometheus_own_words_show_that_nothing_of_the_request_is_stored(said, whole, doubled):
+    """Whichever version, remote write or OTLP: one that stores the rest of a request says it in others."""
+    late = outcome_of(400, said)
+    assert isinstance(late, TooLate)
+    assert (late.is_prometheus, late.is_doubled) == (whole, doubled)
+
+
+@pytest.mark.parametrize(
     "away",
     [
         "backing off forward request for endpoint b:10901: target not available",
