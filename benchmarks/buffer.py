@@ -21,7 +21,7 @@ from pathlib import Path
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.counters import Counters
-from towerops_agent.delivery.course.parcel import encode_metrics
+from towerops_agent.delivery.course.parcel import encode, metrics_in
 from towerops_agent.model import Layout, Poll
 
 INTERFACES, SENSORS = 48, 20
@@ -129,7 +129,7 @@ async def drain(buffer: Buffer, devices: int) -> None:
     meter, begin_s = Meter(), time.perf_counter()
     metrics = 0
     while batch := await buffer.next_batch(1_000, Lane.BACKLOG):
-        encode_metrics((p.layout, p.poll, p.first_metric, p.stop_metric) for p in await buffer.read(batch))
+        encode(metrics_in((p.layout, p.poll, p.first_metric, p.stop_metric) for p in await buffer.read(batch)))
         await buffer.acknowledge(batch)
         metrics += batch.metric_count
     cpu_s, took_s = meter.lap_s(), time.perf_counter() - begin_s
@@ -152,7 +152,7 @@ def rows_of_json(path: Path, by_minute: list[list[Poll]], layouts: list[Layout])
     for polls in by_minute:
         connection.execute("BEGIN")
         for poll in polls:
-            body = encode_metrics([(layouts[poll.layout - 1], poll, 0, METRICS)])
+            body = encode(metrics_in([(layouts[poll.layout - 1], poll, 0, METRICS)]))
             rows = [(json.dumps(metric),) for metric in json.loads(body)["metrics"]]
             connection.executemany("INSERT INTO metrics (metric) VALUES (?)", rows)
         connection.execute("COMMIT")

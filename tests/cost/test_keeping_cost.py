@@ -23,7 +23,7 @@ from towerops_agent.buffer.store import Store
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
-from towerops_agent.delivery.course.parcel import encode_metrics
+from towerops_agent.delivery.course.parcel import encode, metrics_in
 from towerops_agent.model import Layout, Poll
 
 POLLS = 100
@@ -58,7 +58,7 @@ def test_a_poll_is_made_a_row_with_few_calls_whatever_it_holds():
 def test_a_metric_is_encoded_with_few_calls():
     some = [(LAYOUT, poll(1, n), 0, METRICS) for n in range(15)]
     with Calls() as calls:
-        encode_metrics(some)
+        encode(metrics_in(some))
     assert calls.python + calls.c.total() < 1.2 * 15 * METRICS  # 0.8
 
 

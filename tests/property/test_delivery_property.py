@@ -18,7 +18,7 @@ from towerops_agent.api.wire.outcomes import (
     Unavailable,
     retry_after_s,
 )
-from towerops_agent.delivery.course.parcel import encode_metrics, metrics_of, timestamp
+from towerops_agent.delivery.course.parcel import encode, metrics_in, metrics_of, timestamp
 from towerops_agent.delivery.course.verdicts import Delivered, Halve, MetricRefused, RetryIn, decide
 from towerops_agent.model import Layout, Poll
 
@@ -83,9 +83,9 @@ def test_the_body_equals_the_structs_and_is_the_same_each_time(stored, data):
         stop = data.draw(st.integers(first, len(metrics)))
         parts.append((layout, poll, first, stop))
         expected += metrics[first:stop]
-    body = encode_metrics(parts)
+    body = encode(metrics_in(parts))
     assert body == msgspec.json.encode(Metrics(metrics=expected))
-    assert body == encode_metrics(iter(parts))
+    assert body == encode(metrics_in(iter(parts)))
     assert msgspec.json.decode(body, type=Metrics).metrics == expected
     json.loads(body, parse_constant=lambda constant: 1 / 0)
 

@@ -57,11 +57,11 @@ class Lanes:
         self._connection = connection
         self.damaged = 0
 
-    def has_pending(self, destination: str = "") -> bool:
-        """Whether anything is undelivered."""
-        if any(stretch.metrics or self._first_head(stretch) for stretch in stretches(self._connection, destination)):
+    def has_pending(self) -> bool:
+        """Whether anything is undelivered to the API."""
+        if any(stretch.metrics or self._first_head(stretch) for stretch in stretches(self._connection)):
             return True
-        return bool(open_batches(self._connection, destination))
+        return bool(open_batches(self._connection, ""))
 
     def pending(self, destination: str = "") -> Pending:
         """What is undelivered. Costs a look at each poll of the open batches (tens) and one at each stretch."""

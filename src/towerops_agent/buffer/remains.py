@@ -6,7 +6,7 @@ Synchronous, for the writer's thread. Raises nothing that the source is the caus
 """
 
 import sqlite3
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,9 @@ Found = tuple[int, Row]
 class Remains:
     """The tables of `source`. `damaged`: those of which something was met that could not be read, or was not sound."""
 
-    def __init__(self, source: sqlite3.Connection, damaged: Collection[str] = ()) -> None:
+    def __init__(self, source: sqlite3.Connection) -> None:
         self.source = source
-        self.damaged = set(damaged)
+        self.damaged: set[str] = set()
 
     def all(self, table: str) -> Iterator[Row]:
         """The rows of a small table."""

@@ -105,18 +105,21 @@ def run(once: bool, flags: Mapping[str, object]) -> None:
         log_queue.close()
 
 
+PAUSE_S = 1.0
+"""Between the times that an Errand does its work."""
+
+
 class Errand:
     """The work that a signal asks for, done once for all signals that arrive before it starts, and at most once a second.
 
     A storm of SIGHUP (a misconfigured logrotate, a loop in a script) is one reload a second, and polling goes on.
     """
 
-    def __init__(self, work: Callable[[], Coroutine[object, object, None]], counters: "Counters", pause_s: float = 1.0) -> None:
+    def __init__(self, work: Callable[[], Coroutine[object, object, None]], counters: "Counters") -> None:
         import asyncio
 
         self._work = work
         self._counters = counters
-        self._pause_s = pause_s
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
@@ -143,7 +146,7 @@ class Errand:
                 else:
                     self._counters.add(Count.BUGS, "signals")
                     log.exception("what a signal asks for failed because of a bug; please report it")
-            await (sleep or asyncio.sleep)(self._pause_s)
+            await (sleep or asyncio.sleep)(PAUSE_S)
 
 
 async def _run_until_signalled(agent: "Agent") -> None:

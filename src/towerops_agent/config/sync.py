@@ -85,7 +85,6 @@ class ConfigSync:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         moved: Moved = _unnoticed,
         now_us: Callable[[], int] = clocks.wall_us,
-        steady_us: Callable[[], int] = clocks.steady_us,
     ) -> None:
         self._client = client
         self._counters = counters
@@ -112,7 +111,7 @@ class ConfigSync:
         self.accepts = Accepts()
         self.version = ""
         self.refusals: tuple[Refusal, ...] = ()
-        self.availability = Availability(steady_us=steady_us)
+        self.availability = Availability(steady_us=clocks.steady_us)
         self.clock_skew = ClockSkew()
 
     @property

@@ -37,8 +37,6 @@ class HeartbeatLoop:
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic_s: Callable[[], float] = time.monotonic,
-        now_us: Callable[[], int] = clocks.wall_us,
-        steady_us: Callable[[], int] = clocks.steady_us,
     ) -> None:
         self._client = client
         self._counters = counters
@@ -46,8 +44,7 @@ class HeartbeatLoop:
         self._sleep = sleep
         self._monotonic_s = monotonic_s
         self._started_s = monotonic_s()
-        self._now_us = now_us
-        self.availability = Availability(repeat_us=None, steady_us=steady_us)
+        self.availability = Availability(repeat_us=None, steady_us=clocks.steady_us)
         self.is_wanted: Callable[[], bool] = lambda: True
         """Whether this agent is to send them: of a group, one does."""
 
@@ -67,10 +64,10 @@ class HeartbeatLoop:
         if isinstance(outcome, Accepted):
             self._counters.add(Count.HEARTBEATS, "sent")
             failures = self.availability.failures
-            if self.availability.succeeded(self._now_us()) and failures:
+            if self.availability.succeeded(clocks.wall_us()) and failures:
                 log.info("heartbeats are accepted again", failures_before=failures)
         else:
             self._counters.add(Count.HEARTBEATS, "failed")
-            if self.availability.failed(outcome.reason, self._now_us()):
+            if self.availability.failed(outcome.reason, clocks.wall_us()):
                 log.warning("heartbeat not accepted, will retry", status=outcome.status, reason=outcome.reason)
         return outcome

@@ -4,7 +4,6 @@ I/O: SNMP, the clock.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from towerops_agent.discovery.course.asking import AskingEnded
@@ -23,9 +22,9 @@ class Asked(Protocol):
     async def ask(self, request: Request, /) -> Answer: ...  # noqa: D102
 
 
-async def read_rest(session: Asked, course: Course, answer: Answer, now_s: Callable[[], float] | None = None) -> Discovery:
+async def read_rest(session: Asked, course: Course, answer: Answer) -> Discovery:
     """What the course finds, from the answer to its first request on; after MOST_S, what it has found until then."""
-    now_s = now_s or asyncio.get_running_loop().time
+    now_s = asyncio.get_running_loop().time
     end_s = now_s() + MOST_S
     try:
         request = course.send(answer)

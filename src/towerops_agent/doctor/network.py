@@ -63,7 +63,7 @@ class _Way:
     addresses: tuple[tuple[int, tuple[str, int]], ...] = ()
 
 
-def check_network(url: str, context: ssl.SSLContext | None, now: Callable[[], datetime], timeout_s: float = 5.0) -> Network:
+def check_network(url: str, context: ssl.SSLContext | None, now: Callable[[], datetime], timeout_s: float) -> Network:
     """Check each layer in turn, up to the first that fails. `context`: the TLS trust; None if it is not known."""
     network = Network()
     parts = urlsplit(url)

@@ -58,13 +58,12 @@ class PingClient:
         counters: Counters,
         *,
         open_socket: Callable[[int], PingSocket] = PingSocket,
-        draw_token: Callable[[], bytes] = random_token,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`open_socket`: opens one of an address family. `draw_token`: see Rounds. `wall_ns`: the wall clock."""
+        """`open_socket`: opens one of an address family. `wall_ns`: the wall clock."""
         self._counters = counters
         self._open_socket = open_socket
-        self._rounds = Rounds(draw_token)
+        self._rounds = Rounds(random_token)
         self._wall_ns = wall_ns
         self._first_replies: dict[Round, asyncio.Future[None]] = {}
         self._failed: dict[int, tuple[float, NotSent]] = {}  # by family: when it could not be opened, and why

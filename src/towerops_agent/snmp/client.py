@@ -88,18 +88,13 @@ def random_id() -> int:
 class SnmpClient:
     """Sends requests to devices, and returns their replies. Inert until entered; for any number of tasks of one event loop."""
 
-    def __init__(self, counters: Counters, *, rng: random.Random | None = None, name_of: NameOf = lambda _peer: "") -> None:
-        """`rng`: the source of request-ids; by default the system's randomness, so that they can't be guessed.
-
-        `name_of`: the name of the device at an address, for the log.
-        """
-        draw = (rng or random.SystemRandom()).randint
-        draw_id = random_id if rng is None else lambda: draw(LOWEST_ID, HIGHEST_ID)
+    def __init__(self, counters: Counters, *, name_of: NameOf = lambda _peer: "") -> None:
+        """`name_of`: the name of the device at an address, for the log."""
         self._counters = counters
         self._engine_log = EngineLog(counters, name_of, time.monotonic)
-        self._exchanges = Exchanges(draw_id)
-        self._keys = KeyDerivation(draw)
-        self._tcp = TcpConnections(counters, Exchanges(draw_id), self._keys, self._engine_log)
+        self._exchanges = Exchanges(random_id)
+        self._keys = KeyDerivation(random.SystemRandom().randint)
+        self._tcp = TcpConnections(counters, Exchanges(random_id), self._keys, self._engine_log)
         self._waiting: dict[Transaction, _Wait | Volley] = {}
         self._single = 0  # how many of them have one request under way at a time
         self._resolver = Resolver()

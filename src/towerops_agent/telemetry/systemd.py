@@ -36,11 +36,11 @@ def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
     return True
 
 
-def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None:
+def watchdog_interval_s() -> float | None:
     """How often to send WATCHDOG=1: half the time that systemd waits; None if it does not watch."""
     try:
-        timeout_us = int(environ.get("WATCHDOG_USEC", "0"))
-        watched = int(environ.get("WATCHDOG_PID", "0"))
+        timeout_us = int(os.environ.get("WATCHDOG_USEC", "0"))
+        watched = int(os.environ.get("WATCHDOG_PID", "0"))
     except ValueError:
         return None
     if timeout_us <= 0 or watched not in (0, os.getpid()):

@@ -5,7 +5,7 @@ report. Pure: the wall clock's seconds are passed in. Source: RFC 3414 §3.1 and
 """
 
 import hmac
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 
@@ -63,15 +63,11 @@ def address_engine_id(packed: bytes) -> bytes:
 class Engine:
     """An engine with this ID and user. `boots` and `started_s`: how often it has started, and when last."""
 
-    def __init__(
-        self, engine_id: bytes, started_s: float, user: Principal = USER, contexts: Collection[bytes] = frozenset({b""})
-    ) -> None:
-        """`contexts`: the names of those that it has, all with the same values; another one is reported as unknown."""
+    def __init__(self, engine_id: bytes, started_s: float, user: Principal = USER) -> None:
         self.boots = 1
         self.started_s = started_s
         self._id = engine_id
         self._user = user
-        self._contexts = contexts
         self._level = (AUTHENTICATED if user.auth else 0) | (ENCRYPTED if user.priv else 0)
         self._keys: LocalizedKeys | None = None
         self._privacy: Privacy | None = None
@@ -96,7 +92,7 @@ class Engine:
             except MalformedMessage:
                 return self._report(message, _DECRYPTION, now_s)
         at, end = scoped_pdu_at(scoped)
-        if context_name(scoped) not in self._contexts:
+        if context_name(scoped):  # all values are in the default one, which has no name
             return self._report(message, _CONTEXT, now_s)
         request = scoped[at:end]
         if message.flags & (AUTHENTICATED | ENCRYPTED) != self._level:

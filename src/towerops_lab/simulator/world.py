@@ -70,9 +70,9 @@ class Moment:
         """
         return _LEVEL * self.uptime_s + _swell(self.now_s, seed) - (0.0 if self.first else _swell(self.booted_s, seed))
 
-    def wobble(self, period_s: float, phase: float = 0.0) -> float:
+    def wobble(self, period_s: float) -> float:
         """An uneven wave, mostly between -1 and 1, for values that always vary."""
-        turns = self.now_s / period_s + self.seed * 7 + phase
+        turns = self.now_s / period_s + self.seed * 7
         return 0.45 * sin(2 * pi * turns) + 0.75 * _noise(5 * turns)
 
 

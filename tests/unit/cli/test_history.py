@@ -15,7 +15,7 @@ from towerops_agent.cli.history import history
 from towerops_agent.config.document.text import config_text
 from towerops_agent.config.kept import seal
 from towerops_agent.counters import Counters
-from towerops_agent.delivery.course.parcel import encode_metrics
+from towerops_agent.delivery.course.parcel import encode, metrics_in
 from towerops_agent.model import Layout, Poll, Secret
 from towerops_agent.telemetry.views.snapshot import DEVICES_KEY, encode_devices
 
@@ -40,7 +40,7 @@ async def test_csv_has_the_numbers_that_the_server_gets(tmp_path: Path):
         poll = Poll(await buffer.register(layout), now_us, values, ((len(values), 0),), len(values))
         buffer.add(poll)
         await buffer.flush()
-    sent = {metric["sensor_id"]: metric["value"] for metric in json.loads(encode_metrics([(layout, poll, 0, 99)]))["metrics"]}
+    sent = {metric["sensor_id"]: metric["value"] for metric in json.loads(encode(metrics_in([(layout, poll, 0, 99)])))["metrics"]}
     printed = CliRunner().invoke(history, ["e1", "--csv", "--database-path", str(database)], env={"TOWEROPS_AGENT_TOKEN": ""})
     assert printed.exit_code == 0, printed.output
     shown = {row["id"]: row["value"] for row in csv.DictReader(StringIO(printed.stdout))}

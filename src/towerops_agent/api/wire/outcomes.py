@@ -247,7 +247,6 @@ class Availability:
     works: bool | None = None
     since_us: int | None = None
     last_success_us: int | None = None
-    last_failure_us: int | None = None
     last_failure: str = ""
     failures: int = 0  # since it last worked
     unlogged: int = 0  # failures since the last one that was logged
@@ -267,14 +266,14 @@ class Availability:
 
     def failed(self, reason: str, now_us: int) -> bool:
         """Note a failure: whether to log it."""
-        first, steady_us = self.works is not False, self._steady(now_us)
+        first = self.works is not False
         if first:
-            self.works, self.since_us, self.failures, self.unlogged = False, steady_us, 0, 0
+            self.works, self.since_us, self.failures, self.unlogged = False, self._steady(now_us), 0, 0
             if self.on_change is not None:
                 self.on_change(False, reason, now_us)
         again = self.repeat_us is not None and abs(now_us - self._logged_us) >= self.repeat_us
         log = first or reason != self.last_failure or again
-        self.last_failure_us, self.last_failure = steady_us, reason
+        self.last_failure = reason
         self.failures += 1
         if log:
             self._logged_us = now_us

@@ -198,21 +198,13 @@ def _second(time_s: int) -> str:
     return (_EPOCH + timedelta(seconds=time_s)).isoformat()[:19]
 
 
-def encode_metrics(parts: Iterable[tuple[Layout, Poll, int, int]]) -> bytes:
-    """The body of POST /api/v1/agent/metrics; octet for octet the same each time.
-
-    `parts`: polls with their layout, and which of its metrics, [first, stop), belong to the body.
-    """
-    return encode(metrics_in(parts))
-
-
 def metrics_in(parts: Iterable[tuple[Layout, Poll, int, int]]) -> list[Metric]:
-    """The metrics of these parts of polls, as in encode_metrics."""
+    """The metrics of these parts: polls with their layout, and which of its metrics, [first, stop), are meant."""
     return [metric for part in parts for metric in metrics_of(*part)]
 
 
 def encode(metrics: list[Metric]) -> bytes:
-    """The body that has these metrics."""
+    """The body of POST /api/v1/agent/metrics that has these metrics; octet for octet the same each time."""
     return _encode(Metrics(metrics=metrics))
 
 

@@ -17,8 +17,6 @@ from towerops_agent.destinations.wire.samples import COLUMNS, Part, Samples
 from towerops_agent.destinations.wire.series import PING_METRICS, SENSOR_METRIC, Item, Labels, in_order
 from towerops_agent.model import INTERFACE_COLUMNS, Layout, LayoutKind, Number
 
-MEASUREMENTS: Final = ("sensor", "interface", "device", "ping")
-
 _END: Final = 1 << 63
 _FIELDS: Final = tuple(column.removeprefix("if_") for column in INTERFACE_COLUMNS)
 _WHOLE: Final = {

@@ -29,18 +29,9 @@ class Window:
     count: int = COLUMNS
 
     @property
-    def column_us(self) -> float:
-        """The time that a column covers."""
-        return (self.to_us - self.from_us) / self.count
-
-    @property
     def edges_us(self) -> list[int]:
         """Where the columns begin, and where the last one ends."""
         return [self.from_us + (self.to_us - self.from_us) * i // self.count for i in range(self.count + 1)]
-
-    def column_of(self, at_us: int) -> int:
-        """The column that this moment is in; one beyond the ends if it is before or after them."""
-        return max(-1, min(self.count, (at_us - self.from_us) * self.count // (self.to_us - self.from_us)))
 
 
 Extremes = tuple[list[Number | None], list[Number | None]]

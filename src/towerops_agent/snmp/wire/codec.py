@@ -12,12 +12,6 @@ from towerops_agent.snmp.wire.ber import Oid
 from towerops_agent.snmp.wire.message import UNREADABLE, Community, Message, Pdu, PduType, Value, Version, decode_value
 
 
-def message_version(datagram: bytes) -> int:
-    """The version field, which decides how to read the rest. Raises MalformedMessage if there is none."""
-    start, stop = ber.read_contents(datagram, 0, len(datagram), ber.SEQUENCE)
-    return ber.read_integer(datagram, start, stop)[0]
-
-
 def decode_message(datagram: bytes) -> Message:
     """One SNMPv1 or v2c message from one UDP payload (RFC 1901 §3, RFC 3416 §3).
 

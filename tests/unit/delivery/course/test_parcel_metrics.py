@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from towerops_agent.api.wire.contract import EquipmentStatus, InterfaceStat, SensorReading
-from towerops_agent.delivery.course.parcel import encode_metrics, metrics_of, quotient, timestamp
+from towerops_agent.delivery.course.parcel import encode, metrics_in, metrics_of, quotient, timestamp
 from towerops_agent.model import STATES, Layout, LayoutKind, Poll
 from towerops_agent.reasons import code_of
 
@@ -44,13 +44,13 @@ def test_a_batch_may_hold_a_stretch_of_a_poll(first, stop):
 
 
 def test_the_body_is_the_contracts():
-    assert encode_metrics([(LAYOUT, POLL, 1, 3)]) == (
+    assert encode(metrics_in([(LAYOUT, POLL, 1, 3)])) == (
         b'{"metrics":[{"type":"sensor_reading","sensor_id":"s3","value":4.25,"status":"ok",'
         b'"timestamp":"2026-01-09T19:22:15.200000Z"},{"type":"interface_stat","interface_id":"i1","if_in_octets":1,'
         b'"if_out_octets":2,"if_in_errors":3,"if_out_errors":4,"if_in_discards":5,"if_out_discards":6,'
         b'"timestamp":"2026-01-09T19:22:15.200000Z"}]}'
     )
-    assert encode_metrics([]) == b'{"metrics":[]}'
+    assert encode(metrics_in([])) == b'{"metrics":[]}'
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from towerops_agent.errors import MalformedMessage
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import format_oid
-from towerops_agent.snmp.wire.codec import decode_message, decode_varbinds, message_version
+from towerops_agent.snmp.wire.codec import decode_message, decode_varbinds
 from towerops_agent.snmp.wire.message import UNREADABLE
 
 
@@ -123,12 +123,6 @@ def test_a_varbind_that_ends_with_the_datagram_is_cut_short(octets):
 def test_lengths_of_several_octets_are_read_as_those_of_one():
     short, long = bytes.fromhex("3006 0601 2b 0201 07"), bytes.fromhex("30820008 06820001 2b 0201 07")
     assert decode_varbinds(short, 0, len(short)) == decode_varbinds(long, 0, len(long)) == ([b"\x2b"], b"\x02", [7])
-
-
-def test_the_version_of_a_datagram_is_read_without_the_rest():
-    assert [message_version(bytes.fromhex(octets)) for octets in ("30030201 00", "3003020101", "30050201030000")] == [0, 1, 3]
-    with pytest.raises(MalformedMessage):
-        message_version(b"\x31\x03\x02\x01\x01")
 
 
 def test_error_status_and_index_are_read():
