@@ -3,6 +3,8 @@
 import pytest
 
 from towerops_agent.buffer.format.batch import Lane, Pending
+from towerops_agent.buffer.lanes import COUNTED_POLLS
+from towerops_agent.counters import Count
 from unit.buffer.samples import LAYOUT, T0_US, members, poll
 
 
@@ -148,3 +150,22 @@ async def test_batches_under_way_are_passed_over_and_the_next_is_cut(bench):
         assert [members(await buffer.read(batch))[0][0] for batch in (first, second, third)] == [0, 1, 2]
         assert await buffer.next_batch(3, exclude={first.id, second.id, third.id}) is None
         assert await buffer.next_batch(3) == first
+
+
+@pytest.mark.parametrize("is_closed", [False, True], ids=["open", "closed"])
+async def test_polls_of_which_no_row_is_sound_are_counted_as_lost_and_leave_the_database(bench, is_closed):
+    async with bench.buffer() as buffer:
+        await numbered(buffer, range(COUNTED_POLLS))
+        if is_closed:
+            await buffer.part_backlog()
+        lane = Lane.BACKLOG if is_closed else Lane.FRESH
+        await buffer.ask(lambda store: store.connection.execute("UPDATE polls SET metric_count = -1").rowcount)
+        pending = await buffer.pending()
+        assert (pending.metrics, pending.oldest_started_at_us) == (3 * COUNTED_POLLS, None)
+        assert await buffer.next_batch(10, lane) is None
+        assert await buffer.pending() == Pending(0, 0, None)
+        assert bench.rows("SELECT id FROM polls") == bench.rows("SELECT poll FROM bodies") == []
+        assert bench.rows("SELECT end_poll, polls FROM uncut") == [(None, 0)]
+        await numbered(buffer, [7])
+        assert await drain(buffer, Lane.FRESH) == whole([7])
+    assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"damaged": 3 * COUNTED_POLLS}

@@ -107,6 +107,15 @@ async def test_what_the_api_has_is_not_given_to_a_destination_that_had_it_beside
         assert await take_all(buffer, "a") == [2]
 
 
+@pytest.mark.parametrize("lines", [["", "a"], ["a", ""]])
+async def test_what_waits_for_the_api_stays_its_own_in_whatever_order_the_destinations_are(bench, lines):
+    async with bench.buffer() as buffer:
+        await add(buffer, 0, 1)
+        await buffer.line_up(lines)
+        assert await take_all(buffer, "a") == []
+        assert await take_all(buffer, "") == [0, 1]
+
+
 async def test_a_poll_goes_when_all_have_it_or_after_a_day(bench):
     async with bench.buffer() as buffer:
         await buffer.line_up(["a", "b"])

@@ -28,7 +28,7 @@ async def test_sent_polls_are_removed_a_day_after_they_were_sent(bench):
         bench.now_us += SECOND_US
         await buffer.clean_up()
         assert bench.rows(POLLS) == []
-        assert bench.rows("SELECT id FROM batches") == []
+        assert bench.rows("SELECT poll FROM bodies") == bench.rows("SELECT id FROM batches") == []
     assert bench.counters.total(Count.METRICS_EXPIRED) == 0
 
 
