@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from towerops_agent.polling.course.fewer import Fewer
 from towerops_agent.polling.course.plan import IF_TABLE_LAST_CHANGE, SYS_UP_TIME, Ask, Plan
 from towerops_agent.polling.course.stepping import Steps, as_get, as_next
-from towerops_agent.polling.course.traits import SERIAL, SERIAL_S, UNKNOWN, Traits
+from towerops_agent.polling.course.traits import SERIAL, SERIAL_S, STARTING_VARBINDS, UNKNOWN, Traits
 from towerops_agent.polling.course.widths import Narrow, learned
 from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
@@ -74,6 +74,7 @@ class PollProgress:
         self._doubted: tuple[int, ...] = ()  # columns that were said to be absent, while the first of them is asked by itself
         self._twin = 0  # the column of the one OID beside sysUpTime, if both values were the same, while it is asked by itself
         self._unheard: set[int] = set()  # columns of requests that were met with silence
+        self._has_found_mute = False  # whether an OID was found that the device never answers
         self._fewer: Fewer | None = None  # what could not be read, asked again among fewer
         self._many = False  # whether a request of several varbinds was answered with values
         self._singles = 0  # how many of one varbind were
@@ -273,7 +274,7 @@ class PollProgress:
         self._traits.observe_rtt(answer.rtt_s)
         if self._suspect is not None:
             if probe and list(ask.columns) != [0] and not self.tags[0]:
-                self._traits.mute |= {SYS_UP_TIME}  # it lives, and does not say for how long
+                self._note_mute(0)  # it lives, and does not say for how long
             self._spare(self._suspect)
             self._suspect = None
         if self._unheard:
@@ -294,7 +295,7 @@ class PollProgress:
             fell_silent = () if self._traits.is_paced else suspects  # else they only came too soon
             self._traits.suspects = frozenset(self.names[column] for column in fell_silent)
             if reason == Reason.DEADLINE and self._suspect is not None and self._suspect.again and len(fell_silent) == 1:
-                self._traits.mute |= self._traits.suspects  # it takes up the time of each poll
+                self._note_mute(*fell_silent)  # it takes up the time of each poll
         for column, tag in enumerate(self.tags):
             if not tag:
                 self.failures.setdefault(column, reason)
@@ -327,7 +328,9 @@ class PollProgress:
         if self._is_baffled and not self._many and self._singles > 1:
             self._traits.refused(2)  # one at a time, however it says so
             self._shrunk = True
-        if self.heard and not self._shrunk:
+        if self._has_found_mute and self._traits.mute.issuperset(self.names[column] for column in self._unheard):
+            self._traits.restore_size(STARTING_VARBINDS)  # all silence was about these
+        elif self.heard and not self._shrunk:
             self._traits.grow()
         lost = _LOSSES.intersection(self.failures.values())
         if self.heard and not lost:
@@ -359,7 +362,7 @@ class PollProgress:
             return
         if answer.reason != Reason.TIMEOUT or probe or list(ask.columns) == [0]:
             if probe and self._suspect is not None and len(self._suspect.columns) == 1 and self.heard:
-                self._traits.mute |= {self._suspect.request.names[0]}
+                self._note_mute(self._suspect.columns[0])
             self.stop(answer.reason)
             return
         self._suspect = ask
@@ -391,14 +394,20 @@ class PollProgress:
         if self._traits.is_paced and not ask.again:
             self._queue.appendleft(Ask(ask.request, ask.columns, again=True, runs=ask.runs))
         elif len(ask.columns) > 1:
-            self._traits.fell_silent(len(ask.columns))
+            others = self._unheard.difference(ask.columns)  # until they are answered, the cause may be an OID that never is
+            self._traits.fell_silent(len(ask.columns), is_believed=not others)
             self._shrunk = True
             self._queue.extend(self._cut(ask, (len(ask.columns) + 1) // 2))
         elif ask.again or ask.request.names[0] in self._traits.mute:
             self._fail(ask.columns[0], Reason.TIMEOUT)
-            self._traits.mute |= {ask.request.names[0]}
+            self._note_mute(ask.columns[0])
         else:
             self._queue.append(Ask(ask.request, ask.columns, again=True, runs=ask.runs))
+
+    def _note_mute(self, *columns: int) -> None:
+        found = {self.names[column] for column in columns} - self._traits.mute
+        self._traits.mute |= found
+        self._has_found_mute |= bool(found)
 
     def _put_apart(self, ask: Ask) -> bool:
         """Put OIDs that are known to spoil a request behind all others; False if `ask` is without such OIDs, and is to be asked.

@@ -88,7 +88,8 @@ class Spacing:
         tries = self.asked % TRY_EACH == 0
         if self.is_certain and tries:
             self.floor_s *= TRY_BELOW  # it may have been loss, and the device may have become faster
-        at_once = len(timeouts_s) > 1 and tries
+        supposed = self.is_certain or self.dropped  # else the silence may have been about one OID, as a single attempt may be
+        at_once = tries and (len(timeouts_s) > 1 or not supposed)
         wait_s = 0.0 if at_once else max(due_s - now_s, 0.0)
         at_s, waits_s = now_s + wait_s, []
         wanted_s = [due_s, kept_s] if at_once and due_s < kept_s else [kept_s]

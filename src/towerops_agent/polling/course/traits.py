@@ -253,19 +253,20 @@ class Traits:
         self.most_answered = min(self.most_answered, self.refused_at - 1)
         self.max_varbinds = max(varbinds // 2, self.most_answered, 1)
 
-    def fell_silent(self, varbinds: int) -> None:
+    def fell_silent(self, varbinds: int, *, is_believed: bool = True) -> None:
         """Note that the device did not answer this many varbinds, or wrong, but answers fewer.
 
         The first time the cause may be size or loss: it is asked for half for now. If it happens again before this
-        many have been answered, the cause is the size.
+        many have been answered, the cause is the size; unless it is not to be `is_believed` yet, as it is not known what caused
+        another silence.
         """
         if varbinds == 1:
             return  # not a question of size
-        if self.suspect_at is not None and varbinds >= self.suspect_at:
+        if is_believed and self.suspect_at is not None and varbinds >= self.suspect_at:
             self.refused(self.suspect_at)
             self.suspect_at = None
         else:
-            self.suspect_at = varbinds
+            self.suspect_at = min(varbinds, self.suspect_at or varbinds)
         self.max_varbinds = max(min(self.max_varbinds, varbinds // 2), 1)
 
     @property
@@ -278,10 +279,11 @@ class Traits:
         """Whether a silence is likely a request that came too soon, and not one that was too large."""
         return self.spacing is not None and self.spacing.is_likely
 
-    def restore_size(self) -> None:
-        """Note that silence was not a question of size: ask for as much as can be, below the size that is known to be refused."""
+    def restore_size(self, most: int = LARGEST_VARBINDS) -> None:
+        """Note that silence was not a question of size: ask for `most`, below the size that is known to be refused."""
         self.suspect_at = None
-        self.max_varbinds = LARGEST_VARBINDS if self.refused_at is None else max(self.max_varbinds, self.refused_at - 1)
+        below = most if self.refused_at is None else min(most, self.refused_at - 1)
+        self.max_varbinds = max(self.max_varbinds, self.most_answered, below)
 
     def grow(self) -> None:
         """Note that a poll was complete at this size: ask for more next time, below the size that is known to be refused.

@@ -133,8 +133,14 @@ def test_a_suspicion_delays_no_request_but_puts_its_repetition_on_the_gap():
 
 def test_a_request_that_is_sent_once_waits_for_the_gap():
     """It would be lost for certain, and counted as one that is never answered."""
-    assert suspected(floor_s=1.95).schedule(100.5, (1.0,)) == (pytest.approx(1.5), (1.0,))
-    assert suspected().schedule(107.0, (1.0,)) == (0.0, (1.0,))
+    assert suspected(floor_s=1.95, dropped=1).schedule(100.5, (1.0,)) == (pytest.approx(1.5), (1.0,))
+    assert suspected(floor_s=1.95, is_certain=True).schedule(100.5, (1.0,)) == (pytest.approx(1.5), (1.0,))
+    assert suspected(dropped=1).schedule(107.0, (1.0,)) == (0.0, (1.0,))
+
+
+def test_a_request_that_is_sent_once_waits_for_no_gap_if_none_was_ever_asked_again_and_answered():
+    """One that is never answered, with another behind it, looks like a gap; and each poll would wait for it."""
+    assert suspected(floor_s=1.95).schedule(100.5, (1.0,)) == (0.0, (1.0,))
 
 
 def test_a_certain_gap_is_kept_and_tried_now_and_then():

@@ -300,6 +300,16 @@ def test_a_second_silence_at_a_size_or_above_is_believed_for_the_smaller_size():
     assert traits.sizes == (4, 0, 9, None)
 
 
+def test_a_second_silence_is_not_believed_while_the_cause_of_another_is_not_known():
+    """It may be an OID that is never answered."""
+    traits = Traits()
+    traits.fell_silent(4)
+    traits.fell_silent(6, is_believed=False)
+    assert traits.sizes == (2, 0, None, 4)
+    traits.fell_silent(4)
+    assert traits.sizes == (2, 0, 4, None)
+
+
 def test_silence_to_one_oid_is_not_a_question_of_size():
     traits = Traits()
     traits.fell_silent(1)
@@ -339,6 +349,17 @@ def test_if_silence_was_not_a_question_of_size_requests_are_as_large_as_can_be(b
     traits = Traits()
     traits.sizes = before
     traits.restore_size()
+    assert traits.sizes == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((1, 2, None, 6), (24, 2, None, None)), ((3, 30, None, 6), (30, 30, None, None)), ((3, 2, 10, 6), (9, 2, 10, None))],
+)
+def test_a_size_that_fell_for_an_oid_that_is_never_answered_is_as_before_or_what_was_answered(before, after):
+    traits = Traits()
+    traits.sizes = before
+    traits.restore_size(STARTING_VARBINDS)
     assert traits.sizes == after
 
 
