@@ -23,6 +23,7 @@ SHORT_ID: Final = 8
 class Names:
     """By the id of a sensor, or of an interface, which may be the same. `sensors`: `temperature, board`; `interfaces`: `ether1`.
 
+    All of the device are in them; one that the configuration does not name is called by its id.
     `units`: as configured, of sensors that have one. `words`: of sensors whose values stand for states, the word of each value.
     """
 
@@ -46,8 +47,7 @@ def _names(equipment: dict[str, Any]) -> Names:
     names = Names()
     for sensor in objects(equipment.get("sensors")):
         label = ", ".join(filter(None, (text(sensor.get("type")), description(sensor.get("metadata")))))
-        if label:
-            names.sensors[sensor["id"]] = label
+        names.sensors[sensor["id"]] = label or text(sensor["id"])
         if unit := text(sensor.get("unit")):
             names.units[sensor["id"]] = unit
         if words := _words(sensor.get("metadata")):
@@ -57,6 +57,8 @@ def _names(equipment: dict[str, Any]) -> Names:
             names.interfaces[interface["id"]] = name
         elif isinstance(interface.get("if_index"), int):
             names.interfaces[interface["id"]] = f"interface {interface['if_index']}"
+        else:
+            names.interfaces[interface["id"]] = text(interface["id"])
     every = [*names.sensors.items(), *names.interfaces.items()]
     return Names(_distinct(names.sensors, every), _distinct(names.interfaces, every), names.units, names.words)
 

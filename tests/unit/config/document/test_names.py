@@ -27,8 +27,8 @@ def names(*devices, wanted="d1") -> Names:
 def test_a_sensor_is_called_by_type_and_description_an_interface_by_name_or_index():
     other = {"id": "d2", "sensors": [{"id": "s1", "type": "other, of d1"}]}
     found = names(other, {"id": "d1", "sensors": SENSORS, "interfaces": INTERFACES})
-    assert found.sensors == {"s1": "temperature, board", "s2": "voltage", "s3": "fan 2 [31m"}
-    assert found.interfaces == {"i1": "sfp1", "i2": "interface 4"}
+    assert found.sensors == {"s1": "temperature, board", "s2": "voltage", "s3": "fan 2 [31m", "s4": "s4"}
+    assert found.interfaces == {"i1": "sfp1", "i2": "interface 4", "i3": "i3"}
     assert found.units == {"s1": "C"}
 
 
