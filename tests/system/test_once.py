@@ -172,7 +172,7 @@ main()
 """A single run of which the last device never comes to an end."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_ends_it_and_what_was_polled_is_kept(tmp_path: Path, number: signal.Signals):
     """As when the machine is shut down: the next run delivers it."""
     async with site(1) as config:
@@ -187,6 +187,18 @@ async def test_a_signal_ends_it_and_what_was_polled_is_kept(tmp_path: Path, numb
             assert list(committed_polls(tmp_path / "agent.db").values()) == [METRICS_A_POLL]
     said = f"{number.name} before the run was done: what was polled by then waits in the database for the next one"
     assert agent.lines[-1] == f"towerops-agent: {said}"
+
+
+async def test_a_single_run_started_by_nohup_outlives_its_terminal(tmp_path: Path):
+    async with site(1) as config, Sandbox(config, TOKEN).serve() as url:
+        env = environment(url, tmp_path / "agent.db", LOG_LEVEL="debug")
+        code = f"import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n{LINGERING}"
+        async with running("run", "--once", env=env, code=code) as agent:
+            await agent.answered()
+            agent.send(signal.SIGHUP)
+            agent.send(signal.SIGTERM)
+            assert await agent.ended() == 128 + signal.SIGTERM
+    assert agent.lines[-1].startswith("towerops-agent: SIGTERM before the run was done")
 
 
 STUBBORN = LINGERING.replace(

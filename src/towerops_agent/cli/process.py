@@ -178,7 +178,10 @@ async def _run_until_signalled(agent: "Agent") -> None:
 
 
 async def _run_once_unless_signalled(agent: "Agent") -> "SingleRun | signal.Signals":
-    """What came of the run, or the SIGTERM or SIGINT that ended it: what was polled is in the database then."""
+    """What came of the run, or the SIGTERM, SIGINT or SIGHUP that ended it: what was polled is in the database then.
+
+    SIGHUP comes when a terminal is closed; there is nothing to reload, as all files have just been read.
+    """
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -191,8 +194,9 @@ async def _run_once_unless_signalled(agent: "Agent") -> "SingleRun | signal.Sign
         received.append(number)
         running.cancel()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores it
+            loop.add_signal_handler(number, on_signal, number)
     try:
         return await running
     except asyncio.CancelledError:
