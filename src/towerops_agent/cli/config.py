@@ -78,18 +78,20 @@ def init(host: str, version: str, community_file: Path | None, remote_write: str
 def check(site: Path | None) -> None:
     """Check the site files: a line for each mistake, as FILE:LINE:COLUMN, and what is in them. Exit status 1 if there is one.
 
-    Of a device, a sensor or a set of credentials with several mistakes the first one is shown.
+    Of a device, a sensor or a set of credentials with several mistakes the first one is shown; of one mistake made many times
+    the first place, and how many there are.
     """
+    from towerops_agent.site.document.alike import mistake_lines, mistakes_counted
     from towerops_agent.text import counted
 
     compiled = _compiled(site)
     for warning in compiled.warnings:
         click.echo(f"{warning.place}: warning: {warning.text}")
-    for problem in compiled.problems:
-        click.echo(str(problem))
+    for line in mistake_lines(compiled):
+        click.echo(line)
     parts = [(compiled.devices, "device"), (compiled.sensors, "sensor"), (compiled.interfaces, "interface")]
     found = ", ".join(counted(count, kind) for count, kind in parts)
-    wrong = f"; {counted(len(compiled.problems), 'mistake')}" if compiled.problems else ""
+    wrong = f"; {mistakes_counted(compiled)}" if compiled.problems else ""
     click.echo(f"{found}{wrong}")
     sys.exit(EXIT_FAILURE if compiled.problems else 0)
 
@@ -146,8 +148,10 @@ def diff(site: Path | None, database: Path) -> None:
 
 
 def _complain(compiled: "Compiled") -> None:
-    for problem in compiled.problems:
-        click.echo(str(problem), err=True)
+    from towerops_agent.site.document.alike import mistake_lines
+
+    for line in mistake_lines(compiled):
+        click.echo(line, err=True)
 
 
 def _compiled(site: Path | None, database: Path | None = None) -> "Compiled":

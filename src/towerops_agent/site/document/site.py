@@ -46,6 +46,7 @@ HIDDEN: Final = "********"
 class Compiled:
     """`problems`: all of them, in the order of files and lines. `config`: None if the files can't be used as a whole.
 
+    `refused`: those of them that cost a device, or an item of one, with its name.
     `credentials`: the sets that can be used, by name. `shown`: the configuration with HIDDEN in place of secrets.
     `auto`: the devices that are discovered. `warnings`: what is used, and deserves a word.
     `known`: devices by the digest of their text, as long as `inherited` and `credentials` are the same.
@@ -54,6 +55,7 @@ class Compiled:
     config: ConfigText | None = None
     shown: ConfigText | None = None
     problems: list[Problem] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     destinations: tuple[Destination, ...] = ()
     credentials: dict[str, SnmpFields] = field(default_factory=dict)
@@ -121,6 +123,7 @@ class _Compiler:
             result.interfaces += known.interfaces
         problems = [*self._unusable, *self._credentials_problems, *(refused.problem for refused in self._refused)]
         result.problems = sorted(set(problems))
+        result.refused = sorted(self._refused, key=lambda one: one.problem)
         if not self._unusable:
             refused = [(one.kind, one.equipment, one.item, str(one.problem)) for one in self._refused]
             members = {SITE: msgspec.json.encode(refused), "accepts": _ACCEPTS}
