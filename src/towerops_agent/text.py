@@ -45,9 +45,9 @@ def size(octets: int) -> str:
     return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:,.1f} {unit}"
 
 
-def counted(count: int, noun: str) -> str:
-    """How many of a thing: `1 sensor`, `1,200 sensors`. `noun`: one whose plural is made with an s."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """How many of a thing: `1 sensor`, `1,200 sensors`. `plural`: if it is not made with an s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def address(host: str, port: int) -> str:

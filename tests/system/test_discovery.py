@@ -249,6 +249,20 @@ async def test_an_operators_profile_replaces_ours_of_its_name(tmp_path):
     assert "up" in {sensor["metadata"]["descr"] for sensor in sensors}
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+async def test_profiles_that_are_not_there_end_it_before_a_device_is_asked(tmp_path, more):
+    """Else devices would be asked, and reported, as if the operator had no profiles."""
+    (tmp_path / "empty").mkdir()
+    expected = "expected *.yaml or *.yml files in it\n"
+    for name, before in (("empty", ""), ("nowhere", "towerops-agent: nowhere: can't be read: No such file or directory\n")):
+        status, out, err = await discover(tmp_path, "127.0.0.1", "--port", "9", "--profiles", name, *more)
+        assert (status, out) == (2, "")
+        assert err == f"{before}towerops-agent: --profiles: no profile in {name} can be used: {expected}"
+    status, out, err = await discover(tmp_path, "check", "empty", command="profile")
+    assert (status, out) == (1, "")
+    assert err == "towerops-agent: no file that ends in .yaml or .yml in empty: expected one at least\n"
+
+
 def ignore_interrupts() -> None:
     """As a script's `&` starts a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -79,6 +79,7 @@ def test_what_would_control_a_terminal_is_shown_by_its_name(text, shown):
 
 def test_counts_agree_with_their_noun():
     assert [counted(n, "sensor") for n in (0, 1, 2, 1200)] == ["0 sensors", "1 sensor", "2 sensors", "1,200 sensors"]
+    assert [counted(n, "batch", "batches") for n in (0, 1, 2)] == ["0 batches", "1 batch", "2 batches"]
 
 
 @given(st.integers(0, 65_535), st.ip_addresses())

@@ -76,7 +76,7 @@ def discover(
     """
     from towerops_agent.discovery import run, writing
     from towerops_agent.discovery.course.ranges import addresses_in
-    from towerops_agent.discovery.library import load_profiles, profiles_beside
+    from towerops_agent.discovery.library import load_profiles, profiles_beside, read_profiles
 
     try:
         hosts = addresses_in(ranges, large=large)
@@ -84,12 +84,14 @@ def discover(
         sets, places = _sets(given, names, site)
         if write is not None and not force:
             writing.refuse_existing(write)
-        if dry_run:
-            click.echo("\n".join(_plan(len(hosts), sets)))
-            return
         library = load_profiles(directory) if directory else profiles_beside(site) if site else load_profiles()
         for problem in library.problems:
             complain(str(problem))
+        if directory is not None and not read_profiles((directory,)).profiles:
+            raise SettingsError(f"--profiles: no profile in {directory} can be used: expected *.yaml or *.yml files in it")
+        if dry_run:
+            click.echo("\n".join(_plan(len(hosts), sets)))
+            return
         if forget:
             run.forget(os.environ)
         visited = _swept(hosts, sets, library.profiles, port)
@@ -171,8 +173,7 @@ def _plan(addresses: int, sets: "Sets") -> list[str]:
     minutes = min(MOST_MESSAGES, len(sets)) - 1
     names = ", ".join(f"{each.name} (SNMPv{each.credentials.version})" for each in sets)
     lasting = duration(ceil(addresses / PER_SECOND) + 3 + 60 * minutes)
-    plural = "" if addresses == 1 else "es"
-    asked = f"{addresses:,} address{plural} with {counted(len(sets), 'set')} of credentials: {names}"
+    asked = f"{counted(addresses, 'address', 'addresses')} with {counted(len(sets), 'set')} of credentials: {names}"
     most = f"at most {counted(addresses * messages, 'datagram')} to addresses that do not answer, in about {lasting}"
     plan = [asked, f"{most}; a device that answers is asked some 10 to 40 times"]
     if len(sets) > MOST_MESSAGES:
@@ -205,14 +206,17 @@ class _Bar:
         self._width = 0
 
     def show(self, progress: "Progress") -> None:
+        from towerops_agent.text import counted
+
         if not self._is_shown:
             return
         done = progress.visited / max(progress.addresses, 1)
         filled = int(_BAR_WIDTH * done)
         bar = "#" * filled + "." * (_BAR_WIDTH - filled)
-        text = f"[{bar}] {progress.visited} of {progress.addresses} addresses, {progress.found} devices"
+        addresses = counted(progress.addresses, "address", "addresses")
+        text = f"[{bar}] {progress.visited:,} of {addresses}, {counted(progress.found, 'device')}"
         if progress.waiting:
-            text += f", {progress.waiting} wait a minute for the next credentials"
+            text += f", {progress.waiting:,} to ask with the next credentials in a minute"
         click.echo(f"\r{text.ljust(self._width)}", nl=False, err=True)
         self._width = len(text)
 

@@ -37,6 +37,8 @@ def check(paths: tuple[Path, ...]) -> None:
     library = read_profiles(paths or (OURS,))
     for problem in library.problems:
         click.echo(str(problem))
+    if not (library.profiles or library.problems):
+        fail(AgentError(f"no file that ends in .yaml or .yml in {', '.join(map(str, paths))}: expected one at least"))
     columns = sum(len(each.columns) for each in library.profiles.values())
     wrong = f"; {counted(len(library.problems), 'mistake')}" if library.problems else ""
     click.echo(f"{counted(len(library.profiles), 'profile')}, {counted(columns, 'column')}{wrong}")
