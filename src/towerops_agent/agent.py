@@ -47,6 +47,7 @@ from towerops_agent.telemetry.observer import Observer
 from towerops_agent.telemetry.views.health import health_text, judge
 from towerops_agent.telemetry.views.snapshot import SingleRun, encode_snapshot
 from towerops_agent.telemetry.views.status import render
+from towerops_agent.text import counted
 from towerops_agent.upstream import ApiUpstream, SiteUpstream, Upstream
 
 if TYPE_CHECKING:
@@ -325,7 +326,9 @@ class Agent:
             run.problems.append(f"not all metrics delivered, those that can't be written to the disk are lost: {undelivered}")
         elif undelivered is not None:
             kept = "lost" if self.buffer.in_memory_because else "kept for the next run"
-            run.problems.append(f"{await self._pending_metrics()} metrics not delivered, {kept}: {undelivered}")
+            pending = await self._pending_metrics()
+            left = "metrics" if pending is None else counted(pending, "metric")
+            run.problems.append(f"{left} not delivered, {kept}: {undelivered}")
         run.metrics = self.counters.total(Count.METRICS_DELIVERED)
 
     def _layouts(self) -> dict[bytes, tuple[int, ...]]:

@@ -76,12 +76,14 @@ def simulate(
     They are at 127.1.0.1 and the addresses after it. Their values change: traffic, weather, power. They
     answer SNMPv1 and v2c, and v3 for the user towerops with SHA-256 (towerops-auth) and AES-128 (towerops-priv).
     """
+    from towerops_agent.text import counted
     from towerops_lab.simulator.command import run
     from towerops_lab.simulator.profiles import PROFILES, USUAL
 
     if list_profiles:
         for profile in PROFILES.values():
-            click.echo(f"{profile.name:<12} {profile.title}: {len(profile.sensors)} sensors, {len(profile.links)} interfaces")
+            has = f"{counted(len(profile.sensors), 'sensor')}, {counted(len(profile.links), 'interface')}"
+            click.echo(f"{profile.name:<12} {profile.title}: {has}")
         return
     unknown = [name for name in profiles if name not in PROFILES]
     if unknown:

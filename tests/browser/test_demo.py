@@ -29,7 +29,7 @@ async def test_values_flow_lost_packets_and_an_outage_leave_no_gap_and_a_dead_de
         await page.locator('[data-device="router"]').click()
         await loss.click()
         said = page.locator('[data-switch="router-loss"] .said')
-        await expect(said).to_have_text(re.compile(r"[1-9]\d* of \d+ requests were lost so far, and the agent asked again\."))
+        await expect(said).to_have_text(re.compile(r"Lost so far: [1-9]\d* of \d+ requests\. The agent asked again\."))
         await expect(page.locator("#detail-meta")).to_have_text(re.compile(r"answers in [\d.]+ m?s"))
         await loss.click()
         await expect(said).to_have_text("")

@@ -248,7 +248,7 @@ async def test_it_runs_on_its_own_until_sigterm(tmp_path):
         assert (await client.post(METRICS_PATH, json=BATCH)).status_code == 200
     process.terminate()
     output, _ = await process.communicate()
-    assert output.decode().splitlines()[-1] == "stopped; 2 metrics in 1 batches"
+    assert output.decode().splitlines()[-1] == "stopped; 2 metrics in 1 batch"
     assert process.returncode == 0
 
 

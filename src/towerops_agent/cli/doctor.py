@@ -90,10 +90,12 @@ class _Show:
 
     def begin_devices(self, total: int) -> Callable[[], None]:
         """All checks from now on are of devices. Call the returned function after each."""
+        from towerops_agent.text import counted
+
         self._first_device = len(self.checks)
         if total < MANY or not sys.stderr.isatty():
             return lambda: None
-        self._bar = click.progressbar(length=total, label=f"{total} devices", file=sys.stderr).__enter__()
+        self._bar = click.progressbar(length=total, label=counted(total, "device"), file=sys.stderr).__enter__()
         return lambda: self._bar.update(1)
 
     def end_bar(self) -> None:

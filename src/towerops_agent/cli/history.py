@@ -48,7 +48,9 @@ def history(device: str, database: Path, token_file: Path | None, hours: float |
     except AgentError as error:
         fail(error)
     if not series:
-        when = "in the days that the database keeps" if hours is None else f"in the last {hours:g} hours"
+        when = (
+            "in the days that the database keeps" if hours is None else f"in the last {hours:g} hour{'' if hours == 1 else 's'}"
+        )
         complain(f"nothing was read from {device} {when}")
         sys.exit(EXIT_FAILURE)
     if doubt:

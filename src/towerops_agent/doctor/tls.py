@@ -21,6 +21,7 @@ from towerops_agent.api.tls import describe_tls_failure
 from towerops_agent.api.wire.outcomes import http_date
 from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.proxy import read_head
+from towerops_agent.text import counted
 
 NAME = "TLS"
 
@@ -119,7 +120,7 @@ def describe(certificate: x509.Certificate, now: datetime) -> str:
     """Its names, its issuer and its expiry: `a certificate for api.example.net by Some CA, until 2026-05-01 (81 days)`."""
     until, names = certificate.not_valid_after_utc, _names(certificate)
     days = (until - now).days
-    left = f"{days} days" if days >= 0 else "expired"
+    left = counted(days, "day") if days >= 0 else "expired"
     issuer = _first(certificate.issuer, NameOID.COMMON_NAME) or _first(certificate.issuer, NameOID.ORGANIZATION_NAME)
     return f"a certificate for {names or 'nobody'} by {issuer or 'nobody'}, until {until:%Y-%m-%d} ({left})"
 

@@ -17,6 +17,7 @@ from towerops_agent.config.kept import CONFIG_KEY, seal
 from towerops_agent.counters import Counters
 from towerops_agent.model import Layout, Poll, Secret
 from towerops_agent.telemetry.views.snapshot import KEY, Configuration, Dealing, Snapshot, Undelivered, encode_snapshot
+from towerops_agent.text import counted
 from towerops_lab.demo.replay import RESPONSE_MS, Readings
 from towerops_lab.demo.site import TOKEN, demo_config
 from towerops_lab.demo.tower import Tower
@@ -54,7 +55,9 @@ class Day:
             layouts = await buffer.register_all(map(_layout, self._site.equipment))
             await buffer.put_meta(CONFIG_KEY, seal(Secret(TOKEN), config_text(msgspec.json.encode(config))))
             buffer.note(Event(_us(self._now_s - STARTED_AGO_S), EventKind.AGENT, "", STARTED, "version 0.1.0"))
-            buffer.note(Event(_us(self._now_s - STARTED_AGO_S), EventKind.CONFIG, "", f"version demo, {len(layouts)} devices"))
+            buffer.note(
+                Event(_us(self._now_s - STARTED_AGO_S), EventKind.CONFIG, "", f"version demo, {counted(len(layouts), 'device')}")
+            )
             buffer.note(Event(_us(self._now_s - STARTED_AGO_S), EventKind.API, "metrics", WORKS))
             for left_s in range(DAY_S, 0, -MINUTE_S):
                 at_s = self._now_s - left_s

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
+from towerops_agent.text import counted
 from towerops_lab.sandbox.switches import Switch
 
 NATS_SERVER = "nats-server"
@@ -70,7 +71,7 @@ class Box:
         if not self._processes or self._processes[-1].returncode is not None:
             return "It is dead."
         polled = re.findall(r'share of the devices has changed.*polled=(\d+)|msg="agent (?:started)', self._log.read_text())
-        return f"It polls {polled[-1]} devices." if polled and polled[-1] else "It joins the group."
+        return f"It polls {counted(int(polled[-1]), 'device')}." if polled and polled[-1] else "It joins the group."
 
     def switch(self) -> Switch:
         """The switch on the page."""

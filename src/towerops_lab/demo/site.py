@@ -19,6 +19,7 @@ from towerops_agent.api.wire.contract import Accepts
 from towerops_agent.cli.output import OutputLost
 from towerops_agent.cli.terminal import on_terminal, width
 from towerops_agent.settings import SETTINGS
+from towerops_agent.text import counted
 from towerops_lab.demo.arrivals import table
 from towerops_lab.demo.group import has_server, running_group
 from towerops_lab.demo.machine import this_machine
@@ -80,7 +81,7 @@ async def run_demo(seconds: float | None = None, port: int = PORT, group: int = 
             click.echo("snmpd is not installed: this machine itself is left out; the other devices are simulated.")
         click.echo(
             f"The page:    {click.style(f'{url}/', bold=True)}\nThe API:     {url}/docs\n"
-            f"{len(equipment)} devices are polled every {INTERVAL_S} s; batches arrive at once, then every 30 s. "
+            f"Polled every {INTERVAL_S} s: {counted(len(equipment), 'device')}. Batches arrive at once, then every 30 s. "
             "Ctrl-C stops everything.\n"
         )
         agent: asyncio.subprocess.Process | None = None
@@ -96,7 +97,7 @@ async def run_demo(seconds: float | None = None, port: int = PORT, group: int = 
             click.echo(f"The agent has ended with status {agent.returncode}; its log:\n{(folder / 'agent.log').read_text()}")
             return 1
         metrics, batches = sandbox.store.metric_count, len(sandbox.store.batches)
-    click.echo(f"\n{metrics} metrics arrived in {batches} batches. All stopped.")
+    click.echo(f"\n{counted(metrics, 'metric')} arrived in {counted(batches, 'batch', 'batches')}. All stopped.")
     return 0 if metrics else 1
 
 
@@ -149,7 +150,7 @@ def _show(glance: Glance) -> Callable[[Batch], None]:
 
     def show(batch: Batch) -> None:
         nonlocal drawn
-        lines = [f"a batch of {len(batch.metrics)} metrics has arrived", *table(glance.glance(batch.arrived_us))]
+        lines = [f"a batch of {counted(len(batch.metrics), 'metric')} has arrived", *table(glance.glance(batch.arrived_us))]
         columns = width()
         above = f"\x1b[{drawn}A\x1b[J" if in_place and drawn else ""
         with suppress(BrokenPipeError, OutputLost):  # nobody reads it, as behind `| head`: no reason to answer the agent with 500

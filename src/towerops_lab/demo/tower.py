@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any, Final
 
+from towerops_agent.text import counted
 from towerops_lab.port import serve_at
 from towerops_lab.sandbox.switches import Switch
 from towerops_lab.simulator.engine import address_engine_id
@@ -106,7 +107,7 @@ def _device_switches(key: str, station: Station, clock_s: Callable[[], float]) -
     def lost() -> str:
         if not station.loss:
             return ""
-        return f"{station.lost} of {station.asked} requests were lost so far, and the agent asked again."
+        return f"Lost so far: {station.lost:,} of {counted(station.asked, 'request')}. The agent asked again."
 
     return (
         Switch(

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from towerops_agent.api.wire.contract import CONFIG_PATH, HEARTBEAT_PATH, METRICS_PATH, HeartbeatAccepted, MetricsAccepted
+from towerops_agent.text import counted
 from towerops_lab.sandbox.batch import Exchange
 from towerops_lab.sandbox.checks import Refused, decode_heartbeat, decode_metrics, decompress
 from towerops_lab.sandbox.faults import Answer, Cut, Delay, Effect, Fault, Faults, Hold, Limit, RefuseMetrics
@@ -90,7 +91,7 @@ class _Api:
                 case Limit(max_metrics, max_body_bytes):
                     if _over(len(metrics), max_metrics) or _over(len(body), max_body_bytes):
                         fault.hit()
-                        raise Refused(413, f"{len(metrics)} metrics, {len(body)} octets: expected less")
+                        raise Refused(413, f"{counted(len(metrics), 'metric')}, {counted(len(body), 'octet')}: expected less")
                 case RefuseMetrics(matches, reason, status):
                     for i, metric in enumerate(metrics):
                         if matches(metric):

@@ -13,6 +13,7 @@ import msgspec
 
 from towerops_agent.api.wire.contract import Accepts, Heartbeat, Metric, Metrics, SensorReading
 from towerops_agent.delivery.course.parcel import timestamp
+from towerops_agent.text import counted
 from towerops_agent.zstd import DamagedFrame, Frames
 from towerops_lab.sandbox.kinds import kind_of, subject_of
 
@@ -73,7 +74,7 @@ def decode_metrics(body: bytes, accepts: Accepts, now_us: int) -> Sequence[Metri
     """
     metrics = _decode(body, Metrics).metrics
     if len(metrics) > accepts.max_metrics:
-        raise Refused(413, f"{len(metrics)} metrics: expected at most {accepts.max_metrics}")
+        raise Refused(413, f"{counted(len(metrics), 'metric')}: expected at most {accepts.max_metrics}")
     latest = timestamp(now_us + FAR_AHEAD_US)
     for i, metric in enumerate(metrics):
         if isinstance(metric, SensorReading) and isinstance(metric.value, int) and not -(1 << 63) <= metric.value < 1 << 64:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from towerops_agent.cli.output import OutputLost
+from towerops_agent.text import counted
 from towerops_lab.port import serve_at
 from towerops_lab.sandbox.batch import Batch
 from towerops_lab.sandbox.page import Site
@@ -51,9 +52,10 @@ async def _serve(sandbox: Sandbox, host: str, port: int, tls: tuple[Path, Path] 
             click.echo(f"port {port} is in use; another one is used", err=True)
         click.echo(f"serving {url}")
         await stop.wait()
-    click.echo(f"stopped; {sandbox.store.metric_count} metrics in {len(sandbox.store.batches)} batches")
+    metrics, batches = sandbox.store.metric_count, len(sandbox.store.batches)
+    click.echo(f"stopped; {counted(metrics, 'metric')} in {counted(batches, 'batch', 'batches')}")
 
 
 def _say(batch: Batch) -> None:
     with suppress(BrokenPipeError, OutputLost):  # nobody reads it, as behind `| head`: no reason to answer the agent with 500
-        click.echo(f"accepted {len(batch.metrics)} metrics ({batch.size_octets} octets)")
+        click.echo(f"accepted {counted(len(batch.metrics), 'metric')} ({batch.size_octets} octets)")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from towerops_agent.text import counted
 from towerops_lab.port import serve_at
 from towerops_lab.simulator.fleet import FIRST_ADDRESS, FleetServer, fleet_config, make_fleet
 from towerops_lab.simulator.profiles import Profile
@@ -36,11 +37,12 @@ def run(
                 write_config.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1))
             except OSError as error:
                 raise click.ClickException(f"--write-config is {write_config}: {error.strerror}") from None
-        click.echo(f"serving {count} devices at {FIRST_ADDRESS} to {FIRST_ADDRESS + count - 1}, port {bound}")
+        last = f" to {FIRST_ADDRESS + count - 1}" if count > 1 else ""
+        click.echo(f"serving {counted(count, 'device')} at {FIRST_ADDRESS}{last}, port {bound}")
 
     server = FleetServer(make_fleet(profiles, count, community, time.time()))
     asyncio.run(_serve(server, port, ready))
-    click.echo(f"stopped; {server.answered} requests answered")
+    click.echo(f"stopped; {counted(server.answered, 'request')} answered")
 
 
 async def _serve(server: FleetServer, port: int, ready: Callable[[int], None]) -> None:

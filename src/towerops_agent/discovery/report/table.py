@@ -31,7 +31,7 @@ def report_lines(entries: Sequence[Discovered], silent: Iterable[str]) -> Iterat
         for text in texts[:_MOST_LEFT_OUT]:
             yield f"  left out: {printable(text)}"
         if len(texts) > _MOST_LEFT_OUT:
-            yield f"  and for {len(texts) - _MOST_LEFT_OUT} more reasons"
+            yield f"  and for {counted(len(texts) - _MOST_LEFT_OUT, 'more reason')}"
     heard = [(entry, neighbour) for entry in entries for neighbour in entry.found.neighbours]
     if heard:
         yield ""

@@ -107,7 +107,7 @@ def _backlog(snapshot: Snapshot | None, pending: Pending, now_us: int) -> Tile:
     if pending.backlog_metrics:
         oldest_us = pending.backlog_oldest_started_at_us
         age = "" if oldest_us is None else f", the oldest {_ago(oldest_us, now_us)} old"
-        return Tile(f"{pending.backlog_metrics:,} values", WARN, f"kept until they can be delivered{age}{where}")
+        return Tile(counted(pending.backlog_metrics, "value"), WARN, f"kept until they can be delivered{age}{where}")
     waiting = f"{counted(pending.metrics, 'value')} for the next batch" if pending.metrics else "all is delivered"
     return Tile("None", WARN if where else PLAIN, waiting + where)
 

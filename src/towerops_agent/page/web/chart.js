@@ -2,7 +2,7 @@
 // Read by pointer, keys and ear.
 
 import { BOTTOM, LEFT, RIGHT, TOP, bands, hatch, html, label, niceTicks, runs, scale, svg, timeTicks } from "./draw.js";
-import { axisTexts, clock, quantity } from "./format.js";
+import { axisTexts, clock, plural, quantity } from "./format.js";
 
 /** @typedef {import("./draw.js").Point} Point */
 /** @typedef {{id: string, kind: string, label: string, unit: string, states: Record<string, string>, points: Point[], last?: (number | null)[]}} Item  `last`: the newest values, if the points stand for several. */
@@ -280,7 +280,7 @@ export function drawBatches(holder, arrivals, now_us) {
   const ticks = niceTicks(0, most);
   const unit = (height - TOP - BOTTOM) / ticks[ticks.length - 1];
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
-  drawing.setAttribute("aria-label", `${shown.length} batches in the last 10 minutes; the table below has them all`);
+  drawing.setAttribute("aria-label", `${plural(shown.length, "batch", "batches")} in the last 10 minutes; the table below has them all`);
   const floor = height - BOTTOM;
   for (const tick of ticks) {
     drawing.append(svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: floor - tick * unit, y2: floor - tick * unit }));

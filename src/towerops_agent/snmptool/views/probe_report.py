@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from towerops_agent.reasons import Reason
+from towerops_agent.text import counted
 
 _REASONS: Final = {
     "silence": "not answered, though the device still answers less",
@@ -134,4 +135,4 @@ def _wide(report: ProbeReport) -> str:
         return "unknown: ifHCInOctets could not be read to its end"
     if report.wide_counters == 0:
         return "none: no ifHCInOctets"
-    return f"ifHCInOctets of {report.wide_counters} interfaces"
+    return f"ifHCInOctets of {counted(report.wide_counters, 'interface')}"

@@ -170,7 +170,7 @@ def _devices(snapshot: Snapshot, seen_us: int) -> list[Line]:
 def _polling(snapshot: Snapshot, seen_us: int) -> list[Line]:
     rates = snapshot.a_minute
     if rates:
-        done = f"{rates['polls']:,.0f} polls, {rates['metrics']:,.0f} metrics a minute"
+        done = f"{counted(round(rates['polls']), 'poll')}, {counted(round(rates['metrics']), 'metric')} a minute"
     else:
         polls, metrics = (sum(snapshot.counters.get(name, {}).values()) for name in ("polls", "readings"))
         done = f"{counted(polls, 'poll')}, {counted(metrics, 'metric')} in the first {_since(snapshot.started_us, seen_us)}"

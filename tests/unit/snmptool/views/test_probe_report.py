@@ -97,7 +97,7 @@ def test_getbulk_works_if_one_answer_had_more_than_one_varbind(fields, text):
         ({"version": "1", "wide_counters": 3}, "none: SNMPv1 has no Counter64"),
         ({}, "unknown: ifHCInOctets could not be read to its end"),
         ({"wide_counters": 0}, "none: no ifHCInOctets"),
-        ({"wide_counters": 1}, "ifHCInOctets of 1 interfaces"),
+        ({"wide_counters": 1}, "ifHCInOctets of 1 interface"),
     ],
 )
 def test_wide_counters_are_counted_or_missing_for_a_reason(fields, text):

@@ -102,6 +102,10 @@ def test_in_the_first_minute_there_are_counts_and_no_rates():
     assert "polling    3 polls, 1,204 metrics in the first 20 s; started" in render(young, NOW_US)
 
 
+def test_one_poll_is_not_said_in_the_plural():
+    assert "polling    1 poll, 1 metric a minute; started" in render(snapshot(a_minute={"polls": 1.2, "metrics": 0.9}), NOW_US)
+
+
 def test_missing_values_are_those_of_the_devices_that_there_are():
     one, two = devices.device(equipment_id="a"), devices.device(equipment_id="b")
     one.lacks, two.lacks = (("noSuchObject", 3),), ()
