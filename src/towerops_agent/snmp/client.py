@@ -426,6 +426,8 @@ class SnmpClient:
                 for transaction in self._waiting:
                     if transaction.peer == peer:
                         transaction.unreachable = meaning
+                if meaning[0] is Reason.UNREACHABLE:
+                    self._exchanges.note_unreachable(peer, meaning, self._loop.time())
         return len(errors)
 
     def _leave(self, inbox: "_Inbox") -> None:

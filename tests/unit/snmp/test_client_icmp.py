@@ -8,6 +8,7 @@ import pytest
 
 from support import asking
 from support.hang import HANG_S
+from support.namespace import run
 from support.site import COMMUNITY, simulated_device
 from support.skips import NO_IPV6
 from towerops_agent.counters import Count
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux repo
 
 REQUEST = asking.request("1.3.6.1.2.1.1.3.0")
 CLOSED = "ICMP: port unreachable"
+GONE = "there is no such host (ICMP: host unreachable, or nobody answers ARP)"
 QUICK_S = (0.05, 0.05)
 
 
@@ -88,6 +90,13 @@ async def test_a_device_whose_port_opens_between_two_attempts_is_read(monkeypatc
             assert isinstance(await ask(client, peer, (0.05, HANG_S)), Reply)
             assert counters.by_reason(Count.SNMP_DISCARDED) == {"ECONNREFUSED": 1}
         asyncio.get_running_loop().remove_reader(device)
+
+
+def test_a_device_that_is_gone_is_unreachable_though_that_is_known_after_its_probe():
+    """Nobody answers ARP: the first request is over before that is known, the next one says so."""
+    way = "ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up && ip addr add 10.9.0.1/24 dev v0"
+    found = run("support.gone", {"host": "10.9.0.2"}, before=way)
+    assert found == {"first": ["timeout", ""], "discarded": "EHOSTUNREACH", "next": ["unreachable", GONE]}
 
 
 async def test_the_socket_does_not_go_on_waking_for_an_error_that_was_read():

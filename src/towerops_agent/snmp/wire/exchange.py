@@ -44,6 +44,12 @@ MOST_REPEATS: Final = 3
 MOST_DISCARDS: Final = 1000
 """Of how many addresses it is remembered why the last datagram was discarded."""
 
+UNREACHABLE_S: Final = 600.0
+"""How long what ICMP said of an address explains that it is silent: twice the usual longest interval of polls."""
+
+MOST_UNREACHABLE: Final = 20_000
+"""Of how many addresses it is remembered."""
+
 DOUBT_S: Final = 1.0
 """How long an authentic answer is awaited at most after a report that is not authentic."""
 
@@ -154,6 +160,7 @@ class Exchanges:
         self._listening: dict[Peer, list[Transaction]] = {}
         self._past: deque[int] = deque(maxlen=remembered)
         self._discards: dict[Peer, tuple[Discard, float]] = {}
+        self._unreachable: dict[Peer, tuple[tuple[Reason, str], float]] = {}
         self.changes: list[tuple[Peer, EngineChange]] = []
         """Changes of devices' engines, by device; to be taken, logged and counted."""
 
@@ -215,6 +222,8 @@ class Exchanges:
         With a Reply or NoReply it is closed; with AskAgain it goes on: call `repeat` when its security has its keys; with Doubted
         call `believe` after a while.
         """
+        if self._unreachable:
+            self._unreachable.pop(peer, None)
         usual = decode_usual(datagram, self._open)
         if usual is not None and (usual[0].peer == peer or usual[0].from_any):
             transaction, pdu = usual
@@ -373,18 +382,35 @@ class Exchanges:
             self._discards.clear()
         self._discards[peer] = discard, now
 
+    def note_unreachable(self, peer: Peer, meaning: tuple[Reason, str], now: float) -> None:
+        """Note that ICMP says that `peer` can't be reached: for later requests that get no answer, until something comes from it.
+
+        That nobody answers ARP, here or at the last router, is known after three seconds: a single probe has been given up then.
+        """
+        if len(self._unreachable) < MOST_UNREACHABLE or peer in self._unreachable:
+            self._unreachable[peer] = meaning, now
+
     def give_up(self, transaction: Transaction, reason: Reason = Reason.TIMEOUT, detail: str = "") -> NoReply:
         """Close `transaction`, which got no answer, and say why."""
         if reason is Reason.TIMEOUT and transaction.v3 is not None and transaction.v3.stage is Stage.EXAMINING_PRIV:
             reason = Reason.WRONG_PRIV
-        elif reason is Reason.TIMEOUT and transaction.unreachable is not None:
-            reason, detail = transaction.unreachable
+        elif reason is Reason.TIMEOUT and (meaning := transaction.unreachable or self._said_of(transaction)) is not None:
+            reason, detail = meaning
         discard, at = self._discards.pop(transaction.peer, (None, 0.0))
         if reason is Reason.TIMEOUT and discard is not None and at >= min(transaction.sent_at.values(), default=at):
             detail = f"its answers are discarded as {discard}: {discard.text}"
         transaction.security.forget()
         self.close(transaction)
         return NoReply(reason, transaction.attempts, detail, transaction.answered_from)
+
+    def _said_of(self, transaction: Transaction) -> tuple[Reason, str] | None:
+        """What ICMP has said of the peer lately, about an earlier request."""
+        meaning, at = self._unreachable.get(transaction.peer, (None, 0.0))
+        asked_at = max(transaction.sent_at.values(), default=at)
+        if meaning is not None and asked_at - at > UNREACHABLE_S:
+            del self._unreachable[transaction.peer]
+            return None
+        return meaning
 
     def close(self, transaction: Transaction) -> None:
         """Forget `transaction`: a later datagram for it is late."""

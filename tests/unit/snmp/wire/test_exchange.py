@@ -6,7 +6,18 @@ from support import asking, usm_agent
 from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
-from towerops_agent.snmp.wire.exchange import MOST_DISCARDS, MOST_REPEATS, Exchanges, NoReply, Reply, Stage, Transaction, V3Course
+from towerops_agent.snmp.wire.exchange import (
+    MOST_DISCARDS,
+    MOST_REPEATS,
+    MOST_UNREACHABLE,
+    UNREACHABLE_S,
+    Exchanges,
+    NoReply,
+    Reply,
+    Stage,
+    Transaction,
+    V3Course,
+)
 from towerops_agent.snmp.wire.message import LOWEST_ID, Community, Message, Pdu, PduType, Version
 from towerops_agent.snmp.wire.usm import AskAgain, UsmSecurity
 
@@ -226,6 +237,41 @@ def test_silence_to_a_small_encrypted_request_means_a_wrong_privacy_key(stage, r
     again_under_way, again = asked_v3()
     again.v3 = V3Course(stage=stage)
     assert again_under_way.give_up(again, Reason.UNREACHABLE, "lost") == NoReply(Reason.UNREACHABLE, 1, "lost")
+
+
+GONE = (Reason.UNREACHABLE, "nobody answers ARP")
+
+
+def test_what_icmp_said_of_the_probe_before_is_why_this_one_gets_no_answer():
+    """As ARP's failure is known after three seconds, and a probe waits for less."""
+    under_way, asked, other = exchanges(), transaction(), transaction(peer=("192.0.2.2", 161))
+    under_way.note_unreachable(PEER, GONE, 5.0)
+    for probe in (asked, other):
+        under_way.attempt(probe, 60.0)
+    assert under_way.give_up(asked) == NoReply(GONE[0], 1, GONE[1])
+    assert under_way.give_up(other) == NoReply(Reason.TIMEOUT, 1)
+    late = transaction()
+    under_way.attempt(late, 5.1 + UNREACHABLE_S)
+    assert under_way.give_up(late) == NoReply(Reason.TIMEOUT, 1), "it may have changed since"
+
+
+def test_what_icmp_said_is_forgotten_as_soon_as_anything_comes_from_there():
+    under_way, asked = exchanges(), transaction()
+    under_way.note_unreachable(PEER, GONE, 5.0)
+    under_way.receive(b"anything", PEER, 6.0, 0)
+    under_way.attempt(asked, 7.0)
+    assert under_way.give_up(asked) == NoReply(Reason.TIMEOUT, 1)
+
+
+def test_what_icmp_said_is_remembered_of_so_many_addresses():
+    under_way = exchanges()
+    for number in range(MOST_UNREACHABLE + 1):
+        under_way.note_unreachable((f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 161), GONE, 1.0)
+    last = f"10.0.{MOST_UNREACHABLE >> 8}.{MOST_UNREACHABLE & 255}"
+    first, beyond = transaction(peer=("10.0.0.0", 161)), transaction(peer=(last, 161))
+    for probe in (first, beyond):
+        under_way.attempt(probe, 2.0)
+    assert [under_way.give_up(probe).reason for probe in (first, beyond)] == [Reason.UNREACHABLE, Reason.TIMEOUT]
 
 
 def test_a_timeout_says_as_what_the_devices_answers_were_discarded():
