@@ -208,7 +208,7 @@ class ApiUpstream(Upstream):
         """Keep the configuration, sealed, what the server accepts, and the labels of the devices if there are destinations."""
         await self.restored(config)
         await self._buffer.put_meta(ACCEPTS_KEY, encode_accepts(read_config(config).accepts))
-        await self._buffer.keep_config(await sealing.seal(self._token.token, config))
+        await sealing.seal(self._token.token, config, self._buffer.keeping_config)
 
     async def reread_certificates(self) -> None:
         """Read the certificates' files and that of the destinations again. Raises SettingsError."""

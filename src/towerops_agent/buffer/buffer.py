@@ -8,13 +8,14 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 from uuid import uuid4
 
-from towerops_agent.buffer import events, refused, retention
+from towerops_agent.buffer import events, refused, retention, values
 from towerops_agent.buffer.format.batch import Batch, Lane, LeftOut, Pending, RefusedMetric, Sent, StoredPoll
 from towerops_agent.buffer.format.codec import PollRow, encode_poll
 from towerops_agent.buffer.format.event import Event
@@ -24,6 +25,7 @@ from towerops_agent.buffer.room import Room
 from towerops_agent.buffer.store import Store
 from towerops_agent.buffer.writer import Writer
 from towerops_agent.counters import Count, Counters
+from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
 
 T = TypeVar("T")
@@ -323,9 +325,13 @@ class Buffer:
         """The last good configuration as it was given to keep_config; None: none yet."""
         return await self.get_meta(_CONFIG)
 
-    async def keep_config(self, sealed: bytes | bytearray) -> None:
-        """Keep the configuration, sealed by the caller, over restarts."""
-        await self.put_meta(_CONFIG, sealed)
+    async def keep_config(self, octets: bytes) -> None:
+        """Keep the configuration over restarts, as it is given."""
+        await self.put_meta(_CONFIG, octets)
+
+    def keeping_config(self) -> "Keeping":
+        """What keeps a configuration as it comes, so that not all of it has to be in memory."""
+        return Keeping(self, _CONFIG)
 
     async def get_meta(self, key: str) -> bytes | None:
         """What was put under `key`; None: nothing."""
@@ -354,3 +360,38 @@ def _with(pending: Pending, waiting: Sequence[PollRow]) -> Pending:
         polls=pending.polls + len(waiting),
         oldest_started_at_us=waiting[0][1] if pending.oldest_started_at_us is None else pending.oldest_started_at_us,
     )
+
+
+class Keeping:
+    """Keeps a value under `key` as it comes. Until `done` has returned there is what was there before, also after a kill."""
+
+    def __init__(self, buffer: Buffer, key: str) -> None:
+        self._buffer = buffer
+        self._key = key
+        self._write = values.new_write()
+        self._pieces = 0
+        self._rest = bytearray()
+
+    async def add(self, octets: bytes) -> None:
+        """The next octets. Raises BufferFailure."""
+        self._rest += octets
+        while len(self._rest) > values.PIECE_OCTETS:
+            await self._put(bytes(self._rest[: values.PIECE_OCTETS]))
+            del self._rest[: values.PIECE_OCTETS]
+
+    async def done(self) -> None:
+        """That was all of it. Raises BufferFailure."""
+        if not self._pieces:
+            await self._buffer.put_meta(self._key, bytes(self._rest))
+            return
+        await self._put(bytes(self._rest))
+        await self._buffer.ask(lambda store: store.end_pieces(self._key, self._write, self._pieces), sees_polls=False)
+
+    async def _put(self, piece: bytes) -> None:
+        try:
+            await self._buffer.ask(lambda store: store.put_piece(self._key, self._write, self._pieces, piece), sees_polls=False)
+        except BufferFailure:
+            with suppress(BufferFailure):  # the next write removes them; a full disk may need the room now
+                await self._buffer.ask(lambda store: store.drop_pieces(self._key), sees_polls=False)
+            raise
+        self._pieces += 1

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from towerops_agent.buffer import events, lanes, refused, retention
+from towerops_agent.buffer import events, lanes, refused, retention, values
 from towerops_agent.buffer.database import Corruption, Database, transaction
 from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.format.batch import AgeClock, Batch, Lane, LeftOut, Sent, StoredPoll, cut
@@ -33,7 +33,6 @@ from towerops_agent.buffer.layouts import Layouts, StoredLayouts
 from towerops_agent.buffer.packer import Packer
 from towerops_agent.buffer.retention import Step
 from towerops_agent.buffer.tail import TailWriter, left_behind, read_tail
-from towerops_agent.buffer.values import keep_value, kept_value, whole
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
 
@@ -359,13 +358,28 @@ class Store:
 
     def get_meta(self, key: str) -> bytes | None:
         """What has been kept under `key`; None if nothing has, or it is damaged."""
-        kept = kept_value(self.connection, key)
-        return whole(key, self.earlier.get) if kept is None else kept
+        kept = values.kept_value(self.connection, key)
+        return values.whole(key, self.earlier.get) if kept is None else kept
 
     def put_meta(self, key: str, value: bytes | bytearray) -> None:
         """Keep `value` under `key`, in place of what was there."""
         with transaction(self.connection):
-            keep_value(self.connection, key, value)
+            values.keep_value(self.connection, key, value)
+
+    def put_piece(self, key: str, write: bytes, n: int, piece: bytes) -> None:
+        """Keep a piece of what end_pieces makes the value under `key` (values.put_piece)."""
+        with transaction(self.connection):
+            values.put_piece(self.connection, key, write, n, piece)
+
+    def drop_pieces(self, key: str) -> None:
+        """Remove the pieces under `key` that are of no use."""
+        with transaction(self.connection):
+            values.drop_pieces(self.connection, key)
+
+    def end_pieces(self, key: str, write: bytes, count: int) -> None:
+        """Have these pieces be the value under `key` (values.end_pieces). Raises BufferFailure if they are not all here."""
+        with transaction(self.connection):
+            values.end_pieces(self.connection, key, write, count)
 
     def _do(self, sql: str, *parameters: object) -> int:
         return self.connection.execute(sql, parameters).lastrowid or 0

@@ -8,12 +8,11 @@ Imports next to nothing but the cipher, which it loads when it is used: 9 MB tha
 
 import os
 import sys
-from typing import TYPE_CHECKING, BinaryIO, Final
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import BinaryIO, Final
 
 from towerops_agent.errors import InvalidConfig
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 VERSION: Final = b"\x02"
 _SALT_OCTETS = 16
@@ -23,6 +22,7 @@ _HEADER_OCTETS = 1 + _SALT_OCTETS + _NONCE_OCTETS
 SEAL, UNSEAL = b"s", b"u"
 DONE, INVALID = b"+", b"-"
 _LENGTH_OCTETS = 4
+_PIECE_OCTETS = 1 << 16
 
 
 def is_loaded() -> bool:
@@ -32,31 +32,45 @@ def is_loaded() -> bool:
 
 def seal(token: str, octets: bytes) -> bytes:
     """`octets`, sealed; never twice the same."""
+    return b"".join(sealed(token, [octets]))
+
+
+def sealed(token: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """`pieces`, sealed as one, as they come."""
+    from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.modes import GCM  # noqa: PLC0415
+
     salt, nonce = os.urandom(_SALT_OCTETS), os.urandom(_NONCE_OCTETS)
     header = VERSION + salt + nonce
-    return header + _cipher(token, salt).encrypt(nonce, octets, header)
+    encryptor = Cipher(AES(_key(token, salt)), GCM(nonce)).encryptor()
+    encryptor.authenticate_additional_data(header)
+    yield header
+    for piece in pieces:
+        yield encryptor.update(piece)
+    yield encryptor.finalize() + encryptor.tag
 
 
 def unseal(token: str, sealed: bytes) -> bytes:
     """What was sealed. Raises InvalidConfig if it was sealed with another token or by a later version, or has been altered."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
     header, text = sealed[:_HEADER_OCTETS], sealed[_HEADER_OCTETS:]
     if len(header) < _HEADER_OCTETS or not header.startswith(VERSION):
         raise InvalidConfig(f"the kept configuration is of format {header[:1].hex() or 'none'}: expected {VERSION.hex()}")
     salt, nonce = header[1 : 1 + _SALT_OCTETS], header[1 + _SALT_OCTETS :]
     try:
-        return _cipher(token, salt).decrypt(nonce, text, header)
+        return AESGCM(_key(token, salt)).decrypt(nonce, text, header)
     except InvalidTag:
         raise InvalidConfig("the kept configuration was sealed with another token, or has been altered since") from None
 
 
-def _cipher(token: str, salt: bytes) -> "AESGCM":
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+def _key(token: str, salt: bytes) -> bytes:
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
 
-    return AESGCM(HKDF(SHA256(), 32, salt, b"towerops-agent kept configuration").derive(token.encode()))
+    return HKDF(SHA256(), 32, salt, b"towerops-agent kept configuration").derive(token.encode())
 
 
 def request_head(what: bytes, token: str) -> bytes:
@@ -66,16 +80,16 @@ def request_head(what: bytes, token: str) -> bytes:
 
 
 def answer(request: BinaryIO, to: BinaryIO) -> None:
-    """What the process does: writes DONE and the octets, or INVALID and why not."""
-    work = seal if request.read(1) == SEAL else unseal
+    """What the process does: writes DONE and the octets, or INVALID and why not. What is sealed is written as it is read."""
+    what = request.read(1)
     token = request.read(int.from_bytes(request.read(_LENGTH_OCTETS), "big")).decode()
     try:
-        octets = work(token, request.read())
+        done = sealed(token, iter(partial(request.read, _PIECE_OCTETS), b"")) if what == SEAL else [unseal(token, request.read())]
     except InvalidConfig as error:
         to.write(INVALID + str(error).encode())
     else:
         to.write(DONE)
-        to.write(octets)
+        to.writelines(done)
 
 
 if __name__ == "__main__":

@@ -2,25 +2,25 @@
 
 upstream.py -> seal.py's process -> upstream.py. The cipher would hold 9 MB for good, a sixth of a small agent's memory, and is
 used at the start and after a change of the configuration only. If the agent has loaded it anyway (SNMPv3 privacy, a group), or
-if no process can do it, the agent does it itself, in a thread. The octets go through the pipes in pieces, so that few copies are
-in memory at once: of 10,000 devices they are 17 MB. I/O: a process and its pipes. Times in seconds.
+if no process can do it, the agent does it itself, in a thread. What is sealed goes through the pipes and into the database in
+pieces, so that no copy of it is in memory: of 10,000 devices it is 17 MB. I/O: a process and its pipes. Times in seconds.
 """
 
 import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Final, Protocol
 
 from towerops_agent.config import seal as cipher
-from towerops_agent.config.document.text import ConfigText, encode_config
+from towerops_agent.config.document.text import ConfigText, encoded
 from towerops_agent.config.kept import opened
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import Secret
 
 WITHIN_S: Final = 60.0
-"""How long the process may take: a second or two on the slowest boxes."""
+"""How long the process may take for its next octets: a second or two on the slowest boxes."""
 
 COMMAND: Final = (sys.executable, "-P", "-s", "-m", cipher.__name__)
 """Nothing is imported from the working directory (-P), nor from the user's own directory (-s) unless the agent does it too."""
@@ -31,22 +31,48 @@ _ENVIRONMENT: Final = ("PYTHON", "LD_", "LC_", "LANG", "PATH", "OPENSSL", "SSL_"
 """How the names of variables begin that an interpreter or the cipher may need; others may hold a token or a password."""
 
 
-async def seal(token: Secret, config: ConfigText) -> bytes | bytearray:
-    """`config`, sealed with `token`."""
-    sealed = await _apart(cipher.SEAL, token, lambda: encode_config(config))
-    return sealed if sealed is not None else await asyncio.to_thread(cipher.seal, token.reveal(), encode_config(config))
+class OctetKeeper(Protocol):
+    """What keeps octets as they come. Both raise BufferFailure."""
+
+    async def add(self, octets: bytes) -> None:
+        """The next octets."""
+
+    async def done(self) -> None:
+        """That was all; not called if the octets are of no use."""
+
+
+async def seal(token: Secret, config: ConfigText, keeping: Callable[[], OctetKeeper]) -> None:
+    """Have `config`, sealed with `token`, kept by what `keeping` returns; it is asked again if the process fails."""
+    if not cipher.is_loaded():
+        kept = keeping()
+        if await _apart(cipher.SEAL, token, encoded(config), kept.add):
+            await kept.done()
+            return
+    kept = keeping()
+    sealed = cipher.sealed(token.reveal(), encoded(config))
+    while (piece := await asyncio.to_thread(next, sealed, None)) is not None:
+        await kept.add(piece)
+    await kept.done()
 
 
 async def unseal(token: Secret, sealed: bytes) -> ConfigText:
     """The configuration. Raises InvalidConfig, as kept.unseal does."""
-    octets = await _apart(cipher.UNSEAL, token, lambda: sealed)
-    return opened(octets if octets is not None else await asyncio.to_thread(cipher.unseal, token.reveal(), sealed))
+    octets = bytearray()
+
+    async def take(piece: bytes) -> None:
+        octets.extend(piece)
+
+    if not cipher.is_loaded() and await _apart(cipher.UNSEAL, token, _pieces(sealed), take):
+        return opened(octets)
+    return opened(await asyncio.to_thread(cipher.unseal, token.reveal(), sealed))
 
 
-async def _apart(what: bytes, token: Secret, octets: Callable[[], bytes]) -> bytearray | None:
-    """The answer of a process; None if it is better done here, or no process did it. Raises InvalidConfig."""
-    if cipher.is_loaded():
-        return None
+def _pieces(octets: bytes) -> Iterator[bytes]:
+    return (octets[at : at + _PIECE_OCTETS] for at in range(0, len(octets), _PIECE_OCTETS))
+
+
+async def _apart(what: bytes, token: Secret, octets: Iterable[bytes], take: Callable[[bytes], Awaitable[None]]) -> bool:
+    """Whether a process did it; `take` gets its answer as it comes, which is of no use if not. Raises InvalidConfig."""
     try:
         process = await asyncio.create_subprocess_exec(
             *COMMAND,
@@ -57,25 +83,31 @@ async def _apart(what: bytes, token: Secret, octets: Callable[[], bytes]) -> byt
             env=process_environment(),
         )
     except OSError:  # too many processes, too little memory, no file of the interpreter
-        return None
+        return False
+    writing = asyncio.create_task(_write(process, cipher.request_head(what, token.reveal()), octets))
+    reason = bytearray()
     try:
+        verdict = await _read(process, 1)
+        while piece := await _read(process, _PIECE_OCTETS):
+            if verdict == cipher.DONE:
+                await take(piece)
+            else:
+                reason += piece
         async with asyncio.timeout(WITHIN_S):
-            await _write(process, cipher.request_head(what, token.reveal()), octets())
-            answer = await _read(process)
             await process.wait()
     except TimeoutError:
-        return None
+        return False
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode or not answer:
-        return None
-    is_invalid = answer.startswith(cipher.INVALID)
-    del answer[:1]
-    if is_invalid:
-        raise InvalidConfig(answer.decode())
-    return answer
+        writing.cancel()
+        await asyncio.wait([writing])
+    if process.returncode or verdict not in (cipher.DONE, cipher.INVALID):
+        return False
+    if verdict == cipher.INVALID:
+        raise InvalidConfig(reason.decode())
+    return True
 
 
 def process_environment() -> dict[str, str]:
@@ -92,21 +124,20 @@ def process_environment() -> dict[str, str]:
     return found | {"PYTHONPATH": os.pathsep.join(path)}
 
 
-async def _write(process: Process, head: bytes, octets: bytes) -> None:
+async def _write(process: Process, head: bytes, octets: Iterable[bytes]) -> None:
     assert process.stdin is not None  # noqa: S101 -- it was asked for
     try:
         process.stdin.write(head)
-        for at in range(0, len(octets), _PIECE_OCTETS):
-            process.stdin.write(octets[at : at + _PIECE_OCTETS])
+        for piece in octets:
+            process.stdin.write(piece)
             await process.stdin.drain()
     except (BrokenPipeError, ConnectionResetError):
         pass  # it has ended, and its exit status says the rest
     process.stdin.close()
 
 
-async def _read(process: Process) -> bytearray:
+async def _read(process: Process, octets: int) -> bytes:
+    """At most so many octets of its answer; none: that was all. Raises TimeoutError."""
     assert process.stdout is not None  # noqa: S101 -- it was asked for
-    answer = bytearray()
-    while piece := await process.stdout.read(_PIECE_OCTETS):
-        answer += piece
-    return answer
+    async with asyncio.timeout(WITHIN_S):
+        return await process.stdout.read(octets)

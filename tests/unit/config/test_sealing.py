@@ -1,5 +1,6 @@
 """The kept configuration is sealed by a process of its own; if there can be none, by the agent."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -7,12 +8,37 @@ import sys
 import pytest
 
 from towerops_agent.config import kept, seal, sealing
-from towerops_agent.config.document.text import config_text
-from towerops_agent.errors import InvalidConfig
+from towerops_agent.config.document.text import ConfigText, config_text
+from towerops_agent.errors import BufferFailure, InvalidConfig
 from towerops_agent.model import Secret
 
 TOKEN = Secret("a-t0ken-of-a-test")
 CONFIG = config_text(b'{"version":"7","equipment":[{"snmp":{"community":"s3cret"}}]}')
+
+
+class Kept:
+    """What is kept each time that it begins, and how much of that was said to be all."""
+
+    def __init__(self) -> None:
+        self.begun: list[bytearray] = []
+        self.ended: list[bytes] = []
+
+    def __call__(self) -> "Kept":
+        self.begun.append(bytearray())
+        return self
+
+    async def add(self, octets: bytes) -> None:
+        self.begun[-1] += octets
+
+    async def done(self) -> None:
+        self.ended.append(bytes(self.begun[-1]))
+
+
+async def sealed_with(token: Secret, config: ConfigText = CONFIG) -> bytes:
+    kept = Kept()
+    await sealing.seal(token, config, kept)
+    (sealed,) = kept.ended
+    return sealed
 
 
 @pytest.fixture(autouse=True)
@@ -25,29 +51,29 @@ def here(monkeypatch) -> list[str]:
         return lambda *arguments: (done.append(name), work(*arguments))[1]
 
     monkeypatch.setattr(seal, "is_loaded", lambda: False)
-    for name in ("seal", "unseal"):
+    for name in ("sealed", "unseal"):
         monkeypatch.setattr(seal, name, noted(name))
     return done
 
 
 async def test_a_process_seals_and_opens_what_a_command_opens_and_seals(here):
-    sealed = await sealing.seal(TOKEN, CONFIG)
+    sealed = await sealed_with(TOKEN)
     opened = await sealing.unseal(TOKEN, kept.seal(TOKEN, CONFIG))
-    assert here == ["seal"]  # by kept.seal
-    assert (kept.unseal(TOKEN, bytes(sealed)), opened) == (CONFIG, CONFIG)
+    assert here == ["sealed"]  # by kept.seal
+    assert (kept.unseal(TOKEN, sealed), opened) == (CONFIG, CONFIG)
 
 
 async def test_another_token_opens_nothing(here):
     with pytest.raises(InvalidConfig, match="another token"):
-        await sealing.unseal(Secret("another-token"), await sealing.seal(TOKEN, CONFIG))
+        await sealing.unseal(Secret("another-token"), await sealed_with(TOKEN))
     assert here == []
 
 
 async def test_an_agent_that_holds_the_cipher_starts_no_process(here, monkeypatch):
     monkeypatch.setattr(seal, "is_loaded", lambda: True)
     monkeypatch.setattr(sealing, "COMMAND", None)
-    assert await sealing.unseal(TOKEN, await sealing.seal(TOKEN, CONFIG)) == CONFIG
-    assert here == ["seal", "unseal"]
+    assert await sealing.unseal(TOKEN, await sealed_with(TOKEN)) == CONFIG
+    assert here == ["sealed", "unseal"]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +87,43 @@ async def test_an_agent_that_holds_the_cipher_starts_no_process(here, monkeypatc
 )
 async def test_without_a_process_that_can_do_it_the_agent_does(command, here, monkeypatch):
     monkeypatch.setattr(sealing, "COMMAND", command)
-    assert await sealing.unseal(TOKEN, await sealing.seal(TOKEN, CONFIG)) == CONFIG
-    assert here == ["seal", "unseal"]
+    assert await sealing.unseal(TOKEN, await sealed_with(TOKEN)) == CONFIG
+    assert here == ["sealed", "unseal"]
+
+
+async def test_a_large_configuration_is_sealed_as_it_comes_and_opened_again(here):
+    """Larger than what the pipes to and from the process hold."""
+    large = ConfigText(bytes(16), {"version": b'"7"'}, os.urandom((3 << 20) + 1))
+    assert await sealing.unseal(TOKEN, await sealed_with(TOKEN, large)) == large
+    assert here == []
+
+
+async def test_what_a_process_began_is_not_kept_if_it_fails(monkeypatch):
+    monkeypatch.setattr(sealing, "COMMAND", (sys.executable, "-c", "print('+half of it', flush=True); import os; os._exit(9)"))
+    keeping = Kept()
+    await sealing.seal(TOKEN, CONFIG, keeping)
+    assert bytes(keeping.begun[0]) == b"half of it\n"
+    assert [kept.unseal(TOKEN, sealed) for sealed in keeping.ended] == [CONFIG]
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+async def test_a_buffer_that_fails_is_heard_of_and_no_process_is_left(is_loaded, monkeypatch):
+    class Full(Kept):
+        async def add(self, octets: bytes) -> None:
+            raise BufferFailure("no room")
+
+    started = []
+
+    async def start(*arguments, **options):
+        started.append(await create_subprocess_exec(*arguments, **options))
+        return started[-1]
+
+    create_subprocess_exec = asyncio.create_subprocess_exec
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+    monkeypatch.setattr(seal, "is_loaded", lambda: is_loaded)
+    with pytest.raises(BufferFailure, match="no room"):
+        await sealing.seal(TOKEN, CONFIG, Full())
+    assert [process.returncode is None for process in started] == ([] if is_loaded else [False])
 
 
 async def test_a_process_that_hangs_is_ended(here, monkeypatch, tmp_path):
@@ -70,8 +131,8 @@ async def test_a_process_that_hangs_is_ended(here, monkeypatch, tmp_path):
     hanging = f"import os, time, pathlib; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(3600)"
     monkeypatch.setattr(sealing, "COMMAND", (sys.executable, "-c", hanging))
     monkeypatch.setattr(sealing, "WITHIN_S", 2.0)
-    assert kept.unseal(TOKEN, await sealing.seal(TOKEN, CONFIG)) == CONFIG
-    assert "seal" in here
+    assert kept.unseal(TOKEN, await sealed_with(TOKEN)) == CONFIG
+    assert "sealed" in here
     if pid.exists():  # it came so far within the time
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid.read_text()), 0)
@@ -88,7 +149,7 @@ async def test_no_secret_is_in_its_arguments_or_its_environment(monkeypatch, tmp
     monkeypatch.setattr(sealing, "COMMAND", (sys.executable, "-c", look))
     for name in ("TOWEROPS_AGENT_TOKEN", "HTTPS_PROXY", "COLLECTORS_PASSWORD"):  # as the agent itself may have it
         monkeypatch.setenv(name, TOKEN.reveal())
-    await sealing.seal(TOKEN, CONFIG)
+    await sealed_with(TOKEN)
     text = seen.read_text()
     assert "PATH" in text
     assert TOKEN.reveal() not in text
@@ -102,7 +163,10 @@ import asyncio
 from towerops_agent.config import seal, sealing
 from towerops_agent.config.document.text import config_text
 from towerops_agent.model import Secret
-asyncio.run(sealing.seal(Secret("token"), config_text(b'{{"version":"7","equipment":[]}}')))
+class Kept:
+    async def add(self, octets): pass
+    async def done(self): pass
+asyncio.run(sealing.seal(Secret("token"), config_text(b'{{"version":"7","equipment":[]}}'), Kept))
 print(seal.is_loaded())
 """
 """It prints whether it holds the cipher: not if a process has sealed. It sets its path itself, as Debian's command does."""

@@ -229,6 +229,10 @@ _LEVEL: Final = 1
 
 _LENGTH_OCTETS: Final = 4
 
+_PIECE_OCTETS: Final = 1 << 16
+_NO_OCTETS, _OCTETS = b"\xc4\x00", b"\xc6"
+"""How MessagePack has an empty binary, and what it has before the length of a long one ("bin format family")."""
+
 
 class ConfigText(msgspec.Struct, frozen=True, array_like=True):
     """One configuration: an object's members, as JSON by name, and its devices.
@@ -255,7 +259,16 @@ _decode = msgspec.msgpack.Decoder(ConfigText).decode
 
 def encode_config(text: ConfigText) -> bytes:
     """`text` as octets, not encrypted."""
-    return msgspec.msgpack.encode(text)
+    return b"".join(encoded(text))
+
+
+def encoded(text: ConfigText) -> Iterator[bytes]:
+    """The octets of encode_config in pieces, so that there is no second copy of them all."""
+    yield msgspec.msgpack.encode(ConfigText(text.digest, text.members, b""))[: -len(_NO_OCTETS)]
+    yield _OCTETS + len(text.packed).to_bytes(_LENGTH_OCTETS, "big")
+    packed = memoryview(text.packed)
+    for at in range(0, len(packed), _PIECE_OCTETS):
+        yield bytes(packed[at : at + _PIECE_OCTETS])
 
 
 def decode_config(octets: bytes | bytearray) -> ConfigText:

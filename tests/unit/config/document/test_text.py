@@ -8,10 +8,12 @@ import pytest
 from towerops_agent.config.document import text as module
 from towerops_agent.config.document.text import (
     ConfigIntake,
+    ConfigText,
     JsonCutter,
     config_text,
     decode_config,
     encode_config,
+    encoded,
 )
 from towerops_agent.errors import InvalidConfig
 
@@ -150,3 +152,13 @@ def test_it_is_kept_as_octets_and_shows_no_credentials():
     assert re.fullmatch(r"ConfigText\([0-9a-f]{32}\)", repr(text))
     with pytest.raises(msgspec.MsgspecError):
         decode_config(b"\x01")
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 200_000])
+def test_a_configuration_is_the_same_again_as_octets_of_this_version_and_of_the_one_before(size):
+    text = ConfigText(
+        bytes(range(16)), {"version": b'"7"', "accepts": b"{}"}, bytes(range(250)) * (size // 250) + bytes(size % 250)
+    )
+    assert decode_config(encode_config(text)) == text
+    assert decode_config(msgspec.msgpack.encode(text)) == text
+    assert max(map(len, encoded(text))) <= 65_536
