@@ -21,6 +21,7 @@ from towerops_agent.api.client import CONFIG_WITHIN_S
 from towerops_agent.api.wire.outcomes import ConfigFetched, NotModified
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.database import octets_on_disk
+from towerops_agent.buffer.ids import first_apart
 from towerops_agent.buffer.upkeep import keep_clean
 from towerops_agent.clocks import steady_us, wall_us
 from towerops_agent.config.document.equipment import ConfigRead
@@ -86,6 +87,7 @@ class Agent:
             clock_us=wall_us,
             max_octets=settings.buffer_max_mb << 20,
             commit_window_s=settings.commit_window_s,
+            first_id=first_apart,
         )
         self._snmp = SnmpClient(self.counters, name_of=self._name_at)
         self._planner = Planner()
@@ -452,7 +454,7 @@ class Agent:
             return None
 
     async def _restore_layouts(self) -> None:
-        """Each time the buffer had to start a new file without the old layouts: register each device again. Runs for good."""
+        """Each time the buffer has another file, and none of the old layouts: register each device again. Runs for good."""
         while True:
             await self._layouts_wait(self.buffer.layouts_lost)
             self.buffer.layouts_lost.clear()

@@ -7,7 +7,8 @@ import os
 import random
 import shutil
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from structlog.testing import capture_logs
 from support.skips import NO_MOUNT
 from towerops_agent.buffer import opening
 from towerops_agent.buffer.format.batch import Lane
+from towerops_agent.buffer.ids import first_apart
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
@@ -39,6 +41,16 @@ def small_disk(tmp_path):
 
 def remount(place: Path, mode: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{mode}", place], check=True, capture_output=True)
+
+
+@contextmanager
+def mounted_over(place: Path, disk: Path) -> Iterator[None]:
+    """While within, what is on the disk is at the place."""
+    subprocess.run(["mount", "--bind", disk, place], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def fill(neighbour: Path) -> None:
@@ -245,6 +257,51 @@ async def test_what_a_file_on_a_full_disk_keeps_is_used_at_the_start(small_disk,
     async with Bench(small_disk / "agent.db", before.now_us).buffer() as buffer:
         assert buffer.in_memory_because
         assert await buffer.kept_config() == b"sealed"
+
+
+@pytest.mark.parametrize("left", [(), ("-wal", "-shm")], ids=["stopped", "killed"])
+@pytest.mark.parametrize("first_id", [lambda: 1, first_apart], ids=["an earlier version's", "this version's"])
+async def test_a_disk_that_is_mounted_over_a_new_database_is_gone_on_with(small_disk, tmp_path, monkeypatch, left, first_id):
+    """The agent was quicker than the mount. All that waits on the disk, and what came since, is delivered once."""
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    before = Bench(tmp_path / "before" / "agent.db")
+    other = Layout("other", (("s", 1.0),))
+    async with before.buffer(first_id=first_id) as buffer:
+        await buffer.keep_config(b"sealed")
+        layout = await buffer.register_all([other, LAYOUT])
+        for number in range(4):
+            buffer.add(poll(layout[1], T0_US + number))
+        await buffer.flush()
+        await buffer.next_batch(5)
+        if left:
+            await buffer.ask(lambda _: copy_files(before.path, tmp_path / "killed" / "agent.db"))
+    for suffix in ("", *left):
+        shutil.copy((tmp_path / "killed" if left else before.path.parent) / f"agent.db{suffix}", small_disk)
+    place = tmp_path / "mounted"
+    place.mkdir()
+    bench = Bench(place / "agent.db", before.now_us)
+    async with bench.buffer(first_id=first_apart) as buffer:
+        layout = await buffer.register_all([LAYOUT, other])
+        for number in range(10, 14):
+            buffer.add(poll(layout[0], T0_US + number))
+        await buffer.flush()
+        batch = await buffer.next_batch(5)
+        found = members(await buffer.read(batch))
+        with mounted_over(place, small_disk):
+            while await buffer.kept_config() is None:
+                assert "another agent" not in buffer.in_memory_because
+            buffer.add(poll(layout[0], T0_US + 14))
+            await buffer.acknowledge(batch)
+            for lane in Lane:
+                while batch := await buffer.next_batch(9, lane):
+                    polls = await buffer.read(batch)
+                    assert {stored.layout for stored in polls} == {LAYOUT}
+                    found += members(polls)
+                    await buffer.acknowledge(batch)
+            assert not buffer.in_memory_because
+            assert bench.rows("SELECT count(*) FROM polls") == [(9,)]
+    assert sorted(found) == [(number, metric) for number in (*range(4), *range(10, 15)) for metric in range(3)]
 
 
 async def test_a_disk_without_room_at_the_start_is_used_once_there_is(small_disk, monkeypatch):

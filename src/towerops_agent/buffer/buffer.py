@@ -88,19 +88,21 @@ class Buffer:
         commit_window_s: float = 5.0,
         memory_cap_polls: int = 20_000,
         new_key: Callable[[], str] = random_key,
+        first_id: Callable[[], int] = lambda: 1,
     ) -> None:
         """`clock_us`: the wall clock, of which nothing depends but what is shown, and how long a stop was.
 
         `max_octets`: of the database with its journal; while the file can't be opened, 64 MB of memory are used instead.
         `commit_window_s`: how long polls are gathered before they are on the disk.
         `memory_cap_polls`: how many polls are kept in memory while the database can't be written (1 to 4 KB each).
+        `first_id`: the first id of a new database.
         """
         self._counters = counters
         self._clock_us = clock_us
         self._new_key = new_key
         self._arrived = asyncio.Event()
         room = Room(max_octets, statvfs)
-        self._opening = Opening(path, room, clock_us, monotonic_us)
+        self._opening = Opening(path, room, clock_us, monotonic_us, first_id)
         self._writer = Writer(
             self._opening,
             room,
@@ -111,7 +113,8 @@ class Buffer:
             on_layouts_lost=self._note_layouts_lost,
         )
         self.layouts_lost = asyncio.Event()
-        """Set when layouts, or what was kept beside them, are lost with a database that was corrupt: register all again."""
+        """Set when layouts, or what was kept beside them, are lost with a database that was corrupt, and if there were none yet
+        when a file comes into use: apply what is kept, and register all again."""
 
     @property
     def in_memory_because(self) -> str:

@@ -5,6 +5,7 @@ batches keep theirs as they are copied.
 Synchronous, for the writer's thread. Microseconds since 1970-01-01 UTC (`_us`).
 """
 
+import os
 import sqlite3
 from dataclasses import replace
 
@@ -18,6 +19,9 @@ SKIPPED_IDS = 1_000_000
 
 CLOCKLESS_IDS = 1 << 50
 """In memory ids begin behind this on a machine that started in 1970: a file has had fewer polls."""
+
+FIRST_APART = 1 << 32
+"""A database of an agent begins with a random id from here up to twice as much."""
 
 COMPARED_ROWS = 10_000
 """How many of each table `agree` looks at. Databases that went on by themselves differ in the last ones that both have."""
@@ -36,10 +40,19 @@ def id_beyond(last: int, wall_us: int) -> int:
     return max(wall_us if wall_us >= CLOCKLESS_IDS else CLOCKLESS_IDS + wall_us, last + SKIPPED_IDS)
 
 
+def first_apart() -> int:
+    """The first id of a new database: a random one, so that hardly another one has the same ids.
+
+    All that is in one can then come into the other: an agent that starts before its disk is mounted begins a database in the
+    empty directory, and goes on in the disk's.
+    """
+    return FIRST_APART + int.from_bytes(os.urandom(4))
+
+
 def agree(one: sqlite3.Connection, other: sqlite3.Connection) -> bool:
     """Whether an id that both databases have stands for the same in both, as far as the last ones show. Raises sqlite3.Error.
 
-    It does not in the databases of two agents, or of two places: each begins with 1.
+    It does not in copies that went on by themselves, and in two databases that both begin with 1, as earlier versions made them.
     """
     for table, columns in _STANDS_FOR.items():
         (last,) = other.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()  # noqa: S608 -- our names

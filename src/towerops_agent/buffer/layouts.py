@@ -6,6 +6,7 @@ Synchronous, for the writer's thread. Seconds on the age clock (`_s`).
 
 import sqlite3
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 
 from towerops_agent.buffer.database import transaction
 from towerops_agent.buffer.format.codec import checksum, decode_layout, digest, encode_layout, is_intact
@@ -68,6 +69,15 @@ class StoredLayouts:
             raise BufferFailure(f"layout {layout_id} of a stored poll does not match its checksum")
         body: bytes = row[1]
         return body
+
+
+def equipment_in(connection: sqlite3.Connection) -> set[str]:
+    """The ids of the equipment that a database has layouts of, as far as they can be read. Raises sqlite3.Error."""
+    found = set()
+    for (body,) in connection.execute("SELECT body FROM layouts"):
+        with suppress(BufferFailure):
+            found.add(decode_layout(body).equipment_id)
+    return found
 
 
 class Layouts:

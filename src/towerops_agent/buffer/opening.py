@@ -18,7 +18,7 @@ from towerops_agent.buffer.database import FAILURES, Database, is_corruption
 from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.format.batch import OPEN_END, AgeClock
 from towerops_agent.buffer.ids import agree, begin_ids_at, id_beyond, last_id
-from towerops_agent.buffer.layouts import BESIDE_LAYOUTS
+from towerops_agent.buffer.layouts import BESIDE_LAYOUTS, equipment_in
 from towerops_agent.buffer.place import followed
 from towerops_agent.buffer.recovery import WITH_LAYOUTS, Recovery
 from towerops_agent.buffer.remains import kept_in
@@ -45,13 +45,22 @@ class Opening:
 
     `store`: the one to work on, once it was opened. Until somebody resets them: `lost_metrics`, how many were lost with the
     databases before it, `left_metrics`, how many that were delivered are left there, and `layouts_lost`, whether layouts have, or
-    what is kept beside them. `due_s`: when `look` is due, and `recovery_due_s`, when `go_on_recovering` is.
+    what is kept beside them, or none are in use. `due_s`: when `look` is due, and `recovery_due_s`, when `go_on_recovering` is.
     """
 
     store: Store
 
-    def __init__(self, path: Path, room: Room, wall_us: Callable[[], int], monotonic_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        room: Room,
+        wall_us: Callable[[], int],
+        monotonic_us: Callable[[], int],
+        first_id: Callable[[], int] = lambda: 1,
+    ) -> None:
+        """`first_id`: the first id of a database that is begun at the start."""
         self.path = followed(path)
+        self._first_id = first_id
         self._room = room
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
@@ -98,7 +107,7 @@ class Opening:
         """Work on the file, or in memory if it can't be opened. Raises DatabaseBusy and DatabaseTooNew."""
         self._reopen_s = now_s + REOPEN_S
         try:
-            self._use(self._open_file())
+            self._use(self._open_file(first_id=self._first_id()))
         except (DatabaseBusy, DatabaseTooNew):
             raise
         except BufferFailure as error:
@@ -155,6 +164,8 @@ class Opening:
             if store is not None:
                 store.database.close()
             return
+        # Nothing is polled yet: the file may keep by what that can be.
+        self.layouts_lost = self.layouts_lost or not memory.layouts.in_use()
         memory.database.close()
         log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=polls)
         self._use(store)  # by their ids, polls that are still in its tail and were in memory are void now
@@ -292,14 +303,24 @@ class Opening:
         return True
 
     def _check_agreement(self, memory: Store, database: Database) -> None:
-        if not agree(memory.connection, database.connection):
+        if not (agree(memory.connection, database.connection) and self._is_of_its_devices(memory, database)):
             raise BufferFailure(
                 f"the database {self.path} is another agent's, or went on by itself: put this agent's own back, "
                 "or restart this agent to use it, without what is in memory"
             )
 
-    def _open_file(self, memory: Store | None = None) -> Store:
-        """The Store of the file. `memory`: what is to go into it; nothing is written into a file that is another agent's."""
+    def _is_of_its_devices(self, memory: Store, database: Database) -> bool:
+        """Whether the file that came in place of this agent's own is of some of its devices, as far as either is of any."""
+        if self._absence is None or self._absence.why is not Away.GONE:
+            return True
+        ours, its = equipment_in(memory.connection), equipment_in(database.connection)
+        return not ours or not its or not ours.isdisjoint(its)
+
+    def _open_file(self, memory: Store | None = None, first_id: int | None = None) -> Store:
+        """The Store of the file. `memory`: what is to go into it; nothing is written into a file that is another agent's.
+
+        `first_id`: with which the file begins if it has given out no id.
+        """
         self.path = followed(self.path)  # by now it may lead somewhere
         database = Database.open(self.path, self._wall_us())
         if memory is not None:
@@ -309,12 +330,12 @@ class Opening:
             except BufferFailure:
                 database.close()
                 raise
-        return self._prepare(database, in_use=False)
+        return self._prepare(database, in_use=False, first_id=first_id)
 
-    def _prepare(self, database: Database, *, in_use: bool) -> Store:
+    def _prepare(self, database: Database, *, in_use: bool, first_id: int | None = None) -> Store:
         """The Store of the database, or of a new one if this turns out to be corrupt. Raises BufferFailure; then it is closed."""
         try:
-            return self._complete(database, in_use=in_use)
+            return self._complete(database, in_use=in_use, first_id=first_id)
         except (*FAILURES, OSError) as error:
             self._end_recovery()
             if not is_corruption(error):
@@ -336,7 +357,7 @@ class Opening:
             database.close()
             raise
 
-    def _complete(self, database: Database, *, in_use: bool) -> Store:
+    def _complete(self, database: Database, *, in_use: bool, first_id: int | None = None) -> Store:
         """The Store of the database. What its predecessors in quarantine have comes into it, now or while it is used."""
         recovery = None
         if database.unread:
@@ -345,6 +366,8 @@ class Opening:
             for file in database.unread:
                 self._tails.setdefault(file.name, in_use or self._has_tail)
             recovery.begin(database.unread, in_memory={name for name, was in self._tails.items() if was})
+        elif first_id is not None and not last_id(database.connection):
+            begin_ids_at(database.connection, first_id)
         database.keep_journal(self._room.journal_octets)
         store = Store(
             *(database, self._wall_us, self._monotonic_us),

@@ -227,10 +227,12 @@ async def test_another_file_in_its_place_is_left_alone(bench, monkeypatch):
         assert bench.path.read_bytes() == content
 
 
-async def put_another_agents_database_in_its_place(bench: Bench, equipment: str, count: int, away: Path | None = None) -> None:
+async def put_another_agents_database_in_its_place(
+    bench: Bench, equipment: str, count: int, away: Path | None = None, first_id: int = 1
+) -> None:
     """`away`: where to move the file that is there; None: it is removed."""
     other = Bench(bench.path.with_name("other.db"), bench.now_us + 1)
-    async with other.buffer() as buffer:
+    async with other.buffer(first_id=lambda: first_id) as buffer:
         layout = await buffer.register(replace(LAYOUT, equipment_id=equipment))
         for number in range(count):
             buffer.add(poll(layout, T0_US + 100 + number))
@@ -239,9 +241,16 @@ async def put_another_agents_database_in_its_place(bench: Bench, equipment: str,
     other.path.rename(bench.path)
 
 
-@pytest.mark.parametrize(("equipment", "count"), [("eq-2", 0), ("eq-1", 1)], ids=["its layouts", "its polls"])
-async def test_another_agents_database_in_its_place_is_not_mixed_with_it(bench, monkeypatch, equipment, count):
-    """Both give out ids from 1 on: what is polled of one device would be delivered as another's."""
+@pytest.mark.parametrize(
+    ("equipment", "count", "first_id"),
+    [("eq-2", 0, 1), ("eq-1", 1, 1), ("eq-2", 1, 1 << 33)],
+    ids=["its layouts", "its polls", "its devices"],
+)
+async def test_another_agents_database_in_its_place_is_not_mixed_with_it(bench, monkeypatch, equipment, count, first_id):
+    """If both give out ids from 1 on, what is polled of one device would be delivered as another's.
+
+    If not, what waits in it would be delivered as this agent's.
+    """
     monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
     monkeypatch.setattr(opening, "REOPEN_S", 0.001)
     with capture_logs() as logs:
@@ -250,7 +259,7 @@ async def test_another_agents_database_in_its_place_is_not_mixed_with_it(bench, 
             layout = await buffer.register(LAYOUT)
             buffer.add(poll(layout))
             await buffer.flush()
-            await put_another_agents_database_in_its_place(bench, equipment, count)
+            await put_another_agents_database_in_its_place(bench, equipment, count, first_id=first_id)
             while not any(line["event"] == GONE for line in logs):
                 await buffer.pending()
             buffer.add(poll(layout, T0_US + 1))
