@@ -354,7 +354,7 @@ class RemoteCourier:
             case TooLarge():
                 self._size.one_too_large()
             case Unavailable(timed_out=True):
-                self._size.slow(metrics)
+                self._size.unanswered(metrics)
 
     async def _parts_now(self, client: WriteClient, destination: Destination, batch: Batch) -> list[Part]:
         """The samples of a batch that can be sent now."""

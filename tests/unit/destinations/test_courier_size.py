@@ -8,7 +8,13 @@ from support.remote import SENSORS, Remote
 from support.strict import Receiver, WriteRequest
 from towerops_agent.api.wire.outcomes import TooLarge, Unavailable
 from towerops_agent.counters import Count
-from towerops_agent.delivery.course.pace import DELIVERED_BEFORE_GROWTH, LEAST_FOR_SLOWNESS, QUICK_BEFORE_GROWTH, SLOW_S
+from towerops_agent.delivery.course.pace import (
+    DELIVERED_BEFORE_GROWTH,
+    LEAST_FOR_SLOWNESS,
+    LEAST_FOR_TIMEOUTS,
+    QUICK_BEFORE_GROWTH,
+    SLOW_S,
+)
 from towerops_agent.destinations.wire.answers import WriteOutcome
 from towerops_agent.reasons import Loss
 
@@ -78,6 +84,33 @@ async def test_a_batch_that_times_out_goes_in_smaller_ones_until_they_get_throug
     assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
     assert receiver.sizes[:3] == [800, 400, 200]
     assert max(receiver.sizes[2:]) <= 200
+
+
+async def test_what_times_out_however_small_gets_through_in_ever_smaller_batches(narrow):
+    """At 30 s for 30 samples, over a bad link, or past a router that drops large packets, no hundred gets through."""
+    remote, receiver = narrow
+    receiver.seconds_of = lambda samples: samples * 30 / 30
+    metrics = add(remote, 50)
+    assert await remote.deliver(attempts=10)
+    assert stored(receiver) == metrics
+    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": metrics}
+    assert receiver.sizes[:6] == [800, 400, 200, 100, 50, 25]
+    assert max(receiver.sizes[6:]) <= 25
+
+
+async def test_nothing_is_split_any_more_if_even_the_least_times_out_and_it_recovers_soon(narrow):
+    """A receiver that accepts connections and says nothing is not a slow link."""
+    remote, receiver = narrow
+    receiver.seconds_of = lambda samples: 30.0
+    metrics = add(remote, 400, each_s=5)
+    assert not await remote.deliver(attempts=20)
+    assert set(receiver.sizes[8:]) == {receiver.sizes[-1]}
+    assert LEAST_FOR_TIMEOUTS / 2 <= receiver.sizes[-1] <= LEAST_FOR_TIMEOUTS + 1
+    receiver.sizes.clear()
+    receiver.seconds_of = lambda samples: 0.1
+    assert await remote.deliver()
+    assert stored(receiver) == metrics
+    assert len(receiver.sizes) < 10 * QUICK_BEFORE_GROWTH
 
 
 async def test_batches_that_take_long_are_followed_by_smaller_ones_and_quick_ones_by_larger_ones(narrow):

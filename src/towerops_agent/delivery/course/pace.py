@@ -24,6 +24,9 @@ QUICK_BEFORE_GROWTH = 10
 LEAST_FOR_SLOWNESS = 100
 """Below this a request costs more than its metrics, and smaller batches are not quicker."""
 
+LEAST_FOR_TIMEOUTS = 10
+"""Below LEAST_FOR_SLOWNESS there may be an answer at all, over a link of a few hundred bits a second; not below this."""
+
 
 class BatchSize:
     """Halved when a batch was too large or took long, and doubled again after a number of batches that were neither."""
@@ -47,9 +50,11 @@ class BatchSize:
 
     def slow(self, metric_count: int) -> None:
         """Note that a batch of this many metrics took long, or was never answered."""
-        if metric_count > LEAST_FOR_SLOWNESS:
-            self._shrink(max(LEAST_FOR_SLOWNESS, metric_count // 2), QUICK_BEFORE_GROWTH)
-        self._delivered = 0  # one of the least size has been delivered, but not quickly
+        self._shrink_for_time(metric_count, LEAST_FOR_SLOWNESS)
+
+    def unanswered(self, metric_count: int) -> None:
+        """Note that a batch of this many metrics was not answered in time, and can be split if it is large."""
+        self._shrink_for_time(metric_count, LEAST_FOR_TIMEOUTS)
 
     def delivered(self) -> None:
         """Note that a batch was accepted."""
@@ -59,6 +64,11 @@ class BatchSize:
         if self._delivered >= self._delivered_before_growth:
             self._limit *= 2
             self._delivered = 0
+
+    def _shrink_for_time(self, metric_count: int, least: int) -> None:
+        if metric_count > least:
+            self._shrink(max(least, metric_count // 2), QUICK_BEFORE_GROWTH)
+        self._delivered = 0  # one of the least size may have been delivered, but not quickly
 
     def _shrink(self, limit: int, delivered_before_growth: int) -> None:
         """At most `limit`: of several requests under way, those sent before it was learned show less than is known."""

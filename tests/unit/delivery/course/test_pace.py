@@ -7,6 +7,7 @@ from towerops_agent.delivery.course.pace import (
     DELIVERED_BEFORE_GROWTH,
     FIRST_IN_FLIGHT,
     LEAST_FOR_SLOWNESS,
+    LEAST_FOR_TIMEOUTS,
     MOST_IN_FLIGHT,
     QUICK_BEFORE_GROWTH,
     QUICK_S,
@@ -211,6 +212,15 @@ def test_a_batch_of_a_hundred_that_is_slow_shows_nothing_and_a_larger_one_makes_
     assert size.within(ACCEPTS.max_metrics) == ACCEPTS.max_metrics
     size.slow(LEAST_FOR_SLOWNESS + 1)
     assert size.within(ACCEPTS.max_metrics) == LEAST_FOR_SLOWNESS
+
+
+def test_a_batch_of_a_hundred_that_is_not_answered_makes_it_smaller_down_to_ten():
+    size = BatchSize()
+    for metrics in (LEAST_FOR_SLOWNESS, 50, 25, 12, LEAST_FOR_TIMEOUTS):
+        size.unanswered(metrics)
+        assert size.within(ACCEPTS.max_metrics) == max(metrics // 2, LEAST_FOR_TIMEOUTS)
+    size.slow(LEAST_FOR_TIMEOUTS)
+    assert sizes_until(size, 2 * QUICK_BEFORE_GROWTH)[-1] == 4 * LEAST_FOR_TIMEOUTS
 
 
 def test_each_round_of_quick_answers_is_a_whole_one():
