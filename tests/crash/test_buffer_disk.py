@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from support.skips import NO_MOUNT
-from towerops_agent.buffer import opening
+from towerops_agent.buffer import opening, recovery
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.buffer.ids import first_apart
 from towerops_agent.counters import Count
@@ -302,6 +302,42 @@ async def test_a_disk_that_is_mounted_over_a_new_database_is_gone_on_with(small_
             assert not buffer.in_memory_because
             assert bench.rows("SELECT count(*) FROM polls") == [(9,)]
     assert sorted(found) == [(number, metric) for number in (*range(4), *range(10, 15)) for metric in range(3)]
+
+
+async def test_a_corrupt_file_comes_over_whatever_room_there_is_at_the_start_for_its_journals_index(
+    small_disk, tmp_path, monkeypatch
+):
+    """A power cut can take the index. Before, the file was given up if the new one had room for an index, and it had not."""
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    monkeypatch.setattr(recovery, "AGAIN_S", 0.001)
+    before = Bench(tmp_path / "before" / "agent.db")
+    async with before.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        for number in range(9):
+            buffer.add(poll(layout, T0_US + number))
+        await buffer.flush()
+        await buffer.ask(lambda _: copy_files(before.path, tmp_path / "killed" / "agent.db"))
+    bench = Bench(small_disk / "agent.db", before.now_us)
+    async with bench.buffer():
+        pass
+    corrupt, began = "agent.db.corrupt-20260109T192215Z", bench.path.read_bytes()
+    neighbour = small_disk / "neighbour"
+    for blocks in range(40):
+        bench.path.write_bytes(began)
+        for suffix in ("", "-wal"):
+            shutil.copy(tmp_path / "killed" / f"agent.db{suffix}", small_disk / (corrupt + suffix))
+        small_disk.joinpath("agent.db.salvage").write_text(f"{corrupt} moved\n")
+        fill(neighbour)
+        os.truncate(neighbour, neighbour.stat().st_size - 4096 * blocks)
+        async with bench.buffer() as buffer:
+            neighbour.unlink()
+            await until_in_file(buffer)
+            while buffer.salvaging:
+                await buffer.salvage()
+            assert sorted(await delivered(buffer)) == list(range(9)), f"with {blocks} blocks"
+        for name in (corrupt, f"{corrupt}-wal", f"{corrupt}-shm"):
+            small_disk.joinpath(name).unlink(missing_ok=True)
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
 async def test_a_disk_without_room_at_the_start_is_used_once_there_is(small_disk, monkeypatch):

@@ -266,6 +266,12 @@ def is_full(error: BaseException) -> bool:
     return code is not None and code & 0xFF == sqlite3.SQLITE_FULL
 
 
+def lacks_room_beside(error: BaseException) -> bool:
+    """Whether SQLite can't lay its files beside the database: the disk has no room for them, or is read-only."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN)
+
+
 def can_be_the_journal(error: BaseException) -> bool:
     """Whether the error may come of a journal that can't grow: a quota, a limit of files' sizes, a disk that is full."""
     code = getattr(error, "sqlite_errorcode", None)

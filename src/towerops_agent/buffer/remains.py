@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from towerops_agent.buffer.database import FAILURES, as_text, is_corruption, tables_of
+from towerops_agent.buffer.database import FAILURES, as_text, is_corruption, lacks_room_beside, tables_of
 from towerops_agent.buffer.format.batch import OPEN_END, Lane
 from towerops_agent.buffer.format.codec import DIGEST_OCTETS, checksum, digest, is_head
 from towerops_agent.buffer.ids import last_id
@@ -203,10 +203,12 @@ class Remains:
 def readable(file: Path, *, lays_files: bool = True) -> sqlite3.Connection | None:
     """The file to be read; None if its tables can't be found. `lays_files`: SQLite may lay an index of the journal beside it.
 
+    If there is no room for the index, that is in memory.
+
     Tried again if only some are, as a look at the schema that fails once leaves the connection with what it had seen before.
     """
-    how = "" if lays_files else "&vfs=unix-none" if beside(file, "-wal").exists() else "&immutable=1"
     for attempt in range(1, ATTEMPTS + 1):
+        how = "" if lays_files else "&vfs=unix-none" if beside(file, "-wal").exists() else "&immutable=1"
         with ExitStack() as failed:
             try:
                 uri = f"file:{quote(str(file.absolute()))}?mode=ro{how}"
@@ -222,8 +224,8 @@ def readable(file: Path, *, lays_files: bool = True) -> sqlite3.Connection | Non
                 if names >= tables and (attempt == ATTEMPTS or all(_knows(connection, table) for table in tables)):
                     failed.pop_all()
                     return connection
-            except FAILURES:
-                continue
+            except FAILURES as error:
+                lays_files = lays_files and not lacks_room_beside(error)
     return None
 
 
