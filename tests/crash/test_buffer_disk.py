@@ -340,6 +340,35 @@ async def test_a_corrupt_file_comes_over_whatever_room_there_is_at_the_start_for
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
+def use_up_inodes(place: Path) -> None:
+    remount(place, "nr_inodes=8")
+    with suppress(OSError):
+        for number in range(8):
+            (place / f"neighbour-{number}").touch()
+    assert os.statvfs(place).f_favail == 0
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["new", "stopped"])
+@pytest.mark.parametrize(
+    ("use_up", "reason"),
+    [
+        (lambda place: fill(place / "neighbour"), "its disk is full: make room there"),
+        (use_up_inodes, "its disk has no inodes left: remove files there"),
+        (lambda place: remount(place, "ro"), "its file system is read-only"),
+    ],
+    ids=["full", "no inodes", "read-only"],
+)
+async def test_what_the_disk_lacks_is_said_if_the_database_cannot_be_opened(small_disk, use_up, reason, is_there):
+    bench = Bench(small_disk / "agent.db")
+    if is_there:
+        async with bench.buffer():
+            pass
+    use_up(small_disk)
+    async with bench.buffer() as buffer:
+        assert reason in buffer.in_memory_because
+        assert "permissions" not in buffer.in_memory_because
+
+
 async def test_a_disk_without_room_at_the_start_is_used_once_there_is(small_disk, monkeypatch):
     monkeypatch.setattr(opening, "REOPEN_S", 0.001)
     neighbour = small_disk / "neighbour"

@@ -21,6 +21,9 @@ SUFFIXES = ("-wal", "-shm", "")
 PAGE_OCTETS = 512
 """Small ones: a commit rewrites whole pages, and flash cards wear. A file that version 3 began keeps its own of 4,096."""
 
+NEEDED_OCTETS = 64 << 10
+"""What a database needs to be opened: above all SQLite's index of the journal, of 32 KB."""
+
 DOES_NOT_ANSWER = frozenset({errno.EIO, errno.ENXIO, errno.ERANGE})
 """With these a disk reports a part of it that can't be read. SQLite takes such a page for a damaged one."""
 
@@ -55,6 +58,21 @@ def followed(path: Path) -> Path:
     return file if can_be_made or os.path.isfile(file) else path  # noqa: PTH113 -- as above
 
 
+def advice(path: Path, otherwise: str) -> str:
+    """What to do about the file at `path` that can't be opened or created, by what its disk lacks; `otherwise` if it does not."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return otherwise
+    if disk.f_flag & os.ST_RDONLY:
+        return "its file system is read-only, `dmesg` says whether the kernel made it so: mount it for writing"
+    if disk.f_bavail * disk.f_frsize < NEEDED_OCTETS:
+        return "its disk is full: make room there"
+    if disk.f_files and not disk.f_favail:
+        return "its disk has no inodes left: remove files there"
+    return otherwise
+
+
 def beside(path: Path, suffix: str) -> Path:
     """The file at `path` with `suffix` after its whole name."""
     path = followed(path)
@@ -77,7 +95,8 @@ def lock(path: Path) -> int:
         place = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
         raise BufferFailure(
-            f"the lock file {lock_path} can't be opened ({error.strerror}): the agent needs write access to its directory"
+            f"the lock file {lock_path} can't be opened ({error.strerror}): "
+            f"{advice(lock_path, 'the agent needs write access to its directory')}"
         ) from error
     try:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,7 +108,9 @@ def lock(path: Path) -> int:
         raise _busy(path) from error
     except OSError as error:
         os.close(place)
-        raise BufferFailure(f"the lock file {lock_path} can't be used: {error.strerror}") from error
+        raise BufferFailure(
+            f"the lock file {lock_path} can't be used ({error.strerror}): {advice(lock_path, 'check its disk')}"
+        ) from error
     return place
 
 

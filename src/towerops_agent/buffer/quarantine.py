@@ -152,7 +152,7 @@ def remove_copied(path: Path) -> bool:
         log.debug("corrupt database can't be removed for want of room", path=str(path), error=str(error))
         return False
     if old is not None:
-        log.warning("corrupt database removed for want of room, all of it was copied before", path=str(old))
+        log.warning("corrupt database removed for want of room, what could be read of it was copied before", path=str(old))
     return old is not None
 
 
