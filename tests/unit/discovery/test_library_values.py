@@ -22,6 +22,7 @@ SENTRY4 = f"{ENTERPRISES}.1718.4.1"
 COMWARE = f"{ENTERPRISES}.25506.2.6.1.1.1.1"
 ENTITY = "1.3.6.1.2.1.99.1.1.1"
 NAMES = "1.3.6.1.2.1.47.1.1.1.1.7"
+UPS = "1.3.6.1.2.1.33.1"
 
 
 def discovered(object_id: str, values: Mapping[str, int | str | tuple[int, Value]]) -> Discovery:
@@ -152,3 +153,74 @@ def test_a_sys_object_id_that_is_not_an_oid_costs_nothing_of_what_a_profile_find
     usual = discovered("14988.1", values)
     (profile,) = (each for each in PROFILES if each.name == "mikrotik")
     assert next(trial_lines(profile, usual, usual)).endswith("sysObjectID none")
+
+
+@pytest.mark.parametrize(
+    ("hertz", "volts", "raw_hertz", "raw_volts"),
+    [
+        (59.9, 124, 599, 124),
+        (60, 120, 60, 120),
+        (50.01, 400, 5001, 400),
+        (50, 230.2, 500, 2302),
+        (0, 0, 0, 0),
+        (400, 115, 4000, 115),
+    ],
+)
+def test_in_which_unit_a_ups_has_frequency_and_voltage_is_known_by_what_mains_can_be(
+    hertz: float, volts: float, raw_hertz: int, raw_volts: int
+):
+    """Tripp Lite has whole hertz, Huawei hundredths, Delta tenths of a volt; a converter for aircraft has 400 Hz."""
+    frequencies = {f"{UPS}.{oid}": raw_hertz for oid in ("3.3.1.2.1", "4.2.0", "5.1.0")}
+    voltages = {f"{UPS}.{oid}.1": raw_volts for oid in ("3.3.1.3", "4.4.1.2", "5.3.1.2")}
+    sensors = found("99999", frequencies | voltages)
+    assert readings(sensors, "frequency") == {
+        "input frequency 1": (hertz, "hertz"),
+        "output frequency": (hertz, "hertz"),
+        "bypass frequency": (hertz, "hertz"),
+    }
+    assert readings(sensors, "voltage") == {f"{what} voltage 1": (volts, "volts") for what in ("input", "output", "bypass")}
+
+
+@pytest.mark.parametrize(
+    ("version", "amperes", "load"),
+    [
+        ("12.04.0055", 0.2, 150),
+        ("12.04.0056", 2, 150),
+        ("12.05.0001", 2, 150),
+        ("12.06.0063", 2, 150),
+        ("12.06.0064", 2, 15),
+        ("12.06.0064.2791.2532", 2, 15),
+        ("12.06.0067", 2, 150),
+        ("12.06.0068", 0.2, 150),
+        ("20.2.1", 0.2, 150),
+        ("112.06.0064", 0.2, 150),
+    ],
+)
+def test_some_versions_of_a_card_of_tripp_lite_have_whole_amperes(version: str, amperes: float, load: float):
+    """Of NUT's issue 341: 253 W at 124 V, 15 % of the load, with 12.06.0064."""
+    values: dict[str, int | str] = {f"{UPS}.1.4.0": version, f"{UPS}.2.6.0": 2, f"{UPS}.4.4.1.5.1": 150}
+    values |= {f"{UPS}.{oid}.1": 2 for oid in ("3.3.1.4", "4.4.1.3", "5.3.1.3")}
+    sensors = found("850.1", values)
+    assert readings(sensors, "current") == {
+        f"{what} current{row}": (amperes, "amperes")
+        for what, row in (("battery", ""), ("input", " 1"), ("output", " 1"), ("bypass", " 1"))
+    }
+    assert readings(sensors, "load") == {"output load 1": (load, "percent")}
+
+
+@pytest.mark.parametrize(
+    ("version", "minutes"),
+    [
+        ("5.26", 20),
+        ("6.9", 20),
+        ("6.46.8", 20),
+        ("6.46rc3", 20),
+        ("6.47", 1200),
+        ("6.49.17", 1200),
+        ("7.1", 1200),
+        ("7.16.2", 1200),
+    ],
+)
+def test_a_ups_at_an_old_router_of_mikrotik_has_seconds_where_the_mib_has_minutes(version: str, minutes: float):
+    sensors = found("14988.1", {f"{ENTERPRISES}.14988.1.1.4.4.0": version, f"{UPS}.2.3.0": 1200})
+    assert readings(sensors, "runtime remaining") == {"runtime remaining": (minutes, "minutes")}
