@@ -13,6 +13,9 @@ from towerops_agent.setting import Setting, Unfit
 from towerops_agent.settings import SETTINGS, Settings
 from towerops_agent.text import is_loopback
 
+_QUOTES: Final = ("'", '"')
+"""A shell, systemd and Compose's env_file take them away; no setting begins with one."""
+
 _URLS: Final = ("api_url", "group_nats_urls")
 """Settings in which people write passwords, though none belongs there."""
 
@@ -29,6 +32,12 @@ def read_settings(environ: Mapping[str, str], flags: Mapping[str, object]) -> Se
     for setting in SETTINGS:
         source, text = given[setting.name]
         if not text:
+            continue
+        if text[0] in _QUOTES:
+            problems.append(
+                f"{source} is {_shown(setting, text)}: expected the value without quotes around it"
+                " (Docker's --env-file and a list of variables in a compose file keep them)"
+            )
             continue
         try:
             values[setting.name] = setting.parse(text)

@@ -75,6 +75,8 @@ def as_token(text: str) -> Secret:
     """The token; it is sent in a header."""
     if not all("!" <= c <= "~" for c in text):
         raise Unfit("printable ASCII characters without spaces, as an HTTP header allows")
+    if text[-1] in "'\"":
+        raise Unfit("the token without quotes around it")
     return Secret(text)
 
 

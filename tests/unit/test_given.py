@@ -95,6 +95,25 @@ def test_whitespace_around_values_is_dropped():
     assert (settings.api_url, settings.token, settings.log_level) == (URL, Secret("abc"), "info")
 
 
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_quotes_that_nothing_took_away_are_named(setting, quote):
+    """Docker's --env-file, and `- NAME="value"` in a compose file's list, leave them in the value."""
+    lines = problems(GIVEN | {setting.variable: f"{quote}secret{quote}"})
+    (line,) = (line for line in lines if line.startswith(f"{setting.variable} is "))
+    assert "expected the value without quotes around it" in line
+    assert "secret" not in line or not setting.secret
+
+
+def test_a_quote_within_a_value_is_a_part_of_it():
+    assert read_settings(GIVEN | {"DATABASE_PATH": "/data/Bob's.db"}, {}).database_path == Path("/data/Bob's.db")
+
+
+def test_a_token_of_which_one_quote_was_left_is_refused_unseen():
+    (line,) = problems(GIVEN | {"TOWEROPS_AGENT_TOKEN": "hunter2'"})
+    assert line == "TOWEROPS_AGENT_TOKEN is '***': expected the token without quotes around it"
+
+
 def test_a_site_file_needs_neither_url_nor_token():
     assert read_settings({"SITE_PATH": "/etc/site"}, {}) == Settings(site=Path("/etc/site"))
     assert read_settings({"TOWEROPS_AGENT_TOKEN": "abc"}, {"site": "a.yaml"}) == Settings(site=Path("a.yaml"))
@@ -249,7 +268,11 @@ def test_a_token_that_no_header_accepts_is_refused_unseen(token):
     ]
 
 
-@given(token=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
+@given(
+    token=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1).filter(
+        lambda text: not {text[0], text[-1]} & set("'\"")
+    )
+)
 def test_a_token_is_seen_neither_in_a_repr_nor_in_a_message(token):
     settings = read_settings(GIVEN | {"TOWEROPS_AGENT_TOKEN": token}, {})
     assert settings.token == Secret(token)

@@ -122,7 +122,7 @@ class SiteFiles:
     def _secret(self, how: str, name: str) -> str:
         """The secret of a file, whose name is relative to the site files, or of a variable. Raises InvalidConfig."""
         if how == "env":
-            text = self._environ.get(name, "")
+            text = self._environ.get(name, "").rstrip("\r\n")
             if not text.strip():
                 raise InvalidConfig(f"the variable {name} is not set, or empty: expected the secret in it")
             return text

@@ -30,6 +30,9 @@ _OURS: Final = {wire: ours for ours, wire in (*_FIELDS.items(), *_SECRETS.items(
 _OF_COMMUNITIES: Final = ("version", "community")
 KEYS: Final = (*_FIELDS, *(f"{name}{how}" for name in _SECRETS for how in ("", "_file", "_env")))
 
+_QUOTES: Final = ("'", '"')
+"""Docker's --env-file leaves them in a variable. A password may have them: it is used as it is."""
+
 PUBLIC: Final = "public"
 """The community that everybody knows."""
 
@@ -59,13 +62,21 @@ def secret_in(section: Section, name: str, secrets: Secrets, warnings: list[Prob
     if not given:
         return None
     if given == [name]:
-        text = section.text(name, secret=True) or ""
-        if text != PUBLIC:
+        written = section.text(name, secret=True) or ""
+        if written != PUBLIC:
             warnings.append(
                 Problem(section.place_at(name), f"{name} stands in the file: better {name}_file or {name}_env, which keep it out")
             )
-        return text
-    return section.checked(given[0], lambda _, text: secrets(given[0].rpartition("_")[2], text))
+        return written
+    text = section.checked(given[0], lambda _, text: secrets(given[0].rpartition("_")[2], text))
+    if text is None:
+        return None
+    around = "blanks" if text != text.strip() else "quotes" if len(text) > 1 and text[0] == text[-1] in _QUOTES else ""
+    if around:
+        warnings.append(
+            Problem(section.place_at(given[0]), f"{name} has {around} around it, which are sent as a part of it: expected none")
+        )
+    return text
 
 
 def snmp_fields(section: Section, secrets: Secrets, warnings: list[Problem]) -> SnmpFields:

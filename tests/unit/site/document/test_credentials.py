@@ -3,7 +3,7 @@
 import pytest
 
 from towerops_agent.errors import InvalidConfig
-from towerops_agent.site.document.credentials import KEYS, SnmpFields, snmp_fields
+from towerops_agent.site.document.credentials import KEYS, Secrets, SnmpFields, snmp_fields
 from towerops_agent.site.document.nodes import Mistake, Problem, Section, compose
 
 HELD = {("file", "c"): "hush-community", ("env", "A"): "hush-auth-1", ("file", "p"): "hush-priv-1"}
@@ -15,9 +15,9 @@ def held(how: str, name: str) -> str:
     return HELD[how, name]
 
 
-def read(text: str, warnings: list[Problem] | None = None) -> SnmpFields:
+def read(text: str, warnings: list[Problem] | None = None, secrets: Secrets = held) -> SnmpFields:
     section = Section("a.yaml", "credentials 'a'", compose("a.yaml", f"{{{text}}}".encode()), KEYS)
-    return snmp_fields(section, held, [] if warnings is None else warnings)
+    return snmp_fields(section, secrets, [] if warnings is None else warnings)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,25 @@ def test_a_secret_by_file_or_variable_and_the_community_public_deserve_no_warnin
     warnings: list[Problem] = []
     read("community: public", warnings)
     read("community_file: c", warnings)
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("secret", "around"), [('"hush"', "quotes"), ("'hush'", "quotes"), (" hush", "blanks"), ("hush\r", "blanks")]
+)
+def test_quotes_and_blanks_around_a_secret_are_sent_with_a_warning(secret, around):
+    """Docker's --env-file leaves them in a variable: the device is silent to such a community, and nothing else says why."""
+    warnings: list[Problem] = []
+    assert read("community_env: RADIOS", warnings, lambda *_: secret).wire == {"community": secret}
+    (warning,) = warnings
+    assert warning.text == f"community has {around} around it, which are sent as a part of it: expected none"
+    assert warning.place.column == 17
+
+
+@pytest.mark.parametrize("secret", ["hu'sh", "hush'", '"', "hu sh"])
+def test_a_quote_or_blank_within_a_secret_deserves_no_warning(secret):
+    warnings: list[Problem] = []
+    assert read("community_env: RADIOS", warnings, lambda *_: secret).wire == {"community": secret}
     assert warnings == []
 
 
