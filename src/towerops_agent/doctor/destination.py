@@ -4,18 +4,23 @@ Destination -> Check, and how far this machine's clock is ahead of its. I/O: HTT
 """
 
 import asyncio
+import errno
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from towerops_agent.api.wire.outcomes import Accepted, Rejected
 from towerops_agent.destinations.beside import read_destinations
 from towerops_agent.destinations.client import DestinationClient
 from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.doctor.findings.check import Check, Result, split_expected
+from towerops_agent.doctor.network import IN_A_CONTAINER
 from towerops_agent.errors import SettingsError
 from towerops_agent.site.document.destination import Destination
+from towerops_agent.text import is_loopback
 
 NAME: Final = "destination"
 
@@ -60,4 +65,6 @@ async def check_destination(destination: Destination) -> tuple[list[Check], floa
         hint = "does it accept those with values? `towerops-agent status` shows it"
         return [Check(NAME, Result.WARNING, found, hint)], client.ahead_s
     found, _, hint = outcome.reason.partition(": ")
+    if hint == os.strerror(errno.ECONNREFUSED) and is_loopback(urlsplit(destination.url).hostname or ""):
+        hint += f"; {IN_A_CONTAINER}"
     return [Check(NAME, Result.FAILED, f"{about}: {found}", hint)], client.ahead_s

@@ -20,7 +20,7 @@ from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.proxy import Proxy, ask_tunnel, find_proxy
 from towerops_agent.doctor.tls import NAME as TLS
 from towerops_agent.doctor.tls import ask_date, check_tls
-from towerops_agent.text import address, is_ip_address
+from towerops_agent.text import address, is_ip_address, is_loopback
 
 _RESOLUTION: Final = "name"
 _TCP: Final = "TCP"
@@ -35,6 +35,7 @@ _TCP_HINTS: Final = {
     errno.EACCES: "this machine's own firewall forbids it",
     errno.EPERM: "this machine's own firewall forbids it",
 }
+IN_A_CONTAINER: Final = "in a container this address is the container itself: give that of the machine where the server runs"
 _SILENT: Final = "a firewall drops it, or the host is down: outgoing TCP to this port must be allowed"
 
 
@@ -143,6 +144,8 @@ def _check_tcp(way: _Way, network: Network) -> bool:
             number = error.errno or 0
             broken.append(f"{place} {os.strerror(number) if number else f'silent for {way.timeout_s:g} s'}")
             hint = _TCP_HINTS.get(number, _SILENT).format(variable=variable)
+            if number == errno.ECONNREFUSED and is_loopback(where[0]):
+                hint += f" And {IN_A_CONTAINER}"
         else:
             works.append(f"{place} connects in {(time.monotonic() - began) * 1000:.0f} ms")
     result = Result.FAILED if not works else Result.WARNING if broken else Result.OK

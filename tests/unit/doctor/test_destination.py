@@ -86,6 +86,7 @@ async def test_a_port_that_expects_tls_accepts_nothing(kind):
 async def test_nobody_there_and_a_missing_certificate():
     (check,), _ = await check_destination(Destination("p", "http://127.0.0.1:9/write"))
     assert (check.result, check.found) == (Result.FAILED, "p, http://127.0.0.1:9/write: no connection")
+    assert check.hint.startswith("Connection refused; in a container this address is the container itself")
     (check,), _ = await check_destination(Destination("p", "https://127.0.0.1:9/write", ca_file="/none.pem"))
     assert (check.result, "ca_file /none.pem can't be read" in check.found) == (Result.FAILED, True)
 

@@ -306,7 +306,16 @@ async def test_a_proxy_at_whose_port_nothing_listens_is_to_be_corrected_in_its_v
     monkeypatch.setenv(variable, f"http://127.0.0.1:{port}")
     checks, _ = await look(url, context)
     assert checks["TCP"].result is Result.FAILED
-    assert checks["TCP"].hint == f"the host answers, but nothing listens on this port: is the port in {variable} right?"
+    assert checks["TCP"].hint.startswith(f"the host answers, but nothing listens on this port: is the port in {variable} right?")
+
+
+async def test_a_port_of_this_machine_that_is_closed_may_be_that_of_the_container(context):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    checks, _ = await look(f"https://localhost:{port}", context)
+    assert checks["TCP"].hint.endswith(
+        "in a container this address is the container itself: give that of the machine where the server runs"
+    )
 
 
 async def test_a_proxy_that_wants_a_password_is_to_be_given_it_in_its_variable(context, monkeypatch):
