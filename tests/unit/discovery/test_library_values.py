@@ -224,3 +224,19 @@ def test_some_versions_of_a_card_of_tripp_lite_have_whole_amperes(version: str, 
 def test_a_ups_at_an_old_router_of_mikrotik_has_seconds_where_the_mib_has_minutes(version: str, minutes: float):
     sensors = found("14988.1", {f"{ENTERPRISES}.14988.1.1.4.4.0": version, f"{UPS}.2.3.0": 1200})
     assert readings(sensors, "runtime remaining") == {"runtime remaining": (minutes, "minutes")}
+
+
+def test_a_text_that_begins_with_a_number_is_no_state():
+    """Netonix's MIB has the state of a PoE port as a text: 24 of 24V was delivered as a state, which none of the names is of."""
+    ports = f"{ENTERPRISES}.46242.5.1.2"
+    discovery = discovered("46242", {f"{ports}.1": "24V", f"{ports}.2": "Off", f"{ports}.3": 3, f"{ports}.4": "3"})
+    assert {sensor.name: sensor.value for sensor in discovery.sensors} == {"PoE port 3": 3, "PoE port 4": 3}
+    assert {left.what: left.why for left in discovery.left_out} == {
+        "PoE port 1": "the text '24V', which is none of the states that the profile knows",
+        "PoE port 2": "not a number",
+    }
+
+
+def test_the_noise_floor_of_a_ptp_250_is_in_tenths_as_its_powers_are():
+    sensors = found("17713.250", {f"{ENTERPRISES}.17713.250.5.{value}.0": -954 for value in (1, 15)})
+    assert readings(sensors, "") == {"rx power": (-95.4, "dBm"), "noise floor": (-95.4, "dBm")}
