@@ -226,13 +226,13 @@ def test_a_ups_at_an_old_router_of_mikrotik_has_seconds_where_the_mib_has_minute
     assert readings(sensors, "runtime remaining") == {"runtime remaining": (minutes, "minutes")}
 
 
-def test_a_text_that_begins_with_a_number_is_no_state():
-    """Netonix's MIB has the state of a PoE port as a text: 24 of 24V was delivered as a state, which none of the names is of."""
+def test_a_text_that_begins_with_a_number_is_not_a_state():
+    """Netonix's MIB has the state of a PoE port as a text: 24 of 24V was delivered as a state that has no name."""
     ports = f"{ENTERPRISES}.46242.5.1.2"
     discovery = discovered("46242", {f"{ports}.1": "24V", f"{ports}.2": "Off", f"{ports}.3": 3, f"{ports}.4": "3"})
     assert {sensor.name: sensor.value for sensor in discovery.sensors} == {"PoE port 3": 3, "PoE port 4": 3}
     assert {left.what: left.why for left in discovery.left_out} == {
-        "PoE port 1": "the text '24V', which is none of the states that the profile knows",
+        "PoE port 1": "the text '24V', which is not a state that the profile knows",
         "PoE port 2": "not a number",
     }
 

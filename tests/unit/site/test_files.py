@@ -37,7 +37,7 @@ def test_a_secret_is_read_from_a_variable(site):
     site.write_text(SITE.replace("community_file: radios.community", "community_env: RADIOS"))
     assert b'"of the variable"' in community(SiteFiles(site, {"RADIOS": "of the variable"}))
     assert b'"of CRLF"' in community(SiteFiles(site, {"RADIOS": "of CRLF\r\n"})), (
-        "the end of the line is none of it, as of a file"
+        "the end of the line is not a part of it, as in a file"
     )
     for environ in ({}, {"RADIOS": ""}, {"RADIOS": " "}):
         (problem, _) = SiteFiles(site, environ).read().problems

@@ -150,7 +150,7 @@ def sensor_or_not(oid: Oid, tag: int, value: Value, column: Column, name: str, s
     if raw in column.unused:
         return NotTaken(name, f"{raw} means that it is not in use")
     if column.states and isinstance(value, bytes) and raw not in column.states:
-        return NotTaken(name, f"the text '{text_of(value)}', which is none of the states that the profile knows")
+        return NotTaken(name, f"the text '{text_of(value)}', which is not a state that the profile knows")
     kind = column.type or ("state" if column.states else _TYPES.get(column.unit.casefold(), "count"))
     return FoundSensor(oid, name, kind, column.unit, column.divisor, raw, source, column.states, column.skip | column.away)
 
