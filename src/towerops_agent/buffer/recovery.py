@@ -163,7 +163,6 @@ class Recovery:
                 raise
             self._wait(now_s, str(error))
             return
-        self.due_s = now_s
         del self._salvages[0]
         self._describe()
 

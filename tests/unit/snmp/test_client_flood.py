@@ -23,7 +23,7 @@ def test_a_new_socket_is_kept_for_a_while():
     assert watch.read(FLOOD, 100.0 + MOVE_AGAIN_S)
 
 
-@given(st.lists(st.tuples(st.integers(0, 64), st.floats(0, 2)), max_size=200))
+@given(st.lists(st.tuples(st.integers(0, FLOOD), st.floats(0, 1.5)), max_size=30))
 def test_a_socket_is_left_only_if_so_many_came_within_a_second(reads):
     watch, now, seen = FloodWatch(0.0), 10.0, []
     for vain, pause_s in reads:

@@ -1,7 +1,8 @@
 """YAML as nodes that know their place, and the checks of one field, each with file, line and column.
 
 A file's octets -> a Section for each mapping in it. YAML's own types are not used: a field that is a text is the text as it is
-written (`name: no`, `community: 0123`), a number is what looks like one.
+written (`name: no`, `community: 0123`), a number is what looks like one. A check gets a field's name and its text: it returns
+the value or raises InvalidConfig, which becomes a Mistake with the place.
 Pure. Lines and columns from 1. Messages never hold a value that may be a secret.
 """
 

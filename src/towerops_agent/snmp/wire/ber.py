@@ -88,7 +88,10 @@ def read_header(data: bytes, offset: int, end: int) -> tuple[int, int, int]:
 
 
 def read_long_length(data: bytes, offset: int, end: int) -> tuple[int, int]:
-    """The length whose first octet, at `offset`, has its high bit set: the length, and where the contents start."""
+    """The length whose first octet, at `offset`, has its high bit set: the length, and where the contents start.
+
+    Raises MalformedMessage.
+    """
     size = data[offset] & 0x7F
     start = offset + 1 + size
     if not 1 <= size <= 8 or start > end:  # leading zeros occur in the field; 0x80 is the indefinite form
