@@ -22,6 +22,11 @@ settings.register_profile(
 settings.load_profile("patient")  # a loaded machine is slow, and no reason to fail
 
 
+# What tests connect to is on this machine: the proxy that it may need for others is not in the way.
+for _name in [_name for _name in os.environ if _name.lower().endswith("_proxy")]:
+    del os.environ[_name]
+
+
 # As a shell's `&` and as nohup start a suite: processes of tests would ignore them too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -20,8 +20,6 @@ UNREACHABLE = "2001:db8::1"
 @pytest.fixture
 def resolver(monkeypatch):
     """Gives the names' addresses: those in the list, which a test fills."""
-    for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
     addresses: list[str] = []
     real = asyncio.base_events.BaseEventLoop.getaddrinfo
 

@@ -36,12 +36,6 @@ NOW = datetime(2026, 1, 9, 19, 22, 15, tzinfo=UTC)
 OK = answer(200, {"status": "accepted", "received": 1})
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def client_of(url: str, **options) -> ApiClient:
     return ApiClient(url, TokenSource(Secret(TOKEN)), now=lambda: NOW, **options)
 

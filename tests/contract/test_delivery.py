@@ -30,11 +30,6 @@ NOW, LATER = "Fri, 09 Jan 2026 19:22:15 GMT", "Fri, 09 Jan 2026 19:23:45 GMT"
 ACCEPTS = Accepts(content_encodings=["gzip"], max_metrics=50)
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 class Impatient:
     """An ApiClient for the courier. A request that the fault `held` will meet is given up after a moment; no other one is."""
 

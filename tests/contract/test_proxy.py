@@ -18,13 +18,6 @@ HOST = "api.towerops.invalid"
 OK = answer(200, {"status": "accepted", "received": 0})
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 @pytest.fixture
 async def site(tmp_path):
     """An API whose certificate is for a name that only the proxy knows, and the proxy."""

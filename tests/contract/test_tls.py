@@ -26,12 +26,6 @@ from towerops_agent.site.document.destination import Destination
 OK = answer(200, {"status": "accepted", "received": 0})
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    for name in ("https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture(scope="module")
 def ca():
     return trustme.CA()

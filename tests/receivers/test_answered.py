@@ -22,11 +22,6 @@ MOST_KILLED = 4
 """Polls of a device, one a second: one under way, one each second of COMMIT_S, and the rest for a loaded machine."""
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 def at_prometheus(receiver: prometheus.Prometheus) -> dict[Series, list[tuple[int, float]]]:
     found: dict[Series, list[tuple[int, float]]] = {}
     for labels, samples in receiver.samples(VALUES, time.time() + 60, 3600).items():

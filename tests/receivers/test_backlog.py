@@ -27,11 +27,6 @@ SERIES = '{__name__="snmp_sensor"}'
 Samples = dict[tuple[str, str], list[tuple[int, float]]]
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 def by_sensor(found: dict[tuple[tuple[str, str], ...], list[Any]], unit: int = 1) -> Samples:
     return {
         (dict(labels)["device"], dict(labels)["sensor"]): [(at // unit, float(value)) for at, value in values]

@@ -6,8 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from support import otlp, prometheus
 from support.agent import TOKEN, environment, running
 from support.site import SENSORS, site
@@ -15,11 +13,6 @@ from towerops_agent.api.wire.contract import SensorReading
 from towerops_lab.sandbox.server import Sandbox
 
 SECRET = "secret-of-the-collector-71"
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
 
 
 def write(folder: Path, prometheus_url: str, otlp_url: str) -> dict[str, str]:
@@ -30,7 +23,7 @@ def write(folder: Path, prometheus_url: str, otlp_url: str) -> dict[str, str]:
         f"destinations:\n  - {{remote_write: {prometheus_url}, name: p}}\n"
         f"  - {{otlp: {otlp_url}, name: o, labels: {{agent: a1}}, headers: {{X-Key_file: key}}}}\n"
     )
-    return {"DESTINATIONS_PATH": str(folder / "destinations.yaml"), "NO_PROXY": "*"}
+    return {"DESTINATIONS_PATH": str(folder / "destinations.yaml")}
 
 
 def at_sandbox(sandbox: Sandbox) -> dict[tuple[str, str], list[tuple[str, float]]]:
@@ -117,7 +110,7 @@ async def test_a_destination_that_is_added_between_two_runs_gets_the_values(tmp_
         sandbox = Sandbox(config, TOKEN)
         with otlp.receiving() as collector:
             async with sandbox.serve() as url:
-                env = environment(url, tmp_path / "agent.db", NO_PROXY="*")
+                env = environment(url, tmp_path / "agent.db")
                 async with running(env=env) as agent:
                     await agent.logged("configuration applied")
                     while not sandbox.store.batches:

@@ -15,11 +15,6 @@ from towerops_agent.model import Poll
 from towerops_agent.reasons import Loss
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 @pytest.fixture
 def receiver(tmp_path: Path) -> Iterator[influxdb.InfluxDB]:
     with influxdb.running(tmp_path / "influxdb") as one:

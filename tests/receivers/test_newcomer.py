@@ -14,7 +14,7 @@ COMMUNITY = "tower-community-3e90"
 
 
 async def test_a_radios_signal_is_in_a_prometheus_without_one_oid_typed(tmp_path: Path):
-    env = {"PATH": "/usr/bin", "NO_PROXY": "*", "SNMP_COMMUNITY": COMMUNITY, "XDG_STATE_HOME": str(tmp_path / "state")}
+    env = {"PATH": "/usr/bin", "SNMP_COMMUNITY": COMMUNITY, "XDG_STATE_HOME": str(tmp_path / "state")}
     stations = make_fleet(list(PROFILES.values()), len(PROFILES), COMMUNITY, time.time())
     with prometheus.running(tmp_path / "prometheus") as receiver:
         async with FleetServer(stations).serve() as port:

@@ -19,11 +19,6 @@ from towerops_agent.reasons import Loss
 from towerops_agent.site.document.destination import Destination
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 @pytest.fixture
 def receiver() -> Iterator[otlp.Receiver]:
     with otlp.receiving() as one:

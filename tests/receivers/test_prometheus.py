@@ -18,11 +18,6 @@ from towerops_agent.destinations.wire.answers import TooLate
 from towerops_agent.reasons import Loss
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 def add_series(remote: Remote, devices: int, times_s: list[float]) -> dict[tuple[str, str], list[tuple[int, float]]]:
     """Polls of all devices at these times; what is to be found, by device and sensor."""
     wanted: dict[tuple[str, str], list[tuple[int, float]]] = {}

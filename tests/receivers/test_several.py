@@ -3,8 +3,6 @@
 import time
 from pathlib import Path
 
-import pytest
-
 from support import influxdb, otlp, prometheus
 from support.remote import SENSORS, Remote, digests_of
 from towerops_agent.counters import Count
@@ -14,11 +12,6 @@ from towerops_agent.site.document.destination import Destination
 MINUTES = 24 * 60
 AT_ONCE = 10
 """Minutes of polls that are stored together, to be done sooner: each of the others has them before the next ones come."""
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
 
 
 async def test_one_is_down_for_a_day_and_the_others_are_never_behind(tmp_path: Path):

@@ -4,16 +4,9 @@ import asyncio
 import time
 from pathlib import Path
 
-import pytest
-
 from support import prometheus
 from support.agent import environment, running
 from support.site import COMMUNITY, SENSORS, site
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
 
 
 def write(path: Path, config: dict, receiver: prometheus.Prometheus) -> dict[str, str]:
@@ -27,7 +20,7 @@ def write(path: Path, config: dict, receiver: prometheus.Prometheus) -> dict[str
         )
     lines.append(f"destinations: [{{remote_write: {receiver.write_url}, name: p, labels: {{agent: a1}}}}]")
     path.write_text("\n".join(lines))
-    given = environment("", path.with_name("agent.db"), SITE_PATH=str(path), NO_PROXY="*")
+    given = environment("", path.with_name("agent.db"), SITE_PATH=str(path))
     return {name: value for name, value in given.items() if name not in ("TOWEROPS_API_URL", "TOWEROPS_AGENT_TOKEN")}
 
 

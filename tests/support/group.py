@@ -107,7 +107,7 @@ class GroupSite:
     def environment(self, member: str, **more: str) -> dict[str, str]:
         own = int(member[1:])
         urls = ",".join(server.url for server in self.nats[own:] + self.nats[:own])
-        settings = {"GROUP_NATS_URLS": urls, "GROUP_MEMBER": member, "NO_PROXY": "*", **more}
+        settings = {"GROUP_NATS_URLS": urls, "GROUP_MEMBER": member, **more}
         return environment(self._url, self._folder / f"{member}.db", **settings)
 
     async def start(self, *members: str, **more: str) -> None:

@@ -18,9 +18,6 @@ DATABASE = "snmp"
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-Key = tuple[str, tuple[tuple[str, str], ...]]
-"""A measurement, and the tags of a series."""
-
 
 class InfluxDB:
     """One that may be stopped and started again on the same data."""

@@ -81,7 +81,7 @@ METRICS_A_POLL = SENSORS + 2
 
 def site_environment(path: Path, database: Path, **more: str) -> dict[str, str]:
     """The environment of an agent that has a site file in the API's place."""
-    given = environment("", database, SITE_PATH=str(path), NO_PROXY="*", **more)
+    given = environment("", database, SITE_PATH=str(path), **more)
     return {name: value for name, value in given.items() if name not in ("TOWEROPS_API_URL", "TOWEROPS_AGENT_TOKEN")}
 
 

@@ -36,7 +36,6 @@ class WallClock:
 
 @pytest.fixture
 def wall(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
     return WallClock(monkeypatch)
 
 

@@ -20,11 +20,6 @@ from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_lab.sandbox.server import Sandbox
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 async def test_an_unchanged_device_keeps_its_phase_its_traits_and_its_layout(tmp_path: Path):
     """One device gets another sensor, one is new: the third is the very object that it was, due when it was due."""
     async with site(3) as config:

@@ -17,7 +17,6 @@ from towerops_lab.sandbox.server import Sandbox
 
 async def test_fresh_values_go_first_after_an_outage_and_nothing_is_missing(tmp_path: Path, monkeypatch):
     """At most one batch of the outage, the probe, goes before what was polled last; the rest follows, each metric once."""
-    monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(course, "PART_AFTER_S", 0.5)
     async with site(3) as config:
         sandbox = Sandbox(config | {"accepts": {"max_metrics": METRICS_A_POLL}}, TOKEN)

@@ -87,7 +87,7 @@ async def test_a_changed_file_is_in_use_at_once_on_sighup_and_a_broken_one_chang
 
 async def test_a_destinations_renewed_certificate_is_in_use_on_sighup_and_a_bad_one_is_said(tmp_path: Path):
     path, authority = tmp_path / "site.yaml", trustme.CA()
-    env = site_environment(path, tmp_path / "agent.db") | {"NO_PROXY": "*"}
+    env = site_environment(path, tmp_path / "agent.db")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
 
     def issue(by: trustme.CA) -> None:

@@ -5,13 +5,6 @@ import pytest
 from towerops_agent.api.proxy import is_local, named_proxy, proxy_of
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 @pytest.mark.parametrize(
     ("variables", "proxy"),
     [

@@ -30,12 +30,9 @@ TOKEN = "hush-token-4c1d"
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch):
-    """Logging is the process's, and so are proxies: each test leaves them as they were."""
+def _as_before():
+    """Logging is the process's: each test leaves it as it was."""
     logs.unhide()
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield

@@ -36,11 +36,6 @@ def says(status: str, body: bytes) -> bytes:
     return f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 async def test_one_that_accepts_is_ok_and_its_clock_is_compared():
     date = b"Date: Thu, 26 Nov 2020 00:00:00 GMT\r\n"
     async with receiver(b"HTTP/1.1 204 No Content\r\n" + date + b"Connection: close\r\n\r\n") as (url, asked):

@@ -21,13 +21,6 @@ DATE = f"{NOW:%a, %d %b %Y %H:%M:%S} GMT"
 OK = answer(401, {}, Date=DATE)
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 @pytest.fixture(scope="module")
 def ca():
     return trustme.CA()
