@@ -48,34 +48,34 @@ def test_check_lists_each_mistake_and_fails(site):
 
 
 def test_one_broken_set_of_credentials_is_one_line_however_many_devices_name_it(site):
-    devices = "".join(f"  - {{address: 10.0.0.{n}, name: radio {n}, credentials: a, interfaces: [1]}}\n" for n in range(1, 6))
+    devices = "".join(f"  - {{address: 10.0.0.{n}, name: radio {n}, credentials: a, interfaces: [1]}}\n" for n in range(1, 14))
     site.write_text(f"credentials: {{a: {{community_file: nowhere}}}}\ndevices:\n{devices}")
     result = run("check", "--site", site)
     cause, line, total = result.output.splitlines()
     assert result.exit_code == 1
     assert cause.startswith(f"{site}:1:35: the file {site.parent}/nowhere can't be read")
-    named = "in 5 devices: radio 1, radio 2, radio 3, and 2 more"
+    named = "in 13 devices: radio 1, radio 2, radio 3, and 10 more"
     assert line == f"{site}:3:53: credentials is 'a', which can't be used: see {site}:1:35 ({named})"
-    assert total == "0 devices, 0 sensors, 0 interfaces; 6 mistakes of 2 kinds"
+    assert total == "0 devices, 0 sensors, 0 interfaces; 14 mistakes of 2 kinds"
     assert run("show", "--site", site).stderr.splitlines() == [cause, line]
 
 
 def test_many_mistakes_of_one_device_or_of_none_are_one_line_too(site):
     sensors = ", ".join("{name: a, oid: 1.3.x}" for _ in range(20))
-    sets = ", ".join(f"{name}: {{community_env: UNSET}}" for name in "abcd")
+    sets = ", ".join(f"{name}: {{community_env: UNSET}}" for name in "abcdefghijk")
     site.write_text(f"credentials: {{{sets}}}\ndevices:\n  - {{address: 10.0.0.1, sensors: [{sensors}], interfaces: [1]}}\n")
     of_sets, of_sensors, total = run("check", "--site", site).output.splitlines()
-    assert of_sets.endswith(": expected the secret in it (4 times)")
+    assert of_sets.endswith(": expected the secret in it (11 times)")
     assert of_sensors.endswith(" (20 times, in 1 device: 10.0.0.1)")
-    assert total == "1 device, 0 sensors, 1 interface; 24 mistakes of 2 kinds"
+    assert total == "1 device, 0 sensors, 1 interface; 31 mistakes of 2 kinds"
 
 
 def test_a_few_mistakes_of_one_kind_have_a_place_each(site):
-    devices = "".join(f"  - {{address: 10.0.0.{n}, interval: 0, interfaces: [1]}}\n" for n in range(1, 4))
+    devices = "".join(f"  - {{address: 10.0.1.{n + 9}, interval: 0, interfaces: [1]}}\n" for n in range(1, 11))
     site.write_text(f"devices:\n{devices}")
     *lines, total = run("check", "--site", site).output.splitlines()
-    assert [line.partition(": ")[0] for line in lines] == [f"{site}:{n}:35" for n in (2, 3, 4)]
-    assert total == "0 devices, 0 sensors, 0 interfaces; 3 mistakes"
+    assert [line.partition(": ")[0] for line in lines] == [f"{site}:{n}:36" for n in range(2, 12)]
+    assert total == "0 devices, 0 sensors, 0 interfaces; 10 mistakes"
 
 
 def test_show_prints_the_devices_without_secrets(site):
