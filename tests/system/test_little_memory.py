@@ -115,6 +115,31 @@ main()
 """No memory for what the thread that writes the database does between two jobs, once the agent has started."""
 
 
+NOISY_END = """
+import towerops_agent.cli.process
+from towerops_agent.__main__ import main
+
+async def never_ends():
+    try:
+        await Pause()
+    finally:
+        await Pause()
+
+class Pause:
+    def __await__(self):
+        yield
+
+def run():
+    under_way.send(None)
+    raise MemoryError
+
+under_way = never_ends()
+towerops_agent.cli.process.main = run
+main()
+"""
+"""It runs out of memory while a coroutine is under way that waits at its end too, as one with a group of tasks does."""
+
+
 async def fill(path: Path) -> None:
     """A backlog of an hour, in the tables, packed and in the tail."""
     now_us = time.time_ns() // 1000
@@ -188,6 +213,11 @@ async def test_a_module_that_fails_for_want_of_memory_without_saying_so_is_the_s
         assert await agent.ended() == 1
     assert "Traceback" in agent.log
     assert TOO_LITTLE not in agent.log
+
+
+async def test_the_line_is_the_last_one_whatever_was_under_way(tmp_path: Path):
+    async with running("run", env=environment("http://127.0.0.1:1", tmp_path / "agent.db"), code=NOISY_END) as agent:
+        assert (await agent.ended(), agent.lines) == (1, [TOO_LITTLE])
 
 
 async def test_without_memory_for_the_thread_that_writes_the_database_the_agent_ends(tmp_path: Path):
