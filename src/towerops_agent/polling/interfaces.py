@@ -228,6 +228,7 @@ class Verifier:
                 self._news.append(Moved(name, before, now))
             elif standing in CONFIRMED and standing_before in (AWAY, AMBIGUOUS, NOTHING):
                 self._news.append(Back(name, now))
+                device.traits.not_by_next = frozenset()  # so that none of its counters is left out (apart.py)
 
 
 _WITHHELD: Final = {

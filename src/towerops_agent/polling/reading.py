@@ -194,6 +194,8 @@ class _Course:
         """Read everything in the device's plan."""
         device, traits = self._device, self._device.traits
         progress = PollProgress(device.plan, traits)
+        if traits.apart:
+            progress.leave_out()
         while True:
             if self._may_ask_together(progress) and not self._is_over() and (asks := progress.next_together()):
                 await self._ask_together(progress, asks)

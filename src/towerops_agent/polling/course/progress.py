@@ -10,6 +10,7 @@ Pure: reading.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+from towerops_agent.polling.course.apart import divide, left_out
 from towerops_agent.polling.course.fewer import Fewer
 from towerops_agent.polling.course.plan import IF_TABLE_LAST_CHANGE, SYS_UP_TIME, Ask, Plan
 from towerops_agent.polling.course.stepping import Steps, as_get, as_next
@@ -75,6 +76,7 @@ class PollProgress:
         self._twin = 0  # the column of the one OID beside sysUpTime, if both values were the same, while it is asked by itself
         self._unheard: set[int] = set()  # columns of requests that were met with silence
         self._has_found_mute = False  # whether an OID was found that the device never answers
+        self._left_out: dict[int, str] = {}  # columns that are not asked in this poll, and why they are missing
         self._fewer: Fewer | None = None  # what could not be read, asked again among fewer
         self._many = False  # whether a request of several varbinds was answered with values
         self._singles = 0  # how many of one varbind were
@@ -91,6 +93,25 @@ class PollProgress:
         self._asks_get: Ask | None = None  # the question whether a device that answered a GETNEXT answers no GET
         if not traits.answers:
             self._probing = self._probe(1)
+
+    def leave_out(self) -> None:
+        """Ask only some of the OIDs that the device does not give, if there are many, in turn: apart.py has which."""
+        self._left_out = left_out(self.plan, self._traits)
+        if not self._left_out:
+            return
+        self.failures.update(self._left_out)
+        for _ in range(len(self._queue)):
+            ask = self._queue.popleft()
+            kept = [column for column in ask.columns if column not in self._left_out]
+            if kept:
+                self._queue.append(ask if len(kept) == len(ask.columns) else self._ask(kept))
+
+    def _ask_the_left_out(self) -> None:
+        """One of these OIDs is there again, and so may all be."""
+        for column in self._left_out:
+            del self.failures[column]
+        self._queue.extend(self._ask([column]) for column in self._left_out)
+        self._left_out = {}
 
     def next_ask(self) -> Ask | None:
         """The next request; None: the poll is over. Pass it to `take` with its answer."""
@@ -296,6 +317,8 @@ class PollProgress:
             self._traits.suspects = frozenset(self.names[column] for column in fell_silent)
             if reason == Reason.DEADLINE and self._suspect is not None and self._suspect.again and len(fell_silent) == 1:
                 self._note_mute(*fell_silent)  # it takes up the time of each poll
+        if not self.heard:
+            self.failures.clear()  # of what was left out
         for column, tag in enumerate(self.tags):
             if not tag:
                 self.failures.setdefault(column, reason)
@@ -414,26 +437,17 @@ class PollProgress:
 
         OIDs that the device never answers are asked one by one, once; refused ones one by one; suspects of a silence in halves.
         """
-        traits, names = self._traits, self.names
-        mute = [c for c in ask.columns if names[c] in traits.mute] if ask.attempts > 1 else []
-        refused = [c for c in ask.columns if names[c] in traits.refused_names and c not in mute] if len(ask.columns) > 1 else []
-        by_next = [c for c in ask.columns if names[c] in traits.by_next and c not in mute]
-        by_next = by_next if len(by_next) < len(ask.columns) else []
-        kept = {*mute, *refused, *by_next}
-        fresh = ask.attempts > 1 and not ask.again
-        suspects = [c for c in ask.columns if names[c] in traits.suspects and c not in kept] if fresh else []
-        if not (mute or refused or suspects or by_next):
+        parts = divide(ask, self._traits)
+        if parts is None:
             return False
-        kept.update(suspects)
-        rest = [column for column in ask.columns if column not in kept]
-        if by_next:
-            self._queue.append(self._ask(by_next, ask.again))
-        self._queue.extend(self._ask([column]) for column in refused)
-        self._queue.extend(Ask(Request((names[column],)), (column,), attempts=1) for column in mute)
-        if suspects:
-            self._queue.extend(self._cut(self._ask(suspects, again=True), (len(suspects) + 1) // 2))
-        if rest:
-            self._queue.appendleft(self._ask(rest, ask.again))
+        if parts.by_next:
+            self._queue.append(self._ask(parts.by_next, ask.again))
+        self._queue.extend(self._ask([column]) for column in parts.refused)
+        self._queue.extend(Ask(Request((self.names[column],)), (column,), attempts=1) for column in parts.mute)
+        if parts.suspects:
+            self._queue.extend(self._cut(self._ask(parts.suspects, again=True), (len(parts.suspects) + 1) // 2))
+        if parts.rest:
+            self._queue.appendleft(self._ask(parts.rest, ask.again))
         return True
 
     # Answers
@@ -441,7 +455,10 @@ class PollProgress:
     def _hear(self, ask: Ask, reply: Reply) -> None:
         pdu, count = reply.pdu, len(ask.columns)
         if self._traits.apart:
-            self._traits.clear(ask.request.names, count == 1 and pdu.error_status == ErrorStatus.noError)
+            alone = count == 1 and pdu.error_status == ErrorStatus.noError
+            if self._left_out and alone and _SAID_ABSENT.isdisjoint(pdu.tags) and self._traits.is_single(ask.request.names[0]):
+                self._ask_the_left_out()
+            self._traits.clear(ask.request.names, alone)
         if pdu.error_status == ErrorStatus.noError:
             is_in_order = pdu.names is ask.request.names or tuple(pdu.names) == ask.request.names
             if is_in_order and self._is_echo(ask, pdu):
@@ -490,9 +507,10 @@ class PollProgress:
 
     def _refuse(self, column: int, status: int) -> None:
         """The device answers with an error to this OID by itself."""
-        self._fail(column, error_name(status))
+        reason = error_name(status)
+        self._fail(column, reason)
         if len(self.plan.columns) > 1:
-            self._traits.refuse(self.names[column])
+            self._traits.refuse(self.names[column], reason)
         if self._doubted and column == self._doubted[0]:
             self._doubted = ()
 

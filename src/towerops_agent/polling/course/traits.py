@@ -75,6 +75,7 @@ MOST_REFUSED: Final = 1000
 """Of how many OIDs it is remembered that the device refuses them."""
 
 _NO_OIDS: Final[Mapping[Oid, int]] = MappingProxyType({})
+_NO_REFUSALS: Final[Mapping[Oid, str]] = MappingProxyType({})
 
 SECONDS_SLACK_US: Final = 2_000_000
 """How far a sysUpTime that counts seconds may be off between two polls: by the second that has just begun, and by the way."""
@@ -147,7 +148,8 @@ class Traits:
     `starts`: how often it has started again, or was found to be another, since the agent has started.
     `mute`: OIDs that the device never answers, even one at a time: asked last, once, so that they cost little.
     `refused_names`: OIDs that it answers with an error even when asked singly: asked last, one by one, so that they spoil no
-    other.
+    other. `refusals`: with which reason, of those that were since the agent has started. `turn`: where the next poll begins with
+    those of many that it asks; see apart.py.
     `unreadable`: OIDs whose values it encodes wrong also if they are asked singly, or most likely: not asked again for that.
     `suspects`: OIDs that were asked when it fell silent for long: asked last, in halves, until the one that blocks it is found.
     `by_next`: OIDs that it denies by GET and gives by GETNEXT, asked so from now on. `once_by_next`: seen once, and not given by
@@ -185,6 +187,8 @@ class Traits:
     starts: int = 0
     mute: frozenset[Oid] = frozenset()
     refused_names: frozenset[Oid] = frozenset()
+    refusals: Mapping[Oid, str] = field(default_factory=lambda: _NO_REFUSALS)
+    turn: int = 0
     unreadable: frozenset[Oid] = frozenset()
     suspects: frozenset[Oid] = frozenset()
     index_lies: bool = False
@@ -325,10 +329,16 @@ class Traits:
         """Whether there are OIDs that are to be asked behind the others."""
         return bool(self.mute or self.refused_names or self.suspects or self.by_next)
 
-    def refuse(self, name: Oid) -> None:
-        """The device refuses this OID by itself."""
+    def is_single(self, name: Oid) -> bool:
+        """Whether this OID is asked by itself, as the device never answers it, or refuses it."""
+        return name in self.mute or name in self.refused_names
+
+    def refuse(self, name: Oid, reason: str) -> None:
+        """The device refuses this OID by itself, with this reason."""
         if len(self.refused_names) < MOST_REFUSED:
             self.refused_names |= {name}
+            if self.refusals.get(name) != reason:
+                self.refusals = {**self.refusals, name: reason}
 
     def note_unreadable(self, name: Oid) -> None:
         """Note that the value of this OID can't be read, though it was asked by itself."""
@@ -369,6 +379,7 @@ class Traits:
             self.mute -= {names[0]}
         if alone and names[0] in self.refused_names:
             self.refused_names -= {names[0]}
+            self.refusals = {name: reason for name, reason in self.refusals.items() if name != names[0]} or _NO_REFUSALS
 
     @property
     def sizes(self) -> tuple[int, int, int | None, int | None]:
@@ -392,7 +403,7 @@ class Traits:
         self.sizes = STARTING_VARBINDS, 0, None, None
         self.mute = self.refused_names = self.unreadable = self.suspects = frozenset()
         self.by_next = self.not_by_next = frozenset()
-        self.once_by_next = _NO_OIDS
+        self.once_by_next, self.refusals = _NO_OIDS, _NO_REFUSALS
         self.index_lies = self.absence_holds = self.next_only = False
         self.spacing = None
         self.clean_polls = min(self.clean_polls, 0)

@@ -409,7 +409,7 @@ def test_an_oid_that_getnext_does_not_give_is_not_tried_again():
 def test_of_so_many_oids_only_it_is_remembered_that_they_are_refused_or_not_given():
     traits = Traits()
     for n in range(MOST_REFUSED + 1):
-        traits.refuse(b"%d" % n)
+        traits.refuse(b"%d" % n, "genErr")
         traits.stepped(b"%d" % n, gave=False)
     assert len(traits.refused_names) == len(traits.not_by_next) == MOST_REFUSED
     assert traits.refused_names == {b"%d" % n for n in range(MOST_REFUSED)}
