@@ -166,7 +166,10 @@ class Adversary:
             self.unreadable.update(name for name, _, _ in rows[n:])
             rows[n:] = [(name, UNREADABLE, None) for name, _, _ in rows[n:]]
         for name, tag, value in rows:
-            if name not in self.denied or name not in self.given:  # else it gave it by GETNEXT, and a GET only verifies that
+            before = self.given.get(name)
+            if tag == UNREADABLE and before is not None:
+                continue  # what could be read of it before counts too
+            if name not in self.denied or before is None or before[0] == UNREADABLE:  # else a GET verifies what GETNEXT gave
                 self.given[name] = (tag, value)
         said = {name for name, _, _ in rows}
         self._refuse([name for name in names if name not in said], "omitted")
