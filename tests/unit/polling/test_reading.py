@@ -22,7 +22,7 @@ from towerops_agent.polling.course.news import OddReplies
 from towerops_agent.polling.course.plan import IF_NAME, IF_TABLE_LAST_CHANGE, SYS_UP_TIME, Planner, interface_columns
 from towerops_agent.polling.course.traits import LARGEST_VARBINDS, NARROW, UNKNOWN, WIDE, BootClock
 from towerops_agent.polling.reading import Poller, Reader
-from towerops_agent.reasons import Reason
+from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import child, parse_oid
 from towerops_agent.snmp.wire.codec import decode_message, encode_message, response
@@ -100,6 +100,7 @@ class NeverAnswered(FakeClient):
     """Its device does not answer a request that has any of these OIDs, however it is asked."""
 
     never = frozenset()
+    discarded = None
 
     async def reply(self, host, security, request, timeouts_s):
         names = {*request.names} if request.type is PduType.GET else {child(name, 0) for name in request.names}
@@ -107,7 +108,22 @@ class NeverAnswered(FakeClient):
             return await super().reply(host, security, request, timeouts_s)
         self.asked[host] += len(timeouts_s)
         await asyncio.sleep(sum(timeouts_s))
-        return NoReply("timeout", len(timeouts_s))
+        return NoReply("timeout", len(timeouts_s), discarded=self.discarded)
+
+
+@pytest.mark.parametrize("count", [3, 12])
+def test_what_a_device_answers_with_octets_that_are_not_a_message_is_unreadable_and_not_met_with_silence(count):
+    """Some OLT answers so to what it lacks. It was missing as `timeout`, as if the link were slow."""
+    sensors = [f"{oid}.0" for oid in SENSORS[: 2 * count]]
+    client, device = NeverAnswered({HOST: simulated(sensors)}), devices.device(sensors=sensors)
+    client.never, client.discarded = frozenset(map(parse_oid, sensors[::2])), Discard.MALFORMED
+    results = poll(client, device, 120)
+    assert all(result.missing == {Reason.UNREADABLE: count} for result, _ in results[5:])
+    client.discarded = None
+    assert poll(client, device, 3)[-1][0].missing == {Reason.TIMEOUT: count}
+    client.never = frozenset()
+    assert poll(client, device, 3)[-1][0].missing == {}
+    assert device.traits.mute == device.traits.unreadable == frozenset()
 
 
 @pytest.mark.parametrize(("count", "known_after", "requests"), [(1, 1, 4), (5, 2, 8), (20, 8, 11)])

@@ -16,7 +16,7 @@ from towerops_agent.polling.course.plan import IF_TABLE_LAST_CHANGE, SYS_UP_TIME
 from towerops_agent.polling.course.stepping import Steps, as_get, as_next
 from towerops_agent.polling.course.traits import SERIAL, SERIAL_S, STARTING_VARBINDS, UNKNOWN, Traits
 from towerops_agent.polling.course.widths import Narrow, learned
-from towerops_agent.reasons import Reason
+from towerops_agent.reasons import Discard, Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
@@ -76,6 +76,7 @@ class PollProgress:
         self._twin = 0  # the column of the one OID beside sysUpTime, if both values were the same, while it is asked by itself
         self._unheard: set[int] = set()  # columns of requests that were met with silence
         self._has_found_mute = False  # whether an OID was found that the device never answers
+        self._garbled: set[int] = set()  # columns that were answered with octets that are not a message, when asked by themselves
         self._left_out: dict[int, str] = {}  # columns that are not asked in this poll, and why they are missing
         self._fewer: Fewer | None = None  # what could not be read, asked again among fewer
         self._many = False  # whether a request of several varbinds was answered with values
@@ -366,6 +367,20 @@ class PollProgress:
             self._traits.clean_polls = 0
         if UNKNOWN in self._traits.widths and self.plan.if_indexes:
             self._traits.widths = learned(self.plan, self._traits.widths, self.slots, self.tags, self.values, self.received_us)
+        if self.heard and self.failures:
+            self._name_garbled()
+
+    def _name_garbled(self) -> None:
+        """Have what the device answers with octets that are not a message missing for that: it is not silent to it."""
+        traits = self._traits
+        for column in [column for column, reason in self.failures.items() if reason == Reason.TIMEOUT]:
+            name = self.names[column]
+            if column in self._garbled:
+                traits.note_unreadable(name)
+            elif column not in self._left_out:
+                traits.unreadable -= {name}
+            if name in traits.unreadable:
+                self.failures[column] = Reason.UNREADABLE
 
     def _given_by_get(self) -> Iterator[Oid]:
         by_next = () if self._steps is None else self._steps.given
@@ -377,6 +392,8 @@ class PollProgress:
 
     def _silent(self, ask: Ask, probe: bool, answer: NoReply) -> None:
         mute = self._traits.mute
+        if answer.discarded is Discard.MALFORMED and len(ask.columns) == 1:
+            self._garbled.update(ask.columns)
         if answer.reason == Reason.TIMEOUT and ask.attempts == 1 and self.heard and not mute.isdisjoint(ask.request.names):
             self._fail(ask.columns[0], Reason.TIMEOUT)  # as ever
             return

@@ -95,8 +95,8 @@ class Steps:
         traits = self._traits
         traits.lacking_polls += 1
         if traits.unreadable:
-            turn = (names[column] for column in failures if (traits.lacking_polls + column) % TRY_AGAIN_POLLS == 0)
-            traits.unreadable = traits.unreadable.difference(turn)
+            turn = {names[column] for column in failures if (traits.lacking_polls + column) % TRY_AGAIN_POLLS == 0}
+            traits.unreadable -= turn - traits.mute
         if traits.next_only:
             return
         denied = [

@@ -80,12 +80,14 @@ class NoReply:
     WRONG_PRIV is also found out by examination, and NOT_IN_TIME_WINDOW and UNKNOWN_ENGINE_ID mean that a repeated request did not
     help.
     `answered_from`: another address that answered, with the right id and security, while the asked one was awaited.
+    `discarded`: why the last datagram of the device was discarded meanwhile, if there was one.
     """
 
     reason: Reason
     attempts: int
     detail: str = ""
     answered_from: Peer | None = None
+    discarded: Discard | None = None
 
 
 Answer = Reply | NoReply
@@ -397,11 +399,13 @@ class Exchanges:
         elif reason is Reason.TIMEOUT and (meaning := transaction.unreachable or self._said_of(transaction)) is not None:
             reason, detail = meaning
         discard, at = self._discards.pop(transaction.peer, (None, 0.0))
-        if reason is Reason.TIMEOUT and discard is not None and at >= min(transaction.sent_at.values(), default=at):
+        if reason is not Reason.TIMEOUT or at < min(transaction.sent_at.values(), default=at):
+            discard = None
+        if discard is not None:
             detail = f"its answers are discarded as {discard}: {discard.text}"
         transaction.security.forget()
         self.close(transaction)
-        return NoReply(reason, transaction.attempts, detail, transaction.answered_from)
+        return NoReply(reason, transaction.attempts, detail, transaction.answered_from, discard)
 
     def _said_of(self, transaction: Transaction) -> tuple[Reason, str] | None:
         """What ICMP has said of the peer lately, about an earlier request."""

@@ -281,7 +281,7 @@ def test_a_timeout_says_as_what_the_devices_answers_were_discarded():
     under_way.note_discard(PEER, Discard.WRONG_COMMUNITY, 5.0)
     under_way.note_discard(("192.0.2.2", 161), Discard.MALFORMED, 5.5)
     said = f"its answers are discarded as wrong_community: {Discard.WRONG_COMMUNITY.text}"
-    assert under_way.give_up(asked) == NoReply(Reason.TIMEOUT, 2, said)
+    assert under_way.give_up(asked) == NoReply(Reason.TIMEOUT, 2, said, discarded=Discard.WRONG_COMMUNITY)
     again = transaction()
     under_way.attempt(again, 7.0)
     assert under_way.give_up(again) == NoReply(Reason.TIMEOUT, 1), "it is said once"
