@@ -72,7 +72,7 @@ async def test_names_and_units_of_the_configuration_are_in_the_table_and_in_the_
         ("temperature, board", "C", value) for value in ("41.5", "41.6", "41.7")
     ]
     lately = CliRunner().invoke(history, [*given, "--hours", "1"], env=env)
-    assert (lately.exit_code, "nothing was read from North in the last 1 hours" in lately.stderr) == (1, True)
+    assert (lately.exit_code, "nothing was read from North in the last 1 hour" in lately.stderr) == (1, True)
     without = CliRunner().invoke(history, ["e1", "--database-path", str(database)], env={"TOWEROPS_AGENT_TOKEN": ""})
     assert without.stdout.splitlines()[1].startswith("s0  ")
     assert "sensors and interfaces are shown by their ids: " in without.stderr
