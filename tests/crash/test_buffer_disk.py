@@ -18,6 +18,7 @@ from support.skips import NO_MOUNT
 from towerops_agent.buffer import opening, recovery
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.buffer.ids import first_apart
+from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
@@ -367,6 +368,26 @@ async def test_what_the_disk_lacks_is_said_if_the_database_cannot_be_opened(smal
     async with bench.buffer() as buffer:
         assert reason in buffer.in_memory_because
         assert "permissions" not in buffer.in_memory_because
+
+
+@pytest.mark.parametrize("left", [("-wal", "-shm"), ("-wal",), ()], ids=["killed", "without the journal's index", "stopped"])
+@pytest.mark.parametrize("disk", ["full", "read-only"])
+async def test_commands_read_what_a_killed_agent_left_on_a_disk_that_accepts_nothing(small_disk, tmp_path, disk, left):
+    """A card that was taken out of a box that died, mounted read-only, or a copy of it."""
+    before = Bench(tmp_path / "before" / "agent.db")
+    async with before.buffer() as buffer:
+        buffer.add(poll(await buffer.register(LAYOUT)))
+        await buffer.flush()
+        await buffer.ask(lambda _: copy_files(before.path, tmp_path / "killed" / "agent.db"))
+    for suffix in ("", *left):
+        shutil.copy((tmp_path / "killed" if left else before.path.parent) / f"agent.db{suffix}", small_disk)
+    if disk == "full":
+        fill(small_disk / "neighbour")
+    else:
+        remount(small_disk, "ro")
+    with DatabaseReader(small_disk / "agent.db") as reader:
+        assert reader.pending().metrics == 3
+        assert reader.newest_poll_us() == T0_US
 
 
 async def test_a_disk_without_room_at_the_start_is_used_once_there_is(small_disk, monkeypatch):

@@ -15,7 +15,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from towerops_agent.buffer import events, refused, schema
-from towerops_agent.buffer.database import FAILURES, Corruption, as_text, is_corruption
+from towerops_agent.buffer.database import FAILURES, Corruption, as_text, is_corruption, lacks_room_beside
 from towerops_agent.buffer.format.batch import Pending, RefusedMetric, StoredPoll
 from towerops_agent.buffer.format.codec import PollRow, decode_poll
 from towerops_agent.buffer.format.event import Event
@@ -69,13 +69,14 @@ class DatabaseReader:
         self._check_place()
         # Without a -wal file nobody writes: immutable lays no files beside the database, and needs no right to.
         at_rest = not beside(self._path, "-wal").exists()
-        uri = f"file:{quote(str(self._path.absolute()))}?mode=ro{'&immutable=1' if at_rest else ''}"
         with self._mapped():
-            self.connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
-            self.connection.text_factory = as_text
+            try:
+                version = self._open("&immutable=1" if at_rest else "")
+            except sqlite3.Error as error:
+                if at_rest or not lacks_room_beside(error):
+                    raise
+                version = self._open("&vfs=unix-none", "PRAGMA locking_mode = EXCLUSIVE")
         try:
-            with self._mapped():
-                (version,) = self._one("PRAGMA user_version")
             if version != schema.VERSION:
                 raise NotReadable(
                     f"the database {self._path} has version {version}: expected {schema.VERSION}; {_advice(version)}"
@@ -85,6 +86,23 @@ class DatabaseReader:
             raise
         self._polls = Polls(self.connection)
         return self
+
+    def _open(self, how: str, *pragmas: str) -> int:
+        """Open it in this way; its version. Raises FAILURES.
+
+        On a disk that is read-only or full the journal's index has to be in memory if it is not there: nobody writes then.
+        """
+        uri = f"file:{quote(str(self._path.absolute()))}?mode=ro{how}"
+        self.connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+        try:
+            self.connection.text_factory = as_text
+            for pragma in pragmas:
+                self._one(pragma)
+            (version,) = self._one("PRAGMA user_version")
+        except BaseException:
+            self.connection.close()
+            raise
+        return int(version)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         """Close it."""
