@@ -8,10 +8,11 @@ later samples, of the newer one. So the halves of a batch in doubt know what is 
 I/O: the buffer, the receiver.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
-from towerops_agent.api.wire.outcomes import Accepted, Unavailable
+from towerops_agent.api.wire.outcomes import Accepted, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch
 from towerops_agent.buffer.lanes import open_batches
@@ -27,6 +28,9 @@ NO_ANSWER: Final = frozenset({None, 408, 502, 504, *range(200, 300)})
 
 MOST_QUESTIONS: Final = 3
 """A Prometheus that goes through values in an order of its own names one fault of two: asked so often, hardly the same."""
+
+MOST_FIRST: Final = 10
+"""Of so many devices it is looked whether another writer has made them all too late: of a Prometheus in agent mode."""
 
 
 class Doubt:
@@ -126,6 +130,8 @@ async def settle(
                 return lacks
             if lacks or (parts is not own and not lateness.can_ask):
                 continue
+            if not lateness.can_ask and (said := await _send_the_first(send, kind, refused, MOST_FIRST)) is not None:
+                return said if isinstance(said, Misconfigured | Unavailable) else late
             confirmed = await send(kind.pack(latest).body)
             if not isinstance(confirmed, TooLate):
                 return confirmed
@@ -150,12 +156,11 @@ async def _settle_by_the_first(
     is still to be sent. Beside it, which makes it refuse the whole request, the latest samples are sent without their values:
     what has them says so of one of them, or of that poll. `parts`: where to look for them, the last ones first.
     """
-    first = _first_of_several(refused)
+    if (said := await _send_the_first(send, kind, refused, 1)) is not None:
+        return said if isinstance(said, Misconfigured | Unavailable) else late
+    first = next(_first_of_several(refused), None)
     if first is None:  # each is the latest of its series, and one is refused
         return late
-    outcome = await send(kind.pack([first.part]).body)
-    if not isinstance(outcome, TooLate):
-        return late if isinstance(outcome, Accepted | PartlyTaken) else outcome
     for some in parts:
         question = kind.pack([*(valueless(part) for part in latest_of(kind.key_of, some)), first.part]).body
         for _ in range(MOST_QUESTIONS):
@@ -167,15 +172,30 @@ async def _settle_by_the_first(
     return late
 
 
-def _first_of_several(polls: Sequence[Candidate]) -> Candidate | None:
-    """The earliest poll of which a later one has some of the series."""
+async def _send_the_first(
+    send: Send, kind: ReceiverKind, refused: Sequence[Candidate], most: int
+) -> Accepted | PartlyTaken | TooLarge | Rejected | Misconfigured | Unavailable | None:
+    """What the receiver says of the first poll of at most so many devices, sent by itself; None: it is too late, as is each.
+
+    If one is not, the receiver does not have the batch, of which it would have a later poll of the device.
+    """
+    for first in islice(_first_of_several(refused), most):
+        outcome = await send(kind.pack([first.part]).body)
+        if not isinstance(outcome, TooLate):
+            return outcome
+    return None
+
+
+def _first_of_several(polls: Sequence[Candidate]) -> Iterator[Candidate]:
+    """The earliest poll of each device of which a later one has some of the series; the earliest of these first."""
     later: dict[int, int] = {}
-    found = None
+    found: dict[int, Candidate] = {}
     for one in sorted(polls, key=lambda one: one.time_us, reverse=True):
         slots = later.get(one.labels, 0)
-        found = one if slots & one.slots else found
+        if slots & one.slots:
+            found[one.labels] = one
         later[one.labels] = slots | one.slots
-    return found
+    yield from sorted(found.values(), key=lambda one: one.time_us)
 
 
 def _leaves_in_doubt(outcome: WriteOutcome, *, before: bool) -> bool:

@@ -260,6 +260,26 @@ async def test_a_question_without_an_answer_is_the_outcome(remote, doubt, late, 
     assert len(asked) == answered + 1
 
 
+@pytest.mark.parametrize("stored", [True, False])
+async def test_of_a_receiver_that_can_not_be_asked_the_first_polls_show_whether_it_lacks_the_batch(tmp_path, stored):
+    """Another writer has later values of half of the devices; the answer that said so, or that the batch is stored, was lost."""
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", devices=4) as remote:
+        receiver = remote.client = Receiver(bounded=False)
+        others = 0 if stored else 2
+        for device in range(others):
+            remote.add(device, NOW_S - 1000 + 10 * 10 - 5, 7.0)
+        assert await remote.deliver()
+        for n in range(20):
+            for device in range(4):
+                remote.add(device, NOW_S - 1000 + 10 * n + device / 10, float(n))
+        losing(receiver, 1)
+        assert await remote.deliver(attempts=2)
+        late = 10 * others * SENSORS
+        assert count(receiver) == (80 + others) * SENSORS - late
+        assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": count(receiver)}
+        assert remote.counters.get(Count.METRICS_DROPPED, Loss.TOO_LATE) == late
+
+
 # A Prometheus that is sent OTLP.
 
 
@@ -281,10 +301,11 @@ async def otlp(tmp_path, prometheus: OtlpReceiver):
 def losing(receiver: Receiver, answers: int, lost: Unavailable = GONE) -> None:
     """What it says is lost so often; empty requests, which ask for its time, apart."""
     send, left = receiver.send, [answers]
+    empty = {one.pack([]).body for one in KINDS.values()}
 
     async def some(body: bytes):
         outcome = await send(body)
-        if body != KINDS[OTLP].pack([]).body and left[0]:
+        if body not in empty and left[0]:
             left[0] -= 1
             return lost
         return outcome
