@@ -89,10 +89,21 @@ def equipment(key: str, port: int, interval_s: int, **more: Any) -> dict[str, An
 
 
 class GroupSite:
-    """`agents`: by member. `nats`: one server beside each. `sandbox`: the API. `ground`: where the devices are."""
+    """`agents`: by member. `nats`: one server beside each. `sandbox`: the API. `ground`: where the devices are.
+
+    `by_links`: each member knows the server beside it only, else one that was slow to accept it is not cut off with that server.
+    """
 
     def __init__(
-        self, url: str, sandbox: Sandbox, nats: list[Nats], folder: Path, devices: int, interval_s: int, ground: "Ground"
+        self,
+        url: str,
+        sandbox: Sandbox,
+        nats: list[Nats],
+        folder: Path,
+        devices: int,
+        interval_s: int,
+        ground: "Ground",
+        by_links: bool,
     ) -> None:
         self.sandbox = sandbox
         self.nats = nats
@@ -102,11 +113,13 @@ class GroupSite:
         self.agents: dict[str, AgentProcess] = {}
         self._url = url
         self._folder = folder
+        self._by_links = by_links
         self._ticks_us: list[int] = []
 
     def environment(self, member: str, **more: str) -> dict[str, str]:
         own = int(member[1:])
-        urls = ",".join(server.url for server in self.nats[own:] + self.nats[:own])
+        servers = self.nats[own : own + 1] if self._by_links else self.nats[own:] + self.nats[:own]
+        urls = ",".join(server.url for server in servers)
         settings = {"GROUP_NATS_URLS": urls, "GROUP_MEMBER": member, **more}
         return environment(self._url, self._folder / f"{member}.db", **settings)
 
@@ -255,7 +268,7 @@ async def group_site(
         ]
         sandbox = Sandbox({"version": "1", "equipment": items}, TOKEN)
         url = await stack.enter_async_context(sandbox.serve())
-        site = GroupSite(url, sandbox, nats, folder, devices, interval_s, ground)
+        site = GroupSite(url, sandbox, nats, folder, devices, interval_s, ground, by_links)
         ticking = asyncio.create_task(site.tick())
         try:
             yield site
