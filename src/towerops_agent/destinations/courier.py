@@ -27,7 +27,7 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.pace import SLOW_S as TOOK_LONG_S
-from towerops_agent.delivery.course.pace import BatchSize
+from towerops_agent.delivery.course.pace import BatchSize, took_long
 from towerops_agent.delivery.course.parcel import metrics_of
 from towerops_agent.delivery.course.verdicts import backoff_s
 from towerops_agent.destinations.course.fit import Candidate, fit_of
@@ -353,7 +353,7 @@ class RemoteCourier:
                 self._size.too_large(metrics)
             case TooLarge():
                 self._size.one_too_large()
-            case Unavailable(timed_out=True):
+            case Unavailable() if took_long(outcome, took_s):
                 self._size.unanswered(metrics)
 
     async def _parts_now(self, client: WriteClient, destination: Destination, batch: Batch) -> list[Part]:

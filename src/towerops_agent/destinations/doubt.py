@@ -23,8 +23,11 @@ from towerops_agent.destinations.lateness import Lateness, Send, valueless
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.destinations.wire.samples import Part
 
-NO_ANSWER: Final = frozenset({None, 408, 502, 504, *range(200, 300)})
-"""Not the receiver's own answer, if there was one at all, as of a page with 200: it may have stored the request."""
+NO_ANSWER: Final = frozenset({None, 408, 502, 504, 520, 524, *range(200, 300)})
+"""Not the receiver's own answer, if there was one at all, as of a page with 200: it may have stored the request.
+
+520 and 524 are Cloudflare's: what the receiver said was not HTTP, or it said nothing within 100 s.
+"""
 
 MOST_QUESTIONS: Final = 3
 """A Prometheus that goes through values in an order of its own names one fault of two: asked so often, hardly the same."""

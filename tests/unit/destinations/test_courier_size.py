@@ -27,6 +27,7 @@ class Narrow(Receiver):
     """A strict Prometheus behind a link: a request of n samples takes `seconds_of(n)` seconds; from 30 on it times out.
 
     `stores_late`: whether it gets, and stores, what the agent has given up. `sizes`: samples of each request but questions.
+    `gives_up`: after how many seconds, and what there is instead of an answer.
     """
 
     def __init__(self, remote: Remote) -> None:
@@ -35,6 +36,7 @@ class Narrow(Receiver):
         self.seconds_of = lambda samples: 0.1
         self.most = MOST
         self.stores_late = False
+        self.gives_up = 30.0, TIMED_OUT
         self.sizes: list[int] = []
 
     async def send(self, body: bytes) -> WriteOutcome:
@@ -46,12 +48,13 @@ class Narrow(Receiver):
         if samples > self.most:
             return TooLarge()
         took_s = self.seconds_of(samples)
-        self.remote.now_s += min(took_s, 30.0)
-        if took_s < 30:
+        most_s, instead = self.gives_up
+        self.remote.now_s += min(took_s, most_s)
+        if took_s < most_s:
             return await super().send(body)
         if self.stores_late:
             await super().send(body)
-        return TIMED_OUT
+        return instead
 
 
 @pytest.fixture
@@ -96,6 +99,27 @@ async def test_what_times_out_however_small_gets_through_in_ever_smaller_batches
     assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": metrics}
     assert receiver.sizes[:6] == [800, 400, 200, 100, 50, 25]
     assert max(receiver.sizes[6:]) <= 25
+
+
+@pytest.mark.parametrize("status", [504, 503, 524])
+async def test_what_takes_too_long_for_a_proxy_on_the_way_gets_through_in_smaller_batches(narrow, status):
+    """Envoy waits for 15 s, and says so: in batches of the same size the backlog would never be delivered."""
+    remote, receiver = narrow
+    receiver.seconds_of = lambda samples: samples * 15 / 250
+    receiver.gives_up = 15.0, Unavailable(f"status {status}: upstream request timeout", status)
+    metrics = add(remote, 50)
+    assert await remote.deliver(attempts=4)
+    assert stored(receiver) == metrics
+    assert receiver.sizes[:3] == [800, 400, 200]
+
+
+async def test_a_receiver_that_says_soon_that_it_is_busy_gets_no_smaller_batches(narrow):
+    remote, receiver = narrow
+    receiver.seconds_of = lambda samples: 15.0
+    receiver.gives_up = SLOW_S - 0.1, Unavailable("status 503: busy", 503)
+    add(remote, 50)
+    assert not await remote.deliver(attempts=4)
+    assert receiver.sizes == [800] * 4
 
 
 async def test_nothing_is_split_any_more_if_even_the_least_times_out_and_it_recovers_soon(narrow):

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from math import inf
 
+from towerops_agent.api.wire.outcomes import Unavailable
 from towerops_agent.buffer.format.batch import Batch, Lane
 
 DELIVERED_BEFORE_GROWTH = 100
@@ -84,6 +85,16 @@ MOST_IN_FLIGHT = 12
 QUICK_S = 1.0
 SLOW_S = 5.0
 """Durations of a request: below the first it is quick, from the second on slow; between them the pace does not change."""
+
+
+def took_long(outcome: object, took_s: float) -> bool:
+    """Whether a smaller batch may get through if one failed so after `took_s`: a proxy may end a request, with its own 504.
+
+    Envoy does after 15 s, before the agent's own limit.
+    """
+    if not isinstance(outcome, Unavailable):
+        return False
+    return outcome.timed_out or (outcome.status is not None and took_s >= SLOW_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from towerops_agent.api.wire.outcomes import (
 )
 from towerops_agent.buffer.format.batch import Batch, Lane
 from towerops_agent.delivery.course.backlog import CatchUp
-from towerops_agent.delivery.course.pace import Held, Pace, Sent
+from towerops_agent.delivery.course.pace import Held, Pace, Sent, took_long
 from towerops_agent.delivery.course.parcel import Exclusions
 
 LEAST_S = 1.0
@@ -236,7 +236,7 @@ class Verdicts:
         return None if is_last else again_s - now_s
 
     def _failed(self, batch: Batch, sent: Sent, outcome: Outcome, decision: RetryIn, now_s: float) -> Kept:
-        if isinstance(outcome, Unavailable) and outcome.timed_out:
+        if took_long(outcome, now_s - sent.at_s):
             self.pace.unanswered(sent, batch.metric_count, now_s)
         others_pass = _may_be_the_batch(outcome) and (self.held.is_blamed(batch) or self.pace.has_answered_since(sent))
         if others_pass:

@@ -99,6 +99,17 @@ def test_a_batch_that_is_never_answered_makes_smaller_ones():
         assert verdicts.pace.size.within(ACCEPTS.max_metrics) == most
 
 
+@pytest.mark.parametrize(
+    ("outcome", "took_s", "most"),
+    [(Unavailable("timeout", 504), 15.0, 200), (BUSY, 6.0, 200), (BUSY, 1.0, 1000), (NotFound("/x"), 15.0, 1000)],
+)
+def test_a_batch_that_takes_too_long_for_a_proxy_makes_smaller_ones(outcome, took_s, most):
+    """Else a backlog behind Envoy, which waits for 15 s, is never delivered by a server that needs more for a thousand."""
+    verdicts = Verdicts()
+    answer(verdicts, send(verdicts, batch(1, 400)), outcome, 1000.0 + took_s)
+    assert verdicts.pace.size.within(ACCEPTS.max_metrics) == most
+
+
 def test_what_waited_while_the_api_was_down_is_due_once_it_answers():
     verdicts = Verdicts()
     waits = send(verdicts, batch(2))
