@@ -1,4 +1,4 @@
-"""Small values kept under a key, and large ones: each in a row of its own, or in rows of 1 MB.
+"""Small values kept under a key, and large ones: each in a row of its own, or in rows of 256 kB.
 
 store.py keeps and returns them; reader.py and salvage.py read them, of an intact and of a corrupt file. One that is yet to be
 made is kept piece by piece, so that nobody has all of it in memory. I/O: SQLite. Functions raise sqlite3.Error.
@@ -17,7 +17,7 @@ from towerops_agent.errors import BufferFailure
 
 log = structlog.get_logger()
 
-PIECE_OCTETS: Final = 1 << 20
+PIECE_OCTETS: Final = 1 << 18
 """A larger value is kept in pieces. SQLite holds one that is written twice more, as it is given and within its row: of the
 configuration of 10,000 devices, 17 MB, that was most of what the agent needed to keep it.
 
