@@ -102,12 +102,12 @@ class Database:
         try:
             connection = _connect(path, file)
         except FAILURES as error:
-            os.close(file)
+            place.release(file)
             if corrupt is not None or not is_corruption(error):
                 raise
             return cls._open(path, locks, now_us, str(error))
         except BaseException:
-            os.close(file)
+            place.release(file)
             raise
         locks.append(file)
         if mode := place.others_rights(file):
@@ -151,10 +151,14 @@ class Database:
         file, journal = _stat(self.path), _stat(self.journal)
         if self.path is None or journal is None or self._journal_stat is None or not self._locks:
             return
-        is_in_place = file is not None and os.path.samestat(file, os.fstat(self._locks[-1]))
+        try:
+            ours = os.fstat(self._locks[-1])
+        except OSError:  # its disk is gone
+            return
+        is_in_place = file is not None and os.path.samestat(file, ours)
         if is_in_place or not os.path.samestat(journal, self._journal_stat):
             return
-        if not self._fold() and os.fstat(self._locks[-1]).st_nlink:
+        if not self._fold() and ours.st_nlink:
             moved, kept = place.take_along(self.path, self._locks[-1])
             log.error("journal could not be merged into the database that was moved away", path=str(moved), kept_as=str(kept))
         elif file is not None:
@@ -190,7 +194,7 @@ class Database:
         try:
             with suppress(*FAILURES):
                 self.connection.close()
-            os.close(locks.pop())
+            place.release(locks.pop())
             return self._open(self.path, locks, now_us, reason)
         except (*FAILURES, OSError) as error:
             _close_all(locks)
@@ -236,7 +240,7 @@ def _passing(place: str) -> sqlite3.Connection:
 
 def _close_all(locks: list[int]) -> None:
     while locks:
-        os.close(locks.pop())
+        place.release(locks.pop())
 
 
 def as_text(octets: bytes) -> str:

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from towerops_agent.errors import BufferFailure, DatabaseBusy
@@ -104,10 +105,10 @@ def lock(path: Path) -> int:
         os.truncate(place, 0)
         os.write(place, f"{os.getpid()}\n".encode())
     except BlockingIOError as error:
-        os.close(place)
+        release(place)
         raise _busy(path) from error
     except OSError as error:
-        os.close(place)
+        release(place)
         raise BufferFailure(
             f"the lock file {lock_path} can't be used ({error.strerror}): {advice(lock_path, 'check its disk')}"
         ) from error
@@ -132,9 +133,15 @@ def take(path: Path) -> int:
             raise BufferFailure(f"the file {path} is not a database and stays as it is: choose another DATABASE_PATH")
         make_private(place)
     except BaseException:
-        os.close(place)
+        release(place)
         raise
     return place
+
+
+def release(place: int) -> None:
+    """Close the descriptor, and with it the lock. A file system in user space whose disk is gone may report that then."""
+    with suppress(OSError):
+        os.close(place)
 
 
 def make_private(file: Path | int) -> None:
@@ -188,7 +195,10 @@ def change(path: Path, journal: Path, place: int) -> str | None:
         return "it was removed"
     except OSError:
         return None
-    ours = os.fstat(place)
+    try:
+        ours = os.fstat(place)
+    except OSError:
+        return "its disk is gone"
     if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
         return "another file is in its place"
     if not there.st_size:

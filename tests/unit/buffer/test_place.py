@@ -5,7 +5,7 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -209,6 +209,60 @@ async def test_a_file_that_is_emptied_is_noticed_and_its_losses_are_counted(benc
         lost = bench.counters.total(Count.METRICS_DROPPED)
     assert lost
     assert lost <= 18 - len(found)
+
+
+def fail_on_the_database(call: Callable[[int], object], number: int) -> Callable[[int], object]:
+    """As a file system in user space has it whose disk or whose process is gone: exFAT, NTFS."""
+
+    def failing(place: int) -> object:
+        is_of_disk = Path(f"/proc/self/fd/{place}").readlink().name.startswith("agent.db")
+        result = call(place)
+        if is_of_disk:
+            raise OSError(number, os.strerror(number))
+        return result
+
+    return failing
+
+
+@pytest.mark.parametrize("call", ["fstat", "close"])
+async def test_a_file_whose_disk_is_gone_and_that_cannot_be_looked_at_or_closed_ends_nothing(bench, monkeypatch, call):
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    with capture_logs() as logs:
+        async with bench.buffer() as buffer:
+            layout = await buffer.register(LAYOUT)
+            buffer.add(poll(layout))
+            await buffer.flush()
+            with monkeypatch.context() as patched:
+                patched.setattr(os, call, fail_on_the_database(getattr(os, call), errno.ENOTCONN))
+                replaced_by_an_empty_file(bench.path)
+                while not any(line["event"] == GONE for line in logs):
+                    await buffer.pending()
+            buffer.add(poll(layout, T0_US + 1))
+            found = [one for lane in Lane for one in members((await buffer.take_batch(9, lane))[1])]
+            assert sorted(found) == [(number, metric) for number in range(2) for metric in range(3)]
+            while buffer.in_memory_because:
+                await buffer.pending()
+
+
+@pytest.mark.parametrize("call", ["fstat", "close"])
+async def test_a_disk_on_which_no_file_can_be_looked_at_or_closed_ends_no_start(bench, monkeypatch, call):
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, fail_on_the_database(getattr(os, call), errno.EIO))
+        patched.setattr(os, "truncate", refuse_all)
+        async with bench.buffer() as buffer:
+            buffer.add(poll(await buffer.register(LAYOUT)))
+            assert (await buffer.pending()).metrics == 3
+            assert buffer.in_memory_because
+            patched.undo()
+            while buffer.in_memory_because:
+                await buffer.pending()
+            assert (await buffer.pending()).metrics == 3
+
+
+def refuse_all(*_: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 async def test_another_file_in_its_place_is_left_alone(bench, monkeypatch):
