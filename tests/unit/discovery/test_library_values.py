@@ -240,3 +240,40 @@ def test_a_text_that_begins_with_a_number_is_not_a_state():
 def test_the_noise_floor_of_a_ptp_250_is_in_tenths_as_its_powers_are():
     sensors = found("17713.250", {f"{ENTERPRISES}.17713.250.5.{value}.0": -954 for value in (1, 15)})
     assert readings(sensors, "") == {"rx power": (-95.4, "dBm"), "noise floor": (-95.4, "dBm")}
+
+
+@pytest.mark.parametrize(("flag", "amperes"), [(0, (20, -3)), (1, (2, -0.3)), (None, (20, -3))])
+def test_an_eltek_says_whether_its_currents_are_in_tenths_and_those_of_its_rectifiers_are(
+    flag: int | None, amperes: tuple[float, float]
+):
+    """Of recordings: 20 A in all with rectifiers at 86, 69 and 60, and 63 in all with rectifiers at 31 and 33."""
+    system = f"{ENTERPRISES}.12148.10"
+    values: dict[str, int | str] = {f"{system}.5.2.5.0": 20, f"{system}.10.6.5.0": -3, f"{system}.5.6.1.3.1": 86}
+    values |= {f"{system}.9.2.5.0": 20, f"{system}.10.18.4.1.6.1.1": -3, f"{system}.15.6.5.0": -3, f"{system}.7.2.5.0": 20}
+    sensors = found("12148.10", values if flag is None else values | {f"{system}.2.15.0": flag})
+    assert readings(sensors, "current") == {
+        "rectifiers current": (amperes[0], "amperes"),
+        "load current": (amperes[0], "amperes"),
+        "solar chargers current": (amperes[0], "amperes"),
+        "battery current": (amperes[1], "amperes"),
+        "battery bank current 1.1": (amperes[1], "amperes"),
+        "battery group 2 current": (amperes[1], "amperes"),
+        "rectifier output current 1": (8.6, "amperes"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("flag", "temperature", "capacity"), [(0, "celsius", "Ah"), (1, "fahrenheit", "percent"), (None, "celsius", "")]
+)
+def test_an_eltek_says_in_which_unit_its_temperatures_and_its_capacity_are(flag: int | None, temperature: str, capacity: str):
+    system = f"{ENTERPRISES}.12148.10"
+    places = {"5.18.5.0": "rectifiers", "10.7.5.0": "battery", "13.13.5.0": "ambient", "15.7.5.0": "battery group 2"}
+    values: dict[str, int | str] = {f"{system}.{oid}": 70 for oid in (*places, "10.9.5.0", "10.18.3.1.6.1.1")}
+    values |= {f"{system}.10.18.3.1.2.1.1": 1, f"{system}.10.18.3.1.3.1.1": "bank"}
+    sensors = found("12148.10", values if flag is None else values | {f"{system}.2.16.0": flag, f"{system}.2.17.0": flag})
+    assert readings(sensors, "temperature") == {f"{name} temperature": (70, temperature) for name in places.values()} | {
+        "battery bank temperature bank": (70, temperature)
+    }
+    assert readings(sensors, "capacity left") == ({"battery capacity left": (70, capacity)} if capacity else {}), (
+        "nothing is guessed"
+    )
