@@ -277,3 +277,44 @@ def test_an_eltek_says_in_which_unit_its_temperatures_and_its_capacity_are(flag:
     assert readings(sensors, "capacity left") == ({"battery capacity left": (70, capacity)} if capacity else {}), (
         "nothing is guessed"
     )
+
+
+def test_three_monitors_of_tycon_are_told_apart():
+    """A WEB2 and a solar controller have one sysObjectID, and other values at the same OIDs; a WEB3 has its own."""
+    web2: dict[str, int | str] = {
+        f"{ENTERPRISES}.45621.2.2.{oid}.0": text for oid, text in ((1, 1), (5, "12.5"), (9, "23.0"), (14, "31.0"))
+    }
+    sensors = found("45621.2", web2)
+    assert readings(sensors, "") == {
+        "relay 1": (1, ""),
+        "voltage 1": (12.5, "volts"),
+        "current 1": (2.3, "amperes"),
+        "internal temperature": (31, "celsius"),
+    }
+    solar: dict[str, int | str] = {
+        f"{ENTERPRISES}.45621.2.2.{oid}.0": value for oid, value in ((5, 1), (9, "52.1"), (12, "87"), (14, "3"))
+    }
+    solar |= {
+        f"{ENTERPRISES}.45621.2.2.{oid}.0": value
+        for oid, value in ((15, "61.0"), (17, 521), (18, 16), (20, 87), (22, 3), (23, 610))
+    }
+    sensors = found("45621.2", solar)
+    assert readings(sensors, "") == {
+        "port 5 power": (1, ""),
+        "battery voltage": (52.1, "volts"),
+        "battery current": (1.6, "amperes"),
+        "load power": (87, "watts"),
+        "battery status": (3, ""),
+        "input voltage": (61, "volts"),
+    }
+    web3: dict[str, int | str] = {
+        f"{ENTERPRISES}.45621.3.3.{oid}.0": value for oid, value in ((1, 2), (5, "12.5"), (15, 125), (19, 23), (24, 310))
+    }
+    sensors = found("45621.3", web3 | {f"{ENTERPRISES}.45621.3.10.17.0": 612})
+    assert readings(sensors, "") == {
+        "relay 1": (2, ""),
+        "voltage 1": (12.5, "volts"),
+        "current 1": (2.3, "amperes"),
+        "internal temperature": (31, "celsius"),
+        "panel voltage": (61.2, "volts"),
+    }
