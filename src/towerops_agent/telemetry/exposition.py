@@ -39,11 +39,35 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 PENDING_WITHIN_S: Final = 2.0
 """How long the page waits for the buffer's pending values; after that it leaves them out. Prometheus waits for 10 s."""
 
+DESTINATION: Final = "destination"
+
+PLACES: Final = (
+    *(
+        "poll",
+        "buffer",
+        "config",
+        "polling",
+        "pings",
+        "delivery",
+        "cleanup",
+        "heartbeat",
+        "discovery",
+        "memory",
+        "status",
+        "layouts",
+    ),
+    *("watchdog", "metrics", "group", "signals", "destinations"),
+)
+"""Where bugs are caught; beside these, `delivery to` each destination."""
+
 _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
 class HasPending(Protocol):
     """The part of the buffer that the page needs."""
+
+    @property
+    def in_memory_because(self) -> str: ...  # noqa: D102  # as Buffer's
 
     async def pending(self, destination: str = "") -> Pending: ...  # noqa: D102  # as Buffer's
 
@@ -68,7 +92,11 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How a name of `counters` is shown. `label`: the kind of its reasons, or ""; `known`: reasons to show at 0."""
+    """How a name of `counters` is shown. `label`: the kind of its reasons, or ""; `known`: reasons to show at 0.
+
+    Prometheus sees no rise in a series that begins at 1: an alert on it would miss the first loss, or bug. Of the label
+    DESTINATION those in use are known.
+    """
 
     help: str
     label: str = ""
@@ -91,15 +119,13 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.CONFIG_REFUSED: Counted(
         "Items that were refused, in each applied configuration.", "kind", ("config", "equipment", "sensor", "interface", "ping")
     ),
-    Count.METRICS_DELIVERED: Counted(
-        "Metrics that a destination has accepted; without a name it is the API.", "destination", ("",)
-    ),
+    Count.METRICS_DELIVERED: Counted("Metrics that a destination has accepted; without a name it is the API.", DESTINATION),
     Count.METRICS_UNCONFIRMED: Counted("Metrics delivered that the API does not count among those it received."),
     Count.METRICS_REFUSED: Counted(
-        "Metrics that a destination refused, kept with its reason; without a name it is the API.", "destination", ("",)
+        "Metrics that a destination refused, kept with its reason; without a name it is the API.", DESTINATION
     ),
     Count.METRICS_EXPIRED: Counted(
-        "Metrics removed after a day without delivery to a destination; without a name it is the API.", "destination", ("",)
+        "Metrics removed after a day without delivery to a destination; without a name it is the API.", DESTINATION
     ),
     Count.METRICS_DROPPED: Counted("Metrics lost to the disk, or for want of a time.", "reason", DROPPED),
     Count.METRICS_EVICTED: Counted("Metrics removed to make room.", "reason", EVICTED),
@@ -109,7 +135,7 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.GROUP_DEVICES_MOVED: Counted("Devices that this member of a group polls from then on, or no longer.", "direction"),
     Count.GROUP_MESSAGES_REFUSED: Counted("Messages of a group that are not used.", "reason"),
     Count.LOG_LINES_DROPPED: Counted("Log lines dropped because the log could not be written in time."),
-    Count.BUGS: Counted("Unexpected exceptions, by the place that caught them. Please report them.", "place"),
+    Count.BUGS: Counted("Unexpected exceptions, by the place that caught them. Please report them.", "place", PLACES),
 }
 
 
@@ -206,6 +232,11 @@ GAUGES: Final = (
         lambda look: {"": look.parts.fleet.latest_s},
     ),
     Gauge("buffer_answers", "Whether the buffer answers what is pending: 1 or 0.", lambda look: {"": look.pending is not None}),
+    Gauge(
+        "buffer_in_memory",
+        "Whether polls are kept in memory only, as the disk is full or the database can't be used: 1 or 0.",
+        lambda look: {"": bool(look.parts.buffer.in_memory_because)},
+    ),
     Gauge("pending_metrics", "Metrics not delivered yet.", _of_pending(lambda pending, _: pending.metrics)),
     Gauge("pending_polls", "Polls not delivered yet.", _of_pending(lambda pending, _: pending.polls)),
     Gauge("pending_oldest_age_seconds", "The age of the oldest of them; 0 if there is none.", _of_pending(_oldest_s)),
@@ -268,7 +299,8 @@ class Exposition(Collector):
         """The families, as prometheus-client expects them."""
         for count, counted in COUNTED.items():
             counters, labels = self._parts.counters, [counted.label] if counted.label else []
-            totals = {"": counters.total(count)} if not labels else dict.fromkeys(counted.known, 0) | counters.by_reason(count)
+            known = self._parts.courier.lines if counted.label == DESTINATION else counted.known
+            totals = {"": counters.total(count)} if not labels else dict.fromkeys(known, 0) | counters.by_reason(count)
             family = CounterMetricFamily(f"{PREFIX}{count.value}", counted.help, labels=labels)
             for reason, total in sorted(totals.items()):
                 family.add_metric([reason] if labels else [], total)

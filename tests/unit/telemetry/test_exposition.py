@@ -16,10 +16,11 @@ from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.counters import Count, Counters
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import DeviceState, State
-from towerops_agent.telemetry.exposition import COUNTED, GAUGES, PREFIX, Exposition, Parts
+from towerops_agent.telemetry.exposition import COUNTED, GAUGES, PLACES, PREFIX, Exposition, Parts
 from towerops_agent.telemetry.marks import Marks, boot_clock_s
 
 DOCS = sections(read("docs/operations.md"))["Prometheus metrics"]
+COUNTERS = sections(read("docs/operations.md"))["Counters"]
 NOW_US = 1_800_000_000_000_000
 
 
@@ -27,7 +28,15 @@ async def nothing_pending(_: str = "") -> Pending:
     return Pending(0, 0, None)
 
 
-def parts(*, devices=(), pending=nothing_pending, counters: Counters | None = None, ahead_us: int = 0) -> Parts:
+def parts(
+    *,
+    devices=(),
+    pending=nothing_pending,
+    counters: Counters | None = None,
+    ahead_us: int = 0,
+    lines=("",),
+    in_memory_because="",
+) -> Parts:
     """An agent's parts, with these devices and this answer of the buffer; its wall clock is so far ahead of the steady one."""
     marks = Marks(("polling", "delivery"))
     marks.move("polling", 3600)
@@ -35,8 +44,8 @@ def parts(*, devices=(), pending=nothing_pending, counters: Counters | None = No
         "counters": counters or Counters(),
         "sync": SimpleNamespace(availability=Availability(), clock_skew=ClockSkew()),
         "fleet": SimpleNamespace(devices={one.id: one for one in devices}, polled=devices, latest_s=0.25, ahead_us=ahead_us),
-        "buffer": SimpleNamespace(pending=pending),
-        "courier": SimpleNamespace(availability=Availability(), in_flight=3, lines=("",)),
+        "buffer": SimpleNamespace(pending=pending, in_memory_because=in_memory_because),
+        "courier": SimpleNamespace(availability=Availability(), in_flight=3, lines=lines),
     }
     dealings = {"configuration": stands_in["sync"].availability, "metrics": stands_in["courier"].availability}
     stands_in["dealings"] = {**dealings, "heartbeat": Availability()}
@@ -102,7 +111,25 @@ async def test_known_reasons_are_zero_from_the_start_so_that_the_first_one_is_se
     assert [page["polls_total", result] for result in ("complete", "partial", "silent")] == [0, 0, 0]
     assert page["metrics_evicted_total", "buffer_full"] == 0
     assert page["metrics_delivered_total", ""] == 0
+    assert page["bugs_total", "polling"] == 0
     assert not [name for name, _ in page if name == "readings_missing_total"]
+
+
+async def test_each_destination_has_its_losses_from_the_start_and_nobody_else():
+    page = await seen(parts(lines=("lab", "noc")))
+    names = {label for name, label in page if name == "metrics_expired_total"}
+    assert names == {"lab", "noc"}
+    assert page["metrics_expired_total", "lab"] == page["metrics_delivered_total", "noc"] == 0
+
+
+def test_each_place_of_bugs_in_the_docs_begins_at_zero():
+    (told,) = [cells for cells in rows(COUNTERS) if cells[0] == "`bugs`"]
+    assert {*PLACES, "delivery to"} == set(code(told[1]))
+
+
+async def test_polls_that_are_in_memory_only_are_seen():
+    assert (await seen(parts()))["buffer_in_memory", ""] == 0
+    assert (await seen(parts(in_memory_because="disk full")))["buffer_in_memory", ""] == 1
 
 
 async def test_each_reason_is_counted_under_its_own_label():
