@@ -6,6 +6,7 @@ I/O. Seconds.
 """
 
 import asyncio
+import ssl
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,6 +35,7 @@ _SETTINGS: Final = {
     "TOWEROPS_CLIENT_CERT": "client_cert",
     "TOWEROPS_CLIENT_KEY": "client_key",
     "the one in TOWEROPS_API_URL": "the one in the destination's URL",
+    "TOWEROPS_API_URL": "the destination's URL",
 }
 """What a site file calls what the API's settings call otherwise."""
 
@@ -60,10 +62,9 @@ class DestinationClient:
     def _new_http(self) -> httpx2.AsyncClient:
         one = self._destination
         try:
-            context = tls_context(_path(one.ca_file), _path(one.client_cert), _path(one.client_key))
-            return new_http(one.url, context, self._timeout, self._headers())
+            return new_http(one.url, trust_of(one), self._timeout, self._headers())
         except SettingsError as error:
-            raise SettingsError(_ours(str(error))) from None
+            raise SettingsError(in_keys(str(error))) from None
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for http in (self._http, self._renewed):
@@ -118,7 +119,7 @@ class DestinationClient:
         except (httpx2.RequestError, OSError) as error:
             timed_out = isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
             return Unavailable(
-                _ours(self._cleaned(no_answer(error, self._destination.url, self._timeout, "of the destination"))),
+                in_keys(self._cleaned(no_answer(error, self._destination.url, self._timeout, "of the destination"))),
                 timed_out=timed_out,
                 not_sent=isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError),
             )
@@ -157,11 +158,14 @@ def _cut(line: str) -> str:
     return line if len(line) <= MOST_REASON_CHARACTERS else f"{line[: MOST_REASON_CHARACTERS - 1]}…"
 
 
-def _path(path: str | None) -> Path | None:
-    return None if path is None else Path(path)
+def trust_of(destination: Destination) -> ssl.SSLContext:
+    """Whom the agent trusts to be the receiver, and with which certificate it shows itself. Raises SettingsError."""
+    files = (destination.ca_file, destination.client_cert, destination.client_key)
+    return tls_context(*(None if file is None else Path(file) for file in files))
 
 
-def _ours(text: str) -> str:
+def in_keys(text: str) -> str:
+    """`text` with the keys of a site file in place of the API's settings."""
     for theirs, ours in _SETTINGS.items():
         text = text.replace(theirs, ours)
     return text

@@ -4,25 +4,25 @@ Destination -> Check, and how far this machine's clock is ahead of its. I/O: HTT
 """
 
 import asyncio
-import errno
-import os
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-from towerops_agent.api.wire.outcomes import Accepted, Rejected
+from towerops_agent.api.wire.outcomes import Accepted, Rejected, Unavailable
 from towerops_agent.destinations.beside import read_destinations
-from towerops_agent.destinations.client import DestinationClient
+from towerops_agent.destinations.client import DestinationClient, in_keys, trust_of
 from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.doctor.findings.check import Check, Result, split_expected
-from towerops_agent.doctor.network import IN_A_CONTAINER
+from towerops_agent.doctor.network import check_network
 from towerops_agent.errors import SettingsError
 from towerops_agent.site.document.destination import Destination
-from towerops_agent.text import is_loopback
 
 NAME: Final = "destination"
+
+WAIT_S: Final = 5.0
+"""For each step on the way to a receiver that gave no answer."""
 
 NO_DESTINATION: Final = Check(
     NAME, Result.WARNING, "the site files name none: values are kept for a day and delivered nowhere", "see docs/destinations.md"
@@ -64,7 +64,18 @@ async def check_destination(destination: Destination) -> tuple[list[Check], floa
         found = f"{about} refuses a request without values ({outcome.status}: {outcome.reason})"
         hint = "does it accept those with values? `towerops-agent status` shows it"
         return [Check(NAME, Result.WARNING, found, hint)], client.ahead_s
-    found, _, hint = outcome.reason.partition(": ")
-    if hint == os.strerror(errno.ECONNREFUSED) and is_loopback(urlsplit(destination.url).hostname or ""):
-        hint += f"; {IN_A_CONTAINER}"
+    if isinstance(outcome, Unavailable) and outcome.status is None:
+        found, hint = await asyncio.to_thread(_on_the_way, destination, outcome.reason)
+    else:
+        found, _, hint = outcome.reason.partition(": ")
     return [Check(NAME, Result.FAILED, f"{about}: {found}", hint)], client.ahead_s
+
+
+def _on_the_way(destination: Destination, reason: str) -> tuple[str, str]:
+    """What is wrong on the way to a receiver that gave no answer, for this `reason`, and the next step."""
+    network = check_network(destination.url, trust_of(destination), lambda: datetime.now(UTC), WAIT_S)
+    failed = next((check for check in network.checks if check.result is Result.FAILED), None)
+    if failed is not None:
+        return in_keys(failed.found), in_keys(failed.hint)
+    found, _, hint = reason.partition(": ")
+    return (found, hint) if hint.endswith("?") else (reason, "the way to it works at this moment: its own log may say more")

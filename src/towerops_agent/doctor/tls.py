@@ -7,7 +7,7 @@ I/O: sockets, blocking. The clock is passed in.
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +29,34 @@ SOON_DAYS: Final = 14
 _NAMES_SHOWN: Final = 3
 
 
+_OTHER_NAME: Final = "correct the name in TOWEROPS_API_URL, or have the server's certificate made out for that one too"
+_NEW_ONE: Final = "give the agent a certificate that the server accepts"
+
+_NEXT_STEPS: Final[Mapping[int | str | None, str]] = {
+    # X509_V_ERR_* of OpenSSL's x509_vfy.h, or the reason of an error of its handshake
+    10: "renew it at the server; if it is this machine's clock, have NTP set it",
+    62: _OTHER_NAME,
+    64: _OTHER_NAME,
+    "TLSV1_ALERT_UNKNOWN_CA": "have the server trust that CA, or give the agent another certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": _NEW_ONE,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "renew it; if it is valid, look at the server's clock",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": _NEW_ONE,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _NEW_ONE,
+    "WRONG_VERSION_NUMBER": "is the port in TOWEROPS_API_URL right?",
+    "HTTP_REQUEST": "is the port in TOWEROPS_API_URL right?",
+}
+
+_ON_THE_WAY: Final = (
+    "does a firewall or a proxy on the way inspect TLS, or is this port without TLS? Else look at the server's log"
+)
+
+
+def _next_step(error: ssl.SSLError) -> str:
+    """What to do about a handshake that failed, if its description does not say it."""
+    key = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else error.reason
+    return _NEXT_STEPS.get(key, _ON_THE_WAY)
+
+
 @dataclass(frozen=True, slots=True)
 class Encounter:
     """The result of a handshake. `date`: the server's time, None if it did not send it."""
@@ -45,6 +73,7 @@ def check_tls(connect: Callable[[], socket.socket], context: ssl.SSLContext, hos
             word = ask_date(connection, host, path)  # a server that wants the client's certificate says so only now
     except ssl.SSLError as error:
         found, _, hint = describe_tls_failure(error).removeprefix("TLS: ").partition(": ")
+        hint = hint or _next_step(error)
         certificate, date = _look_anyhow(connect, host, path)
         if certificate is not None:
             found = f"{found}; it is {describe(certificate, now)}"
@@ -117,12 +146,16 @@ def ask_date(connection: socket.socket, host: str, path: str) -> Word:
 
 
 def describe(certificate: x509.Certificate, now: datetime) -> str:
-    """Its names, its issuer and its expiry: `a certificate for api.example.net by Some CA, until 2026-05-01 (81 days)`."""
-    until, names = certificate.not_valid_after_utc, _names(certificate)
+    """Its names, its issuer and its expiry: `a certificate for api.example.net by Some CA, until 2026-05-01 (81 days)`.
+
+    If it is not valid yet, from when on it is.
+    """
+    begin, until, names = certificate.not_valid_before_utc, certificate.not_valid_after_utc, _names(certificate)
     days = (until - now).days
     left = counted(days, "day") if days >= 0 else "expired"
     issuer = _first(certificate.issuer, NameOID.COMMON_NAME) or _first(certificate.issuer, NameOID.ORGANIZATION_NAME)
-    return f"a certificate for {names or 'nobody'} by {issuer or 'nobody'}, until {until:%Y-%m-%d} ({left})"
+    since = f"from {begin:%Y-%m-%d %H:%M} UTC " if begin > now else ""
+    return f"a certificate for {names or 'nobody'} by {issuer or 'nobody'}, {since}until {until:%Y-%m-%d} ({left})"
 
 
 def _names(certificate: x509.Certificate) -> str:

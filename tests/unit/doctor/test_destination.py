@@ -1,10 +1,13 @@
 """The doctor asks the destination, with a request that holds nothing, and says what to correct."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import trustme
 
 from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.doctor.destination import check_destination
@@ -16,19 +19,20 @@ TOKEN = "token-of-the-doctor-2b"
 
 
 @asynccontextmanager
-async def receiver(answer: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
+async def receiver(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, list[bytes]]]:
     """Answers each request so; its URL, and what it was asked."""
     asked: list[bytes] = []
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(answer)
-        await writer.drain()
+        with suppress(asyncio.IncompleteReadError):  # that of a look whether it connects
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(answer)
+            await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/v1/write", asked
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/v1/write", asked
 
 
 def says(status: str, body: bytes) -> bytes:
@@ -80,10 +84,46 @@ async def test_a_port_that_expects_tls_accepts_nothing(kind):
 
 async def test_nobody_there_and_a_missing_certificate():
     (check,), _ = await check_destination(Destination("p", "http://127.0.0.1:9/write"))
-    assert (check.result, check.found) == (Result.FAILED, "p, http://127.0.0.1:9/write: no connection")
-    assert check.hint.startswith("Connection refused; in a container this address is the container itself")
+    assert (check.result, check.found) == (Result.FAILED, "p, http://127.0.0.1:9/write: 127.0.0.1:9 Connection refused")
+    closed = "the host answers, but nothing listens on this port: is the port in the destination's URL right? And in a container "
+    assert check.hint.startswith(f"{closed}this address is the container itself")
     (check,), _ = await check_destination(Destination("p", "https://127.0.0.1:9/write", ca_file="/none.pem"))
     assert (check.result, "ca_file /none.pem can't be read" in check.found) == (Result.FAILED, True)
+
+
+async def test_a_name_that_is_not_there_is_looked_up_in_the_url_of_the_destination():
+    (check,), _ = await check_destination(Destination("p", "https://no-such-host.invalid/write"))
+    assert "no-such-host.invalid was not found: " in check.found
+    assert check.hint in (
+        "is the destination's URL right?",
+        "no DNS server answers: check /etc/resolv.conf, and that the firewall allows DNS",
+    )
+
+
+async def test_an_expired_certificate_of_a_receiver_has_its_end_and_the_next_step(tmp_path):
+    ca, now = trustme.CA(), datetime.now(UTC)
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    expired = ca.issue_cert("127.0.0.1", not_before=now - timedelta(days=9), not_after=now - timedelta(days=2))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    expired.configure_cert(tls)
+    async with receiver(says("200 OK", b""), tls) as (url, _):
+        (check,), _ = await check_destination(Destination("p", url, ca_file=str(tmp_path / "ca.pem")))
+    assert f"until {now - timedelta(days=2):%Y-%m-%d} (expired)" in check.found
+    assert check.hint == "renew it at the server; if it is this machine's clock, have NTP set it"
+
+
+async def test_one_that_hangs_up_though_the_way_to_it_works_is_said_with_its_reason(tmp_path):
+    async with receiver(b"") as (url, _):
+        (check,), _ = await check_destination(Destination("p", url))
+    assert check.found.startswith(f"p, {url}: Server disconnected without sending a response")
+    assert check.hint == "does this port expect https://?"
+    ca, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    ca.issue_cert("127.0.0.1").configure_cert(tls)
+    async with receiver(b"no answer of HTTP\r\n\r\n", tls) as (url, _):
+        (check,), _ = await check_destination(Destination("p", url, ca_file=str(tmp_path / "ca.pem")))
+    assert check.found.startswith(f"p, {url}: ")
+    assert check.hint == "the way to it works at this moment: its own log may say more"
 
 
 async def test_an_address_that_is_not_one_is_said():

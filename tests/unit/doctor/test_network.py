@@ -98,8 +98,17 @@ async def test_an_expired_certificate_is_reported_with_its_end_and_the_servers_t
     assert check.result is Result.FAILED
     assert "expired" in check.found
     assert f"until {NOW - timedelta(days=1):%Y-%m-%d} (expired)" in check.found
+    assert check.hint == "renew it at the server; if it is this machine's clock, have NTP set it"
     assert network.ahead_s == 0.0
     assert not network.works
+
+
+async def test_a_certificate_that_is_not_valid_yet_is_reported_with_its_begin(ca, context):
+    """So that one sees whether it is the clock that is wrong."""
+    begin = NOW + timedelta(days=2)
+    check, _ = await over_tls(ca.issue_cert("localhost", not_before=begin, not_after=NOW + timedelta(days=90)), context)
+    assert f", from {begin:%Y-%m-%d %H:%M} UTC until {NOW + timedelta(days=90):%Y-%m-%d} (" in check.found
+    assert check.hint == "is this machine's clock right?"
 
 
 async def test_a_self_signed_certificate_is_reported(context):
@@ -113,6 +122,7 @@ async def test_a_certificate_of_another_host_is_reported_with_that_host(ca, cont
     check, _ = await over_tls(ca.issue_cert("api.example.net"), context)
     assert "another host name" in check.found
     assert "a certificate for api.example.net by" in check.found
+    assert check.hint == "correct the name in TOWEROPS_API_URL, or have the server's certificate made out for that one too"
 
 
 async def test_a_server_that_wants_a_client_certificate_is_reported(ca, context):
