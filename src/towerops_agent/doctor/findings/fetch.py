@@ -7,7 +7,7 @@ Pure: outcome, clock and configuration are passed in. Seconds; a clock that is a
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -26,7 +26,7 @@ from towerops_agent.config.document.equipment import Refusal, read_config
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.model import Equipment
-from towerops_agent.text import counted, duration
+from towerops_agent.text import address, counted, duration
 
 _API: Final = "API"
 _TOKEN: Final = "token"  # noqa: S105 - a name
@@ -118,6 +118,9 @@ CONFIG = "config"
 MOST_REFUSALS = 20
 """Refused items that get a line each."""
 
+MOST_SHARED: Final = 5
+"""Addresses of several devices that get a line each."""
+
 
 @dataclass(slots=True)
 class Configured:
@@ -159,9 +162,13 @@ def check_config(
     items = Counter(refusal.equipment for refusal in read.refusals if refusal.kind in ("sensor", "interface", "ping"))
     refused_of: dict[str, int] = {}
     names: set[str] = set()
+    at: dict[tuple[object, ...], list[Equipment]] = {}
     digests: dict[str, bytes] = {}
     for digest, equipment in read.equipment:
         devices += 1
+        if equipment.has_snmp:
+            bare = replace(equipment, sensors=(), interfaces=())  # 10,000 of them are in memory together
+            at.setdefault((equipment.host, equipment.port, equipment.transport, equipment.credentials), []).append(bare)
         total += wanted(equipment)
         if wanted(equipment):
             pinged += equipment.ping is not None
@@ -187,11 +194,29 @@ def check_config(
     if refused > MOST_REFUSALS:
         checks.append(Check(CONFIG, Result.WARNING, f"and {refused - MOST_REFUSALS} more refused"))
 
+    shared = [alike for alike in at.values() if len(alike) > 1]
+    checks += _shared(shared, place)
+
     def again() -> Iterator[Equipment]:
         return (equipment for _, equipment in read_config(config).equipment if wanted(equipment))
 
     of_devices = [_refusal(refusal, place) for refusal in theirs[:MOST_REFUSALS]]
+    of_devices += _shared([alike for alike in shared if any(map(wanted, alike))], place)
     return Configured(checks, of_devices, refused_of, again, total, digests, pinged=pinged)
+
+
+def _shared(shared: Sequence[Sequence[Equipment]], place: str) -> Iterator[Check]:
+    """Devices that are asked alike at one address: what one answers is taken for the values of each."""
+    hint = f"if they are several, correct the address of the others in {place}"
+    for first, *others in shared[:MOST_SHARED]:
+        names = ", ".join(sorted(one.name for one in (first, *others))[:MOST_SHARED])
+        more = f" and {len(others) + 1 - MOST_SHARED} more" if len(others) >= MOST_SHARED else ""
+        where = address(first.host, first.port)
+        found = f"{names}{more} have one address, {where}, and the same credentials: one device answers for all"
+        yield Check(CONFIG, Result.WARNING, found, hint)
+    if len(shared) > MOST_SHARED:
+        addresses = counted(len(shared) - MOST_SHARED, "more address", "more addresses")
+        yield Check(CONFIG, Result.WARNING, f"and {addresses} of several devices")
 
 
 def _own(refusals: Sequence[Refusal]) -> int:

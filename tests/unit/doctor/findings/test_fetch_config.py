@@ -46,6 +46,33 @@ def test_many_refusals_are_cut():
     assert configured.checks[-1].found == "and 10 more refused"
 
 
+def test_devices_at_one_address_are_said_as_one_answers_for_all():
+    """An address that was copied: both are up, and one has the other's values."""
+    v3 = {"version": "3", "v3_username": "u", "v3_context_name": "vlan-2"}
+    body = config(
+        {"id": "1", "name": "North", "ip_address": "10.0.0.1"},
+        {"id": "2", "name": "South", "ip_address": "10.0.0.1", "sensors": [{"id": "t", "oid": "1.3.6.1"}]},
+        {"id": "3", "name": "Switch", "ip_address": "10.0.0.3", "snmp": v3},
+        {"id": "4", "name": "Its VLAN 3", "ip_address": "10.0.0.3", "snmp": {**v3, "v3_context_name": "vlan-3"}},
+        {"id": "5", "name": "Behind NAT", "ip_address": "10.0.0.1", "snmp": {"port": 1161}},
+        {"id": "6", "name": "Pinged", "ip_address": "10.0.0.1", "snmp": {"enabled": False}, "ping": {"enabled": True}},
+    )
+    counts, check = check_config(body, lambda one: one.id == "5").checks
+    assert counts.result is Result.OK
+    assert check.result is Result.WARNING
+    assert check.found == "North, South have one address, 10.0.0.1:161, and the same credentials: one device answers for all"
+    assert check.hint == "if they are several, correct the address of the others in Towerops"
+    assert check_config(body, lambda one: one.id == "5").of_devices == []
+    assert check_config(body, lambda one: one.id == "2").of_devices == [check]
+
+
+def test_many_devices_at_many_shared_addresses_are_cut():
+    body = config(*({"id": str(i), "name": f"n{i:02}", "ip_address": f"10.0.0.{i % 8}"} for i in range(56)))
+    _, first, *_, last = check_config(body, lambda _: True).checks
+    assert first.found.startswith("n00, n08, n16, n24, n32 and 2 more have one address, 10.0.0.0:161, ")
+    assert last.found == "and 3 more addresses of several devices"
+
+
 def test_no_device_is_a_warning():
     (check,) = check_config(config(), lambda _: True).checks
     assert (check.result, check.hint) == (Result.WARNING, "assign devices to this agent in Towerops")
@@ -64,7 +91,7 @@ def test_the_configuration_is_counted_over_all_devices():
         "sensors": [{"id": f"s{n}", "oid": "1.3.6.1"} for n in range(2)],
         "interfaces": [{"id": f"i{n}", "if_index": n + 1} for n in range(3)],
     }
-    devices = [{"id": str(i), "ip_address": "10.0.0.1", **parts} for i in range(2)]
+    devices = [{"id": str(i), "ip_address": f"10.0.0.{i + 1}", **parts} for i in range(2)]
     assert check_config(config(*devices), lambda _: True).checks == [
         Check("config", Result.OK, "2 devices, 4 sensors, 6 interfaces"),
     ]
