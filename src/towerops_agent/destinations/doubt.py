@@ -47,11 +47,17 @@ class Doubt:
         self._behind: dict[int, Batch] = {}  # by a batch in doubt the one behind it, if both were sent as one
 
     async def begin(self) -> bool:
-        """Look which batches are open, before the first one is sent; whether it was done now. Raises BufferFailure."""
+        """Look which batches are open, before the first one is sent; whether it was done now. Raises BufferFailure.
+
+        Two that adjoin may be halves of one that an earlier run sent.
+        """
         if self._batches is not None:
             return False
         open_now = await self._buffer.ask(lambda store: open_batches(store.connection, self._line))
         self._batches = {batch.id for batch in open_now}
+        starts = {(batch.lane, batch.start): batch for batch in open_now}
+        following = ((batch.id, starts.get((batch.lane, batch.stop))) for batch in open_now)
+        self._behind = {key: behind for key, behind in following if behind is not None}
         return True
 
     def __contains__(self, batch: Batch) -> bool:

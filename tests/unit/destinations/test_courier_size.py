@@ -204,6 +204,20 @@ async def test_what_was_stored_though_it_timed_out_is_delivered_and_not_too_late
     assert max(receiver.sizes[3:]) <= slowest
 
 
+async def test_what_was_stored_though_it_timed_out_is_not_too_late_after_a_restart_between_its_halves(narrow):
+    """An agent over a slow link is stopped, or killed, while the receiver has all of a batch and the agent has its halves."""
+    remote, receiver = narrow
+    receiver.seconds_of = lambda samples: 30.0 if samples > 300 else 1.0
+    receiver.stores_late = True
+    metrics = add(remote, 40)
+    assert not await remote.deliver(attempts=2)  # 800 and 400 time out
+    remote.courier = remote.new_courier()
+    assert await remote.deliver(attempts=2)
+    assert stored(receiver) == metrics
+    assert remote.counters.by_reason(Count.METRICS_DROPPED) == {}
+    assert remote.counters.by_reason(Count.METRICS_DELIVERED) == {"test": metrics}
+
+
 async def test_a_question_about_what_is_behind_gets_through_too(tmp_path):
     """Of 80 devices, each polled twice in a batch, the part behind has as many series as the part that did not get through."""
     async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", devices=80, max_metrics=MOST) as remote:

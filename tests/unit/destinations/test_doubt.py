@@ -66,6 +66,21 @@ async def test_what_an_earlier_run_left_open_is_in_doubt_and_what_is_cut_later_i
     assert (earlier in doubt, later in doubt) == (True, False)
 
 
+async def test_of_what_an_earlier_run_left_open_those_that_adjoin_are_behind_each_other(remote, doubt):
+    await doubt.begin()
+    batch = await batch_of(remote, 8)
+    doubt.sends(batch)
+    quarter = await doubt.split_unanswered(await doubt.split_unanswered(batch))
+    parts = await behind(doubt, quarter)
+    later = Doubt(remote.buffer, "test", remote.counters)
+    await later.begin()
+    assert await behind(later, quarter) == parts
+    await remote.buffer.acknowledge(parts[0])
+    without = Doubt(remote.buffer, "test", remote.counters)
+    await without.begin()
+    assert await behind(without, quarter) == []
+
+
 async def test_what_is_sent_is_in_doubt_until_it_is_answered(remote, doubt):
     await doubt.begin()
     batch = await batch_of(remote, 2)
