@@ -17,7 +17,7 @@ from struct import pack_into, unpack_from
 import structlog
 
 from towerops_agent.buffer import roots, schema
-from towerops_agent.buffer.place import PAGE_OCTETS, SUFFIXES, beside, octets_at, sync
+from towerops_agent.buffer.place import PAGE_OCTETS, SUFFIXES, beside, octets_at, release, sync
 
 log = structlog.get_logger()
 
@@ -109,7 +109,7 @@ def another_schema(path: Path) -> Iterator[None]:
         with _other_pages(path, place, pages):
             yield
     finally:
-        os.close(place)
+        release(place)
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def other_roots(path: Path, tables: Mapping[str, int]) -> Iterator[None]:
         with _other_pages(path, place, {root - 1: page for root, page in found.items()}):
             yield
     finally:
-        os.close(place)
+        release(place)
 
 
 @contextmanager
