@@ -198,6 +198,34 @@ async def test_a_poll_found_damaged_while_plain_stays_so_when_the_others_are_pac
     assert bench.counters.by_reason(Count.METRICS_DROPPED) == {"damaged": 2}
 
 
+async def test_a_poll_that_an_earlier_version_has_counted_as_damaged_is_not_counted_again(bench):
+    async with bench.buffer() as buffer:
+        await add_minutely(bench, buffer, 2)
+        batch = await buffer.next_batch(100)
+        whole = members(await buffer.read(batch))
+        await buffer.ask(lambda store: store.connection.execute("UPDATE bodies SET body = x'' WHERE poll = 2").rowcount)
+        assert members(await buffer.read(batch)) == [one for one in whole if one[0] != 1]
+    assert bench.counters.by_reason(Count.METRICS_DROPPED) == {}
+
+
+async def test_nothing_is_packed_before_a_corrupt_file_is_copied_to_its_end(bench):
+    """What it has of older polls would come in behind the packs."""
+    async with bench.buffer() as buffer:
+
+        async def set_filled(is_filled: bool) -> None:
+            await buffer.ask(lambda store: setattr(store, "is_filled", is_filled))
+
+        await add_minutely(bench, buffer, 40)
+        before = await all_stored(buffer)
+        await set_filled(False)
+        await buffer.clean_up()
+        assert bench.rows("SELECT count(*) FROM packs") == bench.rows("SELECT count(*) FROM ranges") == [(0,)]
+        await set_filled(True)
+        await buffer.clean_up()
+        assert bench.rows("SELECT count(*) FROM packs") > [(1,)]
+        assert await all_stored(buffer) == before
+
+
 async def test_polls_evicted_while_they_are_listed_are_not_packed(bench):
     async with bench.buffer() as buffer:
         await add_minutely(bench, buffer, 40)
