@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from towerops_agent.telemetry.views.lines import hanging
+from towerops_agent.telemetry.views.lines import columns as columns_of
+from towerops_agent.telemetry.views.lines import hanging, padded
 from towerops_agent.text import printable
 
 
@@ -76,20 +77,22 @@ class Lines:
     def line(self, check: Check, width: int = NAME_WIDTH) -> str:
         """One check: its result, its name, what was found, and the hint behind an arrow."""
         hint = f" {self._arrow} {check.hint}" if check.hint else ""
-        return self._encodable(f"{self._signs[check.result]} {printable(check.name):<{width}}  {printable(check.found + hint)}")
+        return self._encodable(
+            f"{self._signs[check.result]} {padded(printable(check.name), width)}  {printable(check.found + hint)}"
+        )
 
     def lines(self, check: Check, width: int, columns: int) -> list[str]:
         """One check as lines that are not longer than `columns`: what was found, and under it the hint."""
         text = self.line(check, width)
-        if len(text) <= columns:
+        if columns_of(text) <= columns:
             return [text]
-        first = self._encodable(f"{self._signs[check.result]} {printable(check.name):<{width}}  ")
+        first = self._encodable(f"{self._signs[check.result]} {padded(printable(check.name), width)}  ")
         above = []
-        if len(first) > columns // 2:  # a long name would leave a narrow column
+        if columns_of(first) > columns // 2:  # a long name would leave a narrow column
             above, first = [first.rstrip()], " " * _INDENT
         found = hanging(first, self._encodable(printable(check.found)), columns)
         hint = self._encodable(f"{self._arrow} {printable(check.hint)}")
-        return [*above, *found, *(hanging(" " * len(first), hint, columns) if check.hint else ())]
+        return [*above, *found, *(hanging(" " * columns_of(first), hint, columns) if check.hint else ())]
 
     def summary(self, checks: Sequence[Check]) -> str:
         """How many checks have each result."""
@@ -118,7 +121,7 @@ def hints_once(checks: Sequence[Check]) -> list[Check]:
 
 def device_width(checks: Sequence[Check]) -> int:
     """The width for the names of these devices: that of the longest, up to a limit."""
-    return max(NAME_WIDTH, min(max((len(check.name) for check in checks), default=0), 32))
+    return max(NAME_WIDTH, min(max((columns_of(check.name) for check in checks), default=0), 32))
 
 
 def checks_json(checks: Sequence[Check]) -> str:

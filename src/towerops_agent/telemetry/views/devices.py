@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from towerops_agent.model import NOT_POLLED, State
 from towerops_agent.reasons import Reason, reason_of
-from towerops_agent.telemetry.views.lines import Line, Tone, hanging, section
+from towerops_agent.telemetry.views.lines import Line, Tone, columns, cut, hanging, padded, section
 from towerops_agent.telemetry.views.snapshot import DeviceReport, PingReport
 from towerops_agent.telemetry.views.status import TONES, by_reason, limits
 from towerops_agent.text import as_argument, counted, duration, printable
@@ -68,7 +68,7 @@ def table(devices: Sequence[DeviceReport], now_us: int, width: int | None = None
     """
     rows = [_HEADING, *(tuple(map(printable, _row(device, now_us))) for device in devices)]
     filled = [i for i in range(len(_HEADING) - 1) if len(rows) == 1 or any(row[i] for row in rows[1:])]
-    widths = {i: max(len(row[i]) for row in rows) for i in filled}
+    widths = {i: max(columns(row[i]) for row in rows) for i in filled}
     if width is not None:
         widths[1] = max(
             min(widths[1], width - sum(widths.values()) - len(_GAP) * (len(filled) - 1) + widths[1]), len(_HEADING[1])
@@ -84,10 +84,10 @@ def table(devices: Sequence[DeviceReport], now_us: int, width: int | None = None
 
 def _with_why(cells: str, why: str, indent: int, width: int | None) -> list[str]:
     whole = f"{cells}{_GAP}{why}".rstrip()
-    if width is None or len(whole) <= width:
+    if width is None or columns(whole) <= width:
         return [whole]
     below = [] if why in ("", _HEADING[-1]) else hanging(" " * indent + _GAP, why, width)
-    return [_cut(cells.rstrip(), width), *below]
+    return [cut(cells.rstrip(), width), *below]
 
 
 def _row(device: DeviceReport, now_us: int) -> tuple[str, ...]:
@@ -101,11 +101,7 @@ def _row(device: DeviceReport, now_us: int) -> tuple[str, ...]:
 
 
 def _aligned(cell: str, width: int, *, to_right: bool) -> str:
-    return f"{_cut(cell, width):{'>' if to_right else '<'}{width}}"
-
-
-def _cut(text: str, width: int | None) -> str:
-    return text if width is None or len(text) <= width else f"{text[: width - 1]}…"
+    return f"{cell:>{width}}" if to_right else padded(cut(cell, width), width)
 
 
 def device_lines(device: DeviceReport, now_us: int) -> list[Line]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from towerops_agent.config.document.names import Names
+from towerops_agent.telemetry.views.lines import columns, cut, padded
 from towerops_agent.telemetry.views.series import PINGS, SENSOR, TRAFFIC, Series
 from towerops_agent.text import printable
 
@@ -57,13 +58,13 @@ def chart(
     """
     labels = [printable(_label(one, names)) for one in series]
     amounts = [f"{amount(min(one.values))} to {amount(max(one.values))}, last {amount(one.values[-1])}" for one in series]
-    label_width, line_width = max(map(len, labels)), WIDTH
+    label_width, line_width = max(map(columns, labels)), WIDTH
     if width is not None:
         free = max(width, LEAST_WIDTH) - max(map(len, amounts)) - 2 * len(GAP) * 2
         label_width = min(label_width, max(free - WIDTH, free // 2))
         line_width = min(WIDTH, free - label_width)
     return [
-        f"{_cut(label, label_width, bars):<{label_width}}  {sparkline(one, since_us, until_us, bars, line_width)}  {text}"
+        f"{padded(_cut(label, label_width, bars), label_width)}  {sparkline(one, since_us, until_us, bars, line_width)}  {text}"
         for label, one, text in zip(labels, series, amounts, strict=True)
     ]
 
@@ -80,11 +81,13 @@ def _label(series: Series, names: Names) -> str:
 
 def _cut(label: str, width: int, bars: str) -> str:
     """The label in `width` columns. Its direction and unit are kept, and both ends of an id: ids of a device begin alike."""
-    if len(label) <= width:
+    if columns(label) <= width:
         return label
     dots = "…" if bars == BARS else "."
     end = _END.search(label)
     name, kept = (label[: end.start()], end[0]) if end else (label, "")
+    if not name.isascii():
+        return cut(cut(name, width - columns(kept), dots) + kept, width, "")
     free = max(width - len(kept) - len(dots), 0)
     tail = 0 if " " in name else free // 2
     return f"{name[: free - tail]}{dots}{name[len(name) - tail :]}{kept}"[:width]

@@ -12,6 +12,9 @@ from typing import Final
 from towerops_agent.text import printable
 
 LABEL_WIDTH: Final = 10
+_FILLER: Final = "\0"
+"""It is in no text that is shown: `printable` writes it otherwise."""
+
 LEAST_WIDTH: Final = 40
 """On a narrower terminal lines are as wide as this, and the terminal breaks them."""
 
@@ -44,20 +47,57 @@ def laid_out(line: Line, width: int | None = None) -> list[str]:
     """The line as text; as several if it is longer than `width`, each below the beginning of its text. None: as long as it is."""
     first = f"{line.label:<{LABEL_WIDTH}} {' ' * line.indent}"
     text = printable(line.text)
-    if width is None or len(first) + len(text) <= width:
+    if width is None or columns(first) + columns(text) <= width:
         return [f"{first}{text}".rstrip()]
     return hanging(first, text, width)
 
 
 def hanging(first: str, text: str, width: int) -> list[str]:
     """`first` and then `text`, in lines of `width` columns, those after the first below the beginning of the text."""
-    return wrap(
-        text,
-        max(width, LEAST_WIDTH),
-        initial_indent=first,
-        subsequent_indent=" " * len(first),
+    widened = _widened(text)
+    odd = _FILLER in widened  # a long word may be broken before the filler of its last character
+    lines = wrap(
+        widened,
+        max(width, LEAST_WIDTH) - odd,
+        initial_indent=_widened(first),
+        subsequent_indent=" " * columns(first),
         break_on_hyphens=False,
-    ) or [first.rstrip()]
+    )
+    return [line.replace(_FILLER, "") for line in lines] or [first.rstrip()]
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal it takes: two for each wide character (Unicode's UAX #11), none for one that combines."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_columns, text))
+
+
+def padded(text: str, width: int) -> str:
+    """`text` with blanks up to so many columns."""
+    return text + " " * (width - columns(text))
+
+
+def cut(text: str, width: int | None, dots: str = "…") -> str:
+    """`text` in `width` columns, with `dots` at its end if it is longer; None: as long as it is."""
+    if width is None or columns(text) <= width:
+        return text
+    while columns(text) > max(width - len(dots), 0):
+        text = text[:-1]
+    return f"{text}{dots}"
+
+
+def _columns(character: str) -> int:
+    import unicodedata  # noqa: PLC0415  # the agent itself has no use for it, and seldom is a name not ASCII
+
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def _widened(text: str) -> str:
+    """`text` with a filler behind each wide character: textwrap counts characters."""
+    return text if text.isascii() else "".join(f"{c}{_FILLER}" if _columns(c) > 1 else c for c in text)
 
 
 def plain(lines: Iterable[Line]) -> str:

@@ -69,6 +69,12 @@ def test_long_names_of_devices_widen_their_lines_within_reason():
     assert device_width([Check("x" * 90, Result.OK, "")]) == 32
 
 
+def test_names_of_wide_characters_take_their_columns():
+    checks = [Check("北塔回程无线电", Result.OK, "answers"), Check("North", Result.OK, "answers")]
+    assert device_width(checks) == 14
+    assert [Lines("utf-8").line(check, 14) for check in checks] == ["✓ 北塔回程无线电  answers", "✓ North           answers"]
+
+
 LONG = Check("North", Result.FAILED, "10.0.0.1:161: " + "found " * 20, "look " * 30)
 
 

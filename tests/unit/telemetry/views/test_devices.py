@@ -17,7 +17,7 @@ from towerops_agent.telemetry.views.devices import (
     select,
     table,
 )
-from towerops_agent.telemetry.views.lines import Tone, plain
+from towerops_agent.telemetry.views.lines import Tone, columns, plain
 from towerops_agent.telemetry.views.snapshot import decode_devices, encode_devices, report_devices
 from towerops_agent.telemetry.views.status import limits
 
@@ -92,6 +92,14 @@ def test_the_table_fits_the_terminal_and_loses_no_reason(width):
     assert text.count("timeout, for 5 min") == 2
     assert "12 interface_away" in text
     assert "10.0.0.1:161" in text
+
+
+def test_a_name_of_wide_characters_keeps_the_columns_below_each_other():
+    """As a terminal shows them: two columns each, so that no line is longer than it, and --watch stays in place."""
+    fleet = report_devices([made("北塔回程无线电" * 5, State.UP, rtt_s=0.002), made("n", State.UP, rtt_s=0.002)])
+    texts = [text for text, _ in table(fleet, NOW_US, 60)]
+    assert max(map(columns, texts)) <= 60
+    assert len({columns(text.partition("10.0.0.1:161")[0]) for text in texts[1:]}) == 1
 
 
 def test_a_name_is_cut_no_shorter_than_it_must_be():
