@@ -84,7 +84,7 @@ class Database:
             return cls._open(path, locks, now_us, None)
         except (*FAILURES, OSError) as error:
             _close_all(locks)
-            what_to_do = place.advice(path, "check its path and its permissions")
+            what_to_do = place.advice(path, error, "check its path and its permissions")
             raise BufferFailure(f"the database {path} can't be opened: {error}; {what_to_do}") from error
         except BaseException:
             _close_all(locks)
@@ -198,7 +198,7 @@ class Database:
             return self._open(self.path, locks, now_us, reason)
         except (*FAILURES, OSError) as error:
             _close_all(locks)
-            what_to_do = place.advice(self.path, "check its path")
+            what_to_do = place.advice(self.path, error, "check its path")
             raise BufferFailure(f"no new database {self.path} can be created: {error}; {what_to_do}") from error
         except BaseException:
             _close_all(locks)

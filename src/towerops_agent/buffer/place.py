@@ -59,8 +59,10 @@ def followed(path: Path) -> Path:
     return file if can_be_made or os.path.isfile(file) else path  # noqa: PTH113 -- as above
 
 
-def advice(path: Path, otherwise: str) -> str:
+def advice(path: Path, error: Exception, otherwise: str) -> str:
     """What to do about the file at `path` that can't be opened or created, by what its disk lacks; `otherwise` if it does not."""
+    if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ENOTCONN):
+        return "its disk does not answer, `dmesg` says more: check it, and how it is connected"
     try:
         disk = os.statvfs(path.parent)
     except OSError:
@@ -97,7 +99,7 @@ def lock(path: Path) -> int:
     except OSError as error:
         raise BufferFailure(
             f"the lock file {lock_path} can't be opened ({error.strerror}): "
-            f"{advice(lock_path, 'the agent needs write access to its directory')}"
+            f"{advice(lock_path, error, 'the agent needs write access to its directory')}"
         ) from error
     try:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,7 +112,7 @@ def lock(path: Path) -> int:
     except OSError as error:
         release(place)
         raise BufferFailure(
-            f"the lock file {lock_path} can't be used ({error.strerror}): {advice(lock_path, 'check its disk')}"
+            f"the lock file {lock_path} can't be used ({error.strerror}): {advice(lock_path, error, 'check its disk')}"
         ) from error
     return place
 

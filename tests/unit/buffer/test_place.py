@@ -261,6 +261,13 @@ async def test_a_disk_on_which_no_file_can_be_looked_at_or_closed_ends_no_start(
             assert (await buffer.pending()).metrics == 3
 
 
+def test_a_disk_that_does_not_answer_is_said_to_be_that(bench, monkeypatch):
+    """A USB disk that was pulled out; its directory's rights are not what is wrong."""
+    monkeypatch.setattr(os, "open", refuse_all)
+    with pytest.raises(BufferFailure, match=r"\(Input/output error\): its disk does not answer"):
+        Database.open(bench.path, T0_US)
+
+
 def refuse_all(*_: object) -> None:
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 
