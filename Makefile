@@ -20,6 +20,8 @@ help:
 
 # Wheels if there are any, and no network beyond the package index that pip is set up with.
 $(VENV)/demo.stamp: pyproject.toml src/towerops_lab/pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "Python 3.11 or later is needed, and $(PYTHON) is not installed. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || tools/debian-packages no-such-command=python3-venv
