@@ -41,7 +41,7 @@ def tiles(
     return {
         "devices": _devices(standings, runs),
         "agent": _agent(snapshot, runs, newest_us, now_us),
-        "api": _api(snapshot, events, runs, now_us),
+        "api": _api(snapshot, events, runs, now_us if runs else newest_us),
         "backlog": _backlog(snapshot, pending, now_us),
         "config": _config(snapshot, events, now_us),
     }
@@ -74,8 +74,9 @@ def _agent(snapshot: Snapshot | None, runs: bool, newest_us: int, now_us: int) -
     return Tile("Silent", BAD, "; ".join(filter(None, (f"it has written nothing for {_ago(newest_us, now_us)}", who))))
 
 
-def _api(snapshot: Snapshot | None, events: Sequence[Event], runs: bool, now_us: int) -> Tile:
-    """Each of the dealings as the last event says, or the snapshot if it is newer."""
+def _api(snapshot: Snapshot | None, events: Sequence[Event], runs: bool, seen_us: int) -> Tile:
+    """Each of the dealings as the last event says, or the snapshot if it is newer. `seen_us`: until when that is known."""
+    when = "" if runs else "when last seen; "
     works: dict[str, tuple[bool | None, str, int]] = {}
     if snapshot is not None:
         for name, dealing in snapshot.dealings.items():
@@ -89,11 +90,11 @@ def _api(snapshot: Snapshot | None, events: Sequence[Event], runs: bool, now_us:
     failing = {name: (why, since_us) for name, (well, why, since_us) in works.items() if well is False}
     if failing:
         name, (why, since_us) = next(iter(failing.items()))
-        return Tile("Fails", BAD if runs else STALE, f"{name}, for {_ago(since_us, now_us)}: {why}")
+        return Tile("Fails", BAD if runs else STALE, f"{when}{name}, for {_ago(since_us, seen_us)}: {why}")
     working = {name: since_us for name, (well, _, since_us) in works.items() if well}
     if working:
         untried = [name for name in works if name not in working]
-        named = f"{'' if untried else 'all of '}{', '.join(working)}, for {_ago(max(working.values()), now_us)}"
+        named = f"{when}{'' if untried else 'all of '}{', '.join(working)}, for {_ago(max(working.values()), seen_us)}"
         return Tile("Works", PLAIN if runs else STALE, "; ".join([named, *(f"{name} not tried yet" for name in untried)]))
     return Tile(NOTHING, note="not asked yet")
 

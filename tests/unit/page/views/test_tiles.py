@@ -52,6 +52,16 @@ def test_the_api_fails_as_soon_as_one_dealing_does_whoever_says_so_last():
     assert tile("api", snapshot(), events=(failed,)).figure == "Works"
 
 
+def test_of_an_agent_that_does_not_run_the_api_works_or_fails_until_it_was_last_seen():
+    """An agent that was stopped two minutes ago has known nothing of the API since."""
+    stopped_us = NOW_US - 2 * MINUTE_US
+    assert tile("api", runs=False, newest_us=stopped_us).note == "when last seen; all of configuration, metrics, for 3 min"
+    failed = Event(NOW_US - 3 * MINUTE_US, EventKind.API, "metrics", FAILS, "no answer")
+    old = snapshot(written_us=NOW_US - 5 * MINUTE_US)
+    found = tile("api", old, events=(failed,), runs=False, newest_us=stopped_us)
+    assert (found.kind, found.note) == ("stale", "when last seen; metrics, for 1 min: no answer")
+
+
 def test_of_the_api_only_what_was_tried_is_said_to_work():
     assert tile("api").note == "all of configuration, metrics, for 5 min"
     untried = {**snapshot().dealings, "metrics": Dealing(None, None, None, 0, "")}
