@@ -8,7 +8,6 @@ import sqlite3
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,15 +35,6 @@ KnownLayouts = dict[tuple[int, bytes], tuple[str, LayoutKind, bool]]
 
 class NotReadable(BufferFailure):
     """The database can't be read. The text says why, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Octets of the file, of its journal (-wal), and of the free pages in the file."""
-
-    file_octets: int
-    journal_octets: int
-    free_octets: int
 
 
 def _advice(version: int) -> str:
@@ -241,13 +231,6 @@ class DatabaseReader:
         """What changed at the site, in its order."""
         with self._mapped():
             return events.kept(self.connection)
-
-    def sizes(self) -> Sizes:
-        """What the database takes on the disk."""
-        with self._mapped():
-            (free,), (page,) = self._one("PRAGMA freelist_count"), self._one("PRAGMA page_size")
-        journal = beside(self._path, "-wal")
-        return Sizes(self._path.stat().st_size, journal.stat().st_size if journal.exists() else 0, free * page)
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:

@@ -39,9 +39,6 @@ def check(bench) -> None:
         assert [stored.poll for stored in found] == [poll(1, T0_US + minute * 60_000_000) for minute in range(5, 60)]
         assert {stored.layout.equipment_id for stored in found} == {"eq-1"}
         assert list(reader.polls("eq-3", 0)) == []
-        sizes = reader.sizes()
-        assert sizes.file_octets == bench.path.stat().st_size
-        assert sizes.free_octets >= 0
 
 
 async def test_all_can_be_read_while_the_agent_runs_and_after(bench):
@@ -52,12 +49,11 @@ async def test_all_can_be_read_while_the_agent_runs_and_after(bench):
         await buffer.flush()
         with DatabaseReader(bench.path) as reader:
             assert reader.pending().polls == 121
-            assert reader.sizes().journal_octets > 0
+            assert bench.path.with_name("agent.db-wal").stat().st_size > 0
             await buffer.acknowledge(await buffer.next_batch(1_000))
             assert reader.pending().polls == 0
             await buffer.ask(lambda store: store.connection.execute("DELETE FROM polls WHERE id = 121").rowcount)
-    with DatabaseReader(bench.path) as reader:
-        assert reader.sizes().journal_octets == 0
+    assert not bench.path.with_name("agent.db-wal").exists()
 
 
 async def test_reading_leaves_no_file_beside_the_database(bench):

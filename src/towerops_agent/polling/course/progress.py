@@ -256,11 +256,6 @@ class PollProgress:
         return self._together == len(self.plan.asks) and not self._is_out_of_turn
 
     @property
-    def has_uptime(self) -> bool:
-        """Whether the device has sent its sysUpTime, or said that it lacks it."""
-        return self.tags[0] != 0 or (self.heard and 0 in self.failures)
-
-    @property
     def uptime(self) -> int | None:
         """The device's sysUpTime, in hundredths of a second; None if it was not sent, or not yet."""
         value = self.values[0]

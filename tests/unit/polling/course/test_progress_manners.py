@@ -24,24 +24,22 @@ from towerops_agent.snmp.wire.message import UNREADABLE, ErrorStatus
     [(ber.TIME_TICKS, 4711, 4711), (ber.TIME_TICKS, 0, 0), (ber.INTEGER, 4711, None), (ber.TIME_TICKS, b"x", None)],
 )
 def test_a_sysuptime_is_known_if_it_is_one(tag, value, uptime):
-    """Another answer is an answer all the same."""
     progress, _ = started(sensors=1)
-    assert (progress.uptime, progress.has_uptime) == (None, False)
+    assert progress.uptime is None
     ask = progress.next_ask()
     progress.take(ask, reply(ask.request.names, [value, 7], tags=bytes([tag, ber.GAUGE32])))
-    assert (progress.uptime, progress.has_uptime) == (uptime, True)
+    assert progress.uptime == uptime
 
 
-def test_a_sysuptime_that_is_refused_is_answered():
+@pytest.mark.parametrize(
+    "answer",
+    [lambda names: refuse(names, ErrorStatus.genErr, 1) if SYS_UP_TIME in names else reply(names), lambda _names: SILENCE],
+    ids=["refused", "silent"],
+)
+def test_a_sysuptime_that_was_not_sent_is_not_known(answer):
     progress, _ = started(sensors=1)
-    finish(progress, lambda names: refuse(names, ErrorStatus.genErr, 1) if SYS_UP_TIME in names else reply(names))
-    assert (progress.uptime, progress.has_uptime) == (None, True)
-
-
-def test_a_sysuptime_that_a_silent_device_did_not_send_is_not():
-    progress, _ = started()
-    finish(progress, lambda _names: SILENCE)
-    assert not progress.has_uptime
+    finish(progress, answer)
+    assert progress.uptime is None
 
 
 # Errors
