@@ -408,7 +408,12 @@ class Exchanges:
         return NoReply(reason, transaction.attempts, detail, transaction.answered_from, discard)
 
     def _said_of(self, transaction: Transaction) -> tuple[Reason, str] | None:
-        """What ICMP has said of the peer lately, about an earlier request."""
+        """What ICMP has said of the peer lately, about an earlier request.
+
+        Not of a device that answers from another address: its answers since then are not that address's.
+        """
+        if transaction.from_any:
+            return None
         meaning, at = self._unreachable.get(transaction.peer, (None, 0.0))
         asked_at = max(transaction.sent_at.values(), default=at)
         if meaning is not None and asked_at - at > UNREACHABLE_S:

@@ -263,6 +263,17 @@ def test_what_icmp_said_is_forgotten_as_soon_as_anything_comes_from_there():
     assert under_way.give_up(asked) == NoReply(Reason.TIMEOUT, 1)
 
 
+def test_what_icmp_said_does_not_explain_the_silence_of_a_device_that_answers_from_another_address():
+    """It was down and is back: it is silent to one OID, and a poll that takes it for unreachable ends there."""
+    under_way, back, silent = exchanges(), transaction(), transaction()
+    back.from_any = silent.from_any = True
+    under_way.note_unreachable(PEER, GONE, 5.0)
+    datagram, _ = under_way.attempt(back, 60.0)
+    assert under_way.receive(answered(datagram), ("192.0.2.9", 161), 60.1, WALL_US)[0] is back
+    under_way.attempt(silent, 61.0)
+    assert under_way.give_up(silent) == NoReply(Reason.TIMEOUT, 1)
+
+
 def test_what_icmp_said_is_remembered_of_so_many_addresses():
     under_way = exchanges()
     for number in range(MOST_UNREACHABLE + 1):
