@@ -9,8 +9,11 @@ from support.recordings import explore
 from towerops_agent.discovery.course.findings import Discovery, FoundSensor
 from towerops_agent.discovery.library import load_profiles
 from towerops_agent.discovery.report.trial import trial_lines
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
-from towerops_agent.snmp.wire.message import Value, Version
+from towerops_agent.snmp.wire.ber import is_within, parse_oid
+from towerops_agent.snmp.wire.exchange import Answer, NoReply
+from towerops_agent.snmp.wire.message import PduType, Request, Value, Version
 
 PROFILES = list(load_profiles().profiles.values())
 ENTERPRISES = "1.3.6.1.4.1"
@@ -226,6 +229,21 @@ def test_a_ups_at_an_old_router_of_mikrotik_has_seconds_where_the_mib_has_minute
     assert readings(sensors, "runtime remaining") == {"runtime remaining": (minutes, "minutes")}
 
 
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_ups_that_does_not_say_as_it_should_what_it_lacks_has_its_time_left_and_its_currents(is_silent: bool):
+    """It says noSuchName over SNMPv2c too, or nothing at all: of values of another vendor, or of one that it need not have."""
+    router = parse_oid(f"{ENTERPRISES}.14988")
+    device = FewValues({f"{UPS}.2.3.0": 20, f"{UPS}.4.4.1.3.1": 81, **({f"{UPS}.1.4.0": "1.0"} if is_silent else {})})
+
+    def answer(request: Request) -> Answer:
+        if is_silent and any(is_within(name, router) for name in request.names):
+            return NoReply(Reason.TIMEOUT, 3)
+        return device.answer(request, Version.V1 if request.type is PduType.GET and not is_silent else Version.V2C)
+
+    sensors = {sensor.name: sensor for sensor in explore(answer, PROFILES, Version.V2C).sensors}
+    assert readings(sensors, "") == {"runtime remaining": (20, "minutes"), "output current 1": (8.1, "amperes")}
+
+
 def test_a_text_that_begins_with_a_number_is_not_a_state():
     """Netonix's MIB has the state of a PoE port as a text: 24 of 24V was delivered as a state that has no name."""
     ports = f"{ENTERPRISES}.46242.5.1.2"
@@ -240,6 +258,13 @@ def test_a_text_that_begins_with_a_number_is_not_a_state():
 def test_the_noise_floor_of_a_ptp_250_is_in_tenths_as_its_powers_are():
     sensors = found("17713.250", {f"{ENTERPRISES}.17713.250.5.{value}.0": -954 for value in (1, 15)})
     assert readings(sensors, "") == {"rx power": (-95.4, "dBm"), "noise floor": (-95.4, "dBm")}
+
+
+def test_the_data_rates_of_a_ptp_250_are_in_tenths_of_a_megabit():
+    """By its MIB: 25.6 Mbit/s were 256 kbit/s."""
+    sensors = found("17713.250", {f"{ENTERPRISES}.17713.250.11.{value}.0": 256 for value in (1, 2, 3)})
+    rate = (pytest.approx(25_600_000), "bps")
+    assert readings(sensors, "") == {f"{what} data rate": rate for what in ("rx", "tx", "aggregate")}
 
 
 @pytest.mark.parametrize(("flag", "amperes"), [(0, (20, -3)), (1, (2, -0.3)), (None, (20, -3))])

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Final
 
 from towerops_agent.errors import InvalidOid
+from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import Oid, child, encode_oid, is_within, subidentifiers
 from towerops_agent.snmp.wire.exchange import Answer, NoReply, Reply
@@ -125,7 +126,7 @@ class Questions:
                 continue
             refused = self._refused(answer, asked)
             if refused is not None:
-                self.read.update(set(refused) - self.unread.keys())
+                self.read.update(name for name in refused if self.unread.get(name, Reason.NO_SUCH_NAME) == Reason.NO_SUCH_NAME)
                 left = [name for name in left if name not in refused]
                 continue
             assert isinstance(answer, Reply)  # noqa: S101 - else it is refused

@@ -175,8 +175,11 @@ def test_a_value_that_is_refused_by_itself_is_unread_and_why(answer: Callable[[R
     assert (questions.unread, questions.read) == ({name: why}, set())
 
 
-@pytest.mark.parametrize(("status", "why"), [(ErrorStatus.genErr, "genErr"), (ErrorStatus.noSuchName, "noSuchName")])
-def test_the_value_that_an_error_blames_is_left_out_and_the_rest_asked_again(status: int, why: str):
+@pytest.mark.parametrize(
+    ("status", "why", "is_known"), [(ErrorStatus.genErr, "genErr", False), (ErrorStatus.noSuchName, "noSuchName", True)]
+)
+def test_the_value_that_an_error_blames_is_left_out_and_the_rest_asked_again(status: int, why: str, is_known: bool):
+    """Of noSuchName it is known that the device lacks it."""
     first, second, third = wanted = oids("1.0", "2.0", "3.0")
     questions = Questions(Version.V2C)
     full = device("1.0", "2.0", "3.0")
@@ -186,7 +189,7 @@ def test_the_value_that_an_error_blames_is_left_out_and_the_rest_asked_again(sta
     )
     assert [request.names for request in requests] == [(first, second, third), (first, third)]
     assert questions.unread == {second: why}
-    assert questions.read == {first, third}
+    assert questions.read == {first, third, *([second] if is_known else [])}
 
 
 @pytest.mark.parametrize("index", [0, 4, -1])
