@@ -102,9 +102,9 @@ class AgentProcess:
         return snapshot
 
     def polls(self) -> int:
-        """How many polls it has stored so far."""
+        """How many polls it has stored so far; within a day, in which none is removed."""
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            return connection.execute("SELECT coalesce(max(id), 0) FROM polls").fetchone()[0]
+            return connection.execute("SELECT coalesce(max(id) - min(id) + 1, 0) FROM polls").fetchone()[0]
 
     def metrics(self) -> int:
         """How many metrics the polls make that are stored now."""

@@ -23,8 +23,15 @@ FEW = 100
 
 SCANNED_PER_STEP = 10_000
 
-CACHED_OCTETS = 4 << 20
-"""Of layouts as stored, some 1,400 of 68 items. Of another one each poll that is read costs a look-up, 10 µs."""
+CACHED_OCTETS = 32 << 20
+"""Of layouts as stored, those of 10,000 devices of 68 items: a running agent reads each of them once in every interval.
+
+A look-up of another one costs 10 µs, and the pages of polls that are read next their place in SQLite's cache: with 4 MB the whole
+agent took 6 % more for 10,000 devices.
+"""
+
+LOOKED_UP_OCTETS = 4 << 20
+"""For another process, which looks at some of them."""
 
 ENTRY_OCTETS = 150
 """What a layout in memory takes beside its octets."""
@@ -36,8 +43,9 @@ BESIDE_LAYOUTS = "series "
 class StoredLayouts:
     """Reads layouts by their ids. Their octets stay in memory, up to a bound; decoded they would take three times as much."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, cached_octets: int) -> None:
         self._connection = connection
+        self._cached_octets = cached_octets
         self._bodies: dict[int, bytes] = {}
         self._octets = 0
 
@@ -51,7 +59,7 @@ class StoredLayouts:
         if body is None:
             body = self._stored(layout_id)
             # Devices are polled in turns: what the least recently used one made room for would be gone before its own turn.
-            if self._octets + len(body) + ENTRY_OCTETS <= CACHED_OCTETS:
+            if self._octets + len(body) + ENTRY_OCTETS <= self._cached_octets:
                 self._bodies[layout_id] = body
                 self._octets += len(body) + ENTRY_OCTETS
         return decode_layout(body)

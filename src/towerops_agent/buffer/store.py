@@ -29,7 +29,7 @@ from towerops_agent.buffer.format.codec import (
 )
 from towerops_agent.buffer.format.event import Event
 from towerops_agent.buffer.lanes import Lanes
-from towerops_agent.buffer.layouts import Layouts, StoredLayouts
+from towerops_agent.buffer.layouts import CACHED_OCTETS, LOOKED_UP_OCTETS, Layouts, StoredLayouts
 from towerops_agent.buffer.packer import Packer
 from towerops_agent.buffer.retention import Step
 from towerops_agent.buffer.tail import TailWriter, left_behind, read_tail
@@ -80,7 +80,7 @@ class Store:
         """Whether all rows that belong together are here: not while a corrupt file is still copied into it (recovery.py)."""
         self.lanes = Lanes(self.connection)
         self.layouts = Layouts(self.connection)
-        self.polls = Polls(self.connection)
+        self.polls = Polls(self.connection, CACHED_OCTETS)
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
         kept = self._kept_clock()
@@ -395,10 +395,11 @@ PollFound = tuple[int, int, int, int, bytes | None]
 class Polls:
     """The polls of an open database. Methods raise sqlite3.Error."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, cached_octets: int = LOOKED_UP_OCTETS) -> None:
+        """`cached_octets`: how many octets of layouts stay in memory at most."""
         self._connection = connection
         self._packing = Packing()
-        self.layouts = StoredLayouts(connection)
+        self.layouts = StoredLayouts(connection, cached_octets)
 
     def between(self, first: int, last: int) -> list[PollFound]:
         """The polls whose ids are in first..last, in order."""

@@ -4,6 +4,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 from towerops_agent.buffer import layouts, opening
+from towerops_agent.buffer import store as store_module
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.buffer.format.codec import encode_layout
 from towerops_agent.errors import BufferFailure
@@ -66,7 +67,7 @@ async def test_a_poll_that_was_under_way_when_its_layout_went_out_of_use_can_be_
 async def test_layouts_are_looked_up_once_as_many_as_the_bound_allows(bench, monkeypatch):
     """What goes out of use makes room for others."""
     devices = [Layout(f"eq-{n}", (("s-1", 1.0), ("s-2", 1.0), ("s-3", 1.0))) for n in range(6)]
-    monkeypatch.setattr(layouts, "CACHED_OCTETS", 4 * (len(encode_layout(devices[0])) + layouts.ENTRY_OCTETS))
+    monkeypatch.setattr(store_module, "CACHED_OCTETS", 4 * (len(encode_layout(devices[0])) + layouts.ENTRY_OCTETS))
 
     def looked_up(store):
         looks = []
