@@ -100,7 +100,7 @@ async def _apart(what: bytes, token: Secret, octets: Iterable[bytes], take: Call
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+        await _end(process)
         writing.cancel()
         await asyncio.wait([writing])
     if process.returncode or verdict not in (cipher.DONE, cipher.INVALID):
@@ -134,6 +134,14 @@ async def _write(process: Process, head: bytes, octets: Iterable[bytes]) -> None
     except (BrokenPipeError, ConnectionResetError):
         pass  # it has ended, and its exit status says the rest
     process.stdin.close()
+
+
+async def _end(process: Process) -> None:
+    """Wait for its end, which asyncio does not see before the end of what it has written: what nobody takes is read, too."""
+    assert process.stdout is not None  # noqa: S101 -- it was asked for
+    while await process.stdout.read(_PIECE_OCTETS):
+        pass
+    await process.wait()
 
 
 async def _read(process: Process, octets: int) -> bytes:

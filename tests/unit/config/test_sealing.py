@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 
@@ -106,24 +107,45 @@ async def test_what_a_process_began_is_not_kept_if_it_fails(monkeypatch):
     assert [kept.unseal(TOKEN, sealed) for sealed in keeping.ended] == [CONFIG]
 
 
+@pytest.fixture
+def started(monkeypatch) -> list[asyncio.subprocess.Process]:
+    """The processes."""
+    found = []
+
+    async def start(*arguments, **options):
+        found.append(await create_subprocess_exec(*arguments, **options))
+        return found[-1]
+
+    create_subprocess_exec = asyncio.create_subprocess_exec
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+    return found
+
+
 @pytest.mark.parametrize("is_loaded", [False, True])
-async def test_a_buffer_that_fails_is_heard_of_and_no_process_is_left(is_loaded, monkeypatch):
+async def test_a_buffer_that_fails_is_heard_of_and_no_process_is_left(is_loaded, monkeypatch, started):
     class Full(Kept):
         async def add(self, octets: bytes) -> None:
             raise BufferFailure("no room")
 
-    started = []
-
-    async def start(*arguments, **options):
-        started.append(await create_subprocess_exec(*arguments, **options))
-        return started[-1]
-
-    create_subprocess_exec = asyncio.create_subprocess_exec
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
     monkeypatch.setattr(seal, "is_loaded", lambda: is_loaded)
     with pytest.raises(BufferFailure, match="no room"):
         await sealing.seal(TOKEN, CONFIG, Full())
     assert [process.returncode is None for process in started] == ([] if is_loaded else [False])
+
+
+@pytest.mark.parametrize("end", [BufferFailure("no room"), asyncio.CancelledError()], ids=["a full disk", "a stop"])
+async def test_the_end_in_the_middle_of_a_large_configuration_is_not_waited_for_in_vain(end, started):
+    """asyncio reads no more of a process than twice a limit, and does not see that it has ended before all is read."""
+
+    class Ended(Kept):
+        async def add(self, octets: bytes) -> None:
+            while not vars(started[0].stdout)["_paused"]:  # noqa: ASYNC110 -- asyncio has no event for that
+                await asyncio.sleep(0)
+            raise end
+
+    with pytest.raises(type(end)):
+        await sealing.seal(TOKEN, ConfigText(bytes(16), {}, os.urandom(3 << 20)), Ended())
+    assert [process.returncode for process in started] == [-signal.SIGKILL]
 
 
 async def test_a_process_that_hangs_is_ended(here, monkeypatch, tmp_path):
