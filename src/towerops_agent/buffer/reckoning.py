@@ -15,10 +15,10 @@ from towerops_agent.buffer.lanes import Stretch
 from towerops_agent.buffer.ledger import Ledger, Uncut, left_of
 
 
-def open_parts(target: sqlite3.Connection, ledger: Ledger, configured: Collection[str], first_own: int) -> None:
+def open_parts(target: sqlite3.Connection, ledger: Ledger, configured: Collection[str], end: int) -> None:
     """Make backlog, line by line, of what the source and the target say is not cut, but for what a batch has by now.
 
-    `configured`: the destinations that there are. `first_own`: the ids from here on are the target's own.
+    `configured`: the destinations that there are. `end`: the source has no polls from this id on.
     """
     parts: dict[str, list[Uncut]] = {line: [] for line in lanes.lines(target)}
     for line, found in parts.items():
@@ -26,7 +26,7 @@ def open_parts(target: sqlite3.Connection, ledger: Ledger, configured: Collectio
             if stretch.end_poll is not None:  # of a target that is an earlier state of the source: of the same polls
                 found.append(Uncut(line, stretch.first, Position(stretch.end_poll, 0)))
                 lanes.drop_stretch(target, stretch)
-    for part in ledger.uncut(configured, first_own):
+    for part in ledger.uncut(configured, end):
         parts.setdefault(part.line, []).append(part)
     for line, found in parts.items():
         taken = target.execute(
@@ -51,12 +51,12 @@ def _insert_part(target: sqlite3.Connection, part: Uncut) -> None:
         lanes.insert_batch(target, Batch(0, uuid4().hex, begin, part.end, count, 0, Lane.BACKLOG, part.line))
 
 
-def lost_metrics(target: sqlite3.Connection, ledger: Ledger, first_own: int) -> int:
+def lost_metrics(target: sqlite3.Connection, ledger: Ledger, end: int) -> int:
     """How many undelivered metrics the source's stretches and open batches speak of whose polls could not be copied."""
     lost = 0
     for first_poll, first_metric, end_poll, _, metrics, *_ in ledger.stretches:
-        end = first_own if end_poll is None else end_poll
-        lost += max(metrics - _metrics_between(target, Position(first_poll, first_metric), end)[2], 0)
+        until = end if end_poll is None else end_poll
+        lost += max(metrics - _metrics_between(target, Position(first_poll, first_metric), until)[2], 0)
     for row in ledger.open_batches:
         start, stop, count = Position(row[2], row[3]), Position(row[4], row[5]), row[6]
         found = _metrics_between(target, start, stop.poll)[2]

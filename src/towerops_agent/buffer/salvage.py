@@ -150,7 +150,8 @@ class Salvage:
             with transaction(self._target):
                 self._give_ids()
                 self._keep()
-        self._undelivered = self._ledger.undelivered(self._lines, self.progress.first_own)
+        self._end = self._end_of_source()
+        self._undelivered = self._ledger.undelivered(self._lines, self._end)
 
     def is_foreign(self) -> bool:
         """Whether the target is another agent's, put in this one's place: an id of the source is another layout's there."""
@@ -351,6 +352,11 @@ class Salvage:
             lanes.write_stretch(target, Stretch(None, Position(first, 0), None, 0, 0, Lane.FRESH, line))
         give_ids_from(target, first)
 
+    def _end_of_source(self) -> int:
+        """The source has no polls from this id on. The target may have some, if both were begun by one agent at two places."""
+        last = last_id(self._source) if self.in_use and not self._name else 0  # what a corrupt one says is not believed
+        return max(last, self._remains.edge("polls")) + 1 if last else self.progress.first_own
+
     # The age clock
 
     def _copy_clock(self) -> None:
@@ -387,7 +393,7 @@ class Salvage:
                 if row[8] is None and row[0] in self._sent:
                     row[8] = self._sent[row[0]] - self._age_lead_s
                 self._copy_batch(row)
-            lost = reckoning.lost_metrics(self._target, self._ledger, self.progress.first_own)
+            lost = reckoning.lost_metrics(self._target, self._ledger, self._end)
             knows_losses = self._ledger.is_whole or "polls" not in self.damaged
             if not (self.in_use or self.progress.has_tail):
                 try:
@@ -397,7 +403,7 @@ class Salvage:
                 else:
                     self.progress.copied["polls"] = self.progress.copied.get("polls", 0) + polls
                     lost += damaged
-            reckoning.open_parts(self._target, self._ledger, self._lines, self.progress.first_own)
+            reckoning.open_parts(self._target, self._ledger, self._lines, self._end)
             self.progress.is_done = True
             self._keep()
         self.lost_metrics, self.knows_losses = lost, knows_losses

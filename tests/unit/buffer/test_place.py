@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from towerops_agent.buffer import opening, place
+from towerops_agent.buffer import opening, place, retention
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.database import Database
 from towerops_agent.buffer.format.batch import Batch, Lane
@@ -403,6 +403,38 @@ async def test_an_earlier_copy_of_it_in_its_place_goes_on_with_what_was_in_it(be
             assert members(await buffer.read(batch)) == [(1, 1), (1, 2)]
             await buffer.acknowledge(batch)
             assert (await buffer.pending()).metrics == 0
+    assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+async def test_what_another_database_of_this_agent_in_its_place_has_delivered_is_not_delivered_again(bench, monkeypatch):
+    """On a disk that is mounted after the start. Its ids are higher, and the oldest batch that it has begins within a poll."""
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    disk = Bench(bench.path.with_name("disk.db"), bench.now_us)
+    async with disk.buffer(first_id=lambda: 1 << 33) as buffer:
+        layout = await buffer.register(LAYOUT)
+        for number in range(3):
+            buffer.add(poll(layout, T0_US + number))
+        for _ in range(2):
+            disk.now_us += HOUR_US
+            await buffer.acknowledge(await buffer.next_batch(4))
+        removed = await buffer.ask(lambda store: retention.remove_sent(store.connection, store.age_s - 1))
+        assert removed.metrics == 4
+    with capture_logs() as logs:
+        async with bench.buffer(first_id=lambda: 1 << 32) as buffer:
+            buffer.add(poll(await buffer.register(LAYOUT), T0_US + 10))
+            await buffer.flush()
+            disk.path.rename(bench.path)
+            while not any(line["event"] == GONE for line in logs):
+                await buffer.pending()
+            while await buffer.ask(lambda store: store.database.path) is None:
+                pass
+            found = []
+            for lane in Lane:
+                while batch := await buffer.next_batch(9, lane):
+                    found += members(await buffer.read(batch))
+                    await buffer.acknowledge(batch)
+            assert sorted(found) == [(2, 2), (10, 0), (10, 1), (10, 2)]
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
