@@ -126,7 +126,7 @@ class DatabaseReader:
 
     def meta(self, key: str) -> bytes | None:
         """What the agent keeps under `key`; None: nothing."""
-        with self._mapped():
+        with self._mapped(), self._snapshot():  # all pieces of a large value, though it is replaced meanwhile
             return kept_value(self.connection, key)
 
     def newest_poll_us(self) -> int | None:

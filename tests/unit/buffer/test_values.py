@@ -155,3 +155,21 @@ async def test_a_large_configuration_is_there_after_a_restart_and_for_a_reader(b
         assert await buffer.kept_config() == LARGE
         await buffer.keep_config(b"small")
     assert bench.rows("SELECT count(*) FROM meta WHERE key LIKE 'config%'") == [(1,)]
+
+
+async def test_a_reader_has_a_large_value_whole_though_another_one_is_written_meanwhile(bench):
+    """A command that names a device, while the agent applies another configuration."""
+    async with bench.buffer() as buffer:
+        await buffer.keep_config(LARGE)
+        with DatabaseReader(bench.path) as reader, closing(sqlite3.connect(bench.path, isolation_level=None)) as other:
+            looks = []
+
+            def change(statement: str) -> None:
+                looks.append(statement.startswith("SELECT"))
+                if sum(looks) == 2:
+                    keep_value(other, "config", LARGE[::-1])
+
+            reader.connection.set_trace_callback(change)
+            assert reader.meta("config") == LARGE
+            reader.connection.set_trace_callback(None)
+            assert reader.meta("config") == LARGE[::-1]
