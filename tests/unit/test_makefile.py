@@ -1,5 +1,6 @@
 """What `make` says on a machine that lacks what it needs."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -29,7 +30,9 @@ def test_a_python_that_is_missing_or_too_old_is_one_line(tmp_path: Path, script:
     if script:
         python.write_text(f"#!/bin/sh\n{script}\n")
         python.chmod(0o755)
-    made = subprocess.run(["make", f"PYTHON={python}", "demo"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # as `make test` sets them
+    command = ["make", f"PYTHON={python}", "demo"]
+    made = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     lines = [line for line in (made.stdout + made.stderr).splitlines() if not line.startswith("make: ")]
     assert made.returncode == 2
     assert [line for line in lines if line != "Python 3.9.2"] == [said.format(python=python)]

@@ -83,5 +83,5 @@ async def test_it_runs_on_its_own_until_sigterm(tmp_path):
     assert (await ask("127.1.0.3", port))[1] == "127.1.0.3"
     process.terminate()
     output, _ = await process.communicate()
-    assert output.decode() == "stopped; 1 requests answered\n"
+    assert output.decode() == "stopped; 1 request answered\n"
     assert process.returncode == 0
