@@ -90,7 +90,8 @@ def equipment_in(connection: sqlite3.Connection) -> set[str]:
 
 class Layouts:
     """The layouts of an open database. `last_poll` of a row: NULL while it is in use; below 0: it is idle since that age, less
-    one; else no poll after that id belongs to it. Methods raise sqlite3.Error."""
+    one; else no poll after that id belongs to it. What an earlier run used is in use until `use_only`: at a start most are used
+    again, and a row is not written for that. Methods raise sqlite3.Error."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -107,7 +108,7 @@ class Layouts:
                 known = self._connection.execute("SELECT id, body, checksum FROM layouts WHERE digest = ?", (key,)).fetchone()
                 if known and is_intact(*known) and known[1] == body:
                     layout_id = known[0]
-                    self._connection.execute("UPDATE layouts SET last_poll = NULL WHERE id = ?", (layout_id,))
+                    self._use(layout_id)
                 else:
                     layout_id = self._insert(key, body)
                 ids.append(layout_id)
@@ -121,6 +122,10 @@ class Layouts:
         execute("UPDATE layouts SET checksum = ? WHERE id = ?", (checksum(layout_id, body), layout_id))
         return layout_id
 
+    def _use(self, layout_id: int) -> None:
+        # Only if it changes: each start asks for all of them, and flash cards wear.
+        self._connection.execute("UPDATE layouts SET last_poll = NULL WHERE id = ? AND last_poll IS NOT NULL", (layout_id,))
+
     def in_use(self) -> list[int]:
         """The ids of the layouts that are in use."""
         return [layout for (layout,) in self._connection.execute("SELECT id FROM layouts WHERE last_poll IS NULL")]
@@ -128,19 +133,14 @@ class Layouts:
     def use_too(self, ids: Collection[int]) -> None:
         """Note that these are in use, as they were in a database whose content is in this one by now."""
         with transaction(self._connection):
-            self._connection.executemany("UPDATE layouts SET last_poll = NULL WHERE id = ?", [(layout,) for layout in ids])
+            for layout_id in ids:
+                self._use(layout_id)
 
     def use_only(self, ids: Collection[int], now_s: int) -> None:
         """Note that the other layouts are idle from now on."""
         with transaction(self._connection):
             idle = [(-1 - now_s, layout) for layout in self.in_use() if layout not in ids]
             self._connection.executemany("UPDATE layouts SET last_poll = ? WHERE id = ?", idle)
-
-    def retire_all(self) -> None:
-        """Note that no more polls come of any: whoever used them is gone."""
-        with transaction(self._connection):
-            last = next_poll_id(self._connection) - 1
-            self._connection.execute("UPDATE layouts SET last_poll = ? WHERE last_poll IS NULL OR last_poll < 0", (last,))
 
     def remove(self, now_s: int) -> Step:
         """Do a bounded part of it: remove the layouts that no poll belongs to, and none will."""

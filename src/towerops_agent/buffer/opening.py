@@ -371,7 +371,6 @@ class Opening:
         database.keep_journal(self._room.journal_octets)
         store = Store(
             *(database, self._wall_us, self._monotonic_us),
-            layouts_in_use=in_use,
             tail_in_use=self._has_tail,
             lines=self.lines,
             elsewhere=self._elsewhere,

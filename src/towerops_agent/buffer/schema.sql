@@ -6,7 +6,7 @@
 -- `destination`: whose line it is, by its name; '' is the API's. In the checksum, as the last column, unless it is ''.
 
 -- What the values of a poll belong to, once per content; body: codec.encode_layout.
--- last_poll: NULL while the running agent uses it; below 0: idle since age_s -1 - last_poll; else no poll after that id has it.
+-- last_poll: NULL while the agent uses it; below 0: idle since age_s -1 - last_poll; else no poll after that id has it.
 CREATE TABLE layouts (
   id        INTEGER PRIMARY KEY AUTOINCREMENT,
   digest    BLOB NOT NULL UNIQUE,

@@ -58,15 +58,12 @@ class Store:
         wall_us: Callable[[], int],
         monotonic_us: Callable[[], int],
         *,
-        layouts_in_use: bool = False,
         tail_in_use: bool = False,
         lines: Sequence[str] = (),
         elsewhere: Elsewhere | None = None,
         clock: AgeClock | None = None,
     ) -> None:
-        """`layouts_in_use`: some that are in the database go on being used, it is a salvaged one.
-
-        `tail_in_use`: the polls in its tail are in memory too, and come from there.
+        """`tail_in_use`: the polls in its tail are in memory too, and come from there.
         `lines`: the destinations; none: those that it has.
         `elsewhere`: where to note what is delivered of batches that are not here; None: all that there are, are here.
         `clock`: of the Store before this one in this run, which goes on if the database does not have one of its own.
@@ -93,8 +90,6 @@ class Store:
             self._take_in_tail()
         if lines:
             self.line_up(lines)
-        if not layouts_in_use:
-            self.layouts.retire_all()
 
     @property
     def age_s(self) -> int:

@@ -58,6 +58,7 @@ async def test_a_layout_of_this_run_outlives_its_polls_and_one_of_an_earlier_run
         buffer.add(poll(await buffer.register(LAYOUT), bench.now_us))
         assert (await buffer.read(await buffer.next_batch(10)))[0].layout == LAYOUT
     async with bench.buffer() as buffer:
+        await buffer.use_layouts([])
         await buffer.clean_up()
         assert (await buffer.read(await buffer.next_batch(10)))[0].layout == LAYOUT  # a poll is left
         await drain(buffer)

@@ -41,6 +41,8 @@ async def test_ids_are_not_used_again_after_the_newest_rows_were_removed(bench):
         bench.now_us += DAY_US
         await buffer.clean_up()
     async with bench.buffer() as buffer:
+        await buffer.use_layouts([])
+        bench.now_us += HOUR_US
         await buffer.clean_up()
         assert bench.rows("SELECT id FROM layouts") == []
         other = await buffer.register(Layout("eq-2"))
