@@ -5,7 +5,7 @@ Synchronous, for the writer's thread. Seconds on the age clock (`_s`).
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
 from towerops_agent.buffer.database import transaction
@@ -79,13 +79,11 @@ class StoredLayouts:
         return body
 
 
-def equipment_in(connection: sqlite3.Connection) -> set[str]:
-    """The ids of the equipment that a database has layouts of, as far as they can be read. Raises sqlite3.Error."""
-    found = set()
+def equipment_in(connection: sqlite3.Connection) -> Iterator[str]:
+    """The id of the equipment of each layout that a database has, as far as it can be read. Raises sqlite3.Error."""
     for (body,) in connection.execute("SELECT body FROM layouts"):
         with suppress(BufferFailure):
-            found.add(decode_layout(body).equipment_id)
-    return found
+            yield decode_layout(body).equipment_id
 
 
 class Layouts:

@@ -6,9 +6,10 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -21,7 +22,7 @@ from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure, DatabaseBusy
 from towerops_agent.model import Layout, Poll
-from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, copy_files, members, poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, copy_files, limit_growth, members, poll
 
 GONE = "database file is gone from its place, its polls are copied"
 
@@ -336,6 +337,39 @@ async def test_another_agents_database_in_its_place_is_not_mixed_with_it(bench, 
     assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US + 100,)] * count
     assert bench.rows("SELECT destination FROM uncut") == [("",)], "what waits in it is not given to this agent's destinations"
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+async def test_another_agents_database_that_is_put_there_while_the_disk_is_full_is_not_mixed_with_it(bench, monkeypatch):
+    """As somebody swaps a full disk for another box's: what waited in that would be delivered as this agent's."""
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    free = 1 << 20
+    disk = lambda _: SimpleNamespace(f_blocks=1 << 21, f_bavail=free, f_frsize=4096)  # noqa: E731
+    away = bench.path.with_name("away.db")
+    async with bench.buffer(statvfs=disk, first_id=lambda: 1 << 32) as buffer:
+        layout = await buffer.register(LAYOUT)
+        await limit_growth(buffer, 0)
+        free = 0
+        for number in range(2_000):
+            buffer.add(poll(layout, T0_US + number))
+            with suppress(BufferFailure):
+                await buffer.flush()
+            if buffer.in_memory_because:
+                break
+        assert buffer.in_memory_because
+        await put_another_agents_database_in_its_place(bench, "eq-2", 3, away, first_id=1 << 33)
+        free = 1 << 20
+        while "restart this agent to use it" not in buffer.in_memory_because:
+            await buffer.pending()
+            assert buffer.in_memory_because
+        assert bench.rows("SELECT started_at_us FROM polls") == [(T0_US + 100,), (T0_US + 101,), (T0_US + 102,)]
+        bench.path.unlink()
+        away.rename(bench.path)
+        while buffer.in_memory_because:
+            await buffer.pending()
+        buffer.add(poll(layout, T0_US + 5_000))
+        await buffer.flush()
+        assert (T0_US + 5_000,) in bench.rows("SELECT started_at_us FROM polls")
+        assert bench.rows("SELECT count(*) FROM layouts") == [(1,)]
 
 
 @pytest.mark.parametrize("is_noticed", [False, True])
