@@ -39,7 +39,7 @@ class Count(StrEnum):
     GROUP_MEMBER_CHANGES = "group_member_changes"  # joined, lost, left, blind, returned
     GROUP_DEVICES_MOVED = "group_devices_moved"  # to this member or from it: taken, given
     GROUP_MESSAGES_REFUSED = "group_messages_refused"  # another_token, not_understood, old, same_name
-    LOG_LINES_DROPPED = "log_lines_dropped"  # the log could not be written in time
+    LOG_LINES_DROPPED = "log_lines_dropped"  # the log could not be written
     BUGS = "bugs"  # an unexpected exception, by the place that caught it
 
 

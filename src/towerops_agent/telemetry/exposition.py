@@ -134,7 +134,7 @@ COUNTED: Final[Mapping[Count, Counted]] = {
     Count.GROUP_MEMBER_CHANGES: Counted("Changes of the members of a group.", "change"),
     Count.GROUP_DEVICES_MOVED: Counted("Devices that this member of a group polls from then on, or no longer.", "direction"),
     Count.GROUP_MESSAGES_REFUSED: Counted("Messages of a group that are not used.", "reason"),
-    Count.LOG_LINES_DROPPED: Counted("Log lines dropped because the log could not be written in time."),
+    Count.LOG_LINES_DROPPED: Counted("Log lines dropped because the log could not be written."),
     Count.BUGS: Counted("Unexpected exceptions, by the place that caught them. Please report them.", "place", PLACES),
 }
 

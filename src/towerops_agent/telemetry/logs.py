@@ -39,7 +39,8 @@ CLOSE_WITHIN_S: Final = 1.0
 class LogQueue:
     """A stream of text for one or more writers. Inert until the first line.
 
-    `count` is called with the number of lines that were dropped, before the line that says so.
+    `count` is called with the number of lines that were dropped. One that could not be written (a full disk) is: that is logged
+    behind the first one that can be again.
     """
 
     encoding = "utf-8"
@@ -49,7 +50,10 @@ class LogQueue:
         self._most_octets = most_octets
         self._lines: deque[bytes] = deque()
         self._octets = 0
-        self._dropped = 0
+        self._dropped = 0  # since `count` was called
+        self._unsaid = 0  # and since that was logged
+        self._fails = False  # whether the last line could not be written
+        self._is_cut = False  # whether the descriptor has the beginning of a line, and not the rest
         self._closing = False
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -63,9 +67,13 @@ class LogQueue:
                 self._dropped += 1
                 return
             dropped, self._dropped = self._dropped, 0
+            self._unsaid += dropped
+            unsaid = 0 if self._fails else self._unsaid
+            self._unsaid -= unsaid
         if dropped:
             self.count(dropped)
-            log.error("log could not be written in time, lines were dropped", lines=dropped)  # comes back here, ahead of `text`
+        if unsaid:
+            log.error("log could not be written, lines were dropped", lines=unsaid)  # comes back here, ahead of `text`
         with self._change:
             self._lines.append(line)
             self._octets += len(line)
@@ -98,24 +106,29 @@ class LogQueue:
                         return
                     self._change.wait()
                 line = self._lines[0]
-            self._put(line)
+            fails = not self._put(line)
             with self._change:  # counted until it is out: a line that blocks takes its room
+                self._fails = fails
+                self._dropped += fails
                 self._lines.popleft()
                 self._octets -= len(line)
                 self._change.notify_all()
 
-    def _put(self, line: bytes) -> None:
-        """Write all of `line`, for as long as it takes; give it up if the descriptor cannot be written at all."""
-        left = memoryview(line)
+    def _put(self, line: bytes) -> bool:
+        """Write all of `line`, for as long as it takes; False: it is given up, as the descriptor cannot be written at all."""
+        left = memoryview(b"\n" + line if self._is_cut else line)
         while left:
             try:
-                left = left[os.write(self._descriptor, left) :]
+                written = os.write(self._descriptor, left)
+                left = left[written:]
+                self._is_cut = bool(left)
             except BlockingIOError:  # somebody who shares the pipe has made it non-blocking
                 poll = select.poll()
                 poll.register(self._descriptor, select.POLLOUT)
                 poll.poll()
             except OSError:  # a closed pipe, a full disk
-                return
+                return False
+        return True
 
 
 SHORTEST_HIDDEN = 6

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +15,7 @@ PIPE_OCTETS = 4096
 PATIENCE_S = 60.0
 LINE = "x" * 99 + "\n"
 NOON = datetime(2026, 1, 9, 12, tzinfo=UTC)
-LOST = 'time=2026-01-09T12:00:00.000Z level=error msg="log could not be written in time, lines were dropped" lines=7'
+LOST = 'time=2026-01-09T12:00:00.000Z level=error msg="log could not be written, lines were dropped" lines=7'
 
 
 @pytest.fixture
@@ -73,6 +74,46 @@ def test_a_pipe_whose_reader_is_gone_fails_nobody(pipe):
     queue = LogQueue(write)
     queue.write(LINE)
     queue.close()
+
+
+def test_lines_for_which_a_disk_has_no_room_are_counted_and_said_once_it_has(tmp_path):
+    path = tmp_path / "agent.log"
+    log = os.open("/dev/full", os.O_WRONLY)
+    queue = LogQueue(log)
+    logs.configure("info", "logfmt", queue, now=lambda: NOON)
+    counted = []
+    queue.count = counted.append
+    for _ in range(7):
+        queue.write(LINE)
+        assert queue.drained(PATIENCE_S)
+    assert sum(counted) == 6  # and the last one, as soon as there is another
+    room = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.dup2(room, log)
+    queue.write("the first after\n")
+    assert queue.drained(PATIENCE_S)
+    queue.write("the second\n")
+    queue.close(PATIENCE_S)
+    os.close(room)
+    os.close(log)
+    assert path.read_text().splitlines() == ["the first after", LOST, "the second"]
+    assert sum(counted) == 7
+
+
+def test_a_line_behind_one_that_could_be_written_in_part_begins_by_itself(tmp_path):
+    path = tmp_path / "agent.log"
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIPE_OCTETS)
+    queue = LogQueue(ours.fileno())
+    queue.write("x" * 1_000_000 + "\n")  # more than the socket takes
+    assert theirs.recv(1)
+    theirs.close()
+    assert queue.drained(PATIENCE_S)
+    with path.open("wb") as room:
+        os.dup2(room.fileno(), ours.fileno())
+    queue.write(LINE)
+    queue.close(PATIENCE_S)
+    ours.close()
+    assert path.read_text() == "\n" + LINE
 
 
 def test_a_stop_does_not_wait_for_a_log_that_blocks(pipe):
