@@ -62,15 +62,13 @@ def secret_in(section: Section, name: str, secrets: Secrets, warnings: list[Prob
     if not given:
         return None
     if given == [name]:
-        written = section.text(name, secret=True) or ""
-        if written != PUBLIC:
+        text = (section.text(name, secret=True) or "").rstrip("\r\n")  # as of a file: YAML's | ends the text with one
+        if text != PUBLIC:
             warnings.append(
                 Problem(section.place_at(name), f"{name} stands in the file: better {name}_file or {name}_env, which keep it out")
             )
-        return written
-    text = section.checked(given[0], lambda _, text: secrets(given[0].rpartition("_")[2], text))
-    if text is None:
-        return None
+    else:
+        text = section.checked(given[0], lambda _, text: secrets(given[0].rpartition("_")[2], text)) or ""
     around = "blanks" if text != text.strip() else "quotes" if len(text) > 1 and text[0] == text[-1] in _QUOTES else ""
     if around:
         warnings.append(

@@ -190,6 +190,7 @@ def _headers(section: Section, secrets: Secrets) -> tuple[tuple[tuple[str, str],
             value = headers.needed(key)
         else:
             value = headers.checked(key, lambda _, text, how=by["how"]: secrets(how, text)) or ""  # type: ignore[misc]
+        value = value.strip()  # blanks around it are not a part of it (RFC 9110 §5.5), and can't be sent
         if not value.isascii() or not value.isprintable():
             raise headers.mistake(key, f"header {key}: expected printable ASCII characters")
         if by is None:

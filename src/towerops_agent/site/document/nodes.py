@@ -65,6 +65,7 @@ _EXPECTED: Final = (
     ("could not find expected ':'", "a key, a colon, a space and its value"),
     ("',' or ']'", "a comma between two items, and ] behind the last one"),
     ("',' or '}'", "a comma between two keys with their values, and } behind the last one"),
+    ("found unexpected ':'", "the text in quotes"),
     ("node content", "a value, or the text in quotes"),
     ("but found another document", "one document, without a line --- in it"),
 )
@@ -118,7 +119,8 @@ def text_of(file: str, octets: bytes) -> str:
     except UnicodeDecodeError as error:
         before = octets[: error.start]
         line = before.count(b"\n") + 1
-        raise Mistake(Location(file, line, error.start - (before.rfind(b"\n") + 1) + 1), "not text in UTF-8") from None
+        place = Location(file, line, error.start - (before.rfind(b"\n") + 1) + 1)
+        raise Mistake(place, "not text in UTF-8: expected the file saved in that") from None
     control = yaml.reader.Reader.NON_PRINTABLE.search(text)
     if control is not None:
         line = text.count("\n", 0, control.start()) + 1
@@ -138,7 +140,11 @@ def compose(file: str, octets: bytes, wanted: str = "devices, credentials, defau
         mark = error.problem_mark or error.context_mark
         if "end of stream" in problem:  # where the text begins; where the file ends shows nothing
             mark = error.context_mark or mark
-        raise Mistake(_at(file, mark), f"not YAML: {_wrong(problem, error.context or '', text, mark)}") from None
+        wrong = _wrong(problem, error.context or "", text, mark)
+        begin = error.context_mark
+        if begin and mark and begin.line < mark.line and "parsing a flow" in (error.context or ""):  # it is seen in a later line
+            wrong = f"{wrong}; its {text[begin.index]} is at {begin.line + 1}:{begin.column + 1}"
+        raise Mistake(_at(file, mark), f"not YAML: {wrong}") from None
     if node is None:
         raise Mistake(Location(file, 1, 1), f"the file is empty: expected {wanted}")
     return node

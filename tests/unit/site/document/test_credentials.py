@@ -64,6 +64,15 @@ def test_a_set_is_the_contracts_fields_and_its_secrets_are_known(text, wire, sec
     assert repr(fields) == f"SnmpFields({', '.join(fields.wire)})", "their names, and no value"
 
 
+def test_a_secret_in_a_block_of_yaml_has_no_end_of_line_and_blanks_around_one_are_said():
+    warnings: list[Problem] = []
+    section = Section("a.yaml", "credentials 'a'", compose("a.yaml", b"community: |\n  hush\n"), KEYS)
+    assert snmp_fields(section, held, warnings).wire == {"community": "hush"}
+    assert len(warnings) == 1
+    assert read("community: ' hush'", warnings := []).wire == {"community": " hush"}
+    assert warnings[1].text == "community has blanks around it, which are sent as a part of it: expected none"
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [

@@ -9,7 +9,13 @@ from towerops_agent.model import Secret
 from towerops_agent.site.document.destination import Destination, read_destination
 from towerops_agent.site.document.nodes import Mistake, Problem, Section, compose
 
-HELD = {("file", "t"): "hush-file", ("env", "T"): "hush-env", ("file", "odd"): "hush hush", ("file", "line"): "hush\n"}
+HELD = {
+    ("file", "t"): "hush-file",
+    ("env", "T"): "hush-env",
+    ("file", "odd"): "hush hush",
+    ("file", "line"): "hush\nhush",
+    ("file", "blanks"): " hush-file \t",
+}
 W = "remote_write: https://p.example/w"
 I1 = "influxdb: https://i, database: d"
 I2 = "influxdb: https://i, org: o, bucket: b"
@@ -55,6 +61,10 @@ def read(text: str, warnings: list[Problem] | None = None, file: str = "/etc/sit
                 "headers": (("X-Two", "b"), ("X-One", "a")),
                 "secret_headers": (("X-Key", Secret("hush-env")), ("X-Other", Secret("hush-file"))),
             },
+        ),
+        (  # blanks around a header's value are not a part of it, and an HTTP library refuses to send them
+            f"{W}, headers: {{X-One: ' a b ', X-Key_file: blanks}}",
+            {"headers": (("X-One", "a b"),), "secret_headers": (("X-Key", Secret("hush-file")),)},
         ),
         (f"{W}, headers: {{Authorization_env: T}}", {"secret_headers": (("Authorization", Secret("hush-env")),)}),
     ],

@@ -48,9 +48,9 @@ def test_a_place_is_a_file_with_line_and_column_or_the_file_as_a_whole():
 @pytest.mark.parametrize(
     ("octets", "place", "said"),
     [
-        (b"\xe9", "1:1", "not text in UTF-8"),
-        (b"ab\xe9", "1:3", "not text in UTF-8"),
-        (b"a\nb\n\nxy\xff", "4:3", "not text in UTF-8"),
+        (b"\xe9", "1:1", "not text in UTF-8: expected the file saved in that"),
+        (b"ab\xe9", "1:3", "not text in UTF-8: expected the file saved in that"),
+        (b"a\nb\n\nxy\xff", "4:3", "not text in UTF-8: expected the file saved in that"),
         (b"\x07", "1:1", "a control character, which YAML does not allow"),
         (b"\xef\xbb\xbfab\x00", "1:3", "a control character, which YAML does not allow"),
         ("é\nb\n\n☃y\x07".encode(), "4:3", "a control character, which YAML does not allow"),
@@ -117,8 +117,14 @@ SLIPS = [
     ('a: b\nc: "d\ne: f\ng: h\n', "2:4", "a quotation mark at the end of the text that begins here"),
     ('a: "C:\\path"\n', "1:7 1:8", STRAIGHT),
     ('a: "\\xyz"\n', "1:5 1:7", STRAIGHT),
-    ("a: [b c\nd: e\n", "2:2", "a comma between two items, and ] behind the last one"),
-    ("a: {b: c\nd: e\n", "2:2", "a comma between two keys with their values, and } behind the last one"),
+    ("a: [b c: d e: f]\n", "1:13", "a comma between two items, and ] behind the last one"),
+    ("a: [b c\nd: e\n", "2:2", "a comma between two items, and ] behind the last one; its [ is at 1:4"),
+    ("a: {b: c\nd: e\n", "2:2", "a comma between two keys with their values, and } behind the last one; its { is at 1:4"),
+    (
+        "a:\n  - {b: é #3}\n  - {b: c}\n",
+        "3:3 3:5",
+        "a comma between two keys with their values, and } behind the last one; its { is at 2:5",
+    ),
     ("a: [b,,c]\n", "1:7", "a value, or the text in quotes"),
     ("a: b\n---\nc: d\n", "2:1", "one document, without a line --- in it"),
 ]

@@ -477,7 +477,7 @@ def test_a_name_that_two_files_give_is_an_error_that_names_both_places():
 
 def test_octets_that_are_not_text_have_a_place():
     result = compile_site([("a.yaml", b"devices:\n  - address: caf\xe9\n")], secrets)
-    assert str(result.problems[0]) == "a.yaml:2:17: not text in UTF-8"
+    assert str(result.problems[0]) == "a.yaml:2:17: not text in UTF-8: expected the file saved in that"
 
 
 @pytest.mark.parametrize(
