@@ -8,7 +8,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -303,6 +303,39 @@ async def test_a_disk_that_is_mounted_over_a_new_database_is_gone_on_with(small_
             assert not buffer.in_memory_because
             assert bench.rows("SELECT count(*) FROM polls") == [(9,)]
     assert sorted(found) == [(number, metric) for number in (*range(4), *range(10, 15)) for metric in range(3)]
+
+
+async def test_what_was_begun_below_a_mount_is_not_delivered_again_at_the_next_boot(small_disk, tmp_path, monkeypatch):
+    """At each boot the agent is quicker than the mount, and finds what it began there at the one before.
+
+    All of that was delivered from the disk, and came from the first boot again before the disk was there.
+    """
+    monkeypatch.setattr(opening, "LOOK_EACH_S", 0.001)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    async with Bench(small_disk / "agent.db").buffer(first_id=first_apart) as buffer:
+        await buffer.register(LAYOUT)
+    place = tmp_path / "mounted"
+    place.mkdir()
+    bench = Bench(place / "agent.db")
+    for boot in range(3):
+        with ExitStack() as disk:
+            async with bench.buffer(first_id=first_apart) as buffer:
+                assert await delivered(buffer) == []
+                assert await buffer.kept_config() is None
+                layout = await buffer.register(LAYOUT)
+                buffer.add(poll(layout, T0_US + boot))
+                await buffer.keep_config(b"sealed")
+                await buffer.flush()
+                assert bench.rows("SELECT count(*) FROM polls") == [(1,)]
+                disk.enter_context(mounted_over(place, small_disk))
+                while not bench.rows("SELECT 1 FROM polls WHERE started_at_us = " + str(T0_US + boot)):
+                    assert "another agent" not in buffer.in_memory_because
+                    await buffer.pending()
+                assert await delivered(buffer) == [boot]
+                assert await buffer.kept_config() == b"sealed"
+        bench.now_us += HOUR_US
+    kept = Bench(small_disk / "agent.db").rows("SELECT started_at_us FROM polls ORDER BY started_at_us")
+    assert kept == [(T0_US + boot,) for boot in range(3)]
 
 
 async def test_a_corrupt_file_comes_over_whatever_room_there_is_at_the_start_for_its_journals_index(

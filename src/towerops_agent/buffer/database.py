@@ -184,6 +184,12 @@ class Database:
         """What has become of the file, for the operator, if it is no longer in its place; None if it is."""
         return None if self.path is None or self.journal is None else place.change(self.path, self.journal, self._locks[-1])
 
+    def covered(self) -> int | None:
+        """A further descriptor of the file, without a lock once this is closed, if something was mounted over it; None if not."""
+        if self.path is None or not place.is_covered(self.path, self._locks[-1]):
+            return None
+        return os.dup(self._locks[-1])
+
     def begin_anew(self, now_us: int, reason: str) -> Self:
         """A new database in place of this one, which has been found corrupt, is closed and quarantined.
 

@@ -19,7 +19,7 @@ from towerops_agent.buffer.elsewhere import Elsewhere
 from towerops_agent.buffer.format.batch import OPEN_END, AgeClock
 from towerops_agent.buffer.ids import agree, begin_ids_at, id_beyond, last_id
 from towerops_agent.buffer.layouts import BESIDE_LAYOUTS, equipment_in
-from towerops_agent.buffer.place import followed
+from towerops_agent.buffer.place import empty, followed, release, sync
 from towerops_agent.buffer.recovery import WITH_LAYOUTS, Recovery
 from towerops_agent.buffer.remains import kept_in
 from towerops_agent.buffer.room import Room
@@ -250,6 +250,8 @@ class Opening:
         self.lost_metrics += max(salvage.lost_metrics, not salvage.knows_losses) if salvage else 1
         self.layouts_lost = self.layouts_lost or salvage is None or bool(salvage.damaged & WITH_LAYOUTS)
         is_recovering = self._recovery is not None
+        is_whole = salvage is not None and not (salvage.damaged or salvage.lost_metrics or is_recovering)
+        covered = store.database.covered() if is_whole else None
         self._end_recovery()
         # Before there is another: with the file SQLite removes the journal that has its name.
         with suppress(*FAILURES):
@@ -261,6 +263,23 @@ class Opening:
         if is_recovering and self._recovery is None and self._absence is None:  # the note is gone too
             self.lost_metrics += 1
             log.error("more metrics may be lost with the corrupt database than are counted", path=str(self.path))
+        if covered is not None:
+            self._leave_covered(covered)
+
+    def _leave_covered(self, covered: int) -> None:
+        """Empty a file over which a disk was mounted, once the disk has all of it: the next boot may find it before the disk."""
+        database = self.store.database
+        try:
+            if database.path is not None and database.journal is not None:
+                retention.checkpoint(database.connection)
+                for file in (database.journal, database.path.parent):
+                    sync(file)
+                empty(covered)
+                log.info("database over which a disk was mounted is emptied, the disk has all of it", path=str(self.path))
+        except (*FAILURES, OSError) as error:
+            log.warning("database over which a disk was mounted can't be emptied", path=str(self.path), error=str(error))
+        finally:
+            release(covered)
 
     def _passing_copy(self, store: Store) -> tuple[Store, Salvage | None]:
         """A Store that needs no file at the path, with all that is in the other: on the disk if it can be, as it may be large.

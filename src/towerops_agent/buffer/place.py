@@ -189,6 +189,21 @@ def _whereabouts(place: int) -> Path | None:
         return None
 
 
+def is_covered(path: Path, place: int) -> bool:
+    """Whether the opened file still has its name, and another file system is mounted over it."""
+    try:
+        has_name = os.readlink(f"/proc/self/fd/{place}") == os.path.realpath(path)  # noqa: PTH115 -- as above
+    except OSError:
+        return False
+    return has_name and _whereabouts(place) is None
+
+
+def empty(place: int) -> None:
+    """Have nothing in the opened file, which SQLite has closed. Raises OSError."""
+    os.ftruncate(place, 0)
+    os.fsync(place)
+
+
 def change(path: Path, journal: Path, place: int) -> str | None:
     """What has become of the file that was taken, for the operator; None: it is where it was, or nobody can see."""
     try:
