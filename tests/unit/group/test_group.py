@@ -653,6 +653,26 @@ def test_another_agent_of_the_same_name_is_said_once():
     assert play(scene).count("another agent has this member's name: set GROUP_MEMBER") == 2
 
 
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_once_its_twin_has_stopped_a_member_counts_again(is_killed: bool):
+    """The operator gives the twin a name of its own, and starts nobody else again."""
+
+    async def scene(site: Site) -> None:
+        await site.start("a", "c")
+        await site.start("a", key="its twin")
+        await asyncio.sleep(60)
+        twin = site.members["its twin"]
+        await (twin.kill() if is_killed else twin.stop())
+        await site.start("b")
+        await asyncio.sleep(60)
+        since = now()
+        await asyncio.sleep(5 * INTERVAL_S)
+        assert site.extra(since) == 0, "none is polled twice"
+        assert all(10 <= site.owners()[name] <= 30 for name in "abc")
+
+    play(scene)
+
+
 def test_a_member_with_another_configuration_only_doubles_polls():
     async def scene(site: Site) -> None:
         await site.start("a", "b", "c")

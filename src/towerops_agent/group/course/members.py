@@ -2,7 +2,8 @@
 
 A member is gone after SILENCE_S without a beat. Silence counts only while this member hears its own beats: an engine that is away
 makes nobody look dead. A beat of an earlier start, or an old one of this start, is ignored: the queue of a server that was frozen
-would revive the dead.
+would revive the dead. But a queue comes at once. Whose beats come one after the other, for as long as a silence, is alive:
+another agent had its name, and speaks no more; or its machine has gone back to a snapshot.
 Pure. Seconds; `now` is the monotonic clock of this machine.
 """
 
@@ -60,12 +61,37 @@ class Member:
 
 
 @dataclass(slots=True)
+class _Run:
+    """Old beats of one start, in their order. Seconds: when the first and the last one were heard."""
+
+    boot: str
+    sequence: int
+    since: float
+    until: float
+
+
+@dataclass(slots=True)
 class _Boots:
-    """`boot`, `sequence`: the latest of a member. `earlier`: its starts before."""
+    """`boot`, `sequence`: the latest of a member. `earlier`: its starts before. `old`: the old beats since it is not there."""
 
     boot: str
     sequence: int
     earlier: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_BOOTS))
+    old: _Run | None = None
+
+    def is_alive(self, old: Beat, now: float) -> bool:
+        """Whether the sender of this old beat, which is not there, has been heard long enough to be alive."""
+        run = self.old
+        if run is None or run.boot != old.boot or old.sequence <= run.sequence or now - run.until > ECHO_WITHIN_S:
+            run = self.old = _Run(old.boot, old.sequence, now, now)
+        run.sequence, run.until = old.sequence, now
+        return now - run.since > SILENCE_S
+
+    def start(self, beat: Beat) -> None:
+        """From now on this one's start is the latest."""
+        if beat.boot != self.boot:
+            self.earlier.append(self.boot)
+        self.boot, self.sequence, self.old = beat.boot, beat.sequence, None
 
 
 class Members:
@@ -103,20 +129,13 @@ class Members:
         """What this beat is; if it is news, the member is there from now on, however long."""
         if beat.member == self._me:
             return self._hear_own(beat, now)
-        known = self._boots.get(beat.member)
-        missed = beat.sequence - 1
-        if known is None:
-            self._boots[beat.member] = _Boots(beat.boot, beat.sequence)
-        elif beat.boot == known.boot:
-            if beat.sequence <= known.sequence:
-                return Heard.OLD
-            missed -= known.sequence
-            known.sequence = beat.sequence
-        elif beat.boot in known.earlier:
+        known = self._boots.setdefault(beat.member, _Boots(beat.boot, -1))
+        is_same_start = beat.boot == known.boot
+        is_old = beat.sequence <= known.sequence if is_same_start else beat.boot in known.earlier
+        if is_old and (beat.member in self._members or not known.is_alive(beat, now)):
             return Heard.OLD
-        else:
-            known.earlier.append(known.boot)
-            known.boot, known.sequence = beat.boot, beat.sequence
+        missed = beat.sequence - 1 - (max(known.sequence, 0) if is_same_start and not is_old else 0)
+        known.start(beat)
         if beat.presence is Presence.LEAVING:
             self._members.pop(beat.member, None)
         else:

@@ -1,3 +1,5 @@
+import pytest
+
 from support.beats import beat
 from towerops_agent.group.course.members import Heard, Members
 from towerops_agent.group.course.wire import Presence
@@ -78,6 +80,44 @@ def test_a_beat_of_an_earlier_start_revives_nobody():
     assert members.hear(beat("a", 7, boot="first"), 0.0) is Heard.OLD
     members.hear(beat("a", 0, boot="fourth"), 0.0)
     assert members.hear(beat("a", 7, boot="first"), 0.0) is Heard.NEWS, "so many are not remembered"
+
+
+@pytest.mark.parametrize("until", ["a twin is silent", "a twin has left"])
+def test_who_had_a_twin_is_there_again_after_as_much_as_a_silence_of_its_beats(until: str):
+    members = listening(0)
+    members.hear(beat("a", 0, boot="its"), 0.0)
+    members.hear(beat("a", 0, boot="twin's"), 0.0)
+    if until == "a twin has left":
+        members.hear(beat("a", 1, boot="twin's", presence=Presence.LEAVING), 0.0)
+    else:
+        go_on(members, 1, 10)
+        members.take_lost(10.0)
+    for second in range(11, 21):
+        assert members.hear(beat("a", second, boot="its"), float(second)) is Heard.OLD
+    for second in range(21, 24):
+        assert members.hear(beat("a", second, boot="its"), float(second)) is Heard.NEWS
+    assert members.hear(beat("a", 2, boot="twin's"), 24.0) is Heard.OLD
+
+
+def test_who_goes_on_from_an_earlier_moment_is_there_again():
+    """As a virtual machine does that is set back to a snapshot."""
+    members = listening(0)
+    members.hear(beat("a", 5000), 0.0)
+    go_on(members, 1, 10)
+    members.take_lost(10.0)
+    assert [members.hear(beat("a", second), float(second)) for second in range(11, 23)] == [Heard.OLD] * 10 + [Heard.NEWS] * 2
+
+
+@pytest.mark.parametrize("bursts", [1, 3])
+def test_a_queue_of_old_beats_revives_nobody_however_long_it_is(bursts: int):
+    members = listening(0)
+    members.hear(beat("a", 0, boot="first"), 0.0)
+    members.hear(beat("a", 0, boot="second"), 0.0)
+    go_on(members, 1, 10)
+    members.take_lost(10.0)
+    for burst in range(bursts):
+        for n in range(100):
+            assert members.hear(beat("a", 100 * burst + n, boot="first"), 11.0 + 5 * burst + n / 50) is Heard.OLD
 
 
 def test_beats_that_were_not_heard_are_counted():
