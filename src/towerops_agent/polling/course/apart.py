@@ -51,8 +51,9 @@ def divide(ask: Ask, traits: Traits) -> Division | None:
     return Division([c for c in names if c not in kept], mute, refused, by_next, suspects)
 
 
-def left_out(plan: Plan, traits: Traits) -> dict[int, str]:
-    """The columns that are not asked in the next poll, each with the reason why it is missing; another turn at each call.
+def turn_of(plan: Plan, traits: Traits) -> tuple[list[int], dict[int, str]]:
+    """Of many such columns those whose turn it is in the next poll, in their order; and those that are not asked, each with the
+    reason why it is missing. Both are empty if there are few. Another turn at each call.
 
     Only values: a name is needed to know an interface by.
     """
@@ -64,9 +65,10 @@ def left_out(plan: Plan, traits: Traits) -> dict[int, str]:
             gone[column] = reason
     count = max(SINGLE_A_POLL, -(-len(gone) // SINGLE_POLLS))
     if len(gone) <= count:
-        return {}
+        return [], {}
     columns, first = list(gone), traits.turn % len(gone)
     traits.turn = first + count
-    for column in (columns + columns)[first : first + count]:
+    due = (columns + columns)[first : first + count]
+    for column in due:
         del gone[column]
-    return gone
+    return due, gone

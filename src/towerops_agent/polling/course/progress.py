@@ -10,7 +10,7 @@ Pure: reading.py sends, and keeps the time. Source: RFC 3416 §4.2.1 (GetRequest
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from towerops_agent.polling.course.apart import divide, left_out
+from towerops_agent.polling.course.apart import divide, turn_of
 from towerops_agent.polling.course.fewer import Fewer
 from towerops_agent.polling.course.plan import IF_TABLE_LAST_CHANGE, SYS_UP_TIME, Ask, Plan
 from towerops_agent.polling.course.stepping import Steps, as_get, as_next
@@ -75,9 +75,11 @@ class PollProgress:
         self._doubted: tuple[int, ...] = ()  # columns that were said to be absent, while the first of them is asked by itself
         self._twin = 0  # the column of the one OID beside sysUpTime, if both values were the same, while it is asked by itself
         self._unheard: set[int] = set()  # columns of requests that were met with silence
+        self._alone: set[int] = set()  # those that were so by themselves
         self._has_found_mute = False  # whether an OID was found that the device never answers
         self._garbled: set[int] = set()  # columns that were answered with octets that are not a message, when asked by themselves
         self._left_out: dict[int, str] = {}  # columns that are not asked in this poll, and why they are missing
+        self._due: list[int] = []  # columns whose turn it is, if there are such
         self._fewer: Fewer | None = None  # what could not be read, asked again among fewer
         self._many = False  # whether a request of several varbinds was answered with values
         self._singles = 0  # how many of one varbind were
@@ -97,15 +99,17 @@ class PollProgress:
 
     def leave_out(self) -> None:
         """Ask only some of the OIDs that the device does not give, if there are many, in turn: apart.py has which."""
-        self._left_out = left_out(self.plan, self._traits)
+        self._due, self._left_out = turn_of(self.plan, self._traits)
         if not self._left_out:
             return
         self.failures.update(self._left_out)
+        apart = self._left_out.keys() | self._due
         for _ in range(len(self._queue)):
             ask = self._queue.popleft()
-            kept = [column for column in ask.columns if column not in self._left_out]
+            kept = [column for column in ask.columns if column not in apart]
             if kept:
                 self._queue.append(ask if len(kept) == len(ask.columns) else self._ask(kept))
+        self._queue.extend(self._ask_apart(column) for column in self._due)
 
     def _ask_the_left_out(self) -> None:
         """One of these OIDs is there again, and so may all be."""
@@ -311,6 +315,8 @@ class PollProgress:
             suspects = self._suspect.columns if self._suspect is not None else self._unheard
             fell_silent = () if self._traits.is_paced else suspects  # else they only came too soon
             self._traits.suspects = frozenset(self.names[column] for column in fell_silent)
+            if reason == Reason.DEADLINE and not self._traits.is_paced:
+                self._note_mute(*self._alone & self._unheard)  # else the next poll would begin anew, and find no more
             if reason == Reason.DEADLINE and self._suspect is not None and self._suspect.again and len(fell_silent) == 1:
                 self._note_mute(*fell_silent)  # it takes up the time of each poll
         if not self.heard:
@@ -319,6 +325,7 @@ class PollProgress:
             if not tag:
                 self.failures.setdefault(column, reason)
         if reason == Reason.DEADLINE:
+            self._traits.turn -= sum(self.failures[column] == reason for column in self._due if not self.tags[column])
             self._traits.resume = self._next_time()
         if self._narrow is not None:
             self._withhold_idle(self._narrow, reason)
@@ -430,13 +437,15 @@ class PollProgress:
             self._queue.appendleft(Ask(ask.request, ask.columns, again=True, runs=ask.runs))
         elif len(ask.columns) > 1:
             others = self._unheard.difference(ask.columns)  # until they are answered, the cause may be an OID that never is
-            self._traits.fell_silent(len(ask.columns), is_believed=not others)
+            is_believed = not others and self._traits.suspects <= self._traits.mute
+            self._traits.fell_silent(len(ask.columns), is_believed=is_believed)
             self._shrunk = True
             self._queue.extend(self._cut(ask, (len(ask.columns) + 1) // 2))
         elif ask.again or ask.request.names[0] in self._traits.mute:
             self._fail(ask.columns[0], Reason.TIMEOUT)
             self._note_mute(ask.columns[0])
         else:
+            self._alone.update(ask.columns)
             self._queue.append(Ask(ask.request, ask.columns, again=True, runs=ask.runs))
 
     def _note_mute(self, *columns: int) -> None:
@@ -455,12 +464,17 @@ class PollProgress:
         if parts.by_next:
             self._queue.append(self._ask(parts.by_next, ask.again))
         self._queue.extend(self._ask([column]) for column in parts.refused)
-        self._queue.extend(Ask(Request((self.names[column],)), (column,), attempts=1) for column in parts.mute)
+        self._queue.extend(map(self._ask_apart, parts.mute))
         if parts.suspects:
             self._queue.extend(self._cut(self._ask(parts.suspects, again=True), (len(parts.suspects) + 1) // 2))
         if parts.rest:
             self._queue.appendleft(self._ask(parts.rest, ask.again))
         return True
+
+    def _ask_apart(self, column: int) -> Ask:
+        """One OID by itself: once if the device never answers it."""
+        name = self.names[column]
+        return Ask(Request((name,)), (column,), attempts=1) if name in self._traits.mute else self._ask([column])
 
     # Answers
 
