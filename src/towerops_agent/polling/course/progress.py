@@ -316,7 +316,7 @@ class PollProgress:
             fell_silent = () if self._traits.is_paced else suspects  # else they only came too soon
             self._traits.suspects = frozenset(self.names[column] for column in fell_silent)
             if reason == Reason.DEADLINE and not self._traits.is_paced:
-                self._note_mute(*self._alone & self._unheard)  # else the next poll would begin anew, and find no more
+                self._note_mute(*self._alone & self._unheard)  # else the next poll would begin again, and find no more
             if reason == Reason.DEADLINE and self._suspect is not None and self._suspect.again and len(fell_silent) == 1:
                 self._note_mute(*fell_silent)  # it takes up the time of each poll
         if not self.heard:
