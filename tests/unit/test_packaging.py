@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from support.markdown import ROOT, read
+from support.markdown import ROOT, fences, read
 from support.skips import NO_SYSTEMD
 from towerops_agent import __version__, container
 from towerops_agent.cli.main import cli
@@ -169,7 +169,9 @@ def test_the_stop_may_take_as_long_as_the_agent_needs():
 
 def test_a_command_beside_the_service_has_its_settings_and_its_token(tmp_path):
     """Both ways of docs/deployment.md, the package's and the unit's; packaging/check-deb runs the package's as it stands."""
-    (tmp_path / "agent.env").write_text("# settings\nTOWEROPS_API_URL=https://towerops.example\n")
+    quoted = re.search(r"^`(RADIOS='([^`]*)')`", read("docs/deployment.md"), re.MULTILINE)
+    assert quoted is not None, "the way to write what a shell would change"
+    (tmp_path / "agent.env").write_text(f"# settings\nTOWEROPS_API_URL=https://towerops.example\n{quoted[1]}\n")
     (tmp_path / "token").write_text("a-token\n")
     of_package, of_unit = re.findall(r"^sudo (sh -ac .*)$", read("docs/deployment.md"), re.MULTILINE)
     found = []
@@ -177,11 +179,28 @@ def test_a_command_beside_the_service_has_its_settings_and_its_token(tmp_path):
         shown = re.sub(r"exec .* doctor'$", "exec env'", command).replace("/etc/towerops-agent", str(tmp_path))
         done = subprocess.run(shlex.split(shown), check=True, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
         given = dict(line.split("=", 1) for line in done.stdout.splitlines())
+        assert (given["RADIOS"], done.stderr) == (quoted[2], "")
         found.append(read_settings(given, {}))
     assert [settings.api_url for settings in found] == ["https://towerops.example"] * 2
     assert found[0].token.reveal() == "a-token"
     assert found[1].token_file == tmp_path / "token"
     assert [f"DATABASE_PATH={found[1].database_path}"] == [v for v in unit_values("Environment") if "DATABASE_PATH" in v]
+
+
+@pytest.mark.parametrize("kind", ["installation", "upgrade"])
+def test_the_services_user_can_read_the_virtual_environment_whatever_roots_umask_is(tmp_path, kind):
+    """With 077, as hardened machines have it, systemd could not execute the command, and tried for ever."""
+    document = read("docs/deployment.md")
+    (block,) = (block for block in fences(document, "sh") if "-m venv /opt/towerops-agent\n" in block)
+    (row,) = (line for line in document.splitlines() if line.startswith("| systemd | `sudo /opt/"))
+    shown = block.splitlines() if kind == "installation" else re.findall(r"`([^`]+)`", row)
+    place = tmp_path / "venv"
+    steps = [step.removeprefix("sudo ").replace("/opt/towerops-agent", str(place)) for step in shown if "/opt/" in step]
+    stand_in = f"mkdir -p {place}/bin; : >{place}/bin/towerops-agent"  # for what takes a network
+    steps = [stand_in if "-m venv" in step or "pip install" in step else step for step in steps]
+    subprocess.run(["sh", "-ec", "\n".join(["umask 077", *steps])], check=True)
+    found = {path.name: path.stat().st_mode & 0o055 for path in (place, *place.rglob("*"))}
+    assert found == {"venv": 0o055, "bin": 0o055, "towerops-agent": 0o044}
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason=NO_SYSTEMD)
