@@ -157,7 +157,7 @@ def test_oids_that_are_never_answered_cost_a_request_each_and_all_others_are_ask
 def test_a_device_that_never_answers_every_second_oid_gives_all_others_before_long_in_large_requests(count):
     """The search for them takes several polls, each of which begins with what is known from the one before.
 
-    Before, of 60 OIDs 14 were read in each poll, for good, as the search began again each time; and of 40 each was asked by itself.
+    Before, of 60 OIDs 14 were read in each poll, for good, as the search began again each time; of 40 each was asked by itself.
     """
     sensors = [f"{oid}.0" for oid in SENSORS[: 2 * count]]
     client, device = NeverAnswered({HOST: simulated(sensors)}), devices.device(sensors=sensors)
