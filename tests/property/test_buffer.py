@@ -2,6 +2,7 @@
 
 import sqlite3
 import tempfile
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -387,13 +388,10 @@ class Deliveries(RuleBasedStateMachine):
             assert pending.backlog_metrics == 0
 
     def teardown(self):
-        if not hasattr(self, "store"):
-            return
-        try:
-            self.deliver_and_remove_the_rest()
-        finally:
-            self.store.close()
-            self.directory.cleanup()
+        with self.directory if hasattr(self, "directory") else nullcontext():
+            if hasattr(self, "store"):
+                with closing(self.store):
+                    self.deliver_and_remove_the_rest()
 
     def deliver_and_remove_the_rest(self):
         for lane in Lane:

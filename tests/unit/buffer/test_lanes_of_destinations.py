@@ -156,6 +156,36 @@ async def test_what_was_delivered_to_one_stays_for_the_other(bench):
         assert await take_all(buffer, "b") == list(range(10))
 
 
+async def test_of_polls_that_a_removed_destination_waits_for_no_later_ones_stay(bench):
+    async with bench.buffer() as buffer:
+        await buffer.line_up(["a", "b"])
+        await add(buffer, *range(5))
+        await buffer.line_up(["a"])
+        await add(buffer, *range(5, 10))
+        await buffer.acknowledge(await buffer.next_batch(3 * 10, destination="a"))
+        bench.now_us += DAY_S * 1_000_000 - 1
+        await buffer.ask(lambda store: retention.remove_sent(store.connection, store.age_s))
+        assert stored(bench) == 5
+
+
+async def test_what_waits_for_one_stays_though_another_begins_behind_it(bench):
+    async with bench.buffer() as buffer:
+        await buffer.line_up(["b"])
+        await add(buffer, *range(3))
+        await buffer.line_up(["", "b"])
+        await buffer.clean_up()
+        assert await take_all(buffer, "b") == [0, 1, 2]
+
+
+async def test_what_is_under_way_to_one_is_not_pending_for_another(bench):
+    async with bench.buffer() as buffer:
+        await buffer.line_up(["", "b"])
+        await add(buffer, *range(3))
+        assert await buffer.next_batch(4, Lane.FRESH, (), "b")
+        assert [(await buffer.pending(line)).metrics for line in ("", "b")] == [9, 9]
+        assert [(await buffer.pending(line)).polls for line in ("", "b")] == [3, 3]
+
+
 async def test_room_is_made_by_what_the_destination_that_is_down_has_not_got(bench):
     """The oldest first: what waits for the one that works is young, and stays."""
     async with bench.buffer() as buffer:
