@@ -18,7 +18,7 @@ from towerops_agent.api.wire.outcomes import Accepted, Outcome
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.config.document.equipment import read_config
-from towerops_agent.config.document.text import config_of
+from towerops_agent.config.document.text import ConfigWriter
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.courier import Courier
 from towerops_agent.model import INTERFACE_COLUMNS, Layout, Poll
@@ -122,7 +122,10 @@ async def memory_of(kind: str) -> None:
     counters = Counters()
     with tempfile.TemporaryDirectory() as folder:
         async with Buffer(Path(folder) / "agent.db", counters, clock_us=lambda: time.time_ns() // 1000) as buffer:
-            config = config_of({}, (msgspec.json.encode(device(number)) for number in range(DEVICES)))
+            writer = ConfigWriter()
+            for number in range(DEVICES):
+                writer.add(msgspec.json.encode(device(number)))
+            config = writer.finish({})
             ids: list[int] = []
             for first in range(0, DEVICES, 500):
                 ids += await buffer.register_all([layout(number) for number in range(first, first + 500)])

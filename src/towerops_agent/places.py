@@ -36,7 +36,7 @@ class Places(Generic[Client]):
         self._lock = threading.Lock()
         self._clients: dict[Client, tuple[Doing, Callable[[], object], str]] = {}  # in the order in which they began to do that
 
-    def enter(self, client: Client, close: Callable[[], object], address: str = "") -> bool:
+    def enter(self, client: Client, close: Callable[[], object], address: str) -> bool:
         """Whether there is a place for it. If all are taken, it gets that of who asks for the longest, else of who reads.
 
         Of those at the address that has the most places, this client's with it. `close` has the client leave, soon and without

@@ -46,7 +46,7 @@ def open_database(path, left):
 
     sqlite3.connect = connect
     sys.addaudithook(lambda event, _: event in ("open", "os.rename", "os.remove") and step())
-    opening = Opening(path, Room(1 << 30), lambda: 1_767_986_535_123_456, lambda: 0)
+    opening = Opening(path, Room(1 << 30, os.statvfs), lambda: 1_767_986_535_123_456, lambda: 0, lambda: 1)
     opening.open(0.0)
     opening.store.close()
 

@@ -7,9 +7,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.configuration import config_of
 from support.recordings import Recording, explore
 from towerops_agent.config.document.equipment import read_config
-from towerops_agent.config.document.text import config_of
 from towerops_agent.discovery.course import entities, neighbours, ports, storage
 from towerops_agent.discovery.course.asking import MOST_REQUESTS
 from towerops_agent.discovery.course.course import SYSTEM

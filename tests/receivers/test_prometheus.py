@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from support import prometheus
+from support.configuration import config_of
 from support.remote import SENSORS, Remote
 from towerops_agent.api.wire.outcomes import Accepted, Unavailable
 from towerops_agent.buffer.format.batch import Lane
-from towerops_agent.config.document.text import config_of
 from towerops_agent.counters import Count
 from towerops_agent.destinations.lateness import PROBE
 from towerops_agent.destinations.wire.answers import TooLate

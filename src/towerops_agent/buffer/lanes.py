@@ -293,7 +293,7 @@ def stretches(connection: sqlite3.Connection, destination: str = "") -> list[Str
     return found
 
 
-def open_stretch(connection: sqlite3.Connection, destination: str = "") -> Stretch:
+def open_stretch(connection: sqlite3.Connection, destination: str) -> Stretch:
     """The stretch of the line that new polls belong to. Raises Corruption."""
     rows = connection.execute(
         f"SELECT id, {_STRETCH} FROM uncut WHERE end_poll IS NULL AND destination = ?",  # noqa: S608 -- our names

@@ -56,7 +56,7 @@ class Opening:
         room: Room,
         wall_us: Callable[[], int],
         monotonic_us: Callable[[], int],
-        first_id: Callable[[], int] = lambda: 1,
+        first_id: Callable[[], int],
     ) -> None:
         """`first_id`: the first id of a database that is begun at the start."""
         self.path = followed(path)
@@ -464,7 +464,7 @@ class Opening:
         self._end_recovery()
         self.store.close()
 
-    def _in_memory(self, last: int = 0) -> Store:
+    def _in_memory(self, last: int) -> Store:
         """A Store in memory, with ids beyond those in the file: `last`, as far as it is known."""
         return self._without_file(Database.in_memory(), last)
 

@@ -36,7 +36,7 @@ def latest(connection: sqlite3.Connection, limit: int) -> list[RefusedMetric]:
 
 
 def of_series(
-    connection: sqlite3.Connection, beginning: bytes, limit: int, before: int | None = None
+    connection: sqlite3.Connection, beginning: bytes, limit: int, before: int | None
 ) -> list[tuple[int, RefusedMetric]]:
     """The metrics beginning so that the API refused, the latest first, each with the id of its row, which is below `before`."""
     rows = connection.execute(

@@ -61,7 +61,7 @@ Evicted = tuple[Loss, int]
 class Room:
     """The bounds, and whether they are felt just now."""
 
-    def __init__(self, max_octets: int, statvfs: Callable[[Path], os.statvfs_result] = os.statvfs) -> None:
+    def __init__(self, max_octets: int, statvfs: Callable[[Path], os.statvfs_result]) -> None:
         if max_octets < MIN_OCTETS:
             raise ValueError(f"max_octets is {max_octets}: expected at least {MIN_OCTETS}, twice what SQLite's journal takes")
         self._max_octets = max_octets

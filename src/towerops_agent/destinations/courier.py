@@ -98,7 +98,6 @@ class RemoteCourier:
         jitter: Callable[[], float] = random.random,
         monotonic_s: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = clocks.wall_us,
-        steady_us: Callable[[], int] = clocks.steady_us,
     ) -> None:
         self._buffer = buffer
         self._heads = heads
@@ -111,7 +110,7 @@ class RemoteCourier:
         self._jitter = jitter
         self._monotonic_s = monotonic_s
         self._now_us = now_us
-        self.availability = Availability(steady_us=steady_us)
+        self.availability = Availability(steady_us=clocks.steady_us)
         self.in_flight = 0
         self._hurried = asyncio.Event()
         self._kind: ReceiverKind = KINDS[REMOTE_WRITE]

@@ -4,7 +4,6 @@ ConfigRead -> layouts in the buffer, devices in the fleet. A device whose part o
 object, with its time, its layout and its learned traits. Equipment is read, planned and dropped a few devices at a time.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 from typing import Final
@@ -136,7 +135,7 @@ class Roster:
         except BufferFailure as error:
             log.warning("learned traits of the devices could not be stored, a restart learns them again", reason=str(error))
 
-    async def remember_for_good(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    async def remember_for_good(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Write them down again and again. Runs for good."""
         while True:
             await sleep(REMEMBER_EACH_S)

@@ -287,8 +287,8 @@ class Dating:
         wall_us: Callable[[], int],
         steady_us: Callable[[], int],
         ahead_us: Callable[[], int | None],
-        on_unset: Callable[[], None] = lambda: None,
-        on_set: Callable[[int], None] = lambda _polls: None,
+        on_unset: Callable[[], None],
+        on_set: Callable[[int], None],
     ) -> None:
         self._store = store
         self._counters = counters

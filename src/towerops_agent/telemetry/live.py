@@ -37,11 +37,6 @@ class LiveSocket:
         self._answers = answers
         self._server: asyncio.Server | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it answers: not if another agent has the name."""
-        return self._server is not None
-
     async def __aenter__(self) -> Self:
         try:
             self._server = await asyncio.start_unix_server(self._serve, live_address(str(self._database)), limit=LONGEST_QUESTION)

@@ -43,7 +43,7 @@ SYSTEMD_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
 TOKEN = "demo-token"  # noqa: S105 - the demo's own, for a server on loopback that lives as long as the demo
 
 
-async def run_demo(seconds: float | None = None, port: int = PORT, group: int = 0) -> int:
+async def run_demo(seconds: float | None, port: int, group: int) -> int:
     """Show the demo until Ctrl-C, or for this many seconds. Returns the exit status: 0 if values arrived.
 
     `port`: of the page; if it is taken, another one is used. `group`: how many agents share the devices; 0: there is one.

@@ -29,7 +29,7 @@ _METHODS = {CONFIG_PATH: "GET, HEAD", METRICS_PATH: "POST", HEARTBEAT_PATH: "POS
 Handler = Callable[[Request, bytes], Response]
 
 
-def make_app(store: Store, faults: Faults, page: Sequence[BaseRoute] = ()) -> Starlette:
+def make_app(store: Store, faults: Faults, page: Sequence[BaseRoute]) -> Starlette:
     """The app. `page`: routes beside the API's, without faults.
 
     It needs sandbox.server's connections: a Cut calls `cut` of the connection's state.

@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 class Records:
     """The database. `path`: ":memory:", or a file, which is created if there is none."""
 
-    def __init__(self, path: Path | str = ":memory:", max_metrics: int = MAX_METRICS) -> None:
+    def __init__(self, path: Path | str, max_metrics: int) -> None:
         self._max_metrics = max_metrics
         # Closed by any thread that collects its last user; still used by one thread at a time.
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

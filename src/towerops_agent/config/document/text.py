@@ -347,11 +347,3 @@ class ConfigWriter:
             digest.update(b"%d %s %d " % (len(name), name.encode(), len(value)) + value)
         self._packed.append(self._compressor.flush())
         return ConfigText(digest.digest(), members, b"".join(self._packed))
-
-
-def config_of(members: dict[str, bytes], items: Iterable[bytes]) -> ConfigText:
-    """The configuration of these members and devices, each as JSON."""
-    writer = ConfigWriter()
-    for item in items:
-        writer.add(item)
-    return writer.finish(members)

@@ -17,7 +17,7 @@ def completed(
     last_poll_us: Callable[[int], int | None],
     *,
     silent_since_us: int | None,
-    since_us: int = 0,
+    since_us: int,
 ) -> list[Event]:
     """The events, with those that are missing.
 

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from support.configuration import config_of
 from towerops_agent.config.document.accepts import Accepts
 from towerops_agent.config.document.equipment import MOST_REFUSALS, Refusal, read_config
-from towerops_agent.config.document.text import SITE, config_of, config_text
+from towerops_agent.config.document.text import SITE, config_text
 from towerops_agent.errors import InvalidConfig
 from towerops_agent.model import (
     AuthProtocol,

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from support.configuration import config_of
 from towerops_agent.config.document.equipment import read_config
-from towerops_agent.config.document.text import config_of, config_text, decode_config, encode_config
+from towerops_agent.config.document.text import config_text, decode_config, encode_config
 
 NORTH = {"id": "e", "name": "North", "ip_address": "10.0.0.1"}
 

@@ -2,8 +2,9 @@
 
 import json
 
+from support.configuration import config_of
 from towerops_agent.config.document.equipment import read_config
-from towerops_agent.config.document.text import config_of, config_text
+from towerops_agent.config.document.text import config_text
 from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.findings.fetch import MOST_REFUSALS, check_config, kept_config
 from towerops_agent.model import Equipment, Interface, PingPlan, Sensor

@@ -1,6 +1,6 @@
 """Devices of an earlier reading are taken in their order, each with its own JSON."""
 
-from towerops_agent.config.document.text import config_of
+from support.configuration import config_of
 from towerops_agent.site.document.known import Earlier, KnownDevice
 
 
