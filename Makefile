@@ -18,6 +18,10 @@ BIN := $(VENV)/bin
 help:
 	@sed -n '/^$$/q; s/^# //p' Makefile
 
+# One of a clone that was moved since, or of another Python, as after an upgrade of the system, is made again.
+$(shell test ! -e $(VENV)/demo.stamp \
+	|| { grep -qF "$(CURDIR)/" $(BIN)/towerops-agent && $(BIN)/python -c 'import pip'; } 2>/dev/null || rm -rf $(VENV))
+
 # Wheels if there are any, and no network beyond the package index that pip is set up with.
 $(VENV)/demo.stamp: pyproject.toml src/towerops_lab/pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || \
