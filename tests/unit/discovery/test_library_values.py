@@ -343,3 +343,47 @@ def test_three_monitors_of_tycon_are_told_apart():
         "internal temperature": (31, "celsius"),
         "panel voltage": (61.2, "volts"),
     }
+
+
+@pytest.mark.parametrize(
+    ("digits", "current", "voltage"),
+    [({}, 0.118, 119), ({1: 3, 4: 0}, 0.118, 119), ({1: 1}, 11.8, 119), ({1: 2, 4: 1}, 1.18, 11.9), ({1: 0, 4: 2}, 118, 1.19)],
+)
+def test_a_raritan_px2_says_how_many_decimals_its_inlet_has(digits: dict[int, int], current: float, voltage: float):
+    """Some have one for a current: it was read as a hundredth of what it is."""
+    inlet, decimals = f"{ENTERPRISES}.13742.6.5.2.3.1.4.1.1", f"{ENTERPRISES}.13742.6.3.3.4.1.7.1.1"
+    values: dict[str, int | str] = {f"{inlet}.1": 118, f"{inlet}.4": 119}
+    sensors = found("13742.6", values | {f"{decimals}.{kind}": count for kind, count in digits.items()})
+    assert readings(sensors, "inlet") == {
+        "inlet 1 current": (pytest.approx(current), "amperes"),
+        "inlet 1 voltage": (pytest.approx(voltage), "volts"),
+    }
+
+
+def test_a_raritan_px2_says_in_which_unit_its_probes_are():
+    values, names = f"{ENTERPRISES}.13742.6.5.5.3.1.4.1", f"{ENTERPRISES}.13742.6.3.6.3.1"
+    probes = {1: ("C", 10, 7, 229), 2: ("F", 10, 14, 741), 3: ("H", 11, 9, 15)}
+    mib: dict[str, int | str] = {}
+    for probe, (name, kind, unit, value) in probes.items():
+        mib |= {f"{values}.{probe}": value, f"{names}.4.1.{probe}": name}
+        mib |= {f"{names}.2.1.{probe}": kind, f"{names}.16.1.{probe}": unit}
+    assert readings(found("13742.6", mib), "sensor") == {
+        "sensor temperature C": (22.9, "celsius"),
+        "sensor temperature F": (74.1, "fahrenheit"),
+        "sensor humidity H": (15, "percent"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("object_id", "columns"),
+    [
+        ("33555.1", {7: "rx modulation", 8: "tx modulation"}),
+        ("33555.4", {3: "rx", 4: "tx", 7: "rx modulation", 8: "tx modulation"}),
+    ],
+)
+def test_a_racom_ray_has_what_it_receives_before_what_it_sends(object_id: str, columns: dict[int, str]):
+    """RAY-MIB, RAY3-MIB: rxFreq is 3, txFreq 4, rxModulationIndex 7, txModulationIndex 8. They were called the other way."""
+    base = f"{ENTERPRISES}.{object_id}"
+    sensors = found(object_id, {f"{base}.1.3.1.0": 1, f"{base}.2.1.4.0": 24_190_000} | {f"{base}.2.1.{n}.0": n for n in columns})
+    named = {name: sensor.oid[-2] for name, sensor in sensors.items() if name[:2] in ("rx", "tx")}
+    assert {number: name.removesuffix(" frequency") for name, number in named.items()} == {4: "tx"} | columns

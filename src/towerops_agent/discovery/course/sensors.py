@@ -40,7 +40,7 @@ Found = FoundSensor | NotTaken
 def values_of(profile: Profile) -> list[Oid]:
     """The single values that the profile's sensors need."""
     conditions = [column.when[0] for column in profile.columns if column.when]
-    return [*filter(is_scalar, conditions), *(column.oid for column in profile.columns if column.is_scalar)]
+    return [*conditions, *(column.oid for column in profile.columns if column.is_scalar)]
 
 
 def columns_of(profile: Profile) -> list[Oid]:
@@ -55,7 +55,7 @@ def columns_of(profile: Profile) -> list[Oid]:
 def find_sensors(profile: Profile, questions: Questions, ports: dict[int, str]) -> Iterator[Found]:
     """The sensors, in the profile's order. `ports`: names of interfaces, by ifIndex."""
     # Of these it is not known how the device counts: the next column of the same OID may have another divisor.
-    unknown = {column.oid: column for column in profile.columns if column.when and column.when[0] not in questions.read}
+    unknown = {column.oid: column for column in profile.columns if column.when and not _is_known(column.when[0], questions)}
     found = [
         (column, sensor_or_not(oid, tag, value, column, name, profile.name))
         for column in profile.columns
@@ -71,6 +71,11 @@ def find_sensors(profile: Profile, questions: Questions, ports: dict[int, str]) 
     for column in unknown.values():
         for _, name, _, _ in _rows(column, questions, ports):
             yield NotTaken(name, "what says how the device counts it could not be read")
+
+
+def _is_known(condition: Oid, questions: Questions) -> bool:
+    """Whether it is known what stands at, and below, this OID."""
+    return condition in questions.read and (is_scalar(condition) or condition not in questions.unread)
 
 
 def _applies(column: Column, questions: Questions) -> bool:
