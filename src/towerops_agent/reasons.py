@@ -171,9 +171,10 @@ ABSENT: Final = frozenset(
 )
 """A reading may lack so on a healthy device: it never had it, has it as a text, or has nothing to read now."""
 
-HARMLESS: Final = ABSENT | {Reason.NEGATIVE_COUNTER, Reason.NOT_FINITE, Reason.OUT_OF_RANGE}
+HARMLESS: Final = ABSENT | {Reason.NEGATIVE_COUNTER, Reason.NOT_FINITE, Reason.OUT_OF_RANGE, Reason.UNREADABLE}
 """With what a device is up: also with numbers that can't be readings, by which firmware says that it lacks something (NaN of a
-probe that is not there, -1 or 2^64 - 1 of a counter). It says so for good, and asking again brings nothing else."""
+probe that is not there, -1 or 2^64 - 1 of a counter), and with what it encodes wrong. It says so for good, and asking again
+brings nothing else."""
 
 HIDDEN: Final = frozenset(
     (

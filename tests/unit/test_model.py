@@ -18,7 +18,8 @@ from towerops_agent.model import STATES, DeviceState, Layout, LayoutKind, State,
         ("", {"genErr": 1, "deadline": 5, "noSuchObject": 50}, State.DEGRADED, "deadline"),
         ("", {"noSuchObject": 3, "noSuchInstance": 1, "not_a_number": 2}, State.UP, ""),
         ("", {"ambiguous": 1, "not_finite": 1, "out_of_range": 1, "negative_counter": 2}, State.UP, ""),
-        ("", {"not_finite": 9, "unreadable": 1}, State.DEGRADED, "unreadable"),
+        ("", {"unreadable": 9}, State.UP, ""),
+        ("", {"not_finite": 9, "unreadable": 8, "omitted": 1}, State.DEGRADED, "omitted"),
     ],
 )
 def test_silence_is_down_trouble_is_degraded_and_what_was_never_there_is_neither(silence, missing, state, reason):

@@ -240,7 +240,7 @@ def _report(device: Device, ahead_us: int) -> DeviceReport:
         missing=dict(device.lacks),
         max_varbinds=traits.max_varbinds,
         refused_at=traits.refused_at,
-        mute=len(traits.mute),
+        mute=len(traits.mute - traits.unreadable),
         answers_from_elsewhere=traits.any_address,
         odd_replies=sorted(device.odd_replies),
         gap_s=traits.gap_s or None,

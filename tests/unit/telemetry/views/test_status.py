@@ -181,6 +181,8 @@ def test_failing_devices_are_listed_down_first_and_longest_first():
     assert [device.by_next for device in limited_devices(fleet)][-1] == 1
     fleet[4].traits.by_next = frozenset()
     assert [(device.id, device.gap_s) for device in limited_devices(fleet)] == [("a", None), ("c", None), ("d", 2.0)]
+    fleet[0].traits.mute, fleet[0].traits.unreadable = frozenset((b"+\1", b"+\2")), frozenset((b"+\2", b"+\3"))
+    assert next(limited for limited in limited_devices(fleet) if limited.id == fleet[0].id).mute == 1, "one is only encoded wrong"
 
 
 def lines(**changes):
