@@ -27,16 +27,16 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
 from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.course.pace import SLOW_S as TOOK_LONG_S
-from towerops_agent.delivery.course.pace import BatchSize, took_long
+from towerops_agent.delivery.course.pace import TRIES, BatchSize, took_long
 from towerops_agent.delivery.course.parcel import metrics_of
-from towerops_agent.delivery.course.verdicts import backoff_s
+from towerops_agent.delivery.course.verdicts import backoff_s, may_be_the_batch
 from towerops_agent.destinations.course.fit import Candidate, fit_of
 from towerops_agent.destinations.doubt import Doubt, settle
 from towerops_agent.destinations.heads import Heads
 from towerops_agent.destinations.kinds import KINDS, ReceiverKind
 from towerops_agent.destinations.lateness import Lateness
 from towerops_agent.destinations.losses import Losses
-from towerops_agent.destinations.others import AskedInVain, oldest_of_others
+from towerops_agent.destinations.others import MOST_DEVICES, AskedInVain, first_of_each, oldest_of_others
 from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
 from towerops_agent.destinations.wire.samples import Part
 from towerops_agent.errors import BufferFailure, SettingsError
@@ -130,6 +130,8 @@ class RemoteCourier:
         self._unlabelled: set[int] = set()  # by hash, layouts of a backlog whose labels did not come
         self._doubt = Doubt(buffer, line, counters)
         self._refused = 0  # single metrics, in a row
+        self._stumbles = False  # whether the receiver has taken others while it failed at a batch
+        self._blamed = 0  # the id of the last such batch
         self._asked = AskedInVain()
         self._losses = Losses(line, counters, now_us)
 
@@ -322,7 +324,9 @@ class RemoteCourier:
         doubtful = self._doubt.sends(batch)
         sent_s = self._monotonic_s()
         outcome = await self._send(client, packed.body)
-        self._learn_size(metrics, outcome, self._monotonic_s() - sent_s)
+        took_s = self._monotonic_s() - sent_s
+        self._learn_size(metrics, outcome, took_s)
+        fails = may_be_the_batch(outcome) and not took_long(outcome, took_s) and (self._stumbles or self._attempts >= TRIES - 1)
         if isinstance(outcome, TooLate) and not outcome.by_time and doubtful:
             behind = [
                 await self._parts_now(client, destination, one)
@@ -333,7 +337,16 @@ class RemoteCourier:
             )
         if packed.beyond and isinstance(outcome, Accepted | PartlyTaken):
             self._losses.add({Loss.OUT_OF_RANGE: packed.beyond})
-        wait_s = await self._follow(client, batch, fit, lost, outcome)
+        wait_s = None
+        if fails and self._blamed == batch.id and isinstance(outcome, Unavailable):
+            await self._set_aside(batch, fit[0], outcome, doubtful)
+        else:
+            if fails:
+                self._stumbles = await self._takes_others(client, batch, fit)
+            if fails and self._stumbles:
+                self._blamed = batch.id  # and is sent it once more: it may be back
+            else:
+                wait_s = await self._follow(client, batch, fit, lost, outcome)
         self._doubt.answered(batch, outcome, before=doubtful)
         return wait_s
 
@@ -385,29 +398,50 @@ class RemoteCourier:
             case TooLarge() | Rejected() if batch.metric_count > 1:
                 await self._doubt.split(batch)
                 return None
-            case TooLarge() | Rejected() if self._refused < MOST_REFUSED or await self._takes_others(client, batch, fit[0]):
+            case TooLarge() | Rejected() if self._refused < MOST_REFUSED or await self._takes_others(client, batch, fit):
                 self._refused += 1
-                poll = fit[0].poll
-                (metric,) = metrics_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric) or (None,)
-                await self._buffer.refuse(batch, msgspec.json.encode(metric), f"status {outcome.status}: {outcome.reason}")
-                self._losses.refused(outcome.status, outcome.reason)
+                await self._keep_aside(batch, fit[0], outcome.status, f"status {outcome.status}: {outcome.reason}")
                 return None
         self._counters.add(Count.BATCHES, "retried")
         return self._wait(outcome)
 
-    async def _takes_others(self, client: WriteClient, batch: Batch, refused: Candidate) -> bool:
-        """Whether the receiver accepts a poll of another device. If it does, what is refused is so for what it is.
+    async def _set_aside(self, batch: Batch, first: Candidate, outcome: Unavailable, doubtful: bool) -> None:
+        """The receiver fails at this batch, while it takes others: halve it, down to the metric that it fails at."""
+        if batch.metric_count > 1:
+            await self._doubt.split_blamed(batch, outcome, before=doubtful)
+        else:
+            await self._keep_aside(batch, first, outcome.status, outcome.reason)
 
-        Each attempt asks about devices that earlier ones have not asked about in vain, until none is left; then about all again.
+    async def _keep_aside(self, batch: Batch, one: Candidate, status: int | None, reason: str) -> None:
+        """The batch is a single metric, which the receiver does not take."""
+        poll = one.poll
+        (metric,) = metrics_of(poll.layout, poll.poll, poll.first_metric, poll.stop_metric) or (None,)
+        await self._buffer.refuse(batch, msgspec.json.encode(metric), reason)
+        self._losses.refused(status, reason)
+
+    async def _takes_others(self, client: WriteClient, batch: Batch, fit: Sequence[Candidate]) -> bool:
+        """Whether the receiver accepts a poll by itself: what it does not accept is so for what it is.
+
+        The first one of a device of the batch, if that has several; else one of another device. Each attempt asks about devices
+        that earlier ones have not asked about in vain, until none is left; then about all again.
         """
-        destination = self._opened
+        firsts = first_of_each(fit) if len(fit) > 1 else []
+        for one in firsts[:MOST_DEVICES]:
+            outcome = await self._send(client, self._kind.pack([one.part]).body)
+            if isinstance(outcome, Accepted):
+                return True
+            if isinstance(outcome, Misconfigured | Unavailable) and not may_be_the_batch(outcome):
+                return False
+        if len(firsts) > 1:  # what is behind the batch would make these devices' polls too late
+            return False
+        refused, destination = fit[0], self._opened
         assert destination is not None  # noqa: S101 -- its client is open
         latest_us = self._latest_us(client)
 
-        def fit(polls: list[StoredPoll], heads: dict[int, list[bytes]]) -> list[Candidate]:
+        def fitting(polls: list[StoredPoll], heads: dict[int, list[bytes]]) -> list[Candidate]:
             return fit_of(polls, heads, latest_us, self._lateness.known.covers)[0]
 
-        async for one in oldest_of_others(self._buffer, self._heads, destination, batch, refused, self._asked, fit):
+        async for one in oldest_of_others(self._buffer, self._heads, destination, batch, refused, self._asked, fitting):
             outcome = await self._send(client, self._kind.pack([one.part]).body)
             if isinstance(outcome, Accepted):
                 self._refused = 0

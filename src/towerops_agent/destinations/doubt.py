@@ -94,6 +94,13 @@ class Doubt:
             self._behind[newer.id] = behind
         return older
 
+    async def split_blamed(self, batch: Batch, outcome: Unavailable, *, before: bool) -> None:
+        """As the receiver fails at it, and takes others; `before` as in `answered`."""
+        if _leaves_in_doubt(outcome, before=before):
+            await self.split_unanswered(batch)
+        else:
+            await self.split(batch)
+
     async def behind(self, batch: Batch, most_metrics: int) -> AsyncIterator[Batch]:
         """The batches behind it that were sent as one with it, in their order; made so small first, or a question would take as
         long again as what timed out. Of halves one may have one metric more."""

@@ -59,7 +59,7 @@ class Losses:
             )
         return refused
 
-    def refused(self, status: int, reason: str) -> None:
+    def refused(self, status: int | None, reason: str) -> None:
         """A single metric, which is kept."""
         self._counters.add(Count.METRICS_REFUSED, self._name)
         self._counters.add(Count.BATCHES, "refused")

@@ -9,7 +9,7 @@ it is within MOST_PASSED batches.
 I/O: the buffer. Microseconds since 1970 (`_us`).
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -46,6 +46,14 @@ class AskedInVain:
         """Ask about all again."""
         self.devices.clear()
         self.batches.clear()
+
+
+def first_of_each(polls: Iterable[Candidate]) -> list[Candidate]:
+    """The first poll of each device, in the order of time."""
+    found: dict[str, Candidate] = {}
+    for one in sorted(polls, key=lambda one: one.time_us):
+        found.setdefault(one.device, one)
+    return list(found.values())
 
 
 async def oldest_of_others(

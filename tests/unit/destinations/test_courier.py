@@ -16,6 +16,7 @@ from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.config.document.equipment import read_config
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.counters import Count
+from towerops_agent.delivery.course.pace import TRIES
 from towerops_agent.destinations.courier import EACH_S, LEARN_WITHIN, LOOK_EACH_S, MOST_REFUSED, SOON_S
 from towerops_agent.destinations.kinds import KINDS, snappy
 from towerops_agent.destinations.others import MOST_BATCHES, MOST_DEVICES
@@ -193,6 +194,62 @@ async def test_what_shows_that_a_receiver_works_is_the_oldest_poll_of_another_de
     assert not remote.counters.by_reason(Count.METRICS_DROPPED)
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 3 * (3 - refused) * SENSORS
     assert await pending(remote) == 0
+
+
+class Stumbling(Receiver):
+    """Fails at whatever has this series of a device in it, as one whose handler meets a bug, and stores all else."""
+
+    def __init__(self, device: str, sensor: str, outcome: WriteOutcome) -> None:
+        super().__init__()
+        self.labels = {("device", device), ("sensor", sensor)}
+        self.outcome = outcome
+        self.fails_all = False
+
+    async def send(self, body: bytes):
+        series = WriteRequest.FromString(plain(body)).timeseries
+        fails = any(self.labels <= {(label.name, label.value) for label in one.labels} for one in series)
+        if series and (self.fails_all or fails):
+            return self.outcome
+        return await super().send(body)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Unavailable("status 500: panic", 500),
+        Unavailable("status 502: bad gateway", 502),
+        Unavailable("Server disconnected without sending a response. (RemoteProtocolError)"),
+    ],
+    ids=["500", "a proxy's 502", "cut"],
+)
+async def test_what_a_receiver_fails_at_is_kept_aside_and_holds_up_nothing_else(scripted, outcome):
+    """Else it would hold up all that comes after it for a day."""
+    remote, _ = scripted
+    receiver = remote.client = Stumbling("d1", "s3", outcome)
+    for n in range(4):
+        for device in range(3):
+            remote.add(device, NOW_S + 10 * n + device, 1.0)
+    assert await remote.deliver(attempts=TRIES)
+    assert await pending(remote) == 0
+    assert len(receiver.stored) == 3 * SENSORS - 1
+    assert all(len(values) == 4 for values in receiver.stored.values()), "in the order of time"
+    assert not remote.counters.by_reason(Count.METRICS_DROPPED)
+    refused = await remote.buffer.refused()
+    assert [one.reason for one in refused] == [outcome.reason] * 4
+    assert all(b'"value":4' in one.metric for one in refused)
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 12 * SENSORS - 4
+
+
+async def test_nothing_is_kept_aside_of_a_receiver_that_fails_at_everything(scripted):
+    remote, _ = scripted
+    receiver = remote.client = Stumbling("d1", "s3", Unavailable("status 500: disk full", 500))
+    receiver.fails_all = True
+    for device in range(3):
+        remote.add(device, NOW_S + device, 1.0)
+    assert not await remote.deliver(attempts=20)
+    assert await pending(remote) == 3 * SENSORS
+    assert remote.counters.get(Count.BATCHES, "split") == 0
+    assert not await remote.buffer.refused()
 
 
 async def test_a_device_that_is_too_late_does_not_show_that_a_receiver_is_failing(scripted):

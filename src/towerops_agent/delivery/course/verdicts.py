@@ -238,7 +238,7 @@ class Verdicts:
     def _failed(self, batch: Batch, sent: Sent, outcome: Outcome, decision: RetryIn, now_s: float) -> Kept:
         if took_long(outcome, now_s - sent.at_s):
             self.pace.unanswered(sent, batch.metric_count, now_s)
-        others_pass = _may_be_the_batch(outcome) and (self.held.is_blamed(batch) or self.pace.has_answered_since(sent))
+        others_pass = may_be_the_batch(outcome) and (self.held.is_blamed(batch) or self.pace.has_answered_since(sent))
         if others_pass:
             again_s = now_s + self.held.blame(batch, now_s)
         else:
@@ -292,9 +292,11 @@ def backoff_s(attempt: int, jitter: float) -> float:
     return ceiling / 2 * (1 + jitter)
 
 
-def _may_be_the_batch(outcome: Outcome) -> bool:
-    """Whether the batch may be the cause of the failure: not if the server refuses everything, or asked for a pause."""
-    return isinstance(outcome, Unavailable) and outcome.status not in (429, 503) and outcome.retry_after_s is None
+def may_be_the_batch(outcome: object) -> bool:
+    """Whether the batch may be the cause of the failure: not if the server refuses everything, asked for a pause, or is away."""
+    if not isinstance(outcome, Unavailable) or outcome.not_sent:
+        return False
+    return outcome.status not in (429, 503) and outcome.retry_after_s is None
 
 
 class Refusals:

@@ -127,6 +127,9 @@ def outcome_of(
             return Misconfigured(status, f"{lacking.format(status=status)}{f' (it says: {said})' if said else ''}")
         case 413:
             return TooLarge()
+        case 415:
+            what = "does not take this kind of data: is the URL right, and that of this kind of destination?"
+            return Misconfigured(status, f"it {what} ({status}){f' (it says: {said})' if said else ''}")
         case _ if 300 <= status < 400:
             return Misconfigured(status, f"redirected to {location or 'nowhere'} ({status}), not followed: is the URL right?")
     return Unavailable(f"status {status}: {said or 'an empty body'}", status, retry_after_s, cut_off=_CUT_OFF in said)

@@ -144,6 +144,7 @@ def test_a_failing_receiver_is_waited_for():
         (403, "credentials"),
         (404, "nothing at this URL"),
         (405, "nothing at this URL"),
+        (415, "of this kind of destination?"),
         (302, "redirected to https://b"),
     ],
 )
