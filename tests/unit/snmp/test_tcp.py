@@ -26,13 +26,14 @@ PATIENT_S = asking.PATIENT_S
 
 
 class Server:
-    """A device that speaks TCP. `behave(request, writer)` does what it does; `opened`: how many connections it got."""
+    """A device that speaks TCP. `behave(request, writer)` does what it does; `opened`: how many connections it got; `ended`: whether one has."""
 
     def __init__(self, behave):
         self.behave = behave
         self.opened = 0
         self.requests = []
         self.writers = []
+        self.ended = asyncio.Event()
 
     async def serve(self, reader, writer):
         self.opened += 1
@@ -42,6 +43,7 @@ class Server:
             for request in framer.feed(octets):
                 self.requests.append(request)
                 self.behave(request, writer)
+        self.ended.set()
         writer.close()
 
 
@@ -157,6 +159,7 @@ async def test_on_a_live_connection_a_request_is_sent_once_and_silence_is_a_time
     """TCP repeats what is lost. The connection is closed then: what still comes is nobody's."""
     async with asking.open_client() as (client, _), listening(lambda *_: None) as (device, port):
         assert await ask(client, port, (0.01, 0.02)) == NoReply("timeout", 1)
+        await device.ended.wait()
         assert (len(device.requests), len(client.connected)) == (1, 0)
 
 
