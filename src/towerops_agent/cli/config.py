@@ -107,7 +107,13 @@ def show(device: str | None, site: Path | None, database: Path) -> None:
     """
     import msgspec
 
-    compiled = _compiled(site, database)
+    from towerops_agent.buffer.reader import NotReadable
+
+    try:
+        compiled = _compiled(site, database)
+    except NotReadable as error:
+        complain(f"what the agent has discovered is not shown: {error}")
+        compiled = _compiled(site)
     _complain(compiled)
     found = []
     for octets in compiled.shown.items() if compiled.shown else ():
@@ -132,11 +138,11 @@ def diff(site: Path | None, database: Path) -> None:
     from towerops_agent.config.kept import read_open
     from towerops_agent.site.document.changes import changes
 
-    compiled = _compiled(site, database)
-    _complain(compiled)
-    if compiled.shown is None:
-        sys.exit(EXIT_FAILURE)
     try:
+        compiled = _compiled(site, database)
+        _complain(compiled)
+        if compiled.shown is None:
+            sys.exit(EXIT_FAILURE)
         lines = list(changes(read_open(database), compiled.shown))
     except AgentError as error:
         fail(error)
@@ -155,7 +161,7 @@ def _complain(compiled: "Compiled") -> None:
 
 
 def _compiled(site: Path | None, database: Path | None = None) -> "Compiled":
-    """What the site files say, with what was discovered, if a database is named."""
+    """What the site files say, with what was discovered, if a database is named. Raises NotReadable, if they need that."""
     from towerops_agent.site.files import SiteFiles, SiteUnreadable
 
     if site is None:

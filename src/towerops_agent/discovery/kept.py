@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from towerops_agent.buffer.reader import DatabaseReader, NotReadable
+from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.discovery.course.renewal import KeptDevice
 
 if TYPE_CHECKING:
@@ -28,17 +28,20 @@ def decode_known(octets: bytes) -> dict[str, KeptDevice]:
 
 
 def read_known(database: Path) -> dict[str, KeptDevice]:
-    """The same, of the database at this path; nothing if there is none, or it can't be read."""
+    """The same, of the database at this path; nothing of another version, which the agent discovers again. Raises NotReadable."""
+    with DatabaseReader(database) as reader:
+        octets = reader.meta(KEY)
     try:
-        with DatabaseReader(database) as reader:
-            octets = reader.meta(KEY)
         return {} if octets is None else decode_known(octets)
-    except (NotReadable, msgspec.MsgspecError):
+    except msgspec.MsgspecError:
         return {}
 
 
 def read_site(files: "SiteFiles", database: Path) -> "Compiled":
-    """What the site files say, with what the agent of this database has discovered (`files.additions`). Raises SiteUnreadable."""
+    """What the site files say, with what the agent of this database has discovered (`files.additions`).
+
+    Raises SiteUnreadable; NotReadable, if the files have devices that are discovered.
+    """
     compiled = files.read()
     if compiled.auto:
         files.additions = read_known(database)

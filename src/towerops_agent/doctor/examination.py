@@ -14,7 +14,7 @@ from pathlib import Path
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
 from towerops_agent.api.wire.outcomes import ConfigFetched, ConfigOutcome, Unavailable
-from towerops_agent.buffer.reader import DatabaseReader
+from towerops_agent.buffer.reader import DatabaseReader, NotReadable
 from towerops_agent.config.document.text import ConfigIntake, ConfigText
 from towerops_agent.config.kept import NoKeptDevices, is_at, is_called, read_devices
 from towerops_agent.counters import Counters
@@ -178,7 +178,10 @@ async def _group_checks(settings: Settings, prepared: Prepared, config: ConfigTe
 
 def _compiled(files: SiteFiles, database: Path) -> Compiled | SiteUnreadable:
     try:
-        return read_site(files, database)
+        try:
+            return read_site(files, database)
+        except NotReadable:
+            return files.read()  # the check of the database says so
     except SiteUnreadable as error:
         return error
 

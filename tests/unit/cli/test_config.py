@@ -87,6 +87,26 @@ def test_show_prints_the_devices_without_secrets(site):
     assert (absent.exit_code, absent.output) == (1, "towerops-agent: no device has the name, id or address two\n")
 
 
+def test_show_says_if_it_cant_read_what_was_discovered(tmp_path):
+    site, database = tmp_path / "site.yaml", tmp_path / "agent.db"
+    site.write_text("devices: [{address: 10.0.0.1, profile: auto}]")
+    result = run("show", "--site", site, "--database-path", database)
+    assert [device["sensors"] for device in json.loads(result.stdout)] == [[]]
+    assert result.stderr.startswith(
+        f"towerops-agent: what the agent has discovered is not shown: there is no database {database}:"
+    )
+    site.write_text(SITE)
+    assert run("show", "--site", site, "--database-path", database).stderr == ""
+
+
+def test_diff_without_what_was_discovered_is_a_failure_of_one_line(tmp_path):
+    site, database = tmp_path / "site.yaml", tmp_path / "agent.db"
+    site.write_text("devices: [{address: 10.0.0.1, profile: auto}]")
+    result = run("diff", "--site", site, "--database-path", database)
+    assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
+    assert f"there is no database {database}" in result.output
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [("ftp://x", " is 'ftp://x'"), ("localhost:9090", " is 'localhost:9090'"), ("", " is ''"), ("https://me:hushhush-77@x/", "")],

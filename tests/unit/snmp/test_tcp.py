@@ -26,7 +26,10 @@ PATIENT_S = asking.PATIENT_S
 
 
 class Server:
-    """A device that speaks TCP. `behave(request, writer)` does what it does; `opened`: how many connections it got; `ended`: whether one has."""
+    """A device that speaks TCP. `behave(request, writer)` does what it does.
+
+    `opened`: how many connections it got. `ended`: set once one has ended.
+    """
 
     def __init__(self, behave):
         self.behave = behave
