@@ -382,6 +382,14 @@ async def test_of_a_database_that_was_replaced_by_an_empty_one_no_device_is_left
         assert await page.locator(".chart").count() == 0
 
 
+async def test_without_scripts_it_says_so_and_nothing_else(tmp_path):
+    """Not that there is no device, nor a heading with nothing below it, nor a button that does nothing."""
+    async with opened(tmp_path, java_script_enabled=False) as page:
+        shown = (await page.locator("main").inner_text()).splitlines()
+        assert shown == ["This page draws charts, which needs JavaScript. towerops-agent status and history do without."]
+        assert await page.get_by_role("button").count() == 0
+
+
 @pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 1280)])
 async def test_it_is_accessible_in_either_theme_and_fits_a_phone_and_a_desk(tmp_path, theme, width):
     try:

@@ -16,8 +16,6 @@ def snapshot(**changes) -> Snapshot:
         pid=812,
         started_us=NOW_US - 90 * MINUTE_US,
         written_us=NOW_US - 4_000_000,
-        written_boot_s=996.0,
-        due_s={"polling": 1001.0, "delivery": 1020.0},
         dealings={"configuration": works, "metrics": works},
         configuration=Configuration("7", NOW_US - MINUTE_US, 3, 0, []),
         states={"up": 3, "degraded": 0, "down": 0, "unknown": 0},

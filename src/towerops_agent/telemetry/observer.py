@@ -23,7 +23,7 @@ from towerops_agent.counters import Count, Counters
 from towerops_agent.delivery.delivery import Delivery
 from towerops_agent.errors import BufferFailure
 from towerops_agent.scheduling.fleet import Fleet
-from towerops_agent.telemetry.marks import DATABASE_WITHIN_S, Marks, boot_clock_s
+from towerops_agent.telemetry.marks import DATABASE_WITHIN_S, Marks
 from towerops_agent.telemetry.views.group import GroupView, MemberView, group_remarks
 from towerops_agent.telemetry.views.health import BUGS_WITHIN_S, Vitals
 from towerops_agent.telemetry.views.snapshot import (
@@ -179,8 +179,6 @@ class Observer:
             pid=os.getpid(),
             started_us=now_us - round((time.monotonic() - self._started_s) * 1e6),  # whatever was done to the clock since
             written_us=now_us,
-            written_boot_s=boot_clock_s(),
-            due_s=self._marks.due_s,
             dealings={name: _dealing(availability, ahead_us) for name, availability in self._dealings.items()},
             configuration=self._configuration(len(self._fleet.devices), ahead_us),
             states=count_states(polled),

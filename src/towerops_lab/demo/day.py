@@ -113,8 +113,6 @@ class Day:
             pid=1,
             started_us=now_us - STARTED_AGO_S * 1_000_000,
             written_us=now_us - 20_000_000,
-            written_boot_s=0.0,
-            due_s={},
             dealings={"metrics": Dealing(False, now_us - API_DOWN[-1][0] * 1_000_000, None, 15, "no answer within 10 s")},
             configuration=Configuration("demo", now_us - 240_000_000, devices, 0, []),
             states={"up": devices - 1, "degraded": 0, "down": 1, "unknown": 0},

@@ -157,7 +157,7 @@ class DiscoverySummary(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """All of it. `due_s`: the loops' marks; like `written_boot_s`, on the clock of marks.py. `counters`: name -> reason -> count.
+    """All of it. `counters`: name -> reason -> count.
 
     `single_run`: what came of it, if it was `run --once`.
     `in_memory_because`: why polls are in memory only; "" if they are on disk. `delivers`: whether there is a destination.
@@ -174,8 +174,6 @@ class Snapshot(msgspec.Struct, frozen=True):
     pid: int
     started_us: int
     written_us: int
-    written_boot_s: float
-    due_s: dict[str, float]
     dealings: dict[str, Dealing]
     configuration: Configuration
     states: dict[str, int]
