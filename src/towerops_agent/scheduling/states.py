@@ -170,6 +170,7 @@ class States:
         before = device.state
         answers_ping = result.answers_ping is True
         device.state = next_state(before, result.silence, result.missing, at.steady_us, answers_ping=answers_ping)
+        lacked = device.lacks
         device.lacks = () if result.poll is None else tuple(sorted(result.missing.items()))  # a silent device lacks all
         device.detail = result.detail
         if device.state_layout is not None:
@@ -180,6 +181,8 @@ class States:
             return
         if before is None or (before.state, before.reason) != (device.state.state, device.state.reason):
             self._tell(device, before, device.state, result)
+        elif result.restarted and before.state is State.UP and device.lacks not in ((), lacked):
+            self._tell(device, None, device.state, result)  # another one may stand there now: what it lacks is as new as it is
         self._note_changes(device, device.state, at.us, result)
 
     def _note_changes(self, device: Device, now: DeviceState, at_us: int, result: PollResult) -> None:
@@ -213,7 +216,7 @@ class States:
         elif before is None:
             tell.debug("device answers")
         elif changed:
-            tell.info("device has recovered", after=before.state, reason_before=before.reason)
+            tell.info("device has recovered", after=before.state, reason_before=before.reason, **missing)
 
 
 def _is_kept(device: Device, result: PollResult) -> bool:

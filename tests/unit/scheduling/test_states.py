@@ -167,6 +167,25 @@ def test_one_line_says_what_changed(before, now, said):
     assert [line["event"] for line in logs] == ([] if said is None else [said])
 
 
+def test_a_device_that_was_replaced_by_another_says_what_it_lacks():
+    """It answers at once, so its state has not changed."""
+    bench, device, lacking = Bench(), devices.device(), Counter(noSuchObject=2)
+    bench.take(device, ANSWERED)
+    with capture_logs() as logs:
+        bench.take(device, PollResult(POLL, missing=lacking, restarted=True), *[PollResult(POLL, missing=lacking)] * 2)
+        bench.take(device, PollResult(POLL, missing=lacking, restarted=True))  # the same one, after a power cut
+    said = [(entry["event"], entry["missing_noSuchObject"]) for entry in logs]
+    assert said == [("device answers, but lacks some configured readings", 2)]
+
+
+def test_a_device_that_recovers_says_what_it_lacks_now():
+    bench, device = Bench(), devices.device()
+    bench.take(device, SILENT)
+    with capture_logs() as logs:
+        bench.take(device, PollResult(POLL, missing=Counter(noSuchObject=2)))
+    assert [(entry["event"], entry["missing_noSuchObject"]) for entry in logs] == [("device has recovered", 2)]
+
+
 def test_a_state_that_is_to_be_delivered_is_stored_each_time_and_announced_when_it_changes():
     bench, device = Bench(), devices.device()
     device.state_layout = 7
