@@ -173,6 +173,7 @@ class Agent:
             now_us=wall_us,
             group=self.group,
             discovery=self.upstream.discovery,
+            certificates=lambda: self.upstream.certificates,
         )
         self._live = LiveSocket(
             settings.database_path,
@@ -388,6 +389,7 @@ class Agent:
             database_octets=lambda: octets_on_disk(self._settings.database_path),
             now_us=wall_us,
             group=self.group,
+            certificates=lambda: self.upstream.certificates,
         )
         return MetricsPage(listen, Exposition(parts).render, self.counters, sleep=self._marks.sleeper("metrics", 0.0))
 

@@ -16,7 +16,7 @@ import structlog
 
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ANSWER_WITHIN_S, ApiClient
-from towerops_agent.api.wire.outcomes import Availability
+from towerops_agent.api.wire.outcomes import Availability, Certificate
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config import sealing
 from towerops_agent.config.document.accepts import Accepts, decode_accepts, encode_accepts
@@ -89,6 +89,11 @@ class Upstream(ABC):
 
     async def reread_certificates(self) -> None:  # noqa: B027
         """Read the certificates' files again. Raises SettingsError if one can't be used; the previous ones stay in use then."""
+
+    @property
+    def certificates(self) -> list[Certificate]:
+        """Those in use, by servers that were reached, and by the agent itself."""
+        return []
 
     def forget_layouts(self) -> None:  # noqa: B027
         """The buffer has lost its layouts, and they get new ids."""
@@ -221,6 +226,10 @@ class ApiUpstream(Upstream):
         if wrong:
             raise SettingsError("; ".join(wrong))
 
+    @property
+    def certificates(self) -> list[Certificate]:  # noqa: D102
+        return [*self._client.expiries.of("API"), *([] if self._couriers is None else self._couriers.certificates)]
+
     def forget_layouts(self) -> None:  # noqa: D102
         if self._couriers is not None:
             self._couriers.forget_layouts()
@@ -307,6 +316,10 @@ class SiteUpstream(Upstream):
     async def reread_certificates(self) -> None:
         """Read the destinations' certificate files again. Raises SettingsError."""
         self._couriers.reread_certificates()
+
+    @property
+    def certificates(self) -> list[Certificate]:  # noqa: D102
+        return self._couriers.certificates
 
     def forget_layouts(self) -> None:  # noqa: D102
         self._couriers.forget_layouts()

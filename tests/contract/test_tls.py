@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
 
 from contract.scripted_server import ScriptedServer, answer
 from towerops_agent.api.bearer import TokenSource
@@ -281,3 +282,44 @@ def self_signed(host: str) -> trustme.LeafCert:
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return trustme.LeafCert(private, certificate.public_bytes(Encoding.PEM), [])
+
+
+@pytest.mark.parametrize("to_api", [True, False])
+async def test_it_is_known_until_when_the_certificates_in_use_are_valid(ca, ca_file, tmp_path, to_api):
+    """Near its end another connection is made once an hour: one that is kept open keeps the certificate it began with."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    ends = now + timedelta(days=5)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost", not_after=ends).configure_cert(tls)
+    ca.configure_trust(tls)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    files = client_files(ca, tmp_path)
+    own_s = x509.load_pem_x509_certificate(files["client_cert"].read_bytes()).not_valid_after_utc.timestamp()
+    server = ScriptedServer([OK])
+
+    async def seen(client, send):
+        assert [one.name for one in client.expiries.of("API")] == ["API client"]
+        for _ in range(2):
+            await send()
+        assert client.expiries.of("API") == [("API", False, ends.timestamp()), ("API", True, own_s)]
+        await send()  # the second one has ended the connection, this one has made another
+        ca.issue_cert("localhost", not_after=ends + timedelta(days=90)).configure_cert(tls)  # renewed at the server
+        clock[0] += timedelta(hours=1)
+        for _ in range(3):
+            await send()
+        assert client.expiries.of("API")[0].until_s == (ends + timedelta(days=90)).timestamp()
+        assert [asked.headers.get("connection") for asked in server.asked] == [
+            *("keep-alive", "close", "keep-alive", "close", "keep-alive", "keep-alive")
+        ]
+
+    clock = [now]
+    async with server.serve(tls) as url:
+        if to_api:
+            api = ApiClient(url, TokenSource(Secret("t0ken")), ca_file=ca_file, now=lambda: clock[0], **files)
+            async with api as client:
+                await seen(client, lambda: client.post_metrics(b"{}", "key-1"))
+        else:
+            names = {name: str(file) for name, file in files.items()}
+            one = Destination("prom", url, ca_file=str(ca_file), **names)
+            async with DestinationClient(one, now=lambda: clock[0]) as client:
+                await seen(client, lambda: client.send(b""))

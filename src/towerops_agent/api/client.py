@@ -27,11 +27,13 @@ import msgspec
 from towerops_agent import __version__
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.proxy import is_local, proxy_of, proxy_passwords
-from towerops_agent.api.tls import describe_tls_failure, tls_context
+from towerops_agent.api.tls import describe_tls_failure, expiry_s, tls_context
 from towerops_agent.api.wire import contract
 from towerops_agent.api.wire.outcomes import (
+    SOON_S,
     Accepted,
     Acknowledgement,
+    Certificate,
     ConfigFetched,
     ConfigOutcome,
     Document_co,
@@ -65,6 +67,46 @@ ANSWER_WITHIN_S = 120.0
 
 KEEPALIVE_S = 45.0
 """Longer than the 30 s between two deliveries, shorter than the 60 s after which many servers hang up."""
+
+
+LOOK_AGAIN_S = 3_600.0
+
+
+class Expiries:
+    """Until when the certificates of one client's connections are valid: the server's as last seen, and the agent's own.
+
+    A connection that is kept open keeps the certificate with which it began. So close to its end another one is made
+    once an hour, or a renewed one would not be seen for as long as the connection lasts.
+    """
+
+    def __init__(self) -> None:
+        self._server_s: float | None = None
+        self._own_s: float | None = None
+        self._renewed_s = -LOOK_AGAIN_S
+
+    def presents(self, client_cert: Path | None) -> None:
+        """Note the agent's own certificate, of which a context was made just now."""
+        self._own_s = None if client_cert is None else expiry_s(client_cert)
+
+    def seen(self, response: httpx2.Response) -> None:
+        """Note with which certificate the server that answers has shown itself."""
+        stream = response.extensions.get("network_stream")
+        connection = None if stream is None else stream.get_extra_info("ssl_object")
+        shown = None if connection is None else connection.getpeercert()
+        if shown:
+            self._server_s = float(ssl.cert_time_to_seconds(shown["notAfter"]))
+
+    def headers(self, now_s: float) -> dict[str, str]:
+        """For the next request: whether its connection is to end with it."""
+        if self._server_s is None or not 0 < self._server_s - now_s < SOON_S or abs(now_s - self._renewed_s) < LOOK_AGAIN_S:
+            return {}
+        self._renewed_s = now_s
+        return {"Connection": "close"}
+
+    def of(self, name: str) -> list[Certificate]:
+        """Those that are known, of the server with this name."""
+        known = ((False, self._server_s), (True, self._own_s))
+        return [Certificate(name, is_own, until_s) for is_own, until_s in known if until_s is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +143,7 @@ class ApiClient:
         self._tls_files = ca_file, client_cert, client_key
         self._timeout = httpx2.Timeout(read_timeout_s, connect=connect_timeout_s)
         self.now = now
+        self.expiries = Expiries()
         self._http: httpx2.AsyncClient | None = None
         self._under_way: Counter[httpx2.AsyncClient] = Counter()  # how many requests each has, one with earlier certificates too
         self._url = cache(lambda path: httpx2.URL(self._base_url + path))  # parsing one costs as much as the rest
@@ -112,7 +155,9 @@ class ApiClient:
 
     def _new_http(self) -> httpx2.AsyncClient:
         """A client with the current certificate files. Raises SettingsError."""
-        return new_http(self._base_url, tls_context(*self._tls_files), self._timeout, {"Accept": "application/json"})
+        http = new_http(self._base_url, tls_context(*self._tls_files), self._timeout, {"Accept": "application/json"})
+        self.expiries.presents(self._tls_files[1])
+        return http
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for http in {self._http, *self._under_way}:
@@ -214,12 +259,13 @@ class ApiClient:
 
         `intake`: receives the body instead if the status is 200. Raises what it raises.
         """
-        headers = headers | {"Authorization": f"Bearer {self._token.token.reveal()}"}
         sent = self.now()
+        headers = headers | {"Authorization": f"Bearer {self._token.token.reveal()}"} | self.expiries.headers(sent.timestamp())
         try:
             async with self._connections() as http, asyncio.timeout(within_s):
                 request = http.build_request(method, self._url(path), headers=headers, content=body)
                 response = await http.send(request, stream=True, auth=None)
+                self.expiries.seen(response)
                 ahead = ahead_s(http_date(response.headers.get("Date")), sent, self.now())
                 try:
                     received = bytearray()

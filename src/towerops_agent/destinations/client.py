@@ -17,7 +17,7 @@ from typing import Final, Self
 
 import httpx2
 
-from towerops_agent.api.client import ANSWER_WITHIN_S, MOST_REASON_CHARACTERS, new_http, no_answer
+from towerops_agent.api.client import ANSWER_WITHIN_S, MOST_REASON_CHARACTERS, Expiries, new_http, no_answer
 from towerops_agent.api.proxy import proxy_passwords
 from towerops_agent.api.tls import tls_context
 from towerops_agent.api.wire.outcomes import Unavailable, ahead_s, http_date, retry_after_s
@@ -54,6 +54,7 @@ class DestinationClient:
         self._http: httpx2.AsyncClient | None = None
         self._renewed: httpx2.AsyncClient | None = None  # in use from the next request on
         self.ahead_s: float | None = None
+        self.expiries = Expiries()
 
     async def __aenter__(self) -> Self:
         self._http = self._new_http()
@@ -62,9 +63,11 @@ class DestinationClient:
     def _new_http(self) -> httpx2.AsyncClient:
         one = self._destination
         try:
-            return new_http(one.url, trust_of(one), self._timeout, self._headers())
+            http = new_http(one.url, trust_of(one), self._timeout, self._headers())
         except SettingsError as error:
             raise SettingsError(in_keys(str(error))) from None
+        self.expiries.presents(None if one.client_cert is None else Path(one.client_cert))
+        return http
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for http in (self._http, self._renewed):
@@ -101,11 +104,12 @@ class DestinationClient:
     async def send(self, body: bytes) -> WriteOutcome:
         """The outcome of one request with this body, packed as the destination's kind wants it."""
         http = await self._current()
-        request = http.build_request("POST", self._destination.url, content=body)
         sent = self._now()
+        request = http.build_request("POST", self._destination.url, content=body, headers=self.expiries.headers(sent.timestamp()))
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 response = await http.send(request, stream=True, auth=None)
+                self.expiries.seen(response)
                 try:
                     received = bytearray()
                     async for chunk in response.aiter_bytes():

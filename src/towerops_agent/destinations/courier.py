@@ -22,7 +22,8 @@ import msgspec
 import structlog
 
 from towerops_agent import clocks
-from towerops_agent.api.wire.outcomes import Accepted, Availability, Rejected, TooLarge, Unavailable
+from towerops_agent.api.client import Expiries
+from towerops_agent.api.wire.outcomes import Accepted, Availability, Certificate, Rejected, TooLarge, Unavailable
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Batch, Lane, StoredPoll
 from towerops_agent.counters import Count, Counters
@@ -71,6 +72,7 @@ class WriteClient(Protocol):
     """The part of DestinationClient that is needed."""
 
     ahead_s: float | None
+    expiries: Expiries
 
     def reread_certificates(self) -> None: ...  # noqa: D102
 
@@ -160,6 +162,10 @@ class RemoteCourier:
             except SettingsError as error:
                 self._fails(str(error), None, SLOW_S)
                 await self._sleep(SLOW_S)
+
+    def certificates(self, name: str) -> list[Certificate]:
+        """Those in use, of the receiver with this name; none between two receivers."""
+        return [] if self._client is None else self._client.expiries.of(name)
 
     def hurry(self) -> None:
         """Deliver soon, and not only at the next turn: a device's state has changed."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from towerops_agent.api.wire.outcomes import Availability
+from towerops_agent.api.wire.outcomes import Availability, Certificate
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.config.document.text import ConfigText
 from towerops_agent.counters import Counters
@@ -111,6 +111,11 @@ class Couriers:
         """Whether none of the destinations that work gets what is pending in time: one that is slow is late by itself."""
         working = [courier for courier in self.couriers.values() if courier.availability.works]
         return bool(working) and all(courier.is_behind for courier in working)
+
+    @property
+    def certificates(self) -> list[Certificate]:
+        """Those in use, of all destinations."""
+        return [one for name, courier in self.couriers.items() for one in courier.certificates(_dealing(name))]
 
     async def use(self, destinations: Iterable[Destination]) -> None:
         """Deliver to these from now on; their names differ. Their labels are to be learned. Raises BufferFailure."""

@@ -18,14 +18,13 @@ from cryptography.x509.oid import NameOID
 
 from towerops_agent import __version__
 from towerops_agent.api.tls import describe_tls_failure
-from towerops_agent.api.wire.outcomes import http_date
+from towerops_agent.api.wire.outcomes import SOON_S, http_date
 from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.proxy import read_head
 from towerops_agent.text import counted
 
 NAME = "TLS"
 
-SOON_DAYS: Final = 14
 _NAMES_SHOWN: Final = 3
 
 
@@ -91,7 +90,7 @@ def _judge(version: str, certificate: x509.Certificate | None, answered: bool, n
     if not answered:
         hint = "does it want a client certificate (TOWEROPS_CLIENT_CERT)? See below whether the API answers"
         return Check(NAME, Result.WARNING, f"{found}; then it closed the connection", hint)
-    if certificate is not None and (certificate.not_valid_after_utc - now).days < SOON_DAYS:
+    if certificate is not None and (certificate.not_valid_after_utc - now).total_seconds() < SOON_S:
         hint = "renew it at the server before then, or the agent can't deliver"
         return Check(NAME, Result.WARNING, found, hint)
     return Check(NAME, Result.OK, found)

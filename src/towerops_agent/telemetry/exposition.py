@@ -19,7 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from towerops_agent import __version__
-from towerops_agent.api.wire.outcomes import Availability
+from towerops_agent.api.wire.outcomes import Availability, Certificate
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.config.sync import ConfigSync
 from towerops_agent.counters import Count, Counters
@@ -88,6 +88,7 @@ class Parts:
     database_octets: Callable[[], int]
     now_us: Callable[[], int]
     group: "Group | None" = None
+    certificates: Callable[[], list[Certificate]] = list
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,12 @@ GAUGES: Final = (
         "When an attempt last worked, since 1970; absent before the first.",
         _api_successes_s,
         "dealing",
+    ),
+    Gauge(
+        "certificate_expiry_timestamp_seconds",
+        "Until when a certificate in use is valid, since 1970.",
+        lambda look: {one.name: one.until_s for one in look.parts.certificates()},
+        "certificate",
     ),
     Gauge("clock_ahead_seconds", "How far this machine's clock is ahead of the API's.", _clock_ahead_s),
     Gauge(

@@ -15,7 +15,7 @@ import structlog
 from msgspec.structs import replace
 
 from towerops_agent import __version__
-from towerops_agent.api.wire.outcomes import Availability
+from towerops_agent.api.wire.outcomes import Availability, Certificate
 from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.config.sync import ConfigSync
@@ -31,6 +31,7 @@ from towerops_agent.telemetry.views.snapshot import (
     KEY,
     MOST_PROBLEMS,
     MOST_REFUSALS,
+    CertificateReport,
     Configuration,
     Dealing,
     Destined,
@@ -49,6 +50,7 @@ from towerops_agent.telemetry.views.snapshot import (
     slowest_devices,
     troubled_devices,
 )
+from towerops_agent.text import moment
 
 if TYPE_CHECKING:
     from towerops_agent.discovery.auto import AutoDiscovery
@@ -61,6 +63,8 @@ EACH_S: Final = 15.0
 WRITE_EACH_S: Final = 600.0
 """How often a snapshot is written: for whoever looks after a power cut. Who asks a running agent gets one of the moment."""
 MINUTE_S: Final = 60.0
+WARN_EACH_S: Final = 86_400.0
+"""How often a certificate that expires soon is logged."""
 
 
 class Observer:
@@ -82,6 +86,7 @@ class Observer:
         now_us: Callable[[], int],
         group: "Group | None" = None,
         discovery: "AutoDiscovery | None" = None,
+        certificates: Callable[[], list[Certificate]] = list,
     ) -> None:
         self._group = group
         self._discovery = discovery
@@ -99,6 +104,8 @@ class Observer:
         self._samples = deque([(self._started_s, 0, 0)])  # (monotonic seconds, polls, metrics)
         self._bugs: deque[tuple[float, Mapping[str, int]]] = deque([(self._started_s, {})])  # counts by part of the agent
         self._failing = False
+        self._certificates = certificates
+        self._warned_s: dict[CertificateReport, float] = {}
 
     async def run(self) -> None:
         """Take a sample for the rates now and each 15 s, for good; write a snapshot now and each ten minutes."""
@@ -111,8 +118,25 @@ class Observer:
             self._a_minute()  # a sample for the rates
             self._bugs.append((now_s, self._counters.by_reason(Count.BUGS)))
             self._bugs_lately()  # drops those of long ago, if nobody asks
+            self.warn_of_certificates(now_s)
             self._moved(EACH_S)
             await asyncio.sleep(EACH_S)
+
+    def _reported(self) -> list[CertificateReport]:
+        return [CertificateReport(one.of, one.is_own, round(one.until_s * 1e6)) for one in self._certificates()]
+
+    def _expiring(self, now_us: int) -> list[CertificateReport]:
+        return [one for one in self._reported() if one.is_expiring(now_us)]
+
+    def warn_of_certificates(self, now_s: float) -> None:
+        """Log each that ends soon, or has, once a day. `now_s`: monotonic."""
+        now_us = self._now_us()
+        expiring = self._expiring(now_us)
+        self._warned_s = {one: self._warned_s[one] for one in expiring if one in self._warned_s}
+        for one in expiring:
+            if now_s - self._warned_s.get(one, -WARN_EACH_S) >= WARN_EACH_S:
+                self._warned_s[one] = now_s
+                log.warning("certificate expires soon, or has expired", of=one.of, own=one.is_own, expires=moment(one.until_us))
 
     async def _waiting(self, lines: Iterable[str]) -> dict[str, Pending]:
         return {line: await self._buffer.pending(line) for line in lines}
@@ -129,6 +153,7 @@ class Observer:
             group=() if self._group is None else tuple(group_remarks(view_of(self._group, now_us), now_us)),
             bugs=self._bugs_lately(),
             states=count_states(self._fleet.polled),
+            expiring=tuple(one.expires(now_us) for one in self._expiring(now_us)),
             clock_off_s=(self._sync.clock_skew.ahead_s or 0.0) if self._sync.clock_skew.is_wrong else 0.0,
         )
 
@@ -199,6 +224,7 @@ class Observer:
             group=None if self._group is None else view_of(self._group, now_us),
             destinations={line: Destined(one.metrics, one.oldest_started_at_us) for line, one in waiting.items() if line},
             discovery=self._view_of_discovery(),
+            certificates=self._reported(),
             clock_skew_s=self._sync.clock_skew.ahead_s,
             stopped_us=now_us if stopped else None,
         )

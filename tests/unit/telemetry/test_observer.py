@@ -6,14 +6,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from support import virtual_time
-from towerops_agent.api.wire.outcomes import Availability, ClockSkew
+from towerops_agent.api.wire.outcomes import Availability, Certificate, ClockSkew
 from towerops_agent.buffer.format.batch import Pending
 from towerops_agent.counters import Count, Counters
 from towerops_agent.model import DeviceState, State
 from towerops_agent.telemetry.marks import Marks, boot_clock_s
-from towerops_agent.telemetry.observer import Observer
+from towerops_agent.telemetry.observer import WARN_EACH_S, Observer
+from towerops_agent.telemetry.views.status import render
 
 NOW_US = 1_800_000_000_000_000
 
@@ -27,6 +29,7 @@ def observer(
     counters: Counters | None = None,
     states: tuple[State, ...] = (),
     ahead_s: float | None = None,
+    certificates: tuple[Certificate, ...] = (),
 ) -> Observer:
     """An observer of an agent with devices in these states, whose buffer has this pending in each of these lines."""
 
@@ -48,7 +51,37 @@ def observer(
         "courier": SimpleNamespace(availability=Availability(), backlog=None, delivers=True, lines=lines),
         "dealings": {"configuration": Availability(), "metrics": Availability(), "heartbeat": Availability()},
     }
-    return Observer(**parts, counters=counters or Counters(), marks=marks, database_octets=lambda: 4096, now_us=now_us)
+    return Observer(
+        **parts,
+        counters=counters or Counters(),
+        marks=marks,
+        database_octets=lambda: 4096,
+        now_us=now_us,
+        certificates=lambda: list(certificates),
+    )
+
+
+async def test_certificates_near_their_end_are_logged_once_a_day_and_shown():
+    """An operator hears of it before nothing can be delivered any more."""
+    now_s = NOW_US / 1e6
+    certificates = (
+        Certificate("API", False, now_s + 5 * 86_400),
+        Certificate("API", True, now_s - 86_400),
+        Certificate("destination prom", False, now_s + 90 * 86_400),
+    )
+    watching = observer(Marks(()), Pending(0, 0, None), certificates=certificates)
+    with capture_logs() as logs:
+        for passed_s in (0.0, WARN_EACH_S - 1, WARN_EACH_S):
+            watching.warn_of_certificates(passed_s)
+    assert [(line["of"], line["own"]) for line in logs] == [("API", False), ("API", True)] * 2
+    ends = [
+        "the certificate of API expires in 5 d, at 2027-01-20 08:00:00 UTC: renew it at the server",
+        "the agent's own certificate for API has expired, at 2027-01-14 08:00:00 UTC: renew it, and send SIGHUP",
+    ]
+    assert watching.vitals().expiring == tuple(ends)
+    shown = render(await watching.take(), NOW_US)
+    assert all(line in shown for line in ends)
+    assert "prom" not in shown
 
 
 @pytest.mark.parametrize("lines", [("",), ("", "beside"), ("first", "second")])

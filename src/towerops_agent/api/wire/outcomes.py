@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -23,6 +23,9 @@ MOST_RETRY_AFTER_S = 600.0
 
 MOST_SKEW_S = 30.0
 """Between this machine's clock and the server's: readings carry this clock's time, and a wrong one misplaces them all."""
+
+SOON_S = 14 * 86_400.0
+"""So long before a certificate ends the agent says so: programs renew theirs earlier, and whoever does it by hand has time."""
 
 _MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?a-z]", re.IGNORECASE)
 
@@ -216,6 +219,19 @@ def ahead_s(date: datetime | None, sent: datetime, received: datetime) -> float 
     if early > 0 and late > 0:
         return min(early, late)
     return late if late < 0 else 0.0
+
+
+class Certificate(NamedTuple):
+    """Until when a certificate in use is valid. `of`: the server's name for the operator; `is_own`: the agent's own, for it."""
+
+    of: str
+    is_own: bool
+    until_s: float
+
+    @property
+    def name(self) -> str:
+        """No two have the same."""
+        return f"{self.of} client" if self.is_own else self.of
 
 
 class ClockSkew:

@@ -47,7 +47,7 @@ class Vitals:
     of a corrupt database is; "" if there is none. `group`: what is wrong with its group.
     `bugs`: how many were met in the last BUGS_WITHIN_S, by the part of the agent.
     `states`: how many of the devices that are polled here are in which state. `clock_off_s`: how far this machine's clock is
-    ahead of the server's, if that is too much; else 0.
+    ahead of the server's, if that is too much; else 0. `expiring`: what to say of certificates that end soon, or have.
     """
 
     due_s: Mapping[str, float]
@@ -59,6 +59,7 @@ class Vitals:
     bugs: Mapping[str, int] = field(default_factory=dict)
     states: Mapping[str, int] = field(default_factory=dict)
     clock_off_s: float = 0.0
+    expiring: tuple[str, ...] = ()
 
 
 def judge(vitals: Vitals, boot_clock_s: float) -> Health:
@@ -77,6 +78,7 @@ def judge(vitals: Vitals, boot_clock_s: float) -> Health:
         for part, count in sorted(vitals.bugs.items())
     ]
     remarks += vitals.group
+    remarks += [f"degraded: {line}" for line in vitals.expiring]
     if not vitals.devices:
         remarks.append("degraded: no device is polled, as there is no configuration, or none in it can be used")
     remarks += _of_devices(vitals.states)

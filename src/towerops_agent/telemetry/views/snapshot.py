@@ -13,10 +13,11 @@ from typing import Final
 
 import msgspec
 
+from towerops_agent.api.wire.outcomes import SOON_S
 from towerops_agent.model import NOT_POLLED, State
 from towerops_agent.polling.course.device import Device
 from towerops_agent.telemetry.views.group import GroupView
-from towerops_agent.text import counted
+from towerops_agent.text import counted, duration, moment
 
 KEY: Final = "snapshot"
 DEVICES_KEY: Final = "devices"
@@ -156,6 +157,25 @@ class DiscoverySummary(msgspec.Struct, frozen=True):
     troubles: list[str]
 
 
+class CertificateReport(msgspec.Struct, frozen=True):
+    """A certificate in use, as in api/tls.py."""
+
+    of: str
+    is_own: bool
+    until_us: int
+
+    def is_expiring(self, now_us: int) -> bool:
+        """Whether it ends soon, or has."""
+        return self.until_us - now_us < SOON_S * 1e6
+
+    def expires(self, now_us: int) -> str:
+        """When, and what to do, for the operator."""
+        left_s, until = (self.until_us - now_us) / 1e6, moment(self.until_us)
+        when = f"expires in {duration(left_s)}, at {until}" if left_s > 0 else f"has expired, at {until}"
+        whose = f"the agent's own certificate for {self.of}" if self.is_own else f"the certificate of {self.of}"
+        return f"{whose} {when}: {'renew it, and send SIGHUP' if self.is_own else 'renew it at the server'}"
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """All of it. `counters`: name -> reason -> count.
 
@@ -197,6 +217,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     group: GroupView | None = None
     destinations: dict[str, Destined] = {}
     discovery: DiscoverySummary | None = None
+    certificates: list[CertificateReport] = []
 
 
 _encoder = msgspec.json.Encoder()

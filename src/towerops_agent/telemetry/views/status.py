@@ -43,6 +43,10 @@ def _sections(snapshot: Snapshot, now_us: int, runs: bool) -> Iterator[tuple[str
     seen_us = now_us if runs else snapshot.written_us if snapshot.stopped_us is None else snapshot.stopped_us
     yield "agent", [_agent(snapshot, now_us, runs), *_single_run(snapshot)]
     yield "site" if "site files" in snapshot.dealings else "API", _dealings(snapshot, seen_us, now_us)
+    expiring = [one for one in snapshot.certificates if one.is_expiring(seen_us)]
+    if expiring:
+        tones = {True: Tone.WARNING, False: Tone.BAD}
+        yield "TLS", [Line(one.expires(seen_us), tones[one.until_us > seen_us]) for one in expiring]
     if snapshot.group is not None:
         yield "group", group_lines(snapshot.group, now_us)
     yield "config", _config(snapshot, now_us)

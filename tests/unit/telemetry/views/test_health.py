@@ -28,6 +28,7 @@ def test_a_loop_that_stands_still_is_a_failure():
     [
         ({"failing": {"metrics": "no route"}}, "degraded: metrics fails: no route"),
         ({"in_memory_because": "the disk is full"}, "degraded: polls are kept in memory only: the disk is full"),
+        ({"expiring": ("the certificate of API expires",)}, "degraded: the certificate of API expires"),
         ({"salvaging": "a corrupt database is being copied"}, "degraded: a corrupt database is being copied"),
         (
             {"bugs": {"delivery": 12}},
