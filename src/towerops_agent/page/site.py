@@ -30,6 +30,8 @@ from towerops_agent.page.views.runs import completed
 from towerops_agent.page.views.standing import Standing, does_run, ending_us, standings
 from towerops_agent.page.views.strips import Span, runs_over, states_over, works_over
 from towerops_agent.page.views.tiles import tiles
+from towerops_agent.telemetry.live_client import ask
+from towerops_agent.telemetry.views.health import IN_MEMORY
 from towerops_agent.telemetry.views.pace import longest_each_us, slowest_us
 from towerops_agent.telemetry.views.rates import longest_us
 from towerops_agent.telemetry.views.series import DeviceSeries
@@ -44,6 +46,8 @@ SPANS_H: Final = (1, 6, DAY_H)
 """The spans of the charts, in hours."""
 
 _MINUTE_US: Final = 60_000_000
+
+ASKED_WITHIN_S: Final = 1.0
 
 
 class DeviceView(msgspec.Struct, frozen=True):
@@ -108,7 +112,7 @@ class Site:
             title="The last 24 hours" if snapshot is None else f"{snapshot.hostname}: the last 24 hours",
             about="What this Towerops agent has read, from its own database.",
             runs=runs,
-            notes=[self._doubt] if self._doubt else [],
+            notes=[note for note in (self._doubt, _not_on_disk(self._path)) if note],
             tiles=tiles(snapshot, events, list(standing.values()), pending, runs, newest_us, now_us),
             devices=[line_of(device, standing[device.id]) for device in devices],
             agent=runs_over(told, since_us, as_of_us),
@@ -212,6 +216,20 @@ class Site:
             holds_us = device.holds_us or longest_us(device.interval_s * 1_000_000 or distance_us)
             found.append(replace(device, newest_us=newest.newest_us, holds_us=holds_us))
         return found
+
+
+def _not_on_disk(path: Path) -> str:
+    """What to say if a running agent writes nothing: the database looks as if nothing were read any more, and all delivered."""
+    try:
+        _, _, health = (ask(str(path), b"health", ASKED_WITHIN_S) or b"").partition(b"\n")
+    except (TimeoutError, AgentError):
+        return ""
+    said = (line.removeprefix(IN_MEMORY) for line in health.decode(errors="replace").splitlines() if line.startswith(IN_MEMORY))
+    why = next(said, "")
+    return why and (
+        f"The agent runs, and keeps what it reads in memory only: {why}. "
+        "This page shows what is in the database, and nothing newer: for that, `towerops-agent status` and `devices`."
+    )
 
 
 def _told(

@@ -1,5 +1,6 @@
 """What the page shows of a real database: all that was read in 24 hours, and no secret."""
 
+import asyncio
 import threading
 
 import msgspec
@@ -15,6 +16,8 @@ from towerops_agent.counters import Counters
 from towerops_agent.errors import SettingsError
 from towerops_agent.model import Layout, LayoutKind, Poll
 from towerops_agent.page.site import SPANS_H, Site
+from towerops_agent.telemetry.live import LiveSocket
+from towerops_agent.telemetry.views.health import Vitals, health_text, judge
 from towerops_agent.telemetry.views.series import PINGS
 from towerops_agent.telemetry.views.snapshot import KEY, Dealing, encode_snapshot
 
@@ -42,6 +45,21 @@ async def test_the_overview_names_the_devices_and_says_how_they_are(database):
     assert (shown.title, shown.runs, shown.notes) == ("poller-1: the last 24 hours", True, [])
     assert shown.tiles["devices"].figure == "1 of 2 up"
     assert shown.tiles["backlog"].note == "30 values for the next batch"
+
+
+async def test_of_an_agent_that_can_not_write_it_says_that_the_database_lags_behind(database):
+    """Else a full disk looks as if nothing were read any more, and all were delivered."""
+    await record(database, 60, silent=10, snapshot=left())
+    vitals = Vitals(due_s={}, failing={"metrics": "no route"}, devices=2, in_memory_because="disk full: no room")
+
+    async def health() -> bytes:
+        return b"0\n" + health_text(judge(vitals, 0.0)).encode()
+
+    async with LiveSocket(database, {b"health": health}):
+        shown = await asyncio.to_thread(site(database).overview)
+    (note,) = shown.notes
+    assert note.startswith("The agent runs, and keeps what it reads in memory only: disk full: no room. This page shows")
+    assert site(database).overview().notes == []
 
 
 async def test_a_days_charts_keep_a_spike_of_one_poll(database):

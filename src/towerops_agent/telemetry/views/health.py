@@ -23,6 +23,9 @@ SINGLE_RUN_WITHIN_S: Final = 90_000.0
 BUGS_WITHIN_S: Final = 300.0
 """For how long a bug is a remark: a loop that fails each time that it starts again moves, and does nothing."""
 
+IN_MEMORY: Final = "degraded: polls are kept in memory only: "
+"""How the remark begins that says why."""
+
 HEALTHY: Final = "healthy"
 """All that is said if there is neither a problem nor a remark."""
 
@@ -70,7 +73,7 @@ def judge(vitals: Vitals, boot_clock_s: float) -> Health:
     ]
     remarks = [f"degraded: {name} fails: {reason}" for name, reason in vitals.failing.items()]
     if vitals.in_memory_because:
-        remarks.append(f"degraded: polls are kept in memory only: {vitals.in_memory_because}")
+        remarks.append(f"{IN_MEMORY}{vitals.in_memory_because}")
     if vitals.salvaging:
         remarks.append(f"degraded: {vitals.salvaging}")
     remarks += [
