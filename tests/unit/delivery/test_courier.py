@@ -99,6 +99,8 @@ async def test_a_failed_batch_is_sent_again_with_the_same_key_and_body_after_gro
     await bench.add(1)
     bench.accepts = Accepts(content_encodings=("gzip",))
     outcomes = [BUSY, BUSY, Unavailable("busy", 503, 8.0), Accepted()]
+    changes = []
+    bench.courier.availability.on_change = lambda *change: changes.append(change)
     bench.answer = lambda values: outcomes.pop(0)
     lines = await bench.run(pauses=3)
     assert bench.pauses == [1.0, 2.0, 8.0]
@@ -112,6 +114,7 @@ async def test_a_failed_batch_is_sent_again_with_the_same_key_and_body_after_gro
     assert [line["failures_before"] for line in lines if line["event"] == "API accepts metrics"] == [3]
     state = bench.courier.availability
     assert (state.works, state.last_failure, state.last_success_us) == (True, "busy", NOW_US + 11_000_000)
+    assert changes == [(False, "busy", NOW_US), (True, "", NOW_US + 11_000_000)]
 
 
 async def test_a_restart_sends_the_open_batch_with_its_key(bench):
