@@ -15,11 +15,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from support.skips import NO_MOUNT
-from towerops_agent.buffer import opening, recovery
+from towerops_agent.buffer import opening, recovery, writer
 from towerops_agent.buffer.format.batch import Lane
 from towerops_agent.buffer.ids import first_apart
 from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.counters import Count
+from towerops_agent.doctor.database import check_database
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, copy_files, members, poll
@@ -38,6 +39,28 @@ def small_disk(tmp_path):
         pytest.skip(NO_MOUNT)
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.fixture
+def failing_disk(tmp_path) -> Iterator[tuple[Path, Path]]:
+    """An ext4 in a file, and what makes the kernel find an error in it, after which it accepts no writes."""
+    place, image = tmp_path / "ext4", tmp_path / "image"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    commands = (["mkfs.ext4", "-q", "-F", image], ["mount", "-o", "loop,errors=remount-ro", image, place])
+    if os.geteuid() or not shutil.which("mkfs.ext4"):
+        pytest.skip(NO_MOUNT)
+    if any(subprocess.run(command, check=False, capture_output=True).returncode for command in commands):
+        pytest.skip(NO_MOUNT)
+    try:
+        device = Path(f"/sys/dev/block/{os.major(place.stat().st_dev)}:{os.minor(place.stat().st_dev)}").resolve()
+        trigger = Path("/sys/fs/ext4", device.name, "trigger_fs_error")
+        if not os.access(trigger, os.W_OK):
+            pytest.skip(NO_MOUNT)
+        yield place, trigger
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def remount(place: Path, mode: str) -> None:
@@ -243,6 +266,32 @@ async def test_what_a_file_on_a_read_only_disk_keeps_is_used_at_the_start(small_
             assert await buffer.kept_config() == b"sealed"
             assert await delivered(buffer) == [1]
     assert "database can be read: what it keeps is used, as the last configuration is" in [line["event"] for line in logs]
+
+
+async def test_a_file_system_that_the_kernel_has_made_read_only_is_called_so(failing_disk, monkeypatch):
+    """By an agent that runs, by one that starts, and by the doctor. Since Linux 6 an ext4 calls itself writable then.
+
+    Before, they said that the agent needs write access, and that all is well.
+    """
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    monkeypatch.setattr(writer, "LEAVES_AFTER_S", 0.0)
+    place, trigger = failing_disk
+    bench = Bench(place / "agent.db")
+    async with bench.buffer() as buffer:
+        layout = await buffer.register(LAYOUT)
+        buffer.add(poll(layout))
+        await buffer.flush()
+        trigger.write_text("1")
+        buffer.add(poll(layout, T0_US + 1))
+        while "its file system is read-only, `dmesg` says" not in buffer.in_memory_because:
+            with suppress(BufferFailure):
+                await buffer.flush()
+        assert await delivered(buffer) == [1]
+    async with bench.buffer() as buffer:
+        assert "its file system is read-only, `dmesg` says" in buffer.in_memory_because
+    file, *_ = check_database(bench.path, 1 << 30)
+    assert file.found == f"{bench.path} can't be written"
+    assert "its file system is read-only: `dmesg` says" in file.hint
 
 
 async def test_what_a_file_on_a_full_disk_keeps_is_used_at_the_start(small_disk, tmp_path):

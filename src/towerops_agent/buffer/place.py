@@ -67,7 +67,8 @@ def advice(path: Path, error: Exception, otherwise: str) -> str:
         disk = os.statvfs(path.parent)
     except OSError:
         return otherwise
-    if disk.f_flag & os.ST_RDONLY:
+    # An ext4 that Linux 6 has made read-only after an error calls itself writable, and only refuses.
+    if disk.f_flag & os.ST_RDONLY or (isinstance(error, OSError) and error.errno == errno.EROFS):
         return "its file system is read-only, `dmesg` says whether the kernel made it so: mount it for writing"
     if disk.f_bavail * disk.f_frsize < NEEDED_OCTETS:
         return "its disk is full: make room there"

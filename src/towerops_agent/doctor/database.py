@@ -4,6 +4,7 @@ Only reads, also beside a running agent: it creates and changes no file. I/O: SQ
 the agent's Unix socket. Octets.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -169,15 +170,24 @@ def _read(path: Path) -> _Contents:
 
 def _unwritable(path: Path) -> Path | None:
     """The files that the agent must write, but this user can't."""
-    if not os.access(path, os.R_OK | os.W_OK):
+    if not os.access(path, os.R_OK | os.W_OK) or _refuses_writes(path):
         return path
     return None if os.access(path.absolute().parent, os.W_OK | os.X_OK) else path.absolute().parent
+
+
+def _refuses_writes(path: Path) -> bool:
+    """Whether the file system is read-only, by its own word or, as an ext4 after an error since Linux 6, as it refuses."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
 
 
 def _access_hint(path: Path) -> str:
     """What to do about a file that can't be read or written."""
     with suppress(OSError):
-        if os.statvfs(path).f_flag & os.ST_RDONLY:
+        if os.statvfs(path).f_flag & os.ST_RDONLY or _refuses_writes(path):
             return "its file system is read-only: `dmesg` says whether the kernel made it so; mount it for writing"
     return f"check its mode, or run this as the agent's user ({_owner(path)})"
 
