@@ -36,6 +36,11 @@ AT_ONCE_US = 30_000_000
 whoever starts the agent waits for some minutes only."""
 REOPEN_S = 5.0
 """How often a file that could not be opened is tried again."""
+LONGEST_AWAY_DOUBLINGS = 4
+"""A file that could be written for a short while only is tried again after twice as long, up to 80 s: each return writes all that
+is in memory, and three log lines."""
+SETTLED_S = 300.0
+"""How long a file has to be used for that to be over."""
 LOOK_EACH_S = 5.0
 """How often to check that the file is still the one at its path."""
 
@@ -67,6 +72,8 @@ class Opening:
         self._renewed_us: int | None = None
         self._reopen_s = 0.0
         self._look_s = 0.0
+        self._returned_s = -inf  # when the file came into use again, the last time
+        self._short_returns = 0  # how often in a row it had to be left soon after that
         self.due_s = 0.0
         self._absence: Absence | None = None  # while the Store is not the file's
         self._elsewhere = Elsewhere()
@@ -134,6 +141,8 @@ class Opening:
         if self._absence is not None and (now_s >= self._reopen_s or at_stop):
             self._reopen_s = now_s + REOPEN_S
             self._return_to_file(self._absence, at_stop=at_stop)
+            if self._absence is None:
+                self._returned_s = now_s
         self.due_s = self._look_s if self._absence is None else min(self._look_s, self._reopen_s)
 
     def _return_to_file(self, absence: Absence, *, at_stop: bool) -> None:
@@ -231,7 +240,9 @@ class Opening:
     def _go_on_in(self, memory: Store, layouts_lost: bool, absence: Absence, now_s: float) -> None:
         self._use(memory, absence)
         self.layouts_lost = self.layouts_lost or layouts_lost
-        self._reopen_s = self.due_s = now_s + REOPEN_S
+        is_soon = now_s < self._returned_s + SETTLED_S
+        self._short_returns = min(self._short_returns + 1, LONGEST_AWAY_DOUBLINGS) if is_soon else 0
+        self._reopen_s = self.due_s = now_s + REOPEN_S * 2**self._short_returns
 
     def _with_layouts_of(self, store: Store) -> tuple[Store, bool]:
         """A Store in memory that has the layouts of the other one, so that its polls can be delivered; and if some are lost."""

@@ -213,6 +213,32 @@ async def test_a_start_in_memory_leaves_no_lock_behind(bench):
         assert await buffer.ask(lambda store: store.database.path) == bench.path
 
 
+def test_a_file_that_can_be_written_for_seconds_at_a_time_is_tried_less_often(bench):
+    """As on a disk that another program fills and empties: each try cost three log lines, and all that was in memory."""
+    one = opening.Opening(bench.path, room.Room(1 << 30), lambda: bench.now_us, lambda: 0)
+    one.open(0.0)
+    error = sqlite3.OperationalError("disk I/O error")
+
+    def away_s(now_s):
+        one.leave_unwritable(error, now_s)
+        left_s = now_s
+        while one.in_memory_because:
+            now_s = max(one.due_s, now_s)
+            one.look(now_s, at_stop=False)
+        return now_s - left_s
+
+    now_s, found = 100.0, []
+    for _ in range(7):
+        found.append(away_s(now_s))
+        now_s += found[-1] + 2.0
+    assert found == [5.0, 10.0, 20.0, 40.0, 80.0, 80.0, 80.0]
+    assert away_s(now_s + opening.SETTLED_S) == 5.0
+    one.leave_unwritable(error, now_s + 1_000.0)
+    one.look(now_s + 1_000.0, at_stop=True)
+    assert not one.in_memory_because, "a stop waits for nothing"
+    one.close()
+
+
 async def test_a_file_that_turns_out_to_be_corrupt_as_it_takes_what_was_in_memory_is_replaced(bench, monkeypatch):
     """A disk that accepted no writes for a while may have damaged what it had."""
     monkeypatch.setattr(writer, "LEAVES_AFTER_S", 0.0)
