@@ -109,7 +109,7 @@ def lock(path: Path) -> int:
         os.write(place, f"{os.getpid()}\n".encode())
     except BlockingIOError as error:
         release(place)
-        raise _busy(path) from error
+        raise _busy(path, f"process {_owner(path) or 'unknown'}") from error
     except OSError as error:
         release(place)
         raise BufferFailure(
@@ -240,19 +240,21 @@ def _lock(path: Path, place: int) -> None:
     try:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise _busy(path) from error
+        raise _busy(path, f"`fuser {path}` shows its process") from error
     except OSError:  # the file system has no such locks
         return
 
 
-def _busy(path: Path) -> DatabaseBusy:
+def _owner(path: Path) -> str:
     try:
-        owner = beside(path, ".lock").read_bytes()[:20].decode("ascii", "replace").strip()
+        return beside(path, ".lock").read_bytes()[:20].decode("ascii", "replace").strip()
     except OSError:
-        owner = ""
+        return ""
+
+
+def _busy(path: Path, owner: str) -> DatabaseBusy:
     return DatabaseBusy(
-        f"the database {path} is open in another agent (process {owner or 'unknown'}): "
-        "stop that one, or give this one a place of its own"
+        f"the database {path} is open in another agent ({owner}): stop that one, or give this one a place of its own"
     )
 
 

@@ -55,7 +55,7 @@ def check_agent(path: Path) -> Check:
     try:
         lock = os.open(beside(path, ".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return _agent_in_memory(path) or Check(_AGENT, Result.SKIPPED, "no agent has used this database yet")
+        return _agent_without_lock_file(path) or Check(_AGENT, Result.SKIPPED, "no agent has used this database yet")
     except OSError as error:
         hint = "run this as the agent's user"
         return Check(_AGENT, Result.WARNING, f"whether one runs on this database can't be seen: {error.strerror}", hint)
@@ -70,7 +70,22 @@ def check_agent(path: Path) -> Check:
         return Check(_AGENT, Result.WARNING, f"whether one runs on this database can't be seen: {error.strerror}")
     finally:
         os.close(lock)
-    return _agent_in_memory(path) or Check(_AGENT, Result.SKIPPED, "no agent runs on this database now")
+    return _agent_without_lock_file(path) or Check(_AGENT, Result.SKIPPED, "no agent runs on this database now")
+
+
+def _agent_without_lock_file(path: Path) -> Check | None:
+    """An agent that has not locked the lock file, as somebody removed that, or as it works in memory; None if there is none."""
+    with suppress(OSError):
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return Check(
+                _AGENT, Result.OK, f"an agent runs on this database (its lock file was removed; `fuser {path}` shows its process)"
+            )
+        finally:
+            os.close(file)
+    return _agent_in_memory(path)
 
 
 def _check_health(path: Path) -> list[Check]:

@@ -20,6 +20,8 @@ from towerops_agent.buffer.database import Database
 from towerops_agent.buffer.format.batch import Batch, Lane
 from towerops_agent.buffer.reader import DatabaseReader
 from towerops_agent.counters import Count
+from towerops_agent.doctor.database import check_agent
+from towerops_agent.doctor.findings.check import Result
 from towerops_agent.errors import BufferFailure, DatabaseBusy
 from towerops_agent.model import Layout, Poll
 from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, copy_files, limit_growth, members, poll
@@ -66,10 +68,17 @@ async def test_what_is_not_a_database_is_refused_in_one_line_and_stays_as_it_is(
 
 
 def test_a_second_agent_is_refused_though_somebody_removed_the_lock_file(bench):
+    """Before, it said that it is open in its own process, and the doctor that the first one can't use it."""
     first = Database.open(bench.path, T0_US)
     bench.path.with_name("agent.db.lock").unlink()
-    with pytest.raises(DatabaseBusy, match="is open in another agent"):
-        Database.open(bench.path, T0_US)
+    for _ in range(2):
+        found = check_agent(bench.path)
+        assert found.result is Result.OK
+        assert found.found == (
+            f"an agent runs on this database (its lock file was removed; `fuser {bench.path}` shows its process)"
+        )
+        with pytest.raises(DatabaseBusy, match=rf"is open in another agent \(`fuser {bench.path}` shows its process\): stop"):
+            Database.open(bench.path, T0_US)
     first.close()
     Database.open(bench.path, T0_US).close()
 
