@@ -140,21 +140,23 @@ class Opening:
                 self._follow(change, now_s)
         if self._absence is not None and (now_s >= self._reopen_s or at_stop):
             self._reopen_s = now_s + REOPEN_S
-            self._return_to_file(self._absence, at_stop=at_stop)
-            if self._absence is None:
+            if self._return_to_file(self._absence, at_stop=at_stop):
                 self._returned_s = now_s
         self.due_s = self._look_s if self._absence is None else min(self._look_s, self._reopen_s)
 
-    def _return_to_file(self, absence: Absence, *, at_stop: bool) -> None:
+    def _return_to_file(self, absence: Absence, *, at_stop: bool) -> bool:
         if absence.why is Away.UNWRITABLE:
             while not retention.remove_sent(self.store.connection, OPEN_END).done:
                 pass
             if not at_stop and not self._room.fits(self.store, self.path):
-                return
-        self._reopen(absence)
+                return False
+        return self._reopen(absence)
 
-    def _reopen(self, absence: Absence) -> None:
-        """Work on the file, with all that is in memory, if it can be opened; in a new one if it turns out to be corrupt now."""
+    def _reopen(self, absence: Absence) -> bool:
+        """Work on the file, with all that is in memory, if it can be opened; in a new one if it turns out to be corrupt now.
+
+        Whether it is in use now.
+        """
         memory = self.store
         store = None
         try:
@@ -172,12 +174,13 @@ class Opening:
             self._end_recovery()
             if store is not None:
                 store.database.close()
-            return
+            return False
         # Nothing is polled yet: the file may keep by what that can be.
         self.layouts_lost = self.layouts_lost or not memory.layouts.in_use()
         memory.database.close()
         log.info("buffer opened, the polls in memory are stored", path=str(self.path), polls=polls)
         self._use(store)  # by their ids, polls that are still in its tail and were in memory are void now
+        return True
 
     def _stay_away(self, absence: Absence, error: BaseException) -> None:
         reason = str(error)

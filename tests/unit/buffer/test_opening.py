@@ -1,6 +1,7 @@
 """The file can't be opened at the start: the agent works in memory, and takes all of it into the file once it can."""
 
 import asyncio
+import os
 import sqlite3
 from contextlib import asynccontextmanager, closing
 
@@ -215,7 +216,7 @@ async def test_a_start_in_memory_leaves_no_lock_behind(bench):
 
 def test_a_file_that_can_be_written_for_seconds_at_a_time_is_tried_less_often(bench):
     """As on a disk that another program fills and empties: each try cost three log lines, and all that was in memory."""
-    one = opening.Opening(bench.path, room.Room(1 << 30), lambda: bench.now_us, lambda: 0)
+    one = opening.Opening(bench.path, room.Room(1 << 30, os.statvfs), lambda: bench.now_us, lambda: 0, lambda: 1)
     one.open(0.0)
     error = sqlite3.OperationalError("disk I/O error")
 
