@@ -69,6 +69,7 @@ class Room:
         """How much is kept of the file's journal."""
         self._statvfs = statvfs
         self._felt: Loss | None = None
+        self._is_held = False  # whether a reader keeps the journal from being folded in
         self.commit_octets = OPEN_END
         """How much a commit may have, so that there is room for the journal, and for folding it into the file."""
         self._reserved_pages = 0  # free pages that are not given back: undelivered polls went for them
@@ -97,6 +98,7 @@ class Room:
         """Evict what has to go, or a part of it: each step's metrics as they go, also if a later step fails."""
         connection = store.connection
         journal = self._journal_octets(store)
+        self._note_journal(store, journal)
         limit = self._limit(store)
         if _used_octets(connection) > limit and store.is_filled:  # the oldest, which would have to go first, are not there yet
             self._feel(Loss.BUFFER_FULL, store, max_octets=self._max_octets)
@@ -152,7 +154,7 @@ class Room:
     def _limit(self, store: Store) -> int:
         if store.database.path is None:
             return MEMORY_OCTETS - JOURNAL_OCTETS
-        return self._max_octets - max(self._journal_octets(store), self.journal_octets)
+        return self._max_octets - self.journal_octets  # what a reader makes it longer by, no eviction makes room for
 
     def _journal_octets(self, store: Store) -> int:
         size = 0
@@ -180,6 +182,17 @@ class Room:
             return missing
         retention.checkpoint(store.connection)
         return self._missing_on_disk(store, 0)
+
+    def _note_journal(self, store: Store, journal: int) -> None:
+        """Say that it can't be folded in, which it is long before, as somebody reads an earlier state of the database."""
+        is_held = journal > 2 * self.journal_octets
+        if is_held and not self._is_held:
+            log.warning(
+                "journal can't be merged into the database while another process reads it, and grows",
+                path=str(store.database),
+                journal_octets=journal,
+            )
+        self._is_held = is_held
 
     def _feel(self, reason: Loss, store: Store, **fields: int) -> None:
         if self._felt != reason:

@@ -4,7 +4,7 @@ import itertools
 import os
 import random
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 from structlog.testing import capture_logs
@@ -20,6 +20,7 @@ MEGABYTE = 1 << 20
 WIDE = Layout("wide", tuple((f"s-{i}", 1.0) for i in range(300)))
 NOISE = tuple(random.Random(4).choices(range(1 << 31, 1 << 32), k=100_000))
 FULL = "buffer is full, delivered polls are removed early, then the oldest undelivered"
+HELD = "journal can't be merged into the database while another process reads it, and grows"
 
 
 def wide_poll(layout: int, number: int) -> Poll:
@@ -82,6 +83,25 @@ async def test_at_the_bound_the_oldest_undelivered_polls_are_evicted(bench):
         assert pending.polls > 3_000
         assert [entry["event"] for entry in logs] == [FULL]
         assert await buffer.next_batch(1) is not None
+
+
+async def test_somebody_who_reads_for_hours_costs_no_poll(bench):
+    """As an export that waits in a pager: the journal grows, and what was undelivered made room for that, which gave none."""
+    async with bench.buffer(max_octets=room.MIN_OCTETS) as buffer:
+        await add_wide(buffer, range(100))
+        with capture_logs() as logs, closing(sqlite3.connect(bench.path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM polls").fetchall()
+            for number in range(100, 140):
+                await buffer.put_meta("large", bytes(MEGABYTE))
+                await add_wide(buffer, [number])
+            assert octets(bench) > 2 * room.MIN_OCTETS
+            assert (await buffer.pending()).polls == 140
+        assert [line["event"] for line in logs] == [HELD]
+        await buffer.put_meta("large", b"")
+        await buffer.clean_up()
+        assert octets(bench) <= room.MIN_OCTETS
+    assert bench.counters.by_reason(Count.METRICS_EVICTED) == {}
 
 
 async def test_delivered_polls_go_before_undelivered_ones(bench):
