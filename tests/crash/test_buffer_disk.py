@@ -271,7 +271,7 @@ async def test_what_a_file_on_a_read_only_disk_keeps_is_used_at_the_start(small_
 async def test_a_file_system_that_the_kernel_has_made_read_only_is_called_so(failing_disk, monkeypatch):
     """By an agent that runs, by one that starts, and by the doctor. Since Linux 6 an ext4 calls itself writable then.
 
-    Before, they said that the agent needs write access, and that all is well.
+    Before, they said that the agent needs write access, and that it works.
     """
     monkeypatch.setattr(opening, "REOPEN_S", 0.001)
     monkeypatch.setattr(writer, "LEAVES_AFTER_S", 0.0)

@@ -86,7 +86,7 @@ async def test_at_the_bound_the_oldest_undelivered_polls_are_evicted(bench):
 
 
 async def test_somebody_who_reads_for_hours_costs_no_poll(bench):
-    """As an export that waits in a pager: the journal grows, and what was undelivered made room for that, which gave none."""
+    """As an export that waits in a pager: the journal grows, and what was undelivered was removed for that, in vain."""
     async with bench.buffer(max_octets=room.MIN_OCTETS) as buffer:
         await add_wide(buffer, range(100))
         with capture_logs() as logs, closing(sqlite3.connect(bench.path, isolation_level=None)) as reader:
