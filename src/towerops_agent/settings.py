@@ -15,6 +15,7 @@ from towerops_agent.setting import (
     LOG_LEVELS,
     LogFormat,
     Setting,
+    Unfit,
     as_format,
     as_group,
     as_level,
@@ -74,6 +75,13 @@ class Settings:
         return min(self.buffer_commit_s, _COMMIT_IN_GROUP_S) if self.group_nats_urls else self.buffer_commit_s
 
 
+def as_path(text: str) -> Path:
+    """The path. A `~` or a variable that no shell has replaced would be a directory of that name, wherever the agent runs."""
+    if text[0] in "~$":
+        raise Unfit("the path in full: it is only a shell that replaces ~ or a variable, and not in --option=~/…")
+    return Path(text)
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="api_url",
@@ -87,14 +95,14 @@ SETTINGS: tuple[Setting, ...] = (
         variable="SITE_PATH",
         flag="--site",
         help="A site file (YAML), or a directory of them, that says what to poll, in place of the Towerops API.",
-        parse=Path,
+        parse=as_path,
     ),
     Setting(
         name="destinations",
         variable="DESTINATIONS_PATH",
         flag="--destinations",
         help="A file (YAML) of destinations that values go to beside the Towerops API; read again on SIGHUP.",
-        parse=Path,
+        parse=as_path,
     ),
     Setting(
         name="token",
@@ -109,7 +117,7 @@ SETTINGS: tuple[Setting, ...] = (
         variable="TOWEROPS_AGENT_TOKEN_FILE",
         flag="--token-file",
         help="A file that holds the agent's token; read again before each fetch of the configuration.",
-        parse=Path,
+        parse=as_path,
     ),
     Setting(
         name="config_refresh_s",
@@ -126,7 +134,7 @@ SETTINGS: tuple[Setting, ...] = (
         flag="--database-path",
         default="/data/towerops-agent.db",
         help="The SQLite file that keeps polls until they are delivered, and the last good configuration.",
-        parse=Path,
+        parse=as_path,
     ),
     Setting(
         name="buffer_max_mb",
@@ -170,21 +178,21 @@ SETTINGS: tuple[Setting, ...] = (
         variable="TOWEROPS_CA_FILE",
         flag="--ca-file",
         help="A PEM file of authorities trusted to sign the API's certificate, besides those of the system's store.",
-        parse=Path,
+        parse=as_path,
     ),
     Setting(
         name="client_cert",
         variable="TOWEROPS_CLIENT_CERT",
         flag="--client-cert",
         help="A PEM file with the certificate (and its chain) that the agent presents to a server that asks for one.",
-        parse=Path,
+        parse=as_path,
     ),
     Setting(
         name="client_key",
         variable="TOWEROPS_CLIENT_KEY",
         flag="--client-key",
         help="A PEM file with the key of that certificate, without a passphrase.",
-        parse=Path,
+        parse=as_path,
     ),
     Setting(
         name="allow_http",
@@ -238,6 +246,6 @@ SETTINGS: tuple[Setting, ...] = (
         variable="GROUP_CREDENTIALS_FILE",
         flag="--group-credentials-file",
         help="A file with one line, user:password, for the NATS servers.",
-        parse=Path,
+        parse=as_path,
     ),
 )

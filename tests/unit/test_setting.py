@@ -1,5 +1,7 @@
 """What the text of one setting must be, to the last character of the bounds, and what the message says if it is not."""
 
+from pathlib import Path
+
 import pytest
 
 from towerops_agent.model import Secret
@@ -17,6 +19,7 @@ from towerops_agent.setting import (
     as_weight,
     as_whole,
 )
+from towerops_agent.settings import as_path
 
 
 def whole(text: str) -> int:
@@ -39,6 +42,7 @@ SERVERS = (
 GROUP = "at most 64 letters, digits, hyphens and underscores, the same for all agents of the group"
 MEMBER = "at most 100 characters without spaces, another name for each agent of the group"
 WEIGHT = "a number from 0.1 to 100, as in 1 or 2.5"
+PATH = "the path in full: it is only a shell that replaces ~ or a variable, and not in --option=~/…"
 SWITCH = "yes or no (or 1 or 0, true or false, on or off)"
 
 
@@ -54,6 +58,8 @@ SWITCH = "yes or no (or 1 or 0, true or false, on or off)"
         (whole, "5", 5),
         (whole, "86400", 86_400),
         (whole, "000000010", 10),
+        (as_path, "/a~$b", Path("/a~$b")),
+        (as_path, "./~/c", Path("~/c")),
         (as_level, "INFO", "info"),
         (as_level, "Warn", "warning"),
         (as_level, "err", "error"),
@@ -86,6 +92,7 @@ def test_a_text_that_fits(parse, text, value):
     ("parse", "texts", "wanted"),
     [
         (as_url, ["https://a b", "https://a\x7f", " https://a", "https://a\xa0b"], CHARACTERS),
+        (as_path, ["~", "~/towerops-agent.db", "~root/a", "$HOME/a", "${STATE_DIRECTORY}/a"], PATH),
         (as_url, ["https://u@h", "https://h?x", "https://h#x", "https://u:p@h"], PARTS),
         (as_url, ["https://h:x", "https://h:65536", "https://[::1", "https://h:-1"], HOST),
         (as_url, ["ftp://h", "https://", "h", "//h", "https:///x"], SCHEME),

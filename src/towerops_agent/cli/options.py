@@ -11,7 +11,7 @@ import click
 from towerops_agent.cli.ending import fail
 from towerops_agent.errors import InvalidConfig, SettingsError
 from towerops_agent.setting import Setting
-from towerops_agent.settings import SETTINGS
+from towerops_agent.settings import SETTINGS, as_path
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -81,7 +81,7 @@ def _type_of(one: Setting) -> "click.ParamType[Any]":
         return click.Choice(one.choices)
     if one.bounds is not None:
         return click.IntRange(*one.bounds)
-    return FILE if one.parse is Path else click.STRING
+    return FILE if one.parse is as_path else click.STRING
 
 
 def setting(name: str) -> Setting:
