@@ -263,6 +263,47 @@ async def test_profiles_that_are_not_there_end_it_before_a_device_is_asked(tmp_p
     assert err == "towerops-agent: no file that ends in .yaml or .yml in empty: expected one at least\n"
 
 
+INTERRUPTED_AT_THE_FIRST = """
+import signal
+
+from towerops_agent.cli import discover
+from towerops_agent.cli.main import main
+
+
+def show(self, progress):
+    if progress.found:
+        signal.raise_signal(signal.SIGINT)
+
+
+discover._Bar.show = show
+main()
+"""
+
+
+async def test_what_was_found_until_an_interrupt_is_shown_and_written(tmp_path):
+    """A sweep may take an hour and a half."""
+    async with FleetServer(make_fleet([PROFILES["mikrotik"]], 1, COMMUNITY, time.time())).serve() as port:
+        words = ("discover", f"{FIRST_ADDRESS}-250", "--port", str(port), "--write", "site.yaml")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", INTERRUPTED_AT_THE_FIRST, *words),
+            env={"PATH": "/usr/bin", "XDG_STATE_HOME": str(tmp_path / "state"), "SNMP_COMMUNITY": COMMUNITY},
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+    last = err.decode().splitlines()[-1]
+    assert process.returncode == 1, err
+    assert last.startswith("towerops-agent: interrupted: what was tried is remembered; ")
+    assert last.endswith(" of 250 addresses are done")
+    assert str(FIRST_ADDRESS) in out.decode()
+    site = (tmp_path / "site.yaml").read_text()
+    assert str(FIRST_ADDRESS) in site
+    assert ", which was interrupted. " in site
+    known = json.loads((tmp_path / "state" / "towerops-agent" / "discovery.json").read_text())
+    assert known[f"{FIRST_ADDRESS} {port}"]["worked"] == "discovered"
+
+
 def ignore_interrupts() -> None:
     """As a script's `&` starts a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,7 +1,7 @@
 """`towerops-agent discover`: who is in an address range, and what can be polled of them.
 
 discovery/ does the work, imported when it is needed, as in main.py. Exit status: 0 a device was found (or --dry-run), 1 none was,
-or a file can't be written; 2 bad usage.
+it was interrupted, or a file can't be written; 2 bad usage.
 """
 
 import os
@@ -29,6 +29,8 @@ _OF_OPTIONS: Final = "discovered"
 """What the set of credentials of the command line is called in a site file."""
 
 _OTHERWISE: Final = "name a set of the site file (--credentials)"
+
+_INTERRUPTED: Final = "interrupted: what was tried is remembered"
 
 _BAR_WIDTH: Final = 30
 _LOOK_AT: Final = "check the range, the credentials, and that SNMP is on and allows this machine"
@@ -96,10 +98,15 @@ def discover(
             run.forget(os.environ)
         visited = _swept(hosts, sets, library.profiles, port)
         entries = run.entries_of(visited, port)
+        done, of = len(visited), len(hosts)
+        interrupted = f"{_INTERRUPTED}; {done:,} of {of:,} addresses are done" if done < of else ""
+        if interrupted and not entries:
+            raise AgentError(interrupted)
         _report(entries, [each.silence for each in visited if each.found is None], as_json=as_json, secrets=secrets)
         if write is not None and entries:
             elsewhere = frozenset(names) if _is_beside(write, site) else frozenset[str]()
-            head = f"Written by `towerops-agent discover {' '.join(ranges)}`. Remove what you do not need; it is yours now."
+            part = ", which was interrupted" if interrupted else ""
+            head = f"Written by `towerops-agent discover {' '.join(ranges)}`{part}. Remove what you do not need; it is yours now."
             written = writing.write_site(
                 *(write, head, entries, places), elsewhere=elsewhere, remote_write=remote_write, overwrite=force
             )
@@ -107,6 +114,8 @@ def discover(
                 click.echo(f"wrote {one}", err=True)
             for variable in _variables(places, {entry.credentials for entry in entries}):
                 click.echo(f"{write} names the variable {variable}: set it for the agent too", err=True)
+        if interrupted:
+            raise AgentError(interrupted)
     except AgentError as error:
         fail(error)
     if not entries:
@@ -125,7 +134,7 @@ def _swept(hosts: list[str], sets: "Sets", profiles: Any, port: int) -> Any:  # 
     try:
         return asyncio.run(run.sweep(hosts, sets, profiles, port, os.environ, bar.show, complain))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        raise AgentError("interrupted: what was tried is remembered") from None
+        raise AgentError(_INTERRUPTED) from None
     finally:
         bar.clear()
 

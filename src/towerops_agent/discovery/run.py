@@ -50,6 +50,7 @@ async def sweep(
 ) -> list[Visited]:
     """What is at each address; what was tried is remembered, also if it is interrupted, terminated, or its terminal is gone.
 
+    It returns what was done until then; nothing was: it raises CancelledError.
     `complain` is called if it can't be remembered: this run keeps to the limits all the same.
     """
     sweeping = asyncio.current_task()
@@ -65,8 +66,13 @@ async def sweep(
         ledger = None
         complain(f"warning: {error}; what is tried is not remembered for the next run")
     async with SnmpClient(Counters()) as client:
+        sweeps = Sweep(client, sets, list(profiles.values()), tries, port)
         try:
-            return await Sweep(client, sets, list(profiles.values()), tries, port).run(hosts, on_progress)
+            return await sweeps.run(hosts, on_progress)
+        except asyncio.CancelledError:
+            if not sweeps.visited:
+                raise
+            return [sweeps.visited[host] for host in hosts if host in sweeps.visited]
         finally:
             if ledger is not None:
                 try:

@@ -85,6 +85,8 @@ class Sweep:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.time
     progress: Progress = field(default_factory=lambda: Progress(0))
+    visited: dict[str, Visited] = field(default_factory=dict)
+    """By address, those that are done."""
     _next_at: float = 0.0
     _reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
@@ -94,10 +96,9 @@ class Sweep:
     async def run(self, hosts: Sequence[str], on_progress: Callable[[Progress], None] = lambda _: None) -> list[Visited]:
         """All addresses, in their order."""
         self.progress = Progress(len(hosts))
-        found: dict[str, Visited] = {}
 
         async def visit(host: str) -> None:
-            visited = found[host] = await self._visit(host, on_progress)
+            visited = self.visited[host] = await self._visit(host, on_progress)
             self.progress.visited += 1
             self.progress.found += visited.found is not None
             on_progress(self.progress)
@@ -106,7 +107,7 @@ class Sweep:
             for host in hosts:
                 await self._turn()
                 group.create_task(visit(host))
-        return [found[host] for host in hosts]
+        return [self.visited[host] for host in hosts]
 
     async def _turn(self) -> None:
         """Wait until the next address may be begun."""
