@@ -48,7 +48,7 @@ from towerops_agent.telemetry.observer import Observer
 from towerops_agent.telemetry.views.health import health_text, judge
 from towerops_agent.telemetry.views.snapshot import SingleRun, encode_snapshot
 from towerops_agent.telemetry.views.status import render
-from towerops_agent.text import counted
+from towerops_agent.text import counted, refused_lines
 from towerops_agent.upstream import ApiUpstream, SiteUpstream, Upstream
 
 if TYPE_CHECKING:
@@ -304,10 +304,11 @@ class Agent:
         if not isinstance(outcome, ConfigFetched | NotModified):
             run.problems.append(f"no configuration from {self._settings.site or self._settings.api_url}: {outcome.reason}")
             return
-        run.problems += [
-            f"configuration: {' '.join(filter(None, (refusal.kind, refusal.equipment, refusal.item)))} refused: {refusal.reason}"
-            for refusal in self.sync.refusals
+        refused = [
+            (f"configuration: {' '.join(filter(None, (one.kind, one.equipment, one.item)))} refused", one.reason)
+            for one in self.sync.refusals
         ]
+        run.problems += refused_lines(refused, self.sync.refused)
         results = await self.fleet.poll_all_once()
         if pinged := [device for device in self.fleet.devices.values() if device.ping is not None]:
             await self._echoes.once(pinged)

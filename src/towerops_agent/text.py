@@ -3,6 +3,9 @@
 Pure. Seconds (`_s`), microseconds since 1970 (`_us`), octets.
 """
 
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from itertools import pairwise
@@ -95,3 +98,28 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
     return (mapped or ip).is_loopback
+
+
+MOST_ALIKE: Final = 10
+"""So many complaints in the same words have a line each: a word misspelt in some places is to be corrected in each of them."""
+
+_PLACE: Final = re.compile(r"^.*?:\d+:\d+: ")
+
+
+def refused_lines(said: Sequence[tuple[str, str]], total: int) -> Iterator[str]:
+    """A line for each of those `said`, as (who, why): `radio: no OID`. One for more than MOST_ALIKE with the same why.
+
+    One mistake costs each of 10,000 devices that share it. Where in a file it is (`tower.yaml:4:48: …`) is not compared.
+    `total`: how many there are, with those that were not noted.
+    """
+    words = [_PLACE.sub("", why) for _, why in said]
+    counts = Counter(words)
+    shown = set()
+    for (who, why), same in zip(said, words, strict=True):
+        if counts[same] <= MOST_ALIKE:
+            yield f"{who}: {why}"
+        elif same not in shown:
+            shown.add(same)
+            yield f"{who}: {why} (and {counts[same] - 1:,} more alike)"
+    if total > len(said):
+        yield f"and {total - len(said):,} more refused"

@@ -76,6 +76,23 @@ async def test_a_bad_item_of_the_configuration_costs_only_that_item(tmp_path: Pa
     assert "not an OID" in agent.log
 
 
+async def test_a_mistake_that_many_devices_share_is_one_line_and_all_of_them_are_counted(tmp_path: Path):
+    async with site(1) as config:
+        wrong = {"snmp": {"version": "7"}, "sensors": [], "interfaces": [], "ip_address": "127.0.0.1"}
+        config["equipment"] += [{**wrong, "id": f"w{n}", "name": f"w{n}"} for n in range(1200)]
+        sandbox = Sandbox(config, TOKEN)
+        async with sandbox.serve() as url, running("run", "--once", env=environment(url, tmp_path / "agent.db")) as agent:
+            assert await agent.ended() == 1
+    problems = [line for line in agent.lines if line.startswith("towerops-agent: ")]
+    assert len(problems) == 2
+    assert re.fullmatch(r"towerops-agent: configuration: equipment w0 refused: .*'7'.* \(and 999 more alike\)", problems[0])
+    assert problems[1] == "towerops-agent: and 200 more refused"
+    assert "refused=1200 refused_unlogged=1150" in agent.log
+    status = CliRunner().invoke(cli, ["status", "--database-path", str(tmp_path / "agent.db")]).output
+    assert "1,200 refused:" in status
+    assert "(and 99 more alike)" in status
+
+
 async def test_bad_settings_are_reported_a_line_each_and_exit_with_2(tmp_path: Path):
     env = environment("ftp://x", tmp_path / "agent.db", CONFIG_REFRESH_SECONDS="soon", TOWEROPS_AGENT_TOKEN="")
     async with running(env=env) as agent:

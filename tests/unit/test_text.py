@@ -9,7 +9,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.source import modules
-from towerops_agent.text import address, counted, duration, is_ip_address, is_loopback, moment, printable, size
+from towerops_agent.text import (
+    MOST_ALIKE,
+    address,
+    counted,
+    duration,
+    is_ip_address,
+    is_loopback,
+    moment,
+    printable,
+    refused_lines,
+    size,
+)
 
 SECONDS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
 
@@ -129,3 +140,11 @@ def test_nothing_else_in_the_source_writes_an_address_or_asks_for_loopback():
         or (isinstance(node, ast.IfExp) and isinstance(node.body, ast.JoinedStr) and ast.unparse(node.test).startswith("':' in "))
     ]
     assert elsewhere == []
+
+
+def test_of_many_that_are_refused_for_the_same_the_first_is_shown_and_others_stay_visible():
+    alike = [(f"equipment d{n}", f"a b.yaml:{n}:48: credentials is 'c', see a b.yaml:2:31") for n in range(MOST_ALIKE + 1)]
+    other = ("sensor d1 s", "a b.yaml:90:7: oid is 'x'")
+    first = f"equipment d0: {alike[0][1]} (and 10 more alike)"
+    assert list(refused_lines([*alike, other], 20)) == [first, f"sensor d1 s: {other[1]}", "and 8 more refused"]
+    assert list(refused_lines(alike[1:], MOST_ALIKE)) == [f"{who}: {why}" for who, why in alike[1:]]

@@ -111,6 +111,7 @@ class ConfigSync:
         self.accepts = Accepts()
         self.version = ""
         self.refusals: tuple[Refusal, ...] = ()
+        self.refused = 0
         self.availability = Availability(steady_us=clocks.steady_us)
         self.clock_skew = ClockSkew()
 
@@ -268,7 +269,7 @@ class ConfigSync:
         for kind, count in read.refused.items():
             self._counters.add(Count.CONFIG_REFUSED, kind, count)
         known = set(self.refusals)
-        self.refusals = tuple(read.refusals)
+        self.refusals, self.refused = tuple(read.refusals), read.refused.total()
         fresh = [refusal for refusal in self.refusals if refusal not in known]
         for refusal in fresh[:MOST_REFUSAL_LINES]:
             log.warning(
@@ -278,11 +279,11 @@ class ConfigSync:
                 item=refusal.item,
                 reason=refusal.reason,
             )
-        unlogged = len(fresh[MOST_REFUSAL_LINES:])
+        unlogged = len(fresh[MOST_REFUSAL_LINES:]) + self.refused - len(self.refusals)
         log.info(
             "configuration applied",
             version=self.version,
-            refused=read.refused.total(),
+            refused=self.refused,
             refused_unlogged=unlogged,
             snmp_disabled=read.disabled,
         )

@@ -242,7 +242,7 @@ class Observer:
             version=self._sync.version,
             fetched_us=_on_the_wall(self._sync.availability.last_success_us, ahead_us),
             devices=devices,
-            refused=len(refusals),
+            refused=self._sync.refused,
             refusals=[RefusedItem(item.kind, item.equipment, item.item, item.reason) for item in refusals[:MOST_REFUSALS]],
         )
 

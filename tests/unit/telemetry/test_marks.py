@@ -154,7 +154,7 @@ class IdleAgent:
             moved=marks.mover("config", CONFIG_WITHIN_S),
         )
         observer = Observer(
-            sync=SimpleNamespace(availability=Availability(), clock_skew=ClockSkew(), refusals=(), version="1"),  # type: ignore[arg-type]
+            sync=SimpleNamespace(availability=Availability(), clock_skew=ClockSkew(), refusals=(), refused=0, version="1"),  # type: ignore[arg-type]
             fleet=SimpleNamespace(devices={}, polled=[], latest_s=0.0, ahead_us=0),  # type: ignore[arg-type]
             buffer=SimpleNamespace(
                 pending=self.outside.pending, put_meta=self.outside.put_meta, in_memory_because="", salvaging=""

@@ -44,7 +44,7 @@ def observer(
     polled = [SimpleNamespace(state=DeviceState(state, "timeout", NOW_US)) for state in states]
     parts: dict[str, Any] = {
         "sync": SimpleNamespace(
-            availability=Availability(), clock_skew=skew, refusals=(), version="1", has_config=True, last=None
+            availability=Availability(), clock_skew=skew, refusals=(), refused=0, version="1", has_config=True, last=None
         ),
         "fleet": SimpleNamespace(devices={}, polled=polled, latest_s=0.0, ahead_us=0),
         "buffer": SimpleNamespace(pending=pending, put_meta=put_meta, in_memory_because="", salvaging=""),

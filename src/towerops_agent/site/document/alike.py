@@ -9,10 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from towerops_agent.site.document.site import Compiled
-from towerops_agent.text import counted
-
-MOST_ALIKE: Final = 10
-"""So many mistakes with the same words have a line each: a word misspelt in some places is to be corrected in each of them."""
+from towerops_agent.text import MOST_ALIKE, counted
 
 MOST_NAMED: Final = 3
 

@@ -4,6 +4,7 @@ Pure: the time is passed in. `_us`: microseconds since 1970.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from towerops_agent.reasons import Reason
@@ -11,7 +12,7 @@ from towerops_agent.snmp.wire.oddities import Oddity
 from towerops_agent.telemetry.views.group import group_lines
 from towerops_agent.telemetry.views.lines import Line, Tone, plain, section
 from towerops_agent.telemetry.views.snapshot import Dealing, Destined, DeviceReport, DiscoverySummary, Late, Snapshot
-from towerops_agent.text import counted, duration, moment, size
+from towerops_agent.text import counted, duration, moment, refused_lines, size
 
 TONES: Final = {"up": Tone.GOOD, "degraded": Tone.WARNING, "down": Tone.BAD, "unknown": Tone.PLAIN}
 """How each state of a device is."""
@@ -129,11 +130,12 @@ def _config(snapshot: Snapshot, now_us: int) -> list[Line]:
     version = f"version {config.version}, " if config.version else ""
     lines = [Line(f"{version}{counted(config.devices, 'device')}, {age}")]
     if config.refused:
-        lines.append(Line(f"{config.refused} refused:", Tone.WARNING))
-        lines += [
-            Line(f"{refused.kind} {' '.join(filter(None, (refused.equipment, refused.item)))}: {refused.reason}", indent=2)
-            for refused in config.refusals[:SHOWN_REFUSALS]
+        lines.append(Line(f"{config.refused:,} refused:", Tone.WARNING))
+        said = [
+            (" ".join(filter(None, (refused.kind, refused.equipment, refused.item))), refused.reason)
+            for refused in config.refusals
         ]
+        lines += [Line(line, indent=2) for line in islice(refused_lines(said, config.refused), SHOWN_REFUSALS)]
     if snapshot.discovery is not None:
         lines += _discovered(snapshot.discovery, now_us)
     return lines

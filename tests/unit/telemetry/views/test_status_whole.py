@@ -121,8 +121,8 @@ def test_twenty_devices_are_listed_and_the_others_counted(count):
 
 
 def test_twenty_devices_with_limits_and_ten_refused_items_are_listed():
-    item = RefusedItem("sensor", "North", "s1", "oid is 'x'")
-    said = lines(snapshot(limited=[WEST] * 30, configuration=Configuration("", NOW_US, 1, 30, [item] * 30)))
+    items = [RefusedItem("sensor", "North", "s1", f"oid is 'x{n}'") for n in range(30)]
+    said = lines(snapshot(limited=[WEST] * 30, configuration=Configuration("", NOW_US, 1, 30, items)))
     assert sum("asked for 9" in text for _, text, _, _ in said) == 20
     assert sum("oid is" in text for _, text, _, _ in said) == 10
     assert ("config", "1 device, fetched 0 s ago", PLAIN, 0) in said
