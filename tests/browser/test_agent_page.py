@@ -4,6 +4,7 @@ import asyncio
 import re
 import threading
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from itertools import count
 
 import msgspec
@@ -78,8 +79,8 @@ async def record_large_values(path) -> None:
 
 
 @asynccontextmanager
-async def opened(folder, *, recorded=record_day, with_clock=False, **context):
-    """The page in a browser, of what was recorded. `with_clock`: the test may run its timers."""
+async def opened(folder, *, recorded=record_day, with_clock=False, now=None, **context):
+    """The page in a browser, of what was recorded. `with_clock`: the test may run its timers, from `now` on."""
     database = folder / "agent.db"
     await recorded(database)
     site = Site(database, lambda: TOKEN, lambda: END_US)
@@ -90,7 +91,7 @@ async def opened(folder, *, recorded=record_day, with_clock=False, **context):
     try:
         async with browser_page(url, **context) as page:
             if with_clock:
-                await page.clock.install()
+                await page.clock.install(time=now)
             await page.goto(url)
             yield page
     finally:
@@ -380,6 +381,17 @@ async def test_of_a_database_that_was_replaced_by_an_empty_one_no_device_is_left
         await expect(page.locator("#detail-title")).to_have_text("No device yet")
         await expect(page.locator("#detail-state")).to_be_hidden()
         assert await page.locator(".chart").count() == 0
+
+
+@pytest.mark.parametrize(("month", "zone", "shown"), [(1, "UTC+01:00", ""), (7, "UTC+02:00", r"\+01:00")])
+async def test_it_says_by_which_clock_its_times_are_and_if_they_are_of_the_other_half_of_the_year(tmp_path, month, zone, shown):
+    """The agent's log has UTC; a file is read elsewhere; and where summer time ends, an hour of the day is there twice."""
+    from playwright.async_api import expect
+
+    now = datetime(2027, month, 15, 12, tzinfo=UTC)
+    async with opened(tmp_path, with_clock=True, now=now, timezone_id="Europe/Berlin") as page:
+        await expect(page.locator("footer")).to_contain_text(f"Times are by this browser's clock, Europe/Berlin, {zone}.")
+        await expect(page.locator("#detail-meta")).to_have_text(re.compile(rf"last read .*\d\d:\d\d:\d\d{shown}$"))
 
 
 async def test_without_scripts_it_says_so_and_nothing_else(tmp_path):

@@ -2,7 +2,7 @@
 
 import { columnChart, pointsOf, strip, stripAxis } from "./columns.js";
 import { html } from "./draw.js";
-import { clock, duration, plural } from "./format.js";
+import { clock, duration, plural, zone } from "./format.js";
 
 /** @typedef {import("./columns.js").Stretch} Stretch */
 /** @typedef {{id: string, name: string, address: string, meta: string, state: string, reason: string, since_us: number | null, newest_us: number}} Device */
@@ -117,7 +117,7 @@ function drawSite() {
   $("day").replaceChildren(strip("Agent", site.agent, from_us, as_of_us), strip("API", site.api, from_us, as_of_us), stripAxis(from_us, as_of_us));
   drawList();
   drawEvents();
-  $("footer").textContent = kept ? `Written by towerops-agent page at ${dated(site.now_us)}. This file asks nobody for anything.` : "Read from the agent's database on the machine that serves this page, which asks nobody else for anything.";
+  $("footer").textContent = `${zone()} ${kept ? `Written by towerops-agent page at ${dated(site.now_us)}. This file asks nobody for anything.` : "Read from the agent's database on the machine that serves this page, which asks nobody else for anything."}`;
 }
 
 function drawList() {

@@ -116,12 +116,34 @@ export function took(ms) {
 }
 
 /**
+ * A time by this browser's clock; with its offset if that is not today's, as an hour is there twice when summer time ends.
  * @param {number} time_us
  * @param {boolean} [seconds]
  * @returns {string}
  */
 export function clock(time_us, seconds = true) {
-  return new Date(time_us / 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", ...(seconds && { second: "2-digit" }) });
+  const then = new Date(time_us / 1000);
+  const text = then.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", ...(seconds && { second: "2-digit" }) });
+  return offset(then) === offset(new Date()) ? text : text + offset(then);
+}
+
+/**
+ * How far this browser's clock is ahead of UTC at that moment: +02:00.
+ * @param {Date} then
+ * @returns {string}
+ */
+function offset(then) {
+  const minutes = Math.abs(then.getTimezoneOffset());
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60].map((part) => String(part).padStart(2, "0"));
+  return `${then.getTimezoneOffset() > 0 ? MINUS : "+"}${hours}:${rest}`;
+}
+
+/**
+ * By which clock all times are: the agent's log has UTC, and whoever reads a file may be elsewhere.
+ * @returns {string}
+ */
+export function zone() {
+  return `Times are by this browser's clock, ${Intl.DateTimeFormat().resolvedOptions().timeZone}, UTC${offset(new Date())}.`;
 }
 
 /**
