@@ -19,6 +19,7 @@ from towerops_agent.polling.course.device import Device
 from towerops_agent.polling.reading import PollResult
 from towerops_agent.reasons import Reason
 from towerops_agent.scheduling.echoes import CHECK_WAIT_S, Echoes
+from towerops_agent.snmp.icmp_errors import NO_WAY_THERE
 
 log = structlog.get_logger()
 
@@ -52,7 +53,11 @@ class ReachPoller:
         if device.ping is None or result.silence in ("", Reason.UNRESOLVED):
             return result
         answers = await self._echoes.answers(device, began_s)
-        return result if isinstance(answers, NotSent) else replace(result, answers_ping=answers)
+        if isinstance(answers, NotSent):
+            return result
+        if answers and result.detail in NO_WAY_THERE:
+            result = replace(result, silence=Reason.TIMEOUT, detail="")
+        return replace(result, answers_ping=answers)
 
     async def _by_ping(self, device: Device, began_s: float) -> PollResult:
         gap_s = 0.0 if device.ping is None else min(device.ping.interval_s / device.ping.count, device.interval_s)

@@ -34,6 +34,9 @@ _MEANINGS: Final[dict[int, Meaning]] = {
     errno.EACCES: (Reason.UNREACHABLE, "a firewall on the way forbids it (ICMP: administratively prohibited)"),
 }
 
+NO_WAY_THERE: Final = frozenset(_MEANINGS[number][1] for number in (errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH))
+"""The details that a reply to a ping refutes: they are remembered for a while, and the device may be back since."""
+
 _PROHIBITED: Final = frozenset(((2, 3, 9), (2, 3, 10), (2, 3, 13), (3, 1, 1), (3, 1, 5), (3, 1, 6)))
 """Origin (2: ICMP, 3: ICMPv6), type and code of a filter on the way."""
 

@@ -13,6 +13,7 @@ from towerops_agent.polling.reading import PollResult
 from towerops_agent.reasons import Reason, Unsent, word_of
 from towerops_agent.scheduling.fleet import Fleet
 from towerops_agent.scheduling.states import ReachPoller
+from towerops_agent.snmp.icmp_errors import NO_WAY_THERE
 
 COMPLETE = PollResult(Poll(devices.LAYOUT, 0, (1,), ((1, 0),), 1), rtt_s=0.01)
 SILENT = PollResult(None, silence=Reason.TIMEOUT)
@@ -93,6 +94,19 @@ def test_a_device_that_answers_ping_and_not_snmp_is_degraded_in_those_words(sile
     assert bench.poll() == []
     assert bench.counters.by_reason(Count.POLLS) == {"silent": 2}
     assert bench.fleet.answering == (1, 0)
+
+
+@pytest.mark.parametrize("detail", [*sorted(NO_WAY_THERE), "a firewall on the way forbids it"])
+def test_a_ping_refutes_that_there_is_no_such_host_and_not_that_a_firewall_forbids_it(detail):
+    """ICMP may have said so of an earlier request: a device that was back was said not to be there for ten minutes."""
+    bench, reason, is_forbidden = Bench(), Reason.UNREACHABLE, detail not in NO_WAY_THERE
+    bench.snmp.result = PollResult(None, silence=reason, detail=detail)
+    assert bench.poll() == [("warning", "device answers ping, not SNMP", reason if is_forbidden else Reason.TIMEOUT)]
+    assert (bench.state, bench.device.detail) == ((State.DEGRADED, Reason.PING_ONLY), detail if is_forbidden else "")
+    bench = Bench()
+    bench.snmp.result, bench.ping.result = PollResult(None, silence=reason, detail=detail), False
+    bench.poll()
+    assert (bench.state, bench.device.detail) == ((State.DOWN, reason), detail)
 
 
 def test_a_device_that_says_by_snmp_what_is_wrong_keeps_that_reason():
