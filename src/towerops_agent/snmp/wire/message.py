@@ -46,7 +46,7 @@ SHORT: Final = 9
 """The octets of the largest Counter64: what is in front of longer values, which are texts, is put together each time."""
 
 SHARED_HEADS: Final = 8192
-"""How many OIDs share what is in front of their values, 0.3 KB each: devices of a kind have the same ones."""
+"""How many OIDs share what is in front of their values, 0.8 KB each: devices of a kind have the same ones."""
 
 
 class Version(IntEnum):
@@ -113,35 +113,26 @@ class Varbind:
     value: Value
 
 
-class Head(dict[int, bytes]):
-    """The octets of a varbind before its value's tag, by how many octets the value has, up to SHORT of them.
-
-    `size`: how many octets these are; as all lengths are in one octet, which is what is usual, it is the same for all values.
-    """
-
-    __slots__ = ("_name", "size")
-
-    def __init__(self, name: bytes) -> None:
-        """`name`: as it is encoded."""
-        super().__init__()
-        self._name = name
-        self.size = 2 + len(name)
-
-    def __missing__(self, octets: int) -> bytes:
-        """These octets for a value of so many. Raises KeyError if a length would not fit into one octet."""
-        length = self.size + octets  # of the name, and of the value with its tag and length
-        if length > 0x7F:
-            raise KeyError(octets)
-        head = bytes((0x30, length)) + self._name
-        if octets <= SHORT:
-            self[octets] = head
-        return head
+Head = tuple[int, Sequence[bytes]]
+"""What a varbind has in front of its value: how many octets, with the value's tag and length; and those before that tag, by how
+many octets the value has, 0 to SHORT, as far as their lengths are in one octet each, which is what is usual."""
 
 
 @lru_cache(maxsize=SHARED_HEADS)
 def head_of(name: Oid) -> Head:
     """The Head of a name. One serves all requests with that name, while it is among the latest ones."""
-    return Head(ber.encode(ber.OBJECT_IDENTIFIER, name))
+    encoded = ber.encode(ber.OBJECT_IDENTIFIER, name)
+    lengths = range(len(encoded) + 2, min(len(encoded) + 2 + SHORT, 0x7F) + 1)
+    return len(encoded) + 4, tuple(bytes((0x30, length)) + encoded for length in lengths)
+
+
+def before_long(known: Sequence[bytes], octets: int) -> bytes:
+    """What is before the tag of a value of more octets than SHORT. Raises IndexError if a length would take more than one."""
+    head = known[0]
+    length = head[1] + octets
+    if length > 0x7F:
+        raise IndexError(octets)
+    return bytes((0x30, length)) + head[2:]
 
 
 @lru_cache(maxsize=64)
@@ -162,8 +153,8 @@ class Strip:
     def __init__(self, first: int, heads: tuple[Head, ...], idle: bool = False) -> None:
         self.first, self.heads = first, heads
         try:
-            self.octets = b"".join([head[_OCTETS_OF_0] + _COUNTER_AT_0 for head in heads]) if idle else b""
-        except KeyError:
+            self.octets = b"".join([known[_OCTETS_OF_0] + _COUNTER_AT_0 for _, known in heads]) if idle else b""
+        except IndexError:
             self.octets = b""
         self.tags, self.values = _counters_at_0(len(heads))
 
@@ -374,14 +365,14 @@ def _decode_as_asked(data: bytes, offset: int, strips: Sequence[Strip]) -> tuple
                 at += len(zeros)
                 add_at_0(strip)
                 continue
-            for head in strip.heads:
-                place = at + head.size  # of the value
-                length = data[place + 1]
-                if not starts_with(head[length], at):
+            for size, known in strip.heads:
+                start = at + size  # of the value
+                length = data[start - 1]
+                if not starts_with(known[length] if length <= SHORT else before_long(known, length), at):
                     return None
-                add_tag(data[place])
-                at = place + 2 + length
-                add_contents(data[place + 2 : at])
+                add_tag(data[start - 2])
+                at = start + length
+                add_contents(data[start:at])
     except LookupError:  # it ends before, or a length takes more than an octet
         return None
     values: list[Any] = list(map(int.from_bytes, contents))  # big-endian

@@ -8,7 +8,17 @@ import pytest
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import parse_oid
 from towerops_agent.snmp.wire.codec import decode_message, encode_pdu
-from towerops_agent.snmp.wire.message import SHORT, Community, Pdu, PduType, Request, Version, decode_usual, error_name
+from towerops_agent.snmp.wire.message import (
+    SHORT,
+    Community,
+    Pdu,
+    PduType,
+    Request,
+    Version,
+    before_long,
+    decode_usual,
+    error_name,
+)
 
 PUBLIC = Community(Version.V2C, b"public")
 SYS_UP_TIME = parse_oid("1.3.6.1.2.1.1.3.0")
@@ -112,13 +122,16 @@ def test_what_is_in_front_of_values_is_shared_by_requests_and_remembered_for_sho
     """Texts have many lengths, and there are 100,000s of names."""
     ((head,),), ((same,),) = ((strip.heads for strip in Request((SYS_UP_TIME,)).moving) for _ in range(2))
     assert head is same
+    size, known = head
+    assert size == len(SYS_UP_TIME) + 6
     longest = 0x7F - len(SYS_UP_TIME) - 4
     for octets in range(longest + 1):
-        assert head[octets] == bytes((0x30, len(SYS_UP_TIME) + 4 + octets)) + b"\x06\x08" + SYS_UP_TIME
+        before = known[octets] if octets <= SHORT else before_long(known, octets)
+        assert before == bytes((0x30, len(SYS_UP_TIME) + 4 + octets)) + b"\x06\x08" + SYS_UP_TIME
     for octets in range(longest + 1, 300):
-        with pytest.raises(KeyError):
-            head[octets]
-    assert len(head) <= SHORT + 1
+        with pytest.raises(IndexError):
+            before_long(known, octets)
+    assert len(known) == SHORT + 1
 
 
 @pytest.mark.parametrize("octets", [0, 1, 113, 114, 115, 116, 127, 128, 255, 256])
