@@ -16,6 +16,7 @@ from towerops_agent.destinations.client import DestinationClient, in_keys, trust
 from towerops_agent.destinations.kinds import KINDS
 from towerops_agent.doctor.findings.check import Check, Result, split_expected
 from towerops_agent.doctor.network import check_network
+from towerops_agent.doctor.tls import expiring
 from towerops_agent.errors import SettingsError
 from towerops_agent.site.document.destination import Destination
 
@@ -57,13 +58,14 @@ async def check_destination(destination: Destination) -> tuple[list[Check], floa
             outcome = await client.send(kind.pack([]).body)
     except SettingsError as error:
         return [Check(NAME, Result.FAILED, f"{about}: {error}")], None
+    soon = expiring(NAME, client.expiries.of(f"destination {destination.name}"), datetime.now(UTC))
     took_ms = (time.monotonic() - began) * 1000
     if isinstance(outcome, Accepted) or (isinstance(outcome, Rejected) and kind.refuses_nothing):
-        return [Check(NAME, Result.OK, f"{about} accepts {kind.title}, {took_ms:.0f} ms")], client.ahead_s
+        return [Check(NAME, Result.OK, f"{about} accepts {kind.title}, {took_ms:.0f} ms"), *soon], client.ahead_s
     if isinstance(outcome, Rejected):  # some receivers of the other kinds do so too
         found = f"{about} refuses a request without values ({outcome.status}: {outcome.reason})"
         hint = "does it accept those with values? `towerops-agent status` shows it"
-        return [Check(NAME, Result.WARNING, found, hint)], client.ahead_s
+        return [Check(NAME, Result.WARNING, found, hint), *soon], client.ahead_s
     if isinstance(outcome, Unavailable) and outcome.status is None:
         found, hint = await asyncio.to_thread(_on_the_way, destination, outcome.reason)
     else:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.client import ApiClient
-from towerops_agent.api.wire.outcomes import ConfigFetched, ConfigOutcome, Unavailable
+from towerops_agent.api.wire.outcomes import Certificate, ConfigFetched, ConfigOutcome, Unavailable
 from towerops_agent.buffer.reader import DatabaseReader, NotReadable
 from towerops_agent.config.document.text import ConfigIntake, ConfigText
 from towerops_agent.config.kept import NoKeptDevices, is_at, is_called, read_devices
@@ -27,6 +27,8 @@ from towerops_agent.doctor.findings.fetch import CONFIG, Configured, check_api, 
 from towerops_agent.doctor.network import Network, check_network
 from towerops_agent.doctor.ping import check_sockets
 from towerops_agent.doctor.settings import Prepared, check_settings
+from towerops_agent.doctor.tls import NAME as TLS
+from towerops_agent.doctor.tls import expiring
 from towerops_agent.errors import BufferFailure, InvalidConfig, SettingsError
 from towerops_agent.model import Equipment, Secret
 from towerops_agent.ping.client import PingClient
@@ -133,11 +135,11 @@ async def _agent_checks(
     network = await asyncio.to_thread(check_network, settings.api_url, prepared.tls, orders.now, CONNECT_WITHIN_S)
     fit = prepared.token is not None and prepared.tls is not None
     began = time.monotonic()
-    outcome = await _fetch(settings, prepared.token) if fit and prepared.token is not None else None
+    outcome, own = await _fetch(settings, prepared.token) if fit and prepared.token is not None else (None, [])
     took_s = time.monotonic() - began
     ahead_s = outcome.ahead_s if isinstance(outcome, ConfigFetched) else None
     yield check_clock(orders.now(), network.ahead_s if ahead_s is None else ahead_s)
-    for check in (*network.checks, *_api_checks(outcome, network, took_s)):
+    for check in (*network.checks, *expiring(TLS, own, orders.now()), *_api_checks(outcome, network, took_s)):
         yield check
     if settings.destinations is not None:
         for check in await check_path(settings.destinations):
@@ -198,7 +200,8 @@ def _of_site(compiled: Compiled | SiteUnreadable, found: Additions, orders: Orde
     return configured
 
 
-async def _fetch(settings: Settings, token: TokenSource) -> ConfigOutcome[ConfigText] | SettingsError:
+async def _fetch(settings: Settings, token: TokenSource) -> tuple[ConfigOutcome[ConfigText] | SettingsError, list[Certificate]]:
+    """What came of it, and the agent's own certificate, if it has one."""
     client = ApiClient(
         settings.api_url,
         token,
@@ -210,9 +213,10 @@ async def _fetch(settings: Settings, token: TokenSource) -> ConfigOutcome[Config
     )
     try:
         async with client:
-            return await client.get_config(ConfigIntake())
+            own = [one for one in client.expiries.of("API") if one.is_own]
+            return await client.get_config(ConfigIntake()), own
     except SettingsError as error:  # the proxy's URL
-        return error
+        return error, []
 
 
 def _api_checks(outcome: ConfigOutcome[ConfigText] | SettingsError | None, network: Network, took_s: float) -> list[Check]:

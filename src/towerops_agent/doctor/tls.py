@@ -7,7 +7,7 @@ I/O: sockets, blocking. The clock is passed in.
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +18,10 @@ from cryptography.x509.oid import NameOID
 
 from towerops_agent import __version__
 from towerops_agent.api.tls import describe_tls_failure
-from towerops_agent.api.wire.outcomes import SOON_S, http_date
+from towerops_agent.api.wire.outcomes import SOON_S, Certificate, http_date
 from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.proxy import read_head
+from towerops_agent.telemetry.views.snapshot import CertificateReport
 from towerops_agent.text import counted
 
 NAME = "TLS"
@@ -94,6 +95,14 @@ def _judge(version: str, certificate: x509.Certificate | None, answered: bool, n
         hint = "renew it at the server before then, or the agent can't deliver"
         return Check(NAME, Result.WARNING, found, hint)
     return Check(NAME, Result.OK, found)
+
+
+def expiring(name: str, certificates: Iterable[Certificate], now: datetime) -> list[Check]:
+    """A check with this name of each certificate that ends soon, or has."""
+    now_us = round(now.timestamp() * 1e6)
+    soon = [one for one in map(CertificateReport.made, certificates) if one.is_expiring(now_us)]
+    said = (one.expires(now_us).partition(": ") for one in soon)
+    return [Check(name, Result.WARNING, found, hint) for found, _, hint in said]
 
 
 def _look_anyhow(connect: Callable[[], socket.socket], host: str, path: str) -> tuple[x509.Certificate | None, datetime | None]:

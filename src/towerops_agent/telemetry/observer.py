@@ -123,7 +123,7 @@ class Observer:
             await asyncio.sleep(EACH_S)
 
     def _reported(self) -> list[CertificateReport]:
-        return [CertificateReport(one.of, one.is_own, round(one.until_s * 1e6)) for one in self._certificates()]
+        return [CertificateReport.made(one) for one in self._certificates()]
 
     def _expiring(self, now_us: int) -> list[CertificateReport]:
         return [one for one in self._reported() if one.is_expiring(now_us)]

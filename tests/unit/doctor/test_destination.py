@@ -100,6 +100,26 @@ async def test_a_name_that_is_not_there_is_looked_up_in_the_url_of_the_destinati
     )
 
 
+async def test_certificates_that_end_soon_are_said_though_the_receiver_accepts(tmp_path):
+    ca, now = trustme.CA(), datetime.now(UTC)
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    own = ca.issue_cert("agent.example.net", not_after=now + timedelta(days=3))
+    own.private_key_and_cert_chain_pem.write_to_path(tmp_path / "own.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1", not_after=now + timedelta(days=9)).configure_cert(tls)
+    files = {
+        "ca_file": str(tmp_path / "ca.pem"),
+        "client_cert": str(tmp_path / "own.pem"),
+        "client_key": str(tmp_path / "own.pem"),
+    }
+    async with receiver(says("204 No Content", b""), tls) as (url, _):
+        (works, server, client), _ = await check_destination(Destination("p", url, **files))
+    assert (works.result, server.result, client.result) == (Result.OK, Result.WARNING, Result.WARNING)
+    assert server.found.startswith("the certificate of destination p expires in ")
+    assert client.found.startswith("the agent's own certificate for destination p expires in ")
+    assert (server.hint, client.hint) == ("renew it at the server", "renew it, and send SIGHUP")
+
+
 async def test_an_expired_certificate_of_a_receiver_has_its_end_and_the_next_step(tmp_path):
     ca, now = trustme.CA(), datetime.now(UTC)
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from towerops_agent.api.wire.outcomes import SOON_S
+from towerops_agent.api.wire.outcomes import SOON_S, Certificate
 from towerops_agent.model import NOT_POLLED, State
 from towerops_agent.polling.course.device import Device
 from towerops_agent.telemetry.views.group import GroupView
@@ -163,6 +163,11 @@ class CertificateReport(msgspec.Struct, frozen=True):
     of: str
     is_own: bool
     until_us: int
+
+    @classmethod
+    def made(cls, certificate: Certificate) -> "CertificateReport":
+        """The report of one."""
+        return cls(certificate.of, certificate.is_own, round(certificate.until_s * 1e6))
 
     def is_expiring(self, now_us: int) -> bool:
         """Whether it ends soon, or has."""
