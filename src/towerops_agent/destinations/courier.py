@@ -134,6 +134,7 @@ class RemoteCourier:
         self._refused = 0  # single metrics, in a row
         self._stumbles = False  # whether the receiver has taken others while it failed at a batch
         self._blamed = 0  # the id of the last such batch
+        self._failed = 0  # how often it has failed since, one time after the other
         self._asked = AskedInVain()
         self._losses = Losses(line, counters, now_us)
 
@@ -345,12 +346,14 @@ class RemoteCourier:
             self._losses.add({Loss.OUT_OF_RANGE: packed.beyond})
         wait_s = None
         if fails and self._blamed == batch.id and isinstance(outcome, Unavailable):
-            await self._set_aside(batch, fit[0], outcome, doubtful)
+            self._failed += 1
+            if batch.metric_count > 1 or self._failed >= TRIES:  # one of two servers behind a proxy may be what fails
+                await self._set_aside(batch, fit[0], outcome, doubtful)
         else:
             if fails:
                 self._stumbles = await self._takes_others(client, batch, fit)
             if fails and self._stumbles:
-                self._blamed = batch.id  # and is sent it once more: it may be back
+                self._blamed, self._failed = batch.id, 0  # and is sent it once more: it may be back
             else:
                 wait_s = await self._follow(client, batch, fit, lost, outcome)
         self._doubt.answered(batch, outcome, before=doubtful)

@@ -240,6 +240,29 @@ async def test_what_a_receiver_fails_at_is_kept_aside_and_holds_up_nothing_else(
     assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 12 * SENSORS - 4
 
 
+async def test_nothing_is_kept_aside_if_one_of_two_servers_behind_a_proxy_fails_at_everything(tmp_path):
+    """They are asked in turn. At first both fail."""
+    async with Remote(tmp_path / "agent.db", "http://127.0.0.1:9/", max_metrics=20) as remote:
+        receiver = remote.client = Receiver()
+        send, asked = receiver.send, [0]
+
+        async def in_turn(body: bytes):
+            if body == snappy(b""):
+                return Accepted()
+            asked[0] += 1
+            return Unavailable("status 500: bug", 500) if asked[0] < TRIES or asked[0] % 2 else await send(body)
+
+        receiver.send = in_turn  # type: ignore[method-assign]
+        for n in range(20):
+            for device in range(3):
+                remote.add(device, NOW_S + 10 * n + device - 300, 1.0)
+        assert await remote.deliver(attempts=100)
+        assert remote.counters.get(Count.BATCHES, "split"), "it was taken for one that fails at some"
+        assert not await remote.buffer.refused()
+        assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 60 * SENSORS
+        assert all(len(values) == 20 for values in receiver.stored.values())
+
+
 async def test_nothing_is_kept_aside_of_a_receiver_that_fails_at_everything(scripted):
     remote, _ = scripted
     receiver = remote.client = Stumbling("d1", "s3", Unavailable("status 500: disk full", 500))
