@@ -162,7 +162,7 @@ class Store:
         with transaction(self.connection):
             self._append([row for _, row in found])
             self._tail.wipe()
-        log.info("polls from the end of the last run are stored", polls=len(found), lost_metrics=lost)
+        log.info("polls that were left in the tail are stored", polls=len(found), lost_metrics=lost)
         self.lanes.damaged += lost
 
     def _append(self, rows: Sequence[PollRow]) -> None:
