@@ -39,8 +39,8 @@ CLOSE_WITHIN_S: Final = 1.0
 class LogQueue:
     """A stream of text for one or more writers. Inert until the first line.
 
-    `count` is called with the number of lines that were dropped. One that could not be written (a full disk) is: that is logged
-    behind the first one that can be again.
+    `count` is called with the number of lines that were dropped; one that could not be written (a full disk) is, too. Once all
+    that waits is written, the log says how many.
     """
 
     encoding = "utf-8"
@@ -52,7 +52,6 @@ class LogQueue:
         self._octets = 0
         self._dropped = 0  # since `count` was called
         self._unsaid = 0  # and since that was logged
-        self._fails = False  # whether the last line could not be written
         self._is_cut = False  # whether the descriptor has the beginning of a line, and not the rest
         self._closing = False
         self._change = threading.Condition()
@@ -65,15 +64,11 @@ class LogQueue:
         with self._change:
             if self._octets + len(line) > self._most_octets:
                 self._dropped += 1
+                self._unsaid += 1
                 return
             dropped, self._dropped = self._dropped, 0
-            self._unsaid += dropped
-            unsaid = 0 if self._fails else self._unsaid
-            self._unsaid -= unsaid
         if dropped:
             self.count(dropped)
-        if unsaid:
-            log.error("log could not be written, lines were dropped", lines=unsaid)  # comes back here, ahead of `text`
         with self._change:
             self._lines.append(line)
             self._octets += len(line)
@@ -107,9 +102,14 @@ class LogQueue:
                     self._change.wait()
                 line = self._lines[0]
             fails = not self._put(line)
-            with self._change:  # counted until it is out: a line that blocks takes its room
-                self._fails = fails
+            with self._change:
                 self._dropped += fails
+                self._unsaid += fails
+                unsaid = 0 if fails or len(self._lines) > 1 else self._unsaid
+                self._unsaid -= unsaid
+            if unsaid:  # comes to `write`, from this thread: whoever has called it holds structlog's lock of this stream
+                log.error("log could not be written, lines were dropped", lines=unsaid)
+            with self._change:  # counted until it is out: a line that blocks takes its room
                 self._lines.popleft()
                 self._octets -= len(line)
                 self._change.notify_all()

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -97,6 +98,32 @@ def test_lines_for_which_a_disk_has_no_room_are_counted_and_said_once_it_has(tmp
     os.close(log)
     assert path.read_text().splitlines() == ["the first after", LOST, "the second"]
     assert sum(counted) == 7
+
+
+def test_a_log_that_can_be_written_again_stops_nobody(tmp_path):
+    """structlog has a lock for each stream, which whoever logs a line holds meanwhile."""
+    log = os.open("/dev/full", os.O_WRONLY)
+    queue = LogQueue(log)
+    logs.configure("info", "logfmt", queue)
+
+    def lines(*events):
+        for event in events:
+            structlog.get_logger().info(event)
+            assert queue.drained(PATIENCE_S)
+
+    lines("lost")
+    room = os.open(tmp_path / "agent.log", os.O_WRONLY | os.O_CREAT)
+    os.dup2(room, log)
+    writing = threading.Thread(target=lines, args=("a", "b", "c"), daemon=True)
+    writing.start()
+    writing.join(PATIENCE_S)
+    assert not writing.is_alive()
+    queue.close(PATIENCE_S)
+    os.close(room)
+    os.close(log)
+    assert [line.partition("msg=")[2] for line in (tmp_path / "agent.log").read_text().splitlines()] == [
+        *("a", '"log could not be written, lines were dropped" lines=1', "b", "c")
+    ]
 
 
 def test_a_line_behind_one_that_could_be_written_in_part_begins_by_itself(tmp_path):
