@@ -131,7 +131,7 @@ async def test_damaged_polls_of_the_tail_are_counted_once_and_the_others_deliver
     async with after.buffer() as buffer:
         assert await all_members(buffer) == []
     assert after.counters.by_reason(Count.METRICS_DROPPED) == {"damaged": 3}
-    assert [entry["lost_metrics"] for entry in logs if "end of the last run" in entry["event"]] == [3]
+    assert [entry["lost_metrics"] for entry in logs if "left in the tail" in entry["event"]] == [3]
 
 
 async def test_a_tail_whose_head_is_damaged_is_a_corrupt_database(bench, tmp_path):
