@@ -198,7 +198,9 @@ class Opening:
         lead_s = store.age_s - memory.age_s
         salvage = Salvage(memory.connection, store.connection, age_lead_s=lead_s, in_use=True, is_later=True)
         salvage.run(self.moved)
-        store.layouts.use_too(memory.layouts.in_use())
+        if in_use := set(memory.layouts.in_use()):
+            store.layouts.use_too(in_use)
+            store.layouts.use_only(in_use, store.age_s)  # each start in memory brings layouts of its own, with other ids
         for batch, age_s in self._elsewhere.sent.items():
             store.note_sent(batch, age_s + lead_s)
         return salvage.copied.get("polls", 0)

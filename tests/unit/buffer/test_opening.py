@@ -141,6 +141,31 @@ async def test_what_the_file_had_and_what_was_in_memory_are_both_delivered(bench
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
 
 
+async def test_layouts_of_starts_before_are_freed_though_the_configuration_came_before_the_file(bench, monkeypatch):
+    """As at each boot at which the agent is quicker than its disk's mount: one more set of layouts stayed in it for good."""
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    async with bench.buffer() as buffer:
+        await buffer.use_layouts([await buffer.register(LAYOUT)])
+    away = bench.path.with_name("away")
+    for boot in range(3):
+        bench.path.rename(away)
+        bench.path.mkdir()
+        bench.now_us += HOUR_US
+        async with bench.buffer() as buffer:
+            layout = await buffer.register(LAYOUT)
+            await buffer.use_layouts([layout])
+            bench.path.rmdir()
+            away.rename(bench.path)
+            await until_in_file(buffer)
+            bench.now_us += HOUR_US
+            await buffer.clean_up()
+            assert bench.rows("SELECT id FROM layouts") == [(layout,)]
+            buffer.add(poll(layout, T0_US + boot))
+            assert await take(buffer) == [boot]
+            bench.now_us += 49 * HOUR_US
+            await buffer.clean_up()
+
+
 async def test_a_value_that_was_kept_in_memory_takes_the_place_of_the_earlier_one_in_the_file(bench, monkeypatch):
     """A restart without the API would else go on with a configuration of before."""
     monkeypatch.setattr(opening, "REOPEN_S", 0.001)
