@@ -22,11 +22,15 @@ class Away(Enum):
 
 @dataclass
 class Absence:
-    """A time in which the file is not in use. `because`: why it is not; `still_because`: why not at the last try, or ""."""
+    """A time in which the file is not in use. `because`: why it is not; `still_because`: why not at the last try, or "".
+
+    `devices`: those of which the file had layouts that could be read. Memory may have freed these since.
+    """
 
     why: Away
     because: str
     still_because: str = ""
+    devices: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         """Both reasons, for the operator: the disk may be full no longer, and the file read-only since."""

@@ -243,6 +243,7 @@ class Opening:
         self._go_on_in(memory, layouts_lost, Absence(Away.UNWRITABLE, reason), now_s)
 
     def _go_on_in(self, memory: Store, layouts_lost: bool, absence: Absence, now_s: float) -> None:
+        absence.devices = frozenset(equipment_in(memory.connection))
         self._use(memory, absence)
         self.layouts_lost = self.layouts_lost or layouts_lost
         is_soon = now_s < self._returned_s + SETTLED_S
@@ -346,9 +347,10 @@ class Opening:
 
     def _is_of_its_devices(self, memory: Store, database: Database) -> bool:
         """Whether the file that came in place of this agent's own is of some of its devices, as far as either is of any."""
-        if self._absence is None or self._absence.why is Away.UNOPENED:  # this agent has had no file
+        absence = self._absence
+        if absence is None or absence.why is Away.UNOPENED:  # this agent has had no file
             return True
-        ours = set(equipment_in(memory.connection))
+        ours = absence.devices.union(equipment_in(memory.connection))
         its = equipment_in(database.connection)
         first = next(its, None)  # of 10,000 devices this one is mostly enough
         return not ours or first is None or first in ours or any(device in ours for device in its)

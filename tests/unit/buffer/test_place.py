@@ -19,6 +19,7 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.database import Database
 from towerops_agent.buffer.format.batch import Batch, Lane
 from towerops_agent.buffer.reader import DatabaseReader
+from towerops_agent.buffer.store import Store
 from towerops_agent.counters import Count
 from towerops_agent.doctor.database import check_agent
 from towerops_agent.doctor.findings.check import Result
@@ -379,6 +380,43 @@ async def test_another_agents_database_that_is_put_there_while_the_disk_is_full_
         await buffer.flush()
         assert (T0_US + 5_000,) in bench.rows("SELECT started_at_us FROM polls")
         assert bench.rows("SELECT count(*) FROM layouts") == [(1,)]
+
+
+async def test_its_own_database_is_used_again_though_all_of_its_devices_are_others_since_the_disk_was_full(bench, monkeypatch):
+    """As if its only device was removed from the server and added again: the file was held to be another agent's."""
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    free, number = 1 << 20, 0
+    disk = lambda _: SimpleNamespace(f_blocks=1 << 21, f_bavail=free, f_frsize=4096)  # noqa: E731
+    async with bench.buffer(statvfs=disk) as buffer:
+        layout = await buffer.register(LAYOUT)
+        await limit_growth(buffer, 0)
+        free = 0
+        while not buffer.in_memory_because:
+            buffer.add(poll(layout, T0_US + number))
+            number += 1
+            with suppress(BufferFailure):
+                await buffer.flush()
+        added_again = await buffer.register(replace(LAYOUT, equipment_id="eq-2"))
+        await buffer.use_layouts([added_again])
+        for lane in Lane:
+            while batch := await buffer.next_batch(1_000, lane):
+                await buffer.acknowledge(batch)
+        bench.now_us += HOUR_US
+        while await buffer.ask(layouts_in) > 1:
+            await buffer.clean_up()
+        free = 1 << 20
+        while buffer.in_memory_because:
+            assert "another agent's" not in buffer.in_memory_because
+            await buffer.pending()
+        buffer.add(poll(added_again, T0_US + number))
+        await buffer.flush()
+    assert bench.rows("SELECT started_at_us FROM polls ORDER BY id DESC LIMIT 1") == [(T0_US + number,)]
+
+
+def layouts_in(store: Store) -> int:
+    """How many layouts the Store has."""
+    (count,) = store.connection.execute("SELECT count(*) FROM layouts").fetchone()
+    return int(count)
 
 
 @pytest.mark.parametrize("is_noticed", [False, True])
