@@ -81,9 +81,10 @@ class StoredLayouts:
 
 def equipment_in(connection: sqlite3.Connection) -> Iterator[str]:
     """The id of the equipment of each layout that a database has, as far as it can be read. Raises sqlite3.Error."""
-    for (body,) in connection.execute("SELECT body FROM layouts"):
-        with suppress(BufferFailure):
-            yield decode_layout(body).equipment_id
+    for layout_id, body, sum_ in connection.execute("SELECT id, body, checksum FROM layouts"):
+        if is_intact(layout_id, body, sum_):
+            with suppress(BufferFailure):
+                yield decode_layout(body).equipment_id
 
 
 class Layouts:

@@ -4,12 +4,14 @@ import asyncio
 import os
 import sqlite3
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
 from towerops_agent.buffer import opening, quarantine, recovery, room, writer
 from towerops_agent.buffer.format.batch import Lane, LeftOut
+from towerops_agent.buffer.store import FEW_LAYOUTS
 from towerops_agent.counters import Count
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
@@ -279,6 +281,21 @@ async def test_a_file_that_turns_out_to_be_corrupt_as_it_takes_what_was_in_memor
         assert sorted(await take(buffer)) == [0, 1]
     assert len([*bench.path.parent.glob("*.corrupt-*Z")]) == 1
     assert bench.counters.total(Count.METRICS_DROPPED) == 0
+
+
+async def test_a_damaged_layout_ends_nothing_once_the_disk_accepts_writes_again(bench, monkeypatch):
+    """A single bit makes a text of its octets, of which the search for whose file it is asked the device."""
+    monkeypatch.setattr(writer, "LEAVES_AFTER_S", 0.0)
+    monkeypatch.setattr(opening, "REOPEN_S", 0.001)
+    devices = [replace(LAYOUT, equipment_id=f"eq-{n}") for n in range(FEW_LAYOUTS + 1)]  # in no second place
+    async with bench.buffer() as buffer:
+        damaged, layout, *_ = await buffer.register_all(devices)
+        sql = f"UPDATE layouts SET body = CAST(body AS TEXT) WHERE id = {damaged}"
+        await buffer.ask(lambda store: store.connection.execute(sql).fetchall())
+        async with unwritable(bench, buffer, layout):
+            pass
+        await until_in_file(buffer)
+        assert await take(buffer) == [1]
 
 
 def the_note_cannot_be_written(bench, monkeypatch):
