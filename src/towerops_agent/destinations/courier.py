@@ -37,8 +37,8 @@ from towerops_agent.destinations.heads import Heads
 from towerops_agent.destinations.kinds import KINDS, ReceiverKind
 from towerops_agent.destinations.lateness import Lateness
 from towerops_agent.destinations.losses import Losses
-from towerops_agent.destinations.others import MOST_DEVICES, AskedInVain, first_of_each, oldest_of_others
-from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome
+from towerops_agent.destinations.others import MOST_DEVICES, WITHIN_US, AskedInVain, first_of_each, oldest_of_others
+from towerops_agent.destinations.wire.answers import Misconfigured, PartlyTaken, TooLate, WriteOutcome, is_about_itself
 from towerops_agent.destinations.wire.samples import Part
 from towerops_agent.errors import BufferFailure, SettingsError
 from towerops_agent.reasons import Loss
@@ -64,6 +64,9 @@ CLOCK_SET_S: Final = 60.0
 
 MOST_REFUSED: Final = 20
 """So many single metrics refused in a row, with nothing accepted between: the receiver is failing, unless it takes others."""
+
+MOST_FAILED: Final = TRIES * TRIES
+"""So often a receiver fails at a single metric, while it takes others, until that is kept aside."""
 
 log = structlog.get_logger()
 
@@ -215,6 +218,7 @@ class RemoteCourier:
         self._asked_time_at = None
         if destination != self._opened:
             self._opened, self._lateness, self._size = destination, Lateness(self._kind), BatchSize()
+            self._stumbles, self._blamed = False, 0
             self._asked.forget()
         return self._new_client(destination)
 
@@ -333,7 +337,8 @@ class RemoteCourier:
         outcome = await self._send(client, packed.body)
         took_s = self._monotonic_s() - sent_s
         self._learn_size(metrics, outcome, took_s)
-        fails = may_be_the_batch(outcome) and not took_long(outcome, took_s) and (self._stumbles or self._attempts >= TRIES - 1)
+        may_be_it = _may_be_what_was_sent(outcome) and not took_long(outcome, took_s)
+        fails = may_be_it and (self._stumbles or self._attempts >= TRIES - 1)
         if isinstance(outcome, TooLate) and not outcome.by_time and doubtful:
             behind = [
                 await self._parts_now(client, destination, one)
@@ -345,17 +350,10 @@ class RemoteCourier:
         if packed.beyond and isinstance(outcome, Accepted | PartlyTaken):
             self._losses.add({Loss.OUT_OF_RANGE: packed.beyond})
         wait_s = None
-        if fails and self._blamed == batch.id and isinstance(outcome, Unavailable):
-            self._failed += 1
-            if batch.metric_count > 1 or self._failed >= TRIES:  # one of two servers behind a proxy may be what fails
-                await self._set_aside(batch, fit[0], outcome, doubtful)
-        else:
-            if fails:
-                self._stumbles = await self._takes_others(client, batch, fit)
-            if fails and self._stumbles:
-                self._blamed, self._failed = batch.id, 0  # and is sent it once more: it may be back
-            else:
-                wait_s = await self._follow(client, batch, fit, lost, outcome)
+        if not fails and self._blamed == batch.id:
+            self._blamed = 0
+        if not (fails and isinstance(outcome, Unavailable) and await self._is_at_fault(client, batch, fit, outcome, doubtful)):
+            wait_s = await self._follow(client, batch, fit, lost, outcome)
         self._doubt.answered(batch, outcome, before=doubtful)
         return wait_s
 
@@ -414,12 +412,30 @@ class RemoteCourier:
         self._counters.add(Count.BATCHES, "retried")
         return self._wait(outcome)
 
-    async def _set_aside(self, batch: Batch, first: Candidate, outcome: Unavailable, doubtful: bool) -> None:
-        """The receiver fails at this batch, while it takes others: halve it, down to the metric that it fails at."""
-        if batch.metric_count > 1:
+    async def _is_at_fault(
+        self, client: WriteClient, batch: Batch, fit: Sequence[Candidate], outcome: Unavailable, doubtful: bool
+    ) -> bool:
+        """Whether the receiver fails at this batch, and takes others: it is halved, or kept aside, or sent once more at once.
+
+        A single metric is kept aside if it has failed MOST_FAILED times since, and the receiver took another poll before each
+        TRIES of them: it may have begun to fail at everything just then, and one of several servers behind a proxy may.
+        """
+        if self._blamed != batch.id:
+            self._blamed, self._failed = batch.id, 0
+        elif batch.metric_count > 1:
             await self._doubt.split_blamed(batch, outcome, before=doubtful)
+            return True
         else:
-            await self._keep_aside(batch, first, outcome.status, outcome.reason)
+            self._failed += 1
+            if self._failed == MOST_FAILED:
+                await self._keep_aside(batch, fit[0], outcome.status, outcome.reason)
+                return True
+            if self._failed % TRIES:
+                return True
+        self._stumbles = await self._takes_others(client, batch, fit)
+        if not self._stumbles:
+            self._blamed = 0
+        return self._stumbles
 
     async def _keep_aside(self, batch: Batch, one: Candidate, status: int | None, reason: str) -> None:
         """The batch is a single metric, which the receiver does not take."""
@@ -435,11 +451,12 @@ class RemoteCourier:
         that earlier ones have not asked about in vain, until none is left; then about all again.
         """
         firsts = first_of_each(fit) if len(fit) > 1 else []
-        for one in firsts[:MOST_DEVICES]:
+        in_time = [one for one in firsts if one.time_us <= firsts[0].time_us + WITHIN_US]
+        for one in in_time[:MOST_DEVICES]:
             outcome = await self._send(client, self._kind.pack([one.part]).body)
             if isinstance(outcome, Accepted):
                 return True
-            if isinstance(outcome, Misconfigured | Unavailable) and not may_be_the_batch(outcome):
+            if isinstance(outcome, Misconfigured | Unavailable) and not _may_be_what_was_sent(outcome):
                 return False
         if len(firsts) > 1:  # what is behind the batch would make these devices' polls too late
             return False
@@ -506,6 +523,13 @@ class RemoteCourier:
             else:
                 about.warning("destination does not accept metrics, kept for the next run")
         return wait_s
+
+
+def _may_be_what_was_sent(outcome: WriteOutcome) -> bool:
+    """Whether a receiver may have failed at what it was sent, and would not at something else."""
+    if not isinstance(outcome, Unavailable) or outcome.timed_out:
+        return False
+    return may_be_the_batch(outcome) and not is_about_itself(outcome)
 
 
 async def rest(pause: Awaitable[None], event: asyncio.Event) -> None:

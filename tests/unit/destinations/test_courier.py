@@ -216,7 +216,7 @@ class Stumbling(Receiver):
 @pytest.mark.parametrize(
     "outcome",
     [
-        Unavailable("status 500: panic", 500),
+        Unavailable("status 500: runtime error: invalid memory address or nil pointer dereference", 500),
         Unavailable("status 502: bad gateway", 502),
         Unavailable("Server disconnected without sending a response. (RemoteProtocolError)"),
     ],
@@ -261,6 +261,76 @@ async def test_nothing_is_kept_aside_if_one_of_two_servers_behind_a_proxy_fails_
         assert not await remote.buffer.refused()
         assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 60 * SENSORS
         assert all(len(values) == 20 for values in receiver.stored.values())
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        outcome_of(500, "at least 2 live replicas required, could only find 1 - unhealthy instances: 10.0.0.7:9095"),
+        outcome_of(409, "2 errors: store locally for endpoint a:10901: conflict; forwarding to endpoint b:10901: not ready"),
+        outcome_of(500, "write /data/wal/00000012: no space left on device"),
+        outcome_of(529, "the request has been rejected"),
+    ],
+    ids=["Mimir", "Thanos", "disk", "overloaded"],
+)
+async def test_nothing_is_kept_aside_of_a_receiver_of_which_a_part_is_away(scripted, outcome):
+    """It takes all series but those that belong there, for as long as that lasts."""
+    remote, _ = scripted
+    receiver = remote.client = Stumbling("d1", "s3", outcome)
+    for n in range(4):
+        for device in range(3):
+            remote.add(device, NOW_S + 10 * n + device, 1.0)
+    assert not await remote.deliver(attempts=20)
+    assert not await remote.buffer.refused()
+    receiver.labels = {("device", "none")}
+    assert await remote.deliver()
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 12 * SENSORS
+
+
+class Stopping(Stumbling):
+    """Stops for a while once it has failed at a metric that stands by itself, and taken one poll more."""
+
+    is_alone = False
+
+    async def send(self, body: bytes):
+        series = WriteRequest.FromString(plain(body)).timeseries
+        outcome = await super().send(body)
+        self.is_alone |= len(series) == 1 and not isinstance(outcome, Accepted)
+        self.fails_all |= self.is_alone and isinstance(outcome, Accepted)
+        return outcome
+
+
+async def test_nothing_is_kept_aside_of_a_receiver_that_fails_at_everything_from_then_on(scripted):
+    """Not the metric at which it had just failed either, however often it fails at that at once."""
+    remote, _ = scripted
+    receiver = remote.client = Stopping("d1", "s3", Unavailable("status 502: bad gateway", 502))
+    for n in range(4):
+        for device in range(3):
+            remote.add(device, NOW_S + 10 * n + device, 1.0)
+    assert not await remote.deliver(attempts=20)
+    assert receiver.fails_all
+    assert not await remote.buffer.refused()
+    remote.client = Receiver()
+    remote.client.stored = receiver.stored
+    assert await remote.deliver()
+    assert not remote.counters.by_reason(Count.METRICS_DROPPED)
+    assert remote.counters.get(Count.METRICS_DELIVERED, "test") == 12 * SENSORS
+
+
+FAILED, SILENT = Unavailable("status 500: bug", 500), Unavailable("no answer within 30 s", timed_out=True)
+
+
+@pytest.mark.parametrize(("apart_s", "outcome", "asked"), [(1, FAILED, 3), (1, SILENT, 1), (3600, FAILED, 1)])
+async def test_a_failing_receiver_is_asked_for_others_only_if_it_answers_and_nothing_becomes_too_late(
+    scripted, apart_s, outcome, asked
+):
+    """A Prometheus has no place for what is older by an hour than what it has."""
+    remote, script = scripted
+    for device in range(3):
+        remote.add(device, NOW_S - 3 * 3600 + apart_s * device, 1.0)
+    script.answer = lambda body: Accepted() if not body else FAILED if len(body) == len(script.bodies[0]) else outcome
+    assert not await remote.deliver(attempts=TRIES)
+    assert len(script.bodies) == TRIES + asked
 
 
 async def test_nothing_is_kept_aside_of_a_receiver_that_fails_at_everything(scripted):

@@ -85,6 +85,22 @@ _CUT_OFF: Final = "reset before headers"
 
 _PAGE: Final = "with a web page: is the URL right, or does a login page or a proxy answer? It says: "
 
+_OF_ITSELF: Final = re.compile(
+    r"not available|not ready|unavailable|deadline ?exceeded|connection|live replicas|unhealthy|shutting down|no space left"
+    r"|read-?only|overload|rate limit|too many (outstanding )?requests|queue is full|out of memory|memory (usage|limit)",
+    re.IGNORECASE,
+)
+"""Words for a state of the receiver, or of a part of it. A Mimir or a Cortex that lacks some of its parts says with 500 "at least
+2 live replicas required" of a request with any series of these, and accepts others (dskit, ring/replication_strategy.go)."""
+
+_STATES: Final = frozenset({507, 529})
+"""No room; overloaded, as a Mimir says if it is set up to, of what is above a rate."""
+
+
+def is_about_itself(outcome: Unavailable) -> bool:
+    """Whether a receiver speaks of its own state, which passes, and not of what was sent."""
+    return outcome.status is not None and (outcome.status in _STATES or _OF_ITSELF.search(outcome.reason) is not None)
+
 
 def outcome_of(
     status: int,
