@@ -280,10 +280,14 @@ main()
 """
 
 
-async def test_what_was_found_until_an_interrupt_is_shown_and_written(tmp_path):
-    """A sweep may take an hour and a half."""
+@pytest.mark.parametrize("is_there", [False, True])
+async def test_what_was_found_until_an_interrupt_is_shown_and_written_and_replaces_nothing(tmp_path, is_there):
+    """A sweep may take an hour and a half. What is there may be of one that was not interrupted, and in use by an agent."""
+    site = tmp_path / "site.yaml"
+    if is_there:
+        site.write_text("of all devices")
     async with FleetServer(make_fleet([PROFILES["mikrotik"]], 1, COMMUNITY, time.time())).serve() as port:
-        words = ("discover", f"{FIRST_ADDRESS}-250", "--port", str(port), "--write", "site.yaml")
+        words = ("discover", f"{FIRST_ADDRESS}-250", "--port", str(port), "--write", "site.yaml", *["--force"] * is_there)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", INTERRUPTED_AT_THE_FIRST, *words),
             env={"PATH": "/usr/bin", "XDG_STATE_HOME": str(tmp_path / "state"), "SNMP_COMMUNITY": COMMUNITY},
@@ -295,11 +299,13 @@ async def test_what_was_found_until_an_interrupt_is_shown_and_written(tmp_path):
     last = err.decode().splitlines()[-1]
     assert process.returncode == 1, err
     assert last.startswith("towerops-agent: interrupted: what was tried is remembered; ")
-    assert last.endswith(" of 250 addresses are done")
+    assert last.endswith(f" of 250 addresses are done{'; site.yaml stays as it was' if is_there else ''}")
     assert str(FIRST_ADDRESS) in out.decode()
-    site = (tmp_path / "site.yaml").read_text()
-    assert str(FIRST_ADDRESS) in site
-    assert ", which was interrupted. " in site
+    if is_there:
+        assert site.read_text() == "of all devices"
+    else:
+        assert str(FIRST_ADDRESS) in site.read_text()
+        assert ", which was interrupted. " in site.read_text()
     known = json.loads((tmp_path / "state" / "towerops-agent" / "discovery.json").read_text())
     assert known[f"{FIRST_ADDRESS} {port}"]["worked"] == "discovered"
 

@@ -103,6 +103,8 @@ def discover(
         if interrupted and not entries:
             raise AgentError(interrupted)
         _report(entries, [each.silence for each in visited if each.found is None], as_json=as_json, secrets=secrets)
+        if interrupted and write is not None and write.is_file():
+            raise AgentError(f"{interrupted}; {write} stays as it was")
         if write is not None and entries:
             elsewhere = frozenset(names) if _is_beside(write, site) else frozenset[str]()
             part = ", which was interrupted" if interrupted else ""
