@@ -13,7 +13,7 @@ from towerops_agent.reasons import Reason
 from towerops_agent.snmp.wire import ber
 from towerops_agent.snmp.wire.ber import is_within, parse_oid
 from towerops_agent.snmp.wire.exchange import Answer, NoReply
-from towerops_agent.snmp.wire.message import PduType, Request, Value, Version
+from towerops_agent.snmp.wire.message import ErrorStatus, PduType, Request, Value, Version
 
 PROFILES = list(load_profiles().profiles.values())
 ENTERPRISES = "1.3.6.1.4.1"
@@ -242,6 +242,39 @@ def test_a_ups_that_does_not_say_as_it_should_what_it_lacks_has_its_time_left_an
 
     sensors = {sensor.name: sensor for sensor in explore(answer, PROFILES, Version.V2C).sensors}
     assert readings(sensors, "") == {"runtime remaining": (20, "minutes"), "output current 1": (8.1, "amperes")}
+
+
+def of_one_that_refuses(values: Mapping[str, int | str], object_id: str, status: ErrorStatus) -> dict[str, FoundSensor]:
+    """The sensors of a device that answers so over SNMPv2c, too, if it lacks one of the values that it is asked for."""
+    device = FewValues(values, object_id)
+
+    def answer(request: Request) -> Answer:
+        said = device.answer(request, Version.V1 if request.type is PduType.GET else Version.V2C)
+        if said.pdu.error_status == ErrorStatus.noSuchName:
+            said.pdu.error_status = status
+        return said
+
+    return {sensor.name: sensor for sensor in explore(answer, PROFILES, Version.V2C).sensors}
+
+
+@pytest.mark.parametrize("status", [ErrorStatus.noSuchName, ErrorStatus.genErr])
+def test_a_column_that_says_itself_how_it_counts_is_not_asked_for_as_a_value_which_some_cards_refuse(status: ErrorStatus):
+    """The frequencies and voltages of such a UPS were not found."""
+    rows = {"3.3.1.2": 5000, "3.3.1.3": 2301, "4.4.1.2": 230, "5.3.1.2": 2299}
+    sensors = of_one_that_refuses({f"{UPS}.{column}.1": value for column, value in rows.items()}, f"{ENTERPRISES}.99999", status)
+    assert readings(sensors, "") == {
+        "input frequency 1": (50, "hertz"),
+        "input voltage 1": (230.1, "volts"),
+        "output voltage 1": (230, "volts"),
+        "bypass voltage 1": (229.9, "volts"),
+    }
+
+
+def test_a_raritan_px2_that_says_no_such_name_of_its_decimals_has_those_that_most_have():
+    inlet = f"{ENTERPRISES}.13742.6.5.2.3.1.4.1.1"
+    for status, current in ((ErrorStatus.noSuchName, {"inlet 1 current": (0.118, "amperes")}), (ErrorStatus.genErr, {})):
+        sensors = of_one_that_refuses({f"{inlet}.1": 118}, f"{ENTERPRISES}.13742.6", status)
+        assert readings(sensors, "inlet") == current, "nothing is guessed"
 
 
 def test_a_text_that_begins_with_a_number_is_not_a_state():

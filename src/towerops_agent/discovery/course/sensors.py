@@ -38,8 +38,9 @@ Found = FoundSensor | NotTaken
 
 
 def values_of(profile: Profile) -> list[Oid]:
-    """The single values that the profile's sensors need."""
-    conditions = [column.when[0] for column in profile.columns if column.when]
+    """The single values that the profile's sensors need. A condition may be one, unless it is known to be a column."""
+    rows = {column.oid for column in profile.columns if not column.is_scalar}
+    conditions = [column.when[0] for column in profile.columns if column.when and column.when[0] not in rows]
     return [*conditions, *(column.oid for column in profile.columns if column.is_scalar)]
 
 
@@ -74,8 +75,9 @@ def find_sensors(profile: Profile, questions: Questions, ports: dict[int, str]) 
 
 
 def _is_known(condition: Oid, questions: Questions) -> bool:
-    """Whether it is known what stands at, and below, this OID."""
-    return condition in questions.read and (is_scalar(condition) or condition not in questions.unread)
+    """Whether it is known what stands at, and below, this OID: some devices say noSuchName over SNMPv2c too."""
+    why = questions.unread.get(condition, Reason.NO_SUCH_NAME)
+    return condition in questions.read and (is_scalar(condition) or why == Reason.NO_SUCH_NAME)
 
 
 def _applies(column: Column, questions: Questions) -> bool:
