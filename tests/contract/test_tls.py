@@ -284,6 +284,29 @@ def self_signed(host: str) -> trustme.LeafCert:
     return trustme.LeafCert(private, certificate.public_bytes(Encoding.PEM), [])
 
 
+async def test_a_certificate_of_hours_is_seen_again_before_it_ends_and_is_said_to_end_only_in_its_last_quarter(ca, ca_file):
+    """It is renewed with a third of its life left: it is not to be a warning all the time, nor to be believed to have ended."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    began, hour = now - timedelta(minutes=20), timedelta(hours=1)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost", not_before=began, not_after=began + hour).configure_cert(tls)
+    server, passed_min = ScriptedServer([OK]), [0]
+    async with (
+        server.serve(tls) as url,
+        ApiClient(
+            url, TokenSource(Secret("t0ken")), ca_file=ca_file, now=lambda: now + timedelta(minutes=passed_min[0])
+        ) as client,
+    ):
+        for passed_min[0] in (0, 1, 2):  # the second one ends its connection
+            await client.post_metrics(b"{}", "key-1")
+        (seen,) = client.expiries.of("API")
+        assert (seen.until_s, seen.soon_s) == ((began + hour).timestamp(), (began + timedelta(minutes=45)).timestamp())
+        ca.issue_cert("localhost", not_before=now, not_after=now + hour).configure_cert(tls)
+        for passed_min[0] in range(3, 40):
+            await client.post_metrics(b"{}", "key-1")
+        assert client.expiries.of("API")[0].until_s == (now + hour).timestamp()
+
+
 @pytest.mark.parametrize("to_api", [True, False])
 async def test_it_is_known_until_when_the_certificates_in_use_are_valid(ca, ca_file, tmp_path, to_api):
     """Near its end another connection is made once an hour: one that is kept open keeps the certificate it began with."""
@@ -301,7 +324,10 @@ async def test_it_is_known_until_when_the_certificates_in_use_are_valid(ca, ca_f
         assert [one.name for one in client.expiries.of("API")] == ["API client"]
         for _ in range(2):
             await send()
-        assert client.expiries.of("API") == [("API", False, ends.timestamp()), ("API", True, own_s)]
+        two_weeks_s = 14 * 86_400
+        assert client.expiries.of("API") == [
+            ("API", is_own, until_s, until_s - two_weeks_s) for is_own, until_s in ((False, ends.timestamp()), (True, own_s))
+        ]
         await send()  # the second one has ended the connection, this one has made another
         ca.issue_cert("localhost", not_after=ends + timedelta(days=90)).configure_cert(tls)  # renewed at the server
         clock[0] += timedelta(hours=1)

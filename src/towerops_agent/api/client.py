@@ -27,7 +27,7 @@ import msgspec
 from towerops_agent import __version__
 from towerops_agent.api.bearer import TokenSource
 from towerops_agent.api.proxy import is_local, proxy_of, proxy_passwords
-from towerops_agent.api.tls import describe_tls_failure, expiry_s, tls_context
+from towerops_agent.api.tls import describe_tls_failure, tls_context, validity
 from towerops_agent.api.wire import contract
 from towerops_agent.api.wire.outcomes import (
     SOON_S,
@@ -47,6 +47,7 @@ from towerops_agent.api.wire.outcomes import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    Validity,
     acknowledgement,
     ahead_s,
     http_date,
@@ -76,17 +77,18 @@ class Expiries:
     """Until when the certificates of one client's connections are valid: the server's as last seen, and the agent's own.
 
     A connection that is kept open keeps the certificate with which it began. So close to its end another one is made
-    once an hour, or a renewed one would not be seen for as long as the connection lasts.
+    once an hour, and more often in its last two, or a renewed one would not be seen for as long as the connection lasts.
+    Not after its end: no other connection could be made if it is not renewed.
     """
 
     def __init__(self) -> None:
-        self._server_s: float | None = None
-        self._own_s: float | None = None
+        self._server: Validity | None = None
+        self._own: Validity | None = None
         self._renewed_s = -LOOK_AGAIN_S
 
     def presents(self, client_cert: Path | None) -> None:
         """Note the agent's own certificate, of which a context was made just now."""
-        self._own_s = None if client_cert is None else expiry_s(client_cert)
+        self._own = None if client_cert is None else validity(client_cert)
 
     def seen(self, response: httpx2.Response) -> None:
         """Note with which certificate the server that answers has shown itself."""
@@ -94,19 +96,20 @@ class Expiries:
         connection = None if stream is None else stream.get_extra_info("ssl_object")
         shown = None if connection is None else connection.getpeercert()
         if shown:
-            self._server_s = float(ssl.cert_time_to_seconds(shown["notAfter"]))
+            self._server = Validity(*(float(ssl.cert_time_to_seconds(shown[end])) for end in ("notBefore", "notAfter")))
 
     def headers(self, now_s: float) -> dict[str, str]:
         """For the next request: whether its connection is to end with it."""
-        if self._server_s is None or not 0 < self._server_s - now_s < SOON_S or abs(now_s - self._renewed_s) < LOOK_AGAIN_S:
+        left_s = 0.0 if self._server is None else self._server.until_s - now_s
+        if not 0 < left_s < SOON_S or abs(now_s - self._renewed_s) < min(LOOK_AGAIN_S, left_s / 2):
             return {}
         self._renewed_s = now_s
         return {"Connection": "close"}
 
     def of(self, name: str) -> list[Certificate]:
         """Those that are known, of the server with this name."""
-        known = ((False, self._server_s), (True, self._own_s))
-        return [Certificate(name, is_own, until_s) for is_own, until_s in known if until_s is not None]
+        known = ((False, self._server), (True, self._own))
+        return [Certificate(name, is_own, one.until_s, one.soon_s) for is_own, one in known if one is not None]
 
 
 @dataclass(frozen=True, slots=True)

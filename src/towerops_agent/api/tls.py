@@ -3,7 +3,7 @@
 The context is httpx2's own, which has the system's trust store: on Linux loaded once (20 to 35 ms), where truststore's would load
 it again at each handshake, and OpenSSL before 3.4 would keep each copy. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the
 system's store. A CA file adds to it. A client certificate is presented to servers that ask for one.
-I/O: reads certificates. Expiries are seconds since 1970.
+I/O: reads certificates.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx2
 
+from towerops_agent.api.wire.outcomes import Validity
 from towerops_agent.errors import SettingsError, is_out_of_memory
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h
@@ -105,12 +106,13 @@ def _check_readable(variable: str, file: Path) -> None:
         raise SettingsError(f"{variable} {file} can't be read: {error.strerror}") from None
 
 
-def expiry_s(file: Path) -> float | None:
-    """Until when the certificate in this file is valid; None if that can't be read."""
+def validity(file: Path) -> Validity | None:
+    """From when until when the certificate in this file is valid; None if that can't be read."""
     from cryptography import x509  # noqa: PLC0415 -- most agents present no certificate
 
     try:
-        return x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc.timestamp()
+        found = x509.load_pem_x509_certificate(file.read_bytes())
+        return Validity(found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp())
     except (OSError, ValueError):  # OpenSSL is less strict, and has accepted it
         return None
 

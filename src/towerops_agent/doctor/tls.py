@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from towerops_agent import __version__
 from towerops_agent.api.tls import describe_tls_failure
-from towerops_agent.api.wire.outcomes import SOON_S, Certificate, http_date
+from towerops_agent.api.wire.outcomes import Certificate, Validity, http_date
 from towerops_agent.doctor.findings.check import Check, Result
 from towerops_agent.doctor.proxy import read_head
 from towerops_agent.telemetry.views.snapshot import CertificateReport
@@ -91,17 +91,21 @@ def _judge(version: str, certificate: x509.Certificate | None, answered: bool, n
     if not answered:
         hint = "does it want a client certificate (TOWEROPS_CLIENT_CERT)? See below whether the API answers"
         return Check(NAME, Result.WARNING, f"{found}; then it closed the connection", hint)
-    if certificate is not None and (certificate.not_valid_after_utc - now).total_seconds() < SOON_S:
+    if certificate is not None and _validity(certificate).soon_s < now.timestamp():
         hint = "renew it at the server before then, or the agent can't deliver"
         return Check(NAME, Result.WARNING, found, hint)
     return Check(NAME, Result.OK, found)
+
+
+def _validity(certificate: x509.Certificate) -> Validity:
+    return Validity(certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp())
 
 
 def expiring(name: str, certificates: Iterable[Certificate], now: datetime) -> list[Check]:
     """A check with this name of each certificate that ends soon, or has."""
     now_us = round(now.timestamp() * 1e6)
     soon = [one for one in map(CertificateReport.made, certificates) if one.is_expiring(now_us)]
-    said = (one.expires(now_us).partition(": ") for one in soon)
+    said = (one.expires(now_us).rpartition(": ") for one in soon)
     return [Check(name, Result.WARNING, found, hint) for found, _, hint in said]
 
 

@@ -130,11 +130,10 @@ class Observer:
 
     def warn_of_certificates(self, now_s: float) -> None:
         """Log each that ends soon, or has, once a day. `now_s`: monotonic."""
-        now_us = self._now_us()
-        expiring = self._expiring(now_us)
-        self._warned_s = {one: self._warned_s[one] for one in expiring if one in self._warned_s}
-        for one in expiring:
-            if now_s - self._warned_s.get(one, -WARN_EACH_S) >= WARN_EACH_S:
+        # Also of one that is not in use now: behind one name may be servers with certificates of their own, seen by turns.
+        self._warned_s = {one: then_s for one, then_s in self._warned_s.items() if now_s - then_s < WARN_EACH_S}
+        for one in self._expiring(self._now_us()):
+            if one not in self._warned_s:
                 self._warned_s[one] = now_s
                 log.warning("certificate expires soon, or has expired", of=one.of, own=one.is_own, expires=moment(one.until_us))
 

@@ -83,6 +83,14 @@ async def test_a_good_way_is_reported_layer_by_layer(ca, context):
     assert network.works
 
 
+async def test_a_certificate_of_a_week_is_a_warning_only_in_its_last_quarter(ca, context):
+    """Programs renew it with a third, or half, of its life left."""
+    for left, result in ((2.0, Result.OK), (1.5, Result.WARNING)):
+        until = NOW + timedelta(days=left)
+        check, _ = await over_tls(ca.issue_cert("localhost", not_before=until - timedelta(days=7), not_after=until), context)
+        assert check.result is result
+
+
 async def test_a_certificate_that_ends_soon_is_a_warning(ca, context):
     certificate = ca.issue_cert("localhost", not_before=NOW - timedelta(days=80), not_after=NOW + timedelta(days=9))
     check, network = await over_tls(certificate, context)

@@ -1,7 +1,7 @@
 """What the observer sees of the parts."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,7 +29,7 @@ def observer(
     counters: Counters | None = None,
     states: tuple[State, ...] = (),
     ahead_s: float | None = None,
-    certificates: tuple[Certificate, ...] = (),
+    certificates: Sequence[Certificate] = (),
 ) -> Observer:
     """An observer of an agent with devices in these states, whose buffer has this pending in each of these lines."""
 
@@ -65,9 +65,10 @@ async def test_certificates_near_their_end_are_logged_once_a_day_and_shown():
     """An operator hears of it before nothing can be delivered any more."""
     now_s = NOW_US / 1e6
     certificates = (
-        Certificate("API", False, now_s + 5 * 86_400),
-        Certificate("API", True, now_s - 86_400),
-        Certificate("destination prom", False, now_s + 90 * 86_400),
+        Certificate("API", False, now_s + 5 * 86_400, now_s - 9 * 86_400),
+        Certificate("API", True, now_s - 86_400, now_s - 15 * 86_400),
+        Certificate("destination prom", False, now_s + 90 * 86_400, now_s + 76 * 86_400),
+        Certificate("destination daily", False, now_s + 28_800, now_s + 7_200),
     )
     watching = observer(Marks(()), Pending(0, 0, None), certificates=certificates)
     with capture_logs() as logs:
@@ -82,6 +83,20 @@ async def test_certificates_near_their_end_are_logged_once_a_day_and_shown():
     shown = render(await watching.take(), NOW_US)
     assert all(line in shown for line in ends)
     assert "prom" not in shown
+    assert "daily" not in shown
+
+
+def test_of_servers_that_answer_by_turns_the_one_whose_certificate_ends_is_logged_once_a_day():
+    """Two behind one name, of which one was not renewed: else a line each time that it answers again."""
+    now_s, day_s = NOW_US / 1e6, 86_400
+    old, renewed = (Certificate("API", False, now_s + days * day_s, now_s + (days - 14) * day_s) for days in (5, 90))
+    seen = [old]
+    watching = observer(Marks(()), Pending(0, 0, None), certificates=seen)
+    with capture_logs() as logs:
+        for turn in range(4):
+            seen[:] = [(old, renewed)[turn % 2]]
+            watching.warn_of_certificates(15.0 * turn)
+    assert len(logs) == 1
 
 
 @pytest.mark.parametrize("lines", [("",), ("", "beside"), ("first", "second")])

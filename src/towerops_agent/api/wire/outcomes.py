@@ -27,6 +27,9 @@ MOST_SKEW_S = 30.0
 SOON_S = 14 * 86_400.0
 """So long before a certificate ends the agent says so: programs renew theirs earlier, and whoever does it by hand has time."""
 
+SOON_SHARE = 0.25
+"""Of a shorter life so much: ACME clients, cert-manager and step renew what lives for days or hours with a third of it left."""
+
 _MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?a-z]", re.IGNORECASE)
 
 Document_co = TypeVar("Document_co", covariant=True)
@@ -221,12 +224,28 @@ def ahead_s(date: datetime | None, sent: datetime, received: datetime) -> float 
     return late if late < 0 else 0.0
 
 
+class Validity(NamedTuple):
+    """From when until when a certificate is valid, in seconds since 1970."""
+
+    since_s: float
+    until_s: float
+
+    @property
+    def soon_s(self) -> float:
+        """From when on it is said to end soon."""
+        return self.until_s - min(SOON_S, SOON_SHARE * (self.until_s - self.since_s))
+
+
 class Certificate(NamedTuple):
-    """Until when a certificate in use is valid. `of`: the server's name for the operator; `is_own`: the agent's own, for it."""
+    """Until when a certificate in use is valid. `of`: the server's name for the operator; `is_own`: the agent's own, for it.
+
+    `soon_s`: from when on it is said to end soon. Both are seconds since 1970.
+    """
 
     of: str
     is_own: bool
     until_s: float
+    soon_s: float
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from towerops_agent.api.wire.outcomes import SOON_S, Certificate
+from towerops_agent.api.wire.outcomes import Certificate
 from towerops_agent.model import NOT_POLLED, State
 from towerops_agent.polling.course.device import Device
 from towerops_agent.telemetry.views.group import GroupView
@@ -158,20 +158,21 @@ class DiscoverySummary(msgspec.Struct, frozen=True):
 
 
 class CertificateReport(msgspec.Struct, frozen=True):
-    """A certificate in use, as in api/tls.py."""
+    """A certificate in use, as in Certificate. `soon_us`: from when on it is said to end soon."""
 
     of: str
     is_own: bool
     until_us: int
+    soon_us: int
 
     @classmethod
     def made(cls, certificate: Certificate) -> "CertificateReport":
         """The report of one."""
-        return cls(certificate.of, certificate.is_own, round(certificate.until_s * 1e6))
+        return cls(certificate.of, certificate.is_own, round(certificate.until_s * 1e6), round(certificate.soon_s * 1e6))
 
     def is_expiring(self, now_us: int) -> bool:
         """Whether it ends soon, or has."""
-        return self.until_us - now_us < SOON_S * 1e6
+        return now_us > self.soon_us
 
     def expires(self, now_us: int) -> str:
         """When, and what to do, for the operator."""
