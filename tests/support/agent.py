@@ -53,6 +53,12 @@ class AgentProcess:
         """Wait until lines with this text were logged so many times; fails with the log if the agent ends before."""
         await self.until(lambda: sum(text in line for line in self.lines) >= times, text)
 
+    async def metrics_address(self) -> str:
+        """The host and port of its page of metrics, once that is served."""
+        await self.logged('msg="metrics are served"')
+        (line,) = [line for line in self.lines if 'msg="metrics are served"' in line]
+        return line.partition("address=")[2]
+
     async def answered(self, devices: int = 1) -> None:
         """Wait until so many devices have answered, be it after a silence; each has a line at level debug."""
         answers = re.compile(r"device answers|device has recovered")

@@ -12,7 +12,7 @@ import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.agent import TOKEN, AgentProcess, environment, running
+from support.agent import TOKEN, environment, running
 from support.hang import HANG_S
 from support.site import COMMUNITY, site
 from towerops_agent.counters import Count, Counters
@@ -70,12 +70,6 @@ async def get(address: tuple[str, int]) -> bytes:
     return await answer_to(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
 
 
-async def address_of(agent: AgentProcess) -> str:
-    await agent.logged('msg="metrics are served"')
-    (line,) = [line for line in agent.lines if 'msg="metrics are served"' in line]
-    return line.partition("address=")[2]
-
-
 def values(text: str) -> dict[tuple[str, ...], float]:
     families = text_string_to_metric_families(text)
     return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
@@ -90,7 +84,7 @@ async def test_a_running_agent_says_what_it_has_polled_and_delivered(tmp_path: P
             running(env=environment(url, tmp_path / "agent.db", METRICS_LISTEN="127.0.0.1:0")) as agent,
             httpx2.AsyncClient(trust_env=False) as client,
         ):
-            page = f"http://{await address_of(agent)}/metrics"
+            page = f"http://{await agent.metrics_address()}/metrics"
             await sandbox.store.wait_until(lambda store: store.metric_count > 0)
             while True:  # until it has heard the server's answer too
                 answer = await client.get(page)
@@ -121,7 +115,7 @@ async def test_it_is_off_by_default_and_nothing_listens(tmp_path: Path):
             await sandbox.store.wait_until(lambda store: bool(store.heartbeats))
             assert listeners(agent.pid) == set()
         async with running("--metrics-listen", "127.0.0.1:0", env=environment(url, tmp_path / "agent.db")) as agent:
-            await address_of(agent)
+            await agent.metrics_address()
             assert len(listeners(agent.pid)) == 1
 
 
