@@ -84,6 +84,7 @@ class Expiries:
     def __init__(self) -> None:
         self._server: Validity | None = None
         self._own: Validity | None = None
+        self._shown_on: object = None  # the TLS connection on which it was last seen; it is read once of each
         self._renewed_s = -LOOK_AGAIN_S
 
     def presents(self, client_cert: Path | None) -> None:
@@ -94,7 +95,9 @@ class Expiries:
         """Note with which certificate the server that answers has shown itself."""
         stream = response.extensions.get("network_stream")
         connection = None if stream is None else stream.get_extra_info("ssl_object")
-        shown = None if connection is None else connection.getpeercert()
+        if connection is None or connection is self._shown_on:
+            return
+        self._shown_on, shown = connection, connection.getpeercert()
         if shown:
             self._server = Validity(*(float(ssl.cert_time_to_seconds(shown[end])) for end in ("notBefore", "notAfter")))
 
