@@ -98,7 +98,7 @@ def test_a_poll_is_stored_with_two_statements_and_delivered_with_none_of_its_own
         batches = 0
         while (batch := store.lanes.next_batch(METRICS_A_BATCH, Lane.FRESH, random_key, T0_US)) is not None:
             store.read(batch)
-            store.lanes.acknowledge(batch, 1)
+            store.acknowledge(batch, (), 0)
             batches += 1
         to_deliver = len(statements) - to_store
         store.connection.set_trace_callback(None)

@@ -273,7 +273,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule(max_metrics=st.integers(1, 9), lane=lanes)
     def deliver(self, max_metrics, lane):
         if batch := self.next_batch(max_metrics, lane):
-            self.store.lanes.acknowledge(batch, self.store.age_s)
+            self.store.acknowledge(batch, (), T0_US)
             self.done += self.close(batch.key)
 
     @rule(max_metrics=st.integers(1, 9), lane=lanes, next_lane=lanes)
@@ -396,7 +396,7 @@ class Deliveries(RuleBasedStateMachine):
     def deliver_and_remove_the_rest(self):
         for lane in Lane:
             while batch := self.next_batch(5, lane):
-                self.store.lanes.acknowledge(batch, self.store.age_s)
+                self.store.acknowledge(batch, (), T0_US)
                 self.done += self.close(batch.key)
         self.every_metric_is_accounted_for()
         assert len(self.done) + self.expired == len(self.added)

@@ -208,13 +208,6 @@ class Lanes:
         finally:
             rows.close()
 
-    def acknowledge(self, batch: Batch, age_s: int) -> None:
-        """Mark the batch sent, at this time of the age clock; nothing happens if it is no longer open."""
-        with transaction(self._connection):
-            now = open_batch(self._connection, batch.id)
-            if now is not None:
-                write_batch(self._connection, now, age_s)
-
 
 def line_up(connection: sqlite3.Connection, names: Sequence[str]) -> None:
     """Have the lines of these destinations open, and all others closed; takes part in a transaction.
