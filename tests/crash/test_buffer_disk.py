@@ -23,7 +23,7 @@ from towerops_agent.counters import Count
 from towerops_agent.doctor.database import check_database
 from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
-from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, copy_files, members, poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, add_until_in_memory, copy_files, members, poll
 
 WIDE = Layout("wide", tuple((f"s-{i}", 1.0) for i in range(300)))
 NOISE = tuple(random.Random(4).choices(range(1 << 31, 1 << 32), k=10_000))
@@ -195,11 +195,7 @@ async def test_a_clock_that_is_set_back_between_two_full_disks_costs_no_poll(sma
             await buffer.flush()
             neighbour = small_disk / "neighbour"
             fill(neighbour)
-            while not buffer.in_memory_because:
-                buffer.add(poll(layout, T0_US + added))
-                added += 1
-                with suppress(BufferFailure):
-                    await buffer.flush()
+            added = await add_until_in_memory(buffer, layout, added)
             neighbour.unlink()
             await until_in_file(buffer)
             for lane in Lane:

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from towerops_agent.buffer.buffer import Buffer
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.buffer.store import Store
 from towerops_agent.counters import Counters
+from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout, Poll
 
 T0_US = 1_767_986_535_123_456  # 2026-01-09T19:22:15Z
@@ -86,6 +88,16 @@ async def limit_growth(buffer: Buffer, pages: int | None) -> None:
         store.connection.execute(f"PRAGMA max_page_count = {1 << 30 if pages is None else now + pages}").fetchall()
 
     await buffer.ask(job)
+
+
+async def add_until_in_memory(buffer: Buffer, layout: int, first: int = 0) -> int:
+    """Add a poll a microsecond until the buffer has left its full disk; the number of the next one."""
+    while not buffer.in_memory_because:
+        buffer.add(poll(layout, T0_US + first))
+        first += 1
+        with suppress(BufferFailure):
+            await buffer.flush()
+    return first
 
 
 def corrupt_error(store: Store) -> None:

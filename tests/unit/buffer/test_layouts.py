@@ -1,15 +1,13 @@
 """Layouts that nothing uses are freed, within a run too."""
 
-from contextlib import suppress
 from types import SimpleNamespace
 
 from towerops_agent.buffer import layouts, opening
 from towerops_agent.buffer import store as store_module
 from towerops_agent.buffer.format.batch import StoredPoll
 from towerops_agent.buffer.format.codec import encode_layout
-from towerops_agent.errors import BufferFailure
 from towerops_agent.model import Layout
-from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, limit_growth, members, poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, add_until_in_memory, limit_growth, members, poll
 
 COUNT = "SELECT count(*) FROM layouts"
 
@@ -109,16 +107,12 @@ async def test_layouts_are_looked_up_once_as_many_as_the_bound_allows(bench, mon
 async def test_layouts_stay_in_use_over_a_time_in_which_the_disk_was_full(bench, monkeypatch):
     """Once all polls of before are gone, those that come can still be read, in a later run and by other processes too."""
     monkeypatch.setattr(opening, "REOPEN_S", 0.001)
-    free, number = 1 << 20, 0
+    free = 1 << 20
     async with bench.buffer(statvfs=lambda _: SimpleNamespace(f_blocks=1 << 21, f_bavail=free, f_frsize=4096)) as buffer:
         layout = await buffer.register(LAYOUT)
         await limit_growth(buffer, 0)
         free = 0
-        while not buffer.in_memory_because:
-            buffer.add(poll(layout, T0_US + number))
-            number += 1
-            with suppress(BufferFailure):
-                await buffer.flush()
+        number = await add_until_in_memory(buffer, layout)
         free = 1 << 20
         while buffer.in_memory_because:
             await buffer.pending()

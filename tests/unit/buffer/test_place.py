@@ -25,7 +25,7 @@ from towerops_agent.doctor.database import check_agent
 from towerops_agent.doctor.findings.check import Result
 from towerops_agent.errors import BufferFailure, DatabaseBusy
 from towerops_agent.model import Layout, Poll
-from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, copy_files, limit_growth, members, poll
+from unit.buffer.samples import HOUR_US, LAYOUT, T0_US, Bench, add_until_in_memory, copy_files, limit_growth, members, poll
 
 GONE = "database file is gone from its place, its polls are copied"
 
@@ -385,17 +385,13 @@ async def test_another_agents_database_that_is_put_there_while_the_disk_is_full_
 async def test_its_own_database_is_used_again_though_all_of_its_devices_are_others_since_the_disk_was_full(bench, monkeypatch):
     """As if its only device was removed from the server and added again: the file was held to be another agent's."""
     monkeypatch.setattr(opening, "REOPEN_S", 0.001)
-    free, number = 1 << 20, 0
+    free = 1 << 20
     disk = lambda _: SimpleNamespace(f_blocks=1 << 21, f_bavail=free, f_frsize=4096)  # noqa: E731
     async with bench.buffer(statvfs=disk) as buffer:
         layout = await buffer.register(LAYOUT)
         await limit_growth(buffer, 0)
         free = 0
-        while not buffer.in_memory_because:
-            buffer.add(poll(layout, T0_US + number))
-            number += 1
-            with suppress(BufferFailure):
-                await buffer.flush()
+        number = await add_until_in_memory(buffer, layout)
         added_again = await buffer.register(replace(LAYOUT, equipment_id="eq-2"))
         await buffer.use_layouts([added_again])
         for lane in Lane:
