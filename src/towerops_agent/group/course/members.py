@@ -64,7 +64,6 @@ class Member:
 class _Run:
     """Old beats of one start, in their order. Seconds: when the first and the last one were heard."""
 
-    boot: str
     sequence: int
     since: float
     until: float
@@ -72,18 +71,20 @@ class _Run:
 
 @dataclass(slots=True)
 class _Boots:
-    """`boot`, `sequence`: the latest of a member. `earlier`: its starts before. `old`: the old beats since it is not there."""
+    """`boot`, `sequence`: the latest of a member. `earlier`: its starts before. `old`: the old beats since it is not there, by
+    start, as several agents may have its name.
+    """
 
     boot: str
     sequence: int
     earlier: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_BOOTS))
-    old: _Run | None = None
+    old: dict[str, _Run] = field(default_factory=dict)
 
     def is_alive(self, old: Beat, now: float) -> bool:
         """Whether the sender of this old beat, which is not there, has been heard long enough to be alive."""
-        run = self.old
-        if run is None or run.boot != old.boot or old.sequence <= run.sequence or now - run.until > ECHO_WITHIN_S:
-            run = self.old = _Run(old.boot, old.sequence, now, now)
+        run = self.old.get(old.boot)
+        if run is None or old.sequence <= run.sequence or now - run.until > ECHO_WITHIN_S:
+            run = self.old[old.boot] = _Run(old.sequence, now, now)
         run.sequence, run.until = old.sequence, now
         return now - run.since > SILENCE_S
 
@@ -91,7 +92,8 @@ class _Boots:
         """From now on this one's start is the latest."""
         if beat.boot != self.boot:
             self.earlier.append(self.boot)
-        self.boot, self.sequence, self.old = beat.boot, beat.sequence, None
+        self.boot, self.sequence = beat.boot, beat.sequence
+        self.old.clear()
 
 
 class Members:

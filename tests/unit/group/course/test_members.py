@@ -99,6 +99,16 @@ def test_who_had_a_twin_is_there_again_after_as_much_as_a_silence_of_its_beats(u
     assert members.hear(beat("a", 2, boot="twin's"), 24.0) is Heard.OLD
 
 
+def test_of_three_of_one_name_one_is_there_again_though_another_one_speaks_too():
+    members = listening(0)
+    for boot in ("its", "twin's", "third's"):
+        members.hear(beat("a", 0, boot=boot), 0.0)
+    go_on(members, 1, 10)
+    members.take_lost(10.0)
+    heard = [members.hear(beat("a", n, boot=boot), float(n)) for n in range(11, 24) for boot in ("its", "twin's")]
+    assert heard == [Heard.OLD] * 20 + [Heard.NEWS, Heard.OLD] * 3
+
+
 def test_who_goes_on_from_an_earlier_moment_is_there_again():
     """As a virtual machine does that is set back to a snapshot."""
     members = listening(0)
